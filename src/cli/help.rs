@@ -1,0 +1,41 @@
+//! The texts around the flags.
+
+/// What the program is.
+pub(super) const ABOUT: &str = "\
+Connects standard input and output to HOST:PORT, directly or through a SOCKS or HTTP proxy.
+Made for ssh:  ProxyCommand connect -S socks.example %h %p";
+
+/// Where parameters come from, and examples.
+pub(super) const AFTER: &str = "\
+HOST is a name or an address; PORT is a number or a service name. HOST:PORT and [IPV6]:PORT work as one
+word. Without a port, a program name such as connect-25 gives it.
+
+User and password, if the proxy wants them, are those in the proxy's specification, else
+  SOCKS5  SOCKS5_USER SOCKS_USER CONNECT_USER   SOCKS5_PASSWD SOCKS5_PASSWORD SOCKS_PASSWORD CONNECT_PASSWORD
+  SOCKS4  SOCKS4_USER SOCKS_USER CONNECT_USER
+  HTTP    HTTP_PROXY_USER CONNECT_USER          HTTP_PROXY_PASSWORD CONNECT_PASSWORD
+else the login name, and a password asked for on the terminal.
+
+Examples:
+  ssh -o ProxyCommand='connect -S socks.example %h %p' host.example
+  ssh -o ProxyCommand='connect -H proxy.example:8080 %h %p' host.example
+  connect -d -4 -S socks.example host.example ssh
+
+Exit code: 0 session ended normally, 1 this machine failed, 2 usage, 3 name not resolved, 4 not reached,
+5 refused by the proxy, 6 authentication failed, 7 timed out, 8 the relay broke.
+";
+
+/// For `-V`.
+pub(super) fn version() -> String {
+    format!("connect {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// For a command line without a word.
+pub(super) fn short() -> String {
+    format!(
+        "{}{ABOUT}\n\nUsage: connect [-ndhs45] [-S [user[:password]@]host[:port]] [-H [user[:password]@]host[:port]]\n\
+        \x20              [-R local|remote|both] [-a methods] [-w seconds] host [port]\n\n\
+        connect --help says more.\n",
+        version(),
+    )
+}

@@ -1,0 +1,121 @@
+//! Where a proxy is and who we are to it: `[scheme://][user[:password]@]host[:port][/…]`.
+
+use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// The schemes that a specification may name, depending on the option it is for.
+pub(super) struct Kind {
+    schemes: &'static [&'static str],
+    /// What to say to the others.
+    advice: &'static str,
+}
+
+/// For `-H` and `-h`.
+pub(super) const HTTP: Kind = Kind { schemes: &["http", "https"], advice: "use -S or -s for a SOCKS proxy" };
+/// For `-S` and `-s`.
+pub(super) const SOCKS: Kind = Kind {
+    schemes: &["socks", "socks4", "socks4a", "socks5", "socks5h"],
+    advice: "use -H or -h for an HTTP proxy",
+};
+
+impl Kind {
+    /// Whether a word begins with one of the schemes.
+    pub(super) fn has_scheme_of(&self, word: &str) -> bool {
+        word.split_once("://").is_some_and(|(scheme, _)| self.find(scheme).is_some())
+    }
+
+    fn find(&self, scheme: &str) -> Option<&'static str> {
+        self.schemes.iter().find(|known| known.eq_ignore_ascii_case(scheme)).copied()
+    }
+}
+
+/// A proxy's specification, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Spec {
+    pub(super) scheme: Option<&'static str>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Secret>,
+    host: Host,
+    port: Option<Port>,
+}
+
+impl Spec {
+    /// Takes a word apart that came from `source`, an option or a variable.
+    ///
+    /// With a scheme it is a URL: user and password are percent-decoded, and a path is dropped. Without one they are
+    /// taken as they stand. The last `@` ends them, so a user name may hold one. No error shows them.
+    pub(super) fn parse(word: &str, source: &str, kind: &Kind) -> Result<Self, Error> {
+        let complain = |what: String| Error::Usage(format!("the proxy in {source}: {what}"));
+        let (scheme, rest) = match word.split_once("://") {
+            None => (None, word),
+            Some((scheme, rest)) => match kind.find(scheme) {
+                Some(scheme) => (Some(scheme), rest),
+                None => {
+                    return Err(complain(format!(
+                        "its scheme '{scheme}' is of another kind; {}",
+                        kind.advice
+                    )));
+                }
+            },
+        };
+        let is_url = scheme.is_some();
+        let rest = if is_url { before_slash(rest) } else { rest };
+        let (login, address) = match rest.rsplit_once('@') {
+            Some((login, address)) => (Some(login), address),
+            None => (None, rest),
+        };
+        let (host, port) = split_port(before_slash(address));
+        let host = Host::parse(host).map_err(|error| complain(error.to_string()))?;
+        let port = match port {
+            None => None,
+            Some(port) => Some(
+                parse_port(port)
+                    .ok_or_else(|| complain(format!("'{port}' is not a port from 1 to 65535")))?,
+            ),
+        };
+        let (user, password) = match login.map(|login| (login, login.split_once(':'))) {
+            None => (None, None),
+            Some((user, None)) => (Some(user), None),
+            Some((_, Some((user, password)))) => (Some(user), Some(password)),
+        };
+        let decode = |text: &str| if is_url { percent_decoded(text) } else { text.as_bytes().to_vec() };
+        let user = user
+            .map(|user| String::from_utf8(decode(user)))
+            .transpose()
+            .map_err(|_| complain("its user name is not UTF-8".into()))?;
+        let password = password.map(|password| Secret::new(decode(password)));
+        Ok(Self { scheme, user, password, host, port })
+    }
+
+    /// Where the proxy is, with this port if none is named.
+    pub(super) fn endpoint(&self, default: u16) -> Result<Endpoint, Error> {
+        let port = self.port.or(Port::new(default));
+        let port = port.ok_or_else(|| Error::Usage(format!("no port given for {}", self.host)))?;
+        Ok(Endpoint { host: self.host.clone(), port })
+    }
+}
+
+fn before_slash(text: &str) -> &str {
+    text.split('/').next().unwrap_or_default()
+}
+
+/// `%XX` becomes its byte; a `%` without two hexadecimal digits stands for itself (RFC 3986 §2.1).
+fn percent_decoded(text: &str) -> Vec<u8> {
+    // As long as the text at most: growing would leave a copy of a password behind.
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let byte = match after {
+            [high, low, ..] if *first == b'%' => hex_digit(*high).zip(hex_digit(*low)),
+            _ => None,
+        };
+        bytes.push(byte.map_or(*first, |(high, low)| high << 4 | low));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}

@@ -1,0 +1,255 @@
+//! What can go wrong, in one line for the user, and the exit code of it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::addr::Endpoint;
+use crate::plan::Hop;
+use crate::proto;
+
+/// Why a run failed. Displayed, it is one line: what failed, where, and why. [`Error::hint`] says what to try.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line or a variable makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A name was not resolved.
+    #[error("cannot resolve the name of {peer}: {cause}")]
+    Resolve {
+        /// Whose name.
+        peer: Peer,
+        /// What the resolver says.
+        cause: String,
+        /// It was asked here because of `-R local`.
+        explicit: bool,
+    },
+    /// No address of a peer took a connection.
+    #[error("cannot reach {peer}{}", tried(.peer, .attempts))]
+    Dial {
+        /// Who was dialled.
+        peer: Peer,
+        /// Each address and what came of it.
+        attempts: Vec<(SocketAddr, io::Error)>,
+    },
+    /// A proxy refused, or broke its protocol.
+    #[error("{peer} {cause}")]
+    Negotiation {
+        /// The proxy.
+        peer: Peer,
+        /// What it did.
+        cause: proto::Error,
+    },
+    /// The connection to a proxy broke in mid-negotiation.
+    #[error("lost the connection to {peer} while waiting for {waiting_for}: {}", words(.cause))]
+    Lost {
+        /// The proxy.
+        peer: Peer,
+        /// Where the negotiation stood.
+        waiting_for: &'static str,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A limit has passed.
+    #[error("timed out after {}: {peer} {doing}", seconds(.limit))]
+    TimedOut {
+        /// Whom we waited for.
+        peer: Peer,
+        /// "was not reached", "did not send …".
+        doing: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// A password is wanted and cannot be had.
+    #[error("{peer} wants a password for user '{user}', and {cause}")]
+    NoPassword {
+        /// The proxy.
+        peer: Peer,
+        /// Whose password.
+        user: String,
+        /// Why it cannot be had.
+        cause: String,
+        /// The variables that could hold it.
+        variables: &'static str,
+    },
+    /// The remote side broke the connection: bytes may be missing.
+    #[error("the connection to {peer} broke: {}; data may be missing", words(.cause))]
+    Remote {
+        /// The far end of the connection.
+        peer: Peer,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Standard input cannot be read.
+    #[error("cannot read standard input: {}", words(.0))]
+    Input(io::Error),
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {}; data is lost", words(.0))]
+    Output(io::Error),
+    /// Whoever read our output is gone: nobody is left to tell.
+    #[error("the reader of standard output went away")]
+    ReaderGone,
+    /// This machine does not let us.
+    #[error("cannot {what}: {}", words(.cause))]
+    System {
+        /// What we tried.
+        what: &'static str,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+/// The exit codes: part of the interface, and listed in the README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// The session ended normally.
+    Ok = 0,
+    /// This machine failed us.
+    System = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// A name was not resolved.
+    Resolve = 3,
+    /// Neither proxy nor target was reached.
+    Unreachable = 4,
+    /// A proxy refused, or did not speak its protocol.
+    Refused = 5,
+    /// Authentication failed.
+    Authentication = 6,
+    /// A limit has passed.
+    TimedOut = 7,
+    /// The relay broke: data may be missing.
+    Relay = 8,
+}
+
+impl Error {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::System { .. } => ExitCode::System,
+            Self::Usage(_) => ExitCode::Usage,
+            Self::Resolve { .. } => ExitCode::Resolve,
+            Self::Dial { .. } => ExitCode::Unreachable,
+            Self::Negotiation { cause, .. } => match cause {
+                proto::Error::NoMethod { .. }
+                | proto::Error::NoScheme { .. }
+                | proto::Error::WrongPassword { .. } => ExitCode::Authentication,
+                proto::Error::TooLong { .. } | proto::Error::Unspeakable(_) => ExitCode::Usage,
+                proto::Error::Closed(_)
+                | proto::Error::NotTheProtocol { .. }
+                | proto::Error::MethodNotOffered(_)
+                | proto::Error::AddressType(_)
+                | proto::Error::Socks5Refused { .. }
+                | proto::Error::Socks4Refused { .. }
+                | proto::Error::HttpRefused { .. }
+                | proto::Error::MalformedHttp(_)
+                | proto::Error::LongHead(_) => ExitCode::Refused,
+            },
+            Self::Lost { .. } => ExitCode::Refused,
+            Self::NoPassword { .. } => ExitCode::Authentication,
+            Self::TimedOut { .. } => ExitCode::TimedOut,
+            Self::Remote { .. } | Self::Input(_) | Self::Output(_) | Self::ReaderGone => ExitCode::Relay,
+        }
+    }
+
+    /// What the user may try, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Usage(_) => "see connect --help".into(),
+            Self::Resolve { explicit: true, .. } => {
+                "try -R both, or -R remote to let the proxy resolve it".into()
+            }
+            Self::Resolve { .. } => "check the spelling and the name server".into(),
+            Self::Dial { attempts, .. } => return dial_hint(attempts).map(str::to_owned),
+            Self::Negotiation { cause, .. } => return cause.hint().map(str::to_owned),
+            Self::TimedOut { .. } => {
+                "check host, port and firewall, or give it longer with -w SECONDS".into()
+            }
+            Self::NoPassword { variables, .. } => format!("set {variables}, or run it on a terminal"),
+            Self::Lost { .. } => "check the proxy's kind and port".into(),
+            _ => return None,
+        })
+    }
+
+    /// Whether it is told: not when whoever could read it has left on purpose.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Self::ReaderGone)
+    }
+}
+
+/// Who is at the other end, as it reads in a message: `SOCKS5 proxy socks.example:1080`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The proxy protocol, or `None` for the target.
+    pub protocol: Option<&'static str>,
+    /// Where it is.
+    pub endpoint: Endpoint,
+}
+
+impl Peer {
+    /// The target itself.
+    #[must_use]
+    pub fn target(endpoint: &Endpoint) -> Self {
+        Self { protocol: None, endpoint: endpoint.clone() }
+    }
+}
+
+impl From<&Hop> for Peer {
+    fn from(hop: &Hop) -> Self {
+        Self { protocol: Some(hop.protocol.name()), endpoint: hop.proxy.clone() }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Some(protocol) => write!(f, "{protocol} proxy {}", self.endpoint),
+            None => write!(f, "{}", self.endpoint),
+        }
+    }
+}
+
+fn tried(peer: &Peer, attempts: &[(SocketAddr, io::Error)]) -> String {
+    match attempts {
+        [] => ": it has no address".into(),
+        [(address, cause)] if address.to_string() == peer.endpoint.to_string() => {
+            format!(": {}", words(cause))
+        }
+        [(address, cause)] => format!(" ({address}): {}", words(cause)),
+        several => {
+            let each: Vec<_> =
+                several.iter().map(|(address, cause)| format!("{address}: {}", words(cause))).collect();
+            format!(" at any of its {} addresses ({})", several.len(), each.join(", "))
+        }
+    }
+}
+
+fn dial_hint(attempts: &[(SocketAddr, io::Error)]) -> Option<&'static str> {
+    match attempts.last()?.1.kind() {
+        io::ErrorKind::ConnectionRefused => Some("check that it runs and that the port is right"),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Some("check the network"),
+        _ => None,
+    }
+}
+
+/// An error of the system in its own words, without the number that Rust adds.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+fn seconds(limit: &Duration) -> String {
+    match limit.as_secs_f64() {
+        1.0 => "1 second".into(),
+        seconds => format!("{seconds} seconds"),
+    }
+}

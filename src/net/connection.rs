@@ -1,0 +1,122 @@
+//! A connected stream under a deadline.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::deadline::Deadline;
+use crate::proto::Limit;
+use crate::sys;
+
+/// The most that is looked at in one go: more than any answer that a well-meaning proxy gives.
+const LOOK: usize = 4096;
+
+/// A TCP connection on which every wait ends by a deadline. The socket is non-blocking.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+}
+
+/// Why nothing could be sent or received.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The deadline has passed.
+    TimedOut,
+    /// The system says why.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// What has come, and has yet to be taken off the stream if it was only looked at.
+#[derive(Debug)]
+pub(super) struct Received {
+    bytes: [u8; LOOK],
+    length: usize,
+    looked_at: bool,
+}
+
+impl Received {
+    /// The bytes; none at the end of the stream.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Connection {
+    /// Takes over a non-blocking stream.
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream }
+    }
+
+    /// The stream, from which nothing was read that was not taken.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Sends all of it.
+    pub(super) fn send(&mut self, mut bytes: &[u8], deadline: &Deadline) -> Result<(), Stop> {
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) => self.wait_after(error, false, deadline.left())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives some bytes, as many as the limit allows. Where the limit is unknown they are looked at, and stay
+    /// where they are until [`take`](Self::take).
+    pub(super) fn receive(&mut self, limit: Limit, patience: Option<Duration>) -> Result<Received, Stop> {
+        let mut received = Received { bytes: [0; LOOK], length: 0, looked_at: limit == Limit::Unknown };
+        loop {
+            // Nothing can be there yet: waiting first saves a call that fails.
+            self.wait(true, patience)?;
+            let result = match limit {
+                Limit::Bytes(limit) => self.stream.read(&mut received.bytes[..limit.min(LOOK)]),
+                Limit::Unknown => self.stream.peek(&mut received.bytes),
+            };
+            match result {
+                Ok(length) => {
+                    received.length = length;
+                    return Ok(received);
+                }
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes the first `count` bytes of what was looked at off the stream.
+    pub(super) fn take(&mut self, received: &mut Received, count: usize) -> Result<(), Stop> {
+        if received.looked_at {
+            // They are there: this does not wait.
+            self.stream.read_exact(&mut received.bytes[..count])?;
+        }
+        Ok(())
+    }
+
+    fn wait_after(&self, error: io::Error, read: bool, patience: Option<Duration>) -> Result<(), Stop> {
+        match error.kind() {
+            io::ErrorKind::Interrupted => Ok(()),
+            io::ErrorKind::WouldBlock => self.wait(read, patience),
+            _ => Err(error.into()),
+        }
+    }
+
+    fn wait(&self, read: bool, patience: Option<Duration>) -> Result<(), Stop> {
+        if sys::poll(&mut [sys::watch(&self.stream, read, !read)], patience)? {
+            Ok(())
+        } else {
+            Err(Stop::TimedOut)
+        }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

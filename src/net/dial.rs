@@ -1,0 +1,141 @@
+//! TCP connections to whichever address of a peer answers first: Happy Eyeballs (RFC 8305).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::connection::Connection;
+use super::deadline::Deadline;
+use super::resolve::addresses;
+use crate::error::{Error, Peer};
+use crate::sys;
+use crate::trace::trace;
+
+/// How long an attempt has the field to itself: the Connection Attempt Delay of RFC 8305 §8.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connects to a peer at any of its addresses.
+///
+/// # Errors
+/// Its name is unknown, no address takes the connection, or the deadline has passed.
+pub(super) fn dial(peer: &Peer, deadline: &Deadline) -> Result<Connection, Error> {
+    let mut dialling = Dialling { waiting: interleave(addresses(peer, deadline)?), ..Dialling::default() };
+    loop {
+        if let Some(socket) =
+            dialling.round(deadline).map_err(|cause| Error::System { what: "dial", cause })?
+        {
+            return Ok(Connection::new(socket.into()));
+        }
+        if dialling.has_failed() {
+            return Err(Error::Dial { peer: peer.clone(), attempts: dialling.failed });
+        }
+        if deadline.has_passed() {
+            return Err(Error::TimedOut {
+                peer: peer.clone(),
+                doing: format!("did not answer at {}", dialling.in_flight()),
+                limit: deadline.limit(),
+            });
+        }
+    }
+}
+
+/// The attempts to reach one peer. Those that lose are closed when this is dropped.
+#[derive(Default)]
+struct Dialling {
+    waiting: VecDeque<SocketAddr>,
+    started: Vec<(SocketAddr, Socket)>,
+    failed: Vec<(SocketAddr, io::Error)>,
+    /// When the next attempt may start; at once if there is none.
+    next: Option<Instant>,
+}
+
+impl Dialling {
+    /// Starts what is due and waits for something to happen. Returns the first socket that is connected.
+    fn round(&mut self, deadline: &Deadline) -> io::Result<Option<Socket>> {
+        let now = Instant::now();
+        if self.next.is_none_or(|next| next <= now) {
+            let Some(address) = self.waiting.pop_front() else { return self.wait(deadline) };
+            trace!("connecting to {address}");
+            match start(address) {
+                Ok(socket) => {
+                    self.started.push((address, socket));
+                    self.next = Some(now + STAGGER);
+                }
+                // Not even started: the next one need not wait.
+                Err(error) => self.fail(address, error),
+            }
+            if self.started.is_empty() {
+                return Ok(None);
+            }
+        }
+        self.wait(deadline)
+    }
+
+    fn wait(&mut self, deadline: &Deadline) -> io::Result<Option<Socket>> {
+        let next = self.next.filter(|_| !self.waiting.is_empty());
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let patience = [next, deadline.left()].into_iter().flatten().min();
+        let mut watches: Vec<_> =
+            self.started.iter().map(|(_, socket)| sys::watch(socket, false, true)).collect();
+        sys::poll(&mut watches, patience)?;
+        let ready: Vec<_> = watches.iter().map(|watch| sys::Ready::of(watch).write).collect();
+        for index in (0..ready.len()).rev().filter(|&index| ready[index]) {
+            let (address, socket) = self.started.remove(index);
+            match socket.take_error()? {
+                None => return Ok(Some(socket)),
+                Some(error) => self.fail(address, error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn fail(&mut self, address: SocketAddr, error: io::Error) {
+        trace!("connect() to {address} failed: {error}");
+        self.failed.push((address, error));
+        self.next = None;
+    }
+
+    fn has_failed(&self) -> bool {
+        self.waiting.is_empty() && self.started.is_empty()
+    }
+
+    fn in_flight(&self) -> String {
+        let addresses: Vec<_> = self.started.iter().map(|(address, _)| address.to_string()).collect();
+        addresses.join(", ")
+    }
+}
+
+/// Begins to connect. Every TCP socket has TCP_NODELAY, since keystrokes must not wait for company, and
+/// keep-alive, since a peer that vanished must be noticed.
+fn start(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&address.into()) {
+        Err(error) if !sys::is_in_progress(&error) => Err(error),
+        _ => Ok(socket),
+    }
+}
+
+/// Takes turns between the families, the first address's first (RFC 8305 §4).
+fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (VecDeque<_>, VecDeque<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut turns = VecDeque::new();
+    loop {
+        let pair = [first.next(), second.next()];
+        if pair == [None, None] {
+            return turns;
+        }
+        turns.extend(pair.into_iter().flatten());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! The one driver that carries out what a protocol machine asks for.
+
+use std::time::{Duration, Instant};
+
+use super::Leg;
+use super::connection::{Connection, Stop};
+use super::deadline::Deadline;
+use super::login::credentials;
+use crate::error::Error;
+use crate::plan::Limits;
+use crate::proto::{self, Limit, Step};
+use crate::secret::AskPassword;
+use crate::trace;
+
+/// The words of a refusal are waited for so long: they are welcome, and not worth more.
+const REFUSAL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How a negotiation ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// What follows on the connection is the tunnel.
+    Established,
+    /// It is to be tried again on a new connection.
+    Reconnect,
+}
+
+/// Negotiates with one hop until the tunnel through it stands.
+pub(super) fn negotiate(
+    connection: &mut Connection,
+    leg: &mut Leg<'_>,
+    ask: &dyn AskPassword,
+    reach: &mut Deadline,
+) -> Result<Outcome, Error> {
+    let mut deadline = reach.or_start(Limits::NEGOTIATION);
+    loop {
+        let step = leg.negotiation.step().map_err(|cause| leg.refused(cause))?;
+        match step {
+            Step::Send(wire) => {
+                trace::sent(&wire, leg.negotiation.is_text());
+                match connection.send(wire.expose(), &deadline) {
+                    // It may have said why before it closed: that is read next.
+                    Ok(()) | Err(Stop::Io(_)) => {}
+                    Err(Stop::TimedOut) => return Err(leg.timed_out(&deadline)),
+                }
+            }
+            Step::Receive(limit) => leg.receive(connection, limit, deadline.left(), &deadline)?,
+            Step::ReceiveRest => {
+                let patience = deadline.left().map_or(REFUSAL_PATIENCE, |left| left.min(REFUSAL_PATIENCE));
+                leg.receive_rest(connection, patience)?;
+            }
+            Step::Credentials => {
+                let asked = Instant::now();
+                let credentials = credentials(leg.hop, ask)?;
+                // A human took this time, not the proxy.
+                deadline.extend(asked.elapsed());
+                reach.extend(asked.elapsed());
+                leg.negotiation.credentials(credentials).map_err(|cause| leg.refused(cause))?;
+            }
+            Step::Reconnect => return Ok(Outcome::Reconnect),
+            Step::Done => return Ok(Outcome::Established),
+        }
+    }
+}
+
+impl Leg<'_> {
+    fn receive(
+        &mut self,
+        connection: &mut Connection,
+        limit: Limit,
+        patience: Option<Duration>,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        match self.receive_some(connection, limit, patience) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Refused(cause)) => Err(self.refused(cause)),
+            Err(Trouble::Stop(Stop::TimedOut)) => Err(self.timed_out(deadline)),
+            Err(Trouble::Stop(Stop::Io(cause))) => Err(Error::Lost {
+                peer: self.peer.clone(),
+                waiting_for: self.negotiation.waiting_for(),
+                cause,
+            }),
+        }
+    }
+
+    /// The verdict is known: what goes wrong from here on changes nothing.
+    fn receive_rest(&mut self, connection: &mut Connection, patience: Duration) -> Result<(), Error> {
+        let result = match self.receive_some(connection, Limit::Unknown, Some(patience)) {
+            Err(Trouble::Stop(_)) => self.negotiation.closed(),
+            Err(Trouble::Refused(cause)) => Err(cause),
+            Ok(()) => Ok(()),
+        };
+        result.map_err(|cause| self.refused(cause))
+    }
+
+    fn receive_some(
+        &mut self,
+        connection: &mut Connection,
+        limit: Limit,
+        patience: Option<Duration>,
+    ) -> Result<(), Trouble> {
+        let mut received = connection.receive(limit, patience)?;
+        if received.bytes().is_empty() {
+            return Ok(self.negotiation.closed()?);
+        }
+        let taken = self.negotiation.receive(received.bytes());
+        let shown = *taken.as_ref().unwrap_or(&received.bytes().len());
+        trace::received(&received.bytes()[..shown], self.negotiation.is_text());
+        Ok(connection.take(&mut received, taken?)?)
+    }
+
+    fn refused(&self, cause: proto::Error) -> Error {
+        Error::Negotiation { peer: self.peer.clone(), cause }
+    }
+
+    fn timed_out(&self, deadline: &Deadline) -> Error {
+        let doing = format!("did not send {}", self.negotiation.waiting_for());
+        Error::TimedOut { peer: self.peer.clone(), doing, limit: deadline.limit() }
+    }
+}
+
+/// Why some bytes were not received.
+enum Trouble {
+    Stop(Stop),
+    Refused(proto::Error),
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<proto::Error> for Trouble {
+    fn from(cause: proto::Error) -> Self {
+        Self::Refused(cause)
+    }
+}

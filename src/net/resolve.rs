@@ -1,0 +1,114 @@
+//! Names to addresses, by the system's resolver.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
+
+use super::deadline::Deadline;
+use crate::addr::{Endpoint, Host, Name};
+use crate::error::{Error, Peer};
+use crate::trace::trace;
+
+/// Why a name has no address.
+#[derive(Debug)]
+pub(super) enum Failure {
+    TimedOut,
+    Unknown(String),
+}
+
+impl Failure {
+    pub(super) fn unknown(cause: &str) -> Self {
+        Self::Unknown(cause.to_owned())
+    }
+
+    pub(super) fn cause(&self) -> &str {
+        match self {
+            Self::TimedOut => "timed out",
+            Self::Unknown(cause) => cause,
+        }
+    }
+
+    pub(super) fn into_error(self, peer: Peer, deadline: &Deadline, explicit: bool) -> Error {
+        match self {
+            Self::TimedOut => Error::TimedOut {
+                peer,
+                doing: "has a name that was not resolved".into(),
+                limit: deadline.limit(),
+            },
+            Self::Unknown(cause) => Error::Resolve { peer, cause, explicit },
+        }
+    }
+}
+
+/// All addresses of a peer, of both families, in the order of the system's preference (RFC 6724).
+pub(super) fn addresses(peer: &Peer, deadline: &Deadline) -> Result<Vec<SocketAddr>, Error> {
+    let Endpoint { host, port } = &peer.endpoint;
+    let name = match host {
+        Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port.get())]),
+        Host::Name(name) => name,
+    };
+    let mut found = lookup_sockets(name, deadline)
+        .map_err(|failure| failure.into_error(peer.clone(), deadline, false))?;
+    for address in &mut found {
+        address.set_port(port.get());
+        trace!("resolved: {} ({})", name.as_str(), address.ip());
+    }
+    Ok(found)
+}
+
+/// All addresses of a name.
+pub(super) fn lookup(name: &Name, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
+    Ok(lookup_sockets(name, deadline)?.iter().map(SocketAddr::ip).collect())
+}
+
+/// Keeps the zone of an IPv6 address, which an [`IpAddr`] cannot.
+fn lookup_sockets(name: &Name, deadline: &Deadline) -> Result<Vec<SocketAddr>, Failure> {
+    trace!("resolving host by name: {}", name.as_str());
+    if deadline.left().is_none() {
+        return system_lookup(name);
+    }
+    // The system's resolver cannot be interrupted, but it can be left behind.
+    let (sender, receiver) = mpsc::channel();
+    let on_thread = name.clone();
+    let spawned =
+        thread::Builder::new().name("resolver".into()).spawn(move || sender.send(system_lookup(&on_thread)));
+    if spawned.is_err() {
+        return system_lookup(name);
+    }
+    match receiver.recv_timeout(deadline.left().unwrap_or_default()) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => Err(Failure::TimedOut),
+        Err(RecvTimeoutError::Disconnected) => Err(Failure::unknown("the resolver gave up")),
+    }
+}
+
+fn system_lookup(name: &Name) -> Result<Vec<SocketAddr>, Failure> {
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let found =
+        dns_lookup::getaddrinfo(Some(name.as_str()), None, Some(hints)).map_err(|error| failure(&error))?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for info in found.flatten() {
+        if !addresses.contains(&info.sockaddr) {
+            addresses.push(info.sockaddr);
+        }
+    }
+    if addresses.is_empty() { Err(Failure::unknown("it has no address")) } else { Ok(addresses) }
+}
+
+/// The resolver's verdict in words.
+fn failure(error: &LookupError) -> Failure {
+    Failure::unknown(match error.kind() {
+        LookupErrorKind::NoName => "no such name",
+        LookupErrorKind::NoData => "the name has no address",
+        LookupErrorKind::Again => "the name server did not answer or failed; it may work later",
+        LookupErrorKind::Fail => "the name server failed",
+        _ => {
+            return Failure::Unknown(format!(
+                "the system's resolver failed with error {}",
+                error.error_num()
+            ));
+        }
+    })
+}

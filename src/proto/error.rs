@@ -1,0 +1,139 @@
+//! What a proxy can do wrong, and what it can refuse.
+
+use super::{socks4, socks5};
+
+/// Why a negotiation failed. Read after the proxy's name: "SOCKS5 proxy h:1080 …".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection ended too early.
+    #[error("closed the connection while we waited for {0}")]
+    Closed(&'static str),
+    /// The first byte of a reply is not the protocol's.
+    #[error("answered with byte {got:#04x} where {expected} was due")]
+    NotTheProtocol {
+        /// What the specification asks for.
+        expected: &'static str,
+        /// What came.
+        got: u8,
+    },
+    /// SOCKS5: a method was chosen that was not offered (RFC 1928 §3).
+    #[error("chose authentication method {0:#04x}, which was not offered")]
+    MethodNotOffered(u8),
+    /// SOCKS5: `FF`, no acceptable method (RFC 1928 §3).
+    #[error("accepts none of the authentication methods we offered ({offered})")]
+    NoMethod {
+        /// The names of the methods offered.
+        offered: String,
+        /// Whether user and password were among them.
+        userpass_offered: bool,
+    },
+    /// SOCKS5: the address type of the reply is unknown (RFC 1928 §5).
+    #[error("sent a reply with the unknown address type {0:#04x}")]
+    AddressType(u8),
+    /// SOCKS5: the reply code (RFC 1928 §6).
+    #[error("refused {target}: {} (SOCKS5 reply {code})", socks5::reply(*.code))]
+    Socks5Refused {
+        /// Where we wanted to go.
+        target: String,
+        /// The code, not 0.
+        code: u8,
+    },
+    /// SOCKS4: the reply code.
+    #[error("refused {target}: {} (SOCKS4 reply {code})", socks4::reply(*.code))]
+    Socks4Refused {
+        /// Where we wanted to go.
+        target: String,
+        /// The code, not 90.
+        code: u8,
+    },
+    /// User and password were sent and not accepted.
+    #[error("did not accept user '{user}' and the password{}", said(.text))]
+    WrongPassword {
+        /// Who we said we are.
+        user: String,
+        /// What the proxy answered, if it used words.
+        text: String,
+    },
+    /// HTTP: the proxy asks for authentication in none of the schemes that we can.
+    #[error("asks for authentication we cannot do: {offered} (HTTP status {status})")]
+    NoScheme {
+        /// The schemes offered, by name; or that none was.
+        offered: String,
+        /// 401 or 407.
+        status: u16,
+    },
+    /// HTTP: a final status that is no success.
+    #[error("refused {target}: {status}{}", said(.text))]
+    HttpRefused {
+        /// Where we wanted to go.
+        target: String,
+        /// The status code.
+        status: u16,
+        /// The reason phrase and the start of the body.
+        text: String,
+    },
+    /// HTTP: an answer that is no HTTP, or broken.
+    #[error("sent a malformed HTTP answer: {0}")]
+    MalformedHttp(String),
+    /// HTTP: the head is longer than we read.
+    #[error("sent more than {0} KiB of HTTP header")]
+    LongHead(usize),
+    /// Something that the request must hold does not fit into it.
+    #[error("cannot be asked: {what} is {length} bytes long, and {protocol} allows {limit}")]
+    TooLong {
+        /// Which field.
+        what: &'static str,
+        /// Its length in bytes.
+        length: usize,
+        /// The protocol that has the limit.
+        protocol: &'static str,
+        /// The most bytes.
+        limit: usize,
+    },
+    /// Something that the request must hold cannot be said in it.
+    #[error("cannot be asked: {0}")]
+    Unspeakable(&'static str),
+}
+
+fn said(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" {text}") }
+}
+
+impl Error {
+    /// What the user may try.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotTheProtocol { got: b'H', .. } => "it may be an HTTP proxy: try -H",
+            Self::NotTheProtocol { expected: "SOCKS version 5", .. } => {
+                "it may speak another version: try -4"
+            }
+            Self::NotTheProtocol { .. } => "check the proxy's kind and port",
+            Self::NoMethod { userpass_offered: false, .. } => {
+                "it probably wants a user and a password: set SOCKS5_USER and SOCKS5_PASSWORD, or -a userpass"
+            }
+            Self::NoMethod { .. } => "ask its administrator which method it wants",
+            Self::Socks5Refused { code: 4, .. } => "check the name, or try -R local",
+            Self::Socks5Refused { code: 8, .. } => "try -R remote",
+            Self::Socks4Refused { code: 91, .. } => "it may not know names (SOCKS4a): try -R local, or -5",
+            Self::WrongPassword { .. } => "check the user name and the password",
+            Self::HttpRefused { status: 403, .. } => "many proxies allow CONNECT to port 443 only",
+            Self::MalformedHttp(_) => "check that it is an HTTP proxy: for SOCKS use -S",
+            _ => return None,
+        })
+    }
+}
+
+/// Checks that a field fits its length byte or limit.
+pub(super) fn fits(
+    what: &'static str,
+    bytes: &[u8],
+    protocol: &'static str,
+    limit: usize,
+) -> Result<(), Error> {
+    if bytes.len() > limit {
+        return Err(Error::TooLong { what, length: bytes.len(), protocol, limit });
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The words for a person in the body of a refusal.
+
+use crate::text::printable;
+
+/// The title of an HTML page, or the first line that is not blank of anything else; fit to be shown.
+pub(super) fn of(content_type: &str, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    if content_type.to_ascii_lowercase().contains("html") || text.trim_start().starts_with('<') {
+        return printable(title(&text).unwrap_or_default().as_bytes());
+    }
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    printable(line.as_bytes())
+}
+
+fn title(html: &str) -> Option<String> {
+    // ASCII case folding keeps every position.
+    let folded = html.to_ascii_lowercase();
+    let tag = folded.find("<title")?;
+    let start = tag + folded[tag..].find('>')? + 1;
+    let end = folded[start..].find('<').map_or(html.len(), |length| start + length);
+    let words: Vec<_> = html[start..end].split_whitespace().collect();
+    Some(unescape(&words.join(" ")))
+}
+
+/// The entities that titles are seen to use.
+fn unescape(text: &str) -> String {
+    let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    pairs.iter().fold(text.to_owned(), |text, (entity, c)| text.replace(entity, c))
+}

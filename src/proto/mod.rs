@@ -1,0 +1,148 @@
+//! The proxy protocols, without sockets, clocks or environment.
+//!
+//! A negotiation is a state machine. Its driver asks it for the next [`Step`], carries the step out, and hands
+//! back what came of it, until the step is [`Step::Done`]: from then on every byte belongs to the tunnel.
+
+use std::fmt;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+mod error;
+mod http;
+mod socks4;
+mod socks5;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::Error;
+pub use http::Connect as HttpConnect;
+pub use socks4::Socks4;
+pub use socks5::{Method as Socks5Method, Socks5};
+
+/// Who we are to a proxy, and the proof of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user name, UTF-8.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// What a negotiation asks of its driver.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send all of this, in one write.
+    Send(Wire),
+    /// Receive some bytes and pass them to [`Negotiation::receive`].
+    Receive(Limit),
+    /// The same, but the rest of a refusal that is for the user's eyes only: where nothing comes for a
+    /// moment, call [`Negotiation::closed`] as if the proxy had closed.
+    ReceiveRest,
+    /// Find out user and password and pass them to [`Negotiation::credentials`].
+    Credentials,
+    /// Close the connection, make a new one, and go on with the next step.
+    Reconnect,
+    /// The tunnel stands.
+    Done,
+}
+
+/// How many bytes the driver may take off the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// At most so many: all of them are this negotiation's.
+    Bytes(usize),
+    /// Where the message ends is known only when it is seen: look at what has come, and take only what
+    /// [`Negotiation::receive`] says.
+    Unknown,
+}
+
+/// One protocol's way to a tunnel.
+pub trait Negotiation {
+    /// The connection is a new one: begin again, with the credentials that are known by now.
+    fn restart(&mut self);
+
+    /// What to do next.
+    ///
+    /// # Errors
+    /// The negotiation has failed.
+    fn step(&mut self) -> Result<Step, Error>;
+
+    /// Takes bytes that came and returns how many of them were this negotiation's: at least one if there
+    /// are any. The rest is to be passed again, or belongs to the tunnel.
+    ///
+    /// # Errors
+    /// The bytes are not what the protocol allows here, or they are a refusal.
+    fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error>;
+
+    /// The proxy has closed the connection.
+    ///
+    /// # Errors
+    /// What that means here; it is no error only where a negotiation can go on without (see [`Step::Reconnect`]).
+    fn closed(&mut self) -> Result<(), Error>;
+
+    /// What was asked for with [`Step::Credentials`].
+    ///
+    /// # Errors
+    /// The protocol cannot carry them.
+    fn credentials(&mut self, credentials: Credentials) -> Result<(), Error>;
+
+    /// What the negotiation is waiting for, to end "… while waiting for": "the answer to the greeting".
+    fn waiting_for(&self) -> &'static str;
+
+    /// Whether the messages are lines of text, to be shown as such.
+    fn is_text(&self) -> bool {
+        false
+    }
+}
+
+/// Bytes to send. Wiped on drop; the part that is secret is not shown.
+#[derive(PartialEq, Eq)]
+pub struct Wire {
+    bytes: Zeroizing<Vec<u8>>,
+    secret: Range<usize>,
+}
+
+impl Wire {
+    /// Bytes that anyone may see.
+    #[must_use]
+    pub fn open(bytes: Vec<u8>) -> Self {
+        Self { bytes: Zeroizing::new(bytes), secret: 0..0 }
+    }
+
+    /// Bytes of which a part, by its positions, must not be shown.
+    #[must_use]
+    pub fn with_secret(bytes: Zeroizing<Vec<u8>>, secret: Range<usize>) -> Self {
+        Self { bytes, secret }
+    }
+
+    /// All bytes, for the wire.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether a part of the bytes must not be shown.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        !self.secret.is_empty()
+    }
+
+    /// The bytes with `mask` in the place of what must not be shown.
+    #[must_use]
+    pub fn masked(&self, mask: &str) -> Vec<u8> {
+        if !self.is_secret() {
+            return self.bytes.to_vec();
+        }
+        [&self.bytes[..self.secret.start], mask.as_bytes(), &self.bytes[self.secret.end..]].concat()
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wire(\"{}\")", self.masked("****").escape_ascii())
+    }
+}

@@ -1,0 +1,161 @@
+//! Carries bytes between the local side and the remote one until the session ends.
+//!
+//! - The end of the local input becomes a half-close; what the remote still sends is delivered.
+//! - The end of the remote's output ends the session when it is delivered, although the local side may not have
+//!   ended: ssh waits for that. What stands ready on the local side still goes out first; the first idle moment
+//!   ends it.
+//! - A reset is an end with an error: bytes may be missing.
+//! - A local reader that went away is the same as an end of the remote's output, and nobody is told.
+//!
+//! One side that is stuck never stops the other direction. Each direction holds at most [`flow::CAPACITY`] bytes.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::error::{Error, Peer};
+use crate::sys::{self, Channel, Ready, Watch};
+use crate::trace::trace;
+use flow::{Fault, Flow};
+
+mod flow;
+
+/// Once the remote has closed, data from the local side is waited for so long, if some came since.
+const IDLE: Duration = Duration::from_millis(50);
+/// Once the remote has closed, it may so long refuse to take what it is sent.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// Relays between standard input and output and `remote`, until the session ends.
+///
+/// # Errors
+/// Either side broke; see the module.
+pub fn relay_stdio(remote: TcpStream, peer: &Peer) -> Result<(), Error> {
+    let system = |cause| Error::System { what: "use standard input and output", cause };
+    let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
+    Relay::new(input.as_ref(), output.as_ref(), &Channel::socket(remote)).run(peer)
+}
+
+/// Both directions of one session.
+struct Relay<'a> {
+    output: Option<&'a Channel>,
+    remote: &'a Channel,
+    /// From the local side to the remote.
+    up: Flow<'a>,
+    /// From the remote to the local side.
+    down: Flow<'a>,
+    /// Bytes have gone up after the remote's end.
+    late: bool,
+}
+
+impl<'a> Relay<'a> {
+    fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel) -> Self {
+        let up = Flow::new(input, Some(remote));
+        let down = Flow::new(Some(remote), output);
+        Self { output, remote, up, down, late: false }
+    }
+
+    fn run(mut self, peer: &Peer) -> Result<(), Error> {
+        let mut watches = Vec::with_capacity(3);
+        if self.up.is_over() {
+            self.half_close();
+        }
+        while !self.has_ended() {
+            match self.wait(&mut watches) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(cause) => return Err(Error::System { what: "wait for data", cause }),
+            }
+        }
+        self.verdict(peer)
+    }
+
+    /// Nothing can come any more, in either direction, or what came last says so.
+    fn has_ended(&self) -> bool {
+        let broken = matches!(self.down.fault(), Some(Fault::Read(_)));
+        self.down.is_over() && (self.up.is_over() || broken)
+    }
+
+    /// Waits until something can be done and does it. Returns false when the waiting was in vain and the session
+    /// is over for that.
+    fn wait(&mut self, watches: &mut Vec<Watch<'a>>) -> io::Result<bool> {
+        watches.clear();
+        let mut add = |watch| {
+            watches.push(watch);
+            watches.len() - 1
+        };
+        // A descriptor that nothing is wanted of is left out: poll would report its hang-up for ever.
+        let input = self.up.wants_to_read().map(|input| add(sys::watch(input, true, false)));
+        let (read, write) = (self.down.wants_to_read().is_some(), self.up.holds_data());
+        let remote = (read || write).then(|| add(sys::watch(self.remote, read, write)));
+        let output = self.output.filter(|_| !self.down.is_over());
+        let output = output.map(|output| add(sys::watch(output, false, self.down.holds_data())));
+
+        if !sys::poll(watches, self.patience())? {
+            return Ok(false);
+        }
+        let ready =
+            |index: Option<usize>| index.map_or_else(Ready::default, |index| Ready::of(&watches[index]));
+        let (input, remote, output) = (ready(input), ready(remote), ready(output));
+
+        let down_was_over = self.down.is_over();
+        self.down.advance(remote.read, output.write || self.output.is_none());
+        if output.gone && !self.down.is_over() {
+            self.down.sink_gone(io::ErrorKind::BrokenPipe.into());
+        }
+        if self.down.source_ended() && !down_was_over && self.down.is_over() {
+            trace!("connection closed by peer");
+        }
+
+        let up_was_over = self.up.is_over();
+        let moved = self.up.advance(input.read, remote.write);
+        self.late |= moved && self.down.is_over();
+        if self.up.is_over() && !up_was_over && self.up.fault().is_none() {
+            trace!("local input is EOF");
+            self.half_close();
+        }
+        Ok(true)
+    }
+
+    /// How long to wait: for ever, until the remote has closed.
+    fn patience(&self) -> Option<Duration> {
+        match (self.down.is_over(), self.up.holds_data(), self.late) {
+            (false, _, _) => None,
+            (true, true, _) => Some(STALLED),
+            (true, false, true) => Some(IDLE),
+            (true, false, false) => Some(Duration::ZERO),
+        }
+    }
+
+    /// Tells the remote that there is no more. If it is gone already it need not be told.
+    fn half_close(&self) {
+        if let Err(error) = self.remote.shut_down_writing() {
+            trace!("half-close: {error}");
+        }
+    }
+
+    fn verdict(self, peer: &Peer) -> Result<(), Error> {
+        let remote_ended = self.down.source_ended() && !matches!(self.down.fault(), Some(Fault::Read(_)));
+        match self.down.into_fault() {
+            Some(Fault::Read(cause)) => return Err(Error::Remote { peer: peer.clone(), cause }),
+            Some(Fault::Write(cause)) if is_gone(&cause) => return Err(Error::ReaderGone),
+            Some(Fault::Write(cause)) => return Err(Error::Output(cause)),
+            None => {}
+        }
+        match self.up.into_fault() {
+            Some(Fault::Read(cause)) => Err(Error::Input(cause)),
+            // A remote that has said all it had to say may leave the rest unread. EPIPE says that it did.
+            Some(Fault::Write(cause)) if !remote_ended && cause.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::Remote { peer: peer.clone(), cause })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The reader has left, rather than the output having failed.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests;

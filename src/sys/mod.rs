@@ -1,0 +1,7 @@
+//! The system floor: the only unsafe code, and the only code that knows which system it runs on.
+#![allow(unsafe_code)]
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::*;

@@ -1,0 +1,136 @@
+//! A stream of bytes on a descriptor that is read and written without ever waiting.
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::startup;
+
+/// One end of a relay. No operation waits, provided that [`poll`](super::poll) has reported the descriptor ready.
+///
+/// `O_NONBLOCK` is never set on an inherited descriptor: it belongs to the open file, which is shared with the
+/// shell and with everyone else who has it.
+#[derive(Debug)]
+pub struct Channel {
+    fd: Fd,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Fd {
+    Standard(BorrowedFd<'static>),
+    Owned(OwnedFd),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Each call can say that it must not wait.
+    Socket,
+    /// `O_NONBLOCK` is set, or it is a file, which is always ready.
+    NeverWaits,
+    /// A pipe or a terminal: writing more than `PIPE_BUF` bytes may wait though there is room for some.
+    MayWait,
+}
+
+impl Channel {
+    /// Standard input, or `None` if the program was started with it closed.
+    ///
+    /// # Errors
+    /// The descriptor cannot be examined.
+    pub fn stdin() -> io::Result<Option<Self>> {
+        startup::was_open(0).then(|| Self::standard(rustix::stdio::stdin())).transpose()
+    }
+
+    /// Standard output, or `None` if the program was started with it closed.
+    ///
+    /// # Errors
+    /// The descriptor cannot be examined.
+    pub fn stdout() -> io::Result<Option<Self>> {
+        if !startup::was_open(1) {
+            return Ok(None);
+        }
+        let channel = Self::standard(rustix::stdio::stdout())?;
+        Ok(Some(channel.reopened().unwrap_or(channel)))
+    }
+
+    /// A connected socket.
+    #[must_use]
+    pub fn socket(stream: TcpStream) -> Self {
+        Self { fd: Fd::Owned(stream.into()), kind: Kind::Socket }
+    }
+
+    fn standard(fd: BorrowedFd<'static>) -> io::Result<Self> {
+        let kind = match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
+            FileType::Socket => Kind::Socket,
+            FileType::Fifo | FileType::CharacterDevice
+                if !rustix::fs::fcntl_getfl(fd)?.contains(OFlags::NONBLOCK) =>
+            {
+                Kind::MayWait
+            }
+            _ => Kind::NeverWaits,
+        };
+        Ok(Self { fd: Fd::Standard(fd), kind })
+    }
+
+    /// The same pipe opened anew for writing, where the system can do that: a description of our own, on which
+    /// `O_NONBLOCK` hurts nobody, so that a write can fill the whole pipe and not just `PIPE_BUF` bytes of it.
+    /// Only for pipes: opening a device again can have effects of its own.
+    fn reopened(&self) -> Option<Self> {
+        let is_fifo = FileType::from_raw_mode(rustix::fs::fstat(self).ok()?.st_mode) == FileType::Fifo;
+        if self.kind != Kind::MayWait || !is_fifo || !cfg!(target_os = "linux") {
+            return None;
+        }
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok()?;
+        Some(Self { fd: Fd::Owned(fd), kind: Kind::NeverWaits })
+    }
+
+    /// Reads what is there. No bytes are the end.
+    ///
+    /// # Errors
+    /// What read(2) says; `WouldBlock` if nothing is there.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(match self.kind {
+            Kind::Socket => rustix::net::recv(self, buffer, RecvFlags::DONTWAIT)?.1,
+            Kind::NeverWaits | Kind::MayWait => rustix::io::read(self, buffer)?,
+        })
+    }
+
+    /// Writes as much as there is room for.
+    ///
+    /// # Errors
+    /// What write(2) says; `WouldBlock` if there is no room.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(match self.kind {
+            Kind::Socket => rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
+            Kind::NeverWaits => rustix::io::write(self, bytes)?,
+            Kind::MayWait => rustix::io::write(self, &bytes[..bytes.len().min(rustix::pipe::PIPE_BUF)])?,
+        })
+    }
+
+    /// Tells the other end that no more will be written. Only a socket can.
+    ///
+    /// # Errors
+    /// What shutdown(2) says.
+    pub fn shut_down_writing(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
+    }
+
+    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll) first.
+    #[must_use]
+    pub fn never_waits(&self) -> bool {
+        self.kind != Kind::MayWait
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            Fd::Standard(fd) => *fd,
+            Fd::Owned(fd) => fd.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The controlling terminal, while a password is typed.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::{mem, ptr};
+
+/// The signals that end the program and must not leave the terminal without echo. SIGINT is among them though
+/// the terminal does not send it while the password is read: rpassword raises it when it reads Ctrl-C.
+const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
+/// What the handler must restore. Null when there is nothing; what it points to is never freed.
+static SAVED: AtomicPtr<Saved> = AtomicPtr::new(ptr::null_mut());
+
+struct Saved {
+    terminal: File,
+    settings: libc::termios,
+}
+
+/// Whether there is a terminal to ask on.
+#[must_use]
+pub fn has_terminal() -> bool {
+    open().is_ok()
+}
+
+fn open() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/tty")
+}
+
+/// As long as this lives, a signal that ends the program restores the terminal's settings first.
+#[derive(Debug)]
+pub struct RestoreTerminal {
+    previous: [libc::sigaction; SIGNALS.len()],
+}
+
+impl RestoreTerminal {
+    /// Remembers the terminal's settings and watches for signals.
+    ///
+    /// # Errors
+    /// There is no controlling terminal.
+    pub fn on_signals() -> io::Result<Self> {
+        let terminal = open()?;
+        // SAFETY: termios is plain data, for which all zeros are valid; tcgetattr fills it.
+        let mut settings: libc::termios = unsafe { mem::zeroed() };
+        // SAFETY: the descriptor is open and the pointer is to a termios.
+        if unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        SAVED.store(Box::into_raw(Box::new(Saved { terminal, settings })), Ordering::Release);
+
+        // SAFETY: as for termios; an all-zero sigaction is the default action with no flags and an empty mask.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        let handler: extern "C" fn(libc::c_int) = restore_and_die;
+        action.sa_sigaction = handler as libc::sighandler_t;
+        Ok(Self { previous: SIGNALS.map(|signal| exchange(signal, &action)) })
+    }
+}
+
+impl Drop for RestoreTerminal {
+    fn drop(&mut self) {
+        for (signal, previous) in SIGNALS.iter().zip(&self.previous) {
+            exchange(*signal, previous);
+        }
+        SAVED.store(ptr::null_mut(), Ordering::Release);
+    }
+}
+
+fn exchange(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
+    // SAFETY: sigaction is plain data, for which all zeros are valid.
+    let mut previous: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: both pointers are to a sigaction, and the handler in it is either a previous one of this process or
+    // `restore_and_die`, which keeps to what a handler may do. An error leaves `previous` as it is: the default.
+    unsafe { libc::sigaction(signal, action, &raw mut previous) };
+    previous
+}
+
+/// Restores the terminal and ends the program by the same signal. Calls async-signal-safe functions only.
+extern "C" fn restore_and_die(signal: libc::c_int) {
+    let saved = SAVED.load(Ordering::Acquire);
+    // SAFETY: the pointer is null or to a Saved that is never freed.
+    if let Some(saved) = unsafe { saved.as_ref() } {
+        // SAFETY: the descriptor is open as long as the Saved lives, and the settings are a termios; tcsetattr is
+        // async-signal-safe (POSIX.1).
+        unsafe { libc::tcsetattr(saved.terminal.as_raw_fd(), libc::TCSANOW, &raw const saved.settings) };
+    }
+    // SAFETY: signal and raise are async-signal-safe. The signal is blocked while its handler runs: the default
+    // action comes when the handler returns.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}

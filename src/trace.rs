@@ -1,0 +1,108 @@
+//! The lines of `-d`. Their form is that of the C program: people search for them.
+
+use std::io::Write;
+
+use log::LevelFilter;
+
+use crate::plan::{Plan, Protocol, Resolve};
+use crate::proto::Wire;
+use crate::sys;
+use crate::text::printable;
+
+/// A line on standard error, with `-d`.
+macro_rules! trace {
+    ($($arg:tt)*) => { log::debug!(target: "connect", $($arg)*) };
+}
+pub(crate) use trace;
+
+/// Switches the lines on.
+pub fn start() {
+    let started = env_logger::Builder::new()
+        .filter_module("connect", LevelFilter::Debug)
+        .format(|out, record| writeln!(out, "{}: {}", record.level(), record.args()))
+        .try_init();
+    debug_assert!(started.is_ok(), "there is one logger");
+}
+
+/// Whether anyone reads them.
+#[must_use]
+pub fn is_on() -> bool {
+    log::log_enabled!(target: "connect", log::Level::Debug)
+}
+
+/// What is going to be done.
+pub fn plan(plan: &Plan) {
+    if !is_on() {
+        return;
+    }
+    let method = match plan.hops.first().map(|hop| &hop.protocol) {
+        None => "DIRECT (1)",
+        Some(Protocol::Socks4 { .. } | Protocol::Socks5 { .. }) => "SOCKS (2)",
+        Some(Protocol::Http { .. }) => "HTTP (3)",
+    };
+    trace!("relay_method = {method}");
+    for hop in &plan.hops {
+        trace!("relay_host={}", hop.proxy.host);
+        trace!("relay_port={}", hop.proxy.port);
+        let user = hop.protocol.user().map(str::to_owned).or_else(sys::login_name).unwrap_or_default();
+        trace!("relay_user={}", printable(user.as_bytes()));
+        let (version, resolve) = match &hop.protocol {
+            Protocol::Socks4 { resolve, .. } => (4, resolve),
+            Protocol::Socks5 { resolve, .. } => (5, resolve),
+            Protocol::Http { .. } => continue,
+        };
+        trace!("socks_version={version}");
+        trace!("socks_resolve={}", resolve_name(*resolve));
+    }
+    trace!("local_type=stdio");
+    trace!("dest_host={}", plan.target.host);
+    trace!("dest_port={}", plan.target.port);
+    if let Some(limit) = plan.limits.reach {
+        trace!("setting timeout: {} seconds", limit.as_secs_f64());
+    }
+}
+
+fn resolve_name(resolve: Resolve) -> &'static str {
+    match resolve {
+        Resolve::Local | Resolve::LocalFirst => "LOCAL (1)",
+        Resolve::Remote => "REMOTE (2)",
+        Resolve::Both => "BOTH (3)",
+    }
+}
+
+/// Bytes that a negotiation sends.
+pub fn sent(wire: &Wire, is_text: bool) {
+    if !is_on() {
+        return;
+    }
+    match (is_text, wire.is_secret()) {
+        (true, _) => lines(">>>", &wire.masked("xxxxx")),
+        (false, true) => trace!(">>> xx xx xx xx ..."),
+        (false, false) => trace!(">>> {}", hex(wire.expose())),
+    }
+}
+
+/// Bytes that a negotiation received.
+pub fn received(bytes: &[u8], is_text: bool) {
+    if !is_on() {
+        return;
+    }
+    if is_text {
+        lines("<<<", bytes);
+    } else {
+        trace!("<<< {}", hex(bytes));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(" ")
+}
+
+/// Each line in quotes, its end included: `"HTTP/1.1 200 OK\r\n"`.
+fn lines(arrow: &str, text: &[u8]) {
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let end: String = line[line.trim_ascii_end().len()..].escape_ascii().to_string();
+        trace!("{arrow} \"{}{end}\"", printable(line));
+    }
+}
