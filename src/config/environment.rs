@@ -81,10 +81,10 @@ impl<'a> Environment<'a> {
             }
         }
         for name in any.iter().filter(|name| self.is_set(name)) {
-            if let Some((name, word)) = self.first_named(&[name])? {
-                if kind.has_scheme_of(&word) {
-                    return Spec::parse(&word, name, kind).map(Some);
-                }
+            if let Some((name, word)) = self.first_named(&[name])?
+                && kind.has_scheme_of(&word)
+            {
+                return Spec::parse(&word, name, kind).map(Some);
             }
         }
         Ok(None)

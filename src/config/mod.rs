@@ -45,16 +45,12 @@ pub fn plan(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Resul
 fn target(typed: &Typed) -> Result<Endpoint, Error> {
     let (host, in_word) = split_port(&typed.host);
     let host = Host::parse(host)?;
-    let port = match (&typed.port, in_word, &typed.name_port) {
-        (Some(port), Some(other), _) if port != other => {
-            return Err(Error::Usage(format!("two ports for {host}: {other} and {port}")));
-        }
-        (Some(port), ..) => port_or_service(port)?,
-        (None, Some(port), _) => port_or_service(port)?,
-        (None, None, Some(port)) => port_or_service(port)?,
-        (None, None, None) => return Err(Error::Usage(format!("no port given for {host}"))),
-    };
-    Ok(Endpoint { host, port })
+    if let (Some(port), Some(other)) = (&typed.port, in_word) {
+        return Err(Error::Usage(format!("two ports for {host}: {other} and {port}")));
+    }
+    let port = typed.port.as_deref().or(in_word).or(typed.name_port.as_deref());
+    let port = port.ok_or_else(|| Error::Usage(format!("no port given for {host}")))?;
+    Ok(Endpoint { host, port: port_or_service(port)? })
 }
 
 fn port_or_service(word: &str) -> Result<Port, Error> {

@@ -108,7 +108,7 @@ impl Dialling {
     }
 }
 
-/// Begins to connect. Every TCP socket has TCP_NODELAY, since keystrokes must not wait for company, and
+/// Begins to connect. Every TCP socket has `TCP_NODELAY`, since keystrokes must not wait for company, and
 /// keep-alive, since a peer that vanished must be noticed.
 fn start(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

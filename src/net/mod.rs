@@ -49,7 +49,9 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<TcpStream, Error> {
                 Outcome::Established => {}
                 Outcome::Reconnect => {
                     trace!("connecting again");
-                    legs.iter_mut().for_each(|leg| leg.negotiation.restart());
+                    for leg in &mut legs {
+                        leg.negotiation.restart();
+                    }
                     continue 'connection;
                 }
             }

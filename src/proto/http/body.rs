@@ -130,6 +130,11 @@ impl Body {
         Ok(1)
     }
 
+    /// Reads no more of it.
+    pub(super) fn give_up(&mut self) {
+        self.framing = Framing::Length(0);
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         let room = KEPT - self.start.len();
         self.start.extend(&bytes[..bytes.len().min(room)]);
@@ -151,14 +156,12 @@ impl Chunk {
                 }
                 return Ok(());
             }
-            (Self::DataEnd, b'\r') => return Ok(()),
+            (Self::DataEnd | Self::Trailer(_), b'\r') | (Self::Data(_) | Self::Complete, _) => return Ok(()),
             (Self::DataEnd, b'\n') => Self::Size(Vec::new()),
             (Self::DataEnd, _) => return Err(Error::MalformedHttp("a chunk longer than its size".into())),
             (Self::Trailer(0), b'\n') => Self::Complete,
             (Self::Trailer(_), b'\n') => Self::Trailer(0),
-            (Self::Trailer(_), b'\r') => return Ok(()),
             (Self::Trailer(length), _) => Self::Trailer(*length + 1),
-            (Self::Data(_) | Self::Complete, _) => return Ok(()),
         };
         Ok(())
     }

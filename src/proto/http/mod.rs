@@ -15,6 +15,8 @@ mod challenge;
 mod gist;
 mod head;
 
+/// What precedes the credentials in a request.
+const FIELD: &str = "Proxy-Authorization: Basic ";
 /// The longest body of a challenge that is drained to keep the connection; a longer one costs more than
 /// a new connection.
 const CHALLENGE_DRAINED: usize = 64 * 1024;
@@ -70,7 +72,6 @@ impl Connect {
         let Some(credentials) = &self.credentials else {
             return Ok(Wire::open((open + "\r\n").into_bytes()));
         };
-        const FIELD: &str = "Proxy-Authorization: Basic ";
         let credentials = basic(credentials)?;
         let start = open.len() + FIELD.len();
         let secret = start..start + credentials.len();
@@ -173,14 +174,11 @@ impl Negotiation for Connect {
                 }
                 Ok(taken)
             }
-            State::ReadRefusal { head, body } => match body.receive(bytes) {
-                Ok(taken) => Ok(taken),
-                // The verdict stands, however broken its body is.
-                Err(_) => {
-                    let (head, body) = (head.clone(), body.clone());
-                    Err(self.refusal(&head, &body))
-                }
-            },
+            // The verdict stands, however broken its body is.
+            State::ReadRefusal { body, .. } => Ok(body.receive(bytes).unwrap_or_else(|_| {
+                body.give_up();
+                bytes.len()
+            })),
             _ => Ok(0),
         }
     }
