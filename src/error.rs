@@ -241,10 +241,8 @@ fn dial_hint(attempts: &[(SocketAddr, io::Error)]) -> Option<&'static str> {
 /// An error of the system in its own words, without the number that Rust adds.
 fn words(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
+    let words = text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words);
+    words.trim_end_matches('.').to_owned()
 }
 
 fn seconds(limit: &Duration) -> String {

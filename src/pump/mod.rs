@@ -32,7 +32,9 @@ const STALLED: Duration = Duration::from_secs(5);
 pub fn relay_stdio(remote: TcpStream, peer: &Peer) -> Result<(), Error> {
     let system = |cause| Error::System { what: "use standard input and output", cause };
     let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
-    Relay::new(input.as_ref(), output.as_ref(), &Channel::socket(remote)).run(peer)
+    let ended = Relay::new(input.as_ref(), output.as_ref(), &Channel::socket(remote)).run(peer);
+    let finished = output.map_or(Ok(()), Channel::finish);
+    ended.and(finished.map_err(Error::Output))
 }
 
 /// Both directions of one session.
@@ -156,6 +158,3 @@ impl<'a> Relay<'a> {
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
-
-#[cfg(test)]
-mod tests;

@@ -119,6 +119,14 @@ impl Channel {
         Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
     }
 
+    /// Waits until all that was written has reached where it goes. Here it has.
+    ///
+    /// # Errors
+    /// None on Unix.
+    pub fn finish(self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll) first.
     #[must_use]
     pub fn never_waits(&self) -> bool {

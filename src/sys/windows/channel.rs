@@ -1,0 +1,130 @@
+//! A stream of bytes that is read and written without ever waiting.
+//!
+//! Pipes and consoles can be neither polled nor read without waiting. So each of the standard handles gets a thread
+//! that carries its bytes to or from a socket, and the relay polls sockets only.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::windows::io::{AsHandle, AsSocket, BorrowedSocket};
+use std::thread::{self, JoinHandle};
+
+use super::pair::pair;
+
+/// How much a thread carries at once.
+const CHUNK: usize = 64 * 1024;
+
+/// One end of a relay. No operation waits, provided that [`poll`](super::poll) has reported the socket ready.
+#[derive(Debug)]
+pub struct Channel {
+    socket: TcpStream,
+    /// Carries what is written to standard output.
+    carrier: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Channel {
+    /// Standard input, or `None` if the program was started without one.
+    ///
+    /// # Errors
+    /// No thread or socket can be had.
+    pub fn stdin() -> io::Result<Option<Self>> {
+        let Some(input) = file(&io::stdin()) else { return Ok(None) };
+        let (ours, theirs) = pair()?;
+        // Nobody waits for this thread: when the remote has ended, the session has, whatever may still be typed.
+        thread::Builder::new().name("stdin".into()).spawn(move || {
+            let result = carry(input, &theirs);
+            let _ = theirs.shutdown(Shutdown::Write);
+            result
+        })?;
+        Self::nonblocking(ours, None).map(Some)
+    }
+
+    /// Standard output, or `None` if the program was started without one.
+    ///
+    /// # Errors
+    /// No thread or socket can be had.
+    pub fn stdout() -> io::Result<Option<Self>> {
+        let Some(output) = file(&io::stdout()) else { return Ok(None) };
+        let (ours, theirs) = pair()?;
+        let carrier = thread::Builder::new().name("stdout".into()).spawn(move || carry(theirs, output))?;
+        Self::nonblocking(ours, Some(carrier)).map(Some)
+    }
+
+    /// A connected socket, which becomes non-blocking if it is not.
+    #[must_use]
+    pub fn socket(stream: TcpStream) -> Self {
+        // It is ours alone; should it fail, reading after poll does not wait either.
+        let _ = stream.set_nonblocking(true);
+        Self { socket: stream, carrier: None }
+    }
+
+    fn nonblocking(socket: TcpStream, carrier: Option<JoinHandle<io::Result<()>>>) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, carrier })
+    }
+
+    /// Reads what is there. No bytes are the end.
+    ///
+    /// # Errors
+    /// What recv says; `WouldBlock` if nothing is there.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.socket).read(buffer)
+    }
+
+    /// Writes as much as there is room for.
+    ///
+    /// # Errors
+    /// What send says; `WouldBlock` if there is no room.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.socket).write(bytes)
+    }
+
+    /// Tells the other end that no more will be written.
+    ///
+    /// # Errors
+    /// What shutdown says.
+    pub fn shut_down_writing(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Waits until all that was written has reached standard output. Anything else needs no waiting.
+    ///
+    /// # Errors
+    /// Standard output could not be written.
+    pub fn finish(self) -> io::Result<()> {
+        let Some(carrier) = self.carrier else { return Ok(()) };
+        let _ = self.socket.shutdown(Shutdown::Both);
+        carrier.join().unwrap_or_else(|_| Err(io::Error::other("its thread failed")))
+    }
+
+    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll) first.
+    #[must_use]
+    pub fn never_waits(&self) -> bool {
+        true
+    }
+}
+
+impl AsSocket for Channel {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        self.socket.as_socket()
+    }
+}
+
+/// A standard handle for bytes as they are: the library's own translates what a console takes and gives.
+fn file(standard: &impl AsHandle) -> Option<File> {
+    standard.as_handle().try_clone_to_owned().ok().map(File::from)
+}
+
+fn carry(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match from.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => to.write_all(&chunk[..count])?,
+            // The writer's end of a pipe is closed: its end.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

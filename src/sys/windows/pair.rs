@@ -1,0 +1,20 @@
+//! Two sockets that are connected to each other.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+/// A pair of connected sockets. Windows has no `socketpair`: it is a connection over loopback, and whoever else
+/// connects in between is turned away.
+pub(super) fn pair() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let ours = TcpStream::connect(listener.local_addr()?)?;
+    let wanted = ours.local_addr()?;
+    loop {
+        let (theirs, from) = listener.accept()?;
+        if from == wanted {
+            ours.set_nodelay(true)?;
+            theirs.set_nodelay(true)?;
+            return Ok((ours, theirs));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Who runs the program.
+
+use std::env;
+
+use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
+
+/// The longest user name that Windows knows, with its final NUL (`UNLEN` + 1).
+const MAX_NAME: u32 = 257;
+
+/// The name of the user whom the process runs as: from the system, or from `USERNAME`.
+#[must_use]
+pub fn login_name() -> Option<String> {
+    let mut buffer = [0_u16; MAX_NAME as usize];
+    let mut length = MAX_NAME;
+    // SAFETY: the buffer has room for `length` characters, which the call sets to the number written, NUL included.
+    let found = unsafe { GetUserNameW(buffer.as_mut_ptr(), &raw mut length) } != 0;
+    let length = usize::try_from(length).unwrap_or_default();
+    let name = buffer.get(..length.saturating_sub(1)).filter(|_| found).map(String::from_utf16_lossy);
+    name.or_else(|| env::var("USERNAME").ok()).filter(|name| !name.is_empty())
+}
