@@ -74,11 +74,12 @@ impl Leg<'_> {
             Ok(()) => Ok(()),
             Err(Trouble::Refused(cause)) => Err(self.refused(cause)),
             Err(Trouble::Stop(Stop::TimedOut)) => Err(self.timed_out(deadline)),
-            Err(Trouble::Stop(Stop::Io(cause))) => Err(Error::Lost {
-                peer: self.peer.clone(),
-                waiting_for: self.negotiation.waiting_for(),
-                cause,
-            }),
+            // A reset is a way to close, where closing is expected.
+            Err(Trouble::Stop(Stop::Io(cause))) => {
+                let waiting_for = self.negotiation.waiting_for();
+                let peer = self.peer.clone();
+                self.negotiation.closed().map_err(|_| Error::Lost { peer, waiting_for, cause })
+            }
         }
     }
 
