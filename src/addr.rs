@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU16;
 
-use crate::text::{printable, reorders_or_hides};
+use crate::text::{escaped, printable, reorders_or_hides};
 
 /// A TCP port, 1–65535.
 pub type Port = NonZeroU16;
@@ -86,10 +86,7 @@ impl Host {
         }
         match word.chars().find(|&c| !allowed_in_name(c)) {
             None => Ok(Self::Name(Name(word.to_owned()))),
-            Some(c) => Err(AddrError::BadCharacter {
-                host: printable(word.as_bytes()),
-                what: printable(c.to_string().as_bytes()),
-            }),
+            Some(c) => Err(AddrError::BadCharacter { host: escaped(word), what: escaped(&c.to_string()) }),
         }
     }
 

@@ -25,8 +25,9 @@ const KNOWN: [(&str, u16); 14] = [
 
 /// The TCP port of a service, as the system knows it.
 pub(super) fn port(name: &str) -> Option<Port> {
-    // A number is none of its business, and getaddrinfo would take one that is no port.
-    if name.is_empty() || name.contains('\0') || name.parse::<f64>().is_ok() {
+    // A number is none of its business: getaddrinfo would take one that is no port, or one behind a blank.
+    let is_name = name.contains(|c: char| c.is_ascii_alphabetic());
+    if !is_name || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return None;
     }
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };

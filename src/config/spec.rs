@@ -60,7 +60,14 @@ impl Spec {
             },
         };
         let is_url = scheme.is_some();
-        let rest = if is_url { before_slash(rest) } else { rest };
+        let rest = match rest.split_once('/') {
+            // What stands before the '/' is not repeated: it could be the start of a password.
+            Some((_, path)) if is_url && path.contains('@') => {
+                return Err(complain("a '/' in a URL's user name or password is written %2F".into()));
+            }
+            Some((authority, _)) if is_url => authority,
+            _ => rest,
+        };
         let (login, address) = match rest.rsplit_once('@') {
             Some((login, address)) => (Some(login), address),
             None => (None, rest),
@@ -119,3 +126,6 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,341 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
+use super::*;
+use crate::secret::Secret;
+
+/// The plan for this command line, at whose words blanks are, with these variables.
+fn made(line: &str, variables: &[(&str, &str)]) -> Result<Plan, Error> {
+    let words = std::iter::once("connect").chain(line.split_whitespace()).map(OsString::from);
+    let crate::cli::Request::Session(typed) = crate::cli::parse(words)? else { panic!("{line}: no session") };
+    plan(&typed, &|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+}
+
+#[track_caller]
+fn planned(line: &str, variables: &[(&str, &str)]) -> Plan {
+    made(line, variables).unwrap_or_else(|error| panic!("{line} {variables:?}: {error}"))
+}
+
+#[track_caller]
+fn usage(line: &str, variables: &[(&str, &str)]) -> String {
+    match made(line, variables) {
+        Err(Error::Usage(text)) => text,
+        other => panic!("{line} {variables:?}: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn hop(options: &str, variables: &[(&str, &str)]) -> Hop {
+    let mut hops = planned(&format!("{options} host 22"), variables).hops;
+    assert_eq!(hops.len(), 1, "{options}");
+    hops.remove(0)
+}
+
+/// User, password and who resolves, of any protocol.
+#[track_caller]
+fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<Secret>, Option<Resolve>) {
+    match hop(options, variables).protocol {
+        Protocol::Socks4 { user, resolve } => (user, None, Some(resolve)),
+        Protocol::Socks5 { resolve, login, .. } => (login.user, login.password, Some(resolve)),
+        Protocol::Http { login } => (login.user, login.password, None),
+    }
+}
+
+fn endpoint(host: &str, port: u16) -> Endpoint {
+    Endpoint { host: Host::parse(host).unwrap(), port: Port::new(port).unwrap() }
+}
+
+#[test]
+fn a_whole_plan_is_plain_data() {
+    let typed = "-w 2.5 -R both -a userpass,none -S me:pw@socks.example host.example ssh";
+    let login = Login { user: Some("me".into()), password: Some(Secret::from("pw")) };
+    let methods = Some(vec![Socks5Method::UserPass, Socks5Method::None]);
+    assert_eq!(
+        planned(typed, &[]),
+        Plan {
+            target: endpoint("host.example", 22),
+            hops: vec![Hop {
+                proxy: endpoint("socks.example", 1080),
+                protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
+            }],
+            limits: Limits { reach: Some(Duration::from_millis(2500)) },
+        }
+    );
+    let direct = Plan { target: endpoint("::1", 22), hops: vec![], limits: Limits::default() };
+    assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);
+}
+
+#[test]
+fn the_port_is_the_second_word_or_in_the_first_or_in_the_programs_name() {
+    let typed = |host: &str, port: Option<&str>, name_port: Option<&str>| Typed {
+        host: host.into(),
+        port: port.map(str::to_owned),
+        name_port: name_port.map(str::to_owned),
+        ..Typed::default()
+    };
+    for (host, port, name_port, expected) in [
+        ("host", Some("22"), None, endpoint("host", 22)),
+        ("host", Some("22"), Some("25"), endpoint("host", 22)),
+        ("host:22", None, Some("25"), endpoint("host", 22)),
+        ("host", None, Some("25"), endpoint("host", 25)),
+        ("host", None, Some("smtp"), endpoint("host", 25)),
+        ("host", Some("https"), Some("nosuch"), endpoint("host", 443)),
+        ("::1", Some("22"), None, endpoint("::1", 22)),
+        ("[::1]:22", None, None, endpoint("::1", 22)),
+        ("[::1]", None, Some("25"), endpoint("::1", 25)),
+    ] {
+        let plan = plan(&typed(host, port, name_port), &|_| None).unwrap();
+        assert_eq!(plan.target, expected, "{host} {port:?} {name_port:?}");
+    }
+    for (host, port, name_port) in [
+        ("host", None, None),
+        ("::1", None, None),
+        ("host", Some("0"), Some("25")),
+        ("host", Some("nosuch"), Some("25")),
+        ("host", Some(""), Some("25")),
+        ("host", Some("0x16"), None),
+        ("host", Some("1e3"), None),
+        ("host", Some(" 22"), None),
+        ("host", Some("\t22"), None),
+        ("host", Some("22 "), None),
+        ("host", Some("ssh\0"), None),
+        ("host", None, Some("99999")),
+        ("host:", None, Some("25")),
+        ("host:22", Some("23"), None),
+        ("", Some("22"), None),
+    ] {
+        let result = plan(&typed(host, port, name_port), &|_| None);
+        assert!(matches!(result, Err(Error::Usage(_))), "{host} {port:?} {name_port:?}: {result:?}");
+    }
+}
+
+#[test]
+fn only_variables_that_matter_are_looked_at() {
+    let look = |line: &str| {
+        let seen = std::cell::RefCell::new(Vec::new());
+        let words = std::iter::once("connect").chain(line.split(' ')).map(OsString::from);
+        let Ok(crate::cli::Request::Session(typed)) = crate::cli::parse(words) else { panic!("{line}") };
+        plan(&typed, &|name| {
+            seen.borrow_mut().push(name.to_owned());
+            None
+        })
+        .unwrap();
+        seen.into_inner()
+    };
+    assert!(look("host 22").is_empty());
+    assert!(
+        look("-S s host 22").iter().all(|name| name.starts_with("SOCKS") || name.starts_with("CONNECT_"))
+    );
+    assert!(
+        look("-H h host 22").iter().all(|name| name.starts_with("HTTP_") || name.starts_with("CONNECT_"))
+    );
+    // A variable that is broken does not matter where it is not used.
+    planned("-H h host 22", &[("SOCKS_RESOLVE", "nonsense"), ("SOCKS5_AUTH", "nonsense")]);
+    planned("-4 -S s host 22", &[("SOCKS5_AUTH", "nonsense"), ("SOCKS5_RESOLVE", "nonsense")]);
+}
+
+#[test]
+fn the_default_ports_are_the_protocols() {
+    assert_eq!(hop("-S s", &[]).proxy, endpoint("s", 1080));
+    assert_eq!(hop("-4S s", &[]).proxy, endpoint("s", 1080));
+    assert_eq!(hop("-H h", &[]).proxy, endpoint("h", 80));
+    assert_eq!(hop("-H http://h/", &[]).proxy, endpoint("h", 80));
+    assert_eq!(hop("-h", &[("HTTP_PROXY", "h")]).proxy, endpoint("h", 80));
+}
+
+/// For each row, the first variable that is set counts.
+#[track_caller]
+fn expect_precedence(options: &str, names: &[&str], read: impl Fn(&[(&str, &str)]) -> String) {
+    for first in 0..names.len() {
+        let set: Vec<_> = names[first..].iter().map(|name| (*name, *name)).collect();
+        assert_eq!(read(&set), names[first], "{options}");
+        // An empty one is set as well, as the C program sees it.
+        let mut empty = set.clone();
+        empty[0].1 = "";
+        assert_eq!(read(&empty), "", "{options} {empty:?}");
+    }
+}
+
+#[test]
+fn the_user_is_the_first_of_the_protocols_row() {
+    for (options, names) in [
+        ("-S s", &["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"][..]),
+        ("-4 -S s", &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"]),
+        ("-H h", &["HTTP_PROXY_USER", "CONNECT_USER"]),
+    ] {
+        expect_precedence(options, names, |set| parts(options, set).0.unwrap());
+        let in_spec = options.replace(" s", " me@s").replace(" h", " me@h");
+        let all: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
+        assert_eq!(parts(&in_spec, &all).0.as_deref(), Some("me"), "{in_spec}");
+        assert_eq!(parts(&in_spec.replace("me@", "@"), &all).0.as_deref(), Some(""), "{in_spec}");
+        assert_eq!(parts(options, &[("USER", "u"), ("LOGNAME", "l")]).0, None, "{options}");
+    }
+    let others = [("SOCKS4_USER", "x"), ("HTTP_PROXY_USER", "x")];
+    assert_eq!(parts("-S s", &others).0, None);
+    assert_eq!(parts("-4S s", &[("SOCKS5_USER", "x"), ("HTTP_PROXY_USER", "x")]).0, None);
+    assert_eq!(parts("-H h", &[("SOCKS5_USER", "x"), ("SOCKS_USER", "x")]).0, None);
+}
+
+#[test]
+fn the_password_is_the_first_of_the_protocols_row() {
+    let exposed = |options: &str, set: &[(&str, &str)]| {
+        let password = parts(options, set).1.unwrap();
+        String::from_utf8(password.expose().to_vec()).unwrap()
+    };
+    for (options, names) in [
+        ("-S s", &["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "CONNECT_PASSWORD"][..]),
+        ("-H h", &["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"]),
+    ] {
+        expect_precedence(options, names, |set| exposed(options, set));
+        let in_spec = options.replace(" s", " me:pw@s").replace(" h", " me:pw@h");
+        let all: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
+        assert_eq!(exposed(&in_spec, &all), "pw", "{in_spec}");
+        assert_eq!(parts(options, &[]).1, None, "{options}");
+        let others = [("SOCKS_PASSWD", "x"), ("CONNECT_PASSWD", "x"), ("HTTP_PROXY_PASSWD", "x")];
+        assert_eq!(parts(options, &others).1, None, "{options}");
+    }
+    assert_eq!(parts("-S s", &[("HTTP_PROXY_PASSWORD", "x")]).1, None);
+    assert_eq!(parts("-H h", &[("SOCKS5_PASSWORD", "x"), ("SOCKS_PASSWORD", "x")]).1, None);
+}
+
+#[test]
+fn who_resolves_is_said_by_option_then_variables_then_version() {
+    for (options, variables, expected) in [
+        ("-S s", &[][..], Resolve::Remote),
+        ("-4S s", &[], Resolve::LocalFirst),
+        ("-S socks4://s", &[], Resolve::LocalFirst),
+        ("-S socks4a://s", &[], Resolve::Remote),
+        ("-R local -S s", &[], Resolve::Local),
+        ("-R Remote -4S s", &[], Resolve::Remote),
+        ("-R BOTH -4S s", &[], Resolve::Both),
+        ("-S s", &[("SOCKS5_RESOLVE", "local"), ("SOCKS_RESOLVE", "both")], Resolve::Local),
+        ("-S s", &[("SOCKS_RESOLVE", "both")], Resolve::Both),
+        ("-S s", &[("SOCKS4_RESOLVE", "local")], Resolve::Remote),
+        ("-4S s", &[("SOCKS4_RESOLVE", "remote"), ("SOCKS_RESOLVE", "both")], Resolve::Remote),
+        ("-4S s", &[("SOCKS_RESOLVE", "LOCAL")], Resolve::Local),
+        ("-R both -S s", &[("SOCKS5_RESOLVE", "local")], Resolve::Both),
+    ] {
+        assert_eq!(parts(options, variables).2, Some(expected), "{options} {variables:?}");
+    }
+    assert!(usage("-R nowhere -S s host 22", &[]).contains("-R"));
+    assert!(usage("-S s host 22", &[("SOCKS_RESOLVE", "nowhere")]).contains("SOCKS_RESOLVE"));
+    // What the option says is enough: a broken variable does not matter then.
+    planned("-R both -S s host 22", &[("SOCKS5_RESOLVE", "nowhere")]);
+}
+
+#[test]
+fn the_methods_are_those_of_the_option_then_of_the_variable() {
+    use Socks5Method::{None as NoAuth, UserPass};
+    for (options, variables, expected) in [
+        ("-S s", &[][..], None),
+        ("-a none -S s", &[], Some(vec![NoAuth])),
+        ("-a UserPass,NONE -S s", &[], Some(vec![UserPass, NoAuth])),
+        ("-S s", &[("SOCKS5_AUTH", " none , userpass ")], Some(vec![NoAuth, UserPass])),
+        ("-a none -S s", &[("SOCKS5_AUTH", "userpass")], Some(vec![NoAuth])),
+        ("-a none -S s", &[("SOCKS5_AUTH", "nonsense")], Some(vec![NoAuth])),
+    ] {
+        let Protocol::Socks5 { methods, .. } = hop(options, variables).protocol else { panic!("{options}") };
+        assert_eq!(methods, expected, "{options} {variables:?}");
+    }
+    for (list, part) in [("gssapi", "gssapi"), ("CHAP", "chap"), ("none,magic", "magic"), ("none,", "''")] {
+        for (options, variables, source) in [
+            (format!("-a {list} -S s"), vec![], "-a"),
+            ("-S s".into(), vec![("SOCKS5_AUTH", list)], "SOCKS5_AUTH"),
+        ] {
+            let text = usage(&format!("{options} host 22"), &variables);
+            assert!(text.contains(part) && text.contains(source), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_option_then_of_the_scheme_then_5() {
+    for (options, name) in [
+        ("-S s", "SOCKS5"),
+        ("-4 -S s", "SOCKS4"),
+        ("-S socks4://s", "SOCKS4"),
+        ("-S socks4a://s", "SOCKS4"),
+        ("-S socks5h://s", "SOCKS5"),
+        ("-S socks://s", "SOCKS5"),
+        ("-5 -S socks4://s", "SOCKS5"),
+        ("-4 -S socks5://s", "SOCKS4"),
+    ] {
+        assert_eq!(hop(options, &[]).protocol.name(), name, "{options}");
+    }
+}
+
+#[test]
+fn the_http_proxy_of_the_environment_is_the_first_that_is_not_empty() {
+    let names = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let values = names.map(|name| (name, format!("http://{}", name.to_lowercase().replace('_', "-"))));
+    for first in 0..names.len() {
+        let set: Vec<_> = values[first..].iter().map(|(name, value)| (*name, &**value)).collect();
+        let expected = values[first].1.trim_start_matches("http://");
+        assert_eq!(hop("-h", &set).proxy, endpoint(expected, 80), "{set:?}");
+        let with_empty: Vec<_> = names[..first].iter().map(|name| (*name, "")).chain(set).collect();
+        assert_eq!(hop("-h", &with_empty).proxy, endpoint(expected, 80), "{with_empty:?}");
+    }
+    let all_empty = names.map(|name| (name, ""));
+    assert!(usage("-h host 22", &all_empty).contains("HTTP_PROXY"));
+    assert_eq!(parts("-h", &[("HTTP_PROXY", "http://m%65:p%77@h")]).1, Some(Secret::from("pw")));
+}
+
+#[test]
+fn under_cgi_a_variable_that_a_web_client_can_set_does_not_count() {
+    let cgi = ("REQUEST_METHOD", "GET");
+    assert_eq!(hop("-h", &[cgi, ("HTTP_PROXY", "evil"), ("http_proxy", "good")]).proxy, endpoint("good", 80));
+    assert!(usage("-h host 22", &[cgi, ("HTTP_PROXY", "evil")]).contains("-H"));
+    assert_eq!(hop("-h", &[("REQUEST_METHOD", ""), ("HTTP_PROXY", "good")]).proxy, endpoint("good", 80));
+    // What is typed is nobody's header.
+    assert_eq!(hop("-H h", &[cgi]).proxy, endpoint("h", 80));
+}
+
+#[test]
+fn the_socks_proxy_of_the_environment_is_that_of_the_version_then_any() {
+    let socks5 = [("SOCKS5_SERVER", "five"), ("SOCKS_SERVER", "socks"), ("ALL_PROXY", "socks5://all")];
+    let hosts = ["five", "socks", "all"];
+    for (first, host) in hosts.into_iter().enumerate() {
+        let set = [&[("SOCKS4_SERVER", "no"), ("HTTP_PROXY", "no")], &socks5[first..]].concat();
+        assert_eq!(hop("-s", &set).proxy, endpoint(host, 1080));
+        assert_eq!(hop("-5s", &set).proxy, endpoint(host, 1080));
+    }
+    let set = [("SOCKS5_SERVER", "no"), ("SOCKS4_SERVER", "me@four:1"), ("SOCKS_SERVER", "no")];
+    assert_eq!(hop("-4s", &set).proxy, endpoint("four", 1));
+    assert_eq!(parts("-4s", &set).0.as_deref(), Some("me"));
+    assert_eq!(hop("-s", &[("SOCKS5_SERVER", ""), ("SOCKS_SERVER", "socks")]).proxy, endpoint("socks", 1080));
+    assert!(usage("-s host 22", &[("SOCKS4_SERVER", "four")]).contains("SOCKS5_SERVER"));
+    assert!(usage("-4s host 22", &[("SOCKS5_SERVER", "five")]).contains("SOCKS4_SERVER"));
+    for value in ["http://all", "all:1080"] {
+        assert!(usage("-s host 22", &[("ALL_PROXY", value)]).contains("-s"), "{value}");
+    }
+}
+
+#[test]
+fn a_broken_proxy_is_blamed_on_where_it_was_named() {
+    for (options, variables, source) in [
+        ("-S s:0", &[][..], "-S"),
+        ("-H h:x", &[], "-H"),
+        ("-s", &[("SOCKS_SERVER", "s:0")], "SOCKS_SERVER"),
+        ("-h", &[("https_proxy", "h:0")], "https_proxy"),
+        ("-h", &[("HTTP_PROXY", "socks5://h")], "HTTP_PROXY"),
+        ("-s", &[("all_proxy", "socks5://s:0")], "all_proxy"),
+    ] {
+        let text = usage(&format!("{options} host 22"), variables);
+        assert!(text.contains(source), "{text}");
+    }
+    assert!(usage("-H https://h host 22", &[]).contains("TLS"));
+}
+
+#[test]
+fn a_limit_is_a_number_of_seconds_and_0_is_none() {
+    for (word, expected) in
+        [("1", Some(1000)), ("0", None), ("0.0", None), ("1.5", Some(1500)), ("007", Some(7000))]
+    {
+        let reach = planned(&format!("-w {word} host 22"), &[]).limits.reach;
+        assert_eq!(reach, expected.map(Duration::from_millis), "{word}");
+    }
+    for word in ["x", "-1", "1x", "nan", "inf", "1e400", "''"] {
+        assert!(usage(&format!("-w {word} host 22"), &[]).contains(word), "{word}");
+    }
+    // Longer than any clock counts, and no panic.
+    planned("-w 1000000000000000000 host 22", &[]);
+}

@@ -5,13 +5,13 @@
 //!   ended: ssh waits for that. What stands ready on the local side still goes out first; the first idle moment
 //!   ends it.
 //! - A reset is an end with an error: bytes may be missing.
-//! - A local reader that went away is the same as an end of the remote's output, and nobody is told.
+//! - A local reader that went away ends it as well, within a second, and nobody is told.
 //!
 //! One side that is stuck never stops the other direction. Each direction holds at most [`flow::CAPACITY`] bytes.
 
 use std::io;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Peer};
 use crate::sys::{self, Channel, Ready, Watch};
@@ -24,6 +24,8 @@ mod flow;
 const IDLE: Duration = Duration::from_millis(50);
 /// Once the remote has closed, it may so long refuse to take what it is sent.
 const STALLED: Duration = Duration::from_secs(5);
+/// Once nobody reads what the remote sends, the local side may so long go on sending.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// Relays between standard input and output and `remote`, until the session ends.
 ///
@@ -47,13 +49,15 @@ struct Relay<'a> {
     down: Flow<'a>,
     /// Bytes have gone up after the remote's end.
     late: bool,
+    /// The local reader has left, and when it will be too late to go on for what is still to go up.
+    unread_until: Option<Instant>,
 }
 
 impl<'a> Relay<'a> {
     fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel) -> Self {
         let up = Flow::new(input, Some(remote));
         let down = Flow::new(Some(remote), output);
-        Self { output, remote, up, down, late: false }
+        Self { output, remote, up, down, late: false, unread_until: None }
     }
 
     fn run(mut self, peer: &Peer) -> Result<(), Error> {
@@ -74,7 +78,8 @@ impl<'a> Relay<'a> {
     /// Nothing can come any more, in either direction, or what came last says so.
     fn has_ended(&self) -> bool {
         let broken = matches!(self.down.fault(), Some(Fault::Read(_)));
-        self.down.is_over() && (self.up.is_over() || broken)
+        let too_late = self.unread_until.is_some_and(|end| end <= Instant::now());
+        self.down.is_over() && (self.up.is_over() || broken || too_late)
     }
 
     /// Waits until something can be done and does it. Returns false when the waiting was in vain and the session
@@ -103,6 +108,7 @@ impl<'a> Relay<'a> {
         self.down.advance(remote.read, output.write || self.output.is_none());
         if output.gone && !self.down.is_over() {
             self.down.sink_gone(io::ErrorKind::BrokenPipe.into());
+            self.unread_until = Instant::now().checked_add(UNREAD);
         }
         if self.down.source_ended() && !down_was_over && self.down.is_over() {
             trace!("connection closed by peer");
@@ -120,12 +126,14 @@ impl<'a> Relay<'a> {
 
     /// How long to wait: for ever, until the remote has closed.
     fn patience(&self) -> Option<Duration> {
-        match (self.down.is_over(), self.up.holds_data(), self.late) {
-            (false, _, _) => None,
-            (true, true, _) => Some(STALLED),
-            (true, false, true) => Some(IDLE),
-            (true, false, false) => Some(Duration::ZERO),
-        }
+        let patience = match (self.down.is_over(), self.up.holds_data(), self.late) {
+            (false, _, _) => return None,
+            (true, true, _) => STALLED,
+            (true, false, true) => IDLE,
+            (true, false, false) => Duration::ZERO,
+        };
+        let left = self.unread_until.map(|end| end.saturating_duration_since(Instant::now()));
+        Some(left.map_or(patience, |left| left.min(patience)))
     }
 
     /// Tells the remote that there is no more. If it is gone already it need not be told.

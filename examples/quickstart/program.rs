@@ -1,0 +1,153 @@
+//! The real program: built first, then run as ssh runs its `ProxyCommand`, over pipes.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::peers::{LIMIT, SERVER};
+
+/// `connect`, where cargo puts it: in the directory of the profile, above this example's.
+pub(crate) struct Program {
+    profile_dir: PathBuf,
+    path: PathBuf,
+}
+
+impl Program {
+    pub(crate) fn locate() -> io::Result<Self> {
+        let example = std::env::current_exe()?;
+        let profile_dir = example.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?.to_owned();
+        let path = profile_dir.join(format!("connect{}", std::env::consts::EXE_SUFFIX));
+        Ok(Self { profile_dir, path })
+    }
+
+    /// `cargo run --example` leaves the binary alone, so it could be missing or stale.
+    pub(crate) fn build(&self) -> io::Result<()> {
+        let profile = self.profile_dir.file_name().and_then(|name| name.to_str());
+        let profile = profile.filter(|name| *name != "debug").unwrap_or("dev");
+        let cargo = std::env::var_os("CARGO").unwrap_or(env!("CARGO").into());
+        let status = Command::new(cargo)
+            .args(["build", "--quiet", "--bin", "connect", "--profile", profile])
+            .arg("--manifest-path")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+            .arg("--target-dir")
+            .arg(self.profile_dir.parent().unwrap_or(Path::new(".")))
+            .status()?;
+        let failed = || io::Error::other("cargo could not build the program");
+        status.success().then_some(()).ok_or_else(failed)
+    }
+
+    /// Runs `call`; sends `request` when the server's first line has come, and closes stdin.
+    pub(crate) fn run(&self, call: &Call, request: &[u8]) -> io::Result<Outcome> {
+        let started = Instant::now();
+        let mut child = Command::new(&self.path)
+            .args(call.words.split(' '))
+            // Proxies and passwords of the user's own stay out; sockets on Windows need SystemRoot.
+            .env_clear()
+            .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
+            .env("HOME", &self.profile_dir)
+            .envs(call.env.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (banner_came, banner) = mpsc::channel::<()>();
+
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let _ = banner.recv();
+                stdin.map(|mut pipe| pipe.write_all(request))
+            });
+            let stdout = scope.spawn(move || {
+                let (mut pipe, mut bytes) = (BufReader::new(stdout?), Vec::new());
+                pipe.read_until(b'\n', &mut bytes).ok()?;
+                drop(banner_came);
+                pipe.read_to_end(&mut bytes).ok()?;
+                Some(bytes)
+            });
+            let stderr = scope.spawn(move || io::read_to_string(stderr?).ok());
+            let code = wait(&mut child, started)?;
+            Ok(Outcome {
+                code,
+                took: started.elapsed(),
+                stdout: stdout.join().ok().flatten().unwrap_or_default(),
+                stderr: stderr.join().ok().flatten().unwrap_or_default(),
+            })
+        })
+    }
+}
+
+impl fmt::Display for Program {
+    /// As short as can be: seen from the current directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let here = std::env::current_dir().unwrap_or_default();
+        self.path.strip_prefix(here).unwrap_or(&self.path).display().fmt(f)
+    }
+}
+
+/// The exit code; none if the program had to be stopped, or a signal ended it.
+fn wait(child: &mut Child, started: Instant) -> io::Result<Option<i32>> {
+    while started.elapsed() < LIMIT {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.code());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
+}
+
+type Env = &'static [(&'static str, &'static str)];
+
+/// One command line, with the environment that belongs to it.
+pub(crate) struct Call {
+    env: Env,
+    words: String,
+}
+
+impl Call {
+    pub(crate) fn new(env: Env, option: &str, proxy: SocketAddr) -> Self {
+        let words = format!("{option} {proxy} {}", SERVER.replace(':', " "));
+        Self { env, words }
+    }
+}
+
+impl fmt::Display for Call {
+    /// As one would type it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.env {
+            write!(f, "{name}={value} ")?;
+        }
+        let next_line = if self.env.is_empty() { "" } else { "\\\n" };
+        write!(f, "{next_line}connect {}", self.words)
+    }
+}
+
+/// What a finished run left behind.
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+    took: Duration,
+}
+
+impl Outcome {
+    /// The session ended normally, and said nothing but what `-d` asks for.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.code == Some(0) && self.stderr.lines().all(|line| line.starts_with("DEBUG: "))
+    }
+
+    pub(crate) fn ending(&self) -> String {
+        let took = self.took.as_millis();
+        match self.code {
+            Some(code) => format!("exit {code} after {took} ms"),
+            None => format!("no exit code, ended after {took} ms"),
+        }
+    }
+}

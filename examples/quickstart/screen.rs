@@ -1,0 +1,95 @@
+//! How it looks: 80 columns, colour only on a terminal, and the count of checks.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+const WIDTH: usize = 80;
+
+// Parameters of SGR, the terminal's sequence for looks.
+pub(crate) const PLAIN: &str = "0";
+pub(crate) const BOLD: &str = "1";
+pub(crate) const DIM: &str = "2";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const CYAN: &str = "36";
+
+pub(crate) struct Screen {
+    colour: bool,
+    steps: usize,
+    passed: usize,
+    failed: usize,
+}
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { colour, steps: 0, passed: 0, failed: 0 }
+    }
+
+    pub(crate) fn rule(&self) {
+        self.say("", DIM, &"─".repeat(WIDTH));
+    }
+
+    pub(crate) fn step(&mut self, title: &str) {
+        self.steps += 1;
+        self.say("", PLAIN, "");
+        self.say("", BOLD, &format!("{}  {title}", self.steps));
+    }
+
+    pub(crate) fn command(&self, call: &impl Display) {
+        for (number, line) in call.to_string().lines().enumerate() {
+            self.say(if number == 0 { "   $ " } else { "     " }, CYAN, line);
+        }
+    }
+
+    pub(crate) fn check(&mut self, passed: bool, what: &str) {
+        if passed {
+            self.passed += 1;
+            self.say("   ✓ ", GREEN, what);
+        } else {
+            self.failed += 1;
+            self.say("   ✗ ", RED, what);
+        }
+    }
+
+    /// The closing lines. Whether every check has passed.
+    pub(crate) fn all_passed(&self) -> bool {
+        self.say("", PLAIN, "");
+        self.rule();
+        let count = self.passed + self.failed;
+        if self.failed > 0 {
+            self.say("", RED, &format!("{} of {count} checks failed.", self.failed));
+            return false;
+        }
+        self.say("", GREEN, &format!("All {count} checks passed."));
+        self.say("", PLAIN, "Next: `cargo install --path .`, and in ~/.ssh/config:");
+        self.say("", PLAIN, "");
+        self.say("    ", CYAN, "Host server.example");
+        self.say("    ", CYAN, "    ProxyCommand connect -S proxy.example:1080 %h %p");
+        true
+    }
+
+    /// Prints `text` after `indent`, folded between words where it is too long.
+    pub(crate) fn say(&self, indent: &str, look: &str, text: &str) {
+        let depth = indent.chars().count();
+        let (mut indent, mut row) = (indent.to_owned(), String::new());
+        for word in text.split_inclusive(' ') {
+            if depth + row.chars().count() + word.trim_end().chars().count() > WIDTH {
+                self.print(&indent, look, &row);
+                (indent, row) = (" ".repeat(depth), String::new());
+            }
+            row += word;
+        }
+        self.print(&indent, look, &row);
+    }
+
+    /// A reader that has left, as in `| head`, is no reason to stop.
+    fn print(&self, indent: &str, look: &str, row: &str) {
+        let row = row.trim_end();
+        let _ = if self.colour {
+            writeln!(io::stdout(), "{indent}\x1b[{look}m{row}\x1b[0m")
+        } else {
+            writeln!(io::stdout(), "{indent}{row}")
+        };
+    }
+}
