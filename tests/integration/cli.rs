@@ -1,0 +1,330 @@
+//! The command line: which words mean what. What they mean is seen at fake proxies and targets.
+
+use crate::harness::*;
+
+/// A proxy for which it does not matter what is asked of it.
+fn socks5_proxy() -> Server {
+    socks5_none().send("welcome").drain().serve()
+}
+
+/// Runs `template` with `{S}` in it replaced by a SOCKS5 proxy; the target that was asked for.
+#[track_caller]
+fn target_asked_of_socks5(template: &str) -> String {
+    let proxy = socks5_proxy();
+    connect(template.replace("{S}", &proxy.to_string())).run().expect_code(0).expect_stdout("welcome");
+    proxy.finish_one().target.unwrap()
+}
+
+#[test]
+fn options_cluster_and_take_their_values_from_the_next_words() {
+    for words in [
+        "-S {S}",
+        "-dS {S}",
+        "-Sd {S}",
+        "-d -S {S}",
+        "-SR {S} remote",
+        "-RS remote {S}",
+        "-dSRwa {S} remote 3 none",
+        "-wS 3 {S}",
+        "-5S {S}",
+        "-S5 {S}",
+        "-S{S}",
+        "-dS{S}",
+        "-w3 -S {S}",
+    ] {
+        assert_eq!(target_asked_of_socks5(&format!("{words} host.example 22")), "host.example:22", "{words}");
+    }
+}
+
+#[test]
+fn the_last_method_wins_and_only_its_own_value_counts() {
+    for words in [
+        "-S 127.0.0.1:1 -S {S}",
+        "-SS 127.0.0.1:1 {S}",
+        "-H 127.0.0.1:1 -S {S}",
+        "-HS 127.0.0.1:1 {S}",
+        "-n -S {S}",
+        "-h -S {S}",
+        "-s -S {S}",
+        "-H you:her@127.0.0.1:1 -S {S}",
+        "-H not:a:spec -S {S}",
+    ] {
+        assert_eq!(target_asked_of_socks5(&format!("{words} host.example 22")), "host.example:22", "{words}");
+    }
+}
+
+#[test]
+fn the_method_that_comes_last_is_never_given_the_value_of_another() {
+    // The C program takes the value of -S for the proxy of -h.
+    let unused = RefusingPort::new();
+    for (words, variable) in [("-S 127.0.0.1:{P} -h", "HTTP_PROXY"), ("-H 127.0.0.1:{P} -s", "SOCKS5_SERVER")]
+    {
+        let words = words.replace("{P}", &unused.port().to_string());
+        connect(format!("{words} host.example 22")).run().expect_failure(2, &[variable]);
+    }
+    let target = script().send("welcome").drain().serve();
+    let run = connect(format!("-S 127.0.0.1:{} -n {}", unused.port(), target.words())).run();
+    run.expect_success().expect_stdout("welcome");
+    target.finish();
+}
+
+#[test]
+fn the_last_of_the_socks_versions_wins() {
+    for words in ["-4 -5 -S {S}", "-45S {S}", "-S {S} -4 -5", "-4 -S {S} -5"] {
+        assert_eq!(target_asked_of_socks5(&format!("{words} host.example 22")), "host.example:22", "{words}");
+    }
+    for words in ["-5 -4 -S {S}", "-54S {S}", "-5 -S {S} -4", "-4S {S}", "-S4 {S}"] {
+        let proxy = socks4_granted().early("welcome").drain().serve();
+        let words = words.replace("{S}", &proxy.to_string());
+        connect(format!("{words} 10.1.2.3 22")).run().expect_success().expect_stdout("welcome");
+        assert_eq!(proxy.finish_one().target.as_deref(), Some("10.1.2.3:22"), "{words}");
+    }
+}
+
+#[test]
+fn host_and_port_are_two_words_or_one() {
+    for (words, target) in [
+        ("host.example 22", "host.example:22"),
+        ("host.example:22", "host.example:22"),
+        ("host.example 0022", "host.example:22"),
+        ("host.example ssh", "host.example:22"),
+        ("host.example:smtp", "host.example:25"),
+        ("host.example 65535", "host.example:65535"),
+        ("192.0.2.7:22", "192.0.2.7:22"),
+        ("2001:db8::7 22", "[2001:db8::7]:22"),
+        ("[2001:db8::7] 22", "[2001:db8::7]:22"),
+        ("[2001:db8::7]:22", "[2001:db8::7]:22"),
+        ("::1 https", "[::1]:443"),
+    ] {
+        assert_eq!(target_asked_of_socks5(&format!("-S {{S}} {words}")), target, "{words}");
+    }
+}
+
+#[test]
+fn a_lone_dash_says_nothing_and_two_end_the_options() {
+    for words in ["- -S {S} host.example 22", "-S {S} - host.example 22", "-S {S} -- host.example 22"] {
+        assert_eq!(target_asked_of_socks5(words), "host.example:22", "{words}");
+    }
+}
+
+#[test]
+fn without_a_method_it_goes_directly_whatever_the_environment_names() {
+    for option in ["", "-n"] {
+        let target = script().send("welcome").drain().serve();
+        let mut run = connect(format!("{option} {}", target.words()));
+        for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "SOCKS_SERVER", "SOCKS5_SERVER"] {
+            run = run.env(name, "127.0.0.1:1");
+        }
+        run.run().expect_success().expect_stdout("welcome");
+        target.finish();
+    }
+}
+
+#[test]
+fn a_direct_target_is_reached_over_ipv6_as_well() {
+    for form in ["::1 {P}", "[::1] {P}", "[::1]:{P}"] {
+        let target = Server::each_v6([script().send("welcome").expect("ping").expect_eof()]);
+        let words = form.replace("{P}", &target.port().to_string());
+        connect(words).input("ping").run().expect_success().expect_stdout("welcome");
+        target.finish();
+    }
+}
+
+#[test]
+fn a_port_in_the_name_of_the_program_is_used_when_none_is_typed() {
+    for (name, words, target) in [
+        ("connect-25", "host.example", "host.example:25"),
+        ("connect-smtp", "host.example", "host.example:25"),
+        ("connect-25.exe", "host.example", "host.example:25"),
+        ("connect-smtp.exe", "host.example", "host.example:25"),
+        ("connect-25.tar.gz", "[::1]", "[::1]:25"),
+        ("connect-25", "::1", "[::1]:25"),
+        ("connect-25", "host.example 22", "host.example:22"),
+        ("connect-25", "host.example:22", "host.example:22"),
+        ("connect-nosuch", "host.example 22", "host.example:22"),
+        ("connect-proxy", "host.example 22", "host.example:22"),
+    ] {
+        let proxy = socks5_proxy();
+        let run = connect(format!("-S {proxy} {words}")).named(name).run();
+        run.expect_success().expect_stdout("welcome");
+        assert_eq!(proxy.finish_one().target.as_deref(), Some(target), "{name} {words}");
+    }
+}
+
+#[test]
+fn a_name_that_gives_no_port_is_no_port() {
+    for name in ["connect", "connect-", "connect-proxy", "connect-proxy.exe", "myconnect-25", "connect25"] {
+        connect("host.example")
+            .named(name)
+            .run()
+            .expect_failure(2, &["port", "host.example"])
+            .expect_stdout("");
+    }
+    for name in ["connect-nosuch", "connect-0", "connect-99999", "connect-25-x"] {
+        let port = name.split_once('-').unwrap().1;
+        connect("host.example").named(name).run().expect_failure(2, &["port", port]).expect_stdout("");
+    }
+}
+
+#[test]
+fn help_is_on_standard_output() {
+    let out = connect("--help").run();
+    out.expect_success();
+    for part in
+        ["Usage: connect", "-S ", "-H ", "-R ", "-w ", "--version", "HTTP_PROXY_PASSWORD", "Exit code"]
+    {
+        assert!(out.stdout_text().contains(part), "{part} in {out:?}");
+    }
+}
+
+#[test]
+fn the_version_is_on_standard_output() {
+    let version = concat!("connect ", env!("CARGO_PKG_VERSION"), "\n");
+    for words in ["-V", "--version", "-dV", "-V host 22", "-nV"] {
+        connect(words).run().expect_success().expect_stdout(version);
+    }
+}
+
+#[test]
+fn help_and_version_work_with_a_configuration_that_does_not() {
+    for words in ["--help", "-V", "--version"] {
+        let run = connect(words).env("SOCKS_RESOLVE", "nonsense").env("SOCKS5_AUTH", "nonsense").run();
+        assert!(!run.expect_success().stdout.is_empty());
+    }
+}
+
+#[test]
+fn no_words_at_all_show_version_and_usage() {
+    let out = connect("").run();
+    out.expect_success();
+    assert!(out.stdout_text().starts_with(concat!("connect ", env!("CARGO_PKG_VERSION"))), "{out:?}");
+    assert!(out.stdout_text().contains("Usage: connect ["), "{out:?}");
+}
+
+/// Exit code 2, one line, nothing on stdout.
+#[track_caller]
+fn expect_usage_error(run: Program, parts: &[&str]) {
+    run.run().expect_failure(2, parts).expect_stdout("");
+}
+
+#[test]
+fn words_that_make_no_sense_are_each_named_in_one_line() {
+    for (words, part) in [
+        ("-S", "-S"),
+        ("-dS", "-S"),
+        ("-H", "-H"),
+        ("-R", "-R"),
+        ("-w", "-w"),
+        ("-a", "-a"),
+        ("-X host 22", "-X"),
+        ("-dXS 127.0.0.1:1 host 22", "-X"),
+        ("--nonsense host 22", "--nonsense"),
+        ("-n", "host"),
+        ("-", "host"),
+        ("--", "host"),
+        ("host.example", "port"),
+        ("host.example 22 extra", "extra"),
+        ("host.example 22 -d", "-d"),
+        ("host.example:22 23", "two ports"),
+        ("host.example:22 22", "two ports"),
+        ("host.example:22 extra words", "words"),
+        ("host.example 0", "0"),
+        ("host.example 65536", "65536"),
+        ("host.example 4294967297", "4294967297"),
+        ("host.example -1", "-1"),
+        ("host.example +22", "+22"),
+        ("host.example 22x", "22x"),
+        ("host.example nosuch", "nosuch"),
+        ("host.example:", "port"),
+        (":22", "host"),
+        ("user@host.example 22", "user@host.example"),
+        ("[::1 22", "[::1"),
+        ("[host.example] 22", "[host.example]"),
+        ("[::1]22", "[::1]22"),
+        ("-w x host 22", "x"),
+        ("-w -1 host 22", "-1"),
+        ("-w 1x host 22", "1x"),
+        ("-w nan host 22", "nan"),
+    ] {
+        expect_usage_error(connect(words), &[part]);
+    }
+}
+
+#[test]
+fn proxies_that_make_no_sense_are_each_named_in_one_line() {
+    for (words, part) in [
+        ("-S :1080 host 22", "-S"),
+        ("-S bob@ host 22", "-S"),
+        ("-S 127.0.0.1: host 22", "port"),
+        ("-S 127.0.0.1:0 host 22", "'0'"),
+        ("-S 127.0.0.1:65537 host 22", "65537"),
+        ("-S 127.0.0.1:ssh host 22", "ssh"),
+        ("-S 127.0.0.1:1:2 host 22", "127.0.0.1:1:2"),
+        ("-S http://127.0.0.1:1 host 22", "-H"),
+        ("-H socks5://127.0.0.1:1 host 22", "-S"),
+        ("-H https://127.0.0.1:1 host 22", "TLS"),
+        ("-H 127.0.0.1:-1 host 22", "-1"),
+        ("-R elsewhere -S 127.0.0.1:1 host 22", "elsewhere"),
+        ("-a chap -S 127.0.0.1:1 host 22", "chap"),
+        ("-a gssapi -S 127.0.0.1:1 host 22", "gssapi"),
+        ("-a none,magic -S 127.0.0.1:1 host 22", "magic"),
+        ("-h host 22", "HTTP_PROXY"),
+        ("-s host 22", "SOCKS5_SERVER"),
+        ("-4s host 22", "SOCKS4_SERVER"),
+    ] {
+        expect_usage_error(connect(words), &[part]);
+    }
+}
+
+#[test]
+fn words_with_blanks_or_none_in_them_are_no_host_and_no_port() {
+    for (words, part) in [
+        (["", "22"], "host"),
+        (["a b", "22"], "a b"),
+        (["host", ""], "port"),
+        (["host", " 22"], "port"),
+        (["host", "22 "], "port"),
+        (["host\r\nX-Evil: 1", "22"], r"\r\nX-Evil"),
+        (["host\tx", "22"], r"\t"),
+        (["\u{1b}[2Jhost", "22"], r"\x1b"),
+        (["host\u{202e}x", "22"], r"\u{202e}"),
+        (["host", "2\u{1b}[2J2"], r"\x1b"),
+    ] {
+        let run = words.iter().fold(connect("-H 127.0.0.1:1"), Program::arg);
+        expect_usage_error(run, &[part]);
+    }
+    expect_usage_error(connect("-S").arg("").words("host 22"), &["-S"]);
+    expect_usage_error(connect("-a").arg("").words("-S 127.0.0.1:1 host 22"), &["-a"]);
+}
+
+#[test]
+fn a_blank_that_no_host_can_hold_is_shown() {
+    for (word, shown) in [(" host", "' '"), ("ho st", "' '"), ("host\rx", r"'\r'"), ("host\tx", r"'\t'")] {
+        expect_usage_error(connect("").arg(word).arg("22"), &[shown]);
+    }
+}
+
+#[test]
+fn a_host_name_has_a_limit() {
+    let longest = "n".repeat(255);
+    assert_eq!(target_asked_of_socks5(&format!("-S {{S}} {longest} 22")), format!("{longest}:22"));
+    expect_usage_error(connect(format!("-S 127.0.0.1:1 {longest}n 22")), &["256", "255"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn words_that_are_not_utf_8_are_an_error_and_no_crash() {
+    use std::os::unix::ffi::OsStrExt;
+    let word = std::ffi::OsStr::from_bytes(b"h\xffst");
+    expect_usage_error(connect("").arg(word).words("22"), &["UTF-8"]);
+    expect_usage_error(connect("-S").arg(word).words("host 22"), &["UTF-8"]);
+}
+
+#[test]
+fn a_password_in_a_broken_specification_is_not_repeated() {
+    for spec in ["me:hunter2@host:bad", "me:hunter2@", "socks5://me:hunter2@host:0", "http://me:hunter2@host"]
+    {
+        let run = connect(format!("-d -S {spec} host 22")).run();
+        run.expect_code(2).expect_stderr_lacks("hunter2");
+    }
+}

@@ -1,0 +1,146 @@
+//! Test data that nobody has to store: a seeded pseudo-random stream, and a checksum that is
+//! computed while bytes pass by.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+/// A pseudo-random stream of `len` bytes, the same for the same `seed`. Read it, then it is at
+/// its end.
+pub(crate) fn data(seed: u64, len: u64) -> Data {
+    // Any odd multiplier spreads small seeds; xorshift must not start at zero.
+    Data { state: (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15), left: len, word: [0; 8], unread: 0 }
+}
+
+/// The same stream in memory, for the small cases.
+pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut all = Vec::with_capacity(len);
+    data(seed, len as u64).read_to_end(&mut all).unwrap();
+    all
+}
+
+/// See [`data`].
+pub(crate) struct Data {
+    state: u64,
+    left: u64,
+    /// The word that was handed out last, of which the last `unread` bytes are still to come.
+    word: [u8; 8],
+    unread: usize,
+}
+
+impl Data {
+    fn next(&mut self) -> [u8; 8] {
+        let mut x = self.state;
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.state = x;
+        x.to_le_bytes()
+    }
+}
+
+impl Read for Data {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let (head, rest) = buffer[..length].split_at_mut(length.min(self.unread));
+        head.copy_from_slice(&self.word[8 - self.unread..][..head.len()]);
+        self.unread -= head.len();
+        let mut words = rest.chunks_exact_mut(8);
+        for word in &mut words {
+            word.copy_from_slice(&self.next());
+        }
+        let tail = words.into_remainder();
+        if !tail.is_empty() {
+            self.word = self.next();
+            tail.copy_from_slice(&self.word[..tail.len()]);
+            self.unread = 8 - tail.len();
+        }
+        self.left -= length as u64;
+        Ok(length)
+    }
+}
+
+/// Length and checksum of what was written into it; equal for equal bytes, however they were cut.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// Bytes seen.
+    pub(crate) len: u64,
+    hash: u64,
+    word: [u8; 8],
+    filled: usize,
+}
+
+impl Digest {
+    pub(crate) fn new() -> Self {
+        Self { len: 0, hash: 0xCBF2_9CE4_8422_2325, word: [0; 8], filled: 0 }
+    }
+
+    /// Reads `source` to its end.
+    pub(crate) fn of(mut source: impl Read) -> Self {
+        let mut digest = Self::new();
+        // A reset ends a stream as well; the length tells that something is missing.
+        if let Err(error) = copy(&mut source, &mut digest) {
+            eprintln!("reading stopped after {} bytes: {error}", digest.len);
+        }
+        digest
+    }
+
+    fn add(&mut self, word: [u8; 8]) {
+        self.hash = (self.hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01B3);
+        self.hash ^= self.hash >> 29;
+    }
+}
+
+impl Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.len += bytes.len() as u64;
+        let mut rest = bytes;
+        while !rest.is_empty() && self.filled > 0 {
+            self.word[self.filled] = rest[0];
+            self.filled = (self.filled + 1) % 8;
+            rest = &rest[1..];
+            if self.filled == 0 {
+                self.add(self.word);
+                self.word = [0; 8];
+            }
+        }
+        let mut words = rest.chunks_exact(8);
+        for word in &mut words {
+            self.add(word.try_into().unwrap());
+        }
+        let tail = words.remainder();
+        if !tail.is_empty() {
+            self.word[..tail.len()].copy_from_slice(tail);
+            self.filled = tail.len();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tail = u64::from_le_bytes(self.word);
+        write!(f, "{} bytes with checksum {:016x}", self.len, self.hash ^ tail.rotate_left(7))
+    }
+}
+
+/// `io::copy` with a large buffer: it also goes through user space where the standard one
+/// would splice, so that a test pipe behaves as its size says.
+pub(crate) fn copy(source: &mut impl Read, sink: &mut impl Write) -> io::Result<u64> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut total = 0;
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(length) => {
+                sink.write_all(&buffer[..length])?;
+                total += length as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

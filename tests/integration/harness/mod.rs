@@ -1,0 +1,42 @@
+//! The harness: runs of the program, peers that follow a script, and data to send through them.
+//!
+//! Every failure says what was expected and what came, with what the program had printed; every
+//! wait has a limit; nothing that was started outlives its test.
+
+mod data;
+mod gate;
+mod peers;
+mod program;
+mod proxy;
+mod running;
+mod script;
+mod selftest;
+mod server;
+mod show;
+mod temp;
+#[cfg(unix)]
+mod unix;
+
+pub(crate) use data::{Data, Digest, bytes, copy, data};
+pub(crate) use gate::Gate;
+pub(crate) use peers::{RefusingPort, SilentPort};
+pub(crate) use program::{Io, Program, connect};
+pub(crate) use proxy::{
+    SOCKS4_GRANTED, SOCKS5_GRANTED, http_basic, http_ok, http_reply, http_request, socks4_granted,
+    socks4_reply, socks4_request, socks5_none, socks5_refused, socks5_request, socks5_userpass,
+};
+pub(crate) use running::{Outcome, Running};
+pub(crate) use script::{Script, script};
+pub(crate) use server::{Record, Server, Session};
+pub(crate) use show::show;
+pub(crate) use temp::TempPath;
+#[cfg(unix)]
+pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
+
+/// One mebibyte.
+pub(crate) const MIB: u64 = 1024 * 1024;
+
+/// A pipe: what is written to the second comes out of the first.
+pub(crate) fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    std::io::pipe().unwrap()
+}

@@ -1,0 +1,432 @@
+//! A program that runs, and what it left behind when it ended.
+
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::show::show;
+use super::temp::TempPath;
+#[cfg(unix)]
+use super::unix;
+
+/// The harness's ends of the pipes.
+#[derive(Default)]
+pub(crate) struct Ends {
+    pub(crate) stdin: Option<PipeWriter>,
+    pub(crate) stdout: Option<PipeReader>,
+    pub(crate) stderr: Option<PipeReader>,
+}
+
+/// How it ended.
+#[derive(Clone, Copy)]
+struct End {
+    status: ExitStatus,
+    cpu: Duration,
+    elapsed: Duration,
+}
+
+struct State {
+    child: Child,
+    end: Option<End>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// Collecting threads that have not seen the end of their pipe.
+    collecting: usize,
+    limit_passed: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    started: Instant,
+    limit: Duration,
+}
+
+/// A running program. When it goes out of scope the program is killed, with what it started.
+pub(crate) struct Running {
+    shared: Arc<Shared>,
+    stdin: Option<PipeWriter>,
+    title: String,
+    kept: Vec<TempPath>,
+}
+
+impl Running {
+    pub(crate) fn new(child: Child, ends: Ends, title: String, limit: Duration) -> Self {
+        let collecting = usize::from(ends.stdout.is_some()) + usize::from(ends.stderr.is_some());
+        let (stdout, stderr) = (Vec::new(), Vec::new());
+        let state = State { child, end: None, stdout, stderr, collecting, limit_passed: false };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            started: Instant::now(),
+            limit,
+        });
+        if let Some(pipe) = ends.stdout {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.collect(pipe, |state| &mut state.stdout));
+        }
+        if let Some(pipe) = ends.stderr {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.collect(pipe, |state| &mut state.stderr));
+        }
+        let watched = Arc::clone(&shared);
+        thread::spawn(move || watched.watch());
+        Self { shared, stdin: ends.stdin, title, kept: Vec::new() }
+    }
+
+    /// Keeps a path until the program has gone.
+    pub(crate) fn keep(&mut self, path: TempPath) {
+        self.kept.push(path);
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.shared.state().child.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&self) -> bool {
+        self.shared.state().end.is_none()
+    }
+
+    /// [`is_running`](Running::is_running) for another thread.
+    pub(crate) fn running_check(&self) -> impl Fn() -> bool + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.state().end.is_none()
+    }
+
+    /// Writes to its stdin.
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let stdin = self.stdin.as_mut().expect("stdin is no pipe of the harness, or closed");
+        if let Err(error) = stdin.write_all(bytes.as_ref()) {
+            self.fail(&format!("writing to stdin: {error}"));
+        }
+    }
+
+    /// Writes all of `source` to its stdin in the background, then closes it.
+    #[track_caller]
+    pub(crate) fn feed(&mut self, mut source: impl Read + Send + 'static) {
+        let mut stdin = self.stdin.take().expect("stdin is no pipe of the harness, or closed");
+        thread::spawn(move || super::copy(&mut source, &mut stdin));
+    }
+
+    /// End of input.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits until stdout has brought at least `len` bytes; what it has brought so far.
+    #[track_caller]
+    pub(crate) fn wait_stdout(&self, len: usize) -> Vec<u8> {
+        let wanted = format!("waiting for {len} bytes on stdout");
+        self.wait_until(&wanted, |state| state.stdout.len() >= len).stdout.clone()
+    }
+
+    /// Waits until stdout holds these bytes.
+    #[track_caller]
+    pub(crate) fn wait_stdout_has(&self, wanted: impl AsRef<[u8]>) {
+        let wanted = wanted.as_ref();
+        let what = format!("waiting for {} on stdout", show(wanted));
+        drop(self.wait_until(&what, |state| contains(&state.stdout, wanted)));
+    }
+
+    /// Waits until stderr holds this text.
+    #[track_caller]
+    pub(crate) fn wait_stderr_has(&self, wanted: &str) {
+        let what = format!("waiting for {wanted:?} on stderr");
+        drop(self.wait_until(&what, |state| contains(&state.stderr, wanted.as_bytes())));
+    }
+
+    /// What stdout has brought so far.
+    pub(crate) fn stdout_so_far(&self) -> Vec<u8> {
+        self.shared.state().stdout.clone()
+    }
+
+    /// Most memory that it has had resident so far, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        // Not ru_maxrss: that counts what the parent had before exec.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.expect("the program has ended").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Sends it a signal; nothing happens if it has ended.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let state = self.shared.state();
+        if state.end.is_none() {
+            unix::signal(&state.child, signal);
+        }
+    }
+
+    /// Closes its stdin, if the harness has it, and waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Outcome {
+        self.close_stdin();
+        self.wait()
+    }
+
+    /// Waits for its end, with stdin left as it is.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> Outcome {
+        drop(self.wait_until_inner("waiting for its end", |state| state.end.is_some(), true));
+        // A program that it started may hold the pipes for longer, but not for ever.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let mut state = self.shared.state();
+        while state.collecting > 0 && Instant::now() < deadline {
+            state = self.shared.pause(state);
+        }
+        let end = state.end.unwrap();
+        Outcome {
+            code: end.status.code(),
+            #[cfg(unix)]
+            signal: std::os::unix::process::ExitStatusExt::signal(&end.status),
+            stdout: std::mem::take(&mut state.stdout),
+            stderr: std::mem::take(&mut state.stderr),
+            cpu: end.cpu,
+            elapsed: end.elapsed,
+            title: self.title.clone(),
+        }
+    }
+
+    #[track_caller]
+    fn wait_until(&self, what: &str, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        self.wait_until_inner(what, done, false)
+    }
+
+    #[track_caller]
+    fn wait_until_inner(
+        &self,
+        what: &str,
+        done: impl Fn(&State) -> bool,
+        end_is_fine: bool,
+    ) -> MutexGuard<'_, State> {
+        let mut state = self.shared.state();
+        loop {
+            if state.limit_passed {
+                drop(state);
+                self.fail(&format!("{what}: killed after {:?}", self.shared.limit));
+            }
+            if done(&state) {
+                return state;
+            }
+            if state.end.is_some() && state.collecting == 0 && !end_is_fine {
+                drop(state);
+                self.fail(&format!("{what}: it has ended"));
+            }
+            state = self.shared.pause(state);
+        }
+    }
+
+    #[track_caller]
+    fn fail(&self, what: &str) -> ! {
+        panic!("{}\n  {what}\n{}", self.title, self.shared.state().printed());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        if state.end.is_none() {
+            if thread::panicking() {
+                let printed = state.printed();
+                eprintln!("{}\n  still running, now killed\n{printed}", self.title);
+            }
+            state.kill();
+            // Not before it has gone may its directories go.
+            while state.end.is_none() {
+                state = self.shared.pause(state);
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A test that fails while it looks at the state must not hide why.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Waits for news, not for long.
+    fn pause<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, Duration::from_millis(50));
+        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+
+    fn collect(&self, mut pipe: PipeReader, into: fn(&mut State) -> &mut Vec<u8>) {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+            into(&mut self.state()).extend_from_slice(&buffer[..length]);
+            self.changed.notify_all();
+        }
+        self.state().collecting -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Reaps the child and enforces the limit. Both under the lock, so that no signal can reach
+    /// a process id that the system has given to somebody else.
+    fn watch(&self) {
+        loop {
+            let mut state = self.state();
+            if let Some((status, cpu)) = reap(&mut state.child) {
+                state.end = Some(End { status, cpu, elapsed: self.started.elapsed() });
+                drop(state);
+                self.changed.notify_all();
+                return;
+            }
+            if !state.limit_passed && self.started.elapsed() > self.limit {
+                state.limit_passed = true;
+                state.kill();
+                self.changed.notify_all();
+            }
+            drop(state);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl State {
+    fn kill(&mut self) {
+        #[cfg(unix)]
+        unix::kill_group(&self.child);
+        #[cfg(not(unix))]
+        let _ = self.child.kill();
+    }
+
+    fn printed(&self) -> String {
+        let ended = self
+            .end
+            .map_or("running".to_owned(), |end| format!("ended after {:?} with {}", end.elapsed, end.status));
+        let (stdout, stderr) = (show(&self.stdout), show(&self.stderr));
+        format!("  {ended}\n  stdout: {stdout}\n  stderr: {stderr}")
+    }
+}
+
+#[cfg(unix)]
+fn reap(child: &mut Child) -> Option<(ExitStatus, Duration)> {
+    unix::reap(child)
+}
+
+#[cfg(not(unix))]
+fn reap(child: &mut Child) -> Option<(ExitStatus, Duration)> {
+    child.try_wait().unwrap().map(|status| (status, Duration::ZERO))
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    wanted.is_empty() || bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// What a run left behind. The `expect_…` methods fail with all of it.
+pub(crate) struct Outcome {
+    /// Exit code; none if a signal killed it.
+    pub(crate) code: Option<i32>,
+    /// The signal that killed it.
+    #[cfg(unix)]
+    pub(crate) signal: Option<i32>,
+    /// What it wrote to stdout, if that was a pipe of the harness.
+    pub(crate) stdout: Vec<u8>,
+    /// What it wrote to stderr, if that was a pipe of the harness.
+    pub(crate) stderr: Vec<u8>,
+    /// Processor time that it used, its start included (Unix; zero elsewhere).
+    pub(crate) cpu: Duration,
+    /// From its start to its end.
+    pub(crate) elapsed: Duration,
+    title: String,
+}
+
+impl Outcome {
+    /// Exit code 0 and nothing on stderr.
+    #[track_caller]
+    pub(crate) fn expect_success(&self) -> &Self {
+        self.expect_code(0).expect_stderr("")
+    }
+
+    /// This exit code.
+    #[track_caller]
+    pub(crate) fn expect_code(&self, code: i32) -> &Self {
+        self.check(self.code == Some(code), &format!("exit code {code}"))
+    }
+
+    /// Exactly this on stdout.
+    #[track_caller]
+    pub(crate) fn expect_stdout(&self, stdout: impl AsRef<[u8]>) -> &Self {
+        let stdout = stdout.as_ref();
+        self.check(self.stdout == stdout, &format!("on stdout {}", show(stdout)))
+    }
+
+    /// Exactly this on stderr.
+    #[track_caller]
+    pub(crate) fn expect_stderr(&self, stderr: &str) -> &Self {
+        let shown = show(stderr.as_bytes());
+        self.check(self.stderr == stderr.as_bytes(), &format!("on stderr {shown}"))
+    }
+
+    /// This somewhere on stderr, in any case.
+    #[track_caller]
+    pub(crate) fn expect_stderr_has(&self, part: &str) -> &Self {
+        let found = self.stderr_text().to_lowercase().contains(&part.to_lowercase());
+        self.check(found, &format!("on stderr {part:?}"))
+    }
+
+    /// This nowhere on stderr: a secret, say.
+    #[track_caller]
+    pub(crate) fn expect_stderr_lacks(&self, part: &str) -> &Self {
+        self.check(!self.stderr_text().contains(part), &format!("nowhere on stderr {part:?}"))
+    }
+
+    /// A failure as users are to see it: this exit code, and on stderr one line that starts with
+    /// `connect: ` and holds each of `parts`, in any case.
+    #[track_caller]
+    pub(crate) fn expect_failure(&self, code: i32, parts: &[&str]) -> &Self {
+        self.expect_code(code);
+        let text = self.stderr_text();
+        let one_line = text.ends_with('\n') && text.lines().count() == 1;
+        self.check(one_line && text.starts_with("connect: "), "one line `connect: …` on stderr");
+        for part in parts {
+            self.expect_stderr_has(part);
+        }
+        self
+    }
+
+    /// Not more processor time than this; its start counts too.
+    #[cfg(unix)]
+    #[track_caller]
+    pub(crate) fn expect_cpu_below(&self, limit: Duration) -> &Self {
+        self.check(self.cpu < limit, &format!("less than {limit:?} of processor time"))
+    }
+
+    /// An end within this time of its start.
+    #[track_caller]
+    pub(crate) fn expect_within(&self, limit: Duration) -> &Self {
+        self.check(self.elapsed < limit, &format!("an end within {limit:?}"))
+    }
+
+    /// Stdout as text.
+    pub(crate) fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Stderr as text.
+    pub(crate) fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    #[track_caller]
+    fn check(&self, holds: bool, expected: &str) -> &Self {
+        assert!(holds, "{self:?}\n  expected: {expected}");
+        self
+    }
+}
+
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let code = self.code.map_or("killed by a signal".to_owned(), |code| format!("exit {code}"));
+        write!(f, "{}\n  {code} after {:?}, processor {:?}", self.title, self.elapsed, self.cpu)?;
+        write!(f, "\n  stdout: {}\n  stderr: {}", show(&self.stdout), show(&self.stderr))
+    }
+}

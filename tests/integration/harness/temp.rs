@@ -1,0 +1,50 @@
+//! Files and directories of one test.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A path that nothing else uses; what is there when it goes out of scope is removed.
+pub(crate) struct TempPath(PathBuf);
+
+impl TempPath {
+    /// A path with nothing there yet. It ends in `name`.
+    pub(crate) fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let directory = directory.join(format!("{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Self(directory.join(name))
+    }
+
+    /// An empty directory.
+    pub(crate) fn directory(name: &str) -> Self {
+        let path = Self::new(name);
+        std::fs::create_dir(&*path).unwrap();
+        path
+    }
+
+    /// A file with these contents.
+    pub(crate) fn file(name: &str, contents: impl AsRef<[u8]>) -> Self {
+        let path = Self::new(name);
+        std::fs::write(&*path, contents).unwrap();
+        path
+    }
+}
+
+impl Deref for TempPath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempPath {
+    fn drop(&mut self) {
+        if let Some(own) = self.0.parent() {
+            let _ = std::fs::remove_dir_all(own);
+        }
+    }
+}

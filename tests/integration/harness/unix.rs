@@ -1,0 +1,156 @@
+//! What Unix has and the standard library has not. The only unsafe code of the tests.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::{Pid, Signal};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+/// Gives the child a session of its own (no controlling terminal, a group to be killed as one)
+/// and closes those of descriptors 0, 1 and 2 that are to be closed.
+pub(crate) fn prepare(command: &mut Command, closed: [bool; 3], terminal: Option<OwnedFd>) {
+    let before_exec = move || {
+        rustix::process::setsid()?;
+        if let Some(terminal) = &terminal {
+            rustix::process::ioctl_tiocsctty(terminal)?;
+        }
+        for (fd, _) in (0..).zip(closed).filter(|(_, closed)| *closed) {
+            // SAFETY: a plain system call; nothing of this process owns descriptors 0 to 2.
+            unsafe { libc::close(fd) };
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only async-signal-safe system calls are made, and nothing
+    // is allocated.
+    unsafe { command.pre_exec(before_exec) };
+}
+
+/// Takes note of the child's end, if it has ended, and of the processor time that it used.
+pub(crate) fn reap(child: &Child) -> Option<(ExitStatus, Duration)> {
+    let pid = libc::pid_t::try_from(child.id()).unwrap();
+    let mut status = 0;
+    // SAFETY: all-zero is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of the right types.
+    let reaped = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
+    assert!(reaped >= 0, "wait4: {}", io::Error::last_os_error());
+    let time = |t: libc::timeval| {
+        Duration::from_secs(u64::try_from(t.tv_sec).unwrap())
+            + Duration::from_micros(u64::try_from(t.tv_usec).unwrap())
+    };
+    let cpu = time(usage.ru_utime) + time(usage.ru_stime);
+    (reaped == pid).then(|| (ExitStatus::from_raw(status), cpu))
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed()).unwrap()
+}
+
+/// Kills the child and what it has started. It must not have been reaped.
+pub(crate) fn kill_group(child: &Child) {
+    let _ = rustix::process::kill_process_group(pid(child), Signal::KILL);
+}
+
+/// Sends a signal to a child that has not been reaped.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    rustix::process::kill_process(pid(child), signal).unwrap();
+}
+
+/// Whether the open file behind this descriptor has `O_NONBLOCK`; all its duplicates share that.
+pub(crate) fn is_nonblocking(fd: impl AsFd) -> bool {
+    fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
+}
+
+/// Sets or clears `O_NONBLOCK` on the open file behind this descriptor.
+pub(crate) fn set_nonblocking(fd: impl AsFd, on: bool) {
+    let mut flags = fcntl_getfl(&fd).unwrap();
+    flags.set(OFlags::NONBLOCK, on);
+    fcntl_setfl(&fd, flags).unwrap();
+}
+
+/// Fills a pipe, as large as the system lets it be, with the start of the stream
+/// [`data`](super::data)`(seed, …)`, and fills it up again for `time`; how many bytes it took.
+pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
+    #[cfg(target_os = "linux")]
+    rustix::pipe::fcntl_setpipe_size(&pipe, 1024 * 1024).unwrap();
+    set_nonblocking(&pipe, true);
+    let mut source = super::data(seed, u64::MAX);
+    let start = Instant::now();
+    let mut filled = 0;
+    // A block of 512 is written at once or not at all on every Unix (PIPE_BUF).
+    let mut block = [0; 512];
+    source.read_exact(&mut block).unwrap();
+    loop {
+        match pipe.write(&block) {
+            Ok(length) => {
+                assert_eq!(length, block.len(), "a block was split");
+                filled += block.len() as u64;
+                source.read_exact(&mut block).unwrap();
+            }
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => panic!("filling a pipe: {error}"),
+            Err(_) if start.elapsed() >= time => break,
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    set_nonblocking(pipe, false);
+    filled
+}
+
+/// A pseudo-terminal: the test types at `master` and reads from `&pty`, the program gets
+/// [`Pty::slave`].
+pub(crate) struct Pty {
+    pub(crate) master: File,
+    slave: OwnedFd,
+}
+
+impl Pty {
+    /// As a user's: it echoes, edits lines, and a typed Ctrl-C is a signal.
+    pub(crate) fn new() -> Self {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let slave = rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap();
+        Self { master: master.into(), slave }
+    }
+
+    /// One that hands bytes on as they are.
+    pub(crate) fn raw() -> Self {
+        let pty = Self::new();
+        let mut settings = tcgetattr(&pty.slave).unwrap();
+        settings.make_raw();
+        tcsetattr(&pty.slave, OptionalActions::Now, &settings).unwrap();
+        pty
+    }
+
+    /// Another descriptor of the program's side.
+    pub(crate) fn slave(&self) -> OwnedFd {
+        self.slave.try_clone().unwrap()
+    }
+
+    /// Whether what is typed is echoed.
+    pub(crate) fn echoes(&self) -> bool {
+        tcgetattr(&self.slave).unwrap().local_modes.contains(rustix::termios::LocalModes::ECHO)
+    }
+}
+
+/// What the program writes to it; fails after 20 s of silence.
+impl Read for &Pty {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
+        if poll(&mut [PollFd::new(&self.master, PollFlags::IN)], Some(&limit))? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        (&self.master).read(buffer)
+    }
+}

@@ -1,0 +1,274 @@
+//! HTTP CONNECT, end to end; authentication is in `http_auth`.
+
+use crate::harness::*;
+use crate::wire::*;
+use std::time::Duration;
+
+const REQUEST: &str = "CONNECT host.example:22 HTTP/1.1\r\nHost: host.example:22\r\n\r\n";
+
+fn host_22(proxy: &Server) -> Program {
+    connect(format!("-H {proxy} host.example 22"))
+}
+
+#[test]
+fn the_conversation_is_one_request_and_one_head_however_it_is_cut() {
+    let proxy = script()
+        .expect_at_once(REQUEST)
+        .send_bytewise("HTTP/1.1 200 Connection established\r\nVia: 1.1 x\r\n\r\n")
+        .send_bytewise("welcome")
+        .expect("ping")
+        .expect_eof()
+        .serve();
+    host_22(&proxy).input("ping").run().expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+#[test]
+fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
+    let proxy = script()
+        .expect(REQUEST)
+        .expect_silence(Duration::from_millis(100))
+        .send("HTTP/1.1 200 OK\r\n\r\n")
+        .expect("ping")
+        .expect_eof()
+        .serve();
+    host_22(&proxy).input("ping").run().expect_success();
+    proxy.finish();
+}
+
+#[test]
+fn every_head_of_a_success_opens_the_tunnel_and_what_follows_it_is_the_sessions() {
+    let long_line = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(60_000));
+    for head in [
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.0 200 Connection established\r\nProxy-Agent: x\r\n\r\n",
+        "HTTP/1.1 200\r\n\r\n",
+        "HTTP/1.1 200 \r\n\r\n",
+        "HTTP/1.1 201 Created\r\n\r\n",
+        "HTTP/1.1 299 Whatever\r\n\r\n",
+        "HTTP/1.1 200 OK\nX: y\n\n",
+        "HTTP/1.1 200 OK\r\nX: y\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: y\r\n folded\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        &long_line,
+    ] {
+        let proxy = http_reply(head).early("\0SSH-2.0-x\r\n\r\n").drain().serve();
+        host_22(&proxy).run().expect_success().expect_stdout("\0SSH-2.0-x\r\n\r\n");
+        assert_eq!(proxy.finish_one().head.as_deref(), Some(REQUEST), "{head}");
+    }
+}
+
+#[test]
+fn the_target_goes_as_it_was_typed_in_request_line_and_host_alike() {
+    for (words, authority) in [
+        ("host.example 22", "host.example:22"),
+        ("HOST.Example ssh", "HOST.Example:22"),
+        ("localhost 22", "localhost:22"),
+        ("-R local localhost 22", "localhost:22"),
+        ("10.1.2.3 443", "10.1.2.3:443"),
+        ("::1 22", "[::1]:22"),
+        ("[2001:db8::7]:22", "[2001:db8::7]:22"),
+    ] {
+        let proxy = http_ok().drain().serve();
+        connect(format!("-H {proxy} {words}")).run().expect_success();
+        let head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        assert_eq!(proxy.finish_one().head, Some(head), "{words}");
+    }
+}
+
+#[test]
+fn the_specification_may_be_a_url_whose_path_is_dropped() {
+    for form in ["{S}", "http://{S}", "HTTP://{S}", "http://{S}/", "http://{S}/a/b", "{S}/path"] {
+        let proxy = http_ok().drain().serve();
+        connect(format!("-H {} host.example 22", form.replace("{S}", &proxy.to_string())))
+            .run()
+            .expect_success();
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_host_that_http_cannot_name_is_an_error_before_anything_is_sent() {
+    let proxy = Server::repeat(|| script().expect_eof());
+    connect(format!("-H {proxy} bücher.example 22")).run().expect_failure(2, &["ASCII", "xn--"]);
+    proxy.finish();
+}
+
+#[test]
+fn a_proxy_named_by_the_environment_is_looked_for_in_this_order() {
+    let all = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    for (index, used) in all.into_iter().enumerate() {
+        let proxy = http_ok().drain().serve();
+        let mut run = connect("-h host.example 22").env("SOCKS_SERVER", "127.0.0.1:1");
+        for (position, name) in all.into_iter().enumerate().filter(|(position, _)| position != &index) {
+            // Those before it are set, but empty; those after it are not to be used.
+            run = run.env(name, if position < index { "" } else { "http://127.0.0.1:1" });
+        }
+        run.env(used, format!("http://{proxy}/")).run().expect_success();
+        assert_eq!(proxy.finish_one().target.as_deref(), Some("host.example:22"), "{used}");
+    }
+}
+
+#[test]
+fn a_variable_that_a_web_client_can_set_does_not_count_under_cgi() {
+    let proxy = http_ok().drain().serve();
+    let run = connect("-h host.example 22").env("REQUEST_METHOD", "GET").env("HTTP_PROXY", "127.0.0.1:1");
+    run.env("http_proxy", proxy.to_string()).run().expect_success();
+    proxy.finish();
+    let run = connect("-h host.example 22").env("REQUEST_METHOD", "GET").env("HTTP_PROXY", "127.0.0.1:1");
+    run.run().expect_failure(2, &["HTTP_PROXY"]).expect_stdout("");
+}
+
+#[test]
+fn all_proxy_counts_only_when_its_scheme_is_of_the_kind_asked_for() {
+    for (option, value) in [
+        ("-h", "socks5://127.0.0.1:1"),
+        ("-h", "127.0.0.1:1"),
+        ("-s", "http://127.0.0.1:1"),
+        ("-s", "127.0.0.1:1"),
+    ] {
+        for name in ["ALL_PROXY", "all_proxy"] {
+            connect(format!("{option} h 22")).env(name, value).run().expect_failure(2, &[option, "needs"]);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_told_with_its_status_and_the_start_of_its_text() {
+    let html = "Content-Type: text/html\r\nContent-Length: 77\r\n\r\n\
+        <html><head><style>x</style><title>Access\n &lt;denied&gt; by rule 7</title></head></html>";
+    for (reply, parts) in [
+        ("403 Forbidden\r\nContent-Length: 0\r\n\r\n", &["403 Forbidden", "443"][..]),
+        ("403 Forbidden\r\n\r\n", &["403 Forbidden"]),
+        (
+            "403 Forbidden\r\nContent-Length: 21\r\n\r\n\r\nAsk the helpdesk.\r\n.",
+            &["403", "Ask the helpdesk."],
+        ),
+        (
+            "502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nno ro\r\nb;x=y\r\nute to host\r\n0\r\n\r\n",
+            &["502 Bad Gateway", "no route to host"],
+        ),
+        (&format!("403 Forbidden\r\n{html}"), &["403 Forbidden", "Access <denied> by rule 7"]),
+        ("404 Not Found\r\n\r\nno end", &["404 Not Found", "no end"]),
+        (
+            "302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0\r\n\r\n",
+            &["302", "http://login.example/"],
+        ),
+        ("101 Switching Protocols\r\n\r\n", &["101"]),
+        ("500\r\nContent-Length: 0\r\n\r\n", &["500"]),
+    ] {
+        let proxy = http_reply(format!("HTTP/1.1 {reply}")).serve();
+        let (address, mut parts) = (format!("HTTP proxy {proxy}"), parts.to_vec());
+        parts.extend([&*address, "host.example:22"]);
+        host_22(&proxy).run().expect_failure(5, &parts).expect_stdout("");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn words_that_a_refusal_never_brings_are_not_waited_for() {
+    for framing in ["Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n", ""] {
+        let proxy = http_reply(format!("HTTP/1.1 403 Forbidden\r\n{framing}\r\n")).hold().serve();
+        let out = host_22(&proxy).run();
+        out.expect_failure(5, &["403 Forbidden"]).expect_within(Duration::from_secs(3));
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_proxy_cannot_write_to_the_users_terminal() {
+    for reply in [
+        "403 \x1b]0;owned\x07\x1b[2J\r\nContent-Length: 0\r\n\r\n",
+        "403 Forbidden\r\nContent-Type: text/plain\r\n\r\n\x1b[31mred\x1b[0m\x08\x7f\u{9b}2J\u{202e}",
+        "403 Forbidden\r\nContent-Type: text/html\r\n\r\n<title>\x1b[2Jx\x07</title>",
+        "302 Found\r\nLocation: \x1b[2J\r\nContent-Length: 0\r\n\r\n",
+        "407 \x1b[2J\r\nProxy-Authenticate: \x1b[2J\r\nContent-Length: 0\r\n\r\n",
+        "\x1b[2J\r\n\r\n",
+        "403 Forbidden\r\n\x1b[2J\r\n\r\n",
+        "403 two\rlines\r\n\r\n",
+    ] {
+        let proxy = http_reply(format!("HTTP/1.1 {reply}")).serve();
+        let out = host_22(&proxy).run();
+        assert!(matches!(out.code, Some(5 | 6)), "{out:?}");
+        let text = out.stderr_text();
+        assert!(text.starts_with("connect: ") && text.lines().count() == 1, "{out:?}");
+        let harmful = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!text.contains(harmful), "{out:?}");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_long_text_is_cut_and_stays_in_one_line() {
+    let reply = format!("HTTP/1.1 403 {}\r\n\r\n{}", "r".repeat(10_000), "b".repeat(100_000));
+    let proxy = http_reply(reply).serve();
+    let out = host_22(&proxy).run();
+    out.expect_failure(5, &["403 rrrr", "…"]);
+    assert!(out.stderr.len() < 1000, "{} bytes", out.stderr.len());
+    proxy.finish();
+}
+
+#[test]
+fn what_is_not_http_is_told_at_once() {
+    for (answer, shown) in [
+        (&b"SSH-2.0-x\r\n"[..], "SSH-2.0-x"),
+        (b"\x05\xff", r"\x05\xff"),
+        (b"HTTP/2 200 OK\r\n\r\n", "HTTP/2"),
+        (b"ICY 200 OK\r\n\r\n", "ICY"),
+        (b"HTTP/1.1 2OO OK\r\n\r\n", "2OO"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "2000"),
+        (b"HTTP/1.1 099 OK\r\n\r\n", "099"),
+        (b"HTTP/1.1200 OK\r\n\r\n", "HTTP/1.1200"),
+        (b"HTTP/1.1\r\n\r\n", "HTTP/1.1"),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "no colon"),
+        (b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "NUL"),
+        (b"HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n", "CR"),
+        (b"\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP"),
+    ] {
+        let proxy = http_reply(answer).hold().serve();
+        let out = host_22(&proxy).run();
+        out.expect_failure(5, &[&proxy.to_string(), "malformed", shown, "-S"]);
+        out.expect_within(Duration::from_secs(5)).expect_stdout("");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_off_is_an_error_that_says_where() {
+    let whole = "HTTP/1.1 200 OK\r\nX: y\r\n\r\n";
+    for length in 0..whole.len() {
+        let proxy = http_reply(&whole[..length]).serve();
+        let address = proxy.to_string();
+        let out = host_22(&proxy).run();
+        out.expect_failure(5, &[&address, "closed", "answer to CONNECT"]).expect_stdout("");
+        out.expect_cpu_below(Duration::from_secs(1));
+        proxy.finish();
+    }
+    let proxy = http_reply("HTTP/1.1 100 Continue\r\n\r\n").serve();
+    host_22(&proxy).run().expect_failure(5, &["closed", "answer to CONNECT"]);
+}
+
+#[test]
+fn a_head_has_a_limit_whatever_it_is_made_of() {
+    for (start, piece) in [
+        ("HTTP/1.1 200 OK\r\n", "X: y\r\n"),
+        ("HTTP/1.1 200 ", "x"),
+        ("HTTP/1.1 200 OK\r\nX: ", "\x1b[2J"),
+        ("", "HTTP/1.1 100 Continue\r\n\r\n"),
+    ] {
+        let proxy = http_reply(start)
+            .then("send until the other side is gone", move |session| {
+                let pieces = piece.repeat(1000);
+                while session.send(pieces.as_bytes()).is_ok() {}
+                Ok(())
+            })
+            .serve();
+        let out = host_22(&proxy).run();
+        out.expect_failure(5, &[&proxy.to_string(), "64 KiB"]).expect_within(Duration::from_secs(5));
+        proxy.finish();
+    }
+}

@@ -1,0 +1,97 @@
+//! Started with descriptors 0, 1 or 2 closed, as daemons and some shells do.
+
+use super::SOON;
+use crate::harness::*;
+
+#[test]
+fn a_closed_stdin_is_at_its_end() {
+    let server = script().expect_eof().send("still delivered").serve();
+    let out = connect(server.words()).stdin(Io::Closed).run();
+    out.expect_success().expect_stdout("still delivered");
+    server.finish();
+}
+
+#[test]
+fn a_closed_stdout_is_an_error_once_there_is_something_to_write() {
+    let server = script().expect("ping").send("pong").serve();
+    let mut run = connect(server.words()).stdout(Io::Closed).start();
+    run.send("ping");
+    run.wait().expect_failure(8, &[]).expect_within(SOON);
+    server.finish();
+}
+
+#[test]
+fn a_closed_stdout_is_no_error_before() {
+    let server = script().expect("ping").expect_eof().serve();
+    connect(server.words()).stdout(Io::Closed).input("ping").run().expect_success();
+    server.finish();
+}
+
+#[test]
+fn with_stderr_closed_no_debug_text_gets_into_the_tunnel() {
+    let server = script().expect("ping").expect_eof().send("pong").serve();
+    let out = connect(format!("-d {}", server.words())).stderr(Io::Closed).input("ping").run();
+    out.expect_code(0).expect_stdout("pong");
+    server.finish();
+}
+
+#[test]
+fn a_failure_with_stderr_closed_still_has_its_exit_code() {
+    let port = RefusingPort::new();
+    let words = format!("127.0.0.1 {}", port.port());
+    connect(words).stderr(Io::Closed).run().expect_code(4).expect_stdout("");
+}
+
+/// All eight combinations, with `-d`: whatever number the socket would get, nothing but the
+/// session's own bytes go through it, and they arrive where they should.
+fn all_combinations(through: impl Fn(Script) -> (Vec<Server>, String)) {
+    for closed in 0..8 {
+        let [stdin, stdout, stderr] = [1, 2, 4].map(|bit| closed & bit != 0);
+        // With stdout closed an answer would be an error: that is another test.
+        let answer = if stdout { "" } else { "pong" };
+        let ping = if stdin { "" } else { "ping" };
+        let target = script().expect(ping).expect_eof().send(answer);
+        let (servers, words) = through(target);
+
+        let mut run = connect(format!("-d {words}"));
+        if !stdin {
+            run = run.input(ping);
+        }
+        for (close, set) in [
+            (stdin, Program::stdin as fn(Program, Io) -> Program),
+            (stdout, Program::stdout),
+            (stderr, Program::stderr),
+        ] {
+            if close {
+                run = set(run, Io::Closed);
+            }
+        }
+        let out = run.run();
+        println!("closed: {closed:03b}, {out:?}");
+        out.expect_code(0).expect_stdout(answer);
+        if !stderr {
+            out.expect_stderr_has("DEBUG: ");
+        }
+        for server in servers {
+            server.finish();
+        }
+    }
+}
+
+#[test]
+fn all_eight_combinations_keep_the_tunnel_clean() {
+    all_combinations(|target| {
+        let server = target.serve();
+        let words = server.words();
+        (vec![server], words)
+    });
+}
+
+#[test]
+fn all_eight_combinations_keep_the_tunnel_through_a_proxy_clean() {
+    all_combinations(|target| {
+        let proxy = socks5_none().followed_by(target).serve();
+        let words = format!("-S {proxy} example.org 22");
+        (vec![proxy], words)
+    });
+}

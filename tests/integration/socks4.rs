@@ -1,0 +1,244 @@
+//! SOCKS4 and SOCKS4a, end to end.
+
+use crate::harness::*;
+use crate::wire::*;
+use std::time::Duration;
+
+const GRANTED: [u8; 8] = [0, 90, 0, 0, 0, 0, 0, 0];
+/// CONNECT 10.1.2.3:22 for the user "me".
+const REQUEST: &[u8] = b"\x04\x01\x00\x16\x0a\x01\x02\x03me\x00";
+
+fn to_address(proxy: &Server) -> Program {
+    connect(format!("-4 -S me@{proxy} 10.1.2.3 22"))
+}
+
+#[test]
+fn the_conversation_is_one_request_and_one_reply_however_it_is_cut() {
+    // Some servers say 4 where 0 is due.
+    for version in [0, 4] {
+        let mut reply = GRANTED;
+        reply[0] = version;
+        let proxy = script()
+            .expect_at_once(REQUEST)
+            .send_bytewise(reply)
+            .send_bytewise("welcome")
+            .expect("ping")
+            .expect_eof()
+            .serve();
+        to_address(&proxy).input("ping").run().expect_success().expect_stdout("welcome");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn what_comes_with_the_reply_is_the_sessions() {
+    let proxy =
+        script().expect(REQUEST).send([0, 90, 1, 2, 3, 4, 5, 6]).early("SSH-2.0-x\r\n").drain().serve();
+    to_address(&proxy).run().expect_success().expect_stdout("SSH-2.0-x\r\n");
+    proxy.finish();
+}
+
+#[test]
+fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
+    let proxy = script()
+        .expect(REQUEST)
+        .expect_silence(Duration::from_millis(100))
+        .send(GRANTED)
+        .expect("ping")
+        .expect_eof()
+        .serve();
+    to_address(&proxy).input("ping").run().expect_success();
+    proxy.finish();
+}
+
+/// The request from the address on, user removed: an address, or 0.0.0.1 and a name.
+#[track_caller]
+fn asked(words: &str, environment: &[(&str, &str)]) -> Vec<u8> {
+    let proxy = script()
+        .then("read the request", |session| session.receive_up_to(1000).map(drop))
+        .send(GRANTED)
+        .drain()
+        .serve();
+    let run = connect(words.replace("{S}", &format!("me@{proxy}")));
+    let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
+    run.run().expect_success();
+    let mut received = proxy.finish_one().received;
+    assert_eq!(received[..4], [4, 1, 0, 22], "{words}");
+    assert_eq!(received[8..11], *b"me\0", "{words}");
+    received.drain(8..11);
+    received[4..].to_vec()
+}
+
+fn by_name(name: &str) -> Vec<u8> {
+    [&[0, 0, 0, 1], name.as_bytes(), &[0]].concat()
+}
+
+#[test]
+fn a_name_is_resolved_here_unless_it_is_unknown_or_the_proxy_is_to_do_it() {
+    assert!(localhost().contains(&"127.0.0.1:22".to_owned()), "this test needs a usual /etc/hosts");
+    let here = [127, 0, 0, 1];
+    for (option, variables) in [
+        ("-4", &[][..]),
+        ("-4 -R local", &[]),
+        ("-4 -R both", &[]),
+        ("-4", &[("SOCKS4_RESOLVE", "local"), ("SOCKS_RESOLVE", "remote")]),
+        ("-4", &[("SOCKS5_RESOLVE", "remote")]),
+        ("-4R local", &[("SOCKS4_RESOLVE", "remote")]),
+    ] {
+        assert_eq!(
+            asked(&format!("{option} -S {{S}} localhost 22"), variables),
+            here,
+            "{option} {variables:?}"
+        );
+    }
+    for (option, variables) in [
+        ("-4 -R remote", &[][..]),
+        ("-4R REMOTE", &[("SOCKS_RESOLVE", "local")]),
+        ("-4", &[("SOCKS4_RESOLVE", "remote")]),
+        ("-4", &[("SOCKS_RESOLVE", "remote")]),
+    ] {
+        let asked = asked(&format!("{option} -S {{S}} localhost 22"), variables);
+        assert_eq!(asked, by_name("localhost"), "{option} {variables:?}");
+    }
+    for option in ["-4", "-4 -R both", "-4 -R remote"] {
+        assert_eq!(asked(&format!("{option} -S {{S}} {UNKNOWN} 22"), &[]), by_name(UNKNOWN), "{option}");
+    }
+    for option in ["-4 -R local", "-4 -R remote"] {
+        assert_eq!(asked(&format!("{option} -S {{S}} 10.1.2.3 22"), &[]), [10, 1, 2, 3], "{option}");
+    }
+}
+
+#[test]
+fn an_unknown_name_is_an_error_when_it_was_to_be_resolved_here() {
+    for (words, variables) in [("-4R local", &[][..]), ("-4", &[("SOCKS4_RESOLVE", "local")])] {
+        let run = connect(format!("{words} -S 127.0.0.1:1 {UNKNOWN} 22"));
+        let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+        run.run().expect_failure(3, &[UNKNOWN, "resolve", "-R both"]).expect_stdout("");
+    }
+}
+
+#[test]
+fn an_ipv6_address_is_an_error_before_anything_is_sent() {
+    for words in ["::1 22", "[2001:db8::7]:22"] {
+        // Whether the proxy is dialled at all does not matter here.
+        let proxy = Server::repeat(|| script().expect_eof());
+        connect(format!("-4 -S me@{proxy} {words}")).run().expect_failure(2, &["IPv6", "SOCKS4", "-5"]);
+        proxy.finish();
+    }
+}
+
+#[test]
+fn every_refusal_is_told_in_words() {
+    for (code, words) in [
+        (91, "rejected"),
+        (92, "cannot reach an identd"),
+        (93, "user name differs"),
+        (0, "does not know"),
+        (1, "does not know"),
+        (255, "does not know"),
+    ] {
+        let proxy = socks4_reply(code).serve();
+        let (address, code) = (format!("SOCKS4 proxy {proxy}"), format!("reply {code}"));
+        to_address(&proxy)
+            .run()
+            .expect_failure(5, &[&address, "10.1.2.3:22", words, &code])
+            .expect_stdout("");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn what_is_not_socks4_is_told_from_its_first_byte() {
+    for (answer, parts) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &["0x48", "HTTP", "-H"][..]),
+        (&[5, 255], &["0x05"]),
+        (&[90], &["0x5a"]),
+    ] {
+        let proxy = script().expect(REQUEST).send(answer).serve();
+        let (address, mut parts) = (proxy.to_string(), parts.to_vec());
+        parts.push(&address);
+        to_address(&proxy).run().expect_failure(5, &parts).expect_stdout("");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
+    for length in 0..GRANTED.len() {
+        let proxy = script().expect(REQUEST).send(&GRANTED[..length]).serve();
+        let address = proxy.to_string();
+        let parts = [&*address, "closed", "the answer to the SOCKS4 request"];
+        to_address(&proxy).run().expect_failure(5, &parts).expect_stdout("");
+        proxy.finish();
+    }
+}
+
+/// The user that came.
+#[track_caller]
+fn user(spec: &str, environment: &[(&str, &str)]) -> String {
+    let proxy = socks4_granted().drain().serve();
+    let run = connect(format!("-4 -S {} 10.1.2.3 22", spec.replace("{S}", &proxy.to_string())));
+    let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
+    run.run().expect_success();
+    proxy.finish_one().user.unwrap()
+}
+
+#[test]
+fn the_user_is_the_first_of_specification_and_variables() {
+    let variables = [("SOCKS4_USER", "four"), ("SOCKS_USER", "socks"), ("CONNECT_USER", "all")];
+    let others = [("SOCKS5_USER", "no"), ("HTTP_PROXY_USER", "no")];
+    for (skipped, expected) in ["four", "socks", "all"].into_iter().enumerate() {
+        let environment = [&variables[skipped..], &others].concat();
+        assert_eq!(user("{S}", &environment), expected);
+        assert_eq!(user("spec@{S}", &environment), "spec");
+    }
+    // Set, and so the user, as there.
+    assert_eq!(user("{S}", &[("SOCKS4_USER", ""), ("CONNECT_USER", "all")]), "");
+    assert_eq!(user("@{S}", &[]), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn without_one_the_login_name_is_the_user() {
+    assert_eq!(user("{S}", &[]), login_name());
+}
+
+#[test]
+fn a_user_that_the_request_cannot_hold_is_an_error_before_anything_is_sent() {
+    assert_eq!(user(&format!("{}@{{S}}", "u".repeat(255)), &[]), "u".repeat(255));
+    for (user, parts) in [("u".repeat(256), ["256", "255"]), ("socks4://a%00b".into(), ["NUL", "user name"])]
+    {
+        let proxy = Server::repeat(|| script().expect_eof());
+        connect(format!("-4 -S {user}@{proxy} 10.1.2.3 22")).run().expect_failure(2, &parts);
+        proxy.finish();
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_option_then_of_the_scheme() {
+    assert_eq!(user("socks5://me@{S}", &[]), "me");
+    for (scheme, name) in [("socks4", UNKNOWN), ("socks4a", "localhost")] {
+        let proxy = socks4_granted().drain().serve();
+        connect(format!("-S {scheme}://me@{proxy} {name} 22")).run().expect_success();
+        assert_eq!(proxy.finish_one().target, Some(format!("{name}:22")), "{scheme}");
+    }
+}
+
+#[test]
+fn a_proxy_named_by_the_environment_is_that_of_the_version_then_any() {
+    for (names, used) in [
+        (&["SOCKS4_SERVER", "SOCKS_SERVER", "ALL_PROXY"][..], "SOCKS4_SERVER"),
+        (&["SOCKS_SERVER", "ALL_PROXY"], "SOCKS_SERVER"),
+        (&["ALL_PROXY"], "ALL_PROXY"),
+    ] {
+        let proxy = socks4_granted().drain().serve();
+        let mut run = connect("-4s 10.1.2.3 22").env("SOCKS5_SERVER", "127.0.0.1:1");
+        for name in names {
+            let value =
+                if *name == used { format!("socks4://me@{proxy}") } else { "socks4://127.0.0.1:1".into() };
+            run = run.env(name, value);
+        }
+        run.run().expect_success();
+        assert_eq!(proxy.finish_one().user.as_deref(), Some("me"), "{used}");
+    }
+}

@@ -1,0 +1,441 @@
+//! SOCKS5 (RFC 1928, 1929), end to end.
+
+use crate::harness::*;
+use crate::wire::*;
+use std::time::Duration;
+
+const GREETING_NONE: [u8; 3] = [5, 1, 0];
+const GREETING_BOTH: [u8; 4] = [5, 2, 0, 2];
+/// CONNECT host.example:22, by name.
+const REQUEST: &[u8] = b"\x05\x01\x00\x03\x0chost.example\x00\x16";
+const GRANTED: [u8; 10] = [5, 0, 0, 1, 127, 0, 0, 1, 0x12, 0x34];
+
+/// A proxy that does `after_greeting` once the greeting and a method are exchanged.
+fn without_auth(after_greeting: Script) -> Script {
+    script().expect_at_once(GREETING_NONE).send([5, 0]).followed_by(after_greeting)
+}
+
+fn host_22(proxy: &Server) -> Program {
+    connect(format!("-S {proxy} host.example 22"))
+}
+
+#[test]
+fn the_conversation_is_that_of_rfc_1928_however_its_answers_are_cut() {
+    let proxy = script()
+        .expect_at_once(GREETING_NONE)
+        .send_bytewise([5, 0])
+        .expect_at_once(REQUEST)
+        .send_bytewise(GRANTED)
+        .send_bytewise("welcome")
+        .expect("ping")
+        .expect_eof()
+        .serve();
+    host_22(&proxy).input("ping").run().expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+#[test]
+fn user_and_password_are_those_of_rfc_1929_however_the_answers_are_cut() {
+    let proxy = script()
+        .expect_at_once(GREETING_BOTH)
+        .send_bytewise([5, 2])
+        .expect_at_once(b"\x01\x02me\x06secret")
+        .send_bytewise([1, 0])
+        .expect_at_once(REQUEST)
+        .send_bytewise(GRANTED)
+        .send_bytewise("welcome")
+        .expect("ping")
+        .expect_eof()
+        .serve();
+    let run = connect(format!("-S me:secret@{proxy} host.example 22")).input("ping").run();
+    run.expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+#[test]
+fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
+    let quiet = Duration::from_millis(100);
+    let proxy = script()
+        .expect(GREETING_NONE)
+        .expect_silence(quiet)
+        .send([5, 0])
+        .expect(REQUEST)
+        .expect_silence(quiet)
+        .send(GRANTED)
+        .expect("ping")
+        .expect_eof()
+        .serve();
+    host_22(&proxy).input("ping").run().expect_success();
+    proxy.finish();
+}
+
+#[test]
+fn the_bound_address_is_read_in_every_form_and_what_follows_is_the_sessions() {
+    let name = [&[5, 0, 0, 3, 255][..], &[b'n'; 255], &[0, 22]].concat();
+    let v6 = [&[5, 0, 0, 4][..], &[0xfe; 16], &[0, 22]].concat();
+    let no_name = vec![5, 0, 0, 3, 0, 0, 22];
+    let reserved_is_ignored = vec![5, 0, 0xff, 1, 1, 2, 3, 4, 0, 22];
+    for reply in [GRANTED.to_vec(), name, v6, no_name, reserved_is_ignored] {
+        let proxy =
+            without_auth(script().expect(REQUEST).send(&reply).early("SSH-2.0-x\r\n").drain()).serve();
+        host_22(&proxy).run().expect_success().expect_stdout("SSH-2.0-x\r\n");
+        proxy.finish();
+
+        let rest = script().expect(REQUEST).send_bytewise([&reply[..], b"SSH-2.0-x\r\n"].concat()).drain();
+        let proxy = without_auth(rest).serve();
+        host_22(&proxy).run().expect_success().expect_stdout("SSH-2.0-x\r\n");
+        proxy.finish();
+    }
+}
+
+/// The target in the request, as bytes from the address type on.
+#[track_caller]
+fn asked(words: &str, environment: &[(&str, &str)]) -> Vec<u8> {
+    let proxy = without_auth(
+        script()
+            .then("read the request", |session| session.receive_up_to(1000).map(drop))
+            .send(GRANTED)
+            .drain(),
+    )
+    .serve();
+    let run = connect(words.replace("{S}", &proxy.to_string()));
+    let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
+    run.run().expect_success();
+    let received = proxy.finish_one().received;
+    assert_eq!(received[..6], [5, 1, 0, 5, 1, 0], "{words}");
+    received[6..].to_vec()
+}
+
+fn by_name(name: &str) -> Vec<u8> {
+    let length = u8::try_from(name.len()).unwrap();
+    [&[3, length], name.as_bytes(), &[0, 22]].concat()
+}
+
+#[test]
+fn an_address_goes_as_an_address_and_a_name_as_a_name() {
+    let v6 = [&[4, 0x20, 0x01, 0x0d, 0xb8][..], &[0; 11], &[7, 0, 22]].concat();
+    for resolve in ["", "-R remote", "-R local", "-R both"] {
+        for (words, expected) in [
+            ("10.1.2.3 22", &[1, 10, 1, 2, 3, 0, 22][..]),
+            ("2001:db8::7 22", &v6),
+            ("[2001:db8::7]:22", &v6),
+        ] {
+            assert_eq!(asked(&format!("{resolve} -S {{S}} {words}"), &[]), expected, "{resolve} {words}");
+        }
+    }
+    for words in ["host.example 22", "-R remote -S {S} host.example:22"] {
+        let words = if words.contains("{S}") { words.to_owned() } else { format!("-S {{S}} {words}") };
+        assert_eq!(asked(&words, &[]), by_name("host.example"), "{words}");
+    }
+    // It looks like an address, and is none.
+    assert_eq!(asked("-S {S} 300.1.2.3 22", &[]), by_name("300.1.2.3"));
+}
+
+#[test]
+fn who_resolves_the_name_is_a_matter_of_option_then_variables() {
+    let here = ["127.0.0.1:22", "[::1]:22"];
+    let is_address = |asked: &[u8]| match asked {
+        [1, 127, 0, 0, 1, 0, 22] => localhost().contains(&here[0].to_owned()),
+        [4, rest @ ..] => rest.len() == 18 && localhost().contains(&here[1].to_owned()),
+        _ => false,
+    };
+    for (option, variables) in [
+        ("-R local", &[][..]),
+        ("-R LOCAL", &[]),
+        ("-R both", &[]),
+        ("-R remote -R local", &[]),
+        ("", &[("SOCKS5_RESOLVE", "local")]),
+        ("", &[("SOCKS_RESOLVE", "Both")]),
+        ("", &[("SOCKS5_RESOLVE", "local"), ("SOCKS_RESOLVE", "remote")]),
+        ("-R local", &[("SOCKS5_RESOLVE", "remote")]),
+    ] {
+        let asked = asked(&format!("{option} -S {{S}} localhost 22"), variables);
+        assert!(is_address(&asked), "{option} {variables:?}: {asked:?}");
+    }
+    for (option, variables) in [
+        ("", &[][..]),
+        ("-R remote", &[("SOCKS5_RESOLVE", "local")]),
+        ("", &[("SOCKS5_RESOLVE", "remote"), ("SOCKS_RESOLVE", "local")]),
+        ("", &[("SOCKS4_RESOLVE", "local")]),
+    ] {
+        let words = format!("{option} -S {{S}} localhost 22");
+        assert_eq!(asked(&words, variables), by_name("localhost"), "{option} {variables:?}");
+    }
+}
+
+#[test]
+fn a_name_unknown_here_goes_to_the_proxy_with_both_and_is_an_error_with_local() {
+    assert_eq!(asked(&format!("-R both -S {{S}} {UNKNOWN} 22"), &[]), by_name(UNKNOWN));
+    let out = connect(format!("-R local -S 127.0.0.1:1 {UNKNOWN} 22")).run();
+    out.expect_failure(3, &[UNKNOWN, "resolve", "-R both"]).expect_stdout("");
+}
+
+#[test]
+fn every_refusal_is_told_in_words() {
+    for (code, words) in [
+        (1, "general failure"),
+        (2, "rules"),
+        (3, "network unreachable"),
+        (4, "host unreachable"),
+        (5, "refused"),
+        (6, "TTL"),
+        (7, "command"),
+        (8, "type of address"),
+        (9, "RFC 1928"),
+        (255, "RFC 1928"),
+    ] {
+        let proxy = socks5_refused(code).serve();
+        let address = format!("SOCKS5 proxy {proxy}");
+        let code = format!("reply {code}");
+        host_22(&proxy)
+            .run()
+            .expect_failure(5, &[&address, "host.example:22", words, &code])
+            .expect_stdout("");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_refusal_counts_although_the_rest_of_the_reply_never_comes() {
+    let proxy = without_auth(script().expect(REQUEST).send([5, 5]).hold()).serve();
+    let out = host_22(&proxy).run();
+    out.expect_failure(5, &["refused by the target"]).expect_within(Duration::from_secs(5));
+}
+
+#[test]
+fn what_is_not_socks5_is_told_from_its_first_byte() {
+    for (answer, parts) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &["0x48", "HTTP", "-H"][..]),
+        (&[0, 90], &["0x00", "SOCKS version 5"]),
+        (&[4], &["0x04", "-4"]),
+        (b"SSH-2.0-x\r\n", &["0x53"]),
+        (&[1, 0], &["0x01"]),
+    ] {
+        let proxy = script().expect(GREETING_NONE).send(answer).serve();
+        let mut parts = parts.to_vec();
+        let address = proxy.to_string();
+        parts.push(&address);
+        host_22(&proxy).run().expect_failure(5, &parts).expect_stdout("");
+        proxy.finish();
+    }
+    let proxy = without_auth(script().expect(REQUEST).send([4, 0])).serve();
+    host_22(&proxy).run().expect_failure(5, &["0x04"]);
+    let proxy = script().expect(GREETING_BOTH).send([5, 2]).expect_bytes(7).send([5, 0]).serve();
+    connect(format!("-S me:pw@{proxy} host.example 22")).run().expect_failure(5, &["0x05", "version 1"]);
+    let proxy = without_auth(script().expect(REQUEST).send([5, 0, 0, 2])).serve();
+    host_22(&proxy).run().expect_failure(5, &["address type 0x02"]);
+}
+
+#[test]
+fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
+    let greeting = || script().expect(GREETING_NONE);
+    let request = || without_auth(script().expect(REQUEST));
+    let mut cases = vec![
+        (greeting(), "the answer to the SOCKS5 greeting"),
+        (greeting().send([5]), "the answer to the SOCKS5 greeting"),
+    ];
+    for length in 0..GRANTED.len() {
+        cases.push((request().send(&GRANTED[..length]), "the answer to the SOCKS5 request"));
+    }
+    cases.push((request().send([5, 0, 0, 3, 9, b'n']), "the answer to the SOCKS5 request"));
+    for (script, waiting_for) in cases {
+        let proxy = script.serve();
+        let address = proxy.to_string();
+        host_22(&proxy).run().expect_failure(5, &[&address, "closed", waiting_for]).expect_stdout("");
+        proxy.finish();
+    }
+    let proxy = script().expect(GREETING_BOTH).send([5, 2]).expect_bytes(7).send([1]).serve();
+    connect(format!("-S me:pw@{proxy} host.example 22"))
+        .run()
+        .expect_failure(5, &["closed", "the answer to user and password"]);
+}
+
+#[test]
+fn a_reset_in_mid_negotiation_is_an_error_that_says_where() {
+    let proxy =
+        without_auth(script().expect(REQUEST).send([5, 0]).pause(Duration::from_millis(50)).reset()).serve();
+    let address = proxy.to_string();
+    host_22(&proxy).run().expect_failure(5, &[&address, "reset", "the answer to the SOCKS5 request"]);
+}
+
+#[test]
+fn the_methods_offered_are_those_of_the_option_then_the_variable_then_what_can_be_done() {
+    for (option, variables, offered) in [
+        ("", &[][..], &[5, 1, 0][..]),
+        ("", &[("SOCKS5_PASSWORD", "pw")], &[5, 2, 0, 2]),
+        ("-a none", &[("SOCKS5_PASSWORD", "pw")], &[5, 1, 0]),
+        ("-a userpass", &[], &[5, 1, 2]),
+        ("-a userpass,none", &[], &[5, 2, 2, 0]),
+        ("-a NONE", &[], &[5, 1, 0]),
+        ("", &[("SOCKS5_AUTH", "none , userpass")], &[5, 2, 0, 2]),
+        ("-a none", &[("SOCKS5_AUTH", "userpass")], &[5, 1, 0]),
+    ] {
+        let proxy = script().expect_at_once(offered).send([5, 255]).serve();
+        let run = connect(format!("{option} -S {proxy} host.example 22"));
+        let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+        run.run().expect_failure(6, &[&proxy.to_string(), "method"]);
+        proxy.finish();
+    }
+}
+
+#[test]
+fn no_acceptable_method_says_what_was_offered_and_what_to_set() {
+    let proxy = script().expect(GREETING_NONE).send([5, 255]).serve();
+    host_22(&proxy).run().expect_failure(6, &["(none)", "SOCKS5_USER", "SOCKS5_PASSWORD"]);
+    let proxy = script().expect(GREETING_BOTH).send([5, 255]).serve();
+    connect(format!("-S me:pw@{proxy} h 22")).run().expect_failure(6, &["none, userpass", "administrator"]);
+}
+
+#[test]
+fn a_method_that_was_not_offered_is_an_error_before_anything_is_sent_to_it() {
+    for (option, offered, chosen) in [("-a none", 0, 2), ("-a userpass", 2, 0), ("", 0, 1), ("", 0, 0x80)] {
+        let proxy = script().expect([5, 1, offered]).send([5, chosen]).expect_eof().serve();
+        let run = connect(format!("{option} -S {proxy} host.example 22")).run();
+        run.expect_failure(5, &[&format!("{chosen:#04x}"), "not offered"]);
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_password_that_is_not_accepted_ends_it_with_the_users_name_and_no_password() {
+    for status in [1, 2, 255] {
+        let proxy = script()
+            .expect(GREETING_BOTH)
+            .send([5, 2])
+            .expect_bytes(13)
+            .send([1, status])
+            .expect_eof()
+            .serve();
+        let out = connect(format!("-d -S bob:hunter2@{proxy} host.example 22")).run();
+        out.expect_code(6).expect_stderr_has("'bob'").expect_stderr_has("password").expect_stdout("");
+        out.expect_stderr_has(&proxy.to_string()).expect_stderr_lacks("hunter2");
+        proxy.finish();
+    }
+}
+
+/// User and password that came, with this environment and this in the place of a specification.
+#[track_caller]
+fn login(spec: &str, environment: &[(&str, &str)]) -> (String, String) {
+    // Whoever comes is refused, which the record holds.
+    let proxy = socks5_userpass("nobody", "nothing").serve();
+    let run = connect(format!("-a userpass -S {} host.example 22", spec.replace("{S}", &proxy.to_string())));
+    let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
+    run.run().expect_code(6);
+    let record = proxy.finish_one();
+    (record.user.unwrap(), record.password.unwrap())
+}
+
+#[test]
+fn the_user_is_the_first_of_specification_and_variables() {
+    let variables = [("SOCKS5_USER", "five"), ("SOCKS_USER", "socks"), ("CONNECT_USER", "all")];
+    let others = [("SOCKS5_PASSWORD", "pw"), ("SOCKS4_USER", "no"), ("HTTP_PROXY_USER", "no")];
+    for (skipped, expected) in ["five", "socks", "all"].into_iter().enumerate() {
+        let environment = [&variables[skipped..], &others].concat();
+        assert_eq!(login("{S}", &environment).0, expected);
+        assert_eq!(login("spec@{S}", &environment).0, "spec");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_login_name_is_the_systems_and_not_the_environments() {
+    let own = login("{S}", &[("SOCKS5_PASSWORD", "pw"), ("USER", "no"), ("LOGNAME", "no")]).0;
+    assert_eq!(own, login_name());
+}
+
+#[test]
+fn the_password_is_the_first_of_specification_and_variables() {
+    let variables = [
+        ("SOCKS5_PASSWD", "five"),
+        ("SOCKS5_PASSWORD", "long"),
+        ("SOCKS_PASSWORD", "socks"),
+        ("CONNECT_PASSWORD", "all"),
+    ];
+    let others = [("HTTP_PROXY_PASSWORD", "no"), ("SOCKS_PASSWD", "no"), ("CONNECT_PASSWD", "no")];
+    for (skipped, expected) in ["five", "long", "socks", "all"].into_iter().enumerate() {
+        let environment = [&variables[skipped..], &others].concat();
+        assert_eq!(login("me@{S}", &environment), ("me".into(), expected.into()));
+        assert_eq!(login("me:spec@{S}", &environment), ("me".into(), "spec".into()));
+    }
+}
+
+#[test]
+fn user_and_password_in_a_specification_go_as_they_stand_or_decoded_from_a_url() {
+    for (spec, user, password) in [
+        ("a@b:pw@{S}", "a@b", "pw"),
+        ("me:p@ss@{S}", "me", "p@ss"),
+        ("me:p:s:s@{S}", "me", "p:s:s"),
+        ("me:p%41ss@{S}", "me", "p%41ss"),
+        ("socks5://me:p%40s%3As%2F%20%c3%a9@{S}", "me", "p@s:s/ é"),
+        ("socks5h://m%65:100%@{S}/ignored", "me", "100%"),
+        ("SOCKS5://a@b:pw@{S}", "a@b", "pw"),
+        ("bücher:pässe@{S}", "bücher", "pässe"),
+    ] {
+        assert_eq!(login(spec, &[]), (user.into(), password.into()), "{spec}");
+    }
+}
+
+#[test]
+fn user_and_password_have_a_length_that_their_length_byte_can_say() {
+    let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
+    assert_eq!(
+        login(&format!("{longest}@{{S}}"), &[("SOCKS5_PASSWORD", &longest)]),
+        (longest.clone(), longest)
+    );
+    for (user, password, parts) in [
+        (&*too_long, "pw", &["user", "256", "255"][..]),
+        ("me", &*too_long, &["password", "256", "255"]),
+        ("me", "", &["empty"]),
+        ("", "pw", &["empty"]),
+    ] {
+        let proxy = script().expect([5, 1, 2]).send([5, 2]).expect_eof().serve();
+        let run =
+            connect(format!("-a userpass -S {user}@{proxy} h 22")).env("SOCKS5_PASSWORD", password).run();
+        run.expect_failure(2, parts);
+        proxy.finish();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_is_bytes_and_a_user_is_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = std::ffi::OsStr::from_bytes(b"p\xff");
+    let proxy =
+        script().expect([5, 1, 2]).send([5, 2]).expect_at_once(b"\x01\x02me\x02p\xff").send([1, 1]).serve();
+    let run = connect(format!("-a userpass -S me@{proxy} host.example 22")).env("SOCKS5_PASSWORD", bytes);
+    run.run().expect_code(6);
+    proxy.finish();
+    let run = connect("-S 127.0.0.1:1 host.example 22").env("SOCKS5_USER", bytes).run();
+    run.expect_failure(2, &["SOCKS5_USER", "UTF-8"]);
+}
+
+#[test]
+fn a_proxy_named_by_the_environment_is_that_of_the_version_then_any() {
+    for (names, used) in [
+        (&["SOCKS5_SERVER", "SOCKS_SERVER", "ALL_PROXY", "all_proxy"][..], "SOCKS5_SERVER"),
+        (&["SOCKS_SERVER", "ALL_PROXY", "all_proxy"], "SOCKS_SERVER"),
+        (&["ALL_PROXY", "all_proxy"], "ALL_PROXY"),
+        (&["all_proxy"], "all_proxy"),
+    ] {
+        let proxy = socks5_userpass("me", "pw").drain().serve();
+        let mut run = connect("-s host.example 22").env("SOCKS4_SERVER", "127.0.0.1:1");
+        for name in names {
+            let value =
+                if *name == used { format!("socks5://me:pw@{proxy}") } else { "socks5://127.0.0.1:1".into() };
+            run = run.env(name, value);
+        }
+        run.run().expect_success();
+        assert_eq!(proxy.finish_one().target.as_deref(), Some("host.example:22"), "{used}");
+    }
+}
+
+#[test]
+fn the_password_never_reaches_the_trace() {
+    let proxy = socks5_userpass("bob", "hunter2").send("welcome").drain().serve();
+    let run = connect(format!("-d -S bob:hunter2@{proxy} host.example 22")).run();
+    run.expect_code(0).expect_stdout("welcome").expect_stderr_lacks("hunter2");
+    // Nor in hexadecimal.
+    run.expect_stderr_lacks("68 75 6e 74 65 72 32").expect_stderr_has(">>> xx xx xx xx ...");
+    proxy.finish();
+}

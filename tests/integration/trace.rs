@@ -1,0 +1,207 @@
+//! The lines of `-d`: people search for them, and every recipe on the web shows them.
+
+use crate::harness::*;
+#[cfg(unix)]
+use crate::wire::login_name;
+
+/// Each of these is a line on stderr, in this order; others may stand between them. `{P}` is `port`.
+#[track_caller]
+fn expect_lines_in_order(out: &Outcome, port: u16, expected: &str) {
+    let text = out.stderr_text();
+    let mut lines = text.lines();
+    for wanted in expected.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let wanted = format!("DEBUG: {}", wanted.replace("{P}", &port.to_string()));
+        assert!(lines.any(|line| line == wanted), "no line `{wanted}`, or not in its place:\n{text}");
+    }
+    for line in text.lines() {
+        assert!(line.starts_with("DEBUG: "), "a line of another form: {line:?}\n{text}");
+    }
+}
+
+#[test]
+fn a_direct_session_is_traced() {
+    let target = script().send("HELLO\n").expect("ping\n").expect_eof().serve();
+    let out = connect(format!("-d {}", target.words())).input("ping\n").run();
+    out.expect_code(0).expect_stdout("HELLO\n");
+    expect_lines_in_order(
+        &out,
+        target.port(),
+        "relay_method = DIRECT (1)
+         local_type=stdio
+         dest_host=127.0.0.1
+         dest_port={P}
+         connecting to 127.0.0.1:{P}
+         connected
+         start relaying.
+         relaying done.",
+    );
+}
+
+#[test]
+fn a_name_that_is_resolved_is_traced() {
+    let target = script().expect_eof().serve();
+    let out = connect(format!("-d localhost {}", target.port())).run();
+    out.expect_code(0);
+    expect_lines_in_order(
+        &out,
+        target.port(),
+        "dest_host=localhost
+         resolving host by name: localhost
+         resolved: localhost (127.0.0.1)
+         connecting to 127.0.0.1:{P}
+         connected",
+    );
+}
+
+#[test]
+fn a_socks5_session_with_user_and_password_is_traced() {
+    let proxy = socks5_userpass("bob", "secret").send("HELLO\n").expect_eof().serve();
+    let run = connect(format!("-d -w 9 -S bob@{proxy} target.example 22")).env("SOCKS5_PASSWORD", "secret");
+    let out = run.run();
+    out.expect_code(0).expect_stdout("HELLO\n").expect_stderr_lacks("secret");
+    expect_lines_in_order(
+        &out,
+        proxy.port(),
+        "relay_method = SOCKS (2)
+         relay_host=127.0.0.1
+         relay_port={P}
+         relay_user=bob
+         socks_version=5
+         socks_resolve=REMOTE (2)
+         local_type=stdio
+         dest_host=target.example
+         dest_port=22
+         setting timeout: 9 seconds
+         connecting to 127.0.0.1:{P}
+         >>> 05 02 00 02
+         <<< 05 02
+         >>> xx xx xx xx ...
+         <<< 01 00
+         >>> 05 01 00 03 0e 74 61 72 67 65 74 2e 65 78 61 6d 70 6c 65 00 16
+         <<< 05 00 00 01
+         <<< 00 00 00 00 00 00
+         connected
+         start relaying.
+         relaying done.",
+    );
+}
+
+#[test]
+fn a_socks4_session_is_traced() {
+    let proxy = socks4_granted().send("HELLO\n").expect_eof().serve();
+    let out = connect(format!("-d -4 -S bob@{proxy} 10.1.2.3 22")).run();
+    out.expect_code(0).expect_stdout("HELLO\n");
+    expect_lines_in_order(
+        &out,
+        proxy.port(),
+        "relay_method = SOCKS (2)
+         relay_host=127.0.0.1
+         relay_port={P}
+         relay_user=bob
+         socks_version=4
+         socks_resolve=LOCAL (1)
+         local_type=stdio
+         dest_host=10.1.2.3
+         dest_port=22
+         connecting to 127.0.0.1:{P}
+         >>> 04 01 00 16 0a 01 02 03 62 6f 62 00
+         <<< 00 5a 00 00 00 00 00 00
+         connected
+         start relaying.
+         relaying done.",
+    );
+}
+
+#[test]
+fn an_http_session_with_basic_authentication_is_traced() {
+    let proxy = http_basic("bob", "secret").send("HELLO\n").expect_eof().serve();
+    let out = connect(format!("-d -H bob:secret@{proxy} target.example 22")).run();
+    out.expect_code(0)
+        .expect_stdout("HELLO\n")
+        .expect_stderr_lacks("secret")
+        .expect_stderr_lacks("Ym9iOnNlY3JldA");
+    expect_lines_in_order(
+        &out,
+        proxy.port(),
+        r#"relay_method = HTTP (3)
+         relay_host=127.0.0.1
+         relay_port={P}
+         relay_user=bob
+         local_type=stdio
+         dest_host=target.example
+         dest_port=22
+         connecting to 127.0.0.1:{P}
+         >>> "CONNECT target.example:22 HTTP/1.1\r\n"
+         >>> "Host: target.example:22\r\n"
+         >>> "Proxy-Authorization: Basic xxxxx\r\n"
+         >>> "\r\n"
+         <<< "HTTP/1.1 200 OK\r\n"
+         <<< "\r\n"
+         connected
+         start relaying.
+         relaying done."#,
+    );
+}
+
+#[test]
+fn the_words_for_resolving_are_those_of_the_option() {
+    for (words, line) in [
+        ("-S", "socks_resolve=REMOTE (2)"),
+        ("-R remote -S", "socks_resolve=REMOTE (2)"),
+        ("-R local -S", "socks_resolve=LOCAL (1)"),
+        ("-R both -S", "socks_resolve=BOTH (3)"),
+        ("-4 -S", "socks_resolve=LOCAL (1)"),
+        ("-4 -R both -S", "socks_resolve=BOTH (3)"),
+    ] {
+        let out = connect(format!("-d {words} 127.0.0.1:1 10.1.2.3 22")).run();
+        assert!(out.stderr_text().lines().any(|l| l == format!("DEBUG: {line}")), "{words}: {out:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_login_name_is_shown_when_no_other_is_given() {
+    let refusing = RefusingPort::new();
+    let out = connect(format!("-d -S 127.0.0.1:{} host 22", refusing.port())).run();
+    out.expect_code(4).expect_stderr_has(&format!("DEBUG: relay_user={}\n", login_name()));
+}
+
+#[test]
+fn a_session_without_the_option_says_nothing() {
+    let proxy = socks5_userpass("bob", "secret").send("HELLO\n").expect_eof().serve();
+    connect(format!("-S bob:secret@{proxy} target.example 22"))
+        .run()
+        .expect_success()
+        .expect_stdout("HELLO\n");
+    proxy.finish();
+}
+
+#[test]
+fn the_error_is_the_last_line_of_a_trace_and_the_only_one_of_its_kind() {
+    let proxy = socks5_refused(2).serve();
+    let out = connect(format!("-d -S {proxy} target.example 22")).run();
+    out.expect_code(5);
+    let text = out.stderr_text();
+    let errors: Vec<_> = text.lines().filter(|line| !line.starts_with("DEBUG: ")).collect();
+    assert_eq!(errors.len(), 1, "{text}");
+    assert!(errors[0].starts_with("connect: ") && text.ends_with(&format!("{}\n", errors[0])), "{text}");
+    proxy.finish();
+}
+
+#[test]
+fn what_a_peer_sends_is_shown_without_its_control_characters() {
+    let proxy = http_reply("HTTP/1.1 200 O\x1b[2JK\r\nX: \x07\x1b]0;owned\r\n\r\n").send("HELLO\n").serve();
+    let out = connect(format!("-d -H {proxy} target.example 22")).run();
+    out.expect_code(0).expect_stdout("HELLO\n").expect_stderr_has(r"O\x1b[2JK");
+    assert!(!out.stderr.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n'), "{out:?}");
+    proxy.finish();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stderr_that_is_closed_gets_no_byte_of_the_trace_into_the_tunnel() {
+    let target = script().expect("ping").expect_eof().serve();
+    let run = connect(format!("-d {}", target.words())).stderr(Io::Closed).input("ping").run();
+    run.expect_code(0).expect_stdout("");
+    target.finish();
+}

@@ -1,0 +1,238 @@
+# shellcheck shell=bash
+# The reporter, the asserts and the servers' life cycle. Sourced by `run`; the topics use nothing else.
+
+PASSED=0 FAILED=0 LISTED=0 TOPIC=
+status=0 # of the last `try`
+declare -A PID=() PORT=() LOG=() MARK=()
+CMD=()
+LIMIT=60 # seconds that any one command under test may take
+
+# ---- reporting -------------------------------------------------------------------------------------------------
+
+wanted() { # NAME: is this check asked for by --only?
+    # The pattern is left unquoted on purpose: --only 'scp*' is a glob.
+    # shellcheck disable=SC2053
+    [ -z "$ONLY" ] || [ "$ONLY" = "$TOPIC" ] || [[ $1 == $ONLY ]]
+}
+
+pass() { # NAME [SECONDS]
+    PASSED=$((PASSED + 1))
+    printf 'ok   %s%s\n' "$1" "${REAL_TIMES:+ (${2:-} s)}"
+}
+
+flunk() { # NAME FILE: the file is the evidence
+    FAILED=$((FAILED + 1))
+    printf "FAIL %s\n" "$1"
+    sed "s/^/     | /" "$2"
+}
+
+# Runs a function in a subshell, where the asserts below may simply exit. What it prints is the evidence.
+check() { # NAME COMMAND...
+    local name=$1 status=0 began=$EPOCHREALTIME server
+    shift
+    wanted "$name" || return 0
+    CASE=$WORK/case/$name
+    mkdir -p "$CASE"
+    for server in "${!LOG[@]}"; do
+        MARK[$server]=$(stat -c %s "${LOG[$server]}")
+    done
+    ("$@") >"$CASE/evidence" 2>&1 </dev/null || status=$?
+    if [ "$status" -eq 0 ]; then
+        pass "$name" "$(awk "BEGIN{printf \"%.1f\", $EPOCHREALTIME - $began}")"
+        return 0
+    fi
+    {
+        tail -n 40 "$CASE/evidence"
+        # Only the servers that had something to say during this check.
+        for server in "${!LOG[@]}"; do
+            news "$server" >"$CASE/news"
+            [ -s "$CASE/news" ] && printf '%s said:\n' "$server" && tail -n 6 "$CASE/news" | cut -c1-300
+        done
+    } >"$CASE/report"
+    flunk "$name" "$CASE/report"
+}
+
+# A check of something that the C program does not do, or not in every case.
+check_ours() { # NAME COMMAND...
+    if [ -z "$ORIGINAL" ]; then
+        check "$@"
+    elif wanted "$1"; then
+        LISTED=$((LISTED + 1))
+        printf 'n/a  %s (asked of ours only)\n' "$1"
+    fi
+}
+
+# ---- inside a check --------------------------------------------------------------------------------------------
+
+fail() {
+    printf 'reason: %s\n' "$*"
+    exit 1
+}
+
+# Runs a command with a time limit; the asserts look at its exit status and what it wrote.
+try() { # COMMAND...
+    printf '$'
+    printf ' %q' "$@"
+    printf '\n'
+    status=0
+    timeout -k 5 "$LIMIT" "$@" >"$CASE/out" 2>"$CASE/err" || status=$?
+    printf 'exit status: %s\n' "$status"
+    sed 's/^/stderr: /' "$CASE/err" | tail -n 8
+}
+
+want_status() { # N; of the C program only zero or not zero is asked
+    if [ -n "$ORIGINAL" ] && [ "$1" -ne 0 ]; then
+        [ "$status" -ne 0 ] || fail "exit status 0, expected a failure"
+    else
+        [ "$status" -eq "$1" ] || fail "exit status $status, expected $1"
+    fi
+    # 124 and above come from timeout or a signal; no expected status is that high.
+    [ "$status" -lt 124 ] || fail "ended by a signal or after $LIMIT seconds"
+}
+
+want_out() { # TEXT: stdout is exactly this
+    [ "$(cat "$CASE/out")" = "$1" ] || fail "stdout is not '$1' but: $(head -c 200 "$CASE/out" | cat -v)"
+}
+
+want_banner() {
+    grep -aq '^SSH-2\.0-' "$CASE/out" || fail "no ssh banner, but: $(head -c 200 "$CASE/out" | cat -v)"
+}
+
+want_nothing_out() {
+    [ ! -s "$CASE/out" ] || fail "stdout not empty: $(head -c 200 "$CASE/out" | cat -v)"
+}
+
+# Ours says it in one line that starts with its name and matches each pattern; the C program has its own words.
+want_line() { # REGEX...
+    local regex
+    [ -s "$CASE/err" ] || fail "nothing on stderr"
+    [ -z "$ORIGINAL" ] || return 0
+    [ "$(wc -l <"$CASE/err")" -eq 1 ] || fail "stderr is not one line"
+    for regex in '^connect: ' "$@"; do
+        grep -Eiq -e "$regex" "$CASE/err" || fail "stderr does not match /$regex/"
+    done
+}
+
+want_secret_kept() { # PASSWORD
+    ! grep -Fq -e "$1" "$CASE/out" "$CASE/err" || fail "the password shows"
+}
+
+news() { # SERVER: what its log got since the check began
+    tail -c "+$((${MARK[$1]:-0} + 1))" "${LOG[$1]}"
+}
+
+want_log() { # SERVER REGEX; a log may be written after the session, so wait a little
+    poll 50 logged "$@" || fail "$1 logged nothing that matches /$2/: the session did not go through it"
+}
+
+logged() { news "$1" | grep -Eq -e "$2"; }
+
+same() { # FILE FILE
+    [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ] || fail "$1 and $2 differ"
+}
+
+poll() { # TENTHS COMMAND...: until it succeeds, for so many tenths of a second
+    local left=$(($1 * 2))
+    shift
+    until "$@"; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || return 1
+        sleep 0.05
+    done
+}
+
+# ---- servers ---------------------------------------------------------------------------------------------------
+
+free_port() { # below the range that the kernel hands out to clients; sets FREE
+    local i
+    for ((i = 0; i < 100; i++)); do
+        FREE=$((10000 + RANDOM % 20000))
+        [ -n "$(ss -Htan "sport = :$FREE")" ] || return 0
+    done
+    die "no free port found"
+}
+
+# Starts a server in the foreground, in a session of its own. SETUP gets the ports, writes the configuration and
+# sets CMD. Another program may take a port between our look and the bind, hence more than one attempt.
+serve() { # NAME SETUP PORTNAME...
+    local name=$1 setup=$2 attempt portname ports
+    shift 2
+    LOG[$name]=$WORK/log/$name
+    : >"${LOG[$name]}"
+    for attempt in 1 2 3 4 5; do
+        ports=()
+        for portname in "$@"; do
+            free_port
+            PORT[$portname]=$FREE
+            ports+=("$FREE")
+        done
+        "$setup" "${ports[@]}"
+        setsid "${CMD[@]}" >>"$WORK/log/$name" 2>&1 </dev/null &
+        PID[$name]=$!
+        if poll 150 settled "$name" "${ports[@]}" && ! gone "${PID[$name]}"; then
+            return 0
+        fi
+        stop "$name"
+    done
+    sed 's/^/     | /' "$WORK/log/$name" | tail -n 12
+    die "$name does not start (tried $attempt times); its log is above"
+}
+
+settled() { # NAME PORT...: it has died, or listens on every port
+    local name=$1 port seen
+    shift
+    ! gone "${PID[$name]}" || return 0
+    for port in "$@"; do
+        seen=$(ss -Htlnp "sport = :$port")
+        # An ordinary user is not shown the process of every server; then the port alone must do.
+        case $seen in
+        '') return 1 ;;
+        *users:*) [[ $seen == *"pid=${PID[$name]},"* ]] || return 1 ;;
+        esac
+    done
+}
+
+stop() { # NAME; its session holds its children too
+    local pid=${PID[$1]:-}
+    [ -n "$pid" ] || return 0
+    unset "PID[$1]"
+    kill -- "-$pid" 2>/dev/null
+    poll 20 gone "$pid"
+    kill -KILL -- "-$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    return 0
+}
+
+# A child that ended is a zombie until we wait for it, and kill -0 still finds it.
+gone() { # PID
+    local stat
+    read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
+    [[ ${stat##*) } == Z* ]]
+}
+
+cleanup() {
+    local name status=$?
+    trap - EXIT
+    trap '' HUP INT TERM
+    # The shell would tell of each one that is killed.
+    exec 2>/dev/null
+    for name in "${!PID[@]}"; do
+        # Process number 1 of a name space does not listen to less than KILL.
+        [[ $name != regress-* ]] || kill -KILL -- "-${PID[$name]}" 2>/dev/null
+        kill -- "-${PID[$name]}" 2>/dev/null
+    done
+    for name in "${!PID[@]}"; do
+        stop "$name"
+    done
+    if [ -n "${REAL_KEEP:-}" ]; then
+        printf 'kept %s\n' "$WORK"
+    else
+        rm -rf "$WORK"
+    fi
+    exit "$status"
+}
+
+die() { # the suite cannot go on; that is a failure, never a skip
+    printf 'FAIL %s\n%s passed, %s failed\n' "$*" "$PASSED" $((FAILED + 1))
+    exit 1
+}
