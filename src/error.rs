@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::addr::Endpoint;
-use crate::plan::Hop;
+use crate::plan::{Hop, Plan, Target};
 use crate::proto;
 
 /// Why a run failed. Displayed, it is one line: what failed, where, and why. [`Error::hint`] says what to try.
@@ -32,7 +30,7 @@ pub enum Error {
         /// Who was dialled.
         peer: Peer,
         /// Each address and what came of it.
-        attempts: Vec<(SocketAddr, io::Error)>,
+        attempts: Vec<(String, io::Error)>,
     },
     /// A proxy refused, or broke its protocol.
     #[error("{peer} {cause}")]
@@ -91,6 +89,14 @@ pub enum Error {
     /// Whoever read our output is gone: nobody is left to tell.
     #[error("the reader of standard output went away")]
     ReaderGone,
+    /// A place to listen cannot be had.
+    #[error("cannot listen at {at}: {}", words(.cause))]
+    Listen {
+        /// Where.
+        at: String,
+        /// What the system says.
+        cause: io::Error,
+    },
     /// This machine does not let us.
     #[error("cannot {what}: {}", words(.cause))]
     System {
@@ -130,7 +136,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::System { .. } => ExitCode::System,
+            Self::System { .. } | Self::Listen { .. } => ExitCode::System,
             Self::Usage(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
             Self::Dial { .. } => ExitCode::Unreachable,
@@ -140,6 +146,8 @@ impl Error {
                 | proto::Error::WrongPassword { .. } => ExitCode::Authentication,
                 proto::Error::TooLong { .. } | proto::Error::Unspeakable(_) => ExitCode::Usage,
                 proto::Error::Closed(_)
+                | proto::Error::TelnetRefused { .. }
+                | proto::Error::NoVerdict(_)
                 | proto::Error::NotTheProtocol { .. }
                 | proto::Error::MethodNotOffered(_)
                 | proto::Error::AddressType(_)
@@ -171,9 +179,30 @@ impl Error {
                 "check host, port and firewall, or give it longer with -w SECONDS".into()
             }
             Self::NoPassword { variables, .. } => format!("set {variables}, or run it on a terminal"),
+            Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::AddrInUse => {
+                "choose another port, or stop what listens there".into()
+            }
+            Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need privileges".into()
+            }
             Self::Lost { .. } => "check the proxy's kind and port".into(),
             _ => return None,
         })
+    }
+
+    /// The whole line for the user, hint included.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}; {hint}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Whether a password was tried and not accepted.
+    #[must_use]
+    pub fn is_wrong_password(&self) -> bool {
+        matches!(self, Self::Negotiation { cause: proto::Error::WrongPassword { .. }, .. })
     }
 
     /// Whether it is told: not when whoever could read it has left on purpose.
@@ -189,36 +218,43 @@ pub struct Peer {
     /// The proxy protocol, or `None` for the target.
     pub protocol: Option<&'static str>,
     /// Where it is.
-    pub endpoint: Endpoint,
+    pub at: Target,
 }
 
 impl Peer {
     /// The target itself.
     #[must_use]
-    pub fn target(endpoint: &Endpoint) -> Self {
-        Self { protocol: None, endpoint: endpoint.clone() }
+    pub fn target(target: &Target) -> Self {
+        Self { protocol: None, at: target.clone() }
+    }
+}
+
+impl From<&Plan> for Peer {
+    /// Whom the plan connects to: the first hop, or the target.
+    fn from(plan: &Plan) -> Self {
+        plan.hops.first().map_or_else(|| Self::target(&plan.target), Self::from)
     }
 }
 
 impl From<&Hop> for Peer {
     fn from(hop: &Hop) -> Self {
-        Self { protocol: Some(hop.protocol.name()), endpoint: hop.proxy.clone() }
+        Self { protocol: Some(hop.protocol.name()), at: Target::Tcp(hop.proxy.clone()) }
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.protocol {
-            Some(protocol) => write!(f, "{protocol} proxy {}", self.endpoint),
-            None => write!(f, "{}", self.endpoint),
+            Some(protocol) => write!(f, "{protocol} proxy {}", self.at),
+            None => write!(f, "{}", self.at),
         }
     }
 }
 
-fn tried(peer: &Peer, attempts: &[(SocketAddr, io::Error)]) -> String {
+fn tried(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
     match attempts {
         [] => ": it has no address".into(),
-        [(address, cause)] if address.to_string() == peer.endpoint.to_string() => {
+        [(address, cause)] if *address == peer.at.to_string() => {
             format!(": {}", words(cause))
         }
         [(address, cause)] => format!(" ({address}): {}", words(cause)),
@@ -230,7 +266,7 @@ fn tried(peer: &Peer, attempts: &[(SocketAddr, io::Error)]) -> String {
     }
 }
 
-fn dial_hint(attempts: &[(SocketAddr, io::Error)]) -> Option<&'static str> {
+fn dial_hint(attempts: &[(String, io::Error)]) -> Option<&'static str> {
     match attempts.last()?.1.kind() {
         io::ErrorKind::ConnectionRefused => Some("check that it runs and that the port is right"),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Some("check the network"),
@@ -239,7 +275,7 @@ fn dial_hint(attempts: &[(SocketAddr, io::Error)]) -> Option<&'static str> {
 }
 
 /// An error of the system in its own words, without the number that Rust adds.
-fn words(error: &io::Error) -> String {
+pub(crate) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let words = text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words);
     words.trim_end_matches('.').to_owned()

@@ -6,13 +6,16 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use cli::{Request, Typed};
+use config::Sources;
 use error::{Error, Peer};
-use prompt::Terminal;
+use plan::{Local, Plan};
+use prompt::{Remembered, User};
 use trace::trace;
 
 pub mod addr;
 pub mod cli;
 pub mod config;
+pub mod direct;
 pub mod error;
 pub mod net;
 pub mod plan;
@@ -20,6 +23,7 @@ pub mod prompt;
 pub mod proto;
 pub mod pump;
 pub mod secret;
+pub mod serve;
 pub mod sys;
 pub mod text;
 pub mod trace;
@@ -36,7 +40,9 @@ pub fn run(
     let code = match result {
         Ok(()) => error::ExitCode::Ok,
         Err(error) => {
-            tell(&error);
+            if !error.is_quiet() {
+                trace::tell(&error.line());
+            }
             error.exit_code()
         }
     };
@@ -47,13 +53,22 @@ fn session(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result
     if typed.debug > 0 {
         trace::start();
     }
-    let plan = config::plan(typed, variable)?;
+    let plan = config::plan(typed, &Sources::new(variable, &trace::tell))?;
     trace::plan(&plan);
-    let stream = net::connect(&plan, &Terminal)?;
+    let user = Remembered::new(User::new(plan.askpass.clone()));
+    match plan.local.clone() {
+        Local::Stdio => join_stdio(&plan, &user),
+        Local::Port { at, keep: false } => serve::one(&plan, &at, &user),
+        Local::Port { at, keep: true } => serve::kept(&plan, &at, &user),
+        Local::Listen(at) => serve::many(plan, &at, user),
+    }
+}
+
+fn join_stdio(plan: &Plan, user: &Remembered) -> Result<(), Error> {
+    let remote = net::connect(plan, user)?;
     trace!("connected");
     trace!("start relaying.");
-    let peer = plan.hops.first().map_or_else(|| Peer::target(&plan.target), Peer::from);
-    pump::relay_stdio(stream, &peer)?;
+    pump::relay_stdio(&remote, &Peer::from(plan))?;
     trace!("relaying done.");
     Ok(())
 }
@@ -63,14 +78,4 @@ fn print(text: &str) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),
     }
-}
-
-/// One line on standard error. That it cannot be written must not change the exit code.
-fn tell(error: &Error) {
-    if error.is_quiet() {
-        return;
-    }
-    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-    let line = text::escaped(&format!("connect: {error}{hint}"));
-    let _ = writeln!(io::stderr(), "{line}");
 }

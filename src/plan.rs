@@ -1,20 +1,77 @@
 //! What a run is to do: plain data, made by `config` from what was typed and from the environment.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::addr::Endpoint;
+use crate::addr::{Endpoint, Host};
+use crate::direct::DirectList;
 use crate::proto::Socks5Method;
 use crate::secret::Secret;
 
 /// One run of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// What is joined to the target.
+    pub local: Local,
     /// Where to get to.
-    pub target: Endpoint,
+    pub target: Target,
     /// The proxies on the way, first one first; none to go directly.
     pub hops: Vec<Hop>,
+    /// Which targets are reached without the proxies.
+    pub bypass: Bypass,
+    /// The program that asks for passwords, in the place of the terminal.
+    pub askpass: Option<PathBuf>,
     /// How long it may take.
     pub limits: Limits,
+}
+
+/// The near end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// Standard input and output.
+    Stdio,
+    /// `-p` and `-P`: whoever connects here, one at a time.
+    Port {
+        /// Where to listen.
+        at: ListenAddress,
+        /// `-P`: the session with the target outlives its local clients.
+        keep: bool,
+    },
+    /// `--listen`: whoever connects, each with a tunnel of its own.
+    Listen(Vec<ListenAddress>),
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP port; 0 lets the system choose one.
+    Tcp {
+        /// The address; it is on the loopback interface unless the user says otherwise.
+        host: Host,
+        /// The port.
+        port: u16,
+    },
+    /// A UNIX-domain socket.
+    Unix(PathBuf),
+}
+
+/// The far end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A host and a port.
+    Tcp(Endpoint),
+    /// A UNIX-domain socket on this machine, which no proxy can reach.
+    Unix(PathBuf),
+}
+
+/// Which targets are reached without the proxies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bypass {
+    /// The direct list.
+    pub list: DirectList,
+    /// `-D`: those in a network of one of this machine's own interfaces.
+    pub own_networks: bool,
 }
 
 /// A proxy, and how it is asked for the next stage of the way.
@@ -44,6 +101,11 @@ pub enum Protocol {
         methods: Option<Vec<Socks5Method>>,
         /// For user/password (RFC 1929).
         login: Login,
+    },
+    /// A telnet-style proxy. It gets every name as it was typed.
+    Telnet {
+        /// The command that it is sent, with `%h` and `%p` for the target.
+        command: String,
     },
     /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy gets every name as it was typed.
     Http {
@@ -94,6 +156,7 @@ impl Protocol {
         match self {
             Self::Socks4 { .. } => "SOCKS4",
             Self::Socks5 { .. } => "SOCKS5",
+            Self::Telnet { .. } => "telnet",
             Self::Http { .. } => "HTTP",
         }
     }
@@ -103,7 +166,27 @@ impl Protocol {
     pub fn user(&self) -> Option<&str> {
         match self {
             Self::Socks4 { user, .. } => user.as_deref(),
+            Self::Telnet { .. } => None,
             Self::Socks5 { login, .. } | Self::Http { login } => login.user.as_deref(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(endpoint) => endpoint.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.to_string().contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The lines of `-d`. Their form is that of the C program: people search for them.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use log::LevelFilter;
 
-use crate::plan::{Plan, Protocol, Resolve};
+use crate::plan::{ListenAddress, Local, Plan, Protocol, Resolve, Target};
 use crate::proto::Wire;
 use crate::sys;
-use crate::text::printable;
+use crate::text::{escaped, printable};
 
 /// A line on standard error, with `-d`.
 macro_rules! trace {
@@ -22,6 +22,11 @@ pub fn start() {
         .format(|out, record| writeln!(out, "{}: {}", record.level(), record.args()))
         .try_init();
     debug_assert!(started.is_ok(), "there is one logger");
+}
+
+/// A line for the user, with or without `-d`. That it cannot be written changes nothing.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", escaped(&format!("connect: {line}")));
 }
 
 /// Whether anyone reads them.
@@ -39,6 +44,7 @@ pub fn plan(plan: &Plan) {
         None => "DIRECT (1)",
         Some(Protocol::Socks4 { .. } | Protocol::Socks5 { .. }) => "SOCKS (2)",
         Some(Protocol::Http { .. }) => "HTTP (3)",
+        Some(Protocol::Telnet { .. }) => "TELNET (4)",
     };
     trace!("relay_method = {method}");
     for hop in &plan.hops {
@@ -49,16 +55,36 @@ pub fn plan(plan: &Plan) {
         let (version, resolve) = match &hop.protocol {
             Protocol::Socks4 { resolve, .. } => (4, resolve),
             Protocol::Socks5 { resolve, .. } => (5, resolve),
-            Protocol::Http { .. } => continue,
+            Protocol::Http { .. } | Protocol::Telnet { .. } => continue,
         };
         trace!("socks_version={version}");
         trace!("socks_resolve={}", resolve_name(*resolve));
     }
-    trace!("local_type=stdio");
-    trace!("dest_host={}", plan.target.host);
-    trace!("dest_port={}", plan.target.port);
+    local(&plan.local);
+    match &plan.target {
+        Target::Tcp(target) => {
+            trace!("dest_host={}", target.host);
+            trace!("dest_port={}", target.port);
+        }
+        Target::Unix(_) => trace!("dest_host={}", plan.target),
+    }
     if let Some(limit) = plan.limits.reach {
         trace!("setting timeout: {} seconds", limit.as_secs_f64());
+    }
+}
+
+fn local(local: &Local) {
+    let listen = |at: &ListenAddress| {
+        trace!("local_type=socket");
+        match at {
+            ListenAddress::Tcp { port, .. } => trace!("local_port={port}"),
+            ListenAddress::Unix(_) => trace!("local_port={at}"),
+        }
+    };
+    match local {
+        Local::Stdio => trace!("local_type=stdio"),
+        Local::Port { at, .. } => listen(at),
+        Local::Listen(at) => at.iter().for_each(listen),
     }
 }
 

@@ -7,14 +7,18 @@ Made for ssh:  ProxyCommand connect -S socks.example %h %p";
 
 /// Where parameters come from, and examples.
 pub(super) const AFTER: &str = "\
-HOST is a name or an address; PORT is a number or a service name. HOST:PORT and [IPV6]:PORT work as one
+HOST is a name or an address, or unix:PATH for a socket on this machine; PORT is a number or a service name. HOST:PORT and [IPV6]:PORT work as one
 word. Without a port, a program name such as connect-25 gives it.
 
 User and password, if the proxy wants them, are those in the proxy's specification, else
   SOCKS5  SOCKS5_USER SOCKS_USER CONNECT_USER   SOCKS5_PASSWD SOCKS5_PASSWORD SOCKS_PASSWORD CONNECT_PASSWORD
   SOCKS4  SOCKS4_USER SOCKS_USER CONNECT_USER
   HTTP    HTTP_PROXY_USER CONNECT_USER          HTTP_PROXY_PASSWORD CONNECT_PASSWORD
-else the login name, and a password asked for on the terminal.
+else the login name, and a password asked for by the program SSH_ASKPASS or on the terminal. Parameters that are
+not in the environment are looked for in ~/.connectrc and /etc/connectrc (NAME = value, one a line).
+
+Targets in SOCKS5_DIRECT, SOCKS4_DIRECT, SOCKS_DIRECT, HTTP_DIRECT or CONNECT_DIRECT (10.0.0.0/8,.example.com,...)
+and in no_proxy are reached directly.
 
 Examples:
   ssh -o ProxyCommand='connect -S socks.example %h %p' host.example
@@ -33,7 +37,7 @@ pub(super) fn version() -> String {
 /// For a command line without a word.
 pub(super) fn short() -> String {
     format!(
-        "{}{ABOUT}\n\nUsage: connect [-ndhs45] [-S [user[:password]@]host[:port]] [-H [user[:password]@]host[:port]]\n\
+        "{}{ABOUT}\n\nUsage: connect [-ndDhst45] [-S [user[:password]@]host[:port]] [-H [user[:password]@]host[:port]]\n\
         \x20              [-R local|remote|both] [-a methods] [-w seconds] host [port]\n\n\
         connect --help says more.\n",
         version(),

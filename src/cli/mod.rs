@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 
+use clap::ArgMatches;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::parser::ValueSource;
 
 use crate::error::Error;
 
+mod flags;
 mod help;
 mod program_name;
 mod words;
@@ -14,8 +16,16 @@ mod words;
 /// The options and words of one command line, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
-    /// The last of `-n -h -H -s -S`.
+    /// The last of `-n -h -H -s -S -t -T`.
     pub method: Method,
+    /// `-c`.
+    pub telnet_command: Option<String>,
+    /// `-D`.
+    pub own_networks: bool,
+    /// The last of `-p` and `-P`.
+    pub port_to_listen: Option<(String, Keep)>,
+    /// Each `--listen`.
+    pub listen: Vec<String>,
     /// The last of `-4 -5`.
     pub socks_version: Option<SocksVersion>,
     /// `-R`.
@@ -48,6 +58,19 @@ pub enum Method {
     SocksFromEnvironment,
     /// `-S`.
     Socks(String),
+    /// `-t`: the telnet-style proxy that the environment names.
+    TelnetFromEnvironment,
+    /// `-T`.
+    Telnet(String),
+}
+
+/// `-p` or `-P`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// `-p`: the session ends with its client.
+    No,
+    /// `-P`: the session is kept for the next client.
+    Yes,
 }
 
 /// `-4` or `-5`.
@@ -79,7 +102,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
     if words.is_empty() {
         return Ok(Request::Print(help::short()));
     }
-    let command = command();
+    let command = flags::command();
     let words = words::expand(&command, words);
     let matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
@@ -99,6 +122,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
     }
     Ok(Request::Session(Box::new(Typed {
         method: last_method(&matches),
+        telnet_command: value(&matches, "telnet-command"),
+        own_networks: matches.get_flag("own-networks"),
+        port_to_listen: match last(&matches, &["port", "keep-port"]) {
+            Some("port") => value(&matches, "port").map(|word| (word, Keep::No)),
+            Some(_) => value(&matches, "keep-port").map(|word| (word, Keep::Yes)),
+            None => None,
+        },
+        listen: matches.get_many("listen").into_iter().flatten().cloned().collect(),
         socks_version: socks_version(&matches),
         resolve: value(&matches, "resolve"),
         auth: value(&matches, "auth"),
@@ -110,76 +141,26 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
     })))
 }
 
-/// The one definition of the flags. Help and errors are made from it.
-fn command() -> Command {
-    let flag = |id: &'static str, letter| Arg::new(id).short(letter).action(ArgAction::SetTrue);
-    let option = |id: &'static str, letter, name| {
-        // The C program takes any next word for the value, whatever it begins with.
-        Arg::new(id).short(letter).value_name(name).allow_hyphen_values(true)
-    };
-    Command::new("connect")
-        .about(help::ABOUT)
-        .override_usage("connect [OPTIONS] HOST [PORT]")
-        .after_help(help::AFTER)
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .args_override_self(true)
-        .next_help_heading("Way to the target")
-        .args([
-            flag("direct", 'n').help("Directly, through no proxy (the default)"),
-            option("socks", 'S', "[USER[:PASSWORD]@]HOST[:PORT]")
-                .help("Through this SOCKS proxy; port 1080 if not given"),
-            flag("socks-env", 's')
-                .help("Through the SOCKS proxy in SOCKS5_SERVER, SOCKS4_SERVER, SOCKS_SERVER or ALL_PROXY"),
-            option("http", 'H', "[USER[:PASSWORD]@]HOST[:PORT]")
-                .help("Through this HTTP proxy; port 80 if not given"),
-            flag("http-env", 'h').help("Through the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY"),
-        ])
-        .next_help_heading("SOCKS")
-        .args([
-            flag("v4", '4').overrides_with("v5").help("Speak SOCKS version 4 (4a where a name is sent)"),
-            flag("v5", '5').overrides_with("v4").help("Speak SOCKS version 5 (the default)"),
-            option("resolve", 'R', "local|remote|both")
-                .help("Who resolves the target's name: this machine, the proxy, or whoever can"),
-            option("auth", 'a', "METHODS")
-                .help("SOCKS5 authentication to offer: none, userpass, or both with a comma"),
-        ])
-        .next_help_heading("General")
-        .args([
-            option("wait", 'w', "SECONDS")
-                .help("Give up if the target is not reached in this time; 0 for no limit"),
-            Arg::new("debug").short('d').action(ArgAction::Count).help("Say on standard error what is done"),
-            Arg::new("help").long("help").action(ArgAction::Help).help("Print this help"),
-            Arg::new("version")
-                .short('V')
-                .long("version")
-                .action(ArgAction::Version)
-                .help("Print the version"),
-            Arg::new("target")
-                .value_name("HOST [PORT]")
-                .num_args(0..)
-                .hide(true)
-                .value_parser(value_parser!(String)),
-        ])
-        .version(env!("CARGO_PKG_VERSION"))
-}
-
 fn value(matches: &ArgMatches, id: &str) -> Option<String> {
     matches.get_one::<String>(id).cloned()
 }
 
+/// The one of these that was given last.
+fn last<'a>(matches: &ArgMatches, ids: &[&'a str]) -> Option<&'a str> {
+    let given = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let position = |id: &&&str| matches.indices_of(id).and_then(Iterator::max);
+    ids.iter().filter(given).max_by_key(position).copied()
+}
+
 fn last_method(matches: &ArgMatches) -> Method {
     let text = |id| value(matches, id).unwrap_or_default();
-    let given = |id: &&str| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-    let last = ["direct", "socks", "socks-env", "http", "http-env"]
-        .into_iter()
-        .filter(given)
-        .max_by_key(|id| matches.indices_of(id).and_then(Iterator::max));
-    match last {
+    match last(matches, &["direct", "socks", "socks-env", "http", "http-env", "telnet", "telnet-env"]) {
         Some("socks") => Method::Socks(text("socks")),
         Some("socks-env") => Method::SocksFromEnvironment,
         Some("http") => Method::Http(text("http")),
         Some("http-env") => Method::HttpFromEnvironment,
+        Some("telnet") => Method::Telnet(text("telnet")),
+        Some("telnet-env") => Method::TelnetFromEnvironment,
         _ => Method::Direct,
     }
 }

@@ -86,7 +86,7 @@ mod tests {
 
     fn expanded(line: &str) -> String {
         let words = line.split(' ').map(OsString::from).collect();
-        let words = expand(&super::super::command(), words);
+        let words = expand(&super::super::flags::command(), words);
         let words: Vec<_> = words[1..].iter().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }

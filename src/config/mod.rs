@@ -1,19 +1,23 @@
 //! What was typed, and what the environment adds to it, made into a plan.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
+use crate::addr::{AddrError, Endpoint, Host, split_port};
 use crate::cli::{Method, SocksVersion, Typed};
+use crate::direct::DirectList;
 use crate::error::Error;
-use crate::plan::{Hop, Limits, Login, Plan, Protocol, Resolve};
-use crate::proto::Socks5Method;
-use environment::Environment;
+use crate::plan::{Bypass, Hop, Limits, Login, Plan, Protocol, Resolve, Target};
+use crate::proto::{Socks5Method, TELNET_COMMAND};
 use spec::Spec;
 
-mod environment;
+mod direct;
+mod local;
+mod rcfile;
 mod service;
+mod sources;
 mod spec;
+
+pub use sources::Sources;
 
 impl From<AddrError> for Error {
     fn from(error: AddrError) -> Self {
@@ -21,28 +25,70 @@ impl From<AddrError> for Error {
     }
 }
 
-/// Makes the plan. Variables are asked for by name, and only those that matter to it.
+/// Makes the plan. Of the sources only those parameters are asked for that matter to it.
 ///
 /// # Errors
-/// [`Error::Usage`]: a word or a variable makes no sense, or the proxy to be used is named nowhere.
-pub fn plan(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Plan, Error> {
-    let environment = Environment::new(variable);
+/// [`Error::Usage`]: a word or a parameter makes no sense, or the proxy to be used is named nowhere.
+pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
     let target = target(typed)?;
     let hop = match &typed.method {
         Method::Direct => None,
-        Method::Http(word) => Some(http(Spec::parse(word, "-H", &spec::HTTP)?, &environment)?),
-        Method::HttpFromEnvironment => Some(http(environment.http_proxy()?, &environment)?),
-        Method::Socks(word) => Some(socks(Spec::parse(word, "-S", &spec::SOCKS)?, typed, &environment)?),
+        Method::Http(word) => Some(http(Spec::parse(word, "-H", &spec::HTTP)?, sources)?),
+        Method::HttpFromEnvironment => Some(http(sources.http_proxy()?, sources)?),
+        Method::Socks(word) => Some(socks(Spec::parse(word, "-S", &spec::SOCKS)?, typed, sources)?),
         Method::SocksFromEnvironment => {
-            Some(socks(environment.socks_proxy(typed.socks_version)?, typed, &environment)?)
+            Some(socks(sources.socks_proxy(typed.socks_version)?, typed, sources)?)
         }
+        Method::Telnet(word) => Some(telnet(&Spec::parse(word, "-T", &spec::TELNET)?, typed)?),
+        Method::TelnetFromEnvironment => Some(telnet(&sources.telnet_proxy()?, typed)?),
     };
+    if let (Some(_), Target::Unix(_)) = (&hop, &target) {
+        return Err(Error::Usage(format!("{target} is on this machine: no proxy can reach it")));
+    }
     let reach = typed.wait.as_deref().map(seconds).transpose()?.flatten();
-    Ok(Plan { target, hops: hop.into_iter().collect(), limits: Limits { reach } })
+    Ok(Plan {
+        local: local::local(typed)?,
+        target,
+        bypass: hop
+            .as_ref()
+            .map(|hop| bypass(&hop.protocol, typed, sources))
+            .transpose()?
+            .unwrap_or_default(),
+        askpass: hop.as_ref().and_then(|_| sources.askpass()),
+        hops: hop.into_iter().collect(),
+        limits: Limits { reach },
+    })
 }
 
-/// The second word, a port in the first word, or the port in the program's name, in this order.
-fn target(typed: &Typed) -> Result<Endpoint, Error> {
+/// The direct list: that of the protocol, or the one for all; then what `no_proxy` adds.
+fn bypass(protocol: &Protocol, typed: &Typed, sources: &Sources<'_>) -> Result<Bypass, Error> {
+    let names: &[&str] = match protocol {
+        Protocol::Socks4 { .. } => &["SOCKS4_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
+        Protocol::Socks5 { .. } => &["SOCKS5_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
+        Protocol::Http { .. } => &["HTTP_DIRECT", "CONNECT_DIRECT"],
+        Protocol::Telnet { .. } => &["CONNECT_DIRECT"],
+    };
+    let mut list = DirectList::default();
+    if let Some((name, words)) = sources.first_named(names)? {
+        list.append(direct::parse(&words, name, sources.warn()));
+    }
+    if let Some(words) = sources.first(&["no_proxy", "NO_PROXY"])? {
+        list.append(direct::parse_no_proxy(&words));
+    }
+    Ok(Bypass { list, own_networks: typed.own_networks })
+}
+
+/// The port is the second word, or stands in the first word or in the program's name, in this order.
+fn target(typed: &Typed) -> Result<Target, Error> {
+    if let Some(path) = typed.host.strip_prefix("unix:") {
+        return match (path, &typed.port) {
+            ("", _) => Err(Error::Usage("no path after unix:".into())),
+            (_, Some(port)) => {
+                Err(Error::Usage(format!("a socket has no port, and '{port}' stands after {}", typed.host)))
+            }
+            (path, None) => Ok(Target::Unix(path.into())),
+        };
+    }
     let (host, in_word) = split_port(&typed.host);
     let host = Host::parse(host)?;
     if let (Some(port), Some(other)) = (&typed.port, in_word) {
@@ -50,14 +96,15 @@ fn target(typed: &Typed) -> Result<Endpoint, Error> {
     }
     let port = typed.port.as_deref().or(in_word).or(typed.name_port.as_deref());
     let port = port.ok_or_else(|| Error::Usage(format!("no port given for {host}")))?;
-    Ok(Endpoint { host, port: port_or_service(port)? })
+    Ok(Target::Tcp(Endpoint { host, port: service::port_or_service(port)? }))
 }
 
-fn port_or_service(word: &str) -> Result<Port, Error> {
-    parse_port(word).or_else(|| service::port(word)).ok_or_else(|| AddrError::BadPort(word.to_owned()).into())
+fn telnet(spec: &Spec, typed: &Typed) -> Result<Hop, Error> {
+    let command = typed.telnet_command.clone().unwrap_or_else(|| TELNET_COMMAND.into());
+    Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command } })
 }
 
-fn http(spec: Spec, environment: &Environment<'_>) -> Result<Hop, Error> {
+fn http(spec: Spec, sources: &Sources<'_>) -> Result<Hop, Error> {
     if spec.scheme == Some("https") {
         return Err(Error::Usage(
             "TLS to the proxy (https://) is not supported; use an http:// proxy".into(),
@@ -65,13 +112,13 @@ fn http(spec: Spec, environment: &Environment<'_>) -> Result<Hop, Error> {
     }
     let proxy = spec.endpoint(80)?;
     let login = Login {
-        user: spec.user.or(environment.first(&["HTTP_PROXY_USER", "CONNECT_USER"])?),
-        password: spec.password.or_else(|| environment.secret(&["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"])),
+        user: spec.user.or(sources.first(&["HTTP_PROXY_USER", "CONNECT_USER"])?),
+        password: spec.password.or_else(|| sources.secret(&["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"])),
     };
     Ok(Hop { proxy, protocol: Protocol::Http { login } })
 }
 
-fn socks(spec: Spec, typed: &Typed, environment: &Environment<'_>) -> Result<Hop, Error> {
+fn socks(spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
     let version = typed.socks_version.unwrap_or(match spec.scheme {
         Some("socks4" | "socks4a") => SocksVersion::V4,
         _ => SocksVersion::V5,
@@ -81,7 +128,7 @@ fn socks(spec: Spec, typed: &Typed, environment: &Environment<'_>) -> Result<Hop
         SocksVersion::V4 => ("SOCKS4_RESOLVE", "SOCKS4_USER"),
         SocksVersion::V5 => ("SOCKS5_RESOLVE", "SOCKS5_USER"),
     };
-    let resolve = match (&typed.resolve, environment.first_named(&[own_resolve, "SOCKS_RESOLVE"])?) {
+    let resolve = match (&typed.resolve, sources.first_named(&[own_resolve, "SOCKS_RESOLVE"])?) {
         (Some(word), _) => parse_resolve(word, "-R")?,
         (None, Some((name, word))) => parse_resolve(&word, name)?,
         (None, None) => match (version, spec.scheme) {
@@ -89,17 +136,17 @@ fn socks(spec: Spec, typed: &Typed, environment: &Environment<'_>) -> Result<Hop
             (SocksVersion::V4, _) => Resolve::LocalFirst,
         },
     };
-    let user = spec.user.or(environment.first(&[own_user, "SOCKS_USER", "CONNECT_USER"])?);
+    let user = spec.user.or(sources.first(&[own_user, "SOCKS_USER", "CONNECT_USER"])?);
     let protocol = match version {
         SocksVersion::V4 => Protocol::Socks4 { user, resolve },
         SocksVersion::V5 => {
-            let methods = match (&typed.auth, environment.first_named(&["SOCKS5_AUTH"])?) {
+            let methods = match (&typed.auth, sources.first_named(&["SOCKS5_AUTH"])?) {
                 (Some(list), _) => Some(parse_methods(list, "-a")?),
                 (None, Some((name, list))) => Some(parse_methods(&list, name)?),
                 (None, None) => None,
             };
             let names = ["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "CONNECT_PASSWORD"];
-            let password = spec.password.or_else(|| environment.secret(&names));
+            let password = spec.password.or_else(|| sources.secret(&names));
             Protocol::Socks5 { resolve, methods, login: Login { user, password } }
         }
     };

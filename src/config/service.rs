@@ -2,7 +2,7 @@
 
 use dns_lookup::{AddrInfoHints, SockType};
 
-use crate::addr::Port;
+use crate::addr::{AddrError, Port, parse_port};
 
 /// The services that people name with this program, for machines without a list of services: a bare container has
 /// no `/etc/services`.
@@ -23,8 +23,16 @@ const KNOWN: [(&str, u16); 14] = [
     ("socks", 1080),
 ];
 
+/// A port by its number or by the name of its service.
+///
+/// # Errors
+/// It is neither.
+pub(super) fn port_or_service(word: &str) -> Result<Port, AddrError> {
+    parse_port(word).or_else(|| port(word)).ok_or_else(|| AddrError::BadPort(word.to_owned()))
+}
+
 /// The TCP port of a service, as the system knows it.
-pub(super) fn port(name: &str) -> Option<Port> {
+fn port(name: &str) -> Option<Port> {
     // A number is none of its business: getaddrinfo would take one that is no port, or one behind a blank.
     let is_name = name.contains(|c: char| c.is_ascii_alphabetic());
     if !is_name || name.contains(|c: char| c.is_whitespace() || c.is_control()) {

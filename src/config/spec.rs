@@ -19,6 +19,10 @@ pub(super) const SOCKS: Kind = Kind {
     advice: "use -H or -h for an HTTP proxy",
 };
 
+/// For `-T` and `-t`.
+pub(super) const TELNET: Kind =
+    Kind { schemes: &["telnet"], advice: "use -S for a SOCKS proxy, -H for an HTTP proxy" };
+
 impl Kind {
     /// Whether a word begins with one of the schemes.
     pub(super) fn has_scheme_of(&self, word: &str) -> bool {

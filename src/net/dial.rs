@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -11,7 +12,7 @@ use super::connection::Connection;
 use super::deadline::Deadline;
 use super::resolve::addresses;
 use crate::error::{Error, Peer};
-use crate::sys;
+use crate::sys::{self, Channel};
 use crate::trace::trace;
 
 /// How long an attempt has the field to itself: the Connection Attempt Delay of RFC 8305 §8.
@@ -42,12 +43,22 @@ pub(super) fn dial(peer: &Peer, deadline: &Deadline) -> Result<Connection, Error
     }
 }
 
+/// Connects to a UNIX-domain socket.
+///
+/// # Errors
+/// It does not exist, nobody listens, or the system has none.
+pub(super) fn dial_unix(path: &Path, peer: &Peer) -> Result<Channel, Error> {
+    trace!("connecting to {peer}");
+    let dialled = Channel::unix(path);
+    dialled.map_err(|cause| Error::Dial { peer: peer.clone(), attempts: vec![(peer.to_string(), cause)] })
+}
+
 /// The attempts to reach one peer. Those that lose are closed when this is dropped.
 #[derive(Default)]
 struct Dialling {
     waiting: VecDeque<SocketAddr>,
     started: Vec<(SocketAddr, Socket)>,
-    failed: Vec<(SocketAddr, io::Error)>,
+    failed: Vec<(String, io::Error)>,
     /// When the next attempt may start; at once if there is none.
     next: Option<Instant>,
 }
@@ -94,7 +105,7 @@ impl Dialling {
 
     fn fail(&mut self, address: SocketAddr, error: io::Error) {
         trace!("connect() to {address} failed: {error}");
-        self.failed.push((address, error));
+        self.failed.push((address.to_string(), error));
         self.next = None;
     }
 

@@ -12,8 +12,8 @@ pub(super) fn credentials(hop: &Hop, ask: &dyn AskPassword) -> Result<Credential
     let (login, what, variables) = match &hop.protocol {
         Protocol::Socks5 { login, .. } => (login, "SOCKS5", "SOCKS5_PASSWORD"),
         Protocol::Http { login } => (login, "proxy authentication", "HTTP_PROXY_PASSWORD"),
-        // Never asked: there is no password in its protocol.
-        Protocol::Socks4 { .. } => (&Login::default(), "SOCKS4", "CONNECT_PASSWORD"),
+        // Never asked: there is no password in these protocols.
+        Protocol::Socks4 { .. } | Protocol::Telnet { .. } => (&Login::default(), "proxy", "CONNECT_PASSWORD"),
     };
     let password =
         match &login.password {

@@ -1,12 +1,13 @@
 //! From a plan to a connected stream: resolve, dial, negotiate with each hop.
 
-use std::net::TcpStream;
+use std::net::IpAddr;
 
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
-use crate::plan::{Hop, Plan, Protocol, Resolve};
-use crate::proto::{HttpConnect, Negotiation, Socks4, Socks5, Socks5Method};
+use crate::plan::{Bypass, Hop, Plan, Protocol, Resolve, Target};
+use crate::proto::{HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
+use crate::sys::{self, Channel};
 use crate::trace::trace;
 use deadline::Deadline;
 use login::{credentials, user};
@@ -28,19 +29,27 @@ struct Leg<'a> {
 
 /// Makes the tunnel that the plan asks for.
 ///
-/// Not one byte that belongs to the tunnel has been read from the stream, which is non-blocking.
+/// Not one byte that belongs to the tunnel has been read from the channel.
 ///
 /// # Errors
 /// Any stage of the way failed, or its limit has passed.
-pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<TcpStream, Error> {
+pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Channel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
-    let first = plan.hops.first().map_or_else(|| Peer::target(&plan.target), Peer::from);
+    let target = match &plan.target {
+        Target::Tcp(target) => target,
+        Target::Unix(path) => return dial::dial_unix(path, &Peer::target(&plan.target)),
+    };
     let mut legs = Vec::with_capacity(plan.hops.len());
     for (index, hop) in plan.hops.iter().enumerate() {
-        let next = plan.hops.get(index + 1).map_or(&plan.target, |next| &next.proxy);
-        let negotiation = negotiation(hop, next, ask, &deadline)?;
-        legs.push(Leg { hop, peer: Peer::from(hop), negotiation });
+        let next = plan.hops.get(index + 1);
+        let told = told(hop, next.map_or(target, |next| &next.proxy), &deadline)?;
+        if next.is_none() && bypasses(&plan.bypass, target, &told)? {
+            legs.clear();
+            break;
+        }
+        legs.push(Leg { hop, peer: Peer::from(hop), negotiation: negotiation(hop, told, ask)? });
     }
+    let first = legs.first().map_or_else(|| Peer::target(&plan.target), |leg| leg.peer.clone());
     // Each negotiation asks for a new connection once or twice at the most.
     'connection: loop {
         let mut connection = dial::dial(&first, &deadline)?;
@@ -56,24 +65,33 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<TcpStream, Error> {
                 }
             }
         }
-        return Ok(connection.into_stream());
+        return Ok(Channel::socket(connection.into_stream()));
     }
 }
 
-/// The machine that asks `hop` for a tunnel to `next`.
-fn negotiation(
-    hop: &Hop,
-    next: &Endpoint,
-    ask: &dyn AskPassword,
-    deadline: &Deadline,
-) -> Result<Box<dyn Negotiation>, Error> {
+/// Whether the target is reached without the proxies: by its name as typed, or by the address that a proxy would
+/// be told.
+fn bypasses(bypass: &Bypass, target: &Endpoint, told: &Endpoint) -> Result<bool, Error> {
+    if bypass.list.is_empty() && !bypass.own_networks {
+        return Ok(false);
+    }
+    trace!("checking {} is for direct?", target.host);
+    let mut direct = bypass.list.verdict(&target.host).or_else(|| bypass.list.verdict(&told.host));
+    if let (None, true, Host::Ip(ip)) = (direct, bypass.own_networks, &told.host) {
+        let networks = sys::own_networks()
+            .map_err(|cause| Error::System { what: "find the networks of this machine (-D)", cause })?;
+        direct = Some(networks.iter().any(|network| network.contains(*ip)));
+    }
+    let direct = direct.unwrap_or(false);
+    trace!("{} is for {}direct.", target.host, if direct { "" } else { "not " });
+    Ok(direct)
+}
+
+/// The machine that asks `hop` for a tunnel to the next stage, which it is told in this form.
+fn negotiation(hop: &Hop, told: Endpoint, ask: &dyn AskPassword) -> Result<Box<dyn Negotiation>, Error> {
     Ok(match &hop.protocol {
-        Protocol::Socks4 { resolve, .. } => {
-            let next = resolved(next, *resolve, true, deadline)?;
-            Box::new(Socks4::new(next, user(hop)?))
-        }
-        Protocol::Socks5 { resolve, methods, login } => {
-            let next = resolved(next, *resolve, false, deadline)?;
+        Protocol::Socks4 { .. } => Box::new(Socks4::new(told, user(hop)?)),
+        Protocol::Socks5 { methods, login, .. } => {
             let methods = methods.clone().unwrap_or_else(|| {
                 // A server may insist on a password as soon as one is offered, so only who has one offers it.
                 let mut methods = vec![Socks5Method::None];
@@ -82,35 +100,40 @@ fn negotiation(
                 }
                 methods
             });
-            Box::new(Socks5::new(next, methods))
+            Box::new(Socks5::new(told, methods))
         }
+        Protocol::Telnet { command } => Box::new(Telnet::new(told, command.clone())),
         Protocol::Http { login } => {
             let known = login.password.is_some().then(|| credentials(hop, ask)).transpose()?;
-            Box::new(HttpConnect::new(next.clone(), known))
+            Box::new(HttpConnect::new(told, known))
         }
     })
 }
 
-/// The next stage in the form in which a SOCKS proxy is to be told of it.
-fn resolved(next: &Endpoint, how: Resolve, ipv4_only: bool, deadline: &Deadline) -> Result<Endpoint, Error> {
-    let Host::Name(name) = &next.host else { return Ok(next.clone()) };
-    if how == Resolve::Remote {
-        return Ok(next.clone());
-    }
+/// The next stage in the form in which a proxy is told of it: a SOCKS proxy may be told an address for a name.
+fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline) -> Result<Endpoint, Error> {
+    let (how, ipv4_only) = match &hop.protocol {
+        Protocol::Socks4 { resolve, .. } => (*resolve, true),
+        Protocol::Socks5 { resolve, .. } => (*resolve, false),
+        Protocol::Telnet { .. } | Protocol::Http { .. } => return Ok(next.clone()),
+    };
+    let name = match &next.host {
+        Host::Name(name) if how != Resolve::Remote => name,
+        _ => return Ok(next.clone()),
+    };
     let found = resolve::lookup(name, deadline).and_then(|addresses| {
-        let fits = |address: &&std::net::IpAddr| !ipv4_only || address.is_ipv4();
-        addresses
-            .iter()
-            .find(fits)
-            .copied()
-            .ok_or_else(|| resolve::Failure::unknown("it has no IPv4 address"))
+        let fits = |address: &&IpAddr| !ipv4_only || address.is_ipv4();
+        let found = addresses.iter().find(fits).copied();
+        found.ok_or_else(|| resolve::Failure::unknown("it has no IPv4 address, and SOCKS4 knows no other"))
     });
     match found {
         Ok(address) => {
             trace!("resolved: {} ({address})", name.as_str());
             Ok(Endpoint { host: Host::Ip(address), port: next.port })
         }
-        Err(failure) if how == Resolve::Local => Err(failure.into_error(Peer::target(next), deadline, true)),
+        Err(failure) if how == Resolve::Local => {
+            Err(failure.into_error(Peer::target(&Target::Tcp(next.clone())), deadline, true))
+        }
         Err(failure) => {
             trace!("failed to resolve locally: {}", failure.cause());
             Ok(next.clone())

@@ -9,6 +9,7 @@ use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use super::deadline::Deadline;
 use crate::addr::{Endpoint, Host, Name};
 use crate::error::{Error, Peer};
+use crate::plan::Target;
 use crate::trace::trace;
 
 /// Why a name has no address.
@@ -44,7 +45,7 @@ impl Failure {
 
 /// All addresses of a peer, of both families, in the order of the system's preference (RFC 6724).
 pub(super) fn addresses(peer: &Peer, deadline: &Deadline) -> Result<Vec<SocketAddr>, Error> {
-    let Endpoint { host, port } = &peer.endpoint;
+    let Target::Tcp(Endpoint { host, port }) = &peer.at else { return Ok(Vec::new()) };
     let name = match host {
         Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port.get())]),
         Host::Name(name) => name,

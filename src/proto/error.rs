@@ -73,6 +73,17 @@ pub enum Error {
         /// The reason phrase and the start of the body.
         text: String,
     },
+    /// Telnet: a line that says no.
+    #[error("refused {target}: {text}")]
+    TelnetRefused {
+        /// Where we wanted to go.
+        target: String,
+        /// The line.
+        text: String,
+    },
+    /// Telnet: much text, and no verdict in it.
+    #[error("sent {0} KiB of text and never said whether it is connected")]
+    NoVerdict(usize),
     /// HTTP: an answer that is no HTTP, or broken.
     #[error("sent a malformed HTTP answer: {0}")]
     MalformedHttp(String),

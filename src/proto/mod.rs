@@ -14,6 +14,7 @@ mod error;
 mod http;
 mod socks4;
 mod socks5;
+mod telnet;
 
 #[cfg(test)]
 mod testing;
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use http::Connect as HttpConnect;
 pub use socks4::Socks4;
 pub use socks5::{Method as Socks5Method, Socks5};
+pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};
 
 /// Who we are to a proxy, and the proof of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

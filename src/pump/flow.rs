@@ -42,6 +42,17 @@ impl<'a> Flow<'a> {
         Self { from, to, buffer: vec![0; CAPACITY].into(), pending: 0..0, stage, fault: None }
     }
 
+    /// Puts bytes into the empty buffer that are to be written first.
+    pub(super) fn preload(&mut self, bytes: &[u8]) {
+        self.buffer[..bytes.len()].copy_from_slice(bytes);
+        self.pending = 0..bytes.len();
+    }
+
+    /// What is in the buffer.
+    pub(super) fn pending(&self) -> &[u8] {
+        &self.buffer[self.pending.clone()]
+    }
+
     /// The source, if it is to be read.
     pub(super) fn wants_to_read(&self) -> Option<&'a Channel> {
         self.from.filter(|_| self.stage == Stage::Open && self.pending.is_empty())

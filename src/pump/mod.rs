@@ -10,7 +10,6 @@
 //! One side that is stuck never stops the other direction. Each direction holds at most [`flow::CAPACITY`] bytes.
 
 use std::io;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Peer};
@@ -31,16 +30,59 @@ const UNREAD: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Either side broke; see the module.
-pub fn relay_stdio(remote: TcpStream, peer: &Peer) -> Result<(), Error> {
+pub fn relay_stdio(remote: &Channel, peer: &Peer) -> Result<(), Error> {
     let system = |cause| Error::System { what: "use standard input and output", cause };
     let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
-    let ended = Relay::new(input.as_ref(), output.as_ref(), &Channel::socket(remote)).run(peer);
+    let ended = Relay::new(input.as_ref(), output.as_ref(), remote, Near::Stdio).run(peer);
     let finished = output.map_or(Ok(()), Channel::finish);
     ended.and(finished.map_err(Error::Output))
 }
 
+/// Relays between a client's socket and `remote`, until both have ended. Half-closes pass both ways.
+///
+/// # Errors
+/// Either side broke; see the module.
+pub fn relay_client(client: &Channel, remote: &Channel, peer: &Peer) -> Result<(), Error> {
+    Relay::new(Some(client), Some(client), remote, Near::Client).run(peer)
+}
+
+/// What a client of a kept session leaves behind.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// What the remote has sent and the last client did not take.
+    pending: Vec<u8>,
+    /// The remote has ended: there will be no further client.
+    pub remote_ended: bool,
+}
+
+/// Relays between a client's socket and `remote` until either has ended. The end of the client is not told to the
+/// remote: `kept` is for the next client.
+///
+/// # Errors
+/// The remote broke.
+pub fn relay_kept(client: &Channel, remote: &Channel, kept: &mut Kept, peer: &Peer) -> Result<(), Error> {
+    let mut relay = Relay::new(Some(client), Some(client), remote, Near::KeptClient);
+    relay.down.preload(&kept.pending);
+    relay.relay()?;
+    kept.pending = relay.down.pending().to_vec();
+    kept.remote_ended = relay.remote_ended();
+    relay.verdict(peer)
+}
+
+/// What the near end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Near {
+    /// Standard input and output: the remote's end ends it.
+    Stdio,
+    /// A socket: each direction ends on its own.
+    Client,
+    /// A socket whose end is not the session's.
+    KeptClient,
+}
+
 /// Both directions of one session.
 struct Relay<'a> {
+    near: Near,
     output: Option<&'a Channel>,
     remote: &'a Channel,
     /// From the local side to the remote.
@@ -54,16 +96,21 @@ struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel) -> Self {
+    fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
         let up = Flow::new(input, Some(remote));
         let down = Flow::new(Some(remote), output);
-        Self { output, remote, up, down, late: false, unread_until: None }
+        Self { near, output, remote, up, down, late: false, unread_until: None }
     }
 
     fn run(mut self, peer: &Peer) -> Result<(), Error> {
+        self.relay()?;
+        self.verdict(peer)
+    }
+
+    fn relay(&mut self) -> Result<(), Error> {
         let mut watches = Vec::with_capacity(3);
         if self.up.is_over() {
-            self.half_close();
+            half_close(Some(self.remote));
         }
         while !self.has_ended() {
             match self.wait(&mut watches) {
@@ -72,14 +119,19 @@ impl<'a> Relay<'a> {
                 Err(cause) => return Err(Error::System { what: "wait for data", cause }),
             }
         }
-        self.verdict(peer)
+        Ok(())
     }
 
     /// Nothing can come any more, in either direction, or what came last says so.
     fn has_ended(&self) -> bool {
         let broken = matches!(self.down.fault(), Some(Fault::Read(_)));
         let too_late = self.unread_until.is_some_and(|end| end <= Instant::now());
-        self.down.is_over() && (self.up.is_over() || broken || too_late)
+        let (up, down) = (self.up.is_over(), self.down.is_over());
+        match self.near {
+            Near::Stdio => down && (up || broken || too_late),
+            Near::Client => down && (up || broken || too_late) || matches!(self.up.fault(), Some(Fault::Read(_))),
+            Near::KeptClient => up || down,
+        }
     }
 
     /// Waits until something can be done and does it. Returns false when the waiting was in vain and the session
@@ -95,6 +147,7 @@ impl<'a> Relay<'a> {
         let (read, write) = (self.down.wants_to_read().is_some(), self.up.holds_data());
         let remote = (read || write).then(|| add(sys::watch(self.remote, read, write)));
         let output = self.output.filter(|_| !self.down.is_over());
+        let output = output.filter(|_| self.down.holds_data() || sys::HANGUP_IS_GONE);
         let output = output.map(|output| add(sys::watch(output, false, self.down.holds_data())));
 
         if !sys::poll(watches, self.patience())? {
@@ -110,8 +163,11 @@ impl<'a> Relay<'a> {
             self.down.sink_gone(io::ErrorKind::BrokenPipe.into());
             self.unread_until = Instant::now().checked_add(UNREAD);
         }
-        if self.down.source_ended() && !down_was_over && self.down.is_over() {
+        if self.down.is_over() && !down_was_over && self.down.source_ended() {
             trace!("connection closed by peer");
+            if self.near == Near::Client {
+                half_close(self.output);
+            }
         }
 
         let up_was_over = self.up.is_over();
@@ -119,32 +175,34 @@ impl<'a> Relay<'a> {
         self.late |= moved && self.down.is_over();
         if self.up.is_over() && !up_was_over && self.up.fault().is_none() {
             trace!("local input is EOF");
-            self.half_close();
+            if self.near != Near::KeptClient {
+                half_close(Some(self.remote));
+            }
         }
         Ok(true)
     }
 
-    /// How long to wait: for ever, until the remote has closed.
+    /// How long to wait: for ever, until the remote has closed and only the near end is left.
     fn patience(&self) -> Option<Duration> {
-        let patience = match (self.down.is_over(), self.up.holds_data(), self.late) {
-            (false, _, _) => return None,
-            (true, true, _) => STALLED,
-            (true, false, true) => IDLE,
-            (true, false, false) => Duration::ZERO,
-        };
         let left = self.unread_until.map(|end| end.saturating_duration_since(Instant::now()));
+        if self.near != Near::Stdio || !self.down.is_over() {
+            return left;
+        }
+        let patience = match (self.up.holds_data(), self.late) {
+            (true, _) => STALLED,
+            (false, true) => IDLE,
+            (false, false) => Duration::ZERO,
+        };
         Some(left.map_or(patience, |left| left.min(patience)))
     }
 
-    /// Tells the remote that there is no more. If it is gone already it need not be told.
-    fn half_close(&self) {
-        if let Err(error) = self.remote.shut_down_writing() {
-            trace!("half-close: {error}");
-        }
+    /// The remote has said all it had to say.
+    fn remote_ended(&self) -> bool {
+        self.down.source_ended() && !matches!(self.down.fault(), Some(Fault::Read(_)))
     }
 
     fn verdict(self, peer: &Peer) -> Result<(), Error> {
-        let remote_ended = self.down.source_ended() && !matches!(self.down.fault(), Some(Fault::Read(_)));
+        let remote_ended = self.remote_ended();
         match self.down.into_fault() {
             Some(Fault::Read(cause)) => return Err(Error::Remote { peer: peer.clone(), cause }),
             Some(Fault::Write(cause)) if is_gone(&cause) => return Err(Error::ReaderGone),
@@ -159,6 +217,13 @@ impl<'a> Relay<'a> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Tells the other end that there is no more. If it is gone already it need not be told.
+fn half_close(channel: Option<&Channel>) {
+    if let Some(Err(error)) = channel.map(Channel::shut_down_writing) {
+        trace!("half-close: {error}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! A stream of bytes on a descriptor that is read and written without ever waiting.
 
 use std::io;
-use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::{RecvFlags, SendFlags};
@@ -58,8 +59,16 @@ impl Channel {
 
     /// A connected socket.
     #[must_use]
-    pub fn socket(stream: TcpStream) -> Self {
+    pub fn socket(stream: impl Into<OwnedFd>) -> Self {
         Self { fd: Fd::Owned(stream.into()), kind: Kind::Socket }
+    }
+
+    /// Connects to a UNIX-domain socket.
+    ///
+    /// # Errors
+    /// What connect(2) says.
+    pub fn unix(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).map(Self::socket)
     }
 
     fn standard(fd: BorrowedFd<'static>) -> io::Result<Self> {
@@ -97,6 +106,14 @@ impl Channel {
             Kind::Socket => rustix::net::recv(self, buffer, RecvFlags::DONTWAIT)?.1,
             Kind::NeverWaits | Kind::MayWait => rustix::io::read(self, buffer)?,
         })
+    }
+
+    /// Looks at what is there, on a socket, and leaves it there. No bytes are the end.
+    ///
+    /// # Errors
+    /// What recv(2) says; `WouldBlock` if nothing is there.
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::net::recv(self, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)?.1)
     }
 
     /// Writes as much as there is room for.

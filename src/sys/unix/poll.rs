@@ -9,6 +9,9 @@ use rustix::event::{PollFlags, Timespec};
 /// A descriptor and what is waited for on it. That its other end is gone is reported in any case.
 pub type Watch<'a> = rustix::event::PollFd<'a>;
 
+/// Whether [`Ready::gone`] tells that a reader has left before anything is written to it.
+pub const HANGUP_IS_GONE: bool = true;
+
 /// What [`poll`] found out about one descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {

@@ -1,6 +1,8 @@
 //! Who runs the program.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::{env, mem, ptr};
 
 /// A passwd entry is longer than this only where someone means harm.
@@ -10,12 +12,20 @@ const MAX_ENTRY: usize = 1 << 20;
 /// from `LOGNAME` or `USER`.
 #[must_use]
 pub fn login_name() -> Option<String> {
-    from_system().or_else(|| {
+    let name = from_passwd(|entry| entry.pw_name).map(|name| String::from_utf8_lossy(&name).into_owned());
+    name.or_else(|| {
         ["LOGNAME", "USER"].iter().find_map(|name| env::var(name).ok().filter(|name| !name.is_empty()))
     })
 }
 
-fn from_system() -> Option<String> {
+/// The user's home directory, as the system knows it.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    from_passwd(|entry| entry.pw_dir).map(|home| OsStr::from_bytes(&home).into())
+}
+
+/// A field of the user's entry, if it is there and not empty.
+fn from_passwd(field: fn(&libc::passwd) -> *mut libc::c_char) -> Option<Vec<u8>> {
     let mut buffer = vec![0; 1024];
     loop {
         // SAFETY: passwd is plain data, for which all zeros are valid.
@@ -35,11 +45,12 @@ fn from_system() -> Option<String> {
             buffer.resize(buffer.len() * 2, 0);
             continue;
         }
-        if error != 0 || found.is_null() || entry.pw_name.is_null() {
+        let value = field(&entry);
+        if error != 0 || found.is_null() || value.is_null() {
             return None;
         }
-        // SAFETY: the name is a C string in `buffer`, which lives until after the copy is made.
-        let name = unsafe { CStr::from_ptr(entry.pw_name) };
-        return Some(name.to_string_lossy().into_owned()).filter(|name| !name.is_empty());
+        // SAFETY: the field is a C string in `buffer`, which lives until after the copy is made.
+        let value = unsafe { CStr::from_ptr(value) };
+        return Some(value.to_bytes().to_vec()).filter(|value| !value.is_empty());
     }
 }

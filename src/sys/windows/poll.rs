@@ -3,6 +3,7 @@
 use std::io;
 use std::marker::PhantomData;
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Networking::WinSock::{
@@ -15,6 +16,20 @@ use windows_sys::Win32::Networking::WinSock::{
 pub struct Watch<'a> {
     raw: WSAPOLLFD,
     socket: PhantomData<BorrowedSocket<'a>>,
+}
+
+/// Whether [`Ready::gone`] tells that a reader has left before anything is written to it. A hang-up is no more than
+/// a peer's half-close here.
+pub const HANGUP_IS_GONE: bool = false;
+/// The pause after a hang-up that nobody asked about, which would be reported again at once.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Watch<'_> {
+    /// Whether what was reported is what was waited for, or an error.
+    fn is_asked(&self) -> bool {
+        let hangup = if self.raw.events & POLLRDNORM == 0 { 0 } else { POLLHUP };
+        self.raw.revents & (self.raw.events | POLLERR | POLLNVAL | hangup) != 0
+    }
 }
 
 /// What [`poll`] found out about one socket.
@@ -33,13 +48,8 @@ impl Ready {
     #[must_use]
     pub fn of(watch: &Watch<'_>) -> Self {
         let has = |flags| watch.raw.revents & flags != 0;
-        // A peer's half-close is a hang-up here, and the end of the stream to a reader.
         let gone = has(POLLERR | POLLNVAL);
-        Self {
-            read: gone || has(POLLRDNORM | POLLHUP),
-            write: gone || has(POLLWRNORM),
-            gone: gone || has(POLLHUP),
-        }
+        Self { read: gone || has(POLLRDNORM | POLLHUP), write: gone || has(POLLWRNORM), gone }
     }
 }
 
@@ -69,7 +79,9 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
         match unsafe { WSAPoll(watches.as_mut_ptr().cast(), count, millis) } {
             SOCKET_ERROR => return Err(io::Error::last_os_error()),
             0 if end.is_none_or(|end| Instant::now() < end) => {}
-            ready => return Ok(ready > 0),
+            0 => return Ok(false),
+            _ if watches.iter().any(Watch::is_asked) => return Ok(true),
+            _ => thread::sleep(PAUSE),
         }
     }
 }

@@ -1,0 +1,87 @@
+//! Where to listen, or whether to.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::service::port_or_service;
+use crate::addr::{Host, split_port};
+use crate::cli::{Keep, Typed};
+use crate::error::Error;
+use crate::plan::{ListenAddress, Local};
+
+/// Whoever may connect can use the tunnel: only this machine may, unless the user says otherwise.
+const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+
+/// The near end that was typed.
+pub(super) fn local(typed: &Typed) -> Result<Local, Error> {
+    match (&typed.port_to_listen, typed.listen.as_slice()) {
+        (None, []) => Ok(Local::Stdio),
+        (Some((word, keep)), []) => {
+            let option = if *keep == Keep::Yes { "-P" } else { "-p" };
+            Ok(Local::Port { at: tcp(word, option)?, keep: *keep == Keep::Yes })
+        }
+        (None, words) => Ok(Local::Listen(words.iter().map(|word| listen(word)).collect::<Result<_, _>>()?)),
+        (Some(_), _) => Err(Error::Usage("--listen and -p or -P exclude each other".into())),
+    }
+}
+
+fn listen(word: &str) -> Result<ListenAddress, Error> {
+    match word.strip_prefix("unix:") {
+        Some("") => Err(Error::Usage("no path after unix: in --listen".into())),
+        Some(path) => Ok(ListenAddress::Unix(path.into())),
+        None => tcp(word.strip_prefix("tcp:").unwrap_or(word), "--listen"),
+    }
+}
+
+/// `PORT`, or `ADDR:PORT`. Port 0 lets the system choose.
+fn tcp(word: &str, option: &str) -> Result<ListenAddress, Error> {
+    let complain = |what: String| Error::Usage(format!("{option}: {what}"));
+    let (host, port) = match split_port(word) {
+        (host, Some(port)) => (Host::parse(host).map_err(|error| complain(error.to_string()))?, port),
+        (port, None) => (LOOPBACK, port),
+    };
+    let port = match port {
+        "0" => 0,
+        port => port_or_service(port).map_err(|error| complain(error.to_string()))?.get(),
+    };
+    Ok(ListenAddress::Tcp { host, port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listening(word: &str) -> String {
+        listen(word).map_or_else(|error| format!("error: {error}"), |at| at.to_string())
+    }
+
+    #[test]
+    fn an_address_is_on_loopback_unless_said_otherwise() {
+        for (word, expected) in [
+            ("8080", "127.0.0.1:8080"),
+            ("0", "127.0.0.1:0"),
+            ("ssh", "127.0.0.1:22"),
+            ("0.0.0.0:8080", "0.0.0.0:8080"),
+            ("tcp:[::]:8080", "[::]:8080"),
+            ("localhost:0", "localhost:0"),
+            ("unix:/tmp/s", "unix:/tmp/s"),
+            ("unix:", "error: no path after unix: in --listen"),
+            (":80", "error: --listen: the host is empty"),
+            (
+                "h:",
+                "error: --listen: '' is not a port: give a number from 1 to 65535 or a service name such as ssh",
+            ),
+        ] {
+            assert_eq!(listening(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn one_way_to_listen_at_a_time() {
+        let mut typed = Typed { port_to_listen: Some(("0".into(), Keep::No)), ..Typed::default() };
+        assert!(matches!(local(&typed), Ok(Local::Port { keep: false, .. })));
+        typed.listen.push("0".into());
+        assert!(local(&typed).is_err());
+        typed.port_to_listen = None;
+        assert!(matches!(local(&typed), Ok(Local::Listen(at)) if at.len() == 1));
+    }
+}

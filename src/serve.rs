@@ -1,0 +1,227 @@
+//! The program as a server: local ports and sockets whose clients are joined to the target.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::addr::Host;
+use crate::error::{Error, Peer};
+use crate::net;
+use crate::plan::{ListenAddress, Plan};
+use crate::prompt::Remembered;
+use crate::pump::{self, Kept};
+use crate::sys::{self, Channel, Listener, Ready, Termination};
+use crate::trace::{self, trace};
+
+/// A thread that dials, negotiates and relays needs little more than the system's resolver does.
+const STACK: usize = 256 * 1024;
+/// How long to wait before accepting again, when this machine is out of something.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// `-p`: joins the first client to the target, and ends with it.
+///
+/// # Errors
+/// The port cannot be had, or the session failed.
+pub fn one(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Error> {
+    let listeners = [listen(at)?];
+    let door = Door::new(&listeners)?;
+    let Some((client, _)) = door.wait(Vec::new())? else { return Ok(()) };
+    drop(listeners);
+    session(plan, &client, ask)
+}
+
+/// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
+///
+/// # Errors
+/// The port cannot be had, the target cannot be reached, or the session broke.
+pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Error> {
+    let listeners = [listen(at)?];
+    let door = Door::new(&listeners)?;
+    let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
+    let Some(input) = input else { return Ok(()) };
+    let mut remote = None;
+    let mut kept = Kept::default();
+    while !kept.remote_ended {
+        let ends = [Some(End::Input(&input)), remote.as_ref().map(End::Remote)];
+        let Some((client, _)) = door.wait(ends.into_iter().flatten().collect())? else { return Ok(()) };
+        let remote = match &remote {
+            Some(remote) => remote,
+            None => remote.insert(connect(plan, ask)?),
+        };
+        trace!("start relaying.");
+        match pump::relay_kept(&client, remote, &mut kept, &Peer::from(plan)) {
+            // The client went away: that is what `-P` is for.
+            Ok(()) | Err(Error::ReaderGone | Error::Input(_)) => trace!("relaying done."),
+            Err(error) => return Err(error),
+        }
+        trace!("closing local port without disconnecting from remote");
+    }
+    Ok(())
+}
+
+/// `--listen`: joins every client to the target by a tunnel of its own, until a signal ends it.
+///
+/// # Errors
+/// A listener cannot be had. What befalls a tunnel is told on standard error, and the listeners live on.
+pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Error> {
+    sys::raise_descriptor_limit();
+    let listeners = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
+    let door = Door::new(&listeners)?;
+    let shared = Arc::new((plan, ask));
+    loop {
+        let (client, from) = match door.wait(Vec::new()) {
+            Ok(Some(accepted)) => accepted,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                trace::tell(&error.to_string());
+                thread::sleep(EXHAUSTED);
+                continue;
+            }
+        };
+        let tunnel = Arc::clone(&shared);
+        let run = move || {
+            let (plan, ask) = &*tunnel;
+            match session(plan, &client, ask) {
+                Ok(()) => {}
+                Err(error) if error.is_quiet() => trace!("client {from} went away"),
+                Err(error) => {
+                    if error.is_wrong_password() {
+                        ask.forget();
+                    }
+                    trace::tell(&format!("client {from}: {}", error.line()));
+                }
+            }
+        };
+        if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(run) {
+            trace::tell(&format!("no thread for another client: {error}"));
+            thread::sleep(EXHAUSTED);
+        }
+    }
+}
+
+/// One client, one tunnel.
+fn session(plan: &Plan, client: &Channel, ask: &Remembered) -> Result<(), Error> {
+    let remote = connect(plan, ask)?;
+    trace!("start relaying.");
+    pump::relay_client(client, &remote, &Peer::from(plan))?;
+    trace!("relaying done.");
+    Ok(())
+}
+
+fn connect(plan: &Plan, ask: &Remembered) -> Result<Channel, Error> {
+    let remote = net::connect(plan, ask)?;
+    trace!("connected");
+    Ok(remote)
+}
+
+fn listen(at: &ListenAddress) -> Result<Listener, Error> {
+    trace!("Creating source port to forward.");
+    let listener = match at {
+        ListenAddress::Unix(path) => Listener::unix(path),
+        ListenAddress::Tcp { host, port } => bind(host, *port).and_then(|listener| {
+            if let Ok(bound) = listener.local_addr() {
+                trace!("waiting new connection at port {} ({bound})", bound.port());
+            }
+            Listener::tcp(listener)
+        }),
+    };
+    listener.map_err(|cause| Error::Listen { at: at.to_string(), cause })
+}
+
+/// The standard library sets `SO_REUSEADDR` where that means that a port is free again at once.
+fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
+    match host {
+        Host::Ip(ip) => TcpListener::bind(SocketAddr::new(*ip, port)),
+        Host::Name(name) => TcpListener::bind((name.as_str(), port)),
+    }
+}
+
+/// Where clients come in, until a signal closes it.
+struct Door<'a> {
+    listeners: &'a [Listener],
+    termination: Termination,
+}
+
+impl<'a> Door<'a> {
+    fn new(listeners: &'a [Listener]) -> Result<Self, Error> {
+        let termination =
+            Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
+        Ok(Self { listeners, termination })
+    }
+
+    /// Waits for a client. Nobody comes if a signal or one of the `ends` ends the waiting.
+    fn wait(&self, mut ends: Vec<End<'_>>) -> Result<Option<(Channel, String)>, Error> {
+        let failed = |what| move |cause| Error::System { what, cause };
+        loop {
+            let mut watches = vec![sys::watch(&self.termination, true, false)];
+            watches.extend(self.listeners.iter().map(|listener| sys::watch(listener, true, false)));
+            watches.extend(ends.iter().map(|end| sys::watch(end.channel(), true, false)));
+            sys::poll(&mut watches, None).map_err(failed("wait for a client"))?;
+            let ready: Vec<_> = watches.iter().map(|watch| Ready::of(watch).read).collect();
+            drop(watches);
+            let (signal, ready) = ready.split_at(1);
+            let (clients, ended) = ready.split_at(self.listeners.len());
+            if signal[0] {
+                return Ok(None);
+            }
+            for index in (0..ends.len()).rev().filter(|&index| ended[index]) {
+                match ends[index].look() {
+                    Look::Ended => return Ok(None),
+                    Look::NotNow => {}
+                    Look::NeverAgain => drop(ends.remove(index)),
+                }
+            }
+            for (listener, _) in self.listeners.iter().zip(clients).filter(|(_, ready)| **ready) {
+                match listener.accept() {
+                    Ok(accepted) => return Ok(Some(accepted)),
+                    // It left again before we came to it.
+                    Err(error) if is_passing(&error) => {}
+                    Err(cause) => return Err(failed("take a client")(cause)),
+                }
+            }
+        }
+    }
+}
+
+/// What ends the waiting for a client when it ends.
+enum End<'a> {
+    /// Standard input. What is typed while nobody is connected is for nobody.
+    Input(&'a Channel),
+    /// The kept session. What it says while nobody is connected is for the next client.
+    Remote(&'a Channel),
+}
+
+enum Look {
+    Ended,
+    NotNow,
+    /// It has something to say to the next client: until then it will not end.
+    NeverAgain,
+}
+
+impl End<'_> {
+    fn channel(&self) -> &Channel {
+        match self {
+            Self::Input(channel) | Self::Remote(channel) => channel,
+        }
+    }
+
+    fn look(&self) -> Look {
+        let (seen, then) = match self {
+            Self::Input(input) => (input.read(&mut [0; 4096]), Look::NotNow),
+            Self::Remote(remote) => (remote.peek(&mut [0; 1]), Look::NeverAgain),
+        };
+        match seen {
+            Ok(0) => Look::Ended,
+            Ok(_) => then,
+            Err(error) if is_passing(&error) => Look::NotNow,
+            Err(_) => Look::Ended,
+        }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
+}

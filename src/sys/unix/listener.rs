@@ -1,0 +1,100 @@
+//! Places to listen.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+
+use super::Channel;
+
+/// A socket that takes connections. Accepting never waits.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A UNIX-domain socket, which is removed when this is dropped.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Takes over a TCP listener.
+    ///
+    /// # Errors
+    /// It cannot be made non-blocking.
+    pub fn tcp(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::Tcp(listener))
+    }
+
+    /// Listens at a path that nobody but the user may connect to. A socket that a dead process has left there is
+    /// replaced; one on which somebody listens, and anything that is no socket, is an error.
+    ///
+    /// # Errors
+    /// What bind(2) says.
+    pub fn unix(path: &Path) -> io::Result<Self> {
+        let listener = match bind_private(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+                std::fs::remove_file(path)?;
+                bind_private(path)?
+            }
+            result => result?,
+        };
+        listener.set_nonblocking(true)?;
+        Ok(Self::Unix(listener, path.to_owned()))
+    }
+
+    /// Takes a connection, if one is there, and says where it comes from.
+    ///
+    /// # Errors
+    /// What accept(2) says; `WouldBlock` if there is none.
+    pub fn accept(&self) -> io::Result<(Channel, String)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, from) = listener.accept()?;
+                stream.set_nodelay(true)?;
+                socket2::SockRef::from(&stream).set_keepalive(true)?;
+                Ok((Channel::socket(stream), from.to_string()))
+            }
+            Self::Unix(listener, path) => {
+                let (stream, _) = listener.accept()?;
+                Ok((Channel::socket(stream), format!("unix:{}", path.display())))
+            }
+        }
+    }
+}
+
+/// The mask belongs to the whole process: listeners are made before there are other threads.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let before = rustix::process::umask(Mode::from_raw_mode(0o077));
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    bound
+}
+
+fn is_stale(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
+    let nobody =
+        || UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    is_socket && nobody()
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener, _) => listener.as_fd(),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
