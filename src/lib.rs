@@ -51,7 +51,7 @@ pub fn run(
 
 fn session(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Error> {
     if typed.debug > 0 {
-        trace::start();
+        trace::start(typed.debug);
     }
     let plan = config::plan(typed, &Sources::new(variable, &trace::tell))?;
     trace::plan(&plan);

@@ -15,11 +15,12 @@ macro_rules! trace {
 }
 pub(crate) use trace;
 
-/// Switches the lines on.
-pub fn start() {
+/// Switches the lines on: for one `-d` what is done, for more also what is relayed.
+pub fn start(debug: u8) {
+    let level = if debug > 1 { LevelFilter::Trace } else { LevelFilter::Debug };
     let started = env_logger::Builder::new()
-        .filter_module("connect", LevelFilter::Debug)
-        .format(|out, record| writeln!(out, "{}: {}", record.level(), record.args()))
+        .filter_module("connect", level)
+        .format(|out, record| writeln!(out, "DEBUG: {}", record.args()))
         .try_init();
     debug_assert!(started.is_ok(), "there is one logger");
 }
@@ -117,6 +118,18 @@ pub fn received(bytes: &[u8], is_text: bool) {
         lines("<<<", bytes);
     } else {
         trace!("<<< {}", hex(bytes));
+    }
+}
+
+/// Bytes that are relayed, 16 a line: where they stand in their direction, in hexadecimal, and as text.
+pub fn relayed(arrow: &str, start: u64, bytes: &[u8]) {
+    if !log::log_enabled!(target: "connect", log::Level::Trace) {
+        return;
+    }
+    for (offset, row) in (start..).step_by(16).zip(bytes.chunks(16)) {
+        let text: String =
+            row.iter().map(|&byte| if (32..127).contains(&byte) { byte.into() } else { '.' }).collect();
+        log::trace!(target: "connect", "{arrow} {offset:08x}  {:<47}  |{text}|", hex(row));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::sys::Channel;
+use crate::trace;
 
 /// The most bytes that one direction holds.
 pub(super) const CAPACITY: usize = 64 * 1024;
@@ -19,6 +20,10 @@ pub(super) struct Flow<'a> {
     pending: std::ops::Range<usize>,
     stage: Stage,
     fault: Option<Fault>,
+    /// What marks its bytes in a hex dump.
+    arrow: &'static str,
+    /// How many bytes have come.
+    count: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +42,18 @@ pub(super) enum Fault {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(from: Option<&'a Channel>, to: Option<&'a Channel>) -> Self {
+    pub(super) fn new(arrow: &'static str, from: Option<&'a Channel>, to: Option<&'a Channel>) -> Self {
         let stage = if from.is_some() { Stage::Open } else { Stage::Over };
-        Self { from, to, buffer: vec![0; CAPACITY].into(), pending: 0..0, stage, fault: None }
+        Self {
+            from,
+            to,
+            buffer: vec![0; CAPACITY].into(),
+            pending: 0..0,
+            stage,
+            fault: None,
+            arrow,
+            count: 0,
+        }
     }
 
     /// Puts bytes into the empty buffer that are to be written first.
@@ -105,6 +119,8 @@ impl<'a> Flow<'a> {
         match from.read(&mut self.buffer) {
             Ok(0) => self.stage = Stage::Ending,
             Ok(count) => {
+                trace::relayed(self.arrow, self.count, &self.buffer[..count]);
+                self.count += count as u64;
                 self.pending = 0..count;
                 return true;
             }

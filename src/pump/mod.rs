@@ -97,8 +97,8 @@ struct Relay<'a> {
 
 impl<'a> Relay<'a> {
     fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
-        let up = Flow::new(input, Some(remote));
-        let down = Flow::new(Some(remote), output);
+        let up = Flow::new(">>>", input, Some(remote));
+        let down = Flow::new("<<<", Some(remote), output);
         Self { near, output, remote, up, down, late: false, unread_until: None }
     }
 

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::windows::io::{AsHandle, AsSocket, BorrowedSocket};
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use super::pair::pair;
@@ -58,6 +59,14 @@ impl Channel {
         Self { socket: stream, carrier: None }
     }
 
+    /// UNIX-domain sockets are for Unix.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn unix(_: &Path) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "UNIX-domain sockets are not supported on Windows"))
+    }
+
     fn nonblocking(socket: TcpStream, carrier: Option<JoinHandle<io::Result<()>>>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self { socket, carrier })
@@ -69,6 +78,14 @@ impl Channel {
     /// What recv says; `WouldBlock` if nothing is there.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.socket).read(buffer)
+    }
+
+    /// Looks at what is there and leaves it there. No bytes are the end.
+    ///
+    /// # Errors
+    /// What recv says; `WouldBlock` if nothing is there.
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.peek(buffer)
     }
 
     /// Writes as much as there is room for.

@@ -1,12 +1,18 @@
 //! Windows.
 
 mod channel;
+mod listener;
+mod machine;
 mod pair;
 mod poll;
 mod terminal;
+mod termination;
 mod user;
 
 pub use channel::Channel;
+pub use listener::Listener;
+pub use machine::{others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 pub use terminal::{RestoreTerminal, has_terminal};
-pub use user::login_name;
+pub use termination::Termination;
+pub use user::{home, login_name};

@@ -1,6 +1,7 @@
 //! Who runs the program.
 
 use std::env;
+use std::path::PathBuf;
 
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 
@@ -17,4 +18,10 @@ pub fn login_name() -> Option<String> {
     let length = usize::try_from(length).unwrap_or_default();
     let name = buffer.get(..length.saturating_sub(1)).filter(|_| found).map(String::from_utf16_lossy);
     name.or_else(|| env::var("USERNAME").ok()).filter(|name| !name.is_empty())
+}
+
+/// The user's profile directory.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    env::var_os("USERPROFILE").filter(|home| !home.is_empty()).map(PathBuf::from)
 }
