@@ -6,10 +6,11 @@ use super::help;
 
 /// The flags, with their texts.
 pub(super) fn command() -> Command {
-    let flag = |id: &'static str, letter| Arg::new(id).short(letter).action(ArgAction::SetTrue);
+    let flag =
+        |id: &'static str, letter| Arg::new(id).short(letter).action(ArgAction::SetTrue).overrides_with(id);
     let option = |id: &'static str, letter, name| {
         // The C program takes any next word for the value, whatever it begins with.
-        Arg::new(id).short(letter).value_name(name).allow_hyphen_values(true)
+        Arg::new(id).short(letter).value_name(name).allow_hyphen_values(true).overrides_with(id)
     };
     Command::new("connect")
         .about(help::ABOUT)
@@ -17,7 +18,6 @@ pub(super) fn command() -> Command {
         .after_help(help::AFTER)
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .args_override_self(true)
         .next_help_heading("Way to the target")
         .args([
             flag("direct", 'n').help("Directly, through no proxy (the default)"),

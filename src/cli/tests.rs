@@ -132,7 +132,7 @@ fn no_words_at_all_are_answered_with_the_usage_and_so_is_no_name() {
 #[test]
 fn help_says_every_option_and_the_text_fits_a_terminal() {
     let Ok(Request::Print(text)) = request("connect --help") else { panic!("no help") };
-    for argument in command().get_arguments().filter(|argument| !argument.is_hide_set()) {
+    for argument in flags::command().get_arguments().filter(|argument| !argument.is_hide_set()) {
         let option = argument
             .get_short()
             .map_or_else(|| format!("--{}", argument.get_long().unwrap()), |letter| format!("-{letter}"));

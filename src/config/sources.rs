@@ -16,7 +16,8 @@ use crate::sys;
 pub struct Sources<'a> {
     variable: &'a dyn Fn(&str) -> Option<OsString>,
     warn: &'a dyn Fn(&str),
-    paths: Vec<PathBuf>,
+    /// Other files than the two, for tests.
+    paths: Option<Vec<PathBuf>>,
     files: OnceCell<Vec<Parameters>>,
 }
 
@@ -24,9 +25,7 @@ impl<'a> Sources<'a> {
     /// The environment and the two files. `warn` is told what is wrong with a file, one line a time.
     #[must_use]
     pub fn new(variable: &'a dyn Fn(&str) -> Option<OsString>, warn: &'a dyn Fn(&str)) -> Self {
-        let home = variable("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(sys::home);
-        let home = home.map(|home| home.join(".connectrc"));
-        Self::with_files(variable, warn, home.into_iter().chain([PathBuf::from("/etc/connectrc")]).collect())
+        Self { variable, warn, paths: None, files: OnceCell::new() }
     }
 
     /// The environment and these files, the first one first.
@@ -36,7 +35,7 @@ impl<'a> Sources<'a> {
         warn: &'a dyn Fn(&str),
         paths: Vec<PathBuf>,
     ) -> Self {
-        Self { variable, warn, paths, files: OnceCell::new() }
+        Self { variable, warn, paths: Some(paths), files: OnceCell::new() }
     }
 
     /// Tells the user what is wrong.
@@ -50,8 +49,19 @@ impl<'a> Sources<'a> {
     }
 
     fn in_files(&self, name: &str) -> Option<&str> {
-        let read = || self.paths.iter().map(|path| Parameters::read(path, self.warn)).collect();
-        self.files.get_or_init(read).iter().find_map(|file| file.get(name))
+        let files = self.files.get_or_init(|| {
+            let paths = self.paths.clone().unwrap_or_else(|| self.standard_paths());
+            paths.iter().map(|path| Parameters::read(path, self.warn)).collect()
+        });
+        files.iter().find_map(|file| file.get(name))
+    }
+
+    /// The user's file, if there is a home to look in, and the system's.
+    fn standard_paths(&self) -> Vec<PathBuf> {
+        let home =
+            (self.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(sys::home);
+        let own = home.map(|home| home.join(".connectrc"));
+        own.into_iter().chain([PathBuf::from("/etc/connectrc")]).collect()
     }
 
     /// The first of these that is set, with its name. An empty one is set: that is how the C program sees it.

@@ -1,13 +1,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
+use std::ffi::OsString;
+
 use super::*;
+use crate::addr::Port;
+use crate::plan::Local;
 use crate::secret::Secret;
 
 /// The plan for this command line, at whose words blanks are, with these variables.
 fn made(line: &str, variables: &[(&str, &str)]) -> Result<Plan, Error> {
     let words = std::iter::once("connect").chain(line.split_whitespace()).map(OsString::from);
     let crate::cli::Request::Session(typed) = crate::cli::parse(words)? else { panic!("{line}: no session") };
-    plan(&typed, &|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+    let variable =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+    plan(&typed, &Sources::with_files(&variable, &|warning| panic!("{line}: {warning}"), Vec::new()))
 }
 
 #[track_caller]
@@ -37,7 +43,13 @@ fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<S
         Protocol::Socks4 { user, resolve } => (user, None, Some(resolve)),
         Protocol::Socks5 { resolve, login, .. } => (login.user, login.password, Some(resolve)),
         Protocol::Http { login } => (login.user, login.password, None),
+        Protocol::Telnet { .. } => (None, None, None),
     }
+}
+
+/// No variable and no file.
+fn nothing() -> Sources<'static> {
+    Sources::with_files(&|_| None, &|_| (), Vec::new())
 }
 
 fn endpoint(host: &str, port: u16) -> Endpoint {
@@ -52,7 +64,10 @@ fn a_whole_plan_is_plain_data() {
     assert_eq!(
         planned(typed, &[]),
         Plan {
-            target: endpoint("host.example", 22),
+            local: Local::Stdio,
+            target: Target::Tcp(endpoint("host.example", 22)),
+            bypass: Bypass::default(),
+            askpass: None,
             hops: vec![Hop {
                 proxy: endpoint("socks.example", 1080),
                 protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
@@ -60,7 +75,14 @@ fn a_whole_plan_is_plain_data() {
             limits: Limits { reach: Some(Duration::from_millis(2500)) },
         }
     );
-    let direct = Plan { target: endpoint("::1", 22), hops: vec![], limits: Limits::default() };
+    let direct = Plan {
+        local: Local::Stdio,
+        target: Target::Tcp(endpoint("::1", 22)),
+        bypass: Bypass::default(),
+        askpass: None,
+        hops: vec![],
+        limits: Limits::default(),
+    };
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);
 }
 
@@ -83,8 +105,8 @@ fn the_port_is_the_second_word_or_in_the_first_or_in_the_programs_name() {
         ("[::1]:22", None, None, endpoint("::1", 22)),
         ("[::1]", None, Some("25"), endpoint("::1", 25)),
     ] {
-        let plan = plan(&typed(host, port, name_port), &|_| None).unwrap();
-        assert_eq!(plan.target, expected, "{host} {port:?} {name_port:?}");
+        let plan = plan(&typed(host, port, name_port), &nothing()).unwrap();
+        assert_eq!(plan.target, Target::Tcp(expected), "{host} {port:?} {name_port:?}");
     }
     for (host, port, name_port) in [
         ("host", None, None),
@@ -103,7 +125,7 @@ fn the_port_is_the_second_word_or_in_the_first_or_in_the_programs_name() {
         ("host:22", Some("23"), None),
         ("", Some("22"), None),
     ] {
-        let result = plan(&typed(host, port, name_port), &|_| None);
+        let result = plan(&typed(host, port, name_port), &nothing());
         assert!(matches!(result, Err(Error::Usage(_))), "{host} {port:?} {name_port:?}: {result:?}");
     }
 }
@@ -114,11 +136,11 @@ fn only_variables_that_matter_are_looked_at() {
         let seen = std::cell::RefCell::new(Vec::new());
         let words = std::iter::once("connect").chain(line.split(' ')).map(OsString::from);
         let Ok(crate::cli::Request::Session(typed)) = crate::cli::parse(words) else { panic!("{line}") };
-        plan(&typed, &|name| {
+        let variable = |name: &str| {
             seen.borrow_mut().push(name.to_owned());
             None
-        })
-        .unwrap();
+        };
+        plan(&typed, &Sources::with_files(&variable, &|_| (), Vec::new())).unwrap();
         seen.into_inner()
     };
     assert!(look("host 22").is_empty());

@@ -129,7 +129,9 @@ impl<'a> Relay<'a> {
         let (up, down) = (self.up.is_over(), self.down.is_over());
         match self.near {
             Near::Stdio => down && (up || broken || too_late),
-            Near::Client => down && (up || broken || too_late) || matches!(self.up.fault(), Some(Fault::Read(_))),
+            Near::Client => {
+                down && (up || broken || too_late) || matches!(self.up.fault(), Some(Fault::Read(_)))
+            }
             Near::KeptClient => up || down,
         }
     }

@@ -6,6 +6,7 @@ use socket2::SockRef;
 
 use super::*;
 use crate::addr::{Endpoint, Host, Port};
+use crate::plan::Target;
 
 fn listener() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
@@ -54,7 +55,7 @@ impl BlackHole {
 
 fn peer(address: SocketAddr) -> Peer {
     let port = Port::new(address.port()).unwrap();
-    Peer::target(&Endpoint { host: Host::Ip(address.ip()), port })
+    Peer::target(&Target::Tcp(Endpoint { host: Host::Ip(address.ip()), port }))
 }
 
 /// Races these addresses; the socket that won, if one did, how the race stood, and how long it took.
@@ -138,8 +139,9 @@ fn when_all_refuse_each_is_named_in_the_order_of_trying() {
     let addresses = refusing.each_ref().map(Refusing::address);
     let (socket, dialling, _) = race(&addresses, Duration::from_secs(10));
     assert!(socket.is_none());
-    let failed: Vec<_> = dialling.failed.iter().map(|(address, cause)| (*address, cause.kind())).collect();
-    assert_eq!(failed, addresses.map(|address| (address, io::ErrorKind::ConnectionRefused)));
+    let failed: Vec<_> =
+        dialling.failed.iter().map(|(address, cause)| (address.clone(), cause.kind())).collect();
+    assert_eq!(failed, addresses.map(|address| (address.to_string(), io::ErrorKind::ConnectionRefused)));
 }
 
 #[test]
@@ -160,7 +162,7 @@ fn a_peer_that_refuses_is_an_error_with_its_address() {
         Err(Error::Dial { peer: named, attempts }) => {
             assert_eq!(named, peer);
             assert_eq!(attempts.len(), 1);
-            assert_eq!(attempts[0].0, refusing.address());
+            assert_eq!(attempts[0].0, refusing.address().to_string());
             assert_eq!(attempts[0].1.kind(), io::ErrorKind::ConnectionRefused);
         }
         other => panic!("{other:?}"),
