@@ -7,8 +7,8 @@ Made for ssh:  ProxyCommand connect -S socks.example %h %p";
 
 /// Where parameters come from, and examples.
 pub(super) const AFTER: &str = "\
-HOST is a name or an address, or unix:PATH for a socket on this machine; PORT is a number or a service name. HOST:PORT and [IPV6]:PORT work as one
-word. Without a port, a program name such as connect-25 gives it.
+HOST is a name or an address, or unix:PATH for a socket on this machine; PORT is a number or a service
+name. HOST:PORT and [IPV6]:PORT work as one word. Without a port, a program name such as connect-25 gives it.
 
 User and password, if the proxy wants them, are those in the proxy's specification, else
   SOCKS5  SOCKS5_USER SOCKS_USER CONNECT_USER   SOCKS5_PASSWD SOCKS5_PASSWORD SOCKS_PASSWORD CONNECT_PASSWORD
