@@ -18,10 +18,10 @@ const FLOORS: [&[&str]; 7] = [
 /// The imports on one floor that are meant.
 const MEANT: [(&str, &str); 5] = [
     ("direct", "addr"), // speaks of hosts
-    ("config", "cli"), // reads what was typed
-    ("error", "plan"), // names a hop in a message
-    ("trace", "plan"), // shows it
-    ("addr", "text"),  // shows a bad word
+    ("config", "cli"),  // reads what was typed
+    ("error", "plan"),  // names a hop in a message
+    ("trace", "plan"),  // shows it
+    ("addr", "text"),   // shows a bad word
 ];
 
 fn floor(room: &str) -> usize {

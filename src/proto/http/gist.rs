@@ -27,3 +27,6 @@ fn unescape(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     pairs.iter().fold(text.to_owned(), |text, (entity, c)| text.replace(entity, c))
 }
+
+#[cfg(test)]
+mod tests;

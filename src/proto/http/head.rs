@@ -117,16 +117,18 @@ impl Head {
 
     /// Status code and reason phrase, fit to be shown.
     pub(super) fn status_text(&self) -> String {
-        format!("({} {})", self.status, self.reason())
+        let text = format!("({} {}", self.status, self.reason());
+        text.trim_end().to_owned() + ")"
     }
 }
 
 /// `HTTP/1.x SP code [SP reason]`, to the letter: what only looks like it is not trusted with a tunnel.
+/// Codes from 600 on are no known class, and still an answer, to be taken as a 5xx (RFC 9110 §15).
 fn parse_status_line(line: &str) -> Option<(bool, u16, &str)> {
     let rest = line.strip_prefix("HTTP/1.")?;
     let (minor, rest) = rest.split_once(' ')?;
     let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     let digits = |word: &str, count| word.len() == count && word.bytes().all(|b| b.is_ascii_digit());
-    let status = code.parse().ok().filter(|status| digits(code, 3) && (100..600).contains(status))?;
+    let status = code.parse().ok().filter(|status| digits(code, 3) && (100..1000).contains(status))?;
     digits(minor, 1).then_some((minor == "0", status, reason.trim()))
 }

@@ -116,12 +116,13 @@ impl Connect {
 
     fn refusal(&self, head: &Head, body: &Body) -> Error {
         let gist = gist::of(head.value("content-type").unwrap_or_default(), body.start());
-        let mut text = head.reason();
-        if !gist.is_empty() && !gist.eq_ignore_ascii_case(&text) {
-            text = format!("{text}: {gist}");
-        }
+        let mut words = vec![head.reason(), gist];
+        words.dedup_by(|gist, reason| gist.eq_ignore_ascii_case(reason));
+        words.retain(|words| !words.is_empty());
+        let mut text = words.join(": ");
         if let Some(location) = head.value("location").filter(|_| (300..400).contains(&head.status)) {
-            text = format!("{text} (to {})", printable(location.as_bytes()));
+            let gap = if text.is_empty() { "" } else { " " };
+            text = format!("{text}{gap}(to {})", printable(location.as_bytes()));
         }
         Error::HttpRefused { target: self.target.to_string(), status: head.status, text }
     }
@@ -166,7 +167,11 @@ impl Negotiation for Connect {
                 Ok(taken)
             }
             State::DrainChallenge(body) => {
-                let taken = body.receive(bytes)?;
+                // A body that cannot be drained costs the connection, not the negotiation.
+                let Ok(taken) = body.receive(bytes) else {
+                    self.state = State::NeedCredentials { keep: false };
+                    return Ok(bytes.len());
+                };
                 if body.is_complete() {
                     self.state = State::NeedCredentials { keep: true };
                 } else if body.is_longer_than(CHALLENGE_DRAINED) {

@@ -76,7 +76,7 @@ fn memory_is_bounded_while_the_remote_is_stuck() {
     let server = script().wait_for(&release).sink_bytes(SIZE).open(&arrived).hold().serve();
     let mut run = connect(server.words()).limit(Duration::from_secs(60)).start();
     run.feed(data(2, SIZE));
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(Duration::from_secs(1));
     release.open();
     arrived.wait();
     let peak = run.peak_memory();
@@ -92,7 +92,7 @@ fn memory_is_bounded_while_the_reader_is_stuck() {
     let server = script().send_data(1, SIZE).hold().serve();
     let (output, end) = pipe();
     let run = connect(server.words()).stdout(end).limit(Duration::from_secs(60)).start();
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(Duration::from_secs(1));
     assert_eq!(Digest::of((&output).take(SIZE)), Digest::of(data(1, SIZE)));
     let peak = run.peak_memory();
     assert!(peak < MEMORY, "{peak} bytes");
