@@ -1,5 +1,7 @@
 //! What a proxy can do wrong, and what it can refuse.
 
+use std::net::SocketAddr;
+
 use super::{socks4, socks5};
 
 /// Why a negotiation failed. Read after the proxy's name: "SOCKS5 proxy h:1080 …".
@@ -127,6 +129,10 @@ impl Error {
             Self::NoMethod { .. } => "ask its administrator which method it wants",
             Self::Socks5Refused { code: 4, .. } => "check the name, or try -R local",
             Self::Socks5Refused { code: 8, .. } => "try -R remote",
+            Self::Closed(_) => "it may be a proxy of another kind, or one that cannot reach the target",
+            Self::Socks4Refused { code: 91, target } if target.parse::<SocketAddr>().is_ok() => {
+                "the target may be down, or not allowed there"
+            }
             Self::Socks4Refused { code: 91, .. } => "it may not know names (SOCKS4a): try -R local, or -5",
             Self::WrongPassword { .. } => "check the user name and the password",
             Self::HttpRefused { status: 403, .. } => "many proxies allow CONNECT to port 443 only",

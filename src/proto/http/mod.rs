@@ -116,6 +116,9 @@ impl Connect {
 
     fn refusal(&self, head: &Head, body: &Body) -> Error {
         let gist = gist::of(head.value("content-type").unwrap_or_default(), body.start());
+        // Titles such as "403 Forbidden" say nothing new.
+        let gist =
+            gist.strip_prefix(&head.status.to_string()).map_or(gist.as_str(), str::trim_start).to_owned();
         let mut words = vec![head.reason(), gist];
         words.dedup_by(|gist, reason| gist.eq_ignore_ascii_case(reason));
         words.retain(|words| !words.is_empty());

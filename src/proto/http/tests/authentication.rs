@@ -1,0 +1,281 @@
+//! Challenges, on a connection that is kept and on a new one.
+
+use super::{ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, machine, machine_of_alice};
+use crate::proto::Error;
+use crate::proto::testing::{Turn, alice, fails, opens};
+
+/// A challenge on HTTP/1.1 with these header lines and this body.
+fn challenge(fields: &str, body: &str) -> String {
+    format!("HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=\"x\"\r\n{fields}\r\n\r\n{body}")
+}
+
+/// After the challenge, the password goes out on the same connection.
+fn is_answered_on_it(challenge: &str) {
+    opens(
+        machine,
+        &[
+            Turn::Sends(REQUEST),
+            Turn::Proxy(challenge.as_bytes()),
+            Turn::Asks(alice()),
+            Turn::Sends(REQUEST_OF_ALICE),
+            Turn::Proxy(ESTABLISHED),
+        ],
+    );
+}
+
+/// After the challenge, the password goes out on a new connection.
+fn is_answered_on_a_new_one(challenge: &str) {
+    opens(
+        machine,
+        &[
+            Turn::Sends(REQUEST),
+            Turn::Proxy(challenge.as_bytes()),
+            Turn::Asks(alice()),
+            Turn::Reconnects,
+            Turn::Sends(REQUEST_OF_ALICE),
+            Turn::Proxy(ESTABLISHED),
+        ],
+    );
+}
+
+#[test]
+fn a_body_is_drained_to_keep_the_connection() {
+    let chunked = "Transfer-Encoding: chunked";
+    for (fields, body) in [
+        ("Content-Length: 0", ""),
+        ("Content-Length: 10", "0\r\n\r\nHTTP/"),
+        ("Content-Length: 3, 3\r\nContent-Length: 3", "abc"),
+        ("content-length:\t0003 ", "abc"),
+        (chunked, "0\r\n\r\n"),
+        (chunked, "5\r\nhello\r\n0\r\n\r\n"),
+        (chunked, "00A;name=\"v\" ; x\r\n0123456789\r\nb\r\n0\r\n\r\nabcdef\r\n000\r\n\r\n"),
+        (chunked, "1\nx\n0\nTrailer: y\nOther: z\n\n"),
+        (chunked, "3 ;x\r\nabc\r\n0;last\r\nTrailer: y\r\nOther: z\r\n\r\n"),
+        ("transfer-encoding: gzip\r\nTransfer-Encoding: Chunked", "1\r\nx\r\n0\r\n\r\n"),
+        // Chunks count, not the length (RFC 9112 §6.3).
+        ("Content-Length: 1\r\nTransfer-Encoding: chunked", "2\r\nxx\r\n0\r\n\r\n"),
+        ("Content-Length: 0\r\nConnection: keep-alive", ""),
+    ] {
+        is_answered_on_it(&challenge(fields, body));
+    }
+}
+
+#[test]
+fn a_bare_401_is_a_challenge_too() {
+    for field in ["WWW-Authenticate", "Proxy-Authenticate"] {
+        is_answered_on_it(&format!("HTTP/1.1 401 Unauthorized\n{field}: basic\nContent-Length: 1\n\nx"));
+    }
+    is_answered_on_it("HTTP/1.1 407 x\r\nWWW-Authenticate: BASIC\r\nContent-Length: 0\r\n\r\n");
+}
+
+#[test]
+fn a_challenge_may_come_after_an_interim_answer() {
+    let challenge = challenge("Content-Length: 2", "no");
+    is_answered_on_it(&format!("HTTP/1.1 100 Continue\r\n\r\n{challenge}"));
+}
+
+#[test]
+fn http_1_0_keeps_the_connection_if_it_says_so() {
+    for field in ["Connection: Keep-Alive", "Proxy-Connection: keep-alive", "Connection: x, keep-alive ,y"] {
+        is_answered_on_it(&challenge(&format!("{field}\r\nContent-Length: 1"), "x").replace("1.1", "1.0"));
+    }
+    is_answered_on_a_new_one(&challenge("Content-Length: 1", "x").replace("1.1", "1.0"));
+}
+
+#[test]
+fn a_connection_that_cannot_be_kept_is_made_anew() {
+    for (fields, body) in [
+        ("Connection: close\r\nContent-Length: 1", "x"),
+        ("Connection: CLOSE\r\nContent-Length: 0", ""),
+        ("Proxy-Connection: close\r\nContent-Length: 0", ""),
+        ("Connection: keep-alive, close\r\nContent-Length: 0", ""),
+        // The body's end is the connection's.
+        ("Via: x", "some text"),
+        ("Transfer-Encoding: gzip", "some text"),
+        // Nobody knows which it is.
+        ("Content-Length: 1, 2", "xx"),
+        ("Content-Length: 1\r\nContent-Length: 2", "xx"),
+        ("Content-Length: +1", "x"),
+        ("Content-Length: -1", "x"),
+        ("Content-Length: 0x1", "x"),
+        ("Content-Length: 99999999999999999999999999", "x"),
+        ("Content-Length:", ""),
+        ("Content-Length: 1 1", "x"),
+    ] {
+        is_answered_on_a_new_one(&challenge(fields, body));
+    }
+}
+
+#[test]
+fn chunks_that_are_none_are_not_waded_through() {
+    for body in [
+        "x\r\n",
+        "-1\r\n",
+        "+1\r\nx",
+        "0x1\r\nx",
+        "1\r\nxx\r\n",
+        "10000000000000000\r\n",
+        "\r\n",
+        ";x\r\n",
+        "1_0\r\n",
+    ] {
+        is_answered_on_a_new_one(&challenge("Transfer-Encoding: chunked", body));
+    }
+    let endless_size = "0".repeat(10_000);
+    is_answered_on_a_new_one(&challenge("Transfer-Encoding: chunked", &endless_size));
+}
+
+#[test]
+fn a_body_of_64_kib_is_drained_and_a_longer_one_costs_more_than_a_connection() {
+    const LIMIT: usize = 64 * 1024;
+    let length = |length: usize| challenge(&format!("Content-Length: {length}"), &"x".repeat(length));
+    is_answered_on_it(&length(LIMIT));
+    is_answered_on_a_new_one(&length(LIMIT + 1));
+    // Nothing of it needs to come for that to be known.
+    is_answered_on_a_new_one(&challenge("Content-Length: 18446744073709551615", ""));
+
+    let chunked = |body: &str| challenge("Transfer-Encoding: chunked", body);
+    let data = |length: usize| format!("{length:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(length));
+    let framing = data(LIMIT - 100).len() - (LIMIT - 100);
+    is_answered_on_it(&chunked(&data(LIMIT - framing)));
+    is_answered_on_a_new_one(&chunked("ffffffffffffffff\r\nx"));
+    is_answered_on_a_new_one(&chunked(&"1\r\nx\r\n".repeat(LIMIT / 6 + 1)));
+    is_answered_on_a_new_one(&chunked(&format!("0\r\n{}", "Trailer: x\r\n".repeat(LIMIT / 12 + 1))));
+}
+
+#[test]
+fn a_body_that_breaks_off_leads_to_a_new_connection() {
+    for challenge in [challenge("Content-Length: 5", "x"), challenge("Transfer-Encoding: chunked", "5\r\nx")]
+    {
+        opens(
+            machine,
+            &[
+                Turn::Sends(REQUEST),
+                Turn::Proxy(challenge.as_bytes()),
+                Turn::Closes,
+                Turn::Asks(alice()),
+                Turn::Reconnects,
+                Turn::Sends(REQUEST_OF_ALICE),
+                Turn::Proxy(ESTABLISHED),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_kept_connection_that_the_proxy_closed_meanwhile_is_made_anew_once() {
+    let challenge = challenge("Content-Length: 0", "");
+    let meanwhile = [
+        Turn::Sends(REQUEST),
+        Turn::Proxy(challenge.as_bytes()),
+        Turn::Asks(alice()),
+        Turn::Sends(REQUEST_OF_ALICE),
+        Turn::Closes,
+        Turn::Reconnects,
+        Turn::Sends(REQUEST_OF_ALICE),
+    ];
+    opens(machine, &[&meanwhile[..], &[Turn::Proxy(ESTABLISHED)]].concat());
+    let error = fails(machine, &[&meanwhile[..], &[Turn::Closes]].concat());
+    assert_eq!(error, Error::Closed("the answer to CONNECT"));
+}
+
+#[test]
+fn a_second_answer_that_breaks_off_is_an_error() {
+    let challenge = challenge("Content-Length: 0", "");
+    let error = fails(
+        machine,
+        &[
+            Turn::Sends(REQUEST),
+            Turn::Proxy(challenge.as_bytes()),
+            Turn::Asks(alice()),
+            Turn::Sends(REQUEST_OF_ALICE),
+            Turn::Proxy(b"HTTP/1.1 200"),
+            Turn::Closes,
+        ],
+    );
+    assert_eq!(error, Error::Closed("the rest of its answer to CONNECT"));
+}
+
+#[test]
+fn several_challenges_may_stand_in_one_line_or_in_many() {
+    for fields in [
+        "Proxy-Authenticate: Negotiate, Basic realm=\"a, b\"",
+        "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic realm=x",
+        "Proxy-Authenticate: Digest realm=\"Basic, x\", nonce=\"a\\\"b,\", qop=\"auth\", Basic realm=\"y\"",
+        "proxy-authenticate: bAsIc",
+        "Proxy-Authenticate: Digest realm=\"x\",\r\n  Basic realm=\"y\"",
+        "Proxy-Authenticate: Negotiate YII=, , Basic charset=\"UTF-8\"",
+    ] {
+        is_answered_on_it(&format!("HTTP/1.1 407 x\r\nContent-Length: 0\r\n{fields}\r\n\r\n"));
+    }
+}
+
+#[test]
+fn schemes_that_we_cannot_do_are_named() {
+    for (fields, offered) in [
+        ("Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n", "Negotiate, NTLM"),
+        ("Proxy-Authenticate: Digest realm=\"Basic\", nonce=\"Basic, Basic\"\r\n", "Digest"),
+        ("Proxy-Authenticate: Digest Basic=\"x\", Basic = y\r\n", "Digest"),
+        ("Proxy-Authenticate: Basically\r\n", "Basically"),
+        ("Proxy-Authenticate: Bearer\x1b[2J\r\n", "Bearer"),
+        ("Proxy-Authenticate: \r\n", "no scheme is named"),
+        ("X-Authenticate: Basic\r\n", "no scheme is named"),
+    ] {
+        for status in [401, 407] {
+            let error = answered(format!("HTTP/1.1 {status} x\r\n{fields}\r\n").as_bytes());
+            assert_eq!(error, Error::NoScheme { offered: offered.into(), status });
+            let due = format!("asks for authentication we cannot do: {offered} (HTTP status {status})");
+            assert_eq!(error.to_string(), due);
+        }
+    }
+}
+
+#[test]
+fn a_password_that_is_refused_is_not_sent_again() {
+    let refused = |reason: &str| format!("HTTP/1.1 407{reason}\r\nProxy-Authenticate: Basic\r\n\r\n");
+    for (reason, told) in
+        [(" Denied", "(407 Denied)"), (" D\x1b[2J", "(407 D\\x1b[2J)"), ("", "(407)"), (" ", "(407)")]
+    {
+        let refused = refused(reason);
+        let turns = [Turn::Sends(REQUEST_OF_ALICE), Turn::Proxy(refused.as_bytes())];
+        let error = fails(machine_of_alice, &turns);
+        assert_eq!(error.to_string(), format!("did not accept user 'alice' and the password {told}"));
+        assert_eq!(error.hint(), Some("check the user name and the password"));
+    }
+
+    let challenge = challenge("Content-Length: 0", "");
+    let error = fails(
+        machine,
+        &[
+            Turn::Sends(REQUEST),
+            Turn::Proxy(challenge.as_bytes()),
+            Turn::Asks(alice()),
+            Turn::Sends(REQUEST_OF_ALICE),
+            Turn::Proxy(challenge.as_bytes()),
+        ],
+    );
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error:?}");
+
+    let refused = refused(" Denied");
+    let error = fails(
+        machine,
+        &[
+            Turn::Sends(REQUEST),
+            Turn::Proxy(refused.as_bytes()),
+            Turn::Asks(alice()),
+            Turn::Reconnects,
+            Turn::Sends(REQUEST_OF_ALICE),
+            Turn::Proxy(refused.as_bytes()),
+        ],
+    );
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error:?}");
+}
+
+#[test]
+fn a_refusal_after_the_password_is_a_refusal() {
+    let error = fails(
+        machine_of_alice,
+        &[Turn::Sends(REQUEST_OF_ALICE), Turn::Proxy(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")],
+    );
+    assert_eq!(error.to_string(), "refused ssh.example:22: 403 No");
+}
