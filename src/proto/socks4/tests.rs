@@ -120,7 +120,9 @@ fn a_refusal_is_known_after_two_bytes() {
 
 #[test]
 fn a_rejection_suggests_what_may_help() {
-    assert!(replied(&[0, 91]).hint().unwrap().contains("-R local"));
+    let by_name = Error::Socks4Refused { target: "host.example:22".into(), code: 91 };
+    assert!(by_name.hint().unwrap().contains("-R local"));
+    assert!(!replied(&[0, 91]).hint().unwrap().contains("-R local"), "an address was sent");
 }
 
 #[test]

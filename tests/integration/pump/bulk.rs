@@ -34,19 +34,35 @@ fn much_both_ways_through_a_proxy_arrives_unchanged() {
     assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
 }
 
+/// Uploads while nobody reads a byte of what comes down to `stdout`; `read` is its other end.
+fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read) {
+    let uploaded = Gate::new();
+    let server = script().send_meanwhile(1, MUCH).sink_bytes(MUCH).open(&uploaded).hold().serve();
+    let mut run = connect(server.words()).stdout(stdout).start();
+    // Stuck first: a write that waits would keep all that follows waiting.
+    thread::sleep(Duration::from_millis(300));
+    run.feed(data(2, MUCH));
+    uploaded.wait();
+    assert_eq!(Digest::of(read.take(MUCH)), Digest::of(data(1, MUCH)));
+    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+}
+
 #[test]
 fn a_reader_that_is_stuck_does_not_stop_what_is_sent() {
-    let uploaded = Gate::new();
-    let server = script().send_meanwhile(1, MUCH).sink_bytes(MUCH).open(&uploaded).serve();
     let (output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
-    run.feed(data(2, MUCH));
-    // All of it goes out although nobody has read a byte from stdout.
-    uploaded.wait();
-    thread::sleep(Duration::from_secs(1));
-    assert_eq!(Digest::of(output), Digest::of(data(1, MUCH)));
-    run.wait().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+    upload_past_a_stuck_reader(end, output);
+}
+
+#[test]
+fn a_reader_that_is_stuck_at_a_socket_does_not_stop_what_is_sent() {
+    let (end, output) = std::os::unix::net::UnixStream::pair().unwrap();
+    upload_past_a_stuck_reader(end, output);
+}
+
+#[test]
+fn a_terminal_that_is_stuck_does_not_stop_what_is_sent() {
+    let pty = Pty::raw();
+    upload_past_a_stuck_reader(pty.slave(), &pty);
 }
 
 #[test]
