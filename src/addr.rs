@@ -162,6 +162,7 @@ pub fn parse_port(word: &str) -> Option<Port> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "that is how a test fails")]
 mod tests {
     use super::*;
 

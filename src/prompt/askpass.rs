@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::text::printable;
 
 /// The longest answer that is read, in bytes.
-const MAX_ANSWER: u64 = 4096;
+const MAX_ANSWER: u16 = 4096;
 
 /// Variables that are none of the program's business.
 const PASSWORDS: [&str; 5] =
@@ -29,8 +29,8 @@ pub(super) fn ask(program: &Path, prompt: &str) -> Result<Secret, String> {
         .spawn()
         .map_err(|error| format!("the SSH_ASKPASS program {name} does not start ({error})"))?;
     // Large enough from the start: growing would leave a copy behind.
-    let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER as usize + 1));
-    let read = child.stdout.take().map_or(Ok(0), |output| output.take(MAX_ANSWER).read_to_end(&mut answer));
+    let mut answer = Zeroizing::new(Vec::with_capacity(usize::from(MAX_ANSWER) + 1));
+    let read = child.stdout.take().map_or(Ok(0), |output| output.take(MAX_ANSWER.into()).read_to_end(&mut answer));
     let status = child.wait();
     match (read, status) {
         (Ok(_), Ok(status)) if status.success() => {}

@@ -7,7 +7,7 @@
 //! - A reset is an end with an error: bytes may be missing.
 //! - A local reader that went away ends it as well, within a second, and nobody is told.
 //!
-//! One side that is stuck never stops the other direction. Each direction holds at most [`flow::CAPACITY`] bytes.
+//! One side that is stuck never stops the other direction. Each direction holds at most 64 KiB.
 
 use std::io;
 use std::time::{Duration, Instant};

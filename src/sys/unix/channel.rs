@@ -10,7 +10,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 use super::startup;
 
-/// One end of a relay. No operation waits, provided that [`poll`](super::poll) has reported the descriptor ready.
+/// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the descriptor ready.
 ///
 /// `O_NONBLOCK` is never set on an inherited descriptor: it belongs to the open file, which is shared with the
 /// shell and with everyone else who has it.
@@ -144,7 +144,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll) first.
+    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
     #[must_use]
     pub fn never_waits(&self) -> bool {
         self.kind != Kind::MayWait

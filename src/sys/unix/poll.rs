@@ -12,7 +12,7 @@ pub type Watch<'a> = rustix::event::PollFd<'a>;
 /// Whether [`Ready::gone`] tells that a reader has left before anything is written to it.
 pub const HANGUP_IS_GONE: bool = true;
 
-/// What [`poll`] found out about one descriptor.
+/// What [`poll`](poll()) found out about one descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     /// Reading will not wait: there are bytes, the end, or an error.
@@ -24,7 +24,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// The result of the last [`poll`]. A hang-up alone is an event, too: without it a closed pipe would be
+    /// The result of the last [`poll`](poll()). A hang-up alone is an event, too: without it a closed pipe would be
     /// waited on for ever.
     #[must_use]
     pub fn of(watch: &Watch<'_>) -> Self {

@@ -15,7 +15,7 @@ use super::pair::pair;
 /// How much a thread carries at once.
 const CHUNK: usize = 64 * 1024;
 
-/// One end of a relay. No operation waits, provided that [`poll`](super::poll) has reported the socket ready.
+/// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the socket ready.
 #[derive(Debug)]
 pub struct Channel {
     socket: TcpStream,
@@ -114,7 +114,7 @@ impl Channel {
         carrier.join().unwrap_or_else(|_| Err(io::Error::other("its thread failed")))
     }
 
-    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll) first.
+    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
     #[must_use]
     pub fn never_waits(&self) -> bool {
         true

@@ -32,7 +32,7 @@ impl Watch<'_> {
     }
 }
 
-/// What [`poll`] found out about one socket.
+/// What [`poll`](poll()) found out about one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     /// Reading will not wait: there are bytes, the end, or an error.
@@ -44,7 +44,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// The result of the last [`poll`].
+    /// The result of the last [`poll`](poll()).
     #[must_use]
     pub fn of(watch: &Watch<'_>) -> Self {
         let has = |flags| watch.raw.revents & flags != 0;
