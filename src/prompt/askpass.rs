@@ -30,7 +30,8 @@ pub(super) fn ask(program: &Path, prompt: &str) -> Result<Secret, String> {
         .map_err(|error| format!("the SSH_ASKPASS program {name} does not start ({error})"))?;
     // Large enough from the start: growing would leave a copy behind.
     let mut answer = Zeroizing::new(Vec::with_capacity(usize::from(MAX_ANSWER) + 1));
-    let read = child.stdout.take().map_or(Ok(0), |output| output.take(MAX_ANSWER.into()).read_to_end(&mut answer));
+    let read =
+        child.stdout.take().map_or(Ok(0), |output| output.take(MAX_ANSWER.into()).read_to_end(&mut answer));
     let status = child.wait();
     match (read, status) {
         (Ok(_), Ok(status)) if status.success() => {}

@@ -213,6 +213,8 @@ fn a_status_line_that_only_looks_right_opens_no_tunnel() {
         "HTTP/1.1 20 OK",
         "HTTP/1.1 2",
         "HTTP/1.1 +20 OK",
+        "HTTP/1.1 +200 OK",
+        "HTTP/1.1 0200 OK",
         "HTTP/1.1 -200 OK",
         "HTTP/1.1 2 00",
         "HTTP/1.1 000 OK",

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::Socks4;
-use crate::proto::testing::{Cut, Turn, alice, endpoint, fails, opens, run};
+use crate::proto::testing::{BANNER, Cut, Turn, alice, endpoint, fails, opens, run};
 use crate::proto::{Error, Limit, Negotiation as _, Step};
 
 /// To 192.0.2.7:22 as "me".
@@ -161,6 +161,18 @@ fn it_asks_for_no_more_than_the_reply_has() {
         assert_eq!(machine.receive(&GRANTED[8 - left..][..1]), Ok(1));
     }
     assert_eq!(machine.step(), Ok(Step::Done));
+}
+
+#[test]
+fn it_takes_no_more_than_the_reply_has() {
+    for known in 0..8 {
+        let mut machine = machine();
+        machine.step().unwrap();
+        machine.receive(&GRANTED[..known]).unwrap();
+        // Even if it is offered more than it asked for.
+        assert_eq!(machine.receive(&[&GRANTED[known..], BANNER].concat()), Ok(8 - known));
+        assert_eq!(machine.step(), Ok(Step::Done));
+    }
 }
 
 #[test]

@@ -84,17 +84,30 @@ impl Channel {
         Ok(Self { fd: Fd::Standard(fd), kind })
     }
 
-    /// The same pipe opened anew for writing, where the system can do that: a description of our own, on which
-    /// `O_NONBLOCK` hurts nobody, so that a write can fill the whole pipe and not just `PIPE_BUF` bytes of it.
-    /// Only for pipes: opening a device again can have effects of its own.
+    /// The same pipe or terminal opened anew for writing, where the system can do that: a description of our own, on
+    /// which `O_NONBLOCK` hurts nobody. A write can then fill the whole pipe and not just `PIPE_BUF` bytes of it, and
+    /// a terminal that is stopped does not stop us. Not for other devices: opening one can have effects of its own.
+    #[cfg(target_os = "linux")]
     fn reopened(&self) -> Option<Self> {
-        let is_fifo = FileType::from_raw_mode(rustix::fs::fstat(self).ok()?.st_mode) == FileType::Fifo;
-        if self.kind != Kind::MayWait || !is_fifo || !cfg!(target_os = "linux") {
+        if self.kind != Kind::MayWait {
             return None;
         }
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let status = rustix::fs::fstat(self).ok()?;
+        // The controlling side of a pseudo-terminal is among those of major 5: opening it makes another terminal.
+        let is_terminal =
+            io::IsTerminal::is_terminal(&self.as_fd()) && rustix::fs::major(status.st_rdev) != 5;
+        if FileType::from_raw_mode(status.st_mode) != FileType::Fifo && !is_terminal {
+            return None;
+        }
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok()?;
         Some(Self { fd: Fd::Owned(fd), kind: Kind::NeverWaits })
+    }
+
+    /// Other systems copy the description.
+    #[cfg(not(target_os = "linux"))]
+    fn reopened(&self) -> Option<Self> {
+        None
     }
 
     /// Reads what is there. No bytes are the end.

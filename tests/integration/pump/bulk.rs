@@ -36,15 +36,28 @@ fn much_both_ways_through_a_proxy_arrives_unchanged() {
 
 /// Uploads while nobody reads a byte of what comes down to `stdout`; `read` is its other end.
 fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read) {
+    const SIZE: u64 = 8 * MIB;
     let uploaded = Gate::new();
-    let server = script().send_meanwhile(1, MUCH).sink_bytes(MUCH).open(&uploaded).hold().serve();
+    let server = script().then("start to send, odd pieces first", |session| {
+        session.spawn(|stream| {
+            // So that at some time there is room for less than the program has to write.
+            let mut all = data(1, SIZE);
+            for _ in 0..100 {
+                copy(&mut (&mut all).take(999), &mut &*stream)?;
+                thread::sleep(Duration::from_millis(3));
+            }
+            copy(&mut all, &mut &*stream).map(drop)
+        });
+        Ok(())
+    });
+    let server = server.sink_bytes(SIZE).open(&uploaded).hold().serve();
     let mut run = connect(server.words()).stdout(stdout).start();
     // Stuck first: a write that waits would keep all that follows waiting.
-    thread::sleep(Duration::from_millis(300));
-    run.feed(data(2, MUCH));
+    thread::sleep(Duration::from_millis(500));
+    run.feed(data(2, SIZE));
     uploaded.wait();
-    assert_eq!(Digest::of(read.take(MUCH)), Digest::of(data(1, MUCH)));
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+    assert_eq!(Digest::of(read.take(SIZE)), Digest::of(data(1, SIZE)));
+    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
 }
 
 #[test]

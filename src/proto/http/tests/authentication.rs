@@ -231,6 +231,14 @@ fn schemes_that_we_cannot_do_are_named() {
 }
 
 #[test]
+fn a_long_list_of_schemes_is_cut() {
+    let schemes = "Scheme, ".repeat(1000);
+    let error = answered(format!("HTTP/1.1 407 x\r\nProxy-Authenticate: {schemes}\r\n\r\n").as_bytes());
+    let Error::NoScheme { offered, .. } = error else { unreachable!("{error:?}") };
+    assert!(offered.starts_with("Scheme, Scheme, ") && offered.ends_with('…'), "{offered}");
+}
+
+#[test]
 fn a_password_that_is_refused_is_not_sent_again() {
     let refused = |reason: &str| format!("HTTP/1.1 407{reason}\r\nProxy-Authenticate: Basic\r\n\r\n");
     for (reason, told) in

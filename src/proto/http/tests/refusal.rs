@@ -1,8 +1,8 @@
 //! Refusals, and what is told of them.
 
 use super::{REQUEST, answered, machine};
-use crate::proto::Error;
 use crate::proto::testing::{Cut, Turn, fails, run};
+use crate::proto::{Error, Negotiation as _, Step};
 
 /// What the user reads of an answer, after "refused ssh.example:22: ".
 fn told(answer: &str) -> String {
@@ -112,6 +112,16 @@ fn a_broken_text_does_not_hide_the_verdict() {
             "{body:?}"
         );
     }
+}
+
+#[test]
+fn a_broken_text_is_not_waited_for() {
+    let mut machine = machine();
+    machine.step().unwrap();
+    machine.receive(b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    assert_eq!(machine.step(), Ok(Step::ReceiveRest));
+    assert_eq!(machine.receive(b"zz\r\nwhatever"), Ok(12));
+    assert!(matches!(machine.step(), Err(Error::HttpRefused { status: 403, .. })));
 }
 
 #[test]
