@@ -1,12 +1,13 @@
 //! What a run is to do: plain data, made by `config` from what was typed and from the environment.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::addr::{Endpoint, Host};
 use crate::direct::DirectList;
-use crate::proto::Socks5Method;
+use crate::proto::{Credentials, Socks5Method};
 use crate::secret::Secret;
 
 /// One run of the program.
@@ -20,6 +21,8 @@ pub struct Plan {
     pub hops: Vec<Hop>,
     /// Which targets are reached without the proxies.
     pub bypass: Bypass,
+    /// The name server that is asked for the target's name where the target is reached directly; `None` is the system.
+    pub name_server: Option<SocketAddr>,
     /// The program that asks for passwords, in the place of the terminal.
     pub askpass: Option<PathBuf>,
     /// How long it may take.
@@ -123,11 +126,21 @@ pub struct Login {
     pub password: Option<Secret>,
 }
 
+impl Login {
+    /// The credentials, if nothing of them has to be looked up or asked for.
+    #[must_use]
+    pub fn known(&self) -> Option<Credentials> {
+        Some(Credentials { user: self.user.clone()?, password: self.password.clone()? })
+    }
+}
+
 /// Who turns the name of the next stage into an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolve {
     /// This machine; a name it does not know is an error.
     Local,
+    /// This machine, which asks this name server; a name that it does not know is an error.
+    Server(SocketAddr),
     /// This machine; a name it does not know goes to the proxy. SOCKS4 without `-R`.
     LocalFirst,
     /// The proxy.
@@ -158,6 +171,15 @@ impl Protocol {
             Self::Socks5 { .. } => "SOCKS5",
             Self::Telnet { .. } => "telnet",
             Self::Http { .. } => "HTTP",
+        }
+    }
+
+    /// Who resolves names, where the protocol has a choice.
+    #[must_use]
+    pub fn resolve(&self) -> Option<Resolve> {
+        match self {
+            Self::Socks4 { resolve, .. } | Self::Socks5 { resolve, .. } => Some(*resolve),
+            Self::Telnet { .. } | Self::Http { .. } => None,
         }
     }
 

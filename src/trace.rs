@@ -53,13 +53,13 @@ pub fn plan(plan: &Plan) {
         trace!("relay_port={}", hop.proxy.port);
         let user = hop.protocol.user().map(str::to_owned).or_else(sys::login_name).unwrap_or_default();
         trace!("relay_user={}", printable(user.as_bytes()));
-        let (version, resolve) = match &hop.protocol {
-            Protocol::Socks4 { resolve, .. } => (4, resolve),
-            Protocol::Socks5 { resolve, .. } => (5, resolve),
-            Protocol::Http { .. } | Protocol::Telnet { .. } => continue,
-        };
-        trace!("socks_version={version}");
-        trace!("socks_resolve={}", resolve_name(*resolve));
+        let Some(resolve) = hop.protocol.resolve() else { continue };
+        let is_version_4 = matches!(hop.protocol, Protocol::Socks4 { .. });
+        trace!("socks_version={}", if is_version_4 { 4 } else { 5 });
+        trace!("socks_resolve={}", resolve_name(resolve));
+    }
+    if let Some(server) = plan.name_server {
+        trace!("Using nameserver at {server}");
     }
     local(&plan.local);
     match &plan.target {
@@ -91,7 +91,7 @@ fn local(local: &Local) {
 
 fn resolve_name(resolve: Resolve) -> &'static str {
     match resolve {
-        Resolve::Local | Resolve::LocalFirst => "LOCAL (1)",
+        Resolve::Local | Resolve::Server(_) | Resolve::LocalFirst => "LOCAL (1)",
         Resolve::Remote => "REMOTE (2)",
         Resolve::Both => "BOTH (3)",
     }

@@ -1,8 +1,9 @@
 //! What was typed, and what the environment adds to it, made into a plan.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::addr::{AddrError, Endpoint, Host, split_port};
+use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::cli::{Method, SocksVersion, Typed};
 use crate::direct::DirectList;
 use crate::error::Error;
@@ -18,6 +19,9 @@ mod sources;
 mod spec;
 
 pub use sources::Sources;
+
+/// Where a name server listens unless its port is given.
+const DNS_PORT: u16 = 53;
 
 impl From<AddrError> for Error {
     fn from(error: AddrError) -> Self {
@@ -45,6 +49,10 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
     if let (Some(_), Target::Unix(_)) = (&hop, &target) {
         return Err(Error::Usage(format!("{target} is on this machine: no proxy can reach it")));
     }
+    let name_server = match hop.as_ref().and_then(|hop| hop.protocol.resolve()) {
+        Some(resolve) => Some(resolve),
+        None => typed.resolve.as_deref().map(|word| parse_resolve(word, "-R")).transpose()?,
+    };
     let reach = typed.wait.as_deref().map(seconds).transpose()?.flatten();
     Ok(Plan {
         local: local::local(typed)?,
@@ -54,6 +62,10 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
             .map(|hop| bypass(&hop.protocol, typed, sources))
             .transpose()?
             .unwrap_or_default(),
+        name_server: match name_server {
+            Some(Resolve::Server(server)) => Some(server),
+            _ => None,
+        },
         askpass: hop.as_ref().and_then(|_| sources.askpass()),
         hops: hop.into_iter().collect(),
         limits: Limits { reach },
@@ -158,8 +170,23 @@ fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
         "local" => Ok(Resolve::Local),
         "remote" => Ok(Resolve::Remote),
         "both" => Ok(Resolve::Both),
-        _ => Err(Error::Usage(format!("{source} takes local, remote or both, not '{word}'"))),
+        _ => match name_server(word) {
+            Some(server) if cfg!(feature = "dns") => Ok(Resolve::Server(server)),
+            Some(_) => {
+                Err(Error::Usage(format!("{source} names {word}, and this build has no DNS client to ask it with")))
+            }
+            None => Err(Error::Usage(format!(
+                "{source} takes local, remote, both or the address of a name server, not '{word}'"
+            ))),
+        },
     }
+}
+
+/// An address, with or without a port.
+fn name_server(word: &str) -> Option<SocketAddr> {
+    let (host, port) = split_port(word);
+    let ip: IpAddr = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()?;
+    Some(SocketAddr::new(ip, port.map_or(Some(DNS_PORT), |port| parse_port(port).map(Port::get))?))
 }
 
 fn parse_methods(list: &str, source: &str) -> Result<Vec<Socks5Method>, Error> {

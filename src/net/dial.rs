@@ -18,12 +18,17 @@ use crate::trace::trace;
 /// How long an attempt has the field to itself: the Connection Attempt Delay of RFC 8305 §8.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Connects to a peer at any of its addresses.
+/// Connects to a peer at any of its addresses, which this name server knows, or else the system.
 ///
 /// # Errors
 /// Its name is unknown, no address takes the connection, or the deadline has passed.
-pub(super) fn dial(peer: &Peer, deadline: &Deadline) -> Result<Connection, Error> {
-    let mut dialling = Dialling { waiting: interleave(addresses(peer, deadline)?), ..Dialling::default() };
+pub(super) fn dial(
+    peer: &Peer,
+    name_server: Option<SocketAddr>,
+    deadline: &Deadline,
+) -> Result<Connection, Error> {
+    let waiting = interleave(addresses(peer, name_server, deadline)?);
+    let mut dialling = Dialling { waiting, ..Dialling::default() };
     loop {
         if let Some(socket) =
             dialling.round(deadline).map_err(|cause| Error::System { what: "dial", cause })?

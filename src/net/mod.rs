@@ -16,6 +16,8 @@ use negotiate::{Outcome, negotiate};
 mod connection;
 mod deadline;
 mod dial;
+#[cfg(feature = "dns")]
+mod dns;
 mod login;
 mod negotiate;
 mod resolve;
@@ -47,12 +49,19 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Channel, Error> {
             legs.clear();
             break;
         }
-        legs.push(Leg { hop, peer: Peer::from(hop), negotiation: negotiation(hop, told, ask)? });
+        let negotiation = negotiation(hop, told, ask)?;
+        let peer = Peer::from(hop);
+        negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
+        legs.push(Leg { hop, peer, negotiation });
     }
-    let first = legs.first().map_or_else(|| Peer::target(&plan.target), |leg| leg.peer.clone());
+    // A proxy's own name is the system's to resolve.
+    let (first, name_server) = match legs.first() {
+        Some(leg) => (leg.peer.clone(), None),
+        None => (Peer::target(&plan.target), plan.name_server),
+    };
     // Each negotiation asks for a new connection once or twice at the most.
     'connection: loop {
-        let mut connection = dial::dial(&first, &deadline)?;
+        let mut connection = dial::dial(&first, name_server, &deadline)?;
         for leg in &mut legs {
             match negotiate(&mut connection, leg, ask, &mut deadline)? {
                 Outcome::Established => {}
@@ -100,7 +109,7 @@ fn negotiation(hop: &Hop, told: Endpoint, ask: &dyn AskPassword) -> Result<Box<d
                 }
                 methods
             });
-            Box::new(Socks5::new(told, methods))
+            Box::new(Socks5::new(told, methods).knowing(login.known()))
         }
         Protocol::Telnet { command } => Box::new(Telnet::new(told, command.clone())),
         Protocol::Http { login } => {
@@ -112,16 +121,17 @@ fn negotiation(hop: &Hop, told: Endpoint, ask: &dyn AskPassword) -> Result<Box<d
 
 /// The next stage in the form in which a proxy is told of it: a SOCKS proxy may be told an address for a name.
 fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline) -> Result<Endpoint, Error> {
-    let (how, ipv4_only) = match &hop.protocol {
-        Protocol::Socks4 { resolve, .. } => (*resolve, true),
-        Protocol::Socks5 { resolve, .. } => (*resolve, false),
-        Protocol::Telnet { .. } | Protocol::Http { .. } => return Ok(next.clone()),
+    let Some(how) = hop.protocol.resolve() else { return Ok(next.clone()) };
+    let ipv4_only = matches!(hop.protocol, Protocol::Socks4 { .. });
+    let server = match how {
+        Resolve::Server(server) => Some(server),
+        _ => None,
     };
     let name = match &next.host {
         Host::Name(name) if how != Resolve::Remote => name,
         _ => return Ok(next.clone()),
     };
-    let found = resolve::lookup(name, deadline).and_then(|addresses| {
+    let found = resolve::lookup(name, server, deadline).and_then(|addresses| {
         let fits = |address: &&IpAddr| !ipv4_only || address.is_ipv4();
         let found = addresses.iter().find(fits).copied();
         found.ok_or_else(|| resolve::Failure::unknown("it has no IPv4 address, and SOCKS4 knows no other"))
@@ -131,7 +141,7 @@ fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline) -> Result<Endpoint, Err
             trace!("resolved: {} ({address})", name.as_str());
             Ok(Endpoint { host: Host::Ip(address), port: next.port })
         }
-        Err(failure) if how == Resolve::Local => {
+        Err(failure) if matches!(how, Resolve::Local | Resolve::Server(_)) => {
             Err(failure.into_error(Peer::target(&Target::Tcp(next.clone())), deadline, true))
         }
         Err(failure) => {

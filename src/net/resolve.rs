@@ -1,8 +1,9 @@
-//! Names to addresses, by the system's resolver.
+//! Names to addresses, by the system's resolver unless a name server is given.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 
@@ -16,6 +17,11 @@ use crate::trace::trace;
 #[derive(Debug)]
 pub(super) enum Failure {
     TimedOut,
+    /// This name server did not answer in this time.
+    Silent {
+        server: SocketAddr,
+        limit: Duration,
+    },
     Unknown(String),
 }
 
@@ -26,7 +32,7 @@ impl Failure {
 
     pub(super) fn cause(&self) -> &str {
         match self {
-            Self::TimedOut => "timed out",
+            Self::TimedOut | Self::Silent { .. } => "timed out",
             Self::Unknown(cause) => cause,
         }
     }
@@ -38,19 +44,28 @@ impl Failure {
                 doing: "has a name that was not resolved".into(),
                 limit: deadline.limit(),
             },
+            Self::Silent { server, limit } => Error::TimedOut {
+                peer,
+                doing: format!("has a name that name server {server} did not resolve"),
+                limit,
+            },
             Self::Unknown(cause) => Error::Resolve { peer, cause, explicit },
         }
     }
 }
 
-/// All addresses of a peer, of both families, in the order of the system's preference (RFC 6724).
-pub(super) fn addresses(peer: &Peer, deadline: &Deadline) -> Result<Vec<SocketAddr>, Error> {
+/// All addresses of a peer, of both families; the system orders its own by preference (RFC 6724).
+pub(super) fn addresses(
+    peer: &Peer,
+    server: Option<SocketAddr>,
+    deadline: &Deadline,
+) -> Result<Vec<SocketAddr>, Error> {
     let Target::Tcp(Endpoint { host, port }) = &peer.at else { return Ok(Vec::new()) };
     let name = match host {
         Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port.get())]),
         Host::Name(name) => name,
     };
-    let mut found = lookup_sockets(name, deadline)
+    let mut found = lookup_sockets(name, server, deadline)
         .map_err(|failure| failure.into_error(peer.clone(), deadline, false))?;
     for address in &mut found {
         address.set_port(port.get());
@@ -60,13 +75,26 @@ pub(super) fn addresses(peer: &Peer, deadline: &Deadline) -> Result<Vec<SocketAd
 }
 
 /// All addresses of a name.
-pub(super) fn lookup(name: &Name, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
-    Ok(lookup_sockets(name, deadline)?.iter().map(SocketAddr::ip).collect())
+pub(super) fn lookup(
+    name: &Name,
+    server: Option<SocketAddr>,
+    deadline: &Deadline,
+) -> Result<Vec<IpAddr>, Failure> {
+    Ok(lookup_sockets(name, server, deadline)?.iter().map(SocketAddr::ip).collect())
 }
 
 /// Keeps the zone of an IPv6 address, which an [`IpAddr`] cannot.
-fn lookup_sockets(name: &Name, deadline: &Deadline) -> Result<Vec<SocketAddr>, Failure> {
+fn lookup_sockets(
+    name: &Name,
+    server: Option<SocketAddr>,
+    deadline: &Deadline,
+) -> Result<Vec<SocketAddr>, Failure> {
     trace!("resolving host by name: {}", name.as_str());
+    // An address with a zone is a name that only the system understands.
+    if let Some(server) = server.filter(|_| !name.as_str().contains(':')) {
+        let found = ask(name, server, deadline)?;
+        return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
+    }
     if deadline.left().is_none() {
         return system_lookup(name);
     }
@@ -83,6 +111,14 @@ fn lookup_sockets(name: &Name, deadline: &Deadline) -> Result<Vec<SocketAddr>, F
         Err(RecvTimeoutError::Timeout) => Err(Failure::TimedOut),
         Err(RecvTimeoutError::Disconnected) => Err(Failure::unknown("the resolver gave up")),
     }
+}
+
+#[cfg(feature = "dns")]
+use super::dns::lookup as ask;
+
+#[cfg(not(feature = "dns"))]
+fn ask(_: &Name, _: SocketAddr, _: &Deadline) -> Result<Vec<IpAddr>, Failure> {
+    Err(Failure::unknown("this build has no DNS client"))
 }
 
 fn system_lookup(name: &Name) -> Result<Vec<SocketAddr>, Failure> {

@@ -64,6 +64,14 @@ pub enum Limit {
 
 /// One protocol's way to a tunnel.
 pub trait Negotiation {
+    /// Checks, before anything is dialled, that the protocol can say what it will have to say.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The connection is a new one: begin again, with the credentials that are known by now.
     fn restart(&mut self);
 

@@ -70,6 +70,10 @@ impl Socks4 {
 }
 
 impl Negotiation for Socks4 {
+    fn check(&self) -> Result<(), Error> {
+        self.request().map(drop)
+    }
+
     fn restart(&mut self) {
         self.state = State::SendRequest;
         self.reply.clear();

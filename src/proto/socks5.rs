@@ -83,6 +83,13 @@ impl Socks5 {
         Self { target, methods, credentials: None, state: State::SendGreeting, reply: Vec::new(), due: 0 }
     }
 
+    /// Credentials that are known from the start, for when the proxy wants them.
+    #[must_use]
+    pub fn knowing(mut self, credentials: Option<Credentials>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
     fn enter(&mut self, state: State) {
         self.state = state;
         self.reply.clear();
@@ -199,6 +206,10 @@ impl Socks5 {
 }
 
 impl Negotiation for Socks5 {
+    fn check(&self) -> Result<(), Error> {
+        self.credentials.as_ref().map_or(Ok(()), check_userpass)
+    }
+
     fn restart(&mut self) {
         self.enter(State::SendGreeting);
     }

@@ -158,7 +158,7 @@ fn a_refusal_waits_for_an_attempt_that_is_under_way() {
 fn a_peer_that_refuses_is_an_error_with_its_address() {
     let refusing = Refusing::new();
     let peer = peer(refusing.address());
-    match dial(&peer, &Deadline::start(None)) {
+    match dial(&peer, None, &Deadline::start(None)) {
         Err(Error::Dial { peer: named, attempts }) => {
             assert_eq!(named, peer);
             assert_eq!(attempts.len(), 1);
@@ -173,7 +173,7 @@ fn a_peer_that_refuses_is_an_error_with_its_address() {
 fn the_deadline_ends_an_attempt_that_hangs() {
     let hole = BlackHole::new();
     let (start, limit) = (Instant::now(), Duration::from_millis(300));
-    match dial(&peer(hole.address()), &Deadline::start(Some(limit))) {
+    match dial(&peer(hole.address()), None, &Deadline::start(Some(limit))) {
         Err(Error::TimedOut { peer: named, limit: told, .. }) => {
             assert_eq!(named, peer(hole.address()));
             assert_eq!(told, limit);
@@ -188,7 +188,7 @@ fn the_deadline_ends_an_attempt_that_hangs() {
 fn the_socket_sends_at_once_keeps_alive_and_does_not_block() {
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
         let listener = TcpListener::bind((ip, 0)).unwrap();
-        let connection = dial(&peer(listener.local_addr().unwrap()), &Deadline::start(None)).unwrap();
+        let connection = dial(&peer(listener.local_addr().unwrap()), None, &Deadline::start(None)).unwrap();
         let stream: TcpStream = connection.into_stream();
         assert!(SockRef::from(&stream).tcp_nodelay().unwrap());
         assert!(SockRef::from(&stream).keepalive().unwrap());

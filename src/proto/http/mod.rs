@@ -132,6 +132,10 @@ impl Connect {
 }
 
 impl Negotiation for Connect {
+    fn check(&self) -> Result<(), Error> {
+        self.request().map(drop)
+    }
+
     fn restart(&mut self) {
         self.state = State::SendRequest;
         self.head = HeadReader::default();
