@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::plan::{Hop, Plan, Target};
+use crate::plan::{Hop, Target};
 use crate::proto;
 
 /// Why a run failed. Displayed, it is one line: what failed, where, and why. [`Error::hint`] says what to try.
@@ -226,13 +226,6 @@ impl Peer {
     #[must_use]
     pub fn target(target: &Target) -> Self {
         Self { protocol: None, at: target.clone() }
-    }
-}
-
-impl From<&Plan> for Peer {
-    /// Whom the plan connects to: the first hop, or the target.
-    fn from(plan: &Plan) -> Self {
-        plan.hops.first().map_or_else(|| Self::target(&plan.target), Self::from)
     }
 }
 

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use cli::{Request, Typed};
 use config::Sources;
-use error::{Error, Peer};
+use error::Error;
+use net::Tunnel;
 use plan::{Local, Plan};
 use prompt::{Remembered, User};
 use trace::trace;
@@ -65,10 +66,10 @@ fn session(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result
 }
 
 fn join_stdio(plan: &Plan, user: &Remembered) -> Result<(), Error> {
-    let remote = net::connect(plan, user)?;
+    let Tunnel { channel, peer } = net::connect(plan, user)?;
     trace!("connected");
     trace!("start relaying.");
-    pump::relay_stdio(&remote, &Peer::from(plan))?;
+    pump::relay_stdio(&channel, &peer)?;
     trace!("relaying done.");
     Ok(())
 }

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::addr::Host;
-use crate::error::{Error, Peer};
-use crate::net;
+use crate::error::Error;
+use crate::net::{self, Tunnel};
 use crate::plan::{ListenAddress, Plan};
 use crate::prompt::Remembered;
 use crate::pump::{self, Kept};
@@ -44,14 +44,15 @@ pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Err
     let mut remote = None;
     let mut kept = Kept::default();
     while !kept.remote_ended {
-        let ends = [Some(End::Input(&input)), remote.as_ref().map(End::Remote)];
+        let ends =
+            [Some(End::Input(&input)), remote.as_ref().map(|remote: &Tunnel| End::Remote(&remote.channel))];
         let Some((client, _)) = door.wait(ends.into_iter().flatten().collect())? else { return Ok(()) };
         let remote = match &remote {
             Some(remote) => remote,
             None => remote.insert(connect(plan, ask)?),
         };
         trace!("start relaying.");
-        match pump::relay_kept(&client, remote, &mut kept, &Peer::from(plan)) {
+        match pump::relay_kept(&client, &remote.channel, &mut kept, &remote.peer) {
             // The client went away: that is what `-P` is for.
             Ok(()) | Err(Error::ReaderGone | Error::Input(_)) => trace!("relaying done."),
             Err(error) => return Err(error),
@@ -105,12 +106,12 @@ pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Err
 fn session(plan: &Plan, client: &Channel, ask: &Remembered) -> Result<(), Error> {
     let remote = connect(plan, ask)?;
     trace!("start relaying.");
-    pump::relay_client(client, &remote, &Peer::from(plan))?;
+    pump::relay_client(client, &remote.channel, &remote.peer)?;
     trace!("relaying done.");
     Ok(())
 }
 
-fn connect(plan: &Plan, ask: &Remembered) -> Result<Channel, Error> {
+fn connect(plan: &Plan, ask: &Remembered) -> Result<Tunnel, Error> {
     let remote = net::connect(plan, ask)?;
     trace!("connected");
     Ok(remote)

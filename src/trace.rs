@@ -111,9 +111,6 @@ pub fn sent(wire: &Wire, is_text: bool) {
 
 /// Bytes that a negotiation received.
 pub fn received(bytes: &[u8], is_text: bool) {
-    if !is_on() {
-        return;
-    }
     if is_text {
         lines("<<<", bytes);
     } else {

@@ -172,9 +172,9 @@ fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
         "both" => Ok(Resolve::Both),
         _ => match name_server(word) {
             Some(server) if cfg!(feature = "dns") => Ok(Resolve::Server(server)),
-            Some(_) => {
-                Err(Error::Usage(format!("{source} names {word}, and this build has no DNS client to ask it with")))
-            }
+            Some(_) => Err(Error::Usage(format!(
+                "{source} names {word}, and this build has no DNS client to ask it with"
+            ))),
             None => Err(Error::Usage(format!(
                 "{source} takes local, remote, both or the address of a name server, not '{word}'"
             ))),
@@ -185,7 +185,8 @@ fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
 /// An address, with or without a port.
 fn name_server(word: &str) -> Option<SocketAddr> {
     let (host, port) = split_port(word);
-    let ip: IpAddr = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()?;
+    let ip: IpAddr =
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()?;
     Some(SocketAddr::new(ip, port.map_or(Some(DNS_PORT), |port| parse_port(port).map(Port::get))?))
 }
 

@@ -33,32 +33,27 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// All addresses of a name, as this name server knows them. Blocks until it has answered or the deadline has passed.
 pub(super) fn lookup(name: &Name, server: SocketAddr, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
-    let failed = |cause: String| Failure::Unknown(format!("name server {server} {cause}"));
-    let deadline = deadline.or_start(LIMIT);
-    let patience = deadline.left().unwrap_or(LIMIT);
     let names = Candidates::of(name.as_str()).map_err(|error| Failure::Unknown(error.to_string()))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed(format!("cannot be asked: {}", words(&error))))?;
+    let runtime = runtime.map_err(|error| {
+        Failure::Unknown(format!("name server {server} cannot be asked: {}", words(&error)))
+    })?;
+    let deadline = deadline.or_start(LIMIT);
+    let patience = deadline.left().unwrap_or(LIMIT);
     let asked = runtime.block_on(async { time::timeout(patience, ask(&names, server, patience / 2)).await });
     match asked {
         Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(Trouble::Verdict(error))) => Err(failed(verdict(&error))),
-        Ok(Err(Trouble::Broken(cause))) => Err(failed(cause)),
-        Ok(Err(Trouble::NoAnswer(NetError::Timeout))) | Err(_) => {
-            Err(Failure::Silent { server, limit: deadline.limit() })
-        }
-        Ok(Err(Trouble::NoAnswer(error))) => Err(failed(format!("gives no answer: {}", reason(&error)))),
+        Ok(Err(Trouble::Verdict(words))) => Err(Failure::Unknown(format!("name server {server} {words}"))),
+        Ok(Err(Trouble::NoAnswer(_))) | Err(_) => Err(Failure::Silent { server, limit: deadline.limit() }),
     }
 }
 
 /// Why there is no address.
 enum Trouble {
-    /// The name server says so.
-    Verdict(DnsError),
+    /// The name server says so, or will never say anything.
+    Verdict(String),
     /// It has not given an answer, or none that can be understood.
     NoAnswer(NetError),
-    /// Neither by UDP nor by TCP.
-    Broken(String),
 }
 
 async fn ask(names: &Candidates, server: SocketAddr, patience: Duration) -> Result<Vec<IpAddr>, Trouble> {
@@ -70,7 +65,7 @@ async fn ask(names: &Candidates, server: SocketAddr, patience: Duration) -> Resu
     trace!("no answer by UDP: {by_udp}; asking by TCP");
     match search(names, server, vec![ConnectionConfig::tcp()], patience).await {
         Err(Trouble::NoAnswer(error)) if !matches!(error, NetError::Timeout) => {
-            Err(Trouble::Broken(format!("gives no answer (UDP: {by_udp}, TCP: {})", reason(&error))))
+            Err(Trouble::Verdict(format!("gives no answer (UDP: {by_udp}, TCP: {})", reason(&error))))
         }
         result => result,
     }
@@ -85,19 +80,16 @@ async fn search(
     patience: Duration,
 ) -> Result<Vec<IpAddr>, Trouble> {
     let resolver = client(server, transports, patience).map_err(Trouble::NoAnswer)?;
-    let mut verdict = NetError::NoConnections;
+    let mut told = String::new();
     for name in names.iter() {
         match resolver.lookup_ip(name.clone()).await {
             Ok(found) => return Ok(found.iter().collect()),
-            Err(error @ NetError::Dns(_)) if names.is_typed(name) => verdict = error,
+            Err(NetError::Dns(error)) if names.is_typed(name) => told = verdict(&error),
             Err(NetError::Dns(_)) => {}
             Err(error) => return Err(Trouble::NoAnswer(error)),
         }
     }
-    Err(match verdict {
-        NetError::Dns(error) => Trouble::Verdict(error),
-        error => Trouble::NoAnswer(error),
-    })
+    Err(Trouble::Verdict(told))
 }
 
 /// A client that asks nobody else. IPv4 comes first in what it finds: without the system's rules (RFC 6724) that is

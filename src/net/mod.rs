@@ -29,17 +29,29 @@ struct Leg<'a> {
     negotiation: Box<dyn Negotiation>,
 }
 
+/// A connection on which every byte belongs to the session.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// The connection.
+    pub channel: Channel,
+    /// Whom it is to: the first hop, or the target.
+    pub peer: Peer,
+}
+
 /// Makes the tunnel that the plan asks for.
 ///
 /// Not one byte that belongs to the tunnel has been read from the channel.
 ///
 /// # Errors
 /// Any stage of the way failed, or its limit has passed.
-pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Channel, Error> {
+pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
     let target = match &plan.target {
         Target::Tcp(target) => target,
-        Target::Unix(path) => return dial::dial_unix(path, &Peer::target(&plan.target)),
+        Target::Unix(path) => {
+            let peer = Peer::target(&plan.target);
+            return dial::dial_unix(path, &peer).map(|channel| Tunnel { channel, peer });
+        }
     };
     let mut legs = Vec::with_capacity(plan.hops.len());
     for (index, hop) in plan.hops.iter().enumerate() {
@@ -74,7 +86,7 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Channel, Error> {
                 }
             }
         }
-        return Ok(Channel::socket(connection.into_stream()));
+        return Ok(Tunnel { channel: Channel::socket(connection.into_stream()), peer: first });
     }
 }
 

@@ -105,7 +105,9 @@ impl Leg<'_> {
         }
         let taken = self.negotiation.receive(received.bytes());
         let shown = *taken.as_ref().unwrap_or(&received.bytes().len());
-        trace::received(&received.bytes()[..shown], self.negotiation.is_text());
+        if trace::is_on() {
+            trace::received(&self.negotiation.shown(&received.bytes()[..shown]), self.negotiation.is_text());
+        }
         Ok(connection.take(&mut received, taken?)?)
     }
 

@@ -119,9 +119,8 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NotTheProtocol { got: b'H', .. } => "it may be an HTTP proxy: try -H",
-            Self::NotTheProtocol { expected: "SOCKS version 5", .. } => {
-                "it may speak another version: try -4"
-            }
+            Self::NotTheProtocol { got: 0 | 4, .. } => "it may speak SOCKS version 4: try -4",
+            Self::NotTheProtocol { got: 5, .. } => "it may speak SOCKS version 5: try -5",
             Self::NotTheProtocol { .. } => "check the proxy's kind and port",
             Self::NoMethod { userpass_offered: false, .. } => {
                 "it probably wants a user and a password: set SOCKS5_USER and SOCKS5_PASSWORD, or -a userpass"

@@ -103,6 +103,11 @@ pub trait Negotiation {
     /// What the negotiation is waiting for, to end "… while waiting for": "the answer to the greeting".
     fn waiting_for(&self) -> &'static str;
 
+    /// What has come, fit to be shown: without our credentials, should the proxy repeat them.
+    fn shown(&self, received: &[u8]) -> Vec<u8> {
+        received.to_vec()
+    }
+
     /// Whether the messages are lines of text, to be shown as such.
     fn is_text(&self) -> bool {
         false

@@ -181,8 +181,7 @@ impl Socks5 {
             (State::AwaitStatus, &[_, 0]) => self.enter(State::SendRequest),
             // RFC 1929 §2: any other status is a failure, and the connection must be closed.
             (State::AwaitStatus, _) => {
-                let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
-                return Err(Error::WrongPassword { user, text: String::new() });
+                return Err(self.wrong_password());
             }
             (State::AwaitReply, &[.., address_type]) => match address_type {
                 1 => self.await_bound_address(4),
@@ -191,9 +190,15 @@ impl Socks5 {
                 other => return Err(Error::AddressType(other)),
             },
             (State::AwaitNameLength, &[length]) => self.await_bound_address(length.into()),
-            _ => self.enter(State::Done),
+            (State::AwaitBoundAddress, _) => self.enter(State::Done),
+            _ => {}
         }
         Ok(())
+    }
+
+    fn wrong_password(&self) -> Error {
+        let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
+        Error::WrongPassword { user, text: String::new() }
     }
 
     fn no_method(&self) -> Error {
@@ -241,6 +246,10 @@ impl Negotiation for Socks5 {
     }
 
     fn closed(&mut self) -> Result<(), Error> {
+        // RFC 1929 §2 lets a server close instead of saying no, and some do not even say it.
+        if self.state == State::AwaitStatus {
+            return Err(self.wrong_password());
+        }
         Err(Error::Closed(self.waiting_for()))
     }
 

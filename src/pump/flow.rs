@@ -62,7 +62,7 @@ impl<'a> Flow<'a> {
         self.pending = 0..bytes.len();
     }
 
-    /// What is in the buffer.
+    /// What is in the buffer, also of a direction whose sink has failed.
     pub(super) fn pending(&self) -> &[u8] {
         &self.buffer[self.pending.clone()]
     }
@@ -74,7 +74,7 @@ impl<'a> Flow<'a> {
 
     /// Whether the buffer holds bytes that are to be written.
     pub(super) fn holds_data(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() && self.stage != Stage::Over
     }
 
     /// Whether the source has ended or failed.
@@ -146,7 +146,6 @@ impl<'a> Flow<'a> {
     }
 
     fn fail(&mut self, fault: Fault) {
-        self.pending = 0..0;
         self.stage = Stage::Over;
         self.fault.get_or_insert(fault);
     }

@@ -164,3 +164,19 @@ fn a_scheme_that_we_cannot_do_is_named() {
         }
     }
 }
+
+#[test]
+fn a_proxy_that_repeats_our_credentials_does_not_get_them_shown() {
+    for status in [403, 407] {
+        let proxy = script()
+            .expect(request("bWU6c2VjcmV0"))
+            .send(format!(
+                "HTTP/1.1 {status} you sent bWU6c2VjcmV0\r\nProxy-Authenticate: Basic realm=bWU6c2VjcmV0\r\n\
+                 Content-Length: 12\r\n\r\nbWU6c2VjcmV0"
+            ))
+            .serve();
+        let run = connect(format!("-d -H me:secret@{proxy} host.example 22")).run();
+        run.expect_stderr_has("xxxxx").expect_stderr_lacks("bWU6c2VjcmV0");
+        assert_ne!(run.code, Some(0));
+    }
+}

@@ -102,7 +102,7 @@ impl Connect {
             return Err(Error::NoScheme { offered: printable(offered.as_bytes()), status: head.status });
         }
         if let Some(Credentials { user, .. }) = &self.credentials {
-            return Err(Error::WrongPassword { user: user.clone(), text: head.status_text() });
+            return Err(Error::WrongPassword { user: user.clone(), text: self.masked(head.status_text()) });
         }
         let body = Body::of(head);
         Ok(if !head.keeps_alive() || body.is_longer_than(CHALLENGE_DRAINED) {
@@ -127,7 +127,15 @@ impl Connect {
             let gap = if text.is_empty() { "" } else { " " };
             text = format!("{text}{gap}(to {})", printable(location.as_bytes()));
         }
-        Error::HttpRefused { target: self.target.to_string(), status: head.status, text }
+        Error::HttpRefused { target: self.target.to_string(), status: head.status, text: self.masked(text) }
+    }
+
+    /// A text of the proxy's without our credentials, should it repeat them.
+    fn masked(&self, text: String) -> String {
+        match self.credentials.as_ref().map(basic) {
+            Some(Ok(credentials)) => text.replace(credentials.as_str(), "xxxxx"),
+            _ => text,
+        }
     }
 }
 
@@ -230,6 +238,10 @@ impl Negotiation for Connect {
             State::AwaitHead if self.head.is_empty() => "the answer to CONNECT",
             _ => "the rest of its answer to CONNECT",
         }
+    }
+
+    fn shown(&self, received: &[u8]) -> Vec<u8> {
+        self.masked(String::from_utf8_lossy(received).into_owned()).into_bytes()
     }
 
     fn is_text(&self) -> bool {

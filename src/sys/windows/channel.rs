@@ -6,9 +6,13 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::windows::io::{AsHandle, AsSocket, BorrowedSocket};
+use std::os::windows::io::{AsHandle, AsRawHandle, AsSocket, BorrowedSocket};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
+
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
 
 use super::pair::pair;
 
@@ -19,6 +23,8 @@ const CHUNK: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Channel {
     socket: TcpStream,
+    /// Why the thread behind the socket has ended, which the socket cannot tell.
+    failure: Failure,
     /// Carries what is written to standard output.
     carrier: Option<JoinHandle<io::Result<()>>>,
 }
@@ -31,13 +37,14 @@ impl Channel {
     pub fn stdin() -> io::Result<Option<Self>> {
         let Some(input) = file(&io::stdin()) else { return Ok(None) };
         let (ours, theirs) = pair()?;
+        let (failure, noted) = Failure::pair();
         // Nobody waits for this thread: when the remote has ended, the session has, whatever may still be typed.
         thread::Builder::new().name("stdin".into()).spawn(move || {
-            let result = carry(input, &theirs);
+            // Noted before the socket ends: whoever sees its end looks here.
+            noted.note(&carry(input, &theirs));
             let _ = theirs.shutdown(Shutdown::Write);
-            result
         })?;
-        Self::nonblocking(ours, None).map(Some)
+        Self::nonblocking(ours, failure, None).map(Some)
     }
 
     /// Standard output, or `None` if the program was started without one.
@@ -47,8 +54,14 @@ impl Channel {
     pub fn stdout() -> io::Result<Option<Self>> {
         let Some(output) = file(&io::stdout()) else { return Ok(None) };
         let (ours, theirs) = pair()?;
-        let carrier = thread::Builder::new().name("stdout".into()).spawn(move || carry(theirs, output))?;
-        Self::nonblocking(ours, Some(carrier)).map(Some)
+        let (failure, noted) = Failure::pair();
+        let carrier = thread::Builder::new().name("stdout".into()).spawn(move || {
+            let result = carry(&theirs, output);
+            noted.note(&result);
+            drop(theirs);
+            result
+        })?;
+        Self::nonblocking(ours, failure, Some(carrier)).map(Some)
     }
 
     /// A connected socket, which becomes non-blocking if it is not.
@@ -56,7 +69,7 @@ impl Channel {
     pub fn socket(stream: TcpStream) -> Self {
         // It is ours alone; should it fail, reading after poll does not wait either.
         let _ = stream.set_nonblocking(true);
-        Self { socket: stream, carrier: None }
+        Self { socket: stream, failure: Failure::default(), carrier: None }
     }
 
     /// UNIX-domain sockets are for Unix.
@@ -67,9 +80,13 @@ impl Channel {
         Err(io::Error::new(io::ErrorKind::Unsupported, "UNIX-domain sockets are not supported on Windows"))
     }
 
-    fn nonblocking(socket: TcpStream, carrier: Option<JoinHandle<io::Result<()>>>) -> io::Result<Self> {
+    fn nonblocking(
+        socket: TcpStream,
+        failure: Failure,
+        carrier: Option<JoinHandle<io::Result<()>>>,
+    ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, carrier })
+        Ok(Self { socket, failure, carrier })
     }
 
     /// Reads what is there. No bytes are the end.
@@ -77,7 +94,10 @@ impl Channel {
     /// # Errors
     /// What recv says; `WouldBlock` if nothing is there.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.socket).read(buffer)
+        match (&self.socket).read(buffer)? {
+            0 if !buffer.is_empty() => self.failure.or_else(|| self.socket.take_error()).map_or(Ok(0), Err),
+            count => Ok(count),
+        }
     }
 
     /// Looks at what is there and leaves it there. No bytes are the end.
@@ -93,7 +113,10 @@ impl Channel {
     /// # Errors
     /// What send says; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.socket).write(bytes)
+        (&self.socket).write(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => error,
+            _ => self.failure.get().unwrap_or(error),
+        })
     }
 
     /// Tells the other end that no more will be written.
@@ -110,7 +133,7 @@ impl Channel {
     /// Standard output could not be written.
     pub fn finish(self) -> io::Result<()> {
         let Some(carrier) = self.carrier else { return Ok(()) };
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.socket.shutdown(Shutdown::Write);
         carrier.join().unwrap_or_else(|_| Err(io::Error::other("its thread failed")))
     }
 
@@ -129,7 +152,12 @@ impl AsSocket for Channel {
 
 /// A standard handle for bytes as they are: the library's own translates what a console takes and gives.
 fn file(standard: &impl AsHandle) -> Option<File> {
-    standard.as_handle().try_clone_to_owned().ok().map(File::from)
+    let handle = standard.as_handle();
+    // Both mean that there is none. Neither may be duplicated: the second would become this process itself.
+    if handle.as_raw_handle().is_null() || handle.as_raw_handle() == INVALID_HANDLE_VALUE {
+        return None;
+    }
+    handle.try_clone_to_owned().ok().map(File::from)
 }
 
 fn carry(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
