@@ -8,8 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::windows::io::{AsHandle, AsRawHandle, AsSocket, BorrowedSocket};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
@@ -26,7 +25,7 @@ pub struct Channel {
     /// Why the thread behind the socket has ended, which the socket cannot tell.
     failure: Failure,
     /// Carries what is written to standard output.
-    carrier: Option<JoinHandle<io::Result<()>>>,
+    carrier: Option<JoinHandle<()>>,
 }
 
 impl Channel {
@@ -37,11 +36,12 @@ impl Channel {
     pub fn stdin() -> io::Result<Option<Self>> {
         let Some(input) = file(&io::stdin()) else { return Ok(None) };
         let (ours, theirs) = pair()?;
-        let (failure, noted) = Failure::pair();
+        let failure = Failure::default();
+        let noted = failure.clone();
         // Nobody waits for this thread: when the remote has ended, the session has, whatever may still be typed.
         thread::Builder::new().name("stdin".into()).spawn(move || {
             // Noted before the socket ends: whoever sees its end looks here.
-            noted.note(&carry(input, &theirs));
+            noted.note(carry(input, &theirs));
             let _ = theirs.shutdown(Shutdown::Write);
         })?;
         Self::nonblocking(ours, failure, None).map(Some)
@@ -54,12 +54,11 @@ impl Channel {
     pub fn stdout() -> io::Result<Option<Self>> {
         let Some(output) = file(&io::stdout()) else { return Ok(None) };
         let (ours, theirs) = pair()?;
-        let (failure, noted) = Failure::pair();
+        let failure = Failure::default();
+        let noted = failure.clone();
         let carrier = thread::Builder::new().name("stdout".into()).spawn(move || {
-            let result = carry(&theirs, output);
-            noted.note(&result);
+            noted.note(carry(&theirs, output));
             drop(theirs);
-            result
         })?;
         Self::nonblocking(ours, failure, Some(carrier)).map(Some)
     }
@@ -80,11 +79,7 @@ impl Channel {
         Err(io::Error::new(io::ErrorKind::Unsupported, "UNIX-domain sockets are not supported on Windows"))
     }
 
-    fn nonblocking(
-        socket: TcpStream,
-        failure: Failure,
-        carrier: Option<JoinHandle<io::Result<()>>>,
-    ) -> io::Result<Self> {
+    fn nonblocking(socket: TcpStream, failure: Failure, carrier: Option<JoinHandle<()>>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self { socket, failure, carrier })
     }
@@ -95,9 +90,14 @@ impl Channel {
     /// What recv says; `WouldBlock` if nothing is there.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match (&self.socket).read(buffer)? {
-            0 if !buffer.is_empty() => self.failure.or_else(|| self.socket.take_error()).map_or(Ok(0), Err),
+            0 if !buffer.is_empty() => self.why_it_ended().map_or(Ok(0), Err),
             count => Ok(count),
         }
+    }
+
+    /// What an end of the stream was, if it was none. Some systems (wine) hand the error of a reset to poll alone.
+    fn why_it_ended(&self) -> Option<io::Error> {
+        self.failure.get().or_else(|| self.socket.take_error().ok().flatten())
     }
 
     /// Looks at what is there and leaves it there. No bytes are the end.
@@ -134,7 +134,12 @@ impl Channel {
     pub fn finish(self) -> io::Result<()> {
         let Some(carrier) = self.carrier else { return Ok(()) };
         let _ = self.socket.shutdown(Shutdown::Write);
-        carrier.join().unwrap_or_else(|_| Err(io::Error::other("its thread failed")))
+        let ended = carrier.join();
+        match (self.failure.get(), ended) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(()),
+            (None, Err(_)) => Err(io::Error::other("its thread failed")),
+        }
     }
 
     /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
@@ -147,6 +152,26 @@ impl Channel {
 impl AsSocket for Channel {
     fn as_socket(&self) -> BorrowedSocket<'_> {
         self.socket.as_socket()
+    }
+}
+
+/// Why a thread ended before its time.
+#[derive(Clone, Debug, Default)]
+struct Failure(Arc<OnceLock<io::Error>>);
+
+impl Failure {
+    fn note(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            let _ = self.0.set(error);
+        }
+    }
+
+    fn get(&self) -> Option<io::Error> {
+        let again = |error: &io::Error| match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        self.0.get().map(again)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket};
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
+use std::ptr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use windows_sys::Win32::Networking::WinSock::{
-    POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SOCKET_ERROR, WSAEWOULDBLOCK, WSAPOLLFD, WSAPoll,
+    FD_SET, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SOCKET_ERROR, TIMEVAL, WSAEWOULDBLOCK,
+    WSAPOLLFD, WSAPoll, select,
 };
 
 /// A socket and what is waited for on it. That its other end is gone is reported in any case.
@@ -23,12 +26,35 @@ pub struct Watch<'a> {
 pub const HANGUP_IS_GONE: bool = false;
 /// The pause after a hang-up that nobody asked about, which would be reported again at once.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How often to look whether a connect has failed: before its version 2004, Windows 10 does not tell `WSAPoll`.
+const GLANCE: Duration = Duration::from_millis(200);
 
 impl Watch<'_> {
     /// Whether what was reported is what was waited for, or an error.
     fn is_asked(&self) -> bool {
         let hangup = if self.raw.events & POLLRDNORM == 0 { 0 } else { POLLHUP };
         self.raw.revents & (self.raw.events | POLLERR | POLLNVAL | hangup) != 0
+    }
+
+    /// Whether this waits for a connect, rather than for room.
+    fn is_connecting(&self) -> bool {
+        // SAFETY: the socket is borrowed, and thus open, as long as the Watch lives.
+        let socket = unsafe { BorrowedSocket::borrow_raw(self.raw.fd as RawSocket) };
+        self.raw.events == POLLWRNORM && SockRef::from(&socket).peer_addr().is_err()
+    }
+
+    /// Asks `select`, which tells of a failed connect everywhere. Returns whether it has failed.
+    fn note_failed_connect(&mut self) -> bool {
+        let mut failed = FD_SET { fd_count: 1, fd_array: [0; 64] };
+        failed.fd_array[0] = self.raw.fd;
+        let at_once = TIMEVAL { tv_sec: 0, tv_usec: 0 };
+        // SAFETY: a set may be absent; the third holds one open socket; the number of sets is ignored.
+        let found =
+            unsafe { select(0, ptr::null_mut(), ptr::null_mut(), &raw mut failed, &raw const at_once) };
+        if found == 1 {
+            self.raw.revents = POLLERR;
+        }
+        found == 1
     }
 }
 
@@ -69,8 +95,10 @@ pub fn watch<S: AsSocket>(socket: &S, read: bool, write: bool) -> Watch<'_> {
 pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let count = u32::try_from(watches.len()).map_err(io::Error::other)?;
+    let connecting = watches.iter().any(Watch::is_connecting);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = if connecting { Some(left.map_or(GLANCE, |left| left.min(GLANCE))) } else { left };
         // Rounded up: waking before the time would be a busy loop.
         let millis =
             left.map_or(-1, |left| i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
@@ -78,12 +106,19 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
         // that of the slice.
         match unsafe { WSAPoll(watches.as_mut_ptr().cast(), count, millis) } {
             SOCKET_ERROR => return Err(io::Error::last_os_error()),
+            0 if connecting && note_failed_connects(watches) => return Ok(true),
             0 if end.is_none_or(|end| Instant::now() < end) => {}
             0 => return Ok(false),
             _ if watches.iter().any(Watch::is_asked) => return Ok(true),
             _ => thread::sleep(PAUSE),
         }
     }
+}
+
+/// Notes all of them: several may have failed.
+fn note_failed_connects(watches: &mut [Watch<'_>]) -> bool {
+    let connecting = watches.iter_mut().filter(|watch| watch.is_connecting());
+    connecting.fold(false, |any, watch| watch.note_failed_connect() || any)
 }
 
 /// Whether a connect that does not wait has begun, rather than failed.

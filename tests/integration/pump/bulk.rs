@@ -38,14 +38,12 @@ fn much_both_ways_through_a_proxy_arrives_unchanged() {
 fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read) {
     const SIZE: u64 = 8 * MIB;
     let uploaded = Gate::new();
-    let server = script().then("start to send, odd pieces first", |session| {
+    let server = script().then("start to send, an odd piece first", |session| {
         session.spawn(|stream| {
-            // So that at some time there is room for less than the program has to write.
+            // After it, a terminal has some room left when it is almost full, and less than for a usual write.
             let mut all = data(1, SIZE);
-            for _ in 0..100 {
-                copy(&mut (&mut all).take(999), &mut &*stream)?;
-                thread::sleep(Duration::from_millis(3));
-            }
+            copy(&mut (&mut all).take(3000), &mut &*stream)?;
+            thread::sleep(Duration::from_millis(100));
             copy(&mut all, &mut &*stream).map(drop)
         });
         Ok(())

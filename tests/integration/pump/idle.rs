@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::harness::*;
 
 /// How long it is idle.
-const IDLE: Duration = Duration::from_millis(1500);
+const IDLE: Duration = Duration::from_secs(1);
 
 /// What a whole run may use, its start included; a loop that spins uses all of `IDLE`.
 const LITTLE: Duration = Duration::from_millis(50);
