@@ -162,6 +162,17 @@ impl Limits {
     pub const NEGOTIATION: Duration = Duration::from_secs(30);
 }
 
+impl Resolve {
+    /// The name server to ask, if one was named.
+    #[must_use]
+    pub fn server(self) -> Option<SocketAddr> {
+        match self {
+            Self::Server(server) => Some(server),
+            Self::Local | Self::LocalFirst | Self::Remote | Self::Both => None,
+        }
+    }
+}
+
 impl Protocol {
     /// The protocol's name, as users know it.
     #[must_use]

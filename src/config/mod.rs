@@ -34,42 +34,41 @@ impl From<AddrError> for Error {
 /// # Errors
 /// [`Error::Usage`]: a word or a parameter makes no sense, or the proxy to be used is named nowhere.
 pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
-    let target = target(typed)?;
-    let hop = match &typed.method {
-        Method::Direct => None,
-        Method::Http(word) => Some(http(Spec::parse(word, "-H", &spec::HTTP)?, sources)?),
-        Method::HttpFromEnvironment => Some(http(sources.http_proxy()?, sources)?),
-        Method::Socks(word) => Some(socks(Spec::parse(word, "-S", &spec::SOCKS)?, typed, sources)?),
-        Method::SocksFromEnvironment => {
-            Some(socks(sources.socks_proxy(typed.socks_version)?, typed, sources)?)
-        }
-        Method::Telnet(word) => Some(telnet(&Spec::parse(word, "-T", &spec::TELNET)?, typed)?),
-        Method::TelnetFromEnvironment => Some(telnet(&sources.telnet_proxy()?, typed)?),
-    };
-    if let (Some(_), Target::Unix(_)) = (&hop, &target) {
-        return Err(Error::Usage(format!("{target} is on this machine: no proxy can reach it")));
-    }
-    let name_server = match hop.as_ref().and_then(|hop| hop.protocol.resolve()) {
-        Some(resolve) => Some(resolve),
-        None => typed.resolve.as_deref().map(|word| parse_resolve(word, "-R")).transpose()?,
-    };
     let reach = typed.wait.as_deref().map(seconds).transpose()?.flatten();
-    Ok(Plan {
+    let resolve = typed.resolve.as_deref().map(|word| parse_resolve(word, "-R")).transpose()?;
+    let direct = Plan {
         local: local::local(typed)?,
-        target,
-        bypass: hop
-            .as_ref()
-            .map(|hop| bypass(&hop.protocol, typed, sources))
-            .transpose()?
-            .unwrap_or_default(),
-        name_server: match name_server {
-            Some(Resolve::Server(server)) => Some(server),
-            _ => None,
-        },
-        askpass: hop.as_ref().and_then(|_| sources.askpass()),
-        hops: hop.into_iter().collect(),
+        target: target(typed)?,
+        hops: Vec::new(),
+        bypass: Bypass::default(),
+        name_server: resolve.and_then(Resolve::server),
+        askpass: None,
         limits: Limits { reach },
+    };
+    let Some(hop) = hop(typed, sources)? else { return Ok(direct) };
+    if let Target::Unix(_) = direct.target {
+        return Err(Error::Usage(format!("{} is on this machine: no proxy can reach it", direct.target)));
+    }
+    Ok(Plan {
+        bypass: bypass(&hop.protocol, typed, sources)?,
+        name_server: hop.protocol.resolve().or(resolve).and_then(Resolve::server),
+        askpass: sources.askpass(),
+        hops: vec![hop],
+        ..direct
     })
+}
+
+/// The proxy, if there is one.
+fn hop(typed: &Typed, sources: &Sources<'_>) -> Result<Option<Hop>, Error> {
+    Ok(Some(match &typed.method {
+        Method::Direct => return Ok(None),
+        Method::Http(word) => http(Spec::parse(word, "-H", &spec::HTTP)?, sources)?,
+        Method::HttpFromEnvironment => http(sources.http_proxy()?, sources)?,
+        Method::Socks(word) => socks(Spec::parse(word, "-S", &spec::SOCKS)?, typed, sources)?,
+        Method::SocksFromEnvironment => socks(sources.socks_proxy(typed.socks_version)?, typed, sources)?,
+        Method::Telnet(word) => telnet(&Spec::parse(word, "-T", &spec::TELNET)?, typed)?,
+        Method::TelnetFromEnvironment => telnet(&sources.telnet_proxy()?, typed)?,
+    }))
 }
 
 /// The direct list: that of the protocol, or the one for all; then what `no_proxy` adds.

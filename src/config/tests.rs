@@ -67,6 +67,7 @@ fn a_whole_plan_is_plain_data() {
             local: Local::Stdio,
             target: Target::Tcp(endpoint("host.example", 22)),
             bypass: Bypass::default(),
+            name_server: None,
             askpass: None,
             hops: vec![Hop {
                 proxy: endpoint("socks.example", 1080),
@@ -79,6 +80,7 @@ fn a_whole_plan_is_plain_data() {
         local: Local::Stdio,
         target: Target::Tcp(endpoint("::1", 22)),
         bypass: Bypass::default(),
+        name_server: None,
         askpass: None,
         hops: vec![],
         limits: Limits::default(),

@@ -135,15 +135,11 @@ fn negotiation(hop: &Hop, told: Endpoint, ask: &dyn AskPassword) -> Result<Box<d
 fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline) -> Result<Endpoint, Error> {
     let Some(how) = hop.protocol.resolve() else { return Ok(next.clone()) };
     let ipv4_only = matches!(hop.protocol, Protocol::Socks4 { .. });
-    let server = match how {
-        Resolve::Server(server) => Some(server),
-        _ => None,
-    };
     let name = match &next.host {
         Host::Name(name) if how != Resolve::Remote => name,
         _ => return Ok(next.clone()),
     };
-    let found = resolve::lookup(name, server, deadline).and_then(|addresses| {
+    let found = resolve::lookup(name, how.server(), deadline).and_then(|addresses| {
         let fits = |address: &&IpAddr| !ipv4_only || address.is_ipv4();
         let found = addresses.iter().find(fits).copied();
         found.ok_or_else(|| resolve::Failure::unknown("it has no IPv4 address, and SOCKS4 knows no other"))
