@@ -181,7 +181,7 @@ impl Socks5 {
             (State::AwaitStatus, &[_, 0]) => self.enter(State::SendRequest),
             // RFC 1929 §2: any other status is a failure, and the connection must be closed.
             (State::AwaitStatus, _) => {
-                return Err(self.wrong_password());
+                return Err(self.wrong_password(""));
             }
             (State::AwaitReply, &[.., address_type]) => match address_type {
                 1 => self.await_bound_address(4),
@@ -196,9 +196,9 @@ impl Socks5 {
         Ok(())
     }
 
-    fn wrong_password(&self) -> Error {
+    fn wrong_password(&self, text: &str) -> Error {
         let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
-        Error::WrongPassword { user, text: String::new() }
+        Error::WrongPassword { user, text: text.into() }
     }
 
     fn no_method(&self) -> Error {
@@ -246,9 +246,9 @@ impl Negotiation for Socks5 {
     }
 
     fn closed(&mut self) -> Result<(), Error> {
-        // RFC 1929 §2 lets a server close instead of saying no, and some do not even say it.
-        if self.state == State::AwaitStatus {
-            return Err(self.wrong_password());
+        // RFC 1929 §2: a server that says no closes. Some close without saying it.
+        if self.state == State::AwaitStatus && self.reply.is_empty() {
+            return Err(self.wrong_password("(it closed the connection)"));
         }
         Err(Error::Closed(self.waiting_for()))
     }

@@ -248,6 +248,15 @@ fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
     connect(format!("-S me:pw@{proxy} host.example 22"))
         .run()
         .expect_failure(5, &["closed", "the answer to user and password"]);
+    proxy.finish();
+}
+
+#[test]
+fn a_proxy_that_closes_on_user_and_password_did_not_accept_them() {
+    let proxy = script().expect(GREETING_BOTH).send([5, 2]).expect_bytes(7).close().serve();
+    connect(format!("-S me:pw@{proxy} host.example 22"))
+        .run()
+        .expect_failure(6, &["did not accept user 'me'", "closed the connection"]);
 }
 
 #[test]
@@ -388,11 +397,9 @@ fn user_and_password_have_a_length_that_their_length_byte_can_say() {
         ("me", "", &["empty"]),
         ("", "pw", &["empty"]),
     ] {
-        let proxy = script().expect([5, 1, 2]).send([5, 2]).expect_eof().serve();
-        let run =
-            connect(format!("-a userpass -S {user}@{proxy} h 22")).env("SOCKS5_PASSWORD", password).run();
-        run.expect_failure(2, parts);
-        proxy.finish();
+        // Nothing is dialled for them.
+        let spec = format!("-a userpass -S {user}@127.0.0.1:1 h 22");
+        connect(spec).env("SOCKS5_PASSWORD", password).run().expect_failure(2, parts);
     }
 }
 
