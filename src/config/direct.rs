@@ -47,6 +47,8 @@ fn parse_pattern(word: &str) -> Option<Pattern> {
     }
     let name = word.strip_prefix('*').unwrap_or(word);
     let name = name.strip_prefix('.').unwrap_or(name);
+    // Fully qualified or not, it is the same name.
+    let name = name.strip_suffix('.').unwrap_or(name);
     let valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_' || c == '.';
     (!name.is_empty() && !name.starts_with('.') && name.chars().all(valid))
         .then(|| Pattern::Domain(name.to_lowercase()))
@@ -117,6 +119,7 @@ mod tests {
             (".example.com", "example.com", "xexample.com"),
             ("*.example.com", "www.example.com", "example.org"),
             ("Example.COM", "www.example.com.", "com"),
+            (".example.com.", "www.example.com", "com"),
             (" 10.0.0.0/8 ,\texample.com ", "example.com", "11.0.0.1"),
             ("10.0.0.0/8", "10.0.0.1", "10.0.0.1.example.com"),
             ("localhost", "localhost", "127.0.0.1"),

@@ -61,7 +61,10 @@ impl Parameters {
         let name = printable(path.to_string_lossy().as_bytes());
         let content = match read(path) {
             Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            // A home that is a file, like /dev/null, holds none either.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Self::default();
+            }
             Err(error) => {
                 warn(&format!("{name}: skipped: {}", error_words(&error)));
                 return Self::default();
@@ -69,7 +72,7 @@ impl Parameters {
         };
         trace!("Reading parameter file({name})");
         let parameters = Self::parse(&content, &|line, what| warn(&format!("{name}:{line}: {what}")));
-        let has_password = parameters.values.iter().any(|(name, _)| is_password(name));
+        let has_password = parameters.values.iter().any(|(name, value)| holds_password(name, value));
         if has_password && sys::others_can_read(path) {
             warn(&format!("{name} holds a password and others can read it; try: chmod 600 {name}"));
         }
@@ -83,13 +86,15 @@ impl Parameters {
 
     fn parse(content: &[u8], complain: &dyn Fn(usize, &str)) -> Self {
         let mut parameters = Self::default();
+        // Some editors begin a file with a byte order mark.
+        let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
             match parse_line(line) {
                 Ok(None) => {}
                 Ok(Some((name, value))) => match NAMES.iter().find(|known| **known == name) {
                     Some(known) => {
-                        let shown =
-                            if is_password(known) { "****".into() } else { printable(value.as_bytes()) };
+                        let secret = holds_password(known, value);
+                        let shown = if secret { "****".into() } else { printable(value.as_bytes()) };
                         trace!("Parameter `{known}' is set to `{shown}'");
                         parameters.values.push((known, Zeroizing::new(value.to_owned())));
                     }
@@ -107,8 +112,12 @@ impl Parameters {
     }
 }
 
-fn is_password(name: &str) -> bool {
-    name.ends_with("PASSWORD") || name.ends_with("PASSWD")
+/// A password by its name, or a proxy with one in it: `user:password@host`.
+fn holds_password(name: &str, value: &str) -> bool {
+    let is_proxy = name.ends_with("_SERVER") || name.ends_with("_PROXY");
+    let after_scheme = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let login = after_scheme.rsplit_once('@').map_or("", |(login, _)| login);
+    name.ends_with("PASSWORD") || name.ends_with("PASSWD") || (is_proxy && login.contains(':'))
 }
 
 /// Something other than a file (a directory, a pipe that would never end) is not read.
@@ -116,6 +125,8 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = match std::fs::metadata(path)? {
         data if data.is_file() => data.len(),
         data if data.is_dir() => return Err(io::Error::other("it is a directory")),
+        // The customary way to have no such file.
+        _ if path.canonicalize()? == Path::new("/dev/null") => 0,
         _ => return Err(io::Error::other("it is not a file")),
     };
     if length > MAX_FILE {
@@ -137,6 +148,10 @@ fn parse_line(line: &[u8]) -> Line<'_> {
     let (name, rest) = line.split_once('=').ok_or("no '=' (NAME = value), skipped")?;
     if name.contains('#') {
         return Err("no '=' before the comment (NAME = value), skipped".into());
+    }
+    // It is not repeated: where an '=' is missing or misplaced it may be a password.
+    if !name.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err("what stands before '=' is not a parameter's name, skipped".into());
     }
     Ok(Some((name.trim(), value(rest.trim())?)))
 }
@@ -180,6 +195,7 @@ mod tests {
             ("SOCKS_SERVER = 'it \"is\"' # comment", "it \"is\""),
             ("SOCKS_SERVER = first\nSOCKS_SERVER = second", "second"),
             ("# c\n\n  # c\n\nSOCKS_SERVER = h", "h"),
+            ("\u{feff}SOCKS_SERVER = h", "h"),
         ] {
             let (parameters, complaints) = parse(line.as_bytes());
             assert_eq!(parameters.get("SOCKS_SERVER"), Some(expected), "{line}");

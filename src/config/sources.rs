@@ -94,7 +94,8 @@ impl<'a> Sources<'a> {
         let program = self.value("SSH_ASKPASS").filter(|program| !program.is_empty())?;
         let require = (self.variable)("SSH_ASKPASS_REQUIRE").unwrap_or_default();
         let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| self.is_variable(name));
-        (require == "force" || (display && require != "never")).then(|| program.into())
+        let is = |word: &str| require.eq_ignore_ascii_case(word);
+        (is("force") || (display && !is("never"))).then(|| program.into())
     }
 
     fn is_set(&self, name: &str) -> bool {

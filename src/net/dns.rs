@@ -22,10 +22,10 @@ use crate::addr::Name;
 use crate::error::words;
 use crate::trace::trace;
 use search::Candidates;
-use udp::Sockets;
+use sockets::Sockets;
 
 mod search;
-mod udp;
+mod sockets;
 
 /// How long the name server has without `-w`. Of this, as of `-w`, UDP gets one half, in which a question that may
 /// have been lost is repeated, and TCP what is left.
@@ -33,41 +33,50 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// All addresses of a name, as this name server knows them. Blocks until it has answered or the deadline has passed.
 pub(super) fn lookup(name: &Name, server: SocketAddr, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
+    let failed = |what: String| Failure::Unknown(format!("name server {server} {what}"));
     let names = Candidates::of(name.as_str()).map_err(|error| Failure::Unknown(error.to_string()))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::Unknown(format!("name server {server} cannot be asked: {}", words(&error)))
-    })?;
+    let runtime = runtime.map_err(|error| failed(format!("cannot be asked: {}", words(&error))))?;
     let deadline = deadline.or_start(LIMIT);
-    let patience = deadline.left().unwrap_or(LIMIT);
-    let asked = runtime.block_on(async { time::timeout(patience, ask(&names, server, patience / 2)).await });
-    match asked {
-        Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(Trouble::Verdict(words))) => Err(Failure::Unknown(format!("name server {server} {words}"))),
-        Ok(Err(Trouble::NoAnswer(_))) | Err(_) => Err(Failure::Silent { server, limit: deadline.limit() }),
-    }
+    runtime.block_on(ask(&names, server, &deadline)).map_err(|trouble| match trouble {
+        Trouble::Verdict(what) => failed(what),
+        Trouble::NoAnswer(why) => failed(format!("gives no answer ({why})")),
+        Trouble::Silence => Failure::Silent { server, limit: deadline.limit() },
+    })
 }
 
 /// Why there is no address.
 enum Trouble {
-    /// The name server says so, or will never say anything.
+    /// The name server says so.
     Verdict(String),
-    /// It has not given an answer, or none that can be understood.
-    NoAnswer(NetError),
+    /// It cannot be reached, or does not speak DNS.
+    NoAnswer(String),
+    /// It has said nothing in the time that it had.
+    Silence,
 }
 
-async fn ask(names: &Candidates, server: SocketAddr, patience: Duration) -> Result<Vec<IpAddr>, Trouble> {
-    let both = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-    let by_udp = match search(names, server, both, patience).await {
-        Err(Trouble::NoAnswer(error)) => reason(&error),
+impl Trouble {
+    fn words(&self) -> &str {
+        match self {
+            Self::Verdict(words) | Self::NoAnswer(words) => words,
+            Self::Silence => "timed out",
+        }
+    }
+}
+
+async fn ask(names: &Candidates, server: SocketAddr, deadline: &Deadline) -> Result<Vec<IpAddr>, Trouble> {
+    let left = || deadline.left().unwrap_or(LIMIT);
+    let udp = match search(names, server, ConnectionConfig::udp(), left() / 2).await {
+        Err(trouble @ (Trouble::NoAnswer(_) | Trouble::Silence)) => trouble,
         known => return known,
     };
-    trace!("no answer by UDP: {by_udp}; asking by TCP");
-    match search(names, server, vec![ConnectionConfig::tcp()], patience).await {
-        Err(Trouble::NoAnswer(error)) if !matches!(error, NetError::Timeout) => {
-            Err(Trouble::Verdict(format!("gives no answer (UDP: {by_udp}, TCP: {})", reason(&error))))
+    trace!("name server {server} gives no answer by UDP ({}): asking by TCP", udp.words());
+    match (udp, search(names, server, ConnectionConfig::tcp(), left()).await) {
+        (Trouble::Silence, Err(Trouble::Silence)) => Err(Trouble::Silence),
+        (udp, Err(tcp @ (Trouble::NoAnswer(_) | Trouble::Silence))) => {
+            Err(Trouble::NoAnswer(format!("UDP: {}, TCP: {}", udp.words(), tcp.words())))
         }
-        result => result,
+        (_, known) => known,
     }
 }
 
@@ -76,35 +85,41 @@ async fn ask(names: &Candidates, server: SocketAddr, patience: Duration) -> Resu
 async fn search(
     names: &Candidates,
     server: SocketAddr,
-    transports: Vec<ConnectionConfig>,
+    transport: ConnectionConfig,
     patience: Duration,
 ) -> Result<Vec<IpAddr>, Trouble> {
-    let resolver = client(server, transports, patience).map_err(Trouble::NoAnswer)?;
-    let mut told = String::new();
-    for name in names.iter() {
-        match resolver.lookup_ip(name.clone()).await {
-            Ok(found) => return Ok(found.iter().collect()),
-            Err(NetError::Dns(error)) if names.is_typed(name) => told = verdict(&error),
-            Err(NetError::Dns(_)) => {}
-            Err(error) => return Err(Trouble::NoAnswer(error)),
+    let sockets = Sockets::default();
+    // Each question has a little less than all questions, so that one answer is not lost for want of the other.
+    let client = client(server, transport, patience.mul_f64(0.9), sockets.clone());
+    let client = client.map_err(|error| Trouble::NoAnswer(error.to_string()))?;
+    let asking = async {
+        let mut told = String::new();
+        for name in names.iter() {
+            match client.lookup_ip(name.clone()).await {
+                Ok(found) => return Ok(found.iter().collect()),
+                Err(NetError::Dns(error)) if names.is_typed(name) => told = verdict(&error),
+                Err(NetError::Dns(_)) => {}
+                Err(NetError::Timeout) => return Err(Trouble::Silence),
+                Err(error) => return Err(Trouble::NoAnswer(reason(&error, &sockets))),
+            }
         }
-    }
-    Err(Trouble::Verdict(told))
+        Err(Trouble::Verdict(told))
+    };
+    time::timeout(patience, asking).await.unwrap_or(Err(Trouble::Silence))
 }
 
 /// A client that asks nobody else. IPv4 comes first in what it finds: without the system's rules (RFC 6724) that is
 /// the family more likely to work, not least from a SOCKS proxy. Without EDNS it suits the oldest name server.
 fn client(
     server: SocketAddr,
-    mut transports: Vec<ConnectionConfig>,
+    mut transport: ConnectionConfig,
     patience: Duration,
+    sockets: Sockets,
 ) -> Result<Resolver<Sockets>, NetError> {
-    for transport in &mut transports {
-        transport.port = server.port();
-    }
-    let server = NameServerConfig::new(server.ip(), true, transports);
+    transport.port = server.port();
+    let server = NameServerConfig::new(server.ip(), true, vec![transport]);
     let config = ResolverConfig::from_name_servers(vec![server]);
-    let mut builder = Resolver::builder_with_config(config, Sockets::default());
+    let mut builder = Resolver::builder_with_config(config, sockets);
     let options = builder.options_mut();
     options.timeout = patience;
     options.attempts = 0;
@@ -128,12 +143,12 @@ fn verdict(error: &DnsError) -> String {
     }
 }
 
-/// Why there was no answer.
-fn reason(error: &NetError) -> String {
-    match error {
-        NetError::Io(error) => words(error),
-        NetError::Timeout => "timed out".into(),
-        NetError::Proto(_) => "what it sent is not DNS".into(),
-        error => error.to_string(),
+/// Why there was no answer. The system's reason is kept by the sockets, since the library loses it.
+fn reason(error: &NetError, sockets: &Sockets) -> String {
+    match (sockets.trouble(), error) {
+        (Some(trouble), _) => trouble.to_owned(),
+        (None, NetError::Proto(_)) => "what it sent is no answer".into(),
+        (None, NetError::Truncated) => "too long for it".into(),
+        (None, error) => error.to_string(),
     }
 }

@@ -18,6 +18,7 @@ use crate::trace::trace;
 pub(super) enum Failure {
     TimedOut,
     /// This name server did not answer in this time.
+    #[cfg_attr(not(feature = "dns"), expect(dead_code, reason = "there is none to ask"))]
     Silent {
         server: SocketAddr,
         limit: Duration,

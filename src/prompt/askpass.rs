@@ -33,6 +33,12 @@ pub(super) fn ask(program: &Path, prompt: &str) -> Result<Secret, String> {
     let read =
         child.stdout.take().map_or(Ok(0), |output| output.take(MAX_ANSWER.into()).read_to_end(&mut answer));
     let status = child.wait();
+    let end = answer.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    if end.is_none() && answer.len() == usize::from(MAX_ANSWER) {
+        return Err(format!(
+            "the SSH_ASKPASS program {name} gave a first line of {MAX_ANSWER} bytes or more"
+        ));
+    }
     match (read, status) {
         (Ok(_), Ok(status)) if status.success() => {}
         (Ok(_), Ok(status)) => {
@@ -42,7 +48,7 @@ pub(super) fn ask(program: &Path, prompt: &str) -> Result<Secret, String> {
             return Err(format!("the answer of the SSH_ASKPASS program {name} cannot be read ({error})"));
         }
     }
-    let end = answer.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(answer.len());
+    let end = end.unwrap_or(answer.len());
     if end == 0 {
         return Err(format!("the SSH_ASKPASS program {name} gave an empty answer"));
     }

@@ -5,17 +5,36 @@
 #[allow(dead_code, unused_imports, reason = "a vocabulary: not every platform and suite uses every word")]
 mod harness;
 
+#[cfg(unix)]
+mod askpass;
 mod cli;
 mod dial;
+mod direct_list;
+#[cfg(feature = "dns")]
+mod dns;
+mod dump;
 mod floors;
 mod http;
 mod http_auth;
 #[cfg(unix)]
+mod kept_port;
+#[cfg(unix)]
+mod listen;
+#[cfg(unix)]
+mod listening;
+#[cfg(unix)]
+mod local_port;
+#[cfg(unix)]
 mod password;
 #[cfg(unix)]
 mod pump;
+#[cfg(unix)]
+mod rcfile;
 mod regression;
 mod socks4;
 mod socks5;
+mod telnet;
 mod trace;
+#[cfg(unix)]
+mod unix_socket;
 mod wire;

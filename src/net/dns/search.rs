@@ -28,12 +28,11 @@ impl Candidates {
         let parsed = Name::from_str_relaxed(name)?;
         let mut typed = parsed.clone();
         typed.set_fqdn(true);
-        let mut names: Vec<_> = match name.ends_with('.') {
-            true => Vec::new(),
-            false => config
-                .get_last_search_or_domain()
-                .filter_map(|domain| parsed.clone().append_domain(&Name::from_str_relaxed(domain).ok()?).ok())
-                .collect(),
+        let completed =
+            |domain: &String| parsed.clone().append_domain(&Name::from_str_relaxed(domain).ok()?).ok();
+        let mut names: Vec<_> = match name.strip_suffix('.') {
+            Some(_) => Vec::new(),
+            None => config.get_last_search_or_domain().filter_map(completed).collect(),
         };
         let dots = name.bytes().filter(|&byte| byte == b'.').count();
         let place = if dots < usize::try_from(config.ndots).unwrap_or(usize::MAX) { names.len() } else { 0 };

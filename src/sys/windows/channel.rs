@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Foundation::{ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE};
 
 use super::pair::pair;
 
@@ -57,7 +57,11 @@ impl Channel {
         let failure = Failure::default();
         let noted = failure.clone();
         let carrier = thread::Builder::new().name("stdout".into()).spawn(move || {
-            noted.note(carry(&theirs, output));
+            let result = carry(&theirs, output);
+            // Whoever reads it has left, which the library tells of some of these errors only.
+            noted.note(result.map_err(|error| {
+                if is_broken_pipe(&error) { io::ErrorKind::BrokenPipe.into() } else { error }
+            }));
             drop(theirs);
         })?;
         Self::nonblocking(ours, failure, Some(carrier)).map(Some)
@@ -90,14 +94,9 @@ impl Channel {
     /// What recv says; `WouldBlock` if nothing is there.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match (&self.socket).read(buffer)? {
-            0 if !buffer.is_empty() => self.why_it_ended().map_or(Ok(0), Err),
+            0 if !buffer.is_empty() => self.failure.get().map_or(Ok(0), Err),
             count => Ok(count),
         }
-    }
-
-    /// What an end of the stream was, if it was none. Some systems (wine) hand the error of a reset to poll alone.
-    fn why_it_ended(&self) -> Option<io::Error> {
-        self.failure.get().or_else(|| self.socket.take_error().ok().flatten())
     }
 
     /// Looks at what is there and leaves it there. No bytes are the end.
@@ -192,9 +191,15 @@ fn carry(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
             Ok(0) => return Ok(()),
             Ok(count) => to.write_all(&chunk[..count])?,
             // The writer's end of a pipe is closed: its end.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if is_broken_pipe(&error) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The other end of a pipe is closed, or was disconnected.
+fn is_broken_pipe(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    error.kind() == io::ErrorKind::BrokenPipe || code == Some(ERROR_PIPE_NOT_CONNECTED)
 }

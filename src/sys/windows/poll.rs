@@ -3,14 +3,13 @@
 use std::io;
 use std::marker::PhantomData;
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
-use std::ptr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use windows_sys::Win32::Networking::WinSock::{
-    FD_SET, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SOCKET_ERROR, TIMEVAL, WSAEWOULDBLOCK,
-    WSAPOLLFD, WSAPoll, select,
+    FD_SET, FD_SETSIZE, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SOCKET_ERROR, TIMEVAL,
+    WSAEWOULDBLOCK, WSAPOLLFD, WSAPoll, select,
 };
 
 /// A socket and what is waited for on it. That its other end is gone is reported in any case.
@@ -24,10 +23,11 @@ pub struct Watch<'a> {
 /// Whether [`Ready::gone`] tells that a reader has left before anything is written to it. A hang-up is no more than
 /// a peer's half-close here.
 pub const HANGUP_IS_GONE: bool = false;
-/// The pause after a hang-up that nobody asked about, which would be reported again at once.
-const PAUSE: Duration = Duration::from_millis(10);
-/// How often to look whether a connect has failed: before its version 2004, Windows 10 does not tell `WSAPoll`.
+/// How often to look again where one of the two calls below does not tell all.
 const GLANCE: Duration = Duration::from_millis(200);
+/// The least that anything is waited for: the threads behind standard input and output need a moment to bring what
+/// is there already.
+const MOMENT: Duration = Duration::from_millis(50);
 
 impl Watch<'_> {
     /// Whether what was reported is what was waited for, or an error.
@@ -41,20 +41,6 @@ impl Watch<'_> {
         // SAFETY: the socket is borrowed, and thus open, as long as the Watch lives.
         let socket = unsafe { BorrowedSocket::borrow_raw(self.raw.fd as RawSocket) };
         self.raw.events == POLLWRNORM && SockRef::from(&socket).peer_addr().is_err()
-    }
-
-    /// Asks `select`, which tells of a failed connect everywhere. Returns whether it has failed.
-    fn note_failed_connect(&mut self) -> bool {
-        let mut failed = FD_SET { fd_count: 1, fd_array: [0; 64] };
-        failed.fd_array[0] = self.raw.fd;
-        let at_once = TIMEVAL { tv_sec: 0, tv_usec: 0 };
-        // SAFETY: a set may be absent; the third holds one open socket; the number of sets is ignored.
-        let found =
-            unsafe { select(0, ptr::null_mut(), ptr::null_mut(), &raw mut failed, &raw const at_once) };
-        if found == 1 {
-            self.raw.revents = POLLERR;
-        }
-        found == 1
     }
 }
 
@@ -91,34 +77,84 @@ pub fn watch<S: AsSocket>(socket: &S, read: bool, write: bool) -> Watch<'_> {
 /// Waits until one of the sockets is ready, or until `timeout` has passed; returns whether one is.
 ///
 /// # Errors
-/// What `WSAPoll` says.
+/// What `WSAPoll` or `select` says.
 pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
-    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let count = u32::try_from(watches.len()).map_err(io::Error::other)?;
-    let connecting = watches.iter().any(Watch::is_connecting);
+    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout.max(MOMENT)));
+    // Before its version 2004, Windows 10 does not tell in WSAPoll that a connect has failed.
+    let is_connecting = watches.iter().any(Watch::is_connecting);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        let left = if connecting { Some(left.map_or(GLANCE, |left| left.min(GLANCE))) } else { left };
-        // Rounded up: waking before the time would be a busy loop.
-        let millis =
-            left.map_or(-1, |left| i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
-        // SAFETY: a Watch is a WSAPOLLFD (repr(transparent)) of a socket that is borrowed and thus open; the count is
-        // that of the slice.
-        match unsafe { WSAPoll(watches.as_mut_ptr().cast(), count, millis) } {
-            SOCKET_ERROR => return Err(io::Error::last_os_error()),
-            0 if connecting && note_failed_connects(watches) => return Ok(true),
-            0 if end.is_none_or(|end| Instant::now() < end) => {}
-            0 => return Ok(false),
-            _ if watches.iter().any(Watch::is_asked) => return Ok(true),
-            _ => thread::sleep(PAUSE),
+        let glance = left.map_or(GLANCE, |left| left.min(GLANCE));
+        if wsa_poll(watches, if is_connecting { Some(glance) } else { left })? {
+            if watches.iter().any(Watch::is_asked) {
+                return Ok(true);
+            }
+            // A hang-up that nobody asked about would be reported again at once. Select does not report it.
+            let asking = |flag| set(watches.iter().filter(move |watch| watch.raw.events & flag != 0));
+            select_sets(asking(POLLRDNORM), asking(POLLWRNORM), set([].iter()), glance)?;
+        } else if is_connecting && note_failed_connects(watches)? {
+            return Ok(true);
+        }
+        if end.is_some_and(|end| end <= Instant::now()) {
+            return Ok(false);
         }
     }
 }
 
-/// Notes all of them: several may have failed.
-fn note_failed_connects(watches: &mut [Watch<'_>]) -> bool {
-    let connecting = watches.iter_mut().filter(|watch| watch.is_connecting());
-    connecting.fold(false, |any, watch| watch.note_failed_connect() || any)
+/// Returns whether there is something to report.
+fn wsa_poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
+    let count = u32::try_from(watches.len()).map_err(io::Error::other)?;
+    // Rounded up: waking before the time would be a busy loop.
+    let millis =
+        timeout.map_or(-1, |left| i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
+    // SAFETY: a Watch is a WSAPOLLFD (repr(transparent)) of a socket that is borrowed and thus open; the count is
+    // that of the slice.
+    match unsafe { WSAPoll(watches.as_mut_ptr().cast(), count, millis) } {
+        SOCKET_ERROR => Err(io::Error::last_os_error()),
+        count => Ok(count > 0),
+    }
+}
+
+/// Notes which connects have failed, and returns whether any has. There may be several.
+fn note_failed_connects(watches: &mut [Watch<'_>]) -> io::Result<bool> {
+    let connecting = set(watches.iter().filter(|watch| watch.is_connecting()));
+    let failed = select_sets(set([].iter()), set([].iter()), connecting, Duration::ZERO)?;
+    let failed = failed.fd_array.get(..failed.fd_count as usize).unwrap_or_default();
+    for watch in watches.iter_mut().filter(|watch| failed.contains(&watch.raw.fd)) {
+        watch.raw.revents = POLLERR;
+    }
+    Ok(!failed.is_empty())
+}
+
+/// As many as a set can hold: more are never dialled at once.
+fn set<'w, 'a: 'w>(watches: impl Iterator<Item = &'w Watch<'a>>) -> FD_SET {
+    let mut set = FD_SET { fd_count: 0, fd_array: [0; FD_SETSIZE as usize] };
+    for (slot, watch) in set.fd_array.iter_mut().zip(watches) {
+        *slot = watch.raw.fd;
+        set.fd_count += 1;
+    }
+    set
+}
+
+/// Waits for less than a second; returns the third set as `select` leaves it.
+fn select_sets(
+    mut read: FD_SET,
+    mut write: FD_SET,
+    mut failed: FD_SET,
+    timeout: Duration,
+) -> io::Result<FD_SET> {
+    if read.fd_count + write.fd_count + failed.fd_count == 0 {
+        thread::sleep(timeout);
+        return Ok(failed);
+    }
+    let tv_usec = i32::try_from(timeout.as_micros()).map_err(io::Error::other)?;
+    let timeout = TIMEVAL { tv_sec: 0, tv_usec };
+    // SAFETY: the sets and the time are there until the call returns, the sets hold sockets that are borrowed, and the
+    // first argument is ignored.
+    match unsafe { select(0, &raw mut read, &raw mut write, &raw mut failed, &raw const timeout) } {
+        SOCKET_ERROR => Err(io::Error::last_os_error()),
+        _ => Ok(failed),
+    }
 }
 
 /// Whether a connect that does not wait has begun, rather than failed.
