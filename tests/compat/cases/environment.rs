@@ -1,0 +1,260 @@
+//! Variables: the proxy, the user, how names are resolved.
+
+use crate::case::Aspect::{Debug, Exit, Output, Wire};
+use crate::case::{Case, case};
+use crate::peer::{http, socks4, socks5, socks5_password, talk, target, telnet_reply};
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut all = proxies();
+    all.extend(more_proxies());
+    all.extend(users());
+    all.extend(other());
+    all
+}
+
+fn proxies() -> Vec<Case> {
+    const TO_PROXY: &str = "debug: relay_port={proxy}";
+    let socks = |name| case(name, "-d -s host.example 22").peer("proxy", socks5()).ok().both(TO_PROXY);
+    let socks4s = |name| case(name, "-d -4 -s host.example 22").peer("proxy", socks4()).ok().both(TO_PROXY);
+    let none = |name, words| case(name, words).fails();
+    vec![
+        socks("variables: SOCKS5_SERVER").env("SOCKS5_SERVER", "{proxy}"),
+        socks("variables: SOCKS_SERVER").env("SOCKS_SERVER", "{proxy}"),
+        socks("variables: SOCKS5_SERVER before SOCKS_SERVER")
+            .env("SOCKS5_SERVER", "{proxy}")
+            .env("SOCKS_SERVER", "{refused}")
+            .env("SOCKS4_SERVER", "{refused}"),
+        socks4s("variables: SOCKS4_SERVER").env("SOCKS4_SERVER", "{proxy}"),
+        socks4s("variables: SOCKS4_SERVER before SOCKS_SERVER")
+            .env("SOCKS4_SERVER", "{proxy}")
+            .env("SOCKS_SERVER", "{refused}")
+            .env("SOCKS5_SERVER", "{refused}"),
+        socks4s("variables: SOCKS_SERVER for SOCKS4").env("SOCKS_SERVER", "{proxy}"),
+        socks("variables: SOCKS_SERVER with a user")
+            .env("SOCKS_SERVER", "bob@{proxy}")
+            .both("debug: relay_user=bob"),
+        case("variables: -s -4 is -4 -s", "-d -s -4 host.example 22")
+            .env("SOCKS4_SERVER", "{proxy}")
+            .peer("proxy", socks4())
+            .ok()
+            .both(TO_PROXY),
+        case("variables: -S before SOCKS5_SERVER", "-d -S {proxy} host.example 22")
+            .env("SOCKS5_SERVER", "bob@{refused}")
+            .peer("proxy", socks5())
+            .ok()
+            .both(TO_PROXY)
+            .both("debug: relay_user=root"),
+        none("variables: -s and none is set", "-s host.example 22"),
+        none("variables: -s and only SOCKS4_SERVER is set", "-s host.example 22")
+            .env("SOCKS4_SERVER", "{refused}"),
+        none("variables: -4s and only SOCKS5_SERVER is set", "-4s host.example 22")
+            .env("SOCKS5_SERVER", "{refused}"),
+        case("variables: HTTP_PROXY", "-d -h host.example 22")
+            .env("HTTP_PROXY", "{proxy}")
+            .peer("proxy", http())
+            .over_http()
+            .ok()
+            .both(TO_PROXY),
+        case("variables: HTTP_PROXY as a URL", "-d -h host.example 22")
+            .env("HTTP_PROXY", "http://bob@{proxy}/")
+            .peer("proxy", http())
+            .over_http()
+            .ok()
+            .both(TO_PROXY)
+            .both("debug: relay_user=bob"),
+        none("variables: -h and none is set", "-h host.example 22"),
+        case("variables: TELNET_PROXY", "-d -t host.example 22")
+            .env("TELNET_PROXY", "{proxy}")
+            .peer("proxy", telnet_reply("connected to x\n"))
+            .ok()
+            .both(TO_PROXY)
+            .both("debug: relay_method = TELNET (4)"),
+        none("variables: -t and none is set", "-t host.example 22"),
+        case("variables: none is used without an option", "-d 127.0.0.1 {target.port}")
+            .env("HTTP_PROXY", "{refused}")
+            .env("SOCKS_SERVER", "{refused}")
+            .env("TELNET_PROXY", "{refused}")
+            .peer("target", target())
+            .ok()
+            .both("debug: relay_method = DIRECT (1)"),
+    ]
+}
+
+fn more_proxies() -> Vec<Case> {
+    let more = |case: Case| {
+        case.differs([Exit, Output, Wire, Debug], "more-variables")
+            .theirs("exit: not zero")
+            .ours("exit: zero")
+            .ours("debug: relay_port={proxy}")
+    };
+    let over_http = |name| more(case(name, "-d -h host.example 22").peer("proxy", http()));
+    let empty = |name, words, talk| {
+        case(name, words)
+            .peer("proxy", talk)
+            .differs([Exit, Output, Wire, Debug], "empty-proxy")
+            .theirs("debug: relay_host=\n")
+            .ours("exit: zero")
+            .ours("debug: relay_port={proxy}")
+    };
+    vec![
+        over_http("variables: https_proxy").env("https_proxy", "http://{proxy}"),
+        over_http("variables: HTTPS_PROXY").env("HTTPS_PROXY", "http://{proxy}"),
+        over_http("variables: http_proxy").env("http_proxy", "http://{proxy}"),
+        over_http("variables: ALL_PROXY for -h").env("ALL_PROXY", "http://{proxy}"),
+        more(case("variables: all_proxy for -s", "-d -s host.example 22").peer("proxy", socks5()))
+            .env("all_proxy", "socks5://{proxy}"),
+        empty("variables: an empty SOCKS5_SERVER", "-d -s host.example 22", socks5())
+            .env("SOCKS5_SERVER", "")
+            .env("SOCKS_SERVER", "{proxy}"),
+        empty("variables: an empty HTTP_PROXY", "-d -h host.example 22", http())
+            .env("HTTP_PROXY", "")
+            .env("https_proxy", "http://{proxy}"),
+        case("variables: HTTP_PROXY under CGI", "-d -h host.example 22")
+            .env("HTTP_PROXY", "{proxy}")
+            .env("REQUEST_METHOD", "GET")
+            .peer("proxy", http())
+            .differs([Exit, Output, Wire, Debug], "cgi")
+            .theirs("exit: zero")
+            .ours("exit: not zero"),
+    ]
+}
+
+/// All variables that name a user, each with its own name as its value; but not those in `without`.
+fn user_variables(case: Case, without: &[&str]) -> Case {
+    let names = [
+        "SOCKS5_USER",
+        "SOCKS4_USER",
+        "SOCKS_USER",
+        "HTTP_PROXY_USER",
+        "CONNECT_USER",
+        "LOGNAME",
+        "USER",
+        "USERNAME",
+    ];
+    names.into_iter().filter(|name| !without.contains(name)).fold(case, |case, name| case.env(name, name))
+}
+
+fn users() -> Vec<Case> {
+    let five = |name, without: &[&str]| {
+        let case = case(name, "-d -S {proxy} host.example 22").peer("proxy", socks5_password());
+        user_variables(case, without).env("SOCKS5_PASSWORD", "p").ok()
+    };
+    let four = |name, without: &[&str]| {
+        user_variables(case(name, "-d -4 -S {proxy} host.example 22").peer("proxy", socks4()), without).ok()
+    };
+    let web = |name, without: &[&str]| {
+        let case = case(name, "-d -H {proxy} host.example 22").peer("proxy", http());
+        user_variables(case, without).over_http().ok()
+    };
+    vec![
+        five("user: SOCKS5_USER", &[]).both("debug: relay_user=SOCKS5_USER\n").both("\\x0bSOCKS5_USER\\x01p"),
+        five("user: SOCKS_USER for SOCKS5", &["SOCKS5_USER"])
+            .both("debug: relay_user=SOCKS_USER\n")
+            .both("SOCKS_USER\\x01p"),
+        five("user: CONNECT_USER for SOCKS5", &["SOCKS5_USER", "SOCKS_USER"])
+            .both("debug: relay_user=CONNECT_USER\n"),
+        five("user: the login name for SOCKS5", &["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"])
+            .both("debug: relay_user=root\n")
+            .both("\\x04root\\x01p"),
+        four("user: SOCKS4_USER", &[]).both("debug: relay_user=SOCKS4_USER\n").both("SOCKS4_USER\\x00"),
+        four("user: SOCKS_USER for SOCKS4", &["SOCKS4_USER"])
+            .both("debug: relay_user=SOCKS_USER\n")
+            .both("SOCKS_USER\\x00"),
+        four("user: CONNECT_USER for SOCKS4", &["SOCKS4_USER", "SOCKS_USER"])
+            .both("debug: relay_user=CONNECT_USER\n"),
+        four("user: the login name for SOCKS4", &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"])
+            .both("debug: relay_user=root\n")
+            .both("root\\x00"),
+        web("user: HTTP_PROXY_USER", &[]).both("debug: relay_user=HTTP_PROXY_USER\n"),
+        web("user: CONNECT_USER for HTTP", &["HTTP_PROXY_USER"]).both("debug: relay_user=CONNECT_USER\n"),
+        web("user: the login name for HTTP", &["HTTP_PROXY_USER", "CONNECT_USER"])
+            .both("debug: relay_user=root\n"),
+        case("user: the specification before the variables", "-d -S bob@{proxy} host.example 22")
+            .env("SOCKS5_USER", "other")
+            .env("SOCKS5_PASSWORD", "p")
+            .peer("proxy", socks5_password())
+            .ok()
+            .both("\\x03bob\\x01p"),
+        case("user: an empty one in SOCKS4", "-d -4 -S {proxy} host.example 22")
+            .env("SOCKS4_USER", "")
+            .env("CONNECT_USER", "other")
+            .peer("proxy", socks4())
+            .ok()
+            .both("debug: relay_user=\n"),
+        case("user: an empty one in SOCKS4, by the specification", "-4 -S @{proxy} host.example 22")
+            .peer("proxy", socks4())
+            .ok()
+            .both("\\x00\\x00\\x00\\x01\\x00host.example\\x00"),
+        case("user: unknown to the user database", "-d 127.0.0.1 {target.port}")
+            .without_account()
+            .peer("target", target())
+            .differs([Exit, Output, Wire, Debug], "no-account")
+            .theirs("exit: not zero")
+            .ours("exit: zero"),
+    ]
+}
+
+fn other() -> Vec<Case> {
+    let resolves = |name, words, how| case(name, words).fails().both(how);
+    let offers = |name, words, greeting| {
+        case(name, words).peer("proxy", talk().greeting().send([5, 255])).fails().both(greeting)
+    };
+    vec![
+        resolves(
+            "variables: SOCKS5_RESOLVE",
+            "-d -S {refused} ten.example 22",
+            "debug: socks_resolve=LOCAL (1)",
+        )
+        .env("SOCKS5_RESOLVE", "local")
+        .env("SOCKS_RESOLVE", "remote")
+        .env("SOCKS4_RESOLVE", "remote"),
+        resolves(
+            "variables: SOCKS4_RESOLVE",
+            "-d -4 -S {refused} ten.example 22",
+            "debug: socks_resolve=REMOTE (2)",
+        )
+        .env("SOCKS4_RESOLVE", "Remote")
+        .env("SOCKS_RESOLVE", "local")
+        .env("SOCKS5_RESOLVE", "local"),
+        resolves(
+            "variables: SOCKS_RESOLVE",
+            "-d -S {refused} ten.example 22",
+            "debug: socks_resolve=BOTH (3)",
+        )
+        .env("SOCKS_RESOLVE", "both"),
+        resolves(
+            "variables: SOCKS_RESOLVE for SOCKS4",
+            "-d -4 -S {refused} ten.example 22",
+            "debug: socks_resolve=BOTH (3)",
+        )
+        .env("SOCKS_RESOLVE", "both"),
+        resolves(
+            "variables: -R before SOCKS5_RESOLVE",
+            "-d -R remote -S {refused} ten.example 22",
+            "debug: socks_resolve=REMOTE (2)",
+        )
+        .env("SOCKS5_RESOLVE", "local"),
+        case("variables: a bad SOCKS5_RESOLVE", "-d -S {refused} ten.example 22")
+            .env("SOCKS5_RESOLVE", "garbage")
+            .fails(),
+        case("variables: a bad SOCKS5_RESOLVE that is not used", "-d -4 -S {proxy} ten.example 22")
+            .env("SOCKS5_RESOLVE", "garbage")
+            .peer("proxy", socks4())
+            .ok(),
+        offers("variables: SOCKS5_AUTH", "-d -S {proxy} host.example 22", "debug: >>> 05 01 02\n")
+            .env("SOCKS5_AUTH", "userpass"),
+        offers(
+            "variables: -a before SOCKS5_AUTH",
+            "-d -a none -S {proxy} host.example 22",
+            "debug: >>> 05 01 00\n",
+        )
+        .env("SOCKS5_AUTH", "userpass"),
+        case("variables: a bad SOCKS5_AUTH", "-S {proxy} host.example 22")
+            .env("SOCKS5_AUTH", "bogus")
+            .peer("proxy", socks5())
+            .differs([Wire], "auth-checked")
+            .fails()
+            .theirs("proxy 1 got")
+            .ours("exit: not zero"),
+    ]
+}

@@ -1,0 +1,144 @@
+//! What the C program does and what this one does: a table of cases, each run with both, and compared. See `case` for
+//! what a case is, and `cases` for the table.
+//!
+//!     cargo test --locked --test compat                  all of it
+//!     cargo test --locked --test compat -- telnet        the cases with this in their names
+//!     cargo test --locked --test compat -- --show telnet … and what both did in them
+//!
+//! It needs Debian's package connect-proxy, and the right to mount: every run has an `/etc` of its own, since the C
+//! program finds `~/.connectrc` through the user database.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+mod case;
+mod cases;
+mod compare;
+#[allow(dead_code, unused_imports, reason = "shared with the suite beside this one, which uses more of it")]
+#[path = "../integration/harness/mod.rs"]
+mod harness;
+mod name_server;
+mod peer;
+mod run;
+mod world;
+
+use case::Case;
+
+/// The C program.
+const THEIRS: &str = "/usr/bin/connect-proxy";
+
+/// How many cases run at the same time. Most of them only wait.
+const THREADS: usize = 4;
+
+/// Where the differences are listed, for users.
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compat.md");
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let show = words.iter().any(|word| word == "--show");
+    let filter = words.iter().find(|word| !word.starts_with('-'));
+    if !Path::new(THEIRS).exists() {
+        eprintln!("compat: {THEIRS} is missing: install the Debian package connect-proxy");
+        return ExitCode::FAILURE;
+    }
+    if let Err(problem) = world::check() {
+        eprintln!("compat: {problem}");
+        return ExitCode::FAILURE;
+    }
+    // A panic is caught and reported with its case.
+    std::panic::set_hook(Box::new(|_| {}));
+
+    let all = cases::all();
+    let mut failures = check_names(&all);
+    let chosen: Vec<_> =
+        all.iter().filter(|case| filter.is_none_or(|part| case.name.contains(part))).collect();
+    let (failed, shown) = run_all(&chosen, show);
+    if filter.is_none() {
+        failures.extend(check_document(&all, &shown));
+    }
+    for failure in &failures {
+        println!("{failure}\n");
+    }
+    println!("{} passed, {} failed", chosen.len() - failed, failed + failures.len());
+    ExitCode::from(u8::from(failed + failures.len() > 0 || chosen.is_empty()))
+}
+
+/// Runs the cases; how many failed, and the differences that were seen.
+fn run_all(cases: &[&Case], show: bool) -> (usize, BTreeSet<&'static str>) {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(0);
+    let shown = Mutex::new(BTreeSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = catch_unwind(AssertUnwindSafe(|| judge(case, show, &shown)));
+                    let report = verdict.unwrap_or_else(|panic| Some(words_of(panic.as_ref())));
+                    if let Some(report) = report {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        println!("{}\n{report}\n", case.name);
+                    }
+                }
+            });
+        }
+    });
+    (failed.into_inner(), shown.into_inner().unwrap())
+}
+
+/// Runs one case with both programs; what is wrong, if anything is.
+fn judge(case: &Case, show: bool, shown: &Mutex<BTreeSet<&'static str>>) -> Option<String> {
+    let theirs = run::run(case, Path::new(THEIRS), case.theirs_hangs);
+    let ours = run::run(case, Path::new(env!("CARGO_BIN_EXE_connect")), None);
+    let verdict = compare::compare(case, &theirs, &ours);
+    shown.lock().unwrap().extend(verdict.shown);
+    let what = if verdict.problems.is_empty() { "  shown".to_owned() } else { verdict.problems.join("\n") };
+    let both = format!(
+        "{what}\n  run: {}\n theirs\n{}\n ours\n{}",
+        case.words,
+        compare::indented(&theirs),
+        compare::indented(&ours)
+    );
+    if verdict.problems.is_empty() {
+        if show {
+            println!("{}\n{both}\n", case.name);
+        }
+        return None;
+    }
+    Some(both)
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
+}
+
+/// Names are there to find a case again, so each is used once.
+fn check_names(cases: &[Case]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let twice = cases.iter().filter(|case| !seen.insert(case.name));
+    twice.map(|case| format!("two cases are named \"{}\"", case.name)).collect()
+}
+
+/// The document and the table name the same differences, and each was seen.
+fn check_document(cases: &[Case], shown: &BTreeSet<&'static str>) -> Vec<String> {
+    let text = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md cannot be read");
+    let ids: Vec<&str> = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let listed: BTreeSet<&str> = ids.iter().copied().collect();
+    let used: BTreeSet<&str> = cases.iter().flat_map(Case::ids).collect();
+    let mut problems = Vec::new();
+    if listed.len() != ids.len() {
+        problems.push("docs/compat.md has an id twice".to_owned());
+    }
+    for id in used.difference(&listed) {
+        problems.push(format!("a case names the difference \"{id}\", which docs/compat.md does not have"));
+    }
+    for id in listed.iter().filter(|id| !shown.contains(*id)) {
+        problems.push(format!("docs/compat.md lists the difference \"{id}\", and no case shows it"));
+    }
+    problems
+}

@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# Takes blocks out of the pages and runs them as the user of the pages; and what the recipes expect in common.
+
+# What most pages let the server say; the quotes are for the remote shell.
+# shellcheck disable=SC2016
+ASK='echo "I come from $SSH_CLIENT"'
+
+# What stands in a page between ```LANGUAGE test=NAME and ```.
+block() { # PAGE NAME
+    local page=$PAGES/$1.md
+    [ "$(grep -c "^\`\`\`[a-z_]* test=$2\$" "$page")" -eq 1 ] ||
+        fail "$1.md has no block (or several) with test=$2"
+    echo "$1 $2" >>"$WORK/used"
+    awk -v "name=test=$2" '/^```/ { on = !on && $2 == name; next } on { print; some = 1 } END { exit !some }' "$page" ||
+        fail "$1.md: the block test=$2 is empty"
+}
+
+# Runs a block as alice's shell would.
+play() { # PAGE NAME
+    block "$1" "$2" >"$CASE/$2.sh"
+    try "${AS[@]}" sh -eu "$CASE/$2.sh"
+}
+
+# The same, as someone sits there and types: the input stays open for a while after that.
+play_typing() { # PAGE NAME TEXT; the text with its \n and \r
+    play "$1" "$2" < <(printf '%b' "$3"; sleep "${PAUSE:-10}")
+}
+
+# The same beside the rest, with the shell's process in JOB.
+play_on() { # PAGE NAME
+    block "$1" "$2" >"$CASE/$2.sh"
+    # A job gets /dev/null for its input, if not told otherwise.
+    "${AS[@]}" sh -eu "$CASE/$2.sh" >"$CASE/$2.out" 2>"$CASE/$2.err" < <(exec sleep 50) &
+    JOB=$!
+}
+
+alice() { "${AS[@]}" "$@"; }
+
+put() { # PAGE NAME FILE
+    block "$1" "$2" >"$CASE/$2"
+    install -D -o alice -g alice -m "${MODE:-600}" "$CASE/$2" "/home/alice/$3"
+}
+
+# A home as after the first login, with a page's ~/.ssh/config, if one is named.
+home() { # [PAGE NAME]
+    find /home/alice -mindepth 1 -delete
+    # Nor is anything left of a check that failed half-way.
+    ip addr flush dev lo label lo:place
+    rm -f /etc/connectrc
+    cp "$WORK/here" /etc/hosts
+    install -d -o alice -g alice -m 700 /home/alice/.ssh /home/alice/bin
+    install -o alice -g alice -m 600 "$WORK/sshd/user" /home/alice/.ssh/id_ed25519
+    [ $# -eq 0 ] || put "$1" "$2" .ssh/config
+}
+
+password_file() { # PASSWORD
+    printf '%s\n' "$1" >"$CASE/password"
+    install -o alice -g alice -m 600 "$CASE/password" /home/alice/.proxy-password
+}
+
+# The server has seen this host, by what the pages let it echo.
+want_from() { # [WORDS] NAME
+    local name=${*: -1} words=${1:-}
+    [ $# -gt 1 ] || words='I come from'
+    grep -Eq "^$words ${ADDRESS[$name]//./\\.} " "$CASE/out" ||
+        fail "the server did not see $name, but: $(cat "$CASE/out")"
+}
+
+want_ssh_failed() { [ "$status" -eq 255 ] || fail "exit status $status, expected ssh's 255"; }
+
+want_quiet() { [ ! -s "$CASE/err" ] || fail "stderr not empty"; }
+
+want_err() { # REGEX
+    grep -Eq -e "$1" "$CASE/err" || fail "stderr does not match /$1/"
+}

@@ -1,0 +1,345 @@
+# shellcheck shell=bash
+# The checks of what goes through connect or around it: mail, Emacs, passwords, files, places, local ports, git.
+
+# ---- mail ------------------------------------------------------------------------------------------------------
+
+fill_mailbox() {
+    {
+        printf 'From bob@example.org Sat Jan  3 10:00:00 2026\n'
+        printf 'From: bob@example.org\nTo: alice@example.org\nSubject: %s\n\n' "$1"
+        seq 1 2000
+        echo
+    } >/var/mail/alice
+    chown alice: /var/mail/alice
+    chmod 600 /var/mail/alice
+}
+
+fetch_mail() { # NAME
+    home
+    put fetchmail "$1" .fetchmailrc
+    fill_mailbox "by $1"
+    try "${AS[@]}" fetchmail --nosyslog --mda 'cat >>inbox'
+    want_status 0
+    grep -qx "Subject: by $1" /home/alice/inbox || fail "the mail did not arrive"
+    [ "$(tr -d '\r' </home/alice/inbox | grep -Ecx '[0-9]+')" -eq 2000 ] || fail "the mail is not whole"
+    [ ! -s /var/mail/alice ] || fail "the mail is still at the server"
+    case $1 in
+    proxy) want_log socks 'connected to mail\.example\.org:995' ;;
+    hop) want_log sshd "on ${ADDRESS[gate.example.net]} port 22" ;;
+    login) want_log sshd "on ${ADDRESS[mailhost.example.net]} port 22" ;;
+    esac
+}
+
+# ---- Emacs -----------------------------------------------------------------------------------------------------
+
+run_lisp() { # FILE...
+    local file load=()
+    for file in "$@"; do
+        load+=(-l "$file")
+    done
+    try "${AS[@]}" emacs -Q --batch -L . "${load[@]}"
+}
+
+emacs_relay() {
+    home
+    put emacs relay relay.el
+    put emacs use use.el
+    run_lisp use.el
+    want_pop3
+    want_log socks "${ADDRESS[mail.example.org]}:110|mail\.example\.org:110"
+    # It compiles without a warning.
+    try "${AS[@]}" emacs -Q --batch --eval '(setq byte-compile-error-on-warn t)' -f batch-byte-compile relay.el
+    want_status 0
+}
+
+emacs_replace() {
+    home
+    fill_mailbox 'for Emacs'
+    put emacs relay relay.el
+    put emacs replace replace.el
+    run_lisp replace.el
+    want_status 0
+    grep -q '1 messages' "$CASE/out" || fail "Emacs did not see the mail: $(cat "$CASE/out")"
+    want_log socks "${ADDRESS[mail.example.org]}:110|mail\.example\.org:110"
+}
+
+emacs_errors() {
+    home
+    put emacs relay relay.el
+    cat >"$CASE/errors.el" <<-END
+		(require 'relay)
+		(let ((stream (relay-open-network-stream "none" nil "mail.example.org" 1)))
+		  (while (accept-process-output stream 10))
+		  (sleep-for 0.5)
+		  (princ (with-current-buffer "*relay errors*" (buffer-string))))
+	END
+    run_lisp "$CASE/errors.el"
+    want_status 0
+    grep -q '^connect: .*mail.example.org:1' "$CASE/out" || fail "the buffer does not have connect's line"
+}
+
+# ---- passwords -------------------------------------------------------------------------------------------------
+
+# In place of a desktop's program, which would wait for someone to type: it notes what it was asked.
+install_askpass() {
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\nprintf "%%s\\n" "$1" >>~/asked\ncat ~/.proxy-password\n' >"$WORK/bin/ssh-askpass"
+    chmod 755 "$WORK/bin/ssh-askpass"
+}
+
+askpass_desktop() {
+    home
+    password_file "$PROXY_PASSWORD"
+    install_askpass
+    AS+=(DISPLAY=:0)
+    play askpass desktop
+    want_status 0
+    want_from guarded.corp.example
+    [ "$(cat /home/alice/asked)" = 'Enter SOCKS5 password for alice@guarded.corp.example: ' ] ||
+        fail "asked: $(cat /home/alice/asked)"
+    # shellcheck disable=SC2016
+    grep -Fq '`Enter SOCKS5 password for alice@guarded.corp.example: `' "$PAGES/askpass.md" ||
+        fail "the page has another question"
+}
+
+askpass_force() {
+    home
+    password_file "$PROXY_PASSWORD"
+    MODE=700 put askpass script bin/askpass
+    play askpass force
+    want_status 0
+    want_from guarded.corp.example
+    # Another question than the proxy's is refused.
+    try "${AS[@]}" bin/askpass 'Enter passphrase for key: '
+    want_status 1
+    want_nothing_out
+}
+
+# The table, with and without a display; there is no terminal.
+askpass_rules() {
+    local require display expected
+    home
+    password_file "$PROXY_PASSWORD"
+    MODE=700 put askpass script bin/askpass
+    while read -r require display expected; do
+        try "${AS[@]}" ${require:+"SSH_ASKPASS_REQUIRE=${require#-}"} ${display:+"DISPLAY=${display#-}"} \
+            SSH_ASKPASS=/home/alice/bin/askpass connect -S alice@guarded.corp.example shell.example.org 22
+        want_status "$expected"
+        [ "$expected" -eq 0 ] || want_line 'guarded\.corp\.example:1080' 'SOCKS5_PASSWORD'
+    done <<-END
+		- - 6
+		- :0 0
+		prefer - 6
+		prefer :0 0
+		force - 0
+		force :0 0
+		never - 6
+		never :0 6
+	END
+    rm /home/alice/bin/askpass
+    try "${AS[@]}" SSH_ASKPASS=/home/alice/bin/askpass SSH_ASKPASS_REQUIRE=force \
+        connect -S alice@guarded.corp.example shell.example.org 22
+    want_status 6
+    want_line 'does not start'
+    printf '#!/bin/sh\nexit 1\n' >/home/alice/bin/askpass
+    chmod 755 /home/alice/bin/askpass
+    try "${AS[@]}" SSH_ASKPASS=/home/alice/bin/askpass SSH_ASKPASS_REQUIRE=force \
+        connect -S alice@guarded.corp.example shell.example.org 22
+    want_status 6
+    want_line 'was cancelled or failed'
+}
+
+# ---- the parameter file ----------------------------------------------------------------------------------------
+
+connectrc() {
+    home connectrc ssh
+    MODE=644 put connectrc file .connectrc
+    play connectrc permissions
+    want_status 0
+    try "${AS[@]}" ssh shell.example.org "$ASK"
+    want_status 0
+    want_from guarded.corp.example
+    want_quiet
+    try "${AS[@]}" ssh build.corp.example "$ASK"
+    want_status 0
+    ! grep -Fq "${ADDRESS[guarded.corp.example]}" "$CASE/out" || fail "the direct list of the file was not used"
+}
+
+connectrc_variable() {
+    home connectrc ssh
+    put connectrc file .connectrc
+    play connectrc variable
+    want_status 0
+    want_from socks.corp.example
+    # What is typed comes before the variable.
+    try "${AS[@]}" SOCKS5_SERVER=127.0.0.1:1 connect -S guarded.corp.example shell.example.org 22 \
+        < <(printf 'bye\r\n'; sleep 5)
+    want_status 0
+    want_banner
+}
+
+connectrc_system() {
+    home connectrc ssh
+    block connectrc system >/etc/connectrc
+    put connectrc file .connectrc
+    # The user adds name and password only, and the system's line counts ...
+    sed -i '/SERVER/d' /home/alice/.connectrc
+    try "${AS[@]}" ssh shell.example.org "$ASK"
+    want_status 0
+    want_from guarded.corp.example
+    # ... but a line of his own comes first.
+    echo 'SOCKS5_SERVER = 127.0.0.1:1' >/etc/connectrc
+    put connectrc file .connectrc
+    try "${AS[@]}" ssh shell.example.org "$ASK"
+    want_status 0
+    want_from guarded.corp.example
+}
+
+connectrc_complaint() {
+    home connectrc ssh
+    {
+        echo 'SOCKS_SERVR = socks.corp.example'
+        block connectrc file
+    } >"$CASE/complaint"
+    install -o alice -g alice -m 600 "$CASE/complaint" /home/alice/.connectrc
+    try "${AS[@]}" ssh shell.example.org "$ASK"
+    want_status 0
+    want_from guarded.corp.example
+    [ "$(cat "$CASE/err")" = "$(block connectrc complaint)" ] || fail "stderr is not the page's line"
+}
+
+connectrc_permissions() {
+    home connectrc ssh
+    MODE=644 put connectrc file .connectrc
+    try "${AS[@]}" ssh shell.example.org "$ASK"
+    want_status 0
+    want_from guarded.corp.example
+    want_line 'chmod 600 /home/alice/\.connectrc'
+    want_secret_kept "$PROXY_PASSWORD"
+}
+
+# ---- location --------------------------------------------------------------------------------------------------
+
+at() { # ADDRESS: this machine is there now, until the next `home`
+    ip addr add "$1" dev lo label lo:place noprefixroute || fail "no address $1"
+}
+
+location_at() { # ADDRESS SERVER NAME; without a server the way is direct
+    home location ssh
+    MODE=600 put location wrapper bin/connect-here
+    at "$1"
+    # Without a proxy the name must be known.
+    [ -n "$2" ] || cp "$WORK/beyond" /etc/hosts
+    play location use
+    want_status 0
+    if [ -n "$2" ]; then
+        want_from "$3"
+    else
+        grep -q '^I come from ' "$CASE/out" || fail "not reached"
+        ! grep -Eq " (${ADDRESS[socks.corp.example]}|${ADDRESS[proxy.corp.example]}) " "$CASE/out" ||
+            fail "reached by a proxy"
+    fi
+}
+
+# An argument with a blank and a star stays one.
+location_words() {
+    home
+    MODE=700 put location wrapper bin/connect-here
+    printf '#!/bin/sh\nprintf "<%%s>" "$@"\n' >"$CASE/connect"
+    chmod 755 "$CASE/connect"
+    at 10.20.30.40/8
+    try "${AS[@]}" "PATH=$CASE:/usr/bin:/bin:/sbin" bin/connect-here 'a  b' '*' '' 22
+    want_status 0
+    want_out '<-H><proxy.corp.example:8080><a  b><*><><22>'
+}
+
+# ---- local ports -----------------------------------------------------------------------------------------------
+
+listening() { [ -n "$(ss -Htln "src $1")" ]; }
+
+want_listening() { # ADDRESS:PORT
+    poll 100 listening "$1" || fail "nothing listens on $1; stderr: $(cat "$CASE"/*.err)"
+}
+
+ended() { gone "$JOB"; }
+
+same_project() { # DIRECTORY
+    same "/home/alice/$1/file" "$WORK/tree/file"
+    alice git -C "$1" fsck --full || fail "git fsck"
+}
+
+local_once() {
+    local status
+    home
+    play_on local-port once
+    want_listening 127.0.0.1:9418
+    play local-port once-use
+    want_status 0
+    same_project project
+    # It has ended with its client.
+    poll 100 ended || fail "-p goes on after its client has left"
+    status=0
+    wait "$JOB" || status=$?
+    want_status 0
+    want_log socks "${ADDRESS[git.example.org]}:9418|git\.example\.org:9418"
+}
+
+local_listen() {
+    home
+    play_on local-port listen
+    want_listening 127.0.0.1:9418
+    play local-port listen-use
+    want_status 0
+    same_project first
+    same_project second
+    [[ $(stat -c %A-%U /home/alice/git.sock) == srw?------*alice ]] ||
+        fail "the socket: $(stat -c %A-%U /home/alice/git.sock)"
+    play_typing local-port socket '0032git-upload-pack /project\0000host=git.example.org\00000000'
+    want_status 0
+    grep -aq 'refs/heads/main' "$CASE/out" || fail "git's answer did not come through the socket"
+    # It goes on until it is stopped, and takes the socket away.
+    ! gone "$JOB" || fail "--listen ended by itself"
+    kill "$(pgrep -u alice -x connect)"
+    poll 100 ended || fail "--listen does not end when it is told to"
+    [ ! -e /home/alice/git.sock ] || fail "the socket is still there"
+}
+
+local_keep() {
+    home
+    play_on local-port keep
+    want_listening 127.0.0.1:2525
+    PAUSE=1 play_typing local-port keep-client 'HELO client\r\n'
+    want_status 0
+    grep -q '^220 ' "$CASE/out" || fail "the first client has no greeting: $(cat "$CASE/out")"
+    grep -q '^250 ' "$CASE/out" || fail "the first client's HELO was not answered: $(cat "$CASE/out")"
+    PAUSE=1 play_typing local-port keep-client 'QUIT\r\n'
+    want_status 0
+    ! grep -q '^220 ' "$CASE/out" || fail "the second client has a session of its own"
+    grep -q '^221 ' "$CASE/out" || fail "the second client's QUIT was not answered: $(cat "$CASE/out")"
+    # The server has ended the session, and connect with it.
+    poll 50 ended || fail "-P goes on after the server has ended the session"
+    wait "$JOB" || fail "-P ended with exit status $?"
+}
+
+# ---- git -------------------------------------------------------------------------------------------------------
+
+git_recipes() {
+    home
+    play git once
+    want_status 0
+    same_project project
+    want_log socks "${ADDRESS[git.example.org]}:22|git\.example\.org:22"
+    # Something new to fetch, and nothing but the repository's own setting to fetch it by.
+    git -c safe.directory='*' -C /home/git/project.git branch "new-$$"
+    play git repository
+    want_status 0
+    alice git -C project rev-parse -q --verify "origin/new-$$" || fail "the new branch was not fetched"
+}
+
+git_github() {
+    home git github
+    play git github-use
+    want_status 0
+    same_project project
+    want_log firewall 'CONNECT ssh\.github\.com:443 '
+}

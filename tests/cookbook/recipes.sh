@@ -1,0 +1,271 @@
+# shellcheck shell=bash
+# The list of checks, and those of ways through proxies and hosts. What is run comes from the page; what is expected
+# stands here.
+
+all_recipes() {
+    check index index
+    check trouble trouble
+    check ssh-socks ssh_socks
+    check ssh-socks/version-4 ssh_socks4
+    check ssh-http ssh_http
+    check ssh-http/password ssh_http_password
+    check ssh-http/environment ssh_http_environment
+    check inside-outside inside_outside
+    check inside-outside/direct-list direct_list
+    check inside-outside/negated direct_not
+    check hopping hopping
+    check hopping/ssh hopping_ssh
+    check port-443 port_443
+    check port-443/other-ports-closed port_443_only
+    check program-name/number name_number
+    check program-name/service name_service
+    check program-name/explicit-port name_explicit
+    check program-name/none name_none
+    check fetchmail/proxy fetch_mail proxy
+    check fetchmail/hop fetch_mail hop
+    check fetchmail/login fetch_mail login
+    check emacs emacs_relay
+    check emacs/replaced-in-a-package emacs_replace
+    check emacs/errors emacs_errors
+    check askpass/desktop askpass_desktop
+    check askpass/force askpass_force
+    check askpass/rules askpass_rules
+    check connectrc connectrc
+    check connectrc/variable-first connectrc_variable
+    check connectrc/system connectrc_system
+    check connectrc/complaint connectrc_complaint
+    check connectrc/permissions connectrc_permissions
+    check location/office location_at 10.20.30.40/8 http 'proxy.corp.example'
+    check location/lab location_at 192.168.1.23/24 socks 'socks.corp.example'
+    check location/none location_at 110.1.1.1/8 '' ''
+    check location/similar-network location_at 192.168.10.1/24 '' ''
+    check location/one-word location_words
+    check local-port/once local_once
+    check local-port/listen local_listen
+    check local-port/keep local_keep
+    check git git_recipes
+    check git/github git_github
+    # Last: whether all blocks have been used by the checks above.
+    [ -n "$ONLY" ] || check every-block-is-run every_block
+}
+
+# ---- README.md -------------------------------------------------------------------------------------------------
+
+# Every page is in the index, and every link leads to a file.
+index() {
+    local page link
+    for page in "$PAGES"/*.md; do
+        page=${page##*/}
+        [ "$page" = README.md ] || grep -Fq "]($page)" "$PAGES/README.md" || fail "$page is not in the index"
+        while read -r link; do
+            [ -e "$PAGES/${link%%#*}" ] || fail "$page: $link leads nowhere"
+        done < <(grep -Eo '\]\([^)]+\)' "$PAGES/$page" | sed 's/^](//; s/)$//')
+    done
+}
+
+every_block() {
+    local page name language rest expected
+    for page in "$PAGES"/*.md; do
+        page=${page##*/}
+        while read -r language rest; do
+            name=${rest#test=}
+            # Text without a name is the only thing that may stand there unread.
+            [ "$language" != text ] || [ -n "$rest" ] || continue
+            [ -n "$rest" ] || fail "$page has a block without test=NAME: $language"
+            grep -Fqx "${page%.md} $name" "$WORK/used" || fail "$page: nothing runs test=$name"
+            expected=$((${expected:-0} + 1))
+        done < <(awk '/^```/ { on = !on; if (on) print substr($0, 4) }' "$PAGES/$page")
+    done
+    printf '%s blocks\n' "$expected"
+    [ "$expected" -gt 40 ] || fail "only $expected blocks found"
+}
+
+trouble() {
+    local line
+    home ssh-socks socks
+    play_typing README debug 'bye\r\n'
+    want_status 0
+    want_banner
+    block README debug-output >"$CASE/expected"
+    while read -r line; do
+        grep -Fqx -e "$line" "$CASE/err" || fail "-d does not say: $line"
+    done <"$CASE/expected"
+    try "${AS[@]}" ssh -p 2222 shell.example.org
+    want_ssh_failed
+    grep -Fqx -e "$(block README refused)" "$CASE/err" || fail "stderr does not have: $(block README refused)"
+}
+
+# ---- the way through a proxy -----------------------------------------------------------------------------------
+
+ssh_socks() {
+    home ssh-socks socks
+    play ssh-socks socks-use
+    want_status 0
+    want_from socks.corp.example
+    want_quiet
+    # The page says so of the name.
+    ! grep -q shell.example.org /etc/hosts || fail "the target's name is known here"
+}
+
+ssh_socks4() {
+    home ssh-socks socks4
+    play ssh-socks socks-use
+    want_status 0
+    want_log socks4 'decode socks4a: host shell\.example\.org'
+}
+
+ssh_http() {
+    home ssh-http http
+    play ssh-http http-use
+    want_status 0
+    want_from proxy.corp.example
+    want_log http 'CONNECT shell\.example\.org:22 '
+}
+
+ssh_http_password() {
+    home ssh-http http-user
+    password_file "$PLAIN_PASSWORD"
+    play ssh-http http-password
+    want_status 0
+    want_from guarded.corp.example
+    # The password is what opens it.
+    echo wrong >/home/alice/.proxy-password
+    try "${AS[@]}" sh -eu "$CASE/http-password.sh"
+    want_ssh_failed
+    want_err '^connect: .*guarded\.corp\.example:8080 did not accept user .* and the password'
+}
+
+ssh_http_environment() {
+    home
+    password_file "$PLAIN_PASSWORD"
+    play ssh-http http-environment
+    want_status 0
+    want_from guarded.corp.example
+}
+
+inside_outside() {
+    home inside-outside blocks
+    play inside-outside blocks-use
+    want_status 0
+    want_from 'outside sees' socks.corp.example
+    ! grep -Eq "^inside sees ${ADDRESS[socks.corp.example]} " "$CASE/out" ||
+        fail "the inside host was reached by the proxy"
+    grep -q '^inside sees ' "$CASE/out" || fail "the inside host was not reached"
+    ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy was asked for the inside host"
+}
+
+direct_list() {
+    home inside-outside direct-ssh
+    put inside-outside direct .connectrc
+    play inside-outside blocks-use
+    want_status 0
+    want_from 'outside sees' socks.corp.example
+    grep -q '^inside sees ' "$CASE/out" || fail "the inside host was not reached"
+    ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy was asked for the inside host"
+    # By address too.
+    try "${AS[@]}" ssh "${ADDRESS[build.corp.example]}" true
+    want_status 0
+    ! logged socks "${ADDRESS[build.corp.example]}" || fail "the proxy was asked for the inside address"
+}
+
+direct_not() {
+    home inside-outside direct-ssh
+    put inside-outside direct-not .connectrc
+    try "${AS[@]}" ssh lab.corp.example "$ASK"
+    want_status 0
+    want_from socks.corp.example
+    try "${AS[@]}" ssh build.corp.example "$ASK"
+    want_status 0
+    ! grep -Fq "${ADDRESS[socks.corp.example]}" "$CASE/out" || fail "build.corp.example was reached by the proxy"
+}
+
+# ---- hops ------------------------------------------------------------------------------------------------------
+
+# The end of a POP3 session of one word, which is QUIT.
+want_pop3() {
+    want_status 0
+    grep -q '^+OK' "$CASE/out" || fail "no POP3 greeting, but: $(head -c 200 "$CASE/out")"
+    [ "$(grep -c '^+OK' "$CASE/out")" -eq 2 ] || fail "QUIT was not answered"
+}
+
+hopping() {
+    home
+    play_typing hopping hop 'QUIT\r\n'
+    want_pop3
+    want_log sshd "Accepted publickey for alice|on ${ADDRESS[gate.example.net]} port 22"
+    ! grep -q internal /etc/hosts || fail "the target's name is known here"
+}
+
+hopping_ssh() {
+    home hopping hop-ssh
+    play hopping hop-ssh-use
+    want_status 0
+    grep -q '^I am in, from ' "$CASE/out" || fail "not in: $(cat "$CASE/out")"
+    want_log sshd "on ${ADDRESS[gate.example.net]} port 22"
+    want_log sshd "on ${ADDRESS[build.internal.example]} port 22"
+    # The page's reason for connect: forwarding is refused there.
+    try "${AS[@]}" ssh -F /etc/ssh/ssh_config -J gate.example.net build.internal.example true
+    want_ssh_failed
+    want_err 'administratively prohibited'
+}
+
+port_443() {
+    home port-443 second-hop
+    play port-443 second-hop-use
+    want_status 0
+    want_from 'home sees' firewall
+    grep -q '^server sees ' "$CASE/out" || fail "the server was not reached"
+    want_log sshd "on ${ADDRESS[home.example.org]} port 443"
+    want_log sshd "on ${ADDRESS[server]} port 22"
+    want_log firewall 'CONNECT home\.example\.org:443 '
+    ! logged firewall 'CONNECT server' || fail "the firewall was asked for the server"
+}
+
+port_443_only() {
+    try "${AS[@]}" connect -H firewall:8080 home.example.org 22
+    want_status 5
+    want_line 'firewall:8080' '403'
+}
+
+# ---- the program's name ----------------------------------------------------------------------------------------
+
+want_smtp() {
+    want_status 0
+    grep -q '^220 ' "$CASE/out" || fail "no SMTP greeting, but: $(head -c 200 "$CASE/out")"
+    grep -q '^221 ' "$CASE/out" || fail "QUIT was not answered"
+}
+
+# The target is outside: here its name has to be known as well.
+know_mail() {
+    echo "${ADDRESS[mail.example.org]} mail.example.org" >>/etc/hosts
+}
+
+name_number() {
+    home
+    know_mail
+    play program-name link
+    want_status 0
+    play_typing program-name number 'QUIT\r\n'
+    want_smtp
+}
+
+name_service() {
+    home
+    play_typing program-name service 'QUIT\r\n'
+    want_smtp
+    want_log socks "${ADDRESS[mail.example.org]}:25|mail\.example\.org:25"
+}
+
+name_explicit() {
+    home
+    play program-name link
+    play_typing program-name explicit 'QUIT\r\n'
+    want_pop3
+}
+
+name_none() {
+    ln -s "$WORK/bin/connect" "$CASE/connect-proxy"
+    try "${AS[@]}" "$CASE/connect-proxy" mail.example.org
+    want_status 2
+    want_line 'no port given'
+}

@@ -1,0 +1,212 @@
+# shellcheck shell=bash
+# The machines of the pages: names, addresses, users and servers, in the name spaces that `run` has made.
+
+PROXY_PASSWORD=S3cret#proxy
+MAIL_PASSWORD=S3cret-mail
+declare -A ADDRESS=()
+
+have_programs() {
+    local program package missing=0
+    while read -r program package; do
+        [ -n "$(type -P "$program")" ] && continue
+        printf 'FAIL %s: not installed (Debian package %s)\n' "$program" "$package"
+        missing=$((missing + 1))
+    done <<-END
+		sshd openssh-server
+		ssh openssh-client
+		microsocks microsocks
+		tinyproxy tinyproxy
+		fetchmail fetchmail
+		popa3d popa3d
+		socat socat
+		aiosmtpd python3-aiosmtpd
+		emacs emacs-nox
+		git git
+		openssl openssl
+		ip iproute2
+		ss iproute2
+		unshare util-linux
+		setpriv util-linux
+		setsid util-linux
+		mount mount
+		pgrep procps
+	END
+    [ "$missing" -eq 0 ] || { printf '0 passed, %s failed\n' "$missing" && exit 1; }
+}
+
+# In there, every port is free: what `serve` takes for the name of a port is its number. (portname is local to `serve`,
+# and seen by what it calls.)
+free_port() { FREE=$portname; }
+
+# ---- names, addresses, users -----------------------------------------------------------------------------------
+
+make_world() {
+    local address view names name
+    chmod 755 "$WORK"
+    mkdir -p "$WORK"/{bin,case,etc,home,log,mail,run,sshd}
+    cp "$BINARY" "$WORK/bin/connect"
+    # It holds a copy of the password file: in memory only, and gone with the name space.
+    mount -t tmpfs -o mode=755 cookbook "$WORK/etc" || die "no mount name space to put the pages' names in"
+    cp -a /etc/. "$WORK/etc" || die "/etc cannot be copied"
+    # The repository may be somewhere in /home, which disappears. A copy, and no mount: $WORK is removed at the end.
+    mkdir -p "$WORK/repository/docs"
+    if ! { cp "$HERE/hosts" "$WORK" && cp "$ROOT/README.md" "$WORK/repository" &&
+        cp -r "$PAGES" "$WORK/repository/docs"; }; then
+        die "the pages cannot be copied"
+    fi
+    PAGES=$WORK/repository/docs/cookbook
+    for name in etc home mail:/var/mail run; do
+        mount --bind "$WORK/${name%:*}" "/${name#*:/}" || die "no mount name space to put the pages' names in"
+    done
+    mkdir /run/sshd
+    ip link set lo up || die "no network name space"
+
+    while read -r address view names; do
+        # Loopback's own is there.
+        [[ $address == 127.* ]] || ip addr add "$address/32" dev lo || die "no address $address"
+        printf '%s %s\n' "$address" "$names" >>"$WORK/beyond"
+        [ "$view" != here ] || printf '%s %s\n' "$address" "$names" >>"$WORK/here"
+        for name in $names; do
+            ADDRESS[$name]=$address
+        done
+    done < <(sed 's/#.*//; /^ *$/d' "$WORK/hosts")
+    rm -f /etc/hosts /etc/nsswitch.conf /etc/connectrc
+    # fetchmail asks for its own machine's name.
+    echo "127.0.1.1 $(uname -n).example.net $(uname -n)" | tee -a "$WORK/here" >>"$WORK/beyond"
+    cp "$WORK/here" /etc/hosts
+    # No name server is asked: an unknown name is unknown at once.
+    printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\n' >/etc/nsswitch.conf
+
+    make_user alice 4242 "$(openssl passwd -6 "$MAIL_PASSWORD")"
+    make_user git 4243 '*'
+    # Everything that alice runs: her own environment, and no terminal.
+    AS=(setsid -w setpriv --reuid=4242 --regid=4242 --clear-groups --inh-caps=-all
+        env -i -C /home/alice HOME=/home/alice USER=alice LOGNAME=alice LC_ALL=C
+        "PATH=$WORK/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+}
+
+make_user() { # NAME NUMBER HASH; the name may be in use on this machine, and is replaced in the copy
+    sed -i "/^$1:/d" /etc/passwd /etc/group /etc/shadow
+    echo "$1:x:$2:$2::/home/$1:/bin/sh" >>/etc/passwd
+    echo "$1:x:$2:" >>/etc/group
+    echo "$1:$3:19000:0:99999:7:::" >>/etc/shadow
+    install -d -o "$2" -g "$2" "/home/$1"
+}
+
+# ---- servers ---------------------------------------------------------------------------------------------------
+
+start_world() {
+    serve sshd setup_hosts 22 443
+    write_user_config
+    serve socks setup_socks 1080
+    serve socks-guarded setup_socks_guarded 1080
+    serve socks4 setup_socks4 1080
+    serve http setup_http 8080
+    serve http-guarded setup_http_guarded 8080
+    serve firewall setup_firewall 8080
+    serve pop3 setup_pop3 110
+    serve pop3s setup_pop3s 995
+    serve smtp setup_smtp 25
+    serve git setup_git 9418
+}
+
+# Puts CMD into a machine that knows every name.
+beyond() {
+    # The quotes are for the inner shell.
+    # shellcheck disable=SC2016
+    CMD=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$WORK/beyond" "${CMD[@]}")
+}
+
+# One sshd is every host that can be logged in to. Its configuration is that of the real-peer suite, with other
+# addresses.
+setup_hosts() {
+    local host
+    setup_sshd 22
+    sed -i '/^ListenAddress/d; /^Port/d; s/^PermitRootLogin.*/AllowUsers alice git/' "$WORK/sshd/config"
+    for host in build.corp.example lab.corp.example gate.example.net mailhost.example.net shell.example.org \
+        server git.example.org build.internal.example; do
+        echo "ListenAddress ${ADDRESS[$host]}:22"
+    done >>"$WORK/sshd/config"
+    cat >>"$WORK/sshd/config" <<-END
+		ListenAddress ${ADDRESS[home.example.org]}:443
+		ListenAddress ${ADDRESS[ssh.github.com]}:443
+		SetEnv PATH=$WORK/bin:/usr/local/bin:/usr/bin:/bin
+		Match LocalAddress ${ADDRESS[gate.example.net]}
+		    AllowTcpForwarding no
+	END
+    beyond
+}
+
+# What every user of ssh has: a key, and hosts known.
+write_user_config() {
+    printf '* %s\n' "$(cat "$WORK/sshd/host.pub")" >"$WORK/known_hosts"
+    cat >/etc/ssh/ssh_config <<-END
+		Host *
+		    BatchMode yes
+		    StrictHostKeyChecking yes
+		    GlobalKnownHostsFile $WORK/known_hosts
+		    ConnectTimeout 20
+	END
+    chmod 755 "$WORK/sshd"
+}
+
+# The proxies dial from their own addresses, so that a server can tell who came.
+setup_socks() {
+    CMD=(microsocks -i "${ADDRESS[socks.corp.example]}" -b "${ADDRESS[socks.corp.example]}" -p "$1")
+    beyond
+}
+
+setup_socks_guarded() {
+    local address=${ADDRESS[guarded.corp.example]}
+    CMD=(microsocks -i "$address" -b "$address" -p "$1" -u alice -P "$PROXY_PASSWORD")
+    beyond
+}
+
+# ssh -D speaks version 4a, and logs in to a host that dials from there.
+setup_socks4() {
+    CMD=(ssh -F none -vv -N -D "${ADDRESS[socks4.corp.example]}:$1" -o ExitOnForwardFailure=yes
+        -o BatchMode=yes -o "UserKnownHostsFile=$WORK/known_hosts" -i "$WORK/sshd/user"
+        "alice@${ADDRESS[build.corp.example]}")
+}
+
+setup_http() { http_proxy_at "$1" proxy.corp.example; }
+setup_http_guarded() { http_proxy_at "$1" guarded.corp.example "BasicAuth alice $PLAIN_PASSWORD"; }
+setup_firewall() { http_proxy_at "$1" firewall 'ConnectPort 443'; }
+
+http_proxy_at() { # PORT NAME LINE...
+    local name=$2 address=${ADDRESS[$2]}
+    tinyproxy_config "$name" "$1" | sed "s/^Listen .*/Listen $address/; s/^Allow .*/Bind $address/" >"$WORK/$name.conf"
+    shift 2
+    printf '%s\n' "$@" >>"$WORK/$name.conf"
+    CMD=(tinyproxy -d -c "$WORK/$name.conf")
+    beyond
+}
+
+setup_pop3() { CMD=(socat -d -d "TCP4-LISTEN:$1,reuseaddr,fork" "EXEC:$(type -P popa3d)"); }
+# The same behind TLS. The machine of the pages trusts the certificate.
+setup_pop3s() {
+    local pem=$WORK/etc/pop3s.pem
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail.example.org \
+        -addext subjectAltName=DNS:mail.example.org -keyout "$pem.key" -out "$pem" 2>/dev/null || die "no certificate"
+    cp "$pem" "/etc/ssl/certs/$(openssl x509 -noout -hash -in "$pem").0"
+    CMD=(socat -d -d "OPENSSL-LISTEN:$1,reuseaddr,fork,verify=0,cert=$pem,key=$pem.key" "EXEC:$(type -P popa3d)")
+}
+
+setup_smtp() { CMD=(aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1"); }
+
+setup_git() {
+    local repo=$WORK/home/git/project.git tree=$WORK/tree
+    local author=(-c user.name=alice -c user.email=alice@example.org -c "safe.directory=*")
+    if [ ! -d "$repo" ]; then
+        git init -q -b main "$tree"
+        head -c 200000 /dev/urandom >"$tree/file"
+        git "${author[@]}" -C "$tree" add file
+        git "${author[@]}" -C "$tree" commit -qm 'a file'
+        git clone -q --bare "$tree" "$repo"
+        chown -R 4243:4243 "$repo"
+    fi
+    # By its own name: git's daemon command would stay in between as its parent.
+    CMD=(env "GIT_CONFIG_COUNT=1" GIT_CONFIG_KEY_0=safe.directory "GIT_CONFIG_VALUE_0=*"
+        "$(git --exec-path)/git-daemon" --verbose "--listen=${ADDRESS[git.example.org]}" "--port=$1"
+        --export-all --base-path=/home/git)
+}

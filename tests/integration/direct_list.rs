@@ -1,0 +1,301 @@
+//! Direct lists: which targets are reached without the proxy.
+
+use crate::harness::*;
+use crate::wire::*;
+
+/// How to get to a proxy of a kind, and what its script is.
+type Method = (&'static str, fn() -> Script);
+
+/// All kinds.
+const METHODS: [Method; 4] = [
+    ("-S", socks5_none),
+    ("-4S", socks4_granted),
+    ("-H", http_ok),
+    ("-T", || script().expect_until("\r\n").send("connected to it\r\n")),
+];
+
+/// Goes to `host` with these variables. The one of target and proxy that is not to be contacted fails the test
+/// when it is.
+#[track_caller]
+fn expect(direct: bool, words: &str, make: fn() -> Script, host: &str, variables: &[(&str, &str)]) {
+    let target = || if host.contains(':') { Server::each_v6([answer()]) } else { answer().serve() };
+    let (proxy, target) = if direct {
+        (Server::each([]), target())
+    } else {
+        (make().followed_by(answer()).serve(), Server::each([]))
+    };
+    let mut run = connect(format!("{words} {proxy} {host} {}", target.port()));
+    for (name, value) in variables {
+        run = run.env(name, value);
+    }
+    let out = run.run();
+    let case = format!("{words} to {host} with {variables:?}, direct: {direct}");
+    let as_expected = out.code == Some(0) && out.stdout == b"welcome" && out.stderr.is_empty();
+    assert!(as_expected, "{case}: {out:?}");
+    proxy.finish();
+    target.finish();
+}
+
+fn answer() -> Script {
+    script().send("welcome").expect_eof()
+}
+
+/// The target is the loopback address, or its name.
+#[track_caller]
+fn expect_socks5(direct: bool, options: &str, host: &str, list: &str) {
+    expect(direct, &format!("{options} -S"), socks5_none, host, &[("SOCKS5_DIRECT", list)]);
+}
+
+#[test]
+fn every_form_of_a_network_counts() {
+    for (list, direct) in [
+        ("127.0.0.1", true),
+        ("127.0.0.0/8", true),
+        ("127.0.0.1/32", true),
+        ("127.9.9.9/8", true),
+        ("126.0.0.0/7", true),
+        ("0.0.0.0/0", true),
+        ("127.0.0.0/255.0.0.0", true),
+        ("127.0.0.0/255.255.255.254", true),
+        ("0.0.0.0/0.0.0.0", true),
+        ("127.", true),
+        ("127.0.", true),
+        ("127.0.0.", true),
+        ("127.0.0.2", false),
+        ("127.0.0.2/31", false),
+        ("128.0.0.0/8", false),
+        ("127.0.1.0/255.255.255.0", false),
+        ("12.", false),
+        ("27.", false),
+        ("127.0.1.", false),
+        ("::1", false),
+        ("::/0", false),
+        ("127.0.0.1.example", false),
+        ("", false),
+        (",", false),
+    ] {
+        expect_socks5(direct, "", "127.0.0.1", list);
+    }
+}
+
+#[test]
+fn ipv6_counts_like_ipv4() {
+    for (list, direct) in [
+        ("::1", true),
+        ("[::1]", true),
+        ("::/0", true),
+        ("::/64", true),
+        ("[::]/127", true),
+        ("::2/127", false),
+        ("2001:db8::/32", false),
+        ("0.0.0.0/0", false),
+        ("127.", false),
+    ] {
+        expect_socks5(direct, "", "[::1]", list);
+    }
+}
+
+#[test]
+fn a_name_counts_with_all_that_is_under_it() {
+    for (list, direct) in [
+        ("localhost", true),
+        ("LocalHost", true),
+        (".localhost", true),
+        ("*.localhost", true),
+        ("localhost.", true),
+        (".localhost.", true),
+        ("host", false),
+        (".host", false),
+        ("*.host", false),
+        ("ocalhost", false),
+        ("xlocalhost", false),
+        ("localhost.example", false),
+        ("www.localhost", false),
+        ("127.", false),
+    ] {
+        expect_socks5(direct, "", "localhost", list);
+    }
+    expect_socks5(true, "", "LOCALHOST", "localhost");
+    // Not one that this machine need know: that the proxy was not asked shows where it went.
+    let proxy = Server::each([]);
+    for list in ["invalid", ".INVALID", "*.invalid", "invalid."] {
+        for host in [UNKNOWN, &format!("{UNKNOWN}.")] {
+            let run = connect(format!("-S {proxy} {host} 22")).env("SOCKS5_DIRECT", list);
+            run.run().expect_failure(3, &[&format!("cannot resolve the name of {host}:22")]);
+        }
+    }
+    proxy.finish();
+}
+
+#[test]
+fn the_first_entry_that_fits_decides() {
+    for (list, direct) in [
+        ("!127.0.0.1,127.", false),
+        ("127.,!127.0.0.1", true),
+        ("!127.0.0.2,127.", true),
+        ("! 127.0.0.1 , 127.", false),
+        ("10.,!10.1.,127.", true),
+        ("!localhost,127.", true),
+        ("!::/0,127.", true),
+        ("  , 10. ,\t127.0.0.0/8\t,", true),
+    ] {
+        expect_socks5(direct, "", "127.0.0.1", list);
+    }
+    expect_socks5(false, "", "localhost", "!localhost,.localhost");
+    let long: Vec<_> = (0..5000).map(|number| format!("host{number}.example")).collect();
+    expect_socks5(true, "", "127.0.0.1", &format!("{},127.", long.join(",")));
+}
+
+#[test]
+fn each_method_has_its_own_variables() {
+    let all = ["SOCKS5_DIRECT", "SOCKS4_DIRECT", "SOCKS_DIRECT", "HTTP_DIRECT", "CONNECT_DIRECT"];
+    let own: [&[&str]; 4] = [
+        &["SOCKS5_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
+        &["SOCKS4_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
+        &["HTTP_DIRECT", "CONNECT_DIRECT"],
+        &["CONNECT_DIRECT"],
+    ];
+    for ((option, make), own) in METHODS.into_iter().zip(own) {
+        for name in all {
+            expect(own.contains(&name), option, make, "127.0.0.1", &[(name, "127.")]);
+        }
+        // The first one that is set counts alone, even if it is empty.
+        for pair in own.windows(2) {
+            expect(false, option, make, "127.0.0.1", &[(pair[0], "10."), (pair[1], "127.")]);
+            expect(false, option, make, "127.0.0.1", &[(pair[0], ""), (pair[1], "127.")]);
+            expect(true, option, make, "127.0.0.1", &[(pair[0], "127."), (pair[1], "!127.")]);
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_resolved_here_is_checked_by_its_address_too() {
+    // Some machines resolve it to both.
+    let list = "127.,::1";
+    for (options, direct) in
+        [("", false), ("-R remote", false), ("-R local", true), ("-R both", true), ("-R LOCAL", true)]
+    {
+        expect_socks5(direct, options, "localhost", list);
+    }
+    let socks4 = |direct, options: &str, list: &str| {
+        let words = format!("{options} -4S");
+        expect(direct, &words, socks4_granted, "localhost", &[("SOCKS4_DIRECT", list)]);
+    };
+    socks4(true, "", "127.");
+    socks4(false, "-R remote", "127.");
+    socks4(false, "", "!localhost,127.");
+    socks4(true, "", "localhost,!127.");
+    // The others get the name as it was typed.
+    for (option, make) in &METHODS[2..] {
+        expect(false, &format!("-R local {option}"), *make, "localhost", &[("CONNECT_DIRECT", list)]);
+    }
+}
+
+#[test]
+fn a_broken_entry_is_named_and_the_others_count() {
+    for word in [
+        "10.0.0.0/33",
+        "999.1.1.1",
+        "10.0.0",
+        "127.0.0.0/255.0.255.0",
+        "::/129",
+        "a b",
+        "*",
+        "!",
+        "1.2.3.4.5",
+        "http://host",
+        "host:80",
+        "10.0.0.0/",
+        "10..0.",
+        "..example",
+        "a\x1b[2Jb",
+    ] {
+        let (proxy, target) = (Server::each([]), answer().serve());
+        let list = format!("10., {word} ,127.");
+        let run = connect(format!("-S {proxy} {}", target.words())).env("SOCKS5_DIRECT", list);
+        let out = run.run();
+        out.expect_code(0).expect_stdout("welcome");
+        let shown = word.replace('\x1b', "\\x1b");
+        out.expect_failure(0, &[&format!("SOCKS5_DIRECT: '{shown}' is neither a network"), "skipped"]);
+        proxy.finish();
+        target.finish();
+    }
+}
+
+#[test]
+fn no_proxy_counts_after_them() {
+    for (variables, direct) in [
+        (&[("no_proxy", "127.0.0.1")][..], true),
+        (&[("NO_PROXY", "127.0.0.1")], true),
+        (&[("no_proxy", "*")], true),
+        (&[("no_proxy", "localhost 127.0.0.0/8")], true),
+        (&[("no_proxy", "example.com,127.0.0.1")], true),
+        (&[("no_proxy", "10.0.0.0/8")], false),
+        (&[("no_proxy", "nonsense/x,http://y")], false),
+        (&[("no_proxy", "")], false),
+        (&[("no_proxy", "10.0.0.0/8"), ("NO_PROXY", "*")], false),
+        (&[("CONNECT_DIRECT", "!127."), ("no_proxy", "*")], false),
+        (&[("CONNECT_DIRECT", "10."), ("no_proxy", "*")], true),
+        (&[("CONNECT_DIRECT", "127."), ("no_proxy", "")], true),
+    ] {
+        for (option, make) in METHODS {
+            expect(direct, option, make, "127.0.0.1", variables);
+        }
+    }
+    for (list, direct) in [("localhost", true), (".localhost", true), ("localhost.", true), ("host", false)] {
+        expect(direct, "-S", socks5_none, "localhost", &[("no_proxy", list)]);
+    }
+}
+
+#[test]
+fn own_networks_count_when_asked_for() {
+    for (option, make) in METHODS {
+        expect(true, &format!("-D {option}"), make, "127.0.0.1", &[]);
+        expect(false, option, make, "127.0.0.1", &[]);
+        expect(false, &format!("-D {option}"), make, "localhost", &[("SOCKS4_RESOLVE", "remote")]);
+        expect(false, &format!("-D {option}"), make, "127.0.0.1", &[("CONNECT_DIRECT", "!127.")]);
+        expect(true, &format!("-D {option}"), make, "127.0.0.1", &[("CONNECT_DIRECT", "!10.")]);
+    }
+    expect(true, "-D -S", socks5_none, "[::1]", &[]);
+    expect(true, "-D -R local -S", socks5_none, "localhost", &[]);
+    expect(true, "-D -4S", socks4_granted, "localhost", &[]);
+    // A network that no machine is in.
+    let proxy = socks5_none().expect_eof().serve();
+    connect(format!("-D -S {proxy} 240.1.2.3 22")).run().expect_success();
+    assert_eq!(proxy.finish_one().target.as_deref(), Some("240.1.2.3:22"));
+}
+
+#[test]
+fn what_is_decided_is_traced() {
+    for (list, line) in [("127.", "127.0.0.1 is for direct."), ("10.", "127.0.0.1 is for not direct.")] {
+        let silent = RefusingPort::new();
+        let run = connect(format!("-d -S 127.0.0.1:{0} 127.0.0.1 {0}", silent.port()));
+        run.env("SOCKS5_DIRECT", list).run().expect_code(4).expect_stderr_has(&format!("DEBUG: {line}\n"));
+    }
+}
+
+#[test]
+fn nobody_asks_for_a_password_on_the_way_to_a_direct_target() {
+    let (proxy, target) = (Server::each([]), answer().serve());
+    let run = connect(format!("-a userpass -S bob@{proxy} {}", target.words())).env("SOCKS5_DIRECT", "127.");
+    let run = run.env("SSH_ASKPASS", "/nonexistent").env("SSH_ASKPASS_REQUIRE", "force");
+    run.run().expect_success().expect_stdout("welcome");
+    proxy.finish();
+    target.finish();
+}
+
+#[test]
+fn an_error_on_the_direct_way_names_the_target_and_not_the_proxy() {
+    let (proxy, refusing) = (Server::each([]), RefusingPort::new());
+    let run = connect(format!("-S {proxy} 127.0.0.1 {}", refusing.port())).env("SOCKS5_DIRECT", "127.");
+    let out = run.run();
+    out.expect_failure(4, &[&format!("cannot reach 127.0.0.1:{}", refusing.port())]);
+    out.expect_stderr_lacks("SOCKS");
+
+    let target = script().send("welcome").expect("ping").reset().serve();
+    let run = connect(format!("-S {proxy} {}", target.words())).env("SOCKS5_DIRECT", "127.");
+    let out = run.input("ping").run();
+    out.expect_failure(8, &[&format!("the connection to {target} broke")]).expect_stderr_lacks("SOCKS");
+    proxy.finish();
+    target.finish();
+}

@@ -1,0 +1,252 @@
+//! `-R ADDRESS`: names are resolved by a name server of the user's choice.
+//!
+//! The names end in a dot, so that the search list of the machine adds nothing to them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::harness::*;
+use crate::wire::UNKNOWN;
+use server::{Answer, NameServer, Transport};
+
+mod server;
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+const NXDOMAIN: Answer = Answer::Code(3);
+
+/// A name server that says the same to everyone.
+fn always(answer: Answer) -> NameServer {
+    NameServer::start(V4, move |_| answer.clone())
+}
+
+fn addresses(addresses: &[IpAddr]) -> NameServer {
+    always(Answer::Addresses(addresses.to_vec()))
+}
+
+#[test]
+fn a_direct_target_is_found_by_name_server_over_either_family() {
+    for at in [V4, V6] {
+        let dns = NameServer::start(at, |_| Answer::Addresses(vec![V4]));
+        let target = script().send("welcome").serve();
+        let out = connect(format!("-R {dns} host.example. {}", target.port())).run();
+        out.expect_success().expect_stdout("welcome");
+        let mut asked = dns.asked();
+        asked.sort();
+        let question = |kind: &str| (Transport::Udp, format!("host.example. {kind}"));
+        assert_eq!(asked, [question("A"), question("AAAA")]);
+        target.finish();
+    }
+}
+
+#[test]
+fn all_addresses_of_both_families_are_tried() {
+    let target = Server::each_v6([script().send("welcome")]);
+    let dns = addresses(&[V6]);
+    connect(format!("-R {dns} host.example. {}", target.port())).run().expect_stdout("welcome");
+    target.finish();
+    let target = Server::each_v6([script().send("welcome")]);
+    let dns = addresses(&[V4, V6]);
+    connect(format!("-R {dns} host.example. {}", target.port())).run().expect_stdout("welcome");
+    target.finish();
+}
+
+#[test]
+fn a_socks_proxy_is_told_the_address() {
+    let found = [IpAddr::from([192, 0, 2, 7]), "2001:db8::7".parse().unwrap()];
+    for (options, found, told) in [
+        ("", &found[..], "192.0.2.7:22"),
+        ("", &found[1..], "[2001:db8::7]:22"),
+        ("-4", &found[..], "192.0.2.7:22"),
+    ] {
+        let dns = addresses(found);
+        let proxy = if options == "-4" { socks4_granted() } else { socks5_none() }.serve();
+        let out = connect(format!("{options} -R {dns} -S {proxy} host.example. 22")).run();
+        out.expect_success();
+        assert_eq!(proxy.finish_one().target.as_deref(), Some(told));
+    }
+}
+
+#[test]
+fn variables_name_the_name_server_too() {
+    for (name, options) in
+        [("SOCKS5_RESOLVE", ""), ("SOCKS_RESOLVE", ""), ("SOCKS4_RESOLVE", "-4"), ("SOCKS_RESOLVE", "-4")]
+    {
+        let dns = addresses(&["192.0.2.7".parse().unwrap()]);
+        let proxy = if options == "-4" { socks4_granted() } else { socks5_none() }.serve();
+        let out = connect(format!("{options} -S {proxy} host.example. 22")).env(name, dns.to_string()).run();
+        out.expect_success();
+        assert_eq!(proxy.finish_one().target.as_deref(), Some("192.0.2.7:22"), "{name}");
+    }
+}
+
+#[test]
+fn what_the_name_server_says_is_told_with_its_address() {
+    for (answer, says) in [
+        (NXDOMAIN, "says that there is no such name"),
+        (Answer::Addresses(Vec::new()), "says that the name has no address"),
+        (Answer::Code(2), "failed to look it up (SERVFAIL)"),
+        (Answer::Code(5), "refuses to look it up (REFUSED)"),
+        (Answer::Code(4), "answered with an error"),
+    ] {
+        let dns = always(answer);
+        let says = format!("cannot resolve the name of host.example.:22: name server {dns} {says}");
+        let out = connect(format!("-R {dns} host.example. 22")).run();
+        out.expect_failure(3, &[&says, "check the spelling and the name server"]).expect_stdout("");
+        let proxy = RefusingPort::new();
+        let out = connect(format!("-R {dns} -S 127.0.0.1:{} host.example. 22", proxy.port())).run();
+        out.expect_failure(3, &[&says, "try -R both, or -R remote"]).expect_stdout("");
+    }
+}
+
+#[test]
+fn the_verdict_is_the_one_on_the_name_as_it_was_typed() {
+    // Whatever the machine's search list makes of it is unknown.
+    let dns = NameServer::start(V4, |asked| match asked.name.as_str() {
+        "host.example." => Answer::Code(2),
+        _ => NXDOMAIN,
+    });
+    connect(format!("-R {dns} host.example 22")).run().expect_failure(3, &["SERVFAIL"]);
+}
+
+#[test]
+fn a_word_that_is_no_dns_name_is_not_asked_for() {
+    let dns = addresses(&[V4]);
+    for name in ["a..b", UNKNOWN] {
+        connect(format!("-R {dns} {name} 22")).run().expect_failure(3, &[name, "no DNS name"]);
+    }
+    assert_eq!(dns.asked(), []);
+}
+
+#[test]
+fn socks4_needs_an_ipv4_address() {
+    let (dns, proxy) = (addresses(&[V6]), RefusingPort::new());
+    let out = connect(format!("-4 -R {dns} -S 127.0.0.1:{} host.example. 22", proxy.port())).run();
+    out.expect_failure(3, &["no IPv4 address", "SOCKS4"]);
+}
+
+#[test]
+fn an_answer_that_is_too_long_or_lost_on_udp_comes_by_tcp() {
+    for by_udp in [Answer::Truncated, Answer::Garbage, Answer::Silence] {
+        let answer = by_udp.clone();
+        let dns = NameServer::start(V4, move |asked| match asked.transport {
+            Transport::Udp => answer.clone(),
+            Transport::Tcp => Answer::Addresses(vec![V4]),
+        });
+        let target = script().send("welcome").serve();
+        let out = connect(format!("-w 2 -R {dns} host.example. {}", target.port())).run();
+        out.expect_success().expect_stdout("welcome");
+        assert!(dns.asked().contains(&(Transport::Tcp, "host.example. A".into())), "{by_udp:?}");
+        target.finish();
+    }
+}
+
+#[test]
+fn a_forged_answer_is_passed_over() {
+    let dns = always(Answer::Forged { first: "192.0.2.66".parse().unwrap(), then: V4 });
+    let target = script().send("welcome").serve();
+    let out = connect(format!("-R {dns} host.example. {}", target.port())).run();
+    out.expect_success().expect_stdout("welcome");
+    assert!(dns.asked().iter().all(|(transport, _)| *transport == Transport::Udp));
+    target.finish();
+}
+
+#[test]
+fn garbage_is_no_answer() {
+    let dns = always(Answer::Garbage);
+    let out = connect(format!("-w 2 -R {dns} host.example. 22")).run();
+    out.expect_failure(3, &[&format!("name server {dns} gives no answer (UDP: "), "TCP: "]);
+}
+
+#[test]
+fn a_name_server_that_is_silent_is_given_up_in_time() {
+    let dns = always(Answer::Silence);
+    let out = connect(format!("-w 1 -R {dns} host.example. 22")).run();
+    out.expect_failure(7, &["timed out after 1 second", &format!("name server {dns}"), "host.example.:22"]);
+    out.expect_within(Duration::from_millis(2500));
+    assert!(out.elapsed >= Duration::from_millis(950), "{out:?}");
+    // One of the two questions is answered: that is enough.
+    let dns = NameServer::start(V4, |asked| match asked.kind {
+        "A" => Answer::Addresses(vec![V4]),
+        _ => Answer::Silence,
+    });
+    let target = script().send("welcome").serve();
+    let out = connect(format!("-w 2 -R {dns} host.example. {}", target.port())).run();
+    out.expect_success().expect_stdout("welcome");
+    target.finish();
+}
+
+#[test]
+fn where_nobody_listens_nobody_is_waited_for() {
+    let port = RefusingPort::new();
+    let out = connect(format!("-R 127.0.0.1:{} host.example. 22", port.port())).run();
+    out.expect_failure(3, &[&format!("name server 127.0.0.1:{} gives no answer", port.port()), "refused"]);
+    // The port is reserved for TCP only; with UDP some other program may sit there.
+    out.expect_within(Duration::from_secs(6));
+}
+
+#[test]
+fn only_the_targets_name_is_asked_for() {
+    let dns = addresses(&[V4]);
+    connect(format!("-R {dns} -S {UNKNOWN} host.example. 22")).run().expect_failure(3, &["SOCKS5 proxy"]);
+    assert!(dns.asked().iter().all(|(_, question)| question.starts_with("host.example. ")));
+    let dns = addresses(&[V4]);
+    let proxy = http_ok().serve();
+    connect(format!("-R {dns} -H {proxy} host.example. 22")).run().expect_success();
+    assert_eq!(proxy.finish_one().target.as_deref(), Some("host.example.:22"));
+    assert_eq!(dns.asked(), []);
+    let target = script().send("welcome").serve();
+    connect(format!("-R {dns} {}", target.words())).run().expect_stdout("welcome");
+    assert_eq!(dns.asked(), []);
+    target.finish();
+}
+
+#[test]
+fn a_target_on_the_direct_list_is_found_by_the_same_name_server() {
+    for (options, direct) in [("-S", "SOCKS_DIRECT"), ("-H", "HTTP_DIRECT")] {
+        let (dns, proxy) = (addresses(&[V4]), RefusingPort::new());
+        let target = script().send("welcome").serve();
+        let words = format!("-R {dns} {options} 127.0.0.1:{} host.example. {}", proxy.port(), target.port());
+        connect(words).env(direct, "example").run().expect_success().expect_stdout("welcome");
+        target.finish();
+    }
+}
+
+#[test]
+fn debug_names_the_name_server() {
+    let dns = addresses(&["192.0.2.7".parse().unwrap()]);
+    let proxy = socks5_none().serve();
+    let out = connect(format!("-d -R {dns} -S {proxy} host.example. 22")).run();
+    for line in [
+        "socks_resolve=LOCAL (1)".to_owned(),
+        format!("Using nameserver at {dns}"),
+        "resolving host by name: host.example.".into(),
+        "resolved: host.example. (192.0.2.7)".into(),
+    ] {
+        out.expect_stderr_has(&format!("DEBUG: {line}\n"));
+    }
+    proxy.finish();
+}
+
+/// The tunnels of `--listen` have small stacks.
+#[cfg(unix)]
+#[test]
+fn a_tunnel_of_a_listener_can_ask() {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    let dns = addresses(&[V4]);
+    let target = script().send("welcome").serve();
+    let directory = TempPath::directory("listen");
+    let socket = directory.join("socket");
+    let words = format!("-d -R {dns} --listen unix:{} host.example. {}", socket.display(), target.port());
+    let run = connect(words).start();
+    run.wait_stderr_has("local_port");
+    let client = (0..100).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        UnixStream::connect(&socket).ok()
+    });
+    let mut text = String::new();
+    client.expect("nobody listens").read_to_string(&mut text).unwrap();
+    assert_eq!(text, "welcome");
+    target.finish();
+}

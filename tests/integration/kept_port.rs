@@ -1,0 +1,236 @@
+//! `-P`: one session with the target, which local clients join one after another.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+use crate::listening::*;
+
+/// A client that says this and leaves, as the program notices. `earlier` clients did so before.
+#[track_caller]
+fn visit(run: &Listening, bytes: &str, earlier: usize) {
+    let mut client = run.client();
+    client.write_all(bytes.as_bytes()).unwrap();
+    drop(client);
+    run.told_times("closing local port without disconnecting", earlier + 1);
+}
+
+#[test]
+fn all_clients_share_one_session() {
+    let target = script().expect("onetwothree").expect_eof().serve();
+    let mut run = listening(format!("-P 0 {}", target.words()));
+    assert_eq!(run.place().ip().to_string(), "127.0.0.1");
+    for (earlier, word) in ["one", "two", "three"].into_iter().enumerate() {
+        visit(&run, word, earlier);
+    }
+    run.run.close_stdin();
+    run.end().expect_success();
+    target.finish_one();
+}
+
+#[test]
+fn a_client_that_comes_too_early_waits_for_its_turn() {
+    let target = script().echo().serve();
+    let mut run = listening(format!("-P 0 {}", target.words()));
+    let first = run.client();
+    echoed(&first, "first");
+    let mut second = run.client();
+    second.write_all(b"second").unwrap();
+    echoed(&first, "first again");
+    drop(first);
+    assert_eq!(read(&second, 6), b"second");
+    drop(second);
+    run.run.close_stdin();
+    run.end().expect_success();
+    assert_eq!(target.finish_one().received, b"firstfirst againsecond");
+}
+
+#[test]
+fn what_the_remote_says_to_nobody_goes_to_the_next_client() {
+    let go = Gate::new();
+    let target = script().expect("one").wait_for(&go).send("for the next").expect("two").hold().serve();
+    let mut run = listening(format!("-P 0 {}", target.words()));
+    visit(&run, "one", 0);
+    go.open();
+    thread::sleep(Duration::from_millis(100));
+    let mut client = run.client();
+    assert_eq!(read(&client, 12), b"for the next");
+    client.write_all(b"two").unwrap();
+    drop(client);
+    run.run.close_stdin();
+    run.end().expect_success();
+    target.finish();
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_an_answer_does_not_end_the_session() {
+    let gone = Gate::new();
+    let target = script().send_meanwhile(1, 30 * MIB).expect("hello").open(&gone).hold().serve();
+    let run = listening(format!("-P 0 {}", target.words()));
+    for _ in 0..2 {
+        let client = run.client();
+        read(&client, 100_000);
+        // Something is unread for certain: the system makes this a reset.
+        drop(client);
+    }
+    let mut last = run.client();
+    last.write_all(b"hello").unwrap();
+    gone.wait();
+    let reader = thread::spawn(move || std::io::copy(&mut last, &mut std::io::sink()));
+    target.finish();
+    run.stop(Signal::TERM);
+    drop(reader.join().unwrap());
+}
+
+/// How many bytes of what was sent from one port of loopback to another are in the system's hands: not acknowledged
+/// yet, or not read yet.
+#[cfg(target_os = "linux")]
+fn on_the_way(from: u16, to: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let queue = |here: u16, there: u16, index| {
+        let ends = format!(": 0100007F:{here:04X} 0100007F:{there:04X} ");
+        let line = table.lines().find(|line| line.contains(&ends)).expect("no such connection");
+        let queues = line.split_whitespace().nth(4).unwrap();
+        u64::from_str_radix(queues.split(':').nth(index).unwrap(), 16).unwrap()
+    };
+    queue(from, to, 0) + queue(to, from, 1)
+}
+
+/// What is in the system's hands when a client leaves is lost with the client. What the program holds is not.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_client_did_not_take_is_for_the_next_one() {
+    const SIZE: u64 = 20 * MIB;
+    let target = script().send_data(1, SIZE).half_close().expect_eof().serve();
+    let run = listening(format!("-P 0 {}", target.words()));
+    let first = run.client();
+    run.told("start relaying.");
+    // Everything on the way is full.
+    thread::sleep(Duration::from_millis(500));
+    let lost = on_the_way(run.place().port(), first.local_addr().unwrap().port());
+    assert!(lost > 0);
+    drop(first);
+    run.told("closing local port without disconnecting");
+    let mut rest = data(1, SIZE);
+    copy(&mut (&mut rest).take(lost), &mut std::io::sink()).unwrap();
+    assert_eq!(Digest::of(run.client()), Digest::of(rest));
+    run.end().expect_success();
+    target.finish();
+}
+
+#[test]
+fn the_end_of_standard_input_ends_the_waiting() {
+    let mut run = listening("-P 0 127.0.0.1 1");
+    let place = run.place();
+    run.run.send("typed for nobody");
+    thread::sleep(Duration::from_millis(50));
+    assert!(run.run.is_running());
+    run.run.close_stdin();
+    run.end().expect_success();
+    assert!(TcpStream::connect(place).is_err());
+}
+
+#[test]
+fn without_standard_input_it_ends_at_once() {
+    for io in [Io::Null, Io::Closed] {
+        Listening::start(connect("-d -P 0 127.0.0.1 1").stdin(io)).end().expect_success();
+    }
+}
+
+#[test]
+fn the_end_of_standard_input_lets_a_client_finish() {
+    let target = script().echo().serve();
+    let mut run = listening(format!("-P 0 {}", target.words()));
+    let client = run.client();
+    echoed(&client, "hello");
+    run.run.close_stdin();
+    thread::sleep(Duration::from_millis(50));
+    echoed(&client, "still here");
+    drop(client);
+    run.end().expect_success();
+    target.finish();
+}
+
+#[test]
+fn a_remote_that_ends_while_a_client_is_there_ends_it() {
+    let target = script().expect("hello").send("bye").serve();
+    let run = listening(format!("-P 0 {}", target.words()));
+    let mut client = run.client();
+    client.write_all(b"hello").unwrap();
+    assert_eq!(read_to_end(&client), "bye");
+    run.end().expect_success();
+}
+
+#[test]
+fn a_remote_that_ends_while_nobody_is_there_ends_it() {
+    let go = Gate::new();
+    let target = script().expect("hello").wait_for(&go).serve();
+    let run = listening(format!("-P 0 {}", target.words()));
+    visit(&run, "hello", 0);
+    go.open();
+    run.end().expect_success();
+    target.finish();
+}
+
+#[test]
+fn the_last_words_of_a_remote_wait_for_a_client() {
+    let target = script().expect("hello").pause(Duration::from_millis(100)).send("bye").serve();
+    let run = listening(format!("-P 0 {}", target.words()));
+    visit(&run, "hello", 0);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(read_to_end(run.client()), "bye");
+    let end = run.end();
+    end.expect_success();
+    assert!(end.cpu < Duration::from_millis(150), "the processor was not left in peace: {end:?}");
+    target.finish();
+}
+
+#[test]
+fn a_remote_that_resets_ends_it_with_a_message() {
+    for with_client in [true, false] {
+        let go = Gate::new();
+        let target = script().expect("hello").wait_for(&go).reset().serve();
+        let run = listening(format!("-P 0 {}", target.words()));
+        let mut client = run.client();
+        client.write_all(b"hello").unwrap();
+        if !with_client {
+            client.shutdown(Shutdown::Both).unwrap();
+            run.told("closing local port without disconnecting");
+        }
+        go.open();
+        run.end().expect_failure(8, &[&format!("the connection to {target} broke")]);
+        if with_client {
+            expect_gone(&client);
+        }
+    }
+}
+
+#[test]
+fn a_target_that_refuses_ends_it_and_the_client() {
+    let refusing = RefusingPort::new();
+    let run = listening(format!("-P 0 127.0.0.1 {}", refusing.port()));
+    expect_gone(run.client());
+    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "Connection refused"]);
+}
+
+#[test]
+fn a_signal_ends_it_with_and_without_a_client() {
+    for signal in [Signal::TERM, Signal::INT] {
+        for with_client in [true, false] {
+            let target = script().expect("hello").send("hello").expect_gone().serve();
+            let run = listening(format!("-P 0 {}", target.words()));
+            let mut client = run.client();
+            echoed(&mut client, "hello");
+            if !with_client {
+                client.shutdown(Shutdown::Both).unwrap();
+                run.told("closing local port without disconnecting");
+            }
+            run.stop(signal).expect_success();
+            target.finish();
+        }
+    }
+}

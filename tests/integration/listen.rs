@@ -1,0 +1,286 @@
+//! `--listen`: every client gets a tunnel of its own, until a signal ends it.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+
+use crate::harness::*;
+use crate::listening::*;
+
+const ANY: &str = "--listen 127.0.0.1:0";
+
+#[test]
+fn every_client_has_a_tunnel_of_its_own() {
+    let target = Server::each([script().echo(), script().echo()]);
+    let proxy = Server::each([socks5_none().relay(), socks5_none().relay()]);
+    let run = listening(format!("{ANY} -S {proxy} {}", target.words()));
+    let (first, second) = (run.client(), run.client());
+    echoed(&first, "one");
+    echoed(&second, "two");
+    echoed(&first, "three");
+    drop(first);
+    echoed(&second, "four");
+    second.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&second), "");
+    proxy.finish();
+    let mut received: Vec<_> = target.finish().into_iter().map(|record| record.received).collect();
+    received.sort();
+    assert_eq!(received, [b"onethree".to_vec(), b"twofour".to_vec()]);
+    run.stop(Signal::TERM).expect_success();
+}
+
+#[test]
+fn it_listens_at_several_places() {
+    let target = Server::repeat(|| script().echo());
+    let run = listening(format!("{ANY} --listen tcp:[::1]:0 --listen=0 {}", target.words()));
+    let places = run.places(3);
+    let addresses: Vec<_> = places.iter().map(|place| place.ip().to_string()).collect();
+    assert_eq!(addresses, ["127.0.0.1", "::1", "127.0.0.1"]);
+    let clients: Vec<_> = places.into_iter().map(client_of).collect();
+    for client in &clients {
+        echoed(client, "hello");
+    }
+    run.stop(Signal::INT).expect_success();
+}
+
+#[test]
+fn standard_input_does_not_end_it() {
+    let target = script().echo().serve();
+    let run = Listening::start(connect(format!("-d {ANY} {}", target.words())).stdin(Io::Closed));
+    echoed(run.client(), "hello");
+    run.stop(Signal::TERM).expect_success();
+}
+
+#[test]
+fn a_tunnel_that_fails_is_logged_and_the_next_one_works() {
+    let proxy = Server::each([socks5_refused(2), socks5_none().echo()]);
+    let run = listening(format!("{ANY} -S {proxy} example.org 22"));
+    let client = run.client();
+    let name = format!("connect: client {}: ", client.local_addr().unwrap());
+    expect_gone(client);
+    let line = run.told(&name);
+    assert!(line.contains("SOCKS5 proxy 127.0.0.1") && line.contains("rules"), "{line}");
+    echoed(run.client(), "hello");
+    assert_eq!(run.messages().len(), 1);
+    let end = run.stop(Signal::TERM);
+    assert_eq!(end.code, Some(0));
+    drop(proxy);
+}
+
+#[test]
+fn a_remote_that_resets_is_logged() {
+    let go = Gate::new();
+    let target = script().send("hello").wait_for(&go).reset().serve();
+    let run = listening(format!("{ANY} {}", target.words()));
+    let client = run.client();
+    assert_eq!(read(&client, 5), b"hello");
+    go.open();
+    let line = run.told("connect: client 127.0.0.1:");
+    assert!(line.contains("broke") && line.contains("data may be missing"), "{line}");
+    expect_gone(client);
+    assert_eq!(run.stop(Signal::TERM).code, Some(0));
+}
+
+/// An askpass program that answers `secret` and leaves a line in the file.
+fn askpass(asked: &TempPath) -> TempPath {
+    let text = format!("#!/bin/sh\necho asked >>'{}'\nsleep 0.2\necho secret\n", asked.display());
+    let program = TempPath::file("askpass", text);
+    fs::set_permissions(&*program, fs::Permissions::from_mode(0o700)).unwrap();
+    program
+}
+
+#[test]
+fn a_password_is_asked_for_once_for_all_clients() {
+    let asked = TempPath::new("asked");
+    let askpass = askpass(&asked);
+    let proxy = Server::repeat(|| socks5_userpass("me", "secret").echo());
+    let program = connect(format!("-d {ANY} -S me@{proxy} example.org 22"));
+    let run = Listening::start(program.env("SSH_ASKPASS", &*askpass).env("DISPLAY", ":0"));
+    let together: Vec<_> = (0..5).map(|_| run.client()).collect();
+    for client in &together {
+        echoed(client, "hello");
+    }
+    echoed(run.client(), "later");
+    assert_eq!(fs::read_to_string(&*asked).unwrap(), "asked\n");
+    run.stop(Signal::TERM).expect_success();
+}
+
+#[test]
+fn a_wrong_password_is_asked_for_again() {
+    let asked = TempPath::new("asked");
+    let askpass = askpass(&asked);
+    let proxy = Server::each([socks5_wrong_password(), socks5_userpass("me", "secret").echo()]);
+    let program = connect(format!("-d {ANY} -S me@{proxy} example.org 22"));
+    let run = Listening::start(program.env("SSH_ASKPASS", &*askpass).env("DISPLAY", ":0"));
+    expect_gone(run.client());
+    run.told("connect: client 127.0.0.1:");
+    echoed(run.client(), "hello");
+    assert_eq!(fs::read_to_string(&*asked).unwrap(), "asked\nasked\n");
+    assert_eq!(run.stop(Signal::TERM).messages.len(), 1);
+}
+
+/// A proxy that does not like any password.
+fn socks5_wrong_password() -> Script {
+    script().expect(b"\x05\x02\x00\x02").send(b"\x05\x02").expect(b"\x01\x02me\x06secret").send(b"\x01\x01")
+}
+
+/// Allows this process to have both ends of a thousand sessions.
+fn allow_many_descriptors() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    assert!(maximum.is_none_or(|maximum| maximum >= 4096), "too few descriptors: {maximum:?}");
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
+
+/// A target whose side of the sessions the test plays itself, without a thread for each.
+fn target() -> (TcpListener, String) {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let words = format!("127.0.0.1 {}", target.local_addr().unwrap().port());
+    (target, words)
+}
+
+#[test]
+fn a_thousand_clients_at_once_take_bounded_memory() {
+    const CLIENTS: u32 = 1000;
+    allow_many_descriptors();
+    let (target, words) = target();
+    let run = Listening::start(connect(format!("-d {ANY} {words}")).limit(3 * LIMIT));
+    let place = run.place();
+    let mut sessions = Vec::new();
+    for _ in 0..CLIENTS {
+        let client = client_of(place);
+        let (remote, _) = target.accept().unwrap();
+        sessions.push((client, remote));
+    }
+    for (number, (client, remote)) in (0..CLIENTS).zip(&mut sessions) {
+        client.write_all(&bytes(number.into(), 1000)).unwrap();
+        assert_eq!(read(&mut *remote, 1000), bytes(number.into(), 1000));
+        remote.write_all(&number.to_be_bytes()).unwrap();
+    }
+    for (number, (client, _)) in (0..CLIENTS).zip(&mut sessions) {
+        assert_eq!(read(client, 4), number.to_be_bytes());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let memory = run.run.peak_memory() / MIB;
+        println!("a thousand sessions: {memory} MiB resident");
+        assert!(memory < 100, "{memory} MiB");
+    }
+    let start = Instant::now();
+    run.stop(Signal::TERM).expect_success();
+    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+    for (client, remote) in sessions {
+        expect_gone(client);
+        expect_gone(remote);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thousand_clients_one_after_another_leave_nothing_behind() {
+    let (target, words) = target();
+    let run = Listening::start(connect(format!("-d {ANY} {words}")).limit(3 * LIMIT));
+    let place = run.place();
+    let before = run.descriptors_and_threads();
+    for number in 0..1000_u32 {
+        let mut client = client_of(place);
+        client.write_all(&number.to_be_bytes()).unwrap();
+        let (mut remote, _) = target.accept().unwrap();
+        assert_eq!(read(&mut remote, 4), number.to_be_bytes());
+        // Each way to end a session in turn.
+        match number % 4 {
+            0 => drop((client, remote)),
+            1 => {
+                remote.shutdown(Shutdown::Write).unwrap();
+                assert_eq!(read_to_end(&client), "");
+            }
+            2 => reset(client),
+            _ => reset(remote),
+        }
+    }
+    eventually("all sessions to end", || run.descriptors_and_threads() == before);
+    assert_eq!(run.stop(Signal::TERM).code, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn tunnels_that_fail_leave_nothing_behind() {
+    const TIMES: usize = 200;
+    let refusing = RefusingPort::new();
+    let run = listening(format!("{ANY} 127.0.0.1 {}", refusing.port()));
+    let place = run.place();
+    let before = run.descriptors_and_threads();
+    for _ in 0..TIMES {
+        expect_gone(client_of(place));
+    }
+    eventually("all threads to end", || run.descriptors_and_threads() == before);
+    assert_eq!(run.stop(Signal::TERM).messages.len(), TIMES);
+}
+
+#[test]
+fn clients_that_leave_at_once_do_no_harm() {
+    let target = Server::repeat(|| script().echo());
+    let run = listening(format!("{ANY} {}", target.words()));
+    let place = run.place();
+    for number in 0..60 {
+        let client = client_of(place);
+        if number % 2 == 0 {
+            reset(client);
+        }
+    }
+    echoed(run.client(), "hello");
+    let end = run.stop(Signal::TERM);
+    assert_eq!(end.code, Some(0));
+}
+
+/// The program under test with few descriptors, which it cannot make more.
+fn with_few_descriptors(words: &str) -> Program {
+    let own = || env!("CARGO_BIN_EXE_connect").into();
+    let path = std::env::var_os("CONNECT_UNDER_TEST").unwrap_or_else(own);
+    let shell = Program::new("/bin/sh").arg("-c").arg("ulimit -n 32 && exec \"$0\" \"$@\"");
+    shell.arg(path).words(words)
+}
+
+#[test]
+fn a_machine_out_of_descriptors_is_logged_and_recovers() {
+    let target = Server::repeat(|| script().echo());
+    let run = Listening::start(with_few_descriptors(&format!("-d {ANY} {}", target.words())));
+    let place = run.place();
+    let clients: Vec<_> = (0..40).map(|_| client_of(place)).collect();
+    run.told("connect: cannot take a client: Too many open files");
+    // Said when it begins (and after each one that came in all the same), not ten times a second.
+    thread::sleep(Duration::from_millis(600));
+    let said = run.messages().iter().filter(|line| line.contains("take a client")).count();
+    assert!((1..=3).contains(&said), "said {said} times");
+    drop(clients);
+    // Until the others have gone, a client may be turned away.
+    eventually("a client to be served", || {
+        let mut client = client_of(place);
+        let served = client.write_all(b"x").and_then(|()| client.read_exact(&mut [0]));
+        let problem = served.err().map(|error| error.kind());
+        assert_ne!(problem, Some(ErrorKind::WouldBlock), "no answer at all");
+        problem.is_none()
+    });
+    assert_eq!(run.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_place_that_is_taken_is_an_error() {
+    let holder = script().hold().serve();
+    let out = connect(format!("{ANY} --listen 127.0.0.1:{} 127.0.0.1 1", holder.port())).run();
+    out.expect_failure(1, &["cannot listen at 127.0.0.1:", "Address already in use"]);
+    drop(TcpStream::connect(holder.to_string()).unwrap());
+}
+
+#[test]
+fn a_place_that_makes_no_sense_is_an_error() {
+    for place in ["", "unix:", "tcp:", "127.0.0.1:", "127.0.0.1:99999"] {
+        let out = connect("--listen").arg(place).words("127.0.0.1 1").run();
+        out.expect_failure(2, &["--listen"]);
+    }
+    connect(format!("{ANY} -p 0 127.0.0.1 1")).run().expect_failure(2, &["--listen", "-p"]);
+}

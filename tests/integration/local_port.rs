@@ -1,0 +1,318 @@
+//! `-p`: a local port whose first client is joined to the target.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+use crate::listening::*;
+
+const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
+
+#[test]
+fn it_listens_on_loopback_and_on_nothing_else() {
+    let target = script().echo().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let place = run.place();
+    assert_eq!(place.ip().to_string(), "127.0.0.1");
+    if cfg!(target_os = "linux") {
+        let elsewhere = TcpStream::connect(("127.0.0.2", place.port()));
+        assert_eq!(elsewhere.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+    let client = run.client();
+    echoed(&client, "hello");
+    drop(client);
+    run.end().expect_success();
+}
+
+#[test]
+fn it_listens_at_the_address_that_it_is_told() {
+    let target = script().echo().serve();
+    let run = listening(format!("-p [::1]:0 {}", target.words()));
+    assert_eq!(run.place().ip().to_string(), "::1");
+    let client = run.client();
+    echoed(&client, "hello");
+    drop(client);
+    run.end().expect_success();
+}
+
+/// No machine has this address: the port is not really taken.
+#[test]
+fn a_service_name_is_a_port() {
+    let out = connect("-p 203.0.113.1:ssh 127.0.0.1 1").run();
+    out.expect_failure(1, &["cannot listen at 203.0.113.1:22: "]);
+    let out = connect("-p no-such-service 127.0.0.1 1").run();
+    out.expect_failure(2, &["-p", "no-such-service"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let holder = script().hold().serve();
+    let out = connect(format!("-p {} 127.0.0.1 1", holder.port())).run();
+    let message = format!("cannot listen at 127.0.0.1:{}: Address already in use", holder.port());
+    out.expect_failure(1, &[&message, "choose another port"]);
+    drop(TcpStream::connect(holder.to_string()).unwrap());
+}
+
+#[test]
+fn the_target_is_reached_only_when_a_client_has_come() {
+    let run = listening(format!("-p 0 127.0.0.1 {}", RefusingPort::new().port()));
+    run.place();
+    thread::sleep(Duration::from_millis(100));
+    assert!(run.run.is_running());
+    assert_eq!(run.messages(), [""; 0]);
+}
+
+#[test]
+fn a_target_that_refuses_ends_it_and_the_client() {
+    let refusing = RefusingPort::new();
+    let run = listening(format!("-p 0 127.0.0.1 {}", refusing.port()));
+    let client = run.client();
+    expect_gone(client);
+    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "Connection refused"]);
+}
+
+#[test]
+fn nobody_else_can_come_after_the_first_client() {
+    let target = script().echo().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let place = run.place();
+    let client = run.client();
+    echoed(&client, "hello");
+    let second = TcpStream::connect(place);
+    assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    drop(client);
+    run.end().expect_success();
+}
+
+#[test]
+fn standard_input_is_not_looked_at() {
+    let target = script().echo().serve();
+    let run = Listening::start(connect(format!("-d -p 0 {}", target.words())).input("not this"));
+    let quiet = script().echo().serve();
+    let without = Listening::start(connect(format!("-d -p 0 {}", quiet.words())).stdin(Io::Null));
+    run.place();
+    without.place();
+    thread::sleep(Duration::from_millis(100));
+    for run in [run, without] {
+        let client = run.client();
+        echoed(&client, "this");
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_to_end(&client), "");
+        run.end().expect_success();
+    }
+    assert_eq!(target.finish_one().received, b"this");
+}
+
+#[test]
+fn closed_standard_descriptors_do_not_matter() {
+    let target = script().echo().serve();
+    let words = format!("-d -p 0 {}", target.words());
+    let run = Listening::start(connect(words).stdin(Io::Closed).stdout(Io::Closed));
+    let client = run.client();
+    echoed(&client, "hello");
+    drop(client);
+    run.end().expect_success();
+}
+
+#[test]
+fn an_answer_to_a_client_that_has_said_all_arrives() {
+    let target = script().expect("question").expect_eof().pause(Duration::from_millis(100)).send("answer");
+    let target = target.serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let mut client = run.client();
+    client.write_all(b"question").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&client), "answer");
+    run.end().expect_success();
+    target.finish();
+}
+
+#[test]
+fn what_a_client_says_when_the_remote_has_said_all_arrives() {
+    let target = script().send("bye").half_close().expect("one more thing").expect_eof().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let mut client = run.client();
+    assert_eq!(read_to_end(&client), "bye");
+    // Longer than any limit that standard input has.
+    thread::sleep(Duration::from_millis(300));
+    client.write_all(b"one more thing").unwrap();
+    drop(client);
+    run.end().expect_success();
+    target.finish();
+}
+
+#[test]
+fn a_client_that_resets_ends_it() {
+    let target = script().expect("hello").drain().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let mut client = run.client();
+    client.write_all(b"hello").unwrap();
+    run.told("start relaying.");
+    eventually("what it sent", || target.records().iter().any(|record| record.received == b"hello"));
+    reset(client);
+    let end = run.end();
+    assert_eq!(end.code, Some(8), "{end:?}");
+    target.finish();
+}
+
+/// The program's input is the client, not standard input.
+#[test]
+fn a_client_that_resets_when_the_remote_has_ended_is_named() {
+    let target = script().half_close().drain().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let client = run.client();
+    let from = client.local_addr().unwrap();
+    assert_eq!(read_to_end(&client), "");
+    reset(client);
+    run.end().expect_failure(8, &["client", &from.to_string(), "Connection reset"]);
+    target.finish();
+}
+
+#[test]
+fn a_remote_that_resets_ends_it_with_a_message() {
+    let go = Gate::new();
+    let target = script().send("part").wait_for(&go).reset().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let client = run.client();
+    assert_eq!(read(&client, 4), b"part");
+    go.open();
+    expect_gone(client);
+    run.end().expect_failure(8, &[&format!("the connection to {target} broke"), "data may be missing"]);
+}
+
+#[test]
+fn the_port_is_free_again_at_once() {
+    let targets = Server::repeat(|| script().send("bye"));
+    let first = listening(format!("-p 0 {}", targets.words()));
+    let port = first.place().port();
+    let client = first.client();
+    // The program's side ends first, and so it is the one that has to wait (TIME_WAIT).
+    assert_eq!(read_to_end(&client), "bye");
+    drop(client);
+    first.end().expect_success();
+    for _ in 0..2 {
+        let again = listening(format!("-p {port} {}", targets.words()));
+        assert_eq!(again.place().port(), port);
+        let client = again.client();
+        assert_eq!(read_to_end(&client), "bye");
+        drop(client);
+        again.end().expect_success();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_waiting_for_a_client() {
+    for signal in SIGNALS {
+        let run = listening("-p 0 127.0.0.1 1");
+        let place = run.place();
+        run.stop(signal).expect_success();
+        assert!(TcpStream::connect(place).is_err());
+    }
+}
+
+#[test]
+fn a_signal_ends_the_session() {
+    for signal in SIGNALS {
+        let target = script().expect("hello").send("hello").expect_gone().serve();
+        let run = listening(format!("-p 0 {}", target.words()));
+        let client = run.client();
+        echoed(&client, "hello");
+        run.stop(signal).expect_success();
+        expect_gone(client);
+        target.finish();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_dialling() {
+    let silent = SilentPort::new();
+    for signal in SIGNALS {
+        let run = listening(format!("-p 0 127.0.0.1 {}", silent.port()));
+        let client = run.client();
+        run.told("connecting to");
+        run.stop(signal).expect_success();
+        expect_gone(client);
+    }
+}
+
+#[test]
+fn a_password_of_the_environment_gets_it_through_a_proxy() {
+    let target = script().echo().serve();
+    let proxy = socks5_userpass("me", "secret").relay().serve();
+    let words = format!("-d -p 0 -S me@{proxy} {}", target.words());
+    let run = Listening::start(connect(words).env("SOCKS5_PASSWORD", "secret"));
+    let client = run.client();
+    echoed(&client, "hello");
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&client), "");
+    run.end().expect_success();
+    assert_eq!(proxy.finish_one().password.as_deref(), Some("secret"));
+}
+
+#[test]
+fn bytes_that_come_with_the_reply_of_the_proxy_reach_the_client() {
+    let proxy = socks5_none().early("banner").serve();
+    let run = listening(format!("-p 0 -S {proxy} example.org 22"));
+    let client = run.client();
+    assert_eq!(read_to_end(&client), "banner");
+    drop(client);
+    run.end().expect_success();
+}
+
+#[test]
+fn a_hundred_mebibytes_both_ways_at_once_arrive_unchanged() {
+    const SIZE: u64 = 100 * MIB;
+    let target = script().exchange(1, SIZE).serve();
+    let run = Listening::start(connect(format!("-p 0 -d {}", target.words())).limit(3 * LIMIT));
+    let client = run.client();
+    let mut sender = client.try_clone().unwrap();
+    let sending = thread::spawn(move || {
+        copy(&mut data(2, SIZE), &mut sender).unwrap();
+        sender.shutdown(Shutdown::Write).unwrap();
+    });
+    assert_eq!(Digest::of(&client), Digest::of(data(1, SIZE)));
+    sending.join().unwrap();
+    run.end().expect_success();
+    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+}
+
+/// More than all the buffers on the way hold.
+const MUCH: u64 = 20 * MIB;
+
+#[test]
+fn a_client_that_does_not_read_does_not_stop_what_it_sends() {
+    let target = script().send_meanwhile(1, MUCH).sink_bytes(MUCH).hold().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let mut client = run.client();
+    thread::sleep(Duration::from_millis(200));
+    copy(&mut data(2, MUCH), &mut client).unwrap();
+    eventually("all of it", || {
+        target.records().iter().any(|record| record.sunk == Some(Digest::of(data(2, MUCH))))
+    });
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(Digest::of(std::io::Read::take(&client, MUCH)), Digest::of(data(1, MUCH)));
+    target.finish();
+    run.end().expect_success();
+}
+
+#[test]
+fn a_remote_that_does_not_read_does_not_stop_what_it_sends() {
+    let received = Gate::new();
+    let target = script().send_data(1, MUCH).wait_for(&received).sink().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let client = run.client();
+    let mut sender = client.try_clone().unwrap();
+    let sending = thread::spawn(move || {
+        copy(&mut data(2, MUCH), &mut sender).unwrap();
+        sender.shutdown(Shutdown::Write).unwrap();
+    });
+    assert_eq!(Digest::of(std::io::Read::take(&client, MUCH)), Digest::of(data(1, MUCH)));
+    received.open();
+    sending.join().unwrap();
+    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+    run.end().expect_success();
+}

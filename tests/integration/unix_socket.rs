@@ -1,0 +1,233 @@
+//! UNIX-domain sockets, to listen at and as targets.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+use crate::listening::*;
+
+/// A run that listens at `path`.
+fn listening_at(path: &Path, target: &str) -> Listening {
+    let program = connect("-d --listen").arg(format!("unix:{}", path.display())).words(target);
+    let run = Listening::start(program);
+    eventually("the socket", || UnixStream::connect(path).is_ok());
+    run
+}
+
+fn client_of(path: &Path) -> UnixStream {
+    let client = UnixStream::connect(path).unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
+    client
+}
+
+fn expect_echo(path: &Path, words: &str) {
+    let client = client_of(path);
+    echoed(&client, words);
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&client), "");
+}
+
+#[test]
+fn clients_of_a_socket_get_tunnels_of_their_own() {
+    let path = TempPath::new("s");
+    let target = Server::repeat(|| script().echo());
+    let run = listening_at(&path, &target.words());
+    let first = client_of(&path);
+    echoed(&first, "first");
+    expect_echo(&path, "second");
+    echoed(&first, "again");
+    run.stop(Signal::TERM).expect_success();
+    expect_gone(&first);
+}
+
+#[test]
+fn only_the_user_may_connect_to_a_socket() {
+    let path = TempPath::new("s");
+    let run = listening_at(&path, "127.0.0.1 1");
+    let status = fs::symlink_metadata(&*path).unwrap();
+    assert!(status.file_type().is_socket());
+    assert_eq!(format!("{:o}", status.permissions().mode() & 0o077), "0");
+    drop(run);
+}
+
+#[test]
+fn a_signal_removes_the_socket() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let path = TempPath::new("s");
+        let run = Listening::start(
+            connect("-d --listen").arg(format!("unix:{}", path.display())).words("127.0.0.1 1"),
+        );
+        // At the earliest moment.
+        eventually("the socket", || path.exists());
+        run.stop(signal).expect_success();
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_socket_that_a_killed_process_left_is_replaced() {
+    let path = TempPath::new("s");
+    let target = Server::repeat(|| script().echo());
+    let first = listening_at(&path, &target.words());
+    first.run.signal(Signal::KILL);
+    assert_eq!(first.end().code, None);
+    assert!(path.exists());
+    let second = listening_at(&path, &target.words());
+    expect_echo(&path, "hello");
+    second.stop(Signal::TERM).expect_success();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_on_which_somebody_listens_is_left_alone() {
+    let path = TempPath::new("s");
+    let target = Server::repeat(|| script().echo());
+    let first = listening_at(&path, &target.words());
+    let second = connect("--listen").arg(format!("unix:{}", path.display())).words("127.0.0.1 1").run();
+    second.expect_failure(1, &["cannot listen at unix:", "Address already in use"]);
+    expect_echo(&path, "hello");
+    first.stop(Signal::TERM).expect_success();
+}
+
+#[test]
+fn what_is_no_socket_is_left_alone() {
+    let file = TempPath::file("s", "precious");
+    let directory = TempPath::directory("d");
+    let link = TempPath::new("l");
+    std::os::unix::fs::symlink("nowhere", &*link).unwrap();
+    for path in [&*file, &*directory, &*link] {
+        let out = connect("--listen").arg(format!("unix:{}", path.display())).words("127.0.0.1 1").run();
+        out.expect_failure(1, &["cannot listen at unix:"]);
+    }
+    assert_eq!(fs::read(&*file).unwrap(), b"precious");
+    assert!(directory.is_dir());
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn a_directory_that_is_missing_is_an_error() {
+    let out = connect("--listen unix:/no/such/directory/s 127.0.0.1 1").run();
+    out.expect_failure(1, &["cannot listen at unix:/no/such/directory/s: No such file or directory"]);
+}
+
+/// The first listener was made already when the second one fails.
+#[test]
+fn a_run_that_fails_to_listen_leaves_no_socket() {
+    let path = TempPath::new("s");
+    let word = format!("unix:{}", path.display());
+    let out = connect("--listen").arg(word).words("--listen unix:/no/such/s 127.0.0.1 1").run();
+    out.expect_failure(1, &["cannot listen at unix:/no/such/s"]);
+    assert!(!path.exists());
+}
+
+/// A socket, unlike TCP, tells that a client has gone for good. What it said before is not lost for that.
+#[test]
+fn what_a_client_said_before_it_left_arrives_at_a_slow_remote() {
+    let path = TempPath::new("s");
+    let left = Gate::new();
+    let target = script().small_window().wait_for(&left).pause(Duration::from_millis(1500)).sink().serve();
+    let program = connect("-d --listen").arg(format!("unix:{}", path.display())).words(target.words());
+    let run = Listening::start(program);
+    eventually("the socket", || path.exists());
+    let mut client = client_of(&path);
+    client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut sent = 0;
+    let mut source = data(1, u64::MAX);
+    let mut block = [0; 512];
+    // As much as there is room for, everywhere on the way.
+    loop {
+        source.read_exact(&mut block).unwrap();
+        match client.write(&block) {
+            Ok(count) => sent += count as u64,
+            Err(error) => break assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+        }
+    }
+    drop(client);
+    left.open();
+    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(1, sent))));
+    run.stop(Signal::TERM).expect_success();
+}
+
+/// A server at a path that sends back what it gets, once.
+fn echo_at(path: &Path) -> thread::JoinHandle<()> {
+    let listener = UnixListener::bind(path).unwrap();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).unwrap();
+        client.write_all(&all).unwrap();
+    })
+}
+
+#[test]
+fn a_socket_can_be_the_target() {
+    let path = TempPath::new("t");
+    let server = echo_at(&path);
+    let all = bytes(1, 3_000_000);
+    let out = connect("").arg(format!("unix:{}", path.display())).input(all.clone()).run();
+    out.expect_success();
+    assert!(out.stdout == all, "{} bytes", out.stdout.len());
+    server.join().unwrap();
+}
+
+#[test]
+fn a_socket_can_be_the_target_of_a_port() {
+    let path = TempPath::new("t");
+    let server = echo_at(&path);
+    let run = Listening::start(connect("-d -p 0").arg(format!("unix:{}", path.display())));
+    let mut client = run.client();
+    client.write_all(b"hello").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&client), "hello");
+    drop(client);
+    run.end().expect_success();
+    server.join().unwrap();
+}
+
+#[test]
+fn a_socket_can_be_joined_to_a_socket() {
+    let (path, target) = (TempPath::new("s"), TempPath::new("t"));
+    let listener = UnixListener::bind(&*target).unwrap();
+    let run = Listening::start(
+        connect("-d --listen")
+            .arg(format!("unix:{}", path.display()))
+            .arg(format!("unix:{}", target.display())),
+    );
+    eventually("the socket", || path.exists());
+    let mut client = client_of(&path);
+    client.write_all(b"hello").unwrap();
+    let (mut remote, _) = listener.accept().unwrap();
+    assert_eq!(read(&remote, 5), b"hello");
+    remote.write_all(b"bye").unwrap();
+    drop(remote);
+    assert_eq!(read_to_end(&client), "bye");
+    run.stop(Signal::TERM).expect_success();
+}
+
+#[test]
+fn a_target_at_which_nobody_listens_is_not_reached() {
+    let missing = TempPath::new("missing");
+    let out = connect("").arg(format!("unix:{}", missing.display())).run();
+    out.expect_failure(4, &["cannot reach unix:", "missing: No such file or directory"]);
+    let stale = TempPath::new("stale");
+    drop(UnixListener::bind(&*stale).unwrap());
+    let out = connect("").arg(format!("unix:{}", stale.display())).run();
+    out.expect_failure(4, &["cannot reach unix:", "stale: Connection refused"]);
+}
+
+#[test]
+fn a_socket_is_out_of_reach_of_a_proxy() {
+    let refusing = RefusingPort::new();
+    for option in ["-S", "-H", "-T"] {
+        let out = connect(format!("{option} 127.0.0.1:{} unix:/some/where", refusing.port())).run();
+        out.expect_failure(2, &["unix:"]);
+    }
+}
