@@ -109,6 +109,8 @@ pub enum Protocol {
     Telnet {
         /// The command that it is sent, with `%h` and `%p` for the target.
         command: String,
+        /// Shown on `-d`, and not sent.
+        user: Option<String>,
     },
     /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy gets every name as it was typed.
     Http {
@@ -198,8 +200,7 @@ impl Protocol {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         match self {
-            Self::Socks4 { user, .. } => user.as_deref(),
-            Self::Telnet { .. } => None,
+            Self::Socks4 { user, .. } | Self::Telnet { user, .. } => user.as_deref(),
             Self::Socks5 { login, .. } | Self::Http { login } => login.user.as_deref(),
         }
     }

@@ -37,8 +37,8 @@ pub(super) fn command() -> Command {
         .args([
             flag("v4", '4').overrides_with("v5").help("Speak SOCKS version 4 (4a where a name is sent)"),
             flag("v5", '5').overrides_with("v4").help("Speak SOCKS version 5 (the default)"),
-            option("resolve", 'R', "local|remote|both")
-                .help("Who resolves the target's name: this machine, the proxy, or whoever can"),
+            option("resolve", 'R', "local|remote|both|ADDR[:PORT]")
+                .help("Who resolves the target's name: this machine, the proxy, whoever can, this server"),
             option("auth", 'a', "METHODS")
                 .help("SOCKS5 authentication to offer: none, userpass, or both with a comma"),
         ])

@@ -38,7 +38,7 @@ pub(super) fn version() -> String {
 pub(super) fn short() -> String {
     format!(
         "{}{ABOUT}\n\nUsage: connect [-ndDhst45] [-S [user[:password]@]host[:port]] [-H [user[:password]@]host[:port]]\n\
-        \x20              [-R local|remote|both] [-a methods] [-w seconds] host [port]\n\n\
+        \x20              [-R local|remote|both|address] [-a methods] [-w seconds] host [port]\n\n\
         connect --help says more.\n",
         version(),
     )

@@ -54,7 +54,8 @@ fn parse_pattern(word: &str) -> Option<Pattern> {
         .then(|| Pattern::Domain(name.to_lowercase()))
 }
 
-/// `10.1.2.3`, `10.1.2.0/24`, `10.1.2.0/255.255.255.0`, or `10.1.2.`, where the bytes given are the mask.
+/// `10.1.2.3`, `10.1.2.0/24`, `10.1.2.0/255.255.255.0`, or `10.1.2.` or `10.1.2`, where the bytes given are
+/// the mask.
 fn parse_ipv4(word: &str) -> Option<Prefix> {
     let (address, mask) = match word.split_once('/') {
         Some((address, mask)) => (address, Some(mask)),
@@ -62,7 +63,7 @@ fn parse_ipv4(word: &str) -> Option<Prefix> {
     };
     let mut bytes = [0; 4];
     let given: Vec<&str> = address.trim_end_matches('.').split('.').collect();
-    if given.len() > 4 || (given.len() < 4 && mask.is_none() && !address.ends_with('.')) {
+    if given.len() > 4 {
         return None;
     }
     for (byte, word) in bytes.iter_mut().zip(&given) {
@@ -108,6 +109,7 @@ mod tests {
             ("10.1.2.0/255.255.255.0", "10.1.2.255", "10.1.3.0"),
             ("10.1.2.", "10.1.2.3", "10.1.20.3"),
             ("10.", "10.255.0.1", "11.0.0.1"),
+            ("127.0.0", "127.0.0.9", "127.0.1.0"),
             ("10.1.2.3", "10.1.2.3", "10.1.2.4"),
             ("0.0.0.0/0", "203.0.113.9", "::1"),
             ("10.0.0.0/8", "::ffff:10.1.1.1", "::10.1.1.1"),
@@ -146,7 +148,7 @@ mod tests {
     fn a_broken_entry_is_named_and_the_others_hold() {
         let told = RefCell::new(Vec::new());
         let list = parse(
-            "10.0.0.0/33,999.1.1.1,1.2,10.0.0.0/255.0.255.0,::1/129,a b,*,!,good",
+            "10.0.0.0/33,999.1.1.1,1.2.3.4.5,10.0.0.0/255.0.255.0,::1/129,a b,*,!,good",
             "HTTP_DIRECT",
             &|what| {
                 told.borrow_mut().push(what.to_owned());

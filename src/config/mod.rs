@@ -1,6 +1,6 @@
 //! What was typed, and what the environment adds to it, made into a plan.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
@@ -66,8 +66,8 @@ fn hop(typed: &Typed, sources: &Sources<'_>) -> Result<Option<Hop>, Error> {
         Method::HttpFromEnvironment => http(sources.http_proxy()?, sources)?,
         Method::Socks(word) => socks(Spec::parse(word, "-S", &spec::SOCKS)?, typed, sources)?,
         Method::SocksFromEnvironment => socks(sources.socks_proxy(typed.socks_version)?, typed, sources)?,
-        Method::Telnet(word) => telnet(&Spec::parse(word, "-T", &spec::TELNET)?, typed)?,
-        Method::TelnetFromEnvironment => telnet(&sources.telnet_proxy()?, typed)?,
+        Method::Telnet(word) => telnet(Spec::parse(word, "-T", &spec::TELNET)?, typed, sources)?,
+        Method::TelnetFromEnvironment => telnet(sources.telnet_proxy()?, typed, sources)?,
     }))
 }
 
@@ -110,9 +110,11 @@ fn target(typed: &Typed) -> Result<Target, Error> {
     Ok(Target::Tcp(Endpoint { host, port: service::port_or_service(port)? }))
 }
 
-fn telnet(spec: &Spec, typed: &Typed) -> Result<Hop, Error> {
+fn telnet(spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
     let command = typed.telnet_command.clone().unwrap_or_else(|| TELNET_COMMAND.into());
-    Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command } })
+    let proxy = spec.endpoint(23)?;
+    let user = spec.user.or(sources.first(&["CONNECT_USER"])?);
+    Ok(Hop { proxy, protocol: Protocol::Telnet { command, user } })
 }
 
 fn http(spec: Spec, sources: &Sources<'_>) -> Result<Hop, Error> {
@@ -184,9 +186,9 @@ fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
 /// An address, with or without a port.
 fn name_server(word: &str) -> Option<SocketAddr> {
     let (host, port) = split_port(word);
-    let ip: IpAddr =
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()?;
-    Some(SocketAddr::new(ip, port.map_or(Some(DNS_PORT), |port| parse_port(port).map(Port::get))?))
+    let Ok(Host::Ip(ip)) = Host::parse(host) else { return None };
+    let port = port.map_or(Some(DNS_PORT), |port| parse_port(port).map(Port::get))?;
+    Some(SocketAddr::new(ip, port))
 }
 
 fn parse_methods(list: &str, source: &str) -> Result<Vec<Socks5Method>, Error> {

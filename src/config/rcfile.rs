@@ -61,8 +61,15 @@ impl Parameters {
         let name = printable(path.to_string_lossy().as_bytes());
         let content = match read(path) {
             Ok(content) => content,
-            // A home that is a file, like /dev/null, holds none either.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            // What is kept from us is not for us: the system's file may be root's. A home that is a file, like /dev/null,
+            // holds none.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                trace!("{name}: {}", error_words(&error));
                 return Self::default();
             }
             Err(error) => {

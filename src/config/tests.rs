@@ -245,6 +245,58 @@ fn who_resolves_is_said_by_option_then_variables_then_version() {
     planned("-R both -S s host 22", &[("SOCKS5_RESOLVE", "nowhere")]);
 }
 
+#[cfg(not(feature = "dns"))]
+#[test]
+fn a_name_server_that_cannot_be_asked_is_refused() {
+    assert!(usage("-R 192.0.2.1 host 22", &[]).contains("no DNS client"));
+    assert!(usage("-S s host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).contains("no DNS client"));
+}
+
+#[cfg(feature = "dns")]
+#[test]
+fn a_name_server_is_an_address_with_or_without_a_port() {
+    for (word, expected) in [
+        ("192.0.2.1", "192.0.2.1:53"),
+        ("192.0.2.1:5353", "192.0.2.1:5353"),
+        ("2001:db8::1", "[2001:db8::1]:53"),
+        ("[2001:db8::1]", "[2001:db8::1]:53"),
+        ("[2001:db8::1]:5353", "[2001:db8::1]:5353"),
+    ] {
+        let server = expected.parse().unwrap();
+        for options in ["-S s", "-4S s"] {
+            let plan = planned(&format!("-R {word} {options} host 22"), &[]);
+            assert_eq!(plan.hops[0].protocol.resolve(), Some(Resolve::Server(server)), "{word}");
+            assert_eq!(plan.name_server, Some(server), "{word}");
+            let plan = planned(&format!("{options} host 22"), &[("SOCKS_RESOLVE", word)]);
+            assert_eq!(plan.name_server, Some(server), "{word}");
+        }
+        for options in ["", "-H h", "-T t"] {
+            let typed = format!("-R {word} {options} host 22");
+            assert_eq!(
+                planned(&typed, &[("SOCKS_RESOLVE", "192.0.2.2")]).name_server,
+                Some(server),
+                "{typed}"
+            );
+        }
+    }
+    assert_eq!(planned("-n host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).name_server, None);
+    assert_eq!(planned("-R both -S s host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).name_server, None);
+    for word in [
+        "192.0.2",
+        "192.0.2.1:",
+        "192.0.2.1:0",
+        "192.0.2.1:65536",
+        "[192.0.2.1]",
+        "[::1",
+        "::1]",
+        "fe80::1%lo",
+        "h:53",
+    ] {
+        let said = usage(&format!("-R {word} host 22"), &[]);
+        assert!(said.contains("-R") && said.contains(&format!("'{word}'")), "{said}");
+    }
+}
+
 #[test]
 fn the_methods_are_those_of_the_option_then_of_the_variable() {
     use Socks5Method::{None as NoAuth, UserPass};

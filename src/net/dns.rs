@@ -5,6 +5,7 @@
 //! name is completed as the system would, by the search list; the hosts file and the system's own name servers have
 //! no say. As RFC 6761 wants it, `localhost` is this machine and `.invalid` is unknown without a question.
 
+use std::future;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// All addresses of a name, as this name server knows them. Blocks until it has answered or the deadline has passed.
 pub(super) fn lookup(name: &Name, server: SocketAddr, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
     let failed = |what: String| Failure::Unknown(format!("name server {server} {what}"));
-    let names = Candidates::of(name.as_str()).map_err(|error| Failure::Unknown(error.to_string()))?;
+    let names = Candidates::of(name.as_str())
+        .map_err(|_| Failure::unknown("it is no DNS name, in which each label has 1 to 63 bytes"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(format!("cannot be asked: {}", words(&error))))?;
     let deadline = deadline.or_start(LIMIT);
@@ -89,7 +91,7 @@ async fn search(
     patience: Duration,
 ) -> Result<Vec<IpAddr>, Trouble> {
     let sockets = Sockets::default();
-    // Each question has a little less than all questions, so that one answer is not lost for want of the other.
+    // Each question has a little less time than there is, so that one answer is not lost for want of the other.
     let client = client(server, transport, patience.mul_f64(0.9), sockets.clone());
     let client = client.map_err(|error| Trouble::NoAnswer(error.to_string()))?;
     let asking = async {
@@ -99,7 +101,8 @@ async fn search(
                 Ok(found) => return Ok(found.iter().collect()),
                 Err(NetError::Dns(error)) if names.is_typed(name) => told = verdict(&error),
                 Err(NetError::Dns(_)) => {}
-                Err(NetError::Timeout) => return Err(Trouble::Silence),
+                // The time-out below is the one that counts.
+                Err(NetError::Timeout) => return future::pending().await,
                 Err(error) => return Err(Trouble::NoAnswer(reason(&error, &sockets))),
             }
         }

@@ -123,7 +123,7 @@ fn negotiation(hop: &Hop, told: Endpoint, ask: &dyn AskPassword) -> Result<Box<d
             });
             Box::new(Socks5::new(told, methods).knowing(login.known()))
         }
-        Protocol::Telnet { command } => Box::new(Telnet::new(told, command.clone())),
+        Protocol::Telnet { command, .. } => Box::new(Telnet::new(told, command.clone())),
         Protocol::Http { login } => {
             let known = login.password.is_some().then(|| credentials(hop, ask)).transpose()?;
             Box::new(HttpConnect::new(told, known))

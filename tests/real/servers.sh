@@ -25,6 +25,7 @@ have_peers() {
 		tinyproxy tinyproxy
 		squid squid
 		$NCSA_AUTH squid
+		dnsmasq dnsmasq-base
 		htpasswd apache2-utils
 		openssl openssl
 		git git

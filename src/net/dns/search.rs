@@ -58,7 +58,7 @@ mod tests {
 
     fn names(name: &str, file: &str) -> Vec<String> {
         let (config, _) = Config::parse_with_errors(file.as_bytes());
-        Candidates::by(name, &config).unwrap().iter().map(Name::to_string).collect()
+        Candidates::by(name, &config).unwrap().iter().map(Name::to_ascii).collect()
     }
 
     #[test]
