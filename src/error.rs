@@ -80,6 +80,14 @@ pub enum Error {
         /// What the system says.
         cause: io::Error,
     },
+    /// A local client broke its connection.
+    #[error("client {at}: its connection broke: {}; data may be missing", words(.cause))]
+    Client {
+        /// Where it comes from.
+        at: String,
+        /// What the system says.
+        cause: io::Error,
+    },
     /// Standard input cannot be read.
     #[error("cannot read standard input: {}", words(.0))]
     Input(io::Error),
@@ -160,7 +168,11 @@ impl Error {
             Self::Lost { .. } => ExitCode::Refused,
             Self::NoPassword { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } => ExitCode::TimedOut,
-            Self::Remote { .. } | Self::Input(_) | Self::Output(_) | Self::ReaderGone => ExitCode::Relay,
+            Self::Remote { .. }
+            | Self::Client { .. }
+            | Self::Input(_)
+            | Self::Output(_)
+            | Self::ReaderGone => ExitCode::Relay,
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::addr::Host;
 use crate::error::Error;
@@ -19,17 +19,21 @@ use crate::trace::{self, trace};
 const STACK: usize = 256 * 1024;
 /// How long to wait before accepting again, when this machine is out of something.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How long it is enough to have said so.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// `-p`: joins the first client to the target, and ends with it.
 ///
 /// # Errors
 /// The port cannot be had, or the session failed.
 pub fn one(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Error> {
-    let listeners = [listen(at)?];
-    let door = Door::new(&listeners)?;
-    let Some((client, _)) = door.wait(Vec::new())? else { return Ok(()) };
-    drop(listeners);
-    session(plan, &client, ask)
+    let mut door = Door::open(std::slice::from_ref(at))?;
+    let Some((client, from)) = door.wait(Vec::new())? else { return Ok(()) };
+    door.listeners.clear();
+    if door.leave_to_signals()? {
+        return Ok(());
+    }
+    session(plan, &client, &from, ask)
 }
 
 /// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
@@ -37,16 +41,19 @@ pub fn one(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Erro
 /// # Errors
 /// The port cannot be had, the target cannot be reached, or the session broke.
 pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Error> {
-    let listeners = [listen(at)?];
-    let door = Door::new(&listeners)?;
+    let door = Door::open(std::slice::from_ref(at))?;
     let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
     let Some(input) = input else { return Ok(()) };
     let mut remote = None;
     let mut kept = Kept::default();
     while !kept.remote_ended {
-        let ends =
-            [Some(End::Input(&input)), remote.as_ref().map(|remote: &Tunnel| End::Remote(&remote.channel))];
+        // Its end is behind what is pending, and that is for the next client.
+        let at_rest = remote.as_ref().filter(|_| kept.pending.is_empty());
+        let ends = [Some(End::Input(&input)), at_rest.map(End::Remote)];
         let Some((client, _)) = door.wait(ends.into_iter().flatten().collect())? else { return Ok(()) };
+        if door.leave_to_signals()? {
+            return Ok(());
+        }
         let remote = match &remote {
             Some(remote) => remote,
             None => remote.insert(connect(plan, ask)?),
@@ -54,7 +61,7 @@ pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Err
         trace!("start relaying.");
         match pump::relay_kept(&client, &remote.channel, &mut kept, &remote.peer) {
             // The client went away: that is what `-P` is for.
-            Ok(()) | Err(Error::ReaderGone | Error::Input(_)) => trace!("relaying done."),
+            Ok(()) | Err(Error::ReaderGone | Error::Input(_) | Error::Output(_)) => trace!("relaying done."),
             Err(error) => return Err(error),
         }
         trace!("closing local port without disconnecting from remote");
@@ -68,15 +75,19 @@ pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Err
 /// A listener cannot be had. What befalls a tunnel is told on standard error, and the listeners live on.
 pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Error> {
     sys::raise_descriptor_limit();
-    let listeners = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
-    let door = Door::new(&listeners)?;
+    let door = Door::open(at)?;
     let shared = Arc::new((plan, ask));
+    let mut told: Option<Instant> = None;
     loop {
         let (client, from) = match door.wait(Vec::new()) {
             Ok(Some(accepted)) => accepted,
             Ok(None) => return Ok(()),
             Err(error) => {
-                trace::tell(&error.to_string());
+                // Not each time that it is tried again.
+                if told.is_none_or(|told| told.elapsed() >= TOLD) {
+                    trace::tell(&error.to_string());
+                    told = Some(Instant::now());
+                }
                 thread::sleep(EXHAUSTED);
                 continue;
             }
@@ -84,9 +95,10 @@ pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Err
         let tunnel = Arc::clone(&shared);
         let run = move || {
             let (plan, ask) = &*tunnel;
-            match session(plan, &client, ask) {
+            match session(plan, &client, &from, ask) {
                 Ok(()) => {}
                 Err(error) if error.is_quiet() => trace!("client {from} went away"),
+                Err(error @ Error::Client { .. }) => trace::tell(&error.line()),
                 Err(error) => {
                     if error.is_wrong_password() {
                         ask.forget();
@@ -103,10 +115,13 @@ pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Err
 }
 
 /// One client, one tunnel.
-fn session(plan: &Plan, client: &Channel, ask: &Remembered) -> Result<(), Error> {
+fn session(plan: &Plan, client: &Channel, from: &str, ask: &Remembered) -> Result<(), Error> {
     let remote = connect(plan, ask)?;
     trace!("start relaying.");
-    pump::relay_client(client, &remote.channel, &remote.peer)?;
+    pump::relay_client(client, &remote.channel, &remote.peer).map_err(|error| match error {
+        Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
+        other => other,
+    })?;
     trace!("relaying done.");
     Ok(())
 }
@@ -140,16 +155,27 @@ fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
 }
 
 /// Where clients come in, until a signal closes it.
-struct Door<'a> {
-    listeners: &'a [Listener],
+struct Door {
+    listeners: Vec<Listener>,
     termination: Termination,
 }
 
-impl<'a> Door<'a> {
-    fn new(listeners: &'a [Listener]) -> Result<Self, Error> {
+impl Door {
+    /// Signals are watched for before there is anything that a signal must not leave behind.
+    fn open(at: &[ListenAddress]) -> Result<Self, Error> {
         let termination =
             Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
+        let listeners = at.iter().map(listen).collect::<Result<_, _>>()?;
         Ok(Self { listeners, termination })
+    }
+
+    /// Before a session during which nobody looks for signals: from now on one ends the program at once, which has
+    /// nothing to put in order. Returns whether one has come already.
+    fn leave_to_signals(&self) -> Result<bool, Error> {
+        self.termination.end_at_once();
+        let mut watches = [sys::watch(&self.termination, true, false)];
+        sys::poll(&mut watches, Some(Duration::ZERO))
+            .map_err(|cause| Error::System { what: "watch for signals", cause })
     }
 
     /// Waits for a client. Nobody comes if a signal or one of the `ends` ends the waiting.
@@ -170,6 +196,7 @@ impl<'a> Door<'a> {
             for index in (0..ends.len()).rev().filter(|&index| ended[index]) {
                 match ends[index].look() {
                     Look::Ended => return Ok(None),
+                    Look::Broken(error) => return Err(error),
                     Look::NotNow => {}
                     Look::NeverAgain => drop(ends.remove(index)),
                 }
@@ -191,11 +218,12 @@ enum End<'a> {
     /// Standard input. What is typed while nobody is connected is for nobody.
     Input(&'a Channel),
     /// The kept session. What it says while nobody is connected is for the next client.
-    Remote(&'a Channel),
+    Remote(&'a Tunnel),
 }
 
 enum Look {
     Ended,
+    Broken(Error),
     NotNow,
     /// It has something to say to the next client: until then it will not end.
     NeverAgain,
@@ -204,20 +232,24 @@ enum Look {
 impl End<'_> {
     fn channel(&self) -> &Channel {
         match self {
-            Self::Input(channel) | Self::Remote(channel) => channel,
+            Self::Input(channel) => channel,
+            Self::Remote(tunnel) => &tunnel.channel,
         }
     }
 
     fn look(&self) -> Look {
         let (seen, then) = match self {
             Self::Input(input) => (input.read(&mut [0; 4096]), Look::NotNow),
-            Self::Remote(remote) => (remote.peek(&mut [0; 1]), Look::NeverAgain),
+            Self::Remote(remote) => (remote.channel.peek(&mut [0; 1]), Look::NeverAgain),
         };
         match seen {
             Ok(0) => Look::Ended,
             Ok(_) => then,
             Err(error) if is_passing(&error) => Look::NotNow,
-            Err(_) => Look::Ended,
+            Err(cause) => match self {
+                Self::Input(_) => Look::Ended,
+                Self::Remote(remote) => Look::Broken(Error::Remote { peer: remote.peer.clone(), cause }),
+            },
         }
     }
 }

@@ -50,7 +50,7 @@ pub fn relay_client(client: &Channel, remote: &Channel, peer: &Peer) -> Result<(
 #[derive(Debug, Default)]
 pub struct Kept {
     /// What the remote has sent and the last client did not take.
-    pending: Vec<u8>,
+    pub pending: Vec<u8>,
     /// The remote has ended: there will be no further client.
     pub remote_ended: bool,
 }
@@ -132,7 +132,8 @@ impl<'a> Relay<'a> {
             Near::Client => {
                 down && (up || broken || too_late) || matches!(self.up.fault(), Some(Fault::Read(_)))
             }
-            Near::KeptClient => up || down,
+            // What a client that has gone still had to say is said first.
+            Near::KeptClient => up || down && !matches!(self.down.fault(), Some(Fault::Write(_))),
         }
     }
 
@@ -163,10 +164,13 @@ impl<'a> Relay<'a> {
         self.down.advance(remote.read, output.write || self.output.is_none());
         if output.gone && !self.down.is_over() {
             self.down.sink_gone(io::ErrorKind::BrokenPipe.into());
-            self.unread_until = Instant::now().checked_add(UNREAD);
+            // The rest of what a client's socket holds has an end, unlike standard input.
+            self.unread_until = Instant::now().checked_add(UNREAD).filter(|_| self.near == Near::Stdio);
         }
-        if self.down.is_over() && !down_was_over && self.down.source_ended() {
-            trace!("connection closed by peer");
+        if self.down.is_over() && !down_was_over {
+            if !matches!(self.down.fault(), Some(Fault::Write(_))) {
+                trace!("connection closed by peer");
+            }
             if self.near == Near::Client {
                 half_close(self.output);
             }
@@ -200,7 +204,7 @@ impl<'a> Relay<'a> {
 
     /// The remote has said all it had to say.
     fn remote_ended(&self) -> bool {
-        self.down.source_ended() && !matches!(self.down.fault(), Some(Fault::Read(_)))
+        self.down.source_ended() && self.down.fault().is_none()
     }
 
     fn verdict(self, peer: &Peer) -> Result<(), Error> {

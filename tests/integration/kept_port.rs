@@ -86,18 +86,15 @@ fn a_client_that_leaves_in_the_middle_of_an_answer_does_not_end_the_session() {
     drop(reader.join().unwrap());
 }
 
-/// How many bytes of what was sent from one port of loopback to another are in the system's hands: not acknowledged
-/// yet, or not read yet.
+/// What the system has of a connection on loopback for the end at the first port: how many bytes the other end has not
+/// acknowledged, and how many have come and are not read.
 #[cfg(target_os = "linux")]
-fn on_the_way(from: u16, to: u16) -> u64 {
+fn queues(here: u16, there: u16) -> (u64, u64) {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let queue = |here: u16, there: u16, index| {
-        let ends = format!(": 0100007F:{here:04X} 0100007F:{there:04X} ");
-        let line = table.lines().find(|line| line.contains(&ends)).expect("no such connection");
-        let queues = line.split_whitespace().nth(4).unwrap();
-        u64::from_str_radix(queues.split(':').nth(index).unwrap(), 16).unwrap()
-    };
-    queue(from, to, 0) + queue(to, from, 1)
+    let ends = format!(": 0100007F:{here:04X} 0100007F:{there:04X} ");
+    let line = table.lines().find(|line| line.contains(&ends)).expect("no such connection");
+    let (sent, received) = line.split_whitespace().nth(4).unwrap().split_once(':').unwrap();
+    (u64::from_str_radix(sent, 16).unwrap(), u64::from_str_radix(received, 16).unwrap())
 }
 
 /// What is in the system's hands when a client leaves is lost with the client. What the program holds is not.
@@ -111,7 +108,8 @@ fn what_a_client_did_not_take_is_for_the_next_one() {
     run.told("start relaying.");
     // Everything on the way is full.
     thread::sleep(Duration::from_millis(500));
-    let lost = on_the_way(run.place().port(), first.local_addr().unwrap().port());
+    let (ours, its) = (run.place().port(), first.local_addr().unwrap().port());
+    let lost = queues(ours, its).0 + queues(its, ours).1;
     assert!(lost > 0);
     drop(first);
     run.told("closing local port without disconnecting");
@@ -120,6 +118,42 @@ fn what_a_client_did_not_take_is_for_the_next_one() {
     assert_eq!(Digest::of(run.client()), Digest::of(rest));
     run.end().expect_success();
     target.finish();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_client_said_before_it_left_arrives_though_it_did_not_read() {
+    let left = Gate::new();
+    let target = script().small_window().then("send what nobody takes", |session| {
+        session.spawn(|stream| copy(&mut data(1, 20 * MIB), &mut &*stream).map(drop).or(Ok(())));
+        Ok(())
+    });
+    let target = target.wait_for(&left).drain().serve();
+    let mut run = listening(format!("-P 0 {}", target.words()));
+    let mut client = run.client();
+    client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut sent = 0;
+    let mut source = data(2, u64::MAX);
+    let mut block = [0; 512];
+    // As much as there is room for, everywhere on the way.
+    loop {
+        source.read_exact(&mut block).unwrap();
+        match client.write(&block) {
+            Ok(count) => sent += count,
+            Err(error) => break assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+        }
+    }
+    let here = client.local_addr().unwrap().port();
+    let arrived = sent - usize::try_from(queues(here, run.place().port()).0).unwrap();
+    reset(client);
+    thread::sleep(Duration::from_millis(100));
+    left.open();
+    let received = || target.records().into_iter().next().map(|record| record.received);
+    eventually("all of it", || received().is_some_and(|received| received.len() >= arrived));
+    assert!(received().unwrap() == bytes(2, arrived));
+    run.run.close_stdin();
+    run.end();
+    drop(target);
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn a_refusal_is_shown_without_its_control_characters() {
 
 #[test]
 fn a_verdict_may_come_late_but_not_for_ever() {
-    for filler in ["x", "\n", "\r\n", "a line of text, and another one\r\n"] {
+    for filler in ["x", "a line of text, and another one\r\n"] {
         let good = "\nconnected to x\n";
         let text = filler.repeat(MAX_ANSWER / filler.len() + 1);
         let late = format!("{}{good}", &text[..MAX_ANSWER - good.len()]);

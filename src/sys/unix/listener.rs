@@ -55,8 +55,9 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, from) = listener.accept()?;
-                stream.set_nodelay(true)?;
-                socket2::SockRef::from(&stream).set_keepalive(true)?;
+                // Some systems refuse both for a client that has left already.
+                let _ = stream.set_nodelay(true);
+                let _ = socket2::SockRef::from(&stream).set_keepalive(true);
                 Ok((Channel::socket(stream), from.to_string()))
             }
             Self::Unix(listener, path) => {
