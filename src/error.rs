@@ -191,6 +191,14 @@ impl Error {
                 "check host, port and firewall, or give it longer with -w SECONDS".into()
             }
             Self::NoPassword { variables, .. } => format!("set {variables}, or run it on a terminal"),
+            Self::Listen { at, cause }
+                if cause.kind() == io::ErrorKind::AddrInUse && at.starts_with("unix:") =>
+            {
+                "somebody listens there, or something else is in its place".into()
+            }
+            Self::Listen { at, .. } if at.starts_with("unix:") => {
+                "check the directory and its permissions".into()
+            }
             Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::AddrInUse => {
                 "choose another port, or stop what listens there".into()
             }

@@ -139,8 +139,28 @@ fn allow_many_descriptors() {
 /// A target whose side of the sessions the test plays itself, without a thread for each.
 fn target() -> (TcpListener, String) {
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    target.set_nonblocking(true).unwrap();
     let words = format!("127.0.0.1 {}", target.local_addr().unwrap().port());
     (target, words)
+}
+
+/// The next connection to it.
+#[track_caller]
+fn accept(target: &TcpListener) -> TcpStream {
+    let start = Instant::now();
+    loop {
+        match target.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                stream.set_read_timeout(Some(LIMIT)).unwrap();
+                return stream;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock && start.elapsed() < LIMIT => {
+                thread::sleep(Duration::from_micros(100));
+            }
+            Err(error) => panic!("nobody came to the target: {error}"),
+        }
+    }
 }
 
 #[test]
@@ -148,12 +168,14 @@ fn a_thousand_clients_at_once_take_bounded_memory() {
     const CLIENTS: u32 = 1000;
     allow_many_descriptors();
     let (target, words) = target();
-    let run = Listening::start(connect(format!("-d {ANY} {words}")).limit(3 * LIMIT));
+    // The usual limit of a shell is too low: the program has to raise it.
+    let program = with_descriptors("-Sn 1024", &format!("-d {ANY} {words}"));
+    let run = Listening::start(program.limit(3 * LIMIT));
     let place = run.place();
     let mut sessions = Vec::new();
     for _ in 0..CLIENTS {
         let client = client_of(place);
-        let (remote, _) = target.accept().unwrap();
+        let remote = accept(&target);
         sessions.push((client, remote));
     }
     for (number, (client, remote)) in (0..CLIENTS).zip(&mut sessions) {
@@ -189,7 +211,7 @@ fn a_thousand_clients_one_after_another_leave_nothing_behind() {
     for number in 0..1000_u32 {
         let mut client = client_of(place);
         client.write_all(&number.to_be_bytes()).unwrap();
-        let (mut remote, _) = target.accept().unwrap();
+        let mut remote = accept(&target);
         assert_eq!(read(&mut remote, 4), number.to_be_bytes());
         // Each way to end a session in turn.
         match number % 4 {
@@ -237,18 +259,18 @@ fn clients_that_leave_at_once_do_no_harm() {
     assert_eq!(end.code, Some(0));
 }
 
-/// The program under test with few descriptors, which it cannot make more.
-fn with_few_descriptors(words: &str) -> Program {
+/// The program under test with this limit on descriptors, in the words of `ulimit`.
+fn with_descriptors(limit: &str, words: &str) -> Program {
     let own = || env!("CARGO_BIN_EXE_connect").into();
     let path = std::env::var_os("CONNECT_UNDER_TEST").unwrap_or_else(own);
-    let shell = Program::new("/bin/sh").arg("-c").arg("ulimit -n 32 && exec \"$0\" \"$@\"");
+    let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
     shell.arg(path).words(words)
 }
 
 #[test]
 fn a_machine_out_of_descriptors_is_logged_and_recovers() {
     let target = Server::repeat(|| script().echo());
-    let run = Listening::start(with_few_descriptors(&format!("-d {ANY} {}", target.words())));
+    let run = Listening::start(with_descriptors("-n 32", &format!("-d {ANY} {}", target.words())));
     let place = run.place();
     let clients: Vec<_> = (0..40).map(|_| client_of(place)).collect();
     run.told("connect: cannot take a client: Too many open files");
