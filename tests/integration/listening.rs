@@ -214,7 +214,7 @@ pub(crate) fn reset(client: TcpStream) {
 
 /// Waits until this holds.
 #[track_caller]
-pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < LIMIT, "waited in vain for {what}");

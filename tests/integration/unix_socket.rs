@@ -201,8 +201,14 @@ fn a_socket_can_be_joined_to_a_socket() {
             .arg(format!("unix:{}", path.display()))
             .arg(format!("unix:{}", target.display())),
     );
-    eventually("the socket", || path.exists());
-    let mut client = client_of(&path);
+    // It is there a moment before anyone listens.
+    let mut client = None;
+    eventually("the socket", || {
+        client = UnixStream::connect(&*path).ok();
+        client.is_some()
+    });
+    let mut client = client.unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
     client.write_all(b"hello").unwrap();
     let (mut remote, _) = listener.accept().unwrap();
     assert_eq!(read(&remote, 5), b"hello");
