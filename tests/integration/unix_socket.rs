@@ -22,8 +22,14 @@ fn listening_at(path: &Path, target: &str) -> Listening {
     run
 }
 
+/// A client, as soon as somebody listens: the socket is there a moment before.
 fn client_of(path: &Path) -> UnixStream {
-    let client = UnixStream::connect(path).unwrap();
+    let mut client = None;
+    eventually("somebody who listens", || {
+        client = UnixStream::connect(path).ok();
+        client.is_some()
+    });
+    let client = client.unwrap();
     client.set_read_timeout(Some(LIMIT)).unwrap();
     client
 }
@@ -136,7 +142,6 @@ fn what_a_client_said_before_it_left_arrives_at_a_slow_remote() {
     let target = script().small_window().wait_for(&left).pause(Duration::from_millis(1500)).sink().serve();
     let program = connect("-d --listen").arg(format!("unix:{}", path.display())).words(target.words());
     let run = Listening::start(program);
-    eventually("the socket", || path.exists());
     let mut client = client_of(&path);
     client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut sent = 0;
@@ -201,14 +206,7 @@ fn a_socket_can_be_joined_to_a_socket() {
             .arg(format!("unix:{}", path.display()))
             .arg(format!("unix:{}", target.display())),
     );
-    // It is there a moment before anyone listens.
-    let mut client = None;
-    eventually("the socket", || {
-        client = UnixStream::connect(&*path).ok();
-        client.is_some()
-    });
-    let mut client = client.unwrap();
-    client.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut client = client_of(&path);
     client.write_all(b"hello").unwrap();
     let (mut remote, _) = listener.accept().unwrap();
     assert_eq!(read(&remote, 5), b"hello");
