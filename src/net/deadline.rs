@@ -40,3 +40,29 @@ impl Deadline {
         self.end = self.end.and_then(|end| end.checked_add(by));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Limits;
+
+    #[test]
+    fn without_a_limit_of_the_users_a_negotiation_has_its_own() {
+        let negotiation = Deadline::start(None).or_start(Limits::NEGOTIATION);
+        assert_eq!(negotiation.limit(), Duration::from_secs(30));
+        assert!(negotiation.left().is_some_and(|left| left > Duration::from_secs(29)));
+        let own = Deadline::start(Some(Duration::from_secs(90))).or_start(Limits::NEGOTIATION);
+        assert_eq!(own.limit(), Duration::from_secs(90));
+    }
+
+    #[test]
+    fn it_passes_and_is_extended_by_time_that_was_not_ours() {
+        let mut deadline = Deadline::start(Some(Duration::ZERO));
+        assert!(deadline.has_passed());
+        deadline.extend(Duration::from_secs(60));
+        assert!(!deadline.has_passed());
+        let mut none = Deadline::start(None);
+        none.extend(Duration::from_secs(60));
+        assert_eq!((none.left(), none.has_passed()), (None, false));
+    }
+}
