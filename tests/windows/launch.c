@@ -1,0 +1,123 @@
+/*
+ * Starts a program as Windows programs do, which a shell outside wine cannot: with Windows' own pipes, with no
+ * standard handle at all, with variables that wine does not pass on, in a console that outlives it.
+ *
+ *     launch [NAME=VALUE]... MODE program [argument]...
+ *
+ * pipes      pipes as its stdin and stdout, which are joined to the launcher's
+ * slow       the same, but nothing is read for two seconds
+ * gone       the same, but the reader leaves after the first byte
+ * null-in, null-out, invalid-in, invalid-out
+ *            one of the standard handles is NULL or INVALID_HANDLE_VALUE, the rest are the launcher's
+ * console    the launcher's handles; afterwards says on stderr whether the console echoes, and is deaf to Ctrl-C
+ *
+ * The exit status is the program's; 120 and above are the launcher's own. Arguments must not hold blanks.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+static HANDLE to_program, from_program, own_in, own_out;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "launch: %s: error %lu\n", what, GetLastError());
+    exit(120);
+}
+
+static void copy(HANDLE from, HANDLE to)
+{
+    char bytes[65536];
+    DWORD count, written;
+    while (ReadFile(from, bytes, sizeof bytes, &count, NULL) && count > 0)
+        for (DWORD done = 0; done < count; done += written)
+            if (!WriteFile(to, bytes + done, count - done, &written, NULL))
+                return;
+}
+
+static DWORD WINAPI feed(void *unused)
+{
+    (void)unused;
+    copy(own_in, to_program);
+    CloseHandle(to_program);
+    return 0;
+}
+
+static BOOL WINAPI deaf(DWORD event)
+{
+    return event == CTRL_C_EVENT;
+}
+
+static void say_whether_the_console_echoes(void)
+{
+    DWORD mode;
+    HANDLE console = CreateFileA("CONIN$", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+                                 OPEN_EXISTING, 0, NULL);
+    if (console == INVALID_HANDLE_VALUE || !GetConsoleMode(console, &mode))
+        fail("no console");
+    fprintf(stderr, "the console %s\n", mode & ENABLE_ECHO_INPUT ? "echoes" : "is left without echo");
+}
+
+int main(int argc, char **argv)
+{
+    static char line[8192];
+    STARTUPINFOA start = {.cb = sizeof start, .dwFlags = STARTF_USESTDHANDLES};
+    PROCESS_INFORMATION program;
+    SECURITY_ATTRIBUTES inherit = {.nLength = sizeof inherit, .bInheritHandle = TRUE};
+    int i = 1;
+
+    for (char *value; i < argc && (value = strchr(argv[i], '=')) != NULL; i++) {
+        *value = '\0';
+        SetEnvironmentVariableA(argv[i], value + 1);
+    }
+    if (argc - i < 2)
+        return 121;
+    const char *mode = argv[i++];
+    for (; i < argc; i++) {
+        if (strlen(line) + strlen(argv[i]) + 2 > sizeof line)
+            return 121;
+        strcat(strcat(line, argv[i]), i + 1 < argc ? " " : "");
+    }
+
+    int piped = !strcmp(mode, "pipes") || !strcmp(mode, "slow") || !strcmp(mode, "gone");
+    start.hStdInput = own_in = GetStdHandle(STD_INPUT_HANDLE);
+    start.hStdOutput = own_out = GetStdHandle(STD_OUTPUT_HANDLE);
+    start.hStdError = GetStdHandle(STD_ERROR_HANDLE);
+    if (piped) {
+        if (!CreatePipe(&start.hStdInput, &to_program, &inherit, 0) ||
+            !CreatePipe(&from_program, &start.hStdOutput, &inherit, 0))
+            fail("no pipe");
+        SetHandleInformation(to_program, HANDLE_FLAG_INHERIT, 0);
+        SetHandleInformation(from_program, HANDLE_FLAG_INHERIT, 0);
+    }
+    if (strstr(mode, "-in"))
+        start.hStdInput = *mode == 'n' ? NULL : INVALID_HANDLE_VALUE;
+    if (strstr(mode, "-out"))
+        start.hStdOutput = *mode == 'n' ? NULL : INVALID_HANDLE_VALUE;
+    if (!strcmp(mode, "console"))
+        SetConsoleCtrlHandler(deaf, TRUE);
+    if (!CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &start, &program))
+        fail(line);
+    if (piped) {
+        char byte;
+        DWORD count;
+        CloseHandle(start.hStdInput);
+        CloseHandle(start.hStdOutput);
+        CreateThread(NULL, 0, feed, NULL, 0, NULL);
+        if (!strcmp(mode, "slow"))
+            Sleep(2000);
+        if (!strcmp(mode, "gone"))
+            ReadFile(from_program, &byte, 1, &count, NULL);
+        else
+            copy(from_program, own_out);
+        CloseHandle(from_program);
+    }
+    WaitForSingleObject(program.hProcess, INFINITE);
+    DWORD code = 122;
+    GetExitCodeProcess(program.hProcess, &code);
+    if (!strcmp(mode, "console"))
+        say_whether_the_console_echoes();
+    /* Ctrl-C ends programs with a code that an exit status of Unix cannot hold. */
+    ExitProcess(code == 0xC000013A ? 130 : code > 119 ? 123 : code);
+}
