@@ -60,13 +60,13 @@ build_program() {
 # runs before them; what it starts in turn must not hold the pipes of a check.
 start_wine() {
     # Without explorer no program waits for a desktop, which takes ten seconds when nobody shows it.
-    # USER is whom wine tells its programs that they run as, which sets it apart from USERNAME.
+    # All of wine meets in a folder in TMPDIR. USER is whom wine tells its programs that they run as, which sets it apart from USERNAME.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
-    export USER=winner LOGNAME=winner
+    export TMPDIR=$WORK/tmp USER=winner LOGNAME=winner
     export -n DISPLAY
     mkdir "$WINEPREFIX"
     # It becomes a daemon when it is ready, and ends by itself soon after its last client, should nobody end it.
-    TMPDIR=$WORK/tmp "$WINESERVER" -p30 >"$WORK/log/wineserver" 2>&1 </dev/null || die "wine's server does not start"
+    "$WINESERVER" -p30 >"$WORK/log/wineserver" 2>&1 </dev/null || die "wine's server does not start"
     timeout -k 5 90 "$WINE" wineboot -i >"$WORK/log/wineboot" 2>&1 </dev/null || {
         tail -n 12 "$WORK/log/wineboot" | sed 's/^/     | /'
         die "wine does not make its prefix"
@@ -82,7 +82,7 @@ start_wine() {
 		    exe=$WORK/named/\$name.exe
 		    ln -sf $WORK/bin/connect.exe "\$exe"
 		fi
-		export LC_ALL=C.UTF-8 WINEPREFIX=$WINEPREFIX WINEDEBUG=-all WINEDLLOVERRIDES='$WINEDLLOVERRIDES'
+		export LC_ALL=C.UTF-8 TMPDIR=$TMPDIR WINEPREFIX=$WINEPREFIX WINEDEBUG=-all WINEDLLOVERRIDES='$WINEDLLOVERRIDES'
 		exec $WINE "\$exe" "\$@"
 	END
     chmod 755 "$WORK/bin/connect"
