@@ -60,7 +60,7 @@ build_program() {
 # runs before them; what it starts in turn must not hold the pipes of a check.
 start_wine() {
     # Without explorer no program waits for a desktop, which takes ten seconds when nobody shows it.
-    # All of wine meets in a folder in TMPDIR. USER is whom wine tells its programs that they run as, which sets it apart from USERNAME.
+    # All of wine meets in a folder in TMPDIR. USER is whom wine tells its programs that they run as, not USERNAME.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
     export TMPDIR=$WORK/tmp USER=winner LOGNAME=winner
     export -n DISPLAY
