@@ -69,7 +69,7 @@ fn join_stdio(plan: &Plan, user: &Remembered) -> Result<(), Error> {
     let Tunnel { channel, peer } = net::connect(plan, user)?;
     trace!("connected");
     trace!("start relaying.");
-    pump::relay_stdio(&channel, &peer)?;
+    pump::relay_stdio(&channel, &peer, plan.carry)?;
     trace!("relaying done.");
     Ok(())
 }

@@ -27,6 +27,18 @@ pub struct Plan {
     pub askpass: Option<PathBuf>,
     /// How long it may take.
     pub limits: Limits,
+    /// How bytes are relayed.
+    pub carry: Carry,
+}
+
+/// How bytes are relayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carry {
+    /// Inside the kernel, where the system and the descriptors allow it: splice(2).
+    #[default]
+    Splice,
+    /// Through memory, by read and write.
+    Copy,
 }
 
 /// The near end.

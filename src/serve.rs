@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::net::{self, Tunnel};
 use crate::plan::{ListenAddress, Plan};
 use crate::prompt::Remembered;
-use crate::pump::{self, Kept};
+use crate::pump::{self, Kept, Pipes};
 use crate::sys::{self, Channel, Listener, Ready, Termination};
 use crate::trace::{self, trace};
 
@@ -33,7 +33,7 @@ pub fn one(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Erro
     if door.leave_to_signals()? {
         return Ok(());
     }
-    session(plan, &client, &from, ask)
+    session(plan, &client, &from, ask, &Pipes::default())
 }
 
 /// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
@@ -76,7 +76,7 @@ pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Err
 pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Error> {
     sys::raise_descriptor_limit();
     let door = Door::open(at)?;
-    let shared = Arc::new((plan, ask));
+    let shared = Arc::new((plan, ask, Pipes::default()));
     let mut told: Option<Instant> = None;
     loop {
         let (client, from) = match door.wait(Vec::new()) {
@@ -94,8 +94,8 @@ pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Err
         };
         let tunnel = Arc::clone(&shared);
         let run = move || {
-            let (plan, ask) = &*tunnel;
-            match session(plan, &client, &from, ask) {
+            let (plan, ask, pipes) = &*tunnel;
+            match session(plan, &client, &from, ask, pipes) {
                 Ok(()) => {}
                 Err(error) if error.is_quiet() => trace!("client {from} went away"),
                 Err(error @ Error::Client { .. }) => trace::tell(&error.line()),
@@ -115,10 +115,11 @@ pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Err
 }
 
 /// One client, one tunnel.
-fn session(plan: &Plan, client: &Channel, from: &str, ask: &Remembered) -> Result<(), Error> {
+fn session(plan: &Plan, client: &Channel, from: &str, ask: &Remembered, pipes: &Pipes) -> Result<(), Error> {
     let remote = connect(plan, ask)?;
     trace!("start relaying.");
-    pump::relay_client(client, &remote.channel, &remote.peer).map_err(|error| match error {
+    let ended = pump::relay_client(client, &remote.channel, &remote.peer, plan.carry, pipes);
+    ended.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
         other => other,
     })?;

@@ -118,9 +118,15 @@ pub fn received(bytes: &[u8], is_text: bool) {
     }
 }
 
+/// Whether [`relayed`] shows anything.
+#[must_use]
+pub fn shows_data() -> bool {
+    log::log_enabled!(target: "connect", log::Level::Trace)
+}
+
 /// Bytes that are relayed, 16 a line: where they stand in their direction, in hexadecimal, and as text.
 pub fn relayed(arrow: &str, start: u64, bytes: &[u8]) {
-    if !log::log_enabled!(target: "connect", log::Level::Trace) {
+    if !shows_data() {
         return;
     }
     for (offset, row) in (start..).step_by(16).zip(bytes.chunks(16)) {

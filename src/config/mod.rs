@@ -1,5 +1,6 @@
 //! What was typed, and what the environment adds to it, made into a plan.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::cli::{Method, SocksVersion, Typed};
 use crate::direct::DirectList;
 use crate::error::Error;
-use crate::plan::{Bypass, Hop, Limits, Login, Plan, Protocol, Resolve, Target};
+use crate::plan::{Bypass, Carry, Hop, Limits, Login, Plan, Protocol, Resolve, Target};
 use crate::proto::{Socks5Method, TELNET_COMMAND};
 use spec::Spec;
 
@@ -44,6 +45,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         name_server: resolve.and_then(Resolve::server),
         askpass: None,
         limits: Limits { reach },
+        carry: carry(sources)?,
     };
     let Some(hop) = hop(typed, sources)? else { return Ok(direct) };
     if let Target::Unix(_) = direct.target {
@@ -69,6 +71,15 @@ fn hop(typed: &Typed, sources: &Sources<'_>) -> Result<Option<Hop>, Error> {
         Method::Telnet(word) => telnet(Spec::parse(word, "-T", &spec::TELNET)?, typed, sources)?,
         Method::TelnetFromEnvironment => telnet(sources.telnet_proxy()?, typed, sources)?,
     }))
+}
+
+/// `CONNECT_RELAY`, in the environment only: no file is read for its sake.
+fn carry(sources: &Sources<'_>) -> Result<Carry, Error> {
+    match sources.variable("CONNECT_RELAY").as_deref().map(OsStr::as_encoded_bytes) {
+        None | Some(b"" | b"splice") => Ok(Carry::Splice),
+        Some(b"copy") => Ok(Carry::Copy),
+        Some(_) => Err(Error::Usage("CONNECT_RELAY takes splice or copy".into())),
+    }
 }
 
 /// The direct list: that of the protocol, or the one for all; then what `no_proxy` adds.

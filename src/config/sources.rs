@@ -43,6 +43,11 @@ impl<'a> Sources<'a> {
         self.warn
     }
 
+    /// The value of a variable, whatever the files say.
+    pub(super) fn variable(&self, name: &str) -> Option<OsString> {
+        (self.variable)(name)
+    }
+
     /// The value of a variable, or else of a parameter in a file.
     fn value(&self, name: &str) -> Option<OsString> {
         (self.variable)(name).or_else(|| self.in_files(name).map(OsString::from))

@@ -74,6 +74,7 @@ fn a_whole_plan_is_plain_data() {
                 protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
             }],
             limits: Limits { reach: Some(Duration::from_millis(2500)) },
+            carry: Carry::Splice,
         }
     );
     let direct = Plan {
@@ -84,8 +85,17 @@ fn a_whole_plan_is_plain_data() {
         askpass: None,
         hops: vec![],
         limits: Limits::default(),
+        carry: Carry::Splice,
     };
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);
+}
+
+#[test]
+fn connect_relay_says_how_bytes_are_relayed() {
+    for (value, carry) in [("", Carry::Splice), ("splice", Carry::Splice), ("copy", Carry::Copy)] {
+        assert_eq!(planned("host 22", &[("CONNECT_RELAY", value)]).carry, carry);
+    }
+    assert_eq!(usage("host 22", &[("CONNECT_RELAY", "fast")]), "CONNECT_RELAY takes splice or copy");
 }
 
 #[test]
@@ -145,7 +155,7 @@ fn only_variables_that_matter_are_looked_at() {
         plan(&typed, &Sources::with_files(&variable, &|_| (), Vec::new())).unwrap();
         seen.into_inner()
     };
-    assert!(look("host 22").is_empty());
+    assert_eq!(look("host 22"), ["CONNECT_RELAY"]);
     let common =
         |name: &str| name.starts_with("CONNECT_") || name == "SSH_ASKPASS" || name.ends_with("_proxy");
     let common = |name: &str| common(name) || name == "NO_PROXY";

@@ -1,35 +1,45 @@
-//! One direction of a relay: a buffer, and where the bytes in it come from and go to.
+//! One direction of a relay: where its bytes come from and go to, what they are in meanwhile, and how it ended.
 
 use std::io;
 
-use crate::sys::Channel;
-use crate::trace;
+use super::carrier::{Buffer, Conduit, Pipes};
+use crate::sys::{self, Channel, Route};
+use crate::trace::{self, trace};
 
-/// The most bytes that one direction holds.
-pub(super) const CAPACITY: usize = 64 * 1024;
+/// So many calls in turn may move nothing, although each time the side that was waited for was ready. After that the
+/// two are not made for each other: splice(2) stops for ever before urgent data, for one.
+const FUTILE: u32 = 4;
 
-/// One direction. It reads only when its buffer is empty: a reader that is slower than the writer makes the writer
+/// One direction. It reads only when it holds nothing: a reader that is slower than the writer makes the writer
 /// wait, and no memory grows.
 pub(super) struct Flow<'a> {
     /// `None` if it was closed from the start, which is the same as an end.
     from: Option<&'a Channel>,
     /// `None` if it was closed from the start, which is an error once there is something to write.
     to: Option<&'a Channel>,
-    buffer: Box<[u8]>,
-    /// What is in the buffer and not yet written.
-    pending: std::ops::Range<usize>,
+    carrier: Carrier<'a>,
     stage: Stage,
     fault: Option<Fault>,
     /// What marks its bytes in a hex dump.
     arrow: &'static str,
-    /// How many bytes have come.
+    /// How many bytes have been dumped.
     count: u64,
+}
+
+/// How the bytes get from one side to the other.
+enum Carrier<'a> {
+    /// Through memory.
+    Copied(Buffer),
+    /// In one call, which says that there is something and no room for it, or room and nothing for it.
+    Spliced { into_pipe: bool, blocked: bool, futile: u32 },
+    /// Through a pipe of our own.
+    Piped(Conduit<'a>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// No more will be read; the buffer is yet to be written.
+    /// No more will be read; what is held is yet to be written.
     Ending,
     Over,
 }
@@ -42,39 +52,55 @@ pub(super) enum Fault {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(arrow: &'static str, from: Option<&'a Channel>, to: Option<&'a Channel>) -> Self {
+    /// A direction that goes through memory.
+    pub(super) fn copied(arrow: &'static str, from: Option<&'a Channel>, to: Option<&'a Channel>) -> Self {
         let stage = if from.is_some() { Stage::Open } else { Stage::Over };
-        Self {
-            from,
-            to,
-            buffer: vec![0; CAPACITY].into(),
-            pending: 0..0,
-            stage,
-            fault: None,
-            arrow,
-            count: 0,
+        Self { from, to, carrier: Carrier::Copied(Buffer::default()), stage, fault: None, arrow, count: 0 }
+    }
+
+    /// Keeps the bytes inside the kernel where the two sides allow it.
+    pub(super) fn spliced(self, pipes: &'a Pipes) -> Self {
+        let route = self.from.zip(self.to).map(|(from, to)| sys::route(from, to));
+        let carrier = match route {
+            Some(route @ (Route::IntoPipe | Route::OutOfPipe)) => {
+                Carrier::Spliced { into_pipe: route == Route::IntoPipe, blocked: false, futile: 0 }
+            }
+            Some(Route::ThroughPipe) => Carrier::Piped(Conduit::new(pipes)),
+            Some(Route::Copy) | None => return self,
+        };
+        Self { carrier, ..self }
+    }
+
+    /// How its bytes are carried, for `-d`.
+    pub(super) fn how(&self) -> &'static str {
+        match self.carrier {
+            Carrier::Copied(_) => "by copying",
+            Carrier::Spliced { .. } => "by splice",
+            Carrier::Piped(_) => "by splice, through a pipe of our own",
         }
     }
 
-    /// Puts bytes into the empty buffer that are to be written first.
+    /// Puts bytes into it, which must be empty, that are to be written first.
     pub(super) fn preload(&mut self, bytes: &[u8]) {
-        self.buffer[..bytes.len()].copy_from_slice(bytes);
-        self.pending = 0..bytes.len();
+        self.carrier = Carrier::Copied(Buffer::holding(bytes));
     }
 
-    /// What is in the buffer, also of a direction whose sink has failed.
+    /// What has been read and not written, also of a direction whose sink has failed. Only memory can be looked into.
     pub(super) fn pending(&self) -> &[u8] {
-        &self.buffer[self.pending.clone()]
+        match &self.carrier {
+            Carrier::Copied(buffer) => buffer.pending(),
+            Carrier::Spliced { .. } | Carrier::Piped(_) => &[],
+        }
     }
 
     /// The source, if it is to be read.
     pub(super) fn wants_to_read(&self) -> Option<&'a Channel> {
-        self.from.filter(|_| self.stage == Stage::Open && self.pending.is_empty())
+        self.from.filter(|_| self.stage == Stage::Open && !self.carrier.is_loaded())
     }
 
-    /// Whether the buffer holds bytes that are to be written.
+    /// Whether there is something that is to be written.
     pub(super) fn holds_data(&self) -> bool {
-        !self.pending.is_empty() && self.stage != Stage::Over
+        self.carrier.is_loaded() && self.stage != Stage::Over
     }
 
     /// Whether the source has ended or failed.
@@ -94,9 +120,13 @@ impl<'a> Flow<'a> {
         self.fault
     }
 
-    /// Reads if there is room and the source is ready, writes if there is something and the sink is ready.
-    /// Returns whether bytes were read.
+    /// Reads if nothing is held and the source is ready, writes if something is and the sink is ready.
+    /// Returns whether bytes came from the source.
     pub(super) fn advance(&mut self, can_read: bool, can_write: bool) -> bool {
+        if let Carrier::Spliced { blocked, .. } = self.carrier {
+            let ready = if blocked { can_write } else { can_read };
+            return ready && self.stage == Stage::Open && self.splice();
+        }
         let fresh = can_read && self.read();
         // What was just read is tried at once: the sink is ready more often than not.
         let try_now = fresh && self.to.is_none_or(Channel::never_waits);
@@ -114,17 +144,49 @@ impl<'a> Flow<'a> {
         self.fail(Fault::Write(cause));
     }
 
+    fn splice(&mut self) -> bool {
+        let (Some(from), Some(to)) = (self.from, self.to) else { return false };
+        let Carrier::Spliced { into_pipe, blocked, futile } = &mut self.carrier else { return false };
+        match sys::splice(from, to) {
+            Ok(0) => self.stage = Stage::Over,
+            Ok(_) => {
+                (*blocked, *futile) = (false, 0);
+                return true;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // It is the side that was not waited for that is not ready.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && *futile < FUTILE => {
+                (*blocked, *futile) = (!*blocked, *futile + 1);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock || sys::cannot_be_spliced(&error) => {
+                self.copy_from_now_on(&error);
+            }
+            // A pipe has no errors but that there is no reader.
+            Err(error) if *into_pipe && error.kind() != io::ErrorKind::BrokenPipe => {
+                self.stage = Stage::Over;
+                self.fault = Some(Fault::Read(error));
+            }
+            Err(error) => self.fail(Fault::Write(error)),
+        }
+        false
+    }
+
     fn read(&mut self) -> bool {
         let Some(from) = self.wants_to_read() else { return false };
-        match from.read(&mut self.buffer) {
+        let filled = match &mut self.carrier {
+            Carrier::Copied(buffer) => buffer.fill(from),
+            Carrier::Piped(conduit) => conduit.fill(from),
+            Carrier::Spliced { .. } => return false,
+        };
+        match filled {
             Ok(0) => self.stage = Stage::Ending,
             Ok(count) => {
-                trace::relayed(self.arrow, self.count, &self.buffer[..count]);
+                trace::relayed(self.arrow, self.count, self.pending());
                 self.count += count as u64;
-                self.pending = 0..count;
                 return true;
             }
             Err(error) if is_passing(&error) => {}
+            Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
             Err(error) => {
                 self.stage = Stage::Ending;
                 self.fault = Some(Fault::Read(error));
@@ -134,13 +196,33 @@ impl<'a> Flow<'a> {
     }
 
     fn write(&mut self) {
-        let written = match self.to {
-            Some(to) => to.write(&self.buffer[self.pending.clone()]),
-            None => Err(io::Error::new(io::ErrorKind::NotConnected, "it is closed")),
+        let written = match (self.to, &mut self.carrier) {
+            (Some(to), Carrier::Copied(buffer)) => buffer.drain(to),
+            (Some(to), Carrier::Piped(conduit)) => conduit.drain(to),
+            (_, Carrier::Spliced { .. }) => return,
+            (None, _) => Err(io::Error::new(io::ErrorKind::NotConnected, "it is closed")),
         };
         match written {
-            Ok(count) => self.pending.start += count,
+            Ok(()) => {}
             Err(error) if is_passing(&error) => {}
+            Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
+            Err(error) => self.fail(Fault::Write(error)),
+        }
+    }
+
+    fn is_piped(&self) -> bool {
+        matches!(self.carrier, Carrier::Piped(_))
+    }
+
+    /// Goes on through memory: these two sides cannot be spliced after all.
+    fn copy_from_now_on(&mut self, cause: &io::Error) {
+        trace!("splice: {cause}; copying from now on");
+        let held = match &mut self.carrier {
+            Carrier::Piped(conduit) => conduit.unload(),
+            Carrier::Copied(_) | Carrier::Spliced { .. } => Ok(Buffer::default()),
+        };
+        match held {
+            Ok(buffer) => self.carrier = Carrier::Copied(buffer),
             Err(error) => self.fail(Fault::Write(error)),
         }
     }
@@ -148,6 +230,17 @@ impl<'a> Flow<'a> {
     fn fail(&mut self, fault: Fault) {
         self.stage = Stage::Over;
         self.fault.get_or_insert(fault);
+    }
+}
+
+impl Carrier<'_> {
+    /// Whether the sink is to be waited for, rather than the source.
+    fn is_loaded(&self) -> bool {
+        match self {
+            Self::Copied(buffer) => !buffer.pending().is_empty(),
+            Self::Spliced { blocked, .. } => *blocked,
+            Self::Piped(conduit) => !conduit.is_empty(),
+        }
     }
 }
 

@@ -7,16 +7,20 @@
 //! - A reset is an end with an error: bytes may be missing.
 //! - A local reader that went away ends it as well, within a second, and nobody is told.
 //!
-//! One side that is stuck never stops the other direction. Each direction holds at most 64 KiB.
+//! One side that is stuck never stops the other direction. Each direction holds at most 64 KiB, in memory or in a pipe
+//! inside the kernel.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Peer};
+use crate::plan::Carry;
 use crate::sys::{self, Channel, Ready, Watch};
-use crate::trace::trace;
+use crate::trace::{self, trace};
+pub use carrier::Pipes;
 use flow::{Fault, Flow};
 
+mod carrier;
 mod flow;
 
 /// Once the remote has closed, data from the local side is waited for so long, if some came since.
@@ -30,20 +34,28 @@ const UNREAD: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Either side broke; see the module.
-pub fn relay_stdio(remote: &Channel, peer: &Peer) -> Result<(), Error> {
+pub fn relay_stdio(remote: &Channel, peer: &Peer, carry: Carry) -> Result<(), Error> {
     let system = |cause| Error::System { what: "use standard input and output", cause };
     let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
-    let ended = Relay::new(input.as_ref(), output.as_ref(), remote, Near::Stdio).run(peer);
-    let finished = output.map_or(Ok(()), Channel::finish);
-    ended.and(finished.map_err(Error::Output))
+    let pipes = Pipes::default();
+    let relay = Relay::new(input.as_ref(), output.as_ref(), remote, Near::Stdio);
+    let ended = relay.carrying(carry, &pipes).run(peer);
+    let finished = output.map_or(Ok(()), Channel::finish).map_err(lost);
+    ended.and(finished)
 }
 
 /// Relays between a client's socket and `remote`, until both have ended. Half-closes pass both ways.
 ///
 /// # Errors
 /// Either side broke; see the module.
-pub fn relay_client(client: &Channel, remote: &Channel, peer: &Peer) -> Result<(), Error> {
-    Relay::new(Some(client), Some(client), remote, Near::Client).run(peer)
+pub fn relay_client(
+    client: &Channel,
+    remote: &Channel,
+    peer: &Peer,
+    carry: Carry,
+    pipes: &Pipes,
+) -> Result<(), Error> {
+    Relay::new(Some(client), Some(client), remote, Near::Client).carrying(carry, pipes).run(peer)
 }
 
 /// What a client of a kept session leaves behind.
@@ -97,9 +109,18 @@ struct Relay<'a> {
 
 impl<'a> Relay<'a> {
     fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
-        let up = Flow::new(">>>", input, Some(remote));
-        let down = Flow::new("<<<", Some(remote), output);
+        let up = Flow::copied(">>>", input, Some(remote));
+        let down = Flow::copied("<<<", Some(remote), output);
         Self { near, output, remote, up, down, late: false, unread_until: None }
+    }
+
+    /// Keeps the bytes inside the kernel, where that can be done and nobody wants to see them.
+    fn carrying(mut self, carry: Carry, pipes: &'a Pipes) -> Self {
+        if carry == Carry::Splice && !trace::shows_data() {
+            (self.up, self.down) = (self.up.spliced(pipes), self.down.spliced(pipes));
+            trace!("relaying: up {}, down {}", self.up.how(), self.down.how());
+        }
+        self
     }
 
     fn run(mut self, peer: &Peer) -> Result<(), Error> {
@@ -211,8 +232,7 @@ impl<'a> Relay<'a> {
         let remote_ended = self.remote_ended();
         match self.down.into_fault() {
             Some(Fault::Read(cause)) => return Err(Error::Remote { peer: peer.clone(), cause }),
-            Some(Fault::Write(cause)) if is_gone(&cause) => return Err(Error::ReaderGone),
-            Some(Fault::Write(cause)) => return Err(Error::Output(cause)),
+            Some(Fault::Write(cause)) => return Err(lost(cause)),
             None => {}
         }
         match self.up.into_fault() {
@@ -233,7 +253,10 @@ fn half_close(channel: Option<&Channel>) {
     }
 }
 
-/// The reader has left, rather than the output having failed.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+/// What was to be delivered is lost: the reader has left, or else the output has failed.
+fn lost(cause: io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::ReaderGone,
+        _ => Error::Output(cause),
+    }
 }

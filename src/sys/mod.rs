@@ -2,13 +2,30 @@
 #![allow(unsafe_code)]
 
 mod networks;
+#[cfg(not(target_os = "linux"))]
+mod no_splice;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
 pub use networks::own_networks;
+#[cfg(not(target_os = "linux"))]
+pub use no_splice::{Pipe, cannot_be_spliced, route, splice};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
+
+/// How bytes can get from one channel to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// In one call: the sink is a pipe.
+    IntoPipe,
+    /// In one call: the source is a pipe.
+    OutOfPipe,
+    /// In two, with a pipe of our own between them.
+    ThroughPipe,
+    /// Through memory.
+    Copy,
+}

@@ -1,4 +1,4 @@
-//! `-p`: a local port whose first client is joined to the target.
+//! `-p`: a local port whose first client is joined to the target. In the tests twice, as `pump` is.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -9,6 +9,12 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 use crate::listening::*;
+
+relaying_as_the_module_says!();
+
+fn listening(words: impl AsRef<str>) -> Listening {
+    Listening::start(connect(format!("-d {}", words.as_ref())))
+}
 
 const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 

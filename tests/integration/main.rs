@@ -1,6 +1,7 @@
 //! Tests of the program as its users start it: a process, its standard descriptors, and peers on
 //! loopback. Start reading at `harness/mod.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::duplicate_mod, reason = "some modules test the relay twice, see `pump`")]
 
 #[allow(dead_code, unused_imports, reason = "a vocabulary: not every platform and suite uses every word")]
 mod harness;
@@ -24,10 +25,16 @@ mod listen;
 mod listening;
 #[cfg(unix)]
 mod local_port;
+#[cfg(target_os = "linux")]
+#[path = "local_port.rs"]
+mod local_port_copying;
 #[cfg(unix)]
 mod password;
 #[cfg(unix)]
 mod pump;
+#[cfg(target_os = "linux")]
+#[path = "pump/mod.rs"]
+mod pump_copying;
 #[cfg(unix)]
 mod rcfile;
 mod regression;

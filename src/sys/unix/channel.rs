@@ -30,10 +30,12 @@ enum Fd {
 enum Kind {
     /// Each call can say that it must not wait.
     Socket,
-    /// `O_NONBLOCK` is set, or it is a file, which is always ready.
-    NeverWaits,
-    /// A pipe or a terminal: writing more than `PIPE_BUF` bytes may wait though there is room for some.
-    MayWait,
+    /// Writing more than `PIPE_BUF` bytes may wait though there is room for some, unless `O_NONBLOCK` is set.
+    Pipe { nonblocking: bool },
+    /// A terminal or another device, with the same difference.
+    Device { nonblocking: bool },
+    /// Always ready.
+    File,
 }
 
 impl Channel {
@@ -57,7 +59,7 @@ impl Channel {
         Ok(Some(channel.reopened().unwrap_or(channel)))
     }
 
-    /// A connected socket.
+    /// A connected socket of our own. It should be non-blocking: splice(2) cannot be told for each call, as others can.
     #[must_use]
     pub fn socket(stream: impl Into<OwnedFd>) -> Self {
         Self { fd: Fd::Owned(stream.into()), kind: Kind::Socket }
@@ -68,18 +70,18 @@ impl Channel {
     /// # Errors
     /// What connect(2) says.
     pub fn unix(path: &Path) -> io::Result<Self> {
-        UnixStream::connect(path).map(Self::socket)
+        let stream = UnixStream::connect(path)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self::socket(stream))
     }
 
     fn standard(fd: BorrowedFd<'static>) -> io::Result<Self> {
+        let nonblocking = || rustix::fs::fcntl_getfl(fd).map(|flags| flags.contains(OFlags::NONBLOCK));
         let kind = match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
             FileType::Socket => Kind::Socket,
-            FileType::Fifo | FileType::CharacterDevice
-                if !rustix::fs::fcntl_getfl(fd)?.contains(OFlags::NONBLOCK) =>
-            {
-                Kind::MayWait
-            }
-            _ => Kind::NeverWaits,
+            FileType::Fifo => Kind::Pipe { nonblocking: nonblocking()? },
+            FileType::CharacterDevice => Kind::Device { nonblocking: nonblocking()? },
+            _ => Kind::File,
         };
         Ok(Self { fd: Fd::Standard(fd), kind })
     }
@@ -89,19 +91,23 @@ impl Channel {
     /// a terminal that is stopped does not stop us. Not for other devices: opening one can have effects of its own.
     #[cfg(target_os = "linux")]
     fn reopened(&self) -> Option<Self> {
-        if self.kind != Kind::MayWait {
-            return None;
-        }
-        let status = rustix::fs::fstat(self).ok()?;
-        // The controlling side of a pseudo-terminal is among those of major 5: opening it makes another terminal.
-        let is_terminal =
-            io::IsTerminal::is_terminal(&self.as_fd()) && rustix::fs::major(status.st_rdev) != 5;
-        if FileType::from_raw_mode(status.st_mode) != FileType::Fifo && !is_terminal {
-            return None;
-        }
+        let kind = match self.kind {
+            Kind::Pipe { nonblocking: false } => Kind::Pipe { nonblocking: true },
+            Kind::Device { nonblocking: false } if self.is_reopenable_terminal() => {
+                Kind::Device { nonblocking: true }
+            }
+            _ => return None,
+        };
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok()?;
-        Some(Self { fd: Fd::Owned(fd), kind: Kind::NeverWaits })
+        Some(Self { fd: Fd::Owned(fd), kind })
+    }
+
+    /// The controlling side of a pseudo-terminal is among those of major 5: opening it makes another terminal.
+    #[cfg(target_os = "linux")]
+    fn is_reopenable_terminal(&self) -> bool {
+        io::IsTerminal::is_terminal(&self.as_fd())
+            && rustix::fs::fstat(self).is_ok_and(|status| rustix::fs::major(status.st_rdev) != 5)
     }
 
     /// Other systems copy the description.
@@ -117,7 +123,7 @@ impl Channel {
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(match self.kind {
             Kind::Socket => rustix::net::recv(self, buffer, RecvFlags::DONTWAIT)?.1,
-            Kind::NeverWaits | Kind::MayWait => rustix::io::read(self, buffer)?,
+            _ => rustix::io::read(self, buffer)?,
         })
     }
 
@@ -136,8 +142,8 @@ impl Channel {
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(match self.kind {
             Kind::Socket => rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
-            Kind::NeverWaits => rustix::io::write(self, bytes)?,
-            Kind::MayWait => rustix::io::write(self, &bytes[..bytes.len().min(rustix::pipe::PIPE_BUF)])?,
+            _ if self.never_waits() => rustix::io::write(self, bytes)?,
+            _ => rustix::io::write(self, &bytes[..bytes.len().min(rustix::pipe::PIPE_BUF)])?,
         })
     }
 
@@ -160,7 +166,19 @@ impl Channel {
     /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
     #[must_use]
     pub fn never_waits(&self) -> bool {
-        self.kind != Kind::MayWait
+        !matches!(self.kind, Kind::Pipe { nonblocking: false } | Kind::Device { nonblocking: false })
+    }
+
+    /// A pipe. For splice(2) it does not matter whose it is.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_pipe(&self) -> bool {
+        matches!(self.kind, Kind::Pipe { .. })
+    }
+
+    /// A socket that is known to be non-blocking.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_own_socket(&self) -> bool {
+        self.kind == Kind::Socket && matches!(self.fd, Fd::Owned(_))
     }
 }
 

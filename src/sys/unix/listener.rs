@@ -55,6 +55,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, from) = listener.accept()?;
+                stream.set_nonblocking(true)?;
                 // Some systems refuse both for a client that has left already.
                 let _ = stream.set_nodelay(true);
                 let _ = socket2::SockRef::from(&stream).set_keepalive(true);
@@ -62,6 +63,7 @@ impl Listener {
             }
             Self::Unix(listener, path) => {
                 let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
                 Ok((Channel::socket(stream), format!("unix:{}", path.display())))
             }
         }

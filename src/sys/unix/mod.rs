@@ -4,6 +4,8 @@ mod channel;
 mod listener;
 mod machine;
 mod poll;
+#[cfg(target_os = "linux")]
+mod splice;
 mod startup;
 mod terminal;
 mod termination;
@@ -13,6 +15,8 @@ pub use channel::Channel;
 pub use listener::Listener;
 pub use machine::{others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
+#[cfg(target_os = "linux")]
+pub use splice::{Pipe, cannot_be_spliced, route, splice};
 pub use terminal::{RestoreTerminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

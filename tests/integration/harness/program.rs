@@ -26,6 +26,18 @@ pub(crate) fn connect(words: impl AsRef<str>) -> Program {
     Program::new(path).words(words)
 }
 
+/// Defines `connect` for a module that is in the tests twice: under a name with `copying` in it the program relays
+/// through memory, else inside the kernel where it can.
+macro_rules! relaying_as_the_module_says {
+    () => {
+        fn connect(words: impl AsRef<str>) -> $crate::harness::Program {
+            let how = if module_path!().contains("copying") { "copy" } else { "splice" };
+            $crate::harness::connect(words).env("CONNECT_RELAY", how)
+        }
+    };
+}
+pub(crate) use relaying_as_the_module_says;
+
 /// What one of the three standard descriptors is.
 pub(crate) enum Io {
     /// A pipe to or from the harness (the default): see [`Running::send`], [`Outcome::stdout`].

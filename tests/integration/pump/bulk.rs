@@ -4,6 +4,7 @@ use std::io::Read;
 use std::thread;
 use std::time::Duration;
 
+use super::connect;
 use crate::harness::*;
 
 /// Much more than a pipe, two socket buffers and the program's own buffers hold.

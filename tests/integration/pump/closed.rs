@@ -1,6 +1,6 @@
 //! Started with descriptors 0, 1 or 2 closed, as daemons and some shells do.
 
-use super::SOON;
+use super::{SOON, connect};
 use crate::harness::*;
 
 #[test]

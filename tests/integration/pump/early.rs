@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::connect;
 use crate::harness::*;
 
 /// A way to ask for a tunnel: options, the script up to the request, the reply that grants it.

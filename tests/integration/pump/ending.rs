@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{SOON, stopped_with_a_full_pipe};
+use super::{SOON, connect, stopped_with_a_full_pipe};
 use crate::harness::*;
 
 #[test]

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::connect;
 use crate::harness::*;
 
 /// Looks at the flags of these descriptors, which are duplicates of the run's own, for as long as it runs

@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
+use super::connect;
 use crate::harness::*;
 
 /// How long it is idle.

@@ -7,10 +7,22 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use super::SOON;
+use super::{SOON, connect};
 use crate::harness::*;
 
 const SIZE: u64 = 5 * MIB;
+
+/// The switch switches: what the two halves of these tests rest on.
+#[cfg(target_os = "linux")]
+#[test]
+fn pipes_are_spliced_unless_they_are_copied() {
+    let how = if module_path!().contains("copying") { "" } else { "relaying: up by splice, down by splice" };
+    let server = script().expect("ping").expect_eof().send("pong").serve();
+    let out = connect(format!("-d {}", server.words())).input("ping").run();
+    out.expect_code(0).expect_stdout("pong").expect_stderr_has(how);
+    assert_eq!(how.is_empty(), !out.stderr_text().contains("splice"), "{out:?}");
+    server.finish();
+}
 
 #[test]
 fn one_socket_for_both_as_inetd_gives() {

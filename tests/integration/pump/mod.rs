@@ -1,5 +1,7 @@
 //! Relaying between standard input and output and the remote: one test for each rule, named after
 //! it. Most go directly to the remote; what a proxy could break goes through one as well.
+//!
+//! This module is in the tests twice: as `pump`, where the program splices what it can, and as `pump_copying`.
 
 mod bulk;
 mod closed;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::*;
+
+relaying_as_the_module_says!();
 
 /// The time in which a session has to end once there is nothing left to do.
 const SOON: Duration = Duration::from_secs(2);

@@ -1,0 +1,128 @@
+//! What the bytes of one direction are in on their way: memory, or a pipe inside the kernel.
+
+use std::io;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use crate::sys::{Channel, Pipe};
+
+/// The most bytes that one direction holds: what a pipe holds unless told otherwise.
+pub(super) const CAPACITY: usize = 64 * 1024;
+
+/// Memory. It is taken when it is first filled.
+#[derive(Default)]
+pub(super) struct Buffer {
+    bytes: Box<[u8]>,
+    /// What has been read and not yet written.
+    pending: Range<usize>,
+}
+
+impl Buffer {
+    /// Holds a copy of these bytes, of which there may be no more than [`CAPACITY`].
+    pub(super) fn holding(bytes: &[u8]) -> Self {
+        let mut all = vec![0; CAPACITY];
+        all[..bytes.len()].copy_from_slice(bytes);
+        Self { bytes: all.into(), pending: 0..bytes.len() }
+    }
+
+    pub(super) fn pending(&self) -> &[u8] {
+        &self.bytes[self.pending.clone()]
+    }
+
+    /// Reads into it, which must be empty. No bytes are the end.
+    pub(super) fn fill(&mut self, from: &Channel) -> io::Result<usize> {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; CAPACITY].into();
+        }
+        let count = from.read(&mut self.bytes)?;
+        self.pending = 0..count;
+        Ok(count)
+    }
+
+    /// Writes from it.
+    pub(super) fn drain(&mut self, to: &Channel) -> io::Result<()> {
+        self.pending.start += to.write(self.pending())?;
+        Ok(())
+    }
+}
+
+/// Pipes that are empty and not in use, for all sessions of the process: a session has one only while there are bytes
+/// in it, so that many sessions need few. They would soon reach the limit of `pipe-user-pages-soft` (see pipe(7)).
+#[derive(Debug, Default)]
+pub struct Pipes {
+    idle: Mutex<Vec<Pipe>>,
+}
+
+impl Pipes {
+    /// How many are kept.
+    const KEPT: usize = 16;
+
+    /// An empty pipe. That none can be had is no worse than that none can be used.
+    fn take(&self) -> io::Result<Pipe> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| Pipe::new(CAPACITY), Ok)
+            .map_err(|cause| io::Error::new(io::ErrorKind::Unsupported, cause))
+    }
+
+    fn give_back(&self, pipe: Pipe) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < Self::KEPT {
+            idle.push(pipe);
+        }
+    }
+}
+
+/// A pipe inside the kernel, while there is something in it.
+pub(super) struct Conduit<'a> {
+    pipes: &'a Pipes,
+    pipe: Option<Pipe>,
+    /// How many bytes are in it.
+    held: usize,
+}
+
+impl<'a> Conduit<'a> {
+    pub(super) fn new(pipes: &'a Pipes) -> Self {
+        Self { pipes, pipe: None, held: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held == 0
+    }
+
+    /// Moves bytes from a socket into it, which must be empty. No bytes are the end.
+    pub(super) fn fill(&mut self, from: &Channel) -> io::Result<usize> {
+        let pipe = self.pipes.take()?;
+        let filled = pipe.fill(from);
+        match filled {
+            Ok(count) if count > 0 => (self.pipe, self.held) = (Some(pipe), count),
+            _ => self.pipes.give_back(pipe),
+        }
+        filled
+    }
+
+    /// Moves bytes from it to a socket.
+    pub(super) fn drain(&mut self, to: &Channel) -> io::Result<()> {
+        if let Some(pipe) = &self.pipe {
+            self.held -= pipe.drain(to, self.held)?;
+        }
+        if self.is_empty()
+            && let Some(pipe) = self.pipe.take()
+        {
+            self.pipes.give_back(pipe);
+        }
+        Ok(())
+    }
+
+    /// Takes what it holds into memory.
+    pub(super) fn unload(&mut self) -> io::Result<Buffer> {
+        let mut bytes = vec![0; self.held];
+        if let Some(pipe) = self.pipe.take() {
+            let mut rest = &mut bytes[..];
+            while !rest.is_empty() {
+                let count = pipe.read(rest)?;
+                rest = &mut rest[count..];
+            }
+        }
+        Ok(Buffer::holding(&bytes))
+    }
+}

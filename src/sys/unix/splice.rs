@@ -1,0 +1,91 @@
+//! Moving bytes from one descriptor to another inside the kernel: splice(2), which Linux has.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, pipe_with};
+
+use super::Channel;
+use crate::sys::Route;
+
+/// The most that one call may move. A pipe or a socket buffer sets the limit that counts.
+const MOST: usize = 1 << 20;
+
+/// How bytes can get from one channel to another.
+#[must_use]
+pub fn route(from: &Channel, to: &Channel) -> Route {
+    match (from.is_pipe(), to.is_pipe()) {
+        (false, true) if from.is_own_socket() => Route::IntoPipe,
+        (true, false) if to.is_own_socket() => Route::OutOfPipe,
+        (false, false) if from.is_own_socket() && to.is_own_socket() => Route::ThroughPipe,
+        _ => Route::Copy,
+    }
+}
+
+/// Moves what is there, as much as there is room for, between two channels of which one is a pipe. No bytes are
+/// the end of `from`.
+///
+/// # Errors
+/// What splice(2) says; `WouldBlock` if nothing is there, or if there is no room for it.
+pub fn splice(from: &Channel, to: &Channel) -> io::Result<usize> {
+    move_between(from, to, MOST)
+}
+
+/// Whether the error says that these descriptors cannot be spliced, and nothing else about them.
+#[must_use]
+pub fn cannot_be_spliced(error: &io::Error) -> bool {
+    let unfit = [Errno::INVAL, Errno::PERM];
+    error.kind() == io::ErrorKind::Unsupported
+        || Errno::from_io_error(error).is_some_and(|errno| unfit.contains(&errno))
+}
+
+/// A pipe of our own. It carries bytes between descriptors neither of which is a pipe.
+#[derive(Debug)]
+pub struct Pipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Pipe {
+    /// Makes an empty one that holds `capacity` bytes or more.
+    ///
+    /// # Errors
+    /// What pipe2(2) says. `QuotaExceeded` if the user has so many pipes that the system makes small ones only.
+    pub fn new(capacity: usize) -> io::Result<Self> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        if fcntl_getpipe_size(&writer)? < capacity {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        Ok(Self { reader, writer })
+    }
+
+    /// Moves what is there from a socket into the pipe. No bytes are the end.
+    ///
+    /// # Errors
+    /// What splice(2) says; `WouldBlock` if nothing is there.
+    pub fn fill(&self, from: &Channel) -> io::Result<usize> {
+        move_between(from, &self.writer, MOST)
+    }
+
+    /// Moves up to `most` bytes on to a socket.
+    ///
+    /// # Errors
+    /// What splice(2) says; `WouldBlock` if there is no room.
+    pub fn drain(&self, to: &Channel, most: usize) -> io::Result<usize> {
+        move_between(&self.reader, to, most)
+    }
+
+    /// Reads what the pipe holds.
+    ///
+    /// # Errors
+    /// What read(2) says; `WouldBlock` if it is empty.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.reader, buffer)?)
+    }
+}
+
+fn move_between(from: &impl AsFd, to: &impl AsFd, most: usize) -> io::Result<usize> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    Ok(rustix::pipe::splice(from, None, to, None, most, flags)?)
+}
