@@ -59,6 +59,7 @@ fn session(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result
     let user = Remembered::new(User::new(plan.askpass.clone()));
     match plan.local.clone() {
         Local::Stdio => join_stdio(&plan, &user),
+        Local::HandOver => hand_over(&plan, &user),
         Local::Port { at, keep: false } => serve::one(&plan, &at, &user),
         Local::Port { at, keep: true } => serve::kept(&plan, &at, &user),
         Local::Listen(at) => serve::many(plan, &at, user),
@@ -71,6 +72,22 @@ fn join_stdio(plan: &Plan, user: &Remembered) -> Result<(), Error> {
     trace!("start relaying.");
     pump::relay_stdio(&channel, &peer, plan.carry)?;
     trace!("relaying done.");
+    Ok(())
+}
+
+/// `-F`: ssh goes on with the connection itself.
+fn hand_over(plan: &Plan, user: &Remembered) -> Result<(), Error> {
+    // Before anybody is dialled or asked for a password in vain.
+    sys::check_handover().map_err(|why| {
+        Error::Usage(format!("-F hands the connection over, as ssh's ProxyUseFdpass wants it, and {why}"))
+    })?;
+    let Tunnel { channel, .. } = net::connect(plan, user)?;
+    trace!("connected");
+    sys::hand_over(&channel).map_err(|cause| match cause.kind() {
+        io::ErrorKind::BrokenPipe => Error::ReaderGone,
+        _ => Error::System { what: "hand the connection over standard output (-F)", cause },
+    })?;
+    trace!("connection handed over");
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub struct Plan {
     pub askpass: Option<PathBuf>,
     /// How long it may take.
     pub limits: Limits,
+    /// `--eager`: proxies are told as much as can be said without their answers.
+    pub eager: bool,
     /// How bytes are relayed.
     pub carry: Carry,
 }
@@ -46,6 +48,8 @@ pub enum Carry {
 pub enum Local {
     /// Standard input and output.
     Stdio,
+    /// `-F`: nothing. The connection is handed over standard output.
+    HandOver,
     /// `-p` and `-P`: whoever connects here, one at a time.
     Port {
         /// Where to listen.

@@ -84,6 +84,7 @@ fn local(local: &Local) {
     };
     match local {
         Local::Stdio => trace!("local_type=stdio"),
+        Local::HandOver => trace!("local_type=fdpass"),
         Local::Port { at, .. } => listen(at),
         Local::Listen(at) => at.iter().for_each(listen),
     }

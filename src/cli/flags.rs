@@ -53,11 +53,18 @@ pub(super) fn command() -> Command {
                 .value_name("ADDR:PORT|unix:PATH")
                 .action(ArgAction::Append)
                 .help("Give every client a session of its own, until stopped; repeatable"),
+            flag("hand-over", 'F')
+                .long("fdpass")
+                .help("Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes"),
         ])
         .next_help_heading("General")
         .args([
             option("wait", 'w', "SECONDS")
                 .help("Give up if the target is not reached in this time; 0 for no limit"),
+            Arg::new("eager")
+                .long("eager")
+                .action(ArgAction::SetTrue)
+                .help("Do not wait for answers that are known: a round trip less for each SOCKS5 proxy"),
             Arg::new("debug")
                 .short('d')
                 .action(ArgAction::Count)

@@ -26,6 +26,8 @@ pub struct Typed {
     pub port_to_listen: Option<(String, Keep)>,
     /// Each `--listen`.
     pub listen: Vec<String>,
+    /// `-F`.
+    pub hand_over: bool,
     /// The last of `-4 -5`.
     pub socks_version: Option<SocksVersion>,
     /// `-R`.
@@ -34,6 +36,8 @@ pub struct Typed {
     pub auth: Option<String>,
     /// `-w`.
     pub wait: Option<String>,
+    /// `--eager`.
+    pub eager: bool,
     /// How many `-d`.
     pub debug: u8,
     /// The first word: a host, which may have a port.
@@ -130,10 +134,12 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
             None => None,
         },
         listen: matches.get_many("listen").into_iter().flatten().cloned().collect(),
+        hand_over: matches.get_flag("hand-over"),
         socks_version: socks_version(&matches),
         resolve: value(&matches, "resolve"),
         auth: value(&matches, "auth"),
         wait: value(&matches, "wait"),
+        eager: matches.get_flag("eager"),
         debug: matches.get_count("debug"),
         host: host.clone(),
         port,

@@ -13,7 +13,11 @@ const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 /// The near end that was typed.
 pub(super) fn local(typed: &Typed) -> Result<Local, Error> {
+    if typed.hand_over && (typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
+        return Err(Error::Usage("-F excludes -p, -P and --listen: it leaves nothing to relay".into()));
+    }
     match (&typed.port_to_listen, typed.listen.as_slice()) {
+        (None, []) if typed.hand_over => Ok(Local::HandOver),
         (None, []) => Ok(Local::Stdio),
         (Some((word, keep)), []) => {
             let option = if *keep == Keep::Yes { "-P" } else { "-p" };
@@ -83,5 +87,11 @@ mod tests {
         assert!(local(&typed).is_err());
         typed.port_to_listen = None;
         assert!(matches!(local(&typed), Ok(Local::Listen(at)) if at.len() == 1));
+        typed.hand_over = true;
+        assert!(local(&typed).is_err());
+        typed.listen.clear();
+        assert!(matches!(local(&typed), Ok(Local::HandOver)));
+        typed.port_to_listen = Some(("0".into(), Keep::Yes));
+        assert!(local(&typed).is_err());
     }
 }

@@ -45,6 +45,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         name_server: resolve.and_then(Resolve::server),
         askpass: None,
         limits: Limits { reach },
+        eager: typed.eager,
         carry: carry(sources)?,
     };
     let Some(hop) = hop(typed, sources)? else { return Ok(direct) };

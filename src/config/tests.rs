@@ -58,7 +58,7 @@ fn endpoint(host: &str, port: u16) -> Endpoint {
 
 #[test]
 fn a_whole_plan_is_plain_data() {
-    let typed = "-w 2.5 -R both -a userpass,none -S me:pw@socks.example host.example ssh";
+    let typed = "--eager -w 2.5 -R both -a userpass,none -S me:pw@socks.example host.example ssh";
     let login = Login { user: Some("me".into()), password: Some(Secret::from("pw")) };
     let methods = Some(vec![Socks5Method::UserPass, Socks5Method::None]);
     assert_eq!(
@@ -74,6 +74,7 @@ fn a_whole_plan_is_plain_data() {
                 protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
             }],
             limits: Limits { reach: Some(Duration::from_millis(2500)) },
+            eager: true,
             carry: Carry::Splice,
         }
     );
@@ -85,6 +86,7 @@ fn a_whole_plan_is_plain_data() {
         askpass: None,
         hops: vec![],
         limits: Limits::default(),
+        eager: false,
         carry: Carry::Splice,
     };
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);

@@ -11,7 +11,7 @@ use crate::sys::{self, Channel};
 use crate::trace::trace;
 use deadline::Deadline;
 use login::{credentials, user};
-use negotiate::{Outcome, negotiate};
+use negotiate::{Outcome, ask_ahead, negotiate};
 
 mod connection;
 mod deadline;
@@ -61,7 +61,7 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
             legs.clear();
             break;
         }
-        let negotiation = negotiation(hop, told, ask)?;
+        let negotiation = negotiation(hop, told, plan.eager, ask)?;
         let peer = Peer::from(hop);
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         legs.push(Leg { hop, peer, negotiation });
@@ -74,6 +74,9 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
     // Each negotiation asks for a new connection once or twice at the most.
     'connection: loop {
         let mut connection = dial::dial(&first, name_server, &deadline)?;
+        if plan.eager {
+            ask_ahead(&mut connection, &mut legs, &deadline)?;
+        }
         for leg in &mut legs {
             match negotiate(&mut connection, leg, ask, &mut deadline)? {
                 Outcome::Established => {}
@@ -109,19 +112,28 @@ fn bypasses(bypass: &Bypass, target: &Endpoint, told: &Endpoint) -> Result<bool,
 }
 
 /// The machine that asks `hop` for a tunnel to the next stage, which it is told in this form.
-fn negotiation(hop: &Hop, told: Endpoint, ask: &dyn AskPassword) -> Result<Box<dyn Negotiation>, Error> {
+fn negotiation(
+    hop: &Hop,
+    told: Endpoint,
+    eager: bool,
+    ask: &dyn AskPassword,
+) -> Result<Box<dyn Negotiation>, Error> {
     Ok(match &hop.protocol {
         Protocol::Socks4 { .. } => Box::new(Socks4::new(told, user(hop)?)),
         Protocol::Socks5 { methods, login, .. } => {
+            let has_password = login.password.is_some();
             let methods = methods.clone().unwrap_or_else(|| {
                 // A server may insist on a password as soon as one is offered, so only who has one offers it.
-                let mut methods = vec![Socks5Method::None];
-                if login.password.is_some() || ask.can_be_asked() {
-                    methods.push(Socks5Method::UserPass);
+                let has_one = has_password || !eager && ask.can_be_asked();
+                match (has_one, eager) {
+                    (false, _) => vec![Socks5Method::None],
+                    // Where there is a choice the answer has to be waited for.
+                    (true, true) => vec![Socks5Method::UserPass],
+                    (true, false) => vec![Socks5Method::None, Socks5Method::UserPass],
                 }
-                methods
             });
-            Box::new(Socks5::new(told, methods).knowing(login.known()))
+            let known = if eager && has_password { Some(credentials(hop, ask)?) } else { login.known() };
+            Box::new(Socks5::new(told, methods).knowing(known).eager(eager))
         }
         Protocol::Telnet { command, .. } => Box::new(Telnet::new(told, command.clone())),
         Protocol::Http { login } => {

@@ -8,7 +8,7 @@ use super::deadline::Deadline;
 use super::login::credentials;
 use crate::error::Error;
 use crate::plan::Limits;
-use crate::proto::{self, Limit, Step};
+use crate::proto::{self, Limit, Step, Wire};
 use crate::secret::AskPassword;
 use crate::trace;
 
@@ -22,6 +22,33 @@ pub(super) enum Outcome {
     Established,
     /// It is to be tried again on a new connection.
     Reconnect,
+}
+
+/// Tells the hops as much as can be said before the first of them answers, in one write.
+pub(super) fn ask_ahead(
+    connection: &mut Connection,
+    legs: &mut [Leg<'_>],
+    reach: &Deadline,
+) -> Result<(), Error> {
+    let mut ahead: Option<Wire> = None;
+    for leg in legs.iter_mut() {
+        // Any other step is taken in its turn.
+        let Step::Send(wire) = leg.negotiation.step().map_err(|cause| leg.refused(cause))? else { break };
+        trace::sent(&wire, leg.negotiation.is_text());
+        ahead = Some(match ahead {
+            Some(before) => before.then(&wire),
+            None => wire,
+        });
+        if !leg.negotiation.has_asked() {
+            break;
+        }
+    }
+    let (Some(wire), Some(first)) = (ahead, legs.first()) else { return Ok(()) };
+    let deadline = reach.or_start(Limits::NEGOTIATION);
+    match connection.send(wire.expose(), &deadline) {
+        Ok(()) | Err(Stop::Io(_)) => Ok(()),
+        Err(Stop::TimedOut) => Err(first.timed_out(&deadline)),
+    }
 }
 
 /// Negotiates with one hop until the tunnel through it stands.

@@ -100,6 +100,12 @@ pub trait Negotiation {
     /// The protocol cannot carry them.
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error>;
 
+    /// Whether all has been said that there is to say unless it is refused: what is sent from now on may be for whoever
+    /// the tunnel leads to. A protocol in which that must wait for the answer keeps saying no.
+    fn has_asked(&self) -> bool {
+        false
+    }
+
     /// What the negotiation is waiting for, to end "… while waiting for": "the answer to the greeting".
     fn waiting_for(&self) -> &'static str;
 
@@ -131,6 +137,23 @@ impl Wire {
     /// Bytes of which a part, by its positions, must not be shown.
     #[must_use]
     pub fn with_secret(bytes: Zeroizing<Vec<u8>>, secret: Range<usize>) -> Self {
+        Self { bytes, secret }
+    }
+
+    /// These bytes and then those. What lies between two secrets is not shown either.
+    #[must_use]
+    pub fn then(self, next: &Self) -> Self {
+        // Large enough from the start: growing would leave a copy of a secret behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes.len() + next.bytes.len()));
+        bytes.extend_from_slice(&self.bytes);
+        bytes.extend_from_slice(&next.bytes);
+        let moved = next.secret.start + self.bytes.len()..next.secret.end + self.bytes.len();
+        let secret = match (self.is_secret(), next.is_secret()) {
+            (true, true) => self.secret.start..moved.end,
+            (true, false) => self.secret.clone(),
+            (false, true) => moved,
+            (false, false) => 0..0,
+        };
         Self { bytes, secret }
     }
 

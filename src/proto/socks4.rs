@@ -116,6 +116,10 @@ impl Negotiation for Socks4 {
         Err(Error::Unspeakable("SOCKS4 has no passwords"))
     }
 
+    fn has_asked(&self) -> bool {
+        self.state != State::SendRequest
+    }
+
     fn waiting_for(&self) -> &'static str {
         "the answer to the SOCKS4 request"
     }

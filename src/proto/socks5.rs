@@ -7,6 +7,9 @@
 //!   reply      05 | code | 00 | address | port
 //!   address    01 | 4 bytes    03 | n | name …    04 | 16 bytes
 //! ```
+//!
+//! A client that offers one method only knows what will be chosen, and need not wait for it to be told: see
+//! [`Socks5::eager`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -56,6 +59,9 @@ pub struct Socks5 {
     target: Endpoint,
     methods: Vec<Method>,
     credentials: Option<Credentials>,
+    eager: bool,
+    /// Everything has been sent with the greeting, on this connection.
+    ahead: bool,
     state: State,
     /// What has come of the current reply, and how long it will be.
     reply: Vec<u8>,
@@ -80,7 +86,24 @@ impl Socks5 {
     /// Starts a negotiation that offers `methods`, in this order, for a tunnel to `target`.
     #[must_use]
     pub fn new(target: Endpoint, methods: Vec<Method>) -> Self {
-        Self { target, methods, credentials: None, state: State::SendGreeting, reply: Vec::new(), due: 0 }
+        Self {
+            target,
+            methods,
+            credentials: None,
+            eager: false,
+            ahead: false,
+            state: State::SendGreeting,
+            reply: Vec::new(),
+            due: 0,
+        }
+    }
+
+    /// Sends everything at once where the only method on offer allows it. RFC 1928 neither allows nor forbids that,
+    /// and there are servers that lose what comes with the greeting.
+    #[must_use]
+    pub fn eager(mut self, eager: bool) -> Self {
+        self.eager = eager;
+        self
     }
 
     /// Credentials that are known from the start, for when the proxy wants them.
@@ -91,9 +114,13 @@ impl Socks5 {
     }
 
     fn enter(&mut self, state: State) {
-        self.state = state;
+        self.state = match state {
+            State::SendUserPass if self.ahead => State::AwaitStatus,
+            State::SendRequest if self.ahead => State::AwaitReply,
+            _ => state,
+        };
         self.reply.clear();
-        self.due = match state {
+        self.due = match self.state {
             State::AwaitMethod | State::AwaitStatus => 2,
             State::AwaitReply => 4,
             State::AwaitNameLength => 1,
@@ -111,6 +138,16 @@ impl Socks5 {
         let mut bytes = vec![VERSION];
         push_with_length(&mut bytes, &self.methods.iter().map(|method| method.code()).collect::<Vec<_>>());
         Wire::open(bytes)
+    }
+
+    /// All that there is to say, if it can be said without an answer.
+    fn everything(&self) -> Result<Option<Wire>, Error> {
+        let start = match (self.eager, self.methods.as_slice(), &self.credentials) {
+            (true, [Method::None], _) => self.greeting(),
+            (true, [Method::UserPass], Some(known)) => self.greeting().then(&Self::userpass(known)?),
+            _ => return Ok(None),
+        };
+        Ok(Some(start.then(&self.request())))
     }
 
     fn userpass(credentials: &Credentials) -> Result<Wire, Error> {
@@ -216,12 +253,19 @@ impl Negotiation for Socks5 {
     }
 
     fn restart(&mut self) {
+        self.ahead = false;
         self.enter(State::SendGreeting);
     }
 
     fn step(&mut self) -> Result<Step, Error> {
         let (wire, then) = match self.state {
-            State::SendGreeting => (self.greeting(), State::AwaitMethod),
+            State::SendGreeting => match self.everything()? {
+                Some(everything) => {
+                    self.ahead = true;
+                    (everything, State::AwaitMethod)
+                }
+                None => (self.greeting(), State::AwaitMethod),
+            },
             State::SendUserPass => match &self.credentials {
                 None => return Ok(Step::Credentials),
                 Some(known) => (Self::userpass(known)?, State::AwaitStatus),
@@ -259,8 +303,16 @@ impl Negotiation for Socks5 {
         Ok(())
     }
 
+    fn has_asked(&self) -> bool {
+        self.ahead
+            || matches!(self.state, State::AwaitReply | State::AwaitNameLength | State::AwaitBoundAddress)
+    }
+
     fn waiting_for(&self) -> &'static str {
         match self.state {
+            State::AwaitReply if self.ahead => {
+                "the answer to the SOCKS5 request, which --eager sends early and not every proxy takes so"
+            }
             State::SendGreeting | State::AwaitMethod => "the answer to the SOCKS5 greeting",
             State::SendUserPass | State::AwaitStatus => "the answer to user and password",
             _ => "the answer to the SOCKS5 request",

@@ -7,6 +7,7 @@ all_recipes() {
     check trouble trouble
     check ssh-socks ssh_socks
     check ssh-socks/version-4 ssh_socks4
+    check fdpass fdpass
     check ssh-http ssh_http
     check ssh-http/password ssh_http_password
     check ssh-http/environment ssh_http_environment
@@ -112,6 +113,14 @@ ssh_socks4() {
     play ssh-socks socks-use
     want_status 0
     want_log socks4 'decode socks4a: host shell\.example\.org'
+}
+
+fdpass() {
+    home fdpass fdpass
+    play fdpass fdpass-use
+    want_status 0
+    want_from socks.corp.example
+    want_quiet
 }
 
 ssh_http() {

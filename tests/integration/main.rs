@@ -14,7 +14,10 @@ mod direct_list;
 #[cfg(feature = "dns")]
 mod dns;
 mod dump;
+mod eager;
 mod floors;
+#[cfg(unix)]
+mod hand_over;
 mod http;
 mod http_auth;
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Every way to the target: ssh with a command, and scp of 50 MB up and down, through each.
+# Every way to the target: ssh with a command, and scp of 50 MB up and down, through each; and ssh with a command once
+# more where it is handed the connection and goes on alone.
 
 ROUTES=(direct
     socks5-microsocks socks5-microsocks-user socks5-danted socks5-danted-user socks4-danted
@@ -50,9 +51,9 @@ password_of() { # SERVER
 }
 
 # The options that make ssh, scp and sftp take the route.
-take() { # ROUTE
+take() { # ROUTE [OPTION]
     route "$1"
-    SSH_VIA=(-F "$SSH_CONFIG" -o "HostName=$GOAL" -o "ProxyCommand=$CONNECT $VIA %h %p")
+    SSH_VIA=(-F "$SSH_CONFIG" -o "HostName=$GOAL" -o "ProxyCommand=$CONNECT ${2-} $VIA %h %p")
 }
 
 topic_routes() {
@@ -62,7 +63,13 @@ topic_routes() {
         check "ssh/$name" ssh_echo "$name"
         check "scp-up/$name" scp_up "$name"
         check "scp-down/$name" scp_down "$name"
+        check_ours "fdpass/$name" ssh_fdpass "$name"
     done
+    # Not every server reads on when it has read a greeting; those that lose the rest are told of, not waited for.
+    for name in socks5-danted socks5-danted-user socks5-ssh-D; do
+        check_ours "eager/$name" ssh_eager "$name"
+    done
+    check_ours eager/socks5-microsocks microsocks_loses_it
 }
 
 make_big() {
@@ -79,6 +86,30 @@ ssh_echo() { # ROUTE
     [ "$status" -eq 3 ] || fail "exit status $status, expected the remote command's 3"
     grep -q "^hello from .* ${PORT[sshd]}\$" "$CASE/out" || fail "stdout: $(head -c 200 "$CASE/out")"
     want_log "$SERVER" "$SEEN"
+}
+
+# ssh goes on only when the program has left. One byte more or less read from the proxy, and there is no session.
+ssh_fdpass() { # ROUTE
+    take "$1" -F
+    try env "${WITH[@]}" ssh "${SSH_VIA[@]}" -o ProxyUseFdpass=yes target 'cat; exit 3' <"$WORK/up"
+    [ "$status" -eq 3 ] || fail "exit status $status, expected the remote command's 3"
+    same "$WORK/up" "$CASE/out"
+    want_log "$SERVER" "$SEEN"
+}
+
+ssh_eager() { # ROUTE
+    take "$1" --eager
+    try env "${WITH[@]}" ssh "${SSH_VIA[@]}" target 'echo hello'
+    want_status 0
+    want_out hello
+    want_log "$SERVER" "$SEEN"
+}
+
+# Once it keeps it, the README can say so.
+microsocks_loses_it() {
+    try "$CONNECT" --eager -w 2 -S "127.0.0.1:${PORT[microsocks]}" 127.0.0.1 "${PORT[sshd]}"
+    want_status 7
+    want_line 'the answer to the SOCKS5 request, which --eager sends early'
 }
 
 scp_up() { # ROUTE

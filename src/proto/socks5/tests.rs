@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
 use super::Method::{self, None as NoAuth, UserPass};
 use super::Socks5;
@@ -393,4 +393,59 @@ fn a_restart_forgets_half_a_reply_and_keeps_the_credentials() {
         Turn::Proxy(GRANTED),
     ];
     assert_eq!(run(machine, &turns, Cut::InOneLump).result, Ok(()));
+}
+
+/// All that has been sent before the first answer came.
+const EVERYTHING: [&[u8]; 3] = [&[5, 1, 2], USERPASS, REQUEST];
+
+#[test]
+fn an_eager_one_with_a_single_method_says_everything_at_once() {
+    let eager = || offering(&[UserPass]).knowing(Some(alice())).eager(true);
+    let everything = EVERYTHING.concat();
+    let answers = [USERPASS_CHOSEN, USERPASS_GOOD, GRANTED].concat();
+    opens(eager, &[Turn::Sends(&everything), Turn::Proxy(&answers)]);
+
+    let turns = [Turn::Sends(&everything), Turn::Proxy(USERPASS_CHOSEN), Turn::Proxy(&[1, 1])];
+    assert!(matches!(fails(eager, &turns), Error::WrongPassword { user, .. } if user == "alice"));
+    let turns = [Turn::Sends(&everything), Turn::Proxy(NO_AUTH_CHOSEN)];
+    assert_eq!(fails(eager, &turns), Error::MethodNotOffered(0));
+}
+
+/// Without the password it asks, and then the rest is sent in turn.
+#[test]
+fn an_eager_one_that_lacks_something_is_not() {
+    let turns = [
+        Turn::Sends(&[5, 1, 2]),
+        Turn::Proxy(USERPASS_CHOSEN),
+        Turn::Asks(alice()),
+        Turn::Sends(USERPASS),
+        Turn::Proxy(USERPASS_GOOD),
+        Turn::Sends(REQUEST),
+        Turn::Proxy(GRANTED),
+    ];
+    opens(|| offering(&[UserPass]).eager(true), &turns);
+}
+
+#[test]
+fn a_restart_makes_an_eager_one_say_everything_again() {
+    let mut machine = offering(&[UserPass]).knowing(Some(alice())).eager(true);
+    assert!(!machine.has_asked());
+    machine.step().unwrap();
+    assert!(machine.has_asked());
+    machine.receive(USERPASS_CHOSEN).unwrap();
+    machine.restart();
+    assert!(!machine.has_asked());
+    let Ok(Step::Send(wire)) = machine.step() else { panic!("nothing sent") };
+    assert_eq!(wire.expose(), EVERYTHING.concat());
+    // What is between two secrets is one as well; the rest may be seen.
+    assert_eq!(wire.masked(""), [EVERYTHING[0], REQUEST].concat());
+    let (length, twice) = (wire.expose().len(), wire.then(&machine_says_everything()));
+    assert_eq!(twice.expose().len(), 2 * length);
+    assert_eq!(twice.masked("")[..], [EVERYTHING[0], REQUEST].concat()[..]);
+}
+
+fn machine_says_everything() -> crate::proto::Wire {
+    let mut machine = offering(&[UserPass]).knowing(Some(alice())).eager(true);
+    let Ok(Step::Send(wire)) = machine.step() else { panic!("nothing sent") };
+    wire
 }

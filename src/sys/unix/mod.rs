@@ -1,6 +1,7 @@
 //! Unix.
 
 mod channel;
+mod handover;
 mod listener;
 mod machine;
 mod poll;
@@ -12,6 +13,7 @@ mod termination;
 mod user;
 
 pub use channel::Channel;
+pub use handover::{check_handover, hand_over};
 pub use listener::Listener;
 pub use machine::{others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};

@@ -1,0 +1,210 @@
+//! `--eager`: what can be said without an answer is said at once.
+
+use std::time::Duration;
+
+use connect::addr::{Endpoint, Host, parse_port};
+use connect::plan::{Carry, Hop, Local, Login, Plan, Protocol, Resolve, Target};
+use connect::secret::{AskPassword, Secret};
+
+use crate::harness::*;
+use crate::wire::*;
+
+const GREETING: &[u8] = b"\x05\x01\x00";
+const GREETING_USERPASS: &[u8] = b"\x05\x01\x02";
+const USERPASS: &[u8] = b"\x01\x02me\x06secret";
+/// CONNECT host.example:22, by name.
+const REQUEST: &[u8] = b"\x05\x01\x00\x03\x0chost.example\x00\x16";
+
+#[test]
+fn greeting_and_request_leave_at_once() {
+    let proxy = script()
+        .expect_at_once([GREETING, REQUEST].concat())
+        .send_bytewise([5, 0])
+        .send_bytewise(SOCKS5_GRANTED)
+        .send_bytewise("welcome")
+        .expect("ping")
+        .expect_eof()
+        .serve();
+    let out = connect(format!("--eager -S {proxy} host.example 22")).input("ping").run();
+    out.expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+#[test]
+fn a_password_that_is_known_goes_with_them() {
+    let proxy = script()
+        .expect_at_once([GREETING_USERPASS, USERPASS, REQUEST].concat())
+        .send([5, 2])
+        .early([1, 0])
+        .early(SOCKS5_GRANTED)
+        .early("welcome")
+        .serve();
+    let mut run = connect(format!("-d --eager -S me:secret@{proxy} host.example 22")).start();
+    run.wait().expect_code(0).expect_stdout("welcome").expect_stderr_lacks("secret");
+    proxy.finish();
+}
+
+#[test]
+fn where_there_is_a_choice_the_answer_is_waited_for() {
+    let proxy = script()
+        .expect_at_once(b"\x05\x02\x02\x00")
+        .expect_silence(Duration::from_millis(100))
+        .send([5, 0])
+        .expect_at_once(REQUEST)
+        .send(SOCKS5_GRANTED)
+        .serve();
+    let mut run = connect(format!("--eager -a userpass,none -S me:secret@{proxy} host.example 22")).start();
+    run.wait().expect_success();
+    proxy.finish();
+}
+
+#[test]
+fn without_it_each_answer_is_waited_for() {
+    let proxy = script()
+        .expect_at_once(GREETING)
+        .expect_silence(Duration::from_millis(100))
+        .send([5, 0])
+        .expect_at_once(REQUEST)
+        .send(SOCKS5_GRANTED)
+        .serve();
+    connect(format!("-S {proxy} host.example 22")).start().wait().expect_success();
+    proxy.finish();
+}
+
+/// As microsocks does.
+#[test]
+fn a_proxy_that_loses_what_comes_with_the_greeting_is_explained() {
+    let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_gone().serve();
+    let out = connect(format!("--eager -w 1 -S {proxy} host.example 22")).run();
+    out.expect_failure(
+        7,
+        &["SOCKS5 proxy", "the answer to the SOCKS5 request", "--eager", "not every proxy"],
+    );
+    proxy.finish();
+}
+
+#[test]
+fn a_refusal_of_the_method_is_one() {
+    let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0xff]).serve();
+    let out = connect(format!("--eager -S {proxy} host.example 22")).run();
+    out.expect_failure(6, &["SOCKS5_PASSWORD"]);
+    proxy.finish();
+}
+
+#[test]
+fn it_changes_nothing_for_an_http_proxy() {
+    let proxy = http_basic("me", "secret").early("welcome").serve();
+    let mut run = connect(format!("--eager -H me:secret@{proxy} host.example 22")).start();
+    run.wait().expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+/// Nobody to ask.
+struct Nobody;
+
+impl AskPassword for Nobody {
+    fn can_be_asked(&self) -> bool {
+        false
+    }
+
+    fn ask(&self, _: &str) -> Result<Secret, String> {
+        Err("there is nobody".into())
+    }
+}
+
+fn endpoint(host: &str, port: &str) -> Endpoint {
+    Endpoint { host: Host::parse(host).unwrap(), port: parse_port(port).unwrap() }
+}
+
+/// Makes a tunnel through `first` and then the other hops, which are not dialled: `first` plays them all.
+#[track_caller]
+fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
+    let proxies = [endpoint("127.0.0.1", &first.port().to_string()), endpoint("second.example", "1080")];
+    let hops = proxies.into_iter().zip(protocols).map(|(proxy, protocol)| Hop { proxy, protocol });
+    let plan = Plan {
+        local: Local::Stdio,
+        target: Target::Tcp(endpoint("host.example", "22")),
+        hops: hops.collect(),
+        bypass: connect::plan::Bypass::default(),
+        name_server: None,
+        askpass: None,
+        limits: connect::plan::Limits { reach: Some(Duration::from_secs(10)) },
+        eager: true,
+        carry: Carry::Copy,
+    };
+    let tunnel = connect::net::connect(&plan, &Nobody).unwrap();
+    let mut banner = vec![0; 6];
+    let mut watches = [connect::sys::watch(&tunnel.channel, true, false)];
+    connect::sys::poll(&mut watches, Some(Duration::from_secs(10))).unwrap();
+    let count = tunnel.channel.read(&mut banner).unwrap();
+    banner.truncate(count);
+    banner
+}
+
+fn socks5() -> Protocol {
+    Protocol::Socks5 { resolve: Resolve::Remote, methods: None, login: Login::default() }
+}
+
+/// CONNECT second.example:1080, by name.
+const TO_SECOND: &[u8] = b"\x05\x01\x00\x03\x0esecond.example\x04\x38";
+
+#[test]
+fn the_next_proxys_request_is_right_behind() {
+    let proxy = script()
+        .expect_at_once([GREETING, TO_SECOND, GREETING, REQUEST].concat())
+        .send([5, 0])
+        .send(SOCKS5_GRANTED)
+        .send([5, 0])
+        .send(SOCKS5_GRANTED)
+        .early("banner")
+        .serve();
+    assert_eq!(through(&proxy, vec![socks5(), socks5()]), b"banner");
+    proxy.finish();
+}
+
+/// A SOCKS4 proxy has no greeting, and what follows its request is for the next proxy as well.
+#[test]
+fn behind_a_socks4_request_too() {
+    let to_second = b"\x04\x01\x04\x38\0\0\0\x01me\0second.example\0";
+    let proxy = script()
+        .expect_at_once([to_second, GREETING, REQUEST].concat())
+        .send(SOCKS4_GRANTED)
+        .send([5, 0])
+        .send(SOCKS5_GRANTED)
+        .early("banner")
+        .serve();
+    let socks4 = Protocol::Socks4 { user: Some("me".into()), resolve: Resolve::Remote };
+    assert_eq!(through(&proxy, vec![socks4, socks5()]), b"banner");
+    proxy.finish();
+}
+
+/// The request to an HTTP proxy may go early, what comes after that may not: were it refused, the proxy would take the
+/// rest for its next request.
+#[test]
+fn nothing_goes_ahead_of_an_http_proxys_answer() {
+    let head = "CONNECT host.example:22 HTTP/1.1\r\nHost: host.example:22\r\n\r\n";
+    let proxy = script()
+        .expect_at_once([GREETING, TO_SECOND, head.as_bytes()].concat())
+        .expect_silence(Duration::from_millis(100))
+        .send([5, 0])
+        .send(SOCKS5_GRANTED)
+        .send("HTTP/1.1 200 OK\r\n\r\n")
+        .early("banner")
+        .serve();
+    let http = Protocol::Http { login: Login::default() };
+    assert_eq!(through(&proxy, vec![socks5(), http.clone()]), b"banner");
+    proxy.finish();
+
+    let to_second = "CONNECT second.example:1080 HTTP/1.1\r\nHost: second.example:1080\r\n\r\n";
+    let proxy = script()
+        .expect_at_once(to_second)
+        .expect_silence(Duration::from_millis(100))
+        .send("HTTP/1.1 200 OK\r\n\r\n")
+        .expect_at_once([GREETING, REQUEST].concat())
+        .send([5, 0])
+        .send(SOCKS5_GRANTED)
+        .early("banner")
+        .serve();
+    assert_eq!(through(&proxy, vec![http, socks5()]), b"banner");
+    proxy.finish();
+}
