@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::sys::{Channel, Pipe};
 
-/// The most bytes that one direction holds: what a pipe holds unless told otherwise.
+/// The most bytes that one direction holds in memory; also what a pipe holds unless it is [`Bulk`].
 pub(super) const CAPACITY: usize = 64 * 1024;
 
 /// Memory. It is taken when it is first filled.
@@ -72,17 +72,39 @@ impl Pipes {
     }
 }
 
+/// Tells when much is being moved, and a pipe should be wider: each call then moves more, and there are fewer of them.
+/// The pipes of an idle session stay as they are, for the system counts what all pipes of a user could hold.
+#[derive(Default)]
+pub(super) struct Bulk {
+    /// How many large moves there were in a row.
+    large: u32,
+}
+
+impl Bulk {
+    /// Half of what a pipe holds from the start.
+    const LARGE: usize = CAPACITY / 2;
+    /// So many of them in a row.
+    const ENOUGH: u32 = 16;
+
+    /// So much was moved. Returns whether much is.
+    pub(super) fn moved(&mut self, count: usize) -> bool {
+        self.large = if count >= Self::LARGE { self.large.saturating_add(1) } else { 0 };
+        self.large >= Self::ENOUGH
+    }
+}
+
 /// A pipe inside the kernel, while there is something in it.
 pub(super) struct Conduit<'a> {
     pipes: &'a Pipes,
     pipe: Option<Pipe>,
     /// How many bytes are in it.
     held: usize,
+    bulk: Bulk,
 }
 
 impl<'a> Conduit<'a> {
     pub(super) fn new(pipes: &'a Pipes) -> Self {
-        Self { pipes, pipe: None, held: 0 }
+        Self { pipes, pipe: None, held: 0, bulk: Bulk::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,10 +113,15 @@ impl<'a> Conduit<'a> {
 
     /// Moves bytes from a socket into it, which must be empty. No bytes are the end.
     pub(super) fn fill(&mut self, from: &Channel) -> io::Result<usize> {
-        let pipe = self.pipes.take()?;
+        let mut pipe = self.pipes.take()?;
         let filled = pipe.fill(from);
         match filled {
-            Ok(count) if count > 0 => (self.pipe, self.held) = (Some(pipe), count),
+            Ok(count) if count > 0 => {
+                if self.bulk.moved(count) {
+                    pipe.widen();
+                }
+                (self.pipe, self.held) = (Some(pipe), count);
+            }
             _ => self.pipes.give_back(pipe),
         }
         filled

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::carrier::{Buffer, Conduit, Pipes};
+use super::carrier::{Buffer, Bulk, Conduit, Pipes};
 use crate::sys::{self, Channel, Route};
 use crate::trace::{self, trace};
 
@@ -31,7 +31,7 @@ enum Carrier<'a> {
     /// Through memory.
     Copied(Buffer),
     /// In one call, which says that there is something and no room for it, or room and nothing for it.
-    Spliced { into_pipe: bool, blocked: bool, futile: u32 },
+    Spliced { into_pipe: bool, blocked: bool, futile: u32, bulk: Bulk, wide: bool },
     /// Through a pipe of our own.
     Piped(Conduit<'a>),
 }
@@ -63,7 +63,8 @@ impl<'a> Flow<'a> {
         let route = self.from.zip(self.to).map(|(from, to)| sys::route(from, to));
         let carrier = match route {
             Some(route @ (Route::IntoPipe | Route::OutOfPipe)) => {
-                Carrier::Spliced { into_pipe: route == Route::IntoPipe, blocked: false, futile: 0 }
+                let into_pipe = route == Route::IntoPipe;
+                Carrier::Spliced { into_pipe, blocked: false, futile: 0, bulk: Bulk::default(), wide: false }
             }
             Some(Route::ThroughPipe) => Carrier::Piped(Conduit::new(pipes)),
             Some(Route::Copy) | None => return self,
@@ -146,11 +147,16 @@ impl<'a> Flow<'a> {
 
     fn splice(&mut self) -> bool {
         let (Some(from), Some(to)) = (self.from, self.to) else { return false };
-        let Carrier::Spliced { into_pipe, blocked, futile } = &mut self.carrier else { return false };
+        let Carrier::Spliced { into_pipe, blocked, futile, bulk, wide } = &mut self.carrier else {
+            return false;
+        };
         match sys::splice(from, to) {
             Ok(0) => self.stage = Stage::Over,
-            Ok(_) => {
+            Ok(count) => {
                 (*blocked, *futile) = (false, 0);
+                if bulk.moved(count) && !std::mem::replace(wide, true) {
+                    sys::widen(if *into_pipe { to } else { from });
+                }
                 return true;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -11,7 +11,7 @@ mod windows;
 
 pub use networks::own_networks;
 #[cfg(not(target_os = "linux"))]
-pub use no_splice::{Pipe, cannot_be_spliced, route, splice};
+pub use no_splice::{Pipe, cannot_be_spliced, route, splice, widen};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

@@ -18,7 +18,7 @@ pub use listener::Listener;
 pub use machine::{others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 #[cfg(target_os = "linux")]
-pub use splice::{Pipe, cannot_be_spliced, route, splice};
+pub use splice::{Pipe, cannot_be_spliced, route, splice, widen};
 pub use terminal::{RestoreTerminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

@@ -4,12 +4,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 
 use super::Channel;
 use crate::sys::Route;
 
-/// The most that one call may move. A pipe or a socket buffer sets the limit that counts.
+/// The most that one call may move, and that a pipe may hold. A larger pipe is not for everybody: the default of
+/// `/proc/sys/fs/pipe-max-size`.
 const MOST: usize = 1 << 20;
 
 /// How bytes can get from one channel to another.
@@ -40,11 +41,17 @@ pub fn cannot_be_spliced(error: &io::Error) -> bool {
         || Errno::from_io_error(error).is_some_and(|errno| unfit.contains(&errno))
 }
 
+/// Lets a channel that is a pipe hold more, see [`Pipe::widen`].
+pub fn widen(channel: &Channel) {
+    widen_pipe(channel);
+}
+
 /// A pipe of our own. It carries bytes between descriptors neither of which is a pipe.
 #[derive(Debug)]
 pub struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
+    wide: bool,
 }
 
 impl Pipe {
@@ -57,7 +64,16 @@ impl Pipe {
         if fcntl_getpipe_size(&writer)? < capacity {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        Ok(Self { reader, writer })
+        Ok(Self { reader, writer, wide: false })
+    }
+
+    /// Lets it hold [`MOST`] bytes, or as much as the system allows; what that is depends on what else the user has
+    /// (pipe(7)).
+    pub fn widen(&mut self) {
+        if !self.wide {
+            self.wide = true;
+            widen_pipe(&self.writer);
+        }
     }
 
     /// Moves what is there from a socket into the pipe. No bytes are the end.
@@ -82,6 +98,15 @@ impl Pipe {
     /// What read(2) says; `WouldBlock` if it is empty.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::read(&self.reader, buffer)?)
+    }
+}
+
+fn widen_pipe(pipe: &impl AsFd) {
+    let sizes = std::iter::successors(Some(MOST), |size| Some(size / 2)).take(3);
+    for size in sizes {
+        if fcntl_setpipe_size(pipe, size).is_ok() {
+            return;
+        }
     }
 }
 
