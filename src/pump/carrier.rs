@@ -142,7 +142,7 @@ impl<'a> Conduit<'a> {
 
     /// Takes what it holds into memory.
     pub(super) fn unload(&mut self) -> io::Result<Buffer> {
-        let mut bytes = vec![0; self.held];
+        let mut bytes = vec![0; std::mem::take(&mut self.held)];
         if let Some(pipe) = self.pipe.take() {
             let mut rest = &mut bytes[..];
             while !rest.is_empty() {
@@ -151,5 +151,57 @@ impl<'a> Conduit<'a> {
             }
         }
         Ok(Buffer::holding(&bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::sys;
+
+    /// A channel, and the stream at its other end.
+    fn connected() -> (Channel, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (near, _) = listener.accept().unwrap();
+        near.set_nonblocking(true).unwrap();
+        (Channel::socket(near), far)
+    }
+
+    /// Nothing else can take back what a pipe holds when its sink turns out not to be one for splice(2).
+    #[test]
+    fn what_a_pipe_holds_can_be_taken_into_memory() {
+        let pipes = Pipes::default();
+        let mut conduit = Conduit::new(&pipes);
+        let (near, mut far) = connected();
+        far.write_all(b"held").unwrap();
+        sys::poll(&mut [sys::watch(&near, true, false)], None).unwrap();
+        match conduit.fill(&near) {
+            Ok(count) => assert_eq!((count, conduit.is_empty()), (4, false)),
+            // A system without splice.
+            Err(error) => return assert!(sys::cannot_be_spliced(&error), "{error}"),
+        }
+        assert_eq!(conduit.unload().unwrap().pending(), b"held");
+        assert!(
+            pipes.idle.lock().unwrap().is_empty(),
+            "a pipe that was not emptied by its own is not used again"
+        );
+    }
+
+    #[test]
+    fn much_is_half_a_pipe_for_a_while() {
+        let mut bulk = Bulk::default();
+        for _ in 0..100 {
+            assert!((1..Bulk::ENOUGH).all(|_| !bulk.moved(CAPACITY)));
+            assert!(!bulk.moved(10));
+        }
+        assert!((1..Bulk::ENOUGH).all(|_| !bulk.moved(Bulk::LARGE)));
+        assert!(bulk.moved(Bulk::LARGE) && bulk.moved(CAPACITY));
+        assert!(!bulk.moved(Bulk::LARGE - 1));
     }
 }

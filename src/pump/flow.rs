@@ -7,7 +7,7 @@ use crate::sys::{self, Channel, Route};
 use crate::trace::{self, trace};
 
 /// So many calls in turn may move nothing, although each time the side that was waited for was ready. After that the
-/// two are not made for each other: splice(2) stops for ever before urgent data, for one.
+/// two are not made for each other.
 const FUTILE: u32 = 4;
 
 /// One direction. It reads only when it holds nothing: a reader that is slower than the writer makes the writer

@@ -269,6 +269,42 @@ fn bytes_that_come_with_the_reply_of_the_proxy_reach_the_client() {
     run.end().expect_success();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn where_splice_is_refused_bytes_are_copied() {
+    const SIZE: u64 = 5 * MIB;
+    let target = script().exchange(1, SIZE).serve();
+    let run = Listening::start(connect(format!("-d -p 0 {}", target.words())).refused_splice());
+    let client = run.client();
+    let mut write = client.try_clone().unwrap();
+    let writer = thread::spawn(move || {
+        copy(&mut data(2, SIZE), &mut write).unwrap();
+        write.shutdown(Shutdown::Write).unwrap();
+    });
+    assert_eq!(Digest::of(&client), Digest::of(data(1, SIZE)));
+    writer.join().unwrap();
+    drop(client);
+    run.end().expect_success();
+    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+}
+
+/// As for standard output, see `pump`.
+#[test]
+fn urgent_data_does_not_stop_what_follows_it() {
+    let target = script().send("before").then("send a byte out of band", |session| {
+        thread::sleep(Duration::from_millis(100));
+        let sent = rustix::net::send(session.stream(), b"!", rustix::net::SendFlags::OOB);
+        sent.map(drop).map_err(|error| error.to_string())
+    });
+    let target = target.pause(Duration::from_millis(100)).send("after").serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let client = run.client();
+    assert_eq!(read_to_end(&client), "beforeafter");
+    drop(client);
+    run.end().expect_success();
+    target.finish();
+}
+
 #[test]
 fn a_hundred_mebibytes_both_ways_at_once_arrive_unchanged() {
     const SIZE: u64 = 100 * MIB;

@@ -30,7 +30,7 @@ pub fn route(from: &Channel, to: &Channel) -> Route {
 /// # Errors
 /// What splice(2) says; `WouldBlock` if nothing is there, or if there is no room for it.
 pub fn splice(from: &Channel, to: &Channel) -> io::Result<usize> {
-    move_between(from, to, MOST)
+    move_from(from, to)
 }
 
 /// Whether the error says that these descriptors cannot be spliced, and nothing else about them.
@@ -81,7 +81,7 @@ impl Pipe {
     /// # Errors
     /// What splice(2) says; `WouldBlock` if nothing is there.
     pub fn fill(&self, from: &Channel) -> io::Result<usize> {
-        move_between(from, &self.writer, MOST)
+        move_from(from, &self.writer)
     }
 
     /// Moves up to `most` bytes on to a socket.
@@ -107,6 +107,18 @@ fn widen_pipe(pipe: &impl AsFd) {
         if fcntl_setpipe_size(pipe, size).is_ok() {
             return;
         }
+    }
+}
+
+/// A socket also gives no bytes before urgent data (RFC 9293 §3.8.5), which other calls leave out.
+fn move_from(from: &Channel, to: &impl AsFd) -> io::Result<usize> {
+    match move_between(from, to, MOST)? {
+        0 if !from.is_pipe() => match from.peek(&mut [0]) {
+            Ok(0) => Ok(0),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "urgent data")),
+        },
+        count => Ok(count),
     }
 }
 

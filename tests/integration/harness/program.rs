@@ -86,6 +86,8 @@ pub(crate) struct Program {
     name: Option<String>,
     #[cfg(unix)]
     terminal: Option<OwnedFd>,
+    #[cfg(unix)]
+    refuse_splice: bool,
 }
 
 impl Program {
@@ -101,6 +103,8 @@ impl Program {
             name: None,
             #[cfg(unix)]
             terminal: None,
+            #[cfg(unix)]
+            refuse_splice: false,
         }
     }
 
@@ -165,6 +169,13 @@ impl Program {
         self
     }
 
+    /// The system refuses it splice(2), by a filter of system calls.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn refused_splice(mut self) -> Self {
+        self.refuse_splice = true;
+        self
+    }
+
     /// Starts it and waits for its end. Stdin is what [`input`](Program::input) gave, else
     /// empty.
     #[track_caller]
@@ -199,7 +210,7 @@ impl Program {
         #[cfg(unix)]
         {
             let closed = [&stdin, &stdout, &stderr].map(|io| matches!(io, Io::Closed));
-            unix::prepare(&mut command, closed, self.terminal);
+            unix::prepare(&mut command, closed, self.terminal, self.refuse_splice);
         }
         command.stdin(child_end(stdin, || {
             let (reader, writer) = std::io::pipe().unwrap();

@@ -14,8 +14,17 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// Gives the child a session of its own (no controlling terminal, a group to be killed as one)
 /// and closes those of descriptors 0, 1 and 2 that are to be closed.
-pub(crate) fn prepare(command: &mut Command, closed: [bool; 3], terminal: Option<OwnedFd>) {
+pub(crate) fn prepare(
+    command: &mut Command,
+    closed: [bool; 3],
+    terminal: Option<OwnedFd>,
+    refuse_splice: bool,
+) {
     let before_exec = move || {
+        #[cfg(target_os = "linux")]
+        if refuse_splice {
+            seccomp_against_splice()?;
+        }
         rustix::process::setsid()?;
         if let Some(terminal) = &terminal {
             rustix::process::ioctl_tiocsctty(terminal)?;
@@ -29,6 +38,30 @@ pub(crate) fn prepare(command: &mut Command, closed: [bool; 3], terminal: Option
     // SAFETY: between fork and exec only async-signal-safe system calls are made, and nothing
     // is allocated.
     unsafe { command.pre_exec(before_exec) };
+}
+
+/// From now on splice(2) fails with EINVAL in this process, as with descriptors that it cannot work with.
+#[cfg(target_os = "linux")]
+fn seccomp_against_splice() -> io::Result<()> {
+    use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code.try_into().unwrap(), jt, jf, k };
+    let splice = u32::try_from(libc::SYS_splice).unwrap();
+    let mut program = [
+        // The number of the system call is at the start of what the filter is shown.
+        instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
+        instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, splice),
+        instruction(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned()),
+        instruction(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let length = program.len().try_into().unwrap();
+    let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    // SAFETY: sets a flag of this process.
+    let mut result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    if result == 0 {
+        // SAFETY: the filter and its program outlive the call.
+        result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Takes note of the child's end, if it has ended, and of the processor time that it used.

@@ -22,6 +22,22 @@ fn a_hundred_mebibytes_both_ways_at_once_arrive_unchanged() {
     assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
 }
 
+/// As by the sandbox of a container, or with descriptors that the kernel does not splice.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_splice_is_refused_bytes_are_copied() {
+    let server = script().exchange(1, MUCH).serve();
+    let (output, end) = pipe();
+    let mut run = connect(format!("-d {}", server.words())).refused_splice().stdout(end).start();
+    run.feed(data(2, MUCH));
+    assert_eq!(Digest::of(output), Digest::of(data(1, MUCH)));
+    let out = run.wait();
+    out.expect_code(0);
+    let told = out.stderr_text().matches("copying from now on").count();
+    assert_eq!(told, if module_path!().contains("copying") { 0 } else { 2 }, "{out:?}");
+    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+}
+
 #[test]
 fn much_both_ways_through_a_proxy_arrives_unchanged() {
     let target = script().exchange(1, MUCH).serve();

@@ -176,3 +176,17 @@ fn a_terminal_for_both_that_hangs_up_ends_the_session() {
     out.expect_stderr("").expect_within(SOON);
     server.finish();
 }
+
+/// A byte out of band is not part of the stream. Before it splice(2) says what it says at the end.
+#[test]
+fn urgent_data_does_not_stop_what_follows_it() {
+    let server = script().send("before").then("send a byte out of band", |session| {
+        thread::sleep(std::time::Duration::from_millis(100));
+        let sent = rustix::net::send(session.stream(), b"!", rustix::net::SendFlags::OOB);
+        sent.map(drop).map_err(|error| error.to_string())
+    });
+    let server = server.pause(std::time::Duration::from_millis(100)).send("after").serve();
+    let mut run = connect(server.words()).start();
+    run.wait().expect_success().expect_stdout("beforeafter").expect_within(SOON);
+    server.finish();
+}
