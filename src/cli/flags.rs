@@ -1,83 +1,132 @@
-//! The one definition of the flags. Parsing, help and error messages are made from it.
+//! The one definition of the flags. The reader of the words, help, suggestions and error messages are made from it.
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, Command};
 
 use super::help;
 
-/// The flags, with their texts.
+/// A flag, by what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flag {
+    Direct,
+    Socks,
+    SocksEnv,
+    Http,
+    HttpEnv,
+    Telnet,
+    TelnetEnv,
+    TelnetCommand,
+    OwnNetworks,
+    V4,
+    V5,
+    Resolve,
+    Auth,
+    Port,
+    KeepPort,
+    Listen,
+    HandOver,
+    Wait,
+    Eager,
+    Debug,
+    Help,
+    Version,
+}
+
+/// How a flag is typed, and what help says of it.
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub(super) flag: Flag,
+    pub(super) letter: Option<char>,
+    pub(super) long: Option<&'static str>,
+    /// What its value is called, if it takes one.
+    pub(super) value: Option<&'static str>,
+    help: &'static str,
+}
+
+impl Definition {
+    const fn new(flag: Flag, letter: Option<char>, value: Option<&'static str>, help: &'static str) -> Self {
+        Self { flag, letter, long: None, value, help }
+    }
+
+    const fn long(self, long: &'static str) -> Self {
+        Self { long: Some(long), ..self }
+    }
+}
+
+const fn switch(flag: Flag, letter: char, help: &'static str) -> Definition {
+    Definition::new(flag, Some(letter), None, help)
+}
+
+const fn option(flag: Flag, letter: char, value: &'static str, help: &'static str) -> Definition {
+    Definition::new(flag, Some(letter), Some(value), help)
+}
+
+const PROXY: &str = "[USER[:PASSWORD]@]HOST[:PORT]";
+
+/// All of them, under the headings of the help.
+#[rustfmt::skip]
+const GROUPS: [(&str, &[Definition]); 4] = [
+    ("Way to the target", &[
+        switch(Flag::Direct, 'n', "Directly, through no proxy (the default)"),
+        option(Flag::Socks, 'S', PROXY, "Through this SOCKS proxy; port 1080 if not given"),
+        switch(Flag::SocksEnv, 's', "Through the SOCKS proxy in SOCKS5_SERVER, SOCKS4_SERVER, SOCKS_SERVER or ALL_PROXY"),
+        option(Flag::Http, 'H', PROXY, "Through this HTTP proxy; port 80 if not given"),
+        switch(Flag::HttpEnv, 'h', "Through the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY"),
+        option(Flag::Telnet, 'T', "HOST[:PORT]", "Through this telnet-style proxy; port 23 if not given"),
+        switch(Flag::TelnetEnv, 't', "Through the telnet-style proxy in TELNET_PROXY"),
+        option(Flag::TelnetCommand, 'c', "COMMAND", "What to send to a telnet-style proxy; 'telnet %h %p' if not given"),
+        switch(Flag::OwnNetworks, 'D', "Reach targets in this machine's own networks directly"),
+    ]),
+    ("SOCKS", &[
+        switch(Flag::V4, '4', "Speak SOCKS version 4 (4a where a name is sent)"),
+        switch(Flag::V5, '5', "Speak SOCKS version 5 (the default)"),
+        option(Flag::Resolve, 'R', "local|remote|both|ADDR[:PORT]", "Who resolves the target's name: this machine, the proxy, whoever can, this server"),
+        option(Flag::Auth, 'a', "METHODS", "SOCKS5 authentication to offer: none, userpass, or both with a comma"),
+        Definition::new(Flag::Eager, None, None, "Do not wait for answers that are known: a round trip less for each SOCKS5 proxy").long("eager"),
+    ]),
+    ("Instead of standard input and output", &[
+        option(Flag::Port, 'p', "[ADDR:]PORT", "Take one client on this local port; loopback if no ADDR is given"),
+        option(Flag::KeepPort, 'P', "[ADDR:]PORT", "Take one client after another, who share one session with the target"),
+        Definition::new(Flag::Listen, None, Some("ADDR:PORT|unix:PATH"), "Give every client a session of its own, until stopped; repeatable").long("listen"),
+        switch(Flag::HandOver, 'F', "Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes").long("fdpass"),
+    ]),
+    ("General", &[
+        option(Flag::Wait, 'w', "SECONDS", "Give up if the target is not reached in this time; 0 for no limit"),
+        switch(Flag::Debug, 'd', "Say on standard error what is done; -dd: and what is relayed"),
+        Definition::new(Flag::Help, None, None, "Print this help").long("help"),
+        switch(Flag::Version, 'V', "Print the version").long("version"),
+    ]),
+];
+
+/// All of them.
+pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
+    GROUPS.iter().flat_map(|(_, group)| *group)
+}
+
+/// For clap, which writes the help and knows what a typing error may mean. It does not read the words: to be told of
+/// the flags takes it longer than everything else does that an everyday run has to do up to the first byte.
 pub(super) fn command() -> Command {
-    let flag =
-        |id: &'static str, letter| Arg::new(id).short(letter).action(ArgAction::SetTrue).overrides_with(id);
-    let option = |id: &'static str, letter, name| {
-        // The C program takes any next word for the value, whatever it begins with.
-        Arg::new(id).short(letter).value_name(name).allow_hyphen_values(true).overrides_with(id)
-    };
-    Command::new("connect")
+    let command = Command::new("connect")
         .about(help::ABOUT)
         .override_usage("connect [OPTIONS] HOST [PORT]")
         .after_help(help::AFTER)
         .disable_help_flag(true)
-        .disable_version_flag(true)
-        .next_help_heading("Way to the target")
-        .args([
-            flag("direct", 'n').help("Directly, through no proxy (the default)"),
-            option("socks", 'S', PROXY).help("Through this SOCKS proxy; port 1080 if not given"),
-            flag("socks-env", 's')
-                .help("Through the SOCKS proxy in SOCKS5_SERVER, SOCKS4_SERVER, SOCKS_SERVER or ALL_PROXY"),
-            option("http", 'H', PROXY).help("Through this HTTP proxy; port 80 if not given"),
-            flag("http-env", 'h').help("Through the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY"),
-            option("telnet", 'T', "HOST[:PORT]")
-                .help("Through this telnet-style proxy; port 23 if not given"),
-            flag("telnet-env", 't').help("Through the telnet-style proxy in TELNET_PROXY"),
-            option("telnet-command", 'c', "COMMAND")
-                .help("What to send to a telnet-style proxy; 'telnet %h %p' if not given"),
-            flag("own-networks", 'D').help("Reach targets in this machine's own networks directly"),
-        ])
-        .next_help_heading("SOCKS")
-        .args([
-            flag("v4", '4').overrides_with("v5").help("Speak SOCKS version 4 (4a where a name is sent)"),
-            flag("v5", '5').overrides_with("v4").help("Speak SOCKS version 5 (the default)"),
-            option("resolve", 'R', "local|remote|both|ADDR[:PORT]")
-                .help("Who resolves the target's name: this machine, the proxy, whoever can, this server"),
-            option("auth", 'a', "METHODS")
-                .help("SOCKS5 authentication to offer: none, userpass, or both with a comma"),
-        ])
-        .next_help_heading("Instead of standard input and output")
-        .args([
-            option("port", 'p', "[ADDR:]PORT")
-                .help("Take one client on this local port; loopback if no ADDR is given"),
-            option("keep-port", 'P', "[ADDR:]PORT")
-                .help("Take one client after another, who share one session with the target"),
-            Arg::new("listen")
-                .long("listen")
-                .value_name("ADDR:PORT|unix:PATH")
-                .action(ArgAction::Append)
-                .help("Give every client a session of its own, until stopped; repeatable"),
-            flag("hand-over", 'F')
-                .long("fdpass")
-                .help("Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes"),
-        ])
-        .next_help_heading("General")
-        .args([
-            option("wait", 'w', "SECONDS")
-                .help("Give up if the target is not reached in this time; 0 for no limit"),
-            Arg::new("eager")
-                .long("eager")
-                .action(ArgAction::SetTrue)
-                .help("Do not wait for answers that are known: a round trip less for each SOCKS5 proxy"),
-            Arg::new("debug")
-                .short('d')
-                .action(ArgAction::Count)
-                .help("Say on standard error what is done; -dd: and what is relayed"),
-            Arg::new("help").long("help").action(ArgAction::Help).help("Print this help"),
-            Arg::new("version")
-                .short('V')
-                .long("version")
-                .action(ArgAction::Version)
-                .help("Print the version"),
-            Arg::new("target").num_args(0..).hide(true).value_parser(value_parser!(String)),
-        ])
-        .version(env!("CARGO_PKG_VERSION"))
+        .disable_version_flag(true);
+    GROUPS.iter().fold(command, |command, (heading, group)| {
+        command.args(group.iter().map(|definition| argument(definition).help_heading(*heading)))
+    })
 }
 
-const PROXY: &str = "[USER[:PASSWORD]@]HOST[:PORT]";
+fn argument(definition: &Definition) -> Arg {
+    // Any text will do for a name that no other has.
+    let mut argument = Arg::new(definition.help).help(definition.help).action(ArgAction::SetTrue);
+    if let Some(letter) = definition.letter {
+        argument = argument.short(letter);
+    }
+    if let Some(long) = definition.long {
+        argument = argument.long(long);
+    }
+    match definition.value {
+        Some(value) => argument.action(ArgAction::Append).value_name(value).allow_hyphen_values(true),
+        None => argument,
+    }
+}

@@ -2,11 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::ArgMatches;
-use clap::error::{ContextKind, ErrorKind};
-use clap::parser::ValueSource;
-
 use crate::error::Error;
+use flags::Flag;
 
 mod flags;
 mod help;
@@ -106,90 +103,58 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
     if words.is_empty() {
         return Ok(Request::Print(help::short()));
     }
-    let command = flags::command();
-    let words = words::expand(&command, words);
-    let matches = match command.try_get_matches_from(words) {
-        Ok(matches) => matches,
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => return Ok(Request::Print(error.to_string())),
-        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
-            return Ok(Request::Print(help::version()));
+    let mut typed = Typed { name_port: program_name::port(&program), ..Typed::default() };
+    let mut text = None;
+    let operands = words::read(words, |flag, value| {
+        match flag {
+            Flag::Help => text = Some(flags::command().render_help().to_string()),
+            Flag::Version => text = Some(help::version()),
+            flag => typed.take(flag, value),
         }
-        Err(error) => return Err(usage(&error)),
-    };
-    let mut targets = matches.get_many::<String>("target").into_iter().flatten();
-    let Some(host) = targets.next() else {
-        return Err(Error::Usage("no host given".into()));
-    };
-    let port = targets.next().cloned();
-    if let Some(extra) = targets.next() {
-        return Err(Error::Usage(format!("'{extra}' after host and port: options go before the host")));
+        text.is_none()
+    })?;
+    if let Some(text) = text {
+        return Ok(Request::Print(text));
     }
-    Ok(Request::Session(Box::new(Typed {
-        method: last_method(&matches),
-        telnet_command: value(&matches, "telnet-command"),
-        own_networks: matches.get_flag("own-networks"),
-        port_to_listen: match last(&matches, &["port", "keep-port"]) {
-            Some("port") => value(&matches, "port").map(|word| (word, Keep::No)),
-            Some(_) => value(&matches, "keep-port").map(|word| (word, Keep::Yes)),
-            None => None,
-        },
-        listen: matches.get_many("listen").into_iter().flatten().cloned().collect(),
-        hand_over: matches.get_flag("hand-over"),
-        socks_version: socks_version(&matches),
-        resolve: value(&matches, "resolve"),
-        auth: value(&matches, "auth"),
-        wait: value(&matches, "wait"),
-        eager: matches.get_flag("eager"),
-        debug: matches.get_count("debug"),
-        host: host.clone(),
-        port,
-        name_port: program_name::port(&program),
-    })))
-}
-
-fn value(matches: &ArgMatches, id: &str) -> Option<String> {
-    matches.get_one::<String>(id).cloned()
-}
-
-/// The one of these that was given last.
-fn last<'a>(matches: &ArgMatches, ids: &[&'a str]) -> Option<&'a str> {
-    let given = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let position = |id: &&&str| matches.indices_of(id).and_then(Iterator::max);
-    ids.iter().filter(given).max_by_key(position).copied()
-}
-
-fn last_method(matches: &ArgMatches) -> Method {
-    let text = |id| value(matches, id).unwrap_or_default();
-    match last(matches, &["direct", "socks", "socks-env", "http", "http-env", "telnet", "telnet-env"]) {
-        Some("socks") => Method::Socks(text("socks")),
-        Some("socks-env") => Method::SocksFromEnvironment,
-        Some("http") => Method::Http(text("http")),
-        Some("http-env") => Method::HttpFromEnvironment,
-        Some("telnet") => Method::Telnet(text("telnet")),
-        Some("telnet-env") => Method::TelnetFromEnvironment,
-        _ => Method::Direct,
+    let mut operands = operands.into_iter();
+    typed.host = operands.next().ok_or_else(|| Error::Usage("no host given".into()))?;
+    typed.port = operands.next();
+    match operands.next() {
+        None => Ok(Request::Session(Box::new(typed))),
+        Some(extra) => {
+            Err(Error::Usage(format!("'{extra}' after host and port: options go before the host")))
+        }
     }
 }
 
-fn socks_version(matches: &ArgMatches) -> Option<SocksVersion> {
-    if matches.get_flag("v4") {
-        Some(SocksVersion::V4)
-    } else {
-        matches.get_flag("v5").then_some(SocksVersion::V5)
+impl Typed {
+    /// Of flags that exclude each other the last one counts, with its own value.
+    fn take(&mut self, flag: Flag, value: String) {
+        match flag {
+            Flag::Direct => self.method = Method::Direct,
+            Flag::Socks => self.method = Method::Socks(value),
+            Flag::SocksEnv => self.method = Method::SocksFromEnvironment,
+            Flag::Http => self.method = Method::Http(value),
+            Flag::HttpEnv => self.method = Method::HttpFromEnvironment,
+            Flag::Telnet => self.method = Method::Telnet(value),
+            Flag::TelnetEnv => self.method = Method::TelnetFromEnvironment,
+            Flag::TelnetCommand => self.telnet_command = Some(value),
+            Flag::OwnNetworks => self.own_networks = true,
+            Flag::V4 => self.socks_version = Some(SocksVersion::V4),
+            Flag::V5 => self.socks_version = Some(SocksVersion::V5),
+            Flag::Resolve => self.resolve = Some(value),
+            Flag::Auth => self.auth = Some(value),
+            Flag::Eager => self.eager = true,
+            Flag::Port => self.port_to_listen = Some((value, Keep::No)),
+            Flag::KeepPort => self.port_to_listen = Some((value, Keep::Yes)),
+            Flag::Listen => self.listen.push(value),
+            Flag::HandOver => self.hand_over = true,
+            Flag::Wait => self.wait = Some(value),
+            Flag::Debug => self.debug = self.debug.saturating_add(1),
+            // They are no part of a session.
+            Flag::Help | Flag::Version => {}
+        }
     }
-}
-
-/// clap's error in one line.
-fn usage(error: &clap::Error) -> Error {
-    let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
-    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
-    Error::Usage(match tip {
-        // The tip that an unknown option may be meant as a word is of no use to us.
-        Some(tip) if error.get(ContextKind::SuggestedArg).is_some() => format!("{first}: {tip}"),
-        _ => first.to_owned(),
-    })
 }
 
 #[cfg(test)]

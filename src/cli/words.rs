@@ -1,94 +1,144 @@
-//! The C program's way with words, turned into the one that clap knows.
+//! Words to flags, their values and operands.
 //!
-//! Single letters cluster, and a letter with a value takes the next word even from inside a cluster: `-dS host` and
-//! `-Sd host` are the same, `-SR host both` gives each its own. Options end at the first word that is not one.
+//! This is the C program's way with words: single letters cluster, and a letter with a value takes the next word even
+//! from inside a cluster: `-dS host` and `-Sd host` are the same, `-SR host both` gives each its own. Any next word is
+//! the value, whatever it begins with. Options end at the first word that is not one.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
-use clap::Command;
+use clap::error::ContextKind;
+
+use super::flags::{Definition, Flag, all, command};
+use crate::error::Error;
 
 /// Letters whose values are numbers: `-w5` can only mean five seconds, although `-5` is an option as well.
 const NUMERIC: &str = "wpP";
 
-/// Takes clusters apart, one option a word, and marks the end of the options. The first word is the program's name.
-pub(super) fn expand(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
-    let mut expanded = vec!["connect".into()];
+/// Reads words, flags first: each is told to `found` with its value, or with an empty one, as it is come upon. It may
+/// end the reading by saying no. Returns the words that are no flags.
+pub(super) fn read(
+    words: Vec<OsString>,
+    mut found: impl FnMut(Flag, String) -> bool,
+) -> Result<Vec<String>, Error> {
+    let words: Result<Vec<_>, _> = words.into_iter().map(OsString::into_string).collect();
+    let words = words.map_err(|word| {
+        Error::Usage(format!("'{}' is not UTF-8", crate::text::printable(word.as_encoded_bytes())))
+    })?;
     let mut words = words.into_iter().peekable();
-    while let Some(word) = words.next() {
-        let text = word.to_string_lossy();
-        if let Some(long) = text.strip_prefix("--") {
-            let takes_value = find(command, |arg| arg.get_long() == Some(long)).is_some_and(takes_value);
-            expanded.push(word);
-            if long_is_end(&expanded) {
-                expanded.extend(words.by_ref());
-            } else if takes_value {
-                expanded.extend(words.next());
-            }
-        } else if let Some(letters) = text.strip_prefix('-') {
-            cluster(command, letters, &mut words, &mut expanded);
-        } else {
-            expanded.push("--".into());
-            expanded.push(word);
-            expanded.extend(words.by_ref());
+    while let Some(word) = words.next_if(|word| word.starts_with('-')) {
+        let go_on = match word.strip_prefix("--") {
+            Some("") => break,
+            Some(long) => read_long(long, &word, &mut words, &mut found)?,
+            // A lone `-` is a cluster without letters, and means nothing.
+            None => read_cluster(&word[1..], &mut words, &mut found)?,
+        };
+        if !go_on {
+            return Ok(Vec::new());
         }
     }
-    expanded
+    Ok(words.collect())
 }
 
-fn long_is_end(expanded: &[OsString]) -> bool {
-    expanded.last().is_some_and(|word| word == "--")
+fn read_long(
+    long: &str,
+    word: &str,
+    words: &mut Peekable<IntoIter<String>>,
+    found: &mut impl FnMut(Flag, String) -> bool,
+) -> Result<bool, Error> {
+    let (name, attached) = match long.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (long, None),
+    };
+    let definition = all().find(|definition| definition.long == Some(name));
+    let value = match definition.map(|definition| definition.value) {
+        Some(Some(_)) => attached.or_else(|| words.next()),
+        Some(None) if attached.is_none() => Some(String::new()),
+        Some(None) | None => None,
+    };
+    match (definition, value) {
+        (Some(definition), Some(value)) => Ok(found(definition.flag, value)),
+        _ => Err(complaint(word)),
+    }
 }
 
-/// A lone `-` is a cluster without letters, and means nothing.
-fn cluster(
-    command: &Command,
+fn read_cluster(
     letters: &str,
-    words: &mut std::iter::Peekable<std::vec::IntoIter<OsString>>,
-    expanded: &mut Vec<OsString>,
-) {
+    words: &mut Peekable<IntoIter<String>>,
+    found: &mut impl FnMut(Flag, String) -> bool,
+) -> Result<bool, Error> {
     for (index, letter) in letters.char_indices() {
-        expanded.push(format!("-{letter}").into());
-        if !by_letter(command, letter).is_some_and(takes_value) {
+        let complaint = || complaint(&format!("-{letter}"));
+        let definition = by_letter(letter).ok_or_else(complaint)?;
+        if definition.value.is_none() {
+            if !found(definition.flag, String::new()) {
+                return Ok(false);
+            }
             continue;
         }
         let rest = &letters[index + letter.len_utf8()..];
-        if is_attached_value(command, letter, rest, words.peek()) {
-            expanded.push(rest.into());
-            return;
+        if is_attached_value(letter, rest, words.peek()) {
+            return Ok(found(definition.flag, rest.to_owned()));
         }
-        expanded.extend(words.next());
+        if !found(definition.flag, words.next().ok_or_else(complaint)?) {
+            return Ok(false);
+        }
     }
+    Ok(true)
 }
 
 /// Whether what follows a letter in its cluster is its value (`-Shost`) and not more letters (`-Sd host`).
-fn is_attached_value(command: &Command, letter: char, rest: &str, next: Option<&OsString>) -> bool {
+fn is_attached_value(letter: char, rest: &str, next: Option<&String>) -> bool {
     let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
-    let next_is_number = next.map(OsString::as_os_str).and_then(OsStr::to_str).is_some_and(is_number);
-    let all_letters = rest.chars().all(|letter| by_letter(command, letter).is_some());
+    let next_is_number = next.is_some_and(|next| is_number(next));
+    let all_letters = rest.chars().all(|letter| by_letter(letter).is_some());
     !all_letters || (NUMERIC.contains(letter) && is_number(rest) && !next_is_number)
 }
 
-fn by_letter(command: &Command, letter: char) -> Option<&clap::Arg> {
-    find(command, |arg| arg.get_short() == Some(letter))
+fn by_letter(letter: char) -> Option<&'static Definition> {
+    all().find(|definition| definition.letter == Some(letter))
 }
 
-fn find(command: &Command, is_it: impl Fn(&clap::Arg) -> bool) -> Option<&clap::Arg> {
-    command.get_arguments().find(|arg| is_it(arg))
-}
-
-fn takes_value(arg: &clap::Arg) -> bool {
-    arg.get_action().takes_values()
+/// What clap has to say of a word that makes no sense, in one line.
+fn complaint(word: &str) -> Error {
+    let Err(error) = command().try_get_matches_from(["connect", word]) else {
+        return Error::Usage(format!("'{word}' makes no sense here"));
+    };
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
+    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
+    Error::Usage(match tip {
+        // The tip that an unknown option may be meant as a word is of no use to us.
+        Some(tip) if error.get(ContextKind::SuggestedArg).is_some() => format!("{first}: {tip}"),
+        _ => first.to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
     use super::*;
 
-    fn expanded(line: &str) -> String {
-        let words = line.split(' ').map(OsString::from).collect();
-        let words = expand(&super::super::flags::command(), words);
-        let words: Vec<_> = words[1..].iter().map(|word| word.to_string_lossy()).collect();
-        words.join(" ")
+    /// What was read, one flag after another, and then the operands.
+    fn read_back(line: &str) -> String {
+        let mut back = Vec::new();
+        let operands = read(line.split(' ').map(OsString::from).collect(), |flag, value| {
+            let definition = all().find(|definition| definition.flag == flag).unwrap();
+            back.push(match definition.letter {
+                Some(letter) => format!("-{letter}"),
+                None => format!("--{}", definition.long.unwrap()),
+            });
+            back.extend(definition.value.map(|_| value));
+            flag != Flag::Help
+        });
+        back.push("--".into());
+        match operands {
+            Ok(operands) => [back, operands].concat().join(" "),
+            Err(error) => format!("error: {error}"),
+        }
     }
 
     #[test]
@@ -104,9 +154,8 @@ mod tests {
             ("-w5 3 host 22", "-w 3 -5 -- host 22"),
             ("-d - host 22", "-d -- host 22"),
             ("host 22 -d", "-- host 22 -d"),
-            ("-S", "-S"),
         ] {
-            assert_eq!(expanded(typed), expected, "{typed}");
+            assert_eq!(read_back(typed), expected, "{typed}");
         }
     }
 
@@ -118,11 +167,40 @@ mod tests {
             ("-dShost host 22", "-d -S host -- host 22"),
             ("-w5 host 22", "-w 5 -- host 22"),
             ("-w10 host 22", "-w 10 -- host 22"),
-            ("--help", "--help"),
+            ("--listen 80 --listen=81 host 22", "--listen 80 --listen 81 -- host 22"),
+            ("--listen= host 22", "--listen  -- host 22"),
+            ("--fdpass host 22", "-F -- host 22"),
+            ("--help -X", "--help --"),
             ("-- -odd 22", "-- -odd 22"),
             ("-d -- host 22", "-d -- host 22"),
         ] {
-            assert_eq!(expanded(typed), expected, "{typed}");
+            assert_eq!(read_back(typed), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told_with_what_may_be_meant() {
+        for (typed, expected) in [
+            ("-X host", "unexpected argument '-X' found"),
+            ("-S", "a value is required for '-S <[USER[:PASSWORD]@]HOST[:PORT]>' but none was supplied"),
+            ("--listen", "a value is required for '--listen <ADDR:PORT|unix:PATH>' but none was supplied"),
+            ("--eagr host", "unexpected argument '--eagr' found: a similar argument exists: '--eager'"),
+            ("--eager=yes host", "unexpected value 'yes' for '--eager' found; no more were expected"),
+        ] {
+            assert_eq!(read_back(typed), format!("error: {expected}"), "{typed}");
+        }
+    }
+
+    /// The two read the same words in the same way, where they know the same.
+    #[test]
+    fn each_flag_is_known_to_clap() {
+        for definition in all() {
+            let value = definition.value.map(|_| "value");
+            let letter = definition.letter.map(|letter| format!("-{letter}"));
+            for name in letter.into_iter().chain(definition.long.map(|long| format!("--{long}"))) {
+                let words = ["connect", &name].into_iter().chain(value);
+                assert!(command().try_get_matches_from(words).is_ok(), "{name}");
+            }
         }
     }
 }
