@@ -17,10 +17,10 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// Waits until the gate is open; panics after 20 s.
+    /// Waits until the gate is open; panics when patience ends.
     #[track_caller]
     pub(crate) fn wait(&self) {
-        assert!(self.wait_for(Duration::from_secs(20)), "nobody opened the gate within 20 s");
+        assert!(self.wait_for(super::PATIENCE), "nobody opened the gate within {:?}", super::PATIENCE);
     }
 
     /// Waits until the gate is open, for `limit` at most; says whether it is.

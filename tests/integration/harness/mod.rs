@@ -33,6 +33,9 @@ pub(crate) use temp::TempPath;
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 
+/// How long anything may take before a test fails: long, for machines that do something else as well.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// One mebibyte.
 pub(crate) const MIB: u64 = 1024 * 1024;
 

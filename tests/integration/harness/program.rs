@@ -99,7 +99,7 @@ impl Program {
             environment: Vec::new(),
             stdio: [Io::Pipe, Io::Pipe, Io::Pipe],
             input: None,
-            limit: Duration::from_secs(20),
+            limit: super::PATIENCE,
             name: None,
             #[cfg(unix)]
             terminal: None,
@@ -156,7 +156,7 @@ impl Program {
         self
     }
 
-    /// Kills the run, and fails the test, after this long instead of 20 s.
+    /// Kills the run, and fails the test, after this long instead of [`PATIENCE`](super::PATIENCE).
     pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self

@@ -236,8 +236,8 @@ impl Script {
     pub(crate) fn wait_for(self, gate: &Gate) -> Self {
         let gate = gate.clone();
         self.then("wait for a gate", move |_| {
-            let open = gate.wait_for(Duration::from_secs(20));
-            if open { Ok(()) } else { Err("nobody opened it within 20 s".to_owned()) }
+            let open = gate.wait_for(super::PATIENCE);
+            if open { Ok(()) } else { Err("nobody opened it".to_owned()) }
         })
     }
 

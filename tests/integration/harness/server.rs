@@ -12,7 +12,7 @@ use super::show::show;
 use super::{Digest, Gate};
 
 /// How long a step waits for the other side.
-const STEP_LIMIT: Duration = Duration::from_secs(20);
+const STEP_LIMIT: Duration = super::PATIENCE;
 
 /// How long [`Server::finish`] waits for scripts that have not come to their end.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -266,7 +266,7 @@ impl Shared {
     }
 }
 
-/// A connection as the steps of its script see it. Reading fails after 20 s of silence.
+/// A connection as the steps of its script see it. Reading fails after 60 s of silence.
 pub(crate) struct Session {
     stream: Option<Arc<TcpStream>>,
     /// Read from the socket, but not yet by a step.
