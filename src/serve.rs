@@ -246,7 +246,9 @@ impl End<'_> {
         match seen {
             Ok(0) => Look::Ended,
             Ok(_) => then,
-            Err(error) if is_passing(&error) => Look::NotNow,
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                Look::NotNow
+            }
             Err(cause) => match self {
                 Self::Input(_) => Look::Ended,
                 Self::Remote(remote) => Look::Broken(Error::Remote { peer: remote.peer.clone(), cause }),
@@ -255,6 +257,7 @@ impl End<'_> {
     }
 }
 
+/// What accept says of a client that has left, or of none.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
     matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)

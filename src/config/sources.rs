@@ -61,12 +61,12 @@ impl<'a> Sources<'a> {
         files.iter().find_map(|file| file.get(name))
     }
 
-    /// The user's file, if there is a home to look in, and the system's.
+    /// The user's file, if there is a home to look in, and the system's, if it has one.
     fn standard_paths(&self) -> Vec<PathBuf> {
         let home =
             (self.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(sys::home);
         let own = home.map(|home| home.join(".connectrc"));
-        own.into_iter().chain([PathBuf::from("/etc/connectrc")]).collect()
+        own.into_iter().chain(sys::SYSTEM_FILE.map(PathBuf::from)).collect()
     }
 
     /// The first of these that is set, with its name. An empty one is set: that is how the C program sees it.
@@ -113,11 +113,7 @@ impl<'a> Sources<'a> {
 
     /// The proxy for `-h`.
     pub(super) fn http_proxy(&self) -> Result<Spec, Error> {
-        let mut names = vec!["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
-        // Under CGI it is what a web client sent as its header "Proxy", and not ours ("httpoxy").
-        if self.is_variable("REQUEST_METHOD") {
-            names.remove(0);
-        }
+        let names = http_variables(self.is_variable("REQUEST_METHOD"), sys::VARIABLES_IGNORE_CASE);
         self.proxy(&names, &["ALL_PROXY", "all_proxy"], &spec::HTTP)?.ok_or_else(|| {
             Error::Usage(
                 "-h needs an HTTP proxy, and HTTP_PROXY is not set; name one there, or with -H".into(),
@@ -167,4 +163,12 @@ impl<'a> Sources<'a> {
         }
         Ok(None)
     }
+}
+
+/// The variables that name an HTTP proxy, the first one first. Under CGI, `HTTP_PROXY` is what a web client sent as its
+/// header "Proxy", and not ours ("httpoxy"): by whatever name the system finds it.
+pub(super) fn http_variables(under_cgi: bool, ignore_case: bool) -> Vec<&'static str> {
+    let is_header = |name: &str| name == "HTTP_PROXY" || (ignore_case && name == "http_proxy");
+    let names = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
+    names.into_iter().filter(|name| !(under_cgi && is_header(name))).collect()
 }

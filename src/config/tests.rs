@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::sources::http_variables;
 use super::*;
 use crate::addr::Port;
 use crate::plan::Local;
@@ -369,11 +370,24 @@ fn the_http_proxy_of_the_environment_is_the_first_that_is_not_empty() {
 #[test]
 fn under_cgi_a_variable_that_a_web_client_can_set_does_not_count() {
     let cgi = ("REQUEST_METHOD", "GET");
-    assert_eq!(hop("-h", &[cgi, ("HTTP_PROXY", "evil"), ("http_proxy", "good")]).proxy, endpoint("good", 80));
+    assert_eq!(
+        hop("-h", &[cgi, ("HTTP_PROXY", "evil"), ("https_proxy", "good")]).proxy,
+        endpoint("good", 80)
+    );
     assert!(usage("-h host 22", &[cgi, ("HTTP_PROXY", "evil")]).contains("-H"));
     assert_eq!(hop("-h", &[("REQUEST_METHOD", ""), ("HTTP_PROXY", "good")]).proxy, endpoint("good", 80));
     // What is typed is nobody's header.
     assert_eq!(hop("-H h", &[cgi]).proxy, endpoint("h", 80));
+}
+
+#[test]
+fn under_cgi_it_does_not_count_in_small_letters_either_where_they_are_the_same() {
+    assert_eq!(http_variables(true, false), ["https_proxy", "HTTPS_PROXY", "http_proxy"]);
+    assert_eq!(http_variables(true, true), ["https_proxy", "HTTPS_PROXY"]);
+    for ignore_case in [false, true] {
+        let all = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
+        assert_eq!(http_variables(false, ignore_case), all);
+    }
 }
 
 #[test]

@@ -109,7 +109,10 @@ impl Connection {
     }
 
     fn wait(&self, read: bool, patience: Option<Duration>) -> Result<(), Stop> {
-        if sys::poll(&mut [sys::watch(&self.stream, read, !read)], patience)? {
+        // Time that is up is up, whatever has come: else a peer that never stops talking would have for ever.
+        if patience != Some(Duration::ZERO)
+            && sys::poll(&mut [sys::watch(&self.stream, read, !read)], patience)?
+        {
             Ok(())
         } else {
             Err(Stop::TimedOut)

@@ -5,6 +5,12 @@ use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// The parameter file of everybody on the machine.
+pub const SYSTEM_FILE: Option<&str> = Some("/etc/connectrc");
+
+/// Whether variables of the environment have the same name in capitals and in small letters.
+pub const VARIABLES_IGNORE_CASE: bool = false;
+
 /// Whether others than its owner can read a file.
 #[must_use]
 pub fn others_can_read(path: &Path) -> bool {

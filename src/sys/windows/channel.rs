@@ -129,7 +129,7 @@ impl Channel {
     /// Waits until all that was written has reached standard output. Anything else needs no waiting.
     ///
     /// # Errors
-    /// Standard output could not be written.
+    /// Standard output could not be written; `BrokenPipe` if whoever reads it has left.
     pub fn finish(self) -> io::Result<()> {
         let Some(carrier) = self.carrier else { return Ok(()) };
         let _ = self.socket.shutdown(Shutdown::Write);

@@ -35,8 +35,9 @@ impl Listener {
     /// What accept says; `WouldBlock` if there is none.
     pub fn accept(&self) -> io::Result<(Channel, String)> {
         let (stream, from) = self.0.accept()?;
-        stream.set_nodelay(true)?;
-        socket2::SockRef::from(&stream).set_keepalive(true)?;
+        // It may have left already, which reading will tell.
+        let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_keepalive(true);
         Ok((Channel::socket(stream), from.to_string()))
     }
 }

@@ -2,6 +2,13 @@
 
 use std::path::Path;
 
+/// The parameter file of everybody on the machine. There is none: a path such as `/etc` is one of the current drive,
+/// where every user may make folders for the others to find.
+pub const SYSTEM_FILE: Option<&str> = None;
+
+/// Whether variables of the environment have the same name in capitals and in small letters.
+pub const VARIABLES_IGNORE_CASE: bool = true;
+
 /// Whether others than its owner can read a file. What a profile directory holds is the user's own here.
 #[must_use]
 pub fn others_can_read(_: &Path) -> bool {

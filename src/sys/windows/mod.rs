@@ -13,7 +13,7 @@ mod user;
 pub use channel::Channel;
 pub use handover::{check_handover, hand_over};
 pub use listener::Listener;
-pub use machine::{others_can_read, raise_descriptor_limit};
+pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 pub use terminal::{RestoreTerminal, has_terminal};
 pub use termination::Termination;
