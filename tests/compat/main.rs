@@ -19,7 +19,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 mod case;
 mod cases;
 mod compare;
-#[allow(dead_code, unused_imports, reason = "shared with the suite beside this one, which uses more of it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "shared with the suite beside this one, which uses more of it"
+)]
 #[path = "../integration/harness/mod.rs"]
 mod harness;
 mod name_server;

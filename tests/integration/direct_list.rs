@@ -142,7 +142,8 @@ fn the_first_entry_that_fits_decides() {
         expect_socks5(direct, "", "127.0.0.1", list);
     }
     expect_socks5(false, "", "localhost", "!localhost,.localhost");
-    let long: Vec<_> = (0..5000).map(|number| format!("host{number}.example")).collect();
+    // As long as a variable can be on Windows.
+    let long: Vec<_> = (0..1900).map(|number| format!("host{number}.example")).collect();
     expect_socks5(true, "", "127.0.0.1", &format!("{},127.", long.join(",")));
 }
 
@@ -232,7 +233,8 @@ fn no_proxy_counts_after_them() {
         (&[("no_proxy", "10.0.0.0/8")], false),
         (&[("no_proxy", "nonsense/x,http://y")], false),
         (&[("no_proxy", "")], false),
-        (&[("no_proxy", "10.0.0.0/8"), ("NO_PROXY", "*")], false),
+        // On Windows that is one variable, set twice.
+        (&[("no_proxy", "10.0.0.0/8"), ("NO_PROXY", "*")], cfg!(windows)),
         (&[("CONNECT_DIRECT", "!127."), ("no_proxy", "*")], false),
         (&[("CONNECT_DIRECT", "10."), ("no_proxy", "*")], true),
         (&[("CONNECT_DIRECT", "127."), ("no_proxy", "")], true),

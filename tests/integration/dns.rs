@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::harness::*;
+use crate::listening::{listening, read_to_end};
 use crate::wire::UNKNOWN;
 use server::{Answer, NameServer, Transport};
 
@@ -229,24 +230,11 @@ fn debug_names_the_name_server() {
 }
 
 /// The tunnels of `--listen` have small stacks.
-#[cfg(unix)]
 #[test]
 fn a_tunnel_of_a_listener_can_ask() {
-    use std::io::Read;
-    use std::os::unix::net::UnixStream;
     let dns = addresses(&[V4]);
     let target = script().send("welcome").serve();
-    let directory = TempPath::directory("listen");
-    let socket = directory.join("socket");
-    let words = format!("-d -R {dns} --listen unix:{} host.example. {}", socket.display(), target.port());
-    let run = connect(words).start();
-    run.wait_stderr_has("local_port");
-    let client = (0..100).find_map(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        UnixStream::connect(&socket).ok()
-    });
-    let mut text = String::new();
-    client.expect("nobody listens").read_to_string(&mut text).unwrap();
-    assert_eq!(text, "welcome");
+    let run = listening(format!("-R {dns} --listen 127.0.0.1:0 host.example. {}", target.port()));
+    assert_eq!(read_to_end(run.client()), "welcome");
     target.finish();
 }

@@ -12,28 +12,14 @@ fn host_22(proxy: &Server) -> Program {
 
 #[test]
 fn the_conversation_is_one_request_and_one_head_however_it_is_cut() {
-    let proxy = script()
-        .expect_at_once(REQUEST)
-        .send_bytewise("HTTP/1.1 200 Connection established\r\nVia: 1.1 x\r\n\r\n")
-        .send_bytewise("welcome")
-        .expect("ping")
-        .expect_eof()
-        .serve();
-    host_22(&proxy).input("ping").run().expect_success().expect_stdout("welcome");
-    proxy.finish();
+    let head = "HTTP/1.1 200 Connection established\r\nVia: 1.1 x\r\n\r\n";
+    expect_tunnel(script().expect_at_once(REQUEST).send_bytewise(head), host_22);
 }
 
 #[test]
 fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
-    let proxy = script()
-        .expect(REQUEST)
-        .expect_silence(Duration::from_millis(100))
-        .send("HTTP/1.1 200 OK\r\n\r\n")
-        .expect("ping")
-        .expect_eof()
-        .serve();
-    host_22(&proxy).input("ping").run().expect_success();
-    proxy.finish();
+    let proxy = script().expect(REQUEST).expect_silence(Duration::from_millis(100));
+    expect_tunnel(proxy.send("HTTP/1.1 200 OK\r\n\r\n"), host_22);
 }
 
 #[test]
@@ -100,11 +86,16 @@ fn a_host_that_http_cannot_name_is_an_error_before_anything_is_sent() {
 
 #[test]
 fn a_proxy_named_by_the_environment_is_looked_for_in_this_order() {
-    let all = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    for (index, used) in all.into_iter().enumerate() {
+    // On Windows capitals and small letters are the same.
+    let all: &[_] = if cfg!(windows) {
+        &["HTTP_PROXY", "https_proxy", "ALL_PROXY"]
+    } else {
+        &["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+    };
+    for (index, used) in all.iter().enumerate() {
         let proxy = http_ok().drain().serve();
         let mut run = connect("-h host.example 22").env("SOCKS_SERVER", "127.0.0.1:1");
-        for (position, name) in all.into_iter().enumerate().filter(|(position, _)| position != &index) {
+        for (position, name) in all.iter().enumerate().filter(|(position, _)| position != &index) {
             // Those before it are set, but empty; those after it are not to be used.
             run = run.env(name, if position < index { "" } else { "http://127.0.0.1:1" });
         }
@@ -115,12 +106,20 @@ fn a_proxy_named_by_the_environment_is_looked_for_in_this_order() {
 
 #[test]
 fn a_variable_that_a_web_client_can_set_does_not_count_under_cgi() {
-    let proxy = http_ok().drain().serve();
-    let run = connect("-h host.example 22").env("REQUEST_METHOD", "GET").env("HTTP_PROXY", "127.0.0.1:1");
-    run.env("http_proxy", proxy.to_string()).run().expect_success();
-    proxy.finish();
-    let run = connect("-h host.example 22").env("REQUEST_METHOD", "GET").env("HTTP_PROXY", "127.0.0.1:1");
-    run.run().expect_failure(2, &["HTTP_PROXY"]).expect_stdout("");
+    // On Windows capitals and small letters are the same.
+    let (of_the_client, another) = if cfg!(windows) {
+        (&["HTTP_PROXY", "http_proxy"][..], "https_proxy")
+    } else {
+        (&["HTTP_PROXY"][..], "http_proxy")
+    };
+    for name in of_the_client {
+        let under_cgi =
+            || connect("-h host.example 22").env("REQUEST_METHOD", "GET").env(name, "127.0.0.1:1");
+        let proxy = http_ok().drain().serve();
+        under_cgi().env(another, proxy.to_string()).run().expect_success();
+        proxy.finish();
+        under_cgi().run().expect_failure(2, &["HTTP_PROXY"]).expect_stdout("");
+    }
 }
 
 #[test]

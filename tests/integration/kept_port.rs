@@ -1,10 +1,13 @@
 //! `-P`: one session with the target, which local clients join one after another.
 
-use std::io::{Read, Write};
+#[cfg(target_os = "linux")]
+use std::io::Read;
+use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(unix)]
 use rustix::process::Signal;
 
 use crate::harness::*;
@@ -66,6 +69,7 @@ fn what_the_remote_says_to_nobody_goes_to_the_next_client() {
     target.finish();
 }
 
+#[cfg(unix)]
 #[test]
 fn a_client_that_leaves_in_the_middle_of_an_answer_does_not_end_the_session() {
     let gone = Gate::new();
@@ -170,7 +174,11 @@ fn the_end_of_standard_input_ends_the_waiting() {
 
 #[test]
 fn without_standard_input_it_ends_at_once() {
-    for io in [Io::Null, Io::Closed] {
+    for io in [
+        Io::Null,
+        #[cfg(unix)]
+        Io::Closed,
+    ] {
         Listening::start(connect("-d -P 0 127.0.0.1 1").stdin(io)).end().expect_success();
     }
 }
@@ -219,7 +227,8 @@ fn the_last_words_of_a_remote_wait_for_a_client() {
     assert_eq!(read_to_end(run.client()), "bye");
     let end = run.end();
     end.expect_success();
-    assert!(end.cpu < Duration::from_millis(150), "the processor was not left in peace: {end:?}");
+    let in_peace = end.cpu < Duration::from_millis(150) || !cfg!(unix);
+    assert!(in_peace, "the processor was not left in peace: {end:?}");
     target.finish();
 }
 
@@ -248,9 +257,10 @@ fn a_target_that_refuses_ends_it_and_the_client() {
     let refusing = RefusingPort::new();
     let run = listening(format!("-P 0 127.0.0.1 {}", refusing.port()));
     expect_gone(run.client());
-    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "Connection refused"]);
+    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "refused"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_signal_ends_it_with_and_without_a_client() {
     for signal in [Signal::TERM, Signal::INT] {

@@ -6,12 +6,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
 use rustix::process::Signal;
 
 use crate::harness::*;
 
 /// How long anything may take before a test fails.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = PATIENCE;
 
 /// What has come on stderr, and a bell for more.
 type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
@@ -110,7 +111,23 @@ impl Listening {
         client_of(self.place())
     }
 
+    /// Ends one that would go on for ever, and returns its lines on stderr but those of `-d`. A signal does it, which
+    /// is a success; where there are no signals, force.
+    #[track_caller]
+    pub(crate) fn close(self) -> Vec<String> {
+        #[cfg(unix)]
+        let end = self.stop(Signal::TERM);
+        #[cfg(unix)]
+        assert_eq!((end.code, end.stdout.as_str()), (Some(0), ""), "{end:?}");
+        #[cfg(not(unix))]
+        self.run.kill();
+        #[cfg(not(unix))]
+        let end = self.end();
+        end.messages
+    }
+
     /// Sends a signal and waits for the end, which must come soon.
+    #[cfg(unix)]
     #[track_caller]
     pub(crate) fn stop(self, signal: Signal) -> End {
         self.run.signal(signal);

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(unix)]
 use rustix::process::Signal;
 
 use crate::harness::*;
@@ -16,6 +17,7 @@ fn listening(words: impl AsRef<str>) -> Listening {
     Listening::start(connect(format!("-d {}", words.as_ref())))
 }
 
+#[cfg(unix)]
 const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 
 #[test]
@@ -58,8 +60,8 @@ fn a_service_name_is_a_port() {
 fn a_port_that_is_taken_is_an_error() {
     let holder = script().hold().serve();
     let out = connect(format!("-p {} 127.0.0.1 1", holder.port())).run();
-    let message = format!("cannot listen at 127.0.0.1:{}: Address already in use", holder.port());
-    out.expect_failure(1, &[&message, "choose another port"]);
+    let message = format!("cannot listen at 127.0.0.1:{}: ", holder.port());
+    out.expect_failure(1, &[&message, "choose another port, or stop what listens there"]);
     drop(TcpStream::connect(holder.to_string()).unwrap());
 }
 
@@ -78,7 +80,7 @@ fn a_target_that_refuses_ends_it_and_the_client() {
     let run = listening(format!("-p 0 127.0.0.1 {}", refusing.port()));
     let client = run.client();
     expect_gone(client);
-    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "Connection refused"]);
+    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "refused"]);
 }
 
 #[test]
@@ -113,6 +115,7 @@ fn standard_input_is_not_looked_at() {
     assert_eq!(target.finish_one().received, b"this");
 }
 
+#[cfg(unix)]
 #[test]
 fn closed_standard_descriptors_do_not_matter() {
     let target = script().echo().serve();
@@ -174,7 +177,7 @@ fn a_client_that_resets_when_the_remote_has_ended_is_named() {
     let from = client.local_addr().unwrap();
     assert_eq!(read_to_end(&client), "");
     reset(client);
-    run.end().expect_failure(8, &["client", &from.to_string(), "Connection reset"]);
+    run.end().expect_failure(8, &["client", &from.to_string(), "reset"]);
     target.finish();
 }
 
@@ -210,6 +213,7 @@ fn the_port_is_free_again_at_once() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_signal_ends_the_waiting_for_a_client() {
     for signal in SIGNALS {
@@ -220,6 +224,7 @@ fn a_signal_ends_the_waiting_for_a_client() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_signal_ends_the_session() {
     for signal in SIGNALS {
@@ -233,6 +238,7 @@ fn a_signal_ends_the_session() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_signal_ends_the_dialling() {
     let silent = SilentPort::new();
@@ -293,7 +299,7 @@ fn where_splice_is_refused_bytes_are_copied() {
 fn urgent_data_does_not_stop_what_follows_it() {
     let target = script().send("before").then("send a byte out of band", |session| {
         thread::sleep(Duration::from_millis(100));
-        let sent = rustix::net::send(session.stream(), b"!", rustix::net::SendFlags::OOB);
+        let sent = socket2::SockRef::from(session.stream()).send_out_of_band(b"!");
         sent.map(drop).map_err(|error| error.to_string())
     });
     let target = target.pause(Duration::from_millis(100)).send("after").serve();

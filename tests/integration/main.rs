@@ -6,6 +6,8 @@
 #[allow(dead_code, unused_imports, reason = "a vocabulary: not every platform and suite uses every word")]
 mod harness;
 
+// What is for Unix only needs what other systems have not: shell scripts as helpers, signals, terminals, sockets as
+// standard descriptors, UNIX-domain sockets.
 #[cfg(unix)]
 mod askpass;
 mod cli;
@@ -20,13 +22,9 @@ mod floors;
 mod hand_over;
 mod http;
 mod http_auth;
-#[cfg(unix)]
 mod kept_port;
-#[cfg(unix)]
 mod listen;
-#[cfg(unix)]
 mod listening;
-#[cfg(unix)]
 mod local_port;
 #[cfg(target_os = "linux")]
 #[path = "local_port.rs"]
@@ -38,7 +36,6 @@ mod pump;
 #[cfg(target_os = "linux")]
 #[path = "pump/mod.rs"]
 mod pump_copying;
-#[cfg(unix)]
 mod rcfile;
 mod regression;
 mod socks4;

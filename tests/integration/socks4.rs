@@ -40,15 +40,8 @@ fn what_comes_with_the_reply_is_the_sessions() {
 
 #[test]
 fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
-    let proxy = script()
-        .expect(REQUEST)
-        .expect_silence(Duration::from_millis(100))
-        .send(GRANTED)
-        .expect("ping")
-        .expect_eof()
-        .serve();
-    to_address(&proxy).input("ping").run().expect_success();
-    proxy.finish();
+    let proxy = script().expect(REQUEST).expect_silence(Duration::from_millis(100));
+    expect_tunnel(proxy.send(GRANTED), to_address);
 }
 
 /// The request from the address on, user removed: an address, or 0.0.0.1 and a name.

@@ -13,6 +13,14 @@ pub(crate) fn localhost() -> Vec<String> {
     addresses.map(|address| address.to_string()).collect()
 }
 
+/// A session through a proxy that does this first: each side gets what the other says, and no more.
+#[track_caller]
+pub(crate) fn expect_tunnel(script: Script, through: impl FnOnce(&Server) -> Program) {
+    let proxy = script.send_bytewise("welcome").expect("ping").expect_eof().serve();
+    through(&proxy).input("ping").run().expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
 /// More steps for scripts.
 pub(crate) trait Wire {
     /// These bytes come in one piece: the program did not send them in several writes.

@@ -232,6 +232,16 @@ cleanup() {
     exit "$status"
 }
 
+need_programs() { # stdin: PROGRAM PACKAGE, one a line
+    local program package missing=0
+    while read -r program package; do
+        [ -n "$(type -P "$program")" ] && continue
+        printf 'FAIL %s: not installed (Debian package %s)\n' "$program" "$package"
+        missing=$((missing + 1))
+    done
+    [ "$missing" -eq 0 ] || { printf '0 passed, %s failed\n' "$missing" && exit 1; }
+}
+
 die() { # the suite cannot go on; that is a failure, never a skip
     printf 'FAIL %s\n%s passed, %s failed\n' "$*" "$PASSED" $((FAILED + 1))
     exit 1

@@ -1,33 +1,75 @@
 # shellcheck shell=bash
-# The integration tests of the program, with the program for Windows.
+# The tests of the library and the integration tests, with the program for Windows.
+#
+# Tests that build for Windows run as they do there: test and program are processes of wine, with its pipes, paths and
+# variables. The rest, whose harness needs what only Unix has (signals, descriptors of any kind), run outside wine and
+# start the program in it.
 
-# Suites whose tests hold on any system. `password` needs a terminal beside stdin, which wine has not; see windows.sh.
-SUITES='cli|dial|http|http_auth|pump|regression|socks4|socks5|trace'
+# The suites of the rest that may hold. The others are about what wine's programs do not get: shell scripts to start
+# (askpass), a terminal beside stdin (password), an end by a signal (listen, kept_port), UNIX-domain sockets, a connection
+# handed over. See windows.sh.
+REST='cli|dial|http|http_auth|local_port|pump|regression|socks4|socks5|trace'
+
+topic_unit() {
+    wanted unit || return 0
+    build_tests
+    check unit unit_tests
+}
+
+# All but those of `proto`, which knows no system; without optimization they take minutes.
+unit_tests() {
+    try "$WINE" "$UNIT" --test-threads=4 --skip proto::
+    cat "$CASE/out"
+    want_status 0
+    grep -Eq '^test result: ok\. [1-9][0-9]+ passed' "$CASE/out" || fail "no tests"
+}
 
 topic_integration() {
-    local name tests=()
     [ -z "$ONLY" ] || [ "$ONLY" = integration ] || [[ $ONLY == integration/* ]] || return 0
-    integration --list --format terse >"$WORK/log/list" 2>&1 || {
-        tail -n 20 "$WORK/log/list" | sed 's/^/     | /'
-        die "the integration tests do not build"
-    }
-    sed -n 's/: test$//p' "$WORK/log/list" | grep -E "^($SUITES)::" | sort >"$WORK/tests"
+    build_tests
+    list_tests inside >"$WORK/inside"
+    list_tests outside | grep -E "^($REST)::" | comm -23 - "$WORK/inside" >"$WORK/outside"
     sed 's/[[:blank:]]*#.*//; /^$/d' "$HERE/not-under-wine" | sort >"$WORK/excluded"
     # The list stays honest: each name on it is a test.
-    comm -13 "$WORK/tests" "$WORK/excluded" >"$WORK/vanished"
+    sort "$WORK/inside" "$WORK/outside" | comm -13 - "$WORK/excluded" >"$WORK/vanished"
     check integration/list cmp "$WORK/vanished" /dev/null
+    run_tests inside
+    run_tests outside
+}
+
+# How tests are run.
+inside() { # ARGUMENT...
+    (cd "$ROOT" && CONNECT_UNDER_TEST=Z:$WORK/bin/connect.exe RUST_BACKTRACE=0 timeout -k 5 300 \
+        "$WINE" "$INTEGRATION" "$@") </dev/null
+}
+
+outside() { # ARGUMENT...
+    (cd "$ROOT" && CONNECT_UNDER_TEST=$CONNECT RUST_BACKTRACE=0 timeout -k 5 300 \
+        cargo test --locked --test integration -- "$@") </dev/null
+}
+
+list_tests() { # HOW
+    "$1" --list --format terse >"$WORK/log/list" 2>&1 || {
+        tail -n 20 "$WORK/log/list" | sed 's/^/     | /' >&2
+        die "the integration tests do not build, or do not start" >&2
+    }
+    sed -n 's/: test$//p' "$WORK/log/list" | sort
+}
+
+run_tests() { # HOW
+    local how=$1 name tests=()
     while read -r name; do
         ! wanted "integration/$name" || tests+=("$name")
-    done < <(comm -23 "$WORK/tests" "$WORK/excluded")
+    done < <(comm -23 "$WORK/$how" "$WORK/excluded")
     [ ${#tests[@]} -gt 0 ] || return 0
-    integration --exact --test-threads=4 "${tests[@]}" >"$WORK/log/integration" 2>&1
+    "$how" --exact --test-threads=4 "${tests[@]}" >"$WORK/log/$how" 2>&1
     for name in "${tests[@]}"; do
-        grep -Fqx "test $name ... ok" "$WORK/log/integration" && { pass "integration/$name" && continue; }
-        evidence "$name" "$WORK/log/integration"
+        grep -Fqx "test $name ... ok" "$WORK/log/$how" && { pass "integration/$name" && continue; }
+        evidence "$name" "$WORK/log/$how"
         # The program never fails with 1 and without a word: then it is wine that did not start it, which happens once
         # in a thousand times. Only then is there a second try.
         if grep -q ' exit 1 after ' "$WORK/report" && grep -q ' stderr: nothing' "$WORK/report"; then
-            integration --exact "$name" >"$WORK/log/again" 2>&1
+            "$how" --exact "$name" >"$WORK/log/again" 2>&1
             grep -Fqx "test $name ... ok" "$WORK/log/again" && { pass "integration/$name" && continue; }
             evidence "$name" "$WORK/log/again"
         fi
@@ -39,9 +81,4 @@ topic_integration() {
 evidence() { # NAME LOG
     sed -n "/^---- $1 stdout ----$/,/^---- /p" "$2" | grep -Ev '^ +([0-9]+:|at )|^---- ' | cut -c1-300 |
         head -n 20 >"$WORK/report"
-}
-
-integration() { # ARGUMENT...
-    (cd "$ROOT" && CONNECT_UNDER_TEST=$CONNECT RUST_BACKTRACE=0 timeout -k 5 300 \
-        cargo test --locked --test integration -- "$@") </dev/null
 }

@@ -7,6 +7,7 @@
  * pipes      pipes as its stdin and stdout, which are joined to the launcher's
  * slow       the same, but nothing is read for two seconds
  * gone       the same, but the reader leaves after the first byte
+ * deaf       the same, but the reader leaves at once
  * null-in, null-out, invalid-in, invalid-out
  *            one of the standard handles is NULL or INVALID_HANDLE_VALUE, the rest are the launcher's
  * console    the launcher's handles; afterwards says on stderr whether the console echoes, and is deaf to Ctrl-C
@@ -80,7 +81,8 @@ int main(int argc, char **argv)
         strcat(strcat(line, argv[i]), i + 1 < argc ? " " : "");
     }
 
-    int piped = !strcmp(mode, "pipes") || !strcmp(mode, "slow") || !strcmp(mode, "gone");
+    int piped = !strcmp(mode, "pipes") || !strcmp(mode, "slow") || !strcmp(mode, "gone") ||
+                !strcmp(mode, "deaf");
     start.hStdInput = own_in = GetStdHandle(STD_INPUT_HANDLE);
     start.hStdOutput = own_out = GetStdHandle(STD_OUTPUT_HANDLE);
     start.hStdError = GetStdHandle(STD_ERROR_HANDLE);
@@ -109,7 +111,7 @@ int main(int argc, char **argv)
             Sleep(2000);
         if (!strcmp(mode, "gone"))
             ReadFile(from_program, &byte, 1, &count, NULL);
-        else
+        else if (strcmp(mode, "deaf"))
             copy(from_program, own_out);
         CloseHandle(from_program);
     }

@@ -6,12 +6,7 @@ WINE=/usr/lib/wine/wine64
 WINESERVER=/usr/lib/wine/wineserver64
 
 have_tools() {
-    local program package missing=0
-    while read -r program package; do
-        [ -n "$(type -P "$program")" ] && continue
-        printf 'FAIL tool %s: not installed (Debian package %s)\n' "$program" "$package"
-        missing=$((missing + 1))
-    done <<-END
+    need_programs <<-END
 		/usr/bin/rustc rustc-web
 		/usr/bin/cargo cargo-web
 		x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-posix
@@ -28,25 +23,27 @@ have_tools() {
 		script bsdutils
 		setsid util-linux
 	END
-    if [ -z "$(find /usr/src /usr/lib -maxdepth 7 -path '*/library/std/Cargo.toml' -print -quit 2>/dev/null)" ]; then
-        printf 'FAIL the source of the standard library: not installed (Debian package rust-web-src)\n'
-        missing=$((missing + 1))
-    fi
-    [ "$missing" -eq 0 ] || { printf '0 passed, %s failed\n' "$missing" && exit 1; }
+    [ -n "$(find /usr/src /usr/lib -maxdepth 7 -path '*/library/std/Cargo.toml' -print -quit 2>/dev/null)" ] ||
+        die "the source of the standard library: not installed (Debian package rust-web-src)"
 }
 
 # Debian's compiler, which does not know other targets until it has built their standard library.
-build_program() {
-    local name=bcryptprimitives began=$SECONDS
+build() { # ARGUMENT-OF-CARGO...
+    local began=$SECONDS
     (
         cd "$ROOT" || exit
         env -u RUSTUP_TOOLCHAIN -u RUSTFLAGS CARGO_TARGET_DIR=target/windows RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-            /usr/bin/cargo build --release --locked --bins -Z build-std=std,panic_abort --target "$TRIPLE"
+            /usr/bin/cargo "$@" --locked --target "$TRIPLE"
     ) >"$WORK/log/build" 2>&1 || {
         tail -n 40 "$WORK/log/build" | sed 's/^/     | /'
-        die "the program does not build for Windows"
+        die "it does not build for Windows: cargo $*"
     }
     printf 'built in %s s\n' $((SECONDS - began))
+}
+
+build_program() {
+    local name
+    build build --release --bins -Z build-std=std,panic_abort
     for name in launch askpass; do
         x86_64-w64-mingw32-gcc -O -Wall -Wextra -Werror -o "$WORK/bin/$name.exe" "$HERE/$name.c" ||
             die "$name.c does not compile"
@@ -54,6 +51,21 @@ build_program() {
     x86_64-w64-mingw32-gcc -O -Wall -Wextra -Werror -shared -o "$WORK/bin/bcryptprimitives.dll" \
         "$HERE/bcryptprimitives.c" -ladvapi32 || die "bcryptprimitives.c does not compile"
     cp "$BUILT" "$WORK/bin/connect.exe"
+}
+
+# Once, when the first topic asks for them. Sets UNIT and INTEGRATION.
+build_tests() {
+    [ -z "${UNIT:-}" ] || return 0
+    build test --no-run --lib --test integration -Z build-std=std,panic_unwind,test,proc_macro
+    UNIT=$(built_test src/lib.rs)
+    INTEGRATION=$(built_test tests/integration/main.rs)
+    if [ -z "$UNIT" ] || [ -z "$INTEGRATION" ]; then
+        die "no tests were built"
+    fi
+}
+
+built_test() { # SOURCE
+    sed -n "s|^ *Executable .*$1 (\\(.*\\))\$|$ROOT/\\1|p" "$WORK/log/build"
 }
 
 # One wine server and one prefix for all. Programs started by hand must neither start the server nor wait for it, so it

@@ -21,6 +21,7 @@ topic_windows() {
     check pipes/remote-eof-ends-it-although-stdin-is-open windows_pipes_remote_eof
     check pipes/slow-reader windows_pipes_slow
     check pipes/reader-gone windows_pipes_gone
+    check pipes/reader-gone-from-the-start windows_pipes_deaf
     check handles/null-stdin no_stdin null-in
     check handles/invalid-stdin no_stdin invalid-in
     check handles/null-stdout no_stdout null-out
@@ -38,6 +39,8 @@ topic_windows() {
     check user system_user
     check home/userprofile rc_file
     check home/HOME-comes-first rc_file_in_home
+    check home/no-file-for-everybody no_system_file
+    check variables/web-client web_client
     check name/connect-25 name_gives_port
     check service-name service_name
     check console/password console_password
@@ -195,6 +198,14 @@ windows_pipes_slow() {
 windows_pipes_gone() {
     LIMIT=20
     hold "${LAUNCH[@]}" gone "$WORK/bin/connect.exe" 127.0.0.1 "${PORT[blob]}"
+    want_status 8
+    want_silence
+}
+
+# All is written to the thread before that learns that nobody reads it.
+windows_pipes_deaf() {
+    LIMIT=20
+    hold "${LAUNCH[@]}" deaf "$WORK/bin/connect.exe" 127.0.0.1 "${PORT[greeting]}"
     want_status 8
     want_silence
 }
@@ -381,6 +392,30 @@ rc_file_in_home() {
     want_out hello
 }
 
+# Whoever may make a folder on the drive would choose everybody's proxy and askpass program. The trace names each file
+# that is looked for; wine itself looks for /etc outside.
+no_system_file() {
+    try "$CONNECT" -d -s 127.0.0.1 22
+    want_status 2
+    grep -Fq '.connectrc: ' "$CASE/err" || fail "the user's file is not looked for"
+    ! grep -Fq 'etc' "$CASE/err" || fail "a file for everybody is looked for"
+}
+
+# Under CGI, what a web client sent as its header "Proxy" is a variable, which has all spellings here.
+web_client() {
+    local name
+    for name in HTTP_PROXY http_proxy Http_Proxy; do
+        env "$name=127.0.0.1:$CLOSED" "$CONNECT" -w 2 -h 127.0.0.1 22 >/dev/null 2>&1 </dev/null
+        [ $? -eq 4 ] || fail "$name is not looked at"
+        try env REQUEST_METHOD=GET "$name=127.0.0.1:$CLOSED" "$CONNECT" -w 2 -h 127.0.0.1 22
+        want_status 2
+        want_line 'name one there, or with -H'
+    done
+    try env REQUEST_METHOD=GET "Https_Proxy=127.0.0.1:$CLOSED" "$CONNECT" -w 2 -h 127.0.0.1 22
+    want_status 4
+    want_line "HTTP proxy 127.0.0.1:$CLOSED"
+}
+
 name_gives_port() {
     ln -sf "$WORK/bin/connect.exe" "$WORK/named/connect-${PORT[greeting]}.exe"
     hold "$WINE" "$WORK/named/connect-${PORT[greeting]}.exe" 127.0.0.1
@@ -396,76 +431,6 @@ service_name() {
     try "$CONNECT" -d -w 2 -H "127.0.0.1:$CLOSED" host.example imaps
     want_status 4
     grep -q '^DEBUG: dest_port=993' "$CASE/err" || fail "the service name does not give the port"
-}
-
-# ---- the console -----------------------------------------------------------------------------------------------
-
-# wine's console is the terminal on stdin, so the session's stdin is the console too: a password is asked for where
-# data is typed later. A console beside a redirected stdin, as under ssh, cannot be had under wine: conhost reads the
-# Unix stdin. What is typed and what is on the screen are as in tests/real/terminal.sh.
-on_console() { # COMMAND-LINE; sets KEYS, CONSOLE
-    mkfifo "$CASE/keys"
-    exec {KEYS}<>"$CASE/keys"
-    : >"$CASE/screen"
-    printf '$ %s\n' "$1"
-    timeout -k 5 30 script -qefc "$1" /dev/null <"$CASE/keys" >"$CASE/screen" 2>&1 &
-    CONSOLE=$!
-}
-
-# The console draws letter by letter, and its cursor moves take the place of blanks.
-screen_has() { # TEXT
-    sed 's/\x1b\[[0-9;?]*[A-Za-z]//g' "$CASE/screen" | tr -d ' \r\n' | grep -aFq -e "${1// /}"
-}
-
-want_screen() { # TEXT
-    poll 100 screen_has "$1" || {
-        kill "$CONSOLE"
-        fail "not on the screen: '$1', but: $(cat -v "$CASE/screen")"
-    }
-}
-
-console_ended() {
-    status=0
-    wait "$CONSOLE" || status=$?
-    printf 'exit status: %s\n' "$status"
-    cat -v "$CASE/screen"
-}
-
-# The remote ends it, while the program waits for more from the console. (Ctrl-Z, a console's end of input, does not
-# come through wine's console.)
-console_password() {
-    on_console "$CONNECT -S $USER_NAME@127.0.0.1:${PORT[microsocks-user]} 127.0.0.1 ${PORT[line]} >$CASE/out"
-    want_screen "Enter SOCKS5 password for $USER_NAME@127.0.0.1:"
-    sleep 0.5
-    printf '%s\r' "$PLAIN_PASSWORD" >&"$KEYS"
-    poll 200 logged microsocks-user "connected to 127.0.0.1:${PORT[line]}" || {
-        kill "$CONSOLE"
-        fail "not logged in; on the screen: $(cat -v "$CASE/screen")"
-    }
-    # The echo is back for the session: what is typed now shows, and goes out.
-    printf 'typed line\r' >&"$KEYS"
-    want_screen 'typed line'
-    console_ended
-    [ "$status" -eq 0 ] || fail "exit status $status"
-    printf 'typed line\r\n' | cmp - "$CASE/out" || fail "stdout is not the line: $(cat -v "$CASE/out")"
-    ! grep -aFq -e "$PLAIN_PASSWORD" "$CASE/screen" "$CASE/out" || fail "the console echoed the password"
-}
-
-no_console() {
-    try setsid -w "$CONNECT" -S "$USER_NAME@127.0.0.1:${PORT[microsocks-user]}" 127.0.0.1 "${PORT[greeting]}"
-    want_status 6
-    want_line 'SOCKS5_PASSWORD'
-}
-
-console_ctrl_c() {
-    on_console "$WINE $WORK/bin/launch.exe console $WORK/bin/connect.exe \
-        -S $USER_NAME@127.0.0.1:${PORT[microsocks-user]} 127.0.0.1 ${PORT[greeting]}"
-    want_screen "Enter SOCKS5 password for $USER_NAME@127.0.0.1:"
-    printf '\003' >&"$KEYS"
-    console_ended
-    # Windows ends a program with a code for Ctrl-C, wine 8 with 0.
-    [ "$status" -eq 130 ] || [ "$status" -eq 0 ] || fail "exit status $status, expected that of Ctrl-C"
-    screen_has 'the console echoes' || fail "the console is left without echo"
 }
 
 # ---- words and codes -------------------------------------------------------------------------------------------

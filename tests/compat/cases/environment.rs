@@ -135,40 +135,34 @@ fn user_variables(case: Case, without: &[&str]) -> Case {
 }
 
 fn users() -> Vec<Case> {
-    let five = |name, without: &[&str]| {
+    // The first so many of the row are not set.
+    let five = |name, skipped| {
         let case = case(name, "-d -S {proxy} host.example 22").peer("proxy", socks5_password());
-        user_variables(case, without).env("SOCKS5_PASSWORD", "p").ok()
+        let row = ["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"];
+        user_variables(case, &row[..skipped]).env("SOCKS5_PASSWORD", "p").ok()
     };
-    let four = |name, without: &[&str]| {
-        user_variables(case(name, "-d -4 -S {proxy} host.example 22").peer("proxy", socks4()), without).ok()
+    let four = |name, skipped| {
+        let case = case(name, "-d -4 -S {proxy} host.example 22").peer("proxy", socks4());
+        user_variables(case, &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"][..skipped]).ok()
     };
-    let web = |name, without: &[&str]| {
+    let web = |name, skipped| {
         let case = case(name, "-d -H {proxy} host.example 22").peer("proxy", http());
-        user_variables(case, without).over_http().ok()
+        user_variables(case, &["HTTP_PROXY_USER", "CONNECT_USER"][..skipped]).over_http().ok()
     };
     vec![
-        five("user: SOCKS5_USER", &[]).both("debug: relay_user=SOCKS5_USER\n").both("\\x0bSOCKS5_USER\\x01p"),
-        five("user: SOCKS_USER for SOCKS5", &["SOCKS5_USER"])
+        five("user: SOCKS5_USER", 0).both("debug: relay_user=SOCKS5_USER\n").both("\\x0bSOCKS5_USER\\x01p"),
+        five("user: SOCKS_USER for SOCKS5", 1)
             .both("debug: relay_user=SOCKS_USER\n")
             .both("SOCKS_USER\\x01p"),
-        five("user: CONNECT_USER for SOCKS5", &["SOCKS5_USER", "SOCKS_USER"])
-            .both("debug: relay_user=CONNECT_USER\n"),
-        five("user: the login name for SOCKS5", &["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"])
-            .both("debug: relay_user=root\n")
-            .both("\\x04root\\x01p"),
-        four("user: SOCKS4_USER", &[]).both("debug: relay_user=SOCKS4_USER\n").both("SOCKS4_USER\\x00"),
-        four("user: SOCKS_USER for SOCKS4", &["SOCKS4_USER"])
-            .both("debug: relay_user=SOCKS_USER\n")
-            .both("SOCKS_USER\\x00"),
-        four("user: CONNECT_USER for SOCKS4", &["SOCKS4_USER", "SOCKS_USER"])
-            .both("debug: relay_user=CONNECT_USER\n"),
-        four("user: the login name for SOCKS4", &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"])
-            .both("debug: relay_user=root\n")
-            .both("root\\x00"),
-        web("user: HTTP_PROXY_USER", &[]).both("debug: relay_user=HTTP_PROXY_USER\n"),
-        web("user: CONNECT_USER for HTTP", &["HTTP_PROXY_USER"]).both("debug: relay_user=CONNECT_USER\n"),
-        web("user: the login name for HTTP", &["HTTP_PROXY_USER", "CONNECT_USER"])
-            .both("debug: relay_user=root\n"),
+        five("user: CONNECT_USER for SOCKS5", 2).both("debug: relay_user=CONNECT_USER\n"),
+        five("user: the login name for SOCKS5", 3).both("debug: relay_user=root\n").both("\\x04root\\x01p"),
+        four("user: SOCKS4_USER", 0).both("debug: relay_user=SOCKS4_USER\n").both("SOCKS4_USER\\x00"),
+        four("user: SOCKS_USER for SOCKS4", 1).both("debug: relay_user=SOCKS_USER\n").both("SOCKS_USER\\x00"),
+        four("user: CONNECT_USER for SOCKS4", 2).both("debug: relay_user=CONNECT_USER\n"),
+        four("user: the login name for SOCKS4", 3).both("debug: relay_user=root\n").both("root\\x00"),
+        web("user: HTTP_PROXY_USER", 0).both("debug: relay_user=HTTP_PROXY_USER\n"),
+        web("user: CONNECT_USER for HTTP", 1).both("debug: relay_user=CONNECT_USER\n"),
+        web("user: the login name for HTTP", 2).both("debug: relay_user=root\n"),
         case("user: the specification before the variables", "-d -S bob@{proxy} host.example 22")
             .env("SOCKS5_USER", "other")
             .env("SOCKS5_PASSWORD", "p")
@@ -195,45 +189,27 @@ fn users() -> Vec<Case> {
 }
 
 fn other() -> Vec<Case> {
-    let resolves = |name, words, how| case(name, words).fails().both(how);
+    let resolves = |name, options: &str, how| {
+        case(name, &format!("-d {options} -S {{refused}} ten.example 22")).fails().both(how)
+    };
     let offers = |name, words, greeting| {
         case(name, words).peer("proxy", talk().greeting().send([5, 255])).fails().both(greeting)
     };
     vec![
-        resolves(
-            "variables: SOCKS5_RESOLVE",
-            "-d -S {refused} ten.example 22",
-            "debug: socks_resolve=LOCAL (1)",
-        )
-        .env("SOCKS5_RESOLVE", "local")
-        .env("SOCKS_RESOLVE", "remote")
-        .env("SOCKS4_RESOLVE", "remote"),
-        resolves(
-            "variables: SOCKS4_RESOLVE",
-            "-d -4 -S {refused} ten.example 22",
-            "debug: socks_resolve=REMOTE (2)",
-        )
-        .env("SOCKS4_RESOLVE", "Remote")
-        .env("SOCKS_RESOLVE", "local")
-        .env("SOCKS5_RESOLVE", "local"),
-        resolves(
-            "variables: SOCKS_RESOLVE",
-            "-d -S {refused} ten.example 22",
-            "debug: socks_resolve=BOTH (3)",
-        )
-        .env("SOCKS_RESOLVE", "both"),
-        resolves(
-            "variables: SOCKS_RESOLVE for SOCKS4",
-            "-d -4 -S {refused} ten.example 22",
-            "debug: socks_resolve=BOTH (3)",
-        )
-        .env("SOCKS_RESOLVE", "both"),
-        resolves(
-            "variables: -R before SOCKS5_RESOLVE",
-            "-d -R remote -S {refused} ten.example 22",
-            "debug: socks_resolve=REMOTE (2)",
-        )
-        .env("SOCKS5_RESOLVE", "local"),
+        resolves("variables: SOCKS5_RESOLVE", "", "debug: socks_resolve=LOCAL (1)")
+            .env("SOCKS5_RESOLVE", "local")
+            .env("SOCKS_RESOLVE", "remote")
+            .env("SOCKS4_RESOLVE", "remote"),
+        resolves("variables: SOCKS4_RESOLVE", "-4", "debug: socks_resolve=REMOTE (2)")
+            .env("SOCKS4_RESOLVE", "Remote")
+            .env("SOCKS_RESOLVE", "local")
+            .env("SOCKS5_RESOLVE", "local"),
+        resolves("variables: SOCKS_RESOLVE", "", "debug: socks_resolve=BOTH (3)")
+            .env("SOCKS_RESOLVE", "both"),
+        resolves("variables: SOCKS_RESOLVE for SOCKS4", "-4", "debug: socks_resolve=BOTH (3)")
+            .env("SOCKS_RESOLVE", "both"),
+        resolves("variables: -R before SOCKS5_RESOLVE", "-R remote", "debug: socks_resolve=REMOTE (2)")
+            .env("SOCKS5_RESOLVE", "local"),
         case("variables: a bad SOCKS5_RESOLVE", "-d -S {refused} ten.example 22")
             .env("SOCKS5_RESOLVE", "garbage")
             .fails(),

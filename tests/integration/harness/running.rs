@@ -164,6 +164,12 @@ impl Running {
         }
     }
 
+    /// Ends it by force; nothing happens if it has ended.
+    #[cfg(not(unix))]
+    pub(crate) fn kill(&self) {
+        self.shared.state().kill();
+    }
+
     /// Closes its stdin, if the harness has it, and waits for its end.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Outcome {
