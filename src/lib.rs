@@ -3,11 +3,10 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use cli::{Request, Typed};
 use config::Sources;
-use error::Error;
+use error::{Error, ExitCode};
 use net::Tunnel;
 use plan::{Local, Plan};
 use prompt::{Remembered, User};
@@ -38,16 +37,15 @@ pub fn run(
         Request::Print(text) => print(&text),
         Request::Session(typed) => session(&typed, &variable),
     });
-    let code = match result {
-        Ok(()) => error::ExitCode::Ok,
+    match result {
+        Ok(()) => ExitCode::Ok,
         Err(error) => {
             if !error.is_quiet() {
                 trace::tell(&error.line());
             }
             error.exit_code()
         }
-    };
-    ExitCode::from(code as u8)
+    }
 }
 
 fn session(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Error> {
@@ -92,7 +90,8 @@ fn hand_over(plan: &Plan, user: &Remembered) -> Result<(), Error> {
 }
 
 fn print(text: &str) -> Result<(), Error> {
-    match io::stdout().write_all(text.as_bytes()) {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),
     }

@@ -1,8 +1,4 @@
 //! The program; see the library for all of it.
+#![cfg_attr(unix, no_main)]
 
-use std::env;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    connect::run(env::args_os(), |name| env::var_os(name))
-}
+connect::entry!(|words| connect::run(words, |name| std::env::var_os(name)) as u8);

@@ -58,7 +58,8 @@ type Line<'a> = Result<Option<(&'a str, &'a str)>, String>;
 impl Parameters {
     /// Reads a file. What is wrong with it is told to `warn`; a file that does not exist is as good as an empty one.
     pub(super) fn read(path: &Path, warn: &dyn Fn(&str)) -> Self {
-        let name = printable(path.to_string_lossy().as_bytes());
+        // Mostly there is no file, and nothing to be said.
+        let name = || printable(path.to_string_lossy().as_bytes());
         let content = match read(path) {
             Ok(content) => content,
             // What is kept from us is not for us: the system's file may be root's. A home that is a file, like /dev/null,
@@ -69,14 +70,15 @@ impl Parameters {
                     io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
                 ) =>
             {
-                trace!("{name}: {}", error_words(&error));
+                trace!("{}: {}", name(), error_words(&error));
                 return Self::default();
             }
             Err(error) => {
-                warn(&format!("{name}: skipped: {}", error_words(&error)));
+                warn(&format!("{}: skipped: {}", name(), error_words(&error)));
                 return Self::default();
             }
         };
+        let name = name();
         trace!("Reading parameter file({name})");
         let parameters = Self::parse(&content, &|line, what| warn(&format!("{name}:{line}: {what}")));
         let has_password = parameters.values.iter().any(|(name, value)| holds_password(name, value));

@@ -35,15 +35,14 @@ impl From<io::Error> for Stop {
 /// What has come, and has yet to be taken off the stream if it was only looked at.
 #[derive(Debug)]
 pub(super) struct Received {
-    bytes: [u8; LOOK],
-    length: usize,
+    bytes: Vec<u8>,
     looked_at: bool,
 }
 
 impl Received {
     /// The bytes; none at the end of the stream.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        &self.bytes
     }
 }
 
@@ -72,18 +71,23 @@ impl Connection {
     /// Receives some bytes, as many as the limit allows. Where the limit is unknown they are looked at, and stay
     /// where they are until [`take`](Self::take).
     pub(super) fn receive(&mut self, limit: Limit, patience: Option<Duration>) -> Result<Received, Stop> {
-        let mut received = Received { bytes: [0; LOOK], length: 0, looked_at: limit == Limit::Unknown };
+        let room = match limit {
+            Limit::Bytes(limit) => limit.min(LOOK),
+            Limit::Unknown => LOOK,
+        };
+        // As long as it need be: most answers are a few bytes.
+        let mut bytes = vec![0; room];
         loop {
             // Nothing can be there yet: waiting first saves a call that fails.
             self.wait(true, patience)?;
             let result = match limit {
-                Limit::Bytes(limit) => self.stream.read(&mut received.bytes[..limit.min(LOOK)]),
-                Limit::Unknown => self.stream.peek(&mut received.bytes),
+                Limit::Bytes(_) => self.stream.read(&mut bytes),
+                Limit::Unknown => self.stream.peek(&mut bytes),
             };
             match result {
                 Ok(length) => {
-                    received.length = length;
-                    return Ok(received);
+                    bytes.truncate(length);
+                    return Ok(Received { bytes, looked_at: limit == Limit::Unknown });
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! Asks the user for a password: by the askpass program, or on the terminal, since standard input and output carry
 //! the session.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -49,7 +49,8 @@ fn on_terminal(prompt: &str) -> Result<Secret, String> {
 #[derive(Debug, Default)]
 pub struct Remembered {
     user: User,
-    answers: Mutex<HashMap<String, Secret>>,
+    /// In order, since a hashed map would ask the system for randomness at every start.
+    answers: Mutex<BTreeMap<String, Secret>>,
 }
 
 impl Remembered {

@@ -2,6 +2,8 @@
 
 mod channel;
 mod handover;
+#[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
+mod libraries;
 mod listener;
 mod machine;
 mod poll;
@@ -19,6 +21,7 @@ pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, others_can_read, raise_des
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 #[cfg(target_os = "linux")]
 pub use splice::{Pipe, cannot_be_spliced, route, splice, widen};
+pub use startup::start;
 pub use terminal::{RestoreTerminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

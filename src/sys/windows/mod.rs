@@ -6,6 +6,7 @@ mod listener;
 mod machine;
 mod pair;
 mod poll;
+mod startup;
 mod terminal;
 mod termination;
 mod user;

@@ -1,0 +1,225 @@
+//! Who takes part, and how each of them is called.
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::floor;
+use crate::options::{self, Options};
+
+/// The way to the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Route {
+    Direct,
+    Socks5,
+    Http,
+}
+
+impl Route {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Socks5 => "SOCKS5",
+            Self::Http => "HTTP",
+        }
+    }
+}
+
+/// The near side of the relay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Near {
+    /// Pipes on standard input and output, as ssh makes them.
+    Pipes,
+    /// The first client of this local port.
+    Port(u16),
+    /// Every client of this local port.
+    Listen(u16),
+}
+
+/// Whose command line it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tool {
+    Ours,
+    Splice,
+    Copy,
+    ConnectProxy,
+    Nc,
+    Ncat,
+    Socat,
+    Corkscrew,
+    Proxytunnel,
+}
+
+/// Buffers of connect 1.106, which Debian does not have yet: its place is held by a loop that does nothing else.
+const COPY: &str = "524288";
+
+pub(crate) struct Competitor {
+    pub(crate) name: String,
+    pub(crate) tool: Tool,
+    pub(crate) program: PathBuf,
+    pub(crate) variable: Option<(String, String)>,
+    pub(crate) version: String,
+}
+
+/// The names of those that ratios are taken to.
+pub(crate) const OURS: &str = "connect";
+pub(crate) const FLOOR: &str = "splice loop";
+pub(crate) const COPIES: &str = "512 KiB copies";
+
+impl Competitor {
+    pub(crate) fn can(&self, near: Near, route: Route) -> bool {
+        self.tool.words(near, route, "", 0).is_some()
+    }
+
+    /// The words to call it with for what it can do. `first` is the proxy, or the target on the direct way.
+    pub(crate) fn words(&self, near: Near, route: Route, first: SocketAddr) -> Vec<String> {
+        let words = self.tool.words(near, route, &first.ip().to_string(), first.port()).unwrap_or_default();
+        words.split(' ').map(str::to_owned).collect()
+    }
+}
+
+/// The target behind a proxy is nobody: our proxies are the target themselves.
+const TARGET: &str = "127.0.0.9 22";
+const TARGET_COLON: &str = "127.0.0.9:22";
+
+impl Tool {
+    fn words(self, near: Near, route: Route, host: &str, port: u16) -> Option<String> {
+        match near {
+            Near::Pipes => self.by_pipes(route, host, port),
+            Near::Port(local) => self.by_port(route, local, host, port),
+            Near::Listen(local) => self.by_listening(route, local, host, port),
+        }
+    }
+
+    fn by_pipes(self, route: Route, host: &str, port: u16) -> Option<String> {
+        Some(match (self, route) {
+            (Self::Ours | Self::ConnectProxy, Route::Direct) => format!("{host} {port}"),
+            (Self::Ours | Self::ConnectProxy, Route::Socks5) => format!("-S {host}:{port} {TARGET}"),
+            (Self::Ours | Self::ConnectProxy, Route::Http) => format!("-H {host}:{port} {TARGET}"),
+            (Self::Splice, Route::Direct) => format!("splice {host} {port}"),
+            (Self::Copy, Route::Direct) => format!("copy {host} {port} {COPY}"),
+            // -N: it would wait for ever at the end of its input.
+            (Self::Nc, Route::Direct) => format!("-N -n {host} {port}"),
+            (Self::Nc, Route::Socks5) => format!("-N -n -X 5 -x {host}:{port} {TARGET}"),
+            (Self::Nc, Route::Http) => format!("-N -n -X connect -x {host}:{port} {TARGET}"),
+            (Self::Ncat, Route::Direct) => format!("-n {host} {port}"),
+            (Self::Ncat, Route::Socks5) => format!("-n --proxy {host}:{port} --proxy-type socks5 {TARGET}"),
+            (Self::Ncat, Route::Http) => format!("-n --proxy {host}:{port} --proxy-type http {TARGET}"),
+            (Self::Socat, Route::Direct) => format!("STDIO TCP4:{host}:{port},nodelay"),
+            (Self::Socat, Route::Http) => format!("STDIO PROXY:{host}:{TARGET_COLON},proxyport={port}"),
+            (Self::Corkscrew, Route::Http) => format!("{host} {port} {TARGET}"),
+            (Self::Proxytunnel, Route::Http) => format!("-q -p {host}:{port} -d {TARGET_COLON}"),
+            // socat learned SOCKS5 in version 1.8; the others speak HTTP only, or go nowhere but directly.
+            _ => return None,
+        })
+    }
+
+    fn by_port(self, route: Route, local: u16, host: &str, port: u16) -> Option<String> {
+        Some(match (self, route) {
+            (Self::Ours | Self::ConnectProxy, Route::Direct) => format!("-p {local} {host} {port}"),
+            (Self::Splice, Route::Direct) => format!("listen {host} {port} {local}"),
+            (Self::Socat, Route::Direct) => {
+                format!("TCP4-LISTEN:{local},bind=127.0.0.1,nodelay TCP4:{host}:{port},nodelay")
+            }
+            _ => return None,
+        })
+    }
+
+    fn by_listening(self, route: Route, local: u16, host: &str, port: u16) -> Option<String> {
+        Some(match (self, route) {
+            (Self::Ours, Route::Direct) => format!("--listen 127.0.0.1:{local} {host} {port}"),
+            (Self::Socat, Route::Direct) => {
+                format!(
+                    "TCP4-LISTEN:{local},bind=127.0.0.1,fork,backlog=1024,nodelay TCP4:{host}:{port},nodelay"
+                )
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Everybody who is installed. Who is not is named on standard output.
+pub(crate) fn gather(options: &Options) -> Vec<Competitor> {
+    let ours = PathBuf::from(env!("CARGO_BIN_EXE_connect"));
+    let mut all = Vec::new();
+    let mut add = |name: &str, tool, program: PathBuf, variable, version: String| {
+        all.push(Competitor { name: name.to_owned(), tool, program, variable, version });
+    };
+    match floor::compile(&options::floor_directory()) {
+        Ok(program) => {
+            add(
+                FLOOR,
+                Tool::Splice,
+                program.clone(),
+                None,
+                "benches/floor.c: the least a relay can do".into(),
+            );
+            let version = "benches/floor.c: read and write as connect 1.106 does, which is not packaged";
+            add(COPIES, Tool::Copy, program, None, version.into());
+        }
+        Err(why) => println!("no floor: benches/floor.c was not compiled: {why}"),
+    }
+    let version = version_of(&ours, &["-V"]).unwrap_or_default();
+    add(OURS, Tool::Ours, ours.clone(), None, version);
+    for variant in &options.variants {
+        let program = variant.program.clone().unwrap_or_else(|| ours.clone());
+        let version = match &variant.variable {
+            Some((name, value)) => format!("ours with {name}={value}"),
+            None => program.display().to_string(),
+        };
+        add(&variant.name, Tool::Ours, program, variant.variable.clone(), version);
+    }
+    for (name, tool, commands, question) in PEERS {
+        if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
+            continue;
+        }
+        let found = commands.iter().find_map(|command| {
+            let program = in_path(command)?;
+            let version = version_of(&program, question)?;
+            // There is more than one nc.
+            (*tool != Tool::Nc || version.contains("OpenBSD")).then_some((program, version))
+        });
+        match found {
+            Some((program, version)) => add(name, *tool, program, None, version),
+            None => println!("{name}: not installed"),
+        }
+    }
+    all
+}
+
+type Peer = (&'static str, Tool, &'static [&'static str], &'static [&'static str]);
+
+/// Name, tool, commands it may be installed as, and the words that make it tell its version.
+const PEERS: &[Peer] = &[
+    ("connect-proxy", Tool::ConnectProxy, &["connect-proxy"], &["-V"]),
+    ("nc", Tool::Nc, &["nc.openbsd", "nc"], &["-h"]),
+    ("ncat", Tool::Ncat, &["ncat"], &["--version"]),
+    ("socat", Tool::Socat, &["socat"], &["-V"]),
+    ("corkscrew", Tool::Corkscrew, &["corkscrew"], &[]),
+    ("proxytunnel", Tool::Proxytunnel, &["proxytunnel"], &["-V"]),
+];
+
+/// The names that can be chosen from.
+pub(crate) fn peers() -> impl Iterator<Item = &'static str> {
+    PEERS.iter().map(|(name, ..)| *name)
+}
+
+fn in_path(command: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|directory| directory.join(command))
+        .find(|path| path.is_file())
+}
+
+/// The line that has the version in it: some say who they are first.
+fn version_of(program: &Path, words: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(words).output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().to_owned();
+    let line = std::iter::once(first.as_str())
+        .chain(lines)
+        .find(|line| line.bytes().any(|byte| byte.is_ascii_digit()));
+    Some(line.unwrap_or(&first).to_owned())
+}

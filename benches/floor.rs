@@ -1,0 +1,19 @@
+//! The C program that does nothing but relay.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Compiles `floor.c`, or says why not.
+pub(crate) fn compile(directory: &Path) -> Result<PathBuf, String> {
+    let program = directory.join("floor");
+    fs::create_dir_all(directory).map_err(|error| error.to_string())?;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/floor.c");
+    let compiled =
+        Command::new("cc").args(["-O2", "-Wall", "-Wextra", "-o"]).arg(&program).arg(source).output();
+    match compiled {
+        Ok(output) if output.status.success() => Ok(program),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(format!("cc: {error}")),
+    }
+}

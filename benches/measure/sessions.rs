@@ -1,0 +1,70 @@
+//! A listener with many sessions at once, and with few.
+
+use std::io;
+use std::net::TcpStream;
+
+use super::bulk::{gib, limit};
+use super::port::listen;
+use super::{Experiment, Metric, Participant, in_turn};
+use crate::competitors::{Competitor, Near, Route};
+use crate::options::Options;
+use crate::stage::Crowd;
+
+pub(crate) const METRICS: &[Metric] = &[
+    Metric { key: "cpu_seconds_per_gib", label: "CPU s/GiB", digits: 3 },
+    Metric { key: "gib_per_second", label: "GiB/s", digits: 2 },
+    Metric { key: "idle_kib_per_session", label: "idle KiB", digits: 1 },
+    Metric { key: "used_kib_per_session", label: "used KiB", digits: 1 },
+];
+
+/// What many are compared with.
+pub(crate) const FEW: usize = 10;
+/// The row that others are divided by.
+pub(crate) const OURS_WITH_FEW: &str = "connect, 10";
+
+pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {
+    let bytes = options.mib << 20;
+    let able = competitors.iter().filter(|competitor| competitor.can(Near::Listen(0), Route::Direct));
+    let participants = able.flat_map(|competitor| {
+        [FEW, options.sessions].map(|sessions| {
+            Participant::new(name(&competitor.name, sessions), move || {
+                run(competitor, sessions, bytes).map_err(|error| error.to_string())
+            })
+        })
+    });
+    let title = format!(
+        "sessions: a listener with {FEW} and {} at once, {} MiB down in all",
+        options.sessions, options.mib
+    );
+    let rows = in_turn(&title, options.rounds.min(3), participants.collect(), |_| false);
+    Experiment { key: "sessions", title, metrics: METRICS, yardsticks: &[OURS_WITH_FEW], rows }
+}
+
+pub(crate) fn name(competitor: &str, sessions: usize) -> String {
+    format!("{competitor}, {sessions}")
+}
+
+fn run(competitor: &Competitor, sessions: usize, bytes: u64) -> io::Result<Vec<f64>> {
+    let mut crowd = Crowd::new()?;
+    let (relay, first) = listen(competitor, Near::Listen, crowd.target()?, limit(bytes))?;
+    let local = first.peer_addr()?;
+    let fill = || {
+        crowd.join(first)?;
+        // What a single session needs is not counted: the program itself is in it.
+        let one = relay.memory_kib();
+        for _ in 1..sessions {
+            crowd.join(TcpStream::connect(local)?)?;
+        }
+        let each = |all: f64| (all - one) / (sessions - 1) as f64;
+        let idle = each(relay.memory_kib());
+        let before = relay.used_so_far();
+        let flow = crowd.move_down(bytes)?;
+        let cpu = relay.used_so_far().saturating_sub(before);
+        let used = each(relay.memory_kib());
+        let moved = gib(flow.bytes);
+        Ok(vec![cpu.as_secs_f64() / moved, moved / flow.elapsed.as_secs_f64(), idle, used])
+    };
+    let figures = fill();
+    relay.stop()?;
+    figures
+}

@@ -1,0 +1,94 @@
+//! What was to be reached.
+
+use crate::competitors::{COPIES, FLOOR, OURS};
+use crate::measure::Experiment;
+use crate::statistics::Summary;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mark {
+    Met,
+    /// The limit lies within the quartiles: another day may see it met.
+    Near,
+    Missed,
+}
+
+pub(crate) struct Verdict {
+    pub(crate) what: String,
+    pub(crate) figure: Summary,
+    at_most: bool,
+    bound: f64,
+    pub(crate) mark: Mark,
+}
+
+impl Verdict {
+    fn new(what: String, figure: Summary, at_most: bool, bound: f64) -> Self {
+        let holds = |value: f64| if at_most { value <= bound } else { value >= bound };
+        let mark = match (holds(figure.median), holds(figure.lower) || holds(figure.upper)) {
+            (true, _) => Mark::Met,
+            (false, true) => Mark::Near,
+            (false, false) => Mark::Missed,
+        };
+        Self { what, figure, at_most, bound, mark }
+    }
+
+    pub(crate) fn limit(&self) -> String {
+        format!("{} {}", if self.at_most { '≤' } else { '≥' }, self.bound)
+    }
+}
+
+/// Experiment, metric, whose figure, divided by whose, at most or at least, the bound.
+type Target = (&'static str, usize, &'static str, &'static str, bool, f64);
+
+const LISTEN: &str = "connect --listen";
+
+const TARGETS: &[Target] = &[
+    ("down", 0, OURS, FLOOR, true, 1.2),
+    ("up", 0, OURS, FLOOR, true, 1.2),
+    ("down", 0, COPIES, OURS, false, 2.5),
+    ("up", 0, COPIES, OURS, false, 2.5),
+    ("down", 0, "nc", OURS, false, 6.0),
+    ("up", 0, "nc", OURS, false, 6.0),
+    ("port_down", 0, OURS, FLOOR, true, 1.5),
+    ("port_up", 0, OURS, FLOOR, true, 1.5),
+    ("port_down", 0, LISTEN, FLOOR, true, 1.5),
+    ("port_up", 0, LISTEN, FLOOR, true, 1.5),
+    ("pingpong", 0, OURS, FLOOR, true, 1.1),
+    ("start_socks5", 0, OURS, "connect-proxy", true, 1.0),
+    ("start_socks5", 1, OURS, "connect-proxy", true, 1.0),
+    ("memory", 0, OURS, "connect-proxy", true, 1.5),
+];
+
+/// Sessions cost this much at most.
+const KIB_PER_SESSION: f64 = 64.0;
+
+/// Those targets that were measured.
+pub(crate) fn judge(experiments: &[Experiment]) -> Vec<Verdict> {
+    let find = |key: &str| experiments.iter().find(|experiment| experiment.key == key);
+    let mut verdicts: Vec<_> = TARGETS
+        .iter()
+        .filter_map(|&(key, metric, of, to, at_most, bound)| {
+            let experiment = find(key)?;
+            let what = format!("{key}: {}, {of} ÷ {to}", experiment.metrics[metric].label);
+            Some(Verdict::new(what, experiment.ratio(metric, of, to)?, at_most, bound))
+        })
+        .collect();
+    if let Some(experiment) = find("sessions") {
+        // Few first, many second.
+        let ours: Vec<_> = experiment.rows.iter().filter(|row| row.name.starts_with("connect, ")).collect();
+        if let [few, many] = ours[..] {
+            let slower = experiment
+                .ratio(0, &many.name, &few.name)
+                .map(|ratio| (format!("sessions: CPU s/GiB, {} ÷ {}", many.name, few.name), ratio, 1.0));
+            let memory = many
+                .summary(3)
+                .map(|kib| (format!("sessions: KiB each, {}", many.name), kib, KIB_PER_SESSION));
+            verdicts.extend(
+                [memory, slower]
+                    .into_iter()
+                    .flatten()
+                    .map(|(what, figure, bound)| Verdict::new(what, figure, true, bound)),
+            );
+        }
+    }
+    verdicts
+}
