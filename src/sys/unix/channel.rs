@@ -1,7 +1,8 @@
 //! A stream of bytes on a descriptor that is read and written without ever waiting.
 
+use std::cell::OnceCell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -18,6 +19,8 @@ use super::startup;
 pub struct Channel {
     fd: Fd,
     kind: Kind,
+    /// Found out when there is something to write: a relay by splice(2) never writes.
+    writer: OnceCell<Writer>,
 }
 
 #[derive(Debug)]
@@ -30,12 +33,20 @@ enum Fd {
 enum Kind {
     /// Each call can say that it must not wait.
     Socket,
-    /// Writing more than `PIPE_BUF` bytes may wait though there is room for some, unless `O_NONBLOCK` is set.
-    Pipe { nonblocking: bool },
-    /// A terminal or another device, with the same difference.
-    Device { nonblocking: bool },
+    Pipe,
+    /// A terminal or another device.
+    Device,
     /// Always ready.
     File,
+}
+
+/// How to write without waiting.
+#[derive(Debug)]
+struct Writer {
+    /// A description of our own.
+    own: Option<OwnedFd>,
+    /// Writing more than `PIPE_BUF` bytes may wait though there is room for some.
+    may_wait: bool,
 }
 
 impl Channel {
@@ -55,14 +66,13 @@ impl Channel {
         if !startup::was_open(1) {
             return Ok(None);
         }
-        let channel = Self::standard(rustix::stdio::stdout())?;
-        Ok(Some(channel.reopened().unwrap_or(channel)))
+        Self::standard(rustix::stdio::stdout()).map(Some)
     }
 
     /// A connected socket of our own. It should be non-blocking: splice(2) cannot be told for each call, as others can.
     #[must_use]
     pub fn socket(stream: impl Into<OwnedFd>) -> Self {
-        Self { fd: Fd::Owned(stream.into()), kind: Kind::Socket }
+        Self { fd: Fd::Owned(stream.into()), kind: Kind::Socket, writer: OnceCell::new() }
     }
 
     /// Connects to a UNIX-domain socket.
@@ -76,31 +86,38 @@ impl Channel {
     }
 
     fn standard(fd: BorrowedFd<'static>) -> io::Result<Self> {
-        let nonblocking = || rustix::fs::fcntl_getfl(fd).map(|flags| flags.contains(OFlags::NONBLOCK));
         let kind = match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
             FileType::Socket => Kind::Socket,
-            FileType::Fifo => Kind::Pipe { nonblocking: nonblocking()? },
-            FileType::CharacterDevice => Kind::Device { nonblocking: nonblocking()? },
+            FileType::Fifo => Kind::Pipe,
+            FileType::CharacterDevice => Kind::Device,
             _ => Kind::File,
         };
-        Ok(Self { fd: Fd::Standard(fd), kind })
+        Ok(Self { fd: Fd::Standard(fd), kind, writer: OnceCell::new() })
+    }
+
+    fn writer(&self) -> &Writer {
+        self.writer.get_or_init(|| {
+            let is_nonblocking =
+                || rustix::fs::fcntl_getfl(self).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
+            if matches!(self.kind, Kind::Socket | Kind::File) || is_nonblocking() {
+                return Writer { own: None, may_wait: false };
+            }
+            let own = self.reopened();
+            Writer { may_wait: own.is_none(), own }
+        })
     }
 
     /// The same pipe or terminal opened anew for writing, where the system can do that: a description of our own, on
     /// which `O_NONBLOCK` hurts nobody. A write can then fill the whole pipe and not just `PIPE_BUF` bytes of it, and
     /// a terminal that is stopped does not stop us. Not for other devices: opening one can have effects of its own.
     #[cfg(target_os = "linux")]
-    fn reopened(&self) -> Option<Self> {
-        let kind = match self.kind {
-            Kind::Pipe { nonblocking: false } => Kind::Pipe { nonblocking: true },
-            Kind::Device { nonblocking: false } if self.is_reopenable_terminal() => {
-                Kind::Device { nonblocking: true }
-            }
-            _ => return None,
-        };
+    fn reopened(&self) -> Option<OwnedFd> {
+        if self.kind != Kind::Pipe && !self.is_reopenable_terminal() {
+            return None;
+        }
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let fd = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok()?;
-        Some(Self { fd: Fd::Owned(fd), kind })
+        let path = format!("/proc/self/fd/{}", self.as_fd().as_raw_fd());
+        rustix::fs::open(path, flags, Mode::empty()).ok()
     }
 
     /// The controlling side of a pseudo-terminal is among those of major 5: opening it makes another terminal.
@@ -112,7 +129,7 @@ impl Channel {
 
     /// Other systems copy the description.
     #[cfg(not(target_os = "linux"))]
-    fn reopened(&self) -> Option<Self> {
+    fn reopened(&self) -> Option<OwnedFd> {
         None
     }
 
@@ -140,11 +157,13 @@ impl Channel {
     /// # Errors
     /// What write(2) says; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(match self.kind {
-            Kind::Socket => rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
-            _ if self.never_waits() => rustix::io::write(self, bytes)?,
-            _ => rustix::io::write(self, &bytes[..bytes.len().min(rustix::pipe::PIPE_BUF)])?,
-        })
+        if self.kind == Kind::Socket {
+            return Ok(rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
+        }
+        let writer = self.writer();
+        let fd = writer.own.as_ref().map_or_else(|| self.as_fd(), OwnedFd::as_fd);
+        let most = if writer.may_wait { rustix::pipe::PIPE_BUF } else { usize::MAX };
+        Ok(rustix::io::write(fd, &bytes[..bytes.len().min(most)])?)
     }
 
     /// Tells the other end that no more will be written. Only a socket can.
@@ -166,13 +185,13 @@ impl Channel {
     /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
     #[must_use]
     pub fn never_waits(&self) -> bool {
-        !matches!(self.kind, Kind::Pipe { nonblocking: false } | Kind::Device { nonblocking: false })
+        !self.writer().may_wait
     }
 
     /// A pipe. For splice(2) it does not matter whose it is.
     #[cfg(target_os = "linux")]
     pub(super) fn is_pipe(&self) -> bool {
-        matches!(self.kind, Kind::Pipe { .. })
+        self.kind == Kind::Pipe
     }
 
     /// A socket that is known to be non-blocking.

@@ -67,7 +67,7 @@ impl Pipe {
         Ok(Self { reader, writer, wide: false })
     }
 
-    /// Lets it hold [`MOST`] bytes, or as much as the system allows; what that is depends on what else the user has
+    /// Lets it hold 1 MiB, or as much as the system allows; what that is depends on what else the user has
     /// (pipe(7)).
     pub fn widen(&mut self) {
         if !self.wide {
