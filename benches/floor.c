@@ -7,11 +7,11 @@
  *   floor listen HOST PORT LOCAL   one client of port LOCAL (0: any; the port is printed) to a socket and back:
  *                                  splice through two pipes
  *
- * It has the pipe sizes that cost it least. CPU seconds a GiB with 64, 128, 256, 512 and 1024 KiB, medians of 5 to 7
- * runs on two cores of an AMD EPYC 9005, Linux 6.18:
- *   to standard output   0.30  0.28  0.23  0.16  0.10
- *   from standard input  0.22  0.11  0.09  0.10  0.26   (more is written ahead than stays in the cache)
- *   between sockets      0.37  0.33  0.31  0.22  0.20   (moving on without asking poll first: no difference)
+ * It has the pipe sizes that cost it least. CPU seconds a GiB with 64, 128, 256, 512 and 1024 KiB, medians of 5 runs
+ * with everything on one core of an AMD EPYC 9005, Linux 6.18:
+ *   to standard output   0.31  0.27  0.22  0.16  0.08
+ *   from standard input  0.21  0.10  0.08  0.19  0.38   (the writer runs too far ahead for the caches)
+ *   between sockets      0.38  0.32  0.28  0.22  0.19   (moving on without asking poll first: no difference)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -26,6 +26,10 @@ mod statistics;
 fn main() -> std::process::ExitCode {
     let options = options::parse();
     machine::raise_descriptor_limit();
+    relay::end_with_us().expect("signals can be watched");
+    if options.one_core {
+        machine::keep_to_one_core().expect("a core that we had remains ours");
+    }
     let machine = machine::Machine::look();
     let competitors = competitors::gather(&options);
     report::table::head(&machine, &competitors);

@@ -49,6 +49,7 @@ pub(crate) struct Options {
     pub(crate) starts: usize,
     pub(crate) round_trips: usize,
     pub(crate) sessions: usize,
+    pub(crate) one_core: bool,
     /// Peers that take part; nobody named: all.
     pub(crate) only: Vec<String>,
     pub(crate) variants: Vec<Variant>,
@@ -59,6 +60,9 @@ pub(crate) struct Options {
 const AFTER: &str = "\
 Each competitor has its turn in each round, and the first of a round is another one each time. Ratios are taken within
 a round, so that what slows the machine for a while slows both. Ours and the floor always take part.
+
+On more than one core a relay costs more or less by where the scheduler puts it and its neighbours; to compare two
+builds, --one-core tells smaller differences.
 
 Two builds, or two ways, beside each other:
   cargo bench -- down up --only none --program /tmp/before=before --variant copying:CONNECT_RELAY=copy";
@@ -72,10 +76,14 @@ fn command() -> Command {
             .value_parser(value_parser!(u64).range(1..))
             .help(help)
     };
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
     let text = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).action(ArgAction::Append).help(help)
     };
     Command::new("cargo bench --")
+        .override_usage("cargo bench -- [OPTIONS] [MEASURE]...")
         .about("Measures this program beside others and beside the least a relay can do")
         .after_help(AFTER)
         .arg(
@@ -89,19 +97,15 @@ fn command() -> Command {
         .arg(number("rounds", "5", "Rounds of the measures that move much data"))
         .arg(number("mib", "1024", "MiB that are moved in a run"))
         .arg(number("starts", "200", "Rounds of starting"))
-        .arg(number("round-trips", "20000", "Round trips in a run"))
+        .arg(number("round-trips", "4000", "Round trips in a run"))
         .arg(number("sessions", "1000", "Sessions at once of a listener"))
-        .arg(
-            Arg::new("quick")
-                .long("quick")
-                .action(ArgAction::SetTrue)
-                .help("Small figures, to see that it works"),
-        )
+        .arg(flag("quick", "Small figures, to see that it works"))
         .arg(
             text("only", "PEER,..", "These peers only; `none` for none")
                 .value_delimiter(',')
                 .value_parser(competitors::peers().chain(["none"]).collect::<Vec<_>>()),
         )
+        .arg(flag("one-core", "Everything shares one core: the figures repeat within a few per cent"))
         .arg(text("program", "PATH[=NAME]", "Another build of ours takes part as well"))
         .arg(text("variant", "NAME:VAR=VALUE", "Ours takes part once more, with this variable"))
         .arg(
@@ -125,8 +129,9 @@ pub(crate) fn parse() -> Options {
         rounds: count("rounds", 2),
         mib: number("mib", 64),
         starts: count("starts", 5),
-        round_trips: count("round-trips", 500),
+        round_trips: count("round-trips", 200),
         sessions: count("sessions", 50),
+        one_core: matches.get_flag("one-core"),
         only: words(&matches, "only"),
         variants: variants(&matches),
         write: matches.get_one::<String>("write").map_or_else(default_directory, PathBuf::from),

@@ -3,21 +3,42 @@
 use std::fs;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{self, Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
 use crate::competitors::Competitor;
 use crate::stage::ready_within;
 
 /// How long a relay may take to leave once both sides have ended. socat waits for half a second.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The one that runs, if one does.
+static CURRENT: AtomicU32 = AtomicU32::new(0);
+
+/// Lets a signal that ends us end what runs as well: a listener would stay.
+pub(crate) fn end_with_us() -> io::Result<()> {
+    let (mut signals, signalled) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
+    }
+    thread::spawn(move || {
+        let _ = signals.read(&mut [0]);
+        let current = i32::try_from(CURRENT.load(Ordering::Relaxed)).ok().and_then(Pid::from_raw);
+        current.map(|group| kill_process_group(group, Signal::KILL));
+        process::exit(130);
+    });
+    Ok(())
+}
 
 pub(crate) struct Relay {
     child: Child,
@@ -26,7 +47,8 @@ pub(crate) struct Relay {
     stdout: Option<ChildStdout>,
     errors: PipeReader,
     used_before: Duration,
-    watchdog: JoinHandle<()>,
+    /// Gone when it is reaped.
+    watchdog: Option<JoinHandle<()>>,
     hung: Arc<AtomicBool>,
 }
 
@@ -57,9 +79,10 @@ impl Relay {
         command.envs(competitor.variable.iter().map(|(name, value)| (name, value)));
         let used_before = used_by_children();
         let mut child = command.spawn()?;
+        CURRENT.store(child.id(), Ordering::Relaxed);
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let hung = Arc::new(AtomicBool::new(false));
-        let watchdog = thread::spawn({
+        let watchdog = Some(thread::spawn({
             let (group, hung) = (Pid::from_child(&child), Arc::clone(&hung));
             // It is not reaped before this thread has ended, so that the number stays its own.
             let process = pidfd_open(group, PidfdFlags::empty())?;
@@ -69,7 +92,7 @@ impl Relay {
                     let _ = kill_process_group(group, Signal::KILL);
                 }
             }
-        });
+        }));
         Ok(Self { child, stdin, stdout, errors, used_before, watchdog, hung })
     }
 
@@ -83,7 +106,7 @@ impl Relay {
 
     /// Whether it has left already.
     pub(crate) fn has_ended(&self) -> bool {
-        self.watchdog.is_finished()
+        self.watchdog.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// The most memory it had at once, in KiB. Not from its usage: that begins with what we had when it was forked.
@@ -126,7 +149,7 @@ impl Relay {
     }
 
     /// Ends it: it is a listener, which does not leave on its own.
-    pub(crate) fn stop(self) -> io::Result<Ended> {
+    pub(crate) fn stop(mut self) -> io::Result<Ended> {
         self.kill();
         self.reap()
     }
@@ -135,8 +158,11 @@ impl Relay {
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 
-    fn reap(mut self) -> io::Result<Ended> {
-        self.watchdog.join().expect("the watchdog does not panic");
+    fn reap(&mut self) -> io::Result<Ended> {
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.join().expect("the watchdog does not panic");
+        }
+        CURRENT.store(0, Ordering::Relaxed);
         let status = self.child.wait()?;
         let cpu = used_by_children().saturating_sub(self.used_before);
         let mut errors = vec![0; 4096];
@@ -150,12 +176,28 @@ impl Relay {
     }
 }
 
+/// Where a run fails halfway, nothing of it stays.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.watchdog.is_some() {
+            self.kill();
+            let _ = self.reap();
+        }
+    }
+}
+
 impl Ended {
     /// Why fewer bytes than expected came through.
     pub(crate) fn excuse(&self, bytes: u64, expected: u64) -> String {
-        let said = self.errors.lines().next().map_or_else(|| self.status.to_string(), str::to_owned);
-        let what = if self.hung { "hung" } else { "lost bytes" };
-        format!("{what}: {bytes} of {expected} bytes came; {said}")
+        let what = match bytes {
+            _ if self.hung => "hung",
+            0 => "nothing came",
+            _ => "lost bytes",
+        };
+        // Where it was killed, its status is only our own doing.
+        let said = self.errors.lines().next().map(str::to_owned);
+        let said = said.or_else(|| (!self.hung).then(|| self.status.to_string())).unwrap_or_default();
+        format!("{what}, {bytes} of {expected} bytes; {said}").trim_end_matches("; ").to_owned()
     }
 }
 

@@ -4,6 +4,7 @@
 mod crowd;
 mod proxy;
 
+use std::fs::File;
 use std::io::{self, PipeWriter, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -39,7 +40,7 @@ pub(crate) enum Service {
     Greet,
 }
 
-/// Bytes that arrived, and the time from the first of them to the last.
+/// Bytes that arrived, and the time they took.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Flow {
     pub(crate) bytes: u64,
@@ -91,7 +92,7 @@ fn serve(service: Service, mut stream: TcpStream, release: &impl AsFd) -> io::Re
         }
         Service::Sink(bytes) => {
             hello(&stream, &stream)?;
-            discard(&stream, bytes)
+            Ok(discard(&stream, bytes))
         }
         Service::Echo => {
             let mut buffer = [0; 4096];
@@ -141,31 +142,30 @@ pub(crate) fn pour(mut to: impl Write, bytes: u64) -> io::Result<()> {
 }
 
 /// Takes up to so many bytes from a socket without looking at them: the kernel drops them where they are.
-pub(crate) fn discard(socket: &TcpStream, bytes: u64) -> io::Result<Flow> {
+pub(crate) fn discard(socket: &TcpStream, bytes: u64) -> Flow {
     let mut buffer = vec![0; 1 << 20];
     count(bytes, || Ok(recv(socket, &mut buffer[..], RecvFlags::TRUNC)?.1))
 }
 
 /// The same from a pipe.
 pub(crate) fn discard_pipe(pipe: impl AsFd, bytes: u64) -> io::Result<Flow> {
-    let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
-    count(bytes, || Ok(splice(&pipe, None, &nowhere, None, 1 << 20, SpliceFlags::MOVE)?))
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    Ok(count(bytes, || Ok(splice(&pipe, None, &nowhere, None, 1 << 20, SpliceFlags::MOVE)?)))
 }
 
-fn count(bytes: u64, mut take: impl FnMut() -> io::Result<usize>) -> io::Result<Flow> {
-    let mut flow = Flow { bytes: take()? as u64, elapsed: Duration::ZERO };
+/// Where something breaks, what came until then counts: that more is missing is seen from it.
+fn count(bytes: u64, mut take: impl FnMut() -> io::Result<usize>) -> Flow {
     let started = Instant::now();
-    while flow.bytes < bytes {
+    let mut arrived = 0;
+    while arrived < bytes {
         match take() {
             Ok(0) => break,
-            Ok(length) => flow.bytes += length as u64,
+            Ok(length) => arrived += length as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What came counts; that more is missing is seen from it.
             Err(_) => break,
         }
     }
-    flow.elapsed = started.elapsed();
-    Ok(flow)
+    Flow { bytes: arrived, elapsed: started.elapsed() }
 }
 
 /// Whether there is something to read, or an end, within this time.

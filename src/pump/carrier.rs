@@ -18,11 +18,11 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Holds a copy of these bytes, of which there may be no more than [`CAPACITY`].
-    pub(super) fn holding(bytes: &[u8]) -> Self {
-        let mut all = vec![0; CAPACITY];
-        all[..bytes.len()].copy_from_slice(bytes);
-        Self { bytes: all.into(), pending: 0..bytes.len() }
+    /// Holds these bytes, which may be more than it will be filled with later.
+    pub(super) fn holding(mut bytes: Vec<u8>) -> Self {
+        let pending = 0..bytes.len();
+        bytes.resize(CAPACITY.max(bytes.len()), 0);
+        Self { bytes: bytes.into(), pending }
     }
 
     pub(super) fn pending(&self) -> &[u8] {
@@ -82,7 +82,7 @@ pub(super) struct Bulk {
 
 impl Bulk {
     /// Half of what a pipe holds from the start.
-    const LARGE: usize = CAPACITY / 2;
+    pub(super) const LARGE: usize = CAPACITY / 2;
     /// So many of them in a row.
     const ENOUGH: u32 = 16;
 
@@ -150,7 +150,7 @@ impl<'a> Conduit<'a> {
                 rest = &mut rest[count..];
             }
         }
-        Ok(Buffer::holding(&bytes))
+        Ok(Buffer::holding(bytes))
     }
 }
 
@@ -191,6 +191,32 @@ mod tests {
             pipes.idle.lock().unwrap().is_empty(),
             "a pipe that was not emptied by its own is not used again"
         );
+    }
+
+    /// That is more than memory otherwise has room for.
+    #[test]
+    fn what_a_wide_pipe_holds_can_be_taken_into_memory() {
+        const MUCH: usize = 2 * CAPACITY;
+        let pipes = Pipes::default();
+        let Ok(mut pipe) = pipes.take() else { return };
+        pipe.widen();
+        pipes.give_back(pipe);
+        let mut conduit = Conduit::new(&pipes);
+        let (near, mut far) = connected();
+        let sent: Vec<u8> = b"0123456789abc".iter().copied().cycle().take(MUCH).collect();
+        let writer = std::thread::spawn({
+            let sent = sent.clone();
+            // The far end stays open until the test has what it wants.
+            move || far.write_all(&sent).map(|()| far)
+        });
+        while near.peek(&mut vec![0; MUCH]).unwrap_or_default() <= CAPACITY {
+            std::thread::yield_now();
+        }
+        let count = conduit.fill(&near).unwrap();
+        assert!(count > CAPACITY, "{count}");
+        assert_eq!(conduit.unload().unwrap().pending(), &sent[..count]);
+        drop(near);
+        let _ = writer.join();
     }
 
     #[test]

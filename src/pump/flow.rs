@@ -22,8 +22,10 @@ pub(super) struct Flow<'a> {
     fault: Option<Fault>,
     /// What marks its bytes in a hex dump.
     arrow: &'static str,
-    /// How many bytes have been dumped.
+    /// How many bytes have come.
     count: u64,
+    /// How many of them at last.
+    last: usize,
 }
 
 /// How the bytes get from one side to the other.
@@ -55,7 +57,16 @@ impl<'a> Flow<'a> {
     /// A direction that goes through memory.
     pub(super) fn copied(arrow: &'static str, from: Option<&'a Channel>, to: Option<&'a Channel>) -> Self {
         let stage = if from.is_some() { Stage::Open } else { Stage::Over };
-        Self { from, to, carrier: Carrier::Copied(Buffer::default()), stage, fault: None, arrow, count: 0 }
+        Self {
+            from,
+            to,
+            carrier: Carrier::Copied(Buffer::default()),
+            stage,
+            fault: None,
+            arrow,
+            count: 0,
+            last: 0,
+        }
     }
 
     /// Keeps the bytes inside the kernel where the two sides allow it.
@@ -82,7 +93,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Puts bytes into it, which must be empty, that are to be written first.
-    pub(super) fn preload(&mut self, bytes: &[u8]) {
+    pub(super) fn preload(&mut self, bytes: Vec<u8>) {
         self.carrier = Carrier::Copied(Buffer::holding(bytes));
     }
 
@@ -140,6 +151,16 @@ impl<'a> Flow<'a> {
         fresh
     }
 
+    /// Whether the last that came was much, and more of it is likely.
+    pub(super) fn is_rushing(&self) -> bool {
+        self.stage == Stage::Open && self.last >= Bulk::LARGE
+    }
+
+    /// Nothing has come for a while.
+    pub(super) fn pause(&mut self) {
+        self.last = 0;
+    }
+
     /// Ends it because nobody is left to write for.
     pub(super) fn sink_gone(&mut self, cause: io::Error) {
         self.fail(Fault::Write(cause));
@@ -154,8 +175,9 @@ impl<'a> Flow<'a> {
             Ok(0) => self.stage = Stage::Over,
             Ok(count) => {
                 (*blocked, *futile) = (false, 0);
+                self.last = count;
                 if bulk.moved(count) && !std::mem::replace(wide, true) {
-                    sys::widen(if *into_pipe { to } else { from });
+                    sys::widen(from, to);
                 }
                 return true;
             }
@@ -189,6 +211,7 @@ impl<'a> Flow<'a> {
             Ok(count) => {
                 trace::relayed(self.arrow, self.count, self.pending());
                 self.count += count as u64;
+                self.last = count;
                 return true;
             }
             Err(error) if is_passing(&error) => {}

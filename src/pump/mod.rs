@@ -27,6 +27,9 @@ mod flow;
 const IDLE: Duration = Duration::from_millis(50);
 /// Once the remote has closed, it may so long refuse to take what it is sent.
 const STALLED: Duration = Duration::from_secs(5);
+/// While much comes down, its reader is not watched, since each time it reads would wake us up: that it has left shows
+/// when we write. It is watched again after so long without anything.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Once nobody reads what the remote sends, the local side may so long go on sending.
 const UNREAD: Duration = Duration::from_secs(1);
 
@@ -74,7 +77,7 @@ pub struct Kept {
 /// The remote broke.
 pub fn relay_kept(client: &Channel, remote: &Channel, kept: &mut Kept, peer: &Peer) -> Result<(), Error> {
     let mut relay = Relay::new(Some(client), Some(client), remote, Near::KeptClient);
-    relay.down.preload(&kept.pending);
+    relay.down.preload(std::mem::take(&mut kept.pending));
     relay.relay()?;
     kept.pending = relay.down.pending().to_vec();
     kept.remote_ended = relay.remote_ended();
@@ -171,11 +174,15 @@ impl<'a> Relay<'a> {
         let (read, write) = (self.down.wants_to_read().is_some(), self.up.holds_data());
         let remote = (read || write).then(|| add(sys::watch(self.remote, read, write)));
         let output = self.output.filter(|_| !self.down.is_over());
-        let output = output.filter(|_| self.down.holds_data() || sys::HANGUP_IS_GONE);
-        let output = output.map(|output| add(sys::watch(output, false, self.down.holds_data())));
+        let (rushing, held) = (self.down.is_rushing(), self.down.holds_data());
+        let output = output.filter(|_| held || sys::HANGUP_IS_GONE && !rushing);
+        let output = output.map(|output| add(sys::watch(output, false, held)));
 
-        if !sys::poll(watches, self.patience())? {
-            return Ok(false);
+        let patience = self.patience();
+        let until_pause = Some(PAUSE).filter(|pause| rushing && patience.is_none_or(|all| *pause < all));
+        if !sys::poll(watches, until_pause.or(patience))? {
+            self.down.pause();
+            return Ok(until_pause.is_some());
         }
         let ready =
             |index: Option<usize>| index.map_or_else(Ready::default, |index| Ready::of(&watches[index]));

@@ -25,7 +25,7 @@ pub fn cannot_be_spliced(error: &io::Error) -> bool {
 }
 
 /// Never called.
-pub fn widen(_: &Channel) {}
+pub fn widen(_: &Channel, _: &Channel) {}
 
 /// There is none.
 #[derive(Debug)]

@@ -9,9 +9,14 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_siz
 use super::Channel;
 use crate::sys::Route;
 
-/// The most that one call may move, and that a pipe may hold. A larger pipe is not for everybody: the default of
-/// `/proc/sys/fs/pipe-max-size`.
+/// The most that one call may move.
 const MOST: usize = 1 << 20;
+/// How much a pipe is to hold into which much is moved from a socket. A larger one is not for everybody: this is the
+/// default of `/proc/sys/fs/pipe-max-size`.
+const WIDE_SINK: usize = 1 << 20;
+/// The same for a pipe whose writer is somebody else: moving its pages into a socket costs least with this many of
+/// them, and with 1 MiB up to four times as much (docs/performance.md).
+const WIDE_SOURCE: usize = 1 << 18;
 
 /// How bytes can get from one channel to another.
 #[must_use]
@@ -41,9 +46,14 @@ pub fn cannot_be_spliced(error: &io::Error) -> bool {
         || Errno::from_io_error(error).is_some_and(|errno| unfit.contains(&errno))
 }
 
-/// Lets a channel that is a pipe hold more, see [`Pipe::widen`].
-pub fn widen(channel: &Channel) {
-    widen_pipe(channel);
+/// Lets the one of them that is a pipe hold as much as is best where much is moved, or as the system allows; what that
+/// is depends on what else the user has (pipe(7)).
+pub fn widen(from: &Channel, to: &Channel) {
+    if from.is_pipe() {
+        widen_pipe(from, WIDE_SOURCE);
+    } else {
+        widen_pipe(to, WIDE_SINK);
+    }
 }
 
 /// A pipe of our own. It carries bytes between descriptors neither of which is a pipe.
@@ -72,7 +82,7 @@ impl Pipe {
     pub fn widen(&mut self) {
         if !self.wide {
             self.wide = true;
-            widen_pipe(&self.writer);
+            widen_pipe(&self.writer, WIDE_SINK);
         }
     }
 
@@ -101,9 +111,8 @@ impl Pipe {
     }
 }
 
-fn widen_pipe(pipe: &impl AsFd) {
-    let sizes = std::iter::successors(Some(MOST), |size| Some(size / 2)).take(3);
-    for size in sizes {
+fn widen_pipe(pipe: &impl AsFd, size: usize) {
+    for size in [size, size / 2, size / 4] {
         if fcntl_setpipe_size(pipe, size).is_ok() {
             return;
         }
