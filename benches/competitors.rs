@@ -1,9 +1,11 @@
 //! Who takes part, and how each of them is called.
 
 use std::env;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::floor;
 use crate::options::{self, Options};
@@ -139,14 +141,25 @@ impl Tool {
     }
 }
 
+/// A copy, as an installed program is one: the file that a linker has written page by page starts more slowly.
+fn installed(program: &Path) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let copy = options::scratch_directory().join(format!("connect-{number}"));
+    let _ = fs::create_dir_all(options::scratch_directory());
+    let _ = fs::remove_file(&copy);
+    fs::copy(program, &copy).unwrap_or_else(|error| panic!("cannot copy {}: {error}", program.display()));
+    copy
+}
+
 /// Everybody who is installed. Who is not is named on standard output.
 pub(crate) fn gather(options: &Options) -> Vec<Competitor> {
-    let ours = PathBuf::from(env!("CARGO_BIN_EXE_connect"));
+    let ours = installed(Path::new(env!("CARGO_BIN_EXE_connect")));
     let mut all = Vec::new();
     let mut add = |name: &str, tool, program: PathBuf, variable, version: String| {
         all.push(Competitor { name: name.to_owned(), tool, program, variable, version });
     };
-    match floor::compile(&options::floor_directory()) {
+    match floor::compile(&options::scratch_directory()) {
         Ok(program) => {
             add(
                 FLOOR,
@@ -163,7 +176,7 @@ pub(crate) fn gather(options: &Options) -> Vec<Competitor> {
     let version = version_of(&ours, &["-V"]).unwrap_or_default();
     add(OURS, Tool::Ours, ours.clone(), None, version);
     for variant in &options.variants {
-        let program = variant.program.clone().unwrap_or_else(|| ours.clone());
+        let program = variant.program.as_deref().map_or_else(|| ours.clone(), installed);
         let version = match &variant.variable {
             Some((name, value)) => format!("ours with {name}={value}"),
             None => program.display().to_string(),

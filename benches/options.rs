@@ -176,10 +176,10 @@ fn give_up(why: &str) -> ! {
 
 /// `bench` in the target directory, wherever that is.
 fn default_directory() -> PathBuf {
-    floor_directory().with_file_name("bench")
+    scratch_directory().with_file_name("bench")
 }
 
 /// Cargo's directory for what tests and benchmarks make.
-pub(crate) fn floor_directory() -> PathBuf {
+pub(crate) fn scratch_directory() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }

@@ -76,18 +76,13 @@ pub(crate) fn judge(experiments: &[Experiment]) -> Vec<Verdict> {
         // Few first, many second.
         let ours: Vec<_> = experiment.rows.iter().filter(|row| row.name.starts_with("connect, ")).collect();
         if let [few, many] = ours[..] {
-            let slower = experiment
-                .ratio(0, &many.name, &few.name)
-                .map(|ratio| (format!("sessions: CPU s/GiB, {} ÷ {}", many.name, few.name), ratio, 1.0));
-            let memory = many
-                .summary(3)
-                .map(|kib| (format!("sessions: KiB each, {}", many.name), kib, KIB_PER_SESSION));
-            verdicts.extend(
-                [memory, slower]
-                    .into_iter()
-                    .flatten()
-                    .map(|(what, figure, bound)| Verdict::new(what, figure, true, bound)),
-            );
+            let memory = many.summary(3).map(|kib| {
+                Verdict::new(format!("sessions: KiB each, {}", many.name), kib, true, KIB_PER_SESSION)
+            });
+            let speed = experiment.ratio(1, &many.name, &few.name).map(|ratio| {
+                Verdict::new(format!("sessions: GiB/s, {} ÷ {}", many.name, few.name), ratio, false, 1.0)
+            });
+            verdicts.extend([memory, speed].into_iter().flatten());
         }
     }
     verdicts
