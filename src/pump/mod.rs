@@ -7,8 +7,8 @@
 //! - A reset is an end with an error: bytes may be missing.
 //! - A local reader that went away ends it as well, within a second, and nobody is told.
 //!
-//! One side that is stuck never stops the other direction. Each direction holds at most 64 KiB, in memory or in a pipe
-//! inside the kernel.
+//! One side that is stuck never stops the other direction. Each direction holds at most 64 KiB in memory, or what a pipe
+//! inside the kernel holds: 64 KiB, and up to 1 MiB where much is moved.
 
 use std::io;
 use std::time::{Duration, Instant};
