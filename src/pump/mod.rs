@@ -224,8 +224,8 @@ impl<'a> Relay<'a> {
         }
         let patience = match (self.up.holds_data(), self.late) {
             (true, _) => STALLED,
-            (false, true) => IDLE,
-            (false, false) => Duration::ZERO,
+            (false, true) => IDLE + sys::IN_TRANSIT,
+            (false, false) => sys::IN_TRANSIT,
         };
         Some(left.map_or(patience, |left| left.min(patience)))
     }

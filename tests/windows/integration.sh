@@ -67,8 +67,9 @@ run_tests() { # HOW
         grep -Fqx "test $name ... ok" "$WORK/log/$how" && { pass "integration/$name" && continue; }
         evidence "$name" "$WORK/log/$how"
         # The program never fails with 1 and without a word: then it is wine that did not start it, which happens once
-        # in a thousand times. Only then is there a second try.
-        if grep -q ' exit 1 after ' "$WORK/report" && grep -q ' stderr: nothing' "$WORK/report"; then
+        # in a thousand times; or wine says so itself (ERROR_INTERNAL_ERROR). Only then is there a second try.
+        if { grep -q ' exit 1 after ' "$WORK/report" && grep -q ' stderr: nothing' "$WORK/report"; } ||
+            grep -q 'cannot start connect.exe .*os error 1359' "$WORK/report"; then
             "$how" --exact "$name" >"$WORK/log/again" 2>&1
             grep -Fqx "test $name ... ok" "$WORK/log/again" && { pass "integration/$name" && continue; }
             evidence "$name" "$WORK/log/again"

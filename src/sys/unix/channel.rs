@@ -5,11 +5,15 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::startup;
+
+/// What stands ready in standard input can be read at once.
+pub const IN_TRANSIT: Duration = Duration::ZERO;
 
 /// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the descriptor ready.
 ///

@@ -14,7 +14,7 @@ mod terminal;
 mod termination;
 mod user;
 
-pub use channel::Channel;
+pub use channel::{Channel, IN_TRANSIT};
 pub use handover::{check_handover, hand_over};
 pub use listener::Listener;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, others_can_read, raise_descriptor_limit};

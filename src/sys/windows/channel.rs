@@ -10,6 +10,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, AsSocket, BorrowedSocket};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE};
 
@@ -17,6 +18,10 @@ use super::pair::pair;
 
 /// How much a thread carries at once.
 const CHUNK: usize = 64 * 1024;
+
+/// So long may what stands ready in standard input take until its channel is ready to be read: its thread has to be
+/// scheduled first.
+pub const IN_TRANSIT: Duration = Duration::from_millis(250);
 
 /// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the socket ready.
 #[derive(Debug)]
