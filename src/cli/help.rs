@@ -17,6 +17,8 @@ User and password, if the proxy wants them, are those in the proxy's specificati
 else the login name, and a password asked for by the program SSH_ASKPASS or on the terminal. Parameters that are
 not in the environment are looked for in ~/.connectrc and /etc/connectrc (NAME = value, one a line).
 
+CONNECT_RELAY=copy in the environment relays through memory where Linux could keep the bytes in the kernel.
+
 Targets in SOCKS5_DIRECT, SOCKS4_DIRECT, SOCKS_DIRECT, HTTP_DIRECT or CONNECT_DIRECT (10.0.0.0/8,.example.com,...)
 and in no_proxy are reached directly.
 
