@@ -8,9 +8,9 @@ use cli::{Request, Typed};
 use config::Sources;
 use error::{Error, ExitCode};
 use net::Tunnel;
-use plan::{Local, Plan};
-use prompt::{Remembered, User};
+use plan::Local;
 use trace::trace;
+use way::Way;
 
 pub mod addr;
 pub mod cli;
@@ -27,6 +27,7 @@ pub mod serve;
 pub mod sys;
 pub mod text;
 pub mod trace;
+pub mod way;
 
 /// Runs the program. `words` begin with the program's name; `variable` gives the value of a variable of the environment.
 pub fn run(
@@ -35,7 +36,7 @@ pub fn run(
 ) -> ExitCode {
     let result = cli::parse(words).and_then(|request| match request {
         Request::Print(text) => print(&text),
-        Request::Session(typed) => session(&typed, &variable),
+        Request::Session(typed) => session(*typed, &variable),
     });
     match result {
         Ok(()) => ExitCode::Ok,
@@ -48,39 +49,40 @@ pub fn run(
     }
 }
 
-fn session(typed: &Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Error> {
     if typed.debug > 0 {
         trace::start(typed.debug);
     }
-    let plan = config::plan(typed, &Sources::new(variable, &trace::tell))?;
+    let plan = config::plan(&typed, &Sources::new(variable, &trace::tell))?;
+    config::conceal_passwords();
+    drop(typed);
     trace::plan(&plan);
-    let user = Remembered::new(User::new(plan.askpass.clone()));
-    match plan.local.clone() {
-        Local::Stdio => join_stdio(&plan, &user),
-        Local::HandOver => hand_over(&plan, &user),
-        Local::Port { at, keep: false } => serve::one(&plan, &at, &user),
-        Local::Port { at, keep: true } => serve::kept(&plan, &at, &user),
-        Local::Listen(at) => serve::many(plan, &at, user),
+    let way = Way::new(plan);
+    match way.plan().local.clone() {
+        Local::Stdio => join_stdio(way),
+        Local::HandOver => hand_over(way),
+        Local::Port { at, keep: false } => serve::one(way, &at),
+        Local::Port { at, keep: true } => serve::kept(way, &at),
+        Local::Listen(at) => serve::many(way, &at),
     }
 }
 
-fn join_stdio(plan: &Plan, user: &Remembered) -> Result<(), Error> {
-    let Tunnel { channel, peer } = net::connect(plan, user)?;
-    trace!("connected");
+fn join_stdio(way: Way) -> Result<(), Error> {
+    let carry = way.plan().carry;
+    let Tunnel { channel, peer } = way.connect_once()?;
     trace!("start relaying.");
-    pump::relay_stdio(&channel, &peer, plan.carry)?;
+    pump::relay_stdio(&channel, &peer, carry)?;
     trace!("relaying done.");
     Ok(())
 }
 
 /// `-F`: ssh goes on with the connection itself.
-fn hand_over(plan: &Plan, user: &Remembered) -> Result<(), Error> {
+fn hand_over(way: Way) -> Result<(), Error> {
     // Before anybody is dialled or asked for a password in vain.
     sys::check_handover().map_err(|why| {
         Error::Usage(format!("-F hands the connection over, as ssh's ProxyUseFdpass wants it, and {why}"))
     })?;
-    let Tunnel { channel, .. } = net::connect(plan, user)?;
-    trace!("connected");
+    let Tunnel { channel, .. } = way.connect_once()?;
     sys::hand_over(&channel).map_err(|cause| match cause.kind() {
         io::ErrorKind::BrokenPipe => Error::ReaderGone,
         _ => Error::System { what: "hand the connection over standard output (-F)", cause },

@@ -212,6 +212,15 @@ impl Protocol {
         }
     }
 
+    /// What is known of user and password, where the protocol has both.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        match self {
+            Self::Socks5 { login, .. } | Self::Http { login } => Some(login),
+            Self::Socks4 { .. } | Self::Telnet { .. } => None,
+        }
+    }
+
     /// The user name, where another than the login name was given.
     #[must_use]
     pub fn user(&self) -> Option<&str> {

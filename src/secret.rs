@@ -1,6 +1,7 @@
-//! Passwords: masked when shown, wiped when dropped.
+//! Passwords: masked when shown, wiped when dropped, and where they stand in words and variables.
 
 use std::fmt;
+use std::ops::Range;
 
 use zeroize::Zeroizing;
 
@@ -46,9 +47,78 @@ pub trait AskPassword {
     fn ask(&self, prompt: &str) -> Result<Secret, String>;
 }
 
+/// The variables whose value is a password.
+const PASSWORDS: [&str; 5] =
+    ["CONNECT_PASSWORD", "HTTP_PROXY_PASSWORD", "SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD"];
+
+/// Where the password stands in a word such as `-Suser:password@proxy` or `http://user:password@proxy`; nowhere is an
+/// empty range.
+#[must_use]
+pub fn in_word(word: &[u8]) -> Range<usize> {
+    let after_scheme = word.windows(3).position(|bytes| bytes == b"://").map_or(0, |scheme| scheme + 3);
+    let Some(end) = word.iter().rposition(|&byte| byte == b'@') else { return 0..0 };
+    let user = word.get(after_scheme..end).unwrap_or_default().iter().position(|&byte| byte == b':');
+    user.map_or(0..0, |user| after_scheme + user + 1..end)
+}
+
+/// Where the password stands in the value of a variable of the environment or of a file.
+#[must_use]
+pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
+    if PASSWORDS.iter().any(|known| known.as_bytes() == name) {
+        return 0..value.len();
+    }
+    let is_proxy = [&b"_PROXY"[..], b"_SERVER"]
+        .iter()
+        .any(|end| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end));
+    if is_proxy { in_word(value) } else { 0..0 }
+}
+
+/// Whether there is a password in a variable.
+#[must_use]
+pub fn holds_password(name: &str, value: &str) -> bool {
+    !in_variable(name.as_bytes(), value.as_bytes()).is_empty()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Secret;
+    use super::{Secret, in_variable, in_word};
+
+    #[test]
+    fn the_password_of_a_word_stands_between_the_first_colon_and_the_last_at() {
+        for (word, password) in [
+            ("me:pw@proxy:1080", "pw"),
+            ("-Sme:pw@proxy", "pw"),
+            ("http://me:pw@proxy:8080/", "pw"),
+            ("-Hhttp://me:p%3aw@proxy", "p%3aw"),
+            ("me:p:w@rd@[::1]:1080", "p:w@rd"),
+            ("http://a:b@one,socks5://c:d@two", "b@one,socks5://c:d"),
+            ("me@proxy:1080", ""),
+            ("proxy:1080", ""),
+            ("http://proxy:1080", ""),
+            ("[::1]:1080", ""),
+            ("me:@proxy", ""),
+            ("@://:", ""),
+            ("", ""),
+        ] {
+            assert_eq!(&word[in_word(word.as_bytes())], password, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_a_password_or_a_proxy_that_may_have_one() {
+        for (name, value, password) in [
+            ("SOCKS5_PASSWORD", "pw", "pw"),
+            ("SOCKS5_PASSWD", "a:b@c", "a:b@c"),
+            ("HTTP_PROXY", "me:pw@proxy", "pw"),
+            ("https_proxy", "http://me:pw@proxy", "pw"),
+            ("SOCKS_SERVER", "proxy", ""),
+            ("PGPASSWORD", "not ours", ""),
+            ("PATH", "a:b@c", ""),
+            ("", "a:b@c", ""),
+        ] {
+            assert_eq!(&value[in_variable(name.as_bytes(), value.as_bytes())], password, "{name}={value}");
+        }
+    }
 
     #[test]
     fn a_secret_is_never_shown() {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::addr::Host;
 use crate::error::Error;
-use crate::net::{self, Tunnel};
-use crate::plan::{ListenAddress, Plan};
-use crate::prompt::Remembered;
+use crate::net::Tunnel;
+use crate::plan::{Carry, ListenAddress};
 use crate::pump::{self, Kept, Pipes};
 use crate::sys::{self, Channel, Listener, Ready, Termination};
 use crate::trace::{self, trace};
+use crate::way::Way;
 
 /// A thread that dials, negotiates and relays needs little more than the system's resolver does.
 const STACK: usize = 256 * 1024;
@@ -26,25 +26,26 @@ const TOLD: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The port cannot be had, or the session failed.
-pub fn one(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Error> {
+pub fn one(way: Way, at: &ListenAddress) -> Result<(), Error> {
     let mut door = Door::open(std::slice::from_ref(at))?;
     let Some((client, from)) = door.wait(Vec::new())? else { return Ok(()) };
     door.listeners.clear();
     if door.leave_to_signals()? {
         return Ok(());
     }
-    session(plan, &client, &from, ask, &Pipes::default())
+    let carry = way.plan().carry;
+    relay(&client, &from, &way.connect_once()?, carry, &Pipes::default())
 }
 
 /// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
 ///
 /// # Errors
 /// The port cannot be had, the target cannot be reached, or the session broke.
-pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Error> {
+pub fn kept(way: Way, at: &ListenAddress) -> Result<(), Error> {
     let door = Door::open(std::slice::from_ref(at))?;
     let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
     let Some(input) = input else { return Ok(()) };
-    let mut remote = None;
+    let (mut way, mut remote) = (Some(way), None);
     let mut kept = Kept::default();
     while !kept.remote_ended {
         // Its end is behind what is pending, and that is for the next client.
@@ -54,10 +55,10 @@ pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Err
         if door.leave_to_signals()? {
             return Ok(());
         }
-        let remote = match &remote {
-            Some(remote) => remote,
-            None => remote.insert(connect(plan, ask)?),
-        };
+        if let Some(way) = way.take() {
+            remote = Some(way.connect_once()?);
+        }
+        let Some(remote) = &remote else { return Ok(()) };
         trace!("start relaying.");
         match pump::relay_kept(&client, &remote.channel, &mut kept, &remote.peer) {
             // The client went away: that is what `-P` is for.
@@ -73,10 +74,10 @@ pub fn kept(plan: &Plan, at: &ListenAddress, ask: &Remembered) -> Result<(), Err
 ///
 /// # Errors
 /// A listener cannot be had. What befalls a tunnel is told on standard error, and the listeners live on.
-pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Error> {
+pub fn many(way: Way, at: &[ListenAddress]) -> Result<(), Error> {
     sys::raise_descriptor_limit();
     let door = Door::open(at)?;
-    let shared = Arc::new((plan, ask, Pipes::default()));
+    let shared = Arc::new((way, Pipes::default()));
     let mut told: Option<Instant> = None;
     loop {
         let (client, from) = match door.wait(Vec::new()) {
@@ -94,17 +95,14 @@ pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Err
         };
         let tunnel = Arc::clone(&shared);
         let run = move || {
-            let (plan, ask, pipes) = &*tunnel;
-            match session(plan, &client, &from, ask, pipes) {
+            let (way, pipes) = &*tunnel;
+            let ended =
+                way.connect().and_then(|remote| relay(&client, &from, &remote, way.plan().carry, pipes));
+            match ended {
                 Ok(()) => {}
                 Err(error) if error.is_quiet() => trace!("client {from} went away"),
                 Err(error @ Error::Client { .. }) => trace::tell(&error.line()),
-                Err(error) => {
-                    if error.is_wrong_password() {
-                        ask.forget();
-                    }
-                    trace::tell(&format!("client {from}: {}", error.line()));
-                }
+                Err(error) => trace::tell(&format!("client {from}: {}", error.line())),
             }
         };
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(run) {
@@ -115,22 +113,15 @@ pub fn many(plan: Plan, at: &[ListenAddress], ask: Remembered) -> Result<(), Err
 }
 
 /// One client, one tunnel.
-fn session(plan: &Plan, client: &Channel, from: &str, ask: &Remembered, pipes: &Pipes) -> Result<(), Error> {
-    let remote = connect(plan, ask)?;
+fn relay(client: &Channel, from: &str, remote: &Tunnel, carry: Carry, pipes: &Pipes) -> Result<(), Error> {
     trace!("start relaying.");
-    let ended = pump::relay_client(client, &remote.channel, &remote.peer, plan.carry, pipes);
+    let ended = pump::relay_client(client, &remote.channel, &remote.peer, carry, pipes);
     ended.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
         other => other,
     })?;
     trace!("relaying done.");
     Ok(())
-}
-
-fn connect(plan: &Plan, ask: &Remembered) -> Result<Tunnel, Error> {
-    let remote = net::connect(plan, ask)?;
-    trace!("connected");
-    Ok(remote)
 }
 
 fn listen(at: &ListenAddress) -> Result<Listener, Error> {

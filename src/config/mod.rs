@@ -10,6 +10,8 @@ use crate::direct::DirectList;
 use crate::error::Error;
 use crate::plan::{Bypass, Carry, Hop, Limits, Login, Plan, Protocol, Resolve, Target};
 use crate::proto::{Socks5Method, TELNET_COMMAND};
+use crate::secret;
+use crate::sys;
 use spec::Spec;
 
 mod direct;
@@ -59,6 +61,18 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         hops: vec![hop],
         ..direct
     })
+}
+
+/// Overwrites the passwords in the words and the variables that the process was started with. To be called when they
+/// have been read, and before there are threads.
+pub fn conceal_passwords() {
+    sys::conceal(secret::in_word, |variable| {
+        let end = variable.iter().position(|&byte| byte == b'=').unwrap_or(variable.len());
+        let (name, value) = variable.split_at(end);
+        let Some(value) = value.get(1..) else { return 0..0 };
+        let password = secret::in_variable(name, value);
+        end + 1 + password.start..end + 1 + password.end
+    });
 }
 
 /// The proxy, if there is one.

@@ -10,6 +10,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::error::words as error_words;
+use crate::secret;
 use crate::sys;
 use crate::text::printable;
 use crate::trace::trace;
@@ -81,7 +82,7 @@ impl Parameters {
         let name = name();
         trace!("Reading parameter file({name})");
         let parameters = Self::parse(&content, &|line, what| warn(&format!("{name}:{line}: {what}")));
-        let has_password = parameters.values.iter().any(|(name, value)| holds_password(name, value));
+        let has_password = parameters.values.iter().any(|(name, value)| secret::holds_password(name, value));
         if has_password && sys::others_can_read(path) {
             warn(&format!("{name} holds a password and others can read it; try: chmod 600 {name}"));
         }
@@ -102,7 +103,7 @@ impl Parameters {
                 Ok(None) => {}
                 Ok(Some((name, value))) => match NAMES.iter().find(|known| **known == name) {
                     Some(known) => {
-                        let secret = holds_password(known, value);
+                        let secret = secret::holds_password(known, value);
                         let shown = if secret { "****".into() } else { printable(value.as_bytes()) };
                         trace!("Parameter `{known}' is set to `{shown}'");
                         parameters.values.push((known, Zeroizing::new(value.to_owned())));
@@ -119,14 +120,6 @@ impl Parameters {
         }
         parameters
     }
-}
-
-/// A password by its name, or a proxy with one in it: `user:password@host`.
-fn holds_password(name: &str, value: &str) -> bool {
-    let is_proxy = name.ends_with("_SERVER") || name.ends_with("_PROXY");
-    let after_scheme = value.split_once("://").map_or(value, |(_, rest)| rest);
-    let login = after_scheme.rsplit_once('@').map_or("", |(login, _)| login);
-    name.ends_with("PASSWORD") || name.ends_with("PASSWD") || (is_proxy && login.contains(':'))
 }
 
 /// Something other than a file (a directory, a pipe that would never end) is not read.

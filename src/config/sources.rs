@@ -43,14 +43,17 @@ impl<'a> Sources<'a> {
         self.warn
     }
 
-    /// The value of a variable, whatever the files say.
+    /// The value of a variable, whatever the files say. A visitor of a web server is not asked.
     pub(super) fn variable(&self, name: &str) -> Option<OsString> {
+        if is_header(name, sys::VARIABLES_IGNORE_CASE) && self.is_variable("REQUEST_METHOD") {
+            return None;
+        }
         (self.variable)(name)
     }
 
     /// The value of a variable, or else of a parameter in a file.
     fn value(&self, name: &str) -> Option<OsString> {
-        (self.variable)(name).or_else(|| self.in_files(name).map(OsString::from))
+        self.variable(name).or_else(|| self.in_files(name).map(OsString::from))
     }
 
     fn in_files(&self, name: &str) -> Option<&str> {
@@ -87,7 +90,7 @@ impl<'a> Sources<'a> {
 
     /// The first of these that is set, byte by byte.
     pub(super) fn secret(&self, names: &[&str]) -> Option<Secret> {
-        names.iter().find_map(|name| match (self.variable)(name) {
+        names.iter().find_map(|name| match self.variable(name) {
             Some(value) => Some(Secret::new(value.into_encoded_bytes())),
             None => self.in_files(name).map(Secret::from),
         })
@@ -113,7 +116,7 @@ impl<'a> Sources<'a> {
 
     /// The proxy for `-h`.
     pub(super) fn http_proxy(&self) -> Result<Spec, Error> {
-        let names = http_variables(self.is_variable("REQUEST_METHOD"), sys::VARIABLES_IGNORE_CASE);
+        let names = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
         self.proxy(&names, &["ALL_PROXY", "all_proxy"], &spec::HTTP)?.ok_or_else(|| {
             Error::Usage(
                 "-h needs an HTTP proxy, and HTTP_PROXY is not set; name one there, or with -H".into(),
@@ -165,10 +168,9 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The variables that name an HTTP proxy, the first one first. Under CGI, `HTTP_PROXY` is what a web client sent as its
-/// header "Proxy", and not ours ("httpoxy"): by whatever name the system finds it.
-pub(super) fn http_variables(under_cgi: bool, ignore_case: bool) -> Vec<&'static str> {
-    let is_header = |name: &str| name == "HTTP_PROXY" || (ignore_case && name == "http_proxy");
-    let names = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
-    names.into_iter().filter(|name| !(under_cgi && is_header(name))).collect()
+/// Whether this is a variable into which a web server puts a header of its visitor's request (RFC 3875 §4.1.18), by
+/// whatever name the system finds it: under CGI the header "Proxy" is found in `HTTP_PROXY` ("httpoxy").
+pub(super) fn is_header(name: &str, ignore_case: bool) -> bool {
+    let start = name.get(..5).unwrap_or_default();
+    start == "HTTP_" || ignore_case && start.eq_ignore_ascii_case("HTTP_")
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::sources::http_variables;
+use super::sources::is_header;
 use super::*;
 use crate::addr::Port;
 use crate::plan::Local;
@@ -163,6 +163,7 @@ fn only_variables_that_matter_are_looked_at() {
         |name: &str| name.starts_with("CONNECT_") || name == "SSH_ASKPASS" || name.ends_with("_proxy");
     let common = |name: &str| common(name) || name == "NO_PROXY";
     assert!(look("-S s host 22").iter().all(|name| name.starts_with("SOCKS") || common(name)));
+    let common = |name: &str| common(name) || name == "REQUEST_METHOD";
     assert!(look("-H h host 22").iter().all(|name| name.starts_with("HTTP_") || common(name)));
     // A variable that is broken does not matter where it is not used.
     planned("-H h host 22", &[("SOCKS_RESOLVE", "nonsense"), ("SOCKS5_AUTH", "nonsense")]);
@@ -380,13 +381,31 @@ fn under_cgi_a_variable_that_a_web_client_can_set_does_not_count() {
     assert_eq!(hop("-H h", &[cgi]).proxy, endpoint("h", 80));
 }
 
+/// The proxy's direct list, user and password would be headers as well: "Direct", "Proxy-User", "Proxy-Password".
 #[test]
-fn under_cgi_it_does_not_count_in_small_letters_either_where_they_are_the_same() {
-    assert_eq!(http_variables(true, false), ["https_proxy", "HTTPS_PROXY", "http_proxy"]);
-    assert_eq!(http_variables(true, true), ["https_proxy", "HTTPS_PROXY"]);
-    for ignore_case in [false, true] {
-        let all = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
-        assert_eq!(http_variables(false, ignore_case), all);
+fn under_cgi_no_variable_that_a_web_client_can_set_counts() {
+    let evil = [("HTTP_DIRECT", "host"), ("HTTP_PROXY_USER", "evil"), ("HTTP_PROXY_PASSWORD", "evil")];
+    let with = |more| evil.into_iter().chain([("CONNECT_USER", "me"), ("CONNECT_PASSWORD", "pw"), more]);
+    let trusted: Vec<_> = with(("REQUEST_METHOD", "")).collect();
+    let under_cgi: Vec<_> = with(("REQUEST_METHOD", "GET")).collect();
+    for (variables, word, list_is_empty) in [(trusted, "evil", false), (under_cgi, "me", true)] {
+        let plan = planned("-H proxy host 22", &variables);
+        assert_eq!(plan.hops[0].protocol.user(), Some(word));
+        assert_eq!(plan.bypass.list.is_empty(), list_is_empty, "{variables:?}");
+    }
+}
+
+#[test]
+fn a_header_has_its_prefix_in_small_letters_as_well_where_they_are_the_same() {
+    for (name, header, ignoring_case) in [
+        ("HTTP_PROXY", true, true),
+        ("http_proxy", false, true),
+        ("HTTPS_PROXY", false, false),
+        ("https_proxy", false, false),
+        ("HTTP", false, false),
+        ("SOCKS_SERVER", false, false),
+    ] {
+        assert_eq!((is_header(name, false), is_header(name, true)), (header, ignoring_case), "{name}");
     }
 }
 

@@ -7,23 +7,22 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::text::printable;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: u16 = 4096;
-
-/// Variables that are none of the program's business.
-const PASSWORDS: [&str; 5] =
-    ["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"];
 
 /// Runs the program, without a shell, and waits for it as long as it takes.
 pub(super) fn ask(program: &Path, prompt: &str) -> Result<Secret, String> {
     let name = printable(program.to_string_lossy().as_bytes());
     let mut command = Command::new(program);
     command.arg(prompt).stdin(Stdio::null()).stdout(Stdio::piped());
-    for variable in PASSWORDS {
-        command.env_remove(variable);
+    // Passwords are none of its business.
+    for (name, value) in std::env::vars_os() {
+        if !secret::in_variable(name.as_encoded_bytes(), value.as_encoded_bytes()).is_empty() {
+            command.env_remove(name);
+        }
     }
     let mut child = command
         .spawn()

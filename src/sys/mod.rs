@@ -1,6 +1,7 @@
 //! The system floor: the only unsafe code, and the only code that knows which system it runs on.
 #![allow(unsafe_code)]
 
+mod memory;
 mod networks;
 #[cfg(not(target_os = "linux"))]
 mod no_splice;
@@ -9,6 +10,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub use memory::Wiping;
 pub use networks::own_networks;
 #[cfg(not(target_os = "linux"))]
 pub use no_splice::{Pipe, cannot_be_spliced, route, splice, widen};

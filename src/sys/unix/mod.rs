@@ -1,6 +1,7 @@
 //! Unix.
 
 mod channel;
+mod exposure;
 mod handover;
 #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
 mod libraries;
@@ -15,6 +16,7 @@ mod termination;
 mod user;
 
 pub use channel::{Channel, IN_TRANSIT};
+pub use exposure::{Undumped, conceal};
 pub use handover::{check_handover, hand_over};
 pub use listener::Listener;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, others_can_read, raise_descriptor_limit};

@@ -1,6 +1,7 @@
 //! Windows.
 
 mod channel;
+mod exposure;
 mod handover;
 mod listener;
 mod machine;
@@ -12,6 +13,7 @@ mod termination;
 mod user;
 
 pub use channel::{Channel, IN_TRANSIT};
+pub use exposure::{Undumped, conceal};
 pub use handover::{check_handover, hand_over};
 pub use listener::Listener;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, others_can_read, raise_descriptor_limit};
