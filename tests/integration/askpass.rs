@@ -8,7 +8,7 @@ use crate::harness::*;
 use crate::rcfile::home;
 
 /// A program that the tests write, and the directory it leaves notes in.
-struct Asker {
+pub(crate) struct Asker {
     directory: TempPath,
     name: &'static str,
 }
@@ -16,7 +16,7 @@ struct Asker {
 impl Asker {
     /// A shell script. It writes each of its arguments to `arguments`, one a line, and then does this; `$D` is its
     /// directory.
-    fn new(name: &'static str, script: &str) -> Self {
+    pub(crate) fn new(name: &'static str, script: &str) -> Self {
         let asker = Self { directory: TempPath::directory("askers"), name };
         let directory = asker.directory.display();
         let text =
@@ -47,7 +47,7 @@ impl Asker {
     }
 
     /// The program under test, which may run it.
-    fn given_to(&self, words: impl AsRef<str>) -> Program {
+    pub(crate) fn given_to(&self, words: impl AsRef<str>) -> Program {
         connect(words).env("SSH_ASKPASS", self.path()).env("DISPLAY", ":0")
     }
 }
@@ -257,10 +257,14 @@ fn it_inherits_no_password_of_the_environment() {
     let asker = Asker::new("askpass", "env >\"$D/environment\"; echo secret");
     let proxy = socks5_userpass("bob", "secret").expect_eof().serve();
     let run = asker.given_to(format!("-S bob@{proxy} host 22")).env("HTTP_PROXY_PASSWORD", "hunter2");
-    run.env("XAUTHORITY", "/x").run().expect_success();
+    let run = run.env("XAUTHORITY", "/x").env("no_proxy", "other").env("FTP_PROXY", "http://proxy");
+    run.env("HTTPS_PROXY", "http://me:hunter2@proxy").run().expect_success();
     let environment = asker.note("environment");
-    assert!(environment.contains("DISPLAY=:0\n") && environment.contains("XAUTHORITY=/x\n"), "{environment}");
-    assert!(!environment.contains("hunter2"), "{environment}");
+    for kept in ["DISPLAY=:0", "XAUTHORITY=/x", "no_proxy=other", "FTP_PROXY=http://proxy"] {
+        assert!(environment.lines().any(|line| line == kept), "{environment}");
+    }
+    // Nor does it inherit what is left of one.
+    assert!(!environment.contains("hunter2") && !environment.contains("HTTPS_PROXY"), "{environment}");
     proxy.finish();
 
     let proxy = http_basic("bob", "secret").expect_eof().serve();

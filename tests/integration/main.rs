@@ -38,6 +38,8 @@ mod pump;
 mod pump_copying;
 mod rcfile;
 mod regression;
+#[cfg(target_os = "linux")]
+mod secrets;
 mod socks4;
 mod socks5;
 mod telnet;

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
+use crate::askpass::Asker;
 use crate::harness::*;
 use crate::listening::{Listening, read};
 use crate::rcfile::home;
@@ -110,9 +111,9 @@ impl Asked {
 
     /// One session: while the proxy thinks about the password, and after that.
     #[track_caller]
-    fn expect_forgotten(&self, proxy: Server, program: Program, answer: impl FnOnce()) {
+    fn expect_forgotten(&self, proxy: Server, program: Program, type_it: impl FnOnce()) {
         let mut run = program.env("MARK", MARK).start();
-        answer();
+        type_it();
         self.asked.wait();
         expect_kept_from_others(&run);
         self.answer.open();
@@ -204,13 +205,11 @@ fn a_password_that_was_typed_is_forgotten() {
 
 #[test]
 fn a_password_of_an_askpass_program_is_forgotten() {
-    let home = TempPath::directory("asker");
-    fs::write(home.join("words"), PASSWORD).unwrap();
-    let asker = crate::askpass::Asker::new("askpass", &format!("cat '{}'", home.join("words").display()));
-    let asked = Asked::new();
-    let proxy = asked.socks5();
+    let asker = Asker::new("askpass", &format!("echo {PASSWORD}"));
+    let conversation = Asked::new();
+    let proxy = conversation.socks5();
     let program = asker.given_to(format!("-S kane@{proxy} host.example 22"));
-    asked.expect_forgotten(proxy, program, || {});
+    conversation.expect_forgotten(proxy, program, || {});
 }
 
 /// What is masked shows that there was something, and leaves the rest as it was: an administrator may look for the user.
