@@ -1,5 +1,6 @@
 //! Passwords: masked when shown, wiped when dropped, and where they stand in words and variables.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -73,6 +74,15 @@ pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
     if is_proxy { in_word(value) } else { 0..0 }
 }
 
+/// A word without the password in it, for a message: whoever puts a proxy in the wrong place has typed it all the same.
+#[must_use]
+pub fn masked(word: &str) -> Cow<'_, str> {
+    match in_word(word.as_bytes()) {
+        password if password.is_empty() => word.into(),
+        password => format!("{}****{}", &word[..password.start], &word[password.end..]).into(),
+    }
+}
+
 /// Whether there is a password in a variable.
 #[must_use]
 pub fn holds_password(name: &str, value: &str) -> bool {
@@ -81,7 +91,7 @@ pub fn holds_password(name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, in_variable, in_word};
+    use super::{Secret, in_variable, in_word, masked};
 
     #[test]
     fn the_password_of_a_word_stands_between_the_first_colon_and_the_last_at() {
@@ -102,6 +112,12 @@ mod tests {
         ] {
             assert_eq!(&word[in_word(word.as_bytes())], password, "{word}");
         }
+    }
+
+    #[test]
+    fn a_word_is_shown_without_its_password() {
+        assert_eq!(masked("http://me:pw@proxy"), "http://me:****@proxy");
+        assert_eq!(masked("me@proxy"), "me@proxy");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::error::Error;
+use crate::secret;
 use flags::Flag;
 
 mod flags;
@@ -122,6 +123,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
     match operands.next() {
         None => Ok(Request::Session(Box::new(typed))),
         Some(extra) => {
+            let extra = secret::masked(&extra);
             Err(Error::Usage(format!("'{extra}' after host and port: options go before the host")))
         }
     }

@@ -12,6 +12,7 @@ use clap::error::ContextKind;
 
 use super::flags::{Definition, Flag, all, command};
 use crate::error::Error;
+use crate::secret;
 
 /// Letters whose values are numbers: `-w5` can only mean five seconds, although `-5` is an option as well.
 const NUMERIC: &str = "wpP";
@@ -24,7 +25,9 @@ pub(super) fn read(
 ) -> Result<Vec<String>, Error> {
     let words: Result<Vec<_>, _> = words.into_iter().map(OsString::into_string).collect();
     let words = words.map_err(|word| {
-        Error::Usage(format!("'{}' is not UTF-8", crate::text::printable(word.as_encoded_bytes())))
+        // Lossy as it is shown anyway, and not with a password in it.
+        let word = word.to_string_lossy();
+        Error::Usage(format!("'{}' is not UTF-8", crate::text::printable(secret::masked(&word).as_bytes())))
     })?;
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next_if(|word| word.starts_with('-')) {

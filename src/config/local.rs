@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::expect_no_proxy;
 use super::service::port_or_service;
 use crate::addr::{Host, split_port};
 use crate::cli::{Keep, Typed};
@@ -38,6 +39,7 @@ fn listen(word: &str) -> Result<ListenAddress, Error> {
 
 /// `PORT`, or `ADDR:PORT`. Port 0 lets the system choose.
 fn tcp(word: &str, option: &str) -> Result<ListenAddress, Error> {
+    expect_no_proxy(word)?;
     let complain = |what: String| Error::Usage(format!("{option}: {what}"));
     let (host, port) = match split_port(word) {
         (host, Some(port)) => (Host::parse(host).map_err(|error| complain(error.to_string()))?, port),

@@ -1,5 +1,6 @@
 //! What was typed, and what the environment adds to it, made into a plan.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -126,6 +127,9 @@ fn target(typed: &Typed) -> Result<Target, Error> {
             (path, None) => Ok(Target::Unix(path.into())),
         };
     }
+    for word in [Some(&typed.host), typed.port.as_ref()].into_iter().flatten() {
+        expect_no_proxy(word)?;
+    }
     let (host, in_word) = split_port(&typed.host);
     let host = Host::parse(host)?;
     if let (Some(port), Some(other)) = (&typed.port, in_word) {
@@ -134,6 +138,14 @@ fn target(typed: &Typed) -> Result<Target, Error> {
     let port = typed.port.as_deref().or(in_word).or(typed.name_port.as_deref());
     let port = port.ok_or_else(|| Error::Usage(format!("no port given for {host}")))?;
     Ok(Target::Tcp(Endpoint { host, port: service::port_or_service(port)? }))
+}
+
+/// Whoever forgets `-S` has typed a password here.
+fn expect_no_proxy(word: &str) -> Result<(), Error> {
+    match secret::masked(word) {
+        Cow::Borrowed(_) => Ok(()),
+        Cow::Owned(word) => Err(Error::Usage(format!("'{word}' is a proxy: name it with -S or -H"))),
+    }
 }
 
 fn telnet(spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
@@ -203,7 +215,8 @@ fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
                 "{source} names {word}, and this build has no DNS client to ask it with"
             ))),
             None => Err(Error::Usage(format!(
-                "{source} takes local, remote, both or the address of a name server, not '{word}'"
+                "{source} takes local, remote, both or the address of a name server, not '{}'",
+                secret::masked(word)
             ))),
         },
     }
@@ -225,7 +238,10 @@ fn parse_methods(list: &str, source: &str) -> Result<Vec<Socks5Method>, Error> {
             known @ ("gssapi" | "chap") => Err(Error::Usage(format!(
                 "{source} names {known}, which we cannot carry out; use none or userpass"
             ))),
-            other => Err(Error::Usage(format!("{source} takes none and userpass, not '{other}'"))),
+            other => Err(Error::Usage(format!(
+                "{source} takes none and userpass, not '{}'",
+                secret::masked(other)
+            ))),
         })
         .collect()
 }
@@ -233,8 +249,9 @@ fn parse_methods(list: &str, source: &str) -> Result<Vec<Socks5Method>, Error> {
 /// A number of seconds; none for 0, as in the C program.
 fn seconds(word: &str) -> Result<Option<Duration>, Error> {
     let seconds = word.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let seconds =
-        seconds.ok_or_else(|| Error::Usage(format!("-w takes a number of seconds, not '{word}'")))?;
+    let seconds = seconds.ok_or_else(|| {
+        Error::Usage(format!("-w takes a number of seconds, not '{}'", secret::masked(word)))
+    })?;
     Ok(Some(seconds).filter(|seconds| !seconds.is_zero()))
 }
 

@@ -318,6 +318,34 @@ fn words_that_are_not_utf_8_are_an_error_and_no_crash() {
     let word = std::ffi::OsStr::from_bytes(b"h\xffst");
     expect_usage_error(connect("").arg(word).words("22"), &["UTF-8"]);
     expect_usage_error(connect("-S").arg(word).words("host 22"), &["UTF-8"]);
+    let password = std::ffi::OsStr::from_bytes(b"me:hunter2\xff@h");
+    connect("-S")
+        .arg(password)
+        .words("host 22")
+        .run()
+        .expect_failure(2, &["UTF-8"])
+        .expect_stderr_lacks("hunter2");
+}
+
+/// Whoever forgets `-S` has typed the password all the same, and ssh shows the message.
+#[test]
+fn a_specification_in_the_wrong_place_is_not_repeated_with_its_password() {
+    for words in [
+        "me:hunter2@proxy 22",
+        "me:hunter2@proxy",
+        "host me:hunter2@proxy",
+        "host 22 me:hunter2@proxy",
+        "-S -s me:hunter2@proxy 22",
+        "-w me:hunter2@proxy host 22",
+        "-R me:hunter2@proxy host 22",
+        "-p me:hunter2@proxy host 22",
+        "--listen me:hunter2@proxy host 22",
+        "-a me:hunter2@proxy -S proxy host 22",
+        "--proxy=me:hunter2@proxy host 22",
+    ] {
+        connect(words).run().expect_failure(2, &[]).expect_stderr_lacks("hunter2");
+    }
+    connect("me:hunter2@proxy 22").run().expect_failure(2, &["me:****@proxy", "-S"]);
 }
 
 #[test]
