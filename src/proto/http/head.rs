@@ -1,6 +1,7 @@
 //! The head of an answer: status line and header fields (RFC 9112 §4 and §5), read as they come.
 
 use super::super::Error;
+use super::mask::Mask;
 use crate::text::printable;
 
 /// The most bytes of heads that are read for one request, interim answers included.
@@ -30,7 +31,7 @@ impl HeadReader {
     }
 
     /// Takes what belongs to the head: all, or up to the end of the blank line that makes it complete.
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Error> {
+    pub(super) fn receive(&mut self, bytes: &[u8], mask: &Mask) -> Result<(usize, Option<Head>), Error> {
         for (index, &byte) in bytes.iter().enumerate() {
             self.bytes.push(byte);
             if self.earlier + self.bytes.len() > LIMIT {
@@ -38,21 +39,21 @@ impl HeadReader {
             }
             // Each line may end in CR LF or in a bare LF (RFC 9112 §2.2).
             if byte == b'\n' && (self.bytes.ends_with(b"\n\n") || self.bytes.ends_with(b"\n\r\n")) {
-                let head = Head::parse(&self.bytes)?;
+                let head = Head::parse(&mask.over(&self.bytes))?;
                 self.earlier += self.bytes.len();
                 self.bytes.clear();
                 return Ok((index + 1, Some(head)));
             }
         }
-        self.check_start()?;
+        self.check_start(mask)?;
         Ok((bytes.len(), None))
     }
 
     /// Something other than HTTP/1 is told at once: it may never send a line's end.
-    fn check_start(&self) -> Result<(), Error> {
+    fn check_start(&self, mask: &Mask) -> Result<(), Error> {
         let start = b"HTTP/1.";
         let seen = self.bytes.len().min(start.len());
-        if self.bytes[..seen] == start[..seen] { Ok(()) } else { Err(not_http(&self.bytes)) }
+        if self.bytes[..seen] == start[..seen] { Ok(()) } else { Err(not_http(&mask.over(&self.bytes))) }
     }
 }
 

@@ -9,11 +9,13 @@ use crate::addr::{Endpoint, Host};
 use crate::text::printable;
 use body::Body;
 use head::{Head, HeadReader};
+use mask::Mask;
 
 mod body;
 mod challenge;
 mod gist;
 mod head;
+mod mask;
 
 /// What precedes the credentials in a request.
 const FIELD: &str = "Proxy-Authorization: Basic ";
@@ -30,6 +32,7 @@ const CHALLENGE_DRAINED: usize = 64 * 1024;
 pub struct Connect {
     target: Endpoint,
     credentials: Option<Credentials>,
+    mask: Mask,
     state: State,
     head: HeadReader,
     /// This connection has carried a request before: the proxy may have closed it meanwhile.
@@ -59,7 +62,9 @@ impl Connect {
     /// Starts a negotiation for a tunnel to `target`.
     #[must_use]
     pub fn new(target: Endpoint, credentials: Option<Credentials>) -> Self {
-        Self { target, credentials, state: State::SendRequest, head: HeadReader::default(), reused: false }
+        let mask = credentials.as_ref().map(Mask::of).unwrap_or_default();
+        let (state, head) = (State::SendRequest, HeadReader::default());
+        Self { target, credentials, mask, state, head, reused: false }
     }
 
     /// The target stands in the request line and in Host alike, always with its port (RFC 9110 §7.2).
@@ -102,7 +107,7 @@ impl Connect {
             return Err(Error::NoScheme { offered: printable(offered.as_bytes()), status: head.status });
         }
         if let Some(Credentials { user, .. }) = &self.credentials {
-            return Err(Error::WrongPassword { user: user.clone(), text: self.masked(head.status_text()) });
+            return Err(Error::WrongPassword { user: user.clone(), text: head.status_text() });
         }
         let body = Body::of(head);
         Ok(if !head.keeps_alive() || body.is_longer_than(CHALLENGE_DRAINED) {
@@ -115,7 +120,7 @@ impl Connect {
     }
 
     fn refusal(&self, head: &Head, body: &Body) -> Error {
-        let gist = gist::of(head.value("content-type").unwrap_or_default(), body.start());
+        let gist = gist::of(head.value("content-type").unwrap_or_default(), &self.mask.over(body.start()));
         // Titles such as "403 Forbidden" say nothing new.
         let gist =
             gist.strip_prefix(&head.status.to_string()).map_or(gist.as_str(), str::trim_start).to_owned();
@@ -127,15 +132,7 @@ impl Connect {
             let gap = if text.is_empty() { "" } else { " " };
             text = format!("{text}{gap}(to {})", printable(location.as_bytes()));
         }
-        Error::HttpRefused { target: self.target.to_string(), status: head.status, text: self.masked(text) }
-    }
-
-    /// A text of the proxy's without our credentials, should it repeat them.
-    fn masked(&self, text: String) -> String {
-        match self.credentials.as_ref().map(basic) {
-            Some(Ok(credentials)) => text.replace(credentials.as_str(), "xxxxx"),
-            _ => text,
-        }
+        Error::HttpRefused { target: self.target.to_string(), status: head.status, text }
     }
 }
 
@@ -175,7 +172,7 @@ impl Negotiation for Connect {
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         match &mut self.state {
             State::AwaitHead => {
-                let (taken, head) = self.head.receive(bytes)?;
+                let (taken, head) = self.head.receive(bytes, &self.mask)?;
                 if let Some(head) = head {
                     self.head_complete(head)?;
                 }
@@ -222,6 +219,7 @@ impl Negotiation for Connect {
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error> {
         // What cannot be said is told before a new connection is made for it.
         basic(&credentials)?;
+        self.mask = Mask::of(&credentials);
         self.credentials = Some(credentials);
         self.state = match self.state {
             State::NeedCredentials { keep: true } => {
@@ -241,7 +239,7 @@ impl Negotiation for Connect {
     }
 
     fn shown(&self, received: &[u8]) -> Vec<u8> {
-        self.masked(String::from_utf8_lossy(received).into_owned()).into_bytes()
+        self.mask.over(received).into_owned()
     }
 
     fn is_text(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, machine, machine_of_alice};
 use crate::proto::Error;
-use crate::proto::testing::{Turn, alice, fails, opens};
+use crate::proto::testing::{BASIC, Turn, alice, fails, opens};
 
 /// A challenge on HTTP/1.1 with these header lines and this body.
 fn challenge(fields: &str, body: &str) -> String {
@@ -286,4 +286,22 @@ fn a_refusal_after_the_password_is_a_refusal() {
         &[Turn::Sends(REQUEST_OF_ALICE), Turn::Proxy(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")],
     );
     assert_eq!(error.to_string(), "refused ssh.example:22: 403 No");
+}
+
+/// Some proxies repeat what they were sent. Cut at its end, a text would still hold a part of the password.
+#[test]
+fn credentials_that_the_proxy_repeats_are_not_shown_wherever_they_stand() {
+    let long = ".".repeat(150);
+    for answer in [
+        format!("HTTP/1.1 407 {long}{BASIC}\r\nProxy-Authenticate: Basic\r\n\r\n"),
+        format!("HTTP/1.1 407 Login\r\nProxy-Authenticate: {BASIC}\r\n\r\n"),
+        format!("HTTP/1.1 302 Found\r\nLocation: /{long}{BASIC}\r\nContent-Length: 0\r\n\r\n"),
+        format!("HTTP/1.1 403 No\r\n\r\n{long}{BASIC}"),
+        format!("HTTP/1.1 403 No\r\nBasic {BASIC}\r\n\r\n"),
+        format!("HTTP/1.1 {BASIC}\r\n\r\n"),
+    ] {
+        let error = fails(machine_of_alice, &[Turn::Sends(REQUEST_OF_ALICE), Turn::Proxy(answer.as_bytes())]);
+        assert!(!error.to_string().contains(&BASIC[..8]), "{error}");
+        assert!(error.to_string().contains("xxxxx"), "{error}");
+    }
 }
