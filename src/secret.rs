@@ -52,11 +52,18 @@ pub trait AskPassword {
 const PASSWORDS: [&str; 5] =
     ["CONNECT_PASSWORD", "HTTP_PROXY_PASSWORD", "SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD"];
 
+/// Where a URL goes on behind its scheme, or 0. A `://` behind a `:` or an `@` belongs to a password.
+#[must_use]
+pub fn after_scheme(word: &[u8]) -> usize {
+    let Some(end) = word.iter().position(|byte| b":@".contains(byte)) else { return 0 };
+    if word[end..].starts_with(b"://") { end + 3 } else { 0 }
+}
+
 /// Where the password stands in a word such as `-Suser:password@proxy` or `http://user:password@proxy`; nowhere is an
 /// empty range.
 #[must_use]
 pub fn in_word(word: &[u8]) -> Range<usize> {
-    let after_scheme = word.windows(3).position(|bytes| bytes == b"://").map_or(0, |scheme| scheme + 3);
+    let after_scheme = after_scheme(word);
     let Some(end) = word.iter().rposition(|&byte| byte == b'@') else { return 0..0 };
     let user = word.get(after_scheme..end).unwrap_or_default().iter().position(|&byte| byte == b':');
     user.map_or(0..0, |user| after_scheme + user + 1..end)
@@ -101,6 +108,7 @@ mod tests {
             ("http://me:pw@proxy:8080/", "pw"),
             ("-Hhttp://me:p%3aw@proxy", "p%3aw"),
             ("me:p:w@rd@[::1]:1080", "p:w@rd"),
+            ("me:p://w@proxy", "p://w"),
             ("http://a:b@one,socks5://c:d@two", "b@one,socks5://c:d"),
             ("me@proxy:1080", ""),
             ("proxy:1080", ""),

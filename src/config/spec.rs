@@ -2,7 +2,7 @@
 
 use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// The schemes that a specification may name, depending on the option it is for.
 pub(super) struct Kind {
@@ -26,7 +26,7 @@ pub(super) const TELNET: Kind =
 impl Kind {
     /// Whether a word begins with one of the schemes.
     pub(super) fn has_scheme_of(&self, word: &str) -> bool {
-        word.split_once("://").is_some_and(|(scheme, _)| self.find(scheme).is_some())
+        split_scheme(word).0.is_some_and(|scheme| self.find(scheme).is_some())
     }
 
     fn find(&self, scheme: &str) -> Option<&'static str> {
@@ -51,18 +51,11 @@ impl Spec {
     /// taken as they stand. The last `@` ends them, so a user name may hold one. No error shows them.
     pub(super) fn parse(word: &str, source: &str, kind: &Kind) -> Result<Self, Error> {
         let complain = |what: String| Error::Usage(format!("the proxy in {source}: {what}"));
-        let (scheme, rest) = match word.split_once("://") {
-            None => (None, word),
-            Some((scheme, rest)) => match kind.find(scheme) {
-                Some(scheme) => (Some(scheme), rest),
-                None => {
-                    return Err(complain(format!(
-                        "its scheme '{scheme}' is of another kind; {}",
-                        kind.advice
-                    )));
-                }
-            },
-        };
+        let (named, rest) = split_scheme(word);
+        let scheme = named.and_then(|scheme| kind.find(scheme));
+        if let (Some(named), None) = (named, scheme) {
+            return Err(complain(format!("its scheme '{named}' is of another kind; {}", kind.advice)));
+        }
         let is_url = scheme.is_some();
         let rest = match rest.split_once('/') {
             // What stands before the '/' is not repeated: it could be the start of a password.
@@ -104,6 +97,14 @@ impl Spec {
         let port = self.port.or(Port::new(default));
         let port = port.ok_or_else(|| Error::Usage(format!("no port given for {}", self.host)))?;
         Ok(Endpoint { host: self.host.clone(), port })
+    }
+}
+
+/// The scheme of a URL, and what follows it.
+fn split_scheme(word: &str) -> (Option<&str>, &str) {
+    match secret::after_scheme(word.as_bytes()) {
+        0 => (None, word),
+        rest => (Some(&word[..rest - "://".len()]), &word[rest..]),
     }
 }
 

@@ -122,6 +122,17 @@ fn a_password_with_a_slash_in_a_url_does_not_end_up_in_an_error() {
 }
 
 #[test]
+fn a_password_with_the_end_of_a_scheme_in_it_is_not_taken_for_a_scheme() {
+    for (word, expected) in
+        [("me:sec://ret@host:1", "me sec://ret"), ("a@b:c://@host", "a@b c://"), (":x://y@host", " x://y")]
+    {
+        let spec = Spec::parse(word, "-S", &SOCKS).unwrap();
+        let password = String::from_utf8(spec.password.unwrap().expose().to_vec()).unwrap();
+        assert_eq!(format!("{} {password}", spec.user.unwrap()), expected);
+    }
+}
+
+#[test]
 fn a_kind_knows_its_schemes() {
     for word in ["http://h", "HTTPS://h"] {
         assert!(HTTP.has_scheme_of(word) && !SOCKS.has_scheme_of(word), "{word}");
