@@ -29,8 +29,7 @@ pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> DirectList
 pub(super) fn parse_no_proxy(list: &str) -> DirectList {
     let words = list.split([',', ' ', '\t']).filter(|word| !word.is_empty());
     let entries = words.filter_map(|word| {
-        let pattern =
-            if word == "*" { Some(Pattern::Everything) } else { parse_pattern(word.trim_end_matches('.')) };
+        let pattern = if word == "*" { Some(Pattern::Everything) } else { parse_pattern(word) };
         pattern.map(|pattern| Entry { direct: true, pattern })
     });
     DirectList::new(entries.collect())
@@ -49,9 +48,9 @@ fn parse_pattern(word: &str) -> Option<Pattern> {
     let name = name.strip_prefix('.').unwrap_or(name);
     // Fully qualified or not, it is the same name.
     let name = name.strip_suffix('.').unwrap_or(name);
-    let valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_' || c == '.';
-    (!name.is_empty() && !name.starts_with('.') && name.chars().all(valid))
-        .then(|| Pattern::Domain(name.to_lowercase()))
+    let valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(valid);
+    name.split('.').all(is_label).then(|| Pattern::Domain(name.to_lowercase()))
 }
 
 /// `10.1.2.3`, `10.1.2.0/24`, `10.1.2.0/255.255.255.0`, or `10.1.2.` or `10.1.2`, where the bytes given are
@@ -62,8 +61,8 @@ fn parse_ipv4(word: &str) -> Option<Prefix> {
         None => (word, None),
     };
     let mut bytes = [0; 4];
-    let given: Vec<&str> = address.trim_end_matches('.').split('.').collect();
-    if given.len() > 4 {
+    let given: Vec<&str> = address.strip_suffix('.').unwrap_or(address).split('.').collect();
+    if given.len() > 4 || (given.len() == 4 && address.ends_with('.')) {
         return None;
     }
     for (byte, word) in bytes.iter_mut().zip(&given) {
@@ -157,6 +156,16 @@ mod tests {
         assert_eq!(told.borrow().len(), 8, "{told:?}");
         assert!(told.borrow().iter().all(|line| line.starts_with("HTTP_DIRECT: '")), "{told:?}");
         assert_eq!(list.verdict(&Host::parse("good").unwrap()), Some(true));
+    }
+
+    #[test]
+    fn a_dot_too_many_is_no_network_and_no_name() {
+        for word in ["10..", "10.1.2.3.", "10.1.2.3./32", "10..1", ".", "..", "a..b", "a.example..", "*..a"] {
+            let told = RefCell::new(0);
+            assert!(parse(word, "TEST", &|_| *told.borrow_mut() += 1).is_empty(), "{word}");
+            assert_eq!(told.into_inner(), 1, "{word}");
+            assert!(parse_no_proxy(word).is_empty(), "{word}");
+        }
     }
 
     #[test]
