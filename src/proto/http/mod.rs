@@ -184,18 +184,22 @@ impl Negotiation for Connect {
                     self.state = State::NeedCredentials { keep: false };
                     return Ok(bytes.len());
                 };
-                if body.is_complete() {
-                    self.state = State::NeedCredentials { keep: true };
-                } else if body.is_longer_than(CHALLENGE_DRAINED) {
+                // However much of it came at once.
+                if body.is_longer_than(CHALLENGE_DRAINED) {
                     self.state = State::NeedCredentials { keep: false };
+                } else if body.is_complete() {
+                    self.state = State::NeedCredentials { keep: true };
                 }
                 Ok(taken)
             }
             // The verdict stands, however broken its body is.
-            State::ReadRefusal { body, .. } => Ok(body.receive(bytes).unwrap_or_else(|_| {
-                body.give_up();
-                bytes.len()
-            })),
+            State::ReadRefusal { body, .. } => {
+                let bytes = &bytes[..bytes.len().min(body::KEPT.saturating_sub(body.received()))];
+                Ok(body.receive(bytes).unwrap_or_else(|_| {
+                    body.give_up();
+                    bytes.len()
+                }))
+            }
             _ => Ok(0),
         }
     }

@@ -140,6 +140,8 @@ fn a_body_of_64_kib_is_drained_and_a_longer_one_costs_more_than_a_connection() {
     is_answered_on_it(&chunked(&data(LIMIT - framing)));
     is_answered_on_a_new_one(&chunked("ffffffffffffffff\r\nx"));
     is_answered_on_a_new_one(&chunked(&"1\r\nx\r\n".repeat(LIMIT / 6 + 1)));
+    // Nor does it matter whether its end comes with the rest.
+    is_answered_on_a_new_one(&chunked(&format!("{}0\r\n\r\n", "1\r\nx\r\n".repeat(LIMIT / 6 + 1))));
     is_answered_on_a_new_one(&chunked(&format!("0\r\n{}", "Trailer: x\r\n".repeat(LIMIT / 12 + 1))));
 }
 

@@ -138,6 +138,14 @@ fn only_the_start_of_a_long_text_is_read() {
 }
 
 #[test]
+fn what_is_told_of_a_long_text_does_not_depend_on_how_much_of_it_comes_at_once() {
+    let blanks = "1\r\n \r\n".repeat(1000);
+    let answer =
+        format!("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n{blanks}5\r\nwords\r\n0\r\n\r\n");
+    assert_eq!(told(&answer), "403 No");
+}
+
+#[test]
 fn a_long_line_is_cut() {
     let reason = "r".repeat(1000);
     let told = told(&format!("HTTP/1.1 302 {reason}\r\nLocation: {reason}\r\n\r\n{}", "b".repeat(3000)));
