@@ -95,10 +95,8 @@ impl Host {
         let address: Ipv6Addr = address.parse().ok()?;
         match zone {
             None => Some(Self::Ip(address.into())),
-            Some(zone) if !zone.is_empty() && zone.chars().all(allowed_in_name) => {
-                Some(Self::Name(Name(word.to_owned())))
-            }
-            Some(_) => None,
+            Some(zone) if zone.is_empty() || !zone.chars().all(allowed_in_name) => None,
+            Some(_) => (word.len() <= MAX_NAME).then(|| Self::Name(Name(word.to_owned()))),
         }
     }
 }
@@ -212,6 +210,16 @@ mod tests {
         }
         assert!(Host::parse(&"x".repeat(255)).is_ok());
         assert_eq!(Host::parse(&"x".repeat(256)), Err(AddrError::LongName(256)));
+    }
+
+    /// A longer one would not fit into a SOCKS5 request.
+    #[test]
+    fn an_address_with_a_long_zone_is_no_longer_than_another_name() {
+        let zone = |length: usize| format!("fe80::1%{}", "x".repeat(length - "fe80::1%".len()));
+        assert!(Host::parse(&zone(255)).is_ok());
+        assert_eq!(Host::parse(&zone(256)), Err(AddrError::LongName(256)));
+        assert!(Host::parse(&format!("[{}]", zone(255))).is_ok());
+        assert!(Host::parse(&format!("[{}]", zone(256))).is_err());
     }
 
     #[test]
