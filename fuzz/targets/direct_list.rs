@@ -1,0 +1,80 @@
+//! Direct lists: a line with a host, and then a list. What a list says of a host is what the first of its entries says
+//! that fits, and an entry fits no more than it should.
+#![no_main]
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use connect::addr::Host;
+use connect::cli::{Method, Typed};
+use connect::direct::DirectList;
+use connect_fuzz::sources;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Some((host, list)) = text.split_once('\n') else { return };
+    let Ok(host) = Host::parse(host) else { return };
+    // A NUL ends a variable.
+    if list.contains('\0') {
+        return;
+    }
+    let says = |list: &str| bypass("SOCKS5_DIRECT", list).verdict(&host);
+    let words: Vec<_> = list.split(',').collect();
+    assert_eq!(says(list), words.iter().find_map(|word| says(word)), "the first that fits decides");
+    for word in words.iter().map(|word| word.trim()) {
+        let pattern = word.strip_prefix('!').unwrap_or(word).trim();
+        let Some(direct) = says(word) else { continue };
+        assert_eq!(direct, !word.starts_with('!'));
+        match &host {
+            Host::Name(name) => {
+                let domain = pattern.trim_start_matches('*').trim_matches('.').to_lowercase();
+                let name = format!(".{}", name.as_str().trim_end_matches('.').to_lowercase());
+                assert!(!domain.is_empty() && name.ends_with(&format!(".{domain}")), "{pattern} and {host}");
+            }
+            Host::Ip(ip) => assert_eq!(is_in_network(*ip, pattern), Some(true), "{pattern} and {host}"),
+        }
+        assert!(!pattern.contains("..") && !pattern.contains("//"), "{pattern} is no network and no name");
+    }
+    // Others read `no_proxy` too: whatever stands in it, it says nothing against a target.
+    assert_ne!(bypass("no_proxy", list).verdict(&host), Some(false));
+});
+
+/// Whether an address is in a network, compared as binary digits; `None` if it is no network.
+fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
+    let (address, mask) =
+        network.split_once('/').map_or((network, None), |(address, mask)| (address, Some(mask)));
+    let (ours, theirs, given) = if address.contains(':') {
+        let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+        let IpAddr::V6(ip) = ip else { return Some(false) };
+        (
+            format!("{:0128b}", address.parse::<Ipv6Addr>().ok()?.to_bits()),
+            format!("{:0128b}", ip.to_bits()),
+            128,
+        )
+    } else {
+        let IpAddr::V4(ip) = ip.to_canonical() else { return Some(false) };
+        let bytes = address.strip_suffix('.').unwrap_or(address).split('.').map(str::parse);
+        let bytes: Vec<u8> = bytes.collect::<Result<_, _>>().ok()?;
+        let binary: Vec<_> = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+        (format!("{:0<32}", binary.concat()), format!("{:032b}", ip.to_bits()), bytes.len() * 8)
+    };
+    let length = match mask {
+        None => given,
+        Some(mask) if mask.contains('.') => {
+            format!("{:b}", mask.parse::<Ipv4Addr>().ok()?.to_bits()).trim_end_matches('0').len()
+        }
+        Some(mask) => mask.parse().ok()?,
+    };
+    Some(given <= ours.len() && ours.get(..length)? == theirs.get(..length)?)
+}
+
+/// What a variable makes of a list.
+fn bypass(variable: &str, list: &str) -> DirectList {
+    let method = Method::Socks("proxy.example".into());
+    let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+    let value = |name: &str| (name == variable).then(|| OsString::from(list));
+    let (plan, told) = sources::plan(&typed, &value, Vec::new());
+    assert!(variable == "SOCKS5_DIRECT" || told.is_empty(), "{told:?}");
+    plan.expect("a list is no reason to give up").bypass.list
+}

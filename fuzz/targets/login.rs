@@ -1,0 +1,66 @@
+//! HTTP CONNECT with a challenge that every proxy may send: the body of the 407 in each framing, and then the tunnel, on
+//! the same connection where it can be used again. Not one byte of the tunnel may be missing.
+#![no_main]
+
+use connect::proto::HttpConnect;
+use connect_fuzz::conversation::{Bounds, Ending, Input, endpoint, play};
+use libfuzzer_sys::fuzz_target;
+
+const GRANTED: &[u8] = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n";
+/// The longest body that is worth draining.
+const DRAINED: usize = 64 * 1024;
+
+fuzz_target!(|input: &[u8]| {
+    let Some(input) = Input::new(input) else { return };
+    let mut parts = input.bytes.splitn(4, |&byte| byte == b'\n').map(<[u8]>::to_vec);
+    let mut part = || parts.next().unwrap_or_default();
+    let (sizes, words, body, early) = (part(), part(), part(), part());
+    // The body is long enough to be given up in some variants.
+    let body = if input.variant == 7 { body.repeat(1 + DRAINED / 1024) } else { body };
+    let (fields, framed) = match input.variant {
+        0 | 4 | 7 => (format!("Content-Length: {}\r\n", body.len()), body),
+        1 | 5 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &[], &words)),
+        2 | 6 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &words, &words)),
+        _ => ("Connection: close\r\n".into(), body),
+    };
+    // It asks in any case, and may close behind its answer although it did not say so.
+    let keeps = input.variant != 3 && framed.len() <= DRAINED;
+    let closes = (4..7).contains(&input.variant);
+    let head =
+        format!("HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"a, b\"\r\n{fields}\r\n");
+    let challenge = [head.as_bytes(), &framed].concat();
+    let granted = [GRANTED, &early].concat();
+    let first = if closes { challenge.clone() } else { [&challenge[..], &granted].concat() };
+    let conversation = Input::of(vec![first, granted], input.cut);
+
+    let make = || HttpConnect::new(endpoint("host.example", "22"), None);
+    let ending = play(make, &conversation, Bounds { bytes: 4 * DRAINED, memory: 4 * 1024 * 1024 });
+    let (connection, taken) =
+        if keeps && !closes { (0, challenge.len() + GRANTED.len()) } else { (1, GRANTED.len()) };
+    assert_eq!(ending, Ending { verdict: Ok(()), connection, taken });
+});
+
+/// The body in chunks of these sizes, with words as extensions and as a trailer (RFC 9112 §7.1).
+fn chunked(body: &[u8], sizes: &[u8], extension: &[u8], trailer: &[u8]) -> Vec<u8> {
+    let word = |bytes: &[u8]| -> String {
+        bytes.iter().map(|&byte| char::from(byte)).filter(char::is_ascii_graphic).take(64).collect()
+    };
+    let extension = Some(word(extension)).filter(|word| !word.is_empty()).map(|word| format!(";{word}"));
+    let extension = extension.unwrap_or_default();
+    let mut framed = Vec::new();
+    let mut rest = body;
+    let mut sizes = sizes.iter().cycle();
+    while !rest.is_empty() {
+        let size = sizes.next().map_or(rest.len(), |&size| usize::from(size) + 1).min(rest.len());
+        framed.extend(format!("{size:x}{extension}\r\n").bytes());
+        framed.extend(&rest[..size]);
+        framed.extend(b"\r\n");
+        rest = &rest[size..];
+    }
+    framed.extend(format!("0{extension}\r\n").bytes());
+    if !trailer.is_empty() {
+        framed.extend(format!("X-Trailer: {}\r\n", word(trailer)).bytes());
+    }
+    framed.extend(b"\r\n");
+    framed
+}
