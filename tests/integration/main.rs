@@ -31,6 +31,7 @@ mod local_port;
 mod local_port_copying;
 #[cfg(unix)]
 mod password;
+mod properties;
 #[cfg(unix)]
 mod pump;
 #[cfg(target_os = "linux")]

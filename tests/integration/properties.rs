@@ -1,0 +1,285 @@
+//! Round trips, in the library: what we write is read back by a reader of its own, and what others may write in several
+//! ways is read as what was meant. The cases are the same on every run, so that a failure is never a matter of luck;
+//! looking for new ones is the fuzzer's part.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use connect::addr::{Endpoint, Host, Port, parse_port, split_port};
+use connect::cli::{Method, Typed};
+use connect::config::{self, Sources};
+use connect::direct::{DirectList, Entry, Pattern, Prefix};
+use connect::plan::{Login, Plan, Protocol};
+use connect::proto::{Credentials, HttpConnect, Limit, Negotiation, Socks4, Socks5, Socks5Method, Step};
+use connect::secret::Secret;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+use crate::harness::TempPath;
+
+/// The cases that were decided on: what fails is kept as a test, not in a file of proptest's.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1928),
+        ..ProptestConfig::default()
+    }
+}
+
+const NAME: &str = "[a-z0-9_-]{1,20}(\\.[a-z0-9-]{1,20}){0,3}";
+
+fn host() -> impl Strategy<Value = Host> {
+    let name = prop_oneof![
+        NAME,
+        "[a-zäöüßé]{1,30}\\.example\\.?",
+        "fe80::[0-9a-f]{1,4}%[a-z0-9]{1,8}",
+        "[a-z]{255}"
+    ];
+    prop_oneof![
+        name.prop_map(|name| Host::parse(&name).unwrap()),
+        any::<Ipv4Addr>().prop_map(|ip| Host::Ip(ip.into())),
+        any::<Ipv6Addr>().prop_map(|ip| Host::Ip(ip.into())),
+    ]
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    (host(), 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port: Port::new(port).unwrap() })
+}
+
+/// User and password of 1 to 255 bytes.
+fn credentials() -> impl Strategy<Value = Credentials> {
+    let password = prop::collection::vec(any::<u8>(), 1..=255);
+    ("\\PC{1,63}", password)
+        .prop_map(|(user, password)| Credentials { user, password: Secret::new(password) })
+}
+
+/// The plan for a proxy by these words, with a variable and a parameter file.
+fn plan(method: Method, variable: Option<(&str, &str)>, file: Option<PathBuf>) -> Plan {
+    let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+    let value =
+        |name: &str| variable.filter(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
+    let warn = |line: &str| panic!("{line}");
+    config::plan(&typed, &Sources::with_files(&value, &warn, file.into_iter().collect())).unwrap()
+}
+
+fn login(plan: &Plan) -> (&str, &[u8]) {
+    let (Protocol::Http { login } | Protocol::Socks5 { login, .. }) = &plan.hops[0].protocol else {
+        panic!("{plan:?}")
+    };
+    let Login { user: Some(user), password: Some(password) } = login else { panic!("{login:?}") };
+    (user, password.expose())
+}
+
+/// What a machine sends next.
+fn sent(machine: &mut impl Negotiation) -> Vec<u8> {
+    match machine.step().unwrap() {
+        Step::Send(wire) => wire.expose().to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Takes bytes off the front.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (taken, rest) = self.0.split_first_chunk().unwrap();
+        self.0 = rest;
+        *taken
+    }
+
+    fn with_length(&mut self) -> Vec<u8> {
+        let [length] = self.take();
+        let (taken, rest) = self.0.split_at(length.into());
+        self.0 = rest;
+        taken.to_vec()
+    }
+
+    fn up_to_nul(&mut self) -> Vec<u8> {
+        let end = self.0.iter().position(|&byte| byte == 0).unwrap();
+        let (taken, rest) = self.0.split_at(end);
+        self.0 = &rest[1..];
+        taken.to_vec()
+    }
+
+    /// Address and port of a SOCKS5 request (RFC 1928 §4 and §5).
+    fn socks5_target(&mut self) -> Endpoint {
+        assert_eq!(self.take(), [5, 1, 0]);
+        let host = match self.take() {
+            [1] => Host::Ip(self.take::<4>().into()),
+            [3] => Host::parse(&String::from_utf8(self.with_length()).unwrap()).unwrap(),
+            [4] => Host::Ip(self.take::<16>().into()),
+            other => panic!("{other:?}"),
+        };
+        Endpoint { host, port: Port::new(u16::from_be_bytes(self.take())).unwrap() }
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn an_endpoint_is_read_back_from_how_it_is_shown(endpoint in endpoint()) {
+        let shown = endpoint.to_string();
+        let (host, port) = split_port(&shown);
+        prop_assert_eq!(Host::parse(host).unwrap(), endpoint.host);
+        prop_assert_eq!(port.and_then(parse_port), Some(endpoint.port));
+    }
+
+    #[test]
+    fn a_proxy_is_found_where_its_url_says(proxy in endpoint(), scheme in "(|http://|HTTP://)", path in "(|/|/[a-z/?]{0,9})") {
+        let plan = plan(Method::Http(format!("{scheme}{proxy}{path}")), None, None);
+        prop_assert_eq!(&plan.hops[0].proxy, &proxy);
+    }
+
+    #[test]
+    fn user_and_password_survive_percent_encoding(user in "\\PC{0,20}", password in prop::collection::vec(any::<u8>(), 0..20)) {
+        let encode = |bytes: &[u8]| -> String {
+            let encode = |byte: &u8| match byte {
+                byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+                byte => format!("%{byte:02X}"),
+            };
+            bytes.iter().map(encode).collect::<Vec<_>>().concat()
+        };
+        let url = format!("socks5://{}:{}@host.example", encode(user.as_bytes()), encode(&password));
+        let plan = plan(Method::Socks(url), None, None);
+        prop_assert_eq!(login(&plan), (user.as_str(), password.as_slice()));
+    }
+
+    #[test]
+    fn user_and_password_are_taken_as_they_stand_without_a_scheme(
+        user in "[^:\\p{C}]{0,20}",
+        password in prop_oneof!["\\PC{0,20}", "[:/@%a]{0,9}"].prop_filter("a URL", |it| !it.starts_with("//")),
+    ) {
+        let plan = plan(Method::Socks(format!("{user}:{password}@host.example:1")), None, None);
+        prop_assert_eq!(login(&plan), (user.as_str(), password.as_bytes()));
+        prop_assert_eq!(plan.hops[0].proxy.to_string(), "host.example:1");
+    }
+
+    #[test]
+    fn a_socks5_server_reads_what_was_meant(target in endpoint(), credentials in credentials()) {
+        let methods = vec![Socks5Method::UserPass];
+        let mut machine = Socks5::new(target.clone(), methods).knowing(Some(credentials.clone())).eager(true);
+        let all = sent(&mut machine);
+        let mut reader = Reader(&all);
+        prop_assert_eq!(reader.take(), [5, 1, 2]);
+        prop_assert_eq!(reader.take(), [1]);
+        prop_assert_eq!(reader.with_length(), credentials.user.as_bytes());
+        prop_assert_eq!(reader.with_length(), credentials.password.expose());
+        prop_assert_eq!(reader.socks5_target(), target);
+        prop_assert_eq!(reader.0, b"");
+    }
+
+    #[test]
+    fn a_socks4_server_reads_what_was_meant(target in endpoint(), user in "\\PC{0,60}") {
+        let mut machine = Socks4::new(target.clone(), user.clone());
+        if let Host::Ip(IpAddr::V6(_)) = target.host {
+            prop_assert!(machine.check().is_err() && machine.step().is_err());
+            return Ok(());
+        }
+        let request = sent(&mut machine);
+        let mut reader = Reader(&request);
+        prop_assert_eq!(reader.take(), [4, 1]);
+        prop_assert_eq!(u16::from_be_bytes(reader.take()), target.port.get());
+        let address: [u8; 4] = reader.take();
+        prop_assert_eq!(reader.up_to_nul(), user.as_bytes());
+        match &target.host {
+            Host::Name(name) => {
+                prop_assert!(matches!(address, [0, 0, 0, x] if x != 0), "{address:?}");
+                prop_assert_eq!(reader.up_to_nul(), name.as_str().as_bytes());
+            }
+            Host::Ip(ip) => prop_assert_eq!(IpAddr::from(address), *ip),
+        }
+        prop_assert_eq!(reader.0, b"");
+    }
+
+    #[test]
+    fn an_http_proxy_reads_what_was_meant(target in endpoint(), user in "[^:\\p{C}]{0,30}", password in "\\PC{0,30}") {
+        let credentials = Credentials { user: user.clone(), password: Secret::from(password.as_str()) };
+        let mut machine = HttpConnect::new(target.clone(), Some(credentials));
+        if !target.to_string().is_ascii() {
+            prop_assert!(machine.check().is_err() && machine.step().is_err());
+            return Ok(());
+        }
+        let request = String::from_utf8(sent(&mut machine)).unwrap();
+        let lines: Vec<_> = request.split("\r\n").collect();
+        let [line, host, authorization, "", ""] = lines[..] else { panic!("{request:?}") };
+        let authority = line.strip_prefix("CONNECT ").and_then(|rest| rest.strip_suffix(" HTTP/1.1")).unwrap();
+        prop_assert_eq!(host.strip_prefix("Host: "), Some(authority));
+        let (host, port) = split_port(authority);
+        prop_assert_eq!((Host::parse(host), port.and_then(parse_port)), (Ok(target.host), Some(target.port)));
+        let basic = authorization.strip_prefix("Proxy-Authorization: Basic ").unwrap();
+        let plain = base64::engine::general_purpose::STANDARD.decode(basic).unwrap();
+        prop_assert_eq!(String::from_utf8(plain).unwrap(), format!("{user}:{password}"));
+    }
+
+    #[test]
+    fn a_reply_is_taken_to_its_last_byte_and_no_further(bound in endpoint(), early in prop::collection::vec(any::<u8>(), 0..20)) {
+        let address = match &bound.host {
+            Host::Name(name) => [&[3, u8::try_from(name.as_str().len()).unwrap()], name.as_str().as_bytes()].concat(),
+            Host::Ip(IpAddr::V4(ip)) => [&[1][..], &ip.octets()].concat(),
+            Host::Ip(IpAddr::V6(ip)) => [&[4][..], &ip.octets()].concat(),
+        };
+        let reply = [&[5, 0, 5, 0, 0], &address[..], &bound.port.get().to_be_bytes()].concat();
+        let stream = [&reply[..], &early].concat();
+        let mut machine = Socks5::new(bound, vec![Socks5Method::None]);
+        let mut rest = &stream[..];
+        loop {
+            match machine.step().unwrap() {
+                Step::Send(_) => {}
+                Step::Receive(Limit::Bytes(limit)) => {
+                    let taken = machine.receive(&rest[..limit.min(rest.len())]).unwrap();
+                    rest = &rest[taken..];
+                }
+                step => break prop_assert_eq!(step, Step::Done),
+            }
+        }
+        prop_assert_eq!(rest, &early[..]);
+    }
+
+    #[test]
+    fn a_value_in_quotes_is_read_back_from_a_file(value in "[^'\\p{C}]{0,40}", after in "( *|\t# .{0,9})") {
+        // A double quote begins no quoted value where a single one does.
+        let file = TempPath::file("connectrc", format!("CONNECT_USER = wrong\r\n CONNECT_USER='{value}'{after}\r\n# end"));
+        let plan = plan(Method::Http("proxy.example".into()), None, Some(file.to_path_buf()));
+        prop_assert_eq!(plan.hops[0].protocol.user(), Some(value.as_str()));
+    }
+
+    #[test]
+    fn a_direct_list_is_read_back(entries in prop::collection::vec((any::<bool>(), pattern()), 0..8), comma in " ?, {0,2}") {
+        let words: Vec<_> =
+            entries.iter().map(|(direct, (word, _))| if *direct { word.clone() } else { format!("!{word}") }).collect();
+        let meant = entries.into_iter().map(|(direct, (_, pattern))| Entry { direct, pattern }).collect();
+        let method = Method::Socks("proxy.example".into());
+        let plan = plan(method, Some(("SOCKS5_DIRECT", &words.join(&comma))), None);
+        prop_assert_eq!(plan.bypass.list, DirectList::new(meant));
+    }
+}
+
+/// An entry of a direct list, in one of the ways in which it is written.
+fn pattern() -> impl Strategy<Value = (String, Pattern)> {
+    let network = |ip: IpAddr, length| Pattern::Network(Prefix::new(ip, length).unwrap());
+    prop_oneof![
+        (any::<Ipv4Addr>(), 0..=32u8)
+            .prop_map(move |(ip, length)| (format!("{ip}/{length}"), network(ip.into(), length))),
+        (any::<Ipv4Addr>(), 1..=32u8).prop_map(move |(ip, length)| {
+            let mask = Ipv4Addr::from_bits(u32::MAX << (32 - length));
+            (format!("{ip}/{mask}"), network(ip.into(), length))
+        }),
+        (prop::collection::vec(any::<u8>(), 1..=4), any::<bool>()).prop_map(move |(given, dot)| {
+            let words: Vec<_> = given.iter().map(u8::to_string).collect();
+            let mut bytes = [0; 4];
+            bytes[..given.len()].copy_from_slice(&given);
+            let dot = if dot && given.len() < 4 { "." } else { "" };
+            (words.join(".") + dot, network(bytes.into(), u8::try_from(given.len() * 8).unwrap()))
+        }),
+        (any::<Ipv6Addr>(), 0..=128u8)
+            .prop_map(move |(ip, length)| (format!("{ip}/{length}"), network(ip.into(), length))),
+        any::<Ipv6Addr>().prop_map(move |ip| (format!("[{ip}]"), network(ip.into(), 128))),
+        ("(|\\.|\\*\\.)", "[a-z][a-z0-9_-]{0,9}(\\.[a-z0-9]{1,9}){0,2}", "\\.?")
+            .prop_map(|(before, name, after)| (format!("{before}{name}{after}"), Pattern::Domain(name))),
+    ]
+}
