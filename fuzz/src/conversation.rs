@@ -11,7 +11,7 @@ use crate::{BASIC, MEMORY, PASSWORD, USER, shown};
 /// The most that the program looks at in one go.
 const LOOK: usize = 4096;
 /// What a proxy says that never stops: more than any machine listens to.
-const ENDLESS: usize = 200 * 1024;
+const ENDLESS: usize = 300 * 1024;
 /// Separates what the proxy says on one connection from what it says on the next: ASCII's record separator.
 const NEXT_CONNECTION: u8 = 0x1e;
 /// The steps that take no byte, on all connections: requests, passwords, new connections and ends.
