@@ -2,7 +2,6 @@
 
 use super::super::Error;
 use super::mask::Mask;
-use crate::text::printable;
 
 /// The most bytes of heads that are read for one request, interim answers included.
 const LIMIT: usize = 64 * 1024;
@@ -39,7 +38,7 @@ impl HeadReader {
             }
             // Each line may end in CR LF or in a bare LF (RFC 9112 §2.2).
             if byte == b'\n' && (self.bytes.ends_with(b"\n\n") || self.bytes.ends_with(b"\n\r\n")) {
-                let head = Head::parse(&mask.over(&self.bytes))?;
+                let head = Head::parse(&self.bytes, mask)?;
                 self.earlier += self.bytes.len();
                 self.bytes.clear();
                 return Ok((index + 1, Some(head)));
@@ -53,17 +52,17 @@ impl HeadReader {
     fn check_start(&self, mask: &Mask) -> Result<(), Error> {
         let start = b"HTTP/1.";
         let seen = self.bytes.len().min(start.len());
-        if self.bytes[..seen] == start[..seen] { Ok(()) } else { Err(not_http(&mask.over(&self.bytes))) }
+        if self.bytes[..seen] == start[..seen] { Ok(()) } else { Err(not_http(&self.bytes, mask)) }
     }
 }
 
-fn not_http(bytes: &[u8]) -> Error {
+fn not_http(bytes: &[u8], mask: &Mask) -> Error {
     let first_line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
-    Error::MalformedHttp(format!("it begins with '{}'", printable(first_line)))
+    Error::MalformedHttp(format!("it begins with '{}'", mask.fit(first_line)))
 }
 
 impl Head {
-    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+    fn parse(bytes: &[u8], mask: &Mask) -> Result<Self, Error> {
         // A CR that ends no line, or a NUL, lets two readers disagree (RFC 9110 §5.5).
         let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
         for (bad, name) in [('\r', "a bare CR"), ('\0', "a NUL")] {
@@ -73,7 +72,7 @@ impl Head {
         }
         let mut lines = text.lines();
         let (http_1_0, status, reason) =
-            lines.next().and_then(parse_status_line).ok_or_else(|| not_http(bytes))?;
+            lines.next().and_then(parse_status_line).ok_or_else(|| not_http(bytes, mask))?;
         let mut fields: Vec<(String, String)> = Vec::new();
         for line in lines.take_while(|line| !line.is_empty()) {
             // obs-fold: the value goes on in the next line (RFC 9112 §5.2).
@@ -83,7 +82,7 @@ impl Head {
                 continue;
             }
             let (name, value) = line.split_once(':').ok_or_else(|| {
-                Error::MalformedHttp(format!("no colon in the header line '{}'", printable(line.as_bytes())))
+                Error::MalformedHttp(format!("no colon in the header line '{}'", mask.fit(line.as_bytes())))
             })?;
             fields.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
@@ -111,15 +110,9 @@ impl Head {
         !says("close") && (!self.http_1_0 || says("keep-alive"))
     }
 
-    /// The reason phrase, fit to be shown.
-    pub(super) fn reason(&self) -> String {
-        printable(self.reason.as_bytes())
-    }
-
-    /// Status code and reason phrase, fit to be shown.
-    pub(super) fn status_text(&self) -> String {
-        let text = format!("({} {}", self.status, self.reason());
-        text.trim_end().to_owned() + ")"
+    /// The reason phrase, as it came.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
     }
 }
 

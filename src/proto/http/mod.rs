@@ -6,7 +6,6 @@ use zeroize::Zeroizing;
 
 use super::{Credentials, Error, Limit, Negotiation, Step, Wire};
 use crate::addr::{Endpoint, Host};
-use crate::text::printable;
 use body::Body;
 use head::{Head, HeadReader};
 use mask::Mask;
@@ -104,10 +103,11 @@ impl Connect {
         let schemes = challenge::schemes(head);
         if !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
             let offered = if schemes.is_empty() { "no scheme is named".into() } else { schemes.join(", ") };
-            return Err(Error::NoScheme { offered: printable(offered.as_bytes()), status: head.status });
+            return Err(Error::NoScheme { offered: self.mask.fit(offered.as_bytes()), status: head.status });
         }
         if let Some(Credentials { user, .. }) = &self.credentials {
-            return Err(Error::WrongPassword { user: user.clone(), text: head.status_text() });
+            let said = format!("{} {}", head.status, self.mask.fit(head.reason().as_bytes()));
+            return Err(Error::WrongPassword { user: user.clone(), text: format!("({})", said.trim_end()) });
         }
         let body = Body::of(head);
         Ok(if !head.keeps_alive() || body.is_longer_than(CHALLENGE_DRAINED) {
@@ -124,13 +124,13 @@ impl Connect {
         // Titles such as "403 Forbidden" say nothing new.
         let gist =
             gist.strip_prefix(&head.status.to_string()).map_or(gist.as_str(), str::trim_start).to_owned();
-        let mut words = vec![head.reason(), gist];
+        let mut words = vec![self.mask.fit(head.reason().as_bytes()), gist];
         words.dedup_by(|gist, reason| gist.eq_ignore_ascii_case(reason));
         words.retain(|words| !words.is_empty());
         let mut text = words.join(": ");
         if let Some(location) = head.value("location").filter(|_| (300..400).contains(&head.status)) {
             let gap = if text.is_empty() { "" } else { " " };
-            text = format!("{text}{gap}(to {})", printable(location.as_bytes()));
+            text = format!("{text}{gap}(to {})", self.mask.fit(location.as_bytes()));
         }
         Error::HttpRefused { target: self.target.to_string(), status: head.status, text }
     }
@@ -243,7 +243,7 @@ impl Negotiation for Connect {
     }
 
     fn shown(&self, received: &[u8]) -> Vec<u8> {
-        self.mask.over(received).into_owned()
+        self.mask.over(received)
     }
 
     fn is_text(&self) -> bool {
