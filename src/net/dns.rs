@@ -42,8 +42,8 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, deadline: &Deadline) -> Re
     let deadline = deadline.or_start(LIMIT);
     runtime.block_on(ask(&names, server, &deadline)).map_err(|trouble| match trouble {
         Trouble::Verdict(what) => failed(what),
-        Trouble::NoAnswer(why) => failed(format!("gives no answer ({why})")),
         Trouble::Silence => Failure::Silent { server, limit: deadline.limit() },
+        no_answer => failed(format!("gives no answer ({})", no_answer.words())),
     })
 }
 
@@ -53,6 +53,8 @@ enum Trouble {
     Verdict(String),
     /// It cannot be reached, or does not speak DNS.
     NoAnswer(String),
+    /// It has one, which must be asked for by TCP.
+    TooLong,
     /// It has said nothing in the time that it had.
     Silence,
 }
@@ -61,6 +63,7 @@ impl Trouble {
     fn words(&self) -> &str {
         match self {
             Self::Verdict(words) | Self::NoAnswer(words) => words,
+            Self::TooLong => "too long for it",
             Self::Silence => "timed out",
         }
     }
@@ -69,16 +72,14 @@ impl Trouble {
 async fn ask(names: &Candidates, server: SocketAddr, deadline: &Deadline) -> Result<Vec<IpAddr>, Trouble> {
     let left = || deadline.left().unwrap_or(LIMIT);
     let udp = match search(names, server, ConnectionConfig::udp(), left() / 2).await {
-        Err(trouble @ (Trouble::NoAnswer(_) | Trouble::Silence)) => trouble,
-        known => return known,
+        known @ (Ok(_) | Err(Trouble::Verdict(_))) => return known,
+        Err(trouble) => trouble,
     };
     trace!("name server {server} gives no answer by UDP ({}): asking by TCP", udp.words());
     match (udp, search(names, server, ConnectionConfig::tcp(), left()).await) {
-        (Trouble::Silence, Err(Trouble::Silence)) => Err(Trouble::Silence),
-        (udp, Err(tcp @ (Trouble::NoAnswer(_) | Trouble::Silence))) => {
-            Err(Trouble::NoAnswer(format!("UDP: {}, TCP: {}", udp.words(), tcp.words())))
-        }
-        (_, known) => known,
+        (_, known @ (Ok(_) | Err(Trouble::Verdict(_)))) => known,
+        (Trouble::TooLong | Trouble::Silence, Err(Trouble::Silence)) => Err(Trouble::Silence),
+        (udp, Err(tcp)) => Err(Trouble::NoAnswer(format!("UDP: {}, TCP: {}", udp.words(), tcp.words()))),
     }
 }
 
@@ -103,6 +104,7 @@ async fn search(
                 Err(NetError::Dns(_)) => {}
                 // The time-out below is the one that counts.
                 Err(NetError::Timeout) => return future::pending().await,
+                Err(NetError::Truncated) => return Err(Trouble::TooLong),
                 Err(error) => return Err(Trouble::NoAnswer(reason(&error, &sockets))),
             }
         }
@@ -151,7 +153,6 @@ fn reason(error: &NetError, sockets: &Sockets) -> String {
     match (sockets.trouble(), error) {
         (Some(trouble), _) => trouble.to_owned(),
         (None, NetError::Proto(_)) => "what it sent is no answer".into(),
-        (None, NetError::Truncated) => "too long for it".into(),
         (None, error) => error.to_string(),
     }
 }

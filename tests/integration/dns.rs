@@ -177,6 +177,17 @@ fn a_name_server_that_is_silent_is_given_up_in_time() {
     target.finish();
 }
 
+/// That was told as an answer that there is not.
+#[test]
+fn a_name_server_that_is_silent_where_it_has_sent_us_has_timed_out() {
+    let dns = NameServer::start(V4, |asked| match asked.transport {
+        Transport::Udp => Answer::Truncated,
+        Transport::Tcp => Answer::Silence,
+    });
+    let out = connect(format!("-w 1 -R {dns} host.example. 22")).run();
+    out.expect_failure(7, &["timed out after 1 second", &format!("name server {dns}"), "host.example.:22"]);
+}
+
 #[test]
 fn where_nobody_listens_nobody_is_waited_for() {
     let port = RefusingPort::new();
