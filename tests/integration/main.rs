@@ -17,6 +17,8 @@ mod direct_list;
 mod dns;
 mod dump;
 mod eager;
+#[cfg(unix)]
+mod faults;
 mod floors;
 #[cfg(unix)]
 mod hand_over;

@@ -1,0 +1,365 @@
+//! The matrix: every turn of every conversation, with every kind of fault in the place of the right answer, and the
+//! verdict that the kind and the turn demand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conversation::{Conversation, Question, Turn, all};
+use super::hostile::{bad_heads, garbage, good_heads, refusals};
+use crate::harness::bytes;
+
+/// What the far end of the tunnel says.
+pub(crate) const WELCOME: &[u8] = b"SSH-2.0-welcome\r\n";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// The right conversation.
+    Right,
+    Close,
+    Reset,
+    Silence,
+    Slow,
+    Garbage,
+    Refusal,
+    TooMuch,
+    Split,
+    Early,
+    Repeat,
+    /// HTTP: heads that look right and are not, and the other way round.
+    Lookalike,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Right,
+        Self::Close,
+        Self::Reset,
+        Self::Silence,
+        Self::Slow,
+        Self::Garbage,
+        Self::Refusal,
+        Self::TooMuch,
+        Self::Split,
+        Self::Early,
+        Self::Repeat,
+        Self::Lookalike,
+    ];
+}
+
+/// What the peer does in the place of an answer, one act after another.
+#[derive(Clone)]
+pub(crate) enum Act {
+    Send(Vec<u8>),
+    /// A byte a second.
+    Drip(Vec<u8>),
+    Pause(Duration),
+    /// The first of these once, the second without end.
+    Flood(Vec<u8>, Vec<u8>),
+    Close,
+    Reset,
+    Hold,
+    /// The answer was given: with the next turn, or with the session if there is none.
+    GoOn,
+    /// Everything was said: what is still asked is read, and the connection closed.
+    Finish,
+}
+
+/// What is to come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A session, in which exactly this comes out.
+    Session(Vec<u8>),
+    /// This exit code, a line that says why, and nothing comes out.
+    Fails(i32),
+}
+
+/// One fault at one turn.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) conversation: Arc<Conversation>,
+    pub(crate) turn: usize,
+    pub(crate) kind: Kind,
+    /// Which one of the kind.
+    which: String,
+    pub(crate) acts: Vec<Act>,
+    pub(crate) verdict: Verdict,
+    /// The value of `-w`.
+    pub(crate) limit: u64,
+}
+
+impl Case {
+    /// `protocol/turn/kind/which`, to find it again.
+    pub(crate) fn name(&self) -> String {
+        let kind = format!("{:?}", self.kind).to_lowercase();
+        format!("{}/{}/{kind}/{}", self.conversation.name, self.turn, self.which)
+    }
+}
+
+/// All cases of a kind.
+pub(crate) fn cases(kind: Kind) -> Vec<Case> {
+    let conversations = all().into_iter().map(Arc::new);
+    let turns = conversations.flat_map(|conversation| {
+        (0..conversation.turns.len()).map(move |turn| At { conversation: Arc::clone(&conversation), turn })
+    });
+    turns.flat_map(|at| at.cases(kind)).collect()
+}
+
+/// A turn of a conversation.
+struct At {
+    conversation: Arc<Conversation>,
+    turn: usize,
+}
+
+impl At {
+    fn turn(&self) -> &Turn {
+        &self.conversation.turns[self.turn]
+    }
+
+    fn answer(&self) -> &[u8] {
+        &self.turn().answer
+    }
+
+    fn is_last(&self) -> bool {
+        self.turn + 1 == self.conversation.turns.len()
+    }
+
+    fn case(
+        &self,
+        kind: Kind,
+        which: impl Into<String>,
+        acts: impl Into<Vec<Act>>,
+        verdict: Verdict,
+    ) -> Case {
+        // Long enough never to pass where it is not to.
+        let limit = match (kind, &verdict) {
+            (Kind::Slow, _) => 2,
+            (_, Verdict::Fails(7)) => 1,
+            _ => 20,
+        };
+        let (conversation, which) = (Arc::clone(&self.conversation), which.into());
+        Case { conversation, turn: self.turn, kind, which, acts: acts.into(), verdict, limit }
+    }
+
+    fn cases(&self, kind: Kind) -> Vec<Case> {
+        let case = |which: String, acts: Vec<Act>, verdict| self.case(kind, which, acts, verdict);
+        let to_the_welcome = || Verdict::Session(WELCOME.to_vec());
+        let cut = |at: usize| Act::Send(self.answer()[..at].to_vec());
+        let length = self.answer().len();
+        match kind {
+            Kind::Right if self.turn > 0 => Vec::new(),
+            Kind::Right => {
+                vec![case("as it should be".into(), vec![cut(length), Act::GoOn], to_the_welcome())]
+            }
+            Kind::Close => {
+                let close = |at| case(format!("after-{at}"), vec![cut(at), Act::Close], self.when_closed(at));
+                (0..length).map(close).collect()
+            }
+            // Where a reset overtakes bytes that would have settled it, either verdict is right.
+            Kind::Reset => [0, 1, self.turn().settled_at / 2]
+                .map(|at| case(format!("after-{at}"), vec![cut(at), Act::Reset], Verdict::Fails(5)))
+                .into(),
+            Kind::Silence => [0, 1, length / 2, length - 1]
+                .map(|at| case(format!("after-{at}"), vec![cut(at), Act::Hold], Verdict::Fails(7)))
+                .into(),
+            Kind::Slow => [self.answer(), self.turn().interim.as_bytes()]
+                .into_iter()
+                .filter(|bytes| !bytes.is_empty())
+                .map(|bytes| {
+                    case(
+                        bytes.len().to_string(),
+                        vec![Act::Drip(bytes.to_vec()), Act::Hold],
+                        Verdict::Fails(7),
+                    )
+                })
+                .collect(),
+            Kind::Garbage => self.garbage(),
+            Kind::Refusal => refusals(self.turn().question, self.turn > 0)
+                .into_iter()
+                .map(|(which, answer, exit)| {
+                    case(which, vec![Act::Send(answer), Act::Close], Verdict::Fails(exit))
+                })
+                .collect(),
+            Kind::TooMuch => self.too_much(),
+            Kind::Split => self.split(&to_the_welcome()),
+            Kind::Early => vec![self.early()],
+            Kind::Repeat => self.repeat(),
+            Kind::Lookalike => self.lookalike(),
+        }
+    }
+
+    /// The proxy closes after so much of its answer.
+    fn when_closed(&self, at: usize) -> Verdict {
+        match self.turn().question {
+            // RFC 1929 §2: a server that says no closes.
+            Question::UserPass if at == 0 => Verdict::Fails(6),
+            // It has asked for a password all the same, and is given it on another connection.
+            _ if at >= self.turn().settled_at => Verdict::Session(WELCOME.to_vec()),
+            _ => Verdict::Fails(5),
+        }
+    }
+
+    /// It is told at once, whether the peer then closes or waits; but a line that says nothing is none yet.
+    fn garbage(&self) -> Vec<Case> {
+        let question = self.turn().question;
+        let each = garbage(question).into_iter().flat_map(|(which, bytes)| {
+            let held = if question == Question::Telnet { 7 } else { 5 };
+            [("closed", Act::Close, 5), ("held", Act::Hold, held)].map(|(then, act, exit)| {
+                let acts = [Act::Send(bytes.clone()), act];
+                self.case(Kind::Garbage, format!("{which}-{then}"), acts, Verdict::Fails(exit))
+            })
+        });
+        each.collect()
+    }
+
+    /// Right for as long as it lasts, and it lasts for ever.
+    fn too_much(&self) -> Vec<Case> {
+        let flood = |which: &str, start: &[u8], unit: &[u8]| {
+            let acts = [Act::Flood(start.to_vec(), unit.to_vec())];
+            self.case(Kind::TooMuch, which, acts, Verdict::Fails(5))
+        };
+        let text = |which: &str, start: &str, unit: &str| flood(which, start.as_bytes(), unit.as_bytes());
+        let mut all = vec![flood("ones", &[], &[0xff; 1000])];
+        match self.turn().question {
+            Question::Telnet => {
+                all.push(text("a line", "Welcome", &" to the gate".repeat(100)));
+                all.push(text("lines", "", &"Welcome to the gate\r\n".repeat(50)));
+            }
+            Question::Http => {
+                for start in ["HTTP/1.1 200 ", "HTTP/1.1 407 ", "HTTP/1.1 ", "HTTP/1."] {
+                    all.push(text(&format!("a line after {start}"), start, &"0".repeat(1000)));
+                }
+                let field = format!("X: {}\r\n", "y".repeat(500));
+                all.push(text("fields", "HTTP/1.1 200 OK\r\n", &field));
+                all.push(text("short fields", "HTTP/1.1 200 OK\r\n", &"a:\n".repeat(300)));
+                all.push(text("folds", "HTTP/1.1 200 OK\r\nX: y", &"\r\n z".repeat(300)));
+                let page = "<p>no</p>\r\n".repeat(100);
+                all.push(text("a refusal", "HTTP/1.1 403 No\r\n\r\n", &page));
+                all.push(text(
+                    "a long refusal",
+                    "HTTP/1.1 403 No\r\nContent-Length: 18446744073709551615\r\n\r\n",
+                    &page,
+                ));
+                let chunked = "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n";
+                all.push(text("chunks", chunked, &"5\r\nhello\r\n".repeat(100)));
+                all.push(text("a chunk", &format!("{chunked}fffffffffffffff\r\n"), &page));
+                all.push(text("a chunk's size", chunked, &"0".repeat(1000)));
+                all.push(text("a chunk's extension", &format!("{chunked}5;"), &"a=b;".repeat(300)));
+                all.push(text("trailers", &format!("{chunked}0\r\n"), &field));
+                all.extend(self.too_much_asking());
+            }
+            _ => {}
+        }
+        // What follows the last word of a proxy is the session's.
+        if !self.is_last() && !self.turn().question.is_text() {
+            all.push(flood("behind the answer", self.answer(), &[0xff; 1000]));
+        }
+        all
+    }
+
+    /// Challenges whose page never ends: the answer goes out on another connection.
+    fn too_much_asking(&self) -> Vec<Case> {
+        if self.is_last() {
+            return Vec::new();
+        }
+        let challenge = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic\r\n";
+        let framings = [
+            ("", "Who am I? ".repeat(100)),
+            ("Content-Length: 99999999999\r\n", "Who am I? ".repeat(100)),
+            ("Content-Length: 65536\r\nContent-Length: 0\r\n", "Who am I? ".repeat(100)),
+            ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n".repeat(100)),
+            ("Transfer-Encoding: chunked\r\nX: y\r\n", "0".repeat(1000)),
+        ];
+        let each = framings.iter().map(|(framing, unit)| {
+            let start = format!("{challenge}{framing}\r\n").into_bytes();
+            let acts = [Act::Flood(start, unit.clone().into_bytes())];
+            let verdict = Verdict::Session(WELCOME.to_vec());
+            self.case(Kind::TooMuch, format!("a challenge with {}", framing.escape_debug()), acts, verdict)
+        });
+        each.collect()
+    }
+
+    fn split(&self, verdict: &Verdict) -> Vec<Case> {
+        let piece = |bytes: &[u8]| [Act::Send(bytes.to_vec()), Act::Pause(Duration::from_millis(5))];
+        let case = |which, mut acts: Vec<Act>| {
+            acts.push(Act::GoOn);
+            self.case(Kind::Split, which, acts, verdict.clone())
+        };
+        let at = |at: usize| {
+            let (first, second) = self.answer().split_at(at);
+            case(format!("at-{at}"), [piece(first), piece(second)].concat())
+        };
+        let bytewise = self.answer().chunks(1).flat_map(piece).collect();
+        (1..self.answer().len()).map(at).chain([case("bytewise".into(), bytewise)]).collect()
+    }
+
+    /// All that the peer has to say, and the start of the session, in one write.
+    fn early(&self) -> Case {
+        let early = bytes(7, 100_000);
+        if self.turn().closes {
+            // What it says on a connection that it then closes is no part of a session.
+            let said = [self.answer(), &early].concat();
+            let verdict = Verdict::Session(WELCOME.to_vec());
+            return self.case(Kind::Early, "and closes", [Act::Send(said), Act::Close], verdict);
+        }
+        let turns = &self.conversation.turns[self.turn..];
+        let mut said: Vec<u8> = turns.iter().flat_map(|turn| turn.answer.clone()).collect();
+        said.extend(&early);
+        self.case(Kind::Early, "all", [Act::Send(said), Act::Finish], Verdict::Session(early))
+    }
+
+    /// The right thing, again and again.
+    fn repeat(&self) -> Vec<Case> {
+        let (answer, interim) = (self.answer(), self.turn().interim);
+        let mut all = Vec::new();
+        if !interim.is_empty() {
+            let acts = [Act::Flood(Vec::new(), interim.into())];
+            all.push(self.case(Kind::Repeat, "interim", acts, Verdict::Fails(5)));
+            let acts = [Act::Send(interim.repeat(20).into()), Act::Send(answer.to_vec()), Act::GoOn];
+            all.push(self.case(Kind::Repeat, "interim-20", acts, Verdict::Session(WELCOME.to_vec())));
+        }
+        all.push(match (self.turn().question, self.is_last()) {
+            // The others are the session's.
+            (_, true) => {
+                let acts = [Act::Send(answer.repeat(1000)), Act::Finish];
+                self.case(Kind::Repeat, "answer", acts, Verdict::Session(answer.repeat(999)))
+            }
+            // Asked again after the password was given: it was wrong.
+            (Question::Http, false) if !self.turn().closes => {
+                let acts = [Act::Flood(Vec::new(), answer.to_vec())];
+                self.case(Kind::Repeat, "answer", acts, Verdict::Fails(6))
+            }
+            (Question::Http, false) => {
+                let acts = [Act::Send(answer.to_vec()), Act::Close];
+                let mut case = self.case(Kind::Repeat, "answer", acts, Verdict::Fails(6));
+                let mut conversation = (*self.conversation).clone();
+                conversation.turns.pop();
+                case.conversation = Arc::new(conversation);
+                case
+            }
+            _ => {
+                let acts = [Act::Flood(Vec::new(), answer.to_vec())];
+                self.case(Kind::Repeat, "answer", acts, Verdict::Fails(5))
+            }
+        });
+        all
+    }
+
+    fn lookalike(&self) -> Vec<Case> {
+        if self.turn().question != Question::Http || !self.is_last() {
+            return Vec::new();
+        }
+        let case = |head: String, acts: [Act; 2], verdict| {
+            self.case(Kind::Lookalike, head.escape_debug().to_string(), acts, verdict)
+        };
+        let said = |head: &str| Act::Send([head.as_bytes(), WELCOME].concat());
+        let good = good_heads().into_iter().map(|head| {
+            let acts = [said(&head), Act::Finish];
+            case(head, acts, Verdict::Session(WELCOME.to_vec()))
+        });
+        let bad = bad_heads().into_iter().map(|head| {
+            let acts = [said(&head), Act::Close];
+            case(head, acts, Verdict::Fails(5))
+        });
+        good.chain(bad).collect()
+    }
+}
