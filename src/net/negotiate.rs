@@ -12,7 +12,7 @@ use crate::proto::{self, Limit, Step, Wire};
 use crate::secret::AskPassword;
 use crate::trace;
 
-/// The words of a refusal are waited for so long: they are welcome, and not worth more.
+/// The words of a refusal, all of them, are waited for so long: they are welcome, and not worth more.
 const REFUSAL_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How a negotiation ended.
@@ -59,6 +59,7 @@ pub(super) fn negotiate(
     reach: &mut Deadline,
 ) -> Result<Outcome, Error> {
     let mut deadline = reach.or_start(Limits::NEGOTIATION);
+    let mut words_end = None;
     loop {
         let step = leg.negotiation.step().map_err(|cause| leg.refused(cause))?;
         match step {
@@ -73,7 +74,8 @@ pub(super) fn negotiate(
             Step::Receive(limit) => leg.receive(connection, limit, deadline.left(), &deadline)?,
             Step::ReceiveRest => {
                 let patience = deadline.left().map_or(REFUSAL_PATIENCE, |left| left.min(REFUSAL_PATIENCE));
-                leg.receive_rest(connection, patience)?;
+                let words_end = words_end.get_or_insert_with(|| Deadline::start(Some(patience)));
+                leg.receive_rest(connection, words_end.left())?;
             }
             Step::Credentials => {
                 let asked = Instant::now();
@@ -111,8 +113,8 @@ impl Leg<'_> {
     }
 
     /// The verdict is known: what goes wrong from here on changes nothing.
-    fn receive_rest(&mut self, connection: &mut Connection, patience: Duration) -> Result<(), Error> {
-        let result = match self.receive_some(connection, Limit::Unknown, Some(patience)) {
+    fn receive_rest(&mut self, connection: &mut Connection, patience: Option<Duration>) -> Result<(), Error> {
+        let result = match self.receive_some(connection, Limit::Unknown, patience) {
             Err(Trouble::Stop(_)) => self.negotiation.closed(),
             Err(Trouble::Refused(cause)) => Err(cause),
             Ok(()) => Ok(()),

@@ -271,3 +271,17 @@ fn a_head_has_a_limit_whatever_it_is_made_of() {
         proxy.finish();
     }
 }
+
+/// Each piece of a refusal's page was waited for, however many came.
+#[test]
+fn a_page_that_drips_keeps_nobody_waiting() {
+    let proxy = http_reply("HTTP/1.1 403 No\r\n\r\nPort 22").then("drip", |session| {
+        while session.send(b".").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    });
+    let proxy = proxy.serve();
+    let out = connect(format!("-H {proxy} host.example 22")).run();
+    out.expect_failure(5, &["403 No: Port 22"]).expect_within(Duration::from_secs(5));
+}

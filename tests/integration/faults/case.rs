@@ -50,8 +50,8 @@ impl Kind {
 #[derive(Clone)]
 pub(crate) enum Act {
     Send(Vec<u8>),
-    /// A byte a second.
-    Drip(Vec<u8>),
+    /// A byte at a time, and so long a pause after each.
+    Drip(Vec<u8>, Duration),
     Pause(Duration),
     /// The first of these once, the second without end.
     Flood(Vec<u8>, Vec<u8>),
@@ -167,18 +167,13 @@ impl At {
                 .map(|bytes| {
                     case(
                         bytes.len().to_string(),
-                        vec![Act::Drip(bytes.to_vec()), Act::Hold],
+                        vec![Act::Drip(bytes.to_vec(), Duration::from_secs(1)), Act::Hold],
                         Verdict::Fails(7),
                     )
                 })
                 .collect(),
             Kind::Garbage => self.garbage(),
-            Kind::Refusal => refusals(self.turn().question, self.turn > 0)
-                .into_iter()
-                .map(|(which, answer, exit)| {
-                    case(which, vec![Act::Send(answer), Act::Close], Verdict::Fails(exit))
-                })
-                .collect(),
+            Kind::Refusal => self.refusals(),
             Kind::TooMuch => self.too_much(),
             Kind::Split => self.split(&to_the_welcome()),
             Kind::Early => vec![self.early()],
@@ -209,6 +204,20 @@ impl At {
             })
         });
         each.collect()
+    }
+
+    fn refusals(&self) -> Vec<Case> {
+        let case = |(which, answer, exit)| {
+            self.case(Kind::Refusal, which, [Act::Send(answer), Act::Close], Verdict::Fails(exit))
+        };
+        let mut all: Vec<_> = refusals(self.turn().question, self.turn > 0).into_iter().map(case).collect();
+        if self.turn().question == Question::Http {
+            // Nobody waits for all of a page that comes by and by.
+            let head = b"HTTP/1.1 403 No\r\n\r\n".to_vec();
+            let page = Act::Drip(vec![b'.'; 4000], Duration::from_millis(100));
+            all.push(self.case(Kind::Refusal, "slowly", [Act::Send(head), page], Verdict::Fails(5)));
+        }
+        all
     }
 
     /// Right for as long as it lasts, and it lasts for ever.

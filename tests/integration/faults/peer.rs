@@ -74,10 +74,10 @@ impl Peer<'_> {
         for act in &self.case.acts {
             match act {
                 Act::Send(bytes) => self.send(bytes)?,
-                Act::Drip(bytes) => {
+                Act::Drip(bytes, pause) => {
                     for byte in bytes {
                         self.send(&[*byte])?;
-                        self.pause(Duration::from_secs(1))?;
+                        self.pause(*pause)?;
                     }
                 }
                 Act::Pause(time) => self.pause(*time)?,

@@ -110,8 +110,9 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
     }
     if code == 7 {
         check(outcome.elapsed + GRAIN >= Duration::from_secs(case.limit), "no end before the limit");
-        check(outcome.elapsed < Duration::from_secs(case.limit) + GRACE, "an end soon after the limit");
     }
+    let soon = if code == 7 { Duration::from_secs(case.limit) + GRACE } else { GRACE };
+    check(outcome.elapsed < soon, &format!("an end within {soon:?}"));
     if problems.is_empty() {
         return None;
     }
