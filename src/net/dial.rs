@@ -51,11 +51,23 @@ pub(super) fn dial(
 /// Connects to a UNIX-domain socket.
 ///
 /// # Errors
-/// It does not exist, nobody listens, or the system has none.
-pub(super) fn dial_unix(path: &Path, peer: &Peer) -> Result<Channel, Error> {
+/// It does not exist, nobody listens or takes us in before the deadline, or the system has none.
+pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline) -> Result<Channel, Error> {
     trace!("connecting to {peer}");
-    let dialled = Channel::unix(path);
-    dialled.map_err(|cause| Error::Dial { peer: peer.clone(), attempts: vec![(peer.to_string(), cause)] })
+    let dialled = loop {
+        match Channel::unix(path, deadline.left()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            dialled => break dialled,
+        }
+    };
+    let peer = peer.clone();
+    dialled.map_err(|cause| match cause.kind() {
+        io::ErrorKind::WouldBlock => {
+            let doing = "did not take the connection".into();
+            Error::TimedOut { peer, doing, limit: deadline.limit() }
+        }
+        _ => Error::Dial { attempts: vec![(peer.to_string(), cause)], peer },
+    })
 }
 
 /// The attempts to reach one peer. Those that lose are closed when this is dropped.

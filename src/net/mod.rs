@@ -50,7 +50,7 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
         Target::Tcp(target) => target,
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
-            return dial::dial_unix(path, &peer).map(|channel| Tunnel { channel, peer });
+            return dial::dial_unix(path, &peer, &deadline).map(|channel| Tunnel { channel, peer });
         }
     };
     let mut legs = Vec::with_capacity(plan.hops.len());

@@ -235,3 +235,29 @@ fn a_socket_is_out_of_reach_of_a_proxy() {
         out.expect_failure(2, &["unix:"]);
     }
 }
+
+/// connect(2) waits for a place in the queue, and did so for ever.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_target_whose_queue_is_full_is_given_up_in_time() {
+    let path = TempPath::new("s");
+    let listener = UnixListener::bind(&*path).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let waiting = UnixStream::connect(&*path).unwrap();
+    let target = format!("unix:{}", path.display());
+    let out = connect("-w 1").arg(&target).run();
+    out.expect_failure(7, &["timed out after 1 second", &target, "did not take the connection"]);
+    // Without a limit, and within it, a place is waited for.
+    for words in ["", "-w 20"] {
+        let mut run = connect(words).arg(&target).start();
+        thread::sleep(Duration::from_millis(200));
+        assert!(run.is_running());
+        drop(listener.accept().unwrap());
+        let (mut remote, _) = listener.accept().unwrap();
+        remote.write_all(b"welcome").unwrap();
+        drop(remote);
+        run.wait().expect_success().expect_stdout("welcome");
+        let _ = UnixStream::connect(&*path).unwrap();
+    }
+    drop(waiting);
+}

@@ -3,12 +3,12 @@
 use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::{RecvFlags, SendFlags};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::startup;
 
@@ -82,11 +82,15 @@ impl Channel {
     /// Connects to a UNIX-domain socket.
     ///
     /// # Errors
-    /// What connect(2) says.
-    pub fn unix(path: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        stream.set_nonblocking(true)?;
-        Ok(Self::socket(stream))
+    /// What connect(2) says; that it would block after so long if the listener takes nobody in.
+    pub fn unix(path: &Path, patience: Option<Duration>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // connect(2) waits as long as a write may. None at all would be any time.
+        socket.set_write_timeout(patience.map(|patience| patience.max(Duration::from_millis(1))))?;
+        socket.connect(&SockAddr::unix(path)?)?;
+        socket.set_write_timeout(None)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self::socket(socket))
     }
 
     fn standard(fd: BorrowedFd<'static>) -> io::Result<Self> {

@@ -84,7 +84,7 @@ impl Channel {
     ///
     /// # Errors
     /// Always.
-    pub fn unix(_: &Path) -> io::Result<Self> {
+    pub fn unix(_: &Path, _: Option<Duration>) -> io::Result<Self> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "UNIX-domain sockets are not supported on Windows"))
     }
 
