@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::secret::{AskPassword, Secret};
 use crate::sys::{self, RestoreTerminal};
@@ -45,19 +46,31 @@ fn on_terminal(prompt: &str) -> Result<Secret, String> {
     }
 }
 
+/// A question that was not answered is not asked again so soon: whoever says no to one client of a listener says no to
+/// the others that wait, and to those that try again at once.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// A user who is asked the same thing once only: a listener with a thousand clients needs one password.
-#[derive(Debug, Default)]
-pub struct Remembered {
-    user: User,
+#[derive(Debug)]
+pub struct Remembered<U = User> {
+    user: U,
+    quiet: Duration,
     /// In order, since a hashed map would ask the system for randomness at every start.
-    answers: Mutex<BTreeMap<String, Secret>>,
+    answers: Mutex<BTreeMap<String, Answer>>,
 }
 
-impl Remembered {
+#[derive(Debug)]
+enum Answer {
+    Password(Secret),
+    /// Why there was none, and when.
+    None(String, Instant),
+}
+
+impl<U> Remembered<U> {
     /// Remembers what this user answers.
     #[must_use]
-    pub fn new(user: User) -> Self {
-        Self { user, answers: Mutex::default() }
+    pub fn new(user: U) -> Self {
+        Self { user, quiet: QUIET, answers: Mutex::default() }
     }
 
     /// Forgets all answers: one of them was wrong.
@@ -66,7 +79,7 @@ impl Remembered {
     }
 }
 
-impl AskPassword for Remembered {
+impl<U: AskPassword> AskPassword for Remembered<U> {
     fn can_be_asked(&self) -> bool {
         self.user.can_be_asked()
     }
@@ -74,11 +87,53 @@ impl AskPassword for Remembered {
     fn ask(&self, prompt: &str) -> Result<Secret, String> {
         // Held while the user types: a second question would get the same answer.
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = answers.get(prompt) {
-            return Ok(known.clone());
+        match answers.get(prompt) {
+            Some(Answer::Password(known)) => return Ok(known.clone()),
+            Some(Answer::None(why, since)) if since.elapsed() < self.quiet => return Err(why.clone()),
+            _ => {}
         }
-        let answer = self.user.ask(prompt)?;
-        answers.insert(prompt.to_owned(), answer.clone());
-        Ok(answer)
+        let answer = self.user.ask(prompt);
+        let remembered = match &answer {
+            Ok(password) => Answer::Password(password.clone()),
+            Err(why) => Answer::None(why.clone(), Instant::now()),
+        };
+        answers.insert(prompt.to_owned(), remembered);
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Says no to the first question and answers the others.
+    #[derive(Default)]
+    struct Reluctant(AtomicUsize);
+
+    impl AskPassword for Reluctant {
+        fn can_be_asked(&self) -> bool {
+            true
+        }
+
+        fn ask(&self, _: &str) -> Result<Secret, String> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Err("cancelled".into()),
+                _ => Ok(Secret::from("secret")),
+            }
+        }
+    }
+
+    #[test]
+    fn a_question_that_was_cancelled_is_asked_again_but_not_at_once() {
+        let mut user = Remembered::new(Reluctant::default());
+        for _ in 0..3 {
+            assert_eq!(user.ask("?"), Err("cancelled".into()));
+        }
+        assert_eq!(user.ask("another?"), Ok(Secret::from("secret")));
+        user.quiet = Duration::ZERO;
+        assert_eq!(user.ask("?"), Ok(Secret::from("secret")));
+        assert_eq!(user.ask("?"), Ok(Secret::from("secret")));
+        assert_eq!(user.user.0.into_inner(), 3);
     }
 }

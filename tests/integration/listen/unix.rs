@@ -23,8 +23,15 @@ fn standard_input_does_not_end_it() {
 
 /// An askpass program that answers `secret` and leaves a line in the file.
 fn askpass(asked: &TempPath) -> TempPath {
-    let text = format!("#!/bin/sh\necho asked >>'{}'\nsleep 0.2\necho secret\n", asked.display());
-    let program = TempPath::file("askpass", text);
+    askpass_that(asked, "echo secret")
+}
+
+/// The same, but it answers in this way.
+fn askpass_that(asked: &TempPath, answers: &str) -> TempPath {
+    let text = format!("#!/bin/sh\necho asked >>'{}'\nsleep 0.2\n{answers}\n", asked.display());
+    let (draft, program) = (TempPath::file("draft", text), TempPath::new("askpass"));
+    // Written by another process: what is open for writing, be it in a child that is just starting, cannot be run.
+    assert!(std::process::Command::new("cp").arg(&*draft).arg(&*program).status().unwrap().success());
     fs::set_permissions(&*program, fs::Permissions::from_mode(0o700)).unwrap();
     program
 }
@@ -57,6 +64,22 @@ fn a_wrong_password_is_asked_for_again() {
     echoed(run.client(), "hello");
     assert_eq!(fs::read_to_string(&*asked).unwrap(), "asked\nasked\n");
     assert_eq!(run.close().len(), 1);
+}
+
+/// One client after another was asked about, so that there was no end of saying no.
+#[test]
+fn a_cancelled_question_is_cancelled_for_all_who_wait() {
+    let asked = TempPath::new("asked");
+    let askpass = askpass_that(&asked, "exit 1");
+    let proxy = Server::repeat(|| script().expect(b"\x05\x02\x00\x02").send(b"\x05\x02").expect_gone());
+    let program = connect(format!("-d {ANY} -S me@{proxy} example.org 22"));
+    let run = Listening::start(program.env("SSH_ASKPASS", &*askpass).env("DISPLAY", ":0"));
+    let together: Vec<_> = (0..5).map(|_| run.client()).collect();
+    together.into_iter().for_each(expect_gone);
+    expect_gone(run.client());
+    run.told_times("was cancelled or failed", 6);
+    assert_eq!(fs::read_to_string(&*asked).unwrap(), "asked\n");
+    assert_eq!(run.close().len(), 6);
 }
 
 /// A proxy that does not like any password.
