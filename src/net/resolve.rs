@@ -1,7 +1,8 @@
 //! Names to addresses, by the system's resolver unless a name server is given.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::plan::Target;
 use crate::trace::trace;
 
 /// Why a name has no address.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     TimedOut,
     /// This name server did not answer in this time.
@@ -96,22 +97,53 @@ fn lookup_sockets(
         let found = ask(name, server, deadline)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
-    if deadline.left().is_none() {
-        return system_lookup(name);
+    match deadline.left() {
+        None => system_lookup(name),
+        Some(left) => shared_lookup(name, left, system_lookup),
     }
-    // The system's resolver cannot be interrupted, but it can be left behind.
-    let (sender, receiver) = mpsc::channel();
-    let on_thread = name.clone();
-    let spawned =
-        thread::Builder::new().name("resolver".into()).spawn(move || sender.send(system_lookup(&on_thread)));
-    if spawned.is_err() {
-        return system_lookup(name);
-    }
-    match receiver.recv_timeout(deadline.left().unwrap_or_default()) {
-        Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => Err(Failure::TimedOut),
-        Err(RecvTimeoutError::Disconnected) => Err(Failure::unknown("the resolver gave up")),
-    }
+}
+
+type Found = Result<Vec<SocketAddr>, Failure>;
+
+/// A lookup by the system, which cannot be interrupted, but can be left behind.
+#[derive(Default)]
+struct Lookup {
+    found: Mutex<Option<Found>>,
+    done: Condvar,
+}
+
+/// Those that go on. A name has one at most, so that a listener whose sessions all give up does not leave a thread behind
+/// for each of them.
+static LOOKUPS: Mutex<BTreeMap<String, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
+
+fn shared_lookup(name: &Name, patience: Duration, ask_system: fn(&Name) -> Found) -> Found {
+    let mut lookups = locked(&LOOKUPS);
+    let lookup = if let Some(going_on) = lookups.get(name.as_str()) {
+        Arc::clone(going_on)
+    } else {
+        let lookup = Arc::<Lookup>::default();
+        let (asked, on_thread) = (name.clone(), Arc::clone(&lookup));
+        let work = move || {
+            let found = ask_system(&asked);
+            locked(&LOOKUPS).remove(asked.as_str());
+            *locked(&on_thread.found) = Some(found);
+            on_thread.done.notify_all();
+        };
+        if thread::Builder::new().name("resolver".into()).spawn(work).is_err() {
+            drop(lookups);
+            return ask_system(name);
+        }
+        lookups.insert(name.as_str().to_owned(), Arc::clone(&lookup));
+        lookup
+    };
+    drop(lookups);
+    let found = lookup.done.wait_timeout_while(locked(&lookup.found), patience, |found| found.is_none());
+    let (found, _) = found.unwrap_or_else(PoisonError::into_inner);
+    found.clone().unwrap_or(Err(Failure::TimedOut))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(feature = "dns")]
@@ -149,4 +181,34 @@ fn failure(error: &LookupError) -> Failure {
             ));
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static NAME_SERVER: Mutex<()> = Mutex::new(());
+
+    fn ask_system(_: &Name) -> Found {
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        drop(locked(&NAME_SERVER));
+        Err(Failure::unknown("no such name"))
+    }
+
+    #[test]
+    fn lookups_that_hang_do_not_pile_up() {
+        let Ok(Host::Name(name)) = Host::parse("host.example") else { unreachable!() };
+        let hangs = locked(&NAME_SERVER);
+        for _ in 0..3 {
+            let found = shared_lookup(&name, Duration::from_millis(20), ask_system);
+            assert!(matches!(found, Err(Failure::TimedOut)), "{found:?}");
+        }
+        assert_eq!(ASKED.load(Ordering::Relaxed), 1);
+        drop(hangs);
+        let found = shared_lookup(&name, Duration::from_secs(60), ask_system);
+        assert!(matches!(found, Err(Failure::Unknown(_))), "{found:?}");
+        assert!(ASKED.load(Ordering::Relaxed) <= 2);
+    }
 }
