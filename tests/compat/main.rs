@@ -4,6 +4,7 @@
 //!     cargo test --locked --test compat                  all of it
 //!     cargo test --locked --test compat -- telnet        the cases with this in their names
 //!     cargo test --locked --test compat -- --show telnet … and what both did in them
+//!     cargo test --locked --test compat -- faults        the fault matrix, and its table in docs/compat.md
 //!
 //! It needs Debian's package connect-proxy, and the right to mount: every run has an `/etc` of its own, since the C
 //! program finds `~/.connectrc` through the user database.
@@ -19,6 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 mod case;
 mod cases;
 mod compare;
+#[allow(dead_code, unused_imports, reason = "its tests run in the suite beside this one")]
+#[path = "../integration/faults/mod.rs"]
+mod faults;
 #[allow(
     dead_code,
     unused_imports,
@@ -27,6 +31,7 @@ mod compare;
 )]
 #[path = "../integration/harness/mod.rs"]
 mod harness;
+mod matrix;
 mod name_server;
 mod peer;
 mod run;
@@ -36,6 +41,12 @@ use case::Case;
 
 /// The C program.
 const THEIRS: &str = "/usr/bin/connect-proxy";
+
+/// This one.
+const OURS: &str = env!("CARGO_BIN_EXE_connect");
+
+/// What to ask for to see the fault matrix alone.
+const MATRIX: &str = "faults";
 
 /// How many cases run at the same time. Most of them only wait.
 const THREADS: usize = 4;
@@ -63,14 +74,19 @@ fn main() -> ExitCode {
     let chosen: Vec<_> =
         all.iter().filter(|case| filter.is_none_or(|part| case.name.contains(part))).collect();
     let (failed, shown) = run_all(&chosen, show);
+    let document = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md cannot be read");
+    let runs_matrix = filter.is_none_or(|part| part == MATRIX);
+    if runs_matrix {
+        failures.extend(matrix::check(Path::new(THEIRS), Path::new(OURS), &document, show));
+    }
     if filter.is_none() {
-        failures.extend(check_document(&all, &shown));
+        failures.extend(check_document(&document, &all, &shown));
     }
     for failure in &failures {
         println!("{failure}\n");
     }
     println!("{} passed, {} failed", chosen.len() - failed, failed + failures.len());
-    ExitCode::from(u8::from(failed + failures.len() > 0 || chosen.is_empty()))
+    ExitCode::from(u8::from(failed + failures.len() > 0 || chosen.is_empty() && !runs_matrix))
 }
 
 /// Runs the cases; how many failed, and the differences that were seen.
@@ -98,7 +114,7 @@ fn run_all(cases: &[&Case], show: bool) -> (usize, BTreeSet<&'static str>) {
 /// Runs one case with both programs; what is wrong, if anything is.
 fn judge(case: &Case, show: bool, shown: &Mutex<BTreeSet<&'static str>>) -> Option<String> {
     let theirs = run::run(case, Path::new(THEIRS), case.theirs_hangs);
-    let ours = run::run(case, Path::new(env!("CARGO_BIN_EXE_connect")), None);
+    let ours = run::run(case, Path::new(OURS), None);
     let verdict = compare::compare(case, &theirs, &ours);
     shown.lock().unwrap().extend(verdict.shown);
     let what = if verdict.problems.is_empty() { "  shown".to_owned() } else { verdict.problems.join("\n") };
@@ -130,8 +146,7 @@ fn check_names(cases: &[Case]) -> Vec<String> {
 }
 
 /// The document and the table name the same differences, and each was seen.
-fn check_document(cases: &[Case], shown: &BTreeSet<&'static str>) -> Vec<String> {
-    let text = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md cannot be read");
+fn check_document(text: &str, cases: &[Case], shown: &BTreeSet<&'static str>) -> Vec<String> {
     let ids: Vec<&str> = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let listed: BTreeSet<&str> = ids.iter().copied().collect();
     let used: BTreeSet<&str> = cases.iter().flat_map(Case::ids).collect();

@@ -11,7 +11,7 @@ use super::case::WELCOME;
 use super::conversation::Question;
 use super::hostile::{CONTROLS, garbage};
 use super::run::{bound_memory, is_fit_for_a_terminal, many};
-use crate::harness::*;
+use crate::harness::{PATIENCE, connect, script};
 
 const LOOK: Duration = Duration::from_millis(5);
 

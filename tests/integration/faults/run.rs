@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use super::case::{Case, Verdict};
 use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, Seen};
-use crate::harness::*;
+use crate::harness::{MIB, Outcome, PATIENCE, Program, Running, TempPath, connect, show};
 
 /// What was seen of a run.
 pub(crate) struct Observed {
