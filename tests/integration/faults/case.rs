@@ -154,7 +154,7 @@ impl At {
                 let close = |at| case(format!("after-{at}"), vec![cut(at), Act::Close], self.when_closed(at));
                 (0..length).map(close).collect()
             }
-            // Where a reset overtakes bytes that would have settled it, either verdict is right.
+            // Not where it could overtake what settles the matter: either verdict would be right.
             Kind::Reset => [0, 1, self.turn().settled_at / 2]
                 .map(|at| case(format!("after-{at}"), vec![cut(at), Act::Reset], Verdict::Fails(5)))
                 .into(),

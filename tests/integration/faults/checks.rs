@@ -1,6 +1,6 @@
 //! The tests: one for each kind of fault, so that they run at the same time.
 
-use super::case::{Kind, Verdict, cases};
+use super::case::{Case, Kind, Verdict, cases};
 use super::run::{expect_harmless_debug_lines, expect_right};
 
 /// Where the program works, few are enough; where most of them sleep, there may be many.
@@ -34,6 +34,13 @@ kinds! {
     it_says_all_at_once: Early, BUSY;
     it_repeats_itself: Repeat, BUSY;
     heads_that_only_look_right_and_those_that_only_look_wrong: Lookalike, BUSY;
+}
+
+/// Few at a time, since of many that spin at once each gets little of the processor.
+#[test]
+fn waiting_for_a_silent_peer_is_no_work() {
+    let at_once = |case: &Case| case.turn == 0 && case.name().ends_with("/after-0");
+    expect_right(cases(Kind::Silence).into_iter().filter(at_once).collect(), 3);
 }
 
 #[test]

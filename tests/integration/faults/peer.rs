@@ -10,7 +10,7 @@ use super::case::{Act, Case, WELCOME};
 /// How often a waiting peer looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(5);
 /// More than anyone who bounds what it takes can take, the system's buffers included.
-const FLOOD: usize = 64 * 1024 * 1024;
+pub(crate) const FLOOD: usize = 64 * 1024 * 1024;
 
 /// What the peer has seen.
 #[derive(Debug, Default)]
