@@ -97,7 +97,7 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
     check(is_fit_for_a_terminal(&outcome.stderr), "nothing on stderr that a terminal obeys");
     check(!tells_password(&outcome.stderr), "no password on stderr");
     check(outcome.cpu < CPU, &format!("less than {CPU:?} of processor time"));
-    check(seen.connections <= 3, "at most 3 connections");
+    check(seen.connections <= 2, "at most 2 connections");
     check(seen.flooded < FLOOD, "an end of taking what never ends");
     let line = outcome.stderr_text();
     if code == 0 {
