@@ -60,6 +60,14 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
+    /// Nothing was relayed for longer than `--idle-timeout` allows.
+    #[error("the session with {peer} has moved nothing for {}: ended by --idle-timeout", seconds(.limit))]
+    Idle {
+        /// The far end of the connection.
+        peer: Peer,
+        /// The limit.
+        limit: Duration,
+    },
     /// A password is wanted and cannot be had.
     #[error("{peer} wants a password for user '{user}', and {cause}")]
     NoPassword {
@@ -167,7 +175,7 @@ impl Error {
             },
             Self::Lost { .. } => ExitCode::Refused,
             Self::NoPassword { .. } => ExitCode::Authentication,
-            Self::TimedOut { .. } => ExitCode::TimedOut,
+            Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
             Self::Remote { .. }
             | Self::Client { .. }
             | Self::Input(_)

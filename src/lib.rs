@@ -68,10 +68,10 @@ fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<
 }
 
 fn join_stdio(way: Way) -> Result<(), Error> {
-    let carry = way.plan().carry;
+    let how = way.plan().relay;
     let Tunnel { channel, peer } = way.connect_once()?;
     trace!("start relaying.");
-    pump::relay_stdio(&channel, &peer, carry)?;
+    pump::relay_stdio(&channel, &peer, how)?;
     trace!("relaying done.");
     Ok(())
 }

@@ -30,10 +30,19 @@ pub struct Plan {
     /// `--eager`: proxies are told as much as can be said without their answers.
     pub eager: bool,
     /// How bytes are relayed.
-    pub carry: Carry,
+    pub relay: Relay,
 }
 
-/// How bytes are relayed.
+/// How bytes are relayed, once the target is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relay {
+    /// What carries them.
+    pub carry: Carry,
+    /// `--idle-timeout`: for so long a session may move nothing.
+    pub idle: Option<Duration>,
+}
+
+/// What carries bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Carry {
     /// Inside the kernel, where the system and the descriptors allow it: splice(2).

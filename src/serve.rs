@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::addr::Host;
 use crate::error::Error;
 use crate::net::Tunnel;
-use crate::plan::{Carry, ListenAddress};
+use crate::plan::{ListenAddress, Relay};
 use crate::pump::{self, Kept, Pipes};
 use crate::sys::{self, Channel, Listener, Ready, Termination};
 use crate::trace::{self, trace};
@@ -28,13 +28,13 @@ const TOLD: Duration = Duration::from_secs(10);
 /// The port cannot be had, or the session failed.
 pub fn one(way: Way, at: &ListenAddress) -> Result<(), Error> {
     let mut door = Door::open(std::slice::from_ref(at))?;
-    let Some((client, from)) = door.wait(Vec::new())? else { return Ok(()) };
+    let Some((client, from)) = door.wait(Vec::new(), None)? else { return Ok(()) };
     door.listeners.clear();
     if door.leave_to_signals()? {
         return Ok(());
     }
-    let carry = way.plan().carry;
-    relay(&client, &from, &way.connect_once()?, carry, &Pipes::default())
+    let how = way.plan().relay;
+    relay(&client, &from, way.connect_once(), how, &Pipes::default())
 }
 
 /// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
@@ -45,22 +45,24 @@ pub fn kept(way: Way, at: &ListenAddress) -> Result<(), Error> {
     let door = Door::open(std::slice::from_ref(at))?;
     let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
     let Some(input) = input else { return Ok(()) };
+    let how = way.plan().relay;
     let (mut way, mut remote) = (Some(way), None);
     let mut kept = Kept::default();
     while !kept.remote_ended {
         // Its end is behind what is pending, and that is for the next client.
         let at_rest = remote.as_ref().filter(|_| kept.pending.is_empty());
         let ends = [Some(End::Input(&input)), at_rest.map(End::Remote)];
-        let Some((client, _)) = door.wait(ends.into_iter().flatten().collect())? else { return Ok(()) };
+        let idle = remote.as_ref().zip(how.idle);
+        let Some((client, _)) = door.wait(ends.into_iter().flatten().collect(), idle)? else { return Ok(()) };
         if door.leave_to_signals()? {
             return Ok(());
         }
         if let Some(way) = way.take() {
-            remote = Some(way.connect_once()?);
+            remote = Some(way.connect_once().inspect_err(|_| client.reset_on_close())?);
         }
         let Some(remote) = &remote else { return Ok(()) };
         trace!("start relaying.");
-        match pump::relay_kept(&client, &remote.channel, &mut kept, &remote.peer) {
+        match pump::relay_kept(&client, &remote.channel, &mut kept, &remote.peer, how) {
             // The client went away: that is what `-P` is for.
             Ok(()) | Err(Error::ReaderGone | Error::Input(_) | Error::Output(_)) => trace!("relaying done."),
             Err(error) => return Err(error),
@@ -80,7 +82,7 @@ pub fn many(way: Way, at: &[ListenAddress]) -> Result<(), Error> {
     let shared = Arc::new((way, Pipes::default()));
     let mut told: Option<Instant> = None;
     loop {
-        let (client, from) = match door.wait(Vec::new()) {
+        let (client, from) = match door.wait(Vec::new(), None) {
             Ok(Some(accepted)) => accepted,
             Ok(None) => return Ok(()),
             Err(error) => {
@@ -96,9 +98,7 @@ pub fn many(way: Way, at: &[ListenAddress]) -> Result<(), Error> {
         let tunnel = Arc::clone(&shared);
         let run = move || {
             let (way, pipes) = &*tunnel;
-            let ended =
-                way.connect().and_then(|remote| relay(&client, &from, &remote, way.plan().carry, pipes));
-            match ended {
+            match relay(&client, &from, way.connect(), way.plan().relay, pipes) {
                 Ok(()) => {}
                 Err(error) if error.is_quiet() => trace!("client {from} went away"),
                 Err(error @ Error::Client { .. }) => trace::tell(&error.line()),
@@ -113,9 +113,17 @@ pub fn many(way: Way, at: &[ListenAddress]) -> Result<(), Error> {
 }
 
 /// One client, one tunnel.
-fn relay(client: &Channel, from: &str, remote: &Tunnel, carry: Carry, pipes: &Pipes) -> Result<(), Error> {
+fn relay(
+    client: &Channel,
+    from: &str,
+    remote: Result<Tunnel, Error>,
+    how: Relay,
+    pipes: &Pipes,
+) -> Result<(), Error> {
+    // An end without a byte could be all that the target had to say.
+    let remote = remote.inspect_err(|_| client.reset_on_close())?;
     trace!("start relaying.");
-    let ended = pump::relay_client(client, &remote.channel, &remote.peer, carry, pipes);
+    let ended = pump::relay_client(client, &remote.channel, &remote.peer, how, pipes);
     ended.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
         other => other,
@@ -170,14 +178,25 @@ impl Door {
             .map_err(|cause| Error::System { what: "watch for signals", cause })
     }
 
-    /// Waits for a client. Nobody comes if a signal or one of the `ends` ends the waiting.
-    fn wait(&self, mut ends: Vec<End<'_>>) -> Result<Option<(Channel, String)>, Error> {
+    /// Waits for a client. Nobody comes if a signal or one of the `ends` ends the waiting. It is an error that nobody
+    /// has come for so long that the session which is kept for him is `idle`.
+    fn wait(
+        &self,
+        mut ends: Vec<End<'_>>,
+        idle: Option<(&Tunnel, Duration)>,
+    ) -> Result<Option<(Channel, String)>, Error> {
         let failed = |what| move |cause| Error::System { what, cause };
+        let started = Instant::now();
         loop {
             let mut watches = vec![sys::watch(&self.termination, true, false)];
             watches.extend(self.listeners.iter().map(|listener| sys::watch(listener, true, false)));
             watches.extend(ends.iter().map(|end| sys::watch(end.channel(), true, false)));
-            sys::poll(&mut watches, None).map_err(failed("wait for a client"))?;
+            let left = idle.map(|(_, limit)| limit.saturating_sub(started.elapsed()));
+            let came = sys::poll(&mut watches, left).map_err(failed("wait for a client"))?;
+            if let (false, Some((kept, limit))) = (came, idle) {
+                kept.channel.reset_on_close();
+                return Err(Error::Idle { peer: kept.peer.clone(), limit });
+            }
             let ready: Vec<_> = watches.iter().map(|watch| Ready::of(watch).read).collect();
             drop(watches);
             let (signal, ready) = ready.split_at(1);

@@ -72,6 +72,9 @@ pub fn plan(plan: &Plan) {
     if let Some(limit) = plan.limits.reach {
         trace!("setting timeout: {} seconds", limit.as_secs_f64());
     }
+    if let Some(limit) = plan.relay.idle {
+        trace!("setting idle timeout: {} seconds", limit.as_secs_f64());
+    }
 }
 
 fn local(local: &Local) {

@@ -25,6 +25,7 @@ pub(super) enum Flag {
     Listen,
     HandOver,
     Wait,
+    IdleTimeout,
     Eager,
     Debug,
     Help,
@@ -91,6 +92,7 @@ const GROUPS: [(&str, &[Definition]); 4] = [
     ]),
     ("General", &[
         option(Flag::Wait, 'w', "SECONDS", "Give up if the target is not reached in this time; 0 for no limit"),
+        Definition::new(Flag::IdleTimeout, None, Some("SECONDS"), "End a session in which nothing has moved for so long; 0 for no limit (the default)").long("idle-timeout"),
         switch(Flag::Debug, 'd', "Say on standard error what is done; -dd: and what is relayed"),
         Definition::new(Flag::Help, None, None, "Print this help").long("help"),
         switch(Flag::Version, 'V', "Print the version").long("version"),

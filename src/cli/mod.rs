@@ -34,6 +34,8 @@ pub struct Typed {
     pub auth: Option<String>,
     /// `-w`.
     pub wait: Option<String>,
+    /// `--idle-timeout`.
+    pub idle_timeout: Option<String>,
     /// `--eager`.
     pub eager: bool,
     /// How many `-d`.
@@ -152,6 +154,7 @@ impl Typed {
             Flag::Listen => self.listen.push(value),
             Flag::HandOver => self.hand_over = true,
             Flag::Wait => self.wait = Some(value),
+            Flag::IdleTimeout => self.idle_timeout = Some(value),
             Flag::Debug => self.debug = self.debug.saturating_add(1),
             // They are no part of a session.
             Flag::Help | Flag::Version => {}

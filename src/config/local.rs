@@ -17,6 +17,9 @@ pub(super) fn local(typed: &Typed) -> Result<Local, Error> {
     if typed.hand_over && (typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
         return Err(Error::Usage("-F excludes -p, -P and --listen: it leaves nothing to relay".into()));
     }
+    if typed.hand_over && typed.idle_timeout.is_some() {
+        return Err(Error::Usage("-F excludes --idle-timeout: it leaves nothing to relay".into()));
+    }
     match (&typed.port_to_listen, typed.listen.as_slice()) {
         (None, []) if typed.hand_over => Ok(Local::HandOver),
         (None, []) => Ok(Local::Stdio),

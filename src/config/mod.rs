@@ -9,7 +9,7 @@ use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::cli::{Method, SocksVersion, Typed};
 use crate::direct::DirectList;
 use crate::error::Error;
-use crate::plan::{Bypass, Carry, Hop, Limits, Login, Plan, Protocol, Resolve, Target};
+use crate::plan::{Bypass, Carry, Hop, Limits, Login, Plan, Protocol, Relay, Resolve, Target};
 use crate::proto::{Socks5Method, TELNET_COMMAND};
 use crate::secret;
 use crate::sys;
@@ -38,7 +38,8 @@ impl From<AddrError> for Error {
 /// # Errors
 /// [`Error::Usage`]: a word or a parameter makes no sense, or the proxy to be used is named nowhere.
 pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
-    let reach = typed.wait.as_deref().map(seconds).transpose()?.flatten();
+    let reach = seconds(typed.wait.as_deref(), "-w")?;
+    let idle = seconds(typed.idle_timeout.as_deref(), "--idle-timeout")?;
     let resolve = typed.resolve.as_deref().map(|word| parse_resolve(word, "-R")).transpose()?;
     let direct = Plan {
         local: local::local(typed)?,
@@ -49,7 +50,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         askpass: None,
         limits: Limits { reach },
         eager: typed.eager,
-        carry: carry(sources)?,
+        relay: Relay { carry: carry(sources)?, idle },
     };
     let Some(hop) = hop(typed, sources)? else { return Ok(direct) };
     if let Target::Unix(_) = direct.target {
@@ -247,10 +248,11 @@ fn parse_methods(list: &str, source: &str) -> Result<Vec<Socks5Method>, Error> {
 }
 
 /// A number of seconds; none for 0, as in the C program.
-fn seconds(word: &str) -> Result<Option<Duration>, Error> {
+fn seconds(word: Option<&str>, option: &str) -> Result<Option<Duration>, Error> {
+    let Some(word) = word else { return Ok(None) };
     let seconds = word.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let seconds = seconds.ok_or_else(|| {
-        Error::Usage(format!("-w takes a number of seconds, not '{}'", secret::masked(word)))
+        Error::Usage(format!("{option} takes a number of seconds, not '{}'", secret::masked(word)))
     })?;
     Ok(Some(seconds).filter(|seconds| !seconds.is_zero()))
 }

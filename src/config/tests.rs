@@ -76,7 +76,7 @@ fn a_whole_plan_is_plain_data() {
             }],
             limits: Limits { reach: Some(Duration::from_millis(2500)) },
             eager: true,
-            carry: Carry::Splice,
+            relay: Relay::default(),
         }
     );
     let direct = Plan {
@@ -88,7 +88,7 @@ fn a_whole_plan_is_plain_data() {
         hops: vec![],
         limits: Limits::default(),
         eager: false,
-        carry: Carry::Splice,
+        relay: Relay::default(),
     };
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);
 }
@@ -96,7 +96,7 @@ fn a_whole_plan_is_plain_data() {
 #[test]
 fn connect_relay_says_how_bytes_are_relayed() {
     for (value, carry) in [("", Carry::Splice), ("splice", Carry::Splice), ("copy", Carry::Copy)] {
-        assert_eq!(planned("host 22", &[("CONNECT_RELAY", value)]).carry, carry);
+        assert_eq!(planned("host 22", &[("CONNECT_RELAY", value)]).relay.carry, carry);
     }
     assert_eq!(usage("host 22", &[("CONNECT_RELAY", "fast")]), "CONNECT_RELAY takes splice or copy");
 }
@@ -452,10 +452,18 @@ fn a_limit_is_a_number_of_seconds_and_0_is_none() {
     {
         let reach = planned(&format!("-w {word} host 22"), &[]).limits.reach;
         assert_eq!(reach, expected.map(Duration::from_millis), "{word}");
+        let idle = planned(&format!("--idle-timeout {word} host 22"), &[]).relay.idle;
+        assert_eq!(idle, expected.map(Duration::from_millis), "{word}");
     }
     for word in ["x", "-1", "1x", "nan", "inf", "1e400", "''"] {
-        assert!(usage(&format!("-w {word} host 22"), &[]).contains(word), "{word}");
+        for option in ["-w", "--idle-timeout"] {
+            let complaint = usage(&format!("{option} {word} host 22"), &[]);
+            assert!(
+                complaint.contains(&format!("{option} takes")) && complaint.contains(word),
+                "{complaint}"
+            );
+        }
     }
     // Longer than any clock counts, and no panic.
-    planned("-w 1000000000000000000 host 22", &[]);
+    planned("-w 1000000000000000000 --idle-timeout 1000000000000000000 host 22", &[]);
 }

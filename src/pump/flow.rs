@@ -26,6 +26,8 @@ pub(super) struct Flow<'a> {
     count: u64,
     /// How many of them at last.
     last: usize,
+    /// How often bytes have come or gone.
+    moves: u64,
 }
 
 /// How the bytes get from one side to the other.
@@ -66,6 +68,7 @@ impl<'a> Flow<'a> {
             arrow,
             count: 0,
             last: 0,
+            moves: 0,
         }
     }
 
@@ -128,8 +131,8 @@ impl<'a> Flow<'a> {
         self.fault.as_ref()
     }
 
-    pub(super) fn into_fault(self) -> Option<Fault> {
-        self.fault
+    pub(super) fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
     }
 
     /// Reads if nothing is held and the source is ready, writes if something is and the sink is ready.
@@ -149,6 +152,16 @@ impl<'a> Flow<'a> {
             self.stage = Stage::Over;
         }
         fresh
+    }
+
+    /// How often bytes have come or gone.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    /// Whether it was cut off before the end of its source, so that its reader must not take what came for all.
+    pub(super) fn is_cut(&self) -> bool {
+        self.stage != Stage::Over || matches!(self.fault, Some(Fault::Read(_)))
     }
 
     /// Whether the last that came was much, and more of it is likely.
@@ -176,6 +189,7 @@ impl<'a> Flow<'a> {
             Ok(count) => {
                 (*blocked, *futile) = (false, 0);
                 self.last = count;
+                self.moves += 1;
                 if bulk.moved(count) && !std::mem::replace(wide, true) {
                     sys::widen(from, to);
                 }
@@ -212,6 +226,7 @@ impl<'a> Flow<'a> {
                 trace::relayed(self.arrow, self.count, self.pending());
                 self.count += count as u64;
                 self.last = count;
+                self.moves += 1;
                 return true;
             }
             Err(error) if is_passing(&error) => {}
@@ -232,7 +247,7 @@ impl<'a> Flow<'a> {
             (None, _) => Err(io::Error::new(io::ErrorKind::NotConnected, "it is closed")),
         };
         match written {
-            Ok(()) => {}
+            Ok(()) => self.moves += 1,
             Err(error) if is_passing(&error) => {}
             Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
             Err(error) => self.fail(Fault::Write(error)),

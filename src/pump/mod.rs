@@ -4,7 +4,7 @@
 //! - The end of the remote's output ends the session when it is delivered, although the local side may not have
 //!   ended: ssh waits for that. What stands ready on the local side still goes out first; the first idle moment
 //!   ends it.
-//! - A reset is an end with an error: bytes may be missing.
+//! - A reset is an end with an error: bytes may be missing. It is passed on: a side that was cut off sees a reset, too.
 //! - A local reader that went away ends it as well, within a second, and nobody is told.
 //!
 //! One side that is stuck never stops the other direction. Each direction holds at most 64 KiB in memory, or what a pipe
@@ -14,14 +14,16 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Peer};
-use crate::plan::Carry;
+use crate::plan::{self, Carry};
 use crate::sys::{self, Channel, Ready, Watch};
 use crate::trace::{self, trace};
 pub use carrier::Pipes;
 use flow::{Fault, Flow};
+use idle::Idle;
 
 mod carrier;
 mod flow;
+mod idle;
 
 /// Once the remote has closed, data from the local side is waited for so long, if some came since.
 const IDLE: Duration = Duration::from_millis(50);
@@ -30,19 +32,21 @@ const STALLED: Duration = Duration::from_secs(5);
 /// While much comes down, its reader is not watched, since each time it reads would wake us up: that it has left shows
 /// when we write. It is watched again after so long without anything.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Once nobody reads what the remote sends, the local side may so long go on sending.
-const UNREAD: Duration = Duration::from_secs(1);
+/// Once one half of the local side has failed, the other may so long go on.
+const HALVED: Duration = Duration::from_secs(1);
+/// How often it is looked whether all has arrived, before a reset.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Relays between standard input and output and `remote`, until the session ends.
 ///
 /// # Errors
 /// Either side broke; see the module.
-pub fn relay_stdio(remote: &Channel, peer: &Peer, carry: Carry) -> Result<(), Error> {
+pub fn relay_stdio(remote: &Channel, peer: &Peer, how: plan::Relay) -> Result<(), Error> {
     let system = |cause| Error::System { what: "use standard input and output", cause };
     let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
     let pipes = Pipes::default();
     let relay = Relay::new(input.as_ref(), output.as_ref(), remote, Near::Stdio);
-    let ended = relay.carrying(carry, &pipes).run(peer);
+    let ended = relay.carrying(how, &pipes).run(peer);
     let finished = output.map_or(Ok(()), Channel::finish).map_err(lost);
     ended.and(finished)
 }
@@ -55,10 +59,10 @@ pub fn relay_client(
     client: &Channel,
     remote: &Channel,
     peer: &Peer,
-    carry: Carry,
+    how: plan::Relay,
     pipes: &Pipes,
 ) -> Result<(), Error> {
-    Relay::new(Some(client), Some(client), remote, Near::Client).carrying(carry, pipes).run(peer)
+    Relay::new(Some(client), Some(client), remote, Near::Client).carrying(how, pipes).run(peer)
 }
 
 /// What a client of a kept session leaves behind.
@@ -74,14 +78,23 @@ pub struct Kept {
 /// remote: `kept` is for the next client.
 ///
 /// # Errors
-/// The remote broke.
-pub fn relay_kept(client: &Channel, remote: &Channel, kept: &mut Kept, peer: &Peer) -> Result<(), Error> {
-    let mut relay = Relay::new(Some(client), Some(client), remote, Near::KeptClient);
+/// The remote broke, or nothing has moved for too long.
+pub fn relay_kept(
+    client: &Channel,
+    remote: &Channel,
+    kept: &mut Kept,
+    peer: &Peer,
+    how: plan::Relay,
+) -> Result<(), Error> {
+    let copying = plan::Relay { carry: Carry::Copy, ..how };
+    let pipes = Pipes::default();
+    let mut relay =
+        Relay::new(Some(client), Some(client), remote, Near::KeptClient).carrying(copying, &pipes);
     relay.down.preload(std::mem::take(&mut kept.pending));
-    relay.relay()?;
+    let ended = relay.relay(peer);
     kept.pending = relay.down.pending().to_vec();
     kept.remote_ended = relay.remote_ended();
-    relay.verdict(peer)
+    relay.conclude(ended, peer)
 }
 
 /// What the near end is.
@@ -106,20 +119,22 @@ struct Relay<'a> {
     down: Flow<'a>,
     /// Bytes have gone up after the remote's end.
     late: bool,
-    /// The local reader has left, and when it will be too late to go on for what is still to go up.
-    unread_until: Option<Instant>,
+    /// One half of the local side has failed, and when it will be too late to go on for the other.
+    halved_until: Option<Instant>,
+    idle: Idle,
 }
 
 impl<'a> Relay<'a> {
     fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
         let up = Flow::copied(">>>", input, Some(remote));
         let down = Flow::copied("<<<", Some(remote), output);
-        Self { near, output, remote, up, down, late: false, unread_until: None }
+        Self { near, output, remote, up, down, late: false, halved_until: None, idle: Idle::new(None) }
     }
 
     /// Keeps the bytes inside the kernel, where that can be done and nobody wants to see them.
-    fn carrying(mut self, carry: Carry, pipes: &'a Pipes) -> Self {
-        if carry == Carry::Splice && !trace::shows_data() {
+    fn carrying(mut self, how: plan::Relay, pipes: &'a Pipes) -> Self {
+        self.idle = Idle::new(how.idle);
+        if how.carry == Carry::Splice && !trace::shows_data() {
             (self.up, self.down) = (self.up.spliced(pipes), self.down.spliced(pipes));
             trace!("relaying: up {}, down {}", self.up.how(), self.down.how());
         }
@@ -127,16 +142,33 @@ impl<'a> Relay<'a> {
     }
 
     fn run(mut self, peer: &Peer) -> Result<(), Error> {
-        self.relay()?;
-        self.verdict(peer)
+        let ended = self.relay(peer);
+        self.conclude(ended, peer)
     }
 
-    fn relay(&mut self) -> Result<(), Error> {
+    fn conclude(mut self, ended: Result<(), Error>, peer: &Peer) -> Result<(), Error> {
+        let (up_is_cut, down_is_cut) = (self.up.is_cut(), self.down.is_cut());
+        let ended = ended.and_then(|()| self.verdict(peer));
+        let (near, remote) =
+            ended.as_ref().map_or_else(|error| self.is_broken_off(error), |()| (false, false));
+        if near && down_is_cut {
+            self.output.inspect(|output| self.reset(output));
+        }
+        if remote && up_is_cut {
+            self.reset(self.remote);
+        }
+        ended
+    }
+
+    fn relay(&mut self, peer: &Peer) -> Result<(), Error> {
         let mut watches = Vec::with_capacity(3);
         if self.up.is_over() {
             half_close(Some(self.remote));
         }
         while !self.has_ended() {
+            if let Some(limit) = self.idle.has_passed() {
+                return Err(Error::Idle { peer: peer.clone(), limit });
+            }
             match self.wait(&mut watches) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -149,13 +181,14 @@ impl<'a> Relay<'a> {
     /// Nothing can come any more, in either direction, or what came last says so.
     fn has_ended(&self) -> bool {
         let broken = matches!(self.down.fault(), Some(Fault::Read(_)));
-        let too_late = self.unread_until.is_some_and(|end| end <= Instant::now());
+        let no_input = matches!(self.up.fault(), Some(Fault::Read(_)));
         let (up, down) = (self.up.is_over(), self.down.is_over());
         match self.near {
-            Near::Stdio => down && (up || broken || too_late),
-            Near::Client => {
-                down && (up || broken || too_late) || matches!(self.up.fault(), Some(Fault::Read(_)))
+            Near::Stdio => {
+                let too_late = self.halved_until.is_some_and(|end| end <= Instant::now());
+                down && (up || broken) || no_input && !self.down.holds_data() || too_late
             }
+            Near::Client => down && (up || broken) || no_input,
             // What a client that has gone still had to say is said first.
             Near::KeptClient => up || down && !matches!(self.down.fault(), Some(Fault::Write(_))),
         }
@@ -182,7 +215,7 @@ impl<'a> Relay<'a> {
         let until_pause = Some(PAUSE).filter(|pause| rushing && patience.is_none_or(|all| *pause < all));
         if !sys::poll(watches, until_pause.or(patience))? {
             self.down.pause();
-            return Ok(until_pause.is_some());
+            return Ok(until_pause.is_some() || self.idle.has_passed().is_some());
         }
         let ready =
             |index: Option<usize>| index.map_or_else(Ready::default, |index| Ready::of(&watches[index]));
@@ -192,14 +225,12 @@ impl<'a> Relay<'a> {
         self.down.advance(remote.read, output.write || self.output.is_none());
         if output.gone && !self.down.is_over() {
             self.down.sink_gone(io::ErrorKind::BrokenPipe.into());
-            // The rest of what a client's socket holds has an end, unlike standard input.
-            self.unread_until = Instant::now().checked_add(UNREAD).filter(|_| self.near == Near::Stdio);
         }
         if self.down.is_over() && !down_was_over {
             if !matches!(self.down.fault(), Some(Fault::Write(_))) {
                 trace!("connection closed by peer");
             }
-            if self.near == Near::Client {
+            if self.near == Near::Client && !self.down.is_cut() {
                 half_close(self.output);
             }
         }
@@ -213,12 +244,20 @@ impl<'a> Relay<'a> {
                 half_close(Some(self.remote));
             }
         }
+        self.idle.note(self.up.moves() + self.down.moves());
+        // What a client's socket holds has an end, unlike standard input.
+        let is_halved = matches!(self.down.fault(), Some(Fault::Write(_)))
+            || matches!(self.up.fault(), Some(Fault::Read(_)));
+        if is_halved && self.near == Near::Stdio && self.halved_until.is_none() {
+            self.halved_until = Instant::now().checked_add(HALVED);
+        }
         Ok(true)
     }
 
     /// How long to wait: for ever, until the remote has closed and only the near end is left.
     fn patience(&self) -> Option<Duration> {
-        let left = self.unread_until.map(|end| end.saturating_duration_since(Instant::now()));
+        let halved = self.halved_until.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = [halved, self.idle.left()].into_iter().flatten().min();
         if self.near != Near::Stdio || !self.down.is_over() {
             return left;
         }
@@ -235,14 +274,41 @@ impl<'a> Relay<'a> {
         self.down.source_ended() && self.down.fault().is_none()
     }
 
-    fn verdict(self, peer: &Peer) -> Result<(), Error> {
+    /// Whether the near end and the remote are told of an error by a reset: a clean end would say that all has come.
+    fn is_broken_off(&self, error: &Error) -> (bool, bool) {
+        match (error, self.near) {
+            (Error::Idle { .. } | Error::System { .. }, _) | (_, Near::Client) => (true, true),
+            // ssh leaves like that.
+            (Error::ReaderGone, Near::Stdio) => (false, false),
+            (_, Near::Stdio) => (false, true),
+            // The remote is for the next client, unless it is the one that broke.
+            (error, Near::KeptClient) => (matches!(error, Error::Remote { .. }), false),
+        }
+    }
+
+    /// Gives what was written so long to arrive as it makes way.
+    fn reset(&self, channel: &Channel) {
+        let patience = self.idle.limit().map_or(STALLED, |limit| limit.min(STALLED));
+        let (mut before, mut moved) = (usize::MAX, Instant::now());
+        while let Some(left) = channel.undelivered().filter(|left| *left > 0) {
+            if left < before {
+                (before, moved) = (left, Instant::now());
+            } else if moved.elapsed() >= patience {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        channel.reset_on_close();
+    }
+
+    fn verdict(&mut self, peer: &Peer) -> Result<(), Error> {
         let remote_ended = self.remote_ended();
-        match self.down.into_fault() {
+        match self.down.take_fault() {
             Some(Fault::Read(cause)) => return Err(Error::Remote { peer: peer.clone(), cause }),
             Some(Fault::Write(cause)) => return Err(lost(cause)),
             None => {}
         }
-        match self.up.into_fault() {
+        match self.up.take_fault() {
             Some(Fault::Read(cause)) => Err(Error::Input(cause)),
             // A remote that has said all it had to say may leave the rest unread. EPIPE says that it did.
             Some(Fault::Write(cause)) if !remote_ended && cause.kind() != io::ErrorKind::BrokenPipe => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect::addr::{Endpoint, Host, parse_port};
-use connect::plan::{Carry, Hop, Local, Login, Plan, Protocol, Resolve, Target};
+use connect::plan::{Carry, Hop, Local, Login, Plan, Protocol, Relay, Resolve, Target};
 use connect::secret::{AskPassword, Secret};
 
 use crate::harness::*;
@@ -130,7 +130,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         askpass: None,
         limits: connect::plan::Limits { reach: Some(Duration::from_secs(10)) },
         eager: true,
-        carry: Carry::Copy,
+        relay: Relay { carry: Carry::Copy, idle: None },
     };
     let tunnel = connect::net::connect(&plan, &Nobody).unwrap();
     let mut banner = vec![0; 6];

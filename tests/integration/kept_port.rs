@@ -278,3 +278,37 @@ fn a_signal_ends_it_with_and_without_a_client() {
         }
     }
 }
+
+/// Between clients as well; before the first there is no session.
+#[test]
+fn a_session_in_which_nothing_moves_is_ended_with_a_client_and_without() {
+    for stays in [true, false] {
+        let target = script().expect("hello").send("hello").expect_reset().serve();
+        let run = listening(format!("-P 0 --idle-timeout 0.5 {}", target.words()));
+        run.place();
+        thread::sleep(Duration::from_secs(1));
+        let client = run.client();
+        echoed(&client, "hello");
+        if stays {
+            expect_reset(client);
+        } else {
+            drop(client);
+        }
+        let message = format!("the session with {target} has moved nothing for 0.5 seconds");
+        run.end().expect_failure(7, &[&message]);
+        target.finish();
+    }
+}
+
+#[test]
+fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
+    let go = Gate::new();
+    let target = script().send("hello").wait_for(&go).reset().serve();
+    let run = listening(format!("-P 0 {}", target.words()));
+    let client = run.client();
+    assert_eq!(read(&client, 5), b"hello");
+    go.open();
+    expect_reset(client);
+    run.end().expect_failure(8, &["broke"]);
+    target.finish();
+}

@@ -73,8 +73,40 @@ fn a_remote_that_resets_is_logged() {
 }
 
 #[test]
+fn a_session_in_which_nothing_moves_is_ended_and_the_listener_lives_on() {
+    let target = Server::repeat(|| script().expect("hello").send("hello").expect_gone());
+    let run = listening(format!("{ANY} --idle-timeout 0.5 {}", target.words()));
+    let (first, second) = (run.client(), run.client());
+    for client in [&first, &second] {
+        echoed(client, "hello");
+    }
+    let name = first.local_addr().unwrap();
+    expect_reset(first);
+    expect_reset(second);
+    run.told(&format!("connect: client {name}: the session with {target} has moved nothing for 0.5 seconds"));
+    echoed(run.client(), "hello");
+    run.close();
+}
+
+#[test]
+fn a_tunnel_that_fails_looked_to_the_client_like_a_target_that_has_nothing_to_say() {
+    let run = listening(format!("{ANY} 127.0.0.1 {}", RefusingPort::new().port()));
+    expect_reset(run.client());
+    run.close();
+}
+
+#[test]
 fn clients_that_leave_at_once_do_no_harm() {
-    let target = Server::repeat(|| script().echo());
+    let target = Server::repeat(|| {
+        script().then("echo until it is gone", |session| {
+            loop {
+                match session.receive_or_reset(100)?.as_slice() {
+                    [] => return Ok(()),
+                    bytes => session.send(bytes)?,
+                }
+            }
+        })
+    });
     let run = listening(format!("{ANY} {}", target.words()));
     let place = run.place();
     for number in 0..60 {

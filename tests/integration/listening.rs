@@ -223,6 +223,13 @@ pub(crate) fn expect_gone(mut client: impl Read) {
     }
 }
 
+/// Waits for a reset, which must come before anything else and is no clean end.
+#[track_caller]
+pub(crate) fn expect_reset(mut client: impl Read) {
+    let end = client.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset));
+}
+
 /// Leaves with a reset.
 pub(crate) fn reset(client: TcpStream) {
     socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();

@@ -193,6 +193,79 @@ fn a_remote_that_resets_ends_it_with_a_message() {
     run.end().expect_failure(8, &[&format!("the connection to {target} broke"), "data may be missing"]);
 }
 
+/// A clean end would tell the client that it has all of it.
+#[test]
+fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
+    let all_read = Gate::new();
+    let target = script().send_data(1, MUCH).wait_for(&all_read).reset().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let client = run.client();
+    // What came before it arrives, though the client is slow.
+    assert_eq!(Digest::of(std::io::Read::take(&client, MUCH - 10)), Digest::of(data(1, MUCH - 10)));
+    all_read.open();
+    run.told("broke");
+    read(&client, 10);
+    expect_reset(client);
+    run.end().expect_failure(8, &["the connection to", "broke", "data may be missing"]);
+    target.finish();
+}
+
+#[test]
+fn a_reset_by_the_client_reached_the_remote_as_a_clean_end() {
+    let target = script().expect("hello").expect_reset().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let mut client = run.client();
+    client.write_all(b"hello").unwrap();
+    eventually("what it sent", || target.records().iter().any(|record| record.received == b"hello"));
+    reset(client);
+    assert_eq!(run.end().code, Some(8));
+    target.finish();
+}
+
+/// What the client said before its reset is not thrown away with the connection, though the remote be slow.
+#[test]
+fn what_a_client_said_before_its_reset_arrives() {
+    const SIZE: u64 = 200_000;
+    let target =
+        script().small_window().pause(Duration::from_millis(500)).sink_bytes(SIZE).expect_reset().serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let mut client = run.client();
+    copy(&mut data(2, SIZE), &mut client).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    reset(client);
+    assert_eq!(run.end().code, Some(8));
+    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+}
+
+#[test]
+fn a_target_that_is_not_reached_looked_to_the_client_like_one_that_has_nothing_to_say() {
+    let run = listening(format!("-p 0 127.0.0.1 {}", RefusingPort::new().port()));
+    expect_reset(run.client());
+    run.end().expect_failure(4, &["refused"]);
+}
+
+#[test]
+fn a_session_in_which_nothing_moves_is_ended_and_both_are_told_by_a_reset() {
+    let target = script().expect("hello").send("hello").expect_reset().serve();
+    let run = listening(format!("-p 0 --idle-timeout 0.5 {}", target.words()));
+    let client = run.client();
+    echoed(&client, "hello");
+    expect_reset(client);
+    run.end().expect_failure(7, &[&format!("the session with {target} has moved nothing for 0.5 seconds")]);
+    drop(target);
+}
+
+/// What the program holds for the client cannot be delivered.
+#[test]
+fn a_client_that_takes_nothing_is_idle() {
+    let target = script().send_until_refused(4 * PATIENCE).serve();
+    let run = listening(format!("-p 0 --idle-timeout 0.5 {}", target.words()));
+    let client = run.client();
+    run.end().expect_failure(7, &["has moved nothing"]);
+    drop(client);
+    target.finish();
+}
+
 #[test]
 fn the_port_is_free_again_at_once() {
     let targets = Server::repeat(|| script().send("bye"));

@@ -182,6 +182,32 @@ impl Channel {
         Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
     }
 
+    /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
+    /// [`undelivered`](Self::undelivered). Only a TCP socket can, and one that is inherited stays as it is.
+    pub fn reset_on_close(&self) {
+        if let Fd::Owned(fd) = &self.fd {
+            // Other sockets do not care.
+            let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
+        }
+    }
+
+    /// How many bytes were written to a socket that the other end's system does not have yet, where this can be known.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn undelivered(&self) -> Option<usize> {
+        let mut count = 0;
+        // SAFETY: this request writes one int.
+        let status = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+        usize::try_from(count).ok().filter(|_| status == 0)
+    }
+
+    /// Other systems do not tell.
+    #[cfg(not(target_os = "linux"))]
+    #[must_use]
+    pub fn undelivered(&self) -> Option<usize> {
+        None
+    }
+
     /// Waits until all that was written has reached where it goes. Here it has.
     ///
     /// # Errors

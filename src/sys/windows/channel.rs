@@ -131,6 +131,18 @@ impl Channel {
         self.socket.shutdown(Shutdown::Write)
     }
 
+    /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
+    /// undelivered.
+    pub fn reset_on_close(&self) {
+        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+
+    /// How much that is cannot be known here.
+    #[must_use]
+    pub fn undelivered(&self) -> Option<usize> {
+        None
+    }
+
     /// Waits until all that was written has reached standard output. Anything else needs no waiting.
     ///
     /// # Errors

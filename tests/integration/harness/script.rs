@@ -115,6 +115,14 @@ impl Script {
         })
     }
 
+    /// The other side breaks the connection off, and has sent nothing more: a clean end would not do.
+    pub(crate) fn expect_reset(self) -> Self {
+        self.then("expect a reset", |session| match Read::read(&mut session.stream(), &mut [0]) {
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(()),
+            other => Err(format!("instead there was {other:?}")),
+        })
+    }
+
     /// Nothing comes for so long, and the stream does not end either.
     pub(crate) fn expect_silence(self, time: Duration) -> Self {
         self.then(format!("expect silence for {time:?}"), move |session| {

@@ -9,6 +9,7 @@ mod early;
 mod ending;
 mod flags;
 mod idle;
+mod idle_timeout;
 mod kinds;
 
 use std::io::PipeWriter;
