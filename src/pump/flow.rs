@@ -20,6 +20,8 @@ pub(super) struct Flow<'a> {
     carrier: Carrier<'a>,
     stage: Stage,
     fault: Option<Fault>,
+    /// The source is known to be broken, although reading it may say that it has ended.
+    broken: Option<io::ErrorKind>,
     /// What marks its bytes in a hex dump.
     arrow: &'static str,
     /// How many bytes have come.
@@ -65,6 +67,7 @@ impl<'a> Flow<'a> {
             carrier: Carrier::Copied(Buffer::default()),
             stage,
             fault: None,
+            broken: None,
             arrow,
             count: 0,
             last: 0,
@@ -154,6 +157,22 @@ impl<'a> Flow<'a> {
         fresh
     }
 
+    /// Why the connection that it writes to is no more, if that is what ended it.
+    pub(super) fn lost_connection(&self) -> Option<io::ErrorKind> {
+        match &self.fault {
+            Some(Fault::Write(error)) if is_loss(error.kind()) => Some(error.kind()),
+            _ => None,
+        }
+    }
+
+    /// The connection that it reads is no more. What has come can still be read, and behind it the system tells of an
+    /// end: the error was for whoever asked first.
+    pub(super) fn source_lost(&mut self, cause: io::ErrorKind) {
+        if self.stage == Stage::Open {
+            self.broken = Some(cause);
+        }
+    }
+
     /// How often bytes have come or gone.
     pub(super) fn moves(&self) -> u64 {
         self.moves
@@ -185,7 +204,7 @@ impl<'a> Flow<'a> {
             return false;
         };
         match sys::splice(from, to) {
-            Ok(0) => self.stage = Stage::Over,
+            Ok(0) => self.end(Stage::Over),
             Ok(count) => {
                 (*blocked, *futile) = (false, 0);
                 self.last = count;
@@ -221,7 +240,7 @@ impl<'a> Flow<'a> {
             Carrier::Spliced { .. } => return false,
         };
         match filled {
-            Ok(0) => self.stage = Stage::Ending,
+            Ok(0) => self.end(Stage::Ending),
             Ok(count) => {
                 trace::relayed(self.arrow, self.count, self.pending());
                 self.count += count as u64;
@@ -252,6 +271,12 @@ impl<'a> Flow<'a> {
             Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
             Err(error) => self.fail(Fault::Write(error)),
         }
+    }
+
+    /// The source tells of its end.
+    fn end(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.fault = self.broken.map(|cause| Fault::Read(cause.into()));
     }
 
     fn is_piped(&self) -> bool {
@@ -286,6 +311,12 @@ impl Carrier<'_> {
             Self::Piped(conduit) => !conduit.is_empty(),
         }
     }
+}
+
+/// These are told once and to both directions; that a reader has left is not among them.
+fn is_loss(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(kind, ConnectionAborted | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut)
 }
 
 fn is_passing(error: &io::Error) -> bool {

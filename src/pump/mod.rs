@@ -244,6 +244,12 @@ impl<'a> Relay<'a> {
                 half_close(Some(self.remote));
             }
         }
+        if let Some(cause) = self.up.lost_connection() {
+            self.down.source_lost(cause);
+        }
+        if let Some(cause) = self.down.lost_connection() {
+            self.up.source_lost(cause);
+        }
         self.idle.note(self.up.moves() + self.down.moves());
         // What a client's socket holds has an end, unlike standard input.
         let is_halved = matches!(self.down.fault(), Some(Fault::Write(_)))
@@ -310,8 +316,7 @@ impl<'a> Relay<'a> {
         }
         match self.up.take_fault() {
             Some(Fault::Read(cause)) => Err(Error::Input(cause)),
-            // A remote that has said all it had to say may leave the rest unread. EPIPE says that it did.
-            Some(Fault::Write(cause)) if !remote_ended && cause.kind() != io::ErrorKind::BrokenPipe => {
+            Some(Fault::Write(cause)) if !left_unread(&cause, remote_ended) => {
                 Err(Error::Remote { peer: peer.clone(), cause })
             }
             _ => Ok(()),
@@ -323,6 +328,15 @@ impl<'a> Relay<'a> {
 fn half_close(channel: Option<&Channel>) {
     if let Some(Err(error)) = channel.map(Channel::shut_down_writing) {
         trace!("half-close: {error}");
+    }
+}
+
+/// A remote that has said all it had to say may leave the rest unread. EPIPE says that it did.
+fn left_unread(cause: &io::Error, remote_ended: bool) -> bool {
+    match cause.kind() {
+        io::ErrorKind::BrokenPipe => true,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => remote_ended,
+        _ => false,
     }
 }
 

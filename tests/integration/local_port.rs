@@ -222,6 +222,59 @@ fn a_reset_by_the_client_reached_the_remote_as_a_clean_end() {
     target.finish();
 }
 
+/// Writes until everything on the way is full.
+fn fill_up(stream: &mut &TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    for _ in 0..20 {
+        while stream.write(&[b'.'; 4096]).is_ok() {}
+        thread::sleep(Duration::from_millis(20));
+    }
+    stream.set_nonblocking(false).unwrap();
+}
+
+/// The system tells of a reset once, and here to who wrote: see `pump::ending`.
+#[test]
+fn a_reset_by_the_remote_that_the_client_wrote_into_was_taken_for_the_end() {
+    let sent = Gate::new();
+    let target = script().then("send what there is room for", |session| {
+        fill_up(&mut session.stream());
+        Ok(())
+    });
+    let target = target.reset().open(&sent).serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let mut client = run.client();
+    sent.wait();
+    client.write_all(b"into the reset").unwrap();
+    thread::sleep(Duration::from_millis(200));
+    let end = copy(&mut client, &mut std::io::sink()).map_err(|error| error.kind());
+    assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset));
+    run.end().expect_failure(8, &["broke", "data may be missing"]);
+    target.finish();
+}
+
+#[test]
+fn a_reset_by_the_client_that_the_remote_wrote_into_was_taken_for_the_end() {
+    let (full, go) = (Gate::new(), Gate::new());
+    let target = script().small_window().wait_for(&full).send("into the reset").wait_for(&go);
+    let target = target.then("read to the reset", |session| {
+        let read = std::io::copy(&mut session.stream(), &mut std::io::sink()).map_err(|error| error.kind());
+        match read {
+            Err(std::io::ErrorKind::ConnectionReset) => Ok(()),
+            other => Err(format!("instead there was {other:?}")),
+        }
+    });
+    let target = target.serve();
+    let run = listening(format!("-p 0 {}", target.words()));
+    let client = run.client();
+    fill_up(&mut &client);
+    reset(client);
+    full.open();
+    thread::sleep(Duration::from_millis(200));
+    go.open();
+    assert_eq!(run.end().code, Some(8));
+    target.finish();
+}
+
 /// What the client said before its reset is not thrown away with the connection, though the remote be slow.
 #[test]
 fn what_a_client_said_before_its_reset_arrives() {
