@@ -165,6 +165,12 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// Writing failed, although somebody is there to read: waiting for what he says to that would be in vain.
+    pub(super) fn is_stopped(&self) -> bool {
+        let has_left = |kind| kind == io::ErrorKind::BrokenPipe || is_loss(kind);
+        matches!(&self.fault, Some(Fault::Write(error)) if !has_left(error.kind()))
+    }
+
     /// The connection that it reads is no more. What has come can still be read, and behind it the system tells of an
     /// end: the error was for whoever asked first.
     pub(super) fn source_lost(&mut self, cause: io::ErrorKind) {
@@ -178,9 +184,9 @@ impl<'a> Flow<'a> {
         self.moves
     }
 
-    /// Whether it was cut off before the end of its source, so that its reader must not take what came for all.
+    /// Whether not all of it has arrived, so that its reader must not take what has for all.
     pub(super) fn is_cut(&self) -> bool {
-        self.stage != Stage::Over || matches!(self.fault, Some(Fault::Read(_)))
+        self.stage != Stage::Over || self.fault.is_some()
     }
 
     /// Whether the last that came was much, and more of it is likely.

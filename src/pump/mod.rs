@@ -183,12 +183,15 @@ impl<'a> Relay<'a> {
         let broken = matches!(self.down.fault(), Some(Fault::Read(_)));
         let no_input = matches!(self.up.fault(), Some(Fault::Read(_)));
         let (up, down) = (self.up.is_over(), self.down.is_over());
+        if self.up.is_stopped() {
+            return true;
+        }
         match self.near {
             Near::Stdio => {
                 let too_late = self.halved_until.is_some_and(|end| end <= Instant::now());
                 down && (up || broken) || no_input && !self.down.holds_data() || too_late
             }
-            Near::Client => down && (up || broken) || no_input,
+            Near::Client => down && (up || broken) || no_input || self.down.is_stopped(),
             // What a client that has gone still had to say is said first.
             Near::KeptClient => up || down && !matches!(self.down.fault(), Some(Fault::Write(_))),
         }

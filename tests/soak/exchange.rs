@@ -9,11 +9,16 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::plan::Pace;
 use crate::stream::Stream;
 
-/// Nothing has moved for so long: it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How an end behaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    /// Says and takes nothing for so long.
+    pub(crate) silence: Duration,
+    /// Pauses after each piece that it takes.
+    pub(crate) slow: Duration,
+}
 
 /// What an end has to do.
 pub(crate) struct Job {
@@ -24,6 +29,8 @@ pub(crate) struct Job {
     pub(crate) break_after: Option<u64>,
     /// Does not end its own stream before the other one has.
     pub(crate) waits_for_end: bool,
+    /// It hangs if nothing has moved for so long.
+    pub(crate) patience: Duration,
 }
 
 /// What came of it.
@@ -111,7 +118,7 @@ pub(crate) fn exchange(ends: &mut Ends, job: &Job) -> Outcome {
         }
         let all_given = given == job.give.len;
         let write = !gave_end && broken.is_none() && (!all_given || !job.waits_for_end || took_end);
-        let (readable, writable) = match ready(ends, !took_end, write) {
+        let (readable, writable) = match ready(ends, !took_end, write, job.patience) {
             Ok(Some(ready)) => ready,
             Ok(None) => break Ending::Hangs,
             Err(error) => break Ending::Broken(error.kind()),
@@ -146,14 +153,14 @@ pub(crate) fn exchange(ends: &mut Ends, job: &Job) -> Outcome {
 }
 
 /// Whether there is something to read or room to write; nothing if neither comes.
-fn ready(ends: &Ends, read: bool, write: bool) -> io::Result<Option<(bool, bool)>> {
+fn ready(ends: &Ends, read: bool, write: bool, patience: Duration) -> io::Result<Option<(bool, bool)>> {
     let any = |flags: PollFlags, wanted| flags.intersects(wanted | PollFlags::HUP | PollFlags::ERR);
     let reader = read.then(|| ends.reader());
     let writer = ends.writer().filter(|_| write);
     let mut watches = Vec::with_capacity(2);
     watches.extend(reader.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
     watches.extend(writer.iter().map(|fd| PollFd::new(fd, PollFlags::OUT)));
-    let patience = Timespec::try_from(PATIENCE).expect("a minute");
+    let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
     if poll(&mut watches, Some(&patience))? == 0 {
         return Ok(None);
     }

@@ -123,7 +123,10 @@ fn target(mut stream: TcpStream, book: &Book) -> io::Result<()> {
         _ => None,
     };
     let (give, take, waits_for_end) = (session.down, session.up, session.target_waits_for_end);
-    let outcome = exchange(&mut ends, &Job { give, take, pace: session.target, break_after, waits_for_end });
+    let outcome = exchange(
+        &mut ends,
+        &Job { give, take, pace: session.target, break_after, waits_for_end, patience: PATIENCE },
+    );
     book.bytes.fetch_add(outcome.taken, Ordering::Relaxed);
     match outcome.ending {
         Ending::Clean if outcome.taken == take.len => {

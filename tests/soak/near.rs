@@ -71,7 +71,8 @@ fn job(session: &Session) -> Job {
         Fate::ClientLeaves(after) | Fate::Killed(after) => Some(after),
         Fate::Whole | Fate::TargetResets(_) => None,
     };
-    Job { give: session.up, take: session.down, pace: session.client, break_after, waits_for_end: false }
+    let (give, take, pace) = (session.up, session.down, session.client);
+    Job { give, take, pace, break_after, waits_for_end: false, patience: PATIENCE }
 }
 
 fn whole(session: &Session, outcome: Outcome, book: &Book) -> Result<Verdict, String> {
@@ -118,10 +119,10 @@ pub(crate) fn with_program(
             whole(session, outcome, book)
         }
         (Fate::TargetResets(_), Some(8)) if one_line => Ok(Verdict::Told),
-        // It may have had the time to end well, or to see that nobody reads.
-        (Fate::ClientLeaves(_), Some(0 | 8)) if told.is_empty() => Ok(Verdict::Told),
-        // It may have had the time to end well.
-        (Fate::Killed(_), None | Some(0)) if told.is_empty() => Ok(Verdict::Told),
+        // They may have had the time to end well, or to see that nobody reads.
+        (Fate::ClientLeaves(_), Some(0 | 8)) | (Fate::Killed(_), None | Some(0)) if told.is_empty() => {
+            Ok(Verdict::Told)
+        }
         _ => complaint(),
     }
 }

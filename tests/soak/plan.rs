@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::exchange::Pace;
 use crate::stream::{Dice, Stream};
 
 /// How a session gets to the far end.
@@ -46,15 +47,6 @@ pub(crate) struct Session {
     pub(crate) target_waits_for_end: bool,
     /// What the target gets may end early and look complete: a program that is killed tells nobody.
     pub(crate) may_end_short: bool,
-}
-
-/// How an end behaves.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pace {
-    /// Says and takes nothing for so long.
-    pub(crate) silence: Duration,
-    /// Pauses after each piece that it takes.
-    pub(crate) slow: Duration,
 }
 
 impl Session {
