@@ -165,10 +165,15 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// Nobody is left whom it could write to.
+    pub(super) fn sink_has_left(&self) -> bool {
+        let has_left = |kind| kind == io::ErrorKind::BrokenPipe || is_loss(kind);
+        matches!(&self.fault, Some(Fault::Write(error)) if has_left(error.kind()))
+    }
+
     /// Writing failed, although somebody is there to read: waiting for what he says to that would be in vain.
     pub(super) fn is_stopped(&self) -> bool {
-        let has_left = |kind| kind == io::ErrorKind::BrokenPipe || is_loss(kind);
-        matches!(&self.fault, Some(Fault::Write(error)) if !has_left(error.kind()))
+        matches!(self.fault, Some(Fault::Write(_))) && !self.sink_has_left()
     }
 
     /// The connection that it reads is no more. What has come can still be read, and behind it the system tells of an

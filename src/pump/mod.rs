@@ -147,14 +147,18 @@ impl<'a> Relay<'a> {
     }
 
     fn conclude(mut self, ended: Result<(), Error>, peer: &Peer) -> Result<(), Error> {
-        let (up_is_cut, down_is_cut) = (self.up.is_cut(), self.down.is_cut());
+        // Who broke it needs not be told.
+        let broke =
+            |from: &Flow, to: &Flow| matches!(from.fault(), Some(Fault::Read(_))) || to.sink_has_left();
+        let tell_near = self.down.is_cut() && !broke(&self.up, &self.down);
+        let tell_remote = self.up.is_cut() && !broke(&self.down, &self.up);
         let ended = ended.and_then(|()| self.verdict(peer));
         let (near, remote) =
             ended.as_ref().map_or_else(|error| self.is_broken_off(error), |()| (false, false));
-        if near && down_is_cut {
+        if near && tell_near {
             self.output.inspect(|output| self.reset(output));
         }
-        if remote && up_is_cut {
+        if remote && tell_remote {
             self.reset(self.remote);
         }
         ended

@@ -31,7 +31,7 @@ pub(crate) const TROUBLES: [Trouble; 15] = [
         manners: Manners { no_messages: true, ..NO_INPUT },
         ..trouble("all three are closed", r#"exec "$0" "$@" <&- >&- 2>&-"#)
     },
-    trouble("they do not block (EAGAIN)", NONBLOCKING),
+    Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("they do not block (EAGAIN)", NONBLOCKING) },
     trouble("system calls are interrupted (EINTR)", INTERRUPTED),
     Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("stopped and continued", STOPPED) },
     Trouble {
@@ -72,10 +72,9 @@ pub(crate) fn compare(theirs: &Path, ours: &Path) -> Vec<String> {
         let [there, here] = [theirs, ours].map(|program| trouble.run(program));
         // It has words of its own, and any will do.
         let there = if matches!(&there, Verdict::Mute(_)) { Verdict::Told } else { there };
-        let row = format!("| {} | {} | {} |", trouble.name, there.word(), here.word());
-        println!("{row}");
-        if !section.contains(&row) {
-            problems.push(format!("docs/compat.md does not say: {row}"));
+        println!("{}: theirs {}, ours {}", trouble.name, there.word(), here.word());
+        if !is_said(section, trouble.name, &there, &here) {
+            problems.push(format!("docs/compat.md does not say that {}: {there:?}, {here:?}", trouble.name));
         }
         if !matches!(here, Verdict::Ok | Verdict::Told) {
             problems.push(format!("{}: {here:?}", trouble.name));
@@ -86,6 +85,18 @@ pub(crate) fn compare(theirs: &Path, ours: &Path) -> Vec<String> {
         problems.push(format!("docs/compat.md has {rows} rows and not {}", TROUBLES.len() + 1));
     }
     problems
+}
+
+/// Whether there is such a row. What is chance, or haste, has two words in it: "loss or crash".
+fn is_said(section: &str, name: &str, there: &Verdict, here: &Verdict) -> bool {
+    section.lines().any(|line| match line.split(" | ").collect::<Vec<_>>().as_slice() {
+        [first, theirs, ours] => {
+            first.strip_prefix("| ") == Some(name)
+                && theirs.split(" or ").any(|word| word == there.word())
+                && ours.strip_suffix(" |") == Some(here.word())
+        }
+        _ => false,
+    })
 }
 
 impl Trouble {
