@@ -5,6 +5,8 @@ use std::ptr;
 
 use zeroize::optimization_barrier;
 
+use super::out_of_memory;
+
 /// The system's allocator, which gets no memory back that still holds something. A password passes through strings of
 /// libraries that do not wipe what they free, and it is copied each time such a string grows.
 #[derive(Debug)]
@@ -15,12 +17,12 @@ pub struct Wiping;
 unsafe impl GlobalAlloc for Wiping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the promises that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
+        or_end(unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
+        or_end(unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
@@ -31,4 +33,12 @@ unsafe impl GlobalAlloc for Wiping {
         // SAFETY: as above.
         unsafe { System.dealloc(start, layout) }
     }
+}
+
+/// Rust's own way to say that there is no memory is three lines, a signal and a core dump.
+fn or_end(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        out_of_memory();
+    }
+    memory
 }

@@ -99,6 +99,14 @@ impl Listening {
         places(&self.lines("a listener", |lines| places(lines).len() >= count))
     }
 
+    /// Where its first TCP listener is, or nothing if the run has ended without one.
+    pub(crate) fn place_or_end(&self) -> Option<SocketAddr> {
+        let running = self.run.running_check();
+        let listens = |lines: &[String]| lines.iter().any(|line| line.contains("waiting new connection"));
+        eventually("a listener, or the end", || listens(&self.lines.0.lock().unwrap()) || !running());
+        running().then(|| self.place())
+    }
+
     /// Where its only TCP listener is.
     #[track_caller]
     pub(crate) fn place(&self) -> SocketAddr {

@@ -41,6 +41,8 @@ mod pump;
 mod pump_copying;
 mod rcfile;
 mod regression;
+#[cfg(unix)]
+mod relay_faults;
 #[cfg(target_os = "linux")]
 mod secrets;
 mod socks4;

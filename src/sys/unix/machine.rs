@@ -23,3 +23,11 @@ pub fn raise_descriptor_limit() {
     // Failing leaves the limit as it is, which shows when it is met.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
+
+/// Ends the process, with what can be done without memory. Other threads may be at work.
+pub(crate) fn out_of_memory() -> ! {
+    // Nobody is left to tell if this fails.
+    let _ = rustix::io::write(rustix::stdio::stderr(), b"connect: this machine is out of memory\n");
+    // SAFETY: it ends the process at once, and runs nothing of ours.
+    unsafe { libc::_exit(1) }
+}

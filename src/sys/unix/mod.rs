@@ -19,6 +19,7 @@ pub use channel::{Channel, IN_TRANSIT};
 pub use exposure::{Undumped, conceal};
 pub use handover::{check_handover, hand_over};
 pub use listener::Listener;
+pub(super) use machine::out_of_memory;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 #[cfg(target_os = "linux")]
