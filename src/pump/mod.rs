@@ -47,6 +47,10 @@ pub fn relay_stdio(remote: &Channel, peer: &Peer, how: plan::Relay) -> Result<()
     let pipes = Pipes::default();
     let relay = Relay::new(input.as_ref(), output.as_ref(), remote, Near::Stdio);
     let ended = relay.carrying(how, &pipes).run(peer);
+    if let Err(Error::Idle { .. }) = ended {
+        // What nobody has taken for so long is not waited for.
+        return ended;
+    }
     let finished = output.map_or(Ok(()), Channel::finish).map_err(lost);
     ended.and(finished)
 }
@@ -290,10 +294,10 @@ impl<'a> Relay<'a> {
     /// Whether the near end and the remote are told of an error by a reset: a clean end would say that all has come.
     fn is_broken_off(&self, error: &Error) -> (bool, bool) {
         match (error, self.near) {
-            (Error::Idle { .. } | Error::System { .. }, _) | (_, Near::Client) => (true, true),
             // ssh leaves like that.
             (Error::ReaderGone, Near::Stdio) => (false, false),
             (_, Near::Stdio) => (false, true),
+            (_, Near::Client) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
             // The remote is for the next client, unless it is the one that broke.
             (error, Near::KeptClient) => (matches!(error, Error::Remote { .. }), false),
         }

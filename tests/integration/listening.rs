@@ -40,6 +40,15 @@ pub(crate) fn listening(words: impl AsRef<str>) -> Listening {
     Listening::start(connect(format!("-d {}", words.as_ref())))
 }
 
+/// The program under test with a limit, in the words of `ulimit`.
+#[cfg(unix)]
+pub(crate) fn limited(limit: &str, words: &str) -> Program {
+    let own = || env!("CARGO_BIN_EXE_connect").into();
+    let path = std::env::var_os("CONNECT_UNDER_TEST").unwrap_or_else(own);
+    let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
+    shell.arg(path).words(words)
+}
+
 impl Listening {
     /// Starts a program that gets `-d`.
     pub(crate) fn start(program: Program) -> Self {

@@ -8,12 +8,6 @@ use std::time::Duration;
 use crate::harness::*;
 use crate::listening::*;
 
-/// In the words of `ulimit`, for which a shell starts the program.
-fn limited(limit: &str, words: &str) -> Program {
-    let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
-    shell.arg(env!("CARGO_BIN_EXE_connect")).words(words)
-}
-
 /// A program that the system's loader could not even start has not had the chance to say anything.
 const NOT_LOADED: i32 = 127;
 
@@ -62,7 +56,8 @@ fn with_few_descriptors_a_local_port_works_or_says_that_there_are_too_few() {
             }
             Some(place) => {
                 let client = client_of(place);
-                std::io::Write::write_all(&mut &client, b"ping").unwrap();
+                // It may be turned away before it has said anything.
+                let _ = std::io::Write::write_all(&mut &client, b"ping");
                 let _ = client.shutdown(std::net::Shutdown::Write);
                 let mut answer = Vec::new();
                 let read = std::io::Read::read_to_end(&mut &client, &mut answer);

@@ -127,7 +127,7 @@ fn a_thousand_clients_at_once_take_bounded_memory() {
     allow_many_descriptors();
     let (target, words) = target();
     // The usual limit of a shell is too low: the program has to raise it.
-    let program = with_descriptors("-Sn 1024", &format!("-d {ANY} {words}"));
+    let program = limited("-Sn 1024", &format!("-d {ANY} {words}"));
     let run = Listening::start(program.limit(3 * LIMIT));
     let place = run.place();
     let mut sessions = Vec::new();
@@ -206,18 +206,10 @@ fn tunnels_that_fail_leave_nothing_behind() {
     assert_eq!(run.close().len(), TIMES);
 }
 
-/// The program under test with this limit on descriptors, in the words of `ulimit`.
-fn with_descriptors(limit: &str, words: &str) -> Program {
-    let own = || env!("CARGO_BIN_EXE_connect").into();
-    let path = std::env::var_os("CONNECT_UNDER_TEST").unwrap_or_else(own);
-    let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
-    shell.arg(path).words(words)
-}
-
 #[test]
 fn a_machine_out_of_descriptors_is_logged_and_recovers() {
     let target = Server::repeat(|| script().echo());
-    let run = Listening::start(with_descriptors("-n 32", &format!("-d {ANY} {}", target.words())));
+    let run = Listening::start(limited("-n 32", &format!("-d {ANY} {}", target.words())));
     let place = run.place();
     let clients: Vec<_> = (0..40).map(|_| client_of(place)).collect();
     run.told("connect: cannot take a client: Too many open files");
