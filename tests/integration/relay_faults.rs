@@ -57,7 +57,7 @@ fn with_few_descriptors_a_local_port_works_or_says_that_there_are_too_few() {
             Some(place) => {
                 let client = client_of(place);
                 // It may be turned away before it has said anything.
-                let _ = std::io::Write::write_all(&mut &client, b"ping");
+                let written = std::io::Write::write_all(&mut &client, b"ping");
                 let _ = client.shutdown(std::net::Shutdown::Write);
                 let mut answer = Vec::new();
                 let read = std::io::Read::read_to_end(&mut &client, &mut answer);
@@ -68,7 +68,8 @@ fn with_few_descriptors_a_local_port_works_or_says_that_there_are_too_few() {
                 } else {
                     told += 1;
                     end.expect_failure(end.code.unwrap(), &["open files"]);
-                    assert!(read.is_err(), "a clean end, and nothing has come");
+                    // The system tells of a reset once.
+                    assert!(written.is_err() || read.is_err(), "a clean end, and nothing has come");
                 }
             }
         }
