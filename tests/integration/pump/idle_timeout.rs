@@ -18,7 +18,7 @@ fn limited(server: &Server) -> Program {
 fn expect_ended(run: &mut Running, server: &Server) {
     let out = run.wait();
     let message = format!("the session with {server} has moved nothing for 0.5 seconds");
-    out.expect_failure(7, &[&message, "--idle-timeout"]).expect_cpu_below(Duration::from_millis(100));
+    out.expect_failure(7, &[&message, "--idle-timeout"]);
     assert!(out.elapsed >= LIMIT, "{out:?}");
 }
 
