@@ -246,6 +246,10 @@ impl<'a> Relay<'a> {
             }
         }
 
+        // Before it is read again.
+        if let Some(cause) = self.down.lost_connection() {
+            self.up.source_lost(cause);
+        }
         let up_was_over = self.up.is_over();
         let moved = self.up.advance(input.read, remote.write);
         self.late |= moved && self.down.is_over();
@@ -257,9 +261,6 @@ impl<'a> Relay<'a> {
         }
         if let Some(cause) = self.up.lost_connection() {
             self.down.source_lost(cause);
-        }
-        if let Some(cause) = self.down.lost_connection() {
-            self.up.source_lost(cause);
         }
         self.idle.note(self.up.moves() + self.down.moves());
         // What a client's socket holds has an end, unlike standard input.

@@ -15,6 +15,8 @@ use crate::stream::Dice;
 /// How long a client may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STACK: usize = 512 * 1024;
+/// How many complaints are printed.
+const SHOWN: u64 = 20;
 
 /// What is known about what arrived.
 #[derive(Default)]
@@ -22,15 +24,18 @@ pub(crate) struct Book {
     /// The sessions of which all has arrived.
     whole: Mutex<HashSet<u64>>,
     bell: Condvar,
-    /// What must not happen.
-    pub(crate) wrong: Mutex<Vec<String>>,
+    /// How often something happened that must not.
+    pub(crate) wrong: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) bytes: AtomicU64,
 }
 
 impl Book {
-    pub(crate) fn wrong(&self, what: String) {
-        self.wrong.lock().unwrap().push(what);
+    /// Prints it at once: the end may be an hour away.
+    pub(crate) fn wrong(&self, what: &str) {
+        if self.wrong.fetch_add(1, Ordering::SeqCst) < SHOWN {
+            println!("WRONG: {what}");
+        }
     }
 
     /// Whether all of a session's bytes have arrived at the target, or do soon.
@@ -72,7 +77,7 @@ fn accept(
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) => {
-                book.wrong(format!("the far side cannot accept: {error}"));
+                book.wrong(&format!("the far side cannot accept: {error}"));
                 thread::sleep(Duration::from_millis(100));
                 continue;
             }
@@ -113,7 +118,7 @@ fn target(mut stream: TcpStream, book: &Book) -> io::Result<()> {
     let mut header = [0; Session::HEADER];
     stream.read_exact(&mut header)?;
     let Some(session) = Session::of_header(header) else {
-        book.wrong(format!("what arrived is no header: {header:02x?}"));
+        book.wrong(&format!("what arrived is no header: {header:02x?}"));
         return Ok(());
     };
     stream.set_nonblocking(true)?;
@@ -133,12 +138,12 @@ fn target(mut stream: TcpStream, book: &Book) -> io::Result<()> {
             book.whole.lock().unwrap().insert(session.id);
             book.bell.notify_all();
         }
-        Ending::Clean if !session.may_end_short => book.wrong(format!(
+        Ending::Clean if !session.may_end_short => book.wrong(&format!(
             "session {}: the target got {} of {} bytes and a clean end",
             session.id, outcome.taken, take.len
         )),
         Ending::Wrong | Ending::Hangs => {
-            book.wrong(format!("session {}: the target: {outcome:?} of {session:?}", session.id));
+            book.wrong(&format!("session {}: the target: {outcome:?} of {session:?}", session.id));
         }
         Ending::Clean | Ending::Broken(_) | Ending::ToBreak => {}
     }

@@ -182,6 +182,14 @@ impl Channel {
         Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
     }
 
+    /// Whether it is a TCP socket: others know of no resets.
+    #[must_use]
+    pub fn is_tcp(&self) -> bool {
+        let inet =
+            |name: rustix::net::SocketAddrAny| name.address_family() != rustix::net::AddressFamily::UNIX;
+        self.kind == Kind::Socket && rustix::net::getsockname(self).is_ok_and(inet)
+    }
+
     /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
     /// [`undelivered`](Self::undelivered). Only a TCP socket can, and one that is inherited stays as it is.
     pub fn reset_on_close(&self) {

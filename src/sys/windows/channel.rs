@@ -131,6 +131,12 @@ impl Channel {
         self.socket.shutdown(Shutdown::Write)
     }
 
+    /// Whether it is a TCP socket. All are.
+    #[must_use]
+    pub fn is_tcp(&self) -> bool {
+        true
+    }
+
     /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
     /// undelivered.
     pub fn reset_on_close(&self) {
