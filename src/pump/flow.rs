@@ -158,19 +158,16 @@ impl<'a> Flow<'a> {
     }
 
     /// Why the connection that it writes to is no more, if that is what ended it.
-    ///
-    /// After splice(2) it may be a reset though the error is EPIPE: a call that has moved something before it met the
-    /// reset says nothing of that, and later ones know only that nothing can be sent.
     pub(super) fn lost_connection(&self) -> Option<io::ErrorKind> {
-        let spliced = matches!(self.carrier, Carrier::Spliced { into_pipe: false, .. } | Carrier::Piped(_));
         match &self.fault {
             Some(Fault::Write(error)) if is_loss(error.kind()) => Some(error.kind()),
-            Some(Fault::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                let ambiguous = spliced && self.to.is_some_and(Channel::is_tcp);
-                ambiguous.then_some(io::ErrorKind::ConnectionReset)
-            }
             _ => None,
         }
+    }
+
+    /// What looked like the end of its source was a reset.
+    pub(super) fn end_was_reset(&mut self) {
+        self.fault.get_or_insert(Fault::Read(io::ErrorKind::ConnectionReset.into()));
     }
 
     /// Nobody is left whom it could write to.

@@ -182,12 +182,32 @@ impl Channel {
         Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
     }
 
-    /// Whether it is a TCP socket: others know of no resets.
+    /// Whether a TCP connection whose end was just read, and of which this side was not shut down, has in fact been
+    /// reset. The system tells of that once, and not always: splice(2) that has moved something before it meets a reset
+    /// says nothing of it. What is left is a connection that is closed, and no error, which would be EPIPE if its end had
+    /// come first.
+    #[cfg(target_os = "linux")]
     #[must_use]
-    pub fn is_tcp(&self) -> bool {
-        let inet =
-            |name: rustix::net::SocketAddrAny| name.address_family() != rustix::net::AddressFamily::UNIX;
-        self.kind == Kind::Socket && rustix::net::getsockname(self).is_ok_and(inet)
+    pub fn was_reset(&self) -> bool {
+        /// As the kernel numbers the states.
+        const CLOSED: u8 = 7;
+        let mut state = 0_u8;
+        let mut length: libc::socklen_t = 1;
+        // SAFETY: this option is a structure, of which the system writes as many bytes as there is room for: here the
+        // first, which is the state.
+        let status = unsafe {
+            let (fd, state) = (self.as_fd().as_raw_fd(), (&raw mut state).cast());
+            libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, state, &raw mut length)
+        };
+        let pending = || rustix::net::sockopt::socket_error(self).ok().and_then(Result::err);
+        status == 0 && state == CLOSED && pending() != Some(rustix::io::Errno::PIPE)
+    }
+
+    /// Other systems have no splice(2), and their errors are known.
+    #[cfg(not(target_os = "linux"))]
+    #[must_use]
+    pub fn was_reset(&self) -> bool {
+        false
     }
 
     /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is

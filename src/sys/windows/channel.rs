@@ -131,10 +131,10 @@ impl Channel {
         self.socket.shutdown(Shutdown::Write)
     }
 
-    /// Whether it is a TCP socket. All are.
+    /// Whether what looked like the end was a reset. Here it would have been an error.
     #[must_use]
-    pub fn is_tcp(&self) -> bool {
-        true
+    pub fn was_reset(&self) -> bool {
+        false
     }
 
     /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
