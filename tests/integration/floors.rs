@@ -110,3 +110,29 @@ fn the_architecture_names_every_room() {
         assert!(document.contains(&format!("`{room}`")), "docs/architecture.md does not name {room}");
     }
 }
+
+/// A promise whose test was renamed would be shown by nothing.
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = fs::read_to_string(root.join("docs/threat-model.md")).unwrap();
+    let mut tests = String::new();
+    for path in
+        ["src", "tests/integration", "fuzz/targets"].map(|directory| sources(&root.join(directory))).concat()
+    {
+        tests += &path.file_stem().unwrap().to_string_lossy();
+        tests += &fs::read_to_string(path).unwrap();
+    }
+    let quoted = document.split('`').skip(1).step_by(2);
+    let names: Vec<_> = quoted.flat_map(|name| name.split("::")).filter(|name| name.contains('_')).collect();
+    let names =
+        names.into_iter().filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || "_…".contains(c)));
+    let names: Vec<_> = names.collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(tests.contains(name.trim_end_matches('…')), "the threat model names {name}");
+    }
+    for suite in document.split('`').filter_map(|name| name.strip_prefix("tests/")) {
+        assert!(root.join("tests").join(suite).exists(), "the threat model names tests/{suite}");
+    }
+}
