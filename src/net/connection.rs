@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use crate::proto::Limit;
-use crate::sys;
+use crate::sys::{self, Channel};
 
 /// The most that is looked at in one go: more than any answer that a well-meaning proxy gives.
 const LOOK: usize = 4096;
@@ -15,6 +15,8 @@ const LOOK: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
+    /// How many bytes have been taken off it.
+    taken: u64,
 }
 
 /// Why nothing could be sent or received.
@@ -49,12 +51,12 @@ impl Received {
 impl Connection {
     /// Takes over a non-blocking stream.
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream }
+        Self { stream, taken: 0 }
     }
 
-    /// The stream, from which nothing was read that was not taken.
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
+    /// The stream for the relay: nothing was read from it that was not taken.
+    pub(super) fn into_channel(self) -> Channel {
+        Channel::socket(self.stream).having_read(self.taken)
     }
 
     /// Sends all of it.
@@ -87,7 +89,9 @@ impl Connection {
             match result {
                 Ok(length) => {
                     bytes.truncate(length);
-                    return Ok(Received { bytes, looked_at: limit == Limit::Unknown });
+                    let looked_at = limit == Limit::Unknown;
+                    self.taken += if looked_at { 0 } else { length as u64 };
+                    return Ok(Received { bytes, looked_at });
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Err(error.into()),
@@ -100,6 +104,7 @@ impl Connection {
         if received.looked_at {
             // They are there: this does not wait.
             self.stream.read_exact(&mut received.bytes[..count])?;
+            self.taken += count as u64;
         }
         Ok(())
     }

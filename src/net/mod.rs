@@ -89,7 +89,7 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
                 }
             }
         }
-        return Ok(Tunnel { channel: Channel::socket(connection.into_stream()), peer: first });
+        return Ok(Tunnel { channel: connection.into_channel(), peer: first });
     }
 }
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
 use socket2::SockRef;
 
@@ -189,10 +189,10 @@ fn the_socket_sends_at_once_keeps_alive_and_does_not_block() {
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let connection = dial(&peer(listener.local_addr().unwrap()), None, &Deadline::start(None)).unwrap();
-        let stream: TcpStream = connection.into_stream();
-        assert!(SockRef::from(&stream).tcp_nodelay().unwrap());
-        assert!(SockRef::from(&stream).keepalive().unwrap());
-        let nothing_there = stream.peek(&mut [0]).unwrap_err();
+        let channel = connection.into_channel();
+        assert!(SockRef::from(&channel).tcp_nodelay().unwrap());
+        assert!(SockRef::from(&channel).keepalive().unwrap());
+        let nothing_there = channel.peek(&mut [0]).unwrap_err();
         assert_eq!(nothing_there.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -1,6 +1,6 @@
 //! A stream of bytes on a descriptor that is read and written without ever waiting.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -25,6 +25,8 @@ pub struct Channel {
     kind: Kind,
     /// Found out when there is something to write: a relay by splice(2) never writes.
     writer: OnceCell<Writer>,
+    /// How many bytes have been read from it.
+    taken: Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,23 @@ impl Channel {
     /// A connected socket of our own. It should be non-blocking: splice(2) cannot be told for each call, as others can.
     #[must_use]
     pub fn socket(stream: impl Into<OwnedFd>) -> Self {
-        Self { fd: Fd::Owned(stream.into()), kind: Kind::Socket, writer: OnceCell::new() }
+        Self {
+            fd: Fd::Owned(stream.into()),
+            kind: Kind::Socket,
+            writer: OnceCell::new(),
+            taken: Cell::new(0),
+        }
+    }
+
+    /// It is known that so much was read from it before.
+    #[must_use]
+    pub fn having_read(self, count: u64) -> Self {
+        self.took(count);
+        self
+    }
+
+    pub(super) fn took(&self, count: u64) {
+        self.taken.set(self.taken.get() + count);
     }
 
     /// Connects to a UNIX-domain socket.
@@ -100,7 +118,7 @@ impl Channel {
             FileType::CharacterDevice => Kind::Device,
             _ => Kind::File,
         };
-        Ok(Self { fd: Fd::Standard(fd), kind, writer: OnceCell::new() })
+        Ok(Self { fd: Fd::Standard(fd), kind, writer: OnceCell::new(), taken: Cell::new(0) })
     }
 
     fn writer(&self) -> &Writer {
@@ -146,10 +164,12 @@ impl Channel {
     /// # Errors
     /// What read(2) says; `WouldBlock` if nothing is there.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(match self.kind {
+        let count = match self.kind {
             Kind::Socket => rustix::net::recv(self, buffer, RecvFlags::DONTWAIT)?.1,
             _ => rustix::io::read(self, buffer)?,
-        })
+        };
+        self.took(count as u64);
+        Ok(count)
     }
 
     /// Looks at what is there, on a socket, and leaves it there. No bytes are the end.
@@ -183,24 +203,33 @@ impl Channel {
     }
 
     /// Whether a TCP connection whose end was just read, and of which this side was not shut down, has in fact been
-    /// reset. The system tells of that once, and not always: splice(2) that has moved something before it meets a reset
-    /// says nothing of it. What is left is a connection that is closed, and no error, which would be EPIPE if its end had
-    /// come first.
+    /// reset. The system tells of that once, to whoever asks first, and splice(2) that has moved something before it
+    /// meets a reset says nothing of it. What is left is a connection that is closed. A reset may also have come behind
+    /// the end, to what was still being sent; the end itself the system counts as a byte that was received.
     #[cfg(target_os = "linux")]
     #[must_use]
     pub fn was_reset(&self) -> bool {
         /// As the kernel numbers the states.
         const CLOSED: u8 = 7;
-        let mut state = 0_u8;
-        let mut length: libc::socklen_t = 1;
-        // SAFETY: this option is a structure, of which the system writes as many bytes as there is room for: here the
-        // first, which is the state.
+        /// The start of its `tcp_info`, as far as it matters here.
+        #[repr(C)]
+        struct Info {
+            state: u8,
+            between: [u8; 127],
+            received: u64,
+        }
+        /// How long that is.
+        const LENGTH: libc::socklen_t = 136;
+        let mut info = Info { state: 0, between: [0; 127], received: 0 };
+        const { assert!(size_of::<Info>() == LENGTH as usize) };
+        let mut length = LENGTH;
+        // SAFETY: this option is a structure that begins like this one, and the system writes no more than `length`
+        // bytes of it.
         let status = unsafe {
-            let (fd, state) = (self.as_fd().as_raw_fd(), (&raw mut state).cast());
-            libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, state, &raw mut length)
+            let (fd, info) = (self.as_fd().as_raw_fd(), (&raw mut info).cast());
+            libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info, &raw mut length)
         };
-        let pending = || rustix::net::sockopt::socket_error(self).ok().and_then(Result::err);
-        status == 0 && state == CLOSED && pending() != Some(rustix::io::Errno::PIPE)
+        status == 0 && length == LENGTH && info.state == CLOSED && info.received <= self.taken.get()
     }
 
     /// Other systems have no splice(2), and their errors are known.
@@ -269,5 +298,67 @@ impl AsFd for Channel {
             Fd::Standard(fd) => *fd,
             Fd::Owned(fd) => fd.as_fd(),
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::sys::{poll, watch};
+
+    /// A channel from which five bytes were read, the last ones before what its other end does now.
+    fn greeted(then: impl FnOnce(TcpStream)) -> Channel {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        far.write_all(b"hello").unwrap();
+        near.read_exact(&mut [0; 3]).unwrap();
+        near.set_nonblocking(true).unwrap();
+        let near = Channel::socket(near).having_read(3);
+        assert_eq!(near.read(&mut [0; 9]).unwrap(), 2);
+        then(far);
+        poll(&mut [watch(&near, true, false)], None).unwrap();
+        near
+    }
+
+    /// Writes until the system has told that nobody takes it, so that reading only tells of an end.
+    fn told_when_writing(near: &Channel) -> io::ErrorKind {
+        let error = loop {
+            if let Err(error) = near.write(b"x") {
+                break error.kind();
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(near.read(&mut [0; 9]).unwrap(), 0);
+        error
+    }
+
+    #[test]
+    fn a_reset_that_only_writing_was_told_of_is_one() {
+        let near = greeted(|far| {
+            Channel::socket(far).reset_on_close();
+        });
+        assert_eq!(told_when_writing(&near), io::ErrorKind::ConnectionReset);
+        assert!(near.was_reset());
+    }
+
+    /// The other end closed in good order, and what was still sent to it was answered by a reset.
+    #[test]
+    fn a_reset_behind_the_end_was_taken_for_a_reset_before_it() {
+        let near = greeted(drop);
+        assert_eq!(told_when_writing(&near), io::ErrorKind::BrokenPipe);
+        assert!(!near.was_reset());
+    }
+
+    #[test]
+    fn an_end_is_no_reset() {
+        let near = greeted(drop);
+        assert_eq!(near.read(&mut [0; 9]).unwrap(), 0);
+        assert!(!near.was_reset());
     }
 }

@@ -127,7 +127,10 @@ fn move_from(from: &Channel, to: &impl AsFd) -> io::Result<usize> {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "urgent data")),
         },
-        count => Ok(count),
+        count => {
+            from.took(count as u64);
+            Ok(count)
+        }
     }
 }
 
