@@ -222,25 +222,11 @@ fn a_reset_by_the_client_reached_the_remote_as_a_clean_end() {
     target.finish();
 }
 
-/// Writes until everything on the way is full.
-fn fill_up(stream: &mut &TcpStream) {
-    stream.set_nonblocking(true).unwrap();
-    for _ in 0..20 {
-        while stream.write(&[b'.'; 4096]).is_ok() {}
-        thread::sleep(Duration::from_millis(20));
-    }
-    stream.set_nonblocking(false).unwrap();
-}
-
 /// The system tells of a reset once, and here to who wrote: see `pump::ending`.
 #[test]
 fn a_reset_by_the_remote_that_the_client_wrote_into_was_taken_for_the_end() {
     let sent = Gate::new();
-    let target = script().then("send what there is room for", |session| {
-        fill_up(&mut session.stream());
-        Ok(())
-    });
-    let target = target.reset().open(&sent).serve();
+    let target = script().fill().reset().open(&sent).serve();
     let run = listening(format!("-p 0 {}", target.words()));
     let mut client = run.client();
     sent.wait();

@@ -26,7 +26,7 @@ pub(crate) use proxy::{
     socks4_reply, socks4_request, socks5_none, socks5_refused, socks5_request, socks5_userpass,
 };
 pub(crate) use running::{Outcome, Running};
-pub(crate) use script::{Script, script};
+pub(crate) use script::{Script, fill_up, script};
 pub(crate) use server::{Record, Server, Session};
 pub(crate) use show::show;
 pub(crate) use temp::TempPath;

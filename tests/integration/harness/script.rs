@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -210,6 +211,14 @@ impl Script {
         })
     }
 
+    /// Sends until everything on the way is full.
+    pub(crate) fn fill(self) -> Self {
+        self.then("send what there is room for", |session| {
+            fill_up(&mut session.stream());
+            Ok(())
+        })
+    }
+
     /// Sends [`data`]`(seed, count)` and at the same time reads up to the end of the stream into
     /// the record's [`Digest`].
     pub(crate) fn exchange(self, seed: u64, count: u64) -> Self {
@@ -321,4 +330,14 @@ impl Session {
             Ok(_) => Ok(()),
         }
     }
+}
+
+/// Writes until everything on the way is full.
+pub(crate) fn fill_up(stream: &mut &TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    for _ in 0..20 {
+        while stream.write(&[b'.'; 4096]).is_ok() {}
+        thread::sleep(Duration::from_millis(20));
+    }
+    stream.set_nonblocking(false).unwrap();
 }
