@@ -1,6 +1,7 @@
 //! What was typed. Nothing here looks at files or variables: help and version work with any configuration.
 
 use std::ffi::OsString;
+use std::fmt;
 
 use crate::error::Error;
 use crate::secret;
@@ -49,7 +50,7 @@ pub struct Typed {
 }
 
 /// How to get to the target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum Method {
     /// `-n`, and the default.
     #[default]
@@ -66,6 +67,23 @@ pub enum Method {
     TelnetFromEnvironment,
     /// `-T`.
     Telnet(String),
+}
+
+/// As the flag is typed, and without a password.
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (letter, word) = match self {
+            Self::Direct => ('n', None),
+            Self::HttpFromEnvironment => ('h', None),
+            Self::Http(word) => ('H', Some(word)),
+            Self::SocksFromEnvironment => ('s', None),
+            Self::Socks(word) => ('S', Some(word)),
+            Self::TelnetFromEnvironment => ('t', None),
+            Self::Telnet(word) => ('T', Some(word)),
+        };
+        write!(f, "-{letter}")?;
+        word.map_or(Ok(()), |word| write!(f, " {}", secret::masked(word)))
+    }
 }
 
 /// `-p` or `-P`.

@@ -163,3 +163,10 @@ fn an_error_is_one_line_that_names_the_word() {
         assert_eq!(text.lines().count(), 1, "{line}: {text}");
     }
 }
+
+#[test]
+fn what_was_typed_can_be_shown_without_its_password() {
+    let typed = parse(["connect", "-S", "me:hunter2@proxy", "host", "22"].map(Into::into)).unwrap();
+    assert!(!format!("{typed:?}").contains("hunter2"), "{typed:?}");
+    assert!(format!("{typed:?}").contains("-S me:****@proxy"), "{typed:?}");
+}

@@ -3,6 +3,7 @@
 //! One `NAME = value` a line; a `#` begins a comment, unless it stands in a quoted value; blanks around name and value
 //! are dropped. A later line wins. A line that makes no sense is reported with file and line, and skipped.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -48,9 +49,16 @@ const NAMES: [&str; 25] = [
 ];
 
 /// What one file sets.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct Parameters {
     values: Vec<(&'static str, Zeroizing<String>)>,
+}
+
+/// The names: values may be passwords.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.values.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// A line of a file, taken apart.
