@@ -165,19 +165,20 @@ impl<'a> Relay<'a> {
     }
 
     fn conclude(mut self, ended: Result<(), Error>, peer: &Peer) -> Result<(), Error> {
-        // Who broke it needs not be told.
+        // Whoever broke it takes no more, and is not waited for.
         let broke =
             |from: &Flow, to: &Flow| matches!(from.fault(), Some(Fault::Read(_))) || to.sink_has_left();
-        let tell_near = self.down.is_cut() && !broke(&self.up, &self.down);
-        let tell_remote = self.up.is_cut() && !broke(&self.down, &self.up);
+        let near_broke = broke(&self.up, &self.down);
+        let remote_broke = broke(&self.down, &self.up);
+        let (near_is_cut, remote_is_cut) = (self.down.is_cut(), self.up.is_cut());
         let ended = ended.and_then(|()| self.verdict(peer));
         let (near, remote) =
             ended.as_ref().map_or_else(|error| self.is_broken_off(error), |()| (false, false));
-        if near && tell_near {
-            self.output.inspect(|output| self.reset(output));
+        if near && near_is_cut {
+            self.output.inspect(|output| self.reset(output, near_broke));
         }
-        if remote && tell_remote {
-            self.reset(self.remote);
+        if remote && remote_is_cut {
+            self.reset(self.remote, remote_broke);
         }
         ended
     }
@@ -327,11 +328,11 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Gives what was written so long to arrive as it makes way.
-    fn reset(&self, channel: &Channel) {
+    /// Gives what was written so long to arrive as it makes way, if there is somebody who takes it.
+    fn reset(&self, channel: &Channel, has_left: bool) {
         let patience = self.idle.limit().map_or(STALLED, |limit| limit.min(STALLED));
         let (mut before, mut moved) = (usize::MAX, Instant::now());
-        while let Some(left) = channel.undelivered().filter(|left| *left > 0) {
+        while let Some(left) = channel.undelivered().filter(|left| *left > 0 && !has_left) {
             if left < before {
                 (before, moved) = (left, Instant::now());
             } else if moved.elapsed() >= patience {
