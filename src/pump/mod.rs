@@ -241,7 +241,10 @@ impl<'a> Relay<'a> {
         let until_pause = Some(PAUSE).filter(|pause| rushing && patience.is_none_or(|all| *pause < all));
         if !sys::poll(watches, until_pause.or(patience))? {
             self.down.pause();
-            return Ok(until_pause.is_some() || self.idle.has_passed().is_some());
+            // Only what is left behind a remote's end is waited for in vain. A limit that was about to pass is looked at
+            // again: were it a hair short, the session would end like a good one.
+            let rest = self.near == Near::Stdio && self.down.is_over();
+            return Ok(until_pause.is_some() || !rest || self.idle.has_passed().is_some());
         }
         let ready =
             |index: Option<usize>| index.map_or_else(Ready::default, |index| Ready::of(&watches[index]));
