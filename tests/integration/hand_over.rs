@@ -10,6 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use crate::harness::*;
@@ -162,12 +163,21 @@ fn it_is_the_only_local_side() {
 fn a_receiver_that_went_away_ends_it_quietly() {
     let gate = Gate::new();
     let proxy = socks5_request().wait_for(&gate).send(SOCKS5_GRANTED).expect_gone().serve();
-    let (ours, program) = handing_over(format!("-F -S {proxy} example.org 22"));
-    let mut run = program.start();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let stdout = theirs.try_clone().unwrap();
+    let mut run = connect(format!("-F -S {proxy} example.org 22")).stdout(stdout).start();
     drop(ours);
+    // Programs that other tests are starting just now have it as well, until they run.
+    wait_for_hangup(&theirs);
     gate.open();
     run.wait().expect_code(8).expect_stderr("");
     proxy.finish();
+}
+
+fn wait_for_hangup(socket: &UnixStream) {
+    // A hang-up is told without being asked for.
+    let mut watches = [PollFd::new(socket, PollFlags::empty())];
+    assert_eq!(poll(&mut watches, Some(&Timespec::try_from(PATIENCE).unwrap())), Ok(1));
 }
 
 /// A full socket is waited for, also one that was given to the program non-blocking.

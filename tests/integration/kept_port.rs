@@ -284,9 +284,9 @@ fn a_signal_ends_it_with_and_without_a_client() {
 fn a_session_in_which_nothing_moves_is_ended_with_a_client_and_without() {
     for stays in [true, false] {
         let target = script().expect("hello").send("hello").expect_reset().serve();
-        let run = listening(format!("-P 0 --idle-timeout 0.5 {}", target.words()));
+        let run = listening(format!("-P 0 --idle-timeout 2 {}", target.words()));
         run.place();
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(Duration::from_millis(2500));
         let client = run.client();
         echoed(&client, "hello");
         if stays {
@@ -294,7 +294,7 @@ fn a_session_in_which_nothing_moves_is_ended_with_a_client_and_without() {
         } else {
             drop(client);
         }
-        let message = format!("the session with {target} has moved nothing for 0.5 seconds");
+        let message = format!("the session with {target} has moved nothing for 2 seconds");
         run.end().expect_failure(7, &[&message]);
         target.finish();
     }

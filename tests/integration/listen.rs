@@ -75,7 +75,7 @@ fn a_remote_that_resets_is_logged() {
 #[test]
 fn a_session_in_which_nothing_moves_is_ended_and_the_listener_lives_on() {
     let target = Server::repeat(|| script().expect("hello").send("hello").expect_gone());
-    let run = listening(format!("{ANY} --idle-timeout 0.5 {}", target.words()));
+    let run = listening(format!("{ANY} --idle-timeout 2 {}", target.words()));
     let (first, second) = (run.client(), run.client());
     for client in [&first, &second] {
         echoed(client, "hello");
@@ -83,7 +83,7 @@ fn a_session_in_which_nothing_moves_is_ended_and_the_listener_lives_on() {
     let name = first.local_addr().unwrap();
     expect_reset(first);
     expect_reset(second);
-    run.told(&format!("connect: client {name}: the session with {target} has moved nothing for 0.5 seconds"));
+    run.told(&format!("connect: client {name}: the session with {target} has moved nothing for 2 seconds"));
     echoed(run.client(), "hello");
     run.close();
 }

@@ -286,11 +286,11 @@ fn a_target_that_is_not_reached_looked_to_the_client_like_one_that_has_nothing_t
 #[test]
 fn a_session_in_which_nothing_moves_is_ended_and_both_are_told_by_a_reset() {
     let target = script().expect("hello").send("hello").expect_reset().serve();
-    let run = listening(format!("-p 0 --idle-timeout 0.5 {}", target.words()));
+    let run = listening(format!("-p 0 --idle-timeout 2 {}", target.words()));
     let client = run.client();
     echoed(&client, "hello");
     expect_reset(client);
-    run.end().expect_failure(7, &[&format!("the session with {target} has moved nothing for 0.5 seconds")]);
+    run.end().expect_failure(7, &[&format!("the session with {target} has moved nothing for 2 seconds")]);
     drop(target);
 }
 
@@ -298,7 +298,7 @@ fn a_session_in_which_nothing_moves_is_ended_and_both_are_told_by_a_reset() {
 #[test]
 fn a_client_that_takes_nothing_is_idle() {
     let target = script().send_until_refused(4 * PATIENCE).serve();
-    let run = listening(format!("-p 0 --idle-timeout 0.5 {}", target.words()));
+    let run = listening(format!("-p 0 --idle-timeout 2 {}", target.words()));
     let client = run.client();
     run.end().expect_failure(7, &["has moved nothing"]);
     drop(client);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
@@ -220,10 +220,11 @@ impl Program {
         command.stdout(child_end(stdout, || collected(&mut ends.stdout)));
         command.stderr(child_end(stderr, || collected(&mut ends.stderr)));
 
+        let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {title}: {error}"));
         // The child's ends go with the command: they must not stay open here.
         drop(command);
-        let mut running = Running::new(child, ends, title, self.limit);
+        let mut running = Running::new(child, started, ends, title, self.limit);
         running.keep(home);
         if let Some(link) = link {
             running.keep(link);

@@ -53,16 +53,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(child: Child, ends: Ends, title: String, limit: Duration) -> Self {
+    pub(crate) fn new(child: Child, started: Instant, ends: Ends, title: String, limit: Duration) -> Self {
         let collecting = usize::from(ends.stdout.is_some()) + usize::from(ends.stderr.is_some());
         let (stdout, stderr) = (Vec::new(), Vec::new());
         let state = State { child, end: None, stdout, stderr, collecting, limit_passed: false };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            started: Instant::now(),
-            limit,
-        });
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), started, limit });
         if let Some(pipe) = ends.stdout {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.collect(pipe, |state| &mut state.stdout));

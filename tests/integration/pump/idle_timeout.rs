@@ -6,18 +6,19 @@ use std::time::Duration;
 use super::connect;
 use crate::harness::*;
 
-const LIMIT: Duration = Duration::from_millis(500);
+/// Long enough for a machine that is busy with other tests to get on with a session.
+const LIMIT: Duration = Duration::from_secs(2);
 /// More than everything on the way holds.
 const TOO_MUCH: u64 = 20 * MIB;
 
 fn limited(server: &Server) -> Program {
-    connect(format!("--idle-timeout 0.5 {}", server.words()))
+    connect(format!("--idle-timeout 2 {}", server.words()))
 }
 
 #[track_caller]
 fn expect_ended(run: &mut Running, server: &Server) {
     let out = run.wait();
-    let message = format!("the session with {server} has moved nothing for 0.5 seconds");
+    let message = format!("the session with {server} has moved nothing for 2 seconds");
     out.expect_failure(7, &[&message, "--idle-timeout"]);
     assert!(out.elapsed >= LIMIT, "{out:?}");
 }
@@ -34,7 +35,7 @@ fn a_session_in_which_nothing_moves_is_ended_and_the_remote_is_told_by_a_reset()
 #[test]
 fn through_a_proxy_the_message_names_the_proxy() {
     let proxy = socks5_none().send("hello").expect_reset().serve();
-    let mut run = connect(format!("--idle-timeout 0.5 -S {proxy} example.org 22")).start();
+    let mut run = connect(format!("--idle-timeout 2 -S {proxy} example.org 22")).start();
     run.wait().expect_failure(7, &[&format!("the session with SOCKS5 proxy {proxy} has moved nothing")]);
     proxy.finish();
 }
