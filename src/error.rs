@@ -68,13 +68,21 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
+    /// No route led to the target.
+    #[error("no way to {target}: {}", each(.failed))]
+    NoRoute {
+        /// The target.
+        target: String,
+        /// What came of each route, in the order in which they were tried.
+        failed: Vec<Error>,
+    },
     /// A password is wanted and cannot be had.
     #[error("{peer} wants a password for user '{user}', and {cause}")]
     NoPassword {
         /// The proxy.
         peer: Peer,
         /// Whose password.
-        user: String,
+        user: Box<str>,
         /// Why it cannot be had.
         cause: String,
         /// The variables that could hold it.
@@ -152,6 +160,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            Self::NoRoute { failed, .. } => failed.last().map_or(ExitCode::Unreachable, Self::exit_code),
             Self::System { .. } | Self::Listen { .. } => ExitCode::System,
             Self::Usage(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
@@ -188,6 +197,8 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            // What to try with one of them is said where it is the only one.
+            Self::NoRoute { .. } => "connect -d tells how each was tried".into(),
             Self::Usage(_) => "see connect --help".into(),
             Self::Resolve { explicit: true, .. } => {
                 "try -R both, or -R remote to let the proxy resolve it".into()
@@ -229,8 +240,18 @@ impl Error {
 
     /// Whether a password was tried and not accepted.
     #[must_use]
-    pub fn is_wrong_password(&self) -> bool {
-        matches!(self, Self::Negotiation { cause: proto::Error::WrongPassword { .. }, .. })
+    pub fn is_about_a_wrong_password(&self) -> bool {
+        match self {
+            Self::Negotiation { cause, .. } => matches!(cause, proto::Error::WrongPassword { .. }),
+            Self::NoRoute { failed, .. } => failed.iter().any(Self::is_about_a_wrong_password),
+            _ => false,
+        }
+    }
+
+    /// Whether it is about this machine or its user, so that another route would fare no better.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Usage(_) | Self::System { .. })
     }
 
     /// Whether it is told: not when whoever could read it has left on purpose.
@@ -240,36 +261,50 @@ impl Error {
     }
 }
 
-/// Who is at the other end, as it reads in a message: `SOCKS5 proxy socks.example:1080`.
+/// Who is at the other end, as it reads in a message: `SOCKS5 proxy socks.example:1080`, with `(hop 2 of 3)` where
+/// there are several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The proxy protocol, or `None` for the target.
     pub protocol: Option<&'static str>,
     /// Where it is.
     pub at: Target,
+    /// Which proxy it is, counted from 1, and of how many.
+    place: (u8, u8),
 }
 
 impl Peer {
     /// The target itself.
     #[must_use]
     pub fn target(target: &Target) -> Self {
-        Self { protocol: None, at: target.clone() }
+        Self { protocol: None, at: target.clone(), place: (1, 1) }
     }
-}
 
-impl From<&Hop> for Peer {
-    fn from(hop: &Hop) -> Self {
-        Self { protocol: Some(hop.protocol.name()), at: Target::Tcp(hop.proxy.clone()) }
+    /// A proxy, by its index, on the way through `hops`.
+    #[must_use]
+    pub fn proxy(hop: &Hop, index: usize, hops: usize) -> Self {
+        let at = Target::Tcp(hop.proxy.clone());
+        let small = |count| u8::try_from(count).unwrap_or(u8::MAX);
+        Self { protocol: Some(hop.protocol.name()), at, place: (small(index + 1), small(hops)) }
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.protocol {
-            Some(protocol) => write!(f, "{protocol} proxy {}", self.at),
-            None => write!(f, "{}", self.at),
+            Some(protocol) => write!(f, "{protocol} proxy {}", self.at)?,
+            None => write!(f, "{}", self.at)?,
+        }
+        match self.place {
+            (_, 1) => Ok(()),
+            (index, hops) => write!(f, " (hop {index} of {hops})"),
         }
     }
+}
+
+fn each(failed: &[Error]) -> String {
+    let each = failed.iter().enumerate().map(|(index, error)| format!("{}. {error}", index + 1));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn tried(peer: &Peer, attempts: &[(String, io::Error)]) -> String {

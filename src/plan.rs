@@ -17,12 +17,8 @@ pub struct Plan {
     pub local: Local,
     /// Where to get to.
     pub target: Target,
-    /// The proxies on the way, first one first; none to go directly.
-    pub hops: Vec<Hop>,
-    /// Which targets are reached without the proxies.
-    pub bypass: Bypass,
-    /// The name server that is asked for the target's name where the target is reached directly; `None` is the system.
-    pub name_server: Option<SocketAddr>,
+    /// The ways to get there, tried in turn until one does.
+    pub routes: Vec<Route>,
     /// The program that asks for passwords, in the place of the terminal.
     pub askpass: Option<PathBuf>,
     /// How long it may take.
@@ -31,6 +27,17 @@ pub struct Plan {
     pub eager: bool,
     /// How bytes are relayed.
     pub relay: Relay,
+}
+
+/// A way to the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The proxies on it, first one first; none to go directly.
+    pub hops: Vec<Hop>,
+    /// Which targets are reached without them.
+    pub bypass: Bypass,
+    /// The name server that is asked for the target's name where the target is reached directly; `None` is the system.
+    pub name_server: Option<SocketAddr>,
 }
 
 /// How bytes are relayed, once the target is reached.
@@ -180,13 +187,22 @@ pub enum Resolve {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Limits {
     /// `-w`: from the start to the tunnel, names and dialling included. Without it the system's limits apply to
-    /// those two, and [`Limits::NEGOTIATION`] to each proxy.
+    /// those two, and [`Limits::NEGOTIATION`] to each proxy; a route that is not the last has [`Limits::ROUTE`] for all.
     pub reach: Option<Duration>,
 }
 
 impl Limits {
     /// For the negotiation with one proxy, unless `-w` says otherwise.
     pub const NEGOTIATION: Duration = Duration::from_secs(30);
+    /// For a route behind which there is another one to try, unless `-w` says otherwise.
+    pub const ROUTE: Duration = Duration::from_secs(10);
+}
+
+impl Plan {
+    /// All proxies on all routes.
+    pub fn hops(&self) -> impl Iterator<Item = &Hop> {
+        self.routes.iter().flat_map(|route| &route.hops)
+    }
 }
 
 impl Resolve {

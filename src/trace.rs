@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use log::LevelFilter;
 
-use crate::plan::{ListenAddress, Local, Plan, Protocol, Resolve, Target};
+use crate::plan::{ListenAddress, Local, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::Wire;
 use crate::sys;
 use crate::text::{escaped, printable};
@@ -41,25 +41,11 @@ pub fn plan(plan: &Plan) {
     if !is_on() {
         return;
     }
-    let method = match plan.hops.first().map(|hop| &hop.protocol) {
-        None => "DIRECT (1)",
-        Some(Protocol::Socks4 { .. } | Protocol::Socks5 { .. }) => "SOCKS (2)",
-        Some(Protocol::Http { .. }) => "HTTP (3)",
-        Some(Protocol::Telnet { .. }) => "TELNET (4)",
-    };
-    trace!("relay_method = {method}");
-    for hop in &plan.hops {
-        trace!("relay_host={}", hop.proxy.host);
-        trace!("relay_port={}", hop.proxy.port);
-        let user = hop.protocol.user().map(str::to_owned).or_else(sys::login_name).unwrap_or_default();
-        trace!("relay_user={}", printable(user.as_bytes()));
-        let Some(resolve) = hop.protocol.resolve() else { continue };
-        let is_version_4 = matches!(hop.protocol, Protocol::Socks4 { .. });
-        trace!("socks_version={}", if is_version_4 { 4 } else { 5 });
-        trace!("socks_resolve={}", resolve_name(resolve));
-    }
-    if let Some(server) = plan.name_server {
-        trace!("Using nameserver at {server}");
+    for (index, way) in plan.routes.iter().enumerate() {
+        if plan.routes.len() > 1 {
+            trace!("route {} of {}", index + 1, plan.routes.len());
+        }
+        route(way);
     }
     local(&plan.local);
     match &plan.target {
@@ -74,6 +60,34 @@ pub fn plan(plan: &Plan) {
     }
     if let Some(limit) = plan.relay.idle {
         trace!("setting idle timeout: {} seconds", limit.as_secs_f64());
+    }
+}
+
+fn route(route: &Route) {
+    if route.hops.is_empty() {
+        trace!("relay_method = DIRECT (1)");
+    }
+    for (index, hop) in route.hops.iter().enumerate() {
+        if route.hops.len() > 1 {
+            trace!("hop {} of {}", index + 1, route.hops.len());
+        }
+        let method = match &hop.protocol {
+            Protocol::Socks4 { .. } | Protocol::Socks5 { .. } => "SOCKS (2)",
+            Protocol::Http { .. } => "HTTP (3)",
+            Protocol::Telnet { .. } => "TELNET (4)",
+        };
+        trace!("relay_method = {method}");
+        trace!("relay_host={}", hop.proxy.host);
+        trace!("relay_port={}", hop.proxy.port);
+        let user = hop.protocol.user().map(str::to_owned).or_else(sys::login_name).unwrap_or_default();
+        trace!("relay_user={}", printable(user.as_bytes()));
+        let Some(resolve) = hop.protocol.resolve() else { continue };
+        let is_version_4 = matches!(hop.protocol, Protocol::Socks4 { .. });
+        trace!("socks_version={}", if is_version_4 { 4 } else { 5 });
+        trace!("socks_resolve={}", resolve_name(resolve));
+    }
+    if let Some(server) = route.name_server {
+        trace!("Using nameserver at {server}");
     }
 }
 

@@ -20,7 +20,7 @@ impl Way {
     /// The way of this plan.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let secret = plan.hops.iter().any(|hop| hop.protocol.login().is_some());
+        let secret = plan.hops().any(|hop| hop.protocol.login().is_some());
         let user = Remembered::new(User::new(plan.askpass.clone()));
         Self { plan, user, _undumped: secret.then(Undumped::from_now_on) }
     }
@@ -37,7 +37,7 @@ impl Way {
     /// See [`net::connect`].
     pub fn connect(&self) -> Result<Tunnel, Error> {
         let tunnel = net::connect(&self.plan, &self.user).inspect_err(|error| {
-            if error.is_wrong_password() {
+            if error.is_about_a_wrong_password() {
                 self.user.forget();
             }
         })?;

@@ -32,10 +32,10 @@ fuzz_target!(|input: &[u8]| {
         Err(error) => return shown::check_password(&error.line()),
     };
     shown::check_password(&format!("{plan:?}"));
-    let Some(hop) = plan.hops.first() else { panic!("no hop for {word}") };
+    let Some(hop) = plan.hops().next() else { panic!("no hop for {word}") };
     // Where it is, is read back from how it is shown.
     let again = plan_of(hop.proxy.to_string()).expect("it was one before");
-    assert_eq!(again.hops[0].proxy, hop.proxy);
+    assert_eq!(again.routes[0].hops[0].proxy, hop.proxy);
     if let Protocol::Socks5 { login, .. } | Protocol::Http { login } = &hop.protocol {
         let password = login.password.as_ref().expect("there is one").expose();
         assert!(String::from_utf8_lossy(password).contains(PASSWORD), "{word}");

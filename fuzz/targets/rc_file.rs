@@ -17,7 +17,7 @@ fuzz_target!(|input: &[u8]| {
         shown::check_password(&told.concat());
     }
 
-    let Protocol::Http { login } = &plan.hops[0].protocol else { panic!("another protocol: {plan:?}") };
+    let Protocol::Http { login } = &plan.routes[0].hops[0].protocol else { panic!("another protocol: {plan:?}") };
     let read = |names: [&str; 2]| names.iter().find_map(|name| value(input, name));
     let password =
         login.password.as_ref().map(|password| String::from_utf8_lossy(password.expose()).into_owned());

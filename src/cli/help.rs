@@ -25,6 +25,7 @@ and in no_proxy are reached directly.
 Examples:
   ssh -o ProxyCommand='connect -S socks.example %h %p' host.example
   ssh -o ProxyCommand='connect -H proxy.example:8080 %h %p' host.example
+  ssh -o ProxyCommand='connect -x socks5://one.example,http://two.example:8080 %h %p' host.example
   connect -d -4 -S socks.example host.example ssh
 
 Exit code: 0 session ended normally, 1 this machine failed, 2 usage, 3 name not resolved, 4 not reached,

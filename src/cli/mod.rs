@@ -15,7 +15,7 @@ mod words;
 /// The options and words of one command line, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
-    /// The last of `-n -h -H -s -S -t -T`.
+    /// The last of `-n -h -H -s -S -t -T -x -A`.
     pub method: Method,
     /// `-c`.
     pub telnet_command: Option<String>,
@@ -67,22 +67,28 @@ pub enum Method {
     TelnetFromEnvironment,
     /// `-T`.
     Telnet(String),
+    /// Each `-x`: a chain of proxies by their URLs.
+    Proxies(Vec<String>),
+    /// `-A`: whatever the environment names.
+    Auto,
 }
 
 /// As the flag is typed, and without a password.
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (letter, word) = match self {
-            Self::Direct => ('n', None),
-            Self::HttpFromEnvironment => ('h', None),
-            Self::Http(word) => ('H', Some(word)),
-            Self::SocksFromEnvironment => ('s', None),
-            Self::Socks(word) => ('S', Some(word)),
-            Self::TelnetFromEnvironment => ('t', None),
-            Self::Telnet(word) => ('T', Some(word)),
+        let (letter, words): (_, &[String]) = match self {
+            Self::Direct => ('n', &[]),
+            Self::HttpFromEnvironment => ('h', &[]),
+            Self::Http(word) => ('H', std::slice::from_ref(word)),
+            Self::SocksFromEnvironment => ('s', &[]),
+            Self::Socks(word) => ('S', std::slice::from_ref(word)),
+            Self::TelnetFromEnvironment => ('t', &[]),
+            Self::Telnet(word) => ('T', std::slice::from_ref(word)),
+            Self::Proxies(words) => ('x', words),
+            Self::Auto => ('A', &[]),
         };
         write!(f, "-{letter}")?;
-        word.map_or(Ok(()), |word| write!(f, " {}", secret::masked(word)))
+        words.iter().try_for_each(|word| write!(f, " {}", secret::masked(word)))
     }
 }
 
@@ -160,6 +166,11 @@ impl Typed {
             Flag::HttpEnv => self.method = Method::HttpFromEnvironment,
             Flag::Telnet => self.method = Method::Telnet(value),
             Flag::TelnetEnv => self.method = Method::TelnetFromEnvironment,
+            Flag::Proxy => match &mut self.method {
+                Method::Proxies(words) => words.push(value),
+                method => *method = Method::Proxies(vec![value]),
+            },
+            Flag::Auto => self.method = Method::Auto,
             Flag::TelnetCommand => self.telnet_command = Some(value),
             Flag::OwnNetworks => self.own_networks = true,
             Flag::V4 => self.socks_version = Some(SocksVersion::V4),

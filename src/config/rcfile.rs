@@ -20,9 +20,10 @@ use crate::trace::trace;
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// The names that a file may set.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "CONNECT_DIRECT",
     "CONNECT_PASSWORD",
+    "CONNECT_PROXY",
     "CONNECT_USER",
     "HTTP_DIRECT",
     "HTTP_PROXY",

@@ -106,7 +106,8 @@ impl<'a> Sources<'a> {
         (is("force") || (display && !is("never"))).then(|| program.into())
     }
 
-    fn is_set(&self, name: &str) -> bool {
+    /// Whether a parameter is set, and not to nothing.
+    pub(super) fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| !value.is_empty())
     }
 

@@ -1,5 +1,6 @@
-//! Where a proxy is and who we are to it: `[scheme://][user[:password]@]host[:port][/…]`.
+//! Where a proxy is and who we are to it: `[scheme://][user[:password]@]host[:port][/…][?…]`.
 
+use super::query::Query;
 use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
 use crate::secret::{self, Secret};
@@ -9,19 +10,46 @@ pub(super) struct Kind {
     schemes: &'static [&'static str],
     /// What to say to the others.
     advice: &'static str,
+    /// Whether a `?` begins options, rather than being dropped with the path.
+    has_query: bool,
 }
 
 /// For `-H` and `-h`.
-pub(super) const HTTP: Kind = Kind { schemes: &["http", "https"], advice: "use -S or -s for a SOCKS proxy" };
+pub(super) const HTTP: Kind =
+    Kind { schemes: &["http", "https"], advice: "use -S or -s for a SOCKS proxy", has_query: false };
 /// For `-S` and `-s`.
 pub(super) const SOCKS: Kind = Kind {
     schemes: &["socks", "socks4", "socks4a", "socks5", "socks5h"],
     advice: "use -H or -h for an HTTP proxy",
+    has_query: false,
 };
 
 /// For `-T` and `-t`.
 pub(super) const TELNET: Kind =
-    Kind { schemes: &["telnet"], advice: "use -S for a SOCKS proxy, -H for an HTTP proxy" };
+    Kind { schemes: &["telnet"], advice: "use -S for a SOCKS proxy, -H for an HTTP proxy", has_query: false };
+
+/// For `-x` and `CONNECT_PROXY`.
+pub(super) const ANY: Kind = Kind {
+    schemes: &[
+        "http",
+        "https",
+        "socks",
+        "socks4",
+        "socks4a",
+        "socks5",
+        "socks5h",
+        "telnet",
+        "socks+tls",
+        "socks4+tls",
+        "socks4a+tls",
+        "socks5+tls",
+        "socks5h+tls",
+        "telnet+tls",
+    ],
+    advice: "known are http, https, socks4, socks4a, socks5, socks5h and telnet, with +tls behind the last five, and \
+             direct",
+    has_query: true,
+};
 
 impl Kind {
     /// Whether a word begins with one of the schemes.
@@ -40,6 +68,7 @@ pub(super) struct Spec {
     pub(super) scheme: Option<&'static str>,
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
+    pub(super) query: Query,
     host: Host,
     port: Option<Port>,
 }
@@ -56,7 +85,16 @@ impl Spec {
         if let (Some(named), None) = (named, scheme) {
             return Err(complain(format!("its scheme '{named}' is of another kind; {}", kind.advice)));
         }
-        let is_url = scheme.is_some();
+        let is_url = scheme.is_some() || kind.has_query;
+        let (rest, query) = match rest.split_once('?') {
+            Some((_, query)) if kind.has_query && query.contains('@') => {
+                return Err(complain(
+                    "a '?' in a user name or password is written %3F, and an '@' behind it %40".into(),
+                ));
+            }
+            Some((rest, query)) if kind.has_query => (rest, Query::parse(query).map_err(complain)?),
+            _ => (rest, Query::default()),
+        };
         let rest = match rest.split_once('/') {
             // What stands before the '/' is not repeated: it could be the start of a password.
             Some((_, path)) if is_url && path.contains('@') => {
@@ -89,7 +127,7 @@ impl Spec {
             .transpose()
             .map_err(|_| complain("its user name is not UTF-8".into()))?;
         let password = password.map(|password| Secret::new(decode(password)));
-        Ok(Self { scheme, user, password, host, port })
+        Ok(Self { scheme, user, password, query, host, port })
     }
 
     /// Where the proxy is, with this port if none is named.
@@ -113,7 +151,7 @@ fn before_slash(text: &str) -> &str {
 }
 
 /// `%XX` becomes its byte; a `%` without two hexadecimal digits stands for itself (RFC 3986 §2.1).
-fn percent_decoded(text: &str) -> Vec<u8> {
+pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
     // As long as the text at most: growing would leave a copy of a password behind.
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

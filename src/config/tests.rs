@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use super::sources::is_header;
 use super::*;
 use crate::addr::Port;
-use crate::plan::Local;
+use crate::plan::{Hop, Local, Login, Protocol, Resolve};
+use crate::proto::Socks5Method;
 use crate::secret::Secret;
 
 /// The plan for this command line, at whose words blanks are, with these variables.
@@ -32,7 +33,7 @@ fn usage(line: &str, variables: &[(&str, &str)]) -> String {
 
 #[track_caller]
 fn hop(options: &str, variables: &[(&str, &str)]) -> Hop {
-    let mut hops = planned(&format!("{options} host 22"), variables).hops;
+    let mut hops = planned(&format!("{options} host 22"), variables).routes.remove(0).hops;
     assert_eq!(hops.len(), 1, "{options}");
     hops.remove(0)
 }
@@ -67,13 +68,14 @@ fn a_whole_plan_is_plain_data() {
         Plan {
             local: Local::Stdio,
             target: Target::Tcp(endpoint("host.example", 22)),
-            bypass: Bypass::default(),
-            name_server: None,
-            askpass: None,
-            hops: vec![Hop {
-                proxy: endpoint("socks.example", 1080),
-                protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
+            routes: vec![Route {
+                hops: vec![Hop {
+                    proxy: endpoint("socks.example", 1080),
+                    protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
+                }],
+                ..Route::default()
             }],
+            askpass: None,
             limits: Limits { reach: Some(Duration::from_millis(2500)) },
             eager: true,
             relay: Relay::default(),
@@ -82,10 +84,8 @@ fn a_whole_plan_is_plain_data() {
     let direct = Plan {
         local: Local::Stdio,
         target: Target::Tcp(endpoint("::1", 22)),
-        bypass: Bypass::default(),
-        name_server: None,
+        routes: vec![Route::default()],
         askpass: None,
-        hops: vec![],
         limits: Limits::default(),
         eager: false,
         relay: Relay::default(),
@@ -279,22 +279,25 @@ fn a_name_server_is_an_address_with_or_without_a_port() {
         let server = expected.parse().unwrap();
         for options in ["-S s", "-4S s"] {
             let plan = planned(&format!("-R {word} {options} host 22"), &[]);
-            assert_eq!(plan.hops[0].protocol.resolve(), Some(Resolve::Server(server)), "{word}");
-            assert_eq!(plan.name_server, Some(server), "{word}");
+            assert_eq!(plan.routes[0].hops[0].protocol.resolve(), Some(Resolve::Server(server)), "{word}");
+            assert_eq!(plan.routes[0].name_server, Some(server), "{word}");
             let plan = planned(&format!("{options} host 22"), &[("SOCKS_RESOLVE", word)]);
-            assert_eq!(plan.name_server, Some(server), "{word}");
+            assert_eq!(plan.routes[0].name_server, Some(server), "{word}");
         }
         for options in ["", "-H h", "-T t"] {
             let typed = format!("-R {word} {options} host 22");
             assert_eq!(
-                planned(&typed, &[("SOCKS_RESOLVE", "192.0.2.2")]).name_server,
+                planned(&typed, &[("SOCKS_RESOLVE", "192.0.2.2")]).routes[0].name_server,
                 Some(server),
                 "{typed}"
             );
         }
     }
-    assert_eq!(planned("-n host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).name_server, None);
-    assert_eq!(planned("-R both -S s host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).name_server, None);
+    assert_eq!(planned("-n host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).routes[0].name_server, None);
+    assert_eq!(
+        planned("-R both -S s host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).routes[0].name_server,
+        None
+    );
     for word in [
         "192.0.2",
         "192.0.2.1:",
@@ -390,8 +393,8 @@ fn under_cgi_no_variable_that_a_web_client_can_set_counts() {
     let under_cgi: Vec<_> = with(("REQUEST_METHOD", "GET")).collect();
     for (variables, word, list_is_empty) in [(trusted, "evil", false), (under_cgi, "me", true)] {
         let plan = planned("-H proxy host 22", &variables);
-        assert_eq!(plan.hops[0].protocol.user(), Some(word));
-        assert_eq!(plan.bypass.list.is_empty(), list_is_empty, "{variables:?}");
+        assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(word));
+        assert_eq!(plan.routes[0].bypass.list.is_empty(), list_is_empty, "{variables:?}");
     }
 }
 

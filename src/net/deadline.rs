@@ -7,18 +7,36 @@ use std::time::{Duration, Instant};
 pub(super) struct Deadline {
     end: Option<Instant>,
     limit: Duration,
+    /// By how much it was moved.
+    extended: Duration,
 }
 
 impl Deadline {
     /// Starts now. A limit beyond what the clock can count is none.
     pub(super) fn start(limit: Option<Duration>) -> Self {
         let end = limit.and_then(|limit| Instant::now().checked_add(limit));
-        Self { end, limit: limit.unwrap_or_default() }
+        Self { end, limit: limit.unwrap_or_default(), extended: Duration::ZERO }
     }
 
     /// This one, or one that starts now if there is none.
     pub(super) fn or_start(self, limit: Duration) -> Self {
         if self.end.is_some() { self } else { Self::start(Some(limit)) }
+    }
+
+    /// The end for the first of several attempts: an equal share of the time that is left. Where there is any time,
+    /// all but the last have `limit`.
+    pub(super) fn share(self, attempts: usize, limit: Duration) -> Self {
+        let share = match (u32::try_from(attempts), self.left()) {
+            (Ok(0 | 1), _) => return Self { extended: Duration::ZERO, ..self },
+            (Ok(attempts), Some(left)) => left / attempts,
+            _ => limit,
+        };
+        Self::start(Some(share))
+    }
+
+    /// By how much it was moved.
+    pub(super) fn extended(&self) -> Duration {
+        self.extended
     }
 
     /// The time left, or `None` for any time.
@@ -38,6 +56,7 @@ impl Deadline {
     /// Moves it, for time that was not ours to spend.
     pub(super) fn extend(&mut self, by: Duration) {
         self.end = self.end.and_then(|end| end.checked_add(by));
+        self.extended += by;
     }
 }
 
@@ -53,6 +72,20 @@ mod tests {
         assert!(negotiation.left().is_some_and(|left| left > Duration::from_secs(29)));
         let own = Deadline::start(Some(Duration::from_secs(90))).or_start(Limits::NEGOTIATION);
         assert_eq!(own.limit(), Duration::from_secs(90));
+    }
+
+    #[test]
+    fn each_attempt_but_the_last_has_its_share() {
+        let all = Deadline::start(Some(Duration::from_secs(90)));
+        let within = |deadline: Deadline, seconds| {
+            let left = deadline.left().unwrap_or_default();
+            left <= Duration::from_secs(seconds) && left > Duration::from_secs(seconds - 1)
+        };
+        assert!(within(all.share(3, Limits::ROUTE), 30));
+        assert!(within(all.share(1, Limits::ROUTE), 90));
+        let any = Deadline::start(None);
+        assert!(within(any.share(2, Limits::ROUTE), 10));
+        assert_eq!(any.share(1, Limits::ROUTE).left(), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Hop, Plan, Protocol, Resolve, Target};
+use crate::plan::{Bypass, Hop, Limits, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::{HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
@@ -38,12 +38,12 @@ pub struct Tunnel {
     pub peer: Peer,
 }
 
-/// Makes the tunnel that the plan asks for.
+/// Makes the tunnel that the plan asks for, by the first of its routes that leads to the target.
 ///
 /// Not one byte that belongs to the tunnel has been read from the channel.
 ///
 /// # Errors
-/// Any stage of the way failed, or its limit has passed.
+/// A stage of each route failed, or the limit has passed.
 pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
     let target = match &plan.target {
@@ -53,36 +53,83 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
             return dial::dial_unix(path, &peer, &deadline).map(|channel| Tunnel { channel, peer });
         }
     };
-    let mut legs = Vec::with_capacity(plan.hops.len());
-    for (index, hop) in plan.hops.iter().enumerate() {
-        let next = plan.hops.get(index + 1);
-        let told = told(hop, next.map_or(target, |next| &next.proxy), &deadline)?;
-        if next.is_none() && bypasses(&plan.bypass, target, &told)? {
-            legs.clear();
-            break;
+    let (mut failed, mut tried_directly) = (Vec::new(), false);
+    for (index, route) in plan.routes.iter().enumerate() {
+        let mut share = deadline.share(plan.routes.len() - index, Limits::ROUTE);
+        let reached = match legs(route, target, plan.eager, &share, ask) {
+            // What is reached without these proxies is reached without others in the same way.
+            Ok(legs) if legs.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
+            Ok(mut legs) => follow(&mut legs, route, plan, &mut share, ask),
+            Err(error) => Err(error),
+        };
+        deadline.extend(share.extended());
+        match reached {
+            Err(error) if !error.is_final() => {
+                if plan.routes.len() > 1 {
+                    trace!("route {} of {} failed: {error}", index + 1, plan.routes.len());
+                }
+                failed.push(error);
+            }
+            end => return end,
         }
-        let negotiation = negotiation(hop, told, plan.eager, ask)?;
-        let peer = Peer::from(hop);
-        negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
-        legs.push(Leg { hop, peer, negotiation });
     }
+    match failed.pop() {
+        Some(error) if failed.is_empty() => Err(error),
+        last => {
+            failed.extend(last);
+            Err(Error::NoRoute { target: target.to_string(), failed })
+        }
+    }
+}
+
+/// What is to be said to each hop; nothing where the target is reached without them.
+fn legs<'a>(
+    route: &'a Route,
+    target: &Endpoint,
+    eager: bool,
+    deadline: &Deadline,
+    ask: &dyn AskPassword,
+) -> Result<Vec<Leg<'a>>, Error> {
+    let Some((last, before)) = route.hops.split_last() else { return Ok(Vec::new()) };
+    let last = told(last, target, deadline)?;
+    if bypasses(&route.bypass, target, &last)? {
+        return Ok(Vec::new());
+    }
+    let nexts = before.iter().zip(&route.hops[1..]).map(|(hop, next)| told(hop, &next.proxy, deadline));
+    let leg = |(index, (hop, told)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
+        let peer = Peer::proxy(hop, index, route.hops.len());
+        let negotiation = negotiation(hop, &peer, told?, eager, ask)?;
+        negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
+        Ok(Leg { hop, peer, negotiation })
+    };
+    route.hops.iter().zip(nexts.chain([Ok(last)])).enumerate().map(leg).collect()
+}
+
+/// Dials the first hop, or the target if there is none, and negotiates with each of them.
+fn follow(
+    legs: &mut [Leg<'_>],
+    route: &Route,
+    plan: &Plan,
+    deadline: &mut Deadline,
+    ask: &dyn AskPassword,
+) -> Result<Tunnel, Error> {
     // A proxy's own name is the system's to resolve.
     let (first, name_server) = match legs.first() {
         Some(leg) => (leg.peer.clone(), None),
-        None => (Peer::target(&plan.target), plan.name_server),
+        None => (Peer::target(&plan.target), route.name_server),
     };
     // Each negotiation asks for a new connection once or twice at the most.
     'connection: loop {
-        let mut connection = dial::dial(&first, name_server, &deadline)?;
+        let mut connection = dial::dial(&first, name_server, deadline)?;
         if plan.eager {
-            ask_ahead(&mut connection, &mut legs, &deadline)?;
+            ask_ahead(&mut connection, legs, deadline)?;
         }
-        for leg in &mut legs {
-            match negotiate(&mut connection, leg, ask, &mut deadline)? {
+        for leg in legs.iter_mut() {
+            match negotiate(&mut connection, leg, ask, deadline)? {
                 Outcome::Established => {}
                 Outcome::Reconnect => {
                     trace!("connecting again");
-                    for leg in &mut legs {
+                    for leg in legs.iter_mut() {
                         leg.negotiation.restart();
                     }
                     continue 'connection;
@@ -114,12 +161,13 @@ fn bypasses(bypass: &Bypass, target: &Endpoint, told: &Endpoint) -> Result<bool,
 /// The machine that asks `hop` for a tunnel to the next stage, which it is told in this form.
 fn negotiation(
     hop: &Hop,
+    peer: &Peer,
     told: Endpoint,
     eager: bool,
     ask: &dyn AskPassword,
 ) -> Result<Box<dyn Negotiation>, Error> {
     Ok(match &hop.protocol {
-        Protocol::Socks4 { .. } => Box::new(Socks4::new(told, user(hop)?)),
+        Protocol::Socks4 { .. } => Box::new(Socks4::new(told, user(hop, peer)?)),
         Protocol::Socks5 { methods, login, .. } => {
             let has_password = login.password.is_some();
             let methods = methods.clone().unwrap_or_else(|| {
@@ -132,12 +180,13 @@ fn negotiation(
                     (true, false) => vec![Socks5Method::None, Socks5Method::UserPass],
                 }
             });
-            let known = if eager && has_password { Some(credentials(hop, ask)?) } else { login.known() };
+            let known =
+                if eager && has_password { Some(credentials(hop, peer, ask)?) } else { login.known() };
             Box::new(Socks5::new(told, methods).knowing(known).eager(eager))
         }
         Protocol::Telnet { command, .. } => Box::new(Telnet::new(told, command.clone())),
         Protocol::Http { login } => {
-            let known = login.password.is_some().then(|| credentials(hop, ask)).transpose()?;
+            let known = login.password.is_some().then(|| credentials(hop, peer, ask)).transpose()?;
             Box::new(HttpConnect::new(told, known))
         }
     })

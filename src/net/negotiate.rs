@@ -79,7 +79,7 @@ pub(super) fn negotiate(
             }
             Step::Credentials => {
                 let asked = Instant::now();
-                let credentials = credentials(leg.hop, ask)?;
+                let credentials = credentials(leg.hop, &leg.peer, ask)?;
                 // A human took this time, not the proxy.
                 deadline.extend(asked.elapsed());
                 reach.extend(asked.elapsed());

@@ -341,7 +341,7 @@ fn a_specification_in_the_wrong_place_is_not_repeated_with_its_password() {
         "-p me:hunter2@proxy host 22",
         "--listen me:hunter2@proxy host 22",
         "-a me:hunter2@proxy -S proxy host 22",
-        "--proxy=me:hunter2@proxy host 22",
+        "--nonsense=me:hunter2@proxy host 22",
     ] {
         connect(words).run().expect_failure(2, &[]).expect_stderr_lacks("hunter2");
     }

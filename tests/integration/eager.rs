@@ -124,9 +124,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
     let plan = Plan {
         local: Local::Stdio,
         target: Target::Tcp(endpoint("host.example", "22")),
-        hops: hops.collect(),
-        bypass: connect::plan::Bypass::default(),
-        name_server: None,
+        routes: vec![connect::plan::Route { hops: hops.collect(), ..Default::default() }],
         askpass: None,
         limits: connect::plan::Limits { reach: Some(Duration::from_secs(10)) },
         eager: true,

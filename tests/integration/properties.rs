@@ -66,7 +66,7 @@ fn plan(method: Method, variable: Option<(&str, &str)>, file: Option<PathBuf>) -
 }
 
 fn login(plan: &Plan) -> (&str, &[u8]) {
-    let (Protocol::Http { login } | Protocol::Socks5 { login, .. }) = &plan.hops[0].protocol else {
+    let (Protocol::Http { login } | Protocol::Socks5 { login, .. }) = &plan.routes[0].hops[0].protocol else {
         panic!("{plan:?}")
     };
     let Login { user: Some(user), password: Some(password) } = login else { panic!("{login:?}") };
@@ -132,7 +132,7 @@ proptest! {
     #[test]
     fn a_proxy_is_found_where_its_url_says(proxy in endpoint(), scheme in "(|http://|HTTP://)", path in "(|/|/[a-z/?]{0,9})") {
         let plan = plan(Method::Http(format!("{scheme}{proxy}{path}")), None, None);
-        prop_assert_eq!(&plan.hops[0].proxy, &proxy);
+        prop_assert_eq!(&plan.routes[0].hops[0].proxy, &proxy);
     }
 
     #[test]
@@ -156,7 +156,7 @@ proptest! {
     ) {
         let plan = plan(Method::Socks(format!("{user}:{password}@host.example:1")), None, None);
         prop_assert_eq!(login(&plan), (user.as_str(), password.as_bytes()));
-        prop_assert_eq!(plan.hops[0].proxy.to_string(), "host.example:1");
+        prop_assert_eq!(plan.routes[0].hops[0].proxy.to_string(), "host.example:1");
     }
 
     #[test]
@@ -245,7 +245,7 @@ proptest! {
         // A double quote begins no quoted value where a single one does.
         let file = TempPath::file("connectrc", format!("CONNECT_USER = wrong\r\n CONNECT_USER='{value}'{after}\r\n# end"));
         let plan = plan(Method::Http("proxy.example".into()), None, Some(file.to_path_buf()));
-        prop_assert_eq!(plan.hops[0].protocol.user(), Some(value.as_str()));
+        prop_assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(value.as_str()));
     }
 
     #[test]
@@ -255,7 +255,7 @@ proptest! {
         let meant = entries.into_iter().map(|(direct, (_, pattern))| Entry { direct, pattern }).collect();
         let method = Method::Socks("proxy.example".into());
         let plan = plan(method, Some(("SOCKS5_DIRECT", &words.join(&comma))), None);
-        prop_assert_eq!(plan.bypass.list, DirectList::new(meant));
+        prop_assert_eq!(&plan.routes[0].bypass.list, &DirectList::new(meant));
     }
 }
 

@@ -1,0 +1,134 @@
+//! Routes: chains of proxies by their URLs, and what to try when one does not lead to the target.
+//!
+//! `socks5://a,http://b | http://c | direct`: through `a` and then `b`; else through `c`; else directly.
+
+use super::direct;
+use super::hop::{self, login, methods, parse_methods, parse_resolve};
+use super::query::Query;
+use super::sources::Sources;
+use super::spec::{self, Spec};
+use crate::cli::Typed;
+use crate::direct::DirectList;
+use crate::error::Error;
+use crate::plan::{Bypass, Hop, Login, Protocol, Resolve, Route};
+use crate::proto::TELNET_COMMAND;
+
+/// The most hops of a route: who names more has made a loop.
+const MAX_HOPS: usize = 16;
+
+/// The way through no proxy.
+pub(super) fn direct(typed: &Typed) -> Result<Route, Error> {
+    Ok(Route { name_server: resolve_typed(typed)?.and_then(Resolve::server), ..Route::default() })
+}
+
+/// The way through these proxies. What counts for targets that need none is said for the kind of the last one.
+pub(super) fn through(hops: Vec<Hop>, typed: &Typed, sources: &Sources<'_>) -> Result<Route, Error> {
+    let Some(Hop { protocol, .. }) = hops.last() else { return direct(typed) };
+    let name_server = protocol.resolve().or(resolve_typed(typed)?).and_then(Resolve::server);
+    Ok(Route { bypass: bypass(protocol, typed, sources)?, name_server, hops })
+}
+
+/// The routes that `words`, which come from `source`, describe: a `|` stands between routes, a comma between hops.
+pub(super) fn routes(
+    words: &str,
+    source: &str,
+    typed: &Typed,
+    sources: &Sources<'_>,
+) -> Result<Vec<Route>, Error> {
+    words.split('|').map(|words| route(words, source, typed, sources)).collect()
+}
+
+fn route(words: &str, source: &str, typed: &Typed, sources: &Sources<'_>) -> Result<Route, Error> {
+    let wrong = |what: &str| Err(Error::Usage(format!("the proxies in {source}: {what}")));
+    let words: Vec<_> = words.split(',').map(str::trim).collect();
+    let alone = words.len() == 1;
+    if words.contains(&"") {
+        return wrong("one is missing before, between or behind commas and bars");
+    }
+    if words.iter().any(|word| is_direct(word)) {
+        return if alone {
+            direct(typed)
+        } else {
+            wrong("direct is a way of its own: write it behind a '|', and not among proxies")
+        };
+    }
+    if words.len() > MAX_HOPS {
+        return wrong(&format!("there are {} in a row, and {MAX_HOPS} are allowed", words.len()));
+    }
+    let hops = words.iter().map(|word| by_url(word, alone, source, typed, sources));
+    through(hops.collect::<Result<_, _>>()?, typed, sources)
+}
+
+/// The proxy that a URL names. In a chain of several, what variables say of all proxies counts only for those whose
+/// user is named: no proxy is given the password of another.
+fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
+    let mut spec = Spec::parse(word, source, &spec::ANY)?;
+    let scheme = spec.scheme.unwrap_or("http");
+    if scheme == "https" || scheme.ends_with("+tls") {
+        return Err(hop::no_tls());
+    }
+    let scheme = scheme.trim_end_matches("+tls");
+    let general = (alone || spec.user.is_some()).then_some(sources);
+    let (port, protocol) = match scheme {
+        "socks4" | "socks4a" => {
+            let resolve = resolve(&mut spec.query, scheme, source, typed)?;
+            let Login { user, .. } = login(&mut spec, &hop::SOCKS4, general)?;
+            (1080, Protocol::Socks4 { user, resolve })
+        }
+        "socks" | "socks5" | "socks5h" => {
+            let resolve = resolve(&mut spec.query, scheme, source, typed)?;
+            let methods = match spec.query.take("auth") {
+                Some(list) => Some(parse_methods(&list, source)?),
+                None => methods(typed, sources)?,
+            };
+            (1080, Protocol::Socks5 { resolve, methods, login: login(&mut spec, &hop::SOCKS5, general)? })
+        }
+        "telnet" => {
+            let command = spec.query.take("command").or_else(|| typed.telnet_command.clone());
+            let command = command.unwrap_or_else(|| TELNET_COMMAND.into());
+            let Login { user, .. } = login(&mut spec, &hop::TELNET, general)?;
+            (23, Protocol::Telnet { command, user })
+        }
+        _ => (80, Protocol::Http { login: login(&mut spec, &hop::HTTP, general)? }),
+    };
+    spec.query.finish(source, scheme)?;
+    Ok(Hop { proxy: spec.endpoint(port)?, protocol })
+}
+
+/// Who resolves the name of what comes behind a SOCKS proxy: its URL says so, or `-R`, or the scheme, as for curl.
+fn resolve(query: &mut Query, scheme: &str, source: &str, typed: &Typed) -> Result<Resolve, Error> {
+    if let Some(word) = query.take("resolve") {
+        return parse_resolve(&word, &format!("resolve= in {source}"));
+    }
+    Ok(resolve_typed(typed)?.unwrap_or(match scheme {
+        "socks4" => Resolve::LocalFirst,
+        "socks5" => Resolve::Both,
+        _ => Resolve::Remote,
+    }))
+}
+
+fn resolve_typed(typed: &Typed) -> Result<Option<Resolve>, Error> {
+    typed.resolve.as_deref().map(|word| parse_resolve(word, "-R")).transpose()
+}
+
+fn is_direct(word: &str) -> bool {
+    ["direct", "direct:", "direct://"].iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// The direct list: that of the protocol, or the one for all; then what `no_proxy` adds.
+fn bypass(protocol: &Protocol, typed: &Typed, sources: &Sources<'_>) -> Result<Bypass, Error> {
+    let names: &[&str] = match protocol {
+        Protocol::Socks4 { .. } => &["SOCKS4_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
+        Protocol::Socks5 { .. } => &["SOCKS5_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
+        Protocol::Http { .. } => &["HTTP_DIRECT", "CONNECT_DIRECT"],
+        Protocol::Telnet { .. } => &["CONNECT_DIRECT"],
+    };
+    let mut list = DirectList::default();
+    if let Some((name, words)) = sources.first_named(names)? {
+        list.append(direct::parse(&words, name, sources.warn()));
+    }
+    if let Some(words) = sources.first(&["no_proxy", "NO_PROXY"])? {
+        list.append(direct::parse_no_proxy(&words));
+    }
+    Ok(Bypass { list, own_networks: typed.own_networks })
+}

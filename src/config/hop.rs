@@ -1,0 +1,145 @@
+//! One proxy: what it speaks, who we are to it, and who resolves names.
+
+use std::net::SocketAddr;
+
+use super::sources::Sources;
+use super::spec::Spec;
+use crate::addr::{Host, Port, parse_port, split_port};
+use crate::cli::{SocksVersion, Typed};
+use crate::error::Error;
+use crate::plan::{Hop, Login, Protocol, Resolve};
+use crate::proto::{Socks5Method, TELNET_COMMAND};
+use crate::secret;
+
+/// Where a name server listens unless its port is given.
+const DNS_PORT: u16 = 53;
+
+/// The variables that say who we are to proxies of one kind, the first one first.
+pub(super) struct Names {
+    users: &'static [&'static str],
+    passwords: &'static [&'static str],
+}
+
+pub(super) const HTTP: Names = Names {
+    users: &["HTTP_PROXY_USER", "CONNECT_USER"],
+    passwords: &["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"],
+};
+pub(super) const SOCKS5: Names = Names {
+    users: &["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"],
+    passwords: &["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "CONNECT_PASSWORD"],
+};
+pub(super) const SOCKS4: Names =
+    Names { users: &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"], passwords: &[] };
+pub(super) const TELNET: Names = Names { users: &["CONNECT_USER"], passwords: &[] };
+
+/// Who we are: what the specification says counts before what `sources` say of all proxies.
+pub(super) fn login(spec: &mut Spec, names: &Names, sources: Option<&Sources<'_>>) -> Result<Login, Error> {
+    let (mut user, mut password) = (spec.user.take(), spec.password.take());
+    if let Some(sources) = sources {
+        user = user.or(sources.first(names.users)?);
+        password = password.or_else(|| sources.secret(names.passwords));
+    }
+    Ok(Login { user, password })
+}
+
+/// The proxy of `-T` or `-t`.
+pub(super) fn telnet(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
+    let command = typed.telnet_command.clone().unwrap_or_else(|| TELNET_COMMAND.into());
+    let Login { user, .. } = login(&mut spec, &TELNET, Some(sources))?;
+    Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command, user } })
+}
+
+/// The proxy of `-H` or `-h`.
+pub(super) fn http(mut spec: Spec, sources: &Sources<'_>) -> Result<Hop, Error> {
+    if spec.scheme == Some("https") {
+        return Err(no_tls());
+    }
+    let login = login(&mut spec, &HTTP, Some(sources))?;
+    Ok(Hop { proxy: spec.endpoint(80)?, protocol: Protocol::Http { login } })
+}
+
+pub(super) fn no_tls() -> Error {
+    Error::Usage("TLS to the proxy (https://) is not supported; use an http:// proxy".into())
+}
+
+/// The proxy of `-S` or `-s`. A scheme says which version it speaks, and who resolves names in version 4.
+pub(super) fn socks(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
+    let version = typed.socks_version.unwrap_or(match spec.scheme {
+        Some("socks4" | "socks4a") => SocksVersion::V4,
+        _ => SocksVersion::V5,
+    });
+    let own_resolve = match version {
+        SocksVersion::V4 => "SOCKS4_RESOLVE",
+        SocksVersion::V5 => "SOCKS5_RESOLVE",
+    };
+    let resolve = match (&typed.resolve, sources.first_named(&[own_resolve, "SOCKS_RESOLVE"])?) {
+        (Some(word), _) => parse_resolve(word, "-R")?,
+        (None, Some((name, word))) => parse_resolve(&word, name)?,
+        (None, None) => match (version, spec.scheme) {
+            (SocksVersion::V4, Some("socks4a")) | (SocksVersion::V5, _) => Resolve::Remote,
+            (SocksVersion::V4, _) => Resolve::LocalFirst,
+        },
+    };
+    let protocol = match version {
+        SocksVersion::V4 => {
+            let Login { user, .. } = login(&mut spec, &SOCKS4, Some(sources))?;
+            Protocol::Socks4 { user, resolve }
+        }
+        SocksVersion::V5 => {
+            let methods = methods(typed, sources)?;
+            Protocol::Socks5 { resolve, methods, login: login(&mut spec, &SOCKS5, Some(sources))? }
+        }
+    };
+    Ok(Hop { proxy: spec.endpoint(1080)?, protocol })
+}
+
+/// The methods to offer to a SOCKS5 proxy, if anything says so.
+pub(super) fn methods(typed: &Typed, sources: &Sources<'_>) -> Result<Option<Vec<Socks5Method>>, Error> {
+    match (&typed.auth, sources.first_named(&["SOCKS5_AUTH"])?) {
+        (Some(list), _) => parse_methods(list, "-a").map(Some),
+        (None, Some((name, list))) => parse_methods(&list, name).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+pub(super) fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
+    match word.to_ascii_lowercase().as_str() {
+        "local" => Ok(Resolve::Local),
+        "remote" => Ok(Resolve::Remote),
+        "both" => Ok(Resolve::Both),
+        _ => match name_server(word) {
+            Some(server) if cfg!(feature = "dns") => Ok(Resolve::Server(server)),
+            Some(_) => Err(Error::Usage(format!(
+                "{source} names {word}, and this build has no DNS client to ask it with"
+            ))),
+            None => Err(Error::Usage(format!(
+                "{source} takes local, remote, both or the address of a name server, not '{}'",
+                secret::masked(word)
+            ))),
+        },
+    }
+}
+
+/// An address, with or without a port.
+fn name_server(word: &str) -> Option<SocketAddr> {
+    let (host, port) = split_port(word);
+    let Ok(Host::Ip(ip)) = Host::parse(host) else { return None };
+    let port = port.map_or(Some(DNS_PORT), |port| parse_port(port).map(Port::get))?;
+    Some(SocketAddr::new(ip, port))
+}
+
+pub(super) fn parse_methods(list: &str, source: &str) -> Result<Vec<Socks5Method>, Error> {
+    list.split(',')
+        .map(|word| match word.trim().to_ascii_lowercase().as_str() {
+            "none" => Ok(Socks5Method::None),
+            "userpass" => Ok(Socks5Method::UserPass),
+            known @ ("gssapi" | "chap") => Err(Error::Usage(format!(
+                "{source} names {known}, which we cannot carry out; use none or userpass"
+            ))),
+            other => Err(Error::Usage(format!(
+                "{source} takes none and userpass, not '{}'",
+                secret::masked(other)
+            ))),
+        })
+        .collect()
+}
