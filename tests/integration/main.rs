@@ -10,6 +10,7 @@ mod harness;
 // standard descriptors, UNIX-domain sockets.
 #[cfg(unix)]
 mod askpass;
+mod chains;
 mod cli;
 mod dial;
 mod direct_list;

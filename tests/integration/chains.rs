@@ -1,0 +1,321 @@
+//! `-x`: chains of proxies by their URLs, and what is tried when one does not lead to the target.
+
+use std::time::Duration;
+
+use crate::harness::*;
+use crate::wire::*;
+
+/// A telnet-style proxy that relays to `target`, which is what it is asked for.
+fn telnet(target: &Server) -> Script {
+    let command = format!("telnet {}\r\n", target.words());
+    script().expect(command).send("Connected to it.\r\n").relay_to(target)
+}
+
+/// What reaches a target that greets, and what comes back.
+#[track_caller]
+fn expect_session(target: Server, words: &str) -> Outcome {
+    let out = connect(format!("{words} {}", target.words())).input("ping").run();
+    out.expect_success().expect_stdout("welcome").expect_stderr("");
+    target.finish();
+    out
+}
+
+fn target() -> Server {
+    script().send("welcome").expect("ping").expect_eof().serve()
+}
+
+#[test]
+fn proxies_of_every_kind_follow_each_other_and_each_has_its_own_credentials() {
+    let target = target();
+    let last = telnet(&target).serve();
+    let fourth = socks4_granted().relay().serve();
+    let third = socks5_userpass("u3", "p@3,|").relay().serve();
+    let second = http_basic("u2", "p2").relay().serve();
+    let first = socks5_none().relay().serve();
+    let at = target.to_string();
+    let chain = format!(
+        "-x socks5h://{first},http://u2:p2@{second} -x socks5://u3:p%403%2C%7C@{third} \
+         --proxy=socks4://u4@{fourth},telnet://{last}"
+    );
+    expect_session(target, &chain);
+    let (first, second, third, fourth) =
+        (first.finish_one(), second.finish_one(), third.finish_one(), fourth.finish_one());
+    let asked = [&first, &second, &third, &fourth].map(|record| record.target.clone().unwrap());
+    let next = |record: &Record| record.target.clone().unwrap();
+    assert_eq!(asked.len(), 4);
+    assert!(next(&first).starts_with("127.0.0.1:") && next(&fourth) != at);
+    assert_eq!((first.user, third.user.as_deref(), fourth.user.as_deref()), (None, Some("u3"), Some("u4")));
+    last.finish();
+}
+
+/// The kernel carries the bytes, both ways, whatever the chain is made of.
+#[test]
+fn ten_mebibytes_each_way_arrive_through_three_proxies() {
+    const SIZE: u64 = 10 * MIB;
+    let target = script().exchange(7, SIZE).serve();
+    let (third, second) = (http_ok().relay().serve(), socks4_granted().relay().serve());
+    let first = socks5_none().relay().serve();
+    let chain = format!("-x socks5://{first},socks4://{second},http://{third}");
+    let mut run = connect(format!("{chain} {}", target.words())).start();
+    run.feed(data(7, SIZE));
+    let out = run.finish();
+    out.expect_success();
+    assert_eq!(out.stdout.len() as u64, SIZE);
+    target.finish();
+}
+
+#[test]
+fn a_proxy_may_follow_itself_and_sixteen_of_them() {
+    let target = target();
+    let proxy = Server::repeat(|| http_ok().relay());
+    let chain = vec![format!("http://{proxy}"); 16].join(",");
+    expect_session(target, &format!("-x {chain}"));
+    assert_eq!(proxy.finish().len(), 16);
+}
+
+#[test]
+fn the_hop_that_failed_is_named() {
+    let refusing = RefusingPort::new();
+    let run = connect(format!("-x socks5://127.0.0.1:{},http://next.example host 22", refusing.port())).run();
+    run.expect_failure(4, &[&format!("SOCKS5 proxy 127.0.0.1:{} (hop 1 of 2)", refusing.port()), "refused"]);
+
+    let second = socks5_refused(2).expect_gone().serve();
+    let first = http_ok().relay().serve();
+    let run = connect(format!("-x http://{first},socks5h://{second},http://third.example:81 host 22")).run();
+    let at = format!("SOCKS5 proxy {second} (hop 2 of 3) refused third.example:81");
+    run.expect_failure(5, &[&at]);
+    second.finish();
+
+    let first = socks5_refused(5).expect_gone().serve();
+    let run = connect(format!("-x socks5h://{first},http://next.example:81 host 22")).run();
+    run.expect_failure(5, &["(hop 1 of 2) refused next.example:81"]);
+
+    let second = http_basic("me", "right").serve();
+    let first = socks5_none().relay().serve();
+    let run = connect(format!("-x socks5://{first},http://me:wrong@{second} host 22")).run();
+    run.expect_failure(6, &["(hop 2 of 2)", "'me'"]).expect_stderr_lacks("wrong");
+}
+
+/// One that only the second hop needs: the connection is made anew from the first hop on.
+#[cfg(unix)]
+#[test]
+fn a_second_connection_that_a_hop_asks_for_goes_through_those_before_it() {
+    let closing = "HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\n\r\n";
+    let second = Server::each([http_reply(closing).close(), http_basic("me", "pw").early("welcome").drain()]);
+    let first = Server::each([socks5_none().relay(), socks5_none().relay()]);
+    let asker = crate::askpass::Asker::new("askpass", "echo pw");
+    let run = asker.given_to(format!("-x socks5://{first},http://me@{second} host 22")).run();
+    run.expect_success().expect_stdout("welcome");
+    assert_eq!(first.finish().len(), 2);
+    second.finish();
+}
+
+/// No proxy is given the password of another.
+#[test]
+fn in_a_chain_what_is_said_of_proxies_in_general_is_for_those_whose_user_is_named() {
+    let chain = |words: &str| {
+        let second = http_ok().early("welcome").drain().serve();
+        let first = http_ok().relay().serve();
+        let words = words.replace("{1}", &first.to_string()).replace("{2}", &second.to_string());
+        let run = connect(format!("-x {words} host 22"));
+        let run = run.env("CONNECT_USER", "general").env("HTTP_PROXY_PASSWORD", "general");
+        run.run().expect_success().expect_stdout("welcome");
+        [first, second].map(|proxy| proxy.finish_one().head.unwrap().contains("Proxy-Authorization"))
+    };
+    assert_eq!(chain("http://{1},http://{2}"), [false, false]);
+    assert_eq!(chain("http://me@{1},http://{2}"), [true, false]);
+    assert_eq!(chain("http://{1},me@{2}"), [false, true]);
+    let alone = http_ok().drain().serve();
+    let run = connect(format!("-x http://{alone} host 22")).env("HTTP_PROXY_PASSWORD", "general").run();
+    run.expect_success();
+    assert!(alone.finish_one().head.unwrap().contains("Proxy-Authorization"));
+}
+
+#[test]
+fn options_of_one_hop_stand_in_its_query() {
+    let proxy = socks5_none().early("welcome").drain().serve();
+    connect(format!("-x socks5://{proxy}?resolve=remote&auth=none {UNKNOWN} 22")).run().expect_success();
+    let record = proxy.finish_one();
+    assert_eq!(record.target, Some(format!("{UNKNOWN}:22")));
+
+    let proxy = script().expect("open host 22!\r\n").send("connected to\n").early("welcome").drain().serve();
+    connect(format!("-x telnet://{proxy}/?command=open%20%25h%20%25p! host 22")).run().expect_success();
+    proxy.finish();
+}
+
+/// The scheme says who resolves, as for curl.
+#[test]
+fn socks5_resolves_here_if_it_can_and_socks5h_there() {
+    let asked = |scheme: &str, proxy: Script| {
+        let proxy = proxy.drain().serve();
+        connect(format!("-x {scheme}://{proxy} localhost 22")).run().expect_success();
+        proxy.finish_one().target.unwrap()
+    };
+    assert!(localhost().contains(&asked("socks5", socks5_none())));
+    assert_eq!(asked("socks5h", socks5_none()), "localhost:22");
+    assert_eq!(asked("socks4a", socks4_granted()), "localhost:22");
+    assert_eq!(asked("socks4", socks4_granted()), "127.0.0.1:22");
+}
+
+#[test]
+fn what_makes_no_sense_is_an_error_before_anybody_is_dialled() {
+    let seventeen = vec!["http://h"; 17].join(",");
+    for (chain, parts) in [
+        (seventeen.as_str(), ["17", "16"]),
+        ("ftp://h", ["ftp", "socks5h"]),
+        ("http://h,,http://i", ["one is missing", ""]),
+        ("http://h,", ["one is missing", ""]),
+        ("http://h|", ["one is missing", ""]),
+        ("|direct", ["one is missing", ""]),
+        ("direct,http://h", ["direct", "'|'"]),
+        ("http://h,direct://", ["direct", "'|'"]),
+        ("http://h?resolve=local", ["resolve", "http:// does not know"]),
+        ("socks5://h?resolv=local", ["resolv", "it takes resolve, auth"]),
+        ("socks5://h?resolve=never", ["resolve=", "never"]),
+        ("socks5://h?auth=chap", ["chap", "none or userpass"]),
+        ("http://h:0", ["'0'", "port"]),
+        ("http://", ["host is empty", ""]),
+        ("http://me:se?cret@h", ["%3F", ""]),
+        ("http://me:se/cret@h", ["%2F", ""]),
+        ("socks5://h:ssh", ["'ssh'", ""]),
+    ] {
+        let out = connect("").arg("-x").arg(chain).words("host 22").run();
+        out.expect_failure(2, &parts).expect_stderr_lacks("cret");
+    }
+    connect("").arg("-x").words("http://h unix:/s").run().expect_failure(2, &["no proxy can reach it"]);
+}
+
+#[test]
+fn of_several_methods_the_last_counts() {
+    let proxy = socks5_none().early("welcome").drain().serve();
+    connect(format!("-x http://no.invalid -S {proxy} host 22")).run().expect_success();
+    proxy.finish();
+    let proxy = socks5_none().early("welcome").drain().serve();
+    connect(format!("-x http://no.invalid -n -x socks5://{proxy} host 22")).run().expect_success();
+    proxy.finish();
+}
+
+// What to try else
+
+#[test]
+fn the_first_route_that_leads_there_is_taken() {
+    let refusing = RefusingPort::new();
+    let says_no = http_reply("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").drain().serve();
+    let target = target();
+    let words = format!("-d -x http://127.0.0.1:{}|http://{says_no}|direct", refusing.port());
+    let out = connect(format!("{words} {}", target.words())).input("ping").run();
+    out.expect_code(0).expect_stdout("welcome");
+    for line in ["route 1 of 3 failed: cannot reach HTTP proxy", "route 2 of 3 failed: HTTP proxy", "403 No"]
+    {
+        out.expect_stderr_has(line);
+    }
+    target.finish();
+    says_no.finish();
+}
+
+/// A wrong password on one route does not keep us from the next.
+#[test]
+fn a_chain_that_is_broken_anywhere_is_followed_by_the_next() {
+    let second = http_basic("me", "right").serve();
+    let first = socks5_none().relay().serve();
+    let good = socks4_granted().early("welcome").drain().serve();
+    let out =
+        connect("").arg("-x").arg(format!("socks5://{first},http://me:wrong@{second} | socks4://{good}"));
+    out.words("192.0.2.1 22").run().expect_success().expect_stdout("welcome").expect_stderr("");
+    good.finish();
+}
+
+#[test]
+fn when_none_leads_there_each_is_named() {
+    let (one, two) = (RefusingPort::new(), RefusingPort::new());
+    let words = format!("-x http://127.0.0.1:{}|socks5://127.0.0.1:{} host 22", one.port(), two.port());
+    let at = |port: u16| format!("proxy 127.0.0.1:{port}: connection refused");
+    connect(words).run().expect_failure(
+        4,
+        &[
+            "no way to host:22: 1. cannot reach HTTP",
+            &at(one.port()),
+            "; 2. cannot reach SOCKS5",
+            &at(two.port()),
+        ],
+    );
+}
+
+#[test]
+fn a_route_that_hangs_does_not_eat_the_time_of_the_next() {
+    let silent = script().hold().serve();
+    let target = target();
+    let words = format!("-w 3 -x http://{silent}|direct {}", target.words());
+    let out = connect(words).input("ping").run();
+    out.expect_success().expect_stdout("welcome").expect_within(Duration::from_secs(20));
+    target.finish();
+}
+
+/// A target that needs no proxy is dialled once, whatever stands behind the bar.
+#[test]
+fn what_is_reached_directly_is_not_tried_twice() {
+    let refusing = RefusingPort::new();
+    let out = connect(format!("-x http://a.invalid|http://b.invalid|direct 127.0.0.1 {}", refusing.port()))
+        .env("no_proxy", "127.0.0.1")
+        .run();
+    out.expect_failure(4, &[&format!("cannot reach 127.0.0.1:{}", refusing.port())])
+        .expect_stderr_lacks("no way");
+}
+
+/// A mistake in the second route is told although the first would do.
+#[test]
+fn every_route_is_looked_at_before_the_first_is_tried() {
+    connect("-x direct|ftp://h 127.0.0.1 1").run().expect_failure(2, &["ftp"]);
+}
+
+// -A
+
+/// The proxy that these variables and this file name; where there is none the target is reached directly.
+#[track_caller]
+fn automatic(variables: &[(&str, &str)], file: &str) -> bool {
+    let proxy = Server::repeat(|| http_ok().early("welcome").expect("ping").expect_eof());
+    let target = Server::repeat(|| script().send("welcome").expect("ping").expect_eof());
+    let at = proxy.to_string();
+    let home = crate::rcfile::home(file.replace("{P}", &at));
+    let run = connect(format!("-A {}", target.words())).env("HOME", &*home);
+    let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value.replace("{P}", &at)));
+    run.input("ping").run().expect_success().expect_stdout("welcome");
+    let (by_proxy, directly) = (proxy.finish().len(), target.finish().len());
+    assert_eq!(by_proxy + directly, 1);
+    by_proxy == 1
+}
+
+#[test]
+fn automatically_the_chain_of_connect_proxy_comes_first_and_then_the_usual_variables() {
+    assert!(!automatic(&[], ""));
+    assert!(automatic(&[("CONNECT_PROXY", "http://{P}"), ("all_proxy", "http://no.invalid")], ""));
+    assert!(automatic(&[("all_proxy", "http://no.invalid")], "CONNECT_PROXY = http://{P}"));
+    let order = ["all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
+    for (index, name) in order.into_iter().enumerate() {
+        let later = order[index + 1..].iter().map(|name| (*name, "socks5://no.invalid"));
+        let variables: Vec<_> = std::iter::once((name, "{P}")).chain(later).collect();
+        assert!(automatic(&variables, ""), "{name}");
+    }
+    // An empty one is none.
+    assert!(automatic(&[("all_proxy", ""), ("http_proxy", "http://{P}/")], ""));
+}
+
+#[test]
+fn automatically_what_needs_no_proxy_is_reached_directly() {
+    assert!(!automatic(&[("all_proxy", "http://{P}"), ("no_proxy", "127.0.0.0/8")], ""));
+    assert!(!automatic(&[("CONNECT_PROXY", "direct"), ("all_proxy", "http://{P}")], ""));
+    assert!(automatic(&[("CONNECT_PROXY", "socks5://127.0.0.1:1 | http://{P}")], ""));
+}
+
+/// A visitor of a web server sets it with a header ("httpoxy").
+#[test]
+fn automatically_http_proxy_does_not_count_under_cgi() {
+    assert!(!automatic(&[("HTTP_PROXY", "http://{P}"), ("REQUEST_METHOD", "GET")], ""));
+    assert!(automatic(&[("http_proxy", "http://{P}"), ("REQUEST_METHOD", "GET")], ""));
+}
+
+#[test]
+fn a_mistake_is_blamed_on_the_variable_that_holds_it() {
+    let run = connect("-A host 22").env("CONNECT_PROXY", "http://me:secret@h,ftp://h").run();
+    run.expect_failure(2, &["CONNECT_PROXY", "ftp"]).expect_stderr_lacks("secret");
+}
