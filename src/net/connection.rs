@@ -1,7 +1,6 @@
 //! A connected stream under a deadline.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::time::Duration;
 
 use super::deadline::Deadline;
@@ -11,13 +10,9 @@ use crate::sys::{self, Channel};
 /// The most that is looked at in one go: more than any answer that a well-meaning proxy gives.
 const LOOK: usize = 4096;
 
-/// A TCP connection on which every wait ends by a deadline. The socket is non-blocking.
+/// A connection on which every wait ends by a deadline.
 #[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
-    /// How many bytes have been taken off it.
-    taken: u64,
-}
+pub(super) struct Connection(Channel);
 
 /// Why nothing could be sent or received.
 #[derive(Debug)]
@@ -49,20 +44,20 @@ impl Received {
 }
 
 impl Connection {
-    /// Takes over a non-blocking stream.
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, taken: 0 }
+    /// Takes over a socket.
+    pub(super) fn new(channel: Channel) -> Self {
+        Self(channel)
     }
 
-    /// The stream for the relay: nothing was read from it that was not taken.
+    /// The channel for the relay: nothing was read from it that was not taken.
     pub(super) fn into_channel(self) -> Channel {
-        Channel::socket(self.stream).having_read(self.taken)
+        self.0
     }
 
     /// Sends all of it.
     pub(super) fn send(&mut self, mut bytes: &[u8], deadline: &Deadline) -> Result<(), Stop> {
         while !bytes.is_empty() {
-            match self.stream.write(bytes) {
+            match self.0.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) => self.wait_after(error, false, deadline.left())?,
             }
@@ -83,14 +78,13 @@ impl Connection {
             // Nothing can be there yet: waiting first saves a call that fails.
             self.wait(true, patience)?;
             let result = match limit {
-                Limit::Bytes(_) => self.stream.read(&mut bytes),
-                Limit::Unknown => self.stream.peek(&mut bytes),
+                Limit::Bytes(_) => self.0.read(&mut bytes),
+                Limit::Unknown => self.0.peek(&mut bytes),
             };
             match result {
                 Ok(length) => {
                     bytes.truncate(length);
                     let looked_at = limit == Limit::Unknown;
-                    self.taken += if looked_at { 0 } else { length as u64 };
                     return Ok(Received { bytes, looked_at });
                 }
                 Err(error) if is_passing(&error) => {}
@@ -103,8 +97,15 @@ impl Connection {
     pub(super) fn take(&mut self, received: &mut Received, count: usize) -> Result<(), Stop> {
         if received.looked_at {
             // They are there: this does not wait.
-            self.stream.read_exact(&mut received.bytes[..count])?;
-            self.taken += count as u64;
+            let mut rest = &mut received.bytes[..count];
+            while !rest.is_empty() {
+                match self.0.read(rest) {
+                    Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                    Ok(taken) => rest = &mut rest[taken..],
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
         }
         Ok(())
     }
@@ -119,9 +120,7 @@ impl Connection {
 
     fn wait(&self, read: bool, patience: Option<Duration>) -> Result<(), Stop> {
         // Time that is up is up, whatever has come: else a peer that never stops talking would have for ever.
-        if patience != Some(Duration::ZERO)
-            && sys::poll(&mut [sys::watch(&self.stream, read, !read)], patience)?
-        {
+        if patience != Some(Duration::ZERO) && sys::poll(&mut [sys::watch(&self.0, read, !read)], patience)? {
             Ok(())
         } else {
             Err(Stop::TimedOut)

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub(super) fn dial(
         if let Some(socket) =
             dialling.round(deadline).map_err(|cause| Error::System { what: "dial", cause })?
         {
-            return Ok(Connection::new(socket.into()));
+            return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
         }
         if dialling.has_failed() {
             return Err(Error::Dial { peer: peer.clone(), attempts: dialling.failed });

@@ -80,12 +80,6 @@ impl Channel {
         Self { socket: stream, failure: Failure::default(), carrier: None }
     }
 
-    /// How much was read from it before makes no difference here.
-    #[must_use]
-    pub fn having_read(self, _: u64) -> Self {
-        self
-    }
-
     /// UNIX-domain sockets are for Unix.
     ///
     /// # Errors
