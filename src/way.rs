@@ -36,7 +36,7 @@ impl Way {
     /// # Errors
     /// See [`net::connect`].
     pub fn connect(&self) -> Result<Tunnel, Error> {
-        let tunnel = net::connect(&self.plan, &self.user).inspect_err(|error| {
+        let tunnel = net::connect(&self.plan, &self.user, &()).inspect_err(|error| {
             if error.is_about_a_wrong_password() {
                 self.user.forget();
             }

@@ -10,8 +10,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection::Connection;
 use super::deadline::Deadline;
+use super::progress::{Progress, Stage};
 use super::resolve::addresses;
+use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
+use crate::plan::Target;
 use crate::sys::{self, Channel};
 use crate::trace::trace;
 
@@ -26,13 +29,20 @@ pub(super) fn dial(
     peer: &Peer,
     name_server: Option<SocketAddr>,
     deadline: &Deadline,
+    progress: &dyn Progress,
 ) -> Result<Connection, Error> {
-    let waiting = interleave(addresses(peer, name_server, deadline)?);
+    let addresses = addresses(peer, name_server, deadline)?;
+    if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.at {
+        let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
+        progress.reached(&Stage::Resolved { name, addresses: &addresses });
+    }
+    let waiting = interleave(addresses);
     let mut dialling = Dialling { waiting, ..Dialling::default() };
     loop {
-        if let Some(socket) =
+        if let Some((at, socket)) =
             dialling.round(deadline).map_err(|cause| Error::System { what: "dial", cause })?
         {
+            progress.reached(&Stage::Dialled { peer, at });
             return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
         }
         if dialling.has_failed() {
@@ -82,7 +92,7 @@ struct Dialling {
 
 impl Dialling {
     /// Starts what is due and waits for something to happen. Returns the first socket that is connected.
-    fn round(&mut self, deadline: &Deadline) -> io::Result<Option<Socket>> {
+    fn round(&mut self, deadline: &Deadline) -> io::Result<Option<(SocketAddr, Socket)>> {
         let now = Instant::now();
         if self.next.is_none_or(|next| next <= now) {
             let Some(address) = self.waiting.pop_front() else { return self.wait(deadline) };
@@ -102,7 +112,7 @@ impl Dialling {
         self.wait(deadline)
     }
 
-    fn wait(&mut self, deadline: &Deadline) -> io::Result<Option<Socket>> {
+    fn wait(&mut self, deadline: &Deadline) -> io::Result<Option<(SocketAddr, Socket)>> {
         let next = self.next.filter(|_| !self.waiting.is_empty());
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         let patience = [next, deadline.left()].into_iter().flatten().min();
@@ -113,7 +123,7 @@ impl Dialling {
         for index in (0..ready.len()).rev().filter(|&index| ready[index]) {
             let (address, socket) = self.started.remove(index);
             match socket.take_error()? {
-                None => return Ok(Some(socket)),
+                None => return Ok(Some((address, socket))),
                 Some(error) => self.fail(address, error),
             }
         }

@@ -20,7 +20,13 @@ mod dial;
 mod dns;
 mod login;
 mod negotiate;
+mod progress;
 mod resolve;
+
+pub use progress::{Progress, Stage};
+
+/// Who is asked for passwords, and who is told how far it has come.
+type User<'a> = (&'a dyn AskPassword, &'a dyn Progress);
 
 /// One hop on the way, and what is left to be said to it.
 struct Leg<'a> {
@@ -44,7 +50,7 @@ pub struct Tunnel {
 ///
 /// # Errors
 /// A stage of each route failed, or the limit has passed.
-pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
+pub fn connect(plan: &Plan, ask: &dyn AskPassword, progress: &dyn Progress) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
     let target = match &plan.target {
         Target::Tcp(target) => target,
@@ -56,15 +62,17 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword) -> Result<Tunnel, Error> {
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
         let mut share = deadline.share(plan.routes.len() - index, Limits::ROUTE);
-        let reached = match legs(route, target, plan.eager, &share, ask) {
+        progress.reached(&Stage::Route(index));
+        let reached = match legs(route, target, plan.eager, &share, (ask, progress)) {
             // What is reached without these proxies is reached without others in the same way.
             Ok(legs) if legs.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
-            Ok(mut legs) => follow(&mut legs, route, plan, &mut share, ask),
+            Ok(mut legs) => follow(&mut legs, route, plan, &mut share, (ask, progress)),
             Err(error) => Err(error),
         };
         deadline.extend(share.extended());
         match reached {
             Err(error) if !error.is_final() => {
+                progress.reached(&Stage::Failed(&error));
                 if plan.routes.len() > 1 {
                     trace!("route {} of {} failed: {error}", index + 1, plan.routes.len());
                 }
@@ -88,14 +96,16 @@ fn legs<'a>(
     target: &Endpoint,
     eager: bool,
     deadline: &Deadline,
-    ask: &dyn AskPassword,
+    (ask, progress): User<'_>,
 ) -> Result<Vec<Leg<'a>>, Error> {
     let Some((last, before)) = route.hops.split_last() else { return Ok(Vec::new()) };
-    let last = told(last, target, deadline)?;
+    let last = told(last, target, deadline, progress)?;
     if bypasses(&route.bypass, target, &last)? {
+        progress.reached(&Stage::Bypassed);
         return Ok(Vec::new());
     }
-    let nexts = before.iter().zip(&route.hops[1..]).map(|(hop, next)| told(hop, &next.proxy, deadline));
+    let nexts =
+        before.iter().zip(&route.hops[1..]).map(|(hop, next)| told(hop, &next.proxy, deadline, progress));
     let leg = |(index, (hop, told)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
         let peer = Peer::proxy(hop, index, route.hops.len());
         let negotiation = negotiation(hop, &peer, told?, eager, ask)?;
@@ -111,7 +121,7 @@ fn follow(
     route: &Route,
     plan: &Plan,
     deadline: &mut Deadline,
-    ask: &dyn AskPassword,
+    (ask, progress): User<'_>,
 ) -> Result<Tunnel, Error> {
     // A proxy's own name is the system's to resolve.
     let (first, name_server) = match legs.first() {
@@ -120,13 +130,13 @@ fn follow(
     };
     // Each negotiation asks for a new connection once or twice at the most.
     'connection: loop {
-        let mut connection = dial::dial(&first, name_server, deadline)?;
+        let mut connection = dial::dial(&first, name_server, deadline, progress)?;
         if plan.eager {
             ask_ahead(&mut connection, legs, deadline)?;
         }
         for leg in legs.iter_mut() {
             match negotiate(&mut connection, leg, ask, deadline)? {
-                Outcome::Established => {}
+                Outcome::Established => progress.reached(&Stage::Negotiated(&leg.peer)),
                 Outcome::Reconnect => {
                     trace!("connecting again");
                     for leg in legs.iter_mut() {
@@ -193,7 +203,7 @@ fn negotiation(
 }
 
 /// The next stage in the form in which a proxy is told of it: a SOCKS proxy may be told an address for a name.
-fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline) -> Result<Endpoint, Error> {
+fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline, progress: &dyn Progress) -> Result<Endpoint, Error> {
     let Some(how) = hop.protocol.resolve() else { return Ok(next.clone()) };
     let ipv4_only = matches!(hop.protocol, Protocol::Socks4 { .. });
     let name = match &next.host {
@@ -208,6 +218,7 @@ fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline) -> Result<Endpoint, Err
     match found {
         Ok(address) => {
             trace!("resolved: {} ({address})", name.as_str());
+            progress.reached(&Stage::Resolved { name, addresses: &[address] });
             Ok(Endpoint { host: Host::Ip(address), port: next.port })
         }
         Err(failure) if matches!(how, Resolve::Local | Resolve::Server(_)) => {

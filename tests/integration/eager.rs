@@ -130,7 +130,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         eager: true,
         relay: Relay { carry: Carry::Copy, idle: None },
     };
-    let tunnel = connect::net::connect(&plan, &Nobody).unwrap();
+    let tunnel = connect::net::connect(&plan, &Nobody, &()).unwrap();
     let mut banner = vec![0; 6];
     let mut watches = [connect::sys::watch(&tunnel.channel, true, false)];
     connect::sys::poll(&mut watches, Some(Duration::from_secs(10))).unwrap();
