@@ -13,6 +13,7 @@ use trace::trace;
 use way::Way;
 
 pub mod addr;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod direct;
@@ -35,11 +36,11 @@ pub fn run(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> ExitCode {
     let result = cli::parse(words).and_then(|request| match request {
-        Request::Print(text) => print(&text),
+        Request::Print(text) => print(&text).map(|()| ExitCode::Ok),
         Request::Session(typed) => session(*typed, &variable),
     });
     match result {
-        Ok(()) => ExitCode::Ok,
+        Ok(code) => code,
         Err(error) => {
             if !error.is_quiet() {
                 trace::tell(&error.line());
@@ -49,22 +50,28 @@ pub fn run(
     }
 }
 
-fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
     if typed.debug > 0 {
         trace::start(typed.debug);
     }
-    let plan = config::plan(&typed, &Sources::new(variable, &trace::tell))?;
+    let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
+    let sources = Sources::new(variable, &trace::tell);
+    let plan = config::plan(&typed, &sources)?;
     config::conceal_passwords();
     drop(typed);
     trace::plan(&plan);
     let way = Way::new(plan);
+    if let Some(format) = check {
+        return check::run(&way, &[], format);
+    }
     match way.plan().local.clone() {
         Local::Stdio => join_stdio(way),
         Local::HandOver => hand_over(way),
         Local::Port { at, keep: false } => serve::one(way, &at),
         Local::Port { at, keep: true } => serve::kept(way, &at),
         Local::Listen(at) => serve::many(way, &at),
-    }
+    }?;
+    Ok(ExitCode::Ok)
 }
 
 fn join_stdio(way: Way) -> Result<(), Error> {

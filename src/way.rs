@@ -1,7 +1,7 @@
 //! The way to the target: all that has to be known to go it, passwords among it, as long as it may be gone again.
 
 use crate::error::Error;
-use crate::net::{self, Tunnel};
+use crate::net::{self, Progress, Tunnel};
 use crate::plan::Plan;
 use crate::prompt::{Remembered, User};
 use crate::sys::Undumped;
@@ -36,7 +36,15 @@ impl Way {
     /// # Errors
     /// See [`net::connect`].
     pub fn connect(&self) -> Result<Tunnel, Error> {
-        let tunnel = net::connect(&self.plan, &self.user, &()).inspect_err(|error| {
+        self.connect_telling(&())
+    }
+
+    /// Makes a tunnel to the target, and tells how far it has come.
+    ///
+    /// # Errors
+    /// See [`net::connect`].
+    pub fn connect_telling(&self, progress: &dyn Progress) -> Result<Tunnel, Error> {
+        let tunnel = net::connect(&self.plan, &self.user, progress).inspect_err(|error| {
             if error.is_about_a_wrong_password() {
                 self.user.forget();
             }

@@ -27,6 +27,7 @@ pub(super) enum Flag {
     Listen,
     HandOver,
     Wait,
+    Check,
     IdleTimeout,
     Eager,
     Debug,
@@ -42,16 +43,22 @@ pub(super) struct Definition {
     pub(super) long: Option<&'static str>,
     /// What its value is called, if it takes one.
     pub(super) value: Option<&'static str>,
+    /// The value may be left out, and stands behind an `=`.
+    pub(super) optional: bool,
     help: &'static str,
 }
 
 impl Definition {
     const fn new(flag: Flag, letter: Option<char>, value: Option<&'static str>, help: &'static str) -> Self {
-        Self { flag, letter, long: None, value, help }
+        Self { flag, letter, long: None, value, optional: false, help }
     }
 
     const fn long(self, long: &'static str) -> Self {
         Self { long: Some(long), ..self }
+    }
+
+    const fn optional(self) -> Self {
+        Self { optional: true, ..self }
     }
 }
 
@@ -97,6 +104,7 @@ const GROUPS: [(&str, &[Definition]); 4] = [
     ("General", &[
         option(Flag::Wait, 'w', "SECONDS", "Give up if the target is not reached in this time; 0 for no limit"),
         Definition::new(Flag::IdleTimeout, None, Some("SECONDS"), "End a session in which nothing has moved for so long; 0 for no limit (the default)").long("idle-timeout"),
+        Definition::new(Flag::Check, None, Some("json"), "Say what the plan is and where it comes from, and try it, each step with its time").long("check").optional(),
         switch(Flag::Debug, 'd', "Say on standard error what is done; -dd: and what is relayed"),
         Definition::new(Flag::Help, None, None, "Print this help").long("help"),
         switch(Flag::Version, 'V', "Print the version").long("version"),
@@ -132,6 +140,9 @@ fn argument(definition: &Definition) -> Arg {
         argument = argument.long(long);
     }
     match definition.value {
+        Some(value) if definition.optional => {
+            argument.action(ArgAction::Set).value_name(value).num_args(0..=1).require_equals(true)
+        }
         Some(value) => argument.action(ArgAction::Append).value_name(value).allow_hyphen_values(true),
         None => argument,
     }

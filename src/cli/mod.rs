@@ -39,6 +39,8 @@ pub struct Typed {
     pub idle_timeout: Option<String>,
     /// `--eager`.
     pub eager: bool,
+    /// `--check`, and how it is told.
+    pub check: Option<String>,
     /// How many `-d`.
     pub debug: u8,
     /// The first word: a host, which may have a port.
@@ -178,6 +180,7 @@ impl Typed {
             Flag::Resolve => self.resolve = Some(value),
             Flag::Auth => self.auth = Some(value),
             Flag::Eager => self.eager = true,
+            Flag::Check => self.check = Some(value),
             Flag::Port => self.port_to_listen = Some((value, Keep::No)),
             Flag::KeepPort => self.port_to_listen = Some((value, Keep::Yes)),
             Flag::Listen => self.listen.push(value),

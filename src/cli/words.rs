@@ -56,6 +56,9 @@ fn read_long(
     };
     let definition = all().find(|definition| definition.long == Some(name));
     let value = match definition.map(|definition| definition.value) {
+        Some(Some(_)) if definition.is_some_and(|definition| definition.optional) => {
+            attached.or(Some(String::new()))
+        }
         Some(Some(_)) => attached.or_else(|| words.next()),
         Some(None) if attached.is_none() => Some(String::new()),
         Some(None) | None => None,

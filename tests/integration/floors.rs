@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 8] = [
     &["main"],
     &["lib"],
-    &["serve"],
+    &["check", "serve"],
     &["way"],
     &["cli", "config", "net", "prompt", "pump"],
     &["error", "plan", "trace"],

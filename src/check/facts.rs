@@ -1,0 +1,51 @@
+//! What a plan says of a hop, in words.
+
+use crate::plan::{Hop, Limits, Login, Plan, Protocol, Resolve};
+
+/// Each fact with its name, in the order in which they matter.
+pub(super) fn of(hop: &Hop) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    let login_name = || "your login name".to_owned();
+    match &hop.protocol {
+        Protocol::Socks4 { user, .. } => facts.push(("user", user.clone().unwrap_or_else(login_name))),
+        Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } => {
+            facts.push(("user", login.user.clone().unwrap_or_else(login_name)));
+            facts.push(("password", password(login).to_owned()));
+        }
+        Protocol::Telnet { command, .. } => facts.push(("command", command.clone())),
+    }
+    if let Some(resolve) = hop.protocol.resolve() {
+        facts.push(("names", names(resolve)));
+    }
+    facts
+}
+
+fn password(login: &Login) -> &'static str {
+    if login.password.is_some() { "known" } else { "asked for, if the proxy wants one" }
+}
+
+fn names(resolve: Resolve) -> String {
+    match resolve {
+        Resolve::Local => "resolved here".into(),
+        Resolve::Server(server) => format!("resolved here, by name server {server}"),
+        Resolve::LocalFirst | Resolve::Both => "resolved here, or by the proxy if that fails".into(),
+        Resolve::Remote => "resolved by the proxy".into(),
+    }
+}
+
+/// The time limits.
+pub(super) fn limits(plan: &Plan) -> String {
+    match plan.limits.reach {
+        Some(limit) => format!("{} seconds in all", limit.as_secs_f64()),
+        None => format!("{} seconds for each negotiation", Limits::NEGOTIATION.as_secs()),
+    }
+}
+
+/// A way in one line: `HTTP proxy a:80 → SOCKS5 proxy b:1080 → host:22`.
+pub(super) fn way(hops: &[Hop], plan: &Plan) -> String {
+    if hops.is_empty() {
+        return format!("directly to {}", plan.target);
+    }
+    let hops = hops.iter().map(|hop| format!("{} proxy {}", hop.protocol.name(), hop.proxy));
+    hops.chain([plan.target.to_string()]).collect::<Vec<_>>().join(" → ")
+}
