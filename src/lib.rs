@@ -54,10 +54,12 @@ fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<
     if typed.debug > 0 {
         trace::start(typed.debug);
     }
+    // At once: making the plan may take as long as a command of the user's does.
+    config::conceal_words();
     let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
     let sources = Sources::new(variable, &trace::tell);
     let plan = config::plan(&typed, &sources)?;
-    config::conceal_passwords();
+    config::conceal_variables();
     drop(typed);
     trace::plan(&plan);
     let way = Way::new(plan);

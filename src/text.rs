@@ -32,6 +32,41 @@ pub fn escaped(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Puts a value in the place of each `%` and letter of a command for the shell; `%%` is a percent sign.
+///
+/// # Errors
+/// The letter is none of these, or its value is no plain word: the shell would take part of it for its own.
+pub fn fill_in(command: &str, values: &[(char, &str)]) -> Result<String, String> {
+    let mut filled = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some((before, after)) = rest.split_once('%') {
+        filled.push_str(before);
+        let letter = after.chars().next();
+        match values.iter().find(|(known, _)| Some(*known) == letter) {
+            Some((letter, value)) if !is_plain(value) => {
+                return Err(format!(
+                    "%{letter} is '{}', which the shell may misread",
+                    printable(value.as_bytes())
+                ));
+            }
+            Some((_, value)) => filled.push_str(value),
+            None if letter == Some('%') => filled.push('%'),
+            None => {
+                let known: Vec<_> = values.iter().map(|(letter, _)| format!("%{letter}")).collect();
+                let letter = letter.map(shown).unwrap_or_default();
+                return Err(format!("%{letter} stands for nothing; {} and %% do", known.join(", ")));
+            }
+        }
+        rest = &after[letter.map_or(0, char::len_utf8)..];
+    }
+    Ok(filled + rest)
+}
+
+/// Whether a word means itself to every shell, and is no option to the program that gets it.
+fn is_plain(word: &str) -> bool {
+    !word.starts_with('-') && word.chars().all(|c| c.is_alphanumeric() || "._:@+,-".contains(c))
+}
+
 fn shown(c: char) -> String {
     match c {
         '\n' => "\\n".into(),
@@ -61,7 +96,7 @@ pub(crate) fn reorders_or_hides(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{fill_in, printable};
 
     #[test]
     fn a_terminal_is_not_written_to() {
@@ -74,6 +109,28 @@ mod tests {
             ("Zugriff über Port 22".as_bytes(), "Zugriff über Port 22"),
         ] {
             assert_eq!(printable(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_command_is_filled_in_with_plain_words_only() {
+        for (command, host, expected) in [
+            ("ping %h", "a.example", Ok("ping a.example")),
+            ("%h%%%p%h", "h", Ok("h%22h")),
+            ("ping6 %h", "fe80::1", Ok("ping6 fe80::1")),
+            ("echo bücher", "x;y", Ok("echo bücher")),
+            ("ping %h", "bücher.example", Ok("ping bücher.example")),
+            ("ping %h", "$(id)", Err("%h is '$(id)', which the shell may misread")),
+            ("ping %h", "-f", Err("%h is '-f', which the shell may misread")),
+            ("ping %h", "a b", Err("%h is 'a b', which the shell may misread")),
+            ("date +%s", "h", Err("%s stands for nothing; %h, %p and %% do")),
+            ("100%", "h", Err("% stands for nothing; %h, %p and %% do")),
+        ] {
+            let filled = fill_in(command, &[('h', host), ('p', "22")]);
+            assert_eq!(filled.as_deref().map_err(String::as_str), expected, "{command} {host}");
+        }
+        for c in " \t\n$`\"'\\;&|<>()[]{}*?!#~^=%/".chars() {
+            assert!(fill_in("%h", &[('h', &format!("a{c}b"))]).is_err(), "{c:?}");
         }
     }
 

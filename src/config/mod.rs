@@ -57,10 +57,14 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
     Ok(Plan { askpass: sources.askpass(), ..direct })
 }
 
-/// Overwrites the passwords in the words and the variables that the process was started with. To be called when they
-/// have been read, and before there are threads.
-pub fn conceal_passwords() {
-    sys::conceal(secret::in_word, |variable| {
+/// Overwrites the passwords in the words that the process was started with. To be called when they have been read.
+pub fn conceal_words() {
+    sys::conceal_words(secret::in_word);
+}
+
+/// The same in the variables, and before there are threads.
+pub fn conceal_variables() {
+    sys::conceal_variables(|variable| {
         let end = variable.iter().position(|&byte| byte == b'=').unwrap_or(variable.len());
         let (name, value) = variable.split_at(end);
         let Some(value) = value.get(1..) else { return 0..0 };

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use crate::secret::{self, Secret};
+use crate::secret::Secret;
+use crate::sys;
 use crate::text::printable;
 
 /// The longest answer that is read, in bytes.
@@ -18,12 +19,7 @@ pub(super) fn ask(program: &Path, prompt: &str) -> Result<Secret, String> {
     let name = printable(program.to_string_lossy().as_bytes());
     let mut command = Command::new(program);
     command.arg(prompt).stdin(Stdio::null()).stdout(Stdio::piped());
-    // Passwords are none of its business.
-    for (name, value) in std::env::vars_os() {
-        if !secret::in_variable(name.as_encoded_bytes(), value.as_encoded_bytes()).is_empty() {
-            command.env_remove(name);
-        }
-    }
+    sys::withhold_passwords(&mut command);
     let mut child = command
         .spawn()
         .map_err(|error| format!("the SSH_ASKPASS program {name} does not start ({error})"))?;

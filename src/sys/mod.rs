@@ -1,6 +1,7 @@
 //! The system floor: the only unsafe code, and the only code that knows which system it runs on.
 #![allow(unsafe_code)]
 
+mod child;
 mod memory;
 mod networks;
 #[cfg(not(target_os = "linux"))]
@@ -10,8 +11,9 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub use child::{run_within, shell, withhold_passwords};
 pub use memory::Wiping;
-pub use networks::own_networks;
+pub use networks::{own_addresses, own_networks};
 #[cfg(not(target_os = "linux"))]
 pub use no_splice::{Pipe, cannot_be_spliced, route, splice, widen};
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! The networks that this machine is in.
 
 use std::io;
+use std::net::IpAddr;
 
 use crate::direct::Prefix;
 
@@ -14,6 +15,15 @@ pub fn own_networks() -> io::Result<Vec<Prefix>> {
         .iter()
         .filter_map(|interface| Prefix::new(interface.ip(), length(&interface.addr)))
         .collect())
+}
+
+/// The addresses of the machine's own interfaces, loopback included. One that is down, or whose cable is out, has none.
+///
+/// # Errors
+/// The system does not tell.
+pub fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    let interfaces = if_addrs::get_if_addrs()?;
+    Ok(interfaces.iter().filter(|interface| interface.is_oper_up()).map(if_addrs::Interface::ip).collect())
 }
 
 fn length(address: &if_addrs::IfAddr) -> u8 {

@@ -18,11 +18,15 @@ pub(super) fn remember(words: *const *const c_char) {
     WORDS.store(words.cast_mut(), Ordering::Relaxed);
 }
 
-/// Overwrites with asterisks what each function finds in a word, or in a variable of the form `NAME=value`: both can be
-/// read by `ps` and in `/proc`. To be called before there are threads.
-pub fn conceal(in_word: impl Fn(&[u8]) -> Range<usize>, in_variable: impl Fn(&[u8]) -> Range<usize>) {
+/// Overwrites with asterisks what the function finds in a word: `ps` shows them to everybody.
+pub fn conceal_words(in_word: impl Fn(&[u8]) -> Range<usize>) {
     // SAFETY: `main` was given a list of words that ends with a null pointer, and keeps it; null is no list.
     unsafe { conceal_in(WORDS.load(Ordering::Relaxed), in_word) };
+}
+
+/// The same in a variable of the form `NAME=value`, which can be read by `ps` and in `/proc` by the same user. To be
+/// called before there are threads.
+pub fn conceal_variables(in_variable: impl Fn(&[u8]) -> Range<usize>) {
     // SAFETY: the environment is such a list, too; there is no other thread that could change it, and it is not
     // changed here but byte by byte.
     unsafe { conceal_in(environ, in_variable) };

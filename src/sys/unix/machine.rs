@@ -1,9 +1,10 @@
 //! What this machine and this process may do.
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs::Metadata;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
 
 /// The parameter file of everybody on the machine.
 pub const SYSTEM_FILE: Option<&str> = Some("/etc/connectrc");
@@ -15,6 +16,13 @@ pub const VARIABLES_IGNORE_CASE: bool = false;
 #[must_use]
 pub fn others_can_read(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o044 != 0)
+}
+
+/// Whether what stands in a file is said by the user or by root: it is theirs, and nobody else can write to it.
+#[must_use]
+pub fn is_trusted(data: &Metadata) -> bool {
+    let owner = data.uid();
+    (owner == 0 || owner == getuid().as_raw()) && data.mode() & 0o022 == 0
 }
 
 /// Allows as many descriptors as the system lets us have.

@@ -1,0 +1,51 @@
+//! Programs that we start: without our passwords, and not for longer than we can wait.
+
+use std::io;
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Family, shell_command};
+use crate::secret;
+
+/// How long to sleep before it is looked again whether a program has ended: at first, and at most.
+const NAPS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+
+/// A command line for the user's shell.
+#[must_use]
+pub fn shell(line: &str) -> Command {
+    let mut command = shell_command(line);
+    withhold_passwords(&mut command);
+    command
+}
+
+/// The passwords in our environment are none of a program's business.
+pub fn withhold_passwords(command: &mut Command) {
+    for (name, value) in std::env::vars_os() {
+        if !secret::in_variable(name.as_encoded_bytes(), value.as_encoded_bytes()).is_empty() {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// Runs a program to its end; one that takes longer than this is killed with all that it started, and has no status.
+///
+/// # Errors
+/// It does not start.
+pub fn run_within(command: &mut Command, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let started = Instant::now();
+    let mut family = Family::spawn(command)?;
+    let mut nap = NAPS.0;
+    loop {
+        if let Some(status) = family.try_wait()? {
+            return Ok(Some(status));
+        }
+        let left = limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            family.kill();
+            return Ok(None);
+        }
+        thread::sleep(nap.min(left));
+        nap = (nap * 2).min(NAPS.1);
+    }
+}
