@@ -337,7 +337,8 @@ pub(crate) fn words(error: &io::Error) -> String {
     words.trim_end_matches('.').to_owned()
 }
 
-fn seconds(limit: &Duration) -> String {
+/// "1 second", "2.5 seconds".
+pub(crate) fn seconds(limit: &Duration) -> String {
     match limit.as_secs_f64() {
         1.0 => "1 second".into(),
         seconds => format!("{seconds} seconds"),

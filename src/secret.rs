@@ -69,10 +69,17 @@ pub fn in_word(word: &[u8]) -> Range<usize> {
     user.map_or(0..0, |user| after_scheme + user + 1..end)
 }
 
-/// Where the password stands in the value of a variable of the environment or of a file.
+/// Whether the value of a variable is a password.
+#[must_use]
+pub fn is_password(name: &[u8]) -> bool {
+    PASSWORDS.iter().any(|known| known.as_bytes() == name)
+}
+
+/// Where the password stands in the value of a variable of the environment or of a file. Of several proxies it is all from
+/// the first password to the last.
 #[must_use]
 pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
-    if PASSWORDS.iter().any(|known| known.as_bytes() == name) {
+    if is_password(name) {
         return 0..value.len();
     }
     let is_proxy = [&b"_PROXY"[..], b"_SERVER"]
@@ -90,6 +97,33 @@ pub fn masked(word: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same for several proxies in a row, with commas and bars between them. What could be the rest of a password is not
+/// taken for another proxy.
+#[must_use]
+pub fn masked_chain(words: &str) -> Cow<'_, str> {
+    let separators = words.match_indices([',', '|']).map(|(at, _)| at).chain([words.len()]);
+    let (mut shown, mut start) = (String::new(), 0);
+    for end in separators {
+        let (piece, rest) = (&words[start..end], &words[end..]);
+        if piece.contains('@') || is_open(piece) || !rest.contains('@') {
+            shown.push_str(&masked(piece));
+            shown.extend(rest.chars().next());
+            start = end + 1;
+        }
+    }
+    shown.into()
+}
+
+/// Whether a proxy's specification has a host and perhaps a port, and nothing that could begin a password.
+fn is_open(word: &str) -> bool {
+    let rest = &word[after_scheme(word.as_bytes())..];
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    match host.rsplit_once(':') {
+        Some((_, port)) => port.trim_end().bytes().all(|byte| byte.is_ascii_digit()) || host.ends_with(']'),
+        None => true,
+    }
+}
+
 /// Whether there is a password in a variable.
 #[must_use]
 pub fn holds_password(name: &str, value: &str) -> bool {
@@ -98,7 +132,7 @@ pub fn holds_password(name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, in_variable, in_word, masked};
+    use super::{Secret, in_variable, in_word, masked, masked_chain};
 
     #[test]
     fn the_password_of_a_word_stands_between_the_first_colon_and_the_last_at() {
@@ -129,6 +163,26 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_is_shown_without_each_of_its_passwords() {
+        for (words, shown) in [
+            ("a:b@one,c:d@two", "a:****@one,c:****@two"),
+            (
+                "http://a:b@one:80, socks5://c:d@two | direct",
+                "http://a:****@one:80, socks5://c:****@two | direct",
+            ),
+            ("one:1080,http://[::1]:80/,c:d@two", "one:1080,http://[::1]:80/,c:****@two"),
+            ("http://a:b,c@one", "http://a:****@one"),
+            ("a:b|c,d@one|e:f@two", "a:****@one|e:****@two"),
+            ("http://a:b@c:d@one", "http://a:****@one"),
+            ("socks5://one?resolve=local,a:b@two", "socks5://one?resolve=local,a:****@two"),
+            ("direct", "direct"),
+            ("", ""),
+        ] {
+            assert_eq!(masked_chain(words), shown);
+        }
+    }
+
+    #[test]
     fn a_variable_is_a_password_or_a_proxy_that_may_have_one() {
         for (name, value, password) in [
             ("SOCKS5_PASSWORD", "pw", "pw"),
@@ -136,6 +190,9 @@ mod tests {
             ("HTTP_PROXY", "me:pw@proxy", "pw"),
             ("https_proxy", "http://me:pw@proxy", "pw"),
             ("SOCKS_SERVER", "proxy", ""),
+            ("CONNECT_PROXY", "a:b@one,c:d@two", "b@one,c:d"),
+            ("CONNECT_PROXY", "one:1,c:d@two", "1,c:d"),
+            ("CONNECT_PASSWORD_COMMAND", "echo a:b@c", ""),
             ("PGPASSWORD", "not ours", ""),
             ("PATH", "a:b@c", ""),
             ("", "a:b@c", ""),

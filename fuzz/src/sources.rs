@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Seek, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -40,7 +41,8 @@ pub fn plan(
     (plan, told)
 }
 
-/// A file with this content, until the next one is made. It has no name, and leaves nothing behind.
+/// A file with this content, until the next one is made. It has no name, and leaves nothing behind. Others may write to
+/// it, so that none of its commands is run.
 ///
 /// # Panics
 /// The system gives us no file.
@@ -51,6 +53,8 @@ pub fn file(content: &[u8]) -> PathBuf {
         let path = std::env::temp_dir().join(format!("connect-fuzz-{}", std::process::id()));
         let file = File::create_new(&path).expect("a temporary file");
         fs::remove_file(path).expect("it is ours");
+        file.set_permissions(Permissions::from_mode(0o666)).expect("it is ours");
+        assert!(file.metadata().is_ok_and(|data| !connect::sys::is_trusted(&data)), "it would be obeyed");
         Mutex::new(file)
     });
     let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);

@@ -124,8 +124,8 @@ fn bypass(protocol: &Protocol, typed: &Typed, sources: &Sources<'_>) -> Result<B
         Protocol::Telnet { .. } => &["CONNECT_DIRECT"],
     };
     let mut list = DirectList::default();
-    if let Some((name, words)) = sources.first_named(names)? {
-        list.append(direct::parse(&words, name, sources.warn()));
+    if let Some(found) = sources.first_named(names)? {
+        list.append(direct::parse(&found.value, &found.source(), sources.warn()));
     }
     if let Some(words) = sources.first(&["no_proxy", "NO_PROXY"])? {
         list.append(direct::parse_no_proxy(&words));

@@ -35,7 +35,7 @@ pub(super) fn parse_no_proxy(list: &str) -> DirectList {
     DirectList::new(entries.collect())
 }
 
-fn parse_pattern(word: &str) -> Option<Pattern> {
+pub(super) fn parse_pattern(word: &str) -> Option<Pattern> {
     if word.starts_with(|c: char| c.is_ascii_digit())
         && word.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'/')
     {

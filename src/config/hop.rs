@@ -72,10 +72,10 @@ pub(super) fn socks(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Res
         SocksVersion::V4 => "SOCKS4_RESOLVE",
         SocksVersion::V5 => "SOCKS5_RESOLVE",
     };
-    let resolve = match (&typed.resolve, sources.first_named(&[own_resolve, "SOCKS_RESOLVE"])?) {
-        (Some(word), _) => parse_resolve(word, "-R")?,
-        (None, Some((name, word))) => parse_resolve(&word, name)?,
-        (None, None) => match (version, spec.scheme) {
+    let names = [own_resolve, "SOCKS_RESOLVE"];
+    let resolve = match sources.typed_or("-R", typed.resolve.as_ref(), &names)? {
+        Some(found) => parse_resolve(&found.value, &found.source())?,
+        None => match (version, spec.scheme) {
             (SocksVersion::V4, Some("socks4a")) | (SocksVersion::V5, _) => Resolve::Remote,
             (SocksVersion::V4, _) => Resolve::LocalFirst,
         },
@@ -95,11 +95,8 @@ pub(super) fn socks(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Res
 
 /// The methods to offer to a SOCKS5 proxy, if anything says so.
 pub(super) fn methods(typed: &Typed, sources: &Sources<'_>) -> Result<Option<Vec<Socks5Method>>, Error> {
-    match (&typed.auth, sources.first_named(&["SOCKS5_AUTH"])?) {
-        (Some(list), _) => parse_methods(list, "-a").map(Some),
-        (None, Some((name, list))) => parse_methods(&list, name).map(Some),
-        (None, None) => Ok(None),
-    }
+    let found = sources.typed_or("-a", typed.auth.as_ref(), &["SOCKS5_AUTH"])?;
+    found.map(|found| parse_methods(&found.value, &found.source())).transpose()
 }
 
 pub(super) fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {

@@ -14,15 +14,19 @@ use spec::Spec;
 
 mod auto;
 mod chain;
+mod conditions;
 mod direct;
 mod hop;
 mod local;
+mod origin;
 mod query;
 mod rcfile;
 mod service;
 mod sources;
 mod spec;
+mod surroundings;
 
+pub use origin::{Origin, Record};
 pub use sources::Sources;
 
 impl From<AddrError> for Error {
@@ -39,6 +43,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
     let reach = seconds(typed.wait.as_deref(), "-w")?;
     let idle = seconds(typed.idle_timeout.as_deref(), "--idle-timeout")?;
     let target = target(typed)?;
+    sources.head_for(&target, reach);
     let direct = Plan {
         local: local::local(typed)?,
         routes: routes(typed, &target, sources)?,

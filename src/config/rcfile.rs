@@ -1,15 +1,19 @@
 //! Parameter files: `~/.connectrc`, then `/etc/connectrc`.
 //!
 //! One `NAME = value` a line; a `#` begins a comment, unless it stands in a quoted value; blanks around name and value
-//! are dropped. A later line wins. A line that makes no sense is reported with file and line, and skipped.
+//! are dropped. `Match` and conditions begin a block, whose values count where these are met; it ends at the next one. A
+//! later line wins. A line that makes no sense is reported with file and line, and skipped.
 
+use std::cell::OnceCell;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::conditions::{Conditions, Surroundings};
+use super::origin::{Found, Origin};
 use crate::error::words as error_words;
 use crate::secret;
 use crate::sys;
@@ -20,11 +24,21 @@ use crate::trace::trace;
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// The names that a file may set.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 36] = [
     "CONNECT_DIRECT",
+    "CONNECT_HEADER",
+    "CONNECT_NETRC",
     "CONNECT_PASSWORD",
+    "CONNECT_PASSWORD_COMMAND",
+    "CONNECT_PASSWORD_FILE",
     "CONNECT_PROXY",
+    "CONNECT_TLS_CA",
+    "CONNECT_TLS_CERT",
+    "CONNECT_TLS_KEY",
+    "CONNECT_TLS_PIN",
+    "CONNECT_TLS_SERVER_NAME",
     "CONNECT_USER",
+    "CONNECT_USER_AGENT",
     "HTTP_DIRECT",
     "HTTP_PROXY",
     "HTTP_PROXY_PASSWORD",
@@ -52,26 +66,54 @@ const NAMES: [&str; 26] = [
 /// What one file sets.
 #[derive(Default, PartialEq, Eq)]
 pub(super) struct Parameters {
-    values: Vec<(&'static str, Zeroizing<String>)>,
+    /// The file, fit to be shown.
+    path: String,
+    settings: Vec<Setting>,
+    blocks: Vec<Block>,
+    /// Whether what it says is the user's or root's own word, so that its commands may be run.
+    trusted: bool,
+}
+
+#[derive(PartialEq, Eq)]
+struct Setting {
+    name: &'static str,
+    value: Zeroizing<String>,
+    line: usize,
+    /// The block that it stands in.
+    block: Option<usize>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Block {
+    line: usize,
+    /// None, if they make no sense: then it applies nowhere.
+    conditions: Option<Conditions>,
+    applies: OnceCell<bool>,
 }
 
 /// The names: values may be passwords.
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.values.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.settings.iter().map(|setting| setting.name)).finish()
     }
 }
 
-/// A line of a file, taken apart.
-type Line<'a> = Result<Option<(&'a str, &'a str)>, String>;
+/// What a line of a file says.
+#[derive(Debug, PartialEq, Eq)]
+enum Line<'a> {
+    Nothing,
+    Value(&'a str, &'a str),
+    /// What follows `Match`.
+    Match(&'a str),
+}
 
 impl Parameters {
     /// Reads a file. What is wrong with it is told to `warn`; a file that does not exist is as good as an empty one.
     pub(super) fn read(path: &Path, warn: &dyn Fn(&str)) -> Self {
         // Mostly there is no file, and nothing to be said.
         let name = || printable(path.to_string_lossy().as_bytes());
-        let content = match read(path) {
-            Ok(content) => content,
+        let (content, data) = match read(path) {
+            Ok(read) => read,
             // What is kept from us is not for us: the system's file may be root's. A home that is a file, like /dev/null,
             // holds none.
             Err(error)
@@ -90,49 +132,96 @@ impl Parameters {
         };
         let name = name();
         trace!("Reading parameter file({name})");
-        let parameters = Self::parse(&content, &|line, what| warn(&format!("{name}:{line}: {what}")));
-        let has_password = parameters.values.iter().any(|(name, value)| secret::holds_password(name, value));
-        if has_password && sys::others_can_read(path) {
+        let trusted = sys::is_trusted(&data);
+        let parameters = Self { path: name, trusted, ..Self::default() }.parsed(&content, warn);
+        let has_password = parameters.settings.iter().any(|set| secret::holds_password(set.name, &set.value));
+        if has_password && sys::others_can_read(&data) {
+            let name = &parameters.path;
             warn(&format!("{name} holds a password and others can read it; try: chmod 600 {name}"));
         }
         parameters
     }
 
-    /// The value of a parameter, if the file sets it.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.values.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    /// The value of a parameter, if the file sets it here.
+    pub(super) fn get(
+        &self,
+        name: &str,
+        surroundings: &dyn Surroundings,
+        warn: &dyn Fn(&str),
+    ) -> Option<Found<&str>> {
+        let counts = |setting: &&Setting| {
+            setting.name == name
+                && setting.block.is_none_or(|block| self.applies(&self.blocks[block], surroundings, warn))
+        };
+        let setting = self.settings.iter().rev().find(counts)?;
+        let origin = Origin::File { path: self.path.clone(), line: setting.line };
+        Some(Found { name: setting.name, value: &setting.value, origin })
     }
 
-    fn parse(content: &[u8], complain: &dyn Fn(usize, &str)) -> Self {
-        let mut parameters = Self::default();
+    /// Whether its commands may be run.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    fn applies(&self, block: &Block, surroundings: &dyn Surroundings, warn: &dyn Fn(&str)) -> bool {
+        let Some(conditions) = &block.conditions else { return false };
+        *block.applies.get_or_init(|| {
+            let applies = conditions.are_met(surroundings, self.trusted).unwrap_or_else(|what| {
+                warn(&format!("{}:{}: {what}, so the block does not apply", self.path, block.line));
+                false
+            });
+            let verdict = if applies { "applies" } else { "does not apply" };
+            trace!("{}:{}: the block {verdict}", self.path, block.line);
+            applies
+        })
+    }
+
+    fn parsed(mut self, content: &[u8], warn: &dyn Fn(&str)) -> Self {
         // Some editors begin a file with a byte order mark.
         let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
-        for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
-            match parse_line(line) {
-                Ok(None) => {}
-                Ok(Some((name, value))) => match NAMES.iter().find(|known| **known == name) {
+        for (index, content) in content.split(|&byte| byte == b'\n').enumerate() {
+            let line = index + 1;
+            let complain = |what: &str| warn(&format!("{}:{line}: {what}", self.path));
+            match parse_line(content) {
+                Ok(Line::Nothing) => {}
+                Ok(Line::Match(conditions)) => {
+                    let conditions = Conditions::parse(conditions).map_err(|what| {
+                        complain(&format!("Match: {what}; its block does not apply"));
+                    });
+                    self.blocks.push(Block { line, conditions: conditions.ok(), applies: OnceCell::new() });
+                }
+                Ok(Line::Value(name, value)) => match NAMES.iter().find(|known| **known == name) {
                     Some(known) => {
-                        let secret = secret::holds_password(known, value);
-                        let shown = if secret { "****".into() } else { printable(value.as_bytes()) };
-                        trace!("Parameter `{known}' is set to `{shown}'");
-                        parameters.values.push((known, Zeroizing::new(value.to_owned())));
+                        let block = self.blocks.len().checked_sub(1);
+                        self.show(known, value, block);
+                        self.settings.push(Setting {
+                            name: known,
+                            value: Zeroizing::new(value.to_owned()),
+                            line,
+                            block,
+                        });
                     }
                     None => {
-                        complain(
-                            index + 1,
-                            &format!("unknown parameter '{}', skipped", printable(name.as_bytes())),
-                        );
+                        complain(&format!("unknown parameter '{}', skipped", printable(name.as_bytes())));
                     }
                 },
-                Err(what) => complain(index + 1, &what),
+                Err(what) => complain(&what),
             }
         }
-        parameters
+        self
+    }
+
+    fn show(&self, name: &str, value: &str, block: Option<usize>) {
+        let secret = secret::holds_password(name, value);
+        let shown = if secret { "****".into() } else { printable(value.as_bytes()) };
+        let block = block.map(|block| self.blocks[block].line);
+        let place = block.map_or_else(String::new, |line| format!(" in the block of line {line}"));
+        trace!("Parameter `{name}' is set to `{shown}'{place}");
     }
 }
 
 /// Something other than a file (a directory, a pipe that would never end) is not read.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
     let length = match std::fs::metadata(path)? {
         data if data.is_file() => data.len(),
         data if data.is_dir() => return Err(io::Error::other("it is a directory")),
@@ -143,18 +232,28 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if length > MAX_FILE {
         return Err(io::Error::other(format!("it is longer than {} KiB", MAX_FILE / 1024)));
     }
+    let file = File::open(path)?;
+    // Of the file that is read, whatever has the name by now.
+    let data = file.metadata()?;
     // Large enough from the start: growing would leave a copy of a password behind.
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
-    File::open(path)?.take(MAX_FILE).read_to_end(&mut content)?;
-    Ok(content)
+    file.take(MAX_FILE).read_to_end(&mut content)?;
+    Ok((content, data))
 }
 
-/// Name and value of a line; nothing if it is blank or a comment.
-fn parse_line(line: &[u8]) -> Line<'_> {
-    let Ok(line) = std::str::from_utf8(line) else { return Err("not UTF-8, skipped".into()) };
+/// Takes a line apart.
+fn parse_line(line: &[u8]) -> Result<Line<'_>, String> {
+    let Ok(line) = std::str::from_utf8(line) else {
+        // A block that begins here must not count as one that began before.
+        let is_match = after_match(&String::from_utf8_lossy(line)).is_some();
+        return if is_match { Ok(Line::Match("\u{fffd}")) } else { Err("not UTF-8, skipped".into()) };
+    };
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
-        return Ok(None);
+        return Ok(Line::Nothing);
+    }
+    if let Some(conditions) = after_match(line) {
+        return Ok(Line::Match(conditions));
     }
     let (name, rest) = line.split_once('=').ok_or("no '=' (NAME = value), skipped")?;
     if name.contains('#') {
@@ -164,7 +263,15 @@ fn parse_line(line: &[u8]) -> Line<'_> {
     if !name.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err("what stands before '=' is not a parameter's name, skipped".into());
     }
-    Ok(Some((name.trim(), value(rest.trim())?)))
+    Ok(Line::Value(name.trim(), value(rest.trim())?))
+}
+
+/// What follows the word `Match`.
+fn after_match(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
+    let (word, rest) = line.split_at(end);
+    word.eq_ignore_ascii_case("match").then_some(rest)
 }
 
 /// A value up to a comment, or one in quotes, which may hold a `#` and outer blanks.
@@ -181,75 +288,4 @@ fn value(rest: &str) -> Result<&str, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-
-    fn parse(content: &[u8]) -> (Parameters, Vec<String>) {
-        let complaints = RefCell::new(Vec::new());
-        let complain = |line: usize, what: &str| complaints.borrow_mut().push(format!("{line}: {what}"));
-        (Parameters::parse(content, &complain), complaints.into_inner())
-    }
-
-    #[test]
-    fn a_line_is_name_and_value() {
-        for (line, expected) in [
-            ("SOCKS_SERVER=h:1", "h:1"),
-            (" \tSOCKS_SERVER\t = \t h:1 \t ", "h:1"),
-            ("SOCKS_SERVER = h:1\r", "h:1"),
-            ("SOCKS_SERVER = h:1 # trailing", "h:1"),
-            ("SOCKS_SERVER = h:1#x", "h:1"),
-            ("SOCKS_SERVER = a=b", "a=b"),
-            ("SOCKS_SERVER =", ""),
-            ("SOCKS_SERVER = \"a # b \"", "a # b "),
-            ("SOCKS_SERVER = 'it \"is\"' # comment", "it \"is\""),
-            ("SOCKS_SERVER = first\nSOCKS_SERVER = second", "second"),
-            ("# c\n\n  # c\n\nSOCKS_SERVER = h", "h"),
-            ("\u{feff}SOCKS_SERVER = h", "h"),
-        ] {
-            let (parameters, complaints) = parse(line.as_bytes());
-            assert_eq!(parameters.get("SOCKS_SERVER"), Some(expected), "{line}");
-            assert_eq!(complaints, [""; 0], "{line}");
-        }
-    }
-
-    #[test]
-    fn a_line_without_sense_is_named_and_skipped() {
-        let content = b"SOCKS_SERVER h\nFOO = bar\nsocks_user = x\n\xff = x\nSOCKS_USER = 'x\nA # = b\n= b\nSOCKS_USER = \"a\" b\nSOCKS_AUTH=x\nSOCKS_USER = good";
-        let (parameters, complaints) = parse(content);
-        assert_eq!(
-            complaints,
-            [
-                "1: no '=' (NAME = value), skipped",
-                "2: unknown parameter 'FOO', skipped",
-                "3: unknown parameter 'socks_user', skipped",
-                "4: not UTF-8, skipped",
-                "5: a quote without its end, skipped",
-                "6: no '=' before the comment (NAME = value), skipped",
-                "7: unknown parameter '', skipped",
-                "8: words after the closing quote, skipped",
-                "9: unknown parameter 'SOCKS_AUTH', skipped",
-            ]
-        );
-        assert_eq!(parameters.get("SOCKS_USER"), Some("good"));
-        assert_eq!(parameters.get("SOCKS_SERVER"), None);
-    }
-
-    #[test]
-    fn a_line_may_be_of_any_length_and_the_last_needs_no_end() {
-        let long = "x".repeat(100_000);
-        let (parameters, complaints) = parse(format!("SOCKS_USER = {long}").as_bytes());
-        assert_eq!((parameters.get("SOCKS_USER"), complaints.len()), (Some(long.as_str()), 0));
-    }
-
-    #[test]
-    fn what_is_no_file_is_skipped_with_a_word() {
-        for (path, expected) in [("/", Some("/: skipped: it is a directory")), ("/nonexistent/file", None)] {
-            let told = RefCell::new(None);
-            let parameters =
-                Parameters::read(Path::new(path), &|what| *told.borrow_mut() = Some(what.to_owned()));
-            assert_eq!((parameters, told.into_inner().as_deref()), (Parameters::default(), expected));
-        }
-    }
-}
+mod tests;

@@ -31,12 +31,12 @@ impl Asker {
         asker
     }
 
-    fn path(&self) -> std::path::PathBuf {
+    pub(crate) fn path(&self) -> std::path::PathBuf {
         self.directory.join(self.name)
     }
 
     /// What it wrote to a file.
-    fn note(&self, file: &str) -> String {
+    pub(crate) fn note(&self, file: &str) -> String {
         fs::read_to_string(self.directory.join(file)).unwrap_or_default()
     }
 

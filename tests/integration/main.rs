@@ -34,6 +34,7 @@ mod local_port;
 mod local_port_copying;
 #[cfg(unix)]
 mod password;
+mod places;
 mod properties;
 #[cfg(unix)]
 mod pump;

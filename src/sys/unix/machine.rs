@@ -1,8 +1,7 @@
 //! What this machine and this process may do.
 
 use std::fs::Metadata;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
 
@@ -14,8 +13,8 @@ pub const VARIABLES_IGNORE_CASE: bool = false;
 
 /// Whether others than its owner can read a file.
 #[must_use]
-pub fn others_can_read(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o044 != 0)
+pub fn others_can_read(data: &Metadata) -> bool {
+    data.mode() & 0o044 != 0
 }
 
 /// Whether what stands in a file is said by the user or by root: it is theirs, and nobody else can write to it.

@@ -1,7 +1,6 @@
 //! What this machine and this process may do.
 
 use std::fs::Metadata;
-use std::path::Path;
 
 /// The parameter file of everybody on the machine. There is none: a path such as `/etc` is one of the current drive,
 /// where every user may make folders for the others to find.
@@ -12,7 +11,7 @@ pub const VARIABLES_IGNORE_CASE: bool = true;
 
 /// Whether others than its owner can read a file. What a profile directory holds is the user's own here.
 #[must_use]
-pub fn others_can_read(_: &Path) -> bool {
+pub fn others_can_read(_: &Metadata) -> bool {
     false
 }
 
