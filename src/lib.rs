@@ -58,13 +58,14 @@ fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<
     config::conceal_words();
     let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
     let sources = Sources::new(variable, &trace::tell);
+    let sources = if check.is_some() { sources.recording() } else { sources };
     let plan = config::plan(&typed, &sources)?;
     config::conceal_variables();
     drop(typed);
     trace::plan(&plan);
     let way = Way::new(plan);
     if let Some(format) = check {
-        return check::run(&way, &[], format);
+        return check::run(&way, &sources.records(), format);
     }
     match way.plan().local.clone() {
         Local::Stdio => join_stdio(way),

@@ -1,5 +1,6 @@
 //! What a plan says of a hop, in words.
 
+use crate::config::Origin;
 use crate::plan::{Hop, Limits, Login, Plan, Protocol, Resolve};
 
 /// Each fact with its name, in the order in which they matter.
@@ -37,7 +38,21 @@ fn names(resolve: Resolve) -> String {
 pub(super) fn limits(plan: &Plan) -> String {
     match plan.limits.reach {
         Some(limit) => format!("{} seconds in all", limit.as_secs_f64()),
+        None if plan.routes.len() > 1 => format!(
+            "{} seconds for each route but the last, {} for each negotiation",
+            Limits::ROUTE.as_secs(),
+            Limits::NEGOTIATION.as_secs()
+        ),
         None => format!("{} seconds for each negotiation", Limits::NEGOTIATION.as_secs()),
+    }
+}
+
+/// Where a value was found.
+pub(super) fn place(origin: &Origin) -> String {
+    match origin {
+        Origin::Option(_) => "command line".into(),
+        Origin::Variable(_) => "environment".into(),
+        Origin::File { .. } | Origin::Default => origin.to_string(),
     }
 }
 

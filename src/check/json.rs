@@ -4,14 +4,15 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Setting, Step, Verdict, facts};
+use super::{Step, Verdict, facts};
+use crate::config::Record;
 use crate::error::{Error, ExitCode};
 use crate::plan::{Hop, Plan};
 
 /// Writes it.
 pub(super) fn tell(
     plan: &Plan,
-    settings: &[Setting],
+    records: &[Record],
     steps: &[Step],
     failure: Option<&Error>,
     code: ExitCode,
@@ -19,7 +20,7 @@ pub(super) fn tell(
     let object = json!({
         "target": plan.target.to_string(),
         "routes": plan.routes.iter().map(|route| route.hops.iter().map(hop).collect()).collect::<Vec<Value>>(),
-        "settings": settings.iter().map(setting).collect::<Vec<_>>(),
+        "settings": records.iter().map(setting).collect::<Vec<_>>(),
         "steps": steps.iter().map(step).collect::<Vec<_>>(),
         "error": failure.map(ToString::to_string),
         "try": failure.and_then(Error::hint),
@@ -37,8 +38,8 @@ fn hop(hop: &Hop) -> Value {
     object
 }
 
-fn setting(Setting { name, value, origin }: &Setting) -> Value {
-    json!({ "name": name, "value": value, "origin": origin })
+fn setting(Record { name, value, origin }: &Record) -> Value {
+    json!({ "name": name, "value": value, "origin": facts::place(origin) })
 }
 
 fn step(step: &Step) -> Value {
@@ -51,7 +52,7 @@ fn step(step: &Step) -> Value {
         "route": step.route,
         "stage": step.stage,
         "verdict": verdict,
-        "milliseconds": step.took.as_secs_f64() * 1000.0,
+        "milliseconds": (step.took.as_secs_f64() * 1e6).round() / 1e3,
         "text": step.text,
         "try": step.hint,
     })

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::config::Record;
 use crate::error::{Error, ExitCode};
 use crate::net::{Progress, Stage, Tunnel};
 use crate::sys;
@@ -41,17 +42,6 @@ impl Format {
             _ => Err(Error::Usage("--check takes json, or nothing".into())),
         }
     }
-}
-
-/// A value that mattered to the plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The option or the parameter.
-    pub name: String,
-    /// Without a password in it.
-    pub value: String,
-    /// Where it was found.
-    pub origin: String,
 }
 
 /// What came of one stage.
@@ -95,13 +85,13 @@ struct SoFar {
 ///
 /// # Errors
 /// Standard output cannot be written. That the way leads nowhere is none: the exit code says so.
-pub fn run(way: &Way, settings: &[Setting], format: Format) -> Result<ExitCode, Error> {
+pub fn run(way: &Way, records: &[Record], format: Format) -> Result<ExitCode, Error> {
     let started = Instant::now();
     let shown = (format == Format::Text).then(text::Style::of_standard_output);
     let so_far = SoFar { steps: Vec::new(), route: 1, since: started, output: Ok(()) };
     let report = Report { shown, way, so_far: RefCell::new(so_far) };
     if let Some(style) = shown {
-        report.so_far.borrow_mut().output = text::plan(style, way.plan(), settings);
+        report.so_far.borrow_mut().output = text::plan(style, way.plan(), records);
     }
     let failure = match way.connect_telling(&report) {
         Ok(tunnel) => {
@@ -117,7 +107,7 @@ pub fn run(way: &Way, settings: &[Setting], format: Format) -> Result<ExitCode, 
     let SoFar { steps, output, .. } = report.so_far.into_inner();
     let told = output.and_then(|()| match shown {
         Some(style) => text::verdict(style, code, started.elapsed()),
-        None => json::tell(way.plan(), settings, &steps, failure.as_ref(), code),
+        None => json::tell(way.plan(), records, &steps, failure.as_ref(), code),
     });
     match told {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),

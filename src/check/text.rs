@@ -4,7 +4,8 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::{Setting, Step, Verdict, facts};
+use super::{Step, Verdict, facts};
+use crate::config::Record;
 use crate::error::ExitCode;
 use crate::plan::Plan;
 use crate::text::escaped;
@@ -34,25 +35,28 @@ impl Style {
 }
 
 /// The plan, and where it comes from.
-pub(super) fn plan(style: Style, plan: &Plan, settings: &[Setting]) -> io::Result<()> {
+pub(super) fn plan(style: Style, plan: &Plan, records: &[Record]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", style.paint(BOLD, &format!("The way to {}", shown(&plan.target.to_string()))))?;
+    let target = escaped(&plan.target.to_string());
+    writeln!(out, "{}", style.paint(BOLD, &format!("The way to {target}")))?;
     for (index, route) in plan.routes.iter().enumerate() {
         let number = if plan.routes.len() > 1 { format!("{}. ", index + 1) } else { String::new() };
-        writeln!(out, "  {number}{}", shown(&facts::way(&route.hops, plan)))?;
+        writeln!(out, "  {number}{}", escaped(&facts::way(&route.hops, plan)))?;
         for hop in &route.hops {
-            for (name, fact) in facts::of(hop) {
-                let proxy = format!("{}", hop.proxy);
-                writeln!(out, "       {:<24} {name:<9} {}", shown(&proxy), shown(&fact))?;
-            }
+            let facts: Vec<_> = facts::of(hop).iter().map(|(name, fact)| format!("{name} {fact}")).collect();
+            writeln!(out, "       {}: {}", hop.proxy, escaped(&facts.join("; ")))?;
         }
     }
-    writeln!(out, "  Time: {}", facts::limits(plan))?;
+    writeln!(out, "  limit: {}", facts::limits(plan))?;
     writeln!(out, "{}", style.paint(BOLD, "Where this comes from"))?;
-    for Setting { name, value, origin } in settings {
-        writeln!(out, "  {name:<20} {:<32} {}", shown(value), shown(origin))?;
+    for Record { name, value, origin } in records {
+        writeln!(out, "  {name:<20} {:<14} {}", facts::place(origin), escaped(value))?;
     }
-    writeln!(out, "  {}", if settings.is_empty() { "all of it: default" } else { "everything else: default" })
+    writeln!(
+        out,
+        "  {}",
+        if records.is_empty() { "all of it is the default" } else { "the rest is the default" }
+    )
 }
 
 /// A route is begun.
@@ -69,9 +73,9 @@ pub(super) fn step(style: Style, step: &Step) -> io::Result<()> {
         Verdict::Bad => style.paint(RED, "✗"),
     };
     let mut out = io::stdout();
-    writeln!(out, "  {mark} {:>9}  {:<6}  {}", time(step.took), step.stage, shown(&step.text))?;
+    writeln!(out, "  {mark} {:>9}  {:<6}  {}", time(step.took), step.stage, escaped(&step.text))?;
     match &step.hint {
-        Some(hint) => writeln!(out, "                       try: {}", shown(hint)),
+        Some(hint) => writeln!(out, "                       try: {}", escaped(hint)),
         None => Ok(()),
     }
 }
@@ -87,9 +91,4 @@ pub(super) fn verdict(style: Style, code: ExitCode, took: Duration) -> io::Resul
 
 fn time(took: Duration) -> String {
     format!("{:.1} ms", took.as_secs_f64() * 1000.0)
-}
-
-/// What a user, a file or a peer has said does not write to the terminal.
-fn shown(text: &str) -> String {
-    escaped(text)
 }

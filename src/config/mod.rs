@@ -85,14 +85,22 @@ fn routes(typed: &Typed, target: &Target, sources: &Sources<'_>) -> Result<Vec<R
         // No proxy can reach a socket on this machine.
         Method::Auto if matches!(target, Target::Unix(_)) => return Ok(vec![chain::direct(typed)?]),
         Method::Auto => return auto::routes(typed, sources),
-        Method::Proxies(words) => return chain::routes(&words.join(","), "-x", typed, sources),
-        Method::Http(word) => hop::http(Spec::parse(word, "-H", &spec::HTTP)?, sources)?,
+        Method::Proxies(words) => {
+            return chain::routes(&sources.typed("-x", &words.join(",")).value, "-x", typed, sources);
+        }
+        Method::Http(word) => {
+            hop::http(Spec::parse(&sources.typed("-H", word).value, "-H", &spec::HTTP)?, sources)?
+        }
         Method::HttpFromEnvironment => hop::http(sources.http_proxy()?, sources)?,
-        Method::Socks(word) => hop::socks(Spec::parse(word, "-S", &spec::SOCKS)?, typed, sources)?,
+        Method::Socks(word) => {
+            hop::socks(Spec::parse(&sources.typed("-S", word).value, "-S", &spec::SOCKS)?, typed, sources)?
+        }
         Method::SocksFromEnvironment => {
             hop::socks(sources.socks_proxy(typed.socks_version)?, typed, sources)?
         }
-        Method::Telnet(word) => hop::telnet(Spec::parse(word, "-T", &spec::TELNET)?, typed, sources)?,
+        Method::Telnet(word) => {
+            hop::telnet(Spec::parse(&sources.typed("-T", word).value, "-T", &spec::TELNET)?, typed, sources)?
+        }
         Method::TelnetFromEnvironment => hop::telnet(sources.telnet_proxy()?, typed, sources)?,
     };
     Ok(vec![chain::through(vec![hop], typed, sources)?])

@@ -166,6 +166,7 @@ impl<'a> Sources<'a> {
     }
 
     /// A command for the shell: not from a file that somebody else may have written to.
+    #[allow(dead_code)]
     pub(super) fn command(&self, name: &'static str) -> Result<Option<Found>, Error> {
         let found = match self.variable(name) {
             Some(value) => Some(Found { name, value, origin: Origin::Variable(name) }),

@@ -11,6 +11,7 @@ mod harness;
 #[cfg(unix)]
 mod askpass;
 mod chains;
+mod check;
 mod cli;
 mod dial;
 mod direct_list;

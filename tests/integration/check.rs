@@ -1,0 +1,177 @@
+//! `--check`: what the plan is, where it comes from, and what comes of each stage of it.
+
+use crate::harness::*;
+use crate::rcfile::home;
+
+/// What stands on standard output after the blanks of each line, without the times.
+#[track_caller]
+fn told(out: &Outcome) -> Vec<String> {
+    let line = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let is_unit = |index: usize| words.get(index).is_some_and(|word| word.starts_with("ms"));
+        let kept = words.iter().enumerate().filter(|(index, _)| !is_unit(*index) && !is_unit(index + 1));
+        kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+    };
+    out.stdout_text().lines().map(line).collect()
+}
+
+#[track_caller]
+fn expect_lines(out: &Outcome, expected: &[&str]) {
+    let told = told(out);
+    let mut rest = told.iter();
+    for line in expected {
+        assert!(rest.any(|told| told == line), "no {line:?}, or not in this order: {told:#?}\n{out:?}");
+    }
+}
+
+#[test]
+fn the_plan_its_origins_and_every_stage_are_told() {
+    let second = http_basic("me", "pw").early("SSH-2.0-test\r\n").drain().serve();
+    let first = socks5_none().relay().serve();
+    let home = home(format!("\nCONNECT_PROXY = socks5h://{first},http://me@{second}\n"));
+    let out = connect("-w 20 --check -A host.example 22")
+        .env("HOME", &*home)
+        .env("HTTP_PROXY_PASSWORD", "pw")
+        .run();
+    out.expect_code(0).expect_stderr("");
+    expect_lines(
+        &out,
+        &[
+            "The way to host.example:22",
+            &format!("SOCKS5 proxy {first} → HTTP proxy {second} → host.example:22"),
+            &format!(
+                "{first}: user your login name; password asked for, if the proxy wants one; names resolved by the proxy"
+            ),
+            &format!("{second}: user me; password known"),
+            "limit: 20 seconds in all",
+            "Where this comes from",
+            &format!(
+                "CONNECT_PROXY {}:2 socks5h://{first},http://me@{second}",
+                home.join(".connectrc").display()
+            ),
+            "HTTP_PROXY_PASSWORD environment ****",
+            "the rest is the default",
+            "Trying it",
+            &format!("✓ dial SOCKS5 proxy {first} (hop 1 of 2) took the connection at {first}"),
+            &format!("✓ hop SOCKS5 proxy {first} (hop 1 of 2) made the tunnel"),
+            &format!("✓ hop HTTP proxy {second} (hop 2 of 2) made the tunnel"),
+            "✓ target host.example:22 says: SSH-2.0-test",
+            "It works, in",
+        ],
+    );
+    assert!(!out.stdout_text().contains("pw") && !out.stdout_text().contains('\x1b'), "{out:?}");
+    second.finish();
+    first.finish();
+}
+
+#[test]
+fn a_failure_is_told_with_what_to_try_and_the_exit_code_is_that_of_a_run() {
+    let refusing = RefusingPort::new();
+    let words = format!("-H 127.0.0.1:{} host 22", refusing.port());
+    let out = connect(format!("--check {words}")).run();
+    out.expect_code(4).expect_stderr("");
+    expect_lines(
+        &out,
+        &[
+            &format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port()),
+            "try: check that it runs and that the port is right",
+            "It does not work: exit code 4.",
+        ],
+    );
+    connect(words).run().expect_code(4);
+
+    let proxy = socks5_refused(2).drain().serve();
+    let out = connect(format!("--check -S {proxy} host 22")).run();
+    out.expect_code(5);
+    let at = format!(
+        "✗ hop SOCKS5 proxy {proxy} refused host:22: the proxy's rules do not allow it (SOCKS5 reply 2)"
+    );
+    expect_lines(&out, &[&at]);
+    // What is wrong with the words themselves is an error as ever.
+    connect("--check -x ftp://h host 22").run().expect_failure(2, &["ftp"]);
+    connect("--check=xml host 22").run().expect_failure(2, &["--check takes json"]);
+}
+
+#[test]
+fn every_route_is_told_of() {
+    let refusing = RefusingPort::new();
+    let target = script().send("hello\nworld").drain().serve();
+    let words = format!("http://127.0.0.1:{}|direct {}", refusing.port(), target.words());
+    let out = connect(format!("--check -x {words}")).run();
+    out.expect_code(0);
+    let failed = format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port());
+    let says = format!("✓ target {target} says: hello");
+    expect_lines(&out, &["Trying route 1 of 2", &failed, "Trying route 2 of 2", &says]);
+    target.finish();
+
+    let both = format!("http://127.0.0.1:{0}|socks5://127.0.0.1:{0} host 22", refusing.port());
+    let out = connect(format!("--check -x {both}")).run();
+    out.expect_code(4);
+    assert_eq!(told(&out).iter().filter(|line| line.starts_with('✗')).count(), 2, "{out:?}");
+}
+
+#[test]
+fn a_target_that_needs_no_proxy_is_told_of() {
+    let target = script().drain().serve();
+    let out =
+        connect(format!("--check -H proxy.invalid {}", target.words())).env("no_proxy", "127.0.0.1").run();
+    out.expect_code(0);
+    expect_lines(
+        &out,
+        &[
+            "no_proxy environment 127.0.0.1",
+            "– direct the target is one that needs no proxy",
+            &format!("✓ dial {target} took the connection at {target}"),
+            &format!("– target {target} says nothing by itself"),
+        ],
+    );
+    target.finish();
+}
+
+#[test]
+fn nothing_is_read_from_standard_input_and_no_port_is_opened() {
+    let target = script().send("hi").expect_gone().serve();
+    let out = connect(format!("--check -p 1 {}", target.words())).input("not for the target").run();
+    out.expect_code(0);
+    target.finish();
+}
+
+#[test]
+fn scripts_get_one_object() {
+    let proxy = http_basic("me", "right").drain().serve();
+    let out = connect(format!("--check=json -H me:wrong@{proxy} host 22")).run();
+    out.expect_code(6).expect_stderr("");
+    let object: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(object["target"], "host:22");
+    assert_eq!(object["exit_code"], 6);
+    assert_eq!(object["routes"][0][0]["protocol"], "HTTP");
+    assert_eq!(object["routes"][0][0]["proxy"], proxy.to_string());
+    assert_eq!(object["settings"][0]["value"], format!("me:****@{proxy}"));
+    assert_eq!(object["settings"][0]["origin"], "command line");
+    let verdicts: Vec<_> = object["steps"].as_array().unwrap().iter().map(|step| &step["verdict"]).collect();
+    assert_eq!(verdicts, ["good", "bad"]);
+    assert!(object["steps"][1]["milliseconds"].as_f64().unwrap() > 0.0);
+    assert!(object["error"].as_str().unwrap().contains("did not accept user 'me'"));
+    assert!(!out.stdout_text().contains("wrong"), "{out:?}");
+    proxy.finish();
+}
+
+/// Colours are for terminals, and for those only whose user wants them.
+#[cfg(unix)]
+#[test]
+fn colours_are_for_terminals() {
+    let colours = |variables: &[(&str, &str)]| {
+        let target = script().send("hi").drain().serve();
+        let pty = Pty::new();
+        let run = connect(format!("--check {}", target.words())).stdout(pty.slave());
+        let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+        run.run().expect_code(0);
+        target.finish();
+        let mut said = [0; 4096];
+        let count = std::io::Read::read(&mut &pty, &mut said).unwrap();
+        show(&said[..count]).contains("[32m")
+    };
+    assert!(colours(&[("TERM", "xterm")]));
+    assert!(!colours(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
+    assert!(!colours(&[("TERM", "dumb")]));
+}
