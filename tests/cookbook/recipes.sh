@@ -7,6 +7,8 @@ all_recipes() {
     check trouble trouble
     check ssh-socks ssh_socks
     check ssh-socks/version-4 ssh_socks4
+    check chain chain
+    check chain/parameter-file chain_rc
     check fdpass fdpass
     check ssh-http ssh_http
     check ssh-http/password ssh_http_password
@@ -106,6 +108,29 @@ ssh_socks() {
     want_quiet
     # The page says so of the name.
     ! grep -q shell.example.org /etc/hosts || fail "the target's name is known here"
+}
+
+chain() {
+    home chain ssh
+    play chain use
+    want_status 0
+    want_from proxy.corp.example
+    want_log socks "connected to proxy\.corp\.example:8080"
+}
+
+# The first proxy of the first route is not there.
+chain_rc() {
+    home chain ssh-auto
+    put chain rc .connectrc
+    play chain use
+    want_status 0
+    want_from proxy.corp.example
+    play chain check </dev/null
+    want_status 0
+    grep -q '✗ .*SOCKS5 proxy lab.corp.example:1080 (hop 1 of 2) .*: Connection refused' "$CASE/out" ||
+        fail "the first route did not fail: $(cat "$CASE/out")"
+    grep -q '/home/alice/.connectrc:2 ' "$CASE/out" || fail "no file and line: $(cat "$CASE/out")"
+    grep -q '✓ .* says: SSH-2.0-' "$CASE/out" || fail "no greeting: $(cat "$CASE/out")"
 }
 
 ssh_socks4() {
