@@ -12,6 +12,7 @@ use crate::direct::DirectList;
 use crate::error::Error;
 use crate::plan::{Bypass, Hop, Login, Protocol, Resolve, Route};
 use crate::proto::TELNET_COMMAND;
+use crate::secret;
 
 /// The most hops of a route: who names more has made a loop.
 const MAX_HOPS: usize = 16;
@@ -35,7 +36,21 @@ pub(super) fn routes(
     typed: &Typed,
     sources: &Sources<'_>,
 ) -> Result<Vec<Route>, Error> {
+    let each = words.split(['|', ',']).map(str::trim);
+    // What has none may be the rest of a password with a comma in it, which must not end up in a message.
+    if each.clone().count() > 1
+        && each.clone().any(|word| !is_direct(word) && !word.is_empty() && !has_scheme(word))
+    {
+        return Err(Error::Usage(format!(
+            "the proxies in {source}: each of several has its scheme, as in socks5://HOST; a comma in a user name or \
+             password is written %2C, and a bar %7C"
+        )));
+    }
     words.split('|').map(|words| route(words, source, typed, sources)).collect()
+}
+
+fn has_scheme(word: &str) -> bool {
+    secret::after_scheme(word.as_bytes()) > 0
 }
 
 fn route(words: &str, source: &str, typed: &Typed, sources: &Sources<'_>) -> Result<Route, Error> {

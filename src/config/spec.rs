@@ -108,13 +108,19 @@ impl Spec {
             None => (None, rest),
         };
         let (host, port) = split_port(before_slash(address));
-        let host = Host::parse(host).map_err(|error| complain(error.to_string()))?;
+        // Without a login it could be the start of one, cut off at a comma in its password.
+        let repeats = login.is_some() || !kind.has_query;
+        let host = Host::parse(host).map_err(|error| {
+            complain(if repeats { error.to_string() } else { "what should be its host is none".into() })
+        })?;
         let port = match port {
             None => None,
-            Some(port) => Some(
-                parse_port(port)
-                    .ok_or_else(|| complain(format!("'{port}' is not a port from 1 to 65535")))?,
-            ),
+            Some(port) => Some(parse_port(port).ok_or_else(|| {
+                complain(format!(
+                    "{} is not a port from 1 to 65535",
+                    if repeats { format!("'{port}'") } else { "what stands behind its ':'".into() }
+                ))
+            })?),
         };
         let (user, password) = match login.map(|login| (login, login.split_once(':'))) {
             None => (None, None),

@@ -124,7 +124,7 @@ fn in_a_chain_what_is_said_of_proxies_in_general_is_for_those_whose_user_is_name
     };
     assert_eq!(chain("http://{1},http://{2}"), [false, false]);
     assert_eq!(chain("http://me@{1},http://{2}"), [true, false]);
-    assert_eq!(chain("http://{1},me@{2}"), [false, true]);
+    assert_eq!(chain("http://{1},http://me@{2}"), [false, true]);
     let alone = http_ok().drain().serve();
     let run = connect(format!("-x http://{alone} host 22")).env("HTTP_PROXY_PASSWORD", "general").run();
     run.expect_success();
@@ -165,6 +165,9 @@ fn what_makes_no_sense_is_an_error_before_anybody_is_dialled() {
         ("ftp://h", ["ftp", "socks5h"]),
         ("http://h,,http://i", ["one is missing", ""]),
         ("http://h,", ["one is missing", ""]),
+        ("http://h,i:8080", ["each of several has its scheme", "%2C"]),
+        ("http://me:se,cret@h", ["each of several has its scheme", "%2C"]),
+        ("http://me:12|cret@h", ["each of several has its scheme", "%7C"]),
         ("http://h|", ["one is missing", ""]),
         ("|direct", ["one is missing", ""]),
         ("direct,http://h", ["direct", "'|'"]),
@@ -173,14 +176,15 @@ fn what_makes_no_sense_is_an_error_before_anybody_is_dialled() {
         ("socks5://h?resolv=local", ["resolv", "it takes resolve, auth"]),
         ("socks5://h?resolve=never", ["resolve=", "never"]),
         ("socks5://h?auth=chap", ["chap", "none or userpass"]),
-        ("http://h:0", ["'0'", "port"]),
-        ("http://", ["host is empty", ""]),
+        ("http://h:0", ["behind its ':'", "port"]),
+        ("http://", ["host", "is none"]),
         ("http://me:se?cret@h", ["%3F", ""]),
         ("http://me:se/cret@h", ["%2F", ""]),
-        ("socks5://h:ssh", ["'ssh'", ""]),
+        ("socks5://h:ssh", ["port", ""]),
+        ("http://me:se12,http://cret@h", ["port", ""]),
     ] {
         let out = connect("").arg("-x").arg(chain).words("host 22").run();
-        out.expect_failure(2, &parts).expect_stderr_lacks("cret");
+        out.expect_failure(2, &parts).expect_stderr_lacks("cret").expect_stderr_lacks("12");
     }
     connect("").arg("-x").words("http://h unix:/s").run().expect_failure(2, &["no proxy can reach it"]);
 }
