@@ -270,7 +270,7 @@ pub struct Peer {
     /// Where it is.
     pub at: Target,
     /// Which proxy it is, counted from 1, and of how many.
-    place: (u8, u8),
+    pub place: (u8, u8),
 }
 
 impl Peer {

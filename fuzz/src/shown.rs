@@ -17,7 +17,7 @@ const LONGEST: usize = 4096;
 /// It may not.
 #[must_use]
 pub fn refusal(error: &proto::Error, proxy: &Endpoint) -> String {
-    let peer = Peer { protocol: Some("SOCKS5"), at: Target::Tcp(proxy.clone()) };
+    let peer = Peer { protocol: Some("SOCKS5"), ..Peer::target(&Target::Tcp(proxy.clone())) };
     let line = Error::Negotiation { peer, cause: error.clone() }.line();
     assert!(!error.to_string().is_empty() && !error.to_string().ends_with(' '), "{line:?}");
     check(&line);

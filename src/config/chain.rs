@@ -93,7 +93,9 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Source
         "socks" | "socks5" | "socks5h" => {
             let resolve = resolve(&mut spec.query, scheme, source, typed)?;
             let methods = match spec.query.take("auth") {
-                Some(list) => Some(parse_methods(&list, source)?),
+                Some(list) => Some(parse_methods(&list, source).map_err(|_| {
+                    bad_value("auth= takes none and userpass, with %2C between them", source)
+                })?),
                 None => methods(typed, sources)?,
             };
             (1080, Protocol::Socks5 { resolve, methods, login: login(&mut spec, &hop::SOCKS5, general)? })
@@ -110,10 +112,16 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Source
     Ok(Hop { proxy: spec.endpoint(port)?, protocol })
 }
 
+/// A value is not repeated: it could be part of a password that was not encoded.
+fn bad_value(known: &str, source: &str) -> Error {
+    Error::Usage(format!("a proxy in {source}: {known}"))
+}
+
 /// Who resolves the name of what comes behind a SOCKS proxy: its URL says so, or `-R`, or the scheme, as for curl.
 fn resolve(query: &mut Query, scheme: &str, source: &str, typed: &Typed) -> Result<Resolve, Error> {
     if let Some(word) = query.take("resolve") {
-        return parse_resolve(&word, &format!("resolve= in {source}"));
+        let known = "resolve= takes local, remote, both or the address of a name server";
+        return parse_resolve(&word, source).map_err(|_| bad_value(known, source));
     }
     Ok(resolve_typed(typed)?.unwrap_or(match scheme {
         "socks4" => Resolve::LocalFirst,

@@ -108,8 +108,8 @@ impl Spec {
             None => (None, rest),
         };
         let (host, port) = split_port(before_slash(address));
-        // Without a login it could be the start of one, cut off at a comma in its password.
-        let repeats = login.is_some() || !kind.has_query;
+        // In a chain it could be part of a password with a comma in it.
+        let repeats = !kind.has_query;
         let host = Host::parse(host).map_err(|error| {
             complain(if repeats { error.to_string() } else { "what should be its host is none".into() })
         })?;
