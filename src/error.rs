@@ -168,7 +168,9 @@ impl Error {
             Self::Negotiation { cause, .. } => match cause {
                 proto::Error::NoMethod { .. }
                 | proto::Error::NoScheme { .. }
+                | proto::Error::WrongHeader { .. }
                 | proto::Error::WrongPassword { .. } => ExitCode::Authentication,
+                proto::Error::NoRandomness => ExitCode::System,
                 proto::Error::TooLong { .. } | proto::Error::Unspeakable(_) => ExitCode::Usage,
                 proto::Error::Closed(_)
                 | proto::Error::TelnetRefused { .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::addr::{Endpoint, Host};
 use crate::direct::DirectList;
-use crate::proto::{Credentials, Socks5Method};
+use crate::proto::{Credentials, HttpSettings, Socks5Method};
 use crate::secret::Secret;
 
 /// One run of the program.
@@ -146,8 +146,10 @@ pub enum Protocol {
     },
     /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy gets every name as it was typed.
     Http {
-        /// For Basic (RFC 7617).
+        /// For Basic (RFC 7617) and Digest (RFC 7616).
         login: Login,
+        /// What is said besides, and how.
+        settings: HttpSettings,
     },
 }
 
@@ -241,7 +243,7 @@ impl Protocol {
     #[must_use]
     pub fn login(&self) -> Option<&Login> {
         match self {
-            Self::Socks5 { login, .. } | Self::Http { login } => Some(login),
+            Self::Socks5 { login, .. } | Self::Http { login, .. } => Some(login),
             Self::Socks4 { .. } | Self::Telnet { .. } => None,
         }
     }
@@ -251,7 +253,7 @@ impl Protocol {
     pub fn user(&self) -> Option<&str> {
         match self {
             Self::Socks4 { user, .. } | Self::Telnet { user, .. } => user.as_deref(),
-            Self::Socks5 { login, .. } | Self::Http { login } => login.user.as_deref(),
+            Self::Socks5 { login, .. } | Self::Http { login, .. } => login.user.as_deref(),
         }
     }
 }

@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
     // Where it is, is read back from how it is shown.
     let again = plan_of(hop.proxy.to_string()).expect("it was one before");
     assert_eq!(again.routes[0].hops[0].proxy, hop.proxy);
-    if let Protocol::Socks5 { login, .. } | Protocol::Http { login } = &hop.protocol {
+    if let Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } = &hop.protocol {
         let password = login.password.as_ref().expect("there is one").expose();
         assert!(String::from_utf8_lossy(password).contains(PASSWORD), "{word}");
         let is_url = word.to_ascii_lowercase().starts_with("http://")

@@ -17,7 +17,7 @@ fuzz_target!(|input: &[u8]| {
         shown::check_password(&told.concat());
     }
 
-    let Protocol::Http { login } = &plan.routes[0].hops[0].protocol else {
+    let Protocol::Http { login, .. } = &plan.routes[0].hops[0].protocol else {
         panic!("another protocol: {plan:?}")
     };
     // What is in blocks depends on more than the file.

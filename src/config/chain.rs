@@ -11,7 +11,7 @@ use crate::cli::Typed;
 use crate::direct::DirectList;
 use crate::error::Error;
 use crate::plan::{Bypass, Hop, Login, Protocol, Resolve, Route};
-use crate::proto::TELNET_COMMAND;
+use crate::proto::{HttpSettings, TELNET_COMMAND};
 use crate::secret;
 
 /// The most hops of a route: who names more has made a loop.
@@ -106,7 +106,13 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Source
             let Login { user, .. } = login(&mut spec, &hop::TELNET, general)?;
             (23, Protocol::Telnet { command, user })
         }
-        _ => (80, Protocol::Http { login: login(&mut spec, &hop::HTTP, general)? }),
+        _ => (
+            80,
+            Protocol::Http {
+                login: login(&mut spec, &hop::HTTP, general)?,
+                settings: HttpSettings::default(),
+            },
+        ),
     };
     spec.query.finish(source, scheme)?;
     Ok(Hop { proxy: spec.endpoint(port)?, protocol })

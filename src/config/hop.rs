@@ -8,7 +8,7 @@ use crate::addr::{Host, Port, parse_port, split_port};
 use crate::cli::{SocksVersion, Typed};
 use crate::error::Error;
 use crate::plan::{Hop, Login, Protocol, Resolve};
-use crate::proto::{Socks5Method, TELNET_COMMAND};
+use crate::proto::{HttpSettings, Socks5Method, TELNET_COMMAND};
 use crate::secret;
 
 /// Where a name server listens unless its port is given.
@@ -55,7 +55,10 @@ pub(super) fn http(mut spec: Spec, sources: &Sources<'_>) -> Result<Hop, Error> 
         return Err(no_tls());
     }
     let login = login(&mut spec, &HTTP, Some(sources))?;
-    Ok(Hop { proxy: spec.endpoint(80)?, protocol: Protocol::Http { login } })
+    Ok(Hop {
+        proxy: spec.endpoint(80)?,
+        protocol: Protocol::Http { login, settings: HttpSettings::default() },
+    })
 }
 
 pub(super) fn no_tls() -> Error {

@@ -44,7 +44,7 @@ fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<S
     match hop(options, variables).protocol {
         Protocol::Socks4 { user, resolve } => (user, None, Some(resolve)),
         Protocol::Socks5 { resolve, login, .. } => (login.user, login.password, Some(resolve)),
-        Protocol::Http { login } => (login.user, login.password, None),
+        Protocol::Http { login, .. } => (login.user, login.password, None),
         Protocol::Telnet { .. } => (None, None, None),
     }
 }

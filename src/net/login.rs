@@ -11,7 +11,7 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, ask: &dyn AskPassword) -> Resu
     let user = user(hop, peer)?;
     let (login, what, variables) = match &hop.protocol {
         Protocol::Socks5 { login, .. } => (login, "SOCKS5", "SOCKS5_PASSWORD"),
-        Protocol::Http { login } => (login, "proxy authentication", "HTTP_PROXY_PASSWORD"),
+        Protocol::Http { login, .. } => (login, "proxy authentication", "HTTP_PROXY_PASSWORD"),
         // Never asked: there is no password in these protocols.
         Protocol::Socks4 { .. } | Protocol::Telnet { .. } => (&Login::default(), "proxy", "CONNECT_PASSWORD"),
     };

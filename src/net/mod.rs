@@ -195,9 +195,9 @@ fn negotiation(
             Box::new(Socks5::new(told, methods).knowing(known).eager(eager))
         }
         Protocol::Telnet { command, .. } => Box::new(Telnet::new(told, command.clone())),
-        Protocol::Http { login } => {
+        Protocol::Http { login, settings } => {
             let known = login.password.is_some().then(|| credentials(hop, peer, ask)).transpose()?;
-            Box::new(HttpConnect::new(told, known))
+            Box::new(HttpConnect::new(told, settings.clone(), sys::random).knowing(known))
         }
     })
 }

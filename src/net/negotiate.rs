@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::plan::Limits;
 use crate::proto::{self, Limit, Step, Wire};
 use crate::secret::AskPassword;
-use crate::trace;
+use crate::trace::{self, trace};
 
 /// The words of a refusal, all of them, are waited for so long: they are welcome, and not worth more.
 const REFUSAL_PATIENCE: Duration = Duration::from_millis(500);
@@ -136,6 +136,9 @@ impl Leg<'_> {
         let shown = *taken.as_ref().unwrap_or(&received.bytes().len());
         if trace::is_on() {
             trace::received(&self.negotiation.shown(&received.bytes()[..shown]), self.negotiation.is_text());
+        }
+        if let Some(remark) = self.negotiation.remark() {
+            trace!("{remark}");
         }
         Ok(connection.take(&mut received, taken?)?)
     }

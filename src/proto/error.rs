@@ -57,6 +57,15 @@ pub enum Error {
         /// What the proxy answered, if it used words.
         text: String,
     },
+    /// HTTP: what the user gave as a header of his own was not accepted.
+    #[error("did not accept the Proxy-Authorization that was given as a header{}", said(.text))]
+    WrongHeader {
+        /// What the proxy answered.
+        text: String,
+    },
+    /// This machine has no random number, which Digest needs.
+    #[error("cannot be answered: this machine gives us no random number for a nonce")]
+    NoRandomness,
     /// HTTP: the proxy asks for authentication in none of the schemes that we can.
     #[error("asks for authentication we cannot do: {offered} (HTTP status {status})")]
     NoScheme {

@@ -20,7 +20,9 @@ mod telnet;
 mod testing;
 
 pub use error::Error;
-pub use http::Connect as HttpConnect;
+pub use http::{
+    Connect as HttpConnect, Header as HttpHeader, Random, Scheme as HttpScheme, Settings as HttpSettings,
+};
 pub use socks4::Socks4;
 pub use socks5::{Method as Socks5Method, Socks5};
 pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};
@@ -106,6 +108,11 @@ pub trait Negotiation {
         false
     }
 
+    /// What has just been decided, for a user who wants to know (`-d`). It is told once.
+    fn remark(&mut self) -> Option<String> {
+        None
+    }
+
     /// What the negotiation is waiting for, to end "… while waiting for": "the answer to the greeting".
     fn waiting_for(&self) -> &'static str;
 
@@ -120,41 +127,52 @@ pub trait Negotiation {
     }
 }
 
-/// Bytes to send. Wiped on drop; the part that is secret is not shown.
+/// Bytes to send. Wiped on drop; the parts that are secret are not shown.
 #[derive(PartialEq, Eq)]
 pub struct Wire {
     bytes: Zeroizing<Vec<u8>>,
-    secret: Range<usize>,
+    /// In their order.
+    secrets: Vec<Range<usize>>,
 }
 
 impl Wire {
     /// Bytes that anyone may see.
     #[must_use]
     pub fn open(bytes: Vec<u8>) -> Self {
-        Self { bytes: Zeroizing::new(bytes), secret: 0..0 }
+        Self { bytes: Zeroizing::new(bytes), secrets: Vec::new() }
     }
 
     /// Bytes of which a part, by its positions, must not be shown.
     #[must_use]
     pub fn with_secret(bytes: Zeroizing<Vec<u8>>, secret: Range<usize>) -> Self {
-        Self { bytes, secret }
+        Self { bytes, secrets: Vec::from_iter(Some(secret).filter(|secret| !secret.is_empty())) }
     }
 
-    /// These bytes and then those. What lies between two secrets is not shown either.
+    /// Bytes in parts, each of which is secret or is not.
+    #[must_use]
+    pub fn of_parts(parts: &[(&[u8], bool)]) -> Self {
+        // Large enough from the start: growing would leave a copy of a secret behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(parts.iter().map(|(part, _)| part.len()).sum()));
+        let mut secrets = Vec::new();
+        for &(part, is_secret) in parts {
+            let start = bytes.len();
+            bytes.extend_from_slice(part);
+            secrets.extend(Some(start..bytes.len()).filter(|part| is_secret && !part.is_empty()));
+        }
+        Self { bytes, secrets }
+    }
+
+    /// These bytes and then those.
     #[must_use]
     pub fn then(self, next: &Self) -> Self {
-        // Large enough from the start: growing would leave a copy of a secret behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes.len() + next.bytes.len()));
-        bytes.extend_from_slice(&self.bytes);
+        let start = self.bytes.len();
+        let Self { bytes: before, mut secrets } = self;
+        // Large enough from the start, as above.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(start + next.bytes.len()));
+        bytes.extend_from_slice(&before);
         bytes.extend_from_slice(&next.bytes);
-        let moved = next.secret.start + self.bytes.len()..next.secret.end + self.bytes.len();
-        let secret = match (self.is_secret(), next.is_secret()) {
-            (true, true) => self.secret.start..moved.end,
-            (true, false) => self.secret.clone(),
-            (false, true) => moved,
-            (false, false) => 0..0,
-        };
-        Self { bytes, secret }
+        secrets.extend(next.secrets.iter().map(|secret| secret.start + start..secret.end + start));
+        Self { bytes, secrets }
     }
 
     /// All bytes, for the wire.
@@ -166,16 +184,21 @@ impl Wire {
     /// Whether a part of the bytes must not be shown.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        !self.secret.is_empty()
+        !self.secrets.is_empty()
     }
 
     /// The bytes with `mask` in the place of what must not be shown.
     #[must_use]
     pub fn masked(&self, mask: &str) -> Vec<u8> {
-        if !self.is_secret() {
-            return self.bytes.to_vec();
+        let mut shown = Vec::with_capacity(self.bytes.len());
+        let mut start = 0;
+        for secret in &self.secrets {
+            shown.extend_from_slice(&self.bytes[start..secret.start]);
+            shown.extend_from_slice(mask.as_bytes());
+            start = secret.end;
         }
-        [&self.bytes[..self.secret.start], mask.as_bytes(), &self.bytes[self.secret.end..]].concat()
+        shown.extend_from_slice(&self.bytes[start..]);
+        shown
     }
 }
 

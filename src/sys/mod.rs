@@ -21,6 +21,13 @@ pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
 
+/// Bytes that nobody can foretell; none if the system has none to give.
+#[must_use]
+pub fn random() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}
+
 /// How bytes can get from one channel to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use connect::addr::{Endpoint, Host, parse_port};
 use connect::plan::{Carry, Hop, Local, Login, Plan, Protocol, Relay, Resolve, Target};
+use connect::proto::HttpSettings;
 use connect::secret::{AskPassword, Secret};
 
 use crate::harness::*;
@@ -189,7 +190,7 @@ fn nothing_goes_ahead_of_an_http_proxys_answer() {
         .send("HTTP/1.1 200 OK\r\n\r\n")
         .early("banner")
         .serve();
-    let http = Protocol::Http { login: Login::default() };
+    let http = Protocol::Http { login: Login::default(), settings: HttpSettings::default() };
     assert_eq!(through(&proxy, vec![socks5(), http.clone()]), b"banner");
     proxy.finish();
 

@@ -12,7 +12,9 @@ use connect::cli::{Method, Typed};
 use connect::config::{self, Sources};
 use connect::direct::{DirectList, Entry, Pattern, Prefix};
 use connect::plan::{Login, Plan, Protocol};
-use connect::proto::{Credentials, HttpConnect, Limit, Negotiation, Socks4, Socks5, Socks5Method, Step};
+use connect::proto::{
+    Credentials, HttpConnect, HttpSettings, Limit, Negotiation, Socks4, Socks5, Socks5Method, Step,
+};
 use connect::secret::Secret;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -66,7 +68,8 @@ fn plan(method: Method, variable: Option<(&str, &str)>, file: Option<PathBuf>) -
 }
 
 fn login(plan: &Plan) -> (&str, &[u8]) {
-    let (Protocol::Http { login } | Protocol::Socks5 { login, .. }) = &plan.routes[0].hops[0].protocol else {
+    let (Protocol::Http { login, .. } | Protocol::Socks5 { login, .. }) = &plan.routes[0].hops[0].protocol
+    else {
         panic!("{plan:?}")
     };
     let Login { user: Some(user), password: Some(password) } = login else { panic!("{login:?}") };
@@ -199,7 +202,7 @@ proptest! {
     #[test]
     fn an_http_proxy_reads_what_was_meant(target in endpoint(), user in "[^:\\p{C}]{0,30}", password in "\\PC{0,30}") {
         let credentials = Credentials { user: user.clone(), password: Secret::from(password.as_str()) };
-        let mut machine = HttpConnect::new(target.clone(), Some(credentials));
+        let mut machine = HttpConnect::new(target.clone(), HttpSettings::default(), || None).knowing(Some(credentials));
         if !target.to_string().is_ascii() {
             prop_assert!(machine.check().is_err() && machine.step().is_err());
             return Ok(());

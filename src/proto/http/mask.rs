@@ -1,11 +1,11 @@
-//! Our credentials, left out of what the proxy says: some repeat a request in their answer.
+//! Our secrets, left out of what the proxy says: some repeat a request in their answer.
 
-use super::basic;
+use super::authorization::Authorization;
 use crate::proto::Credentials;
 use crate::secret::Secret;
 use crate::text::printable;
 
-/// What must not be shown: the password, and the form in which it was sent.
+/// What must not be shown: the password, and whatever was sent for it.
 #[derive(Debug, Default)]
 pub(super) struct Mask(Vec<Secret>);
 
@@ -13,12 +13,27 @@ impl Mask {
     /// A secret that could be a part of any text is left: a mask would tell where it stands.
     const SHORT: usize = 4;
 
-    /// Masks these; only the password, if they cannot be sent at all.
-    pub(super) fn of(credentials: &Credentials) -> Self {
-        let sent = basic(credentials).ok().map(|sent| Secret::from(sent.as_str()));
-        let mut secrets: Vec<_> = sent.into_iter().chain([credentials.password.clone()]).collect();
-        secrets.retain(|secret| secret.expose().len() >= Self::SHORT);
-        Self(secrets)
+    /// Masks the password and its form in Basic as well; only the password, if it has none.
+    pub(super) fn add(&mut self, credentials: &Credentials) {
+        if let Ok(sent) = Authorization::basic(credentials) {
+            self.add_secret(sent.parts()[1].into());
+        }
+        self.add_secret(credentials.password.clone());
+    }
+
+    /// Masks the value of a header field, whole and without its first word: `Bearer` is no secret, and `token` is.
+    pub(super) fn add_value(&mut self, value: Secret) {
+        if let Some(blank) = value.expose().iter().position(|&byte| byte == b' ') {
+            self.add_secret(Secret::new(value.expose()[blank + 1..].to_vec()));
+        }
+        self.add_secret(value);
+    }
+
+    /// Masks this as well.
+    pub(super) fn add_secret(&mut self, secret: Secret) {
+        if secret.expose().len() >= Self::SHORT && !self.0.contains(&secret) {
+            self.0.push(secret);
+        }
     }
 
     /// What the proxy says, fit to be shown.

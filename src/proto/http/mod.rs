@@ -1,36 +1,60 @@
-//! HTTP/1.1 CONNECT (RFC 9110 §9.3.6, RFC 9112 §3.2.3) with Basic authentication (RFC 7617).
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use zeroize::Zeroizing;
+//! HTTP CONNECT (RFC 9110 §9.3.6, RFC 9112 §3.2.3) with authentication: Basic (RFC 7617) and Digest (RFC 7616).
 
 use super::{Credentials, Error, Limit, Negotiation, Step, Wire};
 use crate::addr::{Endpoint, Host};
 use body::Body;
+use choice::{Choice, Exhausted};
 use head::{Head, HeadReader};
 use mask::Mask;
 
+mod authorization;
 mod body;
 mod challenge;
+mod choice;
+mod digest;
 mod gist;
 mod head;
+mod header;
 mod mask;
 
-/// What precedes the credentials in a request.
-const FIELD: &str = "Proxy-Authorization: Basic ";
+pub use choice::{Random, Scheme};
+pub use header::Header;
+
 /// The longest body of a challenge that is drained to keep the connection; a longer one costs more than
 /// a new connection.
 const CHALLENGE_DRAINED: usize = 64 * 1024;
 
+/// What the user may choose about the requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The authentication schemes that may be used. A password that is known goes out with the first request if Basic is
+    /// the first of them.
+    pub schemes: Vec<Scheme>,
+    /// Further header fields. If `Proxy-Authorization` is among them, it is all that is said about who we are.
+    pub headers: Vec<Header>,
+    /// Speaks HTTP/1.0, for proxies that know no other.
+    pub http_1_0: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { schemes: vec![Scheme::Basic, Scheme::Digest], headers: Vec::new(), http_1_0: false }
+    }
+}
+
 /// A CONNECT negotiation.
 ///
-/// A password that is known goes out with the first request. One that is not is asked for when the proxy
-/// answers 407 (or 401, which some firewalls send) with a Basic challenge; the second request then goes out
-/// on the same connection if the proxy keeps it, else on a new one.
+/// A password that is known goes out with the first request, unless the user does not want it. One that is not is asked
+/// for when the proxy answers 407 (or 401, which some firewalls send) with a challenge that we can answer; the next
+/// request then goes out on the same connection if the proxy keeps it, else on a new one. A proxy that refuses one
+/// scheme and offers others gets the next one, with the same password.
 #[derive(Debug)]
 pub struct Connect {
     target: Endpoint,
+    settings: Settings,
+    random: Random,
     credentials: Option<Credentials>,
+    choice: Choice,
     mask: Mask,
     state: State,
     head: HeadReader,
@@ -44,8 +68,8 @@ enum State {
     AwaitHead,
     /// A challenge was answered with a body that must be read to keep the connection.
     DrainChallenge(Body),
-    /// The proxy wants user and password; whether the connection can be used again.
-    NeedCredentials {
+    /// The proxy wants user and password, in a way that has been chosen; whether the connection can be used again.
+    Challenged {
         keep: bool,
     },
     Reconnect,
@@ -60,31 +84,54 @@ enum State {
 impl Connect {
     /// Starts a negotiation for a tunnel to `target`.
     #[must_use]
-    pub fn new(target: Endpoint, credentials: Option<Credentials>) -> Self {
-        let mask = credentials.as_ref().map(Mask::of).unwrap_or_default();
+    pub fn new(target: Endpoint, settings: Settings, random: Random) -> Self {
+        let mut mask = Mask::default();
+        for header in settings.headers.iter().filter(|header| header.is_secret()) {
+            mask.add_value(header.value().clone());
+        }
         let (state, head) = (State::SendRequest, HeadReader::default());
-        Self { target, credentials, mask, state, head, reused: false }
+        let choice = Choice::among(settings.schemes.clone());
+        Self { target, settings, random, credentials: None, choice, mask, state, head, reused: false }
+    }
+
+    /// These credentials are known, and need not be asked for.
+    #[must_use]
+    pub fn knowing(mut self, credentials: Option<Credentials>) -> Self {
+        if let Some(credentials) = credentials.filter(|_| !self.has_own_authorization()) {
+            self.mask.add(&credentials);
+            self.credentials = Some(credentials);
+            self.choice.go_ahead();
+        }
+        self
+    }
+
+    fn has_own_authorization(&self) -> bool {
+        self.settings.headers.iter().any(|header| header.is("proxy-authorization"))
     }
 
     /// The target stands in the request line and in Host alike, always with its port (RFC 9110 §7.2).
-    fn request(&self) -> Result<Wire, Error> {
-        if matches!(&self.target.host, Host::Name(name) if !name.as_str().is_ascii()) {
-            return Err(Error::Unspeakable("HTTP has ASCII host names only; use the name's xn-- form"));
+    fn request(&mut self) -> Result<Wire, Error> {
+        self.check()?;
+        let target = self.target.to_string();
+        let version = if self.settings.http_1_0 { "1.0" } else { "1.1" };
+        let start = format!("CONNECT {target} HTTP/{version}\r\nHost: {target}\r\n");
+        let mut parts = vec![(start.as_bytes(), false)];
+        for header in &self.settings.headers {
+            parts.extend([(header.name().as_bytes(), false), (b": ", false)]);
+            parts.extend([(header.value().expose(), header.is_secret()), (b"\r\n", false)]);
         }
-        let target = &self.target;
-        let open = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
-        let Some(credentials) = &self.credentials else {
-            return Ok(Wire::open((open + "\r\n").into_bytes()));
+        let authorization = match &self.credentials {
+            Some(credentials) => self.choice.authorization(credentials, &target, self.random)?,
+            None => None,
         };
-        let credentials = basic(credentials)?;
-        let start = open.len() + FIELD.len();
-        let secret = start..start + credentials.len();
-        // Large enough from the start: growing would leave a copy of the password behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(secret.end + 4));
-        for part in [open.as_bytes(), FIELD.as_bytes(), credentials.as_bytes(), b"\r\n\r\n"] {
-            bytes.extend(part);
+        if let Some(authorization) = &authorization {
+            let [before, secret, after] = authorization.parts();
+            self.mask.add_secret(secret.into());
+            parts.extend([(&b"Proxy-Authorization: "[..], false), (before.as_bytes(), false)]);
+            parts.extend([(secret.as_bytes(), true), (after.as_bytes(), false), (b"\r\n", false)]);
         }
-        Ok(Wire::with_secret(bytes, secret))
+        parts.push((b"\r\n", false));
+        Ok(Wire::of_parts(&parts))
     }
 
     fn head_complete(&mut self, head: Head) -> Result<(), Error> {
@@ -92,28 +139,36 @@ impl Connect {
             // An interim answer; the final one follows (RFC 9110 §15.2).
             100 | 102..=199 => State::AwaitHead,
             // Whatever follows is the tunnel's, even if the proxy names a length (RFC 9110 §9.3.6).
-            200..=299 => State::Done,
+            200..=299 => {
+                self.choice.accepted();
+                State::Done
+            }
             401 | 407 => self.challenged(&head)?,
             _ => State::ReadRefusal { body: Body::of(&head), head: Box::new(head) },
         };
         Ok(())
     }
 
-    fn challenged(&self, head: &Head) -> Result<State, Error> {
-        let schemes = challenge::schemes(head);
-        if !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
-            let offered = if schemes.is_empty() { "no scheme is named".into() } else { schemes.join(", ") };
-            return Err(Error::NoScheme { offered: self.mask.fit(offered.as_bytes()), status: head.status });
+    fn challenged(&mut self, head: &Head) -> Result<State, Error> {
+        let said = format!("{} {}", head.status, self.mask.fit(head.reason().as_bytes()));
+        let text = format!("({})", said.trim_end());
+        if self.has_own_authorization() {
+            return Err(Error::WrongHeader { text });
         }
-        if let Some(Credentials { user, .. }) = &self.credentials {
-            let said = format!("{} {}", head.status, self.mask.fit(head.reason().as_bytes()));
-            return Err(Error::WrongPassword { user: user.clone(), text: format!("({})", said.trim_end()) });
-        }
+        self.choice.next(head).map_err(|exhausted| match exhausted {
+            Exhausted::Tried => {
+                let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
+                Error::WrongPassword { user, text }
+            }
+            Exhausted::Offers(offered) => {
+                Error::NoScheme { offered: self.mask.fit(offered.as_bytes()), status: head.status }
+            }
+        })?;
         let body = Body::of(head);
         Ok(if !head.keeps_alive() || body.is_longer_than(CHALLENGE_DRAINED) {
-            State::NeedCredentials { keep: false }
+            State::Challenged { keep: false }
         } else if body.is_complete() {
-            State::NeedCredentials { keep: true }
+            State::Challenged { keep: true }
         } else {
             State::DrainChallenge(body)
         })
@@ -138,7 +193,10 @@ impl Connect {
 
 impl Negotiation for Connect {
     fn check(&self) -> Result<(), Error> {
-        self.request().map(drop)
+        if matches!(&self.target.host, Host::Name(name) if !name.as_str().is_ascii()) {
+            return Err(Error::Unspeakable("HTTP has ASCII host names only; use the name's xn-- form"));
+        }
+        self.credentials.as_ref().map_or(Ok(()), |credentials| self.choice.check(credentials))
     }
 
     fn restart(&mut self) {
@@ -148,6 +206,10 @@ impl Negotiation for Connect {
     }
 
     fn step(&mut self) -> Result<Step, Error> {
+        if let (State::Challenged { keep }, Some(_)) = (&self.state, &self.credentials) {
+            self.reused = *keep;
+            self.state = if *keep { State::SendRequest } else { State::Reconnect };
+        }
         Ok(match &self.state {
             State::SendRequest => {
                 let request = self.request()?;
@@ -157,7 +219,7 @@ impl Negotiation for Connect {
             }
             State::AwaitHead => Step::Receive(Limit::Unknown),
             State::DrainChallenge(body) => Step::Receive(body.limit()),
-            State::NeedCredentials { .. } => Step::Credentials,
+            State::Challenged { .. } => Step::Credentials,
             State::Reconnect => Step::Reconnect,
             State::ReadRefusal { head, body } => {
                 if body.is_complete() || body.received() >= body::KEPT {
@@ -181,14 +243,14 @@ impl Negotiation for Connect {
             State::DrainChallenge(body) => {
                 // A body that cannot be drained costs the connection, not the negotiation.
                 let Ok(taken) = body.receive(bytes) else {
-                    self.state = State::NeedCredentials { keep: false };
+                    self.state = State::Challenged { keep: false };
                     return Ok(bytes.len());
                 };
                 // However much of it came at once.
                 if body.is_longer_than(CHALLENGE_DRAINED) {
-                    self.state = State::NeedCredentials { keep: false };
+                    self.state = State::Challenged { keep: false };
                 } else if body.is_complete() {
-                    self.state = State::NeedCredentials { keep: true };
+                    self.state = State::Challenged { keep: true };
                 }
                 Ok(taken)
             }
@@ -208,7 +270,7 @@ impl Negotiation for Connect {
         match &self.state {
             State::ReadRefusal { head, body } => Err(self.refusal(head, body)),
             State::DrainChallenge(_) => {
-                self.state = State::NeedCredentials { keep: false };
+                self.state = State::Challenged { keep: false };
                 Ok(())
             }
             // The proxy was free to close it while the password was typed (RFC 9112 §9.3.1).
@@ -222,17 +284,14 @@ impl Negotiation for Connect {
 
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error> {
         // What cannot be said is told before a new connection is made for it.
-        basic(&credentials)?;
-        self.mask = Mask::of(&credentials);
+        self.choice.check(&credentials)?;
+        self.mask.add(&credentials);
         self.credentials = Some(credentials);
-        self.state = match self.state {
-            State::NeedCredentials { keep: true } => {
-                self.reused = true;
-                State::SendRequest
-            }
-            _ => State::Reconnect,
-        };
         Ok(())
+    }
+
+    fn remark(&mut self) -> Option<String> {
+        self.choice.remark.take()
     }
 
     fn waiting_for(&self) -> &'static str {
@@ -249,25 +308,6 @@ impl Negotiation for Connect {
     fn is_text(&self) -> bool {
         true
     }
-}
-
-/// The credentials of the Basic scheme: base64 of `user:password` (RFC 7617 §2).
-fn basic(credentials: &Credentials) -> Result<Zeroizing<String>, Error> {
-    let (user, password) = (credentials.user.as_str(), credentials.password.expose());
-    if user.contains(':') {
-        return Err(Error::Unspeakable("Basic authentication allows no ':' in the user name (RFC 7617)"));
-    }
-    let controls = |bytes: &[u8]| bytes.iter().any(u8::is_ascii_control);
-    if controls(user.as_bytes()) || controls(password) {
-        return Err(Error::Unspeakable(
-            "Basic authentication allows no control character in user name and password (RFC 7617)",
-        ));
-    }
-    let mut plain = Zeroizing::new(Vec::with_capacity(user.len() + 1 + password.len()));
-    for part in [user.as_bytes(), b":", password] {
-        plain.extend(part);
-    }
-    Ok(Zeroizing::new(BASE64.encode(&plain)))
 }
 
 #[cfg(test)]

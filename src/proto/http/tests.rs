@@ -1,13 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
-use super::Connect;
+use super::{Connect, Scheme, Settings};
+use crate::addr::Endpoint;
 use crate::proto::testing::{
     BASIC, Cut, Turn, alice, endpoint, fails, is_fit_to_be_shown, login, opens, run,
 };
 use crate::proto::{Error, Limit, Negotiation as _, Step};
 
 mod authentication;
+mod headers;
 mod refusal;
+mod schemes;
 
 const REQUEST: &[u8] = b"CONNECT ssh.example:22 HTTP/1.1\r\n\
     Host: ssh.example:22\r\n\
@@ -21,12 +24,17 @@ const REQUEST_OF_ALICE: &[u8] = b"CONNECT ssh.example:22 HTTP/1.1\r\n\
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
+/// A machine with nothing special to it, and with the random bytes `[7; 16]`.
+fn asking(target: Endpoint) -> Connect {
+    Connect::new(target, Settings::default(), || Some([7; 16]))
+}
+
 fn machine() -> Connect {
-    Connect::new(endpoint("ssh.example", "22"), None)
+    asking(endpoint("ssh.example", "22"))
 }
 
 fn machine_of_alice() -> Connect {
-    Connect::new(endpoint("ssh.example", "22"), Some(alice()))
+    asking(endpoint("ssh.example", "22")).knowing(Some(alice()))
 }
 
 fn answered(answer: &[u8]) -> Error {
@@ -65,7 +73,7 @@ fn the_target_stands_in_request_line_and_host_alike() {
     ] {
         let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
         opens(
-            || Connect::new(endpoint(host, "8022"), None),
+            || asking(endpoint(host, "8022")),
             &[Turn::Sends(request.as_bytes()), Turn::Proxy(ESTABLISHED)],
         );
     }
@@ -97,7 +105,7 @@ fn credentials_are_utf_8_in_base64() {
         ("alice", "", "YWxpY2U6"),
         ("", "", "Og=="),
     ] {
-        let machine = || Connect::new(endpoint("ssh.example", "22"), Some(login(user, password)));
+        let machine = || asking(endpoint("ssh.example", "22")).knowing(Some(login(user, password)));
         let request =
             String::from_utf8(REQUEST_OF_ALICE.to_vec()).unwrap().replace(BASIC, encoded).into_bytes();
         opens(machine, &[Turn::Sends(&request), Turn::Proxy(ESTABLISHED)]);
@@ -115,7 +123,7 @@ fn what_basic_cannot_carry_is_refused_before_anything_is_sent() {
         ("alice", "p\t", "control"),
     ] {
         let due = |error: &Error| matches!(error, Error::Unspeakable(text) if text.contains(why));
-        let machine = || Connect::new(endpoint("ssh.example", "22"), Some(login(user, password)));
+        let machine = || asking(endpoint("ssh.example", "22")).knowing(Some(login(user, password)));
         let error = fails(machine, &[]);
         assert!(due(&error), "{user:?} {password:?}: {error}");
 
@@ -133,7 +141,7 @@ fn what_basic_cannot_carry_is_refused_before_anything_is_sent() {
 
 #[test]
 fn a_name_that_is_not_ascii_cannot_be_asked_for() {
-    let error = fails(|| Connect::new(endpoint("bücher.example", "22"), None), &[]);
+    let error = fails(|| asking(endpoint("bücher.example", "22")), &[]);
     assert!(error.to_string().contains("xn--"), "{error}");
 }
 

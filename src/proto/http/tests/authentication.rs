@@ -1,6 +1,6 @@
 //! Challenges, on a connection that is kept and on a new one.
 
-use super::{Connect, ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, machine, machine_of_alice};
+use super::{ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, asking, machine, machine_of_alice};
 use crate::proto::testing::{Turn, alice, endpoint, fails, opens};
 use crate::proto::{Credentials, Error, Negotiation as _};
 
@@ -203,7 +203,7 @@ fn several_challenges_may_stand_in_one_line_or_in_many() {
     for fields in [
         "Proxy-Authenticate: Negotiate, Basic realm=\"a, b\"",
         "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic realm=x",
-        "Proxy-Authenticate: Digest realm=\"Basic, x\", nonce=\"a\\\"b,\", qop=\"auth\", Basic realm=\"y\"",
+        "Proxy-Authenticate: Digest realm=\"Basic, x\", nonce=\"a\\\"b,\", qop=\"auth-int\", Basic realm=\"y\"",
         "proxy-authenticate: bAsIc",
         "Proxy-Authenticate: Digest realm=\"x\",\r\n  Basic realm=\"y\"",
         "Proxy-Authenticate: Negotiate YII=, , Basic charset=\"UTF-8\"",
@@ -216,8 +216,15 @@ fn several_challenges_may_stand_in_one_line_or_in_many() {
 fn schemes_that_we_cannot_do_are_named() {
     for (fields, offered) in [
         ("Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n", "Negotiate, NTLM"),
-        ("Proxy-Authenticate: Digest realm=\"Basic\", nonce=\"Basic, Basic\"\r\n", "Digest"),
-        ("Proxy-Authenticate: Digest Basic=\"x\", Basic = y\r\n", "Digest"),
+        (
+            "Proxy-Authenticate: Digest realm=\"Basic\", nonce=\"Basic, Basic\", algorithm=SHA-1\r\n",
+            "Digest (algorithm SHA-1)",
+        ),
+        ("Proxy-Authenticate: Digest Basic=\"x\", Basic = y\r\n", "Digest (it is malformed)"),
+        (
+            "Proxy-Authenticate: Digest realm=\"x\", nonce=\"y\", qop=\"auth-int\", NTLM\r\n",
+            "Digest (no quality of protection is auth), NTLM",
+        ),
         ("Proxy-Authenticate: Basically\r\n", "Basically"),
         ("Proxy-Authenticate: Bearer\x1b[2J\r\n", "Bearer"),
         ("Proxy-Authenticate: \r\n", "no scheme is named"),
@@ -322,7 +329,7 @@ fn a_proxy_that_repeats_the_password_does_not_get_it_into_the_message() {
 #[test]
 fn a_password_too_short_to_be_a_secret_is_not_masked() {
     let alice = Credentials { user: "alice".into(), password: "No".into() };
-    let mut machine = Connect::new(endpoint("ssh.example", "22"), Some(alice));
+    let mut machine = asking(endpoint("ssh.example", "22")).knowing(Some(alice));
     machine.step().unwrap();
     machine.receive(b"HTTP/1.1 403 No\r\n\r\n").unwrap();
     assert_eq!(machine.closed().unwrap_err().to_string(), "refused ssh.example:22: 403 No");

@@ -1,0 +1,282 @@
+//! Which scheme is answered, and which one after it.
+
+use super::{
+    BASIC, Connect, ESTABLISHED, REQUEST, REQUEST_OF_ALICE, Scheme, Settings, machine, machine_of_alice,
+};
+use crate::proto::http::challenge::in_line;
+use crate::proto::http::digest::{Digest, Question};
+use crate::proto::testing::{Cut, Turn, alice, endpoint, fails, opens, run};
+use crate::proto::{Credentials, Error, Negotiation as _, Step};
+
+/// The random bytes `[7; 16]`, as they are sent.
+const CNONCE: &str = "BwcHBwcHBwcHBwcHBwcHBw==";
+
+fn among(schemes: &[Scheme]) -> Connect {
+    let settings = Settings { schemes: schemes.to_vec(), ..Settings::default() };
+    Connect::new(endpoint("ssh.example", "22"), settings, || Some([7; 16]))
+}
+
+/// A 407 with these challenges, on a connection that is kept.
+fn challenge(challenges: &str) -> String {
+    format!("HTTP/1.1 407 Who\r\nProxy-Authenticate: {challenges}\r\nContent-Length: 0\r\n\r\n")
+}
+
+fn digest_challenge(algorithm: &str, more: &str) -> String {
+    format!("Digest realm=\"r\", nonce=\"n-{algorithm}{more}\", qop=\"auth\", algorithm={algorithm}{more}")
+}
+
+/// The request that answers a challenge, the n-th time. `digest::tests` has the proof that the answer is right.
+fn answer(challenge: &str, count: u32) -> String {
+    let digest = Digest::of(&in_line(challenge)[0]).unwrap();
+    let question =
+        Question { method: "CONNECT", uri: "ssh.example:22", credentials: &alice(), cnonce: CNONCE, count };
+    with(&digest.answer(&question).unwrap().parts().concat())
+}
+
+fn with(authorization: &str) -> String {
+    let request = String::from_utf8(REQUEST.to_vec()).unwrap();
+    format!(
+        "{}Proxy-Authorization: {authorization}\r\n\r\n",
+        request.trim_end_matches("\r\n").to_owned() + "\r\n"
+    )
+}
+
+fn basic() -> String {
+    with(&format!("Basic {BASIC}"))
+}
+
+/// The whole of a conversation about a password: challenges and the requests that answer them.
+fn converse(first: &str, turns: &[(String, String)], asks: bool) -> Vec<Turn<'static>> {
+    let leak = |text: &str| -> &'static [u8] { text.as_bytes().to_vec().leak() };
+    let mut all = vec![Turn::Sends(leak(first))];
+    for (index, (challenge, request)) in turns.iter().enumerate() {
+        all.push(Turn::Proxy(leak(challenge)));
+        all.extend((asks && index == 0).then(|| Turn::Asks(alice())));
+        all.push(Turn::Sends(leak(request)));
+    }
+    all
+}
+
+fn ending<'a>(mut turns: Vec<Turn<'a>>, last: &'a str) -> Vec<Turn<'a>> {
+    turns.push(Turn::Proxy(last.as_bytes()));
+    turns
+}
+
+fn request() -> &'static str {
+    std::str::from_utf8(REQUEST).unwrap()
+}
+
+fn established() -> &'static str {
+    std::str::from_utf8(ESTABLISHED).unwrap()
+}
+
+#[test]
+fn the_strongest_that_is_offered_is_answered() {
+    let [md5, sha256, sha512] = ["MD5", "SHA-256", "SHA-512-256"].map(|name| digest_challenge(name, ""));
+    for (offered, answered) in [
+        (format!("{md5}, Basic"), &md5),
+        (format!("Basic, {md5}"), &md5),
+        (format!("{md5}, {sha512}, {sha256}, Basic"), &sha512),
+        (format!("Negotiate, NTLM, {sha256}, {md5}"), &sha256),
+        (format!("{sha256}\r\nProxy-Authenticate: {md5}\r\nWWW-Authenticate: {sha512}"), &sha512),
+        // What cannot be answered is as good as not offered.
+        (format!("{}, {md5}", sha512.replace("auth", "auth-int")), &md5),
+    ] {
+        let turns = converse(request(), &[(challenge(&offered), answer(answered, 1))], true);
+        opens(machine, &ending(turns, established()));
+    }
+    // Of two that are equal, the first.
+    let twice = format!("{}, {md5}", digest_challenge("MD5-sess", ""));
+    let turns = [(challenge(&twice), answer(&digest_challenge("MD5-sess", ""), 1))];
+    opens(machine, &ending(converse(request(), &turns, true), established()));
+}
+
+/// curl#876: a proxy that refuses one may take the next.
+#[test]
+fn what_is_refused_is_followed_by_the_next_one_and_nothing_is_tried_twice() {
+    let [md5, sha256, sha512] = ["MD5", "SHA-256", "SHA-512-256"].map(|name| digest_challenge(name, ""));
+    let all = challenge(&format!("Basic realm=\"x\", {md5}, {sha256}, {sha512}"));
+    let answers = [answer(&sha512, 1), answer(&sha256, 1), answer(&md5, 1), basic()];
+    let turns: Vec<_> = answers.iter().map(|request| (all.clone(), request.clone())).collect();
+    for count in 1..=turns.len() {
+        opens(machine, &ending(converse(request(), &turns[..count], true), established()));
+    }
+    let error = fails(machine, &ending(converse(request(), &turns, true), &all));
+    assert_eq!(error, Error::WrongPassword { user: "alice".into(), text: "(407 Who)".into() });
+
+    // A password that is known has been tried with Basic.
+    let known = converse(std::str::from_utf8(REQUEST_OF_ALICE).unwrap(), &turns[..3], false);
+    opens(machine_of_alice, &ending(known.clone(), established()));
+    let error = fails(machine_of_alice, &ending(known, &all));
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
+}
+
+#[test]
+fn each_step_is_on_a_new_connection_if_the_proxy_closes() {
+    let md5 = digest_challenge("MD5", "");
+    let closes = challenge(&format!("{md5}, Basic")).replace("Content-Length: 0", "Connection: close");
+    let (digest, basic) = (answer(&md5, 1), basic());
+    let turns = [
+        Turn::Sends(REQUEST),
+        Turn::Proxy(closes.as_bytes()),
+        Turn::Asks(alice()),
+        Turn::Reconnects,
+        Turn::Sends(digest.as_bytes()),
+        Turn::Proxy(closes.as_bytes()),
+        Turn::Reconnects,
+        Turn::Sends(basic.as_bytes()),
+        Turn::Proxy(ESTABLISHED),
+    ];
+    opens(machine, &turns);
+}
+
+#[test]
+fn a_kept_connection_that_was_closed_meanwhile_gets_the_next_count() {
+    let md5 = digest_challenge("MD5", "");
+    let (asked, first, second) = (challenge(&md5), answer(&md5, 1), answer(&md5, 2));
+    let turns = [
+        Turn::Sends(REQUEST),
+        Turn::Proxy(asked.as_bytes()),
+        Turn::Asks(alice()),
+        Turn::Sends(first.as_bytes()),
+        Turn::Closes,
+        Turn::Reconnects,
+        Turn::Sends(second.as_bytes()),
+        Turn::Proxy(ESTABLISHED),
+    ];
+    opens(machine, &turns);
+}
+
+#[test]
+fn a_nonce_that_was_too_old_is_no_wrong_password() {
+    let first = digest_challenge("MD5", "");
+    let stale = |n: u32| digest_challenge("MD5", &format!(", stale=true, opaque={n}"));
+    let turn = |challenged: &str| (challenge(challenged), answer(challenged, 1));
+    let turns = [turn(&first), turn(&stale(1)), turn(&stale(2))];
+    opens(machine, &ending(converse(request(), &turns, true), established()));
+    // It may not go on for ever, and Basic is still to come.
+    let both = challenge(&format!("{}, Basic", stale(3)));
+    let error = fails(machine, &ending(converse(request(), &turns, true), &challenge(&stale(3))));
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
+    let turns = [&turns[..], &[(both.clone(), basic())]].concat();
+    opens(machine, &ending(converse(request(), &turns, true), established()));
+    let error = fails(machine, &ending(converse(request(), &turns, true), &both));
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
+    // Before there was an answer, a nonce cannot have been too old.
+    let turns = converse(request(), &[turn(&stale(1)), turn(&stale(2)), turn(&stale(3))], true);
+    let error = fails(machine, &ending(turns, &challenge(&stale(4))));
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
+}
+
+#[test]
+fn the_user_says_which_schemes_may_be_used() {
+    let md5 = digest_challenge("MD5", "");
+    let both = challenge(&format!("Basic, {md5}"));
+    let only_basic = challenge("Basic");
+    // Nothing goes out before it is asked for.
+    for schemes in [&[Scheme::Digest][..], &[Scheme::Digest, Scheme::Basic]] {
+        let machine = || among(schemes).knowing(Some(alice()));
+        let turns = converse(request(), &[(both.clone(), answer(&md5, 1))], false);
+        opens(machine, &ending(turns, established()));
+    }
+    let waiting = || among(&[Scheme::Digest, Scheme::Basic]).knowing(Some(alice()));
+    opens(waiting, &ending(converse(request(), &[(only_basic.clone(), basic())], false), established()));
+
+    let never = || among(&[Scheme::Digest]).knowing(Some(alice()));
+    let error = fails(never, &ending(converse(request(), &[], false), &only_basic));
+    assert_eq!(error, Error::NoScheme { offered: "Basic (-a does not allow it)".into(), status: 407 });
+    let refused = converse(request(), &[(both.clone(), answer(&md5, 1))], false);
+    let error = fails(never, &ending(refused, &both));
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
+
+    let no_digest = || among(&[Scheme::Basic]);
+    opens(no_digest, &ending(converse(request(), &[(both.clone(), basic())], true), established()));
+    let error = fails(no_digest, &ending(converse(request(), &[], false), &challenge(&md5)));
+    assert!(error.to_string().contains("Digest (-a does not allow it)"), "{error}");
+}
+
+#[test]
+fn what_basic_cannot_carry_digest_can() {
+    let credentials = Credentials { user: "al:ice".into(), password: "p\nw".into() };
+    let md5 = challenge(&digest_challenge("MD5", ""));
+    let mut machine = among(&[Scheme::Digest]).knowing(Some(credentials));
+    machine.check().unwrap();
+    machine.step().unwrap();
+    machine.receive(md5.as_bytes()).unwrap();
+    let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
+    assert!(wire.masked("?").windows(8).any(|part| part == b"\"al:ice\""));
+}
+
+#[test]
+fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
+    let md5 = digest_challenge("MD5", "");
+    let request = answer(&md5, 1);
+    let response = request.split("response=\"").nth(1).unwrap().split('"').next().unwrap();
+    let mut machine = machine();
+    machine.step().unwrap();
+    machine.receive(challenge(&md5).as_bytes()).unwrap();
+    machine.credentials(alice()).unwrap();
+    let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
+    assert_eq!(wire.expose(), request.as_bytes());
+    let shown = String::from_utf8(wire.masked("?")).unwrap();
+    assert_eq!(shown, request.replace(response, "?"));
+    let refusal = format!("HTTP/1.1 403 not with {response}\r\nContent-Length: 0\r\n\r\n");
+    assert!(!String::from_utf8(machine.shown(refusal.as_bytes())).unwrap().contains(response));
+    machine.receive(refusal.as_bytes()).unwrap();
+    assert_eq!(machine.step().unwrap_err().to_string(), "refused ssh.example:22: 403 not with xxxxx");
+}
+
+#[test]
+fn what_is_tried_next_is_remarked() {
+    let md5 = digest_challenge("MD5", "");
+    let stale = digest_challenge("MD5", ", stale=true");
+    let mut machine = machine_of_alice();
+    for (challenges, remark) in [
+        (format!("Basic, {md5}"), "Basic was not accepted: trying Digest (MD5)"),
+        (stale, "the nonce was too old: trying the new one"),
+    ] {
+        machine.step().unwrap();
+        assert_eq!(machine.remark(), None);
+        machine.receive(challenge(&challenges).as_bytes()).unwrap();
+        assert_eq!(machine.remark().as_deref(), Some(remark));
+    }
+}
+
+#[test]
+fn without_randomness_there_is_no_digest() {
+    let md5 = challenge(&digest_challenge("MD5", ""));
+    let machine = || {
+        let settings = Settings::default();
+        Connect::new(endpoint("ssh.example", "22"), settings, || None)
+    };
+    let turns = [Turn::Sends(REQUEST), Turn::Proxy(md5.as_bytes()), Turn::Asks(alice())];
+    assert_eq!(fails(machine, &turns), Error::NoRandomness);
+}
+
+/// A chain in which a later proxy wants another connection: what was accepted once is said again.
+#[test]
+fn a_restart_after_the_tunnel_stood_says_what_was_accepted() {
+    let md5 = digest_challenge("MD5", "");
+    let (asked, first) = (challenge(&md5), answer(&md5, 1));
+    let mut machine = machine();
+    for turn in [REQUEST, first.as_bytes()] {
+        let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
+        assert_eq!(wire.expose(), turn);
+        if turn == REQUEST {
+            machine.receive(asked.as_bytes()).unwrap();
+            machine.credentials(alice()).unwrap();
+        }
+    }
+    machine.receive(ESTABLISHED).unwrap();
+    assert_eq!(machine.step(), Ok(Step::Done));
+    machine.restart();
+    // A proxy that takes each nonce once.
+    let (second, fresh) = (answer(&md5, 2), answer(&md5, 1));
+    let turns = [
+        Turn::Sends(second.as_bytes()),
+        Turn::Proxy(asked.as_bytes()),
+        Turn::Sends(fresh.as_bytes()),
+        Turn::Proxy(ESTABLISHED),
+    ];
+    assert_eq!(run(machine, &turns, Cut::InOneLump).result, Ok(()));
+}
