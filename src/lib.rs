@@ -79,7 +79,7 @@ fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<
 
 fn join_stdio(way: Way) -> Result<(), Error> {
     let how = way.plan().relay;
-    let Tunnel { channel, peer } = way.connect_once()?;
+    let Tunnel { channel, peer } = way.connect_once(None)?;
     trace!("start relaying.");
     pump::relay_stdio(&channel, &peer, how)?;
     trace!("relaying done.");
@@ -92,7 +92,7 @@ fn hand_over(way: Way) -> Result<(), Error> {
     sys::check_handover().map_err(|why| {
         Error::Usage(format!("-F hands the connection over, as ssh's ProxyUseFdpass wants it, and {why}"))
     })?;
-    let Tunnel { channel, .. } = way.connect_once()?;
+    let Tunnel { channel, .. } = way.connect_once(None)?;
     sys::hand_over(&channel).map_err(|cause| match cause.kind() {
         io::ErrorKind::BrokenPipe => Error::ReaderGone,
         _ => Error::System { what: "hand the connection over standard output (-F)", cause },

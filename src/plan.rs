@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::addr::{Endpoint, Host};
 use crate::direct::DirectList;
-use crate::proto::{Credentials, HttpSettings, Socks5Method};
+use crate::proto::{Credentials, HttpSettings, ProxyProtocol, Socks5Method};
 use crate::secret::Secret;
 
 /// One run of the program.
@@ -25,6 +25,8 @@ pub struct Plan {
     pub limits: Limits,
     /// `--eager`: proxies are told as much as can be said without their answers.
     pub eager: bool,
+    /// `--proxy-protocol`: the target is told first whom the session is for.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// How bytes are relayed.
     pub relay: Relay,
 }

@@ -48,9 +48,15 @@ pub trait AskPassword {
     fn ask(&self, prompt: &str) -> Result<Secret, String>;
 }
 
-/// The variables whose value is a password.
-const PASSWORDS: [&str; 5] =
-    ["CONNECT_PASSWORD", "HTTP_PROXY_PASSWORD", "SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD"];
+/// The variables whose value is a password, or may hold one.
+const PASSWORDS: [&str; 6] = [
+    "CONNECT_HEADER",
+    "CONNECT_PASSWORD",
+    "HTTP_PROXY_PASSWORD",
+    "SOCKS5_PASSWD",
+    "SOCKS5_PASSWORD",
+    "SOCKS_PASSWORD",
+];
 
 /// Where a URL goes on behind its scheme, or 0. A `://` behind a `:` or an `@` belongs to a password.
 #[must_use]
@@ -73,6 +79,40 @@ pub fn in_word(word: &[u8]) -> Range<usize> {
 #[must_use]
 pub fn is_password(name: &[u8]) -> bool {
     PASSWORDS.iter().any(|known| known.as_bytes() == name)
+}
+
+/// The option whose value is a header field, as in `--header 'X-Token: abc'`.
+const HEADER: &[u8] = b"--header";
+
+/// The words of a command line, looked at one after another.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// The next one is the value of `--header`.
+    header: bool,
+}
+
+impl Words {
+    /// Where the password stands in the next word.
+    pub fn password_in(&mut self, word: &[u8]) -> Range<usize> {
+        let is_header = std::mem::replace(&mut self.header, word == HEADER);
+        match word.strip_prefix(HEADER) {
+            _ if is_header => in_header(word, 0),
+            Some([b'=', ..]) => in_header(word, HEADER.len() + 1),
+            _ => in_word(word),
+        }
+    }
+}
+
+/// The value of a header field that begins at `start`, all of it where it has no name. A file is no secret.
+fn in_header(word: &[u8], start: usize) -> Range<usize> {
+    let header = &word[start..];
+    if header.starts_with(b"@") {
+        return 0..0;
+    }
+    let colon = header.iter().position(|&byte| byte == b':');
+    let value = colon.map_or(start, |colon| start + colon + 1);
+    let blanks = word[value..].iter().take_while(|&&byte| byte == b' ').count();
+    value + blanks..word.len()
 }
 
 /// Where the password stands in the value of a variable of the environment or of a file. Of several proxies it is all from
@@ -132,7 +172,7 @@ pub fn holds_password(name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, in_variable, in_word, masked, masked_chain};
+    use super::{Secret, Words, in_variable, in_word, masked, masked_chain};
 
     #[test]
     fn the_password_of_a_word_stands_between_the_first_colon_and_the_last_at() {
@@ -153,6 +193,29 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(&word[in_word(word.as_bytes())], password, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_value_of_a_header_is_a_secret() {
+        let mut words = Words::default();
+        for (word, password) in [
+            ("--header", ""),
+            ("X-Token:  abc", "abc"),
+            ("X-Token: abc", ""),
+            ("--header", ""),
+            ("X-Token:abc: d", "abc: d"),
+            ("--header", ""),
+            ("abc", "abc"),
+            ("--header", ""),
+            ("@/home/me:pw@home", ""),
+            ("--header=X-Token: abc", "abc"),
+            ("--header=@file", ""),
+            ("--header=", ""),
+            ("--headers", ""),
+            ("me:pw@proxy", "pw"),
+        ] {
+            assert_eq!(&word[words.password_in(word.as_bytes())], password, "{word}");
         }
     }
 

@@ -34,7 +34,7 @@ pub fn one(way: Way, at: &ListenAddress) -> Result<(), Error> {
         return Ok(());
     }
     let how = way.plan().relay;
-    relay(&client, &from, way.connect_once(), how, &Pipes::default())
+    relay(&client, &from, way.connect_once(Some(&client)), how, &Pipes::default())
 }
 
 /// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
@@ -58,7 +58,7 @@ pub fn kept(way: Way, at: &ListenAddress) -> Result<(), Error> {
             return Ok(());
         }
         if let Some(way) = way.take() {
-            remote = Some(way.connect_once().inspect_err(|_| client.reset_on_close())?);
+            remote = Some(way.connect_once(Some(&client)).inspect_err(|_| client.reset_on_close())?);
         }
         let Some(remote) = &remote else { return Ok(()) };
         trace!("start relaying.");
@@ -98,7 +98,7 @@ pub fn many(way: Way, at: &[ListenAddress]) -> Result<(), Error> {
         let tunnel = Arc::clone(&shared);
         let run = move || {
             let (way, pipes) = &*tunnel;
-            match relay(&client, &from, way.connect(), way.plan().relay, pipes) {
+            match relay(&client, &from, way.connect(Some(&client)), way.plan().relay, pipes) {
                 Ok(()) => {}
                 Err(error) if error.is_quiet() => trace!("client {from} went away"),
                 Err(error @ Error::Client { .. }) => trace::tell(&error.line()),

@@ -1,11 +1,14 @@
 //! The way to the target: all that has to be known to go it, passwords among it, as long as it may be gone again.
 
+use std::io;
+
 use crate::error::Error;
 use crate::net::{self, Progress, Tunnel};
 use crate::plan::Plan;
 use crate::prompt::{Remembered, User};
-use crate::sys::Undumped;
-use crate::trace::trace;
+use crate::proto::{Ends, ProxyProtocol, Wire};
+use crate::sys::{self, Channel, Undumped};
+use crate::trace::{self, trace};
 
 /// A plan, and the user who may be asked for what it does not say.
 #[derive(Debug)]
@@ -31,33 +34,58 @@ impl Way {
         &self.plan
     }
 
-    /// Makes a tunnel to the target.
+    /// Makes a tunnel to the target, for a client of ours, or for the one who has started the program.
     ///
     /// # Errors
-    /// See [`net::connect`].
-    pub fn connect(&self) -> Result<Tunnel, Error> {
-        self.connect_telling(&())
+    /// See [`connect_telling`](Self::connect_telling).
+    pub fn connect(&self, client: Option<&Channel>) -> Result<Tunnel, Error> {
+        self.connect_telling(client, &())
     }
 
-    /// Makes a tunnel to the target, and tells how far it has come.
+    /// The same, and tells how far it has come.
     ///
     /// # Errors
-    /// See [`net::connect`].
-    pub fn connect_telling(&self, progress: &dyn Progress) -> Result<Tunnel, Error> {
+    /// See [`net::connect`]; or the target has gone already.
+    pub fn connect_telling(
+        &self,
+        client: Option<&Channel>,
+        progress: &dyn Progress,
+    ) -> Result<Tunnel, Error> {
         let tunnel = net::connect(&self.plan, &self.user, progress).inspect_err(|error| {
             if error.is_about_a_wrong_password() {
                 self.user.forget();
             }
         })?;
         trace!("connected");
+        if let Some(version) = self.plan.proxy_protocol {
+            announce(version, &tunnel, client)?;
+        }
         Ok(tunnel)
     }
 
     /// Makes the only tunnel there will be, and forgets the way: no password is left in memory.
     ///
     /// # Errors
-    /// See [`net::connect`].
-    pub fn connect_once(self) -> Result<Tunnel, Error> {
-        self.connect()
+    /// See [`connect`](Self::connect).
+    pub fn connect_once(self, client: Option<&Channel>) -> Result<Tunnel, Error> {
+        self.connect(client)
+    }
+}
+
+/// Tells the target whom the session is for, before anything else is said. Without a client that is whoever is at this end
+/// of the connection: but what a proxy makes of it is known to the proxy only.
+fn announce(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -> Result<(), Error> {
+    let ends = match client {
+        Some(client) => sys::ends(client).map(|(ours, theirs)| Ends { source: theirs, destination: ours }),
+        None if tunnel.peer.protocol.is_some() => None,
+        None => sys::ends(&tunnel.channel).map(|(ours, theirs)| Ends { source: ours, destination: theirs }),
+    };
+    let header = version.header(ends);
+    trace::sent(&Wire::open(header.clone()), version == ProxyProtocol::V1);
+    let broke = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
+    // Where nothing has been sent yet there is room for it.
+    match tunnel.channel.write(&header).map_err(broke)? {
+        sent if sent == header.len() => Ok(()),
+        _ => Err(broke(io::ErrorKind::WriteZero.into())),
     }
 }

@@ -93,7 +93,7 @@ pub fn run(way: &Way, records: &[Record], format: Format) -> Result<ExitCode, Er
     if let Some(style) = shown {
         report.so_far.borrow_mut().output = text::plan(style, way.plan(), records);
     }
-    let failure = match way.connect_telling(&report) {
+    let failure = match way.connect_telling(None, &report) {
         Ok(tunnel) => {
             report.greeting(&tunnel);
             None

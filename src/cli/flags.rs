@@ -22,6 +22,10 @@ pub(super) enum Flag {
     V5,
     Resolve,
     Auth,
+    Header,
+    UserAgent,
+    Http10,
+    ProxyProtocol,
     Port,
     KeepPort,
     Listen,
@@ -74,7 +78,7 @@ const PROXY: &str = "[USER[:PASSWORD]@]HOST[:PORT]";
 
 /// All of them, under the headings of the help.
 #[rustfmt::skip]
-const GROUPS: [(&str, &[Definition]); 4] = [
+const GROUPS: [(&str, &[Definition]); 5] = [
     ("Way to the target", &[
         switch(Flag::Direct, 'n', "Directly, through no proxy (the default)"),
         option(Flag::Socks, 'S', PROXY, "Through this SOCKS proxy; port 1080 if not given"),
@@ -92,8 +96,13 @@ const GROUPS: [(&str, &[Definition]); 4] = [
         switch(Flag::V4, '4', "Speak SOCKS version 4 (4a where a name is sent)"),
         switch(Flag::V5, '5', "Speak SOCKS version 5 (the default)"),
         option(Flag::Resolve, 'R', "local|remote|both|ADDR[:PORT]", "Who resolves the target's name: this machine, the proxy, whoever can, this server"),
-        option(Flag::Auth, 'a', "METHODS", "SOCKS5 authentication to offer: none, userpass, or both with a comma"),
+        option(Flag::Auth, 'a', "METHODS", "What may be used to authenticate: none, userpass (SOCKS5); basic, digest (HTTP)"),
         Definition::new(Flag::Eager, None, None, "Do not wait for answers that are known: a round trip less for each SOCKS5 proxy").long("eager"),
+    ]),
+    ("HTTP", &[
+        Definition::new(Flag::Header, None, Some("NAME:VALUE|@FILE"), "Add this header, or those in a file, to requests to HTTP proxies; repeatable").long("header"),
+        Definition::new(Flag::UserAgent, None, Some("TEXT"), "Add a User-Agent; none is sent otherwise").long("user-agent"),
+        Definition::new(Flag::Http10, None, None, "Speak HTTP/1.0").long("http1.0"),
     ]),
     ("Instead of standard input and output", &[
         option(Flag::Port, 'p', "[ADDR:]PORT", "Take one client on this local port; loopback if no ADDR is given"),
@@ -102,6 +111,7 @@ const GROUPS: [(&str, &[Definition]); 4] = [
         switch(Flag::HandOver, 'F', "Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes").long("fdpass"),
     ]),
     ("General", &[
+        Definition::new(Flag::ProxyProtocol, None, Some("v1|v2"), "Tell the target first whom the session is for: a PROXY protocol header").long("proxy-protocol"),
         option(Flag::Wait, 'w', "SECONDS", "Give up if the target is not reached in this time; 0 for no limit"),
         Definition::new(Flag::IdleTimeout, None, Some("SECONDS"), "End a session in which nothing has moved for so long; 0 for no limit (the default)").long("idle-timeout"),
         Definition::new(Flag::Check, None, Some("json"), "Say what the plan is and where it comes from, and try it, each step with its time").long("check").optional(),

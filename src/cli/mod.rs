@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use crate::error::Error;
-use crate::secret;
+use crate::secret::{self, Secret};
 use flags::Flag;
 
 mod flags;
@@ -33,6 +33,10 @@ pub struct Typed {
     pub resolve: Option<String>,
     /// `-a`.
     pub auth: Option<String>,
+    /// What is added to requests to HTTP proxies.
+    pub requests: Requests,
+    /// `--proxy-protocol`.
+    pub proxy_protocol: Option<String>,
     /// `-w`.
     pub wait: Option<String>,
     /// `--idle-timeout`.
@@ -49,6 +53,17 @@ pub struct Typed {
     pub port: Option<String>,
     /// The port in the program's name, as in `connect-25`.
     pub name_port: Option<String>,
+}
+
+/// What is added to requests to HTTP proxies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Each `--header`.
+    pub headers: Vec<Secret>,
+    /// `--user-agent`.
+    pub user_agent: Option<String>,
+    /// `--http1.0`.
+    pub http_1_0: bool,
 }
 
 /// How to get to the target.
@@ -181,6 +196,10 @@ impl Typed {
             Flag::Auth => self.auth = Some(value),
             Flag::Eager => self.eager = true,
             Flag::Check => self.check = Some(value),
+            Flag::Header => self.requests.headers.push(Secret::new(value.into_bytes())),
+            Flag::UserAgent => self.requests.user_agent = Some(value),
+            Flag::Http10 => self.requests.http_1_0 = true,
+            Flag::ProxyProtocol => self.proxy_protocol = Some(value),
             Flag::Port => self.port_to_listen = Some((value, Keep::No)),
             Flag::KeepPort => self.port_to_listen = Some((value, Keep::Yes)),
             Flag::Listen => self.listen.push(value),

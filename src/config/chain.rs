@@ -2,16 +2,16 @@
 //!
 //! `socks5://a,http://b | http://c | direct`: through `a` and then `b`; else through `c`; else directly.
 
-use super::direct;
-use super::hop::{self, login, methods, parse_methods, parse_resolve};
+use super::hop::{self, login, parse_resolve};
 use super::query::Query;
 use super::sources::Sources;
 use super::spec::{self, Spec};
+use super::{auth, direct, request};
 use crate::cli::Typed;
 use crate::direct::DirectList;
 use crate::error::Error;
 use crate::plan::{Bypass, Hop, Login, Protocol, Resolve, Route};
-use crate::proto::{HttpSettings, TELNET_COMMAND};
+use crate::proto::TELNET_COMMAND;
 use crate::secret;
 
 /// The most hops of a route: who names more has made a loop.
@@ -92,12 +92,8 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Source
         }
         "socks" | "socks5" | "socks5h" => {
             let resolve = resolve(&mut spec.query, scheme, source, typed)?;
-            let methods = match spec.query.take("auth") {
-                Some(list) => Some(parse_methods(&list, source).map_err(|_| {
-                    bad_value("auth= takes none and userpass, with %2C between them", source)
-                })?),
-                None => methods(typed, sources)?,
-            };
+            let auth = spec.query.take("auth");
+            let methods = auth::methods(auth.as_deref(), source, typed, sources)?;
             (1080, Protocol::Socks5 { resolve, methods, login: login(&mut spec, &hop::SOCKS5, general)? })
         }
         "telnet" => {
@@ -106,13 +102,11 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Source
             let Login { user, .. } = login(&mut spec, &hop::TELNET, general)?;
             (23, Protocol::Telnet { command, user })
         }
-        _ => (
-            80,
-            Protocol::Http {
-                login: login(&mut spec, &hop::HTTP, general)?,
-                settings: HttpSettings::default(),
-            },
-        ),
+        _ => {
+            let auth = spec.query.take("auth");
+            let settings = request::settings(auth.as_deref(), source, typed, sources)?;
+            (80, Protocol::Http { login: login(&mut spec, &hop::HTTP, general)?, settings })
+        }
     };
     spec.query.finish(source, scheme)?;
     Ok(Hop { proxy: spec.endpoint(port)?, protocol })

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use super::sources::Sources;
 use super::spec::Spec;
+use super::{auth, request};
 use crate::addr::{Host, Port, parse_port, split_port};
 use crate::cli::{SocksVersion, Typed};
 use crate::error::Error;
 use crate::plan::{Hop, Login, Protocol, Resolve};
-use crate::proto::{HttpSettings, Socks5Method, TELNET_COMMAND};
+use crate::proto::TELNET_COMMAND;
 use crate::secret;
 
 /// Where a name server listens unless its port is given.
@@ -50,15 +51,13 @@ pub(super) fn telnet(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Re
 }
 
 /// The proxy of `-H` or `-h`.
-pub(super) fn http(mut spec: Spec, sources: &Sources<'_>) -> Result<Hop, Error> {
+pub(super) fn http(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
     if spec.scheme == Some("https") {
         return Err(no_tls());
     }
     let login = login(&mut spec, &HTTP, Some(sources))?;
-    Ok(Hop {
-        proxy: spec.endpoint(80)?,
-        protocol: Protocol::Http { login, settings: HttpSettings::default() },
-    })
+    let settings = request::settings(None, "-a", typed, sources)?;
+    Ok(Hop { proxy: spec.endpoint(80)?, protocol: Protocol::Http { login, settings } })
 }
 
 pub(super) fn no_tls() -> Error {
@@ -89,17 +88,11 @@ pub(super) fn socks(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Res
             Protocol::Socks4 { user, resolve }
         }
         SocksVersion::V5 => {
-            let methods = methods(typed, sources)?;
+            let methods = auth::methods(None, "-a", typed, sources)?;
             Protocol::Socks5 { resolve, methods, login: login(&mut spec, &SOCKS5, Some(sources))? }
         }
     };
     Ok(Hop { proxy: spec.endpoint(1080)?, protocol })
-}
-
-/// The methods to offer to a SOCKS5 proxy, if anything says so.
-pub(super) fn methods(typed: &Typed, sources: &Sources<'_>) -> Result<Option<Vec<Socks5Method>>, Error> {
-    let found = sources.typed_or("-a", typed.auth.as_ref(), &["SOCKS5_AUTH"])?;
-    found.map(|found| parse_methods(&found.value, &found.source())).transpose()
 }
 
 pub(super) fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
@@ -126,20 +119,4 @@ fn name_server(word: &str) -> Option<SocketAddr> {
     let Ok(Host::Ip(ip)) = Host::parse(host) else { return None };
     let port = port.map_or(Some(DNS_PORT), |port| parse_port(port).map(Port::get))?;
     Some(SocketAddr::new(ip, port))
-}
-
-pub(super) fn parse_methods(list: &str, source: &str) -> Result<Vec<Socks5Method>, Error> {
-    list.split(',')
-        .map(|word| match word.trim().to_ascii_lowercase().as_str() {
-            "none" => Ok(Socks5Method::None),
-            "userpass" => Ok(Socks5Method::UserPass),
-            known @ ("gssapi" | "chap") => Err(Error::Usage(format!(
-                "{source} names {known}, which we cannot carry out; use none or userpass"
-            ))),
-            other => Err(Error::Usage(format!(
-                "{source} takes none and userpass, not '{}'",
-                secret::masked(other)
-            ))),
-        })
-        .collect()
 }

@@ -8,10 +8,12 @@ use crate::addr::{AddrError, Endpoint, Host, split_port};
 use crate::cli::{Method, Typed};
 use crate::error::Error;
 use crate::plan::{Carry, Limits, Plan, Relay, Route, Target};
+use crate::proto::ProxyProtocol;
 use crate::secret;
 use crate::sys;
 use spec::Spec;
 
+mod auth;
 mod auto;
 mod chain;
 mod conditions;
@@ -21,6 +23,7 @@ mod local;
 mod origin;
 mod query;
 mod rcfile;
+mod request;
 mod service;
 mod sources;
 mod spec;
@@ -51,6 +54,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         askpass: None,
         limits: Limits { reach },
         eager: typed.eager,
+        proxy_protocol: typed.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
         relay: Relay { carry: carry(sources)?, idle },
     };
     if direct.hops().next().is_none() {
@@ -64,7 +68,8 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
 
 /// Overwrites the passwords in the words that the process was started with. To be called when they have been read.
 pub fn conceal_words() {
-    sys::conceal_words(secret::in_word);
+    let mut words = secret::Words::default();
+    sys::conceal_words(|word| words.password_in(word));
 }
 
 /// The same in the variables, and before there are threads.
@@ -89,9 +94,9 @@ fn routes(typed: &Typed, target: &Target, sources: &Sources<'_>) -> Result<Vec<R
             return chain::routes(&sources.typed("-x", &words.join(",")).value, "-x", typed, sources);
         }
         Method::Http(word) => {
-            hop::http(Spec::parse(&sources.typed("-H", word).value, "-H", &spec::HTTP)?, sources)?
+            hop::http(Spec::parse(&sources.typed("-H", word).value, "-H", &spec::HTTP)?, typed, sources)?
         }
-        Method::HttpFromEnvironment => hop::http(sources.http_proxy()?, sources)?,
+        Method::HttpFromEnvironment => hop::http(sources.http_proxy()?, typed, sources)?,
         Method::Socks(word) => {
             hop::socks(Spec::parse(&sources.typed("-S", word).value, "-S", &spec::SOCKS)?, typed, sources)?
         }
@@ -112,6 +117,14 @@ fn carry(sources: &Sources<'_>) -> Result<Carry, Error> {
         None | Some(b"" | b"splice") => Ok(Carry::Splice),
         Some(b"copy") => Ok(Carry::Copy),
         Some(_) => Err(Error::Usage("CONNECT_RELAY takes splice or copy".into())),
+    }
+}
+
+fn proxy_protocol(word: &str) -> Result<ProxyProtocol, Error> {
+    match word.to_ascii_lowercase().as_str() {
+        "v1" | "1" => Ok(ProxyProtocol::V1),
+        "v2" | "2" => Ok(ProxyProtocol::V2),
+        _ => Err(Error::Usage(format!("--proxy-protocol takes v1 or v2, not '{}'", secret::masked(word)))),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::trace::trace;
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// The names that a file may set.
-const NAMES: [&str; 36] = [
+const NAMES: [&str; 37] = [
     "CONNECT_DIRECT",
     "CONNECT_HEADER",
     "CONNECT_NETRC",
@@ -41,6 +41,7 @@ const NAMES: [&str; 36] = [
     "CONNECT_USER_AGENT",
     "HTTP_DIRECT",
     "HTTP_PROXY",
+    "HTTP_PROXY_AUTH",
     "HTTP_PROXY_PASSWORD",
     "HTTP_PROXY_USER",
     "SOCKS4_DIRECT",
@@ -221,7 +222,7 @@ impl Parameters {
 }
 
 /// Something other than a file (a directory, a pipe that would never end) is not read.
-fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
+pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
     let length = match std::fs::metadata(path)? {
         data if data.is_file() => data.len(),
         data if data.is_dir() => return Err(io::Error::other("it is a directory")),

@@ -78,6 +78,7 @@ fn a_whole_plan_is_plain_data() {
             askpass: None,
             limits: Limits { reach: Some(Duration::from_millis(2500)) },
             eager: true,
+            proxy_protocol: None,
             relay: Relay::default(),
         }
     );
@@ -88,6 +89,7 @@ fn a_whole_plan_is_plain_data() {
         askpass: None,
         limits: Limits::default(),
         eager: false,
+        proxy_protocol: None,
         relay: Relay::default(),
     };
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);

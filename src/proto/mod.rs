@@ -12,6 +12,7 @@ use crate::secret::Secret;
 
 mod error;
 mod http;
+mod proxy_protocol;
 mod socks4;
 mod socks5;
 mod telnet;
@@ -23,6 +24,7 @@ pub use error::Error;
 pub use http::{
     Connect as HttpConnect, Header as HttpHeader, Random, Scheme as HttpScheme, Settings as HttpSettings,
 };
+pub use proxy_protocol::{Ends, ProxyProtocol};
 pub use socks4::Socks4;
 pub use socks5::{Method as Socks5Method, Socks5};
 pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};

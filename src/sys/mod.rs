@@ -1,6 +1,8 @@
 //! The system floor: the only unsafe code, and the only code that knows which system it runs on.
 #![allow(unsafe_code)]
 
+use std::net::SocketAddr;
+
 mod child;
 mod memory;
 mod networks;
@@ -20,6 +22,13 @@ pub use no_splice::{Pipe, cannot_be_spliced, route, splice, widen};
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
+
+/// This end of a connection and the other one; nothing for what is no TCP connection.
+#[must_use]
+pub fn ends(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
+    let socket = socket2::SockRef::from(channel);
+    Some((socket.local_addr().ok()?.as_socket()?, socket.peer_addr().ok()?.as_socket()?))
+}
 
 /// Bytes that nobody can foretell; none if the system has none to give.
 #[must_use]

@@ -129,6 +129,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         askpass: None,
         limits: connect::plan::Limits { reach: Some(Duration::from_secs(10)) },
         eager: true,
+        proxy_protocol: None,
         relay: Relay { carry: Carry::Copy, idle: None },
     };
     let tunnel = connect::net::connect(&plan, &Nobody, &()).unwrap();

@@ -19,7 +19,7 @@ pub(super) fn remember(words: *const *const c_char) {
 }
 
 /// Overwrites with asterisks what the function finds in a word: `ps` shows them to everybody.
-pub fn conceal_words(in_word: impl Fn(&[u8]) -> Range<usize>) {
+pub fn conceal_words(in_word: impl FnMut(&[u8]) -> Range<usize>) {
     // SAFETY: `main` was given a list of words that ends with a null pointer, and keeps it; null is no list.
     unsafe { conceal_in(WORDS.load(Ordering::Relaxed), in_word) };
 }
@@ -34,7 +34,7 @@ pub fn conceal_variables(in_variable: impl Fn(&[u8]) -> Range<usize>) {
 
 /// # Safety
 /// `list` is null or a list of C strings that may be written to, and ends with a null pointer.
-unsafe fn conceal_in(mut list: *const *const c_char, find: impl Fn(&[u8]) -> Range<usize>) {
+unsafe fn conceal_in(mut list: *const *const c_char, mut find: impl FnMut(&[u8]) -> Range<usize>) {
     if list.is_null() {
         return;
     }
