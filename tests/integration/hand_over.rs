@@ -50,7 +50,7 @@ fn taken(ours: &UnixStream) -> OwnedFd {
 
 /// Runs it to its end and takes the connection.
 #[track_caller]
-fn hand_over(words: impl AsRef<str>) -> TcpStream {
+pub(crate) fn hand_over(words: impl AsRef<str>) -> TcpStream {
     let (ours, program) = handing_over(words);
     program.start().wait().expect_success();
     TcpStream::from(taken(&ours))

@@ -151,7 +151,7 @@ fn a_scheme_that_we_cannot_do_is_named() {
     for (fields, offered) in [
         ("Proxy-Authenticate: Negotiate\r\n", "Negotiate"),
         ("Proxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n", "NTLM, Negotiate"),
-        ("Proxy-Authenticate: Digest realm=\"Basic, x\", nonce=\"Basic\", qop=\"auth\"\r\n", "Digest"),
+        ("Proxy-Authenticate: Digest realm=\"Basic, x\", nonce=\"Basic\", qop=\"auth-int\"\r\n", "Digest"),
         ("", "no scheme"),
         ("Proxy-Authenticate:\r\n", "no scheme"),
     ] {

@@ -26,6 +26,8 @@ mod floors;
 mod hand_over;
 mod http;
 mod http_auth;
+mod http_digest;
+mod http_headers;
 mod kept_port;
 mod listen;
 mod listening;
@@ -37,6 +39,7 @@ mod local_port_copying;
 mod password;
 mod places;
 mod properties;
+mod proxy_protocol;
 #[cfg(unix)]
 mod pump;
 #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@
 //! wait has a limit; nothing that was started outlives its test.
 
 mod data;
+mod digest;
 mod gate;
 mod peers;
 mod program;
@@ -18,6 +19,7 @@ mod temp;
 mod unix;
 
 pub(crate) use data::{Data, Digest, bytes, copy, data};
+pub(crate) use digest::HttpDigest;
 pub(crate) use gate::Gate;
 pub(crate) use peers::{RefusingPort, SilentPort};
 pub(crate) use program::{Io, Program, connect, relaying_as_the_module_says};

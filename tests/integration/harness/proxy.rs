@@ -160,7 +160,7 @@ fn read_socks4_request(session: &mut Session) -> Result<(), String> {
     Ok(())
 }
 
-fn read_http_request(session: &mut Session) -> Result<(), String> {
+pub(super) fn read_http_request(session: &mut Session) -> Result<(), String> {
     let head = text(session.receive_until(b"\r\n\r\n")?);
     let target = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
     let target = target.ok_or_else(|| format!("no CONNECT request: {head:?}"))?.to_owned();
@@ -171,7 +171,7 @@ fn read_http_request(session: &mut Session) -> Result<(), String> {
 }
 
 /// The value of a header field, its name in any case.
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let fields = head.lines().filter_map(|line| line.split_once(':'));
     fields.into_iter().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.trim())
 }

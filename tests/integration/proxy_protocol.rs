@@ -1,0 +1,219 @@
+//! `--proxy-protocol`: the first bytes that the target gets say whom the session is for.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use crate::harness::*;
+use crate::listening::*;
+use crate::wire::*;
+
+/// The header of version 1.
+fn line(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
+    let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
+    let (from, to) = (source.ip(), destination.ip());
+    format!("PROXY {family} {from} {to} {} {}\r\n", source.port(), destination.port()).into_bytes()
+}
+
+/// The header of version 2, as the specification draws it.
+fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21".to_vec();
+    match (source, destination) {
+        (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
+            header.extend([0x11, 0, 12]);
+            header.extend([source.ip().octets(), destination.ip().octets()].concat());
+        }
+        (SocketAddr::V6(source), SocketAddr::V6(destination)) => {
+            header.extend([0x21, 0, 36]);
+            header.extend([source.ip().octets(), destination.ip().octets()].concat());
+        }
+        _ => panic!("two families"),
+    }
+    header.extend([source.port().to_be_bytes(), destination.port().to_be_bytes()].concat());
+    header
+}
+
+const UNKNOWN_LINE: &[u8] = b"PROXY UNKNOWN\r\n";
+const LOCAL_BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
+/// A target that gets the header of its own connection in one piece, and then is silent until it is spoken to.
+fn told_of_its_own(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
+    script()
+        .then("expect a header with both ends of this connection", move |session| {
+            let ends = (session.stream().peer_addr(), session.stream().local_addr());
+            let due = header(ends.0.unwrap(), ends.1.unwrap());
+            let got = session.receive_up_to(1000)?;
+            if got == due { Ok(()) } else { Err(format!("expected {}\n     got {}", show(&due), show(&got))) }
+        })
+        .send("welcome")
+        .expect("ping")
+        .expect_eof()
+}
+
+#[test]
+fn a_target_is_told_of_this_connection() {
+    let directly = |version: &str, target: Server| {
+        let mut run = connect(format!("--proxy-protocol {version} {}", target.words())).start();
+        run.wait_stdout_has("welcome");
+        run.send("ping");
+        run.finish().expect_success().expect_stdout("welcome");
+        target.finish();
+    };
+    directly("v1", told_of_its_own(line).serve());
+    directly("V2", told_of_its_own(binary).serve());
+    directly("v1", Server::each_v6([told_of_its_own(line)]));
+    directly("v2", Server::each_v6([told_of_its_own(binary)]));
+}
+
+#[test]
+fn through_a_proxy_nobody_knows_the_ends() {
+    for (version, header) in [("v1", UNKNOWN_LINE), ("v2", LOCAL_BINARY)] {
+        for (option, proxy) in [("-H", http_ok()), ("-S", socks5_none()), ("--eager -S", socks5_none())] {
+            let proxy = proxy
+                .early("welcome")
+                .expect_at_once(header)
+                .send(" again")
+                .expect("ping")
+                .expect_eof()
+                .serve();
+            let words = format!("--proxy-protocol {version} {option} {proxy} host.example 22");
+            let mut run = connect(words).start();
+            run.wait_stdout_has("welcome again");
+            run.send("ping");
+            run.finish().expect_success();
+            proxy.finish();
+        }
+    }
+}
+
+/// A target that hands out the header that it got.
+fn listens_for_a_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
+    let got = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&got);
+    let script = script().then("take a header", move |session| {
+        let start = session.receive(6)?;
+        let rest = if start.starts_with(b"PROXY") {
+            session.receive_until(b"\n")?
+        } else {
+            let start = session.receive(10)?;
+            let addresses = session.receive(usize::from(start[9]))?;
+            [start, addresses].concat()
+        };
+        *seen.lock().unwrap() = [start, rest].concat();
+        Ok(())
+    });
+    (script.echo(), got)
+}
+
+/// What the target got for this client.
+#[track_caller]
+fn expect_told_of(client: &TcpStream, header: fn(SocketAddr, SocketAddr) -> Vec<u8>, got: &Mutex<Vec<u8>>) {
+    echoed(client, "hello");
+    let due = header(client.local_addr().unwrap(), client.peer_addr().unwrap());
+    assert_eq!(show(&got.lock().unwrap()), show(&due));
+}
+
+#[test]
+fn a_target_is_told_of_the_client_of_a_local_port() {
+    for (option, header, version) in [
+        ("-p 0", line as fn(_, _) -> _, "v1"),
+        ("-p [::1]:0", binary, "v2"),
+        ("-P 0", binary, "v2"),
+        ("--listen 127.0.0.1:0", line, "v1"),
+    ] {
+        let (script, got) = listens_for_a_header();
+        let target = script.serve();
+        let run = listening(format!("{option} --proxy-protocol {version} {}", target.words()));
+        expect_told_of(&run.client(), header, &got);
+        drop(run);
+        target.finish();
+    }
+}
+
+#[test]
+fn each_client_of_a_listener_is_told_of_through_a_proxy_too() {
+    let (scripts, gots): (Vec<_>, Vec<_>) = (0..2)
+        .map(|_| {
+            let (script, got) = listens_for_a_header();
+            (http_ok().followed_by(script), got)
+        })
+        .unzip();
+    let proxy = Server::each(scripts);
+    let run = listening(format!("--listen 0 --proxy-protocol v2 -H {proxy} host.example 22"));
+    for got in &gots {
+        let client = run.client();
+        expect_told_of(&client, binary, got);
+    }
+    drop(run);
+    proxy.finish();
+}
+
+#[test]
+fn another_word_is_an_error() {
+    let out = connect("--proxy-protocol v3 127.0.0.1 1").run();
+    out.expect_failure(2, &["--proxy-protocol", "v1 or v2", "'v3'"]);
+}
+
+#[test]
+fn it_is_shown_on_demand() {
+    let target = script().expect_at_once(UNKNOWN_LINE).serve();
+    let proxy = http_ok().relay_to(target.to_string()).serve();
+    let out = connect(format!("-d --proxy-protocol v1 -H {proxy} host.example 22")).run();
+    out.expect_code(0).expect_stderr_has(">>> \"PROXY UNKNOWN\\r\\n\"");
+    target.finish();
+    proxy.finish();
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    /// The connection that ssh takes over has the header behind it.
+    #[test]
+    fn a_connection_that_is_handed_over_has_sent_it() {
+        let target = told_of_its_own(line).serve();
+        let mut connection =
+            crate::hand_over::hand_over(format!("-F --proxy-protocol v1 {}", target.words()));
+        let mut welcome = [0; 7];
+        connection.read_exact(&mut welcome).unwrap();
+        connection.write_all(b"ping").unwrap();
+        drop(connection);
+        target.finish();
+    }
+
+    #[test]
+    fn sockets_without_an_address_are_not_told_of() {
+        let path = TempPath::new("target");
+        let listener = UnixListener::bind(&*path).unwrap();
+        let run = connect(format!("--proxy-protocol v1 unix:{}", path.display())).start();
+        let (mut target, _) = listener.accept().unwrap();
+        let mut header = vec![0; UNKNOWN_LINE.len()];
+        target.read_exact(&mut header).unwrap();
+        assert_eq!(header, UNKNOWN_LINE);
+        target.write_all(b"welcome").unwrap();
+        run.wait_stdout_has("welcome");
+        drop(target);
+        run.finish().expect_success();
+
+        let (script, got) = listens_for_a_header();
+        let (target, door) = (script.serve(), TempPath::new("door"));
+        let run =
+            connect(format!("-d --listen unix:{} --proxy-protocol v2 {}", door.display(), target.words()))
+                .start();
+        run.wait_stderr_has("local_type=socket");
+        let mut client = loop {
+            match UnixStream::connect(&*door) {
+                Ok(client) => break client,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        };
+        client.write_all(b"hello").unwrap();
+        client.read_exact(&mut [0; 5]).unwrap();
+        assert_eq!(*got.lock().unwrap(), LOCAL_BINARY);
+        drop(client);
+        drop(run);
+        target.finish();
+    }
+}
