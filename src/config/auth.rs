@@ -98,7 +98,8 @@ fn complaint(word: &str, source: &str, kind: Kind) -> Error {
     };
     Error::Usage(match word {
         "gssapi" | "chap" | "negotiate" | "ntlm" => {
-            format!("{source} names {word}, which we cannot carry out; it takes {takes}")
+            let use_these = takes.replace(" and ", " or ");
+            format!("{source} names {word}, which we cannot carry out; use {use_these}")
         }
         other => format!("{source} takes {takes}, not '{}'", secret::masked(other)),
     })

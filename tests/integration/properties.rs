@@ -220,6 +220,31 @@ proptest! {
     }
 
     #[test]
+    fn a_proxy_reads_back_what_it_asked_for(user in "[^\\p{C}]{0,30}", texts in prop::array::uniform3("[^\\p{C}\u{fffd}]{0,30}")) {
+        let credentials = Credentials { user: user.clone(), password: Secret::from("pw") };
+        let target = Endpoint { host: Host::parse("host.example").unwrap(), port: Port::new(22).unwrap() };
+        let mut machine = HttpConnect::new(target, HttpSettings::default(), || Some([1; 16]));
+        machine.step().unwrap();
+        let quoted = texts.each_ref().map(|text| text.replace('\\', "\\\\").replace('"', "\\\""));
+        let [realm, nonce, opaque] = quoted;
+        let challenge = format!("Digest realm=\"{realm}\" , opaque = \"{opaque}\",,nonce=\"{nonce}\"");
+        let head = format!("HTTP/1.1 407 x\r\nProxy-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n");
+        prop_assert_eq!(machine.receive(head.as_bytes()).unwrap(), head.len());
+        machine.credentials(credentials).unwrap();
+        let request = String::from_utf8(sent(&mut machine)).unwrap();
+        let answer = request.split("\r\nProxy-Authorization: Digest ").nth(1).unwrap();
+        for (name, meant) in ["username", "realm", "nonce", "opaque"].into_iter().zip([&user].into_iter().chain(&texts)) {
+            let start = answer.split(&format!("{name}=\"")).nth(1).unwrap();
+            // The value up to the first quote without a backslash before it, one at a time.
+            let (mut value, mut characters) = (String::new(), start.chars());
+            while let Some(c) = characters.next().filter(|&c| c != '"') {
+                value.push(if c == '\\' { characters.next().unwrap() } else { c });
+            }
+            prop_assert_eq!(&value, meant, "{}", name);
+        }
+    }
+
+    #[test]
     fn a_reply_is_taken_to_its_last_byte_and_no_further(bound in endpoint(), early in prop::collection::vec(any::<u8>(), 0..20)) {
         let address = match &bound.host {
             Host::Name(name) => [&[3, u8::try_from(name.as_str().len()).unwrap()], name.as_str().as_bytes()].concat(),

@@ -109,6 +109,14 @@ impl Asked {
         proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve()
     }
 
+    fn digest(&self) -> Server {
+        let challenge = "HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", \
+            algorithm=SHA-512-256\r\nContent-Length: 0\r\n\r\n";
+        let proxy = script().expect_until("\r\n\r\n").send(challenge).expect_until("qop=auth, response=");
+        let proxy = proxy.expect_until("\r\n\r\n").open(&self.asked).wait_for(&self.answer);
+        proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve()
+    }
+
     /// One session: while the proxy thinks about the password, and after that.
     #[track_caller]
     fn expect_forgotten(&self, proxy: Server, program: Program, type_it: impl FnOnce()) {
@@ -210,6 +218,41 @@ fn a_password_of_an_askpass_program_is_forgotten() {
     let proxy = conversation.socks5();
     let program = asker.given_to(format!("-S kane@{proxy} host.example 22"));
     conversation.expect_forgotten(proxy, program, || {});
+}
+
+/// Nothing that it goes through on its way into a hash keeps it.
+#[test]
+fn a_password_that_was_proved_and_not_told_is_forgotten() {
+    let conversation = Asked::new();
+    let proxy = conversation.digest();
+    let program = connect(format!("-a digest -H http://kane:{IN_URL}@{proxy} host.example 22"));
+    conversation.expect_forgotten(proxy, program, || {});
+
+    let asker = Asker::new("askpass", &format!("echo {PASSWORD}"));
+    let conversation = Asked::new();
+    let proxy = conversation.digest();
+    let program = asker.given_to(format!("-H kane@{proxy} host.example 22"));
+    conversation.expect_forgotten(proxy, program, || {});
+}
+
+#[test]
+fn a_header_is_a_secret_like_a_password() {
+    let file = TempPath::file("headers", format!("X-Token: {PASSWORD}\n"));
+    let in_file = format!("@{}", file.display());
+    for (words, variable) in [
+        (&["--header", &format!("Proxy-Authorization: Basic {BASE64}")][..], ""),
+        (&[&format!("--header=X-Token:{PASSWORD}")], ""),
+        (&["--header", &in_file], ""),
+        (&[], &format!("X-Token: {PASSWORD}")),
+    ] {
+        let asked = Asked::new();
+        let proxy = script().expect_until("\r\n\r\n").open(&asked.asked).wait_for(&asked.answer);
+        let proxy = proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve();
+        let program = words.iter().fold(connect(""), Program::arg);
+        let program = if variable.is_empty() { program } else { program.env("CONNECT_HEADER", variable) };
+        let program = program.words(format!("-H {proxy} host.example 22"));
+        asked.expect_forgotten(proxy, program, || {});
+    }
 }
 
 /// What is masked shows that there was something, and leaves the rest as it was: an administrator may look for the user.

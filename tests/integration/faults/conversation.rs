@@ -127,6 +127,8 @@ pub(crate) fn all() -> Vec<Conversation> {
             "HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 8\r\n{connection}\r\n"
         )
     };
+    let digest = "HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Digest realm=\"x\", nonce=\"a, \\\"b\", \
+        qop=\"auth,auth-int\", algorithm=SHA-256-sess\r\nContent-Length: 0\r\n\r\n";
     vec![
         Conversation::new("socks4", "-4 -S me@{proxy} 10.9.8.7 22", [granted4.clone()]),
         Conversation::new("socks4a", "-4 -R remote -S me@{proxy} host.example 22", [granted4]),
@@ -150,8 +152,9 @@ pub(crate) fn all() -> Vec<Conversation> {
         Conversation::new(
             "http-407-redial",
             "-H me@{proxy} host.example 22",
-            [Turn::new(Http, asks("Connection: close\r\n")).with_page("Who am I").closing(), ok],
+            [Turn::new(Http, asks("Connection: close\r\n")).with_page("Who am I").closing(), ok.clone()],
         ),
+        Conversation::new("http-digest", "-H me@{proxy} host.example 22", [Turn::new(Http, digest), ok]),
         Conversation::new(
             "telnet",
             "-T {proxy} host.example 22",

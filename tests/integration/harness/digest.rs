@@ -108,29 +108,26 @@ impl HttpDigest {
         }
     }
 
-    fn challenge(&self, stale: bool) -> String {
+    fn challenge(&self, too_old: bool) -> String {
         let mut state = self.state();
         state.nonces += 1;
         state.count = 0;
-        state.stale += usize::from(stale);
+        state.stale += usize::from(too_old);
         let nonce = format!("nonce \\\"{}\\\"", state.nonces);
-        let mut fields = String::new();
-        for algorithm in &self.algorithms {
-            fields += &format!(
-                "Proxy-Authenticate: Digest realm=\"a \\\"test\\\", with a comma\", nonce=\"{nonce}\""
-            );
-            fields += &self.qop.map(|qop| format!(", qop=\"{qop}\"")).unwrap_or_default();
-            if !algorithm.is_empty() {
-                fields += &format!(", algorithm={algorithm}");
-            }
-            fields += if stale { ", stale=true" } else { "" };
-            fields += &format!(", opaque=\"o=\\\\\"{}\r\n", self.more);
-        }
-        if !self.others.is_empty() {
-            fields += &format!("Proxy-Authenticate: {}\r\n", self.others);
-        }
+        let fields = self.algorithms.iter().map(|algorithm| {
+            let qop = self.qop.map(|qop| format!(", qop=\"{qop}\"")).unwrap_or_default();
+            let algorithm =
+                if algorithm.is_empty() { String::new() } else { format!(", algorithm={algorithm}") };
+            let old = if too_old { ", stale=true" } else { "" };
+            let realm = "a \\\"test\\\", with a comma";
+            let rest = format!("{qop}{algorithm}{old}, opaque=\"o=\\\\\"{}", self.more);
+            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\"{rest}")
+        });
+        let others = Some(self.others.to_owned()).filter(|others| !others.is_empty());
+        let fields: Vec<_> =
+            fields.chain(others).map(|field| format!("Proxy-Authenticate: {field}\r\n")).collect();
         let end = if self.closes { "Connection: close\r\n\r\nWho?" } else { "Content-Length: 4\r\n\r\nWho?" };
-        format!("HTTP/1.1 407 Who are you\r\n{fields}{end}")
+        format!("HTTP/1.1 407 Who are you\r\n{}{end}", fields.concat())
     }
 
     /// Whether it is the answer of the user with the password. It is an error if no client should say it.
@@ -203,7 +200,8 @@ fn hash(algorithm: &str, text: &str) -> String {
         "SHA-512-256" => sha2::Sha512_256::digest(text).to_vec(),
         other => panic!("algorithm {other}"),
     };
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// Names, values, and whether they stood in quotes.
