@@ -204,7 +204,8 @@ mod tests {
             let value = definition.value.map(|_| "value");
             let letter = definition.letter.map(|letter| format!("-{letter}"));
             for name in letter.into_iter().chain(definition.long.map(|long| format!("--{long}"))) {
-                let words = ["connect", &name].into_iter().chain(value);
+                let name = if definition.optional { format!("{name}=value") } else { name };
+                let words = ["connect", &name].into_iter().chain(value.filter(|_| !definition.optional));
                 assert!(command().try_get_matches_from(words).is_ok(), "{name}");
             }
         }
