@@ -60,12 +60,15 @@ fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<
     let sources = Sources::new(variable, &trace::tell);
     let sources = if check.is_some() { sources.recording() } else { sources };
     let plan = config::plan(&typed, &sources)?;
+    let records = sources.records();
     config::conceal_variables();
+    // The files held passwords.
+    drop(sources);
     drop(typed);
     trace::plan(&plan);
     let way = Way::new(plan);
     if let Some(format) = check {
-        return check::run(&way, &sources.records(), format);
+        return check::run(&way, &records, format);
     }
     match way.plan().local.clone() {
         Local::Stdio => join_stdio(way),

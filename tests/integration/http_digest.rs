@@ -210,8 +210,8 @@ fn words_that_name_no_scheme_are_an_error_before_anything_is_sent() {
         ("-a digets -H {P}", &["-a", "basic and digest", "digets"][..]),
         ("-a digest,ntlm -H {P}", &["ntlm", "cannot carry out"]),
         ("-a basic,,digest -H {P}", &["-a"]),
-        ("-x http://{P}?auth=none", &["basic and digest", "none"]),
-        ("-x socks5://{P}?auth=digest", &["none and userpass", "digest"]),
+        ("-x http://{P}?auth=none", &["auth= takes basic and digest"]),
+        ("-x socks5://{P}?auth=digest", &["auth= takes none and userpass"]),
     ] {
         let server = Server::repeat(|| script().expect_eof());
         let words = format!("{} host.example 22", options.replace("{P}", &server.to_string()));
