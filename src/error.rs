@@ -85,8 +85,8 @@ pub enum Error {
         user: Box<str>,
         /// Why it cannot be had.
         cause: String,
-        /// The variables that could hold it.
-        variables: &'static str,
+        /// The variables that could hold it, if the user was to be asked.
+        variables: Option<&'static str>,
     },
     /// The remote side broke the connection: bytes may be missing.
     #[error("the connection to {peer} broke: {}; data may be missing", words(.cause))]
@@ -211,7 +211,9 @@ impl Error {
             Self::TimedOut { .. } => {
                 "check host, port and firewall, or give it longer with -w SECONDS".into()
             }
-            Self::NoPassword { variables, .. } => format!("set {variables}, or run it on a terminal"),
+            Self::NoPassword { variables, .. } => {
+                format!("set {}, or run it on a terminal", (*variables)?)
+            }
             Self::Listen { at, cause }
                 if cause.kind() == io::ErrorKind::AddrInUse && at.starts_with("unix:") =>
             {

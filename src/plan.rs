@@ -162,6 +162,23 @@ pub struct Login {
     pub user: Option<String>,
     /// The password; `None` is to be asked for, if the proxy wants one.
     pub password: Option<Secret>,
+    /// Whom to ask.
+    pub ask: Ask,
+}
+
+/// Whom to ask for a password that is not known from the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ask {
+    /// The user.
+    #[default]
+    User,
+    /// A command for the shell, in which `%h`, `%p` and `%u` stand for the proxy's host and port and for the user.
+    Command {
+        /// The command.
+        line: String,
+        /// The parameter, and where it is set.
+        source: String,
+    },
 }
 
 impl Login {

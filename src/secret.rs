@@ -46,6 +46,12 @@ pub trait AskPassword {
     /// # Errors
     /// Why there was no answer, in words for the user.
     fn ask(&self, prompt: &str) -> Result<Secret, String>;
+
+    /// Has a command of the user's say it, which stands in `source`; waits as long as it takes.
+    ///
+    /// # Errors
+    /// Why it did not, in words for the user.
+    fn run(&self, command: &str, source: &str) -> Result<Secret, String>;
 }
 
 /// The variables whose value is a password, or may hold one.

@@ -30,6 +30,11 @@ pub(super) enum Flag {
     KeepPort,
     Listen,
     HandOver,
+    PasswordFile,
+    PasswordCommand,
+    PasswordFd,
+    Netrc,
+    NetrcFile,
     Wait,
     Check,
     IdleTimeout,
@@ -78,7 +83,7 @@ const PROXY: &str = "[USER[:PASSWORD]@]HOST[:PORT]";
 
 /// All of them, under the headings of the help.
 #[rustfmt::skip]
-const GROUPS: [(&str, &[Definition]); 5] = [
+const GROUPS: [(&str, &[Definition]); 6] = [
     ("Way to the target", &[
         switch(Flag::Direct, 'n', "Directly, through no proxy (the default)"),
         option(Flag::Socks, 'S', PROXY, "Through this SOCKS proxy; port 1080 if not given"),
@@ -103,6 +108,13 @@ const GROUPS: [(&str, &[Definition]); 5] = [
         Definition::new(Flag::Header, None, Some("NAME:VALUE|@FILE"), "Add this header, or those in a file, to requests to HTTP proxies; repeatable").long("header"),
         Definition::new(Flag::UserAgent, None, Some("TEXT"), "Add a User-Agent; none is sent otherwise").long("user-agent"),
         Definition::new(Flag::Http10, None, None, "Speak HTTP/1.0").long("http1.0"),
+    ]),
+    ("Password", &[
+        Definition::new(Flag::PasswordFile, None, Some("FILE"), "The password is the first line of this file").long("password-file"),
+        Definition::new(Flag::PasswordCommand, None, Some("COMMAND"), "The password is the first line that this prints; %h %p %u are the proxy and the user").long("password-command"),
+        Definition::new(Flag::PasswordFd, None, Some("N"), "The password is the first line that comes from this open descriptor, 3 or more").long("password-fd"),
+        Definition::new(Flag::Netrc, None, None, "Look for user and password in ~/.netrc, or in the file NETRC").long("netrc"),
+        Definition::new(Flag::NetrcFile, None, Some("FILE"), "The same in this file").long("netrc-file"),
     ]),
     ("Instead of standard input and output", &[
         option(Flag::Port, 'p', "[ADDR:]PORT", "Take one client on this local port; loopback if no ADDR is given"),

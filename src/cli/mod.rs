@@ -37,6 +37,10 @@ pub struct Typed {
     pub requests: Requests,
     /// `--proxy-protocol`.
     pub proxy_protocol: Option<String>,
+    /// The last of `--password-file`, `--password-command` and `--password-fd`.
+    pub password: Option<PasswordIn>,
+    /// The last of `--netrc` and `--netrc-file`.
+    pub netrc: Option<NetrcIn>,
     /// `-w`.
     pub wait: Option<String>,
     /// `--idle-timeout`.
@@ -127,6 +131,26 @@ pub enum SocksVersion {
     V5,
 }
 
+/// Where a password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordIn {
+    /// `--password-file`.
+    File(String),
+    /// `--password-command`.
+    Command(String),
+    /// `--password-fd`.
+    Descriptor(String),
+}
+
+/// Which netrc file is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetrcIn {
+    /// `--netrc`: the user's.
+    Home,
+    /// `--netrc-file`.
+    File(String),
+}
+
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -204,6 +228,11 @@ impl Typed {
             Flag::KeepPort => self.port_to_listen = Some((value, Keep::Yes)),
             Flag::Listen => self.listen.push(value),
             Flag::HandOver => self.hand_over = true,
+            Flag::PasswordFile => self.password = Some(PasswordIn::File(value)),
+            Flag::PasswordCommand => self.password = Some(PasswordIn::Command(value)),
+            Flag::PasswordFd => self.password = Some(PasswordIn::Descriptor(value)),
+            Flag::Netrc => self.netrc = Some(NetrcIn::Home),
+            Flag::NetrcFile => self.netrc = Some(NetrcIn::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
             Flag::Debug => self.debug = self.debug.saturating_add(1),

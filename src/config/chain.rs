@@ -87,25 +87,28 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Source
     let (port, protocol) = match scheme {
         "socks4" | "socks4a" => {
             let resolve = resolve(&mut spec.query, scheme, source, typed)?;
-            let Login { user, .. } = login(&mut spec, &hop::SOCKS4, general)?;
+            let Login { user, .. } = login(&mut spec, &hop::SOCKS4, typed, general)?;
             (1080, Protocol::Socks4 { user, resolve })
         }
         "socks" | "socks5" | "socks5h" => {
             let resolve = resolve(&mut spec.query, scheme, source, typed)?;
             let auth = spec.query.take("auth");
             let methods = auth::methods(auth.as_deref(), source, typed, sources)?;
-            (1080, Protocol::Socks5 { resolve, methods, login: login(&mut spec, &hop::SOCKS5, general)? })
+            (
+                1080,
+                Protocol::Socks5 { resolve, methods, login: login(&mut spec, &hop::SOCKS5, typed, general)? },
+            )
         }
         "telnet" => {
             let command = spec.query.take("command").or_else(|| typed.telnet_command.clone());
             let command = command.unwrap_or_else(|| TELNET_COMMAND.into());
-            let Login { user, .. } = login(&mut spec, &hop::TELNET, general)?;
+            let Login { user, .. } = login(&mut spec, &hop::TELNET, typed, general)?;
             (23, Protocol::Telnet { command, user })
         }
         _ => {
             let auth = spec.query.take("auth");
             let settings = request::settings(auth.as_deref(), source, typed, sources)?;
-            (80, Protocol::Http { login: login(&mut spec, &hop::HTTP, general)?, settings })
+            (80, Protocol::Http { login: login(&mut spec, &hop::HTTP, typed, general)?, settings })
         }
     };
     spec.query.finish(source, scheme)?;

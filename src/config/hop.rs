@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
+use super::password;
 use super::sources::Sources;
 use super::spec::Spec;
 use super::{auth, request};
 use crate::addr::{Host, Port, parse_port, split_port};
 use crate::cli::{SocksVersion, Typed};
 use crate::error::Error;
-use crate::plan::{Hop, Login, Protocol, Resolve};
+use crate::plan::{Ask, Hop, Login, Protocol, Resolve};
 use crate::proto::TELNET_COMMAND;
 use crate::secret;
 
@@ -34,19 +35,29 @@ pub(super) const SOCKS4: Names =
 pub(super) const TELNET: Names = Names { users: &["CONNECT_USER"], passwords: &[] };
 
 /// Who we are: what the specification says counts before what `sources` say of all proxies.
-pub(super) fn login(spec: &mut Spec, names: &Names, sources: Option<&Sources<'_>>) -> Result<Login, Error> {
-    let (mut user, mut password) = (spec.user.take(), spec.password.take());
+pub(super) fn login(
+    spec: &mut Spec,
+    names: &Names,
+    typed: &Typed,
+    sources: Option<&Sources<'_>>,
+) -> Result<Login, Error> {
+    let mut login = Login { user: spec.user.take(), password: spec.password.take(), ask: Ask::User };
     if let Some(sources) = sources {
-        user = user.or(sources.first(names.users)?);
-        password = password.or_else(|| sources.secret(names.passwords));
+        if login.user.is_none() {
+            login.user = sources.first(names.users)?;
+        }
+        // Where a protocol has no password nobody is asked for it.
+        if !names.passwords.is_empty() {
+            password::complete(&mut login, &spec.host.to_string(), names.passwords, typed, sources)?;
+        }
     }
-    Ok(Login { user, password })
+    Ok(login)
 }
 
 /// The proxy of `-T` or `-t`.
 pub(super) fn telnet(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
     let command = typed.telnet_command.clone().unwrap_or_else(|| TELNET_COMMAND.into());
-    let Login { user, .. } = login(&mut spec, &TELNET, Some(sources))?;
+    let Login { user, .. } = login(&mut spec, &TELNET, typed, Some(sources))?;
     Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command, user } })
 }
 
@@ -55,7 +66,7 @@ pub(super) fn http(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Resu
     if spec.scheme == Some("https") {
         return Err(no_tls());
     }
-    let login = login(&mut spec, &HTTP, Some(sources))?;
+    let login = login(&mut spec, &HTTP, typed, Some(sources))?;
     let settings = request::settings(None, "-a", typed, sources)?;
     Ok(Hop { proxy: spec.endpoint(80)?, protocol: Protocol::Http { login, settings } })
 }
@@ -84,12 +95,12 @@ pub(super) fn socks(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Res
     };
     let protocol = match version {
         SocksVersion::V4 => {
-            let Login { user, .. } = login(&mut spec, &SOCKS4, Some(sources))?;
+            let Login { user, .. } = login(&mut spec, &SOCKS4, typed, Some(sources))?;
             Protocol::Socks4 { user, resolve }
         }
         SocksVersion::V5 => {
             let methods = auth::methods(None, "-a", typed, sources)?;
-            Protocol::Socks5 { resolve, methods, login: login(&mut spec, &SOCKS5, Some(sources))? }
+            Protocol::Socks5 { resolve, methods, login: login(&mut spec, &SOCKS5, typed, Some(sources))? }
         }
     };
     Ok(Hop { proxy: spec.endpoint(1080)?, protocol })

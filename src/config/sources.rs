@@ -25,6 +25,8 @@ pub struct Sources<'a> {
     paths: Option<Vec<PathBuf>>,
     files: OnceCell<Vec<Parameters>>,
     here: OnceCell<Here>,
+    /// What was typed may name something that can be read only once.
+    password: OnceCell<Secret>,
     records: Option<RefCell<Vec<Record>>>,
 }
 
@@ -32,8 +34,15 @@ impl<'a> Sources<'a> {
     /// The environment and the two files. `warn` is told what is wrong with a file, one line a time.
     #[must_use]
     pub fn new(variable: &'a dyn Fn(&str) -> Option<OsString>, warn: &'a dyn Fn(&str)) -> Self {
-        let (files, here) = (OnceCell::new(), OnceCell::new());
-        Self { variable, warn, paths: None, files, here, records: None }
+        Self {
+            variable,
+            warn,
+            paths: None,
+            files: OnceCell::new(),
+            here: OnceCell::new(),
+            password: OnceCell::new(),
+            records: None,
+        }
     }
 
     /// The environment and these files, the first one first.
@@ -114,6 +123,21 @@ impl<'a> Sources<'a> {
     /// The user's home directory.
     pub(super) fn home(&self) -> Option<PathBuf> {
         (self.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(sys::home)
+    }
+
+    /// A path in which `~/` is the user's home directory: no shell has seen it in a file.
+    pub(super) fn path(&self, word: &str) -> PathBuf {
+        let home = word.strip_prefix("~/").zip(self.home());
+        home.map_or_else(|| word.into(), |(rest, home)| home.join(rest))
+    }
+
+    /// The password that was typed where to find, which is read once for all proxies.
+    pub(super) fn read_once(&self, read: impl FnOnce() -> Result<Secret, Error>) -> Result<Secret, Error> {
+        if let Some(known) = self.password.get() {
+            return Ok(known.clone());
+        }
+        let password = read()?;
+        Ok(self.password.get_or_init(|| password).clone())
     }
 
     /// Remembers a value that matters.

@@ -69,7 +69,7 @@ pub(super) struct Spec {
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) query: Query,
-    host: Host,
+    pub(super) host: Host,
     port: Option<Port>,
 }
 

@@ -61,7 +61,7 @@ fn endpoint(host: &str, port: u16) -> Endpoint {
 #[test]
 fn a_whole_plan_is_plain_data() {
     let typed = "--eager -w 2.5 -R both -a userpass,none -S me:pw@socks.example host.example ssh";
-    let login = Login { user: Some("me".into()), password: Some(Secret::from("pw")) };
+    let login = Login { user: Some("me".into()), password: Some(Secret::from("pw")), ..Login::default() };
     let methods = Some(vec![Socks5Method::UserPass, Socks5Method::None]);
     assert_eq!(
         planned(typed, &[]),

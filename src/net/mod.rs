@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Hop, Limits, Plan, Protocol, Resolve, Route, Target};
+use crate::plan::{Ask, Bypass, Hop, Limits, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::{HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
@@ -182,7 +182,7 @@ fn negotiation(
             let has_password = login.password.is_some();
             let methods = methods.clone().unwrap_or_else(|| {
                 // A server may insist on a password as soon as one is offered, so only who has one offers it.
-                let has_one = has_password || !eager && ask.can_be_asked();
+                let has_one = has_password || login.ask != Ask::User || !eager && ask.can_be_asked();
                 match (has_one, eager) {
                     (false, _) => vec![Socks5Method::None],
                     // Where there is a choice the answer has to be waited for.

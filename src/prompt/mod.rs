@@ -10,6 +10,7 @@ use crate::secret::{AskPassword, Secret};
 use crate::sys::{self, RestoreTerminal};
 
 mod askpass;
+mod program;
 
 /// The user, who is asked by a program if there is one, else at the controlling terminal.
 #[derive(Debug, Default)]
@@ -32,6 +33,10 @@ impl AskPassword for User {
 
     fn ask(&self, prompt: &str) -> Result<Secret, String> {
         self.askpass.as_ref().map_or_else(|| on_terminal(prompt), |program| askpass::ask(program, prompt))
+    }
+
+    fn run(&self, command: &str, source: &str) -> Result<Secret, String> {
+        program::answer(&mut sys::shell(command), &format!("the command in {source}"))
     }
 }
 
@@ -56,7 +61,15 @@ pub struct Remembered<U = User> {
     user: U,
     quiet: Duration,
     /// In order, since a hashed map would ask the system for randomness at every start.
-    answers: Mutex<BTreeMap<String, Answer>>,
+    answers: Mutex<BTreeMap<Question, Answer>>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    /// With this prompt.
+    Prompt(String),
+    /// To this command.
+    Command(String),
 }
 
 #[derive(Debug)]
@@ -77,6 +90,27 @@ impl<U> Remembered<U> {
     pub fn forget(&self) {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+
+    fn remembered(
+        &self,
+        question: Question,
+        ask: impl FnOnce() -> Result<Secret, String>,
+    ) -> Result<Secret, String> {
+        // Held while the user types: a second question would get the same answer.
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        match answers.get(&question) {
+            Some(Answer::Password(known)) => return Ok(known.clone()),
+            Some(Answer::None(why, since)) if since.elapsed() < self.quiet => return Err(why.clone()),
+            _ => {}
+        }
+        let answer = ask();
+        let remembered = match &answer {
+            Ok(password) => Answer::Password(password.clone()),
+            Err(why) => Answer::None(why.clone(), Instant::now()),
+        };
+        answers.insert(question, remembered);
+        answer
+    }
 }
 
 impl<U: AskPassword> AskPassword for Remembered<U> {
@@ -85,20 +119,11 @@ impl<U: AskPassword> AskPassword for Remembered<U> {
     }
 
     fn ask(&self, prompt: &str) -> Result<Secret, String> {
-        // Held while the user types: a second question would get the same answer.
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        match answers.get(prompt) {
-            Some(Answer::Password(known)) => return Ok(known.clone()),
-            Some(Answer::None(why, since)) if since.elapsed() < self.quiet => return Err(why.clone()),
-            _ => {}
-        }
-        let answer = self.user.ask(prompt);
-        let remembered = match &answer {
-            Ok(password) => Answer::Password(password.clone()),
-            Err(why) => Answer::None(why.clone(), Instant::now()),
-        };
-        answers.insert(prompt.to_owned(), remembered);
-        answer
+        self.remembered(Question::Prompt(prompt.into()), || self.user.ask(prompt))
+    }
+
+    fn run(&self, command: &str, source: &str) -> Result<Secret, String> {
+        self.remembered(Question::Command(command.into()), || self.user.run(command, source))
     }
 }
 
@@ -122,6 +147,10 @@ mod tests {
                 _ => Ok(Secret::from("secret")),
             }
         }
+
+        fn run(&self, command: &str, _: &str) -> Result<Secret, String> {
+            self.ask(command)
+        }
     }
 
     #[test]
@@ -134,6 +163,11 @@ mod tests {
         user.quiet = Duration::ZERO;
         assert_eq!(user.ask("?"), Ok(Secret::from("secret")));
         assert_eq!(user.ask("?"), Ok(Secret::from("secret")));
-        assert_eq!(user.user.0.into_inner(), 3);
+        assert_eq!(user.user.0.load(Ordering::Relaxed), 3);
+        // A command is another question, and remembered in the same way.
+        for _ in 0..2 {
+            assert_eq!(user.run("?", "--password-command"), Ok(Secret::from("secret")));
+        }
+        assert_eq!(user.user.0.into_inner(), 4);
     }
 }

@@ -111,6 +111,10 @@ impl AskPassword for Nobody {
     fn ask(&self, _: &str) -> Result<Secret, String> {
         Err("there is nobody".into())
     }
+
+    fn run(&self, _: &str, _: &str) -> Result<Secret, String> {
+        Err("nobody".into())
+    }
 }
 
 fn endpoint(host: &str, port: &str) -> Endpoint {

@@ -43,10 +43,8 @@ pub(crate) fn listening(words: impl AsRef<str>) -> Listening {
 /// The program under test with a limit, in the words of `ulimit`.
 #[cfg(unix)]
 pub(crate) fn limited(limit: &str, words: &str) -> Program {
-    let own = || env!("CARGO_BIN_EXE_connect").into();
-    let path = std::env::var_os("CONNECT_UNDER_TEST").unwrap_or_else(own);
     let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
-    shell.arg(path).words(words)
+    shell.arg(under_test()).words(words)
 }
 
 impl Listening {

@@ -37,6 +37,8 @@ mod local_port;
 mod local_port_copying;
 #[cfg(unix)]
 mod password;
+#[cfg(unix)]
+mod password_sources;
 mod places;
 mod properties;
 mod proxy_protocol;

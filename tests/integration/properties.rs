@@ -72,7 +72,7 @@ fn login(plan: &Plan) -> (&str, &[u8]) {
     else {
         panic!("{plan:?}")
     };
-    let Login { user: Some(user), password: Some(password) } = login else { panic!("{login:?}") };
+    let Login { user: Some(user), password: Some(password), .. } = login else { panic!("{login:?}") };
     (user, password.expose())
 }
 

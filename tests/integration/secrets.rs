@@ -195,6 +195,43 @@ fn a_password_in_a_file_is_forgotten() {
 }
 
 #[test]
+fn a_password_of_another_source_is_forgotten() {
+    let file = home(format!("{PASSWORD}\n"));
+    let path = file.join(".connectrc");
+    let path = path.display();
+    let netrc = home(format!("machine 127.0.0.1 login kane password \"{PASSWORD}\"\n"));
+    for options in [
+        format!("--password-file {path}"),
+        format!("--password-command cat<{path}"),
+        format!("--netrc-file {}", netrc.join(".connectrc").display()),
+    ] {
+        let asked = Asked::new();
+        let proxy = asked.socks5();
+        let program = connect(format!("{options} -S kane@{proxy} host.example 22"));
+        asked.expect_forgotten(proxy, program, || {});
+        let asked = Asked::new();
+        let proxy = asked.http(options.contains("command"));
+        let program = connect(format!("{options} -H kane@{proxy} host.example 22"));
+        asked.expect_forgotten(proxy, program, || {});
+    }
+    let asked = Asked::new();
+    let proxy = asked.socks5();
+    let shell = format!("exec {} --password-fd 3 -S kane@{proxy} host.example 22 3<{path}", under_test());
+    asked.expect_forgotten(proxy, Program::new("sh").arg("-c").arg(shell), || {});
+}
+
+/// Several in one variable, of which each is hidden.
+#[test]
+fn the_passwords_of_a_chain_are_forgotten() {
+    let asked = Asked::new();
+    let proxy = asked.http(false);
+    let chain =
+        format!("http://kane:{IN_URL}@{proxy} | http://x:{PASSWORD}@127.0.0.1:1,socks5://y:{PASSWORD}@z");
+    let program = connect("-A host.example 22").env("CONNECT_PROXY", chain);
+    asked.expect_forgotten(proxy, program, || {});
+}
+
+#[test]
 fn a_password_that_was_typed_is_forgotten() {
     for challenged in [false, true] {
         let pty = Pty::new();

@@ -22,7 +22,7 @@ pub(crate) use data::{Data, Digest, bytes, copy, data};
 pub(crate) use digest::HttpDigest;
 pub(crate) use gate::Gate;
 pub(crate) use peers::{RefusingPort, SilentPort};
-pub(crate) use program::{Io, Program, connect, relaying_as_the_module_says};
+pub(crate) use program::{Io, Program, connect, relaying_as_the_module_says, under_test};
 pub(crate) use proxy::{
     SOCKS4_GRANTED, SOCKS5_GRANTED, http_basic, http_ok, http_reply, http_request, socks4_granted,
     socks4_reply, socks4_request, socks5_none, socks5_refused, socks5_request, socks5_userpass,

@@ -21,9 +21,12 @@ use super::unix;
 /// `CONNECT_UNDER_TEST=/path/to/another` in the environment tests another program instead, for
 /// example to see which of these tests the C program fails.
 pub(crate) fn connect(words: impl AsRef<str>) -> Program {
-    let own = || env!("CARGO_BIN_EXE_connect").into();
-    let path = std::env::var_os("CONNECT_UNDER_TEST").unwrap_or_else(own);
-    Program::new(path).words(words)
+    Program::new(under_test()).words(words)
+}
+
+/// The path of the program under test, for a shell that is to start it.
+pub(crate) fn under_test() -> String {
+    std::env::var("CONNECT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_connect").into())
 }
 
 /// Defines `connect` for a module that is in the tests twice: under a name with `copying` in it the program relays

@@ -1,0 +1,199 @@
+//! `~/.netrc`: who we are to machines, as curl reads it.
+//!
+//! Words between blanks and line ends: `machine NAME`, or `default` for any machine, and then `login`, `password` and
+//! `account`, each with a value. A word in double quotes may hold blanks, and `\"`, `\\`, `\n`, `\r` and `\t`. A `#` in
+//! front of a word begins a comment. A `macdef` ends at an empty line.
+
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// What is said of one machine.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) login: Option<String>,
+    pub(super) password: Option<Secret>,
+}
+
+type Word = Zeroizing<Vec<u8>>;
+
+/// The first entry that is for a machine, and for a user if one is given; and the line from which on nothing could be
+/// read, if there is one.
+pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<Entry>, Option<usize>) {
+    let (words, broken) = words(content);
+    let mut words = words.into_iter();
+    // The entry that is being read, if it is for this machine.
+    let mut entry = None;
+    let fits = |entry: &Entry| user.is_none() || entry.login.as_deref() == user;
+    while let Some(word) = words.next() {
+        let keyword = word.as_slice();
+        if matches!(keyword, b"machine" | b"default") {
+            if let Some(found) = entry.take_if(|entry| fits(entry)) {
+                return (Some(found), broken);
+            }
+            let is_for_us = keyword == b"default"
+                || words.next().is_some_and(|name| name.eq_ignore_ascii_case(host.as_bytes()));
+            entry = is_for_us.then(Entry::default);
+        } else if matches!(keyword, b"login" | b"password" | b"account") {
+            let (Some(value), Some(entry)) = (words.next(), &mut entry) else { continue };
+            match keyword {
+                b"login" => entry.login = Some(String::from_utf8_lossy(&value).into_owned()),
+                b"password" => entry.password = Some(Secret::new(value.to_vec())),
+                _ => {}
+            }
+        }
+    }
+    (entry.filter(fits), broken)
+}
+
+/// All words but those of macros, up to the line that cannot be read.
+fn words(content: &[u8]) -> (Vec<Word>, Option<usize>) {
+    let (mut words, mut in_macro) = (Vec::new(), false);
+    for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
+        if in_macro {
+            in_macro = !line.trim_ascii().is_empty();
+            continue;
+        }
+        let mut rest = line.trim_ascii_start();
+        while rest.first().is_some_and(|first| *first != b'#') {
+            let Some((word, after)) = word(rest) else { return (words, Some(index + 1)) };
+            // Its name and what it does are of no interest.
+            if word.as_slice() == b"macdef" && !is_value(&words) {
+                in_macro = true;
+                break;
+            }
+            words.push(word);
+            rest = after.trim_ascii_start();
+        }
+    }
+    (words, None)
+}
+
+/// Whether the next word is a value, whatever it is.
+fn is_value(words: &[Word]) -> bool {
+    let is_keyword =
+        |word: &Word| matches!(word.as_slice(), b"machine" | b"login" | b"password" | b"account");
+    // After `password password` comes a keyword.
+    words.iter().rev().take_while(|word| is_keyword(word)).count() % 2 == 1
+}
+
+/// The word at the start, and what follows it; nothing if its quote does not end.
+fn word(line: &[u8]) -> Option<(Word, &[u8])> {
+    // As long as the line at most: growing would leave a copy of a password behind.
+    let mut word = Zeroizing::new(Vec::with_capacity(line.len()));
+    let [b'"', quoted @ ..] = line else {
+        let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+        word.extend_from_slice(&line[..end]);
+        return Some((word, &line[end..]));
+    };
+    let mut bytes = quoted.iter().enumerate();
+    while let Some((index, byte)) = bytes.next() {
+        match byte {
+            b'"' => return Some((word, &quoted[index + 1..])),
+            b'\\' => word.push(match bytes.next()?.1 {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                other => *other,
+            }),
+            other => word.push(*other),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn expect(content: &str, user: Option<&str>, expected: Option<(Option<&str>, Option<&str>)>) {
+        let expected = expected.map(|(login, password)| Entry {
+            login: login.map(str::to_owned),
+            password: password.map(Secret::from),
+        });
+        let (found, broken) = find(content.as_bytes(), "proxy.example", user);
+        let password = found.as_ref().and_then(|entry| entry.password.as_ref().map(Secret::expose));
+        assert!(found == expected, "{content}: {found:?} {password:?}");
+        assert_eq!(broken, None, "{content}");
+    }
+
+    #[test]
+    fn an_entry_is_of_a_machine_or_of_any() {
+        let bob = Some((Some("bob"), Some("pw")));
+        for (content, expected) in [
+            ("machine proxy.example login bob password pw", bob),
+            ("machine proxy.example\n\tlogin bob\n\tpassword\npw\n", bob),
+            ("machine PROXY.example login bob password pw", bob),
+            ("machine proxy.example password pw login bob account x", bob),
+            ("machine other login a password b machine proxy.example login bob password pw", bob),
+            ("machine other login a password b\r\ndefault login bob password pw\r\n", bob),
+            ("machine proxy.example login bob password pw default login x password y", bob),
+            ("machine proxy.example login bob password pw machine proxy.example login x password y", bob),
+            ("# machine proxy.example\nmachine proxy.example # us\nlogin bob password pw # x", bob),
+            ("machine proxy.example account password login bob password pw", bob),
+            (
+                "macdef init\nmachine proxy.example login x password y\n\nmachine proxy.example login bob password pw",
+                bob,
+            ),
+            ("machine proxy.example login bob password pw\nmacdef init\nlogin x\n\n", bob),
+            ("machine proxy.example login bob", Some((Some("bob"), None))),
+            ("machine proxy.example password pw", Some((None, Some("pw")))),
+            ("machine proxy.example password", Some((None, None))),
+            ("machine other.proxy.example login bob password pw", None),
+            ("machine", None),
+            ("login bob password pw", None),
+            ("", None),
+        ] {
+            expect(content, None, expected);
+        }
+    }
+
+    #[test]
+    fn with_a_user_only_an_entry_of_that_user_counts() {
+        let content = "machine proxy.example login alice password a\nmachine proxy.example password b login bob\n\
+                       machine proxy.example password c\ndefault login carol password d";
+        for (user, password) in
+            [("alice", Some("a")), ("bob", Some("b")), ("carol", Some("d")), ("dave", None)]
+        {
+            expect(content, Some(user), password.map(|password| (Some(user), Some(password))));
+        }
+    }
+
+    #[test]
+    fn values_may_be_quoted() {
+        for (word, password) in [
+            ("\"two words\"", "two words"),
+            ("\"#1\"", "#1"),
+            ("\"a\\\"b\\\\c\\n\\r\\t\\x\"", "a\"b\\c\n\r\tx"),
+            ("\"\"", ""),
+            ("a\"b", "a\"b"),
+            ("a#b", "a#b"),
+            ("a\\nb", "a\\nb"),
+            ("machine", "machine"),
+            ("macdef", "macdef"),
+            ("default", "default"),
+            ("pässword", "pässword"),
+        ] {
+            let content = format!("machine proxy.example password {word} login bob");
+            expect(&content, Some("bob"), Some((Some("bob"), Some(password))));
+        }
+    }
+
+    #[test]
+    fn what_comes_behind_a_quote_without_end_is_not_read() {
+        let content =
+            b"machine proxy.example login bob password pw\nmachine x password \"pw\ndefault login x";
+        let (found, broken) = find(content, "proxy.example", None);
+        assert!(found.is_some_and(|entry| entry.login.as_deref() == Some("bob")));
+        assert_eq!(broken, Some(2));
+        assert_eq!(find(content, "other", None), (None, Some(2)));
+        assert_eq!(find(b"\n\"\\", "other", None).1, Some(2));
+    }
+
+    #[test]
+    fn a_password_may_be_any_bytes() {
+        let (found, _) = find(b"default password \xff\xfe", "h", None);
+        assert_eq!(found.and_then(|entry| entry.password), Some(Secret::new(vec![0xff, 0xfe])));
+    }
+}

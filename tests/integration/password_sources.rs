@@ -1,0 +1,443 @@
+//! Where passwords come from besides words and variables: files, commands, descriptors, `~/.netrc`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use crate::askpass::Asker;
+use crate::harness::*;
+use crate::listening::{Listening, read};
+use crate::rcfile::home;
+
+/// A file of this user alone.
+fn private(name: &str, content: impl AsRef<[u8]>) -> TempPath {
+    let path = TempPath::new(name);
+    fs::write(&*path, content).unwrap();
+    fs::set_permissions(&*path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// A home with a `.netrc` of this user alone, and a `.connectrc`.
+fn home_with(netrc: &str, connectrc: &str) -> TempPath {
+    let home = home(connectrc);
+    fs::write(home.join(".netrc"), netrc).unwrap();
+    fs::set_permissions(home.join(".netrc"), fs::Permissions::from_mode(0o600)).unwrap();
+    home
+}
+
+fn socks5(password: &str) -> Server {
+    socks5_userpass("bob", password).early("welcome").expect_eof().serve()
+}
+
+/// The proxy of bob gets this password from a run with these words and variables.
+#[track_caller]
+fn expect_password(password: &str, words: &str, variables: &[(&str, &str)]) {
+    for option in ["-S", "-H"] {
+        let script =
+            if option == "-S" { socks5_userpass("bob", password) } else { http_basic("bob", password) };
+        let proxy = script.early("welcome").expect_eof().serve();
+        let mut run = connect(format!("{words} {option} bob@{proxy} host 22"));
+        for (name, value) in variables {
+            run = run.env(name, value);
+        }
+        let out = run.run();
+        let case = format!("{words} {option} {variables:?}: {out:?}");
+        assert_eq!(
+            (out.code, &*out.stdout, out.stderr_text()),
+            (Some(0), &b"welcome"[..], String::new()),
+            "{case}"
+        );
+        proxy.finish();
+    }
+}
+
+/// It comes to nothing with this code, before the proxy is told anything.
+#[track_caller]
+fn expect_failure(program: Program, code: i32, parts: &[&str]) -> Outcome {
+    let proxy = Server::each([]);
+    let out = program.words(format!("-S bob@{proxy} host 22")).run();
+    out.expect_failure(code, parts);
+    proxy.finish();
+    out
+}
+
+fn shown(path: &TempPath) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn each_source_is_found() {
+    let file = private("password", "secret\n");
+    let netrc = private("netrc", "machine 127.0.0.1 login bob password secret\n");
+    let home = home_with("machine 127.0.0.1 login bob password secret\n", "");
+    let (file, netrc, home) = (&*shown(&file), &*shown(&netrc), &*shown(&home));
+    expect_password("secret", &format!("--password-file {file}"), &[]);
+    expect_password("secret", &format!("--password-file=~/.netrc --password-file {file}"), &[]);
+    expect_password("secret", &format!("--netrc-file {netrc}"), &[]);
+    expect_password("secret", "--netrc", &[("HOME", home)]);
+    expect_password("secret", "--netrc", &[("HOME", home), ("NETRC", netrc)]);
+    expect_password("secret", "--netrc", &[("NETRC", netrc)]);
+    expect_password("secret", "", &[("CONNECT_PASSWORD_FILE", file)]);
+    expect_password("secret", "", &[("CONNECT_NETRC", "yes"), ("HOME", home)]);
+    expect_password("secret", "", &[("CONNECT_NETRC", "~/.netrc"), ("HOME", home)]);
+    expect_password("secret", "", &[("CONNECT_NETRC", netrc)]);
+    for line in [
+        format!("CONNECT_PASSWORD_FILE = {file}"),
+        "CONNECT_NETRC = Yes".into(),
+        format!("CONNECT_NETRC = {netrc}"),
+        "CONNECT_NETRC = ~/.netrc".into(),
+    ] {
+        let home = home_with("machine 127.0.0.1 login bob password secret\n", &line);
+        expect_password("secret", "", &[("HOME", &shown(&home))]);
+    }
+}
+
+#[test]
+fn a_command_says_it_when_a_proxy_asks() {
+    for (words, rc, variable) in [
+        ("--password-command", "", None),
+        ("", "", Some("CONNECT_PASSWORD_COMMAND")),
+        ("", "CONNECT_PASSWORD_COMMAND = echo secret", None),
+    ] {
+        let home = home(rc);
+        let proxies = [
+            ("-S", socks5("secret")),
+            ("--eager -S", socks5("secret")),
+            ("-a userpass -S", socks5("secret")),
+            (
+                "-H",
+                http_reply("HTTP/1.1 407 A\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
+                    .followed_by(http_basic("bob", "secret").early("welcome").expect_eof())
+                    .serve(),
+            ),
+        ];
+        for (option, proxy) in proxies {
+            let mut run = connect(words).env("HOME", &*home);
+            if !words.is_empty() {
+                run = run.arg("echo secret");
+            }
+            if let Some(variable) = variable {
+                run = run.env(variable, "echo secret");
+            }
+            let out = run.words(format!("{option} bob@{proxy} host 22")).run();
+            out.expect_success().expect_stdout("welcome");
+            proxy.finish();
+        }
+    }
+}
+
+#[test]
+fn the_first_source_in_the_order_counts() {
+    let file = private("password", "file\n");
+    let netrc = private("netrc", "default login bob password netrc\n");
+    let (file, netrc) = (shown(&file), shown(&netrc));
+    let option = format!("--password-file {file}");
+    let lines = [
+        ("CONNECT_PASSWORD", "variable"),
+        ("CONNECT_PASSWORD_FILE", &*file),
+        ("CONNECT_PASSWORD_COMMAND", "echo command"),
+        ("CONNECT_NETRC", &*netrc),
+        ("SSH_ASKPASS", "/nonexistent"),
+        ("SSH_ASKPASS_REQUIRE", "force"),
+    ];
+    expect_password("file", &option, &lines);
+    expect_password("variable", "", &lines);
+    expect_password("file", "", &lines[1..]);
+    let proxy = socks5("command");
+    let run = lines[2..].iter().fold(connect(""), |run, (name, value)| run.env(name, value));
+    run.words(format!("-S bob@{proxy} host 22")).run().expect_success();
+    proxy.finish();
+    expect_password("netrc", "", &lines[3..]);
+    expect_password("netrc", "--netrc", &[("NETRC", &netrc), ("CONNECT_NETRC", "no")]);
+
+    // What the specification says comes first of all, and of the options the last one counts.
+    let proxy = socks5("spec");
+    let run = lines.iter().fold(connect(&option), |run, (name, value)| run.env(name, value));
+    run.words(format!("-S bob:spec@{proxy} host 22")).run().expect_success();
+    proxy.finish();
+    let proxy = socks5("file");
+    let run = connect("--password-fd 99 --password-command false").words(&option);
+    run.words(format!("-S bob@{proxy} host 22")).run().expect_success();
+    proxy.finish();
+}
+
+#[test]
+fn nothing_is_read_or_run_in_vain() {
+    let note = TempPath::new("note");
+    let ran = format!("echo >{}; echo secret", shown(&note));
+    let wrong = "--password-command 'x' --password-file /nonexistent --netrc-file /nonexistent";
+    let target = Server::repeat(|| script().expect_eof());
+    let socks4 = socks4_granted().expect_eof().serve();
+    for words in [format!("-n {}", target.words()), format!("-4 -R remote -S {socks4} host 22")] {
+        connect(wrong).words(words).run().expect_success();
+    }
+    socks4.finish();
+    // Offered, and not wanted.
+    let offered = script().expect([5, 2, 0, 2]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED);
+    let (socks5, http) = (offered.expect_eof().serve(), http_ok().expect_eof().serve());
+    for words in [format!("-S bob@{socks5} host 22"), format!("-H bob@{http} host 22")] {
+        connect("--password-command").arg(&ran).words(words).run().expect_success();
+    }
+    assert!(!note.exists());
+    socks5.finish();
+    http.finish();
+}
+
+#[test]
+fn the_first_line_of_a_file_is_the_password() {
+    for (content, password) in [
+        (&b"secret"[..], &b"secret"[..]),
+        (b"secret\r\nmore", b"secret"),
+        (b" two words \n", b" two words "),
+        (b"\xff\x80:@#%41\n", b"\xff\x80:@#%41"),
+        (b"a\rb\n\n", b"a\rb"),
+        (&[b'x'; 255], &[b'x'; 255]),
+    ] {
+        let file = private("password", content);
+        let length = u8::try_from(password.len()).unwrap();
+        let login = [&b"\x01\x03bob"[..], &[length], password].concat();
+        let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect(login).send([1, 1]).serve();
+        connect(format!("--password-file {} -S bob@{proxy} h 22", shown(&file))).run().expect_code(6);
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_file_may_be_a_pipe() {
+    let proxy = socks5("secret");
+    let shell = Program::new("bash").arg("-c").arg(format!(
+        "exec {} --password-file <(echo secret; echo more) -S bob@{proxy} host 22",
+        under_test()
+    ));
+    shell.run().expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+#[test]
+fn a_file_that_holds_no_password_is_an_error_that_names_it() {
+    let too_long = private("password", "x".repeat(4097));
+    let empty = private("password", "\nsecret");
+    let directory = TempPath::directory("password");
+    for (path, why) in [
+        ("/nonexistent/file".to_owned(), "No such file"),
+        (shown(&directory), "Is a directory"),
+        (shown(&too_long), "its first line is longer than 4096 bytes"),
+        ("/dev/zero".into(), "its first line is longer than 4096 bytes"),
+        (shown(&empty), "its first line is empty"),
+        ("-".into(), "standard input carries the session"),
+    ] {
+        let out = expect_failure(connect(format!("--password-file {path}")), 2, &["--password-file: ", why]);
+        assert!(path == "-" || out.stderr_text().contains(&path), "{out:?}");
+    }
+    let home = home("\nCONNECT_PASSWORD_FILE = ~/nothing\n");
+    let place =
+        format!("CONNECT_PASSWORD_FILE ({}:2): no password in ~/nothing", home.join(".connectrc").display());
+    expect_failure(connect("").env("HOME", &*home), 2, &[&place]);
+}
+
+#[test]
+fn a_file_that_others_can_read_gets_a_warning() {
+    for (netrc, mode, warned) in
+        [(false, 0o644, true), (false, 0o600, false), (true, 0o640, true), (true, 0o600, false)]
+    {
+        let content = if netrc { "default login bob password secret" } else { "secret" };
+        let file = private("password", content);
+        fs::set_permissions(&*file, fs::Permissions::from_mode(mode)).unwrap();
+        let option = if netrc { "--netrc-file" } else { "--password-file" };
+        let proxy = socks5("secret");
+        let out = connect(format!("{option} {} -S bob@{proxy} host 22", shown(&file))).run();
+        let path = shown(&file);
+        let warning =
+            format!("connect: {path} holds a password and others can read it; try: chmod 600 {path}\n");
+        out.expect_code(0).expect_stderr(if warned { &warning } else { "" });
+        proxy.finish();
+    }
+}
+
+/// What a shell does with a program whose descriptor 3 it has opened.
+fn with_descriptor(number: &str, before: &str, after: &str, proxy: &Server) -> Program {
+    Program::new("bash")
+        .arg("-c")
+        .arg(format!("{before}{} --password-fd {number} -S bob@{proxy} host 22{after}", under_test()))
+}
+
+#[test]
+fn a_descriptor_is_read_to_the_end_of_its_line() {
+    for (before, after, stdout) in [
+        ("", " 3<<<secret", "welcome"),
+        ("", " 3< <(printf secret)", "welcome"),
+        ("", " 3< <(sleep 0.2; echo secret; sleep 10)", "welcome"),
+        ("", " 4<&0 3< <(printf 'secret\\r\\nmore')", "welcome"),
+        // The next program gets the next line.
+        ("exec 3< <(echo secret; echo more); ", "; cat <&3", "welcomemore\n"),
+    ] {
+        let proxy = socks5("secret");
+        let out = with_descriptor("3", before, after, &proxy).run();
+        out.expect_success().expect_stdout(stdout).expect_within(Duration::from_secs(5));
+        proxy.finish();
+    }
+    let proxy = socks5("secret");
+    with_descriptor("77", "", " 77<<<secret", &proxy).run().expect_success();
+    proxy.finish();
+}
+
+#[test]
+fn a_descriptor_that_is_not_there_or_carries_the_session_is_an_error() {
+    for (number, why) in [
+        ("0", "carry the session"),
+        ("2", "carry the session"),
+        ("x", "carry the session"),
+        ("+3", "carry the session"),
+        ("99999999999", "carry the session"),
+        ("99", "Bad file descriptor"),
+        ("2147483648", "invalid"),
+    ] {
+        let name = format!("--password-fd {number}: ");
+        expect_failure(connect(format!("--password-fd {number}")), 2, &[&name, why]);
+    }
+    let proxy = Server::each([]);
+    let out = with_descriptor("3", "", " 3</dev/null", &proxy).run();
+    out.expect_failure(2, &["--password-fd 3: its first line is empty"]);
+    proxy.finish();
+}
+
+#[test]
+fn a_command_is_told_the_proxy_and_the_user_and_no_password() {
+    let proxy =
+        socks5_userpass("bob", "127.0.0.1:bob:%").early("welcome").expect("ping").expect_eof().serve();
+    let note = TempPath::new("note");
+    let line = format!("env >{0}; cat >>{0}; echo 127.0.0.1:%u:%%; echo %h %p >>{0}; seq 500", shown(&note));
+    let run = connect("--password-command").arg(line).env("MARK", "seen").env("SHELL", "/bin/sh");
+    let run = run.env("http_proxy", "http://a:hunter2@h").words(format!("-S bob@{proxy} host 22"));
+    run.input("ping").run().expect_success().expect_stdout("welcome");
+    let seen = fs::read_to_string(&*note).unwrap();
+    assert!(seen.contains("MARK=seen") && !seen.contains("hunter2") && !seen.contains("ping"), "{seen}");
+    assert!(seen.ends_with(&format!("127.0.0.1 {}\n", proxy.port())), "{seen}");
+    proxy.finish();
+}
+
+#[test]
+fn a_command_that_fails_is_told_with_its_code() {
+    for (line, why) in [
+        ("exit 3", "failed (exit status: 3)"),
+        ("echo secret; exit 1", "failed (exit status: 1)"),
+        ("kill -TERM $$", "failed (signal: 15"),
+        ("true", "gave an empty answer"),
+        ("no-such-program-here", "failed (exit status: 127)"),
+        ("head -c 5000 /dev/zero", "gave a first line of 4096 bytes or more"),
+    ] {
+        let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
+        let run = connect("--password-command").arg(format!("{line} # 2>/dev/null")).env("SHELL", "/bin/sh");
+        let out = run.words(format!("-S bob@{proxy} host 22")).run();
+        let parts = ["'bob'", "the command in --password-command ", why];
+        out.expect_code(6).expect_stderr_lacks("secret").expect_stderr_lacks("terminal");
+        assert!(parts.iter().all(|part| out.stderr_text().contains(part)), "{line}: {out:?}");
+        proxy.finish();
+    }
+    // What it says on standard error is seen.
+    let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
+    let home = home("CONNECT_PASSWORD_COMMAND = echo locked >&2; exit 1");
+    let out = connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).run();
+    let file = home.join(".connectrc");
+    out.expect_code(6).expect_stderr_has("locked\n").expect_stderr_has(&format!(
+        "the command in CONNECT_PASSWORD_COMMAND ({}:1) was cancelled or failed",
+        file.display()
+    ));
+    proxy.finish();
+}
+
+#[test]
+fn a_command_that_makes_no_sense_is_not_run() {
+    let out = expect_failure(connect("--password-command").arg("date +%s"), 2, &["%s stands for nothing"]);
+    out.expect_stderr_has("--password-command: ");
+    // Whoever names the user must not name a program.
+    let note = TempPath::new("note");
+    let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
+    let run = connect("--password-command").arg("echo %u").env("SOCKS5_USER", format!("`>{}`", shown(&note)));
+    run.words(format!("-S {proxy} host 22")).run().expect_failure(6, &["%u is '`>", "the shell may misread"]);
+    assert!(!note.exists());
+    proxy.finish();
+}
+
+#[test]
+fn a_command_in_a_file_that_others_can_write_to_is_not_run() {
+    let home = home("CONNECT_PASSWORD_COMMAND = echo secret");
+    fs::set_permissions(home.join(".connectrc"), fs::Permissions::from_mode(0o622)).unwrap();
+    let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
+    let out = connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).run();
+    out.expect_code(6)
+        .expect_stderr_has(".connectrc:1: CONNECT_PASSWORD_COMMAND is not run from a file that others");
+    proxy.finish();
+}
+
+#[test]
+fn the_time_that_a_command_takes_does_not_count() {
+    let proxy = socks5("secret");
+    let run = connect("-w 1 --password-command").arg("sleep 1.5; echo secret");
+    run.words(format!("-S bob@{proxy} host 22")).run().expect_success();
+    proxy.finish();
+}
+
+#[test]
+fn a_listener_runs_its_command_once() {
+    let asker = Asker::new("command", "echo secret");
+    let proxy = Server::repeat(|| socks5_userpass("bob", "secret").early("welcome").expect_eof());
+    let words = format!("-d -S bob@{proxy} --listen 127.0.0.1:0 host.example 22");
+    let listener = Listening::start(connect("--password-command").arg(asker.path()).words(words));
+    for _ in 0..3 {
+        assert_eq!(read(&mut listener.client(), 7), b"welcome");
+    }
+    assert_eq!(asker.note("arguments"), "\n");
+    listener.close();
+}
+
+#[test]
+fn a_login_in_netrc_is_the_user_if_none_is_given() {
+    let content = "machine other login x password y\nmachine 127.0.0.1 login bob password \"two words\"\n";
+    let netrc = private("netrc", content);
+    for (words, user, password) in
+        [("{P}", "bob", "two words"), ("bob@{P}", "bob", "two words"), (":given@{P}", "", "given")]
+    {
+        let proxy = http_basic(user, password).expect_eof().serve();
+        let words = words.replace("{P}", &proxy.to_string());
+        connect(format!("--netrc-file {} -H {words} host 22", shown(&netrc))).run().expect_success();
+        proxy.finish();
+    }
+    // For another user nothing is known, so that nothing is offered.
+    let proxy = script().expect([5, 1, 0]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED).serve();
+    connect(format!("--netrc-file {} -S carol@{proxy} host 22", shown(&netrc))).run().expect_success();
+    proxy.finish();
+}
+
+#[test]
+fn a_netrc_file_that_was_named_has_to_be_there() {
+    let words = "--netrc-file /nonexistent/netrc";
+    expect_failure(connect(words), 2, &["--netrc-file: cannot read /nonexistent/netrc: No such file"]);
+    let proxy = socks5_none().expect_eof().serve();
+    connect(format!("--netrc -S bob@{proxy} host.example 22")).run().expect_success();
+    proxy.finish();
+    let netrc = private("netrc", "default login bob password secret\nmachine \"x\n");
+    let proxy = socks5("secret");
+    let out = connect(format!("--netrc-file {} -S bob@{proxy} host 22", shown(&netrc))).run();
+    out.expect_code(0).expect_stderr(&format!(
+        "connect: {}:2: a quote without its end; nothing is read from here on\n",
+        shown(&netrc)
+    ));
+    proxy.finish();
+}
+
+#[test]
+fn no_source_shows_a_password_in_the_trace() {
+    let file = private("password", "hunter2\n");
+    let netrc = private("netrc", "default login bob password hunter2");
+    for words in [
+        format!("--password-file {}", shown(&file)),
+        format!("--netrc-file {}", shown(&netrc)),
+        format!("--password-command cat${{IFS}}{}", shown(&file)),
+    ] {
+        let proxy = socks5("hunter2");
+        let out = connect(format!("-dd {words} -S bob@{proxy} host 22")).run();
+        out.expect_code(0).expect_stderr_lacks("hunter2").expect_stdout("welcome");
+        proxy.finish();
+    }
+}
