@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::addr::Host;
+use crate::addr::{Endpoint, Host, Port};
 
 /// An ordered list of patterns: the first that fits decides, and without one the proxy is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Entry {
     pub direct: bool,
     /// What fits.
     pub pattern: Pattern,
+    /// With this port, or with any.
+    pub port: Option<Port>,
 }
 
 /// What fits an entry. Addresses fit networks and names fit domains, never crosswise.
@@ -42,21 +44,22 @@ impl DirectList {
         Self(entries)
     }
 
-    /// This list, and then that one.
-    pub fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
-    }
-
     /// Whether it has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a host, by name or by address, is reached directly; `None` if no entry fits.
+    /// Whether a target, by name or by address, is reached directly; `None` if no entry fits.
     #[must_use]
-    pub fn verdict(&self, host: &Host) -> Option<bool> {
-        self.0.iter().find(|entry| entry.pattern.fits(host)).map(|entry| entry.direct)
+    pub fn verdict(&self, target: &Endpoint) -> Option<bool> {
+        self.0.iter().find(|entry| entry.fits(target)).map(|entry| entry.direct)
+    }
+}
+
+impl Entry {
+    fn fits(&self, target: &Endpoint) -> bool {
+        self.port.is_none_or(|port| port == target.port) && self.pattern.fits(&target.host)
     }
 }
 

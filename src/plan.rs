@@ -107,6 +107,8 @@ pub enum Target {
 pub struct Bypass {
     /// The direct list.
     pub list: DirectList,
+    /// What `no_proxy` adds. It is for the target as typed: names are never resolved for it.
+    pub no_proxy: DirectList,
     /// `-D`: those in a network of one of this machine's own interfaces.
     pub own_networks: bool,
 }

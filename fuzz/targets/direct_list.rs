@@ -5,9 +5,9 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use connect::addr::Host;
+use connect::addr::{Endpoint, Host, Port};
 use connect::cli::{Method, Typed};
-use connect::direct::DirectList;
+use connect::plan::Bypass;
 use connect_fuzz::sources;
 use libfuzzer_sys::fuzz_target;
 
@@ -19,7 +19,8 @@ fuzz_target!(|input: &[u8]| {
     if list.contains('\0') {
         return;
     }
-    let says = |list: &str| bypass("SOCKS5_DIRECT", list).verdict(&host);
+    let target = Endpoint { host: host.clone(), port: Port::MIN };
+    let says = |list: &str| bypass("SOCKS5_DIRECT", list).list.verdict(&target);
     let words: Vec<_> = list.split(',').collect();
     assert_eq!(says(list), words.iter().find_map(|word| says(word)), "the first that fits decides");
     for word in words.iter().map(|word| word.trim()) {
@@ -37,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
         assert!(!pattern.contains("..") && !pattern.contains("//"), "{pattern} is no network and no name");
     }
     // Others read `no_proxy` too: whatever stands in it, it says nothing against a target.
-    assert_ne!(bypass("no_proxy", list).verdict(&host), Some(false));
+    assert_ne!(bypass("no_proxy", list).no_proxy.verdict(&target), Some(false));
 });
 
 /// Whether an address is in a network, compared as binary digits; `None` if it is no network.
@@ -70,11 +71,11 @@ fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
 }
 
 /// What a variable makes of a list.
-fn bypass(variable: &str, list: &str) -> DirectList {
+fn bypass(variable: &str, list: &str) -> Bypass {
     let method = Method::Socks("proxy.example".into());
     let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
     let value = |name: &str| (name == variable).then(|| OsString::from(list));
     let (plan, told) = sources::plan(&typed, &value, Vec::new());
     assert!(variable == "SOCKS5_DIRECT" || told.is_empty(), "{told:?}");
-    plan.expect("a list is no reason to give up").routes.remove(0).bypass.list
+    plan.expect("a list is no reason to give up").routes.remove(0).bypass
 }

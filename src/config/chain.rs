@@ -8,7 +8,6 @@ use super::sources::Sources;
 use super::spec::{self, Spec};
 use super::{auth, direct, request};
 use crate::cli::Typed;
-use crate::direct::DirectList;
 use crate::error::Error;
 use crate::plan::{Bypass, Hop, Login, Protocol, Resolve, Route};
 use crate::proto::TELNET_COMMAND;
@@ -149,12 +148,10 @@ fn bypass(protocol: &Protocol, typed: &Typed, sources: &Sources<'_>) -> Result<B
         Protocol::Http { .. } => &["HTTP_DIRECT", "CONNECT_DIRECT"],
         Protocol::Telnet { .. } => &["CONNECT_DIRECT"],
     };
-    let mut list = DirectList::default();
-    if let Some(found) = sources.first_named(names)? {
-        list.append(direct::parse(&found.value, &found.source(), sources.warn()));
-    }
-    if let Some(words) = sources.first(&["no_proxy", "NO_PROXY"])? {
-        list.append(direct::parse_no_proxy(&words));
-    }
-    Ok(Bypass { list, own_networks: typed.own_networks })
+    let list = sources.first_named(names)?;
+    let list = list.map(|found| direct::parse(&found.value, &found.source(), sources.warn()));
+    let no_proxy = sources.first(&["no_proxy", "NO_PROXY"])?;
+    let no_proxy = no_proxy.map(|words| direct::parse_no_proxy(&words));
+    let (list, no_proxy) = (list.unwrap_or_default(), no_proxy.unwrap_or_default());
+    Ok(Bypass { list, no_proxy, own_networks: typed.own_networks })
 }

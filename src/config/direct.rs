@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::addr::{parse_port, split_port};
 use crate::direct::{DirectList, Entry, Pattern, Prefix};
 use crate::text::printable;
 
@@ -14,7 +15,7 @@ pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> DirectList
             None => (false, word),
         };
         match parse_pattern(pattern) {
-            Some(pattern) => entries.push(Entry { direct: !negated, pattern }),
+            Some(pattern) => entries.push(Entry { direct: !negated, pattern, port: None }),
             None => warn(&format!(
                 "{source}: '{}' is neither a network (10.0.0.0/8, 10., 2001:db8::/32) nor a name, skipped",
                 printable(word.as_bytes())
@@ -24,15 +25,24 @@ pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> DirectList
     DirectList::new(entries)
 }
 
-/// Reads `no_proxy`: blanks separate as well as commas, `*` alone means every target, and what makes no sense is
-/// skipped in silence, since others read it too.
+/// Reads `no_proxy` by curl's rules: blanks separate as well as commas, `*` alone means every target, and a port may stand
+/// behind an entry. What makes no sense is skipped in silence, since others read it too.
 pub(super) fn parse_no_proxy(list: &str) -> DirectList {
     let words = list.split([',', ' ', '\t']).filter(|word| !word.is_empty());
-    let entries = words.filter_map(|word| {
-        let pattern = if word == "*" { Some(Pattern::Everything) } else { parse_pattern(word) };
-        pattern.map(|pattern| Entry { direct: true, pattern })
-    });
-    DirectList::new(entries.collect())
+    let entry = |word| {
+        let any_port = no_proxy_pattern(word).map(|pattern| (pattern, None));
+        let with_port = || match split_port(word) {
+            (word, Some(port)) => no_proxy_pattern(word).zip(Some(Some(parse_port(port)?))),
+            _ => None,
+        };
+        let (pattern, port) = any_port.or_else(with_port)?;
+        Some(Entry { direct: true, pattern, port })
+    };
+    DirectList::new(words.filter_map(entry).collect())
+}
+
+fn no_proxy_pattern(word: &str) -> Option<Pattern> {
+    if word == "*" { Some(Pattern::Everything) } else { parse_pattern(word) }
 }
 
 pub(super) fn parse_pattern(word: &str) -> Option<Pattern> {
@@ -94,11 +104,17 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::addr::Host;
+    use crate::addr::{Endpoint, Host};
+
+    fn target(word: &str) -> Endpoint {
+        let (host, port) = split_port(word);
+        let port = parse_port(port.unwrap_or("22")).unwrap();
+        Endpoint { host: Host::parse(host).unwrap(), port }
+    }
 
     fn verdict(list: &str, host: &str) -> Option<bool> {
         let list = parse(list, "TEST", &|what| panic!("{what}"));
-        list.verdict(&Host::parse(host).unwrap())
+        list.verdict(&target(host))
     }
 
     #[test]
@@ -155,7 +171,7 @@ mod tests {
         );
         assert_eq!(told.borrow().len(), 8, "{told:?}");
         assert!(told.borrow().iter().all(|line| line.starts_with("HTTP_DIRECT: '")), "{told:?}");
-        assert_eq!(list.verdict(&Host::parse("good").unwrap()), Some(true));
+        assert_eq!(list.verdict(&target("good")), Some(true));
     }
 
     #[test]
@@ -186,13 +202,30 @@ mod tests {
             ("bad/entry,ok", "ok", Some(true)),
             ("10.0.0.0/8", "10.1.1.1", Some(true)),
             ("[::1]", "::1", Some(true)),
+            ("2001:db8::/32", "[2001:db8::7]:443", Some(true)),
+            ("[2001:db8::]/32", "2001:db8::7", Some(true)),
             ("example.com", "notexample.com", None),
+            (".example.com", "notexample.com", None),
+            (".example.com", "example.com", Some(true)),
+            ("EXAMPLE.com.", "a.example.COM.", Some(true)),
+            ("192.168.0.0/16", "192.168.5.5:80", Some(true)),
+            ("192.168.0.0/16", "192.169.0.1", None),
+            ("192.168.0.1", "192.168.0.10", None),
+            ("10.0.0.0/8", "10.example", None),
+            ("example.com:443", "www.example.com:443", Some(true)),
+            ("example.com:443", "www.example.com:80", None),
+            ("10.0.0.0/8:22", "10.1.1.1:22", Some(true)),
+            ("10.0.0.0/8:22", "10.1.1.1:23", None),
+            ("[::1]:22", "::1", Some(true)),
+            ("[::1]:22", "[::1]:23", None),
+            ("::1:22", "::1", None),
+            ("*:22", "anything", Some(true)),
+            ("*:22", "anything:23", None),
+            ("a.example:0,b.example:ssh,c.example:", "a.example", None),
+            ("b.example:ssh", "b.example", None),
+            ("http://b.example:22", "b.example", None),
         ] {
-            assert_eq!(
-                parse_no_proxy(list).verdict(&Host::parse(host).unwrap()),
-                expected,
-                "{list} and {host}"
-            );
+            assert_eq!(parse_no_proxy(list).verdict(&target(host)), expected, "{list} and {host}");
         }
     }
 

@@ -153,11 +153,12 @@ fn follow(
 /// Whether the target is reached without the proxies: by its name as typed, or by the address that a proxy would
 /// be told.
 fn bypasses(bypass: &Bypass, target: &Endpoint, told: &Endpoint) -> Result<bool, Error> {
-    if bypass.list.is_empty() && !bypass.own_networks {
+    if *bypass == Bypass::default() {
         return Ok(false);
     }
     trace!("checking {} is for direct?", target.host);
-    let mut direct = bypass.list.verdict(&target.host).or_else(|| bypass.list.verdict(&told.host));
+    let mut direct = bypass.list.verdict(target).or_else(|| bypass.list.verdict(told));
+    direct = direct.or_else(|| bypass.no_proxy.verdict(target));
     if let (None, true, Host::Ip(ip)) = (direct, bypass.own_networks, &told.host) {
         let networks = sys::own_networks()
             .map_err(|cause| Error::System { what: "find the networks of this machine (-D)", cause })?;

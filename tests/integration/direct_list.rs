@@ -246,6 +246,32 @@ fn no_proxy_counts_after_them() {
     for (list, direct) in [("localhost", true), (".localhost", true), ("localhost.", true), ("host", false)] {
         expect(direct, "-S", socks5_none, "localhost", &[("no_proxy", list)]);
     }
+    // Where a name is resolved here its address counts for the list, and not for this.
+    expect(false, "-R local -S", socks5_none, "localhost", &[("no_proxy", "127.0.0.0/8,::1")]);
+    expect(true, "-R local -S", socks5_none, "localhost", &[("CONNECT_DIRECT", "127.0.0.0/8,::1")]);
+}
+
+#[test]
+fn no_proxy_may_name_a_port() {
+    for (list, direct) in [
+        ("127.0.0.1:{}", true),
+        ("10.0.0.1,127.0.0.0/8:{}", true),
+        ("*:{}", true),
+        ("127.0.0.1:1", false),
+        ("127.0.0.1:", false),
+    ] {
+        let (proxy, target) = if direct {
+            (Server::each([]), answer().serve())
+        } else {
+            (socks5_none().followed_by(answer()).serve(), Server::each([]))
+        };
+        let list = list.replace("{}", &target.port().to_string());
+        let run = connect(format!("-S {proxy} 127.0.0.1 {}", target.port())).env("no_proxy", &list);
+        let out = run.run();
+        assert_eq!((out.code, &*out.stdout), (Some(0), &b"welcome"[..]), "{list}: {out:?}");
+        proxy.finish();
+        target.finish();
+    }
 }
 
 #[test]
