@@ -62,9 +62,8 @@ fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<
     let plan = config::plan(&typed, &sources)?;
     let records = sources.records();
     config::conceal_variables();
-    // The files held passwords.
-    drop(sources);
-    drop(typed);
+    // Both may hold a password.
+    drop((typed, sources));
     trace::plan(&plan);
     let way = Way::new(plan);
     if let Some(format) = check {
