@@ -14,8 +14,12 @@ User and password, if the proxy wants them, are those in the proxy's specificati
   SOCKS5  SOCKS5_USER SOCKS_USER CONNECT_USER   SOCKS5_PASSWD SOCKS5_PASSWORD SOCKS_PASSWORD CONNECT_PASSWORD
   SOCKS4  SOCKS4_USER SOCKS_USER CONNECT_USER
   HTTP    HTTP_PROXY_USER CONNECT_USER          HTTP_PROXY_PASSWORD CONNECT_PASSWORD
-else the login name, and a password asked for by the program SSH_ASKPASS or on the terminal. Parameters that are
-not in the environment are looked for in ~/.connectrc and /etc/connectrc (NAME = value, one a line).
+else the login name, and a password asked for by the program SSH_ASKPASS or on the terminal. --password-... comes
+before these variables; CONNECT_PASSWORD_FILE, CONNECT_PASSWORD_COMMAND and netrc (CONNECT_NETRC) behind them.
+
+Parameters that are not in the environment are looked for in ~/.connectrc and /etc/connectrc: NAME = value, one a
+line. What follows a line such as 'Match localnetwork 192.168.1.0/24' counts there only, up to the next Match:
+host, port, localnetwork, localuser, exec and all are conditions, and a ! in front is the opposite.
 
 CONNECT_RELAY=copy in the environment relays through memory where Linux could keep the bytes in the kernel.
 

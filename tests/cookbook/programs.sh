@@ -226,7 +226,7 @@ at() { # ADDRESS: this machine is there now, until the next `home`
 
 location_at() { # ADDRESS SERVER NAME; without a server the way is direct
     home location ssh
-    MODE=600 put location wrapper bin/connect-here
+    put location file .connectrc
     at "$1"
     # Without a proxy the name must be known.
     [ -n "$2" ] || cp "$WORK/beyond" /etc/hosts
@@ -241,16 +241,104 @@ location_at() { # ADDRESS SERVER NAME; without a server the way is direct
     fi
 }
 
-# An argument with a blank and a star stays one.
-location_words() {
-    home
-    MODE=700 put location wrapper bin/connect-here
-    printf '#!/bin/sh\nprintf "<%%s>" "$@"\n' >"$CASE/connect"
-    chmod 755 "$CASE/connect"
+# Where nothing else can tell which conditions are met: with and without a VPN, and for another port and host.
+location_conditions() {
+    home location ssh
+    put location conditions .connectrc
     at 10.20.30.40/8
-    try "${AS[@]}" "PATH=$CASE:/usr/bin:/bin:/sbin" bin/connect-here 'a  b' '*' '' 22
+    play location use
     want_status 0
-    want_out '<-H><proxy.corp.example:8080><a  b><*><><22>'
+    want_from proxy.corp.example
+    want_checked CONNECT_PROXY 2 -A shell.example.org 22
+    ip link add tun0 type veth peer name tun1 || fail "no interface tun0"
+    ip link set tun0 up
+    want_checked '' '' -A shell.example.org 22
+    ip link del tun0
+    want_checked '' '' -A shell.example.org 443
+    home location ssh
+    put location conditions .connectrc
+    at 192.168.1.23/24
+    play location use
+    want_status 0
+    want_from socks.corp.example
+    want_checked '' '' -A www.example.org 22
+}
+
+# --check names the line of ~/.connectrc that a value comes from; without a name, none.
+want_checked() { # NAME LINE WORDS...
+    local name=$1 line=$2
+    shift 2
+    try "${AS[@]}" connect -w 5 --check "$@"
+    if [ -n "$name" ]; then
+        grep -Eq "$name.* /home/alice/\.connectrc:$line" "$CASE/out" || fail "not from line $line: $(cat "$CASE/out")"
+    else
+        ! grep -Fq .connectrc "$CASE/out" || fail "from the file: $(cat "$CASE/out")"
+    fi
+}
+
+location_complaint() {
+    home location ssh
+    block location file | sed 's|10.0.0.0/8|10.0.0.0/88|' >"$CASE/complaint"
+    install -o alice -g alice -m 600 "$CASE/complaint" /home/alice/.connectrc
+    at 192.168.1.23/24
+    play location use
+    want_status 0
+    want_from socks.corp.example
+    [ "$(cat "$CASE/err")" = "$(block location complaint)" ] || fail "stderr is not the page's line"
+}
+
+# ---- passwords -------------------------------------------------------------------------------------------------
+
+# A home with the page's proxy and one more of its blocks in ~/.connectrc.
+password_home() { # BLOCK
+    home password ssh
+    { block password proxy && block password "$1"; } >"$CASE/connectrc"
+    install -o alice -g alice -m 600 "$CASE/connectrc" /home/alice/.connectrc
+}
+
+password_opens() {
+    play password use
+    want_status 0
+    want_from guarded.corp.example
+    want_quiet
+    want_secret_kept "$PLAIN_PASSWORD"
+}
+
+password_from_file() {
+    password_home file
+    password_file "$PLAIN_PASSWORD"
+    password_opens
+}
+
+password_from_command() {
+    password_home command
+    alice mkdir -m 700 .gnupg .secrets
+    alice gpg --batch --quiet --passphrase '' --quick-gen-key alice@example.org default default never 2>/dev/null ||
+        fail "alice gets no key"
+    printf '%s\n' "$PLAIN_PASSWORD" |
+        alice gpg --batch --quiet --trust-model always -r alice@example.org -e -o .secrets/guarded.corp.example.gpg ||
+        fail "nothing is encrypted"
+    password_opens
+    alice gpgconf --kill gpg-agent
+}
+
+password_from_netrc() {
+    password_home netrc
+    block password netrc-file | sed "s/S3cret-proxy/$PLAIN_PASSWORD/" >"$CASE/netrc"
+    install -o alice -g alice -m 600 "$CASE/netrc" /home/alice/.netrc
+    password_opens
+    # The user stands there, too.
+    sed -i 's/alice@//' /home/alice/.connectrc
+    password_opens
+}
+
+password_from_descriptor() {
+    home
+    password_file "$PLAIN_PASSWORD"
+    block password descriptor >"$CASE/descriptor.sh"
+    try "${AS[@]}" bash -eu "$CASE/descriptor.sh" < <(sleep 2)
+    want_banner
+    want_secret_kept "$PLAIN_PASSWORD"
 }
 
 # ---- local ports -----------------------------------------------------------------------------------------------

@@ -33,6 +33,10 @@ all_recipes() {
     check askpass/desktop askpass_desktop
     check askpass/force askpass_force
     check askpass/rules askpass_rules
+    check password/file password_from_file
+    check password/command password_from_command
+    check password/netrc password_from_netrc
+    check password/descriptor password_from_descriptor
     check connectrc connectrc
     check connectrc/variable-first connectrc_variable
     check connectrc/system connectrc_system
@@ -42,7 +46,8 @@ all_recipes() {
     check location/lab location_at 192.168.1.23/24 socks 'socks.corp.example'
     check location/none location_at 110.1.1.1/8 '' ''
     check location/similar-network location_at 192.168.10.1/24 '' ''
-    check location/one-word location_words
+    check location/conditions location_conditions
+    check location/complaint location_complaint
     check local-port/once local_once
     check local-port/listen local_listen
     check local-port/keep local_keep

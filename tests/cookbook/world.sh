@@ -17,6 +17,8 @@ have_programs() {
 		aiosmtpd python3-aiosmtpd
 		emacs emacs-nox
 		git git
+		gpg gpg
+		gpgconf gpgconf
 		openssl openssl
 		ip iproute2
 		ss iproute2
