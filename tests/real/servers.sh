@@ -8,6 +8,7 @@ PASSWORD='S3cret p@ss:w0rd%'
 PLAIN_PASSWORD='S3cret-passw0rd'
 WRONG_PASSWORD='Wr0ng-passw0rd'
 NCSA_AUTH=/usr/lib/squid/basic_ncsa_auth
+DIGEST_AUTH=/usr/lib/squid/digest_file_auth
 REGRESS=/usr/lib/openssh/regress
 
 have_peers() {
@@ -20,6 +21,8 @@ have_peers() {
 		tinyproxy tinyproxy
 		squid squid
 		$NCSA_AUTH squid
+		$DIGEST_AUTH squid
+		haproxy haproxy
 		dnsmasq dnsmasq-base
 		htpasswd apache2-utils
 		openssl openssl
@@ -47,9 +50,12 @@ start_servers() {
     serve tinyproxy setup_tinyproxy tinyproxy
     serve tinyproxy-user setup_tinyproxy_user tinyproxy-user
     serve squid setup_squid squid squid-user
+    serve squid-digest setup_squid_digest squid-digest
+    serve haproxy setup_haproxy haproxy
     serve ssh-D setup_ssh_d ssh-D
     # Every server that logs elsewhere than on its stderr says where.
     LOG["squid"]=$WORK/squid/access.log
+    LOG["squid-digest"]=$WORK/squid-digest/access.log
     # One that nobody listens on. It is taken last, so that no server of ours gets it.
     free_port
     CLOSED=$FREE
@@ -212,11 +218,18 @@ setup_squid() { # PORT PORT
 		http_access allow !guarded
 		http_access allow guarded known
 		http_access deny all
-		visible_hostname squid.test
 		access_log stdio:$dir/access.log
+	END
+    run_squid "$dir"
+}
+
+# The rest of a configuration, and the command.
+run_squid() { # DIRECTORY
+    cat >>"$1/config" <<-END
+		visible_hostname squid.test
 		cache_log stdio:/dev/stderr
 		pid_filename none
-		coredump_dir $dir
+		coredump_dir $1
 		cache deny all
 		cache_mem 8 MB
 		max_filedescriptors 1024
@@ -225,5 +238,51 @@ setup_squid() { # PORT PORT
 		shutdown_lifetime 0 seconds
 	END
     # -N: one process, in the foreground. -C: no handler of its own for fatal signals.
-    CMD=(squid -N -C -d 1 -f "$dir/config")
+    CMD=(squid -N -C -d 1 -f "$1/config")
+}
+
+# It offers Basic as well, but knows nobody by it.
+setup_squid_digest() { # PORT
+    local dir=$WORK/squid-digest
+    mkdir -p "$dir"
+    printf '%s:real:%s\n' "$USER_NAME" "$(printf '%s' "$USER_NAME:real:$PASSWORD" | md5sum | cut -d' ' -f1)" >"$dir/users"
+    : >"$dir/nobody"
+    : >"$dir/access.log"
+    [ "$(id -u)" -ne 0 ] || chown -R proxy: "$dir"
+    cat >"$dir/config" <<-END
+		http_port 127.0.0.1:$1
+		auth_param digest program $DIGEST_AUTH -c $dir/users
+		auth_param digest children 2 startup=1
+		auth_param digest realm real
+		auth_param basic program $NCSA_AUTH $dir/nobody
+		auth_param basic children 2 startup=1
+		auth_param basic realm real
+		acl known proxy_auth REQUIRED
+		http_access allow known
+		http_access deny all
+		logformat said %Ss/%03>Hs %rm %ru %un %>rv %{User-Agent}>h %{X-Probe}>h
+		access_log stdio:$dir/access.log said
+	END
+    run_squid "$dir"
+}
+
+# A receiver of PROXY protocol headers in front of sshd, which tells what it was told.
+setup_haproxy() { # PORT
+    cat >"$WORK/haproxy.cfg" <<-END
+		global
+		    log stderr format raw local0
+		defaults
+		    mode tcp
+		    timeout connect 10s
+		    timeout client 60s
+		    timeout server 60s
+		    log global
+		    log-format "%ci:%cp to %fi:%fp"
+		frontend announced
+		    bind 127.0.0.1:$1 accept-proxy
+		    default_backend sshd
+		backend sshd
+		    server sshd 127.0.0.1:${PORT[sshd]}
+	END
+    CMD=(haproxy -db -f "$WORK/haproxy.cfg")
 }
