@@ -21,7 +21,7 @@ pub(super) struct Flow<'a> {
     stage: Stage,
     fault: Option<Fault>,
     /// The source is known to be broken, although reading it may say that it has ended.
-    broken: Option<io::ErrorKind>,
+    broken: Option<io::Error>,
     /// What marks its bytes in a hex dump.
     arrow: &'static str,
     /// How many bytes have come.
@@ -158,16 +158,16 @@ impl<'a> Flow<'a> {
     }
 
     /// Why the connection that it writes to is no more, if that is what ended it.
-    pub(super) fn lost_connection(&self) -> Option<io::ErrorKind> {
+    pub(super) fn lost_connection(&self) -> Option<io::Error> {
         match &self.fault {
-            Some(Fault::Write(error)) if is_loss(error.kind()) => Some(error.kind()),
+            Some(Fault::Write(error)) if is_loss(error.kind()) => Some(sys::same(error)),
             _ => None,
         }
     }
 
-    /// What looked like the end of its source was a reset.
-    pub(super) fn end_was_reset(&mut self) {
-        self.fault.get_or_insert(Fault::Read(io::ErrorKind::ConnectionReset.into()));
+    /// What looked like the end of its source was none.
+    pub(super) fn was_cut_off(&mut self, cause: io::Error) {
+        self.fault.get_or_insert(Fault::Read(cause));
     }
 
     /// Nobody is left whom it could write to.
@@ -183,7 +183,7 @@ impl<'a> Flow<'a> {
 
     /// The connection that it reads is no more. What has come can still be read, and behind it the system tells of an
     /// end: the error was for whoever asked first.
-    pub(super) fn source_lost(&mut self, cause: io::ErrorKind) {
+    pub(super) fn source_lost(&mut self, cause: io::Error) {
         if self.stage == Stage::Open {
             self.broken = Some(cause);
         }
@@ -292,7 +292,7 @@ impl<'a> Flow<'a> {
     /// The source tells of its end.
     fn end(&mut self, stage: Stage) {
         self.stage = stage;
-        self.fault = self.broken.map(|cause| Fault::Read(cause.into()));
+        self.fault = self.broken.take().map(Fault::Read);
     }
 
     fn is_piped(&self) -> bool {

@@ -126,27 +126,13 @@ struct Relay<'a> {
     /// One half of the local side has failed, and when it will be too late to go on for the other.
     halved_until: Option<Instant>,
     idle: Idle,
-    /// They have been told that there is no more.
-    remote_is_shut: bool,
-    output_is_shut: bool,
 }
 
 impl<'a> Relay<'a> {
     fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
         let up = Flow::copied(">>>", input, Some(remote));
         let down = Flow::copied("<<<", Some(remote), output);
-        Self {
-            near,
-            output,
-            remote,
-            up,
-            down,
-            late: false,
-            halved_until: None,
-            idle: Idle::new(None),
-            remote_is_shut: false,
-            output_is_shut: false,
-        }
+        Self { near, output, remote, up, down, late: false, halved_until: None, idle: Idle::new(None) }
     }
 
     /// Keeps the bytes inside the kernel, where that can be done and nobody wants to see them.
@@ -186,7 +172,7 @@ impl<'a> Relay<'a> {
     fn relay(&mut self, peer: &Peer) -> Result<(), Error> {
         let mut watches = Vec::with_capacity(3);
         if self.up.is_over() {
-            self.remote_is_shut = half_close(Some(self.remote));
+            half_close(Some(self.remote));
         }
         while !self.has_ended() {
             if let Some(limit) = self.idle.has_passed() {
@@ -253,8 +239,11 @@ impl<'a> Relay<'a> {
         let down_was_over = self.down.is_over();
         let remote_was_ended = self.down.source_ended();
         self.down.advance(remote.read, output.write || self.output.is_none());
-        if self.down.source_ended() && !remote_was_ended && !self.remote_is_shut && self.remote.was_reset() {
-            self.down.end_was_reset();
+        if self.down.source_ended()
+            && !remote_was_ended
+            && let Some(cause) = self.remote.fault()
+        {
+            self.down.was_cut_off(cause);
         }
         if output.gone && !self.down.is_over() {
             self.down.sink_gone(io::ErrorKind::BrokenPipe.into());
@@ -264,7 +253,7 @@ impl<'a> Relay<'a> {
                 trace!("connection closed by peer");
             }
             if self.near == Near::Client && !self.down.is_cut() {
-                self.output_is_shut = half_close(self.output);
+                half_close(self.output);
             }
         }
 
@@ -275,15 +264,18 @@ impl<'a> Relay<'a> {
         let up_was_over = self.up.is_over();
         let input_was_ended = self.up.source_ended();
         let moved = self.up.advance(input.read, remote.write);
-        let client = self.output.filter(|_| self.near != Near::Stdio && !self.output_is_shut);
-        if self.up.source_ended() && !input_was_ended && client.is_some_and(Channel::was_reset) {
-            self.up.end_was_reset();
+        let client = self.output.filter(|_| self.near != Near::Stdio);
+        if self.up.source_ended()
+            && !input_was_ended
+            && let Some(cause) = client.and_then(Channel::fault)
+        {
+            self.up.was_cut_off(cause);
         }
         self.late |= moved && self.down.is_over();
         if self.up.is_over() && !up_was_over && self.up.fault().is_none() {
             trace!("local input is EOF");
             if self.near != Near::KeptClient {
-                self.remote_is_shut = half_close(Some(self.remote));
+                half_close(Some(self.remote));
             }
         }
         if let Some(cause) = self.up.lost_connection() {
@@ -363,13 +355,11 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// Tells the other end that there is no more. If it is gone already it need not be told. Returns whether it was.
-fn half_close(channel: Option<&Channel>) -> bool {
-    let told = channel.map(Channel::shut_down_writing);
-    if let Some(Err(error)) = &told {
+/// Tells the other end that there is no more. If it is gone already it need not be told.
+fn half_close(channel: Option<&Channel>) {
+    if let Some(Err(error)) = channel.map(Channel::shut_down_writing) {
         trace!("half-close: {error}");
     }
-    matches!(told, Some(Ok(())))
 }
 
 /// A remote that has said all it had to say may leave the rest unread. EPIPE says that it did.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 mod child;
+mod layer;
 mod memory;
 mod networks;
 #[cfg(not(target_os = "linux"))]
@@ -14,6 +15,7 @@ mod unix;
 mod windows;
 
 pub use child::{run_within, shell, withhold_passwords};
+pub use layer::{Layer, layered, same};
 pub use memory::Wiping;
 pub use networks::{own_addresses, own_networks};
 #[cfg(not(target_os = "linux"))]

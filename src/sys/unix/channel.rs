@@ -1,16 +1,19 @@
 //! A stream of bytes on a descriptor that is read and written without ever waiting.
 
-use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::startup;
+use crate::sys::layer::Upper;
 
 /// What stands ready in standard input can be read at once.
 pub const IN_TRANSIT: Duration = Duration::ZERO;
@@ -24,9 +27,13 @@ pub struct Channel {
     fd: Fd,
     kind: Kind,
     /// Found out when there is something to write: a relay by splice(2) never writes.
-    writer: OnceCell<Writer>,
+    writer: OnceLock<Writer>,
     /// How many bytes have been read from it.
-    taken: Cell<u64>,
+    taken: AtomicU64,
+    /// The other end has been told that there is no more.
+    shut: AtomicBool,
+    /// What it is the upper end of. It is the last field: when it goes, the descriptor is closed.
+    layer: Option<Box<Upper>>,
 }
 
 #[derive(Debug)]
@@ -78,16 +85,21 @@ impl Channel {
     /// A connected socket of our own. It should be non-blocking: splice(2) cannot be told for each call, as others can.
     #[must_use]
     pub fn socket(stream: impl Into<OwnedFd>) -> Self {
-        Self {
-            fd: Fd::Owned(stream.into()),
-            kind: Kind::Socket,
-            writer: OnceCell::new(),
-            taken: Cell::new(0),
-        }
+        Self::new(Fd::Owned(stream.into()), Kind::Socket)
+    }
+
+    fn new(fd: Fd, kind: Kind) -> Self {
+        let (writer, taken, shut) = (OnceLock::new(), AtomicU64::new(0), AtomicBool::new(false));
+        Self { fd, kind, writer, taken, shut, layer: None }
+    }
+
+    /// Its bytes come from a layer and go there.
+    pub(in crate::sys) fn over(self, layer: Upper) -> Self {
+        Self { layer: Some(Box::new(layer)), ..self }
     }
 
     pub(super) fn took(&self, count: u64) {
-        self.taken.set(self.taken.get() + count);
+        self.taken.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Connects to a UNIX-domain socket.
@@ -111,7 +123,7 @@ impl Channel {
             FileType::CharacterDevice => Kind::Device,
             _ => Kind::File,
         };
-        Ok(Self { fd: Fd::Standard(fd), kind, writer: OnceCell::new(), taken: Cell::new(0) })
+        Ok(Self::new(Fd::Standard(fd), kind))
     }
 
     fn writer(&self) -> &Writer {
@@ -158,7 +170,7 @@ impl Channel {
     /// What read(2) says; `WouldBlock` if nothing is there.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match self.kind {
-            Kind::Socket => rustix::net::recv(self, buffer, RecvFlags::DONTWAIT)?.1,
+            Kind::Socket => self.receive(buffer, RecvFlags::DONTWAIT)?,
             _ => rustix::io::read(self, buffer)?,
         };
         self.took(count as u64);
@@ -170,7 +182,18 @@ impl Channel {
     /// # Errors
     /// What recv(2) says; `WouldBlock` if nothing is there.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::net::recv(self, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)?.1)
+        self.receive(buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)
+    }
+
+    fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+        match rustix::net::recv(self, buffer, flags) {
+            Ok((_, count @ 1..)) => Ok(count),
+            Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error.into()),
+            ended => {
+                // A layer knows more about its end.
+                self.layer.as_ref().and_then(|layer| layer.fault()).map_or(Ok(ended?.1), Err)
+            }
+        }
     }
 
     /// Writes as much as there is room for.
@@ -179,7 +202,13 @@ impl Channel {
     /// What write(2) says; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         if self.kind == Kind::Socket {
-            return Ok(rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
+            return match rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(count) => Ok(count),
+                Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error.into()),
+                Err(error) => {
+                    Err(self.layer.as_ref().and_then(|layer| layer.fault()).unwrap_or(error.into()))
+                }
+            };
         }
         let writer = self.writer();
         let fd = writer.own.as_ref().map_or_else(|| self.as_fd(), OwnedFd::as_fd);
@@ -192,16 +221,32 @@ impl Channel {
     /// # Errors
     /// What shutdown(2) says.
     pub fn shut_down_writing(&self) -> io::Result<()> {
-        Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
+        rustix::net::shutdown(self, Shutdown::Write)?;
+        self.shut.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Whether a TCP connection whose end was just read, and of which this side was not shut down, has in fact been
-    /// reset. The system tells of that once, to whoever asks first, and splice(2) that has moved something before it
+    /// Lets the other end's writes fail.
+    pub(in crate::sys) fn shut_down_reading(&self) {
+        // It fails if nobody is there.
+        let _ = rustix::net::shutdown(self, Shutdown::Read);
+    }
+
+    /// What was wrong with the end that was just read, if it was none.
+    #[must_use]
+    pub fn fault(&self) -> Option<io::Error> {
+        match &self.layer {
+            Some(layer) => layer.fault(),
+            None => self.was_reset().then(|| io::ErrorKind::ConnectionReset.into()),
+        }
+    }
+
+    /// Whether a TCP connection whose end was just read has in fact been reset, unless this side was shut down: then it
+    /// cannot be known. The system tells of that once, to whoever asks first, and splice(2) that has moved something before it
     /// meets a reset says nothing of it. What is left is a connection that is closed. A reset may also have come behind
     /// the end, to what was still being sent; the end itself the system counts as a byte that was received.
     #[cfg(target_os = "linux")]
-    #[must_use]
-    pub fn was_reset(&self) -> bool {
+    fn was_reset(&self) -> bool {
         /// As the kernel numbers the states.
         const CLOSED: u8 = 7;
         /// The start of its `tcp_info`, as far as it matters here.
@@ -213,6 +258,9 @@ impl Channel {
         }
         /// How long that is.
         const LENGTH: libc::socklen_t = 136;
+        if self.shut.load(Ordering::Relaxed) {
+            return false;
+        }
         let mut info = Info { state: 0, between: [0; 127], received: 0 };
         const { assert!(size_of::<Info>() == LENGTH as usize) };
         let mut length = LENGTH;
@@ -222,20 +270,24 @@ impl Channel {
             let (fd, info) = (self.as_fd().as_raw_fd(), (&raw mut info).cast());
             libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info, &raw mut length)
         };
-        status == 0 && length == LENGTH && info.state == CLOSED && info.received <= self.taken.get()
+        status == 0
+            && length == LENGTH
+            && info.state == CLOSED
+            && info.received <= self.taken.load(Ordering::Relaxed)
     }
 
     /// Other systems have no splice(2), and their errors are known.
     #[cfg(not(target_os = "linux"))]
-    #[must_use]
-    pub fn was_reset(&self) -> bool {
+    fn was_reset(&self) -> bool {
         false
     }
 
     /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
     /// [`undelivered`](Self::undelivered). Only a TCP socket can, and one that is inherited stays as it is.
     pub fn reset_on_close(&self) {
-        if let Fd::Owned(fd) = &self.fd {
+        if let Some(layer) = &self.layer {
+            layer.break_off();
+        } else if let Fd::Owned(fd) = &self.fd {
             // Other sockets do not care.
             let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
         }
@@ -248,7 +300,8 @@ impl Channel {
         let mut count = 0;
         // SAFETY: this request writes one int.
         let status = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
-        usize::try_from(count).ok().filter(|_| status == 0)
+        let count = usize::try_from(count).ok().filter(|_| status == 0)?;
+        Some(self.layer.as_ref().map_or(count, |layer| layer.undelivered(count)))
     }
 
     /// Other systems do not tell.
@@ -258,7 +311,7 @@ impl Channel {
         None
     }
 
-    /// Waits until all that was written has reached where it goes. Here it has.
+    /// Waits until all that was written has reached standard output. Here it has.
     ///
     /// # Errors
     /// None on Unix.

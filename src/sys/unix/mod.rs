@@ -9,6 +9,7 @@ mod inherited;
 mod libraries;
 mod listener;
 mod machine;
+mod pair;
 mod poll;
 #[cfg(target_os = "linux")]
 mod splice;
@@ -25,6 +26,7 @@ pub use inherited::read_inherited;
 pub use listener::Listener;
 pub(super) use machine::out_of_memory;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
+pub(super) use pair::pair;
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 #[cfg(target_os = "linux")]
 pub use splice::{Pipe, cannot_be_spliced, route, splice, widen};

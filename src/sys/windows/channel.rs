@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE};
 
-use super::pair::pair;
+use super::pair::streams;
+use crate::sys::layer::{Upper, same};
 
 /// How much a thread carries at once.
 const CHUNK: usize = 64 * 1024;
@@ -31,6 +32,8 @@ pub struct Channel {
     failure: Failure,
     /// Carries what is written to standard output.
     carrier: Option<JoinHandle<()>>,
+    /// What it is the upper end of. It is the last field: when it goes, the socket is closed.
+    layer: Option<Box<Upper>>,
 }
 
 impl Channel {
@@ -40,7 +43,7 @@ impl Channel {
     /// No thread or socket can be had.
     pub fn stdin() -> io::Result<Option<Self>> {
         let Some(input) = file(&io::stdin()) else { return Ok(None) };
-        let (ours, theirs) = pair()?;
+        let (ours, theirs) = streams()?;
         let failure = Failure::default();
         let noted = failure.clone();
         // Nobody waits for this thread: when the remote has ended, the session has, whatever may still be typed.
@@ -58,7 +61,7 @@ impl Channel {
     /// No thread or socket can be had.
     pub fn stdout() -> io::Result<Option<Self>> {
         let Some(output) = file(&io::stdout()) else { return Ok(None) };
-        let (ours, theirs) = pair()?;
+        let (ours, theirs) = streams()?;
         let failure = Failure::default();
         let noted = failure.clone();
         let carrier = thread::Builder::new().name("stdout".into()).spawn(move || {
@@ -77,7 +80,12 @@ impl Channel {
     pub fn socket(stream: TcpStream) -> Self {
         // It is ours alone; should it fail, reading after poll does not wait either.
         let _ = stream.set_nonblocking(true);
-        Self { socket: stream, failure: Failure::default(), carrier: None }
+        Self { socket: stream, failure: Failure::default(), carrier: None, layer: None }
+    }
+
+    /// Its bytes come from a layer and go there.
+    pub(in crate::sys) fn over(self, layer: Upper) -> Self {
+        Self { layer: Some(Box::new(layer)), ..self }
     }
 
     /// UNIX-domain sockets are for Unix.
@@ -90,7 +98,7 @@ impl Channel {
 
     fn nonblocking(socket: TcpStream, failure: Failure, carrier: Option<JoinHandle<()>>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, failure, carrier })
+        Ok(Self { socket, failure, carrier, layer: None })
     }
 
     /// Reads what is there. No bytes are the end.
@@ -98,10 +106,7 @@ impl Channel {
     /// # Errors
     /// What recv says; `WouldBlock` if nothing is there.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match (&self.socket).read(buffer)? {
-            0 if !buffer.is_empty() => self.failure.get().map_or(Ok(0), Err),
-            count => Ok(count),
-        }
+        self.received((&self.socket).read(buffer))
     }
 
     /// Looks at what is there and leaves it there. No bytes are the end.
@@ -109,7 +114,21 @@ impl Channel {
     /// # Errors
     /// What recv says; `WouldBlock` if nothing is there.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.peek(buffer)
+        self.received(self.socket.peek(buffer))
+    }
+
+    /// A thread behind the socket knows more about its end.
+    fn received(&self, result: io::Result<usize>) -> io::Result<usize> {
+        match result {
+            Ok(1..) => result,
+            Err(error) if is_passing(&error) => Err(error),
+            ended => self.thread_failed().map_or(ended, Err),
+        }
+    }
+
+    /// Why the thread behind the socket has ended before its time, if it has.
+    fn thread_failed(&self) -> Option<io::Error> {
+        self.layer.as_ref().map_or_else(|| self.failure.get(), |layer| layer.fault())
     }
 
     /// Writes as much as there is room for.
@@ -117,9 +136,12 @@ impl Channel {
     /// # Errors
     /// What send says; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(refused) = self.layer.as_ref().and_then(|layer| layer.refuses()) {
+            return Err(self.thread_failed().unwrap_or(refused));
+        }
         (&self.socket).write(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => error,
-            _ => self.failure.get().unwrap_or(error),
+            _ => self.thread_failed().unwrap_or(error),
         })
     }
 
@@ -131,16 +153,25 @@ impl Channel {
         self.socket.shutdown(Shutdown::Write)
     }
 
-    /// Whether what looked like the end was a reset. Here it would have been an error.
+    /// Does nothing: the other end is not told here.
+    pub(in crate::sys) fn shut_down_reading(&self) {
+        let _ = self;
+    }
+
+    /// What was wrong with the end that was just read, if it was none. Here it would have been an error.
     #[must_use]
-    pub fn was_reset(&self) -> bool {
-        false
+    pub fn fault(&self) -> Option<io::Error> {
+        self.thread_failed()
     }
 
     /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
     /// undelivered.
     pub fn reset_on_close(&self) {
-        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        if let Some(layer) = &self.layer {
+            layer.break_off();
+        } else {
+            let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        }
     }
 
     /// How much that is cannot be known here.
@@ -189,12 +220,12 @@ impl Failure {
     }
 
     fn get(&self) -> Option<io::Error> {
-        let again = |error: &io::Error| match error.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(error.kind(), error.to_string()),
-        };
-        self.0.get().map(again)
+        self.0.get().map(same)
     }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// A standard handle for bytes as they are: the library's own translates what a console takes and gives.

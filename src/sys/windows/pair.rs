@@ -3,9 +3,17 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
+use super::Channel;
+
+/// A pair of channels.
+pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
+    let (ours, theirs) = streams()?;
+    Ok((Channel::socket(ours), Channel::socket(theirs)))
+}
+
 /// A pair of connected sockets. Windows has no `socketpair`: it is a connection over loopback, and whoever else
 /// connects in between is turned away.
-pub(super) fn pair() -> io::Result<(TcpStream, TcpStream)> {
+pub(super) fn streams() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let ours = TcpStream::connect(listener.local_addr()?)?;
     let wanted = ours.local_addr()?;

@@ -1,0 +1,177 @@
+//! Channels that are no plain sockets: a socket pair, at whose other end a thread carries the bytes over another channel.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::{Channel, HANGUP_IS_GONE, Ready, pair, poll, watch};
+
+/// A thread that carries bytes needs little more than a session does.
+const STACK: usize = 256 * 1024;
+/// How often to look whether the upper end is gone, where the system does not tell.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// The state that the thread and the upper channel share.
+#[derive(Debug)]
+struct Shared {
+    /// What the bytes go over.
+    lower: Channel,
+    /// Why the layer ended before its time.
+    fault: OnceLock<io::Error>,
+    /// Bytes that have been taken from the pair, and are not in the lower channel yet.
+    held: AtomicUsize,
+    /// The upper end is being closed, and is not coming back.
+    left: AtomicBool,
+    /// It is no good end: the peer must not take it for one.
+    broken_off: AtomicBool,
+    /// Nothing more goes down.
+    deaf: AtomicBool,
+}
+
+/// What a channel knows of the layer that it is the upper end of. When it is dropped, which must be after the channel's
+/// own socket, what was written has been passed on, or there is nobody who takes it.
+#[derive(Debug)]
+pub(super) struct Upper {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The thread's side of a layer.
+#[derive(Debug)]
+pub struct Layer {
+    /// The end of the pair.
+    pub upper: Channel,
+    shared: Arc<Shared>,
+}
+
+/// Makes a channel whose bytes `carry` takes to and from `lower`, on a thread of its own.
+///
+/// # Errors
+/// No sockets or no thread can be had.
+pub fn layered(lower: Channel, carry: impl FnOnce(&Layer) + Send + 'static) -> io::Result<Channel> {
+    let (ours, theirs) = pair()?;
+    let shared = Arc::new(Shared {
+        lower,
+        fault: OnceLock::new(),
+        held: AtomicUsize::new(0),
+        left: AtomicBool::new(false),
+        broken_off: AtomicBool::new(false),
+        deaf: AtomicBool::new(false),
+    });
+    let layer = Layer { upper: theirs, shared: Arc::clone(&shared) };
+    let work = move || {
+        carry(&layer);
+        layer.part();
+    };
+    let thread = thread::Builder::new().name("layer".into()).stack_size(STACK).spawn(work)?;
+    Ok(ours.over(Upper { shared, thread: Some(thread) }))
+}
+
+impl Upper {
+    /// Why it ended, if that was before its time.
+    pub(super) fn fault(&self) -> Option<io::Error> {
+        self.shared.fault.get().map(same)
+    }
+
+    /// Why nothing can be written, if nothing can, and the socket does not tell.
+    #[cfg(windows)]
+    pub(super) fn refuses(&self) -> Option<io::Error> {
+        self.shared.deaf.load(Ordering::SeqCst).then(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    pub(super) fn break_off(&self) {
+        self.shared.broken_off.store(true, Ordering::SeqCst);
+    }
+
+    /// What has left the pair, `in_pair` of which was known before, and has not arrived.
+    pub(super) fn undelivered(&self, in_pair: usize) -> usize {
+        // In this order: what moves on meanwhile is counted twice rather than not at all.
+        in_pair
+            + self.shared.held.load(Ordering::SeqCst)
+            + self.shared.lower.undelivered().unwrap_or_default()
+    }
+}
+
+impl Drop for Upper {
+    fn drop(&mut self) {
+        self.shared.left.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            // It has said all it had to say in `fault`.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Layer {
+    /// What the bytes go over.
+    #[must_use]
+    pub fn lower(&self) -> &Channel {
+        &self.shared.lower
+    }
+
+    /// Before something is taken from the pair, and when it is in the lower channel: so many bytes are in between.
+    pub fn holds(&self, count: usize) {
+        self.shared.held.store(count, Ordering::SeqCst);
+    }
+
+    /// Why it ends before its time. The first reason counts.
+    pub fn fail(&self, cause: io::Error) {
+        let _ = self.shared.fault.set(cause);
+    }
+
+    /// Whether the upper end is gone, as far as `ready` and the channel itself tell.
+    #[must_use]
+    pub fn has_left(&self, ready: Ready) -> bool {
+        HANGUP_IS_GONE && ready.gone || self.shared.left.load(Ordering::SeqCst)
+    }
+
+    /// How often [`has_left`](Self::has_left) must be asked, if poll does not wake up for it.
+    #[must_use]
+    pub fn glance(&self) -> Option<Duration> {
+        (!HANGUP_IS_GONE).then_some(GLANCE)
+    }
+
+    /// Whether the peer is to be told that this is no good end.
+    #[must_use]
+    pub fn is_broken_off(&self) -> bool {
+        self.shared.broken_off.load(Ordering::SeqCst)
+    }
+
+    /// The upper end is told that there is no more, and that nobody takes what it writes. What it has written and nobody
+    /// will read is taken out of the way: left behind, it would make a clean end look like a reset, and on some systems
+    /// cost what has not been read at the other end.
+    fn part(&self) {
+        self.shared.deaf.store(true, Ordering::SeqCst);
+        self.holds(0);
+        // They fail if the upper end is gone.
+        let _ = self.upper.shut_down_writing();
+        self.upper.shut_down_reading();
+        let mut unread = [0; 4096];
+        loop {
+            match self.upper.read(&mut unread) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut watches = [watch(&self.upper, true, false)];
+                    let waited = poll(&mut watches, self.glance());
+                    if waited.is_err() || self.has_left(Ready::of(&watches[0])) {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// An error once more: those of the library cannot be copied.
+#[must_use]
+pub fn same(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
