@@ -40,6 +40,16 @@ pub enum Error {
         /// What it did.
         cause: proto::Error,
     },
+    /// There is no TLS with a proxy: it speaks none, or one does not trust the other.
+    #[error("{peer} {what}")]
+    Tls {
+        /// The proxy.
+        peer: Peer,
+        /// What it did, or has.
+        what: String,
+        /// What to try.
+        hint: Option<String>,
+    },
     /// The connection to a proxy broke in mid-negotiation.
     #[error("lost the connection to {peer} while waiting for {waiting_for}: {}", words(.cause))]
     Lost {
@@ -184,7 +194,7 @@ impl Error {
                 | proto::Error::MalformedHttp(_)
                 | proto::Error::LongHead(_) => ExitCode::Refused,
             },
-            Self::Lost { .. } => ExitCode::Refused,
+            Self::Lost { .. } | Self::Tls { .. } => ExitCode::Refused,
             Self::NoPassword { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
             Self::Remote { .. }
@@ -208,6 +218,7 @@ impl Error {
             Self::Resolve { .. } => "check the spelling and the name server".into(),
             Self::Dial { attempts, .. } => return dial_hint(attempts).map(str::to_owned),
             Self::Negotiation { cause, .. } => return cause.hint().map(str::to_owned),
+            Self::Tls { hint, .. } => return hint.clone(),
             Self::TimedOut { .. } => {
                 "check host, port and firewall, or give it longer with -w SECONDS".into()
             }

@@ -120,6 +120,32 @@ pub struct Hop {
     pub proxy: Endpoint,
     /// What it speaks.
     pub protocol: Protocol,
+    /// What that is spoken in, unless it goes over the wire as it is.
+    pub tls: Option<Tls>,
+}
+
+/// TLS with a proxy: whom to trust, and who we are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// A file with the certificates of those who may vouch for the proxy, in the place of those whom the system trusts.
+    pub authorities: Option<PathBuf>,
+    /// Ours, if the proxy wants to know.
+    pub identity: Option<Identity>,
+    /// SHA-256 of the keys of which the proxy must have one; any key if there are none.
+    pub pins: Vec<[u8; 32]>,
+    /// What to ask for and to find in the certificate in the place of the proxy's name.
+    pub server_name: Option<Host>,
+    /// Nothing but the pins is checked.
+    pub insecure: bool,
+}
+
+/// A certificate of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The file with the certificate, and with those between it and an authority.
+    pub certificate: PathBuf,
+    /// The file with its key, which may be the same.
+    pub key: PathBuf,
 }
 
 /// A proxy protocol with what it needs to know.

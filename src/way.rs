@@ -4,7 +4,7 @@ use std::io;
 
 use crate::error::Error;
 use crate::net::{self, Progress, Tunnel};
-use crate::plan::Plan;
+use crate::plan::{Hop, Plan};
 use crate::prompt::{Remembered, User};
 use crate::proto::{Ends, ProxyProtocol, Wire};
 use crate::sys::{self, Channel, Undumped};
@@ -23,7 +23,8 @@ impl Way {
     /// The way of this plan.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let secret = plan.hops().any(|hop| hop.protocol.login().is_some());
+        let has_key = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
+        let secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
         let user = Remembered::new(User::new(plan.askpass.clone()));
         Self { plan, user, _undumped: secret.then(Undumped::from_now_on) }
     }

@@ -1,7 +1,8 @@
 //! What a plan says of a hop, in words.
 
 use crate::config::Origin;
-use crate::plan::{Hop, Limits, Login, Plan, Protocol, Resolve};
+use crate::plan::{Hop, Limits, Login, Plan, Protocol, Resolve, Tls};
+use crate::text::printable;
 
 /// Each fact with its name, in the order in which they matter.
 pub(super) fn of(hop: &Hop) -> Vec<(&'static str, String)> {
@@ -18,7 +19,22 @@ pub(super) fn of(hop: &Hop) -> Vec<(&'static str, String)> {
     if let Some(resolve) = hop.protocol.resolve() {
         facts.push(("names", names(resolve)));
     }
+    if let Some(tls) = &hop.tls {
+        facts.push(("tls", trust(tls)));
+    }
     facts
+}
+
+fn trust(tls: &Tls) -> String {
+    let whom = match &tls.authorities {
+        _ if tls.insecure && tls.pins.is_empty() => "any certificate is trusted".into(),
+        _ if tls.insecure => "the key must be a pinned one".into(),
+        Some(file) => format!("authorities in {} are trusted", printable(file.to_string_lossy().as_bytes())),
+        None => "the system's authorities are trusted".into(),
+    };
+    let pinned = if tls.pins.is_empty() || tls.insecure { "" } else { ", and the key must be a pinned one" };
+    let name = tls.server_name.as_ref().map(|name| format!(", for the name {name}")).unwrap_or_default();
+    format!("{whom}{pinned}{name}")
 }
 
 fn password(login: &Login) -> &'static str {

@@ -137,6 +137,9 @@ impl Progress for Report<'_> {
             Stage::Dialled { peer, at } => {
                 self.note("dial", Verdict::Good, format!("{peer} took the connection at {at}"), None);
             }
+            Stage::Secured { peer, facts } => {
+                self.note("tls", Verdict::Good, format!("{peer} speaks TLS: {facts}"), None);
+            }
             Stage::Negotiated(peer) => {
                 self.note("hop", Verdict::Good, format!("{peer} made the tunnel"), None);
             }
@@ -164,6 +167,7 @@ impl Report<'_> {
         let stage = match error {
             Error::Resolve { .. } => "name",
             Error::Dial { .. } => "dial",
+            Error::Tls { .. } => "tls",
             Error::TimedOut { .. } => "time",
             Error::Negotiation { .. } | Error::Lost { .. } | Error::NoPassword { .. } => "hop",
             _ => "error",

@@ -26,6 +26,12 @@ pub(super) enum Flag {
     UserAgent,
     Http10,
     ProxyProtocol,
+    TlsCa,
+    TlsCert,
+    TlsKey,
+    TlsPin,
+    TlsServerName,
+    Insecure,
     Port,
     KeepPort,
     Listen,
@@ -75,6 +81,10 @@ const fn switch(flag: Flag, letter: char, help: &'static str) -> Definition {
     Definition::new(flag, Some(letter), None, help)
 }
 
+const fn long_option(flag: Flag, long: &'static str, value: &'static str, help: &'static str) -> Definition {
+    Definition::new(flag, None, Some(value), help).long(long)
+}
+
 const fn option(flag: Flag, letter: char, value: &'static str, help: &'static str) -> Definition {
     Definition::new(flag, Some(letter), Some(value), help)
 }
@@ -83,7 +93,7 @@ const PROXY: &str = "[USER[:PASSWORD]@]HOST[:PORT]";
 
 /// All of them, under the headings of the help.
 #[rustfmt::skip]
-const GROUPS: [(&str, &[Definition]); 6] = [
+const GROUPS: [(&str, &[Definition]); 7] = [
     ("Way to the target", &[
         switch(Flag::Direct, 'n', "Directly, through no proxy (the default)"),
         option(Flag::Socks, 'S', PROXY, "Through this SOCKS proxy; port 1080 if not given"),
@@ -115,6 +125,14 @@ const GROUPS: [(&str, &[Definition]); 6] = [
         Definition::new(Flag::PasswordFd, None, Some("N"), "The password is the first line that comes from this open descriptor, 3 or more").long("password-fd"),
         Definition::new(Flag::Netrc, None, None, "Look for user and password in ~/.netrc, or in the file NETRC").long("netrc"),
         Definition::new(Flag::NetrcFile, None, Some("FILE"), "The same in this file").long("netrc-file"),
+    ]),
+    ("TLS to the proxy (https://)", &[
+        long_option(Flag::TlsCa, "tls-ca", "FILE", "Trust the authorities in this PEM file, in the place of the system's"),
+        long_option(Flag::TlsCert, "tls-cert", "FILE", "Show the proxy this certificate of ours (PEM)"),
+        long_option(Flag::TlsKey, "tls-key", "FILE", "The key of that certificate, if it is not in the same file"),
+        long_option(Flag::TlsPin, "tls-pin", "sha256//BASE64", "Trust no other key than this one, or these (repeatable, or with ';')"),
+        long_option(Flag::TlsServerName, "tls-server-name", "NAME", "The name to ask for, and that the certificate must have"),
+        Definition::new(Flag::Insecure, None, None, "Trust any certificate; only the pins are checked, if there are any").long("insecure"),
     ]),
     ("Instead of standard input and output", &[
         option(Flag::Port, 'p', "[ADDR:]PORT", "Take one client on this local port; loopback if no ADDR is given"),

@@ -49,6 +49,8 @@ pub struct Typed {
     pub eager: bool,
     /// `--check`, and how it is told.
     pub check: Option<String>,
+    /// `--tls-…`, `--insecure`.
+    pub tls: TypedTls,
     /// How many `-d`.
     pub debug: u8,
     /// The first word: a host, which may have a port.
@@ -68,6 +70,23 @@ pub struct Requests {
     pub user_agent: Option<String>,
     /// `--http1.0`.
     pub http_1_0: bool,
+}
+
+/// The options that concern TLS with a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypedTls {
+    /// `--tls-ca`.
+    pub authorities: Option<String>,
+    /// `--tls-cert`.
+    pub certificate: Option<String>,
+    /// `--tls-key`.
+    pub key: Option<String>,
+    /// Each `--tls-pin`.
+    pub pins: Vec<String>,
+    /// `--tls-server-name`.
+    pub server_name: Option<String>,
+    /// `--insecure`.
+    pub insecure: bool,
 }
 
 /// How to get to the target.
@@ -224,6 +243,12 @@ impl Typed {
             Flag::UserAgent => self.requests.user_agent = Some(value),
             Flag::Http10 => self.requests.http_1_0 = true,
             Flag::ProxyProtocol => self.proxy_protocol = Some(value),
+            Flag::TlsCa => self.tls.authorities = Some(value),
+            Flag::TlsCert => self.tls.certificate = Some(value),
+            Flag::TlsKey => self.tls.key = Some(value),
+            Flag::TlsPin => self.tls.pins.push(value),
+            Flag::TlsServerName => self.tls.server_name = Some(value),
+            Flag::Insecure => self.tls.insecure = true,
             Flag::Port => self.port_to_listen = Some((value, Keep::No)),
             Flag::KeepPort => self.port_to_listen = Some((value, Keep::Yes)),
             Flag::Listen => self.listen.push(value),

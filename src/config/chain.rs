@@ -6,7 +6,7 @@ use super::hop::{self, login, parse_resolve};
 use super::query::Query;
 use super::sources::Sources;
 use super::spec::{self, Spec};
-use super::{auth, direct, request};
+use super::{auth, direct, request, tls};
 use crate::cli::Typed;
 use crate::error::Error;
 use crate::plan::{Bypass, Hop, Login, Protocol, Resolve, Route};
@@ -78,19 +78,18 @@ fn route(words: &str, source: &str, typed: &Typed, sources: &Sources<'_>) -> Res
 fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
     let mut spec = Spec::parse(word, source, &spec::ANY)?;
     let scheme = spec.scheme.unwrap_or("http");
-    if scheme == "https" || scheme.ends_with("+tls") {
-        return Err(hop::no_tls());
-    }
-    let scheme = scheme.trim_end_matches("+tls");
+    let has_tls = scheme == "https" || scheme.ends_with("+tls");
+    let tls = has_tls.then(|| tls::settings(&mut spec.query, typed, sources)).transpose()?;
+    let bare = scheme.trim_end_matches("+tls");
     let general = (alone || spec.user.is_some()).then_some(sources);
-    let (port, protocol) = match scheme {
+    let (port, protocol) = match bare {
         "socks4" | "socks4a" => {
-            let resolve = resolve(&mut spec.query, scheme, source, typed)?;
+            let resolve = resolve(&mut spec.query, bare, source, typed)?;
             let Login { user, .. } = login(&mut spec, &hop::SOCKS4, typed, general)?;
             (1080, Protocol::Socks4 { user, resolve })
         }
         "socks" | "socks5" | "socks5h" => {
-            let resolve = resolve(&mut spec.query, scheme, source, typed)?;
+            let resolve = resolve(&mut spec.query, bare, source, typed)?;
             let auth = spec.query.take("auth");
             let methods = auth::methods(auth.as_deref(), source, typed, sources)?;
             (
@@ -107,11 +106,14 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Source
         _ => {
             let auth = spec.query.take("auth");
             let settings = request::settings(auth.as_deref(), source, typed, sources)?;
-            (80, Protocol::Http { login: login(&mut spec, &hop::HTTP, typed, general)?, settings })
+            (
+                if has_tls { 443 } else { 80 },
+                Protocol::Http { login: login(&mut spec, &hop::HTTP, typed, general)?, settings },
+            )
         }
     };
     spec.query.finish(source, scheme)?;
-    Ok(Hop { proxy: spec.endpoint(port)?, protocol })
+    Ok(Hop { proxy: spec.endpoint(port)?, protocol, tls })
 }
 
 /// A value is not repeated: it could be part of a password that was not encoded.

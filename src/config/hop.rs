@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::password;
 use super::sources::Sources;
 use super::spec::Spec;
-use super::{auth, request};
+use super::{auth, request, tls};
 use crate::addr::{Host, Port, parse_port, split_port};
 use crate::cli::{SocksVersion, Typed};
 use crate::error::Error;
@@ -58,21 +58,17 @@ pub(super) fn login(
 pub(super) fn telnet(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
     let command = typed.telnet_command.clone().unwrap_or_else(|| TELNET_COMMAND.into());
     let Login { user, .. } = login(&mut spec, &TELNET, typed, Some(sources))?;
-    Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command, user } })
+    Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command, user }, tls: None })
 }
 
 /// The proxy of `-H` or `-h`.
 pub(super) fn http(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
-    if spec.scheme == Some("https") {
-        return Err(no_tls());
-    }
+    let has_tls = spec.scheme == Some("https");
+    let tls = has_tls.then(|| tls::settings(&mut spec.query, typed, sources)).transpose()?;
     let login = login(&mut spec, &HTTP, typed, Some(sources))?;
     let settings = request::settings(None, "-a", typed, sources)?;
-    Ok(Hop { proxy: spec.endpoint(80)?, protocol: Protocol::Http { login, settings } })
-}
-
-pub(super) fn no_tls() -> Error {
-    Error::Usage("TLS to the proxy (https://) is not supported; use an http:// proxy".into())
+    let proxy = spec.endpoint(if has_tls { 443 } else { 80 })?;
+    Ok(Hop { proxy, protocol: Protocol::Http { login, settings }, tls })
 }
 
 /// The proxy of `-S` or `-s`. A scheme says which version it speaks, and who resolves names in version 4.
@@ -103,7 +99,7 @@ pub(super) fn socks(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Res
             Protocol::Socks5 { resolve, methods, login: login(&mut spec, &SOCKS5, typed, Some(sources))? }
         }
     };
-    Ok(Hop { proxy: spec.endpoint(1080)?, protocol })
+    Ok(Hop { proxy: spec.endpoint(1080)?, protocol, tls: None })
 }
 
 pub(super) fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {

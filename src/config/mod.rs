@@ -30,6 +30,7 @@ mod service;
 mod sources;
 mod spec;
 mod surroundings;
+mod tls;
 
 pub use origin::{Origin, Record};
 pub use sources::Sources;
@@ -59,6 +60,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         proxy_protocol: typed.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
         relay: Relay { carry: carry(sources)?, idle },
     };
+    tls::check(typed, direct.hops())?;
     if direct.hops().next().is_none() {
         return Ok(direct);
     }

@@ -22,6 +22,11 @@ mod login;
 mod negotiate;
 mod progress;
 mod resolve;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use progress::{Progress, Stage};
 
@@ -32,6 +37,8 @@ type User<'a> = (&'a dyn AskPassword, &'a dyn Progress);
 struct Leg<'a> {
     hop: &'a Hop,
     peer: Peer,
+    /// For a handshake before it.
+    tls: Option<tls::Client>,
     negotiation: Box<dyn Negotiation>,
 }
 
@@ -110,7 +117,7 @@ fn legs<'a>(
         let peer = Peer::proxy(hop, index, route.hops.len());
         let negotiation = negotiation(hop, &peer, told?, eager, ask)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
-        Ok(Leg { hop, peer, negotiation })
+        Ok(Leg { hop, tls: tls::Client::of(hop, &peer)?, peer, negotiation })
     };
     route.hops.iter().zip(nexts.chain([Ok(last)])).enumerate().map(leg).collect()
 }
@@ -131,10 +138,17 @@ fn follow(
     // Each negotiation asks for a new connection once or twice at the most.
     'connection: loop {
         let mut connection = dial::dial(&first, name_server, deadline, progress)?;
-        if plan.eager {
-            ask_ahead(&mut connection, legs, deadline)?;
-        }
-        for leg in legs.iter_mut() {
+        for index in 0..legs.len() {
+            if let Leg { tls: Some(tls), peer, .. } = &legs[index] {
+                connection = tls.secure(connection, peer, deadline, progress)?;
+            }
+            // Nothing can be said into a TLS connection before there is one.
+            if plan.eager && (index == 0 || legs[index].tls.is_some()) {
+                let next = legs[index + 1..].iter().position(|leg| leg.tls.is_some());
+                let end = next.map_or(legs.len(), |next| index + 1 + next);
+                ask_ahead(&mut connection, &mut legs[index..end], deadline)?;
+            }
+            let leg = &mut legs[index];
             match negotiate(&mut connection, leg, ask, deadline)? {
                 Outcome::Established => progress.reached(&Stage::Negotiated(&leg.peer)),
                 Outcome::Reconnect => {

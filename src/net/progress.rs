@@ -37,6 +37,13 @@ pub enum Stage<'a> {
         /// At which of its addresses.
         at: SocketAddr,
     },
+    /// A proxy is spoken to in TLS.
+    Secured {
+        /// Who that is.
+        peer: &'a Peer,
+        /// What was agreed upon, and what its certificate says.
+        facts: &'a str,
+    },
     /// A proxy has made the tunnel to the next stage.
     Negotiated(&'a Peer),
     /// The route leads nowhere.

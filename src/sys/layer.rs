@@ -139,15 +139,20 @@ impl Layer {
         self.shared.broken_off.load(Ordering::SeqCst)
     }
 
+    /// Nobody takes any more what the upper end writes.
+    pub fn refuse(&self) {
+        self.shared.deaf.store(true, Ordering::SeqCst);
+        self.holds(0);
+        self.upper.shut_down_reading();
+    }
+
     /// The upper end is told that there is no more, and that nobody takes what it writes. What it has written and nobody
     /// will read is taken out of the way: left behind, it would make a clean end look like a reset, and on some systems
     /// cost what has not been read at the other end.
     fn part(&self) {
-        self.shared.deaf.store(true, Ordering::SeqCst);
-        self.holds(0);
-        // They fail if the upper end is gone.
+        self.refuse();
+        // It fails if the upper end is gone.
         let _ = self.upper.shut_down_writing();
-        self.upper.shut_down_reading();
         let mut unread = [0; 4096];
         loop {
             match self.upper.read(&mut unread) {

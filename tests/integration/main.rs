@@ -56,6 +56,8 @@ mod secrets;
 mod socks4;
 mod socks5;
 mod telnet;
+#[cfg(feature = "tls")]
+mod tls;
 mod trace;
 #[cfg(unix)]
 mod unix_socket;

@@ -7,6 +7,8 @@ mod data;
 mod digest;
 mod gate;
 mod peers;
+#[cfg(feature = "tls")]
+mod pki;
 mod program;
 mod proxy;
 mod running;
@@ -15,6 +17,8 @@ mod selftest;
 mod server;
 mod show;
 mod temp;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(unix)]
 mod unix;
 
@@ -22,6 +26,8 @@ pub(crate) use data::{Data, Digest, bytes, copy, data};
 pub(crate) use digest::HttpDigest;
 pub(crate) use gate::Gate;
 pub(crate) use peers::{RefusingPort, SilentPort};
+#[cfg(feature = "tls")]
+pub(crate) use pki::{Authority, Identity, Kind};
 pub(crate) use program::{Io, Program, connect, relaying_as_the_module_says, under_test};
 pub(crate) use proxy::{
     SOCKS4_GRANTED, SOCKS5_GRANTED, http_basic, http_ok, http_reply, http_request, socks4_granted,
@@ -32,6 +38,8 @@ pub(crate) use script::{Script, fill_up, script};
 pub(crate) use server::{Record, Server, Session};
 pub(crate) use show::show;
 pub(crate) use temp::TempPath;
+#[cfg(feature = "tls")]
+pub(crate) use tls::{End, Front, Handshake, TlsServer};
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 

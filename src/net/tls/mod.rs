@@ -1,0 +1,175 @@
+//! TLS on the way to a proxy.
+//!
+//! The handshake runs where the negotiations do, over the same connection and under the same deadline. After it a layer
+//! ([`sys::layered`]) encrypts and decrypts on a thread of its own, and what goes on with the connection sees a channel
+//! like any other. Nothing here runs, and no certificate is read, for a plan without TLS.
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+
+use super::connection::{Connection, Stop};
+use super::deadline::Deadline;
+use super::{Progress, Stage};
+use crate::addr::Host;
+use crate::error::{Error, Peer};
+use crate::plan::{Hop, Limits};
+use crate::proto::Limit;
+use crate::sys;
+use crate::trace::trace;
+use settings::configuration;
+use verifier::Complaint;
+
+mod carrier;
+mod certificate;
+mod settings;
+mod verifier;
+mod words;
+
+/// What a proxy is asked for first, as it reads in a message.
+const WAITING_FOR: &str = "its part of the TLS handshake";
+/// The most that is read at once.
+const PIECE: usize = 4096;
+
+/// All that a handshake with one proxy needs.
+#[derive(Debug)]
+pub(super) struct Client {
+    configuration: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    /// What was wrong with the certificate of the proxy.
+    complaint: Arc<Complaint>,
+}
+
+impl Client {
+    /// Reads the certificates and the key that the plan names. None is needed for a hop without TLS.
+    ///
+    /// # Errors
+    /// A file makes no sense, or the proxy's name cannot be that of a certificate.
+    pub(super) fn of(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
+        let Some(tls) = &hop.tls else { return Ok(None) };
+        let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;
+        let complaint = Arc::new(Complaint::default());
+        let configuration = Arc::new(configuration(tls, &complaint)?);
+        Ok(Some(Self { configuration, name, complaint }))
+    }
+
+    /// Shakes hands, and puts TLS around the connection.
+    ///
+    /// # Errors
+    /// The proxy does not speak TLS, is not trusted, does not trust us, or was too slow.
+    pub(super) fn secure(
+        &self,
+        mut connection: Connection,
+        peer: &Peer,
+        reach: &Deadline,
+        progress: &dyn Progress,
+    ) -> Result<Connection, Error> {
+        let deadline = reach.or_start(Limits::NEGOTIATION);
+        let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
+            .map_err(|error| words::failed(peer, &error))?;
+        self.shake_hands(&mut connection, &mut tls, &deadline)
+            .map_err(|trouble| self.words(trouble, peer, &deadline))?;
+        let facts = words::facts(&tls);
+        trace!("TLS with {peer}: {facts}");
+        progress.reached(&Stage::Secured { peer, facts: &facts });
+        let carry = move |layer: &sys::Layer| carrier::carry(tls, layer);
+        sys::layered(connection.into_channel(), carry)
+            .map(Connection::new)
+            .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
+    }
+
+    fn shake_hands(
+        &self,
+        connection: &mut Connection,
+        tls: &mut ClientConnection,
+        deadline: &Deadline,
+    ) -> Result<(), Trouble> {
+        let mut is_first = true;
+        loop {
+            send(connection, tls, deadline)?;
+            if !tls.is_handshaking() {
+                return Ok(());
+            }
+            let received = connection.receive(Limit::Bytes(PIECE), deadline.left())?;
+            let mut bytes = received.bytes();
+            if bytes.is_empty() {
+                return Err(Trouble::Closed);
+            }
+            if std::mem::take(&mut is_first) && !words::is_record(bytes[0]) {
+                return Err(Trouble::NotTls);
+            }
+            while !bytes.is_empty() {
+                // Memory does not fail to be read.
+                tls.read_tls(&mut bytes).map_err(Stop::Io)?;
+                if let Err(error) = tls.process_new_packets() {
+                    // The proxy is told why. If it cannot be, that is not what went wrong.
+                    let _ = send(connection, tls, deadline);
+                    return Err(Trouble::Tls(error));
+                }
+            }
+        }
+    }
+
+    fn words(&self, trouble: Trouble, peer: &Peer, deadline: &Deadline) -> Error {
+        match trouble {
+            Trouble::Stop(Stop::TimedOut) => Error::TimedOut {
+                peer: peer.clone(),
+                doing: format!("did not send {WAITING_FOR}"),
+                limit: deadline.limit(),
+            },
+            Trouble::Stop(Stop::Io(cause)) => {
+                Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
+            }
+            Trouble::Closed => words::closed(peer),
+            Trouble::NotTls => words::not_tls(peer),
+            Trouble::Tls(error) => match self.complaint.take() {
+                Some(distrust) => distrust.into_error(peer),
+                None => words::failed(peer, &error),
+            },
+        }
+    }
+}
+
+/// Sends what the library has ready.
+fn send(connection: &mut Connection, tls: &mut ClientConnection, deadline: &Deadline) -> Result<(), Stop> {
+    let mut records = Vec::new();
+    while tls.wants_write() {
+        tls.write_tls(&mut records)?;
+    }
+    match connection.send(&records, deadline) {
+        // It may have said why before it closed: that is read next.
+        Err(Stop::Io(_)) | Ok(()) => Ok(()),
+        timed_out => timed_out,
+    }
+}
+
+/// Why there was no handshake.
+enum Trouble {
+    Stop(Stop),
+    /// In the middle of it.
+    Closed,
+    /// What came first cannot be TLS.
+    NotTls,
+    Tls(rustls::Error),
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// The name that the certificate must be for. An address of this link has a zone, which is nobody else's business.
+fn server_name(host: &Host, peer: &Peer) -> Result<ServerName<'static>, Error> {
+    let name = match host {
+        Host::Ip(ip) => return Ok(ServerName::from(*ip)),
+        Host::Name(name) => name.as_str(),
+    };
+    let without_zone = name.split('%').next().unwrap_or(name);
+    ServerName::try_from(without_zone.to_owned()).map_err(|_| {
+        Error::Usage(format!(
+            "{peer}: no certificate can be for '{name}'; give its name with --tls-server-name"
+        ))
+    })
+}

@@ -1,0 +1,170 @@
+//! TLS on the way through several proxies, for each kind of proxy and for each kind of near end.
+
+use std::io::{Read, Write};
+
+use super::*;
+use crate::listening::Listening;
+use crate::wire::*;
+
+/// The program with a chain of proxies.
+fn chain(pki: &Pki, words: &str, urls: &[String]) -> Program {
+    let program = connect("--tls-ca").arg(&*pki.file);
+    program.words(format!("{words} -x {} host.example 22", urls.join(",")))
+}
+
+#[test]
+fn each_kind_of_proxy_can_be_spoken_to_in_tls() {
+    let pki = Pki::new();
+    for (script, scheme) in [
+        (http_ok(), "https"),
+        (socks5_none(), "socks5h+tls"),
+        (socks5_userpass("me", "secret"), "socks5h+tls"),
+        (socks4_granted(), "socks4a+tls"),
+        (script().expect("telnet host.example 22\r\n").send("Connected to host.example.\r\n"), "telnet+tls"),
+        (http_basic("me", "secret"), "https"),
+    ] {
+        let proxy = script.early("welcome").expect("ping").expect_eof().serve();
+        let front = pki.front().before(&proxy);
+        let run = chain(&pki, "", &[format!("{scheme}://me:secret@localhost:{}", front.port())])
+            .input("ping")
+            .run();
+        run.expect_success().expect_stdout("welcome");
+        assert_eq!(front.ended().end, Some(End::Proper), "{scheme}");
+        proxy.finish();
+    }
+}
+
+/// A challenge may need a second connection, and thus a second handshake.
+#[test]
+fn a_proxy_that_wants_a_password_may_close_in_between() {
+    let pki = Pki::new();
+    let refusal = "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let first = http_request().send(refusal).half_close();
+    let proxy = Server::each([first, http_basic("me", "secret").early("welcome")]);
+    let front = pki.front().before(&proxy);
+    let program = pki.connect(&front, "").env("HTTP_PROXY_USER", "me");
+    #[cfg(unix)]
+    {
+        let asker = crate::askpass::Asker::new("askpass", "echo secret");
+        let script = asker.path();
+        program
+            .env("SSH_ASKPASS", script)
+            .env("DISPLAY", ":0")
+            .run()
+            .expect_success()
+            .expect_stdout("welcome");
+    }
+    #[cfg(not(unix))]
+    drop(program);
+    proxy.finish();
+}
+
+/// The proxies relay: what the second one gets goes through the TLS of both.
+#[test]
+fn tls_goes_through_tls() {
+    let pki = Pki::new();
+    let second = http_ok().early("welcome").exchange(1, MIB).serve();
+    let inner = pki.front().before(&second);
+    let first = socks5_none().relay().serve();
+    let outer = pki.front().before(&first);
+    let urls = [format!("socks5h+tls://{outer}"), format!("https://{inner}")];
+    let mut run = chain(&pki, "", &urls).limit(PATIENCE).start();
+    run.feed(data(2, MIB));
+    let out = run.wait();
+    out.expect_success();
+    assert_eq!(out.stdout, [b"welcome".to_vec(), bytes(1, usize::try_from(MIB).unwrap())].concat());
+    assert_eq!(second.finish_one().sunk, Some(Digest::of(data(2, MIB))));
+    assert_eq!((inner.ended().end, outer.ended().end), (Some(End::Proper), Some(End::Proper)));
+    assert_eq!(first.finish_one().target.unwrap(), inner.to_string());
+}
+
+/// A plain proxy behind one with TLS, and one with TLS behind a plain one.
+#[test]
+fn tls_is_for_the_hop_that_it_is_named_for() {
+    let pki = Pki::new();
+    let second = socks5_none().early("welcome").expect("ping").expect_eof().serve();
+    let first = http_ok().relay().serve();
+    let outer = pki.front().before(&first);
+    let urls = [format!("https://{outer}"), format!("socks5h://{second}")];
+    chain(&pki, "", &urls).input("ping").run().expect_success().expect_stdout("welcome");
+    first.finish();
+    second.finish();
+
+    let second = socks5_none().early("welcome").expect("ping").expect_eof().serve();
+    let inner = pki.front().before(&second);
+    let first = http_ok().relay().serve();
+    let urls = [format!("http://{first}"), format!("socks5h+tls://{inner}")];
+    chain(&pki, "", &urls).input("ping").run().expect_success().expect_stdout("welcome");
+    first.finish();
+    second.finish();
+}
+
+/// An inner connection that is cut off is an error, whatever the outer one does.
+#[test]
+fn an_inner_end_that_is_none_is_an_error() {
+    let pki = Pki::new();
+    let second = http_ok().send("half of it").serve();
+    let inner = pki.front().cutting_off().before(&second);
+    let first = http_ok().relay().serve();
+    let outer = pki.front().before(&first);
+    let out = chain(&pki, "", &[format!("https://{outer}"), format!("https://{inner}")]).start().wait();
+    out.expect_failure(8, &["close_notify"]).expect_stdout("half of it");
+    second.finish();
+    first.finish();
+}
+
+/// What is said ahead stops where TLS begins, and goes on behind it.
+#[test]
+fn what_is_said_ahead_stays_on_its_side_of_tls() {
+    const GREETING: &[u8] = b"\x05\x01\x00";
+    let request = |host: &str, port: u16| {
+        let length = u8::try_from(host.len()).unwrap();
+        [&b"\x05\x01\x00\x03"[..], &[length], host.as_bytes(), &port.to_be_bytes()].concat()
+    };
+    let pki = Pki::new();
+    let ahead = [GREETING, &request("host.example", 22)].concat();
+    let second = script().expect_at_once(ahead).send([5, 0]).early(SOCKS5_GRANTED).early("welcome").serve();
+    let inner = pki.front().before(&second);
+    let ahead = [GREETING, &request("localhost", inner.port())].concat();
+    let first = script().expect_at_once(ahead).send([5, 0]).early(SOCKS5_GRANTED).relay_to(&inner).serve();
+    let urls = [format!("socks5h://{first}"), format!("socks5h+tls://localhost:{}", inner.port())];
+    chain(&pki, "--eager", &urls).run().expect_success().expect_stdout("welcome");
+    first.finish();
+    second.finish();
+}
+
+#[test]
+fn every_client_has_a_tls_connection_of_its_own() {
+    let pki = Pki::new();
+    let proxy = Server::each((0..3).map(|_| http_ok().early("welcome").echo()));
+    let front = pki.front().before(&proxy);
+    let listening = Listening::start(pki.connect(&front, "-d --listen 127.0.0.1:0"));
+    let mut clients: Vec<_> = (0..3).map(|_| listening.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let said = vec![u8::try_from(number).unwrap(); 100_000];
+        client.write_all(&said).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).unwrap();
+        assert_eq!(all, [b"welcome".to_vec(), said].concat());
+    }
+    drop(clients);
+    listening.close();
+    proxy.finish();
+}
+
+#[test]
+fn a_client_of_a_local_port_sees_a_cut_as_a_reset() {
+    let pki = Pki::new();
+    let gate = Gate::new();
+    let proxy = http_ok().send("half of it").wait_for(&gate).serve();
+    let front = pki.front().cutting_off().before(&proxy);
+    let listening = Listening::start(pki.connect(&front, "-d -p 127.0.0.1:0"));
+    let mut client = listening.client();
+    client.read_exact(&mut [0; 10]).unwrap();
+    gate.open();
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    listening.told("close_notify");
+    proxy.finish();
+}

@@ -1,0 +1,98 @@
+//! Proxies that do not come to the end of a handshake, and such that take their time.
+
+use std::time::Duration;
+
+use super::*;
+
+/// The program, whose proxy is to speak TLS, with a peer that does something else.
+#[track_caller]
+fn expect_failure(peer: Script, code: i32, parts: &[&str]) {
+    let pki = Pki::new();
+    let peer = peer.serve();
+    let program = connect("-w 2 --tls-ca").arg(&*pki.file);
+    program.words(format!("-H https://{peer} host.example 22")).run().expect_failure(code, parts);
+    peer.finish();
+}
+
+#[test]
+fn a_peer_that_does_not_speak_tls_is_told_apart() {
+    for words in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\0", "\x05\x00"] {
+        expect_failure(script().expect_bytes(5).send(words).drain(), 5, &["does not speak TLS", "http://"]);
+    }
+    // A record, but with nonsense in it.
+    let nonsense = b"\x16\x03\x03\x00\x04\xff\xff\xff\xff";
+    expect_failure(script().expect_bytes(5).send(nonsense).drain(), 5, &["TLS"]);
+    let endless = b"\x16\x03\x03\xff\xff".repeat(9000);
+    expect_failure(script().expect_bytes(5).send(endless).drain(), 5, &["TLS"]);
+}
+
+#[test]
+fn a_peer_that_closes_or_says_nothing_is_an_error() {
+    expect_failure(script().expect_bytes(5).half_close().drain(), 5, &["closed the connection", "handshake"]);
+    expect_failure(script().expect_bytes(5).reset(), 5, &["handshake"]);
+    expect_failure(script().expect_bytes(5).hold(), 7, &["2 seconds", "handshake"]);
+    // Part of a record: it counts from the start, and not from the last byte.
+    let drip = b"\x16\x03\x03\x40\x00".repeat(100);
+    let drip = script().expect_bytes(5).then("drip", move |session| {
+        for byte in &drip {
+            if session.send(&[*byte]).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    });
+    expect_failure(drip, 7, &["2 seconds", "handshake"]);
+}
+
+#[test]
+fn alerts_are_put_into_words() {
+    for (alert, parts) in [
+        (40, ["handshake_failure", "--tls-cert"]),
+        (70, ["protocol_version", "1.2 and 1.3"]),
+        (112, ["unrecognized_name", "--tls-server-name"]),
+        (80, ["broke the TLS handshake off", "Internal"]),
+    ] {
+        let alert = [0x15, 3, 3, 0, 2, 2, alert];
+        expect_failure(script().expect_bytes(5).send(alert).drain(), 5, &parts);
+    }
+}
+
+#[test]
+fn a_handshake_may_come_byte_by_byte() {
+    let pki = Pki::new();
+    let proxy = http_ok().early("welcome").expect("ping").expect_eof().serve();
+    let front = pki.front().bytewise().before(&proxy);
+    pki.connect(&front, "").input("ping").run().expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+#[test]
+fn what_was_agreed_upon_is_told_on_demand() {
+    let pki = Pki::new();
+    let proxy = http_ok().early("welcome").serve();
+    let front = pki.front().before(&proxy);
+    let out = pki.connect(&front, "-d").run();
+    out.expect_code(0)
+        .expect_stderr_has("TLSv1_3")
+        .expect_stderr_has("sha256//")
+        .expect_stderr_has("2099-01-01");
+    proxy.finish();
+    let target = script().send("welcome\n").serve();
+    let proxy = http_ok().relay_to(&target).serve();
+    let front = pki.front().before(&proxy);
+    let out = pki.connect(&front, "--check").run();
+    out.expect_success();
+    assert!(out.stdout_text().contains("speaks TLS: TLSv1_3"), "{}", out.stdout_text());
+    proxy.finish();
+    target.finish();
+}
+
+/// Without TLS none of it is touched.
+#[test]
+fn a_plan_without_tls_looks_at_no_certificate() {
+    let target = script().send("welcome").serve();
+    let run = connect(format!("-d {}", target.words())).env("SSL_CERT_FILE", "/nonexistent").run();
+    run.expect_code(0).expect_stderr_lacks("certificate");
+    target.finish();
+}

@@ -1,0 +1,146 @@
+//! A certificate of ours, for a proxy that wants to know who we are.
+
+use super::*;
+
+/// A proxy that lets in whom this authority vouches for.
+struct Club {
+    pki: Pki,
+    members: Authority,
+}
+
+impl Club {
+    fn new() -> Self {
+        Self { pki: Pki::new(), members: Authority::new("Members") }
+    }
+
+    fn front(&self, version: &'static rustls::SupportedProtocolVersion) -> Front {
+        Front::wanting(&self.pki.authority.localhost(), &self.members, &[version])
+    }
+
+    fn member(&self) -> Identity {
+        self.members.issue(&["me"], Kind::Client)
+    }
+
+    #[track_caller]
+    fn expect_let_in(
+        &self,
+        version: &'static rustls::SupportedProtocolVersion,
+        with: impl FnOnce(Program) -> Program,
+    ) {
+        let proxy = http_ok().early("welcome").serve();
+        let front = self.front(version).before(&proxy);
+        with(self.pki.connect(&front, "-w 20")).run().expect_success().expect_stdout("welcome");
+        proxy.finish();
+    }
+
+    #[track_caller]
+    fn expect_turned_away(
+        &self,
+        version: &'static rustls::SupportedProtocolVersion,
+        parts: &[&str],
+        with: impl FnOnce(Program) -> Program,
+    ) {
+        let nobody = Server::each([]);
+        let front = self.front(version).before(&nobody);
+        with(self.pki.connect(&front, "")).run().expect_failure(5, parts);
+        nobody.finish();
+    }
+}
+
+const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+
+fn option(program: Program, option: &str, file: &TempPath) -> Program {
+    // Options come before the host.
+    program.env(option, &**file)
+}
+
+#[test]
+fn whoever_shows_a_certificate_is_let_in() {
+    let club = Club::new();
+    let member = club.member();
+    let (certificate, key) = (member.certificate_file(), member.key_file());
+    for version in VERSIONS {
+        club.expect_let_in(version, |program| {
+            option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key)
+        });
+        let proxy = http_ok().early("welcome").serve();
+        let front = club.front(version).before(&proxy);
+        let program = connect("--tls-cert").arg(&*certificate).arg("--tls-key").arg(&*key).arg("--tls-ca");
+        let program = program.arg(&*club.pki.file).words(format!("-H https://{front} host.example 22"));
+        program.run().expect_success().expect_stdout("welcome");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn certificate_and_key_may_be_in_one_file() {
+    let club = Club::new();
+    let member = club.member();
+    let key = std::fs::read_to_string(&*member.key_file()).unwrap();
+    let both = member.key_file();
+    std::fs::write(&*both, member.pem() + &key).unwrap();
+    club.expect_let_in(VERSIONS[1], |program| option(program, "CONNECT_TLS_CERT", &both));
+}
+
+/// In TLS 1.3 the proxy says so only when we are done with the handshake.
+#[test]
+fn whoever_shows_none_or_a_wrong_one_is_told_why() {
+    let club = Club::new();
+    let stranger = club.pki.authority.issue(&["me"], Kind::Client);
+    let (certificate, key) = (stranger.certificate_file(), stranger.key_file());
+    club.expect_turned_away(VERSIONS[1], &["certificate of ours", "certificate_required"], |program| program);
+    club.expect_turned_away(VERSIONS[0], &["handshake", "--tls-cert"], |program| program);
+    for version in VERSIONS {
+        club.expect_turned_away(version, &["certificate", "unknown_ca"], |program| {
+            option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key)
+        });
+    }
+}
+
+#[test]
+fn a_key_that_is_of_no_use_is_an_error_before_anything_is_dialled() {
+    let club = Club::new();
+    let (member, other) = (club.member(), club.member());
+    let certificate = member.certificate_file();
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let nobody = Server::each([]);
+    let front = club.front(VERSIONS[1]).before(&nobody);
+    for (key, part) in [
+        (other.key_file(), "do not work"),
+        (TempPath::file("key.pem", encrypted), "encrypted"),
+        (TempPath::file("key.pem", "nothing"), "is not there"),
+        (TempPath::new("key.pem"), "cannot be read"),
+    ] {
+        let program = club.pki.connect(&front, "");
+        let out = option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key).run();
+        out.expect_code(2).expect_stderr_has("key.pem").expect_stderr_has(part);
+    }
+    nobody.finish();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_complained_about() {
+    use std::os::unix::fs::PermissionsExt;
+    let club = Club::new();
+    let member = club.member();
+    let (certificate, key) = (member.certificate_file(), member.key_file());
+    std::fs::set_permissions(&*key, PermissionsExt::from_mode(0o644)).unwrap();
+    let proxy = http_ok().early("welcome").serve();
+    let front = club.front(VERSIONS[1]).before(&proxy);
+    let program = club.pki.connect(&front, "");
+    let out = option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key).run();
+    out.expect_code(0).expect_stdout("welcome").expect_stderr_has("chmod 600");
+    proxy.finish();
+}
+
+/// Only TLS shows what it is told: the password is not sent before the certificate was checked.
+#[test]
+fn a_proxy_that_is_not_trusted_is_not_told_the_password() {
+    let club = Club::new();
+    let nobody = Server::each([]);
+    let front = Front::new(&Identity::self_signed(false)).before(&nobody);
+    let out = club.pki.connect(&front, "").env("HTTP_PROXY_PASSWORD", "secret").run();
+    out.expect_failure(5, &["self-signed"]).expect_stderr_lacks("secret");
+    nobody.finish();
+}

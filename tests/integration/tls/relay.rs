@@ -1,0 +1,105 @@
+//! What goes through TLS arrives, however much it is and however slow somebody is.
+
+use std::io::Read;
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn much_goes_both_ways_at_once() {
+    const LENGTH: u64 = 32 * MIB;
+    let pki = Pki::new();
+    let proxy = http_ok().exchange(1, LENGTH).serve();
+    let front = pki.front().before(&proxy);
+    let mut run = pki.connect(&front, "").limit(PATIENCE).start();
+    run.feed(data(2, LENGTH));
+    let out = run.wait();
+    out.expect_success();
+    assert_eq!(Digest::of(&*out.stdout), Digest::of(data(1, LENGTH)));
+    assert_eq!(proxy.finish_one().sunk, Some(Digest::of(data(2, LENGTH))));
+    assert_eq!(front.ended().end, Some(End::Proper));
+}
+
+/// The program holds what it holds, and waits.
+#[test]
+fn a_slow_proxy_makes_the_sender_wait() {
+    const LENGTH: u64 = 20 * MIB;
+    let pki = Pki::new();
+    let proxy = http_ok()
+        .small_window()
+        .pause(Duration::from_millis(500))
+        .then("read slowly", |session| {
+            for _ in 0..20 {
+                session.receive(64 * 1024)?;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(())
+        })
+        .sink()
+        .serve();
+    let front = pki.front().before(&proxy);
+    let mut run = pki.connect(&front, "").limit(PATIENCE).start();
+    run.feed(data(3, LENGTH));
+    run.wait().expect_success();
+    let record = proxy.finish_one();
+    let head = record.head.unwrap().len();
+    let all = std::io::Cursor::new(record.received).chain(std::io::empty());
+    let mut received = all.into_inner().0.into_inner();
+    received.drain(..head);
+    assert_eq!(received, bytes(3, 20 * 64 * 1024));
+    let mut rest = data(3, LENGTH);
+    std::io::copy(&mut (&mut rest).take(received.len() as u64), &mut std::io::sink()).unwrap();
+    assert_eq!(record.sunk, Some(Digest::of(rest)));
+}
+
+/// The reader of standard output takes nothing for a while: what goes up does not wait for it.
+#[test]
+fn one_direction_does_not_wait_for_the_other() {
+    const LENGTH: u64 = 8 * MIB;
+    let pki = Pki::new();
+    let proxy = http_ok().send_meanwhile(4, LENGTH).sink_bytes(LENGTH).serve();
+    let front = pki.front().before(&proxy);
+    let (mut reader, writer) = pipe();
+    let mut run = pki.connect(&front, "").stdout(writer).limit(PATIENCE).start();
+    run.send(bytes(5, usize::try_from(LENGTH).unwrap()));
+    while proxy.records().first().is_none_or(|record| record.sunk.is_none()) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut all = Vec::new();
+    reader.read_to_end(&mut all).unwrap();
+    assert_eq!(all, bytes(4, usize::try_from(LENGTH).unwrap()));
+    run.finish().expect_success();
+    assert_eq!(proxy.finish_one().sunk, Some(Digest::of(data(5, LENGTH))));
+}
+
+/// The remote ends first: what stands ready on the local side is on the wire before the program ends.
+#[test]
+fn the_last_words_before_the_end_arrive() {
+    let pki = Pki::new();
+    for length in [1, 60_000, 200_000] {
+        let gate = Gate::new();
+        let proxy = http_ok().send("bye").wait_for(&gate).half_close().sink().serve();
+        let front = pki.front().before(&proxy);
+        let mut run = pki.connect(&front, "").limit(PATIENCE).start();
+        run.wait_stdout_has("bye");
+        run.send(bytes(6, length));
+        gate.open();
+        run.wait().expect_success();
+        assert_eq!(front.ended().end, Some(End::Proper));
+        assert_eq!(proxy.finish_one().sunk, Some(Digest::of(data(6, length as u64))));
+    }
+}
+
+#[test]
+fn keystrokes_and_their_echoes() {
+    let pki = Pki::new();
+    let proxy = http_ok().echo().serve();
+    let front = pki.front().before(&proxy);
+    let mut run = pki.connect(&front, "").start();
+    for line in 0..200 {
+        run.send(format!("line {line}\n"));
+        run.wait_stdout_has(format!("line {line}\n"));
+    }
+    run.finish().expect_success();
+    proxy.finish();
+}
