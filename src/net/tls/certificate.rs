@@ -99,16 +99,13 @@ impl<'a> Reader<'a> {
 
     /// A point in time, which is UTC (RFC 5280 §4.1.2.5).
     fn time(&mut self) -> Option<i64> {
-        let (century, digits) = match *self.0.first()? {
-            UTC_TIME => {
-                let digits = self.content(UTC_TIME)?;
-                // Years from 50 on are of the last century.
-                (if *digits.first()? >= b'5' { 1900 } else { 2000 }, digits)
-            }
-            _ => {
-                let (century, digits) = self.content(GENERALIZED_TIME)?.split_at_checked(2)?;
-                (100 * number(century)?, digits)
-            }
+        let (century, digits) = if *self.0.first()? == UTC_TIME {
+            let digits = self.content(UTC_TIME)?;
+            // Years from 50 on are of the last century.
+            (if *digits.first()? >= b'5' { 1900 } else { 2000 }, digits)
+        } else {
+            let (century, digits) = self.content(GENERALIZED_TIME)?.split_at_checked(2)?;
+            (100 * number(century)?, digits)
         };
         let digits = digits.strip_suffix(b"Z").filter(|digits| digits.len() == 12)?;
         let mut numbers = digits.chunks(2).map(number);

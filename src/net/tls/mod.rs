@@ -68,7 +68,7 @@ impl Client {
         let deadline = reach.or_start(Limits::NEGOTIATION);
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
             .map_err(|error| words::failed(peer, &error))?;
-        self.shake_hands(&mut connection, &mut tls, &deadline)
+        shake_hands(&mut connection, &mut tls, &deadline)
             .map_err(|trouble| self.words(trouble, peer, &deadline))?;
         let facts = words::facts(&tls);
         trace!("TLS with {peer}: {facts}");
@@ -77,38 +77,6 @@ impl Client {
         sys::layered(connection.into_channel(), carry)
             .map(Connection::new)
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
-    }
-
-    fn shake_hands(
-        &self,
-        connection: &mut Connection,
-        tls: &mut ClientConnection,
-        deadline: &Deadline,
-    ) -> Result<(), Trouble> {
-        let mut is_first = true;
-        loop {
-            send(connection, tls, deadline)?;
-            if !tls.is_handshaking() {
-                return Ok(());
-            }
-            let received = connection.receive(Limit::Bytes(PIECE), deadline.left())?;
-            let mut bytes = received.bytes();
-            if bytes.is_empty() {
-                return Err(Trouble::Closed);
-            }
-            if std::mem::take(&mut is_first) && !words::is_record(bytes[0]) {
-                return Err(Trouble::NotTls);
-            }
-            while !bytes.is_empty() {
-                // Memory does not fail to be read.
-                tls.read_tls(&mut bytes).map_err(Stop::Io)?;
-                if let Err(error) = tls.process_new_packets() {
-                    // The proxy is told why. If it cannot be, that is not what went wrong.
-                    let _ = send(connection, tls, deadline);
-                    return Err(Trouble::Tls(error));
-                }
-            }
-        }
     }
 
     fn words(&self, trouble: Trouble, peer: &Peer, deadline: &Deadline) -> Error {
@@ -127,6 +95,38 @@ impl Client {
                 Some(distrust) => distrust.into_error(peer),
                 None => words::failed(peer, &error),
             },
+        }
+    }
+}
+
+/// Talks until both sides know what they need to.
+fn shake_hands(
+    connection: &mut Connection,
+    tls: &mut ClientConnection,
+    deadline: &Deadline,
+) -> Result<(), Trouble> {
+    let mut is_first = true;
+    loop {
+        send(connection, tls, deadline)?;
+        if !tls.is_handshaking() {
+            return Ok(());
+        }
+        let received = connection.receive(Limit::Bytes(PIECE), deadline.left())?;
+        let mut bytes = received.bytes();
+        if bytes.is_empty() {
+            return Err(Trouble::Closed);
+        }
+        if std::mem::take(&mut is_first) && !words::is_record(bytes[0]) {
+            return Err(Trouble::NotTls);
+        }
+        while !bytes.is_empty() {
+            // Memory does not fail to be read.
+            tls.read_tls(&mut bytes).map_err(Stop::Io)?;
+            if let Err(error) = tls.process_new_packets() {
+                // The proxy is told why. If it cannot be, that is not what went wrong.
+                let _ = send(connection, tls, deadline);
+                return Err(Trouble::Tls(error));
+            }
         }
     }
 }

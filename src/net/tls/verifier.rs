@@ -78,9 +78,8 @@ impl ServerCertVerifier for Verifier {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check_chain(certificate, others, name, now).map_err(|error| {
-            self.complaint.note(words::distrust(&error, certificate, others, name));
-            error
+        self.check_chain(certificate, others, name, now).inspect_err(|error| {
+            self.complaint.note(words::distrust(error, certificate, others, name));
         })?;
         self.check_pins(certificate).map_err(|distrust| {
             self.complaint.note(distrust);

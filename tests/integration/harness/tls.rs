@@ -261,10 +261,9 @@ impl Session {
     fn outward(&self, tls: &Mutex<ServerConnection>, out: &Mutex<()>, mut far: &TcpStream) {
         let mut plain = vec![0; 16 * 1024];
         loop {
-            let count = match far.read(&mut plain) {
-                Ok(count) => count,
+            let Ok(count) = far.read(&mut plain) else {
                 // It was shut down by the other thread, or was reset.
-                Err(_) => return drop(self.stream.shutdown(Shutdown::Both)),
+                return drop(self.stream.shutdown(Shutdown::Both));
             };
             let mut records = Vec::new();
             let mut tls = lock(tls);
