@@ -20,6 +20,7 @@ have_peers() {
 		danted dante-server
 		tinyproxy tinyproxy
 		squid squid
+		stunnel4 stunnel4
 		$NCSA_AUTH squid
 		$DIGEST_AUTH squid
 		haproxy haproxy
@@ -49,9 +50,11 @@ start_servers() {
     serve danted-user setup_danted_user danted-user
     serve tinyproxy setup_tinyproxy tinyproxy
     serve tinyproxy-user setup_tinyproxy_user tinyproxy-user
-    serve squid setup_squid squid squid-user
+    make_certificates
+    serve squid setup_squid squid squid-user squid-tls
     serve squid-digest setup_squid_digest squid-digest
     serve haproxy setup_haproxy haproxy
+    serve stunnel-all setup_stunnel "${STUNNELS[@]}"
     serve ssh-D setup_ssh_d ssh-D
     # Every server that logs elsewhere than on its stderr says where.
     LOG["squid"]=$WORK/squid/access.log
@@ -199,8 +202,8 @@ setup_tinyproxy_user() { # PORT
     CMD=(tinyproxy -d -c "$WORK/tinyproxy-user.conf")
 }
 
-# One squid, two ports: the second wants a password.
-setup_squid() { # PORT PORT
+# One squid, three ports: the second wants a password, the third speaks TLS.
+setup_squid() { # PORT PORT PORT
     local dir=$WORK/squid
     mkdir -p "$dir"
     htpasswd -bc "$dir/users" "$USER_NAME" "$PASSWORD" 2>/dev/null
@@ -210,6 +213,7 @@ setup_squid() { # PORT PORT
     cat >"$dir/config" <<-END
 		http_port 127.0.0.1:$1
 		http_port 127.0.0.1:$2 name=guarded
+		https_port 127.0.0.1:$3 tls-cert=$WORK/tls/good.pem tls-key=$WORK/tls/good.key
 		auth_param basic program $NCSA_AUTH $dir/users
 		auth_param basic children 2 startup=1
 		auth_param basic realm real
