@@ -1,7 +1,7 @@
 //! What a plan says of a hop, in words.
 
 use crate::config::Origin;
-use crate::plan::{Hop, Limits, Login, Plan, Protocol, Resolve, Tls};
+use crate::plan::{Ask, Hop, Limits, Login, Plan, Protocol, Resolve, Tls};
 use crate::text::printable;
 
 /// Each fact with its name, in the order in which they matter.
@@ -12,7 +12,7 @@ pub(super) fn of(hop: &Hop) -> Vec<(&'static str, String)> {
         Protocol::Socks4 { user, .. } => facts.push(("user", user.clone().unwrap_or_else(login_name))),
         Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } => {
             facts.push(("user", login.user.clone().unwrap_or_else(login_name)));
-            facts.push(("password", password(login).to_owned()));
+            facts.push(("password", password(login)));
         }
         Protocol::Telnet { command, .. } => facts.push(("command", command.clone())),
     }
@@ -37,8 +37,14 @@ fn trust(tls: &Tls) -> String {
     format!("{whom}{pinned}{name}")
 }
 
-fn password(login: &Login) -> &'static str {
-    if login.password.is_some() { "known" } else { "asked for, if the proxy wants one" }
+fn password(login: &Login) -> String {
+    match (&login.password, &login.ask) {
+        (Some(_), _) => "known".into(),
+        (None, Ask::User) => "asked for, if the proxy wants one".into(),
+        (None, Ask::Command { source, .. }) => {
+            format!("said by the command in {source}, if the proxy wants one")
+        }
+    }
 }
 
 fn names(resolve: Resolve) -> String {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::netrc;
-use super::origin::Found;
+use super::origin::{Found, Origin};
 use super::rcfile;
 use super::sources::Sources;
 use crate::cli::{NetrcIn, PasswordIn, Typed};
@@ -171,6 +171,9 @@ fn in_netrc(
         return Ok(None);
     };
     let name = printable(path.to_string_lossy().as_bytes());
+    if typed.netrc == Some(NetrcIn::Home) {
+        sources.record("--netrc", &Origin::Option("--netrc"), || name.clone());
+    }
     let (content, data) = match (rcfile::read(&path), &named) {
         (Ok(read), _) => read,
         (Err(error), Some(found)) => {

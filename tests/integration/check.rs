@@ -175,3 +175,33 @@ fn colours_are_for_terminals() {
     assert!(!colours(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
     assert!(!colours(&[("TERM", "dumb")]));
 }
+
+#[cfg(unix)]
+#[test]
+fn blocks_and_sources_of_passwords_are_told_of() {
+    let proxy = socks5_userpass("bob", "secret").send("SSH-2.0-test\r\n").drain().serve();
+    let home = home(format!(
+        "Match host *.example\nCONNECT_PROXY = socks5://{proxy}\nCONNECT_PASSWORD_COMMAND = echo secret\n\
+         Match !all\nCONNECT_PROXY = direct\n"
+    ));
+    let netrc = home.join(".netrc");
+    std::fs::write(&netrc, "default login bob\n").unwrap();
+    let file = home.join(".connectrc").display().to_string();
+    let out = connect("--check --netrc -A host.example 22").env("HOME", &*home).run();
+    out.expect_code(0).expect_stderr("");
+    let source = format!("CONNECT_PASSWORD_COMMAND ({file}:3)");
+    expect_lines(
+        &out,
+        &[
+            &format!(
+                "{proxy}: user bob; password said by the command in {source}, if the proxy wants one; \
+                 names resolved here, or by the proxy if that fails"
+            ),
+            &format!("CONNECT_PROXY {file}:2 socks5://{proxy}"),
+            &format!("CONNECT_PASSWORD_COMMAND {file}:3 echo secret"),
+            &format!("--netrc command line {}", netrc.display()),
+            &format!("✓ hop SOCKS5 proxy {proxy} made the tunnel"),
+        ],
+    );
+    proxy.finish();
+}
