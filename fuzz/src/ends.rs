@@ -87,27 +87,130 @@ fn is_ambiguous(head: &[u8]) -> bool {
     head.contains(&0) || head.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n')
 }
 
-/// The authentication schemes in the values of `Proxy-Authenticate` (RFC 9110 §11.6.1): what is left of each part of a
-/// list without its quoted strings, if it does not begin with a parameter.
+/// A challenge (RFC 9110 §11.6.1), or the answer to one, which is written in the same way.
+#[derive(Debug)]
+pub struct Challenge {
+    /// As it is written.
+    pub scheme: String,
+    /// Names in lower case, and values; an error, if they are not what the grammar allows.
+    parameters: Result<Vec<(String, String)>, ()>,
+}
+
+impl Challenge {
+    /// The value of a parameter.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let parameters = self.parameters.as_ref().ok()?;
+        parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// How strong the best answer to it is that we can give: Basic, and Digest with each hash function (RFC 7616 §3.3).
+    #[must_use]
+    pub fn rank(&self) -> Option<u8> {
+        if self.scheme.eq_ignore_ascii_case("basic") {
+            return Some(0);
+        }
+        let texts = [self.parameter("realm")?, self.parameter("nonce")?, self.parameter("opaque").unwrap_or_default()];
+        let algorithm = self.parameter("algorithm").unwrap_or("md5").to_lowercase();
+        let qop = self.parameter("qop").map(|list| list.split(',').any(|word| word.trim().to_lowercase() == "auth"));
+        let rank = match algorithm.trim_end_matches("-sess") {
+            "md5" => 1,
+            "sha-256" => 2,
+            "sha-512-256" => 3,
+            _ => return None,
+        };
+        let session = algorithm.matches("-sess").count();
+        let is_ours = self.scheme.eq_ignore_ascii_case("digest")
+            && qop != Some(false)
+            && (session == 0 || session == 1 && qop == Some(true))
+            && !texts.concat().contains('\u{fffd}');
+        is_ours.then_some(rank)
+    }
+}
+
+/// The challenges in the value of `Proxy-Authenticate`.
 #[must_use]
-pub fn schemes(value: &str) -> Vec<String> {
-    let mut bare = String::new();
+pub fn challenges(value: &str) -> Vec<Challenge> {
+    let mut challenges: Vec<Challenge> = Vec::new();
+    for part in parts(value) {
+        let name: String = part.chars().take_while(is_token).collect();
+        let rest = &part[name.len()..];
+        if name.is_empty() || rest.trim_start().starts_with('=') {
+            if let Some(last) = challenges.last_mut() {
+                take(&mut last.parameters, &part);
+            }
+            continue;
+        }
+        let mut challenge = Challenge { scheme: name, parameters: Ok(Vec::new()) };
+        let first = rest.trim();
+        let base64 = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
+        let is_base64 = first.trim_end_matches('=').chars().all(base64) && !first.starts_with('=');
+        if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
+            challenge.parameters = Err(());
+        } else if !is_base64 {
+            take(&mut challenge.parameters, first);
+        }
+        challenges.push(challenge);
+    }
+    challenges
+}
+
+/// The parts between the commas that are in no quoted string, without the empty ones.
+fn parts(value: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
     let mut characters = value.chars();
     while let Some(c) = characters.next() {
-        bare.push(c);
+        if c == ',' {
+            parts.push(String::new());
+            continue;
+        }
+        let Some(part) = parts.last_mut() else { break };
+        part.push(c);
         if c == '"' {
-            while let Some(quoted) = characters.next().filter(|&quoted| quoted != '"') {
-                if quoted == '\\' {
-                    characters.next();
+            while let Some(quoted) = characters.next() {
+                part.push(quoted);
+                match quoted {
+                    '"' => break,
+                    '\\' => part.extend(characters.next()),
+                    _ => {}
                 }
             }
         }
     }
-    let token = |c: &char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(*c);
-    let scheme = |part: &str| {
-        let name: String = part.trim().chars().take_while(token).collect();
-        let is_parameter = part.trim()[name.len()..].trim_start().starts_with('=');
-        (!name.is_empty() && !is_parameter).then_some(name)
-    };
-    bare.split(',').filter_map(scheme).collect()
+    parts.iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+/// Adds a parameter, unless it is none, or the second of its name.
+fn take(parameters: &mut Result<Vec<(String, String)>, ()>, text: &str) {
+    let Ok(known) = parameters else { return };
+    match parameter(text).filter(|(name, _)| known.iter().all(|(other, _)| other != name)) {
+        Some(parameter) => known.push(parameter),
+        None => *parameters = Err(()),
+    }
+}
+
+fn parameter(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    let (name, value) = (name.trim_end().to_lowercase(), value.trim_start());
+    let is_name = !name.is_empty() && name.chars().all(|c| is_token(&c));
+    if !value.starts_with('"') {
+        let is_value = !value.is_empty() && value.chars().all(|c| is_token(&c));
+        return (is_name && is_value).then(|| (name, value.to_owned()));
+    }
+    let mut plain = String::new();
+    let mut characters = value.chars().skip(1);
+    loop {
+        match characters.next()? {
+            '"' => break,
+            '\\' => plain.push(characters.next()?),
+            c if c.is_control() && c != '\t' => return None,
+            c => plain.push(c),
+        }
+    }
+    (is_name && characters.next().is_none()).then_some((name, plain))
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(c: &char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(*c)
 }

@@ -1,10 +1,12 @@
-//! The challenges of a 407, each line of the input the value of one field: which schemes are seen in them.
+//! The challenges of a 407, each line of the input the value of one field: which of them is answered, and that the answer
+//! says of it what the proxy meant.
 #![no_main]
 
-use connect::proto::{Error, HttpConnect, Negotiation, Step};
+use connect::proto::{Error, HttpConnect, HttpSettings, Negotiation, Step};
 use connect::text::printable;
-use connect_fuzz::conversation::endpoint;
-use connect_fuzz::{ends, shown};
+use connect_fuzz::conversation::{alice, endpoint};
+use connect_fuzz::ends::{self, Challenge};
+use connect_fuzz::shown;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -14,22 +16,47 @@ fuzz_target!(|input: &[u8]| {
     }
     let fields: Vec<_> = text.split('\n').map(|value| format!("Proxy-Authenticate: {value}\r\n")).collect();
     let head = format!("HTTP/1.1 407 Who are you\r\n{}Content-Length: 0\r\n\r\n", fields.concat());
-    let schemes: Vec<_> = text.split('\n').flat_map(ends::schemes).collect();
+    let challenges: Vec<_> = text.split('\n').flat_map(ends::challenges).collect();
+    let best = challenges.iter().filter_map(Challenge::rank).max();
 
-    let mut machine = HttpConnect::new(endpoint("host.example", "22"), None);
+    let mut machine =
+        HttpConnect::new(endpoint("host.example", "22"), HttpSettings::default(), || Some([7; 16]));
     assert!(matches!(machine.step(), Ok(Step::Send(_))));
     match machine.receive(head.as_bytes()) {
         Ok(taken) => {
             assert_eq!(taken, head.len());
             assert_eq!(machine.step(), Ok(Step::Credentials));
-            assert!(schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")), "{schemes:?}");
+            assert_eq!(machine.credentials(alice()), Ok(()));
+            let Ok(Step::Send(wire)) = machine.step() else { panic!("no answer") };
+            let answered = challenges.iter().find(|challenge| challenge.rank() == best);
+            check(std::str::from_utf8(wire.expose()).unwrap_or_default(), best, answered);
         }
         Err(Error::NoScheme { offered, status: 407 }) => {
+            assert_eq!(best, None, "{challenges:?}");
+            let schemes: Vec<_> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
             let named = if schemes.is_empty() { "no scheme is named".into() } else { schemes.join(", ") };
-            assert_eq!(offered, printable(named.as_bytes()));
-            assert!(!schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")), "{schemes:?}");
+            if !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("digest")) {
+                assert_eq!(offered, printable(named.as_bytes()));
+            }
             shown::check(&offered);
         }
         Err(error) => panic!("{error}"),
     }
 });
+
+/// The request answers this challenge, and repeats what it has to.
+fn check(request: &str, best: Option<u8>, answered: Option<&Challenge>) {
+    let lines: Vec<_> = request.split("\r\n").collect();
+    let [_, _, authorization, "", ""] = lines[..] else { panic!("{request:?}") };
+    if best == Some(0) {
+        return assert!(authorization.starts_with("Proxy-Authorization: Basic "), "{authorization}");
+    }
+    let digest = authorization.strip_prefix("Proxy-Authorization: ").map(ends::challenges).unwrap_or_default();
+    let ([answer], Some(answered)) = (&digest[..], answered) else { panic!("{authorization} to {answered:?}") };
+    assert_eq!(answer.scheme, "Digest");
+    for name in ["realm", "nonce", "opaque", "algorithm"] {
+        assert_eq!(answer.parameter(name), answered.parameter(name), "{name} in {authorization}");
+    }
+    assert_eq!(answer.parameter("qop").is_some(), answered.parameter("qop").is_some(), "{authorization}");
+    assert!(answer.parameter("response").is_some(), "{authorization}");
+}

@@ -2,7 +2,7 @@
 //! the same connection where it can be used again. Not one byte of the tunnel may be missing.
 #![no_main]
 
-use connect::proto::HttpConnect;
+use connect::proto::{HttpConnect, HttpSettings};
 use connect_fuzz::conversation::{Bounds, Ending, Input, endpoint, play};
 use libfuzzer_sys::fuzz_target;
 
@@ -33,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
     let first = if closes { challenge.clone() } else { [&challenge[..], &granted].concat() };
     let conversation = Input::of(vec![first, granted], input.cut);
 
-    let make = || HttpConnect::new(endpoint("host.example", "22"), None);
+    let make = || HttpConnect::new(endpoint("host.example", "22"), HttpSettings::default(), || None);
     let ending = play(make, &conversation, Bounds { bytes: 4 * DRAINED, memory: 4 * 1024 * 1024 });
     let (connection, taken) =
         if keeps && !closes { (0, challenge.len() + GRANTED.len()) } else { (1, GRANTED.len()) };

@@ -100,7 +100,7 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
         ("transfer-encoding: abcdef", &["no content"]),
         ("Connection: abcdef", &["Connection"]),
         ("X: abcdef\r\nY: z", &["control"]),
-        ("@/nonexistent/file", &["--header", "/nonexistent/file", "No such file"]),
+        ("@/nonexistent/file", &["--header", "/nonexistent/file", "cannot be read"]),
         ("@", &["--header", "cannot be read"]),
         (&in_file, &["headers", ":3: ", "no colon"]),
     ] {
