@@ -69,8 +69,6 @@ fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<
     if let Some(format) = check {
         return check::run(&way, &records, format);
     }
-    // The files may hold passwords.
-    drop(sources);
     match way.plan().local.clone() {
         Local::Stdio => join_stdio(way),
         Local::HandOver => hand_over(way),

@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use super::pair::pair;
+use super::pair::streams;
 
 /// Never becomes readable: Ctrl-C and the task manager end the process, which leaves nothing behind.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Termination {
     /// # Errors
     /// No sockets.
     pub fn watch() -> io::Result<Self> {
-        let (reader, writer) = pair()?;
+        let (reader, writer) = streams()?;
         Ok(Self { reader, _writer: writer })
     }
 
