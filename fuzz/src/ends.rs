@@ -110,9 +110,15 @@ impl Challenge {
         if self.scheme.eq_ignore_ascii_case("basic") {
             return Some(0);
         }
-        let texts = [self.parameter("realm")?, self.parameter("nonce")?, self.parameter("opaque").unwrap_or_default()];
+        let texts = [
+            self.parameter("realm")?,
+            self.parameter("nonce")?,
+            self.parameter("opaque").unwrap_or_default(),
+        ];
         let algorithm = self.parameter("algorithm").unwrap_or("md5").to_lowercase();
-        let qop = self.parameter("qop").map(|list| list.split(',').any(|word| word.trim().to_lowercase() == "auth"));
+        let qop = self
+            .parameter("qop")
+            .map(|list| list.split(',').any(|word| word.trim().to_lowercase() == "auth"));
         let rank = match algorithm.trim_end_matches("-sess") {
             "md5" => 1,
             "sha-256" => 2,

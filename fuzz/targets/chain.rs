@@ -25,6 +25,8 @@ fuzz_target!(|input: &[u8]| {
     shown::check_password(&format!("{plan:?}"));
     assert_eq!(plan.routes.len(), words.split('|').count());
     for (route, words) in plan.routes.iter().zip(words.split('|')) {
-        assert!(route.hops.len() <= 16 && (route.hops.is_empty() || route.hops.len() == words.split(',').count()));
+        assert!(
+            route.hops.len() <= 16 && (route.hops.is_empty() || route.hops.len() == words.split(',').count())
+        );
     }
 });

@@ -51,8 +51,11 @@ fn check(request: &str, best: Option<u8>, answered: Option<&Challenge>) {
     if best == Some(0) {
         return assert!(authorization.starts_with("Proxy-Authorization: Basic "), "{authorization}");
     }
-    let digest = authorization.strip_prefix("Proxy-Authorization: ").map(ends::challenges).unwrap_or_default();
-    let ([answer], Some(answered)) = (&digest[..], answered) else { panic!("{authorization} to {answered:?}") };
+    let digest =
+        authorization.strip_prefix("Proxy-Authorization: ").map(ends::challenges).unwrap_or_default();
+    let ([answer], Some(answered)) = (&digest[..], answered) else {
+        panic!("{authorization} to {answered:?}")
+    };
     assert_eq!(answer.scheme, "Digest");
     for name in ["realm", "nonce", "opaque", "algorithm"] {
         assert_eq!(answer.parameter(name), answered.parameter(name), "{name} in {authorization}");

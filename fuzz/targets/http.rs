@@ -15,7 +15,10 @@ const MEMORY: usize = 4 * 1024 * 1024;
 fuzz_target!(|input: &[u8]| {
     let Some(input) = Input::new(input) else { return };
     let known = input.variant & 1 == 1;
-    let make = || HttpConnect::new(endpoint("host.example", "22"), settings(input.variant), || Some([7; 16])).knowing(known.then(alice));
+    let make = || {
+        HttpConnect::new(endpoint("host.example", "22"), settings(input.variant), || Some([7; 16]))
+            .knowing(known.then(alice))
+    };
     let ending = play(make, &input, Bounds { bytes: BYTES, memory: MEMORY });
     let last = input.connection(ending.connection);
     let due = ends::http(last);
