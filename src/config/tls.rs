@@ -2,6 +2,7 @@
 //! and files, for this proxy; the others are for all proxies with TLS on the way.
 
 use std::fs;
+use std::path::PathBuf;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
@@ -24,7 +25,7 @@ pub(super) fn settings(query: &mut Query, typed: &Typed, sources: &Sources<'_>) 
     }
     let mut look = Look { query, typed: &typed.tls, sources };
     let tls = Tls {
-        authorities: look.authorities()?.map(Into::into),
+        authorities: look.authorities()?,
         identity: look.identity()?,
         pins: look.pins()?,
         server_name: look.server_name()?,
@@ -94,9 +95,9 @@ impl Look<'_> {
         Ok(found.map(|found| (found.source(), found.value)).map(|(source, value)| (value, source)))
     }
 
-    fn authorities(&mut self) -> Result<Option<String>, Error> {
+    fn authorities(&mut self) -> Result<Option<PathBuf>, Error> {
         let found = self.first("tls-ca", ("--tls-ca", self.typed.authorities.as_ref()), "CONNECT_TLS_CA")?;
-        Ok(found.map(|(file, _)| file))
+        Ok(found.map(|(file, _)| self.sources.path(&file)))
     }
 
     /// Certificate and key. A key does not go with a certificate that counts before it: then it is in the same file.
@@ -118,7 +119,7 @@ impl Look<'_> {
             return Ok(None);
         };
         let key = key.unwrap_or_else(|| certificate.clone());
-        Ok(Some(Identity { certificate: certificate.into(), key: key.into() }))
+        Ok(Some(Identity { certificate: self.sources.path(&certificate), key: self.sources.path(&key) }))
     }
 
     /// As curl has them: `sha256//` and the hash in base64, one or several with `;` between them.

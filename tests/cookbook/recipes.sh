@@ -13,6 +13,9 @@ all_recipes() {
     check ssh-http ssh_http
     check ssh-http/password ssh_http_password
     check ssh-http/environment ssh_http_environment
+    check tls tls
+    check tls/own-authority tls_own
+    check tls/pin tls_pin
     check inside-outside inside_outside
     check inside-outside/direct-list direct_list
     check inside-outside/negated direct_not
@@ -216,6 +219,47 @@ direct_not() {
     try "${AS[@]}" ssh build.corp.example "$ASK"
     want_status 0
     ! grep -Fq "${ADDRESS[socks.corp.example]}" "$CASE/out" || fail "build.corp.example was reached by the proxy"
+}
+
+# ---- TLS -------------------------------------------------------------------------------------------------------
+
+# The machine of the pages trusts the authority.
+tls() {
+    local trusted
+    home tls ssh
+    trusted=/etc/ssl/certs/$(openssl x509 -noout -hash -in "$WORK/etc/proxy-authority.pem").0
+    cp "$WORK/etc/proxy-authority.pem" "$trusted"
+    play tls use
+    rm "$trusted"
+    want_status 0
+    want_from proxy.corp.example
+    want_log tls 'Service \[proxy\] accepted connection'
+}
+
+tls_own() {
+    home tls ssh-auto
+    put tls rc .connectrc
+    play tls use
+    want_ssh_failed
+    want_err '/home/alice/corp-authority\.pem'
+    install -o alice -g alice "$WORK/etc/proxy-authority.pem" /home/alice/corp-authority.pem
+    play tls use
+    want_status 0
+    want_from proxy.corp.example
+}
+
+tls_pin() {
+    home
+    install -o alice -g alice -m 644 "$WORK/etc/proxy.pem" /home/alice/proxy.pem
+    play tls pin
+    want_status 0
+    install -o alice -g alice "$CASE/out" /home/alice/pin
+    PAUSE=2 play_typing tls pinned ''
+    grep -q '^SSH-2' "$CASE/out" || fail "no ssh banner"
+    echo AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= >/home/alice/pin
+    PAUSE=2 play_typing tls pinned ''
+    want_status 5
+    want_err 'has a key that is not pinned'
 }
 
 # ---- hops ------------------------------------------------------------------------------------------------------

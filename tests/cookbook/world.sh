@@ -14,6 +14,7 @@ have_programs() {
 		fetchmail fetchmail
 		popa3d popa3d
 		socat socat
+		stunnel4 stunnel4
 		aiosmtpd python3-aiosmtpd
 		emacs emacs-nox
 		git git
@@ -100,6 +101,7 @@ start_world() {
     serve http setup_http 8080
     serve http-guarded setup_http_guarded 8080
     serve firewall setup_firewall 8080
+    serve tls setup_tls 443
     serve pop3 setup_pop3 110
     serve pop3s setup_pop3s 995
     serve smtp setup_smtp 25
@@ -176,6 +178,19 @@ http_proxy_at() { # PORT NAME LINE...
     printf '%s\n' "$@" >>"$WORK/$name.conf"
     CMD=(tinyproxy -d -c "$WORK/$name.conf")
     beyond
+}
+
+# TLS in front of the HTTP proxy, with a certificate by an authority of the company's own.
+setup_tls() {
+    local dir=$WORK/etc key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+    openssl req -x509 "${key[@]}" -days 2 -subj '/CN=Corp Authority' -addext basicConstraints=critical,CA:TRUE \
+        -keyout "$dir/proxy-authority.key" -out "$dir/proxy-authority.pem" 2>/dev/null || die "no authority"
+    openssl req -x509 -CA "$dir/proxy-authority.pem" -CAkey "$dir/proxy-authority.key" "${key[@]}" -days 2 \
+        -subj /CN=proxy.corp.example -addext subjectAltName=DNS:proxy.corp.example -addext basicConstraints=CA:FALSE \
+        -keyout "$dir/proxy.key" -out "$dir/proxy.pem" 2>/dev/null || die "no certificate"
+    printf '%s\n' 'foreground = yes' 'pid =' 'syslog = no' '[proxy]' "accept = ${ADDRESS[proxy.corp.example]}:$1" \
+        "connect = ${ADDRESS[proxy.corp.example]}:8080" "cert = $dir/proxy.pem" "key = $dir/proxy.key" >"$WORK/tls.conf"
+    CMD=(stunnel4 "$WORK/tls.conf")
 }
 
 setup_pop3() { CMD=(socat -d -d "TCP4-LISTEN:$1,reuseaddr,fork" "EXEC:$(type -P popa3d)"); }
