@@ -152,6 +152,21 @@ fn a_password_among_the_words_is_forgotten() {
     asked.expect_forgotten(proxy, program, || {});
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn a_password_for_a_proxy_with_tls_is_forgotten() {
+    let identity = Identity::self_signed(false);
+    let file = identity.certificate_file();
+    for url in ["https", "socks5h+tls"] {
+        let asked = Asked::new();
+        let proxy = if url == "https" { asked.http(false) } else { asked.socks5() };
+        let front = Front::new(&identity).before(&proxy);
+        let program = connect("--tls-ca").arg(&*file);
+        let words = format!("-x {url}://kane:{IN_URL}@localhost:{} host.example 22", front.port());
+        asked.expect_forgotten(proxy, program.words(words), || {});
+    }
+}
+
 #[test]
 fn a_password_in_the_environment_is_forgotten() {
     for name in ["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "CONNECT_PASSWORD"] {

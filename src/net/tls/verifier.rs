@@ -9,6 +9,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use sha2::{Digest, Sha256};
 
 use super::certificate::Certificate;
 use super::words::{self, Distrust};
@@ -131,14 +132,7 @@ fn check_own(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixT
 
 /// SHA-256 of the key in a certificate.
 pub(super) fn pin(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
-    let key = Certificate::of(certificate)?.key;
-    sha256(key)
-}
-
-fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
-    use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    let suite = TLS13_AES_128_GCM_SHA256.tls13()?;
-    suite.common.hash_provider.hash(bytes).as_ref().try_into().ok()
+    Some(Sha256::digest(Certificate::of(certificate)?.key).into())
 }
 
 /// A pin as it is typed.
