@@ -180,3 +180,90 @@ pub fn same(error: &io::Error) -> io::Error {
         None => io::Error::new(error.kind(), error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+    use std::time::Instant;
+
+    use super::*;
+
+    /// An upper channel whose layer does this.
+    fn upper(carry: impl FnOnce(&Layer) + Send + 'static) -> Channel {
+        layered(pair().unwrap().0, carry).unwrap()
+    }
+
+    fn wait_to_read(channel: &Channel) {
+        poll(&mut [watch(channel, true, false)], None).unwrap();
+    }
+
+    /// Waits until the upper end is gone.
+    fn until_left(layer: &Layer) {
+        loop {
+            let mut watches = [watch(&layer.upper, false, false)];
+            poll(&mut watches, Some(Duration::from_millis(50))).unwrap();
+            if layer.has_left(Ready::of(&watches[0])) {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_read_does_not_make_a_reset_of_an_end() {
+        let upper = upper(|layer| wait_to_read(&layer.upper));
+        upper.write(b"nobody reads it").unwrap();
+        wait_to_read(&upper);
+        assert_eq!(upper.read(&mut [0; 9]).unwrap(), 0);
+        assert!(upper.fault().is_none());
+        let refused = upper.write(b"more").unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_fault_is_told_behind_what_came_before_it() {
+        let upper = upper(|layer| {
+            layer.upper.write(b"before").unwrap();
+            layer.fail(io::Error::new(io::ErrorKind::ConnectionAborted, "the first reason"));
+            layer.fail(io::ErrorKind::TimedOut.into());
+        });
+        let mut bytes = [0; 9];
+        wait_to_read(&upper);
+        assert_eq!(upper.read(&mut bytes).unwrap(), 6);
+        wait_to_read(&upper);
+        for error in [upper.read(&mut bytes).unwrap_err(), upper.peek(&mut bytes).unwrap_err()] {
+            assert_eq!(error.to_string(), "the first reason");
+        }
+        assert_eq!(upper.fault().unwrap().to_string(), "the first reason");
+    }
+
+    #[test]
+    fn who_drops_the_upper_end_waits_for_what_is_under_way() {
+        const LONG: Duration = Duration::from_millis(100);
+        let upper = upper(|layer| {
+            until_left(layer);
+            assert!(layer.is_broken_off());
+            thread::sleep(LONG);
+        });
+        upper.reset_on_close();
+        let started = Instant::now();
+        drop(upper);
+        assert!(started.elapsed() >= LONG);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_held_has_not_arrived() {
+        let upper = upper(|layer| {
+            wait_to_read(&layer.upper);
+            layer.holds(4);
+            layer.upper.read(&mut [0; 9]).unwrap();
+            layer.upper.write(b"!").unwrap();
+            until_left(layer);
+        });
+        assert_eq!(upper.undelivered(), Some(0));
+        upper.write(b"four").unwrap();
+        wait_to_read(&upper);
+        assert_eq!(upper.undelivered(), Some(4));
+    }
+}

@@ -79,7 +79,7 @@ fn whoever_breaks_off_does_not_say_good_bye() {
     let front = pki.front().before(&proxy);
     let mut run = pki.connect(&front, "--idle-timeout 0.3").start();
     run.wait().expect_failure(7, &["--idle-timeout"]);
-    assert_ne!(front.ended().end, Some(End::Proper));
+    assert_eq!(front.ended().end, Some(End::Reset));
     proxy.finish();
 }
 
