@@ -213,6 +213,8 @@ mod tests {
     fn what_nobody_has_read_does_not_make_a_reset_of_an_end() {
         let upper = upper(|layer| wait_to_read(&layer.upper));
         upper.write(b"nobody reads it").unwrap();
+        // Until the other end is not only shut down, but closed.
+        thread::sleep(Duration::from_millis(50));
         wait_to_read(&upper);
         assert_eq!(upper.read(&mut [0; 9]).unwrap(), 0);
         assert!(upper.fault().is_none());
