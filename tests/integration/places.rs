@@ -1,9 +1,7 @@
 //! `Match` in `~/.connectrc`: what counts in some places only.
 
-use std::fs;
 #[cfg(unix)]
-use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use crate::harness::*;
 use crate::rcfile::home;
