@@ -88,13 +88,17 @@ impl<'a> Sources<'a> {
 
     /// The value of a variable, or else of a parameter in a file.
     fn find(&self, name: &'static str) -> Option<Found<OsString>> {
+        self.find_said(name, false)
+    }
+
+    /// The same; a command that is to be run counts only if the file is the user's own word.
+    fn find_said(&self, name: &'static str, is_command: bool) -> Option<Found<OsString>> {
         match self.variable(name) {
             Some(value) => Some(Found { name, value, origin: Origin::Variable(name) }),
-            None => self.in_files(name, false),
+            None => self.in_files(name, is_command),
         }
     }
 
-    /// The value of a parameter in a file; or in one whose commands may be run.
     fn in_files(&self, name: &'static str, is_command: bool) -> Option<Found<OsString>> {
         let files = self.files.get_or_init(|| {
             let paths = self.paths.clone().unwrap_or_else(|| self.standard_paths());
@@ -190,12 +194,8 @@ impl<'a> Sources<'a> {
     }
 
     /// A command for the shell: not from a file that somebody else may have written to.
-    #[allow(dead_code)]
     pub(super) fn command(&self, name: &'static str) -> Result<Option<Found>, Error> {
-        let found = match self.variable(name) {
-            Some(value) => Some(Found { name, value, origin: Origin::Variable(name) }),
-            None => self.in_files(name, true),
-        };
+        let found = self.find_said(name, true);
         found.filter(|found| !found.value.is_empty()).map(|found| self.accept(found)).transpose()
     }
 
