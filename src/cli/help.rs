@@ -21,8 +21,8 @@ Parameters that are not in the environment are looked for in ~/.connectrc and /e
 line. What follows a line such as 'Match localnetwork 192.168.1.0/24' counts there only, up to the next Match:
 host, port, localnetwork, localuser, exec and all are conditions, and a ! in front is the opposite.
 
-TLS to the proxy (https://, socks5h+tls:// and so on) trusts the system's authorities, unless --tls-ca, CONNECT_TLS_CA or
-tls-ca= in the proxy's URL names others; likewise CONNECT_TLS_CERT, _KEY, _PIN and _SERVER_NAME.
+TLS to the proxy (https://, socks5h+tls:// and so on) trusts the system's authorities, unless --tls-ca, or
+CONNECT_TLS_CA, or tls-ca= in the proxy's URL names others; so with the other options for it.
 
 CONNECT_RELAY=copy in the environment relays through memory where Linux could keep the bytes in the kernel.
 
