@@ -37,7 +37,7 @@ pub fn run(
 ) -> ExitCode {
     let result = cli::parse(words).and_then(|request| match request {
         Request::Print(text) => print(&text).map(|()| ExitCode::Ok),
-        Request::Session(typed) => session(*typed, &variable),
+        Request::Session(typed) => session(typed, &variable),
     });
     match result {
         Ok(code) => code,
@@ -50,7 +50,8 @@ pub fn run(
     }
 }
 
-fn session(typed: Typed, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
+/// What was typed stays in its box, which is wiped with it: what fields leave unused may hold pieces of a password.
+fn session(typed: Box<Typed>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
     if typed.debug > 0 {
         trace::start(typed.debug);
     }

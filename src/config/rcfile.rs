@@ -236,8 +236,9 @@ pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
     let file = File::open(path)?;
     // Of the file that is read, whatever has the name by now.
     let data = file.metadata()?;
-    // Large enough from the start: growing would leave a copy of a password behind.
-    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
+    // Large enough from the start: growing would leave a copy of a password behind, and what is read into little room
+    // comes by way of the stack.
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 64));
     file.take(MAX_FILE).read_to_end(&mut content)?;
     Ok((content, data))
 }
