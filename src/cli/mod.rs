@@ -183,6 +183,9 @@ pub enum Request {
 ///
 /// # Errors
 /// [`Error::Usage`] for whatever makes no sense.
+// Its frame must not be part of the caller's, which lives as long as the session: what fields leave unused there holds
+// what was on the stack before, pieces of a password among it.
+#[inline(never)]
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
     let mut words = words.into_iter();
     let program = words.next().unwrap_or_default();
