@@ -139,7 +139,7 @@ impl Challenge {
 pub fn challenges(value: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     for part in parts(value) {
-        let name: String = part.chars().take_while(is_token).collect();
+        let name: String = part.chars().take_while(|c| is_token(*c)).collect();
         let rest = &part[name.len()..];
         if name.is_empty() || rest.trim_start().starts_with('=') {
             if let Some(last) = challenges.last_mut() {
@@ -198,9 +198,9 @@ fn take(parameters: &mut Result<Vec<(String, String)>, ()>, text: &str) {
 fn parameter(text: &str) -> Option<(String, String)> {
     let (name, value) = text.split_once('=')?;
     let (name, value) = (name.trim_end().to_lowercase(), value.trim_start());
-    let is_name = !name.is_empty() && name.chars().all(|c| is_token(&c));
+    let is_name = !name.is_empty() && name.chars().all(is_token);
     if !value.starts_with('"') {
-        let is_value = !value.is_empty() && value.chars().all(|c| is_token(&c));
+        let is_value = !value.is_empty() && value.chars().all(is_token);
         return (is_name && is_value).then(|| (name, value.to_owned()));
     }
     let mut plain = String::new();
@@ -217,6 +217,6 @@ fn parameter(text: &str) -> Option<(String, String)> {
 }
 
 /// RFC 9110 §5.6.2.
-fn is_token(c: &char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(*c)
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
