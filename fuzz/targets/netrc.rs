@@ -4,6 +4,7 @@
 
 use connect::cli::{Method, Typed};
 use connect::plan::{Login, Protocol};
+use connect::secret::Secret;
 use connect_fuzz::{PASSWORD, USER, shown, sources};
 use libfuzzer_sys::fuzz_target;
 
@@ -11,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
     let entry = format!("machine known.example login {USER} password {PASSWORD}\nmachine other.example\n");
     let login = login(&[entry.as_bytes(), input].concat(), "known.example");
     assert_eq!(login.user.as_deref(), Some(USER));
-    assert_eq!(login.password.as_ref().map(|password| password.expose()), Some(PASSWORD.as_bytes()));
+    assert_eq!(login.password.as_ref().map(Secret::expose), Some(PASSWORD.as_bytes()));
 
     let login = self::login(input, "nobody.example");
     // Backslashes may stand within a word.
