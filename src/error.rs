@@ -94,7 +94,7 @@ pub enum Error {
         /// Whose password.
         user: Box<str>,
         /// Why it cannot be had.
-        cause: String,
+        cause: Box<str>,
         /// The variables that could hold it, if the user was to be asked.
         variables: Option<&'static str>,
     },

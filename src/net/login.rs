@@ -26,8 +26,12 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, ask: &dyn AskPassword) -> Resu
         }
         Ask::Command { line, source } => (said_by(line, source, hop, &user, ask), None),
     };
-    let no_password =
-        |cause| Error::NoPassword { peer: peer.clone(), user: user.as_str().into(), cause, variables };
+    let no_password = |cause: String| Error::NoPassword {
+        peer: peer.clone(),
+        user: user.as_str().into(),
+        cause: cause.into(),
+        variables,
+    };
     let password = answer.map_err(no_password)?;
     Ok(Credentials { user, password })
 }
