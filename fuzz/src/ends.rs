@@ -206,12 +206,15 @@ fn parameter(text: &str) -> Option<(String, String)> {
     let mut plain = String::new();
     let mut characters = value.chars().skip(1);
     loop {
-        match characters.next()? {
+        let c = match characters.next()? {
             '"' => break,
-            '\\' => plain.push(characters.next()?),
-            c if c.is_control() && c != '\t' => return None,
-            c => plain.push(c),
+            '\\' => characters.next()?,
+            c => c,
+        };
+        if c.is_control() && c != '\t' {
+            return None;
         }
+        plain.push(c);
     }
     (is_name && characters.next().is_none()).then_some((name, plain))
 }

@@ -104,12 +104,16 @@ fn unquoted(quoted: &str) -> Option<String> {
     let mut value = String::with_capacity(quoted.len());
     let mut characters = quoted.chars();
     loop {
-        match characters.next()? {
+        let c = match characters.next()? {
             '"' => return characters.as_str().is_empty().then_some(value),
-            '\\' => value.push(characters.next()?),
-            c if c.is_control() && c != '\t' => return None,
-            c => value.push(c),
+            '\\' => characters.next()?,
+            c => c,
+        };
+        // Not behind a backslash either: it would be repeated in the answer.
+        if c.is_control() && c != '\t' {
+            return None;
         }
+        value.push(c);
     }
 }
 
@@ -180,6 +184,7 @@ mod tests {
             ("Digest nonce=a b, Basic", &["Digest ?", "Basic"]),
             ("Digest nonce=\"a\"b, Basic", &["Digest ?", "Basic"]),
             ("Digest nonce=\"a\x07\", Basic", &["Digest ?", "Basic"]),
+            ("Digest nonce=\"a\\\x07\", Basic", &["Digest ?", "Basic"]),
             ("Digest nonce=a, Nonce=b, Basic", &["Digest nonce=<a> ?", "Basic"]),
             ("Digest nonce=a, \"x\", Basic", &["Digest nonce=<a> ?", "Basic"]),
             ("Digest =a, Basic", &["Basic"]),
