@@ -39,12 +39,12 @@ topic_integration() {
 
 # How tests are run.
 inside() { # ARGUMENT...
-    (cd "$ROOT" && CONNECT_UNDER_TEST=Z:$WORK/bin/connect.exe RUST_BACKTRACE=0 timeout -k 5 300 \
+    (cd "$ROOT" && CONNECT_UNDER_TEST=Z:$WORK/bin/connect.exe RUST_BACKTRACE=0 timeout -k 5 900 \
         "$WINE" "$INTEGRATION" "$@") </dev/null
 }
 
 outside() { # ARGUMENT...
-    (cd "$ROOT" && CONNECT_UNDER_TEST=$CONNECT RUST_BACKTRACE=0 timeout -k 5 300 \
+    (cd "$ROOT" && CONNECT_UNDER_TEST=$CONNECT RUST_BACKTRACE=0 timeout -k 5 900 \
         cargo test --locked --test integration -- "$@") </dev/null
 }
 
