@@ -55,8 +55,10 @@ pub(crate) fn check(theirs: &Path, ours: &Path, document: &str, show: bool) -> V
     let told =
         Kind::ALL.iter().flat_map(|kind| COLUMNS.iter().enumerate().map(move |column| (*kind, column)));
     let wrong = told.filter(|(kind, (column, (_, protocols)))| {
-        let seen = words(&taken, *kind, protocols);
         let told = cell(document, row(*kind), *column);
+        // On a busy machine everything may take long.
+        let counts = |word: &&str| *word != "hang" || told.contains(word);
+        let seen: BTreeSet<_> = words(&taken, *kind, protocols).into_iter().filter(counts).collect();
         // Some of it is a matter of chance: but what is seen is told, and what is told is not all chance.
         !told.is_superset(&seen) || seen.is_empty() != told.is_empty()
     });
