@@ -1,9 +1,11 @@
 //! Places to listen.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 use std::path::Path;
+
+use socket2::SockRef;
 
 use super::Channel;
 
@@ -34,12 +36,20 @@ impl Listener {
     /// # Errors
     /// What accept says; `WouldBlock` if there is none.
     pub fn accept(&self) -> io::Result<(Channel, String)> {
-        let (stream, from) = self.0.accept()?;
+        let (stream, from) = accept(&self.0)?;
         // It may have left already, which reading will tell.
         let _ = stream.set_nodelay(true);
-        let _ = socket2::SockRef::from(&stream).set_keepalive(true);
+        let _ = SockRef::from(&stream).set_keepalive(true);
         Ok((Channel::socket(stream), from.to_string()))
     }
+}
+
+/// Takes a connection that no program inherits which another thread starts meanwhile: it would keep it open. What the
+/// standard library accepts may be inherited, which depends on the system.
+pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, from) = SockRef::from(listener).accept()?;
+    let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    Ok((stream.into(), from))
 }
 
 impl AsSocket for Listener {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use super::Channel;
+use super::listener::accept;
 
 /// A pair of channels.
 pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
@@ -18,7 +19,7 @@ pub(super) fn streams() -> io::Result<(TcpStream, TcpStream)> {
     let ours = TcpStream::connect(listener.local_addr()?)?;
     let wanted = ours.local_addr()?;
     loop {
-        let (theirs, from) = listener.accept()?;
+        let (theirs, from) = accept(&listener)?;
         if from == wanted {
             ours.set_nodelay(true)?;
             theirs.set_nodelay(true)?;

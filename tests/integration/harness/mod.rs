@@ -53,3 +53,9 @@ pub(crate) const MIB: u64 = 1024 * 1024;
 pub(crate) fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     std::io::pipe().unwrap()
 }
+
+/// The next connection of a listener. No program inherits it that another test starts meanwhile: it would keep the
+/// connection open, which on Windows is what the standard library's would do to those that wait for its end.
+pub(crate) fn accept(listener: &std::net::TcpListener) -> std::net::TcpStream {
+    socket2::SockRef::from(listener).accept().unwrap().0.into()
+}

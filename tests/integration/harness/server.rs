@@ -231,7 +231,7 @@ impl Shared {
 
     fn accept(self: &Arc<Self>, listener: &TcpListener, mut next: NextScript) {
         loop {
-            let (stream, _) = listener.accept().unwrap();
+            let stream = super::accept(listener);
             if self.stop.wait_for(Duration::ZERO) {
                 return;
             }

@@ -126,11 +126,12 @@ impl Front {
         let (behind, all, config) = (server.to_string(), Arc::clone(&handshakes), Arc::new(self.config));
         thread::spawn(move || {
             // The thread goes with the test's process.
-            for (index, stream) in listener.incoming().enumerate() {
+            for index in 0.. {
+                let stream = super::accept(&listener);
                 let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
                 lock(&all).push(Handshake::default());
                 let session = Session {
-                    stream: stream.unwrap(),
+                    stream,
                     behind: behind.clone(),
                     ending: self.ending,
                     bytewise: self.bytewise,
