@@ -10,6 +10,9 @@
 # handed over. See windows.sh.
 REST='cli|dial|http|http_auth|local_port|pump|regression|socks4|socks5|trace'
 
+# How many tests had a second try.
+AGAIN=0
+
 topic_unit() {
     wanted unit || return 0
     build_tests
@@ -66,12 +69,16 @@ run_tests() { # HOW
     for name in "${tests[@]}"; do
         grep -Fqx "test $name ... ok" "$WORK/log/$how" && { pass "integration/$name" && continue; }
         evidence "$name" "$WORK/log/$how"
-        # The program never fails with 1 and without a word: then it is wine that did not start it, which happens once
-        # in a thousand times; or wine says so itself (ERROR_INTERNAL_ERROR). Only then is there a second try.
-        if { grep -q ' exit 1 after ' "$WORK/report" && grep -q ' stderr: nothing' "$WORK/report"; } ||
-            grep -q 'cannot start connect.exe .*os error 1359' "$WORK/report"; then
+        # On a busy machine wine loses a program that is to start, or a connection within the test's own process, about
+        # once in a thousand tests. So there is a second try, alone, for a few; and it is told.
+        if [ $((AGAIN += 1)) -le 6 ]; then
             "$how" --exact "$name" >"$WORK/log/again" 2>&1
-            grep -Fqx "test $name ... ok" "$WORK/log/again" && { pass "integration/$name" && continue; }
+            if grep -Fqx "test $name ... ok" "$WORK/log/again"; then
+                pass "integration/$name"
+                printf '     | at the second try; at the first:\n'
+                sed 's/^/     | /' "$WORK/report"
+                continue
+            fi
             evidence "$name" "$WORK/log/again"
         fi
         # One that cannot hold under wine belongs into the list, with the reason.
