@@ -8,6 +8,7 @@ use crate::secret::{self, Secret};
 use flags::Flag;
 
 mod flags;
+mod generate;
 mod help;
 mod program_name;
 mod words;
@@ -197,14 +198,15 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
     let mut text = None;
     let operands = words::read(words, |flag, value| {
         match flag {
-            Flag::Help => text = Some(flags::command().render_help().to_string()),
-            Flag::Version => text = Some(help::version()),
+            Flag::Help => text = Some(help_text(&value)),
+            Flag::Generate => text = Some(generate::text(&value).map(str::to_owned)),
+            Flag::Version => text = Some(Ok(help::version())),
             flag => typed.take(flag, value),
         }
         text.is_none()
     })?;
     if let Some(text) = text {
-        return Ok(Request::Print(text));
+        return text.map(Request::Print);
     }
     let mut operands = operands.into_iter();
     typed.host = operands.next().ok_or_else(|| Error::Usage("no host given".into()))?;
@@ -215,6 +217,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
             let extra = secret::masked(&extra);
             Err(Error::Usage(format!("'{extra}' after host and port: options go before the host")))
         }
+    }
+}
+
+fn help_text(value: &str) -> Result<String, Error> {
+    match value {
+        "" => Ok(flags::command().render_help().to_string()),
+        "all" => Ok(flags::command().render_long_help().to_string()),
+        _ => Err(Error::Usage(format!("--help='{value}' is unknown; there are --help and --help=all"))),
     }
 }
 
@@ -265,10 +275,12 @@ impl Typed {
             Flag::IdleTimeout => self.idle_timeout = Some(value),
             Flag::Debug => self.debug = self.debug.saturating_add(1),
             // They are no part of a session.
-            Flag::Help | Flag::Version => {}
+            Flag::Generate | Flag::Help | Flag::Version => {}
         }
     }
 }
 
+#[cfg(test)]
+mod documents;
 #[cfg(test)]
 mod tests;

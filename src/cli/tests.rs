@@ -147,6 +147,9 @@ fn help_says_every_option_and_the_text_fits_a_terminal() {
 fn an_error_is_one_line_that_names_the_word() {
     for (line, part) in [
         ("-S", "-S"),
+        ("--help=some", "--help=all"),
+        ("--generate bush", "bash"),
+        ("--generate", "--generate"),
         ("-d -w", "-w"),
         ("-X host 22", "-X"),
         ("-dX host 22", "-X"),
@@ -169,41 +172,4 @@ fn what_was_typed_can_be_shown_without_its_password() {
     let typed = parse(["connect", "-S", "me:hunter2@proxy", "host", "22"].map(Into::into)).unwrap();
     assert!(!format!("{typed:?}").contains("hunter2"), "{typed:?}");
     assert!(format!("{typed:?}").contains("-S me:****@proxy"), "{typed:?}");
-}
-
-/// The manual page, as the table of the flags and the texts of the help make it.
-fn manual() -> String {
-    let command = flags::command().about("gets ssh past a firewall, through SOCKS and HTTP proxies");
-    let page = clap_mangen::Man::new(command).date("").source("connect").manual("connect");
-    let mut text = Vec::new();
-    page.render_title(&mut text).unwrap();
-    page.render_name_section(&mut text).unwrap();
-    page.render_synopsis_section(&mut text).unwrap();
-    let about = help::ABOUT.replace('\n', "\n.br\n");
-    text.extend(format!(".SH DESCRIPTION\n{}\n", roff(&about)).into_bytes());
-    page.render_options_section(&mut text).unwrap();
-    text.extend(format!(".SH NOTES\n.nf\n{}.fi\n", roff(help::AFTER)).into_bytes());
-    text.extend_from_slice(b".SH SEE ALSO\nssh(1), ssh_config(5)\n");
-    String::from_utf8(text).unwrap()
-}
-
-/// Text in which troff would take something for its own.
-fn roff(text: &str) -> String {
-    let line = |line: &str| match line.as_bytes() {
-        [b'.', b'b', b'r'] => ".br".to_owned(),
-        [b'.' | b'\'', ..] => format!("\\&{line}"),
-        _ => line.replace('\\', "\\e").replace('-', "\\-"),
-    };
-    text.lines().map(|text| line(text) + "\n").collect()
-}
-
-/// `CONNECT_WRITE_MANUAL=1 cargo test manual` writes it anew.
-#[test]
-fn the_manual_page_is_made_of_the_flags() {
-    if std::env::var_os("CONNECT_WRITE_MANUAL").is_some() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/connect.1");
-        return std::fs::write(file, manual()).unwrap();
-    }
-    let page = include_str!("../../docs/connect.1").replace("\r\n", "\n");
-    assert!(page == manual(), "docs/connect.1 is not up to date: CONNECT_WRITE_MANUAL=1 cargo test manual");
 }

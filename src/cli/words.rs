@@ -176,7 +176,8 @@ mod tests {
             ("--listen 80 --listen=81 host 22", "--listen 80 --listen 81 -- host 22"),
             ("--listen= host 22", "--listen  -- host 22"),
             ("--fdpass host 22", "-F -- host 22"),
-            ("--help -X", "--help --"),
+            ("--help -X", "--help  --"),
+            ("--help=all -X", "--help all --"),
             ("-- -odd 22", "-- -odd 22"),
             ("-d -- host 22", "-d -- host 22"),
         ] {
@@ -188,7 +189,7 @@ mod tests {
     fn what_makes_no_sense_is_told_with_what_may_be_meant() {
         for (typed, expected) in [
             ("-X host", "unexpected argument '-X' found"),
-            ("-S", "a value is required for '-S <[USER[:PASSWORD]@]HOST[:PORT]>' but none was supplied"),
+            ("-S", "a value is required for '-S <PROXY>' but none was supplied"),
             ("--listen", "a value is required for '--listen <ADDR:PORT|unix:PATH>' but none was supplied"),
             ("--eagr host", "unexpected argument '--eagr' found: a similar argument exists: '--eager'"),
             ("--eager=yes host", "unexpected value 'yes' for '--eager' found; no more were expected"),
