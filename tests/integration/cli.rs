@@ -168,12 +168,14 @@ fn a_name_that_gives_no_port_is_no_port() {
 
 #[test]
 fn help_is_on_standard_output() {
-    let out = connect("--help").run();
-    out.expect_success();
-    for part in
-        ["Usage: connect", "-S ", "-H ", "-R ", "-w ", "--version", "HTTP_PROXY_PASSWORD", "Exit code"]
-    {
-        assert!(out.stdout_text().contains(part), "{part} in {out:?}");
+    let brief = ["Usage: connect", "-S ", "-H ", "-R ", "-w ", "--version", "Examples:"];
+    let full = [&brief[..], &["HTTP_PROXY_PASSWORD", "Exit codes:"]].concat();
+    for (words, parts) in [("--help", &brief[..]), ("--help=all", &full)] {
+        let out = connect(words).run();
+        out.expect_success();
+        for part in parts {
+            assert!(out.stdout_text().contains(part), "{part} in {out:?}");
+        }
     }
 }
 
