@@ -52,6 +52,7 @@ pub(crate) struct Front {
     config: ServerConfig,
     ending: Ending,
     bytewise: bool,
+    ahead: &'static [u8],
 }
 
 /// One that runs. As `{front}` it is `127.0.0.1:port`.
@@ -95,7 +96,7 @@ impl Front {
             }
         };
         let config = builder.with_single_cert(identity.chain.clone(), identity.private_key()).unwrap();
-        Self { config, ending: Ending::Proper, bytewise: false }
+        Self { config, ending: Ending::Proper, bytewise: false, ahead: b"" }
     }
 
     /// It ends without `close_notify`.
@@ -118,6 +119,12 @@ impl Front {
         Self { bytewise: true, ..self }
     }
 
+    /// It says this right behind its part of the handshake, without waiting for the rest of it (0.5-RTT data).
+    pub(crate) fn saying_at_once(mut self, bytes: &'static [u8]) -> Self {
+        self.config.send_half_rtt_data = true;
+        Self { ahead: bytes, ..self }
+    }
+
     /// Starts it in front of this server.
     pub(crate) fn before(self, server: &Server) -> TlsServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -128,7 +135,9 @@ impl Front {
             // The thread goes with the test's process.
             for index in 0.. {
                 let stream = super::accept(&listener);
-                let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+                // It is kept until it may be sent.
+                tls.writer().write_all(self.ahead).unwrap();
                 lock(&all).push(Handshake::default());
                 let session = Session {
                     stream,

@@ -96,3 +96,16 @@ fn a_plan_without_tls_looks_at_no_certificate() {
     run.expect_code(0).expect_stderr_lacks("certificate");
     target.finish();
 }
+
+/// What comes in the flight that ends the handshake is decrypted before anything is waited for.
+#[test]
+fn what_comes_with_the_end_of_the_handshake_is_delivered() {
+    let pki = Pki::new();
+    let proxy = script().expect("telnet host.example 22\r\n").hold().serve();
+    let front = pki.front().saying_at_once(b"Connected to host.example.\r\nwelcome").before(&proxy);
+    let url = format!("telnet+tls://localhost:{}", front.port());
+    let mut run = connect("--tls-ca").arg(&*pki.file).words(format!("-x {url} host.example 22")).start();
+    run.wait_stdout_has("welcome");
+    proxy.finish();
+    run.wait().expect_success().expect_stdout("welcome");
+}

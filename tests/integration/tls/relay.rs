@@ -1,9 +1,10 @@
 //! What goes through TLS arrives, however much it is and however slow somebody is.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use super::*;
+use crate::listening::Listening;
 
 #[test]
 fn much_goes_both_ways_at_once() {
@@ -102,4 +103,27 @@ fn keystrokes_and_their_echoes() {
     }
     run.finish().expect_success();
     proxy.finish();
+}
+
+/// `-P`: the TLS connection outlives its clients.
+#[test]
+fn clients_of_a_kept_port_share_one_tls_connection() {
+    let pki = Pki::new();
+    let proxy = http_ok().early("welcome").expect("onetwo").expect_eof().serve();
+    let front = pki.front().before(&proxy);
+    let mut listening = Listening::start(pki.connect(&front, "-d -P 127.0.0.1:0"));
+    for (count, word) in [(1, "one"), (2, "two")] {
+        let mut client = listening.client();
+        if count == 1 {
+            let mut welcome = [0; 7];
+            client.read_exact(&mut welcome).unwrap();
+        }
+        client.write_all(word.as_bytes()).unwrap();
+        drop(client);
+        listening.told_times("closing local port without disconnecting", count);
+    }
+    listening.run.close_stdin();
+    listening.end().expect_success();
+    proxy.finish_one();
+    assert_eq!(front.ended().end, Some(End::Proper));
 }
