@@ -122,6 +122,8 @@ impl Front {
     /// It says this right behind its part of the handshake, without waiting for the rest of it (0.5-RTT data).
     pub(crate) fn saying_at_once(mut self, bytes: &'static [u8]) -> Self {
         self.config.send_half_rtt_data = true;
+        // Nothing follows that would bring what was forgotten to mind.
+        self.config.send_tls13_tickets = 0;
         Self { ahead: bytes, ..self }
     }
 
