@@ -47,7 +47,7 @@ topic_windows() {
     check console/no-console no_console
     check console/ctrl-c-restores-the-echo console_ctrl_c
     check codes/version version
-    check codes/usage code 2 'host' -S
+    check codes/usage code 2 '[-]S' -S
     check codes/name code 3 'nowhere\.invalid' nowhere.invalid 22
     check codes/refused code 4 'refused' 127.0.0.1 "$CLOSED"
     check codes/proxy-refuses code 5 'refused' -S "$USER_NAME:$PLAIN_PASSWORD@127.0.0.1:${PORT[microsocks-user]}" \
