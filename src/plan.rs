@@ -91,6 +91,8 @@ pub enum ListenAddress {
     },
     /// A UNIX-domain socket.
     Unix(PathBuf),
+    /// A socket that systemd has made: the number of its descriptor.
+    Passed(i32),
 }
 
 /// The far end.
@@ -320,6 +322,7 @@ impl fmt::Display for ListenAddress {
             Self::Tcp { host, port } if host.to_string().contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Passed(number) => write!(f, "descriptor {number}"),
         }
     }
 }

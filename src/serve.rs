@@ -136,14 +136,14 @@ fn listen(at: &ListenAddress) -> Result<Listener, Error> {
     trace!("Creating source port to forward.");
     let listener = match at {
         ListenAddress::Unix(path) => Listener::unix(path),
-        ListenAddress::Tcp { host, port } => bind(host, *port).and_then(|listener| {
-            if let Ok(bound) = listener.local_addr() {
-                trace!("waiting new connection at port {} ({bound})", bound.port());
-            }
-            Listener::tcp(listener)
-        }),
+        ListenAddress::Tcp { host, port } => bind(host, *port).and_then(Listener::tcp),
+        ListenAddress::Passed(number) => Listener::passed(*number),
     };
-    listener.map_err(|cause| Error::Listen { at: at.to_string(), cause })
+    let listener = listener.map_err(|cause| Error::Listen { at: at.to_string(), cause })?;
+    if let Some(bound) = listener.address() {
+        trace!("waiting new connection at port {} ({bound})", bound.port());
+    }
+    Ok(listener)
 }
 
 /// The standard library sets `SO_REUSEADDR` where that means that a port is free again at once.

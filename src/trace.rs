@@ -96,7 +96,7 @@ fn local(local: &Local) {
         trace!("local_type=socket");
         match at {
             ListenAddress::Tcp { port, .. } => trace!("local_port={port}"),
-            ListenAddress::Unix(_) => trace!("local_port={at}"),
+            ListenAddress::Unix(_) | ListenAddress::Passed(_) => trace!("local_port={at}"),
         }
     };
     match local {

@@ -293,7 +293,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_option(Flag::Listen, "listen", "ADDR:PORT|unix:PATH",
             "Give every client a session of its own, until stopped; repeatable",
             "Give every client on this local port, `[ADDR:]PORT`, or on this UNIX-domain socket a session of its own, until \
-             stopped. Repeatable."),
+             stopped. `systemd` is each socket that systemd has opened for this process (socket activation). Repeatable."),
         switch(Flag::HandOver, 'F',
             "Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes",
             "Hand the connection to ssh, once it stands, and leave: for ssh with `ProxyUseFdpass yes`. Works directly and \

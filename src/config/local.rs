@@ -4,16 +4,18 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::expect_no_proxy;
 use super::service::port_or_service;
+use super::sources::Sources;
 use crate::addr::{Host, split_port};
-use crate::cli::{Keep, Typed};
+use crate::cli::{Keep, PasswordIn, Typed};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
+use crate::sys;
 
 /// Whoever may connect can use the tunnel: only this machine may, unless the user says otherwise.
 const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 /// The near end that was typed.
-pub(super) fn local(typed: &Typed) -> Result<Local, Error> {
+pub(super) fn local(typed: &Typed, sources: &Sources<'_>) -> Result<Local, Error> {
     if typed.hand_over && (typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
         return Err(Error::Usage("-F excludes -p, -P and --listen: it leaves nothing to relay".into()));
     }
@@ -27,9 +29,35 @@ pub(super) fn local(typed: &Typed) -> Result<Local, Error> {
             let option = if *keep == Keep::Yes { "-P" } else { "-p" };
             Ok(Local::Port { at: tcp(word, option)?, keep: *keep == Keep::Yes })
         }
-        (None, words) => Ok(Local::Listen(words.iter().map(|word| listen(word)).collect::<Result<_, _>>()?)),
+        (None, _) => Ok(Local::Listen(listeners(typed, sources)?)),
         (Some(_), _) => Err(Error::Usage("--listen and -p or -P exclude each other".into())),
     }
+}
+
+/// The places of `--listen`, with those that systemd has opened.
+fn listeners(typed: &Typed, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, Error> {
+    let (passed, named): (Vec<_>, Vec<_>) = typed.listen.iter().partition(|word| *word == "systemd");
+    let mut listeners = named.into_iter().map(|word| listen(word)).collect::<Result<Vec<_>, _>>()?;
+    // A check takes no clients, and can be made by hand.
+    if !passed.is_empty() && typed.check.is_none() {
+        listeners.extend(from_systemd(typed, sources)?);
+    }
+    Ok(listeners)
+}
+
+fn from_systemd(typed: &Typed, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
+    let complain = |what: String| Error::Usage(format!("--listen systemd: {what}"));
+    let variable = |name| sources.variable(name).and_then(|value| value.into_string().ok());
+    let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
+    let numbers = sys::passed_listeners(pid.as_deref(), count.as_deref()).map_err(complain)?;
+    if let Some(PasswordIn::Descriptor(number)) = &typed.password
+        && number.parse().is_ok_and(|number| numbers.contains(&number))
+    {
+        return Err(complain(format!(
+            "descriptor {number} is one of the sockets, and not for --password-fd"
+        )));
+    }
+    Ok(numbers.map(ListenAddress::Passed))
 }
 
 fn listen(word: &str) -> Result<ListenAddress, Error> {
@@ -84,19 +112,23 @@ mod tests {
         }
     }
 
+    fn planned(typed: &Typed) -> Result<Local, Error> {
+        local(typed, &Sources::with_files(&|_| None, &|_| (), Vec::new()))
+    }
+
     #[test]
     fn one_way_to_listen_at_a_time() {
         let mut typed = Typed { port_to_listen: Some(("0".into(), Keep::No)), ..Typed::default() };
-        assert!(matches!(local(&typed), Ok(Local::Port { keep: false, .. })));
+        assert!(matches!(planned(&typed), Ok(Local::Port { keep: false, .. })));
         typed.listen.push("0".into());
-        assert!(local(&typed).is_err());
+        assert!(planned(&typed).is_err());
         typed.port_to_listen = None;
-        assert!(matches!(local(&typed), Ok(Local::Listen(at)) if at.len() == 1));
+        assert!(matches!(planned(&typed), Ok(Local::Listen(at)) if at.len() == 1));
         typed.hand_over = true;
-        assert!(local(&typed).is_err());
+        assert!(planned(&typed).is_err());
         typed.listen.clear();
-        assert!(matches!(local(&typed), Ok(Local::HandOver)));
+        assert!(matches!(planned(&typed), Ok(Local::HandOver)));
         typed.port_to_listen = Some(("0".into(), Keep::Yes));
-        assert!(local(&typed).is_err());
+        assert!(planned(&typed).is_err());
     }
 }

@@ -51,7 +51,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
     let target = target(typed)?;
     sources.head_for(&target, reach);
     let direct = Plan {
-        local: local::local(typed)?,
+        local: local::local(typed, sources)?,
         routes: routes(typed, &target, sources)?,
         target,
         askpass: None,

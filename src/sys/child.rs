@@ -1,4 +1,4 @@
-//! Programs that we start: without our passwords, and not for longer than we can wait.
+//! Programs that we start: without what is ours alone, and not for longer than we can wait.
 
 use std::io;
 use std::process::{Command, ExitStatus};
@@ -15,12 +15,18 @@ const NAPS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mil
 #[must_use]
 pub fn shell(line: &str) -> Command {
     let mut command = shell_command(line);
-    withhold_passwords(&mut command);
+    withhold(&mut command);
     command
 }
 
-/// The passwords in our environment are none of a program's business.
-pub fn withhold_passwords(command: &mut Command) {
+/// Variables of systemd's about the sockets that it passes to one process (`sd_listen_fds(3)`).
+const SOCKETS: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+
+/// The passwords in our environment are none of a program's business, and no socket that was passed to us is there.
+pub fn withhold(command: &mut Command) {
+    for name in SOCKETS {
+        command.env_remove(name);
+    }
     for (name, value) in std::env::vars_os() {
         if !secret::in_variable(name.as_encoded_bytes(), value.as_encoded_bytes()).is_empty() {
             command.env_remove(name);

@@ -14,7 +14,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-pub use child::{run_within, shell, withhold_passwords};
+pub use child::{run_within, shell, withhold};
 pub use layer::{Layer, layered, same};
 pub use memory::Wiping;
 pub use networks::{own_addresses, own_networks};

@@ -6,6 +6,8 @@ use crate::harness::*;
 use crate::listening::*;
 
 #[cfg(unix)]
+mod passed;
+#[cfg(unix)]
 mod unix;
 
 const ANY: &str = "--listen 127.0.0.1:0";
@@ -134,4 +136,11 @@ fn a_place_that_makes_no_sense_is_an_error() {
         out.expect_failure(2, &["--listen"]);
     }
     connect(format!("{ANY} -p 0 127.0.0.1 1")).run().expect_failure(2, &["--listen", "-p"]);
+}
+
+#[cfg(windows)]
+#[test]
+fn there_are_no_sockets_of_systemd_on_windows() {
+    let out = connect("--listen systemd 127.0.0.1 1").env("LISTEN_PID", "1").env("LISTEN_FDS", "1").run();
+    out.expect_failure(2, &["--listen systemd: there is no systemd on Windows; name an address"]);
 }

@@ -1,7 +1,7 @@
 //! Places to listen.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,8 +16,15 @@ use super::Channel;
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener),
-    /// A UNIX-domain socket, which is removed when this is dropped.
-    Unix(UnixListener, PathBuf),
+    /// A UNIX-domain socket.
+    Unix {
+        /// The socket.
+        listener: UnixListener,
+        /// Where it is in the file system.
+        path: PathBuf,
+        /// We made it, and it is removed when this is dropped.
+        is_ours: bool,
+    },
 }
 
 impl Listener {
@@ -44,7 +51,16 @@ impl Listener {
             result => result?,
         };
         listener.set_nonblocking(true)?;
-        Ok(Self::Unix(listener, path.to_owned()))
+        Ok(Self::Unix { listener, path: path.to_owned(), is_ours: true })
+    }
+
+    /// Its address, if it is a TCP port.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix { .. } => None,
+        }
     }
 
     /// Takes a connection, if one is there, and says where it comes from.
@@ -61,7 +77,7 @@ impl Listener {
                 let _ = socket2::SockRef::from(&stream).set_keepalive(true);
                 Ok((Channel::socket(stream), from.to_string()))
             }
-            Self::Unix(listener, path) => {
+            Self::Unix { listener, path, .. } => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nonblocking(true)?;
                 Ok((Channel::socket(stream), format!("unix:{}", path.display())))
@@ -89,14 +105,14 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(listener) => listener.as_fd(),
-            Self::Unix(listener, _) => listener.as_fd(),
+            Self::Unix { listener, .. } => listener.as_fd(),
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
+        if let Self::Unix { path, is_ours: true, .. } = self {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -10,6 +10,7 @@ mod libraries;
 mod listener;
 mod machine;
 mod pair;
+mod passed;
 mod poll;
 #[cfg(target_os = "linux")]
 mod splice;
@@ -27,6 +28,7 @@ pub use listener::Listener;
 pub(super) use machine::out_of_memory;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub(super) use pair::pair;
+pub use passed::passed_listeners;
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 #[cfg(target_os = "linux")]
 pub use splice::{Pipe, cannot_be_spliced, route, splice, widen};

@@ -31,6 +31,20 @@ impl Listener {
         Err(io::Error::new(io::ErrorKind::Unsupported, "UNIX-domain sockets are not supported on Windows"))
     }
 
+    /// Sockets are not passed on.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn passed(_: i32) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.local_addr().ok()
+    }
+
     /// Takes a connection, if one is there, and says where it comes from.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub use channel::{Channel, IN_TRANSIT};
 pub use exposure::{Undumped, conceal_variables, conceal_words};
 pub(super) use family::{Family, shell_command};
 pub use handover::{check_handover, hand_over};
-pub use inherited::read_inherited;
+pub use inherited::{passed_listeners, read_inherited};
 pub use listener::Listener;
 pub(super) use machine::out_of_memory;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
