@@ -56,20 +56,37 @@ all_recipes() {
     check local-port/keep local_keep
     check git git_recipes
     check git/github git_github
+    check git/proxy git_proxy
+    check openssh openssh
+    check openssh/match openssh_match
+    check other-ssh/plink putty
+    check other-ssh/dropbear dropbear
+    check editors editors
+    check editors/port editors_port
+    check rsync rsync_ssh
+    check rsync/server rsync_server
+    check mail/msmtp msmtp_sends
+    check mail/mutt mutt_sends
+    check ansible ansible_runs
+    check socat socat_execs
+    check systemd/by-hand systemd_by_hand
+    check systemd/unit systemd_unit
+    check systemd/each systemd_each
+    check inetd inetd_starts
     # Last: whether all blocks have been used by the checks above.
     [ -n "$ONLY" ] || check every-block-is-run every_block
 }
 
 # ---- README.md -------------------------------------------------------------------------------------------------
 
-# Every page is in the index, and every link leads to a file.
+# Every page is in the index, and every link inside the repository leads to a file.
 index() {
     local page link
     for page in "$PAGES"/*.md; do
         page=${page##*/}
         [ "$page" = README.md ] || grep -Fq "]($page)" "$PAGES/README.md" || fail "$page is not in the index"
         while read -r link; do
-            [ -e "$PAGES/${link%%#*}" ] || fail "$page: $link leads nowhere"
+            [[ $link == https://* ]] || [ -e "$PAGES/${link%%#*}" ] || fail "$page: $link leads nowhere"
         done < <(grep -Eo '\]\([^)]+\)' "$PAGES/$page" | sed 's/^](//; s/)$//')
     done
 }

@@ -28,6 +28,15 @@ have_programs() {
 		setsid util-linux
 		mount mount
 		pgrep procps
+		ansible ansible-core
+		dbclient dropbear-bin
+		inetd openbsd-inetd
+		msmtp msmtp
+		mutt mutt
+		plink putty-tools
+		rsync rsync
+		systemd-analyze systemd
+		systemd-socket-activate systemd
 	END
 }
 
@@ -46,9 +55,8 @@ make_world() {
     mount -t tmpfs -o mode=755 cookbook "$WORK/etc" || die "no mount name space to put the pages' names in"
     cp -a /etc/. "$WORK/etc" || die "/etc cannot be copied"
     # The repository may be somewhere in /home, which disappears. A copy, and no mount: $WORK is removed at the end.
-    mkdir -p "$WORK/repository/docs"
-    if ! { cp "$HERE/hosts" "$WORK" && cp "$ROOT/README.md" "$WORK/repository" &&
-        cp -r "$PAGES" "$WORK/repository/docs"; }; then
+    mkdir "$WORK/repository"
+    if ! { cp "$HERE/hosts" "$WORK" && cp -r "$ROOT/README.md" "$ROOT/docs" "$WORK/repository"; }; then
         die "the pages cannot be copied"
     fi
     PAGES=$WORK/repository/docs/cookbook
@@ -106,6 +114,7 @@ start_world() {
     serve pop3s setup_pop3s 995
     serve smtp setup_smtp 25
     serve git setup_git 9418
+    serve rsync setup_rsync 873
 }
 
 # Puts CMD into a machine that knows every name.
@@ -203,7 +212,19 @@ setup_pop3s() {
     CMD=(socat -d -d "OPENSSL-LISTEN:$1,reuseaddr,fork,verify=0,cert=$pem,key=$pem.key" "EXEC:$(type -P popa3d)")
 }
 
-setup_smtp() { CMD=(aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1"); }
+# With STARTTLS, by the certificate of POP3's.
+setup_smtp() {
+    local pem=$WORK/etc/pop3s.pem
+    CMD=(aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1" --tlscert "$pem" --tlskey "$pem.key" --no-requiretls)
+}
+
+setup_rsync() {
+    mkdir -p "$WORK/pub"
+    head -c 200000 /dev/urandom >"$WORK/pub/file"
+    printf '%s\n' 'use chroot = no' '[pub]' "path = $WORK/pub" >"$WORK/rsyncd.conf"
+    CMD=(rsync --daemon --no-detach "--address=${ADDRESS[files.example.org]}" "--port=$1" "--config=$WORK/rsyncd.conf"
+        --log-file=/dev/stdout)
+}
 
 setup_git() {
     local repo=$WORK/home/git/project.git tree=$WORK/tree
