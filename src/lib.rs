@@ -58,7 +58,8 @@ fn session(typed: Box<Typed>, variable: &dyn Fn(&str) -> Option<OsString>) -> Re
     // At once: making the plan may take as long as a command of the user's does.
     config::conceal_words();
     let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
-    let sources = Sources::new(variable, &trace::tell);
+    let warn: &dyn Fn(&str) = if typed.quiet { &|_| {} } else { &trace::tell };
+    let sources = Sources::new(variable, warn);
     let sources = if check.is_some() { sources.recording() } else { sources };
     let plan = config::plan(&typed, &sources)?;
     let records = sources.records();

@@ -23,6 +23,8 @@ pub struct Plan {
     pub askpass: Option<PathBuf>,
     /// How long it may take.
     pub limits: Limits,
+    /// Whoever sits at the terminal is told what is waited for, where that takes long.
+    pub tells_waiting: bool,
     /// `--eager`: proxies are told as much as can be said without their answers.
     pub eager: bool,
     /// `--proxy-protocol`: the target is told first whom the session is for.

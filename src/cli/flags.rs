@@ -46,6 +46,7 @@ pub(super) enum Flag {
     IdleTimeout,
     Eager,
     Debug,
+    Quiet,
     Generate,
     Help,
     Version,
@@ -323,6 +324,10 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         switch(Flag::Debug, 'd',
             "Say on standard error what is done; -dd: and what is relayed",
             "Say on standard error what is done; twice (`-dd`): and what is relayed, as a hex dump."),
+        switch(Flag::Quiet, 'q',
+            "Say nothing but errors: no warnings, and nothing of what is waited for",
+            "Say nothing but errors: no warnings, as of a parameter file that others can read, and, at a terminal, nothing \
+             of what is waited for. Of `-q` and `-d` the last one counts.").long("quiet"),
         long_option(Flag::Generate, "generate", "WHAT",
             "Print a manual page (man, connectrc) or a shell's completions (bash, zsh, fish, powershell)",
             "Print the manual page `connect(1)` (`man`) or `connectrc(5)` (`connectrc`), or the completions of a shell: \

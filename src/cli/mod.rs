@@ -52,8 +52,10 @@ pub struct Typed {
     pub check: Option<String>,
     /// `--tls-…`, `--insecure`.
     pub tls: TypedTls,
-    /// How many `-d`.
+    /// How many `-d`; none if `-q` came after them.
     pub debug: u8,
+    /// `-q`, unless `-d` came after it.
+    pub quiet: bool,
     /// The first word: a host, which may have a port.
     pub host: String,
     /// The second word.
@@ -273,7 +275,8 @@ impl Typed {
             Flag::NetrcFile => self.netrc = Some(NetrcIn::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
-            Flag::Debug => self.debug = self.debug.saturating_add(1),
+            Flag::Debug => (self.debug, self.quiet) = (self.debug.saturating_add(1), false),
+            Flag::Quiet => (self.debug, self.quiet) = (0, true),
             // They are no part of a session.
             Flag::Generate | Flag::Help | Flag::Version => {}
         }

@@ -56,6 +56,8 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         target,
         askpass: None,
         limits: Limits { reach },
+        // A service has nobody to tell it to, and `-d` tells more.
+        tells_waiting: typed.listen.is_empty() && typed.debug == 0 && !typed.quiet,
         eager: typed.eager,
         proxy_protocol: typed.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
         relay: Relay { carry: carry(sources)?, idle },

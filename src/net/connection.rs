@@ -1,9 +1,8 @@
 //! A connected stream under a deadline.
 
 use std::io;
-use std::time::Duration;
 
-use super::deadline::Deadline;
+use super::waiting::Wait;
 use crate::proto::Limit;
 use crate::sys::{self, Channel};
 
@@ -55,11 +54,11 @@ impl Connection {
     }
 
     /// Sends all of it.
-    pub(super) fn send(&mut self, mut bytes: &[u8], deadline: &Deadline) -> Result<(), Stop> {
+    pub(super) fn send(&mut self, mut bytes: &[u8], until: &Wait<'_>) -> Result<(), Stop> {
         while !bytes.is_empty() {
             match self.0.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) => self.wait_after(error, false, deadline.left())?,
+                Err(error) => self.wait_after(error, false, until)?,
             }
         }
         Ok(())
@@ -67,7 +66,7 @@ impl Connection {
 
     /// Receives some bytes, as many as the limit allows. Where the limit is unknown they are looked at, and stay
     /// where they are until [`take`](Self::take).
-    pub(super) fn receive(&mut self, limit: Limit, patience: Option<Duration>) -> Result<Received, Stop> {
+    pub(super) fn receive(&mut self, limit: Limit, until: &Wait<'_>) -> Result<Received, Stop> {
         let room = match limit {
             Limit::Bytes(limit) => limit.min(LOOK),
             Limit::Unknown => LOOK,
@@ -76,7 +75,7 @@ impl Connection {
         let mut bytes = vec![0; room];
         loop {
             // Nothing can be there yet: waiting first saves a call that fails.
-            self.wait(true, patience)?;
+            self.wait(true, until)?;
             let result = match limit {
                 Limit::Bytes(_) => self.0.read(&mut bytes),
                 Limit::Unknown => self.0.peek(&mut bytes),
@@ -110,17 +109,18 @@ impl Connection {
         Ok(())
     }
 
-    fn wait_after(&self, error: io::Error, read: bool, patience: Option<Duration>) -> Result<(), Stop> {
+    fn wait_after(&self, error: io::Error, read: bool, until: &Wait<'_>) -> Result<(), Stop> {
         match error.kind() {
             io::ErrorKind::Interrupted => Ok(()),
-            io::ErrorKind::WouldBlock => self.wait(read, patience),
+            io::ErrorKind::WouldBlock => self.wait(read, until),
             _ => Err(error.into()),
         }
     }
 
-    fn wait(&self, read: bool, patience: Option<Duration>) -> Result<(), Stop> {
+    fn wait(&self, read: bool, until: &Wait<'_>) -> Result<(), Stop> {
         // Time that is up is up, whatever has come: else a peer that never stops talking would have for ever.
-        if patience != Some(Duration::ZERO) && sys::poll(&mut [sys::watch(&self.0, read, !read)], patience)? {
+        let mut watches = [sys::watch(&self.0, read, !read)];
+        if !until.deadline.has_passed() && until.poll(&mut watches, None)? {
             Ok(())
         } else {
             Err(Stop::TimedOut)

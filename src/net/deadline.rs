@@ -5,22 +5,41 @@ use std::time::{Duration, Instant};
 /// A point in time by which something must be done, or none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
+    started: Instant,
     end: Option<Instant>,
     limit: Duration,
     /// By how much it was moved.
     extended: Duration,
+    /// From when on it is worth a word that we still wait; never if there is none.
+    tells_from: Option<Instant>,
 }
+
+/// For so long nobody wonders what it is doing.
+const SILENCE: Duration = Duration::from_secs(2);
 
 impl Deadline {
     /// Starts now. A limit beyond what the clock can count is none.
     pub(super) fn start(limit: Option<Duration>) -> Self {
-        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
-        Self { end, limit: limit.unwrap_or_default(), extended: Duration::ZERO }
+        let started = Instant::now();
+        let end = limit.and_then(|limit| started.checked_add(limit));
+        let limit = limit.unwrap_or_default();
+        Self { started, end, limit, extended: Duration::ZERO, tells_from: None }
+    }
+
+    /// The same; whoever waits with us is told so after a while.
+    pub(super) fn telling(self) -> Self {
+        Self { tells_from: Some(self.started + SILENCE), ..self }
+    }
+
+    /// From when on whoever waits with us is told so, if at all.
+    pub(super) fn tells_from(&self) -> Option<Instant> {
+        self.tells_from
     }
 
     /// This one, or one that starts now if there is none.
     pub(super) fn or_start(self, limit: Duration) -> Self {
-        if self.end.is_some() { self } else { Self::start(Some(limit)) }
+        let started = Self { tells_from: self.tells_from, ..Self::start(Some(limit)) };
+        if self.end.is_some() { self } else { started }
     }
 
     /// The end for the first of several attempts: an equal share of the time that is left. Where there is any time,
@@ -31,7 +50,7 @@ impl Deadline {
             (Ok(attempts), Some(left)) => left / attempts,
             _ => limit,
         };
-        Self::start(Some(share))
+        Self { tells_from: self.tells_from, ..Self::start(Some(share)) }
     }
 
     /// By how much it was moved.
@@ -53,9 +72,15 @@ impl Deadline {
         self.limit
     }
 
+    /// The time since it started, but for what was not ours to spend.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.extended)
+    }
+
     /// Moves it, for time that was not ours to spend.
     pub(super) fn extend(&mut self, by: Duration) {
         self.end = self.end.and_then(|end| end.checked_add(by));
+        self.tells_from = self.tells_from.and_then(|from| from.checked_add(by));
         self.extended += by;
     }
 }
@@ -86,6 +111,22 @@ mod tests {
         let any = Deadline::start(None);
         assert!(within(any.share(2, Limits::ROUTE), 10));
         assert_eq!(any.share(1, Limits::ROUTE).left(), None);
+    }
+
+    #[test]
+    fn who_waits_is_told_from_the_start_on_and_not_while_he_is_asked() {
+        let start = Instant::now();
+        let mut deadline = Deadline::start(None).telling();
+        let from = |deadline: Deadline| deadline.tells_from().map(|from| from - start);
+        let first = from(deadline);
+        assert!(first.is_some_and(|first| first >= SILENCE));
+        assert_eq!(from(deadline.or_start(Limits::NEGOTIATION)), first);
+        assert_eq!(from(deadline.share(2, Limits::ROUTE)), first);
+        let asked = Duration::from_secs(60);
+        deadline.extend(asked);
+        assert_eq!(from(deadline), first.map(|first| first + asked));
+        assert_eq!(deadline.elapsed(), Duration::ZERO);
+        assert_eq!(from(Deadline::start(None)), None);
     }
 
     #[test]

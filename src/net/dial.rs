@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
 use super::resolve::addresses;
+use super::waiting::Wait;
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
 use crate::plan::Target;
@@ -38,9 +39,10 @@ pub(super) fn dial(
     }
     let waiting = interleave(addresses);
     let mut dialling = Dialling { waiting, ..Dialling::default() };
+    let until = Wait::new(peer, "the connection", deadline);
     loop {
         if let Some((at, socket)) =
-            dialling.round(deadline).map_err(|cause| Error::System { what: "dial", cause })?
+            dialling.round(&until).map_err(|cause| Error::System { what: "dial", cause })?
         {
             progress.reached(&Stage::Dialled { peer, at });
             return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
@@ -92,10 +94,10 @@ struct Dialling {
 
 impl Dialling {
     /// Starts what is due and waits for something to happen. Returns the first socket that is connected.
-    fn round(&mut self, deadline: &Deadline) -> io::Result<Option<(SocketAddr, Socket)>> {
+    fn round(&mut self, until: &Wait<'_>) -> io::Result<Option<(SocketAddr, Socket)>> {
         let now = Instant::now();
         if self.next.is_none_or(|next| next <= now) {
-            let Some(address) = self.waiting.pop_front() else { return self.wait(deadline) };
+            let Some(address) = self.waiting.pop_front() else { return self.wait(until) };
             trace!("connecting to {address}");
             match start(address) {
                 Ok(socket) => {
@@ -109,16 +111,15 @@ impl Dialling {
                 return Ok(None);
             }
         }
-        self.wait(deadline)
+        self.wait(until)
     }
 
-    fn wait(&mut self, deadline: &Deadline) -> io::Result<Option<(SocketAddr, Socket)>> {
+    fn wait(&mut self, until: &Wait<'_>) -> io::Result<Option<(SocketAddr, Socket)>> {
         let next = self.next.filter(|_| !self.waiting.is_empty());
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
-        let patience = [next, deadline.left()].into_iter().flatten().min();
         let mut watches: Vec<_> =
             self.started.iter().map(|(_, socket)| sys::watch(socket, false, true)).collect();
-        sys::poll(&mut watches, patience)?;
+        until.poll(&mut watches, next)?;
         let ready: Vec<_> = watches.iter().map(|watch| sys::Ready::of(watch).write).collect();
         for index in (0..ready.len()).rev().filter(|&index| ready[index]) {
             let (address, socket) = self.started.remove(index);

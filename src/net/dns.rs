@@ -7,6 +7,7 @@
 
 use std::future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use hickory_resolver::Resolver;
@@ -19,6 +20,7 @@ use tokio::{runtime, time};
 
 use super::deadline::Deadline;
 use super::resolve::Failure;
+use super::waiting::Wait;
 use crate::addr::Name;
 use crate::error::words;
 use crate::trace::trace;
@@ -33,14 +35,20 @@ mod sockets;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// All addresses of a name, as this name server knows them. Blocks until it has answered or the deadline has passed.
-pub(super) fn lookup(name: &Name, server: SocketAddr, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
+pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Result<Vec<IpAddr>, Failure> {
     let failed = |what: String| Failure::Unknown(format!("name server {server} {what}"));
     let names = Candidates::of(name.as_str())
         .map_err(|_| Failure::unknown("it is no DNS name, in which each label has 1 to 63 bytes"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(format!("cannot be asked: {}", words(&error))))?;
-    let deadline = deadline.or_start(LIMIT);
-    runtime.block_on(ask(&names, server, &deadline)).map_err(|trouble| match trouble {
+    let until = Wait { deadline: until.deadline.or_start(LIMIT), ..*until };
+    let deadline = &until.deadline;
+    let mut asking = pin!(ask(&names, server, deadline));
+    // It ends by itself: the pieces are for whoever waits at a terminal.
+    let answer = until.in_pieces(None, |piece| {
+        runtime.block_on(async { time::timeout(piece.unwrap_or(Duration::MAX), asking.as_mut()).await.ok() })
+    });
+    answer.unwrap_or(Err(Trouble::Silence)).map_err(|trouble| match trouble {
         Trouble::Verdict(what) => failed(what),
         Trouble::Silence => Failure::Silent { server, limit: deadline.limit() },
         no_answer => failed(format!("gives no answer ({})", no_answer.words())),

@@ -27,6 +27,7 @@ mod resolve;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls;
+mod waiting;
 
 pub use progress::{Progress, Stage};
 
@@ -59,6 +60,9 @@ pub struct Tunnel {
 /// A stage of each route failed, or the limit has passed.
 pub fn connect(plan: &Plan, ask: &dyn AskPassword, progress: &dyn Progress) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
+    if plan.tells_waiting {
+        deadline = deadline.telling();
+    }
     let target = match &plan.target {
         Target::Tcp(target) => target,
         Target::Unix(path) => {
@@ -225,7 +229,8 @@ fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline, progress: &dyn Progress
         Host::Name(name) if how != Resolve::Remote => name,
         _ => return Ok(next.clone()),
     };
-    let found = resolve::lookup(name, how.server(), deadline).and_then(|addresses| {
+    let peer = Peer::target(&Target::Tcp(next.clone()));
+    let found = resolve::lookup(name, &peer, how.server(), deadline).and_then(|addresses| {
         let fits = |address: &&IpAddr| !ipv4_only || address.is_ipv4();
         let found = addresses.iter().find(fits).copied();
         found.ok_or_else(|| resolve::Failure::unknown("it has no IPv4 address, and SOCKS4 knows no other"))
@@ -237,7 +242,7 @@ fn told(hop: &Hop, next: &Endpoint, deadline: &Deadline, progress: &dyn Progress
             Ok(Endpoint { host: Host::Ip(address), port: next.port })
         }
         Err(failure) if matches!(how, Resolve::Local | Resolve::Server(_)) => {
-            Err(failure.into_error(Peer::target(&Target::Tcp(next.clone())), deadline, true))
+            Err(failure.into_error(peer, deadline, true))
         }
         Err(failure) => {
             trace!("failed to resolve locally: {}", failure.cause());

@@ -6,6 +6,7 @@ use super::Leg;
 use super::connection::{Connection, Stop};
 use super::deadline::Deadline;
 use super::login::credentials;
+use super::waiting::Wait;
 use crate::error::Error;
 use crate::plan::Limits;
 use crate::proto::{self, Limit, Step, Wire};
@@ -44,10 +45,10 @@ pub(super) fn ask_ahead(
         }
     }
     let (Some(wire), Some(first)) = (ahead, legs.first()) else { return Ok(()) };
-    let deadline = reach.or_start(Limits::NEGOTIATION);
-    match connection.send(wire.expose(), &deadline) {
+    let until = first.wait(&reach.or_start(Limits::NEGOTIATION));
+    match connection.send(wire.expose(), &until) {
         Ok(()) | Err(Stop::Io(_)) => Ok(()),
-        Err(Stop::TimedOut) => Err(first.timed_out(&deadline)),
+        Err(Stop::TimedOut) => Err(until.timed_out()),
     }
 }
 
@@ -65,17 +66,18 @@ pub(super) fn negotiate(
         match step {
             Step::Send(wire) => {
                 trace::sent(&wire, leg.negotiation.is_text());
-                match connection.send(wire.expose(), &deadline) {
+                let until = leg.wait(&deadline);
+                match connection.send(wire.expose(), &until) {
                     // It may have said why before it closed: that is read next.
                     Ok(()) | Err(Stop::Io(_)) => {}
-                    Err(Stop::TimedOut) => return Err(leg.timed_out(&deadline)),
+                    Err(Stop::TimedOut) => return Err(until.timed_out()),
                 }
             }
-            Step::Receive(limit) => leg.receive(connection, limit, deadline.left(), &deadline)?,
+            Step::Receive(limit) => leg.receive(connection, limit, &deadline)?,
             Step::ReceiveRest => {
                 let patience = deadline.left().map_or(REFUSAL_PATIENCE, |left| left.min(REFUSAL_PATIENCE));
                 let words_end = words_end.get_or_insert_with(|| Deadline::start(Some(patience)));
-                leg.receive_rest(connection, words_end.left())?;
+                leg.receive_rest(connection, words_end)?;
             }
             Step::Credentials => {
                 let asked = Instant::now();
@@ -96,13 +98,12 @@ impl Leg<'_> {
         &mut self,
         connection: &mut Connection,
         limit: Limit,
-        patience: Option<Duration>,
         deadline: &Deadline,
     ) -> Result<(), Error> {
-        match self.receive_some(connection, limit, patience) {
+        match self.receive_some(connection, limit, deadline) {
             Ok(()) => Ok(()),
             Err(Trouble::Refused(cause)) => Err(self.refused(cause)),
-            Err(Trouble::Stop(Stop::TimedOut)) => Err(self.timed_out(deadline)),
+            Err(Trouble::Stop(Stop::TimedOut)) => Err(self.wait(deadline).timed_out()),
             // A reset is a way to close, where closing is expected.
             Err(Trouble::Stop(Stop::Io(cause))) => {
                 let waiting_for = self.negotiation.waiting_for();
@@ -113,8 +114,8 @@ impl Leg<'_> {
     }
 
     /// The verdict is known: what goes wrong from here on changes nothing.
-    fn receive_rest(&mut self, connection: &mut Connection, patience: Option<Duration>) -> Result<(), Error> {
-        let result = match self.receive_some(connection, Limit::Unknown, patience) {
+    fn receive_rest(&mut self, connection: &mut Connection, deadline: &Deadline) -> Result<(), Error> {
+        let result = match self.receive_some(connection, Limit::Unknown, deadline) {
             Err(Trouble::Stop(_)) => self.negotiation.closed(),
             Err(Trouble::Refused(cause)) => Err(cause),
             Ok(()) => Ok(()),
@@ -126,9 +127,9 @@ impl Leg<'_> {
         &mut self,
         connection: &mut Connection,
         limit: Limit,
-        patience: Option<Duration>,
+        deadline: &Deadline,
     ) -> Result<(), Trouble> {
-        let mut received = connection.receive(limit, patience)?;
+        let mut received = connection.receive(limit, &self.wait(deadline))?;
         if received.bytes().is_empty() {
             return Ok(self.negotiation.closed()?);
         }
@@ -147,9 +148,9 @@ impl Leg<'_> {
         Error::Negotiation { peer: self.peer.clone(), cause }
     }
 
-    fn timed_out(&self, deadline: &Deadline) -> Error {
-        let doing = format!("did not send {}", self.negotiation.waiting_for());
-        Error::TimedOut { peer: self.peer.clone(), doing, limit: deadline.limit() }
+    /// For what the proxy is to send next.
+    fn wait(&self, deadline: &Deadline) -> Wait<'_> {
+        Wait::new(&self.peer, self.negotiation.waiting_for(), deadline)
     }
 }
 

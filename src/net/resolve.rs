@@ -9,6 +9,7 @@ use std::time::Duration;
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 
 use super::deadline::Deadline;
+use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, Name};
 use crate::error::{Error, Peer};
 use crate::plan::Target;
@@ -56,6 +57,9 @@ impl Failure {
     }
 }
 
+/// What is waited for, as it reads at the terminal.
+const ADDRESS: &str = "the address of its name";
+
 /// All addresses of a peer, of both families; the system orders its own by preference (RFC 6724).
 pub(super) fn addresses(
     peer: &Peer,
@@ -67,7 +71,7 @@ pub(super) fn addresses(
         Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port.get())]),
         Host::Name(name) => name,
     };
-    let mut found = lookup_sockets(name, server, deadline)
+    let mut found = lookup_sockets(name, server, &Wait::new(peer, ADDRESS, deadline))
         .map_err(|failure| failure.into_error(peer.clone(), deadline, false))?;
     for address in &mut found {
         address.set_port(port.get());
@@ -76,31 +80,34 @@ pub(super) fn addresses(
     Ok(found)
 }
 
-/// All addresses of a name.
+/// All addresses of the name of a peer.
 pub(super) fn lookup(
     name: &Name,
+    peer: &Peer,
     server: Option<SocketAddr>,
     deadline: &Deadline,
 ) -> Result<Vec<IpAddr>, Failure> {
-    Ok(lookup_sockets(name, server, deadline)?.iter().map(SocketAddr::ip).collect())
+    let found = lookup_sockets(name, server, &Wait::new(peer, ADDRESS, deadline))?;
+    Ok(found.iter().map(SocketAddr::ip).collect())
 }
 
 /// Keeps the zone of an IPv6 address, which an [`IpAddr`] cannot.
 fn lookup_sockets(
     name: &Name,
     server: Option<SocketAddr>,
-    deadline: &Deadline,
+    until: &Wait<'_>,
 ) -> Result<Vec<SocketAddr>, Failure> {
     trace!("resolving host by name: {}", name.as_str());
     // An address with a zone is a name that only the system understands.
     if let Some(server) = server.filter(|_| !name.as_str().contains(':')) {
-        let found = ask(name, server, deadline)?;
+        let found = ask(name, server, until)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
-    match deadline.left() {
-        None => system_lookup(name),
-        Some(left) => shared_lookup(name, left, system_lookup),
+    // Only from a thread of its own can it be left behind, or be told of.
+    if until.deadline.left().is_none() && !until.may_be_told() {
+        return system_lookup(name);
     }
+    shared_lookup(name, until, system_lookup)
 }
 
 type Found = Result<Vec<SocketAddr>, Failure>;
@@ -112,11 +119,21 @@ struct Lookup {
     done: Condvar,
 }
 
+impl Lookup {
+    /// Waits for so long; nothing if it is not done by then.
+    fn wait(&self, patience: Option<Duration>) -> Option<Found> {
+        let patience = patience.unwrap_or(Duration::MAX);
+        let found = self.done.wait_timeout_while(locked(&self.found), patience, |found| found.is_none());
+        let (found, _) = found.unwrap_or_else(PoisonError::into_inner);
+        found.clone()
+    }
+}
+
 /// Those that go on. A name has one at most, so that a listener whose sessions all give up does not leave a thread behind
 /// for each of them.
 static LOOKUPS: Mutex<BTreeMap<String, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
 
-fn shared_lookup(name: &Name, patience: Duration, ask_system: fn(&Name) -> Found) -> Found {
+fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> Found) -> Found {
     let mut lookups = locked(&LOOKUPS);
     let lookup = if let Some(going_on) = lookups.get(name.as_str()) {
         Arc::clone(going_on)
@@ -137,9 +154,8 @@ fn shared_lookup(name: &Name, patience: Duration, ask_system: fn(&Name) -> Found
         lookup
     };
     drop(lookups);
-    let found = lookup.done.wait_timeout_while(locked(&lookup.found), patience, |found| found.is_none());
-    let (found, _) = found.unwrap_or_else(PoisonError::into_inner);
-    found.clone().unwrap_or(Err(Failure::TimedOut))
+    let found = until.in_pieces(until.deadline.left(), |piece| lookup.wait(piece));
+    found.unwrap_or(Err(Failure::TimedOut))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -150,7 +166,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 use super::dns::lookup as ask;
 
 #[cfg(not(feature = "dns"))]
-fn ask(_: &Name, _: SocketAddr, _: &Deadline) -> Result<Vec<IpAddr>, Failure> {
+fn ask(_: &Name, _: SocketAddr, _: &Wait<'_>) -> Result<Vec<IpAddr>, Failure> {
     Err(Failure::unknown("this build has no DNS client"))
 }
 
@@ -186,6 +202,7 @@ fn failure(error: &LookupError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::Port;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -200,14 +217,17 @@ mod tests {
     #[test]
     fn lookups_that_hang_do_not_pile_up() {
         let Ok(Host::Name(name)) = Host::parse("host.example") else { unreachable!() };
+        let Some(port) = Port::new(22) else { unreachable!() };
+        let peer = Peer::target(&Target::Tcp(Endpoint { host: Host::Name(name.clone()), port }));
+        let within = |limit| Wait::new(&peer, ADDRESS, &Deadline::start(Some(limit)));
         let hangs = locked(&NAME_SERVER);
         for _ in 0..3 {
-            let found = shared_lookup(&name, Duration::from_millis(20), ask_system);
+            let found = shared_lookup(&name, &within(Duration::from_millis(20)), ask_system);
             assert!(matches!(found, Err(Failure::TimedOut)), "{found:?}");
         }
         assert_eq!(ASKED.load(Ordering::Relaxed), 1);
         drop(hangs);
-        let found = shared_lookup(&name, Duration::from_secs(60), ask_system);
+        let found = shared_lookup(&name, &within(Duration::from_secs(60)), ask_system);
         assert!(matches!(found, Err(Failure::Unknown(_))), "{found:?}");
         assert!(ASKED.load(Ordering::Relaxed) <= 2);
     }

@@ -132,6 +132,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         routes: vec![connect::plan::Route { hops: hops.collect(), ..Default::default() }],
         askpass: None,
         limits: connect::plan::Limits { reach: Some(Duration::from_secs(10)) },
+        tells_waiting: false,
         eager: true,
         proxy_protocol: None,
         relay: Relay { carry: Carry::Copy, idle: None },

@@ -61,4 +61,6 @@ mod tls;
 mod trace;
 #[cfg(unix)]
 mod unix_socket;
+#[cfg(unix)]
+mod waiting;
 mod wire;

@@ -62,9 +62,11 @@ fn peer(address: SocketAddr) -> Peer {
 fn race(addresses: &[SocketAddr], limit: Duration) -> (Option<(SocketAddr, Socket)>, Dialling, Duration) {
     let start = Instant::now();
     let deadline = Deadline::start(Some(limit));
+    let peer = peer(addresses[0]);
+    let until = Wait::new(&peer, "the connection", &deadline);
     let mut dialling = Dialling { waiting: addresses.iter().copied().collect(), ..Dialling::default() };
     loop {
-        let socket = dialling.round(&deadline).unwrap();
+        let socket = dialling.round(&until).unwrap();
         if socket.is_some() || dialling.has_failed() || deadline.has_passed() {
             return (socket, dialling, start.elapsed());
         }
@@ -202,7 +204,8 @@ fn the_socket_sends_at_once_keeps_alive_and_does_not_block() {
 fn attempts_that_lose_are_closed() {
     use std::io::Read;
     let (first, second) = (listener(), listener());
-    let deadline = Deadline::start(Some(Duration::from_secs(10)));
+    let peer = peer(first.local_addr().unwrap());
+    let until = Wait::new(&peer, "the connection", &Deadline::start(Some(Duration::from_secs(10))));
     let mut dialling = Dialling::default();
     for listener in [&first, &second] {
         let address = listener.local_addr().unwrap();
@@ -210,7 +213,7 @@ fn attempts_that_lose_are_closed() {
     }
     let mut won = None;
     while won.is_none() {
-        won = dialling.round(&deadline).unwrap();
+        won = dialling.round(&until).unwrap();
     }
     drop(dialling);
     let address = won.as_ref().unwrap().0;

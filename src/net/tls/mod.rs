@@ -11,6 +11,7 @@ use rustls::{ClientConfig, ClientConnection};
 
 use super::connection::{Connection, Stop};
 use super::deadline::Deadline;
+use super::waiting::Wait;
 use super::{Progress, Stage};
 use crate::addr::Host;
 use crate::error::{Error, Peer};
@@ -65,11 +66,10 @@ impl Client {
         reach: &Deadline,
         progress: &dyn Progress,
     ) -> Result<Connection, Error> {
-        let deadline = reach.or_start(Limits::NEGOTIATION);
+        let until = Wait::new(peer, WAITING_FOR, &reach.or_start(Limits::NEGOTIATION));
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
             .map_err(|error| words::failed(peer, &error))?;
-        shake_hands(&mut connection, &mut tls, &deadline)
-            .map_err(|trouble| self.words(trouble, peer, &deadline))?;
+        shake_hands(&mut connection, &mut tls, &until).map_err(|trouble| self.words(trouble, &until))?;
         let facts = words::facts(&tls);
         trace!("TLS with {peer}: {facts}");
         progress.reached(&Stage::Secured { peer, facts: &facts });
@@ -79,13 +79,10 @@ impl Client {
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
     }
 
-    fn words(&self, trouble: Trouble, peer: &Peer, deadline: &Deadline) -> Error {
+    fn words(&self, trouble: Trouble, until: &Wait<'_>) -> Error {
+        let peer = until.peer;
         match trouble {
-            Trouble::Stop(Stop::TimedOut) => Error::TimedOut {
-                peer: peer.clone(),
-                doing: format!("did not send {WAITING_FOR}"),
-                limit: deadline.limit(),
-            },
+            Trouble::Stop(Stop::TimedOut) => until.timed_out(),
             Trouble::Stop(Stop::Io(cause)) => {
                 Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
             }
@@ -103,15 +100,15 @@ impl Client {
 fn shake_hands(
     connection: &mut Connection,
     tls: &mut ClientConnection,
-    deadline: &Deadline,
+    until: &Wait<'_>,
 ) -> Result<(), Trouble> {
     let mut is_first = true;
     loop {
-        send(connection, tls, deadline)?;
+        send(connection, tls, until)?;
         if !tls.is_handshaking() {
             return Ok(());
         }
-        let received = connection.receive(Limit::Bytes(PIECE), deadline.left())?;
+        let received = connection.receive(Limit::Bytes(PIECE), until)?;
         let mut bytes = received.bytes();
         if bytes.is_empty() {
             return Err(Trouble::Closed);
@@ -124,7 +121,7 @@ fn shake_hands(
             tls.read_tls(&mut bytes).map_err(Stop::Io)?;
             if let Err(error) = tls.process_new_packets() {
                 // The proxy is told why. If it cannot be, that is not what went wrong.
-                let _ = send(connection, tls, deadline);
+                let _ = send(connection, tls, until);
                 return Err(Trouble::Tls(error));
             }
         }
@@ -132,12 +129,12 @@ fn shake_hands(
 }
 
 /// Sends what the library has ready.
-fn send(connection: &mut Connection, tls: &mut ClientConnection, deadline: &Deadline) -> Result<(), Stop> {
+fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_>) -> Result<(), Stop> {
     let mut records = Vec::new();
     while tls.wants_write() {
         tls.write_tls(&mut records)?;
     }
-    match connection.send(&records, deadline) {
+    match connection.send(&records, until) {
         // It may have said why before it closed: that is read next.
         Err(Stop::Io(_)) | Ok(()) => Ok(()),
         timed_out => timed_out,

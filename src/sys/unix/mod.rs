@@ -33,6 +33,6 @@ pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 #[cfg(target_os = "linux")]
 pub use splice::{Pipe, cannot_be_spliced, route, splice, widen};
 pub use startup::start;
-pub use terminal::{RestoreTerminal, has_terminal};
+pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

@@ -1,4 +1,4 @@
-//! The controlling terminal, while a password is typed.
+//! The controlling terminal: while a password is typed, and for words that do not stay.
 
 use std::fs::File;
 use std::io;
@@ -22,6 +22,20 @@ struct Saved {
 #[must_use]
 pub fn has_terminal() -> bool {
     open().is_ok()
+}
+
+/// The columns of the terminal that standard error is. None if it is no terminal, or one at which somebody else is at work:
+/// not in its foreground what we write would stand in the middle of what he does.
+#[must_use]
+pub fn error_terminal() -> Option<usize> {
+    let stderr = rustix::stdio::stderr();
+    let is_ours = rustix::termios::tcgetpgrp(stderr).ok()? == rustix::process::getpgrp();
+    // Some serial lines do not know.
+    let columns = || match rustix::termios::tcgetwinsize(stderr).map_or(0, |size| size.ws_col) {
+        0 => 80,
+        columns => columns.into(),
+    };
+    is_ours.then(columns)
 }
 
 fn open() -> io::Result<File> {

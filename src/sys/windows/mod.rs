@@ -24,6 +24,6 @@ pub(super) use machine::out_of_memory;
 pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub(super) use pair::pair;
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
-pub use terminal::{RestoreTerminal, has_terminal};
+pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

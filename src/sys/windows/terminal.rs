@@ -1,4 +1,4 @@
-//! The console, while a password is typed.
+//! The console: while a password is typed, and for words that do not stay.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +6,8 @@ use std::os::windows::io::AsRawHandle;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Win32::System::Console::{
-    CONSOLE_MODE, GetConsoleMode, SetConsoleCtrlHandler, SetConsoleMode,
+    CONSOLE_MODE, CONSOLE_SCREEN_BUFFER_INFO, GetConsoleMode, GetConsoleScreenBufferInfo,
+    SetConsoleCtrlHandler, SetConsoleMode,
 };
 use windows_sys::core::BOOL;
 
@@ -22,6 +23,16 @@ struct Saved {
 #[must_use]
 pub fn has_terminal() -> bool {
     open().is_ok()
+}
+
+/// The columns of the console that standard error is, if it is one.
+#[must_use]
+pub fn error_terminal() -> Option<usize> {
+    let mut console = CONSOLE_SCREEN_BUFFER_INFO::default();
+    // SAFETY: the pointer is to a buffer's description; the call fails for what is no console.
+    let is_console =
+        unsafe { GetConsoleScreenBufferInfo(io::stderr().as_raw_handle(), &raw mut console) } != 0;
+    is_console.then(|| usize::try_from(console.dwSize.X).unwrap_or_default())
 }
 
 fn open() -> io::Result<File> {

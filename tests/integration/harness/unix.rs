@@ -165,6 +165,15 @@ impl Pty {
         pty
     }
 
+    /// One that is so wide.
+    pub(crate) fn of_columns(columns: u16) -> Self {
+        let pty = Self::new();
+        let mut size = rustix::termios::tcgetwinsize(&pty.slave).unwrap();
+        size.ws_col = columns;
+        rustix::termios::tcsetwinsize(&pty.slave, size).unwrap();
+        pty
+    }
+
     /// Another descriptor of the program's side.
     pub(crate) fn slave(&self) -> OwnedFd {
         self.slave.try_clone().unwrap()
