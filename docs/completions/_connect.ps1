@@ -65,6 +65,8 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('-F', '-F ', [CompletionResultType]::ParameterName, 'Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes')
             [CompletionResult]::new('--fdpass', '--fdpass', [CompletionResultType]::ParameterName, 'Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes')
             [CompletionResult]::new('-d', '-d', [CompletionResultType]::ParameterName, 'Say on standard error what is done; -dd: and what is relayed')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors: no warnings, and nothing of what is waited for')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors: no warnings, and nothing of what is waited for')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print the version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print the version')
             break

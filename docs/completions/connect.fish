@@ -50,4 +50,5 @@ complete -c connect -l netrc -d 'Look for user and password in ~/.netrc, or in t
 complete -c connect -l insecure -d 'Trust any certificate; only the pins are checked, if there are any'
 complete -c connect -s F -l fdpass -d 'Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes'
 complete -c connect -s d -d 'Say on standard error what is done; -dd: and what is relayed'
+complete -c connect -s q -l quiet -d 'Say nothing but errors: no warnings, and nothing of what is waited for'
 complete -c connect -s V -l version -d 'Print the version'
