@@ -215,8 +215,18 @@ impl Error {
             Self::Resolve { explicit: true, .. } => {
                 "try -R both, or -R remote to let the proxy resolve it".into()
             }
+            Self::Resolve { peer: Peer { protocol: None, .. }, .. } => {
+                "check the spelling and the name server, or let a proxy resolve it (-S, -H)".into()
+            }
             Self::Resolve { .. } => "check the spelling and the name server".into(),
             Self::Dial { attempts, .. } => return dial_hint(attempts).map(str::to_owned),
+            Self::Negotiation {
+                peer: Peer { protocol: Some("HTTP"), .. },
+                cause: proto::Error::Closed(_),
+            } => {
+                "it may want TLS (https://), be a proxy of another kind, or one that cannot reach the target"
+                    .into()
+            }
             Self::Negotiation { cause, .. } => return cause.hint().map(str::to_owned),
             Self::Tls { hint, .. } => return hint.clone(),
             Self::TimedOut { .. } => {
@@ -341,12 +351,29 @@ fn dial_hint(attempts: &[(String, io::Error)]) -> Option<&'static str> {
     match attempts.last()?.1.kind() {
         io::ErrorKind::ConnectionRefused => Some("check that it runs and that the port is right"),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Some("check the network"),
+        io::ErrorKind::TimedOut => Some("check host, port and firewall"),
+        io::ErrorKind::PermissionDenied => Some("a firewall or a permission on this machine forbids it"),
+        io::ErrorKind::NotFound => Some("check the path"),
         _ => None,
     }
 }
 
-/// An error of the system in its own words, without the number that Rust adds.
+/// An error of the system, without the number that Rust adds. What everybody meets has the same words on every system;
+/// else they are the system's own.
 pub(crate) fn words(error: &io::Error) -> String {
+    let common = match error.kind() {
+        io::ErrorKind::AddrInUse => "Address already in use",
+        io::ErrorKind::ConnectionRefused => "Connection refused",
+        io::ErrorKind::ConnectionReset => "Connection reset by peer",
+        io::ErrorKind::HostUnreachable => "No route to host",
+        io::ErrorKind::NetworkUnreachable => "Network is unreachable",
+        io::ErrorKind::TimedOut => "Connection timed out",
+        _ => "",
+    };
+    // What we say ourselves has no number.
+    if !common.is_empty() && error.raw_os_error().is_some() {
+        return common.to_owned();
+    }
     let text = error.to_string();
     let words = text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words);
     words.trim_end_matches('.').to_owned()

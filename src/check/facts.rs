@@ -60,6 +60,7 @@ fn names(resolve: Resolve) -> String {
 pub(super) fn limits(plan: &Plan) -> String {
     match plan.limits.reach {
         Some(limit) => format!("{} seconds in all", limit.as_secs_f64()),
+        None if plan.routes.iter().all(|route| route.hops.is_empty()) => "the system's own".into(),
         None if plan.routes.len() > 1 => format!(
             "{} seconds for each route but the last, {} for each negotiation",
             Limits::ROUTE.as_secs(),

@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::config::Record;
-use crate::error::{Error, ExitCode};
+use crate::error::{Error, ExitCode, words};
 use crate::net::{Progress, Stage, Tunnel};
 use crate::sys;
 use crate::text::printable;
@@ -199,7 +199,7 @@ impl Report<'_> {
                 let line = bytes[..count].split(|&byte| byte == b'\n').next().unwrap_or_default();
                 (Verdict::Good, format!("{target} says: {}", printable(line)))
             }
-            Err(error) => (Verdict::Note, format!("{target} broke the connection: {error}")),
+            Err(error) => (Verdict::Note, format!("{target} broke the connection: {}", words(&error))),
         };
         self.note("target", verdict, text, None);
     }

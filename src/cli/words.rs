@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ContextValue};
 
 use super::flags::{Definition, Flag, all, command};
 use crate::error::Error;
@@ -106,20 +106,29 @@ fn by_letter(letter: char) -> Option<&'static Definition> {
     all().find(|definition| definition.letter == Some(letter))
 }
 
-/// What clap has to say of a word that makes no sense, in one line.
+/// What is wrong with a word. What may be meant by one that is no option, clap knows.
 fn complaint(word: &str) -> Error {
-    let Err(error) = command().try_get_matches_from(["connect", word]) else {
-        return Error::Usage(format!("'{word}' makes no sense here"));
+    let name = word.split('=').next().unwrap_or(word);
+    let is_named = |definition: &&Definition| match name.strip_prefix("--") {
+        Some(long) => definition.long == Some(long),
+        None => definition.letter.is_some_and(|letter| name[1..].starts_with(letter)),
     };
-    let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
-    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
-    Error::Usage(match tip {
-        // The tip that an unknown option may be meant as a word is of no use to us.
-        Some(tip) if error.get(ContextKind::SuggestedArg).is_some() => format!("{first}: {tip}"),
-        _ => first.to_owned(),
+    Error::Usage(match all().find(is_named).map(|definition| definition.value) {
+        Some(Some(value)) => format!("{name} needs a value: {value}"),
+        Some(None) => format!("{name} takes no value"),
+        None => match similar(word) {
+            Some(similar) => format!("there is no option {name}: did you mean {similar}?"),
+            None => format!("there is no option {name}"),
+        },
     })
+}
+
+fn similar(word: &str) -> Option<String> {
+    let error = command().try_get_matches_from(["connect", word]).err()?;
+    match error.get(ContextKind::SuggestedArg)? {
+        ContextValue::String(option) => Some(option.clone()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -188,11 +197,11 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_told_with_what_may_be_meant() {
         for (typed, expected) in [
-            ("-X host", "unexpected argument '-X' found"),
-            ("-S", "a value is required for '-S <PROXY>' but none was supplied"),
-            ("--listen", "a value is required for '--listen <ADDR:PORT|unix:PATH>' but none was supplied"),
-            ("--eagr host", "unexpected argument '--eagr' found: a similar argument exists: '--eager'"),
-            ("--eager=yes host", "unexpected value 'yes' for '--eager' found; no more were expected"),
+            ("-X host", "there is no option -X"),
+            ("-S", "-S needs a value: PROXY"),
+            ("--listen", "--listen needs a value: ADDR:PORT|unix:PATH"),
+            ("--eagr host", "there is no option --eagr: did you mean --eager?"),
+            ("--eager=yes host", "--eager takes no value"),
         ] {
             assert_eq!(read_back(typed), format!("error: {expected}"), "{typed}");
         }

@@ -17,10 +17,14 @@ const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 /// The near end that was typed.
 pub(super) fn local(typed: &Typed, sources: &Sources<'_>) -> Result<Local, Error> {
     if typed.hand_over && (typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
-        return Err(Error::Usage("-F excludes -p, -P and --listen: it leaves nothing to relay".into()));
+        return Err(Error::Usage(
+            "-F and -p, -P or --listen exclude each other: -F leaves nothing to relay".into(),
+        ));
     }
     if typed.hand_over && typed.idle_timeout.is_some() {
-        return Err(Error::Usage("-F excludes --idle-timeout: it leaves nothing to relay".into()));
+        return Err(Error::Usage(
+            "-F and --idle-timeout exclude each other: -F leaves nothing to relay".into(),
+        ));
     }
     match (&typed.port_to_listen, typed.listen.as_slice()) {
         (None, []) if typed.hand_over => Ok(Local::HandOver),

@@ -53,7 +53,7 @@ pub(super) fn dial(
         if deadline.has_passed() {
             return Err(Error::TimedOut {
                 peer: peer.clone(),
-                doing: format!("did not answer at {}", dialling.in_flight()),
+                doing: dialling.silence(peer),
                 limit: deadline.limit(),
             });
         }
@@ -139,6 +139,15 @@ impl Dialling {
 
     fn has_failed(&self) -> bool {
         self.waiting.is_empty() && self.started.is_empty()
+    }
+
+    /// "did not answer", and where, if that is not known already.
+    fn silence(&self, peer: &Peer) -> String {
+        let addresses = self.in_flight();
+        if addresses == peer.at.to_string() {
+            return "did not answer".into();
+        }
+        format!("did not answer at {addresses}")
     }
 
     fn in_flight(&self) -> String {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::error::words;
 use crate::secret::{AskPassword, Secret};
 use crate::sys::{self, RestoreTerminal};
 
@@ -47,7 +48,7 @@ fn on_terminal(prompt: &str) -> Result<Secret, String> {
     drop(guard);
     match answer {
         Ok(password) => Ok(Secret::new(password.into_bytes())),
-        Err(error) => Err(format!("it could not be read from the terminal ({error})")),
+        Err(error) => Err(format!("it could not be read from the terminal ({})", words(&error))),
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Error {
     #[error("closed the connection while we waited for {0}")]
     Closed(&'static str),
     /// The first byte of a reply is not the protocol's.
-    #[error("answered with byte {got:#04x} where {expected} was due")]
+    #[error("gives an answer that is not {expected}: it begins with byte {got:#04x}")]
     NotTheProtocol {
         /// What the specification asks for.
         expected: &'static str,
@@ -20,7 +20,7 @@ pub enum Error {
         got: u8,
     },
     /// SOCKS5: a method was chosen that was not offered (RFC 1928 §3).
-    #[error("chose authentication method {0:#04x}, which was not offered")]
+    #[error("wants a way to authenticate that was not offered (SOCKS5 method {0:#04x})")]
     MethodNotOffered(u8),
     /// SOCKS5: `FF`, no acceptable method (RFC 1928 §3).
     #[error("accepts none of the authentication methods we offered ({offered})")]
@@ -31,7 +31,7 @@ pub enum Error {
         userpass_offered: bool,
     },
     /// SOCKS5: the address type of the reply is unknown (RFC 1928 §5).
-    #[error("sent a reply with the unknown address type {0:#04x}")]
+    #[error("sent a reply that makes no sense (SOCKS5 address type {0:#04x})")]
     AddressType(u8),
     /// SOCKS5: the reply code (RFC 1928 §6).
     #[error("refused {target}: {} (SOCKS5 reply {code})", socks5::reply(*.code))]
@@ -118,6 +118,11 @@ pub enum Error {
     Unspeakable(&'static str),
 }
 
+/// The first byte of what a TLS server says to whoever speaks something else (RFC 8446 §5.1), and as it is shown.
+const TLS_ALERT: u8 = 0x15;
+const TLS_ALERT_SHOWN: &str = "'\\x15";
+const TRY_TLS: &str = "it speaks TLS: name it with https://";
+
 fn said(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" {text}") }
 }
@@ -128,22 +133,54 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NotTheProtocol { got: b'H', .. } => "it may be an HTTP proxy: try -H",
+            Self::NotTheProtocol { got: b'S', .. } => "it may be an ssh server: try without a proxy",
+            Self::NotTheProtocol { got: TLS_ALERT, .. } => {
+                "it may speak TLS: name it with +tls, as in -x socks5h+tls://HOST"
+            }
             Self::NotTheProtocol { got: 0 | 4, .. } => "it may speak SOCKS version 4: try -4",
             Self::NotTheProtocol { got: 5, .. } => "it may speak SOCKS version 5: try -5",
-            Self::NotTheProtocol { .. } => "check the proxy's kind and port",
+            Self::NotTheProtocol { .. } | Self::AddressType(_) => "check the proxy's kind and port",
+            Self::MethodNotOffered(_) => "ask who runs the proxy which one it wants",
             Self::NoMethod { userpass_offered: false, .. } => {
                 "it probably wants a user and a password: set SOCKS5_USER and SOCKS5_PASSWORD, or -a userpass"
             }
-            Self::NoMethod { .. } => "ask its administrator which method it wants",
+            Self::NoMethod { .. } => "ask who runs the proxy which method it wants",
+            Self::Socks5Refused { code: 1 | 3 | 6, .. } => {
+                "the target may be down, or out of the proxy's reach"
+            }
+            Self::Socks5Refused { code: 2 | 7, .. } => "ask who runs the proxy to allow it",
             Self::Socks5Refused { code: 4, .. } => "check the name, or try -R local",
+            Self::Socks5Refused { code: 5, .. } => "check that the target runs and that the port is right",
             Self::Socks5Refused { code: 8, .. } => "try -R remote",
             Self::Closed(_) => "it may be a proxy of another kind, or one that cannot reach the target",
             Self::Socks4Refused { code: 91, target } if target.parse::<SocketAddr>().is_ok() => {
                 "the target may be down, or not allowed there"
             }
             Self::Socks4Refused { code: 91, .. } => "it may not know names (SOCKS4a): try -R local, or -5",
+            Self::Socks4Refused { code: 92 | 93, .. } => {
+                "try -5, or ask who runs the proxy to do without identd, which tells it who you are"
+            }
             Self::WrongPassword { .. } => "check the user name and the password",
+            Self::WrongHeader { .. } => "check its value, or leave it out and name user and password",
+            Self::NoScheme { offered, .. } if offered.contains("NTLM") || offered.contains("Negotiate") => {
+                "a relay on this machine that knows it (cntlm, px) can be named with -H"
+            }
+            Self::NoScheme { offered, .. } if offered.contains("-a does not") => {
+                "leave out -a, or name it there"
+            }
+            Self::HttpRefused { status: 300..=399, .. } => {
+                "redirects are not followed; the network may want you to log in with a browser first"
+            }
+            Self::HttpRefused { status: 400, text, .. } if text.contains("HTTPS") => TRY_TLS,
             Self::HttpRefused { status: 403, .. } => "many proxies allow CONNECT to port 443 only",
+            Self::HttpRefused { status: 400 | 404 | 405 | 501, .. } => {
+                "it may be a web server, or a proxy without CONNECT: check host and port"
+            }
+            Self::HttpRefused { status: 502..=504, .. } => {
+                "the proxy did not reach the target: check its name and port"
+            }
+            Self::NoVerdict(_) => "check the command that it is sent (-c)",
+            Self::MalformedHttp(what) if what.contains(TLS_ALERT_SHOWN) => TRY_TLS,
             Self::MalformedHttp(_) => "check that it is an HTTP proxy: for SOCKS use -S",
             _ => return None,
         })

@@ -131,7 +131,7 @@ pub(super) fn reply(code: u8) -> &'static str {
         91 => "request rejected or failed",
         92 => "the proxy cannot reach an identd on this machine",
         93 => "the user name differs from what identd on this machine says",
-        _ => "a reason that the SOCKS4 protocol does not know",
+        _ => "for a reason that SOCKS4 has no words for",
     }
 }
 

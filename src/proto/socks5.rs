@@ -346,10 +346,10 @@ pub(super) fn reply(code: u8) -> &'static str {
         3 => "network unreachable from the proxy",
         4 => "host unreachable from the proxy, or its name is unknown there",
         5 => "connection refused by the target",
-        6 => "TTL expired on the way to the target",
+        6 => "the target is too far away from the proxy, TTL expired",
         7 => "the proxy does not know the command CONNECT",
         8 => "the proxy does not know this type of address",
-        _ => "a reason that RFC 1928 does not know",
+        _ => "for a reason that SOCKS5 has no words for",
     }
 }
 

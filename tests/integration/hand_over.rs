@@ -155,7 +155,7 @@ fn with_a_proxy_that_refuses_nothing_is_handed_over() {
 #[test]
 fn it_is_the_only_local_side() {
     for other in ["-p 0", "-P 0", "--listen 0"] {
-        connect(format!("-F {other} host 22")).run().expect_failure(2, &["-F excludes"]);
+        connect(format!("-F {other} host 22")).run().expect_failure(2, &["-F and ", "exclude each other"]);
     }
 }
 

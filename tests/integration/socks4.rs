@@ -126,9 +126,9 @@ fn every_refusal_is_told_in_words() {
         (91, "rejected"),
         (92, "cannot reach an identd"),
         (93, "user name differs"),
-        (0, "does not know"),
-        (1, "does not know"),
-        (255, "does not know"),
+        (0, "has no words for"),
+        (1, "has no words for"),
+        (255, "has no words for"),
     ] {
         let proxy = socks4_reply(code).serve();
         let (address, code) = (format!("SOCKS4 proxy {proxy}"), format!("reply {code}"));

@@ -107,7 +107,7 @@ fn every_code_but_90_is_a_refusal_in_words() {
             91 => "request rejected or failed",
             92 => "the proxy cannot reach an identd on this machine",
             93 => "the user name differs from what identd on this machine says",
-            _ => "a reason that the SOCKS4 protocol does not know",
+            _ => "for a reason that SOCKS4 has no words for",
         };
         assert_eq!(error.to_string(), format!("refused 192.0.2.7:22: {words} (SOCKS4 reply {code})"));
     }

@@ -278,10 +278,10 @@ fn every_code_but_0_is_a_refusal_in_words() {
             3 => "network unreachable from the proxy",
             4 => "host unreachable from the proxy, or its name is unknown there",
             5 => "connection refused by the target",
-            6 => "TTL expired on the way to the target",
+            6 => "the target is too far away from the proxy, TTL expired",
             7 => "the proxy does not know the command CONNECT",
             8 => "the proxy does not know this type of address",
-            _ => "a reason that RFC 1928 does not know",
+            _ => "for a reason that SOCKS5 has no words for",
         };
         let error = replied(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]);
         assert_eq!(error.to_string(), format!("refused 192.0.2.7:22: {words} (SOCKS5 reply {code})"));
@@ -291,7 +291,7 @@ fn every_code_but_0_is_a_refusal_in_words() {
 
 #[test]
 fn a_refusal_suggests_who_else_may_resolve_the_name() {
-    for (code, hint) in [(4, Some("check the name, or try -R local")), (8, Some("try -R remote")), (5, None)]
+    for (code, hint) in [(4, Some("check the name, or try -R local")), (8, Some("try -R remote")), (9, None)]
     {
         assert_eq!(replied(&[5, code]).hint(), hint);
     }

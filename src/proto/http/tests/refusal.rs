@@ -190,5 +190,5 @@ fn a_header_line_without_a_colon_is_an_error_even_with_200() {
 fn forbidden_has_a_hint() {
     let hint = |status| answered(format!("HTTP/1.1 {status} No\r\n\r\n").as_bytes()).hint();
     assert_eq!(hint(403), Some("many proxies allow CONNECT to port 443 only"));
-    assert_eq!(hint(502), None);
+    assert_eq!(hint(418), None);
 }
