@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use cli::{Request, Typed};
+use cli::{Request, Typed, Verbosity};
 use config::Sources;
 use error::{Error, ExitCode};
 use net::Tunnel;
@@ -52,13 +52,13 @@ pub fn run(
 
 /// What was typed stays in its box, which is wiped with it: what fields leave unused may hold pieces of a password.
 fn session(typed: Box<Typed>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
-    if typed.debug > 0 {
-        trace::start(typed.debug);
+    if let Verbosity::Debug(times) = typed.verbosity {
+        trace::start(times);
     }
     // At once: making the plan may take as long as a command of the user's does.
     config::conceal_words();
     let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
-    let warn: &dyn Fn(&str) = if typed.quiet { &|_| {} } else { &trace::tell };
+    let warn: &dyn Fn(&str) = if typed.verbosity == Verbosity::Quiet { &|_| {} } else { &trace::tell };
     let sources = Sources::new(variable, warn);
     let sources = if check.is_some() { sources.recording() } else { sources };
     let plan = config::plan(&typed, &sources)?;

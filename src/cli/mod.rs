@@ -52,16 +52,26 @@ pub struct Typed {
     pub check: Option<String>,
     /// `--tls-…`, `--insecure`.
     pub tls: TypedTls,
-    /// How many `-d`; none if `-q` came after them.
-    pub debug: u8,
-    /// `-q`, unless `-d` came after it.
-    pub quiet: bool,
+    /// `-d` or `-q`.
+    pub verbosity: Verbosity,
     /// The first word: a host, which may have a port.
     pub host: String,
     /// The second word.
     pub port: Option<String>,
     /// The port in the program's name, as in `connect-25`.
     pub name_port: Option<String>,
+}
+
+/// How much is told on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// `-q`: errors only.
+    Quiet,
+    /// Warnings as well, and what is waited for.
+    #[default]
+    Normal,
+    /// `-d`, so many times.
+    Debug(u8),
 }
 
 /// What is added to requests to HTTP proxies.
@@ -275,8 +285,13 @@ impl Typed {
             Flag::NetrcFile => self.netrc = Some(NetrcIn::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
-            Flag::Debug => (self.debug, self.quiet) = (self.debug.saturating_add(1), false),
-            Flag::Quiet => (self.debug, self.quiet) = (0, true),
+            Flag::Debug => {
+                self.verbosity = match self.verbosity {
+                    Verbosity::Debug(times) => Verbosity::Debug(times.saturating_add(1)),
+                    _ => Verbosity::Debug(1),
+                }
+            }
+            Flag::Quiet => self.verbosity = Verbosity::Quiet,
             // They are no part of a session.
             Flag::Generate | Flag::Help | Flag::Version => {}
         }

@@ -41,7 +41,7 @@ fn every_option_is_kept_as_it_was_typed() {
         resolve: Some("Both".into()),
         auth: Some("none, userpass".into()),
         wait: Some("3".into()),
-        debug: 2,
+        verbosity: Verbosity::Debug(2),
         ..to_host()
     };
     let words = ["connect", "-dd4", "-SRwa", "me@s:1", "Both", "3", "none, userpass", "host", "22"];
@@ -172,4 +172,22 @@ fn what_was_typed_can_be_shown_without_its_password() {
     let typed = parse(["connect", "-S", "me:hunter2@proxy", "host", "22"].map(Into::into)).unwrap();
     assert!(!format!("{typed:?}").contains("hunter2"), "{typed:?}");
     assert!(format!("{typed:?}").contains("-S me:****@proxy"), "{typed:?}");
+}
+
+#[test]
+fn of_q_and_d_the_last_one_counts() {
+    let verbosity = |line: &str| match parse(line.split(' ').map(Into::into)) {
+        Ok(Request::Session(typed)) => typed.verbosity,
+        other => panic!("{line}: {other:?}"),
+    };
+    for (line, expected) in [
+        ("connect host", Verbosity::Normal),
+        ("connect -q host", Verbosity::Quiet),
+        ("connect -d -q host", Verbosity::Quiet),
+        ("connect -ddq --quiet host", Verbosity::Quiet),
+        ("connect -qd host", Verbosity::Debug(1)),
+        ("connect -dqdd host", Verbosity::Debug(2)),
+    ] {
+        assert_eq!(verbosity(line), expected, "{line}");
+    }
 }

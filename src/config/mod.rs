@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::addr::{AddrError, Endpoint, Host, split_port};
-use crate::cli::{Method, Typed};
+use crate::cli::{Method, Typed, Verbosity};
 use crate::error::Error;
 use crate::plan::{Carry, Limits, Plan, Relay, Route, Target};
 use crate::proto::ProxyProtocol;
@@ -57,7 +57,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         askpass: None,
         limits: Limits { reach },
         // A service has nobody to tell it to, and `-d` tells more.
-        tells_waiting: typed.listen.is_empty() && typed.debug == 0 && !typed.quiet,
+        tells_waiting: typed.listen.is_empty() && typed.verbosity == Verbosity::Normal,
         eager: typed.eager,
         proxy_protocol: typed.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
         relay: Relay { carry: carry(sources)?, idle },

@@ -78,10 +78,11 @@ impl<'a> Wait<'a> {
 
     /// In so many columns; the time is the last thing to be left out.
     fn line(&self, columns: usize) -> String {
-        let mut time = format!(", {:.0} s", self.deadline.elapsed().as_secs_f64());
-        if self.deadline.left().is_some() {
-            time += &format!(" of {} s", self.deadline.limit().as_secs_f64());
-        }
+        let elapsed = self.deadline.elapsed().as_secs_f64();
+        let time = match self.deadline.left() {
+            Some(_) => format!(", {elapsed:.0} s of {} s", self.deadline.limit().as_secs_f64()),
+            None => format!(", {elapsed:.0} s"),
+        };
         let what = escaped(&format!("connect: waiting for {}: {}", self.peer, self.what));
         let line = format!("{what}{time}; Ctrl-C to stop");
         if width(&line) <= columns {

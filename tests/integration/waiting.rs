@@ -100,6 +100,9 @@ fn the_line_goes_before_an_error_is_told() {
 
 const COLUMNS: u16 = 78;
 
+/// Describes a run at this terminal.
+type Start<'a> = dyn Fn(&Pty) -> Program + Sync + 'a;
+
 /// Runs it until it gives up; what was said at the terminal, and what stood there in the end.
 #[track_caller]
 fn gives_up(run: impl FnOnce(&Pty) -> Program) -> (Vec<String>, String) {
@@ -166,7 +169,7 @@ fn it_is_not_told_where_nobody_wants_to_know_or_could_read_it() {
         let line = format!("set -m; {} {words} & wait $!", under_test());
         Program::new("/bin/sh").arg("-c").arg(line).at(pty)
     };
-    let cases: [(&str, &(dyn Fn(&Pty) -> Program + Sync)); 5] = [
+    let cases: [(&str, &Start<'_>); 5] = [
         ("-q", &|pty| connect(format!("-q {words}")).at(pty)),
         ("-d", &|pty| connect(format!("-d {words}")).at(pty)),
         ("TERM=dumb", &|pty| connect(&words).at(pty).env("TERM", "dumb")),
