@@ -35,6 +35,9 @@ mod local_port;
 #[cfg(target_os = "linux")]
 #[path = "local_port.rs"]
 mod local_port_copying;
+// Its document is of one system, with all that can be built in.
+#[cfg(all(target_os = "linux", feature = "dns", feature = "tls"))]
+mod messages;
 #[cfg(unix)]
 mod password;
 #[cfg(unix)]

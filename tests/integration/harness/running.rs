@@ -135,6 +135,11 @@ impl Running {
         drop(self.wait_until(&what, |state| contains(&state.stderr, wanted.as_bytes())));
     }
 
+    /// What stderr has brought so far.
+    pub(crate) fn stderr_so_far(&self) -> String {
+        String::from_utf8_lossy(&self.shared.state().stderr).into_owned()
+    }
+
     /// What stdout has brought so far.
     pub(crate) fn stdout_so_far(&self) -> Vec<u8> {
         self.shared.state().stdout.clone()
