@@ -1,6 +1,8 @@
 //! `connect` joins standard input and output to a TCP target, directly or through proxies; ssh starts it as its
 //! `ProxyCommand`. The way of the data: words → plan → dial → negotiate with each hop → pump → exit code.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
@@ -58,8 +60,14 @@ fn session(typed: Box<Typed>, variable: &dyn Fn(&str) -> Option<OsString>) -> Re
     // At once: making the plan may take as long as a command of the user's does.
     config::conceal_words();
     let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
-    let warn: &dyn Fn(&str) = if typed.verbosity == Verbosity::Quiet { &|_| {} } else { &trace::tell };
-    let sources = Sources::new(variable, warn);
+    let (verbosity, warned) = (typed.verbosity, RefCell::new(BTreeSet::new()));
+    // Once each: a file may be looked at for every hop.
+    let warn = |line: &str| {
+        if verbosity != Verbosity::Quiet && warned.borrow_mut().insert(line.to_owned()) {
+            trace::tell(line);
+        }
+    };
+    let sources = Sources::new(variable, &warn);
     let sources = if check.is_some() { sources.recording() } else { sources };
     let plan = config::plan(&typed, &sources)?;
     let records = sources.records();

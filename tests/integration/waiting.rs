@@ -226,3 +226,19 @@ fn quiet_means_no_warnings_but_errors() {
     let told = told("-q -d");
     assert!(told.contains("DEBUG: ") && told.contains(".connectrc:1: "), "{told}");
 }
+
+/// A file is looked at for each hop.
+#[test]
+fn a_warning_is_told_once() {
+    let home = TempPath::directory("home");
+    let file = home.join(".netrc");
+    std::fs::write(&file, "default login me password secret\n").unwrap();
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let port = RefusingPort::new();
+    let chain = format!("socks5h://me@127.0.0.1:{},http://me@proxy.example", port.port());
+    let out = connect(format!("--netrc -x {chain} host 22")).env("HOME", &*home).run();
+    out.expect_code(4);
+    let told = out.stderr_text();
+    assert_eq!(told.matches("chmod 600").count(), 1, "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
