@@ -133,6 +133,8 @@ fn nothing_is_read_from_standard_input_and_no_port_is_opened() {
     let target = script().send("hi").expect_gone().serve();
     let out = connect(format!("--check -p 1 {}", target.words())).input("not for the target").run();
     out.expect_code(0);
+    // No proxy, no negotiation.
+    expect_lines(&out, &["limit: the system's own"]);
     target.finish();
 }
 

@@ -1,6 +1,7 @@
 //! Words and settings that make no sense.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 
 use super::{Row, Told, row};
@@ -304,6 +305,18 @@ fn local() -> Vec<Row> {
         ),
         words("Two kinds of local ports", "-p 2222 --listen 2223 host.example 22", ""),
         words("A local port that is none", "-p here host.example 22", ""),
+        words(
+            "`--listen systemd`, and systemd has not started it",
+            "--listen systemd host.example 22",
+            "It is for a service that has a socket unit.",
+        ),
+        row(2, "Usage", "`--listen systemd`, and a password in the place of a socket", "", || {
+            let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec PROGRAM --listen systemd --password-fd 3 -S socks.example \
+                        host.example 22 3<&0 0</dev/null";
+            let line = line.replace("PROGRAM", &under_test());
+            let socket = OwnedFd::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+            Told::by(&Program::new("/bin/sh").arg("-c").arg(line).stdin(socket).run())
+        }),
         words("A local socket without a path", "--listen unix: host.example 22", ""),
     ]
 }
