@@ -3,6 +3,7 @@
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 #[cfg(unix)]
 use std::time::Duration;
 
@@ -13,18 +14,18 @@ use crate::wire::*;
 pub(crate) fn home(content: impl AsRef<[u8]>) -> TempPath {
     let home = TempPath::directory("home");
     fs::write(home.join(".connectrc"), content).unwrap();
-    set_mode(&home, 0o600);
+    set_mode(&home.join(".connectrc"), 0o600);
     home
 }
 
 #[cfg(unix)]
-fn set_mode(home: &TempPath, mode: u32) {
-    fs::set_permissions(home.join(".connectrc"), fs::Permissions::from_mode(mode)).unwrap();
+fn set_mode(file: &Path, mode: u32) {
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// A profile directory is private as it is.
 #[cfg(not(unix))]
-fn set_mode(_: &TempPath, _: u32) {}
+fn set_mode(_: &Path, _: u32) {}
 
 fn at_home(words: &str, home: &TempPath) -> Program {
     connect(words).env("HOME", &**home)
@@ -287,7 +288,7 @@ fn what_is_in_the_place_of_a_file_is_skipped() {
         run.expect_code(0).expect_stdout("welcome").expect_stderr(&lines(home, complaints));
         run.expect_within(Duration::from_secs(3));
     };
-    let with = |make: &dyn Fn(&std::path::Path)| {
+    let with = |make: &dyn Fn(&Path)| {
         let home = TempPath::directory("home");
         make(&home.join(".connectrc"));
         home
@@ -307,7 +308,7 @@ fn what_is_in_the_place_of_a_file_is_skipped() {
 }
 
 #[cfg(unix)]
-fn fifo(path: &std::path::Path) {
+fn fifo(path: &Path) {
     let mode = rustix::fs::Mode::from_bits_truncate(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
 }
@@ -328,7 +329,7 @@ fn a_file_with_a_password_that_others_can_read_gets_one_warning() {
     let proxy = Server::repeat(|| socks5_userpass("bob", "secret").expect_eof());
     let file = |content: &str, mode| {
         let home = home(content);
-        set_mode(&home, mode);
+        set_mode(&home.join(".connectrc"), mode);
         home
     };
     let with_password = "SOCKS5_PASSWORD = secret\nSOCKS_PASSWORD = x\nHTTP_PROXY_PASSWORD = x\n";
@@ -393,7 +394,7 @@ fn without_the_variable_home_the_session_goes_on() {
 #[test]
 fn the_file_is_not_read_when_nothing_can_come_of_it() {
     let home = home("garbage\nSOCKS5_PASSWORD = x\n");
-    set_mode(&home, 0o644);
+    set_mode(&home.join(".connectrc"), 0o644);
     let target = Server::repeat(|| script().expect_eof());
     for words in [format!("127.0.0.1 {}", target.port()), format!("-n {target}")] {
         at_home(&words, &home).run().expect_success();
@@ -411,4 +412,25 @@ fn the_file_is_read_once() {
     let out = at_home("-h host 22", &home).run();
     out.expect_code(0).expect_stderr(&lines(&home, &[":4: no '=' (NAME = value), skipped"]));
     proxy.finish();
+}
+
+#[test]
+fn the_example_is_read_without_a_complaint_and_so_is_each_line_that_it_offers() {
+    let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/connectrc")).unwrap();
+    // What is prose has a blank behind the #.
+    let offered = |line: &&str| line.starts_with('#') && line.len() > 1 && !line.starts_with("# ");
+    let active: Vec<_> = example.lines().filter(offered).map(|line| &line[1..]).collect();
+    assert!(active.len() > 10, "{active:?}");
+    let together = active.join("\n");
+    for content in active.into_iter().chain([&*example, &together]) {
+        let target = script().send("welcome").expect_eof().serve();
+        let home = home(content);
+        let password = home.join(".config/proxy-password");
+        fs::create_dir(home.join(".config")).unwrap();
+        fs::write(&password, "secret\n").unwrap();
+        set_mode(&password, 0o600);
+        let out = at_home(&format!("-A {}", target.words()), &home).env("no_proxy", "127.0.0.1").run();
+        out.expect_success().expect_stdout("welcome");
+        target.finish();
+    }
 }
