@@ -123,6 +123,16 @@ fn completions(shell: Shell) -> String {
         .fold(flags::command(), offering)
         .arg(Arg::new("HOST").value_hint(ValueHint::Hostname).help("Name or address, or unix:PATH"))
         .arg(Arg::new("PORT").help("Number or service name"));
+    // To zsh a colon in a value's name is the end of the name, unless it is escaped.
+    if shell == Shell::Zsh {
+        command = command.mut_args(|flag| match flag.get_value_names() {
+            Some([name]) => {
+                let name: &'static str = name.replace(':', "\\:").leak();
+                flag.value_name(name)
+            }
+            _ => flag,
+        });
+    }
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "connect", &mut script);
     String::from_utf8(script).unwrap()
