@@ -1,0 +1,160 @@
+# shellcheck shell=bash
+# The Debian package: what lintian says of it, and its life in a root of its own.
+
+DIR='' PACKAGE='' OLD='' NEXT='' DPKG=()
+
+checks_of_debian() {
+    DIR=$WORK/root
+    # What the machine's dpkg may be told to leave out, manual pages for instance, is installed.
+    DPKG=(fakeroot dpkg "--root=$DIR" "--log=$WORK/log/dpkg" '--path-include=/usr/*')
+    mkdir -p "$WORK/deb" "$WORK/next"
+    check deb-is-made make_packages
+    PACKAGE=$(echo "$WORK"/deb/connect_*.deb)
+    OLD=$(echo "$WORK"/old/connect-proxy_*.deb)
+    NEXT=$(echo "$WORK"/next/connect_*.deb)
+    check deb-lintian lint
+    check deb-files files
+    check deb-replaces-connect-proxy replaces
+    check deb-both-names-work both_names
+    check deb-manual-pages manual_pages
+    check deb-example example
+    check deb-completion-bash completion bash
+    check deb-completion-zsh completion zsh
+    check deb-completion-fish completion fish
+    check deb-is-upgraded is_upgraded
+    check deb-keeps-connect-proxy-out keeps_out
+    check deb-leaves-nothing leaves_nothing
+}
+
+make_packages() {
+    try "$ROOT/.ci/release" deb "$BINARY" "$WORK/deb"
+    want_status 0
+    try "$ROOT/.ci/release" deb "$BINARY" "$WORK/next" --deb-version 999.0-1 --fast
+    want_status 0
+    # The C program's package as it is installed here.
+    mkdir "$WORK/old"
+    cd "$WORK/old" || fail 'no directory'
+    try fakeroot dpkg-repack connect-proxy
+    want_status 0
+}
+
+lint() {
+    try lintian --allow-root --fail-on error,warning --info "$PACKAGE"
+    cat "$CASE/out"
+    want_status 0
+}
+
+# Whatever connect-proxy brings there is with us too.
+files() {
+    dpkg-deb --fsys-tarfile "$PACKAGE" | tar -t | sed 's|/$||' >"$CASE/ours"
+    while read -r file; do
+        case $file in
+        /. | /usr/share/doc/*) ;;
+        *) grep -qxF ".$file" "$CASE/ours" || fail "connect-proxy has $file, and we have not" ;;
+        esac
+    done < <(dpkg -L connect-proxy)
+    dpkg-deb --field "$PACKAGE" Depends | grep -q libc6 || fail 'it depends on no C library'
+}
+
+
+# Where the C library counts as installed.
+make_root() {
+    local name
+    mkdir -p "$DIR/var/lib/dpkg/"{info,updates,triggers} "$DIR/etc"
+    dpkg --status libc6 >"$DIR/var/lib/dpkg/status"
+    for name in libc6 "libc6:$(dpkg --print-architecture)"; do
+        : >"$DIR/var/lib/dpkg/info/$name.list"
+        : >"$DIR/var/lib/dpkg/info/$name.md5sums"
+    done
+    # The user's, of which dpkg knows nothing.
+    echo '# ours' >"$DIR/etc/connectrc"
+}
+
+# Everything but dpkg's own, with where links lead.
+contents() { (cd "$DIR" && find . -path ./var -prune -o -printf '%y %M %p %l\n' | LC_ALL=C sort); }
+
+state() { # PACKAGE
+    "${DPKG[@]}" --status "$1" 2>/dev/null | sed -n 's/^Status: //p'
+}
+
+replaces() {
+    make_root
+    contents >"$WORK/before"
+    try "${DPKG[@]}" --install "$OLD"
+    want_status 0
+    try "${DPKG[@]}" --install "$PACKAGE"
+    want_status 0
+    grep -q 'will remove connect-proxy in favour of connect' "$CASE/out" "$CASE/err" || fail 'connect-proxy was not replaced'
+    [ "$(state connect-proxy)" != 'install ok installed' ] || fail 'connect-proxy is still there'
+    [ "$(state connect)" = 'install ok installed' ] || fail "its state is '$(state connect)'"
+    try "${DPKG[@]}" --verify connect
+    want_status 0
+    want_nothing_out
+    ! "${DPKG[@]}" --audit | grep . || fail 'dpkg finds something wrong'
+    [ ! -e "$DIR/usr/share/doc/connect-proxy" ] || fail 'files of connect-proxy are left'
+}
+
+both_names() {
+    local name
+    for name in connect connect-proxy; do
+        cmp "$BINARY" "$DIR/usr/bin/$name" || fail "$name is another program"
+        session "$DIR/usr/bin/$name"
+    done
+}
+
+manual_pages() {
+    local page
+    for page in man1/connect.1 man1/connect-proxy.1 man5/connectrc.5; do
+        try man --warnings -E UTF-8 -Tutf8 -Z -l "$DIR/usr/share/man/$page.gz"
+        want_status 0
+        [ ! -s "$CASE/err" ] || fail "$page: man warns"
+        try mandoc -T lint -W warning "$DIR/usr/share/man/$page.gz"
+        want_status 0
+    done
+    try env MANPATH="$DIR/usr/share/man" man -P cat connect-proxy
+    want_status 0
+    grep -q 'ProxyCommand' "$CASE/out" || fail 'it is not the page of connect'
+    try env MANPATH="$DIR/usr/share/man" man -P cat connectrc
+    want_status 0
+}
+
+# As it is; the hermetic tests try each of its lines.
+example() {
+    cp "$DIR/usr/share/doc/connect/examples/connectrc" "$HOME/.connectrc"
+    session "$DIR/usr/bin/connect"
+    rm "$HOME/.connectrc"
+    [ ! -s "$CASE/err" ] || fail 'it complains of the example'
+}
+
+completion() { # SHELL
+    : >"$WORK/a-file-of-ours"
+    completes "$1" 'connect --proxy-pro' --proxy-protocol
+    completes "$1" 'connect -R rem' remote
+    completes "$1" 'connect --proxy-protocol v1 --tls-s' --tls-server-name
+    completes "$1" "connect --tls-ca $WORK/a-fil" "$WORK/a-file-of-ours"
+}
+
+is_upgraded() {
+    try "${DPKG[@]}" --install "$NEXT"
+    want_status 0
+    [ "$("${DPKG[@]}" --status connect | sed -n 's/^Version: //p')" = 999.0-1 ] || fail 'it was not upgraded'
+    both_names
+}
+
+# Its files are not written over.
+keeps_out() {
+    try "${DPKG[@]}" --install "$OLD"
+    want_status 1
+    grep -q 'conflicting packages' "$CASE/err" || fail 'it is not the conflict that is told'
+    [ "$(state connect)" = 'install ok installed' ] || fail "its state is '$(state connect)'"
+    both_names
+}
+
+leaves_nothing() {
+    try "${DPKG[@]}" --remove connect
+    want_status 0
+    try "${DPKG[@]}" --purge connect
+    contents >"$CASE/after"
+    diff "$WORK/before" "$CASE/after" || fail 'something is left, or gone'
+    [ -z "$(find "$DIR/var/lib/dpkg/info" -name 'connect*')" ] || fail 'dpkg still knows its files'
+}
