@@ -117,7 +117,7 @@ fn complaint(word: &str) -> Error {
         Some(Some(value)) => format!("{name} needs a value: {value}"),
         Some(None) => format!("{name} takes no value"),
         None => match similar(word) {
-            Some(similar) => format!("there is no option {name}: did you mean {similar}?"),
+            Some(similar) => format!("there is no option {name}, but there is {similar}"),
             None => format!("there is no option {name}"),
         },
     })
@@ -200,7 +200,7 @@ mod tests {
             ("-X host", "there is no option -X"),
             ("-S", "-S needs a value: PROXY"),
             ("--listen", "--listen needs a value: ADDR:PORT|unix:PATH"),
-            ("--eagr host", "there is no option --eagr: did you mean --eager?"),
+            ("--eagr host", "there is no option --eagr, but there is --eager"),
             ("--eager=yes host", "--eager takes no value"),
         ] {
             assert_eq!(read_back(typed), format!("error: {expected}"), "{typed}");
