@@ -51,6 +51,8 @@ pub struct Relay {
     pub carry: Carry,
     /// `--idle-timeout`: for so long a session may move nothing.
     pub idle: Option<Duration>,
+    /// `--no-shutdown`: the remote is not told of the end of standard input.
+    pub keeps_open: bool,
 }
 
 /// What carries bytes.

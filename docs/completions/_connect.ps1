@@ -64,6 +64,7 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Trust any certificate; only the pins are checked, if there are any')
             [CompletionResult]::new('-F', '-F ', [CompletionResultType]::ParameterName, 'Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes')
             [CompletionResult]::new('--fdpass', '--fdpass', [CompletionResultType]::ParameterName, 'Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes')
+            [CompletionResult]::new('--no-shutdown', '--no-shutdown', [CompletionResultType]::ParameterName, 'Do not pass on the end of standard input')
             [CompletionResult]::new('-d', '-d', [CompletionResultType]::ParameterName, 'Say on standard error what is done; -dd: and what is relayed')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors: no warnings, and nothing of what is waited for')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors: no warnings, and nothing of what is waited for')

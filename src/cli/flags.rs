@@ -44,6 +44,7 @@ pub(super) enum Flag {
     Wait,
     Check,
     IdleTimeout,
+    NoShutdown,
     Eager,
     Debug,
     Quiet,
@@ -316,6 +317,12 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
              which is 0. `--listen` ends that session only. The other end is reset, so that it cannot take this for the \
              end of the data. Without it a peer that vanished is noticed by the system's own timers: TCP keep-alive is on, \
              with the times of the system (Linux: `net.ipv4.tcp_keepalive_time`, two hours)."),
+        long_switch(Flag::NoShutdown, "no-shutdown",
+            "Do not pass on the end of standard input",
+            "Do not pass on the end of standard input: the session ends when the remote ends it, or when standard output is \
+             closed as well. For programs that close their end \
+             before the answer has come, with a proxy that takes this for the end of all, as with `git://` through \
+             microsocks or tinyproxy. As ncat's option of this name, and as nc without `-N`."),
         long_option(Flag::Check, "check", "json",
             "Say what the plan is and where it comes from, and try it, each step with its time",
             "Say what the plan is for this host and port and where each value of it comes from, and try it: each stage with \

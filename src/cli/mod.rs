@@ -15,6 +15,7 @@ mod words;
 
 /// The options and words of one command line, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 pub struct Typed {
     /// The last of `-n -h -H -s -S -t -T -x -A`.
     pub method: Method,
@@ -46,6 +47,8 @@ pub struct Typed {
     pub wait: Option<String>,
     /// `--idle-timeout`.
     pub idle_timeout: Option<String>,
+    /// `--no-shutdown`.
+    pub no_shutdown: bool,
     /// `--eager`.
     pub eager: bool,
     /// `--check`, and how it is told.
@@ -285,6 +288,7 @@ impl Typed {
             Flag::NetrcFile => self.netrc = Some(NetrcIn::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
+            Flag::NoShutdown => self.no_shutdown = true,
             Flag::Debug => {
                 self.verbosity = match self.verbosity {
                     Verbosity::Debug(times) => Verbosity::Debug(times.saturating_add(1)),

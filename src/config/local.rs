@@ -26,6 +26,11 @@ pub(super) fn local(typed: &Typed, sources: &Sources<'_>) -> Result<Local, Error
             "-F and --idle-timeout exclude each other: -F leaves nothing to relay".into(),
         ));
     }
+    if typed.no_shutdown && (typed.hand_over || typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
+        return Err(Error::Usage(
+            "--no-shutdown is about standard input, which -F and local ports do without".into(),
+        ));
+    }
     match (&typed.port_to_listen, typed.listen.as_slice()) {
         (None, []) if typed.hand_over => Ok(Local::HandOver),
         (None, []) => Ok(Local::Stdio),

@@ -60,7 +60,7 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         tells_waiting: typed.listen.is_empty() && typed.verbosity == Verbosity::Normal,
         eager: typed.eager,
         proxy_protocol: typed.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
-        relay: Relay { carry: carry(sources)?, idle },
+        relay: Relay { carry: carry(sources)?, idle, keeps_open: typed.no_shutdown },
     };
     tls::check(typed, direct.hops())?;
     if direct.hops().next().is_none() {

@@ -1,6 +1,7 @@
 //! Carries bytes between the local side and the remote one until the session ends.
 //!
-//! - The end of the local input becomes a half-close; what the remote still sends is delivered.
+//! - The end of the local input becomes a half-close, unless the remote is not to be told; what the remote still sends
+//!   is delivered.
 //! - The end of the remote's output ends the session when it is delivered, although the local side may not have
 //!   ended: ssh waits for that. What stands ready on the local side still goes out first; the first idle moment
 //!   ends it.
@@ -125,6 +126,8 @@ struct Relay<'a> {
     late: bool,
     /// One half of the local side has failed, and when it will be too late to go on for the other.
     halved_until: Option<Instant>,
+    /// The remote is not told of the end of the local input.
+    keeps_open: bool,
     idle: Idle,
 }
 
@@ -132,12 +135,14 @@ impl<'a> Relay<'a> {
     fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
         let up = Flow::copied(">>>", input, Some(remote));
         let down = Flow::copied("<<<", Some(remote), output);
-        Self { near, output, remote, up, down, late: false, halved_until: None, idle: Idle::new(None) }
+        let (late, halved_until, keeps_open) = (false, None, false);
+        Self { near, output, remote, up, down, late, halved_until, keeps_open, idle: Idle::new(None) }
     }
 
     /// Keeps the bytes inside the kernel, where that can be done and nobody wants to see them.
     fn carrying(mut self, how: plan::Relay, pipes: &'a Pipes) -> Self {
         self.idle = Idle::new(how.idle);
+        self.keeps_open = how.keeps_open;
         if how.carry == Carry::Splice && !trace::shows_data() {
             (self.up, self.down) = (self.up.spliced(pipes), self.down.spliced(pipes));
             trace!("relaying: up {}, down {}", self.up.how(), self.down.how());
@@ -171,7 +176,7 @@ impl<'a> Relay<'a> {
 
     fn relay(&mut self, peer: &Peer) -> Result<(), Error> {
         let mut watches = Vec::with_capacity(3);
-        if self.up.is_over() {
+        if self.up.is_over() && !self.keeps_open {
             half_close(Some(self.remote));
         }
         while !self.has_ended() {
@@ -245,6 +250,11 @@ impl<'a> Relay<'a> {
         {
             self.down.was_cut_off(cause);
         }
+        if output.gone && self.keeps_open && self.up.is_over() && !self.down.holds_data() {
+            // Whoever has closed both its ends has what it wanted, and the remote was not told to end.
+            trace!("local input and output are closed");
+            return Ok(false);
+        }
         if output.gone && !self.down.is_over() {
             self.down.sink_gone(io::ErrorKind::BrokenPipe.into());
         }
@@ -274,7 +284,7 @@ impl<'a> Relay<'a> {
         self.late |= moved && self.down.is_over();
         if self.up.is_over() && !up_was_over && self.up.fault().is_none() {
             trace!("local input is EOF");
-            if self.near != Near::KeptClient {
+            if self.near != Near::KeptClient && !self.keeps_open {
                 half_close(Some(self.remote));
             }
         }

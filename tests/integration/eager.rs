@@ -135,7 +135,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         tells_waiting: false,
         eager: true,
         proxy_protocol: None,
-        relay: Relay { carry: Carry::Copy, idle: None },
+        relay: Relay { carry: Carry::Copy, idle: None, keeps_open: false },
     };
     let tunnel = connect::net::connect(&plan, &Nobody, &()).unwrap();
     let mut banner = vec![0; 6];

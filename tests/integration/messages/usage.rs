@@ -298,6 +298,7 @@ fn local() -> Vec<Row> {
     vec![
         words("`-F` and a local port", "-F -p 2222 host.example 22", ""),
         words("`-F` and an idle time", "-F --idle-timeout 5 host.example 22", ""),
+        words("`--no-shutdown` without standard input", "--no-shutdown -p 2222 host.example 22", ""),
         words(
             "`-F`, and standard output is no socket",
             "-F host.example 22",

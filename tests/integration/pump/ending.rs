@@ -34,6 +34,32 @@ fn an_answer_long_after_local_eof_is_waited_for() {
     server.finish();
 }
 
+/// Whoever closes its end early gets its answer, although the remote takes a half-close for the end of all.
+#[test]
+fn local_eof_is_not_passed_on_where_it_is_not_wanted() {
+    let silence = Duration::from_millis(500);
+    for input in ["", "request"] {
+        let server = script().expect(input).expect_silence(silence).send_data(1, MIB).serve();
+        let out = connect(format!("--no-shutdown {}", server.words())).input(input).run();
+        out.expect_success().expect_stdout(bytes(1, 1 << 20));
+        server.finish();
+    }
+}
+
+/// Who has closed both ends has what it wanted.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_went_away_ends_well_where_local_eof_is_not_passed_on() {
+    let server = script().expect("request").send("answer").expect_gone().serve();
+    let (mut output, end) = pipe();
+    let mut run = connect(format!("--no-shutdown {}", server.words())).input("request").stdout(end).start();
+    let mut answer = [0; 6];
+    output.read_exact(&mut answer).unwrap();
+    drop(output);
+    run.wait().expect_success().expect_stderr("");
+    server.finish();
+}
+
 #[test]
 fn remote_eof_ends_the_session_although_stdin_is_open() {
     let server = script().send_data(1, MIB).serve();
