@@ -3,7 +3,6 @@
 # stands here.
 
 all_recipes() {
-    check index index
     check trouble trouble
     check ssh-socks ssh_socks
     check ssh-socks/version-4 ssh_socks4
@@ -73,40 +72,9 @@ all_recipes() {
     check systemd/unit systemd_unit
     check systemd/each systemd_each
     check inetd inetd_starts
-    # Last: whether all blocks have been used by the checks above.
-    [ -n "$ONLY" ] || check every-block-is-run every_block
 }
 
 # ---- README.md -------------------------------------------------------------------------------------------------
-
-# Every page is in the index, and every link inside the repository leads to a file.
-index() {
-    local page link
-    for page in "$PAGES"/*.md; do
-        page=${page##*/}
-        [ "$page" = README.md ] || grep -Fq "]($page)" "$PAGES/README.md" || fail "$page is not in the index"
-        while read -r link; do
-            [[ $link == https://* ]] || [ -e "$PAGES/${link%%#*}" ] || fail "$page: $link leads nowhere"
-        done < <(grep -Eo '\]\([^)]+\)' "$PAGES/$page" | sed 's/^](//; s/)$//')
-    done
-}
-
-every_block() {
-    local page name language rest expected
-    for page in "$PAGES"/*.md; do
-        page=${page##*/}
-        while read -r language rest; do
-            name=${rest#test=}
-            # Text without a name is the only thing that may stand there unread.
-            [ "$language" != text ] || [ -n "$rest" ] || continue
-            [ -n "$rest" ] || fail "$page has a block without test=NAME: $language"
-            grep -Fqx "${page%.md} $name" "$WORK/used" || fail "$page: nothing runs test=$name"
-            expected=$((${expected:-0} + 1))
-        done < <(awk '/^```/ { on = !on; if (on) print substr($0, 4) }' "$PAGES/$page")
-    done
-    printf '%s blocks\n' "$expected"
-    [ "$expected" -gt 40 ] || fail "only $expected blocks found"
-}
 
 trouble() {
     local line
