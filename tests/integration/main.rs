@@ -17,6 +17,7 @@ mod dial;
 mod direct_list;
 #[cfg(feature = "dns")]
 mod dns;
+mod docs;
 mod dump;
 mod eager;
 #[cfg(unix)]
