@@ -9,6 +9,7 @@ all_site() {
     check start/inside start_inside
     check start/check start_check
     check readme/config readme_config
+    check proxies/url proxies_url
     check parameters/match parameters_match
     check troubleshooting/check trouble_check
     check troubleshooting/ssh-v trouble_ssh_v
@@ -129,6 +130,21 @@ readme_config() {
 	END
     rm "$trusted"
     want_log socks "connected to ${ADDRESS[proxy.corp.example]//./\\.}:443"
+}
+
+# ---- proxies.md ------------------------------------------------------------------------------------------------
+
+# Nobody has these names; the plan is made all the same.
+proxies_url() {
+    home
+    try "${AS[@]}" connect --check -x "$(block ../proxies url)" shell.example.org 22
+    grep -o '[a-z]*\.example:[0-9]* → .*\|directly to .*' "$CASE/out" | head -n 3 >"$CASE/ways"
+    diff - "$CASE/ways" <<-END || fail "these are other ways"
+		a.example:1080 → HTTP proxy b.example:8080 → shell.example.org:22
+		c.example:80 → shell.example.org:22
+		directly to shell.example.org:22
+	END
+    want_secret_kept pass@word
 }
 
 # ---- parameters.md ---------------------------------------------------------------------------------------------
