@@ -52,6 +52,7 @@ mod pump;
 #[path = "pump/mod.rs"]
 mod pump_copying;
 mod rcfile;
+mod recording;
 mod regression;
 #[cfg(unix)]
 mod relay_faults;
