@@ -72,6 +72,7 @@ all_recipes() {
     check systemd/unit systemd_unit
     check systemd/each systemd_each
     check inetd inetd_starts
+    check recording recording
 }
 
 # ---- README.md -------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ have_programs() {
 		openssl openssl
 		ip iproute2
 		ss iproute2
+		script bsdutils
 		unshare util-linux
 		setpriv util-linux
 		setsid util-linux

@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# The recording at the top of the README: the session of docs/recording, typed by a script on a terminal.
+
+# What it shows today is what the recording shows; with --record it is recorded instead.
+recording() {
+    local session=$WORK/repository/docs/recording/session
+    home
+    if [ -n "$RECORD" ]; then
+        install -o alice /dev/null "$WORK/session.cast"
+        on_screen RECORDING=yes asciinema rec --overwrite --quiet --cols 100 --rows 25 --idle-time-limit 5 \
+            --env TERM --command "$session" "$WORK/session.cast" || fail "it cannot be recorded"
+        return
+    fi
+    on_screen script -qefc "$session" /dev/null >"$CASE/screen"
+    plain <"$CASE/screen" >"$CASE/today"
+    plain <"$session.txt" >"$CASE/recorded"
+    diff -u "$CASE/recorded" "$CASE/today" ||
+        fail "the recording at the top of the README shows something else: tests/cookbook/run --record makes it anew"
+}
+
+on_screen() { alice env LC_ALL=C.UTF-8 TERM=xterm-256color "$@"; }
+
+# Without colours, empty lines and what did not stay on the screen, and without what is another in each run and with each
+# version of sshd.
+plain() {
+    sed -E 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r+$//; s/.*\r//; s/ *[0-9]+\.[0-9] ms/ N ms/g; s/(SSH-2\.0-OpenSSH)_.*/\1/; /^$/d'
+}
+
+# Outside: into the repository, with what is made of it.
+keep_recording() {
+    cat "$WORK/session.cast" >"$ROOT/docs/recording/session.cast" &&
+        (cd "$ROOT" && CONNECT_WRITE_RECORDING=1 cargo test --quiet --test integration what_was_recorded)
+}
