@@ -1,5 +1,34 @@
 //! `connect` joins standard input and output to a TCP target, directly or through proxies; ssh starts it as its
-//! `ProxyCommand`. The way of the data: words → plan → dial → negotiate with each hop → pump → exit code.
+//! `ProxyCommand`. This is the program as a library: for its own tests, benchmarks and fuzzing, and for whoever wants a part
+//! of it. How to use the program is in the repository's README, and why it is built like this in `docs/architecture.md`.
+//!
+//! The way of the data, and where to start reading:
+//!
+//! 1. [`cli::parse`]: words → [`Typed`], what was typed.
+//! 2. [`config::plan`]: that, variables and parameter files → a [`Plan`](plan::Plan), what it means: plain data.
+//! 3. [`Way::connect`]: names, dialling and a negotiation with each proxy → a [`Tunnel`], on which every byte
+//!    belongs to the session. The protocols themselves are in [`proto`]: state machines without sockets.
+//! 4. [`pump`] carries bytes until the session ends, and [`serve`] does so for the clients of a local port.
+//! 5. [`Error`]: one line, what to try, and an [`ExitCode`].
+//!
+//! [`run`] is all of it. The first two steps touch no socket:
+//!
+//! ```
+//! use connect::cli::{self, Request};
+//! use connect::config::{self, Sources};
+//!
+//! let words = ["connect", "-x", "socks5h://socks.example,http://proxy.example:8080", "host.example", "22"];
+//! let Request::Session(typed) = cli::parse(words.map(Into::into))? else { panic!("help, or the version") };
+//!
+//! let variable = |_: &str| None; // an empty environment
+//! let warn = |line: &str| eprintln!("{line}");
+//! let plan = config::plan(&typed, &Sources::new(&variable, &warn))?;
+//!
+//! let hops: Vec<_> = plan.hops().map(|hop| format!("{} {}", hop.protocol.name(), hop.proxy)).collect();
+//! assert_eq!(hops, ["SOCKS5 socks.example:1080", "HTTP proxy.example:8080"]);
+//! assert_eq!(plan.target.to_string(), "host.example:22");
+//! # Ok::<(), connect::error::Error>(())
+//! ```
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

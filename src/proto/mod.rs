@@ -2,6 +2,24 @@
 //!
 //! A negotiation is a state machine. Its driver asks it for the next [`Step`], carries the step out, and hands
 //! back what came of it, until the step is [`Step::Done`]: from then on every byte belongs to the tunnel.
+//!
+//! ```
+//! use connect::addr::{Endpoint, Host};
+//! use connect::proto::{Limit, Negotiation, Socks4, Step, Wire};
+//!
+//! let target = Endpoint { host: Host::parse("192.0.2.1").unwrap(), port: 22.try_into().unwrap() };
+//! let mut machine = Socks4::new(target, "alice".into());
+//!
+//! let request = b"\x04\x01\x00\x16\xc0\x00\x02\x01alice\x00";
+//! assert_eq!(machine.step()?, Step::Send(Wire::open(request.to_vec())));
+//! assert_eq!(machine.step()?, Step::Receive(Limit::Bytes(8)));
+//! // The reply may come in pieces.
+//! assert_eq!(machine.receive(b"\x00\x5a\x00")?, 3);
+//! assert_eq!(machine.step()?, Step::Receive(Limit::Bytes(5)));
+//! assert_eq!(machine.receive(b"\x16\xc0\x00\x02\x01")?, 5);
+//! assert_eq!(machine.step()?, Step::Done);
+//! # Ok::<(), connect::proto::Error>(())
+//! ```
 
 use std::fmt;
 use std::ops::Range;
@@ -32,9 +50,9 @@ pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};
 /// Who we are to a proxy, and the proof of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user name, UTF-8.
+    /// The user name. SOCKS5 takes 1–255 bytes (RFC 1929 §2), Basic none with a colon (RFC 7617 §2).
     pub user: String,
-    /// The password.
+    /// The password. SOCKS5 takes 1–255 bytes.
     pub password: Secret,
 }
 

@@ -20,7 +20,8 @@ const NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
 /// The protocol has no limit, servers have: 255 is what the common ones take.
 const MAX_USER: usize = 255;
 
-/// A SOCKS4 negotiation for one CONNECT; a target with a name makes it SOCKS4a.
+/// A SOCKS4 negotiation for one CONNECT; a target with a name makes it SOCKS4a. IPv6 addresses, and user names of more than
+/// 255 bytes, are errors of [`check`](Negotiation::check). A reply has 8 bytes.
 #[derive(Debug)]
 pub struct Socks4 {
     target: Endpoint,

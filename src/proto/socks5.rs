@@ -53,7 +53,8 @@ impl fmt::Display for Method {
     }
 }
 
-/// A SOCKS5 negotiation for one CONNECT.
+/// A SOCKS5 negotiation for one CONNECT (RFC 1928 §3, §4 and §6), with user and password (RFC 1929) if the proxy wants
+/// them. At most 262 bytes of a reply are taken.
 #[derive(Debug)]
 pub struct Socks5 {
     target: Endpoint,

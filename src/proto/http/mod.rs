@@ -42,7 +42,8 @@ impl Default for Settings {
     }
 }
 
-/// A CONNECT negotiation.
+/// A CONNECT negotiation (RFC 9110 §9.3.6). The heads of the answers to one request, interim ones among them, may have
+/// 64 KiB; of the words of a refusal 4 KiB are read.
 ///
 /// A password that is known goes out with the first request, unless the user does not want it. One that is not is asked
 /// for when the proxy answers 407 (or 401, which some firewalls send) with a challenge that we can answer; the next
