@@ -8,6 +8,7 @@ mod harness;
 
 // What is for Unix only needs what other systems have not: shell scripts as helpers, signals, terminals, sockets as
 // standard descriptors, UNIX-domain sockets.
+mod architecture;
 #[cfg(unix)]
 mod askpass;
 mod chains;
