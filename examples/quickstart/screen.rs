@@ -62,7 +62,7 @@ impl Screen {
             return false;
         }
         self.say("", GREEN, &format!("All {count} checks passed."));
-        self.say("", PLAIN, "Next: `cargo install --path .`, and in ~/.ssh/config:");
+        self.say("", PLAIN, "Next: `cargo install --locked --path .`, and in ~/.ssh/config:");
         self.say("", PLAIN, "");
         self.say("    ", CYAN, "Host server.example");
         self.say("    ", CYAN, "    ProxyCommand connect -S proxy.example:1080 %h %p");

@@ -42,6 +42,14 @@ impl Mask {
         printable(&self.over(bytes))
     }
 
+    /// Whether a secret stands in a text, as it is or as a quoted string.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        let plain = text.replace("\\\"", "\"").replace("\\\\", "\\");
+        let holds =
+            |text: &str, secret: &[u8]| text.as_bytes().windows(secret.len()).any(|part| part == secret);
+        self.0.iter().any(|secret| [text, &plain].iter().any(|text| holds(text, secret.expose())))
+    }
+
     /// The bytes with `xxxxx` in the place of each secret.
     pub(super) fn over(&self, bytes: &[u8]) -> Vec<u8> {
         self.0.iter().fold(bytes.to_vec(), |bytes, secret| replaced(&bytes, secret.expose()))

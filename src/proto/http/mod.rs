@@ -127,9 +127,11 @@ impl Connect {
         };
         if let Some(authorization) = &authorization {
             let [before, secret, after] = authorization.parts();
+            // What the proxy has us repeat may be what it has learned from us.
+            let [hides_before, hides_after] = [before, after].map(|text| self.mask.is_in(text));
             self.mask.add_secret(secret.into());
-            parts.extend([(&b"Proxy-Authorization: "[..], false), (before.as_bytes(), false)]);
-            parts.extend([(secret.as_bytes(), true), (after.as_bytes(), false), (b"\r\n", false)]);
+            parts.extend([(&b"Proxy-Authorization: "[..], false), (before.as_bytes(), hides_before)]);
+            parts.extend([(secret.as_bytes(), true), (after.as_bytes(), hides_after), (b"\r\n", false)]);
         }
         parts.push((b"\r\n", false));
         Ok(Wire::of_parts(&parts))

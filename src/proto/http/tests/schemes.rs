@@ -226,6 +226,29 @@ fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
     assert_eq!(machine.step().unwrap_err().to_string(), "refused ssh.example:22: 403 not with xxxxx");
 }
 
+/// A proxy that has learned the password somehow could have us show it in what a challenge wants repeated.
+#[test]
+fn a_proxy_that_says_the_password_in_a_challenge_does_not_get_it_shown() {
+    let credentials = |password: &str| Credentials { user: "alice".into(), password: password.into() };
+    for (password, written) in
+        [("hunter2-opensesame", "hunter2-opensesame"), (r#"hunter2"open\sesame"#, r#"hunter2\"open\\sesame"#)]
+    {
+        for (parameter, others) in
+            [("nonce", "realm=x"), ("realm", "nonce=x"), ("opaque", "realm=x, nonce=x")]
+        {
+            let challenges = format!(r#"Digest {parameter}="say {written}!", qop="auth", {others}"#);
+            let mut machine = machine();
+            machine.step().unwrap();
+            machine.receive(challenge(&challenges).as_bytes()).unwrap();
+            machine.credentials(credentials(password)).unwrap();
+            let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
+            let (sent, shown) = (wire.expose(), wire.masked("?"));
+            assert!(String::from_utf8_lossy(sent).contains(written), "{parameter}");
+            assert!(!String::from_utf8_lossy(&shown).contains("hunter2"), "{parameter}");
+        }
+    }
+}
+
 #[test]
 fn what_is_tried_next_is_remarked() {
     let md5 = digest_challenge("MD5", "");
