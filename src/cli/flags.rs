@@ -320,7 +320,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_switch(Flag::NoShutdown, "no-shutdown",
             "Do not pass on the end of standard input",
             "Do not pass on the end of standard input: the session ends when the remote ends it, or when standard output is \
-             closed as well. For programs that close their end \
+             closed as well, which nobody is told of on Windows. For programs that close their end \
              before the answer has come, with a proxy that takes this for the end of all, as with `git://` through \
              microsocks or tinyproxy. As ncat's option of this name, and as nc without `-N`."),
         long_option(Flag::Check, "check", "json",

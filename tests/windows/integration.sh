@@ -67,13 +67,13 @@ run_tests() { # HOW
     [ ${#tests[@]} -gt 0 ] || return 0
     "$how" --exact --test-threads=4 "${tests[@]}" >"$WORK/log/$how" 2>&1
     for name in "${tests[@]}"; do
-        grep -Fqx "test $name ... ok" "$WORK/log/$how" && { pass "integration/$name" && continue; }
+        is_ok "$name" "$WORK/log/$how" && { pass "integration/$name" && continue; }
         evidence "$name" "$WORK/log/$how"
         # On a busy machine wine loses a program that is to start, or a connection within the test's own process, about
         # once in a thousand tests. So there is a second try, alone, for a few; and it is told.
         if [ $((AGAIN += 1)) -le 6 ]; then
             "$how" --exact "$name" >"$WORK/log/again" 2>&1
-            if grep -Fqx "test $name ... ok" "$WORK/log/again"; then
+            if is_ok "$name" "$WORK/log/again"; then
                 pass "integration/$name"
                 printf '     | at the second try; at the first:\n'
                 sed 's/^/     | /' "$WORK/report"
@@ -84,6 +84,10 @@ run_tests() { # HOW
         # One that cannot hold under wine belongs into the list, with the reason.
         flunk "integration/$name" "$WORK/report"
     done
+}
+
+is_ok() { # NAME LOG
+    grep -Fqx -e "test $1 ... ok" -e "test $1 - should panic ... ok" "$2"
 }
 
 evidence() { # NAME LOG
