@@ -161,6 +161,15 @@ fn the_manual_and_its_kin_are_made_of_the_flags() {
     up_to_date("README.md", &readme());
 }
 
+/// Troff has no other characters for a terminal that knows ASCII only, and says so.
+#[test]
+fn manual_pages_can_be_read_everywhere() {
+    for file in ["docs/connect.1", "docs/connectrc.5"] {
+        let page = read(file);
+        assert!(page.is_ascii(), "{file}: {:?}", page.chars().find(|c| !c.is_ascii()));
+    }
+}
+
 /// What is printed is what was made.
 #[test]
 fn each_of_them_can_be_had_from_the_program() {

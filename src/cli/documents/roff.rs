@@ -107,6 +107,8 @@ impl Page {
 
 /// Text in which troff would take something for its own.
 fn escaped(text: &str) -> String {
+    // Not every terminal has it.
+    let text = text.replace('…', "...");
     text.replace('\\', "\\e")
         .replace('-', "\\-")
         .replace('~', "\\(ti")
@@ -124,6 +126,7 @@ fn what_our_pages_use_is_made_into_requests() {
         ("    a\n      \\b", ".PP\n.RS 4\n.nf\na\n  \\eb\n.fi\n.RE\n"),
         ("| a | b |\n|---|---|\n| `c` | d |", ".TP\n\\fBc\\fR\nd\n"),
         ("| | b | c |\n|---|---|---|\n| 1 | 2 | 3 |", ".TP\n1\nb: 2\n.br\nc: 3\n"),
+        ("`--tls-…`", ".PP\n\\fB\\-\\-tls\\-...\\fR\n"),
         ("- a\n- b", ".IP \\(bu 2\na\n.IP \\(bu 2\nb\n"),
     ] {
         assert_eq!(from_markdown(markdown), expected, "{markdown}");
