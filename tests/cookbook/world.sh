@@ -216,7 +216,7 @@ setup_pop3s() {
 # With STARTTLS, by the certificate of POP3's.
 setup_smtp() {
     local pem=$WORK/etc/pop3s.pem
-    CMD=(aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1" --tlscert "$pem" --tlskey "$pem.key" --no-requiretls)
+    CMD=(env PYTHONUNBUFFERED=1 aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1" --tlscert "$pem" --tlskey "$pem.key" --no-requiretls)
 }
 
 setup_rsync() {
