@@ -23,14 +23,8 @@ mod compare;
 #[allow(dead_code, unused_imports, reason = "its tests run in the suite beside this one")]
 #[path = "../integration/faults/mod.rs"]
 mod faults;
-#[allow(
-    dead_code,
-    unused_imports,
-    unused_macros,
-    reason = "shared with the suite beside this one, which uses more of it"
-)]
-#[path = "../integration/harness/mod.rs"]
-mod harness;
+#[path = "../kit/mod.rs"]
+mod kit;
 mod matrix;
 mod name_server;
 mod peer;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::case::{Case, Stdin};
-use crate::harness::{Program, Pty, RefusingPort, Running, Server, SilentPort, script};
+use crate::kit::{Program, Pty, RefusingPort, Running, Server, SilentPort, script};
 use crate::name_server::NameServer;
 use crate::peer::Talk;
 use crate::world::World;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::case::{Case, File};
-use crate::harness::{Program, TempPath};
+use crate::kit::{Program, TempPath};
 
 const HOSTS: &str = "\
 127.0.0.1 localhost loop.example

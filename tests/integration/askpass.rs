@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::rcfile::home;
 
 /// A program that the tests write, and the directory it leaves notes in.

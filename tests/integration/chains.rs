@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 
 /// A telnet-style proxy that relays to `target`, which is what it is asked for.

@@ -1,6 +1,6 @@
 //! `--check`: what the plan is, where it comes from, and what comes of each stage of it.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::rcfile::home;
 
 /// What stands on standard output after the blanks of each line, without the times.

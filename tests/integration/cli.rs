@@ -1,6 +1,6 @@
 //! The command line: which words mean what. What they mean is seen at fake proxies and targets.
 
-use crate::harness::*;
+use crate::kit::*;
 
 /// A proxy for which it does not matter what is asked of it.
 fn socks5_proxy() -> Server {

@@ -1,6 +1,6 @@
 //! Reaching a peer, and the limits on the way to it.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Direct lists: which targets are reached without the proxy.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 
 /// How to get to a proxy of a kind, and what its script is.

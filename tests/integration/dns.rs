@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::{listening, read_to_end};
 use crate::wire::UNKNOWN;
 use server::{Answer, NameServer, Transport};

@@ -1,6 +1,6 @@
 //! `-dd`: what is relayed, in hexadecimal and as text.
 
-use crate::harness::*;
+use crate::kit::*;
 
 /// The lines of the dump in one direction.
 fn dumped(out: &Outcome, arrow: &str) -> Vec<String> {

@@ -7,7 +7,7 @@ use connect::plan::{Carry, Hop, Local, Login, Plan, Protocol, Relay, Resolve, Ta
 use connect::proto::HttpSettings;
 use connect::secret::{AskPassword, Secret};
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 
 const GREETING: &[u8] = b"\x05\x01\x00";

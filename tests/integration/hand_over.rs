@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use crate::harness::*;
+use crate::kit::*;
 
 /// Options, and a proxy that grants what it is asked for.
 type Way = (&'static str, fn() -> Script);

@@ -1,6 +1,6 @@
 //! HTTP CONNECT, end to end; authentication is in `http_auth`.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 

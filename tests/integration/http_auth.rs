@@ -1,6 +1,6 @@
 //! HTTP CONNECT with authentication, where user and password are known; `password` is where they are asked for.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 
 const CHALLENGE: &str = "HTTP/1.1 407 Proxy Authentication Required\r\n\

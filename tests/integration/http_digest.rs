@@ -1,6 +1,6 @@
 //! HTTP CONNECT with Digest, and what is tried when a proxy does not accept it. The proxy checks each answer itself.
 
-use crate::harness::*;
+use crate::kit::*;
 
 const BASIC: &str = "bWU6c2VjcmV0";
 

@@ -1,6 +1,6 @@
 //! What a user adds to requests to HTTP proxies: `--header`, `--user-agent`, `--http1.0`.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::rcfile::home;
 
 /// The lines of the request behind the one with `Host`, for these options and variables.

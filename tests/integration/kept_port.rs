@@ -10,7 +10,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use rustix::process::Signal;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 
 /// A client that says this and leaves, as the program notices. `earlier` clients did so before.

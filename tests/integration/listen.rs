@@ -2,7 +2,7 @@
 
 use std::net::{Shutdown, TcpStream};
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 
 #[cfg(unix)]

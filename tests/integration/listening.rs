@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use rustix::process::Signal;
 
-use crate::harness::*;
+use crate::kit::*;
 
 /// How long anything may take before a test fails.
 pub(crate) const LIMIT: Duration = PATIENCE;

@@ -8,7 +8,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use rustix::process::Signal;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 
 relaying_as_the_module_says!();

@@ -1,10 +1,10 @@
 //! Tests of the program as its users start it: a process, its standard descriptors, and peers on
-//! loopback. Start reading at `harness/mod.rs`.
+//! loopback. Start reading at `../kit/mod.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::duplicate_mod, reason = "some modules test the relay twice, see `pump`")]
 
-#[allow(dead_code, unused_imports, reason = "a vocabulary: not every platform and suite uses every word")]
-mod harness;
+#[path = "../kit/mod.rs"]
+mod kit;
 
 // What is for Unix only needs what other systems have not: shell scripts as helpers, signals, terminals, sockets as
 // standard descriptors, UNIX-domain sockets.
@@ -59,6 +59,7 @@ mod regression;
 mod relay_faults;
 #[cfg(target_os = "linux")]
 mod secrets;
+mod selftest;
 mod socks4;
 mod socks5;
 mod telnet;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 
 const SOCKS5_PROMPT: &str = "Enter SOCKS5 password for bob@127.0.0.1: ";

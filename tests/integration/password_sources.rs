@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::askpass::Asker;
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::{Listening, read};
 use crate::rcfile::home;
 

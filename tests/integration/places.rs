@@ -3,7 +3,7 @@
 #[cfg(unix)]
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::rcfile::home;
 
 /// Goes to this host and port through the proxy that the file names as `{P}`; the one that it names as `{X}` is the

@@ -19,7 +19,7 @@ use connect::secret::Secret;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::harness::TempPath;
+use crate::kit::TempPath;
 
 /// The cases that were decided on: what fails is kept as a test, not in a file of proptest's.
 fn config() -> ProptestConfig {

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 use crate::wire::*;
 

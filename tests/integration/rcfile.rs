@@ -7,7 +7,7 @@ use std::path::Path;
 #[cfg(unix)]
 use std::time::Duration;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 
 /// A home directory whose `.connectrc`, private to the user, holds this.

@@ -1,6 +1,6 @@
 //! What other programs for this job were reported to do wrong, each named after its report or its program.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 

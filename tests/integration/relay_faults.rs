@@ -5,7 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::time::Duration;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 
 /// A program that the system's loader could not even start has not had the chance to say anything.

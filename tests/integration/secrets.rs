@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use crate::askpass::Asker;
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::{Listening, read};
 use crate::rcfile::home;
 

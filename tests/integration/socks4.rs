@@ -1,6 +1,6 @@
 //! SOCKS4 and SOCKS4a, end to end.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 

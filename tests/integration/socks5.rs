@@ -1,6 +1,6 @@
 //! SOCKS5 (RFC 1928, 1929), end to end.
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 

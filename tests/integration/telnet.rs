@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::*;
 
 const COMMAND: &str = "telnet host.example 22\r\n";

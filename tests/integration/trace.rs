@@ -1,6 +1,6 @@
 //! The lines of `-d`: people search for them, and every recipe on the web shows them.
 
-use crate::harness::*;
+use crate::kit::*;
 #[cfg(unix)]
 use crate::wire::login_name;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 
 /// A run that listens at `path`.

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::harness::*;
+use crate::kit::*;
 
 /// What the program has written to a terminal.
 struct Screen<'a> {

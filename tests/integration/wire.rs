@@ -1,6 +1,6 @@
 //! What the suites of the protocols share.
 
-use crate::harness::*;
+use crate::kit::*;
 use std::time::Duration;
 
 /// A name that no resolver knows, and for which none is asked: a label has 63 bytes at most.

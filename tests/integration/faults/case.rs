@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::conversation::{Conversation, Question, Turn, all};
 use super::hostile::{bad_heads, garbage, good_heads, refusals};
-use crate::harness::bytes;
+use crate::kit::bytes;
 
 /// What the far end of the tunnel says.
 pub(crate) const WELCOME: &[u8] = b"SSH-2.0-welcome\r\n";

@@ -11,7 +11,7 @@ use super::case::WELCOME;
 use super::conversation::Question;
 use super::hostile::{CONTROLS, garbage};
 use super::run::{bound_memory, expect_none, is_fit_for_a_terminal};
-use crate::harness::{PATIENCE, connect, script};
+use crate::kit::{PATIENCE, connect, script};
 
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -372,6 +372,6 @@ fn problem(case: &Case, target: u16) -> Option<String> {
 
 #[test]
 fn a_name_server_can_do_all_of_this_too() {
-    let target = crate::harness::Server::repeat(|| script().send(WELCOME));
+    let target = crate::kit::Server::repeat(|| script().send(WELCOME));
     expect_none(cases(), |case| case.name.clone(), 14, |case| problem(case, target.port()));
 }

@@ -1,7 +1,7 @@
 //! What a peer may say that is no right answer.
 
 use super::conversation::{Conversation, PASSWORD, Question, all, credentials};
-use crate::harness::bytes;
+use crate::kit::bytes;
 
 /// Everything that a terminal would obey, or a reader be misled by.
 pub(crate) const CONTROLS: &str =

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use super::case::{Case, Verdict};
 use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, FLOOD, Seen};
-use crate::harness::{MIB, Outcome, PATIENCE, Program, Running, TempPath, connect, show};
+use crate::kit::{MIB, Outcome, PATIENCE, Program, Running, TempPath, connect, show};
 
 /// What was seen of a run.
 pub(crate) struct Observed {
@@ -120,7 +120,7 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
 
 /// Several times what a run needs, and less than one that spins for a second takes on a busy machine.
 const CPU: Duration = Duration::from_millis(300);
-/// The harness looks at the clock when the program has been started.
+/// The test looks at the clock when the program has been started.
 const GRAIN: Duration = Duration::from_millis(200);
 /// For a machine that does something else as well.
 const GRACE: Duration = Duration::from_secs(8);

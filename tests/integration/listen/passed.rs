@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use rustix::process::Signal;
 
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 use crate::rcfile::home;
 

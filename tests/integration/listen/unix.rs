@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::ANY;
-use crate::harness::*;
+use crate::kit::*;
 use crate::listening::*;
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::harness::*;
+use crate::kit::*;
 
 mod complete;
 mod reach;

@@ -1,7 +1,7 @@
 //! Names and addresses.
 
 use super::{Row, Told, row};
-use crate::harness::*;
+use crate::kit::*;
 use crate::wire::UNKNOWN;
 
 pub(super) fn rows() -> Vec<Row> {

@@ -1,7 +1,7 @@
 //! What a proxy can answer.
 
 use super::{Row, Told, row};
-use crate::harness::*;
+use crate::kit::*;
 
 /// Told of a SOCKS proxy that does so.
 fn socks(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::{Row, Told, row};
-use crate::harness::*;
+use crate::kit::*;
 
 pub(super) fn system() -> Vec<Row> {
     vec![

@@ -1,7 +1,7 @@
 //! A proxy that is, or is not, spoken to in TLS.
 
 use super::{Row, Told, row};
-use crate::harness::*;
+use crate::kit::*;
 
 /// Told of a proxy with this certificate, by the authority that is trusted.
 fn certificate(

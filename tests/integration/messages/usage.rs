@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 
 use super::{Row, Told, row};
-use crate::harness::*;
+use crate::kit::*;
 
 /// Told of these words.
 fn words(situation: &'static str, words: &'static str, advice: &'static str) -> Row {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::{Row, Told, row};
-use crate::harness::*;
+use crate::kit::*;
 
 /// Told of a session through a SOCKS5 proxy by somebody with this file in his home directory.
 fn file(

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::connect;
-use crate::harness::*;
+use crate::kit::*;
 
 /// Much more than a pipe, two socket buffers and the program's own buffers hold.
 const MUCH: u64 = 30 * MIB;

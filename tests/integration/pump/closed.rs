@@ -1,7 +1,7 @@
 //! Started with descriptors 0, 1 or 2 closed, as daemons and some shells do.
 
 use super::{SOON, connect};
-use crate::harness::*;
+use crate::kit::*;
 
 #[test]
 fn a_closed_stdin_is_at_its_end() {

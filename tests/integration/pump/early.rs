@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::connect;
-use crate::harness::*;
+use crate::kit::*;
 
 /// A way to ask for a tunnel: options, the script up to the request, the reply that grants it.
 type Way = (&'static str, fn() -> Script, &'static [u8]);

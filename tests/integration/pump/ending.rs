@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{SOON, connect, stopped_with_a_full_pipe};
-use crate::harness::*;
+use crate::kit::*;
 
 #[test]
 fn local_eof_half_closes_and_the_whole_answer_is_delivered() {

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::connect;
-use crate::harness::*;
+use crate::kit::*;
 
 /// Looks at the flags of these descriptors, which are duplicates of the run's own, for as long as it runs
 /// and once more after its end; says how often that was.

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::connect;
-use crate::harness::*;
+use crate::kit::*;
 
 /// How long it is idle.
 const IDLE: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::connect;
-use crate::harness::*;
+use crate::kit::*;
 
 /// Long enough for a machine that is busy with other tests to get on with a session.
 const LIMIT: Duration = Duration::from_secs(2);

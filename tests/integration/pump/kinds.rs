@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use super::{SOON, connect};
-use crate::harness::*;
+use crate::kit::*;
 
 const SIZE: u64 = 5 * MIB;
 

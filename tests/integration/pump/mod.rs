@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::*;
+use crate::kit::*;
 
 relaying_as_the_module_says!();
 

@@ -1,6 +1,6 @@
 //! TLS with the proxy.
 
-use crate::harness::*;
+use crate::kit::*;
 
 mod certificates;
 mod chains;

@@ -1,11 +1,11 @@
-//! The harness fails when it should: without this, a test that cannot fail would go unnoticed.
+//! The test kit fails when it should: without this, a test that cannot fail would go unnoticed.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::*;
+use crate::kit::*;
 
 fn failure(test: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(test)).expect_err("this should have failed");

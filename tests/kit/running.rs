@@ -11,7 +11,7 @@ use super::temp::TempPath;
 #[cfg(unix)]
 use super::unix;
 
-/// The harness's ends of the pipes.
+/// The test's ends of the pipes.
 #[derive(Default)]
 pub(crate) struct Ends {
     pub(crate) stdin: Option<PipeWriter>,
@@ -95,7 +95,7 @@ impl Running {
     /// Writes to its stdin.
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let stdin = self.stdin.as_mut().expect("stdin is no pipe of the harness, or closed");
+        let stdin = self.stdin.as_mut().expect("stdin is no pipe of the test, or closed");
         if let Err(error) = stdin.write_all(bytes.as_ref()) {
             self.fail(&format!("writing to stdin: {error}"));
         }
@@ -104,7 +104,7 @@ impl Running {
     /// Writes all of `source` to its stdin in the background, then closes it.
     #[track_caller]
     pub(crate) fn feed(&mut self, mut source: impl Read + Send + 'static) {
-        let mut stdin = self.stdin.take().expect("stdin is no pipe of the harness, or closed");
+        let mut stdin = self.stdin.take().expect("stdin is no pipe of the test, or closed");
         thread::spawn(move || super::copy(&mut source, &mut stdin));
     }
 
@@ -170,7 +170,7 @@ impl Running {
         self.shared.state().kill();
     }
 
-    /// Closes its stdin, if the harness has it, and waits for its end.
+    /// Closes its stdin, if the test has it, and waits for its end.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Outcome {
         self.close_stdin();
@@ -335,9 +335,9 @@ pub(crate) struct Outcome {
     /// The signal that killed it.
     #[cfg(unix)]
     pub(crate) signal: Option<i32>,
-    /// What it wrote to stdout, if that was a pipe of the harness.
+    /// What it wrote to stdout, if that was a pipe of the test.
     pub(crate) stdout: Vec<u8>,
-    /// What it wrote to stderr, if that was a pipe of the harness.
+    /// What it wrote to stderr, if that was a pipe of the test.
     pub(crate) stderr: Vec<u8>,
     /// Processor time that it used, its start included. Not measured on Windows: there it is `elapsed`, which
     /// for one thread is no less.

@@ -33,9 +33,9 @@ pub(crate) fn under_test() -> String {
 /// through memory, else inside the kernel where it can.
 macro_rules! relaying_as_the_module_says {
     () => {
-        fn connect(words: impl AsRef<str>) -> $crate::harness::Program {
+        fn connect(words: impl AsRef<str>) -> $crate::kit::Program {
             let how = if module_path!().contains("copying") { "copy" } else { "splice" };
-            $crate::harness::connect(words).env("CONNECT_RELAY", how)
+            $crate::kit::connect(words).env("CONNECT_RELAY", how)
         }
     };
 }
@@ -43,7 +43,7 @@ pub(crate) use relaying_as_the_module_says;
 
 /// What one of the three standard descriptors is.
 pub(crate) enum Io {
-    /// A pipe to or from the harness (the default): see [`Running::send`], [`Outcome::stdout`].
+    /// A pipe to or from the test (the default): see [`Running::send`], [`Outcome::stdout`].
     Pipe,
     /// `/dev/null`.
     Null,
