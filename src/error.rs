@@ -51,7 +51,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The connection to a proxy broke in mid-negotiation.
-    #[error("lost the connection to {peer} while waiting for {waiting_for}: {}", words(.cause))]
+    #[error("lost the connection to {peer} while waiting for {waiting_for}: {}", os_message(.cause))]
     Lost {
         /// The proxy.
         peer: Peer,
@@ -99,7 +99,7 @@ pub enum Error {
         variables: Option<&'static str>,
     },
     /// The remote side broke the connection: bytes may be missing.
-    #[error("the connection to {peer} broke: {}; data may be missing", words(.cause))]
+    #[error("the connection to {peer} broke: {}; data may be missing", os_message(.cause))]
     Remote {
         /// The far end of the connection.
         peer: Peer,
@@ -107,7 +107,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A local client broke its connection.
-    #[error("client {at}: its connection broke: {}; data may be missing", words(.cause))]
+    #[error("client {at}: its connection broke: {}; data may be missing", os_message(.cause))]
     Client {
         /// Where it comes from.
         at: String,
@@ -115,16 +115,16 @@ pub enum Error {
         cause: io::Error,
     },
     /// Standard input cannot be read.
-    #[error("cannot read standard input: {}", words(.0))]
+    #[error("cannot read standard input: {}", os_message(.0))]
     Input(io::Error),
     /// Standard output cannot be written.
-    #[error("cannot write to standard output: {}; data is lost", words(.0))]
+    #[error("cannot write to standard output: {}; data is lost", os_message(.0))]
     Output(io::Error),
     /// Whoever read our output is gone: nobody is left to tell.
     #[error("the reader of standard output went away")]
     ReaderGone,
     /// A place to listen cannot be had.
-    #[error("cannot listen at {at}: {}", words(.cause))]
+    #[error("cannot listen at {at}: {}", os_message(.cause))]
     Listen {
         /// Where.
         at: String,
@@ -132,7 +132,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// This machine does not let us.
-    #[error("cannot {what}: {}", words(.cause))]
+    #[error("cannot {what}: {}", os_message(.cause))]
     System {
         /// What we tried.
         what: &'static str,
@@ -181,10 +181,10 @@ impl Error {
                 | proto::Error::WrongHeader { .. }
                 | proto::Error::WrongPassword { .. } => ExitCode::Authentication,
                 proto::Error::NoRandomness => ExitCode::System,
-                proto::Error::TooLong { .. } | proto::Error::Unspeakable(_) => ExitCode::Usage,
+                proto::Error::TooLong { .. } | proto::Error::NotEncodable(_) => ExitCode::Usage,
                 proto::Error::Closed(_)
                 | proto::Error::TelnetRefused { .. }
-                | proto::Error::NoVerdict(_)
+                | proto::Error::NoAnswerLine(_)
                 | proto::Error::NotTheProtocol { .. }
                 | proto::Error::MethodNotOffered(_)
                 | proto::Error::AddressType(_)
@@ -192,7 +192,7 @@ impl Error {
                 | proto::Error::Socks4Refused { .. }
                 | proto::Error::HttpRefused { .. }
                 | proto::Error::MalformedHttp(_)
-                | proto::Error::LongHead(_) => ExitCode::Refused,
+                | proto::Error::HeaderTooLong(_) => ExitCode::Refused,
             },
             Self::Lost { .. } | Self::Tls { .. } => ExitCode::Refused,
             Self::NoPassword { .. } => ExitCode::Authentication,
@@ -265,10 +265,10 @@ impl Error {
 
     /// Whether a password was tried and not accepted.
     #[must_use]
-    pub fn is_about_a_wrong_password(&self) -> bool {
+    pub fn is_auth_rejected(&self) -> bool {
         match self {
             Self::Negotiation { cause, .. } => matches!(cause, proto::Error::WrongPassword { .. }),
-            Self::NoRoute { failed, .. } => failed.iter().any(Self::is_about_a_wrong_password),
+            Self::NoRoute { failed, .. } => failed.iter().any(Self::is_auth_rejected),
             _ => false,
         }
     }
@@ -281,7 +281,7 @@ impl Error {
 
     /// Whether it is told: not when whoever could read it has left on purpose.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_silent(&self) -> bool {
         matches!(self, Self::ReaderGone)
     }
 }
@@ -336,12 +336,12 @@ fn tried(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
     match attempts {
         [] => ": it has no address".into(),
         [(address, cause)] if *address == peer.at.to_string() => {
-            format!(": {}", words(cause))
+            format!(": {}", os_message(cause))
         }
-        [(address, cause)] => format!(" ({address}): {}", words(cause)),
+        [(address, cause)] => format!(" ({address}): {}", os_message(cause)),
         several => {
             let each: Vec<_> =
-                several.iter().map(|(address, cause)| format!("{address}: {}", words(cause))).collect();
+                several.iter().map(|(address, cause)| format!("{address}: {}", os_message(cause))).collect();
             format!(" at any of its {} addresses ({})", several.len(), each.join(", "))
         }
     }
@@ -360,7 +360,7 @@ fn dial_hint(attempts: &[(String, io::Error)]) -> Option<&'static str> {
 
 /// An error of the system, without the number that Rust adds. What everybody meets has the same words on every system;
 /// else they are the system's own.
-pub(crate) fn words(error: &io::Error) -> String {
+pub(crate) fn os_message(error: &io::Error) -> String {
     let common = match error.kind() {
         io::ErrorKind::AddrInUse => "Address already in use",
         io::ErrorKind::ConnectionRefused => "Connection refused",

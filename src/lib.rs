@@ -4,11 +4,11 @@
 //!
 //! The way of the data, and where to start reading:
 //!
-//! 1. [`cli::parse`]: words → [`Typed`], what was typed.
+//! 1. [`cli::parse`]: words → [`Args`], what was typed.
 //! 2. [`config::plan`]: that, variables and parameter files → a [`Plan`](plan::Plan), what it means: plain data.
-//! 3. [`Way::connect`]: names, dialling and a negotiation with each proxy → a [`Tunnel`], on which every byte
+//! 3. [`Connector::connect`]: names, dialling and a negotiation with each proxy → a [`Tunnel`], on which every byte
 //!    belongs to the session. The protocols themselves are in [`proto`]: state machines without sockets.
-//! 4. [`pump`] carries bytes until the session ends, and [`serve`] does so for the clients of a local port.
+//! 4. [`relay`] carries bytes until the session ends, and [`listen`] does so for the clients of a local port.
 //! 5. [`Error`]: one line, what to try, and an [`ExitCode`].
 //!
 //! [`run`] is all of it. The first two steps touch no socket:
@@ -35,31 +35,31 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use cli::{Request, Typed, Verbosity};
+use cli::{Args, Request, Verbosity};
 use config::Sources;
+use connector::Connector;
 use error::{Error, ExitCode};
 use net::Tunnel;
 use plan::Local;
 use trace::trace;
-use way::Way;
 
 pub mod addr;
+pub mod bypass;
 pub mod check;
 pub mod cli;
 pub mod config;
-pub mod direct;
+pub mod connector;
 pub mod error;
+pub mod listen;
 pub mod net;
 pub mod plan;
 pub mod prompt;
 pub mod proto;
-pub mod pump;
+pub mod relay;
 pub mod secret;
-pub mod serve;
 pub mod sys;
 pub mod text;
 pub mod trace;
-pub mod way;
 
 /// Runs the program. `words` begin with the program's name; `variable` gives the value of a variable of the environment.
 pub fn run(
@@ -73,7 +73,7 @@ pub fn run(
     match result {
         Ok(code) => code,
         Err(error) => {
-            if !error.is_quiet() {
+            if !error.is_silent() {
                 trace::tell(&error.line());
             }
             error.exit_code()
@@ -82,7 +82,7 @@ pub fn run(
 }
 
 /// What was typed stays in its box, which is wiped with it: what fields leave unused may hold pieces of a password.
-fn session(typed: Box<Typed>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
+fn session(typed: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
     if let Verbosity::Debug(times) = typed.verbosity {
         trace::start(times);
     }
@@ -104,37 +104,37 @@ fn session(typed: Box<Typed>, variable: &dyn Fn(&str) -> Option<OsString>) -> Re
     // Both may hold a password.
     drop((typed, sources));
     trace::plan(&plan);
-    let way = Way::new(plan);
+    let connector = Connector::new(plan);
     if let Some(format) = check {
-        return check::run(&way, &records, format);
+        return check::run(&connector, &records, format);
     }
-    match way.plan().local.clone() {
-        Local::Stdio => join_stdio(way),
-        Local::HandOver => hand_over(way),
-        Local::Port { at, keep: false } => serve::one(way, &at),
-        Local::Port { at, keep: true } => serve::kept(way, &at),
-        Local::Listen(at) => serve::many(way, &at),
+    match connector.plan().local.clone() {
+        Local::Stdio => join_stdio(connector),
+        Local::FdPass => hand_over(connector),
+        Local::Port { at, keep: false } => listen::serve_once(connector, &at),
+        Local::Port { at, keep: true } => listen::serve_kept(connector, &at),
+        Local::Listen(at) => listen::serve_all(connector, &at),
     }?;
     Ok(ExitCode::Ok)
 }
 
-fn join_stdio(way: Way) -> Result<(), Error> {
-    let how = way.plan().relay;
-    let Tunnel { channel, peer } = way.connect_once(None)?;
+fn join_stdio(connector: Connector) -> Result<(), Error> {
+    let how = connector.plan().relay;
+    let Tunnel { channel, peer } = connector.connect_once(None)?;
     trace!("start relaying.");
-    pump::relay_stdio(&channel, &peer, how)?;
+    relay::relay_stdio(&channel, &peer, how)?;
     trace!("relaying done.");
     Ok(())
 }
 
 /// `-F`: ssh goes on with the connection itself.
-fn hand_over(way: Way) -> Result<(), Error> {
+fn hand_over(connector: Connector) -> Result<(), Error> {
     // Before anybody is dialled or asked for a password in vain.
-    sys::check_handover().map_err(|why| {
+    sys::check_fd_passing().map_err(|why| {
         Error::Usage(format!("-F hands the connection over, as ssh's ProxyUseFdpass wants it, and {why}"))
     })?;
-    let Tunnel { channel, .. } = way.connect_once(None)?;
-    sys::hand_over(&channel).map_err(|cause| match cause.kind() {
+    let Tunnel { channel, .. } = connector.connect_once(None)?;
+    sys::send_fd(&channel).map_err(|cause| match cause.kind() {
         io::ErrorKind::BrokenPipe => Error::ReaderGone,
         _ => Error::System { what: "hand the connection over standard output (-F)", cause },
     })?;

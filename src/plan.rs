@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::addr::{Endpoint, Host};
-use crate::direct::DirectList;
+use crate::bypass::BypassList;
 use crate::proto::{Credentials, HttpSettings, ProxyProtocol, Socks5Method};
 use crate::secret::Secret;
 
@@ -24,13 +24,13 @@ pub struct Plan {
     /// How long it may take.
     pub limits: Limits,
     /// Whoever sits at the terminal is told what is waited for, where that takes long.
-    pub tells_waiting: bool,
+    pub shows_status: bool,
     /// `--eager`: proxies are told as much as can be said without their answers.
     pub eager: bool,
     /// `--proxy-protocol`: the target is told first whom the session is for.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// How bytes are relayed.
-    pub relay: Relay,
+    pub relay: RelaySettings,
 }
 
 /// A way to the target.
@@ -46,9 +46,9 @@ pub struct Route {
 
 /// How bytes are relayed, once the target is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Relay {
+pub struct RelaySettings {
     /// What carries them.
-    pub carry: Carry,
+    pub mode: RelayMode,
     /// `--idle-timeout`: for so long a session may move nothing.
     pub idle: Option<Duration>,
     /// `--no-shutdown`: the remote is not told of the end of standard input.
@@ -57,7 +57,7 @@ pub struct Relay {
 
 /// What carries bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Carry {
+pub enum RelayMode {
     /// Inside the kernel, where the system and the descriptors allow it: splice(2).
     #[default]
     Splice,
@@ -71,7 +71,7 @@ pub enum Local {
     /// Standard input and output.
     Stdio,
     /// `-F`: nothing. The connection is handed over standard output.
-    HandOver,
+    FdPass,
     /// `-p` and `-P`: whoever connects here, one at a time.
     Port {
         /// Where to listen.
@@ -96,7 +96,7 @@ pub enum ListenAddress {
     /// A UNIX-domain socket.
     Unix(PathBuf),
     /// A socket that systemd has made: the number of its descriptor.
-    Passed(i32),
+    SystemdSocket(i32),
 }
 
 /// The far end.
@@ -112,9 +112,9 @@ pub enum Target {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bypass {
     /// The direct list.
-    pub list: DirectList,
+    pub list: BypassList,
     /// What `no_proxy` adds. It is for the target as typed: names are never resolved for it.
-    pub no_proxy: DirectList,
+    pub no_proxy: BypassList,
     /// `-D`: those in a network of one of this machine's own interfaces.
     pub own_networks: bool,
 }
@@ -197,12 +197,12 @@ pub struct Login {
     /// The password; `None` is to be asked for, if the proxy wants one.
     pub password: Option<Secret>,
     /// Whom to ask.
-    pub ask: Ask,
+    pub ask: PasswordPrompt,
 }
 
 /// Whom to ask for a password that is not known from the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Ask {
+pub enum PasswordPrompt {
     /// The user.
     #[default]
     User,
@@ -326,7 +326,7 @@ impl fmt::Display for ListenAddress {
             Self::Tcp { host, port } if host.to_string().contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Passed(number) => write!(f, "descriptor {number}"),
+            Self::SystemdSocket(number) => write!(f, "descriptor {number}"),
         }
     }
 }

@@ -96,12 +96,12 @@ fn local(local: &Local) {
         trace!("local_type=socket");
         match at {
             ListenAddress::Tcp { port, .. } => trace!("local_port={port}"),
-            ListenAddress::Unix(_) | ListenAddress::Passed(_) => trace!("local_port={at}"),
+            ListenAddress::Unix(_) | ListenAddress::SystemdSocket(_) => trace!("local_port={at}"),
         }
     };
     match local {
         Local::Stdio => trace!("local_type=stdio"),
-        Local::HandOver => trace!("local_type=fdpass"),
+        Local::FdPass => trace!("local_type=fdpass"),
         Local::Port { at, .. } => listen(at),
         Local::Listen(at) => at.iter().for_each(listen),
     }

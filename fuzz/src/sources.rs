@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use connect::cli::Typed;
+use connect::cli::Args;
 use connect::config::{self, Sources};
 use connect::error::Error;
 use connect::plan::Plan;
@@ -24,7 +24,7 @@ use crate::shown;
 /// # Panics
 /// What it says is not fit to be shown.
 pub fn plan(
-    typed: &Typed,
+    typed: &Args,
     variable: &dyn Fn(&str) -> Option<OsString>,
     files: Vec<PathBuf>,
 ) -> (Result<Plan, Error>, Vec<String>) {

@@ -2,7 +2,7 @@
 //! before the password, behind it, and behind the `@`.
 #![no_main]
 
-use connect::cli::{Method, Typed};
+use connect::cli::{ProxyArg, Args};
 use connect_fuzz::{PASSWORD, shown, sources};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,8 +16,8 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let words = format!("{before}:{PASSWORD}{behind}@{rest}");
-    let method = Method::Proxies(vec![words.clone()]);
-    let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+    let method = ProxyArg::Proxies(vec![words.clone()]);
+    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let plan = match sources::plan(&typed, &|_| None, Vec::new()).0 {
         Ok(plan) => plan,
         Err(error) => return shown::check_password(&error.line()),

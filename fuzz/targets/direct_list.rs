@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use connect::addr::{Endpoint, Host, Port};
-use connect::cli::{Method, Typed};
+use connect::cli::{ProxyArg, Args};
 use connect::plan::Bypass;
 use connect_fuzz::sources;
 use libfuzzer_sys::fuzz_target;
@@ -72,8 +72,8 @@ fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
 
 /// What a variable makes of a list.
 fn bypass(variable: &str, list: &str) -> Bypass {
-    let method = Method::Socks("proxy.example".into());
-    let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+    let method = ProxyArg::Socks("proxy.example".into());
+    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let value = |name: &str| (name == variable).then(|| OsString::from(list));
     let (plan, told) = sources::plan(&typed, &value, Vec::new());
     assert!(variable == "SOCKS5_DIRECT" || told.is_empty(), "{told:?}");

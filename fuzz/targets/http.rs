@@ -17,7 +17,7 @@ fuzz_target!(|input: &[u8]| {
     let known = input.variant & 1 == 1;
     let make = || {
         HttpConnect::new(endpoint("host.example", "22"), settings(input.variant), || Some([7; 16]))
-            .knowing(known.then(alice))
+            .with_credentials(known.then(alice))
     };
     let ending = play(make, &input, Bounds { bytes: BYTES, memory: MEMORY });
     let last = input.connection(ending.connection);

@@ -2,7 +2,7 @@
 //! password.
 #![no_main]
 
-use connect::cli::{Method, Typed};
+use connect::cli::{ProxyArg, Args};
 use connect::plan::{Login, Protocol};
 use connect::secret::Secret;
 use connect_fuzz::{PASSWORD, USER, shown, sources};
@@ -24,8 +24,8 @@ fuzz_target!(|input: &[u8]| {
 
 /// What a netrc file says of a proxy.
 fn login(content: &[u8], host: &str) -> Login {
-    let method = Method::Http(host.into());
-    let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+    let method = ProxyArg::Http(host.into());
+    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let file = sources::file(content);
     let netrc = |name: &str| (name == "CONNECT_NETRC").then(|| file.clone().into_os_string());
     let (plan, told) = sources::plan(&typed, &netrc, Vec::new());

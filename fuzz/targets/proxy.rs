@@ -2,7 +2,7 @@
 //! of the input: the option, and what stands before the password, behind it, and behind the `@`.
 #![no_main]
 
-use connect::cli::{Method, Typed};
+use connect::cli::{ProxyArg, Args};
 use connect::plan::Protocol;
 use connect_fuzz::{PASSWORD, shown, sources};
 use libfuzzer_sys::fuzz_target;
@@ -19,12 +19,12 @@ fuzz_target!(|input: &[u8]| {
     let word = format!("{before}:{PASSWORD}{behind}@{address}");
     let plan_of = |word: String| {
         let method = match option {
-            "-H" => Method::Http(word),
-            "-T" => Method::Telnet(word),
-            _ => Method::Socks(word),
+            "-H" => ProxyArg::Http(word),
+            "-T" => ProxyArg::Telnet(word),
+            _ => ProxyArg::Socks(word),
         };
         let typed =
-            Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+            Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
         sources::plan(&typed, &|_| None, Vec::new()).0
     };
     let plan = match plan_of(word.clone()) {

@@ -2,7 +2,7 @@
 //! without what may be a password.
 #![no_main]
 
-use connect::cli::{Method, Typed};
+use connect::cli::{ProxyArg, Args};
 use connect::plan::Protocol;
 use connect_fuzz::{PASSWORD, shown, sources};
 use libfuzzer_sys::fuzz_target;
@@ -19,8 +19,8 @@ const OTHERS: [&str; 6] = [
 
 fuzz_target!(|input: &[u8]| {
     let names = |names: &[&str]| names.iter().any(|name| String::from_utf8_lossy(input).contains(name));
-    let method = Method::Http("proxy.example".into());
-    let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+    let method = ProxyArg::Http("proxy.example".into());
+    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let (plan, told) = sources::plan(&typed, &|_| None, vec![sources::file(input)]);
     let plan = match plan {
         Ok(plan) => plan,

@@ -1,14 +1,14 @@
 //! SOCKS5, as a conversation: without and with user and password, known or asked for, and with everything sent ahead.
 #![no_main]
 
-use connect::proto::{Socks5, Socks5Method as Method};
+use connect::proto::{Socks5, Socks5Method as ProxyArg};
 use connect_fuzz::conversation::{Bounds, Input, alice, endpoint, play};
 use connect_fuzz::ends;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Some(input) = Input::new(input) else { return };
-    let (none, userpass) = (Method::None, Method::UserPass);
+    let (none, userpass) = (ProxyArg::None, ProxyArg::UserPass);
     let (methods, codes): (_, &[u8]) = match input.variant {
         0 | 4 => (vec![none], &[0]),
         1 | 5 => (vec![userpass], &[2]),
@@ -18,7 +18,7 @@ fuzz_target!(|input: &[u8]| {
     let host = if input.variant & 1 == 0 { "2001:db8::1" } else { "host.example" };
     let make = || {
         let machine = Socks5::new(endpoint(host, "22"), methods.clone());
-        machine.knowing(known.then(alice)).eager(input.variant & 4 != 0)
+        machine.with_credentials(known.then(alice)).eager(input.variant & 4 != 0)
     };
     // A method, a status, and the longest reply, which has a name of 255 bytes.
     let ending = play(make, &input, Bounds { bytes: 2 + 2 + 4 + 1 + 255 + 2, memory: 8 * 1024 });

@@ -1,7 +1,7 @@
 //! What a plan says of a hop, in words.
 
 use crate::config::Origin;
-use crate::plan::{Ask, Hop, Limits, Login, Plan, Protocol, Resolve, Tls};
+use crate::plan::{Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Tls};
 use crate::text::printable;
 
 /// Each fact with its name, in the order in which they matter.
@@ -40,8 +40,8 @@ fn trust(tls: &Tls) -> String {
 fn password(login: &Login) -> String {
     match (&login.password, &login.ask) {
         (Some(_), _) => "known".into(),
-        (None, Ask::User) => "asked for, if the proxy wants one".into(),
-        (None, Ask::Command { source, .. }) => {
+        (None, PasswordPrompt::User) => "asked for, if the proxy wants one".into(),
+        (None, PasswordPrompt::Command { source, .. }) => {
             format!("said by the command in {source}, if the proxy wants one")
         }
     }

@@ -8,18 +8,18 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::config::Record;
-use crate::error::{Error, ExitCode, words};
+use crate::connector::Connector;
+use crate::error::{Error, ExitCode, os_message};
 use crate::net::{Progress, Stage, Tunnel};
 use crate::sys;
 use crate::text::printable;
-use crate::way::Way;
 
 mod facts;
 mod json;
 mod text;
 
 /// A target that speaks first does so within this time, or is taken for one that waits for us.
-const GREETING: Duration = Duration::from_secs(2);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ enum Verdict {
 /// The steps so far, each told as it comes where people read it.
 struct Report<'a> {
     shown: Option<text::Style>,
-    way: &'a Way,
+    connector: &'a Connector,
     so_far: RefCell<SoFar>,
 }
 
@@ -85,15 +85,15 @@ struct SoFar {
 ///
 /// # Errors
 /// Standard output cannot be written. That the way leads nowhere is none: the exit code says so.
-pub fn run(way: &Way, records: &[Record], format: Format) -> Result<ExitCode, Error> {
+pub fn run(connector: &Connector, records: &[Record], format: Format) -> Result<ExitCode, Error> {
     let started = Instant::now();
     let shown = (format == Format::Text).then(text::Style::of_standard_output);
     let so_far = SoFar { steps: Vec::new(), route: 1, since: started, output: Ok(()) };
-    let report = Report { shown, way, so_far: RefCell::new(so_far) };
+    let report = Report { shown, connector, so_far: RefCell::new(so_far) };
     if let Some(style) = shown {
-        report.so_far.borrow_mut().output = text::plan(style, way.plan(), records);
+        report.so_far.borrow_mut().output = text::plan(style, connector.plan(), records);
     }
-    let failure = match way.connect_telling(None, &report) {
+    let failure = match connector.connect_with_progress(None, &report) {
         Ok(tunnel) => {
             report.greeting(&tunnel);
             None
@@ -107,7 +107,7 @@ pub fn run(way: &Way, records: &[Record], format: Format) -> Result<ExitCode, Er
     let SoFar { steps, output, .. } = report.so_far.into_inner();
     let told = output.and_then(|()| match shown {
         Some(style) => text::verdict(style, code, started.elapsed()),
-        None => json::tell(way.plan(), records, &steps, failure.as_ref(), code),
+        None => json::tell(connector.plan(), records, &steps, failure.as_ref(), code),
     });
     match told {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
@@ -122,7 +122,7 @@ impl Progress for Report<'_> {
                 let mut so_far = self.so_far.borrow_mut();
                 (so_far.route, so_far.since) = (index + 1, Instant::now());
                 if let Some(style) = self.shown {
-                    let told = text::route(style, index + 1, self.way.plan().routes.len());
+                    let told = text::route(style, index + 1, self.connector.plan().routes.len());
                     so_far.output = std::mem::replace(&mut so_far.output, Ok(())).and(told);
                 }
             }
@@ -144,7 +144,7 @@ impl Progress for Report<'_> {
                 self.note("hop", Verdict::Good, format!("{peer} made the tunnel"), None);
             }
             // The last one is told with the whole result.
-            Stage::Failed(error) if self.way.plan().routes.len() > 1 => self.failure(error),
+            Stage::Failed(error) if self.connector.plan().routes.len() > 1 => self.failure(error),
             Stage::Failed(_) => {}
         }
     }
@@ -177,7 +177,7 @@ impl Report<'_> {
 
     /// Where there were several routes each was told of, but for what ended it before they were all tried.
     fn failed(&self, error: &Error) {
-        if self.way.plan().routes.len() == 1 || error.is_final() {
+        if self.connector.plan().routes.len() == 1 || error.is_final() {
             self.failure(error);
         }
     }
@@ -186,12 +186,12 @@ impl Report<'_> {
     fn greeting(&self, tunnel: &Tunnel) {
         let mut watches = [sys::watch(&tunnel.channel, true, false)];
         let mut bytes = [0; 256];
-        let said = match sys::poll(&mut watches, Some(GREETING)) {
+        let said = match sys::poll(&mut watches, Some(GREETING_TIMEOUT)) {
             Ok(true) => tunnel.channel.read(&mut bytes).map(Some),
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
-        let target = &self.way.plan().target;
+        let target = &self.connector.plan().target;
         let (verdict, text) = match said {
             Ok(None) => (Verdict::Note, format!("{target} says nothing by itself")),
             Ok(Some(0)) => (Verdict::Note, format!("{target} closed the connection at once")),
@@ -199,7 +199,7 @@ impl Report<'_> {
                 let line = bytes[..count].split(|&byte| byte == b'\n').next().unwrap_or_default();
                 (Verdict::Good, format!("{target} says: {}", printable(line)))
             }
-            Err(error) => (Verdict::Note, format!("{target} broke the connection: {}", words(&error))),
+            Err(error) => (Verdict::Note, format!("{target} broke the connection: {}", os_message(&error))),
         };
         self.note("target", verdict, text, None);
     }

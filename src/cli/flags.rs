@@ -35,7 +35,7 @@ pub(super) enum Flag {
     Port,
     KeepPort,
     Listen,
-    HandOver,
+    FdPass,
     PasswordFile,
     PasswordCommand,
     PasswordFd,
@@ -296,7 +296,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Give every client a session of its own, until stopped; repeatable",
             "Give every client on this local port, `[ADDR:]PORT`, or on this UNIX-domain socket a session of its own, until \
              stopped. `systemd` is each socket that systemd has opened for this process (socket activation). Repeatable."),
-        switch(Flag::HandOver, 'F',
+        switch(Flag::FdPass, 'F',
             "Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes",
             "Hand the connection to ssh, once it stands, and leave: for ssh with `ProxyUseFdpass yes`. Works directly and \
              through every proxy without TLS.").long("fdpass"),

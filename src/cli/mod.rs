@@ -10,15 +10,15 @@ use flags::Flag;
 mod flags;
 mod generate;
 mod help;
+mod parse;
 mod program_name;
-mod words;
 
 /// The options and words of one command line, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
-pub struct Typed {
+pub struct Args {
     /// The last of `-n -h -H -s -S -t -T -x -A`.
-    pub method: Method,
+    pub method: ProxyArg,
     /// `-c`.
     pub telnet_command: Option<String>,
     /// `-D`.
@@ -36,13 +36,13 @@ pub struct Typed {
     /// `-a`.
     pub auth: Option<String>,
     /// What is added to requests to HTTP proxies.
-    pub requests: Requests,
+    pub requests: HttpArgs,
     /// `--proxy-protocol`.
     pub proxy_protocol: Option<String>,
     /// The last of `--password-file`, `--password-command` and `--password-fd`.
-    pub password: Option<PasswordIn>,
+    pub password: Option<PasswordSource>,
     /// The last of `--netrc` and `--netrc-file`.
-    pub netrc: Option<NetrcIn>,
+    pub netrc: Option<NetrcSource>,
     /// `-w`.
     pub wait: Option<String>,
     /// `--idle-timeout`.
@@ -54,7 +54,7 @@ pub struct Typed {
     /// `--check`, and how it is told.
     pub check: Option<String>,
     /// `--tls-…`, `--insecure`.
-    pub tls: TypedTls,
+    pub tls: TlsArgs,
     /// `-d` or `-q`.
     pub verbosity: Verbosity,
     /// The first word: a host, which may have a port.
@@ -79,7 +79,7 @@ pub enum Verbosity {
 
 /// What is added to requests to HTTP proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Requests {
+pub struct HttpArgs {
     /// Each `--header`.
     pub headers: Vec<Secret>,
     /// `--user-agent`.
@@ -90,7 +90,7 @@ pub struct Requests {
 
 /// The options that concern TLS with a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TypedTls {
+pub struct TlsArgs {
     /// `--tls-ca`.
     pub authorities: Option<String>,
     /// `--tls-cert`.
@@ -107,7 +107,7 @@ pub struct TypedTls {
 
 /// How to get to the target.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub enum Method {
+pub enum ProxyArg {
     /// `-n`, and the default.
     #[default]
     Direct,
@@ -130,7 +130,7 @@ pub enum Method {
 }
 
 /// As the flag is typed, and without a password.
-impl fmt::Debug for Method {
+impl fmt::Debug for ProxyArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (letter, words): (_, &[String]) = match self {
             Self::Direct => ('n', &[]),
@@ -168,7 +168,7 @@ pub enum SocksVersion {
 
 /// Where a password is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PasswordIn {
+pub enum PasswordSource {
     /// `--password-file`.
     File(String),
     /// `--password-command`.
@@ -179,7 +179,7 @@ pub enum PasswordIn {
 
 /// Which netrc file is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetrcIn {
+pub enum NetrcSource {
     /// `--netrc`: the user's.
     Home,
     /// `--netrc-file`.
@@ -190,7 +190,7 @@ pub enum NetrcIn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// A session.
-    Session(Box<Typed>),
+    Session(Box<Args>),
     /// A text for standard output.
     Print(String),
 }
@@ -209,9 +209,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
     if words.is_empty() {
         return Ok(Request::Print(help::short()));
     }
-    let mut typed = Typed { name_port: program_name::port(&program), ..Typed::default() };
+    let mut typed = Args { name_port: program_name::port(&program), ..Args::default() };
     let mut text = None;
-    let operands = words::read(words, |flag, value| {
+    let operands = parse::read(words, |flag, value| {
         match flag {
             Flag::Help => text = Some(help_text(&value)),
             Flag::Generate => text = Some(generate::text(&value).map(str::to_owned)),
@@ -243,22 +243,22 @@ fn help_text(value: &str) -> Result<String, Error> {
     }
 }
 
-impl Typed {
+impl Args {
     /// Of flags that exclude each other the last one counts, with its own value.
     fn take(&mut self, flag: Flag, value: String) {
         match flag {
-            Flag::Direct => self.method = Method::Direct,
-            Flag::Socks => self.method = Method::Socks(value),
-            Flag::SocksEnv => self.method = Method::SocksFromEnvironment,
-            Flag::Http => self.method = Method::Http(value),
-            Flag::HttpEnv => self.method = Method::HttpFromEnvironment,
-            Flag::Telnet => self.method = Method::Telnet(value),
-            Flag::TelnetEnv => self.method = Method::TelnetFromEnvironment,
+            Flag::Direct => self.method = ProxyArg::Direct,
+            Flag::Socks => self.method = ProxyArg::Socks(value),
+            Flag::SocksEnv => self.method = ProxyArg::SocksFromEnvironment,
+            Flag::Http => self.method = ProxyArg::Http(value),
+            Flag::HttpEnv => self.method = ProxyArg::HttpFromEnvironment,
+            Flag::Telnet => self.method = ProxyArg::Telnet(value),
+            Flag::TelnetEnv => self.method = ProxyArg::TelnetFromEnvironment,
             Flag::Proxy => match &mut self.method {
-                Method::Proxies(words) => words.push(value),
-                method => *method = Method::Proxies(vec![value]),
+                ProxyArg::Proxies(words) => words.push(value),
+                method => *method = ProxyArg::Proxies(vec![value]),
             },
-            Flag::Auto => self.method = Method::Auto,
+            Flag::Auto => self.method = ProxyArg::Auto,
             Flag::TelnetCommand => self.telnet_command = Some(value),
             Flag::OwnNetworks => self.own_networks = true,
             Flag::V4 => self.socks_version = Some(SocksVersion::V4),
@@ -280,12 +280,12 @@ impl Typed {
             Flag::Port => self.port_to_listen = Some((value, Keep::No)),
             Flag::KeepPort => self.port_to_listen = Some((value, Keep::Yes)),
             Flag::Listen => self.listen.push(value),
-            Flag::HandOver => self.hand_over = true,
-            Flag::PasswordFile => self.password = Some(PasswordIn::File(value)),
-            Flag::PasswordCommand => self.password = Some(PasswordIn::Command(value)),
-            Flag::PasswordFd => self.password = Some(PasswordIn::Descriptor(value)),
-            Flag::Netrc => self.netrc = Some(NetrcIn::Home),
-            Flag::NetrcFile => self.netrc = Some(NetrcIn::File(value)),
+            Flag::FdPass => self.hand_over = true,
+            Flag::PasswordFile => self.password = Some(PasswordSource::File(value)),
+            Flag::PasswordCommand => self.password = Some(PasswordSource::Command(value)),
+            Flag::PasswordFd => self.password = Some(PasswordSource::Descriptor(value)),
+            Flag::Netrc => self.netrc = Some(NetrcSource::Home),
+            Flag::NetrcFile => self.netrc = Some(NetrcSource::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
             Flag::NoShutdown => self.no_shutdown = true,
@@ -303,6 +303,6 @@ impl Typed {
 }
 
 #[cfg(test)]
-mod documents;
+mod docgen;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ fn request(line: &str) -> Result<Request, Error> {
 
 /// What was typed after the program's name.
 #[track_caller]
-fn typed(line: &str) -> Typed {
+fn typed(line: &str) -> Args {
     match request(&format!("connect {line}")) {
         Ok(Request::Session(typed)) => *typed,
         other => panic!("{line}: {other:?}"),
@@ -23,20 +23,20 @@ fn usage(line: &str) -> String {
     }
 }
 
-fn to_host() -> Typed {
-    Typed { host: "host".into(), port: Some("22".into()), ..Typed::default() }
+fn to_host() -> Args {
+    Args { host: "host".into(), port: Some("22".into()), ..Args::default() }
 }
 
 #[test]
 fn without_options_it_goes_directly() {
     assert_eq!(typed("host 22"), to_host());
-    assert_eq!(typed("host:22"), Typed { host: "host:22".into(), ..Typed::default() });
+    assert_eq!(typed("host:22"), Args { host: "host:22".into(), ..Args::default() });
 }
 
 #[test]
 fn every_option_is_kept_as_it_was_typed() {
-    let all = Typed {
-        method: Method::Socks("me@s:1".into()),
+    let all = Args {
+        method: ProxyArg::Socks("me@s:1".into()),
         socks_version: Some(SocksVersion::V4),
         resolve: Some("Both".into()),
         auth: Some("none, userpass".into()),
@@ -50,29 +50,29 @@ fn every_option_is_kept_as_it_was_typed() {
 
 #[test]
 fn the_last_method_wins_with_its_own_value() {
-    let (http, socks) = (|word: &str| Method::Http(word.into()), |word: &str| Method::Socks(word.into()));
+    let (http, socks) = (|word: &str| ProxyArg::Http(word.into()), |word: &str| ProxyArg::Socks(word.into()));
     for (options, method) in [
-        ("-n", Method::Direct),
-        ("-h", Method::HttpFromEnvironment),
-        ("-s", Method::SocksFromEnvironment),
+        ("-n", ProxyArg::Direct),
+        ("-h", ProxyArg::HttpFromEnvironment),
+        ("-s", ProxyArg::SocksFromEnvironment),
         ("-H h:1", http("h:1")),
         ("-S s:1", socks("s:1")),
         ("-S s:1 -H h:1", http("h:1")),
         ("-H h:1 -S s:1", socks("s:1")),
         ("-S s:1 -S s:2", socks("s:2")),
         ("-S s:1 -H h:1 -S s:2", socks("s:2")),
-        ("-S s:1 -n", Method::Direct),
+        ("-S s:1 -n", ProxyArg::Direct),
         ("-n -S s:1", socks("s:1")),
-        ("-n -S s:1 -n", Method::Direct),
-        ("-S s:1 -h", Method::HttpFromEnvironment),
-        ("-h -s -h", Method::HttpFromEnvironment),
-        ("-HSs h:1 s:1", Method::SocksFromEnvironment),
+        ("-n -S s:1 -n", ProxyArg::Direct),
+        ("-S s:1 -h", ProxyArg::HttpFromEnvironment),
+        ("-h -s -h", ProxyArg::HttpFromEnvironment),
+        ("-HSs h:1 s:1", ProxyArg::SocksFromEnvironment),
         ("-sSH s:1 h:1", http("h:1")),
         // Any next word is the value.
         ("-S -n", socks("-n")),
         ("-S --help", socks("--help")),
     ] {
-        assert_eq!(typed(&format!("{options} host 22")), Typed { method, ..to_host() }, "{options}");
+        assert_eq!(typed(&format!("{options} host 22")), Args { method, ..to_host() }, "{options}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which ways to authenticate may be used: methods of SOCKS5, and schemes of HTTP.
 
 use super::sources::Sources;
-use crate::cli::Typed;
+use crate::cli::Args;
 use crate::error::Error;
 use crate::proto::{HttpScheme, Socks5Method};
 use crate::secret;
@@ -25,7 +25,7 @@ enum Kind {
 pub(super) fn methods(
     in_url: Option<&str>,
     source: &str,
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<Vec<Socks5Method>>, Error> {
     let named = named(in_url, source, Kind::Socks5, typed, sources)?;
@@ -36,7 +36,7 @@ pub(super) fn methods(
 pub(super) fn schemes(
     in_url: Option<&str>,
     source: &str,
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<Vec<HttpScheme>>, Error> {
     let named = named(in_url, source, Kind::Http, typed, sources)?;
@@ -47,7 +47,7 @@ fn named(
     in_url: Option<&str>,
     source: &str,
     kind: Kind,
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<Named>, Error> {
     if let Some(list) = in_url {

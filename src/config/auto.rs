@@ -2,7 +2,7 @@
 
 use super::chain;
 use super::sources::Sources;
-use crate::cli::Typed;
+use crate::cli::Args;
 use crate::error::Error;
 use crate::plan::Route;
 use crate::trace::trace;
@@ -12,7 +12,7 @@ const NAMES: [&str; 7] =
     ["CONNECT_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
 
 /// The routes that `CONNECT_PROXY` describes, or the proxy that the usual variables name, or the direct way.
-pub(super) fn routes(typed: &Typed, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
+pub(super) fn routes(typed: &Args, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
     let Some(found) = sources.first_filled(&NAMES)? else {
         trace!("nothing names a proxy: directly");
         return Ok(vec![chain::direct(typed)?]);

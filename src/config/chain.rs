@@ -6,8 +6,8 @@ use super::hop::{self, login, parse_resolve};
 use super::query::Query;
 use super::sources::Sources;
 use super::spec::{self, Spec};
-use super::{auth, direct, request, tls};
-use crate::cli::Typed;
+use super::{auth, bypass, request, tls};
+use crate::cli::Args;
 use crate::error::Error;
 use crate::plan::{Bypass, Hop, Login, Protocol, Resolve, Route};
 use crate::proto::TELNET_COMMAND;
@@ -17,12 +17,12 @@ use crate::secret;
 const MAX_HOPS: usize = 16;
 
 /// The way through no proxy.
-pub(super) fn direct(typed: &Typed) -> Result<Route, Error> {
+pub(super) fn direct(typed: &Args) -> Result<Route, Error> {
     Ok(Route { name_server: resolve_typed(typed)?.and_then(Resolve::server), ..Route::default() })
 }
 
 /// The way through these proxies. What counts for targets that need none is said for the kind of the last one.
-pub(super) fn through(hops: Vec<Hop>, typed: &Typed, sources: &Sources<'_>) -> Result<Route, Error> {
+pub(super) fn through(hops: Vec<Hop>, typed: &Args, sources: &Sources<'_>) -> Result<Route, Error> {
     let Some(Hop { protocol, .. }) = hops.last() else { return direct(typed) };
     let name_server = protocol.resolve().or(resolve_typed(typed)?).and_then(Resolve::server);
     Ok(Route { bypass: bypass(protocol, typed, sources)?, name_server, hops })
@@ -32,7 +32,7 @@ pub(super) fn through(hops: Vec<Hop>, typed: &Typed, sources: &Sources<'_>) -> R
 pub(super) fn routes(
     words: &str,
     source: &str,
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<Vec<Route>, Error> {
     let each = words.split(['|', ',']).map(str::trim);
@@ -52,7 +52,7 @@ fn has_scheme(word: &str) -> bool {
     secret::after_scheme(word.as_bytes()) > 0
 }
 
-fn route(words: &str, source: &str, typed: &Typed, sources: &Sources<'_>) -> Result<Route, Error> {
+fn route(words: &str, source: &str, typed: &Args, sources: &Sources<'_>) -> Result<Route, Error> {
     let wrong = |what: &str| Err(Error::Usage(format!("the proxies in {source}: {what}")));
     let words: Vec<_> = words.split(',').map(str::trim).collect();
     let alone = words.len() == 1;
@@ -75,7 +75,7 @@ fn route(words: &str, source: &str, typed: &Typed, sources: &Sources<'_>) -> Res
 
 /// The proxy that a URL names. In a chain of several, what variables say of all proxies counts only for those whose
 /// user is named: no proxy is given the password of another.
-fn by_url(word: &str, alone: bool, source: &str, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
+fn by_url(word: &str, alone: bool, source: &str, typed: &Args, sources: &Sources<'_>) -> Result<Hop, Error> {
     let mut spec = Spec::parse(word, source, &spec::ANY)?;
     let scheme = spec.scheme.unwrap_or("http");
     let has_tls = scheme == "https" || scheme.ends_with("+tls");
@@ -122,7 +122,7 @@ fn bad_value(known: &str, source: &str) -> Error {
 }
 
 /// Who resolves the name of what comes behind a SOCKS proxy: its URL says so, or `-R`, or the scheme, as for curl.
-fn resolve(query: &mut Query, scheme: &str, source: &str, typed: &Typed) -> Result<Resolve, Error> {
+fn resolve(query: &mut Query, scheme: &str, source: &str, typed: &Args) -> Result<Resolve, Error> {
     if let Some(word) = query.take("resolve") {
         let known = "resolve= takes local, remote, both or the address of a name server";
         return parse_resolve(&word, source).map_err(|_| bad_value(known, source));
@@ -134,7 +134,7 @@ fn resolve(query: &mut Query, scheme: &str, source: &str, typed: &Typed) -> Resu
     }))
 }
 
-fn resolve_typed(typed: &Typed) -> Result<Option<Resolve>, Error> {
+fn resolve_typed(typed: &Args) -> Result<Option<Resolve>, Error> {
     typed.resolve.as_deref().map(|word| parse_resolve(word, "-R")).transpose()
 }
 
@@ -143,7 +143,7 @@ fn is_direct(word: &str) -> bool {
 }
 
 /// The direct list: that of the protocol, or the one for all; then what `no_proxy` adds.
-fn bypass(protocol: &Protocol, typed: &Typed, sources: &Sources<'_>) -> Result<Bypass, Error> {
+fn bypass(protocol: &Protocol, typed: &Args, sources: &Sources<'_>) -> Result<Bypass, Error> {
     let names: &[&str] = match protocol {
         Protocol::Socks4 { .. } => &["SOCKS4_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
         Protocol::Socks5 { .. } => &["SOCKS5_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
@@ -151,9 +151,9 @@ fn bypass(protocol: &Protocol, typed: &Typed, sources: &Sources<'_>) -> Result<B
         Protocol::Telnet { .. } => &["CONNECT_DIRECT"],
     };
     let list = sources.first_named(names)?;
-    let list = list.map(|found| direct::parse(&found.value, &found.source(), sources.warn()));
+    let list = list.map(|found| bypass::parse(&found.value, &found.source(), sources.warn()));
     let no_proxy = sources.first(&["no_proxy", "NO_PROXY"])?;
-    let no_proxy = no_proxy.map(|words| direct::parse_no_proxy(&words));
+    let no_proxy = no_proxy.map(|words| bypass::parse_no_proxy(&words));
     let (list, no_proxy) = (list.unwrap_or_default(), no_proxy.unwrap_or_default());
     Ok(Bypass { list, no_proxy, own_networks: typed.own_networks })
 }

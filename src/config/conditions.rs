@@ -3,9 +3,9 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::direct;
+use super::bypass;
 use crate::addr::parse_port;
-use crate::direct::{Pattern, Prefix};
+use crate::bypass::{Pattern, Prefix};
 use crate::text::{fill_in, printable};
 
 /// What conditions look at.
@@ -150,7 +150,7 @@ fn each<T>(list: &str, what: &str, read: fn(&str) -> Option<T>) -> Result<Vec<T>
 }
 
 fn network(word: &str) -> Option<Prefix> {
-    match direct::parse_pattern(word) {
+    match bypass::parse_pattern(word) {
         Some(Pattern::Network(network)) => Some(network),
         _ => None,
     }

@@ -7,9 +7,9 @@ use super::sources::Sources;
 use super::spec::Spec;
 use super::{auth, request, tls};
 use crate::addr::{Host, Port, parse_port, split_port};
-use crate::cli::{SocksVersion, Typed};
+use crate::cli::{Args, SocksVersion};
 use crate::error::Error;
-use crate::plan::{Ask, Hop, Login, Protocol, Resolve};
+use crate::plan::{Hop, Login, PasswordPrompt, Protocol, Resolve};
 use crate::proto::TELNET_COMMAND;
 use crate::secret;
 
@@ -38,10 +38,11 @@ pub(super) const TELNET: Names = Names { users: &["CONNECT_USER"], passwords: &[
 pub(super) fn login(
     spec: &mut Spec,
     names: &Names,
-    typed: &Typed,
+    typed: &Args,
     sources: Option<&Sources<'_>>,
 ) -> Result<Login, Error> {
-    let mut login = Login { user: spec.user.take(), password: spec.password.take(), ask: Ask::User };
+    let mut login =
+        Login { user: spec.user.take(), password: spec.password.take(), ask: PasswordPrompt::User };
     if let Some(sources) = sources {
         if login.user.is_none() {
             login.user = sources.first(names.users)?;
@@ -55,14 +56,14 @@ pub(super) fn login(
 }
 
 /// The proxy of `-T` or `-t`.
-pub(super) fn telnet(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
+pub(super) fn telnet(mut spec: Spec, typed: &Args, sources: &Sources<'_>) -> Result<Hop, Error> {
     let command = typed.telnet_command.clone().unwrap_or_else(|| TELNET_COMMAND.into());
     let Login { user, .. } = login(&mut spec, &TELNET, typed, Some(sources))?;
     Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command, user }, tls: None })
 }
 
 /// The proxy of `-H` or `-h`.
-pub(super) fn http(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
+pub(super) fn http(mut spec: Spec, typed: &Args, sources: &Sources<'_>) -> Result<Hop, Error> {
     let has_tls = spec.scheme == Some("https");
     let tls = has_tls.then(|| tls::settings(&mut spec.query, typed, sources)).transpose()?;
     let login = login(&mut spec, &HTTP, typed, Some(sources))?;
@@ -72,7 +73,7 @@ pub(super) fn http(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Resu
 }
 
 /// The proxy of `-S` or `-s`. A scheme says which version it speaks, and who resolves names in version 4.
-pub(super) fn socks(mut spec: Spec, typed: &Typed, sources: &Sources<'_>) -> Result<Hop, Error> {
+pub(super) fn socks(mut spec: Spec, typed: &Args, sources: &Sources<'_>) -> Result<Hop, Error> {
     let version = typed.socks_version.unwrap_or(match spec.scheme {
         Some("socks4" | "socks4a") => SocksVersion::V4,
         _ => SocksVersion::V5,

@@ -6,7 +6,7 @@ use super::expect_no_proxy;
 use super::service::port_or_service;
 use super::sources::Sources;
 use crate::addr::{Host, split_port};
-use crate::cli::{Keep, PasswordIn, Typed};
+use crate::cli::{Args, Keep, PasswordSource};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
 use crate::sys;
@@ -15,7 +15,7 @@ use crate::sys;
 const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 /// The near end that was typed.
-pub(super) fn local(typed: &Typed, sources: &Sources<'_>) -> Result<Local, Error> {
+pub(super) fn local(typed: &Args, sources: &Sources<'_>) -> Result<Local, Error> {
     if typed.hand_over && (typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
         return Err(Error::Usage(
             "-F and -p, -P or --listen exclude each other: -F leaves nothing to relay".into(),
@@ -32,7 +32,7 @@ pub(super) fn local(typed: &Typed, sources: &Sources<'_>) -> Result<Local, Error
         ));
     }
     match (&typed.port_to_listen, typed.listen.as_slice()) {
-        (None, []) if typed.hand_over => Ok(Local::HandOver),
+        (None, []) if typed.hand_over => Ok(Local::FdPass),
         (None, []) => Ok(Local::Stdio),
         (Some((word, keep)), []) => {
             let option = if *keep == Keep::Yes { "-P" } else { "-p" };
@@ -44,7 +44,7 @@ pub(super) fn local(typed: &Typed, sources: &Sources<'_>) -> Result<Local, Error
 }
 
 /// The places of `--listen`, with those that systemd has opened.
-fn listeners(typed: &Typed, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, Error> {
+fn listeners(typed: &Args, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, Error> {
     let (passed, named): (Vec<_>, Vec<_>) = typed.listen.iter().partition(|word| *word == "systemd");
     let mut listeners = named.into_iter().map(|word| listen(word)).collect::<Result<Vec<_>, _>>()?;
     // A check takes no clients, and can be made by hand.
@@ -54,19 +54,19 @@ fn listeners(typed: &Typed, sources: &Sources<'_>) -> Result<Vec<ListenAddress>,
     Ok(listeners)
 }
 
-fn from_systemd(typed: &Typed, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
+fn from_systemd(typed: &Args, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
     let complain = |what: String| Error::Usage(format!("--listen systemd: {what}"));
     let variable = |name| sources.variable(name).and_then(|value| value.into_string().ok());
     let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
     let numbers = sys::passed_listeners(pid.as_deref(), count.as_deref()).map_err(complain)?;
-    if let Some(PasswordIn::Descriptor(number)) = &typed.password
+    if let Some(PasswordSource::Descriptor(number)) = &typed.password
         && number.parse().is_ok_and(|number| numbers.contains(&number))
     {
         return Err(complain(format!(
             "descriptor {number} is one of the sockets, and not for --password-fd"
         )));
     }
-    Ok(numbers.map(ListenAddress::Passed))
+    Ok(numbers.map(ListenAddress::SystemdSocket))
 }
 
 fn listen(word: &str) -> Result<ListenAddress, Error> {
@@ -121,13 +121,13 @@ mod tests {
         }
     }
 
-    fn planned(typed: &Typed) -> Result<Local, Error> {
+    fn planned(typed: &Args) -> Result<Local, Error> {
         local(typed, &Sources::with_files(&|_| None, &|_| (), Vec::new()))
     }
 
     #[test]
     fn one_way_to_listen_at_a_time() {
-        let mut typed = Typed { port_to_listen: Some(("0".into(), Keep::No)), ..Typed::default() };
+        let mut typed = Args { port_to_listen: Some(("0".into(), Keep::No)), ..Args::default() };
         assert!(matches!(planned(&typed), Ok(Local::Port { keep: false, .. })));
         typed.listen.push("0".into());
         assert!(planned(&typed).is_err());
@@ -136,7 +136,7 @@ mod tests {
         typed.hand_over = true;
         assert!(planned(&typed).is_err());
         typed.listen.clear();
-        assert!(matches!(planned(&typed), Ok(Local::HandOver)));
+        assert!(matches!(planned(&typed), Ok(Local::FdPass)));
         typed.port_to_listen = Some(("0".into(), Keep::Yes));
         assert!(planned(&typed).is_err());
     }

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::addr::{AddrError, Endpoint, Host, split_port};
-use crate::cli::{Method, Typed, Verbosity};
+use crate::cli::{Args, ProxyArg, Verbosity};
 use crate::error::Error;
-use crate::plan::{Carry, Limits, Plan, Relay, Route, Target};
+use crate::plan::{Limits, Plan, RelayMode, RelaySettings, Route, Target};
 use crate::proto::ProxyProtocol;
 use crate::secret;
 use crate::sys;
@@ -15,9 +15,9 @@ use spec::Spec;
 
 mod auth;
 mod auto;
+mod bypass;
 mod chain;
 mod conditions;
-mod direct;
 mod hop;
 mod local;
 mod netrc;
@@ -45,7 +45,7 @@ impl From<AddrError> for Error {
 ///
 /// # Errors
 /// [`Error::Usage`]: a word or a parameter makes no sense, or the proxy to be used is named nowhere.
-pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
+pub fn plan(typed: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
     let reach = seconds(typed.wait.as_deref(), "-w")?;
     let idle = seconds(typed.idle_timeout.as_deref(), "--idle-timeout")?;
     let target = target(typed)?;
@@ -57,10 +57,10 @@ pub fn plan(typed: &Typed, sources: &Sources<'_>) -> Result<Plan, Error> {
         askpass: None,
         limits: Limits { reach },
         // A service has nobody to tell it to, and `-d` tells more.
-        tells_waiting: typed.listen.is_empty() && typed.verbosity == Verbosity::Normal,
+        shows_status: typed.listen.is_empty() && typed.verbosity == Verbosity::Normal,
         eager: typed.eager,
         proxy_protocol: typed.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
-        relay: Relay { carry: carry(sources)?, idle, keeps_open: typed.no_shutdown },
+        relay: RelaySettings { mode: relay_mode(sources)?, idle, keeps_open: typed.no_shutdown },
     };
     tls::check(typed, direct.hops())?;
     if direct.hops().next().is_none() {
@@ -90,38 +90,38 @@ pub fn conceal_variables() {
 }
 
 /// The ways to the target, by the method that was typed.
-fn routes(typed: &Typed, target: &Target, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
+fn routes(typed: &Args, target: &Target, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
     let hop = match &typed.method {
-        Method::Direct => return Ok(vec![chain::direct(typed)?]),
+        ProxyArg::Direct => return Ok(vec![chain::direct(typed)?]),
         // No proxy can reach a socket on this machine.
-        Method::Auto if matches!(target, Target::Unix(_)) => return Ok(vec![chain::direct(typed)?]),
-        Method::Auto => return auto::routes(typed, sources),
-        Method::Proxies(words) => {
+        ProxyArg::Auto if matches!(target, Target::Unix(_)) => return Ok(vec![chain::direct(typed)?]),
+        ProxyArg::Auto => return auto::routes(typed, sources),
+        ProxyArg::Proxies(words) => {
             return chain::routes(&sources.typed("-x", &words.join(",")).value, "-x", typed, sources);
         }
-        Method::Http(word) => {
+        ProxyArg::Http(word) => {
             hop::http(Spec::parse(&sources.typed("-H", word).value, "-H", &spec::HTTP)?, typed, sources)?
         }
-        Method::HttpFromEnvironment => hop::http(sources.http_proxy()?, typed, sources)?,
-        Method::Socks(word) => {
+        ProxyArg::HttpFromEnvironment => hop::http(sources.http_proxy()?, typed, sources)?,
+        ProxyArg::Socks(word) => {
             hop::socks(Spec::parse(&sources.typed("-S", word).value, "-S", &spec::SOCKS)?, typed, sources)?
         }
-        Method::SocksFromEnvironment => {
+        ProxyArg::SocksFromEnvironment => {
             hop::socks(sources.socks_proxy(typed.socks_version)?, typed, sources)?
         }
-        Method::Telnet(word) => {
+        ProxyArg::Telnet(word) => {
             hop::telnet(Spec::parse(&sources.typed("-T", word).value, "-T", &spec::TELNET)?, typed, sources)?
         }
-        Method::TelnetFromEnvironment => hop::telnet(sources.telnet_proxy()?, typed, sources)?,
+        ProxyArg::TelnetFromEnvironment => hop::telnet(sources.telnet_proxy()?, typed, sources)?,
     };
     Ok(vec![chain::through(vec![hop], typed, sources)?])
 }
 
 /// `CONNECT_RELAY`, in the environment only: no file is read for its sake.
-fn carry(sources: &Sources<'_>) -> Result<Carry, Error> {
+fn relay_mode(sources: &Sources<'_>) -> Result<RelayMode, Error> {
     match sources.variable("CONNECT_RELAY").as_deref().map(OsStr::as_encoded_bytes) {
-        None | Some(b"" | b"splice") => Ok(Carry::Splice),
-        Some(b"copy") => Ok(Carry::Copy),
+        None | Some(b"" | b"splice") => Ok(RelayMode::Splice),
+        Some(b"copy") => Ok(RelayMode::Copy),
         Some(_) => Err(Error::Usage("CONNECT_RELAY takes splice or copy".into())),
     }
 }
@@ -135,7 +135,7 @@ fn proxy_protocol(word: &str) -> Result<ProxyProtocol, Error> {
 }
 
 /// The port is the second word, or stands in the first word or in the program's name, in this order.
-fn target(typed: &Typed) -> Result<Target, Error> {
+fn target(typed: &Args) -> Result<Target, Error> {
     if let Some(path) = typed.host.strip_prefix("unix:") {
         return match (path, &typed.port) {
             ("", _) => Err(Error::Usage("no path after unix:".into())),

@@ -11,9 +11,9 @@ use super::netrc;
 use super::origin::{Found, Origin};
 use super::rcfile;
 use super::sources::Sources;
-use crate::cli::{NetrcIn, PasswordIn, Typed};
-use crate::error::{Error, words as error_words};
-use crate::plan::{Ask, Login};
+use crate::cli::{Args, NetrcSource, PasswordSource};
+use crate::error::{Error, os_message};
+use crate::plan::{Login, PasswordPrompt};
 use crate::secret::Secret;
 use crate::sys;
 use crate::text::{fill_in, printable};
@@ -31,13 +31,13 @@ pub(super) fn complete(
     login: &mut Login,
     host: &str,
     names: &[&'static str],
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<(), Error> {
     if login.password.is_none() {
         say_where(login, names, typed, sources)?;
     }
-    let wants_password = login.password.is_none() && login.ask == Ask::User;
+    let wants_password = login.password.is_none() && login.ask == PasswordPrompt::User;
     if login.user.is_none() || wants_password {
         let Some(entry) = in_netrc(host, login.user.as_deref(), typed, sources)? else { return Ok(()) };
         login.user = login.user.take().or(entry.login);
@@ -50,18 +50,18 @@ pub(super) fn complete(
 fn say_where(
     login: &mut Login,
     names: &[&'static str],
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<(), Error> {
     match &typed.password {
-        Some(PasswordIn::Command(line)) => {
+        Some(PasswordSource::Command(line)) => {
             login.ask = command(&sources.typed("--password-command", line))?;
         }
-        Some(PasswordIn::File(path)) => {
+        Some(PasswordSource::File(path)) => {
             let path = sources.typed("--password-file", path);
             login.password = Some(sources.read_once(|| in_file(&path, sources))?);
         }
-        Some(PasswordIn::Descriptor(number)) => {
+        Some(PasswordSource::Descriptor(number)) => {
             let number = sources.typed("--password-fd", number);
             login.password = Some(sources.read_once(|| in_descriptor(&number))?);
         }
@@ -79,11 +79,11 @@ fn say_where(
     Ok(())
 }
 
-fn command(line: &Found) -> Result<Ask, Error> {
+fn command(line: &Found) -> Result<PasswordPrompt, Error> {
     // What is wrong with it is told now, and not when a proxy asks.
     fill_in(&line.value, &[('h', ""), ('p', ""), ('u', "")])
         .map_err(|what| Error::Usage(format!("{}: {what}", line.source())))?;
-    Ok(Ask::Command { line: line.value.clone(), source: line.source() })
+    Ok(PasswordPrompt::Command { line: line.value.clone(), source: line.source() })
 }
 
 /// The first line of a file, which may be a pipe.
@@ -107,7 +107,7 @@ fn in_file(path: &Found, sources: &Sources<'_>) -> Result<Secret, Error> {
     };
     trace!("the password is in {name}");
     read().map_err(|error| {
-        Error::Usage(format!("{}: no password in {name}: {}", path.source(), error_words(&error)))
+        Error::Usage(format!("{}: no password in {name}: {}", path.source(), os_message(&error)))
     })
 }
 
@@ -120,7 +120,7 @@ fn in_descriptor(number: &Found) -> Result<Secret, Error> {
     let descriptor =
         descriptor.ok_or_else(|| complain("it takes a number from 3 on: 0, 1 and 2 carry the session"))?;
     trace!("the password is in descriptor {descriptor}");
-    sys::read_inherited(descriptor).and_then(first_line).map_err(|error| complain(&error_words(&error)))
+    sys::read_inherited(descriptor).and_then(first_line).map_err(|error| complain(&os_message(&error)))
 }
 
 /// The first line, byte by byte: what follows it may be for somebody else.
@@ -151,12 +151,12 @@ fn first_line(mut from: impl Read) -> io::Result<Secret> {
 fn in_netrc(
     host: &str,
     user: Option<&str>,
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<netrc::Entry>, Error> {
     let named = match &typed.netrc {
-        Some(NetrcIn::Home) => None,
-        Some(NetrcIn::File(path)) => Some(sources.typed("--netrc-file", path)),
+        Some(NetrcSource::Home) => None,
+        Some(NetrcSource::File(path)) => Some(sources.typed("--netrc-file", path)),
         None => match sources.first_filled(&["CONNECT_NETRC"])? {
             Some(found) if found.value.eq_ignore_ascii_case("yes") => None,
             Some(found) if !found.value.eq_ignore_ascii_case("no") => Some(found),
@@ -171,18 +171,18 @@ fn in_netrc(
         return Ok(None);
     };
     let name = printable(path.to_string_lossy().as_bytes());
-    if typed.netrc == Some(NetrcIn::Home) {
+    if typed.netrc == Some(NetrcSource::Home) {
         sources.record("--netrc", &Origin::Option("--netrc"), || name.clone());
     }
     let (content, data) = match (rcfile::read(&path), &named) {
         (Ok(read), _) => read,
         (Err(error), Some(found)) => {
-            let what = error_words(&error);
+            let what = os_message(&error);
             return Err(Error::Usage(format!("{}: cannot read {name}: {what}", found.source())));
         }
         // It need not be there, but for one that was named.
         (Err(error), None) => {
-            trace!("{name}: {}", error_words(&error));
+            trace!("{name}: {}", os_message(&error));
             return Ok(None);
         }
     };

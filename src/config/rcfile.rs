@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::conditions::{Conditions, Surroundings};
 use super::origin::{Found, Origin};
-use crate::error::words as error_words;
+use crate::error::os_message;
 use crate::secret;
 use crate::sys;
 use crate::text::printable;
@@ -123,11 +123,11 @@ impl Parameters {
                     io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
                 ) =>
             {
-                trace!("{}: {}", name(), error_words(&error));
+                trace!("{}: {}", name(), os_message(&error));
                 return Self::default();
             }
             Err(error) => {
-                warn(&format!("{}: skipped: {}", name(), error_words(&error)));
+                warn(&format!("{}: skipped: {}", name(), os_message(&error)));
                 return Self::default();
             }
         };

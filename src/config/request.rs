@@ -6,8 +6,8 @@ use super::auth;
 use super::origin::Origin;
 use super::rcfile::read;
 use super::sources::Sources;
-use crate::cli::Typed;
-use crate::error::{Error, words};
+use crate::cli::Args;
+use crate::error::{Error, os_message};
 use crate::proto::{HttpHeader, HttpSettings};
 use crate::secret::Secret;
 use crate::text::printable;
@@ -16,7 +16,7 @@ use crate::text::printable;
 pub(super) fn settings(
     auth_in_url: Option<&str>,
     source: &str,
-    typed: &Typed,
+    typed: &Args,
     sources: &Sources<'_>,
 ) -> Result<HttpSettings, Error> {
     let mut settings = HttpSettings { http_1_0: typed.requests.http_1_0, ..HttpSettings::default() };
@@ -41,7 +41,7 @@ pub(super) fn settings(
 }
 
 /// Those that were typed, or else the one of a parameter.
-fn headers(typed: &Typed, sources: &Sources<'_>) -> Result<Vec<HttpHeader>, Error> {
+fn headers(typed: &Args, sources: &Sources<'_>) -> Result<Vec<HttpHeader>, Error> {
     let mut headers = Vec::new();
     for value in &typed.requests.headers {
         sources.record("--header", &Origin::Option("--header"), || "****".into());
@@ -67,7 +67,7 @@ fn in_value(value: &Secret, source: &str) -> Result<Vec<HttpHeader>, Error> {
     let shown = printable(path);
     let path = text(path).map_err(|why| Error::Usage(format!("{source}: {shown}: {why}")))?;
     let (content, _) = read(Path::new(path)).map_err(|error| {
-        Error::Usage(format!("{source} names {shown}, which cannot be read: {}", words(&error)))
+        Error::Usage(format!("{source} names {shown}, which cannot be read: {}", os_message(&error)))
     })?;
     let lines = content.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let lines = lines.enumerate().filter(|(_, line)| !line.trim_ascii().is_empty() && line[0] != b'#');

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::conditions::Surroundings;
-use crate::error::{seconds, words};
+use crate::error::{os_message, seconds};
 use crate::plan::Target;
 use crate::sys;
 use crate::trace::trace;
@@ -58,7 +58,7 @@ impl Surroundings for Here {
         match sys::run_within(shell.stdin(Stdio::null()).stdout(Stdio::null()), limit) {
             Ok(Some(status)) => Ok(status.success()),
             Ok(None) => Err(format!("its command was not done after {}", seconds(&limit))),
-            Err(error) => Err(format!("its command cannot be run ({})", words(&error))),
+            Err(error) => Err(format!("its command cannot be run ({})", os_message(&error))),
         }
     }
 }

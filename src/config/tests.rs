@@ -78,10 +78,10 @@ fn a_whole_plan_is_plain_data() {
             }],
             askpass: None,
             limits: Limits { reach: Some(Duration::from_millis(2500)) },
-            tells_waiting: true,
+            shows_status: true,
             eager: true,
             proxy_protocol: None,
-            relay: Relay::default(),
+            relay: RelaySettings::default(),
         }
     );
     let direct = Plan {
@@ -90,29 +90,29 @@ fn a_whole_plan_is_plain_data() {
         routes: vec![Route::default()],
         askpass: None,
         limits: Limits::default(),
-        tells_waiting: true,
+        shows_status: true,
         eager: false,
         proxy_protocol: None,
-        relay: Relay::default(),
+        relay: RelaySettings::default(),
     };
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);
 }
 
 #[test]
 fn connect_relay_says_how_bytes_are_relayed() {
-    for (value, carry) in [("", Carry::Splice), ("splice", Carry::Splice), ("copy", Carry::Copy)] {
-        assert_eq!(planned("host 22", &[("CONNECT_RELAY", value)]).relay.carry, carry);
+    for (value, mode) in [("", RelayMode::Splice), ("splice", RelayMode::Splice), ("copy", RelayMode::Copy)] {
+        assert_eq!(planned("host 22", &[("CONNECT_RELAY", value)]).relay.mode, mode);
     }
     assert_eq!(usage("host 22", &[("CONNECT_RELAY", "fast")]), "CONNECT_RELAY takes splice or copy");
 }
 
 #[test]
 fn the_port_is_the_second_word_or_in_the_first_or_in_the_programs_name() {
-    let typed = |host: &str, port: Option<&str>, name_port: Option<&str>| Typed {
+    let typed = |host: &str, port: Option<&str>, name_port: Option<&str>| Args {
         host: host.into(),
         port: port.map(str::to_owned),
         name_port: name_port.map(str::to_owned),
-        ..Typed::default()
+        ..Args::default()
     };
     for (host, port, name_port, expected) in [
         ("host", Some("22"), None, endpoint("host", 22)),

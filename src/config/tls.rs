@@ -9,7 +9,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use super::query::Query;
 use super::sources::Sources;
 use crate::addr::Host;
-use crate::cli::{Typed, TypedTls};
+use crate::cli::{Args, TlsArgs};
 use crate::error::Error;
 use crate::plan::{Hop, Identity, Tls};
 use crate::sys;
@@ -19,7 +19,7 @@ use crate::text::printable;
 ///
 /// # Errors
 /// A value makes no sense, or this build has no TLS.
-pub(super) fn settings(query: &mut Query, typed: &Typed, sources: &Sources<'_>) -> Result<Tls, Error> {
+pub(super) fn settings(query: &mut Query, typed: &Args, sources: &Sources<'_>) -> Result<Tls, Error> {
     if !cfg!(feature = "tls") {
         return Err(Error::Usage("the proxy is to be spoken to in TLS, and this build has none".into()));
     }
@@ -50,7 +50,7 @@ pub(super) fn settings(query: &mut Query, typed: &Typed, sources: &Sources<'_>) 
 ///
 /// # Errors
 /// It is asked for and no proxy speaks it, or `-F` was typed and one does.
-pub(super) fn check<'a>(typed: &Typed, mut hops: impl Iterator<Item = &'a Hop>) -> Result<(), Error> {
+pub(super) fn check<'a>(typed: &Args, mut hops: impl Iterator<Item = &'a Hop>) -> Result<(), Error> {
     let has_tls = hops.any(|hop| hop.tls.is_some());
     Err(Error::Usage(match has_tls {
         true if typed.hand_over => {
@@ -58,7 +58,7 @@ pub(super) fn check<'a>(typed: &Typed, mut hops: impl Iterator<Item = &'a Hop>) 
              ssh's ProxyUseFdpass"
                 .into()
         }
-        false if typed.tls != TypedTls::default() => {
+        false if typed.tls != TlsArgs::default() => {
             "the --tls-… options and --insecure are for a proxy with TLS (https://…, socks5+tls://…), and there is \
              none on the way"
                 .into()
@@ -70,7 +70,7 @@ pub(super) fn check<'a>(typed: &Typed, mut hops: impl Iterator<Item = &'a Hop>) 
 /// Where a setting is looked for.
 struct Look<'a> {
     query: &'a mut Query,
-    typed: &'a TypedTls,
+    typed: &'a TlsArgs,
     sources: &'a Sources<'a>,
 }
 

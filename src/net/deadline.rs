@@ -11,11 +11,11 @@ pub(super) struct Deadline {
     /// By how much it was moved.
     extended: Duration,
     /// From when on it is worth a word that we still wait; never if there is none.
-    tells_from: Option<Instant>,
+    status_from: Option<Instant>,
 }
 
 /// For so long nobody wonders what it is doing.
-const SILENCE: Duration = Duration::from_secs(2);
+const STATUS_DELAY: Duration = Duration::from_secs(2);
 
 impl Deadline {
     /// Starts now. A limit beyond what the clock can count is none.
@@ -23,22 +23,22 @@ impl Deadline {
         let started = Instant::now();
         let end = limit.and_then(|limit| started.checked_add(limit));
         let limit = limit.unwrap_or_default();
-        Self { started, end, limit, extended: Duration::ZERO, tells_from: None }
+        Self { started, end, limit, extended: Duration::ZERO, status_from: None }
     }
 
     /// The same; whoever waits with us is told so after a while.
     pub(super) fn telling(self) -> Self {
-        Self { tells_from: Some(self.started + SILENCE), ..self }
+        Self { status_from: Some(self.started + STATUS_DELAY), ..self }
     }
 
     /// From when on whoever waits with us is told so, if at all.
-    pub(super) fn tells_from(&self) -> Option<Instant> {
-        self.tells_from
+    pub(super) fn status_from(&self) -> Option<Instant> {
+        self.status_from
     }
 
     /// This one, or one that starts now if there is none.
     pub(super) fn or_start(self, limit: Duration) -> Self {
-        let started = Self { tells_from: self.tells_from, ..Self::start(Some(limit)) };
+        let started = Self { status_from: self.status_from, ..Self::start(Some(limit)) };
         if self.end.is_some() { self } else { started }
     }
 
@@ -50,7 +50,7 @@ impl Deadline {
             (Ok(attempts), Some(left)) => left / attempts,
             _ => limit,
         };
-        Self { tells_from: self.tells_from, ..Self::start(Some(share)) }
+        Self { status_from: self.status_from, ..Self::start(Some(share)) }
     }
 
     /// By how much it was moved.
@@ -80,7 +80,7 @@ impl Deadline {
     /// Moves it, for time that was not ours to spend.
     pub(super) fn extend(&mut self, by: Duration) {
         self.end = self.end.and_then(|end| end.checked_add(by));
-        self.tells_from = self.tells_from.and_then(|from| from.checked_add(by));
+        self.status_from = self.status_from.and_then(|from| from.checked_add(by));
         self.extended += by;
     }
 }
@@ -117,9 +117,9 @@ mod tests {
     fn who_waits_is_told_from_the_start_on_and_not_while_he_is_asked() {
         let start = Instant::now();
         let mut deadline = Deadline::start(None).telling();
-        let from = |deadline: Deadline| deadline.tells_from().map(|from| from - start);
+        let from = |deadline: Deadline| deadline.status_from().map(|from| from - start);
         let first = from(deadline);
-        assert!(first.is_some_and(|first| first >= SILENCE));
+        assert!(first.is_some_and(|first| first >= STATUS_DELAY));
         assert_eq!(from(deadline.or_start(Limits::NEGOTIATION)), first);
         assert_eq!(from(deadline.share(2, Limits::ROUTE)), first);
         let asked = Duration::from_secs(60);

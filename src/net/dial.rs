@@ -20,7 +20,7 @@ use crate::sys::{self, Channel};
 use crate::trace::trace;
 
 /// How long an attempt has the field to itself: the Connection Attempt Delay of RFC 8305 §8.
-const STAGGER: Duration = Duration::from_millis(250);
+const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to a peer at any of its addresses, which this name server knows, or else the system.
 ///
@@ -102,7 +102,7 @@ impl Dialling {
             match start(address) {
                 Ok(socket) => {
                     self.started.push((address, socket));
-                    self.next = Some(now + STAGGER);
+                    self.next = Some(now + CONNECTION_ATTEMPT_DELAY);
                 }
                 // Not even started: the next one need not wait.
                 Err(error) => self.fail(address, error),

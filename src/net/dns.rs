@@ -22,7 +22,7 @@ use super::deadline::Deadline;
 use super::resolve::Failure;
 use super::waiting::Wait;
 use crate::addr::Name;
-use crate::error::words;
+use crate::error::os_message;
 use crate::trace::trace;
 use search::Candidates;
 use sockets::Sockets;
@@ -40,7 +40,7 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
     let names = Candidates::of(name.as_str())
         .map_err(|_| Failure::unknown("it is no DNS name, in which each label has 1 to 63 bytes"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed(format!("cannot be asked: {}", words(&error))))?;
+    let runtime = runtime.map_err(|error| failed(format!("cannot be asked: {}", os_message(&error))))?;
     let until = Wait { deadline: until.deadline.or_start(LIMIT), ..*until };
     let deadline = &until.deadline;
     let mut asking = pin!(ask(&names, server, deadline));

@@ -1,7 +1,7 @@
 //! Who we are to a proxy: from the plan, from the system, or from the user.
 
 use crate::error::{Error, Peer};
-use crate::plan::{Ask, Hop, Login, Protocol};
+use crate::plan::{Hop, Login, PasswordPrompt, Protocol};
 use crate::proto::Credentials;
 use crate::secret::{AskPassword, Secret};
 use crate::sys;
@@ -20,11 +20,11 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, ask: &dyn AskPassword) -> Resu
         return Ok(Credentials { user, password });
     }
     let (answer, variables) = match &login.ask {
-        Ask::User => {
+        PasswordPrompt::User => {
             let prompt = format!("Enter {what} password for {user}@{}: ", hop.proxy.host);
             (ask.ask(&prompt), Some(variables))
         }
-        Ask::Command { line, source } => (said_by(line, source, hop, &user, ask), None),
+        PasswordPrompt::Command { line, source } => (said_by(line, source, hop, &user, ask), None),
     };
     let no_password = |cause: String| Error::NoPassword {
         peer: peer.clone(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
-use crate::plan::{Ask, Bypass, Hop, Limits, Plan, Protocol, Resolve, Route, Target};
+use crate::plan::{Bypass, Hop, Limits, PasswordPrompt, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::{HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
@@ -60,7 +60,7 @@ pub struct Tunnel {
 /// A stage of each route failed, or the limit has passed.
 pub fn connect(plan: &Plan, ask: &dyn AskPassword, progress: &dyn Progress) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
-    if plan.tells_waiting {
+    if plan.shows_status {
         deadline = deadline.telling();
     }
     let target = match &plan.target {
@@ -201,7 +201,8 @@ fn negotiation(
             let has_password = login.password.is_some();
             let methods = methods.clone().unwrap_or_else(|| {
                 // A server may insist on a password as soon as one is offered, so only who has one offers it.
-                let has_one = has_password || login.ask != Ask::User || !eager && ask.can_be_asked();
+                let has_one =
+                    has_password || login.ask != PasswordPrompt::User || !eager && ask.can_be_asked();
                 match (has_one, eager) {
                     (false, _) => vec![Socks5Method::None],
                     // Where there is a choice the answer has to be waited for.
@@ -211,12 +212,12 @@ fn negotiation(
             });
             let known =
                 if eager && has_password { Some(credentials(hop, peer, ask)?) } else { login.known() };
-            Box::new(Socks5::new(told, methods).knowing(known).eager(eager))
+            Box::new(Socks5::new(told, methods).with_credentials(known).eager(eager))
         }
         Protocol::Telnet { command, .. } => Box::new(Telnet::new(told, command.clone())),
         Protocol::Http { login, settings } => {
             let known = login.password.is_some().then(|| credentials(hop, peer, ask)).transpose()?;
-            Box::new(HttpConnect::new(told, settings.clone(), sys::random).knowing(known))
+            Box::new(HttpConnect::new(told, settings.clone(), sys::random).with_credentials(known))
         }
     })
 }

@@ -14,7 +14,7 @@ use crate::secret::AskPassword;
 use crate::trace::{self, trace};
 
 /// The words of a refusal, all of them, are waited for so long: they are welcome, and not worth more.
-const REFUSAL_PATIENCE: Duration = Duration::from_millis(500);
+const REFUSAL_TEXT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How a negotiation ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) fn ask_ahead(
             Some(before) => before.then(&wire),
             None => wire,
         });
-        if !leg.negotiation.has_asked() {
+        if !leg.negotiation.is_fully_sent() {
             break;
         }
     }
@@ -75,7 +75,8 @@ pub(super) fn negotiate(
             }
             Step::Receive(limit) => leg.receive(connection, limit, &deadline)?,
             Step::ReceiveRest => {
-                let patience = deadline.left().map_or(REFUSAL_PATIENCE, |left| left.min(REFUSAL_PATIENCE));
+                let patience =
+                    deadline.left().map_or(REFUSAL_TEXT_TIMEOUT, |left| left.min(REFUSAL_TEXT_TIMEOUT));
                 let words_end = words_end.get_or_insert_with(|| Deadline::start(Some(patience)));
                 leg.receive_rest(connection, words_end)?;
             }
@@ -138,7 +139,7 @@ impl Leg<'_> {
         if trace::is_on() {
             trace::received(&self.negotiation.shown(&received.bytes()[..shown]), self.negotiation.is_text());
         }
-        if let Some(remark) = self.negotiation.remark() {
+        if let Some(remark) = self.negotiation.take_log_note() {
             trace!("{remark}");
         }
         Ok(connection.take(&mut received, taken?)?)

@@ -13,7 +13,7 @@ use crate::sys::{self, Watch};
 use crate::text::escaped;
 
 /// How often the line is brought up to date.
-const UPDATE: Duration = Duration::from_secs(1);
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A wait for one thing.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ impl<'a> Wait<'a> {
         mut wait: impl FnMut(Option<Duration>) -> Option<T>,
     ) -> Option<T> {
         let end = patience.and_then(|patience| Instant::now().checked_add(patience));
-        let mut due = self.deadline.tells_from();
+        let mut due = self.deadline.status_from();
         let mut line = Line::default();
         loop {
             let next = [end, due].into_iter().flatten().min();
@@ -57,14 +57,14 @@ impl<'a> Wait<'a> {
                 return came;
             }
             if due.is_some_and(|due| due <= now) {
-                due = line.show(self).then(|| now + UPDATE);
+                due = line.show(self).then(|| now + STATUS_INTERVAL);
             }
         }
     }
 
     /// Whether somebody may be told of it.
     pub(super) fn may_be_told(&self) -> bool {
-        self.deadline.tells_from().is_some() && terminal().is_some()
+        self.deadline.status_from().is_some() && terminal().is_some()
     }
 
     /// It has not come in time.

@@ -12,7 +12,7 @@ use crate::text::printable;
 /// Runs the program, without a shell, and waits for it as long as it takes.
 pub(super) fn ask(program: &Path, prompt: &str) -> Result<Secret, String> {
     let mut command = Command::new(program);
-    sys::withhold(&mut command);
+    sys::scrub_env(&mut command);
     let name = printable(program.to_string_lossy().as_bytes());
     program::answer(command.arg(prompt), &format!("the SSH_ASKPASS program {name}"))
 }

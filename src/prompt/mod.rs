@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::words;
+use crate::error::os_message;
 use crate::secret::{AskPassword, Secret};
 use crate::sys::{self, RestoreTerminal};
 
@@ -48,7 +48,7 @@ fn on_terminal(prompt: &str) -> Result<Secret, String> {
     drop(guard);
     match answer {
         Ok(password) => Ok(Secret::new(password.into_bytes())),
-        Err(error) => Err(format!("it could not be read from the terminal ({})", words(&error))),
+        Err(error) => Err(format!("it could not be read from the terminal ({})", os_message(&error))),
     }
 }
 

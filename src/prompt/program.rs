@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use crate::error::words;
+use crate::error::os_message;
 use crate::secret::Secret;
 
 /// The longest answer that is read, in bytes.
@@ -17,7 +17,7 @@ pub(super) fn answer(command: &mut Command, who: &str) -> Result<Secret, String>
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("{who} does not start ({})", words(&error)))?;
+        .map_err(|error| format!("{who} does not start ({})", os_message(&error)))?;
     // Large enough from the start: growing would leave a copy behind.
     let mut answer = Zeroizing::new(Vec::with_capacity(usize::from(MAX_ANSWER) + 1));
     let read =
@@ -33,7 +33,7 @@ pub(super) fn answer(command: &mut Command, who: &str) -> Result<Secret, String>
             return Err(format!("{who} was cancelled or failed ({status})"));
         }
         (Err(error), _) | (_, Err(error)) => {
-            return Err(format!("the answer of {who} cannot be read ({})", words(&error)));
+            return Err(format!("the answer of {who} cannot be read ({})", os_message(&error)));
         }
     }
     let end = end.unwrap_or(answer.len());

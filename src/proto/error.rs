@@ -94,13 +94,13 @@ pub enum Error {
     },
     /// Telnet: much text, and no verdict in it.
     #[error("sent {0} KiB of text and never said whether it is connected")]
-    NoVerdict(usize),
+    NoAnswerLine(usize),
     /// HTTP: an answer that is no HTTP, or broken.
     #[error("sent a malformed HTTP answer: {0}")]
     MalformedHttp(String),
     /// HTTP: the head is longer than we read.
     #[error("sent more than {0} KiB of HTTP header")]
-    LongHead(usize),
+    HeaderTooLong(usize),
     /// Something that the request must hold does not fit into it.
     #[error("cannot be asked: {what} is {length} bytes long, and {protocol} allows {limit}")]
     TooLong {
@@ -115,7 +115,7 @@ pub enum Error {
     },
     /// Something that the request must hold cannot be said in it.
     #[error("cannot be asked: {0}")]
-    Unspeakable(&'static str),
+    NotEncodable(&'static str),
 }
 
 /// The first byte of what a TLS server says to whoever speaks something else (RFC 8446 §5.1), and as it is shown.
@@ -179,7 +179,7 @@ impl Error {
             Self::HttpRefused { status: 502..=504, .. } => {
                 "the proxy did not reach the target: check its name and port"
             }
-            Self::NoVerdict(_) => "check the command that it is sent (-c)",
+            Self::NoAnswerLine(_) => "check the command that it is sent (-c)",
             Self::MalformedHttp(what) if what.contains(TLS_ALERT_SHOWN) => TRY_TLS,
             Self::MalformedHttp(_) => "check that it is an HTTP proxy: for SOCKS use -S",
             _ => return None,

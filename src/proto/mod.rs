@@ -11,7 +11,7 @@
 //! let mut machine = Socks4::new(target, "alice".into());
 //!
 //! let request = b"\x04\x01\x00\x16\xc0\x00\x02\x01alice\x00";
-//! assert_eq!(machine.step()?, Step::Send(Wire::open(request.to_vec())));
+//! assert_eq!(machine.step()?, Step::Send(Wire::public(request.to_vec())));
 //! assert_eq!(machine.step()?, Step::Receive(Limit::Bytes(8)));
 //! // The reply may come in pieces.
 //! assert_eq!(machine.receive(b"\x00\x5a\x00")?, 3);
@@ -124,12 +124,12 @@ pub trait Negotiation {
 
     /// Whether all has been said that there is to say unless it is refused: what is sent from now on may be for whoever
     /// the tunnel leads to. A protocol in which that must wait for the answer keeps saying no.
-    fn has_asked(&self) -> bool {
+    fn is_fully_sent(&self) -> bool {
         false
     }
 
     /// What has just been decided, for a user who wants to know (`-d`). It is told once.
-    fn remark(&mut self) -> Option<String> {
+    fn take_log_note(&mut self) -> Option<String> {
         None
     }
 
@@ -158,7 +158,7 @@ pub struct Wire {
 impl Wire {
     /// Bytes that anyone may see.
     #[must_use]
-    pub fn open(bytes: Vec<u8>) -> Self {
+    pub fn public(bytes: Vec<u8>) -> Self {
         Self { bytes: Zeroizing::new(bytes), secrets: Vec::new() }
     }
 
@@ -170,7 +170,7 @@ impl Wire {
 
     /// Bytes in parts, each of which is secret or is not.
     #[must_use]
-    pub fn of_parts(parts: &[(&[u8], bool)]) -> Self {
+    pub fn from_parts(parts: &[(&[u8], bool)]) -> Self {
         // Large enough from the start: growing would leave a copy of a secret behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(parts.iter().map(|(part, _)| part.len()).sum()));
         let mut secrets = Vec::new();

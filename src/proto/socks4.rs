@@ -48,13 +48,13 @@ impl Socks4 {
         let user = self.user.as_bytes();
         fits("the user name", user, "SOCKS4", MAX_USER)?;
         if user.contains(&0) {
-            return Err(Error::Unspeakable("SOCKS4 ends the user name at a NUL, and this one holds one"));
+            return Err(Error::NotEncodable("SOCKS4 ends the user name at a NUL, and this one holds one"));
         }
         let (address, name) = match &self.target.host {
             Host::Ip(IpAddr::V4(ip)) => (*ip, None),
             Host::Name(name) => (NAME_FOLLOWS, Some(name)),
             Host::Ip(IpAddr::V6(_)) => {
-                return Err(Error::Unspeakable("SOCKS4 has no IPv6 addresses; use SOCKS5 (-5)"));
+                return Err(Error::NotEncodable("SOCKS4 has no IPv6 addresses; use SOCKS5 (-5)"));
             }
         };
         let mut bytes = vec![VERSION, 1];
@@ -66,7 +66,7 @@ impl Socks4 {
             bytes.extend(name.as_str().as_bytes());
             bytes.push(0);
         }
-        Ok(Wire::open(bytes))
+        Ok(Wire::public(bytes))
     }
 }
 
@@ -114,10 +114,10 @@ impl Negotiation for Socks4 {
     }
 
     fn credentials(&mut self, _: Credentials) -> Result<(), Error> {
-        Err(Error::Unspeakable("SOCKS4 has no passwords"))
+        Err(Error::NotEncodable("SOCKS4 has no passwords"))
     }
 
-    fn has_asked(&self) -> bool {
+    fn is_fully_sent(&self) -> bool {
         self.state != State::SendRequest
     }
 

@@ -109,7 +109,7 @@ impl Socks5 {
 
     /// Credentials that are known from the start, for when the proxy wants them.
     #[must_use]
-    pub fn knowing(mut self, credentials: Option<Credentials>) -> Self {
+    pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
         self.credentials = credentials;
         self
     }
@@ -138,7 +138,7 @@ impl Socks5 {
     fn greeting(&self) -> Wire {
         let mut bytes = vec![VERSION];
         push_with_length(&mut bytes, &self.methods.iter().map(|method| method.code()).collect::<Vec<_>>());
-        Wire::open(bytes)
+        Wire::public(bytes)
     }
 
     /// All that there is to say, if it can be said without an answer.
@@ -180,7 +180,7 @@ impl Socks5 {
             }
         }
         bytes.extend(self.target.port.get().to_be_bytes());
-        Wire::open(bytes)
+        Wire::public(bytes)
     }
 
     /// A wrong version is told from the first byte, whatever follows it.
@@ -304,7 +304,7 @@ impl Negotiation for Socks5 {
         Ok(())
     }
 
-    fn has_asked(&self) -> bool {
+    fn is_fully_sent(&self) -> bool {
         self.ahead
             || matches!(self.state, State::AwaitReply | State::AwaitNameLength | State::AwaitBoundAddress)
     }
@@ -333,7 +333,7 @@ fn push_with_length(to: &mut Vec<u8>, bytes: &[u8]) {
 fn check_userpass(credentials: &Credentials) -> Result<(), Error> {
     let (user, password) = (credentials.user.as_bytes(), credentials.password.expose());
     if user.is_empty() || password.is_empty() {
-        return Err(Error::Unspeakable("SOCKS5 allows neither an empty user name nor an empty password"));
+        return Err(Error::NotEncodable("SOCKS5 allows neither an empty user name nor an empty password"));
     }
     fits("the user name", user, "SOCKS5", 255)?;
     fits("the password", password, "SOCKS5", 255)

@@ -89,7 +89,7 @@ impl Negotiation for Telnet {
         Ok(match self.state {
             State::SendCommand => {
                 self.state = State::AwaitVerdict;
-                Step::Send(Wire::open(self.expanded()))
+                Step::Send(Wire::public(self.expanded()))
             }
             State::AwaitVerdict => Step::Receive(Limit::Unknown),
             State::Done => Step::Done,
@@ -100,7 +100,7 @@ impl Negotiation for Telnet {
         for (index, &byte) in bytes.iter().enumerate() {
             self.received += 1;
             if self.received > MAX_ANSWER {
-                return Err(Error::NoVerdict(MAX_ANSWER / 1024));
+                return Err(Error::NoAnswerLine(MAX_ANSWER / 1024));
             }
             self.line.push(byte);
             if byte == b'\n' {
@@ -120,7 +120,7 @@ impl Negotiation for Telnet {
     }
 
     fn credentials(&mut self, _: Credentials) -> Result<(), Error> {
-        Err(Error::Unspeakable("telnet-style proxies are not told passwords"))
+        Err(Error::NotEncodable("telnet-style proxies are not told passwords"))
     }
 
     fn waiting_for(&self) -> &'static str {

@@ -3,27 +3,27 @@
 
 use std::net::SocketAddr;
 
-mod child;
+mod command;
+mod interfaces;
 mod layer;
-mod memory;
-mod networks;
 #[cfg(not(target_os = "linux"))]
-mod no_splice;
+mod splice_fallback;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
+mod zeroizing_alloc;
 
-pub use child::{run_within, shell, withhold};
+pub use command::{run_within, scrub_env, shell};
+pub use interfaces::{own_addresses, own_networks};
 pub use layer::{Layer, layered, same};
-pub use memory::Wiping;
-pub use networks::{own_addresses, own_networks};
 #[cfg(not(target_os = "linux"))]
-pub use no_splice::{Pipe, cannot_be_spliced, route, splice, widen};
+pub use splice_fallback::{Pipe, cannot_be_spliced, route, splice, widen};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
+pub use zeroizing_alloc::ZeroizingAllocator;
 
 /// This end of a connection and the other one; nothing for what is no TCP connection.
 #[must_use]

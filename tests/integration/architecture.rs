@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
-use crate::floors::{FLOORS, rooms, sources};
+use crate::layering::{FLOORS, rooms, sources};
 
 fn architecture() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect::addr::{Endpoint, Host, parse_port};
-use connect::plan::{Carry, Hop, Local, Login, Plan, Protocol, Relay, Resolve, Target};
+use connect::plan::{Hop, Local, Login, Plan, Protocol, RelayMode, RelaySettings, Resolve, Target};
 use connect::proto::HttpSettings;
 use connect::secret::{AskPassword, Secret};
 
@@ -132,10 +132,10 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         routes: vec![connect::plan::Route { hops: hops.collect(), ..Default::default() }],
         askpass: None,
         limits: connect::plan::Limits { reach: Some(Duration::from_secs(10)) },
-        tells_waiting: false,
+        shows_status: false,
         eager: true,
         proxy_protocol: None,
-        relay: Relay { carry: Carry::Copy, idle: None, keeps_open: false },
+        relay: RelaySettings { mode: RelayMode::Copy, idle: None, keeps_open: false },
     };
     let tunnel = connect::net::connect(&plan, &Nobody, &()).unwrap();
     let mut banner = vec![0; 6];

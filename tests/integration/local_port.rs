@@ -1,4 +1,4 @@
-//! `-p`: a local port whose first client is joined to the target. In the tests twice, as `pump` is.
+//! `-p`: a local port whose first client is joined to the target. In the tests twice, as `relay` is.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -222,7 +222,7 @@ fn a_reset_by_the_client_reached_the_remote_as_a_clean_end() {
     target.finish();
 }
 
-/// The system tells of a reset once, and here to who wrote: see `pump::ending`.
+/// The system tells of a reset once, and here to who wrote: see `relay::ending`.
 #[test]
 fn a_reset_by_the_remote_that_the_client_wrote_into_was_taken_for_the_end() {
     let sent = Gate::new();
@@ -406,7 +406,7 @@ fn where_splice_is_refused_bytes_are_copied() {
     assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
 }
 
-/// As for standard output, see `pump`.
+/// As for standard output, see `relay`.
 #[test]
 fn urgent_data_does_not_stop_what_follows_it() {
     let target = script().send("before").then("send a byte out of band", |session| {

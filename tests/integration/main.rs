@@ -1,7 +1,7 @@
 //! Tests of the program as its users start it: a process, its standard descriptors, and peers on
 //! loopback. Start reading at `../kit/mod.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
-#![allow(clippy::duplicate_mod, reason = "some modules test the relay twice, see `pump`")]
+#![allow(clippy::duplicate_mod, reason = "some modules test the relay twice, see `relay`")]
 
 #[path = "../kit/mod.rs"]
 mod kit;
@@ -11,11 +11,11 @@ mod kit;
 mod architecture;
 #[cfg(unix)]
 mod askpass;
+mod bypass_list;
 mod chains;
 mod check;
 mod cli;
 mod dial;
-mod direct_list;
 #[cfg(feature = "dns")]
 mod dns;
 mod docs;
@@ -23,7 +23,6 @@ mod dump;
 mod eager;
 #[cfg(unix)]
 mod faults;
-mod floors;
 #[cfg(unix)]
 mod hand_over;
 mod http;
@@ -31,6 +30,7 @@ mod http_auth;
 mod http_digest;
 mod http_headers;
 mod kept_port;
+mod layering;
 mod listen;
 mod listening;
 mod local_port;
@@ -47,14 +47,14 @@ mod password_sources;
 mod places;
 mod properties;
 mod proxy_protocol;
-#[cfg(unix)]
-mod pump;
-#[cfg(target_os = "linux")]
-#[path = "pump/mod.rs"]
-mod pump_copying;
 mod rcfile;
 mod recording;
 mod regression;
+#[cfg(unix)]
+mod relay;
+#[cfg(target_os = "linux")]
+#[path = "relay/mod.rs"]
+mod relay_copying;
 #[cfg(unix)]
 mod relay_faults;
 #[cfg(target_os = "linux")]

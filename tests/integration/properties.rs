@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use connect::addr::{Endpoint, Host, Port, parse_port, split_port};
-use connect::cli::{Method, Typed};
+use connect::bypass::{BypassList, Entry, Pattern, Prefix};
+use connect::cli::{Args, ProxyArg};
 use connect::config::{self, Sources};
-use connect::direct::{DirectList, Entry, Pattern, Prefix};
 use connect::plan::{Login, Plan, Protocol};
 use connect::proto::{
     Credentials, HttpConnect, HttpSettings, Limit, Negotiation, Socks4, Socks5, Socks5Method, Step,
@@ -59,8 +59,8 @@ fn credentials() -> impl Strategy<Value = Credentials> {
 }
 
 /// The plan for a proxy by these words, with a variable and a parameter file.
-fn plan(method: Method, variable: Option<(&str, &str)>, file: Option<PathBuf>) -> Plan {
-    let typed = Typed { method, host: "host.example".into(), port: Some("22".into()), ..Typed::default() };
+fn plan(method: ProxyArg, variable: Option<(&str, &str)>, file: Option<PathBuf>) -> Plan {
+    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let value =
         |name: &str| variable.filter(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
     let warn = |line: &str| panic!("{line}");
@@ -134,7 +134,7 @@ proptest! {
 
     #[test]
     fn a_proxy_is_found_where_its_url_says(proxy in endpoint(), scheme in "(|http://|HTTP://)", path in "(|/|/[a-z/?]{0,9})") {
-        let plan = plan(Method::Http(format!("{scheme}{proxy}{path}")), None, None);
+        let plan = plan(ProxyArg::Http(format!("{scheme}{proxy}{path}")), None, None);
         prop_assert_eq!(&plan.routes[0].hops[0].proxy, &proxy);
     }
 
@@ -148,7 +148,7 @@ proptest! {
             bytes.iter().map(encode).collect::<Vec<_>>().concat()
         };
         let url = format!("socks5://{}:{}@host.example", encode(user.as_bytes()), encode(&password));
-        let plan = plan(Method::Socks(url), None, None);
+        let plan = plan(ProxyArg::Socks(url), None, None);
         prop_assert_eq!(login(&plan), (user.as_str(), password.as_slice()));
     }
 
@@ -157,7 +157,7 @@ proptest! {
         user in "[^:\\p{C}]{0,20}",
         password in prop_oneof!["\\PC{0,20}", "[:/@%a]{0,9}"].prop_filter("a URL", |it| !it.starts_with("//")),
     ) {
-        let plan = plan(Method::Socks(format!("{user}:{password}@host.example:1")), None, None);
+        let plan = plan(ProxyArg::Socks(format!("{user}:{password}@host.example:1")), None, None);
         prop_assert_eq!(login(&plan), (user.as_str(), password.as_bytes()));
         prop_assert_eq!(plan.routes[0].hops[0].proxy.to_string(), "host.example:1");
     }
@@ -165,7 +165,7 @@ proptest! {
     #[test]
     fn a_socks5_server_reads_what_was_meant(target in endpoint(), credentials in credentials()) {
         let methods = vec![Socks5Method::UserPass];
-        let mut machine = Socks5::new(target.clone(), methods).knowing(Some(credentials.clone())).eager(true);
+        let mut machine = Socks5::new(target.clone(), methods).with_credentials(Some(credentials.clone())).eager(true);
         let all = sent(&mut machine);
         let mut reader = Reader(&all);
         prop_assert_eq!(reader.take(), [5, 1, 2]);
@@ -202,7 +202,7 @@ proptest! {
     #[test]
     fn an_http_proxy_reads_what_was_meant(target in endpoint(), user in "[^:\\p{C}]{0,30}", password in "\\PC{0,30}") {
         let credentials = Credentials { user: user.clone(), password: Secret::from(password.as_str()) };
-        let mut machine = HttpConnect::new(target.clone(), HttpSettings::default(), || None).knowing(Some(credentials));
+        let mut machine = HttpConnect::new(target.clone(), HttpSettings::default(), || None).with_credentials(Some(credentials));
         if !target.to_string().is_ascii() {
             prop_assert!(machine.check().is_err() && machine.step().is_err());
             return Ok(());
@@ -272,7 +272,7 @@ proptest! {
     fn a_value_in_quotes_is_read_back_from_a_file(value in "[^'\\p{C}]{0,40}", after in "( *|\t# .{0,9})") {
         // A double quote begins no quoted value where a single one does.
         let file = TempPath::file("connectrc", format!("CONNECT_USER = wrong\r\n CONNECT_USER='{value}'{after}\r\n# end"));
-        let plan = plan(Method::Http("proxy.example".into()), None, Some(file.to_path_buf()));
+        let plan = plan(ProxyArg::Http("proxy.example".into()), None, Some(file.to_path_buf()));
         prop_assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(value.as_str()));
     }
 
@@ -281,9 +281,9 @@ proptest! {
         let words: Vec<_> =
             entries.iter().map(|(direct, (word, _))| if *direct { word.clone() } else { format!("!{word}") }).collect();
         let meant = entries.into_iter().map(|(direct, (_, pattern))| Entry { direct, pattern, port: None }).collect();
-        let method = Method::Socks("proxy.example".into());
+        let method = ProxyArg::Socks("proxy.example".into());
         let plan = plan(method, Some(("SOCKS5_DIRECT", &words.join(&comma))), None);
-        prop_assert_eq!(&plan.routes[0].bypass.list, &DirectList::new(meant));
+        prop_assert_eq!(&plan.routes[0].bypass.list, &BypassList::new(meant));
     }
 }
 

@@ -154,7 +154,7 @@ fn an_input_that_fails_with_eio_is_reported_and_the_remote_is_told_by_a_reset() 
 }
 
 /// All eight combinations of standard descriptors that are closed, in a session that fails in the dialling, in the
-/// negotiation, and in the relay. (Those that succeed are in `pump::closed`.)
+/// negotiation, and in the relay. (Those that succeed are in `relay::closed`.)
 #[test]
 fn a_failure_with_closed_descriptors_has_its_exit_code_and_says_it_where_it_can() {
     let refusing = RefusingPort::new();

@@ -16,7 +16,7 @@ use hickory_resolver::net::runtime::{DnsUdpSocket, RuntimeProvider, TokioRuntime
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
 
-use crate::error::words;
+use crate::error::os_message;
 
 type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
@@ -34,7 +34,7 @@ struct Trouble(Arc<OnceLock<String>>);
 impl Trouble {
     fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &result {
-            self.0.get_or_init(|| words(error));
+            self.0.get_or_init(|| os_message(error));
         }
         result
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustls::ClientConnection;
 use zeroize::Zeroize;
 
-use super::words;
+use super::messages;
 use crate::sys::{self, Layer, Ready};
 use crate::trace::trace;
 
@@ -177,8 +177,8 @@ impl Carrier<'_> {
                 self.records += count.div_ceil(RECORD) as u64;
                 if let Err(error) = written {
                     self.fail(error);
-                } else if self.records >= MOST_RECORDS && words::has_old_version(&self.tls) {
-                    self.fail(words::used_up());
+                } else if self.records >= MOST_RECORDS && messages::has_old_version(&self.tls) {
+                    self.fail(messages::used_up());
                 }
             }
             Err(error) if is_passing(&error) => self.layer.holds(0),
@@ -222,7 +222,7 @@ impl Carrier<'_> {
         }
         if self.down == Stage::Open && self.plain.is_empty() {
             match self.layer.lower().read(&mut self.scratch[1]) {
-                Ok(0) => self.fail(words::cut_off()),
+                Ok(0) => self.fail(messages::cut_off()),
                 Ok(count) => self.decrypt(count),
                 Err(error) if is_passing(&error) => {}
                 Err(error) => self.fail(error),
@@ -253,7 +253,7 @@ impl Carrier<'_> {
             // What came before an error counts.
             self.take_decrypted();
             if let Err(error) = processed {
-                self.fail(words::fault(&error));
+                self.fail(messages::fault(&error));
             }
         }
         self.scratch[1] = records;

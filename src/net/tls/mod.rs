@@ -24,9 +24,9 @@ use verifier::Complaint;
 
 mod carrier;
 mod certificate;
+mod messages;
 mod settings;
 mod verifier;
-mod words;
 
 /// What a proxy is asked for first, as it reads in a message.
 const WAITING_FOR: &str = "its part of the TLS handshake";
@@ -68,9 +68,9 @@ impl Client {
     ) -> Result<Connection, Error> {
         let until = Wait::new(peer, WAITING_FOR, &reach.or_start(Limits::NEGOTIATION));
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
-            .map_err(|error| words::failed(peer, &error))?;
+            .map_err(|error| messages::failed(peer, &error))?;
         shake_hands(&mut connection, &mut tls, &until).map_err(|trouble| self.words(trouble, &until))?;
-        let facts = words::facts(&tls);
+        let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
         progress.reached(&Stage::Secured { peer, facts: &facts });
         let carry = move |layer: &sys::Layer| carrier::carry(tls, layer);
@@ -86,11 +86,11 @@ impl Client {
             Trouble::Stop(Stop::Io(cause)) => {
                 Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
             }
-            Trouble::Closed => words::closed(peer),
-            Trouble::NotTls => words::not_tls(peer),
+            Trouble::Closed => messages::closed(peer),
+            Trouble::NotTls => messages::not_tls(peer),
             Trouble::Tls(error) => match self.complaint.take() {
                 Some(distrust) => distrust.into_error(peer),
-                None => words::failed(peer, &error),
+                None => messages::failed(peer, &error),
             },
         }
     }
@@ -113,7 +113,7 @@ fn shake_hands(
         if bytes.is_empty() {
             return Err(Trouble::Closed);
         }
-        if std::mem::take(&mut is_first) && !words::is_record(bytes[0]) {
+        if std::mem::take(&mut is_first) && !messages::is_record(bytes[0]) {
             return Err(Trouble::NotTls);
         }
         while !bytes.is_empty() {

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::verifier::{Complaint, Verifier};
-use crate::error::{Error, words};
+use crate::error::{Error, os_message};
 use crate::plan::Tls;
 use crate::text::printable;
 use crate::trace::trace;
@@ -124,9 +124,11 @@ fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let read = File::open(file).and_then(|open| open.take(MAX_FILE).read_to_end(&mut text));
     match read {
         Ok(_) => Ok(text),
-        Err(error) => {
-            Err(Error::Usage(format!("{}, which TLS needs, cannot be read: {}", shown(file), words(&error))))
-        }
+        Err(error) => Err(Error::Usage(format!(
+            "{}, which TLS needs, cannot be read: {}",
+            shown(file),
+            os_message(&error)
+        ))),
     }
 }
 

@@ -12,7 +12,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use sha2::{Digest, Sha256};
 
 use super::certificate::Certificate;
-use super::words::{self, Distrust};
+use super::messages::{self, Distrust};
 
 /// What was wrong with a certificate, in words: the library's error cannot hold them.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         self.check_chain(certificate, others, name, now).inspect_err(|error| {
-            self.complaint.note(words::distrust(error, certificate, others, name));
+            self.complaint.note(messages::distrust(error, certificate, others, name));
         })?;
         self.check_pins(certificate).map_err(|distrust| {
             self.complaint.note(distrust);

@@ -5,8 +5,8 @@ use sha2::{Sha256, Sha512_256};
 use zeroize::Zeroizing;
 
 use super::super::{Credentials, Error};
-use super::authorization::Authorization;
 use super::challenge::Challenge;
+use super::credentials_header::Authorization;
 
 /// The hash functions, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,7 +179,7 @@ impl Digest {
             return Ok(format!("username=\"{}\"", *hash));
         }
         if user.chars().any(char::is_control) {
-            return Err(Error::Unspeakable("HTTP allows no control character in a user name"));
+            return Err(Error::NotEncodable("HTTP allows no control character in a user name"));
         }
         if self.name == Name::AsItIs || user.is_ascii() {
             return Ok(format!("username={}", quoted(user)));

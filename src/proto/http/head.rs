@@ -1,7 +1,7 @@
 //! The head of an answer: status line and header fields (RFC 9112 §4 and §5), read as they come.
 
 use super::super::Error;
-use super::mask::Mask;
+use super::redact::Mask;
 
 /// The most bytes of heads that are read for one request, interim answers included.
 const LIMIT: usize = 64 * 1024;
@@ -34,7 +34,7 @@ impl HeadReader {
         for (index, &byte) in bytes.iter().enumerate() {
             self.bytes.push(byte);
             if self.earlier + self.bytes.len() > LIMIT {
-                return Err(Error::LongHead(LIMIT / 1024));
+                return Err(Error::HeaderTooLong(LIMIT / 1024));
             }
             // Each line may end in CR LF or in a bare LF (RFC 9112 §2.2).
             if byte == b'\n' && (self.bytes.ends_with(b"\n\n") || self.bytes.ends_with(b"\n\r\n")) {

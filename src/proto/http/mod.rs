@@ -3,22 +3,22 @@
 use super::{Credentials, Error, Limit, Negotiation, Step, Wire};
 use crate::addr::{Endpoint, Host};
 use body::Body;
-use choice::{Choice, Exhausted};
 use head::{Head, HeadReader};
-use mask::Mask;
+use redact::Mask;
+use scheme_selection::{NoScheme, SchemeSelector};
 
-mod authorization;
 mod body;
 mod challenge;
-mod choice;
+mod credentials_header;
 mod digest;
-mod gist;
 mod head;
 mod header;
-mod mask;
+mod redact;
+mod refusal_text;
+mod scheme_selection;
 
-pub use choice::{Random, Scheme};
 pub use header::Header;
+pub use scheme_selection::{Random, Scheme};
 
 /// The longest body of a challenge that is drained to keep the connection; a longer one costs more than
 /// a new connection.
@@ -55,7 +55,7 @@ pub struct Connect {
     settings: Settings,
     random: Random,
     credentials: Option<Credentials>,
-    choice: Choice,
+    choice: SchemeSelector,
     mask: Mask,
     state: State,
     head: HeadReader,
@@ -91,17 +91,17 @@ impl Connect {
             mask.add_value(header.value().clone());
         }
         let (state, head) = (State::SendRequest, HeadReader::default());
-        let choice = Choice::among(settings.schemes.clone());
+        let choice = SchemeSelector::allowing(settings.schemes.clone());
         Self { target, settings, random, credentials: None, choice, mask, state, head, reused: false }
     }
 
     /// These credentials are known, and need not be asked for.
     #[must_use]
-    pub fn knowing(mut self, credentials: Option<Credentials>) -> Self {
+    pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
         if let Some(credentials) = credentials.filter(|_| !self.has_own_authorization()) {
             self.mask.add(&credentials);
             self.credentials = Some(credentials);
-            self.choice.go_ahead();
+            self.choice.respond_preemptively();
         }
         self
     }
@@ -134,7 +134,7 @@ impl Connect {
             parts.extend([(secret.as_bytes(), true), (after.as_bytes(), hides_after), (b"\r\n", false)]);
         }
         parts.push((b"\r\n", false));
-        Ok(Wire::of_parts(&parts))
+        Ok(Wire::from_parts(&parts))
     }
 
     fn head_complete(&mut self, head: Head) -> Result<(), Error> {
@@ -159,11 +159,11 @@ impl Connect {
             return Err(Error::WrongHeader { text });
         }
         self.choice.next(head).map_err(|exhausted| match exhausted {
-            Exhausted::Tried => {
+            NoScheme::Tried => {
                 let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
                 Error::WrongPassword { user, text }
             }
-            Exhausted::Offers(offered) => {
+            NoScheme::Offers(offered) => {
                 Error::NoScheme { offered: self.mask.fit(offered.as_bytes()), status: head.status }
             }
         })?;
@@ -178,7 +178,8 @@ impl Connect {
     }
 
     fn refusal(&self, head: &Head, body: &Body) -> Error {
-        let gist = gist::of(head.value("content-type").unwrap_or_default(), &self.mask.over(body.start()));
+        let gist =
+            refusal_text::of(head.value("content-type").unwrap_or_default(), &self.mask.over(body.start()));
         // Titles such as "403 Forbidden" say nothing new.
         let gist =
             gist.strip_prefix(&head.status.to_string()).map_or(gist.as_str(), str::trim_start).to_owned();
@@ -197,7 +198,7 @@ impl Connect {
 impl Negotiation for Connect {
     fn check(&self) -> Result<(), Error> {
         if matches!(&self.target.host, Host::Name(name) if !name.as_str().is_ascii()) {
-            return Err(Error::Unspeakable("HTTP has ASCII host names only; use the name's xn-- form"));
+            return Err(Error::NotEncodable("HTTP has ASCII host names only; use the name's xn-- form"));
         }
         self.credentials.as_ref().map_or(Ok(()), |credentials| self.choice.check(credentials))
     }
@@ -293,7 +294,7 @@ impl Negotiation for Connect {
         Ok(())
     }
 
-    fn remark(&mut self) -> Option<String> {
+    fn take_log_note(&mut self) -> Option<String> {
         self.choice.remark.take()
     }
 

@@ -34,7 +34,7 @@ fn machine() -> Connect {
 }
 
 fn machine_of_alice() -> Connect {
-    asking(endpoint("ssh.example", "22")).knowing(Some(alice()))
+    asking(endpoint("ssh.example", "22")).with_credentials(Some(alice()))
 }
 
 fn answered(answer: &[u8]) -> Error {
@@ -105,7 +105,7 @@ fn credentials_are_utf_8_in_base64() {
         ("alice", "", "YWxpY2U6"),
         ("", "", "Og=="),
     ] {
-        let machine = || asking(endpoint("ssh.example", "22")).knowing(Some(login(user, password)));
+        let machine = || asking(endpoint("ssh.example", "22")).with_credentials(Some(login(user, password)));
         let request =
             String::from_utf8(REQUEST_OF_ALICE.to_vec()).unwrap().replace(BASIC, encoded).into_bytes();
         opens(machine, &[Turn::Sends(&request), Turn::Proxy(ESTABLISHED)]);
@@ -122,8 +122,8 @@ fn what_basic_cannot_carry_is_refused_before_anything_is_sent() {
         ("alice", "p\r\nX-Evil: 1", "control"),
         ("alice", "p\t", "control"),
     ] {
-        let due = |error: &Error| matches!(error, Error::Unspeakable(text) if text.contains(why));
-        let machine = || asking(endpoint("ssh.example", "22")).knowing(Some(login(user, password)));
+        let due = |error: &Error| matches!(error, Error::NotEncodable(text) if text.contains(why));
+        let machine = || asking(endpoint("ssh.example", "22")).with_credentials(Some(login(user, password)));
         let error = fails(machine, &[]);
         assert!(due(&error), "{user:?} {password:?}: {error}");
 
@@ -281,7 +281,7 @@ fn heads_of_64_kib_are_read_and_not_one_byte_more() {
         format!("{start}{}{end}", "x".repeat(length - start.len() - end.len())).into_bytes()
     };
     established_by(&head(LIMIT));
-    assert_eq!(answered(&head(LIMIT + 1)), Error::LongHead(64));
+    assert_eq!(answered(&head(LIMIT + 1)), Error::HeaderTooLong(64));
     assert_eq!(answered(&head(2 * LIMIT)).to_string(), "sent more than 64 KiB of HTTP header");
 
     // Interim answers count.
@@ -289,16 +289,16 @@ fn heads_of_64_kib_are_read_and_not_one_byte_more() {
     let many = interim.repeat(LIMIT / interim.len());
     let rest = LIMIT - many.len();
     assert!(rest < ESTABLISHED.len());
-    assert_eq!(answered(&[&many, ESTABLISHED].concat()), Error::LongHead(64));
+    assert_eq!(answered(&[&many, ESTABLISHED].concat()), Error::HeaderTooLong(64));
     let fewer = &many[..many.len() - 2 * interim.len()];
     established_by(&[fewer, &head(LIMIT - fewer.len())].concat());
-    assert_eq!(answered(&[fewer, &head(LIMIT - fewer.len() + 1)].concat()), Error::LongHead(64));
+    assert_eq!(answered(&[fewer, &head(LIMIT - fewer.len() + 1)].concat()), Error::HeaderTooLong(64));
 }
 
 #[test]
 fn an_endless_line_ends() {
     let endless = b"HTTP/1.1 200 ".iter().copied().chain(std::iter::repeat_n(b'x', 70_000));
-    assert_eq!(answered(&endless.collect::<Vec<_>>()), Error::LongHead(64));
+    assert_eq!(answered(&endless.collect::<Vec<_>>()), Error::HeaderTooLong(64));
 }
 
 #[test]

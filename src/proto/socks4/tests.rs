@@ -76,7 +76,7 @@ fn an_ipv6_address_is_refused_before_anything_is_sent() {
 #[test]
 fn a_user_must_not_end_early() {
     let error = request_of("192.0.2.7", "me\0evil.example").unwrap_err();
-    assert!(matches!(error, Error::Unspeakable(_)), "{error:?}");
+    assert!(matches!(error, Error::NotEncodable(_)), "{error:?}");
 }
 
 #[test]
@@ -187,5 +187,5 @@ fn a_restart_forgets_half_a_reply() {
 
 #[test]
 fn there_is_no_password() {
-    assert_eq!(machine().credentials(alice()), Err(Error::Unspeakable("SOCKS4 has no passwords")));
+    assert_eq!(machine().credentials(alice()), Err(Error::NotEncodable("SOCKS4 has no passwords")));
 }

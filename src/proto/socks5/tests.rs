@@ -190,7 +190,7 @@ fn user_and_password_have_1_to_255_bytes() {
         assert_eq!(wire, [&[1][..], &user, &password].concat());
     }
     for (user, password) in [("", "b"), ("a", ""), ("", "")] {
-        assert!(matches!(userpass(user, password), Err(Error::Unspeakable(_))));
+        assert!(matches!(userpass(user, password), Err(Error::NotEncodable(_))));
     }
     let long = "x".repeat(256);
     for (user, password, what) in [(&*long, "b", "the user name"), ("a", &*long, "the password")] {
@@ -400,7 +400,7 @@ const EVERYTHING: [&[u8]; 3] = [&[5, 1, 2], USERPASS, REQUEST];
 
 #[test]
 fn an_eager_one_with_a_single_method_says_everything_at_once() {
-    let eager = || offering(&[UserPass]).knowing(Some(alice())).eager(true);
+    let eager = || offering(&[UserPass]).with_credentials(Some(alice())).eager(true);
     let everything = EVERYTHING.concat();
     let answers = [USERPASS_CHOSEN, USERPASS_GOOD, GRANTED].concat();
     opens(eager, &[Turn::Sends(&everything), Turn::Proxy(&answers)]);
@@ -428,13 +428,13 @@ fn an_eager_one_that_lacks_something_is_not() {
 
 #[test]
 fn a_restart_makes_an_eager_one_say_everything_again() {
-    let mut machine = offering(&[UserPass]).knowing(Some(alice())).eager(true);
-    assert!(!machine.has_asked());
+    let mut machine = offering(&[UserPass]).with_credentials(Some(alice())).eager(true);
+    assert!(!machine.is_fully_sent());
     machine.step().unwrap();
-    assert!(machine.has_asked());
+    assert!(machine.is_fully_sent());
     machine.receive(USERPASS_CHOSEN).unwrap();
     machine.restart();
-    assert!(!machine.has_asked());
+    assert!(!machine.is_fully_sent());
     let Ok(Step::Send(wire)) = machine.step() else { panic!("nothing sent") };
     assert_eq!(wire.expose(), EVERYTHING.concat());
     assert_eq!(wire.masked(""), [EVERYTHING[0], REQUEST].concat());
@@ -444,7 +444,7 @@ fn a_restart_makes_an_eager_one_say_everything_again() {
 }
 
 fn machine_says_everything() -> crate::proto::Wire {
-    let mut machine = offering(&[UserPass]).knowing(Some(alice())).eager(true);
+    let mut machine = offering(&[UserPass]).with_credentials(Some(alice())).eager(true);
     let Ok(Step::Send(wire)) = machine.step() else { panic!("nothing sent") };
     wire
 }

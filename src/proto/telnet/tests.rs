@@ -145,7 +145,7 @@ fn a_verdict_may_come_late_but_not_for_ever() {
         let late = format!("{}{good}", &text[..MAX_ANSWER - good.len()]);
         opens(machine, &[Turn::Sends(SENT), Turn::Proxy(late.as_bytes())]);
         let too_late = format!("{}{good}", &text[..=MAX_ANSWER - good.len()]);
-        assert_eq!(answered(too_late.as_bytes()), Error::NoVerdict(64), "{filler:?}");
+        assert_eq!(answered(too_late.as_bytes()), Error::NoAnswerLine(64), "{filler:?}");
     }
     assert_eq!(
         answered(&vec![b'x'; MAX_ANSWER + 1]).to_string(),
@@ -167,5 +167,5 @@ fn a_new_connection_begins_with_the_command() {
 
 #[test]
 fn there_is_no_place_for_a_password() {
-    assert!(matches!(machine().credentials(alice()), Err(Error::Unspeakable(_))));
+    assert!(matches!(machine().credentials(alice()), Err(Error::NotEncodable(_))));
 }

@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::startup;
+use super::entry;
 use crate::sys::layer::Upper;
 
 /// What stands ready in standard input can be read at once.
-pub const IN_TRANSIT: Duration = Duration::ZERO;
+pub const STDIN_SETTLE_TIME: Duration = Duration::ZERO;
 
 /// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the descriptor ready.
 ///
@@ -68,7 +68,7 @@ impl Channel {
     /// # Errors
     /// The descriptor cannot be examined.
     pub fn stdin() -> io::Result<Option<Self>> {
-        startup::was_open(0).then(|| Self::standard(rustix::stdio::stdin())).transpose()
+        entry::was_open(0).then(|| Self::standard(rustix::stdio::stdin())).transpose()
     }
 
     /// Standard output, or `None` if the program was started with it closed.
@@ -76,7 +76,7 @@ impl Channel {
     /// # Errors
     /// The descriptor cannot be examined.
     pub fn stdout() -> io::Result<Option<Self>> {
-        if !startup::was_open(1) {
+        if !entry::was_open(1) {
             return Ok(None);
         }
         Self::standard(rustix::stdio::stdout()).map(Some)

@@ -1,38 +1,38 @@
 //! Unix.
 
 mod channel;
-mod exposure;
-mod family;
-mod handover;
-mod inherited;
+mod entry;
+mod fd_passing;
+mod hardening;
+mod inherited_fd;
 #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
-mod libraries;
+mod link_stubs;
 mod listener;
-mod machine;
-mod pair;
-mod passed;
+mod platform;
 mod poll;
+mod process_group;
+mod socket_activation;
+mod socketpair;
 #[cfg(target_os = "linux")]
 mod splice;
-mod startup;
 mod terminal;
 mod termination;
 mod user;
 
-pub use channel::{Channel, IN_TRANSIT};
-pub use exposure::{Undumped, conceal_variables, conceal_words};
-pub(super) use family::{Family, shell_command};
-pub use handover::{check_handover, hand_over};
-pub use inherited::read_inherited;
+pub use channel::{Channel, STDIN_SETTLE_TIME};
+pub use entry::start;
+pub use fd_passing::{check_fd_passing, send_fd};
+pub use hardening::{DumpGuard, conceal_variables, conceal_words};
+pub use inherited_fd::read_inherited;
 pub use listener::Listener;
-pub(super) use machine::out_of_memory;
-pub use machine::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
-pub(super) use pair::pair;
-pub use passed::passed_listeners;
+pub(super) use platform::out_of_memory;
+pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
+pub(super) use process_group::{Family, shell_command};
+pub use socket_activation::passed_listeners;
+pub(super) use socketpair::pair;
 #[cfg(target_os = "linux")]
 pub use splice::{Pipe, cannot_be_spliced, route, splice, widen};
-pub use startup::start;
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

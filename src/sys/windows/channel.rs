@@ -22,7 +22,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// So long may what stands ready in standard input take until its channel is ready to be read: its thread has to be
 /// scheduled first.
-pub const IN_TRANSIT: Duration = Duration::from_millis(250);
+pub const STDIN_SETTLE_TIME: Duration = Duration::from_millis(250);
 
 /// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the socket ready.
 #[derive(Debug)]

@@ -193,7 +193,7 @@ fn answers_of_http() -> Vec<Row> {
             "The network wants you to log in",
             "302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0",
         ),
-        http(5, "LongHead", "The HTTP proxy's answer has no end", "", "-H PROXY", || {
+        http(5, "HeaderTooLong", "The HTTP proxy's answer has no end", "", "-H PROXY", || {
             let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(70_000));
             http_request().send(head).drain()
         }),
@@ -209,7 +209,7 @@ fn telnet() -> Vec<Row> {
     vec![
         proxy("TelnetRefused", "The telnet-style proxy refuses", "", || b"connection refused\r\n".to_vec()),
         proxy(
-            "NoVerdict",
+            "NoAnswerLine",
             "The telnet-style proxy talks, and does not say whether it is connected",
             "",
             || b"welcome\r\n".repeat(8000),

@@ -206,7 +206,7 @@ fn passwords() -> Vec<Row> {
             let program = connect(format!("-S {user}:secret@127.0.0.1:1 host.example 22"));
             Told::by(&program.words("").run()).naming("127.0.0.1:1", "socks.example:1080")
         }),
-        row(2, "Unspeakable", "A user name with a colon, for Basic authentication", "", || {
+        row(2, "NotEncodable", "A user name with a colon, for Basic authentication", "", || {
             let program = connect("-H 127.0.0.1:1 host.example 22");
             let program = program.env("HTTP_PROXY_USER", "me:you").env("HTTP_PROXY_PASSWORD", "secret");
             Told::by(&program.run()).naming("127.0.0.1:1", "proxy.example:8080")

@@ -329,7 +329,7 @@ fn a_proxy_that_repeats_the_password_does_not_get_it_into_the_message() {
 #[test]
 fn a_password_too_short_to_be_a_secret_is_not_masked() {
     let alice = Credentials { user: "alice".into(), password: "No".into() };
-    let mut machine = asking(endpoint("ssh.example", "22")).knowing(Some(alice));
+    let mut machine = asking(endpoint("ssh.example", "22")).with_credentials(Some(alice));
     machine.step().unwrap();
     machine.receive(b"HTTP/1.1 403 No\r\n\r\n").unwrap();
     assert_eq!(machine.closed().unwrap_err().to_string(), "refused ssh.example:22: 403 No");

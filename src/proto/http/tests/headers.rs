@@ -37,8 +37,8 @@ fn http_1_0_is_spoken_if_it_is_asked_for() {
 
 #[test]
 fn values_are_shown_only_where_nobody_keeps_them_secret() {
-    let mut machine =
-        machine(&["X-Token: s3same", "User-Agent: probe/1", "Cookie: ab=cd"], false).knowing(Some(alice()));
+    let mut machine = machine(&["X-Token: s3same", "User-Agent: probe/1", "Cookie: ab=cd"], false)
+        .with_credentials(Some(alice()));
     assert!(!format!("{machine:?}").contains("s3same"));
     let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
     let shown = String::from_utf8(wire.masked("?")).unwrap();
@@ -53,7 +53,7 @@ fn values_are_shown_only_where_nobody_keeps_them_secret() {
 #[test]
 fn who_brings_his_own_authorization_sends_no_other() {
     let request = b"CONNECT ssh.example:22 HTTP/1.1\r\nHost: ssh.example:22\r\nproxy-authorization: Bearer abcdef\r\n\r\n";
-    let machine = || machine(&["proxy-authorization: Bearer abcdef"], false).knowing(Some(alice()));
+    let machine = || machine(&["proxy-authorization: Bearer abcdef"], false).with_credentials(Some(alice()));
     opens(machine, &[Turn::Sends(request), Turn::Proxy(ESTABLISHED)]);
     for status in [401, 407] {
         let refusal = format!("HTTP/1.1 {status} Not with abcdef\r\nProxy-Authenticate: Basic\r\n\r\n");

@@ -11,7 +11,7 @@ use crate::proto::{Credentials, Error, Negotiation as _, Step};
 /// The random bytes `[7; 16]`, as they are sent.
 const CNONCE: &str = "BwcHBwcHBwcHBwcHBwcHBw==";
 
-fn among(schemes: &[Scheme]) -> Connect {
+fn allowing(schemes: &[Scheme]) -> Connect {
     let settings = Settings { schemes: schemes.to_vec(), ..Settings::default() };
     Connect::new(endpoint("ssh.example", "22"), settings, || Some([7; 16]))
 }
@@ -175,21 +175,21 @@ fn the_user_says_which_schemes_may_be_used() {
     let only_basic = challenge("Basic");
     // Nothing goes out before it is asked for.
     for schemes in [&[Scheme::Digest][..], &[Scheme::Digest, Scheme::Basic]] {
-        let machine = || among(schemes).knowing(Some(alice()));
+        let machine = || allowing(schemes).with_credentials(Some(alice()));
         let turns = converse(request(), &[(both.clone(), answer(&md5, 1))], false);
         opens(machine, &ending(turns, established()));
     }
-    let waiting = || among(&[Scheme::Digest, Scheme::Basic]).knowing(Some(alice()));
+    let waiting = || allowing(&[Scheme::Digest, Scheme::Basic]).with_credentials(Some(alice()));
     opens(waiting, &ending(converse(request(), &[(only_basic.clone(), basic())], false), established()));
 
-    let never = || among(&[Scheme::Digest]).knowing(Some(alice()));
+    let never = || allowing(&[Scheme::Digest]).with_credentials(Some(alice()));
     let error = fails(never, &ending(converse(request(), &[], false), &only_basic));
     assert_eq!(error, Error::NoScheme { offered: "Basic (-a does not allow it)".into(), status: 407 });
     let refused = converse(request(), &[(both.clone(), answer(&md5, 1))], false);
     let error = fails(never, &ending(refused, &both));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
 
-    let no_digest = || among(&[Scheme::Basic]);
+    let no_digest = || allowing(&[Scheme::Basic]);
     opens(no_digest, &ending(converse(request(), &[(both.clone(), basic())], true), established()));
     let error = fails(no_digest, &ending(converse(request(), &[], false), &challenge(&md5)));
     assert!(error.to_string().contains("Digest (-a does not allow it)"), "{error}");
@@ -199,7 +199,7 @@ fn the_user_says_which_schemes_may_be_used() {
 fn what_basic_cannot_carry_digest_can() {
     let credentials = Credentials { user: "al:ice".into(), password: "p\nw".into() };
     let md5 = challenge(&digest_challenge("MD5", ""));
-    let mut machine = among(&[Scheme::Digest]).knowing(Some(credentials));
+    let mut machine = allowing(&[Scheme::Digest]).with_credentials(Some(credentials));
     machine.check().unwrap();
     machine.step().unwrap();
     machine.receive(md5.as_bytes()).unwrap();
@@ -259,9 +259,9 @@ fn what_is_tried_next_is_remarked() {
         (stale, "the nonce was too old: trying the new one"),
     ] {
         machine.step().unwrap();
-        assert_eq!(machine.remark(), None);
+        assert_eq!(machine.take_log_note(), None);
         machine.receive(challenge(&challenges).as_bytes()).unwrap();
-        assert_eq!(machine.remark().as_deref(), Some(remark));
+        assert_eq!(machine.take_log_note().as_deref(), Some(remark));
     }
 }
 

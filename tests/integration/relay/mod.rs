@@ -1,7 +1,7 @@
 //! Relaying between standard input and output and the remote: one test for each rule, named after
 //! it. Most go directly to the remote; what a proxy could break goes through one as well.
 //!
-//! This module is in the tests twice: as `pump`, where the program splices what it can, and as `pump_copying`.
+//! This module is in the tests twice: as `relay`, where the program splices what it can, and as `relay_copying`.
 
 mod bulk;
 mod closed;

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::super::{Credentials, Error};
-use super::authorization::Authorization;
 use super::challenge::{Challenge, challenges};
+use super::credentials_header::Authorization;
 use super::digest::{Digest, Hash, Question};
 use super::head::Head;
 
@@ -26,7 +26,7 @@ pub type Random = fn() -> Option<[u8; 16]>;
 
 /// What can be tried, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rung {
+enum Strength {
     Basic,
     Digest(Hash),
 }
@@ -41,10 +41,10 @@ enum Answer {
 }
 
 impl Answer {
-    fn rung(&self) -> Rung {
+    fn strength(&self) -> Strength {
         match self {
-            Self::Basic => Rung::Basic,
-            Self::Digest(digest, _) => Rung::Digest(digest.hash),
+            Self::Basic => Strength::Basic,
+            Self::Digest(digest, _) => Strength::Digest(digest.hash),
         }
     }
 
@@ -57,7 +57,7 @@ impl Answer {
 }
 
 /// Why there is nothing left to try.
-pub(super) enum Exhausted {
+pub(super) enum NoScheme {
     /// Whatever the proxy offers has been tried.
     Tried,
     /// It offers nothing that we can, but these.
@@ -66,9 +66,9 @@ pub(super) enum Exhausted {
 
 /// What has been tried, and what is to be tried next.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(super) struct SchemeSelector {
     allowed: Vec<Scheme>,
-    tried: Vec<Rung>,
+    tried: Vec<Strength>,
     stale: u8,
     answer: Option<Answer>,
     /// The answer has opened a tunnel once.
@@ -77,27 +77,27 @@ pub(super) struct Choice {
     pub(super) remark: Option<String>,
 }
 
-impl Choice {
+impl SchemeSelector {
     /// Among the schemes that the user allows.
-    pub(super) fn among(allowed: Vec<Scheme>) -> Self {
+    pub(super) fn allowing(allowed: Vec<Scheme>) -> Self {
         Self { allowed, tried: Vec::new(), stale: 0, answer: None, accepted: false, remark: None }
     }
 
     /// Does not wait for a challenge, if the user has named Basic first, as who says nothing has. Nothing else can be
     /// said without one.
-    pub(super) fn go_ahead(&mut self) {
+    pub(super) fn respond_preemptively(&mut self) {
         if self.allowed.first() == Some(&Scheme::Basic) {
             self.answer = Some(Answer::Basic);
         }
     }
 
     /// The proxy has refused what it got, and offers these.
-    pub(super) fn next(&mut self, head: &Head) -> Result<(), Exhausted> {
+    pub(super) fn next(&mut self, head: &Head) -> Result<(), NoScheme> {
         let offers: Vec<_> = challenges(head).iter().map(|challenge| self.offer(challenge)).collect();
         if offers.iter().all(Result::is_err) {
             let named: Vec<_> = offers.into_iter().filter_map(Result::err).collect();
             let none = || "no scheme is named".into();
-            return Err(Exhausted::Offers(if named.is_empty() { none() } else { named.join(", ") }));
+            return Err(NoScheme::Offers(if named.is_empty() { none() } else { named.join(", ") }));
         }
         let failed = self.answer.take();
         let mut offers: Vec<_> = offers.into_iter().filter_map(Result::ok).collect();
@@ -114,11 +114,11 @@ impl Choice {
         }
         // One that was good before may need but a new nonce.
         if !std::mem::take(&mut self.accepted) {
-            self.tried.extend(failed.as_ref().map(Answer::rung));
+            self.tried.extend(failed.as_ref().map(Answer::strength));
         }
         // Of two that are equal the first.
-        let untried = offers.into_iter().rev().filter(|offer| !self.tried.contains(&offer.rung()));
-        let best = untried.max_by_key(Answer::rung).ok_or(Exhausted::Tried)?;
+        let untried = offers.into_iter().rev().filter(|offer| !self.tried.contains(&offer.strength()));
+        let best = untried.max_by_key(Answer::strength).ok_or(NoScheme::Tried)?;
         if let Some(failed) = failed {
             self.remark = Some(format!("{} was not accepted: trying {}", failed.name(), best.name()));
         }

@@ -7,62 +7,64 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::addr::Host;
+use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::Tunnel;
-use crate::plan::{ListenAddress, Relay};
-use crate::pump::{self, Kept, Pipes};
+use crate::plan::{ListenAddress, RelaySettings};
+use crate::relay::{self, Kept, Pipes};
 use crate::sys::{self, Channel, Listener, Ready, Termination};
 use crate::trace::{self, trace};
-use crate::way::Way;
 
 /// A thread that dials, negotiates and relays needs little more than the system's resolver does.
-const STACK: usize = 256 * 1024;
+const STACK_SIZE: usize = 256 * 1024;
 /// How long to wait before accepting again, when this machine is out of something.
-const EXHAUSTED: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How long it is enough to have said so.
-const TOLD: Duration = Duration::from_secs(10);
+const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// `-p`: joins the first client to the target, and ends with it.
 ///
 /// # Errors
 /// The port cannot be had, or the session failed.
-pub fn one(way: Way, at: &ListenAddress) -> Result<(), Error> {
-    let mut door = Door::open(std::slice::from_ref(at))?;
-    let Some((client, from)) = door.wait(Vec::new(), None)? else { return Ok(()) };
-    door.listeners.clear();
-    if door.leave_to_signals()? {
+pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
+    let mut acceptor = Acceptor::open(std::slice::from_ref(at))?;
+    let Some((client, from)) = acceptor.next_client(Vec::new(), None)? else { return Ok(()) };
+    acceptor.listeners.clear();
+    if acceptor.restore_signal_defaults()? {
         return Ok(());
     }
-    let how = way.plan().relay;
-    relay(&client, &from, way.connect_once(Some(&client)), how, &Pipes::default())
+    let how = connector.plan().relay;
+    serve_client(&client, &from, connector.connect_once(Some(&client)), how, &Pipes::default())
 }
 
 /// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
 ///
 /// # Errors
 /// The port cannot be had, the target cannot be reached, or the session broke.
-pub fn kept(way: Way, at: &ListenAddress) -> Result<(), Error> {
-    let door = Door::open(std::slice::from_ref(at))?;
+pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
+    let acceptor = Acceptor::open(std::slice::from_ref(at))?;
     let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
     let Some(input) = input else { return Ok(()) };
-    let how = way.plan().relay;
-    let (mut way, mut remote) = (Some(way), None);
+    let how = connector.plan().relay;
+    let (mut connector, mut remote) = (Some(connector), None);
     let mut kept = Kept::default();
     while !kept.remote_ended {
         // Its end is behind what is pending, and that is for the next client.
         let at_rest = remote.as_ref().filter(|_| kept.pending.is_empty());
-        let ends = [Some(End::Input(&input)), at_rest.map(End::Remote)];
+        let ends = [Some(CloseWatch::Input(&input)), at_rest.map(CloseWatch::Remote)];
         let idle = remote.as_ref().zip(how.idle);
-        let Some((client, _)) = door.wait(ends.into_iter().flatten().collect(), idle)? else { return Ok(()) };
-        if door.leave_to_signals()? {
+        let Some((client, _)) = acceptor.next_client(ends.into_iter().flatten().collect(), idle)? else {
+            return Ok(());
+        };
+        if acceptor.restore_signal_defaults()? {
             return Ok(());
         }
-        if let Some(way) = way.take() {
-            remote = Some(way.connect_once(Some(&client)).inspect_err(|_| client.reset_on_close())?);
+        if let Some(connector) = connector.take() {
+            remote = Some(connector.connect_once(Some(&client)).inspect_err(|_| client.reset_on_close())?);
         }
         let Some(remote) = &remote else { return Ok(()) };
         trace!("start relaying.");
-        match pump::relay_kept(&client, &remote.channel, &mut kept, &remote.peer, how) {
+        match relay::relay_kept(&client, &remote.channel, &mut kept, &remote.peer, how) {
             // The client went away: that is what `-P` is for.
             Ok(()) | Err(Error::ReaderGone | Error::Input(_) | Error::Output(_)) => trace!("relaying done."),
             Err(error) => return Err(error),
@@ -76,54 +78,60 @@ pub fn kept(way: Way, at: &ListenAddress) -> Result<(), Error> {
 ///
 /// # Errors
 /// A listener cannot be had. What befalls a tunnel is told on standard error, and the listeners live on.
-pub fn many(way: Way, at: &[ListenAddress]) -> Result<(), Error> {
+pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
     sys::raise_descriptor_limit();
-    let door = Door::open(at)?;
-    let shared = Arc::new((way, Pipes::default()));
+    let acceptor = Acceptor::open(at)?;
+    let shared = Arc::new((connector, Pipes::default()));
     let mut told: Option<Instant> = None;
     loop {
-        let (client, from) = match door.wait(Vec::new(), None) {
+        let (client, from) = match acceptor.next_client(Vec::new(), None) {
             Ok(Some(accepted)) => accepted,
             Ok(None) => return Ok(()),
             Err(error) => {
                 // Not each time that it is tried again.
-                if told.is_none_or(|told| told.elapsed() >= TOLD) {
+                if told.is_none_or(|told| told.elapsed() >= ACCEPT_ERROR_INTERVAL) {
                     trace::tell(&error.to_string());
                     told = Some(Instant::now());
                 }
-                thread::sleep(EXHAUSTED);
+                thread::sleep(ACCEPT_RETRY_DELAY);
                 continue;
             }
         };
         let tunnel = Arc::clone(&shared);
         let run = move || {
-            let (way, pipes) = &*tunnel;
-            match relay(&client, &from, way.connect(Some(&client)), way.plan().relay, pipes) {
+            let (connector, pipes) = &*tunnel;
+            match serve_client(
+                &client,
+                &from,
+                connector.connect(Some(&client)),
+                connector.plan().relay,
+                pipes,
+            ) {
                 Ok(()) => {}
-                Err(error) if error.is_quiet() => trace!("client {from} went away"),
+                Err(error) if error.is_silent() => trace!("client {from} went away"),
                 Err(error @ Error::Client { .. }) => trace::tell(&error.line()),
                 Err(error) => trace::tell(&format!("client {from}: {}", error.line())),
             }
         };
-        if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(run) {
+        if let Err(error) = thread::Builder::new().stack_size(STACK_SIZE).spawn(run) {
             trace::tell(&format!("no thread for another client: {error}"));
-            thread::sleep(EXHAUSTED);
+            thread::sleep(ACCEPT_RETRY_DELAY);
         }
     }
 }
 
 /// One client, one tunnel.
-fn relay(
+fn serve_client(
     client: &Channel,
     from: &str,
     remote: Result<Tunnel, Error>,
-    how: Relay,
+    how: RelaySettings,
     pipes: &Pipes,
 ) -> Result<(), Error> {
     // An end without a byte could be all that the target had to say.
     let remote = remote.inspect_err(|_| client.reset_on_close())?;
     trace!("start relaying.");
-    let ended = pump::relay_client(client, &remote.channel, &remote.peer, how, pipes);
+    let ended = relay::relay_client(client, &remote.channel, &remote.peer, how, pipes);
     ended.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
         other => other,
@@ -137,7 +145,7 @@ fn listen(at: &ListenAddress) -> Result<Listener, Error> {
     let listener = match at {
         ListenAddress::Unix(path) => Listener::unix(path),
         ListenAddress::Tcp { host, port } => bind(host, *port).and_then(Listener::tcp),
-        ListenAddress::Passed(number) => Listener::passed(*number),
+        ListenAddress::SystemdSocket(number) => Listener::passed(*number),
     };
     let listener = listener.map_err(|cause| Error::Listen { at: at.to_string(), cause })?;
     if let Some(bound) = listener.address() {
@@ -155,12 +163,12 @@ fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
 }
 
 /// Where clients come in, until a signal closes it.
-struct Door {
+struct Acceptor {
     listeners: Vec<Listener>,
     termination: Termination,
 }
 
-impl Door {
+impl Acceptor {
     /// Signals are watched for before there is anything that a signal must not leave behind.
     fn open(at: &[ListenAddress]) -> Result<Self, Error> {
         let termination =
@@ -171,7 +179,7 @@ impl Door {
 
     /// Before a session during which nobody looks for signals: from now on one ends the program at once, which has
     /// nothing to put in order. Returns whether one has come already.
-    fn leave_to_signals(&self) -> Result<bool, Error> {
+    fn restore_signal_defaults(&self) -> Result<bool, Error> {
         self.termination.end_at_once();
         let mut watches = [sys::watch(&self.termination, true, false)];
         sys::poll(&mut watches, Some(Duration::ZERO))
@@ -180,9 +188,9 @@ impl Door {
 
     /// Waits for a client. Nobody comes if a signal or one of the `ends` ends the waiting. It is an error that nobody
     /// has come for so long that the session which is kept for him is `idle`.
-    fn wait(
+    fn next_client(
         &self,
-        mut ends: Vec<End<'_>>,
+        mut ends: Vec<CloseWatch<'_>>,
         idle: Option<(&Tunnel, Duration)>,
     ) -> Result<Option<(Channel, String)>, Error> {
         let failed = |what| move |cause| Error::System { what, cause };
@@ -205,11 +213,11 @@ impl Door {
                 return Ok(None);
             }
             for index in (0..ends.len()).rev().filter(|&index| ended[index]) {
-                match ends[index].look() {
-                    Look::Ended => return Ok(None),
-                    Look::Broken(error) => return Err(error),
-                    Look::NotNow => {}
-                    Look::NeverAgain => drop(ends.remove(index)),
+                match ends[index].peek() {
+                    Peeked::Ended => return Ok(None),
+                    Peeked::Broken(error) => return Err(error),
+                    Peeked::NotNow => {}
+                    Peeked::HasData => drop(ends.remove(index)),
                 }
             }
             for (listener, _) in self.listeners.iter().zip(clients).filter(|(_, ready)| **ready) {
@@ -225,22 +233,22 @@ impl Door {
 }
 
 /// What ends the waiting for a client when it ends.
-enum End<'a> {
+enum CloseWatch<'a> {
     /// Standard input. What is typed while nobody is connected is for nobody.
     Input(&'a Channel),
     /// The kept session. What it says while nobody is connected is for the next client.
     Remote(&'a Tunnel),
 }
 
-enum Look {
+enum Peeked {
     Ended,
     Broken(Error),
     NotNow,
     /// It has something to say to the next client: until then it will not end.
-    NeverAgain,
+    HasData,
 }
 
-impl End<'_> {
+impl CloseWatch<'_> {
     fn channel(&self) -> &Channel {
         match self {
             Self::Input(channel) => channel,
@@ -248,20 +256,20 @@ impl End<'_> {
         }
     }
 
-    fn look(&self) -> Look {
+    fn peek(&self) -> Peeked {
         let (seen, then) = match self {
-            Self::Input(input) => (input.read(&mut [0; 4096]), Look::NotNow),
-            Self::Remote(remote) => (remote.channel.peek(&mut [0; 1]), Look::NeverAgain),
+            Self::Input(input) => (input.read(&mut [0; 4096]), Peeked::NotNow),
+            Self::Remote(remote) => (remote.channel.peek(&mut [0; 1]), Peeked::HasData),
         };
         match seen {
-            Ok(0) => Look::Ended,
+            Ok(0) => Peeked::Ended,
             Ok(_) => then,
             Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
-                Look::NotNow
+                Peeked::NotNow
             }
             Err(cause) => match self {
-                Self::Input(_) => Look::Ended,
-                Self::Remote(remote) => Look::Broken(Error::Remote { peer: remote.peer.clone(), cause }),
+                Self::Input(_) => Peeked::Ended,
+                Self::Remote(remote) => Peeked::Broken(Error::Remote { peer: remote.peer.clone(), cause }),
             },
         }
     }

@@ -11,14 +11,14 @@ use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, getsockname, sendmsg,
 };
 
-use super::{Channel, startup};
+use super::{Channel, entry};
 
 /// Why no connection can be handed over standard output, if none can.
 ///
 /// # Errors
 /// It is closed, or no UNIX-domain socket.
-pub fn check_handover() -> Result<(), &'static str> {
-    if !startup::was_open(1) {
+pub fn check_fd_passing() -> Result<(), &'static str> {
+    if !entry::was_open(1) {
         return Err("standard output is closed");
     }
     match getsockname(rustix::stdio::stdout()) {
@@ -32,7 +32,7 @@ pub fn check_handover() -> Result<(), &'static str> {
 ///
 /// # Errors
 /// What sendmsg(2) says; `BrokenPipe` if nobody is left to take it.
-pub fn hand_over(connection: &Channel) -> io::Result<()> {
+pub fn send_fd(connection: &Channel) -> io::Result<()> {
     rustix::io::ioctl_fionbio(connection, false)?;
     let descriptors = [connection.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use crate::direct::Prefix;
+use crate::bypass::Prefix;
 
 /// The networks of the machine's own interfaces, loopback included.
 ///

@@ -15,7 +15,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Peer};
-use crate::plan::{self, Carry};
+use crate::plan::{self, RelayMode};
 use crate::sys::{self, Channel, Ready, Watch};
 use crate::trace::{self, trace};
 pub use carrier::Pipes;
@@ -27,22 +27,22 @@ mod flow;
 mod idle;
 
 /// Once the remote has closed, data from the local side is waited for so long, if some came since.
-const IDLE: Duration = Duration::from_millis(50);
+const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
 /// Once the remote has closed, it may so long refuse to take what it is sent.
-const STALLED: Duration = Duration::from_secs(5);
+const DRAIN_STALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// While much comes down, its reader is not watched, since each time it reads would wake us up: that it has left shows
 /// when we write. It is watched again after so long without anything.
-const PAUSE: Duration = Duration::from_millis(50);
+const BULK_PAUSE: Duration = Duration::from_millis(50);
 /// Once one half of the local side has failed, the other may so long go on.
-const HALVED: Duration = Duration::from_secs(1);
+const HALF_FAILED_GRACE: Duration = Duration::from_secs(1);
 /// How often it is looked whether all has arrived, before a reset.
-const LOOK: Duration = Duration::from_millis(5);
+const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Relays between standard input and output and `remote`, until the session ends.
 ///
 /// # Errors
 /// Either side broke; see the module.
-pub fn relay_stdio(remote: &Channel, peer: &Peer, how: plan::Relay) -> Result<(), Error> {
+pub fn relay_stdio(remote: &Channel, peer: &Peer, how: plan::RelaySettings) -> Result<(), Error> {
     let system = |cause| Error::System { what: "use standard input and output", cause };
     let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
     let pipes = Pipes::default();
@@ -64,7 +64,7 @@ pub fn relay_client(
     client: &Channel,
     remote: &Channel,
     peer: &Peer,
-    how: plan::Relay,
+    how: plan::RelaySettings,
     pipes: &Pipes,
 ) -> Result<(), Error> {
     Relay::new(Some(client), Some(client), remote, Near::Client).carrying(how, pipes).run(peer)
@@ -89,9 +89,9 @@ pub fn relay_kept(
     remote: &Channel,
     kept: &mut Kept,
     peer: &Peer,
-    how: plan::Relay,
+    how: plan::RelaySettings,
 ) -> Result<(), Error> {
-    let copying = plan::Relay { carry: Carry::Copy, ..how };
+    let copying = plan::RelaySettings { mode: RelayMode::Copy, ..how };
     let pipes = Pipes::default();
     let mut relay =
         Relay::new(Some(client), Some(client), remote, Near::KeptClient).carrying(copying, &pipes);
@@ -140,10 +140,10 @@ impl<'a> Relay<'a> {
     }
 
     /// Keeps the bytes inside the kernel, where that can be done and nobody wants to see them.
-    fn carrying(mut self, how: plan::Relay, pipes: &'a Pipes) -> Self {
+    fn carrying(mut self, how: plan::RelaySettings, pipes: &'a Pipes) -> Self {
         self.idle = Idle::new(how.idle);
         self.keeps_open = how.keeps_open;
-        if how.carry == Carry::Splice && !trace::shows_data() {
+        if how.mode == RelayMode::Splice && !trace::shows_data() {
             (self.up, self.down) = (self.up.spliced(pipes), self.down.spliced(pipes));
             trace!("relaying: up {}, down {}", self.up.how(), self.down.how());
         }
@@ -229,7 +229,7 @@ impl<'a> Relay<'a> {
         let output = output.map(|output| add(sys::watch(output, false, held)));
 
         let patience = self.patience();
-        let until_pause = Some(PAUSE).filter(|pause| rushing && patience.is_none_or(|all| *pause < all));
+        let until_pause = Some(BULK_PAUSE).filter(|pause| rushing && patience.is_none_or(|all| *pause < all));
         if !sys::poll(watches, until_pause.or(patience))? {
             self.down.pause();
             // Only what is left behind a remote's end is waited for in vain. A limit that was about to pass is looked at
@@ -296,7 +296,7 @@ impl<'a> Relay<'a> {
         let is_halved = matches!(self.down.fault(), Some(Fault::Write(_)))
             || matches!(self.up.fault(), Some(Fault::Read(_)));
         if is_halved && self.near == Near::Stdio && self.halved_until.is_none() {
-            self.halved_until = Instant::now().checked_add(HALVED);
+            self.halved_until = Instant::now().checked_add(HALF_FAILED_GRACE);
         }
         Ok(true)
     }
@@ -309,9 +309,9 @@ impl<'a> Relay<'a> {
             return left;
         }
         let patience = match (self.up.holds_data(), self.late) {
-            (true, _) => STALLED,
-            (false, true) => IDLE + sys::IN_TRANSIT,
-            (false, false) => sys::IN_TRANSIT,
+            (true, _) => DRAIN_STALL_TIMEOUT,
+            (false, true) => LATE_INPUT_GRACE + sys::STDIN_SETTLE_TIME,
+            (false, false) => sys::STDIN_SETTLE_TIME,
         };
         Some(left.map_or(patience, |left| left.min(patience)))
     }
@@ -335,7 +335,7 @@ impl<'a> Relay<'a> {
 
     /// Gives what was written so long to arrive as it makes way, if there is somebody who takes it.
     fn reset(&self, channel: &Channel, has_left: bool) {
-        let patience = self.idle.limit().map_or(STALLED, |limit| limit.min(STALLED));
+        let patience = self.idle.limit().map_or(DRAIN_STALL_TIMEOUT, |limit| limit.min(DRAIN_STALL_TIMEOUT));
         let (mut before, mut moved) = (usize::MAX, Instant::now());
         while let Some(left) = channel.undelivered().filter(|left| *left > 0 && !has_left) {
             if left < before {
@@ -343,7 +343,7 @@ impl<'a> Relay<'a> {
             } else if moved.elapsed() >= patience {
                 break;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(DRAIN_POLL_INTERVAL);
         }
         channel.reset_on_close();
     }

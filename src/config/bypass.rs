@@ -1,13 +1,13 @@
-//! Reads direct lists: which targets are reached without the proxy. Their meaning is in [`DirectList`].
+//! Reads direct lists: which targets are reached without the proxy. Their meaning is in [`BypassList`].
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::addr::{parse_port, split_port};
-use crate::direct::{DirectList, Entry, Pattern, Prefix};
+use crate::bypass::{BypassList, Entry, Pattern, Prefix};
 use crate::text::printable;
 
 /// Reads a comma-separated list, as in `SOCKS5_DIRECT`. A broken entry is told to `warn` and left out.
-pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> DirectList {
+pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> BypassList {
     let mut entries = Vec::new();
     for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         let (negated, pattern) = match word.strip_prefix('!') {
@@ -22,12 +22,12 @@ pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> DirectList
             )),
         }
     }
-    DirectList::new(entries)
+    BypassList::new(entries)
 }
 
 /// Reads `no_proxy` by curl's rules: blanks separate as well as commas, `*` alone means every target, and a port may stand
 /// behind an entry. What makes no sense is skipped in silence, since others read it too.
-pub(super) fn parse_no_proxy(list: &str) -> DirectList {
+pub(super) fn parse_no_proxy(list: &str) -> BypassList {
     let words = list.split([',', ' ', '\t']).filter(|word| !word.is_empty());
     let entry = |word| {
         let any_port = no_proxy_pattern(word).map(|pattern| (pattern, None));
@@ -38,7 +38,7 @@ pub(super) fn parse_no_proxy(list: &str) -> DirectList {
         let (pattern, port) = any_port.or_else(with_port)?;
         Some(Entry { direct: true, pattern, port })
     };
-    DirectList::new(words.filter_map(entry).collect())
+    BypassList::new(words.filter_map(entry).collect())
 }
 
 fn no_proxy_pattern(word: &str) -> Option<Pattern> {

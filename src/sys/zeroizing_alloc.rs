@@ -10,11 +10,11 @@ use super::out_of_memory;
 /// The system's allocator, which gets no memory back that still holds something. A password passes through strings of
 /// libraries that do not wipe what they free, and it is copied each time such a string grows.
 #[derive(Debug)]
-pub struct Wiping;
+pub struct ZeroizingAllocator;
 
 // SAFETY: all is the system allocator's doing, which gets the layouts that we get. `realloc` is the trait's own, made of
 // these: it moves what grows, and what is left behind is wiped.
-unsafe impl GlobalAlloc for Wiping {
+unsafe impl GlobalAlloc for ZeroizingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the promises that the system's allocator asks for.
         or_end(unsafe { System.alloc(layout) })

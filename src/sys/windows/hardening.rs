@@ -11,12 +11,12 @@ pub fn conceal_variables(_: impl Fn(&[u8]) -> Range<usize>) {}
 
 /// Changes nothing.
 #[derive(Debug)]
-pub struct Undumped;
+pub struct DumpGuard;
 
-impl Undumped {
+impl DumpGuard {
     /// From now on.
     #[must_use]
-    pub fn from_now_on() -> Self {
+    pub fn new() -> Self {
         Self
     }
 }

@@ -60,17 +60,17 @@ unsafe fn conceal_in(mut list: *const *const c_char, mut find: impl FnMut(&[u8])
 /// As long as this lives, the memory of the process is for root only: no core is dumped, and on Linux no other process
 /// of the user can read it.
 #[derive(Debug)]
-pub struct Undumped(Limit);
+pub struct DumpGuard(Limit);
 
-impl Undumped {
+impl DumpGuard {
     /// From now on.
     #[must_use]
-    pub fn from_now_on() -> Self {
+    pub fn new() -> Self {
         Self(Limit::set())
     }
 }
 
-impl Drop for Undumped {
+impl Drop for DumpGuard {
     fn drop(&mut self) {
         self.0.lift();
     }
@@ -129,16 +129,16 @@ mod resource {
 mod tests {
     use rustix::process::{DumpableBehavior, dumpable_behavior};
 
-    use super::Undumped;
+    use super::DumpGuard;
 
     #[test]
     fn memory_is_closed_as_long_as_it_has_to_be() {
         let now = || dumpable_behavior().ok();
         let before = now();
-        let undumped = Undumped::from_now_on();
+        let undumped = DumpGuard::new();
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
         // One within the other does not open it.
-        drop(Undumped::from_now_on());
+        drop(DumpGuard::new());
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
         drop(undumped);
         assert_eq!(now(), before);

@@ -9,13 +9,13 @@ use super::{Family, shell_command};
 use crate::secret;
 
 /// How long to sleep before it is looked again whether a program has ended: at first, and at most.
-const NAPS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+const CHILD_POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// A command line for the user's shell.
 #[must_use]
 pub fn shell(line: &str) -> Command {
     let mut command = shell_command(line);
-    withhold(&mut command);
+    scrub_env(&mut command);
     command
 }
 
@@ -23,7 +23,7 @@ pub fn shell(line: &str) -> Command {
 const SOCKETS: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 /// The passwords in our environment are none of a program's business, and no socket that was passed to us is there.
-pub fn withhold(command: &mut Command) {
+pub fn scrub_env(command: &mut Command) {
     for name in SOCKETS {
         command.env_remove(name);
     }
@@ -41,7 +41,7 @@ pub fn withhold(command: &mut Command) {
 pub fn run_within(command: &mut Command, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let started = Instant::now();
     let mut family = Family::spawn(command)?;
-    let mut nap = NAPS.0;
+    let mut nap = CHILD_POLL_BACKOFF.0;
     loop {
         if let Some(status) = family.try_wait()? {
             return Ok(Some(status));
@@ -52,6 +52,6 @@ pub fn run_within(command: &mut Command, limit: Duration) -> io::Result<Option<E
             return Ok(None);
         }
         thread::sleep(nap.min(left));
-        nap = (nap * 2).min(NAPS.1);
+        nap = (nap * 2).min(CHILD_POLL_BACKOFF.1);
     }
 }

@@ -8,7 +8,7 @@ use super::Channel;
 ///
 /// # Errors
 /// Always.
-pub fn check_handover() -> Result<(), &'static str> {
+pub fn check_fd_passing() -> Result<(), &'static str> {
     Err("Windows cannot pass sockets over standard output")
 }
 
@@ -16,6 +16,6 @@ pub fn check_handover() -> Result<(), &'static str> {
 ///
 /// # Errors
 /// Always.
-pub fn hand_over(_: &Channel) -> io::Result<()> {
+pub fn send_fd(_: &Channel) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

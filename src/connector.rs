@@ -7,26 +7,26 @@ use crate::net::{self, Progress, Tunnel};
 use crate::plan::{Hop, Plan};
 use crate::prompt::{Remembered, User};
 use crate::proto::{Ends, ProxyProtocol, Wire};
-use crate::sys::{self, Channel, Undumped};
+use crate::sys::{self, Channel, DumpGuard};
 use crate::trace::{self, trace};
 
 /// A plan, and the user who may be asked for what it does not say.
 #[derive(Debug)]
-pub struct Way {
+pub struct Connector {
     plan: Plan,
     user: Remembered,
     /// While there may be a password in memory. It is the last field: the others are wiped first.
-    _undumped: Option<Undumped>,
+    _dump_guard: Option<DumpGuard>,
 }
 
-impl Way {
+impl Connector {
     /// The way of this plan.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let has_key = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
         let secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
         let user = Remembered::new(User::new(plan.askpass.clone()));
-        Self { plan, user, _undumped: secret.then(Undumped::from_now_on) }
+        Self { plan, user, _dump_guard: secret.then(DumpGuard::new) }
     }
 
     /// What is to be done.
@@ -38,22 +38,22 @@ impl Way {
     /// Makes a tunnel to the target, for a client of ours, or for the one who has started the program.
     ///
     /// # Errors
-    /// See [`connect_telling`](Self::connect_telling).
+    /// See [`connect_with_progress`](Self::connect_with_progress).
     pub fn connect(&self, client: Option<&Channel>) -> Result<Tunnel, Error> {
-        self.connect_telling(client, &())
+        self.connect_with_progress(client, &())
     }
 
     /// The same, and tells how far it has come.
     ///
     /// # Errors
     /// See [`net::connect`]; or the target has gone already.
-    pub fn connect_telling(
+    pub fn connect_with_progress(
         &self,
         client: Option<&Channel>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
         let tunnel = net::connect(&self.plan, &self.user, progress).inspect_err(|error| {
-            if error.is_about_a_wrong_password() {
+            if error.is_auth_rejected() {
                 self.user.forget();
             }
         })?;
@@ -64,7 +64,7 @@ impl Way {
         Ok(tunnel)
     }
 
-    /// Makes the only tunnel there will be, and forgets the way: no password is left in memory.
+    /// Makes the only tunnel there will be, and forgets the connector: no password is left in memory.
     ///
     /// # Errors
     /// See [`connect`](Self::connect).
@@ -82,7 +82,7 @@ fn announce(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -
         None => sys::ends(&tunnel.channel).map(|(ours, theirs)| Ends { source: ours, destination: theirs }),
     };
     let header = version.header(ends);
-    trace::sent(&Wire::open(header.clone()), version == ProxyProtocol::V1);
+    trace::sent(&Wire::public(header.clone()), version == ProxyProtocol::V1);
     let broke = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
     // Where nothing has been sent yet there is room for it.
     match tunnel.channel.write(&header).map_err(broke)? {

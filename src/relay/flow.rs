@@ -8,7 +8,7 @@ use crate::trace::{self, trace};
 
 /// So many calls in turn may move nothing, although each time the side that was waited for was ready. After that the
 /// two are not made for each other.
-const FUTILE: u32 = 4;
+const MAX_SPLICE_RETRIES: u32 = 4;
 
 /// One direction. It reads only when it holds nothing: a reader that is slower than the writer makes the writer
 /// wait, and no memory grows.
@@ -232,7 +232,7 @@ impl<'a> Flow<'a> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // It is the side that was not waited for that is not ready.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && *futile < FUTILE => {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && *futile < MAX_SPLICE_RETRIES => {
                 (*blocked, *futile) = (!*blocked, *futile + 1);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock || sys::cannot_be_spliced(&error) => {

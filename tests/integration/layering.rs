@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 pub(crate) const FLOORS: [&[&str]; 8] = [
     &["main"],
     &["lib"],
-    &["check", "serve"],
-    &["way"],
-    &["cli", "config", "net", "prompt", "pump"],
+    &["check", "listen"],
+    &["connector"],
+    &["cli", "config", "net", "prompt", "relay"],
     &["error", "plan", "trace"],
     &["proto", "sys"],
-    &["addr", "direct", "secret", "text"],
+    &["addr", "bypass", "secret", "text"],
 ];
 
 /// The imports on one floor that are meant.
 const MEANT: [(&str, &str); 5] = [
-    ("direct", "addr"), // speaks of hosts
+    ("bypass", "addr"), // speaks of hosts
     ("config", "cli"),  // reads what was typed
     ("error", "plan"),  // names a hop in a message
     ("trace", "plan"),  // shows it

@@ -6,7 +6,7 @@ use crate::addr::{Endpoint, Host, Port};
 
 /// An ordered list of patterns: the first that fits decides, and without one the proxy is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DirectList(Vec<Entry>);
+pub struct BypassList(Vec<Entry>);
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Prefix {
     length: u8,
 }
 
-impl DirectList {
+impl BypassList {
     /// A list of these entries, in this order.
     #[must_use]
     pub fn new(entries: Vec<Entry>) -> Self {

@@ -29,11 +29,13 @@ impl Authorization {
     pub(super) fn basic(credentials: &Credentials) -> Result<Self, Error> {
         let (user, password) = (credentials.user.as_str(), credentials.password.expose());
         if user.contains(':') {
-            return Err(Error::Unspeakable("Basic authentication allows no ':' in the user name (RFC 7617)"));
+            return Err(Error::NotEncodable(
+                "Basic authentication allows no ':' in the user name (RFC 7617)",
+            ));
         }
         let controls = |bytes: &[u8]| bytes.iter().any(u8::is_ascii_control);
         if controls(user.as_bytes()) || controls(password) {
-            return Err(Error::Unspeakable(
+            return Err(Error::NotEncodable(
                 "Basic authentication allows no control character in user name and password (RFC 7617)",
             ));
         }

@@ -1,6 +1,6 @@
 //! Our secrets, left out of what the proxy says: some repeat a request in their answer.
 
-use super::authorization::Authorization;
+use super::credentials_header::Authorization;
 use crate::proto::Credentials;
 use crate::secret::Secret;
 use crate::text::printable;

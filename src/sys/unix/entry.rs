@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::abort;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::exposure;
+use super::hardening;
 
 /// A bit for each standard descriptor that was closed.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -59,7 +59,7 @@ pub unsafe fn start(count: c_int, words: *const *const c_char) -> Vec<OsString> 
     }
     // SAFETY: SIG_IGN is a valid disposition of SIGPIPE. Programs that we start get the default back from Rust.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    exposure::remember(words);
+    hardening::remember(words);
     let count = usize::try_from(count).unwrap_or_default();
     let word = |index| {
         // SAFETY: the caller vouches for `count` pointers to C strings, which live as long as the process.
