@@ -212,7 +212,7 @@ fn a_broken_entry_is_named_and_the_others_count() {
     ] {
         let (proxy, target) = (Server::each([]), answer().serve());
         let list = format!("10., {word} ,127.");
-        let run = connect(format!("-S {proxy} {}", target.words())).env("SOCKS5_DIRECT", list);
+        let run = connect(format!("-S {proxy} {}", target.args())).env("SOCKS5_DIRECT", list);
         let out = run.run();
         out.expect_code(0).expect_stdout("welcome");
         let shown = word.replace('\x1b', "\\x1b");
@@ -304,7 +304,7 @@ fn what_is_decided_is_traced() {
 #[test]
 fn nobody_asks_for_a_password_on_the_way_to_a_direct_target() {
     let (proxy, target) = (Server::each([]), answer().serve());
-    let run = connect(format!("-a userpass -S bob@{proxy} {}", target.words())).env("SOCKS5_DIRECT", "127.");
+    let run = connect(format!("-a userpass -S bob@{proxy} {}", target.args())).env("SOCKS5_DIRECT", "127.");
     let run = run.env("SSH_ASKPASS", "/nonexistent").env("SSH_ASKPASS_REQUIRE", "force");
     run.run().expect_success().expect_stdout("welcome");
     proxy.finish();
@@ -320,7 +320,7 @@ fn an_error_on_the_direct_way_names_the_target_and_not_the_proxy() {
     out.expect_stderr_lacks("SOCKS");
 
     let target = script().send("welcome").expect("ping").reset().serve();
-    let run = connect(format!("-S {proxy} {}", target.words())).env("SOCKS5_DIRECT", "127.");
+    let run = connect(format!("-S {proxy} {}", target.args())).env("SOCKS5_DIRECT", "127.");
     let out = run.input("ping").run();
     out.expect_failure(8, &[&format!("the connection to {target} broke")]).expect_stderr_lacks("SOCKS");
     proxy.finish();

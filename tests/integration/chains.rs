@@ -7,14 +7,14 @@ use crate::wire::*;
 
 /// A telnet-style proxy that relays to `target`, which is what it is asked for.
 fn telnet(target: &Server) -> Script {
-    let command = format!("telnet {}\r\n", target.words());
+    let command = format!("telnet {}\r\n", target.args());
     script().expect(command).send("Connected to it.\r\n").relay_to(target)
 }
 
 /// What reaches a target that greets, and what comes back.
 #[track_caller]
 fn expect_session(target: Server, words: &str) -> Outcome {
-    let out = connect(format!("{words} {}", target.words())).input("ping").run();
+    let out = connect(format!("{words} {}", target.args())).input("ping").run();
     out.expect_success().expect_stdout("welcome").expect_stderr("");
     target.finish();
     out
@@ -56,7 +56,7 @@ fn ten_mebibytes_each_way_arrive_through_three_proxies() {
     let (third, second) = (http_ok().relay().serve(), socks4_granted().relay().serve());
     let first = socks5_none().relay().serve();
     let chain = format!("-x socks5://{first},socks4://{second},http://{third}");
-    let mut run = connect(format!("{chain} {}", target.words())).start();
+    let mut run = connect(format!("{chain} {}", target.args())).start();
     run.feed(data(7, SIZE));
     let out = run.finish();
     out.expect_success();
@@ -79,14 +79,14 @@ fn the_hop_that_failed_is_named() {
     let run = connect(format!("-x socks5://127.0.0.1:{},http://next.example host 22", refusing.port())).run();
     run.expect_failure(4, &[&format!("SOCKS5 proxy 127.0.0.1:{} (hop 1 of 2)", refusing.port()), "refused"]);
 
-    let second = socks5_refused(2).expect_gone().serve();
+    let second = socks5_refused(2).expect_disconnect().serve();
     let first = http_ok().relay().serve();
     let run = connect(format!("-x http://{first},socks5h://{second},http://third.example:81 host 22")).run();
     let at = format!("SOCKS5 proxy {second} (hop 2 of 3) refused third.example:81");
     run.expect_failure(5, &[&at]);
     second.finish();
 
-    let first = socks5_refused(5).expect_gone().serve();
+    let first = socks5_refused(5).expect_disconnect().serve();
     let run = connect(format!("-x socks5h://{first},http://next.example:81 host 22")).run();
     run.expect_failure(5, &["(hop 1 of 2) refused next.example:81"]);
 
@@ -183,10 +183,10 @@ fn what_makes_no_sense_is_an_error_before_anybody_is_dialled() {
         ("socks5://h:ssh", ["port", ""]),
         ("http://me:se12,http://cret@h", ["port", ""]),
     ] {
-        let out = connect("").arg("-x").arg(chain).words("host 22").run();
+        let out = connect("").arg("-x").arg(chain).args("host 22").run();
         out.expect_failure(2, &parts).expect_stderr_lacks("cret").expect_stderr_lacks("12");
     }
-    connect("").arg("-x").words("http://h unix:/s").run().expect_failure(2, &["no proxy can reach it"]);
+    connect("").arg("-x").args("http://h unix:/s").run().expect_failure(2, &["no proxy can reach it"]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn the_first_route_that_leads_there_is_taken() {
     let says_no = http_reply("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").drain().serve();
     let target = target();
     let words = format!("-d -x http://127.0.0.1:{}|http://{says_no}|direct", refusing.port());
-    let out = connect(format!("{words} {}", target.words())).input("ping").run();
+    let out = connect(format!("{words} {}", target.args())).input("ping").run();
     out.expect_code(0).expect_stdout("welcome");
     for line in ["route 1 of 3 failed: cannot reach HTTP proxy", "route 2 of 3 failed: HTTP proxy", "403 No"]
     {
@@ -225,7 +225,7 @@ fn a_chain_that_is_broken_anywhere_is_followed_by_the_next() {
     let good = socks4_granted().early("welcome").drain().serve();
     let out =
         connect("").arg("-x").arg(format!("socks5://{first},http://me:wrong@{second} | socks4://{good}"));
-    out.words("192.0.2.1 22").run().expect_success().expect_stdout("welcome").expect_stderr("");
+    out.args("192.0.2.1 22").run().expect_success().expect_stdout("welcome").expect_stderr("");
     good.finish();
 }
 
@@ -249,7 +249,7 @@ fn when_none_leads_there_each_is_named() {
 fn a_route_that_hangs_does_not_eat_the_time_of_the_next() {
     let silent = script().hold().serve();
     let target = target();
-    let words = format!("-w 3 -x http://{silent}|direct {}", target.words());
+    let words = format!("-w 3 -x http://{silent}|direct {}", target.args());
     let out = connect(words).input("ping").run();
     out.expect_success().expect_stdout("welcome").expect_within(Duration::from_secs(20));
     target.finish();
@@ -281,7 +281,7 @@ fn automatic(variables: &[(&str, &str)], file: &str) -> bool {
     let target = Server::repeat(|| script().send("welcome").expect("ping").expect_eof());
     let at = proxy.to_string();
     let home = crate::rcfile::home(file.replace("{P}", &at));
-    let run = connect(format!("-A {}", target.words())).env("HOME", &*home);
+    let run = connect(format!("-A {}", target.args())).env("HOME", &*home);
     let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value.replace("{P}", &at)));
     run.input("ping").run().expect_success().expect_stdout("welcome");
     let (by_proxy, directly) = (proxy.finish().len(), target.finish().len());

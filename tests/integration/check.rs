@@ -96,7 +96,7 @@ fn a_failure_is_told_with_what_to_try_and_the_exit_code_is_that_of_a_run() {
 fn every_route_is_told_of() {
     let refusing = RefusingPort::new();
     let target = script().send("hello\nworld").drain().serve();
-    let words = format!("http://127.0.0.1:{}|direct {}", refusing.port(), target.words());
+    let words = format!("http://127.0.0.1:{}|direct {}", refusing.port(), target.args());
     let out = connect(format!("--check -x {words}")).run();
     out.expect_code(0);
     let failed = format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port());
@@ -114,7 +114,7 @@ fn every_route_is_told_of() {
 fn a_target_that_needs_no_proxy_is_told_of() {
     let target = script().drain().serve();
     let out =
-        connect(format!("--check -H proxy.invalid {}", target.words())).env("no_proxy", "127.0.0.1").run();
+        connect(format!("--check -H proxy.invalid {}", target.args())).env("no_proxy", "127.0.0.1").run();
     out.expect_code(0);
     expect_lines(
         &out,
@@ -130,8 +130,8 @@ fn a_target_that_needs_no_proxy_is_told_of() {
 
 #[test]
 fn nothing_is_read_from_standard_input_and_no_port_is_opened() {
-    let target = script().send("hi").expect_gone().serve();
-    let out = connect(format!("--check -p 1 {}", target.words())).input("not for the target").run();
+    let target = script().send("hi").expect_disconnect().serve();
+    let out = connect(format!("--check -p 1 {}", target.args())).input("not for the target").run();
     out.expect_code(0);
     // No proxy, no negotiation.
     expect_lines(&out, &["limit: the system's own"]);
@@ -165,7 +165,7 @@ fn colours_are_for_terminals() {
     let colours = |variables: &[(&str, &str)]| {
         let target = script().send("hi").drain().serve();
         let pty = Pty::new();
-        let run = connect(format!("--check {}", target.words())).stdout(pty.slave());
+        let run = connect(format!("--check {}", target.args())).stdout(pty.slave());
         let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
         run.run().expect_code(0);
         target.finish();

@@ -63,7 +63,7 @@ fn the_method_that_comes_last_is_never_given_the_value_of_another() {
         connect(format!("{words} host.example 22")).run().expect_failure(2, &[variable]);
     }
     let target = script().send("welcome").drain().serve();
-    let run = connect(format!("-S 127.0.0.1:{} -n {}", unused.port(), target.words())).run();
+    let run = connect(format!("-S 127.0.0.1:{} -n {}", unused.port(), target.args())).run();
     run.expect_success().expect_stdout("welcome");
     target.finish();
 }
@@ -111,7 +111,7 @@ fn a_lone_dash_says_nothing_and_two_end_the_options() {
 fn without_a_method_it_goes_directly_whatever_the_environment_names() {
     for option in ["", "-n"] {
         let target = script().send("welcome").drain().serve();
-        let mut run = connect(format!("{option} {}", target.words()));
+        let mut run = connect(format!("{option} {}", target.args()));
         for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "SOCKS_SERVER", "SOCKS5_SERVER"] {
             run = run.env(name, "127.0.0.1:1");
         }
@@ -303,8 +303,8 @@ fn words_with_blanks_or_none_in_them_are_no_host_and_no_port() {
         let run = words.iter().fold(connect("-H 127.0.0.1:1"), Program::arg);
         expect_usage_error(run, &[part]);
     }
-    expect_usage_error(connect("-S").arg("").words("host 22"), &["-S"]);
-    expect_usage_error(connect("-a").arg("").words("-S 127.0.0.1:1 host 22"), &["-a"]);
+    expect_usage_error(connect("-S").arg("").args("host 22"), &["-S"]);
+    expect_usage_error(connect("-a").arg("").args("-S 127.0.0.1:1 host 22"), &["-a"]);
 }
 
 #[test]
@@ -326,12 +326,12 @@ fn a_host_name_has_a_limit() {
 fn words_that_are_not_utf_8_are_an_error_and_no_crash() {
     use std::os::unix::ffi::OsStrExt;
     let word = std::ffi::OsStr::from_bytes(b"h\xffst");
-    expect_usage_error(connect("").arg(word).words("22"), &["UTF-8"]);
-    expect_usage_error(connect("-S").arg(word).words("host 22"), &["UTF-8"]);
+    expect_usage_error(connect("").arg(word).args("22"), &["UTF-8"]);
+    expect_usage_error(connect("-S").arg(word).args("host 22"), &["UTF-8"]);
     let password = std::ffi::OsStr::from_bytes(b"me:hunter2\xff@h");
     connect("-S")
         .arg(password)
-        .words("host 22")
+        .args("host 22")
         .run()
         .expect_failure(2, &["UTF-8"])
         .expect_stderr_lacks("hunter2");

@@ -107,7 +107,7 @@ fn the_limit_does_not_count_once_the_tunnel_stands() {
 #[test]
 fn a_limit_of_zero_is_none_and_a_fraction_is_a_fraction() {
     let target = script().send("welcome").serve();
-    connect(format!("-w 0 {}", target.words())).run().expect_success().expect_stdout("welcome");
+    connect(format!("-w 0 {}", target.args())).run().expect_success().expect_stdout("welcome");
     let silent = SilentPort::new();
     let out = connect(format!("-w 0.2 127.0.0.1 {}", silent.port())).run();
     out.expect_failure(7, &["0.2 seconds"]).expect_within(Duration::from_secs(1));

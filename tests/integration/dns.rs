@@ -8,9 +8,6 @@ use std::time::Duration;
 use crate::kit::*;
 use crate::listening::{listening, read_to_end};
 use crate::wire::UNKNOWN;
-use server::{Answer, NameServer, Transport};
-
-mod server;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -208,7 +205,7 @@ fn only_the_targets_name_is_asked_for() {
     assert_eq!(proxy.finish_one().target.as_deref(), Some("host.example.:22"));
     assert_eq!(dns.asked(), []);
     let target = script().send("welcome").serve();
-    connect(format!("-R {dns} {}", target.words())).run().expect_stdout("welcome");
+    connect(format!("-R {dns} {}", target.args())).run().expect_stdout("welcome");
     assert_eq!(dns.asked(), []);
     target.finish();
 }

@@ -34,7 +34,7 @@ fn undumped(rows: &[String]) -> Vec<u8> {
 fn each_direction_is_shown_with_offset_hex_and_text() {
     let target =
         script().expect("hello, target\r\n").send([0, 9, b'|', 0x7f, 0x80, 0xff]).expect_eof().serve();
-    let out = connect(format!("-dd {}", target.words())).input("hello, target\r\n").run();
+    let out = connect(format!("-dd {}", target.args())).input("hello, target\r\n").run();
     out.expect_code(0).expect_stdout([0, 9, b'|', 0x7f, 0x80, 0xff]);
     let up = "00000000  68 65 6c 6c 6f 2c 20 74 61 72 67 65 74 0d 0a     |hello, target..|";
     assert_eq!(dumped(&out, ">>>"), [up], "{out:?}");
@@ -46,7 +46,7 @@ fn each_direction_is_shown_with_offset_hex_and_text() {
 #[test]
 fn offsets_go_on_through_all_that_is_relayed() {
     let target = script().expect("one").send("1").expect("two").send("22").expect_eof().serve();
-    let mut run = connect(format!("-dd {}", target.words())).start();
+    let mut run = connect(format!("-dd {}", target.args())).start();
     run.send("one");
     run.wait_stdout(1);
     run.send("two");
@@ -62,7 +62,7 @@ fn offsets_go_on_through_all_that_is_relayed() {
 fn a_row_has_16_bytes_and_every_byte_is_shown() {
     let every: Vec<u8> = (0..=255).collect();
     let target = script().expect(&every).expect_eof().serve();
-    let out = connect(format!("-dd {}", target.words())).input(every.clone()).run();
+    let out = connect(format!("-dd {}", target.args())).input(every.clone()).run();
     let rows = dumped(&out, ">>>");
     assert_eq!(rows.len(), 16, "{out:?}");
     assert_eq!(rows[4], "00000040  40 41 42 43 44 45 46 47 48 49 4a 4b 4c 4d 4e 4f  |@ABCDEFGHIJKLMNO|");
@@ -73,13 +73,17 @@ fn a_row_has_16_bytes_and_every_byte_is_shown() {
 #[test]
 fn a_megabyte_in_each_direction_is_neither_disturbed_nor_lost_from_the_dump() {
     let target = script().exchange(7, MIB).serve();
-    let mut run = connect(format!("-dd {}", target.words())).start();
+    let mut run = connect(format!("-dd {}", target.args())).start();
     run.feed(data(7, MIB));
     let out = run.wait();
     out.expect_code(0);
-    assert_eq!(Digest::of(&out.stdout[..]), Digest::of(data(7, MIB)));
+    assert_eq!(Digest::from_reader(&out.stdout[..]), Digest::from_reader(data(7, MIB)));
     for arrow in [">>>", "<<<"] {
-        assert_eq!(Digest::of(&undumped(&dumped(&out, arrow))[..]), Digest::of(data(7, MIB)), "{arrow}");
+        assert_eq!(
+            Digest::from_reader(&undumped(&dumped(&out, arrow))[..]),
+            Digest::from_reader(data(7, MIB)),
+            "{arrow}"
+        );
     }
     target.finish();
 }
@@ -88,7 +92,7 @@ fn a_megabyte_in_each_direction_is_neither_disturbed_nor_lost_from_the_dump() {
 fn one_d_shows_nothing_of_what_is_relayed_and_neither_does_none() {
     for debug in ["", "-d"] {
         let target = script().expect("ping").send("pong").expect_eof().serve();
-        let out = connect(format!("{debug} {}", target.words())).input("ping").run();
+        let out = connect(format!("{debug} {}", target.args())).input("ping").run();
         out.expect_code(0).expect_stderr_lacks("70 69 6e 67").expect_stderr_lacks("|");
         target.finish();
     }
@@ -98,7 +102,7 @@ fn one_d_shows_nothing_of_what_is_relayed_and_neither_does_none() {
 fn a_dump_may_be_asked_for_in_any_spelling() {
     for debug in ["-dd", "-d -d", "-ddd", "-ddn"] {
         let target = script().expect("ping").expect_eof().serve();
-        let out = connect(format!("{debug} {}", target.words())).input("ping").run();
+        let out = connect(format!("{debug} {}", target.args())).input("ping").run();
         assert_eq!(dumped(&out, ">>>").len(), 1, "{debug}: {out:?}");
         target.finish();
     }
@@ -132,7 +136,7 @@ fn expect_no_password(out: &Outcome) {
 #[test]
 fn it_goes_to_stderr_alone() {
     let target = script().expect("ping").send("pong").expect_eof().serve();
-    let run = connect(format!("-dd {}", target.words())).stderr(Io::Null).input("ping");
+    let run = connect(format!("-dd {}", target.args())).stderr(Io::Null).input("ping");
     run.run().expect_code(0).expect_stdout("pong");
     target.finish();
 }

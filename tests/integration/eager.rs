@@ -75,7 +75,7 @@ fn without_it_each_answer_is_waited_for() {
 /// As microsocks does.
 #[test]
 fn a_proxy_that_loses_what_comes_with_the_greeting_is_explained() {
-    let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_gone().serve();
+    let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_disconnect().serve();
     let out = connect(format!("--eager -w 1 -S {proxy} host.example 22")).run();
     out.expect_failure(
         7,

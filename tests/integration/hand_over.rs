@@ -59,7 +59,7 @@ pub(crate) fn hand_over(words: impl AsRef<str>) -> TcpStream {
 #[test]
 fn a_direct_connection_is_handed_over_and_outlives_the_program() {
     let server = script().expect("ping").send("pong").expect_eof().send("bye").serve();
-    let mut connection = hand_over(format!("-F {}", server.words()));
+    let mut connection = hand_over(format!("-F {}", server.args()));
     connection.write_all(b"ping").unwrap();
     let mut pong = [0; 4];
     connection.read_exact(&mut pong).unwrap();
@@ -75,7 +75,7 @@ fn a_direct_connection_is_handed_over_and_outlives_the_program() {
 #[test]
 fn the_connection_is_blocking_and_does_not_delay() {
     let server = script().drain().serve();
-    let connection = hand_over(format!("--fdpass {}", server.words()));
+    let connection = hand_over(format!("--fdpass {}", server.args()));
     assert!(!is_nonblocking(&connection));
     assert!(connection.nodelay().unwrap());
     drop(connection);
@@ -102,7 +102,12 @@ fn through_every_proxy_not_one_byte_of_the_tunnel_is_lost() {
         connection.shutdown(Shutdown::Write).unwrap();
         let mut all = Vec::new();
         connection.read_to_end(&mut all).unwrap();
-        assert_eq!(Digest::of(&all[..]), Digest::of(data(1, 100_000)), "{options}: {} bytes", all.len());
+        assert_eq!(
+            Digest::from_reader(&all[..]),
+            Digest::from_reader(data(1, 100_000)),
+            "{options}: {} bytes",
+            all.len()
+        );
         proxy.finish();
     }
 }
@@ -162,7 +167,7 @@ fn it_is_the_only_local_side() {
 #[test]
 fn a_receiver_that_went_away_ends_it_quietly() {
     let gate = Gate::new();
-    let proxy = socks5_request().wait_for(&gate).send(SOCKS5_GRANTED).expect_gone().serve();
+    let proxy = socks5_request().wait_for(&gate).send(SOCKS5_GRANTED).expect_disconnect().serve();
     let (ours, theirs) = UnixStream::pair().unwrap();
     let stdout = theirs.try_clone().unwrap();
     let mut run = connect(format!("-F -S {proxy} example.org 22")).stdout(stdout).start();
@@ -177,14 +182,14 @@ fn a_receiver_that_went_away_ends_it_quietly() {
 fn wait_for_hangup(socket: &UnixStream) {
     // A hang-up is told without being asked for.
     let mut watches = [PollFd::new(socket, PollFlags::empty())];
-    assert_eq!(poll(&mut watches, Some(&Timespec::try_from(PATIENCE).unwrap())), Ok(1));
+    assert_eq!(poll(&mut watches, Some(&Timespec::try_from(TIMEOUT).unwrap())), Ok(1));
 }
 
 /// A full socket is waited for, also one that was given to the program non-blocking.
 #[test]
 fn a_receiver_that_is_slow_is_waited_for() {
     let server = script().expect_eof().serve();
-    let (ours, program) = handing_over(format!("-F {}", server.words()));
+    let (ours, program) = handing_over(format!("-F {}", server.args()));
     let (filler, theirs) = UnixStream::pair().unwrap();
     set_nonblocking(&theirs, true);
     let mut full = 0;

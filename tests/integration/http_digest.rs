@@ -95,7 +95,7 @@ fn basic_is_never_sent_if_it_is_not_allowed() {
     for challenge in ["Basic realm=x", "Basic realm=x, Digest realm=x, nonce=y, algorithm=SHA-1"] {
         let refusal =
             format!("HTTP/1.1 407 No\r\nProxy-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n");
-        let server = http_reply(refusal).expect_gone().serve();
+        let server = http_reply(refusal).expect_disconnect().serve();
         let run = connect(format!("-a digest -H me:secret@{server} host.example 22")).run();
         run.expect_failure(6, &["Basic (-a does not allow it)", "407"]).expect_stdout("");
         assert!(!server.finish_one().head.unwrap().contains("Authorization"));
@@ -140,7 +140,7 @@ fn a_wrong_password_is_tried_once_with_each_scheme_and_no_more() {
     for (stale, most) in [(0, 4), (100, 6)] {
         let proxy = HttpDigest { algorithms: algorithms.clone(), others: "Basic", stale, ..proxy() };
         let password = if stale == 0 { "wrong" } else { "secret" };
-        let server = proxy.script().expect_gone().serve();
+        let server = proxy.script().expect_disconnect().serve();
         let out = connect(format!("-H me:{password}@{server} host.example 22")).run();
         out.expect_failure(6, &[&server.to_string(), "'me'", "password", "407 Who are you"])
             .expect_stdout("");

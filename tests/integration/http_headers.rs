@@ -11,7 +11,7 @@ fn added(options: &str, environment: &[(&str, &str)]) -> String {
     let words = options.split('|').filter(|_| !options.is_empty());
     let run = words.fold(connect(""), Program::arg);
     let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
-    run.words(format!("-H {proxy} host.example 22")).run().expect_success();
+    run.args(format!("-H {proxy} host.example 22")).run().expect_success();
     let head = proxy.finish_one().head.unwrap();
     let start = "CONNECT host.example:22 HTTP/1.1\r\nHost: host.example:22\r\n";
     head.strip_prefix(start).unwrap_or_else(|| panic!("{head:?}")).trim_end().replace("\r\n", "|")
@@ -80,9 +80,9 @@ fn who_brings_an_authorization_sends_no_other() {
     assert_eq!(added(options, &password), "Proxy-Authorization: Bearer abcdef");
 
     let challenge = "HTTP/1.1 407 Bad abcdef\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
-    let proxy = http_reply(challenge).expect_gone().serve();
+    let proxy = http_reply(challenge).expect_disconnect().serve();
     let run =
-        connect("--header").arg("Proxy-Authorization: Bearer abcdef").words(format!("-H me:pw@{proxy} h 22"));
+        connect("--header").arg("Proxy-Authorization: Bearer abcdef").args(format!("-H me:pw@{proxy} h 22"));
     let out = run.run();
     out.expect_failure(6, &["Proxy-Authorization", "header", "407 Bad xxxxx"]).expect_stderr_lacks("abcdef");
     proxy.finish();
@@ -105,7 +105,7 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
         (&in_file, &["headers", ":3: ", "no colon"]),
     ] {
         let proxy = Server::repeat(|| script().expect_eof());
-        let run = connect("--header").arg(value).words(format!("-H {proxy} host.example 22")).run();
+        let run = connect("--header").arg(value).args(format!("-H {proxy} host.example 22")).run();
         run.expect_failure(2, parts).expect_stdout("").expect_stderr_lacks("abcdef");
         proxy.finish();
     }
@@ -120,7 +120,7 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
 fn values_are_shown_only_where_nobody_keeps_them_secret() {
     let proxy = http_reply("HTTP/1.1 403 No abcdef\r\nContent-Length: 0\r\n\r\n").serve();
     let run = connect("-dd --user-agent probe/1 --header").arg("X-Token: abcdef");
-    let out = run.words(format!("-H {proxy} host.example 22")).run();
+    let out = run.args(format!("-H {proxy} host.example 22")).run();
     out.expect_code(5).expect_stderr_has("X-Token: xxxxx").expect_stderr_has("User-Agent: probe/1");
     out.expect_stderr_has("403 No xxxxx").expect_stderr_lacks("abcdef");
     proxy.finish();

@@ -25,7 +25,7 @@ fn visit(run: &Listening, bytes: &str, earlier: usize) {
 #[test]
 fn all_clients_share_one_session() {
     let target = script().expect("onetwothree").expect_eof().serve();
-    let mut run = listening(format!("-P 0 {}", target.words()));
+    let mut run = listening(format!("-P 0 {}", target.args()));
     assert_eq!(run.place().ip().to_string(), "127.0.0.1");
     for (earlier, word) in ["one", "two", "three"].into_iter().enumerate() {
         visit(&run, word, earlier);
@@ -38,7 +38,7 @@ fn all_clients_share_one_session() {
 #[test]
 fn a_client_that_comes_too_early_waits_for_its_turn() {
     let target = script().echo().serve();
-    let mut run = listening(format!("-P 0 {}", target.words()));
+    let mut run = listening(format!("-P 0 {}", target.args()));
     let first = run.client();
     echoed(&first, "first");
     let mut second = run.client();
@@ -56,7 +56,7 @@ fn a_client_that_comes_too_early_waits_for_its_turn() {
 fn what_the_remote_says_to_nobody_goes_to_the_next_client() {
     let go = Gate::new();
     let target = script().expect("one").wait_for(&go).send("for the next").expect("two").hold().serve();
-    let mut run = listening(format!("-P 0 {}", target.words()));
+    let mut run = listening(format!("-P 0 {}", target.args()));
     visit(&run, "one", 0);
     go.open();
     thread::sleep(Duration::from_millis(100));
@@ -73,8 +73,8 @@ fn what_the_remote_says_to_nobody_goes_to_the_next_client() {
 #[test]
 fn a_client_that_leaves_in_the_middle_of_an_answer_does_not_end_the_session() {
     let gone = Gate::new();
-    let target = script().send_meanwhile(1, 30 * MIB).expect("hello").open(&gone).hold().serve();
-    let run = listening(format!("-P 0 {}", target.words()));
+    let target = script().send_in_background(1, 30 * MIB).expect("hello").open(&gone).hold().serve();
+    let run = listening(format!("-P 0 {}", target.args()));
     for _ in 0..2 {
         let client = run.client();
         read(&client, 100_000);
@@ -107,7 +107,7 @@ fn queues(here: u16, there: u16) -> (u64, u64) {
 fn what_a_client_did_not_take_is_for_the_next_one() {
     const SIZE: u64 = 20 * MIB;
     let target = script().send_data(1, SIZE).half_close().expect_eof().serve();
-    let run = listening(format!("-P 0 {}", target.words()));
+    let run = listening(format!("-P 0 {}", target.args()));
     let first = run.client();
     run.told("start relaying.");
     // Everything on the way is full.
@@ -119,7 +119,7 @@ fn what_a_client_did_not_take_is_for_the_next_one() {
     run.told("closing local port without disconnecting");
     let mut rest = data(1, SIZE);
     copy(&mut (&mut rest).take(lost), &mut std::io::sink()).unwrap();
-    assert_eq!(Digest::of(run.client()), Digest::of(rest));
+    assert_eq!(Digest::from_reader(run.client()), Digest::from_reader(rest));
     run.end().expect_success();
     target.finish();
 }
@@ -133,7 +133,7 @@ fn what_a_client_said_before_it_left_arrives_though_it_did_not_read() {
         Ok(())
     });
     let target = target.wait_for(&left).drain().serve();
-    let mut run = listening(format!("-P 0 {}", target.words()));
+    let mut run = listening(format!("-P 0 {}", target.args()));
     let mut client = run.client();
     client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut sent = 0;
@@ -186,7 +186,7 @@ fn without_standard_input_it_ends_at_once() {
 #[test]
 fn the_end_of_standard_input_lets_a_client_finish() {
     let target = script().echo().serve();
-    let mut run = listening(format!("-P 0 {}", target.words()));
+    let mut run = listening(format!("-P 0 {}", target.args()));
     let client = run.client();
     echoed(&client, "hello");
     run.run.close_stdin();
@@ -200,7 +200,7 @@ fn the_end_of_standard_input_lets_a_client_finish() {
 #[test]
 fn a_remote_that_ends_while_a_client_is_there_ends_it() {
     let target = script().expect("hello").send("bye").serve();
-    let run = listening(format!("-P 0 {}", target.words()));
+    let run = listening(format!("-P 0 {}", target.args()));
     let mut client = run.client();
     client.write_all(b"hello").unwrap();
     assert_eq!(read_to_end(&client), "bye");
@@ -211,7 +211,7 @@ fn a_remote_that_ends_while_a_client_is_there_ends_it() {
 fn a_remote_that_ends_while_nobody_is_there_ends_it() {
     let go = Gate::new();
     let target = script().expect("hello").wait_for(&go).serve();
-    let run = listening(format!("-P 0 {}", target.words()));
+    let run = listening(format!("-P 0 {}", target.args()));
     visit(&run, "hello", 0);
     go.open();
     run.end().expect_success();
@@ -221,7 +221,7 @@ fn a_remote_that_ends_while_nobody_is_there_ends_it() {
 #[test]
 fn the_last_words_of_a_remote_wait_for_a_client() {
     let target = script().expect("hello").pause(Duration::from_millis(100)).send("bye").serve();
-    let run = listening(format!("-P 0 {}", target.words()));
+    let run = listening(format!("-P 0 {}", target.args()));
     visit(&run, "hello", 0);
     thread::sleep(Duration::from_millis(300));
     assert_eq!(read_to_end(run.client()), "bye");
@@ -237,7 +237,7 @@ fn a_remote_that_resets_ends_it_with_a_message() {
     for with_client in [true, false] {
         let go = Gate::new();
         let target = script().expect("hello").wait_for(&go).reset().serve();
-        let run = listening(format!("-P 0 {}", target.words()));
+        let run = listening(format!("-P 0 {}", target.args()));
         let mut client = run.client();
         client.write_all(b"hello").unwrap();
         if !with_client {
@@ -247,7 +247,7 @@ fn a_remote_that_resets_ends_it_with_a_message() {
         go.open();
         run.end().expect_failure(8, &[&format!("the connection to {target} broke")]);
         if with_client {
-            expect_gone(&client);
+            expect_disconnect(&client);
         }
     }
 }
@@ -256,7 +256,7 @@ fn a_remote_that_resets_ends_it_with_a_message() {
 fn a_target_that_refuses_ends_it_and_the_client() {
     let refusing = RefusingPort::new();
     let run = listening(format!("-P 0 127.0.0.1 {}", refusing.port()));
-    expect_gone(run.client());
+    expect_disconnect(run.client());
     run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "refused"]);
 }
 
@@ -265,8 +265,8 @@ fn a_target_that_refuses_ends_it_and_the_client() {
 fn a_signal_ends_it_with_and_without_a_client() {
     for signal in [Signal::TERM, Signal::INT] {
         for with_client in [true, false] {
-            let target = script().expect("hello").send("hello").expect_gone().serve();
-            let run = listening(format!("-P 0 {}", target.words()));
+            let target = script().expect("hello").send("hello").expect_disconnect().serve();
+            let run = listening(format!("-P 0 {}", target.args()));
             let mut client = run.client();
             echoed(&mut client, "hello");
             if !with_client {
@@ -284,7 +284,7 @@ fn a_signal_ends_it_with_and_without_a_client() {
 fn a_session_in_which_nothing_moves_is_ended_with_a_client_and_without() {
     for stays in [true, false] {
         let target = script().expect("hello").send("hello").expect_reset().serve();
-        let run = listening(format!("-P 0 --idle-timeout 2 {}", target.words()));
+        let run = listening(format!("-P 0 --idle-timeout 2 {}", target.args()));
         run.place();
         thread::sleep(Duration::from_millis(2500));
         let client = run.client();
@@ -304,7 +304,7 @@ fn a_session_in_which_nothing_moves_is_ended_with_a_client_and_without() {
 fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
     let go = Gate::new();
     let target = script().send("hello").wait_for(&go).reset().serve();
-    let run = listening(format!("-P 0 {}", target.words()));
+    let run = listening(format!("-P 0 {}", target.args()));
     let client = run.client();
     assert_eq!(read(&client, 5), b"hello");
     go.open();

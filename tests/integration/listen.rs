@@ -16,7 +16,7 @@ const ANY: &str = "--listen 127.0.0.1:0";
 fn every_client_has_a_tunnel_of_its_own() {
     let target = Server::each([script().echo(), script().echo()]);
     let proxy = Server::each([socks5_none().relay(), socks5_none().relay()]);
-    let run = listening(format!("{ANY} -S {proxy} {}", target.words()));
+    let run = listening(format!("{ANY} -S {proxy} {}", target.args()));
     let (first, second) = (run.client(), run.client());
     echoed(&first, "one");
     echoed(&second, "two");
@@ -35,7 +35,7 @@ fn every_client_has_a_tunnel_of_its_own() {
 #[test]
 fn it_listens_at_several_places() {
     let target = Server::repeat(|| script().echo());
-    let run = listening(format!("{ANY} --listen tcp:[::1]:0 --listen=0 {}", target.words()));
+    let run = listening(format!("{ANY} --listen tcp:[::1]:0 --listen=0 {}", target.args()));
     let places = run.places(3);
     let addresses: Vec<_> = places.iter().map(|place| place.ip().to_string()).collect();
     assert_eq!(addresses, ["127.0.0.1", "::1", "127.0.0.1"]);
@@ -52,7 +52,7 @@ fn a_tunnel_that_fails_is_logged_and_the_next_one_works() {
     let run = listening(format!("{ANY} -S {proxy} example.org 22"));
     let client = run.client();
     let name = format!("connect: client {}: ", client.local_addr().unwrap());
-    expect_gone(client);
+    expect_disconnect(client);
     let line = run.told(&name);
     assert!(line.contains("SOCKS5 proxy 127.0.0.1") && line.contains("rules"), "{line}");
     echoed(run.client(), "hello");
@@ -64,20 +64,20 @@ fn a_tunnel_that_fails_is_logged_and_the_next_one_works() {
 fn a_remote_that_resets_is_logged() {
     let go = Gate::new();
     let target = script().send("hello").wait_for(&go).reset().serve();
-    let run = listening(format!("{ANY} {}", target.words()));
+    let run = listening(format!("{ANY} {}", target.args()));
     let client = run.client();
     assert_eq!(read(&client, 5), b"hello");
     go.open();
     let line = run.told("connect: client 127.0.0.1:");
     assert!(line.contains("broke") && line.contains("data may be missing"), "{line}");
-    expect_gone(client);
+    expect_disconnect(client);
     run.close();
 }
 
 #[test]
 fn a_session_in_which_nothing_moves_is_ended_and_the_listener_lives_on() {
-    let target = Server::repeat(|| script().expect("hello").send("hello").expect_gone());
-    let run = listening(format!("{ANY} --idle-timeout 2 {}", target.words()));
+    let target = Server::repeat(|| script().expect("hello").send("hello").expect_disconnect());
+    let run = listening(format!("{ANY} --idle-timeout 2 {}", target.args()));
     let (first, second) = (run.client(), run.client());
     for client in [&first, &second] {
         echoed(client, "hello");
@@ -109,7 +109,7 @@ fn clients_that_leave_at_once_do_no_harm() {
             }
         })
     });
-    let run = listening(format!("{ANY} {}", target.words()));
+    let run = listening(format!("{ANY} {}", target.args()));
     let place = run.place();
     for number in 0..60 {
         let client = client_of(place);
@@ -132,7 +132,7 @@ fn a_place_that_is_taken_is_an_error() {
 #[test]
 fn a_place_that_makes_no_sense_is_an_error() {
     for place in ["", "unix:", "tcp:", "127.0.0.1:", "127.0.0.1:99999"] {
-        let out = connect("--listen").arg(place).words("127.0.0.1 1").run();
+        let out = connect("--listen").arg(place).args("127.0.0.1 1").run();
         out.expect_failure(2, &["--listen"]);
     }
     connect(format!("{ANY} -p 0 127.0.0.1 1")).run().expect_failure(2, &["--listen", "-p"]);

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::kit::*;
 
 /// How long anything may take before a test fails.
-pub(crate) const LIMIT: Duration = PATIENCE;
+pub(crate) const LIMIT: Duration = TIMEOUT;
 
 /// What has come on stderr, and a bell for more.
 type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
@@ -44,7 +44,7 @@ pub(crate) fn listening(words: impl AsRef<str>) -> Listening {
 #[cfg(unix)]
 pub(crate) fn limited(limit: &str, words: &str) -> Program {
     let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
-    shell.arg(under_test()).words(words)
+    shell.arg(program_path()).args(words)
 }
 
 impl Listening {
@@ -230,7 +230,7 @@ pub(crate) fn read_to_end(mut client: impl Read) -> String {
 
 /// Waits for the end of a connection on which nothing more comes, be it a reset.
 #[track_caller]
-pub(crate) fn expect_gone(mut client: impl Read) {
+pub(crate) fn expect_disconnect(mut client: impl Read) {
     match client.read(&mut [0]) {
         Ok(0) => {}
         Ok(_) => panic!("something came"),

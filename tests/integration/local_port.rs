@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::*;
 
-relaying_as_the_module_says!();
+define_connect_for_relay_mode!();
 
 fn listening(words: impl AsRef<str>) -> Listening {
     Listening::start(connect(format!("-d {}", words.as_ref())))
@@ -23,7 +23,7 @@ const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 #[test]
 fn it_listens_on_loopback_and_on_nothing_else() {
     let target = script().echo().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let place = run.place();
     assert_eq!(place.ip().to_string(), "127.0.0.1");
     if cfg!(target_os = "linux") {
@@ -39,7 +39,7 @@ fn it_listens_on_loopback_and_on_nothing_else() {
 #[test]
 fn it_listens_at_the_address_that_it_is_told() {
     let target = script().echo().serve();
-    let run = listening(format!("-p [::1]:0 {}", target.words()));
+    let run = listening(format!("-p [::1]:0 {}", target.args()));
     assert_eq!(run.place().ip().to_string(), "::1");
     let client = run.client();
     echoed(&client, "hello");
@@ -79,14 +79,14 @@ fn a_target_that_refuses_ends_it_and_the_client() {
     let refusing = RefusingPort::new();
     let run = listening(format!("-p 0 127.0.0.1 {}", refusing.port()));
     let client = run.client();
-    expect_gone(client);
+    expect_disconnect(client);
     run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "refused"]);
 }
 
 #[test]
 fn nobody_else_can_come_after_the_first_client() {
     let target = script().echo().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let place = run.place();
     let client = run.client();
     echoed(&client, "hello");
@@ -99,9 +99,9 @@ fn nobody_else_can_come_after_the_first_client() {
 #[test]
 fn standard_input_is_not_looked_at() {
     let target = script().echo().serve();
-    let run = Listening::start(connect(format!("-d -p 0 {}", target.words())).input("not this"));
+    let run = Listening::start(connect(format!("-d -p 0 {}", target.args())).input("not this"));
     let quiet = script().echo().serve();
-    let without = Listening::start(connect(format!("-d -p 0 {}", quiet.words())).stdin(Io::Null));
+    let without = Listening::start(connect(format!("-d -p 0 {}", quiet.args())).stdin(Io::Null));
     run.place();
     without.place();
     thread::sleep(Duration::from_millis(100));
@@ -119,7 +119,7 @@ fn standard_input_is_not_looked_at() {
 #[test]
 fn closed_standard_descriptors_do_not_matter() {
     let target = script().echo().serve();
-    let words = format!("-d -p 0 {}", target.words());
+    let words = format!("-d -p 0 {}", target.args());
     let run = Listening::start(connect(words).stdin(Io::Closed).stdout(Io::Closed));
     let client = run.client();
     echoed(&client, "hello");
@@ -131,7 +131,7 @@ fn closed_standard_descriptors_do_not_matter() {
 fn an_answer_to_a_client_that_has_said_all_arrives() {
     let target = script().expect("question").expect_eof().pause(Duration::from_millis(100)).send("answer");
     let target = target.serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     client.write_all(b"question").unwrap();
     client.shutdown(Shutdown::Write).unwrap();
@@ -143,7 +143,7 @@ fn an_answer_to_a_client_that_has_said_all_arrives() {
 #[test]
 fn what_a_client_says_when_the_remote_has_said_all_arrives() {
     let target = script().send("bye").half_close().expect("one more thing").expect_eof().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     assert_eq!(read_to_end(&client), "bye");
     // Longer than any limit that standard input has.
@@ -157,7 +157,7 @@ fn what_a_client_says_when_the_remote_has_said_all_arrives() {
 #[test]
 fn a_client_that_resets_ends_it() {
     let target = script().expect("hello").drain().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     client.write_all(b"hello").unwrap();
     run.told("start relaying.");
@@ -172,7 +172,7 @@ fn a_client_that_resets_ends_it() {
 #[test]
 fn a_client_that_resets_when_the_remote_has_ended_is_named() {
     let target = script().half_close().drain().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let client = run.client();
     let from = client.local_addr().unwrap();
     assert_eq!(read_to_end(&client), "");
@@ -185,11 +185,11 @@ fn a_client_that_resets_when_the_remote_has_ended_is_named() {
 fn a_remote_that_resets_ends_it_with_a_message() {
     let go = Gate::new();
     let target = script().send("part").wait_for(&go).reset().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let client = run.client();
     assert_eq!(read(&client, 4), b"part");
     go.open();
-    expect_gone(client);
+    expect_disconnect(client);
     run.end().expect_failure(8, &[&format!("the connection to {target} broke"), "data may be missing"]);
 }
 
@@ -198,10 +198,13 @@ fn a_remote_that_resets_ends_it_with_a_message() {
 fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
     let all_read = Gate::new();
     let target = script().send_data(1, MUCH).wait_for(&all_read).reset().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let client = run.client();
     // What came before it arrives, though the client is slow.
-    assert_eq!(Digest::of(std::io::Read::take(&client, MUCH - 10)), Digest::of(data(1, MUCH - 10)));
+    assert_eq!(
+        Digest::from_reader(std::io::Read::take(&client, MUCH - 10)),
+        Digest::from_reader(data(1, MUCH - 10))
+    );
     all_read.open();
     run.told("broke");
     read(&client, 10);
@@ -213,7 +216,7 @@ fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
 #[test]
 fn a_reset_by_the_client_reached_the_remote_as_a_clean_end() {
     let target = script().expect("hello").expect_reset().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     client.write_all(b"hello").unwrap();
     eventually("what it sent", || target.records().iter().any(|record| record.received == b"hello"));
@@ -227,7 +230,7 @@ fn a_reset_by_the_client_reached_the_remote_as_a_clean_end() {
 fn a_reset_by_the_remote_that_the_client_wrote_into_was_taken_for_the_end() {
     let sent = Gate::new();
     let target = script().fill().reset().open(&sent).serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     sent.wait();
     client.write_all(b"into the reset").unwrap();
@@ -250,7 +253,7 @@ fn a_reset_by_the_client_that_the_remote_wrote_into_was_taken_for_the_end() {
         }
     });
     let target = target.serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let client = run.client();
     fill_up(&mut &client);
     reset(client);
@@ -267,13 +270,13 @@ fn what_a_client_said_before_its_reset_arrives() {
     const SIZE: u64 = 200_000;
     let target =
         script().small_window().pause(Duration::from_millis(500)).sink_bytes(SIZE).expect_reset().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     copy(&mut data(2, SIZE), &mut client).unwrap();
     thread::sleep(Duration::from_millis(200));
     reset(client);
     assert_eq!(run.end().code, Some(8));
-    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 #[test]
@@ -286,7 +289,7 @@ fn a_target_that_is_not_reached_looked_to_the_client_like_one_that_has_nothing_t
 #[test]
 fn a_session_in_which_nothing_moves_is_ended_and_both_are_told_by_a_reset() {
     let target = script().expect("hello").send("hello").expect_reset().serve();
-    let run = listening(format!("-p 0 --idle-timeout 2 {}", target.words()));
+    let run = listening(format!("-p 0 --idle-timeout 2 {}", target.args()));
     let client = run.client();
     echoed(&client, "hello");
     expect_reset(client);
@@ -297,8 +300,8 @@ fn a_session_in_which_nothing_moves_is_ended_and_both_are_told_by_a_reset() {
 /// What the program holds for the client cannot be delivered.
 #[test]
 fn a_client_that_takes_nothing_is_idle() {
-    let target = script().send_until_refused(4 * PATIENCE).serve();
-    let run = listening(format!("-p 0 --idle-timeout 2 {}", target.words()));
+    let target = script().send_until_refused(4 * TIMEOUT).serve();
+    let run = listening(format!("-p 0 --idle-timeout 2 {}", target.args()));
     let client = run.client();
     run.end().expect_failure(7, &["has moved nothing"]);
     drop(client);
@@ -308,7 +311,7 @@ fn a_client_that_takes_nothing_is_idle() {
 #[test]
 fn the_port_is_free_again_at_once() {
     let targets = Server::repeat(|| script().send("bye"));
-    let first = listening(format!("-p 0 {}", targets.words()));
+    let first = listening(format!("-p 0 {}", targets.args()));
     let port = first.place().port();
     let client = first.client();
     // The program's side ends first, and so it is the one that has to wait (TIME_WAIT).
@@ -316,7 +319,7 @@ fn the_port_is_free_again_at_once() {
     drop(client);
     first.end().expect_success();
     for _ in 0..2 {
-        let again = listening(format!("-p {port} {}", targets.words()));
+        let again = listening(format!("-p {port} {}", targets.args()));
         assert_eq!(again.place().port(), port);
         let client = again.client();
         assert_eq!(read_to_end(&client), "bye");
@@ -340,12 +343,12 @@ fn a_signal_ends_the_waiting_for_a_client() {
 #[test]
 fn a_signal_ends_the_session() {
     for signal in SIGNALS {
-        let target = script().expect("hello").send("hello").expect_gone().serve();
-        let run = listening(format!("-p 0 {}", target.words()));
+        let target = script().expect("hello").send("hello").expect_disconnect().serve();
+        let run = listening(format!("-p 0 {}", target.args()));
         let client = run.client();
         echoed(&client, "hello");
         run.stop(signal).expect_success();
-        expect_gone(client);
+        expect_disconnect(client);
         target.finish();
     }
 }
@@ -359,7 +362,7 @@ fn a_signal_ends_the_dialling() {
         let client = run.client();
         run.told("connecting to");
         run.stop(signal).expect_success();
-        expect_gone(client);
+        expect_disconnect(client);
     }
 }
 
@@ -367,7 +370,7 @@ fn a_signal_ends_the_dialling() {
 fn a_password_of_the_environment_gets_it_through_a_proxy() {
     let target = script().echo().serve();
     let proxy = socks5_userpass("me", "secret").relay().serve();
-    let words = format!("-d -p 0 -S me@{proxy} {}", target.words());
+    let words = format!("-d -p 0 -S me@{proxy} {}", target.args());
     let run = Listening::start(connect(words).env("SOCKS5_PASSWORD", "secret"));
     let client = run.client();
     echoed(&client, "hello");
@@ -392,18 +395,18 @@ fn bytes_that_come_with_the_reply_of_the_proxy_reach_the_client() {
 fn where_splice_is_refused_bytes_are_copied() {
     const SIZE: u64 = 5 * MIB;
     let target = script().exchange(1, SIZE).serve();
-    let run = Listening::start(connect(format!("-d -p 0 {}", target.words())).refused_splice());
+    let run = Listening::start(connect(format!("-d -p 0 {}", target.args())).without_splice());
     let client = run.client();
     let mut write = client.try_clone().unwrap();
     let writer = thread::spawn(move || {
         copy(&mut data(2, SIZE), &mut write).unwrap();
         write.shutdown(Shutdown::Write).unwrap();
     });
-    assert_eq!(Digest::of(&client), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader(&client), Digest::from_reader(data(1, SIZE)));
     writer.join().unwrap();
     drop(client);
     run.end().expect_success();
-    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 /// As for standard output, see `relay`.
@@ -415,7 +418,7 @@ fn urgent_data_does_not_stop_what_follows_it() {
         sent.map(drop).map_err(|error| error.to_string())
     });
     let target = target.pause(Duration::from_millis(100)).send("after").serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let client = run.client();
     assert_eq!(read_to_end(&client), "beforeafter");
     drop(client);
@@ -427,17 +430,17 @@ fn urgent_data_does_not_stop_what_follows_it() {
 fn a_hundred_mebibytes_both_ways_at_once_arrive_unchanged() {
     const SIZE: u64 = 100 * MIB;
     let target = script().exchange(1, SIZE).serve();
-    let run = Listening::start(connect(format!("-p 0 -d {}", target.words())).limit(3 * LIMIT));
+    let run = Listening::start(connect(format!("-p 0 -d {}", target.args())).limit(3 * LIMIT));
     let client = run.client();
     let mut sender = client.try_clone().unwrap();
     let sending = thread::spawn(move || {
         copy(&mut data(2, SIZE), &mut sender).unwrap();
         sender.shutdown(Shutdown::Write).unwrap();
     });
-    assert_eq!(Digest::of(&client), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader(&client), Digest::from_reader(data(1, SIZE)));
     sending.join().unwrap();
     run.end().expect_success();
-    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 /// More than all the buffers on the way hold.
@@ -445,16 +448,16 @@ const MUCH: u64 = 20 * MIB;
 
 #[test]
 fn a_client_that_does_not_read_does_not_stop_what_it_sends() {
-    let target = script().send_meanwhile(1, MUCH).sink_bytes(MUCH).hold().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let target = script().send_in_background(1, MUCH).sink_bytes(MUCH).hold().serve();
+    let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     thread::sleep(Duration::from_millis(200));
     copy(&mut data(2, MUCH), &mut client).unwrap();
     eventually("all of it", || {
-        target.records().iter().any(|record| record.sunk == Some(Digest::of(data(2, MUCH))))
+        target.records().iter().any(|record| record.digest == Some(Digest::from_reader(data(2, MUCH))))
     });
     client.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(Digest::of(std::io::Read::take(&client, MUCH)), Digest::of(data(1, MUCH)));
+    assert_eq!(Digest::from_reader(std::io::Read::take(&client, MUCH)), Digest::from_reader(data(1, MUCH)));
     target.finish();
     run.end().expect_success();
 }
@@ -463,16 +466,16 @@ fn a_client_that_does_not_read_does_not_stop_what_it_sends() {
 fn a_remote_that_does_not_read_does_not_stop_what_it_sends() {
     let received = Gate::new();
     let target = script().send_data(1, MUCH).wait_for(&received).sink().serve();
-    let run = listening(format!("-p 0 {}", target.words()));
+    let run = listening(format!("-p 0 {}", target.args()));
     let client = run.client();
     let mut sender = client.try_clone().unwrap();
     let sending = thread::spawn(move || {
         copy(&mut data(2, MUCH), &mut sender).unwrap();
         sender.shutdown(Shutdown::Write).unwrap();
     });
-    assert_eq!(Digest::of(std::io::Read::take(&client, MUCH)), Digest::of(data(1, MUCH)));
+    assert_eq!(Digest::from_reader(std::io::Read::take(&client, MUCH)), Digest::from_reader(data(1, MUCH)));
     received.open();
     sending.join().unwrap();
-    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+    assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(2, MUCH))));
     run.end().expect_success();
 }

@@ -55,7 +55,7 @@ fn expect_password(password: &str, words: &str, variables: &[(&str, &str)]) {
 #[track_caller]
 fn expect_failure(program: Program, code: i32, parts: &[&str]) -> Outcome {
     let proxy = Server::each([]);
-    let out = program.words(format!("-S bob@{proxy} host 22")).run();
+    let out = program.args(format!("-S bob@{proxy} host 22")).run();
     out.expect_failure(code, parts);
     proxy.finish();
     out
@@ -119,7 +119,7 @@ fn a_command_says_it_when_a_proxy_asks() {
             if let Some(variable) = variable {
                 run = run.env(variable, "echo secret");
             }
-            let out = run.words(format!("{option} bob@{proxy} host 22")).run();
+            let out = run.args(format!("{option} bob@{proxy} host 22")).run();
             out.expect_success().expect_stdout("welcome");
             proxy.finish();
         }
@@ -145,7 +145,7 @@ fn the_first_source_in_the_order_counts() {
     expect_password("file", "", &lines[1..]);
     let proxy = socks5("command");
     let run = lines[2..].iter().fold(connect(""), |run, (name, value)| run.env(name, value));
-    run.words(format!("-S bob@{proxy} host 22")).run().expect_success();
+    run.args(format!("-S bob@{proxy} host 22")).run().expect_success();
     proxy.finish();
     expect_password("netrc", "", &lines[3..]);
     expect_password("netrc", "--netrc", &[("NETRC", &netrc), ("CONNECT_NETRC", "no")]);
@@ -153,11 +153,11 @@ fn the_first_source_in_the_order_counts() {
     // What the specification says comes first of all, and of the options the last one counts.
     let proxy = socks5("spec");
     let run = lines.iter().fold(connect(&option), |run, (name, value)| run.env(name, value));
-    run.words(format!("-S bob:spec@{proxy} host 22")).run().expect_success();
+    run.args(format!("-S bob:spec@{proxy} host 22")).run().expect_success();
     proxy.finish();
     let proxy = socks5("file");
-    let run = connect("--password-fd 99 --password-command false").words(&option);
-    run.words(format!("-S bob@{proxy} host 22")).run().expect_success();
+    let run = connect("--password-fd 99 --password-command false").args(&option);
+    run.args(format!("-S bob@{proxy} host 22")).run().expect_success();
     proxy.finish();
 }
 
@@ -168,15 +168,15 @@ fn nothing_is_read_or_run_in_vain() {
     let wrong = "--password-command 'x' --password-file /nonexistent --netrc-file /nonexistent";
     let target = Server::repeat(|| script().expect_eof());
     let socks4 = socks4_granted().expect_eof().serve();
-    for words in [format!("-n {}", target.words()), format!("-4 -R remote -S {socks4} host 22")] {
-        connect(wrong).words(words).run().expect_success();
+    for words in [format!("-n {}", target.args()), format!("-4 -R remote -S {socks4} host 22")] {
+        connect(wrong).args(words).run().expect_success();
     }
     socks4.finish();
     // Offered, and not wanted.
     let offered = script().expect([5, 2, 0, 2]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED);
     let (socks5, http) = (offered.expect_eof().serve(), http_ok().expect_eof().serve());
     for words in [format!("-S bob@{socks5} host 22"), format!("-H bob@{http} host 22")] {
-        connect("--password-command").arg(&ran).words(words).run().expect_success();
+        connect("--password-command").arg(&ran).args(words).run().expect_success();
     }
     assert!(!note.exists());
     socks5.finish();
@@ -207,7 +207,7 @@ fn a_file_may_be_a_pipe() {
     let proxy = socks5("secret");
     let shell = Program::new("bash").arg("-c").arg(format!(
         "exec {} --password-file <(echo secret; echo more) -S bob@{proxy} host 22",
-        under_test()
+        program_path()
     ));
     shell.run().expect_success().expect_stdout("welcome");
     proxy.finish();
@@ -258,7 +258,7 @@ fn a_file_that_others_can_read_gets_a_warning() {
 fn with_descriptor(number: &str, before: &str, after: &str, proxy: &Server) -> Program {
     Program::new("bash")
         .arg("-c")
-        .arg(format!("{before}{} --password-fd {number} -S bob@{proxy} host 22{after}", under_test()))
+        .arg(format!("{before}{} --password-fd {number} -S bob@{proxy} host 22{after}", program_path()))
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_command_is_told_the_proxy_and_the_user_and_no_password() {
     let note = TempPath::new("note");
     let line = format!("env >{0}; cat >>{0}; echo 127.0.0.1:%u:%%; echo %h %p >>{0}; seq 500", shown(&note));
     let run = connect("--password-command").arg(line).env("MARK", "seen").env("SHELL", "/bin/sh");
-    let run = run.env("http_proxy", "http://a:hunter2@h").words(format!("-S bob@{proxy} host 22"));
+    let run = run.env("http_proxy", "http://a:hunter2@h").args(format!("-S bob@{proxy} host 22"));
     run.input("ping").run().expect_success().expect_stdout("welcome");
     let seen = fs::read_to_string(&*note).unwrap();
     assert!(seen.contains("MARK=seen") && !seen.contains("hunter2") && !seen.contains("ping"), "{seen}");
@@ -328,7 +328,7 @@ fn a_command_that_fails_is_told_with_its_code() {
     ] {
         let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
         let run = connect("--password-command").arg(format!("{line} # 2>/dev/null")).env("SHELL", "/bin/sh");
-        let out = run.words(format!("-S bob@{proxy} host 22")).run();
+        let out = run.args(format!("-S bob@{proxy} host 22")).run();
         let parts = ["'bob'", "the command in --password-command ", why];
         out.expect_code(6).expect_stderr_lacks("secret").expect_stderr_lacks("terminal");
         assert!(parts.iter().all(|part| out.stderr_text().contains(part)), "{line}: {out:?}");
@@ -354,7 +354,7 @@ fn a_command_that_makes_no_sense_is_not_run() {
     let note = TempPath::new("note");
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
     let run = connect("--password-command").arg("echo %u").env("SOCKS5_USER", format!("`>{}`", shown(&note)));
-    run.words(format!("-S {proxy} host 22")).run().expect_failure(6, &["%u is '`>", "the shell may misread"]);
+    run.args(format!("-S {proxy} host 22")).run().expect_failure(6, &["%u is '`>", "the shell may misread"]);
     assert!(!note.exists());
     proxy.finish();
 }
@@ -374,7 +374,7 @@ fn a_command_in_a_file_that_others_can_write_to_is_not_run() {
 fn the_time_that_a_command_takes_does_not_count() {
     let proxy = socks5("secret");
     let run = connect("-w 1 --password-command").arg("sleep 1.5; echo secret");
-    run.words(format!("-S bob@{proxy} host 22")).run().expect_success();
+    run.args(format!("-S bob@{proxy} host 22")).run().expect_success();
     proxy.finish();
 }
 
@@ -383,7 +383,7 @@ fn a_listener_runs_its_command_once() {
     let asker = Asker::new("command", "echo secret");
     let proxy = Server::repeat(|| socks5_userpass("bob", "secret").early("welcome").expect_eof());
     let words = format!("-d -S bob@{proxy} --listen 127.0.0.1:0 host.example 22");
-    let listener = Listening::start(connect("--password-command").arg(asker.path()).words(words));
+    let listener = Listening::start(connect("--password-command").arg(asker.path()).args(words));
     for _ in 0..3 {
         assert_eq!(read(&mut listener.client(), 7), b"welcome");
     }

@@ -193,7 +193,7 @@ fn nothing_is_run_where_no_value_is_wanted() {
     let target = script().expect_eof().serve();
     let note = TempPath::new("note");
     let home = home(format!("Match exec 'echo >{}'\nSOCKS_SERVER = x\n", note.display()));
-    connect(format!("-n {}", target.words())).env("HOME", &*home).run().expect_success();
+    connect(format!("-n {}", target.args())).env("HOME", &*home).run().expect_success();
     assert!(!note.exists());
     target.finish();
     let proxy = http_ok().expect_eof().serve();

@@ -52,7 +52,7 @@ fn told_of_its_own(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
 #[test]
 fn a_target_is_told_of_this_connection() {
     let directly = |version: &str, target: Server| {
-        let mut run = connect(format!("--proxy-protocol {version} {}", target.words())).start();
+        let mut run = connect(format!("--proxy-protocol {version} {}", target.args())).start();
         run.wait_stdout_has("welcome");
         run.send("ping");
         run.finish().expect_success().expect_stdout("welcome");
@@ -122,7 +122,7 @@ fn a_target_is_told_of_the_client_of_a_local_port() {
     ] {
         let (script, got) = listens_for_a_header();
         let target = script.serve();
-        let run = listening(format!("{option} --proxy-protocol {version} {}", target.words()));
+        let run = listening(format!("{option} --proxy-protocol {version} {}", target.args()));
         expect_told_of(&run.client(), header, &got);
         drop(run);
         target.finish();
@@ -174,8 +174,7 @@ mod unix {
     #[test]
     fn a_connection_that_is_handed_over_has_sent_it() {
         let target = told_of_its_own(line).serve();
-        let mut connection =
-            crate::hand_over::hand_over(format!("-F --proxy-protocol v1 {}", target.words()));
+        let mut connection = crate::hand_over::hand_over(format!("-F --proxy-protocol v1 {}", target.args()));
         let mut welcome = [0; 7];
         connection.read_exact(&mut welcome).unwrap();
         connection.write_all(b"ping").unwrap();
@@ -200,7 +199,7 @@ mod unix {
         let (script, got) = listens_for_a_header();
         let (target, door) = (script.serve(), TempPath::new("door"));
         let run =
-            connect(format!("-d --listen unix:{} --proxy-protocol v2 {}", door.display(), target.words()))
+            connect(format!("-d --listen unix:{} --proxy-protocol v2 {}", door.display(), target.args()))
                 .start();
         run.wait_stderr_has("local_type=socket");
         let mut client = loop {

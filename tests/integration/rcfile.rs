@@ -141,7 +141,7 @@ fn the_direct_lists_may_be_set() {
     ] {
         let target = script().send("direct").expect_eof().serve();
         let (proxy, home) = (Server::each([]), home(format!("{name} = 127.")));
-        let out = at_home(&format!("{words} {proxy} {}", target.words()), &home).run();
+        let out = at_home(&format!("{words} {proxy} {}", target.args()), &home).run();
         out.expect_success().expect_stdout("direct");
         target.finish();
         proxy.finish();
@@ -386,8 +386,8 @@ fn without_a_home_directory_the_session_goes_on() {
 #[test]
 fn without_the_variable_home_the_session_goes_on() {
     let proxy = socks5_none().expect_eof().serve();
-    let program = Program::new("env").words("-u HOME").arg(env!("CARGO_BIN_EXE_connect"));
-    program.words(format!("-S {proxy} host 22")).run().expect_success();
+    let program = Program::new("env").args("-u HOME").arg(env!("CARGO_BIN_EXE_connect"));
+    program.args(format!("-S {proxy} host 22")).run().expect_success();
     proxy.finish();
 }
 
@@ -429,7 +429,7 @@ fn the_example_is_read_without_a_complaint_and_so_is_each_line_that_it_offers() 
         fs::create_dir(home.join(".config")).unwrap();
         fs::write(&password, "secret\n").unwrap();
         set_mode(&password, 0o600);
-        let out = at_home(&format!("-A {}", target.words()), &home).env("no_proxy", "127.0.0.1").run();
+        let out = at_home(&format!("-A {}", target.args()), &home).env("no_proxy", "127.0.0.1").run();
         out.expect_success().expect_stdout("welcome");
         target.finish();
     }

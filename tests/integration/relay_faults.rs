@@ -23,7 +23,7 @@ fn with_few_descriptors_a_session_works_or_says_that_there_are_too_few() {
     for limit in 3..=20 {
         let target = Server::repeat(|| script().expect("ping").expect_eof().send("pong"));
         for relay in ["splice", "copy"] {
-            let run = limited(&format!("-n {limit}"), &target.words()).env("CONNECT_RELAY", relay);
+            let run = limited(&format!("-n {limit}"), &target.args()).env("CONNECT_RELAY", relay);
             let out = run.input("ping").run();
             match out.code {
                 Some(NOT_LOADED) => assert!(limit < 4, "{out:?}"),
@@ -48,7 +48,7 @@ fn with_few_descriptors_a_local_port_works_or_says_that_there_are_too_few() {
     let (mut worked, mut told) = (0, 0);
     for limit in 4..=16 {
         let target = Server::repeat(|| script().expect("ping").expect_eof().send("pong"));
-        let run = Listening::start(limited(&format!("-n {limit}"), &format!("-d -p 0 {}", target.words())));
+        let run = Listening::start(limited(&format!("-n {limit}"), &format!("-d -p 0 {}", target.args())));
         match run.place_or_end() {
             None => {
                 told += 1;
@@ -86,7 +86,7 @@ fn with_little_memory_a_session_works_or_says_that_there_is_too_little() {
     let (mut worked, mut told) = (0, 0);
     for step in 0.. {
         let limit = 2_000 + 16 * step;
-        let run = limited(&format!("-v {limit}"), &target.words()).env("CONNECT_RELAY", "copy");
+        let run = limited(&format!("-v {limit}"), &target.args()).env("CONNECT_RELAY", "copy");
         let out = run.input("ping").run();
         match out.code {
             Some(NOT_LOADED) => {}
@@ -121,7 +121,7 @@ fn a_full_disk_was_not_reported_as_long_as_much_was_sent() {
         Ok(())
     });
     let server = server.serve();
-    let mut run = connect(server.words()).stdout(full).limit(Duration::from_secs(10)).start();
+    let mut run = connect(server.args()).stdout(full).limit(Duration::from_secs(10)).start();
     run.feed(std::io::repeat(b'.'));
     run.wait().expect_failure(8, &["no space left"]);
     server.finish();
@@ -133,7 +133,7 @@ fn an_input_that_cannot_be_read_was_waited_on_for_ever() {
     for relay in ["splice", "copy"] {
         let server = script().expect_reset().serve();
         let directory = File::open("/").unwrap();
-        let mut run = connect(server.words()).env("CONNECT_RELAY", relay).stdin(directory).start();
+        let mut run = connect(server.args()).env("CONNECT_RELAY", relay).stdin(directory).start();
         run.wait().expect_failure(8, &["cannot read standard input", "directory"]);
         server.finish();
     }
@@ -148,7 +148,7 @@ fn an_input_that_fails_with_eio_is_reported_and_the_remote_is_told_by_a_reset() 
     let master = pty.master.try_clone().unwrap();
     drop((slave, pty));
     let server = script().expect_reset().serve();
-    let mut run = connect(server.words()).stdin(master).start();
+    let mut run = connect(server.args()).stdin(master).start();
     run.wait().expect_failure(8, &["cannot read standard input", "input/output error"]);
     server.finish();
 }
@@ -186,7 +186,7 @@ fn a_failure_with_closed_descriptors_has_its_exit_code_and_says_it_where_it_can(
         judge(with_closed(format!("-S {proxy} example.org 22")).run(), 5);
         proxy.finish();
         let server = script().expect_eof().reset().serve();
-        judge(with_closed(server.words()).run(), 8);
+        judge(with_closed(server.args()).run(), 8);
         server.finish();
     }
 }

@@ -160,10 +160,10 @@ fn a_password_for_a_proxy_with_tls_is_forgotten() {
     for url in ["https", "socks5h+tls"] {
         let asked = Asked::new();
         let proxy = if url == "https" { asked.http(false) } else { asked.socks5() };
-        let front = Front::new(&identity).before(&proxy);
+        let front = TlsFront::new(&identity).in_front_of(&proxy);
         let program = connect("--tls-ca").arg(&*file);
         let words = format!("-x {url}://kane:{IN_URL}@localhost:{} host.example 22", front.port());
-        asked.expect_forgotten(proxy, program.words(words), || {});
+        asked.expect_forgotten(proxy, program.args(words), || {});
     }
 }
 
@@ -190,7 +190,7 @@ fn a_password_in_a_proxys_variable_is_forgotten_also_where_it_is_not_used() {
     asked.expect_forgotten(proxy, program, || {});
 
     let target = script().send("welcome").expect_eof().serve();
-    let run = connect(target.words()).env("MARK", MARK);
+    let run = connect(target.args()).env("MARK", MARK);
     let run =
         run.env("ALL_PROXY", format!("socks5://kane:{PASSWORD}@proxy")).env("SOCKS5_PASSWORD", PASSWORD);
     let run = run.start();
@@ -231,7 +231,7 @@ fn a_password_of_another_source_is_forgotten() {
     }
     let asked = Asked::new();
     let proxy = asked.socks5();
-    let shell = format!("exec {} --password-fd 3 -S kane@{proxy} host.example 22 3<{path}", under_test());
+    let shell = format!("exec {} --password-fd 3 -S kane@{proxy} host.example 22 3<{path}", program_path());
     asked.expect_forgotten(proxy, Program::new("sh").arg("-c").arg(shell), || {});
 }
 
@@ -302,7 +302,7 @@ fn a_header_is_a_secret_like_a_password() {
         let proxy = proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve();
         let program = words.iter().fold(connect(""), Program::arg);
         let program = if variable.is_empty() { program } else { program.env("CONNECT_HEADER", variable) };
-        let program = program.words(format!("-H {proxy} host.example 22"));
+        let program = program.args(format!("-H {proxy} host.example 22"));
         asked.expect_forgotten(proxy, program, || {});
     }
 }
@@ -311,12 +311,12 @@ fn a_header_is_a_secret_like_a_password() {
 #[test]
 fn nothing_but_the_password_is_masked() {
     let target = script().send("welcome").expect_eof().serve();
-    let run = connect(format!("-S kane:pw@proxy -n {}", target.words()))
-        .env("HTTPS_PROXY", "http://kane:pw@proxy/");
+    let run =
+        connect(format!("-S kane:pw@proxy -n {}", target.args())).env("HTTPS_PROXY", "http://kane:pw@proxy/");
     let run = run.start();
     run.wait_stdout_has("welcome");
     let shown = shown(run.pid());
-    assert!(shown.contains(&format!(" -S kane:**@proxy -n {} ", target.words())), "{shown}");
+    assert!(shown.contains(&format!(" -S kane:**@proxy -n {} ", target.args())), "{shown}");
     assert!(shown.contains("HTTPS_PROXY=http://kane:**@proxy/ "), "{shown}");
     run.finish().expect_success();
     target.finish();

@@ -42,7 +42,7 @@ fn a_command_is_sent_with_host_port_and_control_characters_in_it() {
         ("", "\r\n"),
     ] {
         let proxy = proxy(expected, GOOD).expect_eof().serve();
-        connect("-c").arg(command).words(format!("-T {proxy} host.example 22")).run().expect_success();
+        connect("-c").arg(command).args(format!("-T {proxy} host.example 22")).run().expect_success();
         proxy.finish();
     }
 }
@@ -109,7 +109,7 @@ fn every_way_in_which_the_answer_can_arrive_opens_the_tunnel() {
 fn a_megabyte_behind_the_good_line_is_delivered() {
     let proxy = proxy(COMMAND, GOOD).send_data(1, MIB).expect_eof().serve();
     let out = through(&proxy).run();
-    assert_eq!(Digest::of(&out.stdout[..]), Digest::of(data(1, MIB)));
+    assert_eq!(Digest::from_reader(&out.stdout[..]), Digest::from_reader(data(1, MIB)));
     out.expect_success();
     proxy.finish();
 }
@@ -165,7 +165,7 @@ fn a_proxy_that_talks_for_ever_is_left() {
 
 #[test]
 fn a_silent_proxy_and_a_slow_talker_are_bound_by_the_limit() {
-    let silent = script().expect(COMMAND).expect_gone();
+    let silent = script().expect(COMMAND).expect_disconnect();
     let slow = script().expect(COMMAND).then("say a line now and then", |session| {
         while session.send(b"Trying...\r\n").is_ok() {
             std::thread::sleep(Duration::from_millis(20));

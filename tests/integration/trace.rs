@@ -21,7 +21,7 @@ fn expect_lines_in_order(out: &Outcome, port: u16, expected: &str) {
 #[test]
 fn a_direct_session_is_traced() {
     let target = script().send("HELLO\n").expect("ping\n").expect_eof().serve();
-    let out = connect(format!("-d {}", target.words())).input("ping\n").run();
+    let out = connect(format!("-d {}", target.args())).input("ping\n").run();
     out.expect_code(0).expect_stdout("HELLO\n");
     expect_lines_in_order(
         &out,
@@ -201,7 +201,7 @@ fn what_a_peer_sends_is_shown_without_its_control_characters() {
 #[test]
 fn a_stderr_that_is_closed_gets_no_byte_of_the_trace_into_the_tunnel() {
     let target = script().expect("ping").expect_eof().serve();
-    let run = connect(format!("-d {}", target.words())).stderr(Io::Closed).input("ping").run();
+    let run = connect(format!("-d {}", target.args())).stderr(Io::Closed).input("ping").run();
     run.expect_code(0).expect_stdout("");
     target.finish();
 }

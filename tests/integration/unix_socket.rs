@@ -16,7 +16,7 @@ use crate::listening::*;
 
 /// A run that listens at `path`.
 fn listening_at(path: &Path, target: &str) -> Listening {
-    let program = connect("-d --listen").arg(format!("unix:{}", path.display())).words(target);
+    let program = connect("-d --listen").arg(format!("unix:{}", path.display())).args(target);
     let run = Listening::start(program);
     eventually("the socket", || UnixStream::connect(path).is_ok());
     run
@@ -45,13 +45,13 @@ fn expect_echo(path: &Path, words: &str) {
 fn clients_of_a_socket_get_tunnels_of_their_own() {
     let path = TempPath::new("s");
     let target = Server::repeat(|| script().echo());
-    let run = listening_at(&path, &target.words());
+    let run = listening_at(&path, &target.args());
     let first = client_of(&path);
     echoed(&first, "first");
     expect_echo(&path, "second");
     echoed(&first, "again");
     run.stop(Signal::TERM).expect_success();
-    expect_gone(&first);
+    expect_disconnect(&first);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_signal_removes_the_socket() {
     for signal in [Signal::TERM, Signal::INT] {
         let path = TempPath::new("s");
         let run = Listening::start(
-            connect("-d --listen").arg(format!("unix:{}", path.display())).words("127.0.0.1 1"),
+            connect("-d --listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1"),
         );
         // At the earliest moment.
         eventually("the socket", || path.exists());
@@ -82,11 +82,11 @@ fn a_signal_removes_the_socket() {
 fn a_socket_that_a_killed_process_left_is_replaced() {
     let path = TempPath::new("s");
     let target = Server::repeat(|| script().echo());
-    let first = listening_at(&path, &target.words());
+    let first = listening_at(&path, &target.args());
     first.run.signal(Signal::KILL);
     assert_eq!(first.end().code, None);
     assert!(path.exists());
-    let second = listening_at(&path, &target.words());
+    let second = listening_at(&path, &target.args());
     expect_echo(&path, "hello");
     second.stop(Signal::TERM).expect_success();
     assert!(!path.exists());
@@ -96,8 +96,8 @@ fn a_socket_that_a_killed_process_left_is_replaced() {
 fn a_socket_on_which_somebody_listens_is_left_alone() {
     let path = TempPath::new("s");
     let target = Server::repeat(|| script().echo());
-    let first = listening_at(&path, &target.words());
-    let second = connect("--listen").arg(format!("unix:{}", path.display())).words("127.0.0.1 1").run();
+    let first = listening_at(&path, &target.args());
+    let second = connect("--listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1").run();
     second.expect_failure(1, &["cannot listen at unix:", "Address already in use"]);
     expect_echo(&path, "hello");
     first.stop(Signal::TERM).expect_success();
@@ -110,7 +110,7 @@ fn what_is_no_socket_is_left_alone() {
     let link = TempPath::new("l");
     std::os::unix::fs::symlink("nowhere", &*link).unwrap();
     for path in [&*file, &*directory, &*link] {
-        let out = connect("--listen").arg(format!("unix:{}", path.display())).words("127.0.0.1 1").run();
+        let out = connect("--listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1").run();
         out.expect_failure(1, &["cannot listen at unix:"]);
     }
     assert_eq!(fs::read(&*file).unwrap(), b"precious");
@@ -129,7 +129,7 @@ fn a_directory_that_is_missing_is_an_error() {
 fn a_run_that_fails_to_listen_leaves_no_socket() {
     let path = TempPath::new("s");
     let word = format!("unix:{}", path.display());
-    let out = connect("--listen").arg(word).words("--listen unix:/no/such/s 127.0.0.1 1").run();
+    let out = connect("--listen").arg(word).args("--listen unix:/no/such/s 127.0.0.1 1").run();
     out.expect_failure(1, &["cannot listen at unix:/no/such/s"]);
     assert!(!path.exists());
 }
@@ -140,7 +140,7 @@ fn what_a_client_said_before_it_left_arrives_at_a_slow_remote() {
     let path = TempPath::new("s");
     let left = Gate::new();
     let target = script().small_window().wait_for(&left).pause(Duration::from_millis(1500)).sink().serve();
-    let program = connect("-d --listen").arg(format!("unix:{}", path.display())).words(target.words());
+    let program = connect("-d --listen").arg(format!("unix:{}", path.display())).args(target.args());
     let run = Listening::start(program);
     let mut client = client_of(&path);
     client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -157,7 +157,7 @@ fn what_a_client_said_before_it_left_arrives_at_a_slow_remote() {
     }
     drop(client);
     left.open();
-    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(1, sent))));
+    assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(1, sent))));
     run.stop(Signal::TERM).expect_success();
 }
 

@@ -63,7 +63,7 @@ impl AtTerminal for Program {
 
 #[test]
 fn who_waits_is_told_for_what_and_the_line_goes_when_the_tunnel_stands() {
-    let (gate, pty) = (Gate::new(), Pty::of_columns(120));
+    let (gate, pty) = (Gate::new(), Pty::with_columns(120));
     let proxy = socks5_request().wait_for(&gate).send(SOCKS5_GRANTED).send("hello").drain().serve();
     let start = Instant::now();
     let run = connect(format!("-S {proxy} host 22")).at(&pty).start();
@@ -85,7 +85,7 @@ fn who_waits_is_told_for_what_and_the_line_goes_when_the_tunnel_stands() {
 #[test]
 fn the_line_goes_before_an_error_is_told() {
     // Some serial lines do not know how wide the terminal is.
-    let (gate, pty) = (Gate::new(), Pty::of_columns(0));
+    let (gate, pty) = (Gate::new(), Pty::with_columns(0));
     let proxy = http_request().wait_for(&gate).send("HTTP/1.1 403 Forbidden\r\n\r\n").serve();
     let run = connect(format!("-H {proxy} host 22")).at(&pty).start();
     let mut screen = Screen::of(&pty);
@@ -106,7 +106,7 @@ type Start<'a> = dyn Fn(&Pty) -> Program + Sync + 'a;
 /// Runs it until it gives up; what was said at the terminal, and what stood there in the end.
 #[track_caller]
 fn gives_up(run: impl FnOnce(&Pty) -> Program) -> (Vec<String>, String) {
-    let pty = Pty::of_columns(COLUMNS);
+    let pty = Pty::with_columns(COLUMNS);
     run(&pty).run().expect_code(7);
     Screen::of(&pty).finish()
 }
@@ -166,7 +166,7 @@ fn it_is_not_told_where_nobody_wants_to_know_or_could_read_it() {
     let words = format!("-w 3.5 127.0.0.1 {}", silent.port());
     let in_background = |pty: &Pty| {
         // Job control gives it a process group of its own, which is not the terminal's.
-        let line = format!("set -m; {} {words} & wait $!", under_test());
+        let line = format!("set -m; {} {words} & wait $!", program_path());
         Program::new("/bin/sh").arg("-c").arg(line).at(pty)
     };
     let cases: [(&str, &Start<'_>); 5] = [

@@ -75,7 +75,7 @@ impl Digest {
     }
 
     /// Reads `source` to its end.
-    pub(crate) fn of(mut source: impl Read) -> Self {
+    pub(crate) fn from_reader(mut source: impl Read) -> Self {
         let mut digest = Self::new();
         // A reset ends a stream as well; the length tells that something is missing.
         if let Err(error) = copy(&mut source, &mut digest) {

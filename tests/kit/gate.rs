@@ -20,7 +20,7 @@ impl Gate {
     /// Waits until the gate is open; panics when patience ends.
     #[track_caller]
     pub(crate) fn wait(&self) {
-        assert!(self.wait_for(super::PATIENCE), "nobody opened the gate within {:?}", super::PATIENCE);
+        assert!(self.wait_for(super::TIMEOUT), "nobody opened the gate within {:?}", super::TIMEOUT);
     }
 
     /// Waits until the gate is open, for `limit` at most; says whether it is.

@@ -7,15 +7,16 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test target uses all of the kit")]
 
 mod data;
-mod digest;
 mod gate;
+mod http_digest;
+mod name_server;
 mod peers;
 #[cfg(feature = "tls")]
 mod pki;
 mod program;
-mod proxy;
 mod running;
 mod script;
+mod scripted;
 mod server;
 mod show;
 mod temp;
@@ -25,28 +26,29 @@ mod tls;
 mod unix;
 
 pub(crate) use data::{Data, Digest, bytes, copy, data};
-pub(crate) use digest::HttpDigest;
 pub(crate) use gate::Gate;
+pub(crate) use http_digest::HttpDigest;
+pub(crate) use name_server::{Answer, NameServer, Question, Transport};
 pub(crate) use peers::{RefusingPort, SilentPort};
 #[cfg(feature = "tls")]
-pub(crate) use pki::{Authority, Identity, Kind};
-pub(crate) use program::{Io, Program, connect, relaying_as_the_module_says, under_test};
-pub(crate) use proxy::{
+pub(crate) use pki::{Authority, CertificateKind, Identity};
+pub(crate) use program::{Io, Program, connect, define_connect_for_relay_mode, program_path};
+pub(crate) use running::{Outcome, Running};
+pub(crate) use script::{Script, fill_up, script};
+pub(crate) use scripted::{
     SOCKS4_GRANTED, SOCKS5_GRANTED, http_basic, http_ok, http_reply, http_request, socks4_granted,
     socks4_reply, socks4_request, socks5_none, socks5_refused, socks5_request, socks5_userpass,
 };
-pub(crate) use running::{Outcome, Running};
-pub(crate) use script::{Script, fill_up, script};
 pub(crate) use server::{Record, Server, Session};
 pub(crate) use show::show;
 pub(crate) use temp::TempPath;
 #[cfg(feature = "tls")]
-pub(crate) use tls::{End, Front, Handshake, TlsServer};
+pub(crate) use tls::{Handshake, TlsEnd, TlsFront, TlsServer};
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 
 /// How long anything may take before a test fails: long, for machines that do something else as well.
-pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// One mebibyte.
 pub(crate) const MIB: u64 = 1024 * 1024;

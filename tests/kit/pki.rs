@@ -19,7 +19,7 @@ pub(crate) struct Identity {
 
 /// What is different about a certificate.
 #[derive(Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum CertificateKind {
     Server,
     Client,
     Expired,
@@ -37,7 +37,7 @@ impl Authority {
     }
 
     /// A certificate for these names and addresses.
-    pub(crate) fn issue(&self, names: &[&str], kind: Kind) -> Identity {
+    pub(crate) fn issue(&self, names: &[&str], kind: CertificateKind) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = subject(names, kind).signed_by(&key, &self.0).unwrap();
         Identity { chain: vec![certificate.der().clone()], key }
@@ -45,7 +45,7 @@ impl Authority {
 
     /// One that a proxy on this machine may have.
     pub(crate) fn localhost(&self) -> Identity {
-        self.issue(&["localhost", "127.0.0.1"], Kind::Server)
+        self.issue(&["localhost", "127.0.0.1"], CertificateKind::Server)
     }
 
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
@@ -62,7 +62,7 @@ impl Identity {
     /// Nobody but itself vouches for it. It may also be an authority's.
     pub(crate) fn self_signed(is_authority: bool) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = subject(&["localhost", "127.0.0.1"], Kind::Server);
+        let mut params = subject(&["localhost", "127.0.0.1"], CertificateKind::Server);
         if is_authority {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
@@ -70,7 +70,7 @@ impl Identity {
     }
 
     /// With the certificate of an authority in between.
-    pub(crate) fn by_way_of(mut self, intermediate: &Authority) -> Self {
+    pub(crate) fn with_intermediate(mut self, intermediate: &Authority) -> Self {
         self.chain.push(intermediate.certificate());
         self
     }
@@ -118,17 +118,17 @@ fn authority(name: &str) -> CertificateParams {
     params
 }
 
-fn subject(names: &[&str], kind: Kind) -> CertificateParams {
+fn subject(names: &[&str], kind: CertificateKind) -> CertificateParams {
     let names: Vec<_> = names.iter().copied().map(str::to_owned).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name.push(DnType::CommonName, "a test's");
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2099, 1, 1));
     let mut usage = ExtendedKeyUsagePurpose::ServerAuth;
     match kind {
-        Kind::Server => {}
-        Kind::Client => usage = ExtendedKeyUsagePurpose::ClientAuth,
-        Kind::Expired => params.not_after = date_time_ymd(2021, 6, 30),
-        Kind::NotYetValid => params.not_before = date_time_ymd(2098, 12, 31),
+        CertificateKind::Server => {}
+        CertificateKind::Client => usage = ExtendedKeyUsagePurpose::ClientAuth,
+        CertificateKind::Expired => params.not_after = date_time_ymd(2021, 6, 30),
+        CertificateKind::NotYetValid => params.not_before = date_time_ymd(2098, 12, 31),
     }
     params.extended_key_usages = vec![usage];
     params

@@ -21,17 +21,17 @@ use super::unix;
 /// `CONNECT_UNDER_TEST=/path/to/another` in the environment tests another program instead, for
 /// example to see which of these tests the C program fails.
 pub(crate) fn connect(words: impl AsRef<str>) -> Program {
-    Program::new(under_test()).words(words)
+    Program::new(program_path()).args(words)
 }
 
 /// The path of the program under test, for a shell that is to start it.
-pub(crate) fn under_test() -> String {
+pub(crate) fn program_path() -> String {
     std::env::var("CONNECT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_connect").into())
 }
 
 /// Defines `connect` for a module that is in the tests twice: under a name with `copying` in it the program relays
 /// through memory, else inside the kernel where it can.
-macro_rules! relaying_as_the_module_says {
+macro_rules! define_connect_for_relay_mode {
     () => {
         fn connect(words: impl AsRef<str>) -> $crate::kit::Program {
             let how = if module_path!().contains("copying") { "copy" } else { "splice" };
@@ -39,7 +39,7 @@ macro_rules! relaying_as_the_module_says {
         }
     };
 }
-pub(crate) use relaying_as_the_module_says;
+pub(crate) use define_connect_for_relay_mode;
 
 /// What one of the three standard descriptors is.
 pub(crate) enum Io {
@@ -102,7 +102,7 @@ impl Program {
             environment: Vec::new(),
             stdio: [Io::Pipe, Io::Pipe, Io::Pipe],
             input: None,
-            limit: super::PATIENCE,
+            limit: super::TIMEOUT,
             name: None,
             #[cfg(unix)]
             terminal: None,
@@ -112,7 +112,7 @@ impl Program {
     }
 
     /// More arguments, split at blanks.
-    pub(crate) fn words(mut self, words: impl AsRef<str>) -> Self {
+    pub(crate) fn args(mut self, words: impl AsRef<str>) -> Self {
         self.args.extend(words.as_ref().split_whitespace().map(OsString::from));
         self
     }
@@ -159,7 +159,7 @@ impl Program {
         self
     }
 
-    /// Kills the run, and fails the test, after this long instead of [`PATIENCE`](super::PATIENCE).
+    /// Kills the run, and fails the test, after this long instead of [`TIMEOUT`](super::TIMEOUT).
     pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -174,7 +174,7 @@ impl Program {
 
     /// The system refuses it splice(2), by a filter of system calls.
     #[cfg(target_os = "linux")]
-    pub(crate) fn refused_splice(mut self) -> Self {
+    pub(crate) fn without_splice(mut self) -> Self {
         self.refuse_splice = true;
         self
     }

@@ -109,7 +109,7 @@ impl Script {
 
     /// The other side goes away, by closing or by a reset, and has sent nothing more. (It makes
     /// it a reset if it had not read everything.)
-    pub(crate) fn expect_gone(self) -> Self {
+    pub(crate) fn expect_disconnect(self) -> Self {
         self.then("expect the other side to go away", |session| {
             let got = session.receive_or_reset(1000)?;
             if got.is_empty() { Ok(()) } else { Err(format!("instead {} came", show(&got))) }
@@ -204,7 +204,7 @@ impl Script {
 
     /// Starts to send [`data`]`(seed, count)`, and goes on with the next step meanwhile. At the
     /// script's end all of it must have been sent.
-    pub(crate) fn send_meanwhile(self, seed: u64, count: u64) -> Self {
+    pub(crate) fn send_in_background(self, seed: u64, count: u64) -> Self {
         self.then(format!("start to send {count} bytes of data"), move |session| {
             session.spawn(move |stream| copy(&mut data(seed, count), &mut &*stream).map(drop));
             Ok(())
@@ -222,7 +222,7 @@ impl Script {
     /// Sends [`data`]`(seed, count)` and at the same time reads up to the end of the stream into
     /// the record's [`Digest`].
     pub(crate) fn exchange(self, seed: u64, count: u64) -> Self {
-        self.send_meanwhile(seed, count).sink()
+        self.send_in_background(seed, count).sink()
     }
 
     /// Sends until the other side is gone; fails if it still takes bytes after `limit`.
@@ -253,7 +253,7 @@ impl Script {
     pub(crate) fn wait_for(self, gate: &Gate) -> Self {
         let gate = gate.clone();
         self.then("wait for a gate", move |_| {
-            let open = gate.wait_for(super::PATIENCE);
+            let open = gate.wait_for(super::TIMEOUT);
             if open { Ok(()) } else { Err("nobody opened it".to_owned()) }
         })
     }
@@ -315,13 +315,13 @@ impl Script {
 impl Session {
     /// Reads `count` bytes, or up to the end, into the record's digest.
     fn sink(&mut self, count: u64) -> Done {
-        let mut digest = self.record().sunk.take().unwrap_or_else(Digest::new);
+        let mut digest = self.record().digest.take().unwrap_or_else(Digest::new);
         let (early, stream) = self.unread_and_stream();
         let mut source = early.chain(stream).take(count);
         let result = copy(&mut source, &mut digest);
         let missing = source.limit();
         let all = digest.len;
-        self.record().sunk = Some(digest);
+        self.record().digest = Some(digest);
         match result {
             Err(error) => Err(format!("after {all} bytes: {error}")),
             Ok(_) if count < u64::MAX && missing > 0 => {

@@ -12,7 +12,7 @@ use super::show::show;
 use super::{Digest, Gate};
 
 /// How long a step waits for the other side.
-const STEP_LIMIT: Duration = super::PATIENCE;
+const STEP_LIMIT: Duration = super::TIMEOUT;
 
 /// How long [`Server::finish`] waits for scripts that have not come to their end.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub(crate) struct Record {
     /// All that was read, save by `sink` and `relay`.
     pub(crate) received: Vec<u8>,
     /// What `sink` steps read.
-    pub(crate) sunk: Option<Digest>,
+    pub(crate) digest: Option<Digest>,
     /// User that was named to the proxy.
     pub(crate) user: Option<String>,
     /// Password that was given to the proxy.
@@ -106,7 +106,7 @@ impl Server {
     }
 
     /// `host port`, two words for a command line.
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn args(&self) -> String {
         format!("{} {}", self.address.ip(), self.address.port())
     }
 

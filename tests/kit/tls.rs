@@ -16,7 +16,7 @@ use super::pki::{Authority, Identity};
 
 /// How the stream of the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum TlsEnd {
     /// With `close_notify`.
     Proper,
     /// Without it.
@@ -31,7 +31,7 @@ pub(crate) struct Handshake {
     pub(crate) name: Option<String>,
     /// Whether it came to its end, as far as this side knows; and if not, why.
     pub(crate) failure: Option<String>,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<TlsEnd>,
 }
 
 /// What it does at the end of what the peer behind it has to say.
@@ -48,7 +48,7 @@ enum Ending {
 }
 
 /// A TLS server to be, that passes on to another server what it decrypts.
-pub(crate) struct Front {
+pub(crate) struct TlsFront {
     config: ServerConfig,
     ending: Ending,
     bytewise: bool,
@@ -61,23 +61,23 @@ pub(crate) struct TlsServer {
     handshakes: Arc<Mutex<Vec<Handshake>>>,
 }
 
-impl Front {
+impl TlsFront {
     /// It shows this certificate.
     pub(crate) fn new(identity: &Identity) -> Self {
-        Self::speaking(identity, rustls::ALL_VERSIONS, None)
+        Self::with_versions(identity, rustls::ALL_VERSIONS, None)
     }
 
     /// It wants a certificate by this authority.
-    pub(crate) fn wanting(
+    pub(crate) fn requiring_client_certificate(
         identity: &Identity,
         clients: &Authority,
         versions: &[&'static SupportedProtocolVersion],
     ) -> Self {
-        Self::speaking(identity, versions, Some(clients))
+        Self::with_versions(identity, versions, Some(clients))
     }
 
     /// It speaks these versions only.
-    pub(crate) fn speaking(
+    pub(crate) fn with_versions(
         identity: &Identity,
         versions: &[&'static SupportedProtocolVersion],
         clients: Option<&Authority>,
@@ -100,7 +100,7 @@ impl Front {
     }
 
     /// It ends without `close_notify`.
-    pub(crate) fn cutting_off(self) -> Self {
+    pub(crate) fn without_close_notify(self) -> Self {
         Self { ending: Ending::CutOff, ..self }
     }
 
@@ -115,12 +115,12 @@ impl Front {
     }
 
     /// All that it sends leaves it byte by byte.
-    pub(crate) fn bytewise(self) -> Self {
+    pub(crate) fn byte_by_byte(self) -> Self {
         Self { bytewise: true, ..self }
     }
 
     /// It says this right behind its part of the handshake, without waiting for the rest of it (0.5-RTT data).
-    pub(crate) fn saying_at_once(mut self, bytes: &'static [u8]) -> Self {
+    pub(crate) fn sending_early(mut self, bytes: &'static [u8]) -> Self {
         self.config.send_half_rtt_data = true;
         // Nothing follows that would bring what was forgotten to mind.
         self.config.send_tls13_tickets = 0;
@@ -128,7 +128,7 @@ impl Front {
     }
 
     /// Starts it in front of this server.
-    pub(crate) fn before(self, server: &Server) -> TlsServer {
+    pub(crate) fn in_front_of(self, server: &Server) -> TlsServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let handshakes = Arc::<Mutex<Vec<Handshake>>>::default();
@@ -163,7 +163,7 @@ impl TlsServer {
 
     /// The only connection, once it has ended.
     #[track_caller]
-    pub(crate) fn ended(&self) -> Handshake {
+    pub(crate) fn only_handshake(&self) -> Handshake {
         for _ in 0..600 {
             let handshakes = lock(&self.handshakes).clone();
             assert!(handshakes.len() < 2, "{handshakes:?}");
@@ -216,7 +216,7 @@ impl Session {
             scope.spawn(|| self.outward(&tls, &out, &far));
             let end = self.inward(&tls, &out, &far);
             self.note(|handshake| handshake.end = Some(end));
-            let _ = far.shutdown(if end == End::Proper { Shutdown::Write } else { Shutdown::Both });
+            let _ = far.shutdown(if end == TlsEnd::Proper { Shutdown::Write } else { Shutdown::Both });
         });
     }
 
@@ -232,7 +232,7 @@ impl Session {
     }
 
     /// From the program to the server behind.
-    fn inward(&self, tls: &Mutex<ServerConnection>, out: &Mutex<()>, mut far: &TcpStream) -> End {
+    fn inward(&self, tls: &Mutex<ServerConnection>, out: &Mutex<()>, mut far: &TcpStream) -> TlsEnd {
         let mut records = vec![0; 64 * 1024];
         let mut plain = Vec::new();
         // What came with the last of the handshake.
@@ -241,9 +241,9 @@ impl Session {
         plain.clear();
         loop {
             let count = match (&self.stream).read(&mut records) {
-                Ok(0) => return End::CutOff,
+                Ok(0) => return TlsEnd::CutOff,
                 Ok(count) => count,
-                Err(_) => return End::Reset,
+                Err(_) => return TlsEnd::Reset,
             };
             let mut rest = &records[..count];
             let mut ended = false;
@@ -251,7 +251,7 @@ impl Session {
             while !rest.is_empty() && !ended {
                 tls.read_tls(&mut rest).unwrap();
                 if tls.process_new_packets().is_err() {
-                    return End::CutOff;
+                    return TlsEnd::CutOff;
                 }
                 ended = tls.reader().read_to_end(&mut plain).is_ok();
             }
@@ -264,7 +264,7 @@ impl Session {
             let _ = far.write_all(&plain);
             plain.clear();
             if ended {
-                return End::Proper;
+                return TlsEnd::Proper;
             }
         }
     }

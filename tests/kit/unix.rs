@@ -166,7 +166,7 @@ impl Pty {
     }
 
     /// One that is so wide.
-    pub(crate) fn of_columns(columns: u16) -> Self {
+    pub(crate) fn with_columns(columns: u16) -> Self {
         let pty = Self::new();
         let mut size = rustix::termios::tcgetwinsize(&pty.slave).unwrap();
         size.ws_col = columns;

@@ -11,7 +11,7 @@ use super::case::WELCOME;
 use super::conversation::Question;
 use super::hostile::{CONTROLS, garbage};
 use super::run::{bound_memory, expect_none, is_fit_for_a_terminal};
-use crate::kit::{PATIENCE, connect, script};
+use crate::kit::{TIMEOUT, connect, script};
 
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -347,7 +347,7 @@ fn problem(case: &Case, target: u16) -> Option<String> {
     bound_memory(&running);
     let is_running = running.running_check();
     let start = Instant::now();
-    let alive = || is_running() && start.elapsed() < PATIENCE;
+    let alive = || is_running() && start.elapsed() < TIMEOUT;
     Server { case, alive: &alive }.serve(udp, &tcp);
     if is_running() {
         running.signal(Signal::KILL);

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use super::case::{Case, Verdict};
 use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, FLOOD, Seen};
-use crate::kit::{MIB, Outcome, PATIENCE, Program, Running, TempPath, connect, show};
+use crate::kit::{MIB, Outcome, Program, Running, TIMEOUT, TempPath, connect, show};
 
 /// What was seen of a run.
 pub(crate) struct Observed {
@@ -52,7 +52,7 @@ pub(crate) fn run(case: &Case, program: Program, askpass: &Askpass, patience: Du
         None => program.env("SSH_ASKPASS", askpass.0.join("askpass")).env("DISPLAY", ":0"),
     };
     // Standard input stays open, as that of ssh does.
-    let mut running = program.words(words).limit(patience + PATIENCE).start();
+    let mut running = program.args(words).limit(patience + TIMEOUT).start();
     bound_memory(&running);
     let start = Instant::now();
     let is_running = running.running_check();
@@ -177,7 +177,7 @@ pub(crate) fn expect_harmless_debug_lines(cases: Vec<Case>, threads: usize) {
 fn expect(cases: Vec<Case>, threads: usize, words: &str, problem: fn(&Case, &Observed) -> Option<String>) {
     let askpass = Askpass::new();
     expect_none(cases, Case::name, threads, |case| {
-        problem(case, &run(case, connect(words), &askpass, PATIENCE))
+        problem(case, &run(case, connect(words), &askpass, TIMEOUT))
     });
 }
 

@@ -23,8 +23,8 @@ fn passed(
     Program::new("/bin/sh")
         .arg("-c")
         .arg(script)
-        .arg(under_test())
-        .words(words)
+        .arg(program_path())
+        .args(words)
         .stdin(first.into())
         .stdout(second.into())
 }
@@ -46,7 +46,7 @@ fn clients_come_in_by_tcp_ports_and_by_others_that_are_named() {
     let sockets = [tcp("127.0.0.1:0"), tcp("[::1]:0")];
     let [first, second] = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
     let [ours, theirs] = sockets.each_ref().map(|socket| socket.try_clone().unwrap());
-    let words = format!("-d --listen systemd --listen 127.0.0.1:0 --listen systemd {}", target.words());
+    let words = format!("-d --listen systemd --listen 127.0.0.1:0 --listen systemd {}", target.args());
     let run = Listening::start(passed(ours, theirs, BOTH, words));
     let places = run.places(3);
     assert_eq!(places[1..], [first, second]);
@@ -63,7 +63,7 @@ fn a_unix_socket_is_left_in_its_place() {
     let path = TempPath::new("s");
     let socket = UnixListener::bind(&*path).unwrap();
     let target = Server::repeat(|| script().echo());
-    let program = passed(socket, null(), FIRST, format!("-d --listen systemd {}", target.words()));
+    let program = passed(socket, null(), FIRST, format!("-d --listen systemd {}", target.args()));
     let run = Listening::start(program);
     for words in ["one", "two"] {
         let client = UnixStream::connect(&*path).unwrap();
@@ -80,7 +80,7 @@ fn a_client_of_a_passed_unix_socket_has_a_name() {
     let socket = UnixListener::bind(&*path).unwrap();
     let words = format!("-d --listen systemd 127.0.0.1 {}", RefusingPort::new().port());
     let run = Listening::start(passed(socket, null(), FIRST, words));
-    expect_gone(UnixStream::connect(&*path).unwrap());
+    expect_disconnect(UnixStream::connect(&*path).unwrap());
     run.told(&format!("connect: client unix:{}: cannot reach", path.display()));
     run.stop(Signal::TERM);
 }
@@ -138,7 +138,7 @@ fn programs_that_are_started_get_neither_the_sockets_nor_the_variables() {
     let variables = format!("{BOTH} LISTEN_FDNAMES=a:b");
     let program = passed(first, second, &variables, "-d --listen systemd --password-command")
         .arg(format!("{seen}; echo secret"))
-        .words(format!("-S me@{proxy} example.org 22"));
+        .args(format!("-S me@{proxy} example.org 22"));
     let program = program.env("HOME", &*home).env("SHELL", "/bin/sh");
     let run = Listening::start(program);
     echoed(client_of(run.places(2)[1]), "hello");
@@ -159,7 +159,7 @@ fn a_password_is_not_read_from_a_socket() {
 #[test]
 fn a_check_can_be_made_by_hand() {
     let target = script().send("hello").serve();
-    let out = connect(format!("--check --listen systemd {}", target.words())).run();
+    let out = connect(format!("--check --listen systemd {}", target.args())).run();
     out.expect_code(0).expect_stderr("");
     assert!(out.stdout_text().contains("hello"), "{}", out.stdout_text());
 }

@@ -16,7 +16,7 @@ use crate::listening::*;
 #[test]
 fn standard_input_does_not_end_it() {
     let target = script().echo().serve();
-    let run = Listening::start(connect(format!("-d {ANY} {}", target.words())).stdin(Io::Closed));
+    let run = Listening::start(connect(format!("-d {ANY} {}", target.args())).stdin(Io::Closed));
     echoed(run.client(), "hello");
     assert_eq!(run.close(), [""; 0]);
 }
@@ -59,7 +59,7 @@ fn a_wrong_password_is_asked_for_again() {
     let proxy = Server::each([socks5_wrong_password(), socks5_userpass("me", "secret").echo()]);
     let program = connect(format!("-d {ANY} -S me@{proxy} example.org 22"));
     let run = Listening::start(program.env("SSH_ASKPASS", &*askpass).env("DISPLAY", ":0"));
-    expect_gone(run.client());
+    expect_disconnect(run.client());
     run.told("connect: client 127.0.0.1:");
     echoed(run.client(), "hello");
     assert_eq!(fs::read_to_string(&*asked).unwrap(), "asked\nasked\n");
@@ -71,12 +71,12 @@ fn a_wrong_password_is_asked_for_again() {
 fn a_cancelled_question_is_cancelled_for_all_who_wait() {
     let asked = TempPath::new("asked");
     let askpass = askpass_that(&asked, "exit 1");
-    let proxy = Server::repeat(|| script().expect(b"\x05\x02\x00\x02").send(b"\x05\x02").expect_gone());
+    let proxy = Server::repeat(|| script().expect(b"\x05\x02\x00\x02").send(b"\x05\x02").expect_disconnect());
     let program = connect(format!("-d {ANY} -S me@{proxy} example.org 22"));
     let run = Listening::start(program.env("SSH_ASKPASS", &*askpass).env("DISPLAY", ":0"));
     let together: Vec<_> = (0..5).map(|_| run.client()).collect();
-    together.into_iter().for_each(expect_gone);
-    expect_gone(run.client());
+    together.into_iter().for_each(expect_disconnect);
+    expect_disconnect(run.client());
     run.told_times("was cancelled or failed", 6);
     assert_eq!(fs::read_to_string(&*asked).unwrap(), "asked\n");
     assert_eq!(run.close().len(), 6);
@@ -154,8 +154,8 @@ fn a_thousand_clients_at_once_take_bounded_memory() {
     assert_eq!(run.close(), [""; 0]);
     assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
     for (client, remote) in sessions {
-        expect_gone(client);
-        expect_gone(remote);
+        expect_disconnect(client);
+        expect_disconnect(remote);
     }
 }
 
@@ -200,7 +200,7 @@ fn tunnels_that_fail_leave_nothing_behind() {
     let place = run.place();
     let before = run.descriptors_and_threads();
     for _ in 0..TIMES {
-        expect_gone(client_of(place));
+        expect_disconnect(client_of(place));
     }
     eventually("all threads to end", || run.descriptors_and_threads() == before);
     assert_eq!(run.close().len(), TIMES);
@@ -209,7 +209,7 @@ fn tunnels_that_fail_leave_nothing_behind() {
 #[test]
 fn a_machine_out_of_descriptors_is_logged_and_recovers() {
     let target = Server::repeat(|| script().echo());
-    let run = Listening::start(limited("-n 32", &format!("-d {ANY} {}", target.words())));
+    let run = Listening::start(limited("-n 32", &format!("-d {ANY} {}", target.args())));
     let place = run.place();
     let clients: Vec<_> = (0..40).map(|_| client_of(place)).collect();
     run.told("connect: cannot take a client: Too many open files");

@@ -100,7 +100,7 @@ fn time() -> Vec<Row> {
         ),
         row(7, "Idle", "Nothing was moved for too long", "", || {
             let target = script().hold().serve();
-            let mut run = connect(format!("--idle-timeout 1 {}", target.words())).start();
+            let mut run = connect(format!("--idle-timeout 1 {}", target.args())).start();
             Told::by(&run.wait()).naming(&target, "host.example:22")
         }),
     ]

@@ -27,7 +27,7 @@ pub(super) fn system() -> Vec<Row> {
         }),
         row(1, "System", "Out of descriptors", "`ulimit -n` says how many there may be.", || {
             // The loader needs one more for a moment than the program gets.
-            let line = format!("ulimit -n 4; exec {} -p 0 host.example 22", under_test());
+            let line = format!("ulimit -n 4; exec {} -p 0 host.example 22", program_path());
             Told::by(&Program::new("/bin/sh").arg("-c").arg(line).run())
         }),
     ]
@@ -38,14 +38,14 @@ pub(super) fn rows() -> Vec<Row> {
         row(8, "Remote", "The target breaks the connection", "It may have ended badly itself.", || {
             let gate = Gate::new();
             let target = script().send("hello").wait_for(&gate).reset().serve();
-            let mut run = connect(target.words()).start();
+            let mut run = connect(target.args()).start();
             run.wait_stdout_has("hello");
             gate.open();
             Told::by(&run.wait()).naming(&target, "host.example:22")
         }),
         row(8, "Client", "A local client breaks its connection", "", || {
-            let target = script().half_close().expect_gone().serve();
-            let mut run = connect(format!("-d -p 0 {}", target.words())).start();
+            let target = script().half_close().expect_disconnect().serve();
+            let mut run = connect(format!("-d -p 0 {}", target.args())).start();
             run.wait_stderr_has("waiting new connection at port ");
             let said = run.stderr_so_far();
             let port = said.split("at port ").nth(1).unwrap().split(' ').next().unwrap();
@@ -60,13 +60,13 @@ pub(super) fn rows() -> Vec<Row> {
             told.naming(from, "127.0.0.1:50000")
         }),
         row(8, "Input", "Standard input cannot be read", "", || {
-            let target = script().expect_gone().serve();
-            Told::by(&connect(target.words()).stdin(File::open("/").unwrap()).start().wait())
+            let target = script().expect_disconnect().serve();
+            Told::by(&connect(target.args()).stdin(File::open("/").unwrap()).start().wait())
         }),
         row(8, "Output", "The disk is full", "", || {
-            let target = script().send("does not fit").expect_gone().serve();
+            let target = script().send("does not fit").expect_disconnect().serve();
             let full = File::options().write(true).open("/dev/full").unwrap();
-            Told::by(&connect(target.words()).stdout(full).start().wait())
+            Told::by(&connect(target.args()).stdout(full).start().wait())
         }),
     ]
 }

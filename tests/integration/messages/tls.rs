@@ -14,9 +14,9 @@ fn certificate(
         let authority = Authority::new("Example Authority");
         let (file, identity) = (authority.file(), identity(&authority));
         let nobody = Server::each([]);
-        let front = Front::new(&identity).before(&nobody);
+        let front = TlsFront::new(&identity).in_front_of(&nobody);
         let program = connect(option).arg("--tls-ca").arg(&*file);
-        let out = program.words(format!("-H https://localhost:{} host.example 22", front.port())).run();
+        let out = program.args(format!("-H https://localhost:{} host.example 22", front.port())).run();
         let told = Told::by(&out).naming(identity.pin(), "sha256//…");
         told.naming(format!("localhost:{}", front.port()), "proxy.example:443")
             .naming("localhost", "proxy.example")
@@ -46,7 +46,7 @@ pub(super) fn rows() -> Vec<Row> {
             Identity::self_signed(false)
         }),
         certificate("The proxy's certificate is for another name", "", "", |authority| {
-            authority.issue(&["other.example"], Kind::Server)
+            authority.issue(&["other.example"], CertificateKind::Server)
         }),
         certificate(
             "The proxy has another key than the pinned one",

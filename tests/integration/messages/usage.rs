@@ -31,7 +31,7 @@ fn file(situation: &'static str, option: &'static str, content: &'static [u8], w
         let file = TempPath::file("file", content);
         fs::set_permissions(&*file, fs::Permissions::from_mode(0o600)).unwrap();
         let option = option.replace("FILE", &file.display().to_string());
-        Told::by(&connect("").words(option).words(words).run()).naming(file.display(), "/home/me/file")
+        Told::by(&connect("").args(option).args(words).run()).naming(file.display(), "/home/me/file")
     })
 }
 
@@ -179,7 +179,7 @@ fn chains() -> Vec<Row> {
 fn passwords() -> Vec<Row> {
     vec![
         row(2, "Usage", "A password file that is not there", "", || {
-            Told::by(&connect("--password-file /nonexistent/password").words(SOCKS).run())
+            Told::by(&connect("--password-file /nonexistent/password").args(SOCKS).run())
         }),
         file("A password file that is empty", "--password-file FILE", b"\n", SOCKS),
         words(
@@ -199,12 +199,12 @@ fn passwords() -> Vec<Row> {
             "",
         ),
         row(2, "Usage", "A netrc file that is not there", "", || {
-            Told::by(&connect("--netrc-file /nonexistent/netrc").words(HTTP).run())
+            Told::by(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
         }),
         row(2, "TooLong", "A user name that is too long for SOCKS5", "", || {
             let user = "u".repeat(256);
             let program = connect(format!("-S {user}:secret@127.0.0.1:1 host.example 22"));
-            Told::by(&program.words("").run()).naming("127.0.0.1:1", "socks.example:1080")
+            Told::by(&program.args("").run()).naming("127.0.0.1:1", "socks.example:1080")
         }),
         row(2, "NotEncodable", "A user name with a colon, for Basic authentication", "", || {
             let program = connect("-H 127.0.0.1:1 host.example 22");
@@ -218,7 +218,7 @@ fn headers() -> Vec<Row> {
     vec![
         words("A header that is none", "--header nonsense -H proxy.example host.example 22", ""),
         row(2, "Usage", "A file of headers that is not there", "", || {
-            Told::by(&connect("--header @/nonexistent/headers").words(HTTP).run())
+            Told::by(&connect("--header @/nonexistent/headers").args(HTTP).run())
         }),
         file(
             "A file of headers with a line that is none",
@@ -228,7 +228,7 @@ fn headers() -> Vec<Row> {
         ),
         row(2, "Usage", "Two user agents", "", || {
             let program = connect("--user-agent mine --header").arg("User-Agent: other");
-            Told::by(&program.words(HTTP).run())
+            Told::by(&program.args(HTTP).run())
         }),
     ]
 }
@@ -251,7 +251,7 @@ fn tls() -> Vec<Row> {
         words("`insecure=` with another value", "-x https://proxy.example?insecure=1 host.example 22", ""),
         words("A proxy's name that no certificate can have", "-H https://-a_b-. host.example 22", ""),
         row(2, "Usage", "A file of authorities that is not there", "", || {
-            Told::by(&connect("--tls-ca /nonexistent/ca.pem").words(TLS).run())
+            Told::by(&connect("--tls-ca /nonexistent/ca.pem").args(TLS).run())
         }),
         file("A file of authorities without a certificate", "--tls-ca FILE", b"nothing\n", TLS),
         file(
@@ -289,7 +289,7 @@ fn of_ours(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
         fs::set_permissions(&*key, fs::Permissions::from_mode(0o600)).unwrap();
         let options = format!("--insecure --tls-pin sha256//{}=", "A".repeat(43));
         let program = connect(options).arg("--tls-cert").arg(&*certificate).arg("--tls-key").arg(&*key);
-        let told = Told::by(&program.words(TLS).run());
+        let told = Told::by(&program.args(TLS).run());
         told.naming(certificate.display(), "/home/me/cert.pem").naming(key.display(), "/home/me/key.pem")
     })
 }
@@ -314,7 +314,7 @@ fn local() -> Vec<Row> {
         row(2, "Usage", "`--listen systemd`, and a password in the place of a socket", "", || {
             let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec PROGRAM --listen systemd --password-fd 3 -S socks.example \
                         host.example 22 3<&0 0</dev/null";
-            let line = line.replace("PROGRAM", &under_test());
+            let line = line.replace("PROGRAM", &program_path());
             let socket = OwnedFd::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
             Told::by(&Program::new("/bin/sh").arg("-c").arg(line).stdin(socket).run())
         }),

@@ -22,7 +22,7 @@ fn file(
         fs::write(&file, content.replace("PROXY", &proxy.to_string())).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let words = words.replace("FILE", &file.display().to_string()).replace("PROXY", &proxy.to_string());
-        let out = connect(words).words("host.example 22").env("HOME", &*home).run();
+        let out = connect(words).args("host.example 22").env("HOME", &*home).run();
         Told::by(&out).naming(file.display(), &format!("/home/me/{name}"))
     })
 }
@@ -89,7 +89,7 @@ pub(super) fn rows() -> Vec<Row> {
         }),
         row(0, "Warning", "`--insecure` without a pin", "", || {
             let proxy = http_ok().close().serve();
-            let front = Front::new(&Identity::self_signed(false)).before(&proxy);
+            let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&proxy);
             Told::by(&connect(format!("--insecure -H https://{front} host.example 22")).run())
         }),
     ]

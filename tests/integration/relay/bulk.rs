@@ -15,11 +15,11 @@ fn a_hundred_mebibytes_both_ways_at_once_arrive_unchanged() {
     const SIZE: u64 = 100 * MIB;
     let server = script().exchange(1, SIZE).serve();
     let (output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     run.feed(data(2, SIZE));
-    assert_eq!(Digest::of(output), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader(output), Digest::from_reader(data(1, SIZE)));
     run.wait().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 /// As by the sandbox of a container, or with descriptors that the kernel does not splice.
@@ -28,14 +28,14 @@ fn a_hundred_mebibytes_both_ways_at_once_arrive_unchanged() {
 fn where_splice_is_refused_bytes_are_copied() {
     let server = script().exchange(1, MUCH).serve();
     let (output, end) = pipe();
-    let mut run = connect(format!("-d {}", server.words())).refused_splice().stdout(end).start();
+    let mut run = connect(format!("-d {}", server.args())).without_splice().stdout(end).start();
     run.feed(data(2, MUCH));
-    assert_eq!(Digest::of(output), Digest::of(data(1, MUCH)));
+    assert_eq!(Digest::from_reader(output), Digest::from_reader(data(1, MUCH)));
     let out = run.wait();
     out.expect_code(0);
     let told = out.stderr_text().matches("copying from now on").count();
     assert_eq!(told, if module_path!().contains("copying") { 0 } else { 2 }, "{out:?}");
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, MUCH))));
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn much_both_ways_through_a_proxy_arrives_unchanged() {
     let target = script().exchange(1, MUCH).serve();
     let proxy = socks5_none().relay().serve();
     let (output, end) = pipe();
-    let mut run = connect(format!("-S {proxy} {}", target.words())).stdout(end).start();
+    let mut run = connect(format!("-S {proxy} {}", target.args())).stdout(end).start();
     run.feed(data(2, MUCH));
-    assert_eq!(Digest::of(output), Digest::of(data(1, MUCH)));
+    assert_eq!(Digest::from_reader(output), Digest::from_reader(data(1, MUCH)));
     run.wait().expect_success();
     proxy.finish();
-    assert_eq!(target.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+    assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(2, MUCH))));
 }
 
 /// Uploads while nobody reads a byte of what comes down to `stdout`; `read` is its other end.
@@ -66,13 +66,13 @@ fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read) {
         Ok(())
     });
     let server = server.sink_bytes(SIZE).open(&uploaded).hold().serve();
-    let mut run = connect(server.words()).stdout(stdout).start();
+    let mut run = connect(server.args()).stdout(stdout).start();
     // Stuck first: a write that waits would keep all that follows waiting.
     thread::sleep(Duration::from_millis(500));
     run.feed(data(2, SIZE));
     uploaded.wait();
-    assert_eq!(Digest::of(read.take(SIZE)), Digest::of(data(1, SIZE)));
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(Digest::from_reader(read.take(SIZE)), Digest::from_reader(data(1, SIZE)));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 #[test]
@@ -98,14 +98,14 @@ fn a_remote_that_is_stuck_does_not_stop_what_it_sends() {
     let downloaded = Gate::new();
     let server = script().send_data(1, MUCH).wait_for(&downloaded).sink().serve();
     let (output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     run.feed(data(2, MUCH));
     // All of it comes although the remote has not read a byte.
-    assert_eq!(Digest::of((&output).take(MUCH)), Digest::of(data(1, MUCH)));
+    assert_eq!(Digest::from_reader((&output).take(MUCH)), Digest::from_reader(data(1, MUCH)));
     thread::sleep(Duration::from_secs(1));
     downloaded.open();
     run.wait().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, MUCH))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, MUCH))));
 }
 
 /// More than this the program may not hold, however much is waiting.
@@ -118,14 +118,14 @@ fn memory_is_bounded_while_the_remote_is_stuck() {
     const SIZE: u64 = 200 * MIB;
     let (release, arrived) = (Gate::new(), Gate::new());
     let server = script().wait_for(&release).sink_bytes(SIZE).open(&arrived).hold().serve();
-    let mut run = connect(server.words()).start();
+    let mut run = connect(server.args()).start();
     run.feed(data(2, SIZE));
     thread::sleep(Duration::from_secs(1));
     release.open();
     arrived.wait();
     let peak = run.peak_memory();
     assert!(peak < MEMORY, "{peak} bytes");
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
     run.wait().expect_success();
 }
 
@@ -135,9 +135,9 @@ fn memory_is_bounded_while_the_reader_is_stuck() {
     const SIZE: u64 = 200 * MIB;
     let server = script().send_data(1, SIZE).hold().serve();
     let (output, end) = pipe();
-    let run = connect(server.words()).stdout(end).start();
+    let run = connect(server.args()).stdout(end).start();
     thread::sleep(Duration::from_secs(1));
-    assert_eq!(Digest::of((&output).take(SIZE)), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader((&output).take(SIZE)), Digest::from_reader(data(1, SIZE)));
     let peak = run.peak_memory();
     assert!(peak < MEMORY, "{peak} bytes");
     server.finish();
@@ -151,7 +151,7 @@ fn signals_during_a_transfer_lose_nothing() {
     const SIZE: u64 = 30 * MIB;
     let server = script().exchange(1, SIZE).serve();
     let (output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     run.feed(data(2, SIZE));
     let reader = thread::spawn(move || {
         // Slow enough that the signals fall into the transfer.
@@ -169,6 +169,6 @@ fn signals_during_a_transfer_lose_nothing() {
         assert!(run.is_running(), "the transfer was too quick for this test");
     }
     run.wait().expect_success();
-    assert_eq!(reader.join().unwrap(), Digest::of(data(1, SIZE)));
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(reader.join().unwrap(), Digest::from_reader(data(1, SIZE)));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }

@@ -6,7 +6,7 @@ use crate::kit::*;
 #[test]
 fn a_closed_stdin_is_at_its_end() {
     let server = script().expect_eof().send("still delivered").serve();
-    let out = connect(server.words()).stdin(Io::Closed).run();
+    let out = connect(server.args()).stdin(Io::Closed).run();
     out.expect_success().expect_stdout("still delivered");
     server.finish();
 }
@@ -14,7 +14,7 @@ fn a_closed_stdin_is_at_its_end() {
 #[test]
 fn a_closed_stdout_is_an_error_once_there_is_something_to_write() {
     let server = script().expect("ping").send("pong").serve();
-    let mut run = connect(server.words()).stdout(Io::Closed).start();
+    let mut run = connect(server.args()).stdout(Io::Closed).start();
     run.send("ping");
     run.wait().expect_failure(8, &[]).expect_within(SOON);
     server.finish();
@@ -23,14 +23,14 @@ fn a_closed_stdout_is_an_error_once_there_is_something_to_write() {
 #[test]
 fn a_closed_stdout_is_no_error_before() {
     let server = script().expect("ping").expect_eof().serve();
-    connect(server.words()).stdout(Io::Closed).input("ping").run().expect_success();
+    connect(server.args()).stdout(Io::Closed).input("ping").run().expect_success();
     server.finish();
 }
 
 #[test]
 fn with_stderr_closed_no_debug_text_gets_into_the_tunnel() {
     let server = script().expect("ping").expect_eof().send("pong").serve();
-    let out = connect(format!("-d {}", server.words())).stderr(Io::Closed).input("ping").run();
+    let out = connect(format!("-d {}", server.args())).stderr(Io::Closed).input("ping").run();
     out.expect_code(0).expect_stdout("pong");
     server.finish();
 }
@@ -82,7 +82,7 @@ fn all_combinations(through: impl Fn(Script) -> (Vec<Server>, String)) {
 fn all_eight_combinations_keep_the_tunnel_clean() {
     all_combinations(|target| {
         let server = target.serve();
-        let words = server.words();
+        let words = server.args();
         (vec![server], words)
     });
 }

@@ -90,7 +90,7 @@ fn what_stands_on_stdin_never_reaches_a_proxy_that_refuses() {
         ("-4 -S", socks4_request, &[0, 91, 0, 0, 0, 0, 0, 0]),
         ("-H", http_request, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
     ] {
-        let proxy = request().send(refusal).expect_gone().serve();
+        let proxy = request().send(refusal).expect_disconnect().serve();
         let out = connect(format!("{options} {proxy} example.org 22")).input("secret").run();
         out.expect_failure(5, &[]).expect_stdout("");
         proxy.finish();

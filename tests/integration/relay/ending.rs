@@ -12,7 +12,7 @@ use crate::kit::*;
 #[test]
 fn local_eof_half_closes_and_the_whole_answer_is_delivered() {
     let server = script().expect("request").expect_eof().send_data(1, MIB).serve();
-    let out = connect(server.words()).input("request").run();
+    let out = connect(server.args()).input("request").run();
     out.expect_success().expect_stdout(bytes(1, 1 << 20));
     server.finish();
 }
@@ -21,7 +21,7 @@ fn local_eof_half_closes_and_the_whole_answer_is_delivered() {
 fn local_eof_half_closes_through_a_proxy_as_well() {
     let target = script().expect("request").expect_eof().send_data(1, MIB).serve();
     let proxy = socks5_none().relay().serve();
-    let out = connect(format!("-S {proxy} {}", target.words())).input("request").run();
+    let out = connect(format!("-S {proxy} {}", target.args())).input("request").run();
     out.expect_success().expect_stdout(bytes(1, 1 << 20));
     proxy.finish();
     target.finish();
@@ -30,7 +30,7 @@ fn local_eof_half_closes_through_a_proxy_as_well() {
 #[test]
 fn an_answer_long_after_local_eof_is_waited_for() {
     let server = script().expect_eof().pause(Duration::from_secs(1)).send("late").serve();
-    connect(server.words()).run().expect_success().expect_stdout("late");
+    connect(server.args()).run().expect_success().expect_stdout("late");
     server.finish();
 }
 
@@ -40,7 +40,7 @@ fn local_eof_is_not_passed_on_where_it_is_not_wanted() {
     let silence = Duration::from_millis(500);
     for input in ["", "request"] {
         let server = script().expect(input).expect_silence(silence).send_data(1, MIB).serve();
-        let out = connect(format!("--no-shutdown {}", server.words())).input(input).run();
+        let out = connect(format!("--no-shutdown {}", server.args())).input(input).run();
         out.expect_success().expect_stdout(bytes(1, 1 << 20));
         server.finish();
     }
@@ -50,9 +50,9 @@ fn local_eof_is_not_passed_on_where_it_is_not_wanted() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_reader_that_went_away_ends_well_where_local_eof_is_not_passed_on() {
-    let server = script().expect("request").send("answer").expect_gone().serve();
+    let server = script().expect("request").send("answer").expect_disconnect().serve();
     let (mut output, end) = pipe();
-    let mut run = connect(format!("--no-shutdown {}", server.words())).input("request").stdout(end).start();
+    let mut run = connect(format!("--no-shutdown {}", server.args())).input("request").stdout(end).start();
     let mut answer = [0; 6];
     output.read_exact(&mut answer).unwrap();
     drop(output);
@@ -63,7 +63,7 @@ fn a_reader_that_went_away_ends_well_where_local_eof_is_not_passed_on() {
 #[test]
 fn remote_eof_ends_the_session_although_stdin_is_open() {
     let server = script().send_data(1, MIB).serve();
-    let mut run = connect(server.words()).start();
+    let mut run = connect(server.args()).start();
     let out = run.wait();
     out.expect_success().expect_stdout(bytes(1, 1 << 20)).expect_within(SOON);
     server.finish();
@@ -72,7 +72,7 @@ fn remote_eof_ends_the_session_although_stdin_is_open() {
 #[test]
 fn a_half_close_by_the_remote_ends_the_session_too() {
     let server = script().send("bye").half_close().hold().serve();
-    let mut run = connect(server.words()).start();
+    let mut run = connect(server.args()).start();
     run.wait().expect_success().expect_stdout("bye").expect_within(SOON);
     server.finish();
 }
@@ -81,9 +81,9 @@ fn a_half_close_by_the_remote_ends_the_session_too() {
 fn remote_eof_is_delivered_to_a_slow_reader() {
     let server = script().send_data(1, MIB).serve();
     let (output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     thread::sleep(Duration::from_millis(500));
-    assert_eq!(Digest::of(output), Digest::of(data(1, MIB)));
+    assert_eq!(Digest::from_reader(output), Digest::from_reader(data(1, MIB)));
     run.wait().expect_success();
     server.finish();
 }
@@ -95,7 +95,7 @@ fn what_stands_in_the_pipe_still_goes_out_after_remote_eof() {
     let (mut run, filled, writer) = stopped_with_a_full_pipe(&server, &gate);
     run.signal(Signal::CONT);
     run.wait().expect_success().expect_stdout("ready");
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, filled))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, filled))));
     drop(writer);
 }
 
@@ -105,7 +105,7 @@ fn what_stands_in_the_pipe_goes_out_to_a_remote_that_takes_it_later() {
     let server = script().small_window().wait_for(&half_close).half_close();
     let server = server.wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
-    let mut run = connect(server.words()).stdin(input).start();
+    let mut run = connect(server.args()).stdin(input).start();
     // Until everything on the way is full, too.
     let filled = fill(&mut writer, 2, Duration::from_millis(300));
     half_close.open();
@@ -113,7 +113,7 @@ fn what_stands_in_the_pipe_goes_out_to_a_remote_that_takes_it_later() {
     assert!(run.is_running(), "it did not wait for the remote to take the rest");
     release.open();
     run.wait().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, filled))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, filled))));
     drop(writer);
 }
 
@@ -133,7 +133,7 @@ fn what_the_remote_no_longer_takes_after_its_eof_is_no_error() {
 fn a_reset_is_reported_after_what_came_before_it() {
     let read = Gate::new();
     let server = script().send_data(1, MIB).wait_for(&read).reset().serve();
-    let mut run = connect(server.words()).start();
+    let mut run = connect(server.args()).start();
     // A reset may discard what the receiving system still holds, so it waits for the reader.
     run.wait_stdout(1 << 20);
     read.open();
@@ -145,7 +145,7 @@ fn a_reset_is_reported_after_what_came_before_it() {
 #[test]
 fn a_reset_after_local_eof_is_reported() {
     let server = script().expect_eof().reset().serve();
-    connect(server.words()).run().expect_failure(8, &["reset"]);
+    connect(server.args()).run().expect_failure(8, &["reset"]);
     server.finish();
 }
 
@@ -163,7 +163,7 @@ fn a_reset_through_a_proxy_is_reported() {
 #[test]
 fn a_reset_while_much_is_being_sent_is_reported() {
     let server = script().expect_bytes(1000).pause(Duration::from_millis(500)).reset().serve();
-    let mut run = connect(server.words()).start();
+    let mut run = connect(server.args()).start();
     run.feed(data(2, 1000 * MIB));
     run.wait().expect_failure(8, &[]);
     server.finish();
@@ -185,7 +185,7 @@ fn a_reader_that_went_away_ends_the_session_quietly() {
     let gone = Gate::new();
     let server = script().send("x").wait_for(&gone).send_until_refused(2 * SOON).serve();
     let (mut output, end) = pipe();
-    let run = connect(server.words()).stdout(end).start();
+    let run = connect(server.args()).stdout(end).start();
     output.read_exact(&mut [0]).unwrap();
     reader_goes_away(run, output, || gone.open());
     server.finish();
@@ -195,7 +195,7 @@ fn a_reader_that_went_away_ends_the_session_quietly() {
 fn a_reader_that_went_away_is_noticed_while_the_remote_is_silent() {
     let server = script().send("x").hold().serve();
     let (mut output, end) = pipe();
-    let run = connect(server.words()).stdout(end).start();
+    let run = connect(server.args()).stdout(end).start();
     output.read_exact(&mut [0]).unwrap();
     reader_goes_away(run, output, || ());
     server.finish();
@@ -205,7 +205,7 @@ fn a_reader_that_went_away_is_noticed_while_the_remote_is_silent() {
 fn a_reader_that_went_away_is_noticed_after_local_eof() {
     let server = script().expect_eof().send("x").hold().serve();
     let (mut output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     run.close_stdin();
     output.read_exact(&mut [0]).unwrap();
     reader_goes_away(run, output, || ());
@@ -216,7 +216,7 @@ fn a_reader_that_went_away_is_noticed_after_local_eof() {
 fn a_reader_that_went_away_is_noticed_with_a_full_pipe() {
     let server = script().send_until_refused(3 * SOON).serve();
     let (mut output, end) = pipe();
-    let run = connect(server.words()).stdout(end).start();
+    let run = connect(server.args()).stdout(end).start();
     output.read_exact(&mut [0]).unwrap();
     thread::sleep(Duration::from_millis(500));
     reader_goes_away(run, output, || ());
@@ -235,7 +235,7 @@ fn a_reader_that_went_away_is_noticed_while_much_is_being_sent() {
     });
     let server = server.serve();
     let (mut output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).limit(3 * SOON).start();
+    let mut run = connect(server.args()).stdout(end).limit(3 * SOON).start();
     run.feed(std::io::repeat(b'.'));
     output.read_exact(&mut [0]).unwrap();
     thread::sleep(Duration::from_millis(200));
@@ -247,7 +247,7 @@ fn a_reader_that_went_away_is_noticed_while_much_is_being_sent() {
 fn a_reader_that_went_away_is_noticed_while_the_remote_takes_nothing() {
     let server = script().send("x").hold().serve();
     let (mut output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     run.feed(std::io::repeat(b'.'));
     output.read_exact(&mut [0]).unwrap();
     thread::sleep(Duration::from_millis(200));
@@ -261,7 +261,7 @@ fn a_reader_that_went_away_from_a_socket_ends_the_session_quietly() {
     let gone = Gate::new();
     let server = script().send("x").wait_for(&gone).send_until_refused(2 * SOON).serve();
     let (mut output, end) = UnixStream::pair().unwrap();
-    let run = connect(server.words()).stdout(end).start();
+    let run = connect(server.args()).stdout(end).start();
     output.read_exact(&mut [0]).unwrap();
     reader_goes_away(run, output, || gone.open());
     server.finish();
@@ -275,11 +275,11 @@ fn a_reset_that_the_writing_direction_was_told_of_was_taken_for_the_end() {
     // The reader is stuck: the end of what has come is not yet seen.
     let server = script().fill().reset().open(&sent).serve();
     let (output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     sent.wait();
     run.send("into the reset");
     thread::sleep(Duration::from_millis(200));
-    Digest::of(output);
+    Digest::from_reader(output);
     run.wait().expect_failure(8, &["reset", "data may be missing"]);
     server.finish();
 }

@@ -51,18 +51,18 @@ fn relay_and_watch(
     for end in &kept {
         set_nonblocking(end, nonblocking);
     }
-    let mut run = connect(server.words()).stdin(stdin).stdout(stdout).stderr(stderr).start();
+    let mut run = connect(server.args()).stdin(stdin).stdout(stdout).stderr(stderr).start();
     let watch = watch(&run, kept, nonblocking);
 
     // Nothing to read and then nobody who reads, for a while: the moments for EAGAIN.
     thread::sleep(Duration::from_millis(200));
     let writer = thread::spawn(move || copy(&mut data(2, SIZE), &mut write).map(|_| write));
     thread::sleep(Duration::from_millis(300));
-    assert_eq!(Digest::of((&mut read).take(SIZE)), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader((&mut read).take(SIZE)), Digest::from_reader(data(1, SIZE)));
     drop(writer.join().unwrap().unwrap());
     run.wait().expect_code(0);
     expect_unchanged(watch);
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 fn over_pipes(nonblocking: bool) {
@@ -123,7 +123,7 @@ fn a_non_blocking_socket_for_all_three_works_and_stays_so() {
 fn a_terminal_is_never_made_non_blocking() {
     let mut pty = Pty::raw();
     let server = script().expect("ping").send("pong").hold().serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).stdout(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).stdout(pty.slave()).start();
     let watch = watch(&run, vec![pty.slave()], false);
     pty.master.write_all(b"ping").unwrap();
     let mut answer = [0; 4];
@@ -140,14 +140,14 @@ fn a_non_blocking_terminal_works_and_stays_so() {
     let mut pty = Pty::raw();
     set_nonblocking(pty.slave(), true);
     let server = script().expect("ping").send_data(1, MIB).hold().serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).stdout(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).stdout(pty.slave()).start();
     let watch = watch(&run, vec![pty.slave()], true);
     thread::sleep(Duration::from_millis(100));
     pty.master.write_all(b"ping").unwrap();
     // A terminal takes 4 KiB or so: it is full at once.
     thread::sleep(Duration::from_millis(200));
-    let got = Digest::of((&pty).take(MIB));
-    assert_eq!(got, Digest::of(data(1, MIB)));
+    let got = Digest::from_reader((&pty).take(MIB));
+    assert_eq!(got, Digest::from_reader(data(1, MIB)));
     server.finish();
     run.wait().expect_success();
     expect_unchanged(watch);
@@ -161,7 +161,7 @@ fn non_blocking_files_work() {
     set_nonblocking(&stdin, true);
     set_nonblocking(&stdout, true);
     let server = script().exchange(1, MIB).serve();
-    connect(server.words()).stdin(stdin).stdout(stdout).run().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, MIB))));
+    connect(server.args()).stdin(stdin).stdout(stdout).run().expect_success();
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, MIB))));
     assert_eq!(std::fs::read(&*output).unwrap(), bytes(1, 1 << 20));
 }

@@ -22,7 +22,7 @@ const SOME: u64 = 100_000;
 #[test]
 fn both_ways_open() {
     let server = script().send("hello").hold().serve();
-    let run = connect(server.words()).start();
+    let run = connect(server.args()).start();
     run.wait_stdout_has("hello");
     thread::sleep(IDLE);
     server.finish();
@@ -35,7 +35,7 @@ fn both_ways_open_and_non_blocking() {
     set_nonblocking(&input, true);
     set_nonblocking(&end, true);
     let server = script().pause(IDLE).serve();
-    let mut run = connect(server.words()).stdin(input).stdout(end).start();
+    let mut run = connect(server.args()).stdin(input).stdout(end).start();
     run.wait().expect_success().expect_cpu_below(LITTLE);
     server.finish();
     drop((writer, output));
@@ -45,7 +45,7 @@ fn both_ways_open_and_non_blocking() {
 #[test]
 fn local_eof_and_a_silent_remote() {
     let server = script().expect_eof().pause(IDLE).send("late").serve();
-    let out = connect(server.words()).run();
+    let out = connect(server.args()).run();
     out.expect_success().expect_stdout("late").expect_cpu_below(LITTLE);
     server.finish();
 }
@@ -54,7 +54,7 @@ fn local_eof_and_a_silent_remote() {
 fn local_eof_of_a_socket_and_a_silent_remote() {
     let (input, writer) = std::os::unix::net::UnixStream::pair().unwrap();
     let server = script().expect("ping").expect_eof().pause(IDLE).serve();
-    let mut run = connect(server.words()).stdin(input).start();
+    let mut run = connect(server.args()).stdin(input).start();
     std::io::Write::write_all(&mut &writer, b"ping").unwrap();
     drop(writer);
     run.wait().expect_success().expect_cpu_below(LITTLE);
@@ -65,7 +65,7 @@ fn local_eof_of_a_socket_and_a_silent_remote() {
 fn a_terminal_that_hung_up_and_a_silent_remote() {
     let pty = Pty::raw();
     let server = script().send("hello").expect_eof().pause(IDLE).serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).start();
     run.wait_stdout_has("hello");
     drop(pty);
     run.wait().expect_success().expect_cpu_below(LITTLE);
@@ -78,7 +78,7 @@ fn a_remote_that_takes_nothing_and_a_writer_that_went_away() {
     let release = Gate::new();
     let server = script().small_window().wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
-    let mut run = connect(server.words()).stdin(input).start();
+    let mut run = connect(server.args()).stdin(input).start();
     // Everything on the way to the remote is full when the writer goes away.
     let sent = fill(&mut writer, 2, IDLE / 3);
     drop(writer);
@@ -86,7 +86,7 @@ fn a_remote_that_takes_nothing_and_a_writer_that_went_away() {
     assert!(run.is_running(), "{sent} bytes were too few to keep it busy");
     release.open();
     run.wait().expect_success().expect_cpu_below(LITTLE);
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, sent))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, sent))));
 }
 
 #[test]
@@ -95,26 +95,26 @@ fn a_remote_that_half_closed_and_takes_nothing() {
     let server = script().small_window().wait_for(&half_close).half_close();
     let server = server.wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
-    let mut run = connect(server.words()).stdin(input).start();
+    let mut run = connect(server.args()).stdin(input).start();
     let filled = fill(&mut writer, 2, IDLE / 3);
     half_close.open();
     thread::sleep(IDLE);
     assert!(run.is_running(), "{filled} bytes were too few to keep it busy");
     release.open();
     run.wait().expect_success().expect_cpu_below(LITTLE);
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, filled))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, filled))));
     drop(writer);
 }
 
 /// A run whose reader is stuck while `server` sends; then the rest is read.
 fn with_a_stuck_reader(server: Server, close_stdin: bool) -> (Outcome, Digest) {
     let (output, end) = pipe();
-    let mut run = connect(server.words()).stdout(end).start();
+    let mut run = connect(server.args()).stdout(end).start();
     if close_stdin {
         run.close_stdin();
     }
     thread::sleep(IDLE);
-    let got = Digest::of(output);
+    let got = Digest::from_reader(output);
     let out = run.wait();
     server.finish();
     (out, got)
@@ -123,7 +123,7 @@ fn with_a_stuck_reader(server: Server, close_stdin: bool) -> (Outcome, Digest) {
 #[test]
 fn a_reader_that_is_stuck() {
     let (out, got) = with_a_stuck_reader(script().send_data(1, TOO_MUCH).serve(), false);
-    assert_eq!(got, Digest::of(data(1, TOO_MUCH)));
+    assert_eq!(got, Digest::from_reader(data(1, TOO_MUCH)));
     out.expect_success().expect_cpu_below(LITTLE);
 }
 
@@ -131,7 +131,7 @@ fn a_reader_that_is_stuck() {
 fn a_reader_that_is_stuck_after_local_eof() {
     let server = script().expect_eof().send_data(1, TOO_MUCH).serve();
     let (out, got) = with_a_stuck_reader(server, true);
-    assert_eq!(got, Digest::of(data(1, TOO_MUCH)));
+    assert_eq!(got, Digest::from_reader(data(1, TOO_MUCH)));
     out.expect_success().expect_cpu_below(LITTLE);
 }
 
@@ -139,7 +139,7 @@ fn a_reader_that_is_stuck_after_local_eof() {
 #[test]
 fn a_reader_that_is_stuck_after_remote_eof() {
     let (out, got) = with_a_stuck_reader(script().send_data(1, SOME).serve(), false);
-    assert_eq!(got, Digest::of(data(1, SOME)));
+    assert_eq!(got, Digest::from_reader(data(1, SOME)));
     out.expect_success().expect_cpu_below(LITTLE);
 }
 
@@ -147,7 +147,7 @@ fn a_reader_that_is_stuck_after_remote_eof() {
 fn a_reader_that_is_stuck_after_both_have_ended() {
     let server = script().expect_eof().send_data(1, SOME).serve();
     let (out, got) = with_a_stuck_reader(server, true);
-    assert_eq!(got, Digest::of(data(1, SOME)));
+    assert_eq!(got, Digest::from_reader(data(1, SOME)));
     out.expect_success().expect_cpu_below(LITTLE);
 }
 
@@ -164,7 +164,7 @@ fn a_reader_that_is_stuck_after_a_reset() {
 fn a_terminal_with_nothing_to_read() {
     let pty = Pty::raw();
     let server = script().pause(IDLE).serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).stdout(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).stdout(pty.slave()).start();
     run.wait().expect_success().expect_cpu_below(LITTLE);
     server.finish();
 }

@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 const TOO_MUCH: u64 = 20 * MIB;
 
 fn limited(server: &Server) -> Program {
-    connect(format!("--idle-timeout 2 {}", server.words()))
+    connect(format!("--idle-timeout 2 {}", server.args()))
 }
 
 #[track_caller]
@@ -53,7 +53,7 @@ fn after_local_eof_the_remote_has_as_long_for_its_answer() {
 /// Data is held, and nobody takes it.
 #[test]
 fn a_reader_that_is_stuck_is_idle() {
-    let server = script().send_until_refused(4 * PATIENCE).serve();
+    let server = script().send_until_refused(4 * TIMEOUT).serve();
     let (output, end) = pipe();
     let mut run = limited(&server).stdout(end).start();
     expect_ended(&mut run, &server);
@@ -100,7 +100,7 @@ fn a_reader_that_is_slow_is_not_idle() {
         thread::sleep(LIMIT * 3 / 10);
     }
     run.wait().expect_success();
-    assert_eq!(digest, Digest::of(data(1, SIZE)));
+    assert_eq!(digest, Digest::from_reader(data(1, SIZE)));
     server.finish();
 }
 
@@ -108,7 +108,7 @@ fn a_reader_that_is_slow_is_not_idle() {
 fn without_it_and_with_0_nothing_is_limited() {
     for words in ["", "--idle-timeout 0"] {
         let server = script().send("hello").pause(2 * LIMIT).send(" again").serve();
-        let mut run = connect(format!("{words} {}", server.words())).start();
+        let mut run = connect(format!("{words} {}", server.args())).start();
         run.wait().expect_success().expect_stdout("hello again");
         server.finish();
     }

@@ -18,7 +18,7 @@ const SIZE: u64 = 5 * MIB;
 fn pipes_are_spliced_unless_they_are_copied() {
     let how = if module_path!().contains("copying") { "" } else { "relaying: up by splice, down by splice" };
     let server = script().expect("ping").expect_eof().send("pong").serve();
-    let out = connect(format!("-d {}", server.words())).input("ping").run();
+    let out = connect(format!("-d {}", server.args())).input("ping").run();
     out.expect_code(0).expect_stdout("pong").expect_stderr_has(how);
     assert_eq!(how.is_empty(), !out.stderr_text().contains("splice"), "{out:?}");
     server.finish();
@@ -28,16 +28,16 @@ fn pipes_are_spliced_unless_they_are_copied() {
 fn one_socket_for_both_as_inetd_gives() {
     let (inner, outer) = UnixStream::pair().unwrap();
     let server = script().exchange(1, SIZE).serve();
-    let mut run = connect(server.words()).stdin(inner.try_clone().unwrap()).stdout(inner).start();
+    let mut run = connect(server.args()).stdin(inner.try_clone().unwrap()).stdout(inner).start();
     let mut write = outer.try_clone().unwrap();
     let writer = thread::spawn(move || {
         copy(&mut data(2, SIZE), &mut write).unwrap();
         write.shutdown(Shutdown::Write).unwrap();
     });
-    assert_eq!(Digest::of(outer), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader(outer), Digest::from_reader(data(1, SIZE)));
     writer.join().unwrap();
     run.wait().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn one_tcp_socket_for_both_as_inetd_gives() {
     let mut outer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let inner = OwnedFd::from(listener.accept().unwrap().0);
     let server = script().expect("ping").expect_eof().send_data(1, SIZE).serve();
-    let mut run = connect(server.words()).stdin(inner.try_clone().unwrap()).stdout(inner).start();
+    let mut run = connect(server.args()).stdin(inner.try_clone().unwrap()).stdout(inner).start();
     outer.write_all(b"ping").unwrap();
     outer.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(Digest::of(outer), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader(outer), Digest::from_reader(data(1, SIZE)));
     run.wait().expect_success();
     server.finish();
 }
@@ -58,12 +58,12 @@ fn one_tcp_socket_for_both_as_inetd_gives() {
 fn two_sockets() {
     let ((input, mut write), (output, read)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
     let server = script().exchange(1, SIZE).serve();
-    let mut run = connect(server.words()).stdin(input).stdout(output).start();
+    let mut run = connect(server.args()).stdin(input).stdout(output).start();
     let writer = thread::spawn(move || copy(&mut data(2, SIZE), &mut write).unwrap());
-    assert_eq!(Digest::of(read), Digest::of(data(1, SIZE)));
+    assert_eq!(Digest::from_reader(read), Digest::from_reader(data(1, SIZE)));
     writer.join().unwrap();
     run.wait().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 #[test]
@@ -71,10 +71,10 @@ fn files_for_stdin_and_stdout() {
     let input = TempPath::file("input", bytes(2, 5 << 20));
     let output = TempPath::new("output");
     let server = script().exchange(1, SIZE).serve();
-    let run = connect(server.words()).stdin(File::open(&*input).unwrap());
+    let run = connect(server.args()).stdin(File::open(&*input).unwrap());
     run.stdout(File::create(&*output).unwrap()).run().expect_success();
-    assert_eq!(server.finish_one().sunk, Some(Digest::of(data(2, SIZE))));
-    assert_eq!(Digest::of(File::open(&*output).unwrap()), Digest::of(data(1, SIZE)));
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
+    assert_eq!(Digest::from_reader(File::open(&*output).unwrap()), Digest::from_reader(data(1, SIZE)));
 }
 
 /// As in `{ read line; connect …; } < file >> log`.
@@ -87,7 +87,7 @@ fn files_are_read_from_where_they_stand_and_appended_to() {
     let mut kept = stdin.try_clone().unwrap();
     let stdout = OpenOptions::new().append(true).open(&*output).unwrap();
     let server = script().expect("but not this").expect_eof().send("after").serve();
-    connect(server.words()).stdin(stdin).stdout(stdout).run().expect_success();
+    connect(server.args()).stdin(stdin).stdout(stdout).run().expect_success();
     server.finish();
     assert_eq!(std::fs::read_to_string(&*output).unwrap(), "before, after");
     assert_eq!(kept.stream_position().unwrap(), 23, "where the next program goes on");
@@ -96,7 +96,7 @@ fn files_are_read_from_where_they_stand_and_appended_to() {
 #[test]
 fn dev_null_as_stdin_is_at_its_end() {
     let server = script().expect_eof().send("still delivered").serve();
-    let out = connect(server.words()).stdin(Io::Null).run();
+    let out = connect(server.args()).stdin(Io::Null).run();
     out.expect_success().expect_stdout("still delivered");
     server.finish();
 }
@@ -104,7 +104,7 @@ fn dev_null_as_stdin_is_at_its_end() {
 #[test]
 fn dev_null_as_stdout_takes_everything() {
     let server = script().send_data(1, SIZE).expect("end").expect_eof().serve();
-    let mut run = connect(server.words()).stdout(Io::Null).start();
+    let mut run = connect(server.args()).stdout(Io::Null).start();
     run.send("end");
     run.finish().expect_success();
     server.finish();
@@ -113,7 +113,7 @@ fn dev_null_as_stdout_takes_everything() {
 #[test]
 fn dev_null_for_both() {
     let server = script().expect_eof().send_data(1, MIB).serve();
-    connect(server.words()).stdin(Io::Null).stdout(Io::Null).run().expect_success();
+    connect(server.args()).stdin(Io::Null).stdout(Io::Null).run().expect_success();
     server.finish();
 }
 
@@ -122,7 +122,7 @@ fn dev_null_for_both() {
 fn a_full_disk_is_reported() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let server = script().send("does not fit").serve();
-    let mut run = connect(server.words()).stdout(full).start();
+    let mut run = connect(server.args()).stdout(full).start();
     run.wait().expect_failure(8, &["no space left"]).expect_within(SOON);
     server.finish();
 }
@@ -132,7 +132,7 @@ fn a_raw_terminal_hands_every_byte_on() {
     let mut pty = Pty::raw();
     let all: Vec<u8> = (0..=255).collect();
     let server = script().expect(&all).send(&all).hold().serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).stdout(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).stdout(pty.slave()).start();
     pty.master.write_all(&all).unwrap();
     let mut answer = vec![0; 256];
     (&pty).read_exact(&mut answer).unwrap();
@@ -145,7 +145,7 @@ fn a_raw_terminal_hands_every_byte_on() {
 fn control_d_on_a_terminal_is_local_eof() {
     let mut pty = Pty::new();
     let server = script().expect("hello\n").expect_eof().send("bye").serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).start();
     pty.master.write_all(b"hello\n\x04").unwrap();
     run.wait().expect_success().expect_stdout("bye").expect_within(SOON);
     server.finish();
@@ -156,7 +156,7 @@ fn control_d_on_a_terminal_is_local_eof() {
 fn a_terminal_that_hangs_up_ends_the_session() {
     let mut pty = Pty::raw();
     let server = script().expect("hello").expect_eof().send("bye").serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).start();
     pty.master.write_all(b"hello").unwrap();
     thread::sleep(std::time::Duration::from_millis(200));
     drop(pty);
@@ -168,7 +168,7 @@ fn a_terminal_that_hangs_up_ends_the_session() {
 fn a_terminal_for_both_that_hangs_up_ends_the_session() {
     let pty = Pty::raw();
     let server = script().send("hello").drain().serve();
-    let mut run = connect(server.words()).stdin(pty.slave()).stdout(pty.slave()).start();
+    let mut run = connect(server.args()).stdin(pty.slave()).stdout(pty.slave()).start();
     (&pty).read_exact(&mut [0; 5]).unwrap();
     drop(pty);
     let out = run.wait();
@@ -186,7 +186,7 @@ fn urgent_data_does_not_stop_what_follows_it() {
         sent.map(drop).map_err(|error| error.to_string())
     });
     let server = server.pause(std::time::Duration::from_millis(100)).send("after").serve();
-    let mut run = connect(server.words()).start();
+    let mut run = connect(server.args()).start();
     run.wait().expect_success().expect_stdout("beforeafter").expect_within(SOON);
     server.finish();
 }

@@ -20,7 +20,7 @@ use rustix::process::Signal;
 
 use crate::kit::*;
 
-relaying_as_the_module_says!();
+define_connect_for_relay_mode!();
 
 /// The time in which a session has to end once there is nothing left to do.
 const SOON: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ const SOON: Duration = Duration::from_secs(2);
 /// whose writer stays: when it goes on it finds both at once.
 fn stopped_with_a_full_pipe(server: &Server, half_close: &Gate) -> (Running, u64, PipeWriter) {
     let (input, mut writer) = pipe();
-    let run = connect(server.words()).stdin(input).start();
+    let run = connect(server.args()).stdin(input).start();
     run.wait_stdout_has("ready");
     run.signal(Signal::STOP);
     let filled = fill(&mut writer, 2, Duration::ZERO);

@@ -9,7 +9,7 @@ use crate::wire::*;
 /// The program with a chain of proxies.
 fn chain(pki: &Pki, words: &str, urls: &[String]) -> Program {
     let program = connect("--tls-ca").arg(&*pki.file);
-    program.words(format!("{words} -x {} host.example 22", urls.join(",")))
+    program.args(format!("{words} -x {} host.example 22", urls.join(",")))
 }
 
 #[test]
@@ -24,12 +24,12 @@ fn each_kind_of_proxy_can_be_spoken_to_in_tls() {
         (http_basic("me", "secret"), "https"),
     ] {
         let proxy = script.early("welcome").expect("ping").expect_eof().serve();
-        let front = pki.front().before(&proxy);
+        let front = pki.front().in_front_of(&proxy);
         let run = chain(&pki, "", &[format!("{scheme}://me:secret@localhost:{}", front.port())])
             .input("ping")
             .run();
         run.expect_success().expect_stdout("welcome");
-        assert_eq!(front.ended().end, Some(End::Proper), "{scheme}");
+        assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper), "{scheme}");
         proxy.finish();
     }
 }
@@ -42,7 +42,7 @@ fn a_proxy_that_wants_a_password_may_close_in_between() {
     let refusal = "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let first = http_request().send(refusal).half_close();
     let proxy = Server::each([first, http_basic("me", "secret").early("welcome")]);
-    let front = pki.front().before(&proxy);
+    let front = pki.front().in_front_of(&proxy);
     let asker = crate::askpass::Asker::new("askpass", "echo secret");
     let program = pki.connect(&front, "").env("HTTP_PROXY_USER", "me");
     program
@@ -59,17 +59,20 @@ fn a_proxy_that_wants_a_password_may_close_in_between() {
 fn tls_goes_through_tls() {
     let pki = Pki::new();
     let second = http_ok().early("welcome").exchange(1, MIB).serve();
-    let inner = pki.front().before(&second);
+    let inner = pki.front().in_front_of(&second);
     let first = socks5_none().relay().serve();
-    let outer = pki.front().before(&first);
+    let outer = pki.front().in_front_of(&first);
     let urls = [format!("socks5h+tls://{outer}"), format!("https://{inner}")];
-    let mut run = chain(&pki, "", &urls).limit(PATIENCE).start();
+    let mut run = chain(&pki, "", &urls).limit(TIMEOUT).start();
     run.feed(data(2, MIB));
     let out = run.wait();
     out.expect_success();
     assert_eq!(out.stdout, [b"welcome".to_vec(), bytes(1, usize::try_from(MIB).unwrap())].concat());
-    assert_eq!(second.finish_one().sunk, Some(Digest::of(data(2, MIB))));
-    assert_eq!((inner.ended().end, outer.ended().end), (Some(End::Proper), Some(End::Proper)));
+    assert_eq!(second.finish_one().digest, Some(Digest::from_reader(data(2, MIB))));
+    assert_eq!(
+        (inner.only_handshake().end, outer.only_handshake().end),
+        (Some(TlsEnd::Proper), Some(TlsEnd::Proper))
+    );
     assert_eq!(first.finish_one().target.unwrap(), inner.to_string());
 }
 
@@ -79,14 +82,14 @@ fn tls_is_for_the_hop_that_it_is_named_for() {
     let pki = Pki::new();
     let second = socks5_none().early("welcome").expect("ping").expect_eof().serve();
     let first = http_ok().relay().serve();
-    let outer = pki.front().before(&first);
+    let outer = pki.front().in_front_of(&first);
     let urls = [format!("https://{outer}"), format!("socks5h://{second}")];
     chain(&pki, "", &urls).input("ping").run().expect_success().expect_stdout("welcome");
     first.finish();
     second.finish();
 
     let second = socks5_none().early("welcome").expect("ping").expect_eof().serve();
-    let inner = pki.front().before(&second);
+    let inner = pki.front().in_front_of(&second);
     let first = http_ok().relay().serve();
     let urls = [format!("http://{first}"), format!("socks5h+tls://{inner}")];
     chain(&pki, "", &urls).input("ping").run().expect_success().expect_stdout("welcome");
@@ -99,9 +102,9 @@ fn tls_is_for_the_hop_that_it_is_named_for() {
 fn an_inner_end_that_is_none_is_an_error() {
     let pki = Pki::new();
     let second = http_ok().send("half of it").serve();
-    let inner = pki.front().cutting_off().before(&second);
+    let inner = pki.front().without_close_notify().in_front_of(&second);
     let first = http_ok().relay().serve();
-    let outer = pki.front().before(&first);
+    let outer = pki.front().in_front_of(&first);
     let out = chain(&pki, "", &[format!("https://{outer}"), format!("https://{inner}")]).start().wait();
     out.expect_failure(8, &["close_notify"]).expect_stdout("half of it");
     second.finish();
@@ -119,7 +122,7 @@ fn what_is_said_ahead_stays_on_its_side_of_tls() {
     let pki = Pki::new();
     let ahead = [GREETING, &request("host.example", 22)].concat();
     let second = script().expect_at_once(ahead).send([5, 0]).early(SOCKS5_GRANTED).early("welcome").serve();
-    let inner = pki.front().before(&second);
+    let inner = pki.front().in_front_of(&second);
     let ahead = [GREETING, &request("localhost", inner.port())].concat();
     let first = script().expect_at_once(ahead).send([5, 0]).early(SOCKS5_GRANTED).relay_to(&inner).serve();
     let urls = [format!("socks5h://{first}"), format!("socks5h+tls://localhost:{}", inner.port())];
@@ -132,7 +135,7 @@ fn what_is_said_ahead_stays_on_its_side_of_tls() {
 fn every_client_has_a_tls_connection_of_its_own() {
     let pki = Pki::new();
     let proxy = Server::each((0..3).map(|_| http_ok().early("welcome").echo()));
-    let front = pki.front().before(&proxy);
+    let front = pki.front().in_front_of(&proxy);
     let listening = Listening::start(pki.connect(&front, "-d --listen 127.0.0.1:0"));
     let mut clients: Vec<_> = (0..3).map(|_| listening.client()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -153,7 +156,7 @@ fn a_client_of_a_local_port_sees_a_cut_as_a_reset() {
     let pki = Pki::new();
     let gate = Gate::new();
     let proxy = http_ok().send("half of it").wait_for(&gate).serve();
-    let front = pki.front().cutting_off().before(&proxy);
+    let front = pki.front().without_close_notify().in_front_of(&proxy);
     let listening = Listening::start(pki.connect(&front, "-d -p 127.0.0.1:0"));
     let mut client = listening.client();
     client.read_exact(&mut [0; 10]).unwrap();

@@ -10,7 +10,7 @@ fn expect_failure(peer: Script, code: i32, parts: &[&str]) {
     let pki = Pki::new();
     let peer = peer.serve();
     let program = connect("-w 2 --tls-ca").arg(&*pki.file);
-    program.words(format!("-H https://{peer} host.example 22")).run().expect_failure(code, parts);
+    program.args(format!("-H https://{peer} host.example 22")).run().expect_failure(code, parts);
     peer.finish();
 }
 
@@ -62,7 +62,7 @@ fn alerts_are_put_into_words() {
 fn a_handshake_may_come_byte_by_byte() {
     let pki = Pki::new();
     let proxy = http_ok().early("welcome").expect("ping").expect_eof().serve();
-    let front = pki.front().bytewise().before(&proxy);
+    let front = pki.front().byte_by_byte().in_front_of(&proxy);
     pki.connect(&front, "").input("ping").run().expect_success().expect_stdout("welcome");
     proxy.finish();
 }
@@ -71,7 +71,7 @@ fn a_handshake_may_come_byte_by_byte() {
 fn what_was_agreed_upon_is_told_on_demand() {
     let pki = Pki::new();
     let proxy = http_ok().early("welcome").serve();
-    let front = pki.front().before(&proxy);
+    let front = pki.front().in_front_of(&proxy);
     let out = pki.connect(&front, "-d").run();
     out.expect_code(0)
         .expect_stderr_has("TLSv1_3")
@@ -80,7 +80,7 @@ fn what_was_agreed_upon_is_told_on_demand() {
     proxy.finish();
     let target = script().send("welcome\n").serve();
     let proxy = http_ok().relay_to(&target).serve();
-    let front = pki.front().before(&proxy);
+    let front = pki.front().in_front_of(&proxy);
     let out = pki.connect(&front, "--check").run();
     out.expect_success();
     assert!(out.stdout_text().contains("speaks TLS: TLSv1_3"), "{}", out.stdout_text());
@@ -92,7 +92,7 @@ fn what_was_agreed_upon_is_told_on_demand() {
 #[test]
 fn a_plan_without_tls_looks_at_no_certificate() {
     let target = script().send("welcome").serve();
-    let run = connect(format!("-d {}", target.words())).env("SSL_CERT_FILE", "/nonexistent").run();
+    let run = connect(format!("-d {}", target.args())).env("SSL_CERT_FILE", "/nonexistent").run();
     run.expect_code(0).expect_stderr_lacks("certificate");
     target.finish();
 }
@@ -102,9 +102,9 @@ fn a_plan_without_tls_looks_at_no_certificate() {
 fn what_comes_with_the_end_of_the_handshake_is_delivered() {
     let pki = Pki::new();
     let proxy = script().expect("telnet host.example 22\r\n").hold().serve();
-    let front = pki.front().saying_at_once(b"Connected to host.example.\r\nwelcome").before(&proxy);
+    let front = pki.front().sending_early(b"Connected to host.example.\r\nwelcome").in_front_of(&proxy);
     let url = format!("telnet+tls://localhost:{}", front.port());
-    let mut run = connect("--tls-ca").arg(&*pki.file).words(format!("-x {url} host.example 22")).start();
+    let mut run = connect("--tls-ca").arg(&*pki.file).args(format!("-x {url} host.example 22")).start();
     run.wait_stdout_has("welcome");
     proxy.finish();
     run.wait().expect_success().expect_stdout("welcome");

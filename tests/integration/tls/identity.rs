@@ -13,12 +13,12 @@ impl Club {
         Self { pki: Pki::new(), members: Authority::new("Members") }
     }
 
-    fn front(&self, version: &'static rustls::SupportedProtocolVersion) -> Front {
-        Front::wanting(&self.pki.authority.localhost(), &self.members, &[version])
+    fn front(&self, version: &'static rustls::SupportedProtocolVersion) -> TlsFront {
+        TlsFront::requiring_client_certificate(&self.pki.authority.localhost(), &self.members, &[version])
     }
 
     fn member(&self) -> Identity {
-        self.members.issue(&["me"], Kind::Client)
+        self.members.issue(&["me"], CertificateKind::Client)
     }
 
     #[track_caller]
@@ -28,7 +28,7 @@ impl Club {
         with: impl FnOnce(Program) -> Program,
     ) {
         let proxy = http_ok().early("welcome").serve();
-        let front = self.front(version).before(&proxy);
+        let front = self.front(version).in_front_of(&proxy);
         with(self.pki.connect(&front, "-w 20")).run().expect_success().expect_stdout("welcome");
         proxy.finish();
     }
@@ -41,7 +41,7 @@ impl Club {
         with: impl FnOnce(Program) -> Program,
     ) {
         let nobody = Server::each([]);
-        let front = self.front(version).before(&nobody);
+        let front = self.front(version).in_front_of(&nobody);
         with(self.pki.connect(&front, "")).run().expect_failure(5, parts);
         nobody.finish();
     }
@@ -64,9 +64,9 @@ fn whoever_shows_a_certificate_is_let_in() {
             option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key)
         });
         let proxy = http_ok().early("welcome").serve();
-        let front = club.front(version).before(&proxy);
+        let front = club.front(version).in_front_of(&proxy);
         let program = connect("--tls-cert").arg(&*certificate).arg("--tls-key").arg(&*key).arg("--tls-ca");
-        let program = program.arg(&*club.pki.file).words(format!("-H https://{front} host.example 22"));
+        let program = program.arg(&*club.pki.file).args(format!("-H https://{front} host.example 22"));
         program.run().expect_success().expect_stdout("welcome");
         proxy.finish();
     }
@@ -86,7 +86,7 @@ fn certificate_and_key_may_be_in_one_file() {
 #[test]
 fn whoever_shows_none_or_a_wrong_one_is_told_why() {
     let club = Club::new();
-    let stranger = club.pki.authority.issue(&["me"], Kind::Client);
+    let stranger = club.pki.authority.issue(&["me"], CertificateKind::Client);
     let (certificate, key) = (stranger.certificate_file(), stranger.key_file());
     club.expect_turned_away(VERSIONS[1], &["certificate of ours", "certificate_required"], |program| program);
     club.expect_turned_away(VERSIONS[0], &["handshake", "--tls-cert"], |program| program);
@@ -104,7 +104,7 @@ fn a_key_that_is_of_no_use_is_an_error_before_anything_is_dialled() {
     let certificate = member.certificate_file();
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let nobody = Server::each([]);
-    let front = club.front(VERSIONS[1]).before(&nobody);
+    let front = club.front(VERSIONS[1]).in_front_of(&nobody);
     for (key, part) in [
         (other.key_file(), "do not work"),
         (TempPath::file("key.pem", encrypted), "encrypted"),
@@ -127,7 +127,7 @@ fn a_key_that_others_can_read_is_complained_about() {
     let (certificate, key) = (member.certificate_file(), member.key_file());
     std::fs::set_permissions(&*key, PermissionsExt::from_mode(0o644)).unwrap();
     let proxy = http_ok().early("welcome").serve();
-    let front = club.front(VERSIONS[1]).before(&proxy);
+    let front = club.front(VERSIONS[1]).in_front_of(&proxy);
     let program = club.pki.connect(&front, "");
     let out = option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key).run();
     out.expect_code(0).expect_stdout("welcome").expect_stderr_has("chmod 600");
@@ -139,7 +139,7 @@ fn a_key_that_others_can_read_is_complained_about() {
 fn a_proxy_that_is_not_trusted_is_not_told_the_password() {
     let club = Club::new();
     let nobody = Server::each([]);
-    let front = Front::new(&Identity::self_signed(false)).before(&nobody);
+    let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&nobody);
     let out = club.pki.connect(&front, "").env("HTTP_PROXY_PASSWORD", "secret").run();
     out.expect_failure(5, &["self-signed"]).expect_stderr_lacks("secret");
     nobody.finish();

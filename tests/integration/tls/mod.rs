@@ -27,8 +27,8 @@ impl Pki {
     }
 
     /// A front with a certificate for this machine.
-    fn front(&self) -> Front {
-        Front::new(&self.authority.localhost())
+    fn front(&self) -> TlsFront {
+        TlsFront::new(&self.authority.localhost())
     }
 
     /// The program through an HTTP proxy with TLS that it is to trust.
@@ -41,5 +41,5 @@ impl Pki {
 fn trusting(file: &TempPath, proxy: &TlsServer, words: &str) -> Program {
     connect("--tls-ca")
         .arg(&**file)
-        .words(format!("{words} -H https://localhost:{} host.example 22", proxy.port()))
+        .args(format!("{words} -H https://localhost:{} host.example 22", proxy.port()))
 }

@@ -11,14 +11,14 @@ fn much_goes_both_ways_at_once() {
     const LENGTH: u64 = 32 * MIB;
     let pki = Pki::new();
     let proxy = http_ok().exchange(1, LENGTH).serve();
-    let front = pki.front().before(&proxy);
-    let mut run = pki.connect(&front, "").limit(PATIENCE).start();
+    let front = pki.front().in_front_of(&proxy);
+    let mut run = pki.connect(&front, "").limit(TIMEOUT).start();
     run.feed(data(2, LENGTH));
     let out = run.wait();
     out.expect_success();
-    assert_eq!(Digest::of(&*out.stdout), Digest::of(data(1, LENGTH)));
-    assert_eq!(proxy.finish_one().sunk, Some(Digest::of(data(2, LENGTH))));
-    assert_eq!(front.ended().end, Some(End::Proper));
+    assert_eq!(Digest::from_reader(&*out.stdout), Digest::from_reader(data(1, LENGTH)));
+    assert_eq!(proxy.finish_one().digest, Some(Digest::from_reader(data(2, LENGTH))));
+    assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
 }
 
 /// The program holds what it holds, and waits.
@@ -38,8 +38,8 @@ fn a_slow_proxy_makes_the_sender_wait() {
         })
         .sink()
         .serve();
-    let front = pki.front().before(&proxy);
-    let mut run = pki.connect(&front, "").limit(PATIENCE).start();
+    let front = pki.front().in_front_of(&proxy);
+    let mut run = pki.connect(&front, "").limit(TIMEOUT).start();
     run.feed(data(3, LENGTH));
     run.wait().expect_success();
     let record = proxy.finish_one();
@@ -50,7 +50,7 @@ fn a_slow_proxy_makes_the_sender_wait() {
     assert_eq!(received, bytes(3, 20 * 64 * 1024));
     let mut rest = data(3, LENGTH);
     std::io::copy(&mut (&mut rest).take(received.len() as u64), &mut std::io::sink()).unwrap();
-    assert_eq!(record.sunk, Some(Digest::of(rest)));
+    assert_eq!(record.digest, Some(Digest::from_reader(rest)));
 }
 
 /// The reader of standard output takes nothing for a while: what goes up does not wait for it.
@@ -58,19 +58,19 @@ fn a_slow_proxy_makes_the_sender_wait() {
 fn one_direction_does_not_wait_for_the_other() {
     const LENGTH: u64 = 8 * MIB;
     let pki = Pki::new();
-    let proxy = http_ok().send_meanwhile(4, LENGTH).sink_bytes(LENGTH).serve();
-    let front = pki.front().before(&proxy);
+    let proxy = http_ok().send_in_background(4, LENGTH).sink_bytes(LENGTH).serve();
+    let front = pki.front().in_front_of(&proxy);
     let (mut reader, writer) = pipe();
-    let mut run = pki.connect(&front, "").stdout(writer).limit(PATIENCE).start();
+    let mut run = pki.connect(&front, "").stdout(writer).limit(TIMEOUT).start();
     run.send(bytes(5, usize::try_from(LENGTH).unwrap()));
-    while proxy.records().first().is_none_or(|record| record.sunk.is_none()) {
+    while proxy.records().first().is_none_or(|record| record.digest.is_none()) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let mut all = Vec::new();
     reader.read_to_end(&mut all).unwrap();
     assert_eq!(all, bytes(4, usize::try_from(LENGTH).unwrap()));
     run.finish().expect_success();
-    assert_eq!(proxy.finish_one().sunk, Some(Digest::of(data(5, LENGTH))));
+    assert_eq!(proxy.finish_one().digest, Some(Digest::from_reader(data(5, LENGTH))));
 }
 
 /// The remote ends first: what stands ready on the local side is on the wire before the program ends.
@@ -80,14 +80,14 @@ fn the_last_words_before_the_end_arrive() {
     for length in [1, 60_000, 200_000] {
         let gate = Gate::new();
         let proxy = http_ok().send("bye").wait_for(&gate).half_close().sink().serve();
-        let front = pki.front().before(&proxy);
-        let mut run = pki.connect(&front, "").limit(PATIENCE).start();
+        let front = pki.front().in_front_of(&proxy);
+        let mut run = pki.connect(&front, "").limit(TIMEOUT).start();
         run.wait_stdout_has("bye");
         run.send(bytes(6, length));
         gate.open();
         run.wait().expect_success();
-        assert_eq!(front.ended().end, Some(End::Proper));
-        assert_eq!(proxy.finish_one().sunk, Some(Digest::of(data(6, length as u64))));
+        assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
+        assert_eq!(proxy.finish_one().digest, Some(Digest::from_reader(data(6, length as u64))));
     }
 }
 
@@ -95,7 +95,7 @@ fn the_last_words_before_the_end_arrive() {
 fn keystrokes_and_their_echoes() {
     let pki = Pki::new();
     let proxy = http_ok().echo().serve();
-    let front = pki.front().before(&proxy);
+    let front = pki.front().in_front_of(&proxy);
     let mut run = pki.connect(&front, "").start();
     for line in 0..200 {
         run.send(format!("line {line}\n"));
@@ -110,7 +110,7 @@ fn keystrokes_and_their_echoes() {
 fn clients_of_a_kept_port_share_one_tls_connection() {
     let pki = Pki::new();
     let proxy = http_ok().early("welcome").expect("onetwo").expect_eof().serve();
-    let front = pki.front().before(&proxy);
+    let front = pki.front().in_front_of(&proxy);
     let mut listening = Listening::start(pki.connect(&front, "-d -P 127.0.0.1:0"));
     for (count, word) in [(1, "one"), (2, "two")] {
         let mut client = listening.client();
@@ -125,5 +125,5 @@ fn clients_of_a_kept_port_share_one_tls_connection() {
     listening.run.close_stdin();
     listening.end().expect_success();
     proxy.finish_one();
-    assert_eq!(front.ended().end, Some(End::Proper));
+    assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha2::Digest as _;
 
-use super::proxy::{header, read_http_request};
 use super::script::{Done, Script, script};
+use super::scripted::{header, read_http_request};
 use super::server::Session;
 
 /// What the proxy asks for, and for whom.
