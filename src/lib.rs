@@ -131,7 +131,7 @@ fn join_stdio(connector: Connector) -> Result<(), Error> {
 fn hand_over(connector: Connector) -> Result<(), Error> {
     // Before anybody is dialled or asked for a password in vain.
     sys::check_fd_passing().map_err(|why| {
-        Error::Usage(format!("-F hands the connection over, as ssh's ProxyUseFdpass wants it, and {why}"))
+        Error::Config(format!("-F hands the connection over, as ssh's ProxyUseFdpass wants it, and {why}"))
     })?;
     let Tunnel { channel, .. } = connector.connect_once(None)?;
     sys::send_fd(&channel).map_err(|cause| match cause.kind() {

@@ -39,7 +39,7 @@ impl Format {
         match word {
             "" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(Error::Usage("--check takes json, or nothing".into())),
+            _ => Err(Error::Config("--check takes json, or nothing".into())),
         }
     }
 }

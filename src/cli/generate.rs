@@ -17,7 +17,7 @@ pub(super) fn text(what: &str) -> Result<&'static str, Error> {
         "powershell" => include_str!("../../docs/completions/_connect.ps1"),
         _ => {
             let known = WORDS.join(", ");
-            return Err(Error::Usage(format!("--generate '{what}' is none of: {known}")));
+            return Err(Error::Config(format!("--generate '{what}' is none of: {known}")));
         }
     })
 }

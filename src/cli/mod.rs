@@ -239,7 +239,7 @@ fn help_text(value: &str) -> Result<String, Error> {
     match value {
         "" => Ok(flags::command().render_help().to_string()),
         "all" => Ok(flags::command().render_long_help().to_string()),
-        _ => Err(Error::Usage(format!("--help='{value}' is unknown; there are --help and --help=all"))),
+        _ => Err(Error::Config(format!("--help='{value}' is unknown; there are --help and --help=all"))),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn read(
     let words = words.map_err(|word| {
         // Lossy as it is shown anyway, and not with a password in it.
         let word = word.to_string_lossy();
-        Error::Usage(format!("'{}' is not UTF-8", crate::text::printable(secret::masked(&word).as_bytes())))
+        Error::Config(format!("'{}' is not UTF-8", crate::text::printable(secret::masked(&word).as_bytes())))
     })?;
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next_if(|word| word.starts_with('-')) {

@@ -18,7 +18,7 @@ fn typed(line: &str) -> Args {
 #[track_caller]
 fn usage(line: &str) -> String {
     match request(&format!("connect {line}")) {
-        Err(Error::Usage(text)) => text,
+        Err(Error::Usage(text) | Error::Config(text)) => text,
         other => panic!("{line}: {other:?}"),
     }
 }

@@ -54,7 +54,7 @@ fn named(
         // It is not repeated: it could be part of a password that was not encoded.
         return parse(list, source, kind).map(Some).map_err(|_| {
             let words = if kind == Kind::Http { "basic and digest" } else { "none and userpass" };
-            Error::Usage(format!("a proxy in {source}: auth= takes {words}, with %2C between them"))
+            Error::Config(format!("a proxy in {source}: auth= takes {words}, with %2C between them"))
         });
     }
     if let Some(list) = &typed.auth {
@@ -96,7 +96,7 @@ fn complaint(word: &str, source: &str, kind: Kind) -> Error {
         Kind::Http => "basic and digest",
         Kind::Both => "none and userpass for SOCKS5, basic and digest for HTTP",
     };
-    Error::Usage(match word {
+    Error::Config(match word {
         "gssapi" | "chap" | "negotiate" | "ntlm" => {
             let use_these = takes.replace(" and ", " or ");
             format!("{source} names {word}, which we cannot carry out; use {use_these}")

@@ -40,7 +40,7 @@ pub(super) fn routes(
     if each.clone().count() > 1
         && each.clone().any(|word| !is_direct(word) && !word.is_empty() && !has_scheme(word))
     {
-        return Err(Error::Usage(format!(
+        return Err(Error::Config(format!(
             "the proxies in {source}: each of several has its scheme, as in socks5://HOST; a comma in a user name or \
              password is written %2C, and a bar %7C"
         )));
@@ -53,7 +53,7 @@ fn has_scheme(word: &str) -> bool {
 }
 
 fn route(words: &str, source: &str, typed: &Args, sources: &Sources<'_>) -> Result<Route, Error> {
-    let wrong = |what: &str| Err(Error::Usage(format!("the proxies in {source}: {what}")));
+    let wrong = |what: &str| Err(Error::Config(format!("the proxies in {source}: {what}")));
     let words: Vec<_> = words.split(',').map(str::trim).collect();
     let alone = words.len() == 1;
     if words.contains(&"") {
@@ -118,7 +118,7 @@ fn by_url(word: &str, alone: bool, source: &str, typed: &Args, sources: &Sources
 
 /// A value is not repeated: it could be part of a password that was not encoded.
 fn bad_value(known: &str, source: &str) -> Error {
-    Error::Usage(format!("a proxy in {source}: {known}"))
+    Error::Config(format!("a proxy in {source}: {known}"))
 }
 
 /// Who resolves the name of what comes behind a SOCKS proxy: its URL says so, or `-R`, or the scheme, as for curl.

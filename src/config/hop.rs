@@ -110,10 +110,10 @@ pub(super) fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> 
         "both" => Ok(Resolve::Both),
         _ => match name_server(word) {
             Some(server) if cfg!(feature = "dns") => Ok(Resolve::Server(server)),
-            Some(_) => Err(Error::Usage(format!(
+            Some(_) => Err(Error::Config(format!(
                 "{source} names {word}, and this build has no DNS client to ask it with"
             ))),
-            None => Err(Error::Usage(format!(
+            None => Err(Error::Config(format!(
                 "{source} takes local, remote, both or the address of a name server, not '{}'",
                 secret::masked(word)
             ))),

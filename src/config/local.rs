@@ -55,7 +55,7 @@ fn listeners(typed: &Args, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, 
 }
 
 fn from_systemd(typed: &Args, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
-    let complain = |what: String| Error::Usage(format!("--listen systemd: {what}"));
+    let complain = |what: String| Error::Config(format!("--listen systemd: {what}"));
     let variable = |name| sources.variable(name).and_then(|value| value.into_string().ok());
     let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
     let numbers = sys::passed_listeners(pid.as_deref(), count.as_deref()).map_err(complain)?;
@@ -71,7 +71,7 @@ fn from_systemd(typed: &Args, sources: &Sources<'_>) -> Result<impl Iterator<Ite
 
 fn listen(word: &str) -> Result<ListenAddress, Error> {
     match word.strip_prefix("unix:") {
-        Some("") => Err(Error::Usage("no path after unix: in --listen".into())),
+        Some("") => Err(Error::Config("no path after unix: in --listen".into())),
         Some(path) => Ok(ListenAddress::Unix(path.into())),
         None => tcp(word.strip_prefix("tcp:").unwrap_or(word), "--listen"),
     }
@@ -80,7 +80,7 @@ fn listen(word: &str) -> Result<ListenAddress, Error> {
 /// `PORT`, or `ADDR:PORT`. Port 0 lets the system choose.
 fn tcp(word: &str, option: &str) -> Result<ListenAddress, Error> {
     expect_no_proxy(word)?;
-    let complain = |what: String| Error::Usage(format!("{option}: {what}"));
+    let complain = |what: String| Error::Config(format!("{option}: {what}"));
     let (host, port) = match split_port(word) {
         (host, Some(port)) => (Host::parse(host).map_err(|error| complain(error.to_string()))?, port),
         (port, None) => (LOOPBACK, port),

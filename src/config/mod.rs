@@ -37,14 +37,14 @@ pub use sources::Sources;
 
 impl From<AddrError> for Error {
     fn from(error: AddrError) -> Self {
-        Self::Usage(error.to_string())
+        Self::Config(error.to_string())
     }
 }
 
 /// Makes the plan. Of the sources only those parameters are asked for that matter to it.
 ///
 /// # Errors
-/// [`Error::Usage`]: a word or a parameter makes no sense, or the proxy to be used is named nowhere.
+/// [`Error::Usage`] if options conflict or an operand is missing, [`Error::Config`] if a setting is invalid or missing.
 pub fn plan(typed: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
     let reach = seconds(typed.wait.as_deref(), "-w")?;
     let idle = seconds(typed.idle_timeout.as_deref(), "--idle-timeout")?;
@@ -67,7 +67,7 @@ pub fn plan(typed: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
         return Ok(direct);
     }
     if let Target::Unix(_) = direct.target {
-        return Err(Error::Usage(format!("{} is on this machine: no proxy can reach it", direct.target)));
+        return Err(Error::Config(format!("{} is on this machine: no proxy can reach it", direct.target)));
     }
     Ok(Plan { askpass: sources.askpass(), ..direct })
 }
@@ -122,7 +122,7 @@ fn relay_mode(sources: &Sources<'_>) -> Result<RelayMode, Error> {
     match sources.variable("CONNECT_RELAY").as_deref().map(OsStr::as_encoded_bytes) {
         None | Some(b"" | b"splice") => Ok(RelayMode::Splice),
         Some(b"copy") => Ok(RelayMode::Copy),
-        Some(_) => Err(Error::Usage("CONNECT_RELAY takes splice or copy".into())),
+        Some(_) => Err(Error::Config("CONNECT_RELAY takes splice or copy".into())),
     }
 }
 
@@ -130,7 +130,7 @@ fn proxy_protocol(word: &str) -> Result<ProxyProtocol, Error> {
     match word.to_ascii_lowercase().as_str() {
         "v1" | "1" => Ok(ProxyProtocol::V1),
         "v2" | "2" => Ok(ProxyProtocol::V2),
-        _ => Err(Error::Usage(format!("--proxy-protocol takes v1 or v2, not '{}'", secret::masked(word)))),
+        _ => Err(Error::Config(format!("--proxy-protocol takes v1 or v2, not '{}'", secret::masked(word)))),
     }
 }
 
@@ -138,7 +138,7 @@ fn proxy_protocol(word: &str) -> Result<ProxyProtocol, Error> {
 fn target(typed: &Args) -> Result<Target, Error> {
     if let Some(path) = typed.host.strip_prefix("unix:") {
         return match (path, &typed.port) {
-            ("", _) => Err(Error::Usage("no path after unix:".into())),
+            ("", _) => Err(Error::Config("no path after unix:".into())),
             (_, Some(port)) => {
                 Err(Error::Usage(format!("a socket has no port, and '{port}' stands after {}", typed.host)))
             }
@@ -162,7 +162,7 @@ fn target(typed: &Args) -> Result<Target, Error> {
 fn expect_no_proxy(word: &str) -> Result<(), Error> {
     match secret::masked(word) {
         Cow::Borrowed(_) => Ok(()),
-        Cow::Owned(word) => Err(Error::Usage(format!("'{word}' is a proxy: name it with -S or -H"))),
+        Cow::Owned(word) => Err(Error::Config(format!("'{word}' is a proxy: name it with -S or -H"))),
     }
 }
 
@@ -171,7 +171,7 @@ fn seconds(word: Option<&str>, option: &str) -> Result<Option<Duration>, Error> 
     let Some(word) = word else { return Ok(None) };
     let seconds = word.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let seconds = seconds.ok_or_else(|| {
-        Error::Usage(format!("{option} takes a number of seconds, not '{}'", secret::masked(word)))
+        Error::Config(format!("{option} takes a number of seconds, not '{}'", secret::masked(word)))
     })?;
     Ok(Some(seconds).filter(|seconds| !seconds.is_zero()))
 }

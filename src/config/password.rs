@@ -82,14 +82,14 @@ fn say_where(
 fn command(line: &Found) -> Result<PasswordPrompt, Error> {
     // What is wrong with it is told now, and not when a proxy asks.
     fill_in(&line.value, &[('h', ""), ('p', ""), ('u', "")])
-        .map_err(|what| Error::Usage(format!("{}: {what}", line.source())))?;
+        .map_err(|what| Error::Config(format!("{}: {what}", line.source())))?;
     Ok(PasswordPrompt::Command { line: line.value.clone(), source: line.source() })
 }
 
 /// The first line of a file, which may be a pipe.
 fn in_file(path: &Found, sources: &Sources<'_>) -> Result<Secret, Error> {
     if path.value == "-" {
-        return Err(Error::Usage(format!(
+        return Err(Error::Config(format!(
             "{}: standard input carries the session; use --password-fd, or a file",
             path.source()
         )));
@@ -107,14 +107,14 @@ fn in_file(path: &Found, sources: &Sources<'_>) -> Result<Secret, Error> {
     };
     trace!("the password is in {name}");
     read().map_err(|error| {
-        Error::Usage(format!("{}: no password in {name}: {}", path.source(), os_message(&error)))
+        Error::Config(format!("{}: no password in {name}: {}", path.source(), os_message(&error)))
     })
 }
 
 /// The first line of what comes from a descriptor.
 fn in_descriptor(number: &Found) -> Result<Secret, Error> {
     let complain =
-        |what: &str| Error::Usage(format!("--password-fd {}: {what}", printable(number.value.as_bytes())));
+        |what: &str| Error::Config(format!("--password-fd {}: {what}", printable(number.value.as_bytes())));
     let is_number = number.value.bytes().all(|byte| byte.is_ascii_digit());
     let descriptor = number.value.parse().ok().filter(|number| is_number && *number >= FIRST_DESCRIPTOR);
     let descriptor =
@@ -178,7 +178,7 @@ fn in_netrc(
         (Ok(read), _) => read,
         (Err(error), Some(found)) => {
             let what = os_message(&error);
-            return Err(Error::Usage(format!("{}: cannot read {name}: {what}", found.source())));
+            return Err(Error::Config(format!("{}: cannot read {name}: {what}", found.source())));
         }
         // It need not be there, but for one that was named.
         (Err(error), None) => {

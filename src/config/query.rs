@@ -45,7 +45,7 @@ impl Query {
         let is_name =
             name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         let name = if is_name { format!("'{name}'") } else { "what follows its '?'".into() };
-        Err(Error::Usage(format!("the proxy in {source}: {scheme}:// does not know {name}; {known}")))
+        Err(Error::Config(format!("the proxy in {source}: {scheme}:// does not know {name}; {known}")))
     }
 }
 

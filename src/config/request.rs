@@ -26,7 +26,7 @@ pub(super) fn settings(
     settings.headers = headers(typed, sources)?;
     let in_headers = settings.headers.iter().any(|header| header.is("User-Agent"));
     if let (true, Some(_)) = (in_headers, &typed.requests.user_agent) {
-        return Err(Error::Usage("--header names a User-Agent, and --user-agent another one".into()));
+        return Err(Error::Config("--header names a User-Agent, and --user-agent another one".into()));
     }
     if in_headers {
         return Ok(settings);
@@ -35,7 +35,7 @@ pub(super) fn settings(
         sources.typed_or("--user-agent", typed.requests.user_agent.as_ref(), &["CONNECT_USER_AGENT"])?;
     if let Some(agent) = agent.filter(|agent| !agent.value.is_empty()) {
         let header = HttpHeader::new("User-Agent", &agent.value);
-        settings.headers.push(header.map_err(|why| Error::Usage(format!("{}: {why}", agent.source())))?);
+        settings.headers.push(header.map_err(|why| Error::Config(format!("{}: {why}", agent.source())))?);
     }
     Ok(settings)
 }
@@ -61,19 +61,19 @@ fn in_value(value: &Secret, source: &str) -> Result<Vec<HttpHeader>, Error> {
     let text = |bytes| str::from_utf8(bytes).map_err(|_| "it is not UTF-8");
     let header = |line| text(line).and_then(HttpHeader::parse);
     let Some(path) = value.expose().strip_prefix(b"@") else {
-        let header = header(value.expose()).map_err(|why| Error::Usage(format!("{source}: {why}")))?;
+        let header = header(value.expose()).map_err(|why| Error::Config(format!("{source}: {why}")))?;
         return Ok(vec![header]);
     };
     let shown = printable(path);
-    let path = text(path).map_err(|why| Error::Usage(format!("{source}: {shown}: {why}")))?;
+    let path = text(path).map_err(|why| Error::Config(format!("{source}: {shown}: {why}")))?;
     let (content, _) = read(Path::new(path)).map_err(|error| {
-        Error::Usage(format!("{source} names {shown}, which cannot be read: {}", os_message(&error)))
+        Error::Config(format!("{source} names {shown}, which cannot be read: {}", os_message(&error)))
     })?;
     let lines = content.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let lines = lines.enumerate().filter(|(_, line)| !line.trim_ascii().is_empty() && line[0] != b'#');
     lines
         .map(|(index, line)| {
-            header(line).map_err(|why| Error::Usage(format!("{shown}:{}: {why}", index + 1)))
+            header(line).map_err(|why| Error::Config(format!("{shown}:{}: {why}", index + 1)))
         })
         .collect()
 }

@@ -155,7 +155,7 @@ impl<'a> Sources<'a> {
         let Found { name, value, origin } = found;
         // What a file sets is UTF-8.
         let value =
-            value.into_string().map_err(|_| Error::Usage(format!("the variable {name} is not UTF-8")))?;
+            value.into_string().map_err(|_| Error::Config(format!("the variable {name} is not UTF-8")))?;
         self.record(name, &origin, || shown(name, &value));
         Ok(Found { name, value, origin })
     }
@@ -229,7 +229,7 @@ impl<'a> Sources<'a> {
     pub(super) fn http_proxy(&self) -> Result<Spec, Error> {
         let names = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
         self.proxy(&names, &["ALL_PROXY", "all_proxy"], &spec::HTTP)?.ok_or_else(|| {
-            Error::Usage(
+            Error::Config(
                 "-h needs an HTTP proxy, and HTTP_PROXY is not set; name one there, or with -H".into(),
             )
         })
@@ -242,14 +242,14 @@ impl<'a> Sources<'a> {
             _ => "SOCKS5_SERVER",
         };
         self.proxy(&[own, "SOCKS_SERVER"], &["ALL_PROXY", "all_proxy"], &spec::SOCKS)?.ok_or_else(|| {
-            Error::Usage(format!("-s needs a SOCKS proxy, and neither {own} nor SOCKS_SERVER is set; name one there, or with -S"))
+            Error::Config(format!("-s needs a SOCKS proxy, and neither {own} nor SOCKS_SERVER is set; name one there, or with -S"))
         })
     }
 
     /// The proxy for `-t`.
     pub(super) fn telnet_proxy(&self) -> Result<Spec, Error> {
         self.proxy(&["TELNET_PROXY"], &[], &spec::TELNET)?.ok_or_else(|| {
-            Error::Usage(
+            Error::Config(
                 "-t needs a telnet-style proxy, and TELNET_PROXY is not set; name one there, or with -T"
                     .into(),
             )

@@ -79,7 +79,7 @@ impl Spec {
     /// With a scheme it is a URL: user and password are percent-decoded, and a path is dropped. Without one they are
     /// taken as they stand. The last `@` ends them, so a user name may hold one. No error shows them.
     pub(super) fn parse(word: &str, source: &str, kind: &Kind) -> Result<Self, Error> {
-        let complain = |what: String| Error::Usage(format!("the proxy in {source}: {what}"));
+        let complain = |what: String| Error::Config(format!("the proxy in {source}: {what}"));
         let (named, rest) = split_scheme(word);
         let scheme = named.and_then(|scheme| kind.find(scheme));
         if let (Some(named), None) = (named, scheme) {
@@ -139,7 +139,7 @@ impl Spec {
     /// Where the proxy is, with this port if none is named.
     pub(super) fn endpoint(&self, default: u16) -> Result<Endpoint, Error> {
         let port = self.port.or(Port::new(default));
-        let port = port.ok_or_else(|| Error::Usage(format!("no port given for {}", self.host)))?;
+        let port = port.ok_or_else(|| Error::Config(format!("no port given for {}", self.host)))?;
         Ok(Endpoint { host: self.host.clone(), port })
     }
 }

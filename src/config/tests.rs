@@ -26,7 +26,7 @@ fn planned(line: &str, variables: &[(&str, &str)]) -> Plan {
 #[track_caller]
 fn usage(line: &str, variables: &[(&str, &str)]) -> String {
     match made(line, variables) {
-        Err(Error::Usage(text)) => text,
+        Err(Error::Usage(text) | Error::Config(text)) => text,
         other => panic!("{line} {variables:?}: {other:?}"),
     }
 }
@@ -146,7 +146,10 @@ fn the_port_is_the_second_word_or_in_the_first_or_in_the_programs_name() {
         ("", Some("22"), None),
     ] {
         let result = plan(&typed(host, port, name_port), &nothing());
-        assert!(matches!(result, Err(Error::Usage(_))), "{host} {port:?} {name_port:?}: {result:?}");
+        assert!(
+            matches!(result, Err(Error::Usage(_) | Error::Config(_))),
+            "{host} {port:?} {name_port:?}: {result:?}"
+        );
     }
 }
 

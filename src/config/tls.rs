@@ -21,7 +21,7 @@ use crate::text::printable;
 /// A value makes no sense, or this build has no TLS.
 pub(super) fn settings(query: &mut Query, typed: &Args, sources: &Sources<'_>) -> Result<Tls, Error> {
     if !cfg!(feature = "tls") {
-        return Err(Error::Usage("the proxy is to be spoken to in TLS, and this build has none".into()));
+        return Err(Error::Config("the proxy is to be spoken to in TLS, and this build has none".into()));
     }
     let mut look = Look { query, typed: &typed.tls, sources };
     let tls = Tls {
@@ -52,7 +52,7 @@ pub(super) fn settings(query: &mut Query, typed: &Args, sources: &Sources<'_>) -
 /// It is asked for and no proxy speaks it, or `-F` was typed and one does.
 pub(super) fn check<'a>(typed: &Args, mut hops: impl Iterator<Item = &'a Hop>) -> Result<(), Error> {
     let has_tls = hops.any(|hop| hop.tls.is_some());
-    Err(Error::Usage(match has_tls {
+    Err(Error::Config(match has_tls {
         true if typed.hand_over => {
             "-F hands a plain connection over, and TLS with the proxy needs this program to go on; leave out -F, and \
              ssh's ProxyUseFdpass"
@@ -114,7 +114,7 @@ impl Look<'_> {
             let key = key.or_else(|| typed("--tls-key", self.typed.key.as_ref()));
             (certificate, if key.is_some() { key } else { variable("CONNECT_TLS_KEY")? })
         } else if key_was_named {
-            return Err(Error::Usage("a TLS key without its certificate: give that with --tls-cert".into()));
+            return Err(Error::Config("a TLS key without its certificate: give that with --tls-cert".into()));
         } else {
             return Ok(None);
         };
@@ -132,7 +132,7 @@ impl Look<'_> {
                 word.trim().strip_prefix("sha256//").and_then(|hash| BASE64_STANDARD.decode(hash).ok());
             // What it was is not repeated: in a URL it could be the end of a password.
             hash.and_then(|hash| hash.try_into().ok())
-                .ok_or_else(|| Error::Usage(format!("{source} takes sha256// and a SHA-256 hash in base64")))
+                .ok_or_else(|| Error::Config(format!("{source} takes sha256// and a SHA-256 hash in base64")))
         };
         pins.split(';').map(pin).collect()
     }
@@ -142,7 +142,7 @@ impl Look<'_> {
         let Some((name, source)) = self.first("tls-server-name", typed, "CONNECT_TLS_SERVER_NAME")? else {
             return Ok(None);
         };
-        Host::parse(&name).map(Some).map_err(|_| Error::Usage(format!("{source} takes a host's name")))
+        Host::parse(&name).map(Some).map_err(|_| Error::Config(format!("{source} takes a host's name")))
     }
 
     fn insecure(&mut self) -> Result<bool, Error> {
@@ -150,7 +150,7 @@ impl Look<'_> {
             None => Ok(self.typed.insecure),
             Some("" | "yes") => Ok(true),
             Some("no") => Ok(false),
-            Some(_) => Err(Error::Usage("insecure= in the proxy's URL takes yes or no".into())),
+            Some(_) => Err(Error::Config("insecure= in the proxy's URL takes yes or no".into())),
         }
     }
 }

@@ -47,6 +47,6 @@ fn said_by(line: &str, source: &str, hop: &Hop, user: &str, ask: &dyn AskPasswor
 /// The user name for a hop.
 pub(super) fn user(hop: &Hop, peer: &Peer) -> Result<String, Error> {
     hop.protocol.user().map(str::to_owned).or_else(sys::login_name).ok_or_else(|| {
-        Error::Usage(format!("no user name for {peer}: the system does not know who runs this"))
+        Error::Config(format!("no user name for {peer}: the system does not know who runs this"))
     })
 }

@@ -19,7 +19,7 @@ impl Client {
         match &hop.tls {
             None => Ok(None),
             Some(_) => {
-                Err(Error::Usage(format!("{peer} is to be spoken to in TLS, and this build has none")))
+                Err(Error::Config(format!("{peer} is to be spoken to in TLS, and this build has none")))
             }
         }
     }

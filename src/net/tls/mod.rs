@@ -165,7 +165,7 @@ fn server_name(host: &Host, peer: &Peer) -> Result<ServerName<'static>, Error> {
     };
     let without_zone = name.split('%').next().unwrap_or(name);
     ServerName::try_from(without_zone.to_owned()).map_err(|_| {
-        Error::Usage(format!(
+        Error::Config(format!(
             "{peer}: no certificate can be for '{name}'; give its name with --tls-server-name"
         ))
     })

@@ -36,7 +36,7 @@ pub(super) fn configuration(tls: &Tls, complaint: &Arc<Complaint>) -> Result<Cli
         provider: Arc::clone(&provider),
         complaint: Arc::clone(complaint),
     };
-    let failed = |error: rustls::Error| Error::Usage(format!("TLS cannot be set up: {error}"));
+    let failed = |error: rustls::Error| Error::Config(format!("TLS cannot be set up: {error}"));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(failed)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     let mut configuration = match &tls.identity {
@@ -45,7 +45,7 @@ pub(super) fn configuration(tls: &Tls, complaint: &Arc<Complaint>) -> Result<Cli
             let key = key(&identity.key)?;
             builder.with_client_auth_cert(certificates(&identity.certificate)?, key).map_err(|error| {
                 let (certificate, key) = (shown(&identity.certificate), shown(&identity.key));
-                Error::Usage(format!(
+                Error::Config(format!(
                     "the TLS certificate in {certificate} and the key in {key} do not work: {error}"
                 ))
             })?
@@ -66,7 +66,7 @@ fn chain(
     if let Some(file) = &tls.authorities {
         roots.add_parsable_certificates(own.iter().cloned());
         if roots.is_empty() {
-            return Err(Error::Usage(format!(
+            return Err(Error::Config(format!(
                 "no certificate in {} can be used as an authority's",
                 shown(file)
             )));
@@ -77,7 +77,7 @@ fn chain(
         let (used, ignored) = roots.add_parsable_certificates(found.certs);
         trace!("the system's certificates: {used} used, {ignored} not understood");
         if roots.is_empty() {
-            return Err(Error::Usage(
+            return Err(Error::Config(
                 "the system has no certificates of authorities, so that no proxy can be trusted; name a file with \
                  --tls-ca"
                     .into(),
@@ -86,7 +86,7 @@ fn chain(
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| Error::Usage(format!("TLS cannot be set up: {error}")))
+        .map_err(|error| Error::Config(format!("TLS cannot be set up: {error}")))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -95,10 +95,10 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => {
-            Err(Error::Usage(format!("there is no certificate in {} (PEM: BEGIN CERTIFICATE)", shown(file))))
+            Err(Error::Config(format!("there is no certificate in {} (PEM: BEGIN CERTIFICATE)", shown(file))))
         }
         Err(error) => {
-            Err(Error::Usage(format!("the certificates in {} make no sense: {error}", shown(file))))
+            Err(Error::Config(format!("the certificates in {} make no sense: {error}", shown(file))))
         }
     }
 }
@@ -115,7 +115,7 @@ fn key(file: &Path) -> Result<PrivateKeyDer<'static>, Error> {
             pem::Error::NoItemsFound => "is not there (PEM: BEGIN PRIVATE KEY)".into(),
             error => format!("makes no sense: {error}"),
         };
-        Error::Usage(format!("the private key in {} {what}", shown(file)))
+        Error::Config(format!("the private key in {} {what}", shown(file)))
     })
 }
 
@@ -124,7 +124,7 @@ fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let read = File::open(file).and_then(|open| open.take(MAX_FILE).read_to_end(&mut text));
     match read {
         Ok(_) => Ok(text),
-        Err(error) => Err(Error::Usage(format!(
+        Err(error) => Err(Error::Config(format!(
             "{}, which TLS needs, cannot be read: {}",
             shown(file),
             os_message(&error)

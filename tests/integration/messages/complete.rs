@@ -35,7 +35,7 @@ fn variants(file: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_kind_of_error_is_in_the_table() {
-    let mut kinds = variants("error.rs");
+    let mut kinds = variants("error/mod.rs");
     // Nobody is told, and a kind of negotiation says it all.
     assert!(kinds.remove("ReaderGone") && kinds.remove("Negotiation"), "{kinds:?}");
     let mut causes = variants("proto/error.rs");
@@ -121,8 +121,8 @@ fn expect_met(pieces: &BTreeSet<String>, at_least: usize) {
 fn every_hint_is_in_the_table() {
     let mut hints = BTreeSet::new();
     for (file, function) in [
-        ("error.rs", "pub fn hint(&self)"),
-        ("error.rs", "fn dial_hint("),
+        ("error/mod.rs", "pub fn hint(&self)"),
+        ("error/mod.rs", "fn dial_hint("),
         ("proto/error.rs", "pub fn hint(&self)"),
         ("proto/error.rs", "const TRY_TLS: &str ="),
         ("proto/socks5.rs", "pub(super) fn reply("),
@@ -145,14 +145,23 @@ fn every_way_of_wrong_usage_is_in_the_table() {
         let file = path.strip_prefix(&src).unwrap().display().to_string();
         let text = source(&file);
         // The helpers of `config` that make such errors are called so.
-        for call in ["Error::Usage(", "Self::Usage(", "complain(", "wrong(", "bad_value("] {
+        for call in ["Error::Usage(", "Error::Config(", "Self::Config(", "complain(", "wrong(", "bad_value("]
+        {
             for after in text.split(call).skip(1) {
                 // The helpers have such names in other rooms as well, for other ends.
-                if file.starts_with("config") || file.starts_with("cli") || call.contains("Usage") {
+                if file.starts_with("config") || file.starts_with("cli") || call.contains("::") {
                     usages.extend(pieces(within_parentheses(&format!("({after}"))));
                 }
             }
         }
     }
     expect_met(&usages, 50);
+}
+
+#[test]
+fn only_a_malformed_command_line_refers_to_the_help() {
+    for (row, line) in met() {
+        let refers = line.contains("connect --help");
+        assert_eq!(refers, row.kind == "Usage", "{}: {line}", row.situation);
+    }
 }

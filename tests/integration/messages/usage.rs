@@ -7,9 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Row, Told, row};
 use crate::kit::*;
 
-/// Told of these words.
+/// A command line that is malformed.
+fn syntax(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
+    row(2, "Usage", situation, advice, move || Told::by(&connect(args).run()))
+}
+
+/// A well-formed command line with an invalid value in it.
 fn words(situation: &'static str, words: &'static str, advice: &'static str) -> Row {
-    row(2, "Usage", situation, advice, move || Told::by(&connect(words).run()))
+    row(2, "Config", situation, advice, move || Told::by(&connect(words).run()))
 }
 
 /// Told of these words with these variables set.
@@ -19,7 +24,7 @@ fn with(
     words: &'static str,
     advice: &'static str,
 ) -> Row {
-    row(2, "Usage", situation, advice, move || {
+    row(2, "Config", situation, advice, move || {
         let program = connect(words);
         Told::by(&variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run())
     })
@@ -27,7 +32,7 @@ fn with(
 
 /// Told of an option that names a file with this content; it is called `name` in the message.
 fn file(situation: &'static str, option: &'static str, content: &'static [u8], words: &'static str) -> Row {
-    row(2, "Usage", situation, "", move || {
+    row(2, "Config", situation, "", move || {
         let file = TempPath::file("file", content);
         fs::set_permissions(&*file, fs::Permissions::from_mode(0o600)).unwrap();
         let option = option.replace("FILE", &file.display().to_string());
@@ -48,17 +53,17 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn options() -> Vec<Row> {
     vec![
-        words(
+        syntax(
             "No host",
             "-n",
             "The host and the port stand behind the options: `connect -n host.example 22`.",
         ),
-        words("No port", "host.example", "A link to the program named `connect-22` needs none."),
-        words("An option that does not exist", "-X host.example 22", ""),
-        words("An option with a typing error", "--eagr host.example 22", ""),
-        words("An option without its value", "-S", ""),
-        words("A value for an option that takes none", "--eager=yes host.example 22", ""),
-        words("Options behind the host", "host.example 22 -d", ""),
+        syntax("No port", "host.example", "A link to the program named `connect-22` needs none."),
+        syntax("An option that does not exist", "-X host.example 22", ""),
+        syntax("An option with a typing error", "--eagr host.example 22", ""),
+        syntax("An option without its value", "-S", ""),
+        syntax("A value for an option that takes none", "--eager=yes host.example 22", ""),
+        syntax("Options behind the host", "host.example 22 -d", ""),
         words(
             "A time that is no number",
             "-w soon host.example 22",
@@ -69,12 +74,12 @@ fn options() -> Vec<Row> {
         words("`--generate` of something else", "--generate pdf", ""),
         words("Another version of the PROXY protocol", "--proxy-protocol v3 host.example 22", ""),
         with("A relay that does not exist", &[("CONNECT_RELAY", "fast")], "host.example 22", ""),
-        row(2, "Usage", "A word that is not UTF-8", "", || {
+        row(2, "Config", "A word that is not UTF-8", "", || {
             use std::os::unix::ffi::OsStrExt;
             let word = std::ffi::OsStr::from_bytes(b"h\xff");
             Told::by(&connect("").arg(word).arg("22").run())
         }),
-        row(2, "Usage", "A variable that is not UTF-8", "", || {
+        row(2, "Config", "A variable that is not UTF-8", "", || {
             use std::os::unix::ffi::OsStrExt;
             let value = std::ffi::OsStr::from_bytes(b"h\xff");
             Told::by(&connect("-s host.example 22").env("SOCKS_SERVER", value).run())
@@ -85,16 +90,16 @@ fn options() -> Vec<Row> {
 fn targets() -> Vec<Row> {
     vec![
         words("A port that does not exist", "host.example 70000", ""),
-        words("Two ports", "host.example:22 23", ""),
+        syntax("Two ports", "host.example:22 23", ""),
         words("A host that cannot be one", "ho/st 22", ""),
-        row(2, "Usage", "An empty host", "", || Told::by(&connect("").arg("").arg("22").run())),
+        row(2, "Config", "An empty host", "", || Told::by(&connect("").arg("").arg("22").run())),
         words("Brackets without an IPv6 address", "[host] 22", ""),
-        row(2, "Usage", "A name that is too long", "", || {
+        row(2, "Config", "A name that is too long", "", || {
             Told::by(&connect("").arg("h".repeat(256)).arg("22").run())
         }),
         words("A proxy in the place of the host", "me:secret@socks.example:1080 22", ""),
         words("A socket without a path", "unix:", ""),
-        words("A port behind a socket", "unix:/run/some.sock 22", ""),
+        syntax("A port behind a socket", "unix:/run/some.sock 22", ""),
         words(
             "A proxy on the way to a socket",
             "-S socks.example unix:/run/some.sock",
@@ -138,7 +143,7 @@ fn chains() -> Vec<Row> {
             "-x socks5://socks.example,direct host.example 22",
             "",
         ),
-        row(2, "Usage", "A chain that is too long", "", || {
+        row(2, "Config", "A chain that is too long", "", || {
             let chain = vec!["http://proxy.example"; 17].join(",");
             Told::by(&connect(format!("-x {chain} host.example 22")).run())
         }),
@@ -178,7 +183,7 @@ fn chains() -> Vec<Row> {
 
 fn passwords() -> Vec<Row> {
     vec![
-        row(2, "Usage", "A password file that is not there", "", || {
+        row(2, "Config", "A password file that is not there", "", || {
             Told::by(&connect("--password-file /nonexistent/password").args(SOCKS).run())
         }),
         file("A password file that is empty", "--password-file FILE", b"\n", SOCKS),
@@ -198,7 +203,7 @@ fn passwords() -> Vec<Row> {
             "--password-command get%x -S socks.example host.example 22",
             "",
         ),
-        row(2, "Usage", "A netrc file that is not there", "", || {
+        row(2, "Config", "A netrc file that is not there", "", || {
             Told::by(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
         }),
         row(2, "TooLong", "A user name that is too long for SOCKS5", "", || {
@@ -217,7 +222,7 @@ fn passwords() -> Vec<Row> {
 fn headers() -> Vec<Row> {
     vec![
         words("A header that is none", "--header nonsense -H proxy.example host.example 22", ""),
-        row(2, "Usage", "A file of headers that is not there", "", || {
+        row(2, "Config", "A file of headers that is not there", "", || {
             Told::by(&connect("--header @/nonexistent/headers").args(HTTP).run())
         }),
         file(
@@ -226,7 +231,7 @@ fn headers() -> Vec<Row> {
             b"X-Site: north\nnonsense\n",
             HTTP,
         ),
-        row(2, "Usage", "Two user agents", "", || {
+        row(2, "Config", "Two user agents", "", || {
             let program = connect("--user-agent mine --header").arg("User-Agent: other");
             Told::by(&program.args(HTTP).run())
         }),
@@ -250,7 +255,7 @@ fn tls() -> Vec<Row> {
         ),
         words("`insecure=` with another value", "-x https://proxy.example?insecure=1 host.example 22", ""),
         words("A proxy's name that no certificate can have", "-H https://-a_b-. host.example 22", ""),
-        row(2, "Usage", "A file of authorities that is not there", "", || {
+        row(2, "Config", "A file of authorities that is not there", "", || {
             Told::by(&connect("--tls-ca /nonexistent/ca.pem").args(TLS).run())
         }),
         file("A file of authorities without a certificate", "--tls-ca FILE", b"nothing\n", TLS),
@@ -260,7 +265,7 @@ fn tls() -> Vec<Row> {
             b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
             TLS,
         ),
-        row(2, "Usage", "A system that trusts no authority", "", || {
+        row(2, "Config", "A system that trusts no authority", "", || {
             let none = TempPath::file("none", "");
             Told::by(&connect(TLS).env("SSL_CERT_FILE", &*none).run())
         }),
@@ -283,7 +288,7 @@ fn tls() -> Vec<Row> {
 
 /// Told of a certificate of ours and this key.
 fn of_ours(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
-    row(2, "Usage", situation, "", move || {
+    row(2, "Config", situation, "", move || {
         let authority = Authority::new("Example Authority");
         let (certificate, key) = (authority.localhost().certificate_file(), key(&authority));
         fs::set_permissions(&*key, fs::Permissions::from_mode(0o600)).unwrap();
@@ -296,22 +301,22 @@ fn of_ours(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
 
 fn local() -> Vec<Row> {
     vec![
-        words("`-F` and a local port", "-F -p 2222 host.example 22", ""),
-        words("`-F` and an idle time", "-F --idle-timeout 5 host.example 22", ""),
-        words("`--no-shutdown` without standard input", "--no-shutdown -p 2222 host.example 22", ""),
+        syntax("`-F` and a local port", "-F -p 2222 host.example 22", ""),
+        syntax("`-F` and an idle time", "-F --idle-timeout 5 host.example 22", ""),
+        syntax("`--no-shutdown` without standard input", "--no-shutdown -p 2222 host.example 22", ""),
         words(
             "`-F`, and standard output is no socket",
             "-F host.example 22",
             "It is for ssh with `ProxyUseFdpass yes`.",
         ),
-        words("Two kinds of local ports", "-p 2222 --listen 2223 host.example 22", ""),
+        syntax("Two kinds of local ports", "-p 2222 --listen 2223 host.example 22", ""),
         words("A local port that is none", "-p here host.example 22", ""),
         words(
             "`--listen systemd`, and systemd has not started it",
             "--listen systemd host.example 22",
             "It is for a service that has a socket unit.",
         ),
-        row(2, "Usage", "`--listen systemd`, and a password in the place of a socket", "", || {
+        row(2, "Config", "`--listen systemd`, and a password in the place of a socket", "", || {
             let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec PROGRAM --listen systemd --password-fd 3 -S socks.example \
                         host.example 22 3<&0 0</dev/null";
             let line = line.replace("PROGRAM", &program_path());

@@ -11,9 +11,16 @@ use crate::proto;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line or a variable makes no sense.
+    /// The command line is malformed: an unknown option, a missing operand, or options that exclude each other.
+    ///
+    /// The hint refers to `connect --help`.
     #[error("{0}")]
     Usage(String),
+    /// A setting is invalid or missing: the value of an option, a variable, a file, or a certificate.
+    ///
+    /// The text says what is expected, so there is no hint.
+    #[error("{0}")]
+    Config(String),
     /// A name was not resolved.
     #[error("cannot resolve the name of {peer}: {cause}")]
     Resolve {
@@ -172,7 +179,7 @@ impl Error {
         match self {
             Self::NoRoute { failed, .. } => failed.last().map_or(ExitCode::Unreachable, Self::exit_code),
             Self::System { .. } | Self::Listen { .. } => ExitCode::System,
-            Self::Usage(_) => ExitCode::Usage,
+            Self::Usage(_) | Self::Config(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
             Self::Dial { .. } => ExitCode::Unreachable,
             Self::Negotiation { cause, .. } => match cause {
@@ -276,7 +283,7 @@ impl Error {
     /// Whether it is about this machine or its user, so that another route would fare no better.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::System { .. })
+        matches!(self, Self::Usage(_) | Self::Config(_) | Self::System { .. })
     }
 
     /// Whether it is told: not when whoever could read it has left on purpose.
