@@ -26,7 +26,7 @@ impl Connector {
         let has_key = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
         let secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
         let user = Remembered::new(User::new(plan.askpass.clone()));
-        Self { plan, user, _dump_guard: secret.then(DumpGuard::new) }
+        Self { plan, user, _dump_guard: secret.then(DumpGuard::engage) }
     }
 
     /// What is to be done.

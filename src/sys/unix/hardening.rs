@@ -65,7 +65,7 @@ pub struct DumpGuard(Limit);
 impl DumpGuard {
     /// From now on.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn engage() -> Self {
         Self(Limit::set())
     }
 }
@@ -135,10 +135,10 @@ mod tests {
     fn memory_is_closed_as_long_as_it_has_to_be() {
         let now = || dumpable_behavior().ok();
         let before = now();
-        let undumped = DumpGuard::new();
+        let undumped = DumpGuard::engage();
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
         // One within the other does not open it.
-        drop(DumpGuard::new());
+        drop(DumpGuard::engage());
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
         drop(undumped);
         assert_eq!(now(), before);

@@ -16,7 +16,7 @@ pub struct DumpGuard;
 impl DumpGuard {
     /// From now on.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn engage() -> Self {
         Self
     }
 }

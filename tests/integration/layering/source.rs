@@ -275,7 +275,9 @@ impl<'ast> Visit<'ast> for Collector {
         }
         if let Some((_, items)) = &item.content {
             self.inline.push(item.ident.to_string());
-            items.iter().for_each(|item| self.visit_item(item));
+            for item in items {
+                self.visit_item(item);
+            }
             self.inline.pop();
         }
     }
