@@ -77,9 +77,12 @@ impl Connector {
 /// of the connection: but what a proxy makes of it is known to the proxy only.
 fn announce(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -> Result<(), Error> {
     let ends = match client {
-        Some(client) => sys::ends(client).map(|(ours, theirs)| Ends { source: theirs, destination: ours }),
+        Some(client) => {
+            sys::socket_addrs(client).map(|(ours, theirs)| Ends { source: theirs, destination: ours })
+        }
         None if tunnel.peer.protocol.is_some() => None,
-        None => sys::ends(&tunnel.channel).map(|(ours, theirs)| Ends { source: ours, destination: theirs }),
+        None => sys::socket_addrs(&tunnel.channel)
+            .map(|(ours, theirs)| Ends { source: ours, destination: theirs }),
     };
     let header = version.header(ends);
     trace::sent(&Wire::public(header.clone()), version == ProxyProtocol::V1);

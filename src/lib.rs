@@ -87,7 +87,7 @@ fn session(typed: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Res
         trace::start(times);
     }
     // At once: making the plan may take as long as a command of the user's does.
-    config::conceal_words();
+    config::conceal_args();
     let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
     let (verbosity, warned) = (typed.verbosity, RefCell::new(BTreeSet::new()));
     // Once each: a file may be looked at for every hop.

@@ -180,7 +180,7 @@ impl Acceptor {
     /// Before a session during which nobody looks for signals: from now on one ends the program at once, which has
     /// nothing to put in order. Returns whether one has come already.
     fn restore_signal_defaults(&self) -> Result<bool, Error> {
-        self.termination.end_at_once();
+        self.termination.exit_on_signal();
         let mut watches = [sys::watch(&self.termination, true, false)];
         sys::poll(&mut watches, Some(Duration::ZERO))
             .map_err(|cause| Error::System { what: "watch for signals", cause })
@@ -205,7 +205,7 @@ impl Acceptor {
                 kept.channel.reset_on_close();
                 return Err(Error::Idle { peer: kept.peer.clone(), limit });
             }
-            let ready: Vec<_> = watches.iter().map(|watch| Ready::of(watch).read).collect();
+            let ready: Vec<_> = watches.iter().map(|watch| Ready::from_watch(watch).read).collect();
             drop(watches);
             let (signal, ready) = ready.split_at(1);
             let (clients, ended) = ready.split_at(self.listeners.len());
@@ -224,7 +224,8 @@ impl Acceptor {
                 match listener.accept() {
                     Ok(accepted) => return Ok(Some(accepted)),
                     // It left again before we came to it.
-                    Err(error) if is_passing(&error) => {}
+                    Err(error)
+                        if sys::is_transient(&error) || error.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(cause) => return Err(failed("take a client")(cause)),
                 }
             }
@@ -264,19 +265,11 @@ impl CloseWatch<'_> {
         match seen {
             Ok(0) => Peeked::Ended,
             Ok(_) => then,
-            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
-                Peeked::NotNow
-            }
+            Err(error) if sys::is_transient(&error) => Peeked::NotNow,
             Err(cause) => match self {
                 Self::Input(_) => Peeked::Ended,
                 Self::Remote(remote) => Peeked::Broken(Error::Remote { peer: remote.peer.clone(), cause }),
             },
         }
     }
-}
-
-/// What accept says of a client that has left, or of none.
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
-    matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
 }

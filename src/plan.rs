@@ -45,14 +45,20 @@ pub struct Route {
 }
 
 /// How bytes are relayed, once the target is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelaySettings {
     /// What carries them.
     pub mode: RelayMode,
     /// `--idle-timeout`: for so long a session may move nothing.
     pub idle: Option<Duration>,
-    /// `--no-shutdown`: the remote is not told of the end of standard input.
-    pub keeps_open: bool,
+    /// Half-close the connection to the remote when the local input ends. `--no-shutdown` clears it.
+    pub half_close: bool,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self { mode: RelayMode::default(), idle: None, half_close: true }
+    }
 }
 
 /// What carries bytes.

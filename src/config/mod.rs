@@ -60,7 +60,7 @@ pub fn plan(typed: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
         shows_status: typed.listen.is_empty() && typed.verbosity == Verbosity::Normal,
         eager: typed.eager,
         proxy_protocol: typed.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
-        relay: RelaySettings { mode: relay_mode(sources)?, idle, keeps_open: typed.no_shutdown },
+        relay: RelaySettings { mode: relay_mode(sources)?, idle, half_close: !typed.no_shutdown },
     };
     tls::check(typed, direct.hops())?;
     if direct.hops().next().is_none() {
@@ -73,9 +73,9 @@ pub fn plan(typed: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
 }
 
 /// Overwrites the passwords in the words that the process was started with. To be called when they have been read.
-pub fn conceal_words() {
+pub fn conceal_args() {
     let mut words = secret::Words::default();
-    sys::conceal_words(|word| words.password_in(word));
+    sys::conceal_args(|word| words.password_in(word));
 }
 
 /// The same in the variables, and before there are threads.

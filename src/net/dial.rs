@@ -120,7 +120,7 @@ impl Dialling {
         let mut watches: Vec<_> =
             self.started.iter().map(|(_, socket)| sys::watch(socket, false, true)).collect();
         until.poll(&mut watches, next)?;
-        let ready: Vec<_> = watches.iter().map(|watch| sys::Ready::of(watch).write).collect();
+        let ready: Vec<_> = watches.iter().map(|watch| sys::Ready::from_watch(watch).write).collect();
         for index in (0..ready.len()).rev().filter(|&index| ready[index]) {
             let (address, socket) = self.started.remove(index);
             match socket.take_error()? {

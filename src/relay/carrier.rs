@@ -123,7 +123,7 @@ impl<'a> Conduit<'a> {
         match filled {
             Ok(count) if count > 0 => {
                 if self.bulk.moved(count) {
-                    pipe.widen();
+                    pipe.grow();
                 }
                 (self.pipe, self.held) = (Some(pipe), count);
             }
@@ -208,7 +208,7 @@ mod tests {
             // A system without splice.
             Err(error) => return assert!(sys::cannot_be_spliced(&error), "{error}"),
         };
-        pipe.widen();
+        pipe.grow();
         pipes.give_back(pipe);
         let mut conduit = Conduit::new(&pipes);
         let (near, mut far) = connected();

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::carrier::{Buffer, Bulk, Conduit, Pipes};
-use crate::sys::{self, Channel, Route};
+use crate::sys::{self, Channel, SpliceMode};
 use crate::trace::{self, trace};
 
 /// So many calls in turn may move nothing, although each time the side that was waited for was ready. After that the
@@ -77,14 +77,14 @@ impl<'a> Flow<'a> {
 
     /// Keeps the bytes inside the kernel where the two sides allow it.
     pub(super) fn spliced(self, pipes: &'a Pipes) -> Self {
-        let route = self.from.zip(self.to).map(|(from, to)| sys::route(from, to));
+        let route = self.from.zip(self.to).map(|(from, to)| sys::splice_mode(from, to));
         let carrier = match route {
-            Some(route @ (Route::IntoPipe | Route::OutOfPipe)) => {
-                let into_pipe = route == Route::IntoPipe;
+            Some(route @ (SpliceMode::IntoPipe | SpliceMode::OutOfPipe)) => {
+                let into_pipe = route == SpliceMode::IntoPipe;
                 Carrier::Spliced { into_pipe, blocked: false, futile: 0, bulk: Bulk::default(), wide: false }
             }
-            Some(Route::ThroughPipe) => Carrier::Piped(Conduit::new(pipes)),
-            Some(Route::Copy) | None => return self,
+            Some(SpliceMode::ThroughPipe) => Carrier::Piped(Conduit::new(pipes)),
+            Some(SpliceMode::Copy) | None => return self,
         };
         Self { carrier, ..self }
     }
@@ -147,7 +147,7 @@ impl<'a> Flow<'a> {
         }
         let fresh = can_read && self.read();
         // What was just read is tried at once: the sink is ready more often than not.
-        let try_now = fresh && self.to.is_none_or(Channel::never_waits);
+        let try_now = fresh && self.to.is_none_or(Channel::can_write_unpolled);
         if self.holds_data() && (can_write || try_now) {
             self.write();
         }
@@ -160,7 +160,7 @@ impl<'a> Flow<'a> {
     /// Why the connection that it writes to is no more, if that is what ended it.
     pub(super) fn lost_connection(&self) -> Option<io::Error> {
         match &self.fault {
-            Some(Fault::Write(error)) if is_loss(error.kind()) => Some(sys::same(error)),
+            Some(Fault::Write(error)) if is_loss(error.kind()) => Some(sys::clone_io_error(error)),
             _ => None,
         }
     }
@@ -226,7 +226,7 @@ impl<'a> Flow<'a> {
                 self.last = count;
                 self.moves += 1;
                 if bulk.moved(count) && !std::mem::replace(wide, true) {
-                    sys::widen(from, to);
+                    sys::grow_pipe(from, to);
                 }
                 return true;
             }
@@ -264,7 +264,7 @@ impl<'a> Flow<'a> {
                 self.moves += 1;
                 return true;
             }
-            Err(error) if is_passing(&error) => {}
+            Err(error) if sys::is_transient(&error) => {}
             Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
             Err(error) => {
                 self.stage = Stage::Ending;
@@ -283,7 +283,7 @@ impl<'a> Flow<'a> {
         };
         match written {
             Ok(()) => self.moves += 1,
-            Err(error) if is_passing(&error) => {}
+            Err(error) if sys::is_transient(&error) => {}
             Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
             Err(error) => self.fail(Fault::Write(error)),
         }
@@ -333,8 +333,4 @@ impl Carrier<'_> {
 fn is_loss(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
     matches!(kind, ConnectionAborted | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut)
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -127,7 +127,7 @@ struct Relay<'a> {
     /// One half of the local side has failed, and when it will be too late to go on for the other.
     halved_until: Option<Instant>,
     /// The remote is not told of the end of the local input.
-    keeps_open: bool,
+    half_close: bool,
     idle: Idle,
 }
 
@@ -135,14 +135,14 @@ impl<'a> Relay<'a> {
     fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
         let up = Flow::copied(">>>", input, Some(remote));
         let down = Flow::copied("<<<", Some(remote), output);
-        let (late, halved_until, keeps_open) = (false, None, false);
-        Self { near, output, remote, up, down, late, halved_until, keeps_open, idle: Idle::new(None) }
+        let (late, halved_until, half_close) = (false, None, true);
+        Self { near, output, remote, up, down, late, halved_until, half_close, idle: Idle::new(None) }
     }
 
     /// Keeps the bytes inside the kernel, where that can be done and nobody wants to see them.
     fn carrying(mut self, how: plan::RelaySettings, pipes: &'a Pipes) -> Self {
         self.idle = Idle::new(how.idle);
-        self.keeps_open = how.keeps_open;
+        self.half_close = how.half_close;
         if how.mode == RelayMode::Splice && !trace::shows_data() {
             (self.up, self.down) = (self.up.spliced(pipes), self.down.spliced(pipes));
             trace!("relaying: up {}, down {}", self.up.how(), self.down.how());
@@ -176,7 +176,7 @@ impl<'a> Relay<'a> {
 
     fn relay(&mut self, peer: &Peer) -> Result<(), Error> {
         let mut watches = Vec::with_capacity(3);
-        if self.up.is_over() && !self.keeps_open {
+        if self.up.is_over() && self.half_close {
             half_close(Some(self.remote));
         }
         while !self.has_ended() {
@@ -237,8 +237,9 @@ impl<'a> Relay<'a> {
             let rest = self.near == Near::Stdio && self.down.is_over();
             return Ok(until_pause.is_some() || !rest || self.idle.has_passed().is_some());
         }
-        let ready =
-            |index: Option<usize>| index.map_or_else(Ready::default, |index| Ready::of(&watches[index]));
+        let ready = |index: Option<usize>| {
+            index.map_or_else(Ready::default, |index| Ready::from_watch(&watches[index]))
+        };
         let (input, remote, output) = (ready(input), ready(remote), ready(output));
 
         let down_was_over = self.down.is_over();
@@ -250,7 +251,7 @@ impl<'a> Relay<'a> {
         {
             self.down.was_cut_off(cause);
         }
-        if output.gone && self.keeps_open && self.up.is_over() && !self.down.holds_data() {
+        if output.gone && !self.half_close && self.up.is_over() && !self.down.holds_data() {
             // Whoever has closed both its ends has what it wanted, and the remote was not told to end.
             trace!("local input and output are closed");
             return Ok(false);
@@ -284,7 +285,7 @@ impl<'a> Relay<'a> {
         self.late |= moved && self.down.is_over();
         if self.up.is_over() && !up_was_over && self.up.fault().is_none() {
             trace!("local input is EOF");
-            if self.near != Near::KeptClient && !self.keeps_open {
+            if self.near != Near::KeptClient && self.half_close {
                 half_close(Some(self.remote));
             }
         }

@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Family, shell_command};
+use super::{ProcessGroup, shell_command};
 use crate::secret;
 
 /// How long to sleep before it is looked again whether a program has ended: at first, and at most.
@@ -40,7 +40,7 @@ pub fn scrub_env(command: &mut Command) {
 /// It does not start.
 pub fn run_within(command: &mut Command, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let started = Instant::now();
-    let mut family = Family::spawn(command)?;
+    let mut family = ProcessGroup::spawn(command)?;
     let mut nap = CHILD_POLL_BACKOFF.0;
     loop {
         if let Some(status) = family.try_wait()? {

@@ -11,7 +11,7 @@ use super::{Channel, HANGUP_IS_GONE, Ready, pair, poll, watch};
 /// A thread that carries bytes needs little more than a session does.
 const STACK: usize = 256 * 1024;
 /// How often to look whether the upper end is gone, where the system does not tell.
-const GLANCE: Duration = Duration::from_millis(200);
+const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The state that the thread and the upper channel share.
 #[derive(Debug)]
@@ -21,26 +21,26 @@ struct Shared {
     /// Why the layer ended before its time.
     fault: OnceLock<io::Error>,
     /// Bytes that have been taken from the pair, and are not in the lower channel yet.
-    held: AtomicUsize,
+    in_flight: AtomicUsize,
     /// The upper end is being closed, and is not coming back.
-    left: AtomicBool,
+    handle_dropped: AtomicBool,
     /// It is no good end: the peer must not take it for one.
-    broken_off: AtomicBool,
+    aborted: AtomicBool,
     /// Nothing more goes down.
-    deaf: AtomicBool,
+    refuses_writes: AtomicBool,
 }
 
 /// What a channel knows of the layer that it is the upper end of. When it is dropped, which must be after the channel's
 /// own socket, what was written has been passed on, or there is nobody who takes it.
 #[derive(Debug)]
-pub(super) struct Upper {
+pub(super) struct LayerHandle {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The thread's side of a layer.
 #[derive(Debug)]
-pub struct Layer {
+pub struct LayerThread {
     /// The end of the pair.
     pub upper: Channel,
     shared: Arc<Shared>,
@@ -50,53 +50,53 @@ pub struct Layer {
 ///
 /// # Errors
 /// No sockets or no thread can be had.
-pub fn layered(lower: Channel, carry: impl FnOnce(&Layer) + Send + 'static) -> io::Result<Channel> {
+pub fn layered(lower: Channel, carry: impl FnOnce(&LayerThread) + Send + 'static) -> io::Result<Channel> {
     let (ours, theirs) = pair()?;
     let shared = Arc::new(Shared {
         lower,
         fault: OnceLock::new(),
-        held: AtomicUsize::new(0),
-        left: AtomicBool::new(false),
-        broken_off: AtomicBool::new(false),
-        deaf: AtomicBool::new(false),
+        in_flight: AtomicUsize::new(0),
+        handle_dropped: AtomicBool::new(false),
+        aborted: AtomicBool::new(false),
+        refuses_writes: AtomicBool::new(false),
     });
-    let layer = Layer { upper: theirs, shared: Arc::clone(&shared) };
+    let layer = LayerThread { upper: theirs, shared: Arc::clone(&shared) };
     let work = move || {
         carry(&layer);
-        layer.part();
+        layer.shut_down();
     };
     let thread = thread::Builder::new().name("layer".into()).stack_size(STACK).spawn(work)?;
-    Ok(ours.over(Upper { shared, thread: Some(thread) }))
+    Ok(ours.with_layer(LayerHandle { shared, thread: Some(thread) }))
 }
 
-impl Upper {
+impl LayerHandle {
     /// Why it ended, if that was before its time.
     pub(super) fn fault(&self) -> Option<io::Error> {
-        self.shared.fault.get().map(same)
+        self.shared.fault.get().map(clone_io_error)
     }
 
     /// Why nothing can be written, if nothing can, and the socket does not tell.
     #[cfg(windows)]
     pub(super) fn refuses(&self) -> Option<io::Error> {
-        self.shared.deaf.load(Ordering::SeqCst).then(|| io::ErrorKind::BrokenPipe.into())
+        self.shared.refuses_writes.load(Ordering::SeqCst).then(|| io::ErrorKind::BrokenPipe.into())
     }
 
-    pub(super) fn break_off(&self) {
-        self.shared.broken_off.store(true, Ordering::SeqCst);
+    pub(super) fn abort(&self) {
+        self.shared.aborted.store(true, Ordering::SeqCst);
     }
 
     /// What has left the pair, `in_pair` of which was known before, and has not arrived.
     pub(super) fn undelivered(&self, in_pair: usize) -> usize {
         // In this order: what moves on meanwhile is counted twice rather than not at all.
         in_pair
-            + self.shared.held.load(Ordering::SeqCst)
+            + self.shared.in_flight.load(Ordering::SeqCst)
             + self.shared.lower.undelivered().unwrap_or_default()
     }
 }
 
-impl Drop for Upper {
+impl Drop for LayerHandle {
     fn drop(&mut self) {
-        self.shared.left.store(true, Ordering::SeqCst);
+        self.shared.handle_dropped.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             // It has said all it had to say in `fault`.
             let _ = thread.join();
@@ -104,7 +104,7 @@ impl Drop for Upper {
     }
 }
 
-impl Layer {
+impl LayerThread {
     /// What the bytes go over.
     #[must_use]
     pub fn lower(&self) -> &Channel {
@@ -112,8 +112,8 @@ impl Layer {
     }
 
     /// Before something is taken from the pair, and when it is in the lower channel: so many bytes are in between.
-    pub fn holds(&self, count: usize) {
-        self.shared.held.store(count, Ordering::SeqCst);
+    pub fn set_in_flight(&self, count: usize) {
+        self.shared.in_flight.store(count, Ordering::SeqCst);
     }
 
     /// Why it ends before its time. The first reason counts.
@@ -123,34 +123,34 @@ impl Layer {
 
     /// Whether the upper end is gone, as far as `ready` and the channel itself tell.
     #[must_use]
-    pub fn has_left(&self, ready: Ready) -> bool {
-        HANGUP_IS_GONE && ready.gone || self.shared.left.load(Ordering::SeqCst)
+    pub fn handle_is_gone(&self, ready: Ready) -> bool {
+        HANGUP_IS_GONE && ready.gone || self.shared.handle_dropped.load(Ordering::SeqCst)
     }
 
-    /// How often [`has_left`](Self::has_left) must be asked, if poll does not wake up for it.
+    /// How often [`handle_is_gone`](Self::handle_is_gone) must be asked, if poll does not wake up for it.
     #[must_use]
-    pub fn glance(&self) -> Option<Duration> {
-        (!HANGUP_IS_GONE).then_some(GLANCE)
+    pub fn recheck_interval(&self) -> Option<Duration> {
+        (!HANGUP_IS_GONE).then_some(RECHECK_INTERVAL)
     }
 
     /// Whether the peer is to be told that this is no good end.
     #[must_use]
-    pub fn is_broken_off(&self) -> bool {
-        self.shared.broken_off.load(Ordering::SeqCst)
+    pub fn is_aborted(&self) -> bool {
+        self.shared.aborted.load(Ordering::SeqCst)
     }
 
     /// Nobody takes any more what the upper end writes.
-    pub fn refuse(&self) {
-        self.shared.deaf.store(true, Ordering::SeqCst);
-        self.holds(0);
+    pub fn stop_reading(&self) {
+        self.shared.refuses_writes.store(true, Ordering::SeqCst);
+        self.set_in_flight(0);
         self.upper.shut_down_reading();
     }
 
     /// The upper end is told that there is no more, and that nobody takes what it writes. What it has written and nobody
     /// will read is taken out of the way: left behind, it would make a clean end look like a reset, and on some systems
     /// cost what has not been read at the other end.
-    fn part(&self) {
-        self.refuse();
+    fn shut_down(&self) {
+        self.stop_reading();
         // It fails if the upper end is gone.
         let _ = self.upper.shut_down_writing();
         let mut unread = [0; 4096];
@@ -161,8 +161,8 @@ impl Layer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let mut watches = [watch(&self.upper, true, false)];
-                    let waited = poll(&mut watches, self.glance());
-                    if waited.is_err() || self.has_left(Ready::of(&watches[0])) {
+                    let waited = poll(&mut watches, self.recheck_interval());
+                    if waited.is_err() || self.handle_is_gone(Ready::from_watch(&watches[0])) {
                         return;
                     }
                 }
@@ -174,7 +174,7 @@ impl Layer {
 
 /// An error once more: those of the library cannot be copied.
 #[must_use]
-pub fn same(error: &io::Error) -> io::Error {
+pub fn clone_io_error(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     /// An upper channel whose layer does this.
-    fn upper(carry: impl FnOnce(&Layer) + Send + 'static) -> Channel {
+    fn upper(carry: impl FnOnce(&LayerThread) + Send + 'static) -> Channel {
         layered(pair().unwrap().0, carry).unwrap()
     }
 
@@ -199,11 +199,11 @@ mod tests {
     }
 
     /// Waits until the upper end is gone.
-    fn until_left(layer: &Layer) {
+    fn until_left(layer: &LayerThread) {
         loop {
             let mut watches = [watch(&layer.upper, false, false)];
             poll(&mut watches, Some(Duration::from_millis(50))).unwrap();
-            if layer.has_left(Ready::of(&watches[0])) {
+            if layer.handle_is_gone(Ready::from_watch(&watches[0])) {
                 return;
             }
         }
@@ -244,7 +244,7 @@ mod tests {
         const LONG: Duration = Duration::from_millis(100);
         let upper = upper(|layer| {
             until_left(layer);
-            assert!(layer.is_broken_off());
+            assert!(layer.is_aborted());
             thread::sleep(LONG);
         });
         upper.reset_on_close();
@@ -258,7 +258,7 @@ mod tests {
     fn what_is_held_has_not_arrived() {
         let upper = upper(|layer| {
             wait_to_read(&layer.upper);
-            layer.holds(4);
+            layer.set_in_flight(4);
             layer.upper.read(&mut [0; 9]).unwrap();
             layer.upper.write(b"!").unwrap();
             until_left(layer);

@@ -1,6 +1,7 @@
 //! The system floor: the only unsafe code, and the only code that knows which system it runs on.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::net::SocketAddr;
 
 mod command;
@@ -16,9 +17,9 @@ mod zeroizing_alloc;
 
 pub use command::{run_within, scrub_env, shell};
 pub use interfaces::{own_addresses, own_networks};
-pub use layer::{Layer, layered, same};
+pub use layer::{LayerThread, clone_io_error, layered};
 #[cfg(not(target_os = "linux"))]
-pub use splice_fallback::{Pipe, cannot_be_spliced, route, splice, widen};
+pub use splice_fallback::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mode};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]
@@ -27,9 +28,16 @@ pub use zeroizing_alloc::ZeroizingAllocator;
 
 /// This end of a connection and the other one; nothing for what is no TCP connection.
 #[must_use]
-pub fn ends(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
+pub fn socket_addrs(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
     let socket = socket2::SockRef::from(channel);
     Some((socket.local_addr().ok()?.as_socket()?, socket.peer_addr().ok()?.as_socket()?))
+}
+
+/// Returns `true` if a non-blocking call failed only for now: retry it once poll reports the
+/// descriptor ready (`EAGAIN`), or at once (`EINTR`).
+#[must_use]
+pub fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Bytes that nobody can foretell; none if the system has none to give.
@@ -41,7 +49,7 @@ pub fn random() -> Option<[u8; 16]> {
 
 /// How bytes can get from one channel to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
+pub enum SpliceMode {
     /// In one call: the sink is a pipe.
     IntoPipe,
     /// In one call: the source is a pipe.

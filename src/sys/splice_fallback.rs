@@ -2,12 +2,12 @@
 
 use std::io;
 
-use super::{Channel, Route};
+use super::{Channel, SpliceMode};
 
 /// How bytes can get from one channel to another.
 #[must_use]
-pub fn route(_: &Channel, _: &Channel) -> Route {
-    Route::Copy
+pub fn splice_mode(_: &Channel, _: &Channel) -> SpliceMode {
+    SpliceMode::Copy
 }
 
 /// Never called: no route leads here.
@@ -25,7 +25,7 @@ pub fn cannot_be_spliced(error: &io::Error) -> bool {
 }
 
 /// Never called.
-pub fn widen(_: &Channel, _: &Channel) {}
+pub fn grow_pipe(_: &Channel, _: &Channel) {}
 
 /// There is none.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Pipe {
     }
 
     /// Never called.
-    pub fn widen(&mut self) {
+    pub fn grow(&mut self) {
         match *self {}
     }
 

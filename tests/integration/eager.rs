@@ -135,7 +135,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         shows_status: false,
         eager: true,
         proxy_protocol: None,
-        relay: RelaySettings { mode: RelayMode::Copy, idle: None, keeps_open: false },
+        relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true },
     };
     let tunnel = connect::net::connect(&plan, &Nobody, &()).unwrap();
     let mut banner = vec![0; 6];

@@ -13,7 +13,7 @@ use rustls::ClientConnection;
 use zeroize::Zeroize;
 
 use super::messages;
-use crate::sys::{self, Layer, Ready};
+use crate::sys::{self, LayerThread, Ready};
 use crate::trace::trace;
 
 /// The most bytes that each direction holds, but for what the library adds to it.
@@ -27,7 +27,7 @@ const MOST_RECORDS: u64 = (1 << 23) - 8;
 const STALLED: Duration = Duration::from_secs(5);
 
 /// Carries bytes until there is nothing more to carry.
-pub(super) fn carry(mut tls: ClientConnection, layer: &Layer) {
+pub(super) fn carry(mut tls: ClientConnection, layer: &LayerThread) {
     // It is read in turn with being sent: what it holds has its bounds.
     tls.set_buffer_limit(None);
     let buffer = || vec![0; CAPACITY].into_boxed_slice();
@@ -85,7 +85,7 @@ impl Held {
 }
 
 struct Carrier<'a> {
-    layer: &'a Layer,
+    layer: &'a LayerThread,
     tls: ClientConnection,
     up: Stage,
     /// Records for the peer.
@@ -115,7 +115,7 @@ impl Carrier<'_> {
             }
             // Answers of the library's own, to a request for new keys for instance.
             self.send();
-            if self.layer.is_broken_off() {
+            if self.layer.is_aborted() {
                 return self.layer.lower().reset_on_close();
             }
             if self.up == Stage::Over && (self.down == Stage::Over || self.has_left) {
@@ -142,7 +142,7 @@ impl Carrier<'_> {
             watches.push(sys::watch(&self.layer.upper, wants_input, !self.plain.is_empty()));
             watches.len() - 1
         });
-        let patience = if self.has_left { Some(STALLED) } else { self.layer.glance() };
+        let patience = if self.has_left { Some(STALLED) } else { self.layer.recheck_interval() };
         match sys::poll(&mut watches, patience) {
             Ok(false) if self.has_left => return None,
             Ok(_) => {}
@@ -151,10 +151,11 @@ impl Carrier<'_> {
                 return None;
             }
         }
-        let ready =
-            |index: Option<usize>| index.map_or_else(Ready::default, |index| Ready::of(&watches[index]));
+        let ready = |index: Option<usize>| {
+            index.map_or_else(Ready::default, |index| Ready::from_watch(&watches[index]))
+        };
         let (lower, upper) = (ready(lower), ready(upper));
-        if self.layer.has_left(upper) {
+        if self.layer.handle_is_gone(upper) {
             self.has_left = true;
         }
         Some((upper.read || lower.write, lower.read || upper.write || upper.gone))
@@ -167,10 +168,10 @@ impl Carrier<'_> {
         }
         let chunk = &mut self.scratch[0];
         // Before it is taken: nobody may think that nothing is on its way.
-        self.layer.holds(1);
+        self.layer.set_in_flight(1);
         match self.layer.upper.read(chunk) {
             Ok(count @ 1..) => {
-                self.layer.holds(count);
+                self.layer.set_in_flight(count);
                 let written = self.tls.writer().write_all(&chunk[..count]);
                 // It may have been a password.
                 chunk[..count].zeroize();
@@ -181,11 +182,11 @@ impl Carrier<'_> {
                     self.fail(messages::used_up());
                 }
             }
-            Err(error) if is_passing(&error) => self.layer.holds(0),
+            Err(error) if is_passing(&error) => self.layer.set_in_flight(0),
             // Its end, and if it is gone that is none of the peer's business, unless it was broken off.
             Ok(_) | Err(_) => {
                 self.up = Stage::Ending;
-                if !self.layer.is_broken_off() {
+                if !self.layer.is_aborted() {
                     self.tls.send_close_notify();
                 }
             }
@@ -200,7 +201,7 @@ impl Carrier<'_> {
         }
         match self.out.drain(self.layer.lower()) {
             Ok(true) => {
-                self.layer.holds(0);
+                self.layer.set_in_flight(0);
                 if self.up == Stage::Ending {
                     self.up = Stage::Over;
                 }
@@ -210,7 +211,7 @@ impl Carrier<'_> {
             Err(_) => {
                 self.out = Held::default();
                 self.up = Stage::Over;
-                self.layer.refuse();
+                self.layer.stop_reading();
             }
         }
     }
@@ -275,7 +276,7 @@ impl Carrier<'_> {
         self.layer.fail(cause);
         self.down = Stage::Ending;
         self.up = Stage::Over;
-        self.layer.refuse();
+        self.layer.stop_reading();
     }
 }
 

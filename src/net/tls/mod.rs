@@ -73,7 +73,7 @@ impl Client {
         let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
         progress.reached(&Stage::Secured { peer, facts: &facts });
-        let carry = move |layer: &sys::Layer| carrier::carry(tls, layer);
+        let carry = move |layer: &sys::LayerThread| carrier::carry(tls, layer);
         sys::layered(connection.into_channel(), carry)
             .map(Connection::new)
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })

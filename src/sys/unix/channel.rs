@@ -13,7 +13,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::entry;
-use crate::sys::layer::Upper;
+use crate::sys::layer::LayerHandle;
 
 /// What stands ready in standard input can be read at once.
 pub const STDIN_SETTLE_TIME: Duration = Duration::ZERO;
@@ -33,7 +33,7 @@ pub struct Channel {
     /// The other end has been told that there is no more.
     shut: AtomicBool,
     /// What it is the upper end of. It is the last field: when it goes, the descriptor is closed.
-    layer: Option<Box<Upper>>,
+    layer: Option<Box<LayerHandle>>,
 }
 
 #[derive(Debug)]
@@ -94,11 +94,11 @@ impl Channel {
     }
 
     /// Its bytes come from a layer and go there.
-    pub(in crate::sys) fn over(self, layer: Upper) -> Self {
+    pub(in crate::sys) fn with_layer(self, layer: LayerHandle) -> Self {
         Self { layer: Some(Box::new(layer)), ..self }
     }
 
-    pub(super) fn took(&self, count: u64) {
+    pub(super) fn count_read(&self, count: u64) {
         self.taken.fetch_add(count, Ordering::Relaxed);
     }
 
@@ -173,7 +173,7 @@ impl Channel {
             Kind::Socket => self.receive(buffer, RecvFlags::DONTWAIT)?,
             _ => rustix::io::read(self, buffer)?,
         };
-        self.took(count as u64);
+        self.count_read(count as u64);
         Ok(count)
     }
 
@@ -286,7 +286,7 @@ impl Channel {
     /// [`undelivered`](Self::undelivered). Only a TCP socket can, and one that is inherited stays as it is.
     pub fn reset_on_close(&self) {
         if let Some(layer) = &self.layer {
-            layer.break_off();
+            layer.abort();
         } else if let Fd::Owned(fd) = &self.fd {
             // Other sockets do not care.
             let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
@@ -321,7 +321,7 @@ impl Channel {
 
     /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
     #[must_use]
-    pub fn never_waits(&self) -> bool {
+    pub fn can_write_unpolled(&self) -> bool {
         !self.writer().may_wait
     }
 

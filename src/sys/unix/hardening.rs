@@ -19,7 +19,7 @@ pub(super) fn remember(words: *const *const c_char) {
 }
 
 /// Overwrites with asterisks what the function finds in a word: `ps` shows them to everybody.
-pub fn conceal_words(in_word: impl FnMut(&[u8]) -> Range<usize>) {
+pub fn conceal_args(in_word: impl FnMut(&[u8]) -> Range<usize>) {
     // SAFETY: `main` was given a list of words that ends with a null pointer, and keeps it; null is no list.
     unsafe { conceal_in(WORDS.load(Ordering::Relaxed), in_word) };
 }

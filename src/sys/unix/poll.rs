@@ -27,7 +27,7 @@ impl Ready {
     /// The result of the last [`poll`](poll()). A hang-up alone is an event, too: without it a closed pipe would be
     /// waited on for ever.
     #[must_use]
-    pub fn of(watch: &Watch<'_>) -> Self {
+    pub fn from_watch(watch: &Watch<'_>) -> Self {
         let events = watch.revents();
         let gone = events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
         Self {

@@ -8,9 +8,9 @@ use std::process::{Child, Command, ExitStatus};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// A program and what it starts: a process group of their own.
-pub(in crate::sys) struct Family(Child);
+pub(in crate::sys) struct ProcessGroup(Child);
 
-impl Family {
+impl ProcessGroup {
     pub(in crate::sys) fn spawn(command: &mut Command) -> io::Result<Self> {
         command.process_group(0).spawn().map(Self)
     }

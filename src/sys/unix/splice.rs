@@ -7,10 +7,10 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 
 use super::Channel;
-use crate::sys::Route;
+use crate::sys::SpliceMode;
 
 /// The most that one call may move.
-const MOST: usize = 1 << 20;
+const MAX_SPLICE: usize = 1 << 20;
 /// How much a pipe is to hold into which much is moved from a socket. A larger one is not for everybody: this is the
 /// default of `/proc/sys/fs/pipe-max-size`.
 const WIDE_SINK: usize = 1 << 20;
@@ -20,12 +20,12 @@ const WIDE_SOURCE: usize = 1 << 18;
 
 /// How bytes can get from one channel to another.
 #[must_use]
-pub fn route(from: &Channel, to: &Channel) -> Route {
+pub fn splice_mode(from: &Channel, to: &Channel) -> SpliceMode {
     match (from.is_pipe(), to.is_pipe()) {
-        (false, true) if from.is_own_socket() => Route::IntoPipe,
-        (true, false) if to.is_own_socket() => Route::OutOfPipe,
-        (false, false) if from.is_own_socket() && to.is_own_socket() => Route::ThroughPipe,
-        _ => Route::Copy,
+        (false, true) if from.is_own_socket() => SpliceMode::IntoPipe,
+        (true, false) if to.is_own_socket() => SpliceMode::OutOfPipe,
+        (false, false) if from.is_own_socket() && to.is_own_socket() => SpliceMode::ThroughPipe,
+        _ => SpliceMode::Copy,
     }
 }
 
@@ -48,11 +48,11 @@ pub fn cannot_be_spliced(error: &io::Error) -> bool {
 
 /// Lets the one of them that is a pipe hold as much as is best where much is moved, or as the system allows; what that
 /// is depends on what else the user has (pipe(7)).
-pub fn widen(from: &Channel, to: &Channel) {
+pub fn grow_pipe(from: &Channel, to: &Channel) {
     if from.is_pipe() {
-        widen_pipe(from, WIDE_SOURCE);
+        set_pipe_size(from, WIDE_SOURCE);
     } else {
-        widen_pipe(to, WIDE_SINK);
+        set_pipe_size(to, WIDE_SINK);
     }
 }
 
@@ -79,10 +79,10 @@ impl Pipe {
 
     /// Lets it hold 1 MiB, or as much as the system allows; what that is depends on what else the user has
     /// (pipe(7)).
-    pub fn widen(&mut self) {
+    pub fn grow(&mut self) {
         if !self.wide {
             self.wide = true;
-            widen_pipe(&self.writer, WIDE_SINK);
+            set_pipe_size(&self.writer, WIDE_SINK);
         }
     }
 
@@ -111,7 +111,7 @@ impl Pipe {
     }
 }
 
-fn widen_pipe(pipe: &impl AsFd, size: usize) {
+fn set_pipe_size(pipe: &impl AsFd, size: usize) {
     for size in [size, size / 2, size / 4] {
         if fcntl_setpipe_size(pipe, size).is_ok() {
             return;
@@ -121,14 +121,14 @@ fn widen_pipe(pipe: &impl AsFd, size: usize) {
 
 /// A socket also gives no bytes before urgent data (RFC 9293 §3.8.5), which other calls leave out.
 fn move_from(from: &Channel, to: &impl AsFd) -> io::Result<usize> {
-    match move_between(from, to, MOST)? {
+    match move_between(from, to, MAX_SPLICE)? {
         0 if !from.is_pipe() => match from.peek(&mut [0]) {
             Ok(0) => Ok(0),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "urgent data")),
         },
         count => {
-            from.took(count as u64);
+            from.count_read(count as u64);
             Ok(count)
         }
     }

@@ -31,7 +31,7 @@ impl Termination {
     }
 
     /// From now on the signals end the process at once, with success. One that came before is still to be seen.
-    pub fn end_at_once(&self) {
+    pub fn exit_on_signal(&self) {
         self.at_once.store(true, Ordering::SeqCst);
     }
 }

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE};
 
-use super::pair::streams;
-use crate::sys::layer::{Upper, same};
+use super::socketpair::streams;
+use crate::sys::is_transient;
+use crate::sys::layer::{LayerHandle, clone_io_error};
 
 /// How much a thread carries at once.
 const CHUNK: usize = 64 * 1024;
@@ -33,7 +34,7 @@ pub struct Channel {
     /// Carries what is written to standard output.
     carrier: Option<JoinHandle<()>>,
     /// What it is the upper end of. It is the last field: when it goes, the socket is closed.
-    layer: Option<Box<Upper>>,
+    layer: Option<Box<LayerHandle>>,
 }
 
 impl Channel {
@@ -84,7 +85,7 @@ impl Channel {
     }
 
     /// Its bytes come from a layer and go there.
-    pub(in crate::sys) fn over(self, layer: Upper) -> Self {
+    pub(in crate::sys) fn with_layer(self, layer: LayerHandle) -> Self {
         Self { layer: Some(Box::new(layer)), ..self }
     }
 
@@ -121,7 +122,7 @@ impl Channel {
     fn received(&self, result: io::Result<usize>) -> io::Result<usize> {
         match result {
             Ok(1..) => result,
-            Err(error) if is_passing(&error) => Err(error),
+            Err(error) if is_transient(&error) => Err(error),
             ended => self.thread_failed().map_or(ended, Err),
         }
     }
@@ -168,7 +169,7 @@ impl Channel {
     /// undelivered.
     pub fn reset_on_close(&self) {
         if let Some(layer) = &self.layer {
-            layer.break_off();
+            layer.abort();
         } else {
             let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         }
@@ -197,7 +198,7 @@ impl Channel {
 
     /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
     #[must_use]
-    pub fn never_waits(&self) -> bool {
+    pub fn can_write_unpolled(&self) -> bool {
         true
     }
 }
@@ -220,12 +221,8 @@ impl Failure {
     }
 
     fn get(&self) -> Option<io::Error> {
-        self.0.get().map(same)
+        self.0.get().map(clone_io_error)
     }
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// A standard handle for bytes as they are: the library's own translates what a console takes and gives.

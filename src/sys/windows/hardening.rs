@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// Leaves the words as they are.
-pub fn conceal_words(_: impl FnMut(&[u8]) -> Range<usize>) {}
+pub fn conceal_args(_: impl FnMut(&[u8]) -> Range<usize>) {}
 
 /// Leaves the variables as they are.
 pub fn conceal_variables(_: impl Fn(&[u8]) -> Range<usize>) {}

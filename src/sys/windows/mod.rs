@@ -16,13 +16,13 @@ mod user;
 
 pub use channel::{Channel, STDIN_SETTLE_TIME};
 pub use fd_passing::{check_fd_passing, send_fd};
-pub use hardening::{DumpGuard, conceal_variables, conceal_words};
+pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub use inherited_fd::{passed_listeners, read_inherited};
 pub use listener::Listener;
 pub(super) use platform::out_of_memory;
 pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
-pub(super) use process_group::{Family, shell_command};
+pub(super) use process_group::{ProcessGroup, shell_command};
 pub(super) use socketpair::pair;
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;

@@ -24,10 +24,10 @@ pub struct Watch<'a> {
 /// a peer's half-close here.
 pub const HANGUP_IS_GONE: bool = false;
 /// How often to look again where one of the two calls below does not tell all.
-const GLANCE: Duration = Duration::from_millis(200);
+const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// The least that anything is waited for: the threads behind standard input and output need a moment to bring what
 /// is there already.
-const MOMENT: Duration = Duration::from_millis(50);
+const MIN_POLL: Duration = Duration::from_millis(50);
 
 impl Watch<'_> {
     /// Whether what was reported is what was waited for, or an error.
@@ -58,7 +58,7 @@ pub struct Ready {
 impl Ready {
     /// The result of the last [`poll`](poll()).
     #[must_use]
-    pub fn of(watch: &Watch<'_>) -> Self {
+    pub fn from_watch(watch: &Watch<'_>) -> Self {
         let has = |flags| watch.raw.revents & flags != 0;
         let gone = has(POLLERR | POLLNVAL);
         Self { read: gone || has(POLLRDNORM | POLLHUP), write: gone || has(POLLWRNORM), gone }
@@ -79,12 +79,12 @@ pub fn watch<S: AsSocket>(socket: &S, read: bool, write: bool) -> Watch<'_> {
 /// # Errors
 /// What `WSAPoll` or `select` says.
 pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
-    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout.max(MOMENT)));
+    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout.max(MIN_POLL)));
     // Before its version 2004, Windows 10 does not tell in WSAPoll that a connect has failed.
     let is_connecting = watches.iter().any(Watch::is_connecting);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        let glance = left.map_or(GLANCE, |left| left.min(GLANCE));
+        let glance = left.map_or(RECHECK_INTERVAL, |left| left.min(RECHECK_INTERVAL));
         if wsa_poll(watches, if is_connecting { Some(glance) } else { left })? {
             if watches.iter().any(Watch::is_asked) {
                 return Ok(true);

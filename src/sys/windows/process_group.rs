@@ -5,9 +5,9 @@ use std::os::windows::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 
 /// A program. What it starts is left alone.
-pub(in crate::sys) struct Family(Child);
+pub(in crate::sys) struct ProcessGroup(Child);
 
-impl Family {
+impl ProcessGroup {
     pub(in crate::sys) fn spawn(command: &mut Command) -> io::Result<Self> {
         command.spawn().map(Self)
     }

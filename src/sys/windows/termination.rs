@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use super::pair::streams;
+use super::socketpair::streams;
 
 /// Never becomes readable: Ctrl-C and the task manager end the process, which leaves nothing behind.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Termination {
     }
 
     /// They do so in any case.
-    pub fn end_at_once(&self) {}
+    pub fn exit_on_signal(&self) {}
 }
 
 impl AsSocket for Termination {
