@@ -46,7 +46,7 @@ pub fn relay_stdio(remote: &Channel, peer: &Peer, how: plan::RelaySettings) -> R
     let system = |cause| Error::System { what: "use standard input and output", cause };
     let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
     let pipes = Pipes::default();
-    let relay = Relay::new(input.as_ref(), output.as_ref(), remote, Near::Stdio);
+    let relay = Relay::new(input.as_ref(), output.as_ref(), remote, LocalEnd::Stdio);
     let ended = relay.carrying(how, &pipes).run(peer);
     if let Err(Error::Idle { .. }) = ended {
         // What nobody has taken for so long is not waited for.
@@ -67,7 +67,7 @@ pub fn relay_client(
     how: plan::RelaySettings,
     pipes: &Pipes,
 ) -> Result<(), Error> {
-    Relay::new(Some(client), Some(client), remote, Near::Client).carrying(how, pipes).run(peer)
+    Relay::new(Some(client), Some(client), remote, LocalEnd::Client).carrying(how, pipes).run(peer)
 }
 
 /// What a client of a kept session leaves behind.
@@ -94,7 +94,7 @@ pub fn relay_kept(
     let copying = plan::RelaySettings { mode: RelayMode::Copy, ..how };
     let pipes = Pipes::default();
     let mut relay =
-        Relay::new(Some(client), Some(client), remote, Near::KeptClient).carrying(copying, &pipes);
+        Relay::new(Some(client), Some(client), remote, LocalEnd::PersistentClient).carrying(copying, &pipes);
     relay.down.preload(std::mem::take(&mut kept.pending));
     let ended = relay.relay(peer);
     kept.pending = relay.down.pending().to_vec();
@@ -104,18 +104,18 @@ pub fn relay_kept(
 
 /// What the near end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Near {
+enum LocalEnd {
     /// Standard input and output: the remote's end ends it.
     Stdio,
     /// A socket: each direction ends on its own.
     Client,
     /// A socket whose end is not the session's.
-    KeptClient,
+    PersistentClient,
 }
 
 /// Both directions of one session.
 struct Relay<'a> {
-    near: Near,
+    near: LocalEnd,
     output: Option<&'a Channel>,
     remote: &'a Channel,
     /// From the local side to the remote.
@@ -132,7 +132,12 @@ struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    fn new(input: Option<&'a Channel>, output: Option<&'a Channel>, remote: &'a Channel, near: Near) -> Self {
+    fn new(
+        input: Option<&'a Channel>,
+        output: Option<&'a Channel>,
+        remote: &'a Channel,
+        near: LocalEnd,
+    ) -> Self {
         let up = Flow::copied(">>>", input, Some(remote));
         let down = Flow::copied("<<<", Some(remote), output);
         let (late, halved_until, half_close) = (false, None, true);
@@ -201,13 +206,13 @@ impl<'a> Relay<'a> {
             return true;
         }
         match self.near {
-            Near::Stdio => {
+            LocalEnd::Stdio => {
                 let too_late = self.halved_until.is_some_and(|end| end <= Instant::now());
                 down && (up || broken) || no_input && !self.down.holds_data() || too_late
             }
-            Near::Client => down && (up || broken) || no_input || self.down.is_stopped(),
+            LocalEnd::Client => down && (up || broken) || no_input || self.down.is_stopped(),
             // What a client that has gone still had to say is said first.
-            Near::KeptClient => up || down && !matches!(self.down.fault(), Some(Fault::Write(_))),
+            LocalEnd::PersistentClient => up || down && !matches!(self.down.fault(), Some(Fault::Write(_))),
         }
     }
 
@@ -234,7 +239,7 @@ impl<'a> Relay<'a> {
             self.down.pause();
             // Only what is left behind a remote's end is waited for in vain. A limit that was about to pass is looked at
             // again: were it a hair short, the session would end like a good one.
-            let rest = self.near == Near::Stdio && self.down.is_over();
+            let rest = self.near == LocalEnd::Stdio && self.down.is_over();
             return Ok(until_pause.is_some() || !rest || self.idle.has_passed().is_some());
         }
         let ready = |index: Option<usize>| {
@@ -263,7 +268,7 @@ impl<'a> Relay<'a> {
             if !matches!(self.down.fault(), Some(Fault::Write(_))) {
                 trace!("connection closed by peer");
             }
-            if self.near == Near::Client && !self.down.is_cut() {
+            if self.near == LocalEnd::Client && !self.down.is_cut() {
                 half_close(self.output);
             }
         }
@@ -275,7 +280,7 @@ impl<'a> Relay<'a> {
         let up_was_over = self.up.is_over();
         let input_was_ended = self.up.source_ended();
         let moved = self.up.advance(input.read, remote.write);
-        let client = self.output.filter(|_| self.near != Near::Stdio);
+        let client = self.output.filter(|_| self.near != LocalEnd::Stdio);
         if self.up.source_ended()
             && !input_was_ended
             && let Some(cause) = client.and_then(Channel::fault)
@@ -285,7 +290,7 @@ impl<'a> Relay<'a> {
         self.late |= moved && self.down.is_over();
         if self.up.is_over() && !up_was_over && self.up.fault().is_none() {
             trace!("local input is EOF");
-            if self.near != Near::KeptClient && self.half_close {
+            if self.near != LocalEnd::PersistentClient && self.half_close {
                 half_close(Some(self.remote));
             }
         }
@@ -296,7 +301,7 @@ impl<'a> Relay<'a> {
         // What a client's socket holds has an end, unlike standard input.
         let is_halved = matches!(self.down.fault(), Some(Fault::Write(_)))
             || matches!(self.up.fault(), Some(Fault::Read(_)));
-        if is_halved && self.near == Near::Stdio && self.halved_until.is_none() {
+        if is_halved && self.near == LocalEnd::Stdio && self.halved_until.is_none() {
             self.halved_until = Instant::now().checked_add(HALF_FAILED_GRACE);
         }
         Ok(true)
@@ -306,7 +311,7 @@ impl<'a> Relay<'a> {
     fn patience(&self) -> Option<Duration> {
         let halved = self.halved_until.map(|end| end.saturating_duration_since(Instant::now()));
         let left = [halved, self.idle.left()].into_iter().flatten().min();
-        if self.near != Near::Stdio || !self.down.is_over() {
+        if self.near != LocalEnd::Stdio || !self.down.is_over() {
             return left;
         }
         let patience = match (self.up.holds_data(), self.late) {
@@ -326,11 +331,11 @@ impl<'a> Relay<'a> {
     fn is_broken_off(&self, error: &Error) -> (bool, bool) {
         match (error, self.near) {
             // ssh leaves like that.
-            (Error::ReaderGone, Near::Stdio) => (false, false),
-            (_, Near::Stdio) => (false, true),
-            (_, Near::Client) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
+            (Error::ReaderGone, LocalEnd::Stdio) => (false, false),
+            (_, LocalEnd::Stdio) => (false, true),
+            (_, LocalEnd::Client) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
             // The remote is for the next client, unless it is the one that broke.
-            (error, Near::KeptClient) => (matches!(error, Error::Remote { .. }), false),
+            (error, LocalEnd::PersistentClient) => (matches!(error, Error::Remote { .. }), false),
         }
     }
 
