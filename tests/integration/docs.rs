@@ -191,7 +191,7 @@ fn every_message_can_be_found_in_troubleshooting() {
     let messages = read(&root().join("docs/messages.md")).texts;
     assert!(messages.len() > 100, "only {} messages", messages.len());
     let page = read(&root().join("docs/troubleshooting.md"));
-    let phrases: Vec<_> = page.phrases.iter().filter(|(section, _)| section == "What connect says").collect();
+    let phrases: Vec<_> = page.phrases.iter().filter(|(section, _)| section == "Messages from connect").collect();
     assert!(phrases.len() > 25, "only {} phrases", phrases.len());
 
     // An error of the configuration names the setting and the values it accepts: there is nothing to look up.
