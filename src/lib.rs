@@ -74,7 +74,7 @@ pub fn run(
         Ok(code) => code,
         Err(error) => {
             if !error.is_silent() {
-                trace::tell(&error.line());
+                trace::tell(&error.user_message());
             }
             error.exit_code()
         }

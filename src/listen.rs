@@ -109,8 +109,8 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
             ) {
                 Ok(()) => {}
                 Err(error) if error.is_silent() => trace!("client {from} went away"),
-                Err(error @ Error::Client { .. }) => trace::tell(&error.line()),
-                Err(error) => trace::tell(&format!("client {from}: {}", error.line())),
+                Err(error @ Error::Client { .. }) => trace::tell(&error.user_message()),
+                Err(error) => trace::tell(&format!("client {from}: {}", error.user_message())),
             }
         };
         if let Err(error) = thread::Builder::new().stack_size(STACK_SIZE).spawn(run) {

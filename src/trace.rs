@@ -123,7 +123,7 @@ pub fn sent(wire: &Wire, is_text: bool) {
     match (is_text, wire.is_secret()) {
         (true, _) => lines(">>>", &wire.masked("xxxxx")),
         (false, true) => trace!(">>> xx xx xx xx ..."),
-        (false, false) => trace!(">>> {}", hex(wire.expose())),
+        (false, false) => trace!(">>> {}", hex(wire.bytes())),
     }
 }
 

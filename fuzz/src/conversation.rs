@@ -196,7 +196,7 @@ impl<'a, M: Negotiation + Debug> Play<'a, M> {
     fn step(&mut self) -> Result<bool, Error> {
         match self.call(M::step)? {
             Step::Send(wire) => {
-                assert!(!wire.expose().is_empty());
+                assert!(!wire.bytes().is_empty());
                 assert_eq!(occurrences(&wire.masked("****"), PASSWORD), 0);
                 self.has_password |= wire.is_secret();
             }

@@ -18,7 +18,7 @@ const LONGEST: usize = 4096;
 #[must_use]
 pub fn refusal(error: &proto::Error, proxy: &Endpoint) -> String {
     let peer = Peer { protocol: Some("SOCKS5"), ..Peer::target(&Target::Tcp(proxy.clone())) };
-    let line = Error::Negotiation { peer, cause: error.clone() }.line();
+    let line = Error::Negotiation { peer, cause: error.clone() }.user_message();
     assert!(!error.to_string().is_empty() && !error.to_string().ends_with(' '), "{line:?}");
     check(&line);
     line
@@ -29,7 +29,7 @@ pub fn refusal(error: &proto::Error, proxy: &Endpoint) -> String {
 /// # Panics
 /// It may not.
 pub fn check_error(error: &Error) {
-    check(&escaped(&format!("connect: {}", error.line())));
+    check(&escaped(&format!("connect: {}", error.user_message())));
 }
 
 /// Holds a line to what may be shown: nothing that moves the cursor, starts another line, or hides or reorders text.

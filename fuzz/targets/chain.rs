@@ -2,7 +2,7 @@
 //! before the password, behind it, and behind the `@`.
 #![no_main]
 
-use connect::cli::{ProxyArg, Args};
+use connect::cli::{Args, ProxyArg};
 use connect_fuzz::{PASSWORD, shown, sources};
 use libfuzzer_sys::fuzz_target;
 
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
     let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let plan = match sources::plan(&typed, &|_| None, Vec::new()).0 {
         Ok(plan) => plan,
-        Err(error) => return shown::check_password(&error.line()),
+        Err(error) => return shown::check_password(&error.user_message()),
     };
     shown::check_password(&format!("{plan:?}"));
     assert_eq!(plan.routes.len(), words.split('|').count());

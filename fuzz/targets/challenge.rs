@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(machine.credentials(alice()), Ok(()));
             let Ok(Step::Send(wire)) = machine.step() else { panic!("no answer") };
             let answered = challenges.iter().find(|challenge| challenge.rank() == best);
-            check(std::str::from_utf8(wire.expose()).unwrap_or_default(), best, answered);
+            check(std::str::from_utf8(wire.bytes()).unwrap_or_default(), best, answered);
         }
         Err(Error::NoScheme { offered, status: 407 }) => {
             assert_eq!(best, None, "{challenges:?}");

@@ -37,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
         Ok(plan) => format!("{plan:?}"),
         Err(error) => {
             assert_eq!(error.exit_code(), ExitCode::Usage);
-            error.line()
+            error.user_message()
         }
     };
     if !input.windows(PASSWORD.len()).any(|word| word == PASSWORD.as_bytes()) {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use connect::addr::{Endpoint, Host, Port};
-use connect::cli::{ProxyArg, Args};
+use connect::cli::{Args, ProxyArg};
 use connect::plan::Bypass;
 use connect_fuzz::sources;
 use libfuzzer_sys::fuzz_target;

@@ -2,7 +2,7 @@
 //! password.
 #![no_main]
 
-use connect::cli::{ProxyArg, Args};
+use connect::cli::{Args, ProxyArg};
 use connect::plan::{Login, Protocol};
 use connect::secret::Secret;
 use connect_fuzz::{PASSWORD, USER, shown, sources};

@@ -2,7 +2,7 @@
 //! of the input: the option, and what stands before the password, behind it, and behind the `@`.
 #![no_main]
 
-use connect::cli::{ProxyArg, Args};
+use connect::cli::{Args, ProxyArg};
 use connect::plan::Protocol;
 use connect_fuzz::{PASSWORD, shown, sources};
 use libfuzzer_sys::fuzz_target;
@@ -23,13 +23,12 @@ fuzz_target!(|input: &[u8]| {
             "-T" => ProxyArg::Telnet(word),
             _ => ProxyArg::Socks(word),
         };
-        let typed =
-            Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
+        let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
         sources::plan(&typed, &|_| None, Vec::new()).0
     };
     let plan = match plan_of(word.clone()) {
         Ok(plan) => plan,
-        Err(error) => return shown::check_password(&error.line()),
+        Err(error) => return shown::check_password(&error.user_message()),
     };
     shown::check_password(&format!("{plan:?}"));
     let Some(hop) = plan.hops().next() else { panic!("no hop for {word}") };

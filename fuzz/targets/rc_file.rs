@@ -2,7 +2,7 @@
 //! without what may be a password.
 #![no_main]
 
-use connect::cli::{ProxyArg, Args};
+use connect::cli::{Args, ProxyArg};
 use connect::plan::Protocol;
 use connect_fuzz::{PASSWORD, shown, sources};
 use libfuzzer_sys::fuzz_target;
@@ -27,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
         Err(error) => {
             assert!(names(&OTHERS), "a file is no reason to give up: {error}");
             if !is_misplaced(input) {
-                shown::check_password(&error.line());
+                shown::check_password(&error.user_message());
             }
             return;
         }

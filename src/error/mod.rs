@@ -263,7 +263,7 @@ impl Error {
 
     /// The whole line for the user, hint included.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub fn user_message(&self) -> String {
         match self.hint() {
             Some(hint) => format!("{self}; {hint}"),
             None => self.to_string(),
@@ -299,37 +299,40 @@ impl Error {
 pub struct Peer {
     /// The proxy protocol, or `None` for the target.
     pub protocol: Option<&'static str>,
-    /// Where it is.
-    pub at: Target,
-    /// Which proxy it is, counted from 1, and of how many.
-    pub place: (u8, u8),
+    /// Its address.
+    pub address: Target,
+    /// The position in a chain of proxies, as (index from 1, count). `None` for the target and for a single proxy.
+    pub hop: Option<(u8, u8)>,
 }
 
 impl Peer {
     /// The target itself.
     #[must_use]
     pub fn target(target: &Target) -> Self {
-        Self { protocol: None, at: target.clone(), place: (1, 1) }
+        Self { protocol: None, address: target.clone(), hop: None }
     }
 
     /// A proxy, by its index, on the way through `hops`.
     #[must_use]
     pub fn proxy(hop: &Hop, index: usize, hops: usize) -> Self {
-        let at = Target::Tcp(hop.proxy.clone());
-        let small = |count| u8::try_from(count).unwrap_or(u8::MAX);
-        Self { protocol: Some(hop.protocol.name()), at, place: (small(index + 1), small(hops)) }
+        let number = |count| u8::try_from(count).unwrap_or(u8::MAX);
+        Self {
+            protocol: Some(hop.protocol.name()),
+            address: Target::Tcp(hop.proxy.clone()),
+            hop: (hops > 1).then(|| (number(index + 1), number(hops))),
+        }
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.protocol {
-            Some(protocol) => write!(f, "{protocol} proxy {}", self.at)?,
-            None => write!(f, "{}", self.at)?,
+            Some(protocol) => write!(f, "{protocol} proxy {}", self.address)?,
+            None => write!(f, "{}", self.address)?,
         }
-        match self.place {
-            (_, 1) => Ok(()),
-            (index, hops) => write!(f, " (hop {index} of {hops})"),
+        match self.hop {
+            Some((index, count)) => write!(f, " (hop {index} of {count})"),
+            None => Ok(()),
         }
     }
 }
@@ -342,7 +345,7 @@ fn each(failed: &[Error]) -> String {
 fn tried(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
     match attempts {
         [] => ": it has no address".into(),
-        [(address, cause)] if *address == peer.at.to_string() => {
+        [(address, cause)] if *address == peer.address.to_string() => {
             format!(": {}", os_message(cause))
         }
         [(address, cause)] => format!(" ({address}): {}", os_message(cause)),

@@ -33,7 +33,7 @@ pub(super) fn dial(
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
     let addresses = addresses(peer, name_server, deadline)?;
-    if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.at {
+    if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.address {
         let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
         progress.reached(&Stage::Resolved { name, addresses: &addresses });
     }
@@ -144,7 +144,7 @@ impl Dialling {
     /// "did not answer", and where, if that is not known already.
     fn silence(&self, peer: &Peer) -> String {
         let addresses = self.in_flight();
-        if addresses == peer.at.to_string() {
+        if addresses == peer.address.to_string() {
             return "did not answer".into();
         }
         format!("did not answer at {addresses}")

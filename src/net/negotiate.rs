@@ -37,7 +37,7 @@ pub(super) fn ask_ahead(
         let Step::Send(wire) = leg.negotiation.step().map_err(|cause| leg.refused(cause))? else { break };
         trace::sent(&wire, leg.negotiation.is_text());
         ahead = Some(match ahead {
-            Some(before) => before.then(&wire),
+            Some(before) => before.concat(&wire),
             None => wire,
         });
         if !leg.negotiation.is_fully_sent() {
@@ -46,7 +46,7 @@ pub(super) fn ask_ahead(
     }
     let (Some(wire), Some(first)) = (ahead, legs.first()) else { return Ok(()) };
     let until = first.wait(&reach.or_start(Limits::NEGOTIATION));
-    match connection.send(wire.expose(), &until) {
+    match connection.send(wire.bytes(), &until) {
         Ok(()) | Err(Stop::Io(_)) => Ok(()),
         Err(Stop::TimedOut) => Err(until.timed_out()),
     }
@@ -67,7 +67,7 @@ pub(super) fn negotiate(
             Step::Send(wire) => {
                 trace::sent(&wire, leg.negotiation.is_text());
                 let until = leg.wait(&deadline);
-                match connection.send(wire.expose(), &until) {
+                match connection.send(wire.bytes(), &until) {
                     // It may have said why before it closed: that is read next.
                     Ok(()) | Err(Stop::Io(_)) => {}
                     Err(Stop::TimedOut) => return Err(until.timed_out()),
@@ -137,7 +137,7 @@ impl Leg<'_> {
         let taken = self.negotiation.receive(received.bytes());
         let shown = *taken.as_ref().unwrap_or(&received.bytes().len());
         if trace::is_on() {
-            trace::received(&self.negotiation.shown(&received.bytes()[..shown]), self.negotiation.is_text());
+            trace::received(&self.negotiation.redact(&received.bytes()[..shown]), self.negotiation.is_text());
         }
         if let Some(remark) = self.negotiation.take_log_note() {
             trace!("{remark}");

@@ -66,7 +66,7 @@ pub(super) fn addresses(
     server: Option<SocketAddr>,
     deadline: &Deadline,
 ) -> Result<Vec<SocketAddr>, Error> {
-    let Target::Tcp(Endpoint { host, port }) = &peer.at else { return Ok(Vec::new()) };
+    let Target::Tcp(Endpoint { host, port }) = &peer.address else { return Ok(Vec::new()) };
     let name = match host {
         Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port.get())]),
         Host::Name(name) => name,

@@ -165,7 +165,7 @@ mod tests {
         let Ok(host) = Host::parse("socks.example") else { unreachable!() };
         let Some(port) = Port::new(1080) else { unreachable!() };
         let at = Target::Tcp(Endpoint { host, port });
-        let peer = Peer { protocol: Some("SOCKS5"), at, place: (1, 2) };
+        let peer = Peer { protocol: Some("SOCKS5"), address: at, hop: Some((1, 2)) };
         let limited = Deadline::start(Some(Duration::from_secs(30)));
         let whole =
             "connect: waiting for SOCKS5 proxy socks.example:1080 (hop 1 of 2): its greeting, 0 s of 30 s";

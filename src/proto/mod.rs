@@ -1,7 +1,7 @@
 //! The proxy protocols, without sockets, clocks or environment.
 //!
-//! A negotiation is a state machine. Its driver asks it for the next [`Step`], carries the step out, and hands
-//! back what came of it, until the step is [`Step::Done`]: from then on every byte belongs to the tunnel.
+//! A [`Negotiation`] is a state machine. Its driver asks for the next [`Step`], performs it and passes the
+//! result back, until the step is [`Step::Done`]. From then on every byte belongs to the tunnel.
 //!
 //! ```
 //! use connect::addr::{Endpoint, Host};
@@ -13,7 +13,7 @@
 //! let request = b"\x04\x01\x00\x16\xc0\x00\x02\x01alice\x00";
 //! assert_eq!(machine.step()?, Step::Send(Wire::public(request.to_vec())));
 //! assert_eq!(machine.step()?, Step::Receive(Limit::Bytes(8)));
-//! // The reply may come in pieces.
+//! // The reply may arrive in pieces.
 //! assert_eq!(machine.receive(b"\x00\x5a\x00")?, 3);
 //! assert_eq!(machine.step()?, Step::Receive(Limit::Bytes(5)));
 //! assert_eq!(machine.receive(b"\x16\xc0\x00\x02\x01")?, 5);
@@ -47,131 +47,136 @@ pub use socks4::Socks4;
 pub use socks5::{Method as Socks5Method, Socks5};
 pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};
 
-/// Who we are to a proxy, and the proof of it.
+/// A user name and password for a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user name. SOCKS5 takes 1–255 bytes (RFC 1929 §2), Basic none with a colon (RFC 7617 §2).
+    /// The user name. SOCKS5 allows 1–255 bytes (RFC 1929 §2); Basic allows no colon (RFC 7617 §2).
     pub user: String,
-    /// The password. SOCKS5 takes 1–255 bytes.
+    /// The password. SOCKS5 allows 1–255 bytes.
     pub password: Secret,
 }
 
-/// What a negotiation asks of its driver.
+/// An action that a negotiation requests from its driver.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Send all of this, in one write.
+    /// Send these bytes in one write.
     Send(Wire),
-    /// Receive some bytes and pass them to [`Negotiation::receive`].
+    /// Receive bytes and pass them to [`Negotiation::receive`].
     Receive(Limit),
-    /// The same, but the rest of a refusal that is for the user's eyes only: where nothing comes for a
-    /// moment, call [`Negotiation::closed`] as if the proxy had closed.
+    /// Receive the rest of a refusal, which only serves to inform the user.
+    ///
+    /// As [`Receive`](Self::Receive), but after a short silence call [`Negotiation::closed`] as if the
+    /// proxy had closed the connection.
     ReceiveRest,
-    /// Find out user and password and pass them to [`Negotiation::credentials`].
+    /// Obtain a user name and password and pass them to [`Negotiation::credentials`].
     Credentials,
-    /// Close the connection, make a new one, and go on with the next step.
+    /// Close the connection, open a new one, call [`Negotiation::restart`] and continue with the next step.
     Reconnect,
-    /// The tunnel stands.
+    /// The tunnel is established.
     Done,
 }
 
-/// How many bytes the driver may take off the stream.
+/// How many bytes the driver may consume from the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// At most so many: all of them are this negotiation's.
+    /// Up to this many bytes, all of which belong to the negotiation.
     Bytes(usize),
-    /// Where the message ends is known only when it is seen: look at what has come, and take only what
-    /// [`Negotiation::receive`] says.
+    /// The end of the message is not known in advance: peek at the received bytes and consume only as many
+    /// as [`Negotiation::receive`] accepts.
     Unknown,
 }
 
-/// One protocol's way to a tunnel.
+/// The client side of a proxy protocol, from the first byte sent to the established tunnel.
 pub trait Negotiation {
-    /// Checks, before anything is dialled, that the protocol can say what it will have to say.
+    /// Checks, before any connection is opened, that the protocol can encode the request.
     ///
     /// # Errors
-    /// It cannot.
+    /// [`Error::TooLong`] or [`Error::NotEncodable`] if a field does not fit into the request.
     fn check(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// The connection is a new one: begin again, with the credentials that are known by now.
+    /// Starts over on a new connection, keeping the credentials obtained so far.
     fn restart(&mut self);
 
-    /// What to do next.
+    /// Returns the next action of the driver.
     ///
     /// # Errors
-    /// The negotiation has failed.
+    /// Returns why the negotiation has failed.
     fn step(&mut self) -> Result<Step, Error>;
 
-    /// Takes bytes that came and returns how many of them were this negotiation's: at least one if there
-    /// are any. The rest is to be passed again, or belongs to the tunnel.
+    /// Processes received bytes and returns how many of them belong to the negotiation: at least one, unless
+    /// `bytes` is empty. Pass the rest again after the next step, or treat it as tunnel data after
+    /// [`Step::Done`].
     ///
     /// # Errors
-    /// The bytes are not what the protocol allows here, or they are a refusal.
+    /// Fails if the bytes violate the protocol or are a refusal.
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error>;
 
-    /// The proxy has closed the connection.
+    /// Reports that the proxy closed the connection.
     ///
     /// # Errors
-    /// What that means here; it is no error only where a negotiation can go on without (see [`Step::Reconnect`]).
+    /// Returns what EOF means at this point. `Ok` if the negotiation can continue on a new connection
+    /// ([`Step::Reconnect`]).
     fn closed(&mut self) -> Result<(), Error>;
 
-    /// What was asked for with [`Step::Credentials`].
+    /// Supplies the credentials requested by [`Step::Credentials`].
     ///
     /// # Errors
-    /// The protocol cannot carry them.
+    /// Fails if the protocol cannot encode them.
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error>;
 
-    /// Whether all has been said that there is to say unless it is refused: what is sent from now on may be for whoever
-    /// the tunnel leads to. A protocol in which that must wait for the answer keeps saying no.
+    /// Returns `true` once the whole request is sent, so bytes for the next hop may be pipelined after it
+    /// (`--eager`). Always `false` for protocols that cannot be pipelined.
     fn is_fully_sent(&self) -> bool {
         false
     }
 
-    /// What has just been decided, for a user who wants to know (`-d`). It is told once.
+    /// Takes the note about the latest decision, for the debug log (`-d`). `None` if there is nothing new.
     fn take_log_note(&mut self) -> Option<String> {
         None
     }
 
-    /// What the negotiation is waiting for, to end "… while waiting for": "the answer to the greeting".
+    /// Describes the message that the negotiation waits for, as the end of "… while waiting for":
+    /// "the reply to the SOCKS4 request".
     fn waiting_for(&self) -> &'static str;
 
-    /// What has come, fit to be shown: without our credentials, should the proxy repeat them.
-    fn shown(&self, received: &[u8]) -> Vec<u8> {
+    /// Returns received bytes for display, with our credentials masked in case the proxy echoes them.
+    fn redact(&self, received: &[u8]) -> Vec<u8> {
         received.to_vec()
     }
 
-    /// Whether the messages are lines of text, to be shown as such.
+    /// Returns `true` if the protocol consists of lines of text, which the debug log shows as text.
     fn is_text(&self) -> bool {
         false
     }
 }
 
-/// Bytes to send. Wiped on drop; the parts that are secret are not shown.
+/// Bytes to send. Zeroed on drop; `Debug` masks the secret parts.
 #[derive(PartialEq, Eq)]
 pub struct Wire {
     bytes: Zeroizing<Vec<u8>>,
-    /// In their order.
+    /// In ascending order, without overlaps.
     secrets: Vec<Range<usize>>,
 }
 
 impl Wire {
-    /// Bytes that anyone may see.
+    /// Creates a message without secrets.
     #[must_use]
     pub fn public(bytes: Vec<u8>) -> Self {
         Self { bytes: Zeroizing::new(bytes), secrets: Vec::new() }
     }
 
-    /// Bytes of which a part, by its positions, must not be shown.
+    /// Creates a message whose bytes in the range `secret` must not be displayed.
     #[must_use]
     pub fn with_secret(bytes: Zeroizing<Vec<u8>>, secret: Range<usize>) -> Self {
         Self { bytes, secrets: Vec::from_iter(Some(secret).filter(|secret| !secret.is_empty())) }
     }
 
-    /// Bytes in parts, each of which is secret or is not.
+    /// Creates a message from parts, each with a flag that says whether it is secret.
     #[must_use]
     pub fn from_parts(parts: &[(&[u8], bool)]) -> Self {
-        // Large enough from the start: growing would leave a copy of a secret behind.
+        // Reserve the full length: reallocation would leave a copy of a secret behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(parts.iter().map(|(part, _)| part.len()).sum()));
         let mut secrets = Vec::new();
         for &(part, is_secret) in parts {
@@ -182,12 +187,12 @@ impl Wire {
         Self { bytes, secrets }
     }
 
-    /// These bytes and then those.
+    /// Appends another message.
     #[must_use]
-    pub fn then(self, next: &Self) -> Self {
+    pub fn concat(self, next: &Self) -> Self {
         let start = self.bytes.len();
         let Self { bytes: before, mut secrets } = self;
-        // Large enough from the start, as above.
+        // Reserve the full length: reallocation would leave a copy of a secret behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(start + next.bytes.len()));
         bytes.extend_from_slice(&before);
         bytes.extend_from_slice(&next.bytes);
@@ -195,19 +200,19 @@ impl Wire {
         Self { bytes, secrets }
     }
 
-    /// All bytes, for the wire.
+    /// Returns all bytes, secrets included.
     #[must_use]
-    pub fn expose(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Whether a part of the bytes must not be shown.
+    /// Returns `true` if any part must not be displayed.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         !self.secrets.is_empty()
     }
 
-    /// The bytes with `mask` in the place of what must not be shown.
+    /// Returns the bytes for display, with `mask` instead of each secret part.
     #[must_use]
     pub fn masked(&self, mask: &str) -> Vec<u8> {
         let mut shown = Vec::with_capacity(self.bytes.len());

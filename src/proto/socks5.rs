@@ -145,10 +145,10 @@ impl Socks5 {
     fn everything(&self) -> Result<Option<Wire>, Error> {
         let start = match (self.eager, self.methods.as_slice(), &self.credentials) {
             (true, [Method::None], _) => self.greeting(),
-            (true, [Method::UserPass], Some(known)) => self.greeting().then(&Self::userpass(known)?),
+            (true, [Method::UserPass], Some(known)) => self.greeting().concat(&Self::userpass(known)?),
             _ => return Ok(None),
         };
-        Ok(Some(start.then(&self.request())))
+        Ok(Some(start.concat(&self.request())))
     }
 
     fn userpass(credentials: &Credentials) -> Result<Wire, Error> {

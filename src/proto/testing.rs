@@ -151,8 +151,8 @@ impl<M: Negotiation + Debug> Driver<'_, M> {
                 let Some(Turn::Sends(due)) = self.turns.pop_front() else {
                     panic!("did not expect it to send {wire:?}")
                 };
-                assert_eq!(wire.expose().escape_ascii().to_string(), due.escape_ascii().to_string());
-                assert_eq!(wire.expose(), due);
+                assert_eq!(wire.bytes().escape_ascii().to_string(), due.escape_ascii().to_string());
+                assert_eq!(wire.bytes(), due);
             }
             Step::Receive(limit) => self.receive(limit, false)?,
             Step::ReceiveRest => self.receive(Limit::Unknown, true)?,

@@ -79,7 +79,7 @@ fn login(plan: &Plan) -> (&str, &[u8]) {
 /// What a machine sends next.
 fn sent(machine: &mut impl Negotiation) -> Vec<u8> {
     match machine.step().unwrap() {
-        Step::Send(wire) => wire.expose().to_vec(),
+        Step::Send(wire) => wire.bytes().to_vec(),
         other => panic!("{other:?}"),
     }
 }

@@ -305,7 +305,7 @@ impl Negotiation for Connect {
         }
     }
 
-    fn shown(&self, received: &[u8]) -> Vec<u8> {
+    fn redact(&self, received: &[u8]) -> Vec<u8> {
         self.mask.over(received)
     }
 

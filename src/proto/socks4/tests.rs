@@ -40,7 +40,7 @@ fn replied(reply: &[u8]) -> Error {
 
 fn request_of(host: &str, user: &str) -> Result<Vec<u8>, Error> {
     match Socks4::new(endpoint(host, "22"), user.into()).step()? {
-        Step::Send(wire) => Ok(wire.expose().to_vec()),
+        Step::Send(wire) => Ok(wire.bytes().to_vec()),
         step => unreachable!("{step:?}"),
     }
 }

@@ -174,7 +174,7 @@ fn userpass(user: &str, password: &str) -> Result<Vec<u8>, Error> {
     match machine.step()? {
         Step::Send(wire) => {
             assert_eq!(wire.masked("?"), b"?", "none of it is to be shown");
-            Ok(wire.expose().to_vec())
+            Ok(wire.bytes().to_vec())
         }
         step => unreachable!("{step:?}"),
     }
@@ -436,10 +436,10 @@ fn a_restart_makes_an_eager_one_say_everything_again() {
     machine.restart();
     assert!(!machine.is_fully_sent());
     let Ok(Step::Send(wire)) = machine.step() else { panic!("nothing sent") };
-    assert_eq!(wire.expose(), EVERYTHING.concat());
+    assert_eq!(wire.bytes(), EVERYTHING.concat());
     assert_eq!(wire.masked(""), [EVERYTHING[0], REQUEST].concat());
-    let (length, twice) = (wire.expose().len(), wire.then(&machine_says_everything()));
-    assert_eq!(twice.expose().len(), 2 * length);
+    let (length, twice) = (wire.bytes().len(), wire.concat(&machine_says_everything()));
+    assert_eq!(twice.bytes().len(), 2 * length);
     assert_eq!(twice.masked(""), [EVERYTHING[0], REQUEST, EVERYTHING[0], REQUEST].concat());
 }
 

@@ -217,11 +217,11 @@ fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
     machine.receive(challenge(&md5).as_bytes()).unwrap();
     machine.credentials(alice()).unwrap();
     let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
-    assert_eq!(wire.expose(), request.as_bytes());
+    assert_eq!(wire.bytes(), request.as_bytes());
     let shown = String::from_utf8(wire.masked("?")).unwrap();
     assert_eq!(shown, request.replace(response, "?"));
     let refusal = format!("HTTP/1.1 403 not with {response}\r\nContent-Length: 0\r\n\r\n");
-    assert!(!String::from_utf8(machine.shown(refusal.as_bytes())).unwrap().contains(response));
+    assert!(!String::from_utf8(machine.redact(refusal.as_bytes())).unwrap().contains(response));
     machine.receive(refusal.as_bytes()).unwrap();
     assert_eq!(machine.step().unwrap_err().to_string(), "refused ssh.example:22: 403 not with xxxxx");
 }
@@ -242,7 +242,7 @@ fn a_proxy_that_says_the_password_in_a_challenge_does_not_get_it_shown() {
             machine.receive(challenge(&challenges).as_bytes()).unwrap();
             machine.credentials(credentials(password)).unwrap();
             let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
-            let (sent, shown) = (wire.expose(), wire.masked("?"));
+            let (sent, shown) = (wire.bytes(), wire.masked("?"));
             assert!(String::from_utf8_lossy(sent).contains(written), "{parameter}");
             assert!(!String::from_utf8_lossy(&shown).contains("hunter2"), "{parameter}");
         }
@@ -284,7 +284,7 @@ fn a_restart_after_the_tunnel_stood_says_what_was_accepted() {
     let mut machine = machine();
     for turn in [REQUEST, first.as_bytes()] {
         let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
-        assert_eq!(wire.expose(), turn);
+        assert_eq!(wire.bytes(), turn);
         if turn == REQUEST {
             machine.receive(asked.as_bytes()).unwrap();
             machine.credentials(alice()).unwrap();
