@@ -25,18 +25,18 @@ const COLUMNS: [(&str, &[&str]); 6] = [
 
 fn row(kind: Kind) -> &'static str {
     match kind {
-        Kind::Right => "does all as it should",
-        Kind::Close => "closes in mid-answer",
-        Kind::Reset => "resets in mid-answer",
-        Kind::Silence => "falls silent",
-        Kind::Slow => "sends a byte a second",
+        Kind::Right => "behaves correctly",
+        Kind::Close => "closes within a reply",
+        Kind::Reset => "resets within a reply",
+        Kind::Silence => "stops sending",
+        Kind::Slow => "sends one byte per second",
         Kind::Garbage => "sends garbage",
-        Kind::Refusal => "refuses, with hostile words",
-        Kind::TooMuch => "does not end what it says",
-        Kind::Split => "answers in pieces",
-        Kind::Early => "says everything at once",
-        Kind::Repeat => "repeats itself",
-        Kind::Lookalike => "sends a head that only looks right, or only wrong",
+        Kind::Refusal => "refuses with a hostile text",
+        Kind::TooMuch => "never ends its reply",
+        Kind::Split => "sends its reply in fragments",
+        Kind::Early => "sends everything at once",
+        Kind::Repeat => "repeats its reply",
+        Kind::Lookalike => "sends a header that only looks valid or invalid",
     }
 }
 

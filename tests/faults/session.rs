@@ -63,7 +63,7 @@ impl Verdict {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Told => "told",
+            Self::Told => "error",
             Self::Loss(_) => "loss",
             Self::Hang => "hang",
             Self::Crash(_) => "crash",

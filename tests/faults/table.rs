@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::session::{self, Manners, Near, Verdict};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compat.md");
-const HEADING: &str = "## Faults of the relay";
+const HEADING: &str = "## Relay faults";
 
 pub(crate) struct Trouble {
     name: &'static str,
@@ -31,21 +31,21 @@ pub(crate) const TROUBLES: [Trouble; 15] = [
         manners: Manners { no_messages: true, ..NO_INPUT },
         ..trouble("all three are closed", r#"exec "$0" "$@" <&- >&- 2>&-"#)
     },
-    Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("they do not block (EAGAIN)", NONBLOCKING) },
+    Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("they are non-blocking (EAGAIN)", NONBLOCKING) },
     trouble("system calls are interrupted (EINTR)", INTERRUPTED),
-    Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("stopped and continued", STOPPED) },
+    Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("the process is stopped and continued", STOPPED) },
     Trouble {
         manners: Manners { near_leaves: Some(100_000), ..NONE },
-        ..trouble("the reader leaves", PLAIN)
+        ..trouble("the reader exits", PLAIN)
     },
-    Trouble { manners: Manners { far_resets: Some(100_000), ..NONE }, ..trouble("a reset", PLAIN) },
+    Trouble { manners: Manners { far_resets: Some(100_000), ..NONE }, ..trouble("the target resets", PLAIN) },
     Trouble {
         manners: Manners { far_resets: Some(350_000), slow: true, ..NONE },
-        ..trouble("a reset, and a slow reader", PLAIN)
+        ..trouble("the target resets, slow reader", PLAIN)
     },
-    trouble("no descriptor is left (EMFILE)", NO_DESCRIPTOR),
-    trouble("a call for data fails (ENOMEM)", FAILING_READ),
-    trouble("the waiting fails (ENOMEM)", FAILING_POLL),
+    trouble("no file descriptors left (EMFILE)", NO_DESCRIPTOR),
+    trouble("a read fails (ENOMEM)", FAILING_READ),
+    trouble("poll fails (ENOMEM)", FAILING_POLL),
 ];
 
 const NONE: Manners =
