@@ -41,7 +41,7 @@ fn each_algorithm_is_answered_in_each_form() {
         ("SHA-512-256-sess", Some("auth")),
     ] {
         for more in ["", ", userhash=true", ", charset=UTF-8"] {
-            let proxy = HttpDigest { algorithms: vec![algorithm], qop, more, ..proxy() };
+            let proxy = HttpDigest { algorithms: vec![algorithm], qop, extra_parameters: more, ..proxy() };
             assert_eq!(session(&proxy, 1, "-a digest -H me:secret@{P}").len(), 2, "{algorithm} {qop:?}");
         }
     }
@@ -50,7 +50,7 @@ fn each_algorithm_is_answered_in_each_form() {
 #[test]
 fn a_name_beyond_ascii_gets_there() {
     for more in ["", ", charset=UTF-8", ", charset=UTF-8, userhash=true"] {
-        let proxy = HttpDigest { more, ..HttpDigest::new("jörg \"x\"\\%", "pässwörd") };
+        let proxy = HttpDigest { extra_parameters: more, ..HttpDigest::new("jörg \"x\"\\%", "pässwörd") };
         session(&proxy, 1, "-a digest -H http://j%C3%B6rg%20%22x%22%5C%25:p%C3%A4ssw%C3%B6rd@{P}");
     }
 }
@@ -58,14 +58,14 @@ fn a_name_beyond_ascii_gets_there() {
 #[test]
 fn the_strongest_of_several_is_answered() {
     let algorithms = vec!["MD5", "SHA-512-256", "SHA-256"];
-    let proxy = HttpDigest { algorithms, others: "Basic realm=x, Negotiate", ..proxy() };
+    let proxy = HttpDigest { algorithms, other_challenges: "Basic realm=x, Negotiate", ..proxy() };
     let heads = session(&proxy, 1, "-a digest -H me:secret@{P}");
     assert!(heads[1].contains("algorithm=SHA-512-256,"), "{heads:?}");
 }
 
 #[test]
 fn a_known_password_goes_out_as_basic_first_unless_digest_is_named_first() {
-    let offering = || HttpDigest { others: "Basic realm=x", ..proxy() };
+    let offering = || HttpDigest { other_challenges: "Basic realm=x", ..proxy() };
     let first = |options: &str| {
         let heads = session(&offering(), 1, options);
         assert!(authorization(&heads[1]).unwrap().starts_with("Digest "), "{heads:?}");
@@ -110,9 +110,9 @@ fn what_is_not_accepted_is_followed_by_the_next_one() {
     for closes in [false, true] {
         let proxy = HttpDigest {
             algorithms: algorithms.clone(),
-            also: also.clone(),
-            others: "Basic realm=x",
-            broken: true,
+            also_accepts: also.clone(),
+            other_challenges: "Basic realm=x",
+            rejects_digest: true,
             closes,
             ..proxy()
         };
@@ -126,7 +126,12 @@ fn what_is_not_accepted_is_followed_by_the_next_one() {
 
 #[test]
 fn what_is_tried_next_is_said_on_demand() {
-    let proxy = HttpDigest { also: Some(format!("Basic {BASIC}")), others: "Basic", broken: true, ..proxy() };
+    let proxy = HttpDigest {
+        also_accepts: Some(format!("Basic {BASIC}")),
+        other_challenges: "Basic",
+        rejects_digest: true,
+        ..proxy()
+    };
     let server = proxy.script().drain().serve();
     let out = connect(format!("-d -a digest,basic -H me:secret@{server} host.example 22")).run();
     out.expect_code(0).expect_stderr_has("Digest (SHA-256) was not accepted: trying Basic");
@@ -138,7 +143,8 @@ fn what_is_tried_next_is_said_on_demand() {
 fn a_wrong_password_is_tried_once_with_each_scheme_and_no_more() {
     let algorithms = vec!["MD5", "SHA-256", "SHA-512-256", "MD5-sess"];
     for (stale, most) in [(0, 4), (100, 6)] {
-        let proxy = HttpDigest { algorithms: algorithms.clone(), others: "Basic", stale, ..proxy() };
+        let proxy =
+            HttpDigest { algorithms: algorithms.clone(), other_challenges: "Basic", stale, ..proxy() };
         let password = if stale == 0 { "wrong" } else { "secret" };
         let server = proxy.script().expect_disconnect().serve();
         let out = connect(format!("-H me:{password}@{server} host.example 22")).run();

@@ -1,4 +1,4 @@
-//! The test kit fails when it should: without this, a test that cannot fail would go unnoticed.
+//! Tests of the test kit itself: it must fail when it should, or no other test could.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use crate::kit::*;
 
 fn failure(test: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(test)).expect_err("this should have failed");
-    panic.downcast_ref::<String>().cloned().expect("a message")
+    panic.downcast_ref::<String>().cloned().expect("a panic message")
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn data_does_not_depend_on_how_it_is_read() {
 }
 
 #[test]
-fn a_digest_tells_streams_apart_and_not_pieces() {
+fn a_digest_depends_on_the_bytes_and_not_on_how_they_are_split() {
     let whole = bytes(7, 1003);
     let mut pieces = Digest::new();
     for piece in whole.chunks(13) {
@@ -47,7 +47,7 @@ fn a_digest_tells_streams_apart_and_not_pieces() {
 }
 
 #[test]
-fn a_script_that_gets_something_else_fails_the_test() {
+fn a_script_that_receives_other_bytes_fails_the_test() {
     let server = script().expect("hello").serve();
     TcpStream::connect(server.to_string()).unwrap().write_all(b"help!").unwrap();
     let message = failure(|| drop(server));
@@ -55,11 +55,11 @@ fn a_script_that_gets_something_else_fails_the_test() {
 }
 
 #[test]
-fn a_connection_too_many_fails_the_test() {
+fn one_connection_too_many_fails_the_test() {
     let server = script().serve();
     let first = TcpStream::connect(server.to_string()).unwrap();
     let mut second = TcpStream::connect(server.to_string()).unwrap();
-    // Comes to its end when the server closes it.
+    // Returns when the server closes the connection.
     let _ = second.read(&mut [0]);
     drop(first);
     let message = failure(|| drop(server.finish()));
@@ -67,15 +67,15 @@ fn a_connection_too_many_fails_the_test() {
 }
 
 #[test]
-fn a_connection_that_does_not_come_fails_the_test() {
+fn a_missing_connection_fails_the_test() {
     let server = script().serve();
     let message = failure(|| drop(server.finish()));
-    assert!(message.contains("1 of 1 connections did not come"), "{message}");
+    assert!(message.contains("1 of 1 connections did not arrive"), "{message}");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_program_past_its_limit_is_killed_and_fails_the_test() {
+fn a_program_that_exceeds_its_limit_is_killed_and_fails_the_test() {
     let program = Program::new("/bin/sh").arg("-c").arg("echo so far; exec sleep 100");
     let mut run = program.limit(Duration::from_millis(300)).start();
     let message = failure(|| drop(run.wait()));
@@ -85,14 +85,14 @@ fn a_program_past_its_limit_is_killed_and_fails_the_test() {
 
 #[cfg(unix)]
 #[test]
-fn a_program_goes_with_its_run_and_so_does_what_it_started() {
+fn dropping_a_run_kills_the_program_and_its_children() {
     let program = Program::new("/bin/sh").arg("-c").arg("sleep 100 & echo $!; wait");
     let run = program.start();
     run.wait_stdout_has("\n");
     let child = String::from_utf8(run.stdout_so_far()).unwrap().trim().parse().unwrap();
     let child = rustix::process::Pid::from_raw(child).unwrap();
     drop(run);
-    // It is init's to reap, which may take a moment.
+    // The orphan is reaped by init, which may take a moment.
     for _ in 0..100 {
         if rustix::process::test_kill_process(child).is_err() {
             return;
@@ -104,7 +104,7 @@ fn a_program_goes_with_its_run_and_so_does_what_it_started() {
 
 #[cfg(unix)]
 #[test]
-fn closed_descriptors_are_closed_and_processor_time_is_measured() {
+fn closed_descriptors_are_closed_and_cpu_time_is_measured() {
     let spin = "if (true >&2); then echo open; fi; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
     let out = Program::new("/bin/sh").arg("-c").arg(spin).stderr(Io::Closed).run();
     out.expect_stdout("");

@@ -1,28 +1,27 @@
-//! Test data that nobody has to store: a seeded pseudo-random stream, and a checksum that is
-//! computed while bytes pass by.
+//! Test data that need not be stored: a seeded pseudo-random stream, and a checksum computed on
+//! the fly.
 
 use std::fmt;
 use std::io::{self, Read, Write};
 
-/// A pseudo-random stream of `len` bytes, the same for the same `seed`. Read it, then it is at
-/// its end.
+/// Returns a pseudo-random stream of `len` bytes. The same `seed` gives the same bytes.
 pub(crate) fn data(seed: u64, len: u64) -> Data {
     // Any odd multiplier spreads small seeds; xorshift must not start at zero.
     Data { state: (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15), left: len, word: [0; 8], unread: 0 }
 }
 
-/// The same stream in memory, for the small cases.
+/// Returns the stream [`data`]`(seed, len)` in memory.
 pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut all = Vec::with_capacity(len);
     data(seed, len as u64).read_to_end(&mut all).unwrap();
     all
 }
 
-/// See [`data`].
+/// The stream that [`data`] returns.
 pub(crate) struct Data {
     state: u64,
     left: u64,
-    /// The word that was handed out last, of which the last `unread` bytes are still to come.
+    /// The latest word; its last `unread` bytes are not read yet.
     word: [u8; 8],
     unread: usize,
 }
@@ -59,10 +58,10 @@ impl Read for Data {
     }
 }
 
-/// Length and checksum of what was written into it; equal for equal bytes, however they were cut.
+/// Length and checksum of the bytes written to it, independent of how they were split.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Digest {
-    /// Bytes seen.
+    /// Number of bytes.
     pub(crate) len: u64,
     hash: u64,
     word: [u8; 8],
@@ -74,10 +73,10 @@ impl Digest {
         Self { len: 0, hash: 0xCBF2_9CE4_8422_2325, word: [0; 8], filled: 0 }
     }
 
-    /// Reads `source` to its end.
+    /// Reads `source` up to EOF or an error.
     pub(crate) fn from_reader(mut source: impl Read) -> Self {
         let mut digest = Self::new();
-        // A reset ends a stream as well; the length tells that something is missing.
+        // After a reset the length shows that data is missing.
         if let Err(error) = copy(&mut source, &mut digest) {
             eprintln!("reading stopped after {} bytes: {error}", digest.len);
         }
@@ -127,8 +126,8 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// `io::copy` with a large buffer: it also goes through user space where the standard one
-/// would splice, so that a test pipe behaves as its size says.
+/// Copies like `io::copy`, but always through a buffer. The standard function would splice, and a
+/// test pipe would then take more than its size.
 pub(crate) fn copy(source: &mut impl Read, sink: &mut impl Write) -> io::Result<u64> {
     let mut buffer = vec![0; 64 * 1024];
     let mut total = 0;

@@ -1,29 +1,31 @@
-//! A gate between threads: closed until somebody opens it, then open for ever.
+//! A gate between threads: closed at first, and open forever once opened.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// Lets a script wait for the test, or the test for a script. Clones are the same gate.
+/// Lets a script wait for the test, or the test for a script. Clones share one gate.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
+    /// Returns a closed gate.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
+    /// Opens the gate.
     pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
     }
 
-    /// Waits until the gate is open; panics when patience ends.
+    /// Waits until the gate is open. Panics after [`TIMEOUT`](super::TIMEOUT).
     #[track_caller]
     pub(crate) fn wait(&self) {
-        assert!(self.wait_for(super::TIMEOUT), "nobody opened the gate within {:?}", super::TIMEOUT);
+        assert!(self.wait_for(super::TIMEOUT), "the gate was not opened within {:?}", super::TIMEOUT);
     }
 
-    /// Waits until the gate is open, for `limit` at most; says whether it is.
+    /// Waits until the gate is open, at most for `limit`. Returns `true` if the gate is open.
     pub(crate) fn wait_for(&self, limit: Duration) -> bool {
         let (state, changed) = &*self.0;
         let state = state.lock().unwrap();

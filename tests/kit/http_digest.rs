@@ -1,75 +1,76 @@
-//! An HTTP proxy that wants Digest (RFC 7616). It does its own reckoning, from the RFC and not from our machine.
+//! An HTTP proxy that requires Digest authentication (RFC 7616). It computes the expected response
+//! independently of the program's own code.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha2::Digest as _;
 
-use super::script::{Done, Script, script};
-use super::scripted::{header, read_http_request};
+use super::proxy::{HTTP_GRANTED, header};
+use super::script::{Script, StepResult, script};
 use super::server::Session;
 
-/// What the proxy asks for, and for whom.
+/// The settings of the proxy, and the state that its connections share.
 #[derive(Clone)]
 pub(crate) struct HttpDigest {
     pub(crate) user: &'static str,
     pub(crate) password: &'static str,
-    /// As in its challenges, one for each; none is a challenge without an algorithm.
+    /// One challenge is sent for each; an empty string is a challenge without `algorithm`.
     pub(crate) algorithms: Vec<&'static str>,
     pub(crate) qop: Option<&'static str>,
-    /// Further parameters of its challenges.
-    pub(crate) more: &'static str,
-    /// Challenges besides.
-    pub(crate) others: &'static str,
-    /// It finds so many good answers to be for a nonce that is too old.
+    /// Further parameters of each challenge, with a comma before the first.
+    pub(crate) extra_parameters: &'static str,
+    /// Further challenges, of other schemes.
+    pub(crate) other_challenges: &'static str,
+    /// How many correct responses are rejected with `stale=true`.
     pub(crate) stale: usize,
-    /// It closes the connection behind each challenge.
+    /// Closes the connection after each challenge.
     pub(crate) closes: bool,
-    /// It lets in who comes with this value of `Proxy-Authorization`, too.
-    pub(crate) also: Option<String>,
-    /// It takes no digest at all.
-    pub(crate) broken: bool,
+    /// A `Proxy-Authorization` value that is accepted as well.
+    pub(crate) also_accepts: Option<String>,
+    /// Rejects every Digest response, correct or not.
+    pub(crate) rejects_digest: bool,
     pub(crate) state: Arc<Mutex<State>>,
 }
 
-/// What it remembers from one connection to the next.
+/// What the proxy remembers from one connection to the next.
 #[derive(Default)]
 pub(crate) struct State {
     nonces: usize,
-    /// The highest count that the last nonce came with.
-    count: u32,
-    /// How many times it was too old.
+    /// The highest nonce count received for the latest nonce.
+    nonce_count: u32,
+    /// How many responses were rejected as stale.
     stale: usize,
-    /// All that it was asked.
+    /// The heads of all requests.
     heads: Vec<String>,
 }
 
 impl HttpDigest {
-    /// For this user, with SHA-256 and the quality of protection `auth`.
+    /// Returns a proxy for this user, with SHA-256 and `qop=auth`.
     pub(crate) fn new(user: &'static str, password: &'static str) -> Self {
         Self {
             user,
             password,
             algorithms: vec!["SHA-256"],
             qop: Some("auth"),
-            more: "",
-            others: "",
+            extra_parameters: "",
+            other_challenges: "",
             stale: 0,
             closes: false,
-            also: None,
-            broken: false,
+            also_accepts: None,
+            rejects_digest: false,
             state: Arc::default(),
         }
     }
 
-    /// One connection: it is asked until it lets in, and goes on inside the tunnel.
+    /// Returns the script of one connection. Steps added to it run inside the tunnel.
     pub(crate) fn script(&self) -> Script {
         let proxy = self.clone();
         script()
-            .then("read CONNECT requests until one is proved", move |session| proxy.converse(session))
-            .send("HTTP/1.1 200 OK\r\n\r\n")
+            .then("read CONNECT requests until one is authorized", move |session| proxy.negotiate(session))
+            .send(HTTP_GRANTED)
     }
 
-    /// The requests that have come so far.
+    /// Returns the heads of the requests so far.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.state().heads.clone()
     }
@@ -78,25 +79,26 @@ impl HttpDigest {
         self.state.lock().unwrap()
     }
 
-    fn converse(&self, session: &mut Session) -> Done {
+    fn negotiate(&self, session: &mut Session) -> StepResult {
         loop {
-            if let Err(error) = read_http_request(session) {
-                // Whoever has been challenged may leave.
-                let asked = !self.state().heads.is_empty();
-                session.end_script();
-                return if asked { Ok(()) } else { Err(error) };
-            }
-            let head = session.record().head.clone().unwrap();
+            let head = match session.read_connect_request() {
+                Ok(head) => head,
+                Err(error) => {
+                    // A client may disconnect after a challenge.
+                    session.end_script();
+                    return if self.state().heads.is_empty() { Err(error) } else { Ok(()) };
+                }
+            };
             self.state().heads.push(head.clone());
-            let given = header(&head, "proxy-authorization");
-            if self.also.is_some() && given == self.also.as_deref() {
+            let given = header(&head, "Proxy-Authorization");
+            if self.also_accepts.is_some() && given == self.also_accepts.as_deref() {
                 return Ok(());
             }
             let mut stale = false;
             if let Some(digest) = given.and_then(|given| given.strip_prefix("Digest ")) {
-                let good = self.examine(digest, &head)?;
-                stale = good && self.state().stale < self.stale;
-                if good && !stale && !self.broken {
+                let correct = self.check(digest, &head)?;
+                stale = correct && self.state().stale < self.stale;
+                if correct && !stale && !self.rejects_digest {
                     return Ok(());
                 }
             }
@@ -108,31 +110,33 @@ impl HttpDigest {
         }
     }
 
-    fn challenge(&self, too_old: bool) -> String {
+    /// Returns a 407 with the next nonce.
+    fn challenge(&self, stale: bool) -> String {
         let mut state = self.state();
         state.nonces += 1;
-        state.count = 0;
-        state.stale += usize::from(too_old);
+        state.nonce_count = 0;
+        state.stale += usize::from(stale);
         let nonce = format!("nonce \\\"{}\\\"", state.nonces);
         let fields = self.algorithms.iter().map(|algorithm| {
             let qop = self.qop.map(|qop| format!(", qop=\"{qop}\"")).unwrap_or_default();
             let algorithm =
                 if algorithm.is_empty() { String::new() } else { format!(", algorithm={algorithm}") };
-            let old = if too_old { ", stale=true" } else { "" };
+            let stale = if stale { ", stale=true" } else { "" };
             let realm = "a \\\"test\\\", with a comma";
-            let rest = format!("{qop}{algorithm}{old}, opaque=\"o=\\\\\"{}", self.more);
+            let rest = format!("{qop}{algorithm}{stale}, opaque=\"o=\\\\\"{}", self.extra_parameters);
             format!("Digest realm=\"{realm}\", nonce=\"{nonce}\"{rest}")
         });
-        let others = Some(self.others.to_owned()).filter(|others| !others.is_empty());
+        let others = Some(self.other_challenges.to_owned()).filter(|others| !others.is_empty());
         let fields: Vec<_> =
             fields.chain(others).map(|field| format!("Proxy-Authenticate: {field}\r\n")).collect();
         let end = if self.closes { "Connection: close\r\n\r\nWho?" } else { "Content-Length: 4\r\n\r\nWho?" };
         format!("HTTP/1.1 407 Who are you\r\n{}{end}", fields.concat())
     }
 
-    /// Whether it is the answer of the user with the password. It is an error if no client should say it.
-    fn examine(&self, digest: &str, head: &str) -> Result<bool, String> {
-        let wrong = |what: &str| Err(format!("{what} in {digest:?}"));
+    /// Returns `true` if the response proves the user and the password. Fails if no correct client
+    /// sends such a header.
+    fn check(&self, digest: &str, head: &str) -> Result<bool, String> {
+        let wrong = |problem: &str| Err(format!("{problem} in {digest:?}"));
         let given = parameters(digest);
         let get =
             |name: &str| given.iter().find(|(known, ..)| known == name).map(|(_, value, _)| value.as_str());
@@ -152,7 +156,7 @@ impl HttpDigest {
         let fixed =
             [("realm", "a \"test\", with a comma"), ("nonce", &nonce), ("opaque", "o=\\"), ("uri", uri)];
         if let Some((name, _)) = fixed.iter().find(|(name, value)| get(name) != Some(value)) {
-            return wrong(&format!("another {name}"));
+            return wrong(&format!("wrong {name}"));
         }
         let algorithm = get("algorithm").unwrap_or_default();
         if !self.algorithms.contains(&algorithm) {
@@ -163,33 +167,33 @@ impl HttpDigest {
         let name = match (get("username"), get("username*")) {
             (Some(name), None) => name.to_owned(),
             (None, Some(name)) => extended(name)?,
-            _ => return wrong("one name, in one form"),
+            _ => return wrong("not exactly one of username and username*"),
         };
         let userhash = get("userhash") == Some("true");
-        if userhash != self.more.contains("userhash=true") {
-            return wrong("userhash");
+        if userhash != self.extra_parameters.contains("userhash=true") {
+            return wrong("wrong userhash");
         }
         if name != if userhash { hash(format!("{user}:{realm}")) } else { user.into() } {
             return Ok(false);
         }
         let mut secret = hash(format!("{user}:{realm}:{}", self.password));
-        let what = hash(format!("CONNECT:{uri}"));
-        let due = match (self.qop, get("qop"), get("nc"), get("cnonce")) {
-            (None, None, None, None) => hash(format!("{secret}:{nonce}:{what}")),
+        let request = hash(format!("CONNECT:{uri}"));
+        let expected = match (self.qop, get("qop"), get("nc"), get("cnonce")) {
+            (None, None, None, None) => hash(format!("{secret}:{nonce}:{request}")),
             (Some(_), Some("auth"), Some(nc), Some(cnonce)) => {
                 let count = u32::from_str_radix(nc, 16).map_err(|error| error.to_string())?;
-                if nc.len() != 8 || count <= state.count || cnonce.len() < 16 {
-                    return wrong("a count or a nonce that will not do");
+                if nc.len() != 8 || count <= state.nonce_count || cnonce.len() < 16 {
+                    return wrong("nonce count not increased, or cnonce too short");
                 }
-                state.count = count;
+                state.nonce_count = count;
                 if algorithm.ends_with("-sess") {
                     secret = hash(format!("{secret}:{nonce}:{cnonce}"));
                 }
-                hash(format!("{secret}:{nonce}:{nc}:{cnonce}:auth:{what}"))
+                hash(format!("{secret}:{nonce}:{nc}:{cnonce}:auth:{request}"))
             }
-            _ => return wrong("a quality of protection that was not offered, or parts of it"),
+            _ => return wrong("qop not as offered, or without its parameters"),
         };
-        Ok(get("response") == Some(&due))
+        Ok(get("response") == Some(&expected))
     }
 }
 
@@ -204,7 +208,7 @@ fn hash(algorithm: &str, text: &str) -> String {
     digits.concat()
 }
 
-/// Names, values, and whether they stood in quotes.
+/// Parses parameters into names, values, and whether the value was quoted.
 fn parameters(text: &str) -> Vec<(String, String, bool)> {
     let mut parameters = Vec::new();
     let mut rest = text;
@@ -226,9 +230,9 @@ fn parameters(text: &str) -> Vec<(String, String, bool)> {
     parameters
 }
 
-/// RFC 5987.
+/// Decodes an extended value (RFC 5987).
 fn extended(text: &str) -> Result<String, String> {
-    let encoded = text.strip_prefix("UTF-8''").ok_or_else(|| format!("charset of {text:?}"))?;
+    let encoded = text.strip_prefix("UTF-8''").ok_or_else(|| format!("charset of {text:?} is not UTF-8"))?;
     let mut bytes = Vec::new();
     let mut rest = encoded.bytes();
     while let Some(byte) = rest.next() {

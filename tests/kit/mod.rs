@@ -1,9 +1,16 @@
-//! The test kit: runs of the program, peers that follow a script, and data to send through them.
+//! The test kit: runs the program, plays scripted peers, and generates and checks data.
 //!
 //! Every test target includes it with `#[path = "../kit/mod.rs"] mod kit;`.
 //!
-//! Every failure says what was expected and what came, with what the program had printed; every
-//! wait has a limit; nothing that was started outlives its test.
+//! A failure reports what was expected, what came, and what the program printed. Every wait has a
+//! timeout, and every process and thread ends with its test.
+//!
+//! - [`connect`] describes a run of the program, [`Running`] is one that has started, and
+//!   [`Outcome`] holds its output and exit code.
+//! - [`script`] describes what a peer does on a connection, and [`Server`] runs such scripts.
+//! - [`socks5_none`], [`http_basic`] and the like are proxies, whose script goes on in the tunnel.
+//! - [`TlsFront`] adds TLS in front of any server; [`Authority`] issues its certificates.
+//! - [`NameServer`] answers DNS queries. [`RefusingPort`] and [`SilentPort`] accept nobody.
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test target uses all of the kit")]
 
 mod data;
@@ -14,6 +21,7 @@ mod peers;
 #[cfg(feature = "tls")]
 mod pki;
 mod program;
+mod proxy;
 mod running;
 mod script;
 mod scripted;
@@ -33,11 +41,12 @@ pub(crate) use peers::{RefusingPort, SilentPort};
 #[cfg(feature = "tls")]
 pub(crate) use pki::{Authority, CertificateKind, Identity};
 pub(crate) use program::{Io, Program, connect, define_connect_for_relay_mode, program_path};
+pub(crate) use proxy::{HTTP_GRANTED, NO_METHOD, SOCKS4_GRANTED, SOCKS5_GRANTED, header};
 pub(crate) use running::{Outcome, Running};
 pub(crate) use script::{Script, fill_up, script};
 pub(crate) use scripted::{
-    SOCKS4_GRANTED, SOCKS5_GRANTED, http_basic, http_ok, http_reply, http_request, socks4_granted,
-    socks4_reply, socks4_request, socks5_none, socks5_refused, socks5_request, socks5_userpass,
+    http_basic, http_ok, http_reply, http_request, socks4_granted, socks4_reply, socks4_request, socks5_none,
+    socks5_refused, socks5_request, socks5_userpass,
 };
 pub(crate) use server::{Record, Server, Session};
 pub(crate) use show::show;
@@ -47,19 +56,22 @@ pub(crate) use tls::{Handshake, TlsEnd, TlsFront, TlsServer};
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 
-/// How long anything may take before a test fails: long, for machines that do something else as well.
+/// Timeout of every wait in the kit. It is long because machines may be busy.
 pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// One mebibyte.
 pub(crate) const MIB: u64 = 1024 * 1024;
 
-/// A pipe: what is written to the second comes out of the first.
+/// Returns a pipe: its read end and its write end.
 pub(crate) fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     std::io::pipe().unwrap()
 }
 
-/// The next connection of a listener. No program inherits it that another test starts meanwhile: it would keep the
-/// connection open, which on Windows is what the standard library's would do to those that wait for its end.
+/// Accepts the next connection of a listener.
+///
+/// The socket is not inheritable. `std`'s own `accept` returns an inheritable one on Windows: a
+/// program that another test starts meanwhile would keep the connection open, and its peer would
+/// never see EOF.
 pub(crate) fn accept(listener: &std::net::TcpListener) -> std::net::TcpStream {
     socket2::SockRef::from(listener).accept().unwrap().0.into()
 }

@@ -1,4 +1,4 @@
-//! A name server that says what a test wants it to say, over UDP and TCP on one port.
+//! A fake DNS server that gives scripted answers over UDP and TCP on one port.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often a waiting thread looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often a waiting thread checks whether the server was dropped.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Transport {
@@ -17,10 +17,10 @@ pub(crate) enum Transport {
     Tcp,
 }
 
-/// What was asked.
+/// A DNS query with one question.
 pub(crate) struct Question {
     pub(crate) transport: Transport,
-    /// With the dot at its end.
+    /// With the final dot.
     pub(crate) name: String,
     /// "A" or "AAAA".
     pub(crate) kind: &'static str,
@@ -28,15 +28,15 @@ pub(crate) struct Question {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    /// Those of the family that was asked for.
+    /// The addresses of the queried family.
     Addresses(Vec<IpAddr>),
-    /// No address, and this response code (RFC 1035 §4.1.1).
+    /// No address, and this response code (RFC 1035, section 4.1.1).
     Code(u8),
-    /// It did not fit.
+    /// An empty answer with the TC bit set.
     Truncated,
-    /// The right question's id, and then no DNS.
+    /// The id of the query, followed by bytes that are not DNS.
     Garbage,
-    /// An answer to nobody's question, and then the right one.
+    /// A reply with a wrong id, then the correct one.
     Forged {
         first: IpAddr,
         then: IpAddr,
@@ -44,7 +44,7 @@ pub(crate) enum Answer {
     Silence,
 }
 
-/// Runs until it goes out of scope. Displayed, it is what `-R` takes.
+/// A name server that runs until it is dropped. `{server}` formats as the value of `-R`.
 pub(crate) struct NameServer {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -58,6 +58,7 @@ struct Shared {
 }
 
 impl NameServer {
+    /// Starts a server that answers each query with `answer`.
     pub(crate) fn start(ip: IpAddr, answer: impl Fn(&Question) -> Answer + Send + Sync + 'static) -> Self {
         let (udp, tcp) = (0..100)
             .find_map(|_| {
@@ -66,7 +67,7 @@ impl NameServer {
             })
             .expect("no port is free for both UDP and TCP");
         let address = tcp.local_addr().unwrap();
-        udp.set_read_timeout(Some(LOOK)).unwrap();
+        udp.set_read_timeout(Some(POLL_INTERVAL)).unwrap();
         tcp.set_nonblocking(true).unwrap();
         let shared = Arc::new(Shared {
             answer: Box::new(answer),
@@ -81,7 +82,12 @@ impl NameServer {
         Self { address, shared, threads }
     }
 
-    /// What was asked so far, as in "host.example. A".
+    /// Returns the port number.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Returns the queries so far, as in "host.example. A".
     pub(crate) fn asked(&self) -> Vec<(Transport, String)> {
         self.shared.asked.lock().unwrap().clone()
     }
@@ -97,19 +103,19 @@ impl Drop for NameServer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let failed = self.threads.drain(..).map(JoinHandle::join).any(|result| result.is_err());
-        assert!(!failed || thread::panicking(), "the name server failed");
+        assert!(!failed || thread::panicking(), "the name server panicked");
     }
 }
 
 impl Shared {
-    fn is_wanted(&self) -> bool {
+    fn is_running(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
 
     fn serve_udp(&self, socket: &UdpSocket) {
         let mut buffer = [0; 512];
-        while self.is_wanted() {
-            // Not only a time-out: Windows also reports a client that has left.
+        while self.is_running() {
+            // Besides the timeout: Windows reports ICMP errors about earlier replies here.
             let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
             for message in self.messages(Transport::Udp, &buffer[..length]) {
                 let _ = socket.send_to(&message, client);
@@ -117,13 +123,13 @@ impl Shared {
         }
     }
 
-    /// Each question may come on a connection of its own.
+    /// Accepts any number of connections, because each query may use its own.
     fn serve_tcp(&self, listener: &TcpListener) {
         thread::scope(|scope| {
-            while self.is_wanted() {
+            while self.is_running() {
                 match listener.accept() {
                     Ok((stream, _)) => drop(scope.spawn(move || self.serve_stream(&stream))),
-                    Err(_) => thread::sleep(LOOK),
+                    Err(_) => thread::sleep(POLL_INTERVAL),
                 }
             }
         });
@@ -131,9 +137,9 @@ impl Shared {
 
     fn serve_stream(&self, mut stream: &TcpStream) -> std::io::Result<()> {
         stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(LOOK))?;
+        stream.set_read_timeout(Some(POLL_INTERVAL))?;
         let mut received = Vec::new();
-        while self.is_wanted() {
+        while self.is_running() {
             let mut buffer = [0; 512];
             match stream.read(&mut buffer) {
                 Ok(0) => return Ok(()),
@@ -154,7 +160,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What is sent for a query: a header of 12 bytes, and one question.
+    /// Returns the replies to a query, which is a 12-byte header and one question.
     fn messages(&self, transport: Transport, query: &[u8]) -> Vec<Vec<u8>> {
         let (id, mut rest) = ([query[0], query[1]], &query[12..]);
         let mut name = String::new();
@@ -167,7 +173,7 @@ impl Shared {
         let kind = match rest[1..3] {
             [0, 1] => "A",
             [0, 28] => "AAAA",
-            _ => panic!("asked for {:?}", &rest[1..3]),
+            _ => panic!("unexpected query type {:?}", &rest[1..3]),
         };
         let question = &query[12..query.len() - rest.len() + 5];
         self.asked.lock().unwrap().push((transport, format!("{name} {kind}")));
@@ -185,15 +191,15 @@ impl Shared {
     }
 }
 
-/// A response (RFC 1035 §4.1) that repeats the question.
+/// Returns a response (RFC 1035, section 4.1) that repeats the question.
 fn message(id: [u8; 2], flags: u16, question: &[u8], kind: &str, found: &[IpAddr]) -> Vec<u8> {
     let found: Vec<_> = found.iter().filter(|ip| ip.is_ipv4() == (kind == "A")).collect();
-    // Response, recursion desired and available.
+    // QR, RD and RA: a response, recursion desired and available.
     let flags = (0x8180 | flags).to_be_bytes();
     let count = u8::try_from(found.len()).unwrap();
     let mut message = [&id[..], &flags, &[0, 1, 0, count, 0, 0, 0, 0], question].concat();
     for ip in found {
-        // The name is that at offset 12; class IN, 60 seconds to live.
+        // A pointer to the name at offset 12, class IN, TTL 60 seconds.
         let (kind, bytes) = match ip {
             IpAddr::V4(ip) => (1, ip.octets().to_vec()),
             IpAddr::V6(ip) => (28, ip.octets().to_vec()),

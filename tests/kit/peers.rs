@@ -1,10 +1,10 @@
-//! Ports behind which nobody answers.
+//! Ports that accept no connection.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-/// A port of loopback that refuses connections, and that nobody else gets meanwhile.
+/// A loopback port that refuses connections. It stays bound, so that nobody else gets it.
 pub(crate) struct RefusingPort(Socket);
 
 impl RefusingPort {
@@ -17,28 +17,28 @@ impl RefusingPort {
     }
 }
 
-/// A port of loopback where connecting hangs, as behind a firewall that drops packets.
+/// A loopback port where connecting hangs, as behind a firewall that drops packets.
 pub(crate) struct SilentPort {
     listener: Socket,
-    _queue: Vec<Socket>,
+    _backlog: Vec<Socket>,
 }
 
 impl SilentPort {
-    /// Fills the queue of a listener that accepts nobody, until one more has to wait.
+    /// Fills the backlog of a listener that never accepts, until a connection attempt hangs.
     pub(crate) fn new() -> Self {
         let listener = bound();
         listener.listen(0).unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port(&listener))).into();
-        let mut queue = Vec::new();
+        let mut backlog = Vec::new();
         for _ in 0..64 {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             let waits = socket.connect_timeout(&address, std::time::Duration::from_millis(100));
             if waits.is_err() {
-                return Self { listener, _queue: queue };
+                return Self { listener, _backlog: backlog };
             }
-            queue.push(socket);
+            backlog.push(socket);
         }
-        panic!("the queue of a listener has no end here");
+        panic!("64 connections did not fill the backlog");
     }
 
     pub(crate) fn port(&self) -> u16 {

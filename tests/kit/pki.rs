@@ -1,4 +1,4 @@
-//! Certificates of the tests' own making.
+//! Certificate authorities and certificates for the tests.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -8,16 +8,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TempPath;
 
-/// An authority.
+/// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// A certificate with its key, and with those between it and an authority.
+/// A certificate with its key and its intermediate certificates.
 pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     key: KeyPair,
 }
 
-/// What is different about a certificate.
+/// The purpose and the validity of a certificate.
 #[derive(Clone, Copy)]
 pub(crate) enum CertificateKind {
     Server,
@@ -27,39 +27,41 @@ pub(crate) enum CertificateKind {
 }
 
 impl Authority {
+    /// Returns a self-signed authority.
     pub(crate) fn new(name: &str) -> Self {
         Self(CertifiedIssuer::self_signed(authority(name), KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Another one, for which this one vouches.
+    /// Returns an intermediate authority, signed by this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         Self(CertifiedIssuer::signed_by(authority(name), KeyPair::generate().unwrap(), &self.0).unwrap())
     }
 
-    /// A certificate for these names and addresses.
+    /// Issues a certificate for these names and addresses.
     pub(crate) fn issue(&self, names: &[&str], kind: CertificateKind) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = subject(names, kind).signed_by(&key, &self.0).unwrap();
         Identity { chain: vec![certificate.der().clone()], key }
     }
 
-    /// One that a proxy on this machine may have.
+    /// Issues a server certificate for `localhost`.
     pub(crate) fn localhost(&self) -> Identity {
         self.issue(&["localhost", "127.0.0.1"], CertificateKind::Server)
     }
 
+    /// Returns the authority's own certificate.
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 
-    /// Its certificate as a file.
+    /// Writes the authority's certificate to a file.
     pub(crate) fn file(&self) -> TempPath {
         TempPath::file("authority.pem", self.0.pem())
     }
 }
 
 impl Identity {
-    /// Nobody but itself vouches for it. It may also be an authority's.
+    /// Returns a self-signed certificate, with or without the CA flag.
     pub(crate) fn self_signed(is_authority: bool) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = subject(&["localhost", "127.0.0.1"], CertificateKind::Server);
@@ -69,17 +71,18 @@ impl Identity {
         Self { chain: vec![params.self_signed(&key).unwrap().der().clone()], key }
     }
 
-    /// With the certificate of an authority in between.
+    /// Adds the certificate of an intermediate authority to the chain.
     pub(crate) fn with_intermediate(mut self, intermediate: &Authority) -> Self {
         self.chain.push(intermediate.certificate());
         self
     }
 
+    /// Returns the private key in DER.
     pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.key.serialize_der().into())
     }
 
-    /// Its key as a file that is nobody else's business.
+    /// Writes the private key to a file that only its owner can read.
     pub(crate) fn key_file(&self) -> TempPath {
         let file = TempPath::file("key.pem", self.key.serialize_pem());
         #[cfg(unix)]
@@ -87,12 +90,12 @@ impl Identity {
         file
     }
 
-    /// Its certificate as a file.
+    /// Writes the certificate chain to a file.
     pub(crate) fn certificate_file(&self) -> TempPath {
         TempPath::file("certificate.pem", self.pem())
     }
 
-    /// Its certificates as text.
+    /// Returns the certificate chain in PEM.
     pub(crate) fn pem(&self) -> String {
         use base64::prelude::{BASE64_STANDARD, Engine};
         let text = |der: &CertificateDer<'_>| {
@@ -102,7 +105,7 @@ impl Identity {
         self.chain.iter().map(text).collect()
     }
 
-    /// The pin of its key.
+    /// Returns the value of `--tls-pin` for the key.
     pub(crate) fn pin(&self) -> String {
         use base64::prelude::{BASE64_STANDARD, Engine};
         let key = self.key.subject_public_key_info();
@@ -121,7 +124,7 @@ fn authority(name: &str) -> CertificateParams {
 fn subject(names: &[&str], kind: CertificateKind) -> CertificateParams {
     let names: Vec<_> = names.iter().copied().map(str::to_owned).collect();
     let mut params = CertificateParams::new(names).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "a test's");
+    params.distinguished_name.push(DnType::CommonName, "test");
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2099, 1, 1));
     let mut usage = ExtendedKeyUsagePurpose::ServerAuth;
     match kind {

@@ -15,42 +15,42 @@ use super::temp::TempPath;
 #[cfg(unix)]
 use super::unix;
 
-/// The program under test with these words, split at blanks:
+/// Returns a run of the program under test with these arguments, separated by blanks:
 /// `connect(format!("-S {proxy} example.org 22")).run()`.
 ///
-/// `CONNECT_UNDER_TEST=/path/to/another` in the environment tests another program instead, for
+/// Set `CONNECT_UNDER_TEST=/path/to/another` in the environment to test another program, for
 /// example to see which of these tests the C program fails.
-pub(crate) fn connect(words: impl AsRef<str>) -> Program {
-    Program::new(program_path()).args(words)
+pub(crate) fn connect(args: impl AsRef<str>) -> Program {
+    Program::new(program_path()).args(args)
 }
 
-/// The path of the program under test, for a shell that is to start it.
+/// Returns the path of the program under test.
 pub(crate) fn program_path() -> String {
     std::env::var("CONNECT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_connect").into())
 }
 
-/// Defines `connect` for a module that is in the tests twice: under a name with `copying` in it the program relays
-/// through memory, else inside the kernel where it can.
+/// Defines `connect` for a module that a test target includes twice. If the module's name contains
+/// `copying`, the program relays through its own memory, otherwise with splice(2).
 macro_rules! define_connect_for_relay_mode {
     () => {
-        fn connect(words: impl AsRef<str>) -> $crate::kit::Program {
-            let how = if module_path!().contains("copying") { "copy" } else { "splice" };
-            $crate::kit::connect(words).env("CONNECT_RELAY", how)
+        fn connect(args: impl AsRef<str>) -> $crate::kit::Program {
+            let mode = if module_path!().contains("copying") { "copy" } else { "splice" };
+            $crate::kit::connect(args).env("CONNECT_RELAY", mode)
         }
     };
 }
 pub(crate) use define_connect_for_relay_mode;
 
-/// What one of the three standard descriptors is.
+/// What a standard stream of the program is connected to.
 pub(crate) enum Io {
     /// A pipe to or from the test (the default): see [`Running::send`], [`Outcome::stdout`].
     Pipe,
     /// `/dev/null`.
     Null,
-    /// Not open at all.
+    /// Nothing: the descriptor is closed.
     #[cfg(unix)]
     Closed,
-    /// Something of the test's own: a file, the end of a pipe, a socket, a terminal.
+    /// A file, pipe, socket or terminal of the test.
     Given(Stdio),
 }
 
@@ -74,8 +74,10 @@ impl From<std::os::unix::net::UnixStream> for Io {
     }
 }
 
-/// Builder of a run. The environment holds `PATH` and an empty `HOME`, and what [`env`] adds;
-/// there is no controlling terminal unless [`terminal`] gives one.
+/// Builder of a run.
+///
+/// The environment holds `PATH`, a `HOME` that is empty, and what [`env`] adds. There is no
+/// controlling terminal unless [`terminal`] sets one.
 ///
 /// [`env`]: Program::env
 /// [`terminal`]: Program::terminal
@@ -94,7 +96,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Any program; [`connect`] is the one under test.
+    /// Returns a run of any program. [`connect`] is the one under test.
     pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -111,13 +113,13 @@ impl Program {
         }
     }
 
-    /// More arguments, split at blanks.
-    pub(crate) fn args(mut self, words: impl AsRef<str>) -> Self {
-        self.args.extend(words.as_ref().split_whitespace().map(OsString::from));
+    /// Adds arguments, separated by blanks.
+    pub(crate) fn args(mut self, args: impl AsRef<str>) -> Self {
+        self.args.extend(args.as_ref().split_whitespace().map(OsString::from));
         self
     }
 
-    /// One more argument, as it is: for empty ones, and those with blanks.
+    /// Adds one argument as it is, which may be empty or contain blanks.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
@@ -129,68 +131,69 @@ impl Program {
         self
     }
 
-    /// Runs it under another name, as a copy or link `connect-25` would.
+    /// Runs the program through a link with this file name, such as `connect-25`.
     pub(crate) fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
-    /// What stdin is.
+    /// Sets stdin.
     pub(crate) fn stdin(mut self, io: impl Into<Io>) -> Self {
         self.stdio[0] = io.into();
         self
     }
 
-    /// What stdout is.
+    /// Sets stdout.
     pub(crate) fn stdout(mut self, io: impl Into<Io>) -> Self {
         self.stdio[1] = io.into();
         self
     }
 
-    /// What stderr is.
+    /// Sets stderr.
     pub(crate) fn stderr(mut self, io: impl Into<Io>) -> Self {
         self.stdio[2] = io.into();
         self
     }
 
-    /// Sends these bytes from the very start, in the background, then closes stdin.
+    /// Sends these bytes to stdin in the background, then closes it.
     pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
         self
     }
 
-    /// Kills the run, and fails the test, after this long instead of [`TIMEOUT`](super::TIMEOUT).
+    /// Sets how long the program may run before it is killed and the test fails, instead of
+    /// [`TIMEOUT`](super::TIMEOUT).
     pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Makes the slave side of a pseudo-terminal the controlling one: `/dev/tty` of the program.
+    /// Makes this pseudo-terminal the program's controlling terminal, `/dev/tty`.
     #[cfg(unix)]
     pub(crate) fn terminal(mut self, pty: &unix::Pty) -> Self {
         self.terminal = Some(pty.slave());
         self
     }
 
-    /// The system refuses it splice(2), by a filter of system calls.
+    /// Makes splice(2) fail in the program, with a seccomp filter.
     #[cfg(target_os = "linux")]
     pub(crate) fn without_splice(mut self) -> Self {
         self.refuse_splice = true;
         self
     }
 
-    /// Starts it and waits for its end. Stdin is what [`input`](Program::input) gave, else
+    /// Starts the program and waits until it exits. Stdin is the [`input`](Program::input), or
     /// empty.
     #[track_caller]
     pub(crate) fn run(self) -> Outcome {
         self.start().finish()
     }
 
-    /// Starts it.
+    /// Starts the program.
     #[track_caller]
     pub(crate) fn start(self) -> Running {
         let home = TempPath::directory("home");
-        // The title is for messages: the name alone, a test's output must not depend on places.
+        // For messages. The name alone, because test output must not depend on paths.
         let mut title = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for arg in &self.args {
             title.push(' ');
@@ -200,7 +203,7 @@ impl Program {
         let link = self.name.as_deref().map(|name| link(&self.path, name));
         let mut command = Command::new(link.as_deref().unwrap_or(&self.path));
         command.args(&self.args).env_clear().env("HOME", &*home);
-        // Windows needs SystemRoot for its sockets.
+        // Sockets on Windows need SystemRoot.
         for name in ["PATH", "SystemRoot"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -225,7 +228,7 @@ impl Program {
 
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {title}: {error}"));
-        // The child's ends go with the command: they must not stay open here.
+        // Closes our copies of the child's pipe ends, or we would never see EOF.
         drop(command);
         let mut running = Running::new(child, started, ends, title, self.limit);
         running.keep(home);
@@ -243,7 +246,7 @@ fn child_end(io: Io, pipe: impl FnOnce() -> Stdio) -> Stdio {
     match io {
         Io::Pipe => pipe(),
         Io::Null => Stdio::null(),
-        // Closed between fork and exec; until then something has to be there.
+        // `unix::prepare` closes the descriptor between fork and exec.
         #[cfg(unix)]
         Io::Closed => Stdio::null(),
         Io::Given(end) => end,
@@ -256,7 +259,7 @@ fn collected(end: &mut Option<PipeReader>) -> Stdio {
     writer.into()
 }
 
-/// `path` under another file name, in a directory of its own.
+/// Links to `path` under another file name, in a new directory.
 fn link(path: &Path, name: &str) -> TempPath {
     let link = TempPath::new(name);
     #[cfg(unix)]

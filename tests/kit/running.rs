@@ -1,4 +1,4 @@
-//! A program that runs, and what it left behind when it ended.
+//! A running program, and its outcome.
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::process::{Child, ExitStatus};
@@ -11,7 +11,7 @@ use super::temp::TempPath;
 #[cfg(unix)]
 use super::unix;
 
-/// The test's ends of the pipes.
+/// The test's ends of the pipes to the program.
 #[derive(Default)]
 pub(crate) struct Ends {
     pub(crate) stdin: Option<PipeWriter>,
@@ -19,9 +19,9 @@ pub(crate) struct Ends {
     pub(crate) stderr: Option<PipeReader>,
 }
 
-/// How it ended.
+/// How the program exited.
 #[derive(Clone, Copy)]
-struct End {
+struct Exit {
     status: ExitStatus,
     cpu: Duration,
     elapsed: Duration,
@@ -29,12 +29,12 @@ struct End {
 
 struct State {
     child: Child,
-    end: Option<End>,
+    exit: Option<Exit>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    /// Collecting threads that have not seen the end of their pipe.
+    /// How many collecting threads have not seen EOF yet.
     collecting: usize,
-    limit_passed: bool,
+    timed_out: bool,
 }
 
 struct Shared {
@@ -44,7 +44,7 @@ struct Shared {
     limit: Duration,
 }
 
-/// A running program. When it goes out of scope the program is killed, with what it started.
+/// A running program. Dropping it kills the program and the processes that it started.
 pub(crate) struct Running {
     shared: Arc<Shared>,
     stdin: Option<PipeWriter>,
@@ -56,7 +56,7 @@ impl Running {
     pub(crate) fn new(child: Child, started: Instant, ends: Ends, title: String, limit: Duration) -> Self {
         let collecting = usize::from(ends.stdout.is_some()) + usize::from(ends.stderr.is_some());
         let (stdout, stderr) = (Vec::new(), Vec::new());
-        let state = State { child, end: None, stdout, stderr, collecting, limit_passed: false };
+        let state = State { child, exit: None, stdout, stderr, collecting, timed_out: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), started, limit });
         if let Some(pipe) = ends.stdout {
             let shared = Arc::clone(&shared);
@@ -71,56 +71,56 @@ impl Running {
         Self { shared, stdin: ends.stdin, title, kept: Vec::new() }
     }
 
-    /// Keeps a path until the program has gone.
+    /// Keeps a temporary path until the program has exited.
     pub(crate) fn keep(&mut self, path: TempPath) {
         self.kept.push(path);
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.shared.state().child.id()
     }
 
-    /// Whether it has not ended yet.
+    /// Returns `true` if the program has not exited yet.
     pub(crate) fn is_running(&self) -> bool {
-        self.shared.state().end.is_none()
+        self.shared.state().exit.is_none()
     }
 
-    /// [`is_running`](Running::is_running) for another thread.
+    /// Returns a function that does the same as [`is_running`](Running::is_running) in any thread.
     pub(crate) fn running_check(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
-        move || shared.state().end.is_none()
+        move || shared.state().exit.is_none()
     }
 
-    /// Writes to its stdin.
+    /// Writes to the program's stdin.
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let stdin = self.stdin.as_mut().expect("stdin is no pipe of the test, or closed");
+        let stdin = self.stdin.as_mut().expect("stdin is closed, or not a pipe to the test");
         if let Err(error) = stdin.write_all(bytes.as_ref()) {
             self.fail(&format!("writing to stdin: {error}"));
         }
     }
 
-    /// Writes all of `source` to its stdin in the background, then closes it.
+    /// Writes all of `source` to stdin in the background, then closes it.
     #[track_caller]
     pub(crate) fn feed(&mut self, mut source: impl Read + Send + 'static) {
-        let mut stdin = self.stdin.take().expect("stdin is no pipe of the test, or closed");
+        let mut stdin = self.stdin.take().expect("stdin is closed, or not a pipe to the test");
         thread::spawn(move || super::copy(&mut source, &mut stdin));
     }
 
-    /// End of input.
+    /// Closes stdin.
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
     }
 
-    /// Waits until stdout has brought at least `len` bytes; what it has brought so far.
+    /// Waits for at least `len` bytes on stdout and returns everything received so far.
     #[track_caller]
     pub(crate) fn wait_stdout(&self, len: usize) -> Vec<u8> {
         let wanted = format!("waiting for {len} bytes on stdout");
         self.wait_until(&wanted, |state| state.stdout.len() >= len).stdout.clone()
     }
 
-    /// Waits until stdout holds these bytes.
+    /// Waits until these bytes have appeared on stdout.
     #[track_caller]
     pub(crate) fn wait_stdout_has(&self, wanted: impl AsRef<[u8]>) {
         let wanted = wanted.as_ref();
@@ -128,74 +128,74 @@ impl Running {
         drop(self.wait_until(&what, |state| contains(&state.stdout, wanted)));
     }
 
-    /// Waits until stderr holds this text.
+    /// Waits until this text has appeared on stderr.
     #[track_caller]
     pub(crate) fn wait_stderr_has(&self, wanted: &str) {
         let what = format!("waiting for {wanted:?} on stderr");
         drop(self.wait_until(&what, |state| contains(&state.stderr, wanted.as_bytes())));
     }
 
-    /// What stderr has brought so far.
+    /// Returns what stderr has received so far.
     pub(crate) fn stderr_so_far(&self) -> String {
         String::from_utf8_lossy(&self.shared.state().stderr).into_owned()
     }
 
-    /// What stdout has brought so far.
+    /// Returns what stdout has received so far.
     pub(crate) fn stdout_so_far(&self) -> Vec<u8> {
         self.shared.state().stdout.clone()
     }
 
-    /// Most memory that it has had resident so far, in bytes.
+    /// Returns the peak resident set size so far, in bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory(&self) -> u64 {
-        // Not ru_maxrss: that counts what the parent had before exec.
+        // Not ru_maxrss, which includes the parent's memory from before exec.
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        kib.expect("the program has ended").parse::<u64>().unwrap() * 1024
+        kib.expect("the program has exited").parse::<u64>().unwrap() * 1024
     }
 
-    /// Sends it a signal; nothing happens if it has ended.
+    /// Sends a signal, unless the program has exited.
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let state = self.shared.state();
-        if state.end.is_none() {
+        if state.exit.is_none() {
             unix::signal(&state.child, signal);
         }
     }
 
-    /// Ends it by force; nothing happens if it has ended.
+    /// Kills the program, unless it has exited.
     #[cfg(not(unix))]
     pub(crate) fn kill(&self) {
         self.shared.state().kill();
     }
 
-    /// Closes its stdin, if the test has it, and waits for its end.
+    /// Closes stdin, if the test holds it, and waits until the program exits.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Outcome {
         self.close_stdin();
         self.wait()
     }
 
-    /// Waits for its end, with stdin left as it is.
+    /// Waits until the program exits, leaving stdin as it is.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Outcome {
-        drop(self.wait_until_inner("waiting for its end", |state| state.end.is_some(), true));
-        // A program that it started may hold the pipes for longer, but not for ever.
+        drop(self.wait_until_inner("waiting for the exit", |state| state.exit.is_some(), true));
+        // A process that the program started may hold the pipes open longer: wait a limited time.
         let deadline = Instant::now() + Duration::from_secs(2);
         let mut state = self.shared.state();
         while state.collecting > 0 && Instant::now() < deadline {
             state = self.shared.pause(state);
         }
-        let end = state.end.unwrap();
+        let exit = state.exit.unwrap();
         Outcome {
-            code: end.status.code(),
+            code: exit.status.code(),
             #[cfg(unix)]
-            signal: std::os::unix::process::ExitStatusExt::signal(&end.status),
+            signal: std::os::unix::process::ExitStatusExt::signal(&exit.status),
             stdout: std::mem::take(&mut state.stdout),
             stderr: std::mem::take(&mut state.stderr),
-            cpu: end.cpu,
-            elapsed: end.elapsed,
+            cpu: exit.cpu,
+            elapsed: exit.elapsed,
             title: self.title.clone(),
         }
     }
@@ -210,20 +210,20 @@ impl Running {
         &self,
         what: &str,
         done: impl Fn(&State) -> bool,
-        end_is_fine: bool,
+        exit_is_fine: bool,
     ) -> MutexGuard<'_, State> {
         let mut state = self.shared.state();
         loop {
-            if state.limit_passed {
+            if state.timed_out {
                 drop(state);
                 self.fail(&format!("{what}: killed after {:?}", self.shared.limit));
             }
             if done(&state) {
                 return state;
             }
-            if state.end.is_some() && state.collecting == 0 && !end_is_fine {
+            if state.exit.is_some() && state.collecting == 0 && !exit_is_fine {
                 drop(state);
-                self.fail(&format!("{what}: it has ended"));
+                self.fail(&format!("{what}: the program has exited"));
             }
             state = self.shared.pause(state);
         }
@@ -238,14 +238,14 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        if state.end.is_none() {
+        if state.exit.is_none() {
             if thread::panicking() {
                 let printed = state.printed();
                 eprintln!("{}\n  still running, now killed\n{printed}", self.title);
             }
             state.kill();
-            // Not before it has gone may its directories go.
-            while state.end.is_none() {
+            // Its temporary directories may be removed only after it has exited.
+            while state.exit.is_none() {
                 state = self.shared.pause(state);
             }
         }
@@ -254,11 +254,11 @@ impl Drop for Running {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A test that fails while it looks at the state must not hide why.
+        // Ignore poisoning, or a failed assertion would be hidden by a second panic.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Waits for news, not for long.
+    /// Waits for a change of the state, for a short time.
     fn pause<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let waited = self.changed.wait_timeout(state, Duration::from_millis(50));
         waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
@@ -274,20 +274,20 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Reaps the child and enforces the limit. Both under the lock, so that no signal can reach
-    /// a process id that the system has given to somebody else.
+    /// Reaps the child and enforces the limit. Both happen under the lock, so that no signal can
+    /// hit a process id that the kernel has reused.
     fn watch(&self) {
         loop {
             let mut state = self.state();
             if let Some((status, cpu)) = reap(&mut state.child) {
                 let elapsed = self.started.elapsed();
-                state.end = Some(End { status, cpu: cpu.unwrap_or(elapsed), elapsed });
+                state.exit = Some(Exit { status, cpu: cpu.unwrap_or(elapsed), elapsed });
                 drop(state);
                 self.changed.notify_all();
                 return;
             }
-            if !state.limit_passed && self.started.elapsed() > self.limit {
-                state.limit_passed = true;
+            if !state.timed_out && self.started.elapsed() > self.limit {
+                state.timed_out = true;
                 state.kill();
                 self.changed.notify_all();
             }
@@ -306,11 +306,11 @@ impl State {
     }
 
     fn printed(&self) -> String {
-        let ended = self
-            .end
-            .map_or("running".to_owned(), |end| format!("ended after {:?} with {}", end.elapsed, end.status));
+        let status = self.exit.map_or("running".to_owned(), |exit| {
+            format!("exited after {:?} with {}", exit.elapsed, exit.status)
+        });
         let (stdout, stderr) = (show(&self.stdout), show(&self.stderr));
-        format!("  {ended}\n  stdout: {stdout}\n  stderr: {stderr}")
+        format!("  {status}\n  stdout: {stdout}\n  stderr: {stderr}")
     }
 }
 
@@ -328,67 +328,67 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     wanted.is_empty() || bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// What a run left behind. The `expect_…` methods fail with all of it.
+/// The outcome of a run. A failing `expect_…` method reports all of it.
 pub(crate) struct Outcome {
-    /// Exit code; none if a signal killed it.
+    /// Exit code; `None` if a signal killed the program.
     pub(crate) code: Option<i32>,
-    /// The signal that killed it.
+    /// The signal that killed the program.
     #[cfg(unix)]
     pub(crate) signal: Option<i32>,
-    /// What it wrote to stdout, if that was a pipe of the test.
+    /// Everything from stdout, if that was a pipe to the test.
     pub(crate) stdout: Vec<u8>,
-    /// What it wrote to stderr, if that was a pipe of the test.
+    /// Everything from stderr, if that was a pipe to the test.
     pub(crate) stderr: Vec<u8>,
-    /// Processor time that it used, its start included. Not measured on Windows: there it is `elapsed`, which
-    /// for one thread is no less.
+    /// CPU time used, including program start. Windows does not measure it: there it is `elapsed`,
+    /// an upper bound for a single thread.
     pub(crate) cpu: Duration,
-    /// From its start to its end.
+    /// Time from start to exit.
     pub(crate) elapsed: Duration,
     title: String,
 }
 
 impl Outcome {
-    /// Exit code 0 and nothing on stderr.
+    /// Expects exit code 0 and nothing on stderr.
     #[track_caller]
     pub(crate) fn expect_success(&self) -> &Self {
         self.expect_code(0).expect_stderr("")
     }
 
-    /// This exit code.
+    /// Expects this exit code.
     #[track_caller]
     pub(crate) fn expect_code(&self, code: i32) -> &Self {
         self.check(self.code == Some(code), &format!("exit code {code}"))
     }
 
-    /// Exactly this on stdout.
+    /// Expects exactly this on stdout.
     #[track_caller]
     pub(crate) fn expect_stdout(&self, stdout: impl AsRef<[u8]>) -> &Self {
         let stdout = stdout.as_ref();
         self.check(self.stdout == stdout, &format!("on stdout {}", show(stdout)))
     }
 
-    /// Exactly this on stderr.
+    /// Expects exactly this on stderr.
     #[track_caller]
     pub(crate) fn expect_stderr(&self, stderr: &str) -> &Self {
         let shown = show(stderr.as_bytes());
         self.check(self.stderr == stderr.as_bytes(), &format!("on stderr {shown}"))
     }
 
-    /// This somewhere on stderr, in any case.
+    /// Expects this somewhere on stderr, ignoring case.
     #[track_caller]
     pub(crate) fn expect_stderr_has(&self, part: &str) -> &Self {
         let found = self.stderr_text().to_lowercase().contains(&part.to_lowercase());
         self.check(found, &format!("on stderr {part:?}"))
     }
 
-    /// This nowhere on stderr: a secret, say.
+    /// Expects this nowhere on stderr, such as a secret.
     #[track_caller]
     pub(crate) fn expect_stderr_lacks(&self, part: &str) -> &Self {
         self.check(!self.stderr_text().contains(part), &format!("nowhere on stderr {part:?}"))
     }
 
-    /// A failure as users are to see it: this exit code, and on stderr one line that starts with
-    /// `connect: ` and holds each of `parts`, in any case.
+    /// Expects a failure as users see it: this exit code, and on stderr one line that starts with
+    /// `connect: ` and contains each of `parts`, ignoring case.
     #[track_caller]
     pub(crate) fn expect_failure(&self, code: i32, parts: &[&str]) -> &Self {
         self.expect_code(code);
@@ -401,24 +401,24 @@ impl Outcome {
         self
     }
 
-    /// Not more processor time than this; its start counts too.
+    /// Expects less CPU time than this, including program start.
     #[track_caller]
     pub(crate) fn expect_cpu_below(&self, limit: Duration) -> &Self {
-        self.check(self.cpu < limit, &format!("less than {limit:?} of processor time"))
+        self.check(self.cpu < limit, &format!("less than {limit:?} of CPU time"))
     }
 
-    /// An end within this time of its start.
+    /// Expects the program to have exited within this time of its start.
     #[track_caller]
     pub(crate) fn expect_within(&self, limit: Duration) -> &Self {
-        self.check(self.elapsed < limit, &format!("an end within {limit:?}"))
+        self.check(self.elapsed < limit, &format!("exit within {limit:?}"))
     }
 
-    /// Stdout as text.
+    /// Returns stdout as text.
     pub(crate) fn stdout_text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Stderr as text.
+    /// Returns stderr as text.
     pub(crate) fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
@@ -433,7 +433,7 @@ impl Outcome {
 impl std::fmt::Debug for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let code = self.code.map_or("killed by a signal".to_owned(), |code| format!("exit {code}"));
-        write!(f, "{}\n  {code} after {:?}, processor {:?}", self.title, self.elapsed, self.cpu)?;
+        write!(f, "{}\n  {code} after {:?}, CPU time {:?}", self.title, self.elapsed, self.cpu)?;
         write!(f, "\n  stdout: {}\n  stderr: {}", show(&self.stdout), show(&self.stderr))
     }
 }

@@ -1,67 +1,79 @@
 //! What a fake peer does on a connection, step by step.
 
 use std::fmt::Display;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
 use super::server::{Server, Session};
 use super::show::show;
-use super::{Digest, copy, data};
+use super::{Digest, copy, data, proxy};
 
-/// The result of a step: what went wrong, with what was expected and what came.
-pub(crate) type Done = Result<(), String>;
+/// The result of a step. The error says what was expected and what came.
+pub(crate) type StepResult = Result<(), String>;
 
 /// Starts an empty script.
 pub(crate) fn script() -> Script {
     Script { steps: Vec::new() }
 }
 
-/// Steps for one connection. At the script's end the connection is closed politely: its write
-/// side is shut down, and what still comes is read and thrown away. ([`Script::close`] and
-/// [`Script::reset`] are the other ways.)
+/// Steps for one connection.
+///
+/// After the last step the connection is closed cleanly: its write side is shut down, and bytes
+/// that still arrive are read and discarded. [`Script::close`] and [`Script::reset`] are the
+/// alternatives.
+#[derive(Clone)]
 pub(crate) struct Script {
-    pub(crate) steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
 }
 
-pub(crate) struct Step {
-    pub(crate) name: String,
-    pub(crate) action: Action,
+#[derive(Clone)]
+pub(super) struct Step {
+    pub(super) name: String,
+    pub(super) action: Action,
 }
 
-pub(crate) enum Action {
-    /// A step of its own, so that [`Script::early`] can add to it.
+#[derive(Clone)]
+pub(super) enum Action {
+    /// Kept apart from the other steps so that [`Script::early`] can add to it.
     Send(Vec<u8>),
-    Run(Box<dyn FnOnce(&mut Session) -> Done + Send>),
+    Run(Arc<dyn Fn(&mut Session) -> StepResult + Send + Sync>),
 }
 
 impl Script {
-    /// Any step: `name` stands in the report when it fails.
+    /// Adds any step. A failure report shows its `name`.
     pub(crate) fn then(
         mut self,
         name: impl Display,
-        run: impl FnOnce(&mut Session) -> Done + Send + 'static,
+        run: impl Fn(&mut Session) -> StepResult + Send + Sync + 'static,
     ) -> Self {
-        self.steps.push(Step { name: name.to_string(), action: Action::Run(Box::new(run)) });
+        self.steps.push(Step { name: name.to_string(), action: Action::Run(Arc::new(run)) });
         self
     }
 
-    /// The steps of another script.
+    /// Adds the steps of another script.
     pub(crate) fn followed_by(mut self, more: Self) -> Self {
         self.steps.extend(more.steps);
         self
     }
 
-    /// Starts a server with this script for its only connection.
+    /// Starts a server that expects one connection and runs this script on it.
     pub(crate) fn serve(self) -> Server {
         Server::each([self])
     }
 
+    /// Runs the script on a connection that is already established and returns the bytes that it
+    /// read. A step that fails ends the script. Reads time out after `limit`.
+    pub(crate) fn run_on(self, stream: TcpStream, limit: Duration) -> Vec<u8> {
+        Session::detached(stream, limit).run(&self)
+    }
+
     // What the peer receives
 
-    /// Exactly these bytes come next. They are recorded, as with all `expect…` steps.
+    /// Expects exactly these bytes next. All `expect…` steps record what they read.
     pub(crate) fn expect(self, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref().to_vec();
         self.then(format!("expect {}", show(&bytes)), move |session| {
@@ -69,7 +81,7 @@ impl Script {
             while got.len() < bytes.len() {
                 let more = session.receive_up_to(bytes.len() - got.len())?;
                 got.extend_from_slice(&more);
-                // Compared as it comes: a wrong start must not wait for bytes that never come.
+                // Compare after each read, or a wrong start would wait for bytes that never come.
                 if more.is_empty() || !bytes.starts_with(&got) {
                     return Err(format!("expected {}\n     got {}", show(&bytes), show(&got)));
                 }
@@ -78,7 +90,7 @@ impl Script {
         })
     }
 
-    /// Something comes that ends in `end`; it is recorded.
+    /// Expects any bytes that end in `end`.
     pub(crate) fn expect_until(self, end: impl AsRef<[u8]>) -> Self {
         let end = end.as_ref().to_vec();
         self.then(format!("expect something that ends in {}", show(&end)), move |session| {
@@ -86,68 +98,106 @@ impl Script {
         })
     }
 
-    /// So many bytes come, whatever they are.
+    /// Expects this many bytes of any value.
     pub(crate) fn expect_bytes(self, count: usize) -> Self {
         self.then(format!("expect {count} bytes"), move |session| session.receive(count).map(drop))
     }
 
-    /// Lets the system take little ahead of the steps that read.
+    /// Makes the receive buffer small, so that the kernel takes little ahead of the reading steps.
     pub(crate) fn small_window(self) -> Self {
-        self.then("make the window small", |session| {
+        self.then("make the receive window small", |session| {
             let socket = socket2::SockRef::from(session.stream());
             socket.set_recv_buffer_size(64 * 1024).map_err(|error| error.to_string())
         })
     }
 
-    /// The other side ends its stream here, and has sent nothing more.
+    /// Expects EOF, with no bytes before it.
     pub(crate) fn expect_eof(self) -> Self {
-        self.then("expect the end of the stream", |session| {
+        self.then("expect EOF", |session| {
             let got = session.receive_up_to(1000)?;
-            if got.is_empty() { Ok(()) } else { Err(format!("instead {} came", show(&got))) }
+            if got.is_empty() { Ok(()) } else { Err(format!("got {} instead", show(&got))) }
         })
     }
 
-    /// The other side goes away, by closing or by a reset, and has sent nothing more. (It makes
-    /// it a reset if it had not read everything.)
+    /// Expects EOF or a reset, with no bytes before it. A client that closes with unread input
+    /// sends a reset.
     pub(crate) fn expect_disconnect(self) -> Self {
-        self.then("expect the other side to go away", |session| {
+        self.then("expect the client to disconnect", |session| {
             let got = session.receive_or_reset(1000)?;
-            if got.is_empty() { Ok(()) } else { Err(format!("instead {} came", show(&got))) }
+            if got.is_empty() { Ok(()) } else { Err(format!("got {} instead", show(&got))) }
         })
     }
 
-    /// The other side breaks the connection off, and has sent nothing more: a clean end would not do.
+    /// Expects a reset, with no bytes before it. EOF is a failure.
     pub(crate) fn expect_reset(self) -> Self {
         self.then("expect a reset", |session| match Read::read(&mut session.stream(), &mut [0]) {
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(()),
-            other => Err(format!("instead there was {other:?}")),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+            other => Err(format!("got {other:?} instead")),
         })
     }
 
-    /// Nothing comes for so long, and the stream does not end either.
+    /// Expects neither bytes nor EOF for this long.
     pub(crate) fn expect_silence(self, time: Duration) -> Self {
         self.then(format!("expect silence for {time:?}"), move |session| {
             let got = session.receive_within(1000, time)?;
-            got.map_or(Ok(()), |got| Err(format!("instead {} came", show(&got))))
+            got.map_or(Ok(()), |got| Err(format!("got {} instead", show(&got))))
         })
     }
 
-    /// Everything up to the end of the stream, or a reset, is read and recorded.
+    /// Reads up to EOF or a reset and records the bytes.
     pub(crate) fn drain(self) -> Self {
-        self.then("drain to the end of the stream", |session| {
+        self.then("drain to EOF", |session| {
             while !session.receive_or_reset(64 * 1024)?.is_empty() {}
             Ok(())
         })
     }
 
-    /// Everything up to the end of the stream is read; only its [`Digest`] is recorded.
+    /// Reads up to EOF and records only the [`Digest`].
     pub(crate) fn sink(self) -> Self {
-        self.then("sink up to the end of the stream", |session| session.sink(u64::MAX))
+        self.then("sink up to EOF", |session| session.sink(u64::MAX))
     }
 
-    /// So many bytes are read; only their [`Digest`] is recorded.
+    /// Reads this many bytes and records only their [`Digest`].
     pub(crate) fn sink_bytes(self, count: u64) -> Self {
         self.then(format!("sink {count} bytes"), move |session| session.sink(count))
+    }
+
+    // Messages of the proxy protocols
+
+    /// Reads a SOCKS5 greeting, whatever methods it offers.
+    pub(crate) fn read_greeting(self) -> Self {
+        self.then("read a SOCKS5 greeting", |session| {
+            proxy::read_greeting(session).map(drop).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Reads a user and a password (RFC 1929) and records them.
+    pub(crate) fn read_login(self) -> Self {
+        self.then("read user and password", |session| session.read_login().map(drop))
+    }
+
+    /// Reads a SOCKS5 request and records its target.
+    pub(crate) fn read_socks5_request(self) -> Self {
+        self.then("read a SOCKS5 request", |session| {
+            let target = proxy::read_socks5_request(session).map_err(|error| error.to_string())?;
+            session.record().target = Some(target);
+            Ok(())
+        })
+    }
+
+    /// Reads a SOCKS4 or SOCKS4a request and records its user and its target.
+    pub(crate) fn read_socks4_request(self) -> Self {
+        self.then("read a SOCKS4 request", |session| {
+            let (user, target) = proxy::read_socks4_request(session).map_err(|error| error.to_string())?;
+            let mut record = session.record();
+            (record.user, record.target) = (Some(user), Some(target));
+            Ok(())
+        })
+    }
+
+    /// Reads the head of a CONNECT request and records it with its target.
+    pub(crate) fn read_connect_request(self) -> Self {
+        self.then("read a CONNECT request", |session| session.read_connect_request().map(drop))
     }
 
     // What the peer sends
@@ -159,17 +209,17 @@ impl Script {
         self
     }
 
-    /// Adds these bytes to the `send` (or the proxy's last reply) just before it, so that both
+    /// Appends these bytes to the `send` step (or the proxy's reply) just before, so that both
     /// travel in one segment.
     pub(crate) fn early(mut self, bytes: impl AsRef<[u8]>) -> Self {
         match self.steps.last_mut().map(|step| &mut step.action) {
             Some(Action::Send(sent)) => sent.extend_from_slice(bytes.as_ref()),
-            _ => panic!("nothing is sent just before"),
+            _ => panic!("`early` needs a `send` step before it"),
         }
         self
     }
 
-    /// Sends these bytes in pieces, each in a segment of its own, with a pause after each.
+    /// Sends these bytes in pieces, each in its own segment, with a pause after each.
     pub(crate) fn send_slowly(self, bytes: impl AsRef<[u8]>, piece: usize, pause: Duration) -> Self {
         let bytes = bytes.as_ref().to_vec();
         self.then(format!("send {} in pieces of {piece}", show(&bytes)), move |session| {
@@ -189,7 +239,7 @@ impl Script {
         })
     }
 
-    /// Sends all that comes back to where it came from, to the end of the stream.
+    /// Echoes everything up to EOF, then half-closes.
     pub(crate) fn echo(self) -> Self {
         self.then("echo", |session| {
             loop {
@@ -202,8 +252,8 @@ impl Script {
         })
     }
 
-    /// Starts to send [`data`]`(seed, count)`, and goes on with the next step meanwhile. At the
-    /// script's end all of it must have been sent.
+    /// Sends [`data`]`(seed, count)` in the background while the next steps run. The script waits
+    /// at its end until everything is sent.
     pub(crate) fn send_in_background(self, seed: u64, count: u64) -> Self {
         self.then(format!("start to send {count} bytes of data"), move |session| {
             session.spawn(move |stream| copy(&mut data(seed, count), &mut &*stream).map(drop));
@@ -211,27 +261,26 @@ impl Script {
         })
     }
 
-    /// Sends until everything on the way is full.
+    /// Sends until every buffer on the path is full.
     pub(crate) fn fill(self) -> Self {
-        self.then("send what there is room for", |session| {
+        self.then("fill the connection", |session| {
             fill_up(&mut session.stream());
             Ok(())
         })
     }
 
-    /// Sends [`data`]`(seed, count)` and at the same time reads up to the end of the stream into
-    /// the record's [`Digest`].
+    /// Sends [`data`]`(seed, count)` and meanwhile reads up to EOF into the record's [`Digest`].
     pub(crate) fn exchange(self, seed: u64, count: u64) -> Self {
         self.send_in_background(seed, count).sink()
     }
 
-    /// Sends until the other side is gone; fails if it still takes bytes after `limit`.
+    /// Sends until the client is gone. Fails if the client still takes bytes after `limit`.
     pub(crate) fn send_until_refused(self, limit: Duration) -> Self {
-        self.then("send until the other side is gone", move |session| {
+        self.then("send until the client is gone", move |session| {
             let start = Instant::now();
             while session.stream().write(&[b'.'; 1000]).is_ok() {
                 if start.elapsed() > limit {
-                    return Err(format!("it still took bytes after {limit:?}"));
+                    return Err(format!("the client still took bytes after {limit:?}"));
                 }
                 thread::sleep(Duration::from_millis(1));
             }
@@ -239,9 +288,9 @@ impl Script {
         })
     }
 
-    // When, and how it ends
+    // Timing, and how the connection ends
 
-    /// Does nothing for a while.
+    /// Does nothing for this long.
     pub(crate) fn pause(self, time: Duration) -> Self {
         self.then(format!("pause for {time:?}"), move |_| {
             thread::sleep(time);
@@ -249,7 +298,7 @@ impl Script {
         })
     }
 
-    /// Waits until somebody opens the gate.
+    /// Waits until the gate is open.
     pub(crate) fn wait_for(self, gate: &Gate) -> Self {
         let gate = gate.clone();
         self.then("wait for a gate", move |_| {
@@ -258,7 +307,7 @@ impl Script {
         })
     }
 
-    /// Opens a gate: the test can wait for this point of the script.
+    /// Opens a gate, so that the test can wait for this point of the script.
     pub(crate) fn open(self, gate: &Gate) -> Self {
         let gate = gate.clone();
         self.then("open a gate", move |_| {
@@ -267,7 +316,7 @@ impl Script {
         })
     }
 
-    /// Keeps the connection open without a word until the test calls [`Server::finish`].
+    /// Keeps the connection open and idle until the test calls [`Server::finish`].
     pub(crate) fn hold(self) -> Self {
         self.then("hold", |session| {
             session.hold();
@@ -275,12 +324,12 @@ impl Script {
         })
     }
 
-    /// Shuts the write side down: the other side sees the end of the stream.
+    /// Shuts down the write side: the client reads EOF.
     pub(crate) fn half_close(self) -> Self {
         self.then("half-close", Session::half_close)
     }
 
-    /// Closes at once. With bytes that came and were not read, the system makes it a reset.
+    /// Closes at once. If unread bytes have arrived, the kernel sends a reset.
     pub(crate) fn close(self) -> Self {
         self.then("close", |session| {
             session.close();
@@ -288,24 +337,24 @@ impl Script {
         })
     }
 
-    /// Resets the connection. What the other side has not read by then may be lost to it.
+    /// Resets the connection. The client may lose what it has not read yet.
     pub(crate) fn reset(self) -> Self {
         self.then("reset", |session| {
-            let linger = socket2::SockRef::from(session.stream()).set_linger(Some(Duration::ZERO));
+            let lingers = proxy::reset_on_close(session.stream());
             session.close();
-            linger.map_err(|error| error.to_string())
+            lingers.map_err(|error| error.to_string())
         })
     }
 
-    /// Relays to the target that the client asked this proxy for, which must be on loopback.
+    /// Relays to the target that the client requested, which must be on loopback.
     pub(crate) fn relay(self) -> Self {
-        self.then("relay to the target asked for", |session| {
-            let target = session.record().target.clone().ok_or("no target was asked for")?;
+        self.then("relay to the requested target", |session| {
+            let target = session.record().target.clone().ok_or("the client requested no target")?;
             session.relay(&target)
         })
     }
 
-    /// Relays to this address, `host:port`, whatever the client asked for.
+    /// Relays to this `host:port`, whatever target the client requested.
     pub(crate) fn relay_to(self, target: impl Display) -> Self {
         let target = target.to_string();
         self.then(format!("relay to {target}"), move |session| session.relay(&target))
@@ -313,8 +362,8 @@ impl Script {
 }
 
 impl Session {
-    /// Reads `count` bytes, or up to the end, into the record's digest.
-    fn sink(&mut self, count: u64) -> Done {
+    /// Reads `count` bytes, or up to EOF, into the record's digest.
+    fn sink(&mut self, count: u64) -> StepResult {
         let mut digest = self.record().digest.take().unwrap_or_else(Digest::new);
         let (early, stream) = self.unread_and_stream();
         let mut source = early.chain(stream).take(count);
@@ -325,14 +374,31 @@ impl Session {
         match result {
             Err(error) => Err(format!("after {all} bytes: {error}")),
             Ok(_) if count < u64::MAX && missing > 0 => {
-                Err(format!("the stream ended after {all} bytes, {missing} too early"))
+                Err(format!("EOF after {all} bytes, {missing} too early"))
             }
             Ok(_) => Ok(()),
         }
     }
+
+    /// Reads a user and a password (RFC 1929), records and returns them.
+    pub(super) fn read_login(&mut self) -> Result<(String, String), String> {
+        let (user, password) = proxy::read_login(self).map_err(|error| error.to_string())?;
+        let mut record = self.record();
+        (record.user, record.password) = (Some(user.clone()), Some(password.clone()));
+        Ok((user, password))
+    }
+
+    /// Reads the head of a CONNECT request, records it with its target and returns it.
+    pub(super) fn read_connect_request(&mut self) -> Result<String, String> {
+        let head = proxy::read_head(self).map_err(|error| error.to_string())?;
+        let target = proxy::connect_target(&head).map_err(|error| error.to_string())?.to_owned();
+        let mut record = self.record();
+        (record.target, record.head) = (Some(target), Some(head.clone()));
+        Ok(head)
+    }
 }
 
-/// Writes until everything on the way is full.
+/// Writes until every buffer on the path is full.
 pub(crate) fn fill_up(stream: &mut &TcpStream) {
     stream.set_nonblocking(true).unwrap();
     for _ in 0..20 {

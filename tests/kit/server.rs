@@ -1,43 +1,43 @@
-//! A fake peer: a server on loopback that follows a script on each connection.
+//! A fake peer: a server on loopback that runs a script on each connection.
 
 use std::fmt;
 use std::io::{self, Cursor, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::script::{Action, Done, Script};
+use super::script::{Action, Script, StepResult, script};
 use super::show::show;
-use super::{Digest, Gate};
+use super::{Digest, Gate, proxy};
 
-/// How long a step waits for the other side.
-const STEP_LIMIT: Duration = super::TIMEOUT;
+/// Timeout of each read and write in a script.
+const STEP_TIMEOUT: Duration = super::TIMEOUT;
 
-/// How long [`Server::finish`] waits for scripts that have not come to their end.
-const FINISH_LIMIT: Duration = Duration::from_secs(5);
+/// How long [`Server::finish`] waits for scripts that have steps left.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a connection brought.
+/// What a connection received.
 #[derive(Clone, Default)]
 pub(crate) struct Record {
-    /// All that was read, save by `sink` and `relay`.
+    /// All bytes read, except by `sink` and `relay`.
     pub(crate) received: Vec<u8>,
-    /// What `sink` steps read.
+    /// Digest of the bytes that `sink` steps read.
     pub(crate) digest: Option<Digest>,
-    /// User that was named to the proxy.
+    /// User in the SOCKS request or login.
     pub(crate) user: Option<String>,
-    /// Password that was given to the proxy.
+    /// Password in the SOCKS5 login.
     pub(crate) password: Option<String>,
-    /// Target that the proxy was asked for, `host:port`; IPv6 in brackets.
+    /// Requested target as `host:port`; an IPv6 address is in brackets.
     pub(crate) target: Option<String>,
-    /// The last request head that an HTTP proxy got.
+    /// The latest request head that an HTTP proxy received.
     pub(crate) head: Option<String>,
 }
 
-/// A server with a port of its own. As `{server}` it is `host:port`.
+/// A server on its own port. `{server}` formats as `host:port`.
 ///
-/// [`finish`](Server::finish) it at the end of a test: it waits for the scripts and fails the
-/// test if one of them failed. Going out of scope does the same.
+/// Call [`finish`](Server::finish) at the end of a test: it waits for the scripts and fails the
+/// test if one of them failed. Dropping the server does the same.
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -48,102 +48,115 @@ pub(crate) struct Server {
 struct Shared {
     connections: Mutex<Vec<Connection>>,
     changed: Condvar,
-    /// Connections that have to come.
+    /// How many connections must arrive.
     wanted: usize,
-    /// Opened when the server is to end.
+    /// A step that fails ends its script, but not the test.
+    lenient: bool,
+    /// Opened when the server stops.
     stop: Gate,
 }
 
 struct Connection {
     record: Arc<Mutex<Record>>,
-    /// The step that it is at; none when its script is at its end.
+    /// The current step; `None` after the last one.
     step: Option<String>,
-    /// It only waits for the server's end.
-    lingers: bool,
+    /// The script waits for the server to stop, in a `hold` step.
+    holds: bool,
     failure: Option<String>,
-    /// Weak: this must not keep the socket open.
+    /// Weak, or this list would keep the socket open.
     stream: Weak<TcpStream>,
 }
 
 type NextScript = Box<dyn FnMut() -> Option<Script> + Send>;
 
 impl Server {
-    /// A script for each connection, in the order in which they come. All of them must come, and
-    /// one more is a failure. They may be open at the same time.
+    /// Starts a server with a script for each connection, in order of arrival.
+    ///
+    /// All of them must arrive, and one more is a failure. They may be open at the same time.
     pub(crate) fn each(scripts: impl IntoIterator<Item = Script>) -> Self {
         Self::each_on(Ipv4Addr::LOCALHOST.into(), scripts)
     }
 
-    /// The same on `[::1]`.
+    /// Like [`each`](Server::each), but on `[::1]`.
     pub(crate) fn each_v6(scripts: impl IntoIterator<Item = Script>) -> Self {
         Self::each_on(Ipv6Addr::LOCALHOST.into(), scripts)
     }
 
-    fn each_on(ip: std::net::IpAddr, scripts: impl IntoIterator<Item = Script>) -> Self {
+    fn each_on(ip: IpAddr, scripts: impl IntoIterator<Item = Script>) -> Self {
         let scripts: Vec<_> = scripts.into_iter().collect();
-        let wanted = scripts.len();
+        let shared = Shared { wanted: scripts.len(), ..Shared::default() };
         let mut scripts = scripts.into_iter();
-        Self::new(ip, wanted, Box::new(move || scripts.next()))
+        Self::new(ip, shared, Box::new(move || scripts.next()))
     }
 
-    /// The same script for any number of connections.
+    /// Starts a server that runs the same script on any number of connections.
     pub(crate) fn repeat(make: impl Fn() -> Script + Send + 'static) -> Self {
-        Self::new(Ipv4Addr::LOCALHOST.into(), 0, Box::new(move || Some(make())))
+        Self::new(Ipv4Addr::LOCALHOST.into(), Shared::default(), Box::new(move || Some(make())))
     }
 
-    fn new(ip: std::net::IpAddr, wanted: usize, next: NextScript) -> Self {
+    /// Starts a server for clients that may break off at any point: a step that fails ends its
+    /// script, but not the test. The last script serves all further connections.
+    pub(crate) fn lenient(scripts: &[Script]) -> Self {
+        let last = scripts.last().cloned().unwrap_or_else(script);
+        let mut scripts = scripts.to_vec().into_iter();
+        let next = move || Some(scripts.next().unwrap_or_else(|| last.clone()));
+        let shared = Shared { lenient: true, ..Shared::default() };
+        Self::new(Ipv4Addr::LOCALHOST.into(), shared, Box::new(next))
+    }
+
+    fn new(ip: IpAddr, shared: Shared, next: NextScript) -> Self {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { wanted, ..Shared::default() });
+        let shared = Arc::new(shared);
         let server = Self { address, shared: Arc::clone(&shared), finished: false };
         thread::spawn(move || shared.accept(&listener, next));
         server
     }
 
-    /// Its port.
+    /// Returns the port number.
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// `host port`, two words for a command line.
+    /// Returns `host port`: two arguments for a command line.
     pub(crate) fn args(&self) -> String {
         format!("{} {}", self.address.ip(), self.address.port())
     }
 
-    /// What the connections have brought so far, in the order in which they came.
+    /// Returns the records of the connections so far, in order of arrival.
     pub(crate) fn records(&self) -> Vec<Record> {
         let connections = self.shared.connections();
         connections.iter().map(|connection| lock(&connection.record).clone()).collect()
     }
 
-    /// Waits until all scripts are at their end, and fails the test if one has failed. What each
-    /// connection brought.
+    /// Waits until all scripts have ended and returns the records. Fails the test if a script
+    /// failed.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Vec<Record> {
         self.end();
         self.records()
     }
 
-    /// For a server with one connection: what that brought.
+    /// Like [`finish`](Server::finish), for a server with exactly one connection.
     #[track_caller]
     pub(crate) fn finish_one(self) -> Record {
         let mut records = self.finish();
-        assert_eq!(records.len(), 1, "connections that came");
+        assert_eq!(records.len(), 1, "number of connections");
         records.remove(0)
     }
 
     #[track_caller]
     fn end(&mut self) {
         self.finished = true;
-        let deadline = Instant::now() + FINISH_LIMIT;
+        let deadline = Instant::now() + FINISH_TIMEOUT;
         let mut connections = self.shared.connections();
-        while !self.shared.at_rest(&connections) && Instant::now() < deadline {
+        while !self.shared.is_idle(&connections) && Instant::now() < deadline {
             connections = self.shared.pause(connections);
         }
         drop(connections);
         self.stop();
-        // Those that held their connection have steps left, perhaps.
-        let deadline = Instant::now() + FINISH_LIMIT;
+        // A script may have steps after its `hold`.
+        let deadline = Instant::now() + FINISH_TIMEOUT;
         let mut connections = self.shared.connections();
         while connections.iter().any(Connection::is_busy) && Instant::now() < deadline {
             connections = self.shared.pause(connections);
@@ -155,7 +168,7 @@ impl Server {
 
     fn stop(&self) {
         self.shared.stop.open();
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -202,9 +215,10 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Nothing is left to wait for: all have come, and have ended or linger, or one has failed.
-    fn at_rest(&self, connections: &[Connection]) -> bool {
-        let done = connections.iter().all(|connection| connection.lingers || !connection.is_busy());
+    /// Returns `true` if there is nothing to wait for: a script failed, or all connections arrived
+    /// and their scripts have ended or hold.
+    fn is_idle(&self, connections: &[Connection]) -> bool {
+        let done = connections.iter().all(|connection| connection.holds || !connection.is_busy());
         let failed = connections.iter().any(|connection| connection.failure.is_some());
         failed || (done && connections.len() >= self.wanted)
     }
@@ -216,7 +230,7 @@ impl Shared {
             let problem = match (&connection.failure, &connection.step) {
                 (Some(failure), Some(step)) => format!("{step}\n    {failure}"),
                 (Some(failure), None) => failure.clone(),
-                (None, Some(step)) => format!("{step}\n    did not come to its end"),
+                (None, Some(step)) => format!("{step}\n    did not finish"),
                 (None, None) => continue,
             };
             let received = show(&lock(&connection.record).received);
@@ -224,7 +238,7 @@ impl Shared {
         }
         let missing = self.wanted.saturating_sub(connections.len());
         if missing > 0 {
-            let _ = write!(report, "\n  {missing} of {} connections did not come", self.wanted);
+            let _ = write!(report, "\n  {missing} of {} connections did not arrive", self.wanted);
         }
         report
     }
@@ -239,14 +253,14 @@ impl Shared {
             let record = Arc::default();
             let (script, failure) = match next() {
                 Some(script) => (Some(script), None),
-                None => (None, Some("one connection more than there are scripts".to_owned())),
+                None => (None, Some("one connection more than scripts".to_owned())),
             };
             let mut connections = self.connections();
             let index = connections.len();
             connections.push(Connection {
                 record: Arc::clone(&record),
-                step: script.as_ref().map(|_| "before its first step".to_owned()),
-                lingers: false,
+                step: script.as_ref().map(|_| "before the first step".to_owned()),
+                holds: false,
                 failure,
                 stream: Arc::downgrade(&stream),
             });
@@ -255,7 +269,7 @@ impl Shared {
             if let Some(script) = script {
                 let shared = Arc::clone(self);
                 let session = Session::new(stream, record, shared, index);
-                thread::spawn(move || session.perform(script));
+                thread::spawn(move || session.serve(&script));
             }
         }
     }
@@ -266,10 +280,11 @@ impl Shared {
     }
 }
 
-/// A connection as the steps of its script see it. Reading fails after 60 s of silence.
+/// A connection as the steps of its script see it. Reads fail after a minute without data.
 pub(crate) struct Session {
     stream: Option<Arc<TcpStream>>,
-    /// Read from the socket, but not yet by a step.
+    timeout: Duration,
+    /// Bytes read from the socket that no step has taken yet.
     unread: Vec<u8>,
     record: Arc<Mutex<Record>>,
     shared: Arc<Shared>,
@@ -280,35 +295,55 @@ pub(crate) struct Session {
 
 impl Session {
     fn new(stream: Arc<TcpStream>, record: Arc<Mutex<Record>>, shared: Arc<Shared>, index: usize) -> Self {
-        let (stream, unread, background) = (Some(stream), Vec::new(), Vec::new());
-        Self { stream, unread, record, shared, index, ended: false, background }
+        let (unread, background) = (Vec::new(), Vec::new());
+        let (stream, timeout, ended) = (Some(stream), STEP_TIMEOUT, false);
+        Self { stream, timeout, unread, record, shared, index, ended, background }
     }
 
-    fn perform(mut self, script: Script) {
-        let result = self.perform_steps(script);
-        match result {
-            Ok(()) => {
-                self.shared.update(self.index, |connection| connection.step = None);
-                self.leave();
-            }
-            Err(problem) => {
-                // Closed first: the program can then come to its end as well.
+    /// Returns a session that belongs to no server.
+    pub(super) fn detached(stream: TcpStream, timeout: Duration) -> Self {
+        let (stream, record) = (Arc::new(stream), Arc::default());
+        let shared = Arc::<Shared>::default();
+        shared.connections().push(Connection {
+            record: Arc::clone(&record),
+            step: None,
+            holds: false,
+            failure: None,
+            stream: Arc::downgrade(&stream),
+        });
+        Self { timeout, ..Self::new(stream, record, shared, 0) }
+    }
+
+    /// Runs a script, closes the connection and returns the bytes received.
+    pub(super) fn run(mut self, script: &Script) -> Vec<u8> {
+        let _ = self.perform(script);
+        std::mem::take(&mut self.record().received)
+    }
+
+    fn serve(mut self, script: &Script) {
+        match self.perform(script) {
+            Err(problem) if !self.shared.lenient => {
+                // Close first, so that the program can end as well.
                 self.close();
                 self.shared.update(self.index, |connection| connection.failure = Some(problem));
+            }
+            Ok(()) | Err(_) => {
+                self.shared.update(self.index, |connection| connection.step = None);
+                self.close_cleanly();
             }
         }
     }
 
-    fn perform_steps(&mut self, script: Script) -> Done {
+    fn perform(&mut self, script: &Script) -> StepResult {
         let stream = self.stream();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(STEP_LIMIT)).unwrap();
-        stream.set_write_timeout(Some(STEP_LIMIT)).unwrap();
-        for (number, step) in (1..).zip(script.steps) {
+        stream.set_read_timeout(Some(self.timeout)).unwrap();
+        stream.set_write_timeout(Some(self.timeout)).unwrap();
+        for (number, step) in (1..).zip(&script.steps) {
             let name = format!("step {number}: {}", step.name);
             self.shared.update(self.index, |connection| connection.step = Some(name));
-            match step.action {
-                Action::Send(bytes) => self.send(&bytes)?,
+            match &step.action {
+                Action::Send(bytes) => self.send(bytes)?,
                 Action::Run(run) => run(self)?,
             }
             if self.ended {
@@ -316,26 +351,26 @@ impl Session {
             }
         }
         for sender in std::mem::take(&mut self.background) {
-            let name = "the end, when all must have been sent".to_owned();
+            let name = "the end, waiting for background data to be sent".to_owned();
             self.shared.update(self.index, |connection| connection.step = Some(name));
             sender.join().unwrap().map_err(|error| format!("sending: {error}"))?;
         }
         Ok(())
     }
 
-    /// Makes this step the last one of the script.
+    /// Skips the remaining steps of the script.
     pub(crate) fn end_script(&mut self) {
         self.ended = true;
     }
 
-    /// Does something with the socket while the script goes on.
+    /// Starts work on the socket that runs in the background of the next steps.
     pub(crate) fn spawn(&mut self, work: impl FnOnce(Arc<TcpStream>) -> io::Result<()> + Send + 'static) {
-        let stream = Arc::clone(self.stream.as_ref().expect("the script goes on after a close"));
+        let stream = Arc::clone(self.stream.as_ref().expect("no step uses the socket after `close`"));
         self.background.push(thread::spawn(move || work(stream)));
     }
 
-    /// The polite end: see [`Script`].
-    fn leave(&mut self) {
+    /// Shuts down the write side, then discards input until EOF or until the server stops.
+    fn close_cleanly(&mut self) {
         let Some(stream) = self.stream.take() else {
             return;
         };
@@ -351,30 +386,31 @@ impl Session {
         }
     }
 
-    /// The record of this connection, to be read or filled in.
+    /// Returns the record of this connection, for reading or adding to it.
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         lock(&self.record)
     }
 
-    /// The socket; a step after `close` must not ask for it.
+    /// Returns the socket. Panics after [`close`](Session::close).
     pub(crate) fn stream(&self) -> &TcpStream {
-        self.stream.as_ref().expect("the script goes on after a close")
+        self.stream.as_ref().expect("no step uses the socket after `close`")
     }
 
-    /// What is still to be read: first this, then from the socket.
+    /// Returns what a step has to read: first the buffered bytes, then the socket.
     pub(crate) fn unread_and_stream(&mut self) -> (Cursor<Vec<u8>>, &TcpStream) {
         (Cursor::new(std::mem::take(&mut self.unread)), self.stream())
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> Done {
+    /// Sends these bytes.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> StepResult {
         self.stream().write_all(bytes).map_err(|error| format!("sending: {error}"))
     }
 
-    /// Reads what there is, at most `limit` bytes; nothing at the end of the stream.
+    /// Reads at most `limit` bytes, as soon as there are any. Returns none at EOF.
     pub(crate) fn receive_up_to(&mut self, limit: usize) -> Result<Vec<u8>, String> {
         let mut bytes = vec![0; limit];
         let length = if self.unread.is_empty() {
-            self.stream().read(&mut bytes).map_err(|error| reading(&error))?
+            self.stream().read(&mut bytes).map_err(|error| self.read_error(&error))?
         } else {
             let length = limit.min(self.unread.len());
             bytes[..length].copy_from_slice(&self.unread[..length]);
@@ -386,7 +422,7 @@ impl Session {
         Ok(bytes)
     }
 
-    /// The same, and a reset counts as the end of the stream.
+    /// Like [`receive_up_to`](Session::receive_up_to), but treats a reset as EOF.
     pub(crate) fn receive_or_reset(&mut self, limit: usize) -> Result<Vec<u8>, String> {
         if self.unread.is_empty() {
             let reset = self.stream().peek(&mut [0]).map_err(|error| error.kind());
@@ -397,94 +433,93 @@ impl Session {
         self.receive_up_to(limit)
     }
 
-    /// The same as `receive_up_to` with a time limit of its own; none when it passed with nothing read.
+    /// Like [`receive_up_to`](Session::receive_up_to), but returns `None` if nothing arrives within
+    /// `time`.
     pub(crate) fn receive_within(&mut self, limit: usize, time: Duration) -> Result<Option<Vec<u8>>, String> {
         let mut first = [0];
         self.stream().set_read_timeout(Some(time)).unwrap();
         let waited = if self.unread.is_empty() { self.stream().peek(&mut first) } else { Ok(1) };
-        self.stream().set_read_timeout(Some(STEP_LIMIT)).unwrap();
+        self.stream().set_read_timeout(Some(self.timeout)).unwrap();
         match waited {
             Err(error) if is_timeout(&error) => Ok(None),
             _ => self.receive_up_to(limit).map(Some),
         }
     }
 
-    /// Reads exactly so many bytes.
+    /// Reads exactly this many bytes.
     pub(crate) fn receive(&mut self, count: usize) -> Result<Vec<u8>, String> {
         let mut all = Vec::new();
         while all.len() < count {
             let more = self.receive_up_to(count - all.len())?;
             if more.is_empty() {
-                return Err(format!("expected {count} bytes, the stream ended after {}", show(&all)));
+                return Err(format!("expected {count} bytes, got EOF after {}", show(&all)));
             }
             all.extend(more);
         }
         Ok(all)
     }
 
-    /// Reads up to and with `end`, and no further.
+    /// Reads up to and including `end`.
     pub(crate) fn receive_until(&mut self, end: &[u8]) -> Result<Vec<u8>, String> {
         let mut all = Vec::new();
         while !all.ends_with(end) {
             let more = self.receive_up_to(1)?;
             if more.is_empty() {
-                return Err(format!("the stream ended after {}", show(&all)));
+                return Err(format!("got EOF after {}", show(&all)));
             }
             all.extend(more);
         }
         Ok(all)
     }
 
-    pub(crate) fn half_close(&mut self) -> Done {
+    /// Shuts down the write side.
+    pub(crate) fn half_close(&mut self) -> StepResult {
         self.stream().shutdown(Shutdown::Write).map_err(|error| format!("half-close: {error}"))
     }
 
+    /// Closes the connection.
     pub(crate) fn close(&mut self) {
         self.stream = None;
     }
 
-    /// Waits for the server's end.
+    /// Waits until the server stops.
     pub(crate) fn hold(&mut self) {
-        self.shared.update(self.index, |connection| connection.lingers = true);
+        self.shared.update(self.index, |connection| connection.holds = true);
         while !self.shared.stop.wait_for(Duration::from_secs(60)) {}
-        self.shared.update(self.index, |connection| connection.lingers = false);
+        self.shared.update(self.index, |connection| connection.holds = false);
     }
 
-    /// Relays both ways until both have ended, half-closes too.
-    pub(crate) fn relay(&mut self, target: &str) -> Done {
+    /// Relays both ways until both sides have ended, half-closes included.
+    pub(crate) fn relay(&mut self, target: &str) -> StepResult {
         let addresses = target.to_socket_addrs().map_err(|error| format!("{target}: {error}"))?;
         let address = addresses.into_iter().find(|address| address.ip().is_loopback());
         let address = address.ok_or_else(|| format!("{target} is not on loopback"))?;
-        let far = TcpStream::connect(address).map_err(|error| format!("{target}: {error}"))?;
-        let (early, near) = self.unread_and_stream();
-        thread::scope(|scope| {
-            scope.spawn(|| relay_one_way(&mut early.chain(near), near, &far));
-            relay_one_way(&mut &far, &far, near);
-        });
+        let mut far = TcpStream::connect(address).map_err(|error| format!("{target}: {error}"))?;
+        let unread = std::mem::take(&mut self.unread);
+        far.write_all(&unread).map_err(|error| format!("{target}: {error}"))?;
+        proxy::relay(self.stream(), &far);
         Ok(())
+    }
+
+    fn read_error(&self, error: &io::Error) -> String {
+        if is_timeout(error) {
+            return format!("nothing arrived for {:?}", self.timeout);
+        }
+        format!("reading: {error}")
     }
 }
 
-fn relay_one_way(source: &mut impl Read, from: &TcpStream, mut to: &TcpStream) {
-    if super::copy(source, &mut to).is_ok() {
-        let _ = to.shutdown(Shutdown::Write);
-    } else {
-        // One side broke: it would be a lie to make it a clean end.
-        for side in [from, to] {
-            let _ = side.shutdown(Shutdown::Both);
-        }
+/// Reads like [`Session::receive_up_to`], so that the bytes are recorded.
+impl Read for Session {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.receive_up_to(buffer.len()).map_err(io::Error::other)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
     }
 }
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-fn reading(error: &io::Error) -> String {
-    if is_timeout(error) {
-        return format!("nothing came for {STEP_LIMIT:?}");
-    }
-    format!("reading: {error}")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

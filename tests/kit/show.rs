@@ -1,8 +1,9 @@
-//! Bytes for a failure message.
+//! Bytes in a failure message.
 
 use std::fmt::Write;
 
-/// `bytes` as text, and in hex when that says more; long ones cut, with their length.
+/// Returns the bytes as escaped text, and also in hex if they are not plain text. Long input is cut
+/// after its length.
 pub(crate) fn show(bytes: &[u8]) -> String {
     const SHOWN: usize = 400;
     if bytes.is_empty() {

@@ -1,14 +1,14 @@
-//! Files and directories of one test.
+//! Temporary files and directories.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A path that nothing else uses; what is there when it goes out of scope is removed.
+/// A path that nothing else uses. Dropping it removes what is there.
 pub(crate) struct TempPath(PathBuf);
 
 impl TempPath {
-    /// A path with nothing there yet. It ends in `name`.
+    /// Returns a path that ends in `name`, with nothing there yet.
     pub(crate) fn new(name: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -18,14 +18,14 @@ impl TempPath {
         Self(directory.join(name))
     }
 
-    /// An empty directory.
+    /// Creates an empty directory.
     pub(crate) fn directory(name: &str) -> Self {
         let path = Self::new(name);
         std::fs::create_dir(&*path).unwrap();
         path
     }
 
-    /// A file with these contents.
+    /// Creates a file with these contents.
     pub(crate) fn file(name: &str, contents: impl AsRef<[u8]>) -> Self {
         let path = Self::new(name);
         std::fs::write(&*path, contents).unwrap();

@@ -1,4 +1,4 @@
-//! TLS in front of a fake peer: what stunnel does in front of a real one.
+//! A TLS terminator in front of a fake peer, as stunnel is in front of a real one.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -14,60 +14,61 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVer
 use super::Server;
 use super::pki::{Authority, Identity};
 
-/// How the stream of the program ended.
+/// How the program's TLS stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TlsEnd {
     /// With `close_notify`.
-    Proper,
-    /// Without it.
-    CutOff,
+    CloseNotify,
+    /// With EOF, but without `close_notify`.
+    Truncated,
     Reset,
 }
 
-/// What a connection brought.
+/// What happened on a connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handshake {
-    /// The name that was asked for.
+    /// The name in SNI.
     pub(crate) name: Option<String>,
-    /// Whether it came to its end, as far as this side knows; and if not, why.
+    /// Why the handshake failed, as far as this side knows; `None` if it did not.
     pub(crate) failure: Option<String>,
+    /// How the stream ended; `None` while it is open.
     pub(crate) end: Option<TlsEnd>,
 }
 
-/// What it does at the end of what the peer behind it has to say.
+/// What the terminator does when the peer behind it has sent EOF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Ending {
-    /// `close_notify`, and what the program still says is passed on.
+    /// Sends `close_notify`, and still forwards what the program sends.
     #[default]
-    Proper,
-    /// The connection is closed without it.
-    CutOff,
+    CloseNotify,
+    /// Sends EOF without `close_notify`.
+    Truncate,
     Reset,
-    /// Bytes that are no record.
+    /// Sends bytes that are not a TLS record.
     Garbage,
 }
 
-/// A TLS server to be, that passes on to another server what it decrypts.
+/// Builder of a TLS terminator, which forwards what it decrypts to another server.
 pub(crate) struct TlsFront {
     config: ServerConfig,
     ending: Ending,
-    bytewise: bool,
-    ahead: &'static [u8],
+    byte_by_byte: bool,
+    early_data: &'static [u8],
 }
 
-/// One that runs. As `{front}` it is `127.0.0.1:port`.
+/// A running TLS terminator. `{front}` formats as `127.0.0.1:port`.
 pub(crate) struct TlsServer {
     address: SocketAddr,
     handshakes: Arc<Mutex<Vec<Handshake>>>,
 }
 
 impl TlsFront {
-    /// It shows this certificate.
+    /// Returns a terminator with this certificate and all TLS versions.
     pub(crate) fn new(identity: &Identity) -> Self {
         Self::with_versions(identity, rustls::ALL_VERSIONS, None)
     }
 
-    /// It wants a certificate by this authority.
+    /// Requires a client certificate that this authority issued.
     pub(crate) fn requiring_client_certificate(
         identity: &Identity,
         clients: &Authority,
@@ -76,7 +77,7 @@ impl TlsFront {
         Self::with_versions(identity, versions, Some(clients))
     }
 
-    /// It speaks these versions only.
+    /// Limits the TLS versions; `clients` is the authority of client certificates, if required.
     pub(crate) fn with_versions(
         identity: &Identity,
         versions: &[&'static SupportedProtocolVersion],
@@ -96,56 +97,58 @@ impl TlsFront {
             }
         };
         let config = builder.with_single_cert(identity.chain.clone(), identity.private_key()).unwrap();
-        Self { config, ending: Ending::Proper, bytewise: false, ahead: b"" }
+        Self { config, ending: Ending::CloseNotify, byte_by_byte: false, early_data: b"" }
     }
 
-    /// It ends without `close_notify`.
+    /// Ends the stream without `close_notify`.
     pub(crate) fn without_close_notify(self) -> Self {
-        Self { ending: Ending::CutOff, ..self }
+        Self { ending: Ending::Truncate, ..self }
     }
 
-    /// It ends with a reset.
+    /// Ends the connection with a reset.
     pub(crate) fn resetting(self) -> Self {
         Self { ending: Ending::Reset, ..self }
     }
 
-    /// It ends with bytes that are no TLS.
+    /// Ends the stream with bytes that are not TLS.
     pub(crate) fn ending_in_garbage(self) -> Self {
         Self { ending: Ending::Garbage, ..self }
     }
 
-    /// All that it sends leaves it byte by byte.
+    /// Sends everything one byte at a time.
     pub(crate) fn byte_by_byte(self) -> Self {
-        Self { bytewise: true, ..self }
+        Self { byte_by_byte: true, ..self }
     }
 
-    /// It says this right behind its part of the handshake, without waiting for the rest of it (0.5-RTT data).
+    /// Sends this right after its own part of the handshake, without waiting for the client's
+    /// `Finished` (0.5-RTT data).
     pub(crate) fn sending_early(mut self, bytes: &'static [u8]) -> Self {
         self.config.send_half_rtt_data = true;
-        // Nothing follows that would bring what was forgotten to mind.
+        // No ticket may follow: a client that missed the data would find it when the ticket
+        // Without tickets nothing follows that would make a client notice data it missed.
         self.config.send_tls13_tickets = 0;
-        Self { ahead: bytes, ..self }
+        Self { early_data: bytes, ..self }
     }
 
-    /// Starts it in front of this server.
+    /// Starts the terminator in front of this server.
     pub(crate) fn in_front_of(self, server: &Server) -> TlsServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let handshakes = Arc::<Mutex<Vec<Handshake>>>::default();
-        let (behind, all, config) = (server.to_string(), Arc::clone(&handshakes), Arc::new(self.config));
+        let (server, all, config) = (server.to_string(), Arc::clone(&handshakes), Arc::new(self.config));
         thread::spawn(move || {
-            // The thread goes with the test's process.
+            // The thread ends with the test's process.
             for index in 0.. {
                 let stream = super::accept(&listener);
                 let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-                // It is kept until it may be sent.
-                tls.writer().write_all(self.ahead).unwrap();
+                // rustls keeps it until it may be sent.
+                tls.writer().write_all(self.early_data).unwrap();
                 lock(&all).push(Handshake::default());
                 let session = Session {
                     stream,
-                    behind: behind.clone(),
+                    server: server.clone(),
                     ending: self.ending,
-                    bytewise: self.bytewise,
+                    byte_by_byte: self.byte_by_byte,
                     all: Arc::clone(&all),
                     index,
                 };
@@ -157,11 +160,12 @@ impl TlsFront {
 }
 
 impl TlsServer {
+    /// Returns the port number.
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The only connection, once it has ended.
+    /// Waits until the only connection has ended and returns its handshake.
     #[track_caller]
     pub(crate) fn only_handshake(&self) -> Handshake {
         for _ in 0..600 {
@@ -172,7 +176,7 @@ impl TlsServer {
                 _ => thread::sleep(Duration::from_millis(20)),
             }
         }
-        panic!("no connection has ended: {:?}", lock(&self.handshakes));
+        panic!("no connection ended: {:?}", lock(&self.handshakes));
     }
 }
 
@@ -184,43 +188,43 @@ impl fmt::Display for TlsServer {
 
 struct Session {
     stream: TcpStream,
-    behind: String,
+    server: String,
     ending: Ending,
-    bytewise: bool,
+    byte_by_byte: bool,
     all: Arc<Mutex<Vec<Handshake>>>,
     index: usize,
 }
 
 impl Session {
-    fn note(&self, change: impl FnOnce(&mut Handshake)) {
+    fn record(&self, change: impl FnOnce(&mut Handshake)) {
         change(&mut lock(&self.all)[self.index]);
     }
 
     fn run(self, mut tls: ServerConnection) {
         self.stream.set_nodelay(true).unwrap();
         while tls.is_handshaking() {
-            if let Err(error) = self.shake_hands(&mut tls) {
+            if let Err(error) = self.step_handshake(&mut tls) {
                 let _ = self.send(&mut tls);
-                self.note(|handshake| handshake.failure = Some(error.to_string()));
+                self.record(|handshake| handshake.failure = Some(error.to_string()));
                 return;
             }
         }
         let _ = self.send(&mut tls);
         let name = tls.server_name().map(str::to_owned);
-        self.note(|handshake| handshake.name = name);
-        let far = TcpStream::connect(&self.behind).unwrap();
+        self.record(|handshake| handshake.name = name);
+        let far = TcpStream::connect(&self.server).unwrap();
         far.set_nodelay(true).unwrap();
-        // Locked together, in this order, so that records leave in the order in which they are made.
+        // Always locked in this order, so that records are sent in the order of their making.
         let (tls, out) = (Mutex::new(tls), Mutex::new(()));
         thread::scope(|scope| {
             scope.spawn(|| self.outward(&tls, &out, &far));
             let end = self.inward(&tls, &out, &far);
-            self.note(|handshake| handshake.end = Some(end));
-            let _ = far.shutdown(if end == TlsEnd::Proper { Shutdown::Write } else { Shutdown::Both });
+            self.record(|handshake| handshake.end = Some(end));
+            let _ = far.shutdown(if end == TlsEnd::CloseNotify { Shutdown::Write } else { Shutdown::Both });
         });
     }
 
-    fn shake_hands(&self, tls: &mut ServerConnection) -> io::Result<()> {
+    fn step_handshake(&self, tls: &mut ServerConnection) -> io::Result<()> {
         self.send(tls)?;
         if tls.is_handshaking() {
             if tls.read_tls(&mut &self.stream)? == 0 {
@@ -231,17 +235,17 @@ impl Session {
         Ok(())
     }
 
-    /// From the program to the server behind.
+    /// Forwards from the program to the server.
     fn inward(&self, tls: &Mutex<ServerConnection>, out: &Mutex<()>, mut far: &TcpStream) -> TlsEnd {
         let mut records = vec![0; 64 * 1024];
         let mut plain = Vec::new();
-        // What came with the last of the handshake.
+        // Data may have arrived with the last handshake message.
         let _ = lock(tls).reader().read_to_end(&mut plain);
         let _ = far.write_all(&plain);
         plain.clear();
         loop {
             let count = match (&self.stream).read(&mut records) {
-                Ok(0) => return TlsEnd::CutOff,
+                Ok(0) => return TlsEnd::Truncated,
                 Ok(count) => count,
                 Err(_) => return TlsEnd::Reset,
             };
@@ -251,7 +255,7 @@ impl Session {
             while !rest.is_empty() && !ended {
                 tls.read_tls(&mut rest).unwrap();
                 if tls.process_new_packets().is_err() {
-                    return TlsEnd::CutOff;
+                    return TlsEnd::Truncated;
                 }
                 ended = tls.reader().read_to_end(&mut plain).is_ok();
             }
@@ -260,33 +264,33 @@ impl Session {
                 let _ = self.send(&mut tls);
             }
             drop(tls);
-            // If nobody behind takes it, it is read away.
+            // If the server no longer reads, discard the data.
             let _ = far.write_all(&plain);
             plain.clear();
             if ended {
-                return TlsEnd::Proper;
+                return TlsEnd::CloseNotify;
             }
         }
     }
 
-    /// From the server behind to the program.
+    /// Forwards from the server to the program.
     fn outward(&self, tls: &Mutex<ServerConnection>, out: &Mutex<()>, mut far: &TcpStream) {
         let mut plain = vec![0; 16 * 1024];
         loop {
             let Ok(count) = far.read(&mut plain) else {
-                // It was shut down by the other thread, or was reset.
+                // Reset by the server, or shut down by the other thread.
                 return drop(self.stream.shutdown(Shutdown::Both));
             };
             let mut records = Vec::new();
             let mut tls = lock(tls);
             if count == 0 {
                 match self.ending {
-                    Ending::Proper => tls.send_close_notify(),
-                    Ending::CutOff => return drop(self.stream.shutdown(Shutdown::Write)),
+                    Ending::CloseNotify => tls.send_close_notify(),
+                    Ending::Truncate => return drop(self.stream.shutdown(Shutdown::Write)),
                     Ending::Reset => {
                         let linger = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
                         linger.unwrap();
-                        // The other thread ends, and then the last of it is closed.
+                        // Ends the other thread, which then closes the socket.
                         return drop(self.stream.shutdown(Shutdown::Read));
                     }
                     Ending::Garbage => {
@@ -319,7 +323,7 @@ impl Session {
     }
 
     fn write(&self, records: &[u8]) -> io::Result<()> {
-        let piece = if self.bytewise { 1 } else { records.len().max(1) };
+        let piece = if self.byte_by_byte { 1 } else { records.len().max(1) };
         records.chunks(piece).try_for_each(|piece| (&self.stream).write_all(piece))
     }
 }

@@ -1,4 +1,4 @@
-//! What Unix has and the standard library has not. The only unsafe code of the tests.
+//! Unix system calls that `std` does not offer. The only unsafe code in the tests.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -12,8 +12,9 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-/// Gives the child a session of its own (no controlling terminal, a group to be killed as one)
-/// and closes those of descriptors 0, 1 and 2 that are to be closed.
+/// Makes the child call setsid(2), so that it has no controlling terminal and its process group can
+/// be killed as one. Also closes the standard descriptors marked in `closed`, makes `terminal` the
+/// controlling terminal, and makes splice(2) fail if `refuse_splice` is set.
 pub(crate) fn prepare(
     command: &mut Command,
     closed: [bool; 3],
@@ -30,24 +31,23 @@ pub(crate) fn prepare(
             rustix::process::ioctl_tiocsctty(terminal)?;
         }
         for (fd, _) in (0..).zip(closed).filter(|(_, closed)| *closed) {
-            // SAFETY: a plain system call; nothing of this process owns descriptors 0 to 2.
+            // SAFETY: a plain system call; no Rust object in this process owns descriptors 0 to 2.
             unsafe { libc::close(fd) };
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe system calls are made, and nothing
-    // is allocated.
+    // SAFETY: the closure makes only async-signal-safe system calls and allocates nothing.
     unsafe { command.pre_exec(before_exec) };
 }
 
-/// From now on splice(2) fails with EINVAL in this process, as with descriptors that it cannot work with.
+/// Makes splice(2) fail with EINVAL in this process, as it does for unsupported descriptors.
 #[cfg(target_os = "linux")]
 fn seccomp_against_splice() -> io::Result<()> {
     use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
     let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code.try_into().unwrap(), jt, jf, k };
     let splice = u32::try_from(libc::SYS_splice).unwrap();
     let mut program = [
-        // The number of the system call is at the start of what the filter is shown.
+        // The system call number is the first field of seccomp_data.
         instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, splice),
         instruction(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned()),
@@ -64,7 +64,7 @@ fn seccomp_against_splice() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Takes note of the child's end, if it has ended, and of the processor time that it used.
+/// Reaps the child if it has exited. Returns its status and its CPU time, or `None` if it runs.
 pub(crate) fn reap(child: &Child) -> Option<(ExitStatus, Duration)> {
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     let mut status = 0;
@@ -85,7 +85,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed()).unwrap()
 }
 
-/// Kills the child and what it has started. It must not have been reaped.
+/// Kills the process group of a child that has not been reaped.
 pub(crate) fn kill_group(child: &Child) {
     let _ = rustix::process::kill_process_group(pid(child), Signal::KILL);
 }
@@ -95,20 +95,20 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     rustix::process::kill_process(pid(child), signal).unwrap();
 }
 
-/// Whether the open file behind this descriptor has `O_NONBLOCK`; all its duplicates share that.
+/// Returns `true` if the open file description has `O_NONBLOCK`, which all duplicates share.
 pub(crate) fn is_nonblocking(fd: impl AsFd) -> bool {
     fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
 }
 
-/// Sets or clears `O_NONBLOCK` on the open file behind this descriptor.
+/// Sets or clears `O_NONBLOCK` on the open file description.
 pub(crate) fn set_nonblocking(fd: impl AsFd, on: bool) {
     let mut flags = fcntl_getfl(&fd).unwrap();
     flags.set(OFlags::NONBLOCK, on);
     fcntl_setfl(&fd, flags).unwrap();
 }
 
-/// Fills a pipe, as large as the system lets it be, with the start of the stream
-/// [`data`](super::data)`(seed, …)`, and fills it up again for `time`; how many bytes it took.
+/// Makes a pipe as large as permitted and fills it with the start of [`data`](super::data)`(seed,
+/// …)`. Keeps refilling it for `time`, then returns how many bytes it took.
 pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     #[cfg(target_os = "linux")]
     rustix::pipe::fcntl_setpipe_size(&pipe, 1024 * 1024).unwrap();
@@ -116,7 +116,7 @@ pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     let mut source = super::data(seed, u64::MAX);
     let start = Instant::now();
     let mut filled = 0;
-    // A block of 512 is written at once or not at all on every Unix (PIPE_BUF).
+    // A write of 512 bytes is atomic on every Unix (PIPE_BUF).
     let mut block = [0; 512];
     source.read_exact(&mut block).unwrap();
     loop {
@@ -135,7 +135,7 @@ pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     filled
 }
 
-/// A pseudo-terminal: the test types at `master` and reads from `&pty`, the program gets
+/// A pseudo-terminal. The test types at `master` and reads from `&pty`; the program gets
 /// [`Pty::slave`].
 pub(crate) struct Pty {
     pub(crate) master: File,
@@ -143,7 +143,7 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// As a user's: it echoes, edits lines, and a typed Ctrl-C is a signal.
+    /// Returns a terminal in its usual mode: echo, line editing, and Ctrl-C sends a signal.
     pub(crate) fn new() -> Self {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -156,7 +156,7 @@ impl Pty {
         Self { master: master.into(), slave }
     }
 
-    /// One that hands bytes on as they are.
+    /// Returns a terminal in raw mode.
     pub(crate) fn raw() -> Self {
         let pty = Self::new();
         let mut settings = tcgetattr(&pty.slave).unwrap();
@@ -165,7 +165,7 @@ impl Pty {
         pty
     }
 
-    /// One that is so wide.
+    /// Returns a terminal of this width.
     pub(crate) fn with_columns(columns: u16) -> Self {
         let pty = Self::new();
         let mut size = rustix::termios::tcgetwinsize(&pty.slave).unwrap();
@@ -174,18 +174,18 @@ impl Pty {
         pty
     }
 
-    /// Another descriptor of the program's side.
+    /// Returns a new descriptor of the program's side.
     pub(crate) fn slave(&self) -> OwnedFd {
         self.slave.try_clone().unwrap()
     }
 
-    /// Whether what is typed is echoed.
+    /// Returns `true` if typed characters are echoed.
     pub(crate) fn echoes(&self) -> bool {
         tcgetattr(&self.slave).unwrap().local_modes.contains(rustix::termios::LocalModes::ECHO)
     }
 }
 
-/// What the program writes to it; fails after 20 s of silence.
+/// Reads what the program writes. Fails after 20 seconds without output.
 impl Read for &Pty {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};

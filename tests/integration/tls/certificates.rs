@@ -28,7 +28,7 @@ fn a_certificate_of_the_authority_that_is_named_is_trusted_in_both_versions() {
         let front = TlsFront::with_versions(&pki.authority.localhost(), &[version], None);
         let handshake = expect_session(front, |front| pki.connect(front, ""));
         assert_eq!(handshake.name.as_deref(), Some("localhost"));
-        assert_eq!(handshake.end, Some(TlsEnd::Proper));
+        assert_eq!(handshake.end, Some(TlsEnd::CloseNotify));
     }
 }
 

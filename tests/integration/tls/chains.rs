@@ -29,7 +29,7 @@ fn each_kind_of_proxy_can_be_spoken_to_in_tls() {
             .input("ping")
             .run();
         run.expect_success().expect_stdout("welcome");
-        assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper), "{scheme}");
+        assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify), "{scheme}");
         proxy.finish();
     }
 }
@@ -71,7 +71,7 @@ fn tls_goes_through_tls() {
     assert_eq!(second.finish_one().digest, Some(Digest::from_reader(data(2, MIB))));
     assert_eq!(
         (inner.only_handshake().end, outer.only_handshake().end),
-        (Some(TlsEnd::Proper), Some(TlsEnd::Proper))
+        (Some(TlsEnd::CloseNotify), Some(TlsEnd::CloseNotify))
     );
     assert_eq!(first.finish_one().target.unwrap(), inner.to_string());
 }

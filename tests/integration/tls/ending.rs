@@ -47,7 +47,7 @@ fn the_end_of_the_input_is_told_and_what_follows_is_delivered() {
         let front = TlsFront::with_versions(&pki.authority.localhost(), &[version], None).in_front_of(&proxy);
         let out = pki.connect(&front, "").input("question").run();
         out.expect_success().expect_stdout("answer");
-        assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
+        assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
         proxy.finish();
     }
 }
@@ -74,7 +74,7 @@ fn whoever_breaks_off_does_not_say_good_bye() {
     let out = pki.connect(&front, "--idle-timeout 0.3").input("some").run();
     out.expect_failure(7, &["--idle-timeout"]).expect_stdout("welcome");
     // The input had come to its end before.
-    assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
+    assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
     proxy.finish();
 
     let proxy = http_ok().send("welcome").hold().serve();

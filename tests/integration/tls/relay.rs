@@ -18,7 +18,7 @@ fn much_goes_both_ways_at_once() {
     out.expect_success();
     assert_eq!(Digest::from_reader(&*out.stdout), Digest::from_reader(data(1, LENGTH)));
     assert_eq!(proxy.finish_one().digest, Some(Digest::from_reader(data(2, LENGTH))));
-    assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
+    assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
 }
 
 /// The program holds what it holds, and waits.
@@ -86,7 +86,7 @@ fn the_last_words_before_the_end_arrive() {
         run.send(bytes(6, length));
         gate.open();
         run.wait().expect_success();
-        assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
+        assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
         assert_eq!(proxy.finish_one().digest, Some(Digest::from_reader(data(6, length as u64))));
     }
 }
@@ -125,5 +125,5 @@ fn clients_of_a_kept_port_share_one_tls_connection() {
     listening.run.close_stdin();
     listening.end().expect_success();
     proxy.finish_one();
-    assert_eq!(front.only_handshake().end, Some(TlsEnd::Proper));
+    assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
 }
