@@ -1,7 +1,7 @@
-//! Hosts, ports and endpoints: parsed once, valid ever after.
+//! Hosts, ports and endpoints, validated when they are parsed.
 //!
-//! Whatever holds a [`Host`] can be put into a SOCKS request or an HTTP request line as it stands: no
-//! control character, no blank, at most 255 bytes.
+//! A [`Host`] can go into a SOCKS request or an HTTP request line without further checks: it has no
+//! control characters, no blanks, and at most 255 bytes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,16 +12,16 @@ use crate::text::{escaped, printable, reorders_or_hides};
 /// A TCP port, 1–65535.
 pub type Port = NonZeroU16;
 
-/// The longest host name, in bytes: what the length byte of a SOCKS5 request can say (RFC 1928 §5).
+/// Maximum length of a host name in bytes: SOCKS5 sends the length in one byte (RFC 1928 §5).
 pub const MAX_NAME: usize = 255;
 
-/// A host, by name or by address.
+/// A host name or an IP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// A name for some resolver, here or at a proxy. An IPv6 literal with a zone (`fe80::1%eth0`) is
-    /// one as well: only the local resolver can tell which interface is meant.
+    /// A name, to be resolved here or by a proxy. An IPv6 literal with a zone (`fe80::1%eth0`)
+    /// counts as a name, because only the local resolver knows the interface.
     Name(Name),
-    /// An address literal.
+    /// An IP address literal.
     Ip(IpAddr),
 }
 
@@ -30,44 +30,44 @@ pub enum Host {
 pub struct Name(String);
 
 impl Name {
-    /// The name as it was typed.
+    /// Returns the name as the user wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Why a word is no host, no port or no endpoint.
+/// Why a host or port is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddrError {
-    /// Nothing where a host was expected.
-    #[error("the host is empty")]
+    /// An empty host.
+    #[error("missing host name")]
     EmptyHost,
-    /// More than [`MAX_NAME`] bytes.
-    #[error("the host name is {0} bytes long, and {MAX_NAME} is the limit")]
+    /// A host name of more than [`MAX_NAME`] bytes.
+    #[error("invalid host name: {0} bytes long, the limit is {MAX_NAME}")]
     LongName(usize),
-    /// A blank, a control character or a delimiter of a URL in a name.
-    #[error("the host '{host}' holds '{what}', which no host name can")]
+    /// A blank, a control character or a URL delimiter in a host name.
+    #[error("invalid host name '{host}': contains '{what}'")]
     BadCharacter {
-        /// The whole word, made printable.
+        /// The host name, made printable.
         host: String,
         /// The offending character, made printable.
         what: String,
     },
-    /// Brackets that do not hold an IPv6 address.
-    #[error("'{0}' is not an IPv6 address in brackets")]
+    /// Brackets without an IPv6 address inside.
+    #[error("invalid host name '{0}': expected an IPv6 address in brackets")]
     BadBrackets(String),
-    /// Neither a number from 1 to 65535 nor, where that is allowed, a service name.
-    #[error("'{0}' is not a port: give a number from 1 to 65535 or a service name such as ssh")]
+    /// Neither a number from 1 to 65535 nor a known service name.
+    #[error("invalid port '{0}'; use a number from 1 to 65535 or a service name such as ssh")]
     BadPort(String),
 }
 
 impl Host {
-    /// Reads a name, an IPv4 address, or an IPv6 address bare or in brackets.
+    /// Parses a name, an IPv4 address, or an IPv6 address with or without brackets.
     ///
     /// # Errors
-    /// An empty word, a name over [`MAX_NAME`] bytes, brackets around anything but an IPv6 address, or a
-    /// character that would change the meaning of a request.
+    /// The host is empty, longer than [`MAX_NAME`] bytes, has brackets without an IPv6 address, or
+    /// contains a character that would change the meaning of a request.
     pub fn parse(word: &str) -> Result<Self, AddrError> {
         if let Some(rest) = word.strip_prefix('[') {
             return rest
@@ -114,8 +114,8 @@ impl fmt::Display for Host {
     }
 }
 
-/// Where to connect: a host and a port. Displayed as `host:port`, with IPv6 in brackets, which is also the
-/// form of an HTTP authority (RFC 9112 §3.2.3).
+/// A host and a port. Displayed as `host:port`, with brackets around IPv6, which is also the form
+/// of an HTTP authority (RFC 9112 §3.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host.
@@ -135,9 +135,10 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Splits `host`, `host:port`, `v6`, `[v6]` or `[v6]:port` into the host and, where there is one, the port.
+/// Splits `host`, `host:port`, `v6`, `[v6]` or `[v6]:port` into the host and the port; `None`
+/// without a port.
 ///
-/// A word with more than one colon and no brackets is an IPv6 address without a port.
+/// A word with several colons and no brackets is an IPv6 address without a port.
 #[must_use]
 pub fn split_port(word: &str) -> (&str, Option<&str>) {
     if word.starts_with('[') {
@@ -152,10 +153,10 @@ pub fn split_port(word: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Reads a port number, 1–65535.
+/// Parses a port number. Returns `None` outside 1–65535.
 #[must_use]
 pub fn parse_port(word: &str) -> Option<Port> {
-    // `u16::from_str` takes a leading '+', which no port has.
+    // `u16::from_str` accepts a leading '+'.
     word.bytes().all(|b| b.is_ascii_digit()).then(|| word.parse().ok()).flatten()
 }
 
@@ -164,7 +165,7 @@ pub fn parse_port(word: &str) -> Option<Port> {
 mod tests {
     use super::*;
 
-    fn shown(word: &str) -> String {
+    fn parsed(word: &str) -> String {
         Host::parse(word).map_or_else(|error| format!("error: {error}"), |host| format!("{host:?}"))
     }
 
@@ -180,12 +181,12 @@ mod tests {
             ("fe80::1%eth0", "Name(Name(\"fe80::1%eth0\"))"),
             ("[fe80::1%eth0]", "Name(Name(\"fe80::1%eth0\"))"),
         ] {
-            assert_eq!(shown(word), expected);
+            assert_eq!(parsed(word), expected);
         }
     }
 
     #[test]
-    fn what_would_change_a_request_is_no_host() {
+    fn characters_that_would_change_a_request_are_rejected() {
         for word in [
             "",
             " ",
@@ -212,9 +213,9 @@ mod tests {
         assert_eq!(Host::parse(&"x".repeat(256)), Err(AddrError::LongName(256)));
     }
 
-    /// A longer one would not fit into a SOCKS5 request.
+    /// A longer name would not fit into a SOCKS5 request.
     #[test]
-    fn an_address_with_a_long_zone_is_no_longer_than_another_name() {
+    fn an_address_with_a_zone_has_the_length_limit_of_a_name() {
         let zone = |length: usize| format!("fe80::1%{}", "x".repeat(length - "fe80::1%".len()));
         assert!(Host::parse(&zone(255)).is_ok());
         assert_eq!(Host::parse(&zone(256)), Err(AddrError::LongName(256)));
@@ -223,15 +224,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_host_is_shown_without_control_characters() {
+    fn an_invalid_host_is_printed_without_control_characters() {
         assert_eq!(
             Host::parse("evil\x1b[2J").unwrap_err().to_string(),
-            "the host 'evil\\x1b[2J' holds '\\x1b', which no host name can"
+            "invalid host name 'evil\\x1b[2J': contains '\\x1b'"
         );
     }
 
     #[test]
-    fn the_port_is_split_off_where_it_is_one() {
+    fn a_port_is_split_off_if_there_is_one() {
         for (word, expected) in [
             ("host", ("host", None)),
             ("host:22", ("host", Some("22"))),

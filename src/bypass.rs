@@ -1,36 +1,36 @@
-//! Which targets are reached without the proxy.
+//! Bypass lists: the targets that `connect` reaches without a proxy.
 
 use std::net::IpAddr;
 
 use crate::addr::{Endpoint, Host, Port};
 
-/// An ordered list of patterns: the first that fits decides, and without one the proxy is used.
+/// An ordered list of patterns. The first match decides; without a match the proxy is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BypassList(Vec<Entry>);
 
-/// One entry.
+/// A pattern with an optional port, and what a match means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Whether what fits is reached directly; not, if the entry was written with a `!`.
-    pub direct: bool,
-    /// What fits.
+    /// `true` if matching targets bypass the proxy, `false` for an entry written with a `!`.
+    pub bypass: bool,
+    /// The hosts that match.
     pub pattern: Pattern,
-    /// With this port, or with any.
+    /// The port that matches; `None` for any.
     pub port: Option<Port>,
 }
 
-/// What fits an entry. Addresses fit networks and names fit domains, never crosswise.
+/// The hosts that an entry matches. Networks match addresses only, domains match names only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// Every target.
     Everything,
     /// The addresses of a network.
     Network(Prefix),
-    /// This name, in lower case, and every name under it.
+    /// A lower-case name and every name below it.
     Domain(String),
 }
 
-/// The addresses that have their first bits in common.
+/// A network: the addresses that share their first `length` bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
     address: IpAddr,
@@ -38,33 +38,34 @@ pub struct Prefix {
 }
 
 impl BypassList {
-    /// A list of these entries, in this order.
+    /// Creates a list of these entries, in this order.
     #[must_use]
     pub fn new(entries: Vec<Entry>) -> Self {
         Self(entries)
     }
 
-    /// Whether it has no entries.
+    /// Returns `true` if the list has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a target, by name or by address, is reached directly; `None` if no entry fits.
+    /// Returns whether the target, a name or an address, bypasses the proxy; `None` if no entry
+    /// matches.
     #[must_use]
-    pub fn verdict(&self, target: &Endpoint) -> Option<bool> {
-        self.0.iter().find(|entry| entry.fits(target)).map(|entry| entry.direct)
+    pub fn matches(&self, target: &Endpoint) -> Option<bool> {
+        self.0.iter().find(|entry| entry.matches(target)).map(|entry| entry.bypass)
     }
 }
 
 impl Entry {
-    fn fits(&self, target: &Endpoint) -> bool {
-        self.port.is_none_or(|port| port == target.port) && self.pattern.fits(&target.host)
+    fn matches(&self, target: &Endpoint) -> bool {
+        self.port.is_none_or(|port| port == target.port) && self.pattern.matches(&target.host)
     }
 }
 
 impl Pattern {
-    fn fits(&self, host: &Host) -> bool {
+    fn matches(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Everything, _) => true,
             (Self::Network(prefix), Host::Ip(ip)) => prefix.contains(*ip),
@@ -74,7 +75,8 @@ impl Pattern {
     }
 }
 
-/// Whether a name is a domain or under it, at the boundary of a label: `notexample.com` is not within `example.com`.
+/// Returns `true` if a name is `domain` or below it. Labels match as a whole: `notexample.com` is
+/// not within `example.com`.
 fn is_within(name: &str, domain: &str) -> bool {
     let name = name.trim_end_matches('.').to_lowercase();
     match name.strip_suffix(domain) {
@@ -84,14 +86,15 @@ fn is_within(name: &str, domain: &str) -> bool {
 }
 
 impl Prefix {
-    /// A prefix of so many bits: up to 32 for IPv4, 128 for IPv6.
+    /// Creates a prefix of `length` bits. Returns `None` above 32 for IPv4 or 128 for IPv6.
     #[must_use]
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        (length <= most).then_some(Self { address, length })
+        let max_length = if address.is_ipv4() { 32 } else { 128 };
+        (length <= max_length).then_some(Self { address, length })
     }
 
-    /// Whether an address is one of these. An IPv4 address in IPv6 clothes (`::ffff:10.0.0.1`) is an IPv4 address.
+    /// Returns `true` if the network contains an address. An IPv4-mapped IPv6 address
+    /// (`::ffff:10.0.0.1`) counts as IPv4.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         let (ours, theirs, width): (u128, u128, u32) = match (self.address, ip) {
@@ -102,7 +105,7 @@ impl Prefix {
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => (ours.to_bits(), theirs.to_bits(), 128),
             (IpAddr::V6(_), IpAddr::V4(_)) => return false,
         };
-        // A shift by the whole width leaves nothing, which all addresses have in common.
+        // `checked_shr` is `None` for a shift by the whole width: a /0 compares 0 with 0.
         let first_bits = |bits: u128| bits.checked_shr(width - u32::from(self.length)).unwrap_or_default();
         first_bits(ours) == first_bits(theirs)
     }

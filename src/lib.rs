@@ -1,24 +1,27 @@
-//! `connect` joins standard input and output to a TCP target, directly or through proxies; ssh starts it as its
-//! `ProxyCommand`. This is the program as a library: for its own tests, benchmarks and fuzzing, and for whoever wants a part
-//! of it. How to use the program is in the repository's README, and why it is built like this in `docs/architecture.md`.
+//! `connect` relays standard input and output to a TCP target, directly or through proxies. ssh
+//! runs it as its `ProxyCommand`. This crate is the program as a library, for its tests, benchmarks
+//! and fuzz targets. The README describes the program, and `docs/architecture.md` its design.
 //!
-//! The way of the data, and where to start reading:
+//! Data flows through these modules, which is also the order to read them in:
 //!
-//! 1. [`cli::parse`]: words → [`Args`], what was typed.
-//! 2. [`config::plan`]: that, variables and parameter files → a [`Plan`](plan::Plan), what it means: plain data.
-//! 3. [`Connector::connect`]: names, dialling and a negotiation with each proxy → a [`Tunnel`], on which every byte
-//!    belongs to the session. The protocols themselves are in [`proto`]: state machines without sockets.
-//! 4. [`relay`] carries bytes until the session ends, and [`listen`] does so for the clients of a local port.
-//! 5. [`Error`]: one line, what to try, and an [`ExitCode`].
+//! 1. [`cli::parse`]: the command line → [`Args`].
+//! 2. [`config::plan`]: [`Args`], variables and parameter files → a [`Plan`](plan::Plan), which is
+//!    plain data.
+//! 3. [`Connector::connect`]: name resolution, dialling and a handshake with each proxy → a
+//!    [`Tunnel`], on which every byte belongs to the session. The protocols are state machines
+//!    without sockets, in [`proto`].
+//! 4. [`relay`] relays bytes until the session ends; [`listen`] does so for the clients of a local
+//!    port.
+//! 5. [`Error`]: one line with the cause and what to try, and an [`ExitCode`].
 //!
-//! [`run`] is all of it. The first two steps touch no socket:
+//! [`run`] does all of this. The first two steps open no socket:
 //!
 //! ```
 //! use connect::cli::{self, Request};
 //! use connect::config::{self, Sources};
 //!
-//! let words = ["connect", "-x", "socks5h://socks.example,http://proxy.example:8080", "host.example", "22"];
-//! let Request::Session(typed) = cli::parse(words.map(Into::into))? else { panic!("help, or the version") };
+//! let args = ["connect", "-x", "socks5h://socks.example,http://proxy.example:8080", "host.example", "22"];
+//! let Request::Session(typed) = cli::parse(args.map(Into::into))? else { panic!("not a session") };
 //!
 //! let variable = |_: &str| None; // an empty environment
 //! let warn = |line: &str| eprintln!("{line}");
@@ -61,56 +64,58 @@ pub mod sys;
 pub mod text;
 pub mod trace;
 
-/// Runs the program. `words` begin with the program's name; `variable` gives the value of a variable of the environment.
+/// Runs the program. `args` begins with the program's name; `variable` returns the value of an
+/// environment variable.
 pub fn run(
-    words: impl IntoIterator<Item = OsString>,
+    args: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> ExitCode {
-    let result = cli::parse(words).and_then(|request| match request {
+    let result = cli::parse(args).and_then(|request| match request {
         Request::Print(text) => print(&text).map(|()| ExitCode::Ok),
-        Request::Session(typed) => session(typed, &variable),
+        Request::Session(args) => session(args, &variable),
     });
     match result {
         Ok(code) => code,
         Err(error) => {
             if !error.is_silent() {
-                trace::tell(&error.user_message());
+                trace::message(&error.user_message());
             }
             error.exit_code()
         }
     }
 }
 
-/// What was typed stays in its box, which is wiped with it: what fields leave unused may hold pieces of a password.
-fn session(typed: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
-    if let Verbosity::Debug(times) = typed.verbosity {
+/// Runs one session. The arguments stay in their box: copies on the stack would not be zeroed.
+fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
+    if let Verbosity::Debug(times) = args.verbosity {
         trace::start(times);
     }
-    // At once: making the plan may take as long as a command of the user's does.
+    // Hide passwords from ps first: making the plan may run a command of the user, which takes
+    // time.
     config::conceal_args();
-    let check = typed.check.as_deref().map(check::Format::parse).transpose()?;
-    let (verbosity, warned) = (typed.verbosity, RefCell::new(BTreeSet::new()));
-    // Once each: a file may be looked at for every hop.
+    let check = args.check.as_deref().map(check::Format::parse).transpose()?;
+    let (verbosity, warned) = (args.verbosity, RefCell::new(BTreeSet::new()));
+    // Print each warning once: a file may be read for every hop.
     let warn = |line: &str| {
         if verbosity != Verbosity::Quiet && warned.borrow_mut().insert(line.to_owned()) {
-            trace::tell(line);
+            trace::message(line);
         }
     };
     let sources = Sources::new(variable, &warn);
     let sources = if check.is_some() { sources.recording() } else { sources };
-    let plan = config::plan(&typed, &sources)?;
+    let plan = config::plan(&args, &sources)?;
     let records = sources.records();
     config::conceal_variables();
-    // Both may hold a password.
-    drop((typed, sources));
+    // Both may contain a password.
+    drop((args, sources));
     trace::plan(&plan);
     let connector = Connector::new(plan);
     if let Some(format) = check {
         return check::run(&connector, &records, format);
     }
     match connector.plan().local.clone() {
-        Local::Stdio => join_stdio(connector),
-        Local::FdPass => hand_over(connector),
+        Local::Stdio => relay_stdio(connector),
+        Local::FdPass => pass_connection(connector),
         Local::Port { at, keep: false } => listen::serve_once(connector, &at),
         Local::Port { at, keep: true } => listen::serve_kept(connector, &at),
         Local::Listen(at) => listen::serve_all(connector, &at),
@@ -118,27 +123,27 @@ fn session(typed: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Res
     Ok(ExitCode::Ok)
 }
 
-fn join_stdio(connector: Connector) -> Result<(), Error> {
-    let how = connector.plan().relay;
+fn relay_stdio(connector: Connector) -> Result<(), Error> {
+    let settings = connector.plan().relay;
     let Tunnel { channel, peer } = connector.connect_once(None)?;
     trace!("start relaying.");
-    relay::relay_stdio(&channel, &peer, how)?;
+    relay::relay_stdio(&channel, &peer, settings)?;
     trace!("relaying done.");
     Ok(())
 }
 
-/// `-F`: ssh goes on with the connection itself.
-fn hand_over(connector: Connector) -> Result<(), Error> {
-    // Before anybody is dialled or asked for a password in vain.
+/// Implements `-F`: passes the connection to ssh.
+fn pass_connection(connector: Connector) -> Result<(), Error> {
+    // Check before dialling or asking for a password.
     sys::check_fd_passing().map_err(|why| {
-        Error::Config(format!("-F hands the connection over, as ssh's ProxyUseFdpass wants it, and {why}"))
+        Error::Config(format!("cannot pass the connection to ssh (-F): {why}; set ProxyUseFdpass yes"))
     })?;
     let Tunnel { channel, .. } = connector.connect_once(None)?;
     sys::send_fd(&channel).map_err(|cause| match cause.kind() {
         io::ErrorKind::BrokenPipe => Error::ReaderGone,
-        _ => Error::System { what: "hand the connection over standard output (-F)", cause },
+        _ => Error::System { what: "pass the connection over standard output (-F)", cause },
     })?;
-    trace!("connection handed over");
+    trace!("connection passed");
     Ok(())
 }
 

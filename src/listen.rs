@@ -90,7 +90,7 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
             Err(error) => {
                 // Not each time that it is tried again.
                 if told.is_none_or(|told| told.elapsed() >= ACCEPT_ERROR_INTERVAL) {
-                    trace::tell(&error.to_string());
+                    trace::message(&error.to_string());
                     told = Some(Instant::now());
                 }
                 thread::sleep(ACCEPT_RETRY_DELAY);
@@ -109,12 +109,12 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
             ) {
                 Ok(()) => {}
                 Err(error) if error.is_silent() => trace!("client {from} went away"),
-                Err(error @ Error::Client { .. }) => trace::tell(&error.user_message()),
-                Err(error) => trace::tell(&format!("client {from}: {}", error.user_message())),
+                Err(error @ Error::Client { .. }) => trace::message(&error.user_message()),
+                Err(error) => trace::message(&format!("client {from}: {}", error.user_message())),
             }
         };
         if let Err(error) = thread::Builder::new().stack_size(STACK_SIZE).spawn(run) {
-            trace::tell(&format!("no thread for another client: {error}"));
+            trace::message(&format!("no thread for another client: {error}"));
             thread::sleep(ACCEPT_RETRY_DELAY);
         }
     }

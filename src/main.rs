@@ -1,8 +1,8 @@
-//! The program; see the library for all of it.
+//! The `connect` program; all of its code is in the library.
 #![cfg_attr(unix, no_main)]
 
-/// All that the program gives back, the libraries' strings as well.
+/// Zeroes every freed allocation, because dependencies may leave copies of a password behind.
 #[global_allocator]
 static MEMORY: connect::sys::ZeroizingAllocator = connect::sys::ZeroizingAllocator;
 
-connect::entry!(|words| connect::run(words, |name| std::env::var_os(name)) as u8);
+connect::entry!(|args| connect::run(args, |name| std::env::var_os(name)) as u8);

@@ -1,4 +1,5 @@
-//! What a run is to do: plain data, made by `config` from what was typed and from the environment.
+//! The plan of a run: plain data that `config` makes from the arguments, the environment and
+//! parameter files.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,45 +14,49 @@ use crate::secret::Secret;
 /// One run of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What is joined to the target.
+    /// The local end of the session.
     pub local: Local,
-    /// Where to get to.
+    /// The remote end of the session.
     pub target: Target,
-    /// The ways to get there, tried in turn until one does.
+    /// The routes to the target, tried in turn until one works.
     pub routes: Vec<Route>,
-    /// The program that asks for passwords, in the place of the terminal.
+    /// The askpass program, which prompts for passwords instead of the terminal; `None` to use the
+    /// terminal.
     pub askpass: Option<PathBuf>,
-    /// How long it may take.
+    /// Time limits.
     pub limits: Limits,
-    /// Whoever sits at the terminal is told what is waited for, where that takes long.
+    /// Show a status line on the terminal during long waits.
     pub shows_status: bool,
-    /// `--eager`: proxies are told as much as can be said without their answers.
+    /// `--eager`: pipeline requests to proxies instead of waiting for each reply.
     pub eager: bool,
-    /// `--proxy-protocol`: the target is told first whom the session is for.
+    /// `--proxy-protocol`: the version of the header that precedes the session's data; `None` for
+    /// no header.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// How bytes are relayed.
+    /// Settings of the relay.
     pub relay: RelaySettings,
 }
 
-/// A way to the target.
+/// A chain of proxies to the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
-    /// The proxies on it, first one first; none to go directly.
+    /// The proxies, in the order of the connection; empty to connect directly.
     pub hops: Vec<Hop>,
-    /// Which targets are reached without them.
+    /// The targets that bypass the proxies.
     pub bypass: Bypass,
-    /// The name server that is asked for the target's name where the target is reached directly; `None` is the system.
+    /// The name server for the target's name on a direct connection; `None` for the system's
+    /// resolver.
     pub name_server: Option<SocketAddr>,
 }
 
-/// How bytes are relayed, once the target is reached.
+/// Settings of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelaySettings {
-    /// What carries them.
+    /// How bytes move.
     pub mode: RelayMode,
-    /// `--idle-timeout`: for so long a session may move nothing.
+    /// `--idle-timeout`: end a session that moves no data for this long; `None` for no limit.
     pub idle: Option<Duration>,
-    /// Half-close the connection to the remote when the local input ends. `--no-shutdown` clears it.
+    /// Half-close the connection to the remote when the local input ends. `--no-shutdown` clears
+    /// it.
     pub half_close: bool,
 }
 
@@ -61,213 +66,216 @@ impl Default for RelaySettings {
     }
 }
 
-/// What carries bytes.
+/// How bytes move between two channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RelayMode {
-    /// Inside the kernel, where the system and the descriptors allow it: splice(2).
+    /// With splice(2), if the system and the file descriptors allow it.
     #[default]
     Splice,
-    /// Through memory, by read and write.
+    /// With read(2) and write(2).
     Copy,
 }
 
-/// The near end.
+/// The local end of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Local {
     /// Standard input and output.
     Stdio,
-    /// `-F`: nothing. The connection is handed over standard output.
+    /// `-F`: none. The connection's file descriptor is passed over standard output.
     FdPass,
-    /// `-p` and `-P`: whoever connects here, one at a time.
+    /// `-p` and `-P`: the clients of a local port, one at a time.
     Port {
         /// Where to listen.
         at: ListenAddress,
-        /// `-P`: the session with the target outlives its local clients.
+        /// `-P`: keep the session with the target open between clients.
         keep: bool,
     },
-    /// `--listen`: whoever connects, each with a tunnel of its own.
+    /// `--listen`: all clients, each with a session of its own.
     Listen(Vec<ListenAddress>),
 }
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// A TCP port; 0 lets the system choose one.
+    /// A TCP port; the system chooses a free one for 0.
     Tcp {
-        /// The address; it is on the loopback interface unless the user says otherwise.
+        /// The address to bind; loopback by default.
         host: Host,
         /// The port.
         port: u16,
     },
     /// A UNIX-domain socket.
     Unix(PathBuf),
-    /// A socket that systemd has made: the number of its descriptor.
+    /// A socket passed by systemd: its file descriptor.
     SystemdSocket(i32),
 }
 
-/// The far end.
+/// The remote end of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A host and a port.
     Tcp(Endpoint),
-    /// A UNIX-domain socket on this machine, which no proxy can reach.
+    /// A UNIX-domain socket on this machine; proxies cannot reach it.
     Unix(PathBuf),
 }
 
-/// Which targets are reached without the proxies.
+/// The targets that bypass the proxies of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bypass {
-    /// The direct list.
+    /// The bypass list.
     pub list: BypassList,
-    /// What `no_proxy` adds. It is for the target as typed: names are never resolved for it.
+    /// The entries of `no_proxy`, matched against the target as the user wrote it; names are not
+    /// resolved.
     pub no_proxy: BypassList,
-    /// `-D`: those in a network of one of this machine's own interfaces.
+    /// `-D`: also bypass for addresses in the networks of this machine's interfaces.
     pub own_networks: bool,
 }
 
-/// A proxy, and how it is asked for the next stage of the way.
+/// A proxy and the protocol to ask it for the next hop or the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// Where the proxy is.
+    /// The proxy's address.
     pub proxy: Endpoint,
-    /// What it speaks.
+    /// The proxy protocol.
     pub protocol: Protocol,
-    /// What that is spoken in, unless it goes over the wire as it is.
+    /// TLS settings; `None` for plain TCP.
     pub tls: Option<Tls>,
 }
 
-/// TLS with a proxy: whom to trust, and who we are.
+/// TLS settings for a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// A file with the certificates of those who may vouch for the proxy, in the place of those whom the system trusts.
+    /// A PEM file of trusted authorities; `None` to trust the system's.
     pub authorities: Option<PathBuf>,
-    /// Ours, if the proxy wants to know.
+    /// The client certificate, if there is one.
     pub identity: Option<Identity>,
-    /// SHA-256 of the keys of which the proxy must have one; any key if there are none.
+    /// SHA-256 hashes of the accepted public keys; empty to accept any.
     pub pins: Vec<[u8; 32]>,
-    /// What to ask for and to find in the certificate in the place of the proxy's name.
+    /// The name for SNI and certificate verification; `None` for the proxy's own host.
     pub server_name: Option<Host>,
-    /// Nothing but the pins is checked.
+    /// Verify only the pins, not the certificate.
     pub insecure: bool,
 }
 
-/// A certificate of ours.
+/// A client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The file with the certificate, and with those between it and an authority.
+    /// The PEM file with the certificate and its intermediates.
     pub certificate: PathBuf,
-    /// The file with its key, which may be the same.
+    /// The PEM file with the private key, which may be the same file.
     pub key: PathBuf,
 }
 
-/// A proxy protocol with what it needs to know.
+/// A proxy protocol and its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// SOCKS4, or SOCKS4a where a name is sent.
+    /// SOCKS4; SOCKS4a if a name is sent.
     Socks4 {
-        /// Sent as it is, or else the login name; SOCKS4 has no password.
+        /// The user id; `None` for the login name. SOCKS4 has no password.
         user: Option<String>,
-        /// Who resolves names.
+        /// Where names are resolved.
         resolve: Resolve,
     },
     /// SOCKS5 (RFC 1928).
     Socks5 {
-        /// Who resolves names.
+        /// Where names are resolved.
         resolve: Resolve,
-        /// The methods to offer, or `None` to offer what can be carried out.
+        /// The authentication methods to offer; `None` for those that can succeed.
         methods: Option<Vec<Socks5Method>>,
-        /// For user/password (RFC 1929).
+        /// Credentials for username/password authentication (RFC 1929).
         login: Login,
     },
-    /// A telnet-style proxy. It gets every name as it was typed.
+    /// A telnet-style proxy. It receives names unresolved.
     Telnet {
-        /// The command that it is sent, with `%h` and `%p` for the target.
+        /// The command to send, with `%h` and `%p` for the target's host and port.
         command: String,
-        /// Shown on `-d`, and not sent.
+        /// The user name of the `-d` output; it is not sent.
         user: Option<String>,
     },
-    /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy gets every name as it was typed.
+    /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy receives names unresolved.
     Http {
-        /// For Basic (RFC 7617) and Digest (RFC 7616).
+        /// Credentials for Basic (RFC 7617) and Digest (RFC 7616).
         login: Login,
-        /// What is said besides, and how.
+        /// Schemes, extra header fields and the HTTP version.
         settings: HttpSettings,
     },
 }
 
-/// What is known from the start about who we are to a proxy.
+/// Credentials for a proxy, as far as they are configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
-    /// The user name; `None` is the login name, which is looked up only if it is needed.
+    /// The user name; `None` for the login name, which is looked up only when it is needed.
     pub user: Option<String>,
-    /// The password; `None` is to be asked for, if the proxy wants one.
+    /// The password; `None` to prompt for it if the proxy requests one.
     pub password: Option<Secret>,
-    /// Whom to ask.
+    /// How to prompt.
     pub ask: PasswordPrompt,
 }
 
-/// Whom to ask for a password that is not known from the start.
+/// Where a password that is not configured comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PasswordPrompt {
-    /// The user.
+    /// The user, through the terminal or askpass.
     #[default]
     User,
-    /// A command for the shell, in which `%h`, `%p` and `%u` stand for the proxy's host and port and for the user.
+    /// A shell command; `%h`, `%p` and `%u` expand to the proxy's host and port and the user.
     Command {
         /// The command.
         line: String,
-        /// The parameter, and where it is set.
+        /// The option or parameter that set it, for messages.
         source: String,
     },
 }
 
 impl Login {
-    /// The credentials, if nothing of them has to be looked up or asked for.
+    /// Returns the credentials if both are configured; `None` if one must be looked up or prompted
+    /// for.
     #[must_use]
     pub fn known(&self) -> Option<Credentials> {
         Some(Credentials { user: self.user.clone()?, password: self.password.clone()? })
     }
 }
 
-/// Who turns the name of the next stage into an address.
+/// Where the name of the next hop or the target is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolve {
-    /// This machine; a name it does not know is an error.
+    /// On this machine. An unknown name is an error.
     Local,
-    /// This machine, which asks this name server; a name that it does not know is an error.
+    /// On this machine, by this name server. An unknown name is an error.
     Server(SocketAddr),
-    /// This machine; a name it does not know goes to the proxy. SOCKS4 without `-R`.
+    /// On this machine, then at the proxy. The default for SOCKS4.
     LocalFirst,
-    /// The proxy.
+    /// At the proxy.
     Remote,
-    /// This machine if it can, else the proxy, as `-R both` asks.
+    /// On this machine, then at the proxy: `-R both`.
     Both,
 }
 
-/// How long things may take.
+/// Time limits for reaching the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// `-w`: from the start to the tunnel, names and dialling included. Without it the system's limits apply to
-    /// those two, and [`Limits::NEGOTIATION`] to each proxy; a route that is not the last has [`Limits::ROUTE`] for all.
+    /// `-w`: the limit from the first name lookup to the established tunnel. Without it, the
+    /// system's limits apply to name lookups and dialling, [`Limits::HANDSHAKE_TIMEOUT`] to the
+    /// handshake with each proxy, and [`Limits::ROUTE_TIMEOUT`] to every route but the last.
     pub reach: Option<Duration>,
 }
 
 impl Limits {
-    /// For the negotiation with one proxy, unless `-w` says otherwise.
-    pub const NEGOTIATION: Duration = Duration::from_secs(30);
-    /// For a route behind which there is another one to try, unless `-w` says otherwise.
-    pub const ROUTE: Duration = Duration::from_secs(10);
+    /// Limit for the handshake with one proxy if `-w` is not given.
+    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+    /// Limit for a route that has another one after it, if `-w` is not given.
+    pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
 impl Plan {
-    /// All proxies on all routes.
+    /// Returns the hops of all routes.
     pub fn hops(&self) -> impl Iterator<Item = &Hop> {
         self.routes.iter().flat_map(|route| &route.hops)
     }
 }
 
 impl Resolve {
-    /// The name server to ask, if one was named.
+    /// Returns the name server to query; `None` for the system's resolver or the proxy.
     #[must_use]
     pub fn server(self) -> Option<SocketAddr> {
         match self {
@@ -278,7 +286,7 @@ impl Resolve {
 }
 
 impl Protocol {
-    /// The protocol's name, as users know it.
+    /// Returns the protocol's name for messages.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -289,7 +297,7 @@ impl Protocol {
         }
     }
 
-    /// Who resolves names, where the protocol has a choice.
+    /// Returns where names are resolved; `None` if the protocol always sends names to the proxy.
     #[must_use]
     pub fn resolve(&self) -> Option<Resolve> {
         match self {
@@ -298,7 +306,7 @@ impl Protocol {
         }
     }
 
-    /// What is known of user and password, where the protocol has both.
+    /// Returns the configured credentials; `None` if the protocol has no passwords.
     #[must_use]
     pub fn login(&self) -> Option<&Login> {
         match self {
@@ -307,7 +315,7 @@ impl Protocol {
         }
     }
 
-    /// The user name, where another than the login name was given.
+    /// Returns the configured user name; `None` for the login name.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         match self {

@@ -1,4 +1,4 @@
-//! Passwords: masked when shown, wiped when dropped, and where they stand in words and variables.
+//! Passwords: masked when printed, zeroed when dropped, and found in arguments and variables.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,18 +6,19 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-/// A password, as bytes. It has no `Display`, its `Debug` is masked, and its memory is wiped on drop.
+/// A password, as bytes. It has no `Display`, its `Debug` output is masked, and its memory is
+/// zeroed on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over; no copy is left behind.
+    /// Takes ownership of the bytes without copying them.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes, for the wire.
+    /// Returns the bytes, for the wire.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -36,25 +37,26 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Somebody who may know a password.
+/// A source of passwords at run time: the user or a command.
 pub trait AskPassword {
-    /// Whether there is somebody to ask, on a terminal for instance.
+    /// Returns `true` if the user can be prompted, for example on a terminal.
     fn can_be_asked(&self) -> bool;
 
-    /// Asks, with this prompt; waits as long as it takes.
+    /// Prompts the user and blocks until they answer.
     ///
     /// # Errors
-    /// Why there was no answer, in words for the user.
+    /// A message for the user that says why there is no answer.
     fn ask(&self, prompt: &str) -> Result<Secret, String>;
 
-    /// Has a command of the user's say it, which stands in `source`; waits as long as it takes.
+    /// Runs the user's command, which is configured in `source`, and blocks until it has printed
+    /// the password.
     ///
     /// # Errors
-    /// Why it did not, in words for the user.
+    /// A message for the user that says why there is no password.
     fn run(&self, command: &str, source: &str) -> Result<Secret, String>;
 }
 
-/// The variables whose value is a password, or may hold one.
+/// The variables whose value is a password or may contain one.
 const PASSWORDS: [&str; 6] = [
     "CONNECT_HEADER",
     "CONNECT_PASSWORD",
@@ -64,52 +66,54 @@ const PASSWORDS: [&str; 6] = [
     "SOCKS_PASSWORD",
 ];
 
-/// Where a URL goes on behind its scheme, or 0. A `://` behind a `:` or an `@` belongs to a password.
+/// Returns the index after a URL's scheme, or 0 without one. A `://` after a `:` or an `@` is part
+/// of a password.
 #[must_use]
 pub fn after_scheme(word: &[u8]) -> usize {
     let Some(end) = word.iter().position(|byte| b":@".contains(byte)) else { return 0 };
     if word[end..].starts_with(b"://") { end + 3 } else { 0 }
 }
 
-/// Where the password stands in a word such as `-Suser:password@proxy` or `http://user:password@proxy`; nowhere is an
-/// empty range.
+/// Returns the range of the password in an argument such as `-Suser:password@proxy` or
+/// `http://user:password@proxy`; empty if it has none.
 #[must_use]
-pub fn in_word(word: &[u8]) -> Range<usize> {
+pub fn in_arg(word: &[u8]) -> Range<usize> {
     let after_scheme = after_scheme(word);
     let Some(end) = word.iter().rposition(|&byte| byte == b'@') else { return 0..0 };
     let user = word.get(after_scheme..end).unwrap_or_default().iter().position(|&byte| byte == b':');
     user.map_or(0..0, |user| after_scheme + user + 1..end)
 }
 
-/// Whether the value of a variable is a password.
+/// Returns `true` if the value of this variable is a password.
 #[must_use]
 pub fn is_password(name: &[u8]) -> bool {
     PASSWORDS.iter().any(|known| known.as_bytes() == name)
 }
 
-/// The option whose value is a header field, as in `--header 'X-Token: abc'`.
+/// The option that takes a header field, as in `--header 'X-Token: abc'`.
 const HEADER: &[u8] = b"--header";
 
-/// The words of a command line, looked at one after another.
+/// Finds passwords in the arguments of a command line, one argument after another.
 #[derive(Debug, Default)]
-pub struct Words {
-    /// The next one is the value of `--header`.
-    header: bool,
+pub struct ArgScanner {
+    /// The next argument is the value of `--header`.
+    expects_header: bool,
 }
 
-impl Words {
-    /// Where the password stands in the next word.
-    pub fn password_in(&mut self, word: &[u8]) -> Range<usize> {
-        let is_header = std::mem::replace(&mut self.header, word == HEADER);
+impl ArgScanner {
+    /// Returns the range of the password in the next argument.
+    pub fn find_password(&mut self, word: &[u8]) -> Range<usize> {
+        let is_header = std::mem::replace(&mut self.expects_header, word == HEADER);
         match word.strip_prefix(HEADER) {
             _ if is_header => in_header(word, 0),
             Some([b'=', ..]) => in_header(word, HEADER.len() + 1),
-            _ => in_word(word),
+            _ => in_arg(word),
         }
     }
 }
 
-/// The value of a header field that begins at `start`, all of it where it has no name. A file is no secret.
+/// Returns the range of the value of a header field that begins at `start`, or the whole field if
+/// it has no name. An `@FILE` is not secret.
 fn in_header(word: &[u8], start: usize) -> Range<usize> {
     let header = &word[start..];
     if header.starts_with(b"@") {
@@ -121,8 +125,8 @@ fn in_header(word: &[u8], start: usize) -> Range<usize> {
     value + blanks..word.len()
 }
 
-/// Where the password stands in the value of a variable of the environment or of a file. Of several proxies it is all from
-/// the first password to the last.
+/// Returns the range of the password in the value of a variable or parameter. In a chain of proxies
+/// the range spans from the first password to the last.
 #[must_use]
 pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
     if is_password(name) {
@@ -131,27 +135,28 @@ pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
     let is_proxy = [&b"_PROXY"[..], b"_SERVER"]
         .iter()
         .any(|end| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end));
-    if is_proxy { in_word(value) } else { 0..0 }
+    if is_proxy { in_arg(value) } else { 0..0 }
 }
 
-/// A word without the password in it, for a message: whoever puts a proxy in the wrong place has typed it all the same.
+/// Returns an argument with its password masked, for a message. Call this for every argument that
+/// is quoted in an error: a proxy in the wrong place has its password with it.
 #[must_use]
 pub fn masked(word: &str) -> Cow<'_, str> {
-    match in_word(word.as_bytes()) {
+    match in_arg(word.as_bytes()) {
         password if password.is_empty() => word.into(),
         password => format!("{}****{}", &word[..password.start], &word[password.end..]).into(),
     }
 }
 
-/// The same for several proxies in a row, with commas and bars between them. What could be the rest of a password is not
-/// taken for another proxy.
+/// Returns a chain of proxies, separated by commas and bars, with its passwords masked. A piece
+/// that could be the rest of a password is not treated as another proxy.
 #[must_use]
-pub fn masked_chain(words: &str) -> Cow<'_, str> {
-    let separators = words.match_indices([',', '|']).map(|(at, _)| at).chain([words.len()]);
+pub fn masked_chain(chain: &str) -> Cow<'_, str> {
+    let separators = chain.match_indices([',', '|']).map(|(at, _)| at).chain([chain.len()]);
     let (mut shown, mut start) = (String::new(), 0);
     for end in separators {
-        let (piece, rest) = (&words[start..end], &words[end..]);
-        if piece.contains('@') || is_open(piece) || !rest.contains('@') {
+        let (piece, rest) = (&chain[start..end], &chain[end..]);
+        if piece.contains('@') || is_public(piece) || !rest.contains('@') {
             shown.push_str(&masked(piece));
             shown.extend(rest.chars().next());
             start = end + 1;
@@ -160,8 +165,9 @@ pub fn masked_chain(words: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Whether a proxy's specification has a host and perhaps a port, and nothing that could begin a password.
-fn is_open(word: &str) -> bool {
+/// Returns `true` if a proxy's URL has a host and perhaps a port, and nothing that could be the
+/// start of a password.
+fn is_public(word: &str) -> bool {
     let rest = &word[after_scheme(word.as_bytes())..];
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     match host.rsplit_once(':') {
@@ -170,7 +176,7 @@ fn is_open(word: &str) -> bool {
     }
 }
 
-/// Whether there is a password in a variable.
+/// Returns `true` if a variable contains a password.
 #[must_use]
 pub fn holds_password(name: &str, value: &str) -> bool {
     !in_variable(name.as_bytes(), value.as_bytes()).is_empty()
@@ -178,10 +184,10 @@ pub fn holds_password(name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, Words, in_variable, in_word, masked, masked_chain};
+    use super::{ArgScanner, Secret, in_arg, in_variable, masked, masked_chain};
 
     #[test]
-    fn the_password_of_a_word_stands_between_the_first_colon_and_the_last_at() {
+    fn the_password_of_an_argument_is_between_the_first_colon_and_the_last_at_sign() {
         for (word, password) in [
             ("me:pw@proxy:1080", "pw"),
             ("-Sme:pw@proxy", "pw"),
@@ -198,13 +204,13 @@ mod tests {
             ("@://:", ""),
             ("", ""),
         ] {
-            assert_eq!(&word[in_word(word.as_bytes())], password, "{word}");
+            assert_eq!(&word[in_arg(word.as_bytes())], password, "{word}");
         }
     }
 
     #[test]
-    fn the_value_of_a_header_is_a_secret() {
-        let mut words = Words::default();
+    fn the_value_of_a_header_is_secret() {
+        let mut scanner = ArgScanner::default();
         for (word, password) in [
             ("--header", ""),
             ("X-Token:  abc", "abc"),
@@ -221,19 +227,19 @@ mod tests {
             ("--headers", ""),
             ("me:pw@proxy", "pw"),
         ] {
-            assert_eq!(&word[words.password_in(word.as_bytes())], password, "{word}");
+            assert_eq!(&word[scanner.find_password(word.as_bytes())], password, "{word}");
         }
     }
 
     #[test]
-    fn a_word_is_shown_without_its_password() {
+    fn the_password_of_an_argument_is_masked() {
         assert_eq!(masked("http://me:pw@proxy"), "http://me:****@proxy");
         assert_eq!(masked("me@proxy"), "me@proxy");
     }
 
     #[test]
-    fn a_chain_is_shown_without_each_of_its_passwords() {
-        for (words, shown) in [
+    fn every_password_of_a_chain_is_masked() {
+        for (chain, shown) in [
             ("a:b@one,c:d@two", "a:****@one,c:****@two"),
             (
                 "http://a:b@one:80, socks5://c:d@two | direct",
@@ -247,12 +253,12 @@ mod tests {
             ("direct", "direct"),
             ("", ""),
         ] {
-            assert_eq!(masked_chain(words), shown);
+            assert_eq!(masked_chain(chain), shown);
         }
     }
 
     #[test]
-    fn a_variable_is_a_password_or_a_proxy_that_may_have_one() {
+    fn a_variable_is_a_password_or_a_proxy_that_may_contain_one() {
         for (name, value, password) in [
             ("SOCKS5_PASSWORD", "pw", "pw"),
             ("SOCKS5_PASSWD", "a:b@c", "a:b@c"),
@@ -271,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_never_shown() {
+    fn a_secret_is_never_printed() {
         let secret = Secret::from("hunter2");
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)).matches("hunter2").count(), 0);
         assert_eq!(secret.expose(), b"hunter2");

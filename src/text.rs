@@ -1,18 +1,18 @@
-//! Text from elsewhere, made fit for a terminal.
+//! Makes untrusted text safe to print on a terminal.
 
-/// The most characters of a peer's text that are shown.
+/// Maximum number of characters printed of a peer's text.
 const MAX_SHOWN: usize = 160;
 
-/// Makes bytes from a peer, a file or a user fit to stand in one line of a terminal.
+/// Returns bytes from a peer, a file or the user as one printable line.
 ///
-/// Control characters and the invisible ones that reorder or hide text are escaped, bytes that are not UTF-8
-/// are shown as `\xNN`, blanks at both ends are dropped, and what is over 160 characters is cut (`…`).
+/// Escapes control characters and invisible characters that reorder or hide text, shows bytes that
+/// are not UTF-8 as `\xNN`, trims blanks, and truncates after 160 characters (`…`).
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
     let mut line = String::new();
     let mut left = MAX_SHOWN;
     for chunk in bytes.trim_ascii().utf8_chunks() {
-        let valid = chunk.valid().chars().map(shown);
+        let valid = chunk.valid().chars().map(escape_char);
         let invalid = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
         for text in valid.chain(invalid) {
             if left == 0 {
@@ -26,16 +26,16 @@ pub fn printable(bytes: &[u8]) -> String {
     line
 }
 
-/// Escapes what must not reach a terminal, and nothing else.
+/// Escapes control and invisible characters, and changes nothing else.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    text.chars().map(shown).collect()
+    text.chars().map(escape_char).collect()
 }
 
-/// Puts a value in the place of each `%` and letter of a command for the shell; `%%` is a percent sign.
+/// Expands the `%` placeholders of a shell command; `%%` is a percent sign.
 ///
 /// # Errors
-/// The letter is none of these, or its value is no plain word: the shell would take part of it for its own.
+/// The placeholder is unknown, or its value contains characters that are special to the shell.
 pub fn fill_in(command: &str, values: &[(char, &str)]) -> Result<String, String> {
     let mut filled = String::with_capacity(command.len());
     let mut rest = command;
@@ -45,7 +45,7 @@ pub fn fill_in(command: &str, values: &[(char, &str)]) -> Result<String, String>
         match values.iter().find(|(known, _)| Some(*known) == letter) {
             Some((letter, value)) if !is_plain(value) => {
                 return Err(format!(
-                    "%{letter} is '{}', which the shell may misread",
+                    "%{letter} is '{}', which contains characters special to the shell",
                     printable(value.as_bytes())
                 ));
             }
@@ -53,8 +53,8 @@ pub fn fill_in(command: &str, values: &[(char, &str)]) -> Result<String, String>
             None if letter == Some('%') => filled.push('%'),
             None => {
                 let known: Vec<_> = values.iter().map(|(letter, _)| format!("%{letter}")).collect();
-                let letter = letter.map(shown).unwrap_or_default();
-                return Err(format!("%{letter} stands for nothing; {} and %% do", known.join(", ")));
+                let letter = letter.map(escape_char).unwrap_or_default();
+                return Err(format!("unknown placeholder %{letter}; use {} or %%", known.join(", ")));
             }
         }
         rest = &after[letter.map_or(0, char::len_utf8)..];
@@ -62,12 +62,12 @@ pub fn fill_in(command: &str, values: &[(char, &str)]) -> Result<String, String>
     Ok(filled + rest)
 }
 
-/// Whether a word means itself to every shell, and is no option to the program that gets it.
+/// Returns `true` if a word needs no quoting in any shell and does not look like an option.
 fn is_plain(word: &str) -> bool {
     !word.starts_with('-') && word.chars().all(|c| c.is_alphanumeric() || "._:@+,-".contains(c))
 }
 
-fn shown(c: char) -> String {
+fn escape_char(c: char) -> String {
     match c {
         '\n' => "\\n".into(),
         '\r' => "\\r".into(),
@@ -78,7 +78,7 @@ fn shown(c: char) -> String {
     }
 }
 
-/// Whether a character is a line separator, bidirectional controls, zero-width or a tag character.
+/// Returns `true` for line separators, bidirectional controls, zero-width and tag characters.
 pub(crate) fn reorders_or_hides(c: char) -> bool {
     matches!(
         c,
@@ -99,7 +99,7 @@ mod tests {
     use super::{fill_in, printable};
 
     #[test]
-    fn a_terminal_is_not_written_to() {
+    fn control_sequences_are_escaped() {
         for (bytes, expected) in [
             (&b"  Service down \r\n"[..], "Service down"),
             (b"\x1b]0;owned\x07", "\\x1b]0;owned\\x07"),
@@ -113,18 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_filled_in_with_plain_words_only() {
+    fn placeholders_expand_to_plain_words_only() {
         for (command, host, expected) in [
             ("ping %h", "a.example", Ok("ping a.example")),
             ("%h%%%p%h", "h", Ok("h%22h")),
             ("ping6 %h", "fe80::1", Ok("ping6 fe80::1")),
             ("echo bücher", "x;y", Ok("echo bücher")),
             ("ping %h", "bücher.example", Ok("ping bücher.example")),
-            ("ping %h", "$(id)", Err("%h is '$(id)', which the shell may misread")),
-            ("ping %h", "-f", Err("%h is '-f', which the shell may misread")),
-            ("ping %h", "a b", Err("%h is 'a b', which the shell may misread")),
-            ("date +%s", "h", Err("%s stands for nothing; %h, %p and %% do")),
-            ("100%", "h", Err("% stands for nothing; %h, %p and %% do")),
+            ("ping %h", "$(id)", Err("%h is '$(id)', which contains characters special to the shell")),
+            ("ping %h", "-f", Err("%h is '-f', which contains characters special to the shell")),
+            ("ping %h", "a b", Err("%h is 'a b', which contains characters special to the shell")),
+            ("date +%s", "h", Err("unknown placeholder %s; use %h, %p or %%")),
+            ("100%", "h", Err("unknown placeholder %; use %h, %p or %%")),
         ] {
             let filled = fill_in(command, &[('h', host), ('p', "22")]);
             assert_eq!(filled.as_deref().map_err(String::as_str), expected, "{command} {host}");
@@ -135,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut() {
+    fn long_text_is_truncated() {
         assert_eq!(printable(&[b'x'; 160]), "x".repeat(160));
         assert_eq!(printable(&[b'x'; 161]), format!("{}…", "x".repeat(160)));
     }
 
     #[test]
-    fn a_long_text_of_broken_bytes_is_cut_too() {
+    fn long_text_that_is_not_utf_8_is_truncated_too() {
         assert!(printable(&vec![0xff; 100_000]).len() < 1000);
     }
 }

@@ -1,4 +1,5 @@
-//! The lines of `-d`. Their form is that of the C program: people search for them.
+//! The debug lines of `-d`. They keep the C program's form because users search for them, and its
+//! messages go through here too.
 
 use std::io::{self, Write};
 
@@ -9,43 +10,43 @@ use crate::proto::Wire;
 use crate::sys;
 use crate::text::{escaped, printable};
 
-/// A line on standard error, with `-d`.
+/// Writes a debug line to standard error if `-d` was given.
 macro_rules! trace {
     ($($arg:tt)*) => { log::debug!(target: "connect", $($arg)*) };
 }
 pub(crate) use trace;
 
-/// Switches the lines on: for one `-d` what is done, for more also what is relayed.
+/// Enables debug lines: `-d` logs each step, `-dd` also dumps relayed data.
 pub fn start(debug: u8) {
     let level = if debug > 1 { LevelFilter::Trace } else { LevelFilter::Debug };
     let started = env_logger::Builder::new()
         .filter_module("connect", level)
         .format(|out, record| writeln!(out, "DEBUG: {}", record.args()))
         .try_init();
-    debug_assert!(started.is_ok(), "there is one logger");
+    debug_assert!(started.is_ok(), "the logger is set once");
 }
 
-/// A line for the user, with or without `-d`. That it cannot be written changes nothing.
-pub fn tell(line: &str) {
+/// Writes a message for the user to standard error. A failed write is ignored.
+pub fn message(line: &str) {
     let _ = writeln!(io::stderr(), "{}", escaped(&format!("connect: {line}")));
 }
 
-/// Whether anyone reads them.
+/// Returns `true` if debug lines are enabled.
 #[must_use]
 pub fn is_on() -> bool {
     log::log_enabled!(target: "connect", log::Level::Debug)
 }
 
-/// What is going to be done.
+/// Logs the plan.
 pub fn plan(plan: &Plan) {
     if !is_on() {
         return;
     }
-    for (index, way) in plan.routes.iter().enumerate() {
+    for (index, each) in plan.routes.iter().enumerate() {
         if plan.routes.len() > 1 {
             trace!("route {} of {}", index + 1, plan.routes.len());
         }
-        route(way);
+        route(each);
     }
     local(&plan.local);
     match &plan.target {
@@ -115,7 +116,7 @@ fn resolve_name(resolve: Resolve) -> &'static str {
     }
 }
 
-/// Bytes that a negotiation sends.
+/// Logs bytes that a handshake sends, with secrets masked.
 pub fn sent(wire: &Wire, is_text: bool) {
     if !is_on() {
         return;
@@ -127,7 +128,7 @@ pub fn sent(wire: &Wire, is_text: bool) {
     }
 }
 
-/// Bytes that a negotiation received.
+/// Logs bytes that a handshake received.
 pub fn received(bytes: &[u8], is_text: bool) {
     if is_text {
         lines("<<<", bytes);
@@ -136,13 +137,13 @@ pub fn received(bytes: &[u8], is_text: bool) {
     }
 }
 
-/// Whether [`relayed`] shows anything.
+/// Returns `true` if [`relayed`] prints anything (`-dd`).
 #[must_use]
 pub fn shows_data() -> bool {
     log::log_enabled!(target: "connect", log::Level::Trace)
 }
 
-/// Bytes that are relayed, 16 a line: where they stand in their direction, in hexadecimal, and as text.
+/// Dumps relayed bytes, 16 per line: offset within the direction, hexadecimal, text.
 pub fn relayed(arrow: &str, start: u64, bytes: &[u8]) {
     if !shows_data() {
         return;
@@ -159,7 +160,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.join(" ")
 }
 
-/// Each line in quotes, its end included: `"HTTP/1.1 200 OK\r\n"`.
+/// Logs each line in quotes, including its line ending: `"HTTP/1.1 200 OK\r\n"`.
 fn lines(arrow: &str, text: &[u8]) {
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         let end: String = line[line.trim_ascii_end().len()..].escape_ascii().to_string();

@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let target = Endpoint { host: host.clone(), port: Port::MIN };
-    let says = |list: &str| bypass("SOCKS5_DIRECT", list).list.verdict(&target);
+    let says = |list: &str| bypass("SOCKS5_DIRECT", list).list.matches(&target);
     let words: Vec<_> = list.split(',').collect();
     assert_eq!(says(list), words.iter().find_map(|word| says(word)), "the first that fits decides");
     for word in words.iter().map(|word| word.trim()) {
@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
         assert!(!pattern.contains("..") && !pattern.contains("//"), "{pattern} is no network and no name");
     }
     // Others read `no_proxy` too: whatever stands in it, it says nothing against a target.
-    assert_ne!(bypass("no_proxy", list).no_proxy.verdict(&target), Some(false));
+    assert_ne!(bypass("no_proxy", list).no_proxy.matches(&target), Some(false));
 });
 
 /// Whether an address is in a network, compared as binary digits; `None` if it is no network.

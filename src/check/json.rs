@@ -1,16 +1,17 @@
-//! For scripts: one JSON object.
+//! The report for scripts: one JSON object.
 
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Step, Verdict, facts};
+use super::facts;
+use super::step::{Step, Verdict};
 use crate::config::Record;
 use crate::error::{Error, ExitCode};
 use crate::plan::{Hop, Plan};
 
-/// Writes it.
-pub(super) fn tell(
+/// Writes the report to standard output.
+pub(super) fn write(
     plan: &Plan,
     records: &[Record],
     steps: &[Step],
@@ -30,7 +31,7 @@ pub(super) fn tell(
 }
 
 fn hop(hop: &Hop) -> Value {
-    let facts = facts::of(hop).into_iter().map(|(name, fact)| (name.to_owned(), fact.into())).collect();
+    let facts = facts::for_hop(hop).into_iter().map(|(name, fact)| (name.to_owned(), fact.into())).collect();
     let mut object = json!({ "proxy": hop.proxy.to_string(), "protocol": hop.protocol.name() });
     if let (Value::Object(object), Value::Object(facts)) = (&mut object, Value::Object(facts)) {
         object.extend(facts);
@@ -39,7 +40,7 @@ fn hop(hop: &Hop) -> Value {
 }
 
 fn setting(Record { name, value, origin }: &Record) -> Value {
-    json!({ "name": name, "value": value, "origin": facts::place(origin) })
+    json!({ "name": name, "value": value, "origin": facts::origin(origin) })
 }
 
 fn step(step: &Step) -> Value {
@@ -52,7 +53,7 @@ fn step(step: &Step) -> Value {
         "route": step.route,
         "stage": step.stage,
         "verdict": verdict,
-        "milliseconds": (step.took.as_secs_f64() * 1e6).round() / 1e3,
+        "milliseconds": (step.elapsed.as_secs_f64() * 1e6).round() / 1e3,
         "text": step.text,
         "try": step.hint,
     })

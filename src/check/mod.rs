@@ -1,7 +1,7 @@
-//! `--check`: says what the plan is and where it comes from, and tries it stage by stage.
+//! `--check`: prints the plan and the origin of each setting, then connects stage by stage.
 //!
-//! What is said goes to standard output, as a text that grows while it is tried, or in one JSON object at the end. The
-//! exit code is that of a run.
+//! The report goes to standard output, either as text that is printed while the check runs or as
+//! one JSON object at the end. The exit code is the one that a session would have.
 
 use std::cell::RefCell;
 use std::io;
@@ -13,85 +13,69 @@ use crate::error::{Error, ExitCode, os_message};
 use crate::net::{Progress, Stage, Tunnel};
 use crate::sys;
 use crate::text::printable;
+use step::{Step, Verdict};
 
 mod facts;
 mod json;
+mod step;
 mod text;
 
-/// A target that speaks first does so within this time, or is taken for one that waits for us.
+/// How long to wait for a greeting. A target that sends nothing for this long waits for the client
+/// to speak.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How it is told.
+/// The format of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For scripts.
+    /// JSON for scripts.
     Json,
 }
 
 impl Format {
-    /// What stands behind `--check=`, if anything does.
+    /// Parses the value of `--check`; empty for text.
     ///
     /// # Errors
-    /// It is no format.
+    /// The format is unknown.
     pub fn parse(word: &str) -> Result<Self, Error> {
         match word {
             "" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(Error::Config("--check takes json, or nothing".into())),
+            _ => Err(Error::Config("unknown format for --check; use --check or --check=json".into())),
         }
     }
 }
 
-/// What came of one stage.
-#[derive(Debug)]
-struct Step {
-    /// The route, counted from 1.
-    route: usize,
-    /// What kind of stage: one word.
-    stage: &'static str,
-    verdict: Verdict,
-    took: Duration,
-    text: String,
-    /// What to try, if it failed and we know.
-    hint: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    /// Neither good nor bad.
-    Note,
-    Bad,
-}
-
-/// The steps so far, each told as it comes where people read it.
+/// Records the steps, and prints each one as it completes if the format is text.
 struct Report<'a> {
-    shown: Option<text::Style>,
+    /// The style of the text; `None` for JSON.
+    style: Option<text::Style>,
     connector: &'a Connector,
-    so_far: RefCell<SoFar>,
+    state: RefCell<State>,
 }
 
-struct SoFar {
+struct State {
     steps: Vec<Step>,
+    /// The current route, counted from 1.
     route: usize,
-    since: Instant,
-    /// Nobody reads it any more, or it cannot be written.
+    step_started: Instant,
+    /// The first error of writing the report.
     output: io::Result<()>,
 }
 
-/// Tells of the plan and tries it.
+/// Prints the plan and connects to the target.
 ///
 /// # Errors
-/// Standard output cannot be written. That the way leads nowhere is none: the exit code says so.
+/// Writing to standard output failed. A failed connection is not an error here: the exit code
+/// reports it.
 pub fn run(connector: &Connector, records: &[Record], format: Format) -> Result<ExitCode, Error> {
     let started = Instant::now();
-    let shown = (format == Format::Text).then(text::Style::of_standard_output);
-    let so_far = SoFar { steps: Vec::new(), route: 1, since: started, output: Ok(()) };
-    let report = Report { shown, connector, so_far: RefCell::new(so_far) };
-    if let Some(style) = shown {
-        report.so_far.borrow_mut().output = text::plan(style, connector.plan(), records);
+    let style = (format == Format::Text).then(text::Style::for_stdout);
+    let state = State { steps: Vec::new(), route: 1, step_started: started, output: Ok(()) };
+    let report = Report { style, connector, state: RefCell::new(state) };
+    if let Some(style) = style {
+        report.state.borrow_mut().output = text::plan(style, connector.plan(), records);
     }
     let failure = match connector.connect_with_progress(None, &report) {
         Ok(tunnel) => {
@@ -99,17 +83,21 @@ pub fn run(connector: &Connector, records: &[Record], format: Format) -> Result<
             None
         }
         Err(error) => {
-            report.failed(&error);
+            // With several routes, `Stage::Failed` has reported each, except the one that ended the
+            // attempt.
+            if connector.plan().routes.len() == 1 || error.is_final() {
+                report.failure(&error);
+            }
             Some(error)
         }
     };
     let code = failure.as_ref().map_or(ExitCode::Ok, Error::exit_code);
-    let SoFar { steps, output, .. } = report.so_far.into_inner();
-    let told = output.and_then(|()| match shown {
+    let State { steps, output, .. } = report.state.into_inner();
+    let written = output.and_then(|()| match style {
         Some(style) => text::verdict(style, code, started.elapsed()),
-        None => json::tell(connector.plan(), records, &steps, failure.as_ref(), code),
+        None => json::write(connector.plan(), records, &steps, failure.as_ref(), code),
     });
-    match told {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(code),
     }
@@ -119,31 +107,36 @@ impl Progress for Report<'_> {
     fn reached(&self, stage: &Stage<'_>) {
         match stage {
             Stage::Route(index) => {
-                let mut so_far = self.so_far.borrow_mut();
-                (so_far.route, so_far.since) = (index + 1, Instant::now());
-                if let Some(style) = self.shown {
-                    let told = text::route(style, index + 1, self.connector.plan().routes.len());
-                    so_far.output = std::mem::replace(&mut so_far.output, Ok(())).and(told);
+                let mut state = self.state.borrow_mut();
+                (state.route, state.step_started) = (index + 1, Instant::now());
+                if let Some(style) = self.style {
+                    let written = text::route(style, index + 1, self.connector.plan().routes.len());
+                    state.output = std::mem::replace(&mut state.output, Ok(())).and(written);
                 }
             }
             Stage::Bypassed => {
-                self.note("direct", Verdict::Note, "the target is one that needs no proxy".into(), None);
+                self.note(
+                    "direct",
+                    Verdict::Note,
+                    "the target is in the bypass list: no proxy is used".into(),
+                    None,
+                );
             }
             Stage::Resolved { name, addresses } => {
                 let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-                let text = format!("{} is {}", name.as_str(), addresses.join(", "));
+                let text = format!("{} resolved to {}", name.as_str(), addresses.join(", "));
                 self.note("name", Verdict::Good, text, None);
             }
             Stage::Dialled { peer, at } => {
-                self.note("dial", Verdict::Good, format!("{peer} took the connection at {at}"), None);
+                self.note("dial", Verdict::Good, format!("connected to {peer} at {at}"), None);
             }
             Stage::Secured { peer, facts } => {
-                self.note("tls", Verdict::Good, format!("{peer} speaks TLS: {facts}"), None);
+                self.note("tls", Verdict::Good, format!("TLS with {peer}: {facts}"), None);
             }
             Stage::Negotiated(peer) => {
-                self.note("hop", Verdict::Good, format!("{peer} made the tunnel"), None);
+                self.note("hop", Verdict::Good, format!("{peer} opened the tunnel"), None);
             }
-            // The last one is told with the whole result.
+            // `run` reports the failure of a single route.
             Stage::Failed(error) if self.connector.plan().routes.len() > 1 => self.failure(error),
             Stage::Failed(_) => {}
         }
@@ -152,15 +145,15 @@ impl Progress for Report<'_> {
 
 impl Report<'_> {
     fn note(&self, stage: &'static str, verdict: Verdict, text: String, hint: Option<String>) {
-        let mut so_far = self.so_far.borrow_mut();
-        let took = so_far.since.elapsed();
-        let step = Step { route: so_far.route, stage, verdict, took, text, hint };
-        if let Some(style) = self.shown {
-            let told = text::step(style, &step);
-            so_far.output = std::mem::replace(&mut so_far.output, Ok(())).and(told);
+        let mut state = self.state.borrow_mut();
+        let elapsed = state.step_started.elapsed();
+        let step = Step { route: state.route, stage, verdict, elapsed, text, hint };
+        if let Some(style) = self.style {
+            let written = text::step(style, &step);
+            state.output = std::mem::replace(&mut state.output, Ok(())).and(written);
         }
-        so_far.steps.push(step);
-        so_far.since = Instant::now();
+        state.steps.push(step);
+        state.step_started = Instant::now();
     }
 
     fn failure(&self, error: &Error) {
@@ -175,31 +168,26 @@ impl Report<'_> {
         self.note(stage, Verdict::Bad, error.to_string(), error.hint());
     }
 
-    /// Where there were several routes each was told of, but for what ended it before they were all tried.
-    fn failed(&self, error: &Error) {
-        if self.connector.plan().routes.len() == 1 || error.is_final() {
-            self.failure(error);
-        }
-    }
-
-    /// What the target says by itself.
+    /// Reports the first line that the target sends without being asked.
     fn greeting(&self, tunnel: &Tunnel) {
         let mut watches = [sys::watch(&tunnel.channel, true, false)];
         let mut bytes = [0; 256];
-        let said = match sys::poll(&mut watches, Some(GREETING_TIMEOUT)) {
+        let received = match sys::poll(&mut watches, Some(GREETING_TIMEOUT)) {
             Ok(true) => tunnel.channel.read(&mut bytes).map(Some),
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
         let target = &self.connector.plan().target;
-        let (verdict, text) = match said {
-            Ok(None) => (Verdict::Note, format!("{target} says nothing by itself")),
-            Ok(Some(0)) => (Verdict::Note, format!("{target} closed the connection at once")),
+        let (verdict, text) = match received {
+            Ok(None) => (Verdict::Note, format!("{target} sent no greeting")),
+            Ok(Some(0)) => (Verdict::Note, format!("{target} closed the connection immediately")),
             Ok(Some(count)) => {
                 let line = bytes[..count].split(|&byte| byte == b'\n').next().unwrap_or_default();
-                (Verdict::Good, format!("{target} says: {}", printable(line)))
+                (Verdict::Good, format!("{target} sent: {}", printable(line)))
             }
-            Err(error) => (Verdict::Note, format!("{target} broke the connection: {}", os_message(&error))),
+            Err(error) => {
+                (Verdict::Note, format!("the connection to {target} broke: {}", os_message(&error)))
+            }
         };
         self.note("target", verdict, text, None);
     }

@@ -15,7 +15,7 @@ pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> BypassList
             None => (false, word),
         };
         match parse_pattern(pattern) {
-            Some(pattern) => entries.push(Entry { direct: !negated, pattern, port: None }),
+            Some(pattern) => entries.push(Entry { bypass: !negated, pattern, port: None }),
             None => warn(&format!(
                 "{source}: '{}' is neither a network (10.0.0.0/8, 10., 2001:db8::/32) nor a name, skipped",
                 printable(word.as_bytes())
@@ -36,7 +36,7 @@ pub(super) fn parse_no_proxy(list: &str) -> BypassList {
             _ => None,
         };
         let (pattern, port) = any_port.or_else(with_port)?;
-        Some(Entry { direct: true, pattern, port })
+        Some(Entry { bypass: true, pattern, port })
     };
     BypassList::new(words.filter_map(entry).collect())
 }
@@ -114,7 +114,7 @@ mod tests {
 
     fn verdict(list: &str, host: &str) -> Option<bool> {
         let list = parse(list, "TEST", &|what| panic!("{what}"));
-        list.verdict(&target(host))
+        list.matches(&target(host))
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         );
         assert_eq!(told.borrow().len(), 8, "{told:?}");
         assert!(told.borrow().iter().all(|line| line.starts_with("HTTP_DIRECT: '")), "{told:?}");
-        assert_eq!(list.verdict(&target("good")), Some(true));
+        assert_eq!(list.matches(&target("good")), Some(true));
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
             ("b.example:ssh", "b.example", None),
             ("http://b.example:22", "b.example", None),
         ] {
-            assert_eq!(parse_no_proxy(list).verdict(&target(host)), expected, "{list} and {host}");
+            assert_eq!(parse_no_proxy(list).matches(&target(host)), expected, "{list} and {host}");
         }
     }
 

@@ -74,8 +74,8 @@ pub fn plan(typed: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
 
 /// Overwrites the passwords in the words that the process was started with. To be called when they have been read.
 pub fn conceal_args() {
-    let mut words = secret::Words::default();
-    sys::conceal_args(|word| words.password_in(word));
+    let mut scanner = secret::ArgScanner::default();
+    sys::conceal_args(|arg| scanner.find_password(arg));
 }
 
 /// The same in the variables, and before there are threads.

@@ -92,10 +92,10 @@ mod tests {
 
     #[test]
     fn without_a_limit_of_the_users_a_negotiation_has_its_own() {
-        let negotiation = Deadline::start(None).or_start(Limits::NEGOTIATION);
+        let negotiation = Deadline::start(None).or_start(Limits::HANDSHAKE_TIMEOUT);
         assert_eq!(negotiation.limit(), Duration::from_secs(30));
         assert!(negotiation.left().is_some_and(|left| left > Duration::from_secs(29)));
-        let own = Deadline::start(Some(Duration::from_secs(90))).or_start(Limits::NEGOTIATION);
+        let own = Deadline::start(Some(Duration::from_secs(90))).or_start(Limits::HANDSHAKE_TIMEOUT);
         assert_eq!(own.limit(), Duration::from_secs(90));
     }
 
@@ -106,11 +106,11 @@ mod tests {
             let left = deadline.left().unwrap_or_default();
             left <= Duration::from_secs(seconds) && left > Duration::from_secs(seconds - 1)
         };
-        assert!(within(all.share(3, Limits::ROUTE), 30));
-        assert!(within(all.share(1, Limits::ROUTE), 90));
+        assert!(within(all.share(3, Limits::ROUTE_TIMEOUT), 30));
+        assert!(within(all.share(1, Limits::ROUTE_TIMEOUT), 90));
         let any = Deadline::start(None);
-        assert!(within(any.share(2, Limits::ROUTE), 10));
-        assert_eq!(any.share(1, Limits::ROUTE).left(), None);
+        assert!(within(any.share(2, Limits::ROUTE_TIMEOUT), 10));
+        assert_eq!(any.share(1, Limits::ROUTE_TIMEOUT).left(), None);
     }
 
     #[test]
@@ -120,8 +120,8 @@ mod tests {
         let from = |deadline: Deadline| deadline.status_from().map(|from| from - start);
         let first = from(deadline);
         assert!(first.is_some_and(|first| first >= STATUS_DELAY));
-        assert_eq!(from(deadline.or_start(Limits::NEGOTIATION)), first);
-        assert_eq!(from(deadline.share(2, Limits::ROUTE)), first);
+        assert_eq!(from(deadline.or_start(Limits::HANDSHAKE_TIMEOUT)), first);
+        assert_eq!(from(deadline.share(2, Limits::ROUTE_TIMEOUT)), first);
         let asked = Duration::from_secs(60);
         deadline.extend(asked);
         assert_eq!(from(deadline), first.map(|first| first + asked));

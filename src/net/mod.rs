@@ -72,7 +72,7 @@ pub fn connect(plan: &Plan, ask: &dyn AskPassword, progress: &dyn Progress) -> R
     };
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
-        let mut share = deadline.share(plan.routes.len() - index, Limits::ROUTE);
+        let mut share = deadline.share(plan.routes.len() - index, Limits::ROUTE_TIMEOUT);
         progress.reached(&Stage::Route(index));
         let reached = match legs(route, target, plan.eager, &share, (ask, progress)) {
             // What is reached without these proxies is reached without others in the same way.
@@ -175,8 +175,8 @@ fn bypasses(bypass: &Bypass, target: &Endpoint, told: &Endpoint) -> Result<bool,
         return Ok(false);
     }
     trace!("checking {} is for direct?", target.host);
-    let mut direct = bypass.list.verdict(target).or_else(|| bypass.list.verdict(told));
-    direct = direct.or_else(|| bypass.no_proxy.verdict(target));
+    let mut direct = bypass.list.matches(target).or_else(|| bypass.list.matches(told));
+    direct = direct.or_else(|| bypass.no_proxy.matches(target));
     if let (None, true, Host::Ip(ip)) = (direct, bypass.own_networks, &told.host) {
         let networks = sys::own_networks()
             .map_err(|cause| Error::System { what: "find the networks of this machine (-D)", cause })?;

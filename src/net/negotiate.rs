@@ -45,7 +45,7 @@ pub(super) fn ask_ahead(
         }
     }
     let (Some(wire), Some(first)) = (ahead, legs.first()) else { return Ok(()) };
-    let until = first.wait(&reach.or_start(Limits::NEGOTIATION));
+    let until = first.wait(&reach.or_start(Limits::HANDSHAKE_TIMEOUT));
     match connection.send(wire.bytes(), &until) {
         Ok(()) | Err(Stop::Io(_)) => Ok(()),
         Err(Stop::TimedOut) => Err(until.timed_out()),
@@ -59,7 +59,7 @@ pub(super) fn negotiate(
     ask: &dyn AskPassword,
     reach: &mut Deadline,
 ) -> Result<Outcome, Error> {
-    let mut deadline = reach.or_start(Limits::NEGOTIATION);
+    let mut deadline = reach.or_start(Limits::HANDSHAKE_TIMEOUT);
     let mut words_end = None;
     loop {
         let step = leg.negotiation.step().map_err(|cause| leg.refused(cause))?;

@@ -1,11 +1,11 @@
-//! `--check`: what the plan is, where it comes from, and what comes of each stage of it.
+//! `--check`: the report of the plan, the origin of its settings, and each stage of the connection.
 
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// What stands on standard output after the blanks of each line, without the times.
+/// Returns the lines of standard output without indentation and times.
 #[track_caller]
-fn told(out: &Outcome) -> Vec<String> {
+fn report(out: &Outcome) -> Vec<String> {
     let line = |line: &str| {
         let words: Vec<_> = line.split_whitespace().collect();
         let is_unit = |index: usize| words.get(index).is_some_and(|word| word.starts_with("ms"));
@@ -17,15 +17,15 @@ fn told(out: &Outcome) -> Vec<String> {
 
 #[track_caller]
 fn expect_lines(out: &Outcome, expected: &[&str]) {
-    let told = told(out);
-    let mut rest = told.iter();
+    let report = report(out);
+    let mut rest = report.iter();
     for line in expected {
-        assert!(rest.any(|told| told == line), "no {line:?}, or not in this order: {told:#?}\n{out:?}");
+        assert!(rest.any(|printed| printed == line), "no {line:?} in this order: {report:#?}\n{out:?}");
     }
 }
 
 #[test]
-fn the_plan_its_origins_and_every_stage_are_told() {
+fn the_report_has_the_plan_the_origin_of_each_setting_and_every_stage() {
     let second = http_basic("me", "pw").early("SSH-2.0-test\r\n").drain().serve();
     let first = socks5_none().relay().serve();
     let home = home(format!("\nCONNECT_PROXY = socks5h://{first},http://me@{second}\n"));
@@ -37,26 +37,26 @@ fn the_plan_its_origins_and_every_stage_are_told() {
     expect_lines(
         &out,
         &[
-            "The way to host.example:22",
+            "Plan for host.example:22",
             &format!("SOCKS5 proxy {first} → HTTP proxy {second} → host.example:22"),
             &format!(
-                "{first}: user your login name; password asked for, if the proxy wants one; names resolved by the proxy"
+                "{first}: user login name; password prompted for if the proxy requests one; names resolved by the proxy"
             ),
-            &format!("{second}: user me; password known"),
-            "limit: 20 seconds in all",
-            "Where this comes from",
+            &format!("{second}: user me; password configured"),
+            "time limit: 20 seconds in all",
+            "Settings",
             &format!(
                 "CONNECT_PROXY {}:2 socks5h://{first},http://me@{second}",
                 home.join(".connectrc").display()
             ),
             "HTTP_PROXY_PASSWORD environment ****",
-            "the rest is the default",
-            "Trying it",
-            &format!("✓ dial SOCKS5 proxy {first} (hop 1 of 2) took the connection at {first}"),
-            &format!("✓ hop SOCKS5 proxy {first} (hop 1 of 2) made the tunnel"),
-            &format!("✓ hop HTTP proxy {second} (hop 2 of 2) made the tunnel"),
-            "✓ target host.example:22 says: SSH-2.0-test",
-            "It works, in",
+            "all other settings are defaults",
+            "Connecting",
+            &format!("✓ dial connected to SOCKS5 proxy {first} (hop 1 of 2) at {first}"),
+            &format!("✓ hop SOCKS5 proxy {first} (hop 1 of 2) opened the tunnel"),
+            &format!("✓ hop HTTP proxy {second} (hop 2 of 2) opened the tunnel"),
+            "✓ target host.example:22 sent: SSH-2.0-test",
+            "Success after",
         ],
     );
     assert!(!out.stdout_text().contains("pw") && !out.stdout_text().contains('\x1b'), "{out:?}");
@@ -65,7 +65,7 @@ fn the_plan_its_origins_and_every_stage_are_told() {
 }
 
 #[test]
-fn a_failure_is_told_with_what_to_try_and_the_exit_code_is_that_of_a_run() {
+fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
     let refusing = RefusingPort::new();
     let words = format!("-H 127.0.0.1:{} host 22", refusing.port());
     let out = connect(format!("--check {words}")).run();
@@ -75,7 +75,7 @@ fn a_failure_is_told_with_what_to_try_and_the_exit_code_is_that_of_a_run() {
         &[
             &format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port()),
             "try: check that it runs and that the port is right",
-            "It does not work: exit code 4.",
+            "Failed with exit code 4.",
         ],
     );
     connect(words).run().expect_code(4);
@@ -87,31 +87,31 @@ fn a_failure_is_told_with_what_to_try_and_the_exit_code_is_that_of_a_run() {
         "✗ hop SOCKS5 proxy {proxy} refused host:22: the proxy's rules do not allow it (SOCKS5 reply 2)"
     );
     expect_lines(&out, &[&at]);
-    // What is wrong with the words themselves is an error as ever.
+    // Invalid arguments are reported as without --check.
     connect("--check -x ftp://h host 22").run().expect_failure(2, &["ftp"]);
-    connect("--check=xml host 22").run().expect_failure(2, &["--check takes json"]);
+    connect("--check=xml host 22").run().expect_failure(2, &["unknown format for --check"]);
 }
 
 #[test]
-fn every_route_is_told_of() {
+fn every_route_is_reported() {
     let refusing = RefusingPort::new();
     let target = script().send("hello\nworld").drain().serve();
     let words = format!("http://127.0.0.1:{}|direct {}", refusing.port(), target.args());
     let out = connect(format!("--check -x {words}")).run();
     out.expect_code(0);
     let failed = format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port());
-    let says = format!("✓ target {target} says: hello");
-    expect_lines(&out, &["Trying route 1 of 2", &failed, "Trying route 2 of 2", &says]);
+    let greeting = format!("✓ target {target} sent: hello");
+    expect_lines(&out, &["Connecting by route 1 of 2", &failed, "Connecting by route 2 of 2", &greeting]);
     target.finish();
 
     let both = format!("http://127.0.0.1:{0}|socks5://127.0.0.1:{0} host 22", refusing.port());
     let out = connect(format!("--check -x {both}")).run();
     out.expect_code(4);
-    assert_eq!(told(&out).iter().filter(|line| line.starts_with('✗')).count(), 2, "{out:?}");
+    assert_eq!(report(&out).iter().filter(|line| line.starts_with('✗')).count(), 2, "{out:?}");
 }
 
 #[test]
-fn a_target_that_needs_no_proxy_is_told_of() {
+fn a_target_in_the_bypass_list_is_reported() {
     let target = script().drain().serve();
     let out =
         connect(format!("--check -H proxy.invalid {}", target.args())).env("no_proxy", "127.0.0.1").run();
@@ -120,9 +120,9 @@ fn a_target_that_needs_no_proxy_is_told_of() {
         &out,
         &[
             "no_proxy environment 127.0.0.1",
-            "– direct the target is one that needs no proxy",
-            &format!("✓ dial {target} took the connection at {target}"),
-            &format!("– target {target} says nothing by itself"),
+            "– direct the target is in the bypass list: no proxy is used",
+            &format!("✓ dial connected to {target} at {target}"),
+            &format!("– target {target} sent no greeting"),
         ],
     );
     target.finish();
@@ -133,13 +133,12 @@ fn nothing_is_read_from_standard_input_and_no_port_is_opened() {
     let target = script().send("hi").expect_disconnect().serve();
     let out = connect(format!("--check -p 1 {}", target.args())).input("not for the target").run();
     out.expect_code(0);
-    // No proxy, no negotiation.
-    expect_lines(&out, &["limit: the system's own"]);
+    expect_lines(&out, &["time limit: the system's"]);
     target.finish();
 }
 
 #[test]
-fn scripts_get_one_object() {
+fn json_output_is_one_object() {
     let proxy = http_basic("me", "right").drain().serve();
     let out = connect(format!("--check=json -H me:wrong@{proxy} host 22")).run();
     out.expect_code(6).expect_stderr("");
@@ -158,10 +157,9 @@ fn scripts_get_one_object() {
     proxy.finish();
 }
 
-/// Colours are for terminals, and for those only whose user wants them.
 #[cfg(unix)]
 #[test]
-fn colours_are_for_terminals() {
+fn colours_need_a_terminal_and_no_no_color() {
     let colours = |variables: &[(&str, &str)]| {
         let target = script().send("hi").drain().serve();
         let pty = Pty::new();
@@ -180,7 +178,7 @@ fn colours_are_for_terminals() {
 
 #[cfg(unix)]
 #[test]
-fn blocks_and_sources_of_passwords_are_told_of() {
+fn match_blocks_and_password_sources_are_reported() {
     let proxy = socks5_userpass("bob", "secret").send("SSH-2.0-test\r\n").drain().serve();
     let home = home(format!(
         "Match host *.example\nCONNECT_PROXY = socks5://{proxy}\nCONNECT_PASSWORD_COMMAND = echo secret\n\
@@ -196,13 +194,13 @@ fn blocks_and_sources_of_passwords_are_told_of() {
         &out,
         &[
             &format!(
-                "{proxy}: user bob; password said by the command in {source}, if the proxy wants one; \
+                "{proxy}: user bob; password from the command in {source} if the proxy requests one; \
                  names resolved here, or by the proxy if that fails"
             ),
             &format!("CONNECT_PROXY {file}:2 socks5://{proxy}"),
             &format!("CONNECT_PASSWORD_COMMAND {file}:3 echo secret"),
             &format!("--netrc command line {}", netrc.display()),
-            &format!("✓ hop SOCKS5 proxy {proxy} made the tunnel"),
+            &format!("✓ hop SOCKS5 proxy {proxy} opened the tunnel"),
         ],
     );
     proxy.finish();

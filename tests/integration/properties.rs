@@ -280,7 +280,7 @@ proptest! {
     fn a_direct_list_is_read_back(entries in prop::collection::vec((any::<bool>(), pattern()), 0..8), comma in " ?, {0,2}") {
         let words: Vec<_> =
             entries.iter().map(|(direct, (word, _))| if *direct { word.clone() } else { format!("!{word}") }).collect();
-        let meant = entries.into_iter().map(|(direct, (_, pattern))| Entry { direct, pattern, port: None }).collect();
+        let meant = entries.into_iter().map(|(bypass, (_, pattern))| Entry { bypass, pattern, port: None }).collect();
         let method = ProxyArg::Socks("proxy.example".into());
         let plan = plan(method, Some(("SOCKS5_DIRECT", &words.join(&comma))), None);
         prop_assert_eq!(&plan.routes[0].bypass.list, &BypassList::new(meant));

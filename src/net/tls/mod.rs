@@ -66,7 +66,7 @@ impl Client {
         reach: &Deadline,
         progress: &dyn Progress,
     ) -> Result<Connection, Error> {
-        let until = Wait::new(peer, WAITING_FOR, &reach.or_start(Limits::NEGOTIATION));
+        let until = Wait::new(peer, WAITING_FOR, &reach.or_start(Limits::HANDSHAKE_TIMEOUT));
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
             .map_err(|error| messages::failed(peer, &error))?;
         shake_hands(&mut connection, &mut tls, &until).map_err(|trouble| self.words(trouble, &until))?;

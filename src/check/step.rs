@@ -1,0 +1,26 @@
+//! The steps of a check, as both formats print them.
+
+use std::time::Duration;
+
+/// The outcome of one stage of a connection.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// The route, counted from 1.
+    pub(super) route: usize,
+    /// The kind of stage, in one word.
+    pub(super) stage: &'static str,
+    pub(super) verdict: Verdict,
+    pub(super) elapsed: Duration,
+    pub(super) text: String,
+    /// Advice after a failure, if there is any.
+    pub(super) hint: Option<String>,
+}
+
+/// Whether a stage succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Good,
+    /// Neither a success nor a failure.
+    Note,
+    Bad,
+}
