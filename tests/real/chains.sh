@@ -112,7 +112,7 @@ check_chain() {
     take_chain
     try env "${WITH[@]}" "$CONNECT" --check -A 127.0.0.1 "${PORT[sshd]}"
     want_status 0
-    [ "$(grep -c '✓ .* made the tunnel' "$CASE/out")" -eq 3 ] || fail "not three hops: $(cat "$CASE/out")"
+    [ "$(grep -c '✓ .* opened the tunnel' "$CASE/out")" -eq 3 ] || fail "not three hops: $(cat "$CASE/out")"
     grep -q '✓ .*says: SSH-2.0-OpenSSH' "$CASE/out" || fail "no greeting: $(cat "$CASE/out")"
     ! grep -Eq "$PLAIN_PASSWORD|S3cret%20|p@ss" "$CASE/out" "$CASE/err" || fail "a password is shown"
 }
