@@ -107,11 +107,11 @@ impl Progress for Report<'_> {
     fn reached(&self, stage: &Stage<'_>) {
         match stage {
             Stage::Route(index) => {
-                let mut state = self.state.borrow_mut();
-                (state.route, state.step_started) = (index + 1, Instant::now());
+                let mut current = self.state.borrow_mut();
+                (current.route, current.step_started) = (index + 1, Instant::now());
                 if let Some(style) = self.style {
                     let written = text::route(style, index + 1, self.connector.plan().routes.len());
-                    state.output = std::mem::replace(&mut state.output, Ok(())).and(written);
+                    current.output = std::mem::replace(&mut current.output, Ok(())).and(written);
                 }
             }
             Stage::Bypassed => {
@@ -145,15 +145,15 @@ impl Progress for Report<'_> {
 
 impl Report<'_> {
     fn note(&self, stage: &'static str, verdict: Verdict, text: String, hint: Option<String>) {
-        let mut state = self.state.borrow_mut();
-        let elapsed = state.step_started.elapsed();
-        let step = Step { route: state.route, stage, verdict, elapsed, text, hint };
+        let mut current = self.state.borrow_mut();
+        let elapsed = current.step_started.elapsed();
+        let step = Step { route: current.route, stage, verdict, elapsed, text, hint };
         if let Some(style) = self.style {
             let written = text::step(style, &step);
-            state.output = std::mem::replace(&mut state.output, Ok(())).and(written);
+            current.output = std::mem::replace(&mut current.output, Ok(())).and(written);
         }
-        state.steps.push(step);
-        state.step_started = Instant::now();
+        current.steps.push(step);
+        current.step_started = Instant::now();
     }
 
     fn failure(&self, error: &Error) {

@@ -111,10 +111,10 @@ mod tests {
             ("localhost:0", "localhost:0"),
             ("unix:/tmp/s", "unix:/tmp/s"),
             ("unix:", "error: no path after unix: in --listen"),
-            (":80", "error: --listen: the host is empty"),
+            (":80", "error: --listen: missing host name"),
             (
                 "h:",
-                "error: --listen: '' is not a port: give a number from 1 to 65535 or a service name such as ssh",
+                "error: --listen: invalid port ''; use a number from 1 to 65535 or a service name such as ssh",
             ),
         ] {
             assert_eq!(listening(word), expected, "{word}");

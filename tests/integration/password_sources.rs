@@ -348,13 +348,13 @@ fn a_command_that_fails_is_told_with_its_code() {
 
 #[test]
 fn a_command_that_makes_no_sense_is_not_run() {
-    let out = expect_failure(connect("--password-command").arg("date +%s"), 2, &["%s stands for nothing"]);
+    let out = expect_failure(connect("--password-command").arg("date +%s"), 2, &["unknown placeholder %s"]);
     out.expect_stderr_has("--password-command: ");
     // Whoever names the user must not name a program.
     let note = TempPath::new("note");
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
     let run = connect("--password-command").arg("echo %u").env("SOCKS5_USER", format!("`>{}`", shown(&note)));
-    run.args(format!("-S {proxy} host 22")).run().expect_failure(6, &["%u is '`>", "the shell may misread"]);
+    run.args(format!("-S {proxy} host 22")).run().expect_failure(6, &["%u is '`>", "special to the shell"]);
     assert!(!note.exists());
     proxy.finish();
 }

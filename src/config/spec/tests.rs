@@ -93,8 +93,8 @@ fn error(word: &str, kind: &Kind) -> String {
 #[test]
 fn what_makes_no_sense_is_told_with_its_source_and_without_the_password() {
     for (word, part) in [
-        ("me:hunter2@", "the host is empty"),
-        ("me:hunter2@:1", "the host is empty"),
+        ("me:hunter2@", "missing host name"),
+        ("me:hunter2@:1", "missing host name"),
         ("me:hunter2@host:", "''"),
         ("me:hunter2@host:0", "'0'"),
         ("me:hunter2@host:65536", "'65536'"),
