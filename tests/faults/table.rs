@@ -31,13 +31,16 @@ pub(crate) const TROUBLES: [Trouble; 15] = [
         manners: Manners { no_messages: true, ..NO_INPUT },
         ..trouble("all three are closed", r#"exec "$0" "$@" <&- >&- 2>&-"#)
     },
-    Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("they are non-blocking (EAGAIN)", NONBLOCKING) },
-    trouble("system calls are interrupted (EINTR)", INTERRUPTED),
-    Trouble { manners: Manners { slow: true, ..NONE }, ..trouble("the process is stopped and continued", STOPPED) },
     Trouble {
-        manners: Manners { near_leaves: Some(100_000), ..NONE },
-        ..trouble("the reader exits", PLAIN)
+        manners: Manners { slow: true, ..NONE },
+        ..trouble("they are non-blocking (EAGAIN)", NONBLOCKING)
     },
+    trouble("system calls are interrupted (EINTR)", INTERRUPTED),
+    Trouble {
+        manners: Manners { slow: true, ..NONE },
+        ..trouble("the process is stopped and continued", STOPPED)
+    },
+    Trouble { manners: Manners { near_leaves: Some(100_000), ..NONE }, ..trouble("the reader exits", PLAIN) },
     Trouble { manners: Manners { far_resets: Some(100_000), ..NONE }, ..trouble("the target resets", PLAIN) },
     Trouble {
         manners: Manners { far_resets: Some(350_000), slow: true, ..NONE },

@@ -1,5 +1,5 @@
-//! The documentation: every link inside the repository leads somewhere, every page can be found from its index, and every
-//! message from the page on troubleshooting. What the pages tell to type is typed by `tests/cookbook/run`.
+//! Consistency of the documentation: links resolve, the index reaches every page, and
+//! troubleshooting has a heading for every message. `tests/cookbook/run` executes the code blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,16 +7,16 @@ use std::path::{Component, Path, PathBuf};
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-/// What of a page is of interest here.
+/// The parts of a page that these tests use.
 #[derive(Default)]
 struct Page {
-    /// Where links lead, as written.
+    /// The targets of links, as written.
     links: Vec<String>,
-    /// What a link can name behind `#`.
+    /// The anchors that a link can name after `#`.
     anchors: BTreeSet<String>,
-    /// The code in headings, by the heading of level 2 above them.
+    /// The code in level-3 headings, each with the level-2 heading above it.
     phrases: Vec<(String, String)>,
-    /// The `text` blocks, with the heading of level 2 above each.
+    /// The `text` blocks, each with the level-2 heading above it.
     texts: Vec<(String, String)>,
 }
 
@@ -66,7 +66,7 @@ fn read(path: &Path) -> Page {
     page
 }
 
-/// The anchor that GitHub gives a heading; the second one with the same words gets a number.
+/// Returns the anchor that GitHub generates for a heading. Repeated headings get a number.
 fn anchor(title: &str, seen: &mut BTreeMap<String, usize>) -> String {
     let kept = title.trim().to_lowercase();
     let kept = kept.chars().filter(|sign| sign.is_alphanumeric() || " -_".contains(*sign));
@@ -80,7 +80,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The pages of the repository, by their paths.
+/// Returns all Markdown pages of the repository by path.
 fn pages() -> BTreeMap<PathBuf, Page> {
     fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -99,7 +99,7 @@ fn pages() -> BTreeMap<PathBuf, Page> {
     found.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
-/// The file that a link on a page leads to, and the anchor there; nothing if it leads out of the repository.
+/// Returns the file and anchor of a link; `None` if it leaves the repository.
 fn target<'a>(page: &Path, link: &'a str) -> Option<(PathBuf, &'a str)> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;
@@ -122,7 +122,7 @@ fn target<'a>(page: &Path, link: &'a str) -> Option<(PathBuf, &'a str)> {
 }
 
 #[test]
-fn every_link_inside_the_repository_leads_somewhere() {
+fn every_link_inside_the_repository_resolves() {
     let pages = pages();
     let mut broken = Vec::new();
     let mut followed = 0;
@@ -130,20 +130,20 @@ fn every_link_inside_the_repository_leads_somewhere() {
         for link in &page.links {
             let Some((file, anchor)) = target(path, link) else { continue };
             followed += 1;
-            let there = file.exists() && file.starts_with(root());
-            let named =
+            let exists = file.exists() && file.starts_with(root());
+            let has_anchor =
                 anchor.is_empty() || pages.get(&file).is_some_and(|page| page.anchors.contains(anchor));
-            if !there || !named {
+            if !exists || !has_anchor {
                 broken.push(format!("{}: {link}", path.display()));
             }
         }
     }
-    assert!(broken.is_empty(), "these lead nowhere:\n{}", broken.join("\n"));
-    assert!(followed > 100, "only {followed} links");
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+    assert!(followed > 100, "only {followed} links found");
 }
 
 #[test]
-fn every_page_of_the_documentation_can_be_found_from_its_index() {
+fn the_index_reaches_every_page_of_the_documentation() {
     let pages = pages();
     let docs = root().join("docs");
     let mut reached = BTreeSet::new();
@@ -156,11 +156,11 @@ fn every_page_of_the_documentation_can_be_found_from_its_index() {
             );
         }
     }
-    let lost: Vec<_> =
+    let unreachable: Vec<_> =
         pages.keys().filter(|path| path.starts_with(&docs) && !reached.contains(*path)).collect();
-    assert!(lost.is_empty(), "no way leads to {lost:?}");
+    assert!(unreachable.is_empty(), "no link leads to {unreachable:?}");
 
-    // The two indexes name their pages themselves.
+    // The two index pages link to their pages directly.
     for index in [docs.join("README.md"), docs.join("cookbook/README.md")] {
         let named: BTreeSet<_> =
             pages[&index].links.iter().filter_map(|link| Some(target(&index, link)?.0)).collect();
@@ -171,11 +171,11 @@ fn every_page_of_the_documentation_can_be_found_from_its_index() {
     let readme = root().join("README.md");
     let named: BTreeSet<_> =
         pages[&readme].links.iter().filter_map(|link| Some(target(&readme, link)?.0)).collect();
-    assert!(named.contains(&docs.join("README.md")), "README.md does not lead to the documentation");
+    assert!(named.contains(&docs.join("README.md")), "README.md does not link to the documentation");
 }
 
-/// Does a message hold the parts of a phrase, which `…` stands between, in their order?
-fn holds(message: &str, phrase: &str) -> bool {
+/// Returns `true` if a message contains the parts of a phrase in order. `…` separates the parts.
+fn contains_parts(message: &str, phrase: &str) -> bool {
     let mut rest = message;
     phrase.split('…').map(str::trim).all(|part| match rest.split_once(part) {
         Some((_, after)) => {
@@ -187,31 +187,33 @@ fn holds(message: &str, phrase: &str) -> bool {
 }
 
 #[test]
-fn every_message_can_be_found_in_troubleshooting() {
+fn every_message_has_a_heading_in_troubleshooting() {
     let messages = read(&root().join("docs/messages.md")).texts;
     assert!(messages.len() > 100, "only {} messages", messages.len());
     let page = read(&root().join("docs/troubleshooting.md"));
-    let phrases: Vec<_> = page.phrases.iter().filter(|(section, _)| section == "Messages from connect").collect();
+    let phrases: Vec<_> =
+        page.phrases.iter().filter(|(section, _)| section == "Messages from connect").collect();
     assert!(phrases.len() > 25, "only {} phrases", phrases.len());
 
     // An error of the configuration names the setting and the values it accepts: there is nothing to look up.
     let needs_heading = |section: &str| !section.starts_with("2: ");
-    let found = |message: &str| phrases.iter().any(|(_, phrase)| holds(message, phrase));
-    let lost: Vec<_> = messages
+    let found = |message: &str| phrases.iter().any(|(_, phrase)| contains_parts(message, phrase));
+    let missing: Vec<_> = messages
         .iter()
         .filter(|(section, message)| needs_heading(section) && !found(message))
         .map(|(_, message)| message.trim())
         .collect();
-    assert!(lost.is_empty(), "no heading of troubleshooting.md has a part of these:\n{}", lost.join("\n"));
+    assert!(missing.is_empty(), "troubleshooting.md has no heading for:\n{}", missing.join("\n"));
 
-    let said = |phrase: &str| messages.iter().any(|(_, message)| holds(message, phrase));
-    let idle: Vec<_> = phrases.iter().map(|(_, phrase)| phrase).filter(|phrase| !said(phrase)).collect();
-    assert!(idle.is_empty(), "nobody says {idle:?}");
+    let is_printed = |phrase: &str| messages.iter().any(|(_, message)| contains_parts(message, phrase));
+    let unused: Vec<_> =
+        phrases.iter().map(|(_, phrase)| phrase).filter(|phrase| !is_printed(phrase)).collect();
+    assert!(unused.is_empty(), "no message contains {unused:?}");
 }
 
 #[test]
-fn a_phrase_is_found_by_its_parts_in_their_order() {
-    assert!(holds("connect: a refused b: 403 Forbidden", "refused … 403"));
-    assert!(!holds("connect: 403, and a refused b", "refused … 403"));
-    assert!(!holds("connect: a refused b: 404", "refused … 403"));
+fn the_parts_of_a_phrase_match_in_order() {
+    assert!(contains_parts("connect: a refused b: 403 Forbidden", "refused … 403"));
+    assert!(!contains_parts("connect: 403, and a refused b", "refused … 403"));
+    assert!(!contains_parts("connect: a refused b: 404", "refused … 403"));
 }

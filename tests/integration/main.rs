@@ -1,13 +1,12 @@
-//! Tests of the program as its users start it: a process, its standard descriptors, and peers on
-//! loopback. Start reading at `../kit/mod.rs`.
+//! Tests of the program as a process with real file descriptors, and with peers on loopback. Start
+//! reading at `../kit/mod.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::duplicate_mod, reason = "some modules test the relay twice, see `relay`")]
 
 #[path = "../kit/mod.rs"]
 mod kit;
 
-// What is for Unix only needs what other systems have not: shell scripts as helpers, signals, terminals, sockets as
-// standard descriptors, UNIX-domain sockets.
+// Modules for Unix only need shell scripts, signals, terminals, or UNIX-domain sockets.
 mod architecture;
 #[cfg(unix)]
 mod askpass;
@@ -37,7 +36,7 @@ mod local_port;
 #[cfg(target_os = "linux")]
 #[path = "local_port.rs"]
 mod local_port_copying;
-// Its document is of one system, with all that can be built in.
+// The generated page documents one system with all features.
 #[cfg(all(target_os = "linux", feature = "dns", feature = "tls"))]
 mod messages;
 #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! The recording at the top of the README: the picture and the transcript are made of the cast. Whether the program
-//! still says what is in them is asked by `tests/cookbook`, which has the network that the session needs.
+//! The recording at the top of the README. The picture and the transcript are generated from the
+//! cast. `tests/cookbook` replays the session in its own network and compares the output.
 
 use std::{env, fs};
 
@@ -8,13 +8,14 @@ mod svg;
 
 use screen::{Line, Recording, wrapped};
 
-const TITLE: &str = "ssh through a SOCKS proxy; a proxy that refuses, explained by connect --check; two proxies, one behind the other";
+const TITLE: &str =
+    "ssh through a SOCKS proxy; a proxy that refuses, explained by connect --check; a chain of two proxies";
 
 fn path(file: &str) -> String {
     format!("{}/docs/recording/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A checkout on Windows may have other line ends.
+/// Reads a file; a checkout on Windows may have CRLF.
 fn read(file: &str) -> String {
     fs::read_to_string(path(file)).unwrap().replace("\r\n", "\n")
 }
@@ -23,9 +24,9 @@ fn recording() -> Recording {
     Recording::read(&read("session.cast"))
 }
 
-/// The files are what the cast makes; `CONNECT_WRITE_RECORDING=1` makes them.
+/// `CONNECT_WRITE_RECORDING=1` writes the files.
 #[test]
-fn the_picture_and_the_transcript_are_what_was_recorded() {
+fn the_picture_and_the_transcript_are_generated_from_the_cast() {
     let recording = recording();
     for (file, made) in
         [("session.svg", svg::draw(&recording, TITLE)), ("session.txt", recording.transcript())]
@@ -35,14 +36,14 @@ fn the_picture_and_the_transcript_are_what_was_recorded() {
         }
         assert!(
             read(file) == made,
-            "docs/recording/{file} is old: CONNECT_WRITE_RECORDING=1 cargo test recording"
+            "docs/recording/{file} is out of date: CONNECT_WRITE_RECORDING=1 cargo test recording"
         );
     }
 }
 
-/// Whoever shows it as an image lets it load nothing and run nothing.
+/// A browser loads no resources and runs no scripts for an SVG in an `img` element.
 #[test]
-fn the_picture_stands_on_its_own() {
+fn the_picture_is_self_contained() {
     let picture = read("session.svg");
     assert!(picture.len() < 150_000, "{} bytes", picture.len());
     let picture = picture.replace("http://www.w3.org/2000/svg", "");
@@ -52,9 +53,8 @@ fn the_picture_stands_on_its_own() {
     assert!(read("../../README.md").contains("(docs/recording/session.svg)"), "the README does not show it");
 }
 
-/// Three scenes of what a user wants to see, in some thirty seconds.
 #[test]
-fn it_is_short_and_shows_the_three_jobs() {
+fn it_shows_three_scenes_in_about_thirty_seconds() {
     let recording = recording();
     assert!((20.0..45.0).contains(&recording.end), "{} seconds", recording.end);
     let transcript = recording.transcript();
@@ -71,9 +71,8 @@ fn it_is_short_and_shows_the_three_jobs() {
     assert_eq!(scenes.len(), 3);
 }
 
-/// It is made on somebody's machine.
 #[test]
-fn it_tells_nothing_of_where_it_was_made() {
+fn it_reveals_nothing_of_the_machine_it_was_made_on() {
     let cast = read("session.cast");
     let header = cast.lines().next().unwrap();
     assert!(!header.contains("SHELL") && !header.contains("title"), "{header}");
@@ -87,7 +86,7 @@ fn cast(events: &str) -> String {
 }
 
 #[test]
-fn a_terminal_is_played() {
+fn a_cast_is_played_as_a_terminal_would() {
     let recording = Recording::read(&cast(concat!(
         r#"[1.0, "o", "\u001b[H\u001b[2J\u001b[1ma\u001b[32mb\u001b[0mc\r\n"]"#,
         "\n",
@@ -102,14 +101,14 @@ fn a_terminal_is_played() {
     let expected = [(1.0, "s1", "a"), (1.0, "s1 s32", "b"), (1.0, "", "c")];
     let expected = expected.map(|(at, style, text)| (at, style.to_owned(), text.to_owned()));
     assert_eq!(spans(&recording.scenes[0].lines[0]), expected);
-    // The pause was longer than pauses may be.
+    // The pause is cut to `idle_time_limit`.
     assert_eq!(spans(&recording.scenes[0].lines[1]), [(3.0, String::new(), "d<".to_owned())]);
     assert_eq!((recording.scenes[1].begin, recording.end), (3.5, 3.5));
     assert_eq!(recording.scenes.len(), 2);
 }
 
 #[test]
-fn a_long_line_goes_on_in_the_next_row() {
+fn a_long_line_wraps_to_the_next_row() {
     let recording = Recording::read(&cast(r#"[0, "o", "\u001b[2J12\u001b[1m345\r\nabcd\r\n✓✓✓✓✓"]"#));
     let rows = wrapped(&recording.scenes[0].lines, recording.columns);
     let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(|span| &*span.text).collect()).collect();
@@ -117,7 +116,7 @@ fn a_long_line_goes_on_in_the_next_row() {
 }
 
 #[test]
-#[should_panic(expected = "more than this terminal can do")]
-fn a_line_that_is_written_over_is_not_drawn_wrong() {
+#[should_panic(expected = "unsupported")]
+fn overwriting_a_line_is_unsupported_and_panics() {
     Recording::read(&cast(r#"[0, "o", "\u001b[2J12\r3"]"#));
 }

@@ -1,22 +1,22 @@
-//! What a terminal shows of a cast (asciinema's file of a session), as far as our session goes: text that grows at its
-//! end, in colours, on a screen that is wiped between scenes. Anything else is not drawn wrong, but a panic.
+//! Plays an asciinema cast on a minimal terminal: appended text, colours, and a screen that is cleared
+//! between scenes. Any other control sequence panics.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use serde_json::Value;
 
-/// What came at one time in one style.
+/// Text that was printed at one time in one style.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Span {
-    /// Seconds from the beginning.
+    /// Seconds since the start.
     pub(super) at: f64,
-    /// "s1 s32": the numbers of the escape sequence (SGR) as classes.
+    /// The SGR parameters as CSS classes, such as `s1 s32`.
     pub(super) style: String,
     pub(super) text: String,
 }
 
-/// A line as it was written: a narrow terminal shows it as several.
+/// A line before wrapping.
 pub(super) type Line = Vec<Span>;
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Reads a cast of version 2: a header, and a line for each piece of output.
+    /// Parses a cast of version 2: a header line, then one line per piece of output.
     pub(super) fn read(cast: &str) -> Self {
         let mut lines = cast.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let header = lines.next().expect("no header");
@@ -60,11 +60,11 @@ impl Recording {
         while let Some(c) = chars.next() {
             match c {
                 '\x1b' => self.escape(&mut chars),
-                // ssh writes two of them.
+                // ssh prints two carriage returns.
                 '\r' if matches!(chars.peek(), Some('\r' | '\n')) => {}
                 '\n' => self.lines().push(Line::new()),
                 c => {
-                    assert!(!c.is_control(), "{c:?} in {text:?} is more than this terminal can do");
+                    assert!(!c.is_control(), "unsupported control character {c:?} in {text:?}");
                     self.put(c);
                 }
             }
@@ -81,14 +81,14 @@ impl Recording {
     }
 
     fn lines(&mut self) -> &mut Vec<Line> {
-        &mut self.scenes.last_mut().expect("text before the screen was wiped").lines
+        &mut self.scenes.last_mut().expect("text before the first clear").lines
     }
 
     fn escape(&mut self, chars: &mut Peekable<Chars<'_>>) {
-        assert_eq!(chars.next(), Some('['), "an escape sequence of another kind");
+        assert_eq!(chars.next(), Some('['), "unsupported escape sequence");
         let mut parameters = String::new();
         let end = loop {
-            match chars.next().expect("half an escape sequence") {
+            match chars.next().expect("truncated escape sequence") {
                 c @ ('0'..='9' | ';') => parameters.push(c),
                 c => break c,
             }
@@ -105,14 +105,14 @@ impl Recording {
                     .collect::<Vec<_>>()
                     .join(" ");
             }
-            // Home, in front of the next one.
+            // Cursor home, which precedes the clear.
             ('H', "") => {}
             ('J', "2") => self.scenes.push(Scene { begin: self.end, lines: vec![Line::new()] }),
-            (end, _) => panic!("CSI {parameters} {end} is more than this terminal can do"),
+            (end, _) => panic!("unsupported sequence CSI {parameters} {end}"),
         }
     }
 
-    /// All of it as text, with an empty line between the scenes.
+    /// Returns the text of all scenes, separated by empty lines.
     pub(super) fn transcript(&self) -> String {
         let text = |line: &Line| line.iter().map(|span| &*span.text).collect::<String>() + "\n";
         let scenes = self.scenes.iter().map(|scene| scene.lines.iter().map(text).collect::<String>());
@@ -120,7 +120,7 @@ impl Recording {
     }
 }
 
-/// The lines of the screen.
+/// Wraps lines to the width of the screen.
 pub(super) fn wrapped(lines: &[Line], columns: usize) -> Vec<Line> {
     let mut screen = Vec::new();
     for line in lines {

@@ -1,24 +1,24 @@
-//! A recording as a moving picture: text, and a style sheet that shows each piece of it at its time. No script and
-//! nothing from elsewhere, so that it moves inside a page that shows it as an image.
+//! Draws a recording as an animated SVG: text, and a style sheet that reveals each piece at its time. It has
+//! no scripts and no external resources, so it also plays inside an `img` element.
 
 use std::fmt::Write;
 
 use super::screen::{Line, Recording, Scene, wrapped};
 
-/// Pixels. Monospace fonts are some 0.6 of their height wide; those that are narrower leave a wider margin.
+/// Sizes in pixels. Monospace fonts are about 0.6 of their height wide; narrower fonts leave a wider margin.
 const FONT: usize = 14;
 const COLUMN: f64 = 8.45;
 const ROW: usize = 20;
 const MARGIN: usize = 20;
 const BAR: usize = 34;
 
-/// The scene that is shown where nothing moves.
+/// The scene that viewers without animation show.
 const STILL: usize = 1;
 
-/// A piece is hidden until its time and shown for half of the whole. The scene that it is in ends before that.
+/// How long a piece stays visible, as a share of the whole. Its scene ends before that.
 const SHOWN: f64 = 0.5;
 
-/// `SECONDS` stands for the length of it all.
+/// The style sheet. `SECONDS` is replaced by the total duration.
 const STYLE: &str = "
   text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace;
     white-space: pre; fill: #e6edf3 }
@@ -73,9 +73,9 @@ pub(super) fn draw(recording: &Recording, title: &str) -> String {
     svg + "</svg>\n"
 }
 
-/// When a scene is there.
+/// Returns the animation that shows a scene during its time.
 fn turn(index: usize, scene: &Scene, end: f64, whole: f64) -> String {
-    assert!(end - scene.begin < SHOWN * whole, "scene {index} is longer than all others together");
+    assert!(end - scene.begin < SHOWN * whole, "scene {index} takes more than half of the recording");
     let (from, to) = (100.0 * scene.begin / whole, 100.0 * end / whole);
     let still = u8::from(index == STILL);
     format!(
@@ -101,7 +101,7 @@ fn text(svg: &mut String, baseline: usize, line: &Line) {
     svg.push_str("</text>\n");
 }
 
-/// Without the empty line behind the last one.
+/// Returns the lines without trailing empty ones.
 fn written(lines: &[Line]) -> &[Line] {
     let last = lines.iter().rposition(|line| !line.is_empty());
     &lines[..last.map_or(0, |last| last + 1)]
