@@ -29,5 +29,5 @@ plain() {
 # Outside: into the repository, with what is made of it.
 keep_recording() {
     cat "$WORK/session.cast" >"$ROOT/docs/recording/session.cast" &&
-        (cd "$ROOT" && CONNECT_WRITE_RECORDING=1 cargo test --locked --quiet --test integration what_was_recorded)
+        (cd "$ROOT" && CONNECT_WRITE_RECORDING=1 cargo test --locked --quiet --test integration generated_from_the_cast)
 }
