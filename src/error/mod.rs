@@ -90,8 +90,9 @@ pub enum Error {
     NoRoute {
         /// The target.
         target: String,
-        /// What came of each route, in the order in which they were tried.
-        failed: Vec<Error>,
+        /// The number of each route that failed, counted from 1 over all routes of the plan, and its error. Routes that
+        /// were skipped are missing.
+        failed: Vec<(usize, Error)>,
     },
     /// A password is wanted and cannot be had.
     #[error("{peer} wants a password for user '{user}', and {cause}")]
@@ -177,7 +178,9 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NoRoute { failed, .. } => failed.last().map_or(ExitCode::Unreachable, Self::exit_code),
+            Self::NoRoute { failed, .. } => {
+                failed.last().map_or(ExitCode::Unreachable, |(_, error)| error.exit_code())
+            }
             Self::System { .. } | Self::Listen { .. } => ExitCode::System,
             Self::Usage(_) | Self::Config(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
@@ -275,7 +278,7 @@ impl Error {
     pub fn is_auth_rejected(&self) -> bool {
         match self {
             Self::Negotiation { cause, .. } => matches!(cause, proto::Error::WrongPassword { .. }),
-            Self::NoRoute { failed, .. } => failed.iter().any(Self::is_auth_rejected),
+            Self::NoRoute { failed, .. } => failed.iter().any(|(_, error)| error.is_auth_rejected()),
             _ => false,
         }
     }
@@ -337,8 +340,8 @@ impl fmt::Display for Peer {
     }
 }
 
-fn each(failed: &[Error]) -> String {
-    let each = failed.iter().enumerate().map(|(index, error)| format!("{}. {error}", index + 1));
+fn each(failed: &[(usize, Error)]) -> String {
+    let each = failed.iter().map(|(number, error)| format!("{number}. {error}"));
     each.collect::<Vec<_>>().join("; ")
 }
 

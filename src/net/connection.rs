@@ -1,4 +1,4 @@
-//! A connected stream under a deadline.
+//! A connected stream whose reads and writes end at a deadline.
 
 use std::io;
 
@@ -6,75 +6,78 @@ use super::waiting::Wait;
 use crate::proto::Limit;
 use crate::sys::{self, Channel};
 
-/// The most that is looked at in one go: more than any answer that a well-meaning proxy gives.
-const LOOK: usize = 4096;
+/// The most bytes to receive or peek at in one call: more than any well-behaved proxy sends in one
+/// message.
+const PEEK_SIZE: usize = 4096;
 
-/// A connection on which every wait ends by a deadline.
+/// A connection on which every wait ends at a deadline.
 #[derive(Debug)]
 pub(super) struct Connection(Channel);
 
 /// Why nothing could be sent or received.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum WaitError {
     /// The deadline has passed.
     TimedOut,
-    /// The system says why.
+    /// The system call failed.
     Io(io::Error),
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for WaitError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-/// What has come, and has yet to be taken off the stream if it was only looked at.
+/// Received bytes. If they were only peeked at, they stay in the stream until
+/// [`Connection::consume`] removes them.
 #[derive(Debug)]
 pub(super) struct Received {
     bytes: Vec<u8>,
-    looked_at: bool,
+    peeked: bool,
 }
 
 impl Received {
-    /// The bytes; none at the end of the stream.
+    /// Returns the bytes; empty at EOF.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 impl Connection {
-    /// Takes over a socket.
+    /// Wraps a non-blocking channel.
     pub(super) fn new(channel: Channel) -> Self {
         Self(channel)
     }
 
-    /// The channel for the relay: nothing was read from it that was not taken.
+    /// Returns the channel for the relay. Peeked bytes that were not consumed are still in it.
     pub(super) fn into_channel(self) -> Channel {
         self.0
     }
 
-    /// Sends all of it.
-    pub(super) fn send(&mut self, mut bytes: &[u8], until: &Wait<'_>) -> Result<(), Stop> {
+    /// Sends all bytes.
+    pub(super) fn send(&mut self, mut bytes: &[u8], until: &Wait<'_>) -> Result<(), WaitError> {
         while !bytes.is_empty() {
             match self.0.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) => self.wait_after(error, false, until)?,
+                Err(error) if sys::is_transient(&error) => self.wait(false, until)?,
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    /// Receives some bytes, as many as the limit allows. Where the limit is unknown they are looked at, and stay
-    /// where they are until [`take`](Self::take).
-    pub(super) fn receive(&mut self, limit: Limit, until: &Wait<'_>) -> Result<Received, Stop> {
-        let room = match limit {
-            Limit::Bytes(limit) => limit.min(LOOK),
-            Limit::Unknown => LOOK,
+    /// Receives some bytes, at most the limit. With [`Limit::Unknown`] it only peeks;
+    /// [`consume`](Self::consume) then removes the bytes from the stream.
+    pub(super) fn receive(&mut self, limit: Limit, until: &Wait<'_>) -> Result<Received, WaitError> {
+        let size = match limit {
+            Limit::Bytes(limit) => limit.min(PEEK_SIZE),
+            Limit::Unknown => PEEK_SIZE,
         };
-        // As long as it need be: most answers are a few bytes.
-        let mut bytes = vec![0; room];
+        // Not always PEEK_SIZE: most answers are a few bytes.
+        let mut bytes = vec![0; size];
         loop {
-            // Nothing can be there yet: waiting first saves a call that fails.
+            // The answer cannot be there yet: polling first saves a read that returns EAGAIN.
             self.wait(true, until)?;
             let result = match limit {
                 Limit::Bytes(_) => self.0.read(&mut bytes),
@@ -83,51 +86,100 @@ impl Connection {
             match result {
                 Ok(length) => {
                     bytes.truncate(length);
-                    let looked_at = limit == Limit::Unknown;
-                    return Ok(Received { bytes, looked_at });
+                    return Ok(Received { bytes, peeked: limit == Limit::Unknown });
                 }
-                Err(error) if is_passing(&error) => {}
+                Err(error) if sys::is_transient(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Takes the first `count` bytes of what was looked at off the stream.
-    pub(super) fn take(&mut self, received: &mut Received, count: usize) -> Result<(), Stop> {
-        if received.looked_at {
-            // They are there: this does not wait.
-            let mut rest = &mut received.bytes[..count];
-            while !rest.is_empty() {
-                match self.0.read(rest) {
-                    Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                    Ok(taken) => rest = &mut rest[taken..],
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error.into()),
-                }
+    /// Removes the first `count` bytes from the stream if they were only peeked at.
+    pub(super) fn consume(
+        &mut self,
+        received: &mut Received,
+        count: usize,
+        until: &Wait<'_>,
+    ) -> Result<(), WaitError> {
+        if !received.peeked {
+            return Ok(());
+        }
+        let mut rest = &mut received.bytes[..count];
+        while !rest.is_empty() {
+            match self.0.read(rest) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(length) => rest = &mut rest[length..],
+                // The kernel may return EAGAIN even though a peek has just seen the bytes.
+                Err(error) if sys::is_transient(&error) => self.wait(true, until)?,
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    fn wait_after(&self, error: io::Error, read: bool, until: &Wait<'_>) -> Result<(), Stop> {
-        match error.kind() {
-            io::ErrorKind::Interrupted => Ok(()),
-            io::ErrorKind::WouldBlock => self.wait(read, until),
-            _ => Err(error.into()),
-        }
-    }
-
-    fn wait(&self, read: bool, until: &Wait<'_>) -> Result<(), Stop> {
-        // Time that is up is up, whatever has come: else a peer that never stops talking would have for ever.
+    fn wait(&self, read: bool, until: &Wait<'_>) -> Result<(), WaitError> {
+        // Check the deadline before polling, or a peer that keeps sending would never time out.
         let mut watches = [sys::watch(&self.0, read, !read)];
         if !until.deadline.has_passed() && until.poll(&mut watches, None)? {
             Ok(())
         } else {
-            Err(Stop::TimedOut)
+            Err(WaitError::TimedOut)
         }
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::addr::{Endpoint, Host};
+    use crate::error::Peer;
+    use crate::net::deadline::Deadline;
+    use crate::plan::Target;
+
+    /// A connection to a local socket, and that socket.
+    fn connected() -> (Connection, TcpStream, Peer) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let target = Endpoint { host: Host::Ip(address.ip()), port: address.port().try_into().unwrap() };
+        let peer = Peer::target(&Target::Tcp(target));
+        (Connection::new(Channel::socket(stream)), listener.accept().unwrap().0, peer)
+    }
+
+    /// Bytes that a peek has seen, although a read does not find them yet.
+    fn peeked() -> Received {
+        Received { bytes: vec![0; 4], peeked: true }
+    }
+
+    #[test]
+    fn consuming_peeked_bytes_waits_and_retries_when_the_read_would_block() {
+        let (mut connection, mut remote, peer) = connected();
+        let until = Wait::new(&peer, "a test", &Deadline::start(Some(Duration::from_secs(10))));
+        let sender = thread::spawn(move || {
+            for byte in b"peek" {
+                thread::sleep(Duration::from_millis(20));
+                remote.write_all(&[*byte]).unwrap();
+            }
+        });
+        let mut received = peeked();
+        connection.consume(&mut received, 4, &until).unwrap();
+        assert_eq!(received.bytes(), b"peek");
+        sender.join().unwrap();
+    }
+
+    #[test]
+    fn consuming_peeked_bytes_ends_at_the_deadline() {
+        let (mut connection, _remote, peer) = connected();
+        let until = Wait::new(&peer, "a test", &Deadline::start(Some(Duration::from_millis(50))));
+        let consumed = connection.consume(&mut peeked(), 4, &until);
+        assert!(matches!(consumed, Err(WaitError::TimedOut)), "{consumed:?}");
+    }
 }

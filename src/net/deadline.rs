@@ -1,24 +1,24 @@
-//! The end of our patience.
+//! Deadlines that can be paused while the user is prompted.
 
 use std::time::{Duration, Instant};
 
-/// A point in time by which something must be done, or none.
+/// A point in time by which an operation must finish, or none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     started: Instant,
     end: Option<Instant>,
     limit: Duration,
-    /// By how much it was moved.
+    /// The sum of all calls of [`extend`](Self::extend).
     extended: Duration,
-    /// From when on it is worth a word that we still wait; never if there is none.
+    /// When to start showing the status line; `None` for never.
     status_from: Option<Instant>,
 }
 
-/// For so long nobody wonders what it is doing.
+/// How long a wait lasts before the status line appears. Shorter waits need no explanation.
 const STATUS_DELAY: Duration = Duration::from_secs(2);
 
 impl Deadline {
-    /// Starts now. A limit beyond what the clock can count is none.
+    /// Starts a deadline now. `None`, or a limit beyond the range of the clock, never passes.
     pub(super) fn start(limit: Option<Duration>) -> Self {
         let started = Instant::now();
         let end = limit.and_then(|limit| started.checked_add(limit));
@@ -26,24 +26,24 @@ impl Deadline {
         Self { started, end, limit, extended: Duration::ZERO, status_from: None }
     }
 
-    /// The same; whoever waits with us is told so after a while.
-    pub(super) fn telling(self) -> Self {
+    /// Enables the status line for waits under this deadline.
+    pub(super) fn with_status(self) -> Self {
         Self { status_from: Some(self.started + STATUS_DELAY), ..self }
     }
 
-    /// From when on whoever waits with us is told so, if at all.
+    /// Returns when to start showing the status line; `None` for never.
     pub(super) fn status_from(&self) -> Option<Instant> {
         self.status_from
     }
 
-    /// This one, or one that starts now if there is none.
+    /// Returns this deadline, or one that starts now with this limit if this one never passes.
     pub(super) fn or_start(self, limit: Duration) -> Self {
         let started = Self { status_from: self.status_from, ..Self::start(Some(limit)) };
         if self.end.is_some() { self } else { started }
     }
 
-    /// The end for the first of several attempts: an equal share of the time that is left. Where there is any time,
-    /// all but the last have `limit`.
+    /// Returns the deadline for the first of several attempts: an equal share of the time left. If
+    /// this deadline never passes, each attempt but the last gets `limit`.
     pub(super) fn share(self, attempts: usize, limit: Duration) -> Self {
         let share = match (u32::try_from(attempts), self.left()) {
             (Ok(0 | 1), _) => return Self { extended: Duration::ZERO, ..self },
@@ -53,12 +53,12 @@ impl Deadline {
         Self { status_from: self.status_from, ..Self::start(Some(share)) }
     }
 
-    /// By how much it was moved.
+    /// Returns by how much the deadline was extended since it started.
     pub(super) fn extended(&self) -> Duration {
         self.extended
     }
 
-    /// The time left, or `None` for any time.
+    /// Returns the time left; `None` if it never passes.
     pub(super) fn left(&self) -> Option<Duration> {
         self.end.map(|end| end.saturating_duration_since(Instant::now()))
     }
@@ -67,17 +67,18 @@ impl Deadline {
         self.left() == Some(Duration::ZERO)
     }
 
-    /// The limit it started with.
+    /// Returns the limit it started with.
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// The time since it started, but for what was not ours to spend.
+    /// Returns the time since it started, without the time by which it was extended.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.extended)
     }
 
-    /// Moves it, for time that was not ours to spend.
+    /// Moves the deadline by the time that a prompt took, because the peer did not cause that
+    /// delay.
     pub(super) fn extend(&mut self, by: Duration) {
         self.end = self.end.and_then(|end| end.checked_add(by));
         self.status_from = self.status_from.and_then(|from| from.checked_add(by));
@@ -91,7 +92,7 @@ mod tests {
     use crate::plan::Limits;
 
     #[test]
-    fn without_a_limit_of_the_users_a_negotiation_has_its_own() {
+    fn a_negotiation_has_its_own_limit_unless_the_user_set_one() {
         let negotiation = Deadline::start(None).or_start(Limits::HANDSHAKE_TIMEOUT);
         assert_eq!(negotiation.limit(), Duration::from_secs(30));
         assert!(negotiation.left().is_some_and(|left| left > Duration::from_secs(29)));
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn each_attempt_but_the_last_has_its_share() {
+    fn each_attempt_but_the_last_gets_a_share_of_the_time() {
         let all = Deadline::start(Some(Duration::from_secs(90)));
         let within = |deadline: Deadline, seconds| {
             let left = deadline.left().unwrap_or_default();
@@ -108,29 +109,29 @@ mod tests {
         };
         assert!(within(all.share(3, Limits::ROUTE_TIMEOUT), 30));
         assert!(within(all.share(1, Limits::ROUTE_TIMEOUT), 90));
-        let any = Deadline::start(None);
-        assert!(within(any.share(2, Limits::ROUTE_TIMEOUT), 10));
-        assert_eq!(any.share(1, Limits::ROUTE_TIMEOUT).left(), None);
+        let unlimited = Deadline::start(None);
+        assert!(within(unlimited.share(2, Limits::ROUTE_TIMEOUT), 10));
+        assert_eq!(unlimited.share(1, Limits::ROUTE_TIMEOUT).left(), None);
     }
 
     #[test]
-    fn who_waits_is_told_from_the_start_on_and_not_while_he_is_asked() {
+    fn the_status_line_is_due_after_a_delay_that_excludes_prompts() {
         let start = Instant::now();
-        let mut deadline = Deadline::start(None).telling();
+        let mut deadline = Deadline::start(None).with_status();
         let from = |deadline: Deadline| deadline.status_from().map(|from| from - start);
         let first = from(deadline);
         assert!(first.is_some_and(|first| first >= STATUS_DELAY));
         assert_eq!(from(deadline.or_start(Limits::HANDSHAKE_TIMEOUT)), first);
         assert_eq!(from(deadline.share(2, Limits::ROUTE_TIMEOUT)), first);
-        let asked = Duration::from_secs(60);
-        deadline.extend(asked);
-        assert_eq!(from(deadline), first.map(|first| first + asked));
+        let prompt = Duration::from_secs(60);
+        deadline.extend(prompt);
+        assert_eq!(from(deadline), first.map(|first| first + prompt));
         assert_eq!(deadline.elapsed(), Duration::ZERO);
         assert_eq!(from(Deadline::start(None)), None);
     }
 
     #[test]
-    fn it_passes_and_is_extended_by_time_that_was_not_ours() {
+    fn an_extension_moves_a_deadline_that_has_passed() {
         let mut deadline = Deadline::start(Some(Duration::ZERO));
         assert!(deadline.has_passed());
         deadline.extend(Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! TCP connections to whichever address of a peer answers first: Happy Eyeballs (RFC 8305).
+//! Dials a peer at all of its addresses until one connects: Happy Eyeballs (RFC 8305).
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,13 +19,17 @@ use crate::plan::Target;
 use crate::sys::{self, Channel};
 use crate::trace::trace;
 
-/// How long an attempt has the field to itself: the Connection Attempt Delay of RFC 8305 §8.
+/// How long to wait for one attempt before starting the next in parallel (RFC 8305 §8).
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to a peer at any of its addresses, which this name server knows, or else the system.
+/// What [`Wait`] shows while a connection is being established.
+const CONNECTION: &str = "connection";
+
+/// Connects to a peer at any of its addresses, which come from this name server or else from the
+/// system.
 ///
 /// # Errors
-/// Its name is unknown, no address takes the connection, or the deadline has passed.
+/// The peer's name cannot be resolved, every address failed, or the deadline has passed.
 pub(super) fn dial(
     peer: &Peer,
     name_server: Option<SocketAddr>,
@@ -39,10 +43,10 @@ pub(super) fn dial(
     }
     let waiting = interleave(addresses);
     let mut dialling = Dialling { waiting, ..Dialling::default() };
-    let until = Wait::new(peer, "the connection", deadline);
+    let until = Wait::new(peer, CONNECTION, deadline);
     loop {
         if let Some((at, socket)) =
-            dialling.round(&until).map_err(|cause| Error::System { what: "dial", cause })?
+            dialling.step(&until).map_err(|cause| Error::System { what: "dial", cause })?
         {
             progress.reached(&Stage::Dialled { peer, at });
             return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
@@ -53,48 +57,52 @@ pub(super) fn dial(
         if deadline.has_passed() {
             return Err(Error::TimedOut {
                 peer: peer.clone(),
-                doing: dialling.silence(peer),
+                doing: dialling.unanswered(peer),
                 limit: deadline.limit(),
             });
         }
     }
 }
 
-/// Connects to a UNIX-domain socket.
+/// Connects to a UNIX-domain socket. connect(2) blocks while the listener's backlog is full.
 ///
 /// # Errors
-/// It does not exist, nobody listens or takes us in before the deadline, or the system has none.
+/// The socket does not exist, nothing listens on it, the deadline has passed, or the system has no
+/// such sockets.
 pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline) -> Result<Channel, Error> {
     trace!("connecting to {peer}");
-    let dialled = loop {
-        match Channel::unix(path, deadline.left()) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            dialled => break dialled,
-        }
-    };
+    let until = Wait::new(peer, CONNECTION, deadline);
+    let connected = until.poll_with_status(deadline.left(), |timeout| match Channel::unix(path, timeout) {
+        Err(error) if sys::is_transient(&error) => None,
+        connected => Some(connected),
+    });
     let peer = peer.clone();
-    dialled.map_err(|cause| match cause.kind() {
-        io::ErrorKind::WouldBlock => {
-            let doing = "did not take the connection".into();
-            Error::TimedOut { peer, doing, limit: deadline.limit() }
+    match connected {
+        Some(Ok(channel)) => Ok(channel),
+        Some(Err(cause)) => Err(Error::Dial { attempts: vec![(peer.to_string(), cause)], peer }),
+        None => {
+            let doing = "did not accept the connection".into();
+            Err(Error::TimedOut { peer, doing, limit: deadline.limit() })
         }
-        _ => Error::Dial { attempts: vec![(peer.to_string(), cause)], peer },
-    })
+    }
 }
 
-/// The attempts to reach one peer. Those that lose are closed when this is dropped.
+/// The attempts to connect to one peer. Dropping it closes all attempts that are still in progress.
 #[derive(Default)]
 struct Dialling {
+    /// Addresses that were not tried yet, in order of preference.
     waiting: VecDeque<SocketAddr>,
+    /// Attempts in progress, in order of preference.
     started: Vec<(SocketAddr, Socket)>,
     failed: Vec<(String, io::Error)>,
-    /// When the next attempt may start; at once if there is none.
+    /// When the next attempt may start; `None` for immediately.
     next: Option<Instant>,
 }
 
 impl Dialling {
-    /// Starts what is due and waits for something to happen. Returns the first socket that is connected.
-    fn round(&mut self, until: &Wait<'_>) -> io::Result<Option<(SocketAddr, Socket)>> {
+    /// Starts the next attempt if it is due, and waits for an event. Returns the first socket that
+    /// has connected.
+    fn step(&mut self, until: &Wait<'_>) -> io::Result<Option<(SocketAddr, Socket)>> {
         let now = Instant::now();
         if self.next.is_none_or(|next| next <= now) {
             let Some(address) = self.waiting.pop_front() else { return self.wait(until) };
@@ -104,7 +112,7 @@ impl Dialling {
                     self.started.push((address, socket));
                     self.next = Some(now + CONNECTION_ATTEMPT_DELAY);
                 }
-                // Not even started: the next one need not wait.
+                // The attempt could not even start, so the next one is due immediately.
                 Err(error) => self.fail(address, error),
             }
             if self.started.is_empty() {
@@ -121,14 +129,19 @@ impl Dialling {
             self.started.iter().map(|(_, socket)| sys::watch(socket, false, true)).collect();
         until.poll(&mut watches, next)?;
         let ready: Vec<_> = watches.iter().map(|watch| sys::Ready::from_watch(watch).write).collect();
-        for index in (0..ready.len()).rev().filter(|&index| ready[index]) {
-            let (address, socket) = self.started.remove(index);
-            match socket.take_error()? {
-                None => return Ok(Some((address, socket))),
+        // Several attempts may have finished in the same wake-up: the preferred address wins.
+        let mut connected = None;
+        for ((address, socket), ready) in std::mem::take(&mut self.started).into_iter().zip(ready) {
+            if !ready || connected.is_some() {
+                self.started.push((address, socket));
+                continue;
+            }
+            match sys::connect_error(&socket) {
+                None => connected = Some((address, socket)),
                 Some(error) => self.fail(address, error),
             }
         }
-        Ok(None)
+        Ok(connected)
     }
 
     fn fail(&mut self, address: SocketAddr, error: io::Error) {
@@ -141,8 +154,9 @@ impl Dialling {
         self.waiting.is_empty() && self.started.is_empty()
     }
 
-    /// "did not answer", and where, if that is not known already.
-    fn silence(&self, peer: &Peer) -> String {
+    /// Returns "did not answer", with the addresses that did not unless the peer's name is the only
+    /// one.
+    fn unanswered(&self, peer: &Peer) -> String {
         let addresses = self.in_flight();
         if addresses == peer.address.to_string() {
             return "did not answer".into();
@@ -156,8 +170,8 @@ impl Dialling {
     }
 }
 
-/// Begins to connect. Every TCP socket has `TCP_NODELAY`, since keystrokes must not wait for company, and
-/// keep-alive, since a peer that vanished must be noticed.
+/// Starts a non-blocking connect. Sets `TCP_NODELAY`, because keystrokes must not wait for more
+/// data, and keep-alive, because a peer that vanished must be noticed.
 fn start(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
@@ -169,19 +183,19 @@ fn start(address: SocketAddr) -> io::Result<Socket> {
     }
 }
 
-/// Takes turns between the families, the first address's first (RFC 8305 §4).
+/// Alternates between the address families, starting with that of the first address (RFC 8305 §4).
 fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (VecDeque<_>, VecDeque<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut turns = VecDeque::new();
+    let mut interleaved = VecDeque::new();
     loop {
         let pair = [first.next(), second.next()];
         if pair == [None, None] {
-            return turns;
+            return interleaved;
         }
-        turns.extend(pair.into_iter().flatten());
+        interleaved.extend(pair.into_iter().flatten());
     }
 }
 

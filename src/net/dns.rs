@@ -1,9 +1,9 @@
-//! Names to addresses, by a name server that the user names (`-R ADDRESS`).
+//! A DNS client for the name server that the user names (`-R ADDRESS`).
 //!
-//! All of it begins with the question and is gone with the answer: no runtime, no socket and no cache lives before
-//! or after. The name server is asked by UDP, and by TCP where its answer is too long for that or none comes. The
-//! name is completed as the system would, by the search list; the hosts file and the system's own name servers have
-//! no say. As RFC 6761 wants it, `localhost` is this machine and `.invalid` is unknown without a question.
+//! Each lookup has its own runtime and sockets, and nothing is cached. A query goes out by UDP, and
+//! by TCP if the answer was truncated or none came. The resolver's search list completes the name
+//! as the system would, but neither the hosts file nor the system's name servers are used. As RFC
+//! 6761 requires, `localhost` is this machine, and `.invalid` fails without a query.
 
 use std::future;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use tokio::{runtime, time};
 
 use super::deadline::Deadline;
-use super::resolve::Failure;
+use super::resolve_error::ResolveError;
 use super::waiting::Wait;
 use crate::addr::Name;
 use crate::error::os_message;
@@ -30,103 +30,116 @@ use sockets::Sockets;
 mod search;
 mod sockets;
 
-/// How long the name server has without `-w`. Of this, as of `-w`, UDP gets one half, in which a question that may
-/// have been lost is repeated, and TCP what is left.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long one lookup may take without `-w`. UDP gets half of this, or of `-w`, and repeats its
+/// query in case a packet was lost; TCP gets the rest.
+const DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// All addresses of a name, as this name server knows them. Blocks until it has answered or the deadline has passed.
-pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Result<Vec<IpAddr>, Failure> {
-    let failed = |what: String| Failure::Unknown(format!("name server {server} {what}"));
-    let names = Candidates::of(name.as_str())
-        .map_err(|_| Failure::unknown("it is no DNS name, in which each label has 1 to 63 bytes"))?;
+/// Returns all addresses that the name server has for a name. Blocks until it has answered or the
+/// deadline has passed.
+pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Result<Vec<IpAddr>, ResolveError> {
+    let failed = |what: String| ResolveError::Failed(format!("name server {server} {what}"));
+    let names = Candidates::for_name(name.as_str())
+        .map_err(|_| ResolveError::failed("not a DNS name: each label must have 1 to 63 bytes"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed(format!("cannot be asked: {}", os_message(&error))))?;
-    let until = Wait { deadline: until.deadline.or_start(LIMIT), ..*until };
+    let runtime = runtime.map_err(|error| failed(format!("cannot be queried: {}", os_message(&error))))?;
+    let until = Wait { deadline: until.deadline.or_start(DNS_TIMEOUT), ..*until };
     let deadline = &until.deadline;
-    let mut asking = pin!(ask(&names, server, deadline));
-    // It ends by itself: the pieces are for whoever waits at a terminal.
-    let answer = until.in_pieces(None, |piece| {
-        runtime.block_on(async { time::timeout(piece.unwrap_or(Duration::MAX), asking.as_mut()).await.ok() })
+    let mut query = pin!(query(&names, server, deadline));
+    // No timeout here, because the query ends by itself; the interruptions only update the status
+    // line.
+    let result = until.poll_with_status(None, |timeout| {
+        let timeout = timeout.unwrap_or(Duration::MAX);
+        runtime.block_on(async { time::timeout(timeout, query.as_mut()).await.ok() })
     });
-    answer.unwrap_or(Err(Trouble::Silence)).map_err(|trouble| match trouble {
-        Trouble::Verdict(what) => failed(what),
-        Trouble::Silence => Failure::Silent { server, limit: deadline.limit() },
-        no_answer => failed(format!("gives no answer ({})", no_answer.words())),
+    result.unwrap_or(Err(DnsFailure::TimedOut)).map_err(|failure| match failure {
+        DnsFailure::Answer(what) => failed(what),
+        DnsFailure::TimedOut => ResolveError::NameServerTimedOut { server, limit: deadline.limit() },
+        no_answer => failed(format!("did not answer ({})", no_answer.cause())),
     })
 }
 
-/// Why there is no address.
-enum Trouble {
-    /// The name server says so.
-    Verdict(String),
-    /// It cannot be reached, or does not speak DNS.
+/// Why a query returned no address.
+enum DnsFailure {
+    /// The name server answered that there is no address, or that it failed.
+    Answer(String),
+    /// The name server is unreachable or does not speak DNS.
     NoAnswer(String),
-    /// It has one, which must be asked for by TCP.
-    TooLong,
-    /// It has said nothing in the time that it had.
-    Silence,
+    /// The answer was truncated and must be requested by TCP.
+    Truncated,
+    /// No answer came in time.
+    TimedOut,
 }
 
-impl Trouble {
-    fn words(&self) -> &str {
+impl DnsFailure {
+    fn cause(&self) -> &str {
         match self {
-            Self::Verdict(words) | Self::NoAnswer(words) => words,
-            Self::TooLong => "too long for it",
-            Self::Silence => "timed out",
+            Self::Answer(cause) | Self::NoAnswer(cause) => cause,
+            Self::Truncated => "answer truncated",
+            Self::TimedOut => "timed out",
         }
     }
 }
 
-async fn ask(names: &Candidates, server: SocketAddr, deadline: &Deadline) -> Result<Vec<IpAddr>, Trouble> {
-    let left = || deadline.left().unwrap_or(LIMIT);
+/// Queries by UDP, then by TCP if there was no usable answer.
+async fn query(
+    names: &Candidates,
+    server: SocketAddr,
+    deadline: &Deadline,
+) -> Result<Vec<IpAddr>, DnsFailure> {
+    let left = || deadline.left().unwrap_or(DNS_TIMEOUT);
     let udp = match search(names, server, ConnectionConfig::udp(), left() / 2).await {
-        known @ (Ok(_) | Err(Trouble::Verdict(_))) => return known,
-        Err(trouble) => trouble,
+        answered @ (Ok(_) | Err(DnsFailure::Answer(_))) => return answered,
+        Err(failure) => failure,
     };
-    trace!("name server {server} gives no answer by UDP ({}): asking by TCP", udp.words());
+    trace!("name server {server} gives no answer by UDP ({}): asking by TCP", udp.cause());
     match (udp, search(names, server, ConnectionConfig::tcp(), left()).await) {
-        (_, known @ (Ok(_) | Err(Trouble::Verdict(_)))) => known,
-        (Trouble::TooLong | Trouble::Silence, Err(Trouble::Silence)) => Err(Trouble::Silence),
-        (udp, Err(tcp)) => Err(Trouble::NoAnswer(format!("UDP: {}, TCP: {}", udp.words(), tcp.words()))),
+        (_, answered @ (Ok(_) | Err(DnsFailure::Answer(_)))) => answered,
+        (DnsFailure::Truncated | DnsFailure::TimedOut, Err(DnsFailure::TimedOut)) => {
+            Err(DnsFailure::TimedOut)
+        }
+        (udp, Err(tcp)) => Err(DnsFailure::NoAnswer(format!("UDP: {}, TCP: {}", udp.cause(), tcp.cause()))),
     }
 }
 
-/// Asks for one name after the other, until one has an address. If none has, the verdict on the name as it was
-/// typed is the one to tell; a name server that does not answer is not asked again.
+/// Queries the candidates in turn until one has an address. If none has, returns the answer for the
+/// name as it was typed. Stops at the first query without an answer, because the name server would
+/// not answer the others either.
 async fn search(
     names: &Candidates,
     server: SocketAddr,
     transport: ConnectionConfig,
-    patience: Duration,
-) -> Result<Vec<IpAddr>, Trouble> {
+    limit: Duration,
+) -> Result<Vec<IpAddr>, DnsFailure> {
     let sockets = Sockets::default();
-    // Each question has a little less time than there is, so that one answer is not lost for want of the other.
-    let client = client(server, transport, patience.mul_f64(0.9), sockets.clone());
-    let client = client.map_err(|error| Trouble::NoAnswer(error.to_string()))?;
-    let asking = async {
-        let mut told = String::new();
+    // A query must time out before `limit`: A and AAAA run in parallel, and the answer to one must
+    // not be discarded because the other is missing.
+    let client = client(server, transport, limit.mul_f64(0.9), sockets.clone());
+    let client = client.map_err(|error| DnsFailure::NoAnswer(error.to_string()))?;
+    let queries = async {
+        let mut typed = String::new();
         for name in names.iter() {
             match client.lookup_ip(name.clone()).await {
                 Ok(found) => return Ok(found.iter().collect()),
-                Err(NetError::Dns(error)) if names.is_typed(name) => told = verdict(&error),
+                Err(NetError::Dns(error)) if names.is_typed(name) => typed = answer(&error),
                 Err(NetError::Dns(_)) => {}
-                // The time-out below is the one that counts.
+                // Let the timeout below expire, so that the limit in the message is true.
                 Err(NetError::Timeout) => return future::pending().await,
-                Err(NetError::Truncated) => return Err(Trouble::TooLong),
-                Err(error) => return Err(Trouble::NoAnswer(reason(&error, &sockets))),
+                Err(NetError::Truncated) => return Err(DnsFailure::Truncated),
+                Err(error) => return Err(DnsFailure::NoAnswer(cause(&error, &sockets))),
             }
         }
-        Err(Trouble::Verdict(told))
+        Err(DnsFailure::Answer(typed))
     };
-    time::timeout(patience, asking).await.unwrap_or(Err(Trouble::Silence))
+    time::timeout(limit, queries).await.unwrap_or(Err(DnsFailure::TimedOut))
 }
 
-/// A client that asks nobody else. IPv4 comes first in what it finds: without the system's rules (RFC 6724) that is
-/// the family more likely to work, not least from a SOCKS proxy. Without EDNS it suits the oldest name server.
+/// Creates a client that queries only this name server. It lists IPv4 addresses first: without the
+/// system's rules (RFC 6724) that family is more likely to work, especially from a SOCKS proxy.
+/// EDNS is off for the sake of old name servers.
 fn client(
     server: SocketAddr,
     mut transport: ConnectionConfig,
-    patience: Duration,
+    timeout: Duration,
     sockets: Sockets,
 ) -> Result<Resolver<Sockets>, NetError> {
     transport.port = server.port();
@@ -134,7 +147,7 @@ fn client(
     let config = ResolverConfig::from_name_servers(vec![server]);
     let mut builder = Resolver::builder_with_config(config, sockets);
     let options = builder.options_mut();
-    options.timeout = patience;
+    options.timeout = timeout;
     options.attempts = 0;
     options.edns0 = false;
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
@@ -142,25 +155,25 @@ fn client(
     builder.build()
 }
 
-/// What the name server said in the place of an address.
-fn verdict(error: &DnsError) -> String {
+/// Describes an answer without an address, to be shown after the name server's address.
+fn answer(error: &DnsError) -> String {
     match error {
         DnsError::NoRecordsFound(NoRecords { response_code: ResponseCode::NXDomain, .. }) => {
-            "says that there is no such name".into()
+            "reports no such host (NXDOMAIN)".into()
         }
-        DnsError::NoRecordsFound(_) => "says that the name has no address".into(),
-        DnsError::ResponseCode(ResponseCode::ServFail) => "failed to look it up (SERVFAIL)".into(),
-        DnsError::ResponseCode(ResponseCode::Refused) => "refuses to look it up (REFUSED)".into(),
+        DnsError::NoRecordsFound(_) => "reports no address for this name".into(),
+        DnsError::ResponseCode(ResponseCode::ServFail) => "failed to resolve it (SERVFAIL)".into(),
+        DnsError::ResponseCode(ResponseCode::Refused) => "refused the query (REFUSED)".into(),
         DnsError::ResponseCode(code) => format!("answered with an error: {code}"),
         error => format!("answered with an error: {error}"),
     }
 }
 
-/// Why there was no answer. The system's reason is kept by the sockets, since the library loses it.
-fn reason(error: &NetError, sockets: &Sockets) -> String {
-    match (sockets.trouble(), error) {
-        (Some(trouble), _) => trouble.to_owned(),
-        (None, NetError::Proto(_)) => "what it sent is no answer".into(),
+/// Returns why there was no answer. Prefers the system's error, which only our sockets have kept.
+fn cause(error: &NetError, sockets: &Sockets) -> String {
+    match (sockets.first_error(), error) {
+        (Some(first), _) => first.to_owned(),
+        (None, NetError::Proto(_)) => "invalid DNS message".into(),
         (None, error) => error.to_string(),
     }
 }

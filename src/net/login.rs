@@ -1,4 +1,4 @@
-//! Who we are to a proxy: from the plan, from the system, or from the user.
+//! User names and passwords for proxies: from the plan, the system, the user or a command.
 
 use crate::error::{Error, Peer};
 use crate::plan::{Hop, Login, PasswordPrompt, Protocol};
@@ -7,13 +7,14 @@ use crate::secret::{AskPassword, Secret};
 use crate::sys;
 use crate::text::fill_in;
 
-/// User and password for a hop. What the plan does not know is looked up, or asked for.
-pub(super) fn credentials(hop: &Hop, peer: &Peer, ask: &dyn AskPassword) -> Result<Credentials, Error> {
+/// Returns user and password for a hop. Looks up the user name and prompts for the password if the
+/// plan has none.
+pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> Result<Credentials, Error> {
     let user = user(hop, peer)?;
     let (login, what, variables) = match &hop.protocol {
         Protocol::Socks5 { login, .. } => (login, "SOCKS5", "SOCKS5_PASSWORD"),
         Protocol::Http { login, .. } => (login, "proxy authentication", "HTTP_PROXY_PASSWORD"),
-        // Never asked: there is no password in these protocols.
+        // Unreachable: these protocols have no password, so they never ask for credentials.
         Protocol::Socks4 { .. } | Protocol::Telnet { .. } => (&Login::default(), "proxy", "CONNECT_PASSWORD"),
     };
     if let Some(password) = login.password.clone() {
@@ -21,10 +22,12 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, ask: &dyn AskPassword) -> Resu
     }
     let (answer, variables) = match &login.ask {
         PasswordPrompt::User => {
-            let prompt = format!("Enter {what} password for {user}@{}: ", hop.proxy.host);
-            (ask.ask(&prompt), Some(variables))
+            let text = format!("Enter {what} password for {user}@{}: ", hop.proxy.host);
+            (prompt.ask(&text), Some(variables))
         }
-        PasswordPrompt::Command { line, source } => (said_by(line, source, hop, &user, ask), None),
+        PasswordPrompt::Command { line, source } => {
+            (run_password_command(line, source, hop, &user, prompt), None)
+        }
     };
     let no_password = |cause: String| Error::NoPassword {
         peer: peer.clone(),
@@ -36,17 +39,24 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, ask: &dyn AskPassword) -> Resu
     Ok(Credentials { user, password })
 }
 
-/// What a command says that is told which proxy and which user it is about.
-fn said_by(line: &str, source: &str, hop: &Hop, user: &str, ask: &dyn AskPassword) -> Result<Secret, String> {
+/// Runs the user's command with `%h`, `%p` and `%u` replaced by the proxy's host and port and the
+/// user name.
+fn run_password_command(
+    line: &str,
+    source: &str,
+    hop: &Hop,
+    user: &str,
+    prompt: &dyn AskPassword,
+) -> Result<Secret, String> {
     let (host, port) = (hop.proxy.host.to_string(), hop.proxy.port.to_string());
     let line = fill_in(line, &[('h', &host), ('p', &port), ('u', user)])
-        .map_err(|what| format!("the command in {source} is not run: {what}"))?;
-    ask.run(&line, source)
+        .map_err(|what| format!("the command in {source} cannot be run: {what}"))?;
+    prompt.run(&line, source)
 }
 
-/// The user name for a hop.
+/// Returns the user name for a hop: the one in the plan, or else the login name.
 pub(super) fn user(hop: &Hop, peer: &Peer) -> Result<String, Error> {
     hop.protocol.user().map(str::to_owned).or_else(sys::login_name).ok_or_else(|| {
-        Error::Config(format!("no user name for {peer}: the system does not know who runs this"))
+        Error::Config(format!("no user name for {peer}: the system has no name for this user"))
     })
 }

@@ -1,10 +1,10 @@
-//! The one driver that carries out what a protocol machine asks for.
+//! Drives a protocol's state machine over a connection.
 
 use std::time::{Duration, Instant};
 
-use super::Leg;
-use super::connection::{Connection, Stop};
+use super::connection::{Connection, WaitError};
 use super::deadline::Deadline;
+use super::hop::HopState;
 use super::login::credentials;
 use super::waiting::Wait;
 use crate::error::Error;
@@ -13,80 +13,82 @@ use crate::proto::{self, Limit, Step, Wire};
 use crate::secret::AskPassword;
 use crate::trace::{self, trace};
 
-/// The words of a refusal, all of them, are waited for so long: they are welcome, and not worth more.
+/// How long to wait for the rest of a refusal's text, which is useful to the user but changes
+/// nothing.
 const REFUSAL_TEXT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How a negotiation ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// What follows on the connection is the tunnel.
+    /// The tunnel is established: all further bytes on the connection belong to it.
     Established,
-    /// It is to be tried again on a new connection.
+    /// The negotiation must be repeated on a new connection.
     Reconnect,
 }
 
-/// Tells the hops as much as can be said before the first of them answers, in one write.
-pub(super) fn ask_ahead(
+/// Sends, in one write, everything that the hops can be sent before the first of them answers.
+pub(super) fn send_ahead(
     connection: &mut Connection,
-    legs: &mut [Leg<'_>],
+    hops: &mut [HopState<'_>],
     reach: &Deadline,
 ) -> Result<(), Error> {
     let mut ahead: Option<Wire> = None;
-    for leg in legs.iter_mut() {
-        // Any other step is taken in its turn.
-        let Step::Send(wire) = leg.negotiation.step().map_err(|cause| leg.refused(cause))? else { break };
-        trace::sent(&wire, leg.negotiation.is_text());
+    for hop in hops.iter_mut() {
+        // `negotiate` takes all other steps.
+        let Step::Send(wire) = hop.negotiation.step().map_err(|cause| hop.failed(cause))? else { break };
+        trace::sent(&wire, hop.negotiation.is_text());
         ahead = Some(match ahead {
             Some(before) => before.concat(&wire),
             None => wire,
         });
-        if !leg.negotiation.is_fully_sent() {
+        if !hop.negotiation.is_fully_sent() {
             break;
         }
     }
-    let (Some(wire), Some(first)) = (ahead, legs.first()) else { return Ok(()) };
+    let (Some(wire), Some(first)) = (ahead, hops.first()) else { return Ok(()) };
     let until = first.wait(&reach.or_start(Limits::HANDSHAKE_TIMEOUT));
     match connection.send(wire.bytes(), &until) {
-        Ok(()) | Err(Stop::Io(_)) => Ok(()),
-        Err(Stop::TimedOut) => Err(until.timed_out()),
+        // A peer that closed may have sent the reason first: `negotiate` reads it.
+        Ok(()) | Err(WaitError::Io(_)) => Ok(()),
+        Err(WaitError::TimedOut) => Err(until.timed_out()),
     }
 }
 
-/// Negotiates with one hop until the tunnel through it stands.
+/// Negotiates with one hop until its tunnel is established.
 pub(super) fn negotiate(
     connection: &mut Connection,
-    leg: &mut Leg<'_>,
-    ask: &dyn AskPassword,
+    hop: &mut HopState<'_>,
+    prompt: &dyn AskPassword,
     reach: &mut Deadline,
 ) -> Result<Outcome, Error> {
     let mut deadline = reach.or_start(Limits::HANDSHAKE_TIMEOUT);
-    let mut words_end = None;
+    let mut text_deadline = None;
     loop {
-        let step = leg.negotiation.step().map_err(|cause| leg.refused(cause))?;
+        let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
         match step {
             Step::Send(wire) => {
-                trace::sent(&wire, leg.negotiation.is_text());
-                let until = leg.wait(&deadline);
+                trace::sent(&wire, hop.negotiation.is_text());
+                let until = hop.wait(&deadline);
                 match connection.send(wire.bytes(), &until) {
-                    // It may have said why before it closed: that is read next.
-                    Ok(()) | Err(Stop::Io(_)) => {}
-                    Err(Stop::TimedOut) => return Err(until.timed_out()),
+                    // A peer that closed may have sent the reason first: the next step reads it.
+                    Ok(()) | Err(WaitError::Io(_)) => {}
+                    Err(WaitError::TimedOut) => return Err(until.timed_out()),
                 }
             }
-            Step::Receive(limit) => leg.receive(connection, limit, &deadline)?,
+            Step::Receive(limit) => hop.receive(connection, limit, &deadline)?,
             Step::ReceiveRest => {
-                let patience =
+                let limit =
                     deadline.left().map_or(REFUSAL_TEXT_TIMEOUT, |left| left.min(REFUSAL_TEXT_TIMEOUT));
-                let words_end = words_end.get_or_insert_with(|| Deadline::start(Some(patience)));
-                leg.receive_rest(connection, words_end)?;
+                let text_deadline = text_deadline.get_or_insert_with(|| Deadline::start(Some(limit)));
+                hop.receive_rest(connection, text_deadline)?;
             }
             Step::Credentials => {
-                let asked = Instant::now();
-                let credentials = credentials(leg.hop, &leg.peer, ask)?;
-                // A human took this time, not the proxy.
-                deadline.extend(asked.elapsed());
-                reach.extend(asked.elapsed());
-                leg.negotiation.credentials(credentials).map_err(|cause| leg.refused(cause))?;
+                let prompted = Instant::now();
+                let credentials = credentials(hop.hop, &hop.peer, prompt)?;
+                // The user took this time, not the proxy.
+                deadline.extend(prompted.elapsed());
+                reach.extend(prompted.elapsed());
+                hop.negotiation.credentials(credentials).map_err(|cause| hop.failed(cause))?;
             }
             Step::Reconnect => return Ok(Outcome::Reconnect),
             Step::Done => return Ok(Outcome::Established),
@@ -94,7 +96,7 @@ pub(super) fn negotiate(
     }
 }
 
-impl Leg<'_> {
+impl HopState<'_> {
     fn receive(
         &mut self,
         connection: &mut Connection,
@@ -103,10 +105,10 @@ impl Leg<'_> {
     ) -> Result<(), Error> {
         match self.receive_some(connection, limit, deadline) {
             Ok(()) => Ok(()),
-            Err(Trouble::Refused(cause)) => Err(self.refused(cause)),
-            Err(Trouble::Stop(Stop::TimedOut)) => Err(self.wait(deadline).timed_out()),
-            // A reset is a way to close, where closing is expected.
-            Err(Trouble::Stop(Stop::Io(cause))) => {
+            Err(HopFailure::Protocol(cause)) => Err(self.failed(cause)),
+            Err(HopFailure::Wait(WaitError::TimedOut)) => Err(self.wait(deadline).timed_out()),
+            // If the protocol expects EOF here, a reset serves as well.
+            Err(HopFailure::Wait(WaitError::Io(cause))) => {
                 let waiting_for = self.negotiation.waiting_for();
                 let peer = self.peer.clone();
                 self.negotiation.closed().map_err(|_| Error::Lost { peer, waiting_for, cause })
@@ -114,14 +116,15 @@ impl Leg<'_> {
         }
     }
 
-    /// The verdict is known: what goes wrong from here on changes nothing.
+    /// Receives more of a refusal's text. The proxy has already refused, so a connection error or a
+    /// timeout only ends the text.
     fn receive_rest(&mut self, connection: &mut Connection, deadline: &Deadline) -> Result<(), Error> {
         let result = match self.receive_some(connection, Limit::Unknown, deadline) {
-            Err(Trouble::Stop(_)) => self.negotiation.closed(),
-            Err(Trouble::Refused(cause)) => Err(cause),
+            Err(HopFailure::Wait(_)) => self.negotiation.closed(),
+            Err(HopFailure::Protocol(cause)) => Err(cause),
             Ok(()) => Ok(()),
         };
-        result.map_err(|cause| self.refused(cause))
+        result.map_err(|cause| self.failed(cause))
     }
 
     fn receive_some(
@@ -129,46 +132,48 @@ impl Leg<'_> {
         connection: &mut Connection,
         limit: Limit,
         deadline: &Deadline,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HopFailure> {
         let mut received = connection.receive(limit, &self.wait(deadline))?;
         if received.bytes().is_empty() {
             return Ok(self.negotiation.closed()?);
         }
-        let taken = self.negotiation.receive(received.bytes());
-        let shown = *taken.as_ref().unwrap_or(&received.bytes().len());
+        let consumed = self.negotiation.receive(received.bytes());
+        let shown = *consumed.as_ref().unwrap_or(&received.bytes().len());
         if trace::is_on() {
             trace::received(&self.negotiation.redact(&received.bytes()[..shown]), self.negotiation.is_text());
         }
-        if let Some(remark) = self.negotiation.take_log_note() {
-            trace!("{remark}");
+        if let Some(note) = self.negotiation.take_log_note() {
+            trace!("{note}");
         }
-        Ok(connection.take(&mut received, taken?)?)
+        Ok(connection.consume(&mut received, consumed?, &self.wait(deadline))?)
     }
 
-    fn refused(&self, cause: proto::Error) -> Error {
+    fn failed(&self, cause: proto::Error) -> Error {
         Error::Negotiation { peer: self.peer.clone(), cause }
     }
 
-    /// For what the proxy is to send next.
+    /// The wait for the proxy's next message.
     fn wait(&self, deadline: &Deadline) -> Wait<'_> {
         Wait::new(&self.peer, self.negotiation.waiting_for(), deadline)
     }
 }
 
-/// Why some bytes were not received.
-enum Trouble {
-    Stop(Stop),
-    Refused(proto::Error),
+/// Why a step of the negotiation with a hop failed.
+enum HopFailure {
+    /// The connection failed or the deadline passed.
+    Wait(WaitError),
+    /// The proxy refused, or violated its protocol.
+    Protocol(proto::Error),
 }
 
-impl From<Stop> for Trouble {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
+impl From<WaitError> for HopFailure {
+    fn from(error: WaitError) -> Self {
+        Self::Wait(error)
     }
 }
 
-impl From<proto::Error> for Trouble {
+impl From<proto::Error> for HopFailure {
     fn from(cause: proto::Error) -> Self {
-        Self::Refused(cause)
+        Self::Protocol(cause)
     }
 }

@@ -1,8 +1,8 @@
 //! Stands in for TLS in a build without it.
 
-use super::Progress;
 use super::connection::Connection;
 use super::deadline::Deadline;
+use super::progress::Progress;
 use crate::error::{Error, Peer};
 use crate::plan::Hop;
 
@@ -15,7 +15,7 @@ impl Client {
     ///
     /// # Errors
     /// The hop has TLS.
-    pub(super) fn of(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
+    pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
         match &hop.tls {
             None => Ok(None),
             Some(_) => {

@@ -1,51 +1,51 @@
-//! How far the way has been gone, for whoever wants to know.
+//! Reports which stages of connecting have been reached.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::addr::Name;
 use crate::error::{Error, Peer};
 
-/// Is told of each stage when it is done.
+/// Receives each stage as it is reached.
 pub trait Progress {
-    /// It was reached just now.
+    /// Called when a stage has just been reached.
     fn reached(&self, stage: &Stage<'_>);
 }
 
-/// Nobody wants to know.
+/// Ignores all stages.
 impl Progress for () {
     fn reached(&self, _: &Stage<'_>) {}
 }
 
-/// A stage of the way.
+/// A stage of connecting.
 #[derive(Debug)]
 pub enum Stage<'a> {
-    /// A route is begun, by its index in the plan.
+    /// The route with this index in the plan is tried next.
     Route(usize),
-    /// Its proxies are not needed for this target.
+    /// The target bypasses the proxies of the route.
     Bypassed,
-    /// A name has these addresses.
+    /// A name was resolved.
     Resolved {
         /// The name.
         name: &'a Name,
-        /// Its addresses, the system's favourite first.
+        /// Its addresses, in order of preference.
         addresses: &'a [IpAddr],
     },
-    /// A connection to the first hop, or to the target, stands.
+    /// The connection to the first hop, or to the target, is established.
     Dialled {
-        /// Who that is.
+        /// The hop or the target.
         peer: &'a Peer,
-        /// At which of its addresses.
+        /// The address that accepted.
         at: SocketAddr,
     },
-    /// A proxy is spoken to in TLS.
+    /// The TLS handshake with a proxy is complete.
     Secured {
-        /// Who that is.
+        /// The proxy.
         peer: &'a Peer,
-        /// What was agreed upon, and what its certificate says.
+        /// The negotiated parameters and a summary of the certificate.
         facts: &'a str,
     },
-    /// A proxy has made the tunnel to the next stage.
+    /// A proxy has established the tunnel to the next hop or to the target.
     Negotiated(&'a Peer),
-    /// The route leads nowhere.
+    /// The route failed.
     Failed(&'a Error),
 }

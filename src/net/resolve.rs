@@ -1,4 +1,4 @@
-//! Names to addresses, by the system's resolver unless a name server is given.
+//! Resolves names to addresses, by the system's resolver or by a given name server.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,58 +9,18 @@ use std::time::Duration;
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 
 use super::deadline::Deadline;
+use super::resolve_error::ResolveError;
 use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, Name};
 use crate::error::{Error, Peer};
 use crate::plan::Target;
 use crate::trace::trace;
 
-/// Why a name has no address.
-#[derive(Clone, Debug)]
-pub(super) enum Failure {
-    TimedOut,
-    /// This name server did not answer in this time.
-    #[cfg_attr(not(feature = "dns"), expect(dead_code, reason = "there is none to ask"))]
-    Silent {
-        server: SocketAddr,
-        limit: Duration,
-    },
-    Unknown(String),
-}
+/// What [`Wait`] shows while a name is being resolved.
+const NAME_RESOLUTION: &str = "name resolution";
 
-impl Failure {
-    pub(super) fn unknown(cause: &str) -> Self {
-        Self::Unknown(cause.to_owned())
-    }
-
-    pub(super) fn cause(&self) -> &str {
-        match self {
-            Self::TimedOut | Self::Silent { .. } => "timed out",
-            Self::Unknown(cause) => cause,
-        }
-    }
-
-    pub(super) fn into_error(self, peer: Peer, deadline: &Deadline, explicit: bool) -> Error {
-        match self {
-            Self::TimedOut => Error::TimedOut {
-                peer,
-                doing: "has a name that was not resolved".into(),
-                limit: deadline.limit(),
-            },
-            Self::Silent { server, limit } => Error::TimedOut {
-                peer,
-                doing: format!("has a name that name server {server} did not resolve"),
-                limit,
-            },
-            Self::Unknown(cause) => Error::Resolve { peer, cause, explicit },
-        }
-    }
-}
-
-/// What is waited for, as it reads at the terminal.
-const ADDRESS: &str = "the address of its name";
-
-/// All addresses of a peer, of both families; the system orders its own by preference (RFC 6724).
+/// Returns all addresses of a peer, of both families. The system returns its own in order of
+/// preference (RFC 6724).
 pub(super) fn addresses(
     peer: &Peer,
     server: Option<SocketAddr>,
@@ -71,8 +31,8 @@ pub(super) fn addresses(
         Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port.get())]),
         Host::Name(name) => name,
     };
-    let mut found = lookup_sockets(name, server, &Wait::new(peer, ADDRESS, deadline))
-        .map_err(|failure| failure.into_error(peer.clone(), deadline, false))?;
+    let mut found = lookup_sockets(name, server, &Wait::new(peer, NAME_RESOLUTION, deadline))
+        .map_err(|error| error.into_error(peer.clone(), deadline, false))?;
     for address in &mut found {
         address.set_port(port.get());
         trace!("resolved: {} ({})", name.as_str(), address.ip());
@@ -80,70 +40,71 @@ pub(super) fn addresses(
     Ok(found)
 }
 
-/// All addresses of the name of a peer.
+/// Returns all addresses of a name. `peer` is shown while it waits.
 pub(super) fn lookup(
     name: &Name,
     peer: &Peer,
     server: Option<SocketAddr>,
     deadline: &Deadline,
-) -> Result<Vec<IpAddr>, Failure> {
-    let found = lookup_sockets(name, server, &Wait::new(peer, ADDRESS, deadline))?;
+) -> Result<Vec<IpAddr>, ResolveError> {
+    let found = lookup_sockets(name, server, &Wait::new(peer, NAME_RESOLUTION, deadline))?;
     Ok(found.iter().map(SocketAddr::ip).collect())
 }
 
-/// Keeps the zone of an IPv6 address, which an [`IpAddr`] cannot.
+/// Resolves a name to socket addresses, because an [`IpAddr`] would lose the zone of a link-local
+/// IPv6 address.
 fn lookup_sockets(
     name: &Name,
     server: Option<SocketAddr>,
     until: &Wait<'_>,
-) -> Result<Vec<SocketAddr>, Failure> {
+) -> Result<Vec<SocketAddr>, ResolveError> {
     trace!("resolving host by name: {}", name.as_str());
-    // An address with a zone is a name that only the system understands.
+    // A name with a colon is an address with a zone, which only the system can interpret.
     if let Some(server) = server.filter(|_| !name.as_str().contains(':')) {
-        let found = ask(name, server, until)?;
+        let found = dns_lookup(name, server, until)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
-    // Only from a thread of its own can it be left behind, or be told of.
-    if until.deadline.left().is_none() && !until.may_be_told() {
+    // A thread is needed only to give up on the lookup or to show the status line meanwhile.
+    if until.deadline.left().is_none() && !until.shows_status() {
         return system_lookup(name);
     }
     shared_lookup(name, until, system_lookup)
 }
 
-type Found = Result<Vec<SocketAddr>, Failure>;
+type LookupResult = Result<Vec<SocketAddr>, ResolveError>;
 
-/// A lookup by the system, which cannot be interrupted, but can be left behind.
+/// A lookup by the system, which cannot be interrupted but can be abandoned.
 #[derive(Default)]
 struct Lookup {
-    found: Mutex<Option<Found>>,
+    result: Mutex<Option<LookupResult>>,
     done: Condvar,
 }
 
 impl Lookup {
-    /// Waits for so long; nothing if it is not done by then.
-    fn wait(&self, patience: Option<Duration>) -> Option<Found> {
-        let patience = patience.unwrap_or(Duration::MAX);
-        let found = self.done.wait_timeout_while(locked(&self.found), patience, |found| found.is_none());
-        let (found, _) = found.unwrap_or_else(PoisonError::into_inner);
-        found.clone()
+    /// Waits for the result. Returns `None` on timeout.
+    fn wait(&self, timeout: Option<Duration>) -> Option<LookupResult> {
+        let timeout = timeout.unwrap_or(Duration::MAX);
+        let result = self.done.wait_timeout_while(locked(&self.result), timeout, |result| result.is_none());
+        let (result, _) = result.unwrap_or_else(PoisonError::into_inner);
+        result.clone()
     }
 }
 
-/// Those that go on. A name has one at most, so that a listener whose sessions all give up does not leave a thread behind
-/// for each of them.
+/// The lookups in progress, at most one for each name. Otherwise a listener whose sessions all give
+/// up would leave one thread behind for each of them.
 static LOOKUPS: Mutex<BTreeMap<String, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
 
-fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> Found) -> Found {
+fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> LookupResult) -> LookupResult {
     let mut lookups = locked(&LOOKUPS);
-    let lookup = if let Some(going_on) = lookups.get(name.as_str()) {
-        Arc::clone(going_on)
+    let lookup = if let Some(in_progress) = lookups.get(name.as_str()) {
+        Arc::clone(in_progress)
     } else {
         let lookup = Arc::<Lookup>::default();
         let (asked, on_thread) = (name.clone(), Arc::clone(&lookup));
         let work = move || {
-            let found = ask_system(&asked);
+            let result = ask_system(&asked);
             locked(&LOOKUPS).remove(asked.as_str());
-            *locked(&on_thread.found) = Some(found);
+            *locked(&on_thread.result) = Some(result);
             on_thread.done.notify_all();
         };
         if thread::Builder::new().name("resolver".into()).spawn(work).is_err() {
@@ -154,8 +115,8 @@ fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> Found) 
         lookup
     };
     drop(lookups);
-    let found = until.in_pieces(until.deadline.left(), |piece| lookup.wait(piece));
-    found.unwrap_or(Err(Failure::TimedOut))
+    let result = until.poll_with_status(until.deadline.left(), |timeout| lookup.wait(timeout));
+    result.unwrap_or(Err(ResolveError::TimedOut))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -163,38 +124,36 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(feature = "dns")]
-use super::dns::lookup as ask;
+use super::dns::lookup as dns_lookup;
 
 #[cfg(not(feature = "dns"))]
-fn ask(_: &Name, _: SocketAddr, _: &Wait<'_>) -> Result<Vec<IpAddr>, Failure> {
-    Err(Failure::unknown("this build has no DNS client"))
+fn dns_lookup(_: &Name, _: SocketAddr, _: &Wait<'_>) -> Result<Vec<IpAddr>, ResolveError> {
+    Err(ResolveError::failed("this build has no DNS client"))
 }
 
-fn system_lookup(name: &Name) -> Result<Vec<SocketAddr>, Failure> {
+fn system_lookup(name: &Name) -> Result<Vec<SocketAddr>, ResolveError> {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let found =
-        dns_lookup::getaddrinfo(Some(name.as_str()), None, Some(hints)).map_err(|error| failure(&error))?;
+    let found = ::dns_lookup::getaddrinfo(Some(name.as_str()), None, Some(hints))
+        .map_err(|error| system_error(&error))?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for info in found.flatten() {
         if !addresses.contains(&info.sockaddr) {
             addresses.push(info.sockaddr);
         }
     }
-    if addresses.is_empty() { Err(Failure::unknown("it has no address")) } else { Ok(addresses) }
+    if addresses.is_empty() { Err(ResolveError::failed("the name has no address")) } else { Ok(addresses) }
 }
 
-/// The resolver's verdict in words.
-fn failure(error: &LookupError) -> Failure {
-    Failure::unknown(match error.kind() {
-        LookupErrorKind::NoName => "no such name",
+/// Describes an error of getaddrinfo(3).
+fn system_error(error: &LookupError) -> ResolveError {
+    ResolveError::failed(match error.kind() {
+        LookupErrorKind::NoName => "no such host",
         LookupErrorKind::NoData => "the name has no address",
-        LookupErrorKind::Again => "the name server did not answer or failed; it may work later",
+        LookupErrorKind::Again => "the name server did not answer or failed; try again later",
         LookupErrorKind::Fail => "the name server failed",
         _ => {
-            return Failure::Unknown(format!(
-                "the system's resolver failed with error {}",
-                error.error_num()
-            ));
+            let number = error.error_num();
+            return ResolveError::Failed(format!("the system's resolver failed with error {number}"));
         }
     })
 }
@@ -205,30 +164,30 @@ mod tests {
     use crate::addr::Port;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static LOOKUP_COUNT: AtomicUsize = AtomicUsize::new(0);
     static NAME_SERVER: Mutex<()> = Mutex::new(());
 
-    fn ask_system(_: &Name) -> Found {
-        ASKED.fetch_add(1, Ordering::Relaxed);
+    fn ask_system(_: &Name) -> LookupResult {
+        LOOKUP_COUNT.fetch_add(1, Ordering::Relaxed);
         drop(locked(&NAME_SERVER));
-        Err(Failure::unknown("no such name"))
+        Err(ResolveError::failed("no such host"))
     }
 
     #[test]
-    fn lookups_that_hang_do_not_pile_up() {
+    fn abandoned_lookups_of_one_name_do_not_pile_up() {
         let Ok(Host::Name(name)) = Host::parse("host.example") else { unreachable!() };
         let Some(port) = Port::new(22) else { unreachable!() };
         let peer = Peer::target(&Target::Tcp(Endpoint { host: Host::Name(name.clone()), port }));
-        let within = |limit| Wait::new(&peer, ADDRESS, &Deadline::start(Some(limit)));
-        let hangs = locked(&NAME_SERVER);
+        let within = |limit| Wait::new(&peer, NAME_RESOLUTION, &Deadline::start(Some(limit)));
+        let hang = locked(&NAME_SERVER);
         for _ in 0..3 {
-            let found = shared_lookup(&name, &within(Duration::from_millis(20)), ask_system);
-            assert!(matches!(found, Err(Failure::TimedOut)), "{found:?}");
+            let result = shared_lookup(&name, &within(Duration::from_millis(20)), ask_system);
+            assert!(matches!(result, Err(ResolveError::TimedOut)), "{result:?}");
         }
-        assert_eq!(ASKED.load(Ordering::Relaxed), 1);
-        drop(hangs);
-        let found = shared_lookup(&name, &within(Duration::from_secs(60)), ask_system);
-        assert!(matches!(found, Err(Failure::Unknown(_))), "{found:?}");
-        assert!(ASKED.load(Ordering::Relaxed) <= 2);
+        assert_eq!(LOOKUP_COUNT.load(Ordering::Relaxed), 1);
+        drop(hang);
+        let result = shared_lookup(&name, &within(Duration::from_secs(60)), ask_system);
+        assert!(matches!(result, Err(ResolveError::Failed(_))), "{result:?}");
+        assert!(LOOKUP_COUNT.load(Ordering::Relaxed) <= 2);
     }
 }

@@ -1,7 +1,7 @@
-//! Waiting for a peer, by a deadline; and the line at the terminal that says so where it takes long.
+//! Waits for a peer until a deadline, and shows a status line on the terminal while the wait lasts.
 //!
-//! The line is there only during a wait: whatever else is printed finds the terminal as it was. Nobody else prints
-//! meanwhile, since listeners with several sessions tell nothing.
+//! The line is erased before each wait returns, so it never mixes with other output. Only
+//! single-session runs show it; `--listen` does not.
 
 use std::env;
 use std::io::{self, Write};
@@ -12,14 +12,14 @@ use crate::error::{Error, Peer};
 use crate::sys::{self, Watch};
 use crate::text::escaped;
 
-/// How often the line is brought up to date.
+/// How often the status line is updated.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A wait for one thing.
+/// What is waited for, from whom, and until when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait<'a> {
     pub(super) peer: &'a Peer,
-    /// "the answer to CONNECT".
+    /// A noun phrase: "the answer to CONNECT".
     pub(super) what: &'static str,
     pub(super) deadline: Deadline,
 }
@@ -29,45 +29,46 @@ impl<'a> Wait<'a> {
         Self { peer, what, deadline: *deadline }
     }
 
-    /// As [`sys::poll`], until the deadline, or until `patience` has passed if that is earlier.
-    pub(super) fn poll(&self, watches: &mut [Watch<'_>], patience: Option<Duration>) -> io::Result<bool> {
-        let patience = [patience, self.deadline.left()].into_iter().flatten().min();
-        let ready = self.in_pieces(patience, |piece| match sys::poll(watches, piece) {
+    /// Polls as [`sys::poll`] does, until the deadline, or for `timeout` if that ends earlier.
+    pub(super) fn poll(&self, watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = [timeout, self.deadline.left()].into_iter().flatten().min();
+        let ready = self.poll_with_status(timeout, |timeout| match sys::poll(watches, timeout) {
             Ok(false) => None,
-            came => Some(came),
+            ready => Some(ready),
         });
         ready.unwrap_or(Ok(false))
     }
 
-    /// Waits by a function that is given how long to wait at the most, and returns nothing if nothing has come. The line
-    /// is brought up to date in between.
-    pub(super) fn in_pieces<T>(
+    /// Calls `wait` until it returns something or `timeout` has passed, and updates the status line
+    /// between the calls. `wait` receives the longest time that it may block, and returns `None` if
+    /// nothing happened.
+    pub(super) fn poll_with_status<T>(
         &self,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         mut wait: impl FnMut(Option<Duration>) -> Option<T>,
     ) -> Option<T> {
-        let end = patience.and_then(|patience| Instant::now().checked_add(patience));
-        let mut due = self.deadline.status_from();
-        let mut line = Line::default();
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut update = self.deadline.status_from();
+        let mut line = StatusLine::default();
         loop {
-            let next = [end, due].into_iter().flatten().min();
-            let came = wait(next.map(|next| next.saturating_duration_since(Instant::now())));
+            let next = [end, update].into_iter().flatten().min();
+            let result = wait(next.map(|next| next.saturating_duration_since(Instant::now())));
             let now = Instant::now();
-            if came.is_some() || end.is_some_and(|end| end <= now) {
-                return came;
+            if result.is_some() || end.is_some_and(|end| end <= now) {
+                return result;
             }
-            if due.is_some_and(|due| due <= now) {
-                due = line.show(self).then(|| now + STATUS_INTERVAL);
+            if update.is_some_and(|update| update <= now) {
+                update = line.show(self).then(|| now + STATUS_INTERVAL);
             }
         }
     }
 
-    /// Whether somebody may be told of it.
-    pub(super) fn may_be_told(&self) -> bool {
+    /// Returns `true` if a long wait shows the status line.
+    pub(super) fn shows_status(&self) -> bool {
         self.deadline.status_from().is_some() && terminal().is_some()
     }
 
-    /// It has not come in time.
+    /// Returns the error for a deadline that passed before the peer sent what was expected.
     pub(super) fn timed_out(&self) -> Error {
         Error::TimedOut {
             peer: self.peer.clone(),
@@ -76,7 +77,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// In so many columns; the time is the last thing to be left out.
+    /// Formats the status line to fit this many columns. The elapsed time is the last part to be
+    /// dropped.
     fn line(&self, columns: usize) -> String {
         let elapsed = self.deadline.elapsed().as_secs_f64();
         let time = match self.deadline.left() {
@@ -92,21 +94,22 @@ impl<'a> Wait<'a> {
             return what + &time;
         }
         let room = columns.saturating_sub(time.len() + 1);
-        format!("{}…{time}", cut(&what, room))
+        format!("{}…{time}", truncate(&what, room))
     }
 }
 
-/// What stands at the terminal. It is gone when this is dropped.
+/// The status line on the terminal. Dropping it erases the line.
 #[derive(Default)]
-struct Line {
+struct StatusLine {
     width: usize,
 }
 
-impl Line {
-    /// Returns whether there is a terminal, at which nobody else is at work.
+impl StatusLine {
+    /// Shows or updates the line. Returns `false` if there is no terminal or we are not in its
+    /// foreground.
     fn show(&mut self, wait: &Wait<'_>) -> bool {
         let Some(columns) = terminal() else { return false };
-        // In the last column some terminals begin a new line.
+        // Some terminals wrap as soon as the last column is written, so leave it empty.
         let line = wait.line(columns.saturating_sub(1));
         let before = std::mem::replace(&mut self.width, width(&line));
         print(&format!("\r{line}{}", " ".repeat(before.saturating_sub(self.width))));
@@ -114,27 +117,29 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for StatusLine {
     fn drop(&mut self) {
-        // Put into the background meanwhile, it would erase what others have written.
+        // If the user has moved us to the background meanwhile, erasing would overwrite another
+        // program's output.
         if self.width > 0 && terminal().is_some() {
             print(&format!("\r{}\r", " ".repeat(self.width)));
         }
     }
 }
 
-/// The columns of a terminal that can take back what it shows, if we have one and are in its foreground.
+/// Returns the columns of the terminal, if standard error is one that honours carriage returns and
+/// we are in its foreground.
 fn terminal() -> Option<usize> {
     let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     sys::error_terminal().filter(|_| !is_dumb)
 }
 
-/// Blanks erase on every terminal. That it cannot be written changes nothing.
+/// Writes to standard error. A status line that cannot be written is not worth an error.
 fn print(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// The columns of a text at the most.
+/// Returns an upper bound of the columns that a text takes.
 fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
@@ -143,15 +148,15 @@ fn columns(c: char) -> usize {
     if c.is_ascii() || c == '…' { 1 } else { 2 }
 }
 
-/// As much of the start as fits.
-fn cut(text: &str, room: usize) -> &str {
+/// Returns the longest prefix that fits into `room` columns.
+fn truncate(text: &str, room: usize) -> &str {
     let mut left = room;
-    let fits = |c| {
+    let overflows = |c| {
         let rest = left.checked_sub(columns(c));
         left = rest.unwrap_or_default();
         rest.is_none()
     };
-    &text[..text.find(fits).unwrap_or(text.len())]
+    &text[..text.find(overflows).unwrap_or(text.len())]
 }
 
 #[cfg(test)]
@@ -161,7 +166,7 @@ mod tests {
     use crate::plan::Target;
 
     #[test]
-    fn the_line_fits_and_the_time_goes_last() {
+    fn the_status_line_fits_the_terminal_and_drops_the_time_last() {
         let Ok(host) = Host::parse("socks.example") else { unreachable!() };
         let Some(port) = Port::new(1080) else { unreachable!() };
         let at = Target::Tcp(Endpoint { host, port });
@@ -185,9 +190,9 @@ mod tests {
             assert_eq!(line, expected, "{columns}");
             assert!(width(&line) <= columns || columns == 0, "{line}");
         }
-        let any_time = Wait::new(&peer, "its greeting", &Deadline::start(None)).line(200);
-        assert!(any_time.ends_with(": its greeting, 0 s; Ctrl-C to stop"), "{any_time}");
-        assert_eq!(cut("aéb", 2), "a");
-        assert_eq!(cut("aéb", 4), "aéb");
+        let unlimited = Wait::new(&peer, "its greeting", &Deadline::start(None)).line(200);
+        assert!(unlimited.ends_with(": its greeting, 0 s; Ctrl-C to stop"), "{unlimited}");
+        assert_eq!(truncate("aéb", 2), "a");
+        assert_eq!(truncate("aéb", 4), "aéb");
     }
 }

@@ -4,6 +4,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use socket2::{SockRef, Socket};
+
 mod command;
 mod interfaces;
 mod layer;
@@ -29,7 +31,7 @@ pub use zeroizing_alloc::ZeroizingAllocator;
 /// This end of a connection and the other one; nothing for what is no TCP connection.
 #[must_use]
 pub fn socket_addrs(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
-    let socket = socket2::SockRef::from(channel);
+    let socket = SockRef::from(channel);
     Some((socket.local_addr().ok()?.as_socket()?, socket.peer_addr().ok()?.as_socket()?))
 }
 
@@ -38,6 +40,13 @@ pub fn socket_addrs(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
 #[must_use]
 pub fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Returns why a non-blocking connect failed, or `None` if the socket is connected. An error of the query itself counts
+/// as the reason, because such a socket is of no use either.
+#[must_use]
+pub fn connect_error(socket: &Socket) -> Option<io::Error> {
+    socket.take_error().unwrap_or_else(Some)
 }
 
 /// Bytes that nobody can foretell; none if the system has none to give.
@@ -58,4 +67,19 @@ pub enum SpliceMode {
     ThroughPipe,
     /// Through memory.
     Copy,
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_whose_state_cannot_be_queried_is_a_failed_attempt_and_not_the_end_of_all() {
+        let not_a_socket = OwnedFd::from(io::pipe().unwrap().1);
+        assert!(connect_error(&Socket::from(not_a_socket)).is_some());
+    }
 }

@@ -245,6 +245,31 @@ fn when_none_leads_there_each_is_named() {
     );
 }
 
+/// The failures were numbered 1 and 2, although `-d` and `--check` call the second of them route 3.
+#[test]
+fn a_failed_route_keeps_its_number_when_a_route_before_it_was_skipped() {
+    let (target, proxy) = (RefusingPort::new(), RefusingPort::new());
+    let out = connect("-d -x").arg(format!("direct | direct | http://127.0.0.1:{}", proxy.port()));
+    let out = out.args(format!("127.0.0.1 {}", target.port())).run();
+    let proxy = format!("cannot reach HTTP proxy 127.0.0.1:{}", proxy.port());
+    out.expect_code(4).expect_stderr_has(&format!("route 3 of 3 failed: {proxy}"));
+    let line = out.stderr_text().lines().last().unwrap().to_owned();
+    assert!(line.contains(&format!(": 1. cannot reach 127.0.0.1:{}", target.port())), "{line}");
+    assert!(line.contains(&format!("; 3. {proxy}")) && !line.contains("2. "), "{line}");
+}
+
+/// The target is dialled directly only once, so half of the time is for that and half for the proxy.
+#[test]
+fn a_skipped_route_takes_no_share_of_the_time_limit() {
+    let target = SilentPort::new();
+    let proxy = http_ok().early("welcome").drain().serve();
+    let out = connect("-w 3 -x").arg(format!("direct | direct | http://{proxy}"));
+    let out = out.args(format!("127.0.0.1 {}", target.port())).run();
+    out.expect_success().expect_stdout("welcome");
+    assert!(out.elapsed >= Duration::from_millis(1450), "{out:?}");
+    proxy.finish();
+}
+
 #[test]
 fn a_route_that_hangs_does_not_eat_the_time_of_the_next() {
     let silent = script().hold().serve();

@@ -81,10 +81,10 @@ fn variables_name_the_name_server_too() {
 #[test]
 fn what_the_name_server_says_is_told_with_its_address() {
     for (answer, says) in [
-        (NXDOMAIN, "says that there is no such name"),
-        (Answer::Addresses(Vec::new()), "says that the name has no address"),
-        (Answer::Code(2), "failed to look it up (SERVFAIL)"),
-        (Answer::Code(5), "refuses to look it up (REFUSED)"),
+        (NXDOMAIN, "reports no such host (NXDOMAIN)"),
+        (Answer::Addresses(Vec::new()), "reports no address for this name"),
+        (Answer::Code(2), "failed to resolve it (SERVFAIL)"),
+        (Answer::Code(5), "refused the query (REFUSED)"),
         (Answer::Code(4), "answered with an error"),
     ] {
         let dns = always(answer);
@@ -111,7 +111,7 @@ fn the_verdict_is_the_one_on_the_name_as_it_was_typed() {
 fn a_word_that_is_no_dns_name_is_not_asked_for() {
     let dns = addresses(&[V4]);
     for name in ["a..b", UNKNOWN] {
-        connect(format!("-R {dns} {name} 22")).run().expect_failure(3, &[name, "no DNS name"]);
+        connect(format!("-R {dns} {name} 22")).run().expect_failure(3, &[name, "not a DNS name"]);
     }
     assert_eq!(dns.asked(), []);
 }
@@ -153,7 +153,7 @@ fn a_forged_answer_is_passed_over() {
 fn garbage_is_no_answer() {
     let dns = always(Answer::Garbage);
     let out = connect(format!("-w 2 -R {dns} host.example. 22")).run();
-    out.expect_failure(3, &[&format!("name server {dns} gives no answer (UDP: "), "TCP: "]);
+    out.expect_failure(3, &[&format!("name server {dns} did not answer (UDP: "), "TCP: "]);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_name_server_that_is_silent_where_it_has_sent_us_has_timed_out() {
 fn where_nobody_listens_nobody_is_waited_for() {
     let port = RefusingPort::new();
     let out = connect(format!("-R 127.0.0.1:{} host.example. 22", port.port())).run();
-    out.expect_failure(3, &[&format!("name server 127.0.0.1:{} gives no answer", port.port()), "refused"]);
+    out.expect_failure(3, &[&format!("name server 127.0.0.1:{} did not answer", port.port()), "refused"]);
     // The port is reserved for TCP only; with UDP some other program may sit there.
     out.expect_within(Duration::from_secs(6));
 }

@@ -246,7 +246,7 @@ fn a_target_whose_queue_is_full_is_given_up_in_time() {
     let waiting = UnixStream::connect(&*path).unwrap();
     let target = format!("unix:{}", path.display());
     let out = connect("-w 1").arg(&target).run();
-    out.expect_failure(7, &["timed out after 1 second", &target, "did not take the connection"]);
+    out.expect_failure(7, &["timed out after 1 second", &target, "did not accept the connection"]);
     // Without a limit, and within it, a place is waited for.
     for words in ["", "-w 20"] {
         let mut run = connect(words).arg(&target).start();

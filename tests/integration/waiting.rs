@@ -1,4 +1,4 @@
-//! The line that says at a terminal what is waited for, and `-q`.
+//! The status line that shows on a terminal what a run is waiting for, and `-q`.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,48 +10,48 @@ use crate::kit::*;
 /// What the program has written to a terminal.
 struct Screen<'a> {
     pty: &'a Pty,
-    said: Vec<u8>,
+    output: Vec<u8>,
 }
 
 impl Screen<'_> {
-    fn of(pty: &Pty) -> Screen<'_> {
-        Screen { pty, said: Vec::new() }
+    fn new(pty: &Pty) -> Screen<'_> {
+        Screen { pty, output: Vec::new() }
     }
 
-    /// Reads until this was said.
+    /// Reads until the output contains this text.
     #[track_caller]
     fn wait_has(&mut self, wanted: &str) {
-        while !String::from_utf8_lossy(&self.said).contains(wanted) {
+        while !String::from_utf8_lossy(&self.output).contains(wanted) {
             let mut bytes = [0; 4096];
             let count = self.pty.read(&mut bytes).unwrap_or_else(|error| {
-                panic!("waiting for {wanted:?}: {error}; said: {}", show(&self.said))
+                panic!("waiting for {wanted:?}: {error}; output: {}", show(&self.output))
             });
-            self.said.extend_from_slice(&bytes[..count]);
+            self.output.extend_from_slice(&bytes[..count]);
         }
     }
 
-    /// The lines that stand there in the end, and all that was ever said.
+    /// Returns the lines that are visible at the end, and all output.
     fn finish(mut self) -> (Vec<String>, String) {
         File::from(self.pty.slave()).write_all(b"\nEND").unwrap();
         self.wait_has("END");
-        let said = String::from_utf8(self.said).unwrap();
+        let output = String::from_utf8(self.output).unwrap();
         let mut lines = Vec::new();
-        for line in said.split('\n') {
-            let mut stands: Vec<char> = Vec::new();
-            // Each return begins at the first column again, over what stands there.
+        for line in output.split('\n') {
+            let mut visible: Vec<char> = Vec::new();
+            // A carriage return moves to the first column, and what follows overwrites the line.
             for piece in line.split('\r') {
                 let piece: Vec<_> = piece.chars().collect();
-                stands.splice(..piece.len().min(stands.len()), piece);
+                visible.splice(..piece.len().min(visible.len()), piece);
             }
-            lines.push(String::from_iter(stands).trim_end().to_owned());
+            lines.push(String::from_iter(visible).trim_end().to_owned());
         }
         lines.retain(|line| !line.is_empty() && line != "END");
-        (lines, said)
+        (lines, output)
     }
 }
 
 trait AtTerminal {
-    /// Somebody sits there: standard error is the terminal, and the program is in its foreground.
+    /// Makes standard error this terminal, and the program its foreground process group.
     fn at(self, pty: &Pty) -> Program;
 }
 
@@ -62,137 +62,165 @@ impl AtTerminal for Program {
 }
 
 #[test]
-fn who_waits_is_told_for_what_and_the_line_goes_when_the_tunnel_stands() {
+fn the_status_line_appears_during_a_long_wait_and_is_erased_after_it() {
     let (gate, pty) = (Gate::new(), Pty::with_columns(120));
     let proxy = socks5_request().wait_for(&gate).send(SOCKS5_GRANTED).send("hello").drain().serve();
     let start = Instant::now();
     let run = connect(format!("-S {proxy} host 22")).at(&pty).start();
-    let mut screen = Screen::of(&pty);
+    let mut screen = Screen::new(&pty);
     screen
         .wait_has(&format!("connect: waiting for SOCKS5 proxy {proxy}: the answer to the SOCKS5 request, "));
     assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
     screen.wait_has(" s of 30 s; Ctrl-C to stop");
-    // It is brought up to date, in its place.
+    // It is updated in place.
     screen.wait_has(" to stop\rconnect: waiting for ");
     gate.open();
     run.finish().expect_code(0).expect_stdout("hello");
-    let (lines, said) = screen.finish();
-    assert!(lines.is_empty(), "{lines:?} {said:?}");
-    assert!(!said.contains("\n\r") && said.matches('\n').count() == 1, "it stays in one line: {said:?}");
+    let (lines, output) = screen.finish();
+    assert!(lines.is_empty(), "{lines:?} {output:?}");
+    assert!(!output.contains("\n\r") && output.matches('\n').count() == 1, "not one line: {output:?}");
     proxy.finish();
 }
 
 #[test]
-fn the_line_goes_before_an_error_is_told() {
-    // Some serial lines do not know how wide the terminal is.
+fn the_status_line_is_erased_before_an_error_is_printed() {
+    // Some serial lines report a width of 0.
     let (gate, pty) = (Gate::new(), Pty::with_columns(0));
     let proxy = http_request().wait_for(&gate).send("HTTP/1.1 403 Forbidden\r\n\r\n").serve();
     let run = connect(format!("-H {proxy} host 22")).at(&pty).start();
-    let mut screen = Screen::of(&pty);
+    let mut screen = Screen::new(&pty);
     screen.wait_has(" s of 30 s");
     gate.open();
     run.finish().expect_code(5);
-    let (lines, said) = screen.finish();
-    assert_eq!(lines.len(), 1, "{lines:?} {said:?}");
+    let (lines, output) = screen.finish();
+    assert_eq!(lines.len(), 1, "{lines:?} {output:?}");
     assert!(lines[0].starts_with(&format!("connect: HTTP proxy {proxy} refused host:22: 403")), "{lines:?}");
     proxy.finish();
 }
 
 const COLUMNS: u16 = 78;
 
-/// Describes a run at this terminal.
+/// Creates a run at this terminal.
 type Start<'a> = dyn Fn(&Pty) -> Program + Sync + 'a;
 
-/// Runs it until it gives up; what was said at the terminal, and what stood there in the end.
+/// Runs the program until it times out. Returns the visible lines and all output.
 #[track_caller]
-fn gives_up(run: impl FnOnce(&Pty) -> Program) -> (Vec<String>, String) {
+fn run_until_timeout(run: impl FnOnce(&Pty) -> Program) -> (Vec<String>, String) {
     let pty = Pty::with_columns(COLUMNS);
     run(&pty).run().expect_code(7);
-    Screen::of(&pty).finish()
+    Screen::new(&pty).finish()
 }
 
-/// It takes questions by UDP and by TCP, at one port, and answers none.
+/// Returns sockets that receive queries by UDP and TCP on one port, and answer none.
 fn silent_name_server() -> (TcpListener, UdpSocket) {
-    let at_one_port = || {
-        let by_tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let by_udp = UdpSocket::bind(by_tcp.local_addr().unwrap());
-        by_udp.ok().map(|by_udp| (by_tcp, by_udp))
+    let on_one_port = || {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind(tcp.local_addr().unwrap());
+        udp.ok().map(|udp| (tcp, udp))
     };
-    (0..100).find_map(|_| at_one_port()).expect("a port that is free for UDP and TCP")
+    (0..100).find_map(|_| on_one_port()).expect("a port that is free for UDP and TCP")
+}
+
+/// A UNIX-domain socket whose backlog is full: connect(2) blocks.
+#[cfg(target_os = "linux")]
+struct FullBacklog {
+    path: TempPath,
+    _listener: std::os::unix::net::UnixListener,
+    _waiting: std::os::unix::net::UnixStream,
+}
+
+#[cfg(target_os = "linux")]
+impl FullBacklog {
+    fn new() -> Self {
+        use std::os::unix::net::{UnixListener, UnixStream};
+        let path = TempPath::new("s");
+        let listener = UnixListener::bind(&*path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let waiting = UnixStream::connect(&*path).unwrap();
+        Self { path, _listener: listener, _waiting: waiting }
+    }
 }
 
 #[test]
-fn every_kind_of_wait_is_told() {
+fn every_kind_of_wait_shows_the_status_line() {
     let silent = SilentPort::new();
-    let behind = script().drain().serve();
-    let before = socks5_none().relay().serve();
+    let second = script().drain().serve();
+    let first = socks5_none().relay().serve();
     let mut cases = vec![
-        (format!("-H 127.0.0.1:{} host 22", silent.port()), ": the connection, "),
-        (format!("-x socks5://{before},http://{behind} host 22"), " (hop 2 of 2)"),
+        (format!("-H 127.0.0.1:{} host 22", silent.port()), ": connection, "),
+        (format!("-x socks5://{first},http://{second} host 22"), " (hop 2 of 2)"),
     ];
-    let (by_tcp, by_udp) = silent_name_server();
+    let (tcp, udp) = silent_name_server();
     if cfg!(feature = "dns") {
-        let server = by_udp.local_addr().unwrap();
-        cases.push((format!("-R {server} host.example 22"), "host.example:22: the address of its name"));
+        let server = udp.local_addr().unwrap();
+        cases.push((format!("-R {server} host.example 22"), "host.example:22: name resolution"));
     }
     let no_tls = script().drain().serve();
     if cfg!(feature = "tls") {
-        cases.push((format!("-H https://{no_tls} host 22"), "its part of the TLS handshake"));
+        cases.push((format!("-H https://{no_tls} host 22"), "its TLS handshake"));
     } else {
         let _ = TcpStream::connect(("127.0.0.1", no_tls.port()));
     }
+    #[cfg(target_os = "linux")]
+    let socket = FullBacklog::new();
+    // connect(2) blocked for the whole limit, and nothing was shown.
+    #[cfg(target_os = "linux")]
+    cases.push((format!("unix:{}", socket.path.display()), "waiting for unix:"));
     std::thread::scope(|scope| {
-        for (words, expected) in cases {
+        for (args, expected) in cases {
             scope.spawn(move || {
-                let (lines, said) = gives_up(|pty| connect(format!("-w 3.5 {words}")).at(pty));
-                assert!(said.contains(expected), "{words}: no {expected:?} in {said:?}");
-                let widths = said.split(['\r', '\n']).filter(|line| line.contains("waiting for"));
+                let (lines, output) = run_until_timeout(|pty| connect(format!("-w 3.5 {args}")).at(pty));
+                assert!(output.contains(expected), "{args}: no {expected:?} in {output:?}");
+                let widths = output.split(['\r', '\n']).filter(|line| line.contains("waiting for"));
                 let widest = widths.map(|line| line.chars().count()).max();
-                assert!(widest < Some(COLUMNS.into()), "{widest:?} {said:?}");
-                assert_eq!(lines.len(), 1, "{words}: {said:?}");
+                assert!(widest < Some(COLUMNS.into()), "{widest:?} {output:?}");
+                assert_eq!(lines.len(), 1, "{args}: {output:?}");
                 assert!(lines[0].starts_with("connect: timed out after 3.5 seconds: "), "{lines:?}");
             });
         }
     });
-    drop(by_tcp);
-    behind.finish();
-    before.finish();
+    drop(tcp);
+    second.finish();
+    first.finish();
     no_tls.finish();
 }
 
 #[test]
-fn it_is_not_told_where_nobody_wants_to_know_or_could_read_it() {
+fn there_is_no_status_line_where_it_is_unwanted_or_nobody_could_read_it() {
     let silent = SilentPort::new();
-    let words = format!("-w 3.5 127.0.0.1 {}", silent.port());
+    let args = format!("-w 3.5 127.0.0.1 {}", silent.port());
     let in_background = |pty: &Pty| {
-        // Job control gives it a process group of its own, which is not the terminal's.
-        let line = format!("set -m; {} {words} & wait $!", program_path());
+        // With job control the program has its own process group, which is not in the foreground.
+        let line = format!("set -m; {} {args} & wait $!", program_path());
         Program::new("/bin/sh").arg("-c").arg(line).at(pty)
     };
     let cases: [(&str, &Start<'_>); 5] = [
-        ("-q", &|pty| connect(format!("-q {words}")).at(pty)),
-        ("-d", &|pty| connect(format!("-d {words}")).at(pty)),
-        ("TERM=dumb", &|pty| connect(&words).at(pty).env("TERM", "dumb")),
+        ("-q", &|pty| connect(format!("-q {args}")).at(pty)),
+        ("-d", &|pty| connect(format!("-d {args}")).at(pty)),
+        ("TERM=dumb", &|pty| connect(&args).at(pty).env("TERM", "dumb")),
         ("in the background", &in_background),
-        ("a terminal that is not ours", &|pty| connect(&words).stderr(pty.slave())),
+        ("not the controlling terminal", &|pty| connect(&args).stderr(pty.slave())),
     ];
     std::thread::scope(|scope| {
         for (name, case) in cases {
             scope.spawn(move || {
-                let (lines, said) = gives_up(case);
-                assert!(!said.contains("waiting for"), "{name}: {said:?}");
-                assert!(lines.iter().any(|line| line.starts_with("connect: timed out")), "{name}: {said:?}");
+                let (lines, output) = run_until_timeout(case);
+                assert!(!output.contains("waiting for"), "{name}: {output:?}");
+                assert!(
+                    lines.iter().any(|line| line.starts_with("connect: timed out")),
+                    "{name}: {output:?}"
+                );
             });
         }
         scope.spawn(|| {
-            connect(&words).run().expect_failure(7, &["timed out"]);
+            connect(&args).run().expect_failure(7, &["timed out"]);
         });
     });
 }
 
-/// The time at the prompt is nobody's waiting.
+/// The time at the prompt is not a wait for the proxy.
 #[test]
-fn a_question_is_not_written_over() {
+fn the_status_line_does_not_overwrite_a_prompt() {
     let script_text = "#!/bin/sh\nsleep 3\necho secret\n";
     let asker = TempPath::file("asker", script_text);
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -201,35 +229,35 @@ fn a_question_is_not_written_over() {
     let run = connect(format!("-S me@{proxy} host 22")).at(&pty);
     let run = run.env("SSH_ASKPASS", asker.as_os_str()).env("SSH_ASKPASS_REQUIRE", "force");
     run.run().expect_code(0).expect_stdout("hello");
-    let (_, said) = Screen::of(&pty).finish();
-    assert!(!said.contains("waiting for"), "{said:?}");
+    let (_, output) = Screen::new(&pty).finish();
+    assert!(!output.contains("waiting for"), "{output:?}");
     proxy.finish();
 }
 
 #[test]
-fn quiet_means_no_warnings_but_errors() {
+fn quiet_hides_warnings_but_not_errors() {
     let home = crate::rcfile::home("nonsense\n");
     let refusing = RefusingPort::new();
-    let told = |options: &str| {
-        let words = format!("{options} -S 127.0.0.1:{} host 22", refusing.port());
-        let out = connect(words).env("HOME", &*home).run();
+    let stderr = |options: &str| {
+        let args = format!("{options} -S 127.0.0.1:{} host 22", refusing.port());
+        let out = connect(args).env("HOME", &*home).run();
         out.expect_code(4);
         out.stderr_text()
     };
-    assert_eq!(told("").lines().count(), 2);
+    assert_eq!(stderr("").lines().count(), 2);
     for options in ["-q", "--quiet", "-d -q"] {
-        let told = told(options);
-        assert_eq!(told.lines().count(), 1, "{options}: {told}");
-        assert!(told.starts_with("connect: cannot reach"), "{options}: {told}");
+        let text = stderr(options);
+        assert_eq!(text.lines().count(), 1, "{options}: {text}");
+        assert!(text.starts_with("connect: cannot reach"), "{options}: {text}");
     }
-    // The last of the two counts.
-    let told = told("-q -d");
-    assert!(told.contains("DEBUG: ") && told.contains(".connectrc:1: "), "{told}");
+    // Of -q and -d the last one wins.
+    let text = stderr("-q -d");
+    assert!(text.contains("DEBUG: ") && text.contains(".connectrc:1: "), "{text}");
 }
 
-/// A file is looked at for each hop.
+/// The file is read once for each hop.
 #[test]
-fn a_warning_is_told_once() {
+fn a_warning_is_printed_only_once() {
     let home = TempPath::directory("home");
     let file = home.join(".netrc");
     std::fs::write(&file, "default login me password secret\n").unwrap();
@@ -238,7 +266,7 @@ fn a_warning_is_told_once() {
     let chain = format!("socks5h://me@127.0.0.1:{},http://me@proxy.example", port.port());
     let out = connect(format!("--netrc -x {chain} host 22")).env("HOME", &*home).run();
     out.expect_code(4);
-    let told = out.stderr_text();
-    assert_eq!(told.matches("chmod 600").count(), 1, "{told}");
-    assert_eq!(told.lines().count(), 2, "{told}");
+    let text = out.stderr_text();
+    assert_eq!(text.matches("chmod 600").count(), 1, "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
 }

@@ -21,9 +21,9 @@ topic_dns() {
     check dns/alias dns_alias
     check dns/search-list dns_search
     check dns/hosts-file-has-no-say dns_hosts_file
-    check dns/no-such-name dns_fails 'no-such-host\.real\.test' 'no such name'
+    check dns/no-such-name dns_fails 'no-such-host\.real\.test' 'no such host'
     check dns/refused dns_fails 'host\.elsewhere\.test' 'REFUSED'
-    check dns/no-address dns_fails 'only-text\.real\.test' 'has no address'
+    check dns/no-address dns_fails 'only-text\.real\.test' 'no address for this name'
     check dns/silent dns_silent
     check dns/nobody-listens dns_nobody
     stop dnsmasq
@@ -104,7 +104,7 @@ dns_hosts_file() {
     with_file "$CASE/hosts" /etc/hosts "$CONNECT" -R "$AT" listed.real.test. "${PORT[sshd]}"
     try "${OWN[@]}"
     want_status 3
-    want_line 'no such name'
+    want_line 'no such host'
 }
 
 dns_fails() { # NAME-REGEX REGEX
@@ -127,5 +127,5 @@ dns_nobody() {
     try "$CONNECT" -R "127.0.0.1:$CLOSED" host.real.test "${PORT[sshd]}"
     want_status 3
     want_nothing_out
-    want_line "name server 127\.0\.0\.1:$CLOSED gives no answer" 'refused'
+    want_line "name server 127\.0\.0\.1:$CLOSED did not answer" 'refused'
 }

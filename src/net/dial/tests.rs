@@ -12,7 +12,7 @@ fn listener() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
 }
 
-/// An address that refuses, reserved as long as this lives.
+/// An address that refuses connections, reserved until this is dropped.
 struct Refusing(Socket);
 
 impl Refusing {
@@ -27,25 +27,25 @@ impl Refusing {
     }
 }
 
-/// An address where connecting hangs: the queue of a listener that accepts nobody is full.
+/// An address where connecting hangs, because the backlog of a listener that never accepts is full.
 struct BlackHole {
     listener: Refusing,
-    _queue: Vec<Socket>,
+    _backlog: Vec<Socket>,
 }
 
 impl BlackHole {
     fn new() -> Self {
         let listener = Refusing::new();
         listener.0.listen(0).unwrap();
-        let mut queue = Vec::new();
+        let mut backlog = Vec::new();
         for _ in 0..64 {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             if socket.connect_timeout(&listener.address().into(), Duration::from_millis(100)).is_err() {
-                return Self { listener, _queue: queue };
+                return Self { listener, _backlog: backlog };
             }
-            queue.push(socket);
+            backlog.push(socket);
         }
-        panic!("the queue of a listener has no end here");
+        panic!("the backlog of a listener is unlimited here");
     }
 
     fn address(&self) -> SocketAddr {
@@ -58,31 +58,32 @@ fn peer(address: SocketAddr) -> Peer {
     Peer::target(&Target::Tcp(Endpoint { host: Host::Ip(address.ip()), port }))
 }
 
-/// Races these addresses; the socket that won, if one did, how the race stood, and how long it took.
+/// Races these addresses. Returns the socket that won, if any, the state at the end, and how long
+/// it took.
 fn race(addresses: &[SocketAddr], limit: Duration) -> (Option<(SocketAddr, Socket)>, Dialling, Duration) {
     let start = Instant::now();
     let deadline = Deadline::start(Some(limit));
     let peer = peer(addresses[0]);
-    let until = Wait::new(&peer, "the connection", &deadline);
+    let until = Wait::new(&peer, CONNECTION, &deadline);
     let mut dialling = Dialling { waiting: addresses.iter().copied().collect(), ..Dialling::default() };
     loop {
-        let socket = dialling.round(&until).unwrap();
+        let socket = dialling.step(&until).unwrap();
         if socket.is_some() || dialling.has_failed() || deadline.has_passed() {
             return (socket, dialling, start.elapsed());
         }
     }
 }
 
-/// The address that won, and after how long.
+/// Returns the address that won, and after how long.
 #[track_caller]
 fn winner(addresses: &[SocketAddr]) -> (SocketAddr, Duration) {
     let (socket, _, time) = race(addresses, Duration::from_secs(10));
-    let socket = socket.expect("no address was reached");
+    let socket = socket.expect("every address failed");
     (socket.0, time)
 }
 
 #[test]
-fn the_families_take_turns_the_first_address_s_first() {
+fn the_families_alternate_starting_with_that_of_the_first_address() {
     let v4 = |n: u8| SocketAddr::from((Ipv4Addr::new(192, 0, 2, n), 22));
     let v6 = |n: u16| SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n), 22));
     for (addresses, expected) in [
@@ -100,7 +101,7 @@ fn the_families_take_turns_the_first_address_s_first() {
 }
 
 #[test]
-fn the_first_address_that_answers_wins_and_no_other_is_tried() {
+fn no_other_address_is_tried_once_the_first_has_connected() {
     let (first, second) = (listener(), listener());
     let (first_address, second_address) = (first.local_addr().unwrap(), second.local_addr().unwrap());
     assert_eq!(winner(&[first_address, second_address]).0, first_address);
@@ -109,7 +110,7 @@ fn the_first_address_that_answers_wins_and_no_other_is_tried() {
 }
 
 #[test]
-fn after_a_refusal_the_next_address_is_tried_at_once() {
+fn the_next_address_is_tried_immediately_after_a_refusal() {
     let (refusing, listener) = ([Refusing::new(), Refusing::new()], listener());
     let address = listener.local_addr().unwrap();
     let (won, time) = winner(&[refusing[0].address(), refusing[1].address(), address]);
@@ -118,7 +119,7 @@ fn after_a_refusal_the_next_address_is_tried_at_once() {
 }
 
 #[test]
-fn an_address_that_hangs_delays_the_next_one_by_the_stagger_and_no_more() {
+fn an_address_that_hangs_delays_the_next_by_the_connection_attempt_delay() {
     let (hole, listener) = (BlackHole::new(), listener());
     let address = listener.local_addr().unwrap();
     let (won, time) = winner(&[hole.address(), address]);
@@ -127,7 +128,7 @@ fn an_address_that_hangs_delays_the_next_one_by_the_stagger_and_no_more() {
 }
 
 #[test]
-fn a_refusal_while_another_address_hangs_starts_the_next_one_at_once() {
+fn a_refusal_while_another_address_hangs_starts_the_next_immediately() {
     let (hole, refusing, listener) = (BlackHole::new(), Refusing::new(), listener());
     let address = listener.local_addr().unwrap();
     let (won, time) = winner(&[hole.address(), refusing.address(), address]);
@@ -136,7 +137,7 @@ fn a_refusal_while_another_address_hangs_starts_the_next_one_at_once() {
 }
 
 #[test]
-fn when_all_refuse_each_is_named_in_the_order_of_trying() {
+fn when_all_refuse_the_errors_are_listed_in_the_order_of_the_attempts() {
     let refusing = [Refusing::new(), Refusing::new(), Refusing::new()];
     let addresses = refusing.each_ref().map(Refusing::address);
     let (socket, dialling, _) = race(&addresses, Duration::from_secs(10));
@@ -147,7 +148,7 @@ fn when_all_refuse_each_is_named_in_the_order_of_trying() {
 }
 
 #[test]
-fn a_refusal_waits_for_an_attempt_that_is_under_way() {
+fn dialling_goes_on_after_a_refusal_while_another_attempt_is_in_progress() {
     let (hole, refusing) = (BlackHole::new(), Refusing::new());
     let limit = Duration::from_millis(600);
     let (socket, dialling, time) = race(&[hole.address(), refusing.address()], limit);
@@ -157,7 +158,7 @@ fn a_refusal_waits_for_an_attempt_that_is_under_way() {
 }
 
 #[test]
-fn a_peer_that_refuses_is_an_error_with_its_address() {
+fn a_refusal_is_an_error_that_names_the_address() {
     let refusing = Refusing::new();
     let peer = peer(refusing.address());
     match dial(&peer, None, &Deadline::start(None), &()) {
@@ -176,9 +177,9 @@ fn the_deadline_ends_an_attempt_that_hangs() {
     let hole = BlackHole::new();
     let (start, limit) = (Instant::now(), Duration::from_millis(300));
     match dial(&peer(hole.address()), None, &Deadline::start(Some(limit)), &()) {
-        Err(Error::TimedOut { peer: named, limit: told, .. }) => {
+        Err(Error::TimedOut { peer: named, limit: reported, .. }) => {
             assert_eq!(named, peer(hole.address()));
-            assert_eq!(told, limit);
+            assert_eq!(reported, limit);
         }
         other => panic!("{other:?}"),
     }
@@ -187,7 +188,7 @@ fn the_deadline_ends_an_attempt_that_hangs() {
 }
 
 #[test]
-fn the_socket_sends_at_once_keeps_alive_and_does_not_block() {
+fn the_socket_has_no_delay_and_keep_alive_and_is_non_blocking() {
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let connection =
@@ -200,26 +201,40 @@ fn the_socket_sends_at_once_keeps_alive_and_does_not_block() {
     }
 }
 
+/// Attempts in progress at these addresses, all of which are connected by now.
+fn all_connected(addresses: &[SocketAddr]) -> Dialling {
+    let mut dialling = Dialling::default();
+    for &address in addresses {
+        let socket = start(address).unwrap();
+        let connected = sys::poll(&mut [sys::watch(&socket, false, true)], Some(Duration::from_secs(10)));
+        assert!(connected.unwrap());
+        dialling.started.push((address, socket));
+    }
+    dialling
+}
+
+#[test]
+fn of_two_sockets_that_connect_in_one_wake_up_the_preferred_address_wins() {
+    let listeners = [listener(), listener(), listener()];
+    let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let peer = peer(addresses[0]);
+    let until = Wait::new(&peer, CONNECTION, &Deadline::start(Some(Duration::from_secs(10))));
+    let mut dialling = all_connected(&addresses);
+    assert_eq!(dialling.step(&until).unwrap().unwrap().0, addresses[0]);
+    assert_eq!(dialling.in_flight(), format!("{}, {}", addresses[1], addresses[2]));
+}
+
 #[test]
 fn attempts_that_lose_are_closed() {
     use std::io::Read;
     let (first, second) = (listener(), listener());
-    let peer = peer(first.local_addr().unwrap());
-    let until = Wait::new(&peer, "the connection", &Deadline::start(Some(Duration::from_secs(10))));
-    let mut dialling = Dialling::default();
-    for listener in [&first, &second] {
-        let address = listener.local_addr().unwrap();
-        dialling.started.push((address, start(address).unwrap()));
-    }
-    let mut won = None;
-    while won.is_none() {
-        won = dialling.round(&until).unwrap();
-    }
+    let addresses = [&first, &second].map(|listener| listener.local_addr().unwrap());
+    let peer = peer(addresses[0]);
+    let until = Wait::new(&peer, CONNECTION, &Deadline::start(Some(Duration::from_secs(10))));
+    let mut dialling = all_connected(&addresses);
+    let _winner = dialling.step(&until).unwrap().unwrap();
     drop(dialling);
-    let address = won.as_ref().unwrap().0;
-    let loser = if first.local_addr().unwrap() == address { &second } else { &first };
-    let (mut accepted, _) = loser.accept().unwrap();
+    let (mut accepted, _) = second.accept().unwrap();
     accepted.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    // Its end comes at once, or a reset.
     assert!(matches!(accepted.read(&mut [0]), Ok(0)), "the attempt that lost is still open");
 }

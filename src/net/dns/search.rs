@@ -1,4 +1,4 @@
-//! Which names are asked for: the one that was typed, and what the system's search list makes of it.
+//! Completes a name with the system's search list.
 
 use std::fs;
 
@@ -6,25 +6,26 @@ use hickory_resolver::proto::ProtoError;
 use hickory_resolver::proto::rr::Name;
 use resolv_conf::Config;
 
-/// Where the search list is. Not every system has it, and what is wrong in it is passed over, as by the system.
+/// The file with the search list. If it is missing or has invalid lines, the name is tried as the
+/// system would.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// The names to ask for, in this order, each of them complete.
+/// The fully qualified names to query, in order.
 pub(super) struct Candidates {
     names: Vec<Name>,
     typed: Name,
 }
 
 impl Candidates {
-    /// Those of a name, on this machine.
-    pub(super) fn of(name: &str) -> Result<Self, ProtoError> {
+    /// Returns the candidates for a name on this machine.
+    pub(super) fn for_name(name: &str) -> Result<Self, ProtoError> {
         let file = fs::read(RESOLV_CONF).unwrap_or_default();
-        Self::by(name, &Config::parse_with_errors(&file).0)
+        Self::with_config(name, &Config::parse_with_errors(&file).0)
     }
 
-    /// A name that ends in a dot is complete. Another one is tried as it is before the search list has its turn if it
-    /// has enough dots, and after it if not.
-    fn by(name: &str, config: &Config) -> Result<Self, ProtoError> {
+    /// A name that ends in a dot is fully qualified. Any other is tried as typed before the search
+    /// list if it has at least `ndots` dots, and after it otherwise.
+    fn with_config(name: &str, config: &Config) -> Result<Self, ProtoError> {
         let parsed = Name::from_str_relaxed(name)?;
         let mut typed = parsed.clone();
         typed.set_fqdn(true);
@@ -35,8 +36,8 @@ impl Candidates {
             None => config.get_last_search_or_domain().filter_map(completed).collect(),
         };
         let dots = name.bytes().filter(|&byte| byte == b'.').count();
-        let place = if dots < usize::try_from(config.ndots).unwrap_or(usize::MAX) { names.len() } else { 0 };
-        names.insert(place, typed.clone());
+        let index = if dots < usize::try_from(config.ndots).unwrap_or(usize::MAX) { names.len() } else { 0 };
+        names.insert(index, typed.clone());
         Ok(Self { names, typed })
     }
 
@@ -44,7 +45,7 @@ impl Candidates {
         self.names.iter()
     }
 
-    /// Whether this is the name as it was typed.
+    /// Returns `true` if this is the name as it was typed.
     pub(super) fn is_typed(&self, name: &Name) -> bool {
         *name == self.typed
     }
@@ -58,11 +59,11 @@ mod tests {
 
     fn names(name: &str, file: &str) -> Vec<String> {
         let (config, _) = Config::parse_with_errors(file.as_bytes());
-        Candidates::by(name, &config).unwrap().iter().map(Name::to_ascii).collect()
+        Candidates::with_config(name, &config).unwrap().iter().map(Name::to_ascii).collect()
     }
 
     #[test]
-    fn the_search_list_completes_a_name_that_is_not_complete() {
+    fn the_search_list_completes_a_relative_name() {
         let search = "nameserver 192.0.2.1\nsearch a.example b.example\n";
         assert_eq!(names("host", search), ["host.a.example.", "host.b.example.", "host."]);
         assert_eq!(names("host.x", search), ["host.x.", "host.x.a.example.", "host.x.b.example."]);
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_search_list_and_with_a_broken_one_the_name_itself_is_left() {
+    fn without_a_valid_search_list_only_the_name_itself_is_tried() {
         let long = format!("search {}.example\n", "x".repeat(64));
         for file in ["", "nonsense\n\u{0}\u{ff}", "search\n", "options ndots:many\n", &long] {
             assert_eq!(names("host", file), ["host."], "{file:?}");
@@ -83,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_any_script_or_with_underscores_is_a_name() {
+    fn international_names_and_underscores_are_accepted() {
         assert_eq!(names("bücher.example", ""), ["xn--bcher-kva.example."]);
         assert_eq!(names("under_score_.example", ""), ["under_score_.example."]);
-        assert!(Candidates::by(&"x".repeat(64), &Config::new()).is_err());
-        assert!(Candidates::by("a..b", &Config::new()).is_err());
+        assert!(Candidates::with_config(&"x".repeat(64), &Config::new()).is_err());
+        assert!(Candidates::with_config("a..b", &Config::new()).is_err());
     }
 }

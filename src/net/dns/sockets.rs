@@ -1,8 +1,8 @@
-//! The sockets on which a name server is asked.
+//! The sockets for queries to a name server.
 //!
-//! They are those of the library, with two things more. UDP sockets are connected, since only then does the system
-//! report that nobody listens there and the user need not wait to learn it. And what the system says is remembered,
-//! since the library loses it.
+//! They wrap those of the library for two reasons. Our UDP sockets are connected, because only then
+//! does the kernel report ECONNREFUSED, which saves the user from waiting for a timeout. And they
+//! keep the first error of the system, which the library discards.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,19 +20,20 @@ use crate::error::os_message;
 
 type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// Makes sockets.
+/// Creates sockets and keeps their first error.
 #[derive(Clone, Default)]
 pub(super) struct Sockets {
     library: TokioRuntimeProvider,
-    trouble: Trouble,
+    first_error: FirstError,
 }
 
-/// What the system said first.
+/// The first error that the system reported.
 #[derive(Clone, Default)]
-struct Trouble(Arc<OnceLock<String>>);
+struct FirstError(Arc<OnceLock<String>>);
 
-impl Trouble {
-    fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
+impl FirstError {
+    /// Records the error if it is the first, and passes the result on.
+    fn record<T>(&self, result: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &result {
             self.0.get_or_init(|| os_message(error));
         }
@@ -41,16 +42,16 @@ impl Trouble {
 }
 
 impl Sockets {
-    /// What the system said of the first socket that failed.
-    pub(super) fn trouble(&self) -> Option<&str> {
-        self.trouble.0.get().map(String::as_str)
+    /// Returns the first error of the system; `None` if no socket has failed.
+    pub(super) fn first_error(&self) -> Option<&str> {
+        self.first_error.0.get().map(String::as_str)
     }
 }
 
 impl RuntimeProvider for Sockets {
     type Handle = <TokioRuntimeProvider as RuntimeProvider>::Handle;
     type Timer = TokioTime;
-    type Udp = Connected;
+    type Udp = ConnectedUdp;
     type Tcp = <TokioRuntimeProvider as RuntimeProvider>::Tcp;
 
     fn create_handle(&self) -> Self::Handle {
@@ -64,31 +65,31 @@ impl RuntimeProvider for Sockets {
         limit: Option<Duration>,
     ) -> Pending<Self::Tcp> {
         let connected = self.library.connect_tcp(server, local, limit);
-        let trouble = self.trouble.clone();
-        Box::pin(async move { trouble.remember(connected.await) })
+        let first_error = self.first_error.clone();
+        Box::pin(async move { first_error.record(connected.await) })
     }
 
     fn bind_udp(&self, local: SocketAddr, peer: SocketAddr) -> Pending<Self::Udp> {
         let bound = self.library.bind_udp(local, peer);
-        let trouble = self.trouble.clone();
+        let first_error = self.first_error.clone();
         Box::pin(async move {
-            // A port that is taken is no trouble: the library tries another.
+            // A failed bind is not recorded, because the library retries with another port.
             let socket = bound.await?;
-            trouble.remember(socket.connect(peer).await)?;
-            Ok(Connected { socket, peer, trouble })
+            first_error.record(socket.connect(peer).await)?;
+            Ok(ConnectedUdp { socket, peer, first_error })
         })
     }
 }
 
-/// A UDP socket with one peer.
-pub(super) struct Connected {
+/// A connected UDP socket.
+pub(super) struct ConnectedUdp {
     socket: UdpSocket,
     peer: SocketAddr,
-    trouble: Trouble,
+    first_error: FirstError,
 }
 
-impl Connected {
-    /// The error that the system reports; would-block if it has none after all.
+impl ConnectedUdp {
+    /// Takes the socket's pending error; `WouldBlock` if there is none after all.
     fn error(&self) -> io::Result<usize> {
         self.socket.try_io(Interest::ERROR, || {
             Err(self.socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
@@ -97,17 +98,17 @@ impl Connected {
 }
 
 #[async_trait]
-impl DnsUdpSocket for Connected {
+impl DnsUdpSocket for ConnectedUdp {
     type Time = TokioTime;
 
-    /// Waits for an error too, which is no reason to wake up to whoever only reads.
+    /// Waits for an error as well: tokio does not wake a pure reader for one.
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         loop {
             let ready = self.socket.ready(Interest::READABLE | Interest::ERROR).await?;
             let received = if ready.is_error() { self.error() } else { self.socket.try_recv(buffer) };
             match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                received => return Ok((self.trouble.remember(received)?, self.peer)),
+                received => return Ok((self.first_error.record(received)?, self.peer)),
             }
         }
     }
@@ -128,6 +129,6 @@ impl DnsUdpSocket for Connected {
         bytes: &[u8],
         _: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        self.socket.poll_send(context, bytes).map(|sent| self.trouble.remember(sent))
+        self.socket.poll_send(context, bytes).map(|sent| self.first_error.record(sent))
     }
 }

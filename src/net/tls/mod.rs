@@ -1,18 +1,19 @@
 //! TLS on the way to a proxy.
 //!
-//! The handshake runs where the negotiations do, over the same connection and under the same deadline. After it a layer
-//! ([`sys::layered`]) encrypts and decrypts on a thread of its own, and what goes on with the connection sees a channel
-//! like any other. Nothing here runs, and no certificate is read, for a plan without TLS.
+//! The handshake runs where the negotiations do, over the same connection and under the same
+//! deadline. After it a layer ([`sys::layered`]) encrypts and decrypts on a thread of its own, and
+//! what goes on with the connection sees a channel like any other. Nothing here runs, and no
+//! certificate is read, for a plan without TLS.
 
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
-use super::connection::{Connection, Stop};
+use super::connection::{Connection, WaitError};
 use super::deadline::Deadline;
+use super::progress::{Progress, Stage};
 use super::waiting::Wait;
-use super::{Progress, Stage};
 use crate::addr::Host;
 use crate::error::{Error, Peer};
 use crate::plan::{Hop, Limits};
@@ -29,7 +30,7 @@ mod settings;
 mod verifier;
 
 /// What a proxy is asked for first, as it reads in a message.
-const WAITING_FOR: &str = "its part of the TLS handshake";
+const WAITING_FOR: &str = "its TLS handshake";
 /// The most that is read at once.
 const PIECE: usize = 4096;
 
@@ -43,11 +44,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Reads the certificates and the key that the plan names. None is needed for a hop without TLS.
+    /// Reads the certificates and the key that the plan names. None is needed for a hop without
+    /// TLS.
     ///
     /// # Errors
     /// A file makes no sense, or the proxy's name cannot be that of a certificate.
-    pub(super) fn of(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
+    pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
         let Some(tls) = &hop.tls else { return Ok(None) };
         let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;
         let complaint = Arc::new(Complaint::default());
@@ -79,16 +81,16 @@ impl Client {
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
     }
 
-    fn words(&self, trouble: Trouble, until: &Wait<'_>) -> Error {
+    fn words(&self, trouble: HandshakeError, until: &Wait<'_>) -> Error {
         let peer = until.peer;
         match trouble {
-            Trouble::Stop(Stop::TimedOut) => until.timed_out(),
-            Trouble::Stop(Stop::Io(cause)) => {
+            HandshakeError::Wait(WaitError::TimedOut) => until.timed_out(),
+            HandshakeError::Wait(WaitError::Io(cause)) => {
                 Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
             }
-            Trouble::Closed => messages::closed(peer),
-            Trouble::NotTls => messages::not_tls(peer),
-            Trouble::Tls(error) => match self.complaint.take() {
+            HandshakeError::Closed => messages::closed(peer),
+            HandshakeError::NotTls => messages::not_tls(peer),
+            HandshakeError::Tls(error) => match self.complaint.take() {
                 Some(distrust) => distrust.into_error(peer),
                 None => messages::failed(peer, &error),
             },
@@ -101,7 +103,7 @@ fn shake_hands(
     connection: &mut Connection,
     tls: &mut ClientConnection,
     until: &Wait<'_>,
-) -> Result<(), Trouble> {
+) -> Result<(), HandshakeError> {
     let mut is_first = true;
     loop {
         send(connection, tls, until)?;
@@ -111,39 +113,39 @@ fn shake_hands(
         let received = connection.receive(Limit::Bytes(PIECE), until)?;
         let mut bytes = received.bytes();
         if bytes.is_empty() {
-            return Err(Trouble::Closed);
+            return Err(HandshakeError::Closed);
         }
         if std::mem::take(&mut is_first) && !messages::is_record(bytes[0]) {
-            return Err(Trouble::NotTls);
+            return Err(HandshakeError::NotTls);
         }
         while !bytes.is_empty() {
             // Memory does not fail to be read.
-            tls.read_tls(&mut bytes).map_err(Stop::Io)?;
+            tls.read_tls(&mut bytes).map_err(WaitError::Io)?;
             if let Err(error) = tls.process_new_packets() {
                 // The proxy is told why. If it cannot be, that is not what went wrong.
                 let _ = send(connection, tls, until);
-                return Err(Trouble::Tls(error));
+                return Err(HandshakeError::Tls(error));
             }
         }
     }
 }
 
 /// Sends what the library has ready.
-fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_>) -> Result<(), Stop> {
+fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_>) -> Result<(), WaitError> {
     let mut records = Vec::new();
     while tls.wants_write() {
         tls.write_tls(&mut records)?;
     }
     match connection.send(&records, until) {
         // It may have said why before it closed: that is read next.
-        Err(Stop::Io(_)) | Ok(()) => Ok(()),
+        Err(WaitError::Io(_)) | Ok(()) => Ok(()),
         timed_out => timed_out,
     }
 }
 
 /// Why there was no handshake.
-enum Trouble {
-    Stop(Stop),
+enum HandshakeError {
+    Wait(WaitError),
     /// In the middle of it.
     Closed,
     /// What came first cannot be TLS.
@@ -151,13 +153,14 @@ enum Trouble {
     Tls(rustls::Error),
 }
 
-impl From<Stop> for Trouble {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
+impl From<WaitError> for HandshakeError {
+    fn from(error: WaitError) -> Self {
+        Self::Wait(error)
     }
 }
 
-/// The name that the certificate must be for. An address of this link has a zone, which is nobody else's business.
+/// The name that the certificate must be for. An address of this link has a zone, which is nobody
+/// else's business.
 fn server_name(host: &Host, peer: &Peer) -> Result<ServerName<'static>, Error> {
     let name = match host {
         Host::Ip(ip) => return Ok(ServerName::from(*ip)),

@@ -14,7 +14,7 @@ const NOT_MET: [(&str, &str); 8] = [
     ("is to be spoken to in TLS, and this build has none", "this is a build with TLS"),
     ("the proxy is to be spoken to in TLS, and this build has none", "this is a build with TLS"),
     (", and this build has no DNS client to ask it with", "this is a build with one"),
-    (": the system does not know who runs this", "it does"),
+    (": the system has no name for this user", "it has one"),
     ("TLS cannot be set up:", "nothing that a user says brings it about"),
 ];
 

@@ -1,0 +1,47 @@
+//! The error of a name lookup, by the system or by a name server.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::deadline::Deadline;
+use crate::error::{Error, Peer};
+
+/// Why a lookup returned no address.
+#[derive(Clone, Debug)]
+pub(super) enum ResolveError {
+    /// The deadline passed before the system's resolver answered.
+    TimedOut,
+    /// This name server did not answer within this limit.
+    #[cfg_attr(not(feature = "dns"), expect(dead_code, reason = "only the DNS client creates it"))]
+    NameServerTimedOut { server: SocketAddr, limit: Duration },
+    /// The lookup failed for this reason.
+    Failed(String),
+}
+
+impl ResolveError {
+    pub(super) fn failed(cause: &str) -> Self {
+        Self::Failed(cause.to_owned())
+    }
+
+    /// Returns the cause, to be shown after a colon.
+    pub(super) fn cause(&self) -> &str {
+        match self {
+            Self::TimedOut | Self::NameServerTimedOut { .. } => "timed out",
+            Self::Failed(cause) => cause,
+        }
+    }
+
+    /// Converts into the error for the user. `explicit`: the user asked for the name to be resolved
+    /// here.
+    pub(super) fn into_error(self, peer: Peer, deadline: &Deadline, explicit: bool) -> Error {
+        match self {
+            Self::TimedOut => {
+                Error::TimedOut { peer, doing: "could not be resolved".into(), limit: deadline.limit() }
+            }
+            Self::NameServerTimedOut { server, limit } => {
+                Error::TimedOut { peer, doing: format!("was not resolved by name server {server}"), limit }
+            }
+            Self::Failed(cause) => Error::Resolve { peer, cause, explicit },
+        }
+    }
+}
