@@ -1,10 +1,10 @@
-/* Stands in for the program in SSH_ASKPASS: prints the password in ASKPASS_SAYS, and keeps the prompt for the test. */
+/* An askpass program for SSH_ASKPASS: prints $ASKPASS_PASSWORD and records the prompt in the file $ASKPASS_PROMPT_FILE. */
 #include <stdio.h>
 #include <stdlib.h>
 
 int main(int argc, char **argv)
 {
-    const char *password = getenv("ASKPASS_SAYS"), *file = getenv("ASKPASS_PROMPT");
+    const char *password = getenv("ASKPASS_PASSWORD"), *file = getenv("ASKPASS_PROMPT_FILE");
     FILE *prompt = file ? fopen(file, "wb") : NULL;
     if (!prompt || !password || argc != 2)
         return 3;

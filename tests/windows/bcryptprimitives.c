@@ -1,7 +1,7 @@
-/* The one function that Rust's standard library wants from bcryptprimitives.dll. Windows has it, wine 8 has not. */
+/* The only function that Rust's standard library imports from bcryptprimitives.dll, which wine 8 does not have. */
 #include <windows.h>
 
-/* What advapi32 calls RtlGenRandom. */
+/* advapi32 exports RtlGenRandom under this name. */
 BOOLEAN WINAPI SystemFunction036(PVOID buffer, ULONG length);
 
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size)

@@ -1,18 +1,19 @@
 /*
- * Starts a program as Windows programs do, which a shell outside wine cannot: with Windows' own pipes, with no
- * standard handle at all, with variables that wine does not pass on, in a console that outlives it.
+ * Starts a program as Windows programs do, which a shell outside wine cannot: with pipes of Windows, without a
+ * standard handle, with variables that wine does not pass on, or in a console that outlives the program.
  *
  *     launch [NAME=VALUE]... MODE program [argument]...
  *
- * pipes      pipes as its stdin and stdout, which are joined to the launcher's
- * slow       the same, but nothing is read for two seconds
- * gone       the same, but the reader leaves after the first byte
- * deaf       the same, but the reader leaves at once
+ * pipes      stdin and stdout are pipes, which are relayed to and from the launcher's
+ * slow       like pipes, but the launcher reads nothing for two seconds
+ * gone       like pipes, but the launcher closes its end after the first byte
+ * deaf       like pipes, but the launcher closes its end at once
  * null-in, null-out, invalid-in, invalid-out
- *            one of the standard handles is NULL or INVALID_HANDLE_VALUE, the rest are the launcher's
- * console    the launcher's handles; afterwards says on stderr whether the console echoes, and is deaf to Ctrl-C
+ *            one standard handle is NULL or INVALID_HANDLE_VALUE, the others are the launcher's
+ * console    the launcher's handles; the launcher ignores Ctrl-C and afterwards reports on stderr whether the console
+ *            echoes
  *
- * The exit status is the program's; 120 and above are the launcher's own. Arguments must not hold blanks.
+ * Exits with the program's exit code; 120 and above are errors of the launcher. Arguments must not contain blanks.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,12 +46,12 @@ static DWORD WINAPI feed(void *unused)
     return 0;
 }
 
-static BOOL WINAPI deaf(DWORD event)
+static BOOL WINAPI ignore_ctrl_c(DWORD event)
 {
     return event == CTRL_C_EVENT;
 }
 
-static void say_whether_the_console_echoes(void)
+static void report_echo(void)
 {
     DWORD mode;
     HANDLE console = CreateFileA("CONIN$", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
@@ -98,7 +99,7 @@ int main(int argc, char **argv)
     if (strstr(mode, "-out"))
         start.hStdOutput = *mode == 'n' ? NULL : INVALID_HANDLE_VALUE;
     if (!strcmp(mode, "console"))
-        SetConsoleCtrlHandler(deaf, TRUE);
+        SetConsoleCtrlHandler(ignore_ctrl_c, TRUE);
     if (!CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &start, &program))
         fail(line);
     if (piped) {
@@ -119,7 +120,7 @@ int main(int argc, char **argv)
     DWORD code = 122;
     GetExitCodeProcess(program.hProcess, &code);
     if (!strcmp(mode, "console"))
-        say_whether_the_console_echoes();
-    /* Ctrl-C ends programs with a code that an exit status of Unix cannot hold. */
+        report_echo();
+    /* Ctrl-C ends a program with a code that does not fit into a Unix exit status. */
     ExitProcess(code == 0xC000013A ? 130 : code > 119 ? 123 : code);
 }

@@ -1,0 +1,229 @@
+//! The cost of a start: from exec, through a SOCKS5 proxy, to the first byte for ssh and the end of that session.
+//!
+//! The tests count instructions (callgrind) and system calls (strace). Both counts are the same on a busy machine and
+//! on an idle one. `tests/startup/run` runs them with the release build and shows the C program's counts beside ours.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use kit::*;
+
+/// Instructions that a start may take: measured on Debian 12 with Rust 1.95, plus a tenth.
+///
+/// Most of them are the dynamic loader's, which resolves each function of the C library that we use. The memory
+/// functions that glibc selects depend on the processor, and the loader reads the environment. But valgrind shows every
+/// program the same processor features and the environment here is nearly empty, so the rest stays well below a tenth.
+///
+/// If a change exceeds the limit, find out why (`callgrind_annotate --inclusive=yes`, built with
+/// `CARGO_PROFILE_RELEASE_STRIP=none`). If it is worth the cost, set this to the printed count plus a tenth. Lower it
+/// after a gain.
+const MAX_INSTRUCTIONS: u64 = 298_000;
+
+const C_PROGRAM: &str = "/usr/bin/connect-proxy";
+
+/// A directory with a copy of the program and an empty home directory.
+struct Stage {
+    directory: TempPath,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let directory = TempPath::directory("startup");
+        fs::create_dir(directory.join("home")).unwrap();
+        // Under a path and a name that no other file has, so that the lists of files below can name it.
+        fs::copy(program_path(), directory.join("connect")).unwrap();
+        Self { directory }
+    }
+
+    fn program(&self) -> PathBuf {
+        self.directory.join("connect")
+    }
+
+    /// Runs one session under a tool, and returns the proxy's port. ssh leaves once the greeting has arrived.
+    fn session(&self, tool: &[&str], program: &Path) -> u16 {
+        // The reply and the greeting are separate segments, as from a proxy that gets the greeting from elsewhere.
+        let proxy = socks5_none().send("greeting\n").expect_eof().serve();
+        let mut run = Program::new(tool[0]).env("HOME", self.directory.join("home"));
+        for arg in &tool[1..] {
+            run = run.arg(arg);
+        }
+        let run = run.arg(program).args(format!("-S {proxy} 127.0.0.1 22")).start();
+        run.wait_stdout_has("greeting\n");
+        run.finish().expect_code(0).expect_stdout("greeting\n");
+        let port = proxy.port();
+        proxy.finish();
+        port
+    }
+
+    fn instructions(&self, program: &Path) -> u64 {
+        let profile = self.directory.join("profile");
+        let output = format!("--callgrind-out-file={}", profile.display());
+        self.session(&["valgrind", "--tool=callgrind", &output], program);
+        let profile = fs::read_to_string(profile).unwrap();
+        let summary = profile.lines().find_map(|line| line.strip_prefix("summary:"));
+        summary.expect("callgrind writes a summary").trim().parse().unwrap()
+    }
+
+    fn trace(&self, program: &Path) -> Trace {
+        let file = self.directory.join("trace");
+        let port = self.session(&["strace", "-f", "-qq", "-o", file.to_str().unwrap()], program);
+        let text = fs::read_to_string(file).unwrap();
+        let calls = text.lines().filter_map(Call::parse).collect();
+        Trace { calls, port, text }
+    }
+}
+
+/// One line of strace.
+struct Call {
+    name: String,
+    args: String,
+}
+
+impl Call {
+    /// Parses `PID name(args) = result`. `None` for a line that is not a system call.
+    fn parse(line: &str) -> Option<Self> {
+        let (_, call) = line.split_once(' ')?;
+        let (name, args) = call.trim_start().split_once('(')?;
+        args.contains(" = ").then(|| Self { name: name.to_owned(), args: args.to_owned() })
+    }
+
+    /// The file that the call names, whether or not it exists.
+    fn file(&self) -> Option<&str> {
+        const NAMING: [&str; 13] = [
+            "execve",
+            "open",
+            "openat",
+            "openat2",
+            "access",
+            "faccessat",
+            "faccessat2",
+            "stat",
+            "lstat",
+            "newfstatat",
+            "statx",
+            "readlink",
+            "readlinkat",
+        ];
+        let file = self.args.split('"').nth(1).filter(|file| !file.is_empty());
+        file.filter(|_| NAMING.contains(&self.name.as_str()))
+    }
+}
+
+/// The system calls of a session.
+struct Trace {
+    calls: Vec<Call>,
+    /// The proxy's port.
+    port: u16,
+    /// The output of strace, for failure messages.
+    text: String,
+}
+
+impl Trace {
+    /// The names of the calls that are in the list, in the order of the calls.
+    fn named(&self, names: &[&str]) -> Vec<&str> {
+        self.calls.iter().map(|call| call.name.as_str()).filter(|name| names.contains(name)).collect()
+    }
+
+    fn connects_to_proxy(&self, call: &Call) -> bool {
+        call.name == "connect" && call.args.contains(&format!("htons({})", self.port))
+    }
+}
+
+static STAGE: LazyLock<Stage> = LazyLock::new(Stage::new);
+static OURS: LazyLock<Trace> = LazyLock::new(|| STAGE.trace(&STAGE.program()));
+
+#[test]
+fn a_start_takes_no_more_instructions_than_the_limit() {
+    let stage = Stage::new();
+    let c_program = Path::new(C_PROGRAM);
+    let (ours, theirs) = (stage.instructions(&stage.program()), stage.instructions(c_program));
+    let calls = (OURS.calls.len() as u64, stage.trace(c_program).calls.len() as u64);
+    println!("{:<28} {:>10} {:>14} {:>8}", "until the first byte", "connect", "connect-proxy", "ratio");
+    for (what, (ours, theirs)) in [("instructions", (ours, theirs)), ("system calls", calls)] {
+        #[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]
+        let ratio = ours as f64 / theirs as f64;
+        println!("{what:<28} {ours:>10} {theirs:>14} {ratio:>8.2}");
+    }
+    if cfg!(target_arch = "x86_64") {
+        assert!(ours <= MAX_INSTRUCTIONS, "{ours} instructions, and the limit is {MAX_INSTRUCTIONS}");
+    } else {
+        println!("the limit for instructions is not checked: it is that of x86_64");
+    }
+}
+
+/// Of libraries, only the C library is mapped.
+#[test]
+fn a_start_opens_no_file_that_a_plain_session_does_not_need() {
+    let home = STAGE.directory.join("home/.connectrc");
+    let needed = [
+        STAGE.program().to_str().unwrap(),
+        home.to_str().unwrap(),
+        "/etc/connectrc",
+        "/etc/ld.so.preload",
+        "/etc/ld.so.cache",
+        // To find out whether a user could type a password.
+        "/dev/tty",
+    ]
+    .map(str::to_owned);
+    let is_needed = |file: &&str| needed.iter().any(|name| name == file) || file.ends_with("/libc.so.6");
+    let others: Vec<_> = OURS.calls.iter().filter_map(Call::file).filter(|file| !is_needed(file)).collect();
+    assert_eq!(others, [""; 0], "\n{}", OURS.text);
+}
+
+/// `sys` defines stubs under the names of two libraries. A library that the system loads must not find them.
+#[test]
+fn the_program_exports_no_symbols() {
+    let output =
+        Command::new("readelf").args(["--dyn-syms", "--wide"]).arg(STAGE.program()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let symbols = text.lines().skip(3).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let exported: Vec<_> =
+        symbols.filter(|columns| columns.get(6).is_some_and(|&section| section != "UND")).collect();
+    assert!(text.lines().count() > 3 && exported.is_empty(), "{exported:?}");
+}
+
+/// There is no name server and no name service cache to talk to.
+#[test]
+fn the_only_socket_is_connected_to_the_proxy() {
+    assert_eq!(OURS.named(&["socket", "socketpair"]), ["socket"], "\n{}", OURS.text);
+    assert!(OURS.calls.iter().any(|call| OURS.connects_to_proxy(call)), "{}", OURS.text);
+}
+
+#[test]
+fn no_process_thread_or_runtime_is_started() {
+    let names = [
+        "clone",
+        "clone3",
+        "fork",
+        "vfork",
+        "execve",
+        "epoll_create",
+        "epoll_create1",
+        "eventfd",
+        "eventfd2",
+        "pipe",
+        "pipe2",
+    ];
+    assert_eq!(OURS.named(&names), ["execve"], "\n{}", OURS.text);
+}
+
+/// While a password may be in memory, no other process may read it; afterwards the user's processes may.
+#[test]
+fn memory_is_not_dumpable_during_the_negotiation_and_only_then() {
+    let steps: Vec<_> = OURS
+        .calls
+        .iter()
+        .filter_map(|call| {
+            let dumpable = call.args.strip_prefix("PR_SET_DUMPABLE, ").filter(|_| call.name == "prctl");
+            let dumpable = dumpable.and_then(|rest| rest.split(')').next());
+            dumpable.or_else(|| OURS.connects_to_proxy(call).then_some("connect"))
+        })
+        .collect();
+    assert_eq!(steps, ["SUID_DUMP_DISABLE", "connect", "SUID_DUMP_USER"], "\n{}", OURS.text);
+}

@@ -1,0 +1,26 @@
+//! Sessions in which nothing moves. A loop that spins would use processor time all the while.
+
+use std::time::Duration;
+
+use crate::kit::*;
+
+const IDLE: Duration = Duration::from_secs(3);
+
+#[test]
+fn an_idle_session_uses_no_processor_time() {
+    let target = script().pause(IDLE).serve();
+    let out = connect(target.args()).start().wait();
+    out.expect_success().expect_cpu_below(Duration::from_millis(400));
+    target.finish();
+}
+
+/// The half-close is reported by every poll, and what is to be sent cannot leave.
+#[test]
+fn a_target_that_half_closed_and_reads_nothing_costs_no_processor_time() {
+    const LEN: u64 = 20_000_000;
+    let target = script().half_close().pause(IDLE).sink().serve();
+    let mut run = connect(target.args()).start();
+    run.feed(data(1, LEN));
+    run.finish().expect_success().expect_cpu_below(Duration::from_millis(1200));
+    assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(1, LEN))));
+}
