@@ -1,17 +1,20 @@
 //! Quick start: `cargo run --release --example quickstart`
 //!
-//! Shows the main job of `connect`: what ssh asks of its `ProxyCommand`. A server that
-//! speaks first, as sshd does, stands behind three small proxies; the example runs the real
-//! program through each of them, prints what happened, and shows how failures read. All of
-//! it stays on the loopback interface, on ports that the kernel picks, and ends by itself.
+//! Shows the main job of `connect`: being the `ProxyCommand` of ssh. The example starts a server
+//! that speaks first, as sshd does, and three small proxies in front of it. It runs the real
+//! program through each proxy, prints what happened, and shows what failures look like. Everything
+//! stays on the loopback interface, on ports that the kernel chooses, and ends by itself.
 //!
 //! - this file: the tour, step by step
 //! - `program.rs`: builds the program and runs it as ssh would, over pipes
 //! - `peers.rs`: the greeting server and the proxies
-//! - `screen.rs`: how it all looks, and the count of checks
+//! - `screen.rs`: the layout of the output, and the count of checks
+//! - `tests/kit/proxy.rs`: the server side of SOCKS5 and HTTP, shared with the tests
 
 mod peers;
 mod program;
+#[path = "../../tests/kit/proxy.rs"]
+mod proxy;
 mod screen;
 
 use std::io;
@@ -29,50 +32,50 @@ const WRONG_LOGIN: &[(&str, &str)] = &[("HTTP_PROXY_USER", USER), ("HTTP_PROXY_P
 fn main() -> ExitCode {
     let mut screen = Screen::new();
     if let Err(error) = tour(&mut screen) {
-        screen.check(false, &format!("the tour ends early: {error}"));
+        screen.check(false, &format!("the tour ended early: {error}"));
     }
     if screen.all_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tour(screen: &mut Screen) -> io::Result<()> {
-    screen.say("", BOLD, "connect: quick start, on this machine only");
+    screen.say("", BOLD, "connect: quick start, all on this machine");
     screen.rule();
     let program = Program::locate()?;
     screen.say("building  ", PLAIN, &program.to_string());
     program.build()?;
     let server = peers::greeting_server()?;
-    let known_as = format!("{server}, known to the proxies as {SERVER}");
-    screen.say("server    ", PLAIN, &known_as);
+    let names = format!("{server}; the proxies know it as {SERVER}");
+    screen.say("server    ", PLAIN, &names);
 
     screen.step("Through a SOCKS5 proxy");
     let proxy = Proxy::start(peers::socks5, server)?;
     let call = Call::new(&[], "-S", proxy.address);
     talk(screen, &program, &call, &proxy, "no login")?;
 
-    screen.step("SOCKS5 with user and password, and -d to watch");
+    screen.step("SOCKS5 with user and password, and -d for debug output");
     let proxy = Proxy::start(peers::socks5_with_login, server)?;
     let call = Call::new(SOCKS_LOGIN, "-dS", proxy.address);
     let outcome = talk(screen, &program, &call, &proxy, "user alice")?;
-    let traced = outcome.stderr.contains("DEBUG: start relaying.");
+    let logged = outcome.stderr.contains("DEBUG: start relaying.");
     let hidden = !outcome.stderr.contains(PASSWORD);
-    screen.check(traced && hidden, "-d told the steps, and not the password");
+    screen.check(logged && hidden, "-d logged the steps, but not the password");
 
     screen.step("HTTP CONNECT with user and password");
     let proxy = Proxy::start(peers::http_with_login, server)?;
     let call = Call::new(HTTP_LOGIN, "-H", proxy.address);
     talk(screen, &program, &call, &proxy, "user alice by Basic")?;
 
-    screen.step("The same command again, 16 MiB up and down at once");
+    screen.step("The same command again: 16 MiB in both directions at once");
     transfer(screen, &program, &call)?;
 
-    screen.step("How failures read: a wrong password, then a proxy that is down");
+    screen.step("Failures: a wrong password, then a proxy that is down");
     let call = Call::new(WRONG_LOGIN, "-H", proxy.address);
     fail(screen, &program, &call, 6, "authentication failed")?;
-    let call = Call::new(&[], "-S", peers::nobody_listens()?);
-    fail(screen, &program, &call, 4, "proxy or target not reached")
+    let call = Call::new(&[], "-S", peers::unused_address()?);
+    fail(screen, &program, &call, 4, "proxy or target unreachable")
 }
 
-/// One small session: banner, a line and its echo, half-close, farewell, end.
+/// Runs one small session: banner, a line and its echo, half-close, farewell, EOF.
 fn talk(
     screen: &mut Screen,
     program: &Program,
@@ -83,7 +86,7 @@ fn talk(
     screen.command(call);
     let outcome = program.run(call, LINE.as_bytes())?;
     let stderr = outcome.stderr.lines();
-    stderr.filter(|line| is_decisive(line)).for_each(|line| screen.say("     ", DIM, line));
+    stderr.filter(|line| is_of_interest(line)).for_each(|line| screen.say("     ", DIM, line));
     for (number, line) in String::from_utf8_lossy(&outcome.stdout).lines().enumerate() {
         screen.say("     ← ", PLAIN, line);
         if number == 0 {
@@ -91,51 +94,51 @@ fn talk(
         }
     }
     let exact = outcome.stdout == answer_to(LINE.as_bytes());
-    screen.check(exact, "banner, echo, farewell: each byte, then EOF");
-    let (seen, wanted) = (proxy.seen(), format!("CONNECT {SERVER}, {login}"));
-    screen.check(seen == wanted, &format!("the proxy saw {seen}"));
+    screen.check(exact, "banner, echo, farewell: every byte, then EOF");
+    let (request, expected) = (proxy.latest_request(), format!("CONNECT {SERVER}, {login}"));
+    screen.check(request == expected, &format!("the proxy received: {request}"));
     screen.check(outcome.is_clean(), &outcome.ending());
     Ok(outcome)
 }
 
-/// The server echoes while it still reads, so both directions are full at the same time.
+/// Transfers 16 MiB. The server echoes while it reads, so both directions are busy at once.
 fn transfer(screen: &mut Screen, program: &Program, call: &Call) -> io::Result<()> {
     let payload = noise(16 << 20);
     let outcome = program.run(call, &payload)?;
     outcome.stderr.lines().for_each(|line| screen.say("     ", DIM, line));
     let exact = outcome.stdout == answer_to(&payload);
-    let (sent, came) = (payload.len(), outcome.stdout.len());
-    screen.check(exact, &format!("{sent} bytes up, the same ones down ({came} with greetings)"));
+    let (sent, received) = (payload.len(), outcome.stdout.len());
+    screen.check(exact, &format!("{sent} bytes up, the same bytes down ({received} with greetings)"));
     screen.check(outcome.is_clean(), &outcome.ending());
     Ok(())
 }
 
-/// A failure is one line that says what to do, an exit code, and nothing for ssh to read.
+/// Expects a failure: one line on stderr, an exit code, and nothing on stdout for ssh to read.
 fn fail(screen: &mut Screen, program: &Program, call: &Call, code: i32, meaning: &str) -> io::Result<()> {
     screen.command(call);
     let outcome = program.run(call, LINE.as_bytes())?;
     outcome.stderr.lines().for_each(|line| screen.say("     ", DIM, line));
     let one_line = outcome.stderr.starts_with("connect: ") && outcome.stderr.lines().count() == 1;
-    screen.check(one_line && outcome.stdout.is_empty(), "one line, none on stdout");
+    screen.check(one_line && outcome.stdout.is_empty(), "one line on stderr, nothing on stdout");
     let ending = format!("{}; {code} means {meaning}", outcome.ending());
     screen.check(outcome.code == Some(code), &ending);
     Ok(())
 }
 
-/// The `-d` lines that tell the story, and every line that is not one of `-d`.
-fn is_decisive(line: &str) -> bool {
-    const STORY: &str = "relay_method|connecting to|>>> xx|<<< 01|start relaying";
-    let tells = |text: &str| STORY.split('|').any(|start| text.starts_with(start));
-    line.strip_prefix("DEBUG: ").is_none_or(tells)
+/// Returns `true` for the `-d` lines that show the main steps, and for every other line.
+fn is_of_interest(line: &str) -> bool {
+    const STEPS: &str = "relay_method|connecting to|>>> xx|<<< 01|start relaying";
+    let is_step = |text: &str| STEPS.split('|').any(|start| text.starts_with(start));
+    line.strip_prefix("DEBUG: ").is_none_or(is_step)
 }
 
-/// All that the server says to a client that sends `request` and then half-closes.
+/// Returns everything the server sends to a client that sends `request` and then half-closes.
 fn answer_to(request: &[u8]) -> Vec<u8> {
     let farewell = peers::farewell(request.len());
     [BANNER.as_bytes(), request, farewell.as_bytes()].concat()
 }
 
-/// Bytes without a short period, so that a lost or doubled block cannot go unnoticed.
+/// Returns bytes without a short period, so that a lost or repeated block is detected.
 fn noise(length: usize) -> Vec<u8> {
     let next = |number: &u32| Some(number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     let numbers = std::iter::successors(Some(1), next).take(length);

@@ -1,4 +1,4 @@
-//! The real program: built first, then run as ssh runs its `ProxyCommand`, over pipes.
+//! Builds the real program and runs it as ssh runs its `ProxyCommand`, over pipes.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -9,15 +9,16 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::peers::{LIMIT, SERVER};
+use crate::peers::{SERVER, TIMEOUT};
 
-/// `connect`, where cargo puts it: in the directory of the profile, above this example's.
+/// The `connect` binary in the directory of the build profile, next to `examples`.
 pub(crate) struct Program {
     profile_dir: PathBuf,
     path: PathBuf,
 }
 
 impl Program {
+    /// Returns the binary that belongs to this example.
     pub(crate) fn locate() -> io::Result<Self> {
         let example = std::env::current_exe()?;
         let profile_dir = example.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?.to_owned();
@@ -25,7 +26,7 @@ impl Program {
         Ok(Self { profile_dir, path })
     }
 
-    /// `cargo run --example` leaves the binary alone, so it could be missing or stale.
+    /// Builds the binary, because `cargo run --example` does not, and it may be missing or stale.
     pub(crate) fn build(&self) -> io::Result<()> {
         let profile = self.profile_dir.file_name().and_then(|name| name.to_str());
         let profile = profile.filter(|name| *name != "debug").unwrap_or("dev");
@@ -37,16 +38,17 @@ impl Program {
             .arg("--target-dir")
             .arg(self.profile_dir.parent().unwrap_or(Path::new(".")))
             .status()?;
-        let failed = || io::Error::other("cargo could not build the program");
+        let failed = || io::Error::other("cargo failed to build the program");
         status.success().then_some(()).ok_or_else(failed)
     }
 
-    /// Runs `call`; sends `request` when the server's first line has come, and closes stdin.
+    /// Runs `call`. Sends `request` when the server's first line has arrived, then closes stdin.
     pub(crate) fn run(&self, call: &Call, request: &[u8]) -> io::Result<Outcome> {
         let started = Instant::now();
         let mut child = Command::new(&self.path)
-            .args(call.words.split(' '))
-            // Proxies and passwords of the user's own stay out; sockets on Windows need SystemRoot.
+            .args(call.args.split(' '))
+            // The user's own proxies and passwords must not interfere. Windows sockets need
+            // SystemRoot.
             .env_clear()
             .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
             .env("HOME", &self.profile_dir)
@@ -56,7 +58,7 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (banner_came, banner) = mpsc::channel::<()>();
+        let (banner_received, banner) = mpsc::channel::<()>();
 
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -66,7 +68,7 @@ impl Program {
             let stdout = scope.spawn(move || {
                 let (mut pipe, mut bytes) = (BufReader::new(stdout?), Vec::new());
                 pipe.read_until(b'\n', &mut bytes).ok()?;
-                drop(banner_came);
+                drop(banner_received);
                 pipe.read_to_end(&mut bytes).ok()?;
                 Some(bytes)
             });
@@ -74,7 +76,7 @@ impl Program {
             let code = wait(&mut child, started)?;
             Ok(Outcome {
                 code,
-                took: started.elapsed(),
+                elapsed: started.elapsed(),
                 stdout: stdout.join().ok().flatten().unwrap_or_default(),
                 stderr: stderr.join().ok().flatten().unwrap_or_default(),
             })
@@ -83,16 +85,16 @@ impl Program {
 }
 
 impl fmt::Display for Program {
-    /// As short as can be: seen from the current directory.
+    /// Writes the path, relative to the current directory if possible.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let here = std::env::current_dir().unwrap_or_default();
         self.path.strip_prefix(here).unwrap_or(&self.path).display().fmt(f)
     }
 }
 
-/// The exit code; none if the program had to be stopped, or a signal ended it.
+/// Returns the exit code, or `None` if the program was killed, by us or by another signal.
 fn wait(child: &mut Child, started: Instant) -> io::Result<Option<i32>> {
-    while started.elapsed() < LIMIT {
+    while started.elapsed() < TIMEOUT {
         if let Some(status) = child.try_wait()? {
             return Ok(status.code());
         }
@@ -105,49 +107,51 @@ fn wait(child: &mut Child, started: Instant) -> io::Result<Option<i32>> {
 
 type Env = &'static [(&'static str, &'static str)];
 
-/// One command line, with the environment that belongs to it.
+/// A command line and its environment variables.
 pub(crate) struct Call {
     env: Env,
-    words: String,
+    args: String,
 }
 
 impl Call {
+    /// Returns a call to the server through this proxy.
     pub(crate) fn new(env: Env, option: &str, proxy: SocketAddr) -> Self {
-        let words = format!("{option} {proxy} {}", SERVER.replace(':', " "));
-        Self { env, words }
+        let args = format!("{option} {proxy} {}", SERVER.replace(':', " "));
+        Self { env, args }
     }
 }
 
 impl fmt::Display for Call {
-    /// As one would type it.
+    /// Writes the call as typed in a shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.env {
             write!(f, "{name}={value} ")?;
         }
         let next_line = if self.env.is_empty() { "" } else { "\\\n" };
-        write!(f, "{next_line}connect {}", self.words)
+        write!(f, "{next_line}connect {}", self.args)
     }
 }
 
-/// What a finished run left behind.
+/// The outcome of a run.
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
-    took: Duration,
+    elapsed: Duration,
 }
 
 impl Outcome {
-    /// The session ended normally, and said nothing but what `-d` asks for.
+    /// Returns `true` if the session ended normally, without any message except `-d` lines.
     pub(crate) fn is_clean(&self) -> bool {
         self.code == Some(0) && self.stderr.lines().all(|line| line.starts_with("DEBUG: "))
     }
 
+    /// Describes the exit code and the time.
     pub(crate) fn ending(&self) -> String {
-        let took = self.took.as_millis();
+        let elapsed = self.elapsed.as_millis();
         match self.code {
-            Some(code) => format!("exit {code} after {took} ms"),
-            None => format!("no exit code, ended after {took} ms"),
+            Some(code) => format!("exit {code} after {elapsed} ms"),
+            None => format!("no exit code, killed after {elapsed} ms"),
         }
     }
 }

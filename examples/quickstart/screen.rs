@@ -1,11 +1,11 @@
-//! How it looks: 80 columns, colour only on a terminal, and the count of checks.
+//! The layout: 80 columns, colour only on a terminal, and the count of checks.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 const WIDTH: usize = 80;
 
-// Parameters of SGR, the terminal's sequence for looks.
+// Parameters of SGR, the escape sequence for text attributes.
 pub(crate) const PLAIN: &str = "0";
 pub(crate) const BOLD: &str = "1";
 pub(crate) const DIM: &str = "2";
@@ -52,7 +52,7 @@ impl Screen {
         }
     }
 
-    /// The closing lines. Whether every check has passed.
+    /// Prints the closing lines. Returns `true` if every check passed.
     pub(crate) fn all_passed(&self) -> bool {
         self.say("", PLAIN, "");
         self.rule();
@@ -69,25 +69,25 @@ impl Screen {
         true
     }
 
-    /// Prints `text` after `indent`, folded between words where it is too long.
-    pub(crate) fn say(&self, indent: &str, look: &str, text: &str) {
+    /// Prints `text` after `indent`, and breaks long lines between words.
+    pub(crate) fn say(&self, indent: &str, style: &str, text: &str) {
         let depth = indent.chars().count();
         let (mut indent, mut row) = (indent.to_owned(), String::new());
         for word in text.split_inclusive(' ') {
             if depth + row.chars().count() + word.trim_end().chars().count() > WIDTH {
-                self.print(&indent, look, &row);
+                self.print(&indent, style, &row);
                 (indent, row) = (" ".repeat(depth), String::new());
             }
             row += word;
         }
-        self.print(&indent, look, &row);
+        self.print(&indent, style, &row);
     }
 
-    /// A reader that has left, as in `| head`, is no reason to stop.
-    fn print(&self, indent: &str, look: &str, row: &str) {
+    /// Prints one row. Errors are ignored: the reader may be gone, as in `| head`.
+    fn print(&self, indent: &str, style: &str, row: &str) {
         let row = row.trim_end();
         let _ = if self.colour {
-            writeln!(io::stdout(), "{indent}\x1b[{look}m{row}\x1b[0m")
+            writeln!(io::stdout(), "{indent}\x1b[{style}m{row}\x1b[0m")
         } else {
             writeln!(io::stdout(), "{indent}{row}")
         };
