@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# The checks of programs that start connect, or are started with it: the rest of OpenSSH, other ssh clients, git://, rsync,
-# mutt, Ansible, socat, systemd, inetd.
+# Checks of programs that start connect or are started by it: the rest of OpenSSH, other ssh clients, git://,
+# rsync, mutt, Ansible, socat, systemd, inetd.
 
-# How often the SOCKS proxy was asked for shell.example.org.
+# Expects this number of requests for shell.example.org at the SOCKS proxy.
 want_asked() { # TIMES
     local times target=${ADDRESS[shell.example.org]}
     times=$(news socks | grep -Ec "connected to (shell\.example\.org|$target):22")
-    [ "$times" -eq "$1" ] || fail "the proxy was asked $times times, expected $1"
+    [ "$times" -eq "$1" ] || fail "the proxy received $times requests, expected $1"
 }
 
-# Ends what runs beside, and what it has started.
+# Stops the background job and its children.
 end_job() {
     pkill -TERM -P "$JOB"
     kill -TERM "$JOB" 2>/dev/null
-    poll 100 ended || fail "it does not end when it is told to"
+    poll 100 ended || fail "the job ignores SIGTERM"
 }
 
 # ---- OpenSSH ---------------------------------------------------------------------------------------------------
@@ -30,12 +30,12 @@ openssh() {
     want_asked 1
     play openssh exit
     want_status 0
-    poll 100 no_connect || fail "connect goes on after the shared connection"
+    poll 100 no_connect || fail "connect runs on after the shared connection has closed"
 }
 
 no_connect() { ! pgrep -u alice -x connect >/dev/null; }
 
-# Where the target's name is known here, it is reached directly.
+# If this machine resolves the target's name, the connection is direct.
 openssh_match() {
     home openssh match
     play openssh match-use
@@ -46,16 +46,16 @@ openssh_match() {
     want_status 0
     want_asked 1
     grep -q '^I come from ' "$CASE/out" || fail "not reached: $(cat "$CASE/out")"
-    ! grep -Fq " ${ADDRESS[socks.corp.example]} " "$CASE/out" || fail "reached by the proxy"
+    ! grep -Fq " ${ADDRESS[socks.corp.example]} " "$CASE/out" || fail "reached through the proxy"
 }
 
 # ---- other clients ---------------------------------------------------------------------------------------------
 
-# Keys in PuTTY's form, and the host's in the settings that count for every session.
+# Converts the user key to PuTTY's format, and stores the host key in the default settings.
 putty() {
     home
     alice mkdir -p .putty/sessions
-    alice puttygen .ssh/id_ed25519 -o key.ppk || fail "alice gets no key for PuTTY"
+    alice puttygen .ssh/id_ed25519 -o key.ppk || fail "cannot convert the key for PuTTY"
     printf '%s\n' PublicKeyFile=/home/alice/key.ppk \
         "SSHManualHostKeys=$(ssh-keygen -lf "$WORK/sshd/host.pub" | cut -d' ' -f2)" >/home/alice/.putty/sessions/Default%20Settings
     play other-ssh plink
@@ -63,7 +63,7 @@ putty() {
     want_from socks.corp.example
 }
 
-# Alice knows the key of this host and of no other.
+# known_hosts contains only this host.
 know_shell() {
     echo "shell.example.org $(cat "$WORK/sshd/host.pub")" >/home/alice/.ssh/known_hosts
     echo 'GlobalKnownHostsFile none' >/home/alice/.ssh/config
@@ -73,7 +73,7 @@ know_shell() {
 dropbear() {
     home
     know_shell
-    alice dropbearconvert openssh dropbear .ssh/id_ed25519 .ssh/id_dropbear || fail "alice gets no key for Dropbear"
+    alice dropbearconvert openssh dropbear .ssh/id_ed25519 .ssh/id_dropbear || fail "cannot convert the key for Dropbear"
     play other-ssh dbclient
     want_status 0
     want_from socks.corp.example
@@ -139,7 +139,7 @@ msmtp_sends() {
     put mail msmtprc .msmtprc
     play_on mail listen
     poll 100 test -S /home/alice/smtp.sock || fail "no socket: $(cat "$CASE"/*.err)"
-    # The certificate is looked at. Then the machine of the pages trusts it.
+    # msmtp verifies the certificate, then the machine trusts it.
     play mail msmtp
     want_status 69
     want_err 'certificate'
@@ -158,31 +158,31 @@ mutt_sends() {
     want_status 0
     want_log smtp 'by way of gate'
     want_log sshd "Accepted publickey for alice|on ${ADDRESS[gate.example.net]} port 22"
-    # The other block is read without a complaint.
+    # mutt reads the other block without an error.
     put mail hooks .muttrc
     try "${AS[@]}" mutt -Q tunnel
     want_status 0
-    # It may miss a program for S/MIME.
+    # mutt may report a missing S/MIME program.
     sed -i '/^GPGME: /d' "$CASE/err"
     want_quiet
 }
 
 ansible_runs() {
     home
-    # It wants UTF-8.
+    # Ansible requires UTF-8.
     AS+=(LC_ALL=C.UTF-8)
     MODE=644 put ansible inventory hosts.ini
     play ansible use
     want_status 0
-    grep -q "^I come from ${ADDRESS[socks.corp.example]} " "$CASE/out" || fail "not by the proxy: $(cat "$CASE/out")"
+    grep -q "^I come from ${ADDRESS[socks.corp.example]} " "$CASE/out" || fail "not through the proxy: $(cat "$CASE/out")"
     grep -q '"ping": "pong"' "$CASE/out" || fail "no pong: $(cat "$CASE/out")"
     want_asked 1
     pkill -u alice -x ssh
 }
 
-# ---- local ports by others -------------------------------------------------------------------------------------
+# ---- local ports opened by other programs ----------------------------------------------------------------------
 
-# What listens there leads to the project.
+# The local port leads to the project.
 port_leads_to_git() { # PAGE BLOCK
     want_listening 127.0.0.1:9418
     play "$1" "$2"
@@ -203,13 +203,13 @@ systemd_by_hand() {
     home
     play_on systemd by-hand
     port_leads_to_git systemd use
-    # It was started for the first client, and takes the second one as well.
+    # The instance that was started for the first client also serves the second one.
     port_leads_to_git systemd use
     end_job
 }
 
-# What a unit of a page says, with what systemd would put in place.
-said() { # BLOCK KEY
+# Prints the settings of a page's unit with systemd's specifiers expanded.
+unit_setting() { # BLOCK KEY
     block systemd "$1" | sed -n "s|^$2=||p" | sed "s|%t|/home/alice|g; s|/usr/bin/connect|$WORK/bin/connect|"
 }
 
@@ -221,21 +221,21 @@ systemd_verify() { # UNIT:BLOCK...
     done
     try env "XDG_RUNTIME_DIR=$CASE" systemd-analyze verify --user --man=no "$CASE"/units/*
     want_status 0
-    # It is no failure to have a key that does not exist.
+    # An absent key is not an error.
     want_quiet
     want_nothing_out
 }
 
-# systemd itself does not run here: systemd-socket-activate opens what the socket unit says, and starts what the service
-# unit says.
+# systemd does not run here. systemd-socket-activate opens the sockets of the socket unit and starts the command of
+# the service unit.
 systemd_unit() {
     local listen=() command place
     home
     systemd_verify git-tunnel.socket:socket git-tunnel.service:service
     while read -r place; do
         listen+=(-l "$place")
-    done < <(said socket ListenStream)
-    read -ra command < <(said service ExecStart)
+    done < <(unit_setting socket ListenStream)
+    read -ra command < <(unit_setting service ExecStart)
     [ "${#listen[@]}" -eq 4 ] || fail "the units do not have two ListenStream="
     "${AS[@]}" systemd-socket-activate "${listen[@]}" "${command[@]}" 2>"$CASE/connect.err" &
     JOB=$!
@@ -252,9 +252,9 @@ systemd_each() {
     local command
     home
     systemd_verify git-each.socket:each-socket git-each@.service:each-service
-    read -ra command < <(said each-service ExecStart)
-    # Standard error is the connection too; the unit's is the journal.
-    "${AS[@]}" systemd-socket-activate --accept --inetd -l "$(said each-socket ListenStream)" "${command[@]}" \
+    read -ra command < <(unit_setting each-service ExecStart)
+    # inetd connects standard error to the client; the unit sends it to the journal.
+    "${AS[@]}" systemd-socket-activate --accept --inetd -l "$(unit_setting each-socket ListenStream)" "${command[@]}" \
         2>"$CASE/connect.err" &
     JOB=$!
     port_leads_to_git systemd use
@@ -268,12 +268,12 @@ inetd_starts() {
     inetd -i "$CASE/inetd.conf" &
     JOB=$!
     port_leads_to_git inetd use
-    # The page's reason for a shell: the line goes to the client.
+    # The page uses a shell because the error goes to the client.
     sed -i 's/ 9418$/ 1/' "$CASE/inetd.conf"
     kill -HUP "$JOB"
-    poll 100 says_why || fail "the client does not get the line, but: $(cat "$CASE/out")"
+    poll 100 says_why || fail "the client did not receive the error: $(cat "$CASE/out")"
     kill "$JOB"
-    poll 100 ended || fail "inetd does not end"
+    poll 100 ended || fail "inetd ignores SIGTERM"
 }
 
 says_why() {

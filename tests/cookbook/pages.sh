@@ -1,35 +1,35 @@
 # shellcheck shell=bash
-# Takes blocks out of the pages and runs them as the user of the pages; and what the recipes expect in common.
+# Extracts blocks from the pages and runs them as the pages' user; and expectations that the recipes share.
 
-# What most pages let the server say; the quotes are for the remote shell.
+# The command of most pages; the remote shell expands the variable.
 # shellcheck disable=SC2016
 ASK='echo "I come from $SSH_CLIENT"'
 
-# What stands in a page between ```LANGUAGE test=NAME and ```.
+# Prints the block of a page between ```LANGUAGE test=NAME and ```.
 block() { # PAGE NAME
     local page=$PAGES/$1.md
     [ "$(grep -c "^\`\`\`[a-z_]* test=$2\$" "$page")" -eq 1 ] ||
-        fail "$1.md has no block (or several) with test=$2"
+        fail "$1.md must have exactly one block with test=$2"
     echo "$1 $2" >>"$WORK/used"
     awk -v "name=test=$2" '/^```/ { on = !on && $2 == name; next } on { print; some = 1 } END { exit !some }' "$page" ||
         fail "$1.md: the block test=$2 is empty"
 }
 
-# Runs a block as alice's shell would.
+# Runs a block in alice's shell.
 play() { # PAGE NAME
     block "$1" "$2" >"$CASE/$2.sh"
     try "${AS[@]}" sh -eu "$CASE/$2.sh"
 }
 
-# The same, as someone sits there and types: the input stays open for a while after that.
+# Runs a block with typed input, which stays open for a while.
 play_typing() { # PAGE NAME TEXT; the text with its \n and \r
     play "$1" "$2" < <(printf '%b' "$3"; sleep "${PAUSE:-10}")
 }
 
-# The same beside the rest, with the shell's process in JOB.
+# Runs a block in the background; JOB is the shell's process.
 play_on() { # PAGE NAME
     block "$1" "$2" >"$CASE/$2.sh"
-    # A job gets /dev/null for its input, if not told otherwise.
+    # A background job would read /dev/null.
     "${AS[@]}" sh -eu "$CASE/$2.sh" >"$CASE/$2.out" 2>"$CASE/$2.err" < <(exec sleep 50) &
     JOB=$!
 }
@@ -41,10 +41,10 @@ put() { # PAGE NAME FILE
     install -D -o alice -g alice -m "${MODE:-600}" "$CASE/$2" "/home/alice/$3"
 }
 
-# A home as after the first login, with a page's ~/.ssh/config, if one is named.
+# Resets alice's home, with the ~/.ssh/config of a page if one is named.
 home() { # [PAGE NAME]
     find /home/alice -mindepth 1 -delete
-    # Nor is anything left of a check that failed half-way.
+    # Remove what a failed check left behind.
     ip addr flush dev lo label lo:place
     rm -f /etc/connectrc
     cp "$WORK/here" /etc/hosts
@@ -58,12 +58,12 @@ password_file() { # PASSWORD
     install -o alice -g alice -m 600 "$CASE/password" /home/alice/.proxy-password
 }
 
-# The server has seen this host, by what the pages let it echo.
+# The server saw a connection from this host, according to the pages' command.
 want_from() { # [WORDS] NAME
     local name=${*: -1} words=${1:-}
     [ $# -gt 1 ] || words='I come from'
     grep -Eq "^$words ${ADDRESS[$name]//./\\.} " "$CASE/out" ||
-        fail "the server did not see $name, but: $(cat "$CASE/out")"
+        fail "the server did not see $name: $(cat "$CASE/out")"
 }
 
 want_ssh_failed() { [ "$status" -eq 255 ] || fail "exit status $status, expected ssh's 255"; }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The checks of what goes through connect or around it: mail, Emacs, passwords, files, places, local ports, git.
+# Checks of programs that use connect: mail, Emacs, passwords, parameter files, locations, local ports, git.
 
 # ---- mail ------------------------------------------------------------------------------------------------------
 
@@ -21,8 +21,8 @@ fetch_mail() { # NAME
     try "${AS[@]}" fetchmail --nosyslog --mda 'cat >>inbox'
     want_status 0
     grep -qx "Subject: by $1" /home/alice/inbox || fail "the mail did not arrive"
-    [ "$(tr -d '\r' </home/alice/inbox | grep -Ecx '[0-9]+')" -eq 2000 ] || fail "the mail is not whole"
-    [ ! -s /var/mail/alice ] || fail "the mail is still at the server"
+    [ "$(tr -d '\r' </home/alice/inbox | grep -Ecx '[0-9]+')" -eq 2000 ] || fail "the mail is incomplete"
+    [ ! -s /var/mail/alice ] || fail "the mail is still on the server"
     case $1 in
     proxy) want_log socks 'connected to mail\.example\.org:995' ;;
     hop) want_log sshd "on ${ADDRESS[gate.example.net]} port 22" ;;
@@ -47,7 +47,7 @@ emacs_relay() {
     run_lisp use.el
     want_pop3
     want_log socks "${ADDRESS[mail.example.org]}:110|mail\.example\.org:110"
-    # It compiles without a warning.
+    # The page's Lisp compiles without warnings.
     try "${AS[@]}" emacs -Q --batch --eval '(setq byte-compile-error-on-warn t)' -f batch-byte-compile relay.el
     want_status 0
 }
@@ -75,12 +75,12 @@ emacs_errors() {
 	END
     run_lisp "$CASE/errors.el"
     want_status 0
-    grep -q '^connect: .*mail.example.org:1' "$CASE/out" || fail "the buffer does not have connect's line"
+    grep -q '^connect: .*mail.example.org:1' "$CASE/out" || fail "the buffer does not contain the message of connect"
 }
 
 # ---- passwords -------------------------------------------------------------------------------------------------
 
-# In place of a desktop's program, which would wait for someone to type: it notes what it was asked.
+# An askpass program that answers without a user and records the prompt.
 install_askpass() {
     # shellcheck disable=SC2016
     printf '#!/bin/sh\nprintf "%%s\\n" "$1" >>~/asked\ncat ~/.proxy-password\n' >"$WORK/bin/ssh-askpass"
@@ -96,10 +96,10 @@ askpass_desktop() {
     want_status 0
     want_from guarded.corp.example
     [ "$(cat /home/alice/asked)" = 'Enter SOCKS5 password for alice@guarded.corp.example: ' ] ||
-        fail "asked: $(cat /home/alice/asked)"
+        fail "prompt: $(cat /home/alice/asked)"
     # shellcheck disable=SC2016
     grep -Fq '`Enter SOCKS5 password for alice@guarded.corp.example: `' "$PAGES/askpass.md" ||
-        fail "the page has another question"
+        fail "the page shows a different prompt"
 }
 
 askpass_force() {
@@ -109,13 +109,13 @@ askpass_force() {
     play askpass force
     want_status 0
     want_from guarded.corp.example
-    # Another question than the proxy's is refused.
+    # The script refuses other prompts.
     try "${AS[@]}" bin/askpass 'Enter passphrase for key: '
     want_status 1
     want_nothing_out
 }
 
-# The table, with and without a display; there is no terminal.
+# The page's table, with and without a display, and without a terminal.
 askpass_rules() {
     local require display expected
     home
@@ -162,7 +162,7 @@ connectrc() {
     want_quiet
     try "${AS[@]}" ssh build.corp.example "$ASK"
     want_status 0
-    ! grep -Fq "${ADDRESS[guarded.corp.example]}" "$CASE/out" || fail "the direct list of the file was not used"
+    ! grep -Fq "${ADDRESS[guarded.corp.example]}" "$CASE/out" || fail "the bypass list of the file was not used"
 }
 
 connectrc_variable() {
@@ -171,7 +171,7 @@ connectrc_variable() {
     play connectrc variable
     want_status 0
     want_from socks.corp.example
-    # What is typed comes before the variable.
+    # Options override variables.
     try "${AS[@]}" SOCKS5_SERVER=127.0.0.1:1 connect -S guarded.corp.example shell.example.org 22 \
         < <(printf 'bye\r\n'; sleep 5)
     want_status 0
@@ -182,12 +182,12 @@ connectrc_system() {
     home connectrc ssh
     block connectrc system >/etc/connectrc
     put connectrc file .connectrc
-    # The user adds name and password only, and the system's line counts ...
+    # The user's file adds name and password; the system's file sets the proxy ...
     sed -i '/SERVER/d' /home/alice/.connectrc
     try "${AS[@]}" ssh shell.example.org "$ASK"
     want_status 0
     want_from guarded.corp.example
-    # ... but a line of his own comes first.
+    # ... unless the user's file sets it too.
     echo 'SOCKS5_SERVER = 127.0.0.1:1' >/etc/connectrc
     put connectrc file .connectrc
     try "${AS[@]}" ssh shell.example.org "$ASK"
@@ -205,7 +205,7 @@ connectrc_complaint() {
     try "${AS[@]}" ssh shell.example.org "$ASK"
     want_status 0
     want_from guarded.corp.example
-    [ "$(cat "$CASE/err")" = "$(block connectrc complaint)" ] || fail "stderr is not the page's line"
+    [ "$(cat "$CASE/err")" = "$(block connectrc complaint)" ] || fail "stderr differs from the page"
 }
 
 connectrc_permissions() {
@@ -221,14 +221,14 @@ connectrc_permissions() {
 # ---- location --------------------------------------------------------------------------------------------------
 
 at() { # ADDRESS: this machine is there now, until the next `home`
-    ip addr add "$1" dev lo label lo:place noprefixroute || fail "no address $1"
+    ip addr add "$1" dev lo label lo:place noprefixroute || fail "cannot add address $1"
 }
 
 location_at() { # ADDRESS SERVER NAME; without a server the way is direct
     home location ssh
     put location file .connectrc
     at "$1"
-    # Without a proxy the name must be known.
+    # A direct connection needs the name.
     [ -n "$2" ] || cp "$WORK/beyond" /etc/hosts
     play location use
     want_status 0
@@ -237,11 +237,11 @@ location_at() { # ADDRESS SERVER NAME; without a server the way is direct
     else
         grep -q '^I come from ' "$CASE/out" || fail "not reached"
         ! grep -Eq " (${ADDRESS[socks.corp.example]}|${ADDRESS[proxy.corp.example]}) " "$CASE/out" ||
-            fail "reached by a proxy"
+            fail "reached through a proxy"
     fi
 }
 
-# Where nothing else can tell which conditions are met: with and without a VPN, and for another port and host.
+# Which Match conditions are met, with and without a VPN, and for another port and host.
 location_conditions() {
     home location ssh
     put location conditions .connectrc
@@ -250,7 +250,7 @@ location_conditions() {
     want_status 0
     want_from proxy.corp.example
     want_checked CONNECT_PROXY 2 -A shell.example.org 22
-    ip link add tun0 type veth peer name tun1 || fail "no interface tun0"
+    ip link add tun0 type veth peer name tun1 || fail "cannot create interface tun0"
     ip link set tun0 up
     want_checked '' '' -A shell.example.org 22
     ip link del tun0
@@ -264,7 +264,7 @@ location_conditions() {
     want_checked '' '' -A www.example.org 22
 }
 
-# --check names the line of ~/.connectrc that a value comes from; without a name, none.
+# --check prints the line of ~/.connectrc that sets a value; expects none if no name is given.
 want_checked() { # NAME LINE WORDS...
     local name=$1 line=$2
     shift 2
@@ -284,12 +284,12 @@ location_complaint() {
     play location use
     want_status 0
     want_from socks.corp.example
-    [ "$(cat "$CASE/err")" = "$(block location complaint)" ] || fail "stderr is not the page's line"
+    [ "$(cat "$CASE/err")" = "$(block location complaint)" ] || fail "stderr differs from the page"
 }
 
 # ---- passwords -------------------------------------------------------------------------------------------------
 
-# A home with the page's proxy and one more of its blocks in ~/.connectrc.
+# Resets the home, with the page's proxy and another of its blocks in ~/.connectrc.
 password_home() { # BLOCK
     home password ssh
     { block password proxy && block password "$1"; } >"$CASE/connectrc"
@@ -314,10 +314,10 @@ password_from_command() {
     password_home command
     alice mkdir -m 700 .gnupg .secrets
     alice gpg --batch --quiet --passphrase '' --quick-gen-key alice@example.org default default never 2>/dev/null ||
-        fail "alice gets no key"
+        fail "cannot create a key for alice"
     printf '%s\n' "$PLAIN_PASSWORD" |
         alice gpg --batch --quiet --trust-model always -r alice@example.org -e -o .secrets/guarded.corp.example.gpg ||
-        fail "nothing is encrypted"
+        fail "cannot encrypt the password"
     password_opens
     alice gpgconf --kill gpg-agent
 }
@@ -327,7 +327,7 @@ password_from_netrc() {
     block password netrc-file | sed "s/S3cret-proxy/$PLAIN_PASSWORD/" >"$CASE/netrc"
     install -o alice -g alice -m 600 "$CASE/netrc" /home/alice/.netrc
     password_opens
-    # The user stands there, too.
+    # The file contains the user too.
     sed -i 's/alice@//' /home/alice/.connectrc
     password_opens
 }
@@ -364,8 +364,8 @@ local_once() {
     play local-port once-use
     want_status 0
     same_project project
-    # It has ended with its client.
-    poll 100 ended || fail "-p goes on after its client has left"
+    # -p ends with its client.
+    poll 100 ended || fail "-p runs on after its client has left"
     status=0
     wait "$JOB" || status=$?
     want_status 0
@@ -385,10 +385,10 @@ local_listen() {
     play_typing local-port socket '0032git-upload-pack /project\0000host=git.example.org\00000000'
     want_status 0
     grep -aq 'refs/heads/main' "$CASE/out" || fail "git's answer did not come through the socket"
-    # It goes on until it is stopped, and takes the socket away.
-    ! gone "$JOB" || fail "--listen ended by itself"
+    # It runs until it is stopped, and removes the socket.
+    ! gone "$JOB" || fail "--listen ended on its own"
     kill "$(pgrep -u alice -x connect)"
-    poll 100 ended || fail "--listen does not end when it is told to"
+    poll 100 ended || fail "--listen ignores SIGTERM"
     [ ! -e /home/alice/git.sock ] || fail "the socket is still there"
 }
 
@@ -404,8 +404,8 @@ local_keep() {
     want_status 0
     ! grep -q '^220 ' "$CASE/out" || fail "the second client has a session of its own"
     grep -q '^221 ' "$CASE/out" || fail "the second client's QUIT was not answered: $(cat "$CASE/out")"
-    # The server has ended the session, and connect with it.
-    poll 50 ended || fail "-P goes on after the server has ended the session"
+    # The server ends the session, and connect ends with it.
+    poll 50 ended || fail "-P runs on after the server has ended the session"
     wait "$JOB" || fail "-P ended with exit status $?"
 }
 
@@ -417,7 +417,7 @@ git_recipes() {
     want_status 0
     same_project project
     want_log socks "${ADDRESS[git.example.org]}:22|git\.example\.org:22"
-    # Something new to fetch, and nothing but the repository's own setting to fetch it by.
+    # Fetch something new, configured only by the repository.
     git -c safe.directory='*' -C /home/git/project.git branch "new-$$"
     play git repository
     want_status 0

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The list of checks, and those of ways through proxies and hosts. What is run comes from the page; what is expected
-# stands here.
+# The list of checks, and the checks of routes through proxies and hosts. Commands come from the pages, expectations
+# from here.
 
 all_recipes() {
     check trouble trouble
@@ -85,14 +85,14 @@ trouble() {
     want_banner
     block README debug-output >"$CASE/expected"
     while read -r line; do
-        grep -Fqx -e "$line" "$CASE/err" || fail "-d does not say: $line"
+        grep -Fqx -e "$line" "$CASE/err" || fail "-d does not print: $line"
     done <"$CASE/expected"
     try "${AS[@]}" ssh -p 2222 shell.example.org
     want_ssh_failed
-    grep -Fqx -e "$(block README refused)" "$CASE/err" || fail "stderr does not have: $(block README refused)"
+    grep -Fqx -e "$(block README refused)" "$CASE/err" || fail "not on stderr: $(block README refused)"
 }
 
-# ---- the way through a proxy -----------------------------------------------------------------------------------
+# ---- through a proxy -------------------------------------------------------------------------------------------
 
 ssh_socks() {
     home ssh-socks socks
@@ -100,8 +100,8 @@ ssh_socks() {
     want_status 0
     want_from socks.corp.example
     want_quiet
-    # The page says so of the name.
-    ! grep -q shell.example.org /etc/hosts || fail "the target's name is known here"
+    # The page says that this machine cannot resolve the name.
+    ! grep -q shell.example.org /etc/hosts || fail "this machine resolves the target's name"
 }
 
 chain() {
@@ -112,7 +112,7 @@ chain() {
     want_log socks "connected to proxy\.corp\.example:8080"
 }
 
-# The first proxy of the first route is not there.
+# The first proxy of the first route is down.
 chain_rc() {
     home chain ssh-auto
     put chain rc .connectrc
@@ -124,7 +124,7 @@ chain_rc() {
     grep -q '✗ .*SOCKS5 proxy lab.corp.example:1080 (hop 1 of 2) .*: Connection refused' "$CASE/out" ||
         fail "the first route did not fail: $(cat "$CASE/out")"
     grep -q '/home/alice/.connectrc:2 ' "$CASE/out" || fail "no file and line: $(cat "$CASE/out")"
-    grep -q '✓ .* says: SSH-2.0-' "$CASE/out" || fail "no greeting: $(cat "$CASE/out")"
+    grep -q '✓ .* sent: SSH-2.0-' "$CASE/out" || fail "no greeting: $(cat "$CASE/out")"
 }
 
 ssh_socks4() {
@@ -156,7 +156,7 @@ ssh_http_password() {
     play ssh-http http-password
     want_status 0
     want_from guarded.corp.example
-    # The password is what opens it.
+    # The proxy requires the password.
     echo wrong >/home/alice/.proxy-password
     try "${AS[@]}" sh -eu "$CASE/http-password.sh"
     want_ssh_failed
@@ -177,9 +177,9 @@ inside_outside() {
     want_status 0
     want_from 'outside sees' socks.corp.example
     ! grep -Eq "^inside sees ${ADDRESS[socks.corp.example]} " "$CASE/out" ||
-        fail "the inside host was reached by the proxy"
+        fail "the inside host was reached through the proxy"
     grep -q '^inside sees ' "$CASE/out" || fail "the inside host was not reached"
-    ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy was asked for the inside host"
+    ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy received a request for the inside host"
 }
 
 direct_list() {
@@ -189,11 +189,11 @@ direct_list() {
     want_status 0
     want_from 'outside sees' socks.corp.example
     grep -q '^inside sees ' "$CASE/out" || fail "the inside host was not reached"
-    ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy was asked for the inside host"
-    # By address too.
+    ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy received a request for the inside host"
+    # The same by address.
     try "${AS[@]}" ssh "${ADDRESS[build.corp.example]}" true
     want_status 0
-    ! logged socks "${ADDRESS[build.corp.example]}" || fail "the proxy was asked for the inside address"
+    ! logged socks "${ADDRESS[build.corp.example]}" || fail "the proxy received a request for the inside address"
 }
 
 direct_not() {
@@ -204,12 +204,12 @@ direct_not() {
     want_from socks.corp.example
     try "${AS[@]}" ssh build.corp.example "$ASK"
     want_status 0
-    ! grep -Fq "${ADDRESS[socks.corp.example]}" "$CASE/out" || fail "build.corp.example was reached by the proxy"
+    ! grep -Fq "${ADDRESS[socks.corp.example]}" "$CASE/out" || fail "build.corp.example was reached through the proxy"
 }
 
 # ---- TLS -------------------------------------------------------------------------------------------------------
 
-# The machine of the pages trusts the authority.
+# The pages' machine trusts the authority.
 tls() {
     local trusted
     home tls ssh
@@ -250,10 +250,10 @@ tls_pin() {
 
 # ---- hops ------------------------------------------------------------------------------------------------------
 
-# The end of a POP3 session of one word, which is QUIT.
+# Expects a greeting and the answer to QUIT.
 want_pop3() {
     want_status 0
-    grep -q '^+OK' "$CASE/out" || fail "no POP3 greeting, but: $(head -c 200 "$CASE/out")"
+    grep -q '^+OK' "$CASE/out" || fail "no POP3 greeting: $(head -c 200 "$CASE/out")"
     [ "$(grep -c '^+OK' "$CASE/out")" -eq 2 ] || fail "QUIT was not answered"
 }
 
@@ -262,17 +262,17 @@ hopping() {
     play_typing hopping hop 'QUIT\r\n'
     want_pop3
     want_log sshd "Accepted publickey for alice|on ${ADDRESS[gate.example.net]} port 22"
-    ! grep -q internal /etc/hosts || fail "the target's name is known here"
+    ! grep -q internal /etc/hosts || fail "this machine resolves the target's name"
 }
 
 hopping_ssh() {
     home hopping hop-ssh
     play hopping hop-ssh-use
     want_status 0
-    grep -q '^I am in, from ' "$CASE/out" || fail "not in: $(cat "$CASE/out")"
+    grep -q '^I am in, from ' "$CASE/out" || fail "no login: $(cat "$CASE/out")"
     want_log sshd "on ${ADDRESS[gate.example.net]} port 22"
     want_log sshd "on ${ADDRESS[build.internal.example]} port 22"
-    # The page's reason for connect: forwarding is refused there.
+    # The page uses connect because this host refuses forwarding.
     try "${AS[@]}" ssh -F /etc/ssh/ssh_config -J gate.example.net build.internal.example true
     want_ssh_failed
     want_err 'administratively prohibited'
@@ -287,7 +287,7 @@ port_443() {
     want_log sshd "on ${ADDRESS[home.example.org]} port 443"
     want_log sshd "on ${ADDRESS[server]} port 22"
     want_log firewall 'CONNECT home\.example\.org:443 '
-    ! logged firewall 'CONNECT server' || fail "the firewall was asked for the server"
+    ! logged firewall 'CONNECT server' || fail "the firewall received a request for the server"
 }
 
 port_443_only() {
@@ -300,11 +300,11 @@ port_443_only() {
 
 want_smtp() {
     want_status 0
-    grep -q '^220 ' "$CASE/out" || fail "no SMTP greeting, but: $(head -c 200 "$CASE/out")"
+    grep -q '^220 ' "$CASE/out" || fail "no SMTP greeting: $(head -c 200 "$CASE/out")"
     grep -q '^221 ' "$CASE/out" || fail "QUIT was not answered"
 }
 
-# The target is outside: here its name has to be known as well.
+# The target is outside, but this machine must resolve its name too.
 know_mail() {
     echo "${ADDRESS[mail.example.org]} mail.example.org" >>/etc/hosts
 }

@@ -1,34 +1,33 @@
 # shellcheck shell=bash
-# The recording at the top of the README: the session of docs/recording, typed by a script on a terminal.
+# The recording at the top of the README: a script types the session of docs/recording on a terminal.
 
-# What it shows today is what the recording shows; with --record it is recorded instead.
+# Replays the session and compares the output with the recording, or records it anew with --record.
 recording() {
     local session=$WORK/repository/docs/recording/session
     home
     if [ -n "$RECORD" ]; then
         install -o alice /dev/null "$WORK/session.cast"
         on_screen RECORDING=yes asciinema rec --overwrite --quiet --cols 100 --rows 25 --idle-time-limit 5 \
-            --env TERM --command "$session" "$WORK/session.cast" || fail "it cannot be recorded"
+            --env TERM --command "$session" "$WORK/session.cast" || fail "asciinema failed"
         return
     fi
     on_screen script -qefc "$session" /dev/null >"$CASE/screen"
     plain <"$CASE/screen" >"$CASE/today"
     plain <"$session.txt" >"$CASE/recorded"
     diff -u "$CASE/recorded" "$CASE/today" ||
-        fail "the recording at the top of the README shows something else: tests/cookbook/run --record makes it anew"
+        fail "the recording in the README is out of date: run tests/cookbook/run --record"
 }
 
 on_screen() { alice env LC_ALL=C.UTF-8 TERM=xterm-256color "$@"; }
 
-# Without colours, empty lines and what did not stay on the screen, and without what is another in each run and with each
-# version of sshd.
+# Removes colours, empty lines, overwritten text, and what differs between runs and versions of sshd.
 plain() {
     sed -E 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r+$//; s/.*\r//; s/ *[0-9]+\.[0-9] ms/ N ms/g; s/(SSH-2\.0-OpenSSH)_.*/\1/; /^$/d' |
         # ssh's own lines depend on whether it has already sent its greeting.
         sed -E '/^(kex_exchange_identification|banner exchange): |^Connection closed by UNKNOWN/d'
 }
 
-# Outside: into the repository, with what is made of it.
+# Runs outside the namespace: copies the recording into the repository and regenerates its files.
 keep_recording() {
     cat "$WORK/session.cast" >"$ROOT/docs/recording/session.cast" &&
         (cd "$ROOT" && CONNECT_WRITE_RECORDING=1 cargo test --locked --quiet --test integration generated_from_the_cast)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The checks of the pages of docs that are no recipes, and of README.md. As there, what is run comes from the page.
+# Checks of README.md and of the pages of docs outside the cookbook. Commands come from the pages.
 
 all_site() {
     check start/try start_try
@@ -20,7 +20,7 @@ all_site() {
     check troubleshooting/quoting trouble_quoting
 }
 
-# Blocks that other suites run: PAGE NAME, and which.
+# Blocks that other suites run: PAGE NAME SUITE.
 elsewhere() {
     cat <<-END
 		../start install tests/run installs it, into a directory of its own
@@ -30,7 +30,7 @@ elsewhere() {
 	END
 }
 
-# Every block of every page is run, by a check above or by another suite.
+# Every block of every page must be run by a check above or by another suite.
 every_block() {
     local file page name language rest number=0
     elsewhere >>"$WORK/used"
@@ -38,7 +38,7 @@ every_block() {
         page=${file#"$PAGES"/}
         while read -r language rest; do
             name=${rest#test=}
-            # Pictures, and text without a name, are the only things that may stand there unread.
+            # Only diagrams and unnamed text blocks are not run.
             [[ -n $rest || $language != text && $language != mermaid ]] || continue
             [[ -n $rest ]] || fail "$page has a block without test=NAME: $language"
             grep -Eq "^${page%.md} $name( |\$)" "$WORK/used" || fail "$page: nothing runs test=$name"
@@ -49,11 +49,11 @@ every_block() {
     [ "$number" -gt 80 ] || fail "only $number blocks found"
 }
 
-# What --check has said is what the page says, but for the times.
+# The output of --check equals the page, apart from the times.
 want_page() { # PAGE NAME
     local times='s/ +[0-9.]+ ms / - ms /'
     diff <(block "$1" "$2" | sed -E "$times") <(sed -E "$times" "$CASE/out") ||
-        fail "it says something else than $1.md"
+        fail "the output differs from $1.md"
 }
 
 # ---- start.md --------------------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ start_ssh() { # BLOCK NAME
     want_quiet
 }
 
-# The page's password is that of the proxy.
+# The page's password is the proxy's.
 start_password() {
     home ../start http
     play ../start password
@@ -100,7 +100,7 @@ start_inside() {
     try "${AS[@]}" ssh build.corp.example "$ASK"
     want_status 0
     grep -q '^I come from ' "$CASE/out" || fail "not reached"
-    ! grep -Fq "${ADDRESS[socks.corp.example]}" "$CASE/out" || fail "a host inside was reached by the proxy"
+    ! grep -Fq "${ADDRESS[socks.corp.example]}" "$CASE/out" || fail "an inside host was reached through the proxy"
 }
 
 start_check() {
@@ -115,7 +115,7 @@ start_check() {
 readme_config() {
     local host proxy trusted
     home ../../README config
-    # The machine of the pages trusts the authority.
+    # The pages' machine trusts the authority.
     trusted=/etc/ssl/certs/$(openssl x509 -noout -hash -in "$WORK/etc/proxy-authority.pem").0
     cp "$WORK/etc/proxy-authority.pem" "$trusted"
     while read -r -u 3 host proxy; do
@@ -134,15 +134,15 @@ readme_config() {
 
 # ---- proxies.md ------------------------------------------------------------------------------------------------
 
-# Nobody has these names; the plan is made all the same.
+# These names do not resolve, but the plan is printed.
 proxies_url() {
     home
     try "${AS[@]}" connect --check -x "$(block ../proxies url)" shell.example.org 22
-    grep -o '[a-z]*\.example:[0-9]* → .*\|directly to .*' "$CASE/out" | head -n 3 >"$CASE/ways"
-    diff - "$CASE/ways" <<-END || fail "these are other ways"
+    grep -o '[a-z]*\.example:[0-9]* → .*\|direct connection to .*' "$CASE/out" | head -n 3 >"$CASE/routes"
+    diff - "$CASE/routes" <<-END || fail "--check prints other routes"
 		a.example:1080 → HTTP proxy b.example:8080 → shell.example.org:22
 		c.example:80 → shell.example.org:22
-		directly to shell.example.org:22
+		direct connection to shell.example.org:22
 	END
     want_secret_kept pass@word
 }
@@ -178,7 +178,7 @@ through_firewall() {
 trouble_ssh_v() {
     through_firewall
     play ../troubleshooting ssh-v
-    # ssh ends its lines as for a terminal.
+    # ssh ends its lines with CR LF.
     sed -i 's/\r$//' "$CASE/out"
     want_out "$(block ../troubleshooting ssh-v-output)"
     play ../troubleshooting ssh-G
@@ -190,8 +190,8 @@ trouble_closed() {
     through_firewall
     try "${AS[@]}" ssh shell.example.org true
     want_ssh_failed
-    [ "$(tr -d '\r' <"$CASE/err")" = "$(block ../troubleshooting closed)" ] || fail "ssh and connect say something else"
-    # What the page says of a shell that does not find it.
+    [ "$(tr -d '\r' <"$CASE/err")" = "$(block ../troubleshooting closed)" ] || fail "ssh and connect print something else"
+    # The shell's message when it does not find connect.
     try "${AS[@]}" ssh -o 'ProxyCommand=nosuch %h %p' shell.example.org true
     want_ssh_failed
     want_err ': nosuch: not found.?$'
@@ -202,7 +202,7 @@ trouble_control_persist() {
     printf '    ControlMaster auto\n    ControlPersist 60\n    ControlPath ~/.ssh/%%C\n' >>/home/alice/.ssh/config
     try "${AS[@]}" ssh shell.example.org true
     want_ssh_failed
-    ! grep -q '^connect: ' "$CASE/err" || fail "the line is there, in spite of ControlPersist"
+    ! grep -q '^connect: ' "$CASE/err" || fail "the message is printed in spite of ControlPersist"
     play ../troubleshooting control-path
     want_ssh_failed
     want_err '^connect: HTTP proxy firewall:8080 refused'
@@ -215,12 +215,12 @@ trouble_limits() {
         try "${AS[@]}" ssh shell.example.org "$ASK"
         want_status 0
     done
-    # A proxy that says nothing: connect says so before ssh loses its patience.
+    # With a silent proxy, connect reports its timeout before ssh gives up.
     home ../troubleshooting wait
     sed -i 's/-w 10 -H proxy.corp.example:8080/-w 1 -H silent:8080/; s/Timeout 15/Timeout 30/' /home/alice/.ssh/config
     echo "${ADDRESS[socks.corp.example]} silent" >>/etc/hosts
     socat "TCP4-LISTEN:8080,bind=${ADDRESS[socks.corp.example]},reuseaddr" 'EXEC:sleep 20' &
-    poll 50 listening "${ADDRESS[socks.corp.example]}:8080" || fail "no silent proxy"
+    poll 50 listening "${ADDRESS[socks.corp.example]}:8080" || fail "the silent proxy does not listen"
     try "${AS[@]}" ssh shell.example.org true
     kill $!
     want_ssh_failed
@@ -232,7 +232,7 @@ trouble_names() {
     home
     play_typing ../troubleshooting names ''
     want_status 0
-    grep -q 'names resolved by the proxy' "$CASE/out" || fail "--check does not say who resolves names"
+    grep -q 'names resolved by the proxy' "$CASE/out" || fail "--check does not print where names are resolved"
 }
 
 trouble_quoting() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# docs/switching.md: both commands of every line of its tables are run through the same proxies, with something in between
-# that keeps what the proxies were sent; and the blocks for ~/.ssh/config, before and after, with ssh.
+# docs/switching.md: runs both commands of every table row through the same proxies, with recorders in front of them
+# that save the requests. Also runs the blocks for ~/.ssh/config, before and after, with ssh.
 
 switching_programs() {
     need_programs <<-END
@@ -37,11 +37,11 @@ switching_config() { # PROGRAM
     done
 }
 
-# ---- proxies that remember -------------------------------------------------------------------------------------
+# ---- recording proxies -----------------------------------------------------------------------------------------
 
 start_recorders() {
     mkdir "$WORK/recorded"
-    # What the real nc is called depends on which others are installed.
+    # The name of OpenBSD's nc depends on the other packages.
     ln -s "$(type -P nc.openbsd)" "$WORK/bin/nc"
     cat >"$WORK/telnet-proxy" <<-'END'
 		#!/bin/sh
@@ -73,16 +73,16 @@ setup_recorder_http() { recorder recorded "$1" "TCP4:${ADDRESS[proxy.corp.exampl
 setup_recorder_http_guarded() { recorder recorded-guarded "$1" "TCP4:${ADDRESS[guarded.corp.example]}:8080"; }
 setup_recorder_telnet() { recorder recorded "$1" "EXEC:$WORK/telnet-proxy" && beyond; }
 
-# The second proxy of a chain; the first one would not tunnel to itself.
+# The second proxy of a chain, because a proxy does not tunnel to itself.
 setup_second() { http_proxy_at "$1" second.corp.example; }
 
-# The authority is that of proxy.corp.example.
+# Signed by the authority of proxy.corp.example.
 setup_recorder_tls() {
     local dir=$WORK/etc
     openssl req -x509 -CA "$dir/proxy-authority.pem" -CAkey "$dir/proxy-authority.key" -newkey ec -nodes -days 2 \
         -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=recorded -addext subjectAltName=DNS:recorded,DNS:second.corp.example \
         -addext basicConstraints=CA:FALSE -keyout "$dir/recorded.key" -out "$dir/recorded.pem" 2>/dev/null ||
-        die "no certificate"
+        die "cannot create the certificate"
     printf '%s\n' 'foreground = yes' 'pid =' 'syslog = no' '[recorded]' "accept = ${ADDRESS[recorded]}:$1" \
         "connect = ${ADDRESS[recorded]}:8080" "cert = $dir/recorded.pem" "key = $dir/recorded.key" \
         '[second]' "accept = ${ADDRESS[second.corp.example]}:$1" "connect = ${ADDRESS[second.corp.example]}:8080" \
@@ -92,7 +92,7 @@ setup_recorder_tls() {
 
 # ---- the tables ------------------------------------------------------------------------------------------------
 
-# The lines of the page's tables that begin with a command, as THEIRS<TAB>OURS<TAB>WORDS.
+# Prints the table rows that begin with a command, as THEIRS<TAB>OURS<TAB>COMMENT.
 rows() { # PROGRAM; all programs without one
     awk -v "program=${1:-}" -F ' \\| ' '
         /^\| [a-z-]+ \| connect \| / { on = !program || $0 ~ "^\\| " program " " }
@@ -103,14 +103,14 @@ rows() { # PROGRAM; all programs without one
         }' "$PAGES/../switching.md"
 }
 
-# No line of a table is skipped because it looks otherwise.
+# No table row is skipped.
 switching_lines() {
     local lines tables
     lines=$(grep -c '^|' "$PAGES/../switching.md")
     tables=$(grep -c '^|---' "$PAGES/../switching.md")
-    # Each table has two lines above its first.
-    [ "$(rows | wc -l)" -eq $((lines - 2 * tables)) ] || fail "$(rows | wc -l) lines are read, of $((lines - 2 * tables))"
-    [ "$(rows | wc -l)" -gt 55 ] || fail "only $(rows | wc -l) lines"
+    # Each table has two heading lines.
+    [ "$(rows | wc -l)" -eq $((lines - 2 * tables)) ] || fail "$(rows | wc -l) of $((lines - 2 * tables)) rows were read"
+    [ "$(rows | wc -l)" -gt 55 ] || fail "only $(rows | wc -l) rows"
 }
 
 switching_table() { # PROGRAM
@@ -127,10 +127,10 @@ switching_table() { # PROGRAM
         reach ours "$ours" "$theirs"
         compare "$words"
     done 3< <(rows "$1")
-    [ "$number" -gt 0 ] || fail "no lines for $1"
+    [ "$number" -gt 0 ] || fail "no rows for $1"
 }
 
-# The file that the other program reads, in its own form.
+# Writes the password file in the format of the other program.
 credentials_file() { # WORDS
     case $1 in
     corkscrew*) printf 'alice:%s\n' "$PLAIN_PASSWORD" ;;
@@ -140,7 +140,7 @@ credentials_file() { # WORDS
     chmod 600 /home/alice/FILE
 }
 
-# Puts our names in the place of the page's. Which proxy it is, the other program's words say for both.
+# Replaces the page's names with ours. The other program's arguments determine the proxy for both.
 fill_in() { # WORDS THEIRS
     local password=$PLAIN_PASSWORD proxy=recorded second=second.corp.example host=shell.example.org
     case $2 in
@@ -149,17 +149,17 @@ fill_in() { # WORDS THEIRS
     *USER* | *FILE\ * | *FILE) proxy=recorded-guarded ;;
     esac
     [[ $2 != *PROXY:1080* ]] || password=$PROXY_PASSWORD
-    # One that this machine knows, for those who look it up.
+    # A name that this machine resolves, for programs that look it up.
     [[ $2 == *PROXY* && $2 != *local* && $2 != *-X\ 4* ]] || host=build.corp.example
     sed -E "s/\bPROXY\b/$proxy/g; s/\bSECOND\b/$second/g; s/\bHOST\b/$host/g; s/\bPORT\b/22/g; s/\bLOCAL\b/$LOCAL/g
         s/\bUSER\b/alice/g; s/\bPASSWORD\b/$password/g; s|\bPATH\b|$WORK/socket|g" <<<"$1"
 }
 
-# Runs one until the host has greeted it, and keeps what the proxies were sent in $CASE/NAME.sent.
+# Runs a command until it prints the host's greeting, and saves the requests to the proxies in $CASE/NAME.sent.
 reach() { # NAME WORDS THEIRS
     local name=$1 words file pid status=0
     local -A before=()
-    # A port is not free at once when its program has ended.
+    # A port is not free immediately after its program has ended.
     LOCAL=$((LOCAL + 1))
     words=$(fill_in "$2" "$3")
     : >"$CASE/$name.out"
@@ -173,10 +173,10 @@ reach() { # NAME WORDS THEIRS
         "TCP4:${ADDRESS[build.corp.example]}:22" &
     [[ $2 != *PATH* ]] || poll 50 [ -S "$WORK/socket" ] || fail "no socket"
     case $2 in
-    # Needs an ssh to hand the connection to.
+    # -F needs an ssh to pass the connection to.
     *\ -F\ -*) words="ssh -o ProxyUseFdpass=yes -o 'ProxyCommand=$words' alice@shell.example.org 'echo SSH-2.0-'" ;;
     esac
-    # As ssh does. Without it proxytunnel may wait for ever for what TLS has already decrypted.
+    # Send a banner as ssh does. Without it, proxytunnel may block forever on data that TLS has already decrypted.
     [[ $2 == *LOCAL* ]] || printf 'SSH-2.0-probe\r\n' >&"$HOLD"
     "${AS[@]}" sh -c "$words" <&"$HOLD" >"$CASE/$name.out" 2>"$CASE/$name.err" &
     pid=$!
@@ -195,7 +195,7 @@ reach() { # NAME WORDS THEIRS
     for file in "$WORK"/recorded/*; do
         tail -c "+$((${before[$file]} + 1))" "$file"
     done >"$CASE/$name.sent"
-    # What is said to the host is none of the proxy's.
+    # Remove the session's data.
     LC_ALL=C sed -i '/SSH-2\.0-/ { s/SSH-2\.0-.*//; q }' "$CASE/$name.sent"
 }
 
@@ -212,15 +212,15 @@ compare() { # WORDS OF THE PAGE
     local file words=$1
     for file in theirs ours; do
         if [[ $words == 'no proxy'* ]]; then
-            [ ! -s "$CASE/$file.sent" ] || fail "$file asked a proxy"
+            [ ! -s "$CASE/$file.sent" ] || fail "$file contacted a proxy"
         else
-            [ -s "$CASE/$file.sent" ] || fail "$file asked no proxy"
+            [ -s "$CASE/$file.sent" ] || fail "$file contacted no proxy"
         fi
     done
     case $words in
     'no proxy'* | 'the same'*) same "$CASE/theirs.sent" "$CASE/ours.sent" ;;
-    *) ! cmp -s "$CASE/theirs.sent" "$CASE/ours.sent" || fail "it is the same, and not: $words" ;;
+    *) ! cmp -s "$CASE/theirs.sent" "$CASE/ours.sent" || fail "the requests are equal, but the row says: $words" ;;
     esac
-    [[ $words != *HTTP/1.1* ]] || grep -aq 'HTTP/1\.1' "$CASE/ours.sent" || fail "ours does not speak HTTP/1.1"
-    [[ $words != *'1.0'* ]] || grep -aq 'HTTP/1\.0' "$CASE/theirs.sent" || fail "theirs does not speak HTTP/1.0"
+    [[ $words != *HTTP/1.1* ]] || grep -aq 'HTTP/1\.1' "$CASE/ours.sent" || fail "connect does not send HTTP/1.1"
+    [[ $words != *'1.0'* ]] || grep -aq 'HTTP/1\.0' "$CASE/theirs.sent" || fail "the other program does not send HTTP/1.0"
 }

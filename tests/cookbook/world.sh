@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The machines of the pages: names, addresses, users and servers, in the name spaces that `run` has made.
+# The hosts of the pages: names, addresses, users and servers, in the namespaces that `run` has created.
 
 PROXY_PASSWORD=S3cret#proxy
 MAIL_PASSWORD=S3cret-mail
@@ -41,8 +41,8 @@ have_programs() {
 	END
 }
 
-# In there, every port is free: what `serve` takes for the name of a port is its number. (portname is local to `serve`,
-# and seen by what it calls.)
+# Every port is free inside the namespace, so `serve` uses the standard ports. portname is a local of `serve`, which
+# calls this function.
 free_port() { FREE=$portname; }
 
 # ---- names, addresses, users -----------------------------------------------------------------------------------
@@ -52,24 +52,25 @@ make_world() {
     chmod 755 "$WORK"
     mkdir -p "$WORK"/{bin,case,etc,home,log,mail,run,sshd}
     cp "$BINARY" "$WORK/bin/connect"
-    # It holds a copy of the password file: in memory only, and gone with the name space.
-    mount -t tmpfs -o mode=755 cookbook "$WORK/etc" || die "no mount name space to put the pages' names in"
-    cp -a /etc/. "$WORK/etc" || die "/etc cannot be copied"
-    # The repository may be somewhere in /home, which disappears. A copy, and no mount: $WORK is removed at the end.
+    # The copy of the password file stays in memory and disappears with the namespace.
+    mount -t tmpfs -o mode=755 cookbook "$WORK/etc" || die "cannot mount the pages' files: is this a mount namespace?"
+    cp -a /etc/. "$WORK/etc" || die "cannot copy /etc"
+    # Copy the pages: the repository may be below /home, which is replaced. A mount would be at risk when $WORK is
+    # removed.
     mkdir "$WORK/repository"
     if ! { cp "$HERE/hosts" "$WORK" && cp -r "$ROOT/README.md" "$ROOT/docs" "$WORK/repository"; }; then
-        die "the pages cannot be copied"
+        die "cannot copy the pages"
     fi
     PAGES=$WORK/repository/docs/cookbook
     for name in etc home mail:/var/mail run; do
-        mount --bind "$WORK/${name%:*}" "/${name#*:/}" || die "no mount name space to put the pages' names in"
+        mount --bind "$WORK/${name%:*}" "/${name#*:/}" || die "cannot mount the pages' files: is this a mount namespace?"
     done
     mkdir /run/sshd
-    ip link set lo up || die "no network name space"
+    ip link set lo up || die "cannot bring up lo: is this a network namespace?"
 
     while read -r address view names; do
-        # Loopback's own is there.
-        [[ $address == 127.* ]] || ip addr add "$address/32" dev lo || die "no address $address"
+        # lo has 127.0.0.0/8 already.
+        [[ $address == 127.* ]] || ip addr add "$address/32" dev lo || die "cannot add address $address"
         printf '%s %s\n' "$address" "$names" >>"$WORK/beyond"
         [ "$view" != here ] || printf '%s %s\n' "$address" "$names" >>"$WORK/here"
         for name in $names; do
@@ -77,15 +78,15 @@ make_world() {
         done
     done < <(sed 's/#.*//; /^ *$/d' "$WORK/hosts")
     rm -f /etc/hosts /etc/nsswitch.conf /etc/connectrc
-    # fetchmail asks for its own machine's name.
+    # fetchmail looks up the name of this machine.
     echo "127.0.1.1 $(uname -n).example.net $(uname -n)" | tee -a "$WORK/here" >>"$WORK/beyond"
     cp "$WORK/here" /etc/hosts
-    # No name server is asked: an unknown name is unknown at once.
+    # Without a name server, an unknown name fails immediately.
     printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\n' >/etc/nsswitch.conf
 
     make_user alice 4242 "$(openssl passwd -6 "$MAIL_PASSWORD")"
     make_user git 4243 '*'
-    # Everything that alice runs: her own environment, and no terminal.
+    # Runs a command as alice, with her environment and without a terminal.
     AS=(setsid -w setpriv --reuid=4242 --regid=4242 --clear-groups --inh-caps=-all
         env -i -C /home/alice HOME=/home/alice USER=alice LOGNAME=alice LC_ALL=C
         "PATH=$WORK/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
@@ -118,15 +119,14 @@ start_world() {
     serve rsync setup_rsync 873
 }
 
-# Puts CMD into a machine that knows every name.
+# Runs CMD on a machine that resolves every name.
 beyond() {
-    # The quotes are for the inner shell.
+    # The inner shell expands the variables.
     # shellcheck disable=SC2016
     CMD=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$WORK/beyond" "${CMD[@]}")
 }
 
-# One sshd is every host that can be logged in to. Its configuration is that of the real-peer suite, with other
-# addresses.
+# One sshd serves all hosts. It has the configuration of the real-peer suite with other addresses.
 setup_hosts() {
     local host
     setup_sshd 22
@@ -145,7 +145,7 @@ setup_hosts() {
     beyond
 }
 
-# What every user of ssh has: a key, and hosts known.
+# Creates a user key and known_hosts.
 write_user_config() {
     printf '* %s\n' "$(cat "$WORK/sshd/host.pub")" >"$WORK/known_hosts"
     cat >/etc/ssh/ssh_config <<-END
@@ -158,7 +158,7 @@ write_user_config() {
     chmod 755 "$WORK/sshd"
 }
 
-# The proxies dial from their own addresses, so that a server can tell who came.
+# The proxies dial from their own addresses, so a server can tell them apart.
 setup_socks() {
     CMD=(microsocks -i "${ADDRESS[socks.corp.example]}" -b "${ADDRESS[socks.corp.example]}" -p "$1")
     beyond
@@ -170,7 +170,7 @@ setup_socks_guarded() {
     beyond
 }
 
-# ssh -D speaks version 4a, and logs in to a host that dials from there.
+# ssh -D provides SOCKS 4a; the host that it logs in to dials the target.
 setup_socks4() {
     CMD=(ssh -F none -vv -N -D "${ADDRESS[socks4.corp.example]}:$1" -o ExitOnForwardFailure=yes
         -o BatchMode=yes -o "UserKnownHostsFile=$WORK/known_hosts" -i "$WORK/sshd/user"
@@ -190,30 +190,30 @@ http_proxy_at() { # PORT NAME LINE...
     beyond
 }
 
-# TLS in front of the HTTP proxy, with a certificate by an authority of the company's own.
+# TLS in front of the HTTP proxy, with a certificate from a private authority.
 setup_tls() {
     local dir=$WORK/etc key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
     openssl req -x509 "${key[@]}" -days 2 -subj '/CN=Corp Authority' -addext basicConstraints=critical,CA:TRUE \
-        -keyout "$dir/proxy-authority.key" -out "$dir/proxy-authority.pem" 2>/dev/null || die "no authority"
+        -keyout "$dir/proxy-authority.key" -out "$dir/proxy-authority.pem" 2>/dev/null || die "cannot create the authority"
     openssl req -x509 -CA "$dir/proxy-authority.pem" -CAkey "$dir/proxy-authority.key" "${key[@]}" -days 2 \
         -subj /CN=proxy.corp.example -addext subjectAltName=DNS:proxy.corp.example -addext basicConstraints=CA:FALSE \
-        -keyout "$dir/proxy.key" -out "$dir/proxy.pem" 2>/dev/null || die "no certificate"
+        -keyout "$dir/proxy.key" -out "$dir/proxy.pem" 2>/dev/null || die "cannot create the certificate"
     printf '%s\n' 'foreground = yes' 'pid =' 'syslog = no' '[proxy]' "accept = ${ADDRESS[proxy.corp.example]}:$1" \
         "connect = ${ADDRESS[proxy.corp.example]}:8080" "cert = $dir/proxy.pem" "key = $dir/proxy.key" >"$WORK/tls.conf"
     CMD=(stunnel4 "$WORK/tls.conf")
 }
 
 setup_pop3() { CMD=(socat -d -d "TCP4-LISTEN:$1,reuseaddr,fork" "EXEC:$(type -P popa3d)"); }
-# The same behind TLS. The machine of the pages trusts the certificate.
+# POP3 over TLS. The pages' machine trusts the certificate.
 setup_pop3s() {
     local pem=$WORK/etc/pop3s.pem
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail.example.org \
-        -addext subjectAltName=DNS:mail.example.org -keyout "$pem.key" -out "$pem" 2>/dev/null || die "no certificate"
+        -addext subjectAltName=DNS:mail.example.org -keyout "$pem.key" -out "$pem" 2>/dev/null || die "cannot create the certificate"
     cp "$pem" "/etc/ssl/certs/$(openssl x509 -noout -hash -in "$pem").0"
     CMD=(socat -d -d "OPENSSL-LISTEN:$1,reuseaddr,fork,verify=0,cert=$pem,key=$pem.key" "EXEC:$(type -P popa3d)")
 }
 
-# With STARTTLS, by the certificate of POP3's.
+# SMTP with STARTTLS, with the certificate of POP3.
 setup_smtp() {
     local pem=$WORK/etc/pop3s.pem
     CMD=(env PYTHONUNBUFFERED=1 aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1" --tlscert "$pem" --tlskey "$pem.key" --no-requiretls)
@@ -238,7 +238,7 @@ setup_git() {
         git clone -q --bare "$tree" "$repo"
         chown -R 4243:4243 "$repo"
     fi
-    # By its own name: git's daemon command would stay in between as its parent.
+    # Run git-daemon directly; `git daemon` would stay as its parent.
     CMD=(env "GIT_CONFIG_COUNT=1" GIT_CONFIG_KEY_0=safe.directory "GIT_CONFIG_VALUE_0=*"
         "$(git --exec-path)/git-daemon" --verbose "--listen=${ADDRESS[git.example.org]}" "--port=$1"
         --export-all --base-path=/home/git)
