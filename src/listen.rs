@@ -11,7 +11,7 @@ use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::Tunnel;
 use crate::plan::{ListenAddress, RelaySettings};
-use crate::relay::{self, Kept, Pipes};
+use crate::relay::{self, KeptSession, Pool};
 use crate::sys::{self, Channel, Listener, Ready, Termination};
 use crate::trace::{self, trace};
 
@@ -34,7 +34,7 @@ pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         return Ok(());
     }
     let how = connector.plan().relay;
-    serve_client(&client, &from, connector.connect_once(Some(&client)), how, &Pipes::default())
+    serve_client(&client, &from, connector.connect_once(Some(&client)), how, &Pool::default())
 }
 
 /// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
@@ -47,7 +47,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     let Some(input) = input else { return Ok(()) };
     let how = connector.plan().relay;
     let (mut connector, mut remote) = (Some(connector), None);
-    let mut kept = Kept::default();
+    let mut kept = KeptSession::default();
     while !kept.remote_ended {
         // Its end is behind what is pending, and that is for the next client.
         let at_rest = remote.as_ref().filter(|_| kept.pending.is_empty());
@@ -81,7 +81,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
     sys::raise_descriptor_limit();
     let acceptor = Acceptor::open(at)?;
-    let shared = Arc::new((connector, Pipes::default()));
+    let shared = Arc::new((connector, Pool::default()));
     let mut told: Option<Instant> = None;
     loop {
         let (client, from) = match acceptor.next_client(Vec::new(), None) {
@@ -99,14 +99,9 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
         };
         let tunnel = Arc::clone(&shared);
         let run = move || {
-            let (connector, pipes) = &*tunnel;
-            match serve_client(
-                &client,
-                &from,
-                connector.connect(Some(&client)),
-                connector.plan().relay,
-                pipes,
-            ) {
+            let (connector, pool) = &*tunnel;
+            match serve_client(&client, &from, connector.connect(Some(&client)), connector.plan().relay, pool)
+            {
                 Ok(()) => {}
                 Err(error) if error.is_silent() => trace!("client {from} went away"),
                 Err(error @ Error::Client { .. }) => trace::message(&error.user_message()),
@@ -126,12 +121,12 @@ fn serve_client(
     from: &str,
     remote: Result<Tunnel, Error>,
     how: RelaySettings,
-    pipes: &Pipes,
+    pool: &Pool,
 ) -> Result<(), Error> {
     // An end without a byte could be all that the target had to say.
     let remote = remote.inspect_err(|_| client.reset_on_close())?;
     trace!("start relaying.");
-    let ended = relay::relay_client(client, &remote.channel, &remote.peer, how, pipes);
+    let ended = relay::relay_client(client, &remote.channel, &remote.peer, how, pool);
     ended.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
         other => other,

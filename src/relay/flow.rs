@@ -1,56 +1,67 @@
-//! One direction of a relay: where its bytes come from and go to, what they are in meanwhile, and how it ended.
+//! One direction of a relay: its source, its sink, the bytes in between, and how it ended.
 
 use std::io;
 
-use super::carrier::{Buffer, Bulk, Conduit, Pipes};
+use super::transfer::{Buffer, BulkDetector, Pool, SplicePipe};
 use crate::sys::{self, Channel, SpliceMode};
 use crate::trace::{self, trace};
 
-/// So many calls in turn may move nothing, although each time the side that was waited for was ready. After that the
-/// two are not made for each other.
+/// After this many consecutive `EAGAIN`s from splice(2) on descriptors that poll(2) reported ready,
+/// fall back to copying.
 const MAX_SPLICE_RETRIES: u32 = 4;
 
-/// One direction. It reads only when it holds nothing: a reader that is slower than the writer makes the writer
-/// wait, and no memory grows.
+/// One direction of a session.
+///
+/// A flow reads only while it holds no data. A slow sink therefore stops reads from the source
+/// (backpressure), and memory use stays bounded.
 pub(super) struct Flow<'a> {
-    /// `None` if it was closed from the start, which is the same as an end.
-    from: Option<&'a Channel>,
-    /// `None` if it was closed from the start, which is an error once there is something to write.
-    to: Option<&'a Channel>,
-    carrier: Carrier<'a>,
-    stage: Stage,
+    /// `None` if the descriptor was closed at program start, which counts as EOF.
+    source: Option<&'a Channel>,
+    /// `None` if the descriptor was closed at program start: an error once there is data to write.
+    sink: Option<&'a Channel>,
+    transfer: Transfer<'a>,
+    state: FlowState,
     fault: Option<Fault>,
-    /// The source is known to be broken, although reading it may say that it has ended.
-    broken: Option<io::Error>,
-    /// What marks its bytes in a hex dump.
+    /// An error of the source connection that the kernel has already reported to a write in the
+    /// other direction. The next read from the source will return EOF instead.
+    source_error: Option<io::Error>,
+    /// Marks this direction in a hex dump.
     arrow: &'static str,
-    /// How many bytes have come.
-    count: u64,
-    /// How many of them at last.
-    last: usize,
-    /// How often bytes have come or gone.
-    moves: u64,
+    pool: &'a Pool,
+    bytes_read: u64,
+    /// Size of the most recent read, or 0 after [`end_bulk`](Self::end_bulk).
+    last_read: usize,
+    /// Number of reads and writes that moved data.
+    progress_count: u64,
 }
 
-/// How the bytes get from one side to the other.
-enum Carrier<'a> {
-    /// Through memory.
+/// How bytes get from the source to the sink.
+enum Transfer<'a> {
+    /// By read and write, through memory.
     Copied(Buffer),
-    /// In one call, which says that there is something and no room for it, or room and nothing for it.
-    Spliced { into_pipe: bool, blocked: bool, futile: u32, bulk: Bulk, wide: bool },
-    /// Through a pipe of our own.
-    Piped(Conduit<'a>),
+    /// By one splice(2) call, because one side is a pipe.
+    Spliced {
+        into_pipe: bool,
+        /// Data is available and the sink has no room: poll the sink instead of the source.
+        sink_blocked: bool,
+        /// Consecutive calls that moved nothing.
+        retries: u32,
+        bulk: BulkDetector,
+        pipe_grown: bool,
+    },
+    /// By splice(2) into a pipe that we own, and out of it.
+    Piped(SplicePipe<'a>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum FlowState {
     Open,
-    /// No more will be read; what is held is yet to be written.
-    Ending,
-    Over,
+    /// The source has ended or failed; held data is still written.
+    Flushing,
+    Finished,
 }
 
-/// Why a direction ended before its time.
+/// Why a direction ended early.
 #[derive(Debug)]
 pub(super) enum Fault {
     Read(io::Error),
@@ -58,216 +69,243 @@ pub(super) enum Fault {
 }
 
 impl<'a> Flow<'a> {
-    /// A direction that goes through memory.
-    pub(super) fn copied(arrow: &'static str, from: Option<&'a Channel>, to: Option<&'a Channel>) -> Self {
-        let stage = if from.is_some() { Stage::Open } else { Stage::Over };
+    /// Creates a flow that copies through memory.
+    pub(super) fn new(
+        arrow: &'static str,
+        source: Option<&'a Channel>,
+        sink: Option<&'a Channel>,
+        pool: &'a Pool,
+    ) -> Self {
+        let state = if source.is_some() { FlowState::Open } else { FlowState::Finished };
         Self {
-            from,
-            to,
-            carrier: Carrier::Copied(Buffer::default()),
-            stage,
+            source,
+            sink,
+            transfer: Transfer::Copied(Buffer::default()),
+            state,
             fault: None,
-            broken: None,
+            source_error: None,
             arrow,
-            count: 0,
-            last: 0,
-            moves: 0,
+            pool,
+            bytes_read: 0,
+            last_read: 0,
+            progress_count: 0,
         }
     }
 
-    /// Keeps the bytes inside the kernel where the two sides allow it.
-    pub(super) fn spliced(self, pipes: &'a Pipes) -> Self {
-        let route = self.from.zip(self.to).map(|(from, to)| sys::splice_mode(from, to));
-        let carrier = match route {
-            Some(route @ (SpliceMode::IntoPipe | SpliceMode::OutOfPipe)) => {
-                let into_pipe = route == SpliceMode::IntoPipe;
-                Carrier::Spliced { into_pipe, blocked: false, futile: 0, bulk: Bulk::default(), wide: false }
-            }
-            Some(SpliceMode::ThroughPipe) => Carrier::Piped(Conduit::new(pipes)),
+    /// Switches to splice(2) if source and sink support it.
+    pub(super) fn spliced(self) -> Self {
+        let mode = self.source.zip(self.sink).map(|(source, sink)| sys::splice_mode(source, sink));
+        let transfer = match mode {
+            Some(mode @ (SpliceMode::IntoPipe | SpliceMode::OutOfPipe)) => Transfer::Spliced {
+                into_pipe: mode == SpliceMode::IntoPipe,
+                sink_blocked: false,
+                retries: 0,
+                bulk: BulkDetector::default(),
+                pipe_grown: false,
+            },
+            Some(SpliceMode::ThroughPipe) => Transfer::Piped(SplicePipe::new(self.pool)),
             Some(SpliceMode::Copy) | None => return self,
         };
-        Self { carrier, ..self }
+        Self { transfer, ..self }
     }
 
-    /// How its bytes are carried, for `-d`.
-    pub(super) fn how(&self) -> &'static str {
-        match self.carrier {
-            Carrier::Copied(_) => "by copying",
-            Carrier::Spliced { .. } => "by splice",
-            Carrier::Piped(_) => "by splice, through a pipe of our own",
+    /// Returns the transfer method as shown by `-d`.
+    pub(super) fn description(&self) -> &'static str {
+        match self.transfer {
+            Transfer::Copied(_) => "by copying",
+            Transfer::Spliced { .. } => "by splice",
+            Transfer::Piped(_) => "by splice through a pipe",
         }
     }
 
-    /// Puts bytes into it, which must be empty, that are to be written first.
-    pub(super) fn preload(&mut self, bytes: Vec<u8>) {
-        self.carrier = Carrier::Copied(Buffer::holding(bytes));
+    /// Queues bytes to be written before anything is read. The flow must be empty.
+    pub(super) fn queue(&mut self, bytes: Vec<u8>) {
+        self.transfer = Transfer::Copied(Buffer::from_bytes(bytes));
     }
 
-    /// What has been read and not written, also of a direction whose sink has failed. Only memory can be looked into.
+    /// Returns the bytes that were read but not written, even after the sink failed. Always empty
+    /// with splice(2), because the kernel holds the data then.
     pub(super) fn pending(&self) -> &[u8] {
-        match &self.carrier {
-            Carrier::Copied(buffer) => buffer.pending(),
-            Carrier::Spliced { .. } | Carrier::Piped(_) => &[],
+        match &self.transfer {
+            Transfer::Copied(buffer) => buffer.pending(),
+            Transfer::Spliced { .. } | Transfer::Piped(_) => &[],
         }
     }
 
-    /// The source, if it is to be read.
-    pub(super) fn wants_to_read(&self) -> Option<&'a Channel> {
-        self.from.filter(|_| self.stage == Stage::Open && !self.carrier.is_loaded())
+    /// Returns the source if it should be polled for reading. `None` while data is held, and after
+    /// the source has ended.
+    pub(super) fn source_to_poll(&self) -> Option<&'a Channel> {
+        self.source.filter(|_| self.state == FlowState::Open && !self.transfer.waits_for_sink())
     }
 
-    /// Whether there is something that is to be written.
+    /// Returns `true` if there is data to write.
     pub(super) fn holds_data(&self) -> bool {
-        self.carrier.is_loaded() && self.stage != Stage::Over
+        self.transfer.waits_for_sink() && self.state != FlowState::Finished
     }
 
-    /// Whether the source has ended or failed.
+    /// Returns `true` once the source reported EOF or failed.
     pub(super) fn source_ended(&self) -> bool {
-        self.stage != Stage::Open
+        self.state != FlowState::Open
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+    /// Returns `true` once nothing more will be read or written.
+    pub(super) fn is_finished(&self) -> bool {
+        self.state == FlowState::Finished
     }
 
-    pub(super) fn fault(&self) -> Option<&Fault> {
-        self.fault.as_ref()
+    pub(super) fn read_failed(&self) -> bool {
+        matches!(self.fault, Some(Fault::Read(_)))
+    }
+
+    pub(super) fn write_failed(&self) -> bool {
+        matches!(self.fault, Some(Fault::Write(_)))
+    }
+
+    pub(super) fn has_fault(&self) -> bool {
+        self.fault.is_some()
     }
 
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()
     }
 
-    /// Reads if nothing is held and the source is ready, writes if something is and the sink is ready.
-    /// Returns whether bytes came from the source.
-    pub(super) fn advance(&mut self, can_read: bool, can_write: bool) -> bool {
-        if let Carrier::Spliced { blocked, .. } = self.carrier {
-            let ready = if blocked { can_write } else { can_read };
-            return ready && self.stage == Stage::Open && self.splice();
+    /// Reads if no data is held and the source is ready; writes if data is held and the sink is
+    /// ready. Returns `true` if bytes were read.
+    pub(super) fn advance(&mut self, source_ready: bool, sink_ready: bool) -> bool {
+        if let Transfer::Spliced { sink_blocked, .. } = self.transfer {
+            let ready = if sink_blocked { sink_ready } else { source_ready };
+            return ready && self.state == FlowState::Open && self.splice();
         }
-        let fresh = can_read && self.read();
-        // What was just read is tried at once: the sink is ready more often than not.
-        let try_now = fresh && self.to.is_none_or(Channel::can_write_unpolled);
-        if self.holds_data() && (can_write || try_now) {
+        let has_read = source_ready && self.read();
+        // Write new data without polling first: the sink is usually ready, and this saves a poll.
+        let write_now = has_read && self.sink.is_none_or(Channel::can_write_unpolled);
+        if self.holds_data() && (sink_ready || write_now) {
             self.write();
         }
-        if self.stage == Stage::Ending && !self.holds_data() {
-            self.stage = Stage::Over;
+        if self.state == FlowState::Flushing && !self.holds_data() {
+            self.state = FlowState::Finished;
         }
-        fresh
+        has_read
     }
 
-    /// Why the connection that it writes to is no more, if that is what ended it.
+    /// Returns a copy of the error if the connection to the sink broke. `None` if the flow did not
+    /// end that way.
     pub(super) fn lost_connection(&self) -> Option<io::Error> {
         match &self.fault {
-            Some(Fault::Write(error)) if is_loss(error.kind()) => Some(sys::clone_io_error(error)),
+            Some(Fault::Write(error)) if is_connection_loss(error.kind()) => Some(sys::clone_io_error(error)),
             _ => None,
         }
     }
 
-    /// What looked like the end of its source was none.
-    pub(super) fn was_cut_off(&mut self, cause: io::Error) {
+    /// Turns the EOF that the source reported into an error, because the connection was cut off.
+    pub(super) fn eof_was_error(&mut self, cause: io::Error) {
         self.fault.get_or_insert(Fault::Read(cause));
     }
 
-    /// Nobody is left whom it could write to.
-    pub(super) fn sink_has_left(&self) -> bool {
-        let has_left = |kind| kind == io::ErrorKind::BrokenPipe || is_loss(kind);
-        matches!(&self.fault, Some(Fault::Write(error)) if has_left(error.kind()))
+    /// Returns `true` if a write failed because the reader or the connection is gone.
+    pub(super) fn sink_is_gone(&self) -> bool {
+        let is_gone = |kind| kind == io::ErrorKind::BrokenPipe || is_connection_loss(kind);
+        matches!(&self.fault, Some(Fault::Write(error)) if is_gone(error.kind()))
     }
 
-    /// Writing failed, although somebody is there to read: waiting for what he says to that would be in vain.
-    pub(super) fn is_stopped(&self) -> bool {
-        matches!(self.fault, Some(Fault::Write(_))) && !self.sink_has_left()
+    /// Returns `true` if a write failed although the reader is still there, for example because the
+    /// disk is full. No answer to the lost data will ever come.
+    pub(super) fn sink_failed(&self) -> bool {
+        self.write_failed() && !self.sink_is_gone()
     }
 
-    /// The connection that it reads is no more. What has come can still be read, and behind it the system tells of an
-    /// end: the error was for whoever asked first.
+    /// Records that the source connection broke. The kernel reports a socket error only once, and
+    /// the other direction's write got it. After the buffered data, our read returns EOF instead.
     pub(super) fn source_lost(&mut self, cause: io::Error) {
-        if self.stage == Stage::Open {
-            self.broken = Some(cause);
+        if self.state == FlowState::Open {
+            self.source_error = Some(cause);
         }
     }
 
-    /// How often bytes have come or gone.
-    pub(super) fn moves(&self) -> u64 {
-        self.moves
+    /// Returns the number of reads and writes that moved data, for the idle timeout.
+    pub(super) fn progress_count(&self) -> u64 {
+        self.progress_count
     }
 
-    /// Whether not all of it has arrived, so that its reader must not take what has for all.
-    pub(super) fn is_cut(&self) -> bool {
-        self.stage != Stage::Over || self.fault.is_some()
+    /// Returns `true` if the sink may have missed data, so its reader must not see a clean EOF.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.state != FlowState::Finished || self.fault.is_some()
     }
 
-    /// Whether the last that came was much, and more of it is likely.
-    pub(super) fn is_rushing(&self) -> bool {
-        self.stage == Stage::Open && self.last >= Bulk::LARGE
+    /// Returns `true` during a bulk transfer: the last read was large, and more is likely.
+    pub(super) fn is_bulk(&self) -> bool {
+        self.state == FlowState::Open && self.last_read >= BulkDetector::LARGE
     }
 
-    /// Nothing has come for a while.
-    pub(super) fn pause(&mut self) {
-        self.last = 0;
+    /// Ends bulk mode after a pause in the transfer.
+    pub(super) fn end_bulk(&mut self) {
+        self.last_read = 0;
     }
 
-    /// Ends it because nobody is left to write for.
-    pub(super) fn sink_gone(&mut self, cause: io::Error) {
-        self.fail(Fault::Write(cause));
+    /// Finishes the flow because its sink is gone.
+    pub(super) fn fail_write(&mut self, cause: io::Error) {
+        self.state = FlowState::Finished;
+        self.fault.get_or_insert(Fault::Write(cause));
     }
 
     fn splice(&mut self) -> bool {
-        let (Some(from), Some(to)) = (self.from, self.to) else { return false };
-        let Carrier::Spliced { into_pipe, blocked, futile, bulk, wide } = &mut self.carrier else {
+        let (Some(source), Some(sink)) = (self.source, self.sink) else { return false };
+        let Transfer::Spliced { into_pipe, sink_blocked, retries, bulk, pipe_grown } = &mut self.transfer
+        else {
             return false;
         };
-        match sys::splice(from, to) {
-            Ok(0) => self.end(Stage::Over),
+        match sys::splice(source, sink) {
+            Ok(0) => self.reach_eof(FlowState::Finished),
             Ok(count) => {
-                (*blocked, *futile) = (false, 0);
-                self.last = count;
-                self.moves += 1;
-                if bulk.moved(count) && !std::mem::replace(wide, true) {
-                    sys::grow_pipe(from, to);
+                (*sink_blocked, *retries) = (false, 0);
+                self.last_read = count;
+                self.progress_count += 1;
+                if bulk.record(count) && !std::mem::replace(pipe_grown, true) {
+                    sys::grow_pipe(source, sink);
                 }
                 return true;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // It is the side that was not waited for that is not ready.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && *futile < MAX_SPLICE_RETRIES => {
-                (*blocked, *futile) = (!*blocked, *futile + 1);
+            // EAGAIN does not say which side is not ready. Poll reported one of them ready, so poll
+            // the other one next.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && *retries < MAX_SPLICE_RETRIES => {
+                (*sink_blocked, *retries) = (!*sink_blocked, *retries + 1);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock || sys::cannot_be_spliced(&error) => {
-                self.copy_from_now_on(&error);
+                self.fall_back_to_copying(&error);
             }
-            // A pipe has no errors but that there is no reader.
+            // EPIPE is the only error a pipe can cause; any other is the socket's.
             Err(error) if *into_pipe && error.kind() != io::ErrorKind::BrokenPipe => {
-                self.stage = Stage::Over;
+                self.state = FlowState::Finished;
                 self.fault = Some(Fault::Read(error));
             }
-            Err(error) => self.fail(Fault::Write(error)),
+            Err(error) => self.fail_write(error),
         }
         false
     }
 
     fn read(&mut self) -> bool {
-        let Some(from) = self.wants_to_read() else { return false };
-        let filled = match &mut self.carrier {
-            Carrier::Copied(buffer) => buffer.fill(from),
-            Carrier::Piped(conduit) => conduit.fill(from),
-            Carrier::Spliced { .. } => return false,
+        let Some(source) = self.source_to_poll() else { return false };
+        let filled = match &mut self.transfer {
+            Transfer::Copied(buffer) => buffer.fill(source, self.pool),
+            Transfer::Piped(pipe) => pipe.fill(source),
+            Transfer::Spliced { .. } => return false,
         };
         match filled {
-            Ok(0) => self.end(Stage::Ending),
+            Ok(0) => self.reach_eof(FlowState::Flushing),
             Ok(count) => {
-                trace::relayed(self.arrow, self.count, self.pending());
-                self.count += count as u64;
-                self.last = count;
-                self.moves += 1;
+                trace::relayed(self.arrow, self.bytes_read, self.pending());
+                self.bytes_read += count as u64;
+                self.last_read = count;
+                self.progress_count += 1;
                 return true;
             }
             Err(error) if sys::is_transient(&error) => {}
-            Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
+            Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => {
+                self.fall_back_to_copying(&error);
+            }
             Err(error) => {
-                self.stage = Stage::Ending;
+                self.state = FlowState::Flushing;
                 self.fault = Some(Fault::Read(error));
             }
         }
@@ -275,62 +313,60 @@ impl<'a> Flow<'a> {
     }
 
     fn write(&mut self) {
-        let written = match (self.to, &mut self.carrier) {
-            (Some(to), Carrier::Copied(buffer)) => buffer.drain(to),
-            (Some(to), Carrier::Piped(conduit)) => conduit.drain(to),
-            (_, Carrier::Spliced { .. }) => return,
-            (None, _) => Err(io::Error::new(io::ErrorKind::NotConnected, "it is closed")),
+        let written = match (self.sink, &mut self.transfer) {
+            (Some(sink), Transfer::Copied(buffer)) => buffer.drain(sink, self.pool),
+            (Some(sink), Transfer::Piped(pipe)) => pipe.drain(sink),
+            (_, Transfer::Spliced { .. }) => return,
+            (None, _) => Err(io::Error::new(io::ErrorKind::NotConnected, "the descriptor is closed")),
         };
         match written {
-            Ok(()) => self.moves += 1,
+            Ok(()) => self.progress_count += 1,
             Err(error) if sys::is_transient(&error) => {}
-            Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => self.copy_from_now_on(&error),
-            Err(error) => self.fail(Fault::Write(error)),
+            Err(error) if self.is_piped() && sys::cannot_be_spliced(&error) => {
+                self.fall_back_to_copying(&error);
+            }
+            Err(error) => self.fail_write(error),
         }
     }
 
-    /// The source tells of its end.
-    fn end(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.fault = self.broken.take().map(Fault::Read);
+    /// Handles EOF from the source, which may hide an error that was reported elsewhere.
+    fn reach_eof(&mut self, state: FlowState) {
+        self.state = state;
+        self.fault = self.source_error.take().map(Fault::Read);
     }
 
     fn is_piped(&self) -> bool {
-        matches!(self.carrier, Carrier::Piped(_))
+        matches!(self.transfer, Transfer::Piped(_))
     }
 
-    /// Goes on through memory: these two sides cannot be spliced after all.
-    fn copy_from_now_on(&mut self, cause: &io::Error) {
+    /// Continues by copying, because splice(2) does not work between this source and sink.
+    fn fall_back_to_copying(&mut self, cause: &io::Error) {
         trace!("splice: {cause}; copying from now on");
-        let held = match &mut self.carrier {
-            Carrier::Piped(conduit) => conduit.unload(),
-            Carrier::Copied(_) | Carrier::Spliced { .. } => Ok(Buffer::default()),
+        let held = match &mut self.transfer {
+            Transfer::Piped(pipe) => pipe.unload(),
+            Transfer::Copied(_) | Transfer::Spliced { .. } => Ok(Buffer::default()),
         };
         match held {
-            Ok(buffer) => self.carrier = Carrier::Copied(buffer),
-            Err(error) => self.fail(Fault::Write(error)),
+            Ok(buffer) => self.transfer = Transfer::Copied(buffer),
+            Err(error) => self.fail_write(error),
         }
-    }
-
-    fn fail(&mut self, fault: Fault) {
-        self.stage = Stage::Over;
-        self.fault.get_or_insert(fault);
     }
 }
 
-impl Carrier<'_> {
-    /// Whether the sink is to be waited for, rather than the source.
-    fn is_loaded(&self) -> bool {
+impl Transfer<'_> {
+    /// Returns `true` if the sink must become ready next, rather than the source.
+    fn waits_for_sink(&self) -> bool {
         match self {
             Self::Copied(buffer) => !buffer.pending().is_empty(),
-            Self::Spliced { blocked, .. } => *blocked,
-            Self::Piped(conduit) => !conduit.is_empty(),
+            Self::Spliced { sink_blocked, .. } => *sink_blocked,
+            Self::Piped(pipe) => !pipe.is_empty(),
         }
     }
 }
 
-/// These are told once and to both directions; that a reader has left is not among them.
-fn is_loss(kind: io::ErrorKind) -> bool {
+/// Returns `true` for errors of the connection itself, which the kernel reports to one direction
+/// only. `EPIPE` is not among them.
+fn is_connection_loss(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
     matches!(kind, ConnectionAborted | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut)
 }

@@ -1,36 +1,36 @@
-//! How long a session may move nothing.
+//! The idle timeout of a session.
 
 use std::time::{Duration, Instant};
 
-/// A limit, and what it counts from.
+/// The time since data last moved in either direction, and its limit.
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(super) struct IdleTimer {
     limit: Option<Duration>,
-    since: Instant,
-    /// How often bytes had moved by then.
-    moves: u64,
+    last_progress: Instant,
+    progress_count: u64,
 }
 
-impl Idle {
+impl IdleTimer {
+    /// Starts the timer. With a limit of `None` it never expires.
     pub(super) fn new(limit: Option<Duration>) -> Self {
-        Self { limit, since: Instant::now(), moves: 0 }
+        Self { limit, last_progress: Instant::now(), progress_count: 0 }
     }
 
-    /// So often have bytes moved so far. Looks at the clock only for who has a limit.
-    pub(super) fn note(&mut self, moves: u64) {
-        if self.limit.is_some() && moves != self.moves {
-            (self.since, self.moves) = (Instant::now(), moves);
+    /// Restarts the timer if `progress_count` has changed. Reads the clock only if there is a limit.
+    pub(super) fn update(&mut self, progress_count: u64) {
+        if self.limit.is_some() && progress_count != self.progress_count {
+            (self.last_progress, self.progress_count) = (Instant::now(), progress_count);
         }
     }
 
-    /// How long it may still last.
-    pub(super) fn left(&self) -> Option<Duration> {
-        self.limit.map(|limit| limit.saturating_sub(self.since.elapsed()))
+    /// Returns the time left until the timer expires, or `None` without a limit.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        self.limit.map(|limit| limit.saturating_sub(self.last_progress.elapsed()))
     }
 
-    /// The limit, if it has passed.
-    pub(super) fn has_passed(&self) -> Option<Duration> {
-        self.limit.filter(|_| self.left() == Some(Duration::ZERO))
+    /// Returns the limit if the timer has expired.
+    pub(super) fn expired(&self) -> Option<Duration> {
+        self.limit.filter(|_| self.remaining() == Some(Duration::ZERO))
     }
 
     pub(super) fn limit(&self) -> Option<Duration> {

@@ -1,0 +1,103 @@
+//! The wait before a reset: data that is already written gets time to arrive, because a reset
+//! discards what the peer has not acknowledged.
+
+use std::time::{Duration, Instant};
+
+use crate::sys::Channel;
+
+/// The wait ends when the peer has acknowledged nothing for this long.
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The wait ends after this long in any case, even if the peer keeps acknowledging a little.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often to check what the peer has acknowledged. The kernel cannot wake us for that.
+pub(super) const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A channel to be reset once its data has arrived, or a timeout has expired.
+pub(super) struct Drain<'a> {
+    channel: &'a Channel,
+    progress: Progress,
+}
+
+impl<'a> Drain<'a> {
+    /// Starts the wait. `stall_timeout` replaces [`STALL_TIMEOUT`] if it is shorter.
+    pub(super) fn new(channel: &'a Channel, stall_timeout: Option<Duration>) -> Self {
+        let stall_timeout = stall_timeout.map_or(STALL_TIMEOUT, |timeout| timeout.min(STALL_TIMEOUT));
+        Self { channel, progress: Progress::new(stall_timeout, Instant::now()) }
+    }
+
+    /// Marks the channel for a reset if the wait is over. Returns `true` if it is.
+    pub(super) fn try_reset(&mut self) -> bool {
+        // `None`: this system does not report what is undelivered.
+        let undelivered = self.channel.undelivered().unwrap_or(0);
+        let is_over = self.progress.is_over(undelivered, Instant::now());
+        if is_over {
+            self.channel.reset_on_close();
+        }
+        is_over
+    }
+}
+
+struct Progress {
+    stall_timeout: Duration,
+    started: Instant,
+    last_progress: Instant,
+    undelivered: usize,
+}
+
+impl Progress {
+    fn new(stall_timeout: Duration, now: Instant) -> Self {
+        Self { stall_timeout, started: now, last_progress: now, undelivered: usize::MAX }
+    }
+
+    /// Returns `true` if all data has arrived or a timeout has expired.
+    fn is_over(&mut self, undelivered: usize, now: Instant) -> bool {
+        if undelivered < self.undelivered {
+            (self.undelivered, self.last_progress) = (undelivered, now);
+        }
+        undelivered == 0
+            || now.saturating_duration_since(self.last_progress) >= self.stall_timeout
+            || now.saturating_duration_since(self.started) >= DRAIN_TIMEOUT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns how long the wait takes if the peer acknowledges one byte of 1000 per `interval`.
+    fn wait(stall_timeout: Duration, interval: Duration) -> Duration {
+        let start = Instant::now();
+        let mut progress = Progress::new(stall_timeout, start);
+        let mut waited = Duration::ZERO;
+        for undelivered in (0..1000).rev() {
+            if progress.is_over(undelivered, start + waited) {
+                break;
+            }
+            waited += interval;
+        }
+        waited
+    }
+
+    /// The peer's thread of `--listen` was never free again.
+    #[test]
+    fn a_peer_that_acknowledged_one_byte_every_five_seconds_delayed_the_reset_forever() {
+        let interval = Duration::from_millis(4900);
+        let waited = wait(STALL_TIMEOUT, interval);
+        assert!((DRAIN_TIMEOUT..DRAIN_TIMEOUT + interval).contains(&waited), "{waited:?}");
+    }
+
+    #[test]
+    fn the_reset_waits_while_data_arrives() {
+        let interval = Duration::from_millis(10);
+        assert_eq!(wait(STALL_TIMEOUT, interval), 999 * interval);
+    }
+
+    #[test]
+    fn the_reset_comes_after_the_stall_timeout_without_progress() {
+        let start = Instant::now();
+        let mut progress = Progress::new(STALL_TIMEOUT, start);
+        assert!(!progress.is_over(7, start));
+        assert!(!progress.is_over(7, start + STALL_TIMEOUT - DRAIN_POLL_INTERVAL));
+        assert!(progress.is_over(7, start + STALL_TIMEOUT));
+    }
+}

@@ -1,0 +1,544 @@
+//! A relay session as a state machine that never blocks.
+//!
+//! A driver polls the channels that [`Session::interest`] returns, for at most
+//! [`Session::timeout`]. It then calls [`Session::on_ready`] or [`Session::on_timeout`], until
+//! [`Session::is_closed`].
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::drain::{DRAIN_POLL_INTERVAL, Drain, STALL_TIMEOUT};
+use super::flow::{Fault, Flow};
+use super::idle::IdleTimer;
+use super::transfer::Pool;
+use super::{KeptSession, lost_output};
+use crate::error::{Error, Peer};
+use crate::plan::{RelayMode, RelaySettings};
+use crate::sys::{self, Channel, Ready};
+use crate::trace::{self, trace};
+
+/// After the remote's EOF, wait this long for further local input if some was sent since.
+const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
+/// During a bulk download, stdout is not polled for hang-up: every read by its reader would wake
+/// us, and a vanished reader shows as `EPIPE` on the next write. Polling resumes after this pause.
+const BULK_PAUSE: Duration = Duration::from_millis(50);
+/// Grace period for the other direction after stdin or stdout failed.
+const HALF_FAILED_GRACE: Duration = Duration::from_secs(1);
+
+/// What the session relays at its local end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LocalEnd {
+    /// Standard input and output. The remote's EOF ends the session.
+    Stdio,
+    /// A client's socket. The session lasts until both directions have ended.
+    Client,
+    /// A client's socket whose end does not end the session with the remote (`-P`).
+    PersistentClient,
+}
+
+/// The phase of a session. Transitions only lead down this list.
+enum State<'a> {
+    /// Both directions may carry data. Clients on a socket stay in this state until the end, with
+    /// one direction closed or both open.
+    Open,
+    /// Stdin failed. Data that was received before is still written to stdout.
+    OutputOnly {
+        since: Instant,
+    },
+    /// The remote sent EOF and stdout has everything, or stdout failed. Local input that is
+    /// available is still sent; the first pause in it ends the session.
+    InputOnly {
+        /// Local input was sent after the download ended, so more may follow.
+        sent_after_eof: bool,
+        /// When stdout failed. `None` after a regular EOF.
+        failed_since: Option<Instant>,
+    },
+    /// The session failed. Data that was already written gets time to arrive before the reset.
+    Draining(Vec<Drain<'a>>),
+    Closed,
+}
+
+/// Something for each of the channels of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PerChannel<T> {
+    pub(super) input: T,
+    pub(super) remote: T,
+    pub(super) output: T,
+}
+
+impl<T> PerChannel<T> {
+    pub(super) fn map<U>(self, mut convert: impl FnMut(T) -> U) -> PerChannel<U> {
+        let (input, remote, output) = (convert(self.input), convert(self.remote), convert(self.output));
+        PerChannel { input, remote, output }
+    }
+}
+
+/// The events to poll a channel for. With neither flag set, only its hang-up is of interest.
+#[derive(Clone, Copy)]
+pub(super) struct Interest<'a> {
+    pub(super) channel: &'a Channel,
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+/// Both directions of one session.
+pub(super) struct Session<'a> {
+    state: State<'a>,
+    local: LocalEnd,
+    output: Option<&'a Channel>,
+    remote: &'a Channel,
+    peer: &'a Peer,
+    /// From the local end to the remote.
+    up: Flow<'a>,
+    /// From the remote to the local end.
+    down: Flow<'a>,
+    /// Half-close the connection to the remote after local EOF.
+    half_close: bool,
+    idle: IdleTimer,
+    result: Result<(), Error>,
+    /// The remote sent EOF and did not fail.
+    remote_ended: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Creates a session with `peer`, the other end of `remote`. `pending` is written to the local
+    /// end first.
+    pub(super) fn new(
+        local: LocalEnd,
+        [input, output]: [Option<&'a Channel>; 2],
+        remote: &'a Channel,
+        peer: &'a Peer,
+        settings: RelaySettings,
+        pool: &'a Pool,
+    ) -> Self {
+        let mut up = Flow::new(">>>", input, Some(remote), pool);
+        let mut down = Flow::new("<<<", Some(remote), output, pool);
+        // A dump needs the bytes in memory.
+        if settings.mode == RelayMode::Splice && !trace::shows_data() {
+            (up, down) = (up.spliced(), down.spliced());
+            trace!("relaying: up {}, down {}", up.description(), down.description());
+        }
+        let session = Self {
+            state: State::Open,
+            local,
+            output,
+            remote,
+            peer,
+            up,
+            down,
+            half_close: settings.half_close,
+            idle: IdleTimer::new(settings.idle),
+            result: Ok(()),
+            remote_ended: false,
+        };
+        if session.up.is_finished() && session.half_close {
+            half_close(remote);
+        }
+        session
+    }
+
+    /// Queues bytes that an earlier client of this session did not take.
+    pub(super) fn queue_for_client(&mut self, bytes: Vec<u8>) {
+        self.down.queue(bytes);
+    }
+
+    /// Returns `true` once nothing is left to do. The driver must then stop.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Returns the result of a closed session, and what the next client of a `-P` session needs.
+    pub(super) fn into_result(self) -> (Result<(), Error>, KeptSession) {
+        let kept = KeptSession { pending: self.down.pending().to_vec(), remote_ended: self.remote_ended };
+        (self.result, kept)
+    }
+
+    /// Returns what to poll each channel for.
+    pub(super) fn interest(&self) -> PerChannel<Option<Interest<'a>>> {
+        if matches!(self.state, State::Draining(_) | State::Closed) {
+            return PerChannel::default();
+        }
+        // A channel without any interest must not be polled: poll always reports hang-ups, and
+        // would return at once each time.
+        let input = self.up.source_to_poll().map(|channel| Interest { channel, read: true, write: false });
+        let (read, write) = (self.down.source_to_poll().is_some(), self.up.holds_data());
+        let remote = (read || write).then_some(Interest { channel: self.remote, read, write });
+        let output = self.output.filter(|_| !self.down.is_finished()).and_then(|channel| {
+            let write = self.down.holds_data();
+            let for_hangup = sys::HANGUP_IS_GONE && !self.down.is_bulk();
+            (write || for_hangup).then_some(Interest { channel, read: false, write })
+        });
+        PerChannel { input, remote, output }
+    }
+
+    /// Returns how long to poll, or `None` for no limit.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let bulk_pause = || self.down.is_bulk().then_some(BULK_PAUSE);
+        let limits = match self.state {
+            State::Open => [bulk_pause(), None, self.idle.remaining()],
+            State::OutputOnly { since } => {
+                [bulk_pause(), Some(remaining_grace(since)), self.idle.remaining()]
+            }
+            State::InputOnly { sent_after_eof, failed_since } => {
+                let pause = match (self.up.holds_data(), sent_after_eof) {
+                    (true, _) => STALL_TIMEOUT,
+                    (false, true) => LATE_INPUT_GRACE + sys::STDIN_SETTLE_TIME,
+                    (false, false) => sys::STDIN_SETTLE_TIME,
+                };
+                [Some(pause), failed_since.map(remaining_grace), self.idle.remaining()]
+            }
+            State::Draining(_) => return Some(DRAIN_POLL_INTERVAL),
+            State::Closed => return Some(Duration::ZERO),
+        };
+        limits.into_iter().flatten().min()
+    }
+
+    /// Moves data on the channels that are ready, and updates the state.
+    pub(super) fn on_ready(&mut self, ready: PerChannel<Ready>) {
+        let PerChannel { input, remote, output } = ready;
+        let was_finished = self.down.is_finished();
+        self.advance_down(remote, output);
+        if output.gone && !self.half_close && self.up.is_finished() && !self.down.holds_data() {
+            // Both local ends are closed. The remote cannot know, because there was no half-close,
+            // and might never end the session.
+            trace!("local input and output are closed");
+            return self.end(Ok(()));
+        }
+        if output.gone && !self.down.is_finished() {
+            self.down.fail_write(io::ErrorKind::BrokenPipe.into());
+        }
+        if self.down.is_finished() && !was_finished {
+            self.download_finished();
+        }
+
+        // Must come before the next read: the kernel reports the error only once, see `source_lost`.
+        if let Some(cause) = self.down.lost_connection() {
+            self.up.source_lost(cause);
+        }
+        let was_finished = self.up.is_finished();
+        let has_sent = self.advance_up(input, remote);
+        if self.up.is_finished() && !was_finished {
+            self.upload_finished();
+        }
+        if let Some(cause) = self.up.lost_connection() {
+            self.down.source_lost(cause);
+        }
+
+        self.idle.update(self.up.progress_count() + self.down.progress_count());
+        self.update_state(has_sent);
+    }
+
+    /// Handles a poll that returned because [`timeout`](Self::timeout) had passed.
+    pub(super) fn on_timeout(&mut self) {
+        self.down.end_bulk();
+        match self.state {
+            State::Draining(_) => self.reset_drained(),
+            State::Closed => {}
+            State::InputOnly { .. } if self.idle.expired().is_none() => self.end(Ok(())),
+            State::Open | State::OutputOnly { .. } | State::InputOnly { .. } => self.update_state(false),
+        }
+    }
+
+    /// Ends the session because poll failed.
+    pub(super) fn fail(&mut self, cause: io::Error) {
+        self.end(Err(Error::System { what: "wait for data", cause }));
+    }
+
+    fn advance_down(&mut self, remote: Ready, output: Ready) {
+        let had_ended = self.down.source_ended();
+        self.down.advance(remote.read, output.write || self.output.is_none());
+        if self.down.source_ended()
+            && !had_ended
+            && let Some(cause) = self.remote.fault()
+        {
+            self.down.eof_was_error(cause);
+        }
+    }
+
+    /// Returns `true` if local input was read.
+    fn advance_up(&mut self, input: Ready, remote: Ready) -> bool {
+        let had_ended = self.up.source_ended();
+        let has_read = self.up.advance(input.read, remote.write);
+        let client = self.output.filter(|_| self.local != LocalEnd::Stdio);
+        if self.up.source_ended()
+            && !had_ended
+            && let Some(cause) = client.and_then(Channel::fault)
+        {
+            self.up.eof_was_error(cause);
+        }
+        has_read
+    }
+
+    fn download_finished(&self) {
+        if !self.down.write_failed() {
+            trace!("connection closed by peer");
+        }
+        if self.local == LocalEnd::Client
+            && !self.down.is_incomplete()
+            && let Some(output) = self.output
+        {
+            half_close(output);
+        }
+    }
+
+    fn upload_finished(&self) {
+        if self.up.has_fault() {
+            return;
+        }
+        trace!("local input is EOF");
+        if self.local != LocalEnd::PersistentClient && self.half_close {
+            half_close(self.remote);
+        }
+    }
+
+    /// Moves to the state that follows from the two flows. `has_sent`: local input was just read.
+    fn update_state(&mut self, has_sent: bool) {
+        if self.has_ended() {
+            return self.end(Ok(()));
+        }
+        if let Some(limit) = self.idle.expired() {
+            return self.end(Err(Error::Idle { peer: self.peer.clone(), limit }));
+        }
+        if self.local != LocalEnd::Stdio {
+            return;
+        }
+        match &mut self.state {
+            State::Open if self.down.is_finished() => {
+                let failed_since = self.down.write_failed().then(Instant::now);
+                self.state = State::InputOnly { sent_after_eof: has_sent, failed_since };
+            }
+            State::Open if self.up.read_failed() => {
+                self.state = State::OutputOnly { since: Instant::now() };
+            }
+            State::InputOnly { sent_after_eof, .. } => *sent_after_eof |= has_sent,
+            State::Open | State::OutputOnly { .. } | State::Draining(_) | State::Closed => {}
+        }
+    }
+
+    /// Returns `true` if no more data can move, or the last event ends the session anyway.
+    fn has_ended(&self) -> bool {
+        if self.up.sink_failed() {
+            return true;
+        }
+        let (up, down) = (self.up.is_finished(), self.down.is_finished());
+        let both_finished = down && (up || self.down.read_failed());
+        match self.local {
+            LocalEnd::Stdio => {
+                both_finished || self.up.read_failed() && !self.down.holds_data() || self.grace_has_passed()
+            }
+            LocalEnd::Client => both_finished || self.up.read_failed() || self.down.sink_failed(),
+            // After a client stopped reading, what it sent before still goes to the remote.
+            LocalEnd::PersistentClient => up || down && !self.down.write_failed(),
+        }
+    }
+
+    fn grace_has_passed(&self) -> bool {
+        let since = match self.state {
+            State::OutputOnly { since } => Some(since),
+            State::InputOnly { failed_since, .. } => failed_since,
+            State::Open | State::Draining(_) | State::Closed => None,
+        };
+        since.is_some_and(|since| remaining_grace(since).is_zero())
+    }
+
+    /// Ends the session with `result`, or with the error of a flow. After an error both ends are
+    /// reset where data may be missing: a FIN would claim that all of it arrived.
+    fn end(&mut self, result: Result<(), Error>) {
+        self.remote_ended = self.down.source_ended() && !self.down.has_fault();
+        // A peer that broke the connection acknowledges nothing more.
+        let local_is_gone = self.up.read_failed() || self.down.sink_is_gone();
+        let remote_is_gone = self.down.read_failed() || self.up.sink_is_gone();
+        let (down_is_incomplete, up_is_incomplete) = (self.down.is_incomplete(), self.up.is_incomplete());
+        self.result = result.and_then(|()| self.take_error());
+        let (reset_local, reset_remote) =
+            self.result.as_ref().map_or_else(|error| self.resets_after(error), |()| (false, false));
+        let local = self.output.filter(|_| reset_local && down_is_incomplete);
+        let remote = Some(self.remote).filter(|_| reset_remote && up_is_incomplete);
+        let mut drains = Vec::new();
+        for (channel, is_gone) in [(local, local_is_gone), (remote, remote_is_gone)] {
+            match channel {
+                Some(channel) if is_gone => channel.reset_on_close(),
+                Some(channel) => drains.push(Drain::new(channel, self.idle.limit())),
+                None => {}
+            }
+        }
+        self.state = State::Draining(drains);
+        self.reset_drained();
+    }
+
+    /// Resets channels whose data has arrived, and closes the session after the last one.
+    fn reset_drained(&mut self) {
+        if let State::Draining(drains) = &mut self.state {
+            drains.retain_mut(|drain| !drain.try_reset());
+            if drains.is_empty() {
+                self.state = State::Closed;
+            }
+        }
+    }
+
+    /// Returns whether an error resets the local end, and whether it resets the remote.
+    fn resets_after(&self, error: &Error) -> (bool, bool) {
+        match (error, self.local) {
+            // ssh leaves this way at the end of a normal session.
+            (Error::ReaderGone, LocalEnd::Stdio) => (false, false),
+            (_, LocalEnd::Stdio) => (false, true),
+            (_, LocalEnd::Client) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
+            // The next client continues with the remote, unless the remote itself failed.
+            (error, LocalEnd::PersistentClient) => (matches!(error, Error::Remote { .. }), false),
+        }
+    }
+
+    /// Takes the error that ended a flow, if any.
+    fn take_error(&mut self) -> Result<(), Error> {
+        match self.down.take_fault() {
+            Some(Fault::Read(cause)) => return Err(Error::Remote { peer: self.peer.clone(), cause }),
+            Some(Fault::Write(cause)) => return Err(lost_output(cause)),
+            None => {}
+        }
+        match self.up.take_fault() {
+            Some(Fault::Read(cause)) => Err(Error::Input(cause)),
+            Some(Fault::Write(cause)) if !self.remote_stopped_reading(&cause) => {
+                Err(Error::Remote { peer: self.peer.clone(), cause })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns `true` if a write to the remote failed only because the remote closed without
+    /// reading the rest. That is no error. `EPIPE` means this; a reset means it only after EOF.
+    fn remote_stopped_reading(&self, cause: &io::Error) -> bool {
+        match cause.kind() {
+            io::ErrorKind::BrokenPipe => true,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => self.remote_ended,
+            _ => false,
+        }
+    }
+}
+
+fn remaining_grace(since: Instant) -> Duration {
+    HALF_FAILED_GRACE.saturating_sub(since.elapsed())
+}
+
+/// Shuts down writing. A failure means that the peer is already gone, which the session notices
+/// elsewhere.
+fn half_close(channel: &Channel) {
+    if let Err(error) = channel.shut_down_writing() {
+        trace!("half-close: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    use super::*;
+    use crate::plan::Target;
+
+    const READY: Ready = Ready { read: true, write: true, gone: false };
+
+    /// The channels of a session with stdin and stdout, and the streams at their other ends.
+    struct Ends {
+        channels: PerChannel<Channel>,
+        streams: PerChannel<TcpStream>,
+        peer: Peer,
+        pool: Pool,
+    }
+
+    impl Ends {
+        fn new() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let pairs = PerChannel::<()>::default().map(|()| {
+                let stream = TcpStream::connect(address).unwrap();
+                let (channel, _) = listener.accept().unwrap();
+                channel.set_nonblocking(true).unwrap();
+                (Channel::socket(channel), stream)
+            });
+            let peer = Peer::target(&Target::Unix("somewhere".into()));
+            let PerChannel { input, remote, output } = pairs;
+            Self {
+                channels: PerChannel { input: input.0, remote: remote.0, output: output.0 },
+                streams: PerChannel { input: input.1, remote: remote.1, output: output.1 },
+                peer,
+                pool: Pool::default(),
+            }
+        }
+
+        fn session(&self, settings: RelaySettings) -> Session<'_> {
+            let PerChannel { input, remote, output } = &self.channels;
+            let ends = [Some(input), Some(output)];
+            Session::new(LocalEnd::Stdio, ends, remote, &self.peer, settings, &self.pool)
+        }
+    }
+
+    fn wait_to_read(channel: &Channel) {
+        sys::poll(&mut [sys::watch(channel, true, false)], None).unwrap();
+    }
+
+    #[test]
+    fn a_channel_that_is_not_ready_after_all_blocks_nothing() {
+        let ends = Ends::new();
+        let mut session = ends.session(RelaySettings::default());
+        session.on_ready(PerChannel { input: READY, remote: READY, output: READY });
+        assert!(!session.is_closed());
+        let interest = session.interest();
+        assert!(interest.input.unwrap().read && interest.remote.unwrap().read);
+        assert_eq!(session.timeout(), None);
+    }
+
+    #[test]
+    fn after_eof_from_the_remote_the_first_pause_ends_the_session() {
+        let mut ends = Ends::new();
+        ends.streams.remote.shutdown(Shutdown::Write).unwrap();
+        ends.streams.input.write_all(b"late").unwrap();
+        wait_to_read(&ends.channels.remote);
+        wait_to_read(&ends.channels.input);
+        let mut session = ends.session(RelaySettings::default());
+        session.on_ready(PerChannel { remote: READY, ..PerChannel::default() });
+        assert!(session.interest().input.unwrap().read, "input that is available is still sent");
+        assert_eq!(session.timeout(), Some(sys::STDIN_SETTLE_TIME));
+        session.on_ready(PerChannel { input: READY, remote: READY, ..PerChannel::default() });
+        assert_eq!(session.timeout(), Some(LATE_INPUT_GRACE + sys::STDIN_SETTLE_TIME));
+        session.on_timeout();
+        assert!(session.is_closed());
+        session.into_result().0.unwrap();
+        let mut late = [0; 4];
+        ends.streams.remote.read_exact(&mut late).unwrap();
+        assert_eq!(&late, b"late");
+    }
+
+    #[test]
+    fn the_idle_timeout_bounds_every_poll_and_ends_the_session() {
+        let ends = Ends::new();
+        let idle = Duration::from_millis(20);
+        let mut session = ends.session(RelaySettings { idle: Some(idle), ..RelaySettings::default() });
+        assert!(session.timeout().unwrap() <= idle);
+        std::thread::sleep(idle);
+        session.on_timeout();
+        assert!(session.is_closed());
+        assert!(matches!(session.into_result().0, Err(Error::Idle { limit, .. }) if limit == idle));
+    }
+
+    /// The remote reads nothing, so what was sent to it cannot all arrive.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_session_that_failed_polls_nothing_while_its_data_drains() {
+        let ends = Ends::new();
+        let idle = Duration::from_millis(20);
+        while ends.channels.remote.write(&[0; 64 * 1024]).is_ok() {}
+        let mut session = ends.session(RelaySettings { idle: Some(idle), ..RelaySettings::default() });
+        std::thread::sleep(idle);
+        session.on_timeout();
+        assert!(!session.is_closed(), "reset at once");
+        let interest = session.interest();
+        assert!(interest.input.is_none() && interest.remote.is_none() && interest.output.is_none());
+        assert_eq!(session.timeout(), Some(DRAIN_POLL_INTERVAL));
+        // The idle timeout is shorter than the stall timeout, and replaces it.
+        std::thread::sleep(idle);
+        session.on_timeout();
+        assert!(session.is_closed());
+    }
+}

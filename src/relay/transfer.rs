@@ -1,0 +1,326 @@
+//! Where the bytes of one direction are held between read and write: a buffer in memory, or a pipe
+//! in the kernel.
+
+use std::io;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use crate::sys::{Channel, Pipe};
+
+/// Size of a copy buffer, and of a pipe until [`BulkDetector`] lets it grow.
+pub(super) const CAPACITY: usize = 64 * 1024;
+
+/// Copy buffers and pipes that are empty, shared by all sessions of the process.
+///
+/// A flow takes one only while it holds data, so an idle session has none. `--listen` may have
+/// thousands of idle sessions: with a buffer each they would fill the memory, and with a pipe each
+/// they would soon reach the limit `pipe-user-pages-soft` (pipe(7)).
+#[derive(Debug, Default)]
+pub struct Pool {
+    buffers: FreeList<Box<[u8]>>,
+    pipes: FreeList<Pipe>,
+}
+
+impl Pool {
+    fn take_buffer(&self) -> Box<[u8]> {
+        self.buffers.pop().unwrap_or_else(|| vec![0; CAPACITY].into())
+    }
+
+    fn return_buffer(&self, buffer: Box<[u8]>) {
+        if buffer.len() == CAPACITY {
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// Takes an empty pipe. Reports a failure to create one as `Unsupported`, because the caller
+    /// can copy instead.
+    fn take_pipe(&self) -> io::Result<Pipe> {
+        let pipe = self.pipes.pop().map_or_else(|| Pipe::new(CAPACITY), Ok);
+        pipe.map_err(|cause| io::Error::new(io::ErrorKind::Unsupported, cause))
+    }
+
+    fn return_pipe(&self, pipe: Pipe) {
+        self.pipes.push(pipe);
+    }
+}
+
+#[derive(Debug)]
+struct FreeList<T>(Mutex<Vec<T>>);
+
+impl<T> FreeList<T> {
+    /// Items kept for reuse; more are freed.
+    const MAX_LEN: usize = 16;
+
+    fn pop(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn push(&self, item: T) {
+        let mut items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if items.len() < Self::MAX_LEN {
+            items.push(item);
+        }
+    }
+}
+
+impl<T> Default for FreeList<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// A copy buffer. It owns memory only while it holds data.
+#[derive(Default)]
+pub(super) struct Buffer {
+    bytes: Box<[u8]>,
+    /// The part of `bytes` that was read and not yet written.
+    pending: Range<usize>,
+}
+
+impl Buffer {
+    /// Creates a buffer that holds these bytes, which may be more than `CAPACITY`.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { pending: 0..bytes.len(), bytes: bytes.into() }
+    }
+
+    pub(super) fn pending(&self) -> &[u8] {
+        &self.bytes[self.pending.clone()]
+    }
+
+    /// Reads into the buffer, which must be empty. Returns 0 at EOF.
+    pub(super) fn fill(&mut self, source: &Channel, pool: &Pool) -> io::Result<usize> {
+        let mut bytes = pool.take_buffer();
+        let result = source.read(&mut bytes);
+        match result {
+            Ok(count) if count > 0 => *self = Self { bytes, pending: 0..count },
+            _ => pool.return_buffer(bytes),
+        }
+        result
+    }
+
+    /// Writes as much as the sink accepts, and frees the memory once all is written.
+    pub(super) fn drain(&mut self, sink: &Channel, pool: &Pool) -> io::Result<()> {
+        self.pending.start += sink.write(self.pending())?;
+        if self.pending.is_empty() {
+            pool.return_buffer(std::mem::take(self).bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Detects bulk transfers, for which a larger pipe pays: each splice(2) call then moves more.
+///
+/// Pipes of interactive sessions stay small, because the kernel counts the capacity of all pipes of
+/// a user against a limit.
+#[derive(Default)]
+pub(super) struct BulkDetector {
+    /// Rises with each large transfer and falls with each small one. Every bulk transfer contains
+    /// some small ones.
+    score: u32,
+}
+
+impl BulkDetector {
+    /// Smallest transfer that counts as large: half the initial capacity of a pipe.
+    pub(super) const LARGE: usize = CAPACITY / 2;
+    /// Weight of a large transfer. The score rises while more than one in five is large.
+    const LARGE_WEIGHT: u32 = 4;
+    /// Score that means bulk: 16 large transfers in a row, or 21 alternating with small ones.
+    const THRESHOLD: u32 = 16 * Self::LARGE_WEIGHT;
+
+    /// Records the size of a transfer. Returns `true` during a bulk transfer.
+    pub(super) fn record(&mut self, count: usize) -> bool {
+        self.score = match count {
+            Self::LARGE.. => Self::THRESHOLD.min(self.score + Self::LARGE_WEIGHT),
+            _ => self.score.saturating_sub(1),
+        };
+        self.score >= Self::THRESHOLD
+    }
+}
+
+/// A pipe in the kernel that connects two sockets. It owns a pipe only while that holds data.
+pub(super) struct SplicePipe<'a> {
+    pool: &'a Pool,
+    pipe: Option<Pipe>,
+    /// Number of bytes in the pipe.
+    len: usize,
+    bulk: BulkDetector,
+}
+
+impl<'a> SplicePipe<'a> {
+    pub(super) fn new(pool: &'a Pool) -> Self {
+        Self { pool, pipe: None, len: 0, bulk: BulkDetector::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Moves bytes from a socket into the pipe, which must be empty. Returns 0 at EOF.
+    pub(super) fn fill(&mut self, source: &Channel) -> io::Result<usize> {
+        let mut pipe = self.pool.take_pipe()?;
+        let result = pipe.fill(source);
+        match result {
+            Ok(count) if count > 0 => {
+                if self.bulk.record(count) {
+                    pipe.grow();
+                }
+                (self.pipe, self.len) = (Some(pipe), count);
+            }
+            _ => self.pool.return_pipe(pipe),
+        }
+        result
+    }
+
+    /// Moves bytes from the pipe to a socket.
+    pub(super) fn drain(&mut self, sink: &Channel) -> io::Result<()> {
+        if let Some(pipe) = &self.pipe {
+            self.len -= pipe.drain(sink, self.len)?;
+        }
+        if self.is_empty()
+            && let Some(pipe) = self.pipe.take()
+        {
+            self.pool.return_pipe(pipe);
+        }
+        Ok(())
+    }
+
+    /// Reads the content of the pipe into memory, and drops the pipe.
+    pub(super) fn unload(&mut self) -> io::Result<Buffer> {
+        let mut bytes = vec![0; std::mem::take(&mut self.len)];
+        if let Some(pipe) = self.pipe.take() {
+            let mut rest = &mut bytes[..];
+            while !rest.is_empty() {
+                let count = pipe.read(rest)?;
+                rest = &mut rest[count..];
+            }
+        }
+        Ok(Buffer::from_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::sys;
+
+    /// Returns a channel and the stream at its other end.
+    fn connected() -> (Channel, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (Channel::socket(stream), peer)
+    }
+
+    fn wait_to_read(channel: &Channel) {
+        sys::poll(&mut [sys::watch(channel, true, false)], None).unwrap();
+    }
+
+    /// Each idle session used to keep a buffer of 64 KiB for each direction that ever copied.
+    #[test]
+    fn a_drained_copy_buffer_stayed_allocated() {
+        let (source, mut sender) = connected();
+        let (sink, _receiver) = connected();
+        let (pool, mut buffer) = (Pool::default(), Buffer::default());
+        for _ in 0..3 {
+            sender.write_all(b"some").unwrap();
+            wait_to_read(&source);
+            assert_eq!(buffer.fill(&source, &pool).unwrap(), 4);
+            assert_eq!((buffer.pending(), buffer.bytes.len()), (&b"some"[..], CAPACITY));
+            buffer.drain(&sink, &pool).unwrap();
+            assert_eq!((buffer.pending(), buffer.bytes.len()), (&b""[..], 0));
+            // The next session reuses the memory.
+            assert_eq!(pool.buffers.0.lock().unwrap().len(), 1);
+        }
+        assert_eq!(buffer.fill(&source, &pool).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(buffer.bytes.len(), 0, "after a read that returned nothing");
+    }
+
+    #[test]
+    fn the_pool_keeps_a_bounded_number_of_buffers() {
+        let pool = Pool::default();
+        for _ in 0..100 {
+            pool.return_buffer(vec![0; CAPACITY].into());
+        }
+        pool.return_buffer(vec![0; 2 * CAPACITY].into());
+        let buffers = pool.buffers.0.lock().unwrap();
+        assert_eq!(buffers.len(), FreeList::<Box<[u8]>>::MAX_LEN);
+        assert!(buffers.iter().all(|buffer| buffer.len() == CAPACITY));
+    }
+
+    /// Needed when splice(2) into the pipe works and splice(2) out of it does not.
+    #[test]
+    fn the_content_of_a_pipe_can_be_read_into_memory() {
+        let pool = Pool::default();
+        let mut pipe = SplicePipe::new(&pool);
+        let (source, mut sender) = connected();
+        sender.write_all(b"held").unwrap();
+        wait_to_read(&source);
+        match pipe.fill(&source) {
+            Ok(count) => assert_eq!((count, pipe.is_empty()), (4, false)),
+            // A system without splice.
+            Err(error) => return assert!(sys::cannot_be_spliced(&error), "{error}"),
+        }
+        assert_eq!(pipe.unload().unwrap().pending(), b"held");
+        assert!(
+            pool.pipes.0.lock().unwrap().is_empty(),
+            "a pipe that was not drained in the usual way was returned to the pool"
+        );
+    }
+
+    /// A grown pipe holds more than a copy buffer does.
+    #[test]
+    fn the_content_of_a_grown_pipe_can_be_read_into_memory() {
+        const SIZE: usize = 2 * CAPACITY;
+        let pool = Pool::default();
+        let mut pipe = match pool.take_pipe() {
+            Ok(pipe) => pipe,
+            // A system without splice.
+            Err(error) => return assert!(sys::cannot_be_spliced(&error), "{error}"),
+        };
+        pipe.grow();
+        pool.return_pipe(pipe);
+        let mut pipe = SplicePipe::new(&pool);
+        let (source, mut sender) = connected();
+        let sent: Vec<u8> = b"0123456789abc".iter().copied().cycle().take(SIZE).collect();
+        let writer = std::thread::spawn({
+            let sent = sent.clone();
+            // Returning the stream keeps it open until the test is done.
+            move || sender.write_all(&sent).map(|()| sender)
+        });
+        while source.peek(&mut vec![0; SIZE]).unwrap_or_default() <= CAPACITY {
+            std::thread::yield_now();
+        }
+        let count = pipe.fill(&source).unwrap();
+        assert!(count > CAPACITY, "{count}");
+        assert_eq!(pipe.unload().unwrap().pending(), &sent[..count]);
+        drop(source);
+        let _ = writer.join();
+    }
+
+    /// Returns the number of transfers, of these sizes in turn, until they count as bulk. `None` if
+    /// they never do.
+    fn transfers_until_bulk(sizes: &[usize]) -> Option<usize> {
+        let mut bulk = BulkDetector::default();
+        sizes.iter().cycle().take(1000).position(|&size| bulk.record(size)).map(|before| before + 1)
+    }
+
+    #[test]
+    fn sixteen_large_transfers_in_a_row_are_bulk() {
+        assert_eq!(transfers_until_bulk(&[BulkDetector::LARGE]), Some(16));
+        assert_eq!(transfers_until_bulk(&[BulkDetector::LARGE - 1]), None);
+        assert_eq!(transfers_until_bulk(&[CAPACITY, 10, 10, 10, 10]), None, "an occasional screenful");
+    }
+
+    /// A reader that empties a pipe piecemeal makes every other transfer small. The pipe used to
+    /// stay at 64 KiB for the whole download.
+    #[test]
+    fn large_transfers_alternating_with_small_ones_were_not_bulk() {
+        assert_eq!(transfers_until_bulk(&[10, CAPACITY]), Some(42));
+    }
+}
