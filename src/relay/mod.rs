@@ -12,13 +12,13 @@
 //! A stuck side never blocks the other direction. Each direction holds at most 64 KiB in memory, or
 //! as much as a pipe in the kernel: 64 KiB, and up to 1 MiB for bulk transfers.
 
-use std::io;
 use std::thread;
 
 use crate::error::{Error, Peer};
 use crate::plan::{RelayMode, RelaySettings};
 use crate::sys::{self, Channel, Ready, Watch};
-use session::{Interest, LocalEnd, Session};
+pub use session::KeptSession;
+use session::{Interest, LocalEnd, Session, output_error};
 pub use transfer::Pool;
 
 mod drain;
@@ -42,7 +42,7 @@ pub fn relay_stdio(remote: &Channel, peer: &Peer, settings: RelaySettings) -> Re
         // Don't block on flushing stdout: its reader has been stuck for the whole limit.
         return result;
     }
-    let flushed = output.map_or(Ok(()), Channel::finish).map_err(lost_output);
+    let flushed = output.map_or(Ok(()), Channel::finish).map_err(output_error);
     result.and(flushed)
 }
 
@@ -59,15 +59,6 @@ pub fn relay_client(
     pool: &Pool,
 ) -> Result<(), Error> {
     drive(Session::new(LocalEnd::Client, [Some(client); 2], remote, peer, settings, pool)).0
-}
-
-/// The part of a `-P` session that outlives its client.
-#[derive(Debug, Default)]
-pub struct KeptSession {
-    /// Data from the remote that the last client did not take.
-    pub pending: Vec<u8>,
-    /// The remote sent EOF, so there will be no further client.
-    pub remote_ended: bool,
 }
 
 /// Relays between a client's socket and `remote` until either has ended. The client's EOF is not
@@ -121,12 +112,4 @@ fn drive(mut session: Session<'_>) -> (Result<(), Error>, KeptSession) {
         }
     }
     session.into_result()
-}
-
-/// Returns the error for data that could not be delivered: the reader is gone, or the output failed.
-fn lost_output(cause: io::Error) -> Error {
-    match cause.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::ReaderGone,
-        _ => Error::Output(cause),
-    }
 }

@@ -11,7 +11,6 @@ use super::drain::{DRAIN_POLL_INTERVAL, Drain, STALL_TIMEOUT};
 use super::flow::{Fault, Flow};
 use super::idle::IdleTimer;
 use super::transfer::Pool;
-use super::{KeptSession, lost_output};
 use crate::error::{Error, Peer};
 use crate::plan::{RelayMode, RelaySettings};
 use crate::sys::{self, Channel, Ready};
@@ -34,6 +33,15 @@ pub(super) enum LocalEnd {
     Client,
     /// A client's socket whose end does not end the session with the remote (`-P`).
     PersistentClient,
+}
+
+/// The part of a `-P` session that outlives its client.
+#[derive(Debug, Default)]
+pub struct KeptSession {
+    /// Data from the remote that the last client did not take.
+    pub pending: Vec<u8>,
+    /// The remote sent EOF, so there will be no further client.
+    pub remote_ended: bool,
 }
 
 /// The phase of a session. Transitions only lead down this list.
@@ -392,7 +400,7 @@ impl<'a> Session<'a> {
     fn take_error(&mut self) -> Result<(), Error> {
         match self.down.take_fault() {
             Some(Fault::Read(cause)) => return Err(Error::Remote { peer: self.peer.clone(), cause }),
-            Some(Fault::Write(cause)) => return Err(lost_output(cause)),
+            Some(Fault::Write(cause)) => return Err(output_error(cause)),
             None => {}
         }
         match self.up.take_fault() {
@@ -424,6 +432,14 @@ fn remaining_grace(since: Instant) -> Duration {
 fn half_close(channel: &Channel) {
     if let Err(error) = channel.shut_down_writing() {
         trace!("half-close: {error}");
+    }
+}
+
+/// Returns the error for data that could not be delivered: the reader is gone, or the output failed.
+pub(super) fn output_error(cause: io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::ReaderGone,
+        _ => Error::Output(cause),
     }
 }
 
