@@ -1,41 +1,43 @@
-//! The way to the target: all that has to be known to go it, passwords among it, as long as it may be gone again.
+//! Connects to the target, and owns the secrets needed for that.
 
 use std::io;
 
 use crate::error::Error;
 use crate::net::{self, Progress, Tunnel};
 use crate::plan::{Hop, Plan};
-use crate::prompt::{Remembered, User};
+use crate::prompt::{PromptCache, Prompter};
 use crate::proto::{Ends, ProxyProtocol, Wire};
 use crate::sys::{self, Channel, DumpGuard};
 use crate::trace::{self, trace};
 
-/// A plan, and the user who may be asked for what it does not say.
+/// Establishes tunnels for one plan, and prompts for the passwords that the plan lacks.
 #[derive(Debug)]
 pub struct Connector {
     plan: Plan,
-    user: Remembered,
-    /// While there may be a password in memory. It is the last field: the others are wiped first.
+    prompts: PromptCache,
+    /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
+    /// must stay the last: the others zero their passwords first.
     _dump_guard: Option<DumpGuard>,
 }
 
 impl Connector {
-    /// The way of this plan.
+    /// Creates a connector for this plan.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let has_key = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
-        let secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
-        let user = Remembered::new(User::new(plan.askpass.clone()));
-        Self { plan, user, _dump_guard: secret.then(DumpGuard::engage) }
+        let has_secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
+        let prompts = PromptCache::new(Prompter::new(plan.askpass.clone()));
+        Self { plan, prompts, _dump_guard: has_secret.then(DumpGuard::engage) }
     }
 
-    /// What is to be done.
+    /// Returns the plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Makes a tunnel to the target, for a client of ours, or for the one who has started the program.
+    /// Establishes a tunnel to the target, for a client of a local port or for standard input and
+    /// output.
     ///
     /// # Errors
     /// See [`connect_with_progress`](Self::connect_with_progress).
@@ -43,28 +45,29 @@ impl Connector {
         self.connect_with_progress(client, &())
     }
 
-    /// The same, and tells how far it has come.
+    /// Establishes a tunnel to the target and reports each stage that it reaches.
     ///
     /// # Errors
-    /// See [`net::connect`]; or the target has gone already.
+    /// Returns the errors of [`net::connect`], and [`Error::Remote`] if the PROXY protocol header
+    /// cannot be sent.
     pub fn connect_with_progress(
         &self,
         client: Option<&Channel>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        let tunnel = net::connect(&self.plan, &self.user, progress).inspect_err(|error| {
+        let tunnel = net::connect(&self.plan, &self.prompts, progress).inspect_err(|error| {
             if error.is_auth_rejected() {
-                self.user.forget();
+                self.prompts.clear();
             }
         })?;
         trace!("connected");
         if let Some(version) = self.plan.proxy_protocol {
-            announce(version, &tunnel, client)?;
+            send_proxy_header(version, &tunnel, client)?;
         }
         Ok(tunnel)
     }
 
-    /// Makes the only tunnel there will be, and forgets the connector: no password is left in memory.
+    /// Establishes the only tunnel of this run, and drops the connector with all its passwords.
     ///
     /// # Errors
     /// See [`connect`](Self::connect).
@@ -73,9 +76,10 @@ impl Connector {
     }
 }
 
-/// Tells the target whom the session is for, before anything else is said. Without a client that is whoever is at this end
-/// of the connection: but what a proxy makes of it is known to the proxy only.
-fn announce(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -> Result<(), Error> {
+/// Sends the PROXY protocol header, which must precede all bytes of the session. It names both ends
+/// of the client's connection, or of our own if there is no client. Through a proxy our own end is
+/// unknown, because only the proxy knows the address from which it connects.
+fn send_proxy_header(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -> Result<(), Error> {
     let ends = match client {
         Some(client) => {
             sys::socket_addrs(client).map(|(ours, theirs)| Ends { source: theirs, destination: ours })
@@ -86,10 +90,10 @@ fn announce(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -
     };
     let header = version.header(ends);
     trace::sent(&Wire::public(header.clone()), version == ProxyProtocol::V1);
-    let broke = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
-    // Where nothing has been sent yet there is room for it.
-    match tunnel.channel.write(&header).map_err(broke)? {
+    let failed = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
+    // One write is enough: the send buffer is empty, or nearly so after a negotiation.
+    match tunnel.channel.write(&header).map_err(failed)? {
         sent if sent == header.len() => Ok(()),
-        _ => Err(broke(io::ErrorKind::WriteZero.into())),
+        _ => Err(failed(io::ErrorKind::WriteZero.into())),
     }
 }

@@ -6,6 +6,10 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+mod first_line;
+
+pub use first_line::{FirstLineError, read_first_line};
+
 /// A password, as bytes. It has no `Display`, its `Debug` output is masked, and its memory is
 /// zeroed on drop.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,11 +1,9 @@
-//! Where passwords come from, in the order in which they count: what was typed says where, variables and parameter files
-//! hold them or say where, and `~/.netrc` knows some.
+//! Where passwords come from, in the order in which they count: what was typed says where,
+//! variables and parameter files hold them or say where, and `~/.netrc` knows some.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
-
-use zeroize::Zeroizing;
 
 use super::netrc;
 use super::origin::{Found, Origin};
@@ -14,19 +12,16 @@ use super::sources::Sources;
 use crate::cli::{Args, NetrcSource, PasswordSource};
 use crate::error::{Error, os_message};
 use crate::plan::{Login, PasswordPrompt};
-use crate::secret::Secret;
+use crate::secret::{Secret, read_first_line};
 use crate::sys;
 use crate::text::{fill_in, printable};
 use crate::trace::trace;
 
-/// The longest password that is read, in bytes.
-const MAX_PASSWORD: usize = 4096;
-
 /// Standard input, output and error carry the session.
 const FIRST_DESCRIPTOR: u32 = 3;
 
-/// Completes what a specification says of user and password of the proxy on `host`. `names` are the variables that may
-/// hold the password.
+/// Completes what a specification says of user and password of the proxy on `host`. `names` are the
+/// variables that may hold the password.
 pub(super) fn complete(
     login: &mut Login,
     host: &str,
@@ -95,7 +90,7 @@ fn in_file(path: &Found, sources: &Sources<'_>) -> Result<Secret, Error> {
         )));
     }
     let name = printable(path.value.as_bytes());
-    let read = || {
+    let read = || -> io::Result<Secret> {
         let file = File::open(sources.path(&path.value))?;
         let data = file.metadata()?;
         if data.is_file() && sys::others_can_read(&data) {
@@ -103,7 +98,7 @@ fn in_file(path: &Found, sources: &Sources<'_>) -> Result<Secret, Error> {
                 "{name} holds a password and others can read it; try: chmod 600 {name}"
             ));
         }
-        first_line(file)
+        Ok(read_first_line(file)?)
     };
     trace!("the password is in {name}");
     read().map_err(|error| {
@@ -120,31 +115,9 @@ fn in_descriptor(number: &Found) -> Result<Secret, Error> {
     let descriptor =
         descriptor.ok_or_else(|| complain("it takes a number from 3 on: 0, 1 and 2 carry the session"))?;
     trace!("the password is in descriptor {descriptor}");
-    sys::read_inherited(descriptor).and_then(first_line).map_err(|error| complain(&os_message(&error)))
-}
-
-/// The first line, byte by byte: what follows it may be for somebody else.
-fn first_line(mut from: impl Read) -> io::Result<Secret> {
-    // Large enough from the start: growing would leave a copy behind.
-    let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD));
-    let mut byte = [0];
-    loop {
-        match from.read(&mut byte) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-            Ok(0) => break,
-            Ok(_) if byte[0] == b'\n' => break,
-            Ok(_) if line.len() == MAX_PASSWORD => {
-                return Err(io::Error::other(format!("its first line is longer than {MAX_PASSWORD} bytes")));
-            }
-            Ok(_) => line.push(byte[0]),
-        }
-    }
-    let line = line.strip_suffix(b"\r").unwrap_or(&line);
-    if line.is_empty() {
-        return Err(io::Error::other("its first line is empty"));
-    }
-    Ok(Secret::new(line.to_vec()))
+    sys::read_inherited(descriptor)
+        .and_then(|file| Ok(read_first_line(file)?))
+        .map_err(|error| complain(&os_message(&error)))
 }
 
 /// What the user's netrc file says of a proxy, if it is to be looked at.

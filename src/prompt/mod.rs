@@ -1,9 +1,9 @@
-//! Asks the user for a password: by the askpass program, or on the terminal, since standard input and output carry
-//! the session.
+//! Prompts the user for a password: with the askpass program, or on the controlling terminal,
+//! because standard input and output carry the session.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::os_message;
@@ -13,131 +13,151 @@ use crate::sys::{self, RestoreTerminal};
 mod askpass;
 mod program;
 
-/// The user, who is asked by a program if there is one, else at the controlling terminal.
+/// Prompts with the askpass program if there is one, and on the controlling terminal otherwise.
 #[derive(Debug, Default)]
-pub struct User {
+pub struct Prompter {
     askpass: Option<PathBuf>,
 }
 
-impl User {
-    /// The user, and the program that asks.
+impl Prompter {
+    /// Creates a prompter that uses this askpass program.
     #[must_use]
     pub fn new(askpass: Option<PathBuf>) -> Self {
         Self { askpass }
     }
 }
 
-impl AskPassword for User {
+impl AskPassword for Prompter {
     fn can_be_asked(&self) -> bool {
         self.askpass.is_some() || sys::has_terminal()
     }
 
     fn ask(&self, prompt: &str) -> Result<Secret, String> {
-        self.askpass.as_ref().map_or_else(|| on_terminal(prompt), |program| askpass::ask(program, prompt))
+        match &self.askpass {
+            Some(program) => askpass::ask(program, prompt),
+            None => prompt_on_terminal(prompt),
+        }
     }
 
     fn run(&self, command: &str, source: &str) -> Result<Secret, String> {
-        program::answer(&mut sys::shell(command), &format!("the command in {source}"))
+        program::read_password(&mut sys::shell(command), &format!("the command in {source}"))
     }
 }
 
-fn on_terminal(prompt: &str) -> Result<Secret, String> {
-    let guard =
-        RestoreTerminal::on_signals().map_err(|_| "there is no terminal to ask for it on".to_owned())?;
+/// Held during a prompt on the terminal: the user can answer only one at a time, and the settings
+/// to restore exist only once.
+static TERMINAL: Mutex<()> = Mutex::new(());
+
+fn prompt_on_terminal(prompt: &str) -> Result<Secret, String> {
+    let _serialised = lock(&TERMINAL);
+    let guard = RestoreTerminal::on_signals().map_err(|_| "there is no terminal to prompt on".to_owned())?;
     let answer = rpassword::prompt_password(prompt);
     drop(guard);
     match answer {
         Ok(password) => Ok(Secret::new(password.into_bytes())),
-        Err(error) => Err(format!("it could not be read from the terminal ({})", os_message(&error))),
+        Err(error) => Err(format!("reading it from the terminal failed ({})", os_message(&error))),
     }
 }
 
-/// A question that was not answered is not asked again so soon: whoever says no to one client of a listener says no to
-/// the others that wait, and to those that try again at once.
-const QUIET: Duration = Duration::from_secs(10);
+/// How long a refused prompt stays refused. A user who cancels the prompt for one client of a
+/// listener also cancels it for the clients that wait and for those that retry immediately.
+const PROMPT_REFUSAL_TTL: Duration = Duration::from_secs(10);
 
-/// A user who is asked the same thing once only: a listener with a thousand clients needs one password.
+/// Caches passwords, so that a listener with a thousand clients prompts once.
+///
+/// Sessions that need the same password wait for one prompt. Different prompts do not wait for each
+/// other, except on the terminal.
 #[derive(Debug)]
-pub struct Remembered<U = User> {
-    user: U,
-    quiet: Duration,
-    /// In order, since a hashed map would ask the system for randomness at every start.
-    answers: Mutex<BTreeMap<Question, Answer>>,
+pub struct PromptCache<P = Prompter> {
+    prompter: P,
+    refusal_ttl: Duration,
+    /// Not a `HashMap`, which would read random bytes from the system at each start.
+    answers: Mutex<BTreeMap<Prompt, Arc<Mutex<Option<Answer>>>>>,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Question {
-    /// With this prompt.
-    Prompt(String),
-    /// To this command.
+enum Prompt {
+    /// The text of a prompt for the user.
+    User(String),
+    /// A password command.
     Command(String),
 }
 
 #[derive(Debug)]
 enum Answer {
     Password(Secret),
-    /// Why there was none, and when.
-    None(String, Instant),
+    /// Why there was no password, and since when.
+    Refused(String, Instant),
 }
 
-impl<U> Remembered<U> {
-    /// Remembers what this user answers.
+impl<P> PromptCache<P> {
+    /// Creates an empty cache for the answers of this prompter.
     #[must_use]
-    pub fn new(user: U) -> Self {
-        Self { user, quiet: QUIET, answers: Mutex::default() }
+    pub fn new(prompter: P) -> Self {
+        Self { prompter, refusal_ttl: PROMPT_REFUSAL_TTL, answers: Mutex::default() }
     }
 
-    /// Forgets all answers: one of them was wrong.
-    pub fn forget(&self) {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Removes all answers, because a proxy has rejected one of them.
+    pub fn clear(&self) {
+        lock(&self.answers).clear();
     }
 
-    fn remembered(
+    fn get_or_ask(
         &self,
-        question: Question,
+        prompt: Prompt,
         ask: impl FnOnce() -> Result<Secret, String>,
     ) -> Result<Secret, String> {
-        // Held while the user types: a second question would get the same answer.
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        match answers.get(&question) {
+        let entry = Arc::clone(lock(&self.answers).entry(prompt).or_default());
+        // Locked until the user answers: whoever needs the same password waits for this answer.
+        let mut entry = lock(&entry);
+        match &*entry {
             Some(Answer::Password(known)) => return Ok(known.clone()),
-            Some(Answer::None(why, since)) if since.elapsed() < self.quiet => return Err(why.clone()),
+            Some(Answer::Refused(why, since)) if since.elapsed() < self.refusal_ttl => {
+                return Err(why.clone());
+            }
             _ => {}
         }
         let answer = ask();
-        let remembered = match &answer {
+        *entry = Some(match &answer {
             Ok(password) => Answer::Password(password.clone()),
-            Err(why) => Answer::None(why.clone(), Instant::now()),
-        };
-        answers.insert(question, remembered);
+            Err(why) => Answer::Refused(why.clone(), Instant::now()),
+        });
         answer
     }
 }
 
-impl<U: AskPassword> AskPassword for Remembered<U> {
+impl<P: AskPassword> AskPassword for PromptCache<P> {
     fn can_be_asked(&self) -> bool {
-        self.user.can_be_asked()
+        self.prompter.can_be_asked()
     }
 
     fn ask(&self, prompt: &str) -> Result<Secret, String> {
-        self.remembered(Question::Prompt(prompt.into()), || self.user.ask(prompt))
+        self.get_or_ask(Prompt::User(prompt.into()), || self.prompter.ask(prompt))
     }
 
     fn run(&self, command: &str, source: &str) -> Result<Secret, String> {
-        self.remembered(Question::Command(command.into()), || self.user.run(command, source))
+        self.get_or_ask(Prompt::Command(command.into()), || self.prompter.run(command, source))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::thread;
 
-    /// Says no to the first question and answers the others.
+    /// Refuses the first prompt and answers all others.
     #[derive(Default)]
-    struct Reluctant(AtomicUsize);
+    struct RefusesFirst(AtomicUsize);
 
-    impl AskPassword for Reluctant {
+    impl AskPassword for RefusesFirst {
         fn can_be_asked(&self) -> bool {
             true
         }
@@ -155,20 +175,64 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_was_cancelled_is_asked_again_but_not_at_once() {
-        let mut user = Remembered::new(Reluctant::default());
+    fn a_cancelled_prompt_is_repeated_but_not_immediately() {
+        let mut cache = PromptCache::new(RefusesFirst::default());
         for _ in 0..3 {
-            assert_eq!(user.ask("?"), Err("cancelled".into()));
+            assert_eq!(cache.ask("?"), Err("cancelled".into()));
         }
-        assert_eq!(user.ask("another?"), Ok(Secret::from("secret")));
-        user.quiet = Duration::ZERO;
-        assert_eq!(user.ask("?"), Ok(Secret::from("secret")));
-        assert_eq!(user.ask("?"), Ok(Secret::from("secret")));
-        assert_eq!(user.user.0.load(Ordering::Relaxed), 3);
-        // A command is another question, and remembered in the same way.
+        assert_eq!(cache.ask("another?"), Ok(Secret::from("secret")));
+        cache.refusal_ttl = Duration::ZERO;
+        assert_eq!(cache.ask("?"), Ok(Secret::from("secret")));
+        assert_eq!(cache.ask("?"), Ok(Secret::from("secret")));
+        assert_eq!(cache.prompter.0.load(Ordering::Relaxed), 3);
+        // A command with the same text is a different prompt, and is cached as well.
         for _ in 0..2 {
-            assert_eq!(user.run("?", "--password-command"), Ok(Secret::from("secret")));
+            assert_eq!(cache.run("?", "--password-command"), Ok(Secret::from("secret")));
         }
-        assert_eq!(user.user.0.into_inner(), 4);
+        assert_eq!(cache.prompter.0.into_inner(), 4);
+    }
+
+    /// Reports each command that it runs, and blocks in "slow" until the test ends it.
+    struct SlowCommand {
+        started: Mutex<Sender<String>>,
+        end: Mutex<Receiver<()>>,
+    }
+
+    impl AskPassword for SlowCommand {
+        fn can_be_asked(&self) -> bool {
+            false
+        }
+
+        fn ask(&self, _: &str) -> Result<Secret, String> {
+            Err("nobody is there".into())
+        }
+
+        fn run(&self, command: &str, _: &str) -> Result<Secret, String> {
+            lock(&self.started).send(command.into()).unwrap();
+            if command == "slow" {
+                lock(&self.end).recv_timeout(Duration::from_secs(10)).unwrap();
+            }
+            Ok(Secret::from(command))
+        }
+    }
+
+    /// One lock was held during all prompts.
+    #[test]
+    fn a_slow_password_command_does_not_block_the_prompts_of_other_proxies() {
+        let (started, starts) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let cache = PromptCache::new(SlowCommand { started: Mutex::new(started), end: Mutex::new(ended) });
+        thread::scope(|scope| {
+            let slow = scope.spawn(|| cache.run("slow", "--password-command"));
+            assert_eq!(starts.recv_timeout(Duration::from_secs(10)).unwrap(), "slow");
+            let same = scope.spawn(|| cache.run("slow", "--password-command"));
+            assert_eq!(cache.run("fast", "--password-command"), Ok(Secret::from("fast")));
+            assert!(!slow.is_finished() && !same.is_finished());
+            end.send(()).unwrap();
+            assert_eq!(slow.join().unwrap(), Ok(Secret::from("slow")));
+            assert_eq!(same.join().unwrap(), Ok(Secret::from("slow")));
+        });
+        let commands: Vec<_> = starts.try_iter().collect();
+        assert_eq!(commands, ["fast"], "the same password is asked for once");
     }
 }

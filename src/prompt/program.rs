@@ -1,44 +1,40 @@
-//! A program that says a password: it is the first line of its output, and an exit status other than 0 is a refusal.
+//! Runs a program that prints a password: the first line of its output. A non-zero exit status means
+//! that there is none.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::process::{Command, Stdio};
 
-use zeroize::Zeroizing;
-
 use crate::error::os_message;
-use crate::secret::Secret;
+use crate::secret::{FirstLineError, Secret, read_first_line};
 
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER: u16 = 4096;
+/// How much output after the first line is read and discarded, in bytes. A program that prints a
+/// little more must not fail with EPIPE.
+const MAX_REST: u64 = 4096;
 
-/// Runs a program, which is called `who`, and waits for it as long as it takes. Standard input carries the session.
-pub(super) fn answer(command: &mut Command, who: &str) -> Result<Secret, String> {
+/// Runs a program and blocks until it exits. `name` is what messages call it. The program gets no
+/// standard input, because that carries the session.
+pub(super) fn read_password(command: &mut Command, name: &str) -> Result<Secret, String> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("{who} does not start ({})", os_message(&error)))?;
-    // Large enough from the start: growing would leave a copy behind.
-    let mut answer = Zeroizing::new(Vec::with_capacity(usize::from(MAX_ANSWER) + 1));
-    let read =
-        child.stdout.take().map_or(Ok(0), |output| output.take(MAX_ANSWER.into()).read_to_end(&mut answer));
+        .map_err(|error| format!("{name} failed to start ({})", os_message(&error)))?;
+    let line = child.stdout.take().map_or(Err(FirstLineError::Empty), |mut output| {
+        let line = read_first_line(&mut output);
+        if line.is_ok() {
+            // An error here changes nothing: the password is complete.
+            let _ = io::copy(&mut output.take(MAX_REST), &mut io::sink());
+        }
+        line
+    });
     let status = child.wait();
-    let end = answer.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-    if end.is_none() && answer.len() == usize::from(MAX_ANSWER) {
-        return Err(format!("{who} gave a first line of {MAX_ANSWER} bytes or more"));
-    }
-    match (read, status) {
-        (Ok(_), Ok(status)) if status.success() => {}
-        (Ok(_), Ok(status)) => {
-            return Err(format!("{who} was cancelled or failed ({status})"));
+    match (line, status) {
+        (Err(error @ FirstLineError::TooLong), _) => Err(format!("{name} printed no password: {error}")),
+        (_, Ok(status)) if !status.success() => Err(format!("{name} was cancelled or failed ({status})")),
+        (Err(FirstLineError::Io(error)), _) | (_, Err(error)) => {
+            Err(format!("reading the output of {name} failed ({})", os_message(&error)))
         }
-        (Err(error), _) | (_, Err(error)) => {
-            return Err(format!("the answer of {who} cannot be read ({})", os_message(&error)));
-        }
+        (Err(error @ FirstLineError::Empty), _) => Err(format!("{name} printed no password: {error}")),
+        (Ok(password), _) => Ok(password),
     }
-    let end = end.unwrap_or(answer.len());
-    if end == 0 {
-        return Err(format!("{who} gave an empty answer"));
-    }
-    Ok(Secret::new(answer[..end].to_vec()))
 }

@@ -140,7 +140,7 @@ askpass_rules() {
     try "${AS[@]}" SSH_ASKPASS=/home/alice/bin/askpass SSH_ASKPASS_REQUIRE=force \
         connect -S alice@guarded.corp.example shell.example.org 22
     want_status 6
-    want_line 'does not start'
+    want_line 'failed to start'
     printf '#!/bin/sh\nexit 1\n' >/home/alice/bin/askpass
     chmod 755 /home/alice/bin/askpass
     try "${AS[@]}" SSH_ASKPASS=/home/alice/bin/askpass SSH_ASKPASS_REQUIRE=force \

@@ -1,4 +1,4 @@
-//! `SSH_ASKPASS`: a program asks for the password, by the rules of OpenSSH.
+//! `SSH_ASKPASS`: a program prompts for the password, as for OpenSSH.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -7,22 +7,23 @@ use std::time::Duration;
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// A program that the tests write, and the directory it leaves notes in.
+/// An askpass program for a test, and the directory to which it writes its files.
 pub(crate) struct Asker {
     directory: TempPath,
     name: &'static str,
 }
 
 impl Asker {
-    /// A shell script. It writes each of its arguments to `arguments`, one a line, and then does this; `$D` is its
-    /// directory.
+    /// Creates a shell script that appends its arguments to the file `arguments`, one per line, and
+    /// then runs these commands. `$D` is its directory.
     pub(crate) fn new(name: &'static str, script: &str) -> Self {
         let asker = Self { directory: TempPath::directory("askers"), name };
         let directory = asker.directory.display();
         let text =
             format!("#!/bin/sh\nD='{directory}'\nprintf '%s\\n' \"$@\" >>\"$D/arguments\"\n{script}\n");
-        // Written by another process: a child that some other test is just starting could have inherited it from this
-        // one, and what is open for writing cannot be run.
+        // Copied by another process. If this one wrote the file, a child that another test starts
+        // at this moment could inherit the descriptor, and exec fails while a file is open for
+        // writing.
         let draft = asker.directory.join("draft");
         fs::write(&draft, text).unwrap();
         let copied = std::process::Command::new("cp").arg(&draft).arg(asker.path()).status().unwrap();
@@ -35,28 +36,28 @@ impl Asker {
         self.directory.join(self.name)
     }
 
-    /// What it wrote to a file.
-    pub(crate) fn note(&self, file: &str) -> String {
+    /// Returns what the program wrote to a file.
+    pub(crate) fn output(&self, file: &str) -> String {
         fs::read_to_string(self.directory.join(file)).unwrap_or_default()
     }
 
-    /// Nobody ran it.
+    /// Checks that the program never ran.
     #[track_caller]
     fn expect_unused(&self) {
-        assert_eq!(self.note("arguments"), "");
+        assert_eq!(self.output("arguments"), "");
     }
 
-    /// The program under test, which may run it.
-    pub(crate) fn given_to(&self, words: impl AsRef<str>) -> Program {
-        connect(words).env("SSH_ASKPASS", self.path()).env("DISPLAY", ":0")
+    /// Returns a run of `connect` that uses this askpass program.
+    pub(crate) fn connect(&self, args: impl AsRef<str>) -> Program {
+        connect(args).env("SSH_ASKPASS", self.path()).env("DISPLAY", ":0")
     }
 }
 
-fn says_secret() -> Asker {
+fn prints_secret() -> Asker {
     Asker::new("askpass", "echo secret")
 }
 
-/// A proxy for bob, whose password is this.
+/// A SOCKS5 proxy that accepts bob with this password.
 fn socks5(password: &str) -> Server {
     socks5_userpass("bob", password).early("welcome").expect("ping").expect_eof().serve()
 }
@@ -64,20 +65,20 @@ fn socks5(password: &str) -> Server {
 #[track_caller]
 fn expect_accepted(asker: &Asker, password: &str) {
     let proxy = socks5(password);
-    let out = asker.given_to(format!("-S bob@{proxy} host.example 22")).input("ping").run();
+    let out = asker.connect(format!("-S bob@{proxy} host.example 22")).input("ping").run();
     out.expect_success().expect_stdout("welcome");
     proxy.finish();
 }
 
-/// A SOCKS5 proxy that wants a password and does not get one.
-fn left_waiting() -> Server {
+/// A SOCKS5 proxy that requires a password and gets none.
+fn gets_no_password() -> Server {
     script().expect_bytes(3).expect_bytes(1).send([5, 2]).expect_eof().serve()
 }
 
 #[track_caller]
 fn expect_no_password(asker: &Asker, parts: &[&str]) {
-    let proxy = left_waiting();
-    let out = asker.given_to(format!("-S bob@{proxy} host.example 22")).run();
+    let proxy = gets_no_password();
+    let out = asker.connect(format!("-S bob@{proxy} host.example 22")).run();
     out.expect_failure(6, &["SOCKS5 proxy", "'bob'", "SSH_ASKPASS"])
         .expect_failure(6, parts)
         .expect_stdout("");
@@ -85,32 +86,32 @@ fn expect_no_password(asker: &Asker, parts: &[&str]) {
 }
 
 #[test]
-fn it_is_run_with_the_prompt_as_its_only_argument() {
-    let asker = says_secret();
+fn the_prompt_is_the_only_argument() {
+    let asker = prints_secret();
     expect_accepted(&asker, "secret");
-    assert_eq!(asker.note("arguments"), "Enter SOCKS5 password for bob@127.0.0.1: \n");
+    assert_eq!(asker.output("arguments"), "Enter SOCKS5 password for bob@127.0.0.1: \n");
 
-    let asker = says_secret();
+    let asker = prints_secret();
     let proxy = http_basic("bob", "secret").early("welcome").expect("ping").expect_eof().serve();
-    let out = asker.given_to(format!("-H bob@{proxy} host.example 22")).input("ping").run();
+    let out = asker.connect(format!("-H bob@{proxy} host.example 22")).input("ping").run();
     out.expect_success().expect_stdout("welcome");
-    assert_eq!(asker.note("arguments"), "Enter proxy authentication password for bob@127.0.0.1: \n");
+    assert_eq!(asker.output("arguments"), "Enter proxy authentication password for bob@127.0.0.1: \n");
     proxy.finish();
 }
 
 #[test]
-fn no_shell_sees_its_path_or_the_prompt() {
+fn path_and_prompt_are_not_interpreted_by_a_shell() {
     const USER: &str = "$(touch \"$D/owned\");`id`'\"\\ & * bob";
     let asker = Asker::new("ask $(touch x); pass & 'it'", "echo secret");
     let proxy = socks5_userpass(USER, "secret").expect_eof().serve();
-    asker.given_to(format!("-S {proxy} host 22")).env("SOCKS5_USER", USER).run().expect_success();
-    assert_eq!(asker.note("arguments"), format!("Enter SOCKS5 password for {USER}@127.0.0.1: \n"));
+    asker.connect(format!("-S {proxy} host 22")).env("SOCKS5_USER", USER).run().expect_success();
+    assert_eq!(asker.output("arguments"), format!("Enter SOCKS5 password for {USER}@127.0.0.1: \n"));
     assert!(!asker.directory.join("owned").exists());
     proxy.finish();
 }
 
 #[test]
-fn its_first_line_is_the_password() {
+fn the_first_line_of_its_output_is_the_password() {
     for (script, password) in [
         ("echo secret", "secret"),
         ("printf secret", "secret"),
@@ -128,42 +129,45 @@ fn its_first_line_is_the_password() {
 }
 
 #[test]
-fn a_failure_is_told_from_an_empty_answer() {
+fn a_failure_and_an_empty_line_are_different_errors() {
     for script in ["exit 1", "echo secret; exit 1", "echo secret; exit 255", "kill -9 $$", "exec false"] {
         expect_no_password(&Asker::new("askpass", script), &["askpass was cancelled or failed"]);
     }
     for script in ["exit 0", "echo", "printf '\\r\\n'", "printf '\\nsecret\\n'"] {
-        expect_no_password(&Asker::new("askpass", script), &["askpass gave an empty answer"]);
-    }
-}
-
-#[test]
-fn an_answer_without_bounds_is_no_password() {
-    // It dies when nobody reads on.
-    expect_no_password(&Asker::new("askpass", "exec yes"), &["askpass was cancelled or failed"]);
-    let long = "head -c 9000 /dev/zero | tr '\\0' x";
-    for script in ["exec cat /dev/zero", long, &format!("{long}; exit 0")] {
         expect_no_password(
             &Asker::new("askpass", script),
-            &["askpass gave a first line of 4096 bytes or more"],
+            &["askpass printed no password: its first line is empty"],
         );
     }
 }
 
 #[test]
-fn one_that_cannot_be_run_is_an_error_that_says_so() {
-    let mut asker = says_secret();
-    fs::set_permissions(asker.path(), Permissions::from_mode(0o600)).unwrap();
-    expect_no_password(&asker, &["does not start", "Permission denied"]);
-    asker.name = "nonexistent";
-    expect_no_password(&asker, &["nonexistent", "does not start", "No such file"]);
-    asker.name = ".";
-    expect_no_password(&asker, &["does not start"]);
+fn endless_output_is_an_error() {
+    // SIGPIPE kills it once we stop reading.
+    expect_no_password(&Asker::new("askpass", "exec yes"), &["askpass was cancelled or failed"]);
+    let long = "head -c 9000 /dev/zero | tr '\\0' x";
+    for script in ["exec cat /dev/zero", long, &format!("{long}; exit 0")] {
+        expect_no_password(
+            &Asker::new("askpass", script),
+            &["askpass printed no password: its first line is longer than 4096 bytes"],
+        );
+    }
 }
 
 #[test]
-fn it_asks_when_there_is_a_display_or_when_it_must() {
-    for (variables, asks) in [
+fn a_program_that_cannot_be_started_is_an_error_with_the_reason() {
+    let mut asker = prints_secret();
+    fs::set_permissions(asker.path(), Permissions::from_mode(0o600)).unwrap();
+    expect_no_password(&asker, &["failed to start", "Permission denied"]);
+    asker.name = "nonexistent";
+    expect_no_password(&asker, &["nonexistent", "failed to start", "No such file"]);
+    asker.name = ".";
+    expect_no_password(&asker, &["failed to start"]);
+}
+
+#[test]
+fn display_and_ssh_askpass_require_decide_whether_it_runs() {
+    for (variables, runs) in [
         (&[][..], false),
         (&[("DISPLAY", "")], false),
         (&[("WAYLAND_DISPLAY", "")], false),
@@ -181,15 +185,19 @@ fn it_asks_when_there_is_a_display_or_when_it_must() {
         (&[("SSH_ASKPASS_REQUIRE", "nonsense"), ("DISPLAY", ":0")], true),
         (&[("SSH_ASKPASS_REQUIRE", "nonsense")], false),
     ] {
-        let asker = says_secret();
+        let asker = prints_secret();
         let proxy = http_basic("bob", "secret").expect_eof().serve();
         let mut run = connect(format!("-H bob@{proxy} host 22")).env("SSH_ASKPASS", asker.path());
         for (name, value) in variables {
             run = run.env(name, value);
         }
         let out = run.run();
-        assert_eq!((out.code == Some(0), asker.note("arguments").is_empty()), (asks, !asks), "{variables:?}");
-        if !asks {
+        assert_eq!(
+            (out.code == Some(0), asker.output("arguments").is_empty()),
+            (runs, !runs),
+            "{variables:?}"
+        );
+        if !runs {
             out.expect_failure(6, &["HTTP_PROXY_PASSWORD", "terminal"]);
         }
         proxy.finish();
@@ -197,15 +205,15 @@ fn it_asks_when_there_is_a_display_or_when_it_must() {
 }
 
 #[test]
-fn it_wins_over_the_terminal() {
-    let (pty, asker, proxy) = (Pty::new(), says_secret(), socks5("secret"));
-    let run = asker.given_to(format!("-S bob@{proxy} host 22")).terminal(&pty).input("ping");
+fn it_has_precedence_over_the_terminal() {
+    let (pty, asker, proxy) = (Pty::new(), prints_secret(), socks5("secret"));
+    let run = asker.connect(format!("-S bob@{proxy} host 22")).terminal(&pty).input("ping");
     run.run().expect_success().expect_stdout("welcome");
     proxy.finish();
 }
 
 #[test]
-fn an_empty_variable_names_no_program() {
+fn an_empty_variable_is_ignored() {
     let proxy = http_basic("bob", "secret").serve();
     let run = connect(format!("-H bob@{proxy} host 22")).env("SSH_ASKPASS", "").env("DISPLAY", ":0");
     run.run().expect_failure(6, &["HTTP_PROXY_PASSWORD", "there is no terminal"]);
@@ -213,12 +221,12 @@ fn an_empty_variable_names_no_program() {
 }
 
 #[test]
-fn it_is_not_asked_what_is_known() {
-    for (words, variable) in
+fn it_does_not_run_if_the_password_is_known_or_not_required() {
+    for (user, variable) in
         [("bob:secret@", None), ("bob@", Some("SOCKS5_PASSWORD")), ("bob@", Some("CONNECT_PASSWORD"))]
     {
-        let (asker, proxy) = (says_secret(), socks5("secret"));
-        let mut run = asker.given_to(format!("-S {words}{proxy} host 22")).input("ping");
+        let (asker, proxy) = (prints_secret(), socks5("secret"));
+        let mut run = asker.connect(format!("-S {user}{proxy} host 22")).input("ping");
         if let Some(name) = variable {
             run = run.env(name, "secret");
         }
@@ -226,98 +234,98 @@ fn it_is_not_asked_what_is_known() {
         asker.expect_unused();
         proxy.finish();
     }
-    let (asker, proxy) = (says_secret(), socks5_none().expect_eof().serve());
-    asker.given_to(format!("-S bob@{proxy} host 22")).run().expect_success();
+    let (asker, proxy) = (prints_secret(), socks5_none().expect_eof().serve());
+    asker.connect(format!("-S bob@{proxy} host 22")).run().expect_success();
     asker.expect_unused();
     proxy.finish();
 }
 
 #[test]
-fn a_wrong_answer_is_an_error_and_not_asked_for_again() {
-    let asker = says_secret();
+fn a_rejected_password_is_an_error_without_another_prompt() {
+    let asker = prints_secret();
     for (option, proxy) in [("-S", socks5_userpass("bob", "other")), ("-H", http_basic("bob", "other"))] {
         let proxy = proxy.serve();
-        let out = asker.given_to(format!("{option} bob@{proxy} host 22")).run();
+        let out = asker.connect(format!("{option} bob@{proxy} host 22")).run();
         out.expect_failure(6, &["did not accept user 'bob'"]).expect_stderr_lacks("secret");
         proxy.finish();
     }
-    assert_eq!(asker.note("arguments").lines().count(), 2);
+    assert_eq!(asker.output("arguments").lines().count(), 2);
 }
 
 #[test]
-fn the_answer_is_not_in_the_trace() {
-    let (asker, proxy) = (says_secret(), socks5_userpass("bob", "secret").expect_eof().serve());
-    let out = asker.given_to(format!("-dd -S bob@{proxy} host 22")).run();
+fn the_password_is_not_in_the_trace() {
+    let (asker, proxy) = (prints_secret(), socks5_userpass("bob", "secret").expect_eof().serve());
+    let out = asker.connect(format!("-dd -S bob@{proxy} host 22")).run();
     out.expect_code(0).expect_stderr_lacks("secret").expect_stderr_lacks("73 65 63 72 65 74");
     proxy.finish();
 }
 
 #[test]
-fn it_inherits_no_password_of_the_environment() {
+fn it_inherits_no_password_from_the_environment() {
     let asker = Asker::new("askpass", "env >\"$D/environment\"; echo secret");
     let proxy = socks5_userpass("bob", "secret").expect_eof().serve();
-    let run = asker.given_to(format!("-S bob@{proxy} host 22")).env("HTTP_PROXY_PASSWORD", "hunter2");
+    let run = asker.connect(format!("-S bob@{proxy} host 22")).env("HTTP_PROXY_PASSWORD", "hunter2");
     let run = run.env("XAUTHORITY", "/x").env("no_proxy", "other").env("FTP_PROXY", "http://proxy");
     run.env("HTTPS_PROXY", "http://me:hunter2@proxy").run().expect_success();
-    let environment = asker.note("environment");
+    let environment = asker.output("environment");
     for kept in ["DISPLAY=:0", "XAUTHORITY=/x", "no_proxy=other", "FTP_PROXY=http://proxy"] {
         assert!(environment.lines().any(|line| line == kept), "{environment}");
     }
-    // Nor does it inherit what is left of one.
+    // A variable with a password is removed, not masked.
     assert!(!environment.contains("hunter2") && !environment.contains("HTTPS_PROXY"), "{environment}");
     proxy.finish();
 
     let proxy = http_basic("bob", "secret").expect_eof().serve();
-    let mut run = asker.given_to(format!("-H bob@{proxy} host 22"));
+    let mut run = asker.connect(format!("-H bob@{proxy} host 22"));
     for name in ["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD"] {
         run = run.env(name, "hunter2");
     }
     run.run().expect_success();
-    assert!(!asker.note("environment").contains("hunter2"), "{}", asker.note("environment"));
+    assert!(!asker.output("environment").contains("hunter2"), "{}", asker.output("environment"));
     proxy.finish();
 }
 
 #[test]
-fn it_gets_neither_the_sessions_input_nor_its_output() {
+fn it_inherits_neither_standard_input_nor_any_socket() {
     let asker = Asker::new("askpass", "cat >\"$D/input\"; ls -l /proc/$$/fd >\"$D/open\" 2>&1; echo secret");
     expect_accepted(&asker, "secret");
-    assert_eq!(asker.note("input"), "");
-    assert!(!asker.note("open").contains("socket:"), "{}", asker.note("open"));
+    assert_eq!(asker.output("input"), "");
+    assert!(!asker.output("open").contains("socket:"), "{}", asker.output("open"));
 }
 
 #[test]
-fn what_it_says_on_stderr_is_for_the_user() {
-    let (asker, proxy) = (Asker::new("askpass", "echo no display >&2; exit 1"), left_waiting());
-    let out = asker.given_to(format!("-S bob@{proxy} host 22")).run();
+fn its_standard_error_reaches_the_user() {
+    let (asker, proxy) = (Asker::new("askpass", "echo no display >&2; exit 1"), gets_no_password());
+    let out = asker.connect(format!("-S bob@{proxy} host 22")).run();
     let text = out.stderr_text();
     assert!(out.code == Some(6) && text.starts_with("no display\nconnect: "), "{out:?}");
     proxy.finish();
 }
 
 #[test]
-fn the_time_that_it_takes_does_not_count_against_the_limit() {
+fn the_time_of_the_prompt_does_not_count_against_the_limit() {
     let asker = Asker::new("askpass", "sleep 0.8; echo secret");
     let proxy = socks5_userpass("bob", "secret").early("welcome").expect_eof().serve();
-    let out = asker.given_to(format!("-w 0.5 -S bob@{proxy} host 22")).run();
+    let out = asker.connect(format!("-w 0.5 -S bob@{proxy} host 22")).run();
     out.expect_success().expect_stdout("welcome");
     assert!(out.elapsed > Duration::from_millis(750), "{out:?}");
     proxy.finish();
 }
 
 #[test]
-fn it_may_be_named_in_the_parameter_file() {
-    let (asker, proxy) = (says_secret(), socks5("secret"));
+fn the_parameter_file_may_name_it() {
+    let (asker, proxy) = (prints_secret(), socks5("secret"));
     let home = home(format!("SSH_ASKPASS = {}\n", asker.path().display()));
     let run =
         connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).env("DISPLAY", ":0").input("ping");
     run.run().expect_success().expect_stdout("welcome");
-    assert_eq!(asker.note("arguments").lines().count(), 1);
+    assert_eq!(asker.output("arguments").lines().count(), 1);
     proxy.finish();
 }
 
 #[test]
-fn one_without_a_path_is_searched_for() {
-    let (asker, proxy) = (says_secret(), socks5_userpass("bob", "secret").expect_eof().serve());
+fn a_name_without_a_slash_is_searched_for_in_path() {
+    let (asker, proxy) = (prints_secret(), socks5_userpass("bob", "secret").expect_eof().serve());
     let path = format!("{}:/usr/bin:/bin", asker.directory.display());
     let run = connect(format!("-S bob@{proxy} host 22")).env("SSH_ASKPASS", "askpass").env("PATH", path);
     run.env("DISPLAY", ":0").run().expect_success();

@@ -104,7 +104,7 @@ fn a_second_connection_that_a_hop_asks_for_goes_through_those_before_it() {
     let second = Server::each([http_reply(closing).close(), http_basic("me", "pw").early("welcome").drain()]);
     let first = Server::each([socks5_none().relay(), socks5_none().relay()]);
     let asker = crate::askpass::Asker::new("askpass", "echo pw");
-    let run = asker.given_to(format!("-x socks5://{first},http://me@{second} host 22")).run();
+    let run = asker.connect(format!("-x socks5://{first},http://me@{second} host 22")).run();
     run.expect_success().expect_stdout("welcome");
     assert_eq!(first.finish().len(), 2);
     second.finish();

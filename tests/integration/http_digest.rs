@@ -170,7 +170,7 @@ fn a_nonce_that_was_too_old_is_answered_without_another_question() {
             Asker::new("askpass", "echo >>\"$D/asked\"; [ \"$(wc -l <\"$D/asked\")\" = 1 ] && echo secret");
         let proxy = HttpDigest { stale, ..proxy() };
         let server = proxy.script().early("welcome").expect("ping").expect_eof().serve();
-        let run = asker.given_to(format!("-H me@{server} host.example 22"));
+        let run = asker.connect(format!("-H me@{server} host.example 22"));
         run.input("ping").run().expect_success().expect_stdout("welcome");
         server.finish();
         assert_eq!(proxy.heads().len(), 2 + stale);

@@ -1,12 +1,16 @@
-//! Passwords that nobody has told us: asked for on the terminal, when a proxy wants one.
+//! Password prompts on the terminal, and the first line of all other sources of a password.
 
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::askpass::Asker;
 use crate::kit::*;
+use crate::listening::Listening;
 use crate::wire::*;
 
 const SOCKS5_PROMPT: &str = "Enter SOCKS5 password for bob@127.0.0.1: ";
@@ -25,8 +29,8 @@ impl User {
         Self { pty, seen: String::new() }
     }
 
-    /// What is on the screen by now.
-    fn look(&mut self) -> &str {
+    /// Returns everything on the screen so far.
+    fn screen(&mut self) -> &str {
         let mut bytes = [0; 1024];
         while let Ok(length @ 1..) = self.pty.master.read(&mut bytes) {
             self.seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
@@ -34,11 +38,11 @@ impl User {
         &self.seen
     }
 
-    /// Waits for a prompt, and for the echo to be off.
+    /// Waits until this prompt is shown and echo is off.
     #[track_caller]
     fn wait_for(&mut self, prompt: &str) {
         let start = Instant::now();
-        while !self.look().contains(prompt) || self.pty.echoes() {
+        while !self.screen().contains(prompt) || self.pty.echoes() {
             let echoes = self.pty.echoes();
             assert!(start.elapsed() < Duration::from_secs(10), "on screen: {:?}, echo: {echoes}", self.seen);
             sleep(Duration::from_millis(5));
@@ -55,11 +59,11 @@ impl User {
         self.type_in(&format!("{password}\n"));
     }
 
-    /// The terminal is as it was, and nothing but this was written to it.
+    /// Checks that echo is on again, and that nothing but this text was written to the terminal.
     #[track_caller]
     fn expect_seen(&mut self, text: &str) {
         assert!(self.pty.echoes(), "the terminal is left without echo");
-        assert_eq!(self.look().replace("\r\n", "\n"), text);
+        assert_eq!(self.screen().replace("\r\n", "\n"), text);
     }
 }
 
@@ -72,11 +76,11 @@ fn through_http(proxy: &Server, user: &User) -> Program {
 }
 
 #[test]
-fn a_socks5_password_is_asked_for_without_echo_and_the_session_goes_on() {
+fn a_socks5_password_is_read_without_echo_and_the_session_goes_on() {
     for password in ["secret", "  two words ", "päss#@:%41"] {
         let mut user = User::new();
         let proxy = socks5_userpass("bob", password).early("welcome").expect("ping").expect_eof().serve();
-        // The session waits on stdin meanwhile, and is not taken for the answer.
+        // Standard input carries the session, so the answer must not be read from there.
         let mut run = through_socks5(&proxy, &user).input("ping").start();
         user.answer(SOCKS5_PROMPT, password);
         run.wait().expect_success().expect_stdout("welcome");
@@ -86,7 +90,7 @@ fn a_socks5_password_is_asked_for_without_echo_and_the_session_goes_on() {
 }
 
 #[test]
-fn an_http_password_is_asked_for_without_echo_and_the_session_goes_on() {
+fn an_http_password_is_read_without_echo_and_the_session_goes_on() {
     for password in ["secret", "  two words ", "päss#@:%41"] {
         let mut user = User::new();
         let proxy = http_basic("bob", password).early("welcome").expect("ping").expect_eof().serve();
@@ -99,7 +103,7 @@ fn an_http_password_is_asked_for_without_echo_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_password_that_was_typed_is_not_in_the_trace() {
+fn a_typed_password_is_not_in_the_trace() {
     let mut user = User::new();
     let proxy = socks5_userpass("bob", "hunter2").serve();
     let mut run = connect(format!("-d -S bob@{proxy} host.example 22")).terminal(&user.pty).start();
@@ -110,11 +114,11 @@ fn a_password_that_was_typed_is_not_in_the_trace() {
 }
 
 #[test]
-fn nobody_is_asked_when_the_proxy_wants_no_password() {
-    for words in ["-S bob@{S}", "-4 -S bob@{S}", "-H bob@{S}"] {
+fn there_is_no_prompt_if_the_proxy_requires_no_password() {
+    for args in ["-S bob@{S}", "-4 -S bob@{S}", "-H bob@{S}"] {
         let mut user = User::new();
-        let script = match words.as_bytes()[1] {
-            // That there is a terminal is enough to offer it.
+        let script = match args.as_bytes()[1] {
+            // A terminal is enough to offer user/password.
             b'S' => script()
                 .expect_at_once([5, 2, 0, 2])
                 .send([5, 0])
@@ -124,8 +128,8 @@ fn nobody_is_asked_when_the_proxy_wants_no_password() {
             _ => http_ok(),
         };
         let proxy = script.early("welcome").drain().serve();
-        let words = format!("{} host.example 22", words.replace("{S}", &proxy.to_string()));
-        connect(format!("-R remote {words}"))
+        let args = format!("{} host.example 22", args.replace("{S}", &proxy.to_string()));
+        connect(format!("-R remote {args}"))
             .terminal(&user.pty)
             .run()
             .expect_success()
@@ -136,7 +140,7 @@ fn nobody_is_asked_when_the_proxy_wants_no_password() {
 }
 
 #[test]
-fn a_wrong_password_is_an_error_and_not_asked_for_again() {
+fn a_rejected_password_is_an_error_without_another_prompt() {
     let mut user = User::new();
     let proxy = socks5_userpass("bob", "secret").serve();
     let mut run = through_socks5(&proxy, &user).start();
@@ -161,7 +165,7 @@ fn without_a_terminal_the_error_names_the_variable_to_set() {
     out.expect_failure(6, &[&format!("SOCKS5 proxy {proxy}"), "'bob'", "SOCKS5_PASSWORD", "terminal"]);
     proxy.finish();
 
-    // Not offered then, so that a server that only may ask does not.
+    // User/password is not offered then, because some servers insist on it once it is offered.
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
     connect(format!("-S bob@{proxy} host.example 22")).run().expect_failure(6, &["SOCKS5_PASSWORD"]);
     proxy.finish();
@@ -173,7 +177,7 @@ fn without_a_terminal_the_error_names_the_variable_to_set() {
 }
 
 #[test]
-fn ctrl_c_at_the_prompt_restores_the_terminal_and_is_a_signal() {
+fn ctrl_c_at_the_prompt_restores_the_terminal_and_dies_by_sigint() {
     for http in [false, true] {
         let mut user = User::new();
         let proxy = if http {
@@ -188,7 +192,7 @@ fn ctrl_c_at_the_prompt_restores_the_terminal_and_is_a_signal() {
         let out = run.wait();
         assert_eq!((out.code, out.signal), (None, Some(Signal::INT.as_raw())), "{out:?}");
         assert!(user.pty.echoes(), "the terminal is left without echo");
-        assert!(!user.look().contains("sec"), "{:?}", user.seen);
+        assert!(!user.screen().contains("sec"), "{:?}", user.seen);
         proxy.finish();
     }
 }
@@ -209,7 +213,7 @@ fn a_signal_at_the_prompt_restores_the_terminal() {
 }
 
 #[test]
-fn the_end_of_input_at_the_prompt_is_no_password() {
+fn eof_at_the_prompt_is_an_error() {
     let mut user = User::new();
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
     let mut run = through_socks5(&proxy, &user).start();
@@ -221,7 +225,7 @@ fn the_end_of_input_at_the_prompt_is_no_password() {
 }
 
 #[test]
-fn a_password_that_is_too_long_is_an_error_and_not_cut() {
+fn a_password_that_is_too_long_is_an_error_and_not_truncated() {
     let mut user = User::new();
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
     let mut run = through_socks5(&proxy, &user).start();
@@ -231,11 +235,11 @@ fn a_password_that_is_too_long_is_an_error_and_not_cut() {
 }
 
 #[test]
-fn the_time_at_a_socks5_prompt_does_not_count() {
+fn the_time_at_a_socks5_prompt_does_not_count_against_the_limit() {
     let mut user = User::new();
     let proxy = socks5_userpass("bob", "secret").send("welcome").serve();
-    let words = format!("-w 1 -S bob@{proxy} host.example 22");
-    let mut run = connect(words).terminal(&user.pty).start();
+    let args = format!("-w 1 -S bob@{proxy} host.example 22");
+    let mut run = connect(args).terminal(&user.pty).start();
     user.wait_for(SOCKS5_PROMPT);
     sleep(Duration::from_millis(1500));
     user.type_in("secret\n");
@@ -244,7 +248,7 @@ fn the_time_at_a_socks5_prompt_does_not_count() {
 }
 
 #[test]
-fn the_time_at_an_http_prompt_does_not_count_even_with_a_new_connection() {
+fn the_time_at_an_http_prompt_does_not_count_against_the_limit_of_a_second_connection() {
     let mut user = User::new();
     let proxy =
         Server::each([http_reply(challenge("Connection: close\r\n", "")), http_basic("bob", "secret")]);
@@ -271,12 +275,12 @@ fn the_limit_goes_on_after_the_prompt() {
     proxy.finish();
 }
 
-/// A 407 with these fields besides the challenge.
+/// A 407 response with these fields after the challenge.
 fn challenge(fields: &str, body: &str) -> String {
     format!("HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=\"x\"\r\n{fields}\r\n{body}")
 }
 
-/// Runs with these connections as the proxy's; the password is the right one.
+/// Checks that the typed password is accepted and the session works.
 #[track_caller]
 fn expect_accepted(proxy: &Server, case: &str) {
     let mut user = User::new();
@@ -288,7 +292,7 @@ fn expect_accepted(proxy: &Server, case: &str) {
 }
 
 #[test]
-fn a_407_is_answered_on_the_same_connection_when_the_proxy_keeps_it() {
+fn a_407_is_answered_on_the_same_connection_if_the_proxy_keeps_it_open() {
     for (fields, body) in [
         ("Content-Length: 0\r\n", ""),
         ("Content-Length: 6\r\n", "badge?"),
@@ -308,7 +312,7 @@ fn a_407_is_answered_on_the_same_connection_when_the_proxy_keeps_it() {
             proxy.finish();
         }
     }
-    // Basic is found behind another scheme in one line, and in WWW-Authenticate of a 401.
+    // Basic may follow another scheme in one field, or be in the WWW-Authenticate field of a 401.
     for reply in [
         "HTTP/1.1 407 A\r\nProxy-Authenticate: Negotiate, basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 401 A\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
@@ -322,21 +326,91 @@ fn a_407_is_answered_on_the_same_connection_when_the_proxy_keeps_it() {
 }
 
 #[test]
-fn a_407_is_answered_on_a_new_connection_when_the_proxy_does_not_keep_the_old_one() {
+fn a_407_is_answered_on_a_new_connection_if_the_proxy_closes_the_first() {
     let long = "x".repeat(100_000);
     for (first, case) in [
         (http_reply(challenge("Connection: close\r\nContent-Length: 6\r\n", "badge?")), "close"),
         (http_reply(challenge("Proxy-Connection: close\r\nContent-Length: 0\r\n", "")), "proxy close"),
         (http_reply(challenge("Content-Length: 0\r\n", "").replace("HTTP/1.1", "HTTP/1.0")), "HTTP/1.0"),
-        (http_reply(challenge("", "until the end")), "a body without an end"),
-        (http_reply(challenge("", "")), "a body without an end that is empty"),
-        (http_reply(challenge("Content-Length: 100\r\n", "cut")), "a body cut off"),
+        (http_reply(challenge("", "until the end")), "a body that ends at EOF"),
+        (http_reply(challenge("", "")), "an empty body that ends at EOF"),
+        (http_reply(challenge("Content-Length: 100\r\n", "cut")), "a truncated body"),
         (http_reply(challenge("Content-Length: 6\r\n", "badge?")).close(), "closed at the prompt"),
-        (http_reply(challenge("Content-Length: 100000\r\n", &long)), "a body that is not worth reading"),
+        (http_reply(challenge("Content-Length: 100000\r\n", &long)), "a body too long to skip"),
     ] {
         let second = http_basic("bob", "secret").early("welcome").expect("ping");
         let proxy = Server::each([first, second]);
         expect_accepted(&proxy, case);
         proxy.finish();
     }
+}
+
+/// Returns how many descriptors of terminals a process has open.
+fn terminal_descriptors(pid: u32) -> usize {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let files = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    files.filter(|file| file.starts_with("/dev/tty") || file.starts_with("/dev/pts")).count()
+}
+
+/// Each prompt left a descriptor of `/dev/tty` open: 9 descriptors were 15 after six wrong
+/// passwords.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_password_prompt_of_a_listener_does_not_leak_a_descriptor_of_the_terminal() {
+    let mut user = User::new();
+    let proxy = Server::each((0..6).map(|_| socks5_userpass("bob", "secret")));
+    let words = format!("-d --listen 127.0.0.1:0 -S bob@{proxy} host.example 22");
+    let run = Listening::start(connect(words).terminal(&user.pty));
+    let before = terminal_descriptors(run.run.pid());
+    for _ in 0..6 {
+        let mut client = run.client();
+        user.answer(SOCKS5_PROMPT, "wrong");
+        let refused = client.read(&mut [0]).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionReset);
+        user.seen.clear();
+    }
+    assert_eq!(terminal_descriptors(run.run.pid()), before);
+    drop(run);
+    proxy.finish();
+}
+
+/// Runs the program with a password from each source whose first line this is.
+fn each_source(first_line: &[u8], run: impl Fn(&str, Program)) {
+    let file = TempPath::file("password", first_line);
+    fs::set_permissions(&*file, Permissions::from_mode(0o600)).unwrap();
+    let print = format!("cat {}", file.display());
+    run("--password-file", connect("--password-file").arg(&*file));
+    run("--password-command", connect("--password-command").arg(&print).env("SHELL", "/bin/sh"));
+    run("--password-fd", {
+        let shell = format!("exec {} --password-fd 3 \"$@\" 3<{}", program_path(), file.display());
+        Program::new("/bin/sh").arg("-c").arg(shell).arg("sh")
+    });
+    let asker = Asker::new("askpass", &print);
+    run("SSH_ASKPASS", asker.connect(""));
+}
+
+/// Of `a\rb\n` the file and the descriptor made `a\rb`, the command and askpass made `a`. The limit
+/// was 4,096 bytes for the former and 4,095 for the latter.
+#[test]
+fn the_first_line_is_the_same_for_every_source_of_a_password() {
+    let longest = "x".repeat(4096);
+    for (text, password) in [
+        ("a\rb\n".to_owned(), "a"),
+        ("a\r\nb\n".to_owned(), "a"),
+        (longest.clone(), longest.as_str()),
+        (format!("{longest}\r\n"), longest.as_str()),
+    ] {
+        each_source(text.as_bytes(), |source, program| {
+            let proxy = http_basic("bob", password).early("welcome").expect_eof().serve();
+            let out = program.args(format!("-H bob@{proxy} host 22")).run();
+            assert_eq!((out.code, &*out.stdout), (Some(0), &b"welcome"[..]), "{source}: {out:?}");
+            proxy.finish();
+        });
+    }
+    each_source(format!("{longest}x\n").as_bytes(), |source, program| {
+        let proxy = Server::repeat(|| http_basic("bob", "x"));
+        let out = program.args(format!("-H bob@{proxy} host 22")).run();
+        assert!(matches!(out.code, Some(2 | 6)), "{source}: {out:?}");
+        out.expect_stderr_has("its first line is longer than 4096 bytes");
+    });
 }

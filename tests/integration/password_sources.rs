@@ -190,7 +190,7 @@ fn the_first_line_of_a_file_is_the_password() {
         (b"secret\r\nmore", b"secret"),
         (b" two words \n", b" two words "),
         (b"\xff\x80:@#%41\n", b"\xff\x80:@#%41"),
-        (b"a\rb\n\n", b"a\rb"),
+        (b"a\rb\n\n", b"a"),
         (&[b'x'; 255], &[b'x'; 255]),
     ] {
         let file = private("password", content);
@@ -322,9 +322,9 @@ fn a_command_that_fails_is_told_with_its_code() {
         ("exit 3", "failed (exit status: 3)"),
         ("echo secret; exit 1", "failed (exit status: 1)"),
         ("kill -TERM $$", "failed (signal: 15"),
-        ("true", "gave an empty answer"),
+        ("true", "printed no password: its first line is empty"),
         ("no-such-program-here", "failed (exit status: 127)"),
-        ("head -c 5000 /dev/zero", "gave a first line of 4096 bytes or more"),
+        ("head -c 5000 /dev/zero", "printed no password: its first line is longer than 4096 bytes"),
     ] {
         let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
         let run = connect("--password-command").arg(format!("{line} # 2>/dev/null")).env("SHELL", "/bin/sh");
@@ -387,7 +387,7 @@ fn a_listener_runs_its_command_once() {
     for _ in 0..3 {
         assert_eq!(read(&mut listener.client(), 7), b"welcome");
     }
-    assert_eq!(asker.note("arguments"), "\n");
+    assert_eq!(asker.output("arguments"), "\n");
     listener.close();
 }
 

@@ -136,7 +136,7 @@ fn a_command_is_run_by_the_users_shell() {
     let proxy = socks5_none().expect_eof().serve();
     let home = home(format!("Match exec 'the command'\nSOCKS_SERVER = {proxy}"));
     connect("-s host 22").env("HOME", &*home).env("SHELL", shell.path()).run().expect_success();
-    assert_eq!(shell.note("arguments"), "-c\nthe command\n");
+    assert_eq!(shell.output("arguments"), "-c\nthe command\n");
     proxy.finish();
 }
 

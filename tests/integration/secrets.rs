@@ -268,7 +268,7 @@ fn a_password_of_an_askpass_program_is_forgotten() {
     let asker = Asker::new("askpass", &format!("echo {PASSWORD}"));
     let conversation = Asked::new();
     let proxy = conversation.socks5();
-    let program = asker.given_to(format!("-S kane@{proxy} host.example 22"));
+    let program = asker.connect(format!("-S kane@{proxy} host.example 22"));
     conversation.expect_forgotten(proxy, program, || {});
 }
 
@@ -283,7 +283,7 @@ fn a_password_that_was_proved_and_not_told_is_forgotten() {
     let asker = Asker::new("askpass", &format!("echo {PASSWORD}"));
     let conversation = Asked::new();
     let proxy = conversation.digest();
-    let program = asker.given_to(format!("-H kane@{proxy} host.example 22"));
+    let program = asker.connect(format!("-H kane@{proxy} host.example 22"));
     conversation.expect_forgotten(proxy, program, || {});
 }
 

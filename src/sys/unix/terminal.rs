@@ -3,15 +3,19 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::{mem, ptr};
 
 /// The signals that end the program and must not leave the terminal without echo. SIGINT is among them though
 /// the terminal does not send it while the password is read: rpassword raises it when it reads Ctrl-C.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// What the handler must restore. Null when there is nothing; what it points to is never freed.
+/// What the signal handler restores; null when there is nothing to restore.
 static SAVED: AtomicPtr<Saved> = AtomicPtr::new(ptr::null_mut());
+
+/// The signal handler runs or has run, so the process is about to die. The handler sets this before
+/// it loads `SAVED`, and from then on what `SAVED` points to must not be freed.
+static DYING: AtomicBool = AtomicBool::new(false);
 
 struct Saved {
     terminal: File,
@@ -61,7 +65,7 @@ impl RestoreTerminal {
         if unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings) } == -1 {
             return Err(io::Error::last_os_error());
         }
-        SAVED.store(Box::into_raw(Box::new(Saved { terminal, settings })), Ordering::Release);
+        SAVED.store(Box::into_raw(Box::new(Saved { terminal, settings })), Ordering::SeqCst);
 
         // SAFETY: as for termios; an all-zero sigaction is the default action with no flags and an empty mask.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -76,7 +80,14 @@ impl Drop for RestoreTerminal {
         for (signal, previous) in SIGNALS.iter().zip(&self.previous) {
             exchange(*signal, previous);
         }
-        SAVED.store(ptr::null_mut(), Ordering::Release);
+        let saved = SAVED.swap(ptr::null_mut(), Ordering::SeqCst);
+        // The handler may run on another thread right now. In the total order of these operations,
+        // either its store to DYING precedes this load, or its load of SAVED follows the swap.
+        if !saved.is_null() && !DYING.load(Ordering::SeqCst) {
+            // SAFETY: the pointer comes from Box::into_raw, the swap made us its only owner, and no
+            // handler has loaded it.
+            drop(unsafe { Box::from_raw(saved) });
+        }
     }
 }
 
@@ -91,8 +102,9 @@ fn exchange(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
 
 /// Restores the terminal and ends the program by the same signal. Calls async-signal-safe functions only.
 extern "C" fn restore_and_die(signal: libc::c_int) {
-    let saved = SAVED.load(Ordering::Acquire);
-    // SAFETY: the pointer is null or to a Saved that is never freed.
+    DYING.store(true, Ordering::SeqCst);
+    let saved = SAVED.load(Ordering::SeqCst);
+    // SAFETY: the pointer is null or to a Saved that is not freed any more, because DYING is set.
     if let Some(saved) = unsafe { saved.as_ref() } {
         // SAFETY: the descriptor is open as long as the Saved lives, and the settings are a termios; tcsetattr is
         // async-signal-safe (POSIX.1).

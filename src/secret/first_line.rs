@@ -1,0 +1,111 @@
+//! Reads a password from the first line of a stream.
+
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+use super::Secret;
+
+/// The longest password that [`read_first_line`] accepts, in bytes.
+const MAX_PASSWORD: usize = 4096;
+
+/// Why the first line of a stream is not a password.
+#[derive(Debug, thiserror::Error)]
+pub enum FirstLineError {
+    /// The line has no bytes, or the stream ended before the first.
+    #[error("its first line is empty")]
+    Empty,
+    /// The line is longer than 4096 bytes, without its end.
+    #[error("its first line is longer than {MAX_PASSWORD} bytes")]
+    TooLong,
+    /// The stream could not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<FirstLineError> for io::Error {
+    fn from(error: FirstLineError) -> Self {
+        match error {
+            FirstLineError::Io(error) => error,
+            other => Self::other(other),
+        }
+    }
+}
+
+/// Reads the first line, which ends at CR, LF, CR LF or EOF, as in OpenSSH's askpass protocol.
+///
+/// Reads byte by byte and not beyond the end of the line, because another program may read the rest.
+///
+/// # Errors
+/// The line is empty or longer than 4096 bytes, or the stream cannot be read.
+pub fn read_first_line(mut from: impl Read) -> Result<Secret, FirstLineError> {
+    // Allocated up front, because growing would leave a copy of the password behind.
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD));
+    loop {
+        match read_byte(&mut from)? {
+            None | Some(b'\n') => break,
+            Some(b'\r') => {
+                // The LF of a CR LF belongs to this line.
+                read_byte(&mut from)?;
+                break;
+            }
+            Some(_) if line.len() == MAX_PASSWORD => return Err(FirstLineError::TooLong),
+            Some(byte) => line.push(byte),
+        }
+    }
+    if line.is_empty() {
+        return Err(FirstLineError::Empty);
+    }
+    Ok(Secret::new(line.to_vec()))
+}
+
+/// Returns the next byte; `None` at EOF.
+fn read_byte(from: &mut impl Read) -> io::Result<Option<u8>> {
+    let mut byte = Zeroizing::new([0]);
+    loop {
+        match from.read(&mut *byte) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(byte[0])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_at_cr_lf_crlf_or_eof() {
+        for (text, password, rest) in [
+            ("secret", "secret", ""),
+            ("secret\nmore\n", "secret", "more\n"),
+            ("secret\r\nmore\n", "secret", "more\n"),
+            ("secret\r", "secret", ""),
+            ("a\rb\n", "a", "\n"),
+            (" two words \n", " two words ", ""),
+        ] {
+            let mut stream = text.as_bytes();
+            let line = read_first_line(&mut stream);
+            assert_eq!(line.ok(), Some(Secret::from(password)), "{text:?}");
+            assert_eq!(stream, rest.as_bytes(), "{text:?}");
+        }
+        for text in ["", "\n", "\r\n", "\nsecret\n"] {
+            let line = read_first_line(text.as_bytes());
+            assert!(matches!(line, Err(FirstLineError::Empty)), "{text:?}: {line:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_of_4096_bytes_is_accepted_and_one_byte_more_is_not() {
+        for end in ["", "\n", "\r\n", "\nmore"] {
+            let longest = "x".repeat(MAX_PASSWORD);
+            let line = read_first_line(format!("{longest}{end}").as_bytes());
+            assert_eq!(line.ok(), Some(Secret::from(longest.as_str())), "{end:?}");
+            let line = read_first_line(format!("{longest}x{end}").as_bytes());
+            assert!(matches!(line, Err(FirstLineError::TooLong)), "{end:?}: {line:?}");
+        }
+        assert!(matches!(read_first_line(io::repeat(b'x')), Err(FirstLineError::TooLong)));
+    }
+}
