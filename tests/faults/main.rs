@@ -1,44 +1,62 @@
-//! What can befall a relay on its machine: all bytes arrive, or an error is told. Never less and a success, no hang, no
-//! crash, no spinning. The system calls of the relay fail, each in turn, in each way, the first time or a later one; and
-//! the C program and this one are compared.
+//! Faults of the machine and of the network: all data arrives, or the program reports an error. It never loses data and
+//! succeeds, hangs, crashes or spins.
 //!
-//!     tests/faults/run
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+//!     faults injections PROGRAM             each system call of the relay fails, in each way
+//!     faults table PROGRAM C_PROGRAM        both programs, compared with the table in docs/compat.md
+//!     faults network PROGRAM                sessions over a bad link
+//!
+//! `tests/faults/run` runs all three. The last one needs root and namespaces of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-#[allow(dead_code, reason = "shared with the soak, which breaks off itself")]
+#[path = "../kit/mod.rs"]
+mod kit;
+
+#[allow(dead_code, reason = "shared with the soak")]
 #[path = "../soak/exchange.rs"]
 mod exchange;
 mod injection;
+mod link;
+mod machines;
+mod network;
 mod session;
-#[allow(dead_code, reason = "shared with the soak, which throws dice")]
+#[allow(dead_code, reason = "shared with the soak")]
 #[path = "../soak/stream.rs"]
 mod stream;
 mod table;
 
 use injection::Injection;
 
-/// How many cases run at the same time.
+/// Injections that run at the same time.
 const THREADS: usize = 4;
 
-/// `faults PROGRAM` injects errors, and `faults PROGRAM THEIRS` compares the two with the table of docs/compat.md.
 fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1).map(PathBuf::from);
-    let program = words.next().unwrap_or_else(|| env!("CARGO_BIN_EXE_connect").into());
-    let (what, cases, problems) = if let Some(theirs) = words.next() {
-        ("troubles", table::TROUBLES.len(), table::compare(&theirs, &program))
-    } else {
-        let cases = injection::all();
-        ("injected errors", cases.len(), run_all(&cases, &program))
+    let args: Vec<_> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let (what, cases, problems) = match args.as_slice() {
+        [suite, program] if suite == Path::new("injections") => {
+            let cases = injection::all();
+            ("injections", cases.len(), run_all(&cases, program))
+        }
+        [suite, program, c_program] if suite == Path::new("table") => {
+            ("table", table::FAULTS.len(), table::compare(c_program, program))
+        }
+        [suite, program] if suite == Path::new("network") => {
+            let (sessions, problems) = network::run(program);
+            ("network", sessions, problems)
+        }
+        _ => {
+            eprintln!("usage: faults injections PROGRAM | table PROGRAM C_PROGRAM | network PROGRAM");
+            return ExitCode::from(2);
+        }
     };
     for problem in &problems {
         println!("FAILED: {problem}");
     }
-    println!("{what}: {cases} cases, {} failed", problems.len());
+    println!("faults {what}: {cases} cases, {} failed", problems.len());
     ExitCode::from(u8::from(!problems.is_empty()))
 }
 

@@ -1,7 +1,7 @@
-//! One session, whatever befalls the program in it, and what came of it for everybody.
+//! One session during which a fault happens, and its outcome for the program and for both ends.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -10,52 +10,63 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-
-use crate::exchange::{Ending, Ends, Job, Outcome, Pace, exchange};
+use crate::exchange::{Ending, Ends, HalfClose, Job, Outcome, Pace, exchange};
+use crate::kit::set_nonblocking;
 use crate::stream::Stream;
 
-/// More than a pipe holds, so that each call of the relay happens several times.
+/// More than a pipe holds, so that each system call of the relay happens several times.
 const UP: Stream = Stream { seed: 1, len: 300_000 };
 const DOWN: Stream = Stream { seed: 2, len: 400_000 };
 
-/// Nothing has moved for so long: it hangs. Nobody has to wait for anything in these sessions.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// A session in which nothing moves for this long hangs: none of these sessions has anything to wait for.
+const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What joins the program to the near end.
+/// How the near end is connected to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Near {
+    /// By stdin and stdout.
     Pipes,
+    /// As the client of a local port.
     Port,
 }
 
-/// What the two ends do to the program.
+/// How the two ends behave, and what the program has to work with.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manners {
-    /// The near end leaves after so many bytes of both directions.
-    pub(crate) near_leaves: Option<u64>,
-    /// The target resets the connection.
-    pub(crate) far_resets: Option<u64>,
-    /// The near end takes its time.
-    pub(crate) slow: bool,
-    /// The program has nothing to read.
-    pub(crate) no_input: bool,
-    /// The program cannot say anything.
-    pub(crate) no_messages: bool,
+pub(crate) struct Behavior {
+    /// The near end closes after this many bytes in both directions.
+    pub(crate) near_closes: Option<u64>,
+    /// The target resets the connection after this many bytes in both directions.
+    pub(crate) target_resets: Option<u64>,
+    /// The near end pauses before and between its reads.
+    pub(crate) near_is_slow: bool,
+    pub(crate) descriptors: Descriptors,
 }
 
-/// How it came out, in the words of the table.
+/// What the program finds at its standard descriptors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Descriptors {
+    #[default]
+    Blocking,
+    NonBlocking,
+    /// No stdin, so that nothing is sent.
+    NoStdin,
+    /// Neither stdin nor stderr.
+    NoStdinNoStderr,
+}
+
+/// The result of a session, as the table in docs/compat.md words it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// All has arrived everywhere, and the program says so.
+    /// All data arrived, and the program succeeded.
     Ok,
-    /// Something is missing, and whoever misses it was told.
-    Told,
-    /// Something is missing, and somebody thinks that all is well.
+    /// Data is missing, and the program or a reset reported it to the end that misses data.
+    Error,
+    /// Data is missing, and an end takes the session for complete.
     Loss(String),
     Hang,
+    /// A signal killed the program.
     Crash(i32),
-    /// It failed without a word.
+    /// The program failed without exactly one error message.
     Mute(String),
 }
 
@@ -63,7 +74,7 @@ impl Verdict {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Told => "error",
+            Self::Error => "error",
             Self::Loss(_) => "loss",
             Self::Hang => "hang",
             Self::Crash(_) => "crash",
@@ -72,79 +83,111 @@ impl Verdict {
     }
 }
 
-/// What everybody saw.
+/// The outcome for the program and for both ends.
 #[derive(Debug)]
-struct Seen {
+struct Report {
     near: Outcome,
-    /// Nothing if nobody came.
-    far: Option<Outcome>,
-    /// None if it had to be killed.
+    /// `None` if the program never connected.
+    target: Option<Outcome>,
+    /// `None` if the program had to be killed.
     status: Option<ExitStatus>,
-    /// Its lines but those of `-d`.
-    told: Vec<String>,
+    /// Lines on stderr, without those of `-d`.
+    messages: Vec<String>,
 }
 
-impl Manners {
+impl Behavior {
     fn near(self) -> Job {
-        let slow = Duration::from_millis(if self.slow { 30 } else { 0 });
-        let (pace, break_after) = (Pace { silence: slow * 5, slow }, self.near_leaves);
-        Job { give: self.up(), take: DOWN, pace, break_after, waits_for_end: false, patience: PATIENCE }
+        let slow = Duration::from_millis(if self.near_is_slow { 30 } else { 0 });
+        Job {
+            give: self.up(),
+            take: DOWN,
+            pace: Pace { silence: slow * 5, slow },
+            break_after: self.near_closes,
+            half_close: HalfClose::AtOnce,
+            patience: STALL_TIMEOUT,
+        }
     }
 
-    fn far(self) -> Job {
-        let (pace, break_after) = (Pace::default(), self.far_resets);
-        Job { give: DOWN, take: self.up(), pace, break_after, waits_for_end: true, patience: PATIENCE }
+    fn target(self) -> Job {
+        Job {
+            give: DOWN,
+            take: self.up(),
+            pace: Pace::default(),
+            break_after: self.target_resets,
+            half_close: HalfClose::AfterEof,
+            patience: STALL_TIMEOUT,
+        }
     }
 
     fn up(self) -> Stream {
-        Stream { len: if self.no_input { 0 } else { UP.len }, ..UP }
+        Stream { len: if self.has_stdin() { UP.len } else { 0 }, ..UP }
+    }
+
+    fn has_stdin(self) -> bool {
+        matches!(self.descriptors, Descriptors::Blocking | Descriptors::NonBlocking)
     }
 }
 
-/// Runs a session: `command` makes the program's command from the words for it.
+/// Runs a session. `command` returns the command that starts the program with these arguments.
 pub(crate) fn run(
     near: Near,
-    manners: Manners,
+    behavior: Behavior,
     command: impl FnOnce(&[String]) -> Command,
 ) -> io::Result<Verdict> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port().to_string();
-    let mut words = match near {
+    let mut args = match near {
         Near::Pipes => vec![],
         Near::Port => vec!["-d".into(), "-p".into(), "0".into()],
     };
-    words.extend(["127.0.0.1".into(), port]);
-    let mut command = command(&words);
-    command.stderr(Stdio::piped()).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let over = AtomicBool::new(false);
+    args.extend(["127.0.0.1".into(), port]);
+    let mut command = command(&args);
+    command.stderr(Stdio::piped());
+    let nonblocking = behavior.descriptors == Descriptors::NonBlocking;
+    let (input, its_input) = pipe_to_program(nonblocking)?;
+    let (its_output, output) = pipe_from_program(nonblocking)?;
+    command.stdin(its_input).stdout(its_output);
+    let has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        let far = scope.spawn(|| target(&listener, &over, &manners.far()));
-        let child = command.spawn()?;
-        let seen = match near {
-            Near::Pipes => through_pipes(child, &manners.near()),
-            Near::Port => through_port(child, &manners.near()),
-        };
-        over.store(true, Ordering::SeqCst);
-        let far = far.join().map_err(|_| io::Error::other("the target panicked"))??;
-        Ok(seen?.with(far).verdict(near, manners))
+        let target = scope.spawn(|| serve(&listener, &has_ended, &behavior.target()));
+        let child = command.spawn();
+        // The command holds the program's ends of the pipes: close them, or nobody sees EOF.
+        drop(command);
+        let report = child.and_then(|child| match near {
+            Near::Pipes => through_pipes(child, input, output, &behavior.near()),
+            Near::Port => through_port(child, &behavior.near()),
+        });
+        has_ended.store(true, Ordering::SeqCst);
+        let target = target.join().map_err(|_| io::Error::other("the target panicked"))??;
+        Ok(Report { target, ..report? }.verdict(near, behavior))
     })
 }
 
-/// Serves the one connection that comes, if one does.
-fn target(listener: &TcpListener, over: &AtomicBool, job: &Job) -> io::Result<Option<Outcome>> {
+/// Our end and the program's end of a pipe. Ours does not block.
+fn pipe_to_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
+    let (reader, writer) = io::pipe()?;
+    set_nonblocking(&writer, true);
+    set_nonblocking(&reader, nonblocking);
+    Ok((writer, reader))
+}
+
+/// The program's end and our end of a pipe.
+fn pipe_from_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
+    let (reader, writer) = io::pipe()?;
+    set_nonblocking(&reader, true);
+    set_nonblocking(&writer, nonblocking);
+    Ok((writer, reader))
+}
+
+/// Serves the first connection. `None` if none arrives before the session has ended.
+fn serve(listener: &TcpListener, has_ended: &AtomicBool, job: &Job) -> io::Result<Option<Outcome>> {
     loop {
-        // Before the look at what has come: nothing can come after it.
-        let last = over.load(Ordering::SeqCst);
+        // Read the flag before accept: a connection that arrives in between must not be missed.
+        let is_last = has_ended.load(Ordering::SeqCst);
         match listener.accept() {
-            Ok((stream, _)) => {
-                stream.set_nonblocking(true)?;
-                // For who is to break off; closing is an end otherwise.
-                let linger = job.break_after.map(|_| Duration::ZERO);
-                socket2::SockRef::from(&stream).set_linger(linger)?;
-                return Ok(Some(exchange(&mut Ends::Socket(stream), job)));
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !last => {
+            Ok((stream, _)) => return serve_one(stream, job).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !is_last => {
                 thread::sleep(Duration::from_millis(1));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
@@ -153,68 +196,74 @@ fn target(listener: &TcpListener, over: &AtomicBool, job: &Job) -> io::Result<Op
     }
 }
 
-fn through_pipes(mut child: Child, job: &Job) -> io::Result<Seen> {
-    let missing = || io::Error::other("a pipe is missing");
-    let input = File::from(OwnedFd::from(child.stdin.take().ok_or_else(missing)?));
-    let output = File::from(OwnedFd::from(child.stdout.take().ok_or_else(missing)?));
-    for end in [&input, &output] {
-        fcntl_setfl(end, fcntl_getfl(end)? | OFlags::NONBLOCK)?;
-    }
-    let mut stderr = child.stderr.take().ok_or_else(missing)?;
+/// Does the job on one connection, which it resets if the job breaks off.
+pub(crate) fn serve_one(stream: TcpStream, job: &Job) -> io::Result<Outcome> {
+    stream.set_nonblocking(true)?;
+    let linger = job.break_after.map(|_| Duration::ZERO);
+    socket2::SockRef::from(&stream).set_linger(linger)?;
+    Ok(exchange(&mut Ends::Socket(stream), job))
+}
+
+fn through_pipes(mut child: Child, input: PipeWriter, output: PipeReader, job: &Job) -> io::Result<Report> {
+    let mut stderr = child.stderr.take().ok_or_else(|| io::Error::other("stderr is no pipe"))?;
     let lines = thread::spawn(move || {
         let mut text = String::new();
         let _ = stderr.read_to_string(&mut text);
         text.lines().map(str::to_owned).collect()
     });
+    let [input, output] = [OwnedFd::from(input), OwnedFd::from(output)].map(File::from);
     let near = exchange(&mut Ends::Pipes(Some(input), output), job);
-    let status = wait(&mut child)?;
-    let told = lines.join().map_err(|_| io::Error::other("its messages"))?;
-    Ok(Seen { near, far: None, status, told })
+    let status = wait(&mut child, STALL_TIMEOUT)?;
+    let messages = lines.join().map_err(|_| io::Error::other("the reader of stderr panicked"))?;
+    Ok(Report { near, target: None, status, messages })
 }
 
-fn through_port(mut child: Child, job: &Job) -> io::Result<Seen> {
-    let stderr = child.stderr.take().ok_or_else(|| io::Error::other("a pipe is missing"))?;
+fn through_port(mut child: Child, job: &Job) -> io::Result<Report> {
+    let stderr = child.stderr.take().ok_or_else(|| io::Error::other("stderr is no pipe"))?;
     let mut lines = BufReader::new(stderr).lines();
-    let mut told = Vec::new();
-    let place = place(&mut lines, &mut told)?;
+    let mut messages = Vec::new();
+    let address = listen_address(&mut lines, &mut messages)?;
     let lines = thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
-    let near = match place.map(TcpStream::connect) {
+    let near = match address.map(TcpStream::connect) {
         Some(Ok(stream)) => {
             stream.set_nonblocking(true)?;
             exchange(&mut Ends::Socket(stream), job)
         }
         Some(Err(error)) => Outcome { taken: 0, ending: Ending::Broken(error.kind()) },
-        None => Outcome { taken: 0, ending: Ending::Broken(io::ErrorKind::NotConnected) },
+        None => NOT_CONNECTED,
     };
-    let status = wait(&mut child)?;
-    told.extend(lines.join().map_err(|_| io::Error::other("its messages"))?);
-    told.retain(|line| !line.starts_with("DEBUG: "));
-    Ok(Seen { near, far: None, status, told })
+    let status = wait(&mut child, STALL_TIMEOUT)?;
+    messages.extend(lines.join().map_err(|_| io::Error::other("the reader of stderr panicked"))?);
+    messages.retain(|line| !line.starts_with("DEBUG: "));
+    Ok(Report { near, target: None, status, messages })
 }
 
-/// Where it listens, if it says so.
-fn place(
+const NOT_CONNECTED: Outcome = Outcome { taken: 0, ending: Ending::Broken(io::ErrorKind::NotConnected) };
+
+/// Reads the listener's address from the output of `-d`. `None` if the program ends without one.
+fn listen_address(
     lines: &mut io::Lines<BufReader<ChildStderr>>,
-    told: &mut Vec<String>,
+    messages: &mut Vec<String>,
 ) -> io::Result<Option<SocketAddr>> {
     for line in lines {
         let line = line?;
         if let Some((_, rest)) = line.split_once("waiting new connection at port ") {
-            let place = rest.split_once('(').and_then(|(_, place)| place.strip_suffix(')')?.parse().ok());
-            return Ok(place);
+            let address = rest.split_once('(').and_then(|(_, text)| text.strip_suffix(')')?.parse().ok());
+            return Ok(address);
         }
-        told.push(line);
+        messages.push(line);
     }
     Ok(None)
 }
 
-fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+/// Waits for the program, and kills it after `limit`; returns `None` then.
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > limit {
             child.kill()?;
             child.wait()?;
             return Ok(None);
@@ -223,15 +272,10 @@ fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
     }
 }
 
-impl Seen {
-    fn with(self, far: Option<Outcome>) -> Self {
-        Self { far, ..self }
-    }
-
-    fn verdict(&self, near: Near, manners: Manners) -> Verdict {
-        let far =
-            self.far.unwrap_or(Outcome { taken: 0, ending: Ending::Broken(io::ErrorKind::NotConnected) });
-        if self.near.ending == Ending::Hangs || far.ending == Ending::Hangs {
+impl Report {
+    fn verdict(&self, near: Near, behavior: Behavior) -> Verdict {
+        let target = self.target.unwrap_or(NOT_CONNECTED);
+        if self.near.ending == Ending::Hangs || target.ending == Ending::Hangs {
             return Verdict::Hang;
         }
         let Some(status) = self.status else { return Verdict::Hang };
@@ -241,25 +285,28 @@ impl Seen {
         if let Some(signal) = status.signal() {
             return Verdict::Crash(signal);
         }
-        // strace ends as what it runs has ended, and a shell with 128 and the signal's number.
+        // strace dies by the signal that killed its child; a shell exits with 128 and the signal's number.
         if let Some(code @ 129..160) = status.code() {
             return Verdict::Crash(code - 128);
         }
-        let is_whole = |outcome: Outcome, len| (outcome.ending, outcome.taken) == (Ending::Clean, len);
-        let near_ended =
-            self.near.taken == DOWN.len && (manners.no_input || self.near.ending == Ending::Clean);
-        let (near_whole, far_whole) = (near_ended, is_whole(far, manners.up().len));
-        // Who reads a pipe looks at the exit code, who reads a socket cannot.
-        let misled = |outcome: Outcome, whole: bool| outcome.ending == Ending::Clean && !whole;
-        let near_misled = near == Near::Port && misled(self.near, near_whole);
-        let wrong = [self.near, far].iter().any(|outcome| outcome.ending == Ending::Wrong);
-        if wrong || near_misled || status.success() && !(near_whole && far_whole) || misled(far, far_whole) {
+        let near_complete =
+            self.near.taken == DOWN.len && (!behavior.has_stdin() || self.near.ending == Ending::Clean);
+        let target_complete = (target.ending, target.taken) == (Ending::Clean, behavior.up().len);
+        // The reader of a pipe can look at the exit code; the reader of a socket sees EOF or a reset only.
+        let is_misled = |outcome: Outcome, complete: bool| outcome.ending == Ending::Clean && !complete;
+        let near_misled = near == Near::Port && is_misled(self.near, near_complete);
+        let wrong = [self.near, target].iter().any(|outcome| outcome.ending == Ending::Wrong);
+        if wrong
+            || near_misled
+            || is_misled(target, target_complete)
+            || status.success() && !(near_complete && target_complete)
+        {
             return Verdict::Loss(format!("{self:?}"));
         }
-        match (status.success(), self.told.as_slice()) {
+        match (status.success(), self.messages.as_slice()) {
             (true, []) => Verdict::Ok,
-            (false, [line]) if line.starts_with("connect: ") => Verdict::Told,
-            (false, []) if manners.no_messages => Verdict::Told,
+            (false, [line]) if line.starts_with("connect: ") => Verdict::Error,
+            (false, []) if behavior.descriptors == Descriptors::NoStdinNoStderr => Verdict::Error,
             _ => Verdict::Mute(format!("{self:?}")),
         }
     }

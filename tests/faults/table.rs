@@ -1,61 +1,61 @@
-//! The C program and this one in the same troubles, beside what docs/compat.md says of it.
+//! The C program and this one under the same faults, compared with the table in docs/compat.md.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::session::{self, Manners, Near, Verdict};
+use crate::session::{self, Behavior, Descriptors, Near, Verdict};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compat.md");
 const HEADING: &str = "## Relay faults";
 
-pub(crate) struct Trouble {
+pub(crate) struct Fault {
+    /// The first column of the table.
     name: &'static str,
-    /// How a shell starts the program.
+    /// A shell command that starts the program.
     shell: &'static str,
-    manners: Manners,
+    behavior: Behavior,
 }
 
-const fn trouble(name: &'static str, shell: &'static str) -> Trouble {
-    Trouble { name, shell, manners: NONE }
+const fn fault(name: &'static str, shell: &'static str, behavior: Behavior) -> Fault {
+    Fault { name, shell, behavior }
 }
 
-const PLAIN: &str = r#"exec "$0" "$@""#;
-
-pub(crate) const TROUBLES: [Trouble; 15] = [
-    trouble("none", PLAIN),
-    trouble("standard output is a full disk", r#"exec "$0" "$@" >/dev/full"#),
-    trouble("standard input cannot be read", r#"exec "$0" "$@" </"#),
-    Trouble { manners: NO_INPUT, ..trouble("standard input is closed", r#"exec "$0" "$@" <&-"#) },
-    trouble("standard output is closed", r#"exec "$0" "$@" >&-"#),
-    Trouble {
-        manners: Manners { no_messages: true, ..NO_INPUT },
-        ..trouble("all three are closed", r#"exec "$0" "$@" <&- >&- 2>&-"#)
-    },
-    Trouble {
-        manners: Manners { slow: true, ..NONE },
-        ..trouble("they are non-blocking (EAGAIN)", NONBLOCKING)
-    },
-    trouble("system calls are interrupted (EINTR)", INTERRUPTED),
-    Trouble {
-        manners: Manners { slow: true, ..NONE },
-        ..trouble("the process is stopped and continued", STOPPED)
-    },
-    Trouble { manners: Manners { near_leaves: Some(100_000), ..NONE }, ..trouble("the reader exits", PLAIN) },
-    Trouble { manners: Manners { far_resets: Some(100_000), ..NONE }, ..trouble("the target resets", PLAIN) },
-    Trouble {
-        manners: Manners { far_resets: Some(350_000), slow: true, ..NONE },
-        ..trouble("the target resets, slow reader", PLAIN)
-    },
-    trouble("no file descriptors left (EMFILE)", NO_DESCRIPTOR),
-    trouble("a read fails (ENOMEM)", FAILING_READ),
-    trouble("poll fails (ENOMEM)", FAILING_POLL),
+pub(crate) const FAULTS: [Fault; 15] = [
+    fault("none", PLAIN, NONE),
+    fault("standard output is a full disk", r#"exec "$0" "$@" >/dev/full"#, NONE),
+    fault("standard input cannot be read", r#"exec "$0" "$@" </"#, NONE),
+    fault("standard input is closed", r#"exec "$0" "$@" <&-"#, NO_STDIN),
+    fault("standard output is closed", r#"exec "$0" "$@" >&-"#, NONE),
+    fault(
+        "all three are closed",
+        r#"exec "$0" "$@" <&- >&- 2>&-"#,
+        Behavior { descriptors: Descriptors::NoStdinNoStderr, ..NONE },
+    ),
+    fault(
+        "they are non-blocking (EAGAIN)",
+        PLAIN,
+        Behavior { descriptors: Descriptors::NonBlocking, ..SLOW },
+    ),
+    fault("system calls are interrupted (EINTR)", INTERRUPTED, NONE),
+    fault("the process is stopped and continued", STOPPED, SLOW),
+    fault("the reader exits", PLAIN, Behavior { near_closes: Some(100_000), ..NONE }),
+    fault("the target resets", PLAIN, Behavior { target_resets: Some(100_000), ..NONE }),
+    fault("the target resets, slow reader", PLAIN, Behavior { target_resets: Some(350_000), ..SLOW }),
+    fault("no file descriptors left (EMFILE)", NO_DESCRIPTOR, NONE),
+    fault("a read fails (ENOMEM)", FAILING_READ, NONE),
+    fault("poll fails (ENOMEM)", FAILING_POLL, NONE),
 ];
 
-const NONE: Manners =
-    Manners { near_leaves: None, far_resets: None, slow: false, no_input: false, no_messages: false };
-const NO_INPUT: Manners = Manners { no_input: true, ..NONE };
-const NONBLOCKING: &str = r#"exec perl -MFcntl -e '
-    fcntl($_, F_SETFL, fcntl($_, F_GETFL, 0) | O_NONBLOCK) || die for *STDIN, *STDOUT; exec @ARGV' "$0" "$@""#;
+const NONE: Behavior = Behavior {
+    near_closes: None,
+    target_resets: None,
+    near_is_slow: false,
+    descriptors: Descriptors::Blocking,
+};
+const NO_STDIN: Behavior = Behavior { descriptors: Descriptors::NoStdin, ..NONE };
+const SLOW: Behavior = Behavior { near_is_slow: true, ..NONE };
+
+const PLAIN: &str = r#"exec "$0" "$@""#;
 const INTERRUPTED: &str = r#"exec strace -qq -o /dev/null \
     -e inject=select,pselect6,poll,ppoll,write,sendto,recvfrom,splice:error=EINTR:when=1+3 "$0" "$@""#;
 const STOPPED: &str = r#"exec 3<&0; "$0" "$@" <&3 3<&- & pid=$!; exec 3<&- >&-
@@ -66,50 +66,50 @@ const FAILING_READ: &str =
 const FAILING_POLL: &str =
     r#"exec strace -qq -o /dev/null -e inject=select,pselect6,poll,ppoll:error=ENOMEM:when=4 "$0" "$@""#;
 
-/// What differs from the document, or is no good of ours.
-pub(crate) fn compare(theirs: &Path, ours: &Path) -> Vec<String> {
+/// Returns the rows that the document lacks, and the faults that our program does not handle.
+pub(crate) fn compare(c_program: &Path, program: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md cannot be read");
     let section = text.split(HEADING).nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
     let mut problems = Vec::new();
-    for trouble in &TROUBLES {
-        let [there, here] = [theirs, ours].map(|program| trouble.run(program));
-        // It has words of its own, and any will do.
-        let there = if matches!(&there, Verdict::Mute(_)) { Verdict::Told } else { there };
-        println!("{}: theirs {}, ours {}", trouble.name, there.word(), here.word());
-        if !is_said(section, trouble.name, &there, &here) {
-            problems.push(format!("docs/compat.md does not say that {}: {there:?}, {here:?}", trouble.name));
+    for fault in &FAULTS {
+        let [theirs, ours] = [c_program, program].map(|program| fault.run(program));
+        // The C program words its messages differently, and may print several.
+        let theirs = if matches!(&theirs, Verdict::Mute(_)) { Verdict::Error } else { theirs };
+        println!("{}: C program {}, ours {}", fault.name, theirs.word(), ours.word());
+        if !has_row(section, fault.name, &theirs, &ours) {
+            problems.push(format!("docs/compat.md has no such row: {}: {theirs:?}, {ours:?}", fault.name));
         }
-        if !matches!(here, Verdict::Ok | Verdict::Told) {
-            problems.push(format!("{}: {here:?}", trouble.name));
+        if !matches!(ours, Verdict::Ok | Verdict::Error) {
+            problems.push(format!("{}: {ours:?}", fault.name));
         }
     }
     let rows = section.lines().filter(|line| line.starts_with("| ")).count();
-    if rows != TROUBLES.len() + 1 {
-        problems.push(format!("docs/compat.md has {rows} rows and not {}", TROUBLES.len() + 1));
+    if rows != FAULTS.len() + 1 {
+        problems.push(format!("docs/compat.md has {rows} rows, expected {}", FAULTS.len() + 1));
     }
     problems
 }
 
-/// Whether there is such a row. What is chance, or haste, has two words in it: "loss or crash".
-fn is_said(section: &str, name: &str, there: &Verdict, here: &Verdict) -> bool {
+/// Returns `true` if the section has such a row. A result that varies is written as "loss or crash".
+fn has_row(section: &str, name: &str, theirs: &Verdict, ours: &Verdict) -> bool {
     section.lines().any(|line| match line.split(" | ").collect::<Vec<_>>().as_slice() {
-        [first, theirs, ours] => {
+        [first, second, third] => {
             first.strip_prefix("| ") == Some(name)
-                && theirs.split(" or ").any(|word| word == there.word())
-                && ours.strip_suffix(" |") == Some(here.word())
+                && second.split(" or ").any(|word| word == theirs.word())
+                && third.strip_suffix(" |") == Some(ours.word())
         }
         _ => false,
     })
 }
 
-impl Trouble {
+impl Fault {
     fn run(&self, program: &Path) -> Verdict {
-        let seen = session::run(Near::Pipes, self.manners, |words| {
+        let verdict = session::run(Near::Pipes, self.behavior, |args| {
             let mut command = Command::new("sh");
-            command.args(["-c", self.shell]).arg(program).args(words);
+            command.args(["-c", self.shell]).arg(program).args(args);
             command.env_clear().env("HOME", "/nonexistent").env("PATH", "/usr/bin:/bin");
             command
         });
-        seen.unwrap_or_else(|error| Verdict::Mute(error.to_string()))
+        verdict.unwrap_or_else(|error| Verdict::Mute(error.to_string()))
     }
 }

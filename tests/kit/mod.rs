@@ -53,6 +53,8 @@ pub(crate) use show::show;
 pub(crate) use temp::TempPath;
 #[cfg(feature = "tls")]
 pub(crate) use tls::{Handshake, TlsEnd, TlsFront, TlsServer};
+#[cfg(target_os = "linux")]
+pub(crate) use unix::open_tun;
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 

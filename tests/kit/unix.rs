@@ -3,6 +3,8 @@
 
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Write};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
@@ -133,6 +135,24 @@ pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     }
     set_nonblocking(pipe, false);
     filled
+}
+
+/// Creates a TUN device in the network namespace of the calling thread. Each read and write is one IP packet; the device
+/// disappears when the file is closed.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_tun(name: &str) -> io::Result<File> {
+    let file = File::options().read(true).write(true).open("/dev/net/tun")?;
+    // SAFETY: all-zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // The kernel needs a NUL at the end.
+    assert!(name.len() < request.ifr_name.len(), "{name}: too long for an interface name");
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_TUN | libc::IFF_NO_PI).unwrap();
+    // SAFETY: TUNSETIFF reads and writes an ifreq, which outlives the call.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
+    if result == 0 { Ok(file) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A pseudo-terminal. The test types at `master` and reads from `&pty`; the program gets

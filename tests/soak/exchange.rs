@@ -20,6 +20,15 @@ pub(crate) struct Pace {
     pub(crate) slow: Duration,
 }
 
+/// When an end half-closes its own stream, once it has sent everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HalfClose {
+    AtOnce,
+    /// After it has received everything or EOF. Some proxies close both directions with the first one.
+    AfterEverything,
+    AfterEof,
+}
+
 /// What an end has to do.
 pub(crate) struct Job {
     pub(crate) give: Stream,
@@ -27,8 +36,7 @@ pub(crate) struct Job {
     pub(crate) pace: Pace,
     /// Breaks off after so many bytes of both directions.
     pub(crate) break_after: Option<u64>,
-    /// Does not end its own stream before the other one has.
-    pub(crate) waits_for_end: bool,
+    pub(crate) half_close: HalfClose,
     /// It hangs if nothing has moved for so long.
     pub(crate) patience: Duration,
 }
@@ -117,7 +125,12 @@ pub(crate) fn exchange(ends: &mut Ends, job: &Job) -> Outcome {
             break broken.map_or(Ending::Clean, Ending::Broken);
         }
         let all_given = given == job.give.len;
-        let write = !gave_end && broken.is_none() && (!all_given || !job.waits_for_end || took_end);
+        let may_end = match job.half_close {
+            HalfClose::AtOnce => true,
+            HalfClose::AfterEverything => took_end || taken == job.take.len,
+            HalfClose::AfterEof => took_end,
+        };
+        let write = !gave_end && broken.is_none() && (!all_given || may_end);
         let (readable, writable) = match ready(ends, !took_end, write, job.patience) {
             Ok(Some(ready)) => ready,
             Ok(None) => break Ending::Hangs,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::exchange::{Ending, Ends, Job, exchange};
+use crate::exchange::{Ending, Ends, HalfClose, Job, exchange};
 use crate::plan::{Fate, Session};
 use crate::stream::Dice;
 
@@ -127,10 +127,11 @@ fn target(mut stream: TcpStream, book: &Book) -> io::Result<()> {
         Fate::TargetResets(after) => Some(after),
         _ => None,
     };
-    let (give, take, waits_for_end) = (session.down, session.up, session.target_waits_for_end);
+    let (give, take) = (session.down, session.up);
+    let half_close = if session.target_waits_for_end { HalfClose::AfterEof } else { HalfClose::AtOnce };
     let outcome = exchange(
         &mut ends,
-        &Job { give, take, pace: session.target, break_after, waits_for_end, patience: PATIENCE },
+        &Job { give, take, pace: session.target, break_after, half_close, patience: PATIENCE },
     );
     book.bytes.fetch_add(outcome.taken, Ordering::Relaxed);
     match outcome.ending {

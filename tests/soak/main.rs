@@ -18,6 +18,7 @@ use far::{Book, Far};
 use listener::{Listener, Vitals};
 use plan::{Session, Way};
 
+#[allow(dead_code, reason = "shared with tests/faults")]
 mod exchange;
 mod far;
 mod listener;

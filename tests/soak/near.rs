@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use crate::exchange::{Ending, Ends, Job, Outcome, exchange};
+use crate::exchange::{Ending, Ends, HalfClose, Job, Outcome, exchange};
 use crate::far::{Book, Far, reset};
 use crate::plan::{Fate, Session, Way};
 
@@ -72,7 +72,7 @@ fn job(session: &Session) -> Job {
         Fate::Whole | Fate::TargetResets(_) => None,
     };
     let (give, take, pace) = (session.up, session.down, session.client);
-    Job { give, take, pace, break_after, waits_for_end: false, patience: PATIENCE }
+    Job { give, take, pace, break_after, half_close: HalfClose::AtOnce, patience: PATIENCE }
 }
 
 fn whole(session: &Session, outcome: Outcome, book: &Book) -> Result<Verdict, String> {
