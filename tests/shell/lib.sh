@@ -1,18 +1,19 @@
 # shellcheck shell=bash
-# The reporter, the asserts and the servers' life cycle. Sourced by `run`; the topics use nothing else.
+# The reporter, the asserts and the life cycle of servers for the suites in shell: cookbook, package
+# and static. Their `run` scripts source it and set ONLY and WORK.
 
-PASSED=0 FAILED=0 LISTED=0 TOPIC=
+PASSED=0 FAILED=0
 status=0 # of the last `try`
 declare -A PID=() PORT=() LOG=() MARK=()
 CMD=()
-LIMIT=60 # seconds that any one command under test may take
+LIMIT=60 # seconds for each command under test
 
 # ---- reporting -------------------------------------------------------------------------------------------------
 
-wanted() { # NAME: is this check asked for by --only?
-    # The pattern is left unquoted on purpose: --only 'scp*' is a glob.
+wanted() { # NAME: returns 0 if --only chooses this check
+    # The pattern is unquoted on purpose: --only 'tls*' is a glob.
     # shellcheck disable=SC2053
-    [ -z "$ONLY" ] || [ "$ONLY" = "$TOPIC" ] || [[ $1 == $ONLY ]]
+    [ -z "$ONLY" ] || [[ $1 == $ONLY ]]
 }
 
 pass() { # NAME [SECONDS]
@@ -26,7 +27,7 @@ flunk() { # NAME FILE: the file is the evidence
     sed "s/^/     | /" "$2"
 }
 
-# Runs a function in a subshell, where the asserts below may simply exit. What it prints is the evidence.
+# Runs a function in a subshell, so that an assert can simply exit. Its output is the evidence.
 check() { # NAME COMMAND...
     local name=$1 status=0 began=$EPOCHREALTIME server
     shift
@@ -43,23 +44,13 @@ check() { # NAME COMMAND...
     fi
     {
         tail -n 40 "$CASE/evidence"
-        # Only the servers that had something to say during this check.
+        # Only the servers that logged something during this check.
         for server in "${!LOG[@]}"; do
             news "$server" >"$CASE/news"
-            [ -s "$CASE/news" ] && printf '%s said:\n' "$server" && tail -n 6 "$CASE/news" | cut -c1-300
+            [ -s "$CASE/news" ] && printf 'log of %s:\n' "$server" && tail -n 6 "$CASE/news" | cut -c1-300
         done
     } >"$CASE/report"
     flunk "$name" "$CASE/report"
-}
-
-# A check of something that the C program does not do, or not in every case.
-check_ours() { # NAME COMMAND...
-    if [ -z "$ORIGINAL" ]; then
-        check "$@"
-    elif wanted "$1"; then
-        LISTED=$((LISTED + 1))
-        printf 'n/a  %s (asked of ours only)\n' "$1"
-    fi
 }
 
 # ---- inside a check --------------------------------------------------------------------------------------------
@@ -69,7 +60,7 @@ fail() {
     exit 1
 }
 
-# Runs a command with a time limit; the asserts look at its exit status and what it wrote.
+# Runs a command with a time limit. The asserts below look at its exit status and its output.
 try() { # COMMAND...
     printf '$'
     printf ' %q' "$@"
@@ -80,13 +71,9 @@ try() { # COMMAND...
     sed 's/^/stderr: /' "$CASE/err" | tail -n 8
 }
 
-want_status() { # N; of the C program only zero or not zero is asked
-    if [ -n "$ORIGINAL" ] && [ "$1" -ne 0 ]; then
-        [ "$status" -ne 0 ] || fail "exit status 0, expected a failure"
-    else
-        [ "$status" -eq "$1" ] || fail "exit status $status, expected $1"
-    fi
-    # 124 and above come from timeout or a signal; no expected status is that high.
+want_status() { # N
+    [ "$status" -eq "$1" ] || fail "exit status $status, expected $1"
+    # 124 and above come from timeout or from a signal. No expected status is that high.
     [ "$status" -lt 124 ] || fail "ended by a signal or after $LIMIT seconds"
 }
 
@@ -102,11 +89,10 @@ want_nothing_out() {
     [ ! -s "$CASE/out" ] || fail "stdout not empty: $(head -c 200 "$CASE/out" | cat -v)"
 }
 
-# Ours says it in one line that starts with its name and matches each pattern; the C program has its own words.
+# stderr is one line that starts with the program's name and matches each pattern.
 want_line() { # REGEX...
     local regex
     [ -s "$CASE/err" ] || fail "nothing on stderr"
-    [ -z "$ORIGINAL" ] || return 0
     [ "$(wc -l <"$CASE/err")" -eq 1 ] || fail "stderr is not one line"
     for regex in '^connect: ' "$@"; do
         grep -Eiq -e "$regex" "$CASE/err" || fail "stderr does not match /$regex/"
@@ -114,15 +100,15 @@ want_line() { # REGEX...
 }
 
 want_secret_kept() { # PASSWORD
-    ! grep -Fq -e "$1" "$CASE/out" "$CASE/err" || fail "the password shows"
+    ! grep -Fq -e "$1" "$CASE/out" "$CASE/err" || fail "the output contains the password"
 }
 
-news() { # SERVER: what its log got since the check began
+news() { # SERVER: prints what its log got since the check began
     tail -c "+$((${MARK[$1]:-0} + 1))" "${LOG[$1]}"
 }
 
-want_log() { # SERVER REGEX; a log may be written after the session, so wait a little
-    poll 50 logged "$@" || fail "$1 logged nothing that matches /$2/: the session did not go through it"
+want_log() { # SERVER REGEX; a server may log a session after its end, so this waits
+    poll 50 logged "$@" || fail "no line of $1's log matches /$2/: the session did not go through it"
 }
 
 logged() { news "$1" | grep -Eq -e "$2"; }
@@ -131,7 +117,7 @@ same() { # FILE FILE
     [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ] || fail "$1 and $2 differ"
 }
 
-poll() { # TENTHS COMMAND...: until it succeeds, for so many tenths of a second
+poll() { # TENTHS COMMAND...: repeats the command until it succeeds, for this many tenths of a second
     local left=$(($1 * 2))
     shift
     until "$@"; do
@@ -143,7 +129,7 @@ poll() { # TENTHS COMMAND...: until it succeeds, for so many tenths of a second
 
 # ---- servers ---------------------------------------------------------------------------------------------------
 
-free_port() { # below the range that the kernel hands out to clients; sets FREE
+free_port() { # sets FREE to a port below the range of outgoing connections
     local i
     for ((i = 0; i < 100; i++)); do
         FREE=$((10000 + RANDOM % 20000))
@@ -152,8 +138,9 @@ free_port() { # below the range that the kernel hands out to clients; sets FREE
     die "no free port found"
 }
 
-# Starts a server in the foreground, in a session of its own. SETUP gets the ports, writes the configuration and
-# sets CMD. Another program may take a port between our look and the bind, hence more than one attempt.
+# Starts a server in the foreground, in its own session. SETUP gets the ports, writes the
+# configuration and sets CMD. There are several attempts, because another program may take a port
+# between the check and the bind.
 serve() { # NAME SETUP PORTNAME...
     local name=$1 setup=$2 attempt portname ports
     shift 2
@@ -163,6 +150,8 @@ serve() { # NAME SETUP PORTNAME...
         ports=()
         for portname in "$@"; do
             free_port
+            # The suites use it.
+            # shellcheck disable=SC2034
             PORT[$portname]=$FREE
             ports+=("$FREE")
         done
@@ -175,16 +164,16 @@ serve() { # NAME SETUP PORTNAME...
         stop "$name"
     done
     sed 's/^/     | /' "$WORK/log/$name" | tail -n 12
-    die "$name does not start (tried $attempt times); its log is above"
+    die "$name did not start in $attempt attempts; its log is above"
 }
 
-settled() { # NAME PORT...: it has died, or listens on every port
+settled() { # NAME PORT...: returns 0 if the server has exited, or listens on every port
     local name=$1 port seen
     shift
     ! gone "${PID[$name]}" || return 0
     for port in "$@"; do
         seen=$(ss -Htlnp "sport = :$port")
-        # An ordinary user is not shown the process of every server; then the port alone must do.
+        # ss does not show an ordinary user the process of every server. Then any listener will do.
         case $seen in
         '') return 1 ;;
         *users:*) [[ $seen == *"pid=${PID[$name]},"* ]] || return 1 ;;
@@ -192,7 +181,7 @@ settled() { # NAME PORT...: it has died, or listens on every port
     done
 }
 
-stop() { # NAME; its session holds its children too
+stop() { # NAME; with its children, which share its session
     local pid=${PID[$1]:-}
     [ -n "$pid" ] || return 0
     unset "PID[$1]"
@@ -203,7 +192,7 @@ stop() { # NAME; its session holds its children too
     return 0
 }
 
-# A child that ended is a zombie until we wait for it, and kill -0 still finds it.
+# Returns 0 for a zombie too: a child that exited is one until `wait`, and kill -0 still finds it.
 gone() { # PID
     local stat
     read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
@@ -214,11 +203,9 @@ cleanup() {
     local name status=$?
     trap - EXIT
     trap '' HUP INT TERM
-    # The shell would tell of each one that is killed.
+    # The shell would report each job that is killed.
     exec 2>/dev/null
     for name in "${!PID[@]}"; do
-        # Process number 1 of a name space does not listen to less than KILL.
-        [[ $name != regress-* ]] || kill -KILL -- "-${PID[$name]}" 2>/dev/null
         kill -- "-${PID[$name]}" 2>/dev/null
     done
     for name in "${!PID[@]}"; do
@@ -232,17 +219,17 @@ cleanup() {
     exit "$status"
 }
 
-need_programs() { # stdin: PROGRAM PACKAGE, one a line
+need_programs() { # stdin: PROGRAM PACKAGE, one per line
     local program package missing=0
     while read -r program package; do
         [ -n "$(type -P "$program")" ] && continue
-        printf 'FAIL %s: not installed (Debian package %s)\n' "$program" "$package"
+        printf 'FAIL %s: not installed; install the Debian package %s\n' "$program" "$package"
         missing=$((missing + 1))
     done
     [ "$missing" -eq 0 ] || { printf '0 passed, %s failed\n' "$missing" && exit 1; }
 }
 
-die() { # the suite cannot go on; that is a failure, never a skip
+die() { # the suite cannot go on, which is a failure and not a skip
     printf 'FAIL %s\n%s passed, %s failed\n' "$*" "$PASSED" $((FAILED + 1))
     exit 1
 }

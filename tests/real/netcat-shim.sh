@@ -1,0 +1,18 @@
+#!/bin/sh
+# Replaces the netcat of OpenSSH's own tests. As a SOCKS client (-x PROXY -X4|-X5 HOST PORT) it runs
+# the program under test. For everything else it runs the real netcat: as a plain client, these
+# tests need one that does not pass on the EOF of its input, because their listening netcat stops in
+# mid-file when it sees that EOF.
+how=
+case "$1 $3" in
+"-x -X4A") how="-4 -R remote" ;;
+"-x -X4") how="-4 -R local" ;;
+"-x -X5") how="-5 -R remote" ;;
+esac
+if [ -n "$how" ]; then
+	echo socks >>"$CONNECT_RUNS"
+	# $how is several words.
+	# shellcheck disable=SC2086
+	exec "$CONNECT_BINARY" $how -S "$2" "$4" "$5"
+fi
+exec "$(dirname "$0")/netcat.real" "$@"

@@ -1,0 +1,103 @@
+#!/bin/bash
+# Runs one group of OpenSSH's regression tests inside its network namespace. Only openssh.rs starts
+# it.
+# usage: openssh-regress-group.sh FOLDER NETCAT-SHIM BINARY 'TEST:MINIMUM-RUNS...'
+#
+# Writes a line to FOLDER/TEST.result when a test is over: "ok", or what is wrong.
+set -u
+dir=$1 shim=$2 tests=$4
+export CONNECT_BINARY=$3 CONNECT_RUNS=$dir/runs
+# Fixed, because nothing else uses this namespace. OpenSSH's tests use port 4242 and others above
+# it.
+ssh_port=4242 proxy_port=1080
+
+ip link set lo up || exit 1
+mkdir -p "$dir"
+cp -a /usr/lib/openssh/regress "$dir/regress" || exit 1
+mv "$dir/regress/netcat" "$dir/regress/netcat.real"
+cp "$shim" "$dir/regress/netcat"
+
+# multiplex and exit-status run many commands that close their output after 2 seconds and exit 3
+# seconds later. Only the order matters, so these pauses get shorter. All others keep their length,
+# because the tests wait for servers by them. This is a mount namespace, in which a bind mount
+# replaces the program for these tests alone.
+cp "$(type -P sleep)" "$dir/sleep.real" || exit 1
+cat >"$dir/sleep" <<END
+#!/bin/sh
+case \$1 in
+2 | 3) exec "$dir/sleep.real" 0.4 ;;
+*) exec "$dir/sleep.real" "\$@" ;;
+esac
+END
+chmod +x "$dir/sleep"
+mount --bind "$dir/sleep" "$(type -P sleep)" || exit 1
+
+# bash as the login shell reads this file for every command of sshd, which may take long or print
+# something.
+bashrc=$(getent passwd "$(id -u)" | cut -d: -f6)/.bashrc
+[ ! -e "$bashrc" ] || mount --bind /dev/null "$bashrc" || exit 1
+
+microsocks -i 127.0.0.1 -p "$proxy_port" 2>"$dir/microsocks.log" &
+proxy=$! server=
+trap 'kill "$proxy" $server 2>/dev/null' EXIT
+
+regress() { # TEST
+    # The longest takes about 30 seconds.
+    timeout -k 5 200 make -s -C "$dir/regress" .OBJDIR="$dir/regress" .CURDIR="$dir/regress" BUILDDIR="$dir/regress" OBJ="$dir/regress" \
+        SUDO= TEST_SHELL=sh TEST_SSH_PORT="$ssh_port" TEST_SSH_SSH="$(type -P ssh)" \
+        TEST_SSH_SFTPSERVER=/usr/lib/openssh/sftp-server TEST_SSH_UNSAFE_PERMISSIONS=1 TEST_SSH_IPV6=yes \
+        TEST_SSH_ECC=yes LTESTS="$1" t-exec </dev/null
+}
+
+# Some tests reach their sshd by a ProxyCommand `sshd -i` at the end of their configuration. Ours is
+# in front of it and needs an sshd that listens. Its keys and configuration are created by a test,
+# hence one quick run before.
+start_server() {
+    [ -n "$server" ] && return 0
+    regress connect >"$dir/before.out" 2>&1 || return 1
+    "$(type -P sshd)" -D -f "$dir/regress/sshd_config" -o PidFile=none -E "$dir/sshd.log" &
+    server=$!
+}
+
+# The tests rely on ssh trying again while a forwarding is being set up (ConnectionAttempts=10),
+# which ssh does not do with a ProxyCommand. So ours waits up to one second for a listener. If the
+# test expects a failure, and nothing ever listens, the failure is only late.
+cat >"$dir/proxycommand" <<END
+#!/bin/sh
+i=0
+until [ -n "\$(ss -Htln "sport = :\$2")" ] || [ "\$i" -ge 20 ]; do
+    i=\$((i + 1))
+    "$dir/sleep.real" 0.05
+done
+echo proxied >>$CONNECT_RUNS
+exec $CONNECT_BINARY -5 -S 127.0.0.1:$proxy_port "\$1" "\$2"
+END
+chmod +x "$dir/proxycommand"
+
+result() { # TEST TEXT; the file appears with its contents
+    echo "$2" >"$dir/result"
+    mv "$dir/result" "$dir/$1.result"
+}
+
+for test in $tests; do
+    name=${test%:*} minimum=${test#*:} problem=
+    unset TEST_SSH_SSH_CONFOPTS
+    # dynamic-forward is itself the proxy.
+    [ "$name" = dynamic-forward ] || export TEST_SSH_SSH_CONFOPTS="ProxyCommand $dir/proxycommand %h %p"
+    case $name in
+    exit-status | transfer | stderr-after-eof | yes-head)
+        start_server || problem='the test run that creates the configuration failed; see before.out'
+        ;;
+    esac
+    : >"$CONNECT_RUNS"
+    began=$SECONDS
+    if [ -z "$problem" ] && ! regress "$name" >"$dir/$name.out" 2>&1; then
+        problem="OpenSSH's test failed"
+    elif [ -z "$problem" ] && ! grep -q '^ok ' "$dir/$name.out"; then
+        problem="OpenSSH's test did not print 'ok'"
+    elif [ -z "$problem" ] && [ "$(wc -l <"$CONNECT_RUNS")" -lt "$minimum" ]; then
+        problem="the program ran $(wc -l <"$CONNECT_RUNS") times, expected $minimum or more"
+    fi
+    result "$name" "${problem:-ok}"
+    echo "$name: ${problem:-ok}, $(wc -l <"$CONNECT_RUNS") runs, $((SECONDS - began)) s"
+done

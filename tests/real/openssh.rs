@@ -1,0 +1,117 @@
+//! OpenSSH's own regression tests (Debian package openssh-tests, unmodified) with the program:
+//! `dynamic-forward` has its SOCKS client replaced by the program, and the others get the program
+//! as `ProxyCommand` through microsocks. See the script `openssh-regress-group.sh`.
+//!
+//! The tests use fixed ports and sleep a lot. Therefore each group runs in a network namespace,
+//! with its own copy of the tests, while the other cases run. Left out are all tests that open no
+//! connection (keys, configuration parsing), those that replace `ProxyCommand` by their own in
+//! every run (proxy-connect, cfgmatch), and rekey and try-ciphers, which run hundreds of short
+//! sessions and would only test OpenSSH's ciphers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::context::{Case, Context, Topic};
+use crate::daemon::Daemon;
+use crate::peers::{Peers, is_root, run};
+use crate::runner::last_lines;
+
+/// The tests of each group, in the order in which they run, with the minimum number of times that
+/// they must run the program. A test that runs it less often does not test it.
+const GROUPS: [&[(&str, u32)]; 4] = [
+    &[("dynamic-forward", 16)],
+    &[("forwarding", 15), ("connect-uri", 2), ("connect", 1)],
+    &[("multiplex", 6)],
+    &[("exit-status", 10), ("transfer", 8), ("stderr-after-eof", 1), ("yes-head", 1)],
+];
+
+/// A PID namespace as well: interrupted tests leave daemons behind, and its end kills them.
+const UNSHARE: [&str; 5] = ["--net", "--pid", "--mount-proc", "--fork", "--kill-child"];
+
+/// How long a group may take. The longest takes less than two minutes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(400);
+
+/// The groups that run; an error if they cannot run here.
+pub(crate) struct Groups(Result<Vec<Daemon>, String>);
+
+impl Groups {
+    /// Returns the processes of the groups.
+    pub(crate) fn daemons(&self) -> impl Iterator<Item = &Daemon> {
+        self.0.iter().flatten()
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut topic = Topic::new("openssh");
+    for (group, tests) in GROUPS.iter().enumerate() {
+        for (test, _) in *tests {
+            topic.both(format!("the regression test {test} passes"), move |context| {
+                expect_passed(context, group, test);
+            });
+        }
+    }
+    topic.into_cases()
+}
+
+/// Starts all groups if one of these cases needs them.
+pub(crate) fn begin(cases: &[Case], peers: &Peers) {
+    if cases.iter().any(|case| case.name.starts_with("openssh: ")) {
+        peers.openssh.get_or_init(|| Groups(start(peers)));
+    }
+}
+
+fn start(peers: &Peers) -> Result<Vec<Daemon>, String> {
+    if !is_root() {
+        return Err("OpenSSH's own tests start sshd with PAM, and need root".into());
+    }
+    run(Command::new("unshare").args(UNSHARE).arg("true"))
+        .map_err(|error| format!("OpenSSH's own tests need namespaces: {error}"))?;
+    fs::create_dir_all("/run/sshd").map_err(|error| format!("/run/sshd: {error}"))?;
+    let start_one = |(group, tests): (usize, &&[(&str, u32)])| {
+        let scripts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real"));
+        let tests: Vec<String> = tests.iter().map(|(test, minimum)| format!("{test}:{minimum}")).collect();
+        let mut command = peers.command("unshare", &UNSHARE);
+        command.arg("bash").arg(scripts.join("openssh-regress-group.sh")).arg(folder(peers, group));
+        command.arg(scripts.join("netcat-shim.sh")).arg(&peers.connect).arg(tests.join(" "));
+        Daemon::spawn(&format!("group {group}"), command, &log(peers, group), Vec::new())
+    };
+    GROUPS.iter().enumerate().map(start_one).collect()
+}
+
+fn folder(peers: &Peers, group: usize) -> PathBuf {
+    peers.work.join(format!("regress-{group}"))
+}
+
+fn log(peers: &Peers, group: usize) -> PathBuf {
+    peers.work.join("log").join(format!("regress-{group}"))
+}
+
+/// Waits for the result of a test.
+fn expect_passed(context: &Context, group: usize, test: &str) {
+    let peers = context.peers;
+    let groups = peers.openssh.get().expect("the groups were started");
+    let daemon = match &groups.0 {
+        Ok(daemons) => &daemons[group],
+        Err(error) => panic!("{error}"),
+    };
+    let folder = folder(peers, group);
+    let read = |name: String| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let start = Instant::now();
+    loop {
+        let ended = daemon.has_exited();
+        // The script writes the line at once, when the test is over.
+        let result = read(format!("{test}.result"));
+        match result.trim() {
+            "ok" => return,
+            "" if !ended && start.elapsed() < TIMEOUT => sleep(Duration::from_millis(50)),
+            "" => {
+                let log = fs::read_to_string(log(peers, group)).unwrap_or_default();
+                panic!("the test did not run or did not end; the log of its group:\n{}", last_lines(&log, 8));
+            }
+            problem => panic!("{problem}\n{}", last_lines(&read(format!("{test}.out")), 25)),
+        }
+    }
+}

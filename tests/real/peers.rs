@@ -1,0 +1,751 @@
+//! The peers: the programs that must be installed, and the configuration of each server.
+//!
+//! A server starts when the first case asks for one of its ports. All cases share it, and it stops
+//! at the end of the run.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::net::{Ipv6Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use md5::{Digest, Md5};
+use rustix::process::Signal;
+
+use crate::certificates::Certificates;
+use crate::daemon::{Daemon, kill_children};
+use crate::kit::RefusingPort;
+use crate::openssh::Groups;
+
+/// The number of cases that run at the same time. Each worker has its own port of sshd and of
+/// `haproxy`, so that a port in a proxy's log identifies the case. sshd listens on 16 sockets at
+/// most, and each worker takes two of them: one for each address family.
+pub(crate) const WORKERS: usize = 8;
+
+pub(crate) const USER: &str = "alice";
+/// Contains a space, and characters that have a meaning in shells, URLs and Basic credentials.
+pub(crate) const PASSWORD: &str = "S3cret p@ss:w0rd%";
+/// For microsocks and tinyproxy, which take a password as one word.
+pub(crate) const PLAIN_PASSWORD: &str = "S3cret-passw0rd";
+pub(crate) const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
+
+/// The size of the files that cases transfer: more than all buffers on the way hold.
+const BIG: u64 = 20_000_000;
+
+const NCSA_AUTH: &str = "/usr/lib/squid/basic_ncsa_auth";
+const DIGEST_AUTH: &str = "/usr/lib/squid/digest_file_auth";
+
+/// Programs that must be installed, and the Debian packages that contain them.
+const PROGRAMS: [(&str, &str); 24] = [
+    ("bash", "bash"),
+    ("danted", "dante-server"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("git", "git"),
+    ("haproxy", "haproxy"),
+    ("ip", "iproute2"),
+    ("make", "make"),
+    ("microsocks", "microsocks"),
+    ("openssl", "openssl"),
+    ("ps", "procps"),
+    ("rsync", "rsync"),
+    ("sftp", "openssh-client"),
+    ("squid", "squid"),
+    ("ss", "iproute2"),
+    ("ssh", "openssh-client"),
+    ("sshd", "openssh-server"),
+    ("stunnel4", "stunnel4"),
+    ("tinyproxy", "tinyproxy"),
+    ("unshare", "util-linux"),
+    (NCSA_AUTH, "squid"),
+    (DIGEST_AUTH, "squid"),
+    ("/usr/lib/openssh/regress/netcat", "openssh-tests"),
+    ("/usr/lib/openssh/sftp-server", "openssh-sftp-server"),
+    ("/etc/services", "netbase"),
+];
+
+/// Returns a line for each program that is not installed.
+pub(crate) fn missing_programs() -> Vec<String> {
+    let missing = PROGRAMS.iter().filter(|(program, _)| find_program(program).is_none());
+    missing
+        .map(|(program, package)| format!("{program}: not installed; install the Debian package {package}"))
+        .collect()
+}
+
+/// Returns the path of a program; `None` if it is not installed. Servers are often in `/usr/sbin`,
+/// which is not in every user's `PATH`.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Returns `true` if the loopback interface has the address `::1`.
+pub(crate) fn has_ipv6() -> bool {
+    static HAS_IPV6: OnceLock<bool> = OnceLock::new();
+    *HAS_IPV6.get_or_init(|| TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok())
+}
+
+/// Returns `true` if the process runs as root.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A server with one configuration. Its ports are [`Endpoint`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// The target.
+    Sshd,
+    Microsocks,
+    MicrosocksUser,
+    Danted,
+    DantedUser,
+    Tinyproxy,
+    TinyproxyUser,
+    Squid,
+    /// A squid that requires Digest.
+    SquidDigest,
+    /// A receiver of PROXY protocol headers in front of sshd.
+    Haproxy,
+    Stunnel,
+    /// `ssh -D`, as SOCKS server.
+    SshD,
+    Dnsmasq,
+}
+
+impl Server {
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Sshd,
+        Self::Microsocks,
+        Self::MicrosocksUser,
+        Self::Danted,
+        Self::DantedUser,
+        Self::Tinyproxy,
+        Self::TinyproxyUser,
+        Self::Squid,
+        Self::SquidDigest,
+        Self::Haproxy,
+        Self::Stunnel,
+        Self::SshD,
+        Self::Dnsmasq,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sshd => "sshd",
+            Self::Microsocks => "microsocks",
+            Self::MicrosocksUser => "microsocks-user",
+            Self::Danted => "danted",
+            Self::DantedUser => "danted-user",
+            Self::Tinyproxy => "tinyproxy",
+            Self::TinyproxyUser => "tinyproxy-user",
+            Self::Squid => "squid",
+            Self::SquidDigest => "squid-digest",
+            Self::Haproxy => "haproxy",
+            Self::Stunnel => "stunnel",
+            Self::SshD => "ssh-D",
+            Self::Dnsmasq => "dnsmasq",
+        }
+    }
+}
+
+/// A port of a server.
+#[derive(Clone, Copy)]
+pub(crate) struct Endpoint {
+    pub(crate) server: Server,
+    index: usize,
+}
+
+const fn endpoint(server: Server, index: usize) -> Endpoint {
+    Endpoint { server, index }
+}
+
+pub(crate) const MICROSOCKS: Endpoint = endpoint(Server::Microsocks, 0);
+pub(crate) const MICROSOCKS_USER: Endpoint = endpoint(Server::MicrosocksUser, 0);
+pub(crate) const DANTED: Endpoint = endpoint(Server::Danted, 0);
+pub(crate) const DANTED_USER: Endpoint = endpoint(Server::DantedUser, 0);
+pub(crate) const TINYPROXY: Endpoint = endpoint(Server::Tinyproxy, 0);
+pub(crate) const TINYPROXY_USER: Endpoint = endpoint(Server::TinyproxyUser, 0);
+pub(crate) const SQUID: Endpoint = endpoint(Server::Squid, 0);
+/// Requires a password.
+pub(crate) const SQUID_USER: Endpoint = endpoint(Server::Squid, 1);
+/// Requires TLS.
+pub(crate) const SQUID_TLS: Endpoint = endpoint(Server::Squid, 2);
+pub(crate) const SQUID_DIGEST: Endpoint = endpoint(Server::SquidDigest, 0);
+pub(crate) const SSH_D: Endpoint = endpoint(Server::SshD, 0);
+pub(crate) const DNSMASQ: Endpoint = endpoint(Server::Dnsmasq, 0);
+
+// In the order of SERVICES.
+pub(crate) const STUNNEL_SOCKS: Endpoint = endpoint(Server::Stunnel, 0);
+pub(crate) const STUNNEL: Endpoint = endpoint(Server::Stunnel, 1);
+pub(crate) const STUNNEL_TLS12: Endpoint = endpoint(Server::Stunnel, 2);
+pub(crate) const STUNNEL_TLS13: Endpoint = endpoint(Server::Stunnel, 3);
+pub(crate) const STUNNEL_CLIENT: Endpoint = endpoint(Server::Stunnel, 4);
+pub(crate) const STUNNEL_WRONG: Endpoint = endpoint(Server::Stunnel, 5);
+pub(crate) const STUNNEL_EXPIRED: Endpoint = endpoint(Server::Stunnel, 6);
+pub(crate) const STUNNEL_LONE: Endpoint = endpoint(Server::Stunnel, 7);
+pub(crate) const STUNNEL_SELF: Endpoint = endpoint(Server::Stunnel, 8);
+
+/// The services of stunnel: the proxy to connect to, the certificate, and further options. `{tls}`
+/// is the folder of the certificates.
+const SERVICES: [(Endpoint, &str, &str); 9] = [
+    (MICROSOCKS, "good", ""),
+    (TINYPROXY, "good", ""),
+    (TINYPROXY, "good", "sslVersionMax = TLSv1.2"),
+    (TINYPROXY, "full", "sslVersionMin = TLSv1.3"),
+    (TINYPROXY, "good", "verifyChain = yes\nCAfile = {tls}/clients.pem"),
+    (TINYPROXY, "wrong", ""),
+    (TINYPROXY, "expired", ""),
+    (TINYPROXY, "lone", ""),
+    (TINYPROXY, "self", ""),
+];
+
+impl Endpoint {
+    /// Returns the password of [`USER`]; `None` if the server requires none.
+    pub(crate) fn password(self) -> Option<&'static str> {
+        match (self.server, self.index) {
+            (Server::DantedUser | Server::SquidDigest, _) | (Server::Squid, 1) => Some(PASSWORD),
+            (Server::MicrosocksUser | Server::TinyproxyUser, _) => Some(PLAIN_PASSWORD),
+            _ => None,
+        }
+    }
+}
+
+/// All servers of a run, and the files that cases share.
+pub(crate) struct Peers {
+    /// The working directory. Servers that give up root can pass through it to their own folders,
+    /// but cannot list it.
+    pub(crate) work: PathBuf,
+    /// A link to the program under test: a path without spaces and quotes for shells, and a file
+    /// name that names no port.
+    pub(crate) connect: PathBuf,
+    /// The user who runs the tests, and whom sshd lets in.
+    pub(crate) login: String,
+    daemons: [OnceLock<Result<Daemon, String>>; Server::ALL.len()],
+    certificates: OnceLock<Result<Certificates, String>>,
+    big_files: OnceLock<[PathBuf; 2]>,
+    refusing: RefusingPort,
+    /// The OpenSSH regression tests; unset if no chosen case needs them.
+    pub(crate) openssh: OnceLock<Groups>,
+    is_stopping: AtomicBool,
+}
+
+impl Peers {
+    /// Creates the working directory. No server starts yet.
+    pub(crate) fn new(program: &Path) -> Result<Self, String> {
+        if Path::new("/etc/connectrc").exists() {
+            return Err("/etc/connectrc exists, and the program would read it; move it away".into());
+        }
+        let program = fs::canonicalize(program)
+            .map_err(|error| format!("{}: {error}; run 'cargo build --release'", program.display()))?;
+        let (login, shell) = login()?;
+        if shell.ends_with("/nologin") || shell.ends_with("/false") {
+            return Err(format!("'{login}' cannot log in (shell '{shell}'); run the suite as another user"));
+        }
+        let work = PathBuf::from(format!("/tmp/connect-real.{}", std::process::id()));
+        let peers = Self {
+            connect: work.join("bin/connect"),
+            login,
+            daemons: [const { OnceLock::new() }; Server::ALL.len()],
+            certificates: OnceLock::new(),
+            big_files: OnceLock::new(),
+            refusing: RefusingPort::new(),
+            openssh: OnceLock::new(),
+            is_stopping: AtomicBool::new(false),
+            work,
+        };
+        peers.make_folders(&program).map_err(|error| format!("{}: {error}", peers.work.display()))?;
+        Ok(peers)
+    }
+
+    fn make_folders(&self, program: &Path) -> io::Result<()> {
+        fs::create_dir(&self.work)?;
+        fs::set_permissions(&self.work, Permissions::from_mode(0o711))?;
+        for folder in ["bin", "case", "home", "log", "tmp"] {
+            fs::create_dir(self.work.join(folder))?;
+            fs::set_permissions(self.work.join(folder), Permissions::from_mode(0o755))?;
+        }
+        fs::set_permissions(self.work.join("tmp"), Permissions::from_mode(0o1777))?;
+        std::os::unix::fs::symlink(program, &self.connect)
+    }
+
+    /// Returns the port of an endpoint, after starting its server.
+    #[track_caller]
+    pub(crate) fn port(&self, endpoint: Endpoint) -> u16 {
+        self.daemon(endpoint.server).ports[endpoint.index]
+    }
+
+    /// Returns `127.0.0.1:PORT`.
+    #[track_caller]
+    pub(crate) fn address(&self, endpoint: Endpoint) -> String {
+        format!("127.0.0.1:{}", self.port(endpoint))
+    }
+
+    /// Returns the port of sshd that belongs to a worker.
+    #[track_caller]
+    pub(crate) fn sshd_port(&self, worker: usize) -> u16 {
+        self.port(endpoint(Server::Sshd, worker))
+    }
+
+    /// Returns the port of `haproxy` that belongs to a worker.
+    #[track_caller]
+    pub(crate) fn haproxy_port(&self, worker: usize) -> u16 {
+        self.port(endpoint(Server::Haproxy, worker))
+    }
+
+    /// Returns a loopback port that refuses connections.
+    pub(crate) fn closed_port(&self) -> u16 {
+        self.refusing.port()
+    }
+
+    /// Returns the log in which a server reports its sessions.
+    pub(crate) fn log(&self, server: Server) -> PathBuf {
+        match server {
+            Server::Squid | Server::SquidDigest => self.work.join(server.name()).join("access.log"),
+            _ => self.output(server),
+        }
+    }
+
+    fn output(&self, server: Server) -> PathBuf {
+        self.work.join("log").join(server.name())
+    }
+
+    /// Returns the folder with the certificates and keys.
+    #[track_caller]
+    pub(crate) fn certificates(&self) -> &Certificates {
+        let made = self.certificates.get_or_init(|| Certificates::make(&self.work.join("tls")));
+        made.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Returns two files of random bytes.
+    pub(crate) fn big_files(&self) -> &[PathBuf; 2] {
+        self.big_files.get_or_init(|| {
+            ["up", "down"].map(|name| {
+                let path = self.work.join(name);
+                let mut bytes = File::open("/dev/urandom").unwrap().take(BIG);
+                io::copy(&mut bytes, &mut File::create(&path).unwrap()).unwrap();
+                path
+            })
+        })
+    }
+
+    /// Returns the configuration of an ssh client that knows the target and can log in. It does not
+    /// contain the port.
+    #[track_caller]
+    pub(crate) fn ssh_config(&self) -> PathBuf {
+        self.daemon(Server::Sshd);
+        self.work.join("sshd/ssh_config")
+    }
+
+    #[track_caller]
+    fn daemon(&self, server: Server) -> &Daemon {
+        let cell = &self.daemons[server as usize];
+        let started = cell.get_or_init(|| self.start(server));
+        started.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Kills all child processes and removes the working directory, after a signal that ends the
+    /// run.
+    pub(crate) fn abort(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        kill_children();
+        self.remove_work();
+    }
+
+    /// Returns `true` if a signal ends the run. Cases then fail for that reason.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Stops all servers and removes the working directory.
+    pub(crate) fn stop(&self) {
+        let groups = self.openssh.get().into_iter().flat_map(Groups::daemons);
+        // Process 1 of a PID namespace ignores SIGTERM.
+        groups.for_each(|group| group.signal(Signal::KILL));
+        let daemons: Vec<_> = self.daemons.iter().filter_map(OnceLock::get).flatten().collect();
+        // Signal all of them first, so that they exit in parallel.
+        for daemon in &daemons {
+            daemon.signal(Signal::TERM);
+        }
+        for daemon in &daemons {
+            daemon.stop();
+        }
+        self.openssh.get().into_iter().flat_map(Groups::daemons).for_each(Daemon::stop);
+        self.remove_work();
+    }
+
+    fn remove_work(&self) {
+        if std::env::var_os("REAL_KEEP").is_some() {
+            println!("kept {}", self.work.display());
+        } else if let Err(error) = fs::remove_dir_all(&self.work) {
+            eprintln!("{}: {error}", self.work.display());
+        }
+    }
+
+    // Servers
+
+    fn start(&self, server: Server) -> Result<Daemon, String> {
+        let folder = self.work.join(server.name());
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        match server {
+            Server::Sshd => self.start_sshd(&folder),
+            Server::Microsocks => self.serve(server, 1, |ports| {
+                self.command("microsocks", &["-i", "127.0.0.1", "-p", &ports[0].to_string()])
+            }),
+            Server::MicrosocksUser => self.serve(server, 1, |ports| {
+                let port = ports[0].to_string();
+                let args = ["-i", "127.0.0.1", "-p", &port, "-u", USER, "-P", PLAIN_PASSWORD];
+                self.command("microsocks", &args)
+            }),
+            Server::Danted => self.serve(server, 1, |ports| {
+                let config = write(&folder, "config", danted_config(ports[0], "none"));
+                self.command("danted", &["-f", &config])
+            }),
+            Server::DantedUser => self.start_danted_user(&folder),
+            Server::Tinyproxy => self.serve(server, 1, |ports| {
+                let config = write(&folder, "config", tinyproxy_config(&folder, ports[0]));
+                self.command("tinyproxy", &["-d", "-c", &config])
+            }),
+            Server::TinyproxyUser => self.serve(server, 1, |ports| {
+                let config = tinyproxy_config(&folder, ports[0]);
+                let config = format!("{config}BasicAuth {USER} {PLAIN_PASSWORD}\n");
+                self.command("tinyproxy", &["-d", "-c", &write(&folder, "config", config)])
+            }),
+            Server::Squid => self.start_squid(&folder),
+            Server::SquidDigest => self.start_squid_digest(&folder),
+            Server::Haproxy => self.start_haproxy(&folder),
+            Server::Stunnel => self.start_stunnel(&folder),
+            Server::SshD => {
+                let (config, target) = (self.ssh_config(), self.sshd_port(0));
+                self.serve(server, 1, |ports| {
+                    let mut ssh = self.command("ssh", &["-vv", "-N", "-o", "ExitOnForwardFailure=yes", "-F"]);
+                    ssh.arg(&config).arg("-D").arg(format!("127.0.0.1:{}", ports[0]));
+                    ssh.arg("-p").arg(target.to_string()).arg("target");
+                    ssh
+                })
+            }
+            Server::Dnsmasq => self.start_dnsmasq(server.name()),
+        }
+    }
+
+    fn serve(
+        &self,
+        server: Server,
+        ports: usize,
+        prepare: impl Fn(&[u16]) -> Command,
+    ) -> Result<Daemon, String> {
+        Daemon::start(server.name(), ports, &self.output(server), prepare)
+    }
+
+    /// Returns a command without the user's environment, such as proxies, agents and locale.
+    pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(find_program(program).unwrap_or_else(|| program.into()));
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.args(args).env_clear();
+        command.env("PATH", format!("{path}:/usr/sbin:/sbin")).env("LC_ALL", "C");
+        command.env("HOME", self.work.join("home")).env("TMPDIR", self.work.join("tmp"));
+        command
+    }
+
+    fn start_sshd(&self, folder: &Path) -> Result<Daemon, String> {
+        // sshd requires it if root starts it; the package's service creates it.
+        if is_root() {
+            fs::create_dir_all("/run/sshd").map_err(|error| format!("/run/sshd: {error}"))?;
+        }
+        let path = |name: &str| folder.join(name).display().to_string();
+        for key in ["host", "user"] {
+            let args = ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &path(key)];
+            run(&mut self.command("ssh-keygen", &args))?;
+        }
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+        write(folder, "authorized_keys", read("user.pub"));
+        write(folder, "known_hosts", format!("real-target {}", read("host.pub")));
+        let (login, key, known) = (&self.login, path("user"), path("known_hosts"));
+        let client = format!(
+            "Host target
+                HostName 127.0.0.1
+                User {login}
+                HostKeyAlias real-target
+                IdentityFile {key}
+                IdentitiesOnly yes
+                IdentityAgent none
+                UserKnownHostsFile {known}
+                GlobalKnownHostsFile /dev/null
+                StrictHostKeyChecking yes
+                UpdateHostKeys no
+                BatchMode yes
+                ControlMaster no
+                ConnectTimeout 20
+                LogLevel ERROR\n"
+        );
+        write(folder, "ssh_config", client);
+        self.serve(Server::Sshd, WORKERS, |ports| {
+            let (host, pid, keys) = (path("host"), path("pid"), path("authorized_keys"));
+            // As a login shell, bash reads ~/.bashrc for a command of sshd, unless SHLVL shows that
+            // another shell started it. That file may be slow, or print something.
+            let mut config = format!(
+                "HostKey {host}
+                PidFile {pid}
+                AuthorizedKeysFile {keys}
+                StrictModes no
+                UsePAM no
+                PubkeyAuthentication yes
+                PasswordAuthentication no
+                KbdInteractiveAuthentication no
+                PermitRootLogin yes
+                MaxStartups 100
+                MaxSessions 100
+                UseDNS no
+                LogLevel VERBOSE
+                SetEnv SHLVL=1
+                Subsystem sftp internal-sftp\n"
+            );
+            let hosts: &[&str] = if has_ipv6() { &["127.0.0.1", "[::1]"] } else { &["127.0.0.1"] };
+            let addresses =
+                ports.iter().flat_map(|port| hosts.iter().map(move |host| format!("{host}:{port}")));
+            config.extend(addresses.map(|address| format!("ListenAddress {address}\n")));
+            // Newer versions lock out an address that only asks for the banner, as many cases do.
+            let newer = write(folder, "config", format!("{config}PerSourcePenalties no\n"));
+            if run(&mut self.command("sshd", &["-t", "-f", &newer])).is_err() {
+                write(folder, "config", config);
+            }
+            self.command("sshd", &["-D", "-e", "-f", &path("config")])
+        })
+    }
+
+    /// danted looks up its users in the system's user database. In a mount namespace, this one sees
+    /// its own `passwd` and `shadow`, and the machine's remain unchanged.
+    fn start_danted_user(&self, folder: &Path) -> Result<Daemon, String> {
+        let unshare: &[&str] = if is_root() { &["-m"] } else { &["-m", "-r"] };
+        run(self.command("unshare", unshare).arg("true")).map_err(|error| {
+            format!("danted with users needs a mount namespace, and unshare -m failed: {error}")
+        })?;
+        let mut hash = self.command("openssl", &["passwd", "-6", PASSWORD]);
+        let hash = String::from_utf8_lossy(&run(&mut hash)?).trim().to_owned();
+        let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
+        let file = File::options().write(true).create_new(true).open(folder.join("shadow"));
+        let mut file = file.map_err(|error| format!("shadow: {error}"))?;
+        let private = file.set_permissions(Permissions::from_mode(0o600));
+        private
+            .and_then(|()| writeln!(file, "{shadow}{USER}:{hash}:19000:0:99999:7:::"))
+            .map_err(|error| format!("shadow: {error}"))?;
+        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        write(folder, "passwd", format!("{passwd}{USER}:x:64321:64321::/nonexistent:/usr/sbin/nologin\n"));
+        self.serve(Server::DantedUser, 1, |ports| {
+            write(folder, "config", danted_config(ports[0], "username"));
+            let mut command = self.command("unshare", unshare);
+            command.args(["sh", "-c"]).arg(
+                "mount --bind passwd /etc/passwd && mount --bind shadow /etc/shadow && exec danted -f config",
+            );
+            command.current_dir(folder);
+            command
+        })
+    }
+
+    /// Starts one squid with three ports: the second requires a password, and the third TLS.
+    fn start_squid(&self, folder: &Path) -> Result<Daemon, String> {
+        let tls = self.certificates().folder.display();
+        let mut hash = self.command("openssl", &["passwd", "-apr1", PASSWORD]);
+        let hash = String::from_utf8_lossy(&run(&mut hash)?).trim().to_owned();
+        let users = write(folder, "users", format!("{USER}:{hash}\n"));
+        self.serve_squid(Server::Squid, 3, folder, |ports| {
+            let [plain, user, encrypted] = [ports[0], ports[1], ports[2]];
+            format!(
+                "http_port 127.0.0.1:{plain}
+                http_port 127.0.0.1:{user} name=guarded
+                https_port 127.0.0.1:{encrypted} tls-cert={tls}/good.pem tls-key={tls}/good.key
+                auth_param basic program {NCSA_AUTH} {users}
+                auth_param basic children 2 startup=1
+                auth_param basic realm real
+                acl guarded myportname guarded
+                acl known proxy_auth REQUIRED
+                http_access allow !guarded
+                http_access allow guarded known
+                http_access deny all
+                access_log stdio:{}/access.log\n",
+                folder.display()
+            )
+        })
+    }
+
+    /// Starts a squid that requires Digest. It also offers Basic, but accepts no password by it.
+    fn start_squid_digest(&self, folder: &Path) -> Result<Daemon, String> {
+        let ha1 = Md5::digest(format!("{USER}:real:{PASSWORD}"));
+        let ha1 = ha1.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        let users = write(folder, "users", format!("{USER}:real:{ha1}\n"));
+        let nobody = write(folder, "nobody", "");
+        self.serve_squid(Server::SquidDigest, 1, folder, |ports| {
+            format!(
+                "http_port 127.0.0.1:{}
+                auth_param digest program {DIGEST_AUTH} -c {users}
+                auth_param digest children 2 startup=1
+                auth_param digest realm real
+                auth_param basic program {NCSA_AUTH} {nobody}
+                auth_param basic children 2 startup=1
+                auth_param basic realm real
+                acl known proxy_auth REQUIRED
+                http_access allow known
+                http_access deny all
+                logformat brief %Ss/%03>Hs %rm %ru %un %>rv %{{User-Agent}}>h %{{X-Probe}}>h
+                access_log stdio:{}/access.log brief\n",
+                ports[0],
+                folder.display()
+            )
+        })
+    }
+
+    fn serve_squid(
+        &self,
+        server: Server,
+        ports: usize,
+        folder: &Path,
+        config: impl Fn(&[u16]) -> String,
+    ) -> Result<Daemon, String> {
+        write(folder, "access.log", "");
+        // If root starts it, squid becomes this user, which must be able to write here.
+        if is_root() {
+            run(self.command("chown", &["-R", "proxy:"]).arg(folder))?;
+        }
+        self.serve(server, ports, |ports| {
+            let config = format!(
+                "{}visible_hostname squid.test
+                cache_log stdio:/dev/stderr
+                pid_filename none
+                coredump_dir {}
+                cache deny all
+                cache_mem 8 MB
+                max_filedescriptors 1024
+                pinger_enable off
+                netdb_filename none
+                shutdown_lifetime 0 seconds\n",
+                config(ports),
+                folder.display()
+            );
+            // -N: one process, in the foreground. -C: no handlers for fatal signals.
+            self.command("squid", &["-N", "-C", "-d", "1", "-f", &write(folder, "config", config)])
+        })
+    }
+
+    fn start_haproxy(&self, folder: &Path) -> Result<Daemon, String> {
+        let target = self.sshd_port(0);
+        self.serve(Server::Haproxy, WORKERS, |ports| {
+            let binds = ports.iter().map(|port| format!("    bind 127.0.0.1:{port} accept-proxy\n"));
+            let binds: String = binds.collect();
+            let config = format!(
+                "global
+                    log stderr format raw local0
+                defaults
+                    mode tcp
+                    timeout connect 10s
+                    timeout client 60s
+                    timeout server 60s
+                    log global
+                    log-format \"%ci:%cp to %fi:%fp\"
+                frontend announced\n{binds}
+                    default_backend sshd
+                backend sshd
+                    server sshd 127.0.0.1:{target}\n"
+            );
+            self.command("haproxy", &["-db", "-f", &write(folder, "config", config)])
+        })
+    }
+
+    fn start_stunnel(&self, folder: &Path) -> Result<Daemon, String> {
+        let tls = self.certificates().folder.display().to_string();
+        let [socks, http] = [MICROSOCKS, TINYPROXY].map(|proxy| self.port(proxy));
+        self.serve(Server::Stunnel, SERVICES.len(), |ports| {
+            let mut config = String::from("foreground = yes\npid =\nsyslog = no\ndebug = 5\n");
+            config.extend(ports.iter().zip(SERVICES).map(|(port, (proxy, certificate, more))| {
+                let to = if proxy.server == Server::Microsocks { socks } else { http };
+                let more = more.replace("{tls}", &tls);
+                format!(
+                    "[{port}]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{to}\n\
+                    cert = {tls}/{certificate}.pem\nkey = {tls}/{certificate}.key\n{more}\n"
+                )
+            }));
+            self.command("stunnel4", &[&write(folder, "config", config)])
+        })
+    }
+
+    /// Starts a name server that knows the names under `real.test`, refuses all others, and
+    /// forwards no query.
+    pub(crate) fn start_dnsmasq(&self, name: &str) -> Result<Daemon, String> {
+        let folder = self.work.join(name);
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let refusing = (1..=60).map(|last| format!("127.0.1.{last}"));
+        let addresses: Vec<String> = refusing.chain(["127.0.0.1".into()]).collect();
+        let many = write(&folder, "many", addresses.join(" many.real.test\n") + " many.real.test\n");
+        let listen = if has_ipv6() { "127.0.0.1,::1" } else { "127.0.0.1" };
+        Daemon::start(name, 1, &self.work.join("log").join(name), |ports| {
+            let mut command =
+                self.command("dnsmasq", &["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file="]);
+            command.args(["--no-resolv", "--no-hosts", "--bind-interfaces", "--log-queries"]);
+            command.args(["--log-facility=-", "--local=/real.test/"]);
+            command.arg(format!("--user={}", self.login)).arg(format!("--port={}", ports[0]));
+            command.arg(format!("--listen-address={listen}")).arg(format!("--addn-hosts={many}"));
+            // One name per case, so that each case recognizes its queries in the log.
+            for host in ["host", "ipv4", "ipv6", "search"] {
+                command.arg(format!("--host-record={host}.real.test,127.0.0.1"));
+            }
+            command.args(["--host-record=six.real.test,::1", "--cname=alias.real.test,host.real.test"]);
+            command.arg("--txt-record=only-text.real.test,text");
+            command
+        })
+    }
+
+    /// Returns the servers that have been started.
+    pub(crate) fn started(&self) -> impl Iterator<Item = Server> {
+        let is_started = |server: &Server| matches!(self.daemons[*server as usize].get(), Some(Ok(_)));
+        Server::ALL.into_iter().filter(is_started)
+    }
+}
+
+fn danted_config(port: u16, method: &str) -> String {
+    let ipv6 = if has_ipv6() { "external: ::1\n" } else { "" };
+    let users = if is_root() { "user.privileged: root\nuser.notprivileged: nobody\n" } else { "" };
+    format!(
+        "logoutput: stderr\ninternal: 127.0.0.1 port = {port}\nexternal: 127.0.0.1\n{ipv6}\
+        clientmethod: none\nsocksmethod: {method}\n{users}\
+        client pass {{ from: 0/0 to: 0/0 }}\nsocks pass {{\n from: 0/0 to: 0/0\n log: connect error\n}}\n"
+    )
+}
+
+fn tinyproxy_config(folder: &Path, port: u16) -> String {
+    format!(
+        "Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nTimeout 600\nMaxClients 100\n\
+        LogLevel Info\nPidFile \"{}/pid\"\n",
+        folder.display()
+    )
+}
+
+/// Writes a file without indentation, and returns its path as text.
+fn write(folder: &Path, name: &str, contents: impl AsRef<str>) -> String {
+    let path = folder.join(name);
+    let lines = contents.as_ref().lines().map(|line| line.trim_start().to_owned() + "\n");
+    fs::write(&path, lines.collect::<String>()).unwrap();
+    path.display().to_string()
+}
+
+/// Runs a command to its end and returns its standard output.
+pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(format!("{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// Returns the name and the shell of the user who runs the tests.
+fn login() -> Result<(String, String), String> {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let passwd = run(Command::new("getent").args(["passwd", &id]))?;
+    let passwd = String::from_utf8_lossy(&passwd).trim().to_owned();
+    let fields: Vec<&str> = passwd.split(':').collect();
+    match fields[..] {
+        [name, _, _, _, _, _, shell] => Ok((name.to_owned(), shell.to_owned())),
+        _ => Err(format!("unknown user ID {id}")),
+    }
+}

@@ -1,0 +1,125 @@
+//! Runs cases in parallel and reports them.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::context::{Case, Context};
+use crate::peers::{Peers, Server, WORKERS, has_ipv6};
+
+/// Lines of each server's log in the report of a failed case.
+const LOG_LINES: usize = 6;
+
+thread_local! {
+    /// The last panic of a worker, with its place.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The number of cases that passed, failed, and did not apply.
+#[derive(Default)]
+pub(crate) struct Tally {
+    passed: AtomicUsize,
+    failed: AtomicUsize,
+    skipped: AtomicUsize,
+}
+
+impl Tally {
+    /// Returns `true` if at least one case was run or listed, and none failed.
+    pub(crate) fn is_success(&self) -> bool {
+        let [passed, failed, skipped] = [&self.passed, &self.failed, &self.skipped].map(count);
+        failed == 0 && passed + skipped > 0
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed", count(&self.passed), count(&self.failed))
+    }
+}
+
+fn count(number: &AtomicUsize) -> usize {
+    number.load(Ordering::Relaxed)
+}
+
+/// Runs all cases and prints a line for each.
+pub(crate) fn run(cases: &[Case], peers: &Peers, original: bool) -> Tally {
+    let (next, tally) = (AtomicUsize::new(0), Tally::default());
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = format!("{}\n  at {place}", message_of(panic.payload()));
+        PANIC.with_borrow_mut(|last| *last = Some(message));
+    }));
+    std::thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let (next, tally) = (&next, &tally);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(number).filter(|_| !peers.is_stopping()) else { return };
+                    run_one(case, &Context::new(peers, worker, original, number), tally);
+                }
+            });
+        }
+    });
+    let _ = std::panic::take_hook();
+    tally
+}
+
+fn run_one(case: &Case, context: &Context<'_>, tally: &Tally) {
+    let name = &case.name;
+    let obstacle = if case.ours_only && !context.is_ours() {
+        Some("for this program only")
+    } else if case.needs_ipv6 && !has_ipv6() {
+        Some("the loopback interface has no ::1")
+    } else {
+        None
+    };
+    if let Some(obstacle) = obstacle {
+        tally.skipped.fetch_add(1, Ordering::Relaxed);
+        println!("n/a  {name} ({obstacle})");
+        return;
+    }
+    let start = Instant::now();
+    let passed = catch_unwind(AssertUnwindSafe(|| (case.run)(context))).is_ok();
+    let time = match std::env::var_os("REAL_TIMES") {
+        Some(_) => format!(" ({:.1} s)", start.elapsed().as_secs_f32()),
+        None => String::new(),
+    };
+    if passed {
+        tally.passed.fetch_add(1, Ordering::Relaxed);
+        println!("ok   {name}{time}");
+    } else if !context.peers.is_stopping() {
+        tally.failed.fetch_add(1, Ordering::Relaxed);
+        let message = PANIC.with_borrow_mut(Option::take).unwrap_or_default();
+        let logs: String = context.peers.started().map(|server| log_of(context, server)).collect();
+        println!("FAIL {name}{time}\n{}", indented(&format!("{message}\n{logs}")));
+    }
+}
+
+/// Returns the end of a server's log, with a heading; nothing if the log did not grow. The lines
+/// may belong to other cases that ran at the same time.
+fn log_of(context: &Context<'_>, server: Server) -> String {
+    let news = context.news(server);
+    if news.is_empty() {
+        return news;
+    }
+    format!("log of {}:\n{}\n", server.name(), last_lines(&news, LOG_LINES))
+}
+
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
+}
+
+/// Returns the last lines of a text, each of 300 characters at most.
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<String> = text.lines().map(|line| line.chars().take(300).collect()).collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// Puts a bar in front of each line.
+pub(crate) fn indented(text: &str) -> String {
+    text.trim_end().lines().map(|line| format!("     | {line}")).collect::<Vec<_>>().join("\n")
+}

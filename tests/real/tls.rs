@@ -1,0 +1,173 @@
+//! TLS to the proxy: stunnel in front of microsocks, tinyproxy and itself, and squid's
+//! `https_port`; with valid certificates and invalid ones.
+
+use std::fs;
+use std::process::Command;
+
+use crate::context::{Case, Context, Topic, expect_same, program, run_with_open_input};
+use crate::kit::Program;
+use crate::peers::{
+    Endpoint, SQUID_TLS, STUNNEL, STUNNEL_CLIENT, STUNNEL_EXPIRED, STUNNEL_LONE, STUNNEL_SELF, STUNNEL_SOCKS,
+    STUNNEL_TLS12, STUNNEL_TLS13, STUNNEL_WRONG, Server, run,
+};
+
+/// The name of a route, and the schemes and ports of its proxies.
+type Route = (&'static str, &'static [(&'static str, Endpoint)]);
+
+const ROUTES: [Route; 6] = [
+    ("socks5-stunnel", &[("socks5h+tls", STUNNEL_SOCKS)]),
+    ("http-stunnel", &[("https", STUNNEL)]),
+    ("http-squid-tls", &[("https", SQUID_TLS)]),
+    ("http-stunnel12", &[("https", STUNNEL_TLS12)]),
+    ("http-stunnel13", &[("https", STUNNEL_TLS13)]),
+    ("http-twice", &[("https", STUNNEL), ("https", STUNNEL_TLS12)]),
+];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut topic = Topic::new("tls");
+    for &(name, proxies) in &ROUTES {
+        topic.ours(format!("scp sends and fetches a file through {name}"), |context| {
+            sends_and_fetches_a_file(context, proxies);
+        });
+        topic.ours(format!("ssh runs a command through {name}"), |context| {
+            let out = client(context, "ssh", proxies, &["target", "echo hello; exit 3"]).run();
+            out.expect_code(3).expect_stdout("hello\n").expect_stderr("");
+            expect_session(context, proxies, 1);
+        });
+    }
+    // sshd closes the connection after the invalid line. That is a clean end if the proxy also
+    // ends its TLS session.
+    for (name, endpoint) in [("stunnel", STUNNEL), ("squid", SQUID_TLS)] {
+        topic.ours(format!("the end of a session through {name} is clean"), move |context| {
+            context.expect_banner(through(context, endpoint, &ca(context))).expect_stderr("");
+            expect_session(context, &[("https", endpoint)], 1);
+        });
+    }
+    topic.ours("a client certificate is presented", |context| {
+        let args = client_certificate(context, "client");
+        context.expect_banner(through(context, STUNNEL_CLIENT, &args));
+    });
+    topic.ours("a proxy that requires a client certificate is reported", |context| {
+        let out = run_with_open_input(through(context, STUNNEL_CLIENT, &ca(context)));
+        context.expect_failure(&out, 5, &["client certificate|certificate of ours"]);
+    });
+    topic.ours("a client certificate that the proxy rejects is reported", |context| {
+        let args = client_certificate(context, "stranger");
+        let out = run_with_open_input(through(context, STUNNEL_CLIENT, &args));
+        context.expect_failure(&out, 5, &["our certificate|client certificate|unknown_ca|UnknownCA"]);
+    });
+    topic.ours("a certificate for another name is rejected", |context| {
+        expect_distrusted(context, STUNNEL_WRONG, &["other.example", "localhost"]);
+    });
+    topic.ours("an expired certificate is rejected", |context| {
+        context.peers.certificates().wait_for_expiry();
+        expect_distrusted(context, STUNNEL_EXPIRED, &["expired on 20"]);
+    });
+    topic.ours("a certificate without its intermediate is rejected", |context| {
+        expect_distrusted(context, STUNNEL_LONE, &["'Real Intermediate'", "trusted"]);
+    });
+    topic.ours("a self-signed certificate is rejected", |context| {
+        expect_distrusted(context, STUNNEL_SELF, &["self-signed"]);
+    });
+    topic.ours("a pinned key is accepted, and another key is not", pins_a_key);
+    topic.ours("a server without TLS is reported", |context| {
+        // sshd sends first. A server that waits for the client would cause a timeout.
+        let url = format!("https://localhost:{}", context.port());
+        let out = run_with_open_input(context.connect(format!(
+            "{} -H {url} 127.0.0.1 {}",
+            ca(context),
+            context.port()
+        )));
+        context.expect_failure(&out, 5, &["TLS", "http://"]);
+    });
+    topic.ours("a proxy that requires TLS is reported to plain HTTP", |context| {
+        let port = context.peers.port(STUNNEL);
+        let args = format!("-w 5 -H http://localhost:{port} 127.0.0.1 {}", context.port());
+        context.expect_failure(&context.connect(args).run(), 5, &[&format!("localhost:{port}")]);
+    });
+    topic.ours("--check reports the TLS session", |context| {
+        let url = format!("https://localhost:{}", context.peers.port(SQUID_TLS));
+        let args = format!("--check {} -x {url} 127.0.0.1 {}", ca(context), context.port());
+        let out = context.connect(args).run();
+        out.expect_code(0);
+        let text = out.stdout_text();
+        let is_reported = |line: &str| {
+            ["TLS", "TLSv1_3", "certificate", "Real Authority"].iter().all(|part| line.contains(part))
+        };
+        assert!(text.lines().any(is_reported), "{out:?}\n  expected: a line about TLS");
+    });
+    topic.into_cases()
+}
+
+/// Returns the option that trusts the suite's authority.
+fn ca(context: &Context) -> String {
+    format!("--tls-ca {}", context.peers.certificates().path("ca", "pem").display())
+}
+
+fn client_certificate(context: &Context, name: &str) -> String {
+    let [certificate, key] =
+        ["pem", "key"].map(|extension| context.peers.certificates().path(name, extension));
+    format!("{} --tls-cert {} --tls-key {}", ca(context), certificate.display(), key.display())
+}
+
+/// Prepares a run of the program through one HTTP proxy with TLS.
+fn through(context: &Context, endpoint: Endpoint, options: &str) -> Program {
+    let port = context.peers.port(endpoint);
+    context.connect(format!("{options} -H https://localhost:{port} 127.0.0.1 {}", context.port()))
+}
+
+/// Prepares a run of ssh or scp through a chain of proxies with TLS.
+fn client(context: &Context, client: &str, proxies: &[(&str, Endpoint)], args: &[&str]) -> Program {
+    let urls = proxies
+        .iter()
+        .map(|(scheme, endpoint)| format!("{scheme}://localhost:{}", context.peers.port(*endpoint)));
+    let urls: Vec<String> = urls.collect();
+    let connect = context.peers.connect.display();
+    let options = format!("{connect} {} -x {} %h %p", ca(context), urls.join(","));
+    args.iter().fold(program(client, context.ssh_options(&options)), Program::arg)
+}
+
+/// Expects at least `count` sessions with the target in the log of the last proxy.
+#[track_caller]
+fn expect_session(context: &Context, proxies: &[(&str, Endpoint)], count: usize) {
+    let target = format!("127.0.0.1:{}", context.port());
+    let (server, parts) = match proxies.last() {
+        Some(("socks5h+tls", _)) => (Server::Microsocks, ["connected to ".to_owned(), target]),
+        Some((_, last)) if last.server == Server::Squid => {
+            (Server::Squid, ["TCP_TUNNEL/200 ".to_owned(), format!("CONNECT {target} - ")])
+        }
+        _ => (Server::Tinyproxy, ["Request ".to_owned(), format!("CONNECT {target} ")]),
+    };
+    context.expect_log_lines(server, &parts.each_ref().map(String::as_str), count);
+}
+
+fn sends_and_fetches_a_file(context: &Context, proxies: &[(&str, Endpoint)]) {
+    let [up, down] = context.peers.big_files();
+    let copy = context.folder.join("copy");
+    let (here, there) = (copy.display().to_string(), format!("target:{}", copy.display()));
+    client(context, "scp", proxies, &["-q", &up.display().to_string(), &there]).run().expect_success();
+    expect_same(up, &fs::read(&copy).unwrap());
+    let from = format!("target:{}", down.display());
+    client(context, "scp", proxies, &["-q", &from, &here]).run().expect_success();
+    expect_same(down, &fs::read(&copy).unwrap());
+    expect_session(context, proxies, 2);
+}
+
+#[track_caller]
+fn expect_distrusted(context: &Context, endpoint: Endpoint, parts: &[&str]) {
+    let out = run_with_open_input(through(context, endpoint, &ca(context)));
+    let proxy = format!("localhost:{}", context.peers.port(endpoint));
+    context.expect_failure(&out, 5, &[&[&*proxy, "certificate"], parts].concat());
+}
+
+/// The pin is computed as curl's manual says.
+fn pins_a_key(context: &Context) {
+    let script = "openssl x509 -in \"$0\" -pubkey -noout | openssl pkey -pubin -outform der |
+        openssl dgst -sha256 -binary | openssl enc -base64";
+    let certificate = context.peers.certificates().path("self", "pem");
+    let pin = run(Command::new("sh").args(["-c", script]).arg(certificate)).unwrap();
+    let options = format!("--insecure --tls-pin sha256//{}", String::from_utf8_lossy(&pin).trim());
+    context.expect_banner(through(context, STUNNEL_SELF, &options));
+    let out = run_with_open_input(through(context, STUNNEL, &options));
+    context.expect_failure(&out, 5, &["pin"]);
+}
