@@ -23,8 +23,8 @@ use crate::trace::trace;
 use settings::configuration;
 use verifier::Complaint;
 
-mod carrier;
 mod certificate;
+mod layer;
 mod messages;
 mod settings;
 mod verifier;
@@ -75,8 +75,8 @@ impl Client {
         let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
         progress.reached(&Stage::Secured { peer, facts: &facts });
-        let carry = move |layer: &sys::LayerThread| carrier::carry(tls, layer);
-        sys::layered(connection.into_channel(), carry)
+        let run = move |layer: &sys::LayerThread| layer::run(tls, layer);
+        sys::layered(connection.into_channel(), run)
             .map(Connection::new)
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
     }

@@ -1,0 +1,295 @@
+//! The thread of a TLS layer: plaintext at its upper end, TLS records at its lower end.
+//!
+//! - A direction is read only when its buffer is empty. A slow side thus causes backpressure, and
+//!   memory stays bounded.
+//! - Plaintext that rustls has already decrypted is taken from it before each poll.
+//! - A half-close of the upper end becomes a `close_notify`, and what the peer still sends is
+//!   delivered. A `close_notify` of the peer becomes a half-close, and the peer still gets what the
+//!   upper end writes.
+//! - EOF without `close_notify` is an error, as are a reset and an alert.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use rustls::ClientConnection;
+use zeroize::Zeroize;
+
+use super::messages;
+use crate::sys::{self, LayerThread, Ready};
+use crate::trace::trace;
+
+/// The most bytes that are read at once, and thus buffered, in each direction. Encryption adds a
+/// few more.
+const CAPACITY: usize = 64 * 1024;
+
+/// The most plaintext in one record (RFC 8446 §5.1).
+const MAX_RECORD: usize = 16 * 1024;
+
+/// The most records that may be encrypted with the keys of a TLS 1.2 connection, which cannot be
+/// renewed. Beyond this rustls would accept plaintext without ever sending it.
+const MAX_TLS12_RECORDS: u64 = (1 << 23) - 8;
+
+/// How long the peer may accept nothing after the upper end was closed. Then the rest is discarded.
+const DRAIN_STALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Encrypts and decrypts until both directions have ended.
+pub(super) fn run(mut tls: ClientConnection, layer: &LayerThread) {
+    // rustls needs no buffer limit: each chunk is written out before the next is read.
+    tls.set_buffer_limit(None);
+    let buffer = || vec![0; CAPACITY].into_boxed_slice();
+    TlsLayer {
+        layer,
+        tls,
+        up: Direction::Open,
+        records: Buffer::default(),
+        down: Direction::Open,
+        plaintext: Buffer { bytes: Vec::with_capacity(CAPACITY), start: 0 },
+        up_chunk: buffer(),
+        down_chunk: buffer(),
+        record_count: 0,
+        handle_is_gone: false,
+    }
+    .run();
+    trace!("TLS layer ended");
+}
+
+/// The state of one direction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Open,
+    /// The source has ended, but the buffer is not empty yet.
+    Draining,
+    Closed,
+}
+
+/// Bytes that were not written yet.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Buffer {
+    fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// Writes until the buffer is empty or the channel is full. Returns `true` if it is empty.
+    fn drain(&mut self, to: &sys::Channel) -> io::Result<bool> {
+        while !self.is_empty() {
+            match to.write(&self.bytes[self.start..]) {
+                Ok(count) => self.start += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        self.bytes.clear();
+        self.start = 0;
+        Ok(true)
+    }
+}
+
+struct TlsLayer<'a> {
+    layer: &'a LayerThread,
+    tls: ClientConnection,
+    /// From the upper end to the peer.
+    up: Direction,
+    /// Encrypted records for the peer.
+    records: Buffer,
+    /// From the peer to the upper end.
+    down: Direction,
+    /// Decrypted bytes for the upper end.
+    plaintext: Buffer,
+    /// Receives plaintext from the upper end.
+    up_chunk: Box<[u8]>,
+    /// Receives records from the peer.
+    down_chunk: Box<[u8]>,
+    /// How many records the peer was sent.
+    record_count: u64,
+    /// The upper end was closed. What it has written is still sent.
+    handle_is_gone: bool,
+}
+
+impl TlsLayer<'_> {
+    fn run(&mut self) {
+        // Plaintext may have arrived together with the end of the handshake.
+        self.take_plaintext();
+        let (mut up, mut down) = (true, true);
+        loop {
+            if up {
+                self.encrypt();
+            }
+            if down {
+                self.receive();
+            }
+            // rustls may have its own messages to send, for example after a key update.
+            self.send();
+            if self.layer.is_aborted() {
+                return self.layer.lower().reset_on_close();
+            }
+            let down_is_over = self.down == Direction::Closed || self.handle_is_gone;
+            if self.up == Direction::Closed && down_is_over {
+                return;
+            }
+            match self.wait() {
+                Some(ready) => (up, down) = ready,
+                None => return,
+            }
+        }
+    }
+
+    /// Polls both ends and returns which directions can make progress: (up, down). Returns `None`
+    /// if the peer stalled after the upper end was closed, or polling failed.
+    fn wait(&mut self) -> Option<(bool, bool)> {
+        let wants_plaintext = self.up == Direction::Open && self.records.is_empty();
+        let wants_records = self.down == Direction::Open && self.plaintext.is_empty();
+        let mut watches = Vec::with_capacity(2);
+        // An end without any interest must be left out, because poll would report its hang-up forever.
+        let lower = (wants_records || !self.records.is_empty()).then(|| {
+            watches.push(sys::watch(self.layer.lower(), wants_records, !self.records.is_empty()));
+            watches.len() - 1
+        });
+        let upper = (!self.handle_is_gone || wants_plaintext).then(|| {
+            watches.push(sys::watch(&self.layer.upper, wants_plaintext, !self.plaintext.is_empty()));
+            watches.len() - 1
+        });
+        let timeout =
+            if self.handle_is_gone { Some(DRAIN_STALL_TIMEOUT) } else { self.layer.recheck_interval() };
+        match sys::poll(&mut watches, timeout) {
+            Ok(false) if self.handle_is_gone => return None,
+            Ok(_) => {}
+            Err(cause) => {
+                self.layer.fail(cause);
+                return None;
+            }
+        }
+        let ready = |index: Option<usize>| {
+            index.map_or_else(Ready::default, |index| Ready::from_watch(&watches[index]))
+        };
+        let (lower, upper) = (ready(lower), ready(upper));
+        if self.layer.handle_is_gone(upper) {
+            self.handle_is_gone = true;
+        }
+        Some((upper.read || lower.write, lower.read || upper.write || upper.gone))
+    }
+
+    /// Reads plaintext from the upper end and encrypts it.
+    fn encrypt(&mut self) {
+        if self.up != Direction::Open || !self.records.is_empty() {
+            return;
+        }
+        let chunk = &mut self.up_chunk;
+        // Must precede the read: otherwise these bytes would be counted nowhere for a moment.
+        self.layer.set_in_flight(1);
+        match self.layer.upper.read(chunk) {
+            Ok(count @ 1..) => {
+                self.layer.set_in_flight(count);
+                let written = self.tls.writer().write_all(&chunk[..count]);
+                // It may contain a password.
+                chunk[..count].zeroize();
+                self.record_count += count.div_ceil(MAX_RECORD) as u64;
+                if let Err(error) = written {
+                    self.fail(error);
+                } else if self.record_count >= MAX_TLS12_RECORDS && messages::has_old_version(&self.tls) {
+                    self.fail(messages::used_up());
+                }
+            }
+            Err(error) if sys::is_transient(&error) => self.layer.set_in_flight(0),
+            // EOF, or the upper end was dropped. Send close_notify in both cases, unless the session
+            // was aborted.
+            Ok(_) | Err(_) => {
+                self.up = Direction::Draining;
+                if !self.layer.is_aborted() {
+                    self.tls.send_close_notify();
+                }
+            }
+        }
+    }
+
+    /// Sends the records that rustls has for the peer.
+    fn send(&mut self) {
+        while self.tls.wants_write() {
+            // Writing to a Vec cannot fail.
+            let _ = self.tls.write_tls(&mut self.records.bytes);
+        }
+        match self.records.drain(self.layer.lower()) {
+            Ok(true) => {
+                self.layer.set_in_flight(0);
+                if self.up == Direction::Draining {
+                    self.up = Direction::Closed;
+                }
+            }
+            Ok(false) => {}
+            // The connection broke. Not reported here: an alert from the peer may still explain it.
+            Err(_) => {
+                self.records = Buffer::default();
+                self.up = Direction::Closed;
+                self.layer.stop_reading();
+            }
+        }
+    }
+
+    /// Receives records from the peer and passes their plaintext to the upper end.
+    fn receive(&mut self) {
+        if self.down == Direction::Closed {
+            return;
+        }
+        if self.down == Direction::Open && self.plaintext.is_empty() {
+            match self.layer.lower().read(&mut self.down_chunk) {
+                Ok(0) => self.fail(messages::cut_off()),
+                Ok(count) => self.decrypt(count),
+                Err(error) if sys::is_transient(&error) => {}
+                Err(error) => self.fail(error),
+            }
+        }
+        match self.plaintext.drain(&self.layer.upper) {
+            Ok(true) if self.down == Direction::Draining => {
+                self.down = Direction::Closed;
+                // Fails if the upper end was closed, which needs no half-close.
+                let _ = self.layer.upper.shut_down_writing();
+            }
+            Ok(_) => {}
+            // The upper end was closed: discard the rest.
+            Err(_) => self.down = Direction::Closed,
+        }
+    }
+
+    /// Passes the first `count` received bytes through rustls.
+    fn decrypt(&mut self, count: usize) {
+        let chunk = std::mem::take(&mut self.down_chunk);
+        let mut rest = &chunk[..count];
+        while !rest.is_empty() && self.down == Direction::Open {
+            // Reading from memory cannot fail, and rustls has room because its plaintext is always taken.
+            if let Err(error) = self.tls.read_tls(&mut rest) {
+                self.fail(error);
+            }
+            let processed = self.tls.process_new_packets();
+            // Plaintext that precedes an error is still delivered.
+            self.take_plaintext();
+            if let Err(error) = processed {
+                self.fail(messages::fault(&error));
+            }
+        }
+        self.down_chunk = chunk;
+    }
+
+    /// Takes all plaintext from rustls.
+    fn take_plaintext(&mut self) {
+        match self.tls.reader().read_to_end(&mut self.plaintext.bytes) {
+            // The peer has sent close_notify.
+            Ok(_) => self.down = Direction::Draining,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Ends both directions. Plaintext that has already arrived is still delivered.
+    fn fail(&mut self, cause: io::Error) {
+        trace!("TLS: {cause}");
+        self.layer.fail(cause);
+        self.down = Direction::Draining;
+        self.up = Direction::Closed;
+        self.layer.stop_reading();
+    }
+}
