@@ -1,20 +1,20 @@
-//! `-x`: chains of proxies by their URLs, and what is tried when one does not lead to the target.
+//! `-x` and `-A`: chains of proxies, and fallback routes.
 
 use std::time::Duration;
 
 use crate::kit::*;
 use crate::wire::*;
 
-/// A telnet-style proxy that relays to `target`, which is what it is asked for.
+/// A telnet-style proxy that expects a request for `target` and relays to it.
 fn telnet(target: &Server) -> Script {
     let command = format!("telnet {}\r\n", target.args());
     script().expect(command).send("Connected to it.\r\n").relay_to(target)
 }
 
-/// What reaches a target that greets, and what comes back.
+/// Checks that a session with this target works.
 #[track_caller]
-fn expect_session(target: Server, words: &str) -> Outcome {
-    let out = connect(format!("{words} {}", target.args())).input("ping").run();
+fn expect_session(target: Server, args: &str) -> Outcome {
+    let out = connect(format!("{args} {}", target.args())).input("ping").run();
     out.expect_success().expect_stdout("welcome").expect_stderr("");
     target.finish();
     out
@@ -25,7 +25,7 @@ fn target() -> Server {
 }
 
 #[test]
-fn proxies_of_every_kind_follow_each_other_and_each_has_its_own_credentials() {
+fn a_chain_of_all_protocols_works_and_each_proxy_gets_its_own_credentials() {
     let target = target();
     let last = telnet(&target).serve();
     let fourth = socks4_granted().relay().serve();
@@ -48,9 +48,9 @@ fn proxies_of_every_kind_follow_each_other_and_each_has_its_own_credentials() {
     last.finish();
 }
 
-/// The kernel carries the bytes, both ways, whatever the chain is made of.
+/// The relay splices, whatever proxies the chain consists of.
 #[test]
-fn ten_mebibytes_each_way_arrive_through_three_proxies() {
+fn ten_mebibytes_are_relayed_each_way_through_three_proxies() {
     const SIZE: u64 = 10 * MIB;
     let target = script().exchange(7, SIZE).serve();
     let (third, second) = (http_ok().relay().serve(), socks4_granted().relay().serve());
@@ -65,7 +65,7 @@ fn ten_mebibytes_each_way_arrive_through_three_proxies() {
 }
 
 #[test]
-fn a_proxy_may_follow_itself_and_sixteen_of_them() {
+fn a_chain_may_contain_the_same_proxy_sixteen_times() {
     let target = target();
     let proxy = Server::repeat(|| http_ok().relay());
     let chain = vec![format!("http://{proxy}"); 16].join(",");
@@ -74,7 +74,7 @@ fn a_proxy_may_follow_itself_and_sixteen_of_them() {
 }
 
 #[test]
-fn the_hop_that_failed_is_named() {
+fn the_error_names_the_hop_that_failed() {
     let refusing = RefusingPort::new();
     let run = connect(format!("-x socks5://127.0.0.1:{},http://next.example host 22", refusing.port())).run();
     run.expect_failure(4, &[&format!("SOCKS5 proxy 127.0.0.1:{} (hop 1 of 2)", refusing.port()), "refused"]);
@@ -96,10 +96,10 @@ fn the_hop_that_failed_is_named() {
     run.expect_failure(6, &["(hop 2 of 2)", "'me'"]).expect_stderr_lacks("wrong");
 }
 
-/// One that only the second hop needs: the connection is made anew from the first hop on.
+/// Only the second hop needs a new connection, and it can be reached only through the first.
 #[cfg(unix)]
 #[test]
-fn a_second_connection_that_a_hop_asks_for_goes_through_those_before_it() {
+fn a_reconnect_for_one_hop_goes_through_all_hops_before_it() {
     let closing = "HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\n\r\n";
     let second = Server::each([http_reply(closing).close(), http_basic("me", "pw").early("welcome").drain()]);
     let first = Server::each([socks5_none().relay(), socks5_none().relay()]);
@@ -110,14 +110,14 @@ fn a_second_connection_that_a_hop_asks_for_goes_through_those_before_it() {
     second.finish();
 }
 
-/// No proxy is given the password of another.
+/// No proxy gets another proxy's password.
 #[test]
-fn in_a_chain_what_is_said_of_proxies_in_general_is_for_those_whose_user_is_named() {
-    let chain = |words: &str| {
+fn in_a_chain_general_credentials_apply_only_to_hops_with_a_user_name() {
+    let chain = |args: &str| {
         let second = http_ok().early("welcome").drain().serve();
         let first = http_ok().relay().serve();
-        let words = words.replace("{1}", &first.to_string()).replace("{2}", &second.to_string());
-        let run = connect(format!("-x {words} host 22"));
+        let args = args.replace("{1}", &first.to_string()).replace("{2}", &second.to_string());
+        let run = connect(format!("-x {args} host 22"));
         let run = run.env("CONNECT_USER", "general").env("HTTP_PROXY_PASSWORD", "general");
         run.run().expect_success().expect_stdout("welcome");
         [first, second].map(|proxy| proxy.finish_one().head.unwrap().contains("Proxy-Authorization"))
@@ -132,7 +132,7 @@ fn in_a_chain_what_is_said_of_proxies_in_general_is_for_those_whose_user_is_name
 }
 
 #[test]
-fn options_of_one_hop_stand_in_its_query() {
+fn the_query_of_a_url_sets_options_of_its_hop() {
     let proxy = socks5_none().early("welcome").drain().serve();
     connect(format!("-x socks5://{proxy}?resolve=remote&auth=none {UNKNOWN} 22")).run().expect_success();
     let record = proxy.finish_one();
@@ -143,9 +143,9 @@ fn options_of_one_hop_stand_in_its_query() {
     proxy.finish();
 }
 
-/// The scheme says who resolves, as for curl.
+/// The scheme decides where the target is resolved, as for curl.
 #[test]
-fn socks5_resolves_here_if_it_can_and_socks5h_there() {
+fn socks5_resolves_locally_if_possible_and_socks5h_at_the_proxy() {
     let asked = |scheme: &str, proxy: Script| {
         let proxy = proxy.drain().serve();
         connect(format!("-x {scheme}://{proxy} localhost 22")).run().expect_success();
@@ -158,7 +158,7 @@ fn socks5_resolves_here_if_it_can_and_socks5h_there() {
 }
 
 #[test]
-fn what_makes_no_sense_is_an_error_before_anybody_is_dialled() {
+fn an_invalid_chain_is_an_error_before_dialling() {
     let seventeen = vec!["http://h"; 17].join(",");
     for (chain, parts) in [
         (seventeen.as_str(), ["17", "16"]),
@@ -190,7 +190,7 @@ fn what_makes_no_sense_is_an_error_before_anybody_is_dialled() {
 }
 
 #[test]
-fn of_several_methods_the_last_counts() {
+fn the_last_of_several_proxy_options_wins() {
     let proxy = socks5_none().early("welcome").drain().serve();
     connect(format!("-x http://no.invalid -S {proxy} host 22")).run().expect_success();
     proxy.finish();
@@ -199,15 +199,15 @@ fn of_several_methods_the_last_counts() {
     proxy.finish();
 }
 
-// What to try else
+// Fallback routes
 
 #[test]
-fn the_first_route_that_leads_there_is_taken() {
+fn the_first_route_that_works_is_used() {
     let refusing = RefusingPort::new();
     let says_no = http_reply("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").drain().serve();
     let target = target();
-    let words = format!("-d -x http://127.0.0.1:{}|http://{says_no}|direct", refusing.port());
-    let out = connect(format!("{words} {}", target.args())).input("ping").run();
+    let args = format!("-d -x http://127.0.0.1:{}|http://{says_no}|direct", refusing.port());
+    let out = connect(format!("{args} {}", target.args())).input("ping").run();
     out.expect_code(0).expect_stdout("welcome");
     for line in ["route 1 of 3 failed: cannot reach HTTP proxy", "route 2 of 3 failed: HTTP proxy", "403 No"]
     {
@@ -217,9 +217,9 @@ fn the_first_route_that_leads_there_is_taken() {
     says_no.finish();
 }
 
-/// A wrong password on one route does not keep us from the next.
+/// A rejected password on one route must not prevent the next.
 #[test]
-fn a_chain_that_is_broken_anywhere_is_followed_by_the_next() {
+fn the_next_route_is_tried_whichever_hop_failed() {
     let second = http_basic("me", "right").serve();
     let first = socks5_none().relay().serve();
     let good = socks4_granted().early("welcome").drain().serve();
@@ -230,11 +230,11 @@ fn a_chain_that_is_broken_anywhere_is_followed_by_the_next() {
 }
 
 #[test]
-fn when_none_leads_there_each_is_named() {
+fn when_all_routes_fail_each_error_is_shown() {
     let (one, two) = (RefusingPort::new(), RefusingPort::new());
-    let words = format!("-x http://127.0.0.1:{}|socks5://127.0.0.1:{} host 22", one.port(), two.port());
+    let args = format!("-x http://127.0.0.1:{}|socks5://127.0.0.1:{} host 22", one.port(), two.port());
     let at = |port: u16| format!("proxy 127.0.0.1:{port}: connection refused");
-    connect(words).run().expect_failure(
+    connect(args).run().expect_failure(
         4,
         &[
             "no way to host:22: 1. cannot reach HTTP",
@@ -258,7 +258,8 @@ fn a_failed_route_keeps_its_number_when_a_route_before_it_was_skipped() {
     assert!(line.contains(&format!("; 3. {proxy}")) && !line.contains("2. "), "{line}");
 }
 
-/// The target is dialled directly only once, so half of the time is for that and half for the proxy.
+/// The target is dialled directly only once, so half of the time is for that and half for the
+/// proxy.
 #[test]
 fn a_skipped_route_takes_no_share_of_the_time_limit() {
     let target = SilentPort::new();
@@ -271,18 +272,18 @@ fn a_skipped_route_takes_no_share_of_the_time_limit() {
 }
 
 #[test]
-fn a_route_that_hangs_does_not_eat_the_time_of_the_next() {
+fn a_route_that_hangs_leaves_time_for_the_next() {
     let silent = script().hold().serve();
     let target = target();
-    let words = format!("-w 3 -x http://{silent}|direct {}", target.args());
-    let out = connect(words).input("ping").run();
+    let args = format!("-w 3 -x http://{silent}|direct {}", target.args());
+    let out = connect(args).input("ping").run();
     out.expect_success().expect_stdout("welcome").expect_within(Duration::from_secs(20));
     target.finish();
 }
 
-/// A target that needs no proxy is dialled once, whatever stands behind the bar.
+/// All three routes go directly to a target that bypasses the proxies.
 #[test]
-fn what_is_reached_directly_is_not_tried_twice() {
+fn the_target_is_dialled_directly_only_once() {
     let refusing = RefusingPort::new();
     let out = connect(format!("-x http://a.invalid|http://b.invalid|direct 127.0.0.1 {}", refusing.port()))
         .env("no_proxy", "127.0.0.1")
@@ -291,15 +292,16 @@ fn what_is_reached_directly_is_not_tried_twice() {
         .expect_stderr_lacks("no way");
 }
 
-/// A mistake in the second route is told although the first would do.
+/// An invalid second route is an error although the first would work.
 #[test]
-fn every_route_is_looked_at_before_the_first_is_tried() {
+fn every_route_is_validated_before_the_first_is_tried() {
     connect("-x direct|ftp://h 127.0.0.1 1").run().expect_failure(2, &["ftp"]);
 }
 
 // -A
 
-/// The proxy that these variables and this file name; where there is none the target is reached directly.
+/// Runs `-A` with these variables and this parameter file. Returns `true` if it used the proxy, and
+/// `false` if it reached the target directly.
 #[track_caller]
 fn automatic(variables: &[(&str, &str)], file: &str) -> bool {
     let proxy = Server::repeat(|| http_ok().early("welcome").expect("ping").expect_eof());
@@ -314,10 +316,10 @@ fn automatic(variables: &[(&str, &str)], file: &str) -> bool {
     by_proxy == 1
 }
 
-// On Windows names of variables ignore case.
+// On Windows the names of variables are case-insensitive.
 #[cfg(unix)]
 #[test]
-fn automatically_the_chain_of_connect_proxy_comes_first_and_then_the_usual_variables() {
+fn automatic_mode_prefers_connect_proxy_to_the_usual_variables() {
     assert!(!automatic(&[], ""));
     assert!(automatic(&[("CONNECT_PROXY", "http://{P}"), ("all_proxy", "http://no.invalid")], ""));
     assert!(automatic(&[("all_proxy", "http://no.invalid")], "CONNECT_PROXY = http://{P}"));
@@ -327,28 +329,28 @@ fn automatically_the_chain_of_connect_proxy_comes_first_and_then_the_usual_varia
         let variables: Vec<_> = std::iter::once((name, "{P}")).chain(later).collect();
         assert!(automatic(&variables, ""), "{name}");
     }
-    // An empty one is none.
+    // An empty variable is ignored.
     assert!(automatic(&[("all_proxy", ""), ("http_proxy", "http://{P}/")], ""));
 }
 
 #[test]
-fn automatically_what_needs_no_proxy_is_reached_directly() {
+fn automatic_mode_honours_no_proxy_and_direct() {
     assert!(!automatic(&[("all_proxy", "http://{P}"), ("no_proxy", "127.0.0.0/8")], ""));
     assert!(!automatic(&[("CONNECT_PROXY", "direct"), ("all_proxy", "http://{P}")], ""));
     assert!(automatic(&[("CONNECT_PROXY", "socks5://127.0.0.1:1 | http://{P}")], ""));
 }
 
-/// A visitor of a web server sets it with a header ("httpoxy").
-// On Windows names of variables ignore case.
+/// A web server's client can set it with a header ("httpoxy").
+// On Windows the names of variables are case-insensitive.
 #[cfg(unix)]
 #[test]
-fn automatically_http_proxy_does_not_count_under_cgi() {
+fn automatic_mode_ignores_http_proxy_under_cgi() {
     assert!(!automatic(&[("HTTP_PROXY", "http://{P}"), ("REQUEST_METHOD", "GET")], ""));
     assert!(automatic(&[("http_proxy", "http://{P}"), ("REQUEST_METHOD", "GET")], ""));
 }
 
 #[test]
-fn a_mistake_is_blamed_on_the_variable_that_holds_it() {
+fn an_error_names_the_variable_with_the_invalid_chain() {
     let run = connect("-A host 22").env("CONNECT_PROXY", "http://me:secret@h,ftp://h").run();
     run.expect_failure(2, &["CONNECT_PROXY", "ftp"]).expect_stderr_lacks("secret");
 }

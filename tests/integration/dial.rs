@@ -1,13 +1,13 @@
-//! Reaching a peer, and the limits on the way to it.
+//! Dialling a peer, and the time limit for reaching the target.
 
 use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 
-/// What `-w 1` may take, on a busy machine.
+/// How long a run with `-w 1` may take on a busy machine.
 const ABOUT_A_SECOND: Duration = Duration::from_millis(2500);
 
-/// Exit code 7 after a second, and not before.
+/// Checks that the run times out after one second, and not earlier.
 #[track_caller]
 fn expect_timed_out(run: Program, parts: &[&str]) {
     let out = run.run();
@@ -17,9 +17,9 @@ fn expect_timed_out(run: Program, parts: &[&str]) {
 }
 
 #[test]
-fn a_port_that_refuses_is_named_with_its_hop_and_what_to_check() {
+fn a_refused_connection_is_an_error_with_hop_and_advice() {
     let port = RefusingPort::new();
-    for (words, hop) in [
+    for (args, hop) in [
         ("127.0.0.1 {P}", "cannot reach 127.0.0.1:{P}: "),
         ("-S 127.0.0.1:{P} host 22", "SOCKS5 proxy 127.0.0.1:{P}"),
         ("-4 -S 127.0.0.1:{P} 10.1.2.3 22", "SOCKS4 proxy 127.0.0.1:{P}"),
@@ -27,21 +27,21 @@ fn a_port_that_refuses_is_named_with_its_hop_and_what_to_check() {
         ("localhost {P}", "localhost:{P}"),
     ] {
         let filled_in = |text: &str| text.replace("{P}", &port.port().to_string());
-        let out = connect(filled_in(words)).run();
+        let out = connect(filled_in(args)).run();
         out.expect_failure(4, &[&filled_in(hop), "refused", "check"]).expect_stdout("");
     }
 }
 
 #[test]
-fn a_name_that_is_not_known_is_named_with_its_hop() {
-    for (words, hop) in [
+fn an_unknown_host_is_an_error_that_names_the_hop() {
+    for (args, hop) in [
         (format!("{UNKNOWN} 22"), format!("name of {UNKNOWN}:22")),
         (format!("-S {UNKNOWN} host 22"), format!("SOCKS5 proxy {UNKNOWN}:1080")),
         (format!("-4 -S {UNKNOWN} 10.1.2.3 22"), format!("SOCKS4 proxy {UNKNOWN}:1080")),
         (format!("-H {UNKNOWN} host 22"), format!("HTTP proxy {UNKNOWN}:80")),
     ] {
         for limit in ["", "-w 5"] {
-            let out = connect(format!("{limit} {words}")).run();
+            let out = connect(format!("{limit} {args}")).run();
             out.expect_failure(3, &[&hop, "resolve"]).expect_stdout("");
         }
     }
@@ -56,34 +56,31 @@ fn the_limit_covers_a_dial_that_hangs() {
 }
 
 #[test]
-fn the_limit_covers_a_socks5_proxy_that_is_silent() {
+fn the_limit_covers_a_silent_socks5_proxy() {
     let proxy = script().hold().serve();
-    let words = format!("-w 1 -S {proxy} host 22");
-    expect_timed_out(
-        connect(words),
-        &[&format!("SOCKS5 proxy {proxy}"), "the answer to the SOCKS5 greeting"],
-    );
+    let args = format!("-w 1 -S {proxy} host 22");
+    expect_timed_out(connect(args), &[&format!("SOCKS5 proxy {proxy}"), "the answer to the SOCKS5 greeting"]);
     proxy.finish();
 }
 
 #[test]
-fn the_limit_covers_a_socks4_proxy_that_is_silent() {
+fn the_limit_covers_a_silent_socks4_proxy() {
     let proxy = script().send([0]).hold().serve();
-    let words = format!("-w 1 -4 -S {proxy} 10.1.2.3 22");
-    expect_timed_out(connect(words), &[&format!("SOCKS4 proxy {proxy}"), "the answer to the SOCKS4 request"]);
+    let args = format!("-w 1 -4 -S {proxy} 10.1.2.3 22");
+    expect_timed_out(connect(args), &[&format!("SOCKS4 proxy {proxy}"), "the answer to the SOCKS4 request"]);
     proxy.finish();
 }
 
 #[test]
-fn the_limit_covers_an_http_proxy_that_stops_in_its_head() {
+fn the_limit_covers_an_http_proxy_that_stops_within_its_header() {
     let proxy = http_reply("HTTP/1.1 200 OK\r\n").hold().serve();
-    let words = format!("-w 1 -H {proxy} host 22");
-    expect_timed_out(connect(words), &[&format!("HTTP proxy {proxy}"), "the rest of its answer to CONNECT"]);
+    let args = format!("-w 1 -H {proxy} host 22");
+    expect_timed_out(connect(args), &[&format!("HTTP proxy {proxy}"), "the rest of its answer to CONNECT"]);
     proxy.finish();
 }
 
 #[test]
-fn the_limit_is_one_and_not_one_for_each_byte() {
+fn the_limit_does_not_restart_with_each_byte() {
     let proxy = http_reply("HTTP/1.1 200 OK\r\n")
         .then("drip until the other side is gone", |session| {
             while session.send(b"X").is_ok() {
@@ -97,7 +94,7 @@ fn the_limit_is_one_and_not_one_for_each_byte() {
 }
 
 #[test]
-fn the_limit_does_not_count_once_the_tunnel_stands() {
+fn the_limit_ends_when_the_tunnel_is_established() {
     let proxy = socks5_none().pause(Duration::from_millis(1500)).send("welcome").drain().serve();
     let run = connect(format!("-w 1 -S {proxy} host 22")).run();
     run.expect_success().expect_stdout("welcome");
@@ -105,7 +102,7 @@ fn the_limit_does_not_count_once_the_tunnel_stands() {
 }
 
 #[test]
-fn a_limit_of_zero_is_none_and_a_fraction_is_a_fraction() {
+fn a_limit_of_zero_is_no_limit_and_fractions_are_accepted() {
     let target = script().send("welcome").serve();
     connect(format!("-w 0 {}", target.args())).run().expect_success().expect_stdout("welcome");
     let silent = SilentPort::new();
@@ -125,13 +122,13 @@ fn a_proxy_is_reached_over_ipv6_and_by_name() {
 
 #[test]
 fn an_ipv6_peer_is_named_in_brackets() {
-    // Nobody listens on port 1 of loopback.
+    // Nothing listens on port 1 of the loopback interface.
     connect("::1 1").run().expect_failure(4, &["[::1]:1"]);
     connect("-H [::1]:1 host 22").run().expect_failure(4, &["HTTP proxy [::1]:1"]);
 }
 
 #[test]
-fn stdin_is_not_touched_before_the_tunnel_stands() {
+fn stdin_is_not_read_before_the_tunnel_is_established() {
     let proxy = socks5_none().expect("ping").expect_eof().serve();
     connect(format!("-S {proxy} host 22")).input("ping").run().expect_success();
     proxy.finish();

@@ -1,9 +1,11 @@
-//! `-R ADDRESS`: names are resolved by a name server of the user's choice.
+//! `-R ADDRESS`: the given name server resolves the target's name.
 //!
-//! The names end in a dot, so that the search list of the machine adds nothing to them.
+//! The names end in a dot, so that this machine's search list does not apply to them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::kit::*;
 use crate::listening::{listening, read_to_end};
@@ -13,7 +15,7 @@ const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const NXDOMAIN: Answer = Answer::Code(3);
 
-/// A name server that says the same to everyone.
+/// A name server with the same answer for every query.
 fn always(answer: Answer) -> NameServer {
     NameServer::start(V4, move |_| answer.clone())
 }
@@ -23,7 +25,7 @@ fn addresses(addresses: &[IpAddr]) -> NameServer {
 }
 
 #[test]
-fn a_direct_target_is_found_by_name_server_over_either_family() {
+fn a_name_server_is_reached_over_ipv4_and_ipv6() {
     for at in [V4, V6] {
         let dns = NameServer::start(at, |_| Answer::Addresses(vec![V4]));
         let target = script().send("welcome").serve();
@@ -37,20 +39,34 @@ fn a_direct_target_is_found_by_name_server_over_either_family() {
     }
 }
 
+/// A target on `::1`, and a socket that makes its port refuse connections to 127.0.0.1, where
+/// otherwise the server of another test might listen.
+fn ipv6_only_target() -> (Server, Socket) {
+    loop {
+        let target = Server::each_v6([script().send("welcome")]);
+        let reserved = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        if reserved.bind(&SocketAddr::new(V4, target.port()).into()).is_ok() {
+            return (target, reserved);
+        }
+        std::io::read_to_string(TcpStream::connect((V6, target.port())).unwrap()).unwrap();
+        target.finish();
+    }
+}
+
 #[test]
 fn all_addresses_of_both_families_are_tried() {
     let target = Server::each_v6([script().send("welcome")]);
     let dns = addresses(&[V6]);
     connect(format!("-R {dns} host.example. {}", target.port())).run().expect_stdout("welcome");
     target.finish();
-    let target = Server::each_v6([script().send("welcome")]);
+    let (target, _reserved) = ipv6_only_target();
     let dns = addresses(&[V4, V6]);
     connect(format!("-R {dns} host.example. {}", target.port())).run().expect_stdout("welcome");
     target.finish();
 }
 
 #[test]
-fn a_socks_proxy_is_told_the_address() {
+fn a_socks_proxy_gets_the_resolved_address() {
     let found = [IpAddr::from([192, 0, 2, 7]), "2001:db8::7".parse().unwrap()];
     for (options, found, told) in [
         ("", &found[..], "192.0.2.7:22"),
@@ -66,7 +82,7 @@ fn a_socks_proxy_is_told_the_address() {
 }
 
 #[test]
-fn variables_name_the_name_server_too() {
+fn variables_can_set_the_name_server() {
     for (name, options) in
         [("SOCKS5_RESOLVE", ""), ("SOCKS_RESOLVE", ""), ("SOCKS4_RESOLVE", "-4"), ("SOCKS_RESOLVE", "-4")]
     {
@@ -79,8 +95,8 @@ fn variables_name_the_name_server_too() {
 }
 
 #[test]
-fn what_the_name_server_says_is_told_with_its_address() {
-    for (answer, says) in [
+fn the_message_contains_the_answer_and_the_address_of_the_name_server() {
+    for (answer, message) in [
         (NXDOMAIN, "reports no such host (NXDOMAIN)"),
         (Answer::Addresses(Vec::new()), "reports no address for this name"),
         (Answer::Code(2), "failed to resolve it (SERVFAIL)"),
@@ -88,18 +104,18 @@ fn what_the_name_server_says_is_told_with_its_address() {
         (Answer::Code(4), "answered with an error"),
     ] {
         let dns = always(answer);
-        let says = format!("cannot resolve the name of host.example.:22: name server {dns} {says}");
+        let message = format!("cannot resolve the name of host.example.:22: name server {dns} {message}");
         let out = connect(format!("-R {dns} host.example. 22")).run();
-        out.expect_failure(3, &[&says, "check the spelling and the name server"]).expect_stdout("");
+        out.expect_failure(3, &[&message, "check the spelling and the name server"]).expect_stdout("");
         let proxy = RefusingPort::new();
         let out = connect(format!("-R {dns} -S 127.0.0.1:{} host.example. 22", proxy.port())).run();
-        out.expect_failure(3, &[&says, "try -R both, or -R remote"]).expect_stdout("");
+        out.expect_failure(3, &[&message, "try -R both, or -R remote"]).expect_stdout("");
     }
 }
 
 #[test]
-fn the_verdict_is_the_one_on_the_name_as_it_was_typed() {
-    // Whatever the machine's search list makes of it is unknown.
+fn the_message_is_about_the_name_as_it_was_typed() {
+    // Any name that this machine's search list adds does not exist.
     let dns = NameServer::start(V4, |asked| match asked.name.as_str() {
         "host.example." => Answer::Code(2),
         _ => NXDOMAIN,
@@ -108,7 +124,7 @@ fn the_verdict_is_the_one_on_the_name_as_it_was_typed() {
 }
 
 #[test]
-fn a_word_that_is_no_dns_name_is_not_asked_for() {
+fn an_invalid_dns_name_is_not_queried() {
     let dns = addresses(&[V4]);
     for name in ["a..b", UNKNOWN] {
         connect(format!("-R {dns} {name} 22")).run().expect_failure(3, &[name, "not a DNS name"]);
@@ -124,7 +140,7 @@ fn socks4_needs_an_ipv4_address() {
 }
 
 #[test]
-fn an_answer_that_is_too_long_or_lost_on_udp_comes_by_tcp() {
+fn a_truncated_or_missing_udp_answer_is_requested_by_tcp() {
     for by_udp in [Answer::Truncated, Answer::Garbage, Answer::Silence] {
         let answer = by_udp.clone();
         let dns = NameServer::start(V4, move |asked| match asked.transport {
@@ -140,7 +156,7 @@ fn an_answer_that_is_too_long_or_lost_on_udp_comes_by_tcp() {
 }
 
 #[test]
-fn a_forged_answer_is_passed_over() {
+fn a_forged_answer_is_ignored() {
     let dns = always(Answer::Forged { first: "192.0.2.66".parse().unwrap(), then: V4 });
     let target = script().send("welcome").serve();
     let out = connect(format!("-R {dns} host.example. {}", target.port())).run();
@@ -150,20 +166,20 @@ fn a_forged_answer_is_passed_over() {
 }
 
 #[test]
-fn garbage_is_no_answer() {
+fn an_invalid_message_is_not_an_answer() {
     let dns = always(Answer::Garbage);
     let out = connect(format!("-w 2 -R {dns} host.example. 22")).run();
     out.expect_failure(3, &[&format!("name server {dns} did not answer (UDP: "), "TCP: "]);
 }
 
 #[test]
-fn a_name_server_that_is_silent_is_given_up_in_time() {
+fn a_silent_name_server_times_out() {
     let dns = always(Answer::Silence);
     let out = connect(format!("-w 1 -R {dns} host.example. 22")).run();
     out.expect_failure(7, &["timed out after 1 second", &format!("name server {dns}"), "host.example.:22"]);
     out.expect_within(Duration::from_millis(2500));
     assert!(out.elapsed >= Duration::from_millis(950), "{out:?}");
-    // One of the two questions is answered: that is enough.
+    // An answer to one of the two queries is enough.
     let dns = NameServer::start(V4, |asked| match asked.kind {
         "A" => Answer::Addresses(vec![V4]),
         _ => Answer::Silence,
@@ -174,9 +190,9 @@ fn a_name_server_that_is_silent_is_given_up_in_time() {
     target.finish();
 }
 
-/// That was told as an answer that there is not.
+/// This was reported as an empty answer.
 #[test]
-fn a_name_server_that_is_silent_where_it_has_sent_us_has_timed_out() {
+fn a_name_server_that_is_silent_on_tcp_after_truncation_times_out() {
     let dns = NameServer::start(V4, |asked| match asked.transport {
         Transport::Udp => Answer::Truncated,
         Transport::Tcp => Answer::Silence,
@@ -186,16 +202,16 @@ fn a_name_server_that_is_silent_where_it_has_sent_us_has_timed_out() {
 }
 
 #[test]
-fn where_nobody_listens_nobody_is_waited_for() {
+fn a_refused_query_fails_without_waiting_for_the_timeout() {
     let port = RefusingPort::new();
     let out = connect(format!("-R 127.0.0.1:{} host.example. 22", port.port())).run();
     out.expect_failure(3, &[&format!("name server 127.0.0.1:{} did not answer", port.port()), "refused"]);
-    // The port is reserved for TCP only; with UDP some other program may sit there.
+    // The port is reserved for TCP only, so another program may use it for UDP.
     out.expect_within(Duration::from_secs(6));
 }
 
 #[test]
-fn only_the_targets_name_is_asked_for() {
+fn only_the_targets_name_is_queried() {
     let dns = addresses(&[V4]);
     connect(format!("-R {dns} -S {UNKNOWN} host.example. 22")).run().expect_failure(3, &["SOCKS5 proxy"]);
     assert!(dns.asked().iter().all(|(_, question)| question.starts_with("host.example. ")));
@@ -211,18 +227,18 @@ fn only_the_targets_name_is_asked_for() {
 }
 
 #[test]
-fn a_target_on_the_direct_list_is_found_by_the_same_name_server() {
+fn a_target_on_the_bypass_list_uses_the_same_name_server() {
     for (options, direct) in [("-S", "SOCKS_DIRECT"), ("-H", "HTTP_DIRECT")] {
         let (dns, proxy) = (addresses(&[V4]), RefusingPort::new());
         let target = script().send("welcome").serve();
-        let words = format!("-R {dns} {options} 127.0.0.1:{} host.example. {}", proxy.port(), target.port());
-        connect(words).env(direct, "example").run().expect_success().expect_stdout("welcome");
+        let args = format!("-R {dns} {options} 127.0.0.1:{} host.example. {}", proxy.port(), target.port());
+        connect(args).env(direct, "example").run().expect_success().expect_stdout("welcome");
         target.finish();
     }
 }
 
 #[test]
-fn debug_names_the_name_server() {
+fn debug_output_names_the_name_server() {
     let dns = addresses(&["192.0.2.7".parse().unwrap()]);
     let proxy = socks5_none().serve();
     let out = connect(format!("-d -R {dns} -S {proxy} host.example. 22")).run();
@@ -237,9 +253,9 @@ fn debug_names_the_name_server() {
     proxy.finish();
 }
 
-/// The tunnels of `--listen` have small stacks.
+/// The threads of `--listen` have small stacks.
 #[test]
-fn a_tunnel_of_a_listener_can_ask() {
+fn a_session_of_a_listener_can_query_a_name_server() {
     let dns = addresses(&[V4]);
     let target = script().send("welcome").serve();
     let run = listening(format!("-R {dns} --listen 127.0.0.1:0 host.example. {}", target.port()));

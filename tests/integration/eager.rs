@@ -1,4 +1,4 @@
-//! `--eager`: what can be said without an answer is said at once.
+//! `--eager`: requests are sent ahead without waiting for answers.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::wire::*;
 const GREETING: &[u8] = b"\x05\x01\x00";
 const GREETING_USERPASS: &[u8] = b"\x05\x01\x02";
 const USERPASS: &[u8] = b"\x01\x02me\x06secret";
-/// CONNECT host.example:22, by name.
+/// A SOCKS5 CONNECT request for host.example:22, by name.
 const REQUEST: &[u8] = b"\x05\x01\x00\x03\x0chost.example\x00\x16";
 
 #[test]
-fn greeting_and_request_leave_at_once() {
+fn greeting_and_request_are_sent_together() {
     let proxy = script()
         .expect_at_once([GREETING, REQUEST].concat())
         .send_bytewise([5, 0])
@@ -32,7 +32,7 @@ fn greeting_and_request_leave_at_once() {
 }
 
 #[test]
-fn a_password_that_is_known_goes_with_them() {
+fn a_known_password_is_sent_with_them() {
     let proxy = script()
         .expect_at_once([GREETING_USERPASS, USERPASS, REQUEST].concat())
         .send([5, 2])
@@ -46,7 +46,7 @@ fn a_password_that_is_known_goes_with_them() {
 }
 
 #[test]
-fn where_there_is_a_choice_the_answer_is_waited_for() {
+fn with_two_methods_the_proxys_choice_is_awaited() {
     let proxy = script()
         .expect_at_once(b"\x05\x02\x02\x00")
         .expect_silence(Duration::from_millis(100))
@@ -60,7 +60,7 @@ fn where_there_is_a_choice_the_answer_is_waited_for() {
 }
 
 #[test]
-fn without_it_each_answer_is_waited_for() {
+fn without_eager_each_answer_is_awaited() {
     let proxy = script()
         .expect_at_once(GREETING)
         .expect_silence(Duration::from_millis(100))
@@ -72,9 +72,9 @@ fn without_it_each_answer_is_waited_for() {
     proxy.finish();
 }
 
-/// As microsocks does.
+/// microsocks is such a proxy.
 #[test]
-fn a_proxy_that_loses_what_comes_with_the_greeting_is_explained() {
+fn a_proxy_that_discards_data_after_the_greeting_is_explained() {
     let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_disconnect().serve();
     let out = connect(format!("--eager -w 1 -S {proxy} host.example 22")).run();
     out.expect_failure(
@@ -85,7 +85,7 @@ fn a_proxy_that_loses_what_comes_with_the_greeting_is_explained() {
 }
 
 #[test]
-fn a_refusal_of_the_method_is_one() {
+fn a_refused_method_is_reported_as_such() {
     let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0xff]).serve();
     let out = connect(format!("--eager -S {proxy} host.example 22")).run();
     out.expect_failure(6, &["SOCKS5_PASSWORD"]);
@@ -93,14 +93,14 @@ fn a_refusal_of_the_method_is_one() {
 }
 
 #[test]
-fn it_changes_nothing_for_an_http_proxy() {
+fn eager_changes_nothing_for_a_single_http_proxy() {
     let proxy = http_basic("me", "secret").early("welcome").serve();
     let mut run = connect(format!("--eager -H me:secret@{proxy} host.example 22")).start();
     run.wait().expect_success().expect_stdout("welcome");
     proxy.finish();
 }
 
-/// Nobody to ask.
+/// A user who cannot be prompted.
 struct Nobody;
 
 impl AskPassword for Nobody {
@@ -121,7 +121,8 @@ fn endpoint(host: &str, port: &str) -> Endpoint {
     Endpoint { host: Host::parse(host).unwrap(), port: parse_port(port).unwrap() }
 }
 
-/// Makes a tunnel through `first` and then the other hops, which are not dialled: `first` plays them all.
+/// Connects through one hop per protocol. Only `first` is dialled, and its script plays all hops.
+/// Returns the first bytes of the tunnel.
 #[track_caller]
 fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
     let proxies = [endpoint("127.0.0.1", &first.port().to_string()), endpoint("second.example", "1080")];
@@ -150,11 +151,11 @@ fn socks5() -> Protocol {
     Protocol::Socks5 { resolve: Resolve::Remote, methods: None, login: Login::default() }
 }
 
-/// CONNECT second.example:1080, by name.
+/// A SOCKS5 CONNECT request for second.example:1080, by name.
 const TO_SECOND: &[u8] = b"\x05\x01\x00\x03\x0esecond.example\x04\x38";
 
 #[test]
-fn the_next_proxys_request_is_right_behind() {
+fn the_request_for_the_next_proxy_follows_immediately() {
     let proxy = script()
         .expect_at_once([GREETING, TO_SECOND, GREETING, REQUEST].concat())
         .send([5, 0])
@@ -167,9 +168,9 @@ fn the_next_proxys_request_is_right_behind() {
     proxy.finish();
 }
 
-/// A SOCKS4 proxy has no greeting, and what follows its request is for the next proxy as well.
+/// SOCKS4 has no greeting, and what follows the request is for the next proxy as well.
 #[test]
-fn behind_a_socks4_request_too() {
+fn requests_are_sent_ahead_after_a_socks4_request() {
     let to_second = b"\x04\x01\x04\x38\0\0\0\x01me\0second.example\0";
     let proxy = script()
         .expect_at_once([to_second, GREETING, REQUEST].concat())
@@ -183,10 +184,10 @@ fn behind_a_socks4_request_too() {
     proxy.finish();
 }
 
-/// The request to an HTTP proxy may go early, what comes after that may not: were it refused, the proxy would take the
-/// rest for its next request.
+/// An HTTP proxy that refuses a request would take what follows for the next request. So its own
+/// request may be sent early, but nothing may follow it.
 #[test]
-fn nothing_goes_ahead_of_an_http_proxys_answer() {
+fn nothing_is_sent_before_the_answer_of_an_http_proxy() {
     let head = "CONNECT host.example:22 HTTP/1.1\r\nHost: host.example:22\r\n\r\n";
     let proxy = script()
         .expect_at_once([GREETING, TO_SECOND, head.as_bytes()].concat())

@@ -23,7 +23,7 @@ mod eager;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
-mod hand_over;
+mod fd_passing;
 mod http;
 mod http_auth;
 mod http_digest;

@@ -359,8 +359,8 @@ fn terminal_descriptors(pid: u32) -> usize {
 fn a_password_prompt_of_a_listener_does_not_leak_a_descriptor_of_the_terminal() {
     let mut user = User::new();
     let proxy = Server::each((0..6).map(|_| socks5_userpass("bob", "secret")));
-    let words = format!("-d --listen 127.0.0.1:0 -S bob@{proxy} host.example 22");
-    let run = Listening::start(connect(words).terminal(&user.pty));
+    let args = format!("-d --listen 127.0.0.1:0 -S bob@{proxy} host.example 22");
+    let run = Listening::start(connect(args).terminal(&user.pty));
     let before = terminal_descriptors(run.run.pid());
     for _ in 0..6 {
         let mut client = run.client();

@@ -1,4 +1,4 @@
-//! `--proxy-protocol`: the first bytes that the target gets say whom the session is for.
+//! `--proxy-protocol`: the session starts with a header that names the client.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -7,14 +7,14 @@ use crate::kit::*;
 use crate::listening::*;
 use crate::wire::*;
 
-/// The header of version 1.
+/// Returns a header of version 1.
 fn line(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
     let (from, to) = (source.ip(), destination.ip());
     format!("PROXY {family} {from} {to} {} {}\r\n", source.port(), destination.port()).into_bytes()
 }
 
-/// The header of version 2, as the specification draws it.
+/// Returns a header of version 2.
 fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21".to_vec();
     match (source, destination) {
@@ -35,8 +35,8 @@ fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
 const UNKNOWN_LINE: &[u8] = b"PROXY UNKNOWN\r\n";
 const LOCAL_BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// A target that gets the header of its own connection in one piece, and then is silent until it is spoken to.
-fn told_of_its_own(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
+/// A target that expects, in one piece, a header with both ends of its own connection.
+fn expects_own_addresses(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
     script()
         .then("expect a header with both ends of this connection", move |session| {
             let ends = (session.stream().peer_addr(), session.stream().local_addr());
@@ -50,7 +50,7 @@ fn told_of_its_own(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
 }
 
 #[test]
-fn a_target_is_told_of_this_connection() {
+fn the_header_names_both_ends_of_a_direct_connection() {
     let directly = |version: &str, target: Server| {
         let mut run = connect(format!("--proxy-protocol {version} {}", target.args())).start();
         run.wait_stdout_has("welcome");
@@ -58,14 +58,14 @@ fn a_target_is_told_of_this_connection() {
         run.finish().expect_success().expect_stdout("welcome");
         target.finish();
     };
-    directly("v1", told_of_its_own(line).serve());
-    directly("V2", told_of_its_own(binary).serve());
-    directly("v1", Server::each_v6([told_of_its_own(line)]));
-    directly("v2", Server::each_v6([told_of_its_own(binary)]));
+    directly("v1", expects_own_addresses(line).serve());
+    directly("V2", expects_own_addresses(binary).serve());
+    directly("v1", Server::each_v6([expects_own_addresses(line)]));
+    directly("v2", Server::each_v6([expects_own_addresses(binary)]));
 }
 
 #[test]
-fn through_a_proxy_nobody_knows_the_ends() {
+fn the_header_has_no_addresses_through_a_proxy() {
     for (version, header) in [("v1", UNKNOWN_LINE), ("v2", LOCAL_BINARY)] {
         for (option, proxy) in [("-H", http_ok()), ("-S", socks5_none()), ("--eager -S", socks5_none())] {
             let proxy = proxy
@@ -75,8 +75,8 @@ fn through_a_proxy_nobody_knows_the_ends() {
                 .expect("ping")
                 .expect_eof()
                 .serve();
-            let words = format!("--proxy-protocol {version} {option} {proxy} host.example 22");
-            let mut run = connect(words).start();
+            let args = format!("--proxy-protocol {version} {option} {proxy} host.example 22");
+            let mut run = connect(args).start();
             run.wait_stdout_has("welcome again");
             run.send("ping");
             run.finish().expect_success();
@@ -85,8 +85,8 @@ fn through_a_proxy_nobody_knows_the_ends() {
     }
 }
 
-/// A target that hands out the header that it got.
-fn listens_for_a_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
+/// A target that stores the header it receives.
+fn stores_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
     let got = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&got);
     let script = script().then("take a header", move |session| {
@@ -104,36 +104,40 @@ fn listens_for_a_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
     (script.echo(), got)
 }
 
-/// What the target got for this client.
+/// Checks that the target has received the addresses of this client's connection.
 #[track_caller]
-fn expect_told_of(client: &TcpStream, header: fn(SocketAddr, SocketAddr) -> Vec<u8>, got: &Mutex<Vec<u8>>) {
+fn expect_header_for(
+    client: &TcpStream,
+    header: fn(SocketAddr, SocketAddr) -> Vec<u8>,
+    got: &Mutex<Vec<u8>>,
+) {
     echoed(client, "hello");
     let due = header(client.local_addr().unwrap(), client.peer_addr().unwrap());
     assert_eq!(show(&got.lock().unwrap()), show(&due));
 }
 
 #[test]
-fn a_target_is_told_of_the_client_of_a_local_port() {
+fn the_header_names_the_client_of_a_local_port() {
     for (option, header, version) in [
         ("-p 0", line as fn(_, _) -> _, "v1"),
         ("-p [::1]:0", binary, "v2"),
         ("-P 0", binary, "v2"),
         ("--listen 127.0.0.1:0", line, "v1"),
     ] {
-        let (script, got) = listens_for_a_header();
+        let (script, got) = stores_header();
         let target = script.serve();
         let run = listening(format!("{option} --proxy-protocol {version} {}", target.args()));
-        expect_told_of(&run.client(), header, &got);
+        expect_header_for(&run.client(), header, &got);
         drop(run);
         target.finish();
     }
 }
 
 #[test]
-fn each_client_of_a_listener_is_told_of_through_a_proxy_too() {
+fn each_client_of_a_listener_has_its_own_header_through_a_proxy_too() {
     let (scripts, gots): (Vec<_>, Vec<_>) = (0..2)
         .map(|_| {
-            let (script, got) = listens_for_a_header();
+            let (script, got) = stores_header();
             (http_ok().followed_by(script), got)
         })
         .unzip();
@@ -141,20 +145,20 @@ fn each_client_of_a_listener_is_told_of_through_a_proxy_too() {
     let run = listening(format!("--listen 0 --proxy-protocol v2 -H {proxy} host.example 22"));
     for got in &gots {
         let client = run.client();
-        expect_told_of(&client, binary, got);
+        expect_header_for(&client, binary, got);
     }
     drop(run);
     proxy.finish();
 }
 
 #[test]
-fn another_word_is_an_error() {
+fn an_unknown_version_is_an_error() {
     let out = connect("--proxy-protocol v3 127.0.0.1 1").run();
     out.expect_failure(2, &["--proxy-protocol", "v1 or v2", "'v3'"]);
 }
 
 #[test]
-fn it_is_shown_on_demand() {
+fn debug_output_shows_the_header() {
     let target = script().expect_at_once(UNKNOWN_LINE).serve();
     let proxy = http_ok().relay_to(target.to_string()).serve();
     let out = connect(format!("-d --proxy-protocol v1 -H {proxy} host.example 22")).run();
@@ -170,11 +174,12 @@ mod unix {
 
     use super::*;
 
-    /// The connection that ssh takes over has the header behind it.
+    /// The header must be sent before ssh takes over the connection.
     #[test]
-    fn a_connection_that_is_handed_over_has_sent_it() {
-        let target = told_of_its_own(line).serve();
-        let mut connection = crate::hand_over::hand_over(format!("-F --proxy-protocol v1 {}", target.args()));
+    fn a_passed_connection_has_sent_the_header() {
+        let target = expects_own_addresses(line).serve();
+        let mut connection =
+            crate::fd_passing::pass_connection(format!("-F --proxy-protocol v1 {}", target.args()));
         let mut welcome = [0; 7];
         connection.read_exact(&mut welcome).unwrap();
         connection.write_all(b"ping").unwrap();
@@ -183,7 +188,7 @@ mod unix {
     }
 
     #[test]
-    fn sockets_without_an_address_are_not_told_of() {
+    fn a_client_without_an_ip_address_has_no_addresses_in_the_header() {
         let path = TempPath::new("target");
         let listener = UnixListener::bind(&*path).unwrap();
         let run = connect(format!("--proxy-protocol v1 unix:{}", path.display())).start();
@@ -196,14 +201,14 @@ mod unix {
         drop(target);
         run.finish().expect_success();
 
-        let (script, got) = listens_for_a_header();
-        let (target, door) = (script.serve(), TempPath::new("door"));
+        let (script, got) = stores_header();
+        let (target, socket) = (script.serve(), TempPath::new("socket"));
         let run =
-            connect(format!("-d --listen unix:{} --proxy-protocol v2 {}", door.display(), target.args()))
+            connect(format!("-d --listen unix:{} --proxy-protocol v2 {}", socket.display(), target.args()))
                 .start();
         run.wait_stderr_has("local_type=socket");
         let mut client = loop {
-            match UnixStream::connect(&*door) {
+            match UnixStream::connect(&*socket) {
                 Ok(client) => break client,
                 Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
             }

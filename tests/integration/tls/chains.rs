@@ -1,4 +1,4 @@
-//! TLS on the way through several proxies, for each kind of proxy and for each kind of near end.
+//! TLS in chains, with each proxy protocol and each kind of local endpoint.
 
 use std::io::{Read, Write};
 
@@ -6,14 +6,14 @@ use super::*;
 use crate::listening::Listening;
 use crate::wire::*;
 
-/// The program with a chain of proxies.
-fn chain(pki: &Pki, words: &str, urls: &[String]) -> Program {
+/// Returns a run through this chain of proxies.
+fn chain(pki: &Pki, options: &str, urls: &[String]) -> Program {
     let program = connect("--tls-ca").arg(&*pki.file);
-    program.args(format!("{words} -x {} host.example 22", urls.join(",")))
+    program.args(format!("{options} -x {} host.example 22", urls.join(",")))
 }
 
 #[test]
-fn each_kind_of_proxy_can_be_spoken_to_in_tls() {
+fn every_proxy_protocol_works_over_tls() {
     let pki = Pki::new();
     for (script, scheme) in [
         (http_ok(), "https"),
@@ -34,10 +34,10 @@ fn each_kind_of_proxy_can_be_spoken_to_in_tls() {
     }
 }
 
-/// A challenge may need a second connection, and thus a second handshake.
+/// A challenge may require a second connection, and thus a second handshake.
 #[cfg(unix)]
 #[test]
-fn a_proxy_that_wants_a_password_may_close_in_between() {
+fn a_proxy_may_close_after_a_challenge() {
     let pki = Pki::new();
     let refusal = "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let first = http_request().send(refusal).half_close();
@@ -54,9 +54,9 @@ fn a_proxy_that_wants_a_password_may_close_in_between() {
     proxy.finish();
 }
 
-/// The proxies relay: what the second one gets goes through the TLS of both.
+/// The first proxy relays the TLS connection to the second.
 #[test]
-fn tls_goes_through_tls() {
+fn tls_works_inside_tls() {
     let pki = Pki::new();
     let second = http_ok().early("welcome").exchange(1, MIB).serve();
     let inner = pki.front().in_front_of(&second);
@@ -76,9 +76,9 @@ fn tls_goes_through_tls() {
     assert_eq!(first.finish_one().target.unwrap(), inner.to_string());
 }
 
-/// A plain proxy behind one with TLS, and one with TLS behind a plain one.
+/// A plain proxy after one with TLS, and the reverse.
 #[test]
-fn tls_is_for_the_hop_that_it_is_named_for() {
+fn tls_applies_only_to_the_hop_that_has_it() {
     let pki = Pki::new();
     let second = socks5_none().early("welcome").expect("ping").expect_eof().serve();
     let first = http_ok().relay().serve();
@@ -97,9 +97,9 @@ fn tls_is_for_the_hop_that_it_is_named_for() {
     second.finish();
 }
 
-/// An inner connection that is cut off is an error, whatever the outer one does.
+/// The outer connection ends cleanly, and must not hide it.
 #[test]
-fn an_inner_end_that_is_none_is_an_error() {
+fn a_truncated_inner_connection_is_an_error() {
     let pki = Pki::new();
     let second = http_ok().send("half of it").serve();
     let inner = pki.front().without_close_notify().in_front_of(&second);
@@ -111,9 +111,9 @@ fn an_inner_end_that_is_none_is_an_error() {
     first.finish();
 }
 
-/// What is said ahead stops where TLS begins, and goes on behind it.
+/// Requests are sent ahead up to the next TLS handshake, and again after it.
 #[test]
-fn what_is_said_ahead_stays_on_its_side_of_tls() {
+fn requests_sent_ahead_do_not_cross_a_tls_handshake() {
     const GREETING: &[u8] = b"\x05\x01\x00";
     let request = |host: &str, port: u16| {
         let length = u8::try_from(host.len()).unwrap();
@@ -132,19 +132,19 @@ fn what_is_said_ahead_stays_on_its_side_of_tls() {
 }
 
 #[test]
-fn every_client_has_a_tls_connection_of_its_own() {
+fn every_client_has_its_own_tls_connection() {
     let pki = Pki::new();
     let proxy = Server::each((0..3).map(|_| http_ok().early("welcome").echo()));
     let front = pki.front().in_front_of(&proxy);
     let listening = Listening::start(pki.connect(&front, "-d --listen 127.0.0.1:0"));
     let mut clients: Vec<_> = (0..3).map(|_| listening.client()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
-        let said = vec![u8::try_from(number).unwrap(); 100_000];
-        client.write_all(&said).unwrap();
+        let sent = vec![u8::try_from(number).unwrap(); 100_000];
+        client.write_all(&sent).unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
         let mut all = Vec::new();
         client.read_to_end(&mut all).unwrap();
-        assert_eq!(all, [b"welcome".to_vec(), said].concat());
+        assert_eq!(all, [b"welcome".to_vec(), sent].concat());
     }
     drop(clients);
     listening.close();
@@ -152,7 +152,7 @@ fn every_client_has_a_tls_connection_of_its_own() {
 }
 
 #[test]
-fn a_client_of_a_local_port_sees_a_cut_as_a_reset() {
+fn a_client_of_a_local_port_gets_a_reset_for_a_truncated_connection() {
     let pki = Pki::new();
     let gate = Gate::new();
     let proxy = http_ok().send("half of it").wait_for(&gate).serve();

@@ -1,28 +1,27 @@
-//! Ends of a TLS connection, good and bad: a bad one must not be taken for a good one, by nobody.
+//! Clean and broken ends of a TLS connection. Neither side may take a broken end for a clean one.
 
 use std::time::Duration;
 
 use super::*;
 
-/// A session that is cut off in the middle.
+/// Checks that a session that the proxy ends like this fails with this message.
 #[track_caller]
 fn expect_broken(ending: impl FnOnce(TlsFront) -> TlsFront, parts: &[&str]) {
     let pki = Pki::new();
     let proxy = http_ok().send("half of it").serve();
     let front = ending(pki.front()).in_front_of(&proxy);
-    let run = pki.connect(&front, "").start();
+    let mut run = pki.connect(&front, "").start();
     run.wait_stdout_has("half of it");
-    let mut run = run;
     run.wait().expect_failure(8, parts).expect_stdout("half of it");
     proxy.finish();
 }
 
 #[test]
-fn an_end_without_close_notify_is_an_error() {
+fn eof_without_close_notify_is_an_error() {
     expect_broken(TlsFront::without_close_notify, &["close_notify", "data may be missing"]);
 }
 
-// Elsewhere a socket that a thread of the front reads cannot be reset.
+// On Windows a socket that another thread reads cannot be reset.
 #[cfg(unix)]
 #[test]
 fn a_reset_is_an_error() {
@@ -30,12 +29,12 @@ fn a_reset_is_an_error() {
 }
 
 #[test]
-fn what_cannot_be_decrypted_is_an_error() {
+fn data_that_cannot_be_decrypted_is_an_error() {
     expect_broken(TlsFront::ending_in_garbage, &["TLS", "data may be missing"]);
 }
 
 #[test]
-fn the_end_of_the_input_is_told_and_what_follows_is_delivered() {
+fn eof_of_the_input_becomes_close_notify_and_the_answer_is_delivered() {
     let pki = Pki::new();
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let proxy = http_ok()
@@ -53,7 +52,7 @@ fn the_end_of_the_input_is_told_and_what_follows_is_delivered() {
 }
 
 #[test]
-fn the_end_in_the_midst_of_a_negotiation_has_its_reason() {
+fn an_end_during_the_negotiation_is_an_error_with_its_cause() {
     let pki = Pki::new();
     let proxy = http_request().serve();
     let front = pki.front().without_close_notify().in_front_of(&proxy);
@@ -65,15 +64,15 @@ fn the_end_in_the_midst_of_a_negotiation_has_its_reason() {
     proxy.finish();
 }
 
-/// The proxy must not take what it got for all there was.
+/// The proxy must not believe that it has received everything.
 #[test]
-fn whoever_breaks_off_does_not_say_good_bye() {
+fn an_aborted_session_sends_no_close_notify() {
     let pki = Pki::new();
     let proxy = http_ok().send("welcome").hold().serve();
     let front = pki.front().in_front_of(&proxy);
     let out = pki.connect(&front, "--idle-timeout 0.3").input("some").run();
     out.expect_failure(7, &["--idle-timeout"]).expect_stdout("welcome");
-    // The input had come to its end before.
+    // The input ended before the abort, so close_notify was sent already.
     assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
     proxy.finish();
 
@@ -85,9 +84,9 @@ fn whoever_breaks_off_does_not_say_good_bye() {
     proxy.finish();
 }
 
-/// Nobody takes what is left: the program ends all the same.
+/// The rest of the input cannot be sent, and must not delay the end.
 #[test]
-fn a_proxy_that_takes_nothing_does_not_keep_the_program() {
+fn a_proxy_that_reads_nothing_does_not_keep_the_program_running() {
     let pki = Pki::new();
     let gate = Gate::new();
     let proxy = http_ok().small_window().send("bye").wait_for(&gate).half_close().hold().serve();
@@ -103,7 +102,7 @@ fn a_proxy_that_takes_nothing_does_not_keep_the_program() {
 
 #[cfg(unix)]
 #[test]
-fn whoever_reads_the_output_may_leave() {
+fn a_reader_of_the_output_may_close_it() {
     let pki = Pki::new();
     let proxy = http_ok().send("welcome").send_until_refused(TIMEOUT).serve();
     let front = pki.front().in_front_of(&proxy);

@@ -1,10 +1,10 @@
-//! Proxies that do not come to the end of a handshake, and such that take their time.
+//! Handshakes that fail, and handshakes that arrive in pieces.
 
 use std::time::Duration;
 
 use super::*;
 
-/// The program, whose proxy is to speak TLS, with a peer that does something else.
+/// Checks that a run whose TLS proxy does this fails with this exit code and message.
 #[track_caller]
 fn expect_failure(peer: Script, code: i32, parts: &[&str]) {
     let pki = Pki::new();
@@ -15,11 +15,11 @@ fn expect_failure(peer: Script, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn a_peer_that_does_not_speak_tls_is_told_apart() {
-    for words in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\0", "\x05\x00"] {
-        expect_failure(script().expect_bytes(5).send(words).drain(), 5, &["does not speak TLS", "http://"]);
+fn a_peer_that_does_not_speak_tls_is_recognised() {
+    for reply in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\0", "\x05\x00"] {
+        expect_failure(script().expect_bytes(5).send(reply).drain(), 5, &["does not speak TLS", "http://"]);
     }
-    // A record, but with nonsense in it.
+    // A valid record with an invalid message.
     let nonsense = b"\x16\x03\x03\x00\x04\xff\xff\xff\xff";
     expect_failure(script().expect_bytes(5).send(nonsense).drain(), 5, &["TLS"]);
     let endless = b"\x16\x03\x03\xff\xff".repeat(9000);
@@ -27,11 +27,11 @@ fn a_peer_that_does_not_speak_tls_is_told_apart() {
 }
 
 #[test]
-fn a_peer_that_closes_or_says_nothing_is_an_error() {
+fn a_peer_that_closes_or_stays_silent_is_an_error() {
     expect_failure(script().expect_bytes(5).half_close().drain(), 5, &["closed the connection", "handshake"]);
     expect_failure(script().expect_bytes(5).reset(), 5, &["handshake"]);
     expect_failure(script().expect_bytes(5).hold(), 7, &["2 seconds", "handshake"]);
-    // Part of a record: it counts from the start, and not from the last byte.
+    // The limit counts from the start of the handshake, not from the last byte received.
     let drip = b"\x16\x03\x03\x40\x00".repeat(100);
     let drip = script().expect_bytes(5).then("drip", move |session| {
         for byte in &drip {
@@ -46,7 +46,7 @@ fn a_peer_that_closes_or_says_nothing_is_an_error() {
 }
 
 #[test]
-fn alerts_are_put_into_words() {
+fn alerts_are_explained() {
     for (alert, parts) in [
         (40, ["handshake_failure", "--tls-cert"]),
         (70, ["protocol_version", "1.2 and 1.3"]),
@@ -68,7 +68,7 @@ fn a_handshake_may_come_byte_by_byte() {
 }
 
 #[test]
-fn what_was_agreed_upon_is_told_on_demand() {
+fn the_negotiated_parameters_are_shown_by_d_and_check() {
     let pki = Pki::new();
     let proxy = http_ok().early("welcome").serve();
     let front = pki.front().in_front_of(&proxy);
@@ -83,23 +83,23 @@ fn what_was_agreed_upon_is_told_on_demand() {
     let front = pki.front().in_front_of(&proxy);
     let out = pki.connect(&front, "--check").run();
     out.expect_success();
-    assert!(out.stdout_text().contains("speaks TLS: TLSv1_3"), "{}", out.stdout_text());
+    assert!(out.stdout_text().contains(": TLSv1_3"), "{}", out.stdout_text());
     proxy.finish();
     target.finish();
 }
 
-/// Without TLS none of it is touched.
+/// A run without TLS does not even read the system's certificates.
 #[test]
-fn a_plan_without_tls_looks_at_no_certificate() {
+fn a_plan_without_tls_reads_no_certificate() {
     let target = script().send("welcome").serve();
     let run = connect(format!("-d {}", target.args())).env("SSL_CERT_FILE", "/nonexistent").run();
     run.expect_code(0).expect_stderr_lacks("certificate");
     target.finish();
 }
 
-/// What comes in the flight that ends the handshake is decrypted before anything is waited for.
+/// rustls decrypts it together with the handshake, so no poll would report it later.
 #[test]
-fn what_comes_with_the_end_of_the_handshake_is_delivered() {
+fn data_that_arrives_with_the_end_of_the_handshake_is_delivered() {
     let pki = Pki::new();
     let proxy = script().expect("telnet host.example 22\r\n").hold().serve();
     let front = pki.front().sending_early(b"Connected to host.example.\r\nwelcome").in_front_of(&proxy);

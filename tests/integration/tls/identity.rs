@@ -1,8 +1,8 @@
-//! A certificate of ours, for a proxy that wants to know who we are.
+//! Client certificates.
 
 use super::*;
 
-/// A proxy that lets in whom this authority vouches for.
+/// A proxy that requires a client certificate issued by `members`.
 struct Club {
     pki: Pki,
     members: Authority,
@@ -22,7 +22,7 @@ impl Club {
     }
 
     #[track_caller]
-    fn expect_let_in(
+    fn expect_accepted(
         &self,
         version: &'static rustls::SupportedProtocolVersion,
         with: impl FnOnce(Program) -> Program,
@@ -34,34 +34,34 @@ impl Club {
     }
 
     #[track_caller]
-    fn expect_turned_away(
+    fn expect_rejected(
         &self,
         version: &'static rustls::SupportedProtocolVersion,
         parts: &[&str],
         with: impl FnOnce(Program) -> Program,
     ) {
-        let nobody = Server::each([]);
-        let front = self.front(version).in_front_of(&nobody);
+        let unreached = Server::each([]);
+        let front = self.front(version).in_front_of(&unreached);
         with(self.pki.connect(&front, "")).run().expect_failure(5, parts);
-        nobody.finish();
+        unreached.finish();
     }
 }
 
 const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
 
-fn option(program: Program, option: &str, file: &TempPath) -> Program {
-    // Options come before the host.
+/// Passes a file by a variable, because the options precede the host in the arguments.
+fn with_file(program: Program, option: &str, file: &TempPath) -> Program {
     program.env(option, &**file)
 }
 
 #[test]
-fn whoever_shows_a_certificate_is_let_in() {
+fn a_client_certificate_is_accepted() {
     let club = Club::new();
     let member = club.member();
     let (certificate, key) = (member.certificate_file(), member.key_file());
     for version in VERSIONS {
-        club.expect_let_in(version, |program| {
-            option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key)
+        club.expect_accepted(version, |program| {
+            with_file(with_file(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key)
         });
         let proxy = http_ok().early("welcome").serve();
         let front = club.front(version).in_front_of(&proxy);
@@ -79,32 +79,32 @@ fn certificate_and_key_may_be_in_one_file() {
     let key = std::fs::read_to_string(&*member.key_file()).unwrap();
     let both = member.key_file();
     std::fs::write(&*both, member.pem() + &key).unwrap();
-    club.expect_let_in(VERSIONS[1], |program| option(program, "CONNECT_TLS_CERT", &both));
+    club.expect_accepted(VERSIONS[1], |program| with_file(program, "CONNECT_TLS_CERT", &both));
 }
 
-/// In TLS 1.3 the proxy says so only when we are done with the handshake.
+/// With TLS 1.3 the alert arrives after our side of the handshake is complete.
 #[test]
-fn whoever_shows_none_or_a_wrong_one_is_told_why() {
+fn a_missing_or_wrong_client_certificate_is_explained() {
     let club = Club::new();
     let stranger = club.pki.authority.issue(&["me"], CertificateKind::Client);
     let (certificate, key) = (stranger.certificate_file(), stranger.key_file());
-    club.expect_turned_away(VERSIONS[1], &["certificate of ours", "certificate_required"], |program| program);
-    club.expect_turned_away(VERSIONS[0], &["handshake", "--tls-cert"], |program| program);
+    club.expect_rejected(VERSIONS[1], &["certificate of ours", "certificate_required"], |program| program);
+    club.expect_rejected(VERSIONS[0], &["handshake", "--tls-cert"], |program| program);
     for version in VERSIONS {
-        club.expect_turned_away(version, &["certificate", "unknown_ca"], |program| {
-            option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key)
+        club.expect_rejected(version, &["certificate", "unknown_ca"], |program| {
+            with_file(with_file(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key)
         });
     }
 }
 
 #[test]
-fn a_key_that_is_of_no_use_is_an_error_before_anything_is_dialled() {
+fn an_unusable_key_is_an_error_before_dialling() {
     let club = Club::new();
     let (member, other) = (club.member(), club.member());
     let certificate = member.certificate_file();
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    let nobody = Server::each([]);
-    let front = club.front(VERSIONS[1]).in_front_of(&nobody);
+    let unreached = Server::each([]);
+    let front = club.front(VERSIONS[1]).in_front_of(&unreached);
     for (key, part) in [
         (other.key_file(), "do not work"),
         (TempPath::file("key.pem", encrypted), "encrypted"),
@@ -112,15 +112,16 @@ fn a_key_that_is_of_no_use_is_an_error_before_anything_is_dialled() {
         (TempPath::new("key.pem"), "cannot be read"),
     ] {
         let program = club.pki.connect(&front, "");
-        let out = option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key).run();
+        let out =
+            with_file(with_file(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key).run();
         out.expect_code(2).expect_stderr_has("key.pem").expect_stderr_has(part);
     }
-    nobody.finish();
+    unreached.finish();
 }
 
 #[cfg(unix)]
 #[test]
-fn a_key_that_others_can_read_is_complained_about() {
+fn a_key_that_other_users_can_read_causes_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let club = Club::new();
     let member = club.member();
@@ -129,18 +130,18 @@ fn a_key_that_others_can_read_is_complained_about() {
     let proxy = http_ok().early("welcome").serve();
     let front = club.front(VERSIONS[1]).in_front_of(&proxy);
     let program = club.pki.connect(&front, "");
-    let out = option(option(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key).run();
+    let out = with_file(with_file(program, "CONNECT_TLS_CERT", &certificate), "CONNECT_TLS_KEY", &key).run();
     out.expect_code(0).expect_stdout("welcome").expect_stderr_has("chmod 600");
     proxy.finish();
 }
 
-/// Only TLS shows what it is told: the password is not sent before the certificate was checked.
+/// The credentials are sent only after the certificate was verified.
 #[test]
-fn a_proxy_that_is_not_trusted_is_not_told_the_password() {
+fn a_proxy_that_is_not_trusted_does_not_get_the_password() {
     let club = Club::new();
-    let nobody = Server::each([]);
-    let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&nobody);
+    let unreached = Server::each([]);
+    let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&unreached);
     let out = club.pki.connect(&front, "").env("HTTP_PROXY_PASSWORD", "secret").run();
     out.expect_failure(5, &["self-signed"]).expect_stderr_lacks("secret");
-    nobody.finish();
+    unreached.finish();
 }

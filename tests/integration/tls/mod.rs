@@ -1,4 +1,4 @@
-//! TLS with the proxy.
+//! TLS connections to proxies.
 
 use crate::kit::*;
 
@@ -9,7 +9,7 @@ mod handshake;
 mod identity;
 mod relay;
 
-/// An authority, and its certificate as a file.
+/// A certificate authority, and a file with its certificate.
 struct Pki {
     authority: Authority,
     file: TempPath,
@@ -26,20 +26,20 @@ impl Pki {
         Self { authority, file }
     }
 
-    /// A front with a certificate for this machine.
+    /// Returns a TLS front with a certificate for localhost.
     fn front(&self) -> TlsFront {
         TlsFront::new(&self.authority.localhost())
     }
 
-    /// The program through an HTTP proxy with TLS that it is to trust.
-    fn connect(&self, proxy: &TlsServer, words: &str) -> Program {
-        trusting(&self.file, proxy, words)
+    /// Returns a run that uses this HTTP proxy over TLS and trusts the authority.
+    fn connect(&self, proxy: &TlsServer, options: &str) -> Program {
+        trusting(&self.file, proxy, options)
     }
 }
 
-/// The program through an HTTP proxy with TLS, trusting the authorities in a file.
-fn trusting(file: &TempPath, proxy: &TlsServer, words: &str) -> Program {
+/// Returns a run that uses this HTTP proxy over TLS and trusts the authorities in this file.
+fn trusting(file: &TempPath, proxy: &TlsServer, options: &str) -> Program {
     connect("--tls-ca")
         .arg(&**file)
-        .args(format!("{words} -H https://localhost:{} host.example 22", proxy.port()))
+        .args(format!("{options} -H https://localhost:{} host.example 22", proxy.port()))
 }

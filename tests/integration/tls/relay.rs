@@ -1,4 +1,4 @@
-//! What goes through TLS arrives, however much it is and however slow somebody is.
+//! Relaying through TLS: large amounts, slow readers, and half-closed connections.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::*;
 use crate::listening::Listening;
 
 #[test]
-fn much_goes_both_ways_at_once() {
+fn large_amounts_are_relayed_in_both_directions_at_once() {
     const LENGTH: u64 = 32 * MIB;
     let pki = Pki::new();
     let proxy = http_ok().exchange(1, LENGTH).serve();
@@ -21,9 +21,9 @@ fn much_goes_both_ways_at_once() {
     assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
 }
 
-/// The program holds what it holds, and waits.
+/// The buffers are bounded, so a full proxy causes backpressure.
 #[test]
-fn a_slow_proxy_makes_the_sender_wait() {
+fn a_slow_proxy_causes_backpressure() {
     const LENGTH: u64 = 20 * MIB;
     let pki = Pki::new();
     let proxy = http_ok()
@@ -53,9 +53,9 @@ fn a_slow_proxy_makes_the_sender_wait() {
     assert_eq!(record.digest, Some(Digest::from_reader(rest)));
 }
 
-/// The reader of standard output takes nothing for a while: what goes up does not wait for it.
+/// Standard output is not read for a while, and must not block the other direction.
 #[test]
-fn one_direction_does_not_wait_for_the_other() {
+fn a_blocked_direction_does_not_block_the_other() {
     const LENGTH: u64 = 8 * MIB;
     let pki = Pki::new();
     let proxy = http_ok().send_in_background(4, LENGTH).sink_bytes(LENGTH).serve();
@@ -73,9 +73,9 @@ fn one_direction_does_not_wait_for_the_other() {
     assert_eq!(proxy.finish_one().digest, Some(Digest::from_reader(data(5, LENGTH))));
 }
 
-/// The remote ends first: what stands ready on the local side is on the wire before the program ends.
+/// The remote half-closes first. Input that is ready by then is still sent.
 #[test]
-fn the_last_words_before_the_end_arrive() {
+fn pending_input_is_sent_after_the_remote_has_half_closed() {
     let pki = Pki::new();
     for length in [1, 60_000, 200_000] {
         let gate = Gate::new();
@@ -92,7 +92,7 @@ fn the_last_words_before_the_end_arrive() {
 }
 
 #[test]
-fn keystrokes_and_their_echoes() {
+fn single_lines_are_echoed_without_delay() {
     let pki = Pki::new();
     let proxy = http_ok().echo().serve();
     let front = pki.front().in_front_of(&proxy);
@@ -105,9 +105,9 @@ fn keystrokes_and_their_echoes() {
     proxy.finish();
 }
 
-/// `-P`: the TLS connection outlives its clients.
+/// With `-P` the TLS connection outlives its clients.
 #[test]
-fn clients_of_a_kept_port_share_one_tls_connection() {
+fn clients_of_a_persistent_port_share_one_tls_connection() {
     let pki = Pki::new();
     let proxy = http_ok().early("welcome").expect("onetwo").expect_eof().serve();
     let front = pki.front().in_front_of(&proxy);

@@ -1,4 +1,4 @@
-//! `-F`: the connection is handed to whoever is at the other end of standard output, as ssh wants it with
+//! `-F`: the connection is passed over standard output to the parent process, as ssh expects with
 //! `ProxyUseFdpass yes`.
 
 use std::fs::File;
@@ -15,20 +15,20 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use crate::kit::*;
 
-/// Options, and a proxy that grants what it is asked for.
-type Way = (&'static str, fn() -> Script);
+/// The options for a proxy, and the proxy's script.
+type ProxyCase = (&'static str, fn() -> Script);
 
-/// The socket that `ssh` would hold on to, and the run at its other end.
-fn handing_over(words: impl AsRef<str>) -> (UnixStream, Program) {
+/// Returns ssh's end of a socket pair, and a run that has the other end as standard output.
+fn passing(args: impl AsRef<str>) -> (UnixStream, Program) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let program = connect(words).stdin(theirs.try_clone().unwrap()).stdout(theirs);
+    let program = connect(args).stdin(theirs.try_clone().unwrap()).stdout(theirs);
     (ours, program)
 }
 
-/// Takes the connection as ssh does: one byte with one descriptor. After it nothing comes but the end.
+/// Receives the connection as ssh does: one byte with one descriptor, followed by EOF.
 #[track_caller]
-fn taken(ours: &UnixStream) -> OwnedFd {
+fn receive(ours: &UnixStream) -> OwnedFd {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = [0; 16];
@@ -44,22 +44,22 @@ fn taken(ours: &UnixStream) -> OwnedFd {
     assert_eq!(descriptors.len(), 1, "one descriptor");
     let mut rest = Vec::new();
     (&*ours).read_to_end(&mut rest).unwrap();
-    assert_eq!(rest, b"", "after the byte");
+    assert_eq!(rest, b"", "data after the byte");
     descriptors.remove(0)
 }
 
-/// Runs it to its end and takes the connection.
+/// Runs the program to its end and receives the connection.
 #[track_caller]
-pub(crate) fn hand_over(words: impl AsRef<str>) -> TcpStream {
-    let (ours, program) = handing_over(words);
+pub(crate) fn pass_connection(args: impl AsRef<str>) -> TcpStream {
+    let (ours, program) = passing(args);
     program.start().wait().expect_success();
-    TcpStream::from(taken(&ours))
+    TcpStream::from(receive(&ours))
 }
 
 #[test]
-fn a_direct_connection_is_handed_over_and_outlives_the_program() {
+fn a_direct_connection_is_passed_and_outlives_the_program() {
     let server = script().expect("ping").send("pong").expect_eof().send("bye").serve();
-    let mut connection = hand_over(format!("-F {}", server.args()));
+    let mut connection = pass_connection(format!("-F {}", server.args()));
     connection.write_all(b"ping").unwrap();
     let mut pong = [0; 4];
     connection.read_exact(&mut pong).unwrap();
@@ -71,22 +71,22 @@ fn a_direct_connection_is_handed_over_and_outlives_the_program() {
     server.finish();
 }
 
-/// As `nc -F` leaves it: the flag is that of the open file, and ssh is not the only one to take it.
+/// `nc -F` does the same. The flag belongs to the open file, and not every receiver expects it.
 #[test]
-fn the_connection_is_blocking_and_does_not_delay() {
+fn the_connection_is_blocking_and_has_no_delay() {
     let server = script().drain().serve();
-    let connection = hand_over(format!("--fdpass {}", server.args()));
+    let connection = pass_connection(format!("--fdpass {}", server.args()));
     assert!(!is_nonblocking(&connection));
     assert!(connection.nodelay().unwrap());
     drop(connection);
     server.finish();
 }
 
-/// What came in one segment with the reply has not been read.
+/// Data that arrived with the proxy's reply must still be in the socket.
 #[test]
-fn through_every_proxy_not_one_byte_of_the_tunnel_is_lost() {
+fn no_byte_of_the_tunnel_is_lost_with_any_proxy_protocol() {
     let telnet = || script().expect_until("\r\n").send("Connected to example.org.\r\n");
-    let ways: [Way; 6] = [
+    let cases: [ProxyCase; 6] = [
         ("-S", socks5_none),
         ("-S me:secret@", || socks5_userpass("me", "secret")),
         ("-4 -R remote -S", || socks4_request().send(SOCKS4_GRANTED)),
@@ -94,10 +94,10 @@ fn through_every_proxy_not_one_byte_of_the_tunnel_is_lost() {
         ("-H me:secret@", || http_basic("me", "secret")),
         ("-T", telnet),
     ];
-    for (options, granted) in ways {
+    for (options, granted) in cases {
         let proxy = granted().early(bytes(1, 100_000)).expect("ping").expect_eof().serve();
         let blank = if options.ends_with('@') { "" } else { " " };
-        let mut connection = hand_over(format!("-F {options}{blank}{proxy} example.org 22"));
+        let mut connection = pass_connection(format!("-F {options}{blank}{proxy} example.org 22"));
         connection.write_all(b"ping").unwrap();
         connection.shutdown(Shutdown::Write).unwrap();
         let mut all = Vec::new();
@@ -113,12 +113,12 @@ fn through_every_proxy_not_one_byte_of_the_tunnel_is_lost() {
 }
 
 #[test]
-fn a_unix_domain_socket_is_handed_over() {
+fn a_unix_domain_socket_is_passed() {
     let path = TempPath::new("s");
     let listener = UnixListener::bind(&*path).unwrap();
-    let (ours, program) = handing_over("-F");
+    let (ours, program) = passing("-F");
     program.arg(format!("unix:{}", path.display())).start().wait().expect_success();
-    let mut connection = UnixStream::from(taken(&ours));
+    let mut connection = UnixStream::from(receive(&ours));
     connection.write_all(b"ping").unwrap();
     let mut ping = [0; 4];
     listener.accept().unwrap().0.read_exact(&mut ping).unwrap();
@@ -126,10 +126,10 @@ fn a_unix_domain_socket_is_handed_over() {
 }
 
 #[test]
-fn stdout_that_cannot_take_it_is_an_error_before_anybody_is_dialled() {
+fn an_unsuitable_stdout_is_an_error_before_dialling() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let words = format!("-F 127.0.0.1 {}", listener.local_addr().unwrap().port());
+    let args = format!("-F 127.0.0.1 {}", listener.local_addr().unwrap().port());
     let tcp = TcpStream::connect(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()).unwrap();
     let file = TempPath::new("output");
     for stdout in [
@@ -139,17 +139,17 @@ fn stdout_that_cannot_take_it_is_an_error_before_anybody_is_dialled() {
         File::create(&*file).unwrap().into(),
         Pty::raw().slave().into(),
     ] {
-        let out = connect(&words).stdout(stdout).run();
+        let out = connect(&args).stdout(stdout).run();
         out.expect_failure(2, &["-F", "ProxyUseFdpass", "standard output is not a UNIX-domain socket"]);
     }
-    connect(&words).stdout(Io::Closed).run().expect_failure(2, &["-F", "standard output is closed"]);
-    assert!(listener.accept().is_err(), "it was dialled");
+    connect(&args).stdout(Io::Closed).run().expect_failure(2, &["-F", "standard output is closed"]);
+    assert!(listener.accept().is_err(), "the target was dialled");
 }
 
 #[test]
-fn with_a_proxy_that_refuses_nothing_is_handed_over() {
+fn nothing_is_passed_if_the_proxy_refuses() {
     let proxy = socks5_refused(5).serve();
-    let (mut ours, program) = handing_over(format!("-F -S {proxy} example.org 22"));
+    let (mut ours, program) = passing(format!("-F -S {proxy} example.org 22"));
     program.start().wait().expect_failure(5, &["connection refused"]);
     let mut nothing = Vec::new();
     ours.read_to_end(&mut nothing).unwrap();
@@ -158,21 +158,21 @@ fn with_a_proxy_that_refuses_nothing_is_handed_over() {
 }
 
 #[test]
-fn it_is_the_only_local_side() {
+fn it_excludes_other_local_endpoints() {
     for other in ["-p 0", "-P 0", "--listen 0"] {
         connect(format!("-F {other} host 22")).run().expect_failure(2, &["-F and ", "exclude each other"]);
     }
 }
 
 #[test]
-fn a_receiver_that_went_away_ends_it_quietly() {
+fn a_receiver_that_has_closed_ends_the_run_silently() {
     let gate = Gate::new();
     let proxy = socks5_request().wait_for(&gate).send(SOCKS5_GRANTED).expect_disconnect().serve();
     let (ours, theirs) = UnixStream::pair().unwrap();
     let stdout = theirs.try_clone().unwrap();
     let mut run = connect(format!("-F -S {proxy} example.org 22")).stdout(stdout).start();
     drop(ours);
-    // Programs that other tests are starting just now have it as well, until they run.
+    // A child that another test starts at this moment may hold a copy until it calls exec.
     wait_for_hangup(&theirs);
     gate.open();
     run.wait().expect_code(8).expect_stderr("");
@@ -180,16 +180,16 @@ fn a_receiver_that_went_away_ends_it_quietly() {
 }
 
 fn wait_for_hangup(socket: &UnixStream) {
-    // A hang-up is told without being asked for.
+    // poll reports a hang-up even if no event is requested.
     let mut watches = [PollFd::new(socket, PollFlags::empty())];
     assert_eq!(poll(&mut watches, Some(&Timespec::try_from(TIMEOUT).unwrap())), Ok(1));
 }
 
-/// A full socket is waited for, also one that was given to the program non-blocking.
+/// The program waits for a full socket, even if the socket was inherited as non-blocking.
 #[test]
-fn a_receiver_that_is_slow_is_waited_for() {
+fn a_slow_receiver_is_waited_for() {
     let server = script().expect_eof().serve();
-    let (ours, program) = handing_over(format!("-F {}", server.args()));
+    let (ours, program) = passing(format!("-F {}", server.args()));
     let (filler, theirs) = UnixStream::pair().unwrap();
     set_nonblocking(&theirs, true);
     let mut full = 0;
@@ -201,7 +201,7 @@ fn a_receiver_that_is_slow_is_waited_for() {
     assert!(run.is_running());
     let mut filling = vec![0; full];
     (&filler).read_exact(&mut filling).unwrap();
-    drop(taken(&filler));
+    drop(receive(&filler));
     drop(ours);
     run.wait().expect_success().expect_cpu_below(Duration::from_millis(200));
     server.finish();
