@@ -207,7 +207,11 @@ impl<'a> Context<'a> {
         let start = Instant::now();
         while self.count_log_lines(server, parts) < count {
             let waited = start.elapsed();
-            assert!(waited < LOG_TIMEOUT, "no {count} lines with {parts:?} in the log of {}", server.name());
+            assert!(
+                waited < LOG_TIMEOUT,
+                "expected {count} lines with {parts:?} in the log of {}",
+                server.name()
+            );
             sleep(Duration::from_millis(10));
         }
     }

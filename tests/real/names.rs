@@ -100,6 +100,7 @@ fn ipv6_cases(topic: &mut Topic) {
         let connect = format!("{} -S {} %h %p", context.peers.connect.display(), context.address(DANTED));
         let ssh = program("ssh", context.ssh_options(&connect)).arg("-o").arg("HostName=::1");
         ssh.arg("target").arg("echo hi").run().expect_success().expect_stdout("hi\n");
+        context.expect_log(Server::Danted, &["connect [: ", &format!(":1.{}", context.port())]);
     });
     let proxies: [(&str, &str, Endpoint, &[&str]); 5] = [
         ("socks5-microsocks", "-S", MICROSOCKS, &["connected to ", ":1:{port}"]),
