@@ -1,4 +1,4 @@
-# The licenses of the crates that are linked into the program, each text once, from `cargo metadata` on standard input.
+# Prints the licenses of the crates that are linked into the program, each text once. Reads `cargo metadata` from stdin.
 use strict;
 use warnings;
 use JSON::PP;
@@ -7,7 +7,7 @@ my $metadata = decode_json(do { local $/; <STDIN> });
 my %package = map { $_->{id} => $_ } @{ $metadata->{packages} };
 my %node = map { $_->{id} => $_ } @{ $metadata->{resolve}{nodes} };
 
-# What tests and build scripts need is not in the program. What macros need is listed as well: they leave code there.
+# Dependencies of tests and build scripts are not in the program. Those of macros are listed, because macros leave code there.
 my $root = $metadata->{resolve}{root};
 my (%seen, @next) = ();
 @next = ($root);
@@ -20,12 +20,12 @@ while (defined(my $id = pop @next)) {
 delete $seen{$root};
 
 my %crates_of;
-print "The program holds code of Rust's standard library (MIT OR Apache-2.0), and of these crates:\n\n";
+print "The program contains code from Rust's standard library (MIT OR Apache-2.0) and from these crates:\n\n";
 for my $crate (sort { "$a->{name} $a->{version}" cmp "$b->{name} $b->{version}" } map { $package{$_} } keys %seen) {
     my $name = "$crate->{name} $crate->{version}";
     (my $folder = $crate->{manifest_path}) =~ s{[^/\\]*$}{};
     my @files = grep { -f } map { glob "\Q$folder\E$_*" } qw(LICENSE LICENCE COPYING COPYRIGHT NOTICE UNLICENSE);
-    die "$name: neither a license nor a file that holds one\n" unless @files or $crate->{license};
+    die "$name: no license field and no license file\n" unless @files or $crate->{license};
     print join("\n    ", "$name: " . ($crate->{license} // 'see below'), @{ $crate->{authors} }), "\n";
     for my $file (@files) {
         open my $handle, '<', $file or die "$file: $!\n";

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The cargo tools that checks and releases need. They are installed in $TOOLS, or target/tools, if they are missing; not
-# optimized, which takes a third of the time. To be sourced in the root of the repository, by the bash of macOS as well.
+# Installs the cargo tools that checks and releases need, in $TOOLS or target/tools. A debug build takes a third of the
+# time. Sourced in the root of the repository; must work with the old bash of macOS.
 
 TOOLS=${TOOLS:-$PWD/target/tools}
 PATH=$TOOLS/bin:$PATH
@@ -8,7 +8,7 @@ PATH=$TOOLS/bin:$PATH
 tool() { # NAME
     case $1 in
     cargo-auditable) set -- "$1" --version 0.7.7 ;;
-    # Without what else it can do: compression by the C library, and names for debug symbols.
+    # Without compression by liblzma and without separate debug symbols.
     cargo-deb) set -- "$1" --version 3.8.0 --no-default-features ;;
     cargo-deny) set -- "$1" --version 0.20.2 ;;
     esac

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# The Debian package: what lintian says of it, and its life in a root of its own.
+# The Debian package: lintian's opinion, and installation, upgrade and removal in a root directory of its own.
 
 DIR='' PACKAGE='' OLD='' NEXT='' DPKG=()
 
 checks_of_debian() {
     DIR=$WORK/root
-    # What the machine's dpkg may be told to leave out, manual pages for instance, is installed.
+    # The machine's dpkg may be configured to skip manual pages, for example: install everything.
     DPKG=(fakeroot dpkg "--root=$DIR" "--log=$WORK/log/dpkg" '--path-include=/usr/*')
     mkdir -p "$WORK/deb" "$WORK/next"
-    check deb-is-made make_packages
+    check deb-is-built make_packages
     PACKAGE=$(echo "$WORK"/deb/connect_*.deb)
     OLD=$(echo "$WORK"/old/connect-proxy_*.deb)
     NEXT=$(echo "$WORK"/next/connect_*.deb)
@@ -31,9 +31,9 @@ make_packages() {
     want_status 0
     try "$ROOT/.ci/release" deb "$BINARY" "$WORK/next" --deb-version 999.0-1 --fast
     want_status 0
-    # The C program's package as it is installed here.
+    # The C program's package, as installed on this machine.
     mkdir "$WORK/old"
-    cd "$WORK/old" || fail 'no directory'
+    cd "$WORK/old" || fail 'cannot enter the directory'
     try fakeroot dpkg-repack connect-proxy
     want_status 0
 }
@@ -44,20 +44,19 @@ lint() {
     want_status 0
 }
 
-# Whatever connect-proxy brings there is with us too.
+# The package contains every path of connect-proxy.
 files() {
     dpkg-deb --fsys-tarfile "$PACKAGE" | tar -t | sed 's|/$||' >"$CASE/ours"
     while read -r file; do
         case $file in
         /. | /usr/share/doc/*) ;;
-        *) grep -qxF ".$file" "$CASE/ours" || fail "connect-proxy has $file, and we have not" ;;
+        *) grep -qxF ".$file" "$CASE/ours" || fail "connect-proxy has $file, and our package does not" ;;
         esac
     done < <(dpkg -L connect-proxy)
-    dpkg-deb --field "$PACKAGE" Depends | grep -q libc6 || fail 'it depends on no C library'
+    dpkg-deb --field "$PACKAGE" Depends | grep -q libc6 || fail 'it does not depend on the C library'
 }
 
-
-# Where the C library counts as installed.
+# Makes a root directory in which dpkg considers the C library installed.
 make_root() {
     local name
     mkdir -p "$DIR/var/lib/dpkg/"{info,updates,triggers} "$DIR/etc"
@@ -66,11 +65,11 @@ make_root() {
         : >"$DIR/var/lib/dpkg/info/$name.list"
         : >"$DIR/var/lib/dpkg/info/$name.md5sums"
     done
-    # The user's, of which dpkg knows nothing.
+    # A file of the administrator, which dpkg does not know.
     echo '# ours' >"$DIR/etc/connectrc"
 }
 
-# Everything but dpkg's own, with where links lead.
+# Lists all files except dpkg's, with the targets of links.
 contents() { (cd "$DIR" && find . -path ./var -prune -o -printf '%y %M %p %l\n' | LC_ALL=C sort); }
 
 state() { # PACKAGE
@@ -84,20 +83,20 @@ replaces() {
     want_status 0
     try "${DPKG[@]}" --install "$PACKAGE"
     want_status 0
-    grep -q 'will remove connect-proxy in favour of connect' "$CASE/out" "$CASE/err" || fail 'connect-proxy was not replaced'
-    [ "$(state connect-proxy)" != 'install ok installed' ] || fail 'connect-proxy is still there'
+    grep -q 'will remove connect-proxy in favour of connect' "$CASE/out" "$CASE/err" || fail 'dpkg did not replace connect-proxy'
+    [ "$(state connect-proxy)" != 'install ok installed' ] || fail 'connect-proxy is still installed'
     [ "$(state connect)" = 'install ok installed' ] || fail "its state is '$(state connect)'"
     try "${DPKG[@]}" --verify connect
     want_status 0
     want_nothing_out
-    ! "${DPKG[@]}" --audit | grep . || fail 'dpkg finds something wrong'
-    [ ! -e "$DIR/usr/share/doc/connect-proxy" ] || fail 'files of connect-proxy are left'
+    ! "${DPKG[@]}" --audit | grep . || fail 'dpkg --audit reports a problem'
+    [ ! -e "$DIR/usr/share/doc/connect-proxy" ] || fail 'files of connect-proxy are left over'
 }
 
 both_names() {
     local name
     for name in connect connect-proxy; do
-        cmp "$BINARY" "$DIR/usr/bin/$name" || fail "$name is another program"
+        cmp "$BINARY" "$DIR/usr/bin/$name" || fail "$name is not the program under test"
         session "$DIR/usr/bin/$name"
     done
 }
@@ -113,39 +112,39 @@ manual_pages() {
     done
     try env MANPATH="$DIR/usr/share/man" man -P cat connect-proxy
     want_status 0
-    grep -q 'ProxyCommand' "$CASE/out" || fail 'it is not the page of connect'
+    grep -q 'ProxyCommand' "$CASE/out" || fail 'man shows another page'
     try env MANPATH="$DIR/usr/share/man" man -P cat connectrc
     want_status 0
 }
 
-# As it is; the hermetic tests try each of its lines.
+# The example unchanged; the hermetic tests try each of its lines.
 example() {
     cp "$DIR/usr/share/doc/connect/examples/connectrc" "$HOME/.connectrc"
     session "$DIR/usr/bin/connect"
     rm "$HOME/.connectrc"
-    [ ! -s "$CASE/err" ] || fail 'it complains of the example'
+    [ ! -s "$CASE/err" ] || fail 'the program warns about the example'
 }
 
 completion() { # SHELL
-    : >"$WORK/a-file-of-ours"
+    : >"$WORK/a-file-here"
     completes "$1" 'connect --proxy-pro' --proxy-protocol
     completes "$1" 'connect -R rem' remote
     completes "$1" 'connect --proxy-protocol v1 --tls-s' --tls-server-name
-    completes "$1" "connect --tls-ca $WORK/a-fil" "$WORK/a-file-of-ours"
+    completes "$1" "connect --tls-ca $WORK/a-file-h" "$WORK/a-file-here"
 }
 
 is_upgraded() {
     try "${DPKG[@]}" --install "$NEXT"
     want_status 0
-    [ "$("${DPKG[@]}" --status connect | sed -n 's/^Version: //p')" = 999.0-1 ] || fail 'it was not upgraded'
+    [ "$("${DPKG[@]}" --status connect | sed -n 's/^Version: //p')" = 999.0-1 ] || fail 'dpkg did not upgrade it'
     both_names
 }
 
-# Its files are not written over.
+# connect-proxy cannot be installed beside it, and overwrites no file.
 keeps_out() {
     try "${DPKG[@]}" --install "$OLD"
     want_status 1
-    grep -q 'conflicting packages' "$CASE/err" || fail 'it is not the conflict that is told'
+    grep -q 'conflicting packages' "$CASE/err" || fail 'dpkg does not report the conflict'
     [ "$(state connect)" = 'install ok installed' ] || fail "its state is '$(state connect)'"
     both_names
 }
@@ -155,6 +154,6 @@ leaves_nothing() {
     want_status 0
     try "${DPKG[@]}" --purge connect
     contents >"$CASE/after"
-    diff "$WORK/before" "$CASE/after" || fail 'something is left, or gone'
+    diff "$WORK/before" "$CASE/after" || fail 'removal left or deleted a file'
     [ -z "$(find "$DIR/var/lib/dpkg/info" -name 'connect*')" ] || fail 'dpkg still knows its files'
 }

@@ -6,12 +6,12 @@ TRIPLES=(x86_64-unknown-linux-gnu x86_64-pc-windows-msvc)
 checks_of_release() {
     VERSION=$("$BINARY" -V | sed 's/connect //')
     check archives archives
-    check archives-are-the-same-twice same_twice
+    check archives-are-reproducible same_twice
     check binstall-finds-the-archives binstall
     check archive-of-linux archive_of_linux
     check archive-of-windows archive_of_windows
     check checksums checksums
-    check a-release-is-checked release_is_checked
+    check release-check release_is_checked
     check notes notes
 }
 
@@ -37,8 +37,8 @@ same_twice() {
     done
 }
 
-# Cargo.toml says where cargo binstall looks for archives, and for the program in them.
-template() { # KEY TABLE: with the signs filled in
+# Cargo.toml tells cargo binstall where the archives are, and where the program is in them.
+template() { # KEY TABLE: the value with its placeholders filled in
     sed -n "/^\\[package\\.metadata\\.$2\\]/,/^\$/s/^$1 = \"\\(.*\\)\"/\\1/p" "$ROOT/Cargo.toml" |
         sed "s/{ repo }/REPO/; s/{ name }/connect/g; s/{ version }/$VERSION/g; s/{ target }/$TRIPLE/g; s/{ bin }/connect/"
 }
@@ -48,7 +48,7 @@ binstall() {
     TRIPLE=x86_64-unknown-linux-gnu
     url=$(template pkg-url binstall)
     folder=$(template bin-dir binstall)
-    [ "${url%/*}" = "REPO/releases/download/v$VERSION" ] || fail "the archives are looked for in ${url%/*}"
+    [ "${url%/*}" = "REPO/releases/download/v$VERSION" ] || fail "cargo binstall looks for the archives in ${url%/*}"
     tar -tf "$WORK/out/${url##*/}" | grep -qxF "${folder/\{ binary-ext \}/}" || fail "no $folder in ${url##*/}"
     TRIPLE=x86_64-pc-windows-msvc
     url=$(template pkg-url "binstall.overrides.$TRIPLE")
@@ -58,46 +58,46 @@ binstall() {
 
 archive_of_linux() {
     local name=connect-$VERSION-x86_64-unknown-linux-gnu
-    tar -C "$CASE" -xf "$WORK/out/$name.tar.gz" || fail 'it is no archive'
-    cmp "$BINARY" "$CASE/$name/connect" || fail 'another program is in it'
+    tar -C "$CASE" -xf "$WORK/out/$name.tar.gz" || fail 'the archive is damaged'
+    cmp "$BINARY" "$CASE/$name/connect" || fail 'the archive contains another program'
     session "$CASE/$name/connect"
-    holds_what_belongs_to_it "$CASE/$name"
+    contains_all_files "$CASE/$name"
 }
 
 archive_of_windows() {
     local name=connect-$VERSION-x86_64-pc-windows-msvc
-    (cd "$CASE" && unzip -q "$WORK/out/$name.zip") || fail 'it is no archive'
-    cmp "$BINARY" "$CASE/$name/connect.exe" || fail 'another program is in it'
-    holds_what_belongs_to_it "$CASE/$name"
+    (cd "$CASE" && unzip -q "$WORK/out/$name.zip") || fail 'the archive is damaged'
+    cmp "$BINARY" "$CASE/$name/connect.exe" || fail 'the archive contains another program'
+    contains_all_files "$CASE/$name"
 }
 
-holds_what_belongs_to_it() { # FOLDER
+contains_all_files() { # FOLDER
     local file
     for file in README.md LICENSE docs/connect.1 docs/connectrc.5 docs/completions/_connect.ps1 examples/connectrc; do
-        cmp "$ROOT/$file" "$1/$file" || fail "$file is not in it"
+        cmp "$ROOT/$file" "$1/$file" || fail "$file is missing"
     done
-    # One that is linked in, with its text; and one that only tests need.
+    # A crate that is linked in, with its license text; and one that only tests use.
     grep -q '^rustls [0-9.]*: ' "$1/licenses-of-crates.txt" || fail 'a license is missing'
     grep -q 'Permission is hereby granted' "$1/licenses-of-crates.txt" || fail 'the texts of the licenses are missing'
-    ! grep -q '^proptest ' "$1/licenses-of-crates.txt" || fail 'crates are named that are not in the program'
+    ! grep -q '^proptest ' "$1/licenses-of-crates.txt" || fail 'a crate is listed that is not in the program'
 }
 
 checksums() {
-    cd "$WORK/out" || fail 'no archives'
+    cd "$WORK/out" || fail 'cannot enter the directory'
     try sha256sum --strict --check SHA256SUMS
     want_status 0
-    [ "$(grep -c ': OK$' "$CASE/out")" -eq ${#TRIPLES[@]} ] || fail 'not every archive has its sum'
+    [ "$(grep -c ': OK$' "$CASE/out")" -eq ${#TRIPLES[@]} ] || fail 'an archive has no checksum'
 }
 
-# ---- what a release is checked for -----------------------------------------------------------------------------
+# ---- .ci/release check -----------------------------------------------------------------------------
 
-# A copy of what names the version, all of it 9.8.7.
+# Makes a copy of every file that names the version, with version 9.8.7.
 release_tree() {
     TREE=$CASE/tree
     mkdir -p "$TREE/docs" "$TREE/src"
     cp -r "$ROOT"/{.ci,Cargo.toml,Cargo.lock,src,benches,tests} "$TREE"
     cp "$ROOT/docs/CHANGELOG.md" "$TREE/docs"
-    cd "$TREE" || fail 'no copy'
+    cd "$TREE" || fail 'cannot enter the copy'
     sed -i '0,/^version = .*/s||version = "9.8.7"\nrepository = "https://git.example/us/connect"|' Cargo.toml
     sed -i '/^name = "connect"$/{n;s/.*/version = "9.8.7"/}' Cargo.lock
     sed -i 's/^## Unreleased/## 9.8.7 - 2026-11-22/' docs/CHANGELOG.md
@@ -105,12 +105,12 @@ release_tree() {
     sed -i 's/authors\.example/authors.test/' Cargo.toml .ci/debian/changelog
 }
 
-refused() { # WORDS SED-SCRIPT FILE: after this change
+refused() { # TEXT SED-SCRIPT FILE: .ci/release rejects the changed file with this text
     cp "$3" "$CASE/kept"
     sed -i "$2" "$3"
     try .ci/release check v9.8.7
     want_status 1
-    grep -qF "$1" "$CASE/err" || fail "it is not refused because of: $1"
+    grep -qF "$1" "$CASE/err" || fail "the error does not contain: $1"
     cp "$CASE/kept" "$3"
 }
 
@@ -125,9 +125,9 @@ release_is_checked() {
     refused 'still called Unreleased' 's/^## 9/## Unreleased\n\n&/' docs/CHANGELOG.md
     refused 'no section 9.8.7' 's/^## 9.8.7/## 9.8.70/' docs/CHANGELOG.md
     refused '.ci/debian/changelog' '1s/9.8.7/9.8.6/' .ci/debian/changelog
-    refused 'is an example' 's/authors\.test/authors.example/' Cargo.toml
-    refused 'no repository' '/^repository/d' Cargo.toml
-    refused 'and this is us/connect' 's|git.example/us|git.example/them|' Cargo.toml
+    refused 'example address' 's/authors\.test/authors.example/' Cargo.toml
+    refused 'has no repository' '/^repository/d' Cargo.toml
+    refused 'but this is us/connect' 's|git.example/us|git.example/them|' Cargo.toml
 }
 
 notes() {

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# What the shells complete with the files of the package that is installed in $DIR. They get the line as $1, and what
-# they make of its last word they print, one a line.
+# Completions by the shells, with the files of the package that is installed in $DIR. Each with_… function completes the
+# last word of the line $1, and prints the candidates one per line.
 
-completes() { # SHELL LINE WORD: the word is among those that come of the line
+completes() { # SHELL LINE WORD: the word is among the candidates for the line
     local words
     printf '%s: %s\n' "$1" "$2"
     words=$(XDG_DATA_DIRS=$DIR/usr/share:/usr/share "with_$1" "$2" 2>&1)
     printf '%s\n' "$words"
-    grep -qxF -e "$3" <<<"$words" || fail "$1 does not make $3 of '$2'"
+    grep -qxF -e "$3" <<<"$words" || fail "$1 does not complete '$2' to $3"
 }
 
-# The signs are for the shell that is tried.
+# The quotes are for the shell under test.
 # shellcheck disable=SC2016
 with_bash() {
     timeout -k 5 "$LIMIT" bash --norc -c '
@@ -23,7 +23,7 @@ with_bash() {
         printf "%s\n" "${COMPREPLY[@]}"' bash "$1"
 }
 
-# In a terminal of its own: the keys are the line, tab, and one that prints what has become of it.
+# zsh completes only on a terminal. The keys are the line, tab, and Ctrl-X, which is bound to print the line.
 # shellcheck disable=SC2016
 with_zsh() {
     timeout -k 5 "$LIMIT" zsh -f -c '
