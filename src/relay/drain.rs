@@ -40,22 +40,22 @@ impl<'a> Drain<'a> {
 struct Progress {
     stall_timeout: Duration,
     started: Instant,
-    last_progress: Instant,
+    last_change: Instant,
     undelivered: usize,
 }
 
 impl Progress {
     fn new(stall_timeout: Duration, now: Instant) -> Self {
-        Self { stall_timeout, started: now, last_progress: now, undelivered: usize::MAX }
+        Self { stall_timeout, started: now, last_change: now, undelivered: usize::MAX }
     }
 
     /// Returns `true` if all data has arrived or a timeout has expired.
     fn is_over(&mut self, undelivered: usize, now: Instant) -> bool {
         if undelivered < self.undelivered {
-            (self.undelivered, self.last_progress) = (undelivered, now);
+            (self.undelivered, self.last_change) = (undelivered, now);
         }
         undelivered == 0
-            || now.saturating_duration_since(self.last_progress) >= self.stall_timeout
+            || now.saturating_duration_since(self.last_change) >= self.stall_timeout
             || now.saturating_duration_since(self.started) >= DRAIN_TIMEOUT
     }
 }
@@ -97,7 +97,7 @@ mod tests {
         let start = Instant::now();
         let mut progress = Progress::new(STALL_TIMEOUT, start);
         assert!(!progress.is_over(7, start));
-        assert!(!progress.is_over(7, start + STALL_TIMEOUT - DRAIN_POLL_INTERVAL));
+        assert!(!progress.is_over(7, start + STALL_TIMEOUT.saturating_sub(DRAIN_POLL_INTERVAL)));
         assert!(progress.is_over(7, start + STALL_TIMEOUT));
     }
 }

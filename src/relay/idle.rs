@@ -16,7 +16,8 @@ impl IdleTimer {
         Self { limit, last_progress: Instant::now(), progress_count: 0 }
     }
 
-    /// Restarts the timer if `progress_count` has changed. Reads the clock only if there is a limit.
+    /// Restarts the timer if `progress_count` has changed. Reads the clock only if there is a
+    /// limit.
     pub(super) fn update(&mut self, progress_count: u64) {
         if self.limit.is_some() && progress_count != self.progress_count {
             (self.last_progress, self.progress_count) = (Instant::now(), progress_count);

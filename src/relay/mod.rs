@@ -5,8 +5,8 @@
 //! - The remote's EOF ends the session once everything it sent is delivered, even if the local side
 //!   is still open: ssh waits for that. Local input that is already available is sent first; the
 //!   first pause in it ends the session.
-//! - A reset ends the session with an error, because data may be missing. It is passed on: the other
-//!   side sees a reset, too.
+//! - A reset ends the session with an error, because data may be missing. It is passed on: the
+//!   other side sees a reset, too.
 //! - If the local reader goes away, the session ends quietly within a second.
 //!
 //! A stuck side never blocks the other direction. Each direction holds at most 64 KiB in memory, or

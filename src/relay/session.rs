@@ -219,7 +219,8 @@ impl<'a> Session<'a> {
             self.download_finished();
         }
 
-        // Must come before the next read: the kernel reports the error only once, see `source_lost`.
+        // Must come before the next read: the kernel reports the error only once, see
+        // `source_lost`.
         if let Some(cause) = self.down.lost_connection() {
             self.up.source_lost(cause);
         }
@@ -435,7 +436,8 @@ fn half_close(channel: &Channel) {
     }
 }
 
-/// Returns the error for data that could not be delivered: the reader is gone, or the output failed.
+/// Returns the error for data that could not be delivered: the reader is gone, or the output
+/// failed.
 pub(super) fn output_error(cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::ReaderGone,
@@ -544,7 +546,7 @@ mod tests {
     fn a_session_that_failed_polls_nothing_while_its_data_drains() {
         let ends = Ends::new();
         let idle = Duration::from_millis(20);
-        while ends.channels.remote.write(&[0; 64 * 1024]).is_ok() {}
+        while ends.channels.remote.write(&[0; 4096]).is_ok() {}
         let mut session = ends.session(RelaySettings { idle: Some(idle), ..RelaySettings::default() });
         std::thread::sleep(idle);
         session.on_timeout();

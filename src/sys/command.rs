@@ -1,4 +1,4 @@
-//! Programs that we start: without what is ours alone, and not for longer than we can wait.
+//! Child processes: without our secrets in their environment, and with a time limit.
 
 use std::io;
 use std::process::{Command, ExitStatus};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::{ProcessGroup, shell_command};
 use crate::secret;
 
-/// How long to sleep before it is looked again whether a program has ended: at first, and at most.
+/// Shortest and longest sleep between two checks whether a child has exited.
 const CHILD_POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
-/// A command line for the user's shell.
+/// Returns a command that runs a command line in the user's shell.
 #[must_use]
 pub fn shell(line: &str) -> Command {
     let mut command = shell_command(line);
@@ -19,12 +19,13 @@ pub fn shell(line: &str) -> Command {
     command
 }
 
-/// Variables of systemd's about the sockets that it passes to one process (`sd_listen_fds(3)`).
-const SOCKETS: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+/// Variables by which systemd passes sockets to one process (`sd_listen_fds(3)`).
+const SOCKET_VARIABLES: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
-/// The passwords in our environment are none of a program's business, and no socket that was passed to us is there.
+/// Removes variables that hold passwords from a command's environment. Also removes those about
+/// passed sockets, because children do not inherit the sockets.
 pub fn scrub_env(command: &mut Command) {
-    for name in SOCKETS {
+    for name in SOCKET_VARIABLES {
         command.env_remove(name);
     }
     for (name, value) in std::env::vars_os() {
@@ -34,24 +35,25 @@ pub fn scrub_env(command: &mut Command) {
     }
 }
 
-/// Runs a program to its end; one that takes longer than this is killed with all that it started, and has no status.
+/// Runs a command and waits for it. After `limit`, kills it and everything it started, and returns
+/// `None` instead of a status.
 ///
 /// # Errors
-/// It does not start.
+/// The program could not be started.
 pub fn run_within(command: &mut Command, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let started = Instant::now();
-    let mut family = ProcessGroup::spawn(command)?;
-    let mut nap = CHILD_POLL_BACKOFF.0;
+    let mut child = ProcessGroup::spawn(command)?;
+    let mut delay = CHILD_POLL_BACKOFF.0;
     loop {
-        if let Some(status) = family.try_wait()? {
+        if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
         let left = limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            family.kill();
+            child.kill();
             return Ok(None);
         }
-        thread::sleep(nap.min(left));
-        nap = (nap * 2).min(CHILD_POLL_BACKOFF.1);
+        thread::sleep(delay.min(left));
+        delay = (delay * 2).min(CHILD_POLL_BACKOFF.1);
     }
 }

@@ -1,4 +1,5 @@
-//! Channels that are no plain sockets: a socket pair, at whose other end a thread carries the bytes over another channel.
+//! Layered channels: a thread carries the bytes between one end of a socket pair and another
+//! channel, for example to encrypt them. The other end of the pair is used like a plain socket.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,30 +9,32 @@ use std::time::Duration;
 
 use super::{Channel, HANGUP_IS_GONE, Ready, pair, poll, watch};
 
-/// A thread that carries bytes needs little more than a session does.
-const STACK: usize = 256 * 1024;
-/// How often to look whether the upper end is gone, where the system does not tell.
+/// Stack size of a layer's thread.
+const STACK_SIZE: usize = 256 * 1024;
+/// How often to check whether the upper end is gone, on systems where poll does not report that.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The state that the thread and the upper channel share.
+/// The state that the upper channel and the thread share.
 #[derive(Debug)]
 struct Shared {
-    /// What the bytes go over.
+    /// The channel below the layer.
     lower: Channel,
-    /// Why the layer ended before its time.
+    /// The error that ended the layer.
     fault: OnceLock<io::Error>,
-    /// Bytes that have been taken from the pair, and are not in the lower channel yet.
+    /// Bytes that were read from the pair and are not yet written to the lower channel.
     in_flight: AtomicUsize,
-    /// The upper end is being closed, and is not coming back.
+    /// The upper channel is being dropped.
     handle_dropped: AtomicBool,
-    /// It is no good end: the peer must not take it for one.
+    /// Abort: reset the lower connection instead of closing it cleanly.
     aborted: AtomicBool,
-    /// Nothing more goes down.
+    /// Writes to the upper channel must fail.
     refuses_writes: AtomicBool,
 }
 
-/// What a channel knows of the layer that it is the upper end of. When it is dropped, which must be after the channel's
-/// own socket, what was written has been passed on, or there is nobody who takes it.
+/// The part of an upper channel that controls its layer.
+///
+/// Dropping it blocks until the thread has passed on what was written, or the peer is gone. The
+/// channel's own socket must be closed before.
 #[derive(Debug)]
 pub(super) struct LayerHandle {
     shared: Arc<Shared>,
@@ -41,15 +44,16 @@ pub(super) struct LayerHandle {
 /// The thread's side of a layer.
 #[derive(Debug)]
 pub struct LayerThread {
-    /// The end of the pair.
+    /// The thread's end of the socket pair.
     pub upper: Channel,
     shared: Arc<Shared>,
 }
 
-/// Makes a channel whose bytes `carry` takes to and from `lower`, on a thread of its own.
+/// Creates a channel on top of `lower`. `carry` runs on a new thread and moves the bytes between
+/// the two.
 ///
 /// # Errors
-/// No sockets or no thread can be had.
+/// No socket pair or no thread could be created.
 pub fn layered(lower: Channel, carry: impl FnOnce(&LayerThread) + Send + 'static) -> io::Result<Channel> {
     let (ours, theirs) = pair()?;
     let shared = Arc::new(Shared {
@@ -65,29 +69,34 @@ pub fn layered(lower: Channel, carry: impl FnOnce(&LayerThread) + Send + 'static
         carry(&layer);
         layer.shut_down();
     };
-    let thread = thread::Builder::new().name("layer".into()).stack_size(STACK).spawn(work)?;
+    let thread = thread::Builder::new().name("layer".into()).stack_size(STACK_SIZE).spawn(work)?;
     Ok(ours.with_layer(LayerHandle { shared, thread: Some(thread) }))
 }
 
 impl LayerHandle {
-    /// Why it ended, if that was before its time.
+    /// Returns the error that ended the layer. `None` while it works, and after a clean end.
     pub(super) fn fault(&self) -> Option<io::Error> {
         self.shared.fault.get().map(clone_io_error)
     }
 
-    /// Why nothing can be written, if nothing can, and the socket does not tell.
+    /// Returns the error for a write, if writes must fail. On Windows the socket does not report
+    /// that.
     #[cfg(windows)]
-    pub(super) fn refuses(&self) -> Option<io::Error> {
+    pub(super) fn write_error(&self) -> Option<io::Error> {
         self.shared.refuses_writes.load(Ordering::SeqCst).then(|| io::ErrorKind::BrokenPipe.into())
     }
 
+    /// Requests a reset of the lower connection instead of a clean close.
     pub(super) fn abort(&self) {
         self.shared.aborted.store(true, Ordering::SeqCst);
     }
 
-    /// What has left the pair, `in_pair` of which was known before, and has not arrived.
+    /// Returns the number of written bytes that have not reached the peer. `in_pair` of them are
+    /// still in the socket pair.
+    #[cfg(target_os = "linux")]
     pub(super) fn undelivered(&self, in_pair: usize) -> usize {
-        // In this order: what moves on meanwhile is counted twice rather than not at all.
+        // The order matters: a byte that moves on meanwhile is counted twice rather than not at
+        // all.
         in_pair
             + self.shared.in_flight.load(Ordering::SeqCst)
             + self.shared.lower.undelivered().unwrap_or_default()
@@ -98,60 +107,62 @@ impl Drop for LayerHandle {
     fn drop(&mut self) {
         self.shared.handle_dropped.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
-            // It has said all it had to say in `fault`.
+            // A panic leaves nothing to report here: errors are in `fault`.
             let _ = thread.join();
         }
     }
 }
 
 impl LayerThread {
-    /// What the bytes go over.
+    /// Returns the channel below the layer.
     #[must_use]
     pub fn lower(&self) -> &Channel {
         &self.shared.lower
     }
 
-    /// Before something is taken from the pair, and when it is in the lower channel: so many bytes are in between.
+    /// Sets the number of bytes that are neither in the pair nor in the lower channel. Call it
+    /// before reading from the pair, and again after writing to the lower channel.
     pub fn set_in_flight(&self, count: usize) {
         self.shared.in_flight.store(count, Ordering::SeqCst);
     }
 
-    /// Why it ends before its time. The first reason counts.
+    /// Records the error that ends the layer. Later calls have no effect.
     pub fn fail(&self, cause: io::Error) {
         let _ = self.shared.fault.set(cause);
     }
 
-    /// Whether the upper end is gone, as far as `ready` and the channel itself tell.
+    /// Returns `true` if the upper channel was dropped. `ready` is the last poll of `upper`.
     #[must_use]
     pub fn handle_is_gone(&self, ready: Ready) -> bool {
         HANGUP_IS_GONE && ready.gone || self.shared.handle_dropped.load(Ordering::SeqCst)
     }
 
-    /// How often [`handle_is_gone`](Self::handle_is_gone) must be asked, if poll does not wake up for it.
+    /// Returns how often to call [`handle_is_gone`](Self::handle_is_gone). `None` if poll wakes up
+    /// when the upper channel is dropped.
     #[must_use]
     pub fn recheck_interval(&self) -> Option<Duration> {
         (!HANGUP_IS_GONE).then_some(RECHECK_INTERVAL)
     }
 
-    /// Whether the peer is to be told that this is no good end.
+    /// Returns `true` if the lower connection must be reset instead of closed cleanly.
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         self.shared.aborted.load(Ordering::SeqCst)
     }
 
-    /// Nobody takes any more what the upper end writes.
+    /// Makes further writes to the upper channel fail.
     pub fn stop_reading(&self) {
         self.shared.refuses_writes.store(true, Ordering::SeqCst);
         self.set_in_flight(0);
         self.upper.shut_down_reading();
     }
 
-    /// The upper end is told that there is no more, and that nobody takes what it writes. What it has written and nobody
-    /// will read is taken out of the way: left behind, it would make a clean end look like a reset, and on some systems
-    /// cost what has not been read at the other end.
+    /// Ends both directions of the pair. Then drains unread input: closing a socket with unread
+    /// data makes the kernel send a reset, which would turn a clean EOF into an error and may
+    /// discard data still in flight.
     fn shut_down(&self) {
         self.stop_reading();
-        // It fails if the upper end is gone.
+        // Fails if the upper end is gone.
         let _ = self.upper.shut_down_writing();
         let mut unread = [0; 4096];
         loop {
@@ -172,7 +183,8 @@ impl LayerThread {
     }
 }
 
-/// An error once more: those of the library cannot be copied.
+/// Copies an error, because `io::Error` is not `Clone`. The copy of a custom error keeps only its
+/// kind and text.
 #[must_use]
 pub fn clone_io_error(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
@@ -183,13 +195,13 @@ pub fn clone_io_error(error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::time::Instant;
 
     use super::*;
 
-    /// An upper channel whose layer does this.
+    /// Returns an upper channel whose layer runs `carry`.
     fn upper(carry: impl FnOnce(&LayerThread) + Send + 'static) -> Channel {
         layered(pair().unwrap().0, carry).unwrap()
     }
@@ -198,8 +210,7 @@ mod tests {
         poll(&mut [watch(channel, true, false)], None).unwrap();
     }
 
-    /// Waits until the upper end is gone.
-    fn until_left(layer: &LayerThread) {
+    fn wait_until_handle_is_gone(layer: &LayerThread) {
         loop {
             let mut watches = [watch(&layer.upper, false, false)];
             poll(&mut watches, Some(Duration::from_millis(50))).unwrap();
@@ -210,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_read_does_not_make_a_reset_of_an_end() {
+    fn unread_data_does_not_turn_eof_into_a_reset() {
         let upper = upper(|layer| wait_to_read(&layer.upper));
-        upper.write(b"nobody reads it").unwrap();
-        // Until the other end is not only shut down, but closed.
+        upper.write(b"never read").unwrap();
+        // Wait until the other end is not only shut down, but closed.
         thread::sleep(Duration::from_millis(50));
         wait_to_read(&upper);
         assert_eq!(upper.read(&mut [0; 9]).unwrap(), 0);
@@ -223,10 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_behind_what_came_before_it() {
+    fn a_fault_is_reported_after_the_data_before_it() {
         let upper = upper(|layer| {
             layer.upper.write(b"before").unwrap();
-            layer.fail(io::Error::new(io::ErrorKind::ConnectionAborted, "the first reason"));
+            layer.fail(io::Error::new(io::ErrorKind::ConnectionAborted, "the first error"));
             layer.fail(io::ErrorKind::TimedOut.into());
         });
         let mut bytes = [0; 9];
@@ -234,34 +245,34 @@ mod tests {
         assert_eq!(upper.read(&mut bytes).unwrap(), 6);
         wait_to_read(&upper);
         for error in [upper.read(&mut bytes).unwrap_err(), upper.peek(&mut bytes).unwrap_err()] {
-            assert_eq!(error.to_string(), "the first reason");
+            assert_eq!(error.to_string(), "the first error");
         }
-        assert_eq!(upper.fault().unwrap().to_string(), "the first reason");
+        assert_eq!(upper.fault().unwrap().to_string(), "the first error");
     }
 
     #[test]
-    fn who_drops_the_upper_end_waits_for_what_is_under_way() {
-        const LONG: Duration = Duration::from_millis(100);
+    fn dropping_the_upper_channel_waits_for_data_in_flight() {
+        const TRANSIT: Duration = Duration::from_millis(100);
         let upper = upper(|layer| {
-            until_left(layer);
+            wait_until_handle_is_gone(layer);
             assert!(layer.is_aborted());
-            thread::sleep(LONG);
+            thread::sleep(TRANSIT);
         });
         upper.reset_on_close();
         let started = Instant::now();
         drop(upper);
-        assert!(started.elapsed() >= LONG);
+        assert!(started.elapsed() >= TRANSIT);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_held_has_not_arrived() {
+    fn data_held_by_the_layer_counts_as_undelivered() {
         let upper = upper(|layer| {
             wait_to_read(&layer.upper);
             layer.set_in_flight(4);
             layer.upper.read(&mut [0; 9]).unwrap();
             layer.upper.write(b"!").unwrap();
-            until_left(layer);
+            wait_until_handle_is_gone(layer);
         });
         assert_eq!(upper.undelivered(), Some(0));
         upper.write(b"four").unwrap();

@@ -1,4 +1,4 @@
-//! The system floor: the only unsafe code, and the only code that knows which system it runs on.
+//! The operating-system layer: all unsafe code, and all code that differs between systems.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -28,7 +28,7 @@ pub use unix::*;
 pub use windows::*;
 pub use zeroizing_alloc::ZeroizingAllocator;
 
-/// This end of a connection and the other one; nothing for what is no TCP connection.
+/// Returns the local and the remote address of a TCP connection. `None` for other channels.
 #[must_use]
 pub fn socket_addrs(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
     let socket = SockRef::from(channel);
@@ -42,43 +42,43 @@ pub fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Returns why a non-blocking connect failed, or `None` if the socket is connected. An error of the query itself counts
-/// as the reason, because such a socket is of no use either.
+/// Returns why a non-blocking connect failed, or `None` if the socket is connected. An error of the
+/// query itself counts as the reason, because such a socket is of no use either.
 #[must_use]
 pub fn connect_error(socket: &Socket) -> Option<io::Error> {
     socket.take_error().unwrap_or_else(Some)
 }
 
-/// Bytes that nobody can foretell; none if the system has none to give.
+/// Returns unpredictable bytes, or `None` if the system has no source of them.
 #[must_use]
 pub fn random() -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok().map(|()| bytes)
 }
 
-/// How bytes can get from one channel to another.
+/// How splice(2) can move bytes between two channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpliceMode {
-    /// In one call: the sink is a pipe.
+    /// By one call, because the sink is a pipe.
     IntoPipe,
-    /// In one call: the source is a pipe.
+    /// By one call, because the source is a pipe.
     OutOfPipe,
-    /// In two, with a pipe of our own between them.
+    /// By two calls, with a pipe of our own in between.
     ThroughPipe,
-    /// Through memory.
+    /// Not at all: copy through memory.
     Copy,
 }
 
 #[cfg(all(test, unix))]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::os::fd::OwnedFd;
 
     use super::*;
 
     #[test]
-    fn a_socket_whose_state_cannot_be_queried_is_a_failed_attempt_and_not_the_end_of_all() {
+    fn a_failed_query_for_the_socket_error_counts_as_a_failed_attempt() {
         let not_a_socket = OwnedFd::from(io::pipe().unwrap().1);
         assert!(connect_error(&Socket::from(not_a_socket)).is_some());
     }

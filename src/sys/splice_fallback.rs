@@ -1,41 +1,41 @@
-//! Stands in for splice(2) where the system has none.
+//! Replacement for splice(2) on systems that lack it. The relay copies there.
 
 use std::io;
 
 use super::{Channel, SpliceMode};
 
-/// How bytes can get from one channel to another.
+/// Returns how to move bytes between two channels: always by copying.
 #[must_use]
 pub fn splice_mode(_: &Channel, _: &Channel) -> SpliceMode {
     SpliceMode::Copy
 }
 
-/// Never called: no route leads here.
+/// Fails. Never called, because [`splice_mode`] selects copying.
 ///
 /// # Errors
-/// Always.
+/// Always `Unsupported`.
 pub fn splice(_: &Channel, _: &Channel) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether the error says that these descriptors cannot be spliced.
+/// Returns `true` if the error means that splice(2) does not work between two descriptors.
 #[must_use]
 pub fn cannot_be_spliced(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
-/// Never called.
+/// Does nothing.
 pub fn grow_pipe(_: &Channel, _: &Channel) {}
 
-/// There is none.
+/// A pipe, which cannot be created here.
 #[derive(Debug)]
 pub enum Pipe {}
 
 impl Pipe {
-    /// There is none.
+    /// Fails.
     ///
     /// # Errors
-    /// Always.
+    /// Always `Unsupported`.
     pub fn new(_: usize) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }

@@ -1,4 +1,4 @@
-//! A stream of bytes on a descriptor that is read and written without ever waiting.
+//! Byte streams on file descriptors, with non-blocking reads and writes.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,24 +15,26 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::entry;
 use crate::sys::layer::LayerHandle;
 
-/// What stands ready in standard input can be read at once.
+/// How long available input may take to show up in poll. Zero here; Windows needs time.
 pub const STDIN_SETTLE_TIME: Duration = Duration::ZERO;
 
-/// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the descriptor ready.
+/// One end of a relay. No operation blocks after [`poll`](super::poll()) has reported the
+/// descriptor ready.
 ///
-/// `O_NONBLOCK` is never set on an inherited descriptor: it belongs to the open file, which is shared with the
-/// shell and with everyone else who has it.
+/// `O_NONBLOCK` is never set on an inherited descriptor. The flag belongs to the open file
+/// description, which is shared with the shell and other processes.
 #[derive(Debug)]
 pub struct Channel {
     fd: Fd,
     kind: Kind,
-    /// Found out when there is something to write: a relay by splice(2) never writes.
+    /// Set by the first write, because splice(2) does not need it.
     writer: OnceLock<Writer>,
-    /// How many bytes have been read from it.
-    taken: AtomicU64,
-    /// The other end has been told that there is no more.
-    shut: AtomicBool,
-    /// What it is the upper end of. It is the last field: when it goes, the descriptor is closed.
+    /// Number of bytes read so far.
+    bytes_read: AtomicU64,
+    /// Writing was shut down.
+    is_shut_down: AtomicBool,
+    /// The layer below, if any. Must be the last field: the descriptor has to be closed before the
+    /// layer is dropped.
     layer: Option<Box<LayerHandle>>,
 }
 
@@ -44,37 +46,37 @@ enum Fd {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Each call can say that it must not wait.
+    /// Supports `MSG_DONTWAIT`.
     Socket,
     Pipe,
-    /// A terminal or another device.
+    /// A terminal or another character device.
     Device,
-    /// Always ready.
+    /// A regular file, which is always ready.
     File,
 }
 
-/// How to write without waiting.
+/// How to write without blocking.
 #[derive(Debug)]
 struct Writer {
-    /// A description of our own.
+    /// A non-blocking open file description of our own.
     own: Option<OwnedFd>,
-    /// Writing more than `PIPE_BUF` bytes may wait though there is room for some.
-    may_wait: bool,
+    /// A write of more than `PIPE_BUF` bytes may block even after poll reported room.
+    may_block: bool,
 }
 
 impl Channel {
-    /// Standard input, or `None` if the program was started with it closed.
+    /// Returns standard input, or `None` if it was closed at program start.
     ///
     /// # Errors
-    /// The descriptor cannot be examined.
+    /// fstat(2) failed.
     pub fn stdin() -> io::Result<Option<Self>> {
         entry::was_open(0).then(|| Self::standard(rustix::stdio::stdin())).transpose()
     }
 
-    /// Standard output, or `None` if the program was started with it closed.
+    /// Returns standard output, or `None` if it was closed at program start.
     ///
     /// # Errors
-    /// The descriptor cannot be examined.
+    /// fstat(2) failed.
     pub fn stdout() -> io::Result<Option<Self>> {
         if !entry::was_open(1) {
             return Ok(None);
@@ -82,34 +84,36 @@ impl Channel {
         Self::standard(rustix::stdio::stdout()).map(Some)
     }
 
-    /// A connected socket of our own. It should be non-blocking: splice(2) cannot be told for each call, as others can.
+    /// Creates a channel on a connected socket of our own. The socket should be non-blocking,
+    /// because splice(2) has no per-call flag for sockets.
     #[must_use]
     pub fn socket(stream: impl Into<OwnedFd>) -> Self {
         Self::new(Fd::Owned(stream.into()), Kind::Socket)
     }
 
     fn new(fd: Fd, kind: Kind) -> Self {
-        let (writer, taken, shut) = (OnceLock::new(), AtomicU64::new(0), AtomicBool::new(false));
-        Self { fd, kind, writer, taken, shut, layer: None }
+        let (writer, bytes_read) = (OnceLock::new(), AtomicU64::new(0));
+        Self { fd, kind, writer, bytes_read, is_shut_down: AtomicBool::new(false), layer: None }
     }
 
-    /// Its bytes come from a layer and go there.
+    /// Makes the channel the upper end of a layer.
     pub(in crate::sys) fn with_layer(self, layer: LayerHandle) -> Self {
         Self { layer: Some(Box::new(layer)), ..self }
     }
 
+    /// Counts bytes that splice(2) moved out of the channel.
     pub(super) fn count_read(&self, count: u64) {
-        self.taken.fetch_add(count, Ordering::Relaxed);
+        self.bytes_read.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Connects to a UNIX-domain socket.
     ///
     /// # Errors
-    /// What connect(2) says; that it would block after so long if the listener takes nobody in.
-    pub fn unix(path: &Path, patience: Option<Duration>) -> io::Result<Self> {
+    /// connect(2) failed. `WouldBlock` means that the listener's backlog was full until `timeout`.
+    pub fn unix(path: &Path, timeout: Option<Duration>) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        // connect(2) waits as long as a write may. None at all would be any time.
-        socket.set_write_timeout(patience.map(|patience| patience.max(Duration::from_millis(1))))?;
+        // The send timeout applies to connect(2), too. A timeout of zero would mean none.
+        socket.set_write_timeout(timeout.map(|timeout| timeout.max(Duration::from_millis(1))))?;
         socket.connect(&SockAddr::unix(path)?)?;
         socket.set_write_timeout(None)?;
         socket.set_nonblocking(true)?;
@@ -131,18 +135,21 @@ impl Channel {
             let is_nonblocking =
                 || rustix::fs::fcntl_getfl(self).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
             if matches!(self.kind, Kind::Socket | Kind::File) || is_nonblocking() {
-                return Writer { own: None, may_wait: false };
+                return Writer { own: None, may_block: false };
             }
-            let own = self.reopened();
-            Writer { may_wait: own.is_none(), own }
+            let own = self.reopen();
+            Writer { may_block: own.is_none(), own }
         })
     }
 
-    /// The same pipe or terminal opened anew for writing, where the system can do that: a description of our own, on
-    /// which `O_NONBLOCK` hurts nobody. A write can then fill the whole pipe and not just `PIPE_BUF` bytes of it, and
-    /// a terminal that is stopped does not stop us. Not for other devices: opening one can have effects of its own.
+    /// Opens the same pipe or terminal again for writing, with `O_NONBLOCK`. `None` if that is not
+    /// possible.
+    ///
+    /// The flag then affects no other process. A write can fill the whole pipe instead of
+    /// `PIPE_BUF` bytes, and a terminal stopped by Ctrl-S does not block us. Other devices are not
+    /// reopened, because opening one can have side effects.
     #[cfg(target_os = "linux")]
-    fn reopened(&self) -> Option<OwnedFd> {
+    fn reopen(&self) -> Option<OwnedFd> {
         if self.kind != Kind::Pipe && !self.is_reopenable_terminal() {
             return None;
         }
@@ -151,23 +158,24 @@ impl Channel {
         rustix::fs::open(path, flags, Mode::empty()).ok()
     }
 
-    /// The controlling side of a pseudo-terminal is among those of major 5: opening it makes another terminal.
+    /// Returns `true` for terminals except those of major device number 5: opening `/dev/ptmx`, the
+    /// controlling side of a pseudo-terminal, creates another terminal.
     #[cfg(target_os = "linux")]
     fn is_reopenable_terminal(&self) -> bool {
         io::IsTerminal::is_terminal(&self.as_fd())
             && rustix::fs::fstat(self).is_ok_and(|status| rustix::fs::major(status.st_rdev) != 5)
     }
 
-    /// Other systems copy the description.
+    /// Returns `None`: on other systems `/dev/fd` duplicates the open file description.
     #[cfg(not(target_os = "linux"))]
-    fn reopened(&self) -> Option<OwnedFd> {
+    fn reopen(&self) -> Option<OwnedFd> {
         None
     }
 
-    /// Reads what is there. No bytes are the end.
+    /// Reads available bytes. Returns 0 at EOF.
     ///
     /// # Errors
-    /// What read(2) says; `WouldBlock` if nothing is there.
+    /// read(2) failed; `WouldBlock` if nothing is available.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match self.kind {
             Kind::Socket => self.receive(buffer, RecvFlags::DONTWAIT)?,
@@ -177,10 +185,10 @@ impl Channel {
         Ok(count)
     }
 
-    /// Looks at what is there, on a socket, and leaves it there. No bytes are the end.
+    /// Peeks at available bytes of a socket. Returns 0 at EOF.
     ///
     /// # Errors
-    /// What recv(2) says; `WouldBlock` if nothing is there.
+    /// recv(2) failed; `WouldBlock` if nothing is available.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.receive(buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)
     }
@@ -190,16 +198,16 @@ impl Channel {
             Ok((_, count @ 1..)) => Ok(count),
             Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error.into()),
             ended => {
-                // A layer knows more about its end.
+                // The layer knows whether this EOF or error was caused by another one.
                 self.layer.as_ref().and_then(|layer| layer.fault()).map_or(Ok(ended?.1), Err)
             }
         }
     }
 
-    /// Writes as much as there is room for.
+    /// Writes as many bytes as there is room for.
     ///
     /// # Errors
-    /// What write(2) says; `WouldBlock` if there is no room.
+    /// write(2) failed; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         if self.kind == Kind::Socket {
             return match rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
@@ -212,27 +220,28 @@ impl Channel {
         }
         let writer = self.writer();
         let fd = writer.own.as_ref().map_or_else(|| self.as_fd(), OwnedFd::as_fd);
-        let most = if writer.may_wait { rustix::pipe::PIPE_BUF } else { usize::MAX };
-        Ok(rustix::io::write(fd, &bytes[..bytes.len().min(most)])?)
+        let limit = if writer.may_block { rustix::pipe::PIPE_BUF } else { usize::MAX };
+        Ok(rustix::io::write(fd, &bytes[..bytes.len().min(limit)])?)
     }
 
-    /// Tells the other end that no more will be written. Only a socket can.
+    /// Half-closes a socket: the peer reads EOF after what was written.
     ///
     /// # Errors
-    /// What shutdown(2) says.
+    /// shutdown(2) failed.
     pub fn shut_down_writing(&self) -> io::Result<()> {
         rustix::net::shutdown(self, Shutdown::Write)?;
-        self.shut.store(true, Ordering::Relaxed);
+        self.is_shut_down.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Lets the other end's writes fail.
+    /// Makes the peer's writes to a UNIX-domain socket fail.
     pub(in crate::sys) fn shut_down_reading(&self) {
-        // It fails if nobody is there.
+        // Fails if the peer is gone.
         let _ = rustix::net::shutdown(self, Shutdown::Read);
     }
 
-    /// What was wrong with the end that was just read, if it was none.
+    /// After a read returned EOF: returns the error that it hides, if the connection was in fact
+    /// reset or its layer failed. `None` if the EOF is genuine.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
         match &self.layer {
@@ -241,31 +250,33 @@ impl Channel {
         }
     }
 
-    /// Whether a TCP connection whose end was just read has in fact been reset, unless this side was shut down: then it
-    /// cannot be known. The system tells of that once, to whoever asks first, and splice(2) that has moved something before it
-    /// meets a reset says nothing of it. What is left is a connection that is closed. A reset may also have come behind
-    /// the end, to what was still being sent; the end itself the system counts as a byte that was received.
+    /// Returns `true` if a TCP connection that just read EOF was in fact reset. Always `false`
+    /// after [`shut_down_writing`](Self::shut_down_writing), because both look alike then.
+    ///
+    /// The kernel reports a reset once, to the first call that asks. A splice(2) that moves some
+    /// bytes before it meets the reset never reports it. Only the state of the connection remains:
+    /// closed. A reset that came after a genuine FIN leaves the same state, but then the kernel has
+    /// received one byte more than we read, because it counts the FIN as a byte.
     #[cfg(target_os = "linux")]
     fn was_reset(&self) -> bool {
-        /// As the kernel numbers the states.
+        /// `TCP_CLOSE` in the kernel's `tcp_states.h`.
         const CLOSED: u8 = 7;
-        /// The start of its `tcp_info`, as far as it matters here.
+        /// The first fields of `struct tcp_info`, up to `tcpi_bytes_received`.
         #[repr(C)]
         struct Info {
             state: u8,
             between: [u8; 127],
-            received: u64,
+            bytes_received: u64,
         }
-        /// How long that is.
         const LENGTH: libc::socklen_t = 136;
-        if self.shut.load(Ordering::Relaxed) {
+        if self.is_shut_down.load(Ordering::Relaxed) {
             return false;
         }
-        let mut info = Info { state: 0, between: [0; 127], received: 0 };
+        let mut info = Info { state: 0, between: [0; 127], bytes_received: 0 };
         const { assert!(size_of::<Info>() == LENGTH as usize) };
         let mut length = LENGTH;
-        // SAFETY: this option is a structure that begins like this one, and the system writes no more than `length`
-        // bytes of it.
+        // SAFETY: the option's structure begins with these fields, and the kernel writes at most
+        // `length` bytes.
         let status = unsafe {
             let (fd, info) = (self.as_fd().as_raw_fd(), (&raw mut info).cast());
             libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info, &raw mut length)
@@ -273,27 +284,30 @@ impl Channel {
         status == 0
             && length == LENGTH
             && info.state == CLOSED
-            && info.received <= self.taken.load(Ordering::Relaxed)
+            && info.bytes_received <= self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Other systems have no splice(2), and their errors are known.
+    /// Returns `false`: without splice(2), every reset is reported as an error.
     #[cfg(not(target_os = "linux"))]
     fn was_reset(&self) -> bool {
         false
     }
 
-    /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
-    /// [`undelivered`](Self::undelivered). Only a TCP socket can, and one that is inherited stays as it is.
+    /// Makes closing this channel reset the connection, so that the peer does not mistake it for a
+    /// clean EOF. A reset discards what is [`undelivered`](Self::undelivered).
+    ///
+    /// Only TCP sockets and layers can do this. Inherited sockets are left alone.
     pub fn reset_on_close(&self) {
         if let Some(layer) = &self.layer {
             layer.abort();
         } else if let Fd::Owned(fd) = &self.fd {
-            // Other sockets do not care.
+            // Has no effect on other kinds of socket.
             let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
         }
     }
 
-    /// How many bytes were written to a socket that the other end's system does not have yet, where this can be known.
+    /// Returns the number of written bytes that the peer has not acknowledged. `None` if the kernel
+    /// does not report that for this channel.
     #[cfg(target_os = "linux")]
     #[must_use]
     pub fn undelivered(&self) -> Option<usize> {
@@ -304,34 +318,35 @@ impl Channel {
         Some(self.layer.as_ref().map_or(count, |layer| layer.undelivered(count)))
     }
 
-    /// Other systems do not tell.
+    /// Returns `None`: only Linux reports undelivered bytes.
     #[cfg(not(target_os = "linux"))]
     #[must_use]
     pub fn undelivered(&self) -> Option<usize> {
         None
     }
 
-    /// Waits until all that was written has reached standard output. Here it has.
+    /// Flushes standard output. A no-op here, because writes are not buffered.
     ///
     /// # Errors
-    /// None on Unix.
+    /// Never fails on Unix.
     pub fn finish(self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
+    /// Returns `true` if [`write`](Self::write) never blocks, even without a
+    /// [`poll`](super::poll()) before.
     #[must_use]
     pub fn can_write_unpolled(&self) -> bool {
-        !self.writer().may_wait
+        !self.writer().may_block
     }
 
-    /// A pipe. For splice(2) it does not matter whose it is.
+    /// Returns `true` for pipes. splice(2) works with inherited ones, too.
     #[cfg(target_os = "linux")]
     pub(super) fn is_pipe(&self) -> bool {
         self.kind == Kind::Pipe
     }
 
-    /// A socket that is known to be non-blocking.
+    /// Returns `true` for sockets that we opened, which are non-blocking.
     #[cfg(target_os = "linux")]
     pub(super) fn is_own_socket(&self) -> bool {
         self.kind == Kind::Socket && matches!(self.fd, Fd::Owned(_))
@@ -349,7 +364,7 @@ impl AsFd for Channel {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
@@ -357,54 +372,52 @@ mod tests {
     use super::*;
     use crate::sys::{poll, watch};
 
-    /// A channel from which five bytes were read, the last ones before what its other end does now.
-    fn greeted(then: impl FnOnce(TcpStream)) -> Channel {
+    /// Returns a channel that read five bytes before its peer did `then`.
+    fn channel_whose_peer_does(then: impl FnOnce(TcpStream)) -> Channel {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut far, _) = listener.accept().unwrap();
-        far.write_all(b"hello").unwrap();
-        near.set_nonblocking(true).unwrap();
-        let near = Channel::socket(near);
-        poll(&mut [watch(&near, true, false)], None).unwrap();
-        assert_eq!(near.read(&mut [0; 9]).unwrap(), 5);
-        then(far);
-        poll(&mut [watch(&near, true, false)], None).unwrap();
-        near
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.write_all(b"hello").unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let channel = Channel::socket(stream);
+        poll(&mut [watch(&channel, true, false)], None).unwrap();
+        assert_eq!(channel.read(&mut [0; 9]).unwrap(), 5);
+        then(peer);
+        poll(&mut [watch(&channel, true, false)], None).unwrap();
+        channel
     }
 
-    /// Writes until the system has told that nobody takes it, so that reading only tells of an end.
-    fn told_when_writing(near: &Channel) -> io::ErrorKind {
+    /// Writes until the kernel reports an error, and returns it. After that, a read returns EOF.
+    fn write_until_error(channel: &Channel) -> io::ErrorKind {
         let error = loop {
-            if let Err(error) = near.write(b"x") {
+            if let Err(error) = channel.write(b"x") {
                 break error.kind();
             }
             std::thread::yield_now();
         };
-        assert_eq!(near.read(&mut [0; 9]).unwrap(), 0);
+        assert_eq!(channel.read(&mut [0; 9]).unwrap(), 0);
         error
     }
 
     #[test]
-    fn a_reset_that_only_writing_was_told_of_is_one() {
-        let near = greeted(|far| {
-            Channel::socket(far).reset_on_close();
-        });
-        assert_eq!(told_when_writing(&near), io::ErrorKind::ConnectionReset);
-        assert!(near.was_reset());
+    fn a_reset_reported_to_a_write_is_recognised_after_eof() {
+        let channel = channel_whose_peer_does(|peer| Channel::socket(peer).reset_on_close());
+        assert_eq!(write_until_error(&channel), io::ErrorKind::ConnectionReset);
+        assert!(channel.was_reset());
     }
 
-    /// The other end closed in good order, and what was still sent to it was answered by a reset.
+    /// The peer closed cleanly, and answered later data with a reset.
     #[test]
-    fn a_reset_behind_the_end_was_taken_for_a_reset_before_it() {
-        let near = greeted(drop);
-        assert_eq!(told_when_writing(&near), io::ErrorKind::BrokenPipe);
-        assert!(!near.was_reset());
+    fn a_reset_after_eof_was_taken_for_a_reset_before_it() {
+        let channel = channel_whose_peer_does(drop);
+        assert_eq!(write_until_error(&channel), io::ErrorKind::BrokenPipe);
+        assert!(!channel.was_reset());
     }
 
     #[test]
-    fn an_end_is_no_reset() {
-        let near = greeted(drop);
-        assert_eq!(near.read(&mut [0; 9]).unwrap(), 0);
-        assert!(!near.was_reset());
+    fn eof_is_not_a_reset() {
+        let channel = channel_whose_peer_does(drop);
+        assert_eq!(channel.read(&mut [0; 9]).unwrap(), 0);
+        assert!(!channel.was_reset());
     }
 }

@@ -1,5 +1,5 @@
-//! Handing a connection to the process at the other end of standard output: a descriptor in a message
-//! (`SCM_RIGHTS`, unix(7)), as ssh wants it for `ProxyUseFdpass`.
+//! Passes a connection to the process at the other end of standard output: a file descriptor in an
+//! `SCM_RIGHTS` message (unix(7)), as ssh expects with `ProxyUseFdpass`.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -13,10 +13,10 @@ use rustix::net::{
 
 use super::{Channel, entry};
 
-/// Why no connection can be handed over standard output, if none can.
+/// Checks that a connection can be passed over standard output.
 ///
 /// # Errors
-/// It is closed, or no UNIX-domain socket.
+/// Standard output is closed, or it is not a UNIX-domain socket.
 pub fn check_fd_passing() -> Result<(), &'static str> {
     if !entry::was_open(1) {
         return Err("standard output is closed");
@@ -27,24 +27,24 @@ pub fn check_fd_passing() -> Result<(), &'static str> {
     }
 }
 
-/// Hands a connection over standard output, with one byte, since a message must have one. It is made blocking again:
-/// the flag goes with it, and that is what everybody expects of a socket.
+/// Passes a connection over standard output, together with the one byte that a message must have.
+/// Makes the socket blocking first, because the receiver shares the flag and expects that.
 ///
 /// # Errors
-/// What sendmsg(2) says; `BrokenPipe` if nobody is left to take it.
+/// sendmsg(2) failed; `BrokenPipe` if the receiver is gone.
 pub fn send_fd(connection: &Channel) -> io::Result<()> {
     rustix::io::ioctl_fionbio(connection, false)?;
     let descriptors = [connection.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut message = SendAncillaryBuffer::new(&mut space);
-    // There is room for exactly this one.
+    // Cannot fail: `space` has room for one descriptor.
     message.push(SendAncillaryMessage::ScmRights(&descriptors));
     let stdout = rustix::stdio::stdout();
     loop {
         match sendmsg(stdout, &[IoSlice::new(&[0])], &mut message, SendFlags::NOSIGNAL) {
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
-            // It was given to us non-blocking.
+            // Standard output was non-blocking at program start.
             Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -1,72 +1,78 @@
-//! What others can see of this process: the words that it was started with, its environment, its memory.
+//! Hides secrets in the args, the environment and the memory of this process from other processes.
 
 use std::ffi::{CStr, c_char};
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
-/// The words, as the system keeps them for `ps`. Null before the start.
-static WORDS: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
+/// The args of `main`, which the kernel shows in `ps`. Null before [`remember_args`].
+static ARGS: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
 
 unsafe extern "C" {
-    /// The C library's (POSIX.1): the environment, which ends with a null pointer.
+    /// The environment (POSIX.1): a list that ends with a null pointer.
     static environ: *const *const c_char;
 }
 
-/// Remembers where the words are, which end with a null pointer.
-pub(super) fn remember(words: *const *const c_char) {
-    WORDS.store(words.cast_mut(), Ordering::Relaxed);
+/// Stores the location of the args, a list that ends with a null pointer.
+pub(super) fn remember_args(args: *const *const c_char) {
+    ARGS.store(args.cast_mut(), Ordering::Relaxed);
 }
 
-/// Overwrites with asterisks what the function finds in a word: `ps` shows them to everybody.
-pub fn conceal_args(in_word: impl FnMut(&[u8]) -> Range<usize>) {
-    // SAFETY: `main` was given a list of words that ends with a null pointer, and keeps it; null is no list.
-    unsafe { conceal_in(WORDS.load(Ordering::Relaxed), in_word) };
+/// Overwrites a part of each arg with asterisks, because `ps` shows the args to all users. `find`
+/// returns the range to overwrite.
+pub fn conceal_args(find: impl FnMut(&[u8]) -> Range<usize>) {
+    // SAFETY: the list is that of `main`, which ends with a null pointer and lives as long as the
+    // process. Null is allowed.
+    unsafe { conceal_in(ARGS.load(Ordering::Relaxed), find) };
 }
 
-/// The same in a variable of the form `NAME=value`, which can be read by `ps` and in `/proc` by the same user. To be
-/// called before there are threads.
-pub fn conceal_variables(in_variable: impl Fn(&[u8]) -> Range<usize>) {
-    // SAFETY: the environment is such a list, too; there is no other thread that could change it, and it is not
-    // changed here but byte by byte.
-    unsafe { conceal_in(environ, in_variable) };
+/// Overwrites a part of each environment variable with asterisks, because `ps` and `/proc` show the
+/// environment to the same user. `find` gets `NAME=value` and returns the range to overwrite.
+///
+/// Must be called before the first thread starts.
+pub fn conceal_variables(find: impl Fn(&[u8]) -> Range<usize>) {
+    // SAFETY: the environment is a list that ends with a null pointer. No other thread exists that
+    // could change it.
+    unsafe { conceal_in(environ, find) };
 }
 
+/// Overwrites a part of each string in a list.
+///
 /// # Safety
-/// `list` is null or a list of C strings that may be written to, and ends with a null pointer.
+/// `list` must be null, or a list of writable C strings that ends with a null pointer.
 unsafe fn conceal_in(mut list: *const *const c_char, mut find: impl FnMut(&[u8]) -> Range<usize>) {
     if list.is_null() {
         return;
     }
     loop {
-        // SAFETY: the pointer is to one of the list, whose end has not been reached.
+        // SAFETY: `list` points to an entry of the list, because the null pointer has not come yet.
         let text = unsafe { *list };
         if text.is_null() {
             return;
         }
-        // SAFETY: it is a C string. Nobody writes to it while it is looked at.
+        // SAFETY: the entry is a C string, and is not written to while `find` runs.
         let found = find(unsafe { CStr::from_ptr(text) }.to_bytes());
         for index in found {
-            // SAFETY: the place is in the string, which keeps its length. It is atomic since the string is of the C
-            // library, and so that the compiler does not leave it out.
+            // SAFETY: `index` is within the string, whose length does not change. The store is
+            // atomic because C code may read the string, and so that the compiler keeps it.
             unsafe { AtomicU8::from_ptr(text.cast_mut().cast::<u8>().add(index)) }
                 .store(b'*', Ordering::Relaxed);
         }
-        // SAFETY: the list goes on up to the null pointer.
+        // SAFETY: the list continues up to the null pointer.
         list = unsafe { list.add(1) };
     }
 }
 
-/// As long as this lives, the memory of the process is for root only: no core is dumped, and on Linux no other process
-/// of the user can read it.
+/// Prevents core dumps until it is dropped. On Linux, it also keeps other processes of the user
+/// from reading this process's memory.
 #[derive(Debug)]
-pub struct DumpGuard(Limit);
+pub struct DumpGuard(Restriction);
 
 impl DumpGuard {
-    /// From now on.
+    /// Starts the protection.
     #[must_use]
     pub fn engage() -> Self {
-        Self(Limit::set())
+        Self(Restriction::set())
     }
 }
 
@@ -76,20 +82,21 @@ impl Drop for DumpGuard {
     }
 }
 
-#[cfg(target_os = "linux")]
-use attribute::Limit;
 #[cfg(not(target_os = "linux"))]
-use resource::Limit;
+use core_limit::Restriction;
+#[cfg(target_os = "linux")]
+use dumpable::Restriction;
 
 #[cfg(target_os = "linux")]
-mod attribute {
+mod dumpable {
     use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
 
-    /// Whether it has been set by us. A process that must not be dumped for other reasons stays so.
+    /// The "not dumpable" attribute. `true` if we set it: a process that was not dumpable before
+    /// stays so.
     #[derive(Debug)]
-    pub(super) struct Limit(bool);
+    pub(super) struct Restriction(bool);
 
-    impl Limit {
+    impl Restriction {
         pub(super) fn set() -> Self {
             let dumpable = matches!(dumpable_behavior(), Ok(DumpableBehavior::Dumpable));
             Self(dumpable && set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok())
@@ -97,7 +104,7 @@ mod attribute {
 
         pub(super) fn lift(&self) {
             if self.0 {
-                // It can only fail for values that do not exist.
+                // Fails only for invalid values.
                 let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
             }
         }
@@ -105,14 +112,14 @@ mod attribute {
 }
 
 #[cfg(not(target_os = "linux"))]
-mod resource {
+mod core_limit {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    /// What it was before.
+    /// A core size limit of 0. Holds the previous limit.
     #[derive(Debug)]
-    pub(super) struct Limit(Rlimit);
+    pub(super) struct Restriction(Rlimit);
 
-    impl Limit {
+    impl Restriction {
         pub(super) fn set() -> Self {
             let before = getrlimit(Resource::Core);
             let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
@@ -132,15 +139,15 @@ mod tests {
     use super::DumpGuard;
 
     #[test]
-    fn memory_is_closed_as_long_as_it_has_to_be() {
+    fn memory_stays_protected_until_the_outer_guard_is_dropped() {
         let now = || dumpable_behavior().ok();
         let before = now();
-        let undumped = DumpGuard::engage();
+        let guard = DumpGuard::engage();
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
-        // One within the other does not open it.
+        // A nested guard must not end the protection.
         drop(DumpGuard::engage());
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
-        drop(undumped);
+        drop(guard);
         assert_eq!(now(), before);
     }
 }

@@ -1,17 +1,19 @@
-//! Keeps the loader from mapping two libraries at every start that a run has no use for: the C library is enough.
+//! Stubs that keep libm and `libgcc_s` out of the program, so that the loader maps only the C
+//! library.
 //!
-//! Each costs as much time at the start as the rest of this program's own work: it is searched, opened, mapped,
-//! relocated. The linker leaves out a library of which nothing is needed (`--as-needed`, which rustc sets), so what
-//! little is needed of these stands here. Should another function of theirs be needed one day, the linker takes the
-//! library in again, and all that is lost is time; `tests/startup` tells.
+//! To find, map and relocate one library takes as long as all of this program's own work at start.
+//! The linker omits a library of which no symbol is used (`--as-needed`, set by rustc), so the few
+//! symbols that are used are defined here. If another one is needed some day, the linker adds the
+//! library again, and only time is lost; `tests/startup` detects that.
 //!
-//! All of it is hidden: a library that the system loads for names, and that needs such functions, gets the real ones.
+//! All symbols are hidden. A library that the system loads to resolve names, and that needs such
+//! functions, gets the real ones.
 //!
-//! SAFETY, of each `no_mangle`: the names are those of the two libraries, with their signatures, and nobody else
-//! defines them in a program for a dynamic glibc.
+//! SAFETY of each `no_mangle`: name and signature are those of the library, and nothing else
+//! defines the symbol in a program linked dynamically against glibc.
 
-/// libm: the DNS library keeps an average of a server's response times, and its runtime one of its tasks' times.
-/// A static libm is no way: it does not link with a dynamic C library.
+/// libm, for averages: of response times in the DNS library, and of task times in its runtime. A
+/// static libm does not link with a dynamic C library.
 #[cfg(feature = "dns")]
 mod mathematics {
     std::arch::global_asm!(".hidden exp", ".hidden pow");
@@ -27,14 +29,14 @@ mod mathematics {
     }
 }
 
-/// libgcc_s: it unwinds the stack after a panic. With `panic = "abort"` (the release profile) nothing does, and all
-/// that is lost is the backtrace, in which a stripped program has no names anyway.
+/// libgcc_s, which unwinds the stack after a panic. With `panic = "abort"` (the release profile)
+/// nothing unwinds. Only the backtrace is lost, which has no names in a stripped program anyway.
 #[cfg(panic = "abort")]
 mod unwinding {
     use std::ffi::{c_int, c_void};
     use std::process::abort;
 
-    /// `_URC_END_OF_STACK`: no frame to be seen.
+    /// `_URC_END_OF_STACK`: there are no frames.
     const END_OF_STACK: c_int = 5;
 
     type Visit = extern "C" fn(*mut c_void, *mut c_void) -> c_int;
@@ -46,7 +48,7 @@ mod unwinding {
         END_OF_STACK
     }
 
-    /// Functions that only an unwinding or a backtrace calls.
+    /// Defines functions that are called only to unwind the stack or to print a backtrace.
     macro_rules! never_called {
         ($($name:ident($($argument:ty),*) -> $value:ty;)*) => {$(
             std::arch::global_asm!(concat!(".hidden ", stringify!($name)));

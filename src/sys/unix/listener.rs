@@ -1,4 +1,4 @@
-//! Places to listen.
+//! Listening sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use rustix::fs::Mode;
 
 use super::Channel;
 
-/// A socket that takes connections. Accepting never waits.
+/// A listening socket. Accepting never blocks.
 #[derive(Debug)]
 pub enum Listener {
     /// A TCP port.
@@ -20,28 +20,28 @@ pub enum Listener {
     Unix {
         /// The socket.
         listener: UnixListener,
-        /// Where it is in the file system.
+        /// Its path in the file system.
         path: PathBuf,
-        /// We made it, and it is removed when this is dropped.
+        /// We created the path, so dropping the listener removes it.
         is_ours: bool,
     },
 }
 
 impl Listener {
-    /// Takes over a TCP listener.
+    /// Wraps a TCP listener, and makes it non-blocking.
     ///
     /// # Errors
-    /// It cannot be made non-blocking.
+    /// The socket could not be made non-blocking.
     pub fn tcp(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self::Tcp(listener))
     }
 
-    /// Listens at a path that nobody but the user may connect to. A socket that a dead process has left there is
-    /// replaced; one on which somebody listens, and anything that is no socket, is an error.
+    /// Listens on a UNIX-domain socket that only the user can connect to. Replaces a socket left
+    /// behind by a dead process.
     ///
     /// # Errors
-    /// What bind(2) says.
+    /// bind(2) failed; `AddrInUse` if another process listens there, or the path is not a socket.
     pub fn unix(path: &Path) -> io::Result<Self> {
         let listener = match bind_private(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
@@ -54,7 +54,7 @@ impl Listener {
         Ok(Self::Unix { listener, path: path.to_owned(), is_ours: true })
     }
 
-    /// Its address, if it is a TCP port.
+    /// Returns the address of a TCP listener. `None` for UNIX-domain sockets.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
@@ -63,16 +63,16 @@ impl Listener {
         }
     }
 
-    /// Takes a connection, if one is there, and says where it comes from.
+    /// Accepts a pending connection. Returns its channel and the client's name for messages.
     ///
     /// # Errors
-    /// What accept(2) says; `WouldBlock` if there is none.
+    /// accept(2) failed; `WouldBlock` if no connection is pending.
     pub fn accept(&self) -> io::Result<(Channel, String)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, from) = listener.accept()?;
                 stream.set_nonblocking(true)?;
-                // Some systems refuse both for a client that has left already.
+                // Some systems refuse both options if the client is already gone.
                 let _ = stream.set_nodelay(true);
                 let _ = socket2::SockRef::from(&stream).set_keepalive(true);
                 Ok((Channel::socket(stream), from.to_string()))
@@ -86,7 +86,8 @@ impl Listener {
     }
 }
 
-/// The mask belongs to the whole process: listeners are made before there are other threads.
+/// Binds a socket with mode 0600. The umask belongs to the whole process, so this must be called
+/// before other threads start.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
     let before = rustix::process::umask(Mode::from_raw_mode(0o077));
     let bound = UnixListener::bind(path);
@@ -94,11 +95,12 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     bound
 }
 
+/// Returns `true` if the path is a socket on which no process listens.
 fn is_stale(path: &Path) -> bool {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
-    let nobody =
+    let is_refused =
         || UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    is_socket && nobody()
+    is_socket && is_refused()
 }
 
 impl AsFd for Listener {

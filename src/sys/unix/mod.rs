@@ -1,4 +1,4 @@
-//! Unix.
+//! Implementation for Unix.
 
 mod channel;
 mod entry;

@@ -1,4 +1,4 @@
-//! Waiting for descriptors.
+//! Waits for file descriptors to become ready.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFlags, Timespec};
 
-/// A descriptor and what is waited for on it. That its other end is gone is reported in any case.
+/// A descriptor and the events to wait for. A hang-up or an error is always reported.
 pub type Watch<'a> = rustix::event::PollFd<'a>;
 
-/// Whether [`Ready::gone`] tells that a reader has left before anything is written to it.
+/// Whether [`Ready::gone`] reports a vanished reader even if nothing is written.
 pub const HANGUP_IS_GONE: bool = true;
 
-/// What [`poll`](poll()) found out about one descriptor.
+/// The state of one descriptor after [`poll`](poll()).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// Reading will not wait: there are bytes, the end, or an error.
+    /// A read will not block: there is data, EOF, or an error.
     pub read: bool,
-    /// Writing will not wait: there is room, or an error.
+    /// A write will not block: there is room, or an error.
     pub write: bool,
-    /// The other end is gone, or the descriptor is broken.
+    /// The other end is closed, or the descriptor has an error.
     pub gone: bool,
 }
 
 impl Ready {
-    /// The result of the last [`poll`](poll()). A hang-up alone is an event, too: without it a closed pipe would be
-    /// waited on for ever.
+    /// Returns the result of the last [`poll`](poll()). A hang-up counts as readable and writable,
+    /// because a pipe whose writer is gone reports nothing else at EOF.
     #[must_use]
     pub fn from_watch(watch: &Watch<'_>) -> Self {
         let events = watch.revents();
@@ -38,7 +38,7 @@ impl Ready {
     }
 }
 
-/// Waits on `fd`, which may be any descriptor.
+/// Creates a watch for [`poll`](poll()). With neither flag set, only a hang-up is reported.
 #[must_use]
 pub fn watch<Fd: AsFd>(fd: &Fd, read: bool, write: bool) -> Watch<'_> {
     let mut flags = PollFlags::empty();
@@ -47,10 +47,10 @@ pub fn watch<Fd: AsFd>(fd: &Fd, read: bool, write: bool) -> Watch<'_> {
     Watch::new(fd, flags)
 }
 
-/// Waits until one of the descriptors is ready, or until `timeout` has passed; returns whether one is.
+/// Waits until a descriptor is ready or `timeout` has passed. Returns `true` if one is ready.
 ///
 /// # Errors
-/// What poll(2) says, but for EINTR, after which the waiting goes on.
+/// poll(2) failed. After `EINTR` the wait continues.
 pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
@@ -64,7 +64,7 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
     }
 }
 
-/// Whether a connect that does not wait has begun, rather than failed.
+/// Returns `true` if a non-blocking connect has started rather than failed.
 #[must_use]
 pub fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINPROGRESS)

@@ -1,4 +1,4 @@
-//! A program and all that it starts.
+//! Child processes in process groups of their own.
 
 use std::env;
 use std::io;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// A program and what it starts: a process group of their own.
+/// A child process and its descendants, which share a new process group.
 pub(in crate::sys) struct ProcessGroup(Child);
 
 impl ProcessGroup {
@@ -19,15 +19,15 @@ impl ProcessGroup {
         self.0.try_wait()
     }
 
-    /// Ends all of them.
+    /// Kills the child and its descendants.
     pub(in crate::sys) fn kill(mut self) {
-        // It has not been waited for, so the number is still the group's.
+        // The child has not been reaped, so its process id cannot have been reused.
         let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.wait();
     }
 }
 
-/// As ssh runs its `ProxyCommand`: by the user's shell.
+/// Returns a command that runs `line` in the user's shell, as ssh does with `ProxyCommand`.
 pub(in crate::sys) fn shell_command(line: &str) -> Command {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty());
     let mut command = Command::new(shell.unwrap_or_else(|| "/bin/sh".into()));

@@ -1,4 +1,5 @@
-//! Sockets that systemd has opened for us, from descriptor 3 on (`sd_listen_fds(3)`).
+//! Socket activation: listening sockets that systemd passes as descriptors from 3 on
+//! (`sd_listen_fds(3)`).
 
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
@@ -10,58 +11,59 @@ use socket2::Socket;
 
 use super::Listener;
 
+/// `SD_LISTEN_FDS_START`.
 const FIRST: RawFd = 3;
 
-/// The descriptors of the sockets that were passed to this process, by the values of `LISTEN_PID` and `LISTEN_FDS`. No
-/// program that we start inherits them.
+/// Returns the descriptors of the sockets that were passed to this process. `pid` and `count` are
+/// the values of `LISTEN_PID` and `LISTEN_FDS`. Child processes do not inherit the sockets.
 ///
 /// # Errors
-/// There are none, or clients cannot come in by one of them.
+/// No sockets were passed, or one of them is not a listening stream socket.
 pub fn passed_listeners(pid: Option<&str>, count: Option<&str>) -> Result<Range<RawFd>, String> {
     let (Some(pid), Some(count)) = (pid, count) else {
-        return Err("systemd has passed no sockets; start connect by a .socket unit, or by hand with \
+        return Err("systemd passed no sockets; start connect from a .socket unit, or by hand with \
             systemd-socket-activate -l 1080 connect …"
             .into());
     };
     let own = process::id();
     if pid.parse() != Ok(own) {
         return Err(format!(
-            "the sockets were passed to process {pid} and not to this one, {own}; let a shell in between say exec"
+            "the sockets were passed to process {pid}, not to this one ({own}); use exec if a shell starts connect"
         ));
     }
     let count = count.parse::<u16>().ok().filter(|count| *count > 0);
-    let count = count.ok_or("LISTEN_FDS is not a number of sockets")?;
+    let count = count.ok_or("LISTEN_FDS is not a positive number")?;
     let numbers = FIRST..FIRST + RawFd::from(count);
     for number in numbers.clone() {
-        keep(number).map_err(|what| format!("descriptor {number} {what}"))?;
+        check_listener(number).map_err(|problem| format!("descriptor {number} {problem}"))?;
     }
     Ok(numbers)
 }
 
-/// Keeps a socket from the programs that we start, and says why it is not one where clients come in.
-fn keep(number: RawFd) -> Result<(), &'static str> {
-    // SAFETY: fcntl with F_SETFD changes a flag of a descriptor; it fails if there is none.
+/// Checks that a descriptor is a listening stream socket, and marks it close-on-exec.
+fn check_listener(number: RawFd) -> Result<(), &'static str> {
+    // SAFETY: F_SETFD changes a flag of a descriptor, and fails if the descriptor is closed.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
-        return Err("is not open, although LISTEN_FDS counts it");
+        return Err("is not open, although LISTEN_FDS includes it");
     }
-    // SAFETY: it is open, and nobody closes it before it is taken over.
+    // SAFETY: the descriptor is open, and is not closed before `Listener::passed` takes it.
     let socket = unsafe { BorrowedFd::borrow_raw(number) };
-    let Ok(address) = getsockname(socket) else { return Err("is no socket") };
-    let is_ours =
+    let Ok(address) = getsockname(socket) else { return Err("is not a socket") };
+    let is_supported =
         [AddressFamily::INET, AddressFamily::INET6, AddressFamily::UNIX].contains(&address.address_family());
-    if !is_ours || sockopt::socket_type(socket) != Ok(SocketType::STREAM) {
-        return Err("is no stream socket of TCP or of UNIX; let the unit say ListenStream=");
+    if !is_supported || sockopt::socket_type(socket) != Ok(SocketType::STREAM) {
+        return Err("is not a TCP or UNIX-domain stream socket; use ListenStream= in the unit");
     }
-    if !listens(socket) {
-        return Err(
-            "is a connection: with Accept=yes the unit has StandardInput=socket, and connect no --listen",
-        );
+    if !is_listening(socket) {
+        return Err("is a connection, not a listening socket; \
+            with Accept=yes use StandardInput=socket in the unit, and no --listen");
     }
     Ok(())
 }
 
-/// Apple's systems do not tell.
-fn listens(socket: BorrowedFd<'_>) -> bool {
+/// Returns `true` if the socket listens. Apple's systems lack `SO_ACCEPTCONN`, so a socket without
+/// a peer counts there.
+fn is_listening(socket: BorrowedFd<'_>) -> bool {
     #[cfg(not(target_vendor = "apple"))]
     return sockopt::socket_acceptconn(socket) == Ok(true);
     #[cfg(target_vendor = "apple")]
@@ -69,12 +71,13 @@ fn listens(socket: BorrowedFd<'_>) -> bool {
 }
 
 impl Listener {
-    /// Takes over a socket that [`passed_listeners`] has found; once.
+    /// Takes ownership of a descriptor that [`passed_listeners`] returned. Must be called once for
+    /// each.
     ///
     /// # Errors
-    /// It cannot be made non-blocking.
+    /// The socket could not be made non-blocking.
     pub fn passed(number: RawFd) -> io::Result<Self> {
-        // SAFETY: it is open, and was passed to be taken over: nobody else here has it.
+        // SAFETY: the descriptor is open, and nothing else in this process owns it.
         let socket = unsafe { Socket::from_raw_fd(number) };
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;

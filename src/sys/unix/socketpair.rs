@@ -1,4 +1,4 @@
-//! Two sockets that are connected to each other.
+//! Pairs of connected sockets.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::Channel;
 
-/// A pair of channels.
+/// Creates two channels that are connected to each other.
 pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
     let (ours, theirs) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
     ours.set_nonblocking(true)?;

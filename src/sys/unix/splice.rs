@@ -1,4 +1,4 @@
-//! Moving bytes from one descriptor to another inside the kernel: splice(2), which Linux has.
+//! Moves bytes between descriptors inside the kernel: splice(2), on Linux.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,16 +9,16 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_siz
 use super::Channel;
 use crate::sys::SpliceMode;
 
-/// The most that one call may move.
+/// Maximum number of bytes to move per call.
 const MAX_SPLICE: usize = 1 << 20;
-/// How much a pipe is to hold into which much is moved from a socket. A larger one is not for everybody: this is the
-/// default of `/proc/sys/fs/pipe-max-size`.
-const WIDE_SINK: usize = 1 << 20;
-/// The same for a pipe whose writer is somebody else: moving its pages into a socket costs least with this many of
-/// them, and with 1 MiB up to four times as much (docs/performance.md).
-const WIDE_SOURCE: usize = 1 << 18;
+/// Capacity of a pipe into which a bulk transfer writes. Unprivileged users cannot have more: this
+/// is the default of `/proc/sys/fs/pipe-max-size`.
+const SINK_CAPACITY: usize = 1 << 20;
+/// Capacity of a pipe that another process fills. Moving its pages into a socket is cheapest at
+/// this size, and up to four times as expensive at 1 MiB (docs/performance.md).
+const SOURCE_CAPACITY: usize = 1 << 18;
 
-/// How bytes can get from one channel to another.
+/// Returns how splice(2) can move bytes from one channel to the other.
 #[must_use]
 pub fn splice_mode(from: &Channel, to: &Channel) -> SpliceMode {
     match (from.is_pipe(), to.is_pipe()) {
@@ -29,88 +29,87 @@ pub fn splice_mode(from: &Channel, to: &Channel) -> SpliceMode {
     }
 }
 
-/// Moves what is there, as much as there is room for, between two channels of which one is a pipe. No bytes are
-/// the end of `from`.
+/// Moves available bytes between two channels, one of which must be a pipe. Returns 0 at EOF.
 ///
 /// # Errors
-/// What splice(2) says; `WouldBlock` if nothing is there, or if there is no room for it.
+/// splice(2) failed; `WouldBlock` if nothing is available, or if there is no room for it.
 pub fn splice(from: &Channel, to: &Channel) -> io::Result<usize> {
     move_from(from, to)
 }
 
-/// Whether the error says that these descriptors cannot be spliced, and nothing else about them.
+/// Returns `true` if the error means that splice(2) does not work between these descriptors.
 #[must_use]
 pub fn cannot_be_spliced(error: &io::Error) -> bool {
-    let unfit = [Errno::INVAL, Errno::PERM];
     error.kind() == io::ErrorKind::Unsupported
-        || Errno::from_io_error(error).is_some_and(|errno| unfit.contains(&errno))
+        || matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::PERM))
 }
 
-/// Lets the one of them that is a pipe hold as much as is best where much is moved, or as the system allows; what that
-/// is depends on what else the user has (pipe(7)).
+/// Grows whichever channel is a pipe to the best size for bulk transfers, or as far as the kernel
+/// allows. The limit depends on the user's other pipes (pipe(7)).
 pub fn grow_pipe(from: &Channel, to: &Channel) {
     if from.is_pipe() {
-        set_pipe_size(from, WIDE_SOURCE);
+        set_pipe_size(from, SOURCE_CAPACITY);
     } else {
-        set_pipe_size(to, WIDE_SINK);
+        set_pipe_size(to, SINK_CAPACITY);
     }
 }
 
-/// A pipe of our own. It carries bytes between descriptors neither of which is a pipe.
+/// A pipe of our own, to move bytes between two descriptors that are not pipes.
 #[derive(Debug)]
 pub struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
-    wide: bool,
+    is_grown: bool,
 }
 
 impl Pipe {
-    /// Makes an empty one that holds `capacity` bytes or more.
+    /// Creates an empty pipe that holds at least `capacity` bytes.
     ///
     /// # Errors
-    /// What pipe2(2) says. `QuotaExceeded` if the user has so many pipes that the system makes small ones only.
+    /// pipe2(2) failed. `QuotaExceeded` if the user has so many pipes that new ones are small.
     pub fn new(capacity: usize) -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         if fcntl_getpipe_size(&writer)? < capacity {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        Ok(Self { reader, writer, wide: false })
+        Ok(Self { reader, writer, is_grown: false })
     }
 
-    /// Lets it hold 1 MiB, or as much as the system allows; what that is depends on what else the user has
-    /// (pipe(7)).
+    /// Grows the pipe to 1 MiB, or as far as the kernel allows. The limit depends on the user's
+    /// other pipes (pipe(7)).
     pub fn grow(&mut self) {
-        if !self.wide {
-            self.wide = true;
-            set_pipe_size(&self.writer, WIDE_SINK);
+        if !self.is_grown {
+            self.is_grown = true;
+            set_pipe_size(&self.writer, SINK_CAPACITY);
         }
     }
 
-    /// Moves what is there from a socket into the pipe. No bytes are the end.
+    /// Moves available bytes from a socket into the pipe. Returns 0 at EOF.
     ///
     /// # Errors
-    /// What splice(2) says; `WouldBlock` if nothing is there.
+    /// splice(2) failed; `WouldBlock` if nothing is available.
     pub fn fill(&self, from: &Channel) -> io::Result<usize> {
         move_from(from, &self.writer)
     }
 
-    /// Moves up to `most` bytes on to a socket.
+    /// Moves up to `limit` bytes from the pipe to a socket.
     ///
     /// # Errors
-    /// What splice(2) says; `WouldBlock` if there is no room.
-    pub fn drain(&self, to: &Channel, most: usize) -> io::Result<usize> {
-        move_between(&self.reader, to, most)
+    /// splice(2) failed; `WouldBlock` if there is no room.
+    pub fn drain(&self, to: &Channel, limit: usize) -> io::Result<usize> {
+        move_between(&self.reader, to, limit)
     }
 
-    /// Reads what the pipe holds.
+    /// Reads from the pipe into memory.
     ///
     /// # Errors
-    /// What read(2) says; `WouldBlock` if it is empty.
+    /// read(2) failed; `WouldBlock` if the pipe is empty.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::read(&self.reader, buffer)?)
     }
 }
 
+/// Sets the capacity of a pipe to `size`, or to a half or a quarter of it if the kernel refuses.
 fn set_pipe_size(pipe: &impl AsFd, size: usize) {
     for size in [size, size / 2, size / 4] {
         if fcntl_setpipe_size(pipe, size).is_ok() {
@@ -119,7 +118,8 @@ fn set_pipe_size(pipe: &impl AsFd, size: usize) {
     }
 }
 
-/// A socket also gives no bytes before urgent data (RFC 9293 §3.8.5), which other calls leave out.
+/// Moves bytes, and tells EOF from urgent data (RFC 9293 §3.8.5): splice(2) returns 0 for both,
+/// where other calls skip urgent data.
 fn move_from(from: &Channel, to: &impl AsFd) -> io::Result<usize> {
     match move_between(from, to, MAX_SPLICE)? {
         0 if !from.is_pipe() => match from.peek(&mut [0]) {
@@ -134,7 +134,7 @@ fn move_from(from: &Channel, to: &impl AsFd) -> io::Result<usize> {
     }
 }
 
-fn move_between(from: &impl AsFd, to: &impl AsFd, most: usize) -> io::Result<usize> {
+fn move_between(from: &impl AsFd, to: &impl AsFd, limit: usize) -> io::Result<usize> {
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-    Ok(rustix::pipe::splice(from, None, to, None, most, flags)?)
+    Ok(rustix::pipe::splice(from, None, to, None, limit, flags)?)
 }

@@ -1,4 +1,4 @@
-//! The controlling terminal: while a password is typed, and for words that do not stay.
+//! The controlling terminal, for password prompts and the status line.
 
 use std::fs::File;
 use std::io;
@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::{mem, ptr};
 
-/// The signals that end the program and must not leave the terminal without echo. SIGINT is among them though
-/// the terminal does not send it while the password is read: rpassword raises it when it reads Ctrl-C.
+/// The signals that end the program and must not leave the terminal without echo. The terminal does
+/// not send SIGINT during a prompt, but rpassword raises it when it reads Ctrl-C.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// What the signal handler restores; null when there is nothing to restore.
@@ -22,19 +22,19 @@ struct Saved {
     settings: libc::termios,
 }
 
-/// Whether there is a terminal to ask on.
+/// Returns `true` if there is a controlling terminal for a prompt.
 #[must_use]
 pub fn has_terminal() -> bool {
     open().is_ok()
 }
 
-/// The columns of the terminal that standard error is. None if it is no terminal, or one at which somebody else is at work:
-/// not in its foreground what we write would stand in the middle of what he does.
+/// Returns the number of columns of the terminal on standard error. `None` if standard error is not
+/// a terminal, or if this process is in the background and would disturb another program's output.
 #[must_use]
 pub fn error_terminal() -> Option<usize> {
     let stderr = rustix::stdio::stderr();
     let is_ours = rustix::termios::tcgetpgrp(stderr).ok()? == rustix::process::getpgrp();
-    // Some serial lines do not know.
+    // Some serial lines report no size.
     let columns = || match rustix::termios::tcgetwinsize(stderr).map_or(0, |size| size.ws_col) {
         0 => 80,
         columns => columns.into(),
@@ -46,39 +46,40 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }
 
-/// As long as this lives, a signal that ends the program restores the terminal's settings first.
+/// Until it is dropped, a signal that ends the program restores the terminal's settings first.
 #[derive(Debug)]
 pub struct RestoreTerminal {
     previous: [libc::sigaction; SIGNALS.len()],
 }
 
 impl RestoreTerminal {
-    /// Remembers the terminal's settings and watches for signals.
+    /// Saves the terminal's settings and installs the signal handlers.
     ///
     /// # Errors
     /// There is no controlling terminal.
     pub fn on_signals() -> io::Result<Self> {
         let terminal = open()?;
-        // SAFETY: termios is plain data, for which all zeros are valid; tcgetattr fills it.
+        // SAFETY: termios is plain data, for which all zeros are valid. tcgetattr fills it.
         let mut settings: libc::termios = unsafe { mem::zeroed() };
-        // SAFETY: the descriptor is open and the pointer is to a termios.
+        // SAFETY: the descriptor is open, and the pointer is to a termios.
         if unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings) } == -1 {
             return Err(io::Error::last_os_error());
         }
         SAVED.store(Box::into_raw(Box::new(Saved { terminal, settings })), Ordering::SeqCst);
 
-        // SAFETY: as for termios; an all-zero sigaction is the default action with no flags and an empty mask.
+        // SAFETY: as for termios. An all-zero sigaction is the default action with no flags and an
+        // empty mask.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
         let handler: extern "C" fn(libc::c_int) = restore_and_die;
         action.sa_sigaction = handler as libc::sighandler_t;
-        Ok(Self { previous: SIGNALS.map(|signal| exchange(signal, &action)) })
+        Ok(Self { previous: SIGNALS.map(|signal| replace_action(signal, &action)) })
     }
 }
 
 impl Drop for RestoreTerminal {
     fn drop(&mut self) {
         for (signal, previous) in SIGNALS.iter().zip(&self.previous) {
-            exchange(*signal, previous);
+            replace_action(*signal, previous);
         }
         let saved = SAVED.swap(ptr::null_mut(), Ordering::SeqCst);
         // The handler may run on another thread right now. In the total order of these operations,
@@ -91,27 +92,30 @@ impl Drop for RestoreTerminal {
     }
 }
 
-fn exchange(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
+/// Sets the action of a signal, and returns the previous one.
+fn replace_action(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
     // SAFETY: sigaction is plain data, for which all zeros are valid.
     let mut previous: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: both pointers are to a sigaction, and the handler in it is either a previous one of this process or
-    // `restore_and_die`, which keeps to what a handler may do. An error leaves `previous` as it is: the default.
+    // SAFETY: both pointers are to a sigaction. Its handler is either a previous one of this
+    // process or `restore_and_die`, which is async-signal-safe. An error leaves `previous` at the
+    // default.
     unsafe { libc::sigaction(signal, action, &raw mut previous) };
     previous
 }
 
-/// Restores the terminal and ends the program by the same signal. Calls async-signal-safe functions only.
+/// Restores the terminal, and ends the program by the same signal. Calls async-signal-safe
+/// functions only.
 extern "C" fn restore_and_die(signal: libc::c_int) {
     DYING.store(true, Ordering::SeqCst);
     let saved = SAVED.load(Ordering::SeqCst);
     // SAFETY: the pointer is null or to a Saved that is not freed any more, because DYING is set.
     if let Some(saved) = unsafe { saved.as_ref() } {
-        // SAFETY: the descriptor is open as long as the Saved lives, and the settings are a termios; tcsetattr is
+        // SAFETY: the Saved owns the open descriptor, and the settings are a termios. tcsetattr is
         // async-signal-safe (POSIX.1).
         unsafe { libc::tcsetattr(saved.terminal.as_raw_fd(), libc::TCSANOW, &raw const saved.settings) };
     }
-    // SAFETY: signal and raise are async-signal-safe. The signal is blocked while its handler runs: the default
-    // action comes when the handler returns.
+    // SAFETY: signal and raise are async-signal-safe. The signal is blocked while its handler runs,
+    // so the default action follows when the handler returns.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);

@@ -1,4 +1,4 @@
-//! The wish of the user that a listener end.
+//! Termination signals (SIGTERM and SIGINT) for listeners, as readable events.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,31 +8,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-/// Becomes readable when SIGTERM or SIGINT comes, which from then on do not end the process by themselves.
+/// A descriptor that becomes readable when SIGTERM or SIGINT arrives. Until
+/// [`exit_on_signal`](Self::exit_on_signal) the signals do not end the process.
 #[derive(Debug)]
 pub struct Termination {
     reader: UnixStream,
-    at_once: Arc<AtomicBool>,
+    exits_immediately: Arc<AtomicBool>,
 }
 
 impl Termination {
-    /// Watches for the signals.
+    /// Installs the signal handlers.
     ///
     /// # Errors
-    /// No descriptors, or a signal cannot be caught.
+    /// No descriptors are left, or a handler could not be installed.
     pub fn watch() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
-        let at_once = Arc::new(AtomicBool::new(false));
+        let exits_immediately = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
-            signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&at_once))?;
+            signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&exits_immediately))?;
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
         }
-        Ok(Self { reader, at_once })
+        Ok(Self { reader, exits_immediately })
     }
 
-    /// From now on the signals end the process at once, with success. One that came before is still to be seen.
+    /// Lets later signals end the process immediately, with exit code 0. An earlier signal still
+    /// makes the descriptor readable.
     pub fn exit_on_signal(&self) {
-        self.at_once.store(true, Ordering::SeqCst);
+        self.exits_immediately.store(true, Ordering::SeqCst);
     }
 }
 

@@ -1,15 +1,15 @@
-//! Who runs the program.
+//! The user who runs the program.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::{env, mem, ptr};
 
-/// A passwd entry is longer than this only where someone means harm.
+/// Longest passwd entry to read. A longer one can only be an attack.
 const MAX_ENTRY: usize = 1 << 20;
 
-/// The login name of the user whom the process runs as: from the system, or, for a user it does not know,
-/// from `LOGNAME` or `USER`.
+/// Returns the login name from the user database, or else from `LOGNAME` or `USER`. `None` if all
+/// of them lack it.
 #[must_use]
 pub fn login_name() -> Option<String> {
     let name = from_passwd(|entry| entry.pw_name).map(|name| String::from_utf8_lossy(&name).into_owned());
@@ -18,20 +18,21 @@ pub fn login_name() -> Option<String> {
     })
 }
 
-/// The user's home directory, as the system knows it.
+/// Returns the user's home directory from the user database, or `None` if it has none.
 #[must_use]
 pub fn home() -> Option<PathBuf> {
     from_passwd(|entry| entry.pw_dir).map(|home| OsStr::from_bytes(&home).into())
 }
 
-/// A field of the user's entry, if it is there and not empty.
+/// Returns a field of the user's passwd entry, or `None` if it is missing or empty.
 fn from_passwd(field: fn(&libc::passwd) -> *mut libc::c_char) -> Option<Vec<u8>> {
     let mut buffer = vec![0; 1024];
     loop {
         // SAFETY: passwd is plain data, for which all zeros are valid.
         let mut entry: libc::passwd = unsafe { mem::zeroed() };
         let mut found = ptr::null_mut();
-        // SAFETY: every pointer is valid for the call, and the length is the buffer's. getuid cannot fail.
+        // SAFETY: all pointers are valid during the call, and the length is that of the buffer.
+        // getuid cannot fail.
         let error = unsafe {
             libc::getpwuid_r(
                 libc::getuid(),
@@ -49,7 +50,7 @@ fn from_passwd(field: fn(&libc::passwd) -> *mut libc::c_char) -> Option<Vec<u8>>
         if error != 0 || found.is_null() || value.is_null() {
             return None;
         }
-        // SAFETY: the field is a C string in `buffer`, which lives until after the copy is made.
+        // SAFETY: the field is a C string in `buffer`, which outlives the copy.
         let value = unsafe { CStr::from_ptr(value) };
         return Some(value.to_bytes().to_vec()).filter(|value| !value.is_empty());
     }

@@ -1,7 +1,8 @@
-//! A stream of bytes that is read and written without ever waiting.
+//! Byte streams on sockets, with non-blocking reads and writes.
 //!
-//! Pipes and consoles can be neither polled nor read without waiting. So each of the standard handles gets a thread
-//! that carries its bytes to or from a socket, and the relay polls sockets only.
+//! Windows can neither poll pipes and consoles nor read them without blocking. Each standard handle
+//! therefore has a thread that copies its bytes from or to a socket, and the relay polls sockets
+//! only.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,159 +15,162 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE};
 
-use super::socketpair::streams;
+use super::socketpair::socket_pair;
 use crate::sys::is_transient;
 use crate::sys::layer::{LayerHandle, clone_io_error};
 
-/// How much a thread carries at once.
-const CHUNK: usize = 64 * 1024;
+/// Buffer size of a standard handle's thread.
+const CHUNK_SIZE: usize = 64 * 1024;
 
-/// So long may what stands ready in standard input take until its channel is ready to be read: its thread has to be
-/// scheduled first.
+/// How long available input may take to show up in poll, because its thread must be scheduled
+/// first.
 pub const STDIN_SETTLE_TIME: Duration = Duration::from_millis(250);
 
-/// One end of a relay. No operation waits, provided that [`poll`](super::poll()) has reported the socket ready.
+/// One end of a relay. No operation blocks after [`poll`](super::poll()) has reported the socket
+/// ready.
 #[derive(Debug)]
 pub struct Channel {
     socket: TcpStream,
-    /// Why the thread behind the socket has ended, which the socket cannot tell.
-    failure: Failure,
-    /// Carries what is written to standard output.
-    carrier: Option<JoinHandle<()>>,
-    /// What it is the upper end of. It is the last field: when it goes, the socket is closed.
+    /// The error that ended the thread at the other end, which the socket does not report.
+    thread_error: ThreadError,
+    /// The thread that writes to standard output.
+    writer: Option<JoinHandle<()>>,
+    /// The layer below, if any. Must be the last field: the socket has to be closed before the
+    /// layer is dropped.
     layer: Option<Box<LayerHandle>>,
 }
 
 impl Channel {
-    /// Standard input, or `None` if the program was started without one.
+    /// Returns standard input, or `None` if the program was started without one.
     ///
     /// # Errors
-    /// No thread or socket can be had.
+    /// No thread or socket could be created.
     pub fn stdin() -> io::Result<Option<Self>> {
         let Some(input) = file(&io::stdin()) else { return Ok(None) };
-        let (ours, theirs) = streams()?;
-        let failure = Failure::default();
-        let noted = failure.clone();
-        // Nobody waits for this thread: when the remote has ended, the session has, whatever may still be typed.
+        let (ours, theirs) = socket_pair()?;
+        let thread_error = ThreadError::default();
+        let reported = thread_error.clone();
+        // The thread is not joined: it may block on input after the remote has ended the session.
         thread::Builder::new().name("stdin".into()).spawn(move || {
-            // Noted before the socket ends: whoever sees its end looks here.
-            noted.note(carry(input, &theirs));
+            // The error must be set before the socket ends, because EOF makes the reader look for
+            // it.
+            reported.set(copy(input, &theirs));
             let _ = theirs.shutdown(Shutdown::Write);
         })?;
-        Self::nonblocking(ours, failure, None).map(Some)
+        Self::nonblocking(ours, thread_error, None).map(Some)
     }
 
-    /// Standard output, or `None` if the program was started without one.
+    /// Returns standard output, or `None` if the program was started without one.
     ///
     /// # Errors
-    /// No thread or socket can be had.
+    /// No thread or socket could be created.
     pub fn stdout() -> io::Result<Option<Self>> {
         let Some(output) = file(&io::stdout()) else { return Ok(None) };
-        let (ours, theirs) = streams()?;
-        let failure = Failure::default();
-        let noted = failure.clone();
-        let carrier = thread::Builder::new().name("stdout".into()).spawn(move || {
-            let result = carry(&theirs, output);
-            // Whoever reads it has left, which the library tells of some of these errors only.
-            noted.note(result.map_err(|error| {
+        let (ours, theirs) = socket_pair()?;
+        let thread_error = ThreadError::default();
+        let reported = thread_error.clone();
+        let writer = thread::Builder::new().name("stdout".into()).spawn(move || {
+            let result = copy(&theirs, output);
+            // The standard library maps only some of these errors to `BrokenPipe`.
+            reported.set(result.map_err(|error| {
                 if is_broken_pipe(&error) { io::ErrorKind::BrokenPipe.into() } else { error }
             }));
             drop(theirs);
         })?;
-        Self::nonblocking(ours, failure, Some(carrier)).map(Some)
+        Self::nonblocking(ours, thread_error, Some(writer)).map(Some)
     }
 
-    /// A connected socket, which becomes non-blocking if it is not.
+    /// Creates a channel on a connected socket, and makes it non-blocking.
     #[must_use]
     pub fn socket(stream: TcpStream) -> Self {
-        // It is ours alone; should it fail, reading after poll does not wait either.
+        // After a failure, a read that follows poll does not block either.
         let _ = stream.set_nonblocking(true);
-        Self { socket: stream, failure: Failure::default(), carrier: None, layer: None }
+        Self { socket: stream, thread_error: ThreadError::default(), writer: None, layer: None }
     }
 
-    /// Its bytes come from a layer and go there.
+    /// Makes the channel the upper end of a layer.
     pub(in crate::sys) fn with_layer(self, layer: LayerHandle) -> Self {
         Self { layer: Some(Box::new(layer)), ..self }
     }
 
-    /// UNIX-domain sockets are for Unix.
+    /// Fails: UNIX-domain sockets are not supported here.
     ///
     /// # Errors
-    /// Always.
+    /// Always `Unsupported`.
     pub fn unix(_: &Path, _: Option<Duration>) -> io::Result<Self> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "UNIX-domain sockets are not supported on Windows"))
     }
 
-    fn nonblocking(socket: TcpStream, failure: Failure, carrier: Option<JoinHandle<()>>) -> io::Result<Self> {
+    fn nonblocking(
+        socket: TcpStream,
+        thread_error: ThreadError,
+        writer: Option<JoinHandle<()>>,
+    ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, failure, carrier, layer: None })
+        Ok(Self { socket, thread_error, writer, layer: None })
     }
 
-    /// Reads what is there. No bytes are the end.
+    /// Reads available bytes. Returns 0 at EOF.
     ///
     /// # Errors
-    /// What recv says; `WouldBlock` if nothing is there.
+    /// recv failed; `WouldBlock` if nothing is available.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.received((&self.socket).read(buffer))
     }
 
-    /// Looks at what is there and leaves it there. No bytes are the end.
+    /// Peeks at available bytes. Returns 0 at EOF.
     ///
     /// # Errors
-    /// What recv says; `WouldBlock` if nothing is there.
+    /// recv failed; `WouldBlock` if nothing is available.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.received(self.socket.peek(buffer))
     }
 
-    /// A thread behind the socket knows more about its end.
+    /// Replaces EOF or an error of the socket by the error of the thread at its other end, if any.
     fn received(&self, result: io::Result<usize>) -> io::Result<usize> {
         match result {
             Ok(1..) => result,
             Err(error) if is_transient(&error) => Err(error),
-            ended => self.thread_failed().map_or(ended, Err),
+            ended => self.fault().map_or(ended, Err),
         }
     }
 
-    /// Why the thread behind the socket has ended before its time, if it has.
-    fn thread_failed(&self) -> Option<io::Error> {
-        self.layer.as_ref().map_or_else(|| self.failure.get(), |layer| layer.fault())
-    }
-
-    /// Writes as much as there is room for.
+    /// Writes as many bytes as there is room for.
     ///
     /// # Errors
-    /// What send says; `WouldBlock` if there is no room.
+    /// send failed; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(refused) = self.layer.as_ref().and_then(|layer| layer.refuses()) {
-            return Err(self.thread_failed().unwrap_or(refused));
+        if let Some(error) = self.layer.as_ref().and_then(|layer| layer.write_error()) {
+            return Err(self.fault().unwrap_or(error));
         }
         (&self.socket).write(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => error,
-            _ => self.thread_failed().unwrap_or(error),
+            _ => self.fault().unwrap_or(error),
         })
     }
 
-    /// Tells the other end that no more will be written.
+    /// Half-closes the socket: the peer reads EOF after what was written.
     ///
     /// # Errors
-    /// What shutdown says.
+    /// shutdown failed.
     pub fn shut_down_writing(&self) -> io::Result<()> {
         self.socket.shutdown(Shutdown::Write)
     }
 
-    /// Does nothing: the other end is not told here.
+    /// Does nothing: a shutdown for reading does not make the peer's writes fail here.
     pub(in crate::sys) fn shut_down_reading(&self) {
         let _ = self;
     }
 
-    /// What was wrong with the end that was just read, if it was none. Here it would have been an error.
+    /// Returns the error that ended the layer or the thread at the other end of the socket. `None`
+    /// while it works, and after a clean end. A reset is always an error of its own here.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
-        self.thread_failed()
+        self.layer.as_ref().map_or_else(|| self.thread_error.get(), |layer| layer.fault())
     }
 
-    /// Lets closing it be a reset, which nobody takes for the end of the stream, and which discards what is
-    /// undelivered.
+    /// Makes closing this channel reset the connection, so that the peer does not mistake it for a
+    /// clean EOF. A reset discards data that has not arrived.
     pub fn reset_on_close(&self) {
         if let Some(layer) = &self.layer {
             layer.abort();
@@ -175,28 +179,29 @@ impl Channel {
         }
     }
 
-    /// How much that is cannot be known here.
+    /// Returns `None`: Windows does not report undelivered bytes.
     #[must_use]
     pub fn undelivered(&self) -> Option<usize> {
         None
     }
 
-    /// Waits until all that was written has reached standard output. Anything else needs no waiting.
+    /// Flushes standard output: blocks until everything is written. A no-op for other channels.
     ///
     /// # Errors
-    /// Standard output could not be written; `BrokenPipe` if whoever reads it has left.
+    /// Standard output could not be written; `BrokenPipe` if its reader is gone.
     pub fn finish(self) -> io::Result<()> {
-        let Some(carrier) = self.carrier else { return Ok(()) };
+        let Some(writer) = self.writer else { return Ok(()) };
         let _ = self.socket.shutdown(Shutdown::Write);
-        let ended = carrier.join();
-        match (self.failure.get(), ended) {
+        let joined = writer.join();
+        match (self.thread_error.get(), joined) {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(()),
-            (None, Err(_)) => Err(io::Error::other("its thread failed")),
+            (None, Err(_)) => Err(io::Error::other("the writing thread panicked")),
         }
     }
 
-    /// Whether [`write`](Self::write) may be tried without asking [`poll`](super::poll()) first.
+    /// Returns `true`: [`write`](Self::write) never blocks, even without a [`poll`](super::poll())
+    /// before.
     #[must_use]
     pub fn can_write_unpolled(&self) -> bool {
         true
@@ -209,12 +214,12 @@ impl AsSocket for Channel {
     }
 }
 
-/// Why a thread ended before its time.
+/// The error that ended a thread, if any.
 #[derive(Clone, Debug, Default)]
-struct Failure(Arc<OnceLock<io::Error>>);
+struct ThreadError(Arc<OnceLock<io::Error>>);
 
-impl Failure {
-    fn note(&self, result: io::Result<()>) {
+impl ThreadError {
+    fn set(&self, result: io::Result<()>) {
         if let Err(error) = result {
             let _ = self.0.set(error);
         }
@@ -225,23 +230,26 @@ impl Failure {
     }
 }
 
-/// A standard handle for bytes as they are: the library's own translates what a console takes and gives.
+/// Returns a standard handle as a file, or `None` if there is none. A file passes bytes unchanged,
+/// where the standard library's own streams convert console text.
 fn file(standard: &impl AsHandle) -> Option<File> {
     let handle = standard.as_handle();
-    // Both mean that there is none. Neither may be duplicated: the second would become this process itself.
+    // Both values mean "none". `INVALID_HANDLE_VALUE` must not be duplicated: it is also the
+    // pseudo-handle of this process.
     if handle.as_raw_handle().is_null() || handle.as_raw_handle() == INVALID_HANDLE_VALUE {
         return None;
     }
     handle.try_clone_to_owned().ok().map(File::from)
 }
 
-fn carry(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
+/// Copies until EOF.
+fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK_SIZE];
     loop {
         match from.read(&mut chunk) {
             Ok(0) => return Ok(()),
             Ok(count) => to.write_all(&chunk[..count])?,
-            // The writer's end of a pipe is closed: its end.
+            // The write end of the pipe is closed: EOF.
             Err(error) if is_broken_pipe(&error) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -249,7 +257,7 @@ fn carry(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     }
 }
 
-/// The other end of a pipe is closed, or was disconnected.
+/// Returns `true` if the other end of a pipe is closed or disconnected.
 fn is_broken_pipe(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(i32::cast_unsigned);
     error.kind() == io::ErrorKind::BrokenPipe || code == Some(ERROR_PIPE_NOT_CONNECTED)

@@ -1,12 +1,12 @@
-//! Where the system enters the program: Rust's own start is what we want here.
+//! The program's entry point. On Windows, Rust's own runtime start is used.
 
-/// Defines `main` for a program that hands its words to a function and ends with the code that it returns.
+/// Defines `main`, which passes the args to a function and exits with the code it returns.
 #[macro_export]
 macro_rules! entry {
     ($run:expr) => {
         fn main() -> ::std::process::ExitCode {
-            let words: ::std::vec::Vec<::std::ffi::OsString> = ::std::env::args_os().collect();
-            let code: u8 = ($run)(words);
+            let args: ::std::vec::Vec<::std::ffi::OsString> = ::std::env::args_os().collect();
+            let code: u8 = ($run)(args);
             ::std::process::ExitCode::from(code)
         }
     };

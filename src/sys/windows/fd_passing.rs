@@ -1,10 +1,10 @@
-//! Handing a connection to another process, which needs UNIX-domain sockets.
+//! Passing a connection to another process, which is not supported on Windows.
 
 use std::io;
 
 use super::Channel;
 
-/// Why no connection can be handed over standard output.
+/// Checks that a connection can be passed over standard output.
 ///
 /// # Errors
 /// Always.
@@ -12,10 +12,10 @@ pub fn check_fd_passing() -> Result<(), &'static str> {
     Err("Windows cannot pass sockets over standard output")
 }
 
-/// Never done: the check fails.
+/// Fails. Never called, because [`check_fd_passing`] fails before.
 ///
 /// # Errors
-/// Always.
+/// Always `Unsupported`.
 pub fn send_fd(_: &Channel) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,20 +1,22 @@
-//! What others can see of this process. The words and the variables of a process are open to its own user and to
-//! administrators only, and so is its memory; a crash is reported to whom the user has chosen.
+//! Hiding secrets from other processes, for which nothing needs to be done on Windows.
+//!
+//! Only the same user and administrators can read the args, the environment and the memory of a
+//! process. Crash reports go only where the user has configured.
 
 use std::ops::Range;
 
-/// Leaves the words as they are.
+/// Does nothing: other users cannot read the args.
 pub fn conceal_args(_: impl FnMut(&[u8]) -> Range<usize>) {}
 
-/// Leaves the variables as they are.
+/// Does nothing: other users cannot read the environment.
 pub fn conceal_variables(_: impl Fn(&[u8]) -> Range<usize>) {}
 
-/// Changes nothing.
+/// A guard without effect.
 #[derive(Debug)]
 pub struct DumpGuard;
 
 impl DumpGuard {
-    /// From now on.
+    /// Does nothing.
     #[must_use]
     pub fn engage() -> Self {
         Self

@@ -1,17 +1,17 @@
-//! Descriptors that whoever started us has left open for us.
+//! Inherited file descriptors and passed sockets, which do not exist on Windows.
 
 use std::io::{self, Empty};
 use std::ops::Range;
 
-/// There is none: handles are inherited without numbers that both sides know.
+/// Fails: inherited handles have no numbers that both processes know.
 ///
 /// # Errors
-/// Always.
+/// Always `Unsupported`.
 pub fn read_inherited(_: u32) -> io::Result<Empty> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Windows has no systemd.
+/// Fails: there is no systemd on Windows.
 ///
 /// # Errors
 /// Always.

@@ -1,4 +1,4 @@
-//! Places to listen.
+//! Listening sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,57 +9,58 @@ use socket2::SockRef;
 
 use super::Channel;
 
-/// A socket that takes connections. Accepting never waits.
+/// A listening socket. Accepting never blocks.
 #[derive(Debug)]
 pub struct Listener(TcpListener);
 
 impl Listener {
-    /// Takes over a TCP listener.
+    /// Wraps a TCP listener, and makes it non-blocking.
     ///
     /// # Errors
-    /// It cannot be made non-blocking.
+    /// The socket could not be made non-blocking.
     pub fn tcp(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self(listener))
     }
 
-    /// UNIX-domain sockets are for Unix.
+    /// Fails: UNIX-domain sockets are not supported here.
     ///
     /// # Errors
-    /// Always.
+    /// Always `Unsupported`.
     pub fn unix(_: &Path) -> io::Result<Self> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "UNIX-domain sockets are not supported on Windows"))
     }
 
-    /// Sockets are not passed on.
+    /// Fails: there is no socket activation here.
     ///
     /// # Errors
-    /// Always.
+    /// Always `Unsupported`.
     pub fn passed(_: i32) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Its address.
+    /// Returns the listener's address, or `None` if the system does not report it.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.0.local_addr().ok()
     }
 
-    /// Takes a connection, if one is there, and says where it comes from.
+    /// Accepts a pending connection. Returns its channel and the client's name for messages.
     ///
     /// # Errors
-    /// What accept says; `WouldBlock` if there is none.
+    /// accept failed; `WouldBlock` if no connection is pending.
     pub fn accept(&self) -> io::Result<(Channel, String)> {
         let (stream, from) = accept(&self.0)?;
-        // It may have left already, which reading will tell.
+        // Both options fail if the client is already gone, which the first read will report.
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_keepalive(true);
         Ok((Channel::socket(stream), from.to_string()))
     }
 }
 
-/// Takes a connection that no program inherits which another thread starts meanwhile: it would keep it open. What the
-/// standard library accepts may be inherited, which depends on the system.
+/// Accepts a connection that child processes do not inherit: a child started by another thread
+/// would keep it open. Sockets that the standard library accepts may be inherited, depending on the
+/// system.
 pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, from) = SockRef::from(listener).accept()?;
     let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;

@@ -1,4 +1,4 @@
-//! Windows.
+//! Implementation for Windows.
 
 mod channel;
 mod entry;

@@ -1,4 +1,5 @@
-//! Waiting for sockets. Nothing else can be waited for together on Windows; see [`Channel`](super::Channel).
+//! Waits for sockets to become ready. Windows cannot poll anything else; see
+//! [`Channel`](super::Channel).
 
 use std::io;
 use std::marker::PhantomData;
@@ -12,7 +13,7 @@ use windows_sys::Win32::Networking::WinSock::{
     WSAEWOULDBLOCK, WSAPOLLFD, WSAPoll, select,
 };
 
-/// A socket and what is waited for on it. That its other end is gone is reported in any case.
+/// A socket and the events to wait for. An error is always reported.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Watch<'a> {
@@ -20,43 +21,42 @@ pub struct Watch<'a> {
     socket: PhantomData<BorrowedSocket<'a>>,
 }
 
-/// Whether [`Ready::gone`] tells that a reader has left before anything is written to it. A hang-up is no more than
-/// a peer's half-close here.
+/// Whether [`Ready::gone`] reports a vanished reader even if nothing is written. On Windows a
+/// hang-up means only that the peer has half-closed.
 pub const HANGUP_IS_GONE: bool = false;
-/// How often to look again where one of the two calls below does not tell all.
+/// How often to call `WSAPoll` and `select` in turn, where neither reports all events.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
-/// The least that anything is waited for: the threads behind standard input and output need a moment to bring what
-/// is there already.
+/// Shortest wait. The threads of standard input and output need time to pass on available data.
 const MIN_POLL: Duration = Duration::from_millis(50);
 
 impl Watch<'_> {
-    /// Whether what was reported is what was waited for, or an error.
-    fn is_asked(&self) -> bool {
+    /// Returns `true` if a requested event or an error was reported.
+    fn has_event(&self) -> bool {
         let hangup = if self.raw.events & POLLRDNORM == 0 { 0 } else { POLLHUP };
         self.raw.revents & (self.raw.events | POLLERR | POLLNVAL | hangup) != 0
     }
 
-    /// Whether this waits for a connect, rather than for room.
+    /// Returns `true` if this watch waits for a connect to finish rather than for room to write.
     fn is_connecting(&self) -> bool {
-        // SAFETY: the socket is borrowed, and thus open, as long as the Watch lives.
+        // SAFETY: the Watch borrows the socket, which is therefore open.
         let socket = unsafe { BorrowedSocket::borrow_raw(self.raw.fd as RawSocket) };
         self.raw.events == POLLWRNORM && SockRef::from(&socket).peer_addr().is_err()
     }
 }
 
-/// What [`poll`](poll()) found out about one socket.
+/// The state of one socket after [`poll`](poll()).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// Reading will not wait: there are bytes, the end, or an error.
+    /// A read will not block: there is data, EOF, or an error.
     pub read: bool,
-    /// Writing will not wait: there is room, or an error.
+    /// A write will not block: there is room, or an error.
     pub write: bool,
-    /// The other end is gone, or the socket is broken.
+    /// The socket has an error.
     pub gone: bool,
 }
 
 impl Ready {
-    /// The result of the last [`poll`](poll()).
+    /// Returns the result of the last [`poll`](poll()).
     #[must_use]
     pub fn from_watch(watch: &Watch<'_>) -> Self {
         let has = |flags| watch.raw.revents & flags != 0;
@@ -65,34 +65,35 @@ impl Ready {
     }
 }
 
-/// Waits on a socket.
+/// Creates a watch for [`poll`](poll()).
 #[must_use]
 pub fn watch<S: AsSocket>(socket: &S, read: bool, write: bool) -> Watch<'_> {
     let events = if read { POLLRDNORM } else { 0 } | if write { POLLWRNORM } else { 0 };
-    // The lossless cast of a socket handle: both are the width of a pointer.
+    // The cast is lossless: both types have the width of a pointer.
     let fd = socket.as_socket().as_raw_socket() as usize;
     Watch { raw: WSAPOLLFD { fd, events, revents: 0 }, socket: PhantomData }
 }
 
-/// Waits until one of the sockets is ready, or until `timeout` has passed; returns whether one is.
+/// Waits until a socket is ready or `timeout` has passed. Returns `true` if one is ready.
 ///
 /// # Errors
-/// What `WSAPoll` or `select` says.
+/// `WSAPoll` or `select` failed.
 pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout.max(MIN_POLL)));
-    // Before its version 2004, Windows 10 does not tell in WSAPoll that a connect has failed.
+    // Before version 2004 of Windows 10, `WSAPoll` does not report that a connect has failed.
     let is_connecting = watches.iter().any(Watch::is_connecting);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        let glance = left.map_or(RECHECK_INTERVAL, |left| left.min(RECHECK_INTERVAL));
-        if wsa_poll(watches, if is_connecting { Some(glance) } else { left })? {
-            if watches.iter().any(Watch::is_asked) {
+        let recheck = left.map_or(RECHECK_INTERVAL, |left| left.min(RECHECK_INTERVAL));
+        if wsa_poll(watches, if is_connecting { Some(recheck) } else { left })? {
+            if watches.iter().any(Watch::has_event) {
                 return Ok(true);
             }
-            // A hang-up that nobody asked about would be reported again at once. Select does not report it.
-            let asking = |flag| set(watches.iter().filter(move |watch| watch.raw.events & flag != 0));
-            select_sets(asking(POLLRDNORM), asking(POLLWRNORM), set([].iter()), glance)?;
-        } else if is_connecting && note_failed_connects(watches)? {
+            // Only hang-ups were reported, and `WSAPoll` would report them again at once. `select`
+            // does not.
+            let wanting = |flag| set(watches.iter().filter(move |watch| watch.raw.events & flag != 0));
+            select_sets(wanting(POLLRDNORM), wanting(POLLWRNORM), set([].iter()), recheck)?;
+        } else if is_connecting && mark_failed_connects(watches)? {
             return Ok(true);
         }
         if end.is_some_and(|end| end <= Instant::now()) {
@@ -101,22 +102,22 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
     }
 }
 
-/// Returns whether there is something to report.
+/// Calls `WSAPoll`. Returns `true` if it reported an event.
 fn wsa_poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     let count = u32::try_from(watches.len()).map_err(io::Error::other)?;
-    // Rounded up: waking before the time would be a busy loop.
+    // Rounded up, because waking too early would make the caller's loop spin.
     let millis =
         timeout.map_or(-1, |left| i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
-    // SAFETY: a Watch is a WSAPOLLFD (repr(transparent)) of a socket that is borrowed and thus open; the count is
-    // that of the slice.
+    // SAFETY: a Watch is a WSAPOLLFD (repr(transparent)) of a borrowed and thus open socket, and
+    // the count is that of the slice.
     match unsafe { WSAPoll(watches.as_mut_ptr().cast(), count, millis) } {
         SOCKET_ERROR => Err(io::Error::last_os_error()),
         count => Ok(count > 0),
     }
 }
 
-/// Notes which connects have failed, and returns whether any has. There may be several.
-fn note_failed_connects(watches: &mut [Watch<'_>]) -> io::Result<bool> {
+/// Marks the watches whose connect has failed. Returns `true` if there are any.
+fn mark_failed_connects(watches: &mut [Watch<'_>]) -> io::Result<bool> {
     let connecting = set(watches.iter().filter(|watch| watch.is_connecting()));
     let failed = select_sets(set([].iter()), set([].iter()), connecting, Duration::ZERO)?;
     let failed = failed.fd_array.get(..failed.fd_count as usize).unwrap_or_default();
@@ -126,7 +127,8 @@ fn note_failed_connects(watches: &mut [Watch<'_>]) -> io::Result<bool> {
     Ok(!failed.is_empty())
 }
 
-/// As many as a set can hold: more are never dialled at once.
+/// Creates a set of sockets. Those beyond its capacity are dropped, but `connect` never dials that
+/// many at once.
 fn set<'w, 'a: 'w>(watches: impl Iterator<Item = &'w Watch<'a>>) -> FD_SET {
     let mut set = FD_SET { fd_count: 0, fd_array: [0; FD_SETSIZE as usize] };
     for (slot, watch) in set.fd_array.iter_mut().zip(watches) {
@@ -136,7 +138,7 @@ fn set<'w, 'a: 'w>(watches: impl Iterator<Item = &'w Watch<'a>>) -> FD_SET {
     set
 }
 
-/// Waits for less than a second; returns the third set as `select` leaves it.
+/// Calls `select` with a timeout below one second. Returns the third set as `select` leaves it.
 fn select_sets(
     mut read: FD_SET,
     mut write: FD_SET,
@@ -149,15 +151,15 @@ fn select_sets(
     }
     let tv_usec = i32::try_from(timeout.as_micros()).map_err(io::Error::other)?;
     let timeout = TIMEVAL { tv_sec: 0, tv_usec };
-    // SAFETY: the sets and the time are there until the call returns, the sets hold sockets that are borrowed, and the
-    // first argument is ignored.
+    // SAFETY: the sets and the timeout outlive the call, the sockets in the sets are borrowed, and
+    // the first argument is ignored.
     match unsafe { select(0, &raw mut read, &raw mut write, &raw mut failed, &raw const timeout) } {
         SOCKET_ERROR => Err(io::Error::last_os_error()),
         _ => Ok(failed),
     }
 }
 
-/// Whether a connect that does not wait has begun, rather than failed.
+/// Returns `true` if a non-blocking connect has started rather than failed.
 #[must_use]
 pub fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(WSAEWOULDBLOCK)

@@ -1,10 +1,10 @@
-//! A program that we start.
+//! Child processes.
 
 use std::io;
 use std::os::windows::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 
-/// A program. What it starts is left alone.
+/// A child process. Unlike on Unix, its descendants are not included.
 pub(in crate::sys) struct ProcessGroup(Child);
 
 impl ProcessGroup {
@@ -16,17 +16,17 @@ impl ProcessGroup {
         self.0.try_wait()
     }
 
-    /// Ends it.
+    /// Kills the child.
     pub(in crate::sys) fn kill(mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// As ssh runs its `ProxyCommand` there.
+/// Returns a command that runs `line` in `cmd.exe`, as ssh does with `ProxyCommand`.
 pub(in crate::sys) fn shell_command(line: &str) -> Command {
     let mut command = Command::new("cmd.exe");
-    // The words are cmd's to take apart: it does not undo the quotes that others would.
+    // `raw_arg`, because cmd.exe parses the line itself and does not undo the usual quoting.
     command.arg("/c").raw_arg(line);
     command
 }

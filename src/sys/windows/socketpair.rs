@@ -1,4 +1,4 @@
-//! Two sockets that are connected to each other.
+//! Pairs of connected sockets.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -6,15 +6,15 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use super::Channel;
 use super::listener::accept;
 
-/// A pair of channels.
+/// Creates two channels that are connected to each other.
 pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
-    let (ours, theirs) = streams()?;
+    let (ours, theirs) = socket_pair()?;
     Ok((Channel::socket(ours), Channel::socket(theirs)))
 }
 
-/// A pair of connected sockets. Windows has no `socketpair`: it is a connection over loopback, and whoever else
-/// connects in between is turned away.
-pub(super) fn streams() -> io::Result<(TcpStream, TcpStream)> {
+/// Creates a pair of connected sockets. Windows has no `socketpair`, so they are connected over
+/// loopback; connections from other processes in between are dropped.
+pub(super) fn socket_pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let ours = TcpStream::connect(listener.local_addr()?)?;
     let wanted = ours.local_addr()?;

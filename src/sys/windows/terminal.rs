@@ -1,4 +1,4 @@
-//! The console: while a password is typed, and for words that do not stay.
+//! The console, for password prompts and the status line.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use windows_sys::Win32::System::Console::{
 };
 use windows_sys::core::BOOL;
 
-/// What the handler must restore, if anything.
+/// The mode that the handler restores, or `None`.
 static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
 
 struct Saved {
@@ -19,17 +19,18 @@ struct Saved {
     mode: CONSOLE_MODE,
 }
 
-/// Whether there is a console to ask on.
+/// Returns `true` if there is a console for a prompt.
 #[must_use]
 pub fn has_terminal() -> bool {
     open().is_ok()
 }
 
-/// The columns of the console that standard error is, if it is one.
+/// Returns the number of columns of the console on standard error. `None` if it is not a console.
 #[must_use]
 pub fn error_terminal() -> Option<usize> {
     let mut console = CONSOLE_SCREEN_BUFFER_INFO::default();
-    // SAFETY: the pointer is to a buffer's description; the call fails for what is no console.
+    // SAFETY: the pointer is to a buffer description. The call fails if the handle is not a
+    // console.
     let is_console =
         unsafe { GetConsoleScreenBufferInfo(io::stderr().as_raw_handle(), &raw mut console) } != 0;
     is_console.then(|| usize::try_from(console.dwSize.X).unwrap_or_default())
@@ -39,13 +40,13 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("CONIN$")
 }
 
-/// As long as this lives, Ctrl-C or a closed window restores the console's mode before it ends the program. The mode
-/// is the console's, not the program's: without that, the shell would be left without echo.
+/// Until it is dropped, Ctrl-C or closing the window restores the console's mode before the program
+/// ends. The mode belongs to the console, so the shell would otherwise be left without echo.
 #[derive(Debug)]
 pub struct RestoreTerminal(());
 
 impl RestoreTerminal {
-    /// Remembers the console's mode and watches for what ends the program.
+    /// Saves the console's mode and installs the control handler.
     ///
     /// # Errors
     /// There is no console.
@@ -74,19 +75,19 @@ fn saved() -> MutexGuard<'static, Option<Saved>> {
 }
 
 fn handle_events(add: bool) -> io::Result<()> {
-    // SAFETY: the handler has the signature that is asked for, and is there as long as the program.
+    // SAFETY: the handler is a function of the required signature.
     match unsafe { SetConsoleCtrlHandler(Some(restore), BOOL::from(add)) } {
         0 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
 }
 
-/// Runs on a thread of its own, so it may wait for the lock.
+/// Restores the console's mode. Runs on a thread of its own, so it may block on the lock.
 extern "system" fn restore(_: u32) -> BOOL {
     if let Some(Saved { console, mode }) = &*saved() {
-        // SAFETY: the handle is open as long as the file lives, and the mode was the console's.
+        // SAFETY: the file owns the open handle, and the mode was read from the same console.
         unsafe { SetConsoleMode(console.as_raw_handle(), *mode) };
     }
-    // Not dealt with: the next handler is the system's, which ends the program.
+    // 0: not handled. The system's handler runs next, and ends the program.
     0
 }

@@ -1,12 +1,13 @@
-//! The wish of the user that a listener end.
+//! Termination of listeners, which needs no handling on Windows.
 
 use std::io;
 use std::net::TcpStream;
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use super::socketpair::streams;
+use super::socketpair::socket_pair;
 
-/// Never becomes readable: Ctrl-C and the task manager end the process, which leaves nothing behind.
+/// A socket that never becomes readable: Ctrl-C and the task manager always end the process at
+/// once.
 #[derive(Debug)]
 pub struct Termination {
     reader: TcpStream,
@@ -14,16 +15,16 @@ pub struct Termination {
 }
 
 impl Termination {
-    /// Makes the socket that stays silent.
+    /// Creates the socket.
     ///
     /// # Errors
-    /// No sockets.
+    /// No socket could be created.
     pub fn watch() -> io::Result<Self> {
-        let (reader, writer) = streams()?;
+        let (reader, writer) = socket_pair()?;
         Ok(Self { reader, _writer: writer })
     }
 
-    /// They do so in any case.
+    /// Does nothing: Ctrl-C always ends the process at once on Windows.
     pub fn exit_on_signal(&self) {}
 }
 

@@ -1,26 +1,27 @@
-//! Who runs the program.
+//! The user who runs the program.
 
 use std::env;
 use std::path::PathBuf;
 
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 
-/// The longest user name that Windows knows, with its final NUL (`UNLEN` + 1).
+/// Longest user name including its final NUL (`UNLEN` + 1).
 const MAX_NAME: u32 = 257;
 
-/// The name of the user whom the process runs as: from the system, or from `USERNAME`.
+/// Returns the user name from the system, or else from `USERNAME`. `None` if both lack it.
 #[must_use]
 pub fn login_name() -> Option<String> {
     let mut buffer = [0_u16; MAX_NAME as usize];
     let mut length = MAX_NAME;
-    // SAFETY: the buffer has room for `length` characters, which the call sets to the number written, NUL included.
+    // SAFETY: the buffer has room for `length` characters. The call sets `length` to the number
+    // written, NUL included.
     let found = unsafe { GetUserNameW(buffer.as_mut_ptr(), &raw mut length) } != 0;
     let length = usize::try_from(length).unwrap_or_default();
     let name = buffer.get(..length.saturating_sub(1)).filter(|_| found).map(String::from_utf16_lossy);
     name.or_else(|| env::var("USERNAME").ok()).filter(|name| !name.is_empty())
 }
 
-/// The user's profile directory.
+/// Returns the user's profile directory, or `None` if it is not set.
 #[must_use]
 pub fn home() -> Option<PathBuf> {
     env::var_os("USERPROFILE").filter(|home| !home.is_empty()).map(PathBuf::from)

@@ -91,11 +91,14 @@ fn what_takes_no_clients_is_an_error() {
     let (pair, _other) = UnixStream::pair().unwrap();
     let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let cases: [(OwnedFd, &str); 5] = [
-        (UdpSocket::bind("127.0.0.1:0").unwrap().into(), "descriptor 3 is no stream socket"),
-        (UnixDatagram::unbound().unwrap().into(), "descriptor 3 is no stream socket"),
+        (
+            UdpSocket::bind("127.0.0.1:0").unwrap().into(),
+            "descriptor 3 is not a TCP or UNIX-domain stream socket",
+        ),
+        (UnixDatagram::unbound().unwrap().into(), "descriptor 3 is not a TCP or UNIX-domain stream socket"),
         (connected.into(), "descriptor 3 is a connection"),
         (pair.into(), "Accept=yes"),
-        (null().into(), "descriptor 3 is no socket"),
+        (null().into(), "descriptor 3 is not a socket"),
     ];
     for (socket, why) in cases {
         let out = passed(socket, null(), FIRST, "--listen systemd 127.0.0.1 1").run();
@@ -103,7 +106,7 @@ fn what_takes_no_clients_is_an_error() {
     }
     // Behind one that is good.
     let out = passed(listener, null(), BOTH, "--listen systemd 127.0.0.1 1").run();
-    out.expect_failure(2, &["--listen systemd: descriptor 4 is no socket"]);
+    out.expect_failure(2, &["--listen systemd: descriptor 4 is not a socket"]);
 }
 
 #[test]
