@@ -12,7 +12,7 @@ use crate::sys;
 use crate::trace::trace;
 
 /// For so long a command of a condition may run, unless `-w` says otherwise.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A target, and this machine.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Surroundings for Here {
 
     fn succeeds(&self, command: &str) -> Result<bool, String> {
         trace!("running {command}");
-        let limit = self.limit.unwrap_or(PATIENCE);
+        let limit = self.limit.unwrap_or(MATCH_EXEC_TIMEOUT);
         // Standard input and output carry the session.
         let mut shell = sys::shell(command);
         match sys::run_within(shell.stdin(Stdio::null()).stdout(Stdio::null()), limit) {

@@ -44,7 +44,7 @@ fn the_architecture_lists_these_layers_and_modules() {
 #[test]
 fn the_architecture_names_nothing_that_is_gone() {
     let page = architecture();
-    let prose = page.split_once("## The files").unwrap().0.split("```").step_by(2).collect::<String>();
+    let prose = page.split_once("## Files").unwrap().0.split("```").step_by(2).collect::<String>();
     let modules = modules();
     let mut known: BTreeSet<&str> = BTreeSet::new();
     for module in &modules {
@@ -63,6 +63,44 @@ fn the_architecture_names_nothing_that_is_gone() {
     assert!(names.len() > 50, "{names:?}");
     for name in names {
         assert!(name.split("::").all(|word| known.contains(word)), "docs/architecture.md names {name}");
+    }
+}
+
+/// Durations that limit no peer: the intervals of polls, and of output to the user.
+const NOT_LIMITS: [&str; 7] = [
+    "BULK_PAUSE",
+    "DRAIN_POLL_INTERVAL",
+    "MIN_POLL",
+    "RECHECK_INTERVAL",
+    "STATUS_DELAY",
+    "STATUS_INTERVAL",
+    "STDIN_SETTLE_TIME",
+];
+
+#[test]
+fn the_table_of_limits_has_every_timeout_and_no_other() {
+    let page = architecture();
+    let limits = section(&page, "## Limits\n", "\n## ");
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source: String = files(&src).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    // Constants of a module or a type; deeper ones belong to a function, or to a test.
+    let outer = source.lines().filter(|line| !line.starts_with("        "));
+    let constants: Vec<_> = outer
+        .filter_map(|line| line.split_once("const ")?.1.split_once(": "))
+        .map(|(name, kind)| (name, kind.starts_with("Duration")))
+        .collect();
+    let timeouts = constants.iter().filter(|(_, is_duration)| *is_duration).map(|(name, _)| *name);
+    let timeouts: BTreeSet<_> = timeouts.filter(|name| !NOT_LIMITS.contains(name)).collect();
+    assert!(timeouts.len() > 10, "{timeouts:?}");
+    for name in timeouts {
+        assert!(limits.contains(&format!("`{name}`")), "docs/architecture.md has no limit {name}");
+    }
+    let constants: BTreeSet<_> = constants.iter().map(|(name, _)| *name).collect();
+    for row in limits.lines().filter(|line| line.starts_with("| ")) {
+        let cell = row.split('|').nth(3).unwrap_or_default();
+        for name in cell.split('`').skip(1).step_by(2).filter(|name| !name.contains("::")) {
+            assert!(constants.contains(name), "docs/architecture.md names the limit {name}");
+        }
     }
 }
 
