@@ -55,6 +55,7 @@ pub mod connector;
 pub mod error;
 pub mod listen;
 pub mod net;
+pub mod parameters;
 pub mod plan;
 pub mod prompt;
 pub mod proto;

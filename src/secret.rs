@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use crate::parameters;
+
 mod first_line;
 
 pub use first_line::{FirstLineError, read_first_line};
@@ -60,16 +62,6 @@ pub trait AskPassword {
     fn run(&self, command: &str, source: &str) -> Result<Secret, String>;
 }
 
-/// The variables whose value is a password or may contain one.
-const PASSWORDS: [&str; 6] = [
-    "CONNECT_HEADER",
-    "CONNECT_PASSWORD",
-    "HTTP_PROXY_PASSWORD",
-    "SOCKS5_PASSWD",
-    "SOCKS5_PASSWORD",
-    "SOCKS_PASSWORD",
-];
-
 /// Returns the index after a URL's scheme, or 0 without one. A `://` after a `:` or an `@` is part
 /// of a password.
 #[must_use]
@@ -86,12 +78,6 @@ pub fn in_arg(word: &[u8]) -> Range<usize> {
     let Some(end) = word.iter().rposition(|&byte| byte == b'@') else { return 0..0 };
     let user = word.get(after_scheme..end).unwrap_or_default().iter().position(|&byte| byte == b':');
     user.map_or(0..0, |user| after_scheme + user + 1..end)
-}
-
-/// Returns `true` if the value of this variable is a password.
-#[must_use]
-pub fn is_password(name: &[u8]) -> bool {
-    PASSWORDS.iter().any(|known| known.as_bytes() == name)
 }
 
 /// The option that takes a header field, as in `--header 'X-Token: abc'`.
@@ -133,7 +119,7 @@ fn in_header(word: &[u8], start: usize) -> Range<usize> {
 /// the range spans from the first password to the last.
 #[must_use]
 pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
-    if is_password(name) {
+    if parameters::is_secret(name) {
         return 0..value.len();
     }
     let is_proxy = [&b"_PROXY"[..], b"_SERVER"]

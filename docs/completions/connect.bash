@@ -89,10 +89,6 @@ _connect() {
                     COMPREPLY=($(compgen -W "local remote both" -- "${cur}"))
                     return 0
                     ;;
-                -a)
-                    COMPREPLY=($(compgen -W "none userpass basic digest" -- "${cur}"))
-                    return 0
-                    ;;
                 --header)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -106,6 +102,10 @@ _connect() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -W "none userpass basic digest" -- "${cur}"))
                     return 0
                     ;;
                 --password-file)

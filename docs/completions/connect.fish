@@ -1,55 +1,55 @@
-complete -c connect -s S -d 'Through this SOCKS proxy; port 1080 if not given' -r
-complete -c connect -s H -d 'Through this HTTP proxy; port 80 if not given' -r
-complete -c connect -s T -d 'Through this telnet-style proxy; port 23 if not given' -r
-complete -c connect -s x -l proxy -d 'Through these proxies, one behind another: socks5://a,http://b; or else: |direct' -r
-complete -c connect -s c -d 'What to send to a telnet-style proxy; \'telnet %h %p\' if not given' -r
-complete -c connect -l user-agent -d 'Add a User-Agent; none is sent otherwise' -r
-complete -c connect -l password-fd -d 'The password is the first line that comes from this open descriptor, 3 or more' -r
-complete -c connect -l tls-pin -d 'Trust no other key than this one, or these (repeatable, or with \';\')' -r
-complete -c connect -s p -d 'Take one client on this local port; loopback if no ADDR is given' -r
-complete -c connect -s P -d 'Take one client after another, who share one session with the target' -r
-complete -c connect -l listen -d 'Give every client a session of its own, until stopped; repeatable' -r
-complete -c connect -s w -d 'Give up if the target is not reached in this time; 0 for no limit' -r
-complete -c connect -l idle-timeout -d 'End a session in which nothing has moved for so long; 0 for no limit (the default)' -r
-complete -c connect -s R -d 'Who resolves the target\'s name: this machine, the proxy, whoever can, this server' -r -f -a "local\t''
+complete -c connect -s S -d 'Use this SOCKS proxy (default port 1080)' -r
+complete -c connect -s H -d 'Use this HTTP proxy (default port 80)' -r
+complete -c connect -s T -d 'Use this telnet-style proxy (default port 23)' -r
+complete -c connect -s x -l proxy -d 'Use a chain of proxies, with fallbacks: \'socks5://a,http://b|direct\'' -r
+complete -c connect -s c -d 'Send this to a telnet-style proxy (default \'telnet %h %p\')' -r
+complete -c connect -l user-agent -d 'Send this User-Agent (default: none)' -r
+complete -c connect -l password-fd -d 'Read the password from this inherited file descriptor' -r
+complete -c connect -l tls-pin -d 'Require this public key; repeatable, or separated by \';\'' -r
+complete -c connect -s p -d 'Serve one client on this local port (default ADDR: loopback)' -r
+complete -c connect -s P -d 'Serve clients in turn, in one session with the target' -r
+complete -c connect -l listen -d 'Serve each client in its own session until stopped; repeatable' -r
+complete -c connect -s w -d 'Limit the time to reach the target (0: no limit)' -r
+complete -c connect -l idle-timeout -d 'Close a session without traffic for this long (default 0: never)' -r
+complete -c connect -s R -d 'Resolve the target here, at the proxy, or by this DNS server' -r -f -a "local\t''
 remote\t''
 both\t''"
-complete -c connect -s a -d 'What may be used to authenticate: none, userpass (SOCKS5); basic, digest (HTTP)' -r -f -a "none\t''
+complete -c connect -l header -d 'Add a header, or all headers in a file; repeatable' -r -F
+complete -c connect -s a -d 'Allow only none, userpass (SOCKS5), basic, digest (HTTP)' -r -f -a "none\t''
 userpass\t''
 basic\t''
 digest\t''"
-complete -c connect -l header -d 'Add this header, or those in a file, to requests to HTTP proxies; repeatable' -r -F
-complete -c connect -l password-file -d 'The password is the first line of this file' -r -F
-complete -c connect -l password-command -d 'The password is the first line that this prints; %h %p %u are the proxy and the user' -r -f -a "(__fish_complete_command)"
-complete -c connect -l netrc-file -d 'The same in this file' -r -F
-complete -c connect -l tls-ca -d 'Trust the authorities in this PEM file, in the place of the system\'s' -r -F
-complete -c connect -l tls-cert -d 'Show the proxy this certificate of ours (PEM)' -r -F
-complete -c connect -l tls-key -d 'The key of that certificate, if it is not in the same file' -r -F
-complete -c connect -l tls-server-name -d 'The name to ask for, and that the certificate must have' -r -f -a "(__fish_print_hostnames)"
-complete -c connect -l proxy-protocol -d 'Tell the target first whom the session is for: a PROXY protocol header' -r -f -a "v1\t''
+complete -c connect -l password-file -d 'Read the password from the first line of this file' -r -F
+complete -c connect -l password-command -d 'Run this to get the password (%h %p %u: proxy host, port, user)' -r -f -a "(__fish_complete_command)"
+complete -c connect -l netrc-file -d 'Look up user and password in this netrc file' -r -F
+complete -c connect -l tls-ca -d 'Trust the certificate authorities in this PEM file instead' -r -F
+complete -c connect -l tls-cert -d 'Present this client certificate (PEM)' -r -F
+complete -c connect -l tls-key -d 'Use this key for the client certificate (default: the same file)' -r -F
+complete -c connect -l tls-server-name -d 'Expect this name in the certificate, and send it as SNI' -r -f -a "(__fish_print_hostnames)"
+complete -c connect -l proxy-protocol -d 'Send a PROXY protocol header to the target first' -r -f -a "v1\t''
 v2\t''"
-complete -c connect -l check -d 'Say what the plan is and where it comes from, and try it, each step with its time' -r -f -a "json\t''"
-complete -c connect -l generate -d 'Print a manual page (man, connectrc) or a shell\'s completions (bash, zsh, fish, powershell)' -r -f -a "man\t''
+complete -c connect -l check -d 'Show plan and settings, then test the connection step by step' -r -f -a "json\t''"
+complete -c connect -l generate -d 'Print man, connectrc (man page), bash, zsh, fish or powershell' -r -f -a "man\t''
 connectrc\t''
 bash\t''
 zsh\t''
 fish\t''
 powershell\t''"
-complete -c connect -l help -d 'Print this help; --help=all: and all there is to say' -r -f -a "all\t''"
-complete -c connect -s n -d 'Directly, through no proxy (the default)'
-complete -c connect -s s -d 'Through the SOCKS proxy in SOCKS5_SERVER, SOCKS4_SERVER, SOCKS_SERVER or ALL_PROXY'
-complete -c connect -s h -d 'Through the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY'
-complete -c connect -s t -d 'Through the telnet-style proxy in TELNET_PROXY'
-complete -c connect -s A -l auto -d 'Through the proxies in CONNECT_PROXY, else all_proxy, https_proxy or http_proxy'
-complete -c connect -s D -d 'Reach targets in this machine\'s own networks directly'
-complete -c connect -s 4 -d 'Speak SOCKS version 4 (4a where a name is sent)'
-complete -c connect -s 5 -d 'Speak SOCKS version 5 (the default)'
-complete -c connect -l eager -d 'Do not wait for answers that are known: a round trip less for each SOCKS5 proxy'
-complete -c connect -l http1.0 -d 'Speak HTTP/1.0'
-complete -c connect -l netrc -d 'Look for user and password in ~/.netrc, or in the file NETRC'
-complete -c connect -l insecure -d 'Trust any certificate; only the pins are checked, if there are any'
-complete -c connect -s F -l fdpass -d 'Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes'
-complete -c connect -l no-shutdown -d 'Do not pass on the end of standard input'
-complete -c connect -s d -d 'Say on standard error what is done; -dd: and what is relayed'
-complete -c connect -s q -l quiet -d 'Say nothing but errors: no warnings, and nothing of what is waited for'
+complete -c connect -l help -d 'Print this help; --help=all describes each option in full' -r -f -a "all\t''"
+complete -c connect -s n -d 'Connect directly, without a proxy (the default)'
+complete -c connect -s s -d 'Use the SOCKS proxy in SOCKS5_SERVER, SOCKS_SERVER or ALL_PROXY'
+complete -c connect -s h -d 'Use the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY'
+complete -c connect -s t -d 'Use the telnet-style proxy in TELNET_PROXY'
+complete -c connect -s A -l auto -d 'Use CONNECT_PROXY, all_proxy, https_proxy or http_proxy, else none'
+complete -c connect -s D -d 'Bypass the proxy for targets in this machine\'s own networks'
+complete -c connect -s 4 -d 'Use SOCKS version 4 (4a to send a name)'
+complete -c connect -s 5 -d 'Use SOCKS version 5 (the default)'
+complete -c connect -l eager -d 'Pipeline the SOCKS5 handshake to save a round trip per proxy'
+complete -c connect -l http1.0 -d 'Use HTTP/1.0'
+complete -c connect -l netrc -d 'Look up user and password in ~/.netrc or the file in NETRC'
+complete -c connect -l insecure -d 'Accept any certificate; only check --tls-pin'
+complete -c connect -s F -l fdpass -d 'Pass the connection to ssh and exit, for ProxyUseFdpass'
+complete -c connect -l no-shutdown -d 'Do not half-close when standard input ends'
+complete -c connect -s d -d 'Log to standard error; -dd also dumps relayed data'
+complete -c connect -s q -l quiet -d 'Print errors only: no warnings, no status line'
 complete -c connect -s V -l version -d 'Print the version'

@@ -16,9 +16,9 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let words = format!("{before}:{PASSWORD}{behind}@{rest}");
-    let method = ProxyArg::Proxies(vec![words.clone()]);
-    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
-    let plan = match sources::plan(&typed, &|_| None, Vec::new()).0 {
+    let proxy = ProxyArg::Proxies(vec![words.clone()]);
+    let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
+    let plan = match sources::plan(&args, &|_| None, Vec::new()).0 {
         Ok(plan) => plan,
         Err(error) => return shown::check_password(&error.user_message()),
     };

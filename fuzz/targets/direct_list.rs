@@ -72,10 +72,10 @@ fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
 
 /// What a variable makes of a list.
 fn bypass(variable: &str, list: &str) -> Bypass {
-    let method = ProxyArg::Socks("proxy.example".into());
-    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
+    let proxy = ProxyArg::Socks("proxy.example".into());
+    let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let value = |name: &str| (name == variable).then(|| OsString::from(list));
-    let (plan, told) = sources::plan(&typed, &value, Vec::new());
+    let (plan, told) = sources::plan(&args, &value, Vec::new());
     assert!(variable == "SOCKS5_DIRECT" || told.is_empty(), "{told:?}");
     plan.expect("a list is no reason to give up").routes.remove(0).bypass
 }

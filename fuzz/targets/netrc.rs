@@ -24,11 +24,11 @@ fuzz_target!(|input: &[u8]| {
 
 /// What a netrc file says of a proxy.
 fn login(content: &[u8], host: &str) -> Login {
-    let method = ProxyArg::Http(host.into());
-    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
+    let proxy = ProxyArg::Http(host.into());
+    let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let file = sources::file(content);
     let netrc = |name: &str| (name == "CONNECT_NETRC").then(|| file.clone().into_os_string());
-    let (plan, told) = sources::plan(&typed, &netrc, Vec::new());
+    let (plan, told) = sources::plan(&args, &netrc, Vec::new());
     shown::check_password(&told.concat());
     let plan = plan.expect("a file is no reason to give up");
     shown::check_password(&format!("{plan:?}"));

@@ -18,13 +18,13 @@ fuzz_target!(|input: &[u8]| {
     }
     let word = format!("{before}:{PASSWORD}{behind}@{address}");
     let plan_of = |word: String| {
-        let method = match option {
+        let proxy = match option {
             "-H" => ProxyArg::Http(word),
             "-T" => ProxyArg::Telnet(word),
             _ => ProxyArg::Socks(word),
         };
-        let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
-        sources::plan(&typed, &|_| None, Vec::new()).0
+        let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
+        sources::plan(&args, &|_| None, Vec::new()).0
     };
     let plan = match plan_of(word.clone()) {
         Ok(plan) => plan,

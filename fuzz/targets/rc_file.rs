@@ -19,9 +19,9 @@ const OTHERS: [&str; 6] = [
 
 fuzz_target!(|input: &[u8]| {
     let names = |names: &[&str]| names.iter().any(|name| String::from_utf8_lossy(input).contains(name));
-    let method = ProxyArg::Http("proxy.example".into());
-    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
-    let (plan, told) = sources::plan(&typed, &|_| None, vec![sources::file(input)]);
+    let proxy = ProxyArg::Http("proxy.example".into());
+    let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
+    let (plan, told) = sources::plan(&args, &|_| None, vec![sources::file(input)]);
     let plan = match plan {
         Ok(plan) => plan,
         Err(error) => {

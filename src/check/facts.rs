@@ -76,7 +76,7 @@ pub(super) fn origin(origin: &Origin) -> String {
     match origin {
         Origin::Option(_) => "command line".into(),
         Origin::Variable(_) => "environment".into(),
-        Origin::File { .. } | Origin::Default => origin.to_string(),
+        Origin::File { .. } => origin.to_string(),
     }
 }
 

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::facts;
 use super::step::{Step, Verdict};
-use crate::config::Record;
+use crate::config::SettingRecord;
 use crate::error::{Error, ExitCode};
 use crate::plan::{Hop, Plan};
 
 /// Writes the report to standard output.
 pub(super) fn write(
     plan: &Plan,
-    records: &[Record],
+    records: &[SettingRecord],
     steps: &[Step],
     failure: Option<&Error>,
     code: ExitCode,
@@ -39,7 +39,7 @@ fn hop(hop: &Hop) -> Value {
     object
 }
 
-fn setting(Record { name, value, origin }: &Record) -> Value {
+fn setting(SettingRecord { name, value, origin }: &SettingRecord) -> Value {
     json!({ "name": name, "value": value, "origin": facts::origin(origin) })
 }
 

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::config::Record;
+use crate::config::SettingRecord;
 use crate::connector::Connector;
 use crate::error::{Error, ExitCode, os_message};
 use crate::net::{Progress, Stage, Tunnel};
@@ -69,7 +69,7 @@ struct State {
 /// # Errors
 /// Writing to standard output failed. A failed connection is not an error here: the exit code
 /// reports it.
-pub fn run(connector: &Connector, records: &[Record], format: Format) -> Result<ExitCode, Error> {
+pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> Result<ExitCode, Error> {
     let started = Instant::now();
     let style = (format == Format::Text).then(text::Style::for_stdout);
     let state = State { steps: Vec::new(), route: 1, step_started: started, output: Ok(()) };

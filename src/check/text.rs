@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::facts;
 use super::step::{Step, Verdict};
-use crate::config::Record;
+use crate::config::SettingRecord;
 use crate::error::ExitCode;
 use crate::plan::Plan;
 use crate::text::escaped;
@@ -37,7 +37,7 @@ impl Style {
 }
 
 /// Prints the plan and the origin of each setting.
-pub(super) fn plan(style: Style, plan: &Plan, records: &[Record]) -> io::Result<()> {
+pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let target = escaped(&plan.target.to_string());
     writeln!(out, "{}", style.paint(BOLD, &format!("Plan for {target}")))?;
@@ -52,7 +52,7 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[Record]) -> io::Result<
     }
     writeln!(out, "  time limit: {}", facts::limits(plan))?;
     writeln!(out, "{}", style.paint(BOLD, "Settings"))?;
-    for Record { name, value, origin } in records {
+    for SettingRecord { name, value, origin } in records {
         writeln!(out, "  {name:<20} {:<14} {}", facts::origin(origin), escaped(value))?;
     }
     writeln!(

@@ -1,7 +1,10 @@
-//! What is made of the flags and the texts around them: pages of the documentation, manual pages, completions. The files
-//! are part of the repository, and a test compares; `CONNECT_WRITE_MANUAL=1 cargo test manual` writes them anew.
+//! Generates documentation pages, manual pages and shell completions from the tables of flags and
+//! parameters.
+//!
+//! The files are checked in, and a test compares them with the tables. `CONNECT_WRITE_MANUAL=1
+//! cargo test manual` regenerates them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use std::fmt::Write;
 use std::fs;
@@ -12,10 +15,11 @@ use clap_complete::Shell;
 
 use super::flags::{self, Definition, Offer};
 use super::{Request, help, parse};
+use crate::parameters::{self, Parameter};
 
 mod roff;
 
-/// Of the manual pages: when what they say changed last.
+/// The date of the manual pages.
 const DATE: &str = "2026-11-22";
 const COMMAND: &str = "CONNECT_WRITE_MANUAL=1 cargo test manual";
 
@@ -28,26 +32,26 @@ fn read(file: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// A file is what it would be made as now, or is made so.
+/// Compares a file with its generated text, or writes the file.
 #[track_caller]
-fn up_to_date(file: &str, text: &str) {
+fn expect_up_to_date(file: &str, text: &str) {
     if std::env::var_os("CONNECT_WRITE_MANUAL").is_some() {
         return fs::write(path(file), text).unwrap();
     }
-    assert!(read(file) == text, "{file} is not up to date: {COMMAND}");
+    assert!(read(file) == text, "{file} is out of date: run {COMMAND}");
 }
 
-/// What the program prints.
+/// Returns what the program prints.
 #[track_caller]
-fn printed(words: &str) -> String {
-    match parse(words.split(' ').map(Into::into)) {
+fn printed(line: &str) -> String {
+    match parse(line.split(' ').map(Into::into)) {
         Ok(Request::Print(text)) => text.replace("\r\n", "\n"),
-        other => panic!("{words}: {other:?}"),
+        other => panic!("{line}: {other:?}"),
     }
 }
 
-/// docs/options.md
-fn options() -> String {
+/// Returns docs/options.md.
+fn options_page() -> String {
     let mut page = format!("# Options\n\n`{}`\n\n{}\n", help::USAGE, help::OPERANDS);
     for (heading, group) in flags::GROUPS {
         write!(page, "\n## {heading}\n").unwrap();
@@ -63,7 +67,7 @@ fn options() -> String {
     page
 }
 
-/// A piece of the page: what stands under a heading of the second level.
+/// Returns the text below a heading of the second level.
 fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     rest.split("\n## ").next().unwrap()
@@ -73,32 +77,32 @@ fn title(name: &str, number: u8) -> String {
     format!(".TH {} {number} {DATE} \"connect {}\"\n", name.to_uppercase(), env!("CARGO_PKG_VERSION"))
 }
 
-/// connect(1)
+/// Returns the manual page connect(1).
 fn manual() -> String {
-    let page = options();
+    let page = options_page();
     let groups = page.split_once("\n## ").unwrap().1.split("\n## Exit codes").next().unwrap();
     let examples = help::after();
     let examples = examples.split_once("Examples:\n").unwrap().1.split("\n\n").next().unwrap();
     let text = [
-        "# Name\n\nconnect - gets ssh past a firewall, through SOCKS and HTTP proxies\n",
+        "# Name\n\nconnect - ProxyCommand for ssh: connects through SOCKS and HTTP proxies\n",
         "\n# Synopsis\n\n`connect` [_options_] _host_ [_port_]\n",
         &format!("\n# Description\n\n{}\n\n{}\n", help::ABOUT.replace('\n', "\n\n"), help::OPERANDS),
         &format!("\n# Options\n\n## {groups}"),
         &read("docs/proxies.md"),
         &format!("\n# Exit status\n{}", section(&page, "Exit codes")),
-        "\n# Files\n\n### `~/.connectrc`, `/etc/connectrc`\n\nParameters: see connectrc(5).\n",
-        "\n### `~/.netrc`\n\nUsers and passwords: see `--netrc`.\n",
+        "\n# Files\n\n### `~/.connectrc`, `/etc/connectrc`\n\nParameter files. See connectrc(5).\n",
+        "\n### `~/.netrc`\n\nUser names and passwords. See `--netrc`.\n",
         &format!("\n# Examples\n\n```\n{examples}\n```\n"),
         "\n# See also\n\nconnectrc(5), ssh(1), ssh_config(5)\n",
     ];
     title("connect", 1) + &roff::from_markdown(&text.concat())
 }
 
-/// connectrc(5)
+/// Returns the manual page connectrc(5).
 fn parameter_manual() -> String {
-    let page = read("docs/parameters.md");
+    let page = parameters_page();
     let text = [
-        "# Name\n\nconnectrc - parameters of connect, and the variables of the same names\n",
+        "# Name\n\nconnectrc - parameter files and environment variables of connect\n",
         "\n# Synopsis\n\n`~/.connectrc`\n\n`/etc/connectrc`\n\n# Description\n",
         page.strip_prefix("# Parameters\n").unwrap(),
         "\n# See also\n\nconnect(1), ssh_config(5)\n",
@@ -123,7 +127,7 @@ fn completions(shell: Shell) -> String {
         .fold(flags::command(), offering)
         .arg(Arg::new("HOST").value_hint(ValueHint::Hostname).help("Name or address, or unix:PATH"))
         .arg(Arg::new("PORT").help("Number or service name"));
-    // To zsh a colon in a value's name is the end of the name, unless it is escaped.
+    // In zsh, an unescaped colon ends the name of a value.
     if shell == Shell::Zsh {
         command = command.mut_args(|flag| match flag.get_value_names() {
             Some([name]) => {
@@ -138,41 +142,58 @@ fn completions(shell: Shell) -> String {
     String::from_utf8(script).unwrap()
 }
 
-/// The README, with the short help between its marks.
+/// Returns a page with the text between two marks replaced.
+fn with_generated(page: &str, mark: &str, text: &str) -> String {
+    const END: &str = "<!-- end -->\n";
+    let (before, rest) = page.split_once(mark).unwrap_or_else(|| panic!("no {mark}"));
+    let (_, after) = rest.split_once(END).unwrap_or_else(|| panic!("no {END} after {mark}"));
+    format!("{before}{mark}{text}{END}{after}")
+}
+
+/// Returns README.md with the current help.
 fn readme() -> String {
-    const MARKS: [&str; 2] = ["<!-- connect --help -->\n", "<!-- end -->\n"];
-    let page = read("README.md");
-    let (before, rest) = page.split_once(MARKS[0]).unwrap();
-    let (_, after) = rest.split_once(MARKS[1]).unwrap();
     let help = printed("connect --help");
     let options = help.split_once("\n\n").unwrap().1.split("\nHOST is").next().unwrap();
-    format!("{before}{}```text\n{options}```\n{}{after}", MARKS[0], MARKS[1])
+    with_generated(&read("README.md"), "<!-- connect --help -->\n", &format!("```text\n{options}```\n"))
+}
+
+/// Returns docs/parameters.md with the current tables.
+fn parameters_page() -> String {
+    let rows = |in_files: bool| {
+        let rows = parameters::ALL.iter().filter(|parameter| parameter.in_files == in_files);
+        let rows: Vec<_> =
+            rows.map(|Parameter { name, doc, .. }| format!("| `{name}` | {doc} |\n")).collect();
+        rows.concat()
+    };
+    let table = |rows: String| format!("\n| parameter | meaning |\n|---|---|\n{rows}\n");
+    let page = with_generated(&read("docs/parameters.md"), "<!-- parameters -->\n", &table(rows(true)));
+    with_generated(&page, "<!-- environment only -->\n", &table(rows(false)))
 }
 
 #[test]
-fn the_manual_and_its_kin_are_made_of_the_flags() {
-    up_to_date("docs/options.md", &options());
-    up_to_date("docs/connect.1", &manual());
-    up_to_date("docs/connectrc.5", &parameter_manual());
-    up_to_date("docs/completions/connect.bash", &completions(Shell::Bash));
-    up_to_date("docs/completions/_connect", &completions(Shell::Zsh));
-    up_to_date("docs/completions/connect.fish", &completions(Shell::Fish));
-    up_to_date("docs/completions/_connect.ps1", &completions(Shell::PowerShell));
-    up_to_date("README.md", &readme());
+fn the_manual_and_other_generated_files_are_up_to_date() {
+    expect_up_to_date("docs/options.md", &options_page());
+    expect_up_to_date("docs/parameters.md", &parameters_page());
+    expect_up_to_date("docs/connect.1", &manual());
+    expect_up_to_date("docs/connectrc.5", &parameter_manual());
+    expect_up_to_date("docs/completions/connect.bash", &completions(Shell::Bash));
+    expect_up_to_date("docs/completions/_connect", &completions(Shell::Zsh));
+    expect_up_to_date("docs/completions/connect.fish", &completions(Shell::Fish));
+    expect_up_to_date("docs/completions/_connect.ps1", &completions(Shell::PowerShell));
+    expect_up_to_date("README.md", &readme());
 }
 
-/// Troff has no other characters for a terminal that knows ASCII only, and says so.
+/// troff warns about other characters on a terminal that only has ASCII.
 #[test]
-fn manual_pages_can_be_read_everywhere() {
+fn manual_pages_are_ascii() {
     for file in ["docs/connect.1", "docs/connectrc.5"] {
         let page = read(file);
         assert!(page.is_ascii(), "{file}: {:?}", page.chars().find(|c| !c.is_ascii()));
     }
 }
 
-/// What is printed is what was made.
 #[test]
-fn each_of_them_can_be_had_from_the_program() {
+fn the_program_prints_each_generated_file() {
     for (word, file) in [
         ("man", "docs/connect.1"),
         ("connectrc", "docs/connectrc.5"),
@@ -185,9 +206,9 @@ fn each_of_them_can_be_had_from_the_program() {
     }
 }
 
-/// Each letter and each name, wherever somebody may look for them.
+/// Checks each letter and each long name.
 #[test]
-fn no_flag_is_missing_anywhere() {
+fn every_text_lists_every_flag() {
     let texts = [
         ("help", printed("connect --help")),
         ("long help", printed("connect --help=all")),
@@ -203,24 +224,30 @@ fn no_flag_is_missing_anywhere() {
         let letter = definition.letter.map(|letter| format!("-{letter}"));
         for name in letter.iter().cloned().chain(definition.long.map(|long| format!("--{long}"))) {
             for (place, text) in &texts {
-                assert!(is_word_of(text, &name), "{name} is not in {place}");
+                assert!(is_word_of(text, &name), "{name} is missing in {place}");
             }
         }
         if let Some(letter) = definition.letter {
-            assert!(fish.contains(&format!(" -s {letter} ")), "-{letter} is not in fish's");
+            assert!(
+                fish.contains(&format!(" -s {letter} ")),
+                "-{letter} is missing in the completions for fish"
+            );
         }
         if let Some(long) = definition.long {
-            assert!(fish.contains(&format!(" -l {long} ")), "--{long} is not in fish's");
+            assert!(
+                fish.contains(&format!(" -l {long} ")),
+                "--{long} is missing in the completions for fish"
+            );
         }
     }
 }
 
-/// A manual page without fonts and escapes.
+/// Returns a manual page without font changes and escapes.
 fn unformatted(file: &str) -> String {
     ["\\fB", "\\fI", "\\fR", "\\"].iter().fold(read(file), |text, request| text.replace(request, ""))
 }
 
-/// Whether a text holds a name that is not part of a longer one.
+/// Returns `true` if a text contains a name as a whole word.
 fn is_word_of(text: &str, name: &str) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
     text.match_indices(name).any(|(index, _)| {
@@ -229,21 +256,16 @@ fn is_word_of(text: &str, name: &str) -> bool {
     })
 }
 
-/// A parameter that nobody can read of is of no use.
 #[test]
-fn no_parameter_is_missing_in_the_manual() {
+fn the_manual_lists_every_parameter() {
     let (page, manual) = (read("docs/parameters.md"), unformatted("docs/connectrc.5"));
-    let source = read("src/config/rcfile.rs");
-    let (_, names) = source.split_once("const NAMES").unwrap_or_else(|| panic!("no list of names"));
-    let names: Vec<_> = names.split("];").next().unwrap().split('"').skip(1).step_by(2).collect();
-    assert!(names.len() > 20, "{names:?}");
-    for name in names {
+    for Parameter { name, .. } in parameters::ALL {
         assert!(is_word_of(&page, name) && is_word_of(&manual, name), "{name}");
     }
 }
 
 #[test]
-fn words_are_found_as_a_whole_only() {
+fn only_whole_words_are_found() {
     for (text, name, found) in [
         ("-d, --debug", "-d", true),
         ("--debug", "-d", false),

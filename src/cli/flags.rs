@@ -1,10 +1,11 @@
-//! The one definition of the flags. The reader of the words, help, suggestions and error messages are made from it.
+//! The table of flags. The parser, the help, the manual pages and the shell completions are derived
+//! from it.
 
 use clap::{Arg, ArgAction, Command};
 
 use super::{generate, help};
 
-/// A flag, by what it does.
+/// The flags, by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flag {
     Direct,
@@ -53,36 +54,34 @@ pub(super) enum Flag {
     Version,
 }
 
-/// How a flag is typed, and what is said of it. Help, the manual pages, the shells' completions and the pages of the
-/// documentation are made of this.
+/// A flag's syntax and documentation.
 #[derive(Debug)]
 pub(super) struct Definition {
     pub(super) flag: Flag,
     pub(super) letter: Option<char>,
     pub(super) long: Option<&'static str>,
-    /// What its value is called, if it takes one.
+    /// The placeholder of the value; `None` if the flag takes no value.
     pub(super) value: Option<&'static str>,
-    /// The value may be left out, and stands behind an `=`.
+    /// The value is optional and must follow an `=`.
     pub(super) optional: bool,
-    /// What shells offer for the value.
-    #[cfg_attr(not(test), expect(dead_code, reason = "completions are made beforehand"))]
+    /// What shell completion offers for the value.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test generates the completions"))]
     pub(super) offer: Offer,
-    /// In a line.
+    /// One line for `--help`: imperative, at most [`MAX_BRIEF`] characters.
     pub(super) brief: &'static str,
-    /// In full. Backquotes stand around what is typed.
+    /// The full description, in Markdown.
     pub(super) text: &'static str,
 }
 
-/// What a shell can offer for a value.
+/// What shell completion offers for a value.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "completions are made beforehand"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "a test generates the completions"))]
 pub(super) enum Offer {
-    /// It cannot know.
     Nothing,
     Files,
     Hosts,
     Commands,
-    /// These, although others may be possible.
+    /// These words. Other values may be valid as well.
     Words(&'static [&'static str]),
 }
 
@@ -99,7 +98,7 @@ impl Definition {
         Self { offer, ..self }
     }
 
-    /// As it is typed, with its value: `-x, --proxy URL`.
+    /// Returns the names and the value, as in `-x, --proxy URL`.
     #[cfg(test)]
     pub(super) fn synopsis(&self) -> String {
         let letter = self.letter.map(|letter| format!("-{letter}"));
@@ -150,211 +149,225 @@ const fn long_option(
     Definition { value: Some(value), ..long_switch(flag, long, brief, text) }
 }
 
-/// All of them, under the headings of the help.
+/// The maximum length of a line in `--help`.
+#[cfg(test)]
+pub(super) const MAX_BRIEF: usize = 70;
+
+/// All flags, by the headings of the help.
 #[rustfmt::skip]
 pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
-    ("Way to the target", &[
+    ("Route", &[
         switch(Flag::Direct, 'n',
-            "Directly, through no proxy (the default)",
-            "Directly, through no proxy. That is the default. Of `-n -S -s -H -h -T -t -x -A` the last one counts."),
+            "Connect directly, without a proxy (the default)",
+            "Connect directly, without a proxy. This is the default. The last of `-n -S -s -H -h -T -t -x -A` wins."),
         option(Flag::Socks, 'S', "PROXY",
-            "Through this SOCKS proxy; port 1080 if not given",
-            "Through this SOCKS proxy, `[USER[:PASSWORD]@]HOST[:PORT]`, port 1080 if none is given. It speaks version 5 unless `-4` is given. As \
-             `-x socks5h://PROXY`."),
+            "Use this SOCKS proxy (default port 1080)",
+            "Use this SOCKS proxy, given as `[USER[:PASSWORD]@]HOST[:PORT]`. The default port is 1080. The version is 5 unless \
+             `-4` is given. `-S PROXY` is the same as `-x socks5h://PROXY`."),
         switch(Flag::SocksEnv, 's',
-            "Through the SOCKS proxy in SOCKS5_SERVER, SOCKS4_SERVER, SOCKS_SERVER or ALL_PROXY",
-            "Through the SOCKS proxy in `SOCKS5_SERVER` or `SOCKS4_SERVER` (by version), else `SOCKS_SERVER`, else \
-             `ALL_PROXY`."),
+            "Use the SOCKS proxy in SOCKS5_SERVER, SOCKS_SERVER or ALL_PROXY",
+            "Use the SOCKS proxy in `SOCKS5_SERVER` (with `-4`: `SOCKS4_SERVER`), else `SOCKS_SERVER`, else `ALL_PROXY`."),
         option(Flag::Http, 'H', "PROXY",
-            "Through this HTTP proxy; port 80 if not given",
-            "Through this HTTP proxy, `[USER[:PASSWORD]@]HOST[:PORT]`, port 80 if none is given, with the method CONNECT. `http://HOST/` works as well, and \
-             `https://HOST/` is one that speaks TLS, port 443."),
+            "Use this HTTP proxy (default port 80)",
+            "Use this HTTP proxy, given as `[USER[:PASSWORD]@]HOST[:PORT]`, with the CONNECT method. The default port is 80. \
+             `http://HOST/` means the same. `https://HOST/` is a proxy over TLS, with default port 443."),
         switch(Flag::HttpEnv, 'h',
-            "Through the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY",
-            "Through the HTTP proxy in `HTTP_PROXY`, `https_proxy`, `HTTPS_PROXY`, `http_proxy` or `ALL_PROXY`: the first \
-             that is set."),
+            "Use the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY",
+            "Use the HTTP proxy in the first of `HTTP_PROXY`, `https_proxy`, `HTTPS_PROXY`, `http_proxy` and `ALL_PROXY` that \
+             is set."),
         option(Flag::Telnet, 'T', "HOST[:PORT]",
-            "Through this telnet-style proxy; port 23 if not given",
-            "Through this telnet-style proxy, port 23 if none is given: it is sent a command (see `-c`) and says when it \
-             is connected."),
+            "Use this telnet-style proxy (default port 23)",
+            "Use this telnet-style proxy. The default port is 23. `connect` sends a command (see `-c`), and the proxy reports \
+             the connection in a line of text."),
         switch(Flag::TelnetEnv, 't',
-            "Through the telnet-style proxy in TELNET_PROXY",
-            "Through the telnet-style proxy in `TELNET_PROXY`."),
+            "Use the telnet-style proxy in TELNET_PROXY",
+            "Use the telnet-style proxy in `TELNET_PROXY`."),
         option(Flag::Proxy, 'x', "URL[,URL...]",
-            "Through these proxies, one behind another: socks5://a,http://b; or else: |direct",
-            "Through these proxies, one behind another, the first one first: `socks5://a.example,http://b.example:8080`. \
-             A `|` stands before what is tried if that does not lead there: `http://a.example | direct`. Repeatable: each \
-             one is a further hop.").long("proxy"),
+            "Use a chain of proxies, with fallbacks: 'socks5://a,http://b|direct'",
+            "Use a chain of proxies, the first one first: `socks5://a.example,http://b.example:8080`. After a `|`, give a \
+             fallback, used if the chain fails: `http://a.example | direct`. Each further `-x` adds hops to the \
+             chain.").long("proxy"),
         switch(Flag::Auto, 'A',
-            "Through the proxies in CONNECT_PROXY, else all_proxy, https_proxy or http_proxy",
-            "Through the proxies that `CONNECT_PROXY` names, in the environment or a parameter file, else `all_proxy`, \
-             `https_proxy` or `http_proxy`; directly if nothing names one.").long("auto"),
+            "Use CONNECT_PROXY, all_proxy, https_proxy or http_proxy, else none",
+            "Use the proxies in `CONNECT_PROXY`, set in the environment or a parameter file. Without it, use the proxy in \
+             `all_proxy`, `https_proxy` or `http_proxy`. Without any of these, connect directly.").long("auto"),
         option(Flag::TelnetCommand, 'c', "COMMAND",
-            "What to send to a telnet-style proxy; 'telnet %h %p' if not given",
-            "What to send to a telnet-style proxy, `telnet %h %p` if this is not given. `%h` is the target's host, `%p` its \
-             port, `%%` a percent sign, and `\\r \\n \\t \\\\` are as in C."),
+            "Send this to a telnet-style proxy (default 'telnet %h %p')",
+            "Send this command to a telnet-style proxy. The default is `telnet %h %p`. `%h` is the target's host, `%p` its \
+             port and `%%` a percent sign. `\\r`, `\\n`, `\\t` and `\\\\` are as in C."),
         switch(Flag::OwnNetworks, 'D',
-            "Reach targets in this machine's own networks directly",
-            "Reach targets in the networks of this machine's own interfaces directly, whatever proxy is given."),
+            "Bypass the proxy for targets in this machine's own networks",
+            "Bypass the proxy for targets in the networks of this machine's interfaces."),
     ]),
     ("SOCKS", &[
         switch(Flag::V4, '4',
-            "Speak SOCKS version 4 (4a where a name is sent)",
-            "Speak SOCKS version 4, and 4a where the proxy is sent a name."),
+            "Use SOCKS version 4 (4a to send a name)",
+            "Use SOCKS version 4, or 4a to send a name."),
         switch(Flag::V5, '5',
-            "Speak SOCKS version 5 (the default)",
-            "Speak SOCKS version 5. That is the default."),
+            "Use SOCKS version 5 (the default)",
+            "Use SOCKS version 5. This is the default."),
         option(Flag::Resolve, 'R', "local|remote|both|ADDR[:PORT]",
-            "Who resolves the target's name: this machine, the proxy, whoever can, this server",
-            "Who resolves the target's name for a SOCKS proxy: this machine (`local`), the proxy (`remote`), or this \
-             machine if it can and else the proxy (`both`). Without it the proxy does for SOCKS5, and for SOCKS4 it is as \
-             with `both`. With an address (`10.0.0.1`, `10.0.0.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`) this machine \
-             resolves it, on the direct way too, and asks this name server: the search list in `/etc/resolv.conf` counts, \
-             the hosts file does not, and no answer in 10 seconds, or in those of `-w`, is an error. A proxy's own name is \
-             always looked up by the system.").offering(Offer::Words(&["local", "remote", "both"])),
-        option(Flag::Auth, 'a', "METHODS",
-            "What may be used to authenticate: none, userpass (SOCKS5); basic, digest (HTTP)",
-            "What may be used to authenticate, separated by commas. For SOCKS5: `none`, `userpass`, offered in this order. \
-             For HTTP: `basic`, `digest`. The strongest that a proxy asks for is used, and the next one if it is not \
-             accepted; but a password that is known goes out with the first request, as Basic, if `basic` is named first, \
-             as it is by default. `-a digest` never sends a password as it is. One list may name ways for both kinds of \
-             proxy.").offering(Offer::Words(&["none", "userpass", "basic", "digest"])),
+            "Resolve the target here, at the proxy, or by this DNS server",
+            "Choose where to resolve the target's name for a SOCKS proxy: on this machine (`local`), at the proxy (`remote`), \
+             or on this machine and, if that fails, at the proxy (`both`). The default is `remote` for SOCKS5 and `both` for \
+             SOCKS4. An address (`10.0.0.1`, `10.0.0.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`) selects the DNS server for \
+             this machine to query, also for a direct connection. `connect` then uses the search list in `/etc/resolv.conf` \
+             but not the hosts file, and fails without an answer in 10 seconds, or within the limit of `-w`. The system \
+             always resolves the proxy's own name.").offering(Offer::Words(&["local", "remote", "both"])),
         long_switch(Flag::Eager, "eager",
-            "Do not wait for answers that are known: a round trip less for each SOCKS5 proxy",
-            "Save a round trip at each SOCKS5 proxy: greeting, password and request go out at once. One method is offered, \
-             user and password if there is a password, and none otherwise, unless `-a` says which. Some proxies lose what \
-             comes with the greeting (microsocks does), so it is off by default."),
+            "Pipeline the SOCKS5 handshake to save a round trip per proxy",
+            "Pipeline the SOCKS5 handshake to save a round trip per proxy: send greeting, password and request at once. \
+             `connect` offers one method: user and password if it has a password, and no authentication otherwise, unless \
+             `-a` selects one. Some proxies, such as microsocks, lose the data after the greeting, so this is off by \
+             default."),
     ]),
     ("HTTP", &[
         long_option(Flag::Header, "header", "NAME:VALUE|@FILE",
-            "Add this header, or those in a file, to requests to HTTP proxies; repeatable",
-            "Add this header, or those in the lines of a file, to requests to HTTP proxies. Repeatable. Not `Host`, \
-             `Connection` and what describes content. `Proxy-Authorization` takes the place of user and password. Values \
-             are kept as secret as a password.").offering(Offer::Files),
+            "Add a header, or all headers in a file; repeatable",
+            "Add this header, or each line of a file, to requests to HTTP proxies. Repeatable. `Host`, `Connection` and \
+             headers about content are not allowed. `Proxy-Authorization` replaces user and password. `connect` protects the \
+             values like passwords.").offering(Offer::Files),
         long_option(Flag::UserAgent, "user-agent", "TEXT",
-            "Add a User-Agent; none is sent otherwise",
-            "Add a `User-Agent`. None is sent otherwise, since a proxy need not know."),
+            "Send this User-Agent (default: none)",
+            "Send this `User-Agent` to HTTP proxies. By default, `connect` sends none."),
         long_switch(Flag::Http10, "http1.0",
-            "Speak HTTP/1.0",
-            "Speak HTTP/1.0, to HTTP proxies that know no other."),
+            "Use HTTP/1.0",
+            "Use HTTP/1.0, for old HTTP proxies."),
     ]),
-    ("Password", &[
+    ("Authentication", &[
+        option(Flag::Auth, 'a', "METHODS",
+            "Allow only none, userpass (SOCKS5), basic, digest (HTTP)",
+            "Allow only these authentication methods, separated by commas. For SOCKS5: `none` and `userpass`, offered in the \
+             given order. For HTTP: `basic` and `digest`. `connect` uses the strongest method that an HTTP proxy requests, \
+             then the next one if the proxy rejects it. If `basic` comes first, as by default, a known password goes out with \
+             the first request. `-a digest` never sends the password itself. One list may contain methods for both kinds of \
+             proxies.").offering(Offer::Words(&["none", "userpass", "basic", "digest"])),
         long_option(Flag::PasswordFile, "password-file", "FILE",
-            "The password is the first line of this file",
-            "The password for the proxy is the first line of this file, which may be a pipe. Of the three options for a \
-             password the last one counts.").offering(Offer::Files),
+            "Read the password from the first line of this file",
+            "Read the proxy's password from the first line of this file, which may be a pipe. The last of the three \
+             `--password` options wins.").offering(Offer::Files),
         long_option(Flag::PasswordCommand, "password-command", "COMMAND",
-            "The password is the first line that this prints; %h %p %u are the proxy and the user",
-            "The password is the first line that this command prints. It is run, by the user's shell, once a proxy wants a \
-             password: `%h %p %u %%` are the proxy's host and port, the user, and a percent \
-             sign.").offering(Offer::Commands),
+            "Run this to get the password (%h %p %u: proxy host, port, user)",
+            "Run this command in the user's shell once a proxy requires a password, and use the first line of its output. \
+             `%h` is the proxy's host, `%p` its port, `%u` the user and `%%` a percent sign.").offering(Offer::Commands),
         long_option(Flag::PasswordFd, "password-fd", "N",
-            "The password is the first line that comes from this open descriptor, 3 or more",
-            "The password is the first line that comes from this descriptor, 3 or more, which whoever starts `connect` has \
-             opened."),
+            "Read the password from this inherited file descriptor",
+            "Read the password from the first line of this file descriptor, 3 or higher, inherited from the parent process."),
         long_switch(Flag::Netrc, "netrc",
-            "Look for user and password in ~/.netrc, or in the file NETRC",
-            "Look for user and password in `~/.netrc`, or in the file that `NETRC` names."),
+            "Look up user and password in ~/.netrc or the file in NETRC",
+            "Look up user and password in `~/.netrc`, or in the file that `NETRC` names."),
         long_option(Flag::NetrcFile, "netrc-file", "FILE",
-            "The same in this file",
-            "Look for user and password in this file, which is written as `~/.netrc` is.").offering(Offer::Files),
+            "Look up user and password in this netrc file",
+            "Look up user and password in this file, which has the format of `~/.netrc`.").offering(Offer::Files),
     ]),
     ("TLS to the proxy (https://)", &[
         long_option(Flag::TlsCa, "tls-ca", "FILE",
-            "Trust the authorities in this PEM file, in the place of the system's",
-            "TLS to a proxy (`https://`, `socks5h+tls://`): trust the authorities in this PEM file, in the place of the \
-             system's. A proxy's own certificate may stand there as well.").offering(Offer::Files),
+            "Trust the certificate authorities in this PEM file instead",
+            "Trust the certificate authorities in this PEM file instead of the system's, for proxies over TLS (`https://`, \
+             `socks5h+tls://`). The file may also contain the proxy's own certificate.").offering(Offer::Files),
         long_option(Flag::TlsCert, "tls-cert", "FILE",
-            "Show the proxy this certificate of ours (PEM)",
-            "Show the proxy this certificate of ours, a PEM file.").offering(Offer::Files),
+            "Present this client certificate (PEM)",
+            "Present this client certificate, a PEM file, to the proxy.").offering(Offer::Files),
         long_option(Flag::TlsKey, "tls-key", "FILE",
-            "The key of that certificate, if it is not in the same file",
-            "The key of the certificate of `--tls-cert`, if it is not in the same file.").offering(Offer::Files),
+            "Use this key for the client certificate (default: the same file)",
+            "Use this key for the certificate of `--tls-cert`. By default, the certificate's file contains \
+             it.").offering(Offer::Files),
         long_option(Flag::TlsPin, "tls-pin", "sha256//BASE64",
-            "Trust no other key than this one, or these (repeatable, or with ';')",
-            "Trust no other key than this one, besides what is checked anyway: the SHA-256 of the public key \
-             (SubjectPublicKeyInfo), as for curl's `--pinnedpubkey`. Repeatable, or several with `;` between them."),
+            "Require this public key; repeatable, or separated by ';'",
+            "Require this public key in addition to the usual checks. The value is the SHA-256 hash of the key \
+             (SubjectPublicKeyInfo), as for curl's `--pinnedpubkey`. Repeatable, or separated by `;`."),
         long_option(Flag::TlsServerName, "tls-server-name", "NAME",
-            "The name to ask for, and that the certificate must have",
-            "The name to ask for (SNI), and to find in the certificate, in the place of the \
-             proxy's.").offering(Offer::Hosts),
+            "Expect this name in the certificate, and send it as SNI",
+            "Expect this name in the certificate instead of the proxy's, and send it as SNI.").offering(Offer::Hosts),
         long_switch(Flag::Insecure, "insecure",
-            "Trust any certificate; only the pins are checked, if there are any",
-            "Check nothing of a certificate but the pins; without pins there is a warning, since anybody may read and \
-             change then what goes through."),
+            "Accept any certificate; only check --tls-pin",
+            "Accept any certificate, and check only the pins of `--tls-pin`. Without pins, `connect` prints a warning, because \
+             an attacker could read and change the traffic."),
     ]),
-    ("Instead of standard input and output", &[
+    ("Local endpoint", &[
         option(Flag::Port, 'p', "[ADDR:]PORT",
-            "Take one client on this local port; loopback if no ADDR is given",
-            "Take one client on this local port, on loopback unless an address is given. With port 0 the system chooses \
-             one, which is told on standard error."),
+            "Serve one client on this local port (default ADDR: loopback)",
+            "Serve one client on this local port instead of standard input and output. The default address is loopback. With \
+             port 0, the system chooses a port, and `connect` prints it on standard error."),
         option(Flag::KeepPort, 'P', "[ADDR:]PORT",
-            "Take one client after another, who share one session with the target",
-            "Take one client after another on this local port, who share one session with the target. The end of standard \
-             input ends it."),
+            "Serve clients in turn, in one session with the target",
+            "Serve clients on this local port one after another, in a single session with the target. The session ends when \
+             standard input does."),
         long_option(Flag::Listen, "listen", "ADDR:PORT|unix:PATH",
-            "Give every client a session of its own, until stopped; repeatable",
-            "Give every client on this local port, `[ADDR:]PORT`, or on this UNIX-domain socket a session of its own, until \
-             stopped. `systemd` is each socket that systemd has opened for this process (socket activation). Repeatable."),
+            "Serve each client in its own session until stopped; repeatable",
+            "Serve each client on this local port, `[ADDR:]PORT`, or UNIX-domain socket in its own session until stopped. \
+             `systemd` stands for all sockets from systemd (socket activation). Repeatable."),
         switch(Flag::FdPass, 'F',
-            "Hand the connection to ssh and leave: for ssh with ProxyUseFdpass yes",
-            "Hand the connection to ssh, once it stands, and leave: for ssh with `ProxyUseFdpass yes`. Works directly and \
-             through every proxy without TLS.").long("fdpass"),
+            "Pass the connection to ssh and exit, for ProxyUseFdpass",
+            "Pass the connection to ssh once it is established, and exit. Set `ProxyUseFdpass yes` in ssh's configuration. \
+             Works for direct connections and all proxies without TLS.").long("fdpass"),
     ]),
     ("General", &[
         long_option(Flag::ProxyProtocol, "proxy-protocol", "v1|v2",
-            "Tell the target first whom the session is for: a PROXY protocol header",
-            "Tell the target first whom the session is for, as HAProxy and nginx understand it (`accept-proxy`, \
-             `proxy_protocol`): the client of a local port, or else this end of the connection; without addresses where \
-             nobody knows them, as behind a proxy.").offering(Offer::Words(&["v1", "v2"])),
+            "Send a PROXY protocol header to the target first",
+            "Send a PROXY protocol header to the target first, as HAProxy and nginx expect with `accept-proxy` or \
+             `proxy_protocol`. It contains the address of the local port's client or else of this end of the connection. \
+             Through a proxy, where that is unknown, it contains no addresses.").offering(Offer::Words(&["v1", "v2"])),
         option(Flag::Wait, 'w', "SECONDS",
-            "Give up if the target is not reached in this time; 0 for no limit",
-            "Give up if the target is not reached in this time: names, dialling and negotiation count, but not the time \
-             spent at a password prompt. 0 is no limit. Without it each proxy has 30 seconds to answer."),
+            "Limit the time to reach the target (0: no limit)",
+            "Limit the time to reach the target, including name resolution, connecting and the handshakes with proxies. Time \
+             at a password prompt does not count. 0 means no limit. Without `-w`, each proxy has 30 seconds for its \
+             handshake."),
         long_option(Flag::IdleTimeout, "idle-timeout", "SECONDS",
-            "End a session in which nothing has moved for so long; 0 for no limit (the default)",
-            "End a session in which nothing has moved in either direction for so long, with exit code 7. Off by default, \
-             which is 0. `--listen` ends that session only. The other end is reset, so that it cannot take this for the \
-             end of the data. Without it a peer that vanished is noticed by the system's own timers: TCP keep-alive is on, \
-             with the times of the system (Linux: `net.ipv4.tcp_keepalive_time`, two hours)."),
+            "Close a session without traffic for this long (default 0: never)",
+            "Close a session that carries no data in either direction for this long, with exit code 7. The default is 0, for no \
+             limit. `--listen` closes only the idle session. The remote receives a reset, so that it cannot mistake this for \
+             the end of the data. Without this option, the system's TCP keep-alive detects a peer that vanished (on Linux \
+             after `net.ipv4.tcp_keepalive_time`, two hours)."),
         long_switch(Flag::NoShutdown, "no-shutdown",
-            "Do not pass on the end of standard input",
-            "Do not pass on the end of standard input: the session ends when the remote ends it, or when standard output is \
-             closed as well, which nobody is told of on Windows. For programs that close their end \
-             before the answer has come, with a proxy that takes this for the end of all, as with `git://` through \
-             microsocks or tinyproxy. As ncat's option of this name, and as nc without `-N`."),
+            "Do not half-close when standard input ends",
+            "Do not half-close the connection when standard input ends. The session lasts until the remote ends it or the \
+             reader of standard output exits; Windows does not report the latter. Use it for a program that closes its end \
+             before it has the whole response, through a proxy that drops the connection then: `git://` through microsocks or \
+             tinyproxy. Same as `--no-shutdown` of ncat, and as nc without `-N`."),
         long_option(Flag::Check, "check", "json",
-            "Say what the plan is and where it comes from, and try it, each step with its time",
-            "Say what the plan is for this host and port and where each value of it comes from, and try it: each stage with \
-             its time, what failed, and what to try. The exit code is that of a run. With `--check=json` it is one JSON \
-             object, for scripts.").optional().offering(Offer::Words(&["json"])),
+            "Show plan and settings, then test the connection step by step",
+            "Show the plan for this host and port and where each setting comes from. Then connect, and show the time of each \
+             step, the step that failed, and what to try. The exit code is the one of a normal run. `--check=json` prints one \
+             JSON object instead.").optional().offering(Offer::Words(&["json"])),
         switch(Flag::Debug, 'd',
-            "Say on standard error what is done; -dd: and what is relayed",
-            "Say on standard error what is done; twice (`-dd`): and what is relayed, as a hex dump."),
+            "Log to standard error; -dd also dumps relayed data",
+            "Log to standard error. `-dd` also dumps the relayed data in hexadecimal."),
         switch(Flag::Quiet, 'q',
-            "Say nothing but errors: no warnings, and nothing of what is waited for",
-            "Say nothing but errors: no warnings, as of a parameter file that others can read, and, at a terminal, nothing \
-             of what is waited for. Of `-q` and `-d` the last one counts.").long("quiet"),
+            "Print errors only: no warnings, no status line",
+            "Print errors only: no warnings, such as about a parameter file with a password that others can read, and no \
+             status line. The last of `-q` and `-d` wins.").long("quiet"),
         long_option(Flag::Generate, "generate", "WHAT",
-            "Print a manual page (man, connectrc) or a shell's completions (bash, zsh, fish, powershell)",
-            "Print the manual page `connect(1)` (`man`) or `connectrc(5)` (`connectrc`), or the completions of a shell: \
+            "Print man, connectrc (man page), bash, zsh, fish or powershell",
+            "Print a manual page, connect(1) (`man`) or connectrc(5) (`connectrc`), or the completion script for a shell: \
              `bash`, `zsh`, `fish` or `powershell`.").offering(Offer::Words(generate::WORDS)),
         long_option(Flag::Help, "help", "all",
-            "Print this help; --help=all: and all there is to say",
-            "Print each option in a line; `--help=all`: and all that is said here.").optional().offering(Offer::Words(&["all"])),
+            "Print this help; --help=all describes each option in full",
+            "Print each option in one line. `--help=all` describes each option in full.").optional().offering(Offer::Words(&["all"])),
         switch(Flag::Version, 'V',
             "Print the version",
             "Print the version.").long("version"),
     ]),
 ];
 
-/// All of them.
+/// Returns all flags.
 pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
     GROUPS.iter().flat_map(|(_, group)| *group)
 }
 
-/// For clap, which writes the help and knows what a typing error may mean. It does not read the words: to be told of
-/// the flags takes it longer than everything else does that an everyday run has to do up to the first byte.
+/// Returns the short usage: all letters without a value in one cluster, then each letter with its
+/// value.
+pub(super) fn usage() -> String {
+    let letters: String = all().filter(|flag| flag.value.is_none()).filter_map(|flag| flag.letter).collect();
+    let with_value = all().filter_map(|flag| Some(format!("[-{} {}]", flag.letter?, flag.value?)));
+    let with_value: Vec<_> = with_value.collect();
+    format!("connect [-{letters}] {} [--LONG-OPTION] HOST [PORT]", with_value.join(" "))
+}
+
+/// Describes the flags to clap, which renders the help and suggests options for misspelled ones.
+///
+/// clap does not parse the command line: building this takes longer than all other work of a run up
+/// to the first byte.
 pub(super) fn command() -> Command {
     let command = Command::new("connect")
         .about(help::ABOUT)
@@ -370,7 +383,7 @@ pub(super) fn command() -> Command {
 }
 
 fn argument(definition: &Definition) -> Arg {
-    // Any text will do for a name that no other has.
+    // The ID can be any unique text.
     let mut argument =
         Arg::new(definition.brief).help(definition.brief).long_help(help::plain(definition.text));
     if let Some(letter) = definition.letter {

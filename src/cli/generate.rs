@@ -1,14 +1,16 @@
-//! `--generate`: what packages install beside the program. The files are made of the flags by a test, so that nothing
-//! that can make them is part of the program.
+//! `--generate`: prints files that packages install next to the program.
+//!
+//! A test generates the files from the flags, so that the program itself does not contain the
+//! generator.
 
 use crate::error::Error;
 
-/// What there is.
+/// The files that can be printed.
 pub(super) const WORDS: &[&str] = &["man", "connectrc", "bash", "zsh", "fish", "powershell"];
 
-/// The text of one of the [`WORDS`].
-pub(super) fn text(what: &str) -> Result<&'static str, Error> {
-    Ok(match what {
+/// Returns the content of one of the [`WORDS`].
+pub(super) fn text(word: &str) -> Result<&'static str, Error> {
+    Ok(match word {
         "man" => include_str!("../../docs/connect.1"),
         "connectrc" => include_str!("../../docs/connectrc.5"),
         "bash" => include_str!("../../docs/completions/connect.bash"),
@@ -17,7 +19,7 @@ pub(super) fn text(what: &str) -> Result<&'static str, Error> {
         "powershell" => include_str!("../../docs/completions/_connect.ps1"),
         _ => {
             let known = WORDS.join(", ");
-            return Err(Error::Config(format!("--generate '{what}' is none of: {known}")));
+            return Err(Error::Config(format!("invalid value '{word}' for --generate; use one of {known}")));
         }
     })
 }

@@ -1,42 +1,44 @@
-//! The texts around the flags. Backquotes stand around what is typed, except in what is only for a terminal.
+//! The texts around the flags in the help and the manual pages. Text that the user types is in
+//! backquotes, except in texts for the terminal only.
 
-/// What the program is.
+/// What the program does.
 pub(super) const ABOUT: &str = "\
-Connects standard input and output to HOST:PORT, directly or through a SOCKS or HTTP proxy.
-Made for ssh:  ProxyCommand connect -S socks.example %h %p";
+Connects standard input and output to HOST:PORT through SOCKS and HTTP proxies, or directly.
+For ssh:  ProxyCommand connect -S socks.example %h %p";
 
 pub(super) const USAGE: &str = "connect [OPTIONS] HOST [PORT]";
 
-/// What stands behind the options.
+/// The operands, shown after the options.
 pub(super) const OPERANDS: &str = "\
-HOST is a name or an address, IPv6 bare or in brackets, or `unix:PATH` for a socket on this machine; PORT is a number or a \
-service name. `HOST:PORT` works as one word. Without a port, the program's name gives it: a link `connect-25` or \
-`connect-smtp` needs none. PROXY is `[USER[:PASSWORD]@]HOST[:PORT]`. Letters cluster (`-dS PROXY`), and options stand \
-before the host.";
+HOST is a name, an IPv4 address, an IPv6 address with or without brackets, or `unix:PATH` for a local socket. PORT is a \
+number or a service name. `HOST:PORT` works as one argument. Without a port, the program's name supplies it: a link named \
+`connect-25` or `connect-smtp` connects to that port. PROXY is `[USER[:PASSWORD]@]HOST[:PORT]`. Single-letter options can \
+be combined (`-dS PROXY`). Options come before HOST.";
 
-/// What the program says when it ends.
+/// The exit codes and their meanings.
 pub(super) const EXIT_CODES: [(u8, &str); 9] = [
-    (0, "the session ended normally"),
-    (1, "this machine failed us, for instance out of descriptors"),
-    (2, "wrong usage or configuration"),
-    (3, "a name was not resolved"),
-    (4, "neither the proxy nor the target was reached"),
-    (5, "the proxy refused, did not speak its protocol, or is not trusted (TLS)"),
-    (6, "authentication failed, or a password is wanted and there is nobody to ask"),
-    (7, "a limit has passed"),
-    (8, "the relay broke: data may be missing, or the reader of the output has left (that one is silent)"),
+    (0, "success: the session ended normally"),
+    (1, "local system error, such as too many open files"),
+    (2, "invalid command line or configuration"),
+    (3, "name resolution failed"),
+    (4, "could not connect to the proxy or the target"),
+    (5, "the proxy refused, violated its protocol, or has an untrusted certificate"),
+    (6, "authentication failed, or a password is missing and there is no way to ask for it"),
+    (7, "time limit exceeded"),
+    (8, "relaying failed: data may be missing, or the reader of the output exited (without a message)"),
 ];
 
-/// How a session ends.
+/// How a session ends, for the documentation.
 #[cfg(test)]
 pub(super) const ENDINGS: &str = "\
-Every failure is one line on standard error: `connect:`, what failed and where, why, and what to try.
+Every failure prints one line on standard error: `connect:`, what failed and where, the cause, and what to try.
 
-The end of standard input becomes a half-close, and what the remote still sends is delivered. The end of the remote ends
-the session once it is delivered. A reset is an error, and so is an end of TLS without `close_notify`. Between a client of
-a local port and the target half-closes pass both ways, and so do resets: who is cut off sees one, and so does a client
-whose target was not reached. A UNIX-domain socket has none and sees an end. `-p`, `-P` and `--listen` end with code 0 on
-SIGTERM and SIGINT while they wait for a client.
+When standard input ends, `connect` half-closes the connection and delivers what the remote still sends. When the remote
+closes the connection, `connect` delivers the remaining data and exits. A reset is an error, and so is the end of a TLS
+connection without `close_notify`. Half-closes and resets pass in both directions between the client of a local port and
+the target. A client whose session is cut off, or whose target cannot be reached, receives a reset. A UNIX-domain socket
+has no reset: there, the client sees the end of the data. With `-p`, `-P` and `--listen`, `connect` exits with code 0 on
+SIGTERM or SIGINT while it waits for a client.
 ";
 
 const EXAMPLES: &str = "\
@@ -47,63 +49,77 @@ Examples:
   connect --check -S socks.example host.example 22
 ";
 
-/// Where parameters come from.
+/// Where parameters come from, for `--help=all`.
 const NOTES: &str = "\
-User and password, if the proxy wants them, are those in the proxy's specification, else
+The user and password for a proxy are those given with the proxy, or else
   SOCKS5  SOCKS5_USER SOCKS_USER CONNECT_USER
           SOCKS5_PASSWD SOCKS5_PASSWORD SOCKS_PASSWORD CONNECT_PASSWORD
   SOCKS4  SOCKS4_USER SOCKS_USER CONNECT_USER
   HTTP    HTTP_PROXY_USER CONNECT_USER
           HTTP_PROXY_PASSWORD CONNECT_PASSWORD
-else the login name, and a password asked for by the program SSH_ASKPASS or on the terminal. --password-... comes before \
-these variables; CONNECT_PASSWORD_FILE, CONNECT_PASSWORD_COMMAND and netrc (CONNECT_NETRC) behind them.
+The default user is the login name. The --password options take precedence over these variables. After the variables come \
+CONNECT_PASSWORD_FILE, CONNECT_PASSWORD_COMMAND and netrc (CONNECT_NETRC). Finally, connect asks for the password with the \
+program in SSH_ASKPASS or on the terminal.
 
-Parameters that are not in the environment are looked for in ~/.connectrc and /etc/connectrc: NAME = value, one a line. \
-What follows a line such as 'Match localnetwork 192.168.1.0/24' counts there only, up to the next Match: host, port, \
-localnetwork, localuser, exec and all are conditions, and a ! in front is the opposite.
+Parameters that are not set in the environment may be set in ~/.connectrc and /etc/connectrc, one NAME = value per line. \
+The lines after a line such as 'Match localnetwork 192.168.1.0/24' apply only there, up to the next Match. The conditions \
+are host, port, localnetwork, localuser, exec and all. A ! negates a condition.
 
-TLS to the proxy (https://, socks5h+tls:// and so on) trusts the system's authorities, unless --tls-ca, or CONNECT_TLS_CA, \
-or tls-ca= in the proxy's URL names others; so with the other options for it.
+TLS to the proxy (https://, socks5h+tls:// and so on) trusts the system's certificate authorities. --tls-ca, CONNECT_TLS_CA \
+and tls-ca= in the proxy's URL override them. The other TLS options also exist in these three forms.
 
 Targets in SOCKS5_DIRECT, SOCKS4_DIRECT, SOCKS_DIRECT, HTTP_DIRECT or CONNECT_DIRECT (10.0.0.0/8,.example.com,...) and in \
-no_proxy are reached directly.
+no_proxy are reached without the proxy.
 
-CONNECT_RELAY=copy in the environment relays through memory where Linux could keep the bytes in the kernel.
+CONNECT_RELAY=copy in the environment relays through user space even where Linux could splice.
 ";
 
-/// Behind the options in a line each.
+/// Returns the text after the one-line descriptions.
 pub(super) fn after() -> String {
     let more = "More: connect --help=all, and the manual pages connect(1) and connectrc(5).";
     format!("{}\n\n{EXAMPLES}\n{more}\n", plain(OPERANDS))
 }
 
-/// Behind the options in full.
+/// Returns the text after the full descriptions.
 pub(super) fn after_all() -> String {
     let codes = EXIT_CODES.map(|(code, meaning)| format!("  {code}  {meaning}")).join("\n");
     format!("{}\n\n{NOTES}\nExit codes:\n{codes}\n\n{EXAMPLES}", plain(OPERANDS))
 }
 
-/// Text for a terminal: what is typed stands bare, and in quotes if there are blanks in it.
+/// Converts Markdown for the terminal: removes the backquotes, and quotes code that contains
+/// spaces.
 pub(super) fn plain(text: &str) -> String {
     let pieces = text.split('`').enumerate();
     let quoted = |(index, piece): (usize, &str)| match piece {
-        typed if index % 2 == 1 && typed.contains(' ') => format!("'{typed}'"),
+        code if index % 2 == 1 && code.contains(' ') => format!("'{code}'"),
         piece => piece.to_owned(),
     };
     pieces.map(quoted).collect()
 }
 
-/// For `-V`.
+/// Returns the text for `-V`.
 pub(super) fn version() -> String {
     format!("connect {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// For a command line without a word.
-pub(super) fn short() -> String {
-    format!(
-        "{}{ABOUT}\n\nUsage: connect [-ndDhst45] [-S [user[:password]@]host[:port]] [-H [user[:password]@]host[:port]]\n\
-        \x20              [-R local|remote|both|address] [-a methods] [-w seconds] host [port]\n\n\
-        connect --help says more.\n",
-        version(),
-    )
+/// Returns the text for a command line without args, given the usage line.
+pub(super) fn short(usage_line: &str) -> String {
+    const WIDTH: usize = 80;
+    const INDENT: &str = "       ";
+    let mut usage = String::from("Usage:");
+    let mut column = usage.len();
+    // Break between the bracketed options only.
+    for word in usage_line.replace("] [", "]\0[").replace("] H", "]\0H").split('\0') {
+        if column + 1 + word.len() > WIDTH {
+            usage.push('\n');
+            usage.push_str(INDENT);
+            column = INDENT.len();
+        } else {
+            usage.push(' ');
+            column += 1;
+        }
+        usage.push_str(word);
+        column += word.len();
+    }
+    format!("{}{ABOUT}\n\n{usage}\n\nRun 'connect --help' for a description of all options.\n", version())
 }

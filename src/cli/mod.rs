@@ -1,4 +1,5 @@
-//! What was typed. Nothing here looks at files or variables: help and version work with any configuration.
+//! Parses the command line. Reads neither files nor variables, so that help and version work with
+//! any configuration.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,30 +14,32 @@ mod help;
 mod parse;
 mod program_name;
 
-/// The options and words of one command line, as typed.
+/// The parsed args of a session. Values are as typed: `config` interprets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option without a value")]
 pub struct Args {
     /// The last of `-n -h -H -s -S -t -T -x -A`.
-    pub method: ProxyArg,
+    pub proxy: ProxyArg,
     /// `-c`.
     pub telnet_command: Option<String>,
     /// `-D`.
     pub own_networks: bool,
     /// The last of `-p` and `-P`.
-    pub port_to_listen: Option<(String, Keep)>,
+    pub local_port: Option<String>,
+    /// The last of `-p` and `-P` is `-P`: the session with the target outlives its client.
+    pub keep_session: bool,
     /// Each `--listen`.
     pub listen: Vec<String>,
     /// `-F`.
-    pub hand_over: bool,
-    /// The last of `-4 -5`.
+    pub fdpass: bool,
+    /// The last of `-4` and `-5`.
     pub socks_version: Option<SocksVersion>,
     /// `-R`.
     pub resolve: Option<String>,
     /// `-a`.
     pub auth: Option<String>,
-    /// What is added to requests to HTTP proxies.
-    pub requests: HttpArgs,
+    /// `--header`, `--user-agent` and `--http1.0`.
+    pub http: HttpArgs,
     /// `--proxy-protocol`.
     pub proxy_protocol: Option<String>,
     /// The last of `--password-file`, `--password-command` and `--password-fd`.
@@ -51,33 +54,33 @@ pub struct Args {
     pub no_shutdown: bool,
     /// `--eager`.
     pub eager: bool,
-    /// `--check`, and how it is told.
+    /// `--check`, with the output format, which is empty for text.
     pub check: Option<String>,
-    /// `--tls-…`, `--insecure`.
+    /// `--tls-…` and `--insecure`.
     pub tls: TlsArgs,
-    /// `-d` or `-q`.
+    /// The last of `-d` and `-q`.
     pub verbosity: Verbosity,
-    /// The first word: a host, which may have a port.
+    /// The first operand: a host, possibly with a port.
     pub host: String,
-    /// The second word.
+    /// The second operand.
     pub port: Option<String>,
     /// The port in the program's name, as in `connect-25`.
     pub name_port: Option<String>,
 }
 
-/// How much is told on standard error.
+/// How much is printed on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
     /// `-q`: errors only.
     Quiet,
-    /// Warnings as well, and what is waited for.
+    /// Errors, warnings and the status line.
     #[default]
     Normal,
-    /// `-d`, so many times.
+    /// `-d`, and how often it was given.
     Debug(u8),
 }
 
-/// What is added to requests to HTTP proxies.
+/// The options for requests to HTTP proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpArgs {
     /// Each `--header`.
@@ -88,7 +91,7 @@ pub struct HttpArgs {
     pub http_1_0: bool,
 }
 
-/// The options that concern TLS with a proxy.
+/// The options for TLS to a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsArgs {
     /// `--tls-ca`.
@@ -105,68 +108,59 @@ pub struct TlsArgs {
     pub insecure: bool,
 }
 
-/// How to get to the target.
+/// The option that selects the proxy.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum ProxyArg {
     /// `-n`, and the default.
     #[default]
     Direct,
-    /// `-h`: the HTTP proxy that the environment names.
+    /// `-h`: the HTTP proxy in the environment.
     HttpFromEnvironment,
     /// `-H`.
     Http(String),
-    /// `-s`: the SOCKS proxy that the environment names.
+    /// `-s`: the SOCKS proxy in the environment.
     SocksFromEnvironment,
     /// `-S`.
     Socks(String),
-    /// `-t`: the telnet-style proxy that the environment names.
+    /// `-t`: the telnet-style proxy in the environment.
     TelnetFromEnvironment,
     /// `-T`.
     Telnet(String),
-    /// Each `-x`: a chain of proxies by their URLs.
+    /// Each `-x`: a chain of proxy URLs.
     Proxies(Vec<String>),
-    /// `-A`: whatever the environment names.
+    /// `-A`: any proxy in the environment.
     Auto,
 }
 
-/// As the flag is typed, and without a password.
+/// Shows the option as typed, with passwords masked.
 impl fmt::Debug for ProxyArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (letter, words): (_, &[String]) = match self {
+        let (letter, values): (_, &[String]) = match self {
             Self::Direct => ('n', &[]),
             Self::HttpFromEnvironment => ('h', &[]),
-            Self::Http(word) => ('H', std::slice::from_ref(word)),
+            Self::Http(value) => ('H', std::slice::from_ref(value)),
             Self::SocksFromEnvironment => ('s', &[]),
-            Self::Socks(word) => ('S', std::slice::from_ref(word)),
+            Self::Socks(value) => ('S', std::slice::from_ref(value)),
             Self::TelnetFromEnvironment => ('t', &[]),
-            Self::Telnet(word) => ('T', std::slice::from_ref(word)),
-            Self::Proxies(words) => ('x', words),
+            Self::Telnet(value) => ('T', std::slice::from_ref(value)),
+            Self::Proxies(values) => ('x', values),
             Self::Auto => ('A', &[]),
         };
         write!(f, "-{letter}")?;
-        words.iter().try_for_each(|word| write!(f, " {}", secret::masked(word)))
+        values.iter().try_for_each(|value| write!(f, " {}", secret::masked(value)))
     }
 }
 
-/// `-p` or `-P`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// `-p`: the session ends with its client.
-    No,
-    /// `-P`: the session is kept for the next client.
-    Yes,
-}
-
-/// `-4` or `-5`.
+/// The version of the SOCKS protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocksVersion {
-    /// SOCKS4 and 4a.
+    /// `-4`: SOCKS4, or SOCKS4a to send a name.
     V4,
-    /// SOCKS5.
+    /// `-5`: SOCKS5.
     V5,
 }
 
-/// Where a password is.
+/// The option that says where to get the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PasswordSource {
     /// `--password-file`.
@@ -177,46 +171,46 @@ pub enum PasswordSource {
     Descriptor(String),
 }
 
-/// Which netrc file is looked at.
+/// The option that says which netrc file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetrcSource {
-    /// `--netrc`: the user's.
+    /// `--netrc`: `~/.netrc`.
     Home,
     /// `--netrc-file`.
     File(String),
 }
 
-/// What a command line asks for.
+/// What a command line requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// A session.
+    /// Connect to a target, or with `--check` test that.
     Session(Box<Args>),
-    /// A text for standard output.
+    /// Print a text on standard output.
     Print(String),
 }
 
-/// Reads a command line, the program's name first.
+/// Parses a command line, including the program's name.
 ///
 /// # Errors
-/// [`Error::Usage`] for whatever makes no sense.
-// Its frame must not be part of the caller's, which lives as long as the session: what fields leave unused there holds
-// what was on the stack before, pieces of a password among it.
+/// [`Error::Usage`] or [`Error::Config`] for an invalid command line.
+// Not inlined: the caller's stack frame lives as long as the session, and unused parts of `Args` on
+// it could keep pieces of a password.
 #[inline(never)]
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
-    let mut words = words.into_iter();
-    let program = words.next().unwrap_or_default();
-    let words: Vec<_> = words.collect();
-    if words.is_empty() {
-        return Ok(Request::Print(help::short()));
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
+    let mut args = args.into_iter();
+    let program = args.next().unwrap_or_default();
+    let args: Vec<_> = args.collect();
+    if args.is_empty() {
+        return Ok(Request::Print(help::short(&flags::usage())));
     }
-    let mut typed = Args { name_port: program_name::port(&program), ..Args::default() };
+    let mut parsed = Args { name_port: program_name::port(&program), ..Args::default() };
     let mut text = None;
-    let operands = parse::read(words, |flag, value| {
+    let operands = parse::read(args, |flag, value| {
         match flag {
             Flag::Help => text = Some(help_text(&value)),
             Flag::Generate => text = Some(generate::text(&value).map(str::to_owned)),
             Flag::Version => text = Some(Ok(help::version())),
-            flag => typed.take(flag, value),
+            flag => parsed.take(flag, value),
         }
         text.is_none()
     })?;
@@ -224,13 +218,15 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Error
         return text.map(Request::Print);
     }
     let mut operands = operands.into_iter();
-    typed.host = operands.next().ok_or_else(|| Error::Usage("no host given".into()))?;
-    typed.port = operands.next();
+    parsed.host = operands.next().ok_or_else(|| Error::Usage("missing host".into()))?;
+    parsed.port = operands.next();
     match operands.next() {
-        None => Ok(Request::Session(Box::new(typed))),
+        None => Ok(Request::Session(Box::new(parsed))),
         Some(extra) => {
             let extra = secret::masked(&extra);
-            Err(Error::Usage(format!("'{extra}' after host and port: options go before the host")))
+            Err(Error::Usage(format!(
+                "unexpected argument '{extra}' after host and port; put options before the host"
+            )))
         }
     }
 }
@@ -239,26 +235,26 @@ fn help_text(value: &str) -> Result<String, Error> {
     match value {
         "" => Ok(flags::command().render_help().to_string()),
         "all" => Ok(flags::command().render_long_help().to_string()),
-        _ => Err(Error::Config(format!("--help='{value}' is unknown; there are --help and --help=all"))),
+        _ => Err(Error::Config(format!("invalid value '{value}' for --help; use --help or --help=all"))),
     }
 }
 
 impl Args {
-    /// Of flags that exclude each other the last one counts, with its own value.
+    /// Records a flag. Among flags that exclude each other, the last one wins with its own value.
     fn take(&mut self, flag: Flag, value: String) {
         match flag {
-            Flag::Direct => self.method = ProxyArg::Direct,
-            Flag::Socks => self.method = ProxyArg::Socks(value),
-            Flag::SocksEnv => self.method = ProxyArg::SocksFromEnvironment,
-            Flag::Http => self.method = ProxyArg::Http(value),
-            Flag::HttpEnv => self.method = ProxyArg::HttpFromEnvironment,
-            Flag::Telnet => self.method = ProxyArg::Telnet(value),
-            Flag::TelnetEnv => self.method = ProxyArg::TelnetFromEnvironment,
-            Flag::Proxy => match &mut self.method {
-                ProxyArg::Proxies(words) => words.push(value),
-                method => *method = ProxyArg::Proxies(vec![value]),
+            Flag::Direct => self.proxy = ProxyArg::Direct,
+            Flag::Socks => self.proxy = ProxyArg::Socks(value),
+            Flag::SocksEnv => self.proxy = ProxyArg::SocksFromEnvironment,
+            Flag::Http => self.proxy = ProxyArg::Http(value),
+            Flag::HttpEnv => self.proxy = ProxyArg::HttpFromEnvironment,
+            Flag::Telnet => self.proxy = ProxyArg::Telnet(value),
+            Flag::TelnetEnv => self.proxy = ProxyArg::TelnetFromEnvironment,
+            Flag::Proxy => match &mut self.proxy {
+                ProxyArg::Proxies(urls) => urls.push(value),
+                proxy => *proxy = ProxyArg::Proxies(vec![value]),
             },
-            Flag::Auto => self.method = ProxyArg::Auto,
+            Flag::Auto => self.proxy = ProxyArg::Auto,
             Flag::TelnetCommand => self.telnet_command = Some(value),
             Flag::OwnNetworks => self.own_networks = true,
             Flag::V4 => self.socks_version = Some(SocksVersion::V4),
@@ -267,9 +263,9 @@ impl Args {
             Flag::Auth => self.auth = Some(value),
             Flag::Eager => self.eager = true,
             Flag::Check => self.check = Some(value),
-            Flag::Header => self.requests.headers.push(Secret::new(value.into_bytes())),
-            Flag::UserAgent => self.requests.user_agent = Some(value),
-            Flag::Http10 => self.requests.http_1_0 = true,
+            Flag::Header => self.http.headers.push(Secret::new(value.into_bytes())),
+            Flag::UserAgent => self.http.user_agent = Some(value),
+            Flag::Http10 => self.http.http_1_0 = true,
             Flag::ProxyProtocol => self.proxy_protocol = Some(value),
             Flag::TlsCa => self.tls.authorities = Some(value),
             Flag::TlsCert => self.tls.certificate = Some(value),
@@ -277,10 +273,10 @@ impl Args {
             Flag::TlsPin => self.tls.pins.push(value),
             Flag::TlsServerName => self.tls.server_name = Some(value),
             Flag::Insecure => self.tls.insecure = true,
-            Flag::Port => self.port_to_listen = Some((value, Keep::No)),
-            Flag::KeepPort => self.port_to_listen = Some((value, Keep::Yes)),
+            Flag::Port => (self.local_port, self.keep_session) = (Some(value), false),
+            Flag::KeepPort => (self.local_port, self.keep_session) = (Some(value), true),
             Flag::Listen => self.listen.push(value),
-            Flag::FdPass => self.hand_over = true,
+            Flag::FdPass => self.fdpass = true,
             Flag::PasswordFile => self.password = Some(PasswordSource::File(value)),
             Flag::PasswordCommand => self.password = Some(PasswordSource::Command(value)),
             Flag::PasswordFd => self.password = Some(PasswordSource::Descriptor(value)),
@@ -296,7 +292,7 @@ impl Args {
                 }
             }
             Flag::Quiet => self.verbosity = Verbosity::Quiet,
-            // They are no part of a session.
+            // `parse` handles these: they replace the session.
             Flag::Generate | Flag::Help | Flag::Version => {}
         }
     }

@@ -1,8 +1,9 @@
-//! Words to flags, their values and operands.
+//! Splits the args into flags, their values and operands.
 //!
-//! This is the C program's way with words: single letters cluster, and a letter with a value takes the next word even
-//! from inside a cluster: `-dS host` and `-Sd host` are the same, `-SR host both` gives each its own. Any next word is
-//! the value, whatever it begins with. Options end at the first word that is not one.
+//! As in the C program, single letters can be combined, and a letter with a value takes the next
+//! arg, even from within a cluster: `-dS host` and `-Sd host` mean the same, and `-SR host both`
+//! gives each letter its own value. The next arg is the value even if it begins with a dash.
+//! Options end at the first arg that is not one.
 
 use std::ffi::OsString;
 use std::iter::Peekable;
@@ -13,41 +14,43 @@ use clap::error::{ContextKind, ContextValue};
 use super::flags::{Definition, Flag, all, command};
 use crate::error::Error;
 use crate::secret;
+use crate::text::printable;
 
-/// Letters whose values are numbers: `-w5` can only mean five seconds, although `-5` is an option as well.
+/// Letters whose values are numbers: `-w5` means five seconds, although `-5` is an option as well.
 const NUMERIC: &str = "wpP";
 
-/// Reads words, flags first: each is told to `found` with its value, or with an empty one, as it is come upon. It may
-/// end the reading by saying no. Returns the words that are no flags.
+/// Parses the args without the program's name, and returns the operands.
+///
+/// Calls `found` for each flag, with its value or an empty string. Parsing stops, without operands,
+/// if `found` returns `false`.
 pub(super) fn read(
-    words: Vec<OsString>,
+    args: Vec<OsString>,
     mut found: impl FnMut(Flag, String) -> bool,
 ) -> Result<Vec<String>, Error> {
-    let words: Result<Vec<_>, _> = words.into_iter().map(OsString::into_string).collect();
-    let words = words.map_err(|word| {
-        // Lossy as it is shown anyway, and not with a password in it.
-        let word = word.to_string_lossy();
-        Error::Config(format!("'{}' is not UTF-8", crate::text::printable(secret::masked(&word).as_bytes())))
+    let args: Result<Vec<_>, _> = args.into_iter().map(OsString::into_string).collect();
+    let args = args.map_err(|arg| {
+        let arg = arg.to_string_lossy();
+        Error::Config(format!("invalid argument '{}': not UTF-8", printable(secret::masked(&arg).as_bytes())))
     })?;
-    let mut words = words.into_iter().peekable();
-    while let Some(word) = words.next_if(|word| word.starts_with('-')) {
-        let go_on = match word.strip_prefix("--") {
+    let mut args = args.into_iter().peekable();
+    while let Some(arg) = args.next_if(|arg| arg.starts_with('-')) {
+        let go_on = match arg.strip_prefix("--") {
             Some("") => break,
-            Some(long) => read_long(long, &word, &mut words, &mut found)?,
-            // A lone `-` is a cluster without letters, and means nothing.
-            None => read_cluster(&word[1..], &mut words, &mut found)?,
+            Some(long) => read_long(long, &arg, &mut args, &mut found)?,
+            // A lone `-` is an empty cluster and has no effect.
+            None => read_cluster(&arg[1..], &mut args, &mut found)?,
         };
         if !go_on {
             return Ok(Vec::new());
         }
     }
-    Ok(words.collect())
+    Ok(args.collect())
 }
 
 fn read_long(
     long: &str,
-    word: &str,
-    words: &mut Peekable<IntoIter<String>>,
+    arg: &str,
+    args: &mut Peekable<IntoIter<String>>,
     found: &mut impl FnMut(Flag, String) -> bool,
 ) -> Result<bool, Error> {
     let (name, attached) = match long.split_once('=') {
@@ -59,24 +62,24 @@ fn read_long(
         Some(Some(_)) if definition.is_some_and(|definition| definition.optional) => {
             attached.or(Some(String::new()))
         }
-        Some(Some(_)) => attached.or_else(|| words.next()),
+        Some(Some(_)) => attached.or_else(|| args.next()),
         Some(None) if attached.is_none() => Some(String::new()),
         Some(None) | None => None,
     };
     match (definition, value) {
         (Some(definition), Some(value)) => Ok(found(definition.flag, value)),
-        _ => Err(complaint(word)),
+        _ => Err(usage_error(arg)),
     }
 }
 
 fn read_cluster(
     letters: &str,
-    words: &mut Peekable<IntoIter<String>>,
+    args: &mut Peekable<IntoIter<String>>,
     found: &mut impl FnMut(Flag, String) -> bool,
 ) -> Result<bool, Error> {
     for (index, letter) in letters.char_indices() {
-        let complaint = || complaint(&format!("-{letter}"));
-        let definition = by_letter(letter).ok_or_else(complaint)?;
+        let error = || usage_error(&format!("-{letter}"));
+        let definition = by_letter(letter).ok_or_else(error)?;
         if definition.value.is_none() {
             if !found(definition.flag, String::new()) {
                 return Ok(false);
@@ -84,19 +87,20 @@ fn read_cluster(
             continue;
         }
         let rest = &letters[index + letter.len_utf8()..];
-        if is_attached_value(letter, rest, words.peek()) {
+        if is_attached_value(letter, rest, args.peek()) {
             return Ok(found(definition.flag, rest.to_owned()));
         }
-        if !found(definition.flag, words.next().ok_or_else(complaint)?) {
+        if !found(definition.flag, args.next().ok_or_else(error)?) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Whether what follows a letter in its cluster is its value (`-Shost`) and not more letters (`-Sd host`).
+/// Returns `true` if the rest of a cluster is the value of a letter (`-Shost`), not more letters
+/// (`-Sd host`).
 fn is_attached_value(letter: char, rest: &str, next: Option<&String>) -> bool {
-    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let next_is_number = next.is_some_and(|next| is_number(next));
     let all_letters = rest.chars().all(|letter| by_letter(letter).is_some());
     !all_letters || (NUMERIC.contains(letter) && is_number(rest) && !next_is_number)
@@ -106,25 +110,27 @@ fn by_letter(letter: char) -> Option<&'static Definition> {
     all().find(|definition| definition.letter == Some(letter))
 }
 
-/// What is wrong with a word. What may be meant by one that is no option, clap knows.
-fn complaint(word: &str) -> Error {
-    let name = word.split('=').next().unwrap_or(word);
-    let is_named = |definition: &&Definition| match name.strip_prefix("--") {
+/// Explains what is wrong with an option, and suggests a similar one if it is unknown.
+fn usage_error(arg: &str) -> Error {
+    let name = arg.split('=').next().unwrap_or(arg);
+    let has_name = |definition: &&Definition| match name.strip_prefix("--") {
         Some(long) => definition.long == Some(long),
         None => definition.letter.is_some_and(|letter| name[1..].starts_with(letter)),
     };
-    Error::Usage(match all().find(is_named).map(|definition| definition.value) {
-        Some(Some(value)) => format!("{name} needs a value: {value}"),
-        Some(None) => format!("{name} takes no value"),
-        None => match similar(word) {
-            Some(similar) => format!("there is no option {name}, but there is {similar}"),
-            None => format!("there is no option {name}"),
+    match all().find(has_name).map(|definition| definition.value) {
+        Some(Some(value)) => Error::Usage(format!("missing value for option '{name} {value}'")),
+        Some(None) => Error::Usage(format!("option '{name}' takes no value")),
+        None => match suggestion(arg) {
+            // The suggestion is the advice: it makes a reference to the help superfluous.
+            Some(similar) => Error::Config(format!("unknown option '{name}'; did you mean '{similar}'?")),
+            None => Error::Usage(format!("unknown option '{name}'")),
         },
-    })
+    }
 }
 
-fn similar(word: &str) -> Option<String> {
-    let error = command().try_get_matches_from(["connect", word]).err()?;
+/// Asks clap for the option that an unknown one resembles; `None` if there is none.
+fn suggestion(arg: &str) -> Option<String> {
+    let error = command().try_get_matches_from(["connect", arg]).err()?;
     match error.get(ContextKind::SuggestedArg)? {
         ContextValue::String(option) => Some(option.clone()),
         _ => None,
@@ -133,12 +139,12 @@ fn similar(word: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+    #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
     use super::*;
 
-    /// What was read, one flag after another, and then the operands.
-    fn read_back(line: &str) -> String {
+    /// Returns the parsed flags with their values, separately, then `--` and the operands.
+    fn normalized(line: &str) -> String {
         let mut back = Vec::new();
         let operands = read(line.split(' ').map(OsString::from).collect(), |flag, value| {
             let definition = all().find(|definition| definition.flag == flag).unwrap();
@@ -157,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn clusters_are_read_as_the_c_program_reads_them() {
-        for (typed, expected) in [
+    fn clusters_are_parsed_as_by_the_c_program() {
+        for (line, expected) in [
             ("host 22", "-- host 22"),
             ("-dS h:1 host 22", "-d -S h:1 -- host 22"),
             ("-Sd h:1 host 22", "-S h:1 -d -- host 22"),
@@ -170,13 +176,13 @@ mod tests {
             ("-d - host 22", "-d -- host 22"),
             ("host 22 -d", "-- host 22 -d"),
         ] {
-            assert_eq!(read_back(typed), expected, "{typed}");
+            assert_eq!(normalized(line), expected, "{line}");
         }
     }
 
     #[test]
-    fn attached_values_and_long_options_work_beside_them() {
-        for (typed, expected) in [
+    fn attached_values_and_long_options_are_parsed_too() {
+        for (line, expected) in [
             ("-Ssocks.example host 22", "-S socks.example -- host 22"),
             ("-S10.0.0.1:1080 host 22", "-S 10.0.0.1:1080 -- host 22"),
             ("-dShost host 22", "-d -S host -- host 22"),
@@ -190,33 +196,33 @@ mod tests {
             ("-- -odd 22", "-- -odd 22"),
             ("-d -- host 22", "-d -- host 22"),
         ] {
-            assert_eq!(read_back(typed), expected, "{typed}");
+            assert_eq!(normalized(line), expected, "{line}");
         }
     }
 
     #[test]
-    fn what_makes_no_sense_is_told_with_what_may_be_meant() {
-        for (typed, expected) in [
-            ("-X host", "there is no option -X"),
-            ("-S", "-S needs a value: PROXY"),
-            ("--listen", "--listen needs a value: ADDR:PORT|unix:PATH"),
-            ("--eagr host", "there is no option --eagr, but there is --eager"),
-            ("--eager=yes host", "--eager takes no value"),
+    fn an_invalid_option_is_explained() {
+        for (line, expected) in [
+            ("-X host", "unknown option '-X'"),
+            ("-S", "missing value for option '-S PROXY'"),
+            ("--listen", "missing value for option '--listen ADDR:PORT|unix:PATH'"),
+            ("--eagr host", "unknown option '--eagr'; did you mean '--eager'?"),
+            ("--eager=yes host", "option '--eager' takes no value"),
         ] {
-            assert_eq!(read_back(typed), format!("error: {expected}"), "{typed}");
+            assert_eq!(normalized(line), format!("error: {expected}"), "{line}");
         }
     }
 
-    /// The two read the same words in the same way, where they know the same.
+    /// clap must know each flag, or it would suggest something else for it.
     #[test]
-    fn each_flag_is_known_to_clap() {
+    fn clap_accepts_each_flag() {
         for definition in all() {
             let value = definition.value.map(|_| "value");
             let letter = definition.letter.map(|letter| format!("-{letter}"));
             for name in letter.into_iter().chain(definition.long.map(|long| format!("--{long}"))) {
                 let name = if definition.optional { format!("{name}=value") } else { name };
-                let words = ["connect", &name].into_iter().chain(value.filter(|_| !definition.optional));
-                assert!(command().try_get_matches_from(words).is_ok(), "{name}");
+                let args = ["connect", &name].into_iter().chain(value.filter(|_| !definition.optional));
+                assert!(command().try_get_matches_from(args).is_ok(), "{name}");
             }
         }
     }

@@ -1,16 +1,17 @@
-//! The port in the program's name: a link `connect-25` connects to port 25.
+//! The port in the program's name: a link named `connect-25` connects to port 25.
 
 use std::ffi::OsStr;
 
-/// Debian's name for the C program, which is no port.
-const DEBIAN: &str = "proxy";
+/// Debian installs the C program as `connect-proxy`, which is not a service name.
+const NOT_A_PORT: &str = "proxy";
 
-/// The part of `connect-PORT` after the dash and before the first dot; directories are dropped.
+/// Returns the part of `connect-PORT` between the dash and the first dot, without the directory;
+/// `None` if the name has another form.
 pub(super) fn port(program: &OsStr) -> Option<String> {
     let name = program.to_str()?.rsplit(['/', '\\']).next()?;
     let stem = name.split('.').next()?;
     let port = stem.strip_prefix("connect-")?;
-    (!port.is_empty() && port != DEBIAN).then(|| port.to_owned())
+    (!port.is_empty() && port != NOT_A_PORT).then(|| port.to_owned())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use super::*;
 
@@ -6,17 +6,17 @@ fn request(line: &str) -> Result<Request, Error> {
     parse(line.split(' ').map(OsString::from))
 }
 
-/// What was typed after the program's name.
+/// Parses the args after the program's name.
 #[track_caller]
-fn typed(line: &str) -> Args {
+fn args(line: &str) -> Args {
     match request(&format!("connect {line}")) {
-        Ok(Request::Session(typed)) => *typed,
+        Ok(Request::Session(args)) => *args,
         other => panic!("{line}: {other:?}"),
     }
 }
 
 #[track_caller]
-fn usage(line: &str) -> String {
+fn error(line: &str) -> String {
     match request(&format!("connect {line}")) {
         Err(Error::Usage(text) | Error::Config(text)) => text,
         other => panic!("{line}: {other:?}"),
@@ -28,15 +28,15 @@ fn to_host() -> Args {
 }
 
 #[test]
-fn without_options_it_goes_directly() {
-    assert_eq!(typed("host 22"), to_host());
-    assert_eq!(typed("host:22"), Args { host: "host:22".into(), ..Args::default() });
+fn without_options_the_connection_is_direct() {
+    assert_eq!(args("host 22"), to_host());
+    assert_eq!(args("host:22"), Args { host: "host:22".into(), ..Args::default() });
 }
 
 #[test]
-fn every_option_is_kept_as_it_was_typed() {
+fn values_are_kept_as_typed() {
     let all = Args {
-        method: ProxyArg::Socks("me@s:1".into()),
+        proxy: ProxyArg::Socks("me@s:1".into()),
         socks_version: Some(SocksVersion::V4),
         resolve: Some("Both".into()),
         auth: Some("none, userpass".into()),
@@ -44,14 +44,15 @@ fn every_option_is_kept_as_it_was_typed() {
         verbosity: Verbosity::Debug(2),
         ..to_host()
     };
-    let words = ["connect", "-dd4", "-SRwa", "me@s:1", "Both", "3", "none, userpass", "host", "22"];
-    assert_eq!(parse(words.map(OsString::from)).unwrap(), Request::Session(Box::new(all)));
+    let line = ["connect", "-dd4", "-SRwa", "me@s:1", "Both", "3", "none, userpass", "host", "22"];
+    assert_eq!(parse(line.map(OsString::from)).unwrap(), Request::Session(Box::new(all)));
 }
 
 #[test]
-fn the_last_method_wins_with_its_own_value() {
-    let (http, socks) = (|word: &str| ProxyArg::Http(word.into()), |word: &str| ProxyArg::Socks(word.into()));
-    for (options, method) in [
+fn the_last_proxy_option_wins_with_its_own_value() {
+    let (http, socks) =
+        (|value: &str| ProxyArg::Http(value.into()), |value: &str| ProxyArg::Socks(value.into()));
+    for (options, proxy) in [
         ("-n", ProxyArg::Direct),
         ("-h", ProxyArg::HttpFromEnvironment),
         ("-s", ProxyArg::SocksFromEnvironment),
@@ -68,16 +69,16 @@ fn the_last_method_wins_with_its_own_value() {
         ("-h -s -h", ProxyArg::HttpFromEnvironment),
         ("-HSs h:1 s:1", ProxyArg::SocksFromEnvironment),
         ("-sSH s:1 h:1", http("h:1")),
-        // Any next word is the value.
+        // The next arg is the value, whatever it begins with.
         ("-S -n", socks("-n")),
         ("-S --help", socks("--help")),
     ] {
-        assert_eq!(typed(&format!("{options} host 22")), Args { method, ..to_host() }, "{options}");
+        assert_eq!(args(&format!("{options} host 22")), Args { proxy, ..to_host() }, "{options}");
     }
 }
 
 #[test]
-fn the_last_of_other_options_wins_too() {
+fn the_last_of_repeated_options_wins() {
     for (options, version) in [
         ("-4", Some(SocksVersion::V4)),
         ("-5", Some(SocksVersion::V5)),
@@ -86,27 +87,27 @@ fn the_last_of_other_options_wins_too() {
         ("-4 -5 -4", Some(SocksVersion::V4)),
         ("-n", None),
     ] {
-        assert_eq!(typed(&format!("{options} host 22")).socks_version, version, "{options}");
+        assert_eq!(args(&format!("{options} host 22")).socks_version, version, "{options}");
     }
-    assert_eq!(typed("-w 3 -w 4 host 22").wait.as_deref(), Some("4"));
-    assert_eq!(typed("-R local -R remote host 22").resolve.as_deref(), Some("remote"));
-    assert_eq!(typed("-a none -a userpass host 22").auth.as_deref(), Some("userpass"));
+    assert_eq!(args("-w 3 -w 4 host 22").wait.as_deref(), Some("4"));
+    assert_eq!(args("-R local -R remote host 22").resolve.as_deref(), Some("remote"));
+    assert_eq!(args("-a none -a userpass host 22").auth.as_deref(), Some("userpass"));
 }
 
 #[test]
-fn the_name_of_the_program_is_taken_note_of() {
+fn the_name_of_the_program_may_contain_the_port() {
     for (line, port) in [
         ("connect-25 host", Some("25")),
         ("/bin/connect-smtp.exe host", Some("smtp")),
         ("connect-proxy host", None),
     ] {
-        let Ok(Request::Session(typed)) = request(line) else { panic!("{line}") };
-        assert_eq!((typed.name_port.as_deref(), typed.port), (port, None), "{line}");
+        let Ok(Request::Session(args)) = request(line) else { panic!("{line}") };
+        assert_eq!((args.name_port.as_deref(), args.port), (port, None), "{line}");
     }
 }
 
 #[test]
-fn help_and_version_are_texts_whatever_else_is_typed() {
+fn help_and_version_ignore_all_other_args() {
     for line in ["--help", "-d --help", "-S s:1 --help", "--help -X", "-S s:1 --help host 22 extra"] {
         match request(&format!("connect {line}")) {
             Ok(Request::Print(text)) => assert!(text.contains("Usage: connect [OPTIONS]"), "{line}: {text}"),
@@ -120,17 +121,41 @@ fn help_and_version_are_texts_whatever_else_is_typed() {
 }
 
 #[test]
-fn no_words_at_all_are_answered_with_the_usage_and_so_is_no_name() {
-    for words in [vec![], vec![OsString::from("connect")]] {
-        match parse(words).unwrap() {
+fn without_args_the_usage_is_printed() {
+    for line in [vec![], vec![OsString::from("connect")]] {
+        match parse(line).unwrap() {
             Request::Print(text) => assert!(text.contains("Usage: connect ["), "{text}"),
-            Request::Session(typed) => panic!("{typed:?}"),
+            Request::Session(args) => panic!("{args:?}"),
         }
     }
 }
 
+/// A second, outdated list of flags was printed.
 #[test]
-fn help_says_every_option_and_the_text_fits_a_terminal() {
+fn without_args_the_usage_lists_each_letter_of_the_table() {
+    let Ok(Request::Print(text)) = request("connect") else { panic!("no usage") };
+    let usage = text.split_once("Usage: ").unwrap().1.split("\n\n").next().unwrap();
+    for flag in flags::all() {
+        let Some(letter) = flag.letter else { continue };
+        match flag.value {
+            Some(value) => assert!(usage.contains(&format!("[-{letter} {value}]")), "-{letter}: {usage}"),
+            None => assert!(usage.split(']').next().unwrap().contains(letter), "-{letter}: {usage}"),
+        }
+    }
+    assert!(text.lines().skip(2).all(|line| line.len() <= 80), "{text}");
+}
+
+#[test]
+fn the_description_of_an_option_fits_in_a_line() {
+    for flag in flags::all() {
+        let length = flag.brief.chars().count();
+        assert!(length <= flags::MAX_BRIEF, "{length} characters: {}", flag.brief);
+        assert!(flag.text.ends_with('.') && !flag.brief.ends_with('.'), "{}", flag.brief);
+    }
+}
+
+#[test]
+fn the_help_lists_every_option_and_fits_a_terminal() {
     let Ok(Request::Print(text)) = request("connect --help") else { panic!("no help") };
     for argument in flags::command().get_arguments().filter(|argument| !argument.is_hide_set()) {
         let option = argument
@@ -144,7 +169,7 @@ fn help_says_every_option_and_the_text_fits_a_terminal() {
 }
 
 #[test]
-fn an_error_is_one_line_that_names_the_word() {
+fn an_error_is_one_line_that_names_the_arg() {
     for (line, part) in [
         ("-S", "-S"),
         ("--help=some", "--help=all"),
@@ -161,23 +186,23 @@ fn an_error_is_one_line_that_names_the_word() {
         ("host 22 -d", "-d"),
         ("-- host 22 -d", "-d"),
     ] {
-        let text = usage(line);
+        let text = error(line);
         assert!(text.contains(part), "{line}: {text}");
         assert_eq!(text.lines().count(), 1, "{line}: {text}");
     }
 }
 
 #[test]
-fn what_was_typed_can_be_shown_without_its_password() {
-    let typed = parse(["connect", "-S", "me:hunter2@proxy", "host", "22"].map(Into::into)).unwrap();
-    assert!(!format!("{typed:?}").contains("hunter2"), "{typed:?}");
-    assert!(format!("{typed:?}").contains("-S me:****@proxy"), "{typed:?}");
+fn debug_output_masks_the_password() {
+    let args = parse(["connect", "-S", "me:hunter2@proxy", "host", "22"].map(Into::into)).unwrap();
+    assert!(!format!("{args:?}").contains("hunter2"), "{args:?}");
+    assert!(format!("{args:?}").contains("-S me:****@proxy"), "{args:?}");
 }
 
 #[test]
-fn of_q_and_d_the_last_one_counts() {
+fn the_last_of_q_and_d_wins() {
     let verbosity = |line: &str| match parse(line.split(' ').map(Into::into)) {
-        Ok(Request::Session(typed)) => typed.verbosity,
+        Ok(Request::Session(args)) => args.verbosity,
         other => panic!("{line}: {other:?}"),
     };
     for (line, expected) in [

@@ -1,106 +1,111 @@
-//! Which ways to authenticate may be used: methods of SOCKS5, and schemes of HTTP.
+//! The allowed authentication methods: SOCKS5 methods and HTTP schemes.
 
+use super::proxy_url::ProxyUrl;
 use super::sources::Sources;
 use crate::cli::Args;
 use crate::error::Error;
 use crate::proto::{HttpScheme, Socks5Method};
 use crate::secret;
 
-/// What a list names, each kind in its order.
+/// A parsed list such as `none,userpass,digest`, separated by kind of proxy.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Named {
-    methods: Vec<Socks5Method>,
-    schemes: Vec<HttpScheme>,
+struct MethodList {
+    socks5: Vec<Socks5Method>,
+    http: Vec<HttpScheme>,
 }
 
-/// What a list is for: `-a` counts for proxies of both kinds, each of which looks for its own.
+/// The kinds of proxies that a list is for. `-a` is for both.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Scope {
     Socks5,
     Http,
     Both,
 }
 
-/// The methods to offer to a SOCKS5 proxy, if anything says so: its URL, `-a`, a parameter.
+/// Returns the methods to offer to a SOCKS5 proxy; `None` if neither URL nor option nor parameter
+/// sets them.
 pub(super) fn methods(
-    in_url: Option<&str>,
-    source: &str,
-    typed: &Args,
+    url: &mut ProxyUrl,
+    args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<Vec<Socks5Method>>, Error> {
-    let named = named(in_url, source, Kind::Socks5, typed, sources)?;
-    Ok(named.map(|named| named.methods))
+    Ok(list(url, Scope::Socks5, args, sources)?.map(|list| list.socks5))
 }
 
-/// The schemes that may be used with an HTTP proxy, if anything says so: its URL, `-a`, a parameter.
+/// Returns the schemes allowed with an HTTP proxy; `None` if neither URL nor option nor parameter
+/// sets them.
 pub(super) fn schemes(
-    in_url: Option<&str>,
-    source: &str,
-    typed: &Args,
+    url: &mut ProxyUrl,
+    args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<Vec<HttpScheme>>, Error> {
-    let named = named(in_url, source, Kind::Http, typed, sources)?;
-    Ok(named.map(|named| named.schemes))
+    Ok(list(url, Scope::Http, args, sources)?.map(|list| list.http))
 }
 
-fn named(
-    in_url: Option<&str>,
-    source: &str,
-    kind: Kind,
-    typed: &Args,
+fn list(
+    url: &mut ProxyUrl,
+    scope: Scope,
+    args: &Args,
     sources: &Sources<'_>,
-) -> Result<Option<Named>, Error> {
-    if let Some(list) = in_url {
-        // It is not repeated: it could be part of a password that was not encoded.
-        return parse(list, source, kind).map(Some).map_err(|_| {
-            let words = if kind == Kind::Http { "basic and digest" } else { "none and userpass" };
-            Error::Config(format!("a proxy in {source}: auth= takes {words}, with %2C between them"))
+) -> Result<Option<MethodList>, Error> {
+    if let Some(text) = url.query.take("auth") {
+        // Do not quote the value: it may be part of a password that was not percent-encoded.
+        return MethodList::parse(&text, "auth=", scope).map(Some).map_err(|_| {
+            let (source, known) = (&url.source, scope.known());
+            Error::Config(format!(
+                "invalid proxy in {source}: invalid auth= value; use {known}, separated by %2C"
+            ))
         });
     }
-    if let Some(list) = &typed.auth {
-        let named = parse(list, "-a", Kind::Both)?;
-        // Words for proxies of the other kind say nothing of this one.
-        if !named.is_empty(kind) {
-            sources.typed("-a", list);
-            return Ok(Some(named));
+    if let Some(text) = &args.auth {
+        let list = MethodList::parse(text, "-a", Scope::Both)?;
+        // A list with methods for the other kind only does not restrict this proxy.
+        if !list.is_empty(scope) {
+            sources.option("-a", text);
+            return Ok(Some(list));
         }
     }
-    let name = if kind == Kind::Http { "HTTP_PROXY_AUTH" } else { "SOCKS5_AUTH" };
-    let found = sources.first_named(&[name])?;
-    found.map(|found| parse(&found.value, &found.source(), kind)).transpose()
+    let parameter = if scope == Scope::Http { "HTTP_PROXY_AUTH" } else { "SOCKS5_AUTH" };
+    let setting = sources.first(&[parameter])?;
+    setting.map(|setting| MethodList::parse(&setting.value, &setting.source(), scope)).transpose()
 }
 
-impl Named {
-    fn is_empty(&self, kind: Kind) -> bool {
-        if kind == Kind::Http { self.schemes.is_empty() } else { self.methods.is_empty() }
-    }
-}
-
-fn parse(list: &str, source: &str, kind: Kind) -> Result<Named, Error> {
-    let mut named = Named::default();
-    for word in list.split(',').map(|word| word.trim().to_ascii_lowercase()) {
-        match word.as_str() {
-            "none" if kind != Kind::Http => named.methods.push(Socks5Method::None),
-            "userpass" if kind != Kind::Http => named.methods.push(Socks5Method::UserPass),
-            "basic" if kind != Kind::Socks5 => named.schemes.push(HttpScheme::Basic),
-            "digest" if kind != Kind::Socks5 => named.schemes.push(HttpScheme::Digest),
-            other => return Err(complaint(other, source, kind)),
+impl Scope {
+    fn known(self) -> &'static str {
+        match self {
+            Self::Socks5 => "none or userpass",
+            Self::Http => "basic or digest",
+            Self::Both => "none or userpass for SOCKS5, basic or digest for HTTP",
         }
     }
-    Ok(named)
 }
 
-fn complaint(word: &str, source: &str, kind: Kind) -> Error {
-    let takes = match kind {
-        Kind::Socks5 => "none and userpass",
-        Kind::Http => "basic and digest",
-        Kind::Both => "none and userpass for SOCKS5, basic and digest for HTTP",
-    };
-    Error::Config(match word {
-        "gssapi" | "chap" | "negotiate" | "ntlm" => {
-            let use_these = takes.replace(" and ", " or ");
-            format!("{source} names {word}, which we cannot carry out; use {use_these}")
+impl MethodList {
+    fn parse(text: &str, source: &str, scope: Scope) -> Result<Self, Error> {
+        let mut list = Self::default();
+        for name in text.split(',').map(|name| name.trim().to_ascii_lowercase()) {
+            match name.as_str() {
+                "none" if scope != Scope::Http => list.socks5.push(Socks5Method::None),
+                "userpass" if scope != Scope::Http => list.socks5.push(Socks5Method::UserPass),
+                "basic" if scope != Scope::Socks5 => list.http.push(HttpScheme::Basic),
+                "digest" if scope != Scope::Socks5 => list.http.push(HttpScheme::Digest),
+                name => {
+                    let problem = match name {
+                        "gssapi" | "chap" | "negotiate" | "ntlm" => "unsupported",
+                        _ => "unknown",
+                    };
+                    return Err(Error::Config(format!(
+                        "{problem} authentication method '{}' in {source}; use {}",
+                        secret::masked(name),
+                        scope.known()
+                    )));
+                }
+            }
         }
-        other => format!("{source} takes {takes}, not '{}'", secret::masked(other)),
-    })
+        Ok(list)
+    }
+
+    fn is_empty(&self, scope: Scope) -> bool {
+        if scope == Scope::Http { self.http.is_empty() } else { self.socks5.is_empty() }
+    }
 }

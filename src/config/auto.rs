@@ -1,4 +1,4 @@
-//! `-A`: whichever proxy the environment or a file names.
+//! `-A`: uses the proxies that the environment or a parameter file names.
 
 use super::chain;
 use super::sources::Sources;
@@ -7,16 +7,17 @@ use crate::error::Error;
 use crate::plan::Route;
 use crate::trace::trace;
 
-/// Our own, and what everybody else looks at, in the order in which it counts.
-const NAMES: [&str; 7] =
+/// Our own parameter, then the variables that other programs use, in order of precedence.
+const PARAMETERS: [&str; 7] =
     ["CONNECT_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
 
-/// The routes that `CONNECT_PROXY` describes, or the proxy that the usual variables name, or the direct way.
-pub(super) fn routes(typed: &Args, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
-    let Some(found) = sources.first_filled(&NAMES)? else {
-        trace!("nothing names a proxy: directly");
-        return Ok(vec![chain::direct(typed)?]);
+/// Returns the routes through the proxies in the first of the parameters that is not empty, or the
+/// direct route if all of them are.
+pub(super) fn routes(args: &Args, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
+    let Some(setting) = sources.first_nonempty(&PARAMETERS)? else {
+        trace!("no proxy configured, connecting directly");
+        return Ok(vec![chain::direct_route(args)?]);
     };
-    trace!("{} says which proxy", found.source());
-    chain::routes(&found.value, &found.source(), typed, sources)
+    trace!("using the proxy in {}", setting.source());
+    chain::routes(&setting.value, &setting.source(), args, sources)
 }

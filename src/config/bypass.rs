@@ -1,4 +1,4 @@
-//! Reads direct lists: which targets are reached without the proxy. Their meaning is in [`BypassList`].
+//! Parses lists of targets to reach without the proxy into a [`BypassList`].
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,120 +6,124 @@ use crate::addr::{parse_port, split_port};
 use crate::bypass::{BypassList, Entry, Pattern, Prefix};
 use crate::text::printable;
 
-/// Reads a comma-separated list, as in `SOCKS5_DIRECT`. A broken entry is told to `warn` and left out.
+/// Parses a comma-separated list, as in `SOCKS5_DIRECT`. Passes a warning to `warn` for each
+/// invalid entry and skips it.
 pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> BypassList {
     let mut entries = Vec::new();
-    for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        let (negated, pattern) = match word.strip_prefix('!') {
-            Some(rest) => (true, rest.trim()),
-            None => (false, word),
+    for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let (bypass, pattern) = match entry.strip_prefix('!') {
+            Some(rest) => (false, rest.trim()),
+            None => (true, entry),
         };
         match parse_pattern(pattern) {
-            Some(pattern) => entries.push(Entry { bypass: !negated, pattern, port: None }),
+            Some(pattern) => entries.push(Entry { bypass, pattern, port: None }),
             None => warn(&format!(
-                "{source}: '{}' is neither a network (10.0.0.0/8, 10., 2001:db8::/32) nor a name, skipped",
-                printable(word.as_bytes())
+                "{source}: invalid entry '{}' ignored; use a network (10.0.0.0/8, 10., 2001:db8::/32) or a name",
+                printable(entry.as_bytes())
             )),
         }
     }
     BypassList::new(entries)
 }
 
-/// Reads `no_proxy` by curl's rules: blanks separate as well as commas, `*` alone means every target, and a port may stand
-/// behind an entry. What makes no sense is skipped in silence, since others read it too.
+/// Parses `no_proxy` by curl's rules: blanks separate as well as commas, `*` alone matches every
+/// target, and an entry may end in a port. Invalid entries are skipped silently, because they may
+/// be meant for another program.
 pub(super) fn parse_no_proxy(list: &str) -> BypassList {
-    let words = list.split([',', ' ', '\t']).filter(|word| !word.is_empty());
-    let entry = |word| {
-        let any_port = no_proxy_pattern(word).map(|pattern| (pattern, None));
-        let with_port = || match split_port(word) {
-            (word, Some(port)) => no_proxy_pattern(word).zip(Some(Some(parse_port(port)?))),
+    let entries = list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());
+    let parse_entry = |entry| {
+        let any_port = no_proxy_pattern(entry).map(|pattern| (pattern, None));
+        let with_port = || match split_port(entry) {
+            (pattern, Some(port)) => no_proxy_pattern(pattern).zip(Some(Some(parse_port(port)?))),
             _ => None,
         };
         let (pattern, port) = any_port.or_else(with_port)?;
         Some(Entry { bypass: true, pattern, port })
     };
-    BypassList::new(words.filter_map(entry).collect())
+    BypassList::new(entries.filter_map(parse_entry).collect())
 }
 
-fn no_proxy_pattern(word: &str) -> Option<Pattern> {
-    if word == "*" { Some(Pattern::Everything) } else { parse_pattern(word) }
+fn no_proxy_pattern(entry: &str) -> Option<Pattern> {
+    if entry == "*" { Some(Pattern::Everything) } else { parse_pattern(entry) }
 }
 
-pub(super) fn parse_pattern(word: &str) -> Option<Pattern> {
-    if word.starts_with(|c: char| c.is_ascii_digit())
-        && word.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'/')
+/// Parses a network or a domain; `None` if the text is neither.
+pub(super) fn parse_pattern(text: &str) -> Option<Pattern> {
+    if text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'/')
     {
-        return parse_ipv4(word).map(Pattern::Network);
+        return parse_ipv4(text).map(Pattern::Network);
     }
-    if word.contains(':') {
-        return parse_ipv6(word).map(Pattern::Network);
+    if text.contains(':') {
+        return parse_ipv6(text).map(Pattern::Network);
     }
-    let name = word.strip_prefix('*').unwrap_or(word);
+    let name = text.strip_prefix('*').unwrap_or(text);
     let name = name.strip_prefix('.').unwrap_or(name);
-    // Fully qualified or not, it is the same name.
+    // A final dot marks a fully qualified name; names are compared without it.
     let name = name.strip_suffix('.').unwrap_or(name);
-    let valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    let is_label = |label: &str| !label.is_empty() && label.chars().all(valid);
+    let is_valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(is_valid);
     name.split('.').all(is_label).then(|| Pattern::Domain(name.to_lowercase()))
 }
 
-/// `10.1.2.3`, `10.1.2.0/24`, `10.1.2.0/255.255.255.0`, or `10.1.2.` or `10.1.2`, where the bytes given are
-/// the mask.
-fn parse_ipv4(word: &str) -> Option<Prefix> {
-    let (address, mask) = match word.split_once('/') {
+/// Parses `10.1.2.3`, `10.1.2.0/24`, `10.1.2.0/255.255.255.0`, or a partial address: the prefix of
+/// `10.1.2.` or `10.1.2` is 24 bits long.
+fn parse_ipv4(text: &str) -> Option<Prefix> {
+    let (address, mask) = match text.split_once('/') {
         Some((address, mask)) => (address, Some(mask)),
-        None => (word, None),
+        None => (text, None),
     };
     let mut bytes = [0; 4];
-    let given: Vec<&str> = address.strip_suffix('.').unwrap_or(address).split('.').collect();
-    if given.len() > 4 || (given.len() == 4 && address.ends_with('.')) {
+    let parts: Vec<&str> = address.strip_suffix('.').unwrap_or(address).split('.').collect();
+    if parts.len() > 4 || (parts.len() == 4 && address.ends_with('.')) {
         return None;
     }
-    for (byte, word) in bytes.iter_mut().zip(&given) {
-        *byte = word.parse().ok()?;
+    for (byte, part) in bytes.iter_mut().zip(&parts) {
+        *byte = part.parse().ok()?;
     }
     let length = match mask {
-        None => u8::try_from(given.len() * 8).ok()?,
+        None => u8::try_from(parts.len() * 8).ok()?,
         Some(mask) if mask.contains('.') => mask_length(mask.parse().ok()?)?,
         Some(mask) => mask.parse().ok()?,
     };
     Prefix::new(IpAddr::from(bytes), length)
 }
 
-fn parse_ipv6(word: &str) -> Option<Prefix> {
-    let (address, length) = word.split_once('/').unwrap_or((word, "128"));
+fn parse_ipv6(text: &str) -> Option<Prefix> {
+    let (address, length) = text.split_once('/').unwrap_or((text, "128"));
     let address = address.strip_prefix('[').map_or(Some(address), |rest| rest.strip_suffix(']'))?;
     Prefix::new(IpAddr::V6(address.parse().ok()?), length.parse().ok()?)
 }
 
-/// The length of a mask whose ones are all in front.
+/// Returns the number of leading ones; `None` if a one follows a zero.
 fn mask_length(mask: Ipv4Addr) -> Option<u8> {
     let bits = mask.to_bits();
     (bits.leading_ones() == bits.count_ones()).then(|| u8::try_from(bits.count_ones()).unwrap_or(32))
 }
 
 #[cfg(test)]
-#[allow(clippy::panic, clippy::unwrap_used)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "a failing test panics")]
 mod tests {
     use std::cell::RefCell;
 
     use super::*;
     use crate::addr::{Endpoint, Host};
 
-    fn target(word: &str) -> Endpoint {
-        let (host, port) = split_port(word);
+    /// Parses `host` or `host:port`; the default port is 22.
+    fn target(text: &str) -> Endpoint {
+        let (host, port) = split_port(text);
         let port = parse_port(port.unwrap_or("22")).unwrap();
         Endpoint { host: Host::parse(host).unwrap(), port }
     }
 
-    fn verdict(list: &str, host: &str) -> Option<bool> {
-        let list = parse(list, "TEST", &|what| panic!("{what}"));
+    fn matches(list: &str, host: &str) -> Option<bool> {
+        let list = parse(list, "TEST", &|warning| panic!("{warning}"));
         list.matches(&target(host))
     }
 
     #[test]
-    fn every_form_of_an_entry_fits_what_it_should() {
-        for (list, direct, not_direct) in [
+    fn every_form_of_an_entry_matches_its_targets() {
+        for (list, matching, other) in [
             ("10.1.2.0/24", "10.1.2.255", "10.1.3.0"),
             ("10.1.2.0/255.255.255.0", "10.1.2.255", "10.1.3.0"),
             ("10.1.2.", "10.1.2.3", "10.1.20.3"),
@@ -141,13 +145,13 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.1", "10.0.0.1.example.com"),
             ("localhost", "localhost", "127.0.0.1"),
         ] {
-            assert_eq!(verdict(list, direct), Some(true), "{list} and {direct}");
-            assert_eq!(verdict(list, not_direct), None, "{list} and {not_direct}");
+            assert_eq!(matches(list, matching), Some(true), "{list} and {matching}");
+            assert_eq!(matches(list, other), None, "{list} and {other}");
         }
     }
 
     #[test]
-    fn the_first_entry_that_fits_decides() {
+    fn the_first_matching_entry_decides() {
         let list = "!10.1.2.3, 10.1.2., !example.com, www.example.com";
         for (host, expected) in [
             ("10.1.2.3", Some(false)),
@@ -155,44 +159,44 @@ mod tests {
             ("www.example.com", Some(false)),
             ("elsewhere", None),
         ] {
-            assert_eq!(verdict(list, host), expected, "{host}");
+            assert_eq!(matches(list, host), expected, "{host}");
         }
     }
 
     #[test]
-    fn a_broken_entry_is_named_and_the_others_hold() {
-        let told = RefCell::new(Vec::new());
+    fn an_invalid_entry_is_reported_and_the_others_count() {
+        let warnings = RefCell::new(Vec::new());
         let list = parse(
             "10.0.0.0/33,999.1.1.1,1.2.3.4.5,10.0.0.0/255.0.255.0,::1/129,a b,*,!,good",
             "HTTP_DIRECT",
-            &|what| {
-                told.borrow_mut().push(what.to_owned());
-            },
+            &|warning| warnings.borrow_mut().push(warning.to_owned()),
         );
-        assert_eq!(told.borrow().len(), 8, "{told:?}");
-        assert!(told.borrow().iter().all(|line| line.starts_with("HTTP_DIRECT: '")), "{told:?}");
+        let warnings = warnings.into_inner();
+        assert_eq!(warnings.len(), 8, "{warnings:?}");
+        assert!(warnings.iter().all(|line| line.starts_with("HTTP_DIRECT: invalid entry '")), "{warnings:?}");
         assert_eq!(list.matches(&target("good")), Some(true));
     }
 
     #[test]
-    fn a_dot_too_many_is_no_network_and_no_name() {
-        for word in ["10..", "10.1.2.3.", "10.1.2.3./32", "10..1", ".", "..", "a..b", "a.example..", "*..a"] {
-            let told = RefCell::new(0);
-            assert!(parse(word, "TEST", &|_| *told.borrow_mut() += 1).is_empty(), "{word}");
-            assert_eq!(told.into_inner(), 1, "{word}");
-            assert!(parse_no_proxy(word).is_empty(), "{word}");
+    fn a_superfluous_dot_makes_an_entry_invalid() {
+        for entry in ["10..", "10.1.2.3.", "10.1.2.3./32", "10..1", ".", "..", "a..b", "a.example..", "*..a"]
+        {
+            let warnings = RefCell::new(0);
+            assert!(parse(entry, "TEST", &|_| *warnings.borrow_mut() += 1).is_empty(), "{entry}");
+            assert_eq!(warnings.into_inner(), 1, "{entry}");
+            assert!(parse_no_proxy(entry).is_empty(), "{entry}");
         }
     }
 
     #[test]
-    fn empty_entries_fit_nothing() {
+    fn empty_entries_match_nothing() {
         for list in ["", ",", " , ,"] {
-            assert_eq!(verdict(list, "10.0.0.1"), None);
+            assert_eq!(matches(list, "10.0.0.1"), None);
         }
     }
 
     #[test]
-    fn no_proxy_has_its_own_separators_and_star() {
+    fn no_proxy_follows_the_rules_of_curl() {
         for (list, host, expected) in [
             ("localhost 127.0.0.1,.corp.example", "a.corp.example", Some(true)),
             ("localhost 127.0.0.1", "127.0.0.1", Some(true)),
@@ -230,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_be_long() {
+    fn a_list_may_have_a_thousand_entries() {
         let list: Vec<_> = (0..1000).map(|n| format!("host{n}.example")).collect();
-        assert_eq!(verdict(&list.join(","), "host999.example"), Some(true));
+        assert_eq!(matches(&list.join(","), "host999.example"), Some(true));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a block of a parameter file applies: the criteria of its `Match` line, in the words of `ssh_config`.
+//! The conditions of a `Match` block in a parameter file, with the criteria of `ssh_config`.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,21 +8,22 @@ use crate::addr::parse_port;
 use crate::bypass::{Pattern, Prefix};
 use crate::text::{fill_in, printable};
 
-/// What conditions look at.
-pub(super) trait Surroundings {
-    /// The target's host, as typed.
+/// The environment that conditions are evaluated in. Tests replace it.
+pub(super) trait MatchEnv {
+    /// Returns the target's host, as typed.
     fn host(&self) -> &str;
-    /// The target's port; a UNIX-domain socket has none.
+    /// Returns the target's port; `None` for a UNIX-domain socket.
     fn port(&self) -> Option<u16>;
-    /// The addresses of this machine's interfaces.
+    /// Returns the addresses of this machine's network interfaces.
     fn addresses(&self) -> io::Result<Vec<IpAddr>>;
-    /// Who runs the program.
+    /// Returns the login name; `None` if the user has none.
     fn user(&self) -> Option<String>;
-    /// Whether a command ends with success.
+    /// Runs a command and returns `true` if it exits with status 0.
     fn succeeds(&self, command: &str) -> Result<bool, String>;
 }
 
-/// The criteria of one line, each with whether it is expected to be met: all of that has to come true.
+/// The criteria of one `Match` line, each with the expected result. The block applies if all of
+/// them match.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Conditions(Vec<(bool, Criterion)>);
 
@@ -37,9 +38,9 @@ enum Criterion {
 }
 
 impl Conditions {
-    /// Reads what follows `Match`.
+    /// Parses the text after `Match`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let words = words(text)?;
+        let words = split_words(text)?;
         let mut words = words.into_iter();
         let mut criteria = Vec::new();
         while let Some(word) = words.next() {
@@ -53,19 +54,23 @@ impl Conditions {
             criteria.push((expected, Criterion::parse(&name, &mut value)?));
         }
         match criteria.as_slice() {
-            [] => Err(format!("Match needs a criterion: {CRITERIA}")),
+            [] => Err(format!("missing criterion; use {CRITERIA}")),
             [_, _, ..] if criteria.iter().any(|(_, criterion)| *criterion == Criterion::All) => {
-                Err("all stands alone".into())
+                Err("'all' cannot be combined with other criteria".into())
             }
             _ => Ok(Self(criteria)),
         }
     }
 
-    /// Whether all of them are met. They are looked at from left to right, up to the first that is not. A command is run
-    /// only if whoever wrote the file is to be `trusted`.
-    pub(super) fn are_met(&self, surroundings: &dyn Surroundings, trusted: bool) -> Result<bool, String> {
+    /// Returns `true` if all criteria match. Evaluates them from left to right and stops at the
+    /// first that does not match, so an `exec` command after it does not run.
+    ///
+    /// # Errors
+    /// A criterion cannot be evaluated; an `exec` criterion cannot if the file is not `trusted`. An
+    /// error also applies to a negated criterion, because the result is not known.
+    pub(super) fn are_met(&self, env: &dyn MatchEnv, trusted: bool) -> Result<bool, String> {
         for (expected, criterion) in &self.0 {
-            if criterion.is_met(surroundings, trusted)? != *expected {
+            if criterion.is_met(env, trusted)? != *expected {
                 return Ok(false);
             }
         }
@@ -77,64 +82,64 @@ const CRITERIA: &str = "all, host, port, localnetwork, localuser or exec";
 
 impl Criterion {
     fn parse<'a>(name: &str, value: &mut dyn FnMut() -> Option<&'a str>) -> Result<Self, String> {
-        let mut value = || value().ok_or(format!("{name} needs a value"));
+        let mut value = || value().ok_or(format!("missing value for '{name}'"));
         Ok(match name {
             "host" => Self::Host(value()?.to_lowercase()),
             "localuser" => Self::LocalUser(value()?.into()),
-            "localnetwork" => Self::LocalNetwork(each(value()?, "network", network)?),
-            "port" => Self::Port(each(value()?, "port", ports)?),
+            "localnetwork" => Self::LocalNetwork(parse_list(value()?, "network", parse_network)?),
+            "port" => Self::Port(parse_list(value()?, "port", parse_ports)?),
             "exec" => {
                 let command = value()?.to_owned();
                 fill_in(&command, &[('h', ""), ('p', "")])?;
                 Self::Exec(command)
             }
-            _ => return Err(format!("'{}' is no criterion: {CRITERIA}", printable(name.as_bytes()))),
+            _ => return Err(format!("unknown criterion '{}'; use {CRITERIA}", printable(name.as_bytes()))),
         })
     }
 
-    fn is_met(&self, surroundings: &dyn Surroundings, trusted: bool) -> Result<bool, String> {
+    fn is_met(&self, env: &dyn MatchEnv, trusted: bool) -> Result<bool, String> {
         Ok(match self {
             Self::All => true,
             Self::LocalNetwork(networks) => {
-                let addresses = surroundings.addresses();
-                let addresses = addresses
-                    .map_err(|error| format!("the networks of this machine are not known ({error})"))?;
+                let addresses = env.addresses();
+                let addresses = addresses.map_err(|error| {
+                    format!("cannot list the network interfaces of this machine: {error}")
+                })?;
                 addresses.iter().any(|address| networks.iter().any(|network| network.contains(*address)))
             }
             Self::Host(patterns) => {
-                let host = surroundings.host().to_lowercase();
-                // Fully qualified or not, it is the same name.
-                fits_list(patterns, host.strip_suffix('.').unwrap_or(&host))
+                let host = env.host().to_lowercase();
+                // A final dot marks a fully qualified name; patterns are written without it.
+                matches_list(patterns, host.strip_suffix('.').unwrap_or(&host))
             }
-            Self::Port(ranges) => surroundings
+            Self::Port(ranges) => env
                 .port()
                 .is_some_and(|port| ranges.iter().any(|(first, last)| (*first..=*last).contains(&port))),
-            Self::LocalUser(patterns) => surroundings.user().is_some_and(|user| fits_list(patterns, &user)),
+            Self::LocalUser(patterns) => env.user().is_some_and(|user| matches_list(patterns, &user)),
             Self::Exec(_) if !trusted => {
-                return Err(
-                    "exec is not run from a file that others can write to, or that is another user's".into(),
-                );
+                return Err("exec requires a file that only you or root can write to".into());
             }
             Self::Exec(command) => {
-                let port = surroundings.port().map(|port| port.to_string()).unwrap_or_default();
-                let command = fill_in(command, &[('h', surroundings.host()), ('p', &port)])?;
-                surroundings.succeeds(&command)?
+                let port = env.port().map(|port| port.to_string()).unwrap_or_default();
+                let command = fill_in(command, &[('h', env.host()), ('p', &port)])?;
+                env.succeeds(&command)?
             }
         })
     }
 }
 
-/// Words between blanks; one that holds blanks or a `#` stands in quotes, and a `#` begins a comment.
-fn words(text: &str) -> Result<Vec<&str>, String> {
+/// Splits a line at blanks. A word in quotes may contain blanks and `#`. Outside of quotes, `#`
+/// begins a comment.
+fn split_words(text: &str) -> Result<Vec<&str>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next().filter(|first| *first != '#') {
         let (word, after) = match first {
-            '"' | '\'' => rest[1..].split_once(first).ok_or("a quote without its end")?,
+            '"' | '\'' => rest[1..].split_once(first).ok_or("missing closing quote")?,
             _ => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
         };
         if !after.is_empty() && !after.starts_with(char::is_whitespace) {
-            return Err("something behind a closing quote".into());
+            return Err("unexpected text after a closing quote".into());
         }
         words.push(word);
         rest = after.trim_start();
@@ -142,45 +147,49 @@ fn words(text: &str) -> Result<Vec<&str>, String> {
     Ok(words)
 }
 
-/// Each entry of a list, which must not be empty.
-fn each<T>(list: &str, what: &str, read: fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
+/// Parses a comma-separated list. An empty entry is an error.
+fn parse_list<T>(list: &str, what: &str, parse: fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
     list.split(',')
-        .map(|word| read(word).ok_or_else(|| format!("'{}' is no {what}", printable(word.as_bytes()))))
+        .map(|entry| parse(entry).ok_or_else(|| format!("invalid {what} '{}'", printable(entry.as_bytes()))))
         .collect()
 }
 
-fn network(word: &str) -> Option<Prefix> {
-    match bypass::parse_pattern(word) {
+fn parse_network(entry: &str) -> Option<Prefix> {
+    match bypass::parse_pattern(entry) {
         Some(Pattern::Network(network)) => Some(network),
         _ => None,
     }
 }
 
-/// `22` or `8000-8099`.
-fn ports(word: &str) -> Option<(u16, u16)> {
-    let (first, last) = word.split_once('-').unwrap_or((word, word));
+/// Parses `22` or `8000-8099`.
+fn parse_ports(entry: &str) -> Option<(u16, u16)> {
+    let (first, last) = entry.split_once('-').unwrap_or((entry, entry));
     let (first, last) = (parse_port(first)?.get(), parse_port(last)?.get());
     (first <= last).then_some((first, last))
 }
 
-/// Whether a text fits one of the patterns of a list, and none of those with a `!`.
-fn fits_list(list: &str, text: &str) -> bool {
-    let mut some = false;
+/// Returns `true` if the text matches a pattern of the list and no pattern with a `!` in front.
+fn matches_list(list: &str, text: &str) -> bool {
+    let mut found = false;
     for pattern in list.split(',') {
         match pattern.strip_prefix('!') {
-            Some(pattern) if fits(pattern, text) => return false,
+            Some(pattern) if matches(pattern, text) => return false,
             Some(_) => {}
-            None => some |= fits(pattern, text),
+            None => found |= matches(pattern, text),
         }
     }
-    some
+    found
 }
 
-/// `*` is any text, none included, and `?` one character.
-fn fits(pattern: &str, text: &str) -> bool {
+/// Returns `true` if the text matches the pattern: `*` matches any text, also an empty one, and `?`
+/// one character.
+///
+/// Takes at most O(pattern × text) steps: only the last star is retried.
+fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut seen) = (0, 0);
-    // Where to go on if what follows the last star did not fit: the star takes a character more.
+    // The last star: the pattern after it, and the text that it has matched so far. On a mismatch,
+    // the star matches one more character.
     let mut star = None;
     while seen < text.len() {
         match pattern.get(at) {
@@ -193,9 +202,9 @@ fn fits(pattern: &str, text: &str) -> bool {
                 seen += 1;
             }
             _ => {
-                let Some((behind, taken)) = star else { return false };
-                star = Some((behind, taken + 1));
-                (at, seen) = (behind, taken + 1);
+                let Some((after_star, matched)) = star else { return false };
+                star = Some((after_star, matched + 1));
+                (at, seen) = (after_star, matched + 1);
             }
         }
     }

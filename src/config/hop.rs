@@ -1,11 +1,12 @@
-//! One proxy: what it speaks, who we are to it, and who resolves names.
+//! Makes a hop of a proxy's URL: protocol, user and password, name resolution and TLS.
 
 use std::net::SocketAddr;
 
 use super::password;
+use super::proxy_url::ProxyUrl;
+use super::scheme::{ProxyKind, Syntax};
 use super::sources::Sources;
-use super::spec::Spec;
-use super::{auth, request, tls};
+use super::{auth, http, tls};
 use crate::addr::{Host, Port, parse_port, split_port};
 use crate::cli::{Args, SocksVersion};
 use crate::error::Error;
@@ -13,117 +14,151 @@ use crate::plan::{Hop, Login, PasswordPrompt, Protocol, Resolve};
 use crate::proto::TELNET_COMMAND;
 use crate::secret;
 
-/// Where a name server listens unless its port is given.
+/// The port of a DNS server that is given without one.
 const DNS_PORT: u16 = 53;
 
-/// The variables that say who we are to proxies of one kind, the first one first.
-pub(super) struct Names {
+/// The parameters with user and password for proxies of one kind, in order of precedence.
+struct LoginParameters {
     users: &'static [&'static str],
     passwords: &'static [&'static str],
 }
 
-pub(super) const HTTP: Names = Names {
+const HTTP: LoginParameters = LoginParameters {
     users: &["HTTP_PROXY_USER", "CONNECT_USER"],
     passwords: &["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"],
 };
-pub(super) const SOCKS5: Names = Names {
+const SOCKS5: LoginParameters = LoginParameters {
     users: &["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"],
     passwords: &["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "CONNECT_PASSWORD"],
 };
-pub(super) const SOCKS4: Names =
-    Names { users: &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"], passwords: &[] };
-pub(super) const TELNET: Names = Names { users: &["CONNECT_USER"], passwords: &[] };
+const SOCKS4: LoginParameters =
+    LoginParameters { users: &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"], passwords: &[] };
+const TELNET: LoginParameters = LoginParameters { users: &["CONNECT_USER"], passwords: &[] };
 
-/// Who we are: what the specification says counts before what `sources` say of all proxies.
-pub(super) fn login(
-    spec: &mut Spec,
-    names: &Names,
-    typed: &Args,
+/// Makes the hop for a proxy, whether it was given by `-S`, `-H`, `-T`, `-x` or a variable.
+///
+/// Options in the URL take precedence over the command line, and the command line over parameters.
+/// A proxy in a chain (`is_only` is `false`) gets user and password from parameters only if its URL
+/// names a user. Otherwise one proxy would receive the password of another.
+pub(super) fn from_url(
+    mut url: ProxyUrl,
+    is_only: bool,
+    args: &Args,
+    sources: &Sources<'_>,
+) -> Result<Hop, Error> {
+    let tls = url.scheme.has_tls.then(|| tls::settings(&mut url.query, args, sources)).transpose()?;
+    let login_sources = (is_only || url.user.is_some()).then_some(sources);
+    let kind = match url.syntax {
+        Syntax::Socks => with_version(url.scheme.kind, args.socks_version),
+        _ => url.scheme.kind,
+    };
+    let protocol = match kind {
+        ProxyKind::Socks4(default) => {
+            let resolve = resolve(&mut url, "SOCKS4_RESOLVE", default, args, sources)?;
+            let Login { user, .. } = login(&mut url, &SOCKS4, args, login_sources)?;
+            Protocol::Socks4 { user, resolve }
+        }
+        ProxyKind::Socks5(default) => {
+            let resolve = resolve(&mut url, "SOCKS5_RESOLVE", default, args, sources)?;
+            let methods = auth::methods(&mut url, args, sources)?;
+            Protocol::Socks5 { resolve, methods, login: login(&mut url, &SOCKS5, args, login_sources)? }
+        }
+        ProxyKind::Telnet => {
+            let command = url.query.take("command").or_else(|| args.telnet_command.clone());
+            let command = command.unwrap_or_else(|| TELNET_COMMAND.into());
+            let Login { user, .. } = login(&mut url, &TELNET, args, login_sources)?;
+            Protocol::Telnet { command, user }
+        }
+        ProxyKind::Http => {
+            let settings = http::settings(&mut url, args, sources)?;
+            Protocol::Http { login: login(&mut url, &HTTP, args, login_sources)?, settings }
+        }
+    };
+    url.expect_no_more_options()?;
+    Ok(Hop { proxy: url.endpoint(), protocol, tls })
+}
+
+/// Applies `-4` or `-5`, which override the version in the scheme.
+///
+/// With `-S`, SOCKS5 resolves names at the proxy whatever the scheme says, as in the C program.
+fn with_version(kind: ProxyKind, version: Option<SocksVersion>) -> ProxyKind {
+    match (version, kind) {
+        (None | Some(SocksVersion::V4), ProxyKind::Socks4(_)) => kind,
+        (Some(SocksVersion::V4), _) => ProxyKind::Socks4(Resolve::LocalFirst),
+        _ => ProxyKind::Socks5(Resolve::Remote),
+    }
+}
+
+/// Returns the user and password in the URL, completed from `sources`.
+fn login(
+    url: &mut ProxyUrl,
+    parameters: &LoginParameters,
+    args: &Args,
     sources: Option<&Sources<'_>>,
 ) -> Result<Login, Error> {
-    let mut login =
-        Login { user: spec.user.take(), password: spec.password.take(), ask: PasswordPrompt::User };
+    let mut login = Login { user: url.user.take(), password: url.password.take(), ask: PasswordPrompt::User };
     if let Some(sources) = sources {
         if login.user.is_none() {
-            login.user = sources.first(names.users)?;
+            login.user = sources.first_value(parameters.users)?;
         }
-        // Where a protocol has no password nobody is asked for it.
-        if !names.passwords.is_empty() {
-            password::complete(&mut login, &spec.host.to_string(), names.passwords, typed, sources)?;
+        // A protocol without password parameters cannot send a password: do not look for one.
+        if !parameters.passwords.is_empty() {
+            password::complete(&mut login, &url.host.to_string(), parameters.passwords, args, sources)?;
         }
     }
     Ok(login)
 }
 
-/// The proxy of `-T` or `-t`.
-pub(super) fn telnet(mut spec: Spec, typed: &Args, sources: &Sources<'_>) -> Result<Hop, Error> {
-    let command = typed.telnet_command.clone().unwrap_or_else(|| TELNET_COMMAND.into());
-    let Login { user, .. } = login(&mut spec, &TELNET, typed, Some(sources))?;
-    Ok(Hop { proxy: spec.endpoint(23)?, protocol: Protocol::Telnet { command, user }, tls: None })
+/// Returns where the name of the next hop is resolved: `resolve=` in the URL, then `-R`, then,
+/// unless the proxy is given as a URL, parameters, then the default of the scheme.
+fn resolve(
+    url: &mut ProxyUrl,
+    parameter: &'static str,
+    default: Resolve,
+    args: &Args,
+    sources: &Sources<'_>,
+) -> Result<Resolve, Error> {
+    if let Some(value) = url.query.take("resolve") {
+        // Do not quote the value: it may be part of a password that was not percent-encoded.
+        return parse_resolve(&value, "resolve=").map_err(|_| {
+            Error::Config(format!(
+                "invalid proxy in {}: invalid resolve= value; use {RESOLVE_VALUES}",
+                url.source
+            ))
+        });
+    }
+    let parameters = [parameter, "SOCKS_RESOLVE"];
+    let parameters = if url.syntax == Syntax::Url { &[][..] } else { &parameters };
+    match sources.option_or("-R", args.resolve.as_ref(), parameters)? {
+        Some(setting) => parse_resolve(&setting.value, &setting.source()),
+        None => Ok(default),
+    }
 }
 
-/// The proxy of `-H` or `-h`.
-pub(super) fn http(mut spec: Spec, typed: &Args, sources: &Sources<'_>) -> Result<Hop, Error> {
-    let has_tls = spec.scheme == Some("https");
-    let tls = has_tls.then(|| tls::settings(&mut spec.query, typed, sources)).transpose()?;
-    let login = login(&mut spec, &HTTP, typed, Some(sources))?;
-    let settings = request::settings(None, "-a", typed, sources)?;
-    let proxy = spec.endpoint(if has_tls { 443 } else { 80 })?;
-    Ok(Hop { proxy, protocol: Protocol::Http { login, settings }, tls })
-}
+const RESOLVE_VALUES: &str = "local, remote, both or the address of a DNS server";
 
-/// The proxy of `-S` or `-s`. A scheme says which version it speaks, and who resolves names in version 4.
-pub(super) fn socks(mut spec: Spec, typed: &Args, sources: &Sources<'_>) -> Result<Hop, Error> {
-    let version = typed.socks_version.unwrap_or(match spec.scheme {
-        Some("socks4" | "socks4a") => SocksVersion::V4,
-        _ => SocksVersion::V5,
-    });
-    let own_resolve = match version {
-        SocksVersion::V4 => "SOCKS4_RESOLVE",
-        SocksVersion::V5 => "SOCKS5_RESOLVE",
-    };
-    let names = [own_resolve, "SOCKS_RESOLVE"];
-    let resolve = match sources.typed_or("-R", typed.resolve.as_ref(), &names)? {
-        Some(found) => parse_resolve(&found.value, &found.source())?,
-        None => match (version, spec.scheme) {
-            (SocksVersion::V4, Some("socks4a")) | (SocksVersion::V5, _) => Resolve::Remote,
-            (SocksVersion::V4, _) => Resolve::LocalFirst,
-        },
-    };
-    let protocol = match version {
-        SocksVersion::V4 => {
-            let Login { user, .. } = login(&mut spec, &SOCKS4, typed, Some(sources))?;
-            Protocol::Socks4 { user, resolve }
-        }
-        SocksVersion::V5 => {
-            let methods = auth::methods(None, "-a", typed, sources)?;
-            Protocol::Socks5 { resolve, methods, login: login(&mut spec, &SOCKS5, typed, Some(sources))? }
-        }
-    };
-    Ok(Hop { proxy: spec.endpoint(1080)?, protocol, tls: None })
-}
-
-pub(super) fn parse_resolve(word: &str, source: &str) -> Result<Resolve, Error> {
-    match word.to_ascii_lowercase().as_str() {
+/// Parses the value of `-R` or of a `*_RESOLVE` parameter.
+pub(super) fn parse_resolve(value: &str, source: &str) -> Result<Resolve, Error> {
+    match value.to_ascii_lowercase().as_str() {
         "local" => Ok(Resolve::Local),
         "remote" => Ok(Resolve::Remote),
         "both" => Ok(Resolve::Both),
-        _ => match name_server(word) {
+        _ => match name_server(value) {
             Some(server) if cfg!(feature = "dns") => Ok(Resolve::Server(server)),
             Some(_) => Err(Error::Config(format!(
-                "{source} names {word}, and this build has no DNS client to ask it with"
+                "{source}: cannot query DNS server {value}: this build has no DNS client; use local, remote or both"
             ))),
             None => Err(Error::Config(format!(
-                "{source} takes local, remote, both or the address of a name server, not '{}'",
-                secret::masked(word)
+                "invalid value '{}' for {source}; use {RESOLVE_VALUES}",
+                secret::masked(value)
             ))),
         },
     }
 }
 
-/// An address, with or without a port.
-fn name_server(word: &str) -> Option<SocketAddr> {
-    let (host, port) = split_port(word);
+/// Parses an IP address with an optional port.
+fn name_server(value: &str) -> Option<SocketAddr> {
+    let (host, port) = split_port(value);
     let Ok(Host::Ip(ip)) = Host::parse(host) else { return None };
     let port = port.map_or(Some(DNS_PORT), |port| parse_port(port).map(Port::get))?;
     Some(SocketAddr::new(ip, port))

@@ -1,93 +1,91 @@
-//! Where to listen, or whether to.
+//! The local endpoint: standard input and output, or where to listen.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::expect_no_proxy;
 use super::service::port_or_service;
 use super::sources::Sources;
+use super::target::expect_no_proxy;
 use crate::addr::{Host, split_port};
-use crate::cli::{Args, Keep, PasswordSource};
+use crate::cli::{Args, PasswordSource};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
 use crate::sys;
 
-/// Whoever may connect can use the tunnel: only this machine may, unless the user says otherwise.
+/// The default address to listen on. Any client that can connect can use the tunnel.
 const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
-/// The near end that was typed.
-pub(super) fn local(typed: &Args, sources: &Sources<'_>) -> Result<Local, Error> {
-    if typed.hand_over && (typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
-        return Err(Error::Usage(
-            "-F and -p, -P or --listen exclude each other: -F leaves nothing to relay".into(),
-        ));
+/// Returns the local endpoint for the command line.
+pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> {
+    let conflict = |text: &str| Err(Error::Usage(text.into()));
+    let listens = args.local_port.is_some() || !args.listen.is_empty();
+    if args.fdpass && listens {
+        return conflict("-F cannot be combined with -p, -P or --listen: it leaves nothing to relay");
     }
-    if typed.hand_over && typed.idle_timeout.is_some() {
-        return Err(Error::Usage(
-            "-F and --idle-timeout exclude each other: -F leaves nothing to relay".into(),
-        ));
+    if args.fdpass && args.idle_timeout.is_some() {
+        return conflict("-F cannot be combined with --idle-timeout: it leaves nothing to relay");
     }
-    if typed.no_shutdown && (typed.hand_over || typed.port_to_listen.is_some() || !typed.listen.is_empty()) {
-        return Err(Error::Usage(
-            "--no-shutdown is about standard input, which -F and local ports do without".into(),
-        ));
+    if args.no_shutdown && (args.fdpass || listens) {
+        return conflict(
+            "--no-shutdown cannot be combined with -F, -p, -P or --listen: they do not use stdin",
+        );
     }
-    match (&typed.port_to_listen, typed.listen.as_slice()) {
-        (None, []) if typed.hand_over => Ok(Local::FdPass),
+    match (&args.local_port, args.listen.as_slice()) {
+        (None, []) if args.fdpass => Ok(Local::FdPass),
         (None, []) => Ok(Local::Stdio),
-        (Some((word, keep)), []) => {
-            let option = if *keep == Keep::Yes { "-P" } else { "-p" };
-            Ok(Local::Port { at: tcp(word, option)?, keep: *keep == Keep::Yes })
+        (Some(address), []) => {
+            let option = if args.keep_session { "-P" } else { "-p" };
+            Ok(Local::Port { at: parse_tcp(address, option)?, keep: args.keep_session })
         }
-        (None, _) => Ok(Local::Listen(listeners(typed, sources)?)),
-        (Some(_), _) => Err(Error::Usage("--listen and -p or -P exclude each other".into())),
+        (None, _) => Ok(Local::Listen(listen_addresses(args, sources)?)),
+        (Some(_), _) => conflict("--listen cannot be combined with -p or -P"),
     }
 }
 
-/// The places of `--listen`, with those that systemd has opened.
-fn listeners(typed: &Args, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, Error> {
-    let (passed, named): (Vec<_>, Vec<_>) = typed.listen.iter().partition(|word| *word == "systemd");
-    let mut listeners = named.into_iter().map(|word| listen(word)).collect::<Result<Vec<_>, _>>()?;
-    // A check takes no clients, and can be made by hand.
-    if !passed.is_empty() && typed.check.is_none() {
-        listeners.extend(from_systemd(typed, sources)?);
+/// Returns the addresses of all `--listen` options, followed by the sockets from systemd.
+fn listen_addresses(args: &Args, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, Error> {
+    let (systemd, named): (Vec<_>, Vec<_>) = args.listen.iter().partition(|value| *value == "systemd");
+    let mut addresses = named.into_iter().map(|value| parse_listen(value)).collect::<Result<Vec<_>, _>>()?;
+    // `--check` accepts no clients, and works outside of the systemd unit.
+    if !systemd.is_empty() && args.check.is_none() {
+        addresses.extend(systemd_sockets(args, sources)?);
     }
-    Ok(listeners)
+    Ok(addresses)
 }
 
-fn from_systemd(typed: &Args, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
-    let complain = |what: String| Error::Config(format!("--listen systemd: {what}"));
+fn systemd_sockets(args: &Args, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
+    let error = |what: String| Error::Config(format!("--listen systemd: {what}"));
     let variable = |name| sources.variable(name).and_then(|value| value.into_string().ok());
     let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
-    let numbers = sys::passed_listeners(pid.as_deref(), count.as_deref()).map_err(complain)?;
-    if let Some(PasswordSource::Descriptor(number)) = &typed.password
-        && number.parse().is_ok_and(|number| numbers.contains(&number))
+    let descriptors = sys::passed_listeners(pid.as_deref(), count.as_deref()).map_err(error)?;
+    if let Some(PasswordSource::Descriptor(number)) = &args.password
+        && number.parse().is_ok_and(|number| descriptors.contains(&number))
     {
-        return Err(complain(format!(
-            "descriptor {number} is one of the sockets, and not for --password-fd"
+        return Err(error(format!(
+            "file descriptor {number} is a socket from systemd; use another one for --password-fd"
         )));
     }
-    Ok(numbers.map(ListenAddress::SystemdSocket))
+    Ok(descriptors.map(ListenAddress::SystemdSocket))
 }
 
-fn listen(word: &str) -> Result<ListenAddress, Error> {
-    match word.strip_prefix("unix:") {
-        Some("") => Err(Error::Config("no path after unix: in --listen".into())),
+fn parse_listen(value: &str) -> Result<ListenAddress, Error> {
+    match value.strip_prefix("unix:") {
+        Some("") => Err(Error::Config("missing path after 'unix:' in --listen".into())),
         Some(path) => Ok(ListenAddress::Unix(path.into())),
-        None => tcp(word.strip_prefix("tcp:").unwrap_or(word), "--listen"),
+        None => parse_tcp(value.strip_prefix("tcp:").unwrap_or(value), "--listen"),
     }
 }
 
-/// `PORT`, or `ADDR:PORT`. Port 0 lets the system choose.
-fn tcp(word: &str, option: &str) -> Result<ListenAddress, Error> {
-    expect_no_proxy(word)?;
-    let complain = |what: String| Error::Config(format!("{option}: {what}"));
-    let (host, port) = match split_port(word) {
-        (host, Some(port)) => (Host::parse(host).map_err(|error| complain(error.to_string()))?, port),
+/// Parses `PORT` or `ADDR:PORT`. Port 0 lets the system choose.
+fn parse_tcp(value: &str, option: &str) -> Result<ListenAddress, Error> {
+    expect_no_proxy(value)?;
+    let in_option = |what: String| Error::Config(format!("{option}: {what}"));
+    let (host, port) = match split_port(value) {
+        (host, Some(port)) => (Host::parse(host).map_err(|error| in_option(error.to_string()))?, port),
         (port, None) => (LOOPBACK, port),
     };
     let port = match port {
         "0" => 0,
-        port => port_or_service(port).map_err(|error| complain(error.to_string()))?.get(),
+        port => port_or_service(port).map_err(|error| in_option(error.to_string()))?.get(),
     };
     Ok(ListenAddress::Tcp { host, port })
 }
@@ -96,13 +94,13 @@ fn tcp(word: &str, option: &str) -> Result<ListenAddress, Error> {
 mod tests {
     use super::*;
 
-    fn listening(word: &str) -> String {
-        listen(word).map_or_else(|error| format!("error: {error}"), |at| at.to_string())
+    fn parsed(value: &str) -> String {
+        parse_listen(value).map_or_else(|error| format!("error: {error}"), |address| address.to_string())
     }
 
     #[test]
-    fn an_address_is_on_loopback_unless_said_otherwise() {
-        for (word, expected) in [
+    fn the_default_address_is_loopback() {
+        for (value, expected) in [
             ("8080", "127.0.0.1:8080"),
             ("0", "127.0.0.1:0"),
             ("ssh", "127.0.0.1:22"),
@@ -110,34 +108,35 @@ mod tests {
             ("tcp:[::]:8080", "[::]:8080"),
             ("localhost:0", "localhost:0"),
             ("unix:/tmp/s", "unix:/tmp/s"),
-            ("unix:", "error: no path after unix: in --listen"),
+            ("unix:", "error: missing path after 'unix:' in --listen"),
             (":80", "error: --listen: missing host name"),
             (
                 "h:",
                 "error: --listen: invalid port ''; use a number from 1 to 65535 or a service name such as ssh",
             ),
         ] {
-            assert_eq!(listening(word), expected, "{word}");
+            assert_eq!(parsed(value), expected, "{value}");
         }
     }
 
-    fn planned(typed: &Args) -> Result<Local, Error> {
-        local(typed, &Sources::with_files(&|_| None, &|_| (), Vec::new()))
+    fn planned(args: &Args) -> Result<Local, Error> {
+        local(args, &Sources::with_files(&|_| None, &|_| (), Vec::new()))
     }
 
     #[test]
-    fn one_way_to_listen_at_a_time() {
-        let mut typed = Args { port_to_listen: Some(("0".into(), Keep::No)), ..Args::default() };
-        assert!(matches!(planned(&typed), Ok(Local::Port { keep: false, .. })));
-        typed.listen.push("0".into());
-        assert!(planned(&typed).is_err());
-        typed.port_to_listen = None;
-        assert!(matches!(planned(&typed), Ok(Local::Listen(at)) if at.len() == 1));
-        typed.hand_over = true;
-        assert!(planned(&typed).is_err());
-        typed.listen.clear();
-        assert!(matches!(planned(&typed), Ok(Local::FdPass)));
-        typed.port_to_listen = Some(("0".into(), Keep::Yes));
-        assert!(planned(&typed).is_err());
+    fn the_options_for_the_local_endpoint_exclude_each_other() {
+        let mut args = Args { local_port: Some("0".into()), ..Args::default() };
+        assert!(matches!(planned(&args), Ok(Local::Port { keep: false, .. })));
+        args.listen.push("0".into());
+        assert!(planned(&args).is_err());
+        args.local_port = None;
+        assert!(matches!(planned(&args), Ok(Local::Listen(at)) if at.len() == 1));
+        args.fdpass = true;
+        assert!(planned(&args).is_err());
+        args.listen.clear();
+        assert!(matches!(planned(&args), Ok(Local::FdPass)));
+        args.local_port = Some("0".into());
+        args.keep_session = true;
+        assert!(planned(&args).is_err());
     }
 }

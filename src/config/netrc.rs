@@ -1,14 +1,15 @@
-//! `~/.netrc`: who we are to machines, as curl reads it.
+//! Parses `~/.netrc`, which holds user names and passwords, by curl's rules.
 //!
-//! Words between blanks and line ends: `machine NAME`, or `default` for any machine, and then `login`, `password` and
-//! `account`, each with a value. A word in double quotes may hold blanks, and `\"`, `\\`, `\n`, `\r` and `\t`. A `#` in
-//! front of a word begins a comment. A `macdef` ends at an empty line.
+//! The file is a sequence of words, separated by blanks and line ends: `machine NAME`, or `default`
+//! for any machine, then `login`, `password` and `account`, each followed by a value. A word in
+//! double quotes may contain blanks and the escapes `\"`, `\\`, `\n`, `\r` and `\t`. A word that
+//! begins with `#` begins a comment. A `macdef` ends at an empty line.
 
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// What is said of one machine.
+/// The login for one machine.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) login: Option<String>,
@@ -17,23 +18,25 @@ pub(super) struct Entry {
 
 type Word = Zeroizing<Vec<u8>>;
 
-/// The first entry that is for a machine, and for a user if one is given; and the line from which on nothing could be
-/// read, if there is one.
+/// Finds the first entry for a machine and, if `user` is given, for this user.
+///
+/// Also returns the number of the line with an unclosed quote, if there is one. Everything from
+/// there on is ignored.
 pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<Entry>, Option<usize>) {
-    let (words, broken) = words(content);
+    let (words, invalid_line) = words(content);
     let mut words = words.into_iter();
     // The entry that is being read, if it is for this machine.
     let mut entry = None;
-    let fits = |entry: &Entry| user.is_none() || entry.login.as_deref() == user;
+    let is_for_user = |entry: &Entry| user.is_none() || entry.login.as_deref() == user;
     while let Some(word) = words.next() {
         let keyword = word.as_slice();
         if matches!(keyword, b"machine" | b"default") {
-            if let Some(found) = entry.take_if(|entry| fits(entry)) {
-                return (Some(found), broken);
+            if let Some(entry) = entry.take_if(|entry| is_for_user(entry)) {
+                return (Some(entry), invalid_line);
             }
-            let is_for_us = keyword == b"default"
+            let is_for_host = keyword == b"default"
                 || words.next().is_some_and(|name| name.eq_ignore_ascii_case(host.as_bytes()));
-            entry = is_for_us.then(Entry::default);
+            entry = is_for_host.then(Entry::default);
         } else if matches!(keyword, b"login" | b"password" | b"account") {
             let (Some(value), Some(entry)) = (words.next(), &mut entry) else { continue };
             match keyword {
@@ -43,10 +46,11 @@ pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<En
             }
         }
     }
-    (entry.filter(fits), broken)
+    (entry.filter(is_for_user), invalid_line)
 }
 
-/// All words but those of macros, up to the line that cannot be read.
+/// Splits a file into words, without macros. Stops at a line with an unclosed quote and returns its
+/// number.
 fn words(content: &[u8]) -> (Vec<Word>, Option<usize>) {
     let (mut words, mut in_macro) = (Vec::new(), false);
     for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
@@ -56,9 +60,8 @@ fn words(content: &[u8]) -> (Vec<Word>, Option<usize>) {
         }
         let mut rest = line.trim_ascii_start();
         while rest.first().is_some_and(|first| *first != b'#') {
-            let Some((word, after)) = word(rest) else { return (words, Some(index + 1)) };
-            // Its name and what it does are of no interest.
-            if word.as_slice() == b"macdef" && !is_value(&words) {
+            let Some((word, after)) = split_word(rest) else { return (words, Some(index + 1)) };
+            if word.as_slice() == b"macdef" && !expects_value(&words) {
                 in_macro = true;
                 break;
             }
@@ -69,17 +72,17 @@ fn words(content: &[u8]) -> (Vec<Word>, Option<usize>) {
     (words, None)
 }
 
-/// Whether the next word is a value, whatever it is.
-fn is_value(words: &[Word]) -> bool {
+/// Returns `true` if the next word is a value, even if it looks like a keyword.
+fn expects_value(words: &[Word]) -> bool {
     let is_keyword =
         |word: &Word| matches!(word.as_slice(), b"machine" | b"login" | b"password" | b"account");
-    // After `password password` comes a keyword.
+    // The second word of `password password` is a value, so a keyword follows.
     words.iter().rev().take_while(|word| is_keyword(word)).count() % 2 == 1
 }
 
-/// The word at the start, and what follows it; nothing if its quote does not end.
-fn word(line: &[u8]) -> Option<(Word, &[u8])> {
-    // As long as the line at most: growing would leave a copy of a password behind.
+/// Splits off the first word. `None` means that its quote is not closed.
+fn split_word(line: &[u8]) -> Option<(Word, &[u8])> {
+    // Reserve the maximum: reallocating would leave a copy of a password in freed memory.
     let mut word = Zeroizing::new(Vec::with_capacity(line.len()));
     let [b'"', quoted @ ..] = line else {
         let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
@@ -112,14 +115,14 @@ mod tests {
             login: login.map(str::to_owned),
             password: password.map(Secret::from),
         });
-        let (found, broken) = find(content.as_bytes(), "proxy.example", user);
+        let (found, invalid_line) = find(content.as_bytes(), "proxy.example", user);
         let password = found.as_ref().and_then(|entry| entry.password.as_ref().map(Secret::expose));
         assert!(found == expected, "{content}: {found:?} {password:?}");
-        assert_eq!(broken, None, "{content}");
+        assert_eq!(invalid_line, None, "{content}");
     }
 
     #[test]
-    fn an_entry_is_of_a_machine_or_of_any() {
+    fn an_entry_is_for_one_machine_or_for_any() {
         let bob = Some((Some("bob"), Some("pw")));
         for (content, expected) in [
             ("machine proxy.example login bob password pw", bob),
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_user_only_an_entry_of_that_user_counts() {
+    fn with_a_user_only_entries_of_this_user_count() {
         let content = "machine proxy.example login alice password a\nmachine proxy.example password b login bob\n\
                        machine proxy.example password c\ndefault login carol password d";
         for (user, password) in
@@ -181,18 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_behind_a_quote_without_end_is_not_read() {
+    fn everything_after_an_unclosed_quote_is_ignored() {
         let content =
             b"machine proxy.example login bob password pw\nmachine x password \"pw\ndefault login x";
-        let (found, broken) = find(content, "proxy.example", None);
+        let (found, invalid_line) = find(content, "proxy.example", None);
         assert!(found.is_some_and(|entry| entry.login.as_deref() == Some("bob")));
-        assert_eq!(broken, Some(2));
+        assert_eq!(invalid_line, Some(2));
         assert_eq!(find(content, "other", None), (None, Some(2)));
         assert_eq!(find(b"\n\"\\", "other", None).1, Some(2));
     }
 
     #[test]
-    fn a_password_may_be_any_bytes() {
+    fn a_password_may_contain_any_bytes() {
         let (found, _) = find(b"default password \xff\xfe", "h", None);
         assert_eq!(found.and_then(|entry| entry.password), Some(Secret::new(vec![0xff, 0xfe])));
     }

@@ -1,13 +1,12 @@
-//! Where passwords come from, in the order in which they count: what was typed says where,
-//! variables and parameter files hold them or say where, and `~/.netrc` knows some.
+//! Finds a proxy's password: options first, then parameters, then `~/.netrc`.
 
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
 use super::netrc;
-use super::origin::{Found, Origin};
 use super::rcfile;
+use super::setting::{Origin, Setting};
 use super::sources::Sources;
 use crate::cli::{Args, NetrcSource, PasswordSource};
 use crate::error::{Error, os_message};
@@ -17,56 +16,56 @@ use crate::sys;
 use crate::text::{fill_in, printable};
 use crate::trace::trace;
 
-/// Standard input, output and error carry the session.
+/// Descriptors 0, 1 and 2 carry the session.
 const FIRST_DESCRIPTOR: u32 = 3;
 
-/// Completes what a specification says of user and password of the proxy on `host`. `names` are the
-/// variables that may hold the password.
+/// Adds to `login` what its URL did not specify: the password or the command that prints it, and
+/// the user name from netrc. `parameters` may hold the password of the proxy on `host`.
 pub(super) fn complete(
     login: &mut Login,
     host: &str,
-    names: &[&'static str],
-    typed: &Args,
+    parameters: &[&'static str],
+    args: &Args,
     sources: &Sources<'_>,
 ) -> Result<(), Error> {
     if login.password.is_none() {
-        say_where(login, names, typed, sources)?;
+        find_password(login, parameters, args, sources)?;
     }
-    let wants_password = login.password.is_none() && login.ask == PasswordPrompt::User;
-    if login.user.is_none() || wants_password {
-        let Some(entry) = in_netrc(host, login.user.as_deref(), typed, sources)? else { return Ok(()) };
+    let needs_password = login.password.is_none() && login.ask == PasswordPrompt::User;
+    if login.user.is_none() || needs_password {
+        let Some(entry) = netrc_entry(host, login.user.as_deref(), args, sources)? else { return Ok(()) };
         login.user = login.user.take().or(entry.login);
-        login.password = login.password.take().or(entry.password.filter(|_| wants_password));
+        login.password = login.password.take().or(entry.password.filter(|_| needs_password));
     }
     Ok(())
 }
 
-/// The password, or the command that says it, by options and parameters.
-fn say_where(
+/// Sets the password, or the command that prints it, from options and parameters.
+fn find_password(
     login: &mut Login,
-    names: &[&'static str],
-    typed: &Args,
+    parameters: &[&'static str],
+    args: &Args,
     sources: &Sources<'_>,
 ) -> Result<(), Error> {
-    match &typed.password {
-        Some(PasswordSource::Command(line)) => {
-            login.ask = command(&sources.typed("--password-command", line))?;
+    match &args.password {
+        Some(PasswordSource::Command(command)) => {
+            login.ask = prompt_command(&sources.option("--password-command", command))?;
         }
         Some(PasswordSource::File(path)) => {
-            let path = sources.typed("--password-file", path);
-            login.password = Some(sources.read_once(|| in_file(&path, sources))?);
+            let path = sources.option("--password-file", path);
+            login.password = Some(sources.read_once(|| read_file(&path, sources))?);
         }
         Some(PasswordSource::Descriptor(number)) => {
-            let number = sources.typed("--password-fd", number);
-            login.password = Some(sources.read_once(|| in_descriptor(&number))?);
+            let number = sources.option("--password-fd", number);
+            login.password = Some(sources.read_once(|| read_descriptor(&number))?);
         }
         None => {
-            login.password = sources.secret(names);
+            login.password = sources.secret(parameters);
             if login.password.is_none() {
-                if let Some(path) = sources.first_filled(&["CONNECT_PASSWORD_FILE"])? {
-                    login.password = Some(in_file(&path, sources)?);
-                } else if let Some(line) = sources.command("CONNECT_PASSWORD_COMMAND")? {
-                    login.ask = command(&line)?;
+                if let Some(path) = sources.first_nonempty(&["CONNECT_PASSWORD_FILE"])? {
+                    login.password = Some(read_file(&path, sources)?);
+                } else if let Some(command) = sources.command("CONNECT_PASSWORD_COMMAND")? {
+                    login.ask = prompt_command(&command)?;
                 }
             }
         }
@@ -74,98 +73,105 @@ fn say_where(
     Ok(())
 }
 
-fn command(line: &Found) -> Result<PasswordPrompt, Error> {
-    // What is wrong with it is told now, and not when a proxy asks.
-    fill_in(&line.value, &[('h', ""), ('p', ""), ('u', "")])
-        .map_err(|what| Error::Config(format!("{}: {what}", line.source())))?;
-    Ok(PasswordPrompt::Command { line: line.value.clone(), source: line.source() })
+fn prompt_command(command: &Setting) -> Result<PasswordPrompt, Error> {
+    // Report an unknown placeholder now rather than when a proxy requires the password.
+    fill_in(&command.value, &[('h', ""), ('p', ""), ('u', "")])
+        .map_err(|error| Error::Config(format!("{}: {error}", command.source())))?;
+    Ok(PasswordPrompt::Command { line: command.value.clone(), source: command.source() })
 }
 
-/// The first line of a file, which may be a pipe.
-fn in_file(path: &Found, sources: &Sources<'_>) -> Result<Secret, Error> {
+/// Reads the first line of a file, which may be a pipe.
+fn read_file(path: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
     if path.value == "-" {
         return Err(Error::Config(format!(
-            "{}: standard input carries the session; use --password-fd, or a file",
+            "{}: cannot read the password from standard input: it carries the session; use a file or --password-fd",
             path.source()
         )));
     }
     let name = printable(path.value.as_bytes());
     let read = || -> io::Result<Secret> {
         let file = File::open(sources.path(&path.value))?;
-        let data = file.metadata()?;
-        if data.is_file() && sys::others_can_read(&data) {
-            (sources.warn())(&format!(
-                "{name} holds a password and others can read it; try: chmod 600 {name}"
-            ));
+        let metadata = file.metadata()?;
+        if metadata.is_file() && sys::others_can_read(&metadata) {
+            (sources.warn())(&rcfile::readable_password(&name));
         }
         Ok(read_first_line(file)?)
     };
-    trace!("the password is in {name}");
+    trace!("reading the password from {name}");
     read().map_err(|error| {
-        Error::Config(format!("{}: no password in {name}: {}", path.source(), os_message(&error)))
+        Error::Config(format!(
+            "{}: cannot read the password from {name}: {}",
+            path.source(),
+            os_message(&error)
+        ))
     })
 }
 
-/// The first line of what comes from a descriptor.
-fn in_descriptor(number: &Found) -> Result<Secret, Error> {
-    let complain =
-        |what: &str| Error::Config(format!("--password-fd {}: {what}", printable(number.value.as_bytes())));
+/// Reads the first line from an inherited file descriptor.
+fn read_descriptor(number: &Setting) -> Result<Secret, Error> {
+    let shown = printable(number.value.as_bytes());
     let is_number = number.value.bytes().all(|byte| byte.is_ascii_digit());
     let descriptor = number.value.parse().ok().filter(|number| is_number && *number >= FIRST_DESCRIPTOR);
-    let descriptor =
-        descriptor.ok_or_else(|| complain("it takes a number from 3 on: 0, 1 and 2 carry the session"))?;
-    trace!("the password is in descriptor {descriptor}");
-    sys::read_inherited(descriptor)
-        .and_then(|file| Ok(read_first_line(file)?))
-        .map_err(|error| complain(&os_message(&error)))
+    let descriptor = descriptor.ok_or_else(|| {
+        Error::Config(format!(
+            "invalid value '{shown}' for --password-fd; use 3 or higher, because 0, 1 and 2 carry the session"
+        ))
+    })?;
+    trace!("reading the password from file descriptor {descriptor}");
+    sys::read_inherited(descriptor).and_then(|file| Ok(read_first_line(file)?)).map_err(|error| {
+        Error::Config(format!(
+            "--password-fd: cannot read the password from file descriptor {shown}: {}",
+            os_message(&error)
+        ))
+    })
 }
 
-/// What the user's netrc file says of a proxy, if it is to be looked at.
-fn in_netrc(
+/// Returns the entry for a proxy in the netrc file; `None` if netrc is not enabled or has no entry.
+fn netrc_entry(
     host: &str,
     user: Option<&str>,
-    typed: &Args,
+    args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<netrc::Entry>, Error> {
-    let named = match &typed.netrc {
+    let named = match &args.netrc {
         Some(NetrcSource::Home) => None,
-        Some(NetrcSource::File(path)) => Some(sources.typed("--netrc-file", path)),
-        None => match sources.first_filled(&["CONNECT_NETRC"])? {
-            Some(found) if found.value.eq_ignore_ascii_case("yes") => None,
-            Some(found) if !found.value.eq_ignore_ascii_case("no") => Some(found),
+        Some(NetrcSource::File(path)) => Some(sources.option("--netrc-file", path)),
+        None => match sources.first_nonempty(&["CONNECT_NETRC"])? {
+            Some(setting) if setting.value.eq_ignore_ascii_case("yes") => None,
+            Some(setting) if !setting.value.eq_ignore_ascii_case("no") => Some(setting),
             _ => return Ok(None),
         },
     };
-    let standard = || {
+    let default = || {
         let variable = sources.variable("NETRC").filter(|path| !path.is_empty()).map(PathBuf::from);
         variable.or_else(|| sources.home().map(|home| home.join(".netrc")))
     };
-    let Some(path) = named.as_ref().map_or_else(standard, |found| Some(sources.path(&found.value))) else {
+    let Some(path) = named.as_ref().map_or_else(default, |setting| Some(sources.path(&setting.value))) else {
         return Ok(None);
     };
     let name = printable(path.to_string_lossy().as_bytes());
-    if typed.netrc == Some(NetrcSource::Home) {
+    if args.netrc == Some(NetrcSource::Home) {
         sources.record("--netrc", &Origin::Option("--netrc"), || name.clone());
     }
-    let (content, data) = match (rcfile::read(&path), &named) {
+    let (content, metadata) = match (rcfile::read(&path), &named) {
         (Ok(read), _) => read,
-        (Err(error), Some(found)) => {
-            let what = os_message(&error);
-            return Err(Error::Config(format!("{}: cannot read {name}: {what}", found.source())));
+        (Err(error), Some(setting)) => {
+            let error = os_message(&error);
+            return Err(Error::Config(format!("{}: cannot read {name}: {error}", setting.source())));
         }
-        // It need not be there, but for one that was named.
+        // The default file is optional.
         (Err(error), None) => {
             trace!("{name}: {}", os_message(&error));
             return Ok(None);
         }
     };
-    let (entry, broken) = netrc::find(&content, host, user);
-    if let Some(line) = broken {
-        (sources.warn())(&format!("{name}:{line}: a quote without its end; nothing is read from here on"));
+    let (entry, invalid_line) = netrc::find(&content, host, user);
+    if let Some(line) = invalid_line {
+        (sources.warn())(&format!("{name}:{line}: missing closing quote; rest of the file ignored"));
     }
-    trace!("{name} {} {host}", if entry.is_some() { "knows" } else { "says nothing of" });
-    if entry.as_ref().is_some_and(|entry| entry.password.is_some()) && sys::others_can_read(&data) {
-        (sources.warn())(&format!("{name} holds a password and others can read it; try: chmod 600 {name}"));
+    trace!("{name} has {} for {host}", if entry.is_some() { "an entry" } else { "no entry" });
+    if entry.as_ref().is_some_and(|entry| entry.password.is_some()) && sys::others_can_read(&metadata) {
+        (sources.warn())(&rcfile::readable_password(&name));
     }
     Ok(entry)
 }

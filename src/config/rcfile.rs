@@ -1,8 +1,9 @@
 //! Parameter files: `~/.connectrc`, then `/etc/connectrc`.
 //!
-//! One `NAME = value` a line; a `#` begins a comment, unless it stands in a quoted value; blanks around name and value
-//! are dropped. `Match` and conditions begin a block, whose values count where these are met; it ends at the next one. A
-//! later line wins. A line that makes no sense is reported with file and line, and skipped.
+//! Each line is `NAME = value`. Blanks around name and value are dropped. `#` begins a comment,
+//! except in a quoted value. A `Match` line begins a block that lasts until the next `Match`; its
+//! values count only where the conditions are met. A later line overrides an earlier one. An
+//! invalid line is reported with file and line number, and ignored.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -12,111 +13,74 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::conditions::{Conditions, Surroundings};
-use super::origin::{Found, Origin};
+use super::conditions::{Conditions, MatchEnv};
+use super::setting::{Origin, Setting};
 use crate::error::os_message;
+use crate::parameters::{self, Parameter};
 use crate::secret;
 use crate::sys;
 use crate::text::printable;
 use crate::trace::trace;
 
-/// The most that is read of a file, in bytes. Whoever needs more means harm.
+/// The maximum size of a file, in bytes. It bounds the memory that a hostile file can cost.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// The names that a file may set.
-const NAMES: [&str; 37] = [
-    "CONNECT_DIRECT",
-    "CONNECT_HEADER",
-    "CONNECT_NETRC",
-    "CONNECT_PASSWORD",
-    "CONNECT_PASSWORD_COMMAND",
-    "CONNECT_PASSWORD_FILE",
-    "CONNECT_PROXY",
-    "CONNECT_TLS_CA",
-    "CONNECT_TLS_CERT",
-    "CONNECT_TLS_KEY",
-    "CONNECT_TLS_PIN",
-    "CONNECT_TLS_SERVER_NAME",
-    "CONNECT_USER",
-    "CONNECT_USER_AGENT",
-    "HTTP_DIRECT",
-    "HTTP_PROXY",
-    "HTTP_PROXY_AUTH",
-    "HTTP_PROXY_PASSWORD",
-    "HTTP_PROXY_USER",
-    "SOCKS4_DIRECT",
-    "SOCKS4_RESOLVE",
-    "SOCKS4_SERVER",
-    "SOCKS4_USER",
-    "SOCKS5_AUTH",
-    "SOCKS5_DIRECT",
-    "SOCKS5_PASSWD",
-    "SOCKS5_PASSWORD",
-    "SOCKS5_RESOLVE",
-    "SOCKS5_SERVER",
-    "SOCKS5_USER",
-    "SOCKS_DIRECT",
-    "SOCKS_PASSWORD",
-    "SOCKS_RESOLVE",
-    "SOCKS_SERVER",
-    "SOCKS_USER",
-    "SSH_ASKPASS",
-    "TELNET_PROXY",
-];
-
-/// What one file sets.
+/// A parsed parameter file.
 #[derive(Default, PartialEq, Eq)]
-pub(super) struct Parameters {
-    /// The file, fit to be shown.
+pub(super) struct ParameterFile {
+    /// The path, made printable.
     path: String,
-    settings: Vec<Setting>,
+    assignments: Vec<Assignment>,
     blocks: Vec<Block>,
-    /// Whether what it says is the user's or root's own word, so that its commands may be run.
+    /// The file belongs to the user or root, and nobody else can write to it. Its commands may run.
     trusted: bool,
 }
 
+/// A `NAME = value` line.
 #[derive(PartialEq, Eq)]
-struct Setting {
+struct Assignment {
     name: &'static str,
     value: Zeroizing<String>,
     line: usize,
-    /// The block that it stands in.
+    /// The index of the `Match` block with this line; `None` for a line before the first block.
     block: Option<usize>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
     line: usize,
-    /// None, if they make no sense: then it applies nowhere.
+    /// `None` if the `Match` line is invalid. The block then never applies.
     conditions: Option<Conditions>,
     applies: OnceCell<bool>,
 }
 
-/// The names: values may be passwords.
-impl fmt::Debug for Parameters {
+/// Shows the names only, because a value may be a password.
+impl fmt::Debug for ParameterFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.settings.iter().map(|setting| setting.name)).finish()
+        f.debug_list().entries(self.assignments.iter().map(|assignment| assignment.name)).finish()
     }
 }
 
-/// What a line of a file says.
+/// A parsed line.
 #[derive(Debug, PartialEq, Eq)]
 enum Line<'a> {
+    /// A blank line or a comment.
     Nothing,
-    Value(&'a str, &'a str),
-    /// What follows `Match`.
+    /// Name and value.
+    Assignment(&'a str, &'a str),
+    /// The text after `Match`.
     Match(&'a str),
 }
 
-impl Parameters {
-    /// Reads a file. What is wrong with it is told to `warn`; a file that does not exist is as good as an empty one.
+impl ParameterFile {
+    /// Reads a file and passes a warning to `warn` for each problem. A missing file counts as
+    /// empty.
     pub(super) fn read(path: &Path, warn: &dyn Fn(&str)) -> Self {
-        // Mostly there is no file, and nothing to be said.
+        // Usually there is no file: do not format its path for nothing.
         let name = || printable(path.to_string_lossy().as_bytes());
-        let (content, data) = match read(path) {
+        let (content, metadata) = match read(path) {
             Ok(read) => read,
-            // What is kept from us is not for us: the system's file may be root's. A home that is a file, like /dev/null,
-            // holds none.
+            // An administrator may hide the system's file from users. HOME may be /dev/null.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -127,52 +91,48 @@ impl Parameters {
                 return Self::default();
             }
             Err(error) => {
-                warn(&format!("{}: skipped: {}", name(), os_message(&error)));
+                warn(&format!("cannot read {}: {}; file ignored", name(), os_message(&error)));
                 return Self::default();
             }
         };
         let name = name();
         trace!("Reading parameter file({name})");
-        let trusted = sys::is_trusted(&data);
-        let parameters = Self { path: name, trusted, ..Self::default() }.parsed(&content, warn);
-        let has_password = parameters.settings.iter().any(|set| secret::holds_password(set.name, &set.value));
-        if has_password && sys::others_can_read(&data) {
-            let name = &parameters.path;
-            warn(&format!("{name} holds a password and others can read it; try: chmod 600 {name}"));
+        let trusted = sys::is_trusted(&metadata);
+        let file = Self { path: name, trusted, ..Self::default() }.parsed(&content, warn);
+        let has_password = file.assignments.iter().any(|set| secret::holds_password(set.name, &set.value));
+        if has_password && sys::others_can_read(&metadata) {
+            warn(&readable_password(&file.path));
         }
-        parameters
+        file
     }
 
-    /// The value of a parameter, if the file sets it here.
-    pub(super) fn get(
-        &self,
-        name: &str,
-        surroundings: &dyn Surroundings,
-        warn: &dyn Fn(&str),
-    ) -> Option<Found<&str>> {
-        let counts = |setting: &&Setting| {
-            setting.name == name
-                && setting.block.is_none_or(|block| self.applies(&self.blocks[block], surroundings, warn))
+    /// Returns the value of a parameter; `None` if the file does not set it or no block with it
+    /// applies.
+    pub(super) fn get(&self, name: &str, env: &dyn MatchEnv, warn: &dyn Fn(&str)) -> Option<Setting<&str>> {
+        let counts = |assignment: &&Assignment| {
+            assignment.name == name
+                && assignment.block.is_none_or(|block| self.applies(&self.blocks[block], env, warn))
         };
-        let setting = self.settings.iter().rev().find(counts)?;
-        let origin = Origin::File { path: self.path.clone(), line: setting.line };
-        Some(Found { name: setting.name, value: &setting.value, origin })
+        let assignment = self.assignments.iter().rev().find(counts)?;
+        let origin = Origin::File { path: self.path.clone(), line: assignment.line };
+        Some(Setting { name: assignment.name, value: &assignment.value, origin })
     }
 
-    /// Whether its commands may be run.
+    /// Returns `true` if commands in this file may run.
     pub(super) fn is_trusted(&self) -> bool {
         self.trusted
     }
 
-    fn applies(&self, block: &Block, surroundings: &dyn Surroundings, warn: &dyn Fn(&str)) -> bool {
+    /// Returns `true` if a block applies. Evaluates its conditions on the first call only.
+    fn applies(&self, block: &Block, env: &dyn MatchEnv, warn: &dyn Fn(&str)) -> bool {
         let Some(conditions) = &block.conditions else { return false };
         *block.applies.get_or_init(|| {
-            let applies = conditions.are_met(surroundings, self.trusted).unwrap_or_else(|what| {
-                warn(&format!("{}:{}: {what}, so the block does not apply", self.path, block.line));
+            let applies = conditions.are_met(env, self.trusted).unwrap_or_else(|error| {
+                warn(&format!("{}:{}: {error}; Match block ignored", self.path, block.line));
                 false
             });
-            let verdict = if applies { "applies" } else { "does not apply" };
-            trace!("{}:{}: the block {verdict}", self.path, block.line);
+            let result = if applies { "applies" } else { "does not apply" };
+            trace!("{}:{}: the Match block {result}", self.path, block.line);
             applies
         })
     }
@@ -182,73 +142,73 @@ impl Parameters {
         let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         for (index, content) in content.split(|&byte| byte == b'\n').enumerate() {
             let line = index + 1;
-            let complain = |what: &str| warn(&format!("{}:{line}: {what}", self.path));
+            let warn = |what: &str| warn(&format!("{}:{line}: {what}", self.path));
             match parse_line(content) {
                 Ok(Line::Nothing) => {}
                 Ok(Line::Match(conditions)) => {
-                    let conditions = Conditions::parse(conditions).map_err(|what| {
-                        complain(&format!("Match: {what}; its block does not apply"));
-                    });
+                    let conditions = Conditions::parse(conditions)
+                        .map_err(|error| warn(&format!("{error}; Match block ignored")));
                     self.blocks.push(Block { line, conditions: conditions.ok(), applies: OnceCell::new() });
                 }
-                Ok(Line::Value(name, value)) => match NAMES.iter().find(|known| **known == name) {
-                    Some(known) => {
-                        let block = self.blocks.len().checked_sub(1);
-                        self.show(known, value, block);
-                        self.settings.push(Setting {
-                            name: known,
-                            value: Zeroizing::new(value.to_owned()),
-                            line,
-                            block,
-                        });
-                    }
-                    None => {
-                        complain(&format!("unknown parameter '{}', skipped", printable(name.as_bytes())));
-                    }
-                },
-                Err(what) => complain(&what),
+                Ok(Line::Assignment(name, value)) => {
+                    let Some(&Parameter { name, .. }) = parameters::find_for_file(name) else {
+                        let name = printable(name.as_bytes());
+                        warn(&format!("unknown parameter '{name}'; line ignored"));
+                        continue;
+                    };
+                    let block = self.blocks.len().checked_sub(1);
+                    self.trace_assignment(name, value, block);
+                    let value = Zeroizing::new(value.to_owned());
+                    self.assignments.push(Assignment { name, value, line, block });
+                }
+                Err(error) => warn(&format!("{error}; line ignored")),
             }
         }
         self
     }
 
-    fn show(&self, name: &str, value: &str, block: Option<usize>) {
-        let secret = secret::holds_password(name, value);
-        let shown = if secret { "****".into() } else { printable(value.as_bytes()) };
+    fn trace_assignment(&self, name: &str, value: &str, block: Option<usize>) {
+        let is_secret = secret::holds_password(name, value);
+        let value = if is_secret { "****".into() } else { printable(value.as_bytes()) };
         let block = block.map(|block| self.blocks[block].line);
-        let place = block.map_or_else(String::new, |line| format!(" in the block of line {line}"));
-        trace!("Parameter `{name}' is set to `{shown}'{place}");
+        let place = block.map_or_else(String::new, |line| format!(" in the Match block of line {line}"));
+        trace!("Parameter `{name}' is set to `{value}'{place}");
     }
 }
 
-/// Something other than a file (a directory, a pipe that would never end) is not read.
+/// Returns the warning about a file with a password that other users can read.
+pub(super) fn readable_password(path: &str) -> String {
+    format!("{path} contains a password and other users can read it; run: chmod 600 {path}")
+}
+
+/// Reads a regular file. Does not open anything else, because reading a pipe could block forever.
 pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
     let length = match std::fs::metadata(path)? {
-        data if data.is_file() => data.len(),
-        data if data.is_dir() => return Err(io::Error::other("it is a directory")),
-        // The customary way to have no such file.
+        metadata if metadata.is_file() => metadata.len(),
+        metadata if metadata.is_dir() => return Err(io::Error::other("is a directory")),
+        // A link to /dev/null is the usual way to disable a file.
         _ if path.canonicalize()? == Path::new("/dev/null") => 0,
-        _ => return Err(io::Error::other("it is not a file")),
+        _ => return Err(io::Error::other("not a regular file")),
     };
     if length > MAX_FILE {
-        return Err(io::Error::other(format!("it is longer than {} KiB", MAX_FILE / 1024)));
+        return Err(io::Error::other(format!("larger than {} KiB", MAX_FILE / 1024)));
     }
     let file = File::open(path)?;
-    // Of the file that is read, whatever has the name by now.
-    let data = file.metadata()?;
-    // Large enough from the start: growing would leave a copy of a password behind, and what is read into little room
-    // comes by way of the stack.
+    // Ask the open file: the path may lead to another one by now.
+    let metadata = file.metadata()?;
+    // Reserve enough from the start: reallocating would leave a copy of a password in freed memory,
+    // and read_to_end reads the last bytes through a buffer on the stack if there is little spare
+    // capacity.
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 64));
     file.take(MAX_FILE).read_to_end(&mut content)?;
-    Ok((content, data))
+    Ok((content, metadata))
 }
 
-/// Takes a line apart.
-fn parse_line(line: &[u8]) -> Result<Line<'_>, String> {
+fn parse_line(line: &[u8]) -> Result<Line<'_>, &'static str> {
     let Ok(line) = std::str::from_utf8(line) else {
-        // A block that begins here must not count as one that began before.
+        // An invalid Match line must still end the previous block. U+FFFD is not a valid criterion.
         let is_match = after_match(&String::from_utf8_lossy(line)).is_some();
-        return if is_match { Ok(Line::Match("\u{fffd}")) } else { Err("not UTF-8, skipped".into()) };
+        return if is_match { Ok(Line::Match("\u{fffd}")) } else { Err("not UTF-8") };
     };
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -257,18 +217,18 @@ fn parse_line(line: &[u8]) -> Result<Line<'_>, String> {
     if let Some(conditions) = after_match(line) {
         return Ok(Line::Match(conditions));
     }
-    let (name, rest) = line.split_once('=').ok_or("no '=' (NAME = value), skipped")?;
+    let (name, rest) = line.split_once('=').ok_or("missing '=' (NAME = value)")?;
     if name.contains('#') {
-        return Err("no '=' before the comment (NAME = value), skipped".into());
+        return Err("missing '=' before the comment (NAME = value)");
     }
-    // It is not repeated: where an '=' is missing or misplaced it may be a password.
+    // Do not quote the name: if the '=' is misplaced, it may be a password.
     if !name.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err("what stands before '=' is not a parameter's name, skipped".into());
+        return Err("invalid parameter name before '='");
     }
-    Ok(Line::Value(name.trim(), value(rest.trim())?))
+    Ok(Line::Assignment(name.trim(), parse_value(rest.trim())?))
 }
 
-/// What follows the word `Match`.
+/// Returns the text after the keyword `Match`; `None` if the line begins with another word.
 fn after_match(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
@@ -276,16 +236,17 @@ fn after_match(line: &str) -> Option<&str> {
     word.eq_ignore_ascii_case("match").then_some(rest)
 }
 
-/// A value up to a comment, or one in quotes, which may hold a `#` and outer blanks.
-fn value(rest: &str) -> Result<&str, String> {
+/// Returns the value without its comment, or the inside of a quoted value, which may contain `#`
+/// and outer blanks.
+fn parse_value(rest: &str) -> Result<&str, &'static str> {
     let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
         return Ok(rest.split('#').next().unwrap_or_default().trim_end());
     };
-    let (inside, after) = rest[1..].split_once(quote).ok_or("a quote without its end, skipped")?;
+    let (inside, after) = rest[1..].split_once(quote).ok_or("missing closing quote")?;
     match after.trim_start() {
         "" => Ok(inside),
         comment if comment.starts_with('#') => Ok(inside),
-        _ => Err("words after the closing quote, skipped".into()),
+        _ => Err("unexpected text after the closing quote"),
     }
 }
 

@@ -1,12 +1,11 @@
-//! Service names.
+//! Ports by number or by service name.
 
 use dns_lookup::{AddrInfoHints, SockType};
 
 use crate::addr::{AddrError, Port, parse_port};
 
-/// The services that people name with this program, for machines without a list of services: a bare container has
-/// no `/etc/services`.
-const KNOWN: [(&str, u16); 14] = [
+/// Common services, for systems without `/etc/services`, such as minimal containers.
+const WELL_KNOWN: [(&str, u16); 14] = [
     ("ftp", 21),
     ("ssh", 22),
     ("telnet", 23),
@@ -23,24 +22,24 @@ const KNOWN: [(&str, u16); 14] = [
     ("socks", 1080),
 ];
 
-/// A port by its number or by the name of its service.
+/// Parses a port number or the name of a TCP service.
 ///
 /// # Errors
-/// It is neither.
-pub(super) fn port_or_service(word: &str) -> Result<Port, AddrError> {
-    parse_port(word).or_else(|| port(word)).ok_or_else(|| AddrError::BadPort(word.to_owned()))
+/// [`AddrError::BadPort`] if the text is neither.
+pub(super) fn port_or_service(text: &str) -> Result<Port, AddrError> {
+    parse_port(text).or_else(|| service_port(text)).ok_or_else(|| AddrError::BadPort(text.to_owned()))
 }
 
-/// The TCP port of a service, as the system knows it.
-fn port(name: &str) -> Option<Port> {
-    // A number is none of its business: getaddrinfo would take one that is no port, or one behind a blank.
-    let is_name = name.contains(|c: char| c.is_ascii_alphabetic());
-    if !is_name || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+/// Returns the TCP port of a service, by the system's database or [`WELL_KNOWN`].
+fn service_port(name: &str) -> Option<Port> {
+    // Pass names only: getaddrinfo also accepts numbers, with leading blanks and beyond 65535.
+    let has_letter = name.contains(|c: char| c.is_ascii_alphabetic());
+    if !has_letter || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return None;
     }
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let found = dns_lookup::getaddrinfo(None, Some(name), Some(hints)).ok();
-    let port = found.and_then(|mut found| Some(found.next()?.ok()?.sockaddr.port()));
-    let known = || KNOWN.iter().find(|(known, _)| *known == name).map(|(_, port)| *port);
-    port.or_else(known).and_then(Port::new)
+    let answer = dns_lookup::getaddrinfo(None, Some(name), Some(hints)).ok();
+    let port = answer.and_then(|mut answer| Some(answer.next()?.ok()?.sockaddr.port()));
+    let well_known = || WELL_KNOWN.iter().find(|(known, _)| *known == name).map(|(_, port)| *port);
+    port.or_else(well_known).and_then(Port::new)
 }

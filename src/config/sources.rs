@@ -1,37 +1,42 @@
-//! Where parameters come from besides the command line: the environment, then `~/.connectrc`, then `/etc/connectrc`.
+//! Reads parameters from the environment, then `~/.connectrc`, then `/etc/connectrc`.
 
 use std::cell::{OnceCell, RefCell};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::origin::{Found, Origin, Record};
-use super::rcfile::Parameters;
-use super::spec::{self, Spec};
-use super::surroundings::Here;
+use super::match_context::MatchContext;
+use super::proxy_url::{self, ProxyUrl};
+use super::rcfile::ParameterFile;
+use super::scheme::Syntax;
+use super::setting::{Origin, Setting, SettingRecord};
 use crate::cli::SocksVersion;
 use crate::error::Error;
+use crate::parameters;
 use crate::plan::Target;
 use crate::secret::{self, Secret};
 use crate::sys;
 use crate::text::printable;
 
-/// Everything outside the command line, looked at one name at a time. The files are read when a name is asked for
-/// that the environment does not have.
+/// Everything that the configuration reads besides the command line.
+///
+/// Parameters are looked up one at a time. The parameter files are read on the first lookup of a
+/// parameter that the environment does not set.
 pub struct Sources<'a> {
     variable: &'a dyn Fn(&str) -> Option<OsString>,
     warn: &'a dyn Fn(&str),
-    /// Other files than the two, for tests.
+    /// Files to read instead of the standard ones, for tests.
     paths: Option<Vec<PathBuf>>,
-    files: OnceCell<Vec<Parameters>>,
-    here: OnceCell<Here>,
-    /// What was typed may name something that can be read only once.
+    files: OnceCell<Vec<ParameterFile>>,
+    match_context: OnceCell<MatchContext>,
+    /// The password from the command line. Its file or descriptor may be readable only once.
     password: OnceCell<Secret>,
-    records: Option<RefCell<Vec<Record>>>,
+    records: Option<RefCell<Vec<SettingRecord>>>,
 }
 
 impl<'a> Sources<'a> {
-    /// The environment and the two files. `warn` is told what is wrong with a file, one line a time.
+    /// Reads the environment and the standard parameter files. Each problem with a file is one line
+    /// for `warn`.
     #[must_use]
     pub fn new(variable: &'a dyn Fn(&str) -> Option<OsString>, warn: &'a dyn Fn(&str)) -> Self {
         Self {
@@ -39,13 +44,13 @@ impl<'a> Sources<'a> {
             warn,
             paths: None,
             files: OnceCell::new(),
-            here: OnceCell::new(),
+            match_context: OnceCell::new(),
             password: OnceCell::new(),
             records: None,
         }
     }
 
-    /// The environment and these files, the first one first.
+    /// Reads the environment and these files, in order of precedence.
     #[must_use]
     pub fn with_files(
         variable: &'a dyn Fn(&str) -> Option<OsString>,
@@ -55,165 +60,179 @@ impl<'a> Sources<'a> {
         Self { paths: Some(paths), ..Self::new(variable, warn) }
     }
 
-    /// Remembers which values mattered, and where they come from.
+    /// Records the settings that the plan depends on.
     #[must_use]
     pub fn recording(self) -> Self {
         Self { records: Some(RefCell::default()), ..self }
     }
 
-    /// The values that mattered so far, in the order in which they were asked for; none unless it was to record them.
+    /// Returns the recorded settings in the order of their lookup. Empty without
+    /// [`Sources::recording`].
     #[must_use]
-    pub fn records(&self) -> Vec<Record> {
+    pub fn records(&self) -> Vec<SettingRecord> {
         self.records.as_ref().map(|records| records.borrow().clone()).unwrap_or_default()
     }
 
-    /// Says where the way leads, and how long it may take: blocks of a file may depend on it.
-    pub(super) fn head_for(&self, target: &Target, limit: Option<Duration>) {
-        // One plan is made with it; another one's target would change nothing.
-        let _ = self.here.set(Here::heading_for(target, limit));
+    /// Sets the target and the time limit for `Match` blocks.
+    pub(super) fn set_target(&self, target: &Target, limit: Option<Duration>) {
+        // Sources serve one plan, so a second call could only repeat the target.
+        let _ = self.match_context.set(MatchContext::new(target, limit));
     }
 
-    /// Tells the user what is wrong.
+    /// Returns the callback for warnings.
     pub(super) fn warn(&self) -> &dyn Fn(&str) {
         self.warn
     }
 
-    /// The value of a variable, whatever the files say. A visitor of a web server is not asked.
+    /// Reads an environment variable, ignoring parameter files. Under CGI, ignores `HTTP_*`, which
+    /// the HTTP client controls ("httpoxy").
     pub(super) fn variable(&self, name: &str) -> Option<OsString> {
-        if is_header(name, sys::VARIABLES_IGNORE_CASE) && self.is_variable("REQUEST_METHOD") {
+        if is_header(name, sys::VARIABLES_IGNORE_CASE) && self.is_variable_set("REQUEST_METHOD") {
             return None;
         }
         (self.variable)(name)
     }
 
-    /// The value of a variable, or else of a parameter in a file.
-    fn find(&self, name: &'static str) -> Option<Found<OsString>> {
-        self.find_said(name, false)
+    /// Looks up a parameter in the environment, then in the files.
+    fn find(&self, name: &'static str) -> Option<Setting<OsString>> {
+        self.find_with(name, false)
     }
 
-    /// The same; a command that is to be run counts only if the file is the user's own word.
-    fn find_said(&self, name: &'static str, is_command: bool) -> Option<Found<OsString>> {
+    /// Looks up a parameter. A command counts only in a file that nobody else can write to.
+    fn find_with(&self, name: &'static str, is_command: bool) -> Option<Setting<OsString>> {
         match self.variable(name) {
-            Some(value) => Some(Found { name, value, origin: Origin::Variable(name) }),
-            None => self.in_files(name, is_command),
+            Some(value) => Some(Setting { name, value, origin: Origin::Variable(name) }),
+            None => self.find_in_files(name, is_command),
         }
     }
 
-    fn in_files(&self, name: &'static str, is_command: bool) -> Option<Found<OsString>> {
+    fn find_in_files(&self, name: &'static str, is_command: bool) -> Option<Setting<OsString>> {
         let files = self.files.get_or_init(|| {
             let paths = self.paths.clone().unwrap_or_else(|| self.standard_paths());
-            paths.iter().map(|path| Parameters::read(path, self.warn)).collect()
+            paths.iter().map(|path| ParameterFile::read(path, self.warn)).collect()
         });
-        let here = self.here.get_or_init(Here::default);
+        let context = self.match_context.get_or_init(MatchContext::default);
         files.iter().find_map(|file| {
-            let found = file.get(name, here, self.warn)?;
+            let setting = file.get(name, context, self.warn)?;
             if is_command && !file.is_trusted() {
                 (self.warn)(&format!(
-                    "{}: {name} is not run from a file that others can write to, or that is another user's",
-                    found.origin
+                    "{}: {name} ignored: a command requires a file that only you or root can write to",
+                    setting.origin
                 ));
                 return None;
             }
-            Some(found.map(OsString::from))
+            Some(setting.map(OsString::from))
         })
     }
 
-    /// The user's file, if there is a home to look in, and the system's, if it has one.
+    /// Returns the user's file, if there is a home directory, and the system's, if the system has
+    /// one.
     fn standard_paths(&self) -> Vec<PathBuf> {
         let own = self.home().map(|home| home.join(".connectrc"));
         own.into_iter().chain(sys::SYSTEM_FILE.map(PathBuf::from)).collect()
     }
 
-    /// The user's home directory.
+    /// Returns the user's home directory; `None` if the user has none.
     pub(super) fn home(&self) -> Option<PathBuf> {
         (self.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(sys::home)
     }
 
-    /// A path in which `~/` is the user's home directory: no shell has seen it in a file.
-    pub(super) fn path(&self, word: &str) -> PathBuf {
-        let home = word.strip_prefix("~/").zip(self.home());
-        home.map_or_else(|| word.into(), |(rest, home)| home.join(rest))
+    /// Expands a leading `~/`. In a parameter file, no shell has done that.
+    pub(super) fn path(&self, text: &str) -> PathBuf {
+        let home = text.strip_prefix("~/").zip(self.home());
+        home.map_or_else(|| text.into(), |(rest, home)| home.join(rest))
     }
 
-    /// The password that was typed where to find, which is read once for all proxies.
+    /// Reads the password that the command line refers to. All proxies share it: a pipe can be read
+    /// only once.
     pub(super) fn read_once(&self, read: impl FnOnce() -> Result<Secret, Error>) -> Result<Secret, Error> {
-        if let Some(known) = self.password.get() {
-            return Ok(known.clone());
+        if let Some(password) = self.password.get() {
+            return Ok(password.clone());
         }
         let password = read()?;
         Ok(self.password.get_or_init(|| password).clone())
     }
 
-    /// Remembers a value that matters.
+    /// Records a setting, once. `value` is called only if settings are recorded.
     pub(super) fn record(&self, name: &'static str, origin: &Origin, value: impl FnOnce() -> String) {
         if let Some(records) = &self.records {
-            records.borrow_mut().push(Record { name, value: value(), origin: origin.clone() });
+            let record = SettingRecord { name, value: value(), origin: origin.clone() };
+            let mut records = records.borrow_mut();
+            // Each hop of a chain may look up the same setting.
+            if !records.contains(&record) {
+                records.push(record);
+            }
         }
     }
 
-    fn accept(&self, found: Found<OsString>) -> Result<Found, Error> {
-        let Found { name, value, origin } = found;
-        // What a file sets is UTF-8.
+    fn accept(&self, setting: Setting<OsString>) -> Result<Setting, Error> {
+        let Setting { name, value, origin } = setting;
+        // Only a variable can be invalid here: the file parser accepts nothing but UTF-8.
         let value =
-            value.into_string().map_err(|_| Error::Config(format!("the variable {name} is not UTF-8")))?;
-        self.record(name, &origin, || shown(name, &value));
-        Ok(Found { name, value, origin })
+            value.into_string().map_err(|_| Error::Config(format!("invalid value for {name}: not UTF-8")))?;
+        self.record(name, &origin, || masked(name, &value));
+        Ok(Setting { name, value, origin })
     }
 
-    /// The first of these that is set, with its name. An empty one is set: that is how the C program sees it.
-    pub(super) fn first_named(&self, names: &[&'static str]) -> Result<Option<Found>, Error> {
-        names.iter().find_map(|name| self.find(name)).map(|found| self.accept(found)).transpose()
+    /// Returns the first of these parameters that is set. As in the C program, an empty value
+    /// counts.
+    pub(super) fn first(&self, names: &[&'static str]) -> Result<Option<Setting>, Error> {
+        names.iter().find_map(|name| self.find(name)).map(|setting| self.accept(setting)).transpose()
     }
 
-    /// What was typed for an option.
-    pub(super) fn typed(&self, option: &'static str, word: &str) -> Found {
-        let found = Found { name: option, value: word.to_owned(), origin: Origin::Option(option) };
-        self.record(option, &found.origin, || shown(option, word));
-        found
+    /// Returns the value of the first of these parameters that is set.
+    pub(super) fn first_value(&self, names: &[&'static str]) -> Result<Option<String>, Error> {
+        Ok(self.first(names)?.map(|setting| setting.value))
     }
 
-    /// What was typed for an option, or else the first of these that is set.
-    pub(super) fn typed_or(
+    /// Returns the first of these parameters that is not empty.
+    pub(super) fn first_nonempty(&self, names: &[&'static str]) -> Result<Option<Setting>, Error> {
+        let nonempty = |name: &&'static str| self.find(name).filter(|setting| !setting.value.is_empty());
+        names.iter().find_map(nonempty).map(|setting| self.accept(setting)).transpose()
+    }
+
+    /// Returns an option of the command line as a setting.
+    pub(super) fn option(&self, option: &'static str, value: &str) -> Setting {
+        let setting = Setting { name: option, value: value.to_owned(), origin: Origin::Option(option) };
+        self.record(option, &setting.origin, || masked(option, value));
+        setting
+    }
+
+    /// Returns the option if it was given, otherwise the first of these parameters that is set.
+    pub(super) fn option_or(
         &self,
         option: &'static str,
-        typed: Option<&String>,
+        value: Option<&String>,
         names: &[&'static str],
-    ) -> Result<Option<Found>, Error> {
-        typed.map_or_else(|| self.first_named(names), |word| Ok(Some(self.typed(option, word))))
+    ) -> Result<Option<Setting>, Error> {
+        value.map_or_else(|| self.first(names), |value| Ok(Some(self.option(option, value))))
     }
 
-    /// The first of these that is set.
-    pub(super) fn first(&self, names: &[&'static str]) -> Result<Option<String>, Error> {
-        Ok(self.first_named(names)?.map(|found| found.value))
+    /// Returns a parameter whose value is a shell command. Ignores a file that other users can
+    /// write to.
+    pub(super) fn command(&self, name: &'static str) -> Result<Option<Setting>, Error> {
+        let setting = self.find_with(name, true);
+        setting.filter(|setting| !setting.value.is_empty()).map(|setting| self.accept(setting)).transpose()
     }
 
-    /// The first of these that is not empty.
-    pub(super) fn first_filled(&self, names: &[&'static str]) -> Result<Option<Found>, Error> {
-        let filled = |name: &&'static str| self.find(name).filter(|found| !found.value.is_empty());
-        names.iter().find_map(filled).map(|found| self.accept(found)).transpose()
-    }
-
-    /// A command for the shell: not from a file that somebody else may have written to.
-    pub(super) fn command(&self, name: &'static str) -> Result<Option<Found>, Error> {
-        let found = self.find_said(name, true);
-        found.filter(|found| !found.value.is_empty()).map(|found| self.accept(found)).transpose()
-    }
-
-    /// The first of these that is set, byte by byte.
+    /// Returns the first of these parameters that is set, as bytes: a secret need not be UTF-8.
     pub(super) fn secret(&self, names: &[&'static str]) -> Option<Secret> {
-        let found = names.iter().find_map(|name| self.find(name))?;
-        self.record(found.name, &found.origin, || "****".into());
-        Some(Secret::new(found.value.into_encoded_bytes()))
+        let setting = names.iter().find_map(|name| self.find(name))?;
+        self.record(setting.name, &setting.origin, || "****".into());
+        Some(Secret::new(setting.value.into_encoded_bytes()))
     }
 
-    /// The program that asks for passwords, by OpenSSH's rules: there is one, and either there is a display for it or
-    /// it is to be used in any case.
+    /// Returns the program that prompts for passwords, by OpenSSH's rules; `None` to prompt on the
+    /// terminal.
+    ///
+    /// `SSH_ASKPASS` counts if there is a display, unless `SSH_ASKPASS_REQUIRE` is `never`. With
+    /// `force`, it counts without a display.
     pub(super) fn askpass(&self) -> Option<PathBuf> {
         let program = self.find("SSH_ASKPASS").filter(|program| !program.value.is_empty())?;
         let require = (self.variable)("SSH_ASKPASS_REQUIRE").unwrap_or_default();
-        let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| self.is_variable(name));
-        let is = |word: &str| require.eq_ignore_ascii_case(word);
-        if !is("force") && (!display || is("never")) {
+        let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| self.is_variable_set(name));
+        let requires = |value: &str| require.eq_ignore_ascii_case(value);
+        if !requires("force") && (!has_display || requires("never")) {
             return None;
         }
         let path = || printable(program.value.as_encoded_bytes());
@@ -221,71 +240,71 @@ impl<'a> Sources<'a> {
         Some(program.value.into())
     }
 
-    fn is_variable(&self, name: &str) -> bool {
+    fn is_variable_set(&self, name: &str) -> bool {
         (self.variable)(name).is_some_and(|value| !value.is_empty())
     }
 
-    /// The proxy for `-h`.
-    pub(super) fn http_proxy(&self) -> Result<Spec, Error> {
+    /// Returns the proxy for `-h`.
+    pub(super) fn http_proxy(&self) -> Result<ProxyUrl, Error> {
         let names = ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy"];
-        self.proxy(&names, &["ALL_PROXY", "all_proxy"], &spec::HTTP)?.ok_or_else(|| {
-            Error::Config(
-                "-h needs an HTTP proxy, and HTTP_PROXY is not set; name one there, or with -H".into(),
-            )
+        self.proxy(&names, &["ALL_PROXY", "all_proxy"], Syntax::Http)?.ok_or_else(|| {
+            Error::Config("no proxy for -h: HTTP_PROXY is not set; set it, or use -H PROXY".into())
         })
     }
 
-    /// The proxy for `-s`.
-    pub(super) fn socks_proxy(&self, version: Option<SocksVersion>) -> Result<Spec, Error> {
+    /// Returns the proxy for `-s`.
+    pub(super) fn socks_proxy(&self, version: Option<SocksVersion>) -> Result<ProxyUrl, Error> {
         let own = match version {
             Some(SocksVersion::V4) => "SOCKS4_SERVER",
             _ => "SOCKS5_SERVER",
         };
-        self.proxy(&[own, "SOCKS_SERVER"], &["ALL_PROXY", "all_proxy"], &spec::SOCKS)?.ok_or_else(|| {
-            Error::Config(format!("-s needs a SOCKS proxy, and neither {own} nor SOCKS_SERVER is set; name one there, or with -S"))
+        self.proxy(&[own, "SOCKS_SERVER"], &["ALL_PROXY", "all_proxy"], Syntax::Socks)?.ok_or_else(|| {
+            Error::Config(format!(
+                "no proxy for -s: neither {own} nor SOCKS_SERVER is set; set one of them, or use -S PROXY"
+            ))
         })
     }
 
-    /// The proxy for `-t`.
-    pub(super) fn telnet_proxy(&self) -> Result<Spec, Error> {
-        self.proxy(&["TELNET_PROXY"], &[], &spec::TELNET)?.ok_or_else(|| {
-            Error::Config(
-                "-t needs a telnet-style proxy, and TELNET_PROXY is not set; name one there, or with -T"
-                    .into(),
-            )
+    /// Returns the proxy for `-t`.
+    pub(super) fn telnet_proxy(&self) -> Result<ProxyUrl, Error> {
+        self.proxy(&["TELNET_PROXY"], &[], Syntax::Telnet)?.ok_or_else(|| {
+            Error::Config("no proxy for -t: TELNET_PROXY is not set; set it, or use -T HOST".into())
         })
     }
 
-    /// The first of `names` that is not empty, else the first of `any` whose scheme is of this kind.
+    /// Returns the first of `names` that is not empty, otherwise the first of `general` whose
+    /// scheme fits `syntax`.
     fn proxy(
         &self,
         names: &[&'static str],
-        any: &[&'static str],
-        kind: &spec::Kind,
-    ) -> Result<Option<Spec>, Error> {
-        let of_this_kind = |name: &&'static str| {
-            self.find(name).filter(|found| found.value.to_str().is_none_or(|word| kind.has_scheme_of(word)))
+        general: &[&'static str],
+        syntax: Syntax,
+    ) -> Result<Option<ProxyUrl>, Error> {
+        let with_scheme = |name: &&'static str| {
+            self.find(name)
+                .filter(|setting| setting.value.to_str().is_none_or(|url| proxy_url::has_scheme(url, syntax)))
         };
-        let found = match self.first_filled(names)? {
-            None => any.iter().find_map(of_this_kind).map(|found| self.accept(found)).transpose()?,
-            found => found,
+        let setting = match self.first_nonempty(names)? {
+            None => general.iter().find_map(with_scheme).map(|setting| self.accept(setting)).transpose()?,
+            setting => setting,
         };
-        found.map(|found| Spec::parse(&found.value, &found.source(), kind)).transpose()
+        setting.map(|setting| ProxyUrl::parse(&setting.value, &setting.source(), syntax)).transpose()
     }
 }
 
-/// A value without a password in it.
-fn shown(name: &str, value: &str) -> String {
+/// Returns a printable value with passwords masked.
+fn masked(name: &str, value: &str) -> String {
     let masked = match name {
-        name if secret::is_password(name.as_bytes()) => "****".into(),
+        name if parameters::is_secret(name.as_bytes()) => "****".into(),
         "-x" | "CONNECT_PROXY" => secret::masked_chain(value),
         _ => secret::masked(value),
     };
     printable(masked.as_bytes())
 }
 
-/// Whether this is a variable into which a web server puts a header of its visitor's request (RFC 3875 §4.1.18), by
-/// whatever name the system finds it: under CGI the header "Proxy" is found in `HTTP_PROXY` ("httpoxy").
+/// Returns `true` if a CGI server may set this variable from a header of the client's request (RFC
+/// 3875 §4.1.18): the header `Proxy` becomes `HTTP_PROXY` ("httpoxy"). Pass `ignore_case` where the
+/// system ignores the case of names.
 pub(super) fn is_header(name: &str, ignore_case: bool) -> bool {
     let start = name.get(..5).unwrap_or_default();
     start == "HTTP_" || ignore_case && start.eq_ignore_ascii_case("HTTP_")

@@ -1,12 +1,14 @@
-//! What is said about TLS with a proxy. The query of its URL counts before the options, and they count before variables
-//! and files, for this proxy; the others are for all proxies with TLS on the way.
+//! TLS settings for a proxy.
+//!
+//! The query of the proxy's URL applies to that proxy only and takes precedence. Options, and after
+//! them parameters, apply to all proxies over TLS.
 
 use std::fs;
 use std::path::PathBuf;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
-use super::query::Query;
+use super::proxy_url::Query;
 use super::sources::Sources;
 use crate::addr::Host;
 use crate::cli::{Args, TlsArgs};
@@ -15,106 +17,115 @@ use crate::plan::{Hop, Identity, Tls};
 use crate::sys;
 use crate::text::printable;
 
-/// The settings of one hop.
+/// Returns the TLS settings for one hop. Takes the options for it from the URL's query.
 ///
 /// # Errors
-/// A value makes no sense, or this build has no TLS.
-pub(super) fn settings(query: &mut Query, typed: &Args, sources: &Sources<'_>) -> Result<Tls, Error> {
+/// [`Error::Config`] for an invalid value, and in a build without TLS.
+pub(super) fn settings(query: &mut Query, args: &Args, sources: &Sources<'_>) -> Result<Tls, Error> {
     if !cfg!(feature = "tls") {
-        return Err(Error::Config("the proxy is to be spoken to in TLS, and this build has none".into()));
+        return Err(Error::Config(
+            "cannot connect to the proxy over TLS: this build has no TLS support".into(),
+        ));
     }
-    let mut look = Look { query, typed: &typed.tls, sources };
+    let mut lookup = Lookup { query, args: &args.tls, sources };
     let tls = Tls {
-        authorities: look.authorities()?,
-        identity: look.identity()?,
-        pins: look.pins()?,
-        server_name: look.server_name()?,
-        insecure: look.insecure()?,
+        authorities: lookup.authorities()?,
+        identity: lookup.identity()?,
+        pins: lookup.pins()?,
+        server_name: lookup.server_name()?,
+        insecure: lookup.insecure()?,
     };
     if tls.insecure && tls.pins.is_empty() {
         sources.warn()(
-            "warning: the proxy's certificate is not checked (--insecure): whoever answers in its place is taken for \
-             it, and gets the password",
+            "warning: --insecure disables the check of the proxy's certificate: an attacker can impersonate the proxy \
+             and read the password",
         );
     }
     if let Some(identity) = &tls.identity
         && fs::metadata(&identity.key).is_ok_and(|key| sys::others_can_read(&key))
     {
         let key = printable(identity.key.to_string_lossy().as_bytes());
-        sources.warn()(&format!("others can read the private key in {key}; try: chmod 600 {key}"));
+        sources.warn()(&format!(
+            "{key} contains a private key and other users can read it; run: chmod 600 {key}"
+        ));
     }
     Ok(tls)
 }
 
-/// TLS must not be asked for in vain, and what is handed over must be a plain connection.
+/// Checks that the options for TLS fit the route.
 ///
 /// # Errors
-/// It is asked for and no proxy speaks it, or `-F` was typed and one does.
-pub(super) fn check<'a>(typed: &Args, mut hops: impl Iterator<Item = &'a Hop>) -> Result<(), Error> {
+/// [`Error::Config`] if TLS options are given and no proxy uses TLS, or if `-F` is given and a
+/// proxy does.
+pub(super) fn check<'a>(args: &Args, mut hops: impl Iterator<Item = &'a Hop>) -> Result<(), Error> {
     let has_tls = hops.any(|hop| hop.tls.is_some());
     Err(Error::Config(match has_tls {
-        true if typed.hand_over => {
-            "-F hands a plain connection over, and TLS with the proxy needs this program to go on; leave out -F, and \
-             ssh's ProxyUseFdpass"
+        true if args.fdpass => {
+            "-F cannot be combined with a proxy over TLS: connect must keep running to encrypt; leave out -F and ssh's \
+             ProxyUseFdpass"
                 .into()
         }
-        false if typed.tls != TlsArgs::default() => {
-            "the --tls-… options and --insecure are for a proxy with TLS (https://…, socks5+tls://…), and there is \
-             none on the way"
+        false if args.tls != TlsArgs::default() => {
+            "--insecure and --tls-… options require a proxy over TLS; use a URL such as https://… or socks5+tls://…"
                 .into()
         }
         _ => return Ok(()),
     }))
 }
 
-/// Where a setting is looked for.
-struct Look<'a> {
+/// Looks up the settings in their order of precedence.
+struct Lookup<'a> {
     query: &'a mut Query,
-    typed: &'a TlsArgs,
+    args: &'a TlsArgs,
     sources: &'a Sources<'a>,
 }
 
-/// A value, and where it was found, for an error about it.
-type Named = (String, String);
+/// A value and its source, for an error about it.
+type ValueAndSource = (String, String);
 
-impl Look<'_> {
-    /// The first of the three that has a value.
+impl Lookup<'_> {
+    /// Returns the value in the URL, of the option, or of the parameter.
     fn first(
         &mut self,
         key: &'static str,
-        (option, typed): (&'static str, Option<&String>),
-        variable: &'static str,
-    ) -> Result<Option<Named>, Error> {
+        (option, value): (&'static str, Option<&String>),
+        parameter: &'static str,
+    ) -> Result<Option<ValueAndSource>, Error> {
         if let Some(value) = self.query.take(key) {
             return Ok(Some((value, format!("{key}= in the proxy's URL"))));
         }
-        let found = match typed {
-            Some(word) => Some(self.sources.typed(option, word)),
-            None => self.sources.first_filled(&[variable])?,
+        let setting = match value {
+            Some(value) => Some(self.sources.option(option, value)),
+            None => self.sources.first_nonempty(&[parameter])?,
         };
-        Ok(found.map(|found| (found.source(), found.value)).map(|(source, value)| (value, source)))
+        Ok(setting.map(|setting| (setting.source(), setting.value)).map(|(source, value)| (value, source)))
     }
 
     fn authorities(&mut self) -> Result<Option<PathBuf>, Error> {
-        let found = self.first("tls-ca", ("--tls-ca", self.typed.authorities.as_ref()), "CONNECT_TLS_CA")?;
-        Ok(found.map(|(file, _)| self.sources.path(&file)))
+        let file = self.first("tls-ca", ("--tls-ca", self.args.authorities.as_ref()), "CONNECT_TLS_CA")?;
+        Ok(file.map(|(file, _)| self.sources.path(&file)))
     }
 
-    /// Certificate and key. A key does not go with a certificate that counts before it: then it is in the same file.
+    /// Returns the files with certificate and key.
+    ///
+    /// A key from a source with lower precedence than the certificate belongs to another
+    /// certificate and is ignored. Without a key, the certificate's file must contain it.
     fn identity(&mut self) -> Result<Option<Identity>, Error> {
         let (certificate, key) = (self.query.take("tls-cert"), self.query.take("tls-key"));
-        let typed = |option, word: Option<&String>| word.map(|word| self.sources.typed(option, word).value);
-        let variable = |name| Ok::<_, Error>(self.sources.first_filled(&[name])?.map(|found| found.value));
-        let key_was_named = key.is_some() || self.typed.key.is_some();
+        let option =
+            |option, value: Option<&String>| value.map(|value| self.sources.option(option, value).value);
+        let parameter =
+            |name| Ok::<_, Error>(self.sources.first_nonempty(&[name])?.map(|setting| setting.value));
+        let has_key = key.is_some() || self.args.key.is_some();
         let (certificate, key) = if let Some(certificate) = certificate {
             (certificate, key)
-        } else if let Some(certificate) = typed("--tls-cert", self.typed.certificate.as_ref()) {
-            (certificate, key.or_else(|| typed("--tls-key", self.typed.key.as_ref())))
-        } else if let Some(certificate) = variable("CONNECT_TLS_CERT")? {
-            let key = key.or_else(|| typed("--tls-key", self.typed.key.as_ref()));
-            (certificate, if key.is_some() { key } else { variable("CONNECT_TLS_KEY")? })
-        } else if key_was_named {
-            return Err(Error::Config("a TLS key without its certificate: give that with --tls-cert".into()));
+        } else if let Some(certificate) = option("--tls-cert", self.args.certificate.as_ref()) {
+            (certificate, key.or_else(|| option("--tls-key", self.args.key.as_ref())))
+        } else if let Some(certificate) = parameter("CONNECT_TLS_CERT")? {
+            let key = key.or_else(|| option("--tls-key", self.args.key.as_ref()));
+            (certificate, if key.is_some() { key } else { parameter("CONNECT_TLS_KEY")? })
+        } else if has_key {
+            return Err(Error::Config("missing certificate for the TLS key; add --tls-cert FILE".into()));
         } else {
             return Ok(None);
         };
@@ -122,35 +133,40 @@ impl Look<'_> {
         Ok(Some(Identity { certificate: self.sources.path(&certificate), key: self.sources.path(&key) }))
     }
 
-    /// As curl has them: `sha256//` and the hash in base64, one or several with `;` between them.
+    /// Parses pins in curl's syntax: `sha256//` and the hash in base64; `;` separates several.
     fn pins(&mut self) -> Result<Vec<[u8; 32]>, Error> {
-        let typed = Some(self.typed.pins.join(";")).filter(|typed| !typed.is_empty());
-        let found = self.first("tls-pin", ("--tls-pin", typed.as_ref()), "CONNECT_TLS_PIN")?;
-        let Some((pins, source)) = found else { return Ok(Vec::new()) };
-        let pin = |word: &str| {
-            let hash =
-                word.trim().strip_prefix("sha256//").and_then(|hash| BASE64_STANDARD.decode(hash).ok());
-            // What it was is not repeated: in a URL it could be the end of a password.
-            hash.and_then(|hash| hash.try_into().ok())
-                .ok_or_else(|| Error::Config(format!("{source} takes sha256// and a SHA-256 hash in base64")))
+        let option = Some(self.args.pins.join(";")).filter(|pins| !pins.is_empty());
+        let pins = self.first("tls-pin", ("--tls-pin", option.as_ref()), "CONNECT_TLS_PIN")?;
+        let Some((pins, source)) = pins else { return Ok(Vec::new()) };
+        let parse = |pin: &str| {
+            let hash = pin.trim().strip_prefix("sha256//").and_then(|hash| BASE64_STANDARD.decode(hash).ok());
+            // Do not quote the value: in a URL it may be the end of a password.
+            hash.and_then(|hash| hash.try_into().ok()).ok_or_else(|| {
+                Error::Config(format!(
+                    "invalid value for {source}; use sha256// and a SHA-256 hash in base64"
+                ))
+            })
         };
-        pins.split(';').map(pin).collect()
+        pins.split(';').map(parse).collect()
     }
 
     fn server_name(&mut self) -> Result<Option<Host>, Error> {
-        let typed = ("--tls-server-name", self.typed.server_name.as_ref());
-        let Some((name, source)) = self.first("tls-server-name", typed, "CONNECT_TLS_SERVER_NAME")? else {
+        let option = ("--tls-server-name", self.args.server_name.as_ref());
+        let Some((name, source)) = self.first("tls-server-name", option, "CONNECT_TLS_SERVER_NAME")? else {
             return Ok(None);
         };
-        Host::parse(&name).map(Some).map_err(|_| Error::Config(format!("{source} takes a host's name")))
+        let invalid = |_| Error::Config(format!("invalid value for {source}; use a host name"));
+        Host::parse(&name).map(Some).map_err(invalid)
     }
 
     fn insecure(&mut self) -> Result<bool, Error> {
         match self.query.take("insecure").as_deref() {
-            None => Ok(self.typed.insecure),
+            None => Ok(self.args.insecure),
             Some("" | "yes") => Ok(true),
             Some("no") => Ok(false),
-            Some(_) => Err(Error::Config("insecure= in the proxy's URL takes yes or no".into())),
+            Some(_) => {
+                Err(Error::Config("invalid value for insecure= in the proxy's URL; use yes or no".into()))
+            }
         }
     }
 }

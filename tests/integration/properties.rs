@@ -1,6 +1,6 @@
-//! Round trips, in the library: what we write is read back by a reader of its own, and what others may write in several
-//! ways is read as what was meant. The cases are the same on every run, so that a failure is never a matter of luck;
-//! looking for new ones is the fuzzer's part.
+//! Round trips through the library: independent parsers read back what we write, and we read every
+//! spelling of an input as the same value. The seed is fixed, so that every run has the same cases.
+//! The fuzz targets look for new ones.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,7 +21,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::kit::TempPath;
 
-/// The cases that were decided on: what fails is kept as a test, not in a file of proptest's.
+/// A fixed seed, and no file of failures: a case that failed becomes a test of its own.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 200,
@@ -51,20 +51,20 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     (host(), 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port: Port::new(port).unwrap() })
 }
 
-/// User and password of 1 to 255 bytes.
+/// A user and a password of 1 to 255 bytes each.
 fn credentials() -> impl Strategy<Value = Credentials> {
     let password = prop::collection::vec(any::<u8>(), 1..=255);
     ("\\PC{1,63}", password)
         .prop_map(|(user, password)| Credentials { user, password: Secret::new(password) })
 }
 
-/// The plan for a proxy by these words, with a variable and a parameter file.
-fn plan(method: ProxyArg, variable: Option<(&str, &str)>, file: Option<PathBuf>) -> Plan {
-    let typed = Args { method, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
+/// Makes the plan for a proxy option, with a variable and a parameter file.
+fn plan(proxy: ProxyArg, variable: Option<(&str, &str)>, file: Option<PathBuf>) -> Plan {
+    let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let value =
         |name: &str| variable.filter(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
     let warn = |line: &str| panic!("{line}");
-    config::plan(&typed, &Sources::with_files(&value, &warn, file.into_iter().collect())).unwrap()
+    config::plan(&args, &Sources::with_files(&value, &warn, file.into_iter().collect())).unwrap()
 }
 
 fn login(plan: &Plan) -> (&str, &[u8]) {
@@ -76,7 +76,7 @@ fn login(plan: &Plan) -> (&str, &[u8]) {
     (user, password.expose())
 }
 
-/// What a machine sends next.
+/// Returns the bytes that a machine sends next.
 fn sent(machine: &mut impl Negotiation) -> Vec<u8> {
     match machine.step().unwrap() {
         Step::Send(wire) => wire.bytes().to_vec(),
@@ -84,7 +84,7 @@ fn sent(machine: &mut impl Negotiation) -> Vec<u8> {
     }
 }
 
-/// Takes bytes off the front.
+/// Reads from the front of a byte string.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -108,7 +108,7 @@ impl Reader<'_> {
         taken.to_vec()
     }
 
-    /// Address and port of a SOCKS5 request (RFC 1928 §4 and §5).
+    /// Reads the address and port of a SOCKS5 request (RFC 1928 §4 and §5).
     fn socks5_target(&mut self) -> Endpoint {
         assert_eq!(self.take(), [5, 1, 0]);
         let host = match self.take() {
@@ -125,7 +125,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn an_endpoint_is_read_back_from_how_it_is_shown(endpoint in endpoint()) {
+    fn a_displayed_endpoint_is_parsed_back(endpoint in endpoint()) {
         let shown = endpoint.to_string();
         let (host, port) = split_port(&shown);
         prop_assert_eq!(Host::parse(host).unwrap(), endpoint.host);
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn a_proxy_is_found_where_its_url_says(proxy in endpoint(), scheme in "(|http://|HTTP://)", path in "(|/|/[a-z/?]{0,9})") {
+    fn the_proxy_has_the_address_in_its_url(proxy in endpoint(), scheme in "(|http://|HTTP://)", path in "(|/|/[a-z/?]{0,9})") {
         let plan = plan(ProxyArg::Http(format!("{scheme}{proxy}{path}")), None, None);
         prop_assert_eq!(&plan.routes[0].hops[0].proxy, &proxy);
     }
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn user_and_password_are_taken_as_they_stand_without_a_scheme(
+    fn user_and_password_are_literal_without_a_scheme(
         user in "[^:\\p{C}]{0,20}",
         password in prop_oneof!["\\PC{0,20}", "[:/@%a]{0,9}"].prop_filter("a URL", |it| !it.starts_with("//")),
     ) {
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn a_socks5_server_reads_what_was_meant(target in endpoint(), credentials in credentials()) {
+    fn a_socks5_server_reads_back_the_request(target in endpoint(), credentials in credentials()) {
         let methods = vec![Socks5Method::UserPass];
         let mut machine = Socks5::new(target.clone(), methods).with_credentials(Some(credentials.clone())).eager(true);
         let all = sent(&mut machine);
@@ -177,7 +177,7 @@ proptest! {
     }
 
     #[test]
-    fn a_socks4_server_reads_what_was_meant(target in endpoint(), user in "\\PC{0,60}") {
+    fn a_socks4_server_reads_back_the_request(target in endpoint(), user in "\\PC{0,60}") {
         let mut machine = Socks4::new(target.clone(), user.clone());
         if let Host::Ip(IpAddr::V6(_)) = target.host {
             prop_assert!(machine.check().is_err() && machine.step().is_err());
@@ -200,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn an_http_proxy_reads_what_was_meant(target in endpoint(), user in "[^:\\p{C}]{0,30}", password in "\\PC{0,30}") {
+    fn an_http_proxy_reads_back_the_request(target in endpoint(), user in "[^:\\p{C}]{0,30}", password in "\\PC{0,30}") {
         let credentials = Credentials { user: user.clone(), password: Secret::from(password.as_str()) };
         let mut machine = HttpConnect::new(target.clone(), HttpSettings::default(), || None).with_credentials(Some(credentials));
         if !target.to_string().is_ascii() {
@@ -220,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn a_proxy_reads_back_what_it_asked_for(user in "[^\\p{C}]{0,30}", texts in prop::array::uniform3("[^\\p{C}\u{fffd}]{0,30}")) {
+    fn a_digest_answer_repeats_the_challenge(user in "[^\\p{C}]{0,30}", texts in prop::array::uniform3("[^\\p{C}\u{fffd}]{0,30}")) {
         let credentials = Credentials { user: user.clone(), password: Secret::from("pw") };
         let target = Endpoint { host: Host::parse("host.example").unwrap(), port: Port::new(22).unwrap() };
         let mut machine = HttpConnect::new(target, HttpSettings::default(), || Some([1; 16]));
@@ -233,19 +233,19 @@ proptest! {
         machine.credentials(credentials).unwrap();
         let request = String::from_utf8(sent(&mut machine)).unwrap();
         let answer = request.split("\r\nProxy-Authorization: Digest ").nth(1).unwrap();
-        for (name, meant) in ["username", "realm", "nonce", "opaque"].into_iter().zip([&user].into_iter().chain(&texts)) {
+        for (name, expected) in ["username", "realm", "nonce", "opaque"].into_iter().zip([&user].into_iter().chain(&texts)) {
             let start = answer.split(&format!("{name}=\"")).nth(1).unwrap();
-            // The value up to the first quote without a backslash before it, one at a time.
+            // The value ends at the first quote that is not escaped.
             let (mut value, mut characters) = (String::new(), start.chars());
             while let Some(c) = characters.next().filter(|&c| c != '"') {
                 value.push(if c == '\\' { characters.next().unwrap() } else { c });
             }
-            prop_assert_eq!(&value, meant, "{}", name);
+            prop_assert_eq!(&value, expected, "{}", name);
         }
     }
 
     #[test]
-    fn a_reply_is_taken_to_its_last_byte_and_no_further(bound in endpoint(), early in prop::collection::vec(any::<u8>(), 0..20)) {
+    fn a_reply_is_consumed_to_its_last_byte_and_no_further(bound in endpoint(), early in prop::collection::vec(any::<u8>(), 0..20)) {
         let address = match &bound.host {
             Host::Name(name) => [&[3, u8::try_from(name.as_str().len()).unwrap()], name.as_str().as_bytes()].concat(),
             Host::Ip(IpAddr::V4(ip)) => [&[1][..], &ip.octets()].concat(),
@@ -269,25 +269,24 @@ proptest! {
     }
 
     #[test]
-    fn a_value_in_quotes_is_read_back_from_a_file(value in "[^'\\p{C}]{0,40}", after in "( *|\t# .{0,9})") {
-        // A double quote begins no quoted value where a single one does.
+    fn a_quoted_value_in_a_file_is_read_back(value in "[^'\\p{C}]{0,40}", after in "( *|\t# .{0,9})") {
+        // The value may contain double quotes, because it is in single quotes.
         let file = TempPath::file("connectrc", format!("CONNECT_USER = wrong\r\n CONNECT_USER='{value}'{after}\r\n# end"));
         let plan = plan(ProxyArg::Http("proxy.example".into()), None, Some(file.to_path_buf()));
         prop_assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(value.as_str()));
     }
 
     #[test]
-    fn a_direct_list_is_read_back(entries in prop::collection::vec((any::<bool>(), pattern()), 0..8), comma in " ?, {0,2}") {
+    fn a_bypass_list_is_read_back(entries in prop::collection::vec((any::<bool>(), pattern()), 0..8), comma in " ?, {0,2}") {
         let words: Vec<_> =
-            entries.iter().map(|(direct, (word, _))| if *direct { word.clone() } else { format!("!{word}") }).collect();
-        let meant = entries.into_iter().map(|(bypass, (_, pattern))| Entry { bypass, pattern, port: None }).collect();
-        let method = ProxyArg::Socks("proxy.example".into());
-        let plan = plan(method, Some(("SOCKS5_DIRECT", &words.join(&comma))), None);
-        prop_assert_eq!(&plan.routes[0].bypass.list, &BypassList::new(meant));
+            entries.iter().map(|(bypass, (word, _))| if *bypass { word.clone() } else { format!("!{word}") }).collect();
+        let expected = entries.into_iter().map(|(bypass, (_, pattern))| Entry { bypass, pattern, port: None }).collect();
+        let plan = plan(ProxyArg::Socks("proxy.example".into()), Some(("SOCKS5_DIRECT", &words.join(&comma))), None);
+        prop_assert_eq!(&plan.routes[0].bypass.list, &BypassList::new(expected));
     }
 }
 
-/// An entry of a direct list, in one of the ways in which it is written.
+/// An entry of a bypass list, in any of its forms.
 fn pattern() -> impl Strategy<Value = (String, Pattern)> {
     let network = |ip: IpAddr, length| Pattern::Network(Prefix::new(ip, length).unwrap());
     prop_oneof![

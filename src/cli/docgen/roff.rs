@@ -1,11 +1,12 @@
-//! Markdown, as far as our pages use it, as a manual page (man(7)).
+//! Converts the subset of Markdown that our pages use to a manual page (man(7)).
 
 use std::fmt::Write;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-/// Headings of the first and second level become sections and subsections; one of the third level is the tag of the
-/// paragraph below it, and so is the first cell of a row for the others.
+/// Converts a page. Headings of the first and second level become sections and subsections. A
+/// heading of the third level becomes the tag of the paragraph below it, and the first cell of a
+/// table row the tag of the other cells.
 pub(super) fn from_markdown(text: &str) -> String {
     let mut page = Page::default();
     for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
@@ -17,13 +18,12 @@ pub(super) fn from_markdown(text: &str) -> String {
 #[derive(Default)]
 struct Page {
     text: String,
-    /// What becomes a line of its own, or several: the text of a heading, a paragraph, a cell.
+    /// The text of the current heading, paragraph or cell.
     inline: String,
-    /// The next paragraph stands beside a tag, or right below a heading.
+    /// The next paragraph follows a tag or a heading and needs no `.PP`.
     follows: bool,
-    /// Inside of a block of code.
-    code: bool,
-    /// The heads of the columns, if there are more than two.
+    in_code_block: bool,
+    /// The column headings of the current table.
     heads: Vec<String>,
     cells: Vec<String>,
 }
@@ -34,12 +34,12 @@ impl Page {
             Event::Start(Tag::CodeBlock(_)) => {
                 let paragraph = if self.follows { "" } else { ".PP\n" };
                 self.line(&format!("{paragraph}.RS 4\n.nf"));
-                self.code = true;
+                self.in_code_block = true;
             }
             Event::End(TagEnd::CodeBlock) => {
                 self.flush();
                 self.line(".fi\n.RE");
-                (self.code, self.follows) = (false, false);
+                (self.in_code_block, self.follows) = (false, false);
             }
             Event::Start(Tag::Paragraph) if !self.follows => self.line(".PP"),
             Event::Start(Tag::Emphasis) => self.inline.push_str("\\fI"),
@@ -92,10 +92,14 @@ impl Page {
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.inline);
         for line in text.lines() {
-            // What is a request to troff in the first column must not be one, save our own.
+            // A dot or an apostrophe in the first column would be a request to troff. `.br` is
+            // ours.
             let is_text = line.starts_with(['.', '\'']) && line != ".br";
             let guard = if is_text { "\\&" } else { "" };
-            self.line(&format!("{guard}{}", if self.code || is_text { line } else { line.trim_start() }));
+            self.line(&format!(
+                "{guard}{}",
+                if self.in_code_block || is_text { line } else { line.trim_start() }
+            ));
         }
     }
 
@@ -105,9 +109,9 @@ impl Page {
     }
 }
 
-/// Text in which troff would take something for its own.
+/// Escapes the characters that are special to troff.
 fn escaped(text: &str) -> String {
-    // Not every terminal has it.
+    // A terminal without Unicode has no ellipsis.
     let text = text.replace('…', "...");
     text.replace('\\', "\\e")
         .replace('-', "\\-")
@@ -117,7 +121,7 @@ fn escaped(text: &str) -> String {
 }
 
 #[test]
-fn what_our_pages_use_is_made_into_requests() {
+fn markdown_becomes_requests() {
     for (markdown, expected) in [
         ("# One\n\ntext", ".SH ONE\ntext\n"),
         ("## Two\n\none\n\ntwo", ".SS Two\none\n.PP\ntwo\n"),

@@ -1,24 +1,24 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use std::cell::RefCell;
 
 use super::*;
 
-/// A machine in two networks, on the way to `git.corp.example:22`.
-struct Here {
+/// A machine in two networks. Records which commands ran and how often the interfaces were listed.
+struct FakeEnv {
     host: &'static str,
     port: Option<u16>,
-    ran: RefCell<Vec<String>>,
-    asked: RefCell<usize>,
+    commands: RefCell<Vec<String>>,
+    interface_lists: RefCell<usize>,
 }
 
-impl Here {
-    fn with(host: &'static str, port: Option<u16>) -> Self {
-        Self { host, port, ran: RefCell::default(), asked: RefCell::default() }
+impl FakeEnv {
+    fn new(host: &'static str, port: Option<u16>) -> Self {
+        Self { host, port, commands: RefCell::default(), interface_lists: RefCell::default() }
     }
 }
 
-impl Surroundings for Here {
+impl MatchEnv for FakeEnv {
     fn host(&self) -> &str {
         self.host
     }
@@ -28,7 +28,7 @@ impl Surroundings for Here {
     }
 
     fn addresses(&self) -> io::Result<Vec<IpAddr>> {
-        *self.asked.borrow_mut() += 1;
+        *self.interface_lists.borrow_mut() += 1;
         Ok(["127.0.0.1", "192.168.1.23", "2001:db8::17"].map(|address| address.parse().unwrap()).into())
     }
 
@@ -37,19 +37,20 @@ impl Surroundings for Here {
     }
 
     fn succeeds(&self, command: &str) -> Result<bool, String> {
-        self.ran.borrow_mut().push(command.to_owned());
+        self.commands.borrow_mut().push(command.to_owned());
         if command == "hang" { Err("too long".into()) } else { Ok(command.starts_with("true")) }
     }
 }
 
+/// Evaluates a line for the target `git.corp.example:22`.
 #[track_caller]
-fn met(line: &str) -> bool {
+fn is_met(line: &str) -> bool {
     let conditions = Conditions::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    conditions.are_met(&Here::with("git.corp.example", Some(22)), true).unwrap()
+    conditions.are_met(&FakeEnv::new("git.corp.example", Some(22)), true).unwrap()
 }
 
 #[test]
-fn each_criterion_looks_at_what_it_is_about() {
+fn each_criterion_matches_its_own_property() {
     for (line, expected) in [
         ("all", true),
         ("ALL # everywhere", true),
@@ -87,12 +88,12 @@ fn each_criterion_looks_at_what_it_is_about() {
         ("host git.* port 22 !localnetwork 10.0.0.0/8 exec \"true\"", true),
         ("host git.* port 23 exec true", false),
     ] {
-        assert_eq!(met(line), expected, "{line}");
+        assert_eq!(is_met(line), expected, "{line}");
     }
 }
 
 #[test]
-fn a_target_is_compared_as_it_was_typed() {
+fn the_target_is_compared_as_typed() {
     for (host, port, line, expected) in [
         ("Git.Corp.Example", Some(22), "host *.corp.example", true),
         ("git.corp.example.", Some(22), "host *.corp.example", true),
@@ -103,63 +104,66 @@ fn a_target_is_compared_as_it_was_typed() {
         ("unix:/run/socket", None, "!port 22", true),
     ] {
         let conditions = Conditions::parse(line).unwrap();
-        assert_eq!(conditions.are_met(&Here::with(host, port), true), Ok(expected), "{line}: {host}");
+        assert_eq!(conditions.are_met(&FakeEnv::new(host, port), true), Ok(expected), "{line}: {host}");
     }
 }
 
 #[test]
-fn what_follows_an_unmet_criterion_is_not_looked_at() {
-    let here = Here::with("git.corp.example", Some(22));
-    let look = |line: &str| Conditions::parse(line).unwrap().are_met(&here, true);
-    assert_eq!(look("host other localnetwork 0.0.0.0/0 exec true"), Ok(false));
-    assert_eq!((here.ran.take(), here.asked.take()), (vec![], 0));
-    assert_eq!(look("localnetwork 0.0.0.0/0 exec 'true %h:%p %%'"), Ok(true));
-    assert_eq!((here.ran.take(), here.asked.take()), (vec!["true git.corp.example:22 %".into()], 1));
+fn evaluation_stops_at_the_first_criterion_that_does_not_match() {
+    let env = FakeEnv::new("git.corp.example", Some(22));
+    let evaluate = |line: &str| Conditions::parse(line).unwrap().are_met(&env, true);
+    assert_eq!(evaluate("host other localnetwork 0.0.0.0/0 exec true"), Ok(false));
+    assert_eq!((env.commands.take(), env.interface_lists.take()), (vec![], 0));
+    assert_eq!(evaluate("localnetwork 0.0.0.0/0 exec 'true %h:%p %%'"), Ok(true));
+    assert_eq!(
+        (env.commands.take(), env.interface_lists.take()),
+        (vec!["true git.corp.example:22 %".into()], 1)
+    );
 }
 
-/// Nor is its opposite: nothing is known then.
+/// Neither the criterion nor its negation matches then.
 #[test]
-fn a_criterion_that_cannot_be_told_is_not_met() {
-    let look = |line: &str, host, trusted| {
-        Conditions::parse(line).unwrap().are_met(&Here::with(host, Some(22)), trusted)
+fn a_criterion_that_cannot_be_evaluated_is_an_error() {
+    let evaluate = |line: &str, host, trusted| {
+        Conditions::parse(line).unwrap().are_met(&FakeEnv::new(host, Some(22)), trusted)
     };
     for line in ["exec hang", "!exec hang"] {
-        assert_eq!(look(line, "h", true), Err("too long".into()));
+        assert_eq!(evaluate(line, "h", true), Err("too long".into()));
     }
     for line in ["exec true", "!exec true"] {
-        assert!(look(line, "h", false).unwrap_err().starts_with("exec is not run"), "{line}");
+        assert!(evaluate(line, "h", false).unwrap_err().starts_with("exec requires"), "{line}");
     }
-    assert_eq!(look("host other exec true", "h", false), Ok(false));
-    let hostile = look("exec 'true %h'", "$(touch owned)", true).unwrap_err();
-    assert!(hostile.contains("special to the shell"), "{hostile}");
+    assert_eq!(evaluate("host other exec true", "h", false), Ok(false));
+    let hostile = evaluate("exec 'true %h'", "$(touch owned)", true).unwrap_err();
+    assert!(hostile.contains("$(touch owned)"), "{hostile}");
 }
 
 #[test]
-fn a_line_that_makes_no_sense_is_an_error() {
+fn an_invalid_line_is_an_error() {
     for (line, part) in [
-        ("", "needs a criterion"),
-        ("# host x", "needs a criterion"),
-        ("host", "host needs a value"),
-        ("host ''", "host needs a value"),
-        ("host # x", "host needs a value"),
-        ("all all", "all stands alone"),
-        ("all host x", "all stands alone"),
-        ("host x !all", "all stands alone"),
-        ("user bob", "'user' is no criterion"),
-        ("*.corp.example", "'*.corp.example' is no criterion"),
-        ("host x final", "'final' is no criterion"),
-        ("localnetwork corp.example", "'corp.example' is no network"),
-        ("localnetwork 10.0.0.0/33", "'10.0.0.0/33' is no network"),
-        ("localnetwork !10.0.0.0/8", "'!10.0.0.0/8' is no network"),
-        ("localnetwork 10.0.0.0/8, 192.168.1.0/24", "'' is no network"),
-        ("port ssh", "'ssh' is no port"),
-        ("port 0", "'0' is no port"),
-        ("port 90-80", "'90-80' is no port"),
-        ("port 1-", "'1-' is no port"),
-        ("exec \"true", "a quote without its end"),
-        ("exec 'true'x", "behind a closing quote"),
+        ("", "missing criterion"),
+        ("# host x", "missing criterion"),
+        ("host", "missing value for 'host'"),
+        ("host ''", "missing value for 'host'"),
+        ("host # x", "missing value for 'host'"),
+        ("all all", "'all' cannot be combined"),
+        ("all host x", "'all' cannot be combined"),
+        ("host x !all", "'all' cannot be combined"),
+        ("user bob", "unknown criterion 'user'"),
+        ("*.corp.example", "unknown criterion '*.corp.example'"),
+        ("host x final", "unknown criterion 'final'"),
+        ("localnetwork corp.example", "invalid network 'corp.example'"),
+        ("localnetwork 10.0.0.0/33", "invalid network '10.0.0.0/33'"),
+        ("localnetwork !10.0.0.0/8", "invalid network '!10.0.0.0/8'"),
+        ("localnetwork 10.0.0.0/8, 192.168.1.0/24", "invalid network ''"),
+        ("port ssh", "invalid port 'ssh'"),
+        ("port 0", "invalid port '0'"),
+        ("port 90-80", "invalid port '90-80'"),
+        ("port 1-", "invalid port '1-'"),
+        ("exec \"true", "missing closing quote"),
+        ("exec 'true'x", "after a closing quote"),
         ("exec 'date +%s'", "unknown placeholder %s"),
-        ("a\x1b[2J", "'a\\x1b[2j' is no criterion"),
+        ("a\x1b[2J", "unknown criterion 'a\\x1b[2j'"),
     ] {
         let error = Conditions::parse(line).unwrap_err();
         assert!(error.contains(part), "{line}: {error}");
@@ -167,7 +171,7 @@ fn a_line_that_makes_no_sense_is_an_error() {
 }
 
 #[test]
-fn patterns_have_stars_and_question_marks() {
+fn patterns_contain_stars_and_question_marks() {
     for (pattern, text, expected) in [
         ("", "", true),
         ("", "a", false),
@@ -187,8 +191,8 @@ fn patterns_have_stars_and_question_marks() {
         ("a.c", "abc", false),
         ("[a]", "a", false),
     ] {
-        assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+        assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
     }
-    // A star after another costs no more than their product.
-    assert!(!fits(&"*a".repeat(500), &"a".repeat(499)));
+    // Many stars do not take exponential time.
+    assert!(!matches(&"*a".repeat(500), &"a".repeat(499)));
 }

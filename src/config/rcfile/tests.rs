@@ -1,21 +1,23 @@
-#![allow(clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::panic, reason = "a failing test panics")]
 
 use std::cell::RefCell;
 use std::net::IpAddr;
 
 use super::*;
 
-fn parse(content: &[u8]) -> (Parameters, Vec<String>) {
-    let complaints = RefCell::new(Vec::new());
-    let warn = |what: &str| complaints.borrow_mut().push(what.trim_start_matches("rc:").to_owned());
-    let parameters = Parameters { path: "rc".into(), trusted: true, ..Parameters::default() };
-    (parameters.parsed(content, &warn), complaints.into_inner())
+/// Parses a file; also returns the warnings, without the file's name.
+fn parse(content: &[u8]) -> (ParameterFile, Vec<String>) {
+    let warnings = RefCell::new(Vec::new());
+    let warn = |warning: &str| warnings.borrow_mut().push(warning.trim_start_matches("rc:").to_owned());
+    let file = ParameterFile { path: "rc".into(), trusted: true, ..ParameterFile::default() };
+    (file.parsed(content, &warn), warnings.into_inner())
 }
 
-/// A place where only one host is known, and no command succeeds.
-struct Nowhere;
+/// An environment for the target `here:22`, in which interfaces cannot be listed and every command
+/// fails.
+struct FakeEnv;
 
-impl Surroundings for Nowhere {
+impl MatchEnv for FakeEnv {
     fn host(&self) -> &'static str {
         "here"
     }
@@ -37,13 +39,13 @@ impl Surroundings for Nowhere {
     }
 }
 
-impl Parameters {
-    /// The value and its line.
+impl ParameterFile {
+    /// Returns the value and its line.
     fn at(&self, name: &str) -> Option<(&str, usize)> {
-        let found = self.get(name, &Nowhere, &|what| panic!("{what}"))?;
-        let Origin::File { path, line } = found.origin else { panic!("{found:?}") };
-        assert_eq!((&*path, found.name), ("rc", name));
-        Some((found.value, line))
+        let setting = self.get(name, &FakeEnv, &|warning| panic!("{warning}"))?;
+        let Origin::File { path, line } = setting.origin else { panic!("{setting:?}") };
+        assert_eq!((&*path, setting.name), ("rc", name));
+        Some((setting.value, line))
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -52,7 +54,7 @@ impl Parameters {
 }
 
 #[test]
-fn a_line_is_name_and_value() {
+fn a_line_consists_of_name_and_value() {
     for (line, expected) in [
         ("SOCKS_SERVER=h:1", "h:1"),
         (" \tSOCKS_SERVER\t = \t h:1 \t ", "h:1"),
@@ -67,67 +69,69 @@ fn a_line_is_name_and_value() {
         ("# c\n\n  # c\n\nSOCKS_SERVER = h", "h"),
         ("\u{feff}SOCKS_SERVER = h", "h"),
     ] {
-        let (parameters, complaints) = parse(line.as_bytes());
-        assert_eq!(parameters.value("SOCKS_SERVER"), Some(expected), "{line}");
-        assert_eq!(complaints, [""; 0], "{line}");
+        let (file, warnings) = parse(line.as_bytes());
+        assert_eq!(file.value("SOCKS_SERVER"), Some(expected), "{line}");
+        assert_eq!(warnings, [""; 0], "{line}");
     }
 }
 
 #[test]
-fn a_line_without_sense_is_named_and_skipped() {
+fn an_invalid_line_is_reported_and_ignored() {
     let content = b"SOCKS_SERVER h\nFOO = bar\nsocks_user = x\n\xff = x\nSOCKS_USER = 'x\nA # = b\n= b\nSOCKS_USER = \"a\" b\nSOCKS_AUTH=x\nSOCKS_USER = good";
-    let (parameters, complaints) = parse(content);
+    let (file, warnings) = parse(content);
     assert_eq!(
-        complaints,
+        warnings,
         [
-            "1: no '=' (NAME = value), skipped",
-            "2: unknown parameter 'FOO', skipped",
-            "3: unknown parameter 'socks_user', skipped",
-            "4: not UTF-8, skipped",
-            "5: a quote without its end, skipped",
-            "6: no '=' before the comment (NAME = value), skipped",
-            "7: unknown parameter '', skipped",
-            "8: words after the closing quote, skipped",
-            "9: unknown parameter 'SOCKS_AUTH', skipped",
+            "1: missing '=' (NAME = value); line ignored",
+            "2: unknown parameter 'FOO'; line ignored",
+            "3: unknown parameter 'socks_user'; line ignored",
+            "4: not UTF-8; line ignored",
+            "5: missing closing quote; line ignored",
+            "6: missing '=' before the comment (NAME = value); line ignored",
+            "7: unknown parameter ''; line ignored",
+            "8: unexpected text after the closing quote; line ignored",
+            "9: unknown parameter 'SOCKS_AUTH'; line ignored",
         ]
     );
-    assert_eq!(parameters.value("SOCKS_USER"), Some("good"));
-    assert_eq!(parameters.value("SOCKS_SERVER"), None);
+    assert_eq!(file.value("SOCKS_USER"), Some("good"));
+    assert_eq!(file.value("SOCKS_SERVER"), None);
 }
 
 #[test]
-fn a_line_may_be_of_any_length_and_the_last_needs_no_end() {
+fn a_line_may_have_any_length_and_the_last_needs_no_newline() {
     let long = "x".repeat(100_000);
-    let (parameters, complaints) = parse(format!("SOCKS_USER = {long}").as_bytes());
-    assert_eq!((parameters.value("SOCKS_USER"), complaints.len()), (Some(long.as_str()), 0));
+    let (file, warnings) = parse(format!("SOCKS_USER = {long}").as_bytes());
+    assert_eq!((file.value("SOCKS_USER"), warnings.len()), (Some(long.as_str()), 0));
 }
 
 #[test]
-fn what_is_no_file_is_skipped_with_a_word() {
-    for (path, expected) in [("/", Some("/: skipped: it is a directory")), ("/nonexistent/file", None)] {
-        let told = RefCell::new(None);
-        let parameters =
-            Parameters::read(Path::new(path), &|what| *told.borrow_mut() = Some(what.to_owned()));
-        assert_eq!((parameters, told.into_inner().as_deref()), (Parameters::default(), expected));
+fn a_path_that_is_not_a_file_gets_a_warning() {
+    for (path, expected) in
+        [("/", Some("cannot read /: is a directory; file ignored")), ("/nonexistent/file", None)]
+    {
+        let warned = RefCell::new(None);
+        let warn = |warning: &str| *warned.borrow_mut() = Some(warning.to_owned());
+        let file = ParameterFile::read(Path::new(path), &warn);
+        assert_eq!((file, warned.into_inner().as_deref()), (ParameterFile::default(), expected));
     }
 }
 
 #[test]
-fn values_of_a_block_count_where_it_applies() {
+fn a_block_counts_where_its_conditions_are_met() {
     let content = "SOCKS_SERVER = everywhere\nSOCKS_USER = all\nMatch host there\nSOCKS_SERVER = there\n\
                    mAtCh host here # us\n SOCKS_SERVER = here\nSOCKS_USER = early\nMatch !host there\nSOCKS_USER = late\n";
-    let (parameters, complaints) = parse(content.as_bytes());
-    assert_eq!(complaints, [""; 0]);
-    assert_eq!(parameters.at("SOCKS_SERVER"), Some(("here", 6)));
-    assert_eq!(parameters.at("SOCKS_USER"), Some(("late", 9)));
-    let (parameters, _) = parse(b"Match host there\nSOCKS_SERVER = there\nMatch all\nSOCKS_USER = me");
-    assert_eq!((parameters.at("SOCKS_SERVER"), parameters.at("SOCKS_USER")), (None, Some(("me", 4))));
-    let (parameters, _) = parse(b"SOCKS_SERVER = s\nMatch host there\nSOCKS_SERVER = there");
-    assert_eq!(parameters.at("SOCKS_SERVER"), Some(("s", 1)));
+    let (file, warnings) = parse(content.as_bytes());
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!(file.at("SOCKS_SERVER"), Some(("here", 6)));
+    assert_eq!(file.at("SOCKS_USER"), Some(("late", 9)));
+    let (file, _) = parse(b"Match host there\nSOCKS_SERVER = there\nMatch all\nSOCKS_USER = me");
+    assert_eq!((file.at("SOCKS_SERVER"), file.at("SOCKS_USER")), (None, Some(("me", 4))));
+    let (file, _) = parse(b"SOCKS_SERVER = s\nMatch host there\nSOCKS_SERVER = there");
+    assert_eq!(file.at("SOCKS_SERVER"), Some(("s", 1)));
 }
 
 #[test]
-fn the_block_of_a_broken_match_applies_nowhere() {
+fn the_block_of_an_invalid_match_line_never_applies() {
     for line in [
         &b"Match"[..],
         b"match hots here",
@@ -140,35 +144,33 @@ fn the_block_of_a_broken_match_applies_nowhere() {
     ] {
         let shown = String::from_utf8_lossy(line);
         let content = [b"Match all\nSOCKS_USER = good\n", line, b"\nSOCKS_USER = bad"].concat();
-        let (parameters, complaints) = parse(&content);
-        assert_eq!(parameters.value("SOCKS_USER"), Some("good"), "{shown}");
-        let [complaint] = complaints.as_slice() else { panic!("{shown}: {complaints:?}") };
-        assert!(
-            complaint.starts_with("3: Match: ") && complaint.ends_with("; its block does not apply"),
-            "{complaint}"
-        );
+        let (file, warnings) = parse(&content);
+        assert_eq!(file.value("SOCKS_USER"), Some("good"), "{shown}");
+        let [warning] = warnings.as_slice() else { panic!("{shown}: {warnings:?}") };
+        assert!(warning.starts_with("3: ") && warning.ends_with("; Match block ignored"), "{warning}");
     }
-    let (_, complaints) = parse(b"MATCH_ALL = x\nMatching = x");
+    let (_, warnings) = parse(b"MATCH_ALL = x\nMatching = x");
     assert_eq!(
-        complaints,
-        ["1: unknown parameter 'MATCH_ALL', skipped", "2: unknown parameter 'Matching', skipped"]
+        warnings,
+        ["1: unknown parameter 'MATCH_ALL'; line ignored", "2: unknown parameter 'Matching'; line ignored"]
     );
 }
 
 #[test]
-fn a_block_is_looked_at_when_a_value_in_it_is_wanted_and_once() {
+fn a_block_is_evaluated_once_and_only_if_a_value_in_it_is_needed() {
     let content =
         b"Match localnetwork 10.0.0.0/8\nSOCKS_USER = a\nSOCKS_SERVER = a\nMatch all\nSOCKS_SERVER = b";
-    let (parameters, _) = parse(content);
-    let told = RefCell::new(Vec::new());
+    let (file, _) = parse(content);
+    let warnings = RefCell::new(Vec::new());
     let get = |name| {
-        let warn = |what: &str| told.borrow_mut().push(what.to_owned());
-        parameters.get(name, &Nowhere, &warn).map(|found| found.value)
+        let warn = |warning: &str| warnings.borrow_mut().push(warning.to_owned());
+        file.get(name, &FakeEnv, &warn).map(|setting| setting.value)
     };
     assert_eq!((get("SOCKS_SERVER"), get("HTTP_PROXY")), (Some("b"), None));
-    assert!(told.borrow().is_empty(), "{told:?}");
+    assert!(warnings.borrow().is_empty(), "{warnings:?}");
     assert_eq!((get("SOCKS_USER"), get("SOCKS_USER")), (None, None));
-    let [what] = &*told.take() else { panic!("told another number of times") };
-    assert!(what.starts_with("rc:1: the networks of this machine are not known"), "{what}");
-    assert!(what.ends_with(", so the block does not apply"), "{what}");
+    let warnings = warnings.take();
+    let [warning] = &*warnings else { panic!("{warnings:?}") };
+    assert!(warning.starts_with("rc:1: cannot list the network interfaces"), "{warning}");
+    assert!(warning.ends_with("; Match block ignored"), "{warning}");
 }

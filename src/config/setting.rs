@@ -1,23 +1,21 @@
-//! Where values come from, so that an error can say it.
+//! Settings with their origin, for errors and `--check`.
 
 use std::fmt;
 
-/// Where a value comes from.
+/// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It was typed.
+    /// An option on the command line.
     Option(&'static str),
     /// A variable of the environment.
     Variable(&'static str),
     /// A line of a parameter file.
     File {
-        /// The file, fit to be shown.
+        /// The path, made printable.
         path: String,
-        /// The line, from 1.
+        /// The line number, from 1.
         line: usize,
     },
-    /// Nobody has said it.
-    Default,
 }
 
 impl fmt::Display for Origin {
@@ -26,27 +24,26 @@ impl fmt::Display for Origin {
             Self::Option(option) => f.write_str(option),
             Self::Variable(name) => write!(f, "{name} in the environment"),
             Self::File { path, line } => write!(f, "{path}:{line}"),
-            Self::Default => f.write_str("default"),
         }
     }
 }
 
-/// A value that was found.
+/// The value of an option or a parameter, with its origin.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found<T = String> {
-    /// The parameter or the option.
+pub(super) struct Setting<T = String> {
+    /// The option or parameter.
     pub(super) name: &'static str,
     pub(super) value: T,
     pub(super) origin: Origin,
 }
 
-impl<T> Found<T> {
-    /// The same with what its value means.
-    pub(super) fn map<U>(self, meaning: impl FnOnce(T) -> U) -> Found<U> {
-        Found { name: self.name, value: meaning(self.value), origin: self.origin }
+impl<T> Setting<T> {
+    /// Converts the value.
+    pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting { name: self.name, value: convert(self.value), origin: self.origin }
     }
 
-    /// Where it was found, for an error about it.
+    /// Returns the name for an error, with file and line if the value comes from a file.
     pub(super) fn source(&self) -> String {
         match &self.origin {
             Origin::File { .. } => format!("{} ({})", self.name, self.origin),
@@ -55,13 +52,13 @@ impl<T> Found<T> {
     }
 }
 
-/// A value that mattered to a plan.
+/// A setting that the plan depends on, as shown by `--check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The parameter or the option.
+pub struct SettingRecord {
+    /// The option or parameter.
     pub name: &'static str,
-    /// Without a password in it.
+    /// The value, with passwords masked.
     pub value: String,
-    /// Where it comes from.
+    /// Where the value was set.
     pub origin: Origin,
 }

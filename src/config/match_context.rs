@@ -1,39 +1,39 @@
-//! What the conditions of a parameter file look at: the target, and this machine.
+//! The values that `Match` blocks are evaluated against: the target and this machine.
 
 use std::io;
 use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::conditions::Surroundings;
+use super::conditions::MatchEnv;
 use crate::error::{os_message, seconds};
 use crate::plan::Target;
 use crate::sys;
 use crate::trace::trace;
 
-/// For so long a command of a condition may run, unless `-w` says otherwise.
+/// The time limit of an `exec` command without `-w`. The command is killed after it.
 const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A target, and this machine.
+/// A target and this machine.
 #[derive(Debug, Default)]
-pub(super) struct Here {
+pub(super) struct MatchContext {
     host: String,
     port: Option<u16>,
-    limit: Option<Duration>,
+    exec_timeout: Option<Duration>,
 }
 
-impl Here {
-    /// On the way to a target, within so much time.
-    pub(super) fn heading_for(target: &Target, limit: Option<Duration>) -> Self {
+impl MatchContext {
+    /// Creates the context for a target, with the time limit for each `exec` command.
+    pub(super) fn new(target: &Target, exec_timeout: Option<Duration>) -> Self {
         let (host, port) = match target {
-            Target::Tcp(at) => (at.host.to_string(), Some(at.port.get())),
+            Target::Tcp(endpoint) => (endpoint.host.to_string(), Some(endpoint.port.get())),
             Target::Unix(_) => (target.to_string(), None),
         };
-        Self { host, port, limit }
+        Self { host, port, exec_timeout }
     }
 }
 
-impl Surroundings for Here {
+impl MatchEnv for MatchContext {
     fn host(&self) -> &str {
         &self.host
     }
@@ -52,13 +52,13 @@ impl Surroundings for Here {
 
     fn succeeds(&self, command: &str) -> Result<bool, String> {
         trace!("running {command}");
-        let limit = self.limit.unwrap_or(MATCH_EXEC_TIMEOUT);
+        let limit = self.exec_timeout.unwrap_or(MATCH_EXEC_TIMEOUT);
         // Standard input and output carry the session.
         let mut shell = sys::shell(command);
         match sys::run_within(shell.stdin(Stdio::null()).stdout(Stdio::null()), limit) {
             Ok(Some(status)) => Ok(status.success()),
-            Ok(None) => Err(format!("its command was not done after {}", seconds(&limit))),
-            Err(error) => Err(format!("its command cannot be run ({})", os_message(&error))),
+            Ok(None) => Err(format!("the exec command did not finish within {}", seconds(&limit))),
+            Err(error) => Err(format!("cannot run the exec command: {}", os_message(&error))),
         }
     }
 }

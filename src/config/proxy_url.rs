@@ -1,0 +1,190 @@
+//! Proxy URLs: `[scheme://][user[:password]@]host[:port][/…][?…]`.
+
+use super::scheme::{Scheme, Syntax};
+use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
+use crate::error::Error;
+use crate::secret::{self, Secret};
+
+/// A proxy's URL, split into its parts. The scheme may have been left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ProxyUrl {
+    /// The option or variable that holds the URL, for errors.
+    pub(super) source: String,
+    pub(super) syntax: Syntax,
+    pub(super) scheme: Scheme,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) host: Host,
+    port: Option<Port>,
+    pub(super) query: Query,
+}
+
+impl ProxyUrl {
+    /// Parses the value of `source`, an option or a variable.
+    ///
+    /// With a scheme, user and password are percent-decoded and a path is dropped. Without a
+    /// scheme, user and password are taken literally. The last `@` ends them, so a user name may
+    /// contain one.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an invalid URL. The message never contains the user or the password.
+    pub(super) fn parse(text: &str, source: &str, syntax: Syntax) -> Result<Self, Error> {
+        let invalid = |what: String| Error::Config(format!("invalid proxy in {source}: {what}"));
+        let has_query = syntax == Syntax::Url;
+        let (scheme_name, rest) = split_scheme(text);
+        let scheme = scheme_name.and_then(|name| syntax.find(name));
+        if let (Some(name), None) = (scheme_name, scheme) {
+            return Err(invalid(format!("unexpected scheme '{name}'; {}", syntax.advice())));
+        }
+        let is_url = scheme.is_some() || has_query;
+        let (rest, query) = match rest.split_once('?') {
+            Some((_, query)) if has_query && query.contains('@') => {
+                return Err(invalid(
+                    "unencoded '?' or '@' in the user name or password; write %3F for '?' and %40 for '@'"
+                        .into(),
+                ));
+            }
+            Some((rest, query)) if has_query => (rest, Query::parse(query).map_err(invalid)?),
+            _ => (rest, Query::default()),
+        };
+        let rest = match rest.split_once('/') {
+            // Do not quote the text before the '/': it may be the start of a password.
+            Some((_, path)) if is_url && path.contains('@') => {
+                return Err(invalid("unencoded '/' in the user name or password; write %2F".into()));
+            }
+            Some((authority, _)) if is_url => authority,
+            _ => rest,
+        };
+        let (login, address) = match rest.rsplit_once('@') {
+            Some((login, address)) => (Some(login), address),
+            None => (None, rest),
+        };
+        let (host, port) = split_port(before_slash(address));
+        // In a chain, host and port may be part of a password that contains a comma: do not quote
+        // them.
+        let quote = !has_query;
+        let host = Host::parse(host)
+            .map_err(|error| invalid(if quote { error.to_string() } else { "invalid host name".into() }))?;
+        let port = port
+            .map(|port| {
+                parse_port(port).ok_or_else(|| {
+                    let port = if quote { format!(" '{port}'") } else { String::new() };
+                    invalid(format!("invalid port{port}; use a number from 1 to 65535"))
+                })
+            })
+            .transpose()?;
+        let (user, password) = match login.map(|login| (login, login.split_once(':'))) {
+            None => (None, None),
+            Some((user, None)) => (Some(user), None),
+            Some((_, Some((user, password)))) => (Some(user), Some(password)),
+        };
+        let decode = |text: &str| if is_url { percent_decoded(text) } else { text.as_bytes().to_vec() };
+        let user = user
+            .map(|user| String::from_utf8(decode(user)))
+            .transpose()
+            .map_err(|_| invalid("the user name is not UTF-8".into()))?;
+        let password = password.map(|password| Secret::new(decode(password)));
+        let scheme = scheme.unwrap_or(syntax.default_scheme());
+        Ok(Self { source: source.to_owned(), syntax, scheme, user, password, host, port, query })
+    }
+
+    /// Returns the proxy's address, with the default port of the scheme if the URL has none.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint { host: self.host.clone(), port: self.port.unwrap_or(self.scheme.default_port) }
+    }
+
+    /// Fails if a query option is left that no part of the configuration took.
+    pub(super) fn expect_no_more_options(&self) -> Result<(), Error> {
+        let Some((name, _)) = self.query.pairs.first() else { return Ok(()) };
+        let known = match self.query.known.as_slice() {
+            [] => "it has no options".to_owned(),
+            known => format!("use {}", known.join(", ")),
+        };
+        // Quote names only: other text may be the end of a password that contains a '?'.
+        let is_name =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let name = if is_name { format!(" '{name}'") } else { " after '?'".into() };
+        Err(Error::Config(format!(
+            "invalid proxy in {}: unknown option{name} for {}://; {known}",
+            self.source, self.scheme.name
+        )))
+    }
+}
+
+/// Returns `true` if the text begins with a scheme that `syntax` allows.
+pub(super) fn has_scheme(text: &str, syntax: Syntax) -> bool {
+    split_scheme(text).0.is_some_and(|name| syntax.find(name).is_some())
+}
+
+/// The query of a proxy's URL: options for this hop, as `name=value&name=value`, percent-decoded.
+///
+/// Each part of the configuration takes the options that it understands.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Query {
+    pairs: Vec<(String, String)>,
+    /// The names that were passed to [`Query::take`].
+    known: Vec<&'static str>,
+}
+
+impl Query {
+    fn parse(text: &str) -> Result<Self, String> {
+        let decoded = |part: &str| String::from_utf8(percent_decoded(part));
+        let pair = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            decoded(name)
+                .ok()
+                .zip(decoded(value).ok())
+                .ok_or_else(|| "the text after '?' is not UTF-8".to_owned())
+        };
+        let pairs = text.split('&').filter(|part| !part.is_empty()).map(pair).collect::<Result<_, _>>()?;
+        Ok(Self { pairs, known: Vec::new() })
+    }
+
+    /// Removes an option and returns its value, which is empty for a name without `=`.
+    ///
+    /// If the option is repeated, the last value is returned. `None` means that the option is not
+    /// present.
+    pub(super) fn take(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        let mut value = None;
+        while let Some(index) = self.pairs.iter().position(|(known, _)| known == name) {
+            value = Some(self.pairs.remove(index).1);
+        }
+        value
+    }
+}
+
+/// Splits a URL into its scheme, if it has one, and the rest.
+fn split_scheme(text: &str) -> (Option<&str>, &str) {
+    match secret::after_scheme(text.as_bytes()) {
+        0 => (None, text),
+        rest => (Some(&text[..rest - "://".len()]), &text[rest..]),
+    }
+}
+
+fn before_slash(text: &str) -> &str {
+    text.split('/').next().unwrap_or_default()
+}
+
+/// Decodes each `%XX` (RFC 3986 §2.1). A `%` without two hexadecimal digits is kept.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    // Reserve the maximum: reallocating would leave a copy of a password in freed memory.
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let byte = match after {
+            [high, low, ..] if *first == b'%' => hex_digit(*high).zip(hex_digit(*low)),
+            _ => None,
+        };
+        bytes.push(byte.map_or(*first, |(high, low)| high << 4 | low));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests;

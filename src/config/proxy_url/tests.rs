@@ -1,0 +1,188 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
+
+use super::*;
+
+/// Returns the parts as `scheme|user|password|host|port`, with `-` for a missing part.
+#[track_caller]
+fn parts(text: &str, syntax: Syntax) -> String {
+    let url = match ProxyUrl::parse(text, "-X", syntax) {
+        Ok(url) => url,
+        Err(error) => panic!("{text}: {error}"),
+    };
+    let password = url.password.map(|password| password.expose().escape_ascii().to_string());
+    let or_dash = |part: Option<String>| part.unwrap_or_else(|| "-".into());
+    [
+        url.scheme.name.to_owned(),
+        or_dash(url.user),
+        or_dash(password),
+        url.host.to_string(),
+        or_dash(url.port.map(|port| port.to_string())),
+    ]
+    .join("|")
+}
+
+#[test]
+fn host_and_port_have_many_forms() {
+    for (text, expected) in [
+        ("host", "socks|-|-|host|-"),
+        ("host:1080", "socks|-|-|host|1080"),
+        ("192.0.2.1:1080", "socks|-|-|192.0.2.1|1080"),
+        ("::1", "socks|-|-|::1|-"),
+        ("[::1]", "socks|-|-|::1|-"),
+        ("[::1]:1080", "socks|-|-|::1|1080"),
+        ("host:1080/", "socks|-|-|host|1080"),
+        ("host/path:1", "socks|-|-|host|-"),
+        ("socks5://host", "socks5|-|-|host|-"),
+        ("socks5h://host:1/", "socks5h|-|-|host|1"),
+        ("socks4a://[::1]:1", "socks4a|-|-|::1|1"),
+        ("SOCKS://host:1/x/y", "socks|-|-|host|1"),
+    ] {
+        assert_eq!(parts(text, Syntax::Socks), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("http://host:80/", "http|-|-|host|80"),
+        ("HTTPS://host", "https|-|-|host|-"),
+        ("host:8080", "http|-|-|host|8080"),
+    ] {
+        assert_eq!(parts(text, Syntax::Http), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_last_at_ends_the_login_and_the_first_colon_ends_the_user() {
+    for (text, expected) in [
+        ("me@host:1", "socks|me|-|host|1"),
+        ("@host:1", "socks||-|host|1"),
+        ("me:pw@host:1", "socks|me|pw|host|1"),
+        ("me:@host", "socks|me||host|-"),
+        (":pw@host", "socks||pw|host|-"),
+        ("a@b@host", "socks|a@b|-|host|-"),
+        ("a@b:p@w@host", "socks|a@b|p@w|host|-"),
+        ("me:p:w@[::1]:1", "socks|me|p:w|::1|1"),
+        ("me:p/w@host/path", "socks|me|p/w|host|-"),
+        ("me:pw with blanks@host", "socks|me|pw with blanks|host|-"),
+        ("socks5://a@b:p@w@host", "socks5|a@b|p@w|host|-"),
+    ] {
+        assert_eq!(parts(text, Syntax::Socks), expected, "{text}");
+    }
+}
+
+#[test]
+fn user_and_password_are_percent_decoded_only_in_a_url() {
+    for (text, expected) in [
+        ("m%65:p%77@host", "socks|m%65|p%77|host|-"),
+        ("socks5://m%65:p%77@host", "socks5|me|pw|host|-"),
+        ("socks5://a%40b:p%3A%2F%40w@host", "socks5|a@b|p:/@w|host|-"),
+        ("socks5://me:%@host", "socks5|me|%|host|-"),
+        ("socks5://me:100%@host", "socks5|me|100%|host|-"),
+        ("socks5://me:%4@host", "socks5|me|%4|host|-"),
+        ("socks5://me:%zz%+1@host", "socks5|me|%zz%+1|host|-"),
+        ("socks5://me:%ff%00@host", r"socks5|me|\xff\x00|host|-"),
+        ("socks5://me:%2540@host", "socks5|me|%40|host|-"),
+        ("socks5://b%C3%BCcher@host", "socks5|bücher|-|host|-"),
+    ] {
+        assert_eq!(parts(text, Syntax::Socks), expected, "{text}");
+    }
+}
+
+#[track_caller]
+fn error(text: &str, syntax: Syntax) -> String {
+    ProxyUrl::parse(text, "SOURCE", syntax).unwrap_err().to_string()
+}
+
+#[test]
+fn an_error_names_the_source_and_hides_the_password() {
+    for (text, part) in [
+        ("me:hunter2@", "missing host name"),
+        ("me:hunter2@:1", "missing host name"),
+        ("me:hunter2@host:", "''"),
+        ("me:hunter2@host:0", "'0'"),
+        ("me:hunter2@host:65536", "'65536'"),
+        ("me:hunter2@host:ssh", "'ssh'"),
+        ("me:hunter2@host:1:2", "host:1:2"),
+        ("me:hunter2@[::1", "'[::1'"),
+        ("me:hunter2@ho st", "ho st"),
+        ("http://me:hunter2@host", "-H"),
+        ("ftp://me:hunter2@host", "ftp"),
+        ("socks5://m%ff:hunter2@host", "UTF-8"),
+    ] {
+        let text = error(text, Syntax::Socks);
+        assert!(text.contains("SOURCE") && text.contains(part), "{part}: {text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    assert!(error("socks5://host", Syntax::Http).contains("-S"));
+}
+
+#[test]
+fn an_error_about_a_slash_in_a_password_hides_the_password() {
+    for text in ["socks5://me:hunter2/x@host:1", "socks5://me:12345/x@host", "http://me:hunter2/@host"] {
+        let syntax = if text.starts_with("http") { Syntax::Http } else { Syntax::Socks };
+        let error = error(text, syntax);
+        assert!(error.contains("%2F") && !error.contains("hunter2") && !error.contains("12345"), "{error}");
+    }
+}
+
+#[test]
+fn a_colon_and_two_slashes_in_a_password_do_not_begin_a_url() {
+    for (text, expected) in
+        [("me:sec://ret@host:1", "me sec://ret"), ("a@b:c://@host", "a@b c://"), (":x://y@host", " x://y")]
+    {
+        let url = ProxyUrl::parse(text, "-S", Syntax::Socks).unwrap();
+        let password = String::from_utf8(url.password.unwrap().expose().to_vec()).unwrap();
+        assert_eq!(format!("{} {password}", url.user.unwrap()), expected);
+    }
+}
+
+#[test]
+fn a_variable_is_matched_by_its_scheme() {
+    for text in ["http://h", "HTTPS://h"] {
+        assert!(has_scheme(text, Syntax::Http) && !has_scheme(text, Syntax::Socks), "{text}");
+    }
+    for text in ["socks://h", "socks4://h", "socks4a://h", "Socks5://h", "socks5h://h"] {
+        assert!(has_scheme(text, Syntax::Socks) && !has_scheme(text, Syntax::Http), "{text}");
+    }
+    for text in ["h:1", "", "://h", "ftp://h", "socks5"] {
+        assert!(!has_scheme(text, Syntax::Socks) && !has_scheme(text, Syntax::Http), "{text}");
+    }
+}
+
+#[test]
+fn a_url_without_a_port_gets_the_default_port_of_its_scheme() {
+    for (text, syntax, expected) in [
+        ("host", Syntax::Socks, "host:1080"),
+        ("host:1", Syntax::Socks, "host:1"),
+        ("::1", Syntax::Socks, "[::1]:1080"),
+        ("host", Syntax::Http, "host:80"),
+        ("https://host", Syntax::Http, "host:443"),
+        ("host", Syntax::Telnet, "host:23"),
+        ("host", Syntax::Url, "host:80"),
+        ("socks5+tls://host", Syntax::Url, "host:1080"),
+    ] {
+        assert_eq!(ProxyUrl::parse(text, "-X", syntax).unwrap().endpoint().to_string(), expected, "{text}");
+    }
+}
+
+fn with_query(query: &str) -> Result<ProxyUrl, Error> {
+    ProxyUrl::parse(&format!("socks5://host?{query}"), "-x", Syntax::Url)
+}
+
+#[test]
+fn a_query_option_is_decoded_and_taken_once_and_the_last_value_counts() {
+    let mut url = with_query("a=1&b=x%20%26y&&c&a=2").unwrap();
+    assert_eq!(url.query.take("a").as_deref(), Some("2"));
+    assert_eq!(url.query.take("b").as_deref(), Some("x &y"));
+    assert_eq!(url.query.take("c").as_deref(), Some(""));
+    assert_eq!(url.query.take("a"), None);
+    url.expect_no_more_options().unwrap();
+    assert!(with_query("a=%ff").is_err());
+}
+
+#[test]
+fn an_unknown_query_option_is_an_error_that_lists_the_known_ones() {
+    let mut url = with_query("resolv=local").unwrap();
+    assert_eq!(url.query.take("resolve"), None);
+    let error = url.expect_no_more_options().unwrap_err().to_string();
+    assert_eq!(error, "invalid proxy in -x: unknown option 'resolv' for socks5://; use resolve");
+    let error = with_query("pa%20ss").unwrap().expect_no_more_options().unwrap_err().to_string();
+    assert_eq!(error, "invalid proxy in -x: unknown option after '?' for socks5://; it has no options");
+}
