@@ -336,5 +336,5 @@ name_none() {
     ln -s "$WORK/bin/connect" "$CASE/connect-proxy"
     try "${AS[@]}" "$CASE/connect-proxy" mail.example.org
     want_status 2
-    want_line 'no port given'
+    want_line 'missing port'
 }

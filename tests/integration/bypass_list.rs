@@ -1,35 +1,34 @@
-//! Direct lists: which targets are reached without the proxy.
+//! Bypass lists: targets to reach without the proxy.
 
 use crate::kit::*;
 use crate::wire::*;
 
-/// How to get to a proxy of a kind, and what its script is.
-type Method = (&'static str, fn() -> Script);
+/// A proxy option and the script of its proxy.
+type ProxyOption = (&'static str, fn() -> Script);
 
-/// All kinds.
-const METHODS: [Method; 4] = [
+const OPTIONS: [ProxyOption; 4] = [
     ("-S", socks5_none),
     ("-4S", socks4_granted),
     ("-H", http_ok),
     ("-T", || script().expect_until("\r\n").send("connected to it\r\n")),
 ];
 
-/// Goes to `host` with these variables. The one of target and proxy that is not to be contacted fails the test
-/// when it is.
+/// Connects to `host` with these variables, and expects a connection to the target if `bypasses` is
+/// set, otherwise to the proxy. The other one fails the test if it is contacted.
 #[track_caller]
-fn expect(direct: bool, words: &str, make: fn() -> Script, host: &str, variables: &[(&str, &str)]) {
+fn expect(bypasses: bool, option: &str, make: fn() -> Script, host: &str, variables: &[(&str, &str)]) {
     let target = || if host.contains(':') { Server::each_v6([answer()]) } else { answer().serve() };
-    let (proxy, target) = if direct {
+    let (proxy, target) = if bypasses {
         (Server::each([]), target())
     } else {
         (make().followed_by(answer()).serve(), Server::each([]))
     };
-    let mut run = connect(format!("{words} {proxy} {host} {}", target.port()));
+    let mut run = connect(format!("{option} {proxy} {host} {}", target.port()));
     for (name, value) in variables {
         run = run.env(name, value);
     }
     let out = run.run();
-    let case = format!("{words} to {host} with {variables:?}, direct: {direct}");
+    let case = format!("{option} to {host} with {variables:?}, bypasses: {bypasses}");
     let as_expected = out.code == Some(0) && out.stdout == b"welcome" && out.stderr.is_empty();
     assert!(as_expected, "{case}: {out:?}");
     proxy.finish();
@@ -40,15 +39,15 @@ fn answer() -> Script {
     script().send("welcome").expect_eof()
 }
 
-/// The target is the loopback address, or its name.
+/// Connects to a loopback address or name with a SOCKS5 proxy.
 #[track_caller]
-fn expect_socks5(direct: bool, options: &str, host: &str, list: &str) {
-    expect(direct, &format!("{options} -S"), socks5_none, host, &[("SOCKS5_DIRECT", list)]);
+fn expect_socks5(bypasses: bool, options: &str, host: &str, list: &str) {
+    expect(bypasses, &format!("{options} -S"), socks5_none, host, &[("SOCKS5_DIRECT", list)]);
 }
 
 #[test]
-fn every_form_of_a_network_counts() {
-    for (list, direct) in [
+fn a_network_has_many_forms() {
+    for (list, bypasses) in [
         ("127.0.0.1", true),
         ("127.0.0.0/8", true),
         ("127.0.0.1/32", true),
@@ -74,13 +73,13 @@ fn every_form_of_a_network_counts() {
         ("", false),
         (",", false),
     ] {
-        expect_socks5(direct, "", "127.0.0.1", list);
+        expect_socks5(bypasses, "", "127.0.0.1", list);
     }
 }
 
 #[test]
-fn ipv6_counts_like_ipv4() {
-    for (list, direct) in [
+fn ipv6_networks_work_too() {
+    for (list, bypasses) in [
         ("::1", true),
         ("[::1]", true),
         ("::/0", true),
@@ -91,13 +90,13 @@ fn ipv6_counts_like_ipv4() {
         ("0.0.0.0/0", false),
         ("127.", false),
     ] {
-        expect_socks5(direct, "", "[::1]", list);
+        expect_socks5(bypasses, "", "[::1]", list);
     }
 }
 
 #[test]
-fn a_name_counts_with_all_that_is_under_it() {
-    for (list, direct) in [
+fn a_name_matches_its_subdomains_too() {
+    for (list, bypasses) in [
         ("localhost", true),
         ("LocalHost", true),
         (".localhost", true),
@@ -113,10 +112,10 @@ fn a_name_counts_with_all_that_is_under_it() {
         ("www.localhost", false),
         ("127.", false),
     ] {
-        expect_socks5(direct, "", "localhost", list);
+        expect_socks5(bypasses, "", "localhost", list);
     }
     expect_socks5(true, "", "LOCALHOST", "localhost");
-    // Not one that this machine need know: that the proxy was not asked shows where it went.
+    // This machine cannot resolve the name. The error shows that the proxy was bypassed.
     let proxy = Server::each([]);
     for list in ["invalid", ".INVALID", "*.invalid", "invalid."] {
         for host in [UNKNOWN, &format!("{UNKNOWN}.")] {
@@ -128,8 +127,8 @@ fn a_name_counts_with_all_that_is_under_it() {
 }
 
 #[test]
-fn the_first_entry_that_fits_decides() {
-    for (list, direct) in [
+fn the_first_matching_entry_decides() {
+    for (list, bypasses) in [
         ("!127.0.0.1,127.", false),
         ("127.,!127.0.0.1", true),
         ("!127.0.0.2,127.", true),
@@ -139,16 +138,16 @@ fn the_first_entry_that_fits_decides() {
         ("!::/0,127.", true),
         ("  , 10. ,\t127.0.0.0/8\t,", true),
     ] {
-        expect_socks5(direct, "", "127.0.0.1", list);
+        expect_socks5(bypasses, "", "127.0.0.1", list);
     }
     expect_socks5(false, "", "localhost", "!localhost,.localhost");
-    // As long as a variable can be on Windows.
+    // The longest variable that Windows allows.
     let long: Vec<_> = (0..1900).map(|number| format!("host{number}.example")).collect();
     expect_socks5(true, "", "127.0.0.1", &format!("{},127.", long.join(",")));
 }
 
 #[test]
-fn each_method_has_its_own_variables() {
+fn each_kind_of_proxy_has_its_own_list() {
     let all = ["SOCKS5_DIRECT", "SOCKS4_DIRECT", "SOCKS_DIRECT", "HTTP_DIRECT", "CONNECT_DIRECT"];
     let own: [&[&str]; 4] = [
         &["SOCKS5_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
@@ -156,11 +155,11 @@ fn each_method_has_its_own_variables() {
         &["HTTP_DIRECT", "CONNECT_DIRECT"],
         &["CONNECT_DIRECT"],
     ];
-    for ((option, make), own) in METHODS.into_iter().zip(own) {
+    for ((option, make), own) in OPTIONS.into_iter().zip(own) {
         for name in all {
             expect(own.contains(&name), option, make, "127.0.0.1", &[(name, "127.")]);
         }
-        // The first one that is set counts alone, even if it is empty.
+        // Only the first list that is set counts, even if it is empty.
         for pair in own.windows(2) {
             expect(false, option, make, "127.0.0.1", &[(pair[0], "10."), (pair[1], "127.")]);
             expect(false, option, make, "127.0.0.1", &[(pair[0], ""), (pair[1], "127.")]);
@@ -170,31 +169,31 @@ fn each_method_has_its_own_variables() {
 }
 
 #[test]
-fn a_name_that_is_resolved_here_is_checked_by_its_address_too() {
-    // Some machines resolve it to both.
+fn a_name_that_is_resolved_locally_is_also_matched_by_its_address() {
+    // `localhost` may have both addresses.
     let list = "127.,::1";
-    for (options, direct) in
+    for (options, bypasses) in
         [("", false), ("-R remote", false), ("-R local", true), ("-R both", true), ("-R LOCAL", true)]
     {
-        expect_socks5(direct, options, "localhost", list);
+        expect_socks5(bypasses, options, "localhost", list);
     }
-    let socks4 = |direct, options: &str, list: &str| {
-        let words = format!("{options} -4S");
-        expect(direct, &words, socks4_granted, "localhost", &[("SOCKS4_DIRECT", list)]);
+    let socks4 = |bypasses, options: &str, list: &str| {
+        let option = format!("{options} -4S");
+        expect(bypasses, &option, socks4_granted, "localhost", &[("SOCKS4_DIRECT", list)]);
     };
     socks4(true, "", "127.");
     socks4(false, "-R remote", "127.");
     socks4(false, "", "!localhost,127.");
     socks4(true, "", "localhost,!127.");
-    // The others get the name as it was typed.
-    for (option, make) in &METHODS[2..] {
+    // HTTP and telnet-style proxies always get the name.
+    for (option, make) in &OPTIONS[2..] {
         expect(false, &format!("-R local {option}"), *make, "localhost", &[("CONNECT_DIRECT", list)]);
     }
 }
 
 #[test]
-fn a_broken_entry_is_named_and_the_others_count() {
-    for word in [
+fn an_invalid_entry_is_reported_and_the_others_count() {
+    for entry in [
         "10.0.0.0/33",
         "999.1.1.1",
         "127.0.0.0/255.0.255.0",
@@ -211,20 +210,20 @@ fn a_broken_entry_is_named_and_the_others_count() {
         "a\x1b[2Jb",
     ] {
         let (proxy, target) = (Server::each([]), answer().serve());
-        let list = format!("10., {word} ,127.");
+        let list = format!("10., {entry} ,127.");
         let run = connect(format!("-S {proxy} {}", target.args())).env("SOCKS5_DIRECT", list);
         let out = run.run();
         out.expect_code(0).expect_stdout("welcome");
-        let shown = word.replace('\x1b', "\\x1b");
-        out.expect_failure(0, &[&format!("SOCKS5_DIRECT: '{shown}' is neither a network"), "skipped"]);
+        let shown = entry.replace('\x1b', "\\x1b");
+        out.expect_failure(0, &[&format!("SOCKS5_DIRECT: invalid entry '{shown}' ignored; use a network")]);
         proxy.finish();
         target.finish();
     }
 }
 
 #[test]
-fn no_proxy_counts_after_them() {
-    for (variables, direct) in [
+fn no_proxy_counts_after_the_lists() {
+    for (variables, bypasses) in [
         (&[("no_proxy", "127.0.0.1")][..], true),
         (&[("NO_PROXY", "127.0.0.1")], true),
         (&[("no_proxy", "*")], true),
@@ -233,34 +232,35 @@ fn no_proxy_counts_after_them() {
         (&[("no_proxy", "10.0.0.0/8")], false),
         (&[("no_proxy", "nonsense/x,http://y")], false),
         (&[("no_proxy", "")], false),
-        // On Windows that is one variable, set twice.
+        // On Windows, these are the same variable.
         (&[("no_proxy", "10.0.0.0/8"), ("NO_PROXY", "*")], cfg!(windows)),
         (&[("CONNECT_DIRECT", "!127."), ("no_proxy", "*")], false),
         (&[("CONNECT_DIRECT", "10."), ("no_proxy", "*")], true),
         (&[("CONNECT_DIRECT", "127."), ("no_proxy", "")], true),
     ] {
-        for (option, make) in METHODS {
-            expect(direct, option, make, "127.0.0.1", variables);
+        for (option, make) in OPTIONS {
+            expect(bypasses, option, make, "127.0.0.1", variables);
         }
     }
-    for (list, direct) in [("localhost", true), (".localhost", true), ("localhost.", true), ("host", false)] {
-        expect(direct, "-S", socks5_none, "localhost", &[("no_proxy", list)]);
+    for (list, bypasses) in [("localhost", true), (".localhost", true), ("localhost.", true), ("host", false)]
+    {
+        expect(bypasses, "-S", socks5_none, "localhost", &[("no_proxy", list)]);
     }
-    // Where a name is resolved here its address counts for the list, and not for this.
+    // The locally resolved address counts for the lists, not for no_proxy.
     expect(false, "-R local -S", socks5_none, "localhost", &[("no_proxy", "127.0.0.0/8,::1")]);
     expect(true, "-R local -S", socks5_none, "localhost", &[("CONNECT_DIRECT", "127.0.0.0/8,::1")]);
 }
 
 #[test]
-fn no_proxy_may_name_a_port() {
-    for (list, direct) in [
+fn an_entry_of_no_proxy_may_have_a_port() {
+    for (list, bypasses) in [
         ("127.0.0.1:{}", true),
         ("10.0.0.1,127.0.0.0/8:{}", true),
         ("*:{}", true),
         ("127.0.0.1:1", false),
         ("127.0.0.1:", false),
     ] {
-        let (proxy, target) = if direct {
+        let (proxy, target) = if bypasses {
             (Server::each([]), answer().serve())
         } else {
             (socks5_none().followed_by(answer()).serve(), Server::each([]))
@@ -275,8 +275,8 @@ fn no_proxy_may_name_a_port() {
 }
 
 #[test]
-fn own_networks_count_when_asked_for() {
-    for (option, make) in METHODS {
+fn own_networks_count_only_with_the_option() {
+    for (option, make) in OPTIONS {
         expect(true, &format!("-D {option}"), make, "127.0.0.1", &[]);
         expect(false, option, make, "127.0.0.1", &[]);
         expect(false, &format!("-D {option}"), make, "localhost", &[("SOCKS4_RESOLVE", "remote")]);
@@ -286,14 +286,14 @@ fn own_networks_count_when_asked_for() {
     expect(true, "-D -S", socks5_none, "[::1]", &[]);
     expect(true, "-D -R local -S", socks5_none, "localhost", &[]);
     expect(true, "-D -4S", socks4_granted, "localhost", &[]);
-    // A network that no machine is in.
+    // No machine is in this reserved network.
     let proxy = socks5_none().expect_eof().serve();
     connect(format!("-D -S {proxy} 240.1.2.3 22")).run().expect_success();
     assert_eq!(proxy.finish_one().target.as_deref(), Some("240.1.2.3:22"));
 }
 
 #[test]
-fn what_is_decided_is_traced() {
+fn the_decision_is_in_the_debug_log() {
     for (list, line) in [("127.", "127.0.0.1 is for direct."), ("10.", "127.0.0.1 is for not direct.")] {
         let silent = RefusingPort::new();
         let run = connect(format!("-d -S 127.0.0.1:{0} 127.0.0.1 {0}", silent.port()));
@@ -302,7 +302,7 @@ fn what_is_decided_is_traced() {
 }
 
 #[test]
-fn nobody_asks_for_a_password_on_the_way_to_a_direct_target() {
+fn a_bypassed_proxy_needs_no_password() {
     let (proxy, target) = (Server::each([]), answer().serve());
     let run = connect(format!("-a userpass -S bob@{proxy} {}", target.args())).env("SOCKS5_DIRECT", "127.");
     let run = run.env("SSH_ASKPASS", "/nonexistent").env("SSH_ASKPASS_REQUIRE", "force");
@@ -312,7 +312,7 @@ fn nobody_asks_for_a_password_on_the_way_to_a_direct_target() {
 }
 
 #[test]
-fn an_error_on_the_direct_way_names_the_target_and_not_the_proxy() {
+fn an_error_of_a_direct_connection_does_not_name_the_proxy() {
     let (proxy, refusing) = (Server::each([]), RefusingPort::new());
     let run = connect(format!("-S {proxy} 127.0.0.1 {}", refusing.port())).env("SOCKS5_DIRECT", "127.");
     let out = run.run();

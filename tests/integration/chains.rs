@@ -163,21 +163,21 @@ fn an_invalid_chain_is_an_error_before_dialling() {
     for (chain, parts) in [
         (seventeen.as_str(), ["17", "16"]),
         ("ftp://h", ["ftp", "socks5h"]),
-        ("http://h,,http://i", ["one is missing", ""]),
-        ("http://h,", ["one is missing", ""]),
-        ("http://h,i:8080", ["each of several has its scheme", "%2C"]),
-        ("http://me:se,cret@h", ["each of several has its scheme", "%2C"]),
-        ("http://me:12|cret@h", ["each of several has its scheme", "%7C"]),
-        ("http://h|", ["one is missing", ""]),
-        ("|direct", ["one is missing", ""]),
+        ("http://h,,http://i", ["missing proxy", ""]),
+        ("http://h,", ["missing proxy", ""]),
+        ("http://h,i:8080", ["missing scheme", "%2C"]),
+        ("http://me:se,cret@h", ["missing scheme", "%2C"]),
+        ("http://me:12|cret@h", ["missing scheme", "%7C"]),
+        ("http://h|", ["missing proxy", ""]),
+        ("|direct", ["missing proxy", ""]),
         ("direct,http://h", ["direct", "'|'"]),
         ("http://h,direct://", ["direct", "'|'"]),
-        ("http://h?resolve=local", ["resolve", "http:// does not know"]),
-        ("socks5://h?resolv=local", ["resolv", "it takes resolve, auth"]),
-        ("socks5://h?resolve=never", ["resolve= takes local", ""]),
-        ("socks5://h?auth=chap", ["auth= takes none and userpass", ""]),
-        ("http://h:0", ["behind its ':'", "port"]),
-        ("http://", ["host", "is none"]),
+        ("http://h?resolve=local", ["unknown option 'resolve'", "http://"]),
+        ("socks5://h?resolv=local", ["unknown option 'resolv'", "use resolve, auth"]),
+        ("socks5://h?resolve=never", ["invalid resolve= value; use local", ""]),
+        ("socks5://h?auth=chap", ["invalid auth= value; use none or userpass", ""]),
+        ("http://h:0", ["invalid port;", "65535"]),
+        ("http://", ["invalid host name", ""]),
         ("http://me:se?cret@h", ["%3F", ""]),
         ("http://me:se/cret@h", ["%2F", ""]),
         ("socks5://h:ssh", ["port", ""]),
@@ -186,7 +186,7 @@ fn an_invalid_chain_is_an_error_before_dialling() {
         let out = connect("").arg("-x").arg(chain).args("host 22").run();
         out.expect_failure(2, &parts).expect_stderr_lacks("cret").expect_stderr_lacks("12");
     }
-    connect("").arg("-x").args("http://h unix:/s").run().expect_failure(2, &["no proxy can reach it"]);
+    connect("").arg("-x").args("http://h unix:/s").run().expect_failure(2, &["it is a local socket"]);
 }
 
 #[test]

@@ -1,23 +1,23 @@
-//! The command line: which words mean what. What they mean is seen at fake proxies and targets.
+//! The command line, tested by what fake proxies and targets receive.
 
 use crate::kit::*;
 
-/// A proxy for which it does not matter what is asked of it.
+/// Returns a proxy that accepts any target.
 fn socks5_proxy() -> Server {
     socks5_none().send("welcome").drain().serve()
 }
 
-/// Runs `template` with `{S}` in it replaced by a SOCKS5 proxy; the target that was asked for.
+/// Runs connect with a SOCKS5 proxy for `{S}`, and returns the target that the proxy received.
 #[track_caller]
-fn target_asked_of_socks5(template: &str) -> String {
+fn requested_target(template: &str) -> String {
     let proxy = socks5_proxy();
     connect(template.replace("{S}", &proxy.to_string())).run().expect_code(0).expect_stdout("welcome");
     proxy.finish_one().target.unwrap()
 }
 
 #[test]
-fn options_cluster_and_take_their_values_from_the_next_words() {
-    for words in [
+fn letters_can_be_combined_and_take_their_values_from_the_next_args() {
+    for args in [
         "-S {S}",
         "-dS {S}",
         "-Sd {S}",
@@ -32,13 +32,13 @@ fn options_cluster_and_take_their_values_from_the_next_words() {
         "-dS{S}",
         "-w3 -S {S}",
     ] {
-        assert_eq!(target_asked_of_socks5(&format!("{words} host.example 22")), "host.example:22", "{words}");
+        assert_eq!(requested_target(&format!("{args} host.example 22")), "host.example:22", "{args}");
     }
 }
 
 #[test]
-fn the_last_method_wins_and_only_its_own_value_counts() {
-    for words in [
+fn the_last_proxy_option_wins_with_its_own_value() {
+    for args in [
         "-S 127.0.0.1:1 -S {S}",
         "-SS 127.0.0.1:1 {S}",
         "-H 127.0.0.1:1 -S {S}",
@@ -49,18 +49,18 @@ fn the_last_method_wins_and_only_its_own_value_counts() {
         "-H you:her@127.0.0.1:1 -S {S}",
         "-H not:a:spec -S {S}",
     ] {
-        assert_eq!(target_asked_of_socks5(&format!("{words} host.example 22")), "host.example:22", "{words}");
+        assert_eq!(requested_target(&format!("{args} host.example 22")), "host.example:22", "{args}");
     }
 }
 
 #[test]
-fn the_method_that_comes_last_is_never_given_the_value_of_another() {
-    // The C program takes the value of -S for the proxy of -h.
+fn the_last_proxy_option_never_takes_the_value_of_another() {
+    // The C program uses the value of -S as the proxy for -h.
     let unused = RefusingPort::new();
-    for (words, variable) in [("-S 127.0.0.1:{P} -h", "HTTP_PROXY"), ("-H 127.0.0.1:{P} -s", "SOCKS5_SERVER")]
+    for (args, variable) in [("-S 127.0.0.1:{P} -h", "HTTP_PROXY"), ("-H 127.0.0.1:{P} -s", "SOCKS5_SERVER")]
     {
-        let words = words.replace("{P}", &unused.port().to_string());
-        connect(format!("{words} host.example 22")).run().expect_failure(2, &[variable]);
+        let args = args.replace("{P}", &unused.port().to_string());
+        connect(format!("{args} host.example 22")).run().expect_failure(2, &[variable]);
     }
     let target = script().send("welcome").drain().serve();
     let run = connect(format!("-S 127.0.0.1:{} -n {}", unused.port(), target.args())).run();
@@ -69,21 +69,21 @@ fn the_method_that_comes_last_is_never_given_the_value_of_another() {
 }
 
 #[test]
-fn the_last_of_the_socks_versions_wins() {
-    for words in ["-4 -5 -S {S}", "-45S {S}", "-S {S} -4 -5", "-4 -S {S} -5"] {
-        assert_eq!(target_asked_of_socks5(&format!("{words} host.example 22")), "host.example:22", "{words}");
+fn the_last_socks_version_wins() {
+    for args in ["-4 -5 -S {S}", "-45S {S}", "-S {S} -4 -5", "-4 -S {S} -5"] {
+        assert_eq!(requested_target(&format!("{args} host.example 22")), "host.example:22", "{args}");
     }
-    for words in ["-5 -4 -S {S}", "-54S {S}", "-5 -S {S} -4", "-4S {S}", "-S4 {S}"] {
+    for args in ["-5 -4 -S {S}", "-54S {S}", "-5 -S {S} -4", "-4S {S}", "-S4 {S}"] {
         let proxy = socks4_granted().early("welcome").drain().serve();
-        let words = words.replace("{S}", &proxy.to_string());
-        connect(format!("{words} 10.1.2.3 22")).run().expect_success().expect_stdout("welcome");
-        assert_eq!(proxy.finish_one().target.as_deref(), Some("10.1.2.3:22"), "{words}");
+        let args = args.replace("{S}", &proxy.to_string());
+        connect(format!("{args} 10.1.2.3 22")).run().expect_success().expect_stdout("welcome");
+        assert_eq!(proxy.finish_one().target.as_deref(), Some("10.1.2.3:22"), "{args}");
     }
 }
 
 #[test]
-fn host_and_port_are_two_words_or_one() {
-    for (words, target) in [
+fn host_and_port_are_one_arg_or_two() {
+    for (args, target) in [
         ("host.example 22", "host.example:22"),
         ("host.example:22", "host.example:22"),
         ("host.example 0022", "host.example:22"),
@@ -96,19 +96,19 @@ fn host_and_port_are_two_words_or_one() {
         ("[2001:db8::7]:22", "[2001:db8::7]:22"),
         ("::1 https", "[::1]:443"),
     ] {
-        assert_eq!(target_asked_of_socks5(&format!("-S {{S}} {words}")), target, "{words}");
+        assert_eq!(requested_target(&format!("-S {{S}} {args}")), target, "{args}");
     }
 }
 
 #[test]
-fn a_lone_dash_says_nothing_and_two_end_the_options() {
-    for words in ["- -S {S} host.example 22", "-S {S} - host.example 22", "-S {S} -- host.example 22"] {
-        assert_eq!(target_asked_of_socks5(words), "host.example:22", "{words}");
+fn a_single_dash_has_no_effect_and_two_end_the_options() {
+    for args in ["- -S {S} host.example 22", "-S {S} - host.example 22", "-S {S} -- host.example 22"] {
+        assert_eq!(requested_target(args), "host.example:22", "{args}");
     }
 }
 
 #[test]
-fn without_a_method_it_goes_directly_whatever_the_environment_names() {
+fn without_a_proxy_option_the_connection_is_direct_whatever_the_environment_says() {
     for option in ["", "-n"] {
         let target = script().send("welcome").drain().serve();
         let mut run = connect(format!("{option} {}", target.args()));
@@ -121,18 +121,18 @@ fn without_a_method_it_goes_directly_whatever_the_environment_names() {
 }
 
 #[test]
-fn a_direct_target_is_reached_over_ipv6_as_well() {
+fn a_direct_connection_may_use_ipv6() {
     for form in ["::1 {P}", "[::1] {P}", "[::1]:{P}"] {
         let target = Server::each_v6([script().send("welcome").expect("ping").expect_eof()]);
-        let words = form.replace("{P}", &target.port().to_string());
-        connect(words).input("ping").run().expect_success().expect_stdout("welcome");
+        let args = form.replace("{P}", &target.port().to_string());
+        connect(args).input("ping").run().expect_success().expect_stdout("welcome");
         target.finish();
     }
 }
 
 #[test]
-fn a_port_in_the_name_of_the_program_is_used_when_none_is_typed() {
-    for (name, words, target) in [
+fn the_programs_name_supplies_a_missing_port() {
+    for (name, args, target) in [
         ("connect-25", "host.example", "host.example:25"),
         ("connect-smtp", "host.example", "host.example:25"),
         ("connect-25.exe", "host.example", "host.example:25"),
@@ -145,14 +145,14 @@ fn a_port_in_the_name_of_the_program_is_used_when_none_is_typed() {
         ("connect-proxy", "host.example 22", "host.example:22"),
     ] {
         let proxy = socks5_proxy();
-        let run = connect(format!("-S {proxy} {words}")).named(name).run();
+        let run = connect(format!("-S {proxy} {args}")).named(name).run();
         run.expect_success().expect_stdout("welcome");
-        assert_eq!(proxy.finish_one().target.as_deref(), Some(target), "{name} {words}");
+        assert_eq!(proxy.finish_one().target.as_deref(), Some(target), "{name} {args}");
     }
 }
 
 #[test]
-fn a_name_that_gives_no_port_is_no_port() {
+fn a_program_name_without_a_valid_port_is_an_error() {
     for name in ["connect", "connect-", "connect-proxy", "connect-proxy.exe", "myconnect-25", "connect25"] {
         connect("host.example")
             .named(name)
@@ -167,11 +167,11 @@ fn a_name_that_gives_no_port_is_no_port() {
 }
 
 #[test]
-fn help_is_on_standard_output() {
+fn the_help_goes_to_standard_output() {
     let brief = ["Usage: connect", "-S ", "-H ", "-R ", "-w ", "--version", "Examples:"];
     let full = [&brief[..], &["HTTP_PROXY_PASSWORD", "Exit codes:"]].concat();
-    for (words, parts) in [("--help", &brief[..]), ("--help=all", &full)] {
-        let out = connect(words).run();
+    for (args, parts) in [("--help", &brief[..]), ("--help=all", &full)] {
+        let out = connect(args).run();
         out.expect_success();
         for part in parts {
             assert!(out.stdout_text().contains(part), "{part} in {out:?}");
@@ -180,38 +180,38 @@ fn help_is_on_standard_output() {
 }
 
 #[test]
-fn the_version_is_on_standard_output() {
+fn the_version_goes_to_standard_output() {
     let version = concat!("connect ", env!("CARGO_PKG_VERSION"), "\n");
-    for words in ["-V", "--version", "-dV", "-V host 22", "-nV"] {
-        connect(words).run().expect_success().expect_stdout(version);
+    for args in ["-V", "--version", "-dV", "-V host 22", "-nV"] {
+        connect(args).run().expect_success().expect_stdout(version);
     }
 }
 
 #[test]
-fn help_and_version_work_with_a_configuration_that_does_not() {
-    for words in ["--help", "-V", "--version"] {
-        let run = connect(words).env("SOCKS_RESOLVE", "nonsense").env("SOCKS5_AUTH", "nonsense").run();
+fn help_and_version_work_with_an_invalid_configuration() {
+    for args in ["--help", "-V", "--version"] {
+        let run = connect(args).env("SOCKS_RESOLVE", "nonsense").env("SOCKS5_AUTH", "nonsense").run();
         assert!(!run.expect_success().stdout.is_empty());
     }
 }
 
 #[test]
-fn no_words_at_all_show_version_and_usage() {
+fn without_args_version_and_usage_are_printed() {
     let out = connect("").run();
     out.expect_success();
     assert!(out.stdout_text().starts_with(concat!("connect ", env!("CARGO_PKG_VERSION"))), "{out:?}");
     assert!(out.stdout_text().contains("Usage: connect ["), "{out:?}");
 }
 
-/// Exit code 2, one line, nothing on stdout.
+/// Expects exit code 2, one line on standard error, and nothing on standard output.
 #[track_caller]
-fn expect_usage_error(run: Program, parts: &[&str]) {
+fn expect_invalid(run: Program, parts: &[&str]) {
     run.run().expect_failure(2, parts).expect_stdout("");
 }
 
 #[test]
-fn words_that_make_no_sense_are_each_named_in_one_line() {
-    for (words, part) in [
+fn an_invalid_arg_is_named_in_one_line() {
+    for (args, part) in [
         ("-S", "-S"),
         ("-dS", "-S"),
         ("-H", "-H"),
@@ -229,7 +229,7 @@ fn words_that_make_no_sense_are_each_named_in_one_line() {
         ("host.example 22 -d", "-d"),
         ("host.example:22 23", "two ports"),
         ("host.example:22 22", "two ports"),
-        ("host.example:22 extra words", "words"),
+        ("host.example:22 extra args", "args"),
         ("host.example 0", "0"),
         ("host.example 65536", "65536"),
         ("host.example 4294967297", "4294967297"),
@@ -248,13 +248,13 @@ fn words_that_make_no_sense_are_each_named_in_one_line() {
         ("-w 1x host 22", "1x"),
         ("-w nan host 22", "nan"),
     ] {
-        expect_usage_error(connect(words), &[part]);
+        expect_invalid(connect(args), &[part]);
     }
 }
 
 #[test]
-fn proxies_that_make_no_sense_are_each_named_in_one_line() {
-    for (words, part) in [
+fn an_invalid_proxy_setting_is_named_in_one_line() {
+    for (args, part) in [
         ("-S :1080 host 22", "-S"),
         ("-S bob@ host 22", "-S"),
         ("-S 127.0.0.1: host 22", "port"),
@@ -282,13 +282,13 @@ fn proxies_that_make_no_sense_are_each_named_in_one_line() {
         ("-s host 22", "SOCKS5_SERVER"),
         ("-4s host 22", "SOCKS4_SERVER"),
     ] {
-        expect_usage_error(connect(words), &[part]);
+        expect_invalid(connect(args), &[part]);
     }
 }
 
 #[test]
-fn words_with_blanks_or_none_in_them_are_no_host_and_no_port() {
-    for (words, part) in [
+fn a_host_or_port_with_blanks_or_control_characters_is_an_error() {
+    for (args, part) in [
         (["", "22"], "host"),
         (["a b", "22"], "a b"),
         (["host", ""], "port"),
@@ -300,34 +300,34 @@ fn words_with_blanks_or_none_in_them_are_no_host_and_no_port() {
         (["host\u{202e}x", "22"], r"\u{202e}"),
         (["host", "2\u{1b}[2J2"], r"\x1b"),
     ] {
-        let run = words.iter().fold(connect("-H 127.0.0.1:1"), Program::arg);
-        expect_usage_error(run, &[part]);
+        let run = args.iter().fold(connect("-H 127.0.0.1:1"), Program::arg);
+        expect_invalid(run, &[part]);
     }
-    expect_usage_error(connect("-S").arg("").args("host 22"), &["-S"]);
-    expect_usage_error(connect("-a").arg("").args("-S 127.0.0.1:1 host 22"), &["-a"]);
+    expect_invalid(connect("-S").arg("").args("host 22"), &["-S"]);
+    expect_invalid(connect("-a").arg("").args("-S 127.0.0.1:1 host 22"), &["-a"]);
 }
 
 #[test]
-fn a_blank_that_no_host_can_hold_is_shown() {
+fn an_error_shows_the_blank_in_a_host() {
     for (word, shown) in [(" host", "' '"), ("ho st", "' '"), ("host\rx", r"'\r'"), ("host\tx", r"'\t'")] {
-        expect_usage_error(connect("").arg(word).arg("22"), &[shown]);
+        expect_invalid(connect("").arg(word).arg("22"), &[shown]);
     }
 }
 
 #[test]
-fn a_host_name_has_a_limit() {
+fn the_length_of_a_host_name_is_limited() {
     let longest = "n".repeat(255);
-    assert_eq!(target_asked_of_socks5(&format!("-S {{S}} {longest} 22")), format!("{longest}:22"));
-    expect_usage_error(connect(format!("-S 127.0.0.1:1 {longest}n 22")), &["256", "255"]);
+    assert_eq!(requested_target(&format!("-S {{S}} {longest} 22")), format!("{longest}:22"));
+    expect_invalid(connect(format!("-S 127.0.0.1:1 {longest}n 22")), &["256", "255"]);
 }
 
 #[cfg(unix)]
 #[test]
-fn words_that_are_not_utf_8_are_an_error_and_no_crash() {
+fn args_that_are_not_utf_8_are_an_error() {
     use std::os::unix::ffi::OsStrExt;
     let word = std::ffi::OsStr::from_bytes(b"h\xffst");
-    expect_usage_error(connect("").arg(word).args("22"), &["UTF-8"]);
-    expect_usage_error(connect("-S").arg(word).args("host 22"), &["UTF-8"]);
+    expect_invalid(connect("").arg(word).args("22"), &["UTF-8"]);
+    expect_invalid(connect("-S").arg(word).args("host 22"), &["UTF-8"]);
     let password = std::ffi::OsStr::from_bytes(b"me:hunter2\xff@h");
     connect("-S")
         .arg(password)
@@ -337,10 +337,10 @@ fn words_that_are_not_utf_8_are_an_error_and_no_crash() {
         .expect_stderr_lacks("hunter2");
 }
 
-/// Whoever forgets `-S` has typed the password all the same, and ssh shows the message.
+/// The user may forget `-S`, and ssh shows the message.
 #[test]
-fn a_specification_in_the_wrong_place_is_not_repeated_with_its_password() {
-    for words in [
+fn an_error_about_a_misplaced_proxy_masks_the_password() {
+    for args in [
         "me:hunter2@proxy 22",
         "me:hunter2@proxy",
         "host me:hunter2@proxy",
@@ -353,16 +353,17 @@ fn a_specification_in_the_wrong_place_is_not_repeated_with_its_password() {
         "-a me:hunter2@proxy -S proxy host 22",
         "--nonsense=me:hunter2@proxy host 22",
     ] {
-        connect(words).run().expect_failure(2, &[]).expect_stderr_lacks("hunter2");
+        connect(args).run().expect_failure(2, &[]).expect_stderr_lacks("hunter2");
     }
     connect("me:hunter2@proxy 22").run().expect_failure(2, &["me:****@proxy", "-S"]);
 }
 
 #[test]
-fn a_password_in_a_broken_specification_is_not_repeated() {
-    for spec in ["me:hunter2@host:bad", "me:hunter2@", "socks5://me:hunter2@host:0", "http://me:hunter2@host"]
+fn an_error_about_an_invalid_proxy_masks_the_password() {
+    for proxy in
+        ["me:hunter2@host:bad", "me:hunter2@", "socks5://me:hunter2@host:0", "http://me:hunter2@host"]
     {
-        let run = connect(format!("-d -S {spec} host 22")).run();
+        let run = connect(format!("-d -S {proxy} host 22")).run();
         run.expect_code(2).expect_stderr_lacks("hunter2");
     }
 }

@@ -160,7 +160,7 @@ fn nothing_is_passed_if_the_proxy_refuses() {
 #[test]
 fn it_excludes_other_local_endpoints() {
     for other in ["-p 0", "-P 0", "--listen 0"] {
-        connect(format!("-F {other} host 22")).run().expect_failure(2, &["-F and ", "exclude each other"]);
+        connect(format!("-F {other} host 22")).run().expect_failure(2, &["-F cannot be combined with "]);
     }
 }
 

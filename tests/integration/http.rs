@@ -131,7 +131,10 @@ fn all_proxy_counts_only_when_its_scheme_is_of_the_kind_asked_for() {
         ("-s", "127.0.0.1:1"),
     ] {
         for name in ["ALL_PROXY", "all_proxy"] {
-            connect(format!("{option} h 22")).env(name, value).run().expect_failure(2, &[option, "needs"]);
+            connect(format!("{option} h 22"))
+                .env(name, value)
+                .run()
+                .expect_failure(2, &[option, "no proxy for"]);
         }
     }
 }

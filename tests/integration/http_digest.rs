@@ -213,11 +213,11 @@ fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
 #[test]
 fn words_that_name_no_scheme_are_an_error_before_anything_is_sent() {
     for (options, parts) in [
-        ("-a digets -H {P}", &["-a", "basic and digest", "digets"][..]),
-        ("-a digest,ntlm -H {P}", &["ntlm", "cannot carry out"]),
+        ("-a digets -H {P}", &["-a", "basic or digest", "digets"][..]),
+        ("-a digest,ntlm -H {P}", &["unsupported", "'ntlm'"]),
         ("-a basic,,digest -H {P}", &["-a"]),
-        ("-x http://{P}?auth=none", &["auth= takes basic and digest"]),
-        ("-x socks5://{P}?auth=digest", &["auth= takes none and userpass"]),
+        ("-x http://{P}?auth=none", &["invalid auth= value; use basic or digest"]),
+        ("-x socks5://{P}?auth=digest", &["invalid auth= value; use none or userpass"]),
     ] {
         let server = Server::repeat(|| script().expect_eof());
         let words = format!("{} host.example 22", options.replace("{P}", &server.to_string()));

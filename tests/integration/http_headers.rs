@@ -100,8 +100,8 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
         ("transfer-encoding: abcdef", &["no content"]),
         ("Connection: abcdef", &["Connection"]),
         ("X: abcdef\r\nY: z", &["control"]),
-        ("@/nonexistent/file", &["--header", "/nonexistent/file", "cannot be read"]),
-        ("@", &["--header", "cannot be read"]),
+        ("@/nonexistent/file", &["--header", "/nonexistent/file", "cannot read"]),
+        ("@", &["--header", "cannot read"]),
         (&in_file, &["headers", ":3: ", "no colon"]),
     ] {
         let proxy = Server::repeat(|| script().expect_eof());

@@ -37,13 +37,13 @@ mod local_port;
 #[path = "local_port.rs"]
 mod local_port_copying;
 // The generated page documents one system with all features.
+mod match_blocks;
 #[cfg(all(target_os = "linux", feature = "dns", feature = "tls"))]
 mod messages;
 #[cfg(unix)]
 mod password;
 #[cfg(unix)]
 mod password_sources;
-mod places;
 mod properties;
 mod proxy_protocol;
 mod rcfile;

@@ -1,4 +1,4 @@
-//! Where passwords come from besides words and variables: files, commands, descriptors, `~/.netrc`.
+//! Passwords from files, commands, file descriptors and `~/.netrc`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::kit::*;
 use crate::listening::{Listening, read};
 use crate::rcfile::home;
 
-/// A file of this user alone.
+/// Creates a file that only this user can read.
 fn private(name: &str, content: impl AsRef<[u8]>) -> TempPath {
     let path = TempPath::new(name);
     fs::write(&*path, content).unwrap();
@@ -17,7 +17,7 @@ fn private(name: &str, content: impl AsRef<[u8]>) -> TempPath {
     path
 }
 
-/// A home with a `.netrc` of this user alone, and a `.connectrc`.
+/// Creates a home directory with a private `.netrc` and a `.connectrc`.
 fn home_with(netrc: &str, connectrc: &str) -> TempPath {
     let home = home(connectrc);
     fs::write(home.join(".netrc"), netrc).unwrap();
@@ -29,19 +29,19 @@ fn socks5(password: &str) -> Server {
     socks5_userpass("bob", password).early("welcome").expect_eof().serve()
 }
 
-/// The proxy of bob gets this password from a run with these words and variables.
+/// Expects SOCKS5 and HTTP proxies to receive this password for the user bob.
 #[track_caller]
-fn expect_password(password: &str, words: &str, variables: &[(&str, &str)]) {
+fn expect_password(password: &str, args: &str, variables: &[(&str, &str)]) {
     for option in ["-S", "-H"] {
         let script =
             if option == "-S" { socks5_userpass("bob", password) } else { http_basic("bob", password) };
         let proxy = script.early("welcome").expect_eof().serve();
-        let mut run = connect(format!("{words} {option} bob@{proxy} host 22"));
+        let mut run = connect(format!("{args} {option} bob@{proxy} host 22"));
         for (name, value) in variables {
             run = run.env(name, value);
         }
         let out = run.run();
-        let case = format!("{words} {option} {variables:?}: {out:?}");
+        let case = format!("{args} {option} {variables:?}: {out:?}");
         assert_eq!(
             (out.code, &*out.stdout, out.stderr_text()),
             (Some(0), &b"welcome"[..], String::new()),
@@ -51,7 +51,7 @@ fn expect_password(password: &str, words: &str, variables: &[(&str, &str)]) {
     }
 }
 
-/// It comes to nothing with this code, before the proxy is told anything.
+/// Expects an error before any connection to the proxy.
 #[track_caller]
 fn expect_failure(program: Program, code: i32, parts: &[&str]) -> Outcome {
     let proxy = Server::each([]);
@@ -61,16 +61,16 @@ fn expect_failure(program: Program, code: i32, parts: &[&str]) -> Outcome {
     out
 }
 
-fn shown(path: &TempPath) -> String {
+fn path_of(path: &TempPath) -> String {
     path.display().to_string()
 }
 
 #[test]
-fn each_source_is_found() {
+fn the_password_is_found_in_each_source() {
     let file = private("password", "secret\n");
     let netrc = private("netrc", "machine 127.0.0.1 login bob password secret\n");
     let home = home_with("machine 127.0.0.1 login bob password secret\n", "");
-    let (file, netrc, home) = (&*shown(&file), &*shown(&netrc), &*shown(&home));
+    let (file, netrc, home) = (&*path_of(&file), &*path_of(&netrc), &*path_of(&home));
     expect_password("secret", &format!("--password-file {file}"), &[]);
     expect_password("secret", &format!("--password-file=~/.netrc --password-file {file}"), &[]);
     expect_password("secret", &format!("--netrc-file {netrc}"), &[]);
@@ -88,13 +88,13 @@ fn each_source_is_found() {
         "CONNECT_NETRC = ~/.netrc".into(),
     ] {
         let home = home_with("machine 127.0.0.1 login bob password secret\n", &line);
-        expect_password("secret", "", &[("HOME", &shown(&home))]);
+        expect_password("secret", "", &[("HOME", &path_of(&home))]);
     }
 }
 
 #[test]
-fn a_command_says_it_when_a_proxy_asks() {
-    for (words, rc, variable) in [
+fn a_command_runs_when_a_proxy_requires_the_password() {
+    for (source, rc, variable) in [
         ("--password-command", "", None),
         ("", "", Some("CONNECT_PASSWORD_COMMAND")),
         ("", "CONNECT_PASSWORD_COMMAND = echo secret", None),
@@ -112,8 +112,8 @@ fn a_command_says_it_when_a_proxy_asks() {
             ),
         ];
         for (option, proxy) in proxies {
-            let mut run = connect(words).env("HOME", &*home);
-            if !words.is_empty() {
+            let mut run = connect(source).env("HOME", &*home);
+            if !source.is_empty() {
                 run = run.arg("echo secret");
             }
             if let Some(variable) = variable {
@@ -127,10 +127,10 @@ fn a_command_says_it_when_a_proxy_asks() {
 }
 
 #[test]
-fn the_first_source_in_the_order_counts() {
+fn sources_have_an_order_of_precedence() {
     let file = private("password", "file\n");
     let netrc = private("netrc", "default login bob password netrc\n");
-    let (file, netrc) = (shown(&file), shown(&netrc));
+    let (file, netrc) = (path_of(&file), path_of(&netrc));
     let option = format!("--password-file {file}");
     let lines = [
         ("CONNECT_PASSWORD", "variable"),
@@ -150,7 +150,7 @@ fn the_first_source_in_the_order_counts() {
     expect_password("netrc", "", &lines[3..]);
     expect_password("netrc", "--netrc", &[("NETRC", &netrc), ("CONNECT_NETRC", "no")]);
 
-    // What the specification says comes first of all, and of the options the last one counts.
+    // A password in the URL comes first, and the last of the options wins.
     let proxy = socks5("spec");
     let run = lines.iter().fold(connect(&option), |run, (name, value)| run.env(name, value));
     run.args(format!("-S bob:spec@{proxy} host 22")).run().expect_success();
@@ -162,9 +162,9 @@ fn the_first_source_in_the_order_counts() {
 }
 
 #[test]
-fn nothing_is_read_or_run_in_vain() {
+fn no_source_is_read_unless_a_password_is_needed() {
     let note = TempPath::new("note");
-    let ran = format!("echo >{}; echo secret", shown(&note));
+    let command = format!("echo >{}; echo secret", path_of(&note));
     let wrong = "--password-command 'x' --password-file /nonexistent --netrc-file /nonexistent";
     let target = Server::repeat(|| script().expect_eof());
     let socks4 = socks4_granted().expect_eof().serve();
@@ -172,11 +172,11 @@ fn nothing_is_read_or_run_in_vain() {
         connect(wrong).args(words).run().expect_success();
     }
     socks4.finish();
-    // Offered, and not wanted.
+    // The proxy does not select the authentication that we offer.
     let offered = script().expect([5, 2, 0, 2]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED);
     let (socks5, http) = (offered.expect_eof().serve(), http_ok().expect_eof().serve());
     for words in [format!("-S bob@{socks5} host 22"), format!("-H bob@{http} host 22")] {
-        connect("--password-command").arg(&ran).args(words).run().expect_success();
+        connect("--password-command").arg(&command).args(words).run().expect_success();
     }
     assert!(!note.exists());
     socks5.finish();
@@ -197,13 +197,13 @@ fn the_first_line_of_a_file_is_the_password() {
         let length = u8::try_from(password.len()).unwrap();
         let login = [&b"\x01\x03bob"[..], &[length], password].concat();
         let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect(login).send([1, 1]).serve();
-        connect(format!("--password-file {} -S bob@{proxy} h 22", shown(&file))).run().expect_code(6);
+        connect(format!("--password-file {} -S bob@{proxy} h 22", path_of(&file))).run().expect_code(6);
         proxy.finish();
     }
 }
 
 #[test]
-fn a_file_may_be_a_pipe() {
+fn the_password_file_may_be_a_pipe() {
     let proxy = socks5("secret");
     let shell = Program::new("bash").arg("-c").arg(format!(
         "exec {} --password-file <(echo secret; echo more) -S bob@{proxy} host 22",
@@ -214,29 +214,31 @@ fn a_file_may_be_a_pipe() {
 }
 
 #[test]
-fn a_file_that_holds_no_password_is_an_error_that_names_it() {
+fn a_file_without_a_password_is_an_error_that_names_the_file() {
     let too_long = private("password", "x".repeat(4097));
     let empty = private("password", "\nsecret");
     let directory = TempPath::directory("password");
     for (path, why) in [
         ("/nonexistent/file".to_owned(), "No such file"),
-        (shown(&directory), "Is a directory"),
-        (shown(&too_long), "its first line is longer than 4096 bytes"),
+        (path_of(&directory), "Is a directory"),
+        (path_of(&too_long), "its first line is longer than 4096 bytes"),
         ("/dev/zero".into(), "its first line is longer than 4096 bytes"),
-        (shown(&empty), "its first line is empty"),
-        ("-".into(), "standard input carries the session"),
+        (path_of(&empty), "its first line is empty"),
+        ("-".into(), "standard input: it carries the session"),
     ] {
         let out = expect_failure(connect(format!("--password-file {path}")), 2, &["--password-file: ", why]);
         assert!(path == "-" || out.stderr_text().contains(&path), "{out:?}");
     }
     let home = home("\nCONNECT_PASSWORD_FILE = ~/nothing\n");
-    let place =
-        format!("CONNECT_PASSWORD_FILE ({}:2): no password in ~/nothing", home.join(".connectrc").display());
+    let place = format!(
+        "CONNECT_PASSWORD_FILE ({}:2): cannot read the password from ~/nothing",
+        home.join(".connectrc").display()
+    );
     expect_failure(connect("").env("HOME", &*home), 2, &[&place]);
 }
 
 #[test]
-fn a_file_that_others_can_read_gets_a_warning() {
+fn a_password_file_that_others_can_read_gets_a_warning() {
     for (netrc, mode, warned) in
         [(false, 0o644, true), (false, 0o600, false), (true, 0o640, true), (true, 0o600, false)]
     {
@@ -245,16 +247,17 @@ fn a_file_that_others_can_read_gets_a_warning() {
         fs::set_permissions(&*file, fs::Permissions::from_mode(mode)).unwrap();
         let option = if netrc { "--netrc-file" } else { "--password-file" };
         let proxy = socks5("secret");
-        let out = connect(format!("{option} {} -S bob@{proxy} host 22", shown(&file))).run();
-        let path = shown(&file);
-        let warning =
-            format!("connect: {path} holds a password and others can read it; try: chmod 600 {path}\n");
+        let out = connect(format!("{option} {} -S bob@{proxy} host 22", path_of(&file))).run();
+        let path = path_of(&file);
+        let warning = format!(
+            "connect: {path} contains a password and other users can read it; run: chmod 600 {path}\n"
+        );
         out.expect_code(0).expect_stderr(if warned { &warning } else { "" });
         proxy.finish();
     }
 }
 
-/// What a shell does with a program whose descriptor 3 it has opened.
+/// Runs the program in a shell that opens descriptors for it.
 fn with_descriptor(number: &str, before: &str, after: &str, proxy: &Server) -> Program {
     Program::new("bash")
         .arg("-c")
@@ -262,13 +265,13 @@ fn with_descriptor(number: &str, before: &str, after: &str, proxy: &Server) -> P
 }
 
 #[test]
-fn a_descriptor_is_read_to_the_end_of_its_line() {
+fn a_descriptor_is_read_up_to_the_end_of_the_line() {
     for (before, after, stdout) in [
         ("", " 3<<<secret", "welcome"),
         ("", " 3< <(printf secret)", "welcome"),
         ("", " 3< <(sleep 0.2; echo secret; sleep 10)", "welcome"),
         ("", " 4<&0 3< <(printf 'secret\\r\\nmore')", "welcome"),
-        // The next program gets the next line.
+        // The rest is left for the next program.
         ("exec 3< <(echo secret; echo more); ", "; cat <&3", "welcomemore\n"),
     ] {
         let proxy = socks5("secret");
@@ -282,7 +285,7 @@ fn a_descriptor_is_read_to_the_end_of_its_line() {
 }
 
 #[test]
-fn a_descriptor_that_is_not_there_or_carries_the_session_is_an_error() {
+fn a_descriptor_that_is_closed_or_carries_the_session_is_an_error() {
     for (number, why) in [
         ("0", "carry the session"),
         ("2", "carry the session"),
@@ -292,21 +295,22 @@ fn a_descriptor_that_is_not_there_or_carries_the_session_is_an_error() {
         ("99", "Bad file descriptor"),
         ("2147483648", "invalid"),
     ] {
-        let name = format!("--password-fd {number}: ");
-        expect_failure(connect(format!("--password-fd {number}")), 2, &[&name, why]);
+        let args = format!("--password-fd {number}");
+        expect_failure(connect(args), 2, &["--password-fd", number, why]);
     }
     let proxy = Server::each([]);
     let out = with_descriptor("3", "", " 3</dev/null", &proxy).run();
-    out.expect_failure(2, &["--password-fd 3: its first line is empty"]);
+    out.expect_failure(2, &["file descriptor 3: its first line is empty"]);
     proxy.finish();
 }
 
 #[test]
-fn a_command_is_told_the_proxy_and_the_user_and_no_password() {
+fn a_command_receives_proxy_and_user_but_no_password() {
     let proxy =
         socks5_userpass("bob", "127.0.0.1:bob:%").early("welcome").expect("ping").expect_eof().serve();
     let note = TempPath::new("note");
-    let line = format!("env >{0}; cat >>{0}; echo 127.0.0.1:%u:%%; echo %h %p >>{0}; seq 500", shown(&note));
+    let line =
+        format!("env >{0}; cat >>{0}; echo 127.0.0.1:%u:%%; echo %h %p >>{0}; seq 500", path_of(&note));
     let run = connect("--password-command").arg(line).env("MARK", "seen").env("SHELL", "/bin/sh");
     let run = run.env("http_proxy", "http://a:hunter2@h").args(format!("-S bob@{proxy} host 22"));
     run.input("ping").run().expect_success().expect_stdout("welcome");
@@ -317,7 +321,7 @@ fn a_command_is_told_the_proxy_and_the_user_and_no_password() {
 }
 
 #[test]
-fn a_command_that_fails_is_told_with_its_code() {
+fn a_failing_command_is_reported_with_its_status() {
     for (line, why) in [
         ("exit 3", "failed (exit status: 3)"),
         ("echo secret; exit 1", "failed (exit status: 1)"),
@@ -334,7 +338,7 @@ fn a_command_that_fails_is_told_with_its_code() {
         assert!(parts.iter().all(|part| out.stderr_text().contains(part)), "{line}: {out:?}");
         proxy.finish();
     }
-    // What it says on standard error is seen.
+    // The user sees its standard error.
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
     let home = home("CONNECT_PASSWORD_COMMAND = echo locked >&2; exit 1");
     let out = connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).run();
@@ -347,31 +351,33 @@ fn a_command_that_fails_is_told_with_its_code() {
 }
 
 #[test]
-fn a_command_that_makes_no_sense_is_not_run() {
+fn a_command_with_an_unsafe_placeholder_does_not_run() {
     let out = expect_failure(connect("--password-command").arg("date +%s"), 2, &["unknown placeholder %s"]);
     out.expect_stderr_has("--password-command: ");
-    // Whoever names the user must not name a program.
+    // The user name must not become part of the shell command.
     let note = TempPath::new("note");
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
-    let run = connect("--password-command").arg("echo %u").env("SOCKS5_USER", format!("`>{}`", shown(&note)));
+    let run =
+        connect("--password-command").arg("echo %u").env("SOCKS5_USER", format!("`>{}`", path_of(&note)));
     run.args(format!("-S {proxy} host 22")).run().expect_failure(6, &["%u is '`>", "special to the shell"]);
     assert!(!note.exists());
     proxy.finish();
 }
 
 #[test]
-fn a_command_in_a_file_that_others_can_write_to_is_not_run() {
+fn a_command_in_a_file_that_others_can_write_to_does_not_run() {
     let home = home("CONNECT_PASSWORD_COMMAND = echo secret");
     fs::set_permissions(home.join(".connectrc"), fs::Permissions::from_mode(0o622)).unwrap();
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
     let out = connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).run();
-    out.expect_code(6)
-        .expect_stderr_has(".connectrc:1: CONNECT_PASSWORD_COMMAND is not run from a file that others");
+    out.expect_code(6).expect_stderr_has(
+        ".connectrc:1: CONNECT_PASSWORD_COMMAND ignored: a command requires a file that only you",
+    );
     proxy.finish();
 }
 
 #[test]
-fn the_time_that_a_command_takes_does_not_count() {
+fn the_time_of_a_command_does_not_count_for_the_limit() {
     let proxy = socks5("secret");
     let run = connect("-w 1 --password-command").arg("sleep 1.5; echo secret");
     run.args(format!("-S bob@{proxy} host 22")).run().expect_success();
@@ -392,7 +398,7 @@ fn a_listener_runs_its_command_once() {
 }
 
 #[test]
-fn a_login_in_netrc_is_the_user_if_none_is_given() {
+fn netrc_supplies_the_user_if_none_is_given() {
     let content = "machine other login x password y\nmachine 127.0.0.1 login bob password \"two words\"\n";
     let netrc = private("netrc", content);
     for (words, user, password) in
@@ -400,17 +406,17 @@ fn a_login_in_netrc_is_the_user_if_none_is_given() {
     {
         let proxy = http_basic(user, password).expect_eof().serve();
         let words = words.replace("{P}", &proxy.to_string());
-        connect(format!("--netrc-file {} -H {words} host 22", shown(&netrc))).run().expect_success();
+        connect(format!("--netrc-file {} -H {words} host 22", path_of(&netrc))).run().expect_success();
         proxy.finish();
     }
-    // For another user nothing is known, so that nothing is offered.
+    // There is no password for another user, so user/password is not offered.
     let proxy = script().expect([5, 1, 0]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED).serve();
-    connect(format!("--netrc-file {} -S carol@{proxy} host 22", shown(&netrc))).run().expect_success();
+    connect(format!("--netrc-file {} -S carol@{proxy} host 22", path_of(&netrc))).run().expect_success();
     proxy.finish();
 }
 
 #[test]
-fn a_netrc_file_that_was_named_has_to_be_there() {
+fn only_the_default_netrc_file_may_be_missing() {
     let words = "--netrc-file /nonexistent/netrc";
     expect_failure(connect(words), 2, &["--netrc-file: cannot read /nonexistent/netrc: No such file"]);
     let proxy = socks5_none().expect_eof().serve();
@@ -418,22 +424,22 @@ fn a_netrc_file_that_was_named_has_to_be_there() {
     proxy.finish();
     let netrc = private("netrc", "default login bob password secret\nmachine \"x\n");
     let proxy = socks5("secret");
-    let out = connect(format!("--netrc-file {} -S bob@{proxy} host 22", shown(&netrc))).run();
+    let out = connect(format!("--netrc-file {} -S bob@{proxy} host 22", path_of(&netrc))).run();
     out.expect_code(0).expect_stderr(&format!(
-        "connect: {}:2: a quote without its end; nothing is read from here on\n",
-        shown(&netrc)
+        "connect: {}:2: missing closing quote; rest of the file ignored\n",
+        path_of(&netrc)
     ));
     proxy.finish();
 }
 
 #[test]
-fn no_source_shows_a_password_in_the_trace() {
+fn the_debug_log_never_contains_the_password() {
     let file = private("password", "hunter2\n");
     let netrc = private("netrc", "default login bob password hunter2");
     for words in [
-        format!("--password-file {}", shown(&file)),
-        format!("--netrc-file {}", shown(&netrc)),
-        format!("--password-command cat${{IFS}}{}", shown(&file)),
+        format!("--password-file {}", path_of(&file)),
+        format!("--netrc-file {}", path_of(&netrc)),
+        format!("--password-command cat${{IFS}}{}", path_of(&file)),
     ] {
         let proxy = socks5("hunter2");
         let out = connect(format!("-dd {words} -S bob@{proxy} host 22")).run();

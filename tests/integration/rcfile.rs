@@ -1,4 +1,4 @@
-//! `~/.connectrc`: what it may set, what beats it, and what it may do wrong.
+//! `~/.connectrc`: its parameters, their precedence, and invalid files.
 
 use std::fs;
 #[cfg(unix)]
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::kit::*;
 use crate::wire::*;
 
-/// A home directory whose `.connectrc`, private to the user, holds this.
+/// Creates a home directory with a private `.connectrc` of this content.
 pub(crate) fn home(content: impl AsRef<[u8]>) -> TempPath {
     let home = TempPath::directory("home");
     fs::write(home.join(".connectrc"), content).unwrap();
@@ -23,39 +23,39 @@ fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A profile directory is private as it is.
+/// On Windows, a profile directory is private anyway.
 #[cfg(not(unix))]
 fn set_mode(_: &Path, _: u32) {}
 
-fn at_home(words: &str, home: &TempPath) -> Program {
-    connect(words).env("HOME", &**home)
+fn at_home(args: &str, home: &TempPath) -> Program {
+    connect(args).env("HOME", &**home)
 }
 
-/// The session goes through the proxy that the file names, with these lines on stderr about the file, each without
-/// `connect: ` and the file's name.
+/// Expects a session through the proxy in the file, and these warnings about the file. `{F}` in a
+/// warning is the file's name.
 #[track_caller]
-fn expect_session(content: impl AsRef<[u8]>, complaints: &[&str]) {
+fn expect_session(content: impl AsRef<[u8]>, warnings: &[&str]) {
     let proxy = socks5_none().early("welcome").expect("ping").expect_eof().serve();
     let content = String::from_utf8_lossy(content.as_ref()).replace("{P}", &proxy.to_string());
-    expect_session_at(&home(content), complaints);
+    expect_session_at(&home(content), warnings);
     proxy.finish();
 }
 
 #[track_caller]
-fn expect_session_at(home: &TempPath, complaints: &[&str]) {
+fn expect_session_at(home: &TempPath, warnings: &[&str]) {
     let out = at_home("-s host.example 22", home).input("ping").run();
-    out.expect_code(0).expect_stdout("welcome").expect_stderr(&lines(home, complaints));
+    out.expect_code(0).expect_stdout("welcome").expect_stderr(&lines(home, warnings));
 }
 
-fn lines(home: &TempPath, complaints: &[&str]) -> String {
-    let file = home.join(".connectrc");
+fn lines(home: &TempPath, warnings: &[&str]) -> String {
+    let file = home.join(".connectrc").display().to_string();
     let lines: Vec<_> =
-        complaints.iter().map(|what| format!("connect: {}{what}\n", file.display())).collect();
+        warnings.iter().map(|line| format!("connect: {line}\n").replace("{F}", &file)).collect();
     lines.concat()
 }
 
 #[test]
-fn every_socks_proxy_may_be_named() {
+fn a_file_may_set_each_socks_proxy() {
     for (options, name) in [("-s", "SOCKS5_SERVER"), ("-s", "SOCKS_SERVER"), ("-5s", "SOCKS5_SERVER")] {
         let proxy = socks5_none().expect_eof().serve();
         let home = home(format!("{name} = {proxy}\n"));
@@ -71,7 +71,7 @@ fn every_socks_proxy_may_be_named() {
 }
 
 #[test]
-fn the_http_and_the_telnet_proxy_may_be_named() {
+fn a_file_may_set_the_http_and_the_telnet_proxy() {
     let proxy = http_ok().expect_eof().serve();
     at_home("-h host.example 22", &home(format!("HTTP_PROXY = http://{proxy}/"))).run().expect_success();
     assert_eq!(proxy.finish_one().target.as_deref(), Some("host.example:22"));
@@ -82,7 +82,7 @@ fn the_http_and_the_telnet_proxy_may_be_named() {
 }
 
 #[test]
-fn user_and_password_may_be_given_under_every_name() {
+fn a_file_may_set_user_and_password_under_each_name() {
     for (options, user, password) in [
         ("-S", "SOCKS5_USER", "SOCKS5_PASSWD"),
         ("-S", "SOCKS_USER", "SOCKS5_PASSWORD"),
@@ -106,7 +106,7 @@ fn user_and_password_may_be_given_under_every_name() {
 }
 
 #[test]
-fn who_resolves_and_which_methods_are_offered_may_be_set() {
+fn a_file_may_set_resolution_and_authentication_methods() {
     for name in ["SOCKS5_RESOLVE", "SOCKS_RESOLVE"] {
         let home = home(format!("{name} = local"));
         let out = at_home(&format!("-S 127.0.0.1:1 {UNKNOWN} 22"), &home).run();
@@ -127,8 +127,8 @@ fn who_resolves_and_which_methods_are_offered_may_be_set() {
 }
 
 #[test]
-fn the_direct_lists_may_be_set() {
-    for (words, name) in [
+fn a_file_may_set_the_bypass_lists() {
+    for (option, name) in [
         ("-S", "SOCKS5_DIRECT"),
         ("-S", "SOCKS_DIRECT"),
         ("-4S", "SOCKS4_DIRECT"),
@@ -141,7 +141,7 @@ fn the_direct_lists_may_be_set() {
     ] {
         let target = script().send("direct").expect_eof().serve();
         let (proxy, home) = (Server::each([]), home(format!("{name} = 127.")));
-        let out = at_home(&format!("{words} {proxy} {}", target.args()), &home).run();
+        let out = at_home(&format!("{option} {proxy} {}", target.args()), &home).run();
         out.expect_success().expect_stdout("direct");
         target.finish();
         proxy.finish();
@@ -149,7 +149,7 @@ fn the_direct_lists_may_be_set() {
 }
 
 #[test]
-fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
+fn the_environment_overrides_the_file_and_the_command_line_overrides_both() {
     let home = home("SOCKS_SERVER = file@127.0.0.1:1\nSOCKS5_USER = file\nSOCKS5_PASSWORD = file\n");
     let proxy = socks5_userpass("env", "env").expect_eof().serve();
     let run = at_home("-s host 22", &home).env("SOCKS_SERVER", proxy.to_string());
@@ -163,8 +163,8 @@ fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
 }
 
 #[test]
-fn a_parameter_of_the_file_wins_over_a_less_special_one_of_the_environment() {
-    // As in the C program, which looks everywhere for one name before it looks for the next.
+fn a_specific_parameter_in_the_file_overrides_a_general_one_in_the_environment() {
+    // As in the C program, which looks up one name everywhere before the next name.
     let proxy = socks5_userpass("file", "secret").expect_eof().serve();
     let home = home("SOCKS5_USER = file");
     let run = at_home(&format!("-S {proxy} host 22"), &home).env("SOCKS_USER", "env");
@@ -173,7 +173,7 @@ fn a_parameter_of_the_file_wins_over_a_less_special_one_of_the_environment() {
 }
 
 #[test]
-fn an_empty_variable_is_set_and_hides_the_file() {
+fn an_empty_variable_overrides_the_file() {
     let proxy = script().expect(b"\x04\x01\0\x16\x0a\x01\x02\x03\0").send(SOCKS4_GRANTED).serve();
     let home = home("SOCKS4_USER = bob");
     let run = at_home(&format!("-4S {proxy} 10.1.2.3 22"), &home).env("SOCKS4_USER", "");
@@ -182,7 +182,7 @@ fn an_empty_variable_is_set_and_hides_the_file() {
 }
 
 #[test]
-fn lines_may_be_written_in_many_ways() {
+fn a_line_may_be_written_in_many_ways() {
     let long = "x".repeat(100_000);
     for content in [
         "SOCKS_SERVER={P}",
@@ -205,7 +205,7 @@ fn lines_may_be_written_in_many_ways() {
 }
 
 #[test]
-fn quotes_hold_blanks_and_comment_signs() {
+fn a_quoted_value_may_contain_blanks_and_comment_signs() {
     for (value, password) in [
         ("\" a # b \"", " a # b "),
         ("'it \"is\"' # comment", "it \"is\""),
@@ -224,40 +224,40 @@ fn quotes_hold_blanks_and_comment_signs() {
 }
 
 #[test]
-fn a_line_without_sense_is_reported_with_file_and_line_and_the_session_goes_on() {
-    for (line, complaint) in [
-        ("SOCKS_SERVER 127.0.0.1:1", "no '=' (NAME = value), skipped"),
-        ("garbage", "no '=' (NAME = value), skipped"),
-        ("FOO = bar", "unknown parameter 'FOO', skipped"),
-        ("socks_server = 127.0.0.1:1", "unknown parameter 'socks_server', skipped"),
-        ("ALL_PROXY = socks5://127.0.0.1:1", "unknown parameter 'ALL_PROXY', skipped"),
-        ("DISPLAY = :0", "unknown parameter 'DISPLAY', skipped"),
-        ("SOCKS_SERVER # = x", "no '=' before the comment (NAME = value), skipped"),
-        ("SOCKS_SERVER = '127.0.0.1:1", "a quote without its end, skipped"),
-        ("SOCKS_SERVER = '127.0.0.1':1", "words after the closing quote, skipped"),
-        ("\0\x01\0", "no '=' (NAME = value), skipped"),
+fn an_invalid_line_is_reported_with_file_and_line_and_the_session_goes_on() {
+    for (line, warning) in [
+        ("SOCKS_SERVER 127.0.0.1:1", "missing '=' (NAME = value); line ignored"),
+        ("garbage", "missing '=' (NAME = value); line ignored"),
+        ("FOO = bar", "unknown parameter 'FOO'; line ignored"),
+        ("socks_server = 127.0.0.1:1", "unknown parameter 'socks_server'; line ignored"),
+        ("ALL_PROXY = socks5://127.0.0.1:1", "unknown parameter 'ALL_PROXY'; line ignored"),
+        ("DISPLAY = :0", "unknown parameter 'DISPLAY'; line ignored"),
+        ("SOCKS_SERVER # = x", "missing '=' before the comment (NAME = value); line ignored"),
+        ("SOCKS_SERVER = '127.0.0.1:1", "missing closing quote; line ignored"),
+        ("SOCKS_SERVER = '127.0.0.1':1", "unexpected text after the closing quote; line ignored"),
+        ("\0\x01\0", "missing '=' (NAME = value); line ignored"),
     ] {
         let content = format!("SOCKS_SERVER = {{P}}\n\n{line}\n# end\n");
-        expect_session(content, &[&format!(":3: {complaint}")]);
+        expect_session(content, &[&format!("{{F}}:3: {warning}")]);
     }
 }
 
 #[test]
-fn what_is_not_utf_8_is_reported_and_cannot_write_to_the_terminal() {
+fn text_that_is_not_utf_8_is_reported_and_not_printed() {
     let proxy = socks5_none().early("welcome").expect("ping").expect_eof().serve();
     let start = b"\xff\xfe\nSOCKS_USER = \xe9\n\x1b]0;owned\x07=\xc2\x9b\n".to_vec();
     let home = home([start, format!("SOCKS_SERVER = {proxy}").into_bytes()].concat());
-    let complaints = [
-        ":1: not UTF-8, skipped",
-        ":2: not UTF-8, skipped",
-        ":3: what stands before '=' is not a parameter's name, skipped",
+    let warnings = [
+        "{F}:1: not UTF-8; line ignored",
+        "{F}:2: not UTF-8; line ignored",
+        "{F}:3: invalid parameter name before '='; line ignored",
     ];
-    expect_session_at(&home, &complaints);
+    expect_session_at(&home, &warnings);
     proxy.finish();
 }
 
 #[test]
-fn a_file_of_garbage_gives_a_line_for_each_of_its_lines_and_no_more() {
+fn a_file_of_garbage_gets_one_warning_per_line() {
     let proxy = socks5_none().expect_eof().serve();
     let home = home(bytes(3, 100_000));
     let out = at_home(&format!("-S {proxy} host 22"), &home).run();
@@ -270,7 +270,7 @@ fn a_file_of_garbage_gives_a_line_for_each_of_its_lines_and_no_more() {
 }
 
 #[test]
-fn a_password_in_a_line_without_sense_is_not_repeated() {
+fn a_warning_about_an_invalid_line_does_not_quote_a_password() {
     for line in ["SOCKS5_PASSWORD hunter2", "SOCKS5_PASSWORD: hunter2=x", "SOCKS5_PASSWORD hunter2 = x"] {
         let proxy = socks5_none().expect_eof().serve();
         let out = at_home(&format!("-d -S {proxy} host 22"), &home(line)).run();
@@ -281,11 +281,11 @@ fn a_password_in_a_line_without_sense_is_not_repeated() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_in_the_place_of_a_file_is_skipped() {
+fn a_path_that_is_not_a_regular_file_is_ignored() {
     let proxy = Server::repeat(|| socks5_none().early("welcome").expect("ping").expect_eof());
-    let expect = |home: &TempPath, complaints: &[&str]| {
+    let expect = |home: &TempPath, warnings: &[&str]| {
         let run = at_home(&format!("-S {proxy} host.example 22"), home).input("ping").run();
-        run.expect_code(0).expect_stdout("welcome").expect_stderr(&lines(home, complaints));
+        run.expect_code(0).expect_stdout("welcome").expect_stderr(&lines(home, warnings));
         run.expect_within(Duration::from_secs(3));
     };
     let with = |make: &dyn Fn(&Path)| {
@@ -295,15 +295,18 @@ fn what_is_in_the_place_of_a_file_is_skipped() {
     };
     expect(&TempPath::directory("home"), &[]);
     expect(&home(""), &[]);
-    expect(&with(&|path| fs::create_dir(path).unwrap()), &[": skipped: it is a directory"]);
-    expect(&with(&fifo), &[": skipped: it is not a file"]);
+    expect(&with(&|path| fs::create_dir(path).unwrap()), &["cannot read {F}: is a directory; file ignored"]);
+    expect(&with(&fifo), &["cannot read {F}: not a regular file; file ignored"]);
     expect(&with(&|path| symlink("nowhere", path).unwrap()), &[]);
     expect(&with(&|path| symlink("/dev/null", path).unwrap()), &[]);
-    expect(&with(&|path| symlink("/dev/zero", path).unwrap()), &[": skipped: it is not a file"]);
-    // What cannot be opened, not even by root.
+    expect(
+        &with(&|path| symlink("/dev/zero", path).unwrap()),
+        &["cannot read {F}: not a regular file; file ignored"],
+    );
+    // Not even root can open this.
     let looped = with(&|path| symlink(".connectrc", path).unwrap());
-    expect(&looped, &[": skipped: Too many levels of symbolic links"]);
-    expect(&home(" ".repeat(2 << 20)), &[": skipped: it is longer than 1024 KiB"]);
+    expect(&looped, &["cannot read {F}: Too many levels of symbolic links; file ignored"]);
+    expect(&home(" ".repeat(2 << 20)), &["cannot read {F}: larger than 1024 KiB; file ignored"]);
     expect(&home("\n".repeat(1 << 20)), &[]);
 }
 
@@ -315,7 +318,7 @@ fn fifo(path: &Path) {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_a_file_is_read() {
+fn a_symbolic_link_to_a_file_is_followed() {
     let proxy = socks5_none().early("welcome").expect("ping").expect_eof().serve();
     let (file, home) = (home(format!("SOCKS_SERVER = {proxy}")), TempPath::directory("home"));
     symlink(file.join(".connectrc"), home.join(".connectrc")).unwrap();
@@ -350,14 +353,15 @@ fn a_file_with_a_password_that_others_can_read_gets_one_warning() {
         let run = at_home(&format!("-S bob:secret@{proxy} host 22"), &home).run();
         let path = home.join(".connectrc");
         let path = path.display();
-        let warning =
-            format!("connect: {path} holds a password and others can read it; try: chmod 600 {path}\n");
+        let warning = format!(
+            "connect: {path} contains a password and other users can read it; run: chmod 600 {path}\n"
+        );
         run.expect_code(0).expect_stderr(if warned { &warning } else { "" });
     }
 }
 
 #[test]
-fn the_trace_shows_what_the_file_sets_but_no_password() {
+fn the_debug_log_shows_the_parameters_but_no_password() {
     let proxy = socks5_userpass("bob", "hunter2").expect_eof().serve();
     let home = home(format!(
         "SOCKS_SERVER = bob:hunter2@{proxy}\nSOCKS5_PASSWD = hunter2\nSOCKS5_PASSWORD = hunter2\n\
@@ -392,34 +396,34 @@ fn without_the_variable_home_the_session_goes_on() {
 }
 
 #[test]
-fn the_file_is_not_read_when_nothing_can_come_of_it() {
+fn the_file_is_not_read_unless_a_parameter_is_needed() {
     let home = home("garbage\nSOCKS5_PASSWORD = x\n");
     set_mode(&home.join(".connectrc"), 0o644);
     let target = Server::repeat(|| script().expect_eof());
-    for words in [format!("127.0.0.1 {}", target.port()), format!("-n {target}")] {
-        at_home(&words, &home).run().expect_success();
-        at_home(&format!("-d {words}"), &home).run().expect_stderr_lacks("connectrc");
+    for args in [format!("127.0.0.1 {}", target.port()), format!("-n {target}")] {
+        at_home(&args, &home).run().expect_success();
+        at_home(&format!("-d {args}"), &home).run().expect_stderr_lacks("connectrc");
     }
     at_home("--version", &home).run().expect_success();
-    at_home("-S 127.0.0.1:1 host", &home).run().expect_failure(2, &["no port"]);
+    at_home("-S 127.0.0.1:1 host", &home).run().expect_failure(2, &["missing port"]);
 }
 
 #[test]
-fn the_file_is_read_once() {
+fn the_file_is_read_only_once() {
     let proxy = http_basic("bob", "secret").expect_eof().serve();
     let home =
         home(format!("HTTP_PROXY = {proxy}\nHTTP_PROXY_USER = bob\nHTTP_PROXY_PASSWORD = secret\nx\n"));
     let out = at_home("-h host 22", &home).run();
-    out.expect_code(0).expect_stderr(&lines(&home, &[":4: no '=' (NAME = value), skipped"]));
+    out.expect_code(0).expect_stderr(&lines(&home, &["{F}:4: missing '=' (NAME = value); line ignored"]));
     proxy.finish();
 }
 
 #[test]
-fn the_example_is_read_without_a_complaint_and_so_is_each_line_that_it_offers() {
+fn the_example_file_and_each_line_in_it_are_valid() {
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/connectrc")).unwrap();
-    // What is prose has a blank behind the #.
-    let offered = |line: &&str| line.starts_with('#') && line.len() > 1 && !line.starts_with("# ");
-    let active: Vec<_> = example.lines().filter(offered).map(|line| &line[1..]).collect();
+    // A setting that is commented out has no blank after the `#`.
+    let is_setting = |line: &&str| line.starts_with('#') && line.len() > 1 && !line.starts_with("# ");
+    let active: Vec<_> = example.lines().filter(is_setting).map(|line| &line[1..]).collect();
     assert!(active.len() > 10, "{active:?}");
     let together = active.join("\n");
     for content in active.into_iter().chain([&*example, &together]) {

@@ -1,5 +1,5 @@
-//! What others can see of a running program: its words, its environment, its memory. Once the tunnel stands, the password
-//! is in none of them.
+//! Passwords in a process's args, environment and memory, where others could read them. Once the
+//! tunnel is established, there is no trace of the password.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,16 +10,16 @@ use crate::kit::*;
 use crate::listening::{Listening, read};
 use crate::rcfile::home;
 
-/// In no other string of the program, and as long as passwords are.
+/// A password of typical length that occurs in no other string of the program.
 const PASSWORD: &str = "Rosebud-4711-xyzzy";
-/// The same as a URL may have it, and base64 of `kane:` and it.
+/// The password in a URL, and `kane:` and the password in base64.
 const IN_URL: &str = "R%6Fsebud-4711-xyzzy";
 const BASE64: &str = "a2FuZTpSb3NlYnVkLTQ3MTEteHl6enk=";
-/// Something in the environment that is no secret.
+/// The value of a variable that is not secret.
 const MARK: &str = "an-unhidden-landmark";
 
-/// Where these strings stand in the memory of a process. What it cannot write to is what stands in files.
-fn in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
+/// Searches the writable memory of a process for these strings. Other memory is mapped from files.
+fn find_in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let mut found = Vec::new();
@@ -28,62 +28,63 @@ fn in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
         let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        // The kernel's own pages are not to be read.
+        // Special mappings of the kernel cannot be read.
         if memory.read_exact_at(&mut bytes, start).is_ok() {
-            // A text can be searched fast also by a test that is not optimized.
+            // Searching a string is fast even in an unoptimized test.
             let text = String::from_utf8_lossy(&bytes);
-            let is_there = |string: &&str| text.contains(string);
+            let is_contained = |string: &&str| text.contains(string);
             let place = line.split_whitespace().nth(5).unwrap_or("anonymous memory");
             found.extend(
-                strings.iter().copied().filter(is_there).map(|string| format!("{string} in {place}")),
+                strings.iter().copied().filter(is_contained).map(|string| format!("{string} in {place}")),
             );
         }
     }
     Ok(found)
 }
 
-/// The password in all its forms, and pieces of them.
+/// Returns the password in all its forms, and parts of them.
 fn forms() -> [&'static str; 5] {
     [PASSWORD, IN_URL, BASE64, &PASSWORD[8..], &BASE64[12..]]
 }
 
-/// The memory is the user's to look at, and without a trace of the password, and so is what `ps` shows.
+/// Expects that the user can read the memory, and that neither memory nor `ps` contain the
+/// password.
 #[track_caller]
 fn expect_forgotten(run: &Running) {
     let pid = run.pid();
-    assert_ne!(in_memory(pid, &[MARK]).unwrap(), [""; 0], "the scanner is blind");
-    assert_eq!(in_memory(pid, &forms()).unwrap(), [""; 0]);
-    let shown = shown(pid);
+    assert_ne!(find_in_memory(pid, &[MARK]).unwrap(), [""; 0], "the search is broken");
+    assert_eq!(find_in_memory(pid, &forms()).unwrap(), [""; 0]);
+    let shown = args_and_environment(pid);
     assert!(forms().iter().all(|form| !shown.contains(form)), "{shown}");
 }
 
-/// The words and the environment.
-fn shown(pid: u32) -> String {
+/// Returns args and environment.
+fn args_and_environment(pid: u32) -> String {
     let read = |name| String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/{name}")).unwrap()).into_owned();
     (read("cmdline") + &read("environ")).replace('\0', " ")
 }
 
-/// The password is in memory, and nobody but root can look at it.
+/// Expects that the password is in memory, and that only root can read the memory.
 #[track_caller]
-fn expect_kept_from_others(run: &Running) {
+fn expect_protected(run: &Running) {
     let pid = run.pid();
     assert_eq!(fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0);
-    match in_memory(pid, &forms()) {
+    match find_in_memory(pid, &forms()) {
         Ok(found) if rustix::process::geteuid().is_root() => assert_ne!(found, [""; 0]),
         Ok(_) => panic!("another process of the user can read the memory"),
         Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied),
     }
 }
 
-/// Someone who has the password and has not been answered yet.
-struct Asked {
-    asked: Gate,
-    answer: Gate,
+/// A proxy that pauses after it has received the password.
+struct PausingProxy {
+    received: Gate,
+    resume: Gate,
 }
 
-impl Asked {
+impl PausingProxy {
     fn new() -> Self {
-        Self { asked: Gate::new(), answer: Gate::new() }
+        Self { received: Gate::new(), resume: Gate::new() }
     }
 
     fn socks5(&self) -> Server {
@@ -93,7 +94,7 @@ impl Asked {
             session.receive(count).map(drop)
         });
         let script =
-            greeting.send([5, 2]).expect(login).open(&self.asked).wait_for(&self.answer).send([1, 0]);
+            greeting.send([5, 2]).expect(login).open(&self.received).wait_for(&self.resume).send([1, 0]);
         let request = [&b"\x05\x01\x00\x03\x0chost.example"[..], &[0, 22]].concat();
         script.expect(request).send(SOCKS5_GRANTED).early("welcome").echo().serve()
     }
@@ -105,7 +106,8 @@ impl Asked {
                 "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n";
             proxy = proxy.expect_until("\r\n\r\n").send(challenge);
         }
-        let proxy = proxy.expect_until(format!("{BASE64}\r\n\r\n")).open(&self.asked).wait_for(&self.answer);
+        let proxy =
+            proxy.expect_until(format!("{BASE64}\r\n\r\n")).open(&self.received).wait_for(&self.resume);
         proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve()
     }
 
@@ -113,21 +115,21 @@ impl Asked {
         let challenge = "HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", \
             algorithm=SHA-512-256\r\nContent-Length: 0\r\n\r\n";
         let proxy = script().expect_until("\r\n\r\n").send(challenge).expect_until("qop=auth, response=");
-        let proxy = proxy.expect_until("\r\n\r\n").open(&self.asked).wait_for(&self.answer);
+        let proxy = proxy.expect_until("\r\n\r\n").open(&self.received).wait_for(&self.resume);
         proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve()
     }
 
-    /// One session: while the proxy thinks about the password, and after that.
+    /// Runs a session: checks the memory while the proxy pauses, and after that.
     #[track_caller]
-    fn expect_forgotten(&self, proxy: Server, program: Program, type_it: impl FnOnce()) {
+    fn expect_forgotten(&self, proxy: Server, program: Program, type_password: impl FnOnce()) {
         let mut run = program.env("MARK", MARK).start();
-        type_it();
-        self.asked.wait();
-        expect_kept_from_others(&run);
-        self.answer.open();
+        type_password();
+        self.received.wait();
+        expect_protected(&run);
+        self.resume.open();
         run.wait_stdout_has("welcome");
         expect_forgotten(&run);
-        // Nor does it come back.
+        // Relaying must not bring the password back.
         run.send("to and fro");
         run.wait_stdout_has("to and fro");
         expect_forgotten(&run);
@@ -137,57 +139,57 @@ impl Asked {
 }
 
 #[test]
-fn a_password_among_the_words_is_forgotten() {
+fn a_password_in_the_args_is_erased() {
     for login in [format!("kane:{PASSWORD}"), format!("socks5://kane:{IN_URL}")] {
         for option in ["-S ", "-S", "-5S "] {
-            let asked = Asked::new();
-            let proxy = asked.socks5();
+            let pausing = PausingProxy::new();
+            let proxy = pausing.socks5();
             let program = connect(format!("{option}{login}@{proxy} host.example 22"));
-            asked.expect_forgotten(proxy, program, || {});
+            pausing.expect_forgotten(proxy, program, || {});
         }
     }
-    let asked = Asked::new();
-    let proxy = asked.http(false);
+    let pausing = PausingProxy::new();
+    let proxy = pausing.http(false);
     let program = connect(format!("-H http://kane:{IN_URL}@{proxy} host.example 22"));
-    asked.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 }
 
 #[cfg(feature = "tls")]
 #[test]
-fn a_password_for_a_proxy_with_tls_is_forgotten() {
+fn a_password_for_a_proxy_over_tls_is_erased() {
     let identity = Identity::self_signed(false);
     let file = identity.certificate_file();
     for url in ["https", "socks5h+tls"] {
-        let asked = Asked::new();
-        let proxy = if url == "https" { asked.http(false) } else { asked.socks5() };
+        let pausing = PausingProxy::new();
+        let proxy = if url == "https" { pausing.http(false) } else { pausing.socks5() };
         let front = TlsFront::new(&identity).in_front_of(&proxy);
         let program = connect("--tls-ca").arg(&*file);
-        let words = format!("-x {url}://kane:{IN_URL}@localhost:{} host.example 22", front.port());
-        asked.expect_forgotten(proxy, program.args(words), || {});
+        let args = format!("-x {url}://kane:{IN_URL}@localhost:{} host.example 22", front.port());
+        pausing.expect_forgotten(proxy, program.args(args), || {});
     }
 }
 
 #[test]
-fn a_password_in_the_environment_is_forgotten() {
+fn a_password_in_the_environment_is_erased() {
     for name in ["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "CONNECT_PASSWORD"] {
-        let asked = Asked::new();
-        let proxy = asked.socks5();
+        let pausing = PausingProxy::new();
+        let proxy = pausing.socks5();
         let program = connect(format!("-S kane@{proxy} host.example 22")).env(name, PASSWORD);
-        asked.expect_forgotten(proxy, program, || {});
+        pausing.expect_forgotten(proxy, program, || {});
     }
-    let asked = Asked::new();
-    let proxy = asked.http(false);
+    let pausing = PausingProxy::new();
+    let proxy = pausing.http(false);
     let program = connect(format!("-H {proxy} host.example 22"));
     let program = program.env("HTTP_PROXY_USER", "kane").env("HTTP_PROXY_PASSWORD", PASSWORD);
-    asked.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 }
 
 #[test]
-fn a_password_in_a_proxys_variable_is_forgotten_also_where_it_is_not_used() {
-    let asked = Asked::new();
-    let proxy = asked.http(false);
+fn a_password_in_a_proxy_variable_is_erased_even_if_it_is_not_used() {
+    let pausing = PausingProxy::new();
+    let proxy = pausing.http(false);
     let program = connect("-h host.example 22").env("http_proxy", format!("http://kane:{IN_URL}@{proxy}"));
-    asked.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 
     let target = script().send("welcome").expect_eof().serve();
     let run = connect(target.args()).env("MARK", MARK);
@@ -201,16 +203,16 @@ fn a_password_in_a_proxys_variable_is_forgotten_also_where_it_is_not_used() {
 }
 
 #[test]
-fn a_password_in_a_file_is_forgotten() {
+fn a_password_in_a_parameter_file_is_erased() {
     let home = home(format!("SOCKS5_PASSWORD = '{PASSWORD}'\nHTTP_PROXY = http://kane:{IN_URL}@proxy\n"));
-    let asked = Asked::new();
-    let proxy = asked.socks5();
+    let pausing = PausingProxy::new();
+    let proxy = pausing.socks5();
     let program = connect(format!("-S kane@{proxy} host.example 22")).env("HOME", &*home);
-    asked.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 }
 
 #[test]
-fn a_password_of_another_source_is_forgotten() {
+fn a_password_from_a_file_command_netrc_or_descriptor_is_erased() {
     let file = home(format!("{PASSWORD}\n"));
     let path = file.join(".connectrc");
     let path = path.display();
@@ -220,41 +222,41 @@ fn a_password_of_another_source_is_forgotten() {
         format!("--password-command cat<{path}"),
         format!("--netrc-file {}", netrc.join(".connectrc").display()),
     ] {
-        let asked = Asked::new();
-        let proxy = asked.socks5();
+        let pausing = PausingProxy::new();
+        let proxy = pausing.socks5();
         let program = connect(format!("{options} -S kane@{proxy} host.example 22"));
-        asked.expect_forgotten(proxy, program, || {});
-        let asked = Asked::new();
-        let proxy = asked.http(options.contains("command"));
+        pausing.expect_forgotten(proxy, program, || {});
+        let pausing = PausingProxy::new();
+        let proxy = pausing.http(options.contains("command"));
         let program = connect(format!("{options} -H kane@{proxy} host.example 22"));
-        asked.expect_forgotten(proxy, program, || {});
+        pausing.expect_forgotten(proxy, program, || {});
     }
-    let asked = Asked::new();
-    let proxy = asked.socks5();
+    let pausing = PausingProxy::new();
+    let proxy = pausing.socks5();
     let shell = format!("exec {} --password-fd 3 -S kane@{proxy} host.example 22 3<{path}", program_path());
-    asked.expect_forgotten(proxy, Program::new("sh").arg("-c").arg(shell), || {});
+    pausing.expect_forgotten(proxy, Program::new("sh").arg("-c").arg(shell), || {});
 }
 
-/// Several in one variable, of which each is hidden.
+/// One variable contains several passwords.
 #[test]
-fn the_passwords_of_a_chain_are_forgotten() {
-    let asked = Asked::new();
-    let proxy = asked.http(false);
+fn the_passwords_of_a_chain_are_erased() {
+    let pausing = PausingProxy::new();
+    let proxy = pausing.http(false);
     let chain =
         format!("http://kane:{IN_URL}@{proxy} | http://x:{PASSWORD}@127.0.0.1:1,socks5://y:{PASSWORD}@z");
     let program = connect("-A host.example 22").env("CONNECT_PROXY", chain);
-    asked.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 }
 
 #[test]
-fn a_password_that_was_typed_is_forgotten() {
+fn a_password_typed_at_the_prompt_is_erased() {
     for challenged in [false, true] {
         let pty = Pty::new();
-        let asked = Asked::new();
-        let proxy = if challenged { asked.http(true) } else { asked.socks5() };
+        let pausing = PausingProxy::new();
+        let proxy = if challenged { pausing.http(true) } else { pausing.socks5() };
         let option = if challenged { "-H" } else { "-S" };
         let program = connect(format!("{option} kane@{proxy} host.example 22")).terminal(&pty);
-        asked.expect_forgotten(proxy, program, || {
+        pausing.expect_forgotten(proxy, program, || {
             while pty.echoes() {
                 std::thread::yield_now();
             }
@@ -264,77 +266,77 @@ fn a_password_that_was_typed_is_forgotten() {
 }
 
 #[test]
-fn a_password_of_an_askpass_program_is_forgotten() {
+fn a_password_from_an_askpass_program_is_erased() {
     let asker = Asker::new("askpass", &format!("echo {PASSWORD}"));
-    let conversation = Asked::new();
-    let proxy = conversation.socks5();
+    let pausing = PausingProxy::new();
+    let proxy = pausing.socks5();
     let program = asker.connect(format!("-S kane@{proxy} host.example 22"));
-    conversation.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 }
 
-/// Nothing that it goes through on its way into a hash keeps it.
+/// The buffers for hashing must be erased as well.
 #[test]
-fn a_password_that_was_proved_and_not_told_is_forgotten() {
-    let conversation = Asked::new();
-    let proxy = conversation.digest();
+fn a_password_for_digest_is_erased() {
+    let pausing = PausingProxy::new();
+    let proxy = pausing.digest();
     let program = connect(format!("-a digest -H http://kane:{IN_URL}@{proxy} host.example 22"));
-    conversation.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 
     let asker = Asker::new("askpass", &format!("echo {PASSWORD}"));
-    let conversation = Asked::new();
-    let proxy = conversation.digest();
+    let pausing = PausingProxy::new();
+    let proxy = pausing.digest();
     let program = asker.connect(format!("-H kane@{proxy} host.example 22"));
-    conversation.expect_forgotten(proxy, program, || {});
+    pausing.expect_forgotten(proxy, program, || {});
 }
 
 #[test]
-fn a_header_is_a_secret_like_a_password() {
+fn a_header_is_erased_like_a_password() {
     let file = TempPath::file("headers", format!("X-Token: {PASSWORD}\n"));
     let in_file = format!("@{}", file.display());
-    for (words, variable) in [
+    for (args, variable) in [
         (&["--header", &format!("Proxy-Authorization: Basic {BASE64}")][..], ""),
         (&[&format!("--header=X-Token:{PASSWORD}")], ""),
         (&["--header", &in_file], ""),
         (&[], &format!("X-Token: {PASSWORD}")),
     ] {
-        let asked = Asked::new();
-        let proxy = script().expect_until("\r\n\r\n").open(&asked.asked).wait_for(&asked.answer);
+        let pausing = PausingProxy::new();
+        let proxy = script().expect_until("\r\n\r\n").open(&pausing.received).wait_for(&pausing.resume);
         let proxy = proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve();
-        let program = words.iter().fold(connect(""), Program::arg);
+        let program = args.iter().fold(connect(""), Program::arg);
         let program = if variable.is_empty() { program } else { program.env("CONNECT_HEADER", variable) };
         let program = program.args(format!("-H {proxy} host.example 22"));
-        asked.expect_forgotten(proxy, program, || {});
+        pausing.expect_forgotten(proxy, program, || {});
     }
 }
 
-/// What is masked shows that there was something, and leaves the rest as it was: an administrator may look for the user.
+/// An administrator may look for the user name in `ps`.
 #[test]
-fn nothing_but_the_password_is_masked() {
+fn only_the_password_is_masked() {
     let target = script().send("welcome").expect_eof().serve();
     let run =
         connect(format!("-S kane:pw@proxy -n {}", target.args())).env("HTTPS_PROXY", "http://kane:pw@proxy/");
     let run = run.start();
     run.wait_stdout_has("welcome");
-    let shown = shown(run.pid());
+    let shown = args_and_environment(run.pid());
     assert!(shown.contains(&format!(" -S kane:**@proxy -n {} ", target.args())), "{shown}");
     assert!(shown.contains("HTTPS_PROXY=http://kane:**@proxy/ "), "{shown}");
     run.finish().expect_success();
     target.finish();
 }
 
-/// It needs the password for the next client, so its memory stays closed.
+/// A listener needs the password for the next client.
 #[test]
-fn a_listener_keeps_its_password_and_its_memory_closed() {
-    let asked = Asked::new();
-    let proxy = asked.socks5();
+fn a_listener_keeps_the_password_and_protects_its_memory() {
+    let pausing = PausingProxy::new();
+    let proxy = pausing.socks5();
     let program = connect(format!("-d -S kane:{PASSWORD}@{proxy} --listen 127.0.0.1:0 host.example 22"));
     let listener = Listening::start(program.env("MARK", MARK));
     let mut client = listener.client();
-    asked.answer.open();
+    pausing.resume.open();
     assert_eq!(read(&mut client, 7), b"welcome");
-    expect_kept_from_others(&listener.run);
-    let words = fs::read(format!("/proc/{}/cmdline", listener.run.pid())).unwrap_or_default();
-    assert!(!String::from_utf8_lossy(&words).contains(PASSWORD));
+    expect_protected(&listener.run);
+    let args = fs::read(format!("/proc/{}/cmdline", listener.run.pid())).unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&args).contains(PASSWORD));
     drop(client);
     listener.close();
     proxy.finish();

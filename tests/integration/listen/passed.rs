@@ -155,7 +155,7 @@ fn programs_that_are_started_get_neither_the_sockets_nor_the_variables() {
 fn a_password_is_not_read_from_a_socket() {
     let words = "--listen systemd --password-fd 4 -S me@127.0.0.1:1 127.0.0.1 1";
     let out = passed(tcp("127.0.0.1:0"), tcp("127.0.0.1:0"), BOTH, words).run();
-    out.expect_failure(2, &["--listen systemd: descriptor 4", "--password-fd"]);
+    out.expect_failure(2, &["--listen systemd: file descriptor 4", "--password-fd"]);
 }
 
 /// In the unit's words, without systemd.

@@ -12,8 +12,8 @@ const NOT_MET: [(&str, &str); 8] = [
     ("ports below 1024 need privileges", "the tests may be run by root, who has them"),
     ("a firewall or a permission on this machine forbids it", "there is no firewall on loopback"),
     ("is to be spoken to in TLS, and this build has none", "this is a build with TLS"),
-    ("the proxy is to be spoken to in TLS, and this build has none", "this is a build with TLS"),
-    (", and this build has no DNS client to ask it with", "this is a build with one"),
+    ("cannot connect to the proxy over TLS: this build has no TLS support", "this is a build with TLS"),
+    (": this build has no DNS client; use local, remote or both", "this is a build with one"),
     (": the system has no name for this user", "it has one"),
     ("TLS cannot be set up:", "nothing that a user says brings it about"),
 ];
@@ -145,7 +145,8 @@ fn every_way_of_wrong_usage_is_in_the_table() {
         let file = path.strip_prefix(&src).unwrap().display().to_string();
         let text = source(&file);
         // The helpers of `config` that make such errors are called so.
-        for call in ["Error::Usage(", "Error::Config(", "Self::Config(", "complain(", "wrong(", "bad_value("]
+        for call in
+            ["Error::Usage(", "Error::Config(", "Self::Config(", "invalid(", "conflict(", "in_option("]
         {
             for after in text.split(call).skip(1) {
                 // The helpers have such names in other rooms as well, for other ends.

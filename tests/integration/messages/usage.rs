@@ -1,4 +1,4 @@
-//! Words and settings that make no sense.
+//! Invalid command lines and settings.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -7,36 +7,36 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Row, Told, row};
 use crate::kit::*;
 
-/// A command line that is malformed.
+/// A malformed command line.
 fn syntax(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
     row(2, "Usage", situation, advice, move || Told::by(&connect(args).run()))
 }
 
-/// A well-formed command line with an invalid value in it.
-fn words(situation: &'static str, words: &'static str, advice: &'static str) -> Row {
-    row(2, "Config", situation, advice, move || Told::by(&connect(words).run()))
+/// A command line with an invalid value.
+fn value(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
+    row(2, "Config", situation, advice, move || Told::by(&connect(args).run()))
 }
 
-/// Told of these words with these variables set.
-fn with(
+/// A command line with these variables.
+fn variables(
     situation: &'static str,
     variables: &'static [(&'static str, &'static str)],
-    words: &'static str,
+    args: &'static str,
     advice: &'static str,
 ) -> Row {
     row(2, "Config", situation, advice, move || {
-        let program = connect(words);
+        let program = connect(args);
         Told::by(&variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run())
     })
 }
 
-/// Told of an option that names a file with this content; it is called `name` in the message.
-fn file(situation: &'static str, option: &'static str, content: &'static [u8], words: &'static str) -> Row {
+/// An option whose `FILE` has this content.
+fn file(situation: &'static str, option: &'static str, content: &'static [u8], args: &'static str) -> Row {
     row(2, "Config", situation, "", move || {
         let file = TempPath::file("file", content);
         fs::set_permissions(&*file, fs::Permissions::from_mode(0o600)).unwrap();
         let option = option.replace("FILE", &file.display().to_string());
-        Told::by(&connect("").args(option).args(words).run()).naming(file.display(), "/home/me/file")
+        Told::by(&connect("").args(option).args(args).run()).naming(file.display(), "/home/me/file")
     })
 }
 
@@ -53,33 +53,29 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn options() -> Vec<Row> {
     vec![
-        syntax(
-            "No host",
-            "-n",
-            "The host and the port stand behind the options: `connect -n host.example 22`.",
-        ),
-        syntax("No port", "host.example", "A link to the program named `connect-22` needs none."),
-        syntax("An option that does not exist", "-X host.example 22", ""),
-        syntax("An option with a typing error", "--eagr host.example 22", ""),
-        syntax("An option without its value", "-S", ""),
-        syntax("A value for an option that takes none", "--eager=yes host.example 22", ""),
-        syntax("Options behind the host", "host.example 22 -d", ""),
-        words(
-            "A time that is no number",
+        syntax("No host", "-n", "Host and port follow the options: `connect -n host.example 22`."),
+        syntax("No port", "host.example", "A link to the program named `connect-22` needs no port."),
+        syntax("Unknown option", "-X host.example 22", ""),
+        value("Misspelled option", "--eagr host.example 22", ""),
+        syntax("Option without its value", "-S", ""),
+        syntax("Value for an option that takes none", "--eager=yes host.example 22", ""),
+        syntax("Option after the host", "host.example 22 -d", ""),
+        value(
+            "Time limit that is not a number",
             "-w soon host.example 22",
-            "`-w 2.5` is two and a half seconds; 0 is no limit.",
+            "`-w 2.5` is two and a half seconds, and 0 is no limit.",
         ),
-        words("`--check` in another form", "--check=xml host.example 22", ""),
-        words("`--help` of something else", "--help=more", ""),
-        words("`--generate` of something else", "--generate pdf", ""),
-        words("Another version of the PROXY protocol", "--proxy-protocol v3 host.example 22", ""),
-        with("A relay that does not exist", &[("CONNECT_RELAY", "fast")], "host.example 22", ""),
-        row(2, "Config", "A word that is not UTF-8", "", || {
+        value("Unknown format for `--check`", "--check=xml host.example 22", ""),
+        value("Unknown value for `--help`", "--help=more", ""),
+        value("Unknown value for `--generate`", "--generate pdf", ""),
+        value("Unknown version of the PROXY protocol", "--proxy-protocol v3 host.example 22", ""),
+        variables("Unknown value of `CONNECT_RELAY`", &[("CONNECT_RELAY", "fast")], "host.example 22", ""),
+        row(2, "Config", "Argument that is not UTF-8", "", || {
             use std::os::unix::ffi::OsStrExt;
-            let word = std::ffi::OsStr::from_bytes(b"h\xff");
-            Told::by(&connect("").arg(word).arg("22").run())
+            let host = std::ffi::OsStr::from_bytes(b"h\xff");
+            Told::by(&connect("").arg(host).arg("22").run())
         }),
-        row(2, "Config", "A variable that is not UTF-8", "", || {
+        row(2, "Config", "Variable that is not UTF-8", "", || {
             use std::os::unix::ffi::OsStrExt;
             let value = std::ffi::OsStr::from_bytes(b"h\xff");
             Told::by(&connect("-s host.example 22").env("SOCKS_SERVER", value).run())
@@ -89,129 +85,122 @@ fn options() -> Vec<Row> {
 
 fn targets() -> Vec<Row> {
     vec![
-        words("A port that does not exist", "host.example 70000", ""),
+        value("Port out of range", "host.example 70000", ""),
         syntax("Two ports", "host.example:22 23", ""),
-        words("A host that cannot be one", "ho/st 22", ""),
-        row(2, "Config", "An empty host", "", || Told::by(&connect("").arg("").arg("22").run())),
-        words("Brackets without an IPv6 address", "[host] 22", ""),
-        row(2, "Config", "A name that is too long", "", || {
+        value("Invalid host name", "ho/st 22", ""),
+        row(2, "Config", "Empty host name", "", || Told::by(&connect("").arg("").arg("22").run())),
+        value("Brackets without an IPv6 address", "[host] 22", ""),
+        row(2, "Config", "Host name that is too long", "", || {
             Told::by(&connect("").arg("h".repeat(256)).arg("22").run())
         }),
-        words("A proxy in the place of the host", "me:secret@socks.example:1080 22", ""),
-        words("A socket without a path", "unix:", ""),
-        syntax("A port behind a socket", "unix:/run/some.sock 22", ""),
-        words(
-            "A proxy on the way to a socket",
-            "-S socks.example unix:/run/some.sock",
-            "A socket is reached directly.",
-        ),
+        value("Proxy instead of the host", "me:secret@socks.example:1080 22", ""),
+        value("UNIX-domain socket without a path", "unix:", ""),
+        syntax("Port for a UNIX-domain socket", "unix:/run/some.sock 22", ""),
+        value("Proxy for a UNIX-domain socket", "-S socks.example unix:/run/some.sock", ""),
     ]
 }
 
 fn proxies() -> Vec<Row> {
     vec![
-        with("`-s`, and no variable names the proxy", &[], "-s host.example 22", ""),
-        with("`-s -4`, and no variable names the proxy", &[], "-s -4 host.example 22", ""),
-        with(
-            "`-h`, and no variable names the proxy",
+        variables("`-s` without a variable", &[], "-s host.example 22", ""),
+        variables("`-s -4` without a variable", &[], "-s -4 host.example 22", ""),
+        variables(
+            "`-h` without a variable",
             &[],
             "-h host.example 22",
-            "`-h` is no help here: that is `--help`.",
+            "`-h` selects an HTTP proxy. For help, use `--help`.",
         ),
-        with("`-t`, and no variable names the proxy", &[], "-t host.example 22", ""),
-        words("A proxy's URL of another kind", "-S http://proxy.example host.example 22", ""),
-        words("A proxy's URL for `-H` of another kind", "-H socks5://socks.example host.example 22", ""),
-        words("A proxy without a host", "-S :1080 host.example 22", ""),
-        words("A proxy with a port that is none", "-H proxy.example:port host.example 22", ""),
-        with("The same in a variable", &[("SOCKS5_SERVER", "socks.example:port")], "-s host.example 22", ""),
-        words("`-R` with something else", "-R here -S socks.example host.example 22", ""),
-        words("`-a` with something else", "-a password -S socks.example host.example 22", ""),
-        words("`-a` with a way that is not built", "-a gssapi -S socks.example host.example 22", ""),
+        variables("`-t` without a variable", &[], "-t host.example 22", ""),
+        value("URL of an HTTP proxy for `-S`", "-S http://proxy.example host.example 22", ""),
+        value("URL of a SOCKS proxy for `-H`", "-H socks5://socks.example host.example 22", ""),
+        value("Proxy without a host", "-S :1080 host.example 22", ""),
+        value("Proxy with an invalid port", "-H proxy.example:port host.example 22", ""),
+        variables(
+            "Proxy with an invalid port, in a variable",
+            &[("SOCKS5_SERVER", "socks.example:port")],
+            "-s host.example 22",
+            "",
+        ),
+        value("Unknown value for `-R`", "-R here -S socks.example host.example 22", ""),
+        value("Unknown authentication method", "-a password -S socks.example host.example 22", ""),
+        value("Unsupported authentication method", "-a gssapi -S socks.example host.example 22", ""),
     ]
 }
 
 fn chains() -> Vec<Row> {
     vec![
-        words(
-            "A chain with a proxy that has no scheme",
+        value(
+            "Chain with a proxy without a scheme",
             "-x socks.example,http://proxy.example host.example 22",
             "",
         ),
-        words("A chain with a comma too many", "-x socks5://socks.example, host.example 22", ""),
-        words(
-            "`direct` among the proxies of a chain",
-            "-x socks5://socks.example,direct host.example 22",
-            "",
-        ),
-        row(2, "Config", "A chain that is too long", "", || {
+        value("Chain with a superfluous comma", "-x socks5://socks.example, host.example 22", ""),
+        value("`direct` as a part of a chain", "-x socks5://socks.example,direct host.example 22", ""),
+        row(2, "Config", "Chain with too many proxies", "", || {
             let chain = vec!["http://proxy.example"; 17].join(",");
             Told::by(&connect(format!("-x {chain} host.example 22")).run())
         }),
-        words("A scheme that does not exist", "-x ftp://proxy.example host.example 22", ""),
-        words(
-            "An option of a hop that does not exist",
+        value("Unknown scheme", "-x ftp://proxy.example host.example 22", ""),
+        value(
+            "Unknown option in a proxy's URL",
             "-x socks5://socks.example?resolv=local host.example 22",
             "",
         ),
-        words(
-            "An option of a hop with another value",
-            "-x socks5://socks.example?resolve=here host.example 22",
-            "",
-        ),
-        words(
-            "`auth=` of a hop with another value",
+        value("Unknown value of `resolve=`", "-x socks5://socks.example?resolve=here host.example 22", ""),
+        value(
+            "Unknown value of `auth=` for a SOCKS5 proxy",
             "-x socks5://socks.example?auth=basic host.example 22",
             "",
         ),
-        words(
-            "`auth=` of an HTTP proxy with another value",
+        value(
+            "Unknown value of `auth=` for an HTTP proxy",
             "-x http://proxy.example?auth=none host.example 22",
             "",
         ),
-        words("An option of a hop that is not UTF-8", "-x http://proxy.example?a=%ff host.example 22", ""),
-        words("A slash in the password of a URL", "-x http://me:a/b@proxy.example host.example 22", ""),
-        words(
-            "A question mark in the password of a URL",
-            "-x http://me:a?b@proxy.example host.example 22",
+        value(
+            "Option in a proxy's URL that is not UTF-8",
+            "-x http://proxy.example?a=%ff host.example 22",
             "",
         ),
-        words("A host in a URL that is none", "-x http://[proxy] host.example 22", ""),
-        words("A port in a URL that is none", "-x http://proxy.example:port host.example 22", ""),
-        words("A user name in a URL that is not UTF-8", "-x http://%ff@proxy.example host.example 22", ""),
+        value("Slash in the password of a URL", "-x http://me:a/b@proxy.example host.example 22", ""),
+        value("Question mark in the password of a URL", "-x http://me:a?b@proxy.example host.example 22", ""),
+        value("Invalid host name in a URL", "-x http://[proxy] host.example 22", ""),
+        value("Invalid port in a URL", "-x http://proxy.example:port host.example 22", ""),
+        value("User name in a URL that is not UTF-8", "-x http://%ff@proxy.example host.example 22", ""),
     ]
 }
 
 fn passwords() -> Vec<Row> {
     vec![
-        row(2, "Config", "A password file that is not there", "", || {
+        row(2, "Config", "Password file that does not exist", "", || {
             Told::by(&connect("--password-file /nonexistent/password").args(SOCKS).run())
         }),
-        file("A password file that is empty", "--password-file FILE", b"\n", SOCKS),
-        words(
-            "A password file that is standard input",
+        file("Password file with an empty first line", "--password-file FILE", b"\n", SOCKS),
+        value(
+            "Standard input as the password file",
             "--password-file - -S socks.example host.example 22",
             "",
         ),
-        words(
-            "A descriptor that carries the session",
+        value(
+            "File descriptor that carries the session",
             "--password-fd 1 -S socks.example host.example 22",
             "",
         ),
-        words("A descriptor that is not open", "--password-fd 77 -S socks.example host.example 22", ""),
-        words(
-            "A command with an unknown `%`",
+        value("File descriptor that is not open", "--password-fd 77 -S socks.example host.example 22", ""),
+        value(
+            "Unknown placeholder in a command",
             "--password-command get%x -S socks.example host.example 22",
             "",
         ),
-        row(2, "Config", "A netrc file that is not there", "", || {
+        row(2, "Config", "Netrc file that does not exist", "", || {
             Told::by(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
         }),
-        row(2, "TooLong", "A user name that is too long for SOCKS5", "", || {
+        row(2, "TooLong", "User name too long for SOCKS5", "", || {
             let user = "u".repeat(256);
             let program = connect(format!("-S {user}:secret@127.0.0.1:1 host.example 22"));
             Told::by(&program.args("").run()).naming("127.0.0.1:1", "socks.example:1080")
         }),
-        row(2, "NotEncodable", "A user name with a colon, for Basic authentication", "", || {
+        row(2, "NotEncodable", "User name with a colon for Basic authentication", "", || {
             let program = connect("-H 127.0.0.1:1 host.example 22");
             let program = program.env("HTTP_PROXY_USER", "me:you").env("HTTP_PROXY_PASSWORD", "secret");
             Told::by(&program.run()).naming("127.0.0.1:1", "proxy.example:8080")
@@ -221,17 +210,12 @@ fn passwords() -> Vec<Row> {
 
 fn headers() -> Vec<Row> {
     vec![
-        words("A header that is none", "--header nonsense -H proxy.example host.example 22", ""),
-        row(2, "Config", "A file of headers that is not there", "", || {
+        value("Invalid header", "--header nonsense -H proxy.example host.example 22", ""),
+        row(2, "Config", "Header file that does not exist", "", || {
             Told::by(&connect("--header @/nonexistent/headers").args(HTTP).run())
         }),
-        file(
-            "A file of headers with a line that is none",
-            "--header @FILE",
-            b"X-Site: north\nnonsense\n",
-            HTTP,
-        ),
-        row(2, "Config", "Two user agents", "", || {
+        file("Invalid line in a header file", "--header @FILE", b"X-Site: north\nnonsense\n", HTTP),
+        row(2, "Config", "Two User-Agent headers", "", || {
             let program = connect("--user-agent mine --header").arg("User-Agent: other");
             Told::by(&program.args(HTTP).run())
         }),
@@ -240,45 +224,43 @@ fn headers() -> Vec<Row> {
 
 fn tls() -> Vec<Row> {
     vec![
-        words("TLS options, and no proxy with TLS", "--insecure -H proxy.example host.example 22", ""),
-        words("`-F` and a proxy with TLS", "-F -H https://proxy.example host.example 22", ""),
-        words(
-            "A key without its certificate",
+        value("TLS options without a proxy over TLS", "--insecure -H proxy.example host.example 22", ""),
+        value("`-F` with a proxy over TLS", "-F -H https://proxy.example host.example 22", ""),
+        value(
+            "TLS key without a certificate",
             "--tls-key key.pem -H https://proxy.example host.example 22",
             "",
         ),
-        words("A pin that is none", "--tls-pin sha1//AAAA -H https://proxy.example host.example 22", ""),
-        words(
-            "A server's name that is none",
-            "--tls-server-name a/b -H https://proxy.example host.example 22",
-            "",
-        ),
-        words("`insecure=` with another value", "-x https://proxy.example?insecure=1 host.example 22", ""),
-        words("A proxy's name that no certificate can have", "-H https://-a_b-. host.example 22", ""),
-        row(2, "Config", "A file of authorities that is not there", "", || {
+        value("Invalid pin", "--tls-pin sha1//AAAA -H https://proxy.example host.example 22", ""),
+        value("Invalid server name", "--tls-server-name a/b -H https://proxy.example host.example 22", ""),
+        value("Unknown value of `insecure=`", "-x https://proxy.example?insecure=1 host.example 22", ""),
+        value("Proxy name that no certificate can contain", "-H https://-a_b-. host.example 22", ""),
+        row(2, "Config", "CA file that does not exist", "", || {
             Told::by(&connect("--tls-ca /nonexistent/ca.pem").args(TLS).run())
         }),
-        file("A file of authorities without a certificate", "--tls-ca FILE", b"nothing\n", TLS),
+        file("CA file without a certificate", "--tls-ca FILE", b"nothing\n", TLS),
         file(
-            "A file of authorities that is broken",
+            "CA file with invalid PEM",
             "--tls-ca FILE",
             b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
             TLS,
         ),
-        row(2, "Config", "A system that trusts no authority", "", || {
+        row(2, "Config", "System without certificate authorities", "", || {
             let none = TempPath::file("none", "");
             Told::by(&connect(TLS).env("SSL_CERT_FILE", &*none).run())
         }),
-        of_ours("A certificate of ours with another one's key", |authority| authority.localhost().key_file()),
-        of_ours("A certificate of ours without its key", |_| TempPath::file("key", "nothing")),
-        of_ours("A certificate of ours with a key that has a passphrase", |_| {
+        client_certificate("Client certificate with another key", |authority| {
+            authority.localhost().key_file()
+        }),
+        client_certificate("Client certificate without a key", |_| TempPath::file("key", "nothing")),
+        client_certificate("Client certificate with an encrypted key", |_| {
             TempPath::file(
                 "key",
                 "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
             )
         }),
         file(
-            "A file of authorities that makes no sense",
+            "CA file with an invalid certificate",
             "--tls-ca FILE",
             b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             TLS,
@@ -286,8 +268,8 @@ fn tls() -> Vec<Row> {
     ]
 }
 
-/// Told of a certificate of ours and this key.
-fn of_ours(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
+/// A client certificate with this key.
+fn client_certificate(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
     row(2, "Config", situation, "", move || {
         let authority = Authority::new("Example Authority");
         let (certificate, key) = (authority.localhost().certificate_file(), key(&authority));
@@ -301,28 +283,28 @@ fn of_ours(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
 
 fn local() -> Vec<Row> {
     vec![
-        syntax("`-F` and a local port", "-F -p 2222 host.example 22", ""),
-        syntax("`-F` and an idle time", "-F --idle-timeout 5 host.example 22", ""),
-        syntax("`--no-shutdown` without standard input", "--no-shutdown -p 2222 host.example 22", ""),
-        words(
-            "`-F`, and standard output is no socket",
+        syntax("`-F` with a local port", "-F -p 2222 host.example 22", ""),
+        syntax("`-F` with an idle timeout", "-F --idle-timeout 5 host.example 22", ""),
+        syntax("`--no-shutdown` with a local port", "--no-shutdown -p 2222 host.example 22", ""),
+        value(
+            "`-F` without a socket as standard output",
             "-F host.example 22",
-            "It is for ssh with `ProxyUseFdpass yes`.",
+            "Use `-F` only with `ProxyUseFdpass yes` in ssh's configuration.",
         ),
         syntax("Two kinds of local ports", "-p 2222 --listen 2223 host.example 22", ""),
-        words("A local port that is none", "-p here host.example 22", ""),
-        words(
-            "`--listen systemd`, and systemd has not started it",
+        value("Invalid local port", "-p here host.example 22", ""),
+        value(
+            "`--listen systemd` without systemd",
             "--listen systemd host.example 22",
-            "It is for a service that has a socket unit.",
+            "Use it in a service with a socket unit.",
         ),
-        row(2, "Config", "`--listen systemd`, and a password in the place of a socket", "", || {
+        row(2, "Config", "`--password-fd` with a socket from systemd", "", || {
             let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec PROGRAM --listen systemd --password-fd 3 -S socks.example \
                         host.example 22 3<&0 0</dev/null";
             let line = line.replace("PROGRAM", &program_path());
             let socket = OwnedFd::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
             Told::by(&Program::new("/bin/sh").arg("-c").arg(line).stdin(socket).run())
         }),
-        words("A local socket without a path", "--listen unix: host.example 22", ""),
+        value("Local socket without a path", "--listen unix: host.example 22", ""),
     ]
 }

@@ -1,4 +1,4 @@
-//! What is told and changes nothing: the session goes on.
+//! Warnings, after which the session goes on.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Row, Told, row};
 use crate::kit::*;
 
-/// Told of a session through a SOCKS5 proxy by somebody with this file in his home directory.
+/// A session through a SOCKS5 proxy with this file in the home directory.
 fn file(
     situation: &'static str,
     advice: &'static str,
     name: &'static str,
     mode: u32,
     content: &'static str,
-    words: &'static str,
+    args: &'static str,
 ) -> Row {
     row(0, "Warning", situation, advice, move || {
         let proxy = Server::repeat(|| socks5_userpass("me", "secret").close());
@@ -21,8 +21,8 @@ fn file(
         let file = home.join(name);
         fs::write(&file, content.replace("PROXY", &proxy.to_string())).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let words = words.replace("FILE", &file.display().to_string()).replace("PROXY", &proxy.to_string());
-        let out = connect(words).args("host.example 22").env("HOME", &*home).run();
+        let args = args.replace("FILE", &file.display().to_string()).replace("PROXY", &proxy.to_string());
+        let out = connect(args).args("host.example 22").env("HOME", &*home).run();
         Told::by(&out).naming(file.display(), &format!("/home/me/{name}"))
     })
 }
@@ -32,26 +32,12 @@ const RC: &str = ".connectrc";
 pub(super) fn rows() -> Vec<Row> {
     let with_password = "-S me:secret@PROXY";
     vec![
-        file("A parameter file has a line without `=`", "", RC, 0o600, "SOCKS5_SERVER\n", with_password),
+        file("Line without `=` in a parameter file", "", RC, 0o600, "SOCKS5_SERVER\n", with_password),
+        file("Unknown name in a parameter file", "", RC, 0o600, "SOCKS5_SEVER = x\n", with_password),
+        file("Unclosed quote in a parameter file", "", RC, 0o600, "SOCKS5_AUTH = \"none\n", with_password),
+        file("Invalid `Match` line", "", RC, 0o600, "Match hots *.example\n", with_password),
         file(
-            "A parameter file has a name that does not exist",
-            "",
-            RC,
-            0o600,
-            "SOCKS5_SEVER = x\n",
-            with_password,
-        ),
-        file(
-            "A parameter file has a quote without its end",
-            "",
-            RC,
-            0o600,
-            "SOCKS5_AUTH = \"none\n",
-            with_password,
-        ),
-        file("A `Match` line makes no sense", "", RC, 0o600, "Match hots *.example\n", with_password),
-        file(
-            "A parameter file holds a password and others can read it",
+            "Parameter file with a password that others can read",
             "",
             RC,
             0o644,
@@ -59,7 +45,7 @@ pub(super) fn rows() -> Vec<Row> {
             "-S me@PROXY",
         ),
         file(
-            "The password file can be read by others",
+            "Password file that others can read",
             "",
             "password",
             0o644,
@@ -67,7 +53,7 @@ pub(super) fn rows() -> Vec<Row> {
             "--password-file FILE -S me@PROXY",
         ),
         file(
-            "The netrc file can be read by others",
+            "Netrc file that others can read",
             "",
             ".netrc",
             0o644,
@@ -75,14 +61,14 @@ pub(super) fn rows() -> Vec<Row> {
             "--netrc -S PROXY",
         ),
         file(
-            "A command in a parameter file that others can write to",
-            "Whoever can write to the file could have it run anything: `chmod 600` the file.",
+            "Command in a parameter file that others can write to",
+            "Anyone who can write to the file could run any command. Run `chmod 600` on the file.",
             RC,
             0o666,
             "Match exec true\nSOCKS5_AUTH = userpass\n",
             with_password,
         ),
-        row(0, "Warning", "A direct list has an entry that makes no sense", "", || {
+        row(0, "Warning", "Invalid entry in a bypass list", "", || {
             let proxy = socks5_none().close().serve();
             let program = connect(format!("-S {proxy} host.example 22"));
             Told::by(&program.env("SOCKS5_DIRECT", "10.0.0.0/33,intranet.example").run())

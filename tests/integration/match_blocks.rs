@@ -1,4 +1,4 @@
-//! `Match` in `~/.connectrc`: what counts in some places only.
+//! `Match` blocks in `~/.connectrc`.
 
 #[cfg(unix)]
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
@@ -6,21 +6,21 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// Goes to this host and port through the proxy that the file names as `{P}`; the one that it names as `{X}` is the
-/// wrong one.
+/// Expects the connection to go through the proxy that replaces `{P}` in the file, not through the
+/// one for `{X}`.
 #[track_caller]
-fn expect_proxy(content: &str, words: &str) {
+fn expect_proxy(content: &str, target: &str) {
     let (proxy, wrong) = (socks5_none().expect_eof().serve(), Server::each([]));
     let content = content.replace("{P}", &proxy.to_string()).replace("{X}", &wrong.to_string());
-    let out = connect(format!("-s {words}")).env("HOME", &*home(&content)).run();
-    assert_eq!((out.code, out.stderr_text()), (Some(0), String::new()), "{content} for {words}: {out:?}");
+    let out = connect(format!("-s {target}")).env("HOME", &*home(&content)).run();
+    assert_eq!((out.code, out.stderr_text()), (Some(0), String::new()), "{content} for {target}: {out:?}");
     proxy.finish();
     wrong.finish();
 }
 
 #[test]
 fn a_block_counts_where_its_conditions_are_met() {
-    let (here, there) = ("SOCKS_SERVER = {P}\n", "SOCKS_SERVER = {X}\n");
+    let (right, wrong) = ("SOCKS_SERVER = {P}\n", "SOCKS_SERVER = {X}\n");
     for (met, unmet) in [
         ("all", "!all"),
         ("localnetwork 127.0.0.0/8", "localnetwork 240.1.2.0/24"),
@@ -35,23 +35,26 @@ fn a_block_counts_where_its_conditions_are_met() {
         if cfg!(windows) && met.contains("exec") {
             continue;
         }
-        expect_proxy(&format!("{there}Match {met}\n{here}"), "git.corp.example 22");
-        expect_proxy(&format!("{here}Match {unmet}\n{there}"), "git.corp.example 22");
-        expect_proxy(&format!("Match {met}\n{here}match {unmet} # not here\n{there}"), "git.corp.example 22");
+        expect_proxy(&format!("{wrong}Match {met}\n{right}"), "git.corp.example 22");
+        expect_proxy(&format!("{right}Match {unmet}\n{wrong}"), "git.corp.example 22");
+        expect_proxy(
+            &format!("Match {met}\n{right}match {unmet} # not here\n{wrong}"),
+            "git.corp.example 22",
+        );
     }
 }
 
 #[test]
-fn the_target_is_what_was_typed() {
+fn the_host_is_compared_as_typed() {
     let file = "SOCKS_SERVER = {X}\nMatch host 2001:db8::* port 443\nSOCKS_SERVER = {P}\n";
-    for words in ["2001:db8::7 443", "[2001:db8::7]:443", "2001:db8:0::7 https"] {
-        expect_proxy(file, words);
+    for target in ["2001:db8::7 443", "[2001:db8::7]:443", "2001:db8:0::7 https"] {
+        expect_proxy(file, target);
     }
     expect_proxy("Match host git.corp.example\nSOCKS_SERVER = {P}", "GIT.corp.example.:22");
 }
 
 #[test]
-fn the_environment_wins_over_a_block_as_well() {
+fn the_environment_overrides_a_block() {
     let proxy = socks5_none().expect_eof().serve();
     let run = connect("-s host 22").env("HOME", &*home("Match all\nSOCKS_SERVER = 127.0.0.1:1"));
     run.env("SOCKS_SERVER", proxy.to_string()).run().expect_success();
@@ -59,7 +62,7 @@ fn the_environment_wins_over_a_block_as_well() {
 }
 
 #[test]
-fn a_broken_match_is_told_and_its_block_counts_nowhere() {
+fn an_invalid_match_line_is_reported_and_its_block_ignored() {
     let proxy = socks5_none().expect_eof().serve();
     let content = format!(
         "SOCKS_SERVER = {proxy}\nMatch hots *.example\nSOCKS_SERVER = 127.0.0.1:1\nMatch all\nSOCKS_USER = me\n"
@@ -67,15 +70,15 @@ fn a_broken_match_is_told_and_its_block_counts_nowhere() {
     let home = home(content);
     let out = connect("-s host.example 22").env("HOME", &*home).run();
     out.expect_code(0).expect_stderr(&format!(
-        "connect: {}:2: Match: 'hots' is no criterion: all, host, port, localnetwork, localuser or exec; \
-         its block does not apply\n",
+        "connect: {}:2: unknown criterion 'hots'; use all, host, port, localnetwork, localuser or exec; Match block \
+         ignored\n",
         home.join(".connectrc").display()
     ));
     proxy.finish();
 }
 
 #[test]
-fn the_trace_says_which_blocks_count() {
+fn the_debug_log_says_which_blocks_apply() {
     let proxy = socks5_none().expect_eof().serve();
     let home = home(format!(
         "Match host host\nSOCKS_SERVER = {proxy}\nMatch port 1\nSOCKS_SERVER = x\nMatch all\nHTTP_PROXY = y\n"
@@ -83,13 +86,13 @@ fn the_trace_says_which_blocks_count() {
     let file = home.join(".connectrc").display().to_string();
     let out = connect("-d -s host 22").env("HOME", &*home).run();
     for line in [
-        format!("Parameter `SOCKS_SERVER' is set to `{proxy}' in the block of line 1"),
-        format!("{file}:1: the block applies"),
-        format!("{file}:3: the block does not apply"),
+        format!("Parameter `SOCKS_SERVER' is set to `{proxy}' in the Match block of line 1"),
+        format!("{file}:1: the Match block applies"),
+        format!("{file}:3: the Match block does not apply"),
     ] {
         out.expect_stderr_has(&format!("DEBUG: {line}\n"));
     }
-    // Nobody has asked for what is in it.
+    // No value in this block is needed.
     out.expect_code(0).expect_stderr_lacks(&format!("{file}:5: "));
     proxy.finish();
 }
@@ -99,8 +102,8 @@ fn an_error_about_a_value_names_its_line() {
     for (line, words, part) in [
         ("SOCKS_SERVER = h:0", "-s", "SOCKS_SERVER ({F}:3)"),
         ("CONNECT_PROXY = gopher://h", "-A", "CONNECT_PROXY ({F}:3)"),
-        ("SOCKS5_AUTH = chap", "-S 127.0.0.1:1", "SOCKS5_AUTH ({F}:3) names chap"),
-        ("SOCKS_RESOLVE = nobody", "-S 127.0.0.1:1", "SOCKS_RESOLVE ({F}:3) takes"),
+        ("SOCKS5_AUTH = chap", "-S 127.0.0.1:1", "'chap' in SOCKS5_AUTH ({F}:3)"),
+        ("SOCKS_RESOLVE = nobody", "-S 127.0.0.1:1", "'nobody' for SOCKS_RESOLVE ({F}:3)"),
     ] {
         let home = home(format!("\nMatch all\n{line}\n"));
         let part = part.replace("{F}", &home.join(".connectrc").display().to_string());
@@ -108,18 +111,18 @@ fn an_error_about_a_value_names_its_line() {
     }
 }
 
-/// A file that sets the proxy where this command succeeds.
+/// Creates a file that replaces the proxy with an unreachable one if the command succeeds.
 #[cfg(unix)]
-fn where_succeeds(command: &str, proxy: &Server) -> TempPath {
+fn unreachable_if(command: &str, proxy: &Server) -> TempPath {
     home(format!("SOCKS_SERVER = {proxy}\nMatch exec '{command}'\nSOCKS_SERVER = 127.0.0.1:1\n"))
 }
 
 #[cfg(unix)]
 #[test]
-fn a_command_gets_no_password_and_nothing_of_the_session() {
+fn a_command_receives_neither_passwords_nor_session_data() {
     let proxy = socks5_userpass("bob", "hunter2").expect("ping").expect_eof().serve();
     let note = TempPath::new("note");
-    let home = where_succeeds(&format!("cat >{0}; env >>{0}; echo noise; exit 3", note.display()), &proxy);
+    let home = unreachable_if(&format!("cat >{0}; env >>{0}; echo noise; exit 3", note.display()), &proxy);
     let run = connect("-s host 22").env("HOME", &*home).env("SOCKS5_USER", "bob").env("SHELL", "/bin/sh");
     let run =
         run.env("SOCKS5_PASSWORD", "hunter2").env("http_proxy", "http://a:hunter2@h").env("MARK", "seen");
@@ -131,7 +134,7 @@ fn a_command_gets_no_password_and_nothing_of_the_session() {
 
 #[cfg(unix)]
 #[test]
-fn a_command_is_run_by_the_users_shell() {
+fn a_command_runs_in_the_users_shell() {
     let shell = crate::askpass::Asker::new("my shell", "test \"$2\" = 'the command'");
     let proxy = socks5_none().expect_eof().serve();
     let home = home(format!("Match exec 'the command'\nSOCKS_SERVER = {proxy}"));
@@ -142,14 +145,14 @@ fn a_command_is_run_by_the_users_shell() {
 
 #[cfg(unix)]
 #[test]
-fn a_command_that_hangs_is_killed_with_what_it_started() {
+fn a_command_that_hangs_is_killed_with_its_children() {
     let proxy = socks5_none().expect_eof().serve();
     let note = TempPath::new("note");
-    let home = where_succeeds(&format!("(sleep 60; echo lived >{0}) | cat; true", note.display()), &proxy);
-    // The sleep has our standard error, and the run would not end before it does.
+    let home = unreachable_if(&format!("(sleep 60; echo lived >{0}) | cat; true", note.display()), &proxy);
+    // `sleep` inherits standard error: the run would not end while it lives.
     let out = connect("-w 1 -s host 22").env("HOME", &*home).run();
     out.expect_code(0).expect_within(Duration::from_secs(5)).expect_stderr(&format!(
-        "connect: {}:2: its command was not done after 1 second, so the block does not apply\n",
+        "connect: {}:2: the exec command did not finish within 1 second; Match block ignored\n",
         home.join(".connectrc").display()
     ));
     proxy.finish();
@@ -157,39 +160,41 @@ fn a_command_that_hangs_is_killed_with_what_it_started() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_others_can_write_to_runs_nothing() {
+fn commands_in_a_file_that_others_can_write_to_do_not_run() {
     for (mode, runs) in [(0o600, true), (0o644, true), (0o620, false), (0o602, false), (0o666, false)] {
         let proxy = socks5_none().expect_eof().serve();
         let note = TempPath::new("note");
-        let home = where_succeeds(&format!("echo ran >{}; false", note.display()), &proxy);
+        let home = unreachable_if(&format!("echo ran >{}; false", note.display()), &proxy);
         let file = home.join(".connectrc");
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let out = connect("-s host 22").env("HOME", &*home).run();
         out.expect_code(0).expect_stderr(&if runs {
             String::new()
         } else {
-            let why = "exec is not run from a file that others can write to, or that is another user's";
-            format!("connect: {}:2: {why}, so the block does not apply\n", file.display())
+            let why = "exec requires a file that only you or root can write to; Match block ignored";
+            format!("connect: {}:2: {why}\n", file.display())
         });
         assert_eq!(note.exists(), runs, "{mode:o}");
         proxy.finish();
     }
 }
 
-/// As from an `ssh://` link.
+/// The host may come from an `ssh://` link.
 #[cfg(unix)]
 #[test]
-fn a_host_cannot_smuggle_words_into_a_command() {
+fn a_host_name_cannot_inject_shell_code() {
     let note = TempPath::new("note");
     let home = home("SOCKS_SERVER = 127.0.0.1:1\nMatch exec 'ping -c 1 %h'\nSOCKS_SERVER = x");
     let host = format!("$(touch${{IFS}}{})", note.file_name().unwrap().to_str().unwrap());
     let out = connect("-s").arg(&host).arg("22").env("HOME", &*home).run();
-    out.expect_code(4).expect_stderr_has(".connectrc:2: %h is '$(touch").expect_stderr_has("does not apply");
+    out.expect_code(4)
+        .expect_stderr_has(".connectrc:2: %h is '$(touch")
+        .expect_stderr_has("Match block ignored");
     assert!(!std::path::Path::new(note.file_name().unwrap()).exists());
 }
 
 #[test]
-fn nothing_is_run_where_no_value_is_wanted() {
+fn no_command_runs_if_no_value_in_its_block_is_needed() {
     let target = script().expect_eof().serve();
     let note = TempPath::new("note");
     let home = home(format!("Match exec 'echo >{}'\nSOCKS_SERVER = x\n", note.display()));
