@@ -1,4 +1,5 @@
-# Prints the licenses of the crates that are linked into the program, each text once. Reads `cargo metadata` from stdin.
+# Prints the licenses of the crates that are linked into the program, each text once. Reads `cargo
+# metadata` from stdin.
 use strict;
 use warnings;
 use JSON::PP;
@@ -7,7 +8,8 @@ my $metadata = decode_json(do { local $/; <STDIN> });
 my %package = map { $_->{id} => $_ } @{ $metadata->{packages} };
 my %node = map { $_->{id} => $_ } @{ $metadata->{resolve}{nodes} };
 
-# Dependencies of tests and build scripts are not in the program. Those of macros are listed, because macros leave code there.
+# Dependencies of tests and build scripts are not in the program. Those of macros are listed,
+# because macros leave code there.
 my $root = $metadata->{resolve}{root};
 my (%seen, @next) = ();
 @next = ($root);

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Installs the cargo tools that checks and releases need, in $TOOLS or target/tools. A debug build takes a third of the
-# time. Sourced in the root of the repository; must work with the old bash of macOS.
+# Installs the cargo tools that checks and releases need, in $TOOLS or target/tools. A debug build
+# takes a third of the time. Sourced in the root of the repository; must work with the old bash of
+# macOS.
 
 TOOLS=${TOOLS:-$PWD/target/tools}
 PATH=$TOOLS/bin:$PATH

@@ -1,4 +1,5 @@
-//! A bad link: carries IP packets between two TUN devices, and drops, delays, repeats and corrupts them.
+//! A bad link: carries IP packets between two TUN devices, and drops, delays, repeats and corrupts
+//! them.
 //!
 //! The kernel's netem could do the same, but is not part of every kernel.
 
@@ -109,7 +110,8 @@ fn carry(mut devices: [File; 2], behavior: &Mutex<Behavior>) -> io::Result<()> {
     }
 }
 
-/// Waits until a device has a packet, or until `due`. Returns the numbers of the devices that have one.
+/// Waits until a device has a packet, or until `due`. Returns the numbers of the devices that have
+/// one.
 fn ready(devices: &[File; 2], due: Option<Instant>) -> io::Result<Vec<usize>> {
     let timeout = due.map(|due| Timespec::try_from(due.saturating_duration_since(Instant::now())));
     let timeout = timeout.transpose().map_err(io::Error::other)?;

@@ -1,5 +1,5 @@
-//! Faults of the machine and of the network: all data arrives, or the program reports an error. It never loses data and
-//! succeeds, hangs, crashes or spins.
+//! Faults of the machine and of the network: all data arrives, or the program reports an error. It
+//! never loses data and succeeds, hangs, crashes or spins.
 //!
 //!     faults injections PROGRAM             each system call of the relay fails, in each way
 //!     faults table PROGRAM C_PROGRAM        both programs, compared with the table in docs/compat.md

@@ -90,7 +90,8 @@ struct Report {
 struct Suite {
     network: Network,
     program: PathBuf,
-    /// The next port of a target, and of the listener on `near`. It stays below the range of ephemeral ports.
+    /// The next port of a target, and of the listener on `near`. It stays below the range of
+    /// ephemeral ports.
     next_port: AtomicU16,
 }
 
@@ -137,7 +138,8 @@ impl Cases {
         let sessions = self.start_slowly(ALL, IDLE_TIMEOUT);
         self.link(DEAD);
         self.expect_failure("dead", sessions, 7, "--idle-timeout");
-        // A link that drops large packets without an ICMP error: the handshake works, the data does not.
+        // A link that drops large packets without an ICMP error: the handshake works, the data does
+        // not.
         self.link(Behavior { max_packet: 1000, ..GOOD });
         let sessions = self.start(ALL, IDLE_TIMEOUT);
         self.expect_failure("black-hole", sessions, 7, "--idle-timeout");
@@ -299,7 +301,8 @@ impl Suite {
             half_close: HalfClose::AfterEof,
             patience: STALL_TIMEOUT,
         };
-        // Nobody waits for this thread: on a dead link it may never learn that the session has ended.
+        // Nobody waits for this thread: on a dead link it may never learn that the session has
+        // ended.
         thread::spawn(move || -> io::Result<()> {
             let outcome = serve_one(listener.accept()?.0, &job)?;
             let _ = sender.send(outcome);

@@ -18,7 +18,8 @@ use crate::stream::Stream;
 const UP: Stream = Stream { seed: 1, len: 300_000 };
 const DOWN: Stream = Stream { seed: 2, len: 400_000 };
 
-/// A session in which nothing moves for this long hangs: none of these sessions has anything to wait for.
+/// A session in which nothing moves for this long hangs: none of these sessions has anything to
+/// wait for.
 const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How the near end is connected to the program.
@@ -285,14 +286,16 @@ impl Report {
         if let Some(signal) = status.signal() {
             return Verdict::Crash(signal);
         }
-        // strace dies by the signal that killed its child; a shell exits with 128 and the signal's number.
+        // strace dies by the signal that killed its child; a shell exits with 128 and the signal's
+        // number.
         if let Some(code @ 129..160) = status.code() {
             return Verdict::Crash(code - 128);
         }
         let near_complete =
             self.near.taken == DOWN.len && (!behavior.has_stdin() || self.near.ending == Ending::Clean);
         let target_complete = (target.ending, target.taken) == (Ending::Clean, behavior.up().len);
-        // The reader of a pipe can look at the exit code; the reader of a socket sees EOF or a reset only.
+        // The reader of a pipe can look at the exit code; the reader of a socket sees EOF or a
+        // reset only.
         let is_misled = |outcome: Outcome, complete: bool| outcome.ending == Ending::Clean && !complete;
         let near_misled = near == Near::Port && is_misled(self.near, near_complete);
         let wrong = [self.near, target].iter().any(|outcome| outcome.ending == Ending::Wrong);

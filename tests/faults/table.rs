@@ -90,7 +90,8 @@ pub(crate) fn compare(c_program: &Path, program: &Path) -> Vec<String> {
     problems
 }
 
-/// Returns `true` if the section has such a row. A result that varies is written as "loss or crash".
+/// Returns `true` if the section has such a row. A result that varies is written as "loss or
+/// crash".
 fn has_row(section: &str, name: &str, theirs: &Verdict, ours: &Verdict) -> bool {
     section.lines().any(|line| match line.split(" | ").collect::<Vec<_>>().as_slice() {
         [first, second, third] => {

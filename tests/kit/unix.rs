@@ -137,8 +137,8 @@ pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     filled
 }
 
-/// Creates a TUN device in the network namespace of the calling thread. Each read and write is one IP packet; the device
-/// disappears when the file is closed.
+/// Creates a TUN device in the network namespace of the calling thread. Each read and write is one
+/// IP packet; the device disappears when the file is closed.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_tun(name: &str) -> io::Result<File> {
     let file = File::options().read(true).write(true).open("/dev/net/tun")?;

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The Debian package: lintian's opinion, and installation, upgrade and removal in a root directory of its own.
+# The Debian package: lintian's opinion, and installation, upgrade and removal in a root directory
+# of its own.
 
 DIR='' PACKAGE='' OLD='' NEXT='' DPKG=()
 

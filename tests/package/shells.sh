@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Completions by the shells, with the files of the package that is installed in $DIR. Each with_… function completes the
-# last word of the line $1, and prints the candidates one per line.
+# Completions by the shells, with the files of the package that is installed in $DIR. Each with_…
+# function completes the last word of the line $1, and prints the candidates one per line.
 
 completes() { # SHELL LINE WORD: the word is among the candidates for the line
     local words
@@ -23,7 +23,8 @@ with_bash() {
         printf "%s\n" "${COMPREPLY[@]}"' bash "$1"
 }
 
-# zsh completes only on a terminal. The keys are the line, tab, and Ctrl-X, which is bound to print the line.
+# zsh completes only on a terminal. The keys are the line, tab, and Ctrl-X, which is bound to print
+# the line.
 # shellcheck disable=SC2016
 with_zsh() {
     timeout -k 5 "$LIMIT" zsh -f -c '

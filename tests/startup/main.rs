@@ -1,7 +1,9 @@
-//! The cost of a start: from exec, through a SOCKS5 proxy, to the first byte for ssh and the end of that session.
+//! The cost of a start: from exec, through a SOCKS5 proxy, to the first byte for ssh and the end of
+//! that session.
 //!
-//! The tests count instructions (callgrind) and system calls (strace). Both counts are the same on a busy machine and
-//! on an idle one. `tests/startup/run` runs them with the release build and shows the C program's counts beside ours.
+//! The tests count instructions (callgrind) and system calls (strace). Both counts are the same on
+//! a busy machine and on an idle one. `tests/startup/run` runs them with the release build and
+//! shows the C program's counts beside ours.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "../kit/mod.rs"]
@@ -16,13 +18,14 @@ use kit::*;
 
 /// Instructions that a start may take: measured on Debian 12 with Rust 1.95, plus a tenth.
 ///
-/// Most of them are the dynamic loader's, which resolves each function of the C library that we use. The memory
-/// functions that glibc selects depend on the processor, and the loader reads the environment. But valgrind shows every
-/// program the same processor features and the environment here is nearly empty, so the rest stays well below a tenth.
+/// Most of them are the dynamic loader's, which resolves each function of the C library that we
+/// use. The memory functions that glibc selects depend on the processor, and the loader reads the
+/// environment. But valgrind shows every program the same processor features and the environment
+/// here is nearly empty, so the rest stays well below a tenth.
 ///
 /// If a change exceeds the limit, find out why (`callgrind_annotate --inclusive=yes`, built with
-/// `CARGO_PROFILE_RELEASE_STRIP=none`). If it is worth the cost, set this to the printed count plus a tenth. Lower it
-/// after a gain.
+/// `CARGO_PROFILE_RELEASE_STRIP=none`). If it is worth the cost, set this to the printed count plus
+/// a tenth. Lower it after a gain.
 const MAX_INSTRUCTIONS: u64 = 298_000;
 
 const C_PROGRAM: &str = "/usr/bin/connect-proxy";
@@ -36,7 +39,8 @@ impl Stage {
     fn new() -> Self {
         let directory = TempPath::directory("startup");
         fs::create_dir(directory.join("home")).unwrap();
-        // Under a path and a name that no other file has, so that the lists of files below can name it.
+        // Under a path and a name that no other file has, so that the lists of files below can name
+        // it.
         fs::copy(program_path(), directory.join("connect")).unwrap();
         Self { directory }
     }
@@ -45,9 +49,11 @@ impl Stage {
         self.directory.join("connect")
     }
 
-    /// Runs one session under a tool, and returns the proxy's port. ssh leaves once the greeting has arrived.
+    /// Runs one session under a tool, and returns the proxy's port. ssh leaves once the greeting
+    /// has arrived.
     fn session(&self, tool: &[&str], program: &Path) -> u16 {
-        // The reply and the greeting are separate segments, as from a proxy that gets the greeting from elsewhere.
+        // The reply and the greeting are separate segments, as from a proxy that gets the greeting
+        // from elsewhere.
         let proxy = socks5_none().send("greeting\n").expect_eof().serve();
         let mut run = Program::new(tool[0]).env("HOME", self.directory.join("home"));
         for arg in &tool[1..] {
@@ -176,7 +182,8 @@ fn a_start_opens_no_file_that_a_plain_session_does_not_need() {
     assert_eq!(others, [""; 0], "\n{}", OURS.text);
 }
 
-/// `sys` defines stubs under the names of two libraries. A library that the system loads must not find them.
+/// `sys` defines stubs under the names of two libraries. A library that the system loads must not
+/// find them.
 #[test]
 fn the_program_exports_no_symbols() {
     let output =
@@ -213,7 +220,8 @@ fn no_process_thread_or_runtime_is_started() {
     assert_eq!(OURS.named(&names), ["execve"], "\n{}", OURS.text);
 }
 
-/// While a password may be in memory, no other process may read it; afterwards the user's processes may.
+/// While a password may be in memory, no other process may read it; afterwards the user's processes
+/// may.
 #[test]
 fn memory_is_not_dumpable_during_the_negotiation_and_only_then() {
     let steps: Vec<_> = OURS

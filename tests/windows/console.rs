@@ -1,7 +1,8 @@
 //! Passwords that are typed at the console.
 //!
-//! wine's console is the terminal on stdin, so the console is the session's stdin as well: the password is typed where
-//! data is typed later. A console beside a redirected stdin, as ssh has it, is impossible under wine.
+//! wine's console is the terminal on stdin, so the console is the session's stdin as well: the
+//! password is typed where data is typed later. A console beside a redirected stdin, as ssh has it,
+//! is impossible under wine.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -33,7 +34,8 @@ impl Console {
         program.terminal(&self.pty).stdin(self.pty.slave()).stderr(self.pty.slave())
     }
 
-    /// Returns `true` if the screen shows `text`. Blanks do not count: the console moves the cursor instead.
+    /// Returns `true` if the screen shows `text`. Blanks do not count: the console moves the cursor
+    /// instead.
     fn shows(&mut self, text: &str) -> bool {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = self.pty.master.read(&mut buffer) {
@@ -78,8 +80,8 @@ impl Console {
     }
 }
 
-/// The target ends the session while the program waits for more input. (Ctrl-Z, EOF at a console, does not get through
-/// wine's.)
+/// The target ends the session while the program waits for more input. (Ctrl-Z, EOF at a console,
+/// does not get through wine's.)
 #[test]
 fn a_password_is_typed_without_echo_and_what_follows_is_sent() {
     let logged_in = Gate::new();

@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # The unit and integration tests under wine. Sourced by `run`.
 #
-# Tests that compile for Windows run inside wine: test and program are both its processes, with its pipes, paths and
-# variables. The other tests need signals, terminals or sockets as stdin. They run outside and start the program in wine.
+# Tests that compile for Windows run inside wine: test and program are both its processes, with its
+# pipes, paths and variables. The other tests need signals, terminals or sockets as stdin. They run
+# outside and start the program in wine.
 : "${HERE:?}" "${ROOT:?}"
 
-# Modules whose tests can hold when they run outside wine. The other modules need shell scripts as helpers, a terminal
-# beside stdin, signals, UNIX-domain sockets or descriptor passing; tests/windows/*.rs covers what Windows has of these.
+# Modules whose tests can hold when they run outside wine. The other modules need shell scripts as
+# helpers, a terminal beside stdin, signals, UNIX-domain sockets or descriptor passing;
+# tests/windows/*.rs covers what Windows has of these.
 OUTSIDE='cli|dial|http|http_auth|local_port|relay|regression|socks4|socks5|trace'
 
 # Failing tests that may run a second time.
@@ -78,8 +80,8 @@ run_tests() { # inside | outside
     done
 }
 
-# Runs a failed test a second time, alone, and reports that. On a busy machine wine loses a starting program, or a
-# connection within the test process, about once in a thousand tests.
+# Runs a failed test a second time, alone, and reports that. On a busy machine wine loses a starting
+# program, or a connection within the test process, about once in a thousand tests.
 passes_alone() { # inside | outside, NAME
     evidence "$2" "$WORK/log/$1"
     [ $((SECOND_ATTEMPTS -= 1)) -ge 0 ] || return 1

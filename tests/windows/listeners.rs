@@ -29,7 +29,8 @@ fn is_free(place: SocketAddr) -> bool {
     TcpStream::connect(place).is_err()
 }
 
-/// The program's own stdin, which is `/dev/null`, ends nothing, and half-closes pass in both directions.
+/// The program's own stdin, which is `/dev/null`, ends nothing, and half-closes pass in both
+/// directions.
 #[test]
 fn one_session_is_served_and_then_the_port_is_closed() {
     let target = repeater();

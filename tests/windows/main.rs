@@ -1,7 +1,8 @@
-//! Tests of the Windows program that need Windows: its pipes and handles, its console, its users and profiles.
+//! Tests of the Windows program that need Windows: its pipes and handles, its console, its users
+//! and profiles.
 //!
-//! `tests/windows/run` builds the program, starts wine and runs these tests. They run outside wine; the wrapper script
-//! in `CONNECT_UNDER_TEST` starts the program inside it (see `setup.sh`).
+//! `tests/windows/run` builds the program, starts wine and runs these tests. They run outside wine;
+//! the wrapper script in `CONNECT_UNDER_TEST` starts the program inside it (see `setup.sh`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "../kit/mod.rs"]

@@ -19,7 +19,8 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Starts the server that `make` describes for a port. Tries again if something else takes that port first.
+    /// Starts the server that `make` describes for a port. Tries again if something else takes that
+    /// port first.
     #[track_caller]
     fn start(make: impl Fn(u16) -> (Program, Option<TempPath>)) -> Self {
         for _ in 0..5 {

@@ -48,7 +48,8 @@ fn stdin_can_be_a_file() {
     target.finish();
 }
 
-/// The thread that writes stdout knows the cause. The relay must not report a reader that left, which is silent.
+/// The thread that writes stdout knows the cause. The relay must not report a reader that left,
+/// which is silent.
 #[test]
 fn a_full_disk_is_reported() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();

@@ -1,4 +1,5 @@
-//! Where settings come from: the user, the profile directory, variables, the program's own name, and askpass programs.
+//! Where settings come from: the user, the profile directory, variables, the program's own name,
+//! and askpass programs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -50,7 +51,8 @@ fn socks4_sends_the_login_name_of_the_system() {
     proxy.finish();
 }
 
-/// Held by tests that write or expect no parameter file in the profile directory, which all tests share.
+/// Held by tests that write or expect no parameter file in the profile directory, which all tests
+/// share.
 static PROFILE: Mutex<()> = Mutex::new(());
 
 fn lock_profile() -> MutexGuard<'static, ()> {
@@ -95,8 +97,9 @@ fn the_parameter_file_in_home_comes_first() {
     proxy.finish();
 }
 
-/// Users may create directories on the drive, so a file for all users would let one choose everybody's proxy. `-d`
-/// names each file that is looked for; wine itself keeps `/etc` out of sight.
+/// Users may create directories on the drive, so a file for all users would let one choose
+/// everybody's proxy. `-d` names each file that is looked for; wine itself keeps `/etc` out of
+/// sight.
 #[test]
 fn no_parameter_file_is_shared_by_all_users() {
     let _lock = lock_profile();
@@ -104,7 +107,8 @@ fn no_parameter_file_is_shared_by_all_users() {
     out.expect_code(2).expect_stderr_has(".connectrc: ").expect_stderr_lacks("etc");
 }
 
-/// Under CGI, a client's header `Proxy` arrives as a variable, and Windows takes every spelling of it for the same.
+/// Under CGI, a client's header `Proxy` arrives as a variable, and Windows takes every spelling of
+/// it for the same.
 #[test]
 fn under_cgi_the_proxy_variable_is_ignored_in_every_spelling() {
     let refusing = RefusingPort::new();

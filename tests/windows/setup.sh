@@ -71,11 +71,11 @@ test_executable() { # SOURCE
     sed -n "s|^ *Executable .*$1 (\\(.*\\))\$|$ROOT/\\1|p" "$WORK/log/build"
 }
 
-# One wine server and one prefix for all. The server starts first, because a program that starts it would hand it the
-# pipes of a test, and the test would wait for it.
+# One wine server and one prefix for all. The server starts first, because a program that starts it
+# would hand it the pipes of a test, and the test would wait for it.
 start_wine() {
-    # Without explorer, no program waits ten seconds for a desktop that nobody shows. wine keeps its sockets in TMPDIR,
-    # and its programs run as the user in USER, which must be the same for all.
+    # Without explorer, no program waits ten seconds for a desktop that nobody shows. wine keeps its
+    # sockets in TMPDIR, and its programs run as the user in USER, which must be the same for all.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
     export TMPDIR=$WORK/tmp USER=winner LOGNAME=winner
     mkdir "$WINEPREFIX"
@@ -86,8 +86,8 @@ start_wine() {
         die "wine cannot make its prefix"
     }
     mv "$WORK/bin/bcryptprimitives.dll" "$WINEPREFIX/drive_c/windows/system32/"
-    # The wrapper starts the .exe of its own name. Under another name, as of a link to it, it starts connect.exe by that
-    # name. The tests clear the environment, so the wrapper sets the variables.
+    # The wrapper starts the .exe of its own name. Under another name, as of a link to it, it starts
+    # connect.exe by that name. The tests clear the environment, so the wrapper sets the variables.
     cat >"$WORK/bin/connect" <<-END
 		#!/bin/sh
 		name=\${0##*/}
