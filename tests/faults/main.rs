@@ -36,15 +36,15 @@ const THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let (what, cases, problems) = match args.as_slice() {
-        [suite, program] if suite == Path::new("injections") => {
+    let (suite, cases, problems) = match args.as_slice() {
+        [name, program] if name == Path::new("injections") => {
             let cases = injection::all();
             ("injections", cases.len(), run_all(&cases, program))
         }
-        [suite, program, c_program] if suite == Path::new("table") => {
+        [name, program, c_program] if name == Path::new("table") => {
             ("table", table::FAULTS.len(), table::compare(c_program, program))
         }
-        [suite, program] if suite == Path::new("network") => {
+        [name, program] if name == Path::new("network") => {
             let (sessions, problems) = network::run(program);
             ("network", sessions, problems)
         }
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     for problem in &problems {
         println!("FAILED: {problem}");
     }
-    println!("faults {what}: {cases} cases, {} failed", problems.len());
+    println!("faults {suite}: {} passed, {} failed", cases.saturating_sub(problems.len()), problems.len());
     ExitCode::from(u8::from(!problems.is_empty()))
 }
 
