@@ -1,4 +1,4 @@
-//! Who takes part, and how each of them is called.
+//! The programs that are compared, and their command lines.
 
 use std::env;
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::floor;
+use crate::baseline;
 use crate::options::{self, Options};
 
-/// The way to the target.
+/// How the target is reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Route {
     Direct,
@@ -19,6 +19,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    /// Returns the name for titles and tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
@@ -28,10 +29,10 @@ impl Route {
     }
 }
 
-/// The near side of the relay.
+/// The local end of the relay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Near {
-    /// Pipes on standard input and output, as ssh makes them.
+pub(crate) enum LocalEnd {
+    /// Pipes on standard input and output, as ssh uses.
     Pipes,
     /// The first client of this local port.
     Port(u16),
@@ -39,11 +40,13 @@ pub(crate) enum Near {
     Listen(u16),
 }
 
-/// Whose command line it is.
+/// A syntax of command lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tool {
     Ours,
+    /// The baseline with splice(2).
     Splice,
+    /// The baseline with read(2) and write(2).
     Copy,
     ConnectProxy,
     Nc,
@@ -53,7 +56,8 @@ pub(crate) enum Tool {
     Proxytunnel,
 }
 
-/// Buffers of connect 1.106, which Debian does not have yet: its place is held by a loop that does nothing else.
+/// Buffer size of connect 1.106. Debian does not package that version, so a bare copy loop with
+/// the same buffers represents it.
 const COPY: &str = "524288";
 
 pub(crate) struct Competitor {
@@ -64,33 +68,37 @@ pub(crate) struct Competitor {
     pub(crate) version: String,
 }
 
-/// The names of those that ratios are taken to.
+// The names of the competitors to which ratios are taken.
 pub(crate) const OURS: &str = "connect";
-pub(crate) const FLOOR: &str = "splice loop";
+pub(crate) const BASELINE: &str = "splice loop";
 pub(crate) const COPIES: &str = "512 KiB copies";
 
 impl Competitor {
-    pub(crate) fn can(&self, near: Near, route: Route) -> bool {
-        self.tool.words(near, route, "", 0).is_some()
+    /// Returns `true` if the program supports this local end and this route.
+    pub(crate) fn can(&self, local_end: LocalEnd, route: Route) -> bool {
+        self.tool.command_line(local_end, route, "", 0).is_some()
     }
 
-    /// The words to call it with for what it can do. `first` is the proxy, or the target on the direct way.
-    pub(crate) fn words(&self, near: Near, route: Route, first: SocketAddr) -> Vec<String> {
-        let words = self.tool.words(near, route, &first.ip().to_string(), first.port()).unwrap_or_default();
-        words.split(' ').map(str::to_owned).collect()
+    /// Returns the arguments for something that the program supports. `first` is the proxy, or the
+    /// target of a direct connection.
+    pub(crate) fn args(&self, local_end: LocalEnd, route: Route, first: SocketAddr) -> Vec<String> {
+        let host = first.ip().to_string();
+        let args = self.tool.command_line(local_end, route, &host, first.port()).unwrap_or_default();
+        args.split(' ').map(str::to_owned).collect()
     }
 }
 
-/// The target behind a proxy is nobody: our proxies are the target themselves.
+/// The target to request from a proxy. Nothing listens there: our proxies are the target
+/// themselves.
 const TARGET: &str = "127.0.0.9 22";
 const TARGET_COLON: &str = "127.0.0.9:22";
 
 impl Tool {
-    fn words(self, near: Near, route: Route, host: &str, port: u16) -> Option<String> {
-        match near {
-            Near::Pipes => self.by_pipes(route, host, port),
-            Near::Port(local) => self.by_port(route, local, host, port),
-            Near::Listen(local) => self.by_listening(route, local, host, port),
+    fn command_line(self, local_end: LocalEnd, route: Route, host: &str, port: u16) -> Option<String> {
+        match local_end {
+            LocalEnd::Pipes => self.by_pipes(route, host, port),
+            LocalEnd::Port(local) => self.by_port(route, local, host, port),
+            LocalEnd::Listen(local) => self.by_listening(route, local, host, port),
         }
     }
 
@@ -101,7 +109,7 @@ impl Tool {
             (Self::Ours | Self::ConnectProxy, Route::Http) => format!("-H {host}:{port} {TARGET}"),
             (Self::Splice, Route::Direct) => format!("splice {host} {port}"),
             (Self::Copy, Route::Direct) => format!("copy {host} {port} {COPY}"),
-            // -N: it would wait for ever at the end of its input.
+            // Without -N nc would not pass EOF on, and wait forever.
             (Self::Nc, Route::Direct) => format!("-N -n {host} {port}"),
             (Self::Nc, Route::Socks5) => format!("-N -n -X 5 -x {host}:{port} {TARGET}"),
             (Self::Nc, Route::Http) => format!("-N -n -X connect -x {host}:{port} {TARGET}"),
@@ -112,7 +120,7 @@ impl Tool {
             (Self::Socat, Route::Http) => format!("STDIO PROXY:{host}:{TARGET_COLON},proxyport={port}"),
             (Self::Corkscrew, Route::Http) => format!("{host} {port} {TARGET}"),
             (Self::Proxytunnel, Route::Http) => format!("-q -p {host}:{port} -d {TARGET_COLON}"),
-            // socat learned SOCKS5 in version 1.8; the others speak HTTP only, or go nowhere but directly.
+            // socat has SOCKS5 since version 1.8. The others support HTTP only, or no proxy at all.
             _ => return None,
         })
     }
@@ -141,7 +149,7 @@ impl Tool {
     }
 }
 
-/// A copy, as an installed program is one: the file that a linker has written page by page starts more slowly.
+/// Copies a program, as installing does: a file fresh from the linker starts more slowly.
 fn installed(program: &Path) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -152,26 +160,27 @@ fn installed(program: &Path) -> PathBuf {
     copy
 }
 
-/// Everybody who is installed. Who is not is named on standard output.
-pub(crate) fn gather(options: &Options) -> Vec<Competitor> {
+/// Returns all competitors that are installed, and prints the names of those that are not.
+pub(crate) fn find_all(options: &Options) -> Vec<Competitor> {
     let ours = installed(Path::new(env!("CARGO_BIN_EXE_connect")));
     let mut all = Vec::new();
     let mut add = |name: &str, tool, program: PathBuf, variable, version: String| {
         all.push(Competitor { name: name.to_owned(), tool, program, variable, version });
     };
-    match floor::compile(&options::scratch_directory()) {
+    match baseline::compile(&options::scratch_directory()) {
         Ok(program) => {
             add(
-                FLOOR,
+                BASELINE,
                 Tool::Splice,
                 program.clone(),
                 None,
-                "benches/floor.c: the least a relay can do".into(),
+                "benches/baseline.c: the least a relay can do".into(),
             );
-            let version = "benches/floor.c: read and write as connect 1.106 does, which is not packaged";
+            let version =
+                "benches/baseline.c: read and write like connect 1.106, which Debian does not package";
             add(COPIES, Tool::Copy, program, None, version.into());
         }
-        Err(why) => println!("no floor: benches/floor.c was not compiled: {why}"),
+        Err(error) => println!("no baseline: cannot compile benches/baseline.c: {error}"),
     }
     let version = version_of(&ours, &["-V"]).unwrap_or_default();
     add(OURS, Tool::Ours, ours.clone(), None, version);
@@ -183,14 +192,14 @@ pub(crate) fn gather(options: &Options) -> Vec<Competitor> {
         };
         add(&variant.name, Tool::Ours, program, variant.variable.clone(), version);
     }
-    for (name, tool, commands, question) in PEERS {
+    for (name, tool, commands, version_args) in PEERS {
         if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
             continue;
         }
         let found = commands.iter().find_map(|command| {
             let program = in_path(command)?;
-            let version = version_of(&program, question)?;
-            // There is more than one nc.
+            let version = version_of(&program, version_args)?;
+            // There are several programs named nc.
             (*tool != Tool::Nc || version.contains("OpenBSD")).then_some((program, version))
         });
         match found {
@@ -203,7 +212,7 @@ pub(crate) fn gather(options: &Options) -> Vec<Competitor> {
 
 type Peer = (&'static str, Tool, &'static [&'static str], &'static [&'static str]);
 
-/// Name, tool, commands it may be installed as, and the words that make it tell its version.
+/// Name, tool, the commands it may be installed as, and the arguments that print its version.
 const PEERS: &[Peer] = &[
     ("connect-proxy", Tool::ConnectProxy, &["connect-proxy"], &["-V"]),
     ("nc", Tool::Nc, &["nc.openbsd", "nc"], &["-h"]),
@@ -213,8 +222,8 @@ const PEERS: &[Peer] = &[
     ("proxytunnel", Tool::Proxytunnel, &["proxytunnel"], &["-V"]),
 ];
 
-/// The names that can be chosen from.
-pub(crate) fn peers() -> impl Iterator<Item = &'static str> {
+/// Returns the names that `--only` accepts.
+pub(crate) fn peer_names() -> impl Iterator<Item = &'static str> {
     PEERS.iter().map(|(name, ..)| *name)
 }
 
@@ -224,9 +233,10 @@ fn in_path(command: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The line that has the version in it: some say who they are first.
-fn version_of(program: &Path, words: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(words).output().ok()?;
+/// Returns the first line of output that contains a digit, because some programs print a title
+/// first.
+fn version_of(program: &Path, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

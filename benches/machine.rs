@@ -1,4 +1,4 @@
-//! Where and when the figures come from.
+//! The machine and the date of the figures.
 
 use std::fs;
 use std::io;
@@ -11,46 +11,52 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cores: usize,
+    /// Name and version, as major.minor.
     pub(crate) kernel: String,
     pub(crate) date: String,
-    /// The command that repeats this.
+    /// The command that repeats this run.
     pub(crate) command: String,
 }
 
 impl Machine {
-    pub(crate) fn look() -> Self {
+    pub(crate) fn detect() -> Self {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let mut words = Vec::new();
-        let mut given = std::env::args().skip(1);
-        while let Some(word) = given.next() {
-            match word.as_str() {
-                // Cargo's own.
-                "--bench" => {}
-                // Where the files go changes no figure.
-                "--write" => drop(given.next()),
-                _ => words.push(word),
-            }
-        }
-        let command = if words.is_empty() {
-            "cargo bench".into()
-        } else {
-            format!("cargo bench -- {}", words.join(" "))
-        };
         Self {
             cpu: model.map_or("unknown CPU", |(_, model)| model.trim()).to_owned(),
             cores: thread::available_parallelism().map_or(1, usize::from),
-            kernel: format!("Linux {}", kernel.trim()),
+            kernel: format!("Linux {}", major_minor(kernel.trim())),
             date: today(),
-            command,
+            command: command(),
         }
     }
 
+    /// Describes CPU, cores and kernel in one line.
     pub(crate) fn line(&self) -> String {
         let cores = if self.cores == 1 { "one core".to_owned() } else { format!("{} cores", self.cores) };
         format!("{}, {cores}, {}", self.cpu, self.kernel)
     }
+}
+
+/// Shortens a version like `6.18.5-generic` to `6.18`: the rest names a build, not the kernel.
+fn major_minor(version: &str) -> &str {
+    version.match_indices('.').nth(1).map_or(version, |(end, _)| &version[..end])
+}
+
+fn command() -> String {
+    let mut args = Vec::new();
+    let mut given = std::env::args().skip(1);
+    while let Some(arg) = given.next() {
+        match arg.as_str() {
+            // Cargo adds it.
+            "--bench" => {}
+            // The output directory does not affect the figures.
+            "--write" => drop(given.next()),
+            _ => args.push(arg),
+        }
+    }
+    if args.is_empty() { "cargo bench".into() } else { format!("cargo bench -- {}", args.join(" ")) }
 }
 
 fn today() -> String {
@@ -58,8 +64,9 @@ fn today() -> String {
     output.map_or_else(|_| "today".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Keeps all that is measured, and the far side as well, to the last core: others and interrupts like the first best.
-pub(crate) fn keep_to_one_core() -> io::Result<()> {
+/// Pins this process and everything it starts to the last core, which other programs and
+/// interrupts use the least.
+pub(crate) fn pin_to_one_core() -> io::Result<()> {
     let all = sched_getaffinity(None)?;
     let mut one = CpuSet::new();
     if let Some(last) = (0..CpuSet::MAX_CPU).rev().find(|&core| all.is_set(core)) {
@@ -68,9 +75,10 @@ pub(crate) fn keep_to_one_core() -> io::Result<()> {
     Ok(sched_setaffinity(None, &one)?)
 }
 
-/// A thousand sessions need some thousand descriptors, here and in what is started from here.
+/// Raises the limit of open files: a thousand sessions need several thousand descriptors, in this
+/// process and in those it starts.
 pub(crate) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // Where this fails, the sessions say so.
+    // If this fails, the sessions report it.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -1,12 +1,17 @@
-//! `cargo bench`: this program beside every other one that people start as ssh's `ProxyCommand`, and beside the least
-//! that a relay can do. Start reading at `measure/mod.rs`; `cargo bench -- --help` tells what can be asked for.
-#![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on says why and stops")]
-#![allow(clippy::cast_precision_loss, reason = "no count here comes near to what a float can hold")]
+//! `cargo bench`: compares this program with the others that people use as ssh's `ProxyCommand`,
+//! and with the least that a relay can do. Start reading at `measure/mod.rs`. Run
+//! `cargo bench -- --help` for the options.
+#![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot continue says why and stops")]
+#![allow(clippy::cast_precision_loss, reason = "no count here comes near the limit of an f64")]
 
+#[cfg(target_os = "linux")]
+mod baseline;
 #[cfg(target_os = "linux")]
 mod competitors;
 #[cfg(target_os = "linux")]
-mod floor;
+mod experiment;
+#[cfg(target_os = "linux")]
+mod flow;
 #[cfg(target_os = "linux")]
 mod machine;
 #[cfg(target_os = "linux")]
@@ -14,32 +19,35 @@ mod measure;
 #[cfg(target_os = "linux")]
 mod options;
 #[cfg(target_os = "linux")]
+#[path = "../tests/kit/proxy.rs"]
+mod proxy;
+#[cfg(target_os = "linux")]
 mod relay;
 #[cfg(target_os = "linux")]
-mod report;
+mod remote;
 #[cfg(target_os = "linux")]
-mod stage;
+mod report;
 #[cfg(target_os = "linux")]
 mod statistics;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    let options = options::parse();
+    let options = options::parse(competitors::peer_names());
     machine::raise_descriptor_limit();
-    relay::end_with_us().expect("signals can be watched");
+    relay::kill_on_termination().expect("signal handlers can be installed");
     if options.one_core {
-        machine::keep_to_one_core().expect("a core that we had remains ours");
+        machine::pin_to_one_core().expect("the affinity can be restricted");
     }
-    let machine = machine::Machine::look();
-    let competitors = competitors::gather(&options);
-    report::table::head(&machine, &competitors);
-    let experiments = measure::all(&options, &competitors);
-    let verdicts = report::targets::judge(&experiments);
-    report::table::targets(&verdicts);
+    let machine = machine::Machine::detect();
+    let competitors = competitors::find_all(&options);
+    report::table::print_head(&machine, &competitors);
+    let experiments = measure::run_all(&options, &competitors, report::table::print_experiment);
+    let verdicts = report::goals::judge(&experiments);
+    report::table::print_goals(&verdicts);
     report::write(&options, &machine, &competitors, &experiments, &verdicts)
 }
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    println!("cargo bench needs Linux: it measures splice, and reads /proc");
+    println!("cargo bench needs Linux: it measures splice(2) and reads /proc");
 }

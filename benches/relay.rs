@@ -1,4 +1,4 @@
-//! A competitor at work: its process, its pipes, and what it used.
+//! A running competitor: its process, its pipes, and the resources it uses.
 
 use std::fs;
 use std::io::{self, PipeReader, Read};
@@ -17,16 +17,17 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::competitors::Competitor;
-use crate::stage::ready_within;
+use crate::flow::ready_within;
 
-/// How long a relay may take to leave once both sides have ended. socat waits for half a second.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a relay may take to exit after both sides have ended. socat waits half a second.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The one that runs, if one does.
+/// The process id of the running relay; 0 if there is none.
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
-/// Lets a signal that ends us end what runs as well: a listener would stay.
-pub(crate) fn end_with_us() -> io::Result<()> {
+/// Makes a signal that terminates the benchmark kill the running relay as well. A listener would
+/// run on.
+pub(crate) fn kill_on_termination() -> io::Result<()> {
     let (mut signals, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
@@ -42,34 +43,34 @@ pub(crate) fn end_with_us() -> io::Result<()> {
 
 pub(crate) struct Relay {
     child: Child,
-    /// None closes it.
+    /// Setting it to `None` closes it.
     pub(crate) stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     errors: PipeReader,
-    used_before: Duration,
-    /// Gone when it is reaped.
+    cpu_before: Duration,
+    /// `None` once the process is reaped.
     watchdog: Option<JoinHandle<()>>,
-    hung: Arc<AtomicBool>,
+    timed_out: Arc<AtomicBool>,
 }
 
-/// A relay that has ended.
-pub(crate) struct Ended {
-    /// User and system time of it and of all that it started and waited for.
+/// The outcome of a relay.
+pub(crate) struct Outcome {
+    /// User and system time of the relay and of the children that it waited for.
     pub(crate) cpu: Duration,
-    /// It was killed at its limit.
-    pub(crate) hung: bool,
+    /// The watchdog killed it.
+    pub(crate) timed_out: bool,
     status: ExitStatus,
     errors: String,
 }
 
 impl Relay {
-    /// Starts it with pipes on its standard descriptors. It is killed when the limit has passed.
-    pub(crate) fn start(competitor: &Competitor, words: &[String], limit: Duration) -> io::Result<Self> {
+    /// Starts a competitor with pipes as its standard streams. The watchdog kills it after `limit`.
+    pub(crate) fn start(competitor: &Competitor, args: &[String], limit: Duration) -> io::Result<Self> {
         let (errors, stderr) = io::pipe()?;
         let mut command = Command::new(&competitor.program);
-        // A process group, since some work by further processes.
+        // A process group, because some programs start further processes.
         command
-            .args(words)
+            .args(args)
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -77,79 +78,81 @@ impl Relay {
             .process_group(0);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
         command.envs(competitor.variable.iter().map(|(name, value)| (name, value)));
-        let used_before = used_by_children();
+        let cpu_before = cpu_of_children();
         let mut child = command.spawn()?;
         CURRENT.store(child.id(), Ordering::Relaxed);
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let hung = Arc::new(AtomicBool::new(false));
+        let timed_out = Arc::new(AtomicBool::new(false));
         let watchdog = Some(thread::spawn({
-            let (group, hung) = (Pid::from_child(&child), Arc::clone(&hung));
-            // It is not reaped before this thread has ended, so that the number stays its own.
+            let (group, timed_out) = (Pid::from_child(&child), Arc::clone(&timed_out));
+            // The child is reaped only after this thread has ended, so its pid cannot be reused.
             let process = pidfd_open(group, PidfdFlags::empty())?;
             move || {
                 if !ready_within(&process, limit) {
-                    hung.store(true, Ordering::Relaxed);
+                    timed_out.store(true, Ordering::Relaxed);
                     let _ = kill_process_group(group, Signal::KILL);
                 }
             }
         }));
-        Ok(Self { child, stdin, stdout, errors, used_before, watchdog, hung })
+        Ok(Self { child, stdin, stdout, errors, cpu_before, watchdog, timed_out })
     }
 
-    /// Its input and its output.
+    /// Returns the pipes to its stdin and from its stdout.
     pub(crate) fn pipes(&mut self) -> (&mut ChildStdin, &mut ChildStdout) {
         let Self { stdin: Some(stdin), stdout: Some(stdout), .. } = self else {
-            panic!("its pipes are there until it is finished")
+            panic!("the pipes exist until `finish`")
         };
         (stdin, stdout)
     }
 
-    /// Whether it has left already.
-    pub(crate) fn has_ended(&self) -> bool {
+    /// Returns `true` if the process has exited.
+    pub(crate) fn has_exited(&self) -> bool {
         self.watchdog.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// The most memory it had at once, in KiB. Not from its usage: that begins with what we had when it was forked.
+    /// Returns the peak resident set size in KiB. Not from getrusage(2), which includes our own
+    /// memory from before exec.
     pub(crate) fn peak_kib(&self) -> Option<f64> {
         kib(&fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?, "VmHWM:")
     }
 
-    /// The memory of it and its children in KiB, each page that is shared in parts.
+    /// Returns the memory of the process and its children in KiB, as PSS: a shared page counts in
+    /// part.
     pub(crate) fn memory_kib(&self) -> f64 {
-        let of = |pid| {
+        let pss = |pid| {
             fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok().and_then(|text| kib(&text, "Pss:"))
         };
-        self.family().into_iter().filter_map(of).sum()
+        self.process_tree().into_iter().filter_map(pss).sum()
     }
 
-    /// The time that all its threads and children have used so far; those that have ended do not count.
-    pub(crate) fn used_so_far(&self) -> Duration {
+    /// Returns the CPU time of all running threads of the process and its children.
+    pub(crate) fn cpu_so_far(&self) -> Duration {
         let threads = |pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        let nanoseconds = self.family().into_iter().flat_map(threads).filter_map(|thread| {
+        let nanoseconds = self.process_tree().into_iter().flat_map(threads).filter_map(|thread| {
             let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
             text.split(' ').next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(nanoseconds.sum())
     }
 
-    fn family(&self) -> Vec<u32> {
+    fn process_tree(&self) -> Vec<u32> {
         let pid = self.child.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         std::iter::once(pid).chain(children.split_whitespace().filter_map(|word| word.parse().ok())).collect()
     }
 
-    /// Ends its input and waits for it; what does not leave is killed.
-    pub(crate) fn finish(mut self) -> io::Result<Ended> {
+    /// Closes its stdin and waits until it exits. Kills it if it does not exit in time.
+    pub(crate) fn finish(mut self) -> io::Result<Outcome> {
         drop(self.stdin.take());
         let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
-        if !ready_within(&process, GRACE) {
+        if !ready_within(&process, EXIT_TIMEOUT) {
             self.kill();
         }
         self.reap()
     }
 
-    /// Ends it: it is a listener, which does not leave on its own.
-    pub(crate) fn stop(mut self) -> io::Result<Ended> {
+    /// Kills it. This is for listeners, which do not exit on their own.
+    pub(crate) fn stop(mut self) -> io::Result<Outcome> {
         self.kill();
         self.reap()
     }
@@ -158,13 +161,13 @@ impl Relay {
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 
-    fn reap(&mut self) -> io::Result<Ended> {
+    fn reap(&mut self) -> io::Result<Outcome> {
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.join().expect("the watchdog does not panic");
         }
         CURRENT.store(0, Ordering::Relaxed);
         let status = self.child.wait()?;
-        let cpu = used_by_children().saturating_sub(self.used_before);
+        let cpu = cpu_of_children().saturating_sub(self.cpu_before);
         let mut errors = vec![0; 4096];
         let length = if ready_within(self.errors.as_fd(), Duration::ZERO) {
             self.errors.read(&mut errors)?
@@ -172,11 +175,11 @@ impl Relay {
             0
         };
         let errors = String::from_utf8_lossy(&errors[..length]).into_owned();
-        Ok(Ended { cpu, hung: self.hung.load(Ordering::Relaxed), status, errors })
+        Ok(Outcome { cpu, timed_out: self.timed_out.load(Ordering::Relaxed), status, errors })
     }
 }
 
-/// Where a run fails halfway, nothing of it stays.
+/// Kills the process if a run fails halfway.
 impl Drop for Relay {
     fn drop(&mut self) {
         if self.watchdog.is_some() {
@@ -186,18 +189,20 @@ impl Drop for Relay {
     }
 }
 
-impl Ended {
-    /// Why fewer bytes than expected came through.
-    pub(crate) fn excuse(&self, bytes: u64, expected: u64) -> String {
+impl Outcome {
+    /// Describes why fewer bytes than expected arrived.
+    pub(crate) fn failure(&self, bytes: u64, expected: u64) -> String {
         let what = match bytes {
-            _ if self.hung => "hung",
-            0 => "nothing came",
-            _ => "lost bytes",
+            _ if self.timed_out => "timed out",
+            0 => "no data",
+            _ => "data lost",
         };
-        // Where it was killed, its status is only our own doing.
-        let said = self.errors.lines().next().map(str::to_owned);
-        let said = said.or_else(|| (!self.hung).then(|| self.status.to_string())).unwrap_or_default();
-        format!("{what}, {bytes} of {expected} bytes; {said}").trim_end_matches("; ").to_owned()
+        // After a timeout the exit status only reflects our own kill.
+        let message = self.errors.lines().next().map(str::to_owned);
+        let message = message.or_else(|| (!self.timed_out).then(|| self.status.to_string()));
+        format!("{what}, {bytes} of {expected} bytes; {}", message.unwrap_or_default())
+            .trim_end_matches("; ")
+            .to_owned()
     }
 }
 
@@ -205,9 +210,9 @@ fn kib(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok())
 }
 
-/// What all children that were waited for have used.
-fn used_by_children() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it has no way to fail");
+/// Returns the CPU time of all children that were waited for.
+fn cpu_of_children() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage(RUSAGE_CHILDREN) cannot fail");
     [usage.user_time(), usage.system_time()]
         .iter()
         .map(|time| {

@@ -1,6 +1,6 @@
 //! Medians and quartiles.
 
-/// What is left of many values.
+/// Median and quartiles of a set of values.
 #[derive(Clone, Copy)]
 pub(crate) struct Summary {
     pub(crate) median: f64,
@@ -9,15 +9,15 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Nothing comes from nothing.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+    /// Summarizes the values; `None` if there are none.
+    pub(crate) fn from_values(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let quantile = |quarters: usize| {
-            // Between the neighbours, where the place is between two values.
-            let (place, rest) = ((values.len() - 1) * quarters / 4, (values.len() - 1) * quarters % 4);
-            let next = values[(place + 1).min(values.len() - 1)];
-            values[place] + (next - values[place]) * [0.0, 0.25, 0.5, 0.75][rest]
+            // Interpolate where the quantile lies between two values.
+            let (index, rest) = ((values.len() - 1) * quarters / 4, (values.len() - 1) * quarters % 4);
+            let next = values[(index + 1).min(values.len() - 1)];
+            values[index] + (next - values[index]) * [0.0, 0.25, 0.5, 0.75][rest]
         };
         (!values.is_empty()).then(|| Self { median: quantile(2), lower: quantile(1), upper: quantile(3) })
     }

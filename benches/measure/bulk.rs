@@ -1,16 +1,17 @@
-//! Much data one way, between pipes and a target.
+//! Bulk data in one direction, between pipes and a target.
 
 use std::io;
 use std::time::Duration;
 
-use super::{Experiment, Metric, Participant, in_turn};
-use crate::competitors::{Competitor, FLOOR, Near, OURS, Route};
+use crate::competitors::{BASELINE, Competitor, LocalEnd, OURS, Route};
+use crate::experiment::{Experiment, Metric, Participant, take_turns};
+use crate::flow::{Flow, discard_pipe, pour};
 use crate::options::Options;
-use crate::relay::{Ended, Relay};
-use crate::stage::{Flow, Service, Stage, discard_pipe, hello_back, pour};
+use crate::relay::{Outcome, Relay};
+use crate::remote::{Service, Target, hello_back};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     /// From the target to standard output.
     Down,
     /// From standard input to the target.
@@ -24,29 +25,31 @@ pub(super) const METRICS: &[Metric] = &[
 
 const MEMORY: &[Metric] = &[Metric { key: "peak_rss_kib", label: "peak KiB", digits: 0 }];
 
-/// A tenth of what the slowest of them can do on a slow machine.
+/// Returns the time limit of a run: 20 MiB/s, a tenth of the slowest program on a slow machine.
 pub(super) fn limit(bytes: u64) -> Duration {
     Duration::from_secs(10 + bytes / (20 << 20))
 }
 
+/// Converts to GiB.
 pub(super) fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
+/// Returns the figures of [`METRICS`].
 pub(super) fn sample(cpu: Duration, flow: Flow) -> Vec<f64> {
     vec![cpu.as_secs_f64() / gib(flow.bytes), gib(flow.bytes) / flow.elapsed.as_secs_f64()]
 }
 
-/// On the direct way; and through proxies, to see that nothing is different there.
+/// Measures direct connections, and connections through proxies, which should cost the same.
 pub(super) fn experiments(
-    way: Way,
+    direction: Direction,
     options: &Options,
     competitors: &[Competitor],
     mut add: impl FnMut(Experiment),
 ) {
     let bytes = options.mib << 20;
     let participant = |competitor, route| {
-        let run = move || way.run(competitor, route, bytes).map(|(figures, _)| figures);
+        let run = move || direction.run(competitor, route, bytes).map(|(figures, _)| figures);
         Participant::new(name(competitor, route), run)
     };
     let direct =
@@ -59,40 +62,41 @@ pub(super) fn experiments(
     for route in [Route::Socks5, Route::Http] {
         proxied.extend(able(competitors, route).map(|competitor| participant(competitor, route)));
     }
-    let (keys, what) = match way {
-        Way::Down => (["down", "down_proxied"], "down: target to standard output"),
-        Way::Up => (["up", "up_proxied"], "up: standard input to target"),
+    let (keys, what) = match direction {
+        Direction::Down => (["down", "down_proxied"], "down: target to standard output"),
+        Direction::Up => (["up", "up_proxied"], "up: standard input to target"),
     };
-    let mut add = |key, title: String, yardsticks, rounds, participants| {
-        let rows = in_turn(&title, rounds, participants, |_| false);
-        add(Experiment { key, title, metrics: METRICS, yardsticks, rows });
+    let mut add = |key, title: String, references, rounds, participants| {
+        let rows = take_turns(&title, rounds, participants, |_| false);
+        add(Experiment { key, title, metrics: METRICS, references, rows });
     };
     let title = format!("{what}, {} MiB", options.mib);
-    let behind = format!("{title}, after a negotiation with a proxy");
-    add(keys[0], title, &[FLOOR, OURS], options.rounds, direct);
-    add(keys[1], behind, &[OURS], options.rounds.div_ceil(2), proxied);
+    let proxied_title = format!("{title}, through a proxy");
+    add(keys[0], title, &[BASELINE, OURS], options.rounds, direct);
+    add(keys[1], proxied_title, &[OURS], options.rounds.div_ceil(2), proxied);
 }
 
-/// The most memory that each had at once while that much came down.
+/// Measures the peak memory of each program while this much data comes down.
 pub(super) fn memory(options: &Options, competitors: &[Competitor]) -> Experiment {
     let bytes = options.mib << 20;
     let participant = |competitor| {
         Participant::new(name(competitor, Route::Direct), move || {
-            let (_, peak) = Way::Down.run(competitor, Route::Direct, bytes)?;
-            Ok(vec![peak.ok_or("it left before its memory could be read")?])
+            let (_, peak) = Direction::Down.run(competitor, Route::Direct, bytes)?;
+            Ok(vec![peak.ok_or("it exited before its memory could be read")?])
         })
     };
-    let title = format!("memory: resident at the most, while {} MiB came down", options.mib);
+    let title = format!("memory: peak resident set while {} MiB come down", options.mib);
     let participants = able(competitors, Route::Direct).map(participant).collect();
-    let rows = in_turn(&title, options.rounds.min(3), participants, |_| false);
-    Experiment { key: "memory", title, metrics: MEMORY, yardsticks: &["connect-proxy", OURS], rows }
+    let rows = take_turns(&title, options.rounds.min(3), participants, |_| false);
+    Experiment { key: "memory", title, metrics: MEMORY, references: &["connect-proxy", OURS], rows }
 }
 
-/// Those that can relay between pipes and a target on this route.
+/// Returns the competitors that can relay between pipes and a target on this route.
 pub(super) fn able(competitors: &[Competitor], route: Route) -> impl Iterator<Item = &Competitor> {
-    competitors.iter().filter(move |competitor| competitor.can(Near::Pipes, route))
+    competitors.iter().filter(move |competitor| competitor.can(LocalEnd::Pipes, route))
 }
 
+/// Returns the participant's name.
 pub(super) fn name(competitor: &Competitor, route: Route) -> String {
     match route {
         Route::Direct => competitor.name.clone(),
@@ -100,50 +104,50 @@ pub(super) fn name(competitor: &Competitor, route: Route) -> String {
     }
 }
 
-impl Way {
-    /// Moves the bytes, and tells the figures and the peak of memory.
+impl Direction {
+    /// Moves the bytes and returns the figures and the peak memory.
     fn run(
         self,
         competitor: &Competitor,
         route: Route,
         bytes: u64,
     ) -> Result<(Vec<f64>, Option<f64>), String> {
-        let (ended, flow, peak) = match self {
+        let (outcome, flow, peak) = match self {
             Self::Down => down(competitor, route, bytes),
             Self::Up => up(competitor, route, bytes),
         }
         .map_err(|error| error.to_string())?;
         if flow.bytes == bytes {
-            Ok((sample(ended.cpu, flow), peak))
+            Ok((sample(outcome.cpu, flow), peak))
         } else {
-            Err(ended.excuse(flow.bytes, bytes))
+            Err(outcome.failure(flow.bytes, bytes))
         }
     }
 }
 
-type Run = io::Result<(Ended, Flow, Option<f64>)>;
+type Run = io::Result<(Outcome, Flow, Option<f64>)>;
 
 fn down(competitor: &Competitor, route: Route, bytes: u64) -> Run {
-    let stage = Stage::open(route, Service::Source(bytes))?;
-    let words = competitor.words(Near::Pipes, route, stage.address);
-    let mut relay = Relay::start(competitor, &words, limit(bytes))?;
+    let target = Target::start(route, Service::Source(bytes))?;
+    let args = competitor.args(LocalEnd::Pipes, route, target.address);
+    let mut relay = Relay::start(competitor, &args, limit(bytes))?;
     let (stdin, stdout) = relay.pipes();
-    // Where this or what follows breaks, bytes will be missing in the end.
+    // If this or a later step fails, bytes are missing at the end.
     let _ = hello_back(&mut *stdout, stdin);
     let flow = discard_pipe(stdout, bytes)?;
-    // The target holds its end back until here, so that the relay is still there.
+    // The target delays its EOF until here, so that the relay still runs.
     let peak = relay.peak_kib();
-    drop(stage);
+    drop(target);
     Ok((relay.finish()?, flow, peak))
 }
 
 fn up(competitor: &Competitor, route: Route, bytes: u64) -> Run {
-    let stage = Stage::open(route, Service::Sink(bytes))?;
-    let words = competitor.words(Near::Pipes, route, stage.address);
-    let mut relay = Relay::start(competitor, &words, limit(bytes))?;
+    let target = Target::start(route, Service::Sink(bytes))?;
+    let args = competitor.args(LocalEnd::Pipes, route, target.address);
+    let mut relay = Relay::start(competitor, &args, limit(bytes))?;
     let (stdin, stdout) = relay.pipes();
     let _ = hello_back(stdout, &mut *stdin).and_then(|()| pour(stdin, bytes));
     relay.stdin = None;
-    let flow = stage.finish();
+    let flow = target.finish();
     Ok((relay.finish()?, flow, None))
 }

@@ -1,55 +1,56 @@
-//! Round trips: what a keystroke and its echo take.
+//! Round trips: the time of a keystroke and its echo.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use super::bulk::{able, name};
-use super::{Experiment, Metric, Participant, in_turn};
-use crate::competitors::{Competitor, FLOOR, Near, OURS, Route};
+use crate::competitors::{BASELINE, Competitor, LocalEnd, OURS, Route};
+use crate::experiment::{Experiment, Metric, Participant, take_turns};
 use crate::options::Options;
-use crate::relay::{Ended, Relay};
-use crate::stage::{Service, Stage};
+use crate::relay::{Outcome, Relay};
+use crate::remote::{Service, Target};
 
 const METRICS: &[Metric] = &[
     Metric { key: "microseconds", label: "µs", digits: 1 },
     Metric { key: "cpu_microseconds", label: "CPU µs", digits: 1 },
 ];
 
-/// About what ssh sends for a keystroke.
+/// About the size of what ssh sends for a keystroke.
 const SIZE: usize = 32;
-/// Before the clock starts.
+/// Round trips before the clock starts.
 const WARM_UP: usize = 100;
-/// For a round trip.
-const PATIENCE: Duration = Duration::from_millis(1);
-/// Rounds are short and many, since this is what others on the machine disturb most.
-const ROUNDS: usize = 5;
+/// Limit of one round trip, on average.
+const ROUND_TRIP_LIMIT: Duration = Duration::from_millis(1);
+/// Factor on the number of rounds. They are short and many, because other load on the machine
+/// disturbs this measurement most.
+const ROUNDS_FACTOR: usize = 5;
 
 pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {
     let trips = options.round_trips;
     let participant = |competitor| {
         Participant::new(name(competitor, Route::Direct), move || {
-            let (ended, elapsed, done) = run(competitor, trips).map_err(|error| error.to_string())?;
+            let (outcome, elapsed, done) = run(competitor, trips).map_err(|error| error.to_string())?;
             if done < trips {
-                return Err(ended.excuse((done * SIZE) as u64, (trips * SIZE) as u64));
+                return Err(outcome.failure((done * SIZE) as u64, (trips * SIZE) as u64));
             }
             let each = |time: Duration, trips: usize| time.as_secs_f64() * 1e6 / trips as f64;
-            Ok(vec![each(elapsed, trips), each(ended.cpu, trips + WARM_UP)])
+            Ok(vec![each(elapsed, trips), each(outcome.cpu, trips + WARM_UP)])
         })
     };
-    let title = format!("ping-pong: {SIZE} bytes there and back, {trips} times a run");
+    let title = format!("ping-pong: {SIZE} bytes there and back, {trips} times per run");
     let participants = able(competitors, Route::Direct).map(participant).collect();
-    let rows = in_turn(&title, options.rounds * ROUNDS, participants, |_| false);
-    Experiment { key: "pingpong", title, metrics: METRICS, yardsticks: &[FLOOR, OURS], rows }
+    let rows = take_turns(&title, options.rounds * ROUNDS_FACTOR, participants, |_| false);
+    Experiment { key: "pingpong", title, metrics: METRICS, references: &[BASELINE, OURS], rows }
 }
 
-/// Tells the time that the round trips took, and how many of them there were.
-fn run(competitor: &Competitor, trips: usize) -> io::Result<(Ended, Duration, usize)> {
-    let stage = Stage::open(Route::Direct, Service::Echo)?;
-    let words = competitor.words(Near::Pipes, Route::Direct, stage.address);
+/// Returns the time of the round trips, and how many succeeded.
+fn run(competitor: &Competitor, trips: usize) -> io::Result<(Outcome, Duration, usize)> {
+    let target = Target::start(Route::Direct, Service::Echo)?;
+    let args = competitor.args(LocalEnd::Pipes, Route::Direct, target.address);
     let mut relay = Relay::start(
         competitor,
-        &words,
-        Duration::from_secs(10) + PATIENCE * u32::try_from(trips).unwrap_or(u32::MAX),
+        &args,
+        Duration::from_secs(10) + ROUND_TRIP_LIMIT * u32::try_from(trips).unwrap_or(u32::MAX),
     )?;
     let (stdin, stdout) = relay.pipes();
     let mut ball = [b'.'; SIZE];
@@ -58,7 +59,7 @@ fn run(competitor: &Competitor, trips: usize) -> io::Result<(Ended, Duration, us
     let started = Instant::now();
     let done = if warm { (0..trips).take_while(|_| trip()).count() } else { 0 };
     let elapsed = started.elapsed();
-    let ended = relay.finish()?;
-    drop(stage);
-    Ok((ended, elapsed, done))
+    let outcome = relay.finish()?;
+    drop(target);
+    Ok((outcome, elapsed, done))
 }

@@ -1,98 +1,105 @@
-//! A local port in the place of pipes: both ends of the relay are sockets.
+//! A local port instead of pipes: both ends of the relay are sockets.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::bulk::{METRICS, Way, limit, sample};
-use super::{Experiment, Participant, Sample, in_turn};
-use crate::competitors::{Competitor, FLOOR, Near, OURS, Route, Tool};
+use super::bulk::{Direction, METRICS, limit, sample};
+use crate::competitors::{BASELINE, Competitor, LocalEnd, OURS, Route, Tool};
+use crate::experiment::{Experiment, Participant, Sample, take_turns};
+use crate::flow::{discard, pour};
 use crate::options::Options;
 use crate::relay::Relay;
-use crate::stage::{Service, Stage, discard, hello_back, pour};
+use crate::remote::{Service, Target, hello_back};
 
-/// How long a listener may take to be there.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a program may take until it listens.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: usize = 3;
 
 pub(super) fn experiments(options: &Options, competitors: &[Competitor], mut add: impl FnMut(Experiment)) {
     let bytes = options.mib << 20;
-    let ways =
-        [("port_down", Way::Down, "down: target to client"), ("port_up", Way::Up, "up: client to target")];
-    for (key, way, what) in ways {
+    let directions = [
+        ("port_down", Direction::Down, "down: target to client"),
+        ("port_up", Direction::Up, "up: client to target"),
+    ];
+    for (key, direction, what) in directions {
         let title = format!("local port, {what}, {} MiB", options.mib);
-        let first =
-            competitors.iter().map(|competitor| (competitor, Near::Port as fn(u16) -> Near, String::new()));
+        let first = competitors
+            .iter()
+            .map(|competitor| (competitor, LocalEnd::Port as fn(u16) -> LocalEnd, String::new()));
         let ours = competitors.iter().filter(|competitor| competitor.tool == Tool::Ours);
-        let every =
-            ours.map(|competitor| (competitor, Near::Listen as fn(u16) -> Near, " --listen".to_owned()));
-        let able = first.chain(every).filter(|(competitor, near, _)| competitor.can(near(0), Route::Direct));
-        let participants = able.map(|(competitor, near, option)| {
+        let every = ours
+            .map(|competitor| (competitor, LocalEnd::Listen as fn(u16) -> LocalEnd, " --listen".to_owned()));
+        let able = first
+            .chain(every)
+            .filter(|(competitor, local_end, _)| competitor.can(local_end(0), Route::Direct));
+        let participants = able.map(|(competitor, local_end, option)| {
             let name = format!("{}{option}", competitor.name);
-            Participant::new(name, move || run(competitor, near, way, bytes))
+            Participant::new(name, move || run(competitor, local_end, direction, bytes))
         });
-        let rows = in_turn(&title, options.rounds, participants.collect(), |_| false);
-        add(Experiment { key, title, metrics: METRICS, yardsticks: &[FLOOR, OURS], rows });
+        let rows = take_turns(&title, options.rounds, participants.collect(), |_| false);
+        add(Experiment { key, title, metrics: METRICS, references: &[BASELINE, OURS], rows });
     }
 }
 
-fn run(competitor: &Competitor, near: fn(u16) -> Near, way: Way, bytes: u64) -> Sample {
+fn run(competitor: &Competitor, local_end: fn(u16) -> LocalEnd, direction: Direction, bytes: u64) -> Sample {
     let go = || -> io::Result<_> {
-        let service = match way {
-            Way::Down => Service::Source(bytes),
-            Way::Up => Service::Sink(bytes),
+        let service = match direction {
+            Direction::Down => Service::Source(bytes),
+            Direction::Up => Service::Sink(bytes),
         };
-        let stage = Stage::open(Route::Direct, service)?;
-        let (relay, client) = listen(competitor, near, stage.address, limit(bytes))?;
-        let flow = match way {
-            Way::Down => {
+        let target = Target::start(Route::Direct, service)?;
+        let (relay, client) = listen(competitor, local_end, target.address, limit(bytes))?;
+        let flow = match direction {
+            Direction::Down => {
                 let _ = hello_back(&client, &client);
                 let flow = discard(&client, bytes);
-                drop(stage);
+                drop(target);
                 flow
             }
-            Way::Up => {
-                // Where it breaks, bytes will be missing at the other end.
+            Direction::Up => {
+                // If this fails, bytes are missing at the other end.
                 let _ = hello_back(&client, &client)
                     .and_then(|()| pour(&client, bytes))
                     .and_then(|()| client.shutdown(Shutdown::Write));
-                stage.finish()
+                target.finish()
             }
         };
         drop(client);
-        let ended = if near(0) == Near::Listen(0) { relay.stop() } else { relay.finish() };
-        Ok((ended?, flow))
+        let outcome = if local_end(0) == LocalEnd::Listen(0) { relay.stop() } else { relay.finish() };
+        Ok((outcome?, flow))
     };
-    let (ended, flow) = go().map_err(|error| error.to_string())?;
-    if flow.bytes == bytes { Ok(sample(ended.cpu, flow)) } else { Err(ended.excuse(flow.bytes, bytes)) }
+    let (outcome, flow) = go().map_err(|error| error.to_string())?;
+    if flow.bytes == bytes { Ok(sample(outcome.cpu, flow)) } else { Err(outcome.failure(flow.bytes, bytes)) }
 }
 
-/// Starts it on a free port, and becomes its first client.
+/// Starts a listener on a free port and connects its first client.
 pub(super) fn listen(
     competitor: &Competitor,
-    near: fn(u16) -> Near,
+    local_end: fn(u16) -> LocalEnd,
     target: SocketAddr,
     limit: Duration,
 ) -> io::Result<(Relay, TcpStream)> {
-    let mut ended = None;
+    let mut outcome = None;
     for _ in 0..ATTEMPTS {
-        // Free a moment ago; if somebody else was quicker, the relay ends, and another port will do.
+        // The port was free a moment ago. If another process took it, the relay exits: try another
+        // port.
         let local = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let words = competitor.words(near(local.port()), Route::Direct, target);
-        let relay = Relay::start(competitor, &words, limit)?;
+        let args = competitor.args(local_end(local.port()), Route::Direct, target);
+        let relay = Relay::start(competitor, &args, limit)?;
         let started = Instant::now();
-        while !relay.has_ended() {
+        while !relay.has_exited() {
             match TcpStream::connect(local) {
                 Ok(client) => {
                     client.set_nodelay(true)?;
                     return Ok((relay, client));
                 }
-                Err(_) if started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(1)),
-                Err(_) => return Err(io::Error::other("it does not listen")),
+                Err(_) if started.elapsed() < LISTEN_TIMEOUT => thread::sleep(Duration::from_millis(1)),
+                Err(_) => return Err(io::Error::other("it does not listen on its port")),
             }
         }
-        ended = Some(relay.finish()?);
+        outcome = Some(relay.finish()?);
     }
-    Err(io::Error::other(ended.map_or_else(String::new, |ended| ended.excuse(0, 1))))
+    Err(io::Error::other(outcome.map_or_else(String::new, |outcome| outcome.failure(0, 1))))
 }

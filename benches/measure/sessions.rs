@@ -1,14 +1,14 @@
-//! A listener with many sessions at once, and with few.
+//! A listener with few and with many concurrent sessions.
 
 use std::io;
 use std::net::TcpStream;
 
 use super::bulk::{gib, limit};
 use super::port::listen;
-use super::{Experiment, Metric, Participant, in_turn};
-use crate::competitors::{Competitor, Near, Route};
+use crate::competitors::{Competitor, LocalEnd, Route};
+use crate::experiment::{Experiment, Metric, Participant, take_turns};
 use crate::options::Options;
-use crate::stage::Crowd;
+use crate::remote::Sessions;
 
 pub(crate) const METRICS: &[Metric] = &[
     Metric { key: "cpu_seconds_per_gib", label: "CPU s/GiB", digits: 3 },
@@ -17,14 +17,14 @@ pub(crate) const METRICS: &[Metric] = &[
     Metric { key: "used_kib_per_session", label: "used KiB", digits: 1 },
 ];
 
-/// What many are compared with.
+/// The number of sessions to compare many with.
 pub(crate) const FEW: usize = 10;
-/// The row that others are divided by.
+/// The row to which ratios are shown.
 pub(crate) const OURS_WITH_FEW: &str = "connect, 10";
 
 pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {
     let bytes = options.mib << 20;
-    let able = competitors.iter().filter(|competitor| competitor.can(Near::Listen(0), Route::Direct));
+    let able = competitors.iter().filter(|competitor| competitor.can(LocalEnd::Listen(0), Route::Direct));
     let participants = able.flat_map(|competitor| {
         [FEW, options.sessions].map(|sessions| {
             Participant::new(name(&competitor.name, sessions), move || {
@@ -33,11 +33,11 @@ pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Exper
         })
     });
     let title = format!(
-        "sessions: a listener with {FEW} and {} at once, {} MiB down in all",
+        "sessions: a listener with {FEW} and with {} sessions at once, {} MiB down in total",
         options.sessions, options.mib
     );
-    let rows = in_turn(&title, options.rounds.min(3), participants.collect(), |_| false);
-    Experiment { key: "sessions", title, metrics: METRICS, yardsticks: &[OURS_WITH_FEW], rows }
+    let rows = take_turns(&title, options.rounds.min(3), participants.collect(), |_| false);
+    Experiment { key: "sessions", title, metrics: METRICS, references: &[OURS_WITH_FEW], rows }
 }
 
 pub(crate) fn name(competitor: &str, sessions: usize) -> String {
@@ -45,21 +45,21 @@ pub(crate) fn name(competitor: &str, sessions: usize) -> String {
 }
 
 fn run(competitor: &Competitor, sessions: usize, bytes: u64) -> io::Result<Vec<f64>> {
-    let mut crowd = Crowd::new()?;
-    let (relay, first) = listen(competitor, Near::Listen, crowd.target()?, limit(bytes))?;
+    let mut all = Sessions::new()?;
+    let (relay, first) = listen(competitor, LocalEnd::Listen, all.target()?, limit(bytes))?;
     let local = first.peer_addr()?;
     let fill = || {
-        crowd.join(first)?;
-        // What a single session needs is not counted: the program itself is in it.
+        all.add(first)?;
+        // Subtract the memory with one session, which includes the program itself.
         let one = relay.memory_kib();
         for _ in 1..sessions {
-            crowd.join(TcpStream::connect(local)?)?;
+            all.add(TcpStream::connect(local)?)?;
         }
-        let each = |all: f64| (all - one) / (sessions - 1) as f64;
+        let each = |total: f64| (total - one) / (sessions - 1) as f64;
         let idle = each(relay.memory_kib());
-        let before = relay.used_so_far();
-        let flow = crowd.move_down(bytes)?;
-        let cpu = relay.used_so_far().saturating_sub(before);
+        let before = relay.cpu_so_far();
+        let flow = all.move_down(bytes)?;
+        let cpu = relay.cpu_so_far().saturating_sub(before);
         let used = each(relay.memory_kib());
         let moved = gib(flow.bytes);
         Ok(vec![cpu.as_secs_f64() / moved, moved / flow.elapsed.as_secs_f64(), idle, used])

@@ -1,11 +1,11 @@
-//! All figures, for other programs.
+//! All figures in JSON, for other programs.
 
 use serde_json::{Value, json};
 
-use super::targets::{Mark, Verdict};
+use super::goals::{Mark, Verdict};
 use crate::competitors::Competitor;
+use crate::experiment::{Experiment, Row};
 use crate::machine::Machine;
-use crate::measure::{Experiment, Row};
 
 pub(super) fn text(
     machine: &Machine,
@@ -19,7 +19,7 @@ pub(super) fn text(
         "machine": { "cpu": machine.cpu, "cores": machine.cores, "kernel": machine.kernel },
         "competitors": competitors.iter().map(|one| json!({ "name": one.name, "version": one.version })).collect::<Value>(),
         "experiments": experiments.iter().map(experiment).collect::<Value>(),
-        "targets": verdicts.iter().map(target).collect::<Value>(),
+        "goals": verdicts.iter().map(goal).collect::<Value>(),
     });
     format!("{value:#}\n")
 }
@@ -33,13 +33,13 @@ fn experiment(experiment: &Experiment) -> Value {
             });
             (metric.key.to_owned(), json!({ "summary": summary, "rounds": all }))
         });
-        json!({ "name": row.name, "figures": figures.collect::<Value>(), "trouble": row.trouble })
+        json!({ "name": row.name, "figures": figures.collect::<Value>(), "failure": row.failure })
     };
     let rows = experiment.rows.iter().map(row).collect::<Value>();
     json!({ "name": experiment.key, "title": experiment.title, "rows": rows })
 }
 
-fn target(verdict: &Verdict) -> Value {
+fn goal(verdict: &Verdict) -> Value {
     let mark = match verdict.mark {
         Mark::Met => "met",
         Mark::Near => "within the quartiles",

@@ -1,20 +1,20 @@
-//! What is shown and kept.
+//! The output: tables, JSON and a plot.
 
+pub(crate) mod goals;
 mod json;
 mod plot;
 pub(crate) mod table;
-pub(crate) mod targets;
 
 use std::fs;
 use std::process::ExitCode;
 
 use crate::competitors::Competitor;
+use crate::experiment::Experiment;
 use crate::machine::Machine;
-use crate::measure::Experiment;
 use crate::options::Options;
-use targets::Verdict;
+use goals::Verdict;
 
-/// Writes the files.
+/// Writes bench.json and bench.svg.
 pub(crate) fn write(
     options: &Options,
     machine: &Machine,
@@ -33,7 +33,7 @@ pub(crate) fn write(
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("cargo bench: {}: {error}", options.write.display());
+            eprintln!("cargo bench: cannot write to '{}': {error}", options.write.display());
             ExitCode::FAILURE
         }
     }

@@ -1,30 +1,30 @@
-//! Tables for people.
+//! Tables on standard output.
 
 use crate::competitors::Competitor;
+use crate::experiment::{Experiment, Metric, Row};
 use crate::machine::Machine;
-use crate::measure::{Experiment, Metric, Row};
-use crate::report::targets::{Mark, Verdict};
+use crate::report::goals::{Mark, Verdict};
 use crate::statistics::Summary;
 
-/// Where, when, and who.
-pub(crate) fn head(machine: &Machine, competitors: &[Competitor]) {
+/// Prints the machine, the date and the competitors.
+pub(crate) fn print_head(machine: &Machine, competitors: &[Competitor]) {
     println!("{}\n{} on {}\n", machine.command, machine.date, machine.line());
     for competitor in competitors {
         println!("  {:<16} {}", competitor.name, competitor.version);
     }
-    println!("\nmedians, with the quartiles in brackets; ratios are medians of the ratios within a round");
+    println!("\nmedians, quartiles in brackets; ratios are medians of the ratios within each round");
 }
 
-/// One experiment.
-pub(crate) fn experiment(experiment: &Experiment) {
+/// Prints the figures of one experiment.
+pub(crate) fn print_experiment(experiment: &Experiment) {
     println!("\n{}\n", experiment.title);
-    let yardsticks: Vec<_> =
-        experiment.yardsticks.iter().filter(|name| experiment.row(name).is_some()).collect();
+    let references: Vec<_> =
+        experiment.references.iter().filter(|name| experiment.row(name).is_some()).collect();
     let mut lines = vec![vec![String::new()]];
     for (index, metric) in experiment.metrics.iter().enumerate() {
         lines[0].extend([metric.label.to_owned(), String::new()]);
         if index == 0 {
-            lines[0].extend(yardsticks.iter().map(|name| format!("÷ {name}")));
+            lines[0].extend(references.iter().map(|name| format!("÷ {name}")));
         }
     }
     for row in &experiment.rows {
@@ -32,7 +32,7 @@ pub(crate) fn experiment(experiment: &Experiment) {
         for (index, metric) in experiment.metrics.iter().enumerate() {
             line.extend(figure(metric, row.summary(index)));
             if index == 0 {
-                line.extend(yardsticks.iter().map(|name| {
+                line.extend(references.iter().map(|name| {
                     experiment
                         .ratio(0, &row.name, name)
                         .map_or_else(String::new, |ratio| format!("{:.2}", ratio.median))
@@ -42,7 +42,7 @@ pub(crate) fn experiment(experiment: &Experiment) {
         lines.push(line);
     }
     print(&lines);
-    experiment.rows.iter().filter_map(trouble).for_each(|line| println!("  {line}"));
+    experiment.rows.iter().filter_map(failure).for_each(|line| println!("  {line}"));
 }
 
 fn figure(metric: &Metric, summary: Option<Summary>) -> [String; 2] {
@@ -51,12 +51,12 @@ fn figure(metric: &Metric, summary: Option<Summary>) -> [String; 2] {
     [format!("{median:.digits$}"), format!("[{lower:.digits$} {upper:.digits$}]")]
 }
 
-fn trouble(row: &Row) -> Option<String> {
+fn failure(row: &Row) -> Option<String> {
     let runs = row.samples.iter().flatten().count();
-    row.trouble.as_ref().map(|why| format!("! {}: {why} ({runs} runs went well)", row.name))
+    row.failure.as_ref().map(|why| format!("! {}: {why} ({runs} runs succeeded)", row.name))
 }
 
-/// Columns as wide as they need to be: the first flush left, and figures flush right.
+/// Prints aligned columns: names and quartiles flush left, figures flush right.
 fn print(lines: &[Vec<String>]) {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<_> = (0..lines[0].len()).map(width).collect();
@@ -72,12 +72,12 @@ fn print(lines: &[Vec<String>]) {
     }
 }
 
-/// What was to be reached, and whether it was.
-pub(crate) fn targets(verdicts: &[Verdict]) {
+/// Prints the goals, and whether they were met.
+pub(crate) fn print_goals(verdicts: &[Verdict]) {
     if verdicts.is_empty() {
         return;
     }
-    println!("\ntargets: ✓ met, ≈ not met by the median but within the quartiles, ✗ missed\n");
+    println!("\ngoals: ✓ met, ≈ met within the quartiles but not by the median, ✗ missed\n");
     for verdict in verdicts {
         let mark = match verdict.mark {
             Mark::Met => '✓',

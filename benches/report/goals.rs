@@ -1,17 +1,19 @@
-//! What was to be reached.
+//! The performance goals.
 
-use crate::competitors::{COPIES, FLOOR, OURS};
-use crate::measure::Experiment;
+use crate::competitors::{BASELINE, COPIES, OURS};
+use crate::experiment::Experiment;
 use crate::statistics::Summary;
 
+/// Whether a goal was met.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mark {
     Met,
-    /// The limit lies within the quartiles: another day may see it met.
+    /// The limit lies within the quartiles: another run may meet it.
     Near,
     Missed,
 }
 
+/// A goal with its measured figure.
 pub(crate) struct Verdict {
     pub(crate) what: String,
     pub(crate) figure: Summary,
@@ -31,40 +33,41 @@ impl Verdict {
         Self { what, figure, at_most, bound, mark }
     }
 
+    /// Returns the limit as text: `≤ 1.2`.
     pub(crate) fn limit(&self) -> String {
         format!("{} {}", if self.at_most { '≤' } else { '≥' }, self.bound)
     }
 }
 
-/// Experiment, metric, whose figure, divided by whose, at most or at least, the bound.
-type Target = (&'static str, usize, &'static str, &'static str, bool, f64);
+/// Experiment, metric, numerator, denominator, whether the bound is an upper one, bound.
+type Goal = (&'static str, usize, &'static str, &'static str, bool, f64);
 
 const LISTEN: &str = "connect --listen";
 
-const TARGETS: &[Target] = &[
-    ("down", 0, OURS, FLOOR, true, 1.2),
-    ("up", 0, OURS, FLOOR, true, 1.2),
+const GOALS: &[Goal] = &[
+    ("down", 0, OURS, BASELINE, true, 1.2),
+    ("up", 0, OURS, BASELINE, true, 1.2),
     ("down", 0, COPIES, OURS, false, 2.5),
     ("up", 0, COPIES, OURS, false, 2.5),
     ("down", 0, "nc", OURS, false, 6.0),
     ("up", 0, "nc", OURS, false, 6.0),
-    ("port_down", 0, OURS, FLOOR, true, 1.5),
-    ("port_up", 0, OURS, FLOOR, true, 1.5),
-    ("port_down", 0, LISTEN, FLOOR, true, 1.5),
-    ("port_up", 0, LISTEN, FLOOR, true, 1.5),
-    ("pingpong", 0, OURS, FLOOR, true, 1.1),
+    ("port_down", 0, OURS, BASELINE, true, 1.5),
+    ("port_up", 0, OURS, BASELINE, true, 1.5),
+    ("port_down", 0, LISTEN, BASELINE, true, 1.5),
+    ("port_up", 0, LISTEN, BASELINE, true, 1.5),
+    ("pingpong", 0, OURS, BASELINE, true, 1.1),
     ("start_socks5", 0, OURS, "connect-proxy", true, 1.0),
     ("start_socks5", 1, OURS, "connect-proxy", true, 1.0),
     ("memory", 0, OURS, "connect-proxy", true, 1.5),
 ];
 
-/// Sessions cost this much at most.
+/// Upper bound of the memory per session.
 const KIB_PER_SESSION: f64 = 64.0;
 
-/// Those targets that were measured.
+/// Compares the goals with the experiments. Goals that were not measured are left out.
 pub(crate) fn judge(experiments: &[Experiment]) -> Vec<Verdict> {
     let find = |key: &str| experiments.iter().find(|experiment| experiment.key == key);
-    let mut verdicts: Vec<_> = TARGETS
+    let mut verdicts: Vec<_> = GOALS
         .iter()
         .filter_map(|&(key, metric, of, to, at_most, bound)| {
             let experiment = find(key)?;
@@ -73,7 +76,7 @@ pub(crate) fn judge(experiments: &[Experiment]) -> Vec<Verdict> {
         })
         .collect();
     if let Some(experiment) = find("sessions") {
-        // Few first, many second.
+        // The row with few sessions comes first.
         let ours: Vec<_> = experiment.rows.iter().filter(|row| row.name.starts_with("connect, ")).collect();
         if let [few, many] = ours[..] {
             let memory = many.summary(3).map(|kib| {

@@ -1,14 +1,14 @@
-//! The C program that does nothing but relay.
+//! The baseline: a C program that does nothing but relay.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles `floor.c`, or says why not.
+/// Compiles `baseline.c` into this directory. The error is the output of the compiler.
 pub(crate) fn compile(directory: &Path) -> Result<PathBuf, String> {
-    let program = directory.join("floor");
+    let program = directory.join("baseline");
     fs::create_dir_all(directory).map_err(|error| error.to_string())?;
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/floor.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/baseline.c");
     let compiled =
         Command::new("cc").args(["-O2", "-Wall", "-Wextra", "-o"]).arg(&program).arg(source).output();
     match compiled {

@@ -1,17 +1,17 @@
 /*
- * The floor: the least a relay can do. No options, no names, no proxies, no messages; only the loop that every
- * relay has somewhere in its middle, so that the benchmark can say how much the rest costs.
+ * The baseline: the least a relay can do. It has no options, no name resolution, no proxies and no messages, only
+ * the loop at the core of every relay. The benchmark compares with it to show what the rest costs.
  *
- *   floor splice HOST PORT         stdin and stdout, which are pipes, to a socket and back: poll and splice
- *   floor copy   HOST PORT SIZE    the same by read and write with buffers of SIZE bytes
- *   floor listen HOST PORT LOCAL   one client of port LOCAL (0: any; the port is printed) to a socket and back:
- *                                  splice through two pipes
+ *   baseline splice HOST PORT         pipes on stdin and stdout to a socket and back, with poll and splice
+ *   baseline copy   HOST PORT SIZE    the same, with read and write and buffers of SIZE bytes
+ *   baseline listen HOST PORT LOCAL   one client of port LOCAL to a socket and back, with splice through two pipes
+ *                                     (0 selects any port, which is printed)
  *
- * It has the pipe sizes that cost it least. CPU seconds a GiB with 64, 128, 256, 512 and 1024 KiB, medians of 5 runs
- * with everything on one core of an AMD EPYC 9005, Linux 6.18:
+ * The pipe sizes are those with the lowest cost. CPU seconds per GiB with 64, 128, 256, 512 and 1024 KiB, medians of
+ * 5 runs, everything on one core of an AMD EPYC 9005, Linux 6.18:
  *   to standard output   0.31  0.27  0.22  0.16  0.08
  *   from standard input  0.21  0.10  0.08  0.19  0.38   (the writer runs too far ahead for the caches)
- *   between sockets      0.38  0.32  0.28  0.22  0.19   (moving on without asking poll first: no difference)
+ *   between sockets      0.38  0.32  0.28  0.22  0.19   (the same without a poll before each step)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,14 +27,14 @@
 
 enum { STDIN_PIPE = 256 << 10, STDOUT_PIPE = 1 << 20, INNER_PIPE = 1 << 20, CHUNK = 1 << 20 };
 
-/* One direction. It waits for `from` to have something (POLLIN), or for `to` to have room (POLLOUT). */
+/* One direction. It waits until `from` is readable (POLLIN) or `to` is writable (POLLOUT). */
 struct flow {
     int from, to;
-    int wants;    /* 0: ended */
-    int inner[2]; /* the pipe between two sockets, or none: one end is a pipe already */
+    int wants;    /* the event to wait for; 0 after EOF */
+    int inner[2]; /* the pipe between two sockets; unused if one end is a pipe itself */
     char *buffer; /* for copies */
     size_t size;  /* of the buffer */
-    size_t held, done; /* bytes in the pipe or the buffer that have to go out, and how many of them went */
+    size_t held, done; /* bytes in the inner pipe or the buffer, and how many of them are already sent */
 };
 
 static void die(const char *what) {
@@ -55,7 +55,7 @@ static ssize_t drain(struct flow *flow) {
                         : move(flow->inner[0], flow->to, flow->held - flow->done);
 }
 
-/* `from` has ended, and all it said is delivered. */
+/* Passes EOF on after all data is delivered. */
 static void end(struct flow *flow) {
     flow->wants = 0;
     if (shutdown(flow->to, SHUT_WR) < 0) close(flow->to);
@@ -66,15 +66,14 @@ static int later(ssize_t moved, const char *what) {
     return moved < 0;
 }
 
-/* A pipe at one end: its neighbour's bytes go straight in or out. EAGAIN does not say who was not ready; it was the
- * one that poll was not asked about. */
+/* One end is a pipe: splice directly. EAGAIN does not tell which end was not ready, but poll reported the other one. */
 static void advance_directly(struct flow *flow) {
     ssize_t moved = move(flow->from, flow->to, CHUNK);
     if (later(moved, "splice")) flow->wants = flow->wants == POLLIN ? POLLOUT : POLLIN;
     else if (moved == 0) end(flow);
 }
 
-/* Something in the middle: filled only when it is empty. */
+/* An inner pipe or a buffer, which is refilled only when it is empty. */
 static void advance_in_two_steps(struct flow *flow) {
     if (flow->wants == POLLIN) {
         ssize_t filled = fill(flow);
@@ -92,7 +91,7 @@ static void advance_in_two_steps(struct flow *flow) {
     flow->wants = POLLIN;
 }
 
-/* Relays until `down` has ended; `up` may have ended before. */
+/* Relays until `down` has ended, and also `up` if `both` is set. */
 static void relay(struct flow *up, struct flow *down, int both) {
     struct flow *flows[2] = {up, down};
     while (down->wants || (both && up->wants)) {
@@ -147,7 +146,7 @@ static int client_of(const char *port) {
 }
 
 static void resize(int pipe, int size) {
-    /* Without privileges a user has so many pages for all pipes; then it stays as it is. */
+    /* Fails with EPERM beyond the user's limit of pipe pages; the pipe then keeps its size. */
     if (fcntl(pipe, F_SETPIPE_SZ, size) < 0 && errno != EPERM) die("F_SETPIPE_SZ");
 }
 

@@ -1,4 +1,4 @@
-//! Many sessions through one listener, both ends of each in this process.
+//! Many sessions through one listener, with both ends of each in this process.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,30 +9,32 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll;
 use rustix::net::{RecvFlags, recv};
 
-use super::{CHUNK, Flow, ready_within};
+use crate::flow::{CHUNK, Flow, ready_within};
 
-/// How long a session may take to be there, or data to move on.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of a new session, and of progress in any session.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(crate) struct Crowd {
+pub(crate) struct Sessions {
     listener: TcpListener,
     clients: Vec<TcpStream>,
     targets: Vec<TcpStream>,
 }
 
-impl Crowd {
+impl Sessions {
     pub(crate) fn new() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         Ok(Self { listener, clients: Vec::new(), targets: Vec::new() })
     }
 
+    /// Returns the address of the target.
     pub(crate) fn target(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Makes a session of this client: a byte has come through it, so that all is there that it needs.
-    pub(crate) fn join(&mut self, mut client: TcpStream) -> io::Result<()> {
-        if !ready_within(&self.listener, PATIENCE) {
+    /// Adds the session of this client. One byte is passed through it, so that it has everything it
+    /// needs.
+    pub(crate) fn add(&mut self, mut client: TcpStream) -> io::Result<()> {
+        if !ready_within(&self.listener, TIMEOUT) {
             return Err(io::Error::other(format!(
                 "session {} does not reach the target",
                 self.targets.len() + 1
@@ -40,7 +42,7 @@ impl Crowd {
         }
         let (mut target, _) = self.listener.accept()?;
         target.write_all(b"!")?;
-        client.set_read_timeout(Some(PATIENCE))?;
+        client.set_read_timeout(Some(TIMEOUT))?;
         client.read_exact(&mut [0])?;
         target.set_nonblocking(true)?;
         client.set_nonblocking(true)?;
@@ -49,21 +51,21 @@ impl Crowd {
         Ok(())
     }
 
-    /// Moves this many bytes from the targets to the clients, the same part in each session.
+    /// Moves this many bytes from the targets to the clients, the same share in each session.
     pub(crate) fn move_down(&mut self, bytes: u64) -> io::Result<Flow> {
         let share = bytes / self.clients.len() as u64;
         let (clients, targets) = (&self.clients, &self.targets);
         thread::scope(|scope| {
             let chunk = vec![b'.'; CHUNK];
             scope.spawn(move || {
-                each_in_turn(targets, epoll::EventFlags::OUT, share, |mut target, left| {
+                move_share(targets, epoll::EventFlags::OUT, share, |mut target, left| {
                     let piece = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
                     target.write(&chunk[..piece])
                 })
             });
             let mut buffer = vec![0; 1 << 20];
             let started = Instant::now();
-            each_in_turn(clients, epoll::EventFlags::IN, share, |client, _| {
+            move_share(clients, epoll::EventFlags::IN, share, |client, _| {
                 Ok(recv(client, &mut buffer[..], RecvFlags::TRUNC)?.1)
             })?;
             Ok(Flow { bytes: share * clients.len() as u64, elapsed: started.elapsed() })
@@ -71,12 +73,12 @@ impl Crowd {
     }
 }
 
-/// Lets `go` move bytes of each stream that is ready, until the share of each is moved.
-fn each_in_turn(
+/// Calls `step` for each stream that is ready, until each has moved its share of the bytes.
+fn move_share(
     streams: &[TcpStream],
     ready: epoll::EventFlags,
     share: u64,
-    mut go: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
+    mut step: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
 ) -> io::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     for (index, stream) in streams.iter().enumerate() {
@@ -87,14 +89,14 @@ fn each_in_turn(
     let mut events = Vec::with_capacity(streams.len());
     while unfinished > 0 {
         events.clear();
-        let patience = PATIENCE.try_into().ok();
-        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), patience.as_ref())?;
+        let timeout = TIMEOUT.try_into().ok();
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref())?;
         if events.is_empty() {
-            return Err(io::Error::other(format!("{unfinished} sessions stand still")));
+            return Err(io::Error::other(format!("no progress in {unfinished} sessions")));
         }
         for event in &events {
-            let index = usize::try_from(event.data.u64()).expect("an index it was given");
-            match go(&streams[index], left[index]) {
+            let index = usize::try_from(event.data.u64()).expect("an index of `streams`");
+            match step(&streams[index], left[index]) {
                 Ok(0) => return Err(io::Error::other("a session ended early")),
                 Ok(length) => left[index] -= length as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

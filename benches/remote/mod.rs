@@ -1,0 +1,140 @@
+//! The far side of a relay: targets, and proxies that become the target after the handshake.
+//!
+//! No second relay takes part, so what follows a handshake can be compared with a direct
+//! connection.
+
+mod sessions;
+
+use std::io::{self, BufReader, PipeWriter, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::thread::{self, JoinHandle};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::competitors::Route;
+use crate::flow::{Flow, discard, pour};
+use crate::proxy::{self, NO_AUTHENTICATION, SOCKS5_GRANTED};
+pub(crate) use sessions::Sessions;
+
+/// What a target that greets sends.
+pub(crate) const GREETING: &[u8] = b"SSH-2.0-greeting\r\n";
+
+/// Round trips before bulk data.
+const HELLOS: usize = 5;
+const HELLO: [u8; 32] = [b'.'; 32];
+
+/// What the target does.
+#[derive(Clone, Copy)]
+pub(crate) enum Service {
+    /// Sends this many bytes, and EOF when the target is released.
+    Source(u64),
+    /// Takes this many bytes and closes.
+    Sink(u64),
+    /// Echoes.
+    Echo,
+    /// Sends the greeting and closes.
+    Greet,
+}
+
+/// A target for one connection, on its own thread.
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    thread: JoinHandle<io::Result<Flow>>,
+    /// Dropping it releases the thread.
+    release: PipeWriter,
+}
+
+impl Target {
+    /// Starts a target that is reached by this route.
+    pub(crate) fn start(route: Route, service: Service) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let (released, release) = io::pipe()?;
+        let thread = thread::spawn(move || {
+            // If the target is released before a client connects, none will.
+            let waits = &mut [PollFd::new(&listener, PollFlags::IN), PollFd::new(&released, PollFlags::IN)];
+            poll(waits, None)?;
+            if waits[0].revents().is_empty() {
+                return Ok(Flow::default());
+            }
+            let (mut stream, _) = listener.accept()?;
+            stream.set_nodelay(true)?;
+            accept_tunnel(route, &mut stream)?;
+            serve(service, stream, &released)
+        });
+        Ok(Self { address, thread, release })
+    }
+
+    /// Releases the target and returns what it received. Errors show better at the other end.
+    pub(crate) fn finish(self) -> Flow {
+        drop(self.release);
+        self.thread.join().expect("a target thread does not panic").unwrap_or_default()
+    }
+}
+
+/// Grants whatever tunnel the client requests.
+fn accept_tunnel(route: Route, stream: &mut TcpStream) -> io::Result<()> {
+    match route {
+        Route::Direct => Ok(()),
+        Route::Socks5 => {
+            proxy::select_method(stream, NO_AUTHENTICATION)?;
+            proxy::read_socks5_request(stream)?;
+            stream.write_all(&SOCKS5_GRANTED)
+        }
+        Route::Http => {
+            // The buffer takes no byte of the tunnel: the client sends none before the response.
+            proxy::read_head(&mut BufReader::with_capacity(1024, &*stream))?;
+            stream.write_all(b"HTTP/1.0 200 Connection established\r\n\r\n")
+        }
+    }
+}
+
+fn serve(service: Service, mut stream: TcpStream, released: &impl AsFd) -> io::Result<Flow> {
+    match service {
+        Service::Source(bytes) => {
+            hello(&stream, &stream)?;
+            pour(&mut stream, bytes)?;
+            poll(&mut [PollFd::new(released, PollFlags::IN)], None)?;
+            close_cleanly(stream)
+        }
+        Service::Sink(bytes) => {
+            hello(&stream, &stream)?;
+            Ok(discard(&stream, bytes))
+        }
+        Service::Echo => {
+            let mut buffer = [0; 4096];
+            loop {
+                match stream.read(&mut buffer)? {
+                    0 => return Ok(Flow::default()),
+                    length => stream.write_all(&buffer[..length])?,
+                }
+            }
+        }
+        Service::Greet => {
+            stream.write_all(GREETING)?;
+            close_cleanly(stream)
+        }
+    }
+}
+
+/// The target's half of some round trips.
+///
+/// ssh makes many round trips before it transfers a file. Without any, a connection never measures
+/// its round-trip time: its receive window then stays small or grows by chance, and a relay costs
+/// either one figure or twice as much.
+fn hello(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+    (0..HELLOS).try_for_each(|_| to.write_all(&HELLO).and_then(|()| from.read_exact(&mut [0; HELLO.len()])))
+}
+
+/// The other half of the round trips.
+pub(crate) fn hello_back(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+    (0..HELLOS).try_for_each(|_| from.read_exact(&mut [0; HELLO.len()]).and_then(|()| to.write_all(&HELLO)))
+}
+
+/// Sends EOF and drains unread input, which would turn the close into a reset.
+fn close_cleanly(mut stream: TcpStream) -> io::Result<Flow> {
+    stream.shutdown(Shutdown::Write)?;
+    io::copy(&mut stream, &mut io::sink())?;
+    Ok(Flow::default())
+}
