@@ -1,20 +1,20 @@
-//! What both did, compared, and held against what the case says.
+//! Compares both runs of a case with each other and with what the case expects.
 
 use std::fmt::Write;
 
-use crate::case::{Aspect, Case, Whose};
-use crate::run::Seen;
+use crate::case::{Aspect, Case, Side};
+use crate::run::Report;
 
-/// What came of a comparison.
+/// The result of a comparison.
 pub(crate) struct Verdict {
-    /// What is not as the case says.
+    /// Deviations from the case.
     pub(crate) problems: Vec<String>,
-    /// Differences that could be seen.
+    /// The ids of the differences that showed.
     pub(crate) shown: Vec<&'static str>,
 }
 
-/// Holds two runs against each other.
-pub(crate) fn compare(case: &Case, theirs: &Seen, ours: &Seen) -> Verdict {
+/// Compares two runs.
+pub(crate) fn compare(case: &Case, theirs: &Report, ours: &Report) -> Verdict {
     let mut verdict = Verdict { problems: check(case, theirs, ours), shown: Vec::new() };
     for aspect in Aspect::ALL {
         let mut theirs = part(theirs, aspect).to_owned();
@@ -30,12 +30,15 @@ pub(crate) fn compare(case: &Case, theirs: &Seen, ours: &Seen) -> Verdict {
             case.differences.iter().filter(|(of, _)| *of == aspect).map(|(_, id)| *id).collect();
         if ids.is_empty() {
             if theirs != ours {
-                verdict.problems.push(format!("  they differ in {aspect:?}, and the case lists no reason"));
+                verdict
+                    .problems
+                    .push(format!("  the programs differ in {aspect:?}; the case allows no difference"));
             }
         } else if theirs == ours {
-            verdict
-                .problems
-                .push(format!("  they agree in {aspect:?}, and should differ: {}", ids.join(", ")));
+            verdict.problems.push(format!(
+                "  the programs agree in {aspect:?}; the case expects a difference: {}",
+                ids.join(", ")
+            ));
         } else {
             verdict.shown.extend(ids);
         }
@@ -43,42 +46,42 @@ pub(crate) fn compare(case: &Case, theirs: &Seen, ours: &Seen) -> Verdict {
     verdict
 }
 
-/// The texts that must be there.
-fn check(case: &Case, theirs: &Seen, ours: &Seen) -> Vec<String> {
+/// Checks that the expected texts are in the reports.
+fn check(case: &Case, theirs: &Report, ours: &Report) -> Vec<String> {
     let mut problems = Vec::new();
-    let says = |whose| case.checks.iter().any(|(of, _)| *of == whose || *of == Whose::Both);
-    if !says(Whose::Theirs) || !says(Whose::Ours) {
-        problems.push("  the case does not say what both are to do".to_owned());
+    let has_check = |side| case.checks.iter().any(|(of, _)| *of == side || *of == Side::Both);
+    if !has_check(Side::Theirs) || !has_check(Side::Ours) {
+        problems.push("  the case has no check for one of the programs".to_owned());
     }
-    for (whose, wanted) in &case.checks {
-        for (of, name, seen) in [(Whose::Theirs, "theirs", theirs), (Whose::Ours, "ours", ours)] {
-            if (*whose == of || *whose == Whose::Both) && !all(seen).contains(wanted) {
-                problems.push(format!("  {name} should show: {wanted}"));
+    for (side, expected) in &case.checks {
+        for (of, name, report) in [(Side::Theirs, "theirs", theirs), (Side::Ours, "ours", ours)] {
+            if (*side == of || *side == Side::Both) && !all(report).contains(expected) {
+                problems.push(format!("  expected in the report of {name}: {expected}"));
             }
         }
     }
     problems
 }
 
-fn part(seen: &Seen, aspect: Aspect) -> &str {
+fn part(report: &Report, aspect: Aspect) -> &str {
     match aspect {
-        Aspect::Exit => seen.exit,
-        Aspect::Output => &seen.output,
-        Aspect::Wire => &seen.wire,
-        Aspect::Prompt => &seen.prompt,
-        Aspect::Debug => &seen.debug,
+        Aspect::Exit => report.exit,
+        Aspect::Output => &report.output,
+        Aspect::Wire => &report.wire,
+        Aspect::Prompt => &report.prompt,
+        Aspect::Debug => &report.debug,
     }
 }
 
-fn all(seen: &Seen) -> String {
-    Aspect::ALL.map(|aspect| part(seen, aspect)).concat()
+fn all(report: &Report) -> String {
+    Aspect::ALL.map(|aspect| part(report, aspect)).concat()
 }
 
-/// A run as it stands in a failure report.
-pub(crate) fn indented(seen: &Seen) -> String {
+/// Formats a run for a failure report.
+pub(crate) fn indented(report: &Report) -> String {
     let mut text = String::new();
-    let stderr = seen.stderr.lines().filter(|line| !line.starts_with("DEBUG: "));
-    for line in all(seen).lines().map(str::to_owned).chain(stderr.map(|line| format!("stderr: {line}"))) {
+    let stderr = report.stderr.lines().filter(|line| !line.starts_with("DEBUG: "));
+    for line in all(report).lines().map(str::to_owned).chain(stderr.map(|line| format!("stderr: {line}"))) {
         let _ = writeln!(text, "    {line}");
     }
     text.trim_end().to_owned()

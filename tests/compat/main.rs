@@ -1,13 +1,13 @@
-//! What the C program does and what this one does: a table of cases, each run with both, and compared. See `case` for
-//! what a case is, and `cases` for the table.
+//! Runs a table of cases with the C program and with this one, and compares the results. See `case`
+//! for what a case is, and `cases` for the table.
 //!
-//!     cargo test --locked --test compat                  all of it
-//!     cargo test --locked --test compat -- telnet        the cases with this in their names
-//!     cargo test --locked --test compat -- --show telnet … and what both did in them
-//!     cargo test --locked --test compat -- faults        the fault matrix, and its table in docs/compat.md
+//!     cargo test --locked --test compat                  all cases
+//!     cargo test --locked --test compat -- telnet        cases with this in their names
+//!     cargo test --locked --test compat -- --show telnet … and their reports
+//!     cargo test --locked --test compat -- faults        the fault matrix only
 //!
-//! It needs Debian's package connect-proxy, and the right to mount: every run has an `/etc` of its own, since the C
-//! program finds `~/.connectrc` through the user database.
+//! This needs Debian's package connect-proxy and permission to mount: every run has its own `/etc`,
+//! because the C program finds `~/.connectrc` through the user database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 use std::collections::BTreeSet;
@@ -20,47 +20,46 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 mod case;
 mod cases;
 mod compare;
-#[allow(dead_code, unused_imports, reason = "its tests run in the suite beside this one")]
+#[allow(dead_code, unused_imports, reason = "its tests run in the integration tests")]
 #[path = "../integration/faults/mod.rs"]
 mod faults;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod matrix;
-mod name_server;
-mod peer;
+mod peers;
 mod run;
-mod world;
+mod sandbox;
 
 use case::Case;
 
 /// The C program.
 const THEIRS: &str = "/usr/bin/connect-proxy";
 
-/// This one.
+/// This program.
 const OURS: &str = env!("CARGO_BIN_EXE_connect");
 
-/// What to ask for to see the fault matrix alone.
+/// The argument that selects the fault matrix alone.
 const MATRIX: &str = "faults";
 
-/// How many cases run at the same time. Most of them only wait.
+/// How many cases run at the same time. Most of them wait.
 const THREADS: usize = 4;
 
-/// Where the differences are listed, for users.
+/// The page that explains the differences to users.
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compat.md");
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let show = words.iter().any(|word| word == "--show");
-    let filter = words.iter().find(|word| !word.starts_with('-'));
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let show = args.iter().any(|arg| arg == "--show");
+    let filter = args.iter().find(|arg| !arg.starts_with('-'));
     if !Path::new(THEIRS).exists() {
-        eprintln!("compat: {THEIRS} is missing: install the Debian package connect-proxy");
+        eprintln!("compat: {THEIRS} not found; install the Debian package connect-proxy");
         return ExitCode::FAILURE;
     }
-    if let Err(problem) = world::check() {
+    if let Err(problem) = sandbox::check() {
         eprintln!("compat: {problem}");
         return ExitCode::FAILURE;
     }
-    // A panic is caught and reported with its case.
+    // Panics are caught and reported with their case.
     std::panic::set_hook(Box::new(|_| {}));
 
     let all = cases::all();
@@ -68,7 +67,7 @@ fn main() -> ExitCode {
     let chosen: Vec<_> =
         all.iter().filter(|case| filter.is_none_or(|part| case.name.contains(part))).collect();
     let (failed, shown) = run_all(&chosen, show);
-    let document = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md cannot be read");
+    let document = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md is readable");
     let runs_matrix = filter.is_none_or(|part| part == MATRIX);
     if runs_matrix {
         failures.extend(matrix::check(Path::new(THEIRS), Path::new(OURS), &document, show));
@@ -83,7 +82,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed + failures.len() > 0 || chosen.is_empty() && !runs_matrix))
 }
 
-/// Runs the cases; how many failed, and the differences that were seen.
+/// Runs the cases. Returns how many failed, and the differences that showed.
 fn run_all(cases: &[&Case], show: bool) -> (usize, BTreeSet<&'static str>) {
     let next = AtomicUsize::new(0);
     let failed = AtomicUsize::new(0);
@@ -93,7 +92,7 @@ fn run_all(cases: &[&Case], show: bool) -> (usize, BTreeSet<&'static str>) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let verdict = catch_unwind(AssertUnwindSafe(|| judge(case, show, &shown)));
-                    let report = verdict.unwrap_or_else(|panic| Some(words_of(panic.as_ref())));
+                    let report = verdict.unwrap_or_else(|panic| Some(message(panic.as_ref())));
                     if let Some(report) = report {
                         failed.fetch_add(1, Ordering::Relaxed);
                         println!("{}\n{report}\n", case.name);
@@ -105,7 +104,7 @@ fn run_all(cases: &[&Case], show: bool) -> (usize, BTreeSet<&'static str>) {
     (failed.into_inner(), shown.into_inner().unwrap())
 }
 
-/// Runs one case with both programs; what is wrong, if anything is.
+/// Runs one case with both programs. Returns a report if it fails.
 fn judge(case: &Case, show: bool, shown: &Mutex<BTreeSet<&'static str>>) -> Option<String> {
     let theirs = run::run(case, Path::new(THEIRS), case.theirs_hangs);
     let ours = run::run(case, Path::new(OURS), None);
@@ -114,7 +113,7 @@ fn judge(case: &Case, show: bool, shown: &Mutex<BTreeSet<&'static str>>) -> Opti
     let what = if verdict.problems.is_empty() { "  shown".to_owned() } else { verdict.problems.join("\n") };
     let both = format!(
         "{what}\n  run: {}\n theirs\n{}\n ours\n{}",
-        case.words,
+        case.args,
         compare::indented(&theirs),
         compare::indented(&ours)
     );
@@ -127,32 +126,32 @@ fn judge(case: &Case, show: bool, shown: &Mutex<BTreeSet<&'static str>>) -> Opti
     Some(both)
 }
 
-fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
 }
 
-/// Names are there to find a case again, so each is used once.
+/// Checks that case names are unique.
 fn check_names(cases: &[Case]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let twice = cases.iter().filter(|case| !seen.insert(case.name));
-    twice.map(|case| format!("two cases are named \"{}\"", case.name)).collect()
+    twice.map(|case| format!("two cases are named '{}'", case.name)).collect()
 }
 
-/// The document and the table name the same differences, and each was seen.
+/// Checks that the document and the table name the same differences, and that each has shown.
 fn check_document(text: &str, cases: &[Case], shown: &BTreeSet<&'static str>) -> Vec<String> {
     let ids: Vec<&str> = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let listed: BTreeSet<&str> = ids.iter().copied().collect();
     let used: BTreeSet<&str> = cases.iter().flat_map(Case::ids).collect();
     let mut problems = Vec::new();
     if listed.len() != ids.len() {
-        problems.push("docs/compat.md has an id twice".to_owned());
+        problems.push("docs/compat.md has a duplicate id".to_owned());
     }
     for id in used.difference(&listed) {
-        problems.push(format!("a case names the difference \"{id}\", which docs/compat.md does not have"));
+        problems.push(format!("a case names the difference '{id}', which docs/compat.md lacks"));
     }
     for id in listed.iter().filter(|id| !shown.contains(*id)) {
-        problems.push(format!("docs/compat.md lists the difference \"{id}\", and no case shows it"));
+        problems.push(format!("docs/compat.md lists the difference '{id}', but no case shows it"));
     }
     problems
 }

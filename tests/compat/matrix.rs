@@ -1,4 +1,5 @@
-//! The fault matrix of the integration tests with both programs, and the table of it in docs/compat.md.
+//! Runs the fault matrix of the integration tests with both programs, and checks its table in
+//! docs/compat.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,12 +8,12 @@ use std::time::Duration;
 use crate::case::case as a_case;
 use crate::faults::case::{Act, Case, Kind, Verdict, cases};
 use crate::faults::run::{Askpass, Observed, is_fit_for_a_terminal, many, run};
-use crate::world::World;
+use crate::sandbox::Sandbox;
 
-/// How many run at the same time. Most of them wait.
+/// How many cases run at the same time. Most of them wait.
 const THREADS: usize = 24;
-/// What goes on for so long after its end was due hangs.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A program that runs this long past its limit hangs.
+const HANG_TIMEOUT: Duration = Duration::from_secs(2);
 
 const COLUMNS: [(&str, &[&str]); 6] = [
     ("SOCKS4, 4a", &["socks4", "socks4a"]),
@@ -40,50 +41,52 @@ fn row(kind: Kind) -> &'static str {
     }
 }
 
-/// What came of the cases of a kind, by protocol.
-type Taken = BTreeMap<(Kind, &'static str), BTreeSet<&'static str>>;
+/// The results of the cases, by kind and protocol.
+type Results = BTreeMap<(Kind, &'static str), BTreeSet<&'static str>>;
 
-/// Runs the matrix with both programs. Ours has to do everything right, and the document to say what theirs does.
+/// Runs the matrix with both programs. Ours must handle every case, and the document must state the
+/// results of theirs.
 pub(crate) fn check(theirs: &Path, ours: &Path, document: &str, show: bool) -> Vec<String> {
     let mut problems = Vec::new();
-    for ((kind, protocol), words) in taken(ours, show) {
-        if words != BTreeSet::from(["ok"]) {
-            problems.push(format!("ours, {protocol}, where the proxy {}: {words:?}", row(kind)));
+    for ((kind, protocol), results) in run_all(ours, show) {
+        if results != BTreeSet::from(["ok"]) {
+            problems.push(format!("ours, {protocol}, where the proxy {}: {results:?}", row(kind)));
         }
     }
-    let taken = taken(theirs, show);
-    let told =
+    let results = run_all(theirs, show);
+    let cells =
         Kind::ALL.iter().flat_map(|kind| COLUMNS.iter().enumerate().map(move |column| (*kind, column)));
-    let wrong = told.filter(|(kind, (column, (_, protocols)))| {
-        let told = cell(document, row(*kind), *column);
-        // On a busy machine everything may take long.
-        let counts = |word: &&str| *word != "hang" || told.contains(word);
-        let seen: BTreeSet<_> = words(&taken, *kind, protocols).into_iter().filter(counts).collect();
-        // Some of it is a matter of chance: but what is seen is told, and what is told is not all chance.
-        !told.is_superset(&seen) || seen.is_empty() != told.is_empty()
+    let wrong = cells.filter(|(kind, (column, (_, protocols)))| {
+        let documented = cell(document, row(*kind), *column);
+        // On a busy machine any case may time out.
+        let counts = |word: &&str| *word != "hang" || documented.contains(word);
+        let seen: BTreeSet<_> = failures(&results, *kind, protocols).into_iter().filter(counts).collect();
+        // Some results depend on timing. Each must be documented, but not each must show in every
+        // run.
+        !documented.is_superset(&seen) || seen.is_empty() != documented.is_empty()
     });
     if wrong.count() > 0 {
-        let table = table(&taken);
-        problems.push(format!("docs/compat.md does not have this table of what theirs does:\n\n{table}"));
+        let table = table(&results);
+        problems.push(format!("docs/compat.md lacks this table of the C program's results:\n\n{table}"));
     }
     problems
 }
 
-/// What the document says in this column of a row. "ok" is nothing to be told.
+/// Returns the results in this cell of the document, without "ok".
 fn cell<'a>(document: &'a str, row: &str, column: usize) -> BTreeSet<&'a str> {
     let is_row = |line: &&str| line.starts_with(&format!("| {row} |"));
     let cell = document.lines().find(is_row).and_then(|line| line.split('|').nth(column + 2));
     cell.unwrap_or_default().split(',').map(str::trim).filter(|word| !matches!(*word, "" | "ok")).collect()
 }
 
-fn table(taken: &Taken) -> String {
+fn table(results: &Results) -> String {
     let line = |first: &str, cells: Vec<String>| format!("| {first} | {} |\n", cells.join(" | "));
     let head = line("the proxy …", COLUMNS.iter().map(|(head, _)| (*head).to_owned()).collect());
     let rows = Kind::ALL.iter().map(|&kind| {
-        let words = |protocols| words(taken, kind, protocols).into_iter().collect::<Vec<_>>().join(", ");
-        let cells = COLUMNS.iter().map(|(_, protocols)| words(protocols)).map(|words| match words.as_str() {
+        let text = |protocols| failures(results, kind, protocols).into_iter().collect::<Vec<_>>().join(", ");
+        let cells = COLUMNS.iter().map(|(_, protocols)| text(protocols)).map(|text| match text.as_str() {
             "" => "ok".to_owned(),
-            _ => words,
+            _ => text,
         });
         line(row(kind), cells.collect())
     });
@@ -91,47 +94,48 @@ fn table(taken: &Taken) -> String {
     [head, rule].into_iter().chain(rows).collect()
 }
 
-/// The words for these protocols, but "ok".
-fn words(taken: &Taken, kind: Kind, protocols: &[&'static str]) -> BTreeSet<&'static str> {
-    let words = protocols.iter().filter_map(|protocol| taken.get(&(kind, *protocol))).flatten().copied();
-    words.filter(|word| *word != "ok").collect()
+/// Returns the results for these protocols, without "ok".
+fn failures(results: &Results, kind: Kind, protocols: &[&'static str]) -> BTreeSet<&'static str> {
+    let all = protocols.iter().filter_map(|protocol| results.get(&(kind, *protocol))).flatten().copied();
+    all.filter(|word| *word != "ok").collect()
 }
 
-fn taken(program: &Path, show: bool) -> Taken {
-    let world = World::new(&a_case("faults", ""), &|text, _| text.to_owned());
+fn run_all(program: &Path, show: bool) -> Results {
+    let sandbox = Sandbox::new(&a_case("faults", ""), &|text, _| text.to_owned());
     let askpass = Askpass::new();
-    let all: Vec<Case> = Kind::ALL.into_iter().flat_map(fair).collect();
+    let all: Vec<Case> = Kind::ALL.into_iter().flat_map(fair_cases).collect();
     let each = many(&all, THREADS, |case| {
         let waits = if is_held(case) { Duration::from_secs(case.limit) } else { Duration::ZERO };
-        let observed = run(case, world.program(program, None, ""), &askpass, waits + PATIENCE);
-        let taken = word(case, &observed);
-        if show && taken != "ok" {
-            println!("{}: {taken}\n{:?}\n", case.name(), observed.outcome);
+        let observed = run(case, sandbox.program(program, None, ""), &askpass, waits + HANG_TIMEOUT);
+        let result = result(case, &observed);
+        if show && result != "ok" {
+            println!("{}: {result}\n{:?}\n", case.name(), observed.outcome);
         }
-        ((case.kind, case.conversation.name), taken)
+        ((case.kind, case.conversation.name), result)
     });
-    each.into_iter().fold(Taken::new(), |mut taken, (place, word)| {
-        taken.entry(place).or_default().insert(word);
-        taken
+    each.into_iter().fold(Results::new(), |mut results, (cell, result)| {
+        results.entry(cell).or_default().insert(result);
+        results
     })
 }
 
-/// The cases of a kind.
-fn fair(kind: Kind) -> Vec<Case> {
+/// Returns the cases of a kind that both programs can be compared in.
+fn fair_cases(kind: Kind) -> Vec<Case> {
     let of_a_column =
         |case: &Case| COLUMNS.iter().any(|(_, protocols)| protocols.contains(&case.conversation.name));
-    cases(kind).into_iter().filter(|case| of_a_column(case) && is_fair(case)).map(patient).collect()
+    cases(kind).into_iter().filter(|case| of_a_column(case) && is_fair(case)).map(limited).collect()
 }
 
-/// Not where the C program goes another way that is no fault: it answers a challenge on a new connection always, and does
-/// not look at the fields of a head.
+/// Returns `false` where the C program deviates without being wrong: it always answers a challenge
+/// on a new connection, and it ignores the header fields.
 fn is_fair(case: &Case) -> bool {
     let name = case.name();
     !["http-407/0/early", "http-407/0/repeat", "/refusal/field"].iter().any(|part| name.contains(part))
 }
 
-/// While the peer is there, a program may wait for what it says, but not for longer than `-w` allows.
-fn patient(mut case: Case) -> Case {
+/// Limits the wait to `-w 2` if the peer stays connected: a program may wait, but no longer than
+/// that.
+fn limited(mut case: Case) -> Case {
     if is_held(&case) {
         case.limit = 2;
     }
@@ -142,8 +146,8 @@ fn is_held(case: &Case) -> bool {
     matches!(case.acts.last(), Some(Act::Hold | Act::Flood(..) | Act::Drip(..)))
 }
 
-/// What a program makes of a case, in a word of the table.
-fn word(case: &Case, observed: &Observed) -> &'static str {
+/// Returns the result of a case, in a word of the table.
+fn result(case: &Case, observed: &Observed) -> &'static str {
     let outcome = &observed.outcome;
     let ended_well = outcome.code == Some(0);
     match &case.verdict {

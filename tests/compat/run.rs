@@ -1,6 +1,5 @@
-//! One run of one program in one case, and what was seen of it.
+//! Runs one program in one case and reports what it did.
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -11,16 +10,20 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::case::{Case, Stdin};
-use crate::kit::{Program, Pty, RefusingPort, Running, Server, SilentPort, script};
-use crate::name_server::NameServer;
-use crate::peer::Talk;
-use crate::world::World;
+use crate::kit::{Answer, NameServer, Program, Pty, RefusingPort, Running, Script, Server, SilentPort};
+use crate::sandbox::Sandbox;
 
-/// A run that takes longer is stopped.
-const LIMIT: Duration = Duration::from_secs(10);
+/// A run that takes longer is killed.
+const RUN_LIMIT: Duration = Duration::from_secs(10);
 
-/// What was seen, as text: each line begins with what it is about.
-pub(crate) struct Seen {
+/// How long a client tries to connect to the local port.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Timeout of reads by a client.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The report of a run, as text. Each line begins with its subject.
+pub(crate) struct Report {
     pub(crate) exit: &'static str,
     pub(crate) output: String,
     pub(crate) wire: String,
@@ -30,8 +33,8 @@ pub(crate) struct Seen {
     pub(crate) stderr: String,
 }
 
-/// What a run needs from the machine, and the values of the placeholders.
-struct Around {
+/// The peers and ports of a run, which are the values of the placeholders.
+struct Fixtures {
     peers: Vec<(&'static str, Server)>,
     ports: Vec<(&'static str, u16)>,
     _refused: Option<RefusingPort>,
@@ -39,17 +42,18 @@ struct Around {
     _name_server: Option<NameServer>,
 }
 
-impl Around {
+impl Fixtures {
     fn new(case: &Case) -> Self {
         let mentions = |name: &str| {
             let variables = case.variables.iter().map(|(_, value)| value.as_str());
-            variables.chain([case.words.as_str()]).any(|text| text.contains(&format!("{{{name}")))
+            variables.chain([case.args.as_str()]).any(|text| text.contains(&format!("{{{name}")))
         };
-        let peers: Vec<_> = case.peers.iter().map(|(name, talks)| (*name, serve(talks))).collect();
+        let peers: Vec<_> =
+            case.peers.iter().map(|(name, script)| (*name, Server::lenient(script))).collect();
         let mut ports: Vec<_> = peers.iter().map(|(name, server)| (*name, server.port())).collect();
         let refused = mentions("refused").then(RefusingPort::new);
         let silent = mentions("silent").then(SilentPort::new);
-        let name_server = mentions("dns").then(NameServer::new);
+        let name_server = mentions("dns").then(name_server);
         ports.extend(refused.as_ref().map(|port| ("refused", port.port())));
         ports.extend(silent.as_ref().map(|port| ("silent", port.port())));
         ports.extend(name_server.as_ref().map(|server| ("dns", server.port())));
@@ -59,6 +63,7 @@ impl Around {
         Self { peers, ports, _refused: refused, _silent: silent, _name_server: name_server }
     }
 
+    /// Replaces the placeholders by their values.
     fn fill(&self, text: &str, directory: &str) -> String {
         let mut text = text.replace("{dir}", directory);
         for (name, port) in &self.ports {
@@ -69,7 +74,7 @@ impl Around {
         text
     }
 
-    /// The other way round: ports and paths, which differ from run to run, become names.
+    /// Replaces the values by placeholders, because ports and paths differ from run to run.
     fn unfill(&self, text: &str, directory: &str) -> String {
         let mut text = text.replace(directory, "{dir}");
         for (name, port) in &self.ports {
@@ -79,17 +84,17 @@ impl Around {
     }
 }
 
-/// Replaces a number where it is not a part of a longer one.
+/// Replaces a number, but not as part of a longer one.
 fn replace_number(text: &str, number: &str, name: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(number) {
         let (before, after) = (&rest[..at], &rest[at + number.len()..]);
         let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-        let part = is_digit(before.chars().next_back().or(out.chars().next_back()))
+        let is_part = is_digit(before.chars().next_back().or(out.chars().next_back()))
             || is_digit(after.chars().next());
         out.push_str(before);
-        out.push_str(if part { number } else { name });
+        out.push_str(if is_part { number } else { name });
         rest = after;
     }
     out + rest
@@ -99,37 +104,25 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn serve(talks: &[Talk]) -> Server {
-    let last = talks.last().cloned().unwrap_or_default();
-    let talks = Mutex::new(VecDeque::from(talks.to_vec()));
-    Server::repeat(move || {
-        let talk = talks.lock().unwrap().pop_front().unwrap_or_else(|| last.clone());
-        script().then("talk", move |session| {
-            let mut all = Vec::new();
-            talk.perform(session.stream(), &mut |bytes| {
-                all.extend_from_slice(bytes);
-                session.record().received.clone_from(&all);
-            });
-            if talk.ends_by_reset() {
-                session.close();
-            }
-            Ok(())
-        })
-    })
+/// Starts a name server that resolves every name to 10.9.9.9, and none to an IPv6 address.
+fn name_server() -> NameServer {
+    let address = Ipv4Addr::new(10, 9, 9, 9).into();
+    NameServer::start(Ipv4Addr::LOCALHOST.into(), move |_| Answer::Addresses(vec![address]))
 }
 
-/// Runs the case with this program; for longer than `hangs` only if nothing is said there.
-pub(crate) fn run(case: &Case, program: &Path, hangs: Option<Duration>) -> Seen {
-    let around = Around::new(case);
-    let world = World::new(case, &|text, directory| around.fill(text, directory));
-    let directory = world.name();
-    let fill = |text: &str| around.fill(text, &directory);
+/// Runs the case with this program, and kills it after `limit` or else after [`RUN_LIMIT`].
+pub(crate) fn run(case: &Case, program: &Path, limit: Option<Duration>) -> Report {
+    let fixtures = Fixtures::new(case);
+    let sandbox = Sandbox::new(case, &|text, directory| fixtures.fill(text, directory));
+    let directory = sandbox.name();
+    let fill = |text: &str| fixtures.fill(text, &directory);
 
-    let mut command = world.program(program, case.called, case.redirection).limit(Duration::from_secs(60));
-    for word in words(&case.words) {
-        command = command.arg(fill(&word));
+    let mut command =
+        sandbox.program(program, case.program_name, case.redirection).limit(Duration::from_secs(60));
+    for arg in split_args(&case.args) {
+        command = command.arg(fill(&arg));
     }
-    if case.knows_password {
+    if case.has_password {
         command = command.env("SOCKS5_PASSWORD", "secret");
     }
     for (name, value) in &case.variables {
@@ -137,74 +130,79 @@ pub(crate) fn run(case: &Case, program: &Path, hangs: Option<Duration>) -> Seen 
     }
     let prompt = Arc::new(Mutex::new(Vec::new()));
     if let Some(line) = case.typed {
-        command = type_when_asked(command, line, &prompt);
+        command = answer_prompt(command, line, &prompt);
     }
     let mut running = start(command, &case.stdin);
-    let client = case.client.clone().map(|talk| {
-        let port = fill("{local}").parse().expect("a client needs {local} in the words");
-        let (after, outside) = (case.client_after, case.from_outside);
+    let client = case.client.clone().map(|script| {
+        let port = fill("{local}").parse().expect("a client needs {local} in the arguments");
+        let (delay, outside) = (case.client_delay, case.client_from_outside);
         thread::spawn(move || {
-            thread::sleep(after);
-            connect(&talk, port, outside)
+            thread::sleep(delay);
+            connect(script, port, outside)
         })
     });
 
-    let hung = !ends_within(&running, hangs.unwrap_or(LIMIT));
+    let hung = !exits_within(&running, limit.unwrap_or(RUN_LIMIT));
     if hung {
         running.signal(Signal::KILL);
     }
     let outcome = running.wait();
-    assert!(outcome.code != Some(97), "an /etc of its own: {}", outcome.stderr_text());
+    assert!(outcome.code != Some(97), "cannot mount /etc: {}", outcome.stderr_text());
     let client = client.map(|client| client.join().unwrap());
 
-    let unfill = |text: String| around.unfill(&text, &directory);
+    let unfill = |text: String| fixtures.unfill(&text, &directory);
     let mut output = line("stdout", &outcome.stdout);
     if let Some(got) = client {
         output += &line("client got", &got);
     }
-    let mut asked = line("terminal", &prompt.lock().unwrap());
-    asked += &line("askpass", &world.asked().unwrap_or_default());
+    let mut prompts = line("terminal", &prompt.lock().unwrap());
+    prompts += &line("askpass", &sandbox.askpass_prompt().unwrap_or_default());
     let stderr = unfill(outcome.stderr_text());
-    let seen = Seen {
+    let report = Report {
         exit: match outcome.code {
-            _ if hung => "exit: none, stopped\n",
+            _ if hung => "exit: none, killed\n",
             Some(0) => "exit: zero\n",
             _ => "exit: not zero\n",
         },
         output: unfill(output),
         wire: String::new(),
-        prompt: unfill(asked),
+        prompt: unfill(prompts),
         debug: debug_lines(&stderr),
         stderr,
     };
     let mut wire = String::new();
-    for (name, server) in around.peers {
+    for (name, server) in fixtures.peers {
         for (number, record) in (1..).zip(server.finish()).take(5) {
             wire += &line(&format!("{name} {number} got"), &record.received);
         }
     }
-    let ports =
-        Around { peers: Vec::new(), ports: around.ports, _refused: None, _silent: None, _name_server: None };
-    Seen { wire: ports.unfill(&wire, &directory), ..seen }
+    let ports = Fixtures {
+        peers: Vec::new(),
+        ports: fixtures.ports,
+        _refused: None,
+        _silent: None,
+        _name_server: None,
+    };
+    Report { wire: ports.unfill(&wire, &directory), ..report }
 }
 
-/// Words of a command line; `'…'` holds blanks together.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
+/// Splits a command line into arguments at blanks outside of `'…'`.
+fn split_args(line: &str) -> Vec<String> {
+    let mut args = Vec::new();
+    let mut arg: Option<String> = None;
     let mut quoted = false;
     for c in line.chars() {
         match c {
             '\'' => {
                 quoted = !quoted;
-                word.get_or_insert_default();
+                arg.get_or_insert_default();
             }
-            ' ' if !quoted => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
+            ' ' if !quoted => args.extend(arg.take()),
+            _ => arg.get_or_insert_default().push(c),
         }
     }
-    words.extend(word);
-    words
+    args.extend(arg);
+    args
 }
 
 fn start(command: Program, stdin: &Stdin) -> Running {
@@ -218,21 +216,22 @@ fn start(command: Program, stdin: &Stdin) -> Running {
     }
 }
 
-fn type_when_asked(command: Program, line: &'static str, prompt: &Arc<Mutex<Vec<u8>>>) -> Program {
+/// Adds a terminal where a user answers the first prompt with `line`.
+fn answer_prompt(command: Program, line: &'static str, prompt: &Arc<Mutex<Vec<u8>>>) -> Program {
     let pty = Pty::new();
     let command = command.terminal(&pty);
     let prompt = Arc::clone(prompt);
     thread::spawn(move || {
         let mut byte = [0];
-        // It fails after some seconds of silence, and then there was no question.
+        // Reading fails after some seconds of silence: there was no prompt.
         while (&pty).read(&mut byte).is_ok_and(|length| length > 0) {
-            let mut asked = prompt.lock().unwrap();
-            asked.push(byte[0]);
-            if asked.ends_with(b": ") {
-                drop(asked);
+            let mut shown = prompt.lock().unwrap();
+            shown.push(byte[0]);
+            if shown.ends_with(b": ") {
+                drop(shown);
                 let _ = (&pty.master).write_all(format!("{line}\n").as_bytes());
-                // The terminal has to stay until the program has gone.
-                thread::sleep(LIMIT);
+                // The terminal must stay open until the program has exited.
+                thread::sleep(RUN_LIMIT);
                 return;
             }
         }
@@ -240,7 +239,7 @@ fn type_when_asked(command: Program, line: &'static str, prompt: &Arc<Mutex<Vec<
     command
 }
 
-fn ends_within(running: &Running, limit: Duration) -> bool {
+fn exits_within(running: &Running, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     while running.is_running() {
         if Instant::now() > deadline {
@@ -251,10 +250,10 @@ fn ends_within(running: &Running, limit: Duration) -> bool {
     true
 }
 
-/// The client of a local port: what it got.
-fn connect(talk: &Talk, port: u16, outside: bool) -> Vec<u8> {
+/// Runs the client of a local port and returns what it received.
+fn connect(script: Script, port: u16, outside: bool) -> Vec<u8> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let deadline = Instant::now() + Duration::from_secs(3);
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     let mut got = Vec::new();
     if outside {
         if TcpStream::connect(SocketAddr::from(([127, 0, 0, 2], port))).is_ok() {
@@ -269,12 +268,11 @@ fn connect(talk: &Talk, port: u16, outside: bool) -> Vec<u8> {
             Err(_) => return [&got, b"(no connection)".as_slice()].concat(),
         }
     };
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    talk.perform(&stream, &mut |bytes| got.extend_from_slice(bytes));
+    got.extend(script.run_on(stream, CLIENT_TIMEOUT));
     got
 }
 
-/// `what: bytes`, all of them unless there are very many.
+/// Formats `what: bytes`. Of long data only the length and a checksum are shown.
 fn line(what: &str, bytes: &[u8]) -> String {
     if bytes.len() > 700 {
         let sum = bytes.iter().fold(7_u32, |sum, &byte| sum.wrapping_mul(16_777_619) ^ u32::from(byte));
@@ -283,7 +281,7 @@ fn line(what: &str, bytes: &[u8]) -> String {
     format!("{what}: \"{}\"\n", bytes.escape_ascii())
 }
 
-/// The debug lines whose form people know, in order.
+/// Returns the debug lines that users know, in order.
 fn debug_lines(stderr: &str) -> String {
     const STARTS: [&str; 14] = [
         "relay_method = ",

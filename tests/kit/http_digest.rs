@@ -111,19 +111,19 @@ impl HttpDigest {
     }
 
     /// Returns a 407 with the next nonce.
-    fn challenge(&self, stale: bool) -> String {
+    fn challenge(&self, is_stale: bool) -> String {
         let mut state = self.state();
         state.nonces += 1;
         state.nonce_count = 0;
-        state.stale += usize::from(stale);
+        state.stale += usize::from(is_stale);
         let nonce = format!("nonce \\\"{}\\\"", state.nonces);
         let fields = self.algorithms.iter().map(|algorithm| {
             let qop = self.qop.map(|qop| format!(", qop=\"{qop}\"")).unwrap_or_default();
             let algorithm =
                 if algorithm.is_empty() { String::new() } else { format!(", algorithm={algorithm}") };
-            let stale = if stale { ", stale=true" } else { "" };
+            let flag = if is_stale { ", stale=true" } else { "" };
             let realm = "a \\\"test\\\", with a comma";
-            let rest = format!("{qop}{algorithm}{stale}, opaque=\"o=\\\\\"{}", self.extra_parameters);
+            let rest = format!("{qop}{algorithm}{flag}, opaque=\"o=\\\\\"{}", self.extra_parameters);
             format!("Digest realm=\"{realm}\", nonce=\"{nonce}\"{rest}")
         });
         let others = Some(self.other_challenges.to_owned()).filter(|others| !others.is_empty());

@@ -389,7 +389,7 @@ impl Session {
     }
 
     /// Reads the head of a CONNECT request, records it with its target and returns it.
-    pub(super) fn read_connect_request(&mut self) -> Result<String, String> {
+    pub(crate) fn read_connect_request(&mut self) -> Result<String, String> {
         let head = proxy::read_head(self).map_err(|error| error.to_string())?;
         let target = proxy::connect_target(&head).map_err(|error| error.to_string())?.to_owned();
         let mut record = self.record();

@@ -68,13 +68,11 @@ pub(crate) fn http_basic(user: &str, password: &str) -> Script {
             let mut head = session.read_connect_request()?;
             while proxy::basic_login(&head).as_ref() != Some(&expected) {
                 session.send(REJECTED)?;
-                match session.read_connect_request() {
-                    Ok(next) => head = next,
-                    Err(_) => {
-                        session.end_script();
-                        break;
-                    }
-                }
+                let Ok(next) = session.read_connect_request() else {
+                    session.end_script();
+                    break;
+                };
+                head = next;
             }
             Ok(())
         })

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::script::{Action, Script, StepResult, script};
+use super::script::{Action, Script, StepResult};
 use super::show::show;
 use super::{Digest, Gate, proxy};
 
@@ -94,14 +94,12 @@ impl Server {
         Self::new(Ipv4Addr::LOCALHOST.into(), Shared::default(), Box::new(move || Some(make())))
     }
 
-    /// Starts a server for clients that may break off at any point: a step that fails ends its
-    /// script, but not the test. The last script serves all further connections.
-    pub(crate) fn lenient(scripts: &[Script]) -> Self {
-        let last = scripts.last().cloned().unwrap_or_else(script);
-        let mut scripts = scripts.to_vec().into_iter();
-        let next = move || Some(scripts.next().unwrap_or_else(|| last.clone()));
+    /// Like [`repeat`](Server::repeat), but for clients that may break off at any point: a step
+    /// that fails ends its script, but not the test.
+    pub(crate) fn lenient(script: &Script) -> Self {
+        let script = script.clone();
         let shared = Shared { lenient: true, ..Shared::default() };
-        Self::new(Ipv4Addr::LOCALHOST.into(), shared, Box::new(next))
+        Self::new(Ipv4Addr::LOCALHOST.into(), shared, Box::new(move || Some(script.clone())))
     }
 
     fn new(ip: IpAddr, shared: Shared, next: NextScript) -> Self {
@@ -425,9 +423,10 @@ impl Session {
     /// Like [`receive_up_to`](Session::receive_up_to), but treats a reset as EOF.
     pub(crate) fn receive_or_reset(&mut self, limit: usize) -> Result<Vec<u8>, String> {
         if self.unread.is_empty() {
-            let reset = self.stream().peek(&mut [0]).map_err(|error| error.kind());
-            if reset == Err(io::ErrorKind::ConnectionReset) {
-                return Ok(Vec::new());
+            match self.stream().peek(&mut [0]) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Vec::new()),
+                Err(error) => return Err(self.read_error(&error)),
+                Ok(_) => {}
             }
         }
         self.receive_up_to(limit)

@@ -1,8 +1,8 @@
-//! Variables: the proxy, the user, how names are resolved.
+//! Environment variables: the proxy, the user, and name resolution.
 
 use crate::case::Aspect::{Debug, Exit, Output, Wire};
 use crate::case::{Case, case};
-use crate::peer::{http, socks4, socks5, socks5_password, talk, target, telnet_reply};
+use crate::peers::{http, socks4, socks5, socks5_no_method, socks5_password, target, telnet_reply};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut all = proxies();
@@ -16,7 +16,7 @@ fn proxies() -> Vec<Case> {
     const TO_PROXY: &str = "debug: relay_port={proxy}";
     let socks = |name| case(name, "-d -s host.example 22").peer("proxy", socks5()).ok().both(TO_PROXY);
     let socks4s = |name| case(name, "-d -4 -s host.example 22").peer("proxy", socks4()).ok().both(TO_PROXY);
-    let none = |name, words| case(name, words).fails();
+    let none = |name, args| case(name, args).fails();
     vec![
         socks("variables: SOCKS5_SERVER").env("SOCKS5_SERVER", "{proxy}"),
         socks("variables: SOCKS_SERVER").env("SOCKS_SERVER", "{proxy}"),
@@ -33,7 +33,7 @@ fn proxies() -> Vec<Case> {
         socks("variables: SOCKS_SERVER with a user")
             .env("SOCKS_SERVER", "bob@{proxy}")
             .both("debug: relay_user=bob"),
-        case("variables: -s -4 is -4 -s", "-d -s -4 host.example 22")
+        case("variables: -s -4 equals -4 -s", "-d -s -4 host.example 22")
             .env("SOCKS4_SERVER", "{proxy}")
             .peer("proxy", socks4())
             .ok()
@@ -44,10 +44,9 @@ fn proxies() -> Vec<Case> {
             .ok()
             .both(TO_PROXY)
             .both("debug: relay_user=root"),
-        none("variables: -s and none is set", "-s host.example 22"),
-        none("variables: -s and only SOCKS4_SERVER is set", "-s host.example 22")
-            .env("SOCKS4_SERVER", "{refused}"),
-        none("variables: -4s and only SOCKS5_SERVER is set", "-4s host.example 22")
+        none("variables: -s, none set", "-s host.example 22"),
+        none("variables: -s, only SOCKS4_SERVER set", "-s host.example 22").env("SOCKS4_SERVER", "{refused}"),
+        none("variables: -4s, only SOCKS5_SERVER set", "-4s host.example 22")
             .env("SOCKS5_SERVER", "{refused}"),
         case("variables: HTTP_PROXY", "-d -h host.example 22")
             .env("HTTP_PROXY", "{proxy}")
@@ -62,15 +61,15 @@ fn proxies() -> Vec<Case> {
             .ok()
             .both(TO_PROXY)
             .both("debug: relay_user=bob"),
-        none("variables: -h and none is set", "-h host.example 22"),
+        none("variables: -h, none set", "-h host.example 22"),
         case("variables: TELNET_PROXY", "-d -t host.example 22")
             .env("TELNET_PROXY", "{proxy}")
             .peer("proxy", telnet_reply("connected to x\n"))
             .ok()
             .both(TO_PROXY)
             .both("debug: relay_method = TELNET (4)"),
-        none("variables: -t and none is set", "-t host.example 22"),
-        case("variables: none is used without an option", "-d 127.0.0.1 {target.port}")
+        none("variables: -t, none set", "-t host.example 22"),
+        case("variables: not used without an option", "-d 127.0.0.1 {target.port}")
             .env("HTTP_PROXY", "{refused}")
             .env("SOCKS_SERVER", "{refused}")
             .env("TELNET_PROXY", "{refused}")
@@ -88,9 +87,9 @@ fn more_proxies() -> Vec<Case> {
             .ours("debug: relay_port={proxy}")
     };
     let over_http = |name| more(case(name, "-d -h host.example 22").peer("proxy", http()));
-    let empty = |name, words, talk| {
-        case(name, words)
-            .peer("proxy", talk)
+    let empty = |name, args, proxy| {
+        case(name, args)
+            .peer("proxy", proxy)
             .differs([Exit, Output, Wire, Debug], "empty-proxy")
             .theirs("debug: relay_host=\n")
             .ours("exit: zero")
@@ -119,7 +118,7 @@ fn more_proxies() -> Vec<Case> {
     ]
 }
 
-/// All variables that name a user, each with its own name as its value; but not those in `without`.
+/// Sets all variables that name a user, each to its own name, except those in `without`.
 fn user_variables(case: Case, without: &[&str]) -> Case {
     let names = [
         "SOCKS5_USER",
@@ -135,7 +134,7 @@ fn user_variables(case: Case, without: &[&str]) -> Case {
 }
 
 fn users() -> Vec<Case> {
-    // The first so many of the row are not set.
+    // `skipped` is how many of the row stay unset.
     let five = |name, skipped| {
         let case = case(name, "-d -S {proxy} host.example 22").peer("proxy", socks5_password());
         let row = ["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"];
@@ -163,23 +162,23 @@ fn users() -> Vec<Case> {
         web("user: HTTP_PROXY_USER", 0).both("debug: relay_user=HTTP_PROXY_USER\n"),
         web("user: CONNECT_USER for HTTP", 1).both("debug: relay_user=CONNECT_USER\n"),
         web("user: the login name for HTTP", 2).both("debug: relay_user=root\n"),
-        case("user: the specification before the variables", "-d -S bob@{proxy} host.example 22")
+        case("user: the proxy argument before the variables", "-d -S bob@{proxy} host.example 22")
             .env("SOCKS5_USER", "other")
             .env("SOCKS5_PASSWORD", "p")
             .peer("proxy", socks5_password())
             .ok()
             .both("\\x03bob\\x01p"),
-        case("user: an empty one in SOCKS4", "-d -4 -S {proxy} host.example 22")
+        case("user: empty for SOCKS4", "-d -4 -S {proxy} host.example 22")
             .env("SOCKS4_USER", "")
             .env("CONNECT_USER", "other")
             .peer("proxy", socks4())
             .ok()
             .both("debug: relay_user=\n"),
-        case("user: an empty one in SOCKS4, by the specification", "-4 -S @{proxy} host.example 22")
+        case("user: empty for SOCKS4, in the proxy argument", "-4 -S @{proxy} host.example 22")
             .peer("proxy", socks4())
             .ok()
             .both("\\x00\\x00\\x00\\x01\\x00host.example\\x00"),
-        case("user: unknown to the user database", "-d 127.0.0.1 {target.port}")
+        case("user: not in the user database", "-d 127.0.0.1 {target.port}")
             .without_account()
             .peer("target", target())
             .differs([Exit, Output, Wire, Debug], "no-account")
@@ -192,9 +191,8 @@ fn other() -> Vec<Case> {
     let resolves = |name, options: &str, how| {
         case(name, &format!("-d {options} -S {{refused}} ten.example 22")).fails().both(how)
     };
-    let offers = |name, words, greeting| {
-        case(name, words).peer("proxy", talk().greeting().send([5, 255])).fails().both(greeting)
-    };
+    let offers =
+        |name, args, greeting| case(name, args).peer("proxy", socks5_no_method()).fails().both(greeting);
     vec![
         resolves("variables: SOCKS5_RESOLVE", "", "debug: socks_resolve=LOCAL (1)")
             .env("SOCKS5_RESOLVE", "local")
@@ -210,10 +208,10 @@ fn other() -> Vec<Case> {
             .env("SOCKS_RESOLVE", "both"),
         resolves("variables: -R before SOCKS5_RESOLVE", "-R remote", "debug: socks_resolve=REMOTE (2)")
             .env("SOCKS5_RESOLVE", "local"),
-        case("variables: a bad SOCKS5_RESOLVE", "-d -S {refused} ten.example 22")
+        case("variables: an invalid SOCKS5_RESOLVE", "-d -S {refused} ten.example 22")
             .env("SOCKS5_RESOLVE", "garbage")
             .fails(),
-        case("variables: a bad SOCKS5_RESOLVE that is not used", "-d -4 -S {proxy} ten.example 22")
+        case("variables: an invalid SOCKS5_RESOLVE that is not used", "-d -4 -S {proxy} ten.example 22")
             .env("SOCKS5_RESOLVE", "garbage")
             .peer("proxy", socks4())
             .ok(),
@@ -225,7 +223,7 @@ fn other() -> Vec<Case> {
             "debug: >>> 05 01 00\n",
         )
         .env("SOCKS5_AUTH", "userpass"),
-        case("variables: a bad SOCKS5_AUTH", "-S {proxy} host.example 22")
+        case("variables: an invalid SOCKS5_AUTH", "-S {proxy} host.example 22")
             .env("SOCKS5_AUTH", "bogus")
             .peer("proxy", socks5())
             .differs([Wire], "auth-checked")

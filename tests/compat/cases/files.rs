@@ -2,16 +2,16 @@
 
 use crate::case::Aspect::{Debug, Exit, Output, Wire};
 use crate::case::{Case, case};
-use crate::peer::{http, socks4, socks5, socks5_password, target, telnet_reply};
+use crate::peers::{http, socks4, socks5, socks5_password, target, telnet_reply};
 
 const TO_PROXY: &str = "debug: relay_port={proxy}";
 
-/// A run that finds its SOCKS proxy in a file.
+/// Both programs find their SOCKS proxy in a file.
 fn found(name: &'static str) -> Case {
     case(name, "-d -s host.example 22").peer("proxy", socks5()).ok().both(TO_PROXY)
 }
 
-/// The same, where only ours finds it.
+/// Only our program finds its SOCKS proxy in a file.
 fn only_ours(name: &'static str, id: &'static str) -> Case {
     case(name, "-d -s host.example 22")
         .peer("proxy", socks5())
@@ -37,10 +37,10 @@ fn syntax() -> Vec<Case> {
         found("file: comments and blank lines").home_file(
             "# first\n\n   \n  # second\nSOCKS_SERVER = {proxy} # third\n#SOCKS_SERVER = {refused}\n",
         ),
-        found("file: a comment without a blank").home_file("SOCKS_SERVER={proxy}#comment\n"),
+        found("file: a comment without a blank before it").home_file("SOCKS_SERVER={proxy}#comment\n"),
         found("file: the last line wins")
             .home_file("SOCKS_SERVER = host.example:1\nSOCKS_SERVER = {proxy}\n"),
-        found("file: lines end as on Windows").home_file("SOCKS_SERVER={proxy}\r\n"),
+        found("file: CRLF line ends").home_file("SOCKS_SERVER={proxy}\r\n"),
         found("file: a line without =").home_file("SOCKS_SERVER host.example\nSOCKS_SERVER = {proxy}\n"),
         found("file: an unknown name").home_file("FOO = bar\nSOCKS_SERVER = {proxy}\n"),
         found("file: an empty name").home_file(" = x\nSOCKS_SERVER = {proxy}\n"),
@@ -48,23 +48,23 @@ fn syntax() -> Vec<Case> {
         found("file: a value with =")
             .home_file("SOCKS_SERVER = bob=x@{proxy}\n")
             .both("debug: relay_user=bob=x\n"),
-        case("file: names are in capitals", "-s host.example 22")
+        case("file: names are case-sensitive", "-s host.example 22")
             .home_file("socks_server = {proxy}\n")
             .peer("proxy", socks5())
             .fails(),
-        case("file: no export", "-s host.example 22")
+        case("file: `export` is not accepted", "-s host.example 22")
             .home_file("export SOCKS_SERVER = {proxy}\n")
             .peer("proxy", socks5())
             .fails(),
-        case("file: an empty one", "-s host.example 22").home_file("").fails(),
-        case("file: a broken one does not disturb", "127.0.0.1 {target.port}")
+        case("file: empty", "-s host.example 22").home_file("").fails(),
+        case("file: an invalid line is ignored", "127.0.0.1 {target.port}")
             .home_file("FOO\n")
             .peer("target", target())
             .ok(),
         only_ours("file: no newline at the end", "file-last-line").home_file("SOCKS_SERVER = {proxy}"),
         only_ours("file: a long line", "file-long-lines")
             .home_file(format!("#{long}\nSOCKS_SERVER = {{proxy}}\n")),
-        only_ours("file: a zero byte", "file-zero-bytes").home_file("FOO\0 = x\nSOCKS_SERVER = {proxy}\n"),
+        only_ours("file: a NUL byte", "file-zero-bytes").home_file("FOO\0 = x\nSOCKS_SERVER = {proxy}\n"),
         only_ours("file: a quoted value", "file-quotes").home_file("SOCKS_SERVER = \"{proxy}\"\n"),
         case("file: a value with # in quotes", "-S bob@{proxy} host.example 22")
             .without_password()
@@ -79,33 +79,33 @@ fn syntax() -> Vec<Case> {
 
 fn order() -> Vec<Case> {
     vec![
-        found("file: the system's").etc_file("SOCKS_SERVER = {proxy}\n"),
-        found("file: the user's before the system's")
+        found("file: /etc/connectrc").etc_file("SOCKS_SERVER = {proxy}\n"),
+        found("file: ~/.connectrc before /etc/connectrc")
             .home_file("SOCKS_SERVER = {proxy}\n")
             .etc_file("SOCKS_SERVER = host.example:1\n"),
-        found("file: both together")
+        found("file: both files together")
             .home_file("SOCKS_SERVER = {proxy}\n")
             .etc_file("SOCKS5_USER = bob\n")
             .both("debug: relay_user=bob"),
-        found("file: the narrower name, though in the other file")
+        found("file: the more specific name wins, even from the other file")
             .home_file("SOCKS_SERVER = host.example:1\n")
             .etc_file("SOCKS5_SERVER = {proxy}\n"),
-        found("file: the environment before it")
+        found("file: the environment before the file")
             .home_file("SOCKS_SERVER = host.example:1\n")
             .env("SOCKS_SERVER", "{proxy}"),
-        found("file: the narrower name, though the other is a variable")
+        found("file: the more specific name wins over a variable")
             .home_file("SOCKS5_SERVER = {proxy}\n")
             .env("SOCKS_SERVER", "host.example:1"),
-        case("file: the command line before it", "-d -S {proxy} host.example 22")
+        case("file: the command line before the file", "-d -S {proxy} host.example 22")
             .home_file("SOCKS5_SERVER = host.example:1\n")
             .peer("proxy", socks5())
             .ok()
             .both(TO_PROXY),
-        found("file: a directory in its place")
+        found("file: a directory instead of a file")
             .home_file_is_a_directory()
             .etc_file("SOCKS_SERVER = {proxy}\n"),
-        found("file: HOME is not set").home_file("SOCKS_SERVER = {proxy}\n").redirected("").env("HOME", ""),
-        case("file: HOME is elsewhere", "-d -s host.example 22")
+        found("file: HOME empty").home_file("SOCKS_SERVER = {proxy}\n").redirected("").env("HOME", ""),
+        case("file: HOME in another directory", "-d -s host.example 22")
             .home_file("SOCKS_SERVER = {proxy}\n")
             .env("HOME", "{dir}/elsewhere")
             .peer("proxy", socks5())
@@ -113,7 +113,7 @@ fn order() -> Vec<Case> {
             .theirs("exit: zero")
             .theirs(TO_PROXY)
             .ours("exit: not zero"),
-        case("file: -V does not read it", "-V")
+        case("file: not read by -V", "-V")
             .home_file("FOO\n")
             .differs([Output], "version-stdout")
             .ok()

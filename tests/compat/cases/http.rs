@@ -1,19 +1,22 @@
-//! HTTP proxies: statuses, authentication, and replies of all sorts.
+//! HTTP proxies: status codes, authentication, and all sorts of responses.
+
+use std::time::Duration;
 
 use crate::case::Aspect::{Debug, Exit, Output, Prompt, Wire};
 use crate::case::{Case, case};
-use crate::peer::{http, http_asks, http_reply, talk};
+use crate::kit::script;
+use crate::peers::{authorized_or, hello, http, http_challenging, http_reply};
 
 fn with(name: &'static str, reply: &str) -> Case {
     case(name, "-d -H {proxy} host.example 22").peer("proxy", http_reply(reply)).over_http()
 }
 
-/// A session.
+/// Expects a session.
 fn opens(name: &'static str, reply: &str) -> Case {
     with(name, reply).ok().both("stdout: \"HELLO\\n\"")
 }
 
-/// A refusal. How much of it is read is not the same.
+/// Expects a refusal. The programs do not read the same part of it.
 fn refuses(name: &'static str, status: &str) -> Case {
     with(name, &format!("HTTP/1.0 {status}\r\nContent-Length: 3\r\n\r\nno\n"))
         .differs([Debug], "http-reason")
@@ -22,7 +25,7 @@ fn refuses(name: &'static str, status: &str) -> Case {
         .both("CONNECT host.example:22 HTTP/1.")
 }
 
-/// Where ours is content and theirs is not, or the other way round.
+/// Expects that one program succeeds and the other fails.
 fn splits(case: Case, id: &'static str) -> Case {
     case.differs([Exit, Output, Debug], id)
 }
@@ -68,8 +71,8 @@ fn statuses() -> Vec<Case> {
             .differs([Debug], "http-reason")
             .fails()
             .both("stdout: \"\""),
-        case("http: 302 without a location", "-H {proxy} host.example 22")
-            .peer("proxy", talk().head().send("HTTP/1.0 302 Found\r\n\r\n"))
+        case("http: 302 without Location", "-H {proxy} host.example 22")
+            .peer("proxy", script().read_connect_request().send("HTTP/1.0 302 Found\r\n\r\n"))
             .theirs_hangs()
             .differs([Exit, Wire], "http-302")
             .theirs("exit: none")
@@ -80,29 +83,34 @@ fn statuses() -> Vec<Case> {
 
 fn replies() -> Vec<Case> {
     vec![
-        opens("http: version 1.1 in the reply", "HTTP/1.1 200 OK\r\n\r\n"),
+        opens("http: version 1.1 in the response", "HTTP/1.1 200 OK\r\n\r\n"),
         opens("http: no reason after the status", "HTTP/1.0 200\r\n\r\n"),
-        opens("http: other words after the status", "HTTP/1.0 200 Connection established\r\n\r\n"),
-        opens("http: fields in the reply", "HTTP/1.0 200 OK\r\nVia: me\r\nX-Other: y\r\n\r\n"),
-        with("http: the first bytes of the session come with the reply", "HTTP/1.0 200 OK\r\n\r\nEARLY\n")
+        opens("http: another reason after the status", "HTTP/1.0 200 Connection established\r\n\r\n"),
+        opens("http: header fields in the response", "HTTP/1.0 200 OK\r\nVia: me\r\nX-Other: y\r\n\r\n"),
+        with("http: session data in the same segment as the response", "HTTP/1.0 200 OK\r\n\r\nEARLY\n")
             .ok()
             .both("stdout: \"EARLY\\nHELLO\\n\""),
-        with("http: a length in the reply means nothing", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd")
-            .ok()
-            .both("stdout: \"abcdHELLO\\n\""),
-        case("http: a reply byte by byte", "-H {proxy} host.example 22")
+        with(
+            "http: Content-Length in a 200 response is ignored",
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd",
+        )
+        .ok()
+        .both("stdout: \"abcdHELLO\\n\""),
+        case("http: a response byte by byte", "-H {proxy} host.example 22")
             .over_http()
             .peer(
                 "proxy",
                 "HTTP/1.0 200 OK\r\n\r\n"
                     .bytes()
-                    .fold(talk().head(), |talk, byte| talk.send([byte]).pause(2))
-                    .session(),
+                    .fold(script().read_connect_request(), |script, byte| {
+                        script.send([byte]).pause(Duration::from_millis(2))
+                    })
+                    .followed_by(hello()),
             )
             .ok()
             .both("stdout: \"HELLO\\n\""),
         splits(
-            with("http: an interim reply", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+            with("http: an interim response", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
             "http-interim",
         )
         .theirs("exit: not zero")
@@ -113,19 +121,19 @@ fn replies() -> Vec<Case> {
             .theirs("exit: none")
             .ours("exit: zero")
             .ours("stdout: \"HELLO\\n\""),
-        case("http: it closes in the head", "-H {proxy} host.example 22")
+        case("http: the proxy closes within the head", "-H {proxy} host.example 22")
             .over_http()
-            .peer("proxy", talk().head().send("HTTP/1.0 200 OK\r\n"))
+            .peer("proxy", script().read_connect_request().send("HTTP/1.0 200 OK\r\n"))
             .theirs_hangs()
             .differs([Exit], "http-cut")
             .theirs("exit: none")
             .ours("exit: not zero"),
-        case("http: it closes at once", "-H {proxy} host.example 22")
+        case("http: the proxy closes at once", "-H {proxy} host.example 22")
             .over_http()
-            .peer("proxy", talk().head())
+            .peer("proxy", script().read_connect_request())
             .fails()
             .both("stdout: \"\""),
-        with("http: no HTTP at all", "SSH-2.0-Server\r\n\r\n")
+        with("http: the response is not HTTP", "SSH-2.0-Server\r\n\r\n")
             .differs([Debug], "http-reason")
             .fails()
             .both("stdout: \"\""),
@@ -135,7 +143,7 @@ fn replies() -> Vec<Case> {
             .differs([Wire], "ipv6")
             .theirs("CONNECT ::1:22 ")
             .ours("CONNECT [::1]:22 HTTP/1.1\\r\\nHost: [::1]:22\\r\\n"),
-        case("http: a name is never resolved here", "-R local -H {proxy} ten.example 22")
+        case("http: names are never resolved locally", "-R local -H {proxy} ten.example 22")
             .peer("proxy", http())
             .over_http()
             .ok()
@@ -143,13 +151,13 @@ fn replies() -> Vec<Case> {
     ]
 }
 
-/// What follows on the second connection, after one that asked for a password in these words.
+/// A proxy that challenges with this header field.
 fn asked(name: &'static str, status: &str, field: &str) -> Case {
     let reply = format!("HTTP/1.0 {status} Who?\r\n{field}\r\n\r\n");
     case(name, "-H bob@{proxy} host.example 22")
         .env("SSH_ASKPASS", "{dir}/askpass")
         .env("DISPLAY", ":0")
-        .peer("proxy", http_asks(reply))
+        .peer("proxy", http_challenging(reply))
         .over_http()
 }
 
@@ -160,31 +168,31 @@ fn authentication() -> Vec<Case> {
         case(name, "-H bob@{proxy} host.example 22")
             .env("SSH_ASKPASS", "{dir}/askpass")
             .env("DISPLAY", ":0")
-            .peer("proxy", talk().authorized_or(first).send(second))
+            .peer("proxy", authorized_or(first).send(second))
             .over_http()
     };
     let unable = |name, field| asked(name, "407", field).fails().both("stdout: \"\"");
     vec![
         asked("http: 407", "407", "Proxy-Authenticate: Basic realm=\"r\"").ok().both(BASIC).both("proxy 2 got"),
-        asked("http: 407, in small letters", "407", "proxy-authenticate: basic realm=\"r\"").ok().both(BASIC),
-        asked("http: 407, no realm", "407", "Proxy-Authenticate: Basic").ok().both(BASIC),
-        asked("http: 407, Basic among others", "407",
+        asked("http: 407, in lower case", "407", "proxy-authenticate: basic realm=\"r\"").ok().both(BASIC),
+        asked("http: 407 without a realm", "407", "Proxy-Authenticate: Basic").ok().both(BASIC),
+        asked("http: 407, Basic among other schemes", "407",
             "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic realm=\"r\"").ok().both(BASIC),
-        asked("http: 401 with its own field", "401", "WWW-Authenticate: Basic realm=\"r\"").ok().both("proxy 2 got"),
-        asked("http: 407, two in one field", "407", "Proxy-Authenticate: Negotiate, Basic realm=\"r\"")
+        asked("http: 401 with WWW-Authenticate", "401", "WWW-Authenticate: Basic realm=\"r\"").ok().both("proxy 2 got"),
+        asked("http: 407, two schemes in one field", "407", "Proxy-Authenticate: Negotiate, Basic realm=\"r\"")
             .differs([Exit, Output, Wire, Prompt], "http-challenges").theirs("exit: not zero").ours("exit: zero").ours(BASIC),
-        asked("http: 407, no blank in the field", "407", "Proxy-Authenticate:Basic realm=\"r\"")
+        asked("http: 407, no blank after the colon", "407", "Proxy-Authenticate:Basic realm=\"r\"")
             .differs([Exit, Output, Wire, Prompt], "http-challenges").theirs("exit: not zero").ours("exit: zero").ours(BASIC),
         unable("http: 407, only NTLM", "Proxy-Authenticate: NTLM"),
-        unable("http: 407, no field", "X-Other: y"),
+        unable("http: 407 without a challenge", "X-Other: y"),
         again("http: 407 and then 403", WANTED, "HTTP/1.0 403 Forbidden\r\n\r\n").fails().both("proxy 2 got"),
         again("http: 407 twice", WANTED, WANTED).fails().both("proxy 2 got"),
-        asked("http: a password known before", "407", "Proxy-Authenticate: Basic realm=\"r\"").env("HTTP_PROXY_PASSWORD", "secret")
+        asked("http: a password known in advance", "407", "Proxy-Authenticate: Basic realm=\"r\"").env("HTTP_PROXY_PASSWORD", "secret")
             .ok().differs([Wire], "http-credentials-first").theirs("proxy 2 got").ours(BASIC),
-        case("http: 407 on a connection that stays open", "-H bob@{proxy} host.example 22").env("SSH_ASKPASS", "{dir}/askpass")
-            .env("DISPLAY", ":0").peer("proxy", talk().head()
-                .send("HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic realm=\"r\"\r\nContent-Length: 3\r\n\r\nno\n").head()
-                .send("HTTP/1.1 200 OK\r\n\r\n").session())
+        case("http: 407 on a persistent connection", "-H bob@{proxy} host.example 22").env("SSH_ASKPASS", "{dir}/askpass")
+            .env("DISPLAY", ":0").peer("proxy", script().read_connect_request()
+                .send("HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic realm=\"r\"\r\nContent-Length: 3\r\n\r\nno\n").read_connect_request()
+                .send("HTTP/1.1 200 OK\r\n\r\n").followed_by(hello()))
             .differs([Exit, Output, Wire], "http-keep-alive")
             .theirs("proxy 2 got").ours("exit: zero").ours("proxy 1 got: \"CONNECT host.example:22 HTTP/1.1\\r\\nHost: host.example:22\\r\\n\\r\\nCONNECT "),
     ]

@@ -1,31 +1,31 @@
-//! The table, by topic.
+//! The table of cases, by topic.
 
 use crate::case::{Aspect, Case};
 
-mod direct;
+mod args;
+mod bypass;
 mod environment;
 mod files;
 mod http;
 mod local;
 mod names;
 mod passwords;
+mod proxy_urls;
 mod relay;
 mod socks4;
 mod socks5;
-mod specs;
 mod telnet;
-mod words;
 
-/// All of it.
+/// Returns all cases.
 pub(crate) fn all() -> Vec<Case> {
     let topics = [
-        words::cases(),
+        args::cases(),
         names::cases(),
-        specs::cases(),
+        proxy_urls::cases(),
         environment::cases(),
         passwords::cases(),
         files::cases(),
-        direct::cases(),
+        bypass::cases(),
         socks5::cases(),
         socks4::cases(),
         http::cases(),
@@ -37,7 +37,7 @@ pub(crate) fn all() -> Vec<Case> {
 }
 
 impl Case {
-    /// It speaks to an HTTP proxy: the request line has another version, and `Host` follows.
+    /// Expects the differences of a CONNECT request: our HTTP version is 1.1, and we send `Host`.
     fn over_http(self) -> Self {
         self.translated(Aspect::Wire, "http-1.1", |theirs| {
             with_host(theirs, "CONNECT ", " HTTP/1.0\\r\\n", |target| {
@@ -53,7 +53,7 @@ impl Case {
     }
 }
 
-/// Rewrites everything that stands between `start` and `end`, both included.
+/// Rewrites every text between `start` and `end`, both included.
 fn with_host(text: &str, start: &str, end: &str, rewrite: fn(&str) -> String) -> String {
     let mut out = String::new();
     let mut rest = text;

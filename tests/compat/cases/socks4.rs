@@ -1,10 +1,13 @@
 //! SOCKS4 and 4a.
 
+use std::time::Duration;
+
 use crate::case::Aspect::{Debug, Exit, Output, Wire};
 use crate::case::{Case, case};
-use crate::peer::{GRANTED4, Talk, socks4, socks4_reply, talk};
+use crate::kit::{SOCKS4_GRANTED, Script, script};
+use crate::peers::{hello, socks4, socks4_reply};
 
-fn with(name: &'static str, proxy: Talk) -> Case {
+fn with(name: &'static str, proxy: Script) -> Case {
     case(name, "-d -4 -S bob@{proxy} host.example 22").peer("proxy", proxy)
 }
 
@@ -16,13 +19,13 @@ pub(super) fn cases() -> Vec<Case> {
             .both("bob\\x00host.example\\x00")
     };
     vec![
-        with("socks4: a name that is unknown here", socks4())
+        with("socks4: a name that we cannot resolve", socks4())
             .input("ping\n")
             .ok()
             .both("debug: socks_resolve=LOCAL (1)")
             .both("\\x04\\x01\\x00\\x16\\x00\\x00\\x00\\x01bob\\x00host.example\\x00ping\\n")
             .both("stdout: \"HELLO\\n\""),
-        case("socks4: a name that is known here", "-4 -S bob@{proxy} ten.example 22")
+        case("socks4: a name that we can resolve", "-4 -S bob@{proxy} ten.example 22")
             .peer("proxy", socks4())
             .ok()
             .both("\\x04\\x01\\x00\\x16\\n\\x01\\x02\\x03bob\\x00"),
@@ -34,17 +37,17 @@ pub(super) fn cases() -> Vec<Case> {
             .peer("proxy", socks4())
             .ok()
             .both("\\x04\\x01\\x00\\x16\\n\\x01\\x02\\x03bob\\x00"),
-        case("socks4: -R both, a name that is unknown here", "-4 -R both -S bob@{proxy} host.example 22")
+        case("socks4: -R both, a name that we cannot resolve", "-4 -R both -S bob@{proxy} host.example 22")
             .peer("proxy", socks4())
             .ok()
             .both("bob\\x00host.example\\x00"),
-        case("socks4: -R both, a name that is known here", "-4 -R both -S bob@{proxy} ten.example 22")
+        case("socks4: -R both, a name that we can resolve", "-4 -R both -S bob@{proxy} ten.example 22")
             .peer("proxy", socks4())
             .ok()
             .differs([Wire], "resolve-both")
             .theirs("bob\\x00ten.example\\x00")
             .ours("\\x04\\x01\\x00\\x16\\n\\x01\\x02\\x03bob\\x00"),
-        case("socks4: -R local, and the name is unknown", "-4 -R local -S bob@{proxy} host.example 22")
+        case("socks4: -R local, unknown name", "-4 -R local -S bob@{proxy} host.example 22")
             .peer("proxy", socks4())
             .differs([Exit, Output, Wire], "resolve-local")
             .theirs("bob\\x00host.example\\x00")
@@ -62,19 +65,27 @@ pub(super) fn cases() -> Vec<Case> {
             .ours("exit: not zero"),
         with(
             "socks4: the reply in pieces",
-            talk().request4().send([0, 90, 0]).pause(30).send([0; 5]).session(),
+            script()
+                .read_socks4_request()
+                .send([0, 90, 0])
+                .pause(Duration::from_millis(30))
+                .send([0; 5])
+                .followed_by(hello()),
         )
         .ok()
         .differs([Debug], "debug-replies")
         .both("stdout: \"HELLO\\n\""),
         with(
-            "socks4: the first bytes of the session come with the reply",
-            talk().request4().send([&GRANTED4[..], b"EARLY\n"].concat()).session(),
+            "socks4: session data in the same segment as the reply",
+            script()
+                .read_socks4_request()
+                .send([&SOCKS4_GRANTED[..], b"EARLY\n"].concat())
+                .followed_by(hello()),
         )
         .ok()
         .both("stdout: \"EARLY\\nHELLO\\n\""),
-        with("socks4: it closes at once", talk()).fails(),
-        with("socks4: it closes in the reply", talk().request4().send([0, 90]))
+        with("socks4: the proxy closes at once", script()).fails(),
+        with("socks4: the proxy closes within the reply", script().read_socks4_request().send([0, 90]))
             .fails()
             .differs([Debug], "debug-replies"),
         case(

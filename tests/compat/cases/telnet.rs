@@ -1,8 +1,11 @@
 //! Telnet-style proxies: commands and answers.
 
+use std::time::Duration;
+
 use crate::case::Aspect::{Debug, Wire};
 use crate::case::{Case, case};
-use crate::peer::{talk, target, telnet_reply};
+use crate::kit::script;
+use crate::peers::{hello, target, telnet_reply};
 
 fn with(name: &'static str, reply: &str) -> Case {
     case(name, "-d -T {proxy} host.example 22").peer("proxy", telnet_reply(reply))
@@ -19,9 +22,9 @@ fn answers() -> Vec<Case> {
         with(name, reply).ok().both("stdout: \"HELLO\\n\"").both("\"telnet host.example 22\\r\\n")
     };
     let bad = |name, reply: &str| {
-        let talk = talk().send("welcome\r\n").until("\n").send(reply);
+        let proxy = script().send("welcome\r\n").expect_until("\n").send(reply);
         case(name, "-d -T {proxy} host.example 22")
-            .peer("proxy", talk)
+            .peer("proxy", proxy)
             .fails()
             .both("stdout: \"\"")
             .both("\"telnet host.example 22\\r\\n")
@@ -36,38 +39,48 @@ fn answers() -> Vec<Case> {
             .both("debug: <<< \"connected to host.example\\r\\n\"")
             .both("22\\r\\nping\\n\""),
         good("telnet: Connected to", "Connected to x\n"),
-        good("telnet: in the middle of a line", "You are CONNECTED TO it\r\n"),
+        good("telnet: the phrase in the middle of a line", "You are CONNECTED TO it\r\n"),
         good(
-            "telnet: after other lines",
+            "telnet: the phrase after other lines",
             "Trying 10.1.2.3...\r\nEscape character is ^].\r\nConnected to x.\r\n",
         ),
-        with("telnet: the first bytes of the session come with the answer", "connected to x\r\nEARLY\n")
+        with("telnet: session data in the same segment as the answer", "connected to x\r\nEARLY\n")
             .ok()
             .both("stdout: \"EARLY\\nHELLO\\n\""),
         case("telnet: an answer in pieces", "-T {proxy} host.example 22")
-            .peer("proxy", talk().until("\n").send("connec").pause(30).send("ted to x\r\nEARLY\n").session())
+            .peer(
+                "proxy",
+                script()
+                    .expect_until("\n")
+                    .send("connec")
+                    .pause(Duration::from_millis(30))
+                    .send("ted to x\r\nEARLY\n")
+                    .followed_by(hello()),
+            )
             .ok()
             .both("stdout: \"EARLY\\nHELLO\\n\""),
         bad("telnet: failed", "Connection failed\r\n"),
         bad("telnet: refused", "connect: Connection refused\r\n"),
         bad("telnet: rejected", "Host rejected\r\n"),
         bad("telnet: closed", "Connection closed by foreign host\r\n"),
-        no_phrase("telnet: a bad word at the start of a line is none", "refused\r\n"),
-        no_phrase("telnet: no known word", "Trying...\r\nunknown host\r\n"),
-        no_phrase("telnet: half a line", "conn"),
-        case("telnet: it closes at once", "-T {proxy} host.example 22").peer("proxy", talk()).fails(),
-        case("telnet: nobody listens", "-T {refused} host.example 22").fails(),
+        no_phrase("telnet: a refusal word at the start of a line does not count", "refused\r\n"),
+        no_phrase("telnet: no known phrase", "Trying...\r\nunknown host\r\n"),
+        no_phrase("telnet: an incomplete line", "conn"),
+        case("telnet: the proxy closes at once", "-T {proxy} host.example 22")
+            .peer("proxy", script())
+            .fails(),
+        case("telnet: connection refused", "-T {refused} host.example 22").fails(),
     ]
 }
 
 fn commands() -> Vec<Case> {
-    let says = |name, words, sent| {
-        let proxy = talk().pause(20).send("connected to x\n").session();
-        case(name, words).peer("proxy", proxy).ok().both(sent)
+    let says = |name, args, sent| {
+        let proxy = script().pause(Duration::from_millis(20)).send("connected to x\n").followed_by(hello());
+        case(name, args).peer("proxy", proxy).ok().both(sent)
     };
-    let memory = |name, words, ours| {
-        let proxy = talk().pause(20).send("connected to x\n").session();
-        case(name, words)
+    let memory = |name, args, ours| {
+        let proxy = script().pause(Duration::from_millis(20)).send("connected to x\n").followed_by(hello());
+        case(name, args)
             .peer("proxy", proxy)
             .ok()
             .differs([Wire], "telnet-command")
@@ -75,9 +88,9 @@ fn commands() -> Vec<Case> {
             .ours(ours)
     };
     vec![
-        says("telnet: the command by default", "-T {proxy} 10.1.2.3 22", "got: \"telnet 10.1.2.3 22\\r\\n\""),
+        says("telnet: the default command", "-T {proxy} 10.1.2.3 22", "got: \"telnet 10.1.2.3 22\\r\\n\""),
         says(
-            "telnet: a port by name",
+            "telnet: a service name as the port",
             "-T {proxy} host.example ssh",
             "got: \"telnet host.example 22\\r\\n\"",
         ),
@@ -87,7 +100,7 @@ fn commands() -> Vec<Case> {
             "got: \"open host.example:22\\r\\n\"",
         ),
         says(
-            "telnet: -c before or after",
+            "telnet: -c after -T",
             "-T {proxy} -c 'open %p %h' host.example 22",
             "got: \"open 22 host.example\\r\\n\"",
         ),

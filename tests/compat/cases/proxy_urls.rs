@@ -1,8 +1,8 @@
-//! How a proxy is named.
+//! Proxy arguments.
 
 use crate::case::Aspect::{Debug, Exit, Output, Wire};
 use crate::case::{Case, case};
-use crate::peer::{http, socks5, socks5_password, telnet_reply};
+use crate::peers::{http, socks5, socks5_password, target, telnet_reply};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut all = users();
@@ -11,47 +11,50 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn users() -> Vec<Case> {
-    let default =
-        |name, words, port| case(name, words).fails().both("debug: relay_host=127.99.0.1").both(port);
+    let default = |name, args, port| case(name, args).fails().both("debug: relay_host=127.99.0.1").both(port);
     vec![
         default(
-            "spec: the default port of SOCKS",
+            "proxy: the default port of SOCKS",
             "-d -S 127.99.0.1 host.example 22",
             "debug: relay_port=1080",
         ),
-        default("spec: the default port of HTTP", "-d -H 127.99.0.1 host.example 22", "debug: relay_port=80"),
         default(
-            "spec: the default port of telnet",
+            "proxy: the default port of HTTP",
+            "-d -H 127.99.0.1 host.example 22",
+            "debug: relay_port=80",
+        ),
+        default(
+            "proxy: the default port of telnet",
             "-d -T 127.99.0.1 host.example 22",
             "debug: relay_port=23",
         ),
-        case("spec: a proxy by its name", "-d -S loop.example:{proxy.port} host.example 22")
+        case("proxy: a host name", "-d -S loop.example:{proxy.port} host.example 22")
             .peer("proxy", socks5())
             .ok()
             .both("debug: relay_host=loop.example")
             .both("debug: connecting to 127.0.0.1:{proxy}"),
-        case("spec: a proxy whose name is unknown", "-d -S host.example:1 host.example 22")
+        case("proxy: an unknown host name", "-d -S host.example:1 host.example 22")
             .fails()
             .both("debug: relay_host=host.example"),
-        case("spec: a user", "-d -S bob@{proxy} host.example 22")
+        case("proxy: a user", "-d -S bob@{proxy} host.example 22")
             .env("SOCKS5_PASSWORD", "secret")
             .peer("proxy", socks5_password())
             .ok()
             .both("debug: relay_user=bob")
             .both("\\x01\\x03bob\\x06secret"),
-        case("spec: a user with an @", "-d -S a@b@{proxy} host.example 22")
+        case("proxy: a user with an @", "-d -S a@b@{proxy} host.example 22")
             .env("SOCKS5_PASSWORD", "secret")
             .peer("proxy", socks5_password())
             .ok()
             .both("debug: relay_user=a@b")
             .both("\\x01\\x03a@b\\x06secret"),
-        case("spec: a user with a %", "-d -S a%40b@{proxy} host.example 22")
+        case("proxy: a user with a %", "-d -S a%40b@{proxy} host.example 22")
             .env("SOCKS5_PASSWORD", "secret")
             .peer("proxy", socks5_password())
             .ok()
             .both("debug: relay_user=a%40b")
             .both("\\x01\\x05a%40b\\x06secret"),
-        case("spec: a user and a password", "-d -S bob:secret@{proxy} host.example 22")
+        case("proxy: a user and a password", "-d -S bob:secret@{proxy} host.example 22")
             .env("SOCKS5_PASSWORD", "other")
             .peer("proxy", socks5_password())
             .ok()
@@ -60,10 +63,10 @@ fn users() -> Vec<Case> {
             .theirs("bob:secret\\x05other")
             .ours("debug: relay_user=bob\n")
             .ours("\\x01\\x03bob\\x06secret"),
-        case("spec: a user of an HTTP proxy", "-d -H bob@{refused} host.example 22")
+        case("proxy: a user of an HTTP proxy", "-d -H bob@{refused} host.example 22")
             .fails()
             .both("debug: relay_user=bob"),
-        case("spec: a user of a telnet-style proxy", "-d -T bob@{proxy} host.example 22")
+        case("proxy: a user of a telnet-style proxy", "-d -T bob@{proxy} host.example 22")
             .peer("proxy", telnet_reply("connected to x\n"))
             .ok()
             .both("debug: relay_user=bob"),
@@ -71,66 +74,66 @@ fn users() -> Vec<Case> {
 }
 
 fn urls() -> Vec<Case> {
-    let bad = |name, words| case(name, words).fails();
-    let port_words = |name, words| {
-        case(name, words)
+    let bad = |name, args| case(name, args).fails();
+    let invalid_port = |name, args| {
+        case(name, args)
             .peer("proxy", socks5())
             .differs([Exit, Output, Wire, Debug], "proxy-port")
             .theirs("exit: zero")
             .ours("exit: not zero")
     };
     vec![
-        case("spec: http:// is dropped", "-d -H http://{proxy} host.example 22")
+        case("proxy: http:// is ignored", "-d -H http://{proxy} host.example 22")
             .peer("proxy", http())
             .over_http()
             .ok()
             .both("debug: relay_host=127.0.0.1"),
-        case("spec: HTTP:// in capitals is dropped", "-d -H HTTP://{proxy} host.example 22")
+        case("proxy: HTTP:// in upper case is ignored", "-d -H HTTP://{proxy} host.example 22")
             .peer("proxy", http())
             .over_http()
             .ok()
             .both("debug: relay_host=127.0.0.1"),
-        case("spec: a path is dropped", "-d -H http://{proxy}/path/more host.example 22")
+        case("proxy: a path is ignored", "-d -H http://{proxy}/path/more host.example 22")
             .peer("proxy", http())
             .over_http()
             .ok()
             .both("debug: relay_port={proxy}"),
-        case("spec: a path without a scheme is dropped", "-d -H {proxy}/path host.example 22")
+        case("proxy: a path without a scheme is ignored", "-d -H {proxy}/path host.example 22")
             .peer("proxy", http())
             .over_http()
             .ok()
             .both("debug: relay_port={proxy}"),
-        case("spec: a user after http://", "-d -H http://bob@{proxy}/ host.example 22")
+        case("proxy: a user after http://", "-d -H http://bob@{proxy}/ host.example 22")
             .peer("proxy", http())
             .over_http()
             .ok()
             .both("debug: relay_user=bob"),
-        case("spec: a scheme of SOCKS", "-d -S socks5://{proxy} host.example 22")
+        case("proxy: a SOCKS scheme", "-d -S socks5://{proxy} host.example 22")
             .peer("proxy", socks5())
             .differs([Exit, Output, Wire, Debug], "proxy-schemes")
             .theirs("exit: not zero")
             .ours("exit: zero")
             .ours("debug: relay_port={proxy}"),
-        case("spec: a scheme of another kind", "-d -S http://{proxy} host.example 22")
+        case("proxy: another protocol's scheme", "-d -S http://{proxy} host.example 22")
             .peer("proxy", socks5())
             .differs([Exit, Output, Wire, Debug], "proxy-schemes")
             .theirs("exit: zero")
             .ours("exit: not zero"),
-        case("spec: an IPv6 address", "-d -S [::1]:{refused.port} host.example 22")
+        case("proxy: an IPv6 address", "-d -S [::1]:{refused.port} host.example 22")
             .differs([Debug], "ipv6")
             .fails()
             .theirs("debug: relay_host=[\n")
             .ours("debug: relay_host=::1\n"),
-        port_words("spec: something after the port", "-d -S {proxy}x host.example 22"),
-        port_words("spec: a second port", "-d -S {proxy}:2 host.example 22"),
-        bad("spec: port 0", "-S 127.0.0.1:0 host.example 22"),
-        bad("spec: a service for a port", "-S 127.0.0.1:ssh host.example 22"),
-        bad("spec: no port after the colon", "-S 127.0.0.1: host.example 22"),
-        bad("spec: an empty one", "-S '' host.example 22"),
-        bad("spec: no host", "-H :80 host.example 22"),
-        bad("spec: nobody listens", "-S {refused} host.example 22"),
-        case("spec: a bad one that is not used", "-S 127.0.0.1:nosuch -n 127.0.0.1 {target.port}")
-            .peer("target", crate::peer::target())
+        invalid_port("proxy: a letter after the port", "-d -S {proxy}x host.example 22"),
+        invalid_port("proxy: a second port", "-d -S {proxy}:2 host.example 22"),
+        bad("proxy: port 0", "-S 127.0.0.1:0 host.example 22"),
+        bad("proxy: a service as the port", "-S 127.0.0.1:ssh host.example 22"),
+        bad("proxy: no port after the colon", "-S 127.0.0.1: host.example 22"),
+        bad("proxy: empty", "-S '' host.example 22"),
+        bad("proxy: no host", "-H :80 host.example 22"),
+        bad("proxy: connection refused", "-S {refused} host.example 22"),
+        case("proxy: an invalid proxy that is not used", "-S 127.0.0.1:nosuch -n 127.0.0.1 {target.port}")
+            .peer("target", target())
             .ok(),
     ]
 }

@@ -1,4 +1,5 @@
-//! What is around a run: an `/etc` and a home of its own. The real ones are neither read nor touched.
+//! The environment of a run: its own `/etc` and home directory. The real ones are neither read nor
+//! changed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,44 +20,46 @@ const SERVICES: &str = "ssh 22/tcp\nsmtp 25/tcp mail\nhttp 80/tcp www\npop3 110/
 
 const LOOKUP: &str = "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n";
 
-/// Asks by its argument, and writes down what it asked. Its second line is none of the password.
+/// An askpass program that records its prompt. Its second output line is not part of the password.
 const ASKPASS: &str = "#!/bin/sh\nprintf '%s' \"$1\" > \"${0%/*}/asked\"\nprintf 'secret\\nmore\\n'\n";
 
-/// How to get a namespace in which mounting is allowed and disturbs nobody.
+/// The options of unshare(1) for a mount namespace in which mounting is permitted.
 static UNSHARE: OnceLock<&[&str]> = OnceLock::new();
 
-/// Finds out whether runs can have an `/etc` of their own.
+/// Checks that a run can mount its own `/etc`.
 pub(crate) fn check() -> Result<(), String> {
-    let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+    let candidates: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
     let directory = TempPath::directory("etc");
-    let works = |way: &&[&str]| {
+    let works = |options: &&[&str]| {
         let mut unshare = Command::new("unshare");
-        unshare.args(*way).args(["sh", "-c", "mount --bind \"$0\" /etc"]).arg(&*directory);
+        unshare.args(*options).args(["sh", "-c", "mount --bind \"$0\" /etc"]).arg(&*directory);
         unshare.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     };
-    match ways.into_iter().find(works) {
-        Some(way) => {
-            let _ = UNSHARE.set(way);
+    match candidates.into_iter().find(works) {
+        Some(options) => {
+            let _ = UNSHARE.set(options);
             Ok(())
         }
-        None => Err("mounting in a namespace of its own is not permitted here, and every run needs an /etc of its own \
-            (the C program looks for ~/.connectrc where the user database says); run it as root, in a container with \
+        None => {
+            Err("cannot mount /etc in a new namespace, which every run needs because the C program finds \
+            ~/.connectrc through the user database: permission denied; run as root, in a container with \
             --cap-add SYS_ADMIN, or with kernel.apparmor_restrict_unprivileged_userns=0"
-            .into()),
+                .into())
+        }
     }
 }
 
 /// The directory of one run.
-pub(crate) struct World {
+pub(crate) struct Sandbox {
     directory: TempPath,
 }
 
-impl World {
-    /// Makes it; `fill` puts values into the placeholders of files.
+impl Sandbox {
+    /// Creates the directory; `fill` replaces the placeholders in files.
     pub(crate) fn new(case: &Case, fill: &dyn Fn(&str, &str) -> String) -> Self {
-        let directory = TempPath::directory("world");
-        let world = Self { directory };
-        let path = world.path();
+        let directory = TempPath::directory("sandbox");
+        let sandbox = Self { directory };
+        let path = sandbox.path();
         let home = path.join("home");
         let etc = path.join("etc");
         for new in [&home, &etc, &path.join("elsewhere")] {
@@ -73,33 +76,33 @@ impl World {
         write("protocols", "tcp 6 TCP\n");
         write("nsswitch.conf", LOOKUP);
         write("resolv.conf", "");
-        // The loader's; without it libraries in unusual places are not found.
+        // For the dynamic loader, which would not find libraries in unusual directories.
         let _ = fs::copy("/etc/ld.so.cache", etc.join("ld.so.cache"));
-        put(&home.join(".connectrc"), &case.home_file, &|text| fill(text, &world.name()));
-        put(&etc.join("connectrc"), &case.etc_file, &|text| fill(text, &world.name()));
+        put(&home.join(".connectrc"), &case.home_file, &|text| fill(text, &sandbox.name()));
+        put(&etc.join("connectrc"), &case.etc_file, &|text| fill(text, &sandbox.name()));
         let askpass = path.join("askpass");
         fs::write(&askpass, ASKPASS).unwrap();
         fs::set_permissions(&askpass, fs::Permissions::from_mode(0o755)).unwrap();
-        world
+        sandbox
     }
 
     fn path(&self) -> &Path {
         &self.directory
     }
 
-    /// Its path, as text.
+    /// Returns the path as text.
     pub(crate) fn name(&self) -> String {
         self.path().display().to_string()
     }
 
-    /// What askpass was to ask, if it was run.
-    pub(crate) fn asked(&self) -> Option<Vec<u8>> {
+    /// Returns the prompt of the askpass program; `None` if it did not run.
+    pub(crate) fn askpass_prompt(&self) -> Option<Vec<u8>> {
         fs::read(self.path().join("asked")).ok()
     }
 
-    /// This program, to be run in it.
-    pub(crate) fn program(&self, path: &Path, called: Option<&str>, redirection: &str) -> Program {
-        let path = called.map_or_else(
+    /// Returns a run of this program in the sandbox, under another name if `name` is given.
+    pub(crate) fn program(&self, path: &Path, name: Option<&str>, redirection: &str) -> Program {
+        let path = name.map_or_else(
             || path.to_owned(),
             |name| {
                 let link = self.path().join(name);
@@ -108,8 +111,8 @@ impl World {
             },
         );
         let mut program = Program::new("unshare");
-        for word in *UNSHARE.get().expect("check comes first") {
-            program = program.arg(word);
+        for option in *UNSHARE.get().expect("`check` was called") {
+            program = program.arg(option);
         }
         let script = format!(
             "mount --bind \"$1\" /etc || exit 97; program=$2; shift 2; exec \"$program\" \"$@\" {redirection}"
@@ -124,8 +127,8 @@ fn put(path: &Path, content: &File, fill: &dyn Fn(&str) -> String) {
     match content {
         File::Absent => {}
         File::Directory => fs::create_dir(path).unwrap(),
-        File::Holds(bytes) => {
-            // Placeholders are text; a file that is not has none.
+        File::Contents(bytes) => {
+            // A file that is not text has no placeholders.
             let bytes = str::from_utf8(bytes).map_or_else(|_| bytes.clone(), |text| fill(text).into_bytes());
             fs::write(path, bytes).unwrap();
         }
