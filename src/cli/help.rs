@@ -23,7 +23,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (3, "name resolution failed"),
     (4, "could not connect to the proxy or the target"),
     (5, "the proxy refused, violated its protocol, or has an untrusted certificate"),
-    (6, "authentication failed, or a password is missing and there is no way to ask for it"),
+    (6, "authentication failed, or no password is available"),
     (7, "time limit exceeded"),
     (8, "relaying failed: data may be missing, or the reader of the output exited (without a message)"),
 ];
@@ -109,8 +109,8 @@ pub(super) fn short(usage_line: &str) -> String {
     let mut usage = String::from("Usage:");
     let mut column = usage.len();
     // Break between the bracketed options only.
-    for word in usage_line.replace("] [", "]\0[").replace("] H", "]\0H").split('\0') {
-        if column + 1 + word.len() > WIDTH {
+    for part in usage_line.replace("] [", "]\0[").replace("] H", "]\0H").split('\0') {
+        if column + 1 + part.len() > WIDTH {
             usage.push('\n');
             usage.push_str(INDENT);
             column = INDENT.len();
@@ -118,8 +118,8 @@ pub(super) fn short(usage_line: &str) -> String {
             usage.push(' ');
             column += 1;
         }
-        usage.push_str(word);
-        column += word.len();
+        usage.push_str(part);
+        column += part.len();
     }
     format!("{}{ABOUT}\n\n{usage}\n\nRun 'connect --help' for a description of all options.\n", version())
 }

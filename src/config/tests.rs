@@ -84,7 +84,7 @@ fn a_whole_plan_is_plain_data() {
             relay: RelaySettings::default(),
         }
     );
-    let direct = Plan {
+    let plan = Plan {
         local: Local::Stdio,
         target: Target::Tcp(endpoint("::1", 22)),
         routes: vec![Route::default()],
@@ -95,7 +95,7 @@ fn a_whole_plan_is_plain_data() {
         proxy_protocol: None,
         relay: RelaySettings::default(),
     };
-    assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), direct);
+    assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), plan);
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn without_a_dns_client_a_dns_server_is_an_error() {
 #[cfg(feature = "dns")]
 #[test]
 fn a_dns_server_is_an_address_with_or_without_a_port() {
-    for (word, expected) in [
+    for (value, expected) in [
         ("192.0.2.1", "192.0.2.1:53"),
         ("192.0.2.1:5353", "192.0.2.1:5353"),
         ("2001:db8::1", "[2001:db8::1]:53"),
@@ -289,14 +289,14 @@ fn a_dns_server_is_an_address_with_or_without_a_port() {
     ] {
         let server = expected.parse().unwrap();
         for options in ["-S s", "-4S s"] {
-            let plan = planned(&format!("-R {word} {options} host 22"), &[]);
-            assert_eq!(plan.routes[0].hops[0].protocol.resolve(), Some(Resolve::Server(server)), "{word}");
-            assert_eq!(plan.routes[0].name_server, Some(server), "{word}");
-            let plan = planned(&format!("{options} host 22"), &[("SOCKS_RESOLVE", word)]);
-            assert_eq!(plan.routes[0].name_server, Some(server), "{word}");
+            let plan = planned(&format!("-R {value} {options} host 22"), &[]);
+            assert_eq!(plan.routes[0].hops[0].protocol.resolve(), Some(Resolve::Server(server)), "{value}");
+            assert_eq!(plan.routes[0].name_server, Some(server), "{value}");
+            let plan = planned(&format!("{options} host 22"), &[("SOCKS_RESOLVE", value)]);
+            assert_eq!(plan.routes[0].name_server, Some(server), "{value}");
         }
         for options in ["", "-H h", "-T t"] {
-            let line = format!("-R {word} {options} host 22");
+            let line = format!("-R {value} {options} host 22");
             assert_eq!(
                 planned(&line, &[("SOCKS_RESOLVE", "192.0.2.2")]).routes[0].name_server,
                 Some(server),
@@ -309,7 +309,7 @@ fn a_dns_server_is_an_address_with_or_without_a_port() {
         planned("-R both -S s host 22", &[("SOCKS_RESOLVE", "192.0.2.1")]).routes[0].name_server,
         None
     );
-    for word in [
+    for value in [
         "192.0.2",
         "192.0.2.1:",
         "192.0.2.1:0",
@@ -320,8 +320,8 @@ fn a_dns_server_is_an_address_with_or_without_a_port() {
         "fe80::1%lo",
         "h:53",
     ] {
-        let text = error(&format!("-R {word} host 22"), &[]);
-        assert!(text.contains("-R") && text.contains(&format!("'{word}'")), "{text}");
+        let text = error(&format!("-R {value} host 22"), &[]);
+        assert!(text.contains("-R") && text.contains(&format!("'{value}'")), "{text}");
     }
 }
 
@@ -402,9 +402,9 @@ fn under_cgi_the_http_client_cannot_set_user_password_or_bypass_list() {
     let with = |more| evil.into_iter().chain([("CONNECT_USER", "me"), ("CONNECT_PASSWORD", "pw"), more]);
     let trusted: Vec<_> = with(("REQUEST_METHOD", "")).collect();
     let under_cgi: Vec<_> = with(("REQUEST_METHOD", "GET")).collect();
-    for (variables, word, list_is_empty) in [(trusted, "evil", false), (under_cgi, "me", true)] {
+    for (variables, user, list_is_empty) in [(trusted, "evil", false), (under_cgi, "me", true)] {
         let plan = planned("-H proxy host 22", &variables);
-        assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(word));
+        assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(user));
         assert_eq!(plan.routes[0].bypass.list.is_empty(), list_is_empty, "{variables:?}");
     }
 }
@@ -460,18 +460,18 @@ fn an_error_about_a_proxy_names_its_source() {
 
 #[test]
 fn a_time_limit_is_a_number_of_seconds_and_0_means_none() {
-    for (word, expected) in
+    for (value, expected) in
         [("1", Some(1000)), ("0", None), ("0.0", None), ("1.5", Some(1500)), ("007", Some(7000))]
     {
-        let reach = planned(&format!("-w {word} host 22"), &[]).limits.reach;
-        assert_eq!(reach, expected.map(Duration::from_millis), "{word}");
-        let idle = planned(&format!("--idle-timeout {word} host 22"), &[]).relay.idle;
-        assert_eq!(idle, expected.map(Duration::from_millis), "{word}");
+        let reach = planned(&format!("-w {value} host 22"), &[]).limits.reach;
+        assert_eq!(reach, expected.map(Duration::from_millis), "{value}");
+        let idle = planned(&format!("--idle-timeout {value} host 22"), &[]).relay.idle;
+        assert_eq!(idle, expected.map(Duration::from_millis), "{value}");
     }
-    for word in ["x", "-1", "1x", "nan", "inf", "1e400", "''"] {
+    for value in ["x", "-1", "1x", "nan", "inf", "1e400", "''"] {
         for option in ["-w", "--idle-timeout"] {
-            let text = error(&format!("{option} {word} host 22"), &[]);
-            assert_eq!(text, format!("invalid value '{word}' for {option}; use a number of seconds"));
+            let text = error(&format!("{option} {value} host 22"), &[]);
+            assert_eq!(text, format!("invalid value '{value}' for {option}; use a number of seconds"));
         }
     }
     // The clock overflows, but must not panic.

@@ -67,8 +67,8 @@ fn the_report_has_the_plan_the_origin_of_each_setting_and_every_stage() {
 #[test]
 fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
     let refusing = RefusingPort::new();
-    let words = format!("-H 127.0.0.1:{} host 22", refusing.port());
-    let out = connect(format!("--check {words}")).run();
+    let args = format!("-H 127.0.0.1:{} host 22", refusing.port());
+    let out = connect(format!("--check {args}")).run();
     out.expect_code(4).expect_stderr("");
     expect_lines(
         &out,
@@ -78,7 +78,7 @@ fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
             "Failed with exit code 4.",
         ],
     );
-    connect(words).run().expect_code(4);
+    connect(args).run().expect_code(4);
 
     let proxy = socks5_refused(2).drain().serve();
     let out = connect(format!("--check -S {proxy} host 22")).run();
@@ -96,8 +96,8 @@ fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
 fn every_route_is_reported() {
     let refusing = RefusingPort::new();
     let target = script().send("hello\nworld").drain().serve();
-    let words = format!("http://127.0.0.1:{}|direct {}", refusing.port(), target.args());
-    let out = connect(format!("--check -x {words}")).run();
+    let args = format!("http://127.0.0.1:{}|direct {}", refusing.port(), target.args());
+    let out = connect(format!("--check -x {args}")).run();
     out.expect_code(0);
     let failed = format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port());
     let greeting = format!("✓ target {target} sent: hello");
@@ -167,9 +167,9 @@ fn colours_need_a_terminal_and_no_no_color() {
         let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
         run.run().expect_code(0);
         target.finish();
-        let mut said = [0; 4096];
-        let count = std::io::Read::read(&mut &pty, &mut said).unwrap();
-        show(&said[..count]).contains("[32m")
+        let mut output = [0; 4096];
+        let count = std::io::Read::read(&mut &pty, &mut output).unwrap();
+        show(&output[..count]).contains("[32m")
     };
     assert!(colours(&[("TERM", "xterm")]));
     assert!(!colours(&[("TERM", "xterm"), ("NO_COLOR", "1")]));

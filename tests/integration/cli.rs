@@ -309,8 +309,8 @@ fn a_host_or_port_with_blanks_or_control_characters_is_an_error() {
 
 #[test]
 fn an_error_shows_the_blank_in_a_host() {
-    for (word, shown) in [(" host", "' '"), ("ho st", "' '"), ("host\rx", r"'\r'"), ("host\tx", r"'\t'")] {
-        expect_invalid(connect("").arg(word).arg("22"), &[shown]);
+    for (arg, shown) in [(" host", "' '"), ("ho st", "' '"), ("host\rx", r"'\r'"), ("host\tx", r"'\t'")] {
+        expect_invalid(connect("").arg(arg).arg("22"), &[shown]);
     }
 }
 
@@ -325,9 +325,9 @@ fn the_length_of_a_host_name_is_limited() {
 #[test]
 fn args_that_are_not_utf_8_are_an_error() {
     use std::os::unix::ffi::OsStrExt;
-    let word = std::ffi::OsStr::from_bytes(b"h\xffst");
-    expect_invalid(connect("").arg(word).args("22"), &["UTF-8"]);
-    expect_invalid(connect("-S").arg(word).args("host 22"), &["UTF-8"]);
+    let arg = std::ffi::OsStr::from_bytes(b"h\xffst");
+    expect_invalid(connect("").arg(arg).args("22"), &["UTF-8"]);
+    expect_invalid(connect("-S").arg(arg).args("host 22"), &["UTF-8"]);
     let password = std::ffi::OsStr::from_bytes(b"me:hunter2\xff@h");
     connect("-S")
         .arg(password)

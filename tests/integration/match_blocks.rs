@@ -99,7 +99,7 @@ fn the_debug_log_says_which_blocks_apply() {
 
 #[test]
 fn an_error_about_a_value_names_its_line() {
-    for (line, words, part) in [
+    for (line, args, part) in [
         ("SOCKS_SERVER = h:0", "-s", "SOCKS_SERVER ({F}:3)"),
         ("CONNECT_PROXY = gopher://h", "-A", "CONNECT_PROXY ({F}:3)"),
         ("SOCKS5_AUTH = chap", "-S 127.0.0.1:1", "'chap' in SOCKS5_AUTH ({F}:3)"),
@@ -107,7 +107,7 @@ fn an_error_about_a_value_names_its_line() {
     ] {
         let home = home(format!("\nMatch all\n{line}\n"));
         let part = part.replace("{F}", &home.join(".connectrc").display().to_string());
-        connect(format!("{words} host 22")).env("HOME", &*home).run().expect_failure(2, &[&part]);
+        connect(format!("{args} host 22")).env("HOME", &*home).run().expect_failure(2, &[&part]);
     }
 }
 

@@ -168,15 +168,15 @@ fn no_source_is_read_unless_a_password_is_needed() {
     let wrong = "--password-command 'x' --password-file /nonexistent --netrc-file /nonexistent";
     let target = Server::repeat(|| script().expect_eof());
     let socks4 = socks4_granted().expect_eof().serve();
-    for words in [format!("-n {}", target.args()), format!("-4 -R remote -S {socks4} host 22")] {
-        connect(wrong).args(words).run().expect_success();
+    for args in [format!("-n {}", target.args()), format!("-4 -R remote -S {socks4} host 22")] {
+        connect(wrong).args(args).run().expect_success();
     }
     socks4.finish();
     // The proxy does not select the authentication that we offer.
     let offered = script().expect([5, 2, 0, 2]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED);
     let (socks5, http) = (offered.expect_eof().serve(), http_ok().expect_eof().serve());
-    for words in [format!("-S bob@{socks5} host 22"), format!("-H bob@{http} host 22")] {
-        connect("--password-command").arg(&command).args(words).run().expect_success();
+    for args in [format!("-S bob@{socks5} host 22"), format!("-H bob@{http} host 22")] {
+        connect("--password-command").arg(&command).args(args).run().expect_success();
     }
     assert!(!note.exists());
     socks5.finish();
@@ -388,8 +388,8 @@ fn the_time_of_a_command_does_not_count_for_the_limit() {
 fn a_listener_runs_its_command_once() {
     let asker = Asker::new("command", "echo secret");
     let proxy = Server::repeat(|| socks5_userpass("bob", "secret").early("welcome").expect_eof());
-    let words = format!("-d -S bob@{proxy} --listen 127.0.0.1:0 host.example 22");
-    let listener = Listening::start(connect("--password-command").arg(asker.path()).args(words));
+    let args = format!("-d -S bob@{proxy} --listen 127.0.0.1:0 host.example 22");
+    let listener = Listening::start(connect("--password-command").arg(asker.path()).args(args));
     for _ in 0..3 {
         assert_eq!(read(&mut listener.client(), 7), b"welcome");
     }
@@ -401,12 +401,12 @@ fn a_listener_runs_its_command_once() {
 fn netrc_supplies_the_user_if_none_is_given() {
     let content = "machine other login x password y\nmachine 127.0.0.1 login bob password \"two words\"\n";
     let netrc = private("netrc", content);
-    for (words, user, password) in
+    for (args, user, password) in
         [("{P}", "bob", "two words"), ("bob@{P}", "bob", "two words"), (":given@{P}", "", "given")]
     {
         let proxy = http_basic(user, password).expect_eof().serve();
-        let words = words.replace("{P}", &proxy.to_string());
-        connect(format!("--netrc-file {} -H {words} host 22", path_of(&netrc))).run().expect_success();
+        let args = args.replace("{P}", &proxy.to_string());
+        connect(format!("--netrc-file {} -H {args} host 22", path_of(&netrc))).run().expect_success();
         proxy.finish();
     }
     // There is no password for another user, so user/password is not offered.
@@ -417,8 +417,8 @@ fn netrc_supplies_the_user_if_none_is_given() {
 
 #[test]
 fn only_the_default_netrc_file_may_be_missing() {
-    let words = "--netrc-file /nonexistent/netrc";
-    expect_failure(connect(words), 2, &["--netrc-file: cannot read /nonexistent/netrc: No such file"]);
+    let args = "--netrc-file /nonexistent/netrc";
+    expect_failure(connect(args), 2, &["--netrc-file: cannot read /nonexistent/netrc: No such file"]);
     let proxy = socks5_none().expect_eof().serve();
     connect(format!("--netrc -S bob@{proxy} host.example 22")).run().expect_success();
     proxy.finish();
@@ -436,13 +436,13 @@ fn only_the_default_netrc_file_may_be_missing() {
 fn the_debug_log_never_contains_the_password() {
     let file = private("password", "hunter2\n");
     let netrc = private("netrc", "default login bob password hunter2");
-    for words in [
+    for args in [
         format!("--password-file {}", path_of(&file)),
         format!("--netrc-file {}", path_of(&netrc)),
         format!("--password-command cat${{IFS}}{}", path_of(&file)),
     ] {
         let proxy = socks5("hunter2");
-        let out = connect(format!("-dd {words} -S bob@{proxy} host 22")).run();
+        let out = connect(format!("-dd {args} -S bob@{proxy} host 22")).run();
         out.expect_code(0).expect_stderr_lacks("hunter2").expect_stdout("welcome");
         proxy.finish();
     }

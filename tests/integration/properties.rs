@@ -278,10 +278,10 @@ proptest! {
 
     #[test]
     fn a_bypass_list_is_read_back(entries in prop::collection::vec((any::<bool>(), pattern()), 0..8), comma in " ?, {0,2}") {
-        let words: Vec<_> =
-            entries.iter().map(|(bypass, (word, _))| if *bypass { word.clone() } else { format!("!{word}") }).collect();
+        let parts: Vec<_> =
+            entries.iter().map(|(bypass, (entry, _))| if *bypass { entry.clone() } else { format!("!{entry}") }).collect();
         let expected = entries.into_iter().map(|(bypass, (_, pattern))| Entry { bypass, pattern, port: None }).collect();
-        let plan = plan(ProxyArg::Socks("proxy.example".into()), Some(("SOCKS5_DIRECT", &words.join(&comma))), None);
+        let plan = plan(ProxyArg::Socks("proxy.example".into()), Some(("SOCKS5_DIRECT", &parts.join(&comma))), None);
         prop_assert_eq!(&plan.routes[0].bypass.list, &BypassList::new(expected));
     }
 }
@@ -297,11 +297,11 @@ fn pattern() -> impl Strategy<Value = (String, Pattern)> {
             (format!("{ip}/{mask}"), network(ip.into(), length))
         }),
         (prop::collection::vec(any::<u8>(), 1..=4), any::<bool>()).prop_map(move |(given, dot)| {
-            let words: Vec<_> = given.iter().map(u8::to_string).collect();
+            let parts: Vec<_> = given.iter().map(u8::to_string).collect();
             let mut bytes = [0; 4];
             bytes[..given.len()].copy_from_slice(&given);
             let dot = if dot && given.len() < 4 { "." } else { "" };
-            (words.join(".") + dot, network(bytes.into(), u8::try_from(given.len() * 8).unwrap()))
+            (parts.join(".") + dot, network(bytes.into(), u8::try_from(given.len() * 8).unwrap()))
         }),
         (any::<Ipv6Addr>(), 0..=128u8)
             .prop_map(move |(ip, length)| (format!("{ip}/{length}"), network(ip.into(), length))),
