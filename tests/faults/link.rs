@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::stream::Dice;
+use crate::kit::stream::Random;
 
 /// What the link does to packets. The default carries every packet at once.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ struct Packet {
 
 fn carry(mut devices: [File; 2], behavior: &Mutex<Behavior>) -> io::Result<()> {
     // Seeded, so that runs resemble each other.
-    let mut dice = Dice::new(1);
+    let mut random = Random::new(1);
     let mut queue = BinaryHeap::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut number = 0;
@@ -83,21 +83,21 @@ fn carry(mut devices: [File; 2], behavior: &Mutex<Behavior>) -> io::Result<()> {
         for source in ready(&devices, queue.peek().map(|Reverse(packet): &Reverse<Packet>| packet.due))? {
             let length = devices[source].read(&mut buffer)?;
             let behavior = *behavior.lock().unwrap();
-            if dice.percent(behavior.loss) || length > behavior.max_packet {
+            if random.percent(behavior.loss) || length > behavior.max_packet {
                 continue;
             }
             let mut bytes = buffer[..length].to_vec();
-            if length > HEADERS && dice.percent(behavior.corrupt) {
+            if length > HEADERS && random.percent(behavior.corrupt) {
                 let position =
-                    usize::try_from(dice.below((length - HEADERS) as u64)).map_err(io::Error::other)?;
+                    usize::try_from(random.below((length - HEADERS) as u64)).map_err(io::Error::other)?;
                 bytes[HEADERS + position] ^= 0x10;
             }
             let mut due =
-                Instant::now() + Duration::from_millis(behavior.delay + dice.below(behavior.jitter + 1));
-            if dice.percent(behavior.reorder) {
+                Instant::now() + Duration::from_millis(behavior.delay + random.below(behavior.jitter + 1));
+            if random.percent(behavior.reorder) {
                 due += REORDER_DELAY;
             }
-            for _ in 0..=u64::from(dice.percent(behavior.duplicate)) {
+            for _ in 0..=u64::from(random.percent(behavior.duplicate)) {
                 number += 1;
                 queue.push(Reverse(Packet { due, number, destination: 1 - source, bytes: bytes.clone() }));
             }

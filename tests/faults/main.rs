@@ -16,17 +16,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[path = "../kit/mod.rs"]
 mod kit;
 
-#[allow(dead_code, reason = "shared with the soak")]
-#[path = "../soak/exchange.rs"]
-mod exchange;
 mod injection;
 mod link;
 mod machines;
 mod network;
 mod session;
-#[allow(dead_code, reason = "shared with the soak")]
-#[path = "../soak/stream.rs"]
-mod stream;
 mod table;
 
 use injection::Injection;

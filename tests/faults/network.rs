@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::exchange::{Ending, Ends, HalfClose, Job, Outcome, Pace, exchange};
+use crate::kit::exchange::{Channel, Ending, HalfClose, Job, Outcome, Pace, exchange};
 use crate::kit::set_nonblocking;
+use crate::kit::stream::Stream;
 use crate::link::{Behavior, DEAD, GOOD};
 use crate::machines::{FAR_ADDRESS, HTTP_PROXY, Network, SOCKS_PROXY};
 use crate::session::{serve_one, wait};
-use crate::stream::Stream;
 
 const UP: Stream = Stream { seed: 3, len: 1_500_000 };
 const DOWN: Stream = Stream { seed: 4, len: 1_500_000 };
@@ -198,7 +198,7 @@ impl Cases {
         self.expect(case, sessions, |report| {
             // The target may end a moment after the program.
             let target = report.target.recv_timeout(Duration::from_secs(5)).ok();
-            let whole = |stream: Stream| Outcome { taken: stream.len, ending: Ending::Clean };
+            let whole = |stream: Stream| Outcome { received: stream.len, ending: Ending::Clean };
             let arrived = report.near == whole(DOWN) && target == Some(whole(UP));
             (arrived && report.code == Some(0) && report.stderr.is_empty()).then_some(()).ok_or(target)
         });
@@ -213,7 +213,7 @@ impl Cases {
     ) {
         self.expect(case, sessions, |report| {
             let target = report.target.try_recv().ok();
-            let is_broken = matches!(report.near.ending, Ending::Broken(_));
+            let is_broken = matches!(report.near.ending, Ending::Failed(_));
             // The client of a listener cannot see the exit code: it must see a reset.
             let is_reported = match report.mode {
                 Mode::Listen => is_broken,
@@ -221,7 +221,7 @@ impl Cases {
                 _ => report.code == Some(code),
             };
             let is_message = |line: &&str| line.starts_with("connect: ") && line.contains(text);
-            let is_wrong = |outcome: &Outcome| outcome.ending == Ending::Wrong;
+            let is_wrong = |outcome: &Outcome| outcome.ending == Ending::WrongData;
             let wrong = is_wrong(&report.near) || target.as_ref().is_some_and(is_wrong);
             let holds = is_reported && !wrong && report.stderr.lines().filter(is_message).count() == 1;
             holds.then_some(()).ok_or(target)
@@ -268,15 +268,15 @@ impl Suite {
             stderr.read_to_string(&mut text).map(|_| text)
         });
         let job = Job {
-            give: transfer.up,
-            take: transfer.down,
+            send: transfer.up,
+            receive: transfer.down,
             pace: Pace::default(),
-            break_after: None,
+            abort_after: None,
             half_close: HalfClose::AfterEverything,
-            patience: STALL_TIMEOUT,
+            idle_timeout: STALL_TIMEOUT,
         };
         let near = match mode {
-            Mode::Port | Mode::Listen => exchange(&mut Ends::Socket(self.client(port)?), &job),
+            Mode::Port | Mode::Listen => exchange(&mut Channel::Socket(self.client(port)?), &job),
             _ => exchange(&mut pipes(&mut child)?, &job),
         };
         if mode == Mode::Listen {
@@ -294,12 +294,12 @@ impl Suite {
         let listener = self.network.far.enter(|| TcpListener::bind((FAR_ADDRESS, port)))?;
         let (sender, outcome) = mpsc::channel();
         let job = Job {
-            give: transfer.target_sends,
-            take: transfer.up,
+            send: transfer.target_sends,
+            receive: transfer.up,
             pace: Pace::default(),
-            break_after: transfer.target_resets,
+            abort_after: transfer.target_resets,
             half_close: HalfClose::AfterEof,
-            patience: STALL_TIMEOUT,
+            idle_timeout: STALL_TIMEOUT,
         };
         // Nobody waits for this thread: on a dead link it may never learn that the session has
         // ended.
@@ -342,11 +342,11 @@ impl Suite {
 }
 
 /// The program's stdin and stdout, non-blocking.
-fn pipes(child: &mut Child) -> io::Result<Ends> {
+fn pipes(child: &mut Child) -> io::Result<Channel> {
     let missing = || io::Error::other("stdin or stdout is no pipe");
     let input = OwnedFd::from(child.stdin.take().ok_or_else(missing)?);
     let output = OwnedFd::from(child.stdout.take().ok_or_else(missing)?);
     set_nonblocking(&input, true);
     set_nonblocking(&output, true);
-    Ok(Ends::Pipes(Some(File::from(input)), File::from(output)))
+    Ok(Channel::Pipes(Some(File::from(input)), File::from(output)))
 }

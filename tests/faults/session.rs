@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::exchange::{Ending, Ends, HalfClose, Job, Outcome, Pace, exchange};
+use crate::kit::exchange::{Channel, Ending, HalfClose, Job, Outcome, Pace, exchange};
 use crate::kit::set_nonblocking;
-use crate::stream::Stream;
+use crate::kit::stream::Stream;
 
 /// More than a pipe holds, so that each system call of the relay happens several times.
 const UP: Stream = Stream { seed: 1, len: 300_000 };
@@ -100,23 +100,23 @@ impl Behavior {
     fn near(self) -> Job {
         let slow = Duration::from_millis(if self.near_is_slow { 30 } else { 0 });
         Job {
-            give: self.up(),
-            take: DOWN,
-            pace: Pace { silence: slow * 5, slow },
-            break_after: self.near_closes,
+            send: self.up(),
+            receive: DOWN,
+            pace: Pace { initial_pause: slow * 5, read_pause: slow },
+            abort_after: self.near_closes,
             half_close: HalfClose::AtOnce,
-            patience: STALL_TIMEOUT,
+            idle_timeout: STALL_TIMEOUT,
         }
     }
 
     fn target(self) -> Job {
         Job {
-            give: DOWN,
-            take: self.up(),
+            send: DOWN,
+            receive: self.up(),
             pace: Pace::default(),
-            break_after: self.target_resets,
+            abort_after: self.target_resets,
             half_close: HalfClose::AfterEof,
-            patience: STALL_TIMEOUT,
+            idle_timeout: STALL_TIMEOUT,
         }
     }
 
@@ -200,9 +200,9 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, job: &Job) -> io::Resul
 /// Does the job on one connection, which it resets if the job breaks off.
 pub(crate) fn serve_one(stream: TcpStream, job: &Job) -> io::Result<Outcome> {
     stream.set_nonblocking(true)?;
-    let linger = job.break_after.map(|_| Duration::ZERO);
+    let linger = job.abort_after.map(|_| Duration::ZERO);
     socket2::SockRef::from(&stream).set_linger(linger)?;
-    Ok(exchange(&mut Ends::Socket(stream), job))
+    Ok(exchange(&mut Channel::Socket(stream), job))
 }
 
 fn through_pipes(mut child: Child, input: PipeWriter, output: PipeReader, job: &Job) -> io::Result<Report> {
@@ -213,7 +213,7 @@ fn through_pipes(mut child: Child, input: PipeWriter, output: PipeReader, job: &
         text.lines().map(str::to_owned).collect()
     });
     let [input, output] = [OwnedFd::from(input), OwnedFd::from(output)].map(File::from);
-    let near = exchange(&mut Ends::Pipes(Some(input), output), job);
+    let near = exchange(&mut Channel::Pipes(Some(input), output), job);
     let status = wait(&mut child, STALL_TIMEOUT)?;
     let messages = lines.join().map_err(|_| io::Error::other("the reader of stderr panicked"))?;
     Ok(Report { near, target: None, status, messages })
@@ -228,9 +228,9 @@ fn through_port(mut child: Child, job: &Job) -> io::Result<Report> {
     let near = match address.map(TcpStream::connect) {
         Some(Ok(stream)) => {
             stream.set_nonblocking(true)?;
-            exchange(&mut Ends::Socket(stream), job)
+            exchange(&mut Channel::Socket(stream), job)
         }
-        Some(Err(error)) => Outcome { taken: 0, ending: Ending::Broken(error.kind()) },
+        Some(Err(error)) => Outcome { received: 0, ending: Ending::Failed(error.kind()) },
         None => NOT_CONNECTED,
     };
     let status = wait(&mut child, STALL_TIMEOUT)?;
@@ -239,7 +239,7 @@ fn through_port(mut child: Child, job: &Job) -> io::Result<Report> {
     Ok(Report { near, target: None, status, messages })
 }
 
-const NOT_CONNECTED: Outcome = Outcome { taken: 0, ending: Ending::Broken(io::ErrorKind::NotConnected) };
+const NOT_CONNECTED: Outcome = Outcome { received: 0, ending: Ending::Failed(io::ErrorKind::NotConnected) };
 
 /// Reads the listener's address from the output of `-d`. `None` if the program ends without one.
 fn listen_address(
@@ -276,11 +276,11 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<Exit
 impl Report {
     fn verdict(&self, near: Near, behavior: Behavior) -> Verdict {
         let target = self.target.unwrap_or(NOT_CONNECTED);
-        if self.near.ending == Ending::Hangs || target.ending == Ending::Hangs {
+        if self.near.ending == Ending::Stalled || target.ending == Ending::Stalled {
             return Verdict::Hang;
         }
         let Some(status) = self.status else { return Verdict::Hang };
-        if self.near.ending == Ending::ToBreak {
+        if self.near.ending == Ending::Aborting {
             return Verdict::Ok;
         }
         if let Some(signal) = status.signal() {
@@ -292,13 +292,13 @@ impl Report {
             return Verdict::Crash(code - 128);
         }
         let near_complete =
-            self.near.taken == DOWN.len && (!behavior.has_stdin() || self.near.ending == Ending::Clean);
-        let target_complete = (target.ending, target.taken) == (Ending::Clean, behavior.up().len);
+            self.near.received == DOWN.len && (!behavior.has_stdin() || self.near.ending == Ending::Clean);
+        let target_complete = (target.ending, target.received) == (Ending::Clean, behavior.up().len);
         // The reader of a pipe can look at the exit code; the reader of a socket sees EOF or a
         // reset only.
         let is_misled = |outcome: Outcome, complete: bool| outcome.ending == Ending::Clean && !complete;
         let near_misled = near == Near::Port && is_misled(self.near, near_complete);
-        let wrong = [self.near, target].iter().any(|outcome| outcome.ending == Ending::Wrong);
+        let wrong = [self.near, target].iter().any(|outcome| outcome.ending == Ending::WrongData);
         if wrong
             || near_misled
             || is_misled(target, target_complete)

@@ -10,10 +10,13 @@
 //! - [`script`] describes what a peer does on a connection, and [`Server`] runs such scripts.
 //! - [`socks5_none`], [`http_basic`] and the like are proxies, whose script goes on in the tunnel.
 //! - [`TlsFront`] adds TLS in front of any server; [`Authority`] issues its certificates.
+//! - [`exchange`](exchange::exchange) is one end of a session that sends and checks a lot of data.
 //! - [`NameServer`] answers DNS queries. [`RefusingPort`] and [`SilentPort`] accept nobody.
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test target uses all of the kit")]
 
 mod data;
+#[cfg(unix)]
+pub(crate) mod exchange;
 mod gate;
 mod http_digest;
 mod name_server;
@@ -21,12 +24,13 @@ mod peers;
 #[cfg(feature = "tls")]
 mod pki;
 mod program;
-mod proxy;
+pub(crate) mod proxy;
 mod running;
 mod script;
 mod scripted;
 mod server;
 mod show;
+pub(crate) mod stream;
 mod temp;
 #[cfg(feature = "tls")]
 mod tls;
@@ -41,7 +45,7 @@ pub(crate) use peers::{RefusingPort, SilentPort};
 #[cfg(feature = "tls")]
 pub(crate) use pki::{Authority, CertificateKind, Identity};
 pub(crate) use program::{Io, Program, connect, define_connect_for_relay_mode, program_path};
-pub(crate) use proxy::{HTTP_GRANTED, NO_METHOD, SOCKS4_GRANTED, SOCKS5_GRANTED, header};
+pub(crate) use proxy::{HTTP_GRANTED, NO_METHOD, SOCKS4_GRANTED, SOCKS5_GRANTED, header, reset_on_close};
 pub(crate) use running::{Outcome, Running};
 pub(crate) use script::{Script, fill_up, script};
 pub(crate) use scripted::{

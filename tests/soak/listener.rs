@@ -1,4 +1,4 @@
-//! A listener under test, and what it has of the machine's.
+//! A listener under test, and its use of resources.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -11,34 +11,34 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// It may take so long until what it no longer needs is given back.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a listener may take to end its sessions, or to exit.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Listener {
     pub(crate) name: String,
-    pub(crate) place: SocketAddr,
+    pub(crate) address: SocketAddr,
     child: Child,
-    messages: JoinHandle<()>,
-    /// How many lines it has said, and those that it should not say.
-    pub(crate) told: Arc<Mutex<(u64, Vec<String>)>>,
+    reader: JoinHandle<()>,
+    /// How many messages it has printed, and the unexpected ones.
+    pub(crate) messages: Arc<Mutex<(u64, Vec<String>)>>,
 }
 
-/// What a process has.
+/// The resources of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Vitals {
+pub(crate) struct Usage {
     pub(crate) threads: usize,
     pub(crate) sockets: usize,
     pub(crate) pipes: usize,
     pub(crate) other_descriptors: usize,
-    pub(crate) kib: u64,
+    pub(crate) memory_kib: u64,
 }
 
 impl Listener {
-    /// Starts one; `words` say where it leads to.
-    pub(crate) fn start(program: &Path, name: &str, relay: &str, words: &[String]) -> io::Result<Self> {
+    /// Starts a listener; `args` name the target, and the proxy.
+    pub(crate) fn start(program: &Path, name: &str, relay: &str, args: &[String]) -> io::Result<Self> {
         let mut child = Command::new(program)
             .args(["-d", "--listen", "127.0.0.1:0"])
-            .args(words)
+            .args(args)
             .env_clear()
             .envs([("HOME", "/nonexistent"), ("CONNECT_RELAY", relay)])
             .stdin(Stdio::null())
@@ -47,63 +47,69 @@ impl Listener {
             .spawn()?;
         let stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let mut lines = BufReader::new(stderr).lines();
-        let place = loop {
-            let line = lines.next().ok_or_else(|| io::Error::other("the listener ended"))??;
-            let place = line
+        let address = loop {
+            let line = lines.next().ok_or_else(|| io::Error::other("the listener exited"))??;
+            let address = line
                 .split_once("waiting new connection at port ")
                 .and_then(|(_, rest)| rest.split_once('(')?.1.strip_suffix(')')?.parse().ok());
-            if let Some(place) = place {
-                break place;
+            if let Some(address) = address {
+                break address;
             }
         };
-        let told = Arc::<Mutex<(u64, Vec<String>)>>::default();
-        let shared = Arc::clone(&told);
-        let messages = thread::spawn(move || {
+        let messages = Arc::<Mutex<(u64, Vec<String>)>>::default();
+        let shared = Arc::clone(&messages);
+        let reader = thread::spawn(move || {
             for line in lines.map_while(Result::ok).filter(|line| !line.starts_with("DEBUG: ")) {
-                let mut told = shared.lock().unwrap();
-                told.0 += 1;
+                let mut messages = shared.lock().unwrap();
+                messages.0 += 1;
                 if !line.starts_with("connect: client 127.0.0.1:") {
-                    told.1.push(line);
+                    messages.1.push(line);
                 }
             }
         });
-        Ok(Self { name: format!("{name}, {relay}"), place, child, messages, told })
+        Ok(Self { name: format!("{name}, {relay}"), address, child, reader, messages })
     }
 
-    /// What it has once it has come to rest: one thread, and no more sockets than it takes to listen.
-    pub(crate) fn at_rest(&self) -> io::Result<Vitals> {
+    /// Waits until all sessions have ended, when one thread is left, and returns the usage.
+    pub(crate) fn idle_usage(&self) -> io::Result<Usage> {
         let start = Instant::now();
         loop {
-            let vitals = self.vitals()?;
-            if vitals.threads == 1 || start.elapsed() > PATIENCE {
-                return Ok(vitals);
+            let usage = self.usage()?;
+            if usage.threads == 1 || start.elapsed() > IDLE_TIMEOUT {
+                return Ok(usage);
             }
             thread::sleep(Duration::from_millis(50));
         }
     }
 
-    fn vitals(&self) -> io::Result<Vitals> {
+    fn usage(&self) -> io::Result<Usage> {
         let process = format!("/proc/{}", self.child.id());
         let (mut sockets, mut pipes, mut other_descriptors) = (0, 0, 0);
         for entry in fs::read_dir(format!("{process}/fd"))? {
-            // It may be closed by now.
-            let Ok(what) = fs::read_link(entry?.path()) else { continue };
-            let what = what.to_string_lossy().into_owned();
-            *(match what.split(':').next() {
+            // The descriptor may be closed by now.
+            let Ok(link) = fs::read_link(entry?.path()) else { continue };
+            let link = link.to_string_lossy().into_owned();
+            *(match link.split(':').next() {
                 Some("socket") => &mut sockets,
                 Some("pipe") => &mut pipes,
                 _ => &mut other_descriptors,
             }) += 1;
         }
         let memory = fs::read_to_string(format!("{process}/smaps_rollup"))?;
-        let kib = memory
+        let memory_kib = memory
             .lines()
             .find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next()?.parse().ok());
         let threads = fs::read_dir(format!("{process}/task"))?.count();
-        Ok(Vitals { threads, sockets, pipes, other_descriptors, kib: kib.ok_or(io::ErrorKind::InvalidData)? })
+        Ok(Usage {
+            threads,
+            sockets,
+            pipes,
+            other_descriptors,
+            memory_kib: memory_kib.ok_or(io::ErrorKind::InvalidData)?,
+        })
     }
 
-    /// Processor time so far, in ticks of a hundredth of a second.
+    /// Returns the CPU time so far in ticks of a hundredth of a second.
     pub(crate) fn ticks(&self) -> io::Result<u64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
@@ -111,7 +117,7 @@ impl Listener {
         field(11).zip(field(12)).map(|(user, system)| user + system).ok_or(io::ErrorKind::InvalidData.into())
     }
 
-    /// Ends it by SIGTERM; its exit code.
+    /// Terminates the listener with SIGTERM and returns its exit code.
     pub(crate) fn stop(mut self) -> io::Result<Option<i32>> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.ok_or(io::ErrorKind::InvalidData)?, Signal::TERM)?;
@@ -120,12 +126,12 @@ impl Listener {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > IDLE_TIMEOUT {
                 self.child.kill()?;
             }
             thread::sleep(Duration::from_millis(20));
         };
-        let _ = self.messages.join();
+        let _ = self.reader.join();
         Ok(status.code())
     }
 }

@@ -1,9 +1,11 @@
-//! Many sessions at a time for a long time, in which all kinds of things happen by chance: through listeners, and as
-//! programs of their own; directly, and through a proxy. What must arrive whole is compared byte by byte, whoever is
-//! cut off must be told, and in the end the listeners have what they had at the start.
+//! Soak test: many concurrent sessions for a long time, with random interruptions.
+//!
+//! Sessions run through listeners and through their own process of the program, directly and
+//! through a proxy. All data is compared byte by byte, every interruption must be reported, and at
+//! the end the listeners must use no more resources than at the start.
 //!
 //!     tests/soak/run [SECONDS [SEED]]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,32 +14,54 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use far::{Book, Far};
-use listener::{Listener, Vitals};
-use plan::{Session, Way};
+use listener::{Listener, Usage};
+use peers::{Peers, Results};
+use scenario::{Session, Via};
 
-#[allow(dead_code, reason = "shared with tests/faults")]
-mod exchange;
-mod far;
+mod clients;
+#[path = "../kit/mod.rs"]
+mod kit;
 mod listener;
-mod near;
-mod plan;
-mod stream;
+mod peers;
+mod scenario;
 
-/// How many sessions there are at a time.
+const USAGE: &str = "\
+usage: soak [PROGRAM [SECONDS [SEED]]]
+
+Runs 200 concurrent sessions through PROGRAM for SECONDS (default 120). SEED
+determines what happens in each session; the default is the time.";
+
+/// How many sessions run at the same time.
 const SESSIONS: u64 = 200;
-/// How much more memory a listener may have in the end than after the warm-up.
-const SLACK_KIB: u64 = 4096;
-/// How many ends of idle pipes a listener may keep.
-const KEPT_PIPES: usize = 32;
+/// How much more memory a listener may use at the end than after the warm-up.
+const MEMORY_SLACK_KIB: u64 = 4096;
+/// How many descriptors of idle pipes a listener may keep.
+const MAX_IDLE_PIPES: usize = 32;
+
+struct Options {
+    program: PathBuf,
+    seconds: u64,
+    seed: u64,
+}
 
 fn main() -> ExitCode {
-    match soak() {
+    let options = match parse() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("soak: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match soak(options) {
         Ok(0) => ExitCode::SUCCESS,
-        Ok(wrong) => {
-            println!("FAILED: {wrong} things are wrong");
+        Ok(failures) => {
+            println!("FAILED: {failures} failures");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -47,151 +71,168 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many things are wrong.
-fn soak() -> io::Result<u64> {
-    let mut words = std::env::args().skip(1);
-    let program = PathBuf::from(words.next().unwrap_or_else(|| env!("CARGO_BIN_EXE_connect").into()));
-    let seconds: u64 = words.next().map_or(Some(120), |word| word.parse().ok()).expect("a number of seconds");
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let seed = words.next().map_or(Some(clock.as_secs()), |word| word.parse().ok()).expect("a seed");
-    println!("soak: {SESSIONS} sessions at a time for {seconds} seconds, seed {seed}");
+/// Parses the command line; `None` if it asks for help.
+fn parse() -> Result<Option<Options>, String> {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    if args.iter().any(|arg| matches!(arg.as_str(), "-h" | "--help")) {
+        return Ok(None);
+    }
+    if args.len() > 3 {
+        return Err(format!("unexpected argument '{}'", args[3]));
+    }
+    let number = |index: usize, default: u64| {
+        let invalid = |arg: &String| format!("invalid number '{arg}'");
+        args.get(index).map_or(Ok(default), |arg| arg.parse().map_err(|_| invalid(arg)))
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    Ok(Some(Options {
+        program: args.first().map_or(env!("CARGO_BIN_EXE_connect"), String::as_str).into(),
+        seconds: number(1, 120)?,
+        seed: number(2, now)?,
+    }))
+}
 
-    let book = Arc::new(Book::default());
-    let far = Far::open(&book, seed)?;
-    let direct = vec![far.target.to_string()];
-    let proxied = vec!["-S".into(), far.proxy.to_string(), far.target.to_string()];
+/// Runs the test and returns the number of failures.
+fn soak(Options { program, seconds, seed }: Options) -> io::Result<u64> {
+    println!("soak: {SESSIONS} concurrent sessions for {seconds} seconds, seed {seed}");
+    let results = Arc::new(Results::default());
+    let peers = Peers::start(&results, seed)?;
+    let direct = vec![peers.target.to_string()];
+    let proxied = vec!["-S".into(), peers.proxy.to_string(), peers.target.to_string()];
     let listeners = [
-        Listener::start(&program, "directly", "splice", &direct)?,
-        Listener::start(&program, "directly", "copy", &direct)?,
-        Listener::start(&program, "through the proxy", "splice", &proxied)?,
-        Listener::start(&program, "through the proxy", "copy", &proxied)?,
+        Listener::start(&program, "direct", "splice", &direct)?,
+        Listener::start(&program, "direct", "copy", &direct)?,
+        Listener::start(&program, "proxied", "splice", &proxied)?,
+        Listener::start(&program, "proxied", "copy", &proxied)?,
     ];
-    let world =
-        World { program, far, book, seed, next: AtomicU64::new(0), counts: Mutex::default(), listeners };
+    let (next, counts) = (AtomicU64::new(0), Mutex::default());
+    let soak = Soak { program, peers, results, seed, next, counts, listeners };
 
     let warm_up = (seconds / 10).clamp(5, 30);
     let started = Instant::now();
-    world.run_for(Duration::from_secs(warm_up));
-    let before = world.at_rest()?;
-    world.run_for(Duration::from_secs(seconds).saturating_sub(started.elapsed()));
-    let after = world.at_rest()?;
-    world.compare(&before, &after);
-    world.look_for_spinning()?;
-    world.report(started.elapsed())
+    soak.run_for(Duration::from_secs(warm_up));
+    let before = soak.idle_usage()?;
+    soak.run_for(Duration::from_secs(seconds).saturating_sub(started.elapsed()));
+    let after = soak.idle_usage()?;
+    soak.compare_usage(&before, &after);
+    soak.check_idle_cpu()?;
+    soak.finish(started.elapsed())
 }
 
-struct World {
+struct Soak {
     program: PathBuf,
-    far: Far,
-    book: Arc<Book>,
+    peers: Peers,
+    results: Arc<Results>,
     seed: u64,
+    /// The number of the next session.
     next: AtomicU64,
-    /// How many sessions of each way came out in which manner.
+    /// How many sessions had each verdict, by `Via: Verdict`.
     counts: Mutex<BTreeMap<String, u64>>,
     listeners: [Listener; 4],
 }
 
-impl World {
-    /// Has so many sessions at a time, until the time is over and the last has ended.
+impl Soak {
+    /// Starts sessions for this time, and waits until the last one has ended.
     fn run_for(&self, time: Duration) {
         let end = Instant::now() + time;
         thread::scope(|scope| {
             for _ in 0..SESSIONS {
                 scope.spawn(|| {
                     while Instant::now() < end {
-                        self.one(self.next.fetch_add(1, Ordering::Relaxed));
+                        self.run_session(self.next.fetch_add(1, Ordering::Relaxed));
                     }
                 });
             }
         });
     }
 
-    fn one(&self, id: u64) {
-        let session = Session::thrown(self.seed, id);
-        let relay = usize::from(id.is_multiple_of(2));
-        let outcome = match session.way {
-            Way::Listener => near::at_listener(&session, self.listeners[relay].place, &self.book),
-            Way::ListenerThroughProxy => {
-                near::at_listener(&session, self.listeners[2 + relay].place, &self.book)
-            }
-            Way::Stdio | Way::StdioThroughProxy => {
-                near::with_program(&session, &self.program, self.far, &self.book)
-            }
+    fn run_session(&self, id: u64) {
+        let session = Session::random(self.seed, id);
+        let copies = usize::from(id.is_multiple_of(2));
+        let listener = match session.via {
+            Via::Listener => Some(&self.listeners[copies]),
+            Via::ListenerAndProxy => Some(&self.listeners[2 + copies]),
+            Via::Stdio | Via::StdioAndProxy => None,
         };
-        match outcome {
+        let verdict = match listener {
+            Some(listener) => clients::through_listener(&session, listener.address, &self.results),
+            None => clients::through_program(&session, &self.program, self.peers, &self.results),
+        };
+        match verdict {
             Ok(verdict) => {
-                let name = format!("{:?}: {verdict:?}", session.way);
+                let name = format!("{:?}: {verdict:?}", session.via);
                 *self.counts.lock().unwrap().entry(name).or_default() += 1;
             }
-            Err(what) => self.book.wrong(&format!("session {id}: {what}; {session:?}")),
+            Err(what) => self.results.fail(&format!("session {id}: {what}; {session:?}")),
         }
     }
 
-    fn at_rest(&self) -> io::Result<Vec<Vitals>> {
-        self.listeners.iter().map(Listener::at_rest).collect()
+    fn idle_usage(&self) -> io::Result<Vec<Usage>> {
+        self.listeners.iter().map(Listener::idle_usage).collect()
     }
 
-    fn compare(&self, before: &[Vitals], after: &[Vitals]) {
+    fn compare_usage(&self, before: &[Usage], after: &[Usage]) {
         for ((listener, before), after) in self.listeners.iter().zip(before).zip(after) {
-            println!(
-                "listener {}\n  after the warm-up: {before:?}\n  in the end:        {after:?}",
-                listener.name
-            );
+            println!("listener {}\n  after warm-up: {before:?}\n  at the end:    {after:?}", listener.name);
             let same = (after.threads, after.sockets, after.other_descriptors)
                 == (1, before.sockets, before.other_descriptors);
-            if !same || after.pipes > KEPT_PIPES || after.kib > before.kib + SLACK_KIB {
-                self.book.wrong(&format!("listener {}: it has more than before", listener.name));
+            let memory_grew = after.memory_kib > before.memory_kib + MEMORY_SLACK_KIB;
+            if !same || after.pipes > MAX_IDLE_PIPES || memory_grew {
+                self.results.fail(&format!("listener {}: leaks resources", listener.name));
             }
         }
     }
 
-    /// Nothing is left to do.
-    fn look_for_spinning(&self) -> io::Result<()> {
+    /// Checks that idle listeners use no CPU time.
+    fn check_idle_cpu(&self) -> io::Result<()> {
         let ticks = || self.listeners.iter().map(Listener::ticks).collect::<io::Result<Vec<_>>>();
         let before = ticks()?;
         thread::sleep(Duration::from_secs(2));
         for ((listener, before), after) in self.listeners.iter().zip(before).zip(ticks()?) {
             if after > before + 2 {
-                self.book.wrong(&format!("listener {}: {} ticks while idle", listener.name, after - before));
+                let used = after - before;
+                self.results.fail(&format!("listener {}: {used} ticks of CPU while idle", listener.name));
             }
         }
         Ok(())
     }
 
-    /// Ends the listeners, and prints what was seen; how much of it is wrong.
-    fn report(self, elapsed: Duration) -> io::Result<u64> {
-        let mut told = 0;
+    /// Stops the listeners, prints the results and returns the number of failures.
+    fn finish(self, elapsed: Duration) -> io::Result<u64> {
+        let mut messages = 0;
         for listener in self.listeners {
-            let (name, lines) = (listener.name.clone(), Arc::clone(&listener.told));
+            let (name, lines) = (listener.name.clone(), Arc::clone(&listener.messages));
             let code = listener.stop()?;
             if code != Some(0) {
-                self.book.wrong(&format!("listener {name}: exit {code:?}"));
+                self.results.fail(&format!("listener {name}: exit {code:?}"));
             }
             let lines = lines.lock().unwrap();
-            told += lines.0;
+            messages += lines.0;
             for line in &lines.1 {
-                self.book.wrong(&format!("listener {name} said: {line}"));
+                self.results.fail(&format!("listener {name}: unexpected message: {line}"));
             }
         }
         let counts = self.counts.into_inner().unwrap();
-        let of =
+        let total =
             |part: &str| counts.iter().filter(|(name, _)| name.contains(part)).map(|(_, count)| count).sum();
-        let (refused, all): (u64, u64) = (of("Refused"), of(""));
-        if refused > self.book.refused.load(Ordering::SeqCst) {
-            self.book.wrong(&format!("{refused} sessions say that the proxy refused, which is too many"));
+        let (refused, all): (u64, u64) = (total("Refused"), total(""));
+        let refusals = self.results.refused.load(Ordering::SeqCst);
+        if refused > refusals {
+            self.results
+                .fail(&format!("{refused} clients were refused, but the proxy refused only {refusals}"));
         }
         for (name, count) in &counts {
             println!("{count:8} {name}");
         }
-        let bytes = self.book.bytes.load(Ordering::Relaxed);
-        let wrong = self.book.wrong.load(Ordering::SeqCst);
+        let failures = self.results.failures.load(Ordering::SeqCst);
         println!(
-            "{all} sessions ({} whole, {} broken, {refused} refused), {bytes} bytes compared in {:.0} s; {told} lines told; {} wrong",
-            of("Whole"),
-            of("Told"),
+            "{all} sessions ({} complete, {} interrupted, {refused} refused), {} bytes compared in {:.0} s; \
+             {messages} messages; {failures} failures",
+            total("Complete"),
+            total("Interrupted"),
+            self.results.bytes.load(Ordering::Relaxed),
             elapsed.as_secs_f64(),
-            wrong
         );
-        Ok(wrong)
+        Ok(failures)
     }
 }
