@@ -132,7 +132,7 @@ fn serve_client(
     trace!("start relaying.");
     let result = relay::relay_client(client, &remote.channel, &remote.peer, settings, pool);
     result.map_err(|error| match error {
-        Error::Input(cause) | Error::Output(cause) => Error::Client { at: from.to_owned(), cause },
+        Error::Input(cause) | Error::Output(cause) => Error::Client { address: from.to_owned(), cause },
         other => other,
     })?;
     trace!("relaying done.");
@@ -146,7 +146,7 @@ fn listen(at: &ListenAddress) -> Result<Listener, Error> {
         ListenAddress::Tcp { host, port } => bind(host, *port).and_then(Listener::tcp),
         ListenAddress::SystemdSocket(number) => Listener::passed(*number),
     };
-    let listener = listener.map_err(|cause| Error::Listen { at: at.to_string(), cause })?;
+    let listener = listener.map_err(|cause| Error::Listen { address: at.clone(), cause })?;
     if let Some(bound) = listener.address() {
         trace!("waiting new connection at port {} ({bound})", bound.port());
     }

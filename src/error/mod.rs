@@ -1,13 +1,18 @@
-//! What can go wrong, in one line for the user, and the exit code of it.
+//! The errors of a run: one line for the user, advice where there is any, and the exit code.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::plan::{Hop, Target};
+use crate::plan::{Hop, ListenAddress, Target};
 use crate::proto;
 
-/// Why a run failed. Displayed, it is one line: what failed, where, and why. [`Error::hint`] says what to try.
+mod hints;
+mod tls;
+
+pub use tls::{CertificateProblem, TlsAlert, TlsFailure};
+
+/// Why a run failed. Displayed as one line: what failed and the cause. [`Error::hint`] returns the advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,72 +26,70 @@ pub enum Error {
     /// The text says what is expected, so there is no hint.
     #[error("{0}")]
     Config(String),
-    /// A name was not resolved.
-    #[error("cannot resolve the name of {peer}: {cause}")]
+    /// A host name was not resolved.
+    #[error("cannot resolve {peer}: {cause}")]
     Resolve {
-        /// Whose name.
+        /// The proxy or target with that name.
         peer: Peer,
-        /// What the resolver says.
+        /// The resolver's error.
         cause: String,
-        /// It was asked here because of `-R local`.
+        /// The name was resolved on this machine because of `-R local`.
         explicit: bool,
     },
-    /// No address of a peer took a connection.
-    #[error("cannot reach {peer}{}", tried(.peer, .attempts))]
+    /// No address of a peer accepted the connection.
+    #[error("cannot connect to {peer}{}", attempt_list(.peer, .attempts))]
     Dial {
-        /// Who was dialled.
+        /// The proxy or target.
         peer: Peer,
-        /// Each address and what came of it.
+        /// Each address that was tried, with its error.
         attempts: Vec<(String, io::Error)>,
     },
-    /// A proxy refused, or broke its protocol.
+    /// A proxy refused the request or violated its protocol.
     #[error("{peer} {cause}")]
     Negotiation {
         /// The proxy.
         peer: Peer,
-        /// What it did.
+        /// What the proxy did.
         cause: proto::Error,
     },
-    /// There is no TLS with a proxy: it speaks none, or one does not trust the other.
-    #[error("{peer} {what}")]
+    /// TLS with a proxy failed.
+    #[error("{peer} {cause}")]
     Tls {
         /// The proxy.
         peer: Peer,
-        /// What it did, or has.
-        what: String,
-        /// What to try.
-        hint: Option<String>,
+        /// What the proxy did, or what is wrong with its certificate.
+        cause: TlsFailure,
     },
-    /// The connection to a proxy broke in mid-negotiation.
+    /// The connection to a proxy broke during the negotiation.
     #[error("lost the connection to {peer} while waiting for {waiting_for}: {}", os_message(.cause))]
     Lost {
         /// The proxy.
         peer: Peer,
-        /// Where the negotiation stood.
+        /// The message that was due, as in "the reply to the SOCKS5 greeting".
         waiting_for: &'static str,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A limit has passed.
+    /// A time limit expired before the tunnel was established.
     #[error("timed out after {}: {peer} {doing}", seconds(.limit))]
     TimedOut {
-        /// Whom we waited for.
+        /// The peer that did not answer.
         peer: Peer,
-        /// "was not reached", "did not send …".
+        /// What it failed to do: "did not answer", "did not send …".
         doing: String,
         /// The limit.
         limit: Duration,
     },
-    /// Nothing was relayed for longer than `--idle-timeout` allows.
-    #[error("the session with {peer} has moved nothing for {}: ended by --idle-timeout", seconds(.limit))]
+    /// No data was relayed for the duration of `--idle-timeout`.
+    #[error("session with {peer} idle for {}: closed by --idle-timeout", seconds(.limit))]
     Idle {
-        /// The far end of the connection.
+        /// The remote end of the connection.
         peer: Peer,
         /// The limit.
         limit: Duration,
     },
-    /// No route led to the target.
-    #[error("no way to {target}: {}", each(.failed))]
+    /// Every route to the target failed.
+    #[error("no route to {target} worked: {}", numbered(.failed))]
     NoRoute {
         /// The target.
         target: String,
@@ -94,87 +97,87 @@ pub enum Error {
         /// were skipped are missing.
         failed: Vec<(usize, Error)>,
     },
-    /// A password is wanted and cannot be had.
-    #[error("{peer} wants a password for user '{user}', and {cause}")]
+    /// A proxy requires a password, and there is no way to get one.
+    #[error("{peer} requires a password for user '{user}', but {cause}")]
     NoPassword {
         /// The proxy.
         peer: Peer,
-        /// Whose password.
+        /// The user name.
         user: Box<str>,
-        /// Why it cannot be had.
+        /// Why there is no password.
         cause: Box<str>,
-        /// The variables that could hold it, if the user was to be asked.
+        /// The variables that can hold the password. `None` if it was to come from a command.
         variables: Option<&'static str>,
     },
-    /// The remote side broke the connection: bytes may be missing.
-    #[error("the connection to {peer} broke: {}; data may be missing", os_message(.cause))]
+    /// The remote end broke the established connection. Data may be missing.
+    #[error("lost the connection to {peer}: {}; data may be missing", os_message(.cause))]
     Remote {
-        /// The far end of the connection.
+        /// The remote end of the connection.
         peer: Peer,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A local client broke its connection.
-    #[error("client {at}: its connection broke: {}; data may be missing", os_message(.cause))]
+    /// A local client broke its connection. Data may be missing.
+    #[error("lost the connection of client {address}: {}; data may be missing", os_message(.cause))]
     Client {
-        /// Where it comes from.
-        at: String,
-        /// What the system says.
+        /// The address of the client.
+        address: String,
+        /// The system's error.
         cause: io::Error,
     },
-    /// Standard input cannot be read.
+    /// Reading standard input failed.
     #[error("cannot read standard input: {}", os_message(.0))]
     Input(io::Error),
-    /// Standard output cannot be written.
+    /// Writing to standard output failed.
     #[error("cannot write to standard output: {}; data is lost", os_message(.0))]
     Output(io::Error),
-    /// Whoever read our output is gone: nobody is left to tell.
-    #[error("the reader of standard output went away")]
+    /// The reader of our standard output closed it. Not reported, because a reader may stop when it has enough.
+    #[error("the reader of standard output closed it")]
     ReaderGone,
-    /// A place to listen cannot be had.
-    #[error("cannot listen at {at}: {}", os_message(.cause))]
+    /// Listening on a local address failed.
+    #[error("cannot listen on {address}: {}", os_message(.cause))]
     Listen {
-        /// Where.
-        at: String,
-        /// What the system says.
+        /// The local address.
+        address: ListenAddress,
+        /// The system's error.
         cause: io::Error,
     },
-    /// This machine does not let us.
+    /// A system call failed for a reason that no peer is to blame for.
     #[error("cannot {what}: {}", os_message(.cause))]
     System {
-        /// What we tried.
+        /// The operation, as the end of "cannot …".
         what: &'static str,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
 }
 
-/// The exit codes: part of the interface, and listed in the README.
+/// The exit codes. They are a public interface, documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
     /// The session ended normally.
     Ok = 0,
-    /// This machine failed us.
+    /// A system call failed on this machine.
     System = 1,
-    /// Wrong usage or configuration.
+    /// Invalid command line or configuration.
     Usage = 2,
-    /// A name was not resolved.
+    /// A host name was not resolved.
     Resolve = 3,
-    /// Neither proxy nor target was reached.
+    /// Proxy or target did not accept the connection.
     Unreachable = 4,
-    /// A proxy refused, or did not speak its protocol.
+    /// A proxy refused the request or violated its protocol.
     Refused = 5,
     /// Authentication failed.
     Authentication = 6,
-    /// A limit has passed.
+    /// A time limit expired.
     TimedOut = 7,
-    /// The relay broke: data may be missing.
+    /// The established connection broke. Data may be missing.
     Relay = 8,
 }
 
 impl Error {
-    /// The exit code.
+    /// Returns the exit code.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -185,25 +188,7 @@ impl Error {
             Self::Usage(_) | Self::Config(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
             Self::Dial { .. } => ExitCode::Unreachable,
-            Self::Negotiation { cause, .. } => match cause {
-                proto::Error::NoMethod { .. }
-                | proto::Error::NoScheme { .. }
-                | proto::Error::WrongHeader { .. }
-                | proto::Error::WrongPassword { .. } => ExitCode::Authentication,
-                proto::Error::NoRandomness => ExitCode::System,
-                proto::Error::TooLong { .. } | proto::Error::NotEncodable(_) => ExitCode::Usage,
-                proto::Error::Closed(_)
-                | proto::Error::TelnetRefused { .. }
-                | proto::Error::NoAnswerLine(_)
-                | proto::Error::NotTheProtocol { .. }
-                | proto::Error::MethodNotOffered(_)
-                | proto::Error::AddressType(_)
-                | proto::Error::Socks5Refused { .. }
-                | proto::Error::Socks4Refused { .. }
-                | proto::Error::HttpRefused { .. }
-                | proto::Error::MalformedHttp(_)
-                | proto::Error::HeaderTooLong(_) => ExitCode::Refused,
-            },
+            Self::Negotiation { cause, .. } => negotiation_exit_code(cause),
             Self::Lost { .. } | Self::Tls { .. } => ExitCode::Refused,
             Self::NoPassword { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
@@ -215,56 +200,7 @@ impl Error {
         }
     }
 
-    /// What the user may try, where we know.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            // What to try with one of them is said where it is the only one.
-            Self::NoRoute { .. } => "connect -d tells how each was tried".into(),
-            Self::Usage(_) => "see connect --help".into(),
-            Self::Resolve { explicit: true, .. } => {
-                "try -R both, or -R remote to let the proxy resolve it".into()
-            }
-            Self::Resolve { peer: Peer { protocol: None, .. }, .. } => {
-                "check the spelling and the name server, or let a proxy resolve it (-S, -H)".into()
-            }
-            Self::Resolve { .. } => "check the spelling and the name server".into(),
-            Self::Dial { attempts, .. } => return dial_hint(attempts).map(str::to_owned),
-            Self::Negotiation {
-                peer: Peer { protocol: Some("HTTP"), .. },
-                cause: proto::Error::Closed(_),
-            } => {
-                "it may want TLS (https://), be a proxy of another kind, or one that cannot reach the target"
-                    .into()
-            }
-            Self::Negotiation { cause, .. } => return cause.hint().map(str::to_owned),
-            Self::Tls { hint, .. } => return hint.clone(),
-            Self::TimedOut { .. } => {
-                "check host, port and firewall, or give it longer with -w SECONDS".into()
-            }
-            Self::NoPassword { variables, .. } => {
-                format!("set {}, or run it on a terminal", (*variables)?)
-            }
-            Self::Listen { at, cause }
-                if cause.kind() == io::ErrorKind::AddrInUse && at.starts_with("unix:") =>
-            {
-                "somebody listens there, or something else is in its place".into()
-            }
-            Self::Listen { at, .. } if at.starts_with("unix:") => {
-                "check the directory and its permissions".into()
-            }
-            Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::AddrInUse => {
-                "choose another port, or stop what listens there".into()
-            }
-            Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need privileges".into()
-            }
-            Self::Lost { .. } => "check the proxy's kind and port".into(),
-            _ => return None,
-        })
-    }
-
-    /// The whole line for the user, hint included.
+    /// Returns the complete line for the user: the message and the hint.
     #[must_use]
     pub fn user_message(&self) -> String {
         match self.hint() {
@@ -273,7 +209,7 @@ impl Error {
         }
     }
 
-    /// Whether a password was tried and not accepted.
+    /// Returns `true` if a proxy rejected the password.
     #[must_use]
     pub fn is_auth_rejected(&self) -> bool {
         match self {
@@ -283,21 +219,43 @@ impl Error {
         }
     }
 
-    /// Whether it is about this machine or its user, so that another route would fare no better.
+    /// Returns `true` if the cause is on this machine, so that another route would fail as well.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Usage(_) | Self::Config(_) | Self::System { .. })
     }
 
-    /// Whether it is told: not when whoever could read it has left on purpose.
+    /// Returns `true` if the error is not reported, because the reader of our output left on purpose.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::ReaderGone)
     }
 }
 
-/// Who is at the other end, as it reads in a message: `SOCKS5 proxy socks.example:1080`, with `(hop 2 of 3)` where
-/// there are several.
+fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
+    use proto::Error as E;
+    match cause {
+        E::NoMethod { .. } | E::NoScheme { .. } | E::WrongHeader { .. } | E::WrongPassword { .. } => {
+            ExitCode::Authentication
+        }
+        E::NoRandomness => ExitCode::System,
+        E::TooLong { .. } | E::NotEncodable(_) => ExitCode::Usage,
+        E::Closed(_)
+        | E::TelnetRefused { .. }
+        | E::NoAnswerLine(_)
+        | E::NotTheProtocol { .. }
+        | E::MethodNotOffered(_)
+        | E::AddressType(_)
+        | E::Socks5Refused { .. }
+        | E::Socks4Refused { .. }
+        | E::HttpRefused { .. }
+        | E::NotHttp { .. }
+        | E::MalformedHttp(_)
+        | E::HeaderTooLong(_) => ExitCode::Refused,
+    }
+}
+
+/// The other end of a connection. Displayed as `SOCKS5 proxy socks.example:1080`, with `(hop 2 of 3)` in a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The proxy protocol, or `None` for the target.
@@ -315,7 +273,7 @@ impl Peer {
         Self { protocol: None, address: target.clone(), hop: None }
     }
 
-    /// A proxy, by its index, on the way through `hops`.
+    /// The proxy at `index`, counted from 0, in a chain of `hops` proxies.
     #[must_use]
     pub fn proxy(hop: &Hop, index: usize, hops: usize) -> Self {
         let number = |count| u8::try_from(count).unwrap_or(u8::MAX);
@@ -340,12 +298,12 @@ impl fmt::Display for Peer {
     }
 }
 
-fn each(failed: &[(usize, Error)]) -> String {
+fn numbered(failed: &[(usize, Error)]) -> String {
     let each = failed.iter().map(|(number, error)| format!("{number}. {error}"));
     each.collect::<Vec<_>>().join("; ")
 }
 
-fn tried(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
+fn attempt_list(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
     match attempts {
         [] => ": it has no address".into(),
         [(address, cause)] if *address == peer.address.to_string() => {
@@ -360,19 +318,7 @@ fn tried(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
     }
 }
 
-fn dial_hint(attempts: &[(String, io::Error)]) -> Option<&'static str> {
-    match attempts.last()?.1.kind() {
-        io::ErrorKind::ConnectionRefused => Some("check that it runs and that the port is right"),
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Some("check the network"),
-        io::ErrorKind::TimedOut => Some("check host, port and firewall"),
-        io::ErrorKind::PermissionDenied => Some("a firewall or a permission on this machine forbids it"),
-        io::ErrorKind::NotFound => Some("check the path"),
-        _ => None,
-    }
-}
-
-/// An error of the system, without the number that Rust adds. What everybody meets has the same words on every system;
-/// else they are the system's own.
+/// Formats a system error without the number that std appends. Common errors have the same text on every system.
 pub(crate) fn os_message(error: &io::Error) -> String {
     let common = match error.kind() {
         io::ErrorKind::AddrInUse => "Address already in use",
@@ -383,16 +329,16 @@ pub(crate) fn os_message(error: &io::Error) -> String {
         io::ErrorKind::TimedOut => "Connection timed out",
         _ => "",
     };
-    // What we say ourselves has no number.
+    // Errors that we create ourselves have no number, and a text of their own.
     if !common.is_empty() && error.raw_os_error().is_some() {
         return common.to_owned();
     }
     let text = error.to_string();
-    let words = text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words);
-    words.trim_end_matches('.').to_owned()
+    let message = text.split_once(" (os error ").map_or(text.as_str(), |(message, _)| message);
+    message.trim_end_matches('.').to_owned()
 }
 
-/// "1 second", "2.5 seconds".
+/// Formats a duration: "1 second", "2.5 seconds".
 pub(crate) fn seconds(limit: &Duration) -> String {
     match limit.as_secs_f64() {
         1.0 => "1 second".into(),

@@ -109,7 +109,7 @@ impl HopState<'_> {
             Err(HopFailure::Wait(WaitError::TimedOut)) => Err(self.wait(deadline).timed_out()),
             // If the protocol expects EOF here, a reset serves as well.
             Err(HopFailure::Wait(WaitError::Io(cause))) => {
-                let waiting_for = self.negotiation.waiting_for();
+                let waiting_for = self.negotiation.waiting_for().as_str();
                 let peer = self.peer.clone();
                 self.negotiation.closed().map_err(|_| Error::Lost { peer, waiting_for, cause })
             }
@@ -154,7 +154,7 @@ impl HopState<'_> {
 
     /// The wait for the proxy's next message.
     fn wait(&self, deadline: &Deadline) -> Wait<'_> {
-        Wait::new(&self.peer, self.negotiation.waiting_for(), deadline)
+        Wait::new(&self.peer, self.negotiation.waiting_for().as_str(), deadline)
     }
 }
 

@@ -1,194 +1,305 @@
-//! What a proxy can do wrong, and what it can refuse.
+//! The ways in which a negotiation with a proxy can fail.
 
-use std::net::SocketAddr;
+use std::fmt;
 
-use super::{socks4, socks5};
-
-/// Why a negotiation failed. Read after the proxy's name: "SOCKS5 proxy h:1080 …".
+/// Why a negotiation failed. Displayed after the proxy's name: "SOCKS5 proxy socks.example:1080 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The connection ended too early.
+    /// The proxy closed the connection before the negotiation was complete.
     #[error("closed the connection while we waited for {0}")]
-    Closed(&'static str),
-    /// The first byte of a reply is not the protocol's.
-    #[error("gives an answer that is not {expected}: it begins with byte {got:#04x}")]
+    Closed(Awaited),
+    /// SOCKS: the first byte of a reply is not the version number.
+    #[error("did not answer with {expected} (first byte {got:#04x})")]
     NotTheProtocol {
-        /// What the specification asks for.
-        expected: &'static str,
-        /// What came.
+        /// The expected message.
+        expected: SocksMessage,
+        /// The first byte received.
         got: u8,
     },
-    /// SOCKS5: a method was chosen that was not offered (RFC 1928 §3).
-    #[error("wants a way to authenticate that was not offered (SOCKS5 method {0:#04x})")]
+    /// SOCKS5: the proxy selected a method that was not offered (RFC 1928 §3).
+    #[error("selected an authentication method that was not offered (SOCKS5 method {0:#04x})")]
     MethodNotOffered(u8),
     /// SOCKS5: `FF`, no acceptable method (RFC 1928 §3).
-    #[error("accepts none of the authentication methods we offered ({offered})")]
+    #[error("accepts none of the offered authentication methods ({offered})")]
     NoMethod {
-        /// The names of the methods offered.
+        /// The names of the offered methods.
         offered: String,
-        /// Whether user and password were among them.
+        /// User name and password were among them.
         userpass_offered: bool,
     },
     /// SOCKS5: the address type of the reply is unknown (RFC 1928 §5).
-    #[error("sent a reply that makes no sense (SOCKS5 address type {0:#04x})")]
+    #[error("sent an invalid reply (SOCKS5 address type {0:#04x})")]
     AddressType(u8),
-    /// SOCKS5: the reply code (RFC 1928 §6).
-    #[error("refused {target}: {} (SOCKS5 reply {code})", socks5::reply(*.code))]
+    /// SOCKS5: the reply reports a failure (RFC 1928 §6).
+    #[error("refused to connect to {target}: {} (SOCKS5 reply {code})", socks5_reply(*.code))]
     Socks5Refused {
-        /// Where we wanted to go.
+        /// The target.
         target: String,
-        /// The code, not 0.
+        /// The reply code, not 0.
         code: u8,
     },
-    /// SOCKS4: the reply code.
-    #[error("refused {target}: {} (SOCKS4 reply {code})", socks4::reply(*.code))]
+    /// SOCKS4: the reply reports a failure.
+    #[error("refused to connect to {target}: {} (SOCKS4 reply {code})", socks4_reply(*.code))]
     Socks4Refused {
-        /// Where we wanted to go.
+        /// The target.
         target: String,
-        /// The code, not 90.
+        /// The target was sent as a name (SOCKS4a), not as an address.
+        by_name: bool,
+        /// The reply code, not 90.
         code: u8,
     },
-    /// User and password were sent and not accepted.
-    #[error("did not accept user '{user}' and the password{}", said(.text))]
+    /// The proxy rejected the user name and password.
+    #[error("rejected user '{user}': authentication failed{}", after_space(.text))]
     WrongPassword {
-        /// Who we said we are.
+        /// The user name.
         user: String,
-        /// What the proxy answered, if it used words.
+        /// The proxy's answer, in parentheses. Empty if it contained no text.
         text: String,
     },
-    /// HTTP: what the user gave as a header of his own was not accepted.
-    #[error("did not accept the Proxy-Authorization that was given as a header{}", said(.text))]
+    /// HTTP: the proxy rejected the `Proxy-Authorization` header that the user supplied.
+    #[error("rejected the Proxy-Authorization header: authentication failed{}", after_space(.text))]
     WrongHeader {
-        /// What the proxy answered.
+        /// The proxy's answer, in parentheses.
         text: String,
     },
-    /// This machine has no random number, which Digest needs.
-    #[error("cannot be answered: this machine gives us no random number for a nonce")]
+    /// This system returned no random bytes, which a Digest nonce needs.
+    #[error("requires Digest authentication, and this system returned no random bytes for a nonce")]
     NoRandomness,
-    /// HTTP: the proxy asks for authentication in none of the schemes that we can.
-    #[error("asks for authentication we cannot do: {offered} (HTTP status {status})")]
+    /// HTTP: the proxy requires authentication, and offers no scheme that we can use.
+    #[error("requires {} (HTTP status {status})", authentication(.offered))]
     NoScheme {
-        /// The schemes offered, by name; or that none was.
-        offered: String,
+        /// The offered schemes, in the proxy's order. May be empty.
+        offered: Vec<UnusableScheme>,
         /// 401 or 407.
         status: u16,
     },
-    /// HTTP: a final status that is no success.
-    #[error("refused {target}: {status}{}", said(.text))]
+    /// HTTP: the final status is not 2xx.
+    #[error("refused to connect to {target}: {status}{}", after_space(.text))]
     HttpRefused {
-        /// Where we wanted to go.
+        /// The target.
         target: String,
         /// The status code.
         status: u16,
-        /// The reason phrase and the start of the body.
+        /// The reason phrase, and the first line or the title of the body.
         text: String,
+        /// The body says that the port expects HTTPS.
+        expects_tls: bool,
     },
-    /// Telnet: a line that says no.
-    #[error("refused {target}: {text}")]
+    /// Telnet: a line reports a failure.
+    #[error("refused to connect to {target}: {text}")]
     TelnetRefused {
-        /// Where we wanted to go.
+        /// The target.
         target: String,
         /// The line.
         text: String,
     },
-    /// Telnet: much text, and no verdict in it.
-    #[error("sent {0} KiB of text and never said whether it is connected")]
+    /// Telnet: the size limit was reached, and no line reported success or failure.
+    #[error("sent {0} KiB of text without reporting success or failure")]
     NoAnswerLine(usize),
-    /// HTTP: an answer that is no HTTP, or broken.
-    #[error("sent a malformed HTTP answer: {0}")]
+    /// HTTP: the response does not start with an HTTP/1 status line.
+    #[error("did not answer with HTTP: the response starts with '{start}'")]
+    NotHttp {
+        /// The start of the response.
+        start: String,
+        /// It is a TLS alert.
+        is_tls: bool,
+    },
+    /// HTTP: the header or the chunked coding of the response is malformed.
+    #[error("sent a malformed HTTP response: {0}")]
     MalformedHttp(String),
-    /// HTTP: the head is longer than we read.
+    /// HTTP: the header exceeds the limit, in KiB.
     #[error("sent more than {0} KiB of HTTP header")]
     HeaderTooLong(usize),
-    /// Something that the request must hold does not fit into it.
-    #[error("cannot be asked: {what} is {length} bytes long, and {protocol} allows {limit}")]
+    /// A field does not fit into the request.
+    #[error("cannot carry this request: {what} is {length} bytes long, and {protocol} allows {limit}")]
     TooLong {
-        /// Which field.
+        /// The name of the field.
         what: &'static str,
         /// Its length in bytes.
         length: usize,
-        /// The protocol that has the limit.
+        /// The protocol that sets the limit.
         protocol: &'static str,
-        /// The most bytes.
+        /// The maximum length in bytes.
         limit: usize,
     },
-    /// Something that the request must hold cannot be said in it.
-    #[error("cannot be asked: {0}")]
-    NotEncodable(&'static str),
+    /// The protocol cannot express a part of the request.
+    #[error("cannot carry this request: {0}")]
+    NotEncodable(Unencodable),
 }
 
-/// The first byte of what a TLS server says to whoever speaks something else (RFC 8446 §5.1), and as it is shown.
-const TLS_ALERT: u8 = 0x15;
-const TLS_ALERT_SHOWN: &str = "'\\x15";
-const TRY_TLS: &str = "it speaks TLS: name it with https://";
+/// A SOCKS message that starts with a version number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocksMessage {
+    /// A SOCKS4 reply.
+    #[error("SOCKS version 4")]
+    Socks4,
+    /// A method selection or reply of SOCKS5.
+    #[error("SOCKS version 5")]
+    Socks5,
+    /// The status of SOCKS5 user/password authentication, which has a version number of its own.
+    #[error("a SOCKS5 login status")]
+    LoginStatus,
+}
 
-fn said(text: &str) -> String {
+/// A message that a negotiation waits for. Displayed after "waiting for".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Awaited {
+    /// The reply to a SOCKS4 request.
+    Socks4Reply,
+    /// The method selection of SOCKS5.
+    Socks5Method,
+    /// The status of SOCKS5 user/password authentication.
+    Socks5Status,
+    /// The reply to a SOCKS5 request.
+    Socks5Reply,
+    /// The same, where the request was sent together with the greeting (`--eager`).
+    Socks5EagerReply,
+    /// The first byte of the response to CONNECT.
+    HttpResponse,
+    /// The rest of the response to CONNECT.
+    HttpResponseRest,
+    /// The line of a telnet-style proxy that reports success.
+    TelnetLine,
+}
+
+impl Awaited {
+    /// Returns the description, as the end of "waiting for …".
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Socks4Reply => "the reply to the SOCKS4 request",
+            Self::Socks5Method => "the reply to the SOCKS5 greeting",
+            Self::Socks5Status => "the reply to the user name and password",
+            Self::Socks5Reply => "the reply to the SOCKS5 request",
+            Self::Socks5EagerReply => "the reply to the SOCKS5 request, which was sent early (--eager)",
+            Self::HttpResponse => "the response to CONNECT",
+            Self::HttpResponseRest => "the rest of the response to CONNECT",
+            Self::TelnetLine => "the line that reports the connection",
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A part of a request that a protocol cannot express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unencodable {
+    /// SOCKS4: an IPv6 address.
+    #[error("SOCKS4 does not support IPv6 addresses")]
+    Socks4Ipv6,
+    /// SOCKS4: a user name with a NUL byte, which would end it early.
+    #[error("SOCKS4 does not allow a NUL byte in the user name")]
+    Socks4Nul,
+    /// SOCKS4: a password.
+    #[error("SOCKS4 does not support passwords")]
+    Socks4Password,
+    /// SOCKS5: a user name or password of zero bytes.
+    #[error("SOCKS5 does not allow an empty user name or password")]
+    Socks5Empty,
+    /// HTTP: a host name beyond ASCII.
+    #[error("HTTP does not support host names outside ASCII")]
+    HttpHostNotAscii,
+    /// Basic: a colon in the user name, where the server would split user name and password.
+    #[error("Basic authentication does not allow ':' in the user name (RFC 7617)")]
+    BasicColon,
+    /// Basic: a control character.
+    #[error("Basic authentication does not allow control characters in the user name or password (RFC 7617)")]
+    BasicControl,
+    /// Digest: a control character in the user name.
+    #[error("HTTP does not allow control characters in the user name")]
+    DigestControl,
+    /// Telnet: a user name or password.
+    #[error("telnet-style proxies do not support passwords")]
+    TelnetPassword,
+}
+
+/// An authentication scheme that an HTTP proxy offers and that we cannot use. Displayed as in "NTLM" and
+/// "Digest (algorithm SHA-1)".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusableScheme {
+    /// The name of the scheme, fit for a terminal.
+    pub name: String,
+    /// Why it cannot be used.
+    pub reason: Unusable,
+}
+
+/// Why an offered authentication scheme cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// The scheme is not implemented.
+    Unsupported,
+    /// NTLM or Negotiate, for which a local relay can be used.
+    NeedsRelay,
+    /// The user's choice of schemes (`-a`) excludes it.
+    NotAllowed,
+    /// The challenge is malformed or asks for an unsupported option; the text says which.
+    Challenge(String),
+}
+
+impl fmt::Display for UnusableScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Unusable::Unsupported | Unusable::NeedsRelay => f.write_str(&self.name),
+            Unusable::NotAllowed => write!(f, "{} (excluded by -a)", self.name),
+            Unusable::Challenge(why) => write!(f, "{} ({why})", self.name),
+        }
+    }
+}
+
+/// The most schemes that a message lists.
+const MAX_SCHEMES: usize = 6;
+
+fn authentication(offered: &[UnusableScheme]) -> String {
+    if offered.is_empty() {
+        return "authentication, and names no scheme".into();
+    }
+    let mut names: Vec<_> = offered.iter().take(MAX_SCHEMES).map(ToString::to_string).collect();
+    if offered.len() > MAX_SCHEMES {
+        names.push(format!("{} more", offered.len() - MAX_SCHEMES));
+    }
+    format!("unsupported authentication: {}", names.join(", "))
+}
+
+fn after_space(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" {text}") }
 }
 
-impl Error {
-    /// What the user may try.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::NotTheProtocol { got: b'H', .. } => "it may be an HTTP proxy: try -H",
-            Self::NotTheProtocol { got: b'S', .. } => "it may be an ssh server: try without a proxy",
-            Self::NotTheProtocol { got: TLS_ALERT, .. } => {
-                "it may speak TLS: name it with +tls, as in -x socks5h+tls://HOST"
-            }
-            Self::NotTheProtocol { got: 0 | 4, .. } => "it may speak SOCKS version 4: try -4",
-            Self::NotTheProtocol { got: 5, .. } => "it may speak SOCKS version 5: try -5",
-            Self::NotTheProtocol { .. } | Self::AddressType(_) => "check the proxy's kind and port",
-            Self::MethodNotOffered(_) => "ask who runs the proxy which one it wants",
-            Self::NoMethod { userpass_offered: false, .. } => {
-                "it probably wants a user and a password: set SOCKS5_USER and SOCKS5_PASSWORD, or -a userpass"
-            }
-            Self::NoMethod { .. } => "ask who runs the proxy which method it wants",
-            Self::Socks5Refused { code: 1 | 3 | 6, .. } => {
-                "the target may be down, or out of the proxy's reach"
-            }
-            Self::Socks5Refused { code: 2 | 7, .. } => "ask who runs the proxy to allow it",
-            Self::Socks5Refused { code: 4, .. } => "check the name, or try -R local",
-            Self::Socks5Refused { code: 5, .. } => "check that the target runs and that the port is right",
-            Self::Socks5Refused { code: 8, .. } => "try -R remote",
-            Self::Closed(_) => "it may be a proxy of another kind, or one that cannot reach the target",
-            Self::Socks4Refused { code: 91, target } if target.parse::<SocketAddr>().is_ok() => {
-                "the target may be down, or not allowed there"
-            }
-            Self::Socks4Refused { code: 91, .. } => "it may not know names (SOCKS4a): try -R local, or -5",
-            Self::Socks4Refused { code: 92 | 93, .. } => {
-                "try -5, or ask who runs the proxy to do without identd, which tells it who you are"
-            }
-            Self::WrongPassword { .. } => "check the user name and the password",
-            Self::WrongHeader { .. } => "check its value, or leave it out and name user and password",
-            Self::NoScheme { offered, .. } if offered.contains("NTLM") || offered.contains("Negotiate") => {
-                "a relay on this machine that knows it (cntlm, px) can be named with -H"
-            }
-            Self::NoScheme { offered, .. } if offered.contains("-a does not") => {
-                "leave out -a, or name it there"
-            }
-            Self::HttpRefused { status: 300..=399, .. } => {
-                "redirects are not followed; the network may want you to log in with a browser first"
-            }
-            Self::HttpRefused { status: 400, text, .. } if text.contains("HTTPS") => TRY_TLS,
-            Self::HttpRefused { status: 403, .. } => "many proxies allow CONNECT to port 443 only",
-            Self::HttpRefused { status: 400 | 404 | 405 | 501, .. } => {
-                "it may be a web server, or a proxy without CONNECT: check host and port"
-            }
-            Self::HttpRefused { status: 502..=504, .. } => {
-                "the proxy did not reach the target: check its name and port"
-            }
-            Self::NoAnswerLine(_) => "check the command that it is sent (-c)",
-            Self::MalformedHttp(what) if what.contains(TLS_ALERT_SHOWN) => TRY_TLS,
-            Self::MalformedHttp(_) => "check that it is an HTTP proxy: for SOCKS use -S",
-            _ => return None,
-        })
+/// Describes a SOCKS5 reply code (RFC 1928 §6).
+fn socks5_reply(code: u8) -> &'static str {
+    match code {
+        1 => "general failure of the proxy",
+        2 => "connection not allowed by the proxy's rules",
+        3 => "network unreachable from the proxy",
+        4 => "host unreachable from the proxy, or its name is unknown there",
+        5 => "connection refused by the target",
+        6 => "TTL expired on the way from the proxy",
+        7 => "command CONNECT not supported",
+        8 => "address type not supported",
+        _ => "unknown reply code",
+    }
+}
+
+/// Describes a SOCKS4 reply code.
+fn socks4_reply(code: u8) -> &'static str {
+    match code {
+        91 => "request rejected or failed",
+        92 => "the proxy cannot connect to identd on this machine",
+        93 => "identd on this machine reports a different user name",
+        _ => "unknown reply code",
     }
 }
 
 /// Checks that a field fits its length byte or limit.
-pub(super) fn fits(
+pub(super) fn check_length(
     what: &'static str,
     bytes: &[u8],
     protocol: &'static str,

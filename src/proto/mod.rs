@@ -38,7 +38,7 @@ mod telnet;
 #[cfg(test)]
 mod testing;
 
-pub use error::Error;
+pub use error::{Awaited, Error, SocksMessage, Unencodable, Unusable, UnusableScheme};
 pub use http::{
     Connect as HttpConnect, Header as HttpHeader, Random, Scheme as HttpScheme, Settings as HttpSettings,
 };
@@ -137,9 +137,8 @@ pub trait Negotiation {
         None
     }
 
-    /// Describes the message that the negotiation waits for, as the end of "… while waiting for":
-    /// "the reply to the SOCKS4 request".
-    fn waiting_for(&self) -> &'static str;
+    /// Returns the message that the negotiation waits for.
+    fn waiting_for(&self) -> Awaited;
 
     /// Returns received bytes for display, with our credentials masked in case the proxy echoes them.
     fn redact(&self, received: &[u8]) -> Vec<u8> {

@@ -1,49 +1,53 @@
-//! The PROXY protocol, versions 1 and 2 (`HAProxy`'s `proxy-protocol.txt`): the first bytes that a target gets tell it whom
-//! the connection is for. It is asked nothing, and answers nothing.
+//! The PROXY protocol, versions 1 and 2 (`HAProxy`'s `proxy-protocol.txt`): a header that tells the target the addresses
+//! of the original connection. The target does not reply.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// What begins a header of version 2, §2.2.
+/// The start of a version 2 header (§2.2).
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Version 2 and one of its two commands.
+/// Version 2 with the LOCAL or PROXY command.
 const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
-/// TCP over IPv4 and over IPv6, in version 2.
+/// Version 2: TCP over IPv4 and over IPv6.
 const TCP4: u8 = 0x11;
 const TCP6: u8 = 0x21;
 
-/// How the header is written.
+/// The version of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyProtocol {
-    /// As a line of text.
+    /// A line of text.
     V1,
-    /// In binary.
+    /// Binary.
     V2,
 }
 
-/// The two ends of the connection that the target is told of.
+/// The two addresses of the connection that the header announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// Who has connected.
+    /// The address of the client.
     pub source: SocketAddr,
-    /// To what.
+    /// The address that the client connected to.
     pub destination: SocketAddr,
 }
 
 impl Ends {
-    /// Addresses of one family: IPv4 if both are, whatever socket they came through.
+    /// Returns both addresses in the same family: IPv4 if both are IPv4 or IPv4-mapped, else IPv6.
     fn addresses(&self) -> (IpAddr, IpAddr) {
-        let both = (self.source.ip().to_canonical(), self.destination.ip().to_canonical());
+        let canonical = (self.source.ip().to_canonical(), self.destination.ip().to_canonical());
         let as_v6 = |ip| match ip {
             IpAddr::V4(ip) => IpAddr::V6(ip.to_ipv6_mapped()),
             ip @ IpAddr::V6(_) => ip,
         };
-        if both.0.is_ipv4() == both.1.is_ipv4() { both } else { (as_v6(both.0), as_v6(both.1)) }
+        if canonical.0.is_ipv4() == canonical.1.is_ipv4() {
+            canonical
+        } else {
+            (as_v6(canonical.0), as_v6(canonical.1))
+        }
     }
 }
 
 impl ProxyProtocol {
-    /// The header for a connection with these ends, if they are known.
+    /// Returns the header. Without `ends`, it announces an unknown client (v1 UNKNOWN, v2 LOCAL).
     #[must_use]
     pub fn header(self, ends: Option<Ends>) -> Vec<u8> {
         match self {
@@ -76,7 +80,6 @@ fn binary(ends: Option<Ends>) -> Vec<u8> {
         }
     };
     let ports = [ends.source.port(), ends.destination.port()].map(u16::to_be_bytes).concat();
-    // 12 or 36 bytes.
     let length = if family == TCP4 { 12 } else { 36 };
     [&SIGNATURE[..], &[PROXY, family, 0, length], &addresses, &ports].concat()
 }
@@ -87,8 +90,8 @@ mod tests {
 
     use super::{Ends, ProxyProtocol};
 
-    /// The longest line that a receiver has to expect (§2.1).
-    const LONGEST_LINE: usize = 107;
+    /// The maximum line length (§2.1).
+    const MAX_LINE: usize = 107;
 
     fn ends(source: &str, destination: &str) -> Ends {
         Ends { source: source.parse().unwrap(), destination: destination.parse().unwrap() }
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn version_1_is_a_line_of_text() {
-        // The example of §2.1.
+        // The examples of §2.1.
         let longest_v4 = ends("255.255.255.255:65535", "255.255.255.255:65535");
         assert_eq!(line(longest_v4), "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n");
         let example = ends("192.168.0.1:56324", "192.168.0.11:443");
@@ -110,20 +113,20 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_longer_than_a_receiver_expects() {
+    fn no_line_exceeds_the_maximum_of_the_specification() {
         let all_ones = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535";
         let mapped = "[::ffff:255.255.255.255]:65535";
         for (source, destination) in
             [(all_ones, all_ones), (all_ones, "255.255.255.255:65535"), (mapped, all_ones)]
         {
             let line = line(ends(source, destination));
-            assert!(line.len() <= LONGEST_LINE, "{line}");
+            assert!(line.len() <= MAX_LINE, "{line}");
             assert!(line.starts_with("PROXY TCP6 ") && !line.contains('%'), "{line}");
         }
     }
 
     #[test]
-    fn addresses_are_of_one_family() {
+    fn both_addresses_have_the_same_family() {
         let mapped = ends("[::ffff:10.0.0.1]:1", "10.0.0.2:2");
         assert_eq!(line(mapped), "PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n");
         let mixed = ends("10.0.0.1:1", "[2001:db8::2]:2");

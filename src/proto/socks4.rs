@@ -1,4 +1,4 @@
-//! SOCKS4 and SOCKS4a. No RFC: the protocol notes of NEC and of Ying-Da Lee are the specification.
+//! SOCKS4 and SOCKS4a. There is no RFC; the specifications are the protocol notes of NEC and Ying-Da Lee.
 //!
 //! ```text
 //!   request    04 | 01 CONNECT | port | address | user … 00
@@ -8,20 +8,21 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::error::fits;
-use super::{Credentials, Error, Limit, Negotiation, Step, Wire};
+use super::error::check_length;
+use super::{Awaited, Credentials, Error, Limit, Negotiation, SocksMessage, Step, Unencodable, Wire};
 use crate::addr::{Endpoint, Host};
 
 const VERSION: u8 = 4;
 const GRANTED: u8 = 90;
 const REPLY_LENGTH: usize = 8;
-/// An address 0.0.0.x that is not 0.0.0.0 says that a name follows.
+/// SOCKS4a: an address 0.0.0.x with nonzero x announces a name after the user name.
 const NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
-/// The protocol has no limit, servers have: 255 is what the common ones take.
+/// The protocol sets no limit, but common servers accept no more.
 const MAX_USER: usize = 255;
 
-/// A SOCKS4 negotiation for one CONNECT; a target with a name makes it SOCKS4a. IPv6 addresses, and user names of more than
-/// 255 bytes, are errors of [`check`](Negotiation::check). A reply has 8 bytes.
+/// A SOCKS4 negotiation for one CONNECT. A host name as the target makes it SOCKS4a.
+///
+/// [`check`](Negotiation::check) rejects IPv6 addresses and user names of more than 255 bytes. A reply has 8 bytes.
 #[derive(Debug)]
 pub struct Socks4 {
     target: Endpoint,
@@ -38,7 +39,7 @@ enum State {
 }
 
 impl Socks4 {
-    /// Starts a negotiation for a tunnel to `target`. SOCKS4 knows a user name and no password.
+    /// Creates a negotiation for a tunnel to `target`. SOCKS4 has a user name but no password.
     #[must_use]
     pub fn new(target: Endpoint, user: String) -> Self {
         Self { target, user, state: State::SendRequest, reply: Vec::new() }
@@ -46,15 +47,15 @@ impl Socks4 {
 
     fn request(&self) -> Result<Wire, Error> {
         let user = self.user.as_bytes();
-        fits("the user name", user, "SOCKS4", MAX_USER)?;
+        check_length("the user name", user, "SOCKS4", MAX_USER)?;
         if user.contains(&0) {
-            return Err(Error::NotEncodable("SOCKS4 ends the user name at a NUL, and this one holds one"));
+            return Err(Error::NotEncodable(Unencodable::Socks4Nul));
         }
         let (address, name) = match &self.target.host {
             Host::Ip(IpAddr::V4(ip)) => (*ip, None),
             Host::Name(name) => (NAME_FOLLOWS, Some(name)),
             Host::Ip(IpAddr::V6(_)) => {
-                return Err(Error::NotEncodable("SOCKS4 has no IPv6 addresses; use SOCKS5 (-5)"));
+                return Err(Error::NotEncodable(Unencodable::Socks4Ipv6));
             }
         };
         let mut bytes = vec![VERSION, 1];
@@ -96,12 +97,13 @@ impl Negotiation for Socks4 {
         let taken = bytes.len().min(REPLY_LENGTH - self.reply.len());
         self.reply.extend(&bytes[..taken]);
         match *self.reply.as_slice() {
-            // The version of the reply is 0, but some servers say 4.
+            // The version of a reply is 0, but some servers send 4.
             [got, ..] if got != 0 && got != VERSION => {
-                return Err(Error::NotTheProtocol { expected: "a SOCKS version 4 reply", got });
+                return Err(Error::NotTheProtocol { expected: SocksMessage::Socks4, got });
             }
             [_, code, ..] if code != GRANTED => {
-                return Err(Error::Socks4Refused { target: self.target.to_string(), code });
+                let by_name = matches!(self.target.host, Host::Name(_));
+                return Err(Error::Socks4Refused { target: self.target.to_string(), by_name, code });
             }
             _ if self.reply.len() == REPLY_LENGTH => self.state = State::Done,
             _ => {}
@@ -114,25 +116,15 @@ impl Negotiation for Socks4 {
     }
 
     fn credentials(&mut self, _: Credentials) -> Result<(), Error> {
-        Err(Error::NotEncodable("SOCKS4 has no passwords"))
+        Err(Error::NotEncodable(Unencodable::Socks4Password))
     }
 
     fn is_fully_sent(&self) -> bool {
         self.state != State::SendRequest
     }
 
-    fn waiting_for(&self) -> &'static str {
-        "the answer to the SOCKS4 request"
-    }
-}
-
-/// Each code in words.
-pub(super) fn reply(code: u8) -> &'static str {
-    match code {
-        91 => "request rejected or failed",
-        92 => "the proxy cannot reach an identd on this machine",
-        93 => "the user name differs from what identd on this machine says",
-        _ => "for a reason that SOCKS4 has no words for",
+    fn waiting_for(&self) -> Awaited {
+        Awaited::Socks4Reply
     }
 }
 

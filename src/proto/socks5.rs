@@ -1,14 +1,14 @@
-//! SOCKS5 (RFC 1928) with user and password (RFC 1929).
+//! SOCKS5 (RFC 1928) with user/password authentication (RFC 1929).
 //!
 //! ```text
 //!   greeting   05 | n | method …                    method   05 | method
-//!   user/pass  01 | n | user … | n | password …     status   01 | 00 = good
+//!   user/pass  01 | n | user … | n | password …     status   01 | 00 = success
 //!   request    05 | 01 CONNECT | 00 | address | port
 //!   reply      05 | code | 00 | address | port
 //!   address    01 | 4 bytes    03 | n | name …    04 | 16 bytes
 //! ```
 //!
-//! A client that offers one method only knows what will be chosen, and need not wait for it to be told: see
+//! A client that offers a single method knows which one the proxy will select, so it can send everything at once: see
 //! [`Socks5::eager`].
 
 use std::fmt;
@@ -16,13 +16,12 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::error::fits;
-use super::{Credentials, Error, Limit, Negotiation, Step, Wire};
+use super::error::check_length;
+use super::{Awaited, Credentials, Error, Limit, Negotiation, SocksMessage, Step, Unencodable, Wire};
 use crate::addr::{Endpoint, Host};
 
-const PROTOCOL: &str = "SOCKS version 5";
 const VERSION: u8 = 5;
-/// RFC 1929 has a version of its own.
+/// The version of user/password authentication (RFC 1929 §2).
 const USERPASS_VERSION: u8 = 1;
 const NO_ACCEPTABLE_METHOD: u8 = 0xff;
 
@@ -31,7 +30,7 @@ const NO_ACCEPTABLE_METHOD: u8 = 0xff;
 pub enum Method {
     /// No authentication.
     None,
-    /// User and password (RFC 1929).
+    /// User name and password (RFC 1929).
     UserPass,
 }
 
@@ -53,23 +52,24 @@ impl fmt::Display for Method {
     }
 }
 
-/// A SOCKS5 negotiation for one CONNECT (RFC 1928 §3, §4 and §6), with user and password (RFC 1929) if the proxy wants
-/// them. At most 262 bytes of a reply are taken.
+/// A SOCKS5 negotiation for one CONNECT (RFC 1928 §3, §4 and §6), with user/password authentication (RFC 1929) if the
+/// proxy selects it. A reply has at most 262 bytes.
 #[derive(Debug)]
 pub struct Socks5 {
     target: Endpoint,
     methods: Vec<Method>,
     credentials: Option<Credentials>,
     eager: bool,
-    /// Everything has been sent with the greeting, on this connection.
-    ahead: bool,
+    /// The whole request was sent together with the greeting on this connection.
+    pipelined: bool,
     state: State,
-    /// What has come of the current reply, and how long it will be.
+    /// The received part of the current reply.
     reply: Vec<u8>,
+    /// The length of the current reply.
     due: usize,
 }
 
-/// Awaiting states are left when `due` bytes have come.
+/// The `Await…` states end once `due` bytes have been received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     SendGreeting,
@@ -84,7 +84,7 @@ enum State {
 }
 
 impl Socks5 {
-    /// Starts a negotiation that offers `methods`, in this order, for a tunnel to `target`.
+    /// Creates a negotiation for a tunnel to `target` that offers `methods` in this order.
     #[must_use]
     pub fn new(target: Endpoint, methods: Vec<Method>) -> Self {
         Self {
@@ -92,22 +92,22 @@ impl Socks5 {
             methods,
             credentials: None,
             eager: false,
-            ahead: false,
+            pipelined: false,
             state: State::SendGreeting,
             reply: Vec::new(),
             due: 0,
         }
     }
 
-    /// Sends everything at once where the only method on offer allows it. RFC 1928 neither allows nor forbids that,
-    /// and there are servers that lose what comes with the greeting.
+    /// Sends everything at once if only one method is offered. RFC 1928 neither allows nor forbids that, and some
+    /// servers drop bytes that arrive with the greeting.
     #[must_use]
     pub fn eager(mut self, eager: bool) -> Self {
         self.eager = eager;
         self
     }
 
-    /// Credentials that are known from the start, for when the proxy wants them.
+    /// Sets credentials in advance, instead of requesting them with [`Step::Credentials`].
     #[must_use]
     pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
         self.credentials = credentials;
@@ -116,8 +116,8 @@ impl Socks5 {
 
     fn enter(&mut self, state: State) {
         self.state = match state {
-            State::SendUserPass if self.ahead => State::AwaitStatus,
-            State::SendRequest if self.ahead => State::AwaitReply,
+            State::SendUserPass if self.pipelined => State::AwaitStatus,
+            State::SendRequest if self.pipelined => State::AwaitReply,
             _ => state,
         };
         self.reply.clear();
@@ -129,7 +129,7 @@ impl Socks5 {
         };
     }
 
-    /// After the address comes the port.
+    /// Awaits an address of `length` bytes and the port after it.
     fn await_bound_address(&mut self, length: usize) {
         self.enter(State::AwaitBoundAddress);
         self.due = length + 2;
@@ -141,8 +141,8 @@ impl Socks5 {
         Wire::public(bytes)
     }
 
-    /// All that there is to say, if it can be said without an answer.
-    fn everything(&self) -> Result<Option<Wire>, Error> {
+    /// Returns all messages at once. `None` unless they can be sent without a reply in between.
+    fn pipeline(&self) -> Result<Option<Wire>, Error> {
         let start = match (self.eager, self.methods.as_slice(), &self.credentials) {
             (true, [Method::None], _) => self.greeting(),
             (true, [Method::UserPass], Some(known)) => self.greeting().concat(&Self::userpass(known)?),
@@ -154,7 +154,7 @@ impl Socks5 {
     fn userpass(credentials: &Credentials) -> Result<Wire, Error> {
         check_userpass(credentials)?;
         let (user, password) = (credentials.user.as_bytes(), credentials.password.expose());
-        // Large enough from the start: growing would leave a copy of the password behind.
+        // Reserve the full length: reallocation would leave a copy of the password behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
         bytes.push(USERPASS_VERSION);
         push_with_length(&mut bytes, user);
@@ -183,11 +183,11 @@ impl Socks5 {
         Wire::public(bytes)
     }
 
-    /// A wrong version is told from the first byte, whatever follows it.
+    /// Checks the version as soon as the first byte arrives; the peer may never send a whole reply.
     fn check_version(&self) -> Result<(), Error> {
         let (expected, version) = match self.state {
-            State::AwaitMethod | State::AwaitReply => (PROTOCOL, VERSION),
-            State::AwaitStatus => ("version 1 of user/password authentication", USERPASS_VERSION),
+            State::AwaitMethod | State::AwaitReply => (SocksMessage::Socks5, VERSION),
+            State::AwaitStatus => (SocksMessage::LoginStatus, USERPASS_VERSION),
             _ => return Ok(()),
         };
         match self.reply.first() {
@@ -196,7 +196,7 @@ impl Socks5 {
         }
     }
 
-    /// So is a refusal: some proxies send no more than its first two bytes.
+    /// Checks the reply code as soon as it arrives; some proxies send only the first two bytes of a refusal.
     fn check_granted(&self) -> Result<(), Error> {
         match self.reply.get(1) {
             Some(&code) if self.state == State::AwaitReply && code != 0 => {
@@ -206,7 +206,7 @@ impl Socks5 {
         }
     }
 
-    fn reply_complete(&mut self) -> Result<(), Error> {
+    fn handle_reply(&mut self) -> Result<(), Error> {
         match (self.state, self.reply.as_slice()) {
             (State::AwaitMethod, &[_, code]) => {
                 match self.methods.iter().find(|method| method.code() == code) {
@@ -217,10 +217,8 @@ impl Socks5 {
                 }
             }
             (State::AwaitStatus, &[_, 0]) => self.enter(State::SendRequest),
-            // RFC 1929 §2: any other status is a failure, and the connection must be closed.
-            (State::AwaitStatus, _) => {
-                return Err(self.wrong_password(""));
-            }
+            // RFC 1929 §2: any other status is a failure.
+            (State::AwaitStatus, _) => return Err(self.wrong_password("")),
             (State::AwaitReply, &[.., address_type]) => match address_type {
                 1 => self.await_bound_address(4),
                 3 => self.enter(State::AwaitNameLength),
@@ -254,16 +252,16 @@ impl Negotiation for Socks5 {
     }
 
     fn restart(&mut self) {
-        self.ahead = false;
+        self.pipelined = false;
         self.enter(State::SendGreeting);
     }
 
     fn step(&mut self) -> Result<Step, Error> {
-        let (wire, then) = match self.state {
-            State::SendGreeting => match self.everything()? {
-                Some(everything) => {
-                    self.ahead = true;
-                    (everything, State::AwaitMethod)
+        let (wire, next_state) = match self.state {
+            State::SendGreeting => match self.pipeline()? {
+                Some(messages) => {
+                    self.pipelined = true;
+                    (messages, State::AwaitMethod)
                 }
                 None => (self.greeting(), State::AwaitMethod),
             },
@@ -275,7 +273,7 @@ impl Negotiation for Socks5 {
             State::Done => return Ok(Step::Done),
             _ => return Ok(Step::Receive(Limit::Bytes(self.due - self.reply.len()))),
         };
-        self.enter(then);
+        self.enter(next_state);
         Ok(Step::Send(wire))
     }
 
@@ -285,13 +283,13 @@ impl Negotiation for Socks5 {
         self.check_version()?;
         self.check_granted()?;
         if self.reply.len() == self.due {
-            self.reply_complete()?;
+            self.handle_reply()?;
         }
         Ok(taken)
     }
 
     fn closed(&mut self) -> Result<(), Error> {
-        // RFC 1929 §2: a server that says no closes. Some close without saying it.
+        // RFC 1929 §2: the server closes the connection after a failure. Some send no status before.
         if self.state == State::AwaitStatus && self.reply.is_empty() {
             return Err(self.wrong_password("(it closed the connection)"));
         }
@@ -305,53 +303,36 @@ impl Negotiation for Socks5 {
     }
 
     fn is_fully_sent(&self) -> bool {
-        self.ahead
+        self.pipelined
             || matches!(self.state, State::AwaitReply | State::AwaitNameLength | State::AwaitBoundAddress)
     }
 
-    fn waiting_for(&self) -> &'static str {
+    fn waiting_for(&self) -> Awaited {
         match self.state {
-            State::AwaitReply if self.ahead => {
-                "the answer to the SOCKS5 request, which --eager sends early and not every proxy takes so"
-            }
-            State::SendGreeting | State::AwaitMethod => "the answer to the SOCKS5 greeting",
-            State::SendUserPass | State::AwaitStatus => "the answer to user and password",
-            _ => "the answer to the SOCKS5 request",
+            State::AwaitReply if self.pipelined => Awaited::Socks5EagerReply,
+            State::SendGreeting | State::AwaitMethod => Awaited::Socks5Method,
+            State::SendUserPass | State::AwaitStatus => Awaited::Socks5Status,
+            _ => Awaited::Socks5Reply,
         }
     }
 }
 
-/// A length byte and the bytes. No field is longer than 255: a [`Host`] and the methods cannot be, user and
-/// password are checked first.
+/// Appends a length byte and the bytes. No field exceeds 255 bytes: a [`Host`] and the method list cannot, and user name
+/// and password are checked before.
 fn push_with_length(to: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert!(bytes.len() <= 255);
     to.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
     to.extend(bytes);
 }
 
-/// RFC 1929 §2: 1 to 255 bytes each.
+/// Checks that user name and password have 1 to 255 bytes each (RFC 1929 §2).
 fn check_userpass(credentials: &Credentials) -> Result<(), Error> {
     let (user, password) = (credentials.user.as_bytes(), credentials.password.expose());
     if user.is_empty() || password.is_empty() {
-        return Err(Error::NotEncodable("SOCKS5 allows neither an empty user name nor an empty password"));
+        return Err(Error::NotEncodable(Unencodable::Socks5Empty));
     }
-    fits("the user name", user, "SOCKS5", 255)?;
-    fits("the password", password, "SOCKS5", 255)
-}
-
-/// Each code in words (RFC 1928 §6).
-pub(super) fn reply(code: u8) -> &'static str {
-    match code {
-        1 => "general failure of the proxy",
-        2 => "the proxy's rules do not allow it",
-        3 => "network unreachable from the proxy",
-        4 => "host unreachable from the proxy, or its name is unknown there",
-        5 => "connection refused by the target",
-        6 => "the target is too far away from the proxy, TTL expired",
-        7 => "the proxy does not know the command CONNECT",
-        8 => "the proxy does not know this type of address",
-        _ => "for a reason that SOCKS5 has no words for",
-    }
+    check_length("the user name", user, "SOCKS5", 255)?;
+    check_length("the password", password, "SOCKS5", 255)
 }
 
 #[cfg(test)]

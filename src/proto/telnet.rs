@@ -1,17 +1,17 @@
-//! Telnet-style proxies: a command goes out, and lines of text come back until one of them is a verdict. No
-//! specification: the phrases are those that the C program looks for.
+//! Telnet-style proxies: we send a command, and the proxy sends lines of text until one reports success or failure.
+//! There is no specification; the recognised phrases are those of the C program.
 
-use super::{Credentials, Error, Limit, Negotiation, Step, Wire};
+use super::{Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Wire};
 use crate::addr::Endpoint;
 use crate::text::printable;
 
-/// What a proxy says when it has made the connection.
-const GOOD: &[u8] = b"connected to";
-/// What it says when it has not.
-const BAD: [&[u8]; 4] = [b" failed", b" refused", b" rejected", b" closed"];
-/// The most bytes that are read before there is a verdict.
+/// Marks the line that reports success.
+const SUCCESS: &[u8] = b"connected to";
+/// Mark a line that reports failure.
+const FAILURE: [&[u8]; 4] = [b" failed", b" refused", b" rejected", b" closed"];
+/// The maximum number of bytes before the line that reports success or failure.
 const MAX_ANSWER: usize = 64 * 1024;
-/// The command of proxies that are like the telnet program.
+/// The default command, as for the telnet program.
 pub const COMMAND: &str = "telnet %h %p";
 
 /// A negotiation with a telnet-style proxy.
@@ -27,13 +27,15 @@ pub struct Telnet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     SendCommand,
-    AwaitVerdict,
+    AwaitLine,
     Done,
 }
 
 impl Telnet {
-    /// Starts a negotiation for a tunnel to `target`. In the command, `%h` and `%p` are the target's host and port,
-    /// `\r \n \t` the control characters, `%%` and `\\` a percent sign and a backslash. CR LF is added to its end.
+    /// Creates a negotiation for a tunnel to `target`.
+    ///
+    /// In the command, `%h` and `%p` expand to the target's host and port, `\r`, `\n` and `\t` to control characters,
+    /// `%%` and `\\` to a percent sign and a backslash. CR LF is appended.
     #[must_use]
     pub fn new(target: Endpoint, command: String) -> Self {
         Self { target, command, state: State::SendCommand, line: Vec::new(), received: 0 }
@@ -61,13 +63,13 @@ impl Telnet {
         text.into_bytes()
     }
 
-    /// A line is complete.
-    fn judge(&mut self) -> Result<(), Error> {
+    /// Checks whether a complete line reports success or failure.
+    fn check_line(&mut self) -> Result<(), Error> {
         let line = self.line.to_ascii_lowercase();
-        let says = |phrase: &[u8]| line.windows(phrase.len()).any(|window| window == phrase);
-        if says(GOOD) {
+        let contains = |phrase: &[u8]| line.windows(phrase.len()).any(|window| window == phrase);
+        if contains(SUCCESS) {
             self.state = State::Done;
-        } else if BAD.iter().any(|phrase| says(phrase)) {
+        } else if FAILURE.iter().any(|phrase| contains(phrase)) {
             return Err(Error::TelnetRefused {
                 target: self.target.to_string(),
                 text: printable(&self.line),
@@ -88,10 +90,10 @@ impl Negotiation for Telnet {
     fn step(&mut self) -> Result<Step, Error> {
         Ok(match self.state {
             State::SendCommand => {
-                self.state = State::AwaitVerdict;
+                self.state = State::AwaitLine;
                 Step::Send(Wire::public(self.expanded()))
             }
-            State::AwaitVerdict => Step::Receive(Limit::Unknown),
+            State::AwaitLine => Step::Receive(Limit::Unknown),
             State::Done => Step::Done,
         })
     }
@@ -104,7 +106,7 @@ impl Negotiation for Telnet {
             }
             self.line.push(byte);
             if byte == b'\n' {
-                self.judge()?;
+                self.check_line()?;
                 if self.state == State::Done {
                     return Ok(index + 1);
                 }
@@ -114,17 +116,17 @@ impl Negotiation for Telnet {
     }
 
     fn closed(&mut self) -> Result<(), Error> {
-        // A last line without its end can still be a refusal, but no tunnel.
-        self.judge()?;
+        // A last line without a line end can be a refusal, but never a success.
+        self.check_line()?;
         Err(Error::Closed(self.waiting_for()))
     }
 
     fn credentials(&mut self, _: Credentials) -> Result<(), Error> {
-        Err(Error::NotEncodable("telnet-style proxies are not told passwords"))
+        Err(Error::NotEncodable(Unencodable::TelnetPassword))
     }
 
-    fn waiting_for(&self) -> &'static str {
-        "the line that says it is connected"
+    fn waiting_for(&self) -> Awaited {
+        Awaited::TelnetLine
     }
 
     fn is_text(&self) -> bool {

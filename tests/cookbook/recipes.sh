@@ -160,7 +160,7 @@ ssh_http_password() {
     echo wrong >/home/alice/.proxy-password
     try "${AS[@]}" sh -eu "$CASE/http-password.sh"
     want_ssh_failed
-    want_err '^connect: .*guarded\.corp\.example:8080 did not accept user .* and the password'
+    want_err '^connect: .*guarded\.corp\.example:8080 rejected user .*: authentication failed'
 }
 
 ssh_http_environment() {

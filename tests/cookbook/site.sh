@@ -224,7 +224,7 @@ trouble_limits() {
     try "${AS[@]}" ssh shell.example.org true
     kill $!
     want_ssh_failed
-    want_err '^connect: timed out after 1 second: HTTP proxy silent:8080 did not send the answer'
+    want_err '^connect: timed out after 1 second: HTTP proxy silent:8080 did not send the response'
     ! grep -q 'banner exchange' "$CASE/err" || fail "ssh gave up first"
 }
 

@@ -246,7 +246,7 @@ fn a_rejected_password_is_an_error_without_another_prompt() {
     for (option, proxy) in [("-S", socks5_userpass("bob", "other")), ("-H", http_basic("bob", "other"))] {
         let proxy = proxy.serve();
         let out = asker.connect(format!("{option} bob@{proxy} host 22")).run();
-        out.expect_failure(6, &["did not accept user 'bob'"]).expect_stderr_lacks("secret");
+        out.expect_failure(6, &["rejected user 'bob'"]).expect_stderr_lacks("secret");
         proxy.finish();
     }
     assert_eq!(asker.output("arguments").lines().count(), 2);

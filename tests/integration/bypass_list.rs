@@ -120,7 +120,7 @@ fn a_name_matches_its_subdomains_too() {
     for list in ["invalid", ".INVALID", "*.invalid", "invalid."] {
         for host in [UNKNOWN, &format!("{UNKNOWN}.")] {
             let run = connect(format!("-S {proxy} {host} 22")).env("SOCKS5_DIRECT", list);
-            run.run().expect_failure(3, &[&format!("cannot resolve the name of {host}:22")]);
+            run.run().expect_failure(3, &[&format!("cannot resolve {host}:22")]);
         }
     }
     proxy.finish();
@@ -316,13 +316,13 @@ fn an_error_of_a_direct_connection_does_not_name_the_proxy() {
     let (proxy, refusing) = (Server::each([]), RefusingPort::new());
     let run = connect(format!("-S {proxy} 127.0.0.1 {}", refusing.port())).env("SOCKS5_DIRECT", "127.");
     let out = run.run();
-    out.expect_failure(4, &[&format!("cannot reach 127.0.0.1:{}", refusing.port())]);
+    out.expect_failure(4, &[&format!("cannot connect to 127.0.0.1:{}", refusing.port())]);
     out.expect_stderr_lacks("SOCKS");
 
     let target = script().send("welcome").expect("ping").reset().serve();
     let run = connect(format!("-S {proxy} {}", target.args())).env("SOCKS5_DIRECT", "127.");
     let out = run.input("ping").run();
-    out.expect_failure(8, &[&format!("the connection to {target} broke")]).expect_stderr_lacks("SOCKS");
+    out.expect_failure(8, &[&format!("lost the connection to {target}")]).expect_stderr_lacks("SOCKS");
     proxy.finish();
     target.finish();
 }

@@ -82,13 +82,13 @@ fn the_error_names_the_hop_that_failed() {
     let second = socks5_refused(2).expect_disconnect().serve();
     let first = http_ok().relay().serve();
     let run = connect(format!("-x http://{first},socks5h://{second},http://third.example:81 host 22")).run();
-    let at = format!("SOCKS5 proxy {second} (hop 2 of 3) refused third.example:81");
+    let at = format!("SOCKS5 proxy {second} (hop 2 of 3) refused to connect to third.example:81");
     run.expect_failure(5, &[&at]);
     second.finish();
 
     let first = socks5_refused(5).expect_disconnect().serve();
     let run = connect(format!("-x socks5h://{first},http://next.example:81 host 22")).run();
-    run.expect_failure(5, &["(hop 1 of 2) refused next.example:81"]);
+    run.expect_failure(5, &["(hop 1 of 2) refused to connect to next.example:81"]);
 
     let second = http_basic("me", "right").serve();
     let first = socks5_none().relay().serve();
@@ -209,7 +209,8 @@ fn the_first_route_that_works_is_used() {
     let args = format!("-d -x http://127.0.0.1:{}|http://{says_no}|direct", refusing.port());
     let out = connect(format!("{args} {}", target.args())).input("ping").run();
     out.expect_code(0).expect_stdout("welcome");
-    for line in ["route 1 of 3 failed: cannot reach HTTP proxy", "route 2 of 3 failed: HTTP proxy", "403 No"]
+    for line in
+        ["route 1 of 3 failed: cannot connect to HTTP proxy", "route 2 of 3 failed: HTTP proxy", "403 No"]
     {
         out.expect_stderr_has(line);
     }
@@ -237,9 +238,9 @@ fn when_all_routes_fail_each_error_is_shown() {
     connect(args).run().expect_failure(
         4,
         &[
-            "no way to host:22: 1. cannot reach HTTP",
+            "no route to host:22 worked: 1. cannot connect to HTTP",
             &at(one.port()),
-            "; 2. cannot reach SOCKS5",
+            "; 2. cannot connect to SOCKS5",
             &at(two.port()),
         ],
     );
@@ -251,10 +252,10 @@ fn a_failed_route_keeps_its_number_when_a_route_before_it_was_skipped() {
     let (target, proxy) = (RefusingPort::new(), RefusingPort::new());
     let out = connect("-d -x").arg(format!("direct | direct | http://127.0.0.1:{}", proxy.port()));
     let out = out.args(format!("127.0.0.1 {}", target.port())).run();
-    let proxy = format!("cannot reach HTTP proxy 127.0.0.1:{}", proxy.port());
+    let proxy = format!("cannot connect to HTTP proxy 127.0.0.1:{}", proxy.port());
     out.expect_code(4).expect_stderr_has(&format!("route 3 of 3 failed: {proxy}"));
     let line = out.stderr_text().lines().last().unwrap().to_owned();
-    assert!(line.contains(&format!(": 1. cannot reach 127.0.0.1:{}", target.port())), "{line}");
+    assert!(line.contains(&format!(": 1. cannot connect to 127.0.0.1:{}", target.port())), "{line}");
     assert!(line.contains(&format!("; 3. {proxy}")) && !line.contains("2. "), "{line}");
 }
 
@@ -288,7 +289,7 @@ fn the_target_is_dialled_directly_only_once() {
     let out = connect(format!("-x http://a.invalid|http://b.invalid|direct 127.0.0.1 {}", refusing.port()))
         .env("no_proxy", "127.0.0.1")
         .run();
-    out.expect_failure(4, &[&format!("cannot reach 127.0.0.1:{}", refusing.port())])
+    out.expect_failure(4, &[&format!("cannot connect to 127.0.0.1:{}", refusing.port())])
         .expect_stderr_lacks("no way");
 }
 

@@ -73,8 +73,8 @@ fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
     expect_lines(
         &out,
         &[
-            &format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port()),
-            "try: check that it runs and that the port is right",
+            &format!("✗ dial cannot connect to HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port()),
+            "try: check that it is running and the port is right",
             "Failed with exit code 4.",
         ],
     );
@@ -84,7 +84,7 @@ fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
     let out = connect(format!("--check -S {proxy} host 22")).run();
     out.expect_code(5);
     let at = format!(
-        "✗ hop SOCKS5 proxy {proxy} refused host:22: the proxy's rules do not allow it (SOCKS5 reply 2)"
+        "✗ hop SOCKS5 proxy {proxy} refused to connect to host:22: connection not allowed by the proxy's rules (SOCKS5 reply 2)"
     );
     expect_lines(&out, &[&at]);
     // Invalid arguments are reported as without --check.
@@ -99,7 +99,8 @@ fn every_route_is_reported() {
     let args = format!("http://127.0.0.1:{}|direct {}", refusing.port(), target.args());
     let out = connect(format!("--check -x {args}")).run();
     out.expect_code(0);
-    let failed = format!("✗ dial cannot reach HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port());
+    let failed =
+        format!("✗ dial cannot connect to HTTP proxy 127.0.0.1:{}: Connection refused", refusing.port());
     let greeting = format!("✓ target {target} sent: hello");
     expect_lines(&out, &["Connecting by route 1 of 2", &failed, "Connecting by route 2 of 2", &greeting]);
     target.finish();
@@ -152,7 +153,7 @@ fn json_output_is_one_object() {
     let verdicts: Vec<_> = object["steps"].as_array().unwrap().iter().map(|step| &step["verdict"]).collect();
     assert_eq!(verdicts, ["good", "bad"]);
     assert!(object["steps"][1]["milliseconds"].as_f64().unwrap() > 0.0);
-    assert!(object["error"].as_str().unwrap().contains("did not accept user 'me'"));
+    assert!(object["error"].as_str().unwrap().contains("rejected user 'me'"));
     assert!(!out.stdout_text().contains("wrong"), "{out:?}");
     proxy.finish();
 }

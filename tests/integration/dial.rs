@@ -20,7 +20,7 @@ fn expect_timed_out(run: Program, parts: &[&str]) {
 fn a_refused_connection_is_an_error_with_hop_and_advice() {
     let port = RefusingPort::new();
     for (args, hop) in [
-        ("127.0.0.1 {P}", "cannot reach 127.0.0.1:{P}: "),
+        ("127.0.0.1 {P}", "cannot connect to 127.0.0.1:{P}: "),
         ("-S 127.0.0.1:{P} host 22", "SOCKS5 proxy 127.0.0.1:{P}"),
         ("-4 -S 127.0.0.1:{P} 10.1.2.3 22", "SOCKS4 proxy 127.0.0.1:{P}"),
         ("-H 127.0.0.1:{P} host 22", "HTTP proxy 127.0.0.1:{P}"),
@@ -35,7 +35,7 @@ fn a_refused_connection_is_an_error_with_hop_and_advice() {
 #[test]
 fn an_unknown_host_is_an_error_that_names_the_hop() {
     for (args, hop) in [
-        (format!("{UNKNOWN} 22"), format!("name of {UNKNOWN}:22")),
+        (format!("{UNKNOWN} 22"), format!("cannot resolve {UNKNOWN}:22")),
         (format!("-S {UNKNOWN} host 22"), format!("SOCKS5 proxy {UNKNOWN}:1080")),
         (format!("-4 -S {UNKNOWN} 10.1.2.3 22"), format!("SOCKS4 proxy {UNKNOWN}:1080")),
         (format!("-H {UNKNOWN} host 22"), format!("HTTP proxy {UNKNOWN}:80")),
@@ -59,7 +59,7 @@ fn the_limit_covers_a_dial_that_hangs() {
 fn the_limit_covers_a_silent_socks5_proxy() {
     let proxy = script().hold().serve();
     let args = format!("-w 1 -S {proxy} host 22");
-    expect_timed_out(connect(args), &[&format!("SOCKS5 proxy {proxy}"), "the answer to the SOCKS5 greeting"]);
+    expect_timed_out(connect(args), &[&format!("SOCKS5 proxy {proxy}"), "the reply to the SOCKS5 greeting"]);
     proxy.finish();
 }
 
@@ -67,7 +67,7 @@ fn the_limit_covers_a_silent_socks5_proxy() {
 fn the_limit_covers_a_silent_socks4_proxy() {
     let proxy = script().send([0]).hold().serve();
     let args = format!("-w 1 -4 -S {proxy} 10.1.2.3 22");
-    expect_timed_out(connect(args), &[&format!("SOCKS4 proxy {proxy}"), "the answer to the SOCKS4 request"]);
+    expect_timed_out(connect(args), &[&format!("SOCKS4 proxy {proxy}"), "the reply to the SOCKS4 request"]);
     proxy.finish();
 }
 
@@ -75,7 +75,7 @@ fn the_limit_covers_a_silent_socks4_proxy() {
 fn the_limit_covers_an_http_proxy_that_stops_within_its_header() {
     let proxy = http_reply("HTTP/1.1 200 OK\r\n").hold().serve();
     let args = format!("-w 1 -H {proxy} host 22");
-    expect_timed_out(connect(args), &[&format!("HTTP proxy {proxy}"), "the rest of its answer to CONNECT"]);
+    expect_timed_out(connect(args), &[&format!("HTTP proxy {proxy}"), "the rest of the response to CONNECT"]);
     proxy.finish();
 }
 

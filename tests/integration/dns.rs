@@ -104,7 +104,7 @@ fn the_message_contains_the_answer_and_the_address_of_the_name_server() {
         (Answer::Code(4), "answered with an error"),
     ] {
         let dns = always(answer);
-        let message = format!("cannot resolve the name of host.example.:22: name server {dns} {message}");
+        let message = format!("cannot resolve host.example.:22: name server {dns} {message}");
         let out = connect(format!("-R {dns} host.example. 22")).run();
         out.expect_failure(3, &[&message, "check the spelling and the name server"]).expect_stdout("");
         let proxy = RefusingPort::new();

@@ -77,10 +77,7 @@ fn without_eager_each_answer_is_awaited() {
 fn a_proxy_that_discards_data_after_the_greeting_is_explained() {
     let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_disconnect().serve();
     let out = connect(format!("--eager -w 1 -S {proxy} host.example 22")).run();
-    out.expect_failure(
-        7,
-        &["SOCKS5 proxy", "the answer to the SOCKS5 request", "--eager", "not every proxy"],
-    );
+    out.expect_failure(7, &["SOCKS5 proxy", "the reply to the SOCKS5 request", "sent early", "--eager"]);
     proxy.finish();
 }
 

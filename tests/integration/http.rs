@@ -215,25 +215,27 @@ fn a_long_text_is_cut_and_stays_in_one_line() {
 }
 
 #[test]
-fn what_is_not_http_is_told_at_once() {
-    for (answer, shown) in [
-        (&b"SSH-2.0-x\r\n"[..], "SSH-2.0-x"),
-        (b"\x05\xff", r"\x05\xff"),
-        (b"HTTP/2 200 OK\r\n\r\n", "HTTP/2"),
-        (b"ICY 200 OK\r\n\r\n", "ICY"),
-        (b"HTTP/1.1 2OO OK\r\n\r\n", "2OO"),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", "2000"),
-        (b"HTTP/1.1 099 OK\r\n\r\n", "099"),
-        (b"HTTP/1.1200 OK\r\n\r\n", "HTTP/1.1200"),
-        (b"HTTP/1.1\r\n\r\n", "HTTP/1.1"),
-        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "no colon"),
-        (b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "NUL"),
-        (b"HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n", "CR"),
-        (b"\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP"),
+fn a_malformed_response_is_reported_at_once() {
+    let (not_http, malformed) =
+        (&["did not answer with HTTP", "-S"], &["malformed HTTP response", "administrator"]);
+    for (answer, part, message) in [
+        (&b"SSH-2.0-x\r\n"[..], "SSH-2.0-x", not_http),
+        (b"\x05\xff", r"\x05\xff", not_http),
+        (b"HTTP/2 200 OK\r\n\r\n", "HTTP/2", not_http),
+        (b"ICY 200 OK\r\n\r\n", "ICY", not_http),
+        (b"HTTP/1.1 2OO OK\r\n\r\n", "2OO", not_http),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "2000", not_http),
+        (b"HTTP/1.1 099 OK\r\n\r\n", "099", not_http),
+        (b"HTTP/1.1200 OK\r\n\r\n", "HTTP/1.1200", not_http),
+        (b"HTTP/1.1\r\n\r\n", "HTTP/1.1", not_http),
+        (b"\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP", not_http),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "no colon", malformed),
+        (b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "NUL", malformed),
+        (b"HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n", "CR", malformed),
     ] {
         let proxy = http_reply(answer).hold().serve();
         let out = host_22(&proxy).run();
-        out.expect_failure(5, &[&proxy.to_string(), "malformed", shown, "-S"]);
+        out.expect_failure(5, &[&proxy.to_string(), part, message[0], message[1]]);
         out.expect_within(Duration::from_secs(5)).expect_stdout("");
         proxy.finish();
     }
@@ -246,12 +248,12 @@ fn an_answer_that_is_cut_off_is_an_error_that_says_where() {
         let proxy = http_reply(&whole[..length]).serve();
         let address = proxy.to_string();
         let out = host_22(&proxy).run();
-        out.expect_failure(5, &[&address, "closed", "answer to CONNECT"]).expect_stdout("");
+        out.expect_failure(5, &[&address, "closed", "response to CONNECT"]).expect_stdout("");
         out.expect_cpu_below(Duration::from_secs(1));
         proxy.finish();
     }
     let proxy = http_reply("HTTP/1.1 100 Continue\r\n\r\n").serve();
-    host_22(&proxy).run().expect_failure(5, &["closed", "answer to CONNECT"]);
+    host_22(&proxy).run().expect_failure(5, &["closed", "response to CONNECT"]);
 }
 
 #[test]

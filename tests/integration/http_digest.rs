@@ -97,7 +97,7 @@ fn basic_is_never_sent_if_it_is_not_allowed() {
             format!("HTTP/1.1 407 No\r\nProxy-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n");
         let server = http_reply(refusal).expect_disconnect().serve();
         let run = connect(format!("-a digest -H me:secret@{server} host.example 22")).run();
-        run.expect_failure(6, &["Basic (-a does not allow it)", "407"]).expect_stdout("");
+        run.expect_failure(6, &["Basic (excluded by -a)", "407"]).expect_stdout("");
         assert!(!server.finish_one().head.unwrap().contains("Authorization"));
     }
 }
@@ -134,7 +134,7 @@ fn what_is_tried_next_is_said_on_demand() {
     };
     let server = proxy.script().drain().serve();
     let out = connect(format!("-d -a digest,basic -H me:secret@{server} host.example 22")).run();
-    out.expect_code(0).expect_stderr_has("Digest (SHA-256) was not accepted: trying Basic");
+    out.expect_code(0).expect_stderr_has("Digest (SHA-256) was rejected: trying Basic");
     server.finish();
 }
 

@@ -93,7 +93,7 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
     let file = TempPath::file("headers", "X-One: 1\n\nabcdef\n");
     let in_file = format!("@{}", file.display());
     for (value, parts) in [
-        ("abcdef", &["--header", "no colon"][..]),
+        ("abcdef", &["--header", "missing colon"][..]),
         ("X abcdef: y", &["--header", "name"]),
         ("Host: abcdef", &["--header", "Host"]),
         ("Content-Length: abcdef", &["no content"]),
@@ -102,7 +102,7 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
         ("X: abcdef\r\nY: z", &["control"]),
         ("@/nonexistent/file", &["--header", "/nonexistent/file", "cannot read"]),
         ("@", &["--header", "cannot read"]),
-        (&in_file, &["headers", ":3: ", "no colon"]),
+        (&in_file, &["headers", ":3: ", "missing colon"]),
     ] {
         let proxy = Server::repeat(|| script().expect_eof());
         let run = connect("--header").arg(value).args(format!("-H {proxy} host.example 22")).run();
@@ -113,7 +113,7 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
         .run()
         .expect_failure(2, &["User-Agent"]);
     let run = connect("-H 127.0.0.1:1 h 22").env("CONNECT_HEADER", "abcdef").run();
-    run.expect_failure(2, &["CONNECT_HEADER", "no colon"]).expect_stderr_lacks("abcdef");
+    run.expect_failure(2, &["CONNECT_HEADER", "missing colon"]).expect_stderr_lacks("abcdef");
 }
 
 #[test]

@@ -245,7 +245,7 @@ fn a_remote_that_resets_ends_it_with_a_message() {
             run.told("closing local port without disconnecting");
         }
         go.open();
-        run.end().expect_failure(8, &[&format!("the connection to {target} broke")]);
+        run.end().expect_failure(8, &[&format!("lost the connection to {target}")]);
         if with_client {
             expect_disconnect(&client);
         }
@@ -257,7 +257,7 @@ fn a_target_that_refuses_ends_it_and_the_client() {
     let refusing = RefusingPort::new();
     let run = listening(format!("-P 0 127.0.0.1 {}", refusing.port()));
     expect_disconnect(run.client());
-    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "refused"]);
+    run.end().expect_failure(4, &["cannot connect to 127.0.0.1:", "refused"]);
 }
 
 #[cfg(unix)]
@@ -294,7 +294,7 @@ fn a_session_in_which_nothing_moves_is_ended_with_a_client_and_without() {
         } else {
             drop(client);
         }
-        let message = format!("the session with {target} has moved nothing for 2 seconds");
+        let message = format!("session with {target} idle for 2 seconds");
         run.end().expect_failure(7, &[&message]);
         target.finish();
     }
@@ -309,6 +309,6 @@ fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
     assert_eq!(read(&client, 5), b"hello");
     go.open();
     expect_reset(client);
-    run.end().expect_failure(8, &["broke"]);
+    run.end().expect_failure(8, &["lost the connection"]);
     target.finish();
 }

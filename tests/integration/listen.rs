@@ -69,7 +69,7 @@ fn a_remote_that_resets_is_logged() {
     assert_eq!(read(&client, 5), b"hello");
     go.open();
     let line = run.told("connect: client 127.0.0.1:");
-    assert!(line.contains("broke") && line.contains("data may be missing"), "{line}");
+    assert!(line.contains("lost the connection") && line.contains("data may be missing"), "{line}");
     expect_disconnect(client);
     run.close();
 }
@@ -85,7 +85,7 @@ fn a_session_in_which_nothing_moves_is_ended_and_the_listener_lives_on() {
     let name = first.local_addr().unwrap();
     expect_reset(first);
     expect_reset(second);
-    run.told(&format!("connect: client {name}: the session with {target} has moved nothing for 2 seconds"));
+    run.told(&format!("connect: client {name}: session with {target} idle for 2 seconds"));
     echoed(run.client(), "hello");
     run.close();
 }
@@ -125,7 +125,7 @@ fn clients_that_leave_at_once_do_no_harm() {
 fn a_place_that_is_taken_is_an_error() {
     let holder = script().hold().serve();
     let out = connect(format!("{ANY} --listen 127.0.0.1:{} 127.0.0.1 1", holder.port())).run();
-    out.expect_failure(1, &["cannot listen at 127.0.0.1:", "choose another port"]);
+    out.expect_failure(1, &["cannot listen on 127.0.0.1:", "choose another port"]);
     drop(TcpStream::connect(holder.to_string()).unwrap());
 }
 

@@ -51,7 +51,7 @@ fn it_listens_at_the_address_that_it_is_told() {
 #[test]
 fn a_service_name_is_a_port() {
     let out = connect("-p 203.0.113.1:ssh 127.0.0.1 1").run();
-    out.expect_failure(1, &["cannot listen at 203.0.113.1:22: "]);
+    out.expect_failure(1, &["cannot listen on 203.0.113.1:22: "]);
     let out = connect("-p no-such-service 127.0.0.1 1").run();
     out.expect_failure(2, &["-p", "no-such-service"]);
 }
@@ -60,8 +60,8 @@ fn a_service_name_is_a_port() {
 fn a_port_that_is_taken_is_an_error() {
     let holder = script().hold().serve();
     let out = connect(format!("-p {} 127.0.0.1 1", holder.port())).run();
-    let message = format!("cannot listen at 127.0.0.1:{}: ", holder.port());
-    out.expect_failure(1, &[&message, "choose another port, or stop what listens there"]);
+    let message = format!("cannot listen on 127.0.0.1:{}: ", holder.port());
+    out.expect_failure(1, &[&message, "choose another port, or stop the process that uses it"]);
     drop(TcpStream::connect(holder.to_string()).unwrap());
 }
 
@@ -80,7 +80,7 @@ fn a_target_that_refuses_ends_it_and_the_client() {
     let run = listening(format!("-p 0 127.0.0.1 {}", refusing.port()));
     let client = run.client();
     expect_disconnect(client);
-    run.end().expect_failure(4, &["cannot reach 127.0.0.1:", "refused"]);
+    run.end().expect_failure(4, &["cannot connect to 127.0.0.1:", "refused"]);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_remote_that_resets_ends_it_with_a_message() {
     assert_eq!(read(&client, 4), b"part");
     go.open();
     expect_disconnect(client);
-    run.end().expect_failure(8, &[&format!("the connection to {target} broke"), "data may be missing"]);
+    run.end().expect_failure(8, &[&format!("lost the connection to {target}"), "data may be missing"]);
 }
 
 /// A clean end would tell the client that it has all of it.
@@ -206,10 +206,10 @@ fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
         Digest::from_reader(data(1, MUCH - 10))
     );
     all_read.open();
-    run.told("broke");
+    run.told("lost the connection");
     read(&client, 10);
     expect_reset(client);
-    run.end().expect_failure(8, &["the connection to", "broke", "data may be missing"]);
+    run.end().expect_failure(8, &["lost the connection to", "data may be missing"]);
     target.finish();
 }
 
@@ -237,7 +237,7 @@ fn a_reset_by_the_remote_that_the_client_wrote_into_was_taken_for_the_end() {
     thread::sleep(Duration::from_millis(200));
     let end = copy(&mut client, &mut std::io::sink()).map_err(|error| error.kind());
     assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset));
-    run.end().expect_failure(8, &["broke", "data may be missing"]);
+    run.end().expect_failure(8, &["lost the connection", "data may be missing"]);
     target.finish();
 }
 
@@ -293,7 +293,7 @@ fn a_session_in_which_nothing_moves_is_ended_and_both_are_told_by_a_reset() {
     let client = run.client();
     echoed(&client, "hello");
     expect_reset(client);
-    run.end().expect_failure(7, &[&format!("the session with {target} has moved nothing for 2 seconds")]);
+    run.end().expect_failure(7, &[&format!("session with {target} idle for 2 seconds")]);
     drop(target);
 }
 
@@ -303,7 +303,7 @@ fn a_client_that_takes_nothing_is_idle() {
     let target = script().send_until_refused(4 * TIMEOUT).serve();
     let run = listening(format!("-p 0 --idle-timeout 2 {}", target.args()));
     let client = run.client();
-    run.end().expect_failure(7, &["has moved nothing"]);
+    run.end().expect_failure(7, &[" idle for "]);
     drop(client);
     target.finish();
 }

@@ -269,7 +269,7 @@ fn the_limit_goes_on_after_the_prompt() {
     sleep(Duration::from_millis(500));
     user.type_in("secret\n");
     let out = run.wait();
-    out.expect_failure(7, &["1 second", "the answer to user and password"]);
+    out.expect_failure(7, &["1 second", "the reply to the user name and password"]);
     out.expect_within(Duration::from_secs(3));
     assert!(out.elapsed >= Duration::from_millis(1450), "{out:?}");
     proxy.finish();

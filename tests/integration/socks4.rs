@@ -121,20 +121,20 @@ fn an_ipv6_address_is_an_error_before_anything_is_sent() {
 }
 
 #[test]
-fn every_refusal_is_told_in_words() {
-    for (code, words) in [
+fn every_refusal_has_a_description() {
+    for (code, description) in [
         (91, "rejected"),
-        (92, "cannot reach an identd"),
-        (93, "user name differs"),
-        (0, "has no words for"),
-        (1, "has no words for"),
-        (255, "has no words for"),
+        (92, "cannot connect to identd"),
+        (93, "different user name"),
+        (0, "unknown reply code"),
+        (1, "unknown reply code"),
+        (255, "unknown reply code"),
     ] {
         let proxy = socks4_reply(code).serve();
         let (address, code) = (format!("SOCKS4 proxy {proxy}"), format!("reply {code}"));
         to_address(&proxy)
             .run()
-            .expect_failure(5, &[&address, "10.1.2.3:22", words, &code])
+            .expect_failure(5, &[&address, "10.1.2.3:22", description, &code])
             .expect_stdout("");
         proxy.finish();
     }
@@ -160,7 +160,7 @@ fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
     for length in 0..GRANTED.len() {
         let proxy = script().expect(REQUEST).send(&GRANTED[..length]).serve();
         let address = proxy.to_string();
-        let parts = [&*address, "closed", "the answer to the SOCKS4 request"];
+        let parts = [&*address, "closed", "the reply to the SOCKS4 request"];
         to_address(&proxy).run().expect_failure(5, &parts).expect_stdout("");
         proxy.finish();
     }

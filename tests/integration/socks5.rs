@@ -156,8 +156,8 @@ fn a_name_unknown_here_goes_to_the_proxy_with_both_and_is_an_error_with_local() 
 }
 
 #[test]
-fn every_refusal_is_told_in_words() {
-    for (code, words) in [
+fn every_refusal_has_a_description() {
+    for (code, description) in [
         (1, "general failure"),
         (2, "rules"),
         (3, "network unreachable"),
@@ -165,16 +165,16 @@ fn every_refusal_is_told_in_words() {
         (5, "refused"),
         (6, "TTL"),
         (7, "command"),
-        (8, "type of address"),
-        (9, "has no words for"),
-        (255, "has no words for"),
+        (8, "address type"),
+        (9, "unknown reply code"),
+        (255, "unknown reply code"),
     ] {
         let proxy = socks5_refused(code).serve();
         let address = format!("SOCKS5 proxy {proxy}");
         let code = format!("reply {code}");
         host_22(&proxy)
             .run()
-            .expect_failure(5, &[&address, "host.example:22", words, &code])
+            .expect_failure(5, &[&address, "host.example:22", description, &code])
             .expect_stdout("");
         proxy.finish();
     }
@@ -206,7 +206,7 @@ fn what_is_not_socks5_is_told_from_its_first_byte() {
     let proxy = without_auth(script().expect(REQUEST).send([4, 0])).serve();
     host_22(&proxy).run().expect_failure(5, &["0x04"]);
     let proxy = script().expect(GREETING_BOTH).send([5, 2]).expect_bytes(7).send([5, 0]).serve();
-    connect(format!("-S me:pw@{proxy} host.example 22")).run().expect_failure(5, &["0x05", "version 1"]);
+    connect(format!("-S me:pw@{proxy} host.example 22")).run().expect_failure(5, &["0x05", "login status"]);
     let proxy = without_auth(script().expect(REQUEST).send([5, 0, 0, 2])).serve();
     host_22(&proxy).run().expect_failure(5, &["address type 0x02"]);
 }
@@ -216,13 +216,13 @@ fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
     let greeting = || script().expect(GREETING_NONE);
     let request = || without_auth(script().expect(REQUEST));
     let mut cases = vec![
-        (greeting(), "the answer to the SOCKS5 greeting"),
-        (greeting().send([5]), "the answer to the SOCKS5 greeting"),
+        (greeting(), "the reply to the SOCKS5 greeting"),
+        (greeting().send([5]), "the reply to the SOCKS5 greeting"),
     ];
     for length in 0..GRANTED.len() {
-        cases.push((request().send(&GRANTED[..length]), "the answer to the SOCKS5 request"));
+        cases.push((request().send(&GRANTED[..length]), "the reply to the SOCKS5 request"));
     }
-    cases.push((request().send([5, 0, 0, 3, 9, b'n']), "the answer to the SOCKS5 request"));
+    cases.push((request().send([5, 0, 0, 3, 9, b'n']), "the reply to the SOCKS5 request"));
     for (script, waiting_for) in cases {
         let proxy = script.serve();
         let address = proxy.to_string();
@@ -232,7 +232,7 @@ fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
     let proxy = script().expect(GREETING_BOTH).send([5, 2]).expect_bytes(7).send([1]).serve();
     connect(format!("-S me:pw@{proxy} host.example 22"))
         .run()
-        .expect_failure(5, &["closed", "the answer to user and password"]);
+        .expect_failure(5, &["closed", "the reply to the user name and password"]);
     proxy.finish();
 }
 
@@ -241,7 +241,7 @@ fn a_proxy_that_closes_on_user_and_password_did_not_accept_them() {
     let proxy = script().expect(GREETING_BOTH).send([5, 2]).expect_bytes(7).close().serve();
     connect(format!("-S me:pw@{proxy} host.example 22"))
         .run()
-        .expect_failure(6, &["did not accept user 'me'", "closed the connection"]);
+        .expect_failure(6, &["rejected user 'me'", "closed the connection"]);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_reset_in_mid_negotiation_is_an_error_that_says_where() {
     let proxy =
         without_auth(script().expect(REQUEST).send([5, 0]).pause(Duration::from_millis(50)).reset()).serve();
     let address = proxy.to_string();
-    host_22(&proxy).run().expect_failure(5, &[&address, "reset", "the answer to the SOCKS5 request"]);
+    host_22(&proxy).run().expect_failure(5, &[&address, "reset", "the reply to the SOCKS5 request"]);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn no_acceptable_method_says_what_was_offered_and_what_to_set() {
     let proxy = script().expect(GREETING_BOTH).send([5, 255]).serve();
     connect(format!("-S me:pw@{proxy} h 22"))
         .run()
-        .expect_failure(6, &["none, userpass", "ask who runs the proxy"]);
+        .expect_failure(6, &["none, userpass", "ask the proxy's administrator"]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_megabyte_behind_the_good_line_is_delivered() {
 fn a_refusal_is_quoted() {
     for text in ["connection failed", "Connection Refused", "request REJECTED", "line  closed by peer"] {
         let proxy = proxy(COMMAND, format!("Trying...\r\n{text}\r\nmore\r\n")).serve();
-        let parts = [&format!("telnet proxy {proxy} refused host.example:22: {text}")[..]];
+        let parts = [&format!("telnet proxy {proxy} refused to connect to host.example:22: {text}")[..]];
         through(&proxy).run().expect_failure(5, &parts).expect_stdout("");
         proxy.finish();
     }
@@ -141,10 +141,10 @@ fn a_proxy_that_closes_without_a_verdict_is_a_failure() {
         proxy.finish();
     }
     let proxy = proxy(COMMAND, "connection refused").close().serve();
-    through(&proxy).run().expect_failure(5, &["refused host.example:22: connection refused"]);
+    through(&proxy).run().expect_failure(5, &["refused to connect to host.example:22: connection refused"]);
     proxy.finish();
     let proxy = script().expect(COMMAND).reset().serve();
-    through(&proxy).run().expect_failure(5, &["telnet proxy", "the line that says it is connected"]);
+    through(&proxy).run().expect_failure(5, &["telnet proxy", "the line that reports the connection"]);
     proxy.finish();
 }
 
@@ -157,7 +157,7 @@ fn a_proxy_that_talks_for_ever_is_left() {
         });
         let proxy = proxy.serve();
         let out = through(&proxy).run();
-        out.expect_failure(5, &["telnet proxy", "64 KiB", "never said"]).expect_stdout("");
+        out.expect_failure(5, &["telnet proxy", "64 KiB", "success or failure"]).expect_stdout("");
         out.expect_within(Duration::from_secs(5));
         proxy.finish();
     }
@@ -175,7 +175,7 @@ fn a_silent_proxy_and_a_slow_talker_are_bound_by_the_limit() {
     for script in [silent, slow] {
         let proxy = script.serve();
         let out = connect(format!("-w 0.3 -T {proxy} host.example 22")).run();
-        out.expect_failure(7, &["0.3 seconds", "telnet proxy", "the line that says it is connected"]);
+        out.expect_failure(7, &["0.3 seconds", "telnet proxy", "the line that reports the connection"]);
         out.expect_within(Duration::from_secs(2));
         proxy.finish();
     }

@@ -98,7 +98,7 @@ fn a_socket_on_which_somebody_listens_is_left_alone() {
     let target = Server::repeat(|| script().echo());
     let first = listening_at(&path, &target.args());
     let second = connect("--listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1").run();
-    second.expect_failure(1, &["cannot listen at unix:", "Address already in use"]);
+    second.expect_failure(1, &["cannot listen on unix:", "Address already in use"]);
     expect_echo(&path, "hello");
     first.stop(Signal::TERM).expect_success();
 }
@@ -111,7 +111,7 @@ fn what_is_no_socket_is_left_alone() {
     std::os::unix::fs::symlink("nowhere", &*link).unwrap();
     for path in [&*file, &*directory, &*link] {
         let out = connect("--listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1").run();
-        out.expect_failure(1, &["cannot listen at unix:"]);
+        out.expect_failure(1, &["cannot listen on unix:"]);
     }
     assert_eq!(fs::read(&*file).unwrap(), b"precious");
     assert!(directory.is_dir());
@@ -121,7 +121,7 @@ fn what_is_no_socket_is_left_alone() {
 #[test]
 fn a_directory_that_is_missing_is_an_error() {
     let out = connect("--listen unix:/no/such/directory/s 127.0.0.1 1").run();
-    out.expect_failure(1, &["cannot listen at unix:/no/such/directory/s: No such file or directory"]);
+    out.expect_failure(1, &["cannot listen on unix:/no/such/directory/s: No such file or directory"]);
 }
 
 /// The first listener was made already when the second one fails.
@@ -130,7 +130,7 @@ fn a_run_that_fails_to_listen_leaves_no_socket() {
     let path = TempPath::new("s");
     let word = format!("unix:{}", path.display());
     let out = connect("--listen").arg(word).args("--listen unix:/no/such/s 127.0.0.1 1").run();
-    out.expect_failure(1, &["cannot listen at unix:/no/such/s"]);
+    out.expect_failure(1, &["cannot listen on unix:/no/such/s"]);
     assert!(!path.exists());
 }
 
@@ -220,11 +220,11 @@ fn a_socket_can_be_joined_to_a_socket() {
 fn a_target_at_which_nobody_listens_is_not_reached() {
     let missing = TempPath::new("missing");
     let out = connect("").arg(format!("unix:{}", missing.display())).run();
-    out.expect_failure(4, &["cannot reach unix:", "missing: No such file or directory"]);
+    out.expect_failure(4, &["cannot connect to unix:", "missing: No such file or directory"]);
     let stale = TempPath::new("stale");
     drop(UnixListener::bind(&*stale).unwrap());
     let out = connect("").arg(format!("unix:{}", stale.display())).run();
-    out.expect_failure(4, &["cannot reach unix:", "stale: Connection refused"]);
+    out.expect_failure(4, &["cannot connect to unix:", "stale: Connection refused"]);
 }
 
 #[test]

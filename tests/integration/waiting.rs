@@ -68,8 +68,7 @@ fn the_status_line_appears_during_a_long_wait_and_is_erased_after_it() {
     let start = Instant::now();
     let run = connect(format!("-S {proxy} host 22")).at(&pty).start();
     let mut screen = Screen::new(&pty);
-    screen
-        .wait_has(&format!("connect: waiting for SOCKS5 proxy {proxy}: the answer to the SOCKS5 request, "));
+    screen.wait_has(&format!("connect: waiting for SOCKS5 proxy {proxy}: the reply to the SOCKS5 request, "));
     assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
     screen.wait_has(" s of 30 s; Ctrl-C to stop");
     // It is updated in place.
@@ -94,7 +93,10 @@ fn the_status_line_is_erased_before_an_error_is_printed() {
     run.finish().expect_code(5);
     let (lines, output) = screen.finish();
     assert_eq!(lines.len(), 1, "{lines:?} {output:?}");
-    assert!(lines[0].starts_with(&format!("connect: HTTP proxy {proxy} refused host:22: 403")), "{lines:?}");
+    assert!(
+        lines[0].starts_with(&format!("connect: HTTP proxy {proxy} refused to connect to host:22: 403")),
+        "{lines:?}"
+    );
     proxy.finish();
 }
 
@@ -248,7 +250,7 @@ fn quiet_hides_warnings_but_not_errors() {
     for options in ["-q", "--quiet", "-d -q"] {
         let text = stderr(options);
         assert_eq!(text.lines().count(), 1, "{options}: {text}");
-        assert!(text.starts_with("connect: cannot reach"), "{options}: {text}");
+        assert!(text.starts_with("connect: cannot connect to"), "{options}: {text}");
     }
     // Of -q and -d the last one wins.
     let text = stderr("-q -d");

@@ -49,12 +49,12 @@ pub(crate) fn cases() -> Vec<Case> {
     });
     topic.ours("a proxy that requires a client certificate is reported", |context| {
         let out = run_with_open_input(through(context, STUNNEL_CLIENT, &ca(context)));
-        context.expect_failure(&out, 5, &["client certificate|certificate of ours"]);
+        context.expect_failure(&out, 5, &["client certificate is required"]);
     });
     topic.ours("a client certificate that the proxy rejects is reported", |context| {
         let args = client_certificate(context, "stranger");
         let out = run_with_open_input(through(context, STUNNEL_CLIENT, &args));
-        context.expect_failure(&out, 5, &["our certificate|client certificate|unknown_ca|UnknownCA"]);
+        context.expect_failure(&out, 5, &["client certificate|unknown_ca"]);
     });
     topic.ours("a certificate for another name is rejected", |context| {
         expect_distrusted(context, STUNNEL_WRONG, &["other.example", "localhost"]);

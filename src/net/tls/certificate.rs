@@ -1,31 +1,47 @@
-//! What a certificate says of itself (RFC 5280 §4.1), as far as the library does not tell: who has signed it, which key
-//! is in it, and from when to when it is good. Whatever else is in it is passed over, and nonsense is none.
+//! A minimal reader for X.509 certificates (RFC 5280 §4.1): the fields that appear in messages and pins, which the
+//! TLS library does not expose. It never verifies anything. Unknown parts are skipped; malformed ones read as absent.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
-/// Tags of DER (X.690 §8).
+use base64::prelude::{BASE64_STANDARD, Engine};
+use sha2::{Digest, Sha256};
+
+/// DER tags (X.690 §8).
+const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
 const OBJECT: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
+/// Context-specific tags of the optional fields of a certificate.
 const VERSION: u8 = 0xa0;
-/// The types of a name's parts: organization (2.5.4.10) and common name (2.5.4.3).
-const NAMES: [[u8; 3]; 2] = [[0x55, 4, 3], [0x55, 4, 10]];
+const EXTENSIONS: u8 = 0xa3;
+/// Context-specific tags in a `subjectAltName`.
+const DNS_NAME: u8 = 0x82;
+const IP_ADDRESS: u8 = 0x87;
+/// The attributes that name an issuer, preferred first: common name (2.5.4.3), organization (2.5.4.10).
+const NAME_ATTRIBUTES: [[u8; 3]; 2] = [[0x55, 4, 3], [0x55, 4, 10]];
+/// Object identifiers of extensions: 2.5.29.17 and 2.5.29.19.
+const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 17];
+const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 19];
 
-/// The parts of a certificate, as they are encoded.
+/// The encoded fields of a certificate.
 pub(super) struct Certificate<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
     validity: &'a [u8],
+    /// Empty if there are none.
+    extensions: &'a [u8],
     /// The `SubjectPublicKeyInfo`.
     pub(super) key: &'a [u8],
 }
 
 impl<'a> Certificate<'a> {
-    /// Takes it apart.
-    pub(super) fn of(der: &'a [u8]) -> Option<Self> {
+    /// Splits a certificate into its fields. `None` if it is malformed.
+    pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
         let mut fields = Reader(Reader(Reader(der).content(SEQUENCE)?).content(SEQUENCE)?);
         if fields.0.first() == Some(&VERSION) {
             fields.content(VERSION)?;
@@ -36,27 +52,80 @@ impl<'a> Certificate<'a> {
         let validity = fields.content(SEQUENCE)?;
         let subject = fields.content(SEQUENCE)?;
         let key = fields.element(SEQUENCE)?.1;
-        Some(Self { issuer, subject, validity, key })
+        let extensions = fields.find(EXTENSIONS).and_then(|field| Reader(field).content(SEQUENCE));
+        Some(Self { issuer, subject, validity, extensions: extensions.unwrap_or_default(), key })
     }
 
-    /// Whether it names itself as the one who has signed it.
+    /// Returns `true` if issuer and subject are the same.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
 
-    /// The common name of who has signed it, or else the organization.
-    pub(super) fn issuer(&self) -> Option<&'a [u8]> {
-        NAMES.iter().find_map(|wanted| name_part(self.issuer, wanted))
+    /// Returns `true` if it is the certificate of an authority (RFC 5280 §4.2.1.9).
+    pub(super) fn is_ca(&self) -> bool {
+        let constraints = self.extension(&BASIC_CONSTRAINTS);
+        let is_ca = constraints.and_then(|value| Reader(Reader(value).content(SEQUENCE)?).content(BOOLEAN));
+        is_ca.is_some_and(|value| value != [0])
     }
 
-    /// From when to when it is good, in seconds since 1970.
+    /// Returns the host names and IP addresses of the `subjectAltName` (RFC 5280 §4.2.1.6).
+    pub(super) fn names(&self) -> Vec<String> {
+        let value = self.extension(&SUBJECT_ALT_NAME).and_then(|value| Reader(value).content(SEQUENCE));
+        let mut names = Reader(value.unwrap_or_default());
+        let mut found = Vec::new();
+        while let Some((tag, content)) = names.next() {
+            found.extend(match tag {
+                DNS_NAME => Some(String::from_utf8_lossy(content).into_owned()),
+                IP_ADDRESS => ip_address(content),
+                _ => None,
+            });
+        }
+        found
+    }
+
+    /// Returns the value of the extension with this object identifier.
+    fn extension(&self, wanted: &[u8]) -> Option<&'a [u8]> {
+        let mut extensions = Reader(self.extensions);
+        while let Some(extension) = extensions.content(SEQUENCE) {
+            let mut fields = Reader(extension);
+            if fields.content(OBJECT)? == wanted {
+                return fields.find(OCTET_STRING);
+            }
+        }
+        None
+    }
+
+    /// Returns the common name of the issuer, or else its organization.
+    pub(super) fn issuer(&self) -> Option<&'a [u8]> {
+        NAME_ATTRIBUTES.iter().find_map(|wanted| name_part(self.issuer, wanted))
+    }
+
+    /// Returns the validity period in seconds since 1970.
     pub(super) fn validity(&self) -> Option<RangeInclusive<i64>> {
         let mut times = Reader(self.validity);
         Some(times.time()?..=times.time()?)
     }
 }
 
-/// The last part of this type that a name has.
+fn ip_address(octets: &[u8]) -> Option<String> {
+    match octets.len() {
+        4 => <[u8; 4]>::try_from(octets).ok().map(|octets| Ipv4Addr::from(octets).to_string()),
+        16 => <[u8; 16]>::try_from(octets).ok().map(|octets| Ipv6Addr::from(octets).to_string()),
+        _ => None,
+    }
+}
+
+/// Returns the SHA-256 hash of the key in a certificate.
+pub(super) fn pin(der: &[u8]) -> Option<[u8; 32]> {
+    Some(Sha256::digest(Certificate::parse(der)?.key).into())
+}
+
+/// Formats a pin as `--tls-pin` accepts it.
+pub(super) fn display_pin(pin: &[u8; 32]) -> String {
+    format!("sha256//{}", BASE64_STANDARD.encode(pin))
+}
+
+/// Returns the last attribute of this type in a name.
 fn name_part<'a>(name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     let mut found = None;
     let mut sets = Reader(name);
@@ -70,22 +139,38 @@ fn name_part<'a>(name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     found
 }
 
-/// Reads one element after the other.
+/// Reads a sequence of DER elements.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// The content of the next element, which must have this tag.
+    /// Reads the next element and returns its content. `None` if its tag differs.
     fn content(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.element(tag).map(|(content, _)| content)
     }
 
-    /// The content of the next element, and all of it.
+    /// Reads the next element, whatever its tag.
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let tag = *self.0.first()?;
+        self.content(tag).map(|content| (tag, content))
+    }
+
+    /// Skips to the next element with this tag and returns its content.
+    fn find(&mut self, wanted: u8) -> Option<&'a [u8]> {
+        loop {
+            let (tag, content) = self.next()?;
+            if tag == wanted {
+                return Some(content);
+            }
+        }
+    }
+
+    /// Reads the next element and returns its content and its encoding. `None` if its tag differs.
     fn element(&mut self, tag: u8) -> Option<(&'a [u8], &'a [u8])> {
         let all = self.0;
         let [first, length, rest @ ..] = all else { return None };
         let (length, rest) = match usize::from(*length) {
             short @ ..=0x7f => (short, rest),
-            // A certificate is not longer than three bytes can say.
+            // The lengths in a certificate fit into three bytes.
             long @ 0x81..=0x83 => {
                 let (bytes, rest) = rest.split_at_checked(long - 0x80)?;
                 (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
@@ -97,11 +182,11 @@ impl<'a> Reader<'a> {
         (*first == tag).then(|| (content, &all[..all.len() - rest.len()]))
     }
 
-    /// A point in time, which is UTC (RFC 5280 §4.1.2.5).
+    /// Reads a time, always UTC (RFC 5280 §4.1.2.5), as seconds since 1970.
     fn time(&mut self) -> Option<i64> {
         let (century, digits) = if *self.0.first()? == UTC_TIME {
             let digits = self.content(UTC_TIME)?;
-            // Years from 50 on are of the last century.
+            // RFC 5280 §4.1.2.5.1: years from 50 on belong to the 20th century.
             (if *digits.first()? >= b'5' { 1900 } else { 2000 }, digits)
         } else {
             let (century, digits) = self.content(GENERALIZED_TIME)?.split_at_checked(2)?;
@@ -127,7 +212,9 @@ fn number(digits: &[u8]) -> Option<i64> {
         .ok()
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar. The year begins in March here, so that a leap day is its last.
+/// Returns the days since 1970-01-01 in the Gregorian calendar.
+///
+/// The computation starts the year in March, so that a leap day is the last day of a year.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     year * 365 + year.div_euclid(4) - year.div_euclid(100)
@@ -137,10 +224,10 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
         - 719_469
 }
 
-/// A point in time as people write it: `2026-11-21 20:53 UTC`.
+/// Formats a time in seconds since 1970: `2026-11-21 20:53 UTC`.
 pub(super) fn date(seconds: i64) -> String {
     let (day, minute) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) / 60);
-    // The year cannot be after this one, nor far before it.
+    // An estimate that is never too low, and off by a few years at most.
     let mut year = 1970 + day.div_euclid(365);
     while days(year, 1, 1) > day {
         year -= 1;
@@ -160,7 +247,8 @@ mod tests {
 
     fn certificate() -> (Vec<u8>, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["proxy.example".to_owned()]).unwrap();
+        let names = ["proxy.example", "192.0.2.1", "2001:db8::1"].map(str::to_owned);
+        let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "Example Works");
         params.distinguished_name.push(DnType::CommonName, "proxy");
@@ -169,10 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_says_who_signed_it_with_which_key_and_for_how_long() {
+    fn a_certificate_has_an_issuer_names_a_key_and_a_validity_period() {
         let (der, key) = certificate();
-        let certificate = Certificate::of(&der).unwrap();
+        let certificate = Certificate::parse(&der).unwrap();
         assert!(certificate.is_self_issued());
+        assert!(!certificate.is_ca());
+        assert_eq!(certificate.names(), ["proxy.example", "192.0.2.1", "2001:db8::1"]);
         assert_eq!(certificate.issuer().unwrap(), b"proxy");
         assert_eq!(certificate.key, key.subject_public_key_info());
         let validity = certificate.validity().unwrap();
@@ -181,11 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn no_piece_of_a_certificate_and_no_wrong_byte_in_it_is_a_panic() {
+    fn truncated_and_corrupt_certificates_do_not_panic() {
         let (mut der, _) = certificate();
         let look = |der: &[u8]| {
-            if let Some(certificate) = Certificate::of(der) {
+            if let Some(certificate) = Certificate::parse(der) {
                 let _ = (certificate.issuer(), certificate.validity().map(|validity| date(*validity.end())));
+                let _ = (certificate.is_ca(), certificate.names());
             }
         };
         for index in 0..der.len() {
@@ -199,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn dates_follow_the_gregorian_calendar() {
         for (seconds, expected) in [
             (0, "1970-01-01 00:00 UTC"),
             (-1, "1969-12-31 23:59 UTC"),

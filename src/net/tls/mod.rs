@@ -15,13 +15,13 @@ use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
 use super::waiting::Wait;
 use crate::addr::Host;
-use crate::error::{Error, Peer};
+use crate::error::{Error, Peer, TlsFailure};
 use crate::plan::{Hop, Limits};
 use crate::proto::Limit;
 use crate::sys;
 use crate::trace::trace;
 use settings::configuration;
-use verifier::Complaint;
+use verifier::ProblemSlot;
 
 mod certificate;
 mod layer;
@@ -39,8 +39,8 @@ const PIECE: usize = 4096;
 pub(super) struct Client {
     configuration: Arc<ClientConfig>,
     name: ServerName<'static>,
-    /// What was wrong with the certificate of the proxy.
-    complaint: Arc<Complaint>,
+    /// Why the proxy's certificate was rejected.
+    problem: Arc<ProblemSlot>,
 }
 
 impl Client {
@@ -52,9 +52,9 @@ impl Client {
     pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
         let Some(tls) = &hop.tls else { return Ok(None) };
         let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;
-        let complaint = Arc::new(Complaint::default());
-        let configuration = Arc::new(configuration(tls, &complaint)?);
-        Ok(Some(Self { configuration, name, complaint }))
+        let problem = Arc::new(ProblemSlot::default());
+        let configuration = Arc::new(configuration(tls, &problem)?);
+        Ok(Some(Self { configuration, name, problem }))
     }
 
     /// Shakes hands, and puts TLS around the connection.
@@ -70,7 +70,7 @@ impl Client {
     ) -> Result<Connection, Error> {
         let until = Wait::new(peer, WAITING_FOR, &reach.or_start(Limits::HANDSHAKE_TIMEOUT));
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
-            .map_err(|error| messages::failed(peer, &error))?;
+            .map_err(|error| failed(peer, messages::handshake_failure(&error)))?;
         shake_hands(&mut connection, &mut tls, &until).map_err(|trouble| self.words(trouble, &until))?;
         let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
@@ -88,14 +88,18 @@ impl Client {
             HandshakeError::Wait(WaitError::Io(cause)) => {
                 Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
             }
-            HandshakeError::Closed => messages::closed(peer),
-            HandshakeError::NotTls => messages::not_tls(peer),
-            HandshakeError::Tls(error) => match self.complaint.take() {
-                Some(distrust) => distrust.into_error(peer),
-                None => messages::failed(peer, &error),
+            HandshakeError::Closed => failed(peer, TlsFailure::Closed),
+            HandshakeError::NotTls => failed(peer, TlsFailure::NotTls),
+            HandshakeError::Tls(error) => match self.problem.take() {
+                Some(problem) => failed(peer, TlsFailure::Certificate(problem)),
+                None => failed(peer, messages::handshake_failure(&error)),
             },
         }
     }
+}
+
+fn failed(peer: &Peer, cause: TlsFailure) -> Error {
+    Error::Tls { peer: peer.clone(), cause }
 }
 
 /// Talks until both sides know what they need to.

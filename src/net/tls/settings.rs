@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
-use super::verifier::{Complaint, Verifier};
+use super::verifier::{ProblemSlot, Verifier};
 use crate::error::{Error, os_message};
 use crate::plan::Tls;
 use crate::text::printable;
@@ -22,7 +22,7 @@ use crate::trace::trace;
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// All that a handshake needs but the name.
-pub(super) fn configuration(tls: &Tls, complaint: &Arc<Complaint>) -> Result<ClientConfig, Error> {
+pub(super) fn configuration(tls: &Tls, problem: &Arc<ProblemSlot>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let own = match &tls.authorities {
         Some(file) if !tls.insecure => certificates(file)?,
@@ -34,7 +34,7 @@ pub(super) fn configuration(tls: &Tls, complaint: &Arc<Complaint>) -> Result<Cli
         own,
         pins: tls.pins.clone(),
         provider: Arc::clone(&provider),
-        complaint: Arc::clone(complaint),
+        problem: Arc::clone(problem),
     };
     let failed = |error: rustls::Error| Error::Config(format!("TLS cannot be set up: {error}"));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

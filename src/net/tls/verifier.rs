@@ -1,51 +1,51 @@
-//! Whether a proxy is who it should be.
+//! Verification of a proxy's certificate: chain, name, validity period and pins.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use sha2::{Digest, Sha256};
 
-use super::certificate::Certificate;
-use super::messages::{self, Distrust};
+use super::certificate::{Certificate, display_pin, pin};
+use super::messages::certificate_problem;
+use crate::error::CertificateProblem;
 
-/// What was wrong with a certificate, in words: the library's error cannot hold them.
+/// Why the certificate was rejected. The TLS library's error cannot carry our description, so the verifier leaves it here.
 #[derive(Debug, Default)]
-pub(super) struct Complaint(Mutex<Option<Distrust>>);
+pub(super) struct ProblemSlot(Mutex<Option<CertificateProblem>>);
 
-impl Complaint {
-    /// Takes the words, if there are any.
-    pub(super) fn take(&self) -> Option<Distrust> {
+impl ProblemSlot {
+    /// Takes the description. `None` if the certificate was not rejected.
+    pub(super) fn take(&self) -> Option<CertificateProblem> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn note(&self, distrust: Distrust) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(distrust);
+    fn set(&self, problem: CertificateProblem) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
     }
 }
 
-/// Checks the chain, the name and the time, unless it is told not to; and the key, if there are pins.
+/// Verifies chain, name and validity period, unless disabled, and the pins, if any.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// `None` for `--insecure`.
     pub(super) chain: Option<Arc<WebPkiServerVerifier>>,
-    /// The user's own certificates. One that is among them is trusted as it is, be it one that signs others or not.
+    /// The certificates from `--tls-ca`. The proxy's certificate is trusted if it is one of them, even if it is not an
+    /// authority's.
     pub(super) own: Vec<CertificateDer<'static>>,
     pub(super) pins: Vec<[u8; 32]>,
     pub(super) provider: Arc<CryptoProvider>,
-    pub(super) complaint: Arc<Complaint>,
+    pub(super) problem: Arc<ProblemSlot>,
 }
 
 impl Verifier {
     fn check_chain(
         &self,
         certificate: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), CertificateError> {
@@ -53,7 +53,7 @@ impl Verifier {
         let checked = if self.own.contains(certificate) {
             check_own(certificate, name, now)
         } else {
-            chain.verify_server_cert(certificate, others, name, &[], now).map(drop)
+            chain.verify_server_cert(certificate, intermediates, name, &[], now).map(drop)
         };
         checked.map_err(|error| match error {
             Error::InvalidCertificate(error) => error,
@@ -61,12 +61,16 @@ impl Verifier {
         })
     }
 
-    fn check_pins(&self, certificate: &CertificateDer<'_>) -> Result<(), Distrust> {
+    fn check_pins(&self, certificate: &CertificateDer<'_>) -> Result<(), CertificateProblem> {
         if self.pins.is_empty() {
             return Ok(());
         }
-        let pin = pin(certificate).ok_or_else(Distrust::unreadable)?;
-        if self.pins.contains(&pin) { Ok(()) } else { Err(Distrust::other_key(&shown(&pin))) }
+        let pin = pin(certificate).ok_or(CertificateProblem::Unreadable)?;
+        if self.pins.contains(&pin) {
+            Ok(())
+        } else {
+            Err(CertificateProblem::NotPinned { pin: display_pin(&pin) })
+        }
     }
 }
 
@@ -74,16 +78,16 @@ impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check_chain(certificate, others, name, now).inspect_err(|error| {
-            self.complaint.note(messages::distrust(error, certificate, others, name));
+        self.check_chain(certificate, intermediates, name, now).inspect_err(|error| {
+            self.problem.set(certificate_problem(error, certificate, intermediates, name));
         })?;
-        self.check_pins(certificate).map_err(|distrust| {
-            self.complaint.note(distrust);
+        self.check_pins(certificate).map_err(|problem| {
+            self.problem.set(problem);
             CertificateError::ApplicationVerificationFailure
         })?;
         Ok(ServerCertVerified::assertion())
@@ -112,9 +116,9 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// A certificate that the user trusts by itself: it must be for this name, and for this time.
+/// Verifies name and validity period of a certificate that is trusted directly, without a chain.
 fn check_own(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
-    let validity = Certificate::of(certificate).and_then(|certificate| certificate.validity());
+    let validity = Certificate::parse(certificate).and_then(|certificate| certificate.validity());
     let (validity, time) = (validity.ok_or(CertificateError::BadEncoding)?, now);
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let at = |seconds: i64| {
@@ -128,14 +132,4 @@ fn check_own(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixT
         return Err(CertificateError::ExpiredContext { time, not_after: at(*validity.end()) }.into());
     }
     verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
-}
-
-/// SHA-256 of the key in a certificate.
-pub(super) fn pin(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
-    Some(Sha256::digest(Certificate::of(certificate)?.key).into())
-}
-
-/// A pin as it is typed.
-pub(super) fn shown(pin: &[u8; 32]) -> String {
-    format!("sha256//{}", BASE64_STANDARD.encode(pin))
 }

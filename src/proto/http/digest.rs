@@ -1,10 +1,10 @@
-//! Digest (RFC 7616, and RFC 2069 for proxies that name no quality of protection): a proof that we know the password.
+//! Digest authentication (RFC 7616, and RFC 2069 for proxies that offer no quality of protection).
 
 use md5::Md5;
 use sha2::{Sha256, Sha512_256};
 use zeroize::Zeroizing;
 
-use super::super::{Credentials, Error};
+use super::super::{Credentials, Error, Unencodable};
 use super::challenge::Challenge;
 use super::credentials_header::Authorization;
 
@@ -20,22 +20,22 @@ impl Hash {
     const ALL: [(Self, &'static str); 3] =
         [(Self::Md5, "MD5"), (Self::Sha256, "SHA-256"), (Self::Sha512_256, "SHA-512-256")];
 
-    /// Its name, as an `algorithm`.
+    /// Returns its name in the `algorithm` parameter.
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(hash, _)| *hash == self).map_or("", |(_, name)| name)
     }
 
-    /// The hash of all parts, a colon between each two, in hexadecimal.
-    fn of(self, parts: &[&[u8]]) -> Zeroizing<String> {
+    /// Returns the hash of the parts joined with colons, in hexadecimal.
+    fn hex_digest(self, parts: &[&[u8]]) -> Zeroizing<String> {
         match self {
-            Self::Md5 => hex(&Zeroizing::new(hashed::<Md5>(parts))),
-            Self::Sha256 => hex(&Zeroizing::new(hashed::<Sha256>(parts))),
-            Self::Sha512_256 => hex(&Zeroizing::new(hashed::<Sha512_256>(parts))),
+            Self::Md5 => hex(&Zeroizing::new(hash_joined::<Md5>(parts))),
+            Self::Sha256 => hex(&Zeroizing::new(hash_joined::<Sha256>(parts))),
+            Self::Sha512_256 => hex(&Zeroizing::new(hash_joined::<Sha512_256>(parts))),
         }
     }
 }
 
-fn hashed<H: sha2::Digest>(parts: &[&[u8]]) -> Vec<u8> {
+fn hash_joined<H: sha2::Digest>(parts: &[&[u8]]) -> Vec<u8> {
     let mut hash = H::new();
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
@@ -51,69 +51,75 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
 }
 
-/// How a proxy wants to be told the user's name.
+/// The form in which the user name is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    AsItIs,
-    /// Beyond ASCII as RFC 5987 has it: the proxy has announced to know UTF-8.
+enum UserName {
+    Plain,
+    /// In the extended notation of RFC 5987 if it is not ASCII, because the proxy announced `charset=UTF-8`.
     Extended,
     Hashed,
 }
 
-/// A challenge that we can answer.
+/// A Digest challenge that we support.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Digest {
     pub(super) hash: Hash,
-    /// As the proxy writes it; a proxy that does not is answered without.
+    /// The `algorithm` parameter as the proxy spells it. `None` if the challenge has none; neither has the response then.
     algorithm: Option<String>,
-    /// The `-sess` of an algorithm: nonces are mixed into the secret.
+    /// The algorithm ends in `-sess`: the nonces are mixed into the secret.
     session: bool,
     realm: String,
     nonce: String,
     opaque: Option<String>,
-    /// The quality of protection `auth`; without it the answer is the one of RFC 2069.
+    /// The proxy offers the quality of protection `auth`. Without it, the response follows RFC 2069.
     qop: bool,
-    name: Name,
-    /// The nonce that we used is too old, and the answer was right.
+    user_name: UserName,
+    /// Our previous response was correct, but its nonce has expired.
     pub(super) stale: bool,
 }
 
-/// What is asked for, and by whom, for the first or the n-th time with a nonce.
-pub(super) struct Question<'a> {
+/// The request that a response is computed for.
+pub(super) struct RequestInfo<'a> {
     pub(super) method: &'a str,
     pub(super) uri: &'a str,
     pub(super) credentials: &'a Credentials,
     pub(super) cnonce: &'a str,
+    /// How many requests have used the nonce, this one included.
     pub(super) count: u32,
 }
 
 impl Digest {
-    /// Reads a challenge, or says what of it we cannot do.
-    pub(super) fn of(challenge: &Challenge) -> Result<Self, String> {
+    /// Parses a challenge.
+    ///
+    /// # Errors
+    /// Returns what is malformed or unsupported, for display in parentheses after the scheme.
+    pub(super) fn parse(challenge: &Challenge) -> Result<Self, String> {
         let text = |name| challenge.parameter(name).map(str::to_owned);
-        let is = |name, word: &str| challenge.parameter(name).is_some_and(|it| it.eq_ignore_ascii_case(word));
-        if !challenge.is_sound() {
-            return Err("it is malformed".into());
+        let is = |name, value: &str| {
+            challenge.parameter(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
+        };
+        if !challenge.is_well_formed() {
+            return Err("malformed challenge".into());
         }
         let (Some(realm), Some(nonce)) = (text("realm"), text("nonce")) else {
-            return Err("it has no realm or no nonce".into());
+            return Err("no realm or no nonce".into());
         };
         let opaque = text("opaque");
-        // What is not UTF-8 could not be given back as it came.
+        // Bytes that are not UTF-8 were replaced, so the response could not repeat them.
         if [&realm, &nonce].into_iter().chain(&opaque).any(|text| text.contains('\u{fffd}')) {
-            return Err("it is not UTF-8".into());
+            return Err("not UTF-8".into());
         }
         let algorithm = text("algorithm");
         let name = algorithm.as_deref().unwrap_or("MD5").to_ascii_uppercase();
         let (base, session) = name.strip_suffix("-SESS").map_or((&*name, false), |base| (base, true));
         let Some((hash, _)) = Hash::ALL.into_iter().find(|(_, known)| *known == base) else {
-            return Err(format!("algorithm {name}"));
+            return Err(format!("unsupported algorithm {name}"));
         };
         let qop = challenge.parameter("qop");
         if qop.is_some_and(|list| !list.split(',').any(|word| word.trim().eq_ignore_ascii_case("auth"))) {
-            return Err("no quality of protection is auth".into());
+            return Err("no quality of protection 'auth'".into());
         }
-        // Its secret has our nonce in it, which RFC 2069 cannot tell the proxy.
+        // The secret includes our nonce, which an RFC 2069 response cannot transmit.
         if session && qop.is_none() {
             return Err(format!("algorithm {name} without a quality of protection"));
         }
@@ -125,19 +131,19 @@ impl Digest {
             nonce,
             opaque,
             qop: qop.is_some(),
-            name: match (is("userhash", "true"), is("charset", "UTF-8")) {
-                (true, _) => Name::Hashed,
-                (false, true) => Name::Extended,
-                (false, false) => Name::AsItIs,
+            user_name: match (is("userhash", "true"), is("charset", "UTF-8")) {
+                (true, _) => UserName::Hashed,
+                (false, true) => UserName::Extended,
+                (false, false) => UserName::Plain,
             },
             stale: is("stale", "true"),
         })
     }
 
-    /// The answer, in the order and with the quotes of the examples in RFC 7616 §3.9.
-    pub(super) fn answer(&self, question: &Question<'_>) -> Result<Authorization, Error> {
-        let Question { method, uri, credentials, cnonce, count } = question;
-        let hash = |parts: &[&[u8]]| self.hash.of(parts);
+    /// Computes the response, with order and quoting as in the examples of RFC 7616 §3.9.
+    pub(super) fn respond(&self, request: &RequestInfo<'_>) -> Result<Authorization, Error> {
+        let RequestInfo { method, uri, credentials, cnonce, count } = request;
+        let hash = |parts: &[&[u8]]| self.hash.hex_digest(parts);
         let (user, realm, nonce) =
             (credentials.user.as_bytes(), self.realm.as_bytes(), self.nonce.as_bytes());
         let count = format!("{count:08x}");
@@ -146,15 +152,16 @@ impl Digest {
         if self.session {
             secret = hash(&[secret.as_bytes(), nonce, cnonce.as_bytes()]);
         }
-        let what = hash(&[method.as_bytes(), uri.as_bytes()]);
+        let request_hash = hash(&[method.as_bytes(), uri.as_bytes()]);
         let response = if self.qop {
-            let parts = [nonce, count.as_bytes(), cnonce.as_bytes(), b"auth", what.as_bytes()];
+            let parts = [nonce, count.as_bytes(), cnonce.as_bytes(), b"auth", request_hash.as_bytes()];
             hash(&[&[secret.as_bytes()], &parts[..]].concat())
         } else {
-            hash(&[secret.as_bytes(), nonce, what.as_bytes()])
+            hash(&[secret.as_bytes(), nonce, request_hash.as_bytes()])
         };
 
-        let mut before = vec![self.user(&credentials.user)?, format!("realm={}", quoted(&self.realm))];
+        let mut before =
+            vec![self.user_parameter(&credentials.user)?, format!("realm={}", quoted(&self.realm))];
         before.push(format!("uri={}", quoted(uri)));
         before.extend(self.algorithm.as_ref().map(|name| format!("algorithm={name}")));
         before.push(format!("nonce={}", quoted(&self.nonce)));
@@ -164,24 +171,24 @@ impl Digest {
         before.push("response=\"".into());
         let mut after = vec!["\"".to_owned()];
         after.extend(self.opaque.as_ref().map(|opaque| format!("opaque={}", quoted(opaque))));
-        after.extend((self.name == Name::Hashed).then(|| "userhash=true".into()));
+        after.extend((self.user_name == UserName::Hashed).then(|| "userhash=true".into()));
         Ok(Authorization::new(&format!("Digest {}", before.join(", ")), &response, &after.join(", ")))
     }
 
-    /// Checks that these credentials can be said.
+    /// Checks that the user name can be encoded.
     pub(super) fn check(&self, credentials: &Credentials) -> Result<(), Error> {
-        self.user(&credentials.user).map(drop)
+        self.user_parameter(&credentials.user).map(drop)
     }
 
-    fn user(&self, user: &str) -> Result<String, Error> {
-        if self.name == Name::Hashed {
-            let hash = self.hash.of(&[user.as_bytes(), self.realm.as_bytes()]);
+    fn user_parameter(&self, user: &str) -> Result<String, Error> {
+        if self.user_name == UserName::Hashed {
+            let hash = self.hash.hex_digest(&[user.as_bytes(), self.realm.as_bytes()]);
             return Ok(format!("username=\"{}\"", *hash));
         }
         if user.chars().any(char::is_control) {
-            return Err(Error::NotEncodable("HTTP allows no control character in a user name"));
+            return Err(Error::NotEncodable(Unencodable::DigestControl));
         }
-        if self.name == Name::AsItIs || user.is_ascii() {
+        if self.user_name == UserName::Plain || user.is_ascii() {
             return Ok(format!("username={}", quoted(user)));
         }
         let encoded = user.bytes().map(|byte| match char::from(byte) {
@@ -192,7 +199,7 @@ impl Digest {
     }
 }
 
-/// A quoted string (RFC 9110 §5.6.4).
+/// Returns `text` as a quoted string (RFC 9110 §5.6.4).
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -1,71 +1,75 @@
-//! What the user adds to a request: further header fields.
+//! Header fields that the user adds to requests.
 
 use super::challenge::is_token;
 use crate::secret::Secret;
 
-/// A header field that goes with every request, valid ever after.
+/// A header field for every request, checked when it is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     name: String,
     value: Secret,
 }
 
-/// Fields whose value nobody keeps secret: all others may hold a password or a token, whatever they are called.
-const OPEN: [&str; 6] =
+/// Fields that never contain a secret. Any other field may contain a password or token.
+const PUBLIC: [&str; 6] =
     ["accept", "accept-language", "cache-control", "pragma", "proxy-connection", "user-agent"];
 
 impl Header {
-    /// Reads a line, `Name: value`.
+    /// Parses a line `Name: value`.
     ///
     /// # Errors
-    /// What is wrong with it. The words do not repeat it: it may hold a secret.
+    /// Returns the cause, without quoting the line, because it may contain a secret.
     pub fn parse(line: &str) -> Result<Self, &'static str> {
-        let (name, value) = line.split_once(':').ok_or("it has no colon (Name: value)")?;
+        let (name, value) = line.split_once(':').ok_or("missing colon in header; expected Name: value")?;
         Self::new(name, value)
     }
 
-    /// A field with this name and value.
+    /// Creates a field.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// Returns the cause if the name or value is invalid, or if the field must not be set.
     pub fn new(name: &str, value: &str) -> Result<Self, &'static str> {
         if name.is_empty() || !name.chars().all(is_token) {
-            return Err("what stands before the colon is not the name of a header field");
+            return Err("invalid header name before the colon");
         }
         match name.to_ascii_lowercase().as_str() {
-            "host" => return Err("Host is the target, which is named already"),
-            "connection" => return Err("Connection is ours to say: the connection becomes the tunnel"),
+            "host" => return Err("the Host header cannot be set; it is always the target"),
+            "connection" => {
+                return Err("the Connection header cannot be set; the connection becomes the tunnel");
+            }
             "content-length" | "transfer-encoding" => {
-                return Err("a CONNECT request has no content, whose length or coding could be said");
+                return Err(
+                    "Content-Length and Transfer-Encoding cannot be set; a CONNECT request has no content",
+                );
             }
             _ => {}
         }
         let value = value.trim_matches([' ', '\t']);
         if value.chars().any(|c| c.is_control() && c != '\t') {
-            return Err("a control character in the value of a header field");
+            return Err("invalid control character in a header value");
         }
         Ok(Self { name: name.to_owned(), value: Secret::from(value) })
     }
 
-    /// Whether it is the field of this name.
+    /// Returns `true` if the field has this name, in any case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The name, as it was given.
+    /// Returns the name as the user wrote it.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value, for the wire.
+    /// Returns the value.
     pub(super) fn value(&self) -> &Secret {
         &self.value
     }
 
-    /// Whether its value must not be shown.
+    /// Returns `true` if the value must not be displayed.
     pub(super) fn is_secret(&self) -> bool {
-        !OPEN.iter().any(|open| self.is(open))
+        !PUBLIC.iter().any(|name| self.is(name))
     }
 }
 
@@ -90,9 +94,9 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_the_request_is_refused_with_a_reason() {
+    fn a_header_that_would_break_the_request_is_rejected_with_the_cause() {
         for (line, why) in [
-            ("X-Token abc", "no colon"),
+            ("X-Token abc", "missing colon"),
             (": abc", "name"),
             ("X Token: abc", "name"),
             ("X-Token : abc", "name"),
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_known_to_be_harmless_may_be_shown() {
+    fn only_the_values_of_known_public_fields_are_displayed() {
         for name in ["Proxy-Authorization", "Authorization", "Cookie", "X-Api-Token", "X-Anything"] {
             assert!(Header::new(name, "x").unwrap().is_secret(), "{name}");
         }

@@ -1,10 +1,12 @@
 //! HTTP CONNECT (RFC 9110 §9.3.6, RFC 9112 §3.2.3) with authentication: Basic (RFC 7617) and Digest (RFC 7616).
 
-use super::{Credentials, Error, Limit, Negotiation, Step, Wire};
+use super::{
+    Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Unusable, UnusableScheme, Wire,
+};
 use crate::addr::{Endpoint, Host};
 use body::Body;
 use head::{Head, HeadReader};
-use redact::Mask;
+use redact::Redactor;
 use scheme_selection::{NoScheme, SchemeSelector};
 
 mod body;
@@ -20,19 +22,20 @@ mod scheme_selection;
 pub use header::Header;
 pub use scheme_selection::{Random, Scheme};
 
-/// The longest body of a challenge that is drained to keep the connection; a longer one costs more than
-/// a new connection.
-const CHALLENGE_DRAINED: usize = 64 * 1024;
+/// The maximum size of a 407 body that is read to keep the connection. Reading more costs more than reconnecting.
+const MAX_DRAINED: usize = 64 * 1024;
 
-/// What the user may choose about the requests.
+/// The maximum number of characters of a scheme's name in a message.
+const MAX_NAME: usize = 40;
+
+/// The user's choices for the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The authentication schemes that may be used. A password that is known goes out with the first request if Basic is
-    /// the first of them.
+    /// The allowed authentication schemes. If Basic is the first, a known password is sent with the first request.
     pub schemes: Vec<Scheme>,
-    /// Further header fields. If `Proxy-Authorization` is among them, it is all that is said about who we are.
+    /// Additional header fields. `Proxy-Authorization` among them disables any other authentication.
     pub headers: Vec<Header>,
-    /// Speaks HTTP/1.0, for proxies that know no other.
+    /// Send HTTP/1.0 requests, for proxies that support nothing else.
     pub http_1_0: bool,
 }
 
@@ -42,24 +45,26 @@ impl Default for Settings {
     }
 }
 
-/// A CONNECT negotiation (RFC 9110 §9.3.6). The heads of the answers to one request, interim ones among them, may have
-/// 64 KiB; of the words of a refusal 4 KiB are read.
+/// A CONNECT negotiation (RFC 9110 §9.3.6).
 ///
-/// A password that is known goes out with the first request, unless the user does not want it. One that is not is asked
-/// for when the proxy answers 407 (or 401, which some firewalls send) with a challenge that we can answer; the next
-/// request then goes out on the same connection if the proxy keeps it, else on a new one. A proxy that refuses one
-/// scheme and offers others gets the next one, with the same password.
+/// The heads in response to one request, interim responses included, may have 64 KiB. Of the body of a refusal, 4 KiB are
+/// read.
+///
+/// A known password is sent with the first request, unless the user disabled that. Otherwise the password is requested
+/// when the proxy answers 407 (some firewalls send 401) with a challenge that we support. The next request is sent on
+/// the same connection if the proxy keeps it open, else on a new one. If the proxy rejects one scheme and offers others,
+/// the next one is tried with the same password.
 #[derive(Debug)]
 pub struct Connect {
     target: Endpoint,
     settings: Settings,
     random: Random,
     credentials: Option<Credentials>,
-    choice: SchemeSelector,
-    mask: Mask,
+    selector: SchemeSelector,
+    redactor: Redactor,
     state: State,
     head: HeadReader,
-    /// This connection has carried a request before: the proxy may have closed it meanwhile.
+    /// The connection has carried a request before, so the proxy may have closed it in the meantime.
     reused: bool,
 }
 
@@ -67,14 +72,15 @@ pub struct Connect {
 enum State {
     SendRequest,
     AwaitHead,
-    /// A challenge was answered with a body that must be read to keep the connection.
+    /// Reads the body of a challenge, to keep the connection.
     DrainChallenge(Body),
-    /// The proxy wants user and password, in a way that has been chosen; whether the connection can be used again.
+    /// A response to the challenge is selected, and needs the credentials.
     Challenged {
+        /// The connection can carry another request.
         keep: bool,
     },
     Reconnect,
-    /// The verdict is known; its body may hold words for the user.
+    /// The proxy has refused; the body may explain why.
     ReadRefusal {
         head: Box<Head>,
         body: Body,
@@ -83,25 +89,25 @@ enum State {
 }
 
 impl Connect {
-    /// Starts a negotiation for a tunnel to `target`.
+    /// Creates a negotiation for a tunnel to `target`.
     #[must_use]
     pub fn new(target: Endpoint, settings: Settings, random: Random) -> Self {
-        let mut mask = Mask::default();
+        let mut redactor = Redactor::default();
         for header in settings.headers.iter().filter(|header| header.is_secret()) {
-            mask.add_value(header.value().clone());
+            redactor.add_header_value(header.value().clone());
         }
         let (state, head) = (State::SendRequest, HeadReader::default());
-        let choice = SchemeSelector::allowing(settings.schemes.clone());
-        Self { target, settings, random, credentials: None, choice, mask, state, head, reused: false }
+        let selector = SchemeSelector::allowing(settings.schemes.clone());
+        Self { target, settings, random, credentials: None, selector, redactor, state, head, reused: false }
     }
 
-    /// These credentials are known, and need not be asked for.
+    /// Sets credentials in advance, instead of requesting them with [`Step::Credentials`].
     #[must_use]
     pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
         if let Some(credentials) = credentials.filter(|_| !self.has_own_authorization()) {
-            self.mask.add(&credentials);
+            self.redactor.add_credentials(&credentials);
             self.credentials = Some(credentials);
-            self.choice.respond_preemptively();
+            self.selector.respond_preemptively();
         }
         self
     }
@@ -110,7 +116,7 @@ impl Connect {
         self.settings.headers.iter().any(|header| header.is("proxy-authorization"))
     }
 
-    /// The target stands in the request line and in Host alike, always with its port (RFC 9110 §7.2).
+    /// Returns the request. Request line and Host both contain the target with its port (RFC 9110 §7.2).
     fn request(&mut self) -> Result<Wire, Error> {
         self.check()?;
         let target = self.target.to_string();
@@ -122,53 +128,55 @@ impl Connect {
             parts.extend([(header.value().expose(), header.is_secret()), (b"\r\n", false)]);
         }
         let authorization = match &self.credentials {
-            Some(credentials) => self.choice.authorization(credentials, &target, self.random)?,
+            Some(credentials) => self.selector.authorization(credentials, &target, self.random)?,
             None => None,
         };
         if let Some(authorization) = &authorization {
             let [before, secret, after] = authorization.parts();
-            // What the proxy has us repeat may be what it has learned from us.
-            let [hides_before, hides_after] = [before, after].map(|text| self.mask.is_in(text));
-            self.mask.add_secret(secret.into());
-            parts.extend([(&b"Proxy-Authorization: "[..], false), (before.as_bytes(), hides_before)]);
-            parts.extend([(secret.as_bytes(), true), (after.as_bytes(), hides_after), (b"\r\n", false)]);
+            // A challenge can echo a secret of ours, as in its nonce, which the response repeats.
+            let [before_is_secret, after_is_secret] =
+                [before, after].map(|text| self.redactor.occurs_in(text));
+            self.redactor.add(secret.into());
+            parts.extend([(&b"Proxy-Authorization: "[..], false), (before.as_bytes(), before_is_secret)]);
+            parts.extend([(secret.as_bytes(), true), (after.as_bytes(), after_is_secret), (b"\r\n", false)]);
         }
         parts.push((b"\r\n", false));
         Ok(Wire::from_parts(&parts))
     }
 
-    fn head_complete(&mut self, head: Head) -> Result<(), Error> {
+    fn handle_head(&mut self, head: Head) -> Result<(), Error> {
         self.state = match head.status {
-            // An interim answer; the final one follows (RFC 9110 §15.2).
+            // Interim response; the final one follows (RFC 9110 §15.2).
             100 | 102..=199 => State::AwaitHead,
-            // Whatever follows is the tunnel's, even if the proxy names a length (RFC 9110 §9.3.6).
+            // Tunnel data follows, even if the head has a Content-Length (RFC 9110 §9.3.6).
             200..=299 => {
-                self.choice.accepted();
+                self.selector.accepted();
                 State::Done
             }
-            401 | 407 => self.challenged(&head)?,
-            _ => State::ReadRefusal { body: Body::of(&head), head: Box::new(head) },
+            401 | 407 => self.handle_challenge(&head)?,
+            _ => State::ReadRefusal { body: Body::from_head(&head), head: Box::new(head) },
         };
         Ok(())
     }
 
-    fn challenged(&mut self, head: &Head) -> Result<State, Error> {
-        let said = format!("{} {}", head.status, self.mask.fit(head.reason().as_bytes()));
-        let text = format!("({})", said.trim_end());
+    fn handle_challenge(&mut self, head: &Head) -> Result<State, Error> {
+        let status_line = format!("{} {}", head.status, self.redactor.printable(head.reason().as_bytes()));
+        let text = format!("({})", status_line.trim_end());
         if self.has_own_authorization() {
             return Err(Error::WrongHeader { text });
         }
-        self.choice.next(head).map_err(|exhausted| match exhausted {
-            NoScheme::Tried => {
+        self.selector.select(head).map_err(|reason| match reason {
+            NoScheme::Exhausted => {
                 let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
                 Error::WrongPassword { user, text }
             }
-            NoScheme::Offers(offered) => {
-                Error::NoScheme { offered: self.mask.fit(offered.as_bytes()), status: head.status }
+            NoScheme::Unusable(offered) => {
+                let offered = offered.into_iter().map(|scheme| self.displayable(scheme)).collect();
+                Error::NoScheme { offered, status: head.status }
             }
         })?;
-        let body = Body::of(head);
-        Ok(if !head.keeps_alive() || body.is_longer_than(CHALLENGE_DRAINED) {
+        let body = Body::from_head(head);
+        Ok(if !head.keeps_alive() || body.is_longer_than(MAX_DRAINED) {
             State::Challenged { keep: false }
         } else if body.is_complete() {
             State::Challenged { keep: true }
@@ -177,30 +185,42 @@ impl Connect {
         })
     }
 
+    /// Makes the proxy's text fit for a message.
+    fn displayable(&self, scheme: UnusableScheme) -> UnusableScheme {
+        let displayable = |text: &str| shorten(self.redactor.printable(text.as_bytes()));
+        let reason = match scheme.reason {
+            Unusable::Challenge(why) => Unusable::Challenge(displayable(&why)),
+            reason => reason,
+        };
+        UnusableScheme { name: displayable(&scheme.name), reason }
+    }
+
     fn refusal(&self, head: &Head, body: &Body) -> Error {
-        let gist =
-            refusal_text::of(head.value("content-type").unwrap_or_default(), &self.mask.over(body.start()));
-        // Titles such as "403 Forbidden" say nothing new.
-        let gist =
-            gist.strip_prefix(&head.status.to_string()).map_or(gist.as_str(), str::trim_start).to_owned();
-        let mut words = vec![self.mask.fit(head.reason().as_bytes()), gist];
-        words.dedup_by(|gist, reason| gist.eq_ignore_ascii_case(reason));
-        words.retain(|words| !words.is_empty());
-        let mut text = words.join(": ");
+        let content_type = head.value("content-type").unwrap_or_default();
+        let explanation = refusal_text::extract(content_type, &self.redactor.redact(body.start()));
+        // A title such as "403 Forbidden" repeats the status line.
+        let status = head.status.to_string();
+        let explanation = explanation.strip_prefix(&status).map_or(explanation.as_str(), str::trim_start);
+        let mut parts = vec![self.redactor.printable(head.reason().as_bytes()), explanation.to_owned()];
+        parts.dedup_by(|explanation, reason| explanation.eq_ignore_ascii_case(reason));
+        parts.retain(|part| !part.is_empty());
+        let mut text = parts.join(": ");
+        // nginx: "The plain HTTP request was sent to HTTPS port".
+        let expects_tls = head.status == 400 && text.contains("HTTPS");
         if let Some(location) = head.value("location").filter(|_| (300..400).contains(&head.status)) {
             let gap = if text.is_empty() { "" } else { " " };
-            text = format!("{text}{gap}(to {})", self.mask.fit(location.as_bytes()));
+            text = format!("{text}{gap}(to {})", self.redactor.printable(location.as_bytes()));
         }
-        Error::HttpRefused { target: self.target.to_string(), status: head.status, text }
+        Error::HttpRefused { target: self.target.to_string(), status: head.status, text, expects_tls }
     }
 }
 
 impl Negotiation for Connect {
     fn check(&self) -> Result<(), Error> {
         if matches!(&self.target.host, Host::Name(name) if !name.as_str().is_ascii()) {
-            return Err(Error::NotEncodable("HTTP has ASCII host names only; use the name's xn-- form"));
+            return Err(Error::NotEncodable(Unencodable::HttpHostNotAscii));
         }
-        self.credentials.as_ref().map_or(Ok(()), |credentials| self.choice.check(credentials))
+        self.credentials.as_ref().map_or(Ok(()), |credentials| self.selector.check(credentials))
     }
 
     fn restart(&mut self) {
@@ -226,7 +246,7 @@ impl Negotiation for Connect {
             State::Challenged { .. } => Step::Credentials,
             State::Reconnect => Step::Reconnect,
             State::ReadRefusal { head, body } => {
-                if body.is_complete() || body.received() >= body::KEPT {
+                if body.is_complete() || body.received() >= body::MAX_KEPT {
                     return Err(self.refusal(head, body));
                 }
                 Step::ReceiveRest
@@ -238,31 +258,31 @@ impl Negotiation for Connect {
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         match &mut self.state {
             State::AwaitHead => {
-                let (taken, head) = self.head.receive(bytes, &self.mask)?;
+                let (taken, head) = self.head.receive(bytes, &self.redactor)?;
                 if let Some(head) = head {
-                    self.head_complete(head)?;
+                    self.handle_head(head)?;
                 }
                 Ok(taken)
             }
             State::DrainChallenge(body) => {
-                // A body that cannot be drained costs the connection, not the negotiation.
+                // A malformed body costs the connection, not the negotiation.
                 let Ok(taken) = body.receive(bytes) else {
                     self.state = State::Challenged { keep: false };
                     return Ok(bytes.len());
                 };
-                // However much of it came at once.
-                if body.is_longer_than(CHALLENGE_DRAINED) {
+                // The length may be known only now, even if the body arrived in one piece.
+                if body.is_longer_than(MAX_DRAINED) {
                     self.state = State::Challenged { keep: false };
                 } else if body.is_complete() {
                     self.state = State::Challenged { keep: true };
                 }
                 Ok(taken)
             }
-            // The verdict stands, however broken its body is.
+            // The refusal is final, even if its body is malformed.
             State::ReadRefusal { body, .. } => {
-                let bytes = &bytes[..bytes.len().min(body::KEPT.saturating_sub(body.received()))];
+                let bytes = &bytes[..bytes.len().min(body::MAX_KEPT.saturating_sub(body.received()))];
                 Ok(body.receive(bytes).unwrap_or_else(|_| {
-                    body.give_up();
+                    body.abandon();
                     bytes.len()
                 }))
             }
@@ -277,7 +297,7 @@ impl Negotiation for Connect {
                 self.state = State::Challenged { keep: false };
                 Ok(())
             }
-            // The proxy was free to close it while the password was typed (RFC 9112 §9.3.1).
+            // The proxy may have closed the connection while the user typed the password (RFC 9112 §9.3.1).
             State::AwaitHead if self.reused && self.head.is_empty() => {
                 self.state = State::Reconnect;
                 Ok(())
@@ -287,30 +307,38 @@ impl Negotiation for Connect {
     }
 
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error> {
-        // What cannot be said is told before a new connection is made for it.
-        self.choice.check(&credentials)?;
-        self.mask.add(&credentials);
+        // Check now, before a new connection is opened for them.
+        self.selector.check(&credentials)?;
+        self.redactor.add_credentials(&credentials);
         self.credentials = Some(credentials);
         Ok(())
     }
 
     fn take_log_note(&mut self) -> Option<String> {
-        self.choice.remark.take()
+        self.selector.log_note.take()
     }
 
-    fn waiting_for(&self) -> &'static str {
+    fn waiting_for(&self) -> Awaited {
         match self.state {
-            State::AwaitHead if self.head.is_empty() => "the answer to CONNECT",
-            _ => "the rest of its answer to CONNECT",
+            State::AwaitHead if self.head.is_empty() => Awaited::HttpResponse,
+            _ => Awaited::HttpResponseRest,
         }
     }
 
     fn redact(&self, received: &[u8]) -> Vec<u8> {
-        self.mask.over(received)
+        self.redactor.redact(received)
     }
 
     fn is_text(&self) -> bool {
         true
+    }
+}
+
+/// Cuts a name from the proxy, so that a long one does not push the others out of the message.
+fn shorten(text: String) -> String {
+    match text.char_indices().nth(MAX_NAME) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

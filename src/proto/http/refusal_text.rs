@@ -1,9 +1,9 @@
-//! The words for a person in the body of a refusal.
+//! Extracts the human-readable reason from the body of a refusal.
 
 use crate::text::printable;
 
-/// The title of an HTML page, or the first line that is not blank of anything else; fit to be shown.
-pub(super) fn of(content_type: &str, body: &[u8]) -> String {
+/// Returns the title of an HTML page, or the first non-blank line of any other text, fit for a terminal.
+pub(super) fn extract(content_type: &str, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if content_type.to_ascii_lowercase().contains("html") || text.trim_start().starts_with('<') {
         return printable(title(&text).unwrap_or_default().as_bytes());
@@ -13,7 +13,7 @@ pub(super) fn of(content_type: &str, body: &[u8]) -> String {
 }
 
 fn title(html: &str) -> Option<String> {
-    // ASCII case folding keeps every position.
+    // ASCII case folding does not change positions.
     let folded = html.to_ascii_lowercase();
     let tag = folded.find("<title")?;
     let start = tag + folded[tag..].find('>')? + 1;
@@ -22,7 +22,7 @@ fn title(html: &str) -> Option<String> {
     Some(unescape(&words.join(" ")))
 }
 
-/// The entities that titles are seen to use.
+/// Replaces the character references that occur in titles.
 fn unescape(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     pairs.iter().fold(text.to_owned(), |text, (entity, c)| text.replace(entity, c))

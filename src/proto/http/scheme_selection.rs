@@ -1,46 +1,45 @@
-//! Which authentication scheme is tried: the strongest that is offered first, then the next one, each of them once.
+//! Selects the authentication scheme: the strongest one offered first, then the next weaker one, each of them once.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::super::{Credentials, Error};
+use super::super::{Credentials, Error, Unusable, UnusableScheme};
 use super::challenge::{Challenge, challenges};
 use super::credentials_header::Authorization;
-use super::digest::{Digest, Hash, Question};
+use super::digest::{Digest, Hash, RequestInfo};
 use super::head::Head;
 
-/// How often a proxy may say that a nonce of its own was too old.
-const STALE: u8 = 2;
+/// How often a proxy may declare a nonce stale before that counts as a rejection.
+const MAX_STALE: u8 = 2;
 
-/// A scheme that the user may allow, or not.
+/// An authentication scheme that the user can allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// The password as it is (RFC 7617).
+    /// Sends the password in base64 (RFC 7617).
     Basic,
-    /// A proof that we know it (RFC 7616).
+    /// Sends a hash of the password and a nonce (RFC 7616).
     Digest,
 }
 
-/// Random bytes from the system; none if it has none to give.
+/// Returns random bytes from the system. `None` if the system has none.
 pub type Random = fn() -> Option<[u8; 16]>;
 
-/// What can be tried, weakest first.
+/// How well a response protects the password, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Strength {
     Basic,
     Digest(Hash),
 }
 
-/// What goes out with a request. A scheme that takes several rounds, or is bound to its connection, would keep here how
-/// far it has come.
+/// The way to answer a challenge. A scheme that needs several round trips would keep its state here.
 #[derive(Debug)]
-enum Answer {
+enum Response {
     Basic,
-    /// To a challenge, which has been answered so many times.
+    /// The challenge, and how many requests have used its nonce.
     Digest(Digest, u32),
 }
 
-impl Answer {
+impl Response {
     fn strength(&self) -> Strength {
         match self {
             Self::Basic => Strength::Basic,
@@ -56,122 +55,130 @@ impl Answer {
     }
 }
 
-/// Why there is nothing left to try.
+/// Why no further response is possible.
 pub(super) enum NoScheme {
-    /// Whatever the proxy offers has been tried.
-    Tried,
-    /// It offers nothing that we can, but these.
-    Offers(String),
+    /// Every usable scheme has been tried.
+    Exhausted,
+    /// The proxy offers no usable scheme, only these.
+    Unusable(Vec<UnusableScheme>),
 }
 
-/// What has been tried, and what is to be tried next.
+/// The schemes tried so far, and the response for the next request.
 #[derive(Debug)]
 pub(super) struct SchemeSelector {
     allowed: Vec<Scheme>,
     tried: Vec<Strength>,
+    /// How many stale nonces have been replaced.
     stale: u8,
-    answer: Option<Answer>,
-    /// The answer has opened a tunnel once.
-    accepted: bool,
-    /// What the user may want to know of the last step.
-    pub(super) remark: Option<String>,
+    response: Option<Response>,
+    /// The response has opened a tunnel before.
+    was_accepted: bool,
+    /// The latest decision, for the debug log.
+    pub(super) log_note: Option<String>,
 }
 
 impl SchemeSelector {
-    /// Among the schemes that the user allows.
+    /// Selects among the allowed schemes.
     pub(super) fn allowing(allowed: Vec<Scheme>) -> Self {
-        Self { allowed, tried: Vec::new(), stale: 0, answer: None, accepted: false, remark: None }
+        Self { allowed, tried: Vec::new(), stale: 0, response: None, was_accepted: false, log_note: None }
     }
 
-    /// Does not wait for a challenge, if the user has named Basic first, as who says nothing has. Nothing else can be
-    /// said without one.
+    /// Sends Basic preemptively if it is the first allowed scheme (the default). Digest needs a challenge first.
     pub(super) fn respond_preemptively(&mut self) {
         if self.allowed.first() == Some(&Scheme::Basic) {
-            self.answer = Some(Answer::Basic);
+            self.response = Some(Response::Basic);
         }
     }
 
-    /// The proxy has refused what it got, and offers these.
-    pub(super) fn next(&mut self, head: &Head) -> Result<(), NoScheme> {
-        let offers: Vec<_> = challenges(head).iter().map(|challenge| self.offer(challenge)).collect();
+    /// Selects the response to the challenges in `head`, after the proxy rejected the previous request.
+    pub(super) fn select(&mut self, head: &Head) -> Result<(), NoScheme> {
+        let offers: Vec<_> = challenges(head).iter().map(|challenge| self.response_to(challenge)).collect();
         if offers.iter().all(Result::is_err) {
-            let named: Vec<_> = offers.into_iter().filter_map(Result::err).collect();
-            let none = || "no scheme is named".into();
-            return Err(NoScheme::Offers(if named.is_empty() { none() } else { named.join(", ") }));
+            return Err(NoScheme::Unusable(offers.into_iter().filter_map(Result::err).collect()));
         }
-        let failed = self.answer.take();
+        let rejected = self.response.take();
         let mut offers: Vec<_> = offers.into_iter().filter_map(Result::ok).collect();
-        if let Some(Answer::Digest(used, _)) = &failed
-            && self.stale < STALE
+        if let Some(Response::Digest(used, _)) = &rejected
+            && self.stale < MAX_STALE
             && let Some(fresh) = offers.iter().position(
-                |offer| matches!(offer, Answer::Digest(new, _) if new.stale && new.hash == used.hash),
+                |offer| matches!(offer, Response::Digest(new, _) if new.stale && new.hash == used.hash),
             )
         {
             self.stale += 1;
-            self.remark = Some("the nonce was too old: trying the new one".into());
-            self.answer = Some(offers.swap_remove(fresh));
+            self.log_note = Some("the nonce is stale: retrying with the new one".into());
+            self.response = Some(offers.swap_remove(fresh));
             return Ok(());
         }
-        // One that was good before may need but a new nonce.
-        if !std::mem::take(&mut self.accepted) {
-            self.tried.extend(failed.as_ref().map(Answer::strength));
+        // A response that was accepted before may only need a new nonce, so it does not count as tried.
+        if !std::mem::take(&mut self.was_accepted) {
+            self.tried.extend(rejected.as_ref().map(Response::strength));
         }
-        // Of two that are equal the first.
+        // `max_by_key` returns the last of equals; prefer the proxy's first.
         let untried = offers.into_iter().rev().filter(|offer| !self.tried.contains(&offer.strength()));
-        let best = untried.max_by_key(Answer::strength).ok_or(NoScheme::Tried)?;
-        if let Some(failed) = failed {
-            self.remark = Some(format!("{} was not accepted: trying {}", failed.name(), best.name()));
+        let best = untried.max_by_key(Response::strength).ok_or(NoScheme::Exhausted)?;
+        if let Some(rejected) = rejected {
+            self.log_note = Some(format!("{} was rejected: trying {}", rejected.name(), best.name()));
         }
-        self.answer = Some(best);
+        self.response = Some(best);
         Ok(())
     }
 
-    /// The way to answer a challenge, or what it is that we cannot do.
-    fn offer(&self, challenge: &Challenge) -> Result<Answer, String> {
-        let scheme = match &challenge.scheme {
-            scheme if scheme.eq_ignore_ascii_case("Basic") => Scheme::Basic,
-            scheme if scheme.eq_ignore_ascii_case("Digest") => Scheme::Digest,
-            other => return Err(other.clone()),
+    /// Returns the response to a challenge, or why there is none.
+    fn response_to(&self, challenge: &Challenge) -> Result<Response, UnusableScheme> {
+        let is = |name: &str| challenge.scheme.eq_ignore_ascii_case(name);
+        let unusable = |reason| Err(UnusableScheme { name: challenge.scheme.clone(), reason });
+        let scheme = if is("Basic") {
+            Scheme::Basic
+        } else if is("Digest") {
+            Scheme::Digest
+        } else if is("NTLM") || is("Negotiate") {
+            return unusable(Unusable::NeedsRelay);
+        } else {
+            return unusable(Unusable::Unsupported);
         };
-        let cannot = |why: String| format!("{scheme:?} ({why})");
+        if !self.allowed.contains(&scheme) {
+            return unusable(Unusable::NotAllowed);
+        }
         match scheme {
-            scheme if !self.allowed.contains(&scheme) => Err(cannot("-a does not allow it".into())),
-            Scheme::Basic => Ok(Answer::Basic),
-            Scheme::Digest => Digest::of(challenge).map(|digest| Answer::Digest(digest, 0)).map_err(cannot),
+            Scheme::Basic => Ok(Response::Basic),
+            Scheme::Digest => match Digest::parse(challenge) {
+                Ok(digest) => Ok(Response::Digest(digest, 0)),
+                Err(why) => unusable(Unusable::Challenge(why)),
+            },
         }
     }
 
-    /// The tunnel stands. Should it be needed a second time, since a proxy behind this one wants another connection,
-    /// the same is said.
+    /// Records that the tunnel is established. A new connection, which a later proxy of the chain may require, then
+    /// starts with the same response.
     pub(super) fn accepted(&mut self) {
-        (self.tried, self.stale, self.accepted) = (Vec::new(), 0, true);
+        (self.tried, self.stale, self.was_accepted) = (Vec::new(), 0, true);
     }
 
-    /// Checks that these credentials can be said.
+    /// Checks that the response can encode these credentials.
     pub(super) fn check(&self, credentials: &Credentials) -> Result<(), Error> {
-        match &self.answer {
+        match &self.response {
             None => Ok(()),
-            Some(Answer::Basic) => Authorization::basic(credentials).map(drop),
-            Some(Answer::Digest(digest, _)) => digest.check(credentials),
+            Some(Response::Basic) => Authorization::basic(credentials).map(drop),
+            Some(Response::Digest(digest, _)) => digest.check(credentials),
         }
     }
 
-    /// What to say with the next request for a tunnel to `uri`.
+    /// Returns the header value for the next request for a tunnel to `uri`. `None` without a response.
     pub(super) fn authorization(
         &mut self,
         credentials: &Credentials,
         uri: &str,
         random: Random,
     ) -> Result<Option<Authorization>, Error> {
-        Ok(match &mut self.answer {
+        Ok(match &mut self.response {
             None => None,
-            Some(Answer::Basic) => Some(Authorization::basic(credentials)?),
-            Some(Answer::Digest(digest, count)) => {
+            Some(Response::Basic) => Some(Authorization::basic(credentials)?),
+            Some(Response::Digest(digest, count)) => {
                 *count += 1;
                 let cnonce = BASE64.encode(random().ok_or(Error::NoRandomness)?);
-                let question =
-                    Question { method: "CONNECT", uri, credentials, cnonce: &cnonce, count: *count };
-                Some(digest.answer(&question)?)
+                let request =
+                    RequestInfo { method: "CONNECT", uri, credentials, cnonce: &cnonce, count: *count };
+                Some(digest.respond(&request)?)
             }
         })
     }

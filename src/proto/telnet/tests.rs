@@ -1,6 +1,6 @@
 use super::{COMMAND, MAX_ANSWER, Telnet};
 use crate::proto::testing::{Turn, alice, endpoint, fails, opens};
-use crate::proto::{Error, Negotiation as _};
+use crate::proto::{Awaited, Error, Negotiation as _, Unencodable};
 
 const SENT: &[u8] = b"telnet host.example 22\r\n";
 
@@ -8,16 +8,18 @@ fn machine() -> Telnet {
     Telnet::new(endpoint("host.example", "22"), COMMAND.into())
 }
 
+/// The tunnel is established after this answer.
 fn accepts(answer: &[u8]) {
     opens(machine, &[Turn::Sends(SENT), Turn::Proxy(answer)]);
 }
 
+/// Returns the error for this answer.
 fn answered(answer: &[u8]) -> Error {
     fails(machine, &[Turn::Sends(SENT), Turn::Proxy(answer)])
 }
 
-/// The answer, after which the proxy closes.
-fn cut_off(answer: &[u8]) -> Error {
+/// Returns the error for this answer, after which the proxy closes the connection.
+fn closed_after(answer: &[u8]) -> Error {
     fails(machine, &[Turn::Sends(SENT), Turn::Proxy(answer), Turn::Closes])
 }
 
@@ -48,8 +50,8 @@ fn the_command_is_expanded() {
 }
 
 #[test]
-fn what_a_name_looks_like_is_not_expanded_again() {
-    // A host name may hold a percent sign: that of a zone.
+fn a_percent_sign_in_the_host_name_is_not_expanded() {
+    // IPv6 zones contain a percent sign.
     let make = || Telnet::new(endpoint("fe80::1%p", "22"), "%h %p".into());
     opens(make, &[Turn::Sends(b"fe80::1%p 22\r\n"), Turn::Proxy(b"connected to\n")]);
 }
@@ -59,11 +61,11 @@ fn an_ipv6_target_is_sent_without_brackets() {
     let make = || Telnet::new(endpoint("[2001:db8::7]", "22"), COMMAND.into());
     opens(make, &[Turn::Sends(b"telnet 2001:db8::7 22\r\n"), Turn::Proxy(b"connected to it\r\n")]);
     let refusal = [Turn::Sends(b"telnet 2001:db8::7 22\r\n"), Turn::Proxy(b"connect failed\n")];
-    assert_eq!(fails(make, &refusal).to_string(), "refused [2001:db8::7]:22: connect failed");
+    assert_eq!(fails(make, &refusal).to_string(), "refused to connect to [2001:db8::7]:22: connect failed");
 }
 
 #[test]
-fn a_line_with_the_good_phrase_opens_the_tunnel() {
+fn a_line_with_the_success_phrase_establishes_the_tunnel() {
     for answer in [
         "Connected to host.example.\r\n",
         "connected to\n",
@@ -81,7 +83,7 @@ fn a_line_with_the_good_phrase_opens_the_tunnel() {
 }
 
 #[test]
-fn what_follows_the_good_line_is_no_longer_looked_at() {
+fn bytes_after_the_success_line_belong_to_the_tunnel() {
     for early in
         ["Escape character is '^]'.\r\n", "connection refused\r\n", "\r\n", "SSH-2.0-x\r\n closed\r\n"]
     {
@@ -93,7 +95,7 @@ fn what_follows_the_good_line_is_no_longer_looked_at() {
 }
 
 #[test]
-fn a_line_with_a_bad_phrase_is_a_refusal_and_quoted() {
+fn a_line_with_a_failure_phrase_is_a_refusal_and_quoted() {
     for text in [
         "Connection refused",
         "connect to address 192.0.2.7: Connection refused",
@@ -104,15 +106,15 @@ fn a_line_with_a_bad_phrase_is_a_refusal_and_quoted() {
     ] {
         assert_eq!(answered(format!("{text}\r\n").as_bytes()), refused(text));
         assert_eq!(answered(format!("Trying...\r\n{text}\n").as_bytes()), refused(text));
-        // A refusal that ends with the connection, not with the line.
-        assert_eq!(cut_off(text.as_bytes()), refused(text));
+        // The line ends with EOF.
+        assert_eq!(closed_after(text.as_bytes()), refused(text));
     }
     let error = refused("Connection refused");
-    assert_eq!(error.to_string(), "refused host.example:22: Connection refused");
+    assert_eq!(error.to_string(), "refused to connect to host.example:22: Connection refused");
 }
 
 #[test]
-fn a_phrase_that_is_not_quite_there_is_no_verdict() {
+fn a_similar_phrase_is_neither_success_nor_failure() {
     for text in [
         "refused\r\n",
         "rejected\r\n",
@@ -125,12 +127,12 @@ fn a_phrase_that_is_not_quite_there_is_no_verdict() {
         "",
         "connected to a line without its end",
     ] {
-        assert_eq!(cut_off(text.as_bytes()), Error::Closed("the line that says it is connected"), "{text:?}");
+        assert_eq!(closed_after(text.as_bytes()), Error::Closed(Awaited::TelnetLine), "{text:?}");
     }
 }
 
 #[test]
-fn a_refusal_is_shown_without_its_control_characters() {
+fn control_characters_in_a_refusal_are_escaped() {
     let error = answered(b"\x1b]0;owned\x07 connection\t refused \xff\x9b \xe2\x80\xae!\r\n");
     assert_eq!(error, refused("\\x1b]0;owned\\x07 connection\\t refused \\xff\\x9b \\u{202e}!"));
     let error = answered(&[&[b'x'; 5000][..], b" refused\n"].concat());
@@ -138,34 +140,34 @@ fn a_refusal_is_shown_without_its_control_characters() {
 }
 
 #[test]
-fn a_verdict_may_come_late_but_not_for_ever() {
+fn the_answer_line_may_come_within_64_kib() {
     for filler in ["x", "a line of text, and another one\r\n"] {
-        let good = "\nconnected to x\n";
+        let success = "\nconnected to x\n";
         let text = filler.repeat(MAX_ANSWER / filler.len() + 1);
-        let late = format!("{}{good}", &text[..MAX_ANSWER - good.len()]);
+        let late = format!("{}{success}", &text[..MAX_ANSWER - success.len()]);
         opens(machine, &[Turn::Sends(SENT), Turn::Proxy(late.as_bytes())]);
-        let too_late = format!("{}{good}", &text[..=MAX_ANSWER - good.len()]);
+        let too_late = format!("{}{success}", &text[..=MAX_ANSWER - success.len()]);
         assert_eq!(answered(too_late.as_bytes()), Error::NoAnswerLine(64), "{filler:?}");
     }
     assert_eq!(
         answered(&vec![b'x'; MAX_ANSWER + 1]).to_string(),
-        "sent 64 KiB of text and never said whether it is connected"
+        "sent 64 KiB of text without reporting success or failure"
     );
 }
 
 #[test]
-fn a_new_connection_begins_with_the_command() {
+fn a_restart_sends_the_command_again_and_discards_a_partial_line() {
     let mut machine = machine();
     let first = machine.step();
     assert_eq!(machine.receive(b"half a line, connec"), Ok(19));
     machine.restart();
     assert_eq!(machine.step(), first);
-    // What the old connection began to say is forgotten.
+    // The partial line of the old connection is discarded.
     assert_eq!(machine.receive(b"ted to x\r\n"), Ok(10));
-    assert_eq!(machine.closed(), Err(Error::Closed("the line that says it is connected")));
+    assert_eq!(machine.closed(), Err(Error::Closed(Awaited::TelnetLine)));
 }
 
 #[test]
-fn there_is_no_place_for_a_password() {
-    assert!(matches!(machine().credentials(alice()), Err(Error::NotEncodable(_))));
+fn passwords_are_rejected() {
+    assert_eq!(machine().credentials(alice()), Err(Error::NotEncodable(Unencodable::TelnetPassword)));
 }

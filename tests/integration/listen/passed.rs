@@ -81,7 +81,7 @@ fn a_client_of_a_passed_unix_socket_has_a_name() {
     let words = format!("-d --listen systemd 127.0.0.1 {}", RefusingPort::new().port());
     let run = Listening::start(passed(socket, null(), FIRST, words));
     expect_disconnect(UnixStream::connect(&*path).unwrap());
-    run.told(&format!("connect: client unix:{}: cannot reach", path.display()));
+    run.told(&format!("connect: client unix:{}: cannot connect to", path.display()));
     run.stop(Signal::TERM);
 }
 

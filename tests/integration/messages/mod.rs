@@ -1,6 +1,7 @@
-//! Every error that a user can meet: what he did, what he is told, the exit code, and what to try. Each row is a run of the
-//! program; all of them together are docs/messages.md, which is made here. `CONNECT_WRITE_MANUAL=1 cargo test manual`
-//! writes it anew.
+//! Every error that a user can get: the situation, the message, the exit code, and advice.
+//!
+//! Each row runs the program and checks its message. All rows together make up docs/messages.md, which is generated here:
+//! `CONNECT_WRITE_MANUAL=1 cargo test manual` writes it.
 
 use std::fmt::{Display, Write};
 use std::fs;
@@ -19,30 +20,30 @@ mod tls;
 mod usage;
 mod warnings;
 
-/// One message.
+/// A message and how to cause it.
 struct Row {
     code: i32,
-    /// Which variants of the program's errors it is.
-    kind: &'static str,
-    /// What happened, as its user would tell it.
+    /// The variant of the error, or `Warning`.
+    variant: &'static str,
+    /// The heading in the document.
     situation: String,
-    /// What to try, besides what the message says.
+    /// Advice beyond the message. May be empty.
     advice: &'static str,
-    scene: Box<dyn Fn() -> Told + Send + Sync>,
+    run: Box<dyn Fn() -> Message + Send + Sync>,
 }
 
-/// What was told, with names in the place of what differs from run to run.
-struct Told {
+/// The exit code and standard error of a run.
+struct Message {
     code: Option<i32>,
     text: String,
 }
 
-impl Told {
-    fn by(out: &Outcome) -> Self {
+impl Message {
+    fn from_outcome(out: &Outcome) -> Self {
         Self { code: out.code, text: out.stderr_text() }
     }
 
-    /// It is called so in the document.
+    /// Replaces a value that differs from run to run with an example.
     fn naming(self, found: impl Display, name: &str) -> Self {
         Self { text: self.text.replace(&found.to_string(), name), ..self }
     }
@@ -50,36 +51,36 @@ impl Told {
 
 fn row(
     code: i32,
-    kind: &'static str,
+    variant: &'static str,
     situation: impl Into<String>,
     advice: &'static str,
-    scene: impl Fn() -> Told + Send + Sync + 'static,
+    run: impl Fn() -> Message + Send + Sync + 'static,
 ) -> Row {
-    Row { code, kind, situation: situation.into(), advice, scene: Box::new(scene) }
+    Row { code, variant, situation: situation.into(), advice, run: Box::new(run) }
 }
 
-/// Most of them wait for something.
-const AT_ONCE: usize = 8;
+/// How many rows run in parallel. Most of them wait for something.
+const THREADS: usize = 8;
 
 const HEADINGS: [(i32, &str, &str); 9] = [
-    (1, "This machine does not let us", "A port, a file or a number of descriptors cannot be had here."),
+    (1, "System errors", "A local address or a resource of this machine is not available."),
     (
         2,
-        "Wrong usage or configuration",
-        "Nothing was sent to anybody: the words or the settings make no sense.",
+        "Invalid command line or configuration",
+        "Nothing was sent: the command line is malformed, or a setting is invalid.",
     ),
-    (3, "A name was not resolved", "No address is known for the name of the proxy, or of the target."),
-    (4, "Not reached", "Nobody took the connection."),
+    (3, "Name resolution failed", "The host name of the proxy or the target has no address."),
+    (4, "Connection failed", "The proxy or the target did not accept the connection."),
     (
         5,
         "The proxy refused",
-        "The proxy was reached, and said no, spoke something else, or is not trusted. Codes stand in parentheses, for \
-         those who search for them.",
+        "The proxy was reached, but it refused the request, speaks another protocol, or is not trusted. Protocol codes are \
+         in parentheses, for searching.",
     ),
-    (6, "Authentication failed", "The proxy wants to know who you are."),
-    (7, "A limit has passed", "Somebody did not answer in time."),
-    (8, "The relay broke", "The session stood, and data may be missing."),
-    (0, "Warnings", "These change nothing: the session goes on. `-q` silences them."),
+    (6, "Authentication failed", "The proxy requires a login, or rejected the one it got."),
+    (7, "Timed out", "A peer did not answer in time."),
+    (8, "The session broke", "The tunnel was established. Data may be missing."),
+    (0, "Warnings", "The session continues. `-q` suppresses warnings."),
 ];
 
 fn rows() -> Vec<Row> {
@@ -97,10 +98,10 @@ fn rows() -> Vec<Row> {
     .collect()
 }
 
-/// Runs each row once, some at a time, and checks what holds for every message.
-fn met() -> &'static [(Row, String)] {
-    static MET: std::sync::OnceLock<Vec<(Row, String)>> = std::sync::OnceLock::new();
-    MET.get_or_init(|| {
+/// Runs each row once, several in parallel, and returns the rows with their messages.
+fn messages() -> &'static [(Row, String)] {
+    static MESSAGES: std::sync::OnceLock<Vec<(Row, String)>> = std::sync::OnceLock::new();
+    MESSAGES.get_or_init(|| {
         let rows = rows();
         let next = AtomicUsize::new(0);
         let lines = Mutex::new(vec![None; rows.len()]);
@@ -108,41 +109,41 @@ fn met() -> &'static [(Row, String)] {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(row) = rows.get(index) else { break };
-                // One that fails says so, and the others are run as well.
+                // A failing row prints its panic; run the others nevertheless.
                 let line = panic::catch_unwind(AssertUnwindSafe(|| line(row))).ok();
                 lines.lock().unwrap()[index] = line;
             }
         };
-        std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+        std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
         let lines: Option<Vec<_>> = lines.into_inner().unwrap().into_iter().collect();
-        rows.into_iter().zip(lines.expect("each row is met, see above")).collect()
+        rows.into_iter().zip(lines.expect("every row passes, see above")).collect()
     })
 }
 
-/// The message of a row: one line.
+/// Runs a row and returns its message, which must be a single line.
 fn line(row: &Row) -> String {
-    let told = (row.scene)();
-    assert_eq!(told.code, Some(row.code), "{}: {}", row.situation, told.text);
-    let mut lines = told.text.lines();
+    let message = (row.run)();
+    assert_eq!(message.code, Some(row.code), "{}: {}", row.situation, message.text);
+    let mut lines = message.text.lines();
     let (Some(line), None) = (lines.next(), lines.next()) else {
-        panic!("{}: not one line: {:?}", row.situation, told.text);
+        panic!("{}: not a single line: {:?}", row.situation, message.text);
     };
     assert!(line.starts_with("connect: "), "{}: {line}", row.situation);
     for jargon in ["os error", "Some(", "Err(", "errno"] {
-        assert!(!line.contains(jargon), "{}: '{jargon}' is no word for people: {line}", row.situation);
+        assert!(!line.contains(jargon), "{}: '{jargon}' is for programmers: {line}", row.situation);
     }
     line.to_owned()
 }
 
 fn page() -> String {
     let mut page = String::from(
-        "# Messages\n\nEvery failure is one line on standard error that begins with `connect: `, and an exit code. \
-         `connect --check` with the same words shows which step fails, and `-d` what was said. This page is made of runs \
-         of the program: search it for the words that you have before you.\n",
+        "# Messages\n\nEvery error is one line on standard error that starts with `connect: `, and an exit code. Run \
+         `connect --check` with the same arguments to see which step fails, or `-d` to log the conversation. This page is \
+         generated from runs of the program: search it for the message that you got.\n",
     );
     for (code, heading, text) in HEADINGS {
         write!(page, "\n## {code}: {heading}\n\n{text}\n").unwrap();
-        for (row, line) in met().iter().filter(|(row, _)| row.code == code) {
+        for (row, line) in messages().iter().filter(|(row, _)| row.code == code) {
             write!(page, "\n### {}\n\n```text\n{line}\n```\n", row.situation).unwrap();
             if !row.advice.is_empty() {
                 write!(page, "\n{}\n", row.advice).unwrap();
@@ -152,9 +153,9 @@ fn page() -> String {
     page
 }
 
-/// Its name has `manual` in it, as those of all tests that write documents.
+/// The name contains `manual`, like the names of all tests that generate documentation.
 #[test]
-fn the_manual_of_messages_is_what_is_told() {
+fn the_manual_of_messages_matches_the_program() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/messages.md");
     let page = page();
     if std::env::var_os("CONNECT_WRITE_MANUAL").is_some() {
@@ -162,25 +163,25 @@ fn the_manual_of_messages_is_what_is_told() {
         return;
     }
     let written = fs::read_to_string(path).unwrap();
-    for (written, told) in written.lines().zip(page.lines()) {
+    for (written, generated) in written.lines().zip(page.lines()) {
         assert_eq!(
-            written, told,
-            "docs/messages.md is not up to date: CONNECT_WRITE_MANUAL=1 cargo test manual"
+            written, generated,
+            "docs/messages.md is out of date: CONNECT_WRITE_MANUAL=1 cargo test manual"
         );
     }
-    assert_eq!(written.lines().count(), page.lines().count(), "docs/messages.md is not up to date");
+    assert_eq!(written.lines().count(), page.lines().count(), "docs/messages.md is out of date");
 }
 
 #[test]
-fn no_message_is_there_twice_and_none_is_too_long() {
-    for (index, (row, line)) in met().iter().enumerate() {
+fn messages_are_unique_and_not_too_long() {
+    for (index, (row, line)) in messages().iter().enumerate() {
         assert!(
             line.chars().count() <= 320,
             "{}: {} characters: {line}",
             row.situation,
             line.chars().count()
         );
-        let again = met()[..index].iter().find(|(_, other)| other == line);
-        assert!(again.is_none(), "{}: {line}", row.situation);
+        let duplicate = messages()[..index].iter().find(|(_, other)| other == line);
+        assert!(duplicate.is_none(), "{}: {line}", row.situation);
     }
 }

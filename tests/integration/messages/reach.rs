@@ -1,6 +1,6 @@
-//! Names and addresses.
+//! Name resolution, connections and time limits.
 
-use super::{Row, Told, row};
+use super::{Message, Row, row};
 use crate::kit::*;
 use crate::wire::UNKNOWN;
 
@@ -8,24 +8,24 @@ pub(super) fn rows() -> Vec<Row> {
     [names(), addresses(), time()].into_iter().flatten().collect()
 }
 
-/// The system says without asking anybody that there is no such name.
-fn unknown(situation: &'static str, words: &'static str, name: &'static str, advice: &'static str) -> Row {
+/// A name that the system rejects without asking a server.
+fn unknown(situation: &'static str, args: &'static str, name: &'static str, advice: &'static str) -> Row {
     row(3, "Resolve", situation, advice, move || {
-        Told::by(&connect(words.replace("NAME", UNKNOWN)).run()).naming(UNKNOWN, name)
+        Message::from_outcome(&connect(args.replace("NAME", UNKNOWN)).run()).naming(UNKNOWN, name)
     })
 }
 
 fn names() -> Vec<Row> {
     vec![
         unknown(
-            "The target's name is unknown",
+            "The name of the target is unknown",
             "NAME 22",
             "host.example",
-            "Behind a firewall the names of the outside are often known to the proxy only.",
+            "Inside a firewall, often only the proxy can resolve outside names.",
         ),
-        unknown("The proxy's name is unknown", "-S NAME host.example 22", "socks.example", ""),
+        unknown("The name of the proxy is unknown", "-S NAME host.example 22", "socks.example", ""),
         unknown(
-            "The target's name is unknown here, and `-R local` says that it has to be known",
+            "The name of the target is unknown on this machine, and `-R local` disables the proxy's resolver",
             "-R local -S 127.0.0.1:1 NAME 22",
             "host.example",
             "",
@@ -34,54 +34,48 @@ fn names() -> Vec<Row> {
 }
 
 fn addresses() -> Vec<Row> {
-    let refusing = |kind: &'static str,
+    let refusing = |variant: &'static str,
                     situation: &'static str,
-                    words: &'static str,
+                    args: &'static str,
                     names: [&'static str; 2],
                     advice| {
-        row(4, kind, situation, advice, move || {
+        row(4, variant, situation, advice, move || {
             let ports = [RefusingPort::new(), RefusingPort::new()];
-            let words =
-                words.replace("P1", &ports[0].port().to_string()).replace("P2", &ports[1].port().to_string());
-            let told = Told::by(&connect(words).run());
-            let told = told.naming(format!("127.0.0.1:{}", ports[0].port()), names[0]);
-            told.naming(format!("127.0.0.1:{}", ports[1].port()), names[1])
+            let args = args.replace("P1", &ports[0].port().to_string());
+            let args = args.replace("P2", &ports[1].port().to_string());
+            let message = Message::from_outcome(&connect(args).run());
+            let message = message.naming(format!("127.0.0.1:{}", ports[0].port()), names[0]);
+            message.naming(format!("127.0.0.1:{}", ports[1].port()), names[1])
         })
     };
     vec![
+        refusing("Dial", "The target refuses the connection", "127.0.0.1 P1", ["host.example:22", ""], ""),
         refusing(
             "Dial",
-            "The target does not take the connection",
-            "127.0.0.1 P1",
-            ["host.example:22", ""],
-            "",
-        ),
-        refusing(
-            "Dial",
-            "The proxy does not take the connection",
+            "The proxy refuses the connection",
             "-S 127.0.0.1:P1 host.example 22",
             ["socks.example:1080", ""],
             "",
         ),
         refusing(
             "NoRoute",
-            "Neither way leads there",
+            "All routes fail",
             "-x http://127.0.0.1:P1|socks5h://127.0.0.1:P2 host.example 22",
             ["proxy.example:8080", "socks.example:1080"],
-            "The exit code is that of the last way.",
+            "The exit code is that of the last route.",
         ),
-        row(4, "Dial", "The socket is not there", "", || {
-            Told::by(&connect("unix:/nonexistent/socket").run())
+        row(4, "Dial", "The UNIX-domain socket does not exist", "", || {
+            Message::from_outcome(&connect("unix:/nonexistent/socket").run())
         }),
     ]
 }
 
 fn time() -> Vec<Row> {
-    let silent = |situation: &'static str, words: &'static str, name: &'static str| {
-        row(7, "TimedOut", situation, "A firewall that drops packets looks like this.", move || {
+    let silent = |situation: &'static str, args: &'static str, name: &'static str| {
+        row(7, "TimedOut", situation, "A firewall that drops packets has this effect.", move || {
             let silent = SilentPort::new();
-            let told = Told::by(&connect(words.replace("PORT", &silent.port().to_string())).run());
-            told.naming(format!("127.0.0.1:{}", silent.port()), name)
+            let out = connect(args.replace("PORT", &silent.port().to_string())).run();
+            Message::from_outcome(&out).naming(format!("127.0.0.1:{}", silent.port()), name)
         })
     };
     vec![
@@ -90,18 +84,18 @@ fn time() -> Vec<Row> {
         row(
             7,
             "TimedOut",
-            "The proxy takes the connection, and says nothing",
-            "It may be no proxy, or one that cannot reach the target.",
+            "The proxy accepts the connection but sends nothing",
+            "The server may not be a proxy, or the proxy is waiting for the target.",
             || {
                 let proxy = http_request().hold().serve();
-                Told::by(&connect(format!("-w 1 -H {proxy} host.example 22")).run())
+                Message::from_outcome(&connect(format!("-w 1 -H {proxy} host.example 22")).run())
                     .naming(&proxy, "proxy.example:8080")
             },
         ),
-        row(7, "Idle", "Nothing was moved for too long", "", || {
+        row(7, "Idle", "The session is idle for too long", "", || {
             let target = script().hold().serve();
             let mut run = connect(format!("--idle-timeout 1 {}", target.args())).start();
-            Told::by(&run.wait()).naming(&target, "host.example:22")
+            Message::from_outcome(&run.wait()).naming(&target, "host.example:22")
         }),
     ]
 }

@@ -1,54 +1,52 @@
-//! What a proxy can answer.
+//! Refusals and protocol violations of a proxy.
 
-use super::{Row, Told, row};
+use super::{Message, Row, row};
 use crate::kit::*;
 
-/// Told of a SOCKS proxy that does so.
+/// A SOCKS proxy that follows this script.
 fn socks(
     code: i32,
-    kind: &'static str,
+    variant: &'static str,
     situation: impl Into<String>,
     advice: &'static str,
-    words: &'static str,
+    args: &'static str,
     proxy: impl Fn() -> Script + Send + Sync + 'static,
 ) -> Row {
-    through(code, kind, situation, advice, words, "socks.example:1080", proxy)
+    through(code, variant, situation, advice, args, "socks.example:1080", proxy)
 }
 
+/// An HTTP proxy that follows this script.
 fn http(
     code: i32,
-    kind: &'static str,
+    variant: &'static str,
     situation: impl Into<String>,
     advice: &'static str,
-    words: &'static str,
+    args: &'static str,
     proxy: impl Fn() -> Script + Send + Sync + 'static,
 ) -> Row {
-    through(code, kind, situation, advice, words, "proxy.example:8080", proxy)
+    through(code, variant, situation, advice, args, "proxy.example:8080", proxy)
 }
 
 fn through(
     code: i32,
-    kind: &'static str,
+    variant: &'static str,
     situation: impl Into<String>,
     advice: &'static str,
-    words: &'static str,
+    args: &'static str,
     name: &'static str,
     proxy: impl Fn() -> Script + Send + Sync + 'static,
 ) -> Row {
-    row(code, kind, situation, advice, move || {
-        // A question about passwords may cost a second connection.
-        let again = Server::repeat({
-            let script = std::sync::Mutex::new(Vec::new());
-            script.lock().unwrap().extend([proxy(), proxy(), proxy()]);
-            move || script.lock().unwrap().pop().unwrap()
-        });
-        let words = format!("{words} host.example 22").replace("PROXY", &again.to_string());
-        Told::by(&connect(words).run()).naming(&again, name)
+    row(code, variant, situation, advice, move || {
+        // Authentication may need further connections.
+        let scripts = std::sync::Mutex::new(vec![proxy(), proxy(), proxy()]);
+        let server = Server::repeat(move || scripts.lock().unwrap().pop().unwrap());
+        let args = format!("{args} host.example 22").replace("PROXY", &server.to_string());
+        Message::from_outcome(&connect(args).run()).naming(&server, name)
     })
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [socks5(), socks4(), other_protocols(), answers_of_http(), telnet(), authentication()]
+    [socks5(), socks4(), other_protocols(), http_responses(), telnet(), authentication()]
         .into_iter()
         .flatten()
         .collect()
@@ -56,27 +54,27 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn socks5() -> Vec<Row> {
     let codes = [
-        (1, "The SOCKS5 proxy does not say why"),
-        (2, "The SOCKS5 proxy's rules do not allow the target"),
-        (3, "The SOCKS5 proxy does not reach the target's network"),
-        (4, "The SOCKS5 proxy does not reach the target, or does not know its name"),
-        (5, "The target refused the SOCKS5 proxy's connection"),
-        (6, "The target is too far away from the SOCKS5 proxy"),
-        (7, "The SOCKS5 proxy makes no connections to elsewhere"),
-        (8, "The SOCKS5 proxy knows no names, or no IPv6"),
-        (99, "The SOCKS5 proxy has a reason of its own"),
+        (1, "The SOCKS5 proxy fails without a reason"),
+        (2, "The SOCKS5 proxy's rules forbid the target"),
+        (3, "The SOCKS5 proxy cannot reach the target's network"),
+        (4, "The SOCKS5 proxy cannot reach the target, or cannot resolve its name"),
+        (5, "The target refuses the SOCKS5 proxy's connection"),
+        (6, "The target is too many hops away from the SOCKS5 proxy"),
+        (7, "The SOCKS5 proxy does not support CONNECT"),
+        (8, "The SOCKS5 proxy does not support names, or IPv6"),
+        (99, "The SOCKS5 proxy sends an unknown reply code"),
     ];
     let refused = codes.map(|(code, situation)| {
         socks(5, "Socks5Refused", situation, "", "-S PROXY", move || socks5_refused(code).drain())
     });
-    let odd = [
-        socks(5, "AddressType", "The SOCKS5 proxy's answer makes no sense", "", "-S PROXY", || {
+    let other = [
+        socks(5, "AddressType", "The SOCKS5 proxy's reply is invalid", "", "-S PROXY", || {
             socks5_request().send([5, 0, 0, 9, 0]).drain()
         }),
         socks(
             5,
             "MethodNotOffered",
-            "The SOCKS5 proxy wants something else than what was offered",
+            "The SOCKS5 proxy selects an authentication method that was not offered",
             "",
             "-S PROXY",
             || script().expect_bytes(2).send([5, 3]).drain(),
@@ -84,135 +82,145 @@ fn socks5() -> Vec<Row> {
         socks(5, "Closed", "The SOCKS5 proxy closes the connection", "", "-S PROXY", || {
             script().expect_bytes(2)
         }),
-        socks(
-            5,
-            "Closed",
-            "The SOCKS5 proxy closes it after `--eager`",
-            "Leave `--eager` out.",
-            "--eager -S PROXY",
-            || script().expect_bytes(2).send([5, 0]).expect_bytes(19),
-        ),
-        socks(5, "Lost", "The proxy's connection breaks", "", "-S PROXY", || {
+        socks(5, "Closed", "The SOCKS5 proxy does not support `--eager`", "", "--eager -S PROXY", || {
+            script().expect_bytes(2).send([5, 0]).expect_bytes(19)
+        }),
+        socks(5, "Lost", "The proxy resets the connection", "", "-S PROXY", || {
             script().expect_bytes(2).reset()
         }),
     ];
-    refused.into_iter().chain(odd).collect()
+    refused.into_iter().chain(other).collect()
 }
 
 fn socks4() -> Vec<Row> {
     let by_name = [
         (91, "The SOCKS4 proxy refuses a name"),
-        (92, "The SOCKS4 proxy wants to ask this machine who you are, and cannot"),
-        (93, "The SOCKS4 proxy was told by this machine that you are somebody else"),
-        (99, "The SOCKS4 proxy has a reason of its own"),
+        (92, "The SOCKS4 proxy requires an ident server on this machine"),
+        (93, "The ident server on this machine contradicts the user name"),
+        (99, "The SOCKS4 proxy sends an unknown reply code"),
     ];
     let by_name = by_name.map(|(code, situation)| {
         socks(5, "Socks4Refused", situation, "", "-4 -R remote -S me@PROXY", move || socks4_reply(code))
     });
     let by_address = row(5, "Socks4Refused", "The SOCKS4 proxy refuses an address", "", || {
         let proxy = socks4_reply(91).serve();
-        Told::by(&connect(format!("-4 -S me@{proxy} 10.0.0.1 22")).run()).naming(&proxy, "socks.example:1080")
+        let out = connect(format!("-4 -S me@{proxy} 10.0.0.1 22")).run();
+        Message::from_outcome(&out).naming(&proxy, "socks.example:1080")
     });
     by_name.into_iter().chain([by_address]).collect()
 }
 
-/// A proxy of one kind is taken for one of another.
+/// A proxy of another type than the user specified.
 fn other_protocols() -> Vec<Row> {
     let first = |bytes: &'static [u8]| move || script().expect_bytes(2).send(bytes).drain();
-    let kind = "NotTheProtocol";
-    // As nginx says it.
+    let variant = "NotTheProtocol";
+    // The response of nginx.
     let plain = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<html>\r\n<head><title>400 The plain HTTP \
                  request was sent to HTTPS port</title></head>\r\n</html>\r\n";
     vec![
         socks(
             5,
-            kind,
-            "It is an HTTP proxy, and no SOCKS proxy",
+            variant,
+            "The SOCKS proxy is an HTTP proxy",
             "",
             "-S PROXY",
             first(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         ),
         socks(
             5,
-            kind,
-            "It is an ssh server, and no SOCKS proxy",
+            variant,
+            "The SOCKS proxy is an ssh server",
             "",
             "-S PROXY",
             first(b"SSH-2.0-OpenSSH_9.2p1\r\n"),
         ),
         socks(
             5,
-            kind,
-            "It speaks TLS, and was named as a plain SOCKS proxy",
+            variant,
+            "The SOCKS proxy expects TLS",
             "",
             "-S PROXY",
             first(b"\x15\x03\x01\0\x02\x02\x46"),
         ),
-        socks(5, kind, "It speaks SOCKS version 4 only", "", "-S PROXY", first(b"\0\x5b\0\0\0\0\0\0")),
-        socks(5, kind, "It speaks SOCKS version 5 only", "", "-4 -R remote -S me@PROXY", first(b"\x05\xff")),
-        socks(5, kind, "It is something else altogether", "", "-S PROXY", first(b"+OK POP3 ready\r\n")),
-        http(5, "MalformedHttp", "It is a SOCKS proxy, and no HTTP proxy", "", "-H PROXY", || {
+        socks(
+            5,
+            variant,
+            "The proxy supports SOCKS version 4 only",
+            "",
+            "-S PROXY",
+            first(b"\0\x5b\0\0\0\0\0\0"),
+        ),
+        socks(
+            5,
+            variant,
+            "The proxy supports SOCKS version 5 only",
+            "",
+            "-4 -R remote -S me@PROXY",
+            first(b"\x05\xff"),
+        ),
+        socks(
+            5,
+            variant,
+            "The SOCKS proxy is a server of another kind",
+            "",
+            "-S PROXY",
+            first(b"+OK POP3 ready\r\n"),
+        ),
+        http(5, "NotHttp", "The HTTP proxy is a SOCKS proxy", "", "-H PROXY", || {
             http_request().send(b"\x05\xff").drain()
         }),
-        http(5, "MalformedHttp", "It speaks TLS, and was named with `http://`", "", "-H PROXY", || {
+        http(5, "NotHttp", "The HTTP proxy expects TLS, and sends an alert", "", "-H PROXY", || {
             http_request().send(b"\x15\x03\x01\0\x02\x02\x46").drain()
         }),
-        http(
-            5,
-            "HttpRefused",
-            "It speaks TLS and says so, and was named with `http://`",
-            "",
-            "-H PROXY",
-            move || http_reply(plain),
-        ),
-        http(
-            5,
-            "Closed",
-            "The HTTP proxy closes the connection without a word",
-            "",
-            "-H PROXY",
-            http_request,
-        ),
+        http(5, "HttpRefused", "The HTTP proxy expects TLS, and says so", "", "-H PROXY", move || {
+            http_reply(plain)
+        }),
+        http(5, "Closed", "The HTTP proxy closes the connection", "", "-H PROXY", http_request),
     ]
 }
 
-fn answers_of_http() -> Vec<Row> {
-    let answer = |situation: &'static str, reply: &'static str| {
+fn http_responses() -> Vec<Row> {
+    let response = |situation: &'static str, reply: &'static str| {
         http(5, "HttpRefused", situation, "", "-H PROXY", move || {
             http_reply(format!("HTTP/1.1 {reply}\r\n\r\n"))
         })
     };
     vec![
-        answer("The HTTP proxy allows other ports only", "403 Forbidden\r\nContent-Length: 0"),
-        answer(
-            "The HTTP proxy does not know the target",
+        response("The HTTP proxy forbids the port or the host", "403 Forbidden\r\nContent-Length: 0"),
+        response(
+            "The HTTP proxy cannot resolve the target's name",
             "503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\r\nUnable to resolve host.",
         ),
-        answer("It is a web server, and no proxy", "405 Method Not Allowed\r\nContent-Length: 0"),
-        answer(
-            "The network wants you to log in",
+        response("The HTTP proxy is a web server", "405 Method Not Allowed\r\nContent-Length: 0"),
+        response(
+            "The network requires a login in a browser",
             "302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0",
         ),
-        http(5, "HeaderTooLong", "The HTTP proxy's answer has no end", "", "-H PROXY", || {
+        http(5, "HeaderTooLong", "The HTTP proxy's response is too long", "", "-H PROXY", || {
             let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(70_000));
             http_request().send(head).drain()
+        }),
+        http(5, "MalformedHttp", "The HTTP proxy's response is malformed", "", "-H PROXY", || {
+            http_request().send("HTTP/1.1 200 OK\r\nno header field\r\n\r\n").drain()
+        }),
+        http(5, "Closed", "The HTTP proxy closes the connection in mid-response", "", "-H PROXY", || {
+            http_request().send("HTTP/1.1 200 OK\r\n")
         }),
     ]
 }
 
 fn telnet() -> Vec<Row> {
-    let proxy = |kind, situation: &'static str, advice, answer: fn() -> Vec<u8>| {
-        through(5, kind, situation, advice, "-T PROXY", "telnet.example:23", move || {
-            script().expect_until("\r\n").send(answer()).drain()
+    let proxy = |variant, situation: &'static str, answer: Vec<u8>| {
+        through(5, variant, situation, "", "-T PROXY", "telnet.example:23", move || {
+            script().expect_until("\r\n").send(&answer).drain()
         })
     };
     vec![
-        proxy("TelnetRefused", "The telnet-style proxy refuses", "", || b"connection refused\r\n".to_vec()),
+        proxy("TelnetRefused", "The telnet-style proxy refuses", b"connection refused\r\n".to_vec()),
         proxy(
             "NoAnswerLine",
-            "The telnet-style proxy talks, and does not say whether it is connected",
-            "",
-            || b"welcome\r\n".repeat(8000),
+            "The telnet-style proxy reports neither success nor failure",
+            b"welcome\r\n".repeat(8000),
         ),
         through(
             5,
@@ -236,7 +244,7 @@ fn authentication() -> Vec<Row> {
         socks(
             6,
             "NoMethod",
-            "The SOCKS5 proxy wants a password, and none was offered",
+            "The SOCKS5 proxy requires a password, and none was offered",
             "",
             "-S PROXY",
             || script().expect([5, 1, 0]).send([5, 0xff]),
@@ -244,69 +252,64 @@ fn authentication() -> Vec<Row> {
         socks(
             6,
             "NoMethod",
-            "The SOCKS5 proxy wants to know who you are in another way",
+            "The SOCKS5 proxy requires an unsupported authentication method",
             "",
             "-S me:secret@PROXY",
             || script().expect([5, 2, 0, 2]).send([5, 0xff]),
         ),
-        socks(
-            6,
-            "WrongPassword",
-            "The SOCKS5 proxy does not accept the password",
-            "",
-            "-S me:wrong@PROXY",
-            || socks5_userpass("me", "secret"),
-        ),
-        http(
-            6,
-            "WrongPassword",
-            "The HTTP proxy does not accept the password",
-            "",
-            "-H me:wrong@PROXY",
-            move || challenge("Basic realm=\"corp\""),
-        ),
+        socks(6, "WrongPassword", "The SOCKS5 proxy rejects the password", "", "-S me:wrong@PROXY", || {
+            socks5_userpass("me", "secret")
+        }),
+        http(6, "WrongPassword", "The HTTP proxy rejects the password", "", "-H me:wrong@PROXY", move || {
+            challenge("Basic realm=\"corp\"")
+        }),
         http(
             6,
             "WrongHeader",
-            "The HTTP proxy does not accept the header of yours",
+            "The HTTP proxy rejects your `Proxy-Authorization` header",
             "",
             "--header Proxy-Authorization:Bearer-of-mine -H PROXY",
             move || challenge("Bearer"),
         ),
-        http(6, "NoScheme", "The HTTP proxy wants NTLM or Kerberos", "", "-H me:secret@PROXY", move || {
-            challenge("Negotiate\r\nProxy-Authenticate: NTLM")
-        }),
         http(
             6,
             "NoScheme",
-            "The HTTP proxy wants what `-a` does not allow",
+            "The HTTP proxy requires NTLM or Kerberos",
+            "",
+            "-H me:secret@PROXY",
+            move || challenge("Negotiate\r\nProxy-Authenticate: NTLM"),
+        ),
+        http(
+            6,
+            "NoScheme",
+            "The HTTP proxy requires a scheme that `-a` excludes",
             "",
             "-a digest -H me:secret@PROXY",
-            move || challenge("Basic realm=\"corp\""),
+            move || challenge("NTLM\r\nProxy-Authenticate: Basic realm=\"corp\""),
+        ),
+        http(
+            6,
+            "NoScheme",
+            "The HTTP proxy requires authentication, and names no scheme",
+            "",
+            "-H me:secret@PROXY",
+            move || challenge(""),
         ),
         http(
             6,
             "NoPassword",
-            "The HTTP proxy wants a password, and there is nobody to ask",
-            "`--password-file`, `--password-command` and `--netrc` are other places for it.",
+            "The HTTP proxy requires a password, and there is no terminal for a prompt",
+            "`--password-file`, `--password-command` and `--netrc` are other sources of a password.",
             "-H me@PROXY",
             move || challenge("Basic realm=\"corp\""),
         ),
         http(
             6,
             "NoPassword",
-            "The command that should say the password does not",
+            "The password command fails",
             "",
             "--password-command false -H me@PROXY",
             move || challenge("Basic realm=\"corp\""),
-        ),
-        http(
-            5,
-            "Closed",
-            "The HTTP proxy closes the connection in the middle of its answer",
-            "",
-            "-H PROXY",
-            || http_request().send("HTTP/1.1 200 OK\r\n"),
         ),
     ]
 }

@@ -4,17 +4,17 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Row, Told, row};
+use super::{Message, Row, row};
 use crate::kit::*;
 
 /// A malformed command line.
 fn syntax(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
-    row(2, "Usage", situation, advice, move || Told::by(&connect(args).run()))
+    row(2, "Usage", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 
 /// A command line with an invalid value.
 fn value(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
-    row(2, "Config", situation, advice, move || Told::by(&connect(args).run()))
+    row(2, "Config", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 
 /// A command line with these variables.
@@ -26,7 +26,9 @@ fn variables(
 ) -> Row {
     row(2, "Config", situation, advice, move || {
         let program = connect(args);
-        Told::by(&variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run())
+        Message::from_outcome(
+            &variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run(),
+        )
     })
 }
 
@@ -36,7 +38,8 @@ fn file(situation: &'static str, option: &'static str, content: &'static [u8], a
         let file = TempPath::file("file", content);
         fs::set_permissions(&*file, fs::Permissions::from_mode(0o600)).unwrap();
         let option = option.replace("FILE", &file.display().to_string());
-        Told::by(&connect("").args(option).args(args).run()).naming(file.display(), "/home/me/file")
+        Message::from_outcome(&connect("").args(option).args(args).run())
+            .naming(file.display(), "/home/me/file")
     })
 }
 
@@ -73,12 +76,12 @@ fn options() -> Vec<Row> {
         row(2, "Config", "Argument that is not UTF-8", "", || {
             use std::os::unix::ffi::OsStrExt;
             let host = std::ffi::OsStr::from_bytes(b"h\xff");
-            Told::by(&connect("").arg(host).arg("22").run())
+            Message::from_outcome(&connect("").arg(host).arg("22").run())
         }),
         row(2, "Config", "Variable that is not UTF-8", "", || {
             use std::os::unix::ffi::OsStrExt;
             let value = std::ffi::OsStr::from_bytes(b"h\xff");
-            Told::by(&connect("-s host.example 22").env("SOCKS_SERVER", value).run())
+            Message::from_outcome(&connect("-s host.example 22").env("SOCKS_SERVER", value).run())
         }),
     ]
 }
@@ -88,10 +91,12 @@ fn targets() -> Vec<Row> {
         value("Port out of range", "host.example 70000", ""),
         syntax("Two ports", "host.example:22 23", ""),
         value("Invalid host name", "ho/st 22", ""),
-        row(2, "Config", "Empty host name", "", || Told::by(&connect("").arg("").arg("22").run())),
+        row(2, "Config", "Empty host name", "", || {
+            Message::from_outcome(&connect("").arg("").arg("22").run())
+        }),
         value("Brackets without an IPv6 address", "[host] 22", ""),
         row(2, "Config", "Host name that is too long", "", || {
-            Told::by(&connect("").arg("h".repeat(256)).arg("22").run())
+            Message::from_outcome(&connect("").arg("h".repeat(256)).arg("22").run())
         }),
         value("Proxy instead of the host", "me:secret@socks.example:1080 22", ""),
         value("UNIX-domain socket without a path", "unix:", ""),
@@ -138,7 +143,7 @@ fn chains() -> Vec<Row> {
         value("`direct` as a part of a chain", "-x socks5://socks.example,direct host.example 22", ""),
         row(2, "Config", "Chain with too many proxies", "", || {
             let chain = vec!["http://proxy.example"; 17].join(",");
-            Told::by(&connect(format!("-x {chain} host.example 22")).run())
+            Message::from_outcome(&connect(format!("-x {chain} host.example 22")).run())
         }),
         value("Unknown scheme", "-x ftp://proxy.example host.example 22", ""),
         value(
@@ -173,7 +178,7 @@ fn chains() -> Vec<Row> {
 fn passwords() -> Vec<Row> {
     vec![
         row(2, "Config", "Password file that does not exist", "", || {
-            Told::by(&connect("--password-file /nonexistent/password").args(SOCKS).run())
+            Message::from_outcome(&connect("--password-file /nonexistent/password").args(SOCKS).run())
         }),
         file("Password file with an empty first line", "--password-file FILE", b"\n", SOCKS),
         value(
@@ -193,17 +198,25 @@ fn passwords() -> Vec<Row> {
             "",
         ),
         row(2, "Config", "Netrc file that does not exist", "", || {
-            Told::by(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
+            Message::from_outcome(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
+        }),
+        row(2, "NotEncodable", "IPv6 address for a SOCKS4 proxy", "", || {
+            let out = connect("-4 -S me@127.0.0.1:1 2001:db8::1 22").run();
+            Message::from_outcome(&out).naming("127.0.0.1:1", "socks.example:1080")
+        }),
+        row(2, "NotEncodable", "Host name outside ASCII for an HTTP proxy", "", || {
+            let out = connect("-H 127.0.0.1:1 bücher.example 22").run();
+            Message::from_outcome(&out).naming("127.0.0.1:1", "proxy.example:8080")
         }),
         row(2, "TooLong", "User name too long for SOCKS5", "", || {
             let user = "u".repeat(256);
             let program = connect(format!("-S {user}:secret@127.0.0.1:1 host.example 22"));
-            Told::by(&program.args("").run()).naming("127.0.0.1:1", "socks.example:1080")
+            Message::from_outcome(&program.args("").run()).naming("127.0.0.1:1", "socks.example:1080")
         }),
         row(2, "NotEncodable", "User name with a colon for Basic authentication", "", || {
             let program = connect("-H 127.0.0.1:1 host.example 22");
             let program = program.env("HTTP_PROXY_USER", "me:you").env("HTTP_PROXY_PASSWORD", "secret");
-            Told::by(&program.run()).naming("127.0.0.1:1", "proxy.example:8080")
+            Message::from_outcome(&program.run()).naming("127.0.0.1:1", "proxy.example:8080")
         }),
     ]
 }
@@ -212,12 +225,12 @@ fn headers() -> Vec<Row> {
     vec![
         value("Invalid header", "--header nonsense -H proxy.example host.example 22", ""),
         row(2, "Config", "Header file that does not exist", "", || {
-            Told::by(&connect("--header @/nonexistent/headers").args(HTTP).run())
+            Message::from_outcome(&connect("--header @/nonexistent/headers").args(HTTP).run())
         }),
         file("Invalid line in a header file", "--header @FILE", b"X-Site: north\nnonsense\n", HTTP),
         row(2, "Config", "Two User-Agent headers", "", || {
             let program = connect("--user-agent mine --header").arg("User-Agent: other");
-            Told::by(&program.args(HTTP).run())
+            Message::from_outcome(&program.args(HTTP).run())
         }),
     ]
 }
@@ -236,7 +249,7 @@ fn tls() -> Vec<Row> {
         value("Unknown value of `insecure=`", "-x https://proxy.example?insecure=1 host.example 22", ""),
         value("Proxy name that no certificate can contain", "-H https://-a_b-. host.example 22", ""),
         row(2, "Config", "CA file that does not exist", "", || {
-            Told::by(&connect("--tls-ca /nonexistent/ca.pem").args(TLS).run())
+            Message::from_outcome(&connect("--tls-ca /nonexistent/ca.pem").args(TLS).run())
         }),
         file("CA file without a certificate", "--tls-ca FILE", b"nothing\n", TLS),
         file(
@@ -247,7 +260,7 @@ fn tls() -> Vec<Row> {
         ),
         row(2, "Config", "System without certificate authorities", "", || {
             let none = TempPath::file("none", "");
-            Told::by(&connect(TLS).env("SSL_CERT_FILE", &*none).run())
+            Message::from_outcome(&connect(TLS).env("SSL_CERT_FILE", &*none).run())
         }),
         client_certificate("Client certificate with another key", |authority| {
             authority.localhost().key_file()
@@ -276,8 +289,8 @@ fn client_certificate(situation: &'static str, key: fn(&Authority) -> TempPath) 
         fs::set_permissions(&*key, fs::Permissions::from_mode(0o600)).unwrap();
         let options = format!("--insecure --tls-pin sha256//{}=", "A".repeat(43));
         let program = connect(options).arg("--tls-cert").arg(&*certificate).arg("--tls-key").arg(&*key);
-        let told = Told::by(&program.args(TLS).run());
-        told.naming(certificate.display(), "/home/me/cert.pem").naming(key.display(), "/home/me/key.pem")
+        let message = Message::from_outcome(&program.args(TLS).run());
+        message.naming(certificate.display(), "/home/me/cert.pem").naming(key.display(), "/home/me/key.pem")
     })
 }
 
@@ -303,7 +316,7 @@ fn local() -> Vec<Row> {
                         host.example 22 3<&0 0</dev/null";
             let line = line.replace("PROGRAM", &program_path());
             let socket = OwnedFd::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-            Told::by(&Program::new("/bin/sh").arg("-c").arg(line).stdin(socket).run())
+            Message::from_outcome(&Program::new("/bin/sh").arg("-c").arg(line).stdin(socket).run())
         }),
         value("Local socket without a path", "--listen unix: host.example 22", ""),
     ]

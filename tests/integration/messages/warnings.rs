@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Row, Told, row};
+use super::{Message, Row, row};
 use crate::kit::*;
 
 /// A session through a SOCKS5 proxy with this file in the home directory.
@@ -23,7 +23,7 @@ fn file(
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let args = args.replace("FILE", &file.display().to_string()).replace("PROXY", &proxy.to_string());
         let out = connect(args).args("host.example 22").env("HOME", &*home).run();
-        Told::by(&out).naming(file.display(), &format!("/home/me/{name}"))
+        Message::from_outcome(&out).naming(file.display(), &format!("/home/me/{name}"))
     })
 }
 
@@ -71,12 +71,12 @@ pub(super) fn rows() -> Vec<Row> {
         row(0, "Warning", "Invalid entry in a bypass list", "", || {
             let proxy = socks5_none().close().serve();
             let program = connect(format!("-S {proxy} host.example 22"));
-            Told::by(&program.env("SOCKS5_DIRECT", "10.0.0.0/33,intranet.example").run())
+            Message::from_outcome(&program.env("SOCKS5_DIRECT", "10.0.0.0/33,intranet.example").run())
         }),
         row(0, "Warning", "`--insecure` without a pin", "", || {
             let proxy = http_ok().close().serve();
             let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&proxy);
-            Told::by(&connect(format!("--insecure -H https://{front} host.example 22")).run())
+            Message::from_outcome(&connect(format!("--insecure -H https://{front} host.example 22")).run())
         }),
     ]
 }

@@ -18,7 +18,7 @@ fn limited(server: &Server) -> Program {
 #[track_caller]
 fn expect_ended(run: &mut Running, server: &Server) {
     let out = run.wait();
-    let message = format!("the session with {server} has moved nothing for 2 seconds");
+    let message = format!("session with {server} idle for 2 seconds");
     out.expect_failure(7, &[&message, "--idle-timeout"]);
     assert!(out.elapsed >= LIMIT, "{out:?}");
 }
@@ -36,7 +36,7 @@ fn a_session_in_which_nothing_moves_is_ended_and_the_remote_is_told_by_a_reset()
 fn through_a_proxy_the_message_names_the_proxy() {
     let proxy = socks5_none().send("hello").expect_reset().serve();
     let mut run = connect(format!("--idle-timeout 2 -S {proxy} example.org 22")).start();
-    run.wait().expect_failure(7, &[&format!("the session with SOCKS5 proxy {proxy} has moved nothing")]);
+    run.wait().expect_failure(7, &[&format!("session with SOCKS5 proxy {proxy} idle")]);
     proxy.finish();
 }
 

@@ -67,7 +67,7 @@ fn the_message_says_what_is_wrong_with_a_certificate() {
     let here = &["localhost", "127.0.0.1"];
     for (front, parts) in [
         (issue(here, CertificateKind::Expired), &["expired on 2021-06-30", "clock"][..]),
-        (issue(here, CertificateKind::NotYetValid), &["good only from 2098-12-31", "clock"]),
+        (issue(here, CertificateKind::NotYetValid), &["not valid before 2098-12-31", "clock"]),
         (
             issue(&["other.example"], CertificateKind::Server),
             &["for other.example", "not for localhost", "--tls-server-name"],
@@ -92,7 +92,7 @@ fn the_message_says_what_is_wrong_with_a_certificate() {
 #[test]
 fn an_authority_of_the_same_name_with_another_key_is_not_trusted() {
     let (pki, other) = (Pki::new(), Pki::new());
-    expect_rejected(other.front(), &["not by the 'Test Authority' that is trusted"], |front| {
+    expect_rejected(other.front(), &["does not match the trusted authority 'Test Authority'"], |front| {
         pki.connect(front, "")
     });
 }
@@ -117,7 +117,7 @@ fn an_intermediate_certificate_must_be_sent_or_given() {
     expect_session(TlsFront::new(&between.localhost().with_intermediate(&between)), |front| {
         pki.connect(front, "")
     });
-    let parts = ["'In Between'", "not trusted", "sent no certificate of an authority in between"];
+    let parts = ["'In Between'", "not trusted", "sent no intermediate certificate"];
     expect_rejected(TlsFront::new(&between.localhost()), &parts, |front| pki.connect(front, ""));
     let file = between.file();
     expect_session(TlsFront::new(&between.localhost()), |front| trusting(&file, front, ""));

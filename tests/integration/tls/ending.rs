@@ -56,7 +56,7 @@ fn an_end_during_the_negotiation_is_an_error_with_its_cause() {
     let pki = Pki::new();
     let proxy = http_request().serve();
     let front = pki.front().without_close_notify().in_front_of(&proxy);
-    pki.connect(&front, "").run().expect_failure(5, &["answer to CONNECT", "close_notify"]);
+    pki.connect(&front, "").run().expect_failure(5, &["response to CONNECT", "close_notify"]);
     proxy.finish();
     let proxy = http_request().serve();
     let front = pki.front().in_front_of(&proxy);

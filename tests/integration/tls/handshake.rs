@@ -51,7 +51,7 @@ fn alerts_are_explained() {
         (40, ["handshake_failure", "--tls-cert"]),
         (70, ["protocol_version", "1.2 and 1.3"]),
         (112, ["unrecognized_name", "--tls-server-name"]),
-        (80, ["broke the TLS handshake off", "Internal"]),
+        (80, ["aborted the TLS handshake", "Internal"]),
     ] {
         let alert = [0x15, 3, 3, 0, 2, 2, alert];
         expect_failure(script().expect_bytes(5).send(alert).drain(), 5, &parts);

@@ -88,7 +88,7 @@ fn a_missing_or_wrong_client_certificate_is_explained() {
     let club = Club::new();
     let stranger = club.pki.authority.issue(&["me"], CertificateKind::Client);
     let (certificate, key) = (stranger.certificate_file(), stranger.key_file());
-    club.expect_rejected(VERSIONS[1], &["certificate of ours", "certificate_required"], |program| program);
+    club.expect_rejected(VERSIONS[1], &["client certificate", "certificate_required"], |program| program);
     club.expect_rejected(VERSIONS[0], &["handshake", "--tls-cert"], |program| program);
     for version in VERSIONS {
         club.expect_rejected(version, &["certificate", "unknown_ca"], |program| {

@@ -1,16 +1,16 @@
-//! Challenges, on a connection that is kept and on a new one.
+//! Challenges, answered on the same connection and on a new one.
 
-use super::{ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, asking, machine, machine_of_alice};
+use super::{ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, connecting_to, machine, machine_of_alice};
 use crate::proto::testing::{Turn, alice, endpoint, fails, opens};
-use crate::proto::{Credentials, Error, Negotiation as _};
+use crate::proto::{Awaited, Credentials, Error, Negotiation as _, Unusable, UnusableScheme};
 
-/// A challenge on HTTP/1.1 with these header lines and this body.
+/// Returns an HTTP/1.1 challenge with these header lines and this body.
 fn challenge(fields: &str, body: &str) -> String {
     format!("HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=\"x\"\r\n{fields}\r\n\r\n{body}")
 }
 
-/// After the challenge, the password goes out on the same connection.
-fn is_answered_on_it(challenge: &str) {
+/// The password is sent on the same connection.
+fn is_answered_on_the_same_connection(challenge: &str) {
     opens(
         machine,
         &[
@@ -23,8 +23,8 @@ fn is_answered_on_it(challenge: &str) {
     );
 }
 
-/// After the challenge, the password goes out on a new connection.
-fn is_answered_on_a_new_one(challenge: &str) {
+/// The password is sent on a new connection.
+fn is_answered_on_a_new_connection(challenge: &str) {
     opens(
         machine,
         &[
@@ -52,47 +52,53 @@ fn a_body_is_drained_to_keep_the_connection() {
         (chunked, "1\nx\n0\nTrailer: y\nOther: z\n\n"),
         (chunked, "3 ;x\r\nabc\r\n0;last\r\nTrailer: y\r\nOther: z\r\n\r\n"),
         ("transfer-encoding: gzip\r\nTransfer-Encoding: Chunked", "1\r\nx\r\n0\r\n\r\n"),
-        // Chunks count, not the length (RFC 9112 §6.3).
+        // Transfer-Encoding overrides Content-Length (RFC 9112 §6.3).
         ("Content-Length: 1\r\nTransfer-Encoding: chunked", "2\r\nxx\r\n0\r\n\r\n"),
         ("Content-Length: 0\r\nConnection: keep-alive", ""),
     ] {
-        is_answered_on_it(&challenge(fields, body));
+        is_answered_on_the_same_connection(&challenge(fields, body));
     }
 }
 
 #[test]
-fn a_bare_401_is_a_challenge_too() {
+fn status_401_is_a_challenge_as_well() {
     for field in ["WWW-Authenticate", "Proxy-Authenticate"] {
-        is_answered_on_it(&format!("HTTP/1.1 401 Unauthorized\n{field}: basic\nContent-Length: 1\n\nx"));
+        is_answered_on_the_same_connection(&format!(
+            "HTTP/1.1 401 Unauthorized\n{field}: basic\nContent-Length: 1\n\nx"
+        ));
     }
-    is_answered_on_it("HTTP/1.1 407 x\r\nWWW-Authenticate: BASIC\r\nContent-Length: 0\r\n\r\n");
+    is_answered_on_the_same_connection(
+        "HTTP/1.1 407 x\r\nWWW-Authenticate: BASIC\r\nContent-Length: 0\r\n\r\n",
+    );
 }
 
 #[test]
-fn a_challenge_may_come_after_an_interim_answer() {
+fn a_challenge_may_follow_an_interim_response() {
     let challenge = challenge("Content-Length: 2", "no");
-    is_answered_on_it(&format!("HTTP/1.1 100 Continue\r\n\r\n{challenge}"));
+    is_answered_on_the_same_connection(&format!("HTTP/1.1 100 Continue\r\n\r\n{challenge}"));
 }
 
 #[test]
-fn http_1_0_keeps_the_connection_if_it_says_so() {
+fn http_1_0_keeps_the_connection_only_with_keep_alive() {
     for field in ["Connection: Keep-Alive", "Proxy-Connection: keep-alive", "Connection: x, keep-alive ,y"] {
-        is_answered_on_it(&challenge(&format!("{field}\r\nContent-Length: 1"), "x").replace("1.1", "1.0"));
+        is_answered_on_the_same_connection(
+            &challenge(&format!("{field}\r\nContent-Length: 1"), "x").replace("1.1", "1.0"),
+        );
     }
-    is_answered_on_a_new_one(&challenge("Content-Length: 1", "x").replace("1.1", "1.0"));
+    is_answered_on_a_new_connection(&challenge("Content-Length: 1", "x").replace("1.1", "1.0"));
 }
 
 #[test]
-fn a_connection_that_cannot_be_kept_is_made_anew() {
+fn a_connection_that_cannot_be_kept_is_replaced() {
     for (fields, body) in [
         ("Connection: close\r\nContent-Length: 1", "x"),
         ("Connection: CLOSE\r\nContent-Length: 0", ""),
         ("Proxy-Connection: close\r\nContent-Length: 0", ""),
         ("Connection: keep-alive, close\r\nContent-Length: 0", ""),
-        // The body's end is the connection's.
+        // The body ends with EOF.
         ("Via: x", "some text"),
         ("Transfer-Encoding: gzip", "some text"),
-        // Nobody knows which it is.
+        // Conflicting or invalid lengths.
         ("Content-Length: 1, 2", "xx"),
         ("Content-Length: 1\r\nContent-Length: 2", "xx"),
         ("Content-Length: +1", "x"),
@@ -102,12 +108,12 @@ fn a_connection_that_cannot_be_kept_is_made_anew() {
         ("Content-Length:", ""),
         ("Content-Length: 1 1", "x"),
     ] {
-        is_answered_on_a_new_one(&challenge(fields, body));
+        is_answered_on_a_new_connection(&challenge(fields, body));
     }
 }
 
 #[test]
-fn chunks_that_are_none_are_not_waded_through() {
+fn malformed_chunks_cost_the_connection() {
     for body in [
         "x\r\n",
         "-1\r\n",
@@ -119,34 +125,34 @@ fn chunks_that_are_none_are_not_waded_through() {
         ";x\r\n",
         "1_0\r\n",
     ] {
-        is_answered_on_a_new_one(&challenge("Transfer-Encoding: chunked", body));
+        is_answered_on_a_new_connection(&challenge("Transfer-Encoding: chunked", body));
     }
     let endless_size = "0".repeat(10_000);
-    is_answered_on_a_new_one(&challenge("Transfer-Encoding: chunked", &endless_size));
+    is_answered_on_a_new_connection(&challenge("Transfer-Encoding: chunked", &endless_size));
 }
 
 #[test]
-fn a_body_of_64_kib_is_drained_and_a_longer_one_costs_more_than_a_connection() {
+fn a_body_of_64_kib_is_drained_and_a_longer_one_costs_the_connection() {
     const LIMIT: usize = 64 * 1024;
     let length = |length: usize| challenge(&format!("Content-Length: {length}"), &"x".repeat(length));
-    is_answered_on_it(&length(LIMIT));
-    is_answered_on_a_new_one(&length(LIMIT + 1));
-    // Nothing of it needs to come for that to be known.
-    is_answered_on_a_new_one(&challenge("Content-Length: 18446744073709551615", ""));
+    is_answered_on_the_same_connection(&length(LIMIT));
+    is_answered_on_a_new_connection(&length(LIMIT + 1));
+    // The length alone decides.
+    is_answered_on_a_new_connection(&challenge("Content-Length: 18446744073709551615", ""));
 
     let chunked = |body: &str| challenge("Transfer-Encoding: chunked", body);
     let data = |length: usize| format!("{length:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(length));
     let framing = data(LIMIT - 100).len() - (LIMIT - 100);
-    is_answered_on_it(&chunked(&data(LIMIT - framing)));
-    is_answered_on_a_new_one(&chunked("ffffffffffffffff\r\nx"));
-    is_answered_on_a_new_one(&chunked(&"1\r\nx\r\n".repeat(LIMIT / 6 + 1)));
-    // Nor does it matter whether its end comes with the rest.
-    is_answered_on_a_new_one(&chunked(&format!("{}0\r\n\r\n", "1\r\nx\r\n".repeat(LIMIT / 6 + 1))));
-    is_answered_on_a_new_one(&chunked(&format!("0\r\n{}", "Trailer: x\r\n".repeat(LIMIT / 12 + 1))));
+    is_answered_on_the_same_connection(&chunked(&data(LIMIT - framing)));
+    is_answered_on_a_new_connection(&chunked("ffffffffffffffff\r\nx"));
+    is_answered_on_a_new_connection(&chunked(&"1\r\nx\r\n".repeat(LIMIT / 6 + 1)));
+    // The limit holds even if the end arrives with the rest.
+    is_answered_on_a_new_connection(&chunked(&format!("{}0\r\n\r\n", "1\r\nx\r\n".repeat(LIMIT / 6 + 1))));
+    is_answered_on_a_new_connection(&chunked(&format!("0\r\n{}", "Trailer: x\r\n".repeat(LIMIT / 12 + 1))));
 }
 
 #[test]
-fn a_body_that_breaks_off_leads_to_a_new_connection() {
+fn a_truncated_body_costs_the_connection() {
     for challenge in [challenge("Content-Length: 5", "x"), challenge("Transfer-Encoding: chunked", "5\r\nx")]
     {
         opens(
@@ -165,9 +171,9 @@ fn a_body_that_breaks_off_leads_to_a_new_connection() {
 }
 
 #[test]
-fn a_kept_connection_that_the_proxy_closed_meanwhile_is_made_anew_once() {
+fn a_kept_connection_that_the_proxy_closed_is_replaced_once() {
     let challenge = challenge("Content-Length: 0", "");
-    let meanwhile = [
+    let closed = [
         Turn::Sends(REQUEST),
         Turn::Proxy(challenge.as_bytes()),
         Turn::Asks(alice()),
@@ -176,13 +182,13 @@ fn a_kept_connection_that_the_proxy_closed_meanwhile_is_made_anew_once() {
         Turn::Reconnects,
         Turn::Sends(REQUEST_OF_ALICE),
     ];
-    opens(machine, &[&meanwhile[..], &[Turn::Proxy(ESTABLISHED)]].concat());
-    let error = fails(machine, &[&meanwhile[..], &[Turn::Closes]].concat());
-    assert_eq!(error, Error::Closed("the answer to CONNECT"));
+    opens(machine, &[&closed[..], &[Turn::Proxy(ESTABLISHED)]].concat());
+    let error = fails(machine, &[&closed[..], &[Turn::Closes]].concat());
+    assert_eq!(error, Error::Closed(Awaited::HttpResponse));
 }
 
 #[test]
-fn a_second_answer_that_breaks_off_is_an_error() {
+fn a_truncated_second_response_is_an_error() {
     let challenge = challenge("Content-Length: 0", "");
     let error = fails(
         machine,
@@ -195,11 +201,11 @@ fn a_second_answer_that_breaks_off_is_an_error() {
             Turn::Closes,
         ],
     );
-    assert_eq!(error, Error::Closed("the rest of its answer to CONNECT"));
+    assert_eq!(error, Error::Closed(Awaited::HttpResponseRest));
 }
 
 #[test]
-fn several_challenges_may_stand_in_one_line_or_in_many() {
+fn several_challenges_may_be_in_one_header_line_or_in_several() {
     for fields in [
         "Proxy-Authenticate: Negotiate, Basic realm=\"a, b\"",
         "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic realm=x",
@@ -208,56 +214,75 @@ fn several_challenges_may_stand_in_one_line_or_in_many() {
         "Proxy-Authenticate: Digest realm=\"x\",\r\n  Basic realm=\"y\"",
         "Proxy-Authenticate: Negotiate YII=, , Basic charset=\"UTF-8\"",
     ] {
-        is_answered_on_it(&format!("HTTP/1.1 407 x\r\nContent-Length: 0\r\n{fields}\r\n\r\n"));
+        is_answered_on_the_same_connection(&format!(
+            "HTTP/1.1 407 x\r\nContent-Length: 0\r\n{fields}\r\n\r\n"
+        ));
     }
 }
 
 #[test]
-fn schemes_that_we_cannot_do_are_named() {
+fn unsupported_schemes_are_listed() {
     for (fields, offered) in [
         ("Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n", "Negotiate, NTLM"),
         (
             "Proxy-Authenticate: Digest realm=\"Basic\", nonce=\"Basic, Basic\", algorithm=SHA-1\r\n",
-            "Digest (algorithm SHA-1)",
+            "Digest (unsupported algorithm SHA-1)",
         ),
-        ("Proxy-Authenticate: Digest Basic=\"x\", Basic = y\r\n", "Digest (it is malformed)"),
+        ("Proxy-Authenticate: Digest Basic=\"x\", Basic = y\r\n", "Digest (malformed challenge)"),
         (
             "Proxy-Authenticate: Digest realm=\"x\", nonce=\"y\", qop=\"auth-int\", NTLM\r\n",
-            "Digest (no quality of protection is auth), NTLM",
+            "Digest (no quality of protection 'auth'), NTLM",
         ),
         ("Proxy-Authenticate: Basically\r\n", "Basically"),
         ("Proxy-Authenticate: Bearer\x1b[2J\r\n", "Bearer"),
-        ("Proxy-Authenticate: \r\n", "no scheme is named"),
-        ("X-Authenticate: Basic\r\n", "no scheme is named"),
     ] {
         for status in [401, 407] {
             let error = answered(format!("HTTP/1.1 {status} x\r\n{fields}\r\n").as_bytes());
-            assert_eq!(error, Error::NoScheme { offered: offered.into(), status });
-            let due = format!("asks for authentication we cannot do: {offered} (HTTP status {status})");
-            assert_eq!(error.to_string(), due);
+            let expected = format!("requires unsupported authentication: {offered} (HTTP status {status})");
+            assert_eq!(error.to_string(), expected);
         }
     }
 }
 
 #[test]
-fn a_long_list_of_schemes_is_cut() {
-    let schemes = "Scheme, ".repeat(1000);
-    let error = answered(format!("HTTP/1.1 407 x\r\nProxy-Authenticate: {schemes}\r\n\r\n").as_bytes());
-    let Error::NoScheme { offered, .. } = error else { unreachable!("{error:?}") };
-    assert!(offered.starts_with("Scheme, Scheme, ") && offered.ends_with('…'), "{offered}");
+fn a_challenge_without_a_scheme_is_an_error() {
+    for field in ["Proxy-Authenticate: ", "X-Authenticate: Basic"] {
+        let error = answered(format!("HTTP/1.1 407 x\r\n{field}\r\n\r\n").as_bytes());
+        assert_eq!(error, Error::NoScheme { offered: Vec::new(), status: 407 });
+        assert_eq!(error.to_string(), "requires authentication, and names no scheme (HTTP status 407)");
+    }
 }
 
 #[test]
-fn a_password_that_is_refused_is_not_sent_again() {
-    let refused = |reason: &str| format!("HTTP/1.1 407{reason}\r\nProxy-Authenticate: Basic\r\n\r\n");
-    for (reason, told) in
+fn a_long_list_of_schemes_is_truncated_at_a_whole_name() {
+    let schemes = "Scheme, ".repeat(1000);
+    let error = answered(format!("HTTP/1.1 407 x\r\nProxy-Authenticate: {schemes}\r\n\r\n").as_bytes());
+    let list = format!("{}994 more", "Scheme, ".repeat(6));
+    assert_eq!(error.to_string(), format!("requires unsupported authentication: {list} (HTTP status 407)"));
+}
+
+/// The name once pushed the scheme after it out of the list that the hint was chosen from.
+#[test]
+fn a_long_scheme_name_does_not_hide_the_next_scheme() {
+    let field = format!("Proxy-Authenticate: {}, Negotiate", "x".repeat(500));
+    let error = answered(format!("HTTP/1.1 407 x\r\n{field}\r\n\r\n").as_bytes());
+    let list = format!("{}…, Negotiate", "x".repeat(40));
+    assert_eq!(error.to_string(), format!("requires unsupported authentication: {list} (HTTP status 407)"));
+    let Error::NoScheme { offered, .. } = error else { unreachable!("{error:?}") };
+    let negotiate = UnusableScheme { name: "Negotiate".into(), reason: Unusable::NeedsRelay };
+    assert_eq!(offered[1..], [negotiate]);
+}
+
+#[test]
+fn a_rejected_password_is_not_sent_again() {
+    let rejection = |reason: &str| format!("HTTP/1.1 407{reason}\r\nProxy-Authenticate: Basic\r\n\r\n");
+    for (reason, text) in
         [(" Denied", "(407 Denied)"), (" D\x1b[2J", "(407 D\\x1b[2J)"), ("", "(407)"), (" ", "(407)")]
     {
-        let refused = refused(reason);
-        let turns = [Turn::Sends(REQUEST_OF_ALICE), Turn::Proxy(refused.as_bytes())];
+        let rejection = rejection(reason);
+        let turns = [Turn::Sends(REQUEST_OF_ALICE), Turn::Proxy(rejection.as_bytes())];
         let error = fails(machine_of_alice, &turns);
-        assert_eq!(error.to_string(), format!("did not accept user 'alice' and the password {told}"));
-        assert_eq!(error.hint(), Some("check the user name and the password"));
+        assert_eq!(error.to_string(), format!("rejected user 'alice': authentication failed {text}"));
     }
 
     let challenge = challenge("Content-Length: 0", "");
@@ -273,33 +298,33 @@ fn a_password_that_is_refused_is_not_sent_again() {
     );
     assert!(matches!(error, Error::WrongPassword { .. }), "{error:?}");
 
-    let refused = refused(" Denied");
+    let rejection = rejection(" Denied");
     let error = fails(
         machine,
         &[
             Turn::Sends(REQUEST),
-            Turn::Proxy(refused.as_bytes()),
+            Turn::Proxy(rejection.as_bytes()),
             Turn::Asks(alice()),
             Turn::Reconnects,
             Turn::Sends(REQUEST_OF_ALICE),
-            Turn::Proxy(refused.as_bytes()),
+            Turn::Proxy(rejection.as_bytes()),
         ],
     );
     assert!(matches!(error, Error::WrongPassword { .. }), "{error:?}");
 }
 
 #[test]
-fn a_refusal_after_the_password_is_a_refusal() {
+fn a_refusal_after_the_password_is_not_about_the_password() {
     let error = fails(
         machine_of_alice,
         &[Turn::Sends(REQUEST_OF_ALICE), Turn::Proxy(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")],
     );
-    assert_eq!(error.to_string(), "refused ssh.example:22: 403 No");
+    assert_eq!(error.to_string(), "refused to connect to ssh.example:22: 403 No");
 }
 
-/// Whole, and at a place where the message that is cut would end in a half of it.
+/// With a prefix, the secret is where the message is truncated.
 #[test]
-fn a_proxy_that_repeats_the_password_does_not_get_it_into_the_message() {
+fn a_password_echoed_by_the_proxy_does_not_appear_in_the_message() {
     for secret in ["hunter2-opensesame", "YWxpY2U6aHVudGVyMi1vcGVuc2VzYW1l"] {
         for before in ["", &"x".repeat(150)] {
             for answer in [
@@ -316,8 +341,8 @@ fn a_proxy_that_repeats_the_password_does_not_get_it_into_the_message() {
                 let mut machine = machine_of_alice();
                 machine.step().unwrap();
                 let error = machine.receive(answer.as_bytes()).and_then(|_| machine.closed()).unwrap_err();
-                let told = error.to_string();
-                assert!(!told.contains(&secret[..8]), "{told}");
+                let message = error.to_string();
+                assert!(!message.contains(&secret[..8]), "{message}");
                 assert!(
                     !machine.redact(answer.as_bytes()).windows(8).any(|part| part == &secret.as_bytes()[..8])
                 );
@@ -327,10 +352,10 @@ fn a_proxy_that_repeats_the_password_does_not_get_it_into_the_message() {
 }
 
 #[test]
-fn a_password_too_short_to_be_a_secret_is_not_masked() {
+fn a_short_password_is_not_masked() {
     let alice = Credentials { user: "alice".into(), password: "No".into() };
-    let mut machine = asking(endpoint("ssh.example", "22")).with_credentials(Some(alice));
+    let mut machine = connecting_to(endpoint("ssh.example", "22")).with_credentials(Some(alice));
     machine.step().unwrap();
     machine.receive(b"HTTP/1.1 403 No\r\n\r\n").unwrap();
-    assert_eq!(machine.closed().unwrap_err().to_string(), "refused ssh.example:22: 403 No");
+    assert_eq!(machine.closed().unwrap_err().to_string(), "refused to connect to ssh.example:22: 403 No");
 }

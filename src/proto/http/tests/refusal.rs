@@ -1,23 +1,23 @@
-//! Refusals, and what is told of them.
+//! Refusals and their messages.
 
 use super::{REQUEST, answered, machine};
 use crate::proto::testing::{Cut, Turn, fails, run};
 use crate::proto::{Error, Negotiation as _, Step};
 
-/// What the user reads of an answer, after "refused ssh.example:22: ".
-fn told(answer: &str) -> String {
-    told_of(answer.as_bytes())
+/// Returns the message for a refusal, after "refused to connect to ssh.example:22: ".
+fn message(answer: &str) -> String {
+    message_of(answer.as_bytes())
 }
 
-fn told_of(answer: &[u8]) -> String {
+fn message_of(answer: &[u8]) -> String {
     let error = answered(answer);
     assert!(matches!(error, Error::HttpRefused { .. }), "{error:?}");
-    error.to_string().strip_prefix("refused ssh.example:22: ").unwrap().to_owned()
+    error.to_string().strip_prefix("refused to connect to ssh.example:22: ").unwrap().to_owned()
 }
 
 #[test]
-fn status_and_the_start_of_the_text_are_told() {
-    for (answer, due) in [
+fn the_message_has_the_status_and_the_first_line_of_the_body() {
+    for (answer, expected) in [
         (
             "HTTP/1.1 403 Forbidden\r\n\r\nPort 22 is not allowed.\nAsk.\n",
             "403 Forbidden: Port 22 is not allowed.",
@@ -26,79 +26,80 @@ fn status_and_the_start_of_the_text_are_told() {
         ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\nX", "504 Gateway Timeout"),
         ("HTTP/1.1 304 Not Modified\r\n\r\nX", "304 Not Modified"),
         ("HTTP/1.0 500 Oops\n\n\n  \r\n\t down \n", "500 Oops: down"),
-        // The reason once is enough.
+        // The body repeats the reason phrase.
         ("HTTP/1.1 403 Forbidden\r\n\r\nforbidden\r\n", "403 Forbidden"),
         (
             "HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno \r\n3\r\nway\r\n0\r\n\r\nX",
             "400 Bad: no way",
         ),
     ] {
-        assert_eq!(told(answer), due);
+        assert_eq!(message(answer), expected);
     }
 }
 
 #[test]
-fn without_a_reason_the_rest_reads_well() {
-    for (answer, due) in [
+fn the_message_reads_well_without_a_reason_phrase() {
+    for (answer, expected) in [
         ("HTTP/1.1 403\r\nContent-Length: 0\r\n\r\n", "403"),
         ("HTTP/1.1 403 \r\n\r\nno way\n", "403 no way"),
         ("HTTP/1.1 302\r\nLocation: http://login/\r\nContent-Length: 0\r\n\r\n", "302 (to http://login/)"),
     ] {
-        assert_eq!(told(answer), due);
+        assert_eq!(message(answer), expected);
     }
 }
 
 #[test]
-fn a_status_that_is_none_is_a_refusal_like_any_other() {
-    // RFC 9110 §15: as if it were a 5xx.
+fn an_unknown_status_class_is_a_refusal() {
+    // RFC 9110 §15: treat it as a 5xx.
     for status in [600, 799, 999] {
         assert_eq!(
-            told(&format!("HTTP/1.1 {status} Request denied\r\n\r\n")),
+            message(&format!("HTTP/1.1 {status} Request denied\r\n\r\n")),
             format!("{status} Request denied")
         );
     }
 }
 
 #[test]
-fn every_final_status_but_2xx_refuses() {
+fn every_final_status_except_2xx_is_a_refusal() {
     for status in (300..600).filter(|status| ![401, 407].contains(status)) {
         assert_eq!(
-            told(&format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")),
+            message(&format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")),
             format!("{status} No")
         );
     }
 }
 
 #[test]
-fn a_redirect_is_told_and_not_followed() {
-    let to = |status| told(&format!("HTTP/1.1 {status} Found\r\nLocation: http://login.example/?a\r\n\r\n"));
+fn a_redirect_is_reported_and_not_followed() {
+    let to =
+        |status| message(&format!("HTTP/1.1 {status} Found\r\nLocation: http://login.example/?a\r\n\r\n"));
     assert_eq!(to(302), "302 Found (to http://login.example/?a)");
     assert_eq!(to(307), "307 Found (to http://login.example/?a)");
     assert_eq!(to(403), "403 Found");
 }
 
 #[test]
-fn a_page_is_told_by_its_title() {
+fn a_page_is_reduced_to_its_title() {
     let page =
         "<!DOCTYPE html><HTML><head>\n<Title lang=en>\n  Access\n denied &amp; logged\n</title></head><p>x";
     for content_type in ["Content-Type: text/HTML; charset=utf-8\r\n", ""] {
         let answer = format!("HTTP/1.1 403 Forbidden\r\n{content_type}\r\n{page}");
-        assert_eq!(told(&answer), "403 Forbidden: Access denied & logged");
+        assert_eq!(message(&answer), "403 Forbidden: Access denied & logged");
     }
 }
 
 #[test]
-fn a_text_that_does_not_come_is_not_waited_for() {
+fn a_missing_rest_of_the_body_is_not_awaited() {
     let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5000\r\n\r\nno way";
     let silent = fails(machine, &[Turn::Sends(REQUEST), Turn::Proxy(answer)]);
     let closed = fails(machine, &[Turn::Sends(REQUEST), Turn::Proxy(answer), Turn::Closes]);
-    assert_eq!(silent.to_string(), "refused ssh.example:22: 403 Forbidden: no way");
+    assert_eq!(silent.to_string(), "refused to connect to ssh.example:22: 403 Forbidden: no way");
     assert_eq!(closed, silent);
 }
 
 #[test]
-fn a_broken_text_does_not_hide_the_verdict() {
-    for (body, due) in [
+fn a_malformed_body_does_not_hide_the_refusal() {
+    for (body, expected) in [
         ("zz\r\n", "403 No"),
         ("\r\n", "403 No"),
         ("-1\r\nx", "403 No"),
@@ -107,15 +108,15 @@ fn a_broken_text_does_not_hide_the_verdict() {
         ("fffffffffffffffff\r\n", "403 No"),
     ] {
         assert_eq!(
-            told(&format!("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n{body}")),
-            due,
+            message(&format!("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n{body}")),
+            expected,
             "{body:?}"
         );
     }
 }
 
 #[test]
-fn a_broken_text_is_not_waited_for() {
+fn the_rest_of_a_malformed_body_is_not_awaited() {
     let mut machine = machine();
     machine.step().unwrap();
     machine.receive(b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
@@ -125,11 +126,14 @@ fn a_broken_text_is_not_waited_for() {
 }
 
 #[test]
-fn only_the_start_of_a_long_text_is_read() {
+fn only_the_start_of_a_long_body_is_read() {
     let flood = [b"HTTP/1.1 403 No\r\n\r\nno way\n", &*vec![b'x'; 1_000_000]].concat();
     for cut in [Cut::InOneLump, Cut::At(100), Cut::ByteByByte] {
         let outcome = run(machine(), &[Turn::Sends(REQUEST), Turn::Proxy(&flood)], cut);
-        assert_eq!(outcome.result.unwrap_err().to_string(), "refused ssh.example:22: 403 No: no way");
+        assert_eq!(
+            outcome.result.unwrap_err().to_string(),
+            "refused to connect to ssh.example:22: 403 No: no way"
+        );
         if let Cut::ByteByByte = cut {
             let read = flood.len() - outcome.left.len();
             assert!((4096..5000).contains(&read), "{read}");
@@ -138,41 +142,42 @@ fn only_the_start_of_a_long_text_is_read() {
 }
 
 #[test]
-fn what_is_told_of_a_long_text_does_not_depend_on_how_much_of_it_comes_at_once() {
+fn the_message_for_a_long_body_does_not_depend_on_the_fragmentation() {
     let blanks = "1\r\n \r\n".repeat(1000);
     let answer =
         format!("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n{blanks}5\r\nwords\r\n0\r\n\r\n");
-    assert_eq!(told(&answer), "403 No");
+    assert_eq!(message(&answer), "403 No");
 }
 
 #[test]
-fn a_long_line_is_cut() {
+fn a_long_line_is_truncated() {
     let reason = "r".repeat(1000);
-    let told = told(&format!("HTTP/1.1 302 {reason}\r\nLocation: {reason}\r\n\r\n{}", "b".repeat(3000)));
+    let message =
+        message(&format!("HTTP/1.1 302 {reason}\r\nLocation: {reason}\r\n\r\n{}", "b".repeat(3000)));
     let cut = |c: &str| format!("{}…", c.repeat(160));
-    assert_eq!(told, format!("302 {}: {} (to {})", cut("r"), cut("b"), cut("r")));
+    assert_eq!(message, format!("302 {}: {} (to {})", cut("r"), cut("b"), cut("r")));
 }
 
 #[test]
-fn a_proxy_does_not_write_to_the_terminal() {
+fn control_characters_from_the_proxy_are_escaped() {
     let hostile = "a\x1b]0;owned\x07\u{9b}2J\u{202e}b\x08\x7f";
     let shown = "a\\x1b]0;owned\\x07\\u{9b}2J\\u{202e}b\\x08\\x7f";
     assert_eq!(
-        told(&format!("HTTP/1.1 302 {hostile}\r\nLocation: {hostile}\r\n\r\nB{hostile}\r\n")),
+        message(&format!("HTTP/1.1 302 {hostile}\r\nLocation: {hostile}\r\n\r\nB{hostile}\r\n")),
         format!("302 {shown}: B{shown} (to {shown})")
     );
     assert_eq!(
-        told(&format!("HTTP/1.1 403 No\r\n\r\n<title>{hostile}\n&lt;&#27;</title>")),
+        message(&format!("HTTP/1.1 403 No\r\n\r\n<title>{hostile}\n&lt;&#27;</title>")),
         format!("403 No: {shown} <&#27;")
     );
-    assert_eq!(told_of(b"HTTP/1.1 403 No\r\n\r\n\xff\x00\r\n"), "403 No: \u{fffd}\\x00");
+    assert_eq!(message_of(b"HTTP/1.1 403 No\r\n\r\n\xff\x00\r\n"), "403 No: \u{fffd}\\x00");
     for answer in [
         format!("{hostile}\r\n\r\n"),
         format!("HTTP/1.1 200 OK\r\n{hostile}\r\n\r\n"),
         format!("HTTP/1.1 2{hostile}\r\n\r\n"),
     ] {
         let turns = [Turn::Sends(REQUEST), Turn::Proxy(answer.as_bytes())];
-        // The driver looks at the error's text.
+        // The test driver checks the text of the error.
         let error = run(machine(), &turns, Cut::InOneLump).result.unwrap_err();
         assert!(error.to_string().contains("\\x1b]0;owned"), "{error}");
     }
@@ -187,8 +192,20 @@ fn a_header_line_without_a_colon_is_an_error_even_with_200() {
 }
 
 #[test]
-fn forbidden_has_a_hint() {
-    let hint = |status| answered(format!("HTTP/1.1 {status} No\r\n\r\n").as_bytes()).hint();
-    assert_eq!(hint(403), Some("many proxies allow CONNECT to port 443 only"));
-    assert_eq!(hint(418), None);
+fn a_port_that_expects_tls_is_recognised() {
+    let page = "<title>400 The plain HTTP request was sent to HTTPS port</title>";
+    for (answer, expected) in [
+        (format!("HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n{page}"), true),
+        (format!("HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\n\r\n{page}"), false),
+        ("HTTP/1.1 400 Bad Request\r\n\r\n".into(), false),
+    ] {
+        let error = answered(answer.as_bytes());
+        assert!(
+            matches!(error, Error::HttpRefused { expects_tls, .. } if expects_tls == expected),
+            "{error:?}"
+        );
+    }
+    let alert = [Turn::Sends(REQUEST), Turn::Proxy(b"\x15\x03\x01\0\x02\x02\x46")];
+    let error = run(machine(), &alert, Cut::InOneLump).result.unwrap_err();
+    assert!(matches!(error, Error::NotHttp { is_tls: true, .. }), "{error:?}");
 }

@@ -1,14 +1,14 @@
-//! Which scheme is answered, and which one after it.
+//! The order in which schemes are tried.
 
 use super::{
     BASIC, Connect, ESTABLISHED, REQUEST, REQUEST_OF_ALICE, Scheme, Settings, machine, machine_of_alice,
 };
-use crate::proto::http::challenge::in_line;
-use crate::proto::http::digest::{Digest, Question};
+use crate::proto::http::challenge::parse_line;
+use crate::proto::http::digest::{Digest, RequestInfo};
 use crate::proto::testing::{Cut, Turn, alice, endpoint, fails, opens, run};
-use crate::proto::{Credentials, Error, Negotiation as _, Step};
+use crate::proto::{Credentials, Error, Negotiation as _, Step, Unusable, UnusableScheme};
 
-/// The random bytes `[7; 16]`, as they are sent.
+/// The random bytes `[7; 16]` in base64.
 const CNONCE: &str = "BwcHBwcHBwcHBwcHBwcHBw==";
 
 fn allowing(schemes: &[Scheme]) -> Connect {
@@ -16,7 +16,7 @@ fn allowing(schemes: &[Scheme]) -> Connect {
     Connect::new(endpoint("ssh.example", "22"), settings, || Some([7; 16]))
 }
 
-/// A 407 with these challenges, on a connection that is kept.
+/// Returns a 407 with these challenges that keeps the connection.
 fn challenge(challenges: &str) -> String {
     format!("HTTP/1.1 407 Who\r\nProxy-Authenticate: {challenges}\r\nContent-Length: 0\r\n\r\n")
 }
@@ -25,12 +25,17 @@ fn digest_challenge(algorithm: &str, more: &str) -> String {
     format!("Digest realm=\"r\", nonce=\"n-{algorithm}{more}\", qop=\"auth\", algorithm={algorithm}{more}")
 }
 
-/// The request that answers a challenge, the n-th time. `digest::tests` has the proof that the answer is right.
+/// Returns the request that answers a challenge for the `count`-th time. `digest::tests` checks the response itself.
 fn answer(challenge: &str, count: u32) -> String {
-    let digest = Digest::of(&in_line(challenge)[0]).unwrap();
-    let question =
-        Question { method: "CONNECT", uri: "ssh.example:22", credentials: &alice(), cnonce: CNONCE, count };
-    with(&digest.answer(&question).unwrap().parts().concat())
+    let digest = Digest::parse(&parse_line(challenge)[0]).unwrap();
+    let request = RequestInfo {
+        method: "CONNECT",
+        uri: "ssh.example:22",
+        credentials: &alice(),
+        cnonce: CNONCE,
+        count,
+    };
+    with(&digest.respond(&request).unwrap().parts().concat())
 }
 
 fn with(authorization: &str) -> String {
@@ -45,7 +50,7 @@ fn basic() -> String {
     with(&format!("Basic {BASIC}"))
 }
 
-/// The whole of a conversation about a password: challenges and the requests that answer them.
+/// Returns a conversation of challenges and the requests that answer them.
 fn converse(first: &str, turns: &[(String, String)], asks: bool) -> Vec<Turn<'static>> {
     let leak = |text: &str| -> &'static [u8] { text.as_bytes().to_vec().leak() };
     let mut all = vec![Turn::Sends(leak(first))];
@@ -71,7 +76,7 @@ fn established() -> &'static str {
 }
 
 #[test]
-fn the_strongest_that_is_offered_is_answered() {
+fn the_strongest_offered_scheme_is_used() {
     let [md5, sha256, sha512] = ["MD5", "SHA-256", "SHA-512-256"].map(|name| digest_challenge(name, ""));
     for (offered, answered) in [
         (format!("{md5}, Basic"), &md5),
@@ -79,21 +84,21 @@ fn the_strongest_that_is_offered_is_answered() {
         (format!("{md5}, {sha512}, {sha256}, Basic"), &sha512),
         (format!("Negotiate, NTLM, {sha256}, {md5}"), &sha256),
         (format!("{sha256}\r\nProxy-Authenticate: {md5}\r\nWWW-Authenticate: {sha512}"), &sha512),
-        // What cannot be answered is as good as not offered.
+        // An unsupported challenge is skipped.
         (format!("{}, {md5}", sha512.replace("auth", "auth-int")), &md5),
     ] {
         let turns = converse(request(), &[(challenge(&offered), answer(answered, 1))], true);
         opens(machine, &ending(turns, established()));
     }
-    // Of two that are equal, the first.
+    // Of two equally strong challenges, the first is used.
     let twice = format!("{}, {md5}", digest_challenge("MD5-sess", ""));
     let turns = [(challenge(&twice), answer(&digest_challenge("MD5-sess", ""), 1))];
     opens(machine, &ending(converse(request(), &turns, true), established()));
 }
 
-/// curl#876: a proxy that refuses one may take the next.
+/// curl#876: a proxy that rejects one scheme may accept the next.
 #[test]
-fn what_is_refused_is_followed_by_the_next_one_and_nothing_is_tried_twice() {
+fn a_rejected_scheme_is_followed_by_the_next_and_none_is_tried_twice() {
     let [md5, sha256, sha512] = ["MD5", "SHA-256", "SHA-512-256"].map(|name| digest_challenge(name, ""));
     let all = challenge(&format!("Basic realm=\"x\", {md5}, {sha256}, {sha512}"));
     let answers = [answer(&sha512, 1), answer(&sha256, 1), answer(&md5, 1), basic()];
@@ -104,7 +109,7 @@ fn what_is_refused_is_followed_by_the_next_one_and_nothing_is_tried_twice() {
     let error = fails(machine, &ending(converse(request(), &turns, true), &all));
     assert_eq!(error, Error::WrongPassword { user: "alice".into(), text: "(407 Who)".into() });
 
-    // A password that is known has been tried with Basic.
+    // A known password has been tried with Basic already.
     let known = converse(std::str::from_utf8(REQUEST_OF_ALICE).unwrap(), &turns[..3], false);
     opens(machine_of_alice, &ending(known.clone(), established()));
     let error = fails(machine_of_alice, &ending(known, &all));
@@ -112,7 +117,7 @@ fn what_is_refused_is_followed_by_the_next_one_and_nothing_is_tried_twice() {
 }
 
 #[test]
-fn each_step_is_on_a_new_connection_if_the_proxy_closes() {
+fn each_request_uses_a_new_connection_if_the_proxy_closes() {
     let md5 = digest_challenge("MD5", "");
     let closes = challenge(&format!("{md5}, Basic")).replace("Content-Length: 0", "Connection: close");
     let (digest, basic) = (answer(&md5, 1), basic());
@@ -131,7 +136,7 @@ fn each_step_is_on_a_new_connection_if_the_proxy_closes() {
 }
 
 #[test]
-fn a_kept_connection_that_was_closed_meanwhile_gets_the_next_count() {
+fn a_repeated_request_increments_the_nonce_count() {
     let md5 = digest_challenge("MD5", "");
     let (asked, first, second) = (challenge(&md5), answer(&md5, 1), answer(&md5, 2));
     let turns = [
@@ -148,13 +153,13 @@ fn a_kept_connection_that_was_closed_meanwhile_gets_the_next_count() {
 }
 
 #[test]
-fn a_nonce_that_was_too_old_is_no_wrong_password() {
+fn a_stale_nonce_is_not_a_wrong_password() {
     let first = digest_challenge("MD5", "");
     let stale = |n: u32| digest_challenge("MD5", &format!(", stale=true, opaque={n}"));
     let turn = |challenged: &str| (challenge(challenged), answer(challenged, 1));
     let turns = [turn(&first), turn(&stale(1)), turn(&stale(2))];
     opens(machine, &ending(converse(request(), &turns, true), established()));
-    // It may not go on for ever, and Basic is still to come.
+    // The number of stale nonces is limited, and Basic remains to be tried.
     let both = challenge(&format!("{}, Basic", stale(3)));
     let error = fails(machine, &ending(converse(request(), &turns, true), &challenge(&stale(3))));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
@@ -162,18 +167,18 @@ fn a_nonce_that_was_too_old_is_no_wrong_password() {
     opens(machine, &ending(converse(request(), &turns, true), established()));
     let error = fails(machine, &ending(converse(request(), &turns, true), &both));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
-    // Before there was an answer, a nonce cannot have been too old.
+    // The first challenge cannot be stale, because nothing was sent before.
     let turns = converse(request(), &[turn(&stale(1)), turn(&stale(2)), turn(&stale(3))], true);
     let error = fails(machine, &ending(turns, &challenge(&stale(4))));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
 }
 
 #[test]
-fn the_user_says_which_schemes_may_be_used() {
+fn only_the_allowed_schemes_are_used() {
     let md5 = digest_challenge("MD5", "");
     let both = challenge(&format!("Basic, {md5}"));
     let only_basic = challenge("Basic");
-    // Nothing goes out before it is asked for.
+    // Digest first: nothing is sent preemptively.
     for schemes in [&[Scheme::Digest][..], &[Scheme::Digest, Scheme::Basic]] {
         let machine = || allowing(schemes).with_credentials(Some(alice()));
         let turns = converse(request(), &[(both.clone(), answer(&md5, 1))], false);
@@ -184,7 +189,8 @@ fn the_user_says_which_schemes_may_be_used() {
 
     let never = || allowing(&[Scheme::Digest]).with_credentials(Some(alice()));
     let error = fails(never, &ending(converse(request(), &[], false), &only_basic));
-    assert_eq!(error, Error::NoScheme { offered: "Basic (-a does not allow it)".into(), status: 407 });
+    let not_allowed = UnusableScheme { name: "Basic".into(), reason: Unusable::NotAllowed };
+    assert_eq!(error, Error::NoScheme { offered: vec![not_allowed], status: 407 });
     let refused = converse(request(), &[(both.clone(), answer(&md5, 1))], false);
     let error = fails(never, &ending(refused, &both));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
@@ -192,11 +198,11 @@ fn the_user_says_which_schemes_may_be_used() {
     let no_digest = || allowing(&[Scheme::Basic]);
     opens(no_digest, &ending(converse(request(), &[(both.clone(), basic())], true), established()));
     let error = fails(no_digest, &ending(converse(request(), &[], false), &challenge(&md5)));
-    assert!(error.to_string().contains("Digest (-a does not allow it)"), "{error}");
+    assert!(error.to_string().contains("Digest (excluded by -a)"), "{error}");
 }
 
 #[test]
-fn what_basic_cannot_carry_digest_can() {
+fn digest_can_encode_credentials_that_basic_cannot() {
     let credentials = Credentials { user: "al:ice".into(), password: "p\nw".into() };
     let md5 = challenge(&digest_challenge("MD5", ""));
     let mut machine = allowing(&[Scheme::Digest]).with_credentials(Some(credentials));
@@ -208,7 +214,7 @@ fn what_basic_cannot_carry_digest_can() {
 }
 
 #[test]
-fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
+fn a_response_echoed_by_the_proxy_is_masked() {
     let md5 = digest_challenge("MD5", "");
     let request = answer(&md5, 1);
     let response = request.split("response=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -223,12 +229,15 @@ fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
     let refusal = format!("HTTP/1.1 403 not with {response}\r\nContent-Length: 0\r\n\r\n");
     assert!(!String::from_utf8(machine.redact(refusal.as_bytes())).unwrap().contains(response));
     machine.receive(refusal.as_bytes()).unwrap();
-    assert_eq!(machine.step().unwrap_err().to_string(), "refused ssh.example:22: 403 not with xxxxx");
+    assert_eq!(
+        machine.step().unwrap_err().to_string(),
+        "refused to connect to ssh.example:22: 403 not with xxxxx"
+    );
 }
 
-/// A proxy that has learned the password somehow could have us show it in what a challenge wants repeated.
+/// A challenge that contains the password would make us repeat it in a part of the response that is not secret.
 #[test]
-fn a_proxy_that_says_the_password_in_a_challenge_does_not_get_it_shown() {
+fn a_password_in_a_challenge_is_masked_in_the_response() {
     let credentials = |password: &str| Credentials { user: "alice".into(), password: password.into() };
     for (password, written) in
         [("hunter2-opensesame", "hunter2-opensesame"), (r#"hunter2"open\sesame"#, r#"hunter2\"open\\sesame"#)]
@@ -250,23 +259,23 @@ fn a_proxy_that_says_the_password_in_a_challenge_does_not_get_it_shown() {
 }
 
 #[test]
-fn what_is_tried_next_is_remarked() {
+fn the_next_attempt_is_logged() {
     let md5 = digest_challenge("MD5", "");
     let stale = digest_challenge("MD5", ", stale=true");
     let mut machine = machine_of_alice();
-    for (challenges, remark) in [
-        (format!("Basic, {md5}"), "Basic was not accepted: trying Digest (MD5)"),
-        (stale, "the nonce was too old: trying the new one"),
+    for (challenges, note) in [
+        (format!("Basic, {md5}"), "Basic was rejected: trying Digest (MD5)"),
+        (stale, "the nonce is stale: retrying with the new one"),
     ] {
         machine.step().unwrap();
         assert_eq!(machine.take_log_note(), None);
         machine.receive(challenge(&challenges).as_bytes()).unwrap();
-        assert_eq!(machine.take_log_note().as_deref(), Some(remark));
+        assert_eq!(machine.take_log_note().as_deref(), Some(note));
     }
 }
 
 #[test]
-fn without_randomness_there_is_no_digest() {
+fn digest_fails_without_random_bytes() {
     let md5 = challenge(&digest_challenge("MD5", ""));
     let machine = || {
         let settings = Settings::default();
@@ -276,9 +285,9 @@ fn without_randomness_there_is_no_digest() {
     assert_eq!(fails(machine, &turns), Error::NoRandomness);
 }
 
-/// A chain in which a later proxy wants another connection: what was accepted once is said again.
+/// A later proxy in a chain may require a new connection, which starts with the accepted response.
 #[test]
-fn a_restart_after_the_tunnel_stood_says_what_was_accepted() {
+fn a_restart_after_success_repeats_the_accepted_response() {
     let md5 = digest_challenge("MD5", "");
     let (asked, first) = (challenge(&md5), answer(&md5, 1));
     let mut machine = machine();
@@ -293,7 +302,7 @@ fn a_restart_after_the_tunnel_stood_says_what_was_accepted() {
     machine.receive(ESTABLISHED).unwrap();
     assert_eq!(machine.step(), Ok(Step::Done));
     machine.restart();
-    // A proxy that takes each nonce once.
+    // The proxy accepts each nonce once.
     let (second, fresh) = (answer(&md5, 2), answer(&md5, 1));
     let turns = [
         Turn::Sends(second.as_bytes()),

@@ -1,0 +1,135 @@
+//! The ways in which TLS with a proxy can fail.
+
+/// Why there is no TLS connection to a proxy. Displayed after the proxy's name: "HTTP proxy proxy.example:443 …".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// The first byte of the proxy's reply cannot start a TLS record.
+    #[error("does not speak TLS")]
+    NotTls,
+    /// The proxy closed the connection before the handshake was complete.
+    #[error("closed the connection during the TLS handshake")]
+    Closed,
+    /// The proxy sent a malformed or unexpected TLS message; the text is the TLS library's.
+    #[error("violated the TLS protocol: {0}")]
+    Malformed(String),
+    /// The two sides have no TLS version, cipher suite or other parameter in common; the text is the TLS library's.
+    #[error("supports no TLS version or cipher suite that we support: {0}")]
+    Incompatible(String),
+    /// The proxy sent a fatal alert.
+    #[error("aborted the TLS handshake: {0}")]
+    Alert(TlsAlert),
+    /// The certificate failed verification.
+    #[error("has {0}")]
+    Certificate(CertificateProblem),
+    /// Any other error of the TLS library.
+    #[error("failed the TLS handshake: {0}")]
+    Other(String),
+}
+
+/// A TLS alert (RFC 8446 §6.2). Displayed with its name in the RFC, for searching.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsAlert {
+    /// `handshake_failure`. TLS 1.2 servers also send it for a missing client certificate.
+    #[error("no common cipher suite, or a client certificate is required (handshake_failure)")]
+    HandshakeFailure,
+    /// `protocol_version`.
+    #[error("no common TLS version (protocol_version)")]
+    ProtocolVersion,
+    /// `certificate_required`.
+    #[error("a client certificate is required (certificate_required)")]
+    CertificateRequired,
+    /// `unknown_ca`.
+    #[error("the issuer of the client certificate is not trusted (unknown_ca)")]
+    UnknownCa,
+    /// `certificate_expired`.
+    #[error("the client certificate has expired (certificate_expired)")]
+    CertificateExpired,
+    /// `bad_certificate` and its relatives, by name.
+    #[error("the client certificate was rejected ({0})")]
+    CertificateRejected(&'static str),
+    /// `access_denied`.
+    #[error("access denied (access_denied)")]
+    AccessDenied,
+    /// `unrecognized_name`.
+    #[error("no certificate for the requested server name (unrecognized_name)")]
+    UnrecognizedName,
+    /// Any other alert, under the TLS library's name.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why a proxy's certificate failed verification.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// Its `notAfter` date has passed.
+    #[error("a certificate that expired on {on}")]
+    Expired {
+        /// The `notAfter` date.
+        on: String,
+    },
+    /// Its `notBefore` date is in the future.
+    #[error("a certificate that is not valid before {from}")]
+    NotYetValid {
+        /// The `notBefore` date.
+        from: String,
+    },
+    /// Its names do not include the expected one.
+    #[error("a certificate for {names}, not for {expected}")]
+    WrongName {
+        /// The names in the certificate, joined; a long list ends in "… more".
+        names: String,
+        /// The name or address of the proxy.
+        expected: String,
+    },
+    /// It has no `subjectAltName` at all; the common name does not count.
+    #[error("a certificate without a subjectAltName, not for {expected}")]
+    NoName {
+        /// The name or address of the proxy.
+        expected: String,
+    },
+    /// It is signed with its own key, and not one of the trusted certificates.
+    #[error("a self-signed certificate that is not trusted here")]
+    SelfSigned {
+        /// The pin of its key, if the key could be read.
+        pin: Option<String>,
+    },
+    /// No chain leads from it to a trusted authority.
+    #[error(
+        "a certificate issued by {}, which is not trusted here{}",
+        authority(.issuer),
+        if *.alone { ", and sent no intermediate certificate" } else { "" }
+    )]
+    UnknownIssuer {
+        /// The name of the issuer.
+        issuer: Option<String>,
+        /// The proxy sent this one certificate only, without intermediates.
+        alone: bool,
+        /// The pin of its key, if the key could be read.
+        pin: Option<String>,
+    },
+    /// It names a trusted authority as its issuer but was signed with another key.
+    #[error("a certificate whose signature does not match the trusted authority {}", authority(.issuer))]
+    BadSignature {
+        /// The name of the issuer.
+        issuer: Option<String>,
+    },
+    /// Its encoding is invalid.
+    #[error("a certificate that cannot be parsed")]
+    Unreadable,
+    /// Its key is not one of those given with `--tls-pin`.
+    #[error("a key that is not pinned: {pin}")]
+    NotPinned {
+        /// The pin of its key.
+        pin: String,
+    },
+    /// Any other error of the TLS library.
+    #[error("a certificate that is not trusted: {0}")]
+    Other(String),
+}
+
+fn authority(issuer: &Option<String>) -> String {
+    issuer.as_ref().map_or_else(|| "an unnamed authority".into(), |name| format!("'{name}'"))
+}
