@@ -21,11 +21,11 @@
 //! use connect::config::{self, Sources};
 //!
 //! let args = ["connect", "-x", "socks5h://socks.example,http://proxy.example:8080", "host.example", "22"];
-//! let Request::Session(typed) = cli::parse(args.map(Into::into))? else { panic!("not a session") };
+//! let Request::Session(args) = cli::parse(args.map(Into::into))? else { panic!("not a session") };
 //!
 //! let variable = |_: &str| None; // an empty environment
 //! let warn = |line: &str| eprintln!("{line}");
-//! let plan = config::plan(&typed, &Sources::new(&variable, &warn))?;
+//! let plan = config::plan(&args, &Sources::new(&variable, &warn))?;
 //!
 //! let hops: Vec<_> = plan.hops().map(|hop| format!("{} {}", hop.protocol.name(), hop.proxy)).collect();
 //! assert_eq!(hops, ["SOCKS5 socks.example:1080", "HTTP proxy.example:8080"]);

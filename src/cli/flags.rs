@@ -64,7 +64,7 @@ pub(super) struct Definition {
     pub(super) value: Option<&'static str>,
     /// The value is optional and must follow an `=`.
     pub(super) optional: bool,
-    /// What shell completion offers for the value.
+    /// The completions for the value.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test generates the completions"))]
     pub(super) offer: Offer,
     /// One line for `--help`: imperative, at most [`MAX_BRIEF`] characters.
@@ -73,7 +73,7 @@ pub(super) struct Definition {
     pub(super) text: &'static str,
 }
 
-/// What shell completion offers for a value.
+/// The completions that a shell offers for a value.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(test), expect(dead_code, reason = "a test generates the completions"))]
 pub(super) enum Offer {

@@ -1,7 +1,7 @@
 //! The texts around the flags in the help and the manual pages. Text that the user types is in
 //! backquotes, except in texts for the terminal only.
 
-/// What the program does.
+/// The description of the program.
 pub(super) const ABOUT: &str = "\
 Connects standard input and output to HOST:PORT through SOCKS and HTTP proxies, or directly.
 For ssh:  ProxyCommand connect -S socks.example %h %p";
@@ -28,7 +28,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (8, "relaying failed: data may be missing, or the reader of the output exited (without a message)"),
 ];
 
-/// How a session ends, for the documentation.
+/// The ways in which a session ends, for the documentation.
 #[cfg(test)]
 pub(super) const ENDINGS: &str = "\
 Every failure prints one line on standard error: `connect:`, what failed and where, the cause, and what to try.
@@ -49,7 +49,7 @@ Examples:
   connect --check -S socks.example host.example 22
 ";
 
-/// Where parameters come from, for `--help=all`.
+/// The sources of parameters, for `--help=all`.
 const NOTES: &str = "\
 The user and password for a proxy are those given with the proxy, or else
   SOCKS5  SOCKS5_USER SOCKS_USER CONNECT_USER

@@ -68,7 +68,7 @@ pub struct Args {
     pub name_port: Option<String>,
 }
 
-/// How much is printed on standard error.
+/// The amount of output on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
     /// `-q`: errors only.
@@ -180,7 +180,7 @@ pub enum NetrcSource {
     File(String),
 }
 
-/// What a command line requests.
+/// The request that a command line makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Connect to a target, or with `--check` test that.

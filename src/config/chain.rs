@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::plan::{Bypass, Hop, Protocol, Resolve, Route};
 use crate::secret;
 
-/// The maximum number of hops in a route. More are a mistake, such as a loop in a generated
-/// configuration.
+/// The maximum number of hops in a route. A longer chain is a mistake, such as a loop in a
+/// generated configuration.
 const MAX_HOPS: usize = 16;
 
 /// Returns the route without a proxy.

@@ -1,4 +1,4 @@
-//! Makes a hop of a proxy's URL: protocol, user and password, name resolution and TLS.
+//! Builds a hop from a proxy's URL: protocol, user and password, name resolution and TLS.
 
 use std::net::SocketAddr;
 
@@ -35,7 +35,7 @@ const SOCKS4: LoginParameters =
     LoginParameters { users: &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"], passwords: &[] };
 const TELNET: LoginParameters = LoginParameters { users: &["CONNECT_USER"], passwords: &[] };
 
-/// Makes the hop for a proxy, whether it was given by `-S`, `-H`, `-T`, `-x` or a variable.
+/// Builds the hop for a proxy, whether it was given by `-S`, `-H`, `-T`, `-x` or a variable.
 ///
 /// Options in the URL take precedence over the command line, and the command line over parameters.
 /// A proxy in a chain (`is_only` is `false`) gets user and password from parameters only if its URL

@@ -1,5 +1,4 @@
-//! What a request to an HTTP proxy contains besides the target: header fields, version and
-//! authentication.
+//! Settings for HTTP proxies: header fields, version and authentication schemes.
 
 use std::path::Path;
 

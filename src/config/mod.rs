@@ -1,4 +1,4 @@
-//! Makes a [`Plan`] of the command line, the environment and the parameter files.
+//! Builds a [`Plan`] from the command line, the environment and the parameter files.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl From<AddrError> for Error {
     }
 }
 
-/// Makes the plan. Looks up only those parameters that the command line makes relevant.
+/// Builds the plan. Looks up only those parameters that the command line makes relevant.
 ///
 /// # Errors
 /// [`Error::Usage`] if options conflict or an operand is missing, [`Error::Config`] if a setting is

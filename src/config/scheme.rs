@@ -57,7 +57,7 @@ static SCHEMES: [Scheme; 14] = [
     over_tls("telnet+tls", ProxyKind::Telnet, 23),
 ];
 
-/// The way in which an option or a variable describes its proxy.
+/// The syntax in which an option or a variable describes its proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
     /// `-H` and `-h`: an address, or a URL with an HTTP scheme.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Where a value was set.
+/// The place where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// An option on the command line.
@@ -59,6 +59,6 @@ pub struct SettingRecord {
     pub name: &'static str,
     /// The value, with passwords masked.
     pub value: String,
-    /// Where the value was set.
+    /// The place where the value was set.
     pub origin: Origin,
 }

@@ -9,7 +9,7 @@ use crate::plan::{Hop, Local, Login, Protocol, Resolve};
 use crate::proto::Socks5Method;
 use crate::secret::Secret;
 
-/// Makes the plan for a command line, split at blanks, with these variables.
+/// Builds the plan for a command line, split at blanks, with these variables.
 fn made(line: &str, variables: &[(&str, &str)]) -> Result<Plan, Error> {
     let args = std::iter::once("connect").chain(line.split_whitespace()).map(OsString::from);
     let crate::cli::Request::Session(args) = crate::cli::parse(args)? else { panic!("{line}: no session") };

@@ -58,7 +58,7 @@ fn credentials() -> impl Strategy<Value = Credentials> {
         .prop_map(|(user, password)| Credentials { user, password: Secret::new(password) })
 }
 
-/// Makes the plan for a proxy option, with a variable and a parameter file.
+/// Builds the plan for a proxy option, with a variable and a parameter file.
 fn plan(proxy: ProxyArg, variable: Option<(&str, &str)>, file: Option<PathBuf>) -> Plan {
     let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let value =
