@@ -117,7 +117,7 @@ fn under_cgi_the_proxy_variable_is_ignored_in_every_spelling() {
     for name in ["HTTP_PROXY", "http_proxy", "Http_Proxy"] {
         run().env(name, &proxy).run().expect_code(4);
         let out = run().env("REQUEST_METHOD", "GET").env(name, &proxy).run();
-        out.expect_failure(2, &["name one there, or with -H"]);
+        out.expect_failure(2, &["HTTP_PROXY is not set"]);
     }
     let out = run().env("REQUEST_METHOD", "GET").env("Https_Proxy", &proxy).run();
     out.expect_failure(4, &[&format!("HTTP proxy {proxy}")]);
