@@ -131,6 +131,7 @@ fn essence(ending: &Ending) -> (Result<usize, Error>, usize) {
     let verdict = match &ending.verdict {
         Ok(()) => Ok(ending.taken),
         Err(Error::MalformedHttp(_)) => Err(Error::MalformedHttp(String::new())),
+        Err(Error::NotHttp { is_tls, .. }) => Err(Error::NotHttp { start: String::new(), is_tls: *is_tls }),
         Err(error) => Err(error.clone()),
     };
     (verdict, ending.connection)

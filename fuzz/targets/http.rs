@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
             None => assert!(ends_with_success(&last[..ending.taken]), "took a refusal for a tunnel"),
         },
         // Lines without a colon are for the machine alone to find.
-        Err(Error::MalformedHttp(_)) => {}
+        Err(Error::NotHttp { .. } | Error::MalformedHttp(_)) => {}
         Err(error) => assert_eq!(due, None, "took a tunnel for a refusal: {error}"),
     }
 });
