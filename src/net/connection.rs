@@ -67,8 +67,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Receives some bytes, at most the limit. With [`Limit::Unknown`] it only peeks;
-    /// [`consume`](Self::consume) then removes the bytes from the stream.
+    /// Receives some bytes, at most the limit. With [`Limit::Unknown`] the bytes are only peeked
+    /// at, and [`consume`](Self::consume) must remove them from the stream.
     pub(super) fn receive(&mut self, limit: Limit, until: &Wait<'_>) -> Result<Received, WaitError> {
         let size = match limit {
             Limit::Bytes(limit) => limit.min(PEEK_SIZE),
@@ -143,7 +143,7 @@ mod tests {
     use crate::net::deadline::Deadline;
     use crate::plan::Target;
 
-    /// A connection to a local socket, and that socket.
+    /// Returns a connection and the socket at its other end.
     fn connected() -> (Connection, TcpStream, Peer) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -154,7 +154,7 @@ mod tests {
         (Connection::new(Channel::socket(stream)), listener.accept().unwrap().0, peer)
     }
 
-    /// Bytes that a peek has seen, although a read does not find them yet.
+    /// Returns bytes that a peek has seen, although a read does not find them yet.
     fn peeked() -> Received {
         Received { bytes: vec![0; 4], peeked: true }
     }

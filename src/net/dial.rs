@@ -22,7 +22,7 @@ use crate::trace::trace;
 /// How long to wait for one attempt before starting the next in parallel (RFC 8305 §8).
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// What [`Wait`] shows while a connection is being established.
+/// The status line's name for this wait.
 const CONNECTION: &str = "connection";
 
 /// Connects to a peer at any of its addresses, which come from this name server or else from the
@@ -154,8 +154,7 @@ impl Dialling {
         self.waiting.is_empty() && self.started.is_empty()
     }
 
-    /// Returns "did not answer", with the addresses that did not unless the peer's name is the only
-    /// one.
+    /// Returns "did not answer", with the addresses in use unless the message names them already.
     fn unanswered(&self, peer: &Peer) -> String {
         let addresses = self.in_flight();
         if addresses == peer.address.to_string() {

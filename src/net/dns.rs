@@ -2,8 +2,8 @@
 //!
 //! Each lookup has its own runtime and sockets, and nothing is cached. A query goes out by UDP, and
 //! by TCP if the answer was truncated or none came. The resolver's search list completes the name
-//! as the system would, but neither the hosts file nor the system's name servers are used. As RFC
-//! 6761 requires, `localhost` is this machine, and `.invalid` fails without a query.
+//! as the system would, but the hosts file and the system's name servers are not used. As RFC 6761
+//! requires, `localhost` is this machine, and `.invalid` fails without a query.
 
 use std::future;
 use std::net::{IpAddr, SocketAddr};
@@ -45,8 +45,7 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
     let until = Wait { deadline: until.deadline.or_start(DNS_TIMEOUT), ..*until };
     let deadline = &until.deadline;
     let mut query = pin!(query(&names, server, deadline));
-    // No timeout here, because the query ends by itself; the interruptions only update the status
-    // line.
+    // No timeout here, because the query ends by itself: interruptions only update the status line.
     let result = until.poll_with_status(None, |timeout| {
         let timeout = timeout.unwrap_or(Duration::MAX);
         runtime.block_on(async { time::timeout(timeout, query.as_mut()).await.ok() })

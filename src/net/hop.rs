@@ -35,8 +35,8 @@ pub(super) struct HopState<'a> {
     pub(super) negotiation: Box<dyn Negotiation>,
 }
 
-/// Creates the negotiation for each hop of the route. Returns no hop if the target bypasses the
-/// proxies.
+/// Creates the negotiation for each hop of the route. Returns an empty list if the target bypasses
+/// the proxies.
 pub(super) fn prepare_hops<'a>(
     route: &'a Route,
     target: &Endpoint,
@@ -64,8 +64,8 @@ pub(super) fn prepare_hops<'a>(
     route.hops.iter().zip(destinations).enumerate().map(prepare).collect()
 }
 
-/// Returns `true` if the target is to be reached without the proxies. Checks the target as typed,
-/// and the destination that the last proxy would be given, which may be an address for a name.
+/// Returns `true` if the target bypasses the proxies. Checks the target as typed, and the
+/// destination for the last proxy, which may be the resolved address.
 fn is_bypassed(bypass: &Bypass, target: &Endpoint, destination: &Endpoint) -> Result<bool, Error> {
     if *bypass == Bypass::default() {
         return Ok(false);

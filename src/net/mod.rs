@@ -35,13 +35,13 @@ pub use progress::{Progress, Stage};
 pub struct Tunnel {
     /// The connection.
     pub channel: Channel,
-    /// The peer at its other end: the first hop, or the target if there is none.
+    /// The peer of the connection: the first hop, or the target if there is no hop.
     pub peer: Peer,
 }
 
 /// Connects to the plan's target over the first route that works.
 ///
-/// No byte that belongs to the session has been read from the returned channel.
+/// All bytes of the session are still in the returned channel.
 ///
 /// # Errors
 /// Returns the error of the only route, [`Error::NoRoute`] if several routes failed, or the first
@@ -91,18 +91,18 @@ pub fn connect(plan: &Plan, prompt: &dyn AskPassword, progress: &dyn Progress) -
     }
 }
 
-/// Returns how many of these routes will be tried. The target is dialled directly at most once, so
-/// all routes that are known to go there directly count as one, or as none once that was tried.
+/// Returns how many of these routes will be tried. Direct routes count as one, because the target
+/// is dialled directly at most once, and as none once that was tried.
 fn attempts(routes: &[Route], target: &Endpoint, tried_directly: bool) -> usize {
     let direct = routes.iter().filter(|route| is_direct(route, target)).count();
     routes.len() - direct + usize::from(direct > 0 && !tried_directly)
 }
 
-/// Returns `true` if the route is known to skip its proxies without resolving the target's name
-/// first.
+/// Returns `true` if the route is certain to use no proxy, as far as that can be known before the
+/// target's name is resolved.
 fn is_direct(route: &Route, target: &Endpoint) -> bool {
     let Bypass { list, no_proxy, .. } = &route.bypass;
-    // The list has precedence, and may match only once the target's address is known.
+    // The list has precedence over no_proxy, but may match only once the target's address is known.
     let decisive = if list.is_empty() { no_proxy } else { list };
     route.hops.is_empty() || decisive.matches(target) == Some(true)
 }
@@ -120,7 +120,7 @@ fn connect_hops(
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
-    // Terminates because each negotiation asks for a new connection at most twice.
+    // The loop ends, because each negotiation requests a new connection at most twice.
     'connection: loop {
         let mut connection = dial::dial(&first, name_server, deadline, context.progress)?;
         for index in 0..hops.len() {

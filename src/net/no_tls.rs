@@ -1,4 +1,4 @@
-//! Stands in for TLS in a build without it.
+//! Replaces `tls` in a build without the feature.
 
 use super::connection::Connection;
 use super::deadline::Deadline;
@@ -6,25 +6,23 @@ use super::progress::Progress;
 use crate::error::{Error, Peer};
 use crate::plan::Hop;
 
-/// There is none.
+/// A TLS client, which cannot exist in this build.
 #[derive(Debug)]
 pub(super) enum Client {}
 
 impl Client {
-    /// None is needed for a hop without TLS.
+    /// Returns `None` for a hop without TLS.
     ///
     /// # Errors
-    /// The hop has TLS.
+    /// The hop requires TLS.
     pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
         match &hop.tls {
             None => Ok(None),
-            Some(_) => {
-                Err(Error::Config(format!("{peer} is to be spoken to in TLS, and this build has none")))
-            }
+            Some(_) => Err(Error::Config(format!("{peer} requires TLS, which this build does not support"))),
         }
     }
 
-    /// Never called.
+    /// Cannot be called.
     pub(super) fn secure(
         &self,
         _: Connection,

@@ -16,7 +16,7 @@ use crate::error::{Error, Peer};
 use crate::plan::Target;
 use crate::trace::trace;
 
-/// What [`Wait`] shows while a name is being resolved.
+/// The status line's name for this wait.
 const NAME_RESOLUTION: &str = "name resolution";
 
 /// Returns all addresses of a peer, of both families. The system returns its own in order of
@@ -40,7 +40,7 @@ pub(super) fn addresses(
     Ok(found)
 }
 
-/// Returns all addresses of a name. `peer` is shown while it waits.
+/// Returns all addresses of a name. The status line shows `peer` meanwhile.
 pub(super) fn lookup(
     name: &Name,
     peer: &Peer,
@@ -64,7 +64,7 @@ fn lookup_sockets(
         let found = dns_lookup(name, server, until)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
-    // A thread is needed only to give up on the lookup or to show the status line meanwhile.
+    // Without a deadline and a status line, no second thread is needed.
     if until.deadline.left().is_none() && !until.shows_status() {
         return system_lookup(name);
     }
@@ -90,8 +90,8 @@ impl Lookup {
     }
 }
 
-/// The lookups in progress, at most one for each name. Otherwise a listener whose sessions all give
-/// up would leave one thread behind for each of them.
+/// The lookups in progress, at most one for each name. Otherwise each session of a listener that
+/// gives up would leave a thread behind.
 static LOOKUPS: Mutex<BTreeMap<String, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
 
 fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> LookupResult) -> LookupResult {

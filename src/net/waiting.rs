@@ -15,11 +15,11 @@ use crate::text::escaped;
 /// How often the status line is updated.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is waited for, from whom, and until when.
+/// A wait for a peer: what it should do, and until when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait<'a> {
     pub(super) peer: &'a Peer,
-    /// A noun phrase: "the answer to CONNECT".
+    /// A noun phrase for messages, such as "the answer to CONNECT".
     pub(super) what: &'static str,
     pub(super) deadline: Deadline,
 }
@@ -40,7 +40,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Calls `wait` until it returns something or `timeout` has passed, and updates the status line
-    /// between the calls. `wait` receives the longest time that it may block, and returns `None` if
+    /// between the calls. `wait` gets the longest time that it may block, and returns `None` if
     /// nothing happened.
     pub(super) fn poll_with_status<T>(
         &self,
