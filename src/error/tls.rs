@@ -1,6 +1,7 @@
 //! The ways in which TLS with a proxy can fail.
 
-/// Why there is no TLS connection to a proxy. Displayed after the proxy's name: "HTTP proxy proxy.example:443 …".
+/// Why there is no TLS connection to a proxy. Displayed after the proxy's name: "HTTP proxy
+/// proxy.example:443 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFailure {
@@ -13,7 +14,8 @@ pub enum TlsFailure {
     /// The proxy sent a malformed or unexpected TLS message; the text is the TLS library's.
     #[error("violated the TLS protocol: {0}")]
     Malformed(String),
-    /// The two sides have no TLS version, cipher suite or other parameter in common; the text is the TLS library's.
+    /// The two sides have no TLS version, cipher suite or other parameter in common; the text is
+    /// the TLS library's.
     #[error("supports no TLS version or cipher suite that we support: {0}")]
     Incompatible(String),
     /// The proxy sent a fatal alert.

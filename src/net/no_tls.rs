@@ -18,7 +18,9 @@ impl Client {
     pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
         match &hop.tls {
             None => Ok(None),
-            Some(_) => Err(Error::Config(format!("{peer} requires TLS, which this build does not support"))),
+            Some(_) => Err(Error::Config(format!(
+                "cannot connect to {peer} over TLS: this build has no TLS support"
+            ))),
         }
     }
 

@@ -1,5 +1,6 @@
-//! A minimal reader for X.509 certificates (RFC 5280 §4.1): the fields that appear in messages and pins, which the
-//! TLS library does not expose. It never verifies anything. Unknown parts are skipped; malformed ones read as absent.
+//! A minimal reader for X.509 certificates (RFC 5280 §4.1): the fields that appear in messages and
+//! pins, which the TLS library does not expose. It never verifies anything. Unknown parts are
+//! skipped; malformed ones read as absent.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -22,7 +23,8 @@ const EXTENSIONS: u8 = 0xa3;
 /// Context-specific tags in a `subjectAltName`.
 const DNS_NAME: u8 = 0x82;
 const IP_ADDRESS: u8 = 0x87;
-/// The attributes that name an issuer, preferred first: common name (2.5.4.3), organization (2.5.4.10).
+/// The attributes that name an issuer, preferred first: common name (2.5.4.3), organization
+/// (2.5.4.10).
 const NAME_ATTRIBUTES: [[u8; 3]; 2] = [[0x55, 4, 3], [0x55, 4, 10]];
 /// Object identifiers of extensions: 2.5.29.17 and 2.5.29.19.
 const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 17];

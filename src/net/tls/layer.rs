@@ -145,7 +145,8 @@ impl TlsLayer<'_> {
         let wants_plaintext = self.up == Direction::Open && self.records.is_empty();
         let wants_records = self.down == Direction::Open && self.plaintext.is_empty();
         let mut watches = Vec::with_capacity(2);
-        // An end without any interest must be left out, because poll would report its hang-up forever.
+        // An end without any interest must be left out, because poll would report its hang-up
+        // forever.
         let lower = (wants_records || !self.records.is_empty()).then(|| {
             watches.push(sys::watch(self.layer.lower(), wants_records, !self.records.is_empty()));
             watches.len() - 1
@@ -191,13 +192,13 @@ impl TlsLayer<'_> {
                 self.record_count += count.div_ceil(MAX_RECORD) as u64;
                 if let Err(error) = written {
                     self.fail(error);
-                } else if self.record_count >= MAX_TLS12_RECORDS && messages::has_old_version(&self.tls) {
-                    self.fail(messages::used_up());
+                } else if self.record_count >= MAX_TLS12_RECORDS && messages::is_tls12(&self.tls) {
+                    self.fail(messages::keys_exhausted());
                 }
             }
             Err(error) if sys::is_transient(&error) => self.layer.set_in_flight(0),
-            // EOF, or the upper end was dropped. Send close_notify in both cases, unless the session
-            // was aborted.
+            // EOF, or the upper end was dropped. Send close_notify in both cases, unless the
+            // session was aborted.
             Ok(_) | Err(_) => {
                 self.up = Direction::Draining;
                 if !self.layer.is_aborted() {
@@ -237,7 +238,7 @@ impl TlsLayer<'_> {
         }
         if self.down == Direction::Open && self.plaintext.is_empty() {
             match self.layer.lower().read(&mut self.down_chunk) {
-                Ok(0) => self.fail(messages::cut_off()),
+                Ok(0) => self.fail(messages::missing_close_notify()),
                 Ok(count) => self.decrypt(count),
                 Err(error) if sys::is_transient(&error) => {}
                 Err(error) => self.fail(error),
@@ -260,7 +261,8 @@ impl TlsLayer<'_> {
         let chunk = std::mem::take(&mut self.down_chunk);
         let mut rest = &chunk[..count];
         while !rest.is_empty() && self.down == Direction::Open {
-            // Reading from memory cannot fail, and rustls has room because its plaintext is always taken.
+            // Reading from memory cannot fail, and rustls has room because its plaintext is always
+            // taken.
             if let Err(error) = self.tls.read_tls(&mut rest) {
                 self.fail(error);
             }
@@ -268,7 +270,7 @@ impl TlsLayer<'_> {
             // Plaintext that precedes an error is still delivered.
             self.take_plaintext();
             if let Err(error) = processed {
-                self.fail(messages::fault(&error));
+                self.fail(messages::layer_error(&error));
             }
         }
         self.down_chunk = chunk;

@@ -28,7 +28,7 @@ pub(super) fn certificate_problem(
         E::UnknownIssuer => unknown_issuer(certificate, intermediates),
         E::BadEncoding => CertificateProblem::Unreadable,
         E::BadSignature => CertificateProblem::BadSignature { issuer: issuer(certificate) },
-        // The library reports a CA certificate in the place of a server's as `Other`.
+        // rustls reports a CA certificate that is used as a server's as `Other`.
         E::Other(_) if Certificate::parse(certificate).is_some_and(|parsed| parsed.is_ca()) => {
             unknown_issuer(certificate, intermediates)
         }
@@ -77,8 +77,9 @@ pub(super) fn handshake_failure(error: &TlsError) -> TlsFailure {
     }
 }
 
-/// Whether a byte can be the first of what a TLS server says (RFC 8446 §5.1): a handshake, or an alert.
-pub(super) fn is_record(first: u8) -> bool {
+/// Returns `true` if a server's first record can start with this byte: a handshake message or an
+/// alert (RFC 8446 §5.1).
+pub(super) fn starts_record(first: u8) -> bool {
     matches!(first, 0x15 | 0x16)
 }
 
@@ -100,35 +101,36 @@ fn alert(description: AlertDescription) -> TlsAlert {
     }
 }
 
-/// What broke a connection that stood. The kind is that of a lost connection: both directions are concerned.
-pub(super) fn fault(error: &TlsError) -> io::Error {
-    lost(match error {
+/// Translates an error after the handshake. Its kind is `ConnectionAborted`, because both
+/// directions have failed.
+pub(super) fn layer_error(error: &TlsError) -> io::Error {
+    aborted(match error {
         TlsError::AlertReceived(description) => format!("TLS alert: {}", alert(*description)),
-        TlsError::DecryptError => "TLS: what came cannot be decrypted".into(),
+        TlsError::DecryptError => "TLS: received data that cannot be decrypted".into(),
         error => format!("TLS: {error}"),
     })
 }
 
-/// The peer closed without `close_notify`: somebody else may have closed in its place.
-pub(super) fn cut_off() -> io::Error {
-    lost("the TLS connection was cut off without close_notify".into())
+/// The error for EOF without `close_notify`: an attacker may have truncated the stream.
+pub(super) fn missing_close_notify() -> io::Error {
+    aborted("TLS connection closed without close_notify".into())
 }
 
-/// The keys must not encrypt any more.
-pub(super) fn used_up() -> io::Error {
-    lost("the keys of this TLS 1.2 connection are used up".into())
+/// The error for a TLS 1.2 connection that has sent as many records as its keys may encrypt.
+pub(super) fn keys_exhausted() -> io::Error {
+    aborted("TLS 1.2 record limit reached".into())
 }
 
-fn lost(what: String) -> io::Error {
+fn aborted(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, what)
 }
 
-/// Whether it is the version whose keys cannot be renewed.
-pub(super) fn has_old_version(tls: &ClientConnection) -> bool {
+/// Returns `true` if the connection uses TLS 1.2, whose keys cannot be renewed.
+pub(super) fn is_tls12(tls: &ClientConnection) -> bool {
     tls.protocol_version() == Some(ProtocolVersion::TLSv1_2)
 }
 
-/// What was agreed upon, and what the certificate says of itself.
+/// Describes the negotiated parameters and the proxy's certificate, for `-d` and `--check`.
 pub(super) fn facts(tls: &ClientConnection) -> String {
     let mut facts = Vec::new();
     facts.extend(tls.protocol_version().map(|version| format!("{version:?}")));
@@ -136,9 +138,9 @@ pub(super) fn facts(tls: &ClientConnection) -> String {
     if let Some(first) = tls.peer_certificates().and_then(<[_]>::first) {
         if let Some(certificate) = Certificate::parse(first) {
             let issuer = certificate.issuer().map(printable);
-            facts.extend(issuer.map(|issuer| format!("certificate by '{issuer}'")));
+            facts.extend(issuer.map(|issuer| format!("certificate issued by '{issuer}'")));
             facts.extend(
-                certificate.validity().map(|validity| format!("good until {}", date(*validity.end()))),
+                certificate.validity().map(|validity| format!("valid until {}", date(*validity.end()))),
             );
         }
         facts.extend(pin(first).map(|pin| format!("key {}", display_pin(&pin))));

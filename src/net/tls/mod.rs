@@ -1,9 +1,8 @@
-//! TLS on the way to a proxy.
+//! TLS connections to proxies.
 //!
-//! The handshake runs where the negotiations do, over the same connection and under the same
-//! deadline. After it a layer ([`sys::layered`]) encrypts and decrypts on a thread of its own, and
-//! what goes on with the connection sees a channel like any other. Nothing here runs, and no
-//! certificate is read, for a plan without TLS.
+//! The handshake runs like a negotiation, on the same connection and under the same deadline.
+//! Afterwards a layer ([`sys::layered`]) encrypts and decrypts on its own thread, and everything
+//! above it sees an ordinary channel. A plan without TLS reads no certificate and starts no thread.
 
 use std::sync::Arc;
 
@@ -29,12 +28,13 @@ mod messages;
 mod settings;
 mod verifier;
 
-/// What a proxy is asked for first, as it reads in a message.
+/// Names the proxy's part of the handshake in messages.
 const WAITING_FOR: &str = "its TLS handshake";
-/// The most that is read at once.
-const PIECE: usize = 4096;
 
-/// All that a handshake with one proxy needs.
+/// The most bytes to receive in one call.
+const READ_SIZE: usize = 4096;
+
+/// The client side of TLS for one proxy.
 #[derive(Debug)]
 pub(super) struct Client {
     configuration: Arc<ClientConfig>,
@@ -44,11 +44,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Reads the certificates and the key that the plan names. None is needed for a hop without
-    /// TLS.
+    /// Reads the certificates and the key for a hop. Returns `None` for a hop without TLS.
     ///
     /// # Errors
-    /// A file makes no sense, or the proxy's name cannot be that of a certificate.
+    /// A file is missing or invalid, or the proxy's name cannot be a certificate's.
     pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
         let Some(tls) = &hop.tls else { return Ok(None) };
         let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;
@@ -57,10 +56,10 @@ impl Client {
         Ok(Some(Self { configuration, name, problem }))
     }
 
-    /// Shakes hands, and puts TLS around the connection.
+    /// Performs the handshake and returns the connection with TLS on top.
     ///
     /// # Errors
-    /// The proxy does not speak TLS, is not trusted, does not trust us, or was too slow.
+    /// The handshake failed ([`Error::Tls`]), the connection broke, or the deadline has passed.
     pub(super) fn secure(
         &self,
         mut connection: Connection,
@@ -71,7 +70,7 @@ impl Client {
         let until = Wait::new(peer, WAITING_FOR, &reach.or_start(Limits::HANDSHAKE_TIMEOUT));
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
             .map_err(|error| failed(peer, messages::handshake_failure(&error)))?;
-        shake_hands(&mut connection, &mut tls, &until).map_err(|trouble| self.words(trouble, &until))?;
+        handshake(&mut connection, &mut tls, &until).map_err(|error| self.error(error, &until))?;
         let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
         progress.reached(&Stage::Secured { peer, facts: &facts });
@@ -81,9 +80,9 @@ impl Client {
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
     }
 
-    fn words(&self, trouble: HandshakeError, until: &Wait<'_>) -> Error {
+    fn error(&self, error: HandshakeError, until: &Wait<'_>) -> Error {
         let peer = until.peer;
-        match trouble {
+        match error {
             HandshakeError::Wait(WaitError::TimedOut) => until.timed_out(),
             HandshakeError::Wait(WaitError::Io(cause)) => {
                 Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
@@ -102,8 +101,8 @@ fn failed(peer: &Peer, cause: TlsFailure) -> Error {
     Error::Tls { peer: peer.clone(), cause }
 }
 
-/// Talks until both sides know what they need to.
-fn shake_hands(
+/// Exchanges handshake messages until both sides have finished.
+fn handshake(
     connection: &mut Connection,
     tls: &mut ClientConnection,
     until: &Wait<'_>,
@@ -114,19 +113,19 @@ fn shake_hands(
         if !tls.is_handshaking() {
             return Ok(());
         }
-        let received = connection.receive(Limit::Bytes(PIECE), until)?;
+        let received = connection.receive(Limit::Bytes(READ_SIZE), until)?;
         let mut bytes = received.bytes();
         if bytes.is_empty() {
             return Err(HandshakeError::Closed);
         }
-        if std::mem::take(&mut is_first) && !messages::is_record(bytes[0]) {
+        if std::mem::take(&mut is_first) && !messages::starts_record(bytes[0]) {
             return Err(HandshakeError::NotTls);
         }
         while !bytes.is_empty() {
-            // Memory does not fail to be read.
+            // Reading from memory cannot fail.
             tls.read_tls(&mut bytes).map_err(WaitError::Io)?;
             if let Err(error) = tls.process_new_packets() {
-                // The proxy is told why. If it cannot be, that is not what went wrong.
+                // Send the alert to the proxy. If that fails too, the first error is the cause.
                 let _ = send(connection, tls, until);
                 return Err(HandshakeError::Tls(error));
             }
@@ -134,26 +133,28 @@ fn shake_hands(
     }
 }
 
-/// Sends what the library has ready.
+/// Sends the records that rustls has for the proxy.
 fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_>) -> Result<(), WaitError> {
     let mut records = Vec::new();
     while tls.wants_write() {
         tls.write_tls(&mut records)?;
     }
     match connection.send(&records, until) {
-        // It may have said why before it closed: that is read next.
+        // A proxy that closed may have sent an alert first: the next read finds it.
         Err(WaitError::Io(_)) | Ok(()) => Ok(()),
         timed_out => timed_out,
     }
 }
 
-/// Why there was no handshake.
+/// Why a handshake failed.
 enum HandshakeError {
+    /// The connection broke, or the deadline has passed.
     Wait(WaitError),
-    /// In the middle of it.
+    /// The proxy closed the connection before the handshake was complete.
     Closed,
-    /// What came first cannot be TLS.
+    /// The first byte of the answer cannot start a TLS record.
     NotTls,
+    /// rustls rejected a message or the certificate, or received an alert.
     Tls(rustls::Error),
 }
 
@@ -163,8 +164,8 @@ impl From<WaitError> for HandshakeError {
     }
 }
 
-/// The name that the certificate must be for. An address of this link has a zone, which is nobody
-/// else's business.
+/// Returns the name that the certificate must contain. The zone of a link-local address is removed,
+/// because it has a meaning only on this machine.
 fn server_name(host: &Host, peer: &Peer) -> Result<ServerName<'static>, Error> {
     let name = match host {
         Host::Ip(ip) => return Ok(ServerName::from(*ip)),
@@ -173,7 +174,7 @@ fn server_name(host: &Host, peer: &Peer) -> Result<ServerName<'static>, Error> {
     let without_zone = name.split('%').next().unwrap_or(name);
     ServerName::try_from(without_zone.to_owned()).map_err(|_| {
         Error::Config(format!(
-            "{peer}: no certificate can be for '{name}'; give its name with --tls-server-name"
+            "invalid TLS server name '{name}' for {peer}; specify the name in its certificate with --tls-server-name"
         ))
     })
 }

@@ -1,4 +1,4 @@
-//! From the plan's settings to those of the library: this is where certificates and keys are read.
+//! Converts a plan's TLS settings to those of rustls. Certificates and keys are read here.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,17 +18,19 @@ use crate::plan::Tls;
 use crate::text::printable;
 use crate::trace::trace;
 
-/// The most that is read of a file, in bytes: a thousand times what any of them needs, and an end for one that has none.
+/// The most bytes that are read from a certificate or key file. Protects against files that never
+/// end, such as devices.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
-/// All that a handshake needs but the name.
+/// Returns the rustls configuration for one hop. The verifier stores in `problem` why it rejected a
+/// certificate.
 pub(super) fn configuration(tls: &Tls, problem: &Arc<ProblemSlot>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let own = match &tls.authorities {
         Some(file) if !tls.insecure => certificates(file)?,
         _ => Vec::new(),
     };
-    let chain = if tls.insecure { None } else { Some(chain(tls, &own, &provider)?) };
+    let chain = if tls.insecure { None } else { Some(chain_verifier(tls, &own, &provider)?) };
     let verifier = Verifier {
         chain,
         own,
@@ -36,9 +38,9 @@ pub(super) fn configuration(tls: &Tls, problem: &Arc<ProblemSlot>) -> Result<Cli
         provider: Arc::clone(&provider),
         problem: Arc::clone(problem),
     };
-    let failed = |error: rustls::Error| Error::Config(format!("TLS cannot be set up: {error}"));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(failed)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let builder =
+        builder.map_err(cannot_set_up)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     let mut configuration = match &tls.identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
@@ -46,18 +48,18 @@ pub(super) fn configuration(tls: &Tls, problem: &Arc<ProblemSlot>) -> Result<Cli
             builder.with_client_auth_cert(certificates(&identity.certificate)?, key).map_err(|error| {
                 let (certificate, key) = (shown(&identity.certificate), shown(&identity.key));
                 Error::Config(format!(
-                    "the TLS certificate in {certificate} and the key in {key} do not work: {error}"
+                    "cannot use the certificate in {certificate} with the key in {key}: {error}"
                 ))
             })?
         }
     };
-    // Each connection is one of its own, and is not to be recognized as the same user's by who listens.
+    // A resumed session would let an eavesdropper link two connections to the same user.
     configuration.resumption = Resumption::disabled();
     Ok(configuration)
 }
 
-/// Who may vouch for a proxy: those that the user names, or else those that the system trusts.
-fn chain(
+/// Returns the chain verifier. It trusts the authorities from `--tls-ca`, or else the system's.
+fn chain_verifier(
     tls: &Tls,
     own: &[CertificateDer<'static>],
     provider: &Arc<CryptoProvider>,
@@ -66,10 +68,7 @@ fn chain(
     if let Some(file) = &tls.authorities {
         roots.add_parsable_certificates(own.iter().cloned());
         if roots.is_empty() {
-            return Err(Error::Config(format!(
-                "no certificate in {} can be used as an authority's",
-                shown(file)
-            )));
+            return Err(Error::Config(format!("no usable CA certificate in {}", shown(file))));
         }
     } else {
         let found = rustls_native_certs::load_native_certs();
@@ -78,44 +77,46 @@ fn chain(
         trace!("the system's certificates: {used} used, {ignored} not understood");
         if roots.is_empty() {
             return Err(Error::Config(
-                "the system has no certificates of authorities, so that no proxy can be trusted; name a file with \
-                 --tls-ca"
+                "the system has no CA certificates to verify the proxy with; specify a file with --tls-ca"
                     .into(),
             ));
         }
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| Error::Config(format!("TLS cannot be set up: {error}")))
+        .map_err(cannot_set_up)
+}
+
+fn cannot_set_up(error: impl std::fmt::Display) -> Error {
+    Error::Config(format!("cannot set up TLS: {error}"))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let text = read(file)?;
+    let name = shown(file);
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => {
-            Err(Error::Config(format!("there is no certificate in {} (PEM: BEGIN CERTIFICATE)", shown(file))))
-        }
-        Err(error) => {
-            Err(Error::Config(format!("the certificates in {} make no sense: {error}", shown(file))))
-        }
+        Ok(_) => Err(Error::Config(format!("no certificate in {name}; expected PEM (BEGIN CERTIFICATE)"))),
+        Err(error) => Err(Error::Config(format!("invalid certificate in {name}: {error}"))),
     }
 }
 
 fn key(file: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     let text = read(file)?;
+    let name = shown(file);
+    let has = |label: &[u8]| text.windows(label.len()).any(|window| window == label);
+    let is_encrypted = has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED");
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-        let has = |label: &[u8]| text.windows(label.len()).any(|window| window == label);
-        let what = match error {
-            _ if has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") => {
-                "is encrypted, and there is nobody to ask for its passphrase: openssl pkey writes it without"
-                    .into()
+        Error::Config(match error {
+            _ if is_encrypted => {
+                format!("the private key in {name} is encrypted; decrypt it with openssl pkey")
             }
-            pem::Error::NoItemsFound => "is not there (PEM: BEGIN PRIVATE KEY)".into(),
-            error => format!("makes no sense: {error}"),
-        };
-        Error::Config(format!("the private key in {} {what}", shown(file)))
+            pem::Error::NoItemsFound => {
+                format!("no private key in {name}; expected PEM (BEGIN PRIVATE KEY)")
+            }
+            error => format!("invalid private key in {name}: {error}"),
+        })
     })
 }
 
@@ -124,11 +125,9 @@ fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let read = File::open(file).and_then(|open| open.take(MAX_FILE).read_to_end(&mut text));
     match read {
         Ok(_) => Ok(text),
-        Err(error) => Err(Error::Config(format!(
-            "{}, which TLS needs, cannot be read: {}",
-            shown(file),
-            os_message(&error)
-        ))),
+        Err(error) => {
+            Err(Error::Config(format!("cannot read {} for TLS: {}", shown(file), os_message(&error))))
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use super::certificate::{Certificate, display_pin, pin};
 use super::messages::certificate_problem;
 use crate::error::CertificateProblem;
 
-/// Why the certificate was rejected. The TLS library's error cannot carry our description, so the verifier leaves it here.
+/// Why the certificate was rejected. The TLS library's error cannot carry our description, so the
+/// verifier leaves it here.
 #[derive(Debug, Default)]
 pub(super) struct ProblemSlot(Mutex<Option<CertificateProblem>>);
 
@@ -33,8 +34,8 @@ impl ProblemSlot {
 pub(super) struct Verifier {
     /// `None` for `--insecure`.
     pub(super) chain: Option<Arc<WebPkiServerVerifier>>,
-    /// The certificates from `--tls-ca`. The proxy's certificate is trusted if it is one of them, even if it is not an
-    /// authority's.
+    /// The certificates from `--tls-ca`. The proxy's certificate is trusted if it is one of them,
+    /// even if it is not an authority's.
     pub(super) own: Vec<CertificateDer<'static>>,
     pub(super) pins: Vec<[u8; 32]>,
     pub(super) provider: Arc<CryptoProvider>,

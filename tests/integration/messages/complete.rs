@@ -11,11 +11,11 @@ const UNREACHABLE: [(&str, &str); 8] = [
     ("check the network", "loopback is always reachable"),
     ("ports below 1024 need privileges", "the tests may run as root"),
     ("a firewall or permission on this machine forbids it", "loopback has no firewall"),
-    ("is to be spoken to in TLS, and this build has none", "this build has TLS"),
+    ("over TLS: this build has no TLS support", "this build has TLS"),
     ("cannot connect to the proxy over TLS: this build has no TLS support", "this build has TLS"),
     (": this build has no DNS client; use local, remote or both", "this build has a DNS client"),
     (": the system has no name for this user", "every user of the tests has a name"),
-    ("TLS cannot be set up:", "no setting causes it"),
+    ("cannot set up TLS:", "no setting causes it"),
 ];
 
 /// Returns the text of a source file without its tests.

@@ -266,6 +266,9 @@ fn tls() -> Vec<Row> {
             authority.localhost().key_file()
         }),
         client_certificate("Client certificate without a key", |_| TempPath::file("key", "nothing")),
+        client_certificate("Client certificate with an invalid key", |_| {
+            TempPath::file("key", "-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n")
+        }),
         client_certificate("Client certificate with an encrypted key", |_| {
             TempPath::file(
                 "key",

@@ -211,12 +211,12 @@ fn a_file_without_a_certificate_is_an_error_before_dialling() {
     let front = Pki::new().front().in_front_of(&unreached);
     for (content, part) in [
         ("", "no certificate"),
-        ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "make no sense"),
+        ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "invalid certificate in"),
     ] {
         let file = TempPath::file("empty.pem", content);
         trusting(&file, &front, "").run().expect_failure(2, &["empty.pem", part]);
     }
     let file = TempPath::new("absent.pem");
-    trusting(&file, &front, "").run().expect_failure(2, &["absent.pem", "cannot be read"]);
+    trusting(&file, &front, "").run().expect_failure(2, &["absent.pem", "cannot read"]);
     unreached.finish();
 }

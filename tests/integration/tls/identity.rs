@@ -106,10 +106,10 @@ fn an_unusable_key_is_an_error_before_dialling() {
     let unreached = Server::each([]);
     let front = club.front(VERSIONS[1]).in_front_of(&unreached);
     for (key, part) in [
-        (other.key_file(), "do not work"),
+        (other.key_file(), "cannot use the certificate in"),
         (TempPath::file("key.pem", encrypted), "encrypted"),
-        (TempPath::file("key.pem", "nothing"), "is not there"),
-        (TempPath::new("key.pem"), "cannot be read"),
+        (TempPath::file("key.pem", "nothing"), "no private key in"),
+        (TempPath::new("key.pem"), "cannot read"),
     ] {
         let program = club.pki.connect(&front, "");
         let out =
