@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::case::case as a_case;
 use crate::faults::case::{Act, Case, Kind, Verdict, cases};
-use crate::faults::run::{Askpass, Observed, is_fit_for_a_terminal, many, run};
+use crate::faults::run::{Askpass, Observed, in_parallel, is_safe_for_terminal, run};
 use crate::sandbox::Sandbox;
 
 /// How many cases run at the same time. Most of them wait.
@@ -104,7 +104,7 @@ fn run_all(program: &Path, show: bool) -> Results {
     let sandbox = Sandbox::new(&a_case("faults", ""), &|text, _| text.to_owned());
     let askpass = Askpass::new();
     let all: Vec<Case> = Kind::ALL.into_iter().flat_map(fair_cases).collect();
-    let each = many(&all, THREADS, |case| {
+    let each = in_parallel(&all, THREADS, |case| {
         let waits = if is_held(case) { Duration::from_secs(case.limit) } else { Duration::ZERO };
         let observed = run(case, sandbox.program(program, None, ""), &askpass, waits + HANG_TIMEOUT);
         let result = result(case, &observed);
@@ -153,7 +153,7 @@ fn result(case: &Case, observed: &Observed) -> &'static str {
     match &case.verdict {
         _ if observed.hung => "hang",
         _ if outcome.signal.is_some() => "crash",
-        _ if !is_fit_for_a_terminal(&outcome.stderr) => "garbage",
+        _ if !is_safe_for_terminal(&outcome.stderr) => "garbage",
         Verdict::Session(bytes) if ended_well && outcome.stdout == *bytes => "ok",
         Verdict::Session(_) if !ended_well => "refuses",
         Verdict::Fails(_) if !ended_well && outcome.stdout.is_empty() => "ok",

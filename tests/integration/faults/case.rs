@@ -1,5 +1,5 @@
-//! The matrix: every turn of every conversation, with every kind of fault in the place of the right answer, and the
-//! verdict that the kind and the turn demand.
+//! The fault matrix: in every turn of every conversation, each kind of fault replaces the valid
+//! answer. Kind and turn determine the expected verdict.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use super::conversation::{Conversation, Question, Turn, all};
 use super::hostile::{bad_heads, garbage, good_heads, refusals};
 use crate::kit::bytes;
 
-/// What the far end of the tunnel says.
+/// The greeting that the target sends through the tunnel.
 pub(crate) const WELCOME: &[u8] = b"SSH-2.0-welcome\r\n";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// The right conversation.
+    /// No fault.
     Right,
     Close,
     Reset,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Split,
     Early,
     Repeat,
-    /// HTTP: heads that look right and are not, and the other way round.
+    /// HTTP: heads that only look valid, and heads that only look invalid.
     Lookalike,
 }
 
@@ -46,40 +46,40 @@ impl Kind {
     ];
 }
 
-/// What the peer does in the place of an answer, one act after another.
+/// An action of the peer. A sequence of them replaces the answer.
 #[derive(Clone)]
 pub(crate) enum Act {
     Send(Vec<u8>),
-    /// A byte at a time, and so long a pause after each.
+    /// Send one byte at a time, with this pause after each.
     Drip(Vec<u8>, Duration),
     Pause(Duration),
-    /// The first of these once, the second without end.
+    /// Send the first part once, then the second part again and again.
     Flood(Vec<u8>, Vec<u8>),
     Close,
     Reset,
     Hold,
-    /// The answer was given: with the next turn, or with the session if there is none.
-    GoOn,
-    /// Everything was said: what is still asked is read, and the connection closed.
+    /// The answer was sent: continue with the next turn, or with the session after the last one.
+    Continue,
+    /// Everything was sent: half-close, then discard input until EOF.
     Finish,
 }
 
-/// What is to come of it.
+/// The expected result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// A session, in which exactly this comes out.
+    /// A session with exactly this output.
     Session(Vec<u8>),
-    /// This exit code, a line that says why, and nothing comes out.
+    /// This exit code, one line of error message, and no output.
     Fails(i32),
 }
 
-/// One fault at one turn.
+/// One fault in one turn.
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) conversation: Arc<Conversation>,
     pub(crate) turn: usize,
     pub(crate) kind: Kind,
-    /// Which one of the kind.
+    /// The variant of the fault.
     which: String,
     pub(crate) acts: Vec<Act>,
     pub(crate) verdict: Verdict,
@@ -88,14 +88,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// `protocol/turn/kind/which`, to find it again.
+    /// Returns `protocol/turn/kind/which`, by which `FAULT` selects the case.
     pub(crate) fn name(&self) -> String {
         let kind = format!("{:?}", self.kind).to_lowercase();
         format!("{}/{}/{kind}/{}", self.conversation.name, self.turn, self.which)
     }
 }
 
-/// All cases of a kind.
+/// Returns all cases of a kind.
 pub(crate) fn cases(kind: Kind) -> Vec<Case> {
     let conversations = all().into_iter().map(Arc::new);
     let turns = conversations.flat_map(|conversation| {
@@ -104,7 +104,7 @@ pub(crate) fn cases(kind: Kind) -> Vec<Case> {
     turns.flat_map(|at| at.cases(kind)).collect()
 }
 
-/// A turn of a conversation.
+/// A position in a conversation.
 struct At {
     conversation: Arc<Conversation>,
     turn: usize,
@@ -130,7 +130,7 @@ impl At {
         acts: impl Into<Vec<Act>>,
         verdict: Verdict,
     ) -> Case {
-        // Long enough never to pass where it is not to.
+        // 20 seconds for cases that must not time out.
         let limit = match (kind, &verdict) {
             (Kind::Slow, _) => 2,
             (_, Verdict::Fails(7)) => 1,
@@ -142,19 +142,20 @@ impl At {
 
     fn cases(&self, kind: Kind) -> Vec<Case> {
         let case = |which: String, acts: Vec<Act>, verdict| self.case(kind, which, acts, verdict);
-        let to_the_welcome = || Verdict::Session(WELCOME.to_vec());
+        let welcome = || Verdict::Session(WELCOME.to_vec());
         let cut = |at: usize| Act::Send(self.answer()[..at].to_vec());
         let length = self.answer().len();
         match kind {
             Kind::Right if self.turn > 0 => Vec::new(),
             Kind::Right => {
-                vec![case("as it should be".into(), vec![cut(length), Act::GoOn], to_the_welcome())]
+                vec![case("valid".into(), vec![cut(length), Act::Continue], welcome())]
             }
             Kind::Close => {
                 let close = |at| case(format!("after-{at}"), vec![cut(at), Act::Close], self.when_closed(at));
                 (0..length).map(close).collect()
             }
-            // Not where it could overtake what settles the matter: either verdict would be right.
+            // Only before the decisive bytes: the kernel may discard received data on a reset, so
+            // after them both verdicts would be valid.
             Kind::Reset => [0, 1, self.turn().settled_at / 2]
                 .map(|at| case(format!("after-{at}"), vec![cut(at), Act::Reset], Verdict::Fails(5)))
                 .into(),
@@ -175,25 +176,26 @@ impl At {
             Kind::Garbage => self.garbage(),
             Kind::Refusal => self.refusals(),
             Kind::TooMuch => self.too_much(),
-            Kind::Split => self.split(&to_the_welcome()),
+            Kind::Split => self.split(&welcome()),
             Kind::Early => vec![self.early()],
             Kind::Repeat => self.repeat(),
             Kind::Lookalike => self.lookalike(),
         }
     }
 
-    /// The proxy closes after so much of its answer.
+    /// Returns the verdict if the proxy closes after this many bytes of its answer.
     fn when_closed(&self, at: usize) -> Verdict {
         match self.turn().question {
-            // RFC 1929 §2: a server that says no closes.
+            // RFC 1929 §2: a server that rejects the password closes the connection.
             Question::UserPass if at == 0 => Verdict::Fails(6),
-            // It has asked for a password all the same, and is given it on another connection.
+            // The proxy's challenge is complete, so `connect` answers on a new connection.
             _ if at >= self.turn().settled_at => Verdict::Session(WELCOME.to_vec()),
             _ => Verdict::Fails(5),
         }
     }
 
-    /// It is told at once, whether the peer then closes or waits; but a line that says nothing is none yet.
+    /// Garbage is an error immediately, whether the peer then closes or waits. Exception: a telnet-style
+    /// proxy may send any text before its answer.
     fn garbage(&self) -> Vec<Case> {
         let question = self.turn().question;
         let each = garbage(question).into_iter().flat_map(|(which, bytes)| {
@@ -212,7 +214,7 @@ impl At {
         };
         let mut all: Vec<_> = refusals(self.turn().question, self.turn > 0).into_iter().map(case).collect();
         if self.turn().question == Question::Http {
-            // Nobody waits for all of a page that comes by and by.
+            // The rest of a slow page is not awaited.
             let head = b"HTTP/1.1 403 No\r\n\r\n".to_vec();
             let page = Act::Drip(vec![b'.'; 4000], Duration::from_millis(100));
             all.push(self.case(Kind::Refusal, "slowly", [Act::Send(head), page], Verdict::Fails(5)));
@@ -220,7 +222,7 @@ impl At {
         all
     }
 
-    /// Right for as long as it lasts, and it lasts for ever.
+    /// Answers with a valid start that never end.
     fn too_much(&self) -> Vec<Case> {
         let flood = |which: &str, start: &[u8], unit: &[u8]| {
             let acts = [Act::Flood(start.to_vec(), unit.to_vec())];
@@ -258,14 +260,14 @@ impl At {
             }
             _ => {}
         }
-        // What follows the last word of a proxy is the session's.
+        // After the last answer, everything belongs to the session.
         if !self.is_last() && !self.turn().question.is_text() {
-            all.push(flood("behind the answer", self.answer(), &[0xff; 1000]));
+            all.push(flood("after the answer", self.answer(), &[0xff; 1000]));
         }
         all
     }
 
-    /// Challenges whose page never ends: the answer goes out on another connection.
+    /// Challenges whose body never ends: `connect` answers on a new connection.
     fn too_much_asking(&self) -> Vec<Case> {
         if self.is_last() {
             return Vec::new();
@@ -290,7 +292,7 @@ impl At {
     fn split(&self, verdict: &Verdict) -> Vec<Case> {
         let piece = |bytes: &[u8]| [Act::Send(bytes.to_vec()), Act::Pause(Duration::from_millis(5))];
         let case = |which, mut acts: Vec<Act>| {
-            acts.push(Act::GoOn);
+            acts.push(Act::Continue);
             self.case(Kind::Split, which, acts, verdict.clone())
         };
         let at = |at: usize| {
@@ -301,11 +303,11 @@ impl At {
         (1..self.answer().len()).map(at).chain([case("bytewise".into(), bytewise)]).collect()
     }
 
-    /// All that the peer has to say, and the start of the session, in one write.
+    /// All answers and the start of the session in one write.
     fn early(&self) -> Case {
         let early = bytes(7, 100_000);
         if self.turn().closes {
-            // What it says on a connection that it then closes is no part of a session.
+            // The proxy closes this connection, so the extra bytes do not belong to the session.
             let said = [self.answer(), &early].concat();
             let verdict = Verdict::Session(WELCOME.to_vec());
             return self.case(Kind::Early, "and closes", [Act::Send(said), Act::Close], verdict);
@@ -316,23 +318,23 @@ impl At {
         self.case(Kind::Early, "all", [Act::Send(said), Act::Finish], Verdict::Session(early))
     }
 
-    /// The right thing, again and again.
+    /// A valid answer, repeated.
     fn repeat(&self) -> Vec<Case> {
         let (answer, interim) = (self.answer(), self.turn().interim);
         let mut all = Vec::new();
         if !interim.is_empty() {
             let acts = [Act::Flood(Vec::new(), interim.into())];
             all.push(self.case(Kind::Repeat, "interim", acts, Verdict::Fails(5)));
-            let acts = [Act::Send(interim.repeat(20).into()), Act::Send(answer.to_vec()), Act::GoOn];
+            let acts = [Act::Send(interim.repeat(20).into()), Act::Send(answer.to_vec()), Act::Continue];
             all.push(self.case(Kind::Repeat, "interim-20", acts, Verdict::Session(WELCOME.to_vec())));
         }
         all.push(match (self.turn().question, self.is_last()) {
-            // The others are the session's.
+            // All but the first belong to the session.
             (_, true) => {
                 let acts = [Act::Send(answer.repeat(1000)), Act::Finish];
                 self.case(Kind::Repeat, "answer", acts, Verdict::Session(answer.repeat(999)))
             }
-            // Asked again after the password was given: it was wrong.
+            // A second challenge after the password was sent means that the password is wrong.
             (Question::Http, false) if !self.turn().closes => {
                 let acts = [Act::Flood(Vec::new(), answer.to_vec())];
                 self.case(Kind::Repeat, "answer", acts, Verdict::Fails(6))

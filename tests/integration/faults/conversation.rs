@@ -1,40 +1,43 @@
-//! The right conversations: for each protocol what we ask and what a proxy that means well answers, turn by turn.
+//! The valid conversations: for each protocol the client's requests and the proxy's answers, turn by
+//! turn.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
-/// What must never be seen.
+/// The password, which must never be displayed.
 pub(crate) const PASSWORD: &str = "5ecret-0f-mine";
 
-/// The same as an HTTP proxy gets it.
+/// Returns user name and password in base64, as sent to an HTTP proxy.
 pub(crate) fn credentials() -> String {
     BASE64_STANDARD.encode(format!("me:{PASSWORD}"))
 }
 
-/// One protocol's way to a tunnel.
+/// A conversation that establishes a tunnel.
 #[derive(Clone)]
 pub(crate) struct Conversation {
     pub(crate) name: &'static str,
-    /// The command line; `{proxy}` is where the peer is.
-    pub(crate) words: &'static str,
-    /// A variable that holds the password. Without it the user is asked, by an askpass program.
+    /// The command line; `{proxy}` is replaced by the peer's address.
+    pub(crate) args: &'static str,
+    /// The variable that contains the password. `None` if an askpass program supplies it.
     pub(crate) variable: Option<&'static str>,
     pub(crate) turns: Vec<Turn>,
 }
 
-/// A question of ours and the peer's answer.
+/// A request of the client and the peer's answer.
 #[derive(Clone)]
 pub(crate) struct Turn {
     pub(crate) question: Question,
     pub(crate) answer: Vec<u8>,
-    /// So much of the answer settles it. What follows is a page that is read to keep the connection.
+    /// The length of the decisive part of the answer. The rest is a body, which is drained to reuse
+    /// the connection.
     pub(crate) settled_at: usize,
-    /// What may come before the answer, any number of times.
+    /// Bytes that may precede the answer any number of times.
     pub(crate) interim: &'static str,
-    /// The peer closes behind its answer, and the next turn is on another connection.
+    /// The peer closes after its answer, and the next turn uses a new connection.
     pub(crate) closes: bool,
 }
 
-/// What we ask, and so where it ends: both programs are understood, whatever they make of the target.
+/// The kind of request, which determines where it ends. The C program and ours may encode the target
+/// differently, so requests are not compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
     Socks4,
@@ -46,7 +49,7 @@ pub(crate) enum Question {
 }
 
 impl Question {
-    /// Whether this is all of it.
+    /// Returns `true` if this is the whole request.
     pub(crate) fn is_complete(self, bytes: &[u8]) -> bool {
         let at = |index: usize| bytes.get(index).copied().map(usize::from);
         let has = |length: usize| bytes.len() >= length;
@@ -70,7 +73,7 @@ impl Question {
         }
     }
 
-    /// Whether the answer is text.
+    /// Returns `true` if the answer is text.
     pub(crate) fn is_text(self) -> bool {
         matches!(self, Self::Http | Self::Telnet)
     }
@@ -100,8 +103,8 @@ impl Turn {
 }
 
 impl Conversation {
-    fn new(name: &'static str, words: &'static str, turns: impl Into<Vec<Turn>>) -> Self {
-        Self { name, words, variable: None, turns: turns.into() }
+    fn new(name: &'static str, args: &'static str, turns: impl Into<Vec<Turn>>) -> Self {
+        Self { name, args, variable: None, turns: turns.into() }
     }
 
     fn with_password_in(mut self, variable: &'static str) -> Self {
@@ -109,13 +112,14 @@ impl Conversation {
         self
     }
 
-    /// The turn with which a connection begins. Who connects again has been asked for the password before.
+    /// Returns the first turn on a connection. A second connection means that the client has already
+    /// got the challenge.
     pub(crate) fn first_turn(&self, connection: usize) -> usize {
         if connection == 0 { 0 } else { self.turns.len() - 1 }
     }
 }
 
-/// All of them that are held over one TCP connection after another.
+/// Returns all conversations.
 pub(crate) fn all() -> Vec<Conversation> {
     use Question::{Greeting, Http, Socks4, Socks5, Telnet, UserPass};
     let granted4 = Turn::new(Socks4, [0, 90, 0, 0, 0, 0, 0, 0]);

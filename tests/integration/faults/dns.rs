@@ -1,4 +1,4 @@
-//! The same for a name server (`-R ADDRESS`), which is asked by UDP and then by TCP.
+//! Faults of a name server (`-R ADDRESS`), which is queried by UDP and then by TCP.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -10,36 +10,38 @@ use rustix::process::Signal;
 use super::case::WELCOME;
 use super::conversation::Question;
 use super::hostile::{CONTROLS, garbage};
-use super::run::{bound_memory, expect_none, is_fit_for_a_terminal};
+use super::run::{bound_memory, expect_no_problems, is_safe_for_terminal};
 use crate::kit::{TIMEOUT, connect, script};
 
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What the name server does in the place of its answer; `Send` is a datagram, or a part of a stream.
+/// An action of the name server. A sequence of them replaces its answer. `Send` sends a datagram, or
+/// a part of a stream.
 enum Act {
     Send(Vec<u8>),
     Drip(Vec<u8>),
     Flood(Vec<u8>),
-    /// Nobody listens there any more.
+    /// Stop listening.
     Close,
     Reset,
     Hold,
 }
 
-/// Makes acts of the right answer; over TCP its length precedes it.
+/// Converts the valid answer into actions. Over TCP, the answer starts with its length.
 type Fault = Box<dyn Fn(&[u8]) -> Vec<Act> + Send + Sync>;
 
 struct Case {
     name: String,
     by_tcp: bool,
     fault: Fault,
-    /// A session, or one of these exit codes.
+    /// The accepted exit codes; empty if a session is expected.
     fails: &'static [i32],
     /// The value of `-w`.
     limit: f64,
 }
 
-/// The answer to a query with one question (RFC 1035 §4.1): this machine for IPv4, and nothing else.
+/// Returns the answer to a query with one question (RFC 1035 §4.1): 127.0.0.1 for IPv4, nothing for
+/// other types.
 fn right_answer(query: &[u8], flags: u8) -> Vec<u8> {
     let name_end = 12 + query[12..].iter().position(|&byte| byte == 0).unwrap();
     let question = &query[12..name_end + 5];
@@ -63,7 +65,7 @@ fn cases() -> Vec<Case> {
         all.push(Case { name, by_tcp, fault, fails, limit });
     };
     for by_tcp in [false, true] {
-        // What is no answer to the question is passed over, or ends the asking.
+        // The client may ignore a message that does not answer its query, or give up.
         let lost: &[i32] = &[3, 7];
         case(by_tcp, "right".into(), &[], Box::new(|right| vec![Act::Send(right.to_vec())]));
         case(by_tcp, "close".into(), if by_tcp { &[3] } else { lost }, Box::new(|_| vec![Act::Close]));
@@ -83,12 +85,12 @@ fn cases() -> Vec<Case> {
                 lost,
                 Box::new(move |_| vec![Act::Send(said.clone()), Act::Hold]),
             );
-            let behind_the_id = move |right: &[u8]| {
+            let with_id = move |right: &[u8]| {
                 let id = if by_tcp { &right[2..4] } else { &right[..2] };
                 let message = [id, &framed].concat();
                 vec![Act::Send(if by_tcp { with_length(&message) } else { message }), Act::Hold]
             };
-            case(by_tcp, format!("garbage/{which}-with-id"), lost, Box::new(behind_the_id));
+            case(by_tcp, format!("garbage/{which}-with-id"), lost, Box::new(with_id));
         }
         case(by_tcp, "flood".into(), lost, Box::new(|_| vec![Act::Flood(vec![0xff; 1000])]));
         case(
@@ -149,24 +151,24 @@ fn cases() -> Vec<Case> {
     all
 }
 
-/// The start of it, and never all.
+/// Returns the first `at` bytes, but never all of them.
 fn cut(right: &[u8], at: usize) -> Vec<u8> {
     right[..at.min(right.len() - 1)].to_vec()
 }
 
-/// Changes the message, framed as it was.
+/// Changes the message and updates its length prefix.
 fn changed(right: &[u8], by_tcp: bool, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut message = right[if by_tcp { 2 } else { 0 }..].to_vec();
     change(&mut message);
     if by_tcp { with_length(&message) } else { message }
 }
 
-/// The answer to somebody else's question.
+/// Returns the answer to a query with another ID.
 fn forged(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| message[0] = !message[0])
 }
 
-/// An error, and a question with a name that commands the terminal.
+/// Returns an error response whose question contains control characters for the terminal.
 fn hostile(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| {
         message.truncate(12);
@@ -179,7 +181,7 @@ fn hostile(right: &[u8], by_tcp: bool) -> Vec<u8> {
     })
 }
 
-/// As many addresses as there is room for: the same one.
+/// Returns an answer that repeats the same address as often as it fits.
 fn many_records(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| {
         let record = message[30..].to_vec();
@@ -196,7 +198,7 @@ fn many_records(right: &[u8], by_tcp: bool) -> Vec<u8> {
     })
 }
 
-/// The name is another name for itself.
+/// Returns an answer in which the name is an alias (CNAME) of itself.
 fn alias_of_itself(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| {
         message[7] = 1;
@@ -205,7 +207,7 @@ fn alias_of_itself(right: &[u8], by_tcp: bool) -> Vec<u8> {
     })
 }
 
-/// Serves for as long as the program is `alive`.
+/// A name server that runs while the program is `alive`.
 struct Server<'a> {
     case: &'a Case,
     alive: &'a (dyn Fn() -> bool + Sync),
@@ -219,7 +221,7 @@ impl Server<'_> {
             while (self.alive)() {
                 match tcp.accept() {
                     Ok((stream, _)) => drop(scope.spawn(move || self.serve_stream(stream))),
-                    Err(_) => thread::sleep(LOOK),
+                    Err(_) => thread::sleep(POLL_INTERVAL),
                 }
             }
         });
@@ -227,11 +229,11 @@ impl Server<'_> {
 
     fn serve_udp(&self, socket: &UdpSocket) {
         let mut query = [0; 512];
-        socket.set_read_timeout(Some(LOOK)).unwrap();
+        socket.set_read_timeout(Some(POLL_INTERVAL)).unwrap();
         while (self.alive)() {
             let Ok((length, client)) = socket.recv_from(&mut query) else { continue };
             if self.case.by_tcp {
-                // It did not fit.
+                // Truncated: forces a query by TCP.
                 let _ = socket.send_to(&right_answer(&query[..length], 2), client);
                 continue;
             }
@@ -257,12 +259,12 @@ impl Server<'_> {
         }
     }
 
-    /// One question after another; nothing is said in reply to those that should not have come.
+    /// Reads the queries on one connection. Answers them only if the fault is in TCP.
     fn serve_stream(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(LOOK))?;
-        stream.set_write_timeout(Some(LOOK))?;
+        stream.set_read_timeout(Some(POLL_INTERVAL))?;
+        stream.set_write_timeout(Some(POLL_INTERVAL))?;
         let mut asked = Vec::new();
         while (self.alive)() {
             let mut buffer = [0; 512];
@@ -292,7 +294,7 @@ impl Server<'_> {
             match act {
                 Act::Send(bytes) => {
                     stream.write_all(&bytes)?;
-                    self.pause(LOOK)?;
+                    self.pause(POLL_INTERVAL)?;
                 }
                 Act::Drip(bytes) => {
                     for byte in bytes {
@@ -327,13 +329,13 @@ impl Server<'_> {
             if !(self.alive)() {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 }
 
-/// What is wrong with a run in this case, if anything is.
+/// Runs a case and describes what went wrong. `None` if nothing did.
 fn problem(case: &Case, target: u16) -> Option<String> {
     let (udp, tcp) = (0..100)
         .find_map(|_| {
@@ -342,8 +344,8 @@ fn problem(case: &Case, target: u16) -> Option<String> {
         })
         .expect("no port is free for both UDP and TCP");
     let server = tcp.local_addr().unwrap();
-    let words = format!("-w {} -R {server} host.example. {target}", case.limit);
-    let mut running = connect(words).start();
+    let args = format!("-w {} -R {server} host.example. {target}", case.limit);
+    let mut running = connect(args).start();
     bound_memory(&running);
     let is_running = running.running_check();
     let start = Instant::now();
@@ -357,21 +359,21 @@ fn problem(case: &Case, target: u16) -> Option<String> {
     let right = if case.fails.is_empty() {
         outcome.code == Some(0) && outcome.stdout == WELCOME && line.is_empty()
     } else {
-        let tells = line.starts_with("connect: ") && line.ends_with('\n') && line.lines().count() == 1;
+        let one_line = line.starts_with("connect: ") && line.ends_with('\n') && line.lines().count() == 1;
         let named = line.contains(&format!("name server {server}")) && line.contains("host.example.:");
         outcome.code.is_some_and(|code| case.fails.contains(&code))
             && outcome.stdout.is_empty()
-            && tells
+            && one_line
             && named
     };
     let in_time = outcome.elapsed < Duration::from_secs_f64(case.limit + 8.0);
     let spins = outcome.cpu > Duration::from_millis(300) && !case.name.contains("flood");
-    let wrong = !right || !in_time || spins || !is_fit_for_a_terminal(&outcome.stderr);
+    let wrong = !right || !in_time || spins || !is_safe_for_terminal(&outcome.stderr);
     wrong.then(|| format!("{outcome:?}\n  expected: exit code of {:?}, 0 if there is none", case.fails))
 }
 
 #[test]
-fn a_name_server_can_do_all_of_this_too() {
+fn every_fault_of_a_name_server_has_the_right_verdict() {
     let target = crate::kit::Server::repeat(|| script().send(WELCOME));
-    expect_none(cases(), |case| case.name.clone(), 14, |case| problem(case, target.port()));
+    expect_no_problems(cases(), |case| case.name.clone(), 14, |case| problem(case, target.port()));
 }

@@ -1,13 +1,13 @@
-//! What a peer may say that is no right answer.
+//! Invalid and hostile answers.
 
 use super::conversation::{Conversation, PASSWORD, Question, all, credentials};
 use crate::kit::bytes;
 
-/// Everything that a terminal would obey, or a reader be misled by.
+/// Control sequences for a terminal, and invisible characters that mislead a reader.
 pub(crate) const CONTROLS: &str =
     "\x1b]0;owned\x07\x1b[2J\x1b[31m\x08\x0b\x0c\x0e\x7f\u{9b}5n\u{85}\u{202e}\u{200b}";
 
-/// Answers that belong to no protocol, or to another one; none begins as the right answer does.
+/// Returns answers of no protocol or of another one. None starts like a valid answer to this request.
 pub(crate) fn garbage(to: Question) -> Vec<(String, Vec<u8>)> {
     let lines = |line: &str| format!("{line}\r\n").repeat(40).into_bytes();
     let mut all_kinds = vec![
@@ -36,19 +36,20 @@ fn answers_of(conversation: &Conversation) -> (String, Vec<u8>) {
 
 fn begins_as_an_answer_to(question: Question, bytes: &[u8]) -> bool {
     match question {
-        // Of two versions, 0 and 4; a refusal is no garbage.
+        // A reply starts with version 0 or 4. A refusal is not garbage.
         Question::Socks4 => matches!(bytes, [0 | 4, 90, ..]),
         Question::Greeting | Question::Socks5 => bytes[0] == 5,
         Question::UserPass => bytes[0] == 1,
         Question::Http => bytes.starts_with(b"HTTP/1."),
-        // Lines without a verdict in them are no wrong answer: more may follow.
+        // A line that reports neither success nor failure is not invalid: more may follow.
         Question::Telnet => bytes.windows(12).any(|window| window.eq_ignore_ascii_case(b"connected to")),
     }
 }
 
-/// Refusals, and the exit code of each. Where there is room for words they are hostile: they command the terminal, or
-/// repeat the password to us who told it, whole or so that a message that is cut would end in it.
-pub(crate) fn refusals(of: Question, told_password: bool) -> Vec<(String, Vec<u8>, i32)> {
+/// Returns refusals with their exit codes. Where the protocol has room for text, the text is hostile:
+/// control sequences, or (if `sent_password`) the password that the client sent, in full or so that
+/// truncation would leave a part of it.
+pub(crate) fn refusals(of: Question, sent_password: bool) -> Vec<(String, Vec<u8>, i32)> {
     let codes = |codes: &[u8], answer: fn(u8) -> Vec<u8>, exit| {
         codes.iter().map(move |&code| (code.to_string(), answer(code), exit)).collect()
     };
@@ -60,8 +61,8 @@ pub(crate) fn refusals(of: Question, told_password: bool) -> Vec<(String, Vec<u8
             let answer = |code| vec![5, code, 0, 1, 0, 0, 0, 0, 0, 0];
             codes(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 91, 255], answer, 5)
         }
-        Question::Http => with_words(&HTTP_REFUSALS, told_password),
-        Question::Telnet => with_words(&TELNET_REFUSALS, told_password),
+        Question::Http => with_texts(&HTTP_REFUSALS, sent_password),
+        Question::Telnet => with_texts(&TELNET_REFUSALS, sent_password),
     }
 }
 
@@ -89,26 +90,26 @@ const TELNET_REFUSALS: [(&str, &str, i32); 5] = [
     ("long", "{}{}{}{}{}{}{}{} failed {}\r\n", 5),
 ];
 
-fn with_words(templates: &[(&str, &str, i32)], told_password: bool) -> Vec<(String, Vec<u8>, i32)> {
+fn with_texts(templates: &[(&str, &str, i32)], sent_password: bool) -> Vec<(String, Vec<u8>, i32)> {
     let padded = |secret: &str| format!("{}{secret}", "x".repeat(140));
-    let words = [
+    let texts = [
         ("controls", CONTROLS.to_owned()),
         ("credentials", credentials()),
         ("password", PASSWORD.to_owned()),
         ("cut-credentials", padded(&credentials())),
         ("cut-password", padded(PASSWORD)),
     ];
-    let words = &words[..if told_password { words.len() } else { 1 }];
+    let texts = &texts[..if sent_password { texts.len() } else { 1 }];
     let all = templates.iter().flat_map(|&(name, template, exit)| {
-        let with = move |(what, words): &(&str, String)| {
-            (format!("{name}-{what}"), template.replace("{}", words).into_bytes(), exit)
+        let with = move |(what, text): &(&str, String)| {
+            (format!("{name}-{what}"), template.replace("{}", text).into_bytes(), exit)
         };
-        words.iter().map(with).collect::<Vec<_>>()
+        texts.iter().map(with).collect::<Vec<_>>()
     });
     all.collect()
 }
 
-/// Heads of an HTTP answer that are one, though they may look odd.
+/// Returns HTTP heads that open a tunnel, although some look odd.
 pub(crate) fn good_heads() -> Vec<String> {
     let mut heads: Vec<String> = ["HTTP/1.0", "HTTP/1.1", "HTTP/1.9"]
         .iter()
@@ -132,7 +133,7 @@ pub(crate) fn good_heads() -> Vec<String> {
     heads
 }
 
-/// Heads that only look like one that grants the tunnel: a part of the status line is not right, or the line's end.
+/// Returns HTTP heads that resemble a 2xx response but have an invalid status line or line end.
 pub(crate) fn bad_heads() -> Vec<String> {
     let versions = [
         "HTTP/1.",

@@ -1,9 +1,12 @@
-//! What a proxy can do wrong in a negotiation: every turn of every protocol, and every kind of fault in it, generated
-//! and not listed. Each run has to end with the right verdict, in time, within its memory, without spinning, and with
-//! a line on standard error that no terminal obeys and that tells no password.
+//! The faults of a proxy during a negotiation: every kind of fault in every turn of every protocol.
 //!
-//! `conversation` has the right conversations, `case` makes the faults out of them, with the verdict of each, `peer`
-//! carries them out, and `run` judges the runs. A case that fails is named; `FAULT=part-of-its-name` runs it alone.
+//! The cases are generated. Each run must end with the expected verdict, in time, within its memory
+//! limit and without spinning. Its error message must be safe for a terminal and must not contain the
+//! password.
+//!
+//! `conversation` has the valid conversations, `case` derives the faults and their verdicts, `peer`
+//! plays them, and `run` checks the runs. A failure prints the name of its case;
+//! `FAULT=part-of-the-name` runs that case alone.
 
 pub(crate) mod case;
 mod checks;

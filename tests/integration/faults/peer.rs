@@ -1,4 +1,4 @@
-//! The peer of a case: it keeps to the conversation, but for the turn with the fault.
+//! The peer of a case: follows the conversation, except in the turn with the fault.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,35 +7,35 @@ use std::time::{Duration, Instant};
 
 use super::case::{Act, Case, WELCOME};
 
-/// How often a waiting peer looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(5);
-/// More than anyone who bounds what it takes can take, the system's buffers included.
+/// How often a waiting peer checks whether the program has exited.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// More than a client with bounded memory can receive, socket buffers included.
 pub(crate) const FLOOD: usize = 64 * 1024 * 1024;
 
-/// What the peer has seen.
+/// What the peer observed.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: usize,
-    /// Bytes of a flood that were taken.
+    /// Bytes of a flood that could be sent.
     pub(crate) flooded: usize,
 }
 
-/// Serves one connection after another for as long as the program is `alive`.
+/// Serves connections in turn while the program is `alive`.
 pub(crate) fn serve(listener: &TcpListener, case: &Case, alive: &dyn Fn() -> bool) -> Seen {
     let mut seen = Seen::default();
     listener.set_nonblocking(true).unwrap();
     while alive() {
         let Ok((stream, _)) = listener.accept() else {
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
             continue;
         };
         stream.set_nonblocking(false).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(LOOK)).unwrap();
-        stream.set_write_timeout(Some(LOOK)).unwrap();
+        stream.set_read_timeout(Some(POLL_INTERVAL)).unwrap();
+        stream.set_write_timeout(Some(POLL_INTERVAL)).unwrap();
         let first = case.conversation.first_turn(seen.connections);
         seen.connections += 1;
-        // Where the program leaves, there is nothing more to do.
+        // An error means that the program closed the connection, which ends the conversation.
         let _ = Peer { stream, case, alive, flooded: &mut seen.flooded }.converse(first);
     }
     seen
@@ -69,7 +69,7 @@ impl Peer<'_> {
         self.finish()
     }
 
-    /// Whether the conversation goes on.
+    /// Performs the actions. Returns `true` if the conversation continues.
     fn perform(&mut self) -> io::Result<bool> {
         for act in &self.case.acts {
             match act {
@@ -96,7 +96,7 @@ impl Peer<'_> {
                     return Ok(false);
                 }
                 Act::Hold => self.pause(Duration::MAX)?,
-                Act::GoOn => return Ok(true),
+                Act::Continue => return Ok(true),
                 Act::Finish => {
                     self.finish()?;
                     return Ok(false);
@@ -106,7 +106,8 @@ impl Peer<'_> {
         Ok(false)
     }
 
-    /// The end of the session: what still comes is read away, so that nothing that was sent is lost by a reset.
+    /// Half-closes, then discards input until EOF: closing with unread input would cause a reset, which
+    /// may discard data in flight.
     fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)?;
         loop {
@@ -136,18 +137,18 @@ impl Peer<'_> {
     }
 
     fn go_on_after(&self, error: io::Error) -> io::Result<()> {
-        let waits = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
-        if waits && (self.alive)() { Ok(()) } else { Err(error) }
+        let is_timeout = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+        if is_timeout && (self.alive)() { Ok(()) } else { Err(error) }
     }
 
-    /// Waits, and fails when the program has gone.
+    /// Waits. Fails if the program exits meanwhile.
     fn pause(&self, time: Duration) -> io::Result<()> {
         let start = Instant::now();
         while start.elapsed() < time {
             if !(self.alive)() {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            thread::sleep(LOOK.min(time));
+            thread::sleep(POLL_INTERVAL.min(time));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Runs of cases, many at a time, and what is checked of each.
+//! Runs cases in parallel and checks each run.
 
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,17 +16,17 @@ use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, FLOOD, Seen};
 use crate::kit::{MIB, Outcome, Program, Running, TIMEOUT, TempPath, connect, show};
 
-/// What was seen of a run.
+/// The observations of a run.
 pub(crate) struct Observed {
-    /// Where the peer was.
+    /// The peer's address.
     proxy: String,
     pub(crate) outcome: Outcome,
-    /// It had not ended when our patience did.
+    /// The program was still running at the timeout.
     pub(crate) hung: bool,
     pub(crate) seen: Seen,
 }
 
-/// An askpass program that knows the password.
+/// An askpass program that prints the password.
 pub(crate) struct Askpass(TempPath);
 
 impl Askpass {
@@ -34,7 +34,8 @@ impl Askpass {
         let directory = TempPath::directory("askpass");
         let draft = directory.join("draft");
         fs::write(&draft, format!("#!/bin/sh\necho {PASSWORD}\n")).unwrap();
-        // Written by another process: what is open for writing, be it in a child that is just starting, cannot be run.
+        // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor, and
+        // a file that is open for writing cannot be executed (ETXTBSY).
         let copied = std::process::Command::new("cp").arg(&draft).arg(directory.join("askpass")).status();
         assert!(copied.unwrap().success());
         fs::set_permissions(directory.join("askpass"), Permissions::from_mode(0o700)).unwrap();
@@ -42,21 +43,21 @@ impl Askpass {
     }
 }
 
-/// Runs `program` in this case, and stops it when `patience` is over.
-pub(crate) fn run(case: &Case, program: Program, askpass: &Askpass, patience: Duration) -> Observed {
+/// Runs `program` in this case, and kills it after `timeout`.
+pub(crate) fn run(case: &Case, program: Program, askpass: &Askpass, timeout: Duration) -> Observed {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = listener.local_addr().unwrap().to_string();
-    let words = format!("-w {} {}", case.limit, case.conversation.words).replace("{proxy}", &proxy);
+    let args = format!("-w {} {}", case.limit, case.conversation.args).replace("{proxy}", &proxy);
     let program = match case.conversation.variable {
         Some(variable) => program.env(variable, PASSWORD),
         None => program.env("SSH_ASKPASS", askpass.0.join("askpass")).env("DISPLAY", ":0"),
     };
-    // Standard input stays open, as that of ssh does.
-    let mut running = program.args(words).limit(patience + TIMEOUT).start();
+    // Standard input stays open, as with ssh.
+    let mut running = program.args(args).limit(timeout + TIMEOUT).start();
     bound_memory(&running);
     let start = Instant::now();
     let is_running = running.running_check();
-    let seen = peer::serve(&listener, case, &|| is_running() && start.elapsed() < patience);
+    let seen = peer::serve(&listener, case, &|| is_running() && start.elapsed() < timeout);
     let hung = is_running();
     if hung {
         running.signal(Signal::KILL);
@@ -64,21 +65,20 @@ pub(crate) fn run(case: &Case, program: Program, askpass: &Askpass, patience: Du
     Observed { proxy, outcome: running.wait(), hung, seen }
 }
 
-/// From now on the program may have so much memory of its own, thread stacks included; it does not survive asking for
-/// more.
+/// Limits the program's private memory, thread stacks included. Exceeding the limit kills it.
 #[cfg(target_os = "linux")]
 pub(crate) fn bound_memory(running: &Running) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let limit = Some(16 * MIB);
     let pid = Pid::from_raw(running.pid().cast_signed());
-    // It may have ended already.
+    // Fails if the program has already exited.
     let _ = prlimit(pid, Resource::Data, Rlimit { current: limit, maximum: limit });
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn bound_memory(_: &Running) {}
 
-/// What is wrong with a run, if anything is.
+/// Describes what is wrong with a run. `None` if nothing is.
 pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
     let Observed { proxy, outcome, hung, seen } = observed;
     let (code, expected_output) = match &case.verdict {
@@ -91,14 +91,14 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
             problems.push(what.to_owned());
         }
     };
-    check(!hung, "it has an end");
+    check(!hung, "that it exits");
     check(outcome.code == Some(code), &format!("exit code {code}"));
     check(outcome.stdout == expected_output, &format!("on stdout {}", show(expected_output)));
-    check(is_fit_for_a_terminal(&outcome.stderr), "nothing on stderr that a terminal obeys");
-    check(!tells_password(&outcome.stderr), "no password on stderr");
-    check(outcome.cpu < CPU, &format!("less than {CPU:?} of processor time"));
+    check(is_safe_for_terminal(&outcome.stderr), "stderr that is safe for a terminal");
+    check(!contains_password(&outcome.stderr), "no password on stderr");
+    check(outcome.cpu < CPU, &format!("less than {CPU:?} of CPU time"));
     check(seen.connections <= 2, "at most 2 connections");
-    check(seen.flooded < FLOOD, "an end of taking what never ends");
+    check(seen.flooded < FLOOD, "that it stops reading an endless answer");
     let line = outcome.stderr_text();
     if code == 0 {
         check(line.is_empty(), "nothing on stderr");
@@ -108,39 +108,44 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
         check(line.contains(&format!(" proxy {proxy} ")), "the proxy on stderr");
     }
     if code == 7 {
-        check(outcome.elapsed + GRAIN >= Duration::from_secs(case.limit), "no end before the limit");
+        check(outcome.elapsed + GRAIN >= Duration::from_secs(case.limit), "that it waits until the limit");
     }
     let soon = if code == 7 { Duration::from_secs(case.limit) + GRACE } else { GRACE };
-    check(outcome.elapsed < soon, &format!("an end within {soon:?}"));
+    check(outcome.elapsed < soon, &format!("that it exits within {soon:?}"));
     if problems.is_empty() {
         return None;
     }
     Some(format!("{outcome:?}\n  {seen:?}\n  expected: {}", problems.join("\n  expected: ")))
 }
 
-/// Several times what a run needs, and less than one that spins for a second takes on a busy machine.
+/// Several times the CPU time of a normal run. A busy loop of one second exceeds it even on a loaded
+/// machine.
 const CPU: Duration = Duration::from_millis(300);
-/// The test looks at the clock when the program has been started.
+/// The program starts before the test reads the clock.
 const GRAIN: Duration = Duration::from_millis(200);
-/// For a machine that does something else as well.
+/// Tolerance for a loaded machine.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// Only printable text, and line feeds.
-pub(crate) fn is_fit_for_a_terminal(stderr: &[u8]) -> bool {
-    let obeyed = |c: char| {
+/// Returns `true` if this is printable text and line feeds only.
+pub(crate) fn is_safe_for_terminal(stderr: &[u8]) -> bool {
+    let is_unsafe = |c: char| {
         c != '\n' && (c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'))
     };
-    std::str::from_utf8(stderr).is_ok_and(|text| !text.contains(obeyed))
+    std::str::from_utf8(stderr).is_ok_and(|text| !text.contains(is_unsafe))
 }
 
-/// The password, or the better part of it.
-fn tells_password(stderr: &[u8]) -> bool {
+/// Returns `true` if this contains the password or its first ten characters, plain or in base64.
+fn contains_password(stderr: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stderr);
     [PASSWORD, &credentials()].iter().any(|secret| text.contains(&secret[..10]))
 }
 
-/// Does something for each of many, `threads` at a time; what came of each.
-pub(crate) fn many<C: Sync, R: Send>(cases: &[C], threads: usize, work: impl Fn(&C) -> R + Sync) -> Vec<R> {
+/// Calls `work` for each case, on this many threads, and returns the results in any order.
+pub(crate) fn in_parallel<C: Sync, R: Send>(
+    cases: &[C],
+    threads: usize,
+    work: impl Fn(&C) -> R + Sync,
+) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -156,34 +161,34 @@ pub(crate) fn many<C: Sync, R: Send>(cases: &[C], threads: usize, work: impl Fn(
     results.into_inner().unwrap()
 }
 
-/// Runs these cases with the program under test, which is given these words too; fails with those that went wrong.
+/// Runs these cases with the program under test. Fails if a verdict differs.
 #[track_caller]
-pub(crate) fn expect_right(cases: Vec<Case>, threads: usize) {
+pub(crate) fn expect_verdicts(cases: Vec<Case>, threads: usize) {
     expect(cases, threads, "", problem);
 }
 
-/// What `-d` shows of a peer is as harmless as a message.
+/// Runs these cases with `-d`. Fails if the debug lines contain control sequences or the password.
 #[track_caller]
 pub(crate) fn expect_harmless_debug_lines(cases: Vec<Case>, threads: usize) {
     expect(cases, threads, "-d", |_, observed| {
         let stderr = &observed.outcome.stderr;
-        let harmless = is_fit_for_a_terminal(stderr) && !tells_password(stderr);
+        let harmless = is_safe_for_terminal(stderr) && !contains_password(stderr);
         let shows = observed.outcome.stderr_text().contains("DEBUG: <<<");
         (!harmless || !shows).then(|| format!("{:?}", observed.outcome))
     });
 }
 
 #[track_caller]
-fn expect(cases: Vec<Case>, threads: usize, words: &str, problem: fn(&Case, &Observed) -> Option<String>) {
+fn expect(cases: Vec<Case>, threads: usize, args: &str, problem: fn(&Case, &Observed) -> Option<String>) {
     let askpass = Askpass::new();
-    expect_none(cases, Case::name, threads, |case| {
-        problem(case, &run(case, connect(words), &askpass, TIMEOUT))
+    expect_no_problems(cases, Case::name, threads, |case| {
+        problem(case, &run(case, connect(args), &askpass, TIMEOUT))
     });
 }
 
-/// Looks for problems in many cases at a time; fails with those that there are. `FAULT` chooses cases by their names.
+/// Runs cases in parallel and fails with the problems found. `FAULT` selects cases by name.
 #[track_caller]
-pub(crate) fn expect_none<C: Sync>(
+pub(crate) fn expect_no_problems<C: Sync>(
     mut cases: Vec<C>,
     name: fn(&C) -> String,
     threads: usize,
@@ -194,12 +199,12 @@ pub(crate) fn expect_none<C: Sync>(
     assert!(!cases.is_empty(), "no case of this test has {chosen:?} in its name");
     println!("{} cases", cases.len());
     let named = |case: &C| {
-        // One that fails in another way is named as well.
+        // Name the case of a panic, too.
         let found = catch_unwind(AssertUnwindSafe(|| problem(case)));
         let found = found.unwrap_or_else(|_| Some("  panicked, see above".into()));
         found.map(|problem| (name(case), problem))
     };
-    let problems: Vec<_> = many(&cases, threads, named).into_iter().flatten().collect();
+    let problems: Vec<_> = in_parallel(&cases, threads, named).into_iter().flatten().collect();
     let Some((first, _)) = problems.first() else { return };
     let shown: Vec<_> = problems.iter().take(8).map(|(name, problem)| format!("{name}\n{problem}")).collect();
     panic!(
