@@ -1,19 +1,23 @@
-//! What the fuzz targets have in common: a driver that holds the protocol machines to their contract, an independent
-//! reading of where a proxy's reply ends, and what may reach the user's terminal.
+//! What the fuzz targets share: a driver that holds negotiations to their contract, an independent
+//! parser of the proxies' replies, and checks of what may reach the user's terminal.
 
+use connect::proto;
 use peak_alloc::PeakAlloc;
 
 pub mod conversation;
-pub mod ends;
-pub mod shown;
-pub mod sources;
+pub mod display;
+// A part of the crate's own tests, where `crate::proto` is its module.
+#[path = "../../src/proto/testing/driver.rs"]
+mod driver;
+pub mod planning;
+pub mod reference;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// The user that the machines speak for.
+/// The user name in every negotiation.
 pub const USER: &str = "alice";
-/// The password, which nobody but the proxy may get to see.
+/// The password, which only the proxy may see.
 pub const PASSWORD: &str = "hunter2-opensesame";
 /// `alice:hunter2-opensesame` in base64, as Basic authentication sends it.
 pub const BASIC: &str = "YWxpY2U6aHVudGVyMi1vcGVuc2VzYW1l";

@@ -1,8 +1,8 @@
-//! Hosts, ports and endpoints: what is taken is safe on the wire, and is read back from how it is shown.
+//! Hosts, ports and endpoints: what is accepted is safe on the wire, and parses again as displayed.
 #![no_main]
 
 use connect::addr::{Endpoint, Host, MAX_NAME, parse_port, split_port};
-use connect_fuzz::shown;
+use connect_fuzz::display;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -22,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
 
     for word in [word, host] {
         match Host::parse(word) {
-            Err(error) => shown::check(&error.to_string()),
+            Err(error) => display::check(&error.to_string()),
             Ok(host) => {
                 let shown = host.to_string();
                 assert!(shown.len() <= MAX_NAME && !shown.is_empty());
@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
                         .contains(|c: char| c.is_control() || c.is_whitespace() || "/\\@?#[]<>".contains(c))
                 );
                 assert!(matches!(host, Host::Ip(_)) || !shown.contains(':') || shown.contains('%'));
-                shown::check(&shown);
+                display::check(&shown);
                 assert_eq!(Host::parse(&shown).as_ref(), Ok(&host));
                 let Some(port) = number.or(parse_port("22")) else { return };
                 let shown = Endpoint { host: host.clone(), port }.to_string();

@@ -1,12 +1,12 @@
-//! The challenges of a 407, each line of the input the value of one field: which of them is answered, and that the answer
-//! says of it what the proxy meant.
+//! The challenges of a 407, one per line of the input: the strongest is answered, and the answer
+//! repeats its parameters.
 #![no_main]
 
 use connect::proto::{Error, HttpConnect, HttpSettings, Negotiation, Step};
 use connect::text::printable;
 use connect_fuzz::conversation::{alice, endpoint};
-use connect_fuzz::ends::{self, Challenge};
-use connect_fuzz::shown;
+use connect_fuzz::display;
+use connect_fuzz::reference::{self, Challenge};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let fields: Vec<_> = text.split('\n').map(|value| format!("Proxy-Authenticate: {value}\r\n")).collect();
     let head = format!("HTTP/1.1 407 Who are you\r\n{}Content-Length: 0\r\n\r\n", fields.concat());
-    let challenges: Vec<_> = text.split('\n').flat_map(ends::challenges).collect();
+    let challenges: Vec<_> = text.split('\n').flat_map(reference::challenges).collect();
     let best = challenges.iter().filter_map(Challenge::rank).max();
 
     let mut machine =
@@ -40,13 +40,13 @@ fuzz_target!(|input: &[u8]| {
                 let name = printable(scheme.as_bytes());
                 assert!(name.starts_with(offer.name.trim_end_matches('…')), "{offer:?} is {scheme}");
             }
-            shown::check(&Error::NoScheme { offered, status: 407 }.to_string());
+            display::check(&Error::NoScheme { offered, status: 407 }.to_string());
         }
         Err(error) => panic!("{error}"),
     }
 });
 
-/// The request answers this challenge, and repeats what it has to.
+/// Checks that the request answers this challenge and repeats its parameters.
 fn check(request: &str, best: Option<u8>, answered: Option<&Challenge>) {
     let lines: Vec<_> = request.split("\r\n").collect();
     let [_, _, authorization, "", ""] = lines[..] else { panic!("{request:?}") };
@@ -54,7 +54,7 @@ fn check(request: &str, best: Option<u8>, answered: Option<&Challenge>) {
         return assert!(authorization.starts_with("Proxy-Authorization: Basic "), "{authorization}");
     }
     let digest =
-        authorization.strip_prefix("Proxy-Authorization: ").map(ends::challenges).unwrap_or_default();
+        authorization.strip_prefix("Proxy-Authorization: ").map(reference::challenges).unwrap_or_default();
     let ([answer], Some(answered)) = (&digest[..], answered) else {
         panic!("{authorization} to {answered:?}")
     };

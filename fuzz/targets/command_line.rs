@@ -1,5 +1,6 @@
-//! Command lines with an environment: a line `NAME=value` for each variable, then an empty one, then a line for each word,
-//! the program's name first. Passwords that the environment is asked for are shown nowhere.
+//! Command lines with an environment: a line `NAME=value` for each variable, an empty line, then a
+//! line for each argument, the program's name first. Passwords from the environment are never
+//! displayed.
 #![no_main]
 
 use std::ffi::OsString;
@@ -7,33 +8,33 @@ use std::os::unix::ffi::OsStringExt;
 
 use connect::cli::{self, Request};
 use connect::error::ExitCode;
-use connect_fuzz::{PASSWORD, shown, sources};
+use connect_fuzz::{PASSWORD, display, planning};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    // The system passes no NUL.
+    // Arguments and variables cannot contain a NUL.
     if input.contains(&0) {
         return;
     }
     let mut lines = input.split(|&byte| byte == b'\n');
     let variables: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
-    let words: Vec<_> = lines.map(|word| OsString::from_vec(word.to_vec())).collect();
+    let argv: Vec<_> = lines.map(|arg| OsString::from_vec(arg.to_vec())).collect();
     let variable = |name: &str| {
         let value = |line: &&[u8]| Some(line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
         let set = variables.iter().find_map(value);
         set.or_else(|| name.contains("PASSW").then(|| PASSWORD.into())).map(OsString::from_vec)
     };
-    let typed = match cli::parse(words.clone()) {
-        Ok(Request::Session(typed)) => typed,
+    let args = match cli::parse(argv.clone()) {
+        Ok(Request::Session(args)) => args,
         Ok(Request::Print(text)) => return assert!(text.ends_with('\n') && !text.contains('\x1b')),
         Err(error) => {
             assert_eq!(error.exit_code(), ExitCode::Usage);
-            return shown::check_error(&error);
+            return display::check_error(&error);
         }
     };
-    assert!(!typed.host.is_empty() || words.iter().any(|word| word.is_empty()), "a host out of nowhere");
-    let (plan, told) = sources::plan(&typed, &variable, Vec::new());
-    let shows = match &plan {
+    assert!(!args.host.is_empty() || argv.iter().any(|arg| arg.is_empty()), "an empty host");
+    let (plan, warnings) = planning::plan(&args, &variable, Vec::new());
+    let shown = match &plan {
         Ok(plan) => format!("{plan:?}"),
         Err(error) => {
             assert_eq!(error.exit_code(), ExitCode::Usage);
@@ -41,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     if !input.windows(PASSWORD.len()).any(|word| word == PASSWORD.as_bytes()) {
-        shown::check_password(&shows);
-        shown::check_password(&told.concat());
+        display::check_password(&shown);
+        display::check_password(&warnings.concat());
     }
 });

@@ -1,15 +1,15 @@
-//! HTTP CONNECT, as a conversation: without a password, with one that is known, and with one that is asked for.
+//! HTTP CONNECT: without a password, with a known one, and with one from the user.
 #![no_main]
 
 use connect::proto::{Error, HttpConnect, HttpScheme, HttpSettings};
 use connect_fuzz::conversation::{Bounds, Input, alice, endpoint, play};
-use connect_fuzz::ends;
+use connect_fuzz::reference;
 use libfuzzer_sys::fuzz_target;
 
-/// For each of six challenges its heads and its body, which is drained up to a limit and a look beyond it; then the heads of
-/// the last answer, and the start of its body.
+/// For each of six challenges its heads and its body, which is drained up to a limit and one peek
+/// beyond it. Then the heads of the last response, and the start of its body.
 const BYTES: usize = (6 * (64 + 64 + 4) + 64 + 4) * 1024;
-/// A head of 64 KiB, in bytes and in text, and 20 bytes of index for each field of two bytes.
+/// A head of 64 KiB, as bytes and as text, and an index of 20 bytes for each field of two bytes.
 const MEMORY: usize = 4 * 1024 * 1024;
 
 fuzz_target!(|input: &[u8]| {
@@ -19,22 +19,22 @@ fuzz_target!(|input: &[u8]| {
         HttpConnect::new(endpoint("host.example", "22"), settings(input.variant), || Some([7; 16]))
             .with_credentials(known.then(alice))
     };
-    let ending = play(make, &input, Bounds { bytes: BYTES, memory: MEMORY });
-    let last = input.connection(ending.connection);
-    let due = ends::http(last);
-    match ending.verdict {
-        // A tunnel stands only where the specification says so, and begins there.
-        Ok(()) => match due {
-            Some(due) => assert_eq!(ending.taken, due),
-            None => assert!(ends_with_success(&last[..ending.taken]), "took a refusal for a tunnel"),
+    let outcome = play(make, &input, Bounds { bytes: BYTES, memory: MEMORY });
+    let last = input.connection(outcome.connection);
+    let expected = reference::http(last);
+    match outcome.result {
+        // The tunnel is established only where the specification says so, and begins there.
+        Ok(()) => match expected {
+            Some(expected) => assert_eq!(outcome.consumed, expected),
+            None => assert!(ends_with_success(&last[..outcome.consumed]), "mistook a refusal for a tunnel"),
         },
-        // Lines without a colon are for the machine alone to find.
+        // The reference parser does not reject lines without a colon.
         Err(Error::NotHttp { .. } | Error::MalformedHttp(_)) => {}
-        Err(error) => assert_eq!(due, None, "took a tunnel for a refusal: {error}"),
+        Err(error) => assert_eq!(expected, None, "mistook a tunnel for a refusal: {error}"),
     }
 });
 
-/// A password that is known goes out at once, or not before it is asked for.
+/// With Digest allowed, a known password is sent only after a challenge; otherwise at once.
 fn settings(variant: u8) -> HttpSettings {
     let mut settings = HttpSettings::default();
     if variant & 2 != 0 {
@@ -43,8 +43,8 @@ fn settings(variant: u8) -> HttpSettings {
     settings
 }
 
-/// Whether the last of some answers on one connection opens a tunnel: the one behind a challenge.
+/// Returns `true` if the last of several responses on one connection opens a tunnel.
 fn ends_with_success(answers: &[u8]) -> bool {
     let starts = answers.windows(7).enumerate().filter(|(_, word)| word == b"HTTP/1.").map(|(at, _)| at);
-    starts.map(|at| &answers[at..]).any(|answer| ends::http(answer) == Some(answer.len()))
+    starts.map(|at| &answers[at..]).any(|answer| reference::http(answer) == Some(answer.len()))
 }

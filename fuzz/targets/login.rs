@@ -1,13 +1,13 @@
-//! HTTP CONNECT with a challenge that every proxy may send: the body of the 407 in each framing, and then the tunnel, on
-//! the same connection where it can be used again. Not one byte of the tunnel may be missing.
+//! HTTP CONNECT with a challenge as any proxy may send it: the body of the 407 in each framing, and
+//! then the tunnel, on the same connection if it is reusable. No byte of the tunnel may be lost.
 #![no_main]
 
 use connect::proto::{HttpConnect, HttpSettings};
-use connect_fuzz::conversation::{Bounds, Ending, Input, endpoint, play};
+use connect_fuzz::conversation::{Bounds, Input, Outcome, endpoint, play};
 use libfuzzer_sys::fuzz_target;
 
 const GRANTED: &[u8] = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n";
-/// The longest body that is worth draining.
+/// The longest body that is drained to reuse the connection.
 const DRAINED: usize = 64 * 1024;
 
 fuzz_target!(|input: &[u8]| {
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
     let mut parts = input.bytes.splitn(4, |&byte| byte == b'\n').map(<[u8]>::to_vec);
     let mut part = || parts.next().unwrap_or_default();
     let (sizes, words, body, early) = (part(), part(), part(), part());
-    // The body is long enough to be given up in some variants.
+    // In one variant the body can be too long to drain.
     let body = if input.variant == 7 { body.repeat(1 + DRAINED / 1024) } else { body };
     let (fields, framed) = match input.variant {
         0 | 4 | 7 => (format!("Content-Length: {}\r\n", body.len()), body),
@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
         2 | 6 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &words, &words)),
         _ => ("Connection: close\r\n".into(), body),
     };
-    // It asks in any case, and may close behind its answer although it did not say so.
+    // The proxy may close the connection after the challenge without announcing it.
     let keeps = input.variant != 3 && framed.len() <= DRAINED;
     let closes = (4..7).contains(&input.variant);
     let head =
@@ -31,16 +31,17 @@ fuzz_target!(|input: &[u8]| {
     let challenge = [head.as_bytes(), &framed].concat();
     let granted = [GRANTED, &early].concat();
     let first = if closes { challenge.clone() } else { [&challenge[..], &granted].concat() };
-    let conversation = Input::of(vec![first, granted], input.cut);
+    let conversation = Input::from_connections(vec![first, granted], input.fragmentation);
 
     let make = || HttpConnect::new(endpoint("host.example", "22"), HttpSettings::default(), || None);
-    let ending = play(make, &conversation, Bounds { bytes: 4 * DRAINED, memory: 4 * 1024 * 1024 });
-    let (connection, taken) =
+    let outcome = play(make, &conversation, Bounds { bytes: 4 * DRAINED, memory: 4 * 1024 * 1024 });
+    let (connection, consumed) =
         if keeps && !closes { (0, challenge.len() + GRANTED.len()) } else { (1, GRANTED.len()) };
-    assert_eq!(ending, Ending { verdict: Ok(()), connection, taken });
+    assert_eq!(outcome, Outcome { result: Ok(()), connection, consumed });
 });
 
-/// The body in chunks of these sizes, with words as extensions and as a trailer (RFC 9112 §7.1).
+/// Returns the body in chunks of these sizes, with an extension and a trailer (RFC 9112, section
+/// 7.1).
 fn chunked(body: &[u8], sizes: &[u8], extension: &[u8], trailer: &[u8]) -> Vec<u8> {
     let word = |bytes: &[u8]| -> String {
         bytes.iter().map(|&byte| char::from(byte)).filter(char::is_ascii_graphic).take(64).collect()

@@ -1,13 +1,13 @@
-//! Parameter files. What a file sets is what the last line sets that makes sense, and what is wrong with it is told
-//! without what may be a password.
+//! Parameter files. The last valid line for a name wins, and no warning shows a password.
 #![no_main]
 
-use connect::cli::{Args, ProxyArg};
+use connect::cli::ProxyArg;
 use connect::plan::Protocol;
-use connect_fuzz::{PASSWORD, shown, sources};
+use connect_fuzz::{PASSWORD, display, planning};
 use libfuzzer_sys::fuzz_target;
 
-/// What else a file may say of an HTTP proxy, and say wrong; the last three of where the password is.
+/// Other parameters of an HTTP proxy, whose values may be invalid. The last three name the source
+/// of the password.
 const OTHERS: [&str; 6] = [
     "HTTP_PROXY_AUTH",
     "CONNECT_HEADER",
@@ -20,27 +20,24 @@ const OTHERS: [&str; 6] = [
 fuzz_target!(|input: &[u8]| {
     let names = |names: &[&str]| names.iter().any(|name| String::from_utf8_lossy(input).contains(name));
     let proxy = ProxyArg::Http("proxy.example".into());
-    let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
-    let (plan, told) = sources::plan(&args, &|_| None, vec![sources::file(input)]);
+    let (plan, warnings) = planning::plan(&planning::args(proxy), &|_| None, vec![planning::file(input)]);
     let plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
-            assert!(names(&OTHERS), "a file is no reason to give up: {error}");
+            assert!(names(&OTHERS), "a file made the plan fail: {error}");
             if !is_misplaced(input) {
-                shown::check_password(&error.user_message());
+                display::check_password(&error.user_message());
             }
             return;
         }
     };
     if !is_misplaced(input) {
-        shown::check_password(&format!("{plan:?}"));
-        shown::check_password(&told.concat());
+        display::check_password(&format!("{plan:?}"));
+        display::check_password(&warnings.concat());
     }
 
-    let Protocol::Http { login, .. } = &plan.routes[0].hops[0].protocol else {
-        panic!("another protocol: {plan:?}")
-    };
-    // What is in blocks depends on more than the file.
+    let Protocol::Http { login, .. } = &plan.routes[0].hops[0].protocol else { panic!("not HTTP: {plan:?}") };
+    // The effect of blocks depends on more than the file.
     if has_block(input) || names(&OTHERS[3..]) {
         return;
     }
@@ -51,8 +48,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(password, read(["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"]));
 });
 
-/// The value that a file sets, read line by line: the value is what stands between the first `=` and a comment, or
-/// within quotes.
+/// Returns the value that a file sets: the text between the first `=` and a comment, or in quotes.
 fn value(content: &[u8], name: &str) -> Option<String> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let lines = content.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
@@ -68,7 +64,7 @@ fn value(content: &[u8], name: &str) -> Option<String> {
     values.next_back()
 }
 
-/// Whether a line begins with the word `Match`.
+/// Returns `true` if a line begins with the word `Match`.
 fn has_block(content: &[u8]) -> bool {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let mut lines = content.split(|&byte| byte == b'\n').map(String::from_utf8_lossy);
@@ -79,7 +75,7 @@ fn has_block(content: &[u8]) -> bool {
     })
 }
 
-/// Whether the password stands where it does not belong, and is not known for one.
+/// Returns `true` if the password is in a place where the program cannot recognize it.
 fn is_misplaced(content: &[u8]) -> bool {
     let is_password = |line: &str| {
         let after = ["CONNECT_PASSWORD", "HTTP_PROXY_PASSWORD"]

@@ -1,9 +1,10 @@
-//! SOCKS5, as a conversation: without and with user and password, known or asked for, and with everything sent ahead.
+//! SOCKS5: without authentication, with a known or a requested password, and with pipelined
+//! requests.
 #![no_main]
 
 use connect::proto::{Socks5, Socks5Method as ProxyArg};
 use connect_fuzz::conversation::{Bounds, Input, alice, endpoint, play};
-use connect_fuzz::ends;
+use connect_fuzz::reference;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -20,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
         let machine = Socks5::new(endpoint(host, "22"), methods.clone());
         machine.with_credentials(known.then(alice)).eager(input.variant & 4 != 0)
     };
-    // A method, a status, and the longest reply, which has a name of 255 bytes.
-    let ending = play(make, &input, Bounds { bytes: 2 + 2 + 4 + 1 + 255 + 2, memory: 8 * 1024 });
-    assert_eq!(ending.verdict.is_ok().then_some(ending.taken), ends::socks5(input.first(), codes));
+    // A method, a login status, and the longest reply, which contains a name of 255 bytes.
+    let outcome = play(make, &input, Bounds { bytes: 2 + 2 + 4 + 1 + 255 + 2, memory: 8 * 1024 });
+    assert_eq!(outcome.result.is_ok().then_some(outcome.consumed), reference::socks5(input.first(), codes));
 });

@@ -1,4 +1,4 @@
-//! Bytes from elsewhere on their way to a terminal: texts, and the lines and dumps of `-d`.
+//! Foreign bytes on their way to a terminal: texts, and the lines and dumps of `-d`.
 #![no_main]
 
 use std::sync::{Mutex, Once, PoisonError};
@@ -6,19 +6,19 @@ use std::sync::{Mutex, Once, PoisonError};
 use connect::proto::Wire;
 use connect::text::{escaped, printable};
 use connect::trace;
-use connect_fuzz::shown;
+use connect_fuzz::display;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let text = printable(input);
-    shown::check(&text);
-    // At most 160 characters, each as long as the longest escape, and the sign that it is cut.
+    display::check(&text);
+    // At most 160 characters, each as long as the longest escape, and the ellipsis of a cut text.
     assert!(text.len() <= 160 * "\\u{10ffff}".len() + "…".len());
     let lossy = String::from_utf8_lossy(input);
     let line = escaped(&lossy);
     assert!(line.len() <= lossy.len() * "\\u{10ffff}".len());
-    assert_eq!(escaped(&line), line, "what is escaped stays as it is");
-    line.chars().for_each(|c| shown::check(c.encode_utf8(&mut [0; 4])));
+    assert_eq!(escaped(&line), line, "escaping is idempotent");
+    line.chars().for_each(|c| display::check(c.encode_utf8(&mut [0; 4])));
 
     let dump = traced(|| trace::relayed(">", 0xfff0, input));
     let rows = dump.iter().zip(input.chunks(16)).zip((0xfff0..).step_by(16));
@@ -37,10 +37,10 @@ fuzz_target!(|input: &[u8]| {
     let wire = Wire::with_secret(input.to_vec().into(), 0..input.len());
     let sent = traced(|| trace::sent(&wire, true));
     assert!(input.is_empty() || sent == [">>> \"xxxxx\""], "{sent:?}");
-    dump.iter().chain(&lines).for_each(|line| shown::check(line));
+    dump.iter().chain(&lines).for_each(|line| display::check(line));
 });
 
-/// What was traced and not yet looked at.
+/// Log lines that [`traced`] has not returned yet.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Lines;
@@ -57,11 +57,11 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
-/// The lines that are traced meanwhile.
+/// Returns the lines that `act` logs.
 fn traced(act: impl FnOnce()) -> Vec<String> {
     static START: Once = Once::new();
     START.call_once(|| {
-        log::set_logger(&Lines).expect("there is one logger");
+        log::set_logger(&Lines).expect("no other logger is set");
         log::set_max_level(log::LevelFilter::Trace);
     });
     act();

@@ -183,7 +183,7 @@ fn tunnel_data_may_start_with_an_empty_line() {
         let turns = [Turn::Sends(REQUEST), Turn::Proxy(answer.as_bytes())];
         for cut in [Cut::InOneLump, Cut::ByteByByte, Cut::At(17), Cut::At(18), Cut::At(19)] {
             let outcome = run(machine(), &turns, cut);
-            assert_eq!((outcome.result, &*outcome.left), (Ok(()), early.as_bytes()), "{cut:?}");
+            assert_eq!((outcome.result, &*outcome.unread), (Ok(()), early.as_bytes()), "{cut:?}");
         }
     }
 }

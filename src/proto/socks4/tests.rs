@@ -184,7 +184,7 @@ fn a_restart_discards_a_partial_reply() {
     machine.receive(&GRANTED[..3]).unwrap();
     machine.restart();
     let outcome = run(machine, &[Turn::Sends(REQUEST), Turn::Proxy(GRANTED)], Cut::InOneLump);
-    assert_eq!((outcome.result, outcome.left.len()), (Ok(()), 0));
+    assert_eq!((outcome.result, outcome.unread.len()), (Ok(()), 0));
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn only_the_start_of_a_long_body_is_read() {
             "refused to connect to ssh.example:22: 403 No: no way"
         );
         if let Cut::ByteByByte = cut {
-            let read = flood.len() - outcome.left.len();
+            let read = flood.len() - outcome.unread.len();
             assert!((4096..5000).contains(&read), "{read}");
         }
     }

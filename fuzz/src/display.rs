@@ -1,4 +1,4 @@
-//! What may reach the user's terminal.
+//! Checks of what may reach the user's terminal.
 
 use connect::addr::Endpoint;
 use connect::error::{Error, Peer};
@@ -8,13 +8,15 @@ use connect::text::escaped;
 
 use crate::{BASIC, PASSWORD};
 
-/// The longest line: a message, two texts of the proxy's that are cut at 160 characters of at most ten each, and a host.
-const LONGEST: usize = 4096;
+/// The longest line: a message, a host, and two texts from the proxy, which are cut at 160
+/// characters of at most ten bytes each.
+const MAX_LINE: usize = 4096;
 
-/// What the user reads of a refusal, held to what may be shown before the last precaution escapes the line.
+/// Returns the message for a refusal, and checks it before the final escaping, which is only the
+/// last line of defence.
 ///
 /// # Panics
-/// It may not.
+/// Panics if the message may not be displayed.
 #[must_use]
 pub fn refusal(error: &proto::Error, proxy: &Endpoint) -> String {
     let peer = Peer { protocol: Some("SOCKS5"), ..Peer::target(&Target::Tcp(proxy.clone())) };
@@ -24,41 +26,43 @@ pub fn refusal(error: &proto::Error, proxy: &Endpoint) -> String {
     line
 }
 
-/// Holds an error to what may be shown, as the user would see it.
+/// Checks the message for an error as the user would see it.
 ///
 /// # Panics
-/// It may not.
+/// Panics if the message may not be displayed.
 pub fn check_error(error: &Error) {
     check(&escaped(&format!("connect: {}", error.user_message())));
 }
 
-/// Holds a line to what may be shown: nothing that moves the cursor, starts another line, or hides or reorders text.
+/// Checks that a line contains no character that moves the cursor, starts another line, or hides or
+/// reorders text.
 ///
 /// # Panics
-/// It may not.
+/// Panics if the line contains such a character, or is too long.
 pub fn check(line: &str) {
     let hides = |c: char| matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let controls = |c: char| matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}');
     assert!(!line.chars().any(|c| hides(c) || controls(c)), "{line:?}");
-    assert!(line.len() <= LONGEST, "{} bytes: {line:?}", line.len());
+    assert!(line.len() <= MAX_LINE, "{} bytes: {line:?}", line.len());
 }
 
-/// Looks for the password.
+/// Checks that the password is not in the line.
 ///
 /// # Panics
-/// It is there.
+/// Panics if it is.
 pub fn check_password(line: &str) {
     assert!(!line.contains(PASSWORD), "{line:?}");
 }
 
-/// Looks for the password in the form of Basic authentication, whole or cut by the end of a text.
+/// Checks that the password is not in the line as Basic authentication encodes it, in full or cut
+/// off.
 ///
 /// # Panics
-/// It is there.
-pub fn check_sent_password(line: &str) {
+/// Panics if it is.
+pub fn check_encoded_password(line: &str) {
     assert!(!line.contains(BASIC), "{line:?}");
     for (end, _) in line.match_indices('…') {
         let shown = (8..BASIC.len()).find(|&length| line[..end].ends_with(&BASIC[..length]));
-        assert_eq!(shown, None, "a part of the password: {line:?}");
+        assert_eq!(shown, None, "part of the password: {line:?}");
     }
 }

@@ -1,32 +1,32 @@
-//! Direct lists: a line with a host, and then a list. What a list says of a host is what the first of its entries says
-//! that fits, and an entry fits no more than it should.
+//! Bypass lists: a line with a host, then a list. The first entry that matches the host decides,
+//! and an entry matches only what it should.
 #![no_main]
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use connect::addr::{Endpoint, Host, Port};
-use connect::cli::{Args, ProxyArg};
+use connect::cli::ProxyArg;
 use connect::plan::Bypass;
-use connect_fuzz::sources;
+use connect_fuzz::planning;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Some((host, list)) = text.split_once('\n') else { return };
     let Ok(host) = Host::parse(host) else { return };
-    // A NUL ends a variable.
+    // A variable cannot contain a NUL.
     if list.contains('\0') {
         return;
     }
     let target = Endpoint { host: host.clone(), port: Port::MIN };
-    let says = |list: &str| bypass("SOCKS5_DIRECT", list).list.matches(&target);
-    let words: Vec<_> = list.split(',').collect();
-    assert_eq!(says(list), words.iter().find_map(|word| says(word)), "the first that fits decides");
-    for word in words.iter().map(|word| word.trim()) {
-        let pattern = word.strip_prefix('!').unwrap_or(word).trim();
-        let Some(direct) = says(word) else { continue };
-        assert_eq!(direct, !word.starts_with('!'));
+    let decision = |list: &str| bypass("SOCKS5_DIRECT", list).list.matches(&target);
+    let entries: Vec<_> = list.split(',').collect();
+    assert_eq!(decision(list), entries.iter().find_map(|entry| decision(entry)), "the first match decides");
+    for entry in entries.iter().map(|entry| entry.trim()) {
+        let pattern = entry.strip_prefix('!').unwrap_or(entry).trim();
+        let Some(direct) = decision(entry) else { continue };
+        assert_eq!(direct, !entry.starts_with('!'));
         match &host {
             Host::Name(name) => {
                 let domain = pattern.trim_start_matches('*').trim_matches('.').to_lowercase();
@@ -35,13 +35,17 @@ fuzz_target!(|input: &[u8]| {
             }
             Host::Ip(ip) => assert_eq!(is_in_network(*ip, pattern), Some(true), "{pattern} and {host}"),
         }
-        assert!(!pattern.contains("..") && !pattern.contains("//"), "{pattern} is no network and no name");
+        assert!(
+            !pattern.contains("..") && !pattern.contains("//"),
+            "{pattern} is neither a network nor a name"
+        );
     }
-    // Others read `no_proxy` too: whatever stands in it, it says nothing against a target.
+    // Other programs read `no_proxy` too, so an entry of it never forces the proxy.
     assert_ne!(bypass("no_proxy", list).no_proxy.matches(&target), Some(false));
 });
 
-/// Whether an address is in a network, compared as binary digits; `None` if it is no network.
+/// Returns whether an address is in a network, comparing binary digits; `None` if it is not a
+/// network.
 fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
     let (address, mask) =
         network.split_once('/').map_or((network, None), |(address, mask)| (address, Some(mask)));
@@ -70,12 +74,11 @@ fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
     Some(given <= ours.len() && ours.get(..length)? == theirs.get(..length)?)
 }
 
-/// What a variable makes of a list.
+/// Returns the bypass settings that result from a list in a variable.
 fn bypass(variable: &str, list: &str) -> Bypass {
     let proxy = ProxyArg::Socks("proxy.example".into());
-    let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let value = |name: &str| (name == variable).then(|| OsString::from(list));
-    let (plan, told) = sources::plan(&args, &value, Vec::new());
-    assert!(variable == "SOCKS5_DIRECT" || told.is_empty(), "{told:?}");
-    plan.expect("a list is no reason to give up").routes.remove(0).bypass
+    let (plan, warnings) = planning::plan(&planning::args(proxy), &value, Vec::new());
+    assert!(variable == "SOCKS5_DIRECT" || warnings.is_empty(), "{warnings:?}");
+    plan.expect("a list never makes the plan fail").routes.remove(0).bypass
 }

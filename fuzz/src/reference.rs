@@ -1,13 +1,15 @@
-//! Where a reply ends and the tunnel begins, read from the specifications and not from our machines: with the whole
-//! conversation at hand, that takes a few lines each.
+//! An independent parser of replies, written from the specifications and not from our own code. It
+//! has the whole conversation at hand, so a few lines per protocol suffice.
+//!
+//! Each function returns where the tunnel begins, or `None` if there is no tunnel.
 
-/// SOCKS4: eight bytes, of which the first is 0 (or 4) and the second 90. `None`: no tunnel.
+/// SOCKS4: a reply has eight bytes. The first is 0 (we also accept 4), and the second is 90.
 #[must_use]
 pub fn socks4(bytes: &[u8]) -> Option<usize> {
     matches!(bytes, [0 | 4, 90, _, _, _, _, _, _, ..]).then_some(8)
 }
 
-/// SOCKS5, for a client that offered these methods (RFC 1928, RFC 1929). `None`: no tunnel.
+/// SOCKS5 (RFC 1928, RFC 1929), for a client that offered these methods.
 #[must_use]
 pub fn socks5(bytes: &[u8], methods: &[u8]) -> Option<usize> {
     let [5, method, rest @ ..] = bytes else { return None };
@@ -26,14 +28,15 @@ pub fn socks5(bytes: &[u8], methods: &[u8]) -> Option<usize> {
     (end <= bytes.len()).then_some(end)
 }
 
-/// Telnet: the first line that says "connected to", if none before it is a refusal. `None`: no tunnel.
+/// Telnet: the tunnel begins after the first line that contains "connected to", unless a line
+/// before it is a refusal.
 #[must_use]
 pub fn telnet(bytes: &[u8]) -> Option<usize> {
     let mut end = 0;
     let bytes = &bytes[..bytes.len().min(64 * 1024)];
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         end += line.len();
-        // Latin-1, so that each byte is a character.
+        // Decode as Latin-1, so that each byte is one character.
         let text: String = line.iter().map(|&byte| char::from(byte.to_ascii_lowercase())).collect();
         if !text.ends_with('\n') {
             return None;
@@ -48,8 +51,8 @@ pub fn telnet(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// HTTP, without a challenge: behind the blank line of the first head whose status is 2xx, if all before it are interim
-/// answers (RFC 9110 §15). `None`: no tunnel, or a challenge.
+/// HTTP without a challenge: the tunnel begins after the first head with status 2xx, if all heads
+/// before it are interim responses (RFC 9110, section 15).
 #[must_use]
 pub fn http(bytes: &[u8]) -> Option<usize> {
     let mut start = 0;
@@ -65,7 +68,7 @@ pub fn http(bytes: &[u8]) -> Option<usize> {
             return None;
         }
         match status(rest)? {
-            // Another protocol was not asked for.
+            // We did not request another protocol.
             b"101" => return None,
             [b'1', ..] => start = end,
             [b'2', ..] => return Some(end),
@@ -74,7 +77,7 @@ pub fn http(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The three digits of a status line (RFC 9112 §4).
+/// Returns the three digits of a status line (RFC 9112, section 4).
 fn status(head: &[u8]) -> Option<&[u8; 3]> {
     let [minor, b' ', rest @ ..] = head.strip_prefix(b"HTTP/1.")? else { return None };
     let (code, after) = rest.split_first_chunk()?;
@@ -82,29 +85,30 @@ fn status(head: &[u8]) -> Option<&[u8; 3]> {
     (is_exact && matches!(after, [b' ' | b'\r' | b'\n', ..])).then_some(code)
 }
 
-/// A CR that ends no line, or a NUL.
+/// Returns `true` if the head contains a bare CR or a NUL.
 fn is_ambiguous(head: &[u8]) -> bool {
     head.contains(&0) || head.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n')
 }
 
-/// A challenge (RFC 9110 §11.6.1), or the answer to one, which is written in the same way.
+/// A challenge (RFC 9110, section 11.6.1), or credentials, which have the same syntax.
 #[derive(Debug)]
 pub struct Challenge {
-    /// As it is written.
+    /// The scheme, as written.
     pub scheme: String,
-    /// Names in lower case, and values; an error, if they are not what the grammar allows.
+    /// Names in lower case, and values. `Err` if the parameters violate the grammar.
     parameters: Result<Vec<(String, String)>, ()>,
 }
 
 impl Challenge {
-    /// The value of a parameter.
+    /// Returns the value of a parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let parameters = self.parameters.as_ref().ok()?;
         parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// How strong the best answer to it is that we can give: Basic, and Digest with each hash function (RFC 7616 §3.3).
+    /// Returns the strength of our answer: 0 for Basic, and more for Digest with each better hash
+    /// function (RFC 7616, section 3.3). `None` if we cannot answer.
     #[must_use]
     pub fn rank(&self) -> Option<u8> {
         if self.scheme.eq_ignore_ascii_case("basic") {
@@ -134,7 +138,7 @@ impl Challenge {
     }
 }
 
-/// The challenges in the value of `Proxy-Authenticate`.
+/// Parses the challenges in a value of `Proxy-Authenticate`.
 #[must_use]
 pub fn challenges(value: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
@@ -161,7 +165,7 @@ pub fn challenges(value: &str) -> Vec<Challenge> {
     challenges
 }
 
-/// The parts between the commas that are in no quoted string, without the empty ones.
+/// Splits at commas outside of quoted strings, and drops empty parts.
 fn parts(value: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut characters = value.chars();
@@ -186,7 +190,7 @@ fn parts(value: &str) -> Vec<String> {
     parts.iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 
-/// Adds a parameter, unless it is none, or the second of its name.
+/// Adds a parameter. Sets `parameters` to `Err` if it is malformed or a duplicate.
 fn take(parameters: &mut Result<Vec<(String, String)>, ()>, text: &str) {
     let Ok(known) = parameters else { return };
     match parameter(text).filter(|(name, _)| known.iter().all(|(other, _)| other != name)) {
@@ -219,7 +223,7 @@ fn parameter(text: &str) -> Option<(String, String)> {
     (is_name && characters.next().is_none()).then_some((name, plain))
 }
 
-/// RFC 9110 §5.6.2.
+/// Returns `true` for characters of a token (RFC 9110, section 5.6.2).
 fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }

@@ -1,0 +1,161 @@
+//! Drives a negotiation as the program does, and holds it to the contract of [`Negotiation`].
+//!
+//! The fuzz targets include this file as well, so it uses only the public interface of the crate.
+
+#![allow(clippy::panic)]
+
+use std::fmt::Debug;
+
+use crate::proto::{Credentials, Error, Limit, Negotiation, Step, Wire};
+
+/// The most bytes that the program passes to a negotiation at once.
+pub(crate) const PEEK_SIZE: usize = 4096;
+
+/// The limit of steps that consume no byte: requests, credentials, reconnects and EOFs.
+const MAX_OTHER_STEPS: usize = 32;
+
+/// The proxy and the user, as a negotiation sees them.
+pub(crate) trait Peers {
+    /// Takes a message to the proxy.
+    fn send(&mut self, message: &Wire);
+
+    /// Returns the next bytes from the proxy, or `None` at EOF.
+    ///
+    /// `optional` says that the negotiation can do without more bytes ([`Step::ReceiveRest`]).
+    fn receive(&mut self, optional: bool) -> Option<Vec<u8>>;
+
+    /// Returns further bytes that arrive before the negotiation peeks again, if there are any.
+    fn receive_more(&mut self) -> Vec<u8>;
+
+    /// Returns what the user enters.
+    fn credentials(&mut self) -> Credentials;
+
+    /// Accepts a new connection. Bytes that have not arrived on the old one are lost.
+    fn reconnect(&mut self);
+
+    /// The most bytes that the negotiation may consume from one connection.
+    fn max_bytes(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Calls a method of the negotiation. An implementation can measure what that costs.
+    fn call<T>(&mut self, method: impl FnOnce() -> T) -> T {
+        method()
+    }
+
+    /// Inspects the negotiation before each step and at the end.
+    fn inspect(&mut self, _negotiation: &impl Debug) {}
+}
+
+/// How a negotiation ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) result: Result<(), Error>,
+    /// How many connections were given up.
+    pub(crate) reconnects: usize,
+    /// How many bytes were consumed from the last connection.
+    pub(crate) consumed: usize,
+    /// Bytes that arrived on the last connection and were not consumed: they belong to the tunnel.
+    pub(crate) unread: Vec<u8>,
+}
+
+/// Runs a negotiation to its end.
+///
+/// # Panics
+/// The negotiation breaks its contract.
+pub(crate) fn drive<N: Negotiation + Debug, P: Peers>(negotiation: N, peers: &mut P) -> Outcome {
+    let mut driver = Driver { negotiation, peers, reconnects: 0, consumed: 0, unread: Vec::new() };
+    let mut other_steps = 0;
+    let result = loop {
+        driver.peers.inspect(&driver.negotiation);
+        let before = (driver.reconnects, driver.consumed);
+        match driver.step() {
+            Ok(false) => {}
+            Ok(true) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+        other_steps += usize::from(before == (driver.reconnects, driver.consumed));
+        assert!(other_steps <= MAX_OTHER_STEPS, "does not end: {:?}", driver.negotiation);
+    };
+    driver.peers.inspect(&driver.negotiation);
+    let Driver { reconnects, consumed, unread, .. } = driver;
+    Outcome { result, reconnects, consumed, unread }
+}
+
+struct Driver<'a, N, P> {
+    negotiation: N,
+    peers: &'a mut P,
+    reconnects: usize,
+    consumed: usize,
+    unread: Vec<u8>,
+}
+
+impl<N: Negotiation + Debug, P: Peers> Driver<'_, N, P> {
+    /// Performs one step. Returns `true` if it was the last.
+    fn step(&mut self) -> Result<bool, Error> {
+        assert!(!self.negotiation.waiting_for().as_str().is_empty());
+        match self.call(N::step)? {
+            Step::Send(message) => {
+                assert!(!message.bytes().is_empty(), "sends nothing");
+                self.peers.send(&message);
+            }
+            Step::Receive(limit) => self.receive(limit, false)?,
+            Step::ReceiveRest => self.receive(Limit::Unknown, true)?,
+            Step::Credentials => {
+                let credentials = self.peers.credentials();
+                self.call(|negotiation| negotiation.credentials(credentials))?;
+            }
+            Step::Reconnect => {
+                self.peers.reconnect();
+                self.unread.clear();
+                (self.reconnects, self.consumed) = (self.reconnects + 1, 0);
+                self.call(N::restart);
+            }
+            Step::Done => {
+                assert_eq!(
+                    self.negotiation.step(),
+                    Ok(Step::Done),
+                    "an established tunnel stays established"
+                );
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn receive(&mut self, limit: Limit, optional: bool) -> Result<(), Error> {
+        if self.unread.is_empty() {
+            match self.peers.receive(optional) {
+                Some(bytes) => self.unread = bytes,
+                None => return self.call(N::closed),
+            }
+        }
+        let max = match limit {
+            Limit::Bytes(max) => max.min(PEEK_SIZE),
+            Limit::Unknown => PEEK_SIZE,
+        };
+        assert!(max > 0, "asks for no bytes");
+        let offered = max.min(self.unread.len());
+        let unread = std::mem::take(&mut self.unread);
+        let consumed = self.call(|negotiation| negotiation.receive(&unread[..offered]));
+        self.unread = unread;
+        let consumed = consumed?;
+        match limit {
+            Limit::Bytes(_) => assert_eq!(consumed, offered, "leaves bytes that it asked for"),
+            Limit::Unknown => assert!((1..=offered).contains(&consumed), "consumed {consumed} of {offered}"),
+        }
+        self.unread.drain(..consumed);
+        self.consumed += consumed;
+        assert!(self.consumed <= self.peers.max_bytes(), "consumed {} bytes", self.consumed);
+        // The next peek returns the remaining bytes again, and those that have arrived meanwhile.
+        if limit == Limit::Unknown && !self.unread.is_empty() {
+            self.unread.extend(self.peers.receive_more());
+        }
+        Ok(())
+    }
+
+    fn call<T>(&mut self, method: impl FnOnce(&mut N) -> T) -> T {
+        let negotiation = &mut self.negotiation;
+        self.peers.call(|| method(negotiation))
+    }
+}
