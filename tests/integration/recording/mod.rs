@@ -61,7 +61,7 @@ fn it_shows_three_scenes_in_about_thirty_seconds() {
     let scenes: Vec<_> = transcript.split("\n\n").collect();
     for (scene, words) in scenes.iter().zip([
         &["connect -S socks.", "\nalice"][..],
-        &["UNKNOWN port 65535", "connect --check", "✗", "try: ", "It does not work"],
+        &["UNKNOWN port 65535", "connect --check", "✗", "try: ", "Failed with exit code 5."],
         &["connect -x http://", ",socks5://", "\nalice\n", "hop 2 of 2"],
     ]) {
         for word in words {
