@@ -19,6 +19,7 @@
 //! ```
 //! use connect::cli::{self, Request};
 //! use connect::config::{self, Sources};
+//! use connect::plan::Hop;
 //!
 //! let args = ["connect", "-x", "socks5h://socks.example,http://proxy.example:8080", "host.example", "22"];
 //! let Request::Session(args) = cli::parse(args.map(Into::into))? else { panic!("not a session") };
@@ -27,7 +28,8 @@
 //! let warn = |line: &str| eprintln!("{line}");
 //! let plan = config::plan(&args, &Sources::new(&variable, &warn))?;
 //!
-//! let hops: Vec<_> = plan.hops().map(|hop| format!("{} {}", hop.protocol.name(), hop.proxy)).collect();
+//! let hop_name = |hop: &Hop| format!("{} {}", hop.protocol.name(), hop.proxy);
+//! let hops: Vec<_> = plan.hops().map(hop_name).collect();
 //! assert_eq!(hops, ["SOCKS5 socks.example:1080", "HTTP proxy.example:8080"]);
 //! assert_eq!(plan.target.to_string(), "host.example:22");
 //! # Ok::<(), connect::error::Error>(())

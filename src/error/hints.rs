@@ -1,4 +1,5 @@
-//! Advice for the user, by the cause of a failure. This is the one place that knows both causes and flags.
+//! Advice for the user, by the cause of a failure. This is the one place that knows both causes and
+//! flags.
 
 use std::io::ErrorKind;
 

@@ -12,16 +12,19 @@ mod tls;
 
 pub use tls::{CertificateProblem, TlsAlert, TlsFailure};
 
-/// Why a run failed. Displayed as one line: what failed and the cause. [`Error::hint`] returns the advice.
+/// Why a run failed. Displayed as one line: what failed and the cause. [`Error::hint`] returns the
+/// advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line is malformed: an unknown option, a missing operand, or options that exclude each other.
+    /// The command line is malformed: an unknown option, a missing operand, or options that exclude
+    /// each other.
     ///
     /// The hint refers to `connect --help`.
     #[error("{0}")]
     Usage(String),
-    /// A setting is invalid or missing: the value of an option, a variable, a file, or a certificate.
+    /// A setting is invalid or missing: the value of an option, a variable, a file, or a
+    /// certificate.
     ///
     /// The text says what is expected, so there is no hint.
     #[error("{0}")]
@@ -93,8 +96,8 @@ pub enum Error {
     NoRoute {
         /// The target.
         target: String,
-        /// The number of each route that failed, counted from 1 over all routes of the plan, and its error. Routes that
-        /// were skipped are missing.
+        /// The number of each route that failed, counted from 1 over all routes of the plan, and
+        /// its error. Routes that were skipped are missing.
         failed: Vec<(usize, Error)>,
     },
     /// A proxy requires a password, and there is no way to get one.
@@ -131,7 +134,8 @@ pub enum Error {
     /// Writing to standard output failed.
     #[error("cannot write to standard output: {}; data is lost", os_message(.0))]
     Output(io::Error),
-    /// The reader of our standard output closed it. Not reported, because a reader may stop when it has enough.
+    /// The reader of our standard output closed it. Not reported, because a reader may stop when it
+    /// has enough.
     #[error("the reader of standard output closed it")]
     ReaderGone,
     /// Listening on a local address failed.
@@ -225,7 +229,8 @@ impl Error {
         matches!(self, Self::Usage(_) | Self::Config(_) | Self::System { .. })
     }
 
-    /// Returns `true` if the error is not reported, because the reader of our output left on purpose.
+    /// Returns `true` if the error is not reported, because the reader of our output left on
+    /// purpose.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::ReaderGone)
@@ -255,14 +260,16 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
     }
 }
 
-/// The other end of a connection. Displayed as `SOCKS5 proxy socks.example:1080`, with `(hop 2 of 3)` in a chain.
+/// The other end of a connection. Displayed as `SOCKS5 proxy socks.example:1080`, with `(hop 2 of
+/// 3)` in a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The proxy protocol, or `None` for the target.
     pub protocol: Option<&'static str>,
     /// Its address.
     pub address: Target,
-    /// The position in a chain of proxies, as (index from 1, count). `None` for the target and for a single proxy.
+    /// The position in a chain of proxies, as (index from 1, count). `None` for the target and for
+    /// a single proxy.
     pub hop: Option<(u8, u8)>,
 }
 
@@ -318,7 +325,8 @@ fn attempt_list(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
     }
 }
 
-/// Formats a system error without the number that std appends. Common errors have the same text on every system.
+/// Formats a system error without the number that std appends. Common errors have the same text on
+/// every system.
 pub(crate) fn os_message(error: &io::Error) -> String {
     let common = match error.kind() {
         io::ErrorKind::AddrInUse => "Address already in use",

@@ -1,5 +1,5 @@
-//! Runs the program in `SSH_ASKPASS` as OpenSSH does: the prompt is its only argument, the first line
-//! of its output is the password, and a non-zero exit status means that the user cancelled.
+//! Runs the program in `SSH_ASKPASS` as OpenSSH does: the prompt is its only argument, the first
+//! line of its output is the password, and a non-zero exit status means that the user cancelled.
 
 use std::path::Path;
 use std::process::Command;

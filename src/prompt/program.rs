@@ -1,5 +1,5 @@
-//! Runs a program that prints a password: the first line of its output. A non-zero exit status means
-//! that there is none.
+//! Runs a program that prints a password: the first line of its output. A non-zero exit status
+//! means that there is none.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};

@@ -34,7 +34,8 @@ impl From<FirstLineError> for io::Error {
 
 /// Reads the first line, which ends at CR, LF, CR LF or EOF, as in OpenSSH's askpass protocol.
 ///
-/// Reads byte by byte and not beyond the end of the line, because another program may read the rest.
+/// Reads byte by byte and not beyond the end of the line, because another program may read the
+/// rest.
 ///
 /// # Errors
 /// The line is empty or longer than 4096 bytes, or the stream cannot be read.

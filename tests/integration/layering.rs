@@ -65,19 +65,9 @@ fn files_do_not_import_each_other_in_circles() {
     let dependencies = dependencies(&modules);
     let edges: usize = dependencies.values().map(BTreeSet::len).sum();
     assert!(edges > 100, "only {edges} dependencies found: the search is broken");
-    let mut cycles = cycles(&dependencies);
-    // Being cut.
-    cycles.retain(|cycle| !KNOWN.contains(&cycle.as_str()));
+    let cycles = cycles(&dependencies);
     assert!(cycles.is_empty(), "circular imports:\n{}", cycles.join("\n"));
 }
-
-const KNOWN: [&str; 5] = [
-    "net ↔ net::negotiate",
-    "net::dns ↔ net::resolve",
-    "net::tls::messages ↔ net::tls::verifier",
-    "proto::error ↔ proto::socks4 ↔ proto::socks5",
-    "sys::windows::channel ↔ sys::windows::listener ↔ sys::windows::socketpair",
-];
 
 /// Returns each group of files that depend on each other.
 fn cycles(dependencies: &BTreeMap<&ModulePath, BTreeSet<&ModulePath>>) -> Vec<String> {

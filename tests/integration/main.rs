@@ -61,6 +61,7 @@ mod secrets;
 mod selftest;
 mod socks4;
 mod socks5;
+mod style;
 mod telnet;
 #[cfg(feature = "tls")]
 mod tls;

@@ -230,6 +230,12 @@ impl ThreadError {
     }
 }
 
+/// Creates two channels that are connected to each other.
+pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
+    let (ours, theirs) = socket_pair()?;
+    Ok((Channel::socket(ours), Channel::socket(theirs)))
+}
+
 /// Returns a standard handle as a file, or `None` if there is none. A file passes bytes unchanged,
 /// where the standard library's own streams convert console text.
 fn file(standard: &impl AsHandle) -> Option<File> {

@@ -1,13 +1,14 @@
 //! Listening sockets.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 use std::path::Path;
 
 use socket2::SockRef;
 
 use super::Channel;
+use super::accept::accept;
 
 /// A listening socket. Accepting never blocks.
 #[derive(Debug)]
@@ -56,15 +57,6 @@ impl Listener {
         let _ = SockRef::from(&stream).set_keepalive(true);
         Ok((Channel::socket(stream), from.to_string()))
     }
-}
-
-/// Accepts a connection that child processes do not inherit: a child started by another thread
-/// would keep it open. Sockets that the standard library accepts may be inherited, depending on the
-/// system.
-pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (stream, from) = SockRef::from(listener).accept()?;
-    let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
-    Ok((stream.into(), from))
 }
 
 impl AsSocket for Listener {

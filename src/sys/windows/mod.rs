@@ -1,5 +1,6 @@
 //! Implementation for Windows.
 
+mod accept;
 mod channel;
 mod entry;
 mod fd_passing;
@@ -14,6 +15,7 @@ mod terminal;
 mod termination;
 mod user;
 
+pub(super) use channel::pair;
 pub use channel::{Channel, STDIN_SETTLE_TIME};
 pub use fd_passing::{check_fd_passing, send_fd};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
@@ -23,7 +25,6 @@ pub(super) use platform::out_of_memory;
 pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
 pub(super) use process_group::{ProcessGroup, shell_command};
-pub(super) use socketpair::pair;
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

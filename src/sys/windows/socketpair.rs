@@ -3,14 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use super::Channel;
-use super::listener::accept;
-
-/// Creates two channels that are connected to each other.
-pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
-    let (ours, theirs) = socket_pair()?;
-    Ok((Channel::socket(ours), Channel::socket(theirs)))
-}
+use super::accept::accept;
 
 /// Creates a pair of connected sockets. Windows has no `socketpair`, so they are connected over
 /// loopback; connections from other processes in between are dropped.
