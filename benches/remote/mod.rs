@@ -17,14 +17,14 @@ use crate::flow::{Flow, discard, pour};
 use crate::proxy::{self, NO_AUTHENTICATION, SOCKS5_GRANTED};
 pub(crate) use sessions::Sessions;
 
-/// What a target that greets sends.
+/// The greeting of [`Service::Greet`].
 pub(crate) const GREETING: &[u8] = b"SSH-2.0-greeting\r\n";
 
 /// Round trips before bulk data.
 const HELLOS: usize = 5;
 const HELLO: [u8; 32] = [b'.'; 32];
 
-/// What the target does.
+/// The service of a target.
 #[derive(Clone, Copy)]
 pub(crate) enum Service {
     /// Sends this many bytes, and EOF when the target is released.
@@ -66,7 +66,8 @@ impl Target {
         Ok(Self { address, thread, release })
     }
 
-    /// Releases the target and returns what it received. Errors show better at the other end.
+    /// Releases the target and returns what it received. Errors are ignored, because the other end
+    /// reports them better.
     pub(crate) fn finish(self) -> Flow {
         drop(self.release);
         self.thread.join().expect("a target thread does not panic").unwrap_or_default()

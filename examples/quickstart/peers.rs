@@ -41,7 +41,7 @@ pub(crate) fn unused_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// What a client requests of a proxy, after its login.
+/// A client's request to a proxy, after its login.
 pub(crate) struct Request {
     target: String,
     login: &'static str,

@@ -1,5 +1,5 @@
-//! What the fuzz targets share: a driver that holds negotiations to their contract, an independent
-//! parser of the proxies' replies, and checks of what may reach the user's terminal.
+//! Shared code of the fuzz targets: a driver that holds negotiations to their contract, an
+//! independent parser of the proxies' replies, and checks of what may reach the user's terminal.
 
 use connect::proto;
 use peak_alloc::PeakAlloc;

@@ -6,11 +6,11 @@ use connect_fuzz::display;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let Ok(word) = std::str::from_utf8(input) else { return };
-    let (host, port) = split_port(word);
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (host, port) = split_port(text);
     match port {
-        Some(port) => assert_eq!(format!("{host}:{port}"), word),
-        None => assert_eq!(host, word),
+        Some(port) => assert_eq!(format!("{host}:{port}"), text),
+        None => assert_eq!(host, text),
     }
     let number = port.and_then(parse_port);
     let as_number =
@@ -20,8 +20,8 @@ fuzz_target!(|input: &[u8]| {
         as_number.filter(|number| (1..=65_535).contains(number))
     );
 
-    for word in [word, host] {
-        match Host::parse(word) {
+    for text in [text, host] {
+        match Host::parse(text) {
             Err(error) => display::check(&error.to_string()),
             Ok(host) => {
                 let shown = host.to_string();

@@ -14,13 +14,13 @@ fuzz_target!(|input: &[u8]| {
     let Some(input) = Input::new(input) else { return };
     let mut parts = input.bytes.splitn(4, |&byte| byte == b'\n').map(<[u8]>::to_vec);
     let mut part = || parts.next().unwrap_or_default();
-    let (sizes, words, body, early) = (part(), part(), part(), part());
+    let (sizes, text, body, early) = (part(), part(), part(), part());
     // In one variant the body can be too long to drain.
     let body = if input.variant == 7 { body.repeat(1 + DRAINED / 1024) } else { body };
     let (fields, framed) = match input.variant {
         0 | 4 | 7 => (format!("Content-Length: {}\r\n", body.len()), body),
-        1 | 5 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &[], &words)),
-        2 | 6 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &words, &words)),
+        1 | 5 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &[], &text)),
+        2 | 6 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &text, &text)),
         _ => ("Connection: close\r\n".into(), body),
     };
     // The proxy may close the connection after the challenge without announcing it.
@@ -43,10 +43,10 @@ fuzz_target!(|input: &[u8]| {
 /// Returns the body in chunks of these sizes, with an extension and a trailer (RFC 9112, section
 /// 7.1).
 fn chunked(body: &[u8], sizes: &[u8], extension: &[u8], trailer: &[u8]) -> Vec<u8> {
-    let word = |bytes: &[u8]| -> String {
+    let printable = |bytes: &[u8]| -> String {
         bytes.iter().map(|&byte| char::from(byte)).filter(char::is_ascii_graphic).take(64).collect()
     };
-    let extension = Some(word(extension)).filter(|word| !word.is_empty()).map(|word| format!(";{word}"));
+    let extension = Some(printable(extension)).filter(|text| !text.is_empty()).map(|text| format!(";{text}"));
     let extension = extension.unwrap_or_default();
     let mut framed = Vec::new();
     let mut rest = body;
@@ -60,7 +60,7 @@ fn chunked(body: &[u8], sizes: &[u8], extension: &[u8], trailer: &[u8]) -> Vec<u
     }
     framed.extend(format!("0{extension}\r\n").bytes());
     if !trailer.is_empty() {
-        framed.extend(format!("X-Trailer: {}\r\n", word(trailer)).bytes());
+        framed.extend(format!("X-Trailer: {}\r\n", printable(trailer)).bytes());
     }
     framed.extend(b"\r\n");
     framed

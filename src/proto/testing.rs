@@ -16,7 +16,7 @@ pub(super) const USER: &str = "alice";
 pub(super) const PASSWORD: &str = "hunter2-opensesame";
 /// `alice:hunter2-opensesame` in base64.
 pub(super) const BASIC: &str = "YWxpY2U6aHVudGVyMi1vcGVuc2VzYW1l";
-/// What a target sends before any request. Every negotiation must leave it unread.
+/// Bytes that a target sends before any request. Every negotiation must leave them unread.
 pub(super) const BANNER: &[u8] = b"SSH-2.0-early\r\n\r\n\0\x05\x00";
 
 pub(super) fn endpoint(host: &str, port: &str) -> Endpoint {
@@ -141,7 +141,7 @@ pub(super) fn run<N: Negotiation + Debug>(negotiation: N, turns: &[Turn<'_>], cu
 struct Script<'a> {
     turns: VecDeque<Turn<'a>>,
     cut: Cut,
-    /// What the proxy has sent, but has not arrived yet.
+    /// Fragments that the proxy has sent and that have not arrived yet.
     parts: VecDeque<Vec<u8>>,
     inspects: bool,
 }

@@ -35,7 +35,7 @@ pub(crate) enum Stdin {
     Open(Vec<u8>),
 }
 
-/// What is at the path of a parameter file.
+/// The file at the path of a parameter file.
 #[derive(Clone, Debug)]
 pub(crate) enum File {
     Absent,

@@ -8,7 +8,7 @@
 //!
 //! This needs Debian's package connect-proxy and permission to mount: every run has its own `/etc`,
 //! because the C program finds `~/.connectrc` through the user database.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -38,7 +38,7 @@ pub(crate) struct Job {
     /// Aborts after this many bytes in both directions together.
     pub(crate) abort_after: Option<u64>,
     pub(crate) half_close: HalfClose,
-    /// If nothing moves for this long, the session has stalled.
+    /// How long the session may make no progress before it has stalled.
     pub(crate) idle_timeout: Duration,
 }
 
@@ -61,11 +61,11 @@ pub(crate) enum Ending {
     Aborting,
     /// The bytes received are not those sent.
     WrongData,
-    /// Nothing moved until the idle timeout.
+    /// No progress within the idle timeout.
     Stalled,
 }
 
-/// What an end reads from and writes to.
+/// The streams that an end reads and writes.
 pub(crate) enum Channel {
     Socket(TcpStream),
     /// Pipes to the stdin and from the stdout of a program.

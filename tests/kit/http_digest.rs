@@ -32,7 +32,7 @@ pub(crate) struct HttpDigest {
     pub(crate) state: Arc<Mutex<State>>,
 }
 
-/// What the proxy remembers from one connection to the next.
+/// State that the proxy keeps across connections.
 #[derive(Default)]
 pub(crate) struct State {
     nonces: usize,

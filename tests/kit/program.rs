@@ -41,7 +41,7 @@ macro_rules! define_connect_for_relay_mode {
 }
 pub(crate) use define_connect_for_relay_mode;
 
-/// What a standard stream of the program is connected to.
+/// The other end of a standard stream.
 pub(crate) enum Io {
     /// A pipe to or from the test (the default): see [`Running::send`], [`Outcome::stdout`].
     Pipe,

@@ -1,4 +1,4 @@
-//! What a fake peer does on a connection, step by step.
+//! Scripts: the steps of a fake peer on a connection.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};

@@ -17,7 +17,7 @@ const STEP_TIMEOUT: Duration = super::TIMEOUT;
 /// How long [`Server::finish`] waits for scripts that have steps left.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a connection received.
+/// The data received on a connection.
 #[derive(Clone, Default)]
 pub(crate) struct Record {
     /// All bytes read, except by `sink` and `relay`.

@@ -24,7 +24,7 @@ pub(crate) enum TlsEnd {
     Reset,
 }
 
-/// What happened on a connection.
+/// The handshake and the end of a connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handshake {
     /// The name in SNI.
@@ -35,7 +35,7 @@ pub(crate) struct Handshake {
     pub(crate) end: Option<TlsEnd>,
 }
 
-/// What the terminator does when the peer behind it has sent EOF.
+/// The terminator's reaction to EOF from the peer behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Ending {
     /// Sends `close_notify`, and still forwards what the program sends.

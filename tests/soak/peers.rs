@@ -16,13 +16,13 @@ use crate::scenario::{Interruption, Session};
 /// Timeout of a client that has connected, and of a session in which nothing moves.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Threads are many, and need little.
+/// Stack size of each thread, because there are many of them.
 const STACK_SIZE: usize = 512 * 1024;
 
 /// How many failures are printed.
 const MAX_PRINTED: u64 = 20;
 
-/// What all threads report.
+/// The results of all threads.
 #[derive(Default)]
 pub(crate) struct Results {
     /// The sessions whose data has arrived completely at the target.

@@ -1,4 +1,4 @@
-//! What happens in a session: chosen at random, and sent to the target in the first bytes.
+//! Random scenarios of sessions. The client sends the target's part in the first bytes.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Via {
     }
 }
 
-/// What interrupts a session. The numbers are bytes of both directions together.
+/// An interruption of a session. The numbers are bytes of both directions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
     /// Nothing: all data must arrive.
@@ -62,7 +62,7 @@ impl Session {
         };
         let up = Stream { seed: random.any() >> 32, len: length(&mut random) };
         let down = Stream { seed: random.any() >> 32, len: length(&mut random) };
-        // Interrupt before all data has arrived: later, nobody could tell.
+        // Interrupt before all data has arrived, because a later interruption has no effect.
         let mut position = |limit: u64| random.below(limit);
         let interruption = match position(100) {
             0..70 => Interruption::None,

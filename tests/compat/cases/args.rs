@@ -138,7 +138,7 @@ fn ends() -> Vec<Case> {
     let extra = |name, args| {
         case(name, args)
             .peer("target", target())
-            .differs([Exit, Output, Wire], "extra-words")
+            .differs([Exit, Output, Wire], "extra-args")
             .theirs("exit: zero")
             .theirs("stdout: \"HELLO\\n\"")
             .ours("exit: not zero")
@@ -204,7 +204,7 @@ fn resolving() -> Vec<Case> {
             .ours("exit: not zero"),
         case("args: -R with an unknown value", "-d -R garbage -S {proxy} host.example 22")
             .peer("proxy", socks5())
-            .differs([Exit, Output, Wire, Debug], "resolve-words")
+            .differs([Exit, Output, Wire, Debug], "resolve-values")
             .theirs("exit: zero")
             .theirs("debug: socks_resolve=REMOTE (2)")
             .ours("exit: not zero"),

@@ -76,11 +76,11 @@ pub(super) fn cases() -> Vec<Case> {
             .theirs("client got: \"(no connection)\"")
             .ours("exit: zero"),
         case("local: an unknown service as the port", "-p nosuch 127.0.0.1 {refused.port}")
-            .differs([Exit], "local-port-words")
+            .differs([Exit], "local-port-invalid")
             .theirs("exit: zero")
             .ours("exit: not zero"),
         case("local: port 99999", "-p 99999 127.0.0.1 {refused.port}")
-            .differs([Exit], "local-port-words")
+            .differs([Exit], "local-port-invalid")
             .theirs("exit: zero")
             .ours("exit: not zero"),
         case("local: -P, EOF on stdin while waiting for a client", "-d -P {local} 127.0.0.1 {refused.port}")
