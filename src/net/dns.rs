@@ -90,7 +90,7 @@ async fn query(
         answered @ (Ok(_) | Err(DnsFailure::Answer(_))) => return answered,
         Err(failure) => failure,
     };
-    trace!("name server {server} gives no answer by UDP ({}): asking by TCP", udp.cause());
+    trace!("name server {server} did not answer by UDP ({}): trying TCP", udp.cause());
     match (udp, search(names, server, ConnectionConfig::tcp(), left()).await) {
         (_, answered @ (Ok(_) | Err(DnsFailure::Answer(_)))) => answered,
         (DnsFailure::Truncated | DnsFailure::TimedOut, Err(DnsFailure::TimedOut)) => {

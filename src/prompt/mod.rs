@@ -108,7 +108,7 @@ impl<P> PromptCache<P> {
         ask: impl FnOnce() -> Result<Secret, String>,
     ) -> Result<Secret, String> {
         let entry = Arc::clone(lock(&self.answers).entry(prompt).or_default());
-        // Locked until the user answers: whoever needs the same password waits for this answer.
+        // Locked until the user answers: sessions that need the same password wait for this answer.
         let mut entry = lock(&entry);
         match &*entry {
             Some(Answer::Password(known)) => return Ok(known.clone()),

@@ -188,7 +188,7 @@ fn every_kind_of_wait_shows_the_status_line() {
 }
 
 #[test]
-fn there_is_no_status_line_where_it_is_unwanted_or_nobody_could_read_it() {
+fn there_is_no_status_line_where_it_is_unwanted_or_unreadable() {
     let silent = SilentPort::new();
     let args = format!("-w 3.5 127.0.0.1 {}", silent.port());
     let in_background = |pty: &Pty| {

@@ -74,7 +74,7 @@ fn chain_verifier(
         let found = rustls_native_certs::load_native_certs();
         found.errors.iter().for_each(|error| trace!("the system's certificates: {error}"));
         let (used, ignored) = roots.add_parsable_certificates(found.certs);
-        trace!("the system's certificates: {used} used, {ignored} not understood");
+        trace!("the system's certificates: {used} used, {ignored} ignored");
         if roots.is_empty() {
             return Err(Error::Config(
                 "the system has no CA certificates to verify the proxy with; specify a file with --tls-ca"
