@@ -195,7 +195,7 @@ impl Acceptor {
     /// [`Error::Idle`] if the kept session in `idle` exceeds its idle timeout meanwhile.
     fn next_client(
         &self,
-        mut watched: Vec<CloseWatch<'_>>,
+        mut close_watches: Vec<CloseWatch<'_>>,
         idle: Option<(&Tunnel, Duration)>,
     ) -> Result<Option<(Channel, String)>, Error> {
         let failed = |what| move |cause| Error::System { what, cause };
@@ -203,7 +203,7 @@ impl Acceptor {
         loop {
             let mut watches = vec![sys::watch(&self.termination, true, false)];
             watches.extend(self.listeners.iter().map(|listener| sys::watch(listener, true, false)));
-            watches.extend(watched.iter().map(|watched| sys::watch(watched.channel(), true, false)));
+            watches.extend(close_watches.iter().map(|end| sys::watch(end.channel(), true, false)));
             let left = idle.map(|(_, limit)| limit.saturating_sub(started.elapsed()));
             let is_ready = sys::poll(&mut watches, left).map_err(failed("wait for a client"))?;
             if let (false, Some((kept, limit))) = (is_ready, idle) {
@@ -217,12 +217,12 @@ impl Acceptor {
             if signal[0] {
                 return Ok(None);
             }
-            for index in (0..watched.len()).rev().filter(|&index| closing[index]) {
-                match watched[index].peek() {
+            for index in (0..close_watches.len()).rev().filter(|&index| closing[index]) {
+                match close_watches[index].peek() {
                     Peeked::Closed => return Ok(None),
                     Peeked::Failed(error) => return Err(error),
                     Peeked::Open => {}
-                    Peeked::HasData => drop(watched.remove(index)),
+                    Peeked::HasData => drop(close_watches.remove(index)),
                 }
             }
             for (listener, _) in self.listeners.iter().zip(clients).filter(|(_, ready)| **ready) {

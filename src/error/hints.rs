@@ -83,14 +83,17 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         }
         E::Closed(Awaited::Socks5EagerReply) => "try without --eager",
         E::Closed(_) => "it may be a proxy of another type, or fail to reach the target",
-        E::NotTheProtocol { expected: SocksMessage::LoginStatus, .. } => ASK_ADMIN,
+        E::NotTheProtocol { expected: SocksMessage::LoginStatus, .. }
+        | E::MalformedHttp(_)
+        | E::HeaderTooLong(_) => ASK_ADMIN,
         E::NotTheProtocol { got, .. } => first_byte_hint(*got),
         E::AddressType(_) => CHECK_TYPE,
-        E::MethodNotOffered(_) => "ask the proxy's administrator which method it requires",
         E::NoMethod { userpass_offered: false, .. } => {
             "it probably requires a password: set SOCKS5_USER and SOCKS5_PASSWORD, or use -a userpass"
         }
-        E::NoMethod { .. } => "ask the proxy's administrator which method it requires",
+        E::NoMethod { .. } | E::MethodNotOffered(_) => {
+            "ask the proxy's administrator which method it requires"
+        }
         E::Socks5Refused { code, .. } => socks5_hint(*code)?,
         E::Socks4Refused { code: 91, by_name: false, .. } => {
             "the target may be down, or not allowed by the proxy"
@@ -106,7 +109,6 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::HttpRefused { status, .. } => status_hint(*status)?,
         E::NoAnswerLine(_) => "check the command sent to the proxy (-c)",
         E::NotHttp { .. } => "check that it is an HTTP proxy; for a SOCKS proxy use -S",
-        E::MalformedHttp(_) | E::HeaderTooLong(_) => ASK_ADMIN,
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",
         E::NotEncodable(Unencodable::HttpHostNotAscii) => "use the xn-- form of the name",
         E::Socks4Refused { .. }

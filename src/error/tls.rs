@@ -101,7 +101,7 @@ pub enum CertificateProblem {
     /// No chain leads from it to a trusted authority.
     #[error(
         "a certificate issued by {}, which is not trusted here{}",
-        authority(.issuer),
+        authority(.issuer.as_ref()),
         if *.alone { ", and sent no intermediate certificate" } else { "" }
     )]
     UnknownIssuer {
@@ -113,7 +113,7 @@ pub enum CertificateProblem {
         pin: Option<String>,
     },
     /// It names a trusted authority as its issuer but was signed with another key.
-    #[error("a certificate whose signature does not match the trusted authority {}", authority(.issuer))]
+    #[error("a certificate whose signature does not match the trusted authority {}", authority(.issuer.as_ref()))]
     BadSignature {
         /// The name of the issuer.
         issuer: Option<String>,
@@ -132,6 +132,6 @@ pub enum CertificateProblem {
     Other(String),
 }
 
-fn authority(issuer: &Option<String>) -> String {
-    issuer.as_ref().map_or_else(|| "an unnamed authority".into(), |name| format!("'{name}'"))
+fn authority(issuer: Option<&String>) -> String {
+    issuer.map_or_else(|| "an unnamed authority".into(), |name| format!("'{name}'"))
 }
