@@ -42,10 +42,15 @@ fn a_missing_askpass_program_is_named() {
     proxy.finish();
 }
 
-/// The wrapper script runs wine as the user `winner`.
+/// wine takes the system's login name from `USER`, which `setup.sh` sets.
+fn login_name() -> String {
+    std::env::var("USER").expect("tests/windows/run sets USER")
+}
+
 #[test]
 fn socks4_sends_the_login_name_of_the_system() {
-    let proxy = script().expect(b"\x04\x01\x00\x16\xc0\x00\x02\x01winner\x00").send(SOCKS4_GRANTED).serve();
+    let request = [&b"\x04\x01\x00\x16\xc0\x00\x02\x01"[..], login_name().as_bytes(), b"\0"].concat();
+    let proxy = script().expect(request).send(SOCKS4_GRANTED).serve();
     let run = connect(format!("-4 -S {proxy} 192.0.2.1 22"));
     run.env("USERNAME", "somebody-else").run().expect_success();
     proxy.finish();
@@ -71,7 +76,8 @@ impl Drop for RemoveAtEnd {
 #[test]
 fn the_parameter_file_is_in_the_profile_directory() {
     let _lock = lock_profile();
-    let profile = PathBuf::from(std::env::var_os("WINEPREFIX").unwrap()).join("drive_c/users/winner");
+    let prefix = PathBuf::from(std::env::var_os("WINEPREFIX").unwrap());
+    let profile = prefix.join("drive_c/users").join(login_name());
     assert!(profile.is_dir(), "wine has no profile directory {}", profile.display());
     let proxy = proxy();
     let file = RemoveAtEnd(profile.join(".connectrc"));

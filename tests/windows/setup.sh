@@ -77,7 +77,8 @@ start_wine() {
     # Without explorer, no program waits ten seconds for a desktop that nobody shows. wine keeps its
     # sockets in TMPDIR, and its programs run as the user in USER, which must be the same for all.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
-    export TMPDIR=$WORK/tmp USER=winner LOGNAME=winner
+    USER=$(id -un)
+    export TMPDIR=$WORK/tmp USER LOGNAME=$USER
     mkdir "$WINEPREFIX"
     # The server becomes a daemon once it is ready, and ends 30 s after its last client.
     "$WINESERVER" -p30 >"$WORK/log/wineserver" 2>&1 </dev/null || die "wine's server does not start"

@@ -197,7 +197,8 @@ impl Collector {
 
     /// Returns `true` if the path begins with a file below this module.
     fn is_child(&self, segments: &[String]) -> bool {
-        let Some(first) = segments.first() else { return false };
+        // Some file systems ignore case, so that `Connector` would be found as connector.rs.
+        let Some(first) = segments.first().filter(|name| **name == name.to_lowercase()) else { return false };
         let directory = match self.module.file.file_stem().and_then(|stem| stem.to_str()) {
             Some("mod" | "lib" | "main") | None => self.module.file.parent().map(Path::to_path_buf),
             Some(_) => Some(self.module.file.with_extension("")),
