@@ -1,4 +1,4 @@
-//! HTTP CONNECT, end to end; authentication is in `http_auth`.
+//! HTTP CONNECT with the real program. Authentication is in `http_auth`.
 
 use crate::kit::*;
 use crate::wire::*;
@@ -11,19 +11,19 @@ fn host_22(proxy: &Server) -> Program {
 }
 
 #[test]
-fn the_conversation_is_one_request_and_one_head_however_it_is_cut() {
+fn the_conversation_is_one_request_and_one_head_in_any_fragmentation() {
     let head = "HTTP/1.1 200 Connection established\r\nVia: 1.1 x\r\n\r\n";
     expect_tunnel(script().expect_at_once(REQUEST).send_bytewise(head), host_22);
 }
 
 #[test]
-fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
+fn no_session_data_is_sent_before_the_tunnel_is_established() {
     let proxy = script().expect(REQUEST).expect_silence(Duration::from_millis(100));
     expect_tunnel(proxy.send("HTTP/1.1 200 OK\r\n\r\n"), host_22);
 }
 
 #[test]
-fn every_head_of_a_success_opens_the_tunnel_and_what_follows_it_is_the_sessions() {
+fn every_successful_head_establishes_the_tunnel_and_the_bytes_after_it_belong_to_the_session() {
     let long_line = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(60_000));
     for head in [
         "HTTP/1.1 200 OK\r\n\r\n",
@@ -49,8 +49,8 @@ fn every_head_of_a_success_opens_the_tunnel_and_what_follows_it_is_the_sessions(
 }
 
 #[test]
-fn the_target_goes_as_it_was_typed_in_request_line_and_host_alike() {
-    for (words, authority) in [
+fn request_line_and_host_contain_the_target_as_typed() {
+    for (target, authority) in [
         ("host.example 22", "host.example:22"),
         ("HOST.Example ssh", "HOST.Example:22"),
         ("localhost 22", "localhost:22"),
@@ -60,14 +60,14 @@ fn the_target_goes_as_it_was_typed_in_request_line_and_host_alike() {
         ("[2001:db8::7]:22", "[2001:db8::7]:22"),
     ] {
         let proxy = http_ok().drain().serve();
-        connect(format!("-H {proxy} {words}")).run().expect_success();
+        connect(format!("-H {proxy} {target}")).run().expect_success();
         let head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-        assert_eq!(proxy.finish_one().head, Some(head), "{words}");
+        assert_eq!(proxy.finish_one().head, Some(head), "{target}");
     }
 }
 
 #[test]
-fn the_specification_may_be_a_url_whose_path_is_dropped() {
+fn the_proxy_may_be_a_url_and_its_path_is_ignored() {
     for form in ["{S}", "http://{S}", "HTTP://{S}", "http://{S}/", "http://{S}/a/b", "{S}/path"] {
         let proxy = http_ok().drain().serve();
         connect(format!("-H {} host.example 22", form.replace("{S}", &proxy.to_string())))
@@ -78,15 +78,15 @@ fn the_specification_may_be_a_url_whose_path_is_dropped() {
 }
 
 #[test]
-fn a_host_that_http_cannot_name_is_an_error_before_anything_is_sent() {
+fn a_host_name_outside_ascii_is_an_error_before_anything_is_sent() {
     let proxy = Server::repeat(|| script().expect_eof());
     connect(format!("-H {proxy} bücher.example 22")).run().expect_failure(2, &["ASCII", "xn--"]);
     proxy.finish();
 }
 
 #[test]
-fn a_proxy_named_by_the_environment_is_looked_for_in_this_order() {
-    // On Windows capitals and small letters are the same.
+fn the_variables_that_name_the_proxy_are_read_in_this_order() {
+    // On Windows, the names of variables are case-insensitive.
     let all: &[_] = if cfg!(windows) {
         &["HTTP_PROXY", "https_proxy", "ALL_PROXY"]
     } else {
@@ -96,7 +96,7 @@ fn a_proxy_named_by_the_environment_is_looked_for_in_this_order() {
         let proxy = http_ok().drain().serve();
         let mut run = connect("-h host.example 22").env("SOCKS_SERVER", "127.0.0.1:1");
         for (position, name) in all.iter().enumerate().filter(|(position, _)| position != &index) {
-            // Those before it are set, but empty; those after it are not to be used.
+            // The ones before it are empty; the ones after it must not be used.
             run = run.env(name, if position < index { "" } else { "http://127.0.0.1:1" });
         }
         run.env(used, format!("http://{proxy}/")).run().expect_success();
@@ -105,14 +105,14 @@ fn a_proxy_named_by_the_environment_is_looked_for_in_this_order() {
 }
 
 #[test]
-fn a_variable_that_a_web_client_can_set_does_not_count_under_cgi() {
-    // On Windows capitals and small letters are the same.
-    let (of_the_client, another) = if cfg!(windows) {
+fn a_variable_that_a_web_client_can_set_is_ignored_under_cgi() {
+    // On Windows, the names of variables are case-insensitive.
+    let (set_by_client, another) = if cfg!(windows) {
         (&["HTTP_PROXY", "http_proxy"][..], "https_proxy")
     } else {
         (&["HTTP_PROXY"][..], "http_proxy")
     };
-    for name in of_the_client {
+    for name in set_by_client {
         let under_cgi =
             || connect("-h host.example 22").env("REQUEST_METHOD", "GET").env(name, "127.0.0.1:1");
         let proxy = http_ok().drain().serve();
@@ -123,7 +123,7 @@ fn a_variable_that_a_web_client_can_set_does_not_count_under_cgi() {
 }
 
 #[test]
-fn all_proxy_counts_only_when_its_scheme_is_of_the_kind_asked_for() {
+fn all_proxy_is_used_only_if_its_scheme_matches_the_option() {
     for (option, value) in [
         ("-h", "socks5://127.0.0.1:1"),
         ("-h", "127.0.0.1:1"),
@@ -140,7 +140,7 @@ fn all_proxy_counts_only_when_its_scheme_is_of_the_kind_asked_for() {
 }
 
 #[test]
-fn a_refusal_is_told_with_its_status_and_the_start_of_its_text() {
+fn a_refusal_is_reported_with_its_status_and_the_start_of_its_body() {
     let html = "Content-Type: text/html\r\nContent-Length: 77\r\n\r\n\
         <html><head><style>x</style><title>Access\n &lt;denied&gt; by rule 7</title></head></html>";
     for (reply, parts) in [
@@ -172,7 +172,7 @@ fn a_refusal_is_told_with_its_status_and_the_start_of_its_text() {
 }
 
 #[test]
-fn words_that_a_refusal_never_brings_are_not_waited_for() {
+fn a_missing_body_of_a_refusal_is_not_awaited() {
     for framing in ["Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n", ""] {
         let proxy = http_reply(format!("HTTP/1.1 403 Forbidden\r\n{framing}\r\n")).hold().serve();
         let out = host_22(&proxy).run();
@@ -182,7 +182,7 @@ fn words_that_a_refusal_never_brings_are_not_waited_for() {
 }
 
 #[test]
-fn a_proxy_cannot_write_to_the_users_terminal() {
+fn control_characters_in_a_response_are_escaped() {
     for reply in [
         "403 \x1b]0;owned\x07\x1b[2J\r\nContent-Length: 0\r\n\r\n",
         "403 Forbidden\r\nContent-Type: text/plain\r\n\r\n\x1b[31mred\x1b[0m\x08\x7f\u{9b}2J\u{202e}",
@@ -205,7 +205,7 @@ fn a_proxy_cannot_write_to_the_users_terminal() {
 }
 
 #[test]
-fn a_long_text_is_cut_and_stays_in_one_line() {
+fn a_long_text_is_truncated_and_stays_on_one_line() {
     let reply = format!("HTTP/1.1 403 {}\r\n\r\n{}", "r".repeat(10_000), "b".repeat(100_000));
     let proxy = http_reply(reply).serve();
     let out = host_22(&proxy).run();
@@ -242,7 +242,7 @@ fn a_malformed_response_is_reported_at_once() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_an_error_that_says_where() {
+fn a_truncated_response_is_an_error_that_names_the_message() {
     let whole = "HTTP/1.1 200 OK\r\nX: y\r\n\r\n";
     for length in 0..whole.len() {
         let proxy = http_reply(&whole[..length]).serve();
@@ -257,7 +257,7 @@ fn an_answer_that_is_cut_off_is_an_error_that_says_where() {
 }
 
 #[test]
-fn a_head_has_a_limit_whatever_it_is_made_of() {
+fn the_size_of_a_head_is_limited() {
     for (start, piece) in [
         ("HTTP/1.1 200 OK\r\n", "X: y\r\n"),
         ("HTTP/1.1 200 ", "x"),
@@ -265,7 +265,7 @@ fn a_head_has_a_limit_whatever_it_is_made_of() {
         ("", "HTTP/1.1 100 Continue\r\n\r\n"),
     ] {
         let proxy = http_reply(start)
-            .then("send until the other side is gone", move |session| {
+            .then("send until the program closes", move |session| {
                 let pieces = piece.repeat(1000);
                 while session.send(pieces.as_bytes()).is_ok() {}
                 Ok(())
@@ -277,9 +277,9 @@ fn a_head_has_a_limit_whatever_it_is_made_of() {
     }
 }
 
-/// Each piece of a refusal's page was waited for, however many came.
+/// The time limit for the body of a refusal once started again with every byte.
 #[test]
-fn a_page_that_drips_keeps_nobody_waiting() {
+fn a_body_that_arrives_byte_by_byte_is_not_awaited() {
     let proxy = http_reply("HTTP/1.1 403 No\r\n\r\nPort 22").then("drip", |session| {
         while session.send(b".").is_ok() {
             std::thread::sleep(Duration::from_millis(100));

@@ -1,4 +1,4 @@
-//! HTTP CONNECT with authentication, where user and password are known; `password` is where they are asked for.
+//! HTTP CONNECT with a known user name and password. Prompts are in `password`.
 
 use crate::kit::*;
 use crate::wire::*;
@@ -6,14 +6,14 @@ use crate::wire::*;
 const CHALLENGE: &str = "HTTP/1.1 407 Proxy Authentication Required\r\n\
     Proxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n";
 
-/// The request with credentials; `base64` is `user:password` in base64.
+/// Returns a request with these credentials, `user:password` in base64.
 fn request(base64: &str) -> String {
     let target = "host.example:22";
     format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {base64}\r\n\r\n")
 }
 
 #[test]
-fn a_password_that_is_known_goes_out_with_the_first_request_and_in_one_write() {
+fn a_known_password_is_sent_with_the_first_request_in_one_write() {
     let proxy = script()
         .expect_at_once(request("bWU6c2VjcmV0"))
         .send("HTTP/1.1 200 OK\r\n\r\n")
@@ -27,13 +27,13 @@ fn a_password_that_is_known_goes_out_with_the_first_request_and_in_one_write() {
 }
 
 #[test]
-fn without_a_password_none_is_sent_although_a_user_is_known() {
+fn a_user_name_alone_is_not_sent() {
     let proxy = http_ok().drain().serve();
     connect(format!("-H me@{proxy} host.example 22")).env("HTTP_PROXY_USER", "you").run().expect_success();
     assert!(!proxy.finish_one().head.unwrap().contains("Authorization"));
 }
 
-/// User and password that came as `user:password` in base64.
+/// Returns `user:password` as the proxy received it. `{S}` in `spec` is the proxy.
 #[track_caller]
 fn login(spec: &str, environment: &[(&str, &str)]) -> String {
     let proxy = http_ok().drain().serve();
@@ -51,7 +51,7 @@ fn base64_decoded(text: &str) -> String {
 }
 
 #[test]
-fn the_user_is_the_first_of_specification_and_variables() {
+fn the_user_comes_from_the_proxy_option_or_the_first_variable_that_is_set() {
     let variables = [("HTTP_PROXY_USER", "http"), ("CONNECT_USER", "all")];
     let others = [("HTTP_PROXY_PASSWORD", "pw"), ("SOCKS5_USER", "no"), ("SOCKS_USER", "no")];
     for (skipped, expected) in ["http:pw", "all:pw"].into_iter().enumerate() {
@@ -63,12 +63,12 @@ fn the_user_is_the_first_of_specification_and_variables() {
 
 #[cfg(unix)]
 #[test]
-fn without_one_the_login_name_is_the_user() {
+fn the_default_user_is_the_login_name() {
     assert_eq!(login("{S}", &[("HTTP_PROXY_PASSWORD", "pw")]), format!("{}:pw", login_name()));
 }
 
 #[test]
-fn the_password_is_the_first_of_specification_and_variables() {
+fn the_password_comes_from_the_proxy_option_or_the_first_variable_that_is_set() {
     let variables = [("HTTP_PROXY_PASSWORD", "http"), ("CONNECT_PASSWORD", "all")];
     let others = [("SOCKS5_PASSWORD", "no"), ("SOCKS_PASSWORD", "no"), ("HTTP_PROXY_PASSWD", "no")];
     for (skipped, expected) in ["me:http", "me:all"].into_iter().enumerate() {
@@ -76,12 +76,12 @@ fn the_password_is_the_first_of_specification_and_variables() {
         assert_eq!(login("me@{S}", &environment), expected);
         assert_eq!(login("me:spec@{S}", &environment), "me:spec");
     }
-    // Set, and so the password, as there.
+    // An empty value counts as set.
     assert_eq!(login("me@{S}", &[("HTTP_PROXY_PASSWORD", ""), ("CONNECT_PASSWORD", "all")]), "me:");
 }
 
 #[test]
-fn user_and_password_go_as_they_are_or_decoded_from_a_url() {
+fn user_and_password_in_the_proxy_option_are_decoded_only_in_a_url() {
     let long = "p".repeat(600);
     for (spec, variable, expected) in [
         ("a@b:pw@{S}", "", "a@b:pw"),
@@ -98,7 +98,7 @@ fn user_and_password_go_as_they_are_or_decoded_from_a_url() {
 }
 
 #[test]
-fn what_basic_cannot_carry_is_an_error_before_anything_is_sent() {
+fn credentials_that_basic_cannot_encode_are_an_error_before_anything_is_sent() {
     for (user, password, part) in [
         ("a:b", "pw", "':'"),
         ("a\r\nb", "pw", "control"),
@@ -113,16 +113,16 @@ fn what_basic_cannot_carry_is_an_error_before_anything_is_sent() {
 }
 
 #[test]
-fn a_password_that_is_not_accepted_ends_it_with_the_users_name_and_no_password() {
+fn a_rejected_password_is_an_error_with_the_user_name_and_without_the_password() {
     let with_401 = CHALLENGE.replace("407 Proxy Authentication Required", "401 Unauthorized");
     let with_www = with_401.replace("Proxy-Authenticate", "WWW-Authenticate");
     for (reply, status) in [(CHALLENGE, "407"), (&*with_401, "401"), (&*with_www, "401")] {
         let proxy = script()
             .expect_at_once(request("Ym9iOmh1bnRlcjI="))
             .send(reply)
-            .then("see no other request", |session| match session.receive_up_to(1000) {
-                Ok(bytes) if !bytes.is_empty() => Err(format!("instead {} came", show(&bytes))),
-                // Whether it closed or reset does not matter.
+            .then("expect no other request", |session| match session.receive_up_to(1000) {
+                Ok(bytes) if !bytes.is_empty() => Err(format!("got {}", show(&bytes))),
+                // EOF and reset are both fine.
                 _ => Ok(()),
             })
             .serve();
@@ -135,7 +135,7 @@ fn a_password_that_is_not_accepted_ends_it_with_the_users_name_and_no_password()
 }
 
 #[test]
-fn neither_password_nor_its_base64_reaches_the_trace() {
+fn neither_the_password_nor_its_base64_appears_in_the_debug_log() {
     for code in [0, 6] {
         let proxy = if code == 0 { http_basic("bob", "hunter2") } else { http_reply(CHALLENGE) }.serve();
         let out = connect(format!("-dd -H bob:hunter2@{proxy} host.example 22")).run();
@@ -146,7 +146,7 @@ fn neither_password_nor_its_base64_reaches_the_trace() {
 }
 
 #[test]
-fn a_scheme_that_we_cannot_do_is_named() {
+fn unsupported_schemes_are_listed() {
     let status = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n";
     for (fields, offered) in [
         ("Proxy-Authenticate: Negotiate\r\n", "Negotiate"),
@@ -166,7 +166,7 @@ fn a_scheme_that_we_cannot_do_is_named() {
 }
 
 #[test]
-fn a_proxy_that_repeats_our_credentials_does_not_get_them_shown() {
+fn credentials_echoed_by_the_proxy_are_masked() {
     for status in [403, 407] {
         let proxy = script()
             .expect(request("bWU6c2VjcmV0"))

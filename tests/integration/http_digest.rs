@@ -1,4 +1,4 @@
-//! HTTP CONNECT with Digest, and what is tried when a proxy does not accept it. The proxy checks each answer itself.
+//! HTTP CONNECT with Digest, and the fallbacks if the proxy rejects it. The fake proxy verifies each response.
 
 use crate::kit::*;
 
@@ -8,7 +8,7 @@ fn proxy() -> HttpDigest {
     HttpDigest::new("me", "secret")
 }
 
-/// A session through the proxy, which may be connected to so many times, with these options. Returns its requests.
+/// Runs a session through the proxy over this many connections. `{P}` in `options` is the proxy. Returns the requests.
 #[track_caller]
 fn session(proxy: &HttpDigest, connections: usize, options: &str) -> Vec<String> {
     let scripts = (1..=connections).map(|n| {
@@ -27,7 +27,7 @@ fn authorization(head: &str) -> Option<&str> {
 }
 
 #[test]
-fn each_algorithm_is_answered_in_each_form() {
+fn each_algorithm_is_supported_with_each_parameter() {
     for (algorithm, qop) in [
         ("", None),
         ("", Some("auth")),
@@ -48,7 +48,7 @@ fn each_algorithm_is_answered_in_each_form() {
 }
 
 #[test]
-fn a_name_beyond_ascii_gets_there() {
+fn a_user_name_outside_ascii_is_accepted() {
     for more in ["", ", charset=UTF-8", ", charset=UTF-8, userhash=true"] {
         let proxy = HttpDigest { extra_parameters: more, ..HttpDigest::new("jörg \"x\"\\%", "pässwörd") };
         session(&proxy, 1, "-a digest -H http://j%C3%B6rg%20%22x%22%5C%25:p%C3%A4ssw%C3%B6rd@{P}");
@@ -56,7 +56,7 @@ fn a_name_beyond_ascii_gets_there() {
 }
 
 #[test]
-fn the_strongest_of_several_is_answered() {
+fn the_strongest_algorithm_is_used() {
     let algorithms = vec!["MD5", "SHA-512-256", "SHA-256"];
     let proxy = HttpDigest { algorithms, other_challenges: "Basic realm=x, Negotiate", ..proxy() };
     let heads = session(&proxy, 1, "-a digest -H me:secret@{P}");
@@ -64,7 +64,7 @@ fn the_strongest_of_several_is_answered() {
 }
 
 #[test]
-fn a_known_password_goes_out_as_basic_first_unless_digest_is_named_first() {
+fn a_known_password_is_sent_preemptively_unless_digest_is_first() {
     let offering = || HttpDigest { other_challenges: "Basic realm=x", ..proxy() };
     let first = |options: &str| {
         let heads = session(&offering(), 1, options);
@@ -81,7 +81,7 @@ fn a_known_password_goes_out_as_basic_first_unless_digest_is_named_first() {
 }
 
 #[test]
-fn a_variable_names_the_schemes_as_well() {
+fn a_variable_may_set_the_schemes() {
     let proxy = proxy();
     let server = proxy.script().drain().serve();
     let run = connect(format!("-H me:secret@{server} host.example 22")).env("HTTP_PROXY_AUTH", "digest");
@@ -91,7 +91,7 @@ fn a_variable_names_the_schemes_as_well() {
 }
 
 #[test]
-fn basic_is_never_sent_if_it_is_not_allowed() {
+fn basic_is_never_sent_if_it_is_excluded() {
     for challenge in ["Basic realm=x", "Basic realm=x, Digest realm=x, nonce=y, algorithm=SHA-1"] {
         let refusal =
             format!("HTTP/1.1 407 No\r\nProxy-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n");
@@ -104,7 +104,7 @@ fn basic_is_never_sent_if_it_is_not_allowed() {
 
 /// curl#876.
 #[test]
-fn what_is_not_accepted_is_followed_by_the_next_one() {
+fn a_rejected_scheme_is_followed_by_the_next() {
     let also = Some(format!("Basic {BASIC}"));
     let algorithms = vec!["MD5", "SHA-256"];
     for closes in [false, true] {
@@ -125,7 +125,7 @@ fn what_is_not_accepted_is_followed_by_the_next_one() {
 }
 
 #[test]
-fn what_is_tried_next_is_said_on_demand() {
+fn the_next_attempt_is_logged() {
     let proxy = HttpDigest {
         also_accepts: Some(format!("Basic {BASIC}")),
         other_challenges: "Basic",
@@ -138,9 +138,9 @@ fn what_is_tried_next_is_said_on_demand() {
     server.finish();
 }
 
-/// hackney#115, proxytunnel#33: a proxy that goes on asking does not get an answer each time.
+/// hackney#115, proxytunnel#33: endless retries with a proxy that keeps sending 407.
 #[test]
-fn a_wrong_password_is_tried_once_with_each_scheme_and_no_more() {
+fn a_wrong_password_is_sent_once_with_each_scheme() {
     let algorithms = vec!["MD5", "SHA-256", "SHA-512-256", "MD5-sess"];
     for (stale, most) in [(0, 4), (100, 6)] {
         let proxy =
@@ -157,13 +157,13 @@ fn a_wrong_password_is_tried_once_with_each_scheme_and_no_more() {
 }
 
 #[test]
-fn a_proxy_that_closes_behind_its_challenge_is_connected_to_again() {
+fn a_proxy_that_closes_after_its_challenge_gets_a_new_connection() {
     session(&HttpDigest { closes: true, ..proxy() }, 2, "-H me:secret@{P}");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_nonce_that_was_too_old_is_answered_without_another_question() {
+fn a_stale_nonce_is_replaced_without_another_prompt() {
     use crate::askpass::Asker;
     for stale in [0, 1, 2] {
         let asker =
@@ -178,8 +178,8 @@ fn a_nonce_that_was_too_old_is_answered_without_another_question() {
 }
 
 #[test]
-fn neither_password_nor_response_reaches_the_trace() {
-    // So that the line is not too long to be shown.
+fn neither_the_password_nor_the_response_appears_in_the_debug_log() {
+    // With few parameters, so that the log shows the whole line.
     let proxy = HttpDigest { algorithms: vec![""], qop: None, ..proxy() };
     let server = proxy.script().serve();
     let out = connect(format!("-dd -a digest -H me:secret@{server} host.example 22")).run();
@@ -192,11 +192,11 @@ fn neither_password_nor_response_reaches_the_trace() {
 }
 
 #[test]
-fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
+fn a_response_echoed_by_the_proxy_is_masked() {
     let server = http_reply(
         "HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm=r, nonce=n\r\nContent-Length: 0\r\n\r\n",
     )
-    .then("repeat the response", |session| {
+    .then("echo the response", |session| {
         let head = String::from_utf8(session.receive_until(b"\r\n\r\n")?).unwrap();
         let response = head.split("response=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let page = format!("you said {response}");
@@ -211,7 +211,7 @@ fn a_proxy_that_repeats_the_response_does_not_get_it_shown() {
 }
 
 #[test]
-fn words_that_name_no_scheme_are_an_error_before_anything_is_sent() {
+fn an_unknown_scheme_is_an_error_before_anything_is_sent() {
     for (options, parts) in [
         ("-a digets -H {P}", &["-a", "basic or digest", "digets"][..]),
         ("-a digest,ntlm -H {P}", &["unsupported", "'ntlm'"]),
@@ -220,8 +220,8 @@ fn words_that_name_no_scheme_are_an_error_before_anything_is_sent() {
         ("-x socks5://{P}?auth=digest", &["invalid auth= value; use none or userpass"]),
     ] {
         let server = Server::repeat(|| script().expect_eof());
-        let words = format!("{} host.example 22", options.replace("{P}", &server.to_string()));
-        connect(words).run().expect_failure(2, parts).expect_stdout("");
+        let args = format!("{} host.example 22", options.replace("{P}", &server.to_string()));
+        connect(args).run().expect_failure(2, parts).expect_stdout("");
         server.finish();
     }
 }

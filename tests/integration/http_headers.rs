@@ -1,15 +1,15 @@
-//! What a user adds to requests to HTTP proxies: `--header`, `--user-agent`, `--http1.0`.
+//! Options that change the requests to HTTP proxies: `--header`, `--user-agent`, `--http1.0`.
 
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// The lines of the request behind the one with `Host`, for these options and variables.
+/// Returns the lines of the request after `Host`, joined with bars, for these options and variables.
 #[track_caller]
 fn added(options: &str, environment: &[(&str, &str)]) -> String {
     let proxy = http_ok().drain().serve();
-    // A header holds blanks: the options are separated by bars.
-    let words = options.split('|').filter(|_| !options.is_empty());
-    let run = words.fold(connect(""), Program::arg);
+    // Headers contain blanks, so bars separate the options.
+    let args = options.split('|').filter(|_| !options.is_empty());
+    let run = args.fold(connect(""), Program::arg);
     let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
     run.args(format!("-H {proxy} host.example 22")).run().expect_success();
     let head = proxy.finish_one().head.unwrap();
@@ -18,7 +18,7 @@ fn added(options: &str, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn headers_go_with_the_request_in_their_order() {
+fn headers_are_sent_in_order() {
     assert_eq!(added("", &[]), "");
     assert_eq!(
         added("--header|X-Token: a b|--header=x-two:3|--header|X-Token: c", &[]),
@@ -27,14 +27,14 @@ fn headers_go_with_the_request_in_their_order() {
 }
 
 #[test]
-fn headers_stand_in_a_file_too() {
+fn headers_may_come_from_a_file() {
     let file = TempPath::file("headers", "# for the proxy\r\nX-One: 1\r\n\r\n \nX-Two: é\n#X-Three: 3");
     let options = format!("--header|X-Zero: 0|--header|@{}", file.display());
     assert_eq!(added(&options, &[]), "X-Zero: 0|X-One: 1|X-Two: é");
 }
 
 #[test]
-fn the_user_agent_is_what_the_user_says() {
+fn the_user_agent_can_be_set() {
     assert_eq!(added("--user-agent|Mozilla/5.0 (X11)", &[]), "User-Agent: Mozilla/5.0 (X11)");
     let variable = [("CONNECT_USER_AGENT", "probe/1")];
     assert_eq!(added("", &variable), "User-Agent: probe/1");
@@ -43,7 +43,7 @@ fn the_user_agent_is_what_the_user_says() {
 }
 
 #[test]
-fn a_variable_or_a_file_may_hold_a_header() {
+fn a_header_may_come_from_a_variable_or_a_parameter_file() {
     let variable = [("CONNECT_HEADER", "X-Token: abc")];
     assert_eq!(added("", &variable), "X-Token: abc");
     assert_eq!(added("--header|X-Other: d", &variable), "X-Other: d");
@@ -52,7 +52,7 @@ fn a_variable_or_a_file_may_hold_a_header() {
 }
 
 #[test]
-fn the_version_is_1_0_if_that_is_asked_for() {
+fn http_1_0_is_used_on_request() {
     let proxy = script()
         .expect("CONNECT host.example:22 HTTP/1.0\r\nHost: host.example:22\r\n\r\n")
         .send("HTTP/1.0 200 Connection established\r\nProxy-agent: x\r\n\r\n")
@@ -63,7 +63,7 @@ fn the_version_is_1_0_if_that_is_asked_for() {
 }
 
 #[test]
-fn every_http_proxy_of_a_chain_gets_them() {
+fn headers_are_sent_to_every_http_proxy_of_a_chain() {
     let last = http_ok().early("welcome").drain().serve();
     let first = http_ok().relay_to(last.to_string()).serve();
     let run = connect(format!("--header X-A:b -x http://{first},http://{last} host.example 22")).run();
@@ -74,7 +74,7 @@ fn every_http_proxy_of_a_chain_gets_them() {
 }
 
 #[test]
-fn who_brings_an_authorization_sends_no_other() {
+fn a_proxy_authorization_header_replaces_any_other_authentication() {
     let options = "--header|Proxy-Authorization: Bearer abcdef";
     let password = [("HTTP_PROXY_USER", "me"), ("HTTP_PROXY_PASSWORD", "secret")];
     assert_eq!(added(options, &password), "Proxy-Authorization: Bearer abcdef");
@@ -89,7 +89,7 @@ fn who_brings_an_authorization_sends_no_other() {
 }
 
 #[test]
-fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
+fn an_invalid_header_is_an_error_with_its_source_and_without_its_value() {
     let file = TempPath::file("headers", "X-One: 1\n\nabcdef\n");
     let in_file = format!("@{}", file.display());
     for (value, parts) in [
@@ -117,7 +117,7 @@ fn what_cannot_be_a_header_is_refused_with_its_source_and_without_its_value() {
 }
 
 #[test]
-fn values_are_shown_only_where_nobody_keeps_them_secret() {
+fn only_values_of_public_fields_are_logged() {
     let proxy = http_reply("HTTP/1.1 403 No abcdef\r\nContent-Length: 0\r\n\r\n").serve();
     let run = connect("-dd --user-agent probe/1 --header").arg("X-Token: abcdef");
     let out = run.args(format!("-H {proxy} host.example 22")).run();

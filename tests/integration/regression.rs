@@ -1,39 +1,39 @@
-//! What other programs for this job were reported to do wrong, each named after its report or its program.
+//! Bugs reported in other programs of this kind. Each test is named after the program or the report.
 
 use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 
-/// A way through each kind of proxy: the words before the proxy, and what grants the tunnel.
-fn each_kind() -> [(&'static str, Script); 3] {
+/// Returns, for each proxy protocol, the options before the proxy and a script that establishes the tunnel.
+fn each_protocol() -> [(&'static str, Script); 3] {
     [("-S me@", socks5_none()), ("-4 -R remote -S me@", socks4_granted()), ("-H me@", http_ok())]
 }
 
 #[test]
-fn gost_and_nmap_2534_lose_what_comes_with_the_reply() {
-    // More than any buffer of a negotiation, in the segments of the reply.
+fn gost_and_nmap_2534_lose_the_bytes_after_the_reply() {
+    // More than the buffer of any negotiation, in the same segments as the reply.
     let early = bytes(1, 200_000);
-    for (words, granted) in each_kind() {
+    for (options, granted) in each_protocol() {
         let proxy = granted.early(&early).drain().serve();
-        let run = connect(format!("{words}{proxy} host.example 22")).run();
+        let run = connect(format!("{options}{proxy} host.example 22")).run();
         run.expect_success();
-        assert_eq!(Digest::from_reader(&*run.stdout), Digest::from_reader(&*early), "{words}");
+        assert_eq!(Digest::from_reader(&*run.stdout), Digest::from_reader(&*early), "{options}");
         proxy.finish();
     }
 }
 
 #[test]
-fn corkscrew_cuts_the_session_at_a_nul() {
-    for (words, granted) in each_kind() {
+fn corkscrew_ends_the_session_at_a_nul() {
+    for (options, granted) in each_protocol() {
         let proxy = granted.early("a\0b\0\r\n\r\n\0").drain().serve();
-        let run = connect(format!("{words}{proxy} host.example 22")).run();
+        let run = connect(format!("{options}{proxy} host.example 22")).run();
         run.expect_success().expect_stdout("a\0b\0\r\n\r\n\0");
         proxy.finish();
     }
 }
 
 #[test]
-fn corkscrew_fails_when_the_status_line_is_cut() {
+fn corkscrew_fails_if_the_status_line_is_split() {
     let whole = "HTTP/1.1 200 OK\r\n\r\n";
     for cut in 1..whole.len() {
         let (first, second) = whole.split_at(cut);
@@ -45,19 +45,19 @@ fn corkscrew_fails_when_the_status_line_is_cut() {
 }
 
 #[test]
-fn connect_1_105_crashes_with_names_of_252_bytes_and_more() {
+fn connect_1_105_crashes_with_names_of_252_bytes_or_more() {
     for length in [252, 254, 255] {
-        for (words, granted) in each_kind() {
+        for (options, granted) in each_protocol() {
             let name = "n".repeat(length);
             let proxy = granted.drain().serve();
-            connect(format!("{words}{proxy} {name} 22")).run().expect_success();
-            assert_eq!(proxy.finish_one().target, Some(format!("{name}:22")), "{words}");
+            connect(format!("{options}{proxy} {name} 22")).run().expect_success();
+            assert_eq!(proxy.finish_one().target, Some(format!("{name}:22")), "{options}");
         }
     }
 }
 
 #[test]
-fn connect_1_105_spins_when_the_proxy_closes_in_mid_header() {
+fn connect_1_105_spins_if_the_proxy_closes_within_the_header() {
     let proxy = http_reply("HTTP/1.1 200 OK\r\nVia:").serve();
     let out = connect(format!("-H {proxy} host.example 22")).run();
     out.expect_failure(5, &["closed"]).expect_cpu_below(Duration::from_millis(500));
@@ -65,7 +65,7 @@ fn connect_1_105_spins_when_the_proxy_closes_in_mid_header() {
 }
 
 #[test]
-fn connect_1_105_eats_the_banner_after_a_head_with_bare_line_feeds() {
+fn connect_1_105_drops_the_banner_after_a_header_with_bare_line_feeds() {
     let proxy = http_reply("HTTP/1.0 200 OK\nVia: x\n\n").early("SSH-2.0-x\r\n").drain().serve();
     connect(format!("-H {proxy} host.example 22")).run().expect_success().expect_stdout("SSH-2.0-x\r\n");
     proxy.finish();
@@ -82,13 +82,13 @@ fn connect_1_105_sends_the_prompt_as_the_password() {
 }
 
 #[test]
-fn connect_1_105_follows_redirects_to_a_port_that_it_cannot_read() {
+fn connect_1_105_follows_redirects_to_a_port_that_it_cannot_parse() {
     let elsewhere = Server::repeat(http_ok);
     let reply = format!("HTTP/1.1 302 Found\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\n\r\n");
     let proxy = http_reply(reply).serve();
     connect(format!("-H {proxy} host.example 22")).run().expect_failure(5, &["302", &elsewhere.to_string()]);
     proxy.finish();
-    assert!(elsewhere.finish().is_empty(), "it went there");
+    assert!(elsewhere.finish().is_empty(), "the redirect was followed");
 }
 
 #[test]
@@ -101,18 +101,18 @@ fn nmap_2365_rejects_a_reply_with_a_name() {
 }
 
 #[test]
-fn threeproxy_574_asks_for_a_password_as_soon_as_it_is_offered_one() {
-    // Neither a password nor anyone to ask for one: it is not offered.
+fn threeproxy_574_requires_a_password_whenever_one_is_offered() {
+    // Without a password and without a terminal for a prompt, the method is not offered.
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).serve();
     connect(format!("-S me@{proxy} host.example 22")).run().expect_code(6);
     proxy.finish();
 }
 
 #[test]
-fn smallstep_1641_hangs_after_the_end_of_the_remote() {
-    for (words, granted) in each_kind() {
+fn smallstep_1641_hangs_after_remote_eof() {
+    for (options, granted) in each_protocol() {
         let proxy = granted.send("bye").half_close().serve();
-        let mut run = connect(format!("{words}{proxy} host.example 22")).start();
+        let mut run = connect(format!("{options}{proxy} host.example 22")).start();
         // Stdin stays open.
         run.wait().expect_success().expect_stdout("bye").expect_within(Duration::from_secs(5));
         proxy.finish();
@@ -120,18 +120,18 @@ fn smallstep_1641_hangs_after_the_end_of_the_remote() {
 }
 
 #[test]
-fn socat_and_proxytunnel_cut_the_answer_off_when_stdin_ends() {
-    for (words, granted) in each_kind() {
+fn socat_and_proxytunnel_lose_the_answer_after_local_eof() {
+    for (options, granted) in each_protocol() {
         let proxy =
             granted.expect("ask").expect_eof().pause(Duration::from_millis(200)).send("answer").serve();
-        let run = connect(format!("{words}{proxy} host.example 22")).input("ask").run();
+        let run = connect(format!("{options}{proxy} host.example 22")).input("ask").run();
         run.expect_success().expect_stdout("answer");
         proxy.finish();
     }
 }
 
 #[test]
-fn six_of_six_tools_take_an_interim_answer_for_the_last_word() {
+fn six_of_six_tools_treat_an_interim_response_as_final() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n";
     let proxy = script()
         .expect_until("\r\n\r\n")

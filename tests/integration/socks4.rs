@@ -1,11 +1,11 @@
-//! SOCKS4 and SOCKS4a, end to end.
+//! SOCKS4 and SOCKS4a with the real program.
 
 use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 
 const GRANTED: [u8; 8] = [0, 90, 0, 0, 0, 0, 0, 0];
-/// CONNECT 10.1.2.3:22 for the user "me".
+/// A request for 10.1.2.3:22 as "me".
 const REQUEST: &[u8] = b"\x04\x01\x00\x16\x0a\x01\x02\x03me\x00";
 
 fn to_address(proxy: &Server) -> Program {
@@ -13,8 +13,8 @@ fn to_address(proxy: &Server) -> Program {
 }
 
 #[test]
-fn the_conversation_is_one_request_and_one_reply_however_it_is_cut() {
-    // Some servers say 4 where 0 is due.
+fn the_conversation_is_one_request_and_one_reply_in_any_fragmentation() {
+    // Some servers send version 4 instead of 0.
     for version in [0, 4] {
         let mut reply = GRANTED;
         reply[0] = version;
@@ -31,7 +31,7 @@ fn the_conversation_is_one_request_and_one_reply_however_it_is_cut() {
 }
 
 #[test]
-fn what_comes_with_the_reply_is_the_sessions() {
+fn bytes_after_the_reply_belong_to_the_session() {
     let proxy =
         script().expect(REQUEST).send([0, 90, 1, 2, 3, 4, 5, 6]).early("SSH-2.0-x\r\n").drain().serve();
     to_address(&proxy).run().expect_success().expect_stdout("SSH-2.0-x\r\n");
@@ -39,25 +39,25 @@ fn what_comes_with_the_reply_is_the_sessions() {
 }
 
 #[test]
-fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
+fn no_session_data_is_sent_before_the_tunnel_is_established() {
     let proxy = script().expect(REQUEST).expect_silence(Duration::from_millis(100));
     expect_tunnel(proxy.send(GRANTED), to_address);
 }
 
-/// The request from the address on, user removed: an address, or 0.0.0.1 and a name.
+/// Returns the request from the address on, without the user name: an address, or 0.0.0.1 and a name.
 #[track_caller]
-fn asked(words: &str, environment: &[(&str, &str)]) -> Vec<u8> {
+fn requested(args: &str, environment: &[(&str, &str)]) -> Vec<u8> {
     let proxy = script()
         .then("read the request", |session| session.receive_up_to(1000).map(drop))
         .send(GRANTED)
         .drain()
         .serve();
-    let run = connect(words.replace("{S}", &format!("me@{proxy}")));
+    let run = connect(args.replace("{S}", &format!("me@{proxy}")));
     let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
     run.run().expect_success();
     let mut received = proxy.finish_one().received;
-    assert_eq!(received[..4], [4, 1, 0, 22], "{words}");
-    assert_eq!(received[8..11], *b"me\0", "{words}");
+    assert_eq!(received[..4], [4, 1, 0, 22], "{args}");
+    assert_eq!(received[8..11], *b"me\0", "{args}");
     received.drain(8..11);
     received[4..].to_vec()
 }
@@ -67,8 +67,8 @@ fn by_name(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_name_is_resolved_here_unless_it_is_unknown_or_the_proxy_is_to_do_it() {
-    assert!(localhost().contains(&"127.0.0.1:22".to_owned()), "this test needs a usual /etc/hosts");
+fn a_name_is_resolved_here_unless_it_is_unknown_or_delegated_to_the_proxy() {
+    assert!(localhost().contains(&"127.0.0.1:22".to_owned()), "this test needs localhost in /etc/hosts");
     let here = [127, 0, 0, 1];
     for (option, variables) in [
         ("-4", &[][..]),
@@ -79,7 +79,7 @@ fn a_name_is_resolved_here_unless_it_is_unknown_or_the_proxy_is_to_do_it() {
         ("-4R local", &[("SOCKS4_RESOLVE", "remote")]),
     ] {
         assert_eq!(
-            asked(&format!("{option} -S {{S}} localhost 22"), variables),
+            requested(&format!("{option} -S {{S}} localhost 22"), variables),
             here,
             "{option} {variables:?}"
         );
@@ -90,21 +90,21 @@ fn a_name_is_resolved_here_unless_it_is_unknown_or_the_proxy_is_to_do_it() {
         ("-4", &[("SOCKS4_RESOLVE", "remote")]),
         ("-4", &[("SOCKS_RESOLVE", "remote")]),
     ] {
-        let asked = asked(&format!("{option} -S {{S}} localhost 22"), variables);
-        assert_eq!(asked, by_name("localhost"), "{option} {variables:?}");
+        let requested = requested(&format!("{option} -S {{S}} localhost 22"), variables);
+        assert_eq!(requested, by_name("localhost"), "{option} {variables:?}");
     }
     for option in ["-4", "-4 -R both", "-4 -R remote"] {
-        assert_eq!(asked(&format!("{option} -S {{S}} {UNKNOWN} 22"), &[]), by_name(UNKNOWN), "{option}");
+        assert_eq!(requested(&format!("{option} -S {{S}} {UNKNOWN} 22"), &[]), by_name(UNKNOWN), "{option}");
     }
     for option in ["-4 -R local", "-4 -R remote"] {
-        assert_eq!(asked(&format!("{option} -S {{S}} 10.1.2.3 22"), &[]), [10, 1, 2, 3], "{option}");
+        assert_eq!(requested(&format!("{option} -S {{S}} 10.1.2.3 22"), &[]), [10, 1, 2, 3], "{option}");
     }
 }
 
 #[test]
-fn an_unknown_name_is_an_error_when_it_was_to_be_resolved_here() {
-    for (words, variables) in [("-4R local", &[][..]), ("-4", &[("SOCKS4_RESOLVE", "local")])] {
-        let run = connect(format!("{words} -S 127.0.0.1:1 {UNKNOWN} 22"));
+fn an_unknown_name_is_an_error_if_it_must_be_resolved_here() {
+    for (options, variables) in [("-4R local", &[][..]), ("-4", &[("SOCKS4_RESOLVE", "local")])] {
+        let run = connect(format!("{options} -S 127.0.0.1:1 {UNKNOWN} 22"));
         let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
         run.run().expect_failure(3, &[UNKNOWN, "resolve", "-R both"]).expect_stdout("");
     }
@@ -112,10 +112,10 @@ fn an_unknown_name_is_an_error_when_it_was_to_be_resolved_here() {
 
 #[test]
 fn an_ipv6_address_is_an_error_before_anything_is_sent() {
-    for words in ["::1 22", "[2001:db8::7]:22"] {
-        // Whether the proxy is dialled at all does not matter here.
+    for target in ["::1 22", "[2001:db8::7]:22"] {
+        // The connection itself may or may not be opened.
         let proxy = Server::repeat(|| script().expect_eof());
-        connect(format!("-4 -S me@{proxy} {words}")).run().expect_failure(2, &["IPv6", "SOCKS4", "-5"]);
+        connect(format!("-4 -S me@{proxy} {target}")).run().expect_failure(2, &["IPv6", "SOCKS4", "-5"]);
         proxy.finish();
     }
 }
@@ -141,7 +141,7 @@ fn every_refusal_has_a_description() {
 }
 
 #[test]
-fn what_is_not_socks4_is_told_from_its_first_byte() {
+fn another_protocol_is_recognised_by_the_first_byte() {
     for (answer, parts) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &["0x48", "HTTP", "-H"][..]),
         (&[5, 255], &["0x05"]),
@@ -156,7 +156,7 @@ fn what_is_not_socks4_is_told_from_its_first_byte() {
 }
 
 #[test]
-fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
+fn a_truncated_reply_is_an_error_that_names_the_message() {
     for length in 0..GRANTED.len() {
         let proxy = script().expect(REQUEST).send(&GRANTED[..length]).serve();
         let address = proxy.to_string();
@@ -166,7 +166,7 @@ fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
     }
 }
 
-/// The user that came.
+/// Returns the user name that the proxy received. `{S}` in `spec` is the proxy.
 #[track_caller]
 fn user(spec: &str, environment: &[(&str, &str)]) -> String {
     let proxy = socks4_granted().drain().serve();
@@ -177,7 +177,7 @@ fn user(spec: &str, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn the_user_is_the_first_of_specification_and_variables() {
+fn the_user_comes_from_the_proxy_option_or_the_first_variable_that_is_set() {
     let variables = [("SOCKS4_USER", "four"), ("SOCKS_USER", "socks"), ("CONNECT_USER", "all")];
     let others = [("SOCKS5_USER", "no"), ("HTTP_PROXY_USER", "no")];
     for (skipped, expected) in ["four", "socks", "all"].into_iter().enumerate() {
@@ -185,19 +185,19 @@ fn the_user_is_the_first_of_specification_and_variables() {
         assert_eq!(user("{S}", &environment), expected);
         assert_eq!(user("spec@{S}", &environment), "spec");
     }
-    // Set, and so the user, as there.
+    // An empty value counts as set.
     assert_eq!(user("{S}", &[("SOCKS4_USER", ""), ("CONNECT_USER", "all")]), "");
     assert_eq!(user("@{S}", &[]), "");
 }
 
 #[cfg(unix)]
 #[test]
-fn without_one_the_login_name_is_the_user() {
+fn the_default_user_is_the_login_name() {
     assert_eq!(user("{S}", &[]), login_name());
 }
 
 #[test]
-fn a_user_that_the_request_cannot_hold_is_an_error_before_anything_is_sent() {
+fn a_user_name_that_does_not_fit_is_an_error_before_anything_is_sent() {
     assert_eq!(user(&format!("{}@{{S}}", "u".repeat(255)), &[]), "u".repeat(255));
     for (user, parts) in [("u".repeat(256), ["256", "255"]), ("socks4://a%00b".into(), ["NUL", "user name"])]
     {
@@ -208,7 +208,7 @@ fn a_user_that_the_request_cannot_hold_is_an_error_before_anything_is_sent() {
 }
 
 #[test]
-fn the_version_is_that_of_the_option_then_of_the_scheme() {
+fn the_option_overrides_the_version_in_the_scheme() {
     assert_eq!(user("socks5://me@{S}", &[]), "me");
     for (scheme, name) in [("socks4", UNKNOWN), ("socks4a", "localhost")] {
         let proxy = socks4_granted().drain().serve();
@@ -218,7 +218,7 @@ fn the_version_is_that_of_the_option_then_of_the_scheme() {
 }
 
 #[test]
-fn a_proxy_named_by_the_environment_is_that_of_the_version_then_any() {
+fn the_variable_for_the_version_takes_precedence_over_the_general_ones() {
     for (names, used) in [
         (&["SOCKS4_SERVER", "SOCKS_SERVER", "ALL_PROXY"][..], "SOCKS4_SERVER"),
         (&["SOCKS_SERVER", "ALL_PROXY"], "SOCKS_SERVER"),

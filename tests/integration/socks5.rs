@@ -1,4 +1,4 @@
-//! SOCKS5 (RFC 1928, 1929), end to end.
+//! SOCKS5 (RFC 1928, RFC 1929) with the real program.
 
 use crate::kit::*;
 use crate::wire::*;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 const GREETING_NONE: [u8; 3] = [5, 1, 0];
 const GREETING_BOTH: [u8; 4] = [5, 2, 0, 2];
-/// CONNECT host.example:22, by name.
+/// A request for host.example:22.
 const REQUEST: &[u8] = b"\x05\x01\x00\x03\x0chost.example\x00\x16";
 const GRANTED: [u8; 10] = [5, 0, 0, 1, 127, 0, 0, 1, 0x12, 0x34];
 
-/// A proxy that does `after_greeting` once the greeting and a method are exchanged.
+/// A proxy that selects no authentication and continues with `after_greeting`.
 fn without_auth(after_greeting: Script) -> Script {
     script().expect_at_once(GREETING_NONE).send([5, 0]).followed_by(after_greeting)
 }
@@ -20,7 +20,7 @@ fn host_22(proxy: &Server) -> Program {
 }
 
 #[test]
-fn the_conversation_is_that_of_rfc_1928_however_its_answers_are_cut() {
+fn the_conversation_follows_rfc_1928_in_any_fragmentation() {
     let proxy = script()
         .expect_at_once(GREETING_NONE)
         .send_bytewise([5, 0])
@@ -30,7 +30,7 @@ fn the_conversation_is_that_of_rfc_1928_however_its_answers_are_cut() {
 }
 
 #[test]
-fn user_and_password_are_those_of_rfc_1929_however_the_answers_are_cut() {
+fn user_and_password_are_sent_as_in_rfc_1929_in_any_fragmentation() {
     let proxy = script()
         .expect_at_once(GREETING_BOTH)
         .send_bytewise([5, 2])
@@ -42,7 +42,7 @@ fn user_and_password_are_those_of_rfc_1929_however_the_answers_are_cut() {
 }
 
 #[test]
-fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
+fn no_session_data_is_sent_before_the_tunnel_is_established() {
     let quiet = Duration::from_millis(100);
     let proxy = script()
         .expect(GREETING_NONE)
@@ -55,7 +55,7 @@ fn nothing_of_the_session_is_sent_before_the_tunnel_stands() {
 }
 
 #[test]
-fn the_bound_address_is_read_in_every_form_and_what_follows_is_the_sessions() {
+fn a_bound_address_of_every_type_is_accepted_and_the_bytes_after_it_belong_to_the_session() {
     let name = [&[5, 0, 0, 3, 255][..], &[b'n'; 255], &[0, 22]].concat();
     let v6 = [&[5, 0, 0, 4][..], &[0xfe; 16], &[0, 22]].concat();
     let no_name = vec![5, 0, 0, 3, 0, 0, 22];
@@ -73,9 +73,9 @@ fn the_bound_address_is_read_in_every_form_and_what_follows_is_the_sessions() {
     }
 }
 
-/// The target in the request, as bytes from the address type on.
+/// Returns the request from the address type on.
 #[track_caller]
-fn asked(words: &str, environment: &[(&str, &str)]) -> Vec<u8> {
+fn requested(args: &str, environment: &[(&str, &str)]) -> Vec<u8> {
     let proxy = without_auth(
         script()
             .then("read the request", |session| session.receive_up_to(1000).map(drop))
@@ -83,11 +83,11 @@ fn asked(words: &str, environment: &[(&str, &str)]) -> Vec<u8> {
             .drain(),
     )
     .serve();
-    let run = connect(words.replace("{S}", &proxy.to_string()));
+    let run = connect(args.replace("{S}", &proxy.to_string()));
     let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
     run.run().expect_success();
     let received = proxy.finish_one().received;
-    assert_eq!(received[..6], [5, 1, 0, 5, 1, 0], "{words}");
+    assert_eq!(received[..6], [5, 1, 0, 5, 1, 0], "{args}");
     received[6..].to_vec()
 }
 
@@ -97,7 +97,7 @@ fn by_name(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn an_address_goes_as_an_address_and_a_name_as_a_name() {
+fn an_address_is_sent_as_an_address_and_a_name_as_a_name() {
     let v6 = [&[4, 0x20, 0x01, 0x0d, 0xb8][..], &[0; 11], &[7, 0, 22]].concat();
     for resolve in ["", "-R remote", "-R local", "-R both"] {
         for (words, expected) in [
@@ -105,21 +105,21 @@ fn an_address_goes_as_an_address_and_a_name_as_a_name() {
             ("2001:db8::7 22", &v6),
             ("[2001:db8::7]:22", &v6),
         ] {
-            assert_eq!(asked(&format!("{resolve} -S {{S}} {words}"), &[]), expected, "{resolve} {words}");
+            assert_eq!(requested(&format!("{resolve} -S {{S}} {words}"), &[]), expected, "{resolve} {words}");
         }
     }
     for words in ["host.example 22", "-R remote -S {S} host.example:22"] {
         let words = if words.contains("{S}") { words.to_owned() } else { format!("-S {{S}} {words}") };
-        assert_eq!(asked(&words, &[]), by_name("host.example"), "{words}");
+        assert_eq!(requested(&words, &[]), by_name("host.example"), "{words}");
     }
-    // It looks like an address, and is none.
-    assert_eq!(asked("-S {S} 300.1.2.3 22", &[]), by_name("300.1.2.3"));
+    // Not a valid address, so it is a name.
+    assert_eq!(requested("-S {S} 300.1.2.3 22", &[]), by_name("300.1.2.3"));
 }
 
 #[test]
-fn who_resolves_the_name_is_a_matter_of_option_then_variables() {
+fn the_option_and_then_the_variables_decide_where_a_name_is_resolved() {
     let here = ["127.0.0.1:22", "[::1]:22"];
-    let is_address = |asked: &[u8]| match asked {
+    let is_address = |requested: &[u8]| match requested {
         [1, 127, 0, 0, 1, 0, 22] => localhost().contains(&here[0].to_owned()),
         [4, rest @ ..] => rest.len() == 18 && localhost().contains(&here[1].to_owned()),
         _ => false,
@@ -134,8 +134,8 @@ fn who_resolves_the_name_is_a_matter_of_option_then_variables() {
         ("", &[("SOCKS5_RESOLVE", "local"), ("SOCKS_RESOLVE", "remote")]),
         ("-R local", &[("SOCKS5_RESOLVE", "remote")]),
     ] {
-        let asked = asked(&format!("{option} -S {{S}} localhost 22"), variables);
-        assert!(is_address(&asked), "{option} {variables:?}: {asked:?}");
+        let requested = requested(&format!("{option} -S {{S}} localhost 22"), variables);
+        assert!(is_address(&requested), "{option} {variables:?}: {requested:?}");
     }
     for (option, variables) in [
         ("", &[][..]),
@@ -144,13 +144,13 @@ fn who_resolves_the_name_is_a_matter_of_option_then_variables() {
         ("", &[("SOCKS4_RESOLVE", "local")]),
     ] {
         let words = format!("{option} -S {{S}} localhost 22");
-        assert_eq!(asked(&words, variables), by_name("localhost"), "{option} {variables:?}");
+        assert_eq!(requested(&words, variables), by_name("localhost"), "{option} {variables:?}");
     }
 }
 
 #[test]
-fn a_name_unknown_here_goes_to_the_proxy_with_both_and_is_an_error_with_local() {
-    assert_eq!(asked(&format!("-R both -S {{S}} {UNKNOWN} 22"), &[]), by_name(UNKNOWN));
+fn an_unknown_name_is_sent_to_the_proxy_with_both_and_is_an_error_with_local() {
+    assert_eq!(requested(&format!("-R both -S {{S}} {UNKNOWN} 22"), &[]), by_name(UNKNOWN));
     let out = connect(format!("-R local -S 127.0.0.1:1 {UNKNOWN} 22")).run();
     out.expect_failure(3, &[UNKNOWN, "resolve", "-R both"]).expect_stdout("");
 }
@@ -181,14 +181,14 @@ fn every_refusal_has_a_description() {
 }
 
 #[test]
-fn a_refusal_counts_although_the_rest_of_the_reply_never_comes() {
+fn a_refusal_is_reported_even_if_the_rest_of_the_reply_never_arrives() {
     let proxy = without_auth(script().expect(REQUEST).send([5, 5]).hold()).serve();
     let out = host_22(&proxy).run();
     out.expect_failure(5, &["refused by the target"]).expect_within(Duration::from_secs(5));
 }
 
 #[test]
-fn what_is_not_socks5_is_told_from_its_first_byte() {
+fn another_protocol_is_recognised_by_the_first_byte() {
     for (answer, parts) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &["0x48", "HTTP", "-H"][..]),
         (&[0, 90], &["0x00", "SOCKS version 5"]),
@@ -212,7 +212,7 @@ fn what_is_not_socks5_is_told_from_its_first_byte() {
 }
 
 #[test]
-fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
+fn a_truncated_reply_is_an_error_that_names_the_message() {
     let greeting = || script().expect(GREETING_NONE);
     let request = || without_auth(script().expect(REQUEST));
     let mut cases = vec![
@@ -237,7 +237,7 @@ fn a_reply_that_is_cut_off_is_an_error_that_says_where() {
 }
 
 #[test]
-fn a_proxy_that_closes_on_user_and_password_did_not_accept_them() {
+fn a_proxy_that_closes_after_user_and_password_rejected_them() {
     let proxy = script().expect(GREETING_BOTH).send([5, 2]).expect_bytes(7).close().serve();
     connect(format!("-S me:pw@{proxy} host.example 22"))
         .run()
@@ -245,7 +245,7 @@ fn a_proxy_that_closes_on_user_and_password_did_not_accept_them() {
 }
 
 #[test]
-fn a_reset_in_mid_negotiation_is_an_error_that_says_where() {
+fn a_reset_during_the_negotiation_is_an_error_that_names_the_message() {
     let proxy =
         without_auth(script().expect(REQUEST).send([5, 0]).pause(Duration::from_millis(50)).reset()).serve();
     let address = proxy.to_string();
@@ -253,7 +253,7 @@ fn a_reset_in_mid_negotiation_is_an_error_that_says_where() {
 }
 
 #[test]
-fn the_methods_offered_are_those_of_the_option_then_the_variable_then_what_can_be_done() {
+fn the_offered_methods_come_from_the_option_then_the_variable_then_the_known_password() {
     for (option, variables, offered) in [
         ("", &[][..], &[5, 1, 0][..]),
         ("", &[("SOCKS5_PASSWORD", "pw")], &[5, 2, 0, 2]),
@@ -273,7 +273,7 @@ fn the_methods_offered_are_those_of_the_option_then_the_variable_then_what_can_b
 }
 
 #[test]
-fn no_acceptable_method_says_what_was_offered_and_what_to_set() {
+fn the_error_for_no_acceptable_method_lists_the_offered_ones_and_gives_advice() {
     let proxy = script().expect(GREETING_NONE).send([5, 255]).serve();
     host_22(&proxy).run().expect_failure(6, &["(none)", "SOCKS5_USER", "SOCKS5_PASSWORD"]);
     let proxy = script().expect(GREETING_BOTH).send([5, 255]).serve();
@@ -283,7 +283,7 @@ fn no_acceptable_method_says_what_was_offered_and_what_to_set() {
 }
 
 #[test]
-fn a_method_that_was_not_offered_is_an_error_before_anything_is_sent_to_it() {
+fn a_selected_method_that_was_not_offered_is_an_error_before_anything_more_is_sent() {
     for (option, offered, chosen) in [("-a none", 0, 2), ("-a userpass", 2, 0), ("", 0, 1), ("", 0, 0x80)] {
         let proxy = script().expect([5, 1, offered]).send([5, chosen]).expect_eof().serve();
         let run = connect(format!("{option} -S {proxy} host.example 22")).run();
@@ -293,7 +293,7 @@ fn a_method_that_was_not_offered_is_an_error_before_anything_is_sent_to_it() {
 }
 
 #[test]
-fn a_password_that_is_not_accepted_ends_it_with_the_users_name_and_no_password() {
+fn a_rejected_password_is_an_error_with_the_user_name_and_without_the_password() {
     for status in [1, 2, 255] {
         let proxy = script()
             .expect(GREETING_BOTH)
@@ -309,10 +309,10 @@ fn a_password_that_is_not_accepted_ends_it_with_the_users_name_and_no_password()
     }
 }
 
-/// User and password that came, with this environment and this in the place of a specification.
+/// Returns the user name and password that the proxy received. `{S}` in `spec` is the proxy.
 #[track_caller]
 fn login(spec: &str, environment: &[(&str, &str)]) -> (String, String) {
-    // Whoever comes is refused, which the record holds.
+    // The proxy records the login that it rejects.
     let proxy = socks5_userpass("nobody", "nothing").serve();
     let run = connect(format!("-a userpass -S {} host.example 22", spec.replace("{S}", &proxy.to_string())));
     let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));
@@ -322,7 +322,7 @@ fn login(spec: &str, environment: &[(&str, &str)]) -> (String, String) {
 }
 
 #[test]
-fn the_user_is_the_first_of_specification_and_variables() {
+fn the_user_comes_from_the_proxy_option_or_the_first_variable_that_is_set() {
     let variables = [("SOCKS5_USER", "five"), ("SOCKS_USER", "socks"), ("CONNECT_USER", "all")];
     let others = [("SOCKS5_PASSWORD", "pw"), ("SOCKS4_USER", "no"), ("HTTP_PROXY_USER", "no")];
     for (skipped, expected) in ["five", "socks", "all"].into_iter().enumerate() {
@@ -334,13 +334,13 @@ fn the_user_is_the_first_of_specification_and_variables() {
 
 #[cfg(unix)]
 #[test]
-fn the_login_name_is_the_systems_and_not_the_environments() {
+fn the_login_name_comes_from_the_system_and_not_the_environment() {
     let own = login("{S}", &[("SOCKS5_PASSWORD", "pw"), ("USER", "no"), ("LOGNAME", "no")]).0;
     assert_eq!(own, login_name());
 }
 
 #[test]
-fn the_password_is_the_first_of_specification_and_variables() {
+fn the_password_comes_from_the_proxy_option_or_the_first_variable_that_is_set() {
     let variables = [
         ("SOCKS5_PASSWD", "five"),
         ("SOCKS5_PASSWORD", "long"),
@@ -356,7 +356,7 @@ fn the_password_is_the_first_of_specification_and_variables() {
 }
 
 #[test]
-fn user_and_password_in_a_specification_go_as_they_stand_or_decoded_from_a_url() {
+fn user_and_password_in_the_proxy_option_are_decoded_only_in_a_url() {
     for (spec, user, password) in [
         ("a@b:pw@{S}", "a@b", "pw"),
         ("me:p@ss@{S}", "me", "p@ss"),
@@ -372,7 +372,7 @@ fn user_and_password_in_a_specification_go_as_they_stand_or_decoded_from_a_url()
 }
 
 #[test]
-fn user_and_password_have_a_length_that_their_length_byte_can_say() {
+fn user_and_password_have_1_to_255_bytes() {
     let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
     assert_eq!(
         login(&format!("{longest}@{{S}}"), &[("SOCKS5_PASSWORD", &longest)]),
@@ -384,7 +384,7 @@ fn user_and_password_have_a_length_that_their_length_byte_can_say() {
         ("me", "", &["empty"]),
         ("", "pw", &["empty"]),
     ] {
-        // Nothing is dialled for them.
+        // No connection is opened.
         let spec = format!("-a userpass -S {user}@127.0.0.1:1 h 22");
         connect(spec).env("SOCKS5_PASSWORD", password).run().expect_failure(2, parts);
     }
@@ -392,7 +392,7 @@ fn user_and_password_have_a_length_that_their_length_byte_can_say() {
 
 #[cfg(unix)]
 #[test]
-fn a_password_is_bytes_and_a_user_is_text() {
+fn a_password_may_have_any_bytes_but_a_user_name_must_be_utf_8() {
     use std::os::unix::ffi::OsStrExt;
     let bytes = std::ffi::OsStr::from_bytes(b"p\xff");
     let proxy =
@@ -405,7 +405,7 @@ fn a_password_is_bytes_and_a_user_is_text() {
 }
 
 #[test]
-fn a_proxy_named_by_the_environment_is_that_of_the_version_then_any() {
+fn the_variable_for_the_version_takes_precedence_over_the_general_ones() {
     for (names, used) in [
         (&["SOCKS5_SERVER", "SOCKS_SERVER", "ALL_PROXY", "all_proxy"][..], "SOCKS5_SERVER"),
         (&["SOCKS_SERVER", "ALL_PROXY", "all_proxy"], "SOCKS_SERVER"),
@@ -414,9 +414,9 @@ fn a_proxy_named_by_the_environment_is_that_of_the_version_then_any() {
     ] {
         let proxy = socks5_userpass("me", "pw").drain().serve();
         let mut run = connect("-s host.example 22").env("SOCKS4_SERVER", "127.0.0.1:1");
-        // On Windows capitals and small letters are the same.
-        let is_its_own = |name: &str| cfg!(unix) || name == used || !name.eq_ignore_ascii_case(used);
-        for name in names.iter().filter(|name| is_its_own(name)) {
+        // On Windows, the names of variables are case-insensitive.
+        let is_distinct = |name: &str| cfg!(unix) || name == used || !name.eq_ignore_ascii_case(used);
+        for name in names.iter().filter(|name| is_distinct(name)) {
             let value =
                 if *name == used { format!("socks5://me:pw@{proxy}") } else { "socks5://127.0.0.1:1".into() };
             run = run.env(name, value);
@@ -427,11 +427,11 @@ fn a_proxy_named_by_the_environment_is_that_of_the_version_then_any() {
 }
 
 #[test]
-fn the_password_never_reaches_the_trace() {
+fn the_password_does_not_appear_in_the_debug_log() {
     let proxy = socks5_userpass("bob", "hunter2").send("welcome").drain().serve();
     let run = connect(format!("-d -S bob:hunter2@{proxy} host.example 22")).run();
     run.expect_code(0).expect_stdout("welcome").expect_stderr_lacks("hunter2");
-    // Nor in hexadecimal.
+    // In hexadecimal neither.
     run.expect_stderr_lacks("68 75 6e 74 65 72 32").expect_stderr_has(">>> xx xx xx xx ...");
     proxy.finish();
 }

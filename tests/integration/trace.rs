@@ -1,25 +1,25 @@
-//! The lines of `-d`: people search for them, and every recipe on the web shows them.
+//! The lines of `-d`. They are those of the C program, because people search for them and recipes show them.
 
 use crate::kit::*;
 #[cfg(unix)]
 use crate::wire::login_name;
 
-/// Each of these is a line on stderr, in this order; others may stand between them. `{P}` is `port`.
+/// Expects these lines on stderr in this order, possibly with others in between. `{P}` is `port`.
 #[track_caller]
 fn expect_lines_in_order(out: &Outcome, port: u16, expected: &str) {
     let text = out.stderr_text();
     let mut lines = text.lines();
     for wanted in expected.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let wanted = format!("DEBUG: {}", wanted.replace("{P}", &port.to_string()));
-        assert!(lines.any(|line| line == wanted), "no line `{wanted}`, or not in its place:\n{text}");
+        assert!(lines.any(|line| line == wanted), "no line `{wanted}`, or not in this order:\n{text}");
     }
     for line in text.lines() {
-        assert!(line.starts_with("DEBUG: "), "a line of another form: {line:?}\n{text}");
+        assert!(line.starts_with("DEBUG: "), "not a debug line: {line:?}\n{text}");
     }
 }
 
 #[test]
-fn a_direct_session_is_traced() {
+fn a_direct_session_is_logged() {
     let target = script().send("HELLO\n").expect("ping\n").expect_eof().serve();
     let out = connect(format!("-d {}", target.args())).input("ping\n").run();
     out.expect_code(0).expect_stdout("HELLO\n");
@@ -38,7 +38,7 @@ fn a_direct_session_is_traced() {
 }
 
 #[test]
-fn a_name_that_is_resolved_is_traced() {
+fn name_resolution_is_logged() {
     let target = script().expect_eof().serve();
     let out = connect(format!("-d localhost {}", target.port())).run();
     out.expect_code(0);
@@ -54,7 +54,7 @@ fn a_name_that_is_resolved_is_traced() {
 }
 
 #[test]
-fn a_socks5_session_with_user_and_password_is_traced() {
+fn a_socks5_session_with_user_and_password_is_logged() {
     let proxy = socks5_userpass("bob", "secret").send("HELLO\n").expect_eof().serve();
     let run = connect(format!("-d -w 9 -S bob@{proxy} target.example 22")).env("SOCKS5_PASSWORD", "secret");
     let out = run.run();
@@ -87,7 +87,7 @@ fn a_socks5_session_with_user_and_password_is_traced() {
 }
 
 #[test]
-fn a_socks4_session_is_traced() {
+fn a_socks4_session_is_logged() {
     let proxy = socks4_granted().send("HELLO\n").expect_eof().serve();
     let out = connect(format!("-d -4 -S bob@{proxy} 10.1.2.3 22")).run();
     out.expect_code(0).expect_stdout("HELLO\n");
@@ -113,7 +113,7 @@ fn a_socks4_session_is_traced() {
 }
 
 #[test]
-fn an_http_session_with_basic_authentication_is_traced() {
+fn an_http_session_with_basic_authentication_is_logged() {
     let proxy = http_basic("bob", "secret").send("HELLO\n").expect_eof().serve();
     let out = connect(format!("-d -H bob:secret@{proxy} target.example 22")).run();
     out.expect_code(0)
@@ -144,8 +144,8 @@ fn an_http_session_with_basic_authentication_is_traced() {
 }
 
 #[test]
-fn the_words_for_resolving_are_those_of_the_option() {
-    for (words, line) in [
+fn the_resolve_mode_is_logged() {
+    for (options, line) in [
         ("-S", "socks_resolve=REMOTE (2)"),
         ("-R remote -S", "socks_resolve=REMOTE (2)"),
         ("-R local -S", "socks_resolve=LOCAL (1)"),
@@ -153,21 +153,21 @@ fn the_words_for_resolving_are_those_of_the_option() {
         ("-4 -S", "socks_resolve=LOCAL (1)"),
         ("-4 -R both -S", "socks_resolve=BOTH (3)"),
     ] {
-        let out = connect(format!("-d {words} 127.0.0.1:1 10.1.2.3 22")).run();
-        assert!(out.stderr_text().lines().any(|l| l == format!("DEBUG: {line}")), "{words}: {out:?}");
+        let out = connect(format!("-d {options} 127.0.0.1:1 10.1.2.3 22")).run();
+        assert!(out.stderr_text().lines().any(|l| l == format!("DEBUG: {line}")), "{options}: {out:?}");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn the_login_name_is_shown_when_no_other_is_given() {
+fn the_login_name_is_logged_if_no_user_is_given() {
     let refusing = RefusingPort::new();
     let out = connect(format!("-d -S 127.0.0.1:{} host 22", refusing.port())).run();
     out.expect_code(4).expect_stderr_has(&format!("DEBUG: relay_user={}\n", login_name()));
 }
 
 #[test]
-fn a_session_without_the_option_says_nothing() {
+fn nothing_is_logged_without_the_option() {
     let proxy = socks5_userpass("bob", "secret").send("HELLO\n").expect_eof().serve();
     connect(format!("-S bob:secret@{proxy} target.example 22"))
         .run()
@@ -177,7 +177,7 @@ fn a_session_without_the_option_says_nothing() {
 }
 
 #[test]
-fn the_error_is_the_last_line_of_a_trace_and_the_only_one_of_its_kind() {
+fn the_error_is_the_last_line_and_the_only_one_that_is_not_a_debug_line() {
     let proxy = socks5_refused(2).serve();
     let out = connect(format!("-d -S {proxy} target.example 22")).run();
     out.expect_code(5);
@@ -189,7 +189,7 @@ fn the_error_is_the_last_line_of_a_trace_and_the_only_one_of_its_kind() {
 }
 
 #[test]
-fn what_a_peer_sends_is_shown_without_its_control_characters() {
+fn control_characters_from_a_peer_are_escaped() {
     let proxy = http_reply("HTTP/1.1 200 O\x1b[2JK\r\nX: \x07\x1b]0;owned\r\n\r\n").send("HELLO\n").serve();
     let out = connect(format!("-d -H {proxy} target.example 22")).run();
     out.expect_code(0).expect_stdout("HELLO\n").expect_stderr_has(r"O\x1b[2JK");
@@ -199,7 +199,7 @@ fn what_a_peer_sends_is_shown_without_its_control_characters() {
 
 #[cfg(unix)]
 #[test]
-fn a_stderr_that_is_closed_gets_no_byte_of_the_trace_into_the_tunnel() {
+fn with_stderr_closed_no_debug_line_enters_the_tunnel() {
     let target = script().expect("ping").expect_eof().serve();
     let run = connect(format!("-d {}", target.args())).stderr(Io::Closed).input("ping").run();
     run.expect_code(0).expect_stdout("");

@@ -1,19 +1,19 @@
-//! What the suites of the protocols share.
+//! Shared by the test suites of the protocols.
 
 use crate::kit::*;
 use std::time::Duration;
 
-/// A name that no resolver knows, and for which none is asked: a label has 63 bytes at most.
+/// A name that fails to resolve without a query, because a label has at most 63 bytes.
 pub(crate) const UNKNOWN: &str = "x123456789012345678901234567890123456789012345678901234567890123.invalid";
 
-/// What this machine makes of the name `localhost`: as the program is to find it.
+/// Returns the addresses of `localhost` on this machine.
 pub(crate) fn localhost() -> Vec<String> {
     use std::net::ToSocketAddrs;
     let addresses = ("localhost", 22).to_socket_addrs().unwrap();
     addresses.map(|address| address.to_string()).collect()
 }
 
-/// A session through a proxy that does this first: each side gets what the other says, and no more.
+/// Runs a session through a proxy that plays `script` first. Each side must receive exactly what the other sends.
 #[track_caller]
 pub(crate) fn expect_tunnel(script: Script, through: impl FnOnce(&Server) -> Program) {
     let proxy = script.send_bytewise("welcome").expect("ping").expect_eof().serve();
@@ -21,24 +21,24 @@ pub(crate) fn expect_tunnel(script: Script, through: impl FnOnce(&Server) -> Pro
     proxy.finish();
 }
 
-/// More steps for scripts.
+/// Additional steps for scripts.
 pub(crate) trait Wire {
-    /// These bytes come in one piece: the program did not send them in several writes.
+    /// Expects these bytes in one read, because the program must send them in one write.
     fn expect_at_once(self, bytes: impl AsRef<[u8]>) -> Script;
 
-    /// Sends each byte in a segment of its own.
+    /// Sends each byte in its own segment.
     fn send_bytewise(self, bytes: impl AsRef<[u8]>) -> Script;
 }
 
 impl Wire for Script {
     fn expect_at_once(self, bytes: impl AsRef<[u8]>) -> Script {
         let bytes = bytes.as_ref().to_vec();
-        self.then(format!("expect in one piece {}", show(&bytes)), move |session| {
+        self.then(format!("expect in one read {}", show(&bytes)), move |session| {
             let got = session.receive_up_to(64 * 1024)?;
             if got == bytes {
                 return Ok(());
             }
-            Err(format!("expected in one piece {}\n     got {}", show(&bytes), show(&got)))
+            Err(format!("expected in one read {}\n     got {}", show(&bytes), show(&got)))
         })
     }
 
@@ -47,7 +47,7 @@ impl Wire for Script {
     }
 }
 
-/// The login name, as the system knows it.
+/// Returns the login name from the system.
 #[cfg(unix)]
 pub(crate) fn login_name() -> String {
     let output = std::process::Command::new("id").arg("-un").output().unwrap();

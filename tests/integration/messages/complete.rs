@@ -9,8 +9,8 @@ use super::messages;
 /// Texts that no row can cause, and why.
 const UNREACHABLE: [(&str, &str); 8] = [
     ("check the network", "loopback is always reachable"),
-    ("ports below 1024 need privileges", "the tests may run as root"),
-    ("a firewall or permission on this machine forbids it", "loopback has no firewall"),
+    ("choose a port above 1023, or run connect as root", "the tests may run as root"),
+    ("check the firewall and the permissions of this machine", "loopback has no firewall"),
     ("over TLS: this build has no TLS support", "this build has TLS"),
     ("cannot connect to the proxy over TLS: this build has no TLS support", "this build has TLS"),
     (": this build has no DNS client; use local, remote or both", "this build has a DNS client"),
