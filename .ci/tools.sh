@@ -9,7 +9,7 @@ PATH=$TOOLS/bin:$PATH
 tool() { # NAME
     case $1 in
     cargo-auditable) set -- "$1" --version 0.7.7 ;;
-    # Without compression by liblzma and without separate debug symbols.
+    # The default features add xz compression (liblzma) and separate debug symbols.
     cargo-deb) set -- "$1" --version 3.8.0 --no-default-features ;;
     cargo-deny) set -- "$1" --version 0.20.2 ;;
     esac

@@ -42,7 +42,9 @@ impl Format {
         match word {
             "" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(Error::Config("unknown format for --check; use --check or --check=json".into())),
+            _ => {
+                Err(Error::Config(format!("invalid value '{word}' for --check; use --check or --check=json")))
+            }
         }
     }
 }

@@ -212,8 +212,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
              or on this machine and, if that fails, at the proxy (`both`). The default is `remote` for SOCKS5 and `both` for \
              SOCKS4. An address (`10.0.0.1`, `10.0.0.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`) selects the DNS server for \
              this machine to query, also for a direct connection. `connect` then uses the search list in `/etc/resolv.conf` \
-             but not the hosts file, and fails without an answer in 10 seconds, or within the limit of `-w`. The system \
-             always resolves the proxy's own name.").offering(Offer::Words(&["local", "remote", "both"])),
+             but not the hosts file, and gives up after 10 seconds or the limit of `-w`. The system always resolves the \
+             proxy's own name.").offering(Offer::Words(&["local", "remote", "both"])),
         long_switch(Flag::Eager, "eager",
             "Pipeline the SOCKS5 handshake to save a round trip per proxy",
             "Pipeline the SOCKS5 handshake to save a round trip per proxy: send greeting, password and request at once. \
@@ -296,7 +296,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_option(Flag::Listen, "listen", "ADDR:PORT|unix:PATH",
             "Serve each client in its own session until stopped; repeatable",
             "Serve each client on this local port, `[ADDR:]PORT`, or UNIX-domain socket in its own session until stopped. \
-             `systemd` stands for all sockets from systemd (socket activation). Repeatable."),
+             `systemd` means all sockets passed by systemd (socket activation). Repeatable."),
         switch(Flag::FdPass, 'F',
             "Pass the connection to ssh and exit, for ProxyUseFdpass",
             "Pass the connection to ssh once it is established, and exit. Set `ProxyUseFdpass yes` in ssh's configuration. \
@@ -328,7 +328,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_option(Flag::Check, "check", "json",
             "Show plan and settings, then test the connection step by step",
             "Show the plan for this host and port and where each setting comes from. Then connect, and show the time of each \
-             step, the step that failed, and what to try. The exit code is the one of a normal run. `--check=json` prints one \
+             step, the step that failed, and what to try. The exit code is that of a normal run. `--check=json` prints one \
              JSON object instead.").optional().offering(Offer::Words(&["json"])),
         switch(Flag::Debug, 'd',
             "Log to standard error; -dd also dumps relayed data",

@@ -25,7 +25,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (5, "the proxy refused, violated its protocol, or has an untrusted certificate"),
     (6, "authentication failed, or no password is available"),
     (7, "time limit exceeded"),
-    (8, "relaying failed: data may be missing, or the reader of the output exited (without a message)"),
+    (8, "relaying failed: data may be missing; or the reader of the output exited (no message)"),
 ];
 
 /// The ways in which a session ends, for the documentation.

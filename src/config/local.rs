@@ -19,10 +19,10 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
     let conflict = |text: &str| Err(Error::Usage(text.into()));
     let listens = args.local_port.is_some() || !args.listen.is_empty();
     if args.fdpass && listens {
-        return conflict("-F cannot be combined with -p, -P or --listen: it leaves nothing to relay");
+        return conflict("-F cannot be combined with -p, -P or --listen: with -F, connect relays nothing");
     }
     if args.fdpass && args.idle_timeout.is_some() {
-        return conflict("-F cannot be combined with --idle-timeout: it leaves nothing to relay");
+        return conflict("-F cannot be combined with --idle-timeout: with -F, connect relays nothing");
     }
     if args.no_shutdown && (args.fdpass || listens) {
         return conflict(

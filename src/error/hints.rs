@@ -79,10 +79,10 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
     use proto::Error as E;
     Some(match cause {
         E::Closed(Awaited::HttpResponse | Awaited::HttpResponseRest) => {
-            "it may expect TLS (https://), be a proxy of another type, or fail to reach the target"
+            "it may expect TLS (https://), be a proxy of another type, or be unable to reach the target"
         }
         E::Closed(Awaited::Socks5EagerReply) => "try without --eager",
-        E::Closed(_) => "it may be a proxy of another type, or fail to reach the target",
+        E::Closed(_) => "it may be a proxy of another type, or be unable to reach the target",
         E::NotTheProtocol { expected: SocksMessage::LoginStatus, .. }
         | E::MalformedHttp(_)
         | E::HeaderTooLong(_) => ASK_ADMIN,

@@ -87,7 +87,7 @@ pub enum CertificateProblem {
         expected: String,
     },
     /// It has no `subjectAltName` at all; the common name does not count.
-    #[error("a certificate without a subjectAltName, not for {expected}")]
+    #[error("a certificate without a subjectAltName, so it does not match {expected}")]
     NoName {
         /// The name or address of the proxy.
         expected: String,

@@ -58,7 +58,7 @@ impl Deadline {
         self.extended
     }
 
-    /// Returns the time left; `None` if it never passes.
+    /// Returns the time left, or `None` if this deadline never passes.
     pub(super) fn left(&self) -> Option<Duration> {
         self.end.map(|end| end.saturating_duration_since(Instant::now()))
     }

@@ -7,7 +7,7 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Error {
     /// The proxy closed the connection before the negotiation was complete.
-    #[error("closed the connection while we waited for {0}")]
+    #[error("closed the connection before sending {0}")]
     Closed(Awaited),
     /// SOCKS: the first byte of a reply is not the version number.
     #[error("did not answer with {expected} (first byte {got:#04x})")]
@@ -23,7 +23,7 @@ pub enum Error {
     /// SOCKS5: `FF`, no acceptable method (RFC 1928 §3).
     #[error("accepts none of the offered authentication methods ({offered})")]
     NoMethod {
-        /// The names of the offered methods.
+        /// The names of the offered methods, quoted.
         offered: String,
         /// User name and password were among them.
         userpass_offered: bool,
@@ -143,7 +143,7 @@ pub enum SocksMessage {
     LoginStatus,
 }
 
-/// A message that a negotiation waits for. Displayed after "waiting for".
+/// A message that a negotiation waits for. Displayed after "waiting for" and "before sending".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Awaited {
@@ -260,7 +260,7 @@ const MAX_SCHEMES: usize = 6;
 
 fn authentication(offered: &[UnusableScheme]) -> String {
     if offered.is_empty() {
-        return "authentication, and names no scheme".into();
+        return "authentication but offers no scheme".into();
     }
     let mut names: Vec<_> = offered.iter().take(MAX_SCHEMES).map(ToString::to_string).collect();
     if offered.len() > MAX_SCHEMES {
@@ -281,7 +281,7 @@ fn socks5_reply(code: u8) -> &'static str {
         3 => "network unreachable from the proxy",
         4 => "host unreachable from the proxy, or its name is unknown there",
         5 => "connection refused by the target",
-        6 => "TTL expired on the way from the proxy",
+        6 => "TTL expired between the proxy and the target",
         7 => "command CONNECT not supported",
         8 => "address type not supported",
         _ => "unknown reply code",

@@ -238,7 +238,7 @@ impl Socks5 {
     }
 
     fn no_method(&self) -> Error {
-        let names: Vec<_> = self.methods.iter().map(Method::to_string).collect();
+        let names: Vec<_> = self.methods.iter().map(|method| format!("'{method}'")).collect();
         Error::NoMethod {
             offered: names.join(", "),
             userpass_offered: self.methods.contains(&Method::UserPass),

@@ -119,7 +119,7 @@ fn run_all(program: &Path, show: bool) -> Results {
     })
 }
 
-/// Returns the cases of a kind that both programs can be compared in.
+/// Returns the cases of a kind in which the two programs can be compared.
 fn fair_cases(kind: Kind) -> Vec<Case> {
     let of_a_column =
         |case: &Case| COLUMNS.iter().any(|(_, protocols)| protocols.contains(&case.conversation.name));

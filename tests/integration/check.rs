@@ -89,7 +89,7 @@ fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
     expect_lines(&out, &[&at]);
     // Invalid arguments are reported as without --check.
     connect("--check -x ftp://h host 22").run().expect_failure(2, &["ftp"]);
-    connect("--check=xml host 22").run().expect_failure(2, &["unknown format for --check"]);
+    connect("--check=xml host 22").run().expect_failure(2, &["invalid value 'xml' for --check"]);
 }
 
 #[test]

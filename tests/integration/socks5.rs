@@ -275,11 +275,11 @@ fn the_offered_methods_come_from_the_option_then_the_variable_then_the_known_pas
 #[test]
 fn the_error_for_no_acceptable_method_lists_the_offered_ones_and_gives_advice() {
     let proxy = script().expect(GREETING_NONE).send([5, 255]).serve();
-    host_22(&proxy).run().expect_failure(6, &["(none)", "SOCKS5_USER", "SOCKS5_PASSWORD"]);
+    host_22(&proxy).run().expect_failure(6, &["('none')", "SOCKS5_USER", "SOCKS5_PASSWORD"]);
     let proxy = script().expect(GREETING_BOTH).send([5, 255]).serve();
     connect(format!("-S me:pw@{proxy} h 22"))
         .run()
-        .expect_failure(6, &["none, userpass", "ask the proxy's administrator"]);
+        .expect_failure(6, &["'none', 'userpass'", "ask the proxy's administrator"]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Returns any number.
+    /// Returns the next number of the sequence.
     pub(crate) fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut x = self.0;

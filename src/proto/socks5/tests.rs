@@ -141,11 +141,11 @@ fn the_given_methods_are_offered_and_no_other_is_accepted() {
 #[test]
 fn the_error_for_no_acceptable_method_lists_the_offered_ones() {
     let error = methods_answered(&[NoAuth], &[5, 1, 0], &[5, 0xff]);
-    assert_eq!(error.to_string(), "accepts none of the offered authentication methods (none)");
+    assert_eq!(error.to_string(), "accepts none of the offered authentication methods ('none')");
     assert!(matches!(error, Error::NoMethod { userpass_offered: false, .. }));
 
     let error = methods_answered(&[NoAuth, UserPass], GREETING, &[5, 0xff]);
-    assert_eq!(error.to_string(), "accepts none of the offered authentication methods (none, userpass)");
+    assert_eq!(error.to_string(), "accepts none of the offered authentication methods ('none', 'userpass')");
     assert!(matches!(error, Error::NoMethod { userpass_offered: true, .. }));
 }
 
@@ -285,7 +285,7 @@ fn every_code_except_0_is_a_refusal_with_a_description() {
             3 => "network unreachable from the proxy",
             4 => "host unreachable from the proxy, or its name is unknown there",
             5 => "connection refused by the target",
-            6 => "TTL expired on the way from the proxy",
+            6 => "TTL expired between the proxy and the target",
             7 => "command CONNECT not supported",
             8 => "address type not supported",
             _ => "unknown reply code",

@@ -290,7 +290,7 @@ fn authentication() -> Vec<Row> {
         http(
             6,
             "NoScheme",
-            "The HTTP proxy requires authentication, and names no scheme",
+            "The HTTP proxy requires authentication but offers no scheme",
             "",
             "-H me:secret@PROXY",
             move || challenge(""),

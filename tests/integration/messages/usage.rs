@@ -68,7 +68,7 @@ fn options() -> Vec<Row> {
             "-w soon host.example 22",
             "`-w 2.5` is two and a half seconds, and 0 is no limit.",
         ),
-        value("Unknown format for `--check`", "--check=xml host.example 22", ""),
+        value("Unknown value for `--check`", "--check=xml host.example 22", ""),
         value("Unknown value for `--help`", "--help=more", ""),
         value("Unknown value for `--generate`", "--generate pdf", ""),
         value("Unknown version of the PROXY protocol", "--proxy-protocol v3 host.example 22", ""),

@@ -35,7 +35,7 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Parses a cast of version 2: a header line, then one line per piece of output.
+    /// Parses an asciicast v2 file: a header line, then one line per piece of output.
     pub(super) fn read(cast: &str) -> Self {
         let mut lines = cast.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let header = lines.next().expect("no header");

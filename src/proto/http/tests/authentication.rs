@@ -249,7 +249,7 @@ fn a_challenge_without_a_scheme_is_an_error() {
     for field in ["Proxy-Authenticate: ", "X-Authenticate: Basic"] {
         let error = answered(format!("HTTP/1.1 407 x\r\n{field}\r\n\r\n").as_bytes());
         assert_eq!(error, Error::NoScheme { offered: Vec::new(), status: 407 });
-        assert_eq!(error.to_string(), "requires authentication, and names no scheme (HTTP status 407)");
+        assert_eq!(error.to_string(), "requires authentication but offers no scheme (HTTP status 407)");
     }
 }
 
