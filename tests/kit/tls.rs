@@ -124,8 +124,8 @@ impl TlsFront {
     /// `Finished` (0.5-RTT data).
     pub(crate) fn sending_early(mut self, bytes: &'static [u8]) -> Self {
         self.config.send_half_rtt_data = true;
-        // No ticket may follow: a client that missed the data would find it when the ticket
-        // Without tickets nothing follows that would make a client notice data it missed.
+        // Send no tickets: a client that overlooked the early data would otherwise find it when a
+        // ticket arrives.
         self.config.send_tls13_tickets = 0;
         Self { early_data: bytes, ..self }
     }
@@ -141,7 +141,7 @@ impl TlsFront {
             for index in 0.. {
                 let stream = super::accept(&listener);
                 let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-                // rustls keeps it until it may be sent.
+                // rustls buffers the data until it may be sent.
                 tls.writer().write_all(self.early_data).unwrap();
                 lock(&all).push(Handshake::default());
                 let session = Session {
@@ -214,7 +214,7 @@ impl Session {
         self.record(|handshake| handshake.name = name);
         let far = TcpStream::connect(&self.server).unwrap();
         far.set_nodelay(true).unwrap();
-        // Always locked in this order, so that records are sent in the order of their making.
+        // Always locked in this order, so that records are sent in the order of encryption.
         let (tls, out) = (Mutex::new(tls), Mutex::new(()));
         thread::scope(|scope| {
             scope.spawn(|| self.outward(&tls, &out, &far));
