@@ -16,7 +16,7 @@ pub struct Connector {
     plan: Plan,
     prompts: PromptCache,
     /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
-    /// must stay the last: the others zero their passwords first.
+    /// must stay last: the others zero their passwords first.
     _dump_guard: Option<DumpGuard>,
 }
 

@@ -76,7 +76,7 @@ impl ParameterFile {
     /// Reads a file and passes a warning to `warn` for each problem. A missing file counts as
     /// empty.
     pub(super) fn read(path: &Path, warn: &dyn Fn(&str)) -> Self {
-        // Usually there is no file: do not format its path for nothing.
+        // Usually there is no file: do not format its path needlessly.
         let name = || printable(path.to_string_lossy().as_bytes());
         let (content, metadata) = match read(path) {
             Ok(read) => read,
@@ -194,7 +194,7 @@ pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
         return Err(io::Error::other(format!("larger than {} KiB", MAX_FILE / 1024)));
     }
     let file = File::open(path)?;
-    // Ask the open file: the path may lead to another one by now.
+    // Check the open file: the path may refer to another one by now.
     let metadata = file.metadata()?;
     // Reserve enough from the start: reallocating would leave a copy of a password in freed memory,
     // and read_to_end reads the last bytes through a buffer on the stack if there is little spare

@@ -146,7 +146,7 @@ pub enum Error {
         /// The system's error.
         cause: io::Error,
     },
-    /// A system call failed for a reason that no peer is to blame for.
+    /// A system call failed, and no peer caused that.
     #[error("cannot {what}: {}", os_message(.cause))]
     System {
         /// The operation, as the end of "cannot …".

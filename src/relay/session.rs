@@ -66,7 +66,7 @@ enum State<'a> {
     Closed,
 }
 
-/// Something for each of the channels of a session.
+/// A value for each channel of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PerChannel<T> {
     pub(super) input: T,

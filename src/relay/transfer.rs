@@ -108,7 +108,7 @@ impl Buffer {
     }
 }
 
-/// Detects bulk transfers, for which a larger pipe pays: each splice(2) call then moves more.
+/// Detects bulk transfers, for which a larger pipe pays off: each splice(2) call then moves more.
 ///
 /// Pipes of interactive sessions stay small, because the kernel counts the capacity of all pipes of
 /// a user against a limit.

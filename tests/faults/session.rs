@@ -197,7 +197,7 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, job: &Job) -> io::Resul
     }
 }
 
-/// Does the job on one connection, which it resets if the job breaks off.
+/// Performs the job on one connection, and resets the connection if the job aborts.
 pub(crate) fn serve_one(stream: TcpStream, job: &Job) -> io::Result<Outcome> {
     stream.set_nonblocking(true)?;
     let linger = job.abort_after.map(|_| Duration::ZERO);

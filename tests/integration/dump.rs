@@ -1,8 +1,8 @@
-//! `-dd`: what is relayed, in hexadecimal and as text.
+//! `-dd`: a hex dump of the relayed data.
 
 use crate::kit::*;
 
-/// The lines of the dump in one direction.
+/// Returns the lines of the dump for one direction.
 fn dumped(out: &Outcome, arrow: &str) -> Vec<String> {
     let start = format!("DEBUG: {arrow} ");
     let text = out.stderr_text();
@@ -10,7 +10,7 @@ fn dumped(out: &Outcome, arrow: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_prefix(&start)).filter(is_row).map(str::to_owned).collect()
 }
 
-/// The bytes of a dump, after a check that its offsets and its text are theirs.
+/// Converts a dump back to bytes. Fails if an offset or the text column is wrong.
 #[track_caller]
 fn undumped(rows: &[String]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -44,7 +44,7 @@ fn each_direction_is_shown_with_offset_hex_and_text() {
 }
 
 #[test]
-fn offsets_go_on_through_all_that_is_relayed() {
+fn offsets_count_all_relayed_bytes() {
     let target = script().expect("one").send("1").expect("two").send("22").expect_eof().serve();
     let mut run = connect(format!("-dd {}", target.args())).start();
     run.send("one");
@@ -59,7 +59,7 @@ fn offsets_go_on_through_all_that_is_relayed() {
 }
 
 #[test]
-fn a_row_has_16_bytes_and_every_byte_is_shown() {
+fn a_row_has_16_bytes_and_shows_every_byte() {
     let every: Vec<u8> = (0..=255).collect();
     let target = script().expect(&every).expect_eof().serve();
     let out = connect(format!("-dd {}", target.args())).input(every.clone()).run();
@@ -71,7 +71,7 @@ fn a_row_has_16_bytes_and_every_byte_is_shown() {
 }
 
 #[test]
-fn a_megabyte_in_each_direction_is_neither_disturbed_nor_lost_from_the_dump() {
+fn a_megabyte_in_each_direction_arrives_and_is_dumped_completely() {
     let target = script().exchange(7, MIB).serve();
     let mut run = connect(format!("-dd {}", target.args())).start();
     run.feed(data(7, MIB));
@@ -89,7 +89,7 @@ fn a_megabyte_in_each_direction_is_neither_disturbed_nor_lost_from_the_dump() {
 }
 
 #[test]
-fn one_d_shows_nothing_of_what_is_relayed_and_neither_does_none() {
+fn with_one_d_or_none_relayed_data_is_not_shown() {
     for debug in ["", "-d"] {
         let target = script().expect("ping").send("pong").expect_eof().serve();
         let out = connect(format!("{debug} {}", target.args())).input("ping").run();
@@ -99,7 +99,7 @@ fn one_d_shows_nothing_of_what_is_relayed_and_neither_does_none() {
 }
 
 #[test]
-fn a_dump_may_be_asked_for_in_any_spelling() {
+fn the_two_letters_may_be_combined_or_separate() {
     for debug in ["-dd", "-d -d", "-ddd", "-ddn"] {
         let target = script().expect("ping").expect_eof().serve();
         let out = connect(format!("{debug} {}", target.args())).input("ping").run();
@@ -109,7 +109,7 @@ fn a_dump_may_be_asked_for_in_any_spelling() {
 }
 
 #[test]
-fn no_password_of_a_negotiation_is_in_it() {
+fn the_dump_contains_no_password_of_a_handshake() {
     let socks5 = socks5_userpass("bob", "hunter2").early("welcome").expect("ping").expect_eof().serve();
     let out = connect(format!("-dd -S bob:hunter2@{socks5} host 22")).input("ping").run();
     expect_no_password(&out);
@@ -124,17 +124,17 @@ fn no_password_of_a_negotiation_is_in_it() {
 #[track_caller]
 fn expect_no_password(out: &Outcome) {
     out.expect_code(0).expect_stdout("welcome");
-    // As text, in hexadecimal, and as Basic has it.
+    // As text, in hexadecimal, and in base64 as for Basic.
     for secret in ["hunter2", "68 75 6e 74 65 72 32", "Ym9iOmh1bnRlcjI"] {
         out.expect_stderr_lacks(secret);
     }
-    // Offsets count from where the tunnel begins.
+    // Offsets start at the first byte of the tunnel.
     let down = "00000000  77 65 6c 63 6f 6d 65                             |welcome|";
     assert_eq!(dumped(out, "<<<"), [down], "{out:?}");
 }
 
 #[test]
-fn it_goes_to_stderr_alone() {
+fn the_dump_goes_to_stderr_only() {
     let target = script().expect("ping").send("pong").expect_eof().serve();
     let run = connect(format!("-dd {}", target.args())).stderr(Io::Null).input("ping");
     run.run().expect_code(0).expect_stdout("pong");

@@ -352,7 +352,7 @@ fn terminal_descriptors(pid: u32) -> usize {
     files.filter(|file| file.starts_with("/dev/tty") || file.starts_with("/dev/pts")).count()
 }
 
-/// Each prompt left a descriptor of `/dev/tty` open: 9 descriptors were 15 after six wrong
+/// Each prompt left a descriptor of `/dev/tty` open: 9 descriptors became 15 after six wrong
 /// passwords.
 #[cfg(target_os = "linux")]
 #[test]
@@ -389,8 +389,8 @@ fn each_source(first_line: &[u8], run: impl Fn(&str, Program)) {
     run("SSH_ASKPASS", asker.connect(""));
 }
 
-/// Of `a\rb\n` the file and the descriptor made `a\rb`, the command and askpass made `a`. The limit
-/// was 4,096 bytes for the former and 4,095 for the latter.
+/// The file and the descriptor used to read `a\rb\n` as `a\rb`, the command and askpass as `a`. The
+/// limit was 4,096 bytes for the former and 4,095 for the latter.
 #[test]
 fn the_first_line_is_the_same_for_every_source_of_a_password() {
     let longest = "x".repeat(4096);

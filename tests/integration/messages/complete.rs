@@ -42,7 +42,7 @@ fn every_variant_of_an_error_is_in_the_table() {
         assert!(variants_in_source.remove(name), "{variants_in_source:?}");
     }
     let mut causes = variants("proto/error.rs");
-    // No row can take the random numbers away from the system.
+    // No row can make the system's random number generator fail.
     assert!(causes.remove("NoRandomness"), "{causes:?}");
     variants_in_source.append(&mut causes);
     assert!(variants_in_source.len() > 25, "the search finds too little: {variants_in_source:?}");
