@@ -9,7 +9,7 @@
 //! - EOF without `close_notify` is an error, as are a reset and an alert.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
 use zeroize::Zeroize;
@@ -29,8 +29,13 @@ const MAX_RECORD: usize = 16 * 1024;
 /// renewed. Beyond this rustls would accept plaintext without ever sending it.
 const MAX_TLS12_RECORDS: u64 = (1 << 23) - 8;
 
-/// How long the peer may accept nothing after the upper end was closed. Then the rest is discarded.
+/// How long the peer may stay silent and accept nothing after the upper end was closed. Then the
+/// rest is discarded.
 const DRAIN_STALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When the rest is discarded even if the peer still accepts a little. A slow link gets enough time:
+/// what the layer and the socket pair hold needs about 1 KiB/s.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Encrypts and decrypts until both directions have ended.
 pub(super) fn run(mut tls: ClientConnection, layer: &LayerThread) {
@@ -47,7 +52,7 @@ pub(super) fn run(mut tls: ClientConnection, layer: &LayerThread) {
         up_chunk: buffer(),
         down_chunk: buffer(),
         record_count: 0,
-        handle_is_gone: false,
+        draining_since: None,
     }
     .run();
     trace!("TLS layer ended");
@@ -107,8 +112,8 @@ struct TlsLayer<'a> {
     down_chunk: Box<[u8]>,
     /// How many records the peer was sent.
     record_count: u64,
-    /// The upper end was closed. What it has written is still sent.
-    handle_is_gone: bool,
+    /// When the upper end was closed. What it has written is still sent.
+    draining_since: Option<Instant>,
 }
 
 impl TlsLayer<'_> {
@@ -128,7 +133,7 @@ impl TlsLayer<'_> {
             if self.layer.is_aborted() {
                 return self.layer.lower().reset_on_close();
             }
-            let down_is_over = self.down == Direction::Closed || self.handle_is_gone;
+            let down_is_over = self.down == Direction::Closed || self.draining_since.is_some();
             if self.up == Direction::Closed && down_is_over {
                 return;
             }
@@ -140,7 +145,7 @@ impl TlsLayer<'_> {
     }
 
     /// Polls both ends and returns which directions can make progress: (up, down). Returns `None`
-    /// if the peer stalled after the upper end was closed, or polling failed.
+    /// if the time to drain has passed after the upper end was closed, or polling failed.
     fn wait(&mut self) -> Option<(bool, bool)> {
         let wants_plaintext = self.up == Direction::Open && self.records.is_empty();
         let wants_records = self.down == Direction::Open && self.plaintext.is_empty();
@@ -151,14 +156,16 @@ impl TlsLayer<'_> {
             watches.push(sys::watch(self.layer.lower(), wants_records, !self.records.is_empty()));
             watches.len() - 1
         });
-        let upper = (!self.handle_is_gone || wants_plaintext).then(|| {
+        let upper = (self.draining_since.is_none() || wants_plaintext).then(|| {
             watches.push(sys::watch(&self.layer.upper, wants_plaintext, !self.plaintext.is_empty()));
             watches.len() - 1
         });
-        let timeout =
-            if self.handle_is_gone { Some(DRAIN_STALL_TIMEOUT) } else { self.layer.recheck_interval() };
+        let timeout = match self.draining_since {
+            Some(since) => Some(drain_timeout(since.elapsed())?),
+            None => self.layer.recheck_interval(),
+        };
         match sys::poll(&mut watches, timeout) {
-            Ok(false) if self.handle_is_gone => return None,
+            Ok(false) if self.draining_since.is_some() => return None,
             Ok(_) => {}
             Err(cause) => {
                 self.layer.fail(cause);
@@ -170,7 +177,7 @@ impl TlsLayer<'_> {
         };
         let (lower, upper) = (ready(lower), ready(upper));
         if self.layer.handle_is_gone(upper) {
-            self.handle_is_gone = true;
+            self.draining_since.get_or_insert_with(Instant::now);
         }
         Some((upper.read || lower.write, lower.read || upper.write || upper.gone))
     }
@@ -293,5 +300,28 @@ impl TlsLayer<'_> {
         self.down = Direction::Draining;
         self.up = Direction::Closed;
         self.layer.stop_reading();
+    }
+}
+
+/// Returns how long to wait for the peer after draining for this long; `None` if the time is up.
+fn drain_timeout(elapsed: Duration) -> Option<Duration> {
+    let remaining = DRAIN_TIMEOUT.checked_sub(elapsed).filter(|remaining| !remaining.is_zero())?;
+    Some(remaining.min(DRAIN_STALL_TIMEOUT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that accepted or sent one byte every few seconds held the thread forever.
+    #[test]
+    fn a_peer_that_trickled_kept_a_closed_layer_forever() {
+        let interval = DRAIN_STALL_TIMEOUT.saturating_sub(Duration::from_millis(100));
+        let mut elapsed = Duration::ZERO;
+        while let Some(timeout) = drain_timeout(elapsed) {
+            assert!(timeout <= DRAIN_STALL_TIMEOUT);
+            elapsed += timeout.min(interval);
+        }
+        assert_eq!(elapsed, DRAIN_TIMEOUT);
     }
 }
