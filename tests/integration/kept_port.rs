@@ -1,4 +1,4 @@
-//! `-P`: one session with the target, which local clients join one after another.
+//! `-P`: a single session with the target, which one client after another uses.
 
 #[cfg(target_os = "linux")]
 use std::io::Read;
@@ -13,20 +13,21 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::*;
 
-/// A client that says this and leaves, as the program notices. `earlier` clients did so before.
+/// Connects a client that sends this and disconnects, and waits until the program notices.
+/// `earlier` clients did so before.
 #[track_caller]
 fn visit(run: &Listening, bytes: &str, earlier: usize) {
     let mut client = run.client();
     client.write_all(bytes.as_bytes()).unwrap();
     drop(client);
-    run.told_times("closing local port without disconnecting", earlier + 1);
+    run.wait_for_lines("closing local port without disconnecting", earlier + 1);
 }
 
 #[test]
 fn all_clients_share_one_session() {
     let target = script().expect("onetwothree").expect_eof().serve();
     let mut run = listening(format!("-P 0 {}", target.args()));
-    assert_eq!(run.place().ip().to_string(), "127.0.0.1");
+    assert_eq!(run.address().ip().to_string(), "127.0.0.1");
     for (earlier, word) in ["one", "two", "three"].into_iter().enumerate() {
         visit(&run, word, earlier);
     }
@@ -36,14 +37,14 @@ fn all_clients_share_one_session() {
 }
 
 #[test]
-fn a_client_that_comes_too_early_waits_for_its_turn() {
+fn a_second_client_waits_until_the_first_is_gone() {
     let target = script().echo().serve();
     let mut run = listening(format!("-P 0 {}", target.args()));
     let first = run.client();
-    echoed(&first, "first");
+    expect_echo(&first, "first");
     let mut second = run.client();
     second.write_all(b"second").unwrap();
-    echoed(&first, "first again");
+    expect_echo(&first, "first again");
     drop(first);
     assert_eq!(read(&second, 6), b"second");
     drop(second);
@@ -53,7 +54,7 @@ fn a_client_that_comes_too_early_waits_for_its_turn() {
 }
 
 #[test]
-fn what_the_remote_says_to_nobody_goes_to_the_next_client() {
+fn data_from_the_remote_between_two_clients_goes_to_the_next_one() {
     let go = Gate::new();
     let target = script().expect("one").wait_for(&go).send("for the next").expect("two").hold().serve();
     let mut run = listening(format!("-P 0 {}", target.args()));
@@ -71,14 +72,14 @@ fn what_the_remote_says_to_nobody_goes_to_the_next_client() {
 
 #[cfg(unix)]
 #[test]
-fn a_client_that_leaves_in_the_middle_of_an_answer_does_not_end_the_session() {
+fn a_client_that_disconnects_during_an_answer_does_not_end_the_session() {
     let gone = Gate::new();
     let target = script().send_in_background(1, 30 * MIB).expect("hello").open(&gone).hold().serve();
     let run = listening(format!("-P 0 {}", target.args()));
     for _ in 0..2 {
         let client = run.client();
         read(&client, 100_000);
-        // Something is unread for certain: the system makes this a reset.
+        // The client certainly has unread data, so closing it sends a reset.
         drop(client);
     }
     let mut last = run.client();
@@ -90,8 +91,8 @@ fn a_client_that_leaves_in_the_middle_of_an_answer_does_not_end_the_session() {
     drop(reader.join().unwrap());
 }
 
-/// What the system has of a connection on loopback for the end at the first port: how many bytes the other end has not
-/// acknowledged, and how many have come and are not read.
+/// Returns the queues of a loopback connection's end at port `here`: bytes that the other end has
+/// not acknowledged, and bytes that were received and not read.
 #[cfg(target_os = "linux")]
 fn queues(here: u16, there: u16) -> (u64, u64) {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -101,22 +102,23 @@ fn queues(here: u16, there: u16) -> (u64, u64) {
     (u64::from_str_radix(sent, 16).unwrap(), u64::from_str_radix(received, 16).unwrap())
 }
 
-/// What is in the system's hands when a client leaves is lost with the client. What the program holds is not.
+/// Data in the kernel's buffers is lost when a client disconnects. Data that the program holds is
+/// not.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_client_did_not_take_is_for_the_next_one() {
+fn data_that_a_client_did_not_take_is_for_the_next_one() {
     const SIZE: u64 = 20 * MIB;
     let target = script().send_data(1, SIZE).half_close().expect_eof().serve();
     let run = listening(format!("-P 0 {}", target.args()));
     let first = run.client();
-    run.told("start relaying.");
-    // Everything on the way is full.
+    run.wait_for_line("start relaying.");
+    // Wait until all buffers on the way are full.
     thread::sleep(Duration::from_millis(500));
-    let (ours, its) = (run.place().port(), first.local_addr().unwrap().port());
+    let (ours, its) = (run.address().port(), first.local_addr().unwrap().port());
     let lost = queues(ours, its).0 + queues(its, ours).1;
     assert!(lost > 0);
     drop(first);
-    run.told("closing local port without disconnecting");
+    run.wait_for_line("closing local port without disconnecting");
     let mut rest = data(1, SIZE);
     copy(&mut (&mut rest).take(lost), &mut std::io::sink()).unwrap();
     assert_eq!(Digest::from_reader(run.client()), Digest::from_reader(rest));
@@ -126,9 +128,9 @@ fn what_a_client_did_not_take_is_for_the_next_one() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_client_said_before_it_left_arrives_though_it_did_not_read() {
+fn data_of_a_vanished_client_that_did_not_read_is_delivered() {
     let left = Gate::new();
-    let target = script().small_window().then("send what nobody takes", |session| {
+    let target = script().small_window().then("send more than the client takes", |session| {
         session.spawn(|stream| copy(&mut data(1, 20 * MIB), &mut &*stream).map(drop).or(Ok(())));
         Ok(())
     });
@@ -139,7 +141,7 @@ fn what_a_client_said_before_it_left_arrives_though_it_did_not_read() {
     let mut sent = 0;
     let mut source = data(2, u64::MAX);
     let mut block = [0; 512];
-    // As much as there is room for, everywhere on the way.
+    // Fill all buffers on the way.
     loop {
         source.read_exact(&mut block).unwrap();
         match client.write(&block) {
@@ -148,7 +150,7 @@ fn what_a_client_said_before_it_left_arrives_though_it_did_not_read() {
         }
     }
     let here = client.local_addr().unwrap().port();
-    let arrived = sent - usize::try_from(queues(here, run.place().port()).0).unwrap();
+    let arrived = sent - usize::try_from(queues(here, run.address().port()).0).unwrap();
     reset(client);
     thread::sleep(Duration::from_millis(100));
     left.open();
@@ -161,19 +163,19 @@ fn what_a_client_said_before_it_left_arrives_though_it_did_not_read() {
 }
 
 #[test]
-fn the_end_of_standard_input_ends_the_waiting() {
+fn eof_on_standard_input_ends_the_wait_for_a_client() {
     let mut run = listening("-P 0 127.0.0.1 1");
-    let place = run.place();
-    run.run.send("typed for nobody");
+    let address = run.address();
+    run.run.send("discarded");
     thread::sleep(Duration::from_millis(50));
     assert!(run.run.is_running());
     run.run.close_stdin();
     run.end().expect_success();
-    assert!(TcpStream::connect(place).is_err());
+    assert!(TcpStream::connect(address).is_err());
 }
 
 #[test]
-fn without_standard_input_it_ends_at_once() {
+fn without_standard_input_the_run_ends_at_once() {
     for io in [
         Io::Null,
         #[cfg(unix)]
@@ -184,21 +186,21 @@ fn without_standard_input_it_ends_at_once() {
 }
 
 #[test]
-fn the_end_of_standard_input_lets_a_client_finish() {
+fn eof_on_standard_input_does_not_interrupt_a_client() {
     let target = script().echo().serve();
     let mut run = listening(format!("-P 0 {}", target.args()));
     let client = run.client();
-    echoed(&client, "hello");
+    expect_echo(&client, "hello");
     run.run.close_stdin();
     thread::sleep(Duration::from_millis(50));
-    echoed(&client, "still here");
+    expect_echo(&client, "still here");
     drop(client);
     run.end().expect_success();
     target.finish();
 }
 
 #[test]
-fn a_remote_that_ends_while_a_client_is_there_ends_it() {
+fn eof_from_the_remote_with_a_client_ends_the_run() {
     let target = script().expect("hello").send("bye").serve();
     let run = listening(format!("-P 0 {}", target.args()));
     let mut client = run.client();
@@ -208,7 +210,7 @@ fn a_remote_that_ends_while_a_client_is_there_ends_it() {
 }
 
 #[test]
-fn a_remote_that_ends_while_nobody_is_there_ends_it() {
+fn eof_from_the_remote_without_a_client_ends_the_run() {
     let go = Gate::new();
     let target = script().expect("hello").wait_for(&go).serve();
     let run = listening(format!("-P 0 {}", target.args()));
@@ -219,7 +221,7 @@ fn a_remote_that_ends_while_nobody_is_there_ends_it() {
 }
 
 #[test]
-fn the_last_words_of_a_remote_wait_for_a_client() {
+fn data_before_the_remotes_eof_waits_for_a_client() {
     let target = script().expect("hello").pause(Duration::from_millis(100)).send("bye").serve();
     let run = listening(format!("-P 0 {}", target.args()));
     visit(&run, "hello", 0);
@@ -227,13 +229,13 @@ fn the_last_words_of_a_remote_wait_for_a_client() {
     assert_eq!(read_to_end(run.client()), "bye");
     let end = run.end();
     end.expect_success();
-    let in_peace = end.cpu < Duration::from_millis(150) || !cfg!(unix);
-    assert!(in_peace, "the processor was not left in peace: {end:?}");
+    let is_idle = end.cpu < Duration::from_millis(150) || !cfg!(unix);
+    assert!(is_idle, "the wait used processor time: {end:?}");
     target.finish();
 }
 
 #[test]
-fn a_remote_that_resets_ends_it_with_a_message() {
+fn a_reset_by_the_remote_ends_the_run_with_a_message() {
     for with_client in [true, false] {
         let go = Gate::new();
         let target = script().expect("hello").wait_for(&go).reset().serve();
@@ -242,7 +244,7 @@ fn a_remote_that_resets_ends_it_with_a_message() {
         client.write_all(b"hello").unwrap();
         if !with_client {
             client.shutdown(Shutdown::Both).unwrap();
-            run.told("closing local port without disconnecting");
+            run.wait_for_line("closing local port without disconnecting");
         }
         go.open();
         run.end().expect_failure(8, &[&format!("lost the connection to {target}")]);
@@ -253,7 +255,7 @@ fn a_remote_that_resets_ends_it_with_a_message() {
 }
 
 #[test]
-fn a_target_that_refuses_ends_it_and_the_client() {
+fn a_target_that_refuses_ends_the_run_and_disconnects_the_client() {
     let refusing = RefusingPort::new();
     let run = listening(format!("-P 0 127.0.0.1 {}", refusing.port()));
     expect_disconnect(run.client());
@@ -262,16 +264,16 @@ fn a_target_that_refuses_ends_it_and_the_client() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_it_with_and_without_a_client() {
+fn a_signal_ends_the_run_with_and_without_a_client() {
     for signal in [Signal::TERM, Signal::INT] {
         for with_client in [true, false] {
             let target = script().expect("hello").send("hello").expect_disconnect().serve();
             let run = listening(format!("-P 0 {}", target.args()));
             let mut client = run.client();
-            echoed(&mut client, "hello");
+            expect_echo(&mut client, "hello");
             if !with_client {
                 client.shutdown(Shutdown::Both).unwrap();
-                run.told("closing local port without disconnecting");
+                run.wait_for_line("closing local port without disconnecting");
             }
             run.stop(signal).expect_success();
             target.finish();
@@ -279,29 +281,33 @@ fn a_signal_ends_it_with_and_without_a_client() {
     }
 }
 
-/// Between clients as well; before the first there is no session.
+/// The timeout also applies between two clients. Before the first one there is no session.
 #[test]
-fn a_session_in_which_nothing_moves_is_ended_with_a_client_and_without() {
-    for stays in [true, false] {
+fn a_session_without_progress_is_ended_with_and_without_a_client() {
+    let case = |stays: bool| {
         let target = script().expect("hello").send("hello").expect_reset().serve();
-        let run = listening(format!("-P 0 --idle-timeout 2 {}", target.args()));
-        run.place();
-        thread::sleep(Duration::from_millis(2500));
+        let run = listening(format!("-P 0 --idle-timeout 1 {}", target.args()));
+        run.address();
+        thread::sleep(Duration::from_millis(1200));
         let client = run.client();
-        echoed(&client, "hello");
+        expect_echo(&client, "hello");
         if stays {
             expect_reset(client);
         } else {
             drop(client);
         }
-        let message = format!("session with {target} idle for 2 seconds");
-        run.end().expect_failure(7, &[&message]);
+        run.end().expect_failure(7, &[&idle_message(&target.to_string(), "1 second")]);
         target.finish();
-    }
+    };
+    thread::scope(|scope| {
+        for stays in [true, false] {
+            scope.spawn(move || case(stays));
+        }
+    });
 }
 
 #[test]
-fn a_reset_by_the_remote_reached_the_client_as_a_clean_end() {
+fn a_reset_by_the_remote_reached_the_client_as_a_clean_eof() {
     let go = Gate::new();
     let target = script().send("hello").wait_for(&go).reset().serve();
     let run = listening(format!("-P 0 {}", target.args()));

@@ -1,4 +1,4 @@
-//! What the suites of `-p`, `-P` and `--listen` have in common: a run that listens, and its clients.
+//! Runs of the program that listen (`-p`, `-P`, `--listen`), and their clients.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,10 +11,7 @@ use rustix::process::Signal;
 
 use crate::kit::*;
 
-/// How long anything may take before a test fails.
-pub(crate) const LIMIT: Duration = TIMEOUT;
-
-/// What has come on stderr, and a bell for more.
+/// The lines on stderr so far, and a notification for each new one.
 type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
 
 /// A run with `-d` that listens.
@@ -24,31 +21,36 @@ pub(crate) struct Listening {
     collector: Option<JoinHandle<()>>,
 }
 
-/// How it ended.
+/// The outcome of a run that listened.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
-    /// Its lines on stderr but those of `-d`.
+    /// Lines on stderr, except those of `-d`.
     pub(crate) messages: Vec<String>,
     /// Processor time.
     pub(crate) cpu: Duration,
 }
 
-/// Starts the program with `-d` and these words.
-pub(crate) fn listening(words: impl AsRef<str>) -> Listening {
-    Listening::start(connect(format!("-d {}", words.as_ref())))
+/// Starts the program with `-d` and these args.
+pub(crate) fn listening(args: impl AsRef<str>) -> Listening {
+    Listening::start(connect(format!("-d {}", args.as_ref())))
 }
 
-/// The program under test with a limit, in the words of `ulimit`.
+/// Returns the program under test with a resource limit, given as options of `ulimit`.
 #[cfg(unix)]
-pub(crate) fn limited(limit: &str, words: &str) -> Program {
+pub(crate) fn with_ulimit(limit: &str, args: &str) -> Program {
     let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
-    shell.arg(program_path()).args(words)
+    shell.arg(program_path()).args(args)
+}
+
+/// Returns the message of `--idle-timeout`. `time` is the limit in words.
+pub(crate) fn idle_message(peer: &str, time: &str) -> String {
+    format!("session with {peer} idle for {time}: closed by --idle-timeout")
 }
 
 impl Listening {
-    /// Starts a program that gets `-d`.
+    /// Starts a program, whose args must contain `-d`.
     pub(crate) fn start(program: Program) -> Self {
         let (reader, writer) = pipe();
         let run = program.stderr(writer).start();
@@ -63,71 +65,72 @@ impl Listening {
         Self { run, lines, collector: Some(collector) }
     }
 
-    /// Its lines on stderr, once `enough` of them have come.
+    /// Waits until the lines on stderr satisfy `enough`, and returns them.
     #[track_caller]
     fn lines(&self, what: &str, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let (lines, bell) = &*self.lines;
+        let (lines, changed) = &*self.lines;
         let lines = lines.lock().unwrap();
-        let (lines, waited) = bell.wait_timeout_while(lines, LIMIT, |lines| !enough(lines)).unwrap();
-        assert!(!waited.timed_out(), "waited for {what}, and there is {lines:#?}");
+        let (lines, waited) = changed.wait_timeout_while(lines, TIMEOUT, |lines| !enough(lines)).unwrap();
+        assert!(!waited.timed_out(), "no {what} in {lines:#?}");
         lines.clone()
     }
 
-    /// Waits until a line on stderr has this in it, and returns the first that has.
+    /// Waits for a line on stderr that contains `part`, and returns the first one.
     #[track_caller]
-    pub(crate) fn told(&self, part: &str) -> String {
+    pub(crate) fn wait_for_line(&self, part: &str) -> String {
         let lines = self.lines(part, |lines| lines.iter().any(|line| line.contains(part)));
         lines.into_iter().find(|line| line.contains(part)).unwrap()
     }
 
-    /// Waits until so many lines on stderr have this in them.
+    /// Waits until `count` lines on stderr contain `part`.
     #[track_caller]
-    pub(crate) fn told_times(&self, part: &str, times: usize) {
-        let count = |lines: &[String]| lines.iter().filter(|line| line.contains(part)).count();
-        drop(self.lines(part, |lines| count(lines) >= times));
+    pub(crate) fn wait_for_lines(&self, part: &str, count: usize) {
+        let found = |lines: &[String]| lines.iter().filter(|line| line.contains(part)).count();
+        drop(self.lines(part, |lines| found(lines) >= count));
     }
 
-    /// Its lines on stderr so far but those of `-d`.
+    /// Returns the lines on stderr so far, except those of `-d`.
     pub(crate) fn messages(&self) -> Vec<String> {
         messages(&self.lines.0.lock().unwrap())
     }
 
-    /// Where its TCP listeners are, once there are so many.
+    /// Waits for `count` TCP listeners, and returns their addresses.
     #[track_caller]
-    pub(crate) fn places(&self, count: usize) -> Vec<SocketAddr> {
-        let of_line = |line: &String| {
-            let (_, place) = line.split_once("waiting new connection at port ")?;
-            let (port, address) = place.split_once(' ')?;
+    pub(crate) fn addresses(&self, count: usize) -> Vec<SocketAddr> {
+        let parse = |line: &String| {
+            let (_, bound) = line.split_once("waiting new connection at port ")?;
+            let (port, address) = bound.split_once(' ')?;
             let address: SocketAddr = address.strip_prefix('(')?.strip_suffix(')')?.parse().ok()?;
             assert_eq!(port, address.port().to_string(), "{line}");
             Some(address)
         };
-        let places = |lines: &[String]| lines.iter().filter_map(of_line).collect::<Vec<_>>();
-        places(&self.lines("a listener", |lines| places(lines).len() >= count))
+        let addresses = |lines: &[String]| lines.iter().filter_map(parse).collect::<Vec<_>>();
+        addresses(&self.lines("listener", |lines| addresses(lines).len() >= count))
     }
 
-    /// Where its first TCP listener is, or nothing if the run has ended without one.
-    pub(crate) fn place_or_end(&self) -> Option<SocketAddr> {
+    /// Waits for the first TCP listener, and returns its address. `None` if the run ends without
+    /// one.
+    pub(crate) fn address_or_exit(&self) -> Option<SocketAddr> {
         let running = self.run.running_check();
         let listens = |lines: &[String]| lines.iter().any(|line| line.contains("waiting new connection"));
         eventually("a listener, or the end", || listens(&self.lines.0.lock().unwrap()) || !running());
-        running().then(|| self.place())
+        running().then(|| self.address())
     }
 
-    /// Where its only TCP listener is.
+    /// Returns the address of the first TCP listener.
     #[track_caller]
-    pub(crate) fn place(&self) -> SocketAddr {
-        self.places(1)[0]
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses(1)[0]
     }
 
-    /// A new client of its only TCP listener.
+    /// Connects a new client to the first TCP listener.
     #[track_caller]
     pub(crate) fn client(&self) -> TcpStream {
-        client_of(self.place())
+        connect_to(self.address())
     }
 
-    /// Ends one that would go on for ever, and returns its lines on stderr but those of `-d`. A signal does it, which
-    /// is a success; where there are no signals, force.
+    /// Ends a run that would listen forever, and returns its messages. On Unix a signal ends it,
+    /// which must be a success; on Windows it is killed.
     #[track_caller]
     pub(crate) fn close(self) -> Vec<String> {
         #[cfg(unix)]
@@ -141,18 +144,15 @@ impl Listening {
         end.messages
     }
 
-    /// Sends a signal and waits for the end, which must come soon.
+    /// Sends a signal, and waits for the end.
     #[cfg(unix)]
     #[track_caller]
     pub(crate) fn stop(self, signal: Signal) -> End {
         self.run.signal(signal);
-        let start = Instant::now();
-        let end = self.end();
-        assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
-        end
+        self.end()
     }
 
-    /// Waits for the end, with stdin left as it is.
+    /// Waits for the end, and leaves stdin open.
     #[track_caller]
     pub(crate) fn end(mut self) -> End {
         let outcome = self.run.wait();
@@ -160,15 +160,15 @@ impl Listening {
         End { code: outcome.code, stdout: outcome.stdout_text(), messages: self.messages(), cpu: outcome.cpu }
     }
 
-    /// How many entries its directory in /proc has.
+    /// Returns the number of entries in a subdirectory of its directory in /proc.
     #[cfg(target_os = "linux")]
-    fn count(&self, what: &str) -> usize {
-        std::fs::read_dir(format!("/proc/{}/{what}", self.run.pid())).unwrap().count()
+    fn count(&self, directory: &str) -> usize {
+        std::fs::read_dir(format!("/proc/{}/{directory}", self.run.pid())).unwrap().count()
     }
 
-    /// How many descriptors and threads it has.
+    /// Returns its numbers of open descriptors and of threads.
     #[cfg(target_os = "linux")]
-    pub(crate) fn descriptors_and_threads(&self) -> (usize, usize) {
+    pub(crate) fn count_descriptors_and_threads(&self) -> (usize, usize) {
         (self.count("fd"), self.count("task"))
     }
 }
@@ -178,13 +178,13 @@ fn messages(lines: &[String]) -> Vec<String> {
 }
 
 impl End {
-    /// Exit code 0, not a word but those of `-d`.
+    /// Expects exit code 0 and no messages.
     #[track_caller]
     pub(crate) fn expect_success(&self) {
         assert_eq!((self.code, self.messages.as_slice(), self.stdout.as_str()), (Some(0), &[][..], ""));
     }
 
-    /// This exit code and one line that has these parts.
+    /// Expects this exit code, and one message that contains each of `parts`.
     #[track_caller]
     pub(crate) fn expect_failure(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -196,23 +196,23 @@ impl End {
     }
 }
 
-/// A client of the listener there.
+/// Connects a client to this address.
 #[track_caller]
-pub(crate) fn client_of(place: SocketAddr) -> TcpStream {
-    let client = TcpStream::connect(place).unwrap();
-    client.set_read_timeout(Some(LIMIT)).unwrap();
-    client.set_write_timeout(Some(LIMIT)).unwrap();
+pub(crate) fn connect_to(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
+    client.set_write_timeout(Some(TIMEOUT)).unwrap();
     client
 }
 
-/// Sends this and waits until as much has come back, the same.
+/// Sends these bytes, and expects the same bytes back.
 #[track_caller]
-pub(crate) fn echoed(mut client: impl Read + Write, bytes: impl AsRef<[u8]>) {
+pub(crate) fn expect_echo(mut client: impl Read + Write, bytes: impl AsRef<[u8]>) {
     client.write_all(bytes.as_ref()).unwrap();
     assert_eq!(show(&read(&mut client, bytes.as_ref().len())), show(bytes.as_ref()));
 }
 
-/// Reads so many bytes.
+/// Reads exactly `count` bytes.
 #[track_caller]
 pub(crate) fn read(mut client: impl Read, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
@@ -220,7 +220,7 @@ pub(crate) fn read(mut client: impl Read, count: usize) -> Vec<u8> {
     bytes
 }
 
-/// Reads up to the end, which must not be a reset.
+/// Reads up to EOF. A reset is a failure.
 #[track_caller]
 pub(crate) fn read_to_end(mut client: impl Read) -> String {
     let mut text = String::new();
@@ -228,35 +228,35 @@ pub(crate) fn read_to_end(mut client: impl Read) -> String {
     text
 }
 
-/// Waits for the end of a connection on which nothing more comes, be it a reset.
+/// Expects EOF or a reset before any further data.
 #[track_caller]
 pub(crate) fn expect_disconnect(mut client: impl Read) {
     match client.read(&mut [0]) {
         Ok(0) => {}
-        Ok(_) => panic!("something came"),
+        Ok(_) => panic!("data arrived"),
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
     }
 }
 
-/// Waits for a reset, which must come before anything else and is no clean end.
+/// Expects a reset before any further data. EOF is a failure.
 #[track_caller]
 pub(crate) fn expect_reset(mut client: impl Read) {
     let end = client.read(&mut [0]).map_err(|error| error.kind());
     assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset));
 }
 
-/// Leaves with a reset.
+/// Closes a connection with a reset.
 pub(crate) fn reset(client: TcpStream) {
     socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
 }
 
-/// Waits until this holds.
+/// Waits until `condition` holds.
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < LIMIT, "waited in vain for {what}");
+    while !condition() {
+        assert!(start.elapsed() < TIMEOUT, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

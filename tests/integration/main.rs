@@ -34,7 +34,6 @@ mod listen;
 mod listening;
 mod local_port;
 #[cfg(target_os = "linux")]
-#[path = "local_port.rs"]
 mod local_port_copying;
 // The generated page documents one system with all features.
 mod match_blocks;
@@ -52,7 +51,6 @@ mod regression;
 #[cfg(unix)]
 mod relay;
 #[cfg(target_os = "linux")]
-#[path = "relay/mod.rs"]
 mod relay_copying;
 #[cfg(unix)]
 mod relay_faults;

@@ -111,7 +111,7 @@ fn expect_header_for(
     header: fn(SocketAddr, SocketAddr) -> Vec<u8>,
     got: &Mutex<Vec<u8>>,
 ) {
-    echoed(client, "hello");
+    expect_echo(client, "hello");
     let due = header(client.local_addr().unwrap(), client.peer_addr().unwrap());
     assert_eq!(show(&got.lock().unwrap()), show(&due));
 }

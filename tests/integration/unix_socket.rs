@@ -1,4 +1,4 @@
-//! UNIX-domain sockets, to listen at and as targets.
+//! UNIX-domain sockets, as listeners and as targets.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::*;
 
-/// A run that listens at `path`.
+/// Starts a run that listens on a socket at `path`.
 fn listening_at(path: &Path, target: &str) -> Listening {
     let program = connect("-d --listen").arg(format!("unix:{}", path.display())).args(target);
     let run = Listening::start(program);
@@ -22,40 +22,41 @@ fn listening_at(path: &Path, target: &str) -> Listening {
     run
 }
 
-/// A client, as soon as somebody listens: the socket is there a moment before.
-fn client_of(path: &Path) -> UnixStream {
+/// Connects a client, and retries until the socket accepts connections: the path appears earlier.
+fn connect_to(path: &Path) -> UnixStream {
     let mut client = None;
-    eventually("somebody who listens", || {
+    eventually("a listener", || {
         client = UnixStream::connect(path).ok();
         client.is_some()
     });
     let client = client.unwrap();
-    client.set_read_timeout(Some(LIMIT)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     client
 }
 
-fn expect_echo(path: &Path, words: &str) {
-    let client = client_of(path);
-    echoed(&client, words);
+/// Runs a whole session with an echoing target.
+fn expect_echo_session(path: &Path, text: &str) {
+    let client = connect_to(path);
+    expect_echo(&client, text);
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_to_end(&client), "");
 }
 
 #[test]
-fn clients_of_a_socket_get_tunnels_of_their_own() {
+fn each_client_of_a_socket_gets_its_own_tunnel() {
     let path = TempPath::new("s");
     let target = Server::repeat(|| script().echo());
     let run = listening_at(&path, &target.args());
-    let first = client_of(&path);
-    echoed(&first, "first");
-    expect_echo(&path, "second");
-    echoed(&first, "again");
+    let first = connect_to(&path);
+    expect_echo(&first, "first");
+    expect_echo_session(&path, "second");
+    expect_echo(&first, "again");
     run.stop(Signal::TERM).expect_success();
     expect_disconnect(&first);
 }
 
 #[test]
-fn only_the_user_may_connect_to_a_socket() {
+fn only_the_user_can_connect_to_a_socket() {
     let path = TempPath::new("s");
     let run = listening_at(&path, "127.0.0.1 1");
     let status = fs::symlink_metadata(&*path).unwrap();
@@ -71,7 +72,7 @@ fn a_signal_removes_the_socket() {
         let run = Listening::start(
             connect("-d --listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1"),
         );
-        // At the earliest moment.
+        // The signal arrives as early as possible.
         eventually("the socket", || path.exists());
         run.stop(signal).expect_success();
         assert!(!path.exists());
@@ -79,7 +80,7 @@ fn a_signal_removes_the_socket() {
 }
 
 #[test]
-fn a_socket_that_a_killed_process_left_is_replaced() {
+fn a_socket_left_by_a_killed_process_is_replaced() {
     let path = TempPath::new("s");
     let target = Server::repeat(|| script().echo());
     let first = listening_at(&path, &target.args());
@@ -87,24 +88,24 @@ fn a_socket_that_a_killed_process_left_is_replaced() {
     assert_eq!(first.end().code, None);
     assert!(path.exists());
     let second = listening_at(&path, &target.args());
-    expect_echo(&path, "hello");
+    expect_echo_session(&path, "hello");
     second.stop(Signal::TERM).expect_success();
     assert!(!path.exists());
 }
 
 #[test]
-fn a_socket_on_which_somebody_listens_is_left_alone() {
+fn a_socket_in_use_is_left_alone() {
     let path = TempPath::new("s");
     let target = Server::repeat(|| script().echo());
     let first = listening_at(&path, &target.args());
     let second = connect("--listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1").run();
     second.expect_failure(1, &["cannot listen on unix:", "Address already in use"]);
-    expect_echo(&path, "hello");
+    expect_echo_session(&path, "hello");
     first.stop(Signal::TERM).expect_success();
 }
 
 #[test]
-fn what_is_no_socket_is_left_alone() {
+fn a_path_that_is_not_a_socket_is_left_alone() {
     let file = TempPath::file("s", "precious");
     let directory = TempPath::directory("d");
     let link = TempPath::new("l");
@@ -119,12 +120,12 @@ fn what_is_no_socket_is_left_alone() {
 }
 
 #[test]
-fn a_directory_that_is_missing_is_an_error() {
+fn a_missing_directory_is_an_error() {
     let out = connect("--listen unix:/no/such/directory/s 127.0.0.1 1").run();
     out.expect_failure(1, &["cannot listen on unix:/no/such/directory/s: No such file or directory"]);
 }
 
-/// The first listener was made already when the second one fails.
+/// The first listener exists already when the second one fails.
 #[test]
 fn a_run_that_fails_to_listen_leaves_no_socket() {
     let path = TempPath::new("s");
@@ -134,20 +135,21 @@ fn a_run_that_fails_to_listen_leaves_no_socket() {
     assert!(!path.exists());
 }
 
-/// A socket, unlike TCP, tells that a client has gone for good. What it said before is not lost for that.
+/// Unlike TCP, a UNIX-domain socket reports at once that a client is gone. The client's data must
+/// still be delivered.
 #[test]
-fn what_a_client_said_before_it_left_arrives_at_a_slow_remote() {
+fn data_of_a_vanished_client_is_delivered_to_a_slow_remote() {
     let path = TempPath::new("s");
     let left = Gate::new();
-    let target = script().small_window().wait_for(&left).pause(Duration::from_millis(1500)).sink().serve();
+    let target = script().small_window().wait_for(&left).pause(Duration::from_millis(400)).sink().serve();
     let program = connect("-d --listen").arg(format!("unix:{}", path.display())).args(target.args());
     let run = Listening::start(program);
-    let mut client = client_of(&path);
+    let mut client = connect_to(&path);
     client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut sent = 0;
     let mut source = data(1, u64::MAX);
     let mut block = [0; 512];
-    // As much as there is room for, everywhere on the way.
+    // Fill all buffers on the way.
     loop {
         source.read_exact(&mut block).unwrap();
         match client.write(&block) {
@@ -161,7 +163,7 @@ fn what_a_client_said_before_it_left_arrives_at_a_slow_remote() {
     run.stop(Signal::TERM).expect_success();
 }
 
-/// A server at a path that sends back what it gets, once.
+/// Starts a server for one connection. It reads up to EOF, then sends everything back.
 fn echo_at(path: &Path) -> thread::JoinHandle<()> {
     let listener = UnixListener::bind(path).unwrap();
     thread::spawn(move || {
@@ -184,7 +186,7 @@ fn a_socket_can_be_the_target() {
 }
 
 #[test]
-fn a_socket_can_be_the_target_of_a_port() {
+fn a_socket_can_be_the_target_of_a_local_port() {
     let path = TempPath::new("t");
     let server = echo_at(&path);
     let run = Listening::start(connect("-d -p 0").arg(format!("unix:{}", path.display())));
@@ -198,7 +200,7 @@ fn a_socket_can_be_the_target_of_a_port() {
 }
 
 #[test]
-fn a_socket_can_be_joined_to_a_socket() {
+fn a_socket_can_be_the_target_of_a_socket() {
     let (path, target) = (TempPath::new("s"), TempPath::new("t"));
     let listener = UnixListener::bind(&*target).unwrap();
     let run = Listening::start(
@@ -206,7 +208,7 @@ fn a_socket_can_be_joined_to_a_socket() {
             .arg(format!("unix:{}", path.display()))
             .arg(format!("unix:{}", target.display())),
     );
-    let mut client = client_of(&path);
+    let mut client = connect_to(&path);
     client.write_all(b"hello").unwrap();
     let (mut remote, _) = listener.accept().unwrap();
     assert_eq!(read(&remote, 5), b"hello");
@@ -217,7 +219,7 @@ fn a_socket_can_be_joined_to_a_socket() {
 }
 
 #[test]
-fn a_target_at_which_nobody_listens_is_not_reached() {
+fn a_target_without_a_listener_is_not_reached() {
     let missing = TempPath::new("missing");
     let out = connect("").arg(format!("unix:{}", missing.display())).run();
     out.expect_failure(4, &["cannot connect to unix:", "missing: No such file or directory"]);
@@ -228,7 +230,7 @@ fn a_target_at_which_nobody_listens_is_not_reached() {
 }
 
 #[test]
-fn a_socket_is_out_of_reach_of_a_proxy() {
+fn a_proxy_cannot_reach_a_socket() {
     let refusing = RefusingPort::new();
     for option in ["-S", "-H", "-T"] {
         let out = connect(format!("{option} 127.0.0.1:{} unix:/some/where", refusing.port())).run();
@@ -236,18 +238,18 @@ fn a_socket_is_out_of_reach_of_a_proxy() {
     }
 }
 
-/// connect(2) waits for a place in the queue, and did so for ever.
+/// connect(2) blocks while the backlog is full. It did so forever, despite `-w`.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_target_whose_queue_is_full_is_given_up_in_time() {
+fn a_target_with_a_full_backlog_was_waited_for_forever() {
     let path = TempPath::new("s");
     let listener = UnixListener::bind(&*path).unwrap();
     rustix::net::listen(&listener, 0).unwrap();
     let waiting = UnixStream::connect(&*path).unwrap();
     let target = format!("unix:{}", path.display());
-    let out = connect("-w 1").arg(&target).run();
-    out.expect_failure(7, &["timed out after 1 second", &target, "did not accept the connection"]);
-    // Without a limit, and within it, a place is waited for.
+    let out = connect("-w 0.3").arg(&target).run();
+    out.expect_failure(7, &["timed out after 0.3 seconds", &target, "did not accept the connection"]);
+    // Without a timeout, or within it, the connection is accepted later.
     for words in ["", "-w 20"] {
         let mut run = connect(words).arg(&target).start();
         thread::sleep(Duration::from_millis(200));

@@ -44,7 +44,7 @@ pub(crate) use name_server::{Answer, NameServer, Question, Transport};
 pub(crate) use peers::{RefusingPort, SilentPort};
 #[cfg(feature = "tls")]
 pub(crate) use pki::{Authority, CertificateKind, Identity};
-pub(crate) use program::{Io, Program, connect, define_connect_for_relay_mode, program_path};
+pub(crate) use program::{Io, Program, connect, program_path};
 pub(crate) use proxy::{HTTP_GRANTED, NO_METHOD, SOCKS4_GRANTED, SOCKS5_GRANTED, header, reset_on_close};
 pub(crate) use running::{Outcome, Running};
 pub(crate) use script::{Script, fill_up, script};

@@ -29,18 +29,6 @@ pub(crate) fn program_path() -> String {
     std::env::var("CONNECT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_connect").into())
 }
 
-/// Defines `connect` for a module that a test target includes twice. If the module's name contains
-/// `copying`, the program relays through its own memory, otherwise with splice(2).
-macro_rules! define_connect_for_relay_mode {
-    () => {
-        fn connect(args: impl AsRef<str>) -> $crate::kit::Program {
-            let mode = if module_path!().contains("copying") { "copy" } else { "splice" };
-            $crate::kit::connect(args).env("CONNECT_RELAY", mode)
-        }
-    };
-}
-pub(crate) use define_connect_for_relay_mode;
-
 /// The other end of a standard stream.
 pub(crate) enum Io {
     /// A pipe to or from the test (the default): see [`Running::send`], [`Outcome::stdout`].

@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use rustix::process::Signal;
 
 use crate::kit::*;
-use crate::listening::{Listening, client_of, eventually, listening, read_to_end};
+use crate::listening::{Listening, connect_to, eventually, listening, read_to_end};
 
 /// A target for any number of sessions that answers EOF with what it has received.
 fn repeater() -> Server {
@@ -35,7 +35,7 @@ fn is_free(place: SocketAddr) -> bool {
 fn one_session_is_served_and_then_the_port_is_closed() {
     let target = repeater();
     let run = Listening::start(connect(format!("-d -p 0 {}", target.args())).stdin(Io::Null));
-    let place = run.place();
+    let place = run.address();
     assert_eq!(answer(run.client(), "to the end"), "to the end");
     run.end().expect_success();
     assert!(is_free(place), "it still listens");
@@ -46,11 +46,11 @@ fn one_session_is_served_and_then_the_port_is_closed() {
 fn a_port_can_be_used_again_at_once() {
     let target = repeater();
     let first = listening(format!("-p 0 {}", target.args()));
-    let place = first.place();
-    assert_eq!(answer(client_of(place), "first"), "first");
+    let place = first.address();
+    assert_eq!(answer(connect_to(place), "first"), "first");
     first.end().expect_success();
     let second = listening(format!("-p {} {}", place.port(), target.args()));
-    assert_eq!(second.place(), place);
+    assert_eq!(second.address(), place);
     assert_eq!(answer(second.client(), "second"), "second");
     second.end().expect_success();
     target.finish();
@@ -67,7 +67,7 @@ fn a_port_that_is_taken_is_reported() {
 fn clients_are_served_at_the_same_time_until_the_listener_is_stopped() {
     let target = repeater();
     let run = listening(format!("--listen 127.0.0.1:0 {}", target.args()));
-    let place = run.place();
+    let place = run.address();
     // All are connected before the first one sends.
     let clients: Vec<_> = (0..8).map(|number| (run.client(), number.to_string())).collect();
     for (client, number) in clients {

@@ -1,10 +1,10 @@
-//! Started with descriptors 0, 1 or 2 closed, as daemons and some shells do.
+//! Sessions started with descriptors 0, 1 or 2 closed, as by daemons and some shells.
 
 use super::{SOON, connect};
 use crate::kit::*;
 
 #[test]
-fn a_closed_stdin_is_at_its_end() {
+fn a_closed_stdin_is_at_eof() {
     let server = script().expect_eof().send("still delivered").serve();
     let out = connect(server.args()).stdin(Io::Closed).run();
     out.expect_success().expect_stdout("still delivered");
@@ -21,14 +21,14 @@ fn a_closed_stdout_is_an_error_once_there_is_something_to_write() {
 }
 
 #[test]
-fn a_closed_stdout_is_no_error_before() {
+fn a_closed_stdout_is_no_error_without_output() {
     let server = script().expect("ping").expect_eof().serve();
     connect(server.args()).stdout(Io::Closed).input("ping").run().expect_success();
     server.finish();
 }
 
 #[test]
-fn with_stderr_closed_no_debug_text_gets_into_the_tunnel() {
+fn with_stderr_closed_no_debug_output_gets_into_the_tunnel() {
     let server = script().expect("ping").expect_eof().send("pong").serve();
     let out = connect(format!("-d {}", server.args())).stderr(Io::Closed).input("ping").run();
     out.expect_code(0).expect_stdout("pong");
@@ -38,22 +38,22 @@ fn with_stderr_closed_no_debug_text_gets_into_the_tunnel() {
 #[test]
 fn a_failure_with_stderr_closed_still_has_its_exit_code() {
     let port = RefusingPort::new();
-    let words = format!("127.0.0.1 {}", port.port());
-    connect(words).stderr(Io::Closed).run().expect_code(4).expect_stdout("");
+    let args = format!("127.0.0.1 {}", port.port());
+    connect(args).stderr(Io::Closed).run().expect_code(4).expect_stdout("");
 }
 
-/// All eight combinations, with `-d`: whatever number the socket would get, nothing but the
-/// session's own bytes go through it, and they arrive where they should.
+/// Runs sessions with each combination of closed descriptors, with `-d`. Whatever descriptor number
+/// the socket would get, only the session's own bytes go through the tunnel.
 fn all_combinations(through: impl Fn(Script) -> (Vec<Server>, String)) {
     for closed in 0..8 {
         let [stdin, stdout, stderr] = [1, 2, 4].map(|bit| closed & bit != 0);
-        // With stdout closed an answer would be an error: that is another test.
+        // An answer with stdout closed is an error, which another test covers.
         let answer = if stdout { "" } else { "pong" };
         let ping = if stdin { "" } else { "ping" };
         let target = script().expect(ping).expect_eof().send(answer);
-        let (servers, words) = through(target);
+        let (servers, args) = through(target);
 
-        let mut run = connect(format!("-d {words}"));
+        let mut run = connect(format!("-d {args}"));
         if !stdin {
             run = run.input(ping);
         }
@@ -79,19 +79,19 @@ fn all_combinations(through: impl Fn(Script) -> (Vec<Server>, String)) {
 }
 
 #[test]
-fn all_eight_combinations_keep_the_tunnel_clean() {
+fn all_combinations_of_closed_descriptors_keep_the_tunnel_clean() {
     all_combinations(|target| {
         let server = target.serve();
-        let words = server.args();
-        (vec![server], words)
+        let args = server.args();
+        (vec![server], args)
     });
 }
 
 #[test]
-fn all_eight_combinations_keep_the_tunnel_through_a_proxy_clean() {
+fn all_combinations_of_closed_descriptors_keep_a_tunnel_through_a_proxy_clean() {
     all_combinations(|target| {
         let proxy = socks5_none().followed_by(target).serve();
-        let words = format!("-S {proxy} example.org 22");
-        (vec![proxy], words)
+        let args = format!("-S {proxy} example.org 22");
+        (vec![proxy], args)
     });
 }

@@ -1,23 +1,23 @@
-//! Bytes that are early: those that come in one segment with the proxy's reply belong to the
-//! session, and those that stand on stdin wait for the end of the negotiation.
+//! Early data: bytes that arrive with the proxy's reply belong to the session, and bytes on stdin
+//! are not read before the negotiation is done.
 
 use std::time::Duration;
 
 use super::connect;
 use crate::kit::*;
 
-/// A way to ask for a tunnel: options, the script up to the request, the reply that grants it.
-type Way = (&'static str, fn() -> Script, &'static [u8]);
+/// A proxy protocol: options, the script up to the request, and the reply that grants it.
+type Protocol = (&'static str, fn() -> Script, &'static [u8]);
 
-const WAYS: [Way; 3] = [
+const PROTOCOLS: [Protocol; 3] = [
     ("-5 -S", socks5_request, &SOCKS5_GRANTED),
     ("-4 -S", socks4_request, &SOCKS4_GRANTED),
     ("-H", http_request, b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n"),
 ];
 
 #[test]
-fn what_comes_with_the_reply_is_delivered() {
-    for (options, request, granted) in WAYS {
+fn data_in_the_segment_of_the_reply_is_delivered() {
+    for (options, request, granted) in PROTOCOLS {
         let proxy = request().send(granted).early("SSH-2.0-x\r\n").expect("ping").expect_eof();
         let proxy = proxy.serve();
         let mut run = connect(format!("{options} {proxy} example.org 22")).start();
@@ -29,8 +29,8 @@ fn what_comes_with_the_reply_is_delivered() {
 }
 
 #[test]
-fn what_comes_with_the_reply_and_the_end_of_the_stream_is_delivered() {
-    for (options, request, granted) in WAYS {
+fn data_in_the_segment_of_the_reply_and_eof_is_delivered() {
+    for (options, request, granted) in PROTOCOLS {
         let proxy = request().send(granted).early("bye").serve();
         let mut run = connect(format!("{options} {proxy} example.org 22")).start();
         run.wait().expect_success().expect_stdout("bye");
@@ -39,8 +39,8 @@ fn what_comes_with_the_reply_and_the_end_of_the_stream_is_delivered() {
 }
 
 #[test]
-fn much_that_comes_with_the_reply_is_delivered() {
-    for (options, request, granted) in WAYS {
+fn a_large_amount_of_early_data_is_delivered() {
+    for (options, request, granted) in PROTOCOLS {
         let proxy = request().send(granted).early(bytes(1, 200_000)).serve();
         let mut run = connect(format!("{options} {proxy} example.org 22")).start();
         run.wait().expect_success().expect_stdout(bytes(1, 200_000));
@@ -48,11 +48,11 @@ fn much_that_comes_with_the_reply_is_delivered() {
     }
 }
 
-/// Binary data with a NUL and what looks like a header: it is data.
+/// Binary data with NULs, and with a line that looks like a response.
 #[test]
-fn what_comes_with_the_reply_is_not_interpreted() {
+fn early_data_is_not_interpreted() {
     const DATA: &[u8] = b"\0\r\n\r\nHTTP/1.1 407 No\r\n\r\n\xff\0\n";
-    for (options, request, granted) in WAYS {
+    for (options, request, granted) in PROTOCOLS {
         let proxy = request().send(granted).early(DATA).serve();
         let mut run = connect(format!("{options} {proxy} example.org 22")).start();
         run.wait().expect_success().expect_stdout(DATA);
@@ -61,8 +61,8 @@ fn what_comes_with_the_reply_is_not_interpreted() {
 }
 
 #[test]
-fn a_reply_in_single_bytes_and_what_follows_are_told_apart() {
-    for (options, request, granted) in WAYS {
+fn a_reply_in_single_bytes_is_separated_from_the_data_after_it() {
+    for (options, request, granted) in PROTOCOLS {
         let all = [granted, b"banner"].concat();
         let proxy = request().send_slowly(all, 1, Duration::from_millis(2)).serve();
         let mut run = connect(format!("{options} {proxy} example.org 22")).start();
@@ -72,9 +72,9 @@ fn a_reply_in_single_bytes_and_what_follows_are_told_apart() {
 }
 
 #[test]
-fn what_stands_on_stdin_goes_out_only_after_the_negotiation() {
-    for (options, request, granted) in WAYS {
-        let silence = Duration::from_millis(300);
+fn stdin_is_not_sent_before_the_negotiation_is_done() {
+    for (options, request, granted) in PROTOCOLS {
+        let silence = Duration::from_millis(100);
         let proxy = request().expect_silence(silence).send(granted).expect("ping").expect_eof();
         let proxy = proxy.serve();
         let run = connect(format!("{options} {proxy} example.org 22")).input("ping").run();
@@ -84,7 +84,7 @@ fn what_stands_on_stdin_goes_out_only_after_the_negotiation() {
 }
 
 #[test]
-fn what_stands_on_stdin_never_reaches_a_proxy_that_refuses() {
+fn stdin_is_never_sent_to_a_proxy_that_refuses() {
     for (options, request, refusal) in [
         ("-5 -S", socks5_request as fn() -> Script, &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0][..]),
         ("-4 -S", socks4_request, &[0, 91, 0, 0, 0, 0, 0, 0]),

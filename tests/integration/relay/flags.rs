@@ -1,4 +1,5 @@
-//! Descriptors are shared with others: their flags stay as they are, and are coped with.
+//! Inherited descriptors are shared with other processes. Their flags never change, whether they
+//! are blocking or not.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,20 +11,21 @@ use std::time::Duration;
 use super::connect;
 use crate::kit::*;
 
-/// Looks at the flags of these descriptors, which are duplicates of the run's own, for as long as it runs
-/// and once more after its end; says how often that was.
+/// Starts a thread that checks the flags of these descriptors, duplicates of the run's own, until
+/// the run has ended, and once more after that. The thread returns the number of checks.
 ///
-/// It closes them at the end: before that, whoever reads at the other end would not see that the run is over.
+/// It closes the descriptors at the end: while they are open, the reader at the other end sees no
+/// EOF.
 fn watch(run: &Running, files: Vec<OwnedFd>, nonblocking: bool) -> JoinHandle<usize> {
     let running = run.running_check();
     thread::spawn(move || {
-        for looks in 0.. {
+        for checks in 0.. {
             let over = !running();
             for (number, file) in files.iter().enumerate() {
                 assert_eq!(is_nonblocking(file), nonblocking, "O_NONBLOCK of descriptor {number}");
             }
             if over {
-                return looks;
+                return checks;
             }
             thread::sleep(Duration::from_micros(50));
         }
@@ -33,31 +35,33 @@ fn watch(run: &Running, files: Vec<OwnedFd>, nonblocking: bool) -> JoinHandle<us
 
 #[track_caller]
 fn expect_unchanged(watch: JoinHandle<usize>) {
-    let looks = watch.join().expect("the flags were changed");
-    assert!(looks > 20, "looked too seldom to say anything: {looks} times");
+    let checks = watch.join().expect("the flags were changed");
+    assert!(checks > 20, "only {checks} checks");
 }
 
-/// Relays `SIZE` bytes each way with these as the program's descriptors, and watches them.
+/// Relays `SIZE` bytes in each direction through these descriptors, and watches their flags.
 /// `write` and `read` are the other ends.
 fn relay_and_watch(
+    mode: &str,
     [stdin, stdout, stderr]: [OwnedFd; 3],
     nonblocking: bool,
     mut write: impl Write + Send + 'static,
     mut read: impl Read,
 ) {
-    const SIZE: u64 = 8 * MIB;
+    const SIZE: u64 = 4 * MIB;
     let server = script().exchange(1, SIZE).serve();
     let kept: Vec<_> = [&stdin, &stdout, &stderr].map(|fd| fd.try_clone().unwrap()).into();
     for end in &kept {
         set_nonblocking(end, nonblocking);
     }
-    let mut run = connect(server.args()).stdin(stdin).stdout(stdout).stderr(stderr).start();
+    let program = connect(server.args()).env("CONNECT_RELAY", mode);
+    let mut run = program.stdin(stdin).stdout(stdout).stderr(stderr).start();
     let watch = watch(&run, kept, nonblocking);
 
-    // Nothing to read and then nobody who reads, for a while: the moments for EAGAIN.
-    thread::sleep(Duration::from_millis(200));
+    // First no input and then no reader for a while, so that reads and writes return EAGAIN.
+    thread::sleep(Duration::from_millis(100));
     let writer = thread::spawn(move || copy(&mut data(2, SIZE), &mut write).map(|_| write));
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(Duration::from_millis(200));
     assert_eq!(Digest::from_reader((&mut read).take(SIZE)), Digest::from_reader(data(1, SIZE)));
     drop(writer.join().unwrap().unwrap());
     run.wait().expect_code(0);
@@ -65,15 +69,19 @@ fn relay_and_watch(
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
+/// Pipes are written differently when they are copied to and when they are spliced to.
 fn over_pipes(nonblocking: bool) {
-    let ((input, write), (read, output), (mut errors, error_end)) = (pipe(), pipe(), pipe());
-    relay_and_watch([input.into(), output.into(), error_end.into()], nonblocking, write, read);
-    let mut text = String::new();
-    errors.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "", "stderr");
+    for mode in ["splice", "copy"] {
+        let ((input, write), (read, output), (mut errors, error_end)) = (pipe(), pipe(), pipe());
+        let ends = [input.into(), output.into(), error_end.into()];
+        relay_and_watch(mode, ends, nonblocking, write, read);
+        let mut text = String::new();
+        errors.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "", "stderr");
+    }
 }
 
-/// A stream of which the write side is shut down when it goes out of scope.
+/// A stream whose write side is shut down when it is dropped.
 struct HalfClosing(UnixStream);
 
 impl Write for HalfClosing {
@@ -96,31 +104,31 @@ fn over_a_socket(nonblocking: bool) {
     let (inner, outer) = UnixStream::pair().unwrap();
     let ends = [inner.try_clone().unwrap().into(), inner.try_clone().unwrap().into(), inner.into()];
     let write = HalfClosing(outer.try_clone().unwrap());
-    relay_and_watch(ends, nonblocking, write, outer);
+    relay_and_watch("splice", ends, nonblocking, write, outer);
 }
 
 #[test]
-fn pipes_are_never_made_non_blocking() {
+fn blocking_pipes_stay_blocking() {
     over_pipes(false);
 }
 
 #[test]
-fn a_socket_for_all_three_is_never_made_non_blocking() {
-    over_a_socket(false);
-}
-
-#[test]
-fn non_blocking_pipes_work_and_stay_so() {
+fn non_blocking_pipes_stay_non_blocking() {
     over_pipes(true);
 }
 
 #[test]
-fn a_non_blocking_socket_for_all_three_works_and_stays_so() {
+fn a_blocking_socket_for_all_three_stays_blocking() {
+    over_a_socket(false);
+}
+
+#[test]
+fn a_non_blocking_socket_for_all_three_stays_non_blocking() {
     over_a_socket(true);
 }
 
 #[test]
-fn a_terminal_is_never_made_non_blocking() {
+fn a_blocking_terminal_stays_blocking() {
     let mut pty = Pty::raw();
     let server = script().expect("ping").send("pong").hold().serve();
     let mut run = connect(server.args()).stdin(pty.slave()).stdout(pty.slave()).start();
@@ -136,7 +144,7 @@ fn a_terminal_is_never_made_non_blocking() {
 }
 
 #[test]
-fn a_non_blocking_terminal_works_and_stays_so() {
+fn a_non_blocking_terminal_stays_non_blocking() {
     let mut pty = Pty::raw();
     set_nonblocking(pty.slave(), true);
     let server = script().expect("ping").send_data(1, MIB).hold().serve();
@@ -144,10 +152,10 @@ fn a_non_blocking_terminal_works_and_stays_so() {
     let watch = watch(&run, vec![pty.slave()], true);
     thread::sleep(Duration::from_millis(100));
     pty.master.write_all(b"ping").unwrap();
-    // A terminal takes 4 KiB or so: it is full at once.
+    // A terminal holds about 4 KiB, so it is full at once.
     thread::sleep(Duration::from_millis(200));
-    let got = Digest::from_reader((&pty).take(MIB));
-    assert_eq!(got, Digest::from_reader(data(1, MIB)));
+    let received = Digest::from_reader((&pty).take(MIB));
+    assert_eq!(received, Digest::from_reader(data(1, MIB)));
     server.finish();
     run.wait().expect_success();
     expect_unchanged(watch);

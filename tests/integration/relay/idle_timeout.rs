@@ -1,120 +1,128 @@
-//! `--idle-timeout`: a session in which nothing moves is ended, and one in which anything moves is not.
+//! `--idle-timeout` ends a session without progress, and leaves one with progress alone.
+//!
+//! The tests of the state machine in `src/relay/session.rs` cover the timer itself.
 
 use std::thread;
 use std::time::Duration;
 
 use super::connect;
 use crate::kit::*;
+use crate::listening::idle_message;
 
-/// Long enough for a machine that is busy with other tests to get on with a session.
-const LIMIT: Duration = Duration::from_secs(2);
-/// More than everything on the way holds.
-const TOO_MUCH: u64 = 20 * MIB;
+/// For sessions that never make progress.
+const SHORT: Duration = Duration::from_millis(300);
+/// For sessions with progress: long enough for a busy machine.
+const LIMIT: Duration = Duration::from_secs(1);
+/// Pause between two bytes that are to keep a session alive.
+const PAUSE: Duration = Duration::from_millis(250);
+/// More than all buffers on the way hold.
+const MORE_THAN_BUFFERS: u64 = 20 * MIB;
 
-fn limited(server: &Server) -> Program {
-    connect(format!("--idle-timeout 2 {}", server.args()))
+fn with_limit(limit: Duration, args: impl AsRef<str>) -> Program {
+    connect(format!("--idle-timeout {} {}", limit.as_secs_f64(), args.as_ref()))
 }
 
+/// Expects the run to end by its idle timeout of `SHORT`.
 #[track_caller]
-fn expect_ended(run: &mut Running, server: &Server) {
+fn expect_timeout(run: &mut Running, peer: &str) {
     let out = run.wait();
-    let message = format!("session with {server} idle for 2 seconds");
-    out.expect_failure(7, &[&message, "--idle-timeout"]);
-    assert!(out.elapsed >= LIMIT, "{out:?}");
+    out.expect_failure(7, &[&idle_message(peer, "0.3 seconds"), "--idle-timeout"]);
+    assert!(out.elapsed >= SHORT, "{out:?}");
 }
 
 #[test]
-fn a_session_in_which_nothing_moves_is_ended_and_the_remote_is_told_by_a_reset() {
-    let server = script().send("hello").expect_reset().serve();
-    let mut run = limited(&server).start();
-    run.wait_stdout_has("hello");
-    expect_ended(&mut run, &server);
+fn a_session_without_progress_is_reset() {
+    let server = script().expect_reset().serve();
+    let mut run = with_limit(SHORT, server.args()).start();
+    expect_timeout(&mut run, &server.to_string());
     server.finish();
 }
 
 #[test]
 fn through_a_proxy_the_message_names_the_proxy() {
-    let proxy = socks5_none().send("hello").expect_reset().serve();
-    let mut run = connect(format!("--idle-timeout 2 -S {proxy} example.org 22")).start();
-    run.wait().expect_failure(7, &[&format!("session with SOCKS5 proxy {proxy} idle")]);
+    let proxy = socks5_none().expect_reset().serve();
+    let mut run = with_limit(SHORT, format!("-S {proxy} example.org 22")).start();
+    expect_timeout(&mut run, &format!("SOCKS5 proxy {proxy}"));
     proxy.finish();
 }
 
+/// The remote's answer restarts the timer.
 #[test]
-fn after_local_eof_the_remote_has_as_long_for_its_answer() {
-    let server = script().expect_eof().pause(LIMIT / 2).send("late").hold().serve();
-    let mut run = limited(&server).start();
+fn after_local_eof_the_timeout_still_applies() {
+    let server = script().expect_eof().pause(PAUSE).send("late").hold().serve();
+    let mut run = with_limit(LIMIT, server.args()).start();
     run.close_stdin();
-    run.wait_stdout_has("late");
-    expect_ended(&mut run, &server);
+    let out = run.wait();
+    out.expect_failure(7, &[&idle_message(&server.to_string(), "1 second")]).expect_stdout("late");
     server.finish();
 }
 
-/// Data is held, and nobody takes it.
+/// Data that the program holds and cannot deliver is no progress.
 #[test]
-fn a_reader_that_is_stuck_is_idle() {
+fn a_session_with_a_stuck_reader_is_idle() {
     let server = script().send_until_refused(4 * TIMEOUT).serve();
     let (output, end) = pipe();
-    let mut run = limited(&server).stdout(end).start();
-    expect_ended(&mut run, &server);
+    let mut run = with_limit(SHORT, server.args()).stdout(end).start();
+    expect_timeout(&mut run, &server.to_string());
     drop(output);
     server.finish();
 }
 
 #[test]
-fn a_remote_that_is_stuck_is_idle() {
+fn a_session_with_a_stuck_remote_is_idle() {
     let server = script().small_window().hold().serve();
-    let mut run = limited(&server).start();
-    run.feed(data(2, TOO_MUCH));
-    expect_ended(&mut run, &server);
+    let mut run = with_limit(SHORT, server.args()).start();
+    run.feed(data(2, MORE_THAN_BUFFERS));
+    expect_timeout(&mut run, &server.to_string());
     server.finish();
 }
 
-/// One byte in one direction, each time before the limit has passed, for longer than that.
+/// Six bytes, each before the timeout, take longer than the timeout.
 #[test]
-fn whatever_moves_in_one_direction_keeps_it_alive() {
-    let down = script().send_slowly("12345678", 1, LIMIT / 3).serve();
-    let mut run = limited(&down).start();
-    run.wait().expect_success().expect_stdout("12345678");
-    down.finish();
-
-    let up = script().expect("12345678").expect_eof().serve();
-    let mut run = limited(&up).start();
-    for byte in "12345678".chars() {
-        thread::sleep(LIMIT / 3);
-        run.send(byte.to_string());
+fn data_in_either_direction_keeps_a_session_alive() {
+    let down = script().send_slowly("123456", 1, PAUSE).serve();
+    let mut receiver = with_limit(LIMIT, down.args()).start();
+    let up = script().expect("123456").expect_eof().serve();
+    let mut sender = with_limit(LIMIT, up.args()).start();
+    for byte in "123456".chars() {
+        thread::sleep(PAUSE);
+        sender.send(byte.to_string());
     }
-    run.finish().expect_success();
+    sender.finish().expect_success();
     up.finish();
+    receiver.wait().expect_success().expect_stdout("123456");
+    down.finish();
 }
 
 #[test]
-fn a_reader_that_is_slow_is_not_idle() {
+fn a_slow_reader_keeps_a_session_alive() {
     const SIZE: u64 = 8 * MIB;
+    const PARTS: u32 = 8;
     let server = script().send_data(1, SIZE).serve();
     let (output, end) = pipe();
-    let mut run = limited(&server).stdout(end).start();
+    let mut run = with_limit(LIMIT, server.args()).stdout(end).start();
     let mut digest = Digest::new();
-    // For three times the limit in all.
-    while copy(&mut std::io::Read::take(&output, SIZE / 10), &mut digest).unwrap() > 0 {
-        thread::sleep(LIMIT * 3 / 10);
+    let part = SIZE / u64::from(PARTS);
+    while copy(&mut std::io::Read::take(&output, part), &mut digest).unwrap() > 0 {
+        thread::sleep(PAUSE);
     }
+    assert!(PAUSE * PARTS > LIMIT);
     run.wait().expect_success();
     assert_eq!(digest, Digest::from_reader(data(1, SIZE)));
     server.finish();
 }
 
 #[test]
-fn without_it_and_with_0_nothing_is_limited() {
-    for words in ["", "--idle-timeout 0"] {
-        let server = script().send("hello").pause(2 * LIMIT).send(" again").serve();
-        let mut run = connect(format!("{words} {}", server.args())).start();
+fn by_default_and_with_0_there_is_no_timeout() {
+    for option in ["", "--idle-timeout 0"] {
+        let server = script().send("hello").pause(SHORT).send(" again").serve();
+        let mut run = connect(format!("{option} {}", server.args())).start();
         run.wait().expect_success().expect_stdout("hello again");
         server.finish();
     }
 }
 
 #[test]
-fn handing_over_excludes_it() {
+fn fd_passing_excludes_an_idle_timeout() {
     connect("-F --idle-timeout 5 host 22").run().expect_failure(2, &["-F", "--idle-timeout"]);
 }

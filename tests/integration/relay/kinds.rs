@@ -1,4 +1,5 @@
-//! What stdin and stdout may be: sockets, files, terminals, devices. (Pipes are everywhere else.)
+//! Kinds of stdin and stdout other than pipes: sockets, files, terminals and devices. Also the
+//! choice between splice(2) and copying, which depends on them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -6,26 +7,51 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
 
+use super::bulk::upload_past_a_stuck_reader;
 use super::{SOON, connect};
 use crate::kit::*;
 
 const SIZE: u64 = 5 * MIB;
 
-/// The switch switches: what the two halves of these tests rest on.
+/// How long a session of the processor time tests is idle.
+const IDLE: Duration = Duration::from_millis(500);
+/// Processor time that a whole run may use. See `idle`.
+const CPU_LIMIT: Duration = Duration::from_millis(50);
+
+/// The modules `relay` and `relay_copying` rely on this.
 #[cfg(target_os = "linux")]
 #[test]
-fn pipes_are_spliced_unless_they_are_copied() {
-    let how = if module_path!().contains("copying") { "" } else { "relaying: up by splice, down by splice" };
-    let server = script().expect("ping").expect_eof().send("pong").serve();
-    let out = connect(format!("-d {}", server.args())).input("ping").run();
-    out.expect_code(0).expect_stdout("pong").expect_stderr_has(how);
-    assert_eq!(how.is_empty(), !out.stderr_text().contains("splice"), "{out:?}");
-    server.finish();
+fn pipes_are_spliced_unless_copying_is_requested() {
+    for (mode, splices) in [("splice", true), ("copy", false)] {
+        let server = script().expect("ping").expect_eof().send("pong").serve();
+        let program = connect(format!("-d {}", server.args())).env("CONNECT_RELAY", mode);
+        let out = program.input("ping").run();
+        out.expect_code(0).expect_stdout("pong");
+        assert_eq!(out.stderr_text().contains("relaying: up by splice, down by splice"), splices, "{out:?}");
+        assert_eq!(out.stderr_text().contains("splice"), splices, "{out:?}");
+        server.finish();
+    }
+}
+
+/// splice(2) may be forbidden by a container's sandbox, or fail on some descriptors.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_splice_bytes_are_copied() {
+    let server = script().exchange(1, SIZE).serve();
+    let (output, end) = pipe();
+    let mut run = connect(format!("-d {}", server.args())).without_splice().stdout(end).start();
+    run.feed(data(2, SIZE));
+    assert_eq!(Digest::from_reader(output), Digest::from_reader(data(1, SIZE)));
+    let out = run.wait();
+    out.expect_code(0);
+    assert_eq!(out.stderr_text().matches("copying from now on").count(), 2, "{out:?}");
+    assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
 #[test]
-fn one_socket_for_both_as_inetd_gives() {
+fn one_socket_for_both_as_from_inetd() {
     let (inner, outer) = UnixStream::pair().unwrap();
     let server = script().exchange(1, SIZE).serve();
     let mut run = connect(server.args()).stdin(inner.try_clone().unwrap()).stdout(inner).start();
@@ -41,7 +67,7 @@ fn one_socket_for_both_as_inetd_gives() {
 }
 
 #[test]
-fn one_tcp_socket_for_both_as_inetd_gives() {
+fn one_tcp_socket_for_both_as_from_inetd() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut outer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let inner = OwnedFd::from(listener.accept().unwrap().0);
@@ -67,6 +93,18 @@ fn two_sockets() {
 }
 
 #[test]
+fn a_stuck_reader_of_a_socket_does_not_block_the_upload() {
+    let (end, output) = UnixStream::pair().unwrap();
+    upload_past_a_stuck_reader(end, output);
+}
+
+#[test]
+fn a_stuck_terminal_does_not_block_the_upload() {
+    let pty = Pty::raw();
+    upload_past_a_stuck_reader(pty.slave(), &pty);
+}
+
+#[test]
 fn files_for_stdin_and_stdout() {
     let input = TempPath::file("input", bytes(2, 5 << 20));
     let output = TempPath::new("output");
@@ -77,9 +115,9 @@ fn files_for_stdin_and_stdout() {
     assert_eq!(Digest::from_reader(File::open(&*output).unwrap()), Digest::from_reader(data(1, SIZE)));
 }
 
-/// As in `{ read line; connect …; } < file >> log`.
+/// For example in `{ read line; connect …; } < file >> log`.
 #[test]
-fn files_are_read_from_where_they_stand_and_appended_to() {
+fn files_are_read_from_their_offset_and_appended_to() {
     let input = TempPath::file("input", "skip this. but not this");
     let output = TempPath::file("output", "before, ");
     let mut stdin = File::open(&*input).unwrap();
@@ -90,11 +128,11 @@ fn files_are_read_from_where_they_stand_and_appended_to() {
     connect(server.args()).stdin(stdin).stdout(stdout).run().expect_success();
     server.finish();
     assert_eq!(std::fs::read_to_string(&*output).unwrap(), "before, after");
-    assert_eq!(kept.stream_position().unwrap(), 23, "where the next program goes on");
+    assert_eq!(kept.stream_position().unwrap(), 23, "where the next program continues");
 }
 
 #[test]
-fn dev_null_as_stdin_is_at_its_end() {
+fn dev_null_as_stdin_is_at_eof() {
     let server = script().expect_eof().send("still delivered").serve();
     let out = connect(server.args()).stdin(Io::Null).run();
     out.expect_success().expect_stdout("still delivered");
@@ -102,7 +140,7 @@ fn dev_null_as_stdin_is_at_its_end() {
 }
 
 #[test]
-fn dev_null_as_stdout_takes_everything() {
+fn dev_null_as_stdout_accepts_everything() {
     let server = script().send_data(1, SIZE).expect("end").expect_eof().serve();
     let mut run = connect(server.args()).stdout(Io::Null).start();
     run.send("end");
@@ -128,7 +166,7 @@ fn a_full_disk_is_reported() {
 }
 
 #[test]
-fn a_raw_terminal_hands_every_byte_on() {
+fn a_raw_terminal_passes_every_byte() {
     let mut pty = Pty::raw();
     let all: Vec<u8> = (0..=255).collect();
     let server = script().expect(&all).send(&all).hold().serve();
@@ -151,14 +189,14 @@ fn control_d_on_a_terminal_is_local_eof() {
     server.finish();
 }
 
-/// Stdin gives EIO then, where a pipe would give its end.
+/// A read from stdin fails with EIO then, where a pipe would report EOF.
 #[test]
 fn a_terminal_that_hangs_up_ends_the_session() {
     let mut pty = Pty::raw();
     let server = script().expect("hello").expect_eof().send("bye").serve();
     let mut run = connect(server.args()).stdin(pty.slave()).start();
     pty.master.write_all(b"hello").unwrap();
-    thread::sleep(std::time::Duration::from_millis(200));
+    thread::sleep(Duration::from_millis(200));
     drop(pty);
     run.wait().expect_success().expect_stdout("bye").expect_within(SOON);
     server.finish();
@@ -177,16 +215,59 @@ fn a_terminal_for_both_that_hangs_up_ends_the_session() {
     server.finish();
 }
 
-/// A byte out of band is not part of the stream. Before it splice(2) says what it says at the end.
+/// Out-of-band data is not part of the stream. splice(2) returns 0 before it, as at EOF.
 #[test]
-fn urgent_data_does_not_stop_what_follows_it() {
+fn urgent_data_does_not_hide_the_data_after_it() {
     let server = script().send("before").then("send a byte out of band", |session| {
-        thread::sleep(std::time::Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
         let sent = rustix::net::send(session.stream(), b"!", rustix::net::SendFlags::OOB);
         sent.map(drop).map_err(|error| error.to_string())
     });
-    let server = server.pause(std::time::Duration::from_millis(100)).send("after").serve();
+    let server = server.pause(Duration::from_millis(100)).send("after").serve();
     let mut run = connect(server.args()).start();
     run.wait().expect_success().expect_stdout("beforeafter").expect_within(SOON);
+    server.finish();
+}
+
+#[test]
+fn an_idle_session_with_non_blocking_pipes_uses_no_processor_time() {
+    let ((input, writer), (output, end)) = (pipe(), pipe());
+    set_nonblocking(&input, true);
+    set_nonblocking(&end, true);
+    let server = script().pause(IDLE).serve();
+    let mut run = connect(server.args()).stdin(input).stdout(end).start();
+    run.wait().expect_success().expect_cpu_below(CPU_LIMIT);
+    server.finish();
+    drop((writer, output));
+}
+
+#[test]
+fn an_idle_session_after_eof_from_a_socket_uses_no_processor_time() {
+    let (input, writer) = UnixStream::pair().unwrap();
+    let server = script().expect("ping").expect_eof().pause(IDLE).serve();
+    let mut run = connect(server.args()).stdin(input).start();
+    (&writer).write_all(b"ping").unwrap();
+    drop(writer);
+    run.wait().expect_success().expect_cpu_below(CPU_LIMIT);
+    server.finish();
+}
+
+#[test]
+fn an_idle_session_after_a_terminal_hung_up_uses_no_processor_time() {
+    let pty = Pty::raw();
+    let server = script().send("hello").expect_eof().pause(IDLE).serve();
+    let mut run = connect(server.args()).stdin(pty.slave()).start();
+    run.wait_stdout_has("hello");
+    drop(pty);
+    run.wait().expect_success().expect_cpu_below(CPU_LIMIT);
+    server.finish();
+}
+
+#[test]
+fn an_idle_session_on_a_terminal_uses_no_processor_time() {
+    let pty = Pty::raw();
+    let server = script().pause(IDLE).serve();
+    let mut run = connect(server.args()).stdin(pty.slave()).stdout(pty.slave()).start();
+    run.wait().expect_success().expect_cpu_below(CPU_LIMIT);
     server.finish();
 }

@@ -163,6 +163,6 @@ fn a_client_of_a_local_port_gets_a_reset_for_a_truncated_connection() {
     gate.open();
     let error = client.read(&mut [0]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    listening.told("close_notify");
+    listening.wait_for_line("close_notify");
     proxy.finish();
 }

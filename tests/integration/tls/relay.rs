@@ -120,7 +120,7 @@ fn clients_of_a_persistent_port_share_one_tls_connection() {
         }
         client.write_all(word.as_bytes()).unwrap();
         drop(client);
-        listening.told_times("closing local port without disconnecting", count);
+        listening.wait_for_lines("closing local port without disconnecting", count);
     }
     listening.run.close_stdin();
     listening.end().expect_success();

@@ -1,0 +1,13 @@
+//! The tests of `-p` that depend on how bytes are moved, with a program that copies them.
+
+#[path = "local_port/transfer.rs"]
+mod transfer;
+
+use crate::kit::*;
+use crate::listening::Listening;
+
+/// Starts the program with `-d` and these args. It copies all data through memory.
+fn listening(args: impl AsRef<str>) -> Listening {
+    let program = connect(format!("-d {}", args.as_ref())).env("CONNECT_RELAY", "copy");
+    Listening::start(program.limit(3 * TIMEOUT))
+}

@@ -1,0 +1,16 @@
+//! The relay tests that depend on how bytes are moved, with a program that copies them.
+
+#[path = "relay/bulk.rs"]
+mod bulk;
+#[path = "relay/ending.rs"]
+mod ending;
+#[path = "relay/idle.rs"]
+mod idle;
+
+use crate::kit::*;
+use crate::relay::SOON;
+
+/// Returns the program under test, which copies all data through memory.
+fn connect(args: impl AsRef<str>) -> Program {
+    crate::kit::connect(args).env("CONNECT_RELAY", "copy")
+}
