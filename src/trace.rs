@@ -1,5 +1,5 @@
-//! The debug lines of `-d`, in the C program's form, because users search for them. Messages for the
-//! user are printed here too.
+//! The debug lines of `-d`, in the C program's form, because users search for them. Messages for
+//! the user are printed here too.
 
 use std::io::{self, Write};
 

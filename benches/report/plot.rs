@@ -83,8 +83,8 @@ pub(super) fn text(machine: &Machine, experiments: &[Experiment]) -> String {
     )
 }
 
-/// Draws one bar per participant, as long as its median. Bars far longer than ours are cut short and
-/// drawn with a gap.
+/// Draws one bar per participant, as long as its median. Bars far longer than ours are cut short
+/// and drawn with a gap.
 fn group(body: &mut String, y: &mut f64, bars: &[(&str, Summary)], digits: usize) {
     let longest = bars.iter().map(|(_, summary)| summary.upper);
     let ours = bars

@@ -1,4 +1,5 @@
-//! Compares `docs/architecture.md` with the source: the layers, modules, files and crates that it names.
+//! Compares `docs/architecture.md` with the source: the layers, modules, files and crates that it
+//! names.
 
 use std::collections::BTreeSet;
 use std::path::Path;

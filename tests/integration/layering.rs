@@ -1,4 +1,5 @@
-//! The rules for imports in the source: layers, no cycles, and where `unsafe` and system calls may be.
+//! The rules for imports in the source: layers, no cycles, and where `unsafe` and system calls may
+//! be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

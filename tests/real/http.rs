@@ -111,8 +111,8 @@ fn asks_once(context: &Context) {
     let script = format!("#!/bin/sh\necho \"$1\" >>'{}'\necho '{PASSWORD}'\n", asked.display());
     let draft = context.file("draft", script);
     let askpass = context.folder.join("askpass");
-    // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor, and a
-    // file that is open for writing cannot be executed (ETXTBSY).
+    // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor, and
+    // a file that is open for writing cannot be executed (ETXTBSY).
     crate::peers::run(std::process::Command::new("cp").arg(&draft).arg(&askpass)).unwrap();
     fs::set_permissions(&askpass, fs::Permissions::from_mode(0o700)).unwrap();
     let proxy = context.address(SQUID_DIGEST);

@@ -170,7 +170,8 @@ pub(crate) fn cases() -> Vec<Case> {
             route.expect_sessions(context, 1);
         });
     }
-    // Fails once microsocks no longer drops early bytes. Then update the documentation of `--eager`.
+    // Fails once microsocks no longer drops early bytes. Then update the documentation of
+    // `--eager`.
     topic.ours("microsocks loses an early request, and a timeout reports it", |context| {
         let proxy = context.address(MICROSOCKS);
         let out = context.connect(format!("--eager -w 2 -S {proxy} 127.0.0.1 {}", context.port())).run();

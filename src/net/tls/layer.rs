@@ -33,8 +33,8 @@ const MAX_TLS12_RECORDS: u64 = (1 << 23) - 8;
 /// rest is discarded.
 const DRAIN_STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When the rest is discarded even if the peer still accepts a little. A slow link gets enough time:
-/// what the layer and the socket pair hold needs about 1 KiB/s.
+/// When the rest is discarded even if the peer still accepts a little. A slow link gets enough
+/// time: what the layer and the socket pair hold needs about 1 KiB/s.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Encrypts and decrypts until both directions have ended.

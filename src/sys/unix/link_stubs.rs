@@ -1,10 +1,10 @@
 //! Stubs that keep libm and `libgcc_s` out of the program, so that the loader maps only the C
 //! library.
 //!
-//! Finding, mapping and relocating one library takes as long as all of this program's own start-up work.
-//! The linker omits a library of which no symbol is used (`--as-needed`, set by rustc), so the few
-//! symbols that are used are defined here. If another one is needed some day, the linker adds the
-//! library again, and only time is lost; `tests/startup` detects that.
+//! Finding, mapping and relocating one library takes as long as all of this program's own start-up
+//! work. The linker omits a library of which no symbol is used (`--as-needed`, set by rustc), so
+//! the few symbols that are used are defined here. If another one is needed some day, the linker
+//! adds the library again, and only time is lost; `tests/startup` detects that.
 //!
 //! All symbols are hidden. A library that the system loads to resolve names, and that needs such
 //! functions, gets the real ones.

@@ -91,8 +91,8 @@ fn empty(path: ModulePath, file: PathBuf) -> Module {
     }
 }
 
-/// Returns the files that each file depends on. A re-export (`pub use`) is followed to the file behind it and is not
-/// a dependency of its own.
+/// Returns the files that each file depends on. A re-export (`pub use`) is followed to the file
+/// behind it and is not a dependency of its own.
 pub(crate) fn dependencies(modules: &[Module]) -> BTreeMap<&ModulePath, BTreeSet<&ModulePath>> {
     let by_path: BTreeMap<_, _> = modules.iter().map(|module| (&module.path, module)).collect();
     let library = modules.iter().filter(|module| module.top() != "main");

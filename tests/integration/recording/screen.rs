@@ -1,5 +1,5 @@
-//! Plays an asciinema cast on a minimal terminal: appended text, colours, and a screen that is cleared
-//! between scenes. Any other control sequence panics.
+//! Plays an asciinema cast on a minimal terminal: appended text, colours, and a screen that is
+//! cleared between scenes. Any other control sequence panics.
 
 use std::iter::Peekable;
 use std::str::Chars;

@@ -1,11 +1,12 @@
-//! Draws a recording as an animated SVG: text, and a style sheet that reveals each piece at its time. It has
-//! no scripts and no external resources, so it also plays inside an `img` element.
+//! Draws a recording as an animated SVG: text, and a style sheet that reveals each piece at its
+//! time. It has no scripts and no external resources, so it also plays inside an `img` element.
 
 use std::fmt::Write;
 
 use super::screen::{Line, Recording, Scene, wrapped};
 
-/// Sizes in pixels. Monospace fonts are about 0.6 of their height wide; narrower fonts leave a wider margin.
+/// Sizes in pixels. Monospace fonts are about 0.6 of their height wide; narrower fonts leave a
+/// wider margin.
 const FONT: usize = 14;
 const COLUMN: f64 = 8.45;
 const ROW: usize = 20;
