@@ -75,6 +75,13 @@ impl Console {
         }
     }
 
+    /// Waits for the prompt, and until the echo is off, which happens after the prompt is printed.
+    #[track_caller]
+    fn wait_for_prompt(&mut self) {
+        self.wait_for(PROMPT);
+        sleep(Duration::from_millis(500));
+    }
+
     fn type_in(&mut self, keys: &str) {
         self.pty.master.write_all(keys.as_bytes()).unwrap();
     }
@@ -94,8 +101,7 @@ fn a_password_is_typed_without_echo_and_what_follows_is_sent() {
     let mut console = Console::new();
     let run = connect(format!("-S {USER}@{proxy} host.example 22")).stdout(File::create(&*output).unwrap());
     let mut run = console.attach(run).start();
-    console.wait_for(PROMPT);
-    sleep(Duration::from_millis(500));
+    console.wait_for_prompt();
     console.type_in(&format!("{PASSWORD}\r"));
     logged_in.wait();
     // The session has its echo back: typed text shows and is sent.
@@ -122,7 +128,7 @@ fn ctrl_c_at_the_prompt_restores_the_echo() {
     let mut console = Console::new();
     let run = launched("console", format!("-S {USER}@{proxy} host.example 22")).stdout(console.pty.slave());
     let mut run = console.attach(run).start();
-    console.wait_for(PROMPT);
+    console.wait_for_prompt();
     console.type_in("\x03");
     let out = run.wait();
     // Windows ends a program that gets Ctrl-C with a code of its own, wine 8 with 0.
