@@ -8,12 +8,12 @@ use crate::plan::ListenAddress;
 use crate::proto::{self, Awaited, SocksMessage, Unencodable, Unusable, UnusableScheme};
 
 const CHECK_TYPE: &str = "check the type and port of the proxy";
-const USE_TLS: &str = "it expects TLS: use https://";
+const USE_TLS: &str = "use https://, because it expects TLS";
 const USE_PLAIN: &str = "check the port, or use http:// if the proxy does not use TLS";
 const ASK_ADMIN: &str = "report this to the proxy's administrator";
 const CHECK_TARGET: &str = "check that the target is running and the port is right";
-const TARGET_DOWN: &str = "the target may be down, or not reachable from the proxy";
-const TLS_VERSIONS: &str = "only TLS 1.2 and 1.3 are supported";
+const TARGET_DOWN: &str = "check that the target is up and reachable from the proxy";
+const TLS_VERSIONS: &str = "ask the proxy's administrator to enable TLS 1.2 or 1.3";
 
 impl Error {
     /// Returns advice for the user. `None` if there is nothing to add to the message.
@@ -59,7 +59,7 @@ fn dial_hint(cause: ErrorKind) -> Option<&'static str> {
         ErrorKind::ConnectionRefused => "check that it is running and the port is right",
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "check the network",
         ErrorKind::TimedOut => "check host, port and firewall",
-        ErrorKind::PermissionDenied => "a firewall or permission on this machine forbids it",
+        ErrorKind::PermissionDenied => "check the firewall and the permissions of this machine",
         ErrorKind::NotFound => "check the path",
         _ => return None,
     })
@@ -67,10 +67,10 @@ fn dial_hint(cause: ErrorKind) -> Option<&'static str> {
 
 fn listen_hint(address: &ListenAddress, cause: ErrorKind) -> Option<&'static str> {
     Some(match (cause, matches!(address, ListenAddress::Unix(_))) {
-        (ErrorKind::AddrInUse, true) => "another process listens there, or the path is not a socket",
+        (ErrorKind::AddrInUse, true) => "choose another path, or stop the process that listens there",
         (_, true) => "check the directory and its permissions",
         (ErrorKind::AddrInUse, false) => "choose another port, or stop the process that uses it",
-        (ErrorKind::PermissionDenied, false) => "ports below 1024 need privileges",
+        (ErrorKind::PermissionDenied, false) => "choose a port above 1023, or run connect as root",
         _ => return None,
     })
 }
@@ -79,26 +79,28 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
     use proto::Error as E;
     Some(match cause {
         E::Closed(Awaited::HttpResponse | Awaited::HttpResponseRest) => {
-            "it may expect TLS (https://), be a proxy of another type, or be unable to reach the target"
+            "check the type and port of the proxy, or use https:// if it expects TLS"
         }
         E::Closed(Awaited::Socks5EagerReply) => "try without --eager",
-        E::Closed(_) => "it may be a proxy of another type, or be unable to reach the target",
+        E::Closed(_) => "check the type and port of the proxy, and that it can reach the target",
         E::NotTheProtocol { expected: SocksMessage::LoginStatus, .. }
         | E::MalformedHttp(_)
         | E::HeaderTooLong(_) => ASK_ADMIN,
         E::NotTheProtocol { got, .. } => first_byte_hint(*got),
         E::AddressType(_) => CHECK_TYPE,
         E::NoMethod { userpass_offered: false, .. } => {
-            "it probably requires a password: set SOCKS5_USER and SOCKS5_PASSWORD, or use -a userpass"
+            "if it requires a password, set SOCKS5_USER and SOCKS5_PASSWORD, or use -a userpass"
         }
         E::NoMethod { .. } | E::MethodNotOffered(_) => {
             "ask the proxy's administrator which method it requires"
         }
         E::Socks5Refused { code, .. } => socks5_hint(*code)?,
         E::Socks4Refused { code: 91, by_name: false, .. } => {
-            "the target may be down, or not allowed by the proxy"
+            "check that the target is up and allowed by the proxy"
         }
-        E::Socks4Refused { code: 91, .. } => "it may not resolve names (SOCKS4a): try -R local, or -5",
+        E::Socks4Refused { code: 91, .. } => {
+            "try -R local, or -5, because it may not resolve names (SOCKS4a)"
+        }
         E::Socks4Refused { code: 92 | 93, .. } => {
             "try -5, or ask the proxy's administrator to disable the identd check"
         }
@@ -108,7 +110,7 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::HttpRefused { expects_tls: true, .. } | E::NotHttp { is_tls: true, .. } => USE_TLS,
         E::HttpRefused { status, .. } => status_hint(*status)?,
         E::NoAnswerLine(_) => "check the command sent to the proxy (-c)",
-        E::NotHttp { .. } => "check that it is an HTTP proxy; for a SOCKS proxy use -S",
+        E::NotHttp { .. } => "check that it is an HTTP proxy, or use -S for a SOCKS proxy",
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",
         E::NotEncodable(Unencodable::HttpHostNotAscii) => "use the xn-- form of the name",
         E::Socks4Refused { .. }
@@ -122,12 +124,12 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
 /// Guesses the protocol of a proxy that did not answer with SOCKS.
 fn first_byte_hint(got: u8) -> &'static str {
     match got {
-        b'H' => "it may be an HTTP proxy: try -H",
-        b'S' => "it may be an ssh server: try without a proxy",
+        b'H' => "try -H, because it may be an HTTP proxy",
+        b'S' => "leave out the proxy if this is the ssh server",
         // A TLS server answers anything else with an alert (RFC 8446 §5.1).
-        0x15 => "it may expect TLS: add +tls to the scheme, as in -x socks5h+tls://HOST",
-        0 | 4 => "it may be a SOCKS4 proxy: try -4",
-        5 => "it may be a SOCKS5 proxy: try -5",
+        0x15 => "add +tls to the scheme if it expects TLS, as in -x socks5h+tls://HOST",
+        0 | 4 => "try -4, because it may be a SOCKS4 proxy",
+        5 => "try -5, because it may be a SOCKS5 proxy",
         _ => CHECK_TYPE,
     }
 }
@@ -156,12 +158,10 @@ fn scheme_hint(offered: &[UnusableScheme]) -> Option<&'static str> {
 
 fn status_hint(status: u16) -> Option<&'static str> {
     Some(match status {
-        300..=399 => {
-            "redirects are not followed; if the network requires a login, do that in a browser first"
-        }
+        300..=399 => "if the network requires a login, log in with a browser first",
         403 => "many proxies allow CONNECT to port 443 only",
-        400 | 404 | 405 | 501 => "it may be a web server, or a proxy without CONNECT: check host and port",
-        502..=504 => "the proxy could not reach the target: check its name and port",
+        400 | 404 | 405 | 501 => "check host and port: it may be a web server, or a proxy without CONNECT",
+        502..=504 => "check the name and port of the target",
         _ => return None,
     })
 }
@@ -204,10 +204,10 @@ fn certificate_hint(problem: &CertificateProblem) -> String {
             return or_pin("specify the authority's certificate with --tls-ca FILE", pin);
         }
         P::BadSignature { .. } => {
-            "the authority may have a new key, or an impostor uses its name: ask the proxy's administrator"
+            "ask the proxy's administrator whether the authority has a new key, because an impostor may use its name"
         }
         P::NotPinned { .. } => {
-            "an impostor may have answered; if the proxy has a new key, pass this pin to --tls-pin"
+            "pass this pin to --tls-pin only if the proxy has a new key, because an impostor may have answered"
         }
         P::Unreadable | P::Other(_) => ASK_ADMIN,
     };
@@ -238,9 +238,9 @@ mod tests {
     #[test]
     fn the_first_byte_suggests_the_protocol() {
         for (got, hint) in [
-            (b'H', "it may be an HTTP proxy: try -H"),
-            (0, "it may be a SOCKS4 proxy: try -4"),
-            (5, "it may be a SOCKS5 proxy: try -5"),
+            (b'H', "try -H, because it may be an HTTP proxy"),
+            (0, "try -4, because it may be a SOCKS4 proxy"),
+            (5, "try -5, because it may be a SOCKS5 proxy"),
             (b'+', CHECK_TYPE),
         ] {
             assert_eq!(first_byte_hint(got), hint);

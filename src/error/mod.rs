@@ -207,9 +207,11 @@ impl Error {
     /// Returns the complete line for the user: the message and the hint.
     #[must_use]
     pub fn user_message(&self) -> String {
+        let message = self.to_string();
         match self.hint() {
-            Some(hint) => format!("{self}; {hint}"),
-            None => self.to_string(),
+            // The text of a proxy may end in a full stop.
+            Some(hint) => format!("{}; {hint}", message.trim_end_matches('.')),
+            None => message,
         }
     }
 

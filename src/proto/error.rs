@@ -112,7 +112,7 @@ pub enum Error {
     #[error("sent more than {0} KiB of HTTP header")]
     HeaderTooLong(usize),
     /// A field does not fit into the request.
-    #[error("cannot carry this request: {what} is {length} bytes long, and {protocol} allows {limit}")]
+    #[error("cannot carry this request: {what} is {length} bytes long, but {protocol} allows only {limit}")]
     TooLong {
         /// The name of the field.
         what: &'static str,
@@ -166,7 +166,7 @@ pub enum Awaited {
 }
 
 impl Awaited {
-    /// Returns the description, as the end of "waiting for …".
+    /// Returns the description, as the end of "waiting for …" and "before sending …".
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -177,7 +177,7 @@ impl Awaited {
             Self::Socks5EagerReply => "the reply to the SOCKS5 request, which was sent early (--eager)",
             Self::HttpResponse => "the response to CONNECT",
             Self::HttpResponseRest => "the rest of the response to CONNECT",
-            Self::TelnetLine => "the line that reports the connection",
+            Self::TelnetLine => "the line that reports success",
         }
     }
 }
@@ -221,8 +221,8 @@ pub enum Unencodable {
     TelnetPassword,
 }
 
-/// An authentication scheme that an HTTP proxy offers and that we cannot use. Displayed as in "NTLM" and
-/// "Digest (algorithm SHA-1)".
+/// An authentication scheme that an HTTP proxy offers and that we cannot use. Displayed as in
+/// "NTLM" and "Digest (algorithm SHA-1)".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableScheme {
     /// The name of the scheme, fit for a terminal.

@@ -1,7 +1,8 @@
 //! The proxy protocols, without sockets, clocks or environment.
 //!
-//! A [`Negotiation`] is a state machine. Its driver asks for the next [`Step`], performs it and passes the
-//! result back, until the step is [`Step::Done`]. From then on every byte belongs to the tunnel.
+//! A [`Negotiation`] is a state machine. Its driver asks for the next [`Step`], performs it and
+//! passes the result back, until the step is [`Step::Done`]. From then on every byte belongs to the
+//! tunnel.
 //!
 //! ```
 //! use connect::addr::{Endpoint, Host};
@@ -65,12 +66,13 @@ pub enum Step {
     Receive(Limit),
     /// Receive the rest of a refusal, which only serves to inform the user.
     ///
-    /// As [`Receive`](Self::Receive), but after a short silence call [`Negotiation::closed`] as if the
-    /// proxy had closed the connection.
+    /// As [`Receive`](Self::Receive), but after a short silence call [`Negotiation::closed`] as if
+    /// the proxy had closed the connection.
     ReceiveRest,
     /// Obtain a user name and password and pass them to [`Negotiation::credentials`].
     Credentials,
-    /// Close the connection, open a new one, call [`Negotiation::restart`] and continue with the next step.
+    /// Close the connection, open a new one, call [`Negotiation::restart`] and continue with the
+    /// next step.
     Reconnect,
     /// The tunnel is established.
     Done,
@@ -81,8 +83,8 @@ pub enum Step {
 pub enum Limit {
     /// Up to this many bytes, all of which belong to the negotiation.
     Bytes(usize),
-    /// The end of the message is not known in advance: peek at the received bytes and consume only as many
-    /// as [`Negotiation::receive`] accepts.
+    /// The end of the message is not known in advance: peek at the received bytes and consume only
+    /// as many as [`Negotiation::receive`] accepts.
     Unknown,
 }
 
@@ -105,9 +107,9 @@ pub trait Negotiation {
     /// Returns why the negotiation has failed.
     fn step(&mut self) -> Result<Step, Error>;
 
-    /// Processes received bytes and returns how many of them belong to the negotiation: at least one, unless
-    /// `bytes` is empty. Pass the rest again after the next step, or treat it as tunnel data after
-    /// [`Step::Done`].
+    /// Processes received bytes and returns how many of them belong to the negotiation: at least
+    /// one, unless `bytes` is empty. Pass the rest again after the next step, or treat it as tunnel
+    /// data after [`Step::Done`].
     ///
     /// # Errors
     /// Fails if the bytes violate the protocol or are a refusal.
@@ -116,8 +118,8 @@ pub trait Negotiation {
     /// Reports that the proxy closed the connection.
     ///
     /// # Errors
-    /// Returns what EOF means at this point. `Ok` if the negotiation can continue on a new connection
-    /// ([`Step::Reconnect`]).
+    /// Returns what EOF means at this point. `Ok` if the negotiation can continue on a new
+    /// connection ([`Step::Reconnect`]).
     fn closed(&mut self) -> Result<(), Error>;
 
     /// Supplies the credentials requested by [`Step::Credentials`].
@@ -126,13 +128,14 @@ pub trait Negotiation {
     /// Fails if the protocol cannot encode them.
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error>;
 
-    /// Returns `true` once the whole request is sent, so bytes for the next hop may be pipelined after it
-    /// (`--eager`). Always `false` for protocols that cannot be pipelined.
+    /// Returns `true` once the whole request is sent, so bytes for the next hop may be pipelined
+    /// after it (`--eager`). Always `false` for protocols that cannot be pipelined.
     fn is_fully_sent(&self) -> bool {
         false
     }
 
-    /// Takes the note about the latest decision, for the debug log (`-d`). `None` if there is nothing new.
+    /// Takes the note about the latest decision, for the debug log (`-d`). `None` if there is
+    /// nothing new.
     fn take_log_note(&mut self) -> Option<String> {
         None
     }
@@ -140,7 +143,8 @@ pub trait Negotiation {
     /// Returns the message that the negotiation waits for.
     fn waiting_for(&self) -> Awaited;
 
-    /// Returns received bytes for display, with our credentials masked in case the proxy echoes them.
+    /// Returns received bytes for display, with our credentials masked in case the proxy echoes
+    /// them.
     fn redact(&self, received: &[u8]) -> Vec<u8> {
         received.to_vec()
     }

@@ -1,5 +1,5 @@
-//! The PROXY protocol, versions 1 and 2 (`HAProxy`'s `proxy-protocol.txt`): a header that tells the target the addresses
-//! of the original connection. The target does not reply.
+//! The PROXY protocol, versions 1 and 2 (`HAProxy`'s `proxy-protocol.txt`): a header that tells the
+//! target the addresses of the original connection. The target does not reply.
 
 use std::net::{IpAddr, SocketAddr};
 

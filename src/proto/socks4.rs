@@ -1,4 +1,5 @@
-//! SOCKS4 and SOCKS4a. There is no RFC; the specifications are the protocol notes of NEC and Ying-Da Lee.
+//! SOCKS4 and SOCKS4a. There is no RFC; the specifications are the protocol notes of NEC and
+//! Ying-Da Lee.
 //!
 //! ```text
 //!   request    04 | 01 CONNECT | port | address | user … 00
@@ -22,7 +23,8 @@ const MAX_USER: usize = 255;
 
 /// A SOCKS4 negotiation for one CONNECT. A host name as the target makes it SOCKS4a.
 ///
-/// [`check`](Negotiation::check) rejects IPv6 addresses and user names of more than 255 bytes. A reply has 8 bytes.
+/// [`check`](Negotiation::check) rejects IPv6 addresses and user names of more than 255 bytes. A
+/// reply has 8 bytes.
 #[derive(Debug)]
 pub struct Socks4 {
     target: Endpoint,

@@ -8,8 +8,8 @@
 //!   address    01 | 4 bytes    03 | n | name …    04 | 16 bytes
 //! ```
 //!
-//! A client that offers a single method knows which one the proxy will select, so it can send everything at once: see
-//! [`Socks5::eager`].
+//! A client that offers a single method knows which one the proxy will select, so it can send
+//! everything at once: see [`Socks5::eager`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -52,8 +52,8 @@ impl fmt::Display for Method {
     }
 }
 
-/// A SOCKS5 negotiation for one CONNECT (RFC 1928 §3, §4 and §6), with user/password authentication (RFC 1929) if the
-/// proxy selects it. A reply has at most 262 bytes.
+/// A SOCKS5 negotiation for one CONNECT (RFC 1928 §3, §4 and §6), with user/password authentication
+/// (RFC 1929) if the proxy selects it. A reply has at most 262 bytes.
 #[derive(Debug)]
 pub struct Socks5 {
     target: Endpoint,
@@ -99,8 +99,8 @@ impl Socks5 {
         }
     }
 
-    /// Sends everything at once if only one method is offered. RFC 1928 neither allows nor forbids that, and some
-    /// servers drop bytes that arrive with the greeting.
+    /// Sends everything at once if only one method is offered. RFC 1928 neither allows nor forbids
+    /// that, and some servers drop bytes that arrive with the greeting.
     #[must_use]
     pub fn eager(mut self, eager: bool) -> Self {
         self.eager = eager;
@@ -196,7 +196,8 @@ impl Socks5 {
         }
     }
 
-    /// Checks the reply code as soon as it arrives; some proxies send only the first two bytes of a refusal.
+    /// Checks the reply code as soon as it arrives; some proxies send only the first two bytes of a
+    /// refusal.
     fn check_granted(&self) -> Result<(), Error> {
         match self.reply.get(1) {
             Some(&code) if self.state == State::AwaitReply && code != 0 => {
@@ -289,7 +290,8 @@ impl Negotiation for Socks5 {
     }
 
     fn closed(&mut self) -> Result<(), Error> {
-        // RFC 1929 §2: the server closes the connection after a failure. Some send no status before.
+        // RFC 1929 §2: the server closes the connection after a failure. Some send no status
+        // before.
         if self.state == State::AwaitStatus && self.reply.is_empty() {
             return Err(self.wrong_password("(it closed the connection)"));
         }
@@ -317,8 +319,8 @@ impl Negotiation for Socks5 {
     }
 }
 
-/// Appends a length byte and the bytes. No field exceeds 255 bytes: a [`Host`] and the method list cannot, and user name
-/// and password are checked before.
+/// Appends a length byte and the bytes. No field exceeds 255 bytes: a [`Host`] and the method list
+/// cannot, and user name and password are checked before.
 fn push_with_length(to: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert!(bytes.len() <= 255);
     to.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));

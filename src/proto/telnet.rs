@@ -1,5 +1,6 @@
-//! Telnet-style proxies: we send a command, and the proxy sends lines of text until one reports success or failure.
-//! There is no specification; the recognised phrases are those of the C program.
+//! Telnet-style proxies: we send a command, and the proxy sends lines of text until one reports
+//! success or failure. There is no specification; the recognised phrases are those of the C
+//! program.
 
 use super::{Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Wire};
 use crate::addr::Endpoint;
@@ -34,8 +35,8 @@ enum State {
 impl Telnet {
     /// Creates a negotiation for a tunnel to `target`.
     ///
-    /// In the command, `%h` and `%p` expand to the target's host and port, `\r`, `\n` and `\t` to control characters,
-    /// `%%` and `\\` to a percent sign and a backslash. CR LF is appended.
+    /// In the command, `%h` and `%p` expand to the target's host and port, `\r`, `\n` and `\t` to
+    /// control characters, `%%` and `\\` to a percent sign and a backslash. CR LF is appended.
     #[must_use]
     pub fn new(target: Endpoint, command: String) -> Self {
         Self { target, command, state: State::SendCommand, line: Vec::new(), received: 0 }

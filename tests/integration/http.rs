@@ -148,7 +148,7 @@ fn a_refusal_is_reported_with_its_status_and_the_start_of_its_body() {
         ("403 Forbidden\r\n\r\n", &["403 Forbidden"]),
         (
             "403 Forbidden\r\nContent-Length: 21\r\n\r\n\r\nAsk the helpdesk.\r\n.",
-            &["403", "Ask the helpdesk."],
+            &["403", "Ask the helpdesk"],
         ),
         (
             "502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nno ro\r\nb;x=y\r\nute to host\r\n0\r\n\r\n",

@@ -1,4 +1,5 @@
-//! HTTP CONNECT with Digest, and the fallbacks if the proxy rejects it. The fake proxy verifies each response.
+//! HTTP CONNECT with Digest, and the fallbacks if the proxy rejects it. The fake proxy verifies
+//! each response.
 
 use crate::kit::*;
 
@@ -8,7 +9,8 @@ fn proxy() -> HttpDigest {
     HttpDigest::new("me", "secret")
 }
 
-/// Runs a session through the proxy over this many connections. `{P}` in `options` is the proxy. Returns the requests.
+/// Runs a session through the proxy over this many connections. `{P}` in `options` is the proxy.
+/// Returns the requests.
 #[track_caller]
 fn session(proxy: &HttpDigest, connections: usize, options: &str) -> Vec<String> {
     let scripts = (1..=connections).map(|n| {

@@ -3,7 +3,8 @@
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// Returns the lines of the request after `Host`, joined with bars, for these options and variables.
+/// Returns the lines of the request after `Host`, joined with bars, for these options and
+/// variables.
 #[track_caller]
 fn added(options: &str, environment: &[(&str, &str)]) -> String {
     let proxy = http_ok().drain().serve();

@@ -1,10 +1,12 @@
-//! Bugs reported in other programs of this kind. Each test is named after the program or the report.
+//! Bugs reported in other programs of this kind. Each test is named after the program or the
+//! report.
 
 use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 
-/// Returns, for each proxy protocol, the options before the proxy and a script that establishes the tunnel.
+/// Returns, for each proxy protocol, the options before the proxy and a script that establishes the
+/// tunnel.
 fn each_protocol() -> [(&'static str, Script); 3] {
     [("-S me@", socks5_none()), ("-4 -R remote -S me@", socks4_granted()), ("-H me@", http_ok())]
 }

@@ -1,4 +1,5 @@
-//! The lines of `-d`. They are those of the C program, because people search for them and recipes show them.
+//! The lines of `-d`. They are those of the C program, because people search for them and recipes
+//! show them.
 
 use crate::kit::*;
 #[cfg(unix)]

@@ -13,7 +13,8 @@ pub(crate) fn localhost() -> Vec<String> {
     addresses.map(|address| address.to_string()).collect()
 }
 
-/// Runs a session through a proxy that plays `script` first. Each side must receive exactly what the other sends.
+/// Runs a session through a proxy that plays `script` first. Each side must receive exactly what
+/// the other sends.
 #[track_caller]
 pub(crate) fn expect_tunnel(script: Script, through: impl FnOnce(&Server) -> Program) {
     let proxy = script.send_bytewise("welcome").expect("ping").expect_eof().serve();

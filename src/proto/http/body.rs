@@ -1,4 +1,5 @@
-//! The body of a response that is not a tunnel: finds its end and keeps its start (RFC 9112 §6 and §7.1).
+//! The body of a response that is not a tunnel: finds its end and keeps its start (RFC 9112 §6 and
+//! §7.1).
 
 use super::super::{Error, Limit};
 use super::head::Head;
@@ -64,7 +65,8 @@ impl Body {
         matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunk::Complete))
     }
 
-    /// Returns `true` if the body is longer than `limit`, or will be. A body until EOF counts as longer.
+    /// Returns `true` if the body is longer than `limit`, or will be. A body until EOF counts as
+    /// longer.
     pub(super) fn is_longer_than(&self, limit: usize) -> bool {
         let remaining = match self.framing {
             Framing::Length(left) | Framing::Chunked(Chunk::Data(left)) => left,

@@ -44,8 +44,8 @@ pub(super) fn challenges(head: &Head) -> Vec<Challenge> {
     fields.iter().flat_map(|field| head.values(field)).flat_map(parse_line).collect()
 }
 
-/// Parses a header line. `Basic realm="x"` and `Negotiate` start a challenge; `charset="UTF-8"` and `nonce = "y"`
-/// belong to the previous one.
+/// Parses a header line. `Basic realm="x"` and `Negotiate` start a challenge; `charset="UTF-8"` and
+/// `nonce = "y"` belong to the previous one.
 pub(super) fn parse_line(line: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     for part in split_outside_quotes(line).into_iter().map(str::trim).filter(|part| !part.is_empty()) {
@@ -100,7 +100,8 @@ fn parameter(text: &str) -> Option<(String, String)> {
     (!name.is_empty()).then(|| (name.to_ascii_lowercase(), value))
 }
 
-/// Unquotes a string whose opening quote is removed (RFC 9110 §5.6.4). `None` unless it ends at the closing quote.
+/// Unquotes a string whose opening quote is removed (RFC 9110 §5.6.4). `None` unless it ends at the
+/// closing quote.
 fn unquote(quoted: &str) -> Option<String> {
     let mut value = String::with_capacity(quoted.len());
     let mut characters = quoted.chars();

@@ -55,7 +55,8 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UserName {
     Plain,
-    /// In the extended notation of RFC 5987 if it is not ASCII, because the proxy announced `charset=UTF-8`.
+    /// In the extended notation of RFC 5987 if it is not ASCII, because the proxy announced
+    /// `charset=UTF-8`.
     Extended,
     Hashed,
 }
@@ -64,14 +65,16 @@ enum UserName {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Digest {
     pub(super) hash: Hash,
-    /// The `algorithm` parameter as the proxy spells it. `None` if the challenge has none; neither has the response then.
+    /// The `algorithm` parameter as the proxy spells it. `None` if the challenge has none; neither
+    /// has the response then.
     algorithm: Option<String>,
     /// The algorithm ends in `-sess`: the nonces are mixed into the secret.
     session: bool,
     realm: String,
     nonce: String,
     opaque: Option<String>,
-    /// The proxy offers the quality of protection `auth`. Without it, the response follows RFC 2069.
+    /// The proxy offers the quality of protection `auth`. Without it, the response follows RFC
+    /// 2069.
     qop: bool,
     user_name: UserName,
     /// Our previous response was correct, but its nonce has expired.

@@ -1,4 +1,5 @@
-//! The head of a response: status line and header fields (RFC 9112 §4 and §5), parsed incrementally.
+//! The head of a response: status line and header fields (RFC 9112 §4 and §5), parsed
+//! incrementally.
 
 use super::super::Error;
 use super::redact::Redactor;
@@ -57,7 +58,8 @@ impl HeadReader {
         Ok((bytes.len(), None))
     }
 
-    /// Detects a protocol other than HTTP/1 from the first bytes, because the peer may never send a line end.
+    /// Detects a protocol other than HTTP/1 from the first bytes, because the peer may never send a
+    /// line end.
     fn check_start(&self, redactor: &Redactor) -> Result<(), Error> {
         let start = b"HTTP/1.";
         let seen = self.bytes.len().min(start.len());
@@ -72,7 +74,8 @@ fn not_http(bytes: &[u8], redactor: &Redactor) -> Error {
 
 impl Head {
     fn parse(bytes: &[u8], redactor: &Redactor) -> Result<Self, Error> {
-        // Parsers disagree about a bare CR and a NUL, so a tunnel must not depend on either (RFC 9110 §5.5).
+        // Parsers disagree about a bare CR and a NUL, so a tunnel must not depend on either (RFC
+        // 9110 §5.5).
         let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
         for (bad, name) in [('\r', "a bare CR"), ('\0', "a NUL")] {
             if text.contains(bad) {
@@ -128,7 +131,8 @@ impl Head {
     }
 }
 
-/// Parses `HTTP/1.x SP code [SP reason]` strictly, because a 2xx status hands the connection over to the tunnel.
+/// Parses `HTTP/1.x SP code [SP reason]` strictly, because a 2xx status hands the connection over
+/// to the tunnel.
 ///
 /// Codes from 600 on are valid and treated as 5xx (RFC 9110 §15).
 fn parse_status_line(line: &str) -> Option<(bool, u16, &str)> {

@@ -1,4 +1,5 @@
-//! HTTP CONNECT (RFC 9110 §9.3.6, RFC 9112 §3.2.3) with authentication: Basic (RFC 7617) and Digest (RFC 7616).
+//! HTTP CONNECT (RFC 9110 §9.3.6, RFC 9112 §3.2.3) with authentication: Basic (RFC 7617) and Digest
+//! (RFC 7616).
 
 use super::{
     Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Unusable, UnusableScheme, Wire,
@@ -22,7 +23,8 @@ mod scheme_selection;
 pub use header::Header;
 pub use scheme_selection::{Random, Scheme};
 
-/// The maximum size of a 407 body that is read to keep the connection. Reading more costs more than reconnecting.
+/// The maximum size of a 407 body that is read to keep the connection. Reading more costs more than
+/// reconnecting.
 const MAX_DRAINED: usize = 64 * 1024;
 
 /// The maximum number of characters of a scheme's name in a message.
@@ -31,9 +33,11 @@ const MAX_NAME: usize = 40;
 /// The user's choices for the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The allowed authentication schemes. If Basic is the first, a known password is sent with the first request.
+    /// The allowed authentication schemes. If Basic is the first, a known password is sent with the
+    /// first request.
     pub schemes: Vec<Scheme>,
-    /// Additional header fields. `Proxy-Authorization` among them disables any other authentication.
+    /// Additional header fields. `Proxy-Authorization` among them disables any other
+    /// authentication.
     pub headers: Vec<Header>,
     /// Send HTTP/1.0 requests, for proxies that support nothing else.
     pub http_1_0: bool,
@@ -47,13 +51,14 @@ impl Default for Settings {
 
 /// A CONNECT negotiation (RFC 9110 §9.3.6).
 ///
-/// The heads in response to one request, interim responses included, may have 64 KiB. Of the body of a refusal, 4 KiB are
-/// read.
+/// The heads in response to one request, interim responses included, may have 64 KiB. Of the body
+/// of a refusal, 4 KiB are read.
 ///
-/// A known password is sent with the first request, unless the user disabled that. Otherwise the password is requested
-/// when the proxy answers 407 (some firewalls send 401) with a challenge that we support. The next request is sent on
-/// the same connection if the proxy keeps it open, else on a new one. If the proxy rejects one scheme and offers others,
-/// the next one is tried with the same password.
+/// A known password is sent with the first request, unless the user disabled that. Otherwise the
+/// password is requested when the proxy answers 407 (some firewalls send 401) with a challenge that
+/// we support. The next request is sent on the same connection if the proxy keeps it open, else on
+/// a new one. If the proxy rejects one scheme and offers others, the next one is tried with the
+/// same password.
 #[derive(Debug)]
 pub struct Connect {
     target: Endpoint,
@@ -64,7 +69,8 @@ pub struct Connect {
     redactor: Redactor,
     state: State,
     head: HeadReader,
-    /// The connection has carried a request before, so the proxy may have closed it in the meantime.
+    /// The connection has carried a request before, so the proxy may have closed it in the
+    /// meantime.
     reused: bool,
 }
 
@@ -116,7 +122,8 @@ impl Connect {
         self.settings.headers.iter().any(|header| header.is("proxy-authorization"))
     }
 
-    /// Returns the request. Request line and Host both contain the target with its port (RFC 9110 §7.2).
+    /// Returns the request. Request line and Host both contain the target with its port (RFC 9110
+    /// §7.2).
     fn request(&mut self) -> Result<Wire, Error> {
         self.check()?;
         let target = self.target.to_string();
@@ -297,7 +304,8 @@ impl Negotiation for Connect {
                 self.state = State::Challenged { keep: false };
                 Ok(())
             }
-            // The proxy may have closed the connection while the user typed the password (RFC 9112 §9.3.1).
+            // The proxy may have closed the connection while the user typed the password (RFC 9112
+            // §9.3.1).
             State::AwaitHead if self.reused && self.head.is_empty() => {
                 self.state = State::Reconnect;
                 Ok(())

@@ -5,7 +5,8 @@ use crate::proto::Credentials;
 use crate::secret::Secret;
 use crate::text::printable;
 
-/// The secrets to mask: the password, everything derived from it that was sent, and secret header values.
+/// The secrets to mask: the password, everything derived from it that was sent, and secret header
+/// values.
 #[derive(Debug, Default)]
 pub(super) struct Redactor(Vec<Secret>);
 
@@ -21,7 +22,8 @@ impl Redactor {
         self.add(credentials.password.clone());
     }
 
-    /// Adds a header value, both whole and without its first word: in `Bearer TOKEN`, the token alone is secret.
+    /// Adds a header value, both whole and without its first word: in `Bearer TOKEN`, the token
+    /// alone is secret.
     pub(super) fn add_header_value(&mut self, value: Secret) {
         if let Some(blank) = value.expose().iter().position(|&byte| byte == b' ') {
             self.add(Secret::new(value.expose()[blank + 1..].to_vec()));

@@ -2,7 +2,8 @@
 
 use crate::text::printable;
 
-/// Returns the title of an HTML page, or the first non-blank line of any other text, fit for a terminal.
+/// Returns the title of an HTML page, or the first non-blank line of any other text, fit for a
+/// terminal.
 pub(super) fn extract(content_type: &str, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if content_type.to_ascii_lowercase().contains("html") || text.trim_start().starts_with('<') {

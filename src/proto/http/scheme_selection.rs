@@ -1,4 +1,5 @@
-//! Selects the authentication scheme: the strongest one offered first, then the next weaker one, each of them once.
+//! Selects the authentication scheme: the strongest one offered first, then the next weaker one,
+//! each of them once.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -31,7 +32,8 @@ enum Strength {
     Digest(Hash),
 }
 
-/// The way to answer a challenge. A scheme that needs several round trips would keep its state here.
+/// The way to answer a challenge. A scheme that needs several round trips would keep its state
+/// here.
 #[derive(Debug)]
 enum Response {
     Basic,
@@ -83,14 +85,16 @@ impl SchemeSelector {
         Self { allowed, tried: Vec::new(), stale: 0, response: None, was_accepted: false, log_note: None }
     }
 
-    /// Sends Basic preemptively if it is the first allowed scheme (the default). Digest needs a challenge first.
+    /// Sends Basic preemptively if it is the first allowed scheme (the default). Digest needs a
+    /// challenge first.
     pub(super) fn respond_preemptively(&mut self) {
         if self.allowed.first() == Some(&Scheme::Basic) {
             self.response = Some(Response::Basic);
         }
     }
 
-    /// Selects the response to the challenges in `head`, after the proxy rejected the previous request.
+    /// Selects the response to the challenges in `head`, after the proxy rejected the previous
+    /// request.
     pub(super) fn select(&mut self, head: &Head) -> Result<(), NoScheme> {
         let offers: Vec<_> = challenges(head).iter().map(|challenge| self.response_to(challenge)).collect();
         if offers.iter().all(Result::is_err) {
@@ -109,7 +113,8 @@ impl SchemeSelector {
             self.response = Some(offers.swap_remove(fresh));
             return Ok(());
         }
-        // A response that was accepted before may only need a new nonce, so it does not count as tried.
+        // A response that was accepted before may only need a new nonce, so it does not count as
+        // tried.
         if !std::mem::take(&mut self.was_accepted) {
             self.tried.extend(rejected.as_ref().map(Response::strength));
         }
@@ -148,8 +153,8 @@ impl SchemeSelector {
         }
     }
 
-    /// Records that the tunnel is established. A new connection, which a later proxy of the chain may require, then
-    /// starts with the same response.
+    /// Records that the tunnel is established. A new connection, which a later proxy of the chain
+    /// may require, then starts with the same response.
     pub(super) fn accepted(&mut self) {
         (self.tried, self.stale, self.was_accepted) = (Vec::new(), 0, true);
     }
@@ -163,7 +168,8 @@ impl SchemeSelector {
         }
     }
 
-    /// Returns the header value for the next request for a tunnel to `uri`. `None` without a response.
+    /// Returns the header value for the next request for a tunnel to `uri`. `None` without a
+    /// response.
     pub(super) fn authorization(
         &mut self,
         credentials: &Credentials,

@@ -46,7 +46,8 @@ fn established_by(answer: &[u8]) {
     opens(machine, &[Turn::Sends(REQUEST), Turn::Proxy(answer)]);
 }
 
-/// Checks that no part of this response establishes a tunnel. The text of the error depends on the fragmentation.
+/// Checks that no part of this response establishes a tunnel. The text of the error depends on the
+/// fragmentation.
 fn malformed(answer: &[u8]) {
     let shown = answer.escape_ascii();
     for size in [1, 9, answer.len()] {

@@ -25,7 +25,8 @@ fn source(file: &str) -> String {
     text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()
 }
 
-/// Returns the variants of the enum `Error` in a file: the lines that are indented by four spaces and start with a capital.
+/// Returns the variants of the enum `Error` in a file: the lines that are indented by four spaces
+/// and start with a capital.
 fn variants(file: &str) -> BTreeSet<String> {
     let text = source(file);
     let body = text.split("pub enum Error {").nth(1).unwrap().split("\n}").next().unwrap();
@@ -54,7 +55,8 @@ fn every_variant_of_an_error_is_in_the_table() {
     assert!(gone.is_empty(), "unknown variants in the table: {gone:?}");
 }
 
-/// Returns the text between the parenthesis at the start and its counterpart, ignoring parentheses in strings.
+/// Returns the text between the parenthesis at the start and its counterpart, ignoring parentheses
+/// in strings.
 fn within_parentheses(text: &str) -> &str {
     let (mut depth, mut in_string, mut escaped) = (0, false, false);
     for (index, c) in text.char_indices() {

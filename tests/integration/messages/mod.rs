@@ -1,7 +1,7 @@
 //! Every error that a user can get: the situation, the message, the exit code, and advice.
 //!
-//! Each row runs the program and checks its message. All rows together make up docs/messages.md, which is generated here:
-//! `CONNECT_WRITE_MANUAL=1 cargo test manual` writes it.
+//! Each row runs the program and checks its message. All rows together make up docs/messages.md,
+//! which is generated here: `CONNECT_WRITE_MANUAL=1 cargo test manual` writes it.
 
 use std::fmt::{Display, Write};
 use std::fs;

@@ -49,7 +49,7 @@ fn a_peer_that_closes_or_stays_silent_is_an_error() {
 fn alerts_are_explained() {
     for (alert, parts) in [
         (40, ["handshake_failure", "--tls-cert"]),
-        (70, ["protocol_version", "1.2 and 1.3"]),
+        (70, ["protocol_version", "TLS 1.2 or 1.3"]),
         (112, ["unrecognized_name", "--tls-server-name"]),
         (80, ["aborted the TLS handshake", "Internal"]),
     ] {

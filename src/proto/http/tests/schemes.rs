@@ -25,7 +25,8 @@ fn digest_challenge(algorithm: &str, more: &str) -> String {
     format!("Digest realm=\"r\", nonce=\"n-{algorithm}{more}\", qop=\"auth\", algorithm={algorithm}{more}")
 }
 
-/// Returns the request that answers a challenge for the `count`-th time. `digest::tests` checks the response itself.
+/// Returns the request that answers a challenge for the `count`-th time. `digest::tests` checks the
+/// response itself.
 fn answer(challenge: &str, count: u32) -> String {
     let digest = Digest::parse(&parse_line(challenge)[0]).unwrap();
     let request = RequestInfo {
@@ -235,7 +236,8 @@ fn a_response_echoed_by_the_proxy_is_masked() {
     );
 }
 
-/// A challenge that contains the password would make us repeat it in a part of the response that is not secret.
+/// A challenge that contains the password would make us repeat it in a part of the response that is
+/// not secret.
 #[test]
 fn a_password_in_a_challenge_is_masked_in_the_response() {
     let credentials = |password: &str| Credentials { user: "alice".into(), password: password.into() };
