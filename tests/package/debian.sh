@@ -141,7 +141,7 @@ is_upgraded() {
     both_names
 }
 
-# connect-proxy cannot be installed beside it, and overwrites no file.
+# connect-proxy conflicts with the package, so dpkg refuses it and no file changes.
 keeps_out() {
     try "${DPKG[@]}" --install "$OLD"
     want_status 1

@@ -32,8 +32,8 @@ END
 chmod +x "$dir/sleep"
 mount --bind "$dir/sleep" "$(type -P sleep)" || exit 1
 
-# bash as the login shell reads this file for every command of sshd, which may take long or print
-# something.
+# sshd starts the login shell for every command. bash would then read ~/.bashrc, which may be slow or
+# print something.
 bashrc=$(getent passwd "$(id -u)" | cut -d: -f6)/.bashrc
 [ ! -e "$bashrc" ] || mount --bind /dev/null "$bashrc" || exit 1
 
@@ -49,9 +49,9 @@ regress() { # TEST
         TEST_SSH_ECC=yes LTESTS="$1" t-exec </dev/null
 }
 
-# Some tests reach their sshd by a ProxyCommand `sshd -i` at the end of their configuration. Ours is
-# in front of it and needs an sshd that listens. Its keys and configuration are created by a test,
-# hence one quick run before.
+# Some tests end their configuration with the ProxyCommand `sshd -i`. Our ProxyCommand precedes and
+# thus overrides it, and needs an sshd that listens. Run one quick test first, because it creates the
+# keys and the configuration of sshd.
 start_server() {
     [ -n "$server" ] && return 0
     regress connect >"$dir/before.out" 2>&1 || return 1

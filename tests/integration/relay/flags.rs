@@ -69,7 +69,7 @@ fn relay_and_watch(
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
-/// Pipes are written differently when they are copied to and when they are spliced to.
+/// Relays over pipes, with splice(2) and by copying, which write to a pipe in different ways.
 fn over_pipes(nonblocking: bool) {
     for mode in ["splice", "copy"] {
         let ((input, write), (read, output), (mut errors, error_end)) = (pipe(), pipe(), pipe());
