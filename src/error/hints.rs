@@ -222,7 +222,8 @@ mod tests {
         UnusableScheme { name: name.into(), reason }
     }
 
-    /// The advice to run a relay for NTLM used to take precedence, although leaving out `-a` was enough.
+    /// The advice to run a relay for NTLM used to take precedence, although leaving out `-a` was
+    /// enough.
     #[test]
     fn a_scheme_that_only_a_excludes_is_advised_before_a_relay() {
         let ntlm = scheme("NTLM", Unusable::NeedsRelay);

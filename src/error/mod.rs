@@ -36,7 +36,7 @@ pub enum Error {
         peer: Peer,
         /// The resolver's error.
         cause: String,
-        /// The name was resolved on this machine because of `-R local`.
+        /// `true` if the name was resolved on this machine because of `-R local`.
         explicit: bool,
     },
     /// No address of a peer accepted the connection.
@@ -52,7 +52,7 @@ pub enum Error {
     Negotiation {
         /// The proxy.
         peer: Peer,
-        /// What the proxy did.
+        /// The refusal or violation.
         cause: proto::Error,
     },
     /// TLS with a proxy failed.
@@ -60,7 +60,7 @@ pub enum Error {
     Tls {
         /// The proxy.
         peer: Peer,
-        /// What the proxy did, or what is wrong with its certificate.
+        /// The reason, such as a problem with the certificate.
         cause: TlsFailure,
     },
     /// The connection to a proxy broke during the negotiation.
@@ -78,7 +78,7 @@ pub enum Error {
     TimedOut {
         /// The peer that did not answer.
         peer: Peer,
-        /// What it failed to do: "did not answer", "did not send …".
+        /// The missing step: "did not answer", "did not send …".
         doing: String,
         /// The limit.
         limit: Duration,

@@ -86,13 +86,13 @@ pub enum CertificateProblem {
         /// The name or address of the proxy.
         expected: String,
     },
-    /// It has no `subjectAltName` at all; the common name does not count.
+    /// No `subjectAltName` at all; the common name does not count.
     #[error("a certificate without a subjectAltName, so it does not match {expected}")]
     NoName {
         /// The name or address of the proxy.
         expected: String,
     },
-    /// It is signed with its own key, and not one of the trusted certificates.
+    /// Signed with its own key, and not one of the trusted certificates.
     #[error("a self-signed certificate that is not trusted here")]
     SelfSigned {
         /// The pin of its key, if the key could be read.
@@ -107,12 +107,12 @@ pub enum CertificateProblem {
     UnknownIssuer {
         /// The name of the issuer.
         issuer: Option<String>,
-        /// The proxy sent this one certificate only, without intermediates.
+        /// `true` if the proxy sent no intermediate certificate.
         alone: bool,
         /// The pin of its key, if the key could be read.
         pin: Option<String>,
     },
-    /// It names a trusted authority as its issuer but was signed with another key.
+    /// Signed with another key than that of the trusted authority that it names as its issuer.
     #[error("a certificate whose signature does not match the trusted authority {}", authority(.issuer.as_ref()))]
     BadSignature {
         /// The name of the issuer.

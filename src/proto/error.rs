@@ -25,7 +25,7 @@ pub enum Error {
     NoMethod {
         /// The names of the offered methods, quoted.
         offered: String,
-        /// User name and password were among them.
+        /// `true` if user name and password were among them.
         userpass_offered: bool,
     },
     /// SOCKS5: the address type of the reply is unknown (RFC 1928 §5).
@@ -44,7 +44,7 @@ pub enum Error {
     Socks4Refused {
         /// The target.
         target: String,
-        /// The target was sent as a name (SOCKS4a), not as an address.
+        /// `true` if the target was sent as a name (SOCKS4a), not as an address.
         by_name: bool,
         /// The reply code, not 90.
         code: u8,
@@ -83,7 +83,7 @@ pub enum Error {
         status: u16,
         /// The reason phrase, and the first line or the title of the body.
         text: String,
-        /// The body says that the port expects HTTPS.
+        /// `true` if the body says that the port expects HTTPS.
         expects_tls: bool,
     },
     /// Telnet: a line reports a failure.
@@ -102,7 +102,7 @@ pub enum Error {
     NotHttp {
         /// The start of the response.
         start: String,
-        /// It is a TLS alert.
+        /// `true` if the response is a TLS alert.
         is_tls: bool,
     },
     /// HTTP: the header or the chunked coding of the response is malformed.
@@ -155,7 +155,7 @@ pub enum Awaited {
     Socks5Status,
     /// The reply to a SOCKS5 request.
     Socks5Reply,
-    /// The same, where the request was sent together with the greeting (`--eager`).
+    /// The reply to a SOCKS5 request that was sent together with the greeting (`--eager`).
     Socks5EagerReply,
     /// The first byte of the response to CONNECT.
     HttpResponse,

@@ -149,8 +149,8 @@ mod tests {
         let v6 = ProxyProtocol::V2.header(Some(ends("[2001:db8::1]:1", "[::1]:22")));
         let source = b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01";
         let destination = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01";
-        let due = [&signature[..], b"\x21\x21\x00\x24", source, destination, b"\0\x01\0\x16"].concat();
-        assert_eq!(v6, due);
+        let expected = [&signature[..], b"\x21\x21\x00\x24", source, destination, b"\0\x01\0\x16"].concat();
+        assert_eq!(v6, expected);
         assert_eq!(ProxyProtocol::V2.header(None), [&signature[..], b"\x20\0\0\0"].concat());
     }
 }

@@ -100,17 +100,21 @@ fn by_name(name: &str) -> Vec<u8> {
 fn an_address_is_sent_as_an_address_and_a_name_as_a_name() {
     let v6 = [&[4, 0x20, 0x01, 0x0d, 0xb8][..], &[0; 11], &[7, 0, 22]].concat();
     for resolve in ["", "-R remote", "-R local", "-R both"] {
-        for (words, expected) in [
+        for (target, expected) in [
             ("10.1.2.3 22", &[1, 10, 1, 2, 3, 0, 22][..]),
             ("2001:db8::7 22", &v6),
             ("[2001:db8::7]:22", &v6),
         ] {
-            assert_eq!(requested(&format!("{resolve} -S {{S}} {words}"), &[]), expected, "{resolve} {words}");
+            assert_eq!(
+                requested(&format!("{resolve} -S {{S}} {target}"), &[]),
+                expected,
+                "{resolve} {target}"
+            );
         }
     }
-    for words in ["host.example 22", "-R remote -S {S} host.example:22"] {
-        let words = if words.contains("{S}") { words.to_owned() } else { format!("-S {{S}} {words}") };
-        assert_eq!(requested(&words, &[]), by_name("host.example"), "{words}");
+    for args in ["host.example 22", "-R remote -S {S} host.example:22"] {
+        let args = if args.contains("{S}") { args.to_owned() } else { format!("-S {{S}} {args}") };
+        assert_eq!(requested(&args, &[]), by_name("host.example"), "{args}");
     }
     // Not a valid address, so it is a name.
     assert_eq!(requested("-S {S} 300.1.2.3 22", &[]), by_name("300.1.2.3"));
@@ -143,8 +147,8 @@ fn the_option_and_then_the_variables_decide_where_a_name_is_resolved() {
         ("", &[("SOCKS5_RESOLVE", "remote"), ("SOCKS_RESOLVE", "local")]),
         ("", &[("SOCKS4_RESOLVE", "local")]),
     ] {
-        let words = format!("{option} -S {{S}} localhost 22");
-        assert_eq!(requested(&words, variables), by_name("localhost"), "{option} {variables:?}");
+        let args = format!("{option} -S {{S}} localhost 22");
+        assert_eq!(requested(&args, variables), by_name("localhost"), "{option} {variables:?}");
     }
 }
 

@@ -139,10 +139,10 @@ fn each_request_uses_a_new_connection_if_the_proxy_closes() {
 #[test]
 fn a_repeated_request_increments_the_nonce_count() {
     let md5 = digest_challenge("MD5", "");
-    let (asked, first, second) = (challenge(&md5), answer(&md5, 1), answer(&md5, 2));
+    let (first_challenge, first, second) = (challenge(&md5), answer(&md5, 1), answer(&md5, 2));
     let turns = [
         Turn::Sends(REQUEST),
-        Turn::Proxy(asked.as_bytes()),
+        Turn::Proxy(first_challenge.as_bytes()),
         Turn::Asks(alice()),
         Turn::Sends(first.as_bytes()),
         Turn::Closes,
@@ -291,13 +291,13 @@ fn digest_fails_without_random_bytes() {
 #[test]
 fn a_restart_after_success_repeats_the_accepted_response() {
     let md5 = digest_challenge("MD5", "");
-    let (asked, first) = (challenge(&md5), answer(&md5, 1));
+    let (first_challenge, first) = (challenge(&md5), answer(&md5, 1));
     let mut machine = machine();
     for turn in [REQUEST, first.as_bytes()] {
         let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
         assert_eq!(wire.bytes(), turn);
         if turn == REQUEST {
-            machine.receive(asked.as_bytes()).unwrap();
+            machine.receive(first_challenge.as_bytes()).unwrap();
             machine.credentials(alice()).unwrap();
         }
     }
@@ -308,7 +308,7 @@ fn a_restart_after_success_repeats_the_accepted_response() {
     let (second, fresh) = (answer(&md5, 2), answer(&md5, 1));
     let turns = [
         Turn::Sends(second.as_bytes()),
-        Turn::Proxy(asked.as_bytes()),
+        Turn::Proxy(first_challenge.as_bytes()),
         Turn::Sends(fresh.as_bytes()),
         Turn::Proxy(ESTABLISHED),
     ];
