@@ -40,7 +40,7 @@ pub(crate) enum LocalEnd {
     Listen(u16),
 }
 
-/// A syntax of command lines.
+/// The program whose command-line syntax applies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tool {
     Ours,
@@ -120,7 +120,8 @@ impl Tool {
             (Self::Socat, Route::Http) => format!("STDIO PROXY:{host}:{TARGET_COLON},proxyport={port}"),
             (Self::Corkscrew, Route::Http) => format!("{host} {port} {TARGET}"),
             (Self::Proxytunnel, Route::Http) => format!("-q -p {host}:{port} -d {TARGET_COLON}"),
-            // socat has SOCKS5 since version 1.8. The others support HTTP only, or no proxy at all.
+            // socat supports SOCKS5 since version 1.8. The others support HTTP only, or no proxy at
+            // all.
             _ => return None,
         })
     }

@@ -70,7 +70,7 @@ impl Experiment {
     }
 }
 
-/// After this many failed runs a participant is out.
+/// After this many failed runs a participant is excluded.
 const MAX_FAILURES: usize = 2;
 
 /// Gives every participant its turn in each round.

@@ -84,7 +84,8 @@ fn accept_tunnel(route: Route, stream: &mut TcpStream) -> io::Result<()> {
             stream.write_all(&SOCKS5_GRANTED)
         }
         Route::Http => {
-            // The buffer takes no byte of the tunnel: the client sends none before the response.
+            // The buffer cannot take bytes of the tunnel, because the client sends none before the
+            // response.
             proxy::read_head(&mut BufReader::with_capacity(1024, &*stream))?;
             stream.write_all(b"HTTP/1.0 200 Connection established\r\n\r\n")
         }
