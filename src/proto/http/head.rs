@@ -48,6 +48,8 @@ impl HeadReader {
             }
             // A line may end in CR LF or a bare LF (RFC 9112 §2.2).
             if byte == b'\n' && (self.bytes.ends_with(b"\n\n") || self.bytes.ends_with(b"\n\r\n")) {
+                // Before the header is checked: the cause must not depend on how the bytes arrive.
+                self.check_start(redactor)?;
                 let head = Head::parse(&self.bytes, redactor)?;
                 self.earlier += self.bytes.len();
                 self.bytes.clear();

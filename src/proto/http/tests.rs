@@ -276,6 +276,14 @@ fn another_protocol_is_recognised_before_the_end_of_a_line() {
 }
 
 #[test]
+fn a_nul_in_what_is_not_http_has_the_same_cause_in_every_fragmentation() {
+    for cut in [Cut::InOneLump, Cut::ByteByByte] {
+        let error = run(machine(), &[Turn::Sends(REQUEST), Turn::Proxy(b"\0\n\n")], cut).result;
+        assert!(matches!(error, Err(Error::NotHttp { is_tls: false, .. })), "{cut:?}: {error:?}");
+    }
+}
+
+#[test]
 fn heads_have_at_most_64_kib() {
     const LIMIT: usize = 64 * 1024;
     let head = |length: usize| {
