@@ -1,9 +1,9 @@
 //! Faults of the machine and of the network: all data arrives, or the program reports an error. It
 //! never loses data and succeeds, hangs, crashes or spins.
 //!
-//!     faults injections PROGRAM             each system call of the relay fails, in each way
-//!     faults table PROGRAM C_PROGRAM        both programs, compared with the table in docs/compat.md
-//!     faults network PROGRAM                sessions over a bad link
+//!     faults injections PROGRAM         each system call of the relay fails, in each way
+//!     faults table PROGRAM C_PROGRAM    both programs, compared with the table in docs/compat.md
+//!     faults network PROGRAM            sessions over a bad link
 //!
 //! `tests/faults/run` runs all three. The last one needs root and namespaces of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
