@@ -125,7 +125,7 @@ fn fail(screen: &mut Screen, program: &Program, call: &Call, code: i32, meaning:
     Ok(())
 }
 
-/// Returns `true` for the `-d` lines that show the main steps, and forevery other line.
+/// Returns `true` for the `-d` lines that show the main steps, and for every other line.
 fn is_of_interest(line: &str) -> bool {
     const STEPS: &str = "relay_method|connecting to|>>> xx|<<< 01|start relaying";
     let is_step = |text: &str| STEPS.split('|').any(|start| text.starts_with(start));
