@@ -194,8 +194,8 @@ impl At {
         }
     }
 
-    /// Garbage is an error immediately, whether the peer then closes or waits. Exception: a telnet-style
-    /// proxy may send any text before its answer.
+    /// Garbage is an error immediately, whether the peer then closes or waits. Exception: a
+    /// telnet-style proxy may send any text before its answer.
     fn garbage(&self) -> Vec<Case> {
         let question = self.turn().question;
         let each = garbage(question).into_iter().flat_map(|(which, bytes)| {

@@ -1,5 +1,5 @@
-//! The valid conversations: for each protocol the client's requests and the proxy's answers, turn by
-//! turn.
+//! The valid conversations: for each protocol the client's requests and the proxy's answers, turn
+//! by turn.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
@@ -36,8 +36,8 @@ pub(crate) struct Turn {
     pub(crate) closes: bool,
 }
 
-/// The kind of request, which determines where it ends. The C program and ours may encode the target
-/// differently, so requests are not compared.
+/// The kind of request, which determines where it ends. The C program and ours may encode the
+/// target differently, so requests are not compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
     Socks4,
@@ -112,8 +112,8 @@ impl Conversation {
         self
     }
 
-    /// Returns the first turn on a connection. A second connection means that the client has already
-    /// got the challenge.
+    /// Returns the first turn on a connection. A second connection means that the client has
+    /// already got the challenge.
     pub(crate) fn first_turn(&self, connection: usize) -> usize {
         if connection == 0 { 0 } else { self.turns.len() - 1 }
     }

@@ -15,8 +15,8 @@ use crate::kit::{TIMEOUT, connect, script};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// An action of the name server. A sequence of them replaces its answer. `Send` sends a datagram, or
-/// a part of a stream.
+/// An action of the name server. A sequence of them replaces its answer. `Send` sends a datagram,
+/// or a part of a stream.
 enum Act {
     Send(Vec<u8>),
     Drip(Vec<u8>),

@@ -1,8 +1,8 @@
 //! The faults of a proxy during a negotiation: every kind of fault in every turn of every protocol.
 //!
 //! The cases are generated. Each run must end with the expected verdict, in time, within its memory
-//! limit and without spinning. Its error message must be safe for a terminal and must not contain the
-//! password.
+//! limit and without spinning. Its error message must be safe for a terminal and must not contain
+//! the password.
 //!
 //! `conversation` has the valid conversations, `case` derives the faults and their verdicts, `peer`
 //! plays them, and `run` checks the runs. A failure prints the name of its case;

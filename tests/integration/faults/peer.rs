@@ -106,8 +106,8 @@ impl Peer<'_> {
         Ok(false)
     }
 
-    /// Half-closes, then discards input until EOF: closing with unread input would cause a reset, which
-    /// may discard data in flight.
+    /// Half-closes, then discards input until EOF: closing with unread input would cause a reset,
+    /// which may discard data in flight.
     fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)?;
         loop {

@@ -34,8 +34,8 @@ impl Askpass {
         let directory = TempPath::directory("askpass");
         let draft = directory.join("draft");
         fs::write(&draft, format!("#!/bin/sh\necho {PASSWORD}\n")).unwrap();
-        // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor, and
-        // a file that is open for writing cannot be executed (ETXTBSY).
+        // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor,
+        // and a file that is open for writing cannot be executed (ETXTBSY).
         let copied = std::process::Command::new("cp").arg(&draft).arg(directory.join("askpass")).status();
         assert!(copied.unwrap().success());
         fs::set_permissions(directory.join("askpass"), Permissions::from_mode(0o700)).unwrap();
@@ -118,8 +118,8 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
     Some(format!("{outcome:?}\n  {seen:?}\n  expected: {}", problems.join("\n  expected: ")))
 }
 
-/// Several times the CPU time of a normal run. A busy loop of one second exceeds it even on a loaded
-/// machine.
+/// Several times the CPU time of a normal run. A busy loop of one second exceeds it even on a
+/// loaded machine.
 const CPU: Duration = Duration::from_millis(300);
 /// The program starts before the test reads the clock.
 const GRAIN: Duration = Duration::from_millis(200);
