@@ -253,8 +253,8 @@ impl Cases {
     }
 }
 
-/// A part of the message about a connection that broke.
-const BROKEN: &str = "broke";
+/// A part of the message about a failed connection.
+const BROKEN: &str = "lost the connection";
 
 impl Suite {
     /// Runs one session from `near` to a target on `far`.
