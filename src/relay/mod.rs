@@ -5,12 +5,12 @@
 //! - The remote's EOF ends the session once everything it sent is delivered, even if the local side
 //!   is still open: ssh waits for that. Local input that is already available is sent first; the
 //!   first pause in it ends the session.
-//! - A reset ends the session with an error, because data may be missing. It is passed on: the
-//!   other side sees a reset, too.
+//! - A reset ends the session with an error, because data may be missing. The other side is reset,
+//!   too.
 //! - If the local reader goes away, the session ends quietly within a second.
 //!
-//! A stuck side never blocks the other direction. Each direction holds at most 64 KiB in memory, or
-//! as much as a pipe in the kernel: 64 KiB, and up to 1 MiB for bulk transfers.
+//! A stuck side never blocks the other direction. Each direction holds at most 64 KiB in memory. A
+//! pipe in the kernel holds 64 KiB as well, and up to 1 MiB during bulk transfers.
 
 use std::thread;
 

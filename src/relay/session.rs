@@ -18,13 +18,13 @@ use crate::trace::{self, trace};
 
 /// After the remote's EOF, wait this long for further local input if some was sent since.
 const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
-/// During a bulk download, stdout is not polled for hang-up: every read by its reader would wake
-/// us, and a vanished reader shows as `EPIPE` on the next write. Polling resumes after this pause.
+/// During a bulk download, stdout is not polled for hang-up, because every read by its reader would
+/// wake us. A vanished reader shows as `EPIPE` on the next write. Polling resumes after this pause.
 const BULK_PAUSE: Duration = Duration::from_millis(50);
 /// Grace period for the other direction after stdin or stdout failed.
 const HALF_FAILED_GRACE: Duration = Duration::from_secs(1);
 
-/// What the session relays at its local end.
+/// The kind of the session's local end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LocalEnd {
     /// Standard input and output. The remote's EOF ends the session.
@@ -414,7 +414,8 @@ impl<'a> Session<'a> {
     }
 
     /// Returns `true` if a write to the remote failed only because the remote closed without
-    /// reading the rest. That is no error. `EPIPE` means this; a reset means it only after EOF.
+    /// reading the rest, which is not an error. `EPIPE` means this; a reset means it only after
+    /// EOF.
     fn remote_stopped_reading(&self, cause: &io::Error) -> bool {
         match cause.kind() {
             io::ErrorKind::BrokenPipe => true,

@@ -13,8 +13,8 @@ pub(super) const CAPACITY: usize = 64 * 1024;
 /// Copy buffers and pipes that are empty, shared by all sessions of the process.
 ///
 /// A flow takes one only while it holds data, so an idle session has none. `--listen` may have
-/// thousands of idle sessions: with a buffer each they would fill the memory, and with a pipe each
-/// they would soon reach the limit `pipe-user-pages-soft` (pipe(7)).
+/// thousands of idle sessions. With a buffer each they would fill the memory, and with a pipe each
+/// they would reach the limit `pipe-user-pages-soft` (pipe(7)).
 #[derive(Debug, Default)]
 pub struct Pool {
     buffers: FreeList<Box<[u8]>>,
@@ -69,7 +69,7 @@ impl<T> Default for FreeList<T> {
     }
 }
 
-/// A copy buffer. It owns memory only while it holds data.
+/// A copy buffer, which owns memory only while it holds data.
 #[derive(Default)]
 pub(super) struct Buffer {
     bytes: Box<[u8]>,
@@ -137,7 +137,8 @@ impl BulkDetector {
     }
 }
 
-/// A pipe in the kernel that connects two sockets. It owns a pipe only while that holds data.
+/// A pipe in the kernel that connects two sockets. Takes the pipe from the pool only while it holds
+/// data.
 pub(super) struct SplicePipe<'a> {
     pool: &'a Pool,
     pipe: Option<Pipe>,

@@ -157,9 +157,10 @@ impl LayerThread {
         self.upper.shut_down_reading();
     }
 
-    /// Ends both directions of the pair. Then drains unread input: closing a socket with unread
-    /// data makes the kernel send a reset, which would turn a clean EOF into an error and may
-    /// discard data still in flight.
+    /// Ends both directions of the pair, then drains unread input.
+    ///
+    /// Closing a socket with unread data makes the kernel send a reset. A reset would turn a clean
+    /// EOF into an error, and may discard data still in flight.
     fn shut_down(&self) {
         self.stop_reading();
         // Fails if the upper end is gone.

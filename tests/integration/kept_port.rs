@@ -91,8 +91,8 @@ fn a_client_that_disconnects_during_an_answer_does_not_end_the_session() {
     drop(reader.join().unwrap());
 }
 
-/// Returns the queues of a loopback connection's end at port `here`: bytes that the other end has
-/// not acknowledged, and bytes that were received and not read.
+/// Returns the queues of a loopback connection's end at port `here`: bytes not acknowledged by the
+/// other end, and bytes received but not read.
 #[cfg(target_os = "linux")]
 fn queues(here: u16, there: u16) -> (u64, u64) {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

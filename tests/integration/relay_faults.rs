@@ -76,8 +76,8 @@ fn with_few_descriptors_a_local_port_works_or_reports_that() {
     assert!(successes >= 3 && failures >= 3, "{successes} successes, {failures} failures");
 }
 
-/// Limits the address space. Finds the smallest limit with which the program is loaded by
-/// bisection, and from there raises it in steps smaller than any of the program's own needs.
+/// Limits the address space. Bisection finds the smallest limit with which the program is loaded.
+/// From there the limit rises in steps smaller than any of the program's own allocations.
 #[cfg(target_os = "linux")]
 #[test]
 fn with_little_memory_a_session_works_or_reports_that() {

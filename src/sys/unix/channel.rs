@@ -255,8 +255,8 @@ impl Channel {
     ///
     /// The kernel reports a reset once, to the first call that asks. A splice(2) that moves some
     /// bytes before it meets the reset never reports it. Only the state of the connection remains:
-    /// closed. A reset that came after a genuine FIN leaves the same state, but then the kernel has
-    /// received one byte more than we read, because it counts the FIN as a byte.
+    /// closed. A reset that came after a genuine FIN leaves the same state. In that case the kernel
+    /// has received one byte more than we read, because it counts the FIN as a byte.
     #[cfg(target_os = "linux")]
     fn was_reset(&self) -> bool {
         /// `TCP_CLOSE` in the kernel's `tcp_states.h`.

@@ -1,8 +1,8 @@
 //! The program's entry point, which replaces Rust's own runtime start.
 //!
-//! Rust's runtime reads `/proc/self/maps` and sets up a signal stack to report stack overflows.
-//! That takes about as long as everything this program does before the first byte. The rest of what
-//! Rust does is done here: closed standard descriptors are opened on `/dev/null`, and `SIGPIPE` is
+//! Rust's runtime reads `/proc/self/maps` and sets up a signal stack to report stack overflows,
+//! which takes about as long as everything this program does before the first byte. The rest of the
+//! runtime's work is done here. Closed standard descriptors are opened on `/dev/null`. `SIGPIPE` is
 //! ignored, so that a vanished reader is a write error instead of the end of the process.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};

@@ -1,4 +1,4 @@
-//! The user who runs the program.
+//! Login name and home directory of the user.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;

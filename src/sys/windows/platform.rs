@@ -2,8 +2,8 @@
 
 use std::fs::Metadata;
 
-/// The system-wide parameter file. There is none: a path such as `/etc` is on the current drive,
-/// where any user can create folders.
+/// The system-wide parameter file. Windows has none, because a path such as `/etc` is on the
+/// current drive, where any user can create folders.
 pub const SYSTEM_FILE: Option<&str> = None;
 
 /// Whether the names of environment variables are case-insensitive.

@@ -1,4 +1,4 @@
-//! The user who runs the program.
+//! Login name and home directory of the user.
 
 use std::env;
 use std::path::PathBuf;

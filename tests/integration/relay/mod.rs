@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::kit::*;
 
-/// Long enough for a session to end on a busy machine, and shorter than the 5 s for which a stalled
+/// Long enough for a session to end on a busy machine. Shorter than the 5 s for which a stalled
 /// peer may delay the end.
 pub(crate) const SOON: Duration = Duration::from_secs(4);
 
