@@ -62,7 +62,7 @@ impl Listener {
             for line in lines.map_while(Result::ok).filter(|line| !line.starts_with("DEBUG: ")) {
                 let mut messages = shared.lock().unwrap();
                 messages.0 += 1;
-                if !line.starts_with("connect: client 127.0.0.1:") {
+                if !line.starts_with("connect: ") || !line.contains("client 127.0.0.1:") {
                     messages.1.push(line);
                 }
             }
