@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use source::{Module, ModulePath, dependencies, files, modules};
+use source::{Module, ModulePath, dependencies, files, modules, modules_in};
 
 pub(crate) mod source;
 
@@ -62,12 +62,14 @@ fn imports_go_down_the_layers() {
 
 #[test]
 fn files_do_not_import_each_other_in_circles() {
-    let modules = modules();
-    let dependencies = dependencies(&modules);
-    let edges: usize = dependencies.values().map(BTreeSet::len).sum();
-    assert!(edges > 100, "only {edges} dependencies found: the search is broken");
-    let cycles = cycles(&dependencies);
-    assert!(cycles.is_empty(), "circular imports:\n{}", cycles.join("\n"));
+    for (directory, min_edges) in [("src", 100), ("benches", 20)] {
+        let modules = modules_in(directory);
+        let dependencies = dependencies(&modules);
+        let edges: usize = dependencies.values().map(BTreeSet::len).sum();
+        assert!(edges > min_edges, "only {edges} dependencies found in {directory}: the search is broken");
+        let cycles = cycles(&dependencies);
+        assert!(cycles.is_empty(), "circular imports in {directory}:\n{}", cycles.join("\n"));
+    }
 }
 
 /// Returns each group of files that depend on each other.

@@ -57,7 +57,12 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
 
 /// Parses the modules of the program. Unit tests are left out.
 pub(crate) fn modules() -> Vec<Module> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    modules_in("src")
+}
+
+/// Parses the modules of the crate in a directory.
+pub(crate) fn modules_in(directory: &str) -> Vec<Module> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let module = |file: PathBuf| {
         let inside = file.strip_prefix(&src).unwrap().with_extension("");
         let mut path: Vec<_> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
