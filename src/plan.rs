@@ -201,7 +201,7 @@ pub enum Protocol {
     },
 }
 
-/// Credentials for a proxy, as far as they are configured.
+/// The configured credentials for a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
     /// The user name; `None` for the login name, which is looked up only when it is needed.

@@ -80,7 +80,7 @@ pub(super) fn origin(origin: &Origin) -> String {
     }
 }
 
-/// Returns a route in one line: `HTTP proxy a:80 → SOCKS5 proxy b:1080 → host:22`.
+/// Returns a route as one line: `HTTP proxy a:80 → SOCKS5 proxy b:1080 → host:22`.
 pub(super) fn route(hops: &[Hop], plan: &Plan) -> String {
     if hops.is_empty() {
         return format!("direct connection to {}", plan.target);

@@ -184,7 +184,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Use the telnet-style proxy in `TELNET_PROXY`."),
         option(Flag::Proxy, 'x', "URL[,URL...]",
             "Use a chain of proxies, with fallbacks: 'socks5://a,http://b|direct'",
-            "Use a chain of proxies, the first one first: `socks5://a.example,http://b.example:8080`. After a `|`, give a \
+            "Use a chain of proxies, in this order: `socks5://a.example,http://b.example:8080`. After a `|`, give a \
              fallback, used if the chain fails: `http://a.example | direct`. Each further `-x` adds hops to the \
              chain.").long("proxy"),
         switch(Flag::Auto, 'A',
@@ -306,8 +306,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_option(Flag::ProxyProtocol, "proxy-protocol", "v1|v2",
             "Send a PROXY protocol header to the target first",
             "Send a PROXY protocol header to the target first, as HAProxy and nginx expect with `accept-proxy` or \
-             `proxy_protocol`. It contains the address of the local port's client or else of this end of the connection. \
-             Through a proxy, where that is unknown, it contains no addresses.").offering(Offer::Words(&["v1", "v2"])),
+             `proxy_protocol`. It contains the address of the local port's client, or of this end of the connection if \
+             there is no such client. Through a proxy, where that is unknown, it contains no addresses.").offering(Offer::Words(&["v1", "v2"])),
         option(Flag::Wait, 'w', "SECONDS",
             "Limit the time to reach the target (0: no limit)",
             "Limit the time to reach the target, including name resolution, connecting and the handshakes with proxies. Time \
@@ -322,9 +322,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_switch(Flag::NoShutdown, "no-shutdown",
             "Do not half-close when standard input ends",
             "Do not half-close the connection when standard input ends. The session lasts until the remote ends it or the \
-             reader of standard output exits; Windows does not report the latter. Use it for a program that closes its end \
-             before it has the whole response, through a proxy that drops the connection then: `git://` through microsocks or \
-             tinyproxy. Same as `--no-shutdown` of ncat, and as nc without `-N`."),
+             reader of standard output exits; Windows does not report the latter. Use it if a program closes its end before \
+             it has the whole response, and the proxy then drops the connection: `git://` through microsocks or tinyproxy. Same as `--no-shutdown` of ncat, and as nc without `-N`."),
         long_option(Flag::Check, "check", "json",
             "Show plan and settings, then test the connection step by step",
             "Show the plan for this host and port and where each setting comes from. Then connect, and show the time of each \

@@ -76,7 +76,7 @@ pub enum Verbosity {
     /// Errors, warnings and the status line.
     #[default]
     Normal,
-    /// `-d`, and how often it was given.
+    /// The number of times `-d` was given.
     Debug(u8),
 }
 
@@ -180,7 +180,7 @@ pub enum NetrcSource {
     File(String),
 }
 
-/// The request that a command line makes.
+/// The action that the command line selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Connect to a target, or with `--check` test that.

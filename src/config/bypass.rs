@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_entry_is_reported_and_the_others_count() {
+    fn an_invalid_entry_is_reported_and_the_others_apply() {
         let warnings = RefCell::new(Vec::new());
         let list = parse(
             "10.0.0.0/33,999.1.1.1,1.2.3.4.5,10.0.0.0/255.0.255.0,::1/129,a b,*,!,good",
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_superfluous_dot_makes_an_entry_invalid() {
+    fn an_extra_dot_makes_an_entry_invalid() {
         for entry in ["10..", "10.1.2.3.", "10.1.2.3./32", "10..1", ".", "..", "a..b", "a.example..", "*..a"]
         {
             let warnings = RefCell::new(0);

@@ -43,8 +43,8 @@ pub(super) fn routes(
         && urls.clone().any(|url| !is_direct(url) && !url.is_empty() && !has_scheme(url))
     {
         return Err(Error::Config(format!(
-            "invalid proxies in {source}: missing scheme; write each proxy as SCHEME://HOST, and in a user name or \
-             password %2C for ',' and %7C for '|'"
+            "invalid proxies in {source}: missing scheme; write each proxy as SCHEME://HOST, with ',' as %2C and \
+             '|' as %7C in user names and passwords"
         )));
     }
     text.split('|').map(|chain| route(chain, source, args, sources)).collect()

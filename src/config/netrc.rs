@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_user_only_entries_of_this_user_count() {
+    fn with_a_user_only_entries_of_this_user_match() {
         let content = "machine proxy.example login alice password a\nmachine proxy.example password b login bob\n\
                        machine proxy.example password c\ndefault login carol password d";
         for (user, password) in

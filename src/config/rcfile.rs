@@ -2,8 +2,8 @@
 //!
 //! Each line is `NAME = value`. Blanks around name and value are dropped. `#` begins a comment,
 //! except in a quoted value. A `Match` line begins a block that lasts until the next `Match`; its
-//! values count only where the conditions are met. A later line overrides an earlier one. An
-//! invalid line is reported with file and line number, and ignored.
+//! values apply only if its conditions are met. A later line overrides an earlier one. An invalid
+//! line is reported with file and line number, and ignored.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -76,7 +76,7 @@ impl ParameterFile {
     /// Reads a file and passes a warning to `warn` for each problem. A missing file counts as
     /// empty.
     pub(super) fn read(path: &Path, warn: &dyn Fn(&str)) -> Self {
-        // Usually there is no file: do not format its path needlessly.
+        // Usually there is no file, so the path is formatted only on demand.
         let name = || printable(path.to_string_lossy().as_bytes());
         let (content, metadata) = match read(path) {
             Ok(read) => read,

@@ -98,7 +98,7 @@ impl<'a> Sources<'a> {
         self.find_with(name, false)
     }
 
-    /// Looks up a parameter. A command counts only in a file that nobody else can write to.
+    /// Looks up a parameter. A command is accepted only from a file that nobody else can write to.
     fn find_with(&self, name: &'static str, is_command: bool) -> Option<Setting<OsString>> {
         match self.variable(name) {
             Some(value) => Some(Setting { name, value, origin: Origin::Variable(name) }),
@@ -174,8 +174,8 @@ impl<'a> Sources<'a> {
         Ok(Setting { name, value, origin })
     }
 
-    /// Returns the first of these parameters that is set. As in the C program, an empty value
-    /// counts.
+    /// Returns the first of these parameters that is set. As in the C program, an empty value is a
+    /// value.
     pub(super) fn first(&self, names: &[&'static str]) -> Result<Option<Setting>, Error> {
         names.iter().find_map(|name| self.find(name)).map(|setting| self.accept(setting)).transpose()
     }
@@ -225,8 +225,8 @@ impl<'a> Sources<'a> {
     /// Returns the program that prompts for passwords, by OpenSSH's rules; `None` to prompt on the
     /// terminal.
     ///
-    /// `SSH_ASKPASS` counts if there is a display, unless `SSH_ASKPASS_REQUIRE` is `never`. With
-    /// `force`, it counts without a display.
+    /// `SSH_ASKPASS` is used if there is a display, unless `SSH_ASKPASS_REQUIRE` is `never`. With
+    /// `force`, it is used without a display, too.
     pub(super) fn askpass(&self) -> Option<PathBuf> {
         let program = self.find("SSH_ASKPASS").filter(|program| !program.value.is_empty())?;
         let require = (self.variable)("SSH_ASKPASS_REQUIRE").unwrap_or_default();

@@ -190,7 +190,7 @@ fn each_protocol_has_its_default_port() {
     assert_eq!(hop("-h", &[("HTTP_PROXY", "h")]).proxy, endpoint("h", 80));
 }
 
-/// Expects the first of these variables that is set to count.
+/// Checks that the first of these variables that is set wins.
 #[track_caller]
 fn expect_precedence(options: &str, names: &[&str], read: impl Fn(&[(&str, &str)]) -> String) {
     for first in 0..names.len() {

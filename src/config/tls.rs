@@ -37,7 +37,7 @@ pub(super) fn settings(query: &mut Query, args: &Args, sources: &Sources<'_>) ->
     };
     if tls.insecure && tls.pins.is_empty() {
         sources.warn()(
-            "warning: --insecure disables the check of the proxy's certificate: an attacker can impersonate the proxy \
+            "warning: --insecure disables verification of the proxy's certificate: an attacker can impersonate the proxy \
              and read the password",
         );
     }

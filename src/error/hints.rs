@@ -150,7 +150,7 @@ fn scheme_hint(offered: &[UnusableScheme]) -> Option<&'static str> {
     if any(&Unusable::NotAllowed) {
         Some("leave out -a, or add the scheme to it")
     } else if any(&Unusable::NeedsRelay) {
-        Some("run a local relay that supports it (cntlm, px), and use that with -H")
+        Some("run a local proxy that supports it (cntlm, px), and pass its address to -H")
     } else {
         None
     }
@@ -204,7 +204,7 @@ fn certificate_hint(problem: &CertificateProblem) -> String {
             return or_pin("specify the authority's certificate with --tls-ca FILE", pin);
         }
         P::BadSignature { .. } => {
-            "ask the proxy's administrator whether the authority has a new key, because an impostor may use its name"
+            "ask the proxy's administrator whether the authority has a new key, because an impostor may be using its name"
         }
         P::NotPinned { .. } => {
             "pass this pin to --tls-pin only if the proxy has a new key, because an impostor may have answered"

@@ -121,7 +121,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A local client broke its connection. Data may be missing.
-    #[error("lost the connection of client {address}: {}; data may be missing", os_message(.cause))]
+    #[error("lost the connection to client {address}: {}; data may be missing", os_message(.cause))]
     Client {
         /// The address of the client.
         address: String,

@@ -86,7 +86,7 @@ pub enum CertificateProblem {
         /// The name or address of the proxy.
         expected: String,
     },
-    /// No `subjectAltName` at all; the common name does not count.
+    /// No `subjectAltName` at all; the common name is ignored.
     #[error("a certificate without a subjectAltName, so it does not match {expected}")]
     NoName {
         /// The name or address of the proxy.

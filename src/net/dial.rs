@@ -169,8 +169,8 @@ impl Dialling {
     }
 }
 
-/// Starts a non-blocking connect. Sets `TCP_NODELAY`, because keystrokes must not wait for more
-/// data, and keep-alive, because a peer that vanished must be noticed.
+/// Starts a non-blocking connect. Sets `TCP_NODELAY` so that keystrokes are sent without delay, and
+/// keep-alive to detect a peer that vanished.
 fn start(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;

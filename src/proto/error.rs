@@ -205,7 +205,7 @@ pub enum Unencodable {
     #[error("SOCKS5 does not allow an empty user name or password")]
     Socks5Empty,
     /// HTTP: a host name beyond ASCII.
-    #[error("HTTP does not support host names outside ASCII")]
+    #[error("HTTP does not support non-ASCII host names")]
     HttpHostNotAscii,
     /// Basic: a colon in the user name, where the server would split user name and password.
     #[error("Basic authentication does not allow ':' in the user name (RFC 7617)")]

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_query_for_the_socket_error_counts_as_a_failed_attempt() {
+    fn a_failed_query_for_the_socket_error_is_a_failed_attempt() {
         let not_a_socket = OwnedFd::from(io::pipe().unwrap().1);
         assert!(connect_error(&Socket::from(not_a_socket)).is_some());
     }

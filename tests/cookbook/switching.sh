@@ -76,7 +76,7 @@ setup_recorder_telnet() { recorder recorded "$1" "EXEC:$WORK/telnet-proxy" && be
 # The second proxy of a chain, because a proxy does not tunnel to itself.
 setup_second() { http_proxy_at "$1" second.corp.example; }
 
-# Signed by the authority of proxy.corp.example.
+# Creates a certificate signed by the CA of proxy.corp.example.
 setup_recorder_tls() {
     local dir=$WORK/etc
     openssl req -x509 -CA "$dir/proxy-authority.pem" -CAkey "$dir/proxy-authority.key" -newkey ec -nodes -days 2 \

@@ -280,7 +280,7 @@ impl Suite {
             _ => exchange(&mut pipes(&mut child)?, &job),
         };
         if mode == Mode::Listen {
-            // The listener reports the session, and then goes on until a signal stops it.
+            // The listener reports the session and keeps running until a signal stops it.
             sleep(Duration::from_millis(300));
             kill_process(Pid::from_child(&child), Signal::TERM)?;
         }

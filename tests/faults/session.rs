@@ -55,12 +55,12 @@ pub(crate) enum Descriptors {
     NoStdinNoStderr,
 }
 
-/// The result of a session, as the table in docs/compat.md words it.
+/// The result of a session, in the terms of docs/compat.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// All data arrived, and the program succeeded.
     Ok,
-    /// Data is missing, and the program or a reset reported it to the end that misses data.
+    /// Data is missing, and the end that lacks it got an error from the program or a reset.
     Error,
     /// Data is missing, and an end takes the session for complete.
     Loss(String),

@@ -303,7 +303,7 @@ fn its_standard_error_reaches_the_user() {
 }
 
 #[test]
-fn the_time_of_the_prompt_does_not_count_against_the_limit() {
+fn the_time_at_the_prompt_does_not_count_against_the_limit() {
     let asker = Asker::new("askpass", "sleep 0.8; echo secret");
     let proxy = socks5_userpass("bob", "secret").early("welcome").expect_eof().serve();
     let out = asker.connect(format!("-w 0.5 -S bob@{proxy} host 22")).run();

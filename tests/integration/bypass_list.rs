@@ -159,7 +159,7 @@ fn each_kind_of_proxy_has_its_own_list() {
         for name in all {
             expect(own.contains(&name), option, make, "127.0.0.1", &[(name, "127.")]);
         }
-        // Only the first list that is set counts, even if it is empty.
+        // Only the first list that is set is used, even if it is empty.
         for pair in own.windows(2) {
             expect(false, option, make, "127.0.0.1", &[(pair[0], "10."), (pair[1], "127.")]);
             expect(false, option, make, "127.0.0.1", &[(pair[0], ""), (pair[1], "127.")]);
@@ -192,7 +192,7 @@ fn a_name_that_is_resolved_locally_is_also_matched_by_its_address() {
 }
 
 #[test]
-fn an_invalid_entry_is_reported_and_the_others_count() {
+fn an_invalid_entry_is_reported_and_the_others_apply() {
     for entry in [
         "10.0.0.0/33",
         "999.1.1.1",
@@ -222,7 +222,7 @@ fn an_invalid_entry_is_reported_and_the_others_count() {
 }
 
 #[test]
-fn no_proxy_counts_after_the_lists() {
+fn no_proxy_is_checked_after_the_lists() {
     for (variables, bypasses) in [
         (&[("no_proxy", "127.0.0.1")][..], true),
         (&[("NO_PROXY", "127.0.0.1")], true),
@@ -246,7 +246,7 @@ fn no_proxy_counts_after_the_lists() {
     {
         expect(bypasses, "-S", socks5_none, "localhost", &[("no_proxy", list)]);
     }
-    // The locally resolved address counts for the lists, not for no_proxy.
+    // The lists match the locally resolved address, no_proxy does not.
     expect(false, "-R local -S", socks5_none, "localhost", &[("no_proxy", "127.0.0.0/8,::1")]);
     expect(true, "-R local -S", socks5_none, "localhost", &[("CONNECT_DIRECT", "127.0.0.0/8,::1")]);
 }
@@ -275,7 +275,7 @@ fn an_entry_of_no_proxy_may_have_a_port() {
 }
 
 #[test]
-fn own_networks_count_only_with_the_option() {
+fn own_networks_are_bypassed_only_with_the_option() {
     for (option, make) in OPTIONS {
         expect(true, &format!("-D {option}"), make, "127.0.0.1", &[]);
         expect(false, option, make, "127.0.0.1", &[]);

@@ -114,8 +114,8 @@ fn the_message_contains_the_answer_and_the_address_of_the_name_server() {
 }
 
 #[test]
-fn the_message_is_about_the_name_as_it_was_typed() {
-    // Any name that this machine's search list adds does not exist.
+fn the_message_is_about_the_name_as_typed() {
+    // Names completed from this machine's search list do not exist.
     let dns = NameServer::start(V4, |asked| match asked.name.as_str() {
         "host.example." => Answer::Code(2),
         _ => NXDOMAIN,
@@ -140,7 +140,7 @@ fn socks4_needs_an_ipv4_address() {
 }
 
 #[test]
-fn a_truncated_or_missing_udp_answer_is_requested_by_tcp() {
+fn a_truncated_or_missing_udp_answer_is_retried_over_tcp() {
     for by_udp in [Answer::Truncated, Answer::Garbage, Answer::Silence] {
         let answer = by_udp.clone();
         let dns = NameServer::start(V4, move |asked| match asked.transport {

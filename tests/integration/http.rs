@@ -78,7 +78,7 @@ fn the_proxy_may_be_a_url_and_its_path_is_ignored() {
 }
 
 #[test]
-fn a_host_name_outside_ascii_is_an_error_before_anything_is_sent() {
+fn a_non_ascii_host_name_is_an_error_before_anything_is_sent() {
     let proxy = Server::repeat(|| script().expect_eof());
     connect(format!("-H {proxy} bücher.example 22")).run().expect_failure(2, &["ASCII", "xn--"]);
     proxy.finish();

@@ -50,7 +50,7 @@ fn each_algorithm_is_supported_with_each_parameter() {
 }
 
 #[test]
-fn a_user_name_outside_ascii_is_accepted() {
+fn a_non_ascii_user_name_is_accepted() {
     for more in ["", ", charset=UTF-8", ", charset=UTF-8, userhash=true"] {
         let proxy = HttpDigest { extra_parameters: more, ..HttpDigest::new("jörg \"x\"\\%", "pässwörd") };
         session(&proxy, 1, "-a digest -H http://j%C3%B6rg%20%22x%22%5C%25:p%C3%A4ssw%C3%B6rd@{P}");

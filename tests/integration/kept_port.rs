@@ -112,7 +112,7 @@ fn data_that_a_client_did_not_take_is_for_the_next_one() {
     let run = listening(format!("-P 0 {}", target.args()));
     let first = run.client();
     run.wait_for_line("start relaying.");
-    // Wait until all buffers on the way are full.
+    // Wait until all buffers on the path are full.
     thread::sleep(Duration::from_millis(500));
     let (ours, its) = (run.address().port(), first.local_addr().unwrap().port());
     let lost = queues(ours, its).0 + queues(its, ours).1;
@@ -141,7 +141,7 @@ fn data_of_a_vanished_client_that_did_not_read_is_delivered() {
     let mut sent = 0;
     let mut source = data(2, u64::MAX);
     let mut block = [0; 512];
-    // Fill all buffers on the way.
+    // Fill all buffers on the path.
     loop {
         source.read_exact(&mut block).unwrap();
         match client.write(&block) {

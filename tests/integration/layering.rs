@@ -61,7 +61,7 @@ fn imports_go_down_the_layers() {
 }
 
 #[test]
-fn files_do_not_import_each_other_in_circles() {
+fn files_have_no_import_cycles() {
     for (directory, min_edges) in [("src", 100), ("benches", 20)] {
         let modules = modules_in(directory);
         let dependencies = dependencies(&modules);

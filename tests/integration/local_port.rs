@@ -90,7 +90,7 @@ fn a_target_that_refuses_ends_the_run_and_disconnects_the_client() {
 }
 
 #[test]
-fn a_target_that_was_not_reached_looked_to_the_client_like_an_empty_answer() {
+fn an_unreachable_target_looked_to_the_client_like_an_empty_answer() {
     let run = listening(format!("-p 0 127.0.0.1 {}", RefusingPort::new().port()));
     expect_reset(run.client());
     run.end().expect_failure(4, &["refused"]);

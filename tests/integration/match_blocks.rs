@@ -19,7 +19,7 @@ fn expect_proxy(content: &str, target: &str) {
 }
 
 #[test]
-fn a_block_counts_where_its_conditions_are_met() {
+fn a_block_applies_if_its_conditions_are_met() {
     let (right, wrong) = ("SOCKS_SERVER = {P}\n", "SOCKS_SERVER = {X}\n");
     for (met, unmet) in [
         ("all", "!all"),

@@ -261,7 +261,7 @@ fn the_time_at_an_http_prompt_does_not_count_against_the_limit_of_a_second_conne
 }
 
 #[test]
-fn the_limit_goes_on_after_the_prompt() {
+fn the_limit_continues_after_the_prompt() {
     let mut user = User::new();
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_bytes(12).hold().serve();
     let mut run = connect(format!("-w 1 -S bob@{proxy} host.example 22")).terminal(&user.pty).start();

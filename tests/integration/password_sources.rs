@@ -377,7 +377,7 @@ fn a_command_in_a_file_that_others_can_write_to_does_not_run() {
 }
 
 #[test]
-fn the_time_of_a_command_does_not_count_for_the_limit() {
+fn the_time_of_a_command_does_not_count_against_the_limit() {
     let proxy = socks5("secret");
     let run = connect("-w 1 --password-command").arg("sleep 1.5; echo secret");
     run.args(format!("-S bob@{proxy} host 22")).run().expect_success();

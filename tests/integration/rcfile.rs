@@ -224,7 +224,7 @@ fn a_quoted_value_may_contain_blanks_and_comment_signs() {
 }
 
 #[test]
-fn an_invalid_line_is_reported_with_file_and_line_and_the_session_goes_on() {
+fn an_invalid_line_is_reported_with_file_and_line_and_the_session_works() {
     for (line, warning) in [
         ("SOCKS_SERVER 127.0.0.1:1", "missing '=' (NAME = value); line ignored"),
         ("garbage", "missing '=' (NAME = value); line ignored"),
@@ -378,7 +378,7 @@ fn the_debug_log_shows_the_parameters_but_no_password() {
 }
 
 #[test]
-fn without_a_home_directory_the_session_goes_on() {
+fn without_a_home_directory_the_session_works() {
     for home in ["", "/nonexistent", "/dev/null", "/etc/passwd"] {
         let proxy = socks5_none().expect_eof().serve();
         connect(format!("-S {proxy} host 22")).env("HOME", home).run().expect_success();
@@ -388,7 +388,7 @@ fn without_a_home_directory_the_session_goes_on() {
 
 #[cfg(unix)]
 #[test]
-fn without_the_variable_home_the_session_goes_on() {
+fn without_the_variable_home_the_session_works() {
     let proxy = socks5_none().expect_eof().serve();
     let program = Program::new("env").args("-u HOME").arg(env!("CARGO_BIN_EXE_connect"));
     program.args(format!("-S {proxy} host 22")).run().expect_success();

@@ -149,7 +149,7 @@ fn data_of_a_vanished_client_is_delivered_to_a_slow_remote() {
     let mut sent = 0;
     let mut source = data(1, u64::MAX);
     let mut block = [0; 512];
-    // Fill all buffers on the way.
+    // Fill all buffers on the path.
     loop {
         source.read_exact(&mut block).unwrap();
         match client.write(&block) {
@@ -241,7 +241,7 @@ fn a_proxy_cannot_reach_a_socket() {
 /// connect(2) blocks while the backlog is full. It did so forever, despite `-w`.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_target_with_a_full_backlog_was_waited_for_forever() {
+fn connecting_to_a_target_with_a_full_backlog_hung_forever() {
     let path = TempPath::new("s");
     let listener = UnixListener::bind(&*path).unwrap();
     rustix::net::listen(&listener, 0).unwrap();

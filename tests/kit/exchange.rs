@@ -20,7 +20,7 @@ pub(crate) struct Pace {
     pub(crate) read_pause: Duration,
 }
 
-/// When an end half-closes its own stream, once it has sent everything.
+/// When an end that has sent everything half-closes its own stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HalfClose {
     AtOnce,

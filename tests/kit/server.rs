@@ -94,7 +94,7 @@ impl Server {
         Self::new(Ipv4Addr::LOCALHOST.into(), Shared::default(), Box::new(move || Some(make())))
     }
 
-    /// Like [`repeat`](Server::repeat), but for clients that may break off at any point: a step
+    /// Like [`repeat`](Server::repeat), but for clients that may disconnect at any point: a step
     /// that fails ends its script, but not the test.
     pub(crate) fn lenient(script: &Script) -> Self {
         let script = script.clone();

@@ -29,7 +29,7 @@ pub(crate) enum TlsEnd {
 pub(crate) struct Handshake {
     /// The name in SNI.
     pub(crate) name: Option<String>,
-    /// Why the handshake failed, as far as this side knows; `None` if it did not.
+    /// The error that this side saw in the handshake; `None` if it succeeded.
     pub(crate) failure: Option<String>,
     /// How the stream ended; `None` while it is open.
     pub(crate) end: Option<TlsEnd>,
@@ -77,7 +77,7 @@ impl TlsFront {
         Self::with_versions(identity, versions, Some(clients))
     }
 
-    /// Limits the TLS versions; `clients` is the authority of client certificates, if required.
+    /// Limits the TLS versions. If client certificates are required, `clients` is their CA.
     pub(crate) fn with_versions(
         identity: &Identity,
         versions: &[&'static SupportedProtocolVersion],

@@ -49,7 +49,7 @@ impl Certificates {
         std::thread::sleep(Duration::from_secs(2).saturating_sub(self.made.elapsed()));
     }
 
-    /// Makes a key, and for it a request (`csr`) or, with `-x509`, a certificate (`pem`).
+    /// Creates a key, and a signing request (`csr`) or, with `-x509`, a certificate (`pem`) for it.
     fn request(&self, name: &str, key: &[&str], subject: &str, output: &str) -> Command {
         let mut command = Command::new("openssl");
         command.args(["req", "-nodes", "-newkey"]).args(key).arg("-subj").arg(format!("/CN={subject}"));

@@ -259,8 +259,8 @@ pub(crate) fn program<A: AsRef<OsStr>>(
     args.into_iter().fold(Program::new(path), Program::arg)
 }
 
-/// Runs a program whose standard input says one line and then stays open, as a terminal would.
-/// sshd answers such a line and closes the connection.
+/// Runs a program with one line on its standard input, which then stays open like a terminal. sshd
+/// answers such a line and closes the connection.
 #[track_caller]
 pub(crate) fn run_with_open_input(program: Program) -> Outcome {
     let (reader, mut writer) = pipe();

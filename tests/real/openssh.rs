@@ -1,12 +1,12 @@
-//! OpenSSH's own regression tests (Debian package openssh-tests, unmodified) with the program:
-//! `dynamic-forward` has its SOCKS client replaced by the program, and the others get the program
-//! as `ProxyCommand` through microsocks. See the script `openssh-regress-group.sh`.
+//! OpenSSH's own regression tests (Debian package openssh-tests, unmodified) with the program: in
+//! `dynamic-forward`, the program replaces the SOCKS client; in the others, it is the
+//! `ProxyCommand`, through microsocks. See the script `openssh-regress-group.sh`.
 //!
 //! The tests use fixed ports and sleep a lot. Therefore each group runs in a network namespace,
-//! with its own copy of the tests, while the other cases run. Left out are all tests that open no
-//! connection (keys, configuration parsing), those that replace `ProxyCommand` by their own in
-//! every run (proxy-connect, cfgmatch), and rekey and try-ciphers, which run hundreds of short
-//! sessions and would only test OpenSSH's ciphers.
+//! with its own copy of the tests, while the other cases run. We skip tests that open no connection
+//! (keys, configuration parsing) and those that set their own `ProxyCommand` (proxy-connect,
+//! cfgmatch). We also skip rekey and try-ciphers: their hundreds of short sessions would only test
+//! OpenSSH's ciphers.
 
 use std::fs;
 use std::path::{Path, PathBuf};

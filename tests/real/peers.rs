@@ -32,7 +32,7 @@ pub(crate) const PASSWORD: &str = "S3cret p@ss:w0rd%";
 pub(crate) const PLAIN_PASSWORD: &str = "S3cret-passw0rd";
 pub(crate) const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
 
-/// The size of the files that cases transfer: more than all buffers on the way hold.
+/// The size of the files that cases transfer: more than all buffers on the path hold.
 const BIG: u64 = 20_000_000;
 
 const NCSA_AUTH: &str = "/usr/lib/squid/basic_ncsa_auth";

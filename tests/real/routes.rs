@@ -60,7 +60,7 @@ const ROUTES: [Route; 13] = [
 ];
 
 impl Route {
-    /// Returns the end of a case's name.
+    /// Returns the suffix of a case's name.
     fn label(&self) -> String {
         if self.proxy.is_some() { format!("through {}", self.name) } else { "without a proxy".into() }
     }

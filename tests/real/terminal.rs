@@ -81,7 +81,7 @@ impl Terminal {
         Self { pty, screen: String::new() }
     }
 
-    /// Returns all that was written to the terminal.
+    /// Returns everything that was written to the terminal.
     fn screen(&mut self) -> &str {
         let mut bytes = [0; 1024];
         while let Ok(length @ 1..) = self.pty.master.read(&mut bytes) {

@@ -34,8 +34,8 @@ impl Console {
         program.terminal(&self.pty).stdin(self.pty.slave()).stderr(self.pty.slave())
     }
 
-    /// Returns `true` if the screen shows `text`. Blanks do not count: the console moves the cursor
-    /// instead.
+    /// Returns `true` if the screen shows `text`. Blanks are ignored, because the console moves the
+    /// cursor instead of printing them.
     fn shows(&mut self, text: &str) -> bool {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = self.pty.master.read(&mut buffer) {

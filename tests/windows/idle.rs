@@ -16,7 +16,7 @@ fn an_idle_session_uses_no_processor_time() {
 
 /// The half-close is reported by every poll, and what is to be sent cannot leave.
 #[test]
-fn a_target_that_half_closed_and_reads_nothing_costs_no_processor_time() {
+fn a_target_that_half_closed_and_reads_nothing_uses_no_processor_time() {
     const LEN: u64 = 20_000_000;
     let target = script().half_close().pause(IDLE).sink().serve();
     let mut run = connect(target.args()).start();

@@ -27,7 +27,7 @@ fn the_target_ends_the_session_although_a_windows_pipe_is_open() {
 }
 
 #[test]
-fn a_reader_that_leaves_in_mid_session_ends_it_silently() {
+fn a_reader_that_exits_mid_session_ends_it_silently() {
     let target = script().send_until_refused(LIMIT).serve();
     run("gone", &target).expect_code(8).expect_stderr("");
     target.finish();
@@ -35,7 +35,7 @@ fn a_reader_that_leaves_in_mid_session_ends_it_silently() {
 
 /// Everything has been handed to the writing thread before that thread learns that nobody reads.
 #[test]
-fn a_reader_that_leaves_at_once_ends_the_session_silently() {
+fn a_reader_that_exits_at_once_ends_the_session_silently() {
     let target = script().send("hello").serve();
     run("deaf", &target).expect_code(8).expect_stderr("");
     target.finish();

@@ -104,7 +104,7 @@ fn expect_rejected(proxy: &Proxy, option: &str) {
 }
 
 #[test]
-fn a_session_through_dante_by_socks4a() {
+fn a_session_through_dante_with_socks4a() {
     let proxy = Proxy::dante();
     expect_session(&proxy, &format!("-4 -R remote -S 127.0.0.1:{}", proxy.port));
 }

@@ -167,7 +167,7 @@ fn with_query(query: &str) -> Result<ProxyUrl, Error> {
 }
 
 #[test]
-fn a_query_option_is_decoded_and_taken_once_and_the_last_value_counts() {
+fn a_query_option_is_decoded_and_taken_once_and_the_last_value_wins() {
     let mut url = with_query("a=1&b=x%20%26y&&c&a=2").unwrap();
     assert_eq!(url.query.take("a").as_deref(), Some("2"));
     assert_eq!(url.query.take("b").as_deref(), Some("x &y"));

@@ -117,7 +117,7 @@ fn a_path_that_is_not_a_file_gets_a_warning() {
 }
 
 #[test]
-fn a_block_counts_where_its_conditions_are_met() {
+fn a_block_applies_if_its_conditions_are_met() {
     let content = "SOCKS_SERVER = everywhere\nSOCKS_USER = all\nMatch host there\nSOCKS_SERVER = there\n\
                    mAtCh host here # us\n SOCKS_SERVER = here\nSOCKS_USER = early\nMatch !host there\nSOCKS_USER = late\n";
     let (file, warnings) = parse(content.as_bytes());

@@ -148,7 +148,7 @@ fn when_all_refuse_the_errors_are_listed_in_the_order_of_the_attempts() {
 }
 
 #[test]
-fn dialling_goes_on_after_a_refusal_while_another_attempt_is_in_progress() {
+fn dialling_continues_after_a_refusal_while_another_attempt_is_in_progress() {
     let (hole, refusing) = (BlackHole::new(), Refusing::new());
     let limit = Duration::from_millis(600);
     let (socket, dialling, time) = race(&[hole.address(), refusing.address()], limit);

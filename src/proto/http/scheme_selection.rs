@@ -10,7 +10,7 @@ use super::credentials_header::Authorization;
 use super::digest::{Digest, Hash, RequestInfo};
 use super::head::Head;
 
-/// How often a proxy may declare a nonce stale before that counts as a rejection.
+/// How many times a proxy may declare a nonce stale before we treat that as a rejection.
 const MAX_STALE: u8 = 2;
 
 /// An authentication scheme that the user can allow.

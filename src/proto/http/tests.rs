@@ -146,7 +146,7 @@ fn credentials_that_basic_cannot_encode_are_rejected_before_anything_is_sent() {
 }
 
 #[test]
-fn a_host_name_outside_ascii_is_rejected() {
+fn a_non_ascii_host_name_is_rejected() {
     let error = fails(|| connecting_to(endpoint("bücher.example", "22")), &[]);
     assert_eq!(error, Error::NotEncodable(Unencodable::HttpHostNotAscii));
 }
@@ -276,7 +276,7 @@ fn another_protocol_is_recognised_before_the_end_of_a_line() {
 }
 
 #[test]
-fn a_nul_in_what_is_not_http_has_the_same_cause_in_every_fragmentation() {
+fn a_nul_in_a_reply_that_is_not_http_has_the_same_cause_in_every_fragmentation() {
     for cut in [Cut::InOneLump, Cut::ByteByByte] {
         let error = run(machine(), &[Turn::Sends(REQUEST), Turn::Proxy(b"\0\n\n")], cut).result;
         assert!(matches!(error, Err(Error::NotHttp { is_tls: false, .. })), "{cut:?}: {error:?}");
@@ -294,7 +294,7 @@ fn heads_have_at_most_64_kib() {
     assert_eq!(answered(&head(LIMIT + 1)), Error::HeaderTooLong(64));
     assert_eq!(answered(&head(2 * LIMIT)).to_string(), "sent more than 64 KiB of HTTP header");
 
-    // Interim responses count.
+    // Interim responses count toward the limit.
     let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
     let many = interim.repeat(LIMIT / interim.len());
     let rest = LIMIT - many.len();

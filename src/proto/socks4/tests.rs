@@ -57,7 +57,7 @@ fn an_address_is_sent_as_an_address() {
 }
 
 #[test]
-fn a_name_is_sent_by_socks4a() {
+fn a_name_is_sent_with_socks4a() {
     let machine = || Socks4::new(endpoint("ssh.example", "443"), "me".into());
     opens(machine, &[Turn::Sends(REQUEST_4A), Turn::Proxy(GRANTED)]);
 }

@@ -61,8 +61,8 @@ fn check_listener(number: RawFd) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Returns `true` if the socket listens. Apple's systems lack `SO_ACCEPTCONN`, so a socket without
-/// a peer counts there.
+/// Returns `true` if the socket listens. Apple's systems lack `SO_ACCEPTCONN`, so there a socket
+/// without a peer is taken for a listener.
 fn is_listening(socket: BorrowedFd<'_>) -> bool {
     #[cfg(not(target_vendor = "apple"))]
     return sockopt::socket_acceptconn(socket) == Ok(true);

@@ -134,7 +134,7 @@ fn user_variables(case: Case, without: &[&str]) -> Case {
 }
 
 fn users() -> Vec<Case> {
-    // `skipped` is how many of the row stay unset.
+    // Leaves the first `skipped` variables unset.
     let five = |name, skipped| {
         let case = case(name, "-d -S {proxy} host.example 22").peer("proxy", socks5_password());
         let row = ["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"];

@@ -172,7 +172,7 @@ fn a_thousand_clients_one_after_another_leave_nothing_behind() {
         client.write_all(&number.to_be_bytes()).unwrap();
         let mut remote = accept(&target);
         assert_eq!(read(&mut remote, 4), number.to_be_bytes());
-        // End the sessions in each way in turn.
+        // Try each way to end a session.
         match number % 4 {
             0 => drop((client, remote)),
             1 => {

@@ -9,7 +9,7 @@ use super::listening;
 use crate::kit::*;
 use crate::listening::{eventually, expect_disconnect, expect_reset, read, read_to_end, reset};
 
-/// More than all buffers on the way hold.
+/// More than all buffers on the path hold.
 const LARGE: u64 = 20 * MIB;
 
 #[test]

@@ -161,7 +161,7 @@ fn other_protocols() -> Vec<Row> {
         socks(
             5,
             variant,
-            "The SOCKS proxy is a server of another kind",
+            "The SOCKS proxy is some other server",
             "",
             "-S PROXY",
             first(b"+OK POP3 ready\r\n"),
@@ -203,7 +203,7 @@ fn http_responses() -> Vec<Row> {
         http(5, "MalformedHttp", "The HTTP proxy's response is malformed", "", "-H PROXY", || {
             http_request().send("HTTP/1.1 200 OK\r\nno header field\r\n\r\n").drain()
         }),
-        http(5, "Closed", "The HTTP proxy closes the connection in mid-response", "", "-H PROXY", || {
+        http(5, "Closed", "The HTTP proxy closes the connection mid-response", "", "-H PROXY", || {
             http_request().send("HTTP/1.1 200 OK\r\n")
         }),
     ]

@@ -139,7 +139,7 @@ fn chains() -> Vec<Row> {
             "-x socks.example,http://proxy.example host.example 22",
             "",
         ),
-        value("Chain with a superfluous comma", "-x socks5://socks.example, host.example 22", ""),
+        value("Chain with an extra comma", "-x socks5://socks.example, host.example 22", ""),
         value("`direct` as a part of a chain", "-x socks5://socks.example,direct host.example 22", ""),
         row(2, "Config", "Chain with too many proxies", "", || {
             let chain = vec!["http://proxy.example"; 17].join(",");
@@ -204,7 +204,7 @@ fn passwords() -> Vec<Row> {
             let out = connect("-4 -S me@127.0.0.1:1 2001:db8::1 22").run();
             Message::from_outcome(&out).naming("127.0.0.1:1", "socks.example:1080")
         }),
-        row(2, "NotEncodable", "Host name outside ASCII for an HTTP proxy", "", || {
+        row(2, "NotEncodable", "Non-ASCII host name for an HTTP proxy", "", || {
             let out = connect("-H 127.0.0.1:1 bücher.example 22").run();
             Message::from_outcome(&out).naming("127.0.0.1:1", "proxy.example:8080")
         }),

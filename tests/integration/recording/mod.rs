@@ -72,7 +72,7 @@ fn it_shows_three_scenes_in_about_thirty_seconds() {
 }
 
 #[test]
-fn it_reveals_nothing_of_the_machine_it_was_made_on() {
+fn it_reveals_nothing_about_the_machine_it_was_made_on() {
     let cast = read("session.cast");
     let header = cast.lines().next().unwrap();
     assert!(!header.contains("SHELL") && !header.contains("title"), "{header}");

@@ -71,7 +71,7 @@ fn a_stuck_remote_does_not_block_the_download() {
 /// Memory that the program may use, whatever amount of data is waiting.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 24 * MIB;
-/// A transfer that would not fit into `MEMORY` and the buffers on the way.
+/// A transfer that would not fit into `MEMORY` and the buffers on the path.
 #[cfg(target_os = "linux")]
 const MORE_THAN_MEMORY: u64 = 64 * MIB;
 

@@ -68,7 +68,7 @@ fn input_that_is_available_at_remote_eof_is_sent_to_a_slow_remote() {
     let server = server.wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
     let mut run = connect(server.args()).stdin(input).start();
-    // Fill all buffers on the way, too.
+    // Fill all buffers on the path, too.
     let filled = fill(&mut writer, 2, Duration::from_millis(300));
     half_close.open();
     thread::sleep(Duration::from_millis(300));

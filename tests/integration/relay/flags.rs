@@ -12,7 +12,7 @@ use super::connect;
 use crate::kit::*;
 
 /// Starts a thread that checks the flags of these descriptors, duplicates of the run's own, until
-/// the run has ended, and once more after that. The thread returns the number of checks.
+/// the run has ended, and once after that. The thread returns the number of checks.
 ///
 /// It closes the descriptors at the end: while they are open, the reader at the other end sees no
 /// EOF.

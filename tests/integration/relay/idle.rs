@@ -14,7 +14,7 @@ const IDLE: Duration = Duration::from_millis(500);
 /// `IDLE`.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
-/// More than the socket buffers on the way hold.
+/// More than the socket buffers on the path hold.
 const MORE_THAN_BUFFERS: u64 = 10 * MIB;
 
 /// More than a pipe holds, and little enough that EOF arrives as well.
@@ -46,7 +46,7 @@ fn a_stuck_remote_and_a_vanished_writer() {
     let server = script().small_window().wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
     let mut run = connect(server.args()).stdin(input).start();
-    // The writer goes away when all buffers on the way to the remote are full.
+    // The writer exits when all buffers on the path to the remote are full.
     let sent = fill(&mut writer, 2, IDLE / 2);
     drop(writer);
     thread::sleep(IDLE);

@@ -15,14 +15,14 @@ const SHORT: Duration = Duration::from_millis(300);
 const LIMIT: Duration = Duration::from_secs(1);
 /// Pause between two bytes that are to keep a session alive.
 const PAUSE: Duration = Duration::from_millis(250);
-/// More than all buffers on the way hold.
+/// More than all buffers on the path hold.
 const MORE_THAN_BUFFERS: u64 = 20 * MIB;
 
 fn with_limit(limit: Duration, args: impl AsRef<str>) -> Program {
     connect(format!("--idle-timeout {} {}", limit.as_secs_f64(), args.as_ref()))
 }
 
-/// Expects the run to end by its idle timeout of `SHORT`.
+/// Checks that the idle timeout of `SHORT` ends the run.
 #[track_caller]
 fn expect_timeout(run: &mut Running, peer: &str) {
     let out = run.wait();

@@ -242,7 +242,7 @@ fn an_idle_session_with_non_blocking_pipes_uses_no_processor_time() {
 }
 
 #[test]
-fn an_idle_session_after_eof_from_a_socket_uses_no_processor_time() {
+fn an_idle_session_uses_no_processor_time_after_eof_from_a_socket() {
     let (input, writer) = UnixStream::pair().unwrap();
     let server = script().expect("ping").expect_eof().pause(IDLE).serve();
     let mut run = connect(server.args()).stdin(input).start();
@@ -253,7 +253,7 @@ fn an_idle_session_after_eof_from_a_socket_uses_no_processor_time() {
 }
 
 #[test]
-fn an_idle_session_after_a_terminal_hung_up_uses_no_processor_time() {
+fn an_idle_session_uses_no_processor_time_after_a_terminal_hangup() {
     let pty = Pty::raw();
     let server = script().send("hello").expect_eof().pause(IDLE).serve();
     let mut run = connect(server.args()).stdin(pty.slave()).start();

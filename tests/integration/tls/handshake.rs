@@ -31,7 +31,7 @@ fn a_peer_that_closes_or_stays_silent_is_an_error() {
     expect_failure(script().expect_bytes(5).half_close().drain(), 5, &["closed the connection", "handshake"]);
     expect_failure(script().expect_bytes(5).reset(), 5, &["handshake"]);
     expect_failure(script().expect_bytes(5).hold(), 7, &["2 seconds", "handshake"]);
-    // The limit counts from the start of the handshake, not from the last byte received.
+    // The limit runs from the start of the handshake, not from the last byte received.
     let drip = b"\x16\x03\x03\x40\x00".repeat(100);
     let drip = script().expect_bytes(5).then("drip", move |session| {
         for byte in &drip {

@@ -144,7 +144,7 @@ fn quotes_and_backslashes_are_escaped_both_ways() {
 }
 
 #[test]
-fn a_user_name_outside_ascii_is_sent_in_the_form_that_the_proxy_supports() {
+fn a_non_ascii_user_name_is_sent_in_the_form_that_the_proxy_supports() {
     let challenge = "Digest realm=\"r\", nonce=\"n\", qop=auth";
     let name = |more: &str, user| response_to(&format!("{challenge}{more}"), "/", &login(user, "pw"), "c");
     assert!(name("", "jörg").starts_with("Digest username=\"jörg\","));

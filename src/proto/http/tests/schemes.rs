@@ -110,7 +110,7 @@ fn a_rejected_scheme_is_followed_by_the_next_and_none_is_tried_twice() {
     let error = fails(machine, &ending(converse(request(), &turns, true), &all));
     assert_eq!(error, Error::WrongPassword { user: "alice".into(), text: "(407 Who)".into() });
 
-    // A known password has been tried with Basic already.
+    // The preemptive request has already tried a known password with Basic.
     let known = converse(std::str::from_utf8(REQUEST_OF_ALICE).unwrap(), &turns[..3], false);
     opens(machine_of_alice, &ending(known.clone(), established()));
     let error = fails(machine_of_alice, &ending(known, &all));
