@@ -31,8 +31,8 @@ impl Sessions {
         self.listener.local_addr()
     }
 
-    /// Adds the session of this client. One byte is passed through it, so that it has everything it
-    /// needs.
+    /// Adds the session of this client. Passes one byte through it, so that all its resources are
+    /// allocated.
     pub(crate) fn add(&mut self, mut client: TcpStream) -> io::Result<()> {
         if !ready_within(&self.listener, TIMEOUT) {
             return Err(io::Error::other(format!(

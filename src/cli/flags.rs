@@ -81,7 +81,7 @@ pub(super) enum Offer {
     Files,
     Hosts,
     Commands,
-    /// These words. Other values may be valid as well.
+    /// These words. Other values may also be valid.
     Words(&'static [&'static str]),
 }
 

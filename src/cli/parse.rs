@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::secret;
 use crate::text::printable;
 
-/// Letters whose values are numbers: `-w5` means five seconds, although `-5` is an option as well.
+/// Letters whose values are numbers: `-w5` means five seconds, although `-5` is also an option.
 const NUMERIC: &str = "wpP";
 
 /// Parses the args without the program's name, and returns the operands.

@@ -84,7 +84,7 @@ pub fn relay_kept(
     result
 }
 
-/// Runs a session to its end. All waiting happens here.
+/// Runs a session to completion. All waiting happens here.
 fn drive(mut session: Session<'_>) -> (Result<(), Error>, KeptSession) {
     let mut watches: Vec<Watch<'_>> = Vec::with_capacity(3);
     while !session.is_closed() {

@@ -42,8 +42,8 @@ pub fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Returns why a non-blocking connect failed, or `None` if the socket is connected. An error of the
-/// query itself counts as the reason, because such a socket is of no use either.
+/// Returns why a non-blocking connect failed, or `None` if the socket is connected. If the query
+/// itself fails, returns that error, because the socket is unusable then, too.
 #[must_use]
 pub fn connect_error(socket: &Socket) -> Option<io::Error> {
     socket.take_error().unwrap_or_else(Some)

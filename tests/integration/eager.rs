@@ -165,7 +165,7 @@ fn the_request_for_the_next_proxy_follows_immediately() {
     proxy.finish();
 }
 
-/// SOCKS4 has no greeting, and what follows the request is for the next proxy as well.
+/// SOCKS4 has no greeting, and the bytes after the request are for the next proxy.
 #[test]
 fn requests_are_sent_ahead_after_a_socks4_request() {
     let to_second = b"\x04\x01\x04\x38\0\0\0\x01me\0second.example\0";

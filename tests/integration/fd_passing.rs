@@ -48,7 +48,7 @@ fn receive(ours: &UnixStream) -> OwnedFd {
     descriptors.remove(0)
 }
 
-/// Runs the program to its end and receives the connection.
+/// Waits for the program to exit and receives the connection.
 #[track_caller]
 pub(crate) fn pass_connection(args: impl AsRef<str>) -> TcpStream {
     let (ours, program) = passing(args);

@@ -274,7 +274,7 @@ fn a_password_from_an_askpass_program_is_erased() {
     pausing.expect_forgotten(proxy, program, || {});
 }
 
-/// The buffers for hashing must be erased as well.
+/// The buffers for hashing must also be erased.
 #[test]
 fn a_password_for_digest_is_erased() {
     let pausing = PausingProxy::new();

@@ -483,8 +483,8 @@ impl Peers {
         write(folder, "ssh_config", client);
         self.serve(Server::Sshd, WORKERS, |ports| {
             let (host, pid, keys) = (path("host"), path("pid"), path("authorized_keys"));
-            // As a login shell, bash reads ~/.bashrc for a command of sshd, unless SHLVL shows that
-            // another shell started it. That file may be slow, or print something.
+            // When sshd runs a command, bash reads ~/.bashrc, unless SHLVL shows that another shell
+            // started it. That file may be slow, or print something.
             let mut config = format!(
                 "HostKey {host}
                 PidFile {pid}
@@ -570,7 +570,8 @@ impl Peers {
         })
     }
 
-    /// Starts a squid that requires Digest. It also offers Basic, but accepts no password by it.
+    /// Starts a squid that requires Digest. It also offers Basic, but rejects every password sent
+    /// with it.
     fn start_squid_digest(&self, folder: &Path) -> Result<Daemon, String> {
         let ha1 = Md5::digest(format!("{USER}:real:{PASSWORD}"));
         let ha1 = ha1.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
@@ -728,7 +729,7 @@ fn write(folder: &Path, name: &str, contents: impl AsRef<str>) -> String {
     path.display().to_string()
 }
 
-/// Runs a command to its end and returns its standard output.
+/// Runs a command to completion and returns its standard output.
 pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;

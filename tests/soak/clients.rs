@@ -25,7 +25,7 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) enum Verdict {
     /// All data arrived.
     Complete,
-    /// The session was interrupted, and everyone concerned got an error.
+    /// The session was interrupted, and every affected end got an error.
     Interrupted,
     /// The proxy refused the session.
     Refused,

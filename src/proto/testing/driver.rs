@@ -59,7 +59,7 @@ pub(crate) struct Outcome {
     pub(crate) unread: Vec<u8>,
 }
 
-/// Runs a negotiation to its end.
+/// Runs a negotiation to completion.
 ///
 /// # Panics
 /// The negotiation breaks its contract.

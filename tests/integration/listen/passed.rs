@@ -104,7 +104,7 @@ fn a_descriptor_that_does_not_listen_is_an_error() {
         let out = passed(socket, null(), FIRST, "--listen systemd 127.0.0.1 1").run();
         out.expect_failure(2, &["--listen systemd: ", why]);
     }
-    // The second descriptor is checked as well.
+    // The second descriptor is also checked.
     let out = passed(listener, null(), BOTH, "--listen systemd 127.0.0.1 1").run();
     out.expect_failure(2, &["--listen systemd: descriptor 4 is not a socket"]);
 }
