@@ -74,7 +74,7 @@ impl Target {
     }
 }
 
-/// Grants whatever tunnel the client requests.
+/// Grants any tunnel that the client requests.
 fn accept_tunnel(route: Route, stream: &mut TcpStream) -> io::Result<()> {
     match route {
         Route::Direct => Ok(()),
@@ -123,8 +123,8 @@ fn serve(service: Service, mut stream: TcpStream, released: &impl AsFd) -> io::R
 /// The target's half of some round trips.
 ///
 /// ssh makes many round trips before it transfers a file. Without any, a connection never measures
-/// its round-trip time: its receive window then stays small or grows by chance, and a relay costs
-/// either one figure or twice as much.
+/// its round-trip time: whether its receive window then grows is a matter of chance, and the cost
+/// of a relay varies by a factor of two.
 fn hello(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     (0..HELLOS).try_for_each(|_| to.write_all(&HELLO).and_then(|()| from.read_exact(&mut [0; HELLO.len()])))
 }

@@ -1,5 +1,5 @@
-//! `~/.netrc`: an entry applies whatever follows it, a host never gets the login of another one,
-//! and no warning shows a password.
+//! `~/.netrc`: an entry applies regardless of what follows it, a host never gets the login of
+//! another one, and no warning shows a password.
 #![no_main]
 
 use connect::cli::ProxyArg;

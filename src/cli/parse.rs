@@ -121,7 +121,7 @@ fn usage_error(arg: &str) -> Error {
         Some(Some(value)) => Error::Usage(format!("missing value for option '{name} {value}'")),
         Some(None) => Error::Usage(format!("option '{name}' takes no value")),
         None => match suggestion(arg) {
-            // The suggestion is the advice: it makes a reference to the help superfluous.
+            // The suggestion is the advice, so the message need not refer to the help.
             Some(similar) => Error::Config(format!("unknown option '{name}'; did you mean '{similar}'?")),
             None => Error::Usage(format!("unknown option '{name}'")),
         },

@@ -69,7 +69,7 @@ fn the_last_proxy_option_wins_with_its_own_value() {
         ("-h -s -h", ProxyArg::HttpFromEnvironment),
         ("-HSs h:1 s:1", ProxyArg::SocksFromEnvironment),
         ("-sSH s:1 h:1", http("h:1")),
-        // The next arg is the value, whatever it begins with.
+        // The next arg is the value, even if it looks like an option.
         ("-S -n", socks("-n")),
         ("-S --help", socks("--help")),
     ] {

@@ -80,7 +80,7 @@ pub(super) fn from_url(
 
 /// Applies `-4` or `-5`, which override the version in the scheme.
 ///
-/// With `-S`, SOCKS5 resolves names at the proxy whatever the scheme says, as in the C program.
+/// With `-S`, SOCKS5 resolves names at the proxy regardless of the scheme, as in the C program.
 fn with_version(kind: ProxyKind, version: Option<SocksVersion>) -> ProxyKind {
     match (version, kind) {
         (None | Some(SocksVersion::V4), ProxyKind::Socks4(_)) => kind,

@@ -71,7 +71,7 @@ pub(super) enum Syntax {
 }
 
 impl Syntax {
-    /// Returns the scheme of this name, in any case; `None` if it is unknown or not allowed here.
+    /// Returns the scheme of this name, ignoring case; `None` if it is unknown or not allowed here.
     pub(super) fn find(self, name: &str) -> Option<Scheme> {
         SCHEMES.iter().copied().find(|scheme| scheme.name.eq_ignore_ascii_case(name) && self.allows(*scheme))
     }

@@ -7,7 +7,7 @@ use crate::sys::Channel;
 
 /// The wait ends when the peer has acknowledged nothing for this long.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The wait ends after this long in any case, even if the peer keeps acknowledging a little.
+/// The wait ends after this long even if the peer keeps acknowledging data.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often to check what the peer has acknowledged. The kernel cannot wake us for that.
 pub(super) const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(5);

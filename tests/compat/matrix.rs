@@ -61,8 +61,7 @@ pub(crate) fn check(theirs: &Path, ours: &Path, document: &str, show: bool) -> V
         // On a busy machine any case may time out.
         let counts = |word: &&str| *word != "hang" || documented.contains(word);
         let seen: BTreeSet<_> = failures(&results, *kind, protocols).into_iter().filter(counts).collect();
-        // Some results depend on timing. Each must be documented, but not each must show in every
-        // run.
+        // Some results depend on timing. Each must be documented, but need not occur in every run.
         !documented.is_superset(&seen) || seen.is_empty() != documented.is_empty()
     });
     if wrong.count() > 0 {

@@ -1,5 +1,5 @@
-//! Peers that many cases use. They accept whatever either program sends; the bytes are compared
-//! afterwards.
+//! Peers that many cases use. They accept everything that either program sends; the bytes are
+//! compared afterwards.
 
 use crate::kit::{HTTP_GRANTED, SOCKS4_GRANTED, Script, header, script};
 

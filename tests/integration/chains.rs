@@ -48,7 +48,7 @@ fn a_chain_of_all_protocols_works_and_each_proxy_gets_its_own_credentials() {
     last.finish();
 }
 
-/// The relay splices, whatever proxies the chain consists of.
+/// The relay splices with any combination of proxies.
 #[test]
 fn ten_mebibytes_are_relayed_each_way_through_three_proxies() {
     const SIZE: u64 = 10 * MIB;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-/// A loopback port that refuses connections. It stays bound, so that nobody else gets it.
+/// A loopback port that refuses connections. It stays bound, so that no other process gets it.
 pub(crate) struct RefusingPort(Socket);
 
 impl RefusingPort {

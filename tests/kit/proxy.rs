@@ -133,7 +133,7 @@ pub(crate) fn connect_target(head: &str) -> io::Result<&str> {
     target.ok_or_else(|| malformed(format!("expected a CONNECT request, got {head:?}")))
 }
 
-/// Returns the value of the first header field of this name, in any case.
+/// Returns the value of the first header field of this name, ignoring case.
 pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut fields = head.lines().filter_map(|line| line.split_once(':'));
     fields.find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.trim())

@@ -164,7 +164,7 @@ impl Script {
 
     // Messages of the proxy protocols
 
-    /// Reads a SOCKS5 greeting, whatever methods it offers.
+    /// Reads a SOCKS5 greeting, which may offer any methods.
     pub(crate) fn read_greeting(self) -> Self {
         self.then("read a SOCKS5 greeting", |session| {
             proxy::read_greeting(session).map(drop).map_err(|error| error.to_string())
@@ -354,7 +354,7 @@ impl Script {
         })
     }
 
-    /// Relays to this `host:port`, whatever target the client requested.
+    /// Relays to this `host:port`, regardless of the target that the client requested.
     pub(crate) fn relay_to(self, target: impl Display) -> Self {
         let target = target.to_string();
         self.then(format!("relay to {target}"), move |session| session.relay(&target))

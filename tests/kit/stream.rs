@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-/// Not a power of two, so that a lost block shows whatever its size.
+/// Not a power of two, so that a lost block of any size is detected.
 const PERIOD: usize = 1_000_003;
 
 /// The longest slice that [`Stream::at`] returns.

@@ -162,7 +162,7 @@ pub(crate) fn cases() -> Vec<Case> {
         });
         topic.both(format!("ssh runs a command {label}"), |context| runs_a_command(context, route));
     }
-    // Not every server keeps bytes that arrive together with a greeting. These do.
+    // These servers keep bytes that arrive together with the greeting. Others drop them.
     for route in &[SOCKS5_DANTED, SOCKS5_DANTED_USER, SOCKS5_SSH_D] {
         topic.ours(format!("an early request works {}", route.label()), |context| {
             let out = route.client(context, "ssh", "--eager", &["target", "echo hello"]).run();

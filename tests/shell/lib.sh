@@ -173,7 +173,7 @@ settled() { # NAME PORT...: returns 0 if the server has exited, or listens on ev
     ! gone "${PID[$name]}" || return 0
     for port in "$@"; do
         seen=$(ss -Htlnp "sport = :$port")
-        # ss does not show an ordinary user the process of every server. Then any listener will do.
+        # For ordinary users, ss does not show the process of every server. In that case, accept any listener.
         case $seen in
         '') return 1 ;;
         *users:*) [[ $seen == *"pid=${PID[$name]},"* ]] || return 1 ;;

@@ -14,7 +14,7 @@ fn an_idle_session_uses_no_processor_time() {
     target.finish();
 }
 
-/// The half-close is reported by every poll, and what is to be sent cannot leave.
+/// Every poll reports the half-close, and pending data cannot be sent.
 #[test]
 fn a_target_that_half_closed_and_reads_nothing_uses_no_processor_time() {
     const LEN: u64 = 20_000_000;

@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         self.element(tag).map(|(content, _)| content)
     }
 
-    /// Reads the next element, whatever its tag.
+    /// Reads the next element, with any tag.
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let tag = *self.0.first()?;
         self.content(tag).map(|content| (tag, content))

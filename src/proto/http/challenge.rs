@@ -8,7 +8,7 @@ pub(super) struct Challenge {
     pub(super) scheme: String,
     /// Names in lower case, values unquoted.
     parameters: Vec<(String, String)>,
-    /// Follows the grammar. A malformed challenge is only good for its scheme name.
+    /// Follows the grammar. Of a malformed challenge, only the scheme name is used.
     is_well_formed: bool,
 }
 

@@ -116,7 +116,7 @@ impl Head {
         self.values(name).next()
     }
 
-    /// Returns `true` if the comma-separated values of a field include `item`, in any case.
+    /// Returns `true` if the comma-separated values of a field include `item`, ignoring case.
     pub(super) fn lists(&self, name: &str, item: &str) -> bool {
         self.values(name).flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case(item))
     }

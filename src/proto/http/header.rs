@@ -51,7 +51,7 @@ impl Header {
         Ok(Self { name: name.to_owned(), value: Secret::from(value) })
     }
 
-    /// Returns `true` if the field has this name, in any case.
+    /// Returns `true` if the field has this name, ignoring case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)

@@ -16,7 +16,7 @@ fn opens(name: &'static str, reply: &str) -> Case {
     with(name, reply).ok().both("stdout: \"HELLO\\n\"")
 }
 
-/// Expects a refusal. The programs do not read the same part of it.
+/// Expects a refusal. The two programs read different parts of it.
 fn refuses(name: &'static str, status: &str) -> Case {
     with(name, &format!("HTTP/1.0 {status}\r\nContent-Length: 3\r\n\r\nno\n"))
         .differs([Debug], "http-reason")

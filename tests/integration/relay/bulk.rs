@@ -29,7 +29,8 @@ pub(super) fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read)
     let uploaded = Gate::new();
     let server = script().then("start to send, an odd piece first", |session| {
         session.spawn(|stream| {
-            // The odd size makes a terminal that is almost full have less room than a usual write.
+            // Because of the odd size, a terminal that is almost full has less room than a usual
+            // write needs.
             let mut all = data(1, SIZE);
             copy(&mut (&mut all).take(3000), &mut &*stream)?;
             thread::sleep(Duration::from_millis(100));
@@ -68,7 +69,7 @@ fn a_stuck_remote_does_not_block_the_download() {
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, LARGE))));
 }
 
-/// Memory that the program may use, whatever amount of data is waiting.
+/// Memory that the program may use, regardless of how much data is waiting.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 24 * MIB;
 /// A transfer that would not fit into `MEMORY` and the buffers on the path.

@@ -1,5 +1,5 @@
-//! An idle session uses no processor time, whatever state its streams are in. A poll loop spins if
-//! a condition such as `POLLHUP` persists and nothing handles it.
+//! An idle session uses no processor time, regardless of the state of its streams. A poll loop
+//! spins if a condition such as `POLLHUP` persists and nothing handles it.
 
 use std::thread;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const CPU_LIMIT: Duration = Duration::from_millis(50);
 /// More than the socket buffers on the path hold.
 const MORE_THAN_BUFFERS: u64 = 10 * MIB;
 
-/// More than a pipe holds, and little enough that EOF arrives as well.
+/// More than a pipe holds, but little enough for EOF to arrive, too.
 const MORE_THAN_A_PIPE: u64 = 100_000;
 
 #[test]
