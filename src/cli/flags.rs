@@ -67,7 +67,7 @@ pub(super) struct Definition {
     /// The completions for the value.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test generates the completions"))]
     pub(super) offer: Offer,
-    /// One line for `--help`: imperative, at most [`MAX_BRIEF`] characters.
+    /// One line for `--help`: imperative, at most `MAX_BRIEF` characters.
     pub(super) brief: &'static str,
     /// The full description, in Markdown.
     pub(super) text: &'static str,
