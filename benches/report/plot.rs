@@ -23,7 +23,7 @@ const BARS_WIDTH: f64 = 500.0;
 const ROW_HEIGHT: f64 = 24.0;
 const BAR_HEIGHT: f64 = 14.0;
 
-/// By default, greys that are readable on white and on black. Better colours apply if the viewer
+/// By default, grays that are readable on white and on black. Better colors apply if the viewer
 /// declares a light or dark scheme.
 const STYLE: &str = "
   text { font: 13px system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Helvetica, Arial, sans-serif; fill: #7a828b }

@@ -1,4 +1,4 @@
-//! The layout: 80 columns, colour only on a terminal, and the count of checks.
+//! The layout: 80 columns, color only on a terminal, and the count of checks.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -14,7 +14,7 @@ const GREEN: &str = "32";
 const CYAN: &str = "36";
 
 pub(crate) struct Screen {
-    colour: bool,
+    color: bool,
     steps: usize,
     passed: usize,
     failed: usize,
@@ -22,8 +22,8 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new() -> Self {
-        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { colour, steps: 0, passed: 0, failed: 0 }
+        let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { color, steps: 0, passed: 0, failed: 0 }
     }
 
     pub(crate) fn rule(&self) {
@@ -86,7 +86,7 @@ impl Screen {
     /// Prints one row. Errors are ignored: the reader may be gone, as in `| head`.
     fn print(&self, indent: &str, style: &str, row: &str) {
         let row = row.trim_end();
-        let _ = if self.colour {
+        let _ = if self.color {
             writeln!(io::stdout(), "{indent}\x1b[{style}m{row}\x1b[0m")
         } else {
             writeln!(io::stdout(), "{indent}{row}")

@@ -14,7 +14,7 @@ use crate::text::escaped;
 /// How the text is printed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
-    colours: bool,
+    colors: bool,
 }
 
 const GREEN: &str = "32";
@@ -23,16 +23,16 @@ const RED: &str = "31";
 const BOLD: &str = "1";
 
 impl Style {
-    /// Returns the style for standard output. Colours need a terminal that is not `dumb`, and no
+    /// Returns the style for standard output. Colors need a terminal that is not `dumb`, and no
     /// `NO_COLOR` (no-color.org).
     pub(super) fn for_stdout() -> Self {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-        Self { colours: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
+        Self { colors: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
     }
 
-    fn paint(self, colour: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    fn paint(self, color: &str, text: &str) -> String {
+        if self.colors { format!("\x1b[{color}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 

@@ -49,7 +49,7 @@ impl AskPassword for Prompter {
 static TERMINAL: Mutex<()> = Mutex::new(());
 
 fn prompt_on_terminal(prompt: &str) -> Result<Secret, String> {
-    let _serialised = lock(&TERMINAL);
+    let _serialized = lock(&TERMINAL);
     let guard = RestoreTerminal::on_signals().map_err(|_| "there is no terminal to prompt on".to_owned())?;
     let answer = rpassword::prompt_password(prompt);
     drop(guard);

@@ -1,5 +1,5 @@
 //! Telnet-style proxies: we send a command, and the proxy sends lines of text until one reports
-//! success or failure. There is no specification; the recognised phrases are those of the C
+//! success or failure. There is no specification; the recognized phrases are those of the C
 //! program.
 
 use super::{Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Wire};

@@ -20,7 +20,7 @@ recording() {
 
 on_screen() { alice env LC_ALL=C.UTF-8 TERM=xterm-256color "$@"; }
 
-# Removes colours, empty lines, overwritten text, and what differs between runs and versions of sshd.
+# Removes colors, empty lines, overwritten text, and what differs between runs and versions of sshd.
 plain() {
     sed -E 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r+$//; s/.*\r//; s/ *[0-9]+\.[0-9] ms/ N ms/g; s/(SSH-2\.0-OpenSSH)_.*/\1/; /^$/d' |
         # ssh's own lines depend on whether it has already sent its greeting.

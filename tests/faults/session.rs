@@ -31,7 +31,7 @@ pub(crate) enum Near {
     Port,
 }
 
-/// The behaviour of the two ends, and the resources of the program.
+/// The behavior of the two ends, and the resources of the program.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Behavior {
     /// The near end closes after this many bytes in both directions.

@@ -160,8 +160,8 @@ fn json_output_is_one_object() {
 
 #[cfg(unix)]
 #[test]
-fn colours_need_a_terminal_and_no_no_color() {
-    let colours = |variables: &[(&str, &str)]| {
+fn colors_need_a_terminal_and_no_no_color() {
+    let colors = |variables: &[(&str, &str)]| {
         let target = script().send("hi").drain().serve();
         let pty = Pty::new();
         let run = connect(format!("--check {}", target.args())).stdout(pty.slave());
@@ -172,9 +172,9 @@ fn colours_need_a_terminal_and_no_no_color() {
         let count = std::io::Read::read(&mut &pty, &mut output).unwrap();
         show(&output[..count]).contains("[32m")
     };
-    assert!(colours(&[("TERM", "xterm")]));
-    assert!(!colours(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
-    assert!(!colours(&[("TERM", "dumb")]));
+    assert!(colors(&[("TERM", "xterm")]));
+    assert!(!colors(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
+    assert!(!colors(&[("TERM", "dumb")]));
 }
 
 #[cfg(unix)]

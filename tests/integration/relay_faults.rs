@@ -100,7 +100,7 @@ fn with_little_memory_a_session_works_or_reports_that() {
     for step in too_little.. {
         let out = run(step);
         match out.code {
-            // Address space randomisation moves the boundary a little.
+            // Address space randomization moves the boundary a little.
             None | Some(NOT_LOADED) => assert!(step < enough + 16, "{out:?}"),
             Some(0) => {
                 successes += 1;

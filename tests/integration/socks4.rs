@@ -142,7 +142,7 @@ fn every_refusal_has_a_description() {
 }
 
 #[test]
-fn another_protocol_is_recognised_by_the_first_byte() {
+fn another_protocol_is_recognized_by_the_first_byte() {
     for (answer, parts) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &["0x48", "HTTP", "-H"][..]),
         (&[5, 255], &["0x05"]),

@@ -192,7 +192,7 @@ fn a_refusal_is_reported_even_if_the_rest_of_the_reply_never_arrives() {
 }
 
 #[test]
-fn another_protocol_is_recognised_by_the_first_byte() {
+fn another_protocol_is_recognized_by_the_first_byte() {
     for (answer, parts) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &["0x48", "HTTP", "-H"][..]),
         (&[0, 90], &["0x00", "SOCKS version 5"]),

@@ -40,7 +40,7 @@ impl Redactor {
 
     /// Masks the secrets and makes the rest printable.
     pub(super) fn printable(&self, bytes: &[u8]) -> String {
-        // Mask first: `printable` may cut a secret in two, and the rest would not be recognised.
+        // Mask first: `printable` may cut a secret in two, and the rest would not be recognized.
         printable(&self.redact(bytes))
     }
 

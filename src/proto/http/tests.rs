@@ -267,7 +267,7 @@ fn a_malformed_status_line_establishes_no_tunnel() {
 }
 
 #[test]
-fn another_protocol_is_recognised_before_the_end_of_a_line() {
+fn another_protocol_is_recognized_before_the_end_of_a_line() {
     for answer in [&b"\x05\xff"[..], b"SSH-2.0-x", b"HTTP/2", b"hTTP", b"\0"] {
         let error = run(machine(), &[Turn::Sends(REQUEST), Turn::Proxy(answer)], Cut::InOneLump).result;
         let error = error.unwrap_err();

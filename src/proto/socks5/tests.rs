@@ -298,7 +298,7 @@ fn every_code_except_0_is_a_refusal_with_a_description() {
 }
 
 #[test]
-fn another_protocol_is_recognised_by_the_first_byte() {
+fn another_protocol_is_recognized_by_the_first_byte() {
     for got in (0..=255).filter(|&got| got != 5) {
         let expected = Error::NotTheProtocol { expected: SocksMessage::Socks5, got };
         assert_eq!(methods_answered(&[NoAuth], &[5, 1, 0], &[got]), expected);

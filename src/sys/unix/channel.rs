@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_reported_to_a_write_is_recognised_after_eof() {
+    fn a_reset_reported_to_a_write_is_recognized_after_eof() {
         let channel = channel_whose_peer_does(|peer| Channel::socket(peer).reset_on_close());
         assert_eq!(write_until_error(&channel), io::ErrorKind::ConnectionReset);
         assert!(channel.was_reset());

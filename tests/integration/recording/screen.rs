@@ -1,4 +1,4 @@
-//! Plays an asciinema cast on a minimal terminal: appended text, colours, and a screen that is
+//! Plays an asciinema cast on a minimal terminal: appended text, colors, and a screen that is
 //! cleared between scenes. Any other control sequence panics.
 
 use std::iter::Peekable;

@@ -15,7 +15,7 @@ fn expect_failure(peer: Script, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn a_peer_that_does_not_speak_tls_is_recognised() {
+fn a_peer_that_does_not_speak_tls_is_recognized() {
     for reply in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\0", "\x05\x00"] {
         expect_failure(script().expect_bytes(5).send(reply).drain(), 5, &["does not speak TLS", "http://"]);
     }

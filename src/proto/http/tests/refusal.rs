@@ -192,7 +192,7 @@ fn a_header_line_without_a_colon_is_an_error_even_with_200() {
 }
 
 #[test]
-fn a_port_that_expects_tls_is_recognised() {
+fn a_port_that_expects_tls_is_recognized() {
     let page = "<title>400 The plain HTTP request was sent to HTTPS port</title>";
     for (answer, expected) in [
         (format!("HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n{page}"), true),
