@@ -88,7 +88,7 @@ impl Competitor {
     }
 }
 
-/// The target to request from a proxy. Nothing listens there: our proxies are the target
+/// The target to request from a proxy. Nothing listens there: our proxies play the target
 /// themselves.
 const TARGET: &str = "127.0.0.9 22";
 const TARGET_COLON: &str = "127.0.0.9:22";

@@ -91,7 +91,7 @@ pub(crate) fn take_turns(
     let mut failures = vec![0; count];
     for round in 0..rounds {
         for turn in 0..count {
-            // Rotate who is first, because the first run after a pause is faster or slower than
+            // Rotate the order, because the first run after a pause is faster or slower than the
             // others.
             let index = (round + turn) % count;
             let row = &mut rows[index];

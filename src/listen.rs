@@ -127,7 +127,7 @@ fn serve_client(
     settings: RelaySettings,
     pool: &Pool,
 ) -> Result<(), Error> {
-    // A reset, because the client would take a clean close for an empty answer of the target.
+    // Reset, or the client would mistake a clean close for an empty answer from the target.
     let remote = remote.inspect_err(|_| client.reset_on_close())?;
     trace!("start relaying.");
     let result = relay::relay_client(client, &remote.channel, &remote.peer, settings, pool);
@@ -251,8 +251,8 @@ enum Peeked {
     Closed,
     Failed(Error),
     Open,
-    /// Data for the next client is available. A later EOF does not show before that is read, so the
-    /// channel need not be polled any longer.
+    /// Data for the next client is available. EOF is not visible until that data has been read, so
+    /// the channel need not be polled any longer.
     HasData,
 }
 

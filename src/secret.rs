@@ -129,7 +129,7 @@ pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
 }
 
 /// Returns an argument with its password masked, for a message. Call this for every argument that
-/// is quoted in an error: a proxy in the wrong place has its password with it.
+/// is quoted in an error: a misplaced proxy argument may contain a password.
 #[must_use]
 pub fn masked(word: &str) -> Cow<'_, str> {
     match in_arg(word.as_bytes()) {

@@ -6,7 +6,7 @@ use peak_alloc::PeakAlloc;
 
 pub mod conversation;
 pub mod display;
-// A part of the crate's own tests, where `crate::proto` is its module.
+// Shared with the unit tests of `connect`. It uses `crate::proto`, hence the import above.
 #[path = "../../src/proto/testing/driver.rs"]
 mod driver;
 pub mod planning;

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{generate, help};
 
-/// The flags, by meaning.
+/// Identifies a flag, independently of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flag {
     Direct,

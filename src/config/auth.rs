@@ -59,7 +59,7 @@ fn list(
     }
     if let Some(text) = &args.auth {
         let list = MethodList::parse(text, "-a", Scope::Both)?;
-        // A list with methods for the other kind only does not restrict this proxy.
+        // A list that names only methods for the other kind of proxy does not restrict this one.
         if !list.is_empty(scope) {
             sources.option("-a", text);
             return Ok(Some(list));

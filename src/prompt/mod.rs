@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// One lock was held during all prompts.
+    /// All prompts used to share one lock.
     #[test]
     fn a_slow_password_command_does_not_block_the_prompts_of_other_proxies() {
         let (started, starts) = mpsc::channel();

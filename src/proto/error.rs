@@ -25,7 +25,7 @@ pub enum Error {
     NoMethod {
         /// The names of the offered methods, quoted.
         offered: String,
-        /// `true` if user name and password were among them.
+        /// `true` if we offered user/password.
         userpass_offered: bool,
     },
     /// SOCKS5: the address type of the reply is unknown (RFC 1928 §5).

@@ -78,7 +78,7 @@ mod tests {
         waited
     }
 
-    /// The peer's thread of `--listen` was never free again.
+    /// Such a peer used to occupy a thread of `--listen` forever.
     #[test]
     fn a_peer_that_acknowledged_one_byte_every_five_seconds_delayed_the_reset_forever() {
         let interval = Duration::from_millis(4900);

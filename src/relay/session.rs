@@ -336,7 +336,7 @@ impl<'a> Session<'a> {
                 both_finished || self.up.read_failed() && !self.down.holds_data() || self.grace_has_passed()
             }
             LocalEnd::Client => both_finished || self.up.read_failed() || self.down.sink_failed(),
-            // After a client stopped reading, what it sent before still goes to the remote.
+            // After a client has stopped reading, still forward what it sent before.
             LocalEnd::PersistentClient => up || down && !self.down.write_failed(),
         }
     }
@@ -541,7 +541,7 @@ mod tests {
         assert!(matches!(session.into_result().0, Err(Error::Idle { limit, .. }) if limit == idle));
     }
 
-    /// The remote reads nothing, so what was sent to it cannot all arrive.
+    /// The remote reads nothing, so not all of the data sent to it can arrive.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_session_that_failed_polls_nothing_while_its_data_drains() {

@@ -9,7 +9,7 @@ use crate::run::Report;
 pub(crate) struct Verdict {
     /// Deviations from the case.
     pub(crate) problems: Vec<String>,
-    /// The ids of the differences that showed.
+    /// The ids of the differences that occurred.
     pub(crate) shown: Vec<&'static str>,
 }
 

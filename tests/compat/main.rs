@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed + failures.len() > 0 || chosen.is_empty() && !runs_matrix))
 }
 
-/// Runs the cases. Returns how many failed, and the differences that showed.
+/// Runs the cases. Returns how many failed, and the differences that occurred.
 fn run_all(cases: &[&Case], show: bool) -> (usize, BTreeSet<&'static str>) {
     let next = AtomicUsize::new(0);
     let failed = AtomicUsize::new(0);

@@ -281,7 +281,7 @@ fn line(what: &str, bytes: &[u8]) -> String {
     format!("{what}: \"{}\"\n", bytes.escape_ascii())
 }
 
-/// Returns the debug lines that users know, in order.
+/// Returns the debug lines that users know from the C program, in order.
 fn debug_lines(stderr: &str) -> String {
     const STARTS: [&str; 14] = [
         "relay_method = ",

@@ -11,12 +11,13 @@ use crate::session::{self, Behavior, Near, Verdict};
 /// More calls of one kind than any of these sessions needs.
 const SPINNING: usize = 3000;
 
-/// None of them means that the other end is gone: it is not, and would go on waiting.
+/// EPIPE and ECONNRESET are left out: they mean that the other end is gone, but here it is still
+/// waiting.
 const ERRORS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "EIO", "ENOSPC"];
 
 /// Which calls fail: this one, or every second one.
 const WHEN: [&str; 6] = ["1", "2", "3", "5", "8", "1+2"];
-/// The same for a system call whose first use is the loader's.
+/// Like `WHEN`, for a system call that the dynamic loader makes first.
 const WHEN_AFTER_LOADER: [&str; 6] = ["2", "3", "4", "6", "9", "2+2"];
 
 /// The system calls that a session always makes, by near end and relay mode.

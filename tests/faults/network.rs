@@ -25,7 +25,7 @@ const UP: Stream = Stream { seed: 3, len: 1_500_000 };
 const DOWN: Stream = Stream { seed: 4, len: 1_500_000 };
 const NOTHING: Stream = Stream { seed: 5, len: 0 };
 
-/// A session in which nothing moves for this long hangs.
+/// A session that makes no progress for this long counts as hung.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time that a slow session runs before something happens to the link.
 const UNDER_WAY: Duration = Duration::from_millis(1400);

@@ -18,8 +18,8 @@ use crate::kit::stream::Stream;
 const UP: Stream = Stream { seed: 1, len: 300_000 };
 const DOWN: Stream = Stream { seed: 2, len: 400_000 };
 
-/// A session in which nothing moves for this long hangs: none of these sessions has anything to
-/// wait for.
+/// A session that makes no progress for this long counts as hung, because none of these sessions
+/// has anything to wait for.
 const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How the near end is connected to the program.
@@ -43,7 +43,7 @@ pub(crate) struct Behavior {
     pub(crate) descriptors: Descriptors,
 }
 
-/// What the program finds at its standard descriptors.
+/// How the program's standard descriptors are set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Descriptors {
     #[default]
@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
     Ok,
     /// Data is missing, and the end that lacks it got an error from the program or a reset.
     Error,
-    /// Data is missing, and an end takes the session for complete.
+    /// Data is missing, but one end believes that the session is complete.
     Loss(String),
     Hang,
     /// A signal killed the program.

@@ -21,9 +21,8 @@ impl Asker {
         let directory = asker.directory.display();
         let text =
             format!("#!/bin/sh\nD='{directory}'\nprintf '%s\\n' \"$@\" >>\"$D/arguments\"\n{script}\n");
-        // Copied by another process. If this one wrote the file, a child that another test starts
-        // at this moment could inherit the descriptor, and exec fails while a file is open for
-        // writing.
+        // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor,
+        // and a file that is open for writing cannot be executed (ETXTBSY).
         let draft = asker.directory.join("draft");
         fs::write(&draft, text).unwrap();
         let copied = std::process::Command::new("cp").arg(&draft).arg(asker.path()).status().unwrap();

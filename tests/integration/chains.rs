@@ -246,7 +246,8 @@ fn when_all_routes_fail_each_error_is_shown() {
     );
 }
 
-/// The failures were numbered 1 and 2, although `-d` and `--check` call the second of them route 3.
+/// The failures used to be numbered 1 and 2, although `-d` and `--check` call the second of them
+/// route 3.
 #[test]
 fn a_failed_route_keeps_its_number_when_a_route_before_it_was_skipped() {
     let (target, proxy) = (RefusingPort::new(), RefusingPort::new());

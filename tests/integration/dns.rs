@@ -190,7 +190,7 @@ fn a_silent_name_server_times_out() {
     target.finish();
 }
 
-/// This was reported as an empty answer.
+/// This used to be reported as an empty answer.
 #[test]
 fn a_name_server_that_is_silent_on_tcp_after_truncation_times_out() {
     let dns = NameServer::start(V4, |asked| match asked.transport {

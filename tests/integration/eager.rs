@@ -181,7 +181,7 @@ fn requests_are_sent_ahead_after_a_socks4_request() {
     proxy.finish();
 }
 
-/// An HTTP proxy that refuses a request would take what follows for the next request. So its own
+/// An HTTP proxy that refuses a request would treat what follows as the next request. So its own
 /// request may be sent early, but nothing may follow it.
 #[test]
 fn nothing_is_sent_before_the_answer_of_an_http_proxy() {

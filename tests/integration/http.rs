@@ -96,7 +96,7 @@ fn the_variables_that_name_the_proxy_are_read_in_this_order() {
         let proxy = http_ok().drain().serve();
         let mut run = connect("-h host.example 22").env("SOCKS_SERVER", "127.0.0.1:1");
         for (position, name) in all.iter().enumerate().filter(|(position, _)| position != &index) {
-            // The ones before it are empty; the ones after it must not be used.
+            // The variables before this one are empty; those after it must not be used.
             run = run.env(name, if position < index { "" } else { "http://127.0.0.1:1" });
         }
         run.env(used, format!("http://{proxy}/")).run().expect_success();
@@ -277,7 +277,7 @@ fn the_size_of_a_head_is_limited() {
     }
 }
 
-/// The time limit for the body of a refusal once started again with every byte.
+/// The time limit for the body of a refusal used to restart with every byte.
 #[test]
 fn a_body_that_arrives_byte_by_byte_is_not_awaited() {
     let proxy = http_reply("HTTP/1.1 403 No\r\n\r\nPort 22").then("drip", |session| {

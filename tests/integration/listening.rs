@@ -28,7 +28,7 @@ pub(crate) struct End {
     pub(crate) stdout: String,
     /// Lines on stderr, except those of `-d`.
     pub(crate) messages: Vec<String>,
-    /// Processor time.
+    /// CPU time.
     pub(crate) cpu: Duration,
 }
 

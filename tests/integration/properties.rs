@@ -21,7 +21,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::kit::TempPath;
 
-/// A fixed seed, and no file of failures: a case that failed becomes a test of its own.
+/// Uses a fixed seed and saves no failures: write a separate test for each case that failed.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 200,

@@ -119,7 +119,7 @@ fn with_little_memory_a_session_works_or_reports_that() {
     assert!(failures >= 1, "memory was never too little: this test says nothing");
 }
 
-/// The failed write was not reported while there was input to send.
+/// The failed write used to go unreported while there was input to send.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_was_not_reported_during_a_large_upload() {
@@ -137,7 +137,7 @@ fn a_full_disk_was_not_reported_during_a_large_upload() {
     server.finish();
 }
 
-/// The remote waited for more data, and the program waited for the remote's answer.
+/// This used to deadlock: the remote waited for more data, and the program for the remote's answer.
 #[test]
 fn a_session_with_unreadable_input_never_ended() {
     for mode in ["splice", "copy"] {

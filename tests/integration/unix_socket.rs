@@ -22,7 +22,8 @@ fn listening_at(path: &Path, target: &str) -> Listening {
     run
 }
 
-/// Connects a client, and retries until the socket accepts connections: the path appears earlier.
+/// Connects a client, and retries until the socket accepts connections, because the path exists
+/// before that.
 fn connect_to(path: &Path) -> UnixStream {
     let mut client = None;
     eventually("a listener", || {
@@ -238,7 +239,7 @@ fn a_proxy_cannot_reach_a_socket() {
     }
 }
 
-/// connect(2) blocks while the backlog is full. It did so forever, despite `-w`.
+/// connect(2) blocks while the backlog is full. It used to block forever, despite `-w`.
 #[test]
 #[cfg(target_os = "linux")]
 fn connecting_to_a_target_with_a_full_backlog_hung_forever() {

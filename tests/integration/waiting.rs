@@ -257,7 +257,7 @@ fn quiet_hides_warnings_but_not_errors() {
     assert!(text.contains("DEBUG: ") && text.contains(".connectrc:1: "), "{text}");
 }
 
-/// The file is read once for each hop.
+/// The program reads the file once for each hop.
 #[test]
 fn a_warning_is_printed_only_once() {
     let home = TempPath::directory("home");

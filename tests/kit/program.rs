@@ -1,4 +1,4 @@
-//! A run of the program, described before it starts.
+//! The builder for a run of the program.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -103,7 +103,8 @@ impl Script {
         self.then(format!("expect {count} bytes"), move |session| session.receive(count).map(drop))
     }
 
-    /// Makes the receive buffer small, so that the kernel takes little ahead of the reading steps.
+    /// Makes the receive buffer small, so that the kernel buffers little that the steps have not
+    /// read yet.
     pub(crate) fn small_window(self) -> Self {
         self.then("make the receive window small", |session| {
             let socket = socket2::SockRef::from(session.stream());

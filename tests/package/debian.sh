@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The Debian package: lintian's opinion, and installation, upgrade and removal in a root directory
-# of its own.
+# The Debian package: lintian's findings, and installation, upgrade and removal in a separate root
+# directory.
 
 DIR='' PACKAGE='' OLD='' NEXT='' DPKG=()
 

@@ -12,8 +12,8 @@ use crate::peers::{
     TINYPROXY_USER, USER, WRONG_PASSWORD,
 };
 
-/// The lock of all cases with the chain of three: in the logs of its first two proxies, their
-/// sessions look the same.
+/// Held by each case that uses the chain of three proxies, because the logs of the first two cannot
+/// tell the cases apart.
 static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -48,7 +48,7 @@ const ROUTES: [Route; 13] = [
     SOCKS5_MICROSOCKS_USER,
     SOCKS5_DANTED,
     SOCKS5_DANTED_USER,
-    // Not SOCKS4a: danted 1.4 takes the 0.0.0.x of such a request for an address.
+    // Not SOCKS4a: danted 1.4 mistakes the 0.0.0.x of a SOCKS4a request for an address.
     route("socks4-danted", Protocol::Socks4, DANTED),
     SOCKS5_SSH_D,
     route("socks4-ssh-D", Protocol::Socks4, SSH_D),

@@ -14,7 +14,7 @@ setup_sshd() { # PORT
     */nologin | */false) die "$login cannot log in; run the suite as another user" ;;
     esac
     mkdir -p "$dir"
-    # sshd requires it if root starts it. The package's service creates it.
+    # When started by root, sshd requires this directory, which the package's service would create.
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
     [ -f "$dir/host" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$dir/host"
     [ -f "$dir/user" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$dir/user"

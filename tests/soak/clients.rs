@@ -20,7 +20,7 @@ use crate::scenario::{Interruption, Session, Via};
 /// How long a program may take to exit after its session.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The result of a session that went as it must.
+/// A correct outcome of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// All data arrived.

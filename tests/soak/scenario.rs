@@ -1,4 +1,4 @@
-//! Random scenarios of sessions. The client sends the target's part in the first bytes.
+//! Random scenarios of sessions. The first bytes from the client tell the target what to do.
 
 use std::time::Duration;
 

@@ -173,7 +173,7 @@ fn a_start_opens_no_file_that_a_plain_session_does_not_need() {
         "/etc/connectrc",
         "/etc/ld.so.preload",
         "/etc/ld.so.cache",
-        // To find out whether a user could type a password.
+        // Opened to check whether a user could type a password.
         "/dev/tty",
     ]
     .map(str::to_owned);

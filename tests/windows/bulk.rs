@@ -8,7 +8,7 @@ use crate::kit::*;
 use crate::launched;
 use crate::sessions::TEXT_MODE_BYTES;
 
-/// No multiple of any buffer size.
+/// Not a multiple of any buffer size.
 const LEN: u64 = 50 * MIB + 1;
 
 /// The stream that `seed` selects; it starts with the bytes that text mode would change.

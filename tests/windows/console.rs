@@ -131,7 +131,7 @@ fn ctrl_c_at_the_prompt_restores_the_echo() {
     console.wait_for_prompt();
     console.type_in("\x03");
     let out = run.wait();
-    // Windows ends a program that gets Ctrl-C with a code of its own, wine 8 with 0.
+    // On Ctrl-C, Windows ends the program with a special exit code; wine 8 ends it with 0.
     assert!(matches!(out.code, Some(130 | 0)), "{out:?}");
     assert!(console.shows("the console echoes"), "no echo is left: {:?}", console.text());
     proxy.finish();

@@ -1,4 +1,4 @@
-//! Sessions in which nothing moves. A loop that spins would use processor time all the while.
+//! Idle sessions. A busy loop would show as CPU time.
 
 use std::time::Duration;
 

@@ -6,9 +6,9 @@
 # outside and start the program in wine.
 : "${HERE:?}" "${ROOT:?}"
 
-# Modules whose tests can hold when they run outside wine. The other modules need shell scripts as
-# helpers, a terminal beside stdin, signals, UNIX-domain sockets or descriptor passing;
-# tests/windows/*.rs covers what Windows has of these.
+# Modules whose tests can pass outside wine. The other modules need shell scripts as helpers, a
+# terminal beside stdin, signals, UNIX-domain sockets or descriptor passing; tests/windows/*.rs
+# covers those of these features that Windows has.
 OUTSIDE='cli|dial|http|http_auth|local_port|relay|regression|socks4|socks5|trace'
 
 # Modules that only read the source and the documentation: the system makes no difference to them.

@@ -103,9 +103,9 @@ fn the_parameter_file_in_home_comes_first() {
     proxy.finish();
 }
 
-/// Users may create directories on the drive, so a file for all users would let one choose
-/// everybody's proxy. `-d` names each file that is looked for; wine itself keeps `/etc` out of
-/// sight.
+/// Any user may create directories on the drive. If there were a file for all users, one user could
+/// choose the proxy for everyone. `-d` names each file that the program looks for; wine itself
+/// hides `/etc`.
 #[test]
 fn no_parameter_file_is_shared_by_all_users() {
     let _lock = lock_profile();
@@ -113,8 +113,8 @@ fn no_parameter_file_is_shared_by_all_users() {
     out.expect_code(2).expect_stderr_has(".connectrc: ").expect_stderr_lacks("etc");
 }
 
-/// Under CGI, a client's header `Proxy` arrives as a variable, and Windows takes every spelling of
-/// it for the same.
+/// Under CGI, a client's `Proxy` header arrives as an environment variable, and Windows ignores the
+/// case of variable names.
 #[test]
 fn under_cgi_the_proxy_variable_is_ignored_in_every_spelling() {
     let refusing = RefusingPort::new();

@@ -3,7 +3,7 @@
 : "${HERE:?}" "${ROOT:?}"
 
 TRIPLE=x86_64-pc-windows-gnu
-# The loader itself: the script in front of it complains about a missing wine32.
+# Call the loader directly, because Debian's wrapper script complains about a missing wine32.
 WINE=/usr/lib/wine/wine64
 WINESERVER=/usr/lib/wine/wineserver64
 
@@ -74,8 +74,9 @@ test_executable() { # SOURCE
 # One wine server and one prefix for all. The server starts first, because a program that starts it
 # would hand it the pipes of a test, and the test would wait for it.
 start_wine() {
-    # Without explorer, no program waits ten seconds for a desktop that nobody shows. wine keeps its
-    # sockets in TMPDIR, and its programs run as the user in USER, which must be the same for all.
+    # Without explorer, programs do not wait ten seconds for a desktop that never appears. wine
+    # keeps its sockets in TMPDIR, and its programs run as the user in USER, which must be the same
+    # for all.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
     USER=$(id -un)
     export TMPDIR=$WORK/tmp USER LOGNAME=$USER
@@ -87,8 +88,9 @@ start_wine() {
         die "wine cannot make its prefix"
     }
     mv "$WORK/bin/bcryptprimitives.dll" "$WINEPREFIX/drive_c/windows/system32/"
-    # The wrapper starts the .exe of its own name. Under another name, as of a link to it, it starts
-    # connect.exe by that name. The tests clear the environment, so the wrapper sets the variables.
+    # The wrapper starts the .exe of the same name. If it runs through a link with another name, it
+    # starts connect.exe under that name. The tests clear the environment, so the wrapper sets the
+    # variables.
     cat >"$WORK/bin/connect" <<-END
 		#!/bin/sh
 		name=\${0##*/}

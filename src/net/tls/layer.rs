@@ -313,7 +313,7 @@ fn drain_timeout(elapsed: Duration) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// A peer that accepted or sent one byte every few seconds held the thread forever.
+    /// A peer that accepted or sent one byte every few seconds used to hold the thread forever.
     #[test]
     fn a_peer_that_trickled_kept_a_closed_layer_forever() {
         let interval = DRAIN_STALL_TIMEOUT.saturating_sub(Duration::from_millis(100));

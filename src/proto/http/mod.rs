@@ -315,7 +315,7 @@ impl Negotiation for Connect {
     }
 
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error> {
-        // Check now, before a new connection is opened for them.
+        // Check the credentials before the driver opens a new connection to send them.
         self.selector.check(&credentials)?;
         self.redactor.add_credentials(&credentials);
         self.credentials = Some(credentials);

@@ -27,7 +27,7 @@ pub fn is_trusted(data: &Metadata) -> bool {
 /// Raises the limit of open file descriptors to the maximum.
 pub fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // After a failure the old limit applies, and is reported when it is reached.
+    // If this fails, the old limit still applies, and reaching it is reported as an error.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 

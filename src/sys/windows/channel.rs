@@ -163,7 +163,8 @@ impl Channel {
     }
 
     /// Returns the error that ended the layer or the thread at the other end of the socket. `None`
-    /// while it works, and after a clean end. A reset is always an error of its own here.
+    /// while it works, and after a clean end. A reset needs no check: on Windows the read itself
+    /// fails.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
         self.layer.as_ref().map_or_else(|| self.thread_error.get(), |layer| layer.fault())

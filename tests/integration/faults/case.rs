@@ -215,7 +215,7 @@ impl At {
         };
         let mut all: Vec<_> = refusals(self.turn().question, self.turn > 0).into_iter().map(case).collect();
         if self.turn().question == Question::Http {
-            // The rest of a slow page is not awaited.
+            // The program does not wait for the rest of a slow page.
             let head = b"HTTP/1.1 403 No\r\n\r\n".to_vec();
             let page = Act::Drip(vec![b'.'; 4000], Duration::from_millis(100));
             all.push(self.case(Kind::Refusal, "slowly", [Act::Send(head), page], Verdict::Fails(5)));

@@ -181,7 +181,7 @@ fn hostile(right: &[u8], by_tcp: bool) -> Vec<u8> {
     })
 }
 
-/// Returns an answer that repeats the same address as often as it fits.
+/// Returns an answer that repeats the same address as many times as fit in the message.
 fn many_records(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| {
         let record = message[30..].to_vec();

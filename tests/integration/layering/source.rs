@@ -20,7 +20,7 @@ pub(crate) struct Module {
     names: BTreeSet<ModulePath>,
     /// The names that its `use` items introduce, and the absolute paths behind them.
     imports: BTreeMap<String, ModulePath>,
-    /// The identifiers of its code, those in macro calls and attributes included.
+    /// The identifiers of its code, including those in macro calls and attributes.
     pub(crate) identifiers: BTreeSet<String>,
     /// The identifiers in its `cfg` attributes.
     pub(crate) conditions: BTreeSet<String>,
@@ -186,7 +186,7 @@ impl Collector {
         if name != "self" {
             segments.push(name.to_owned());
         }
-        // `use child::Name` begins in this module, as `self::child::Name` does.
+        // `use child::Name` is relative to this module, like `self::child::Name`.
         if self.is_child(&segments) {
             segments.insert(0, "self".to_owned());
         }

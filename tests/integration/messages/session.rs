@@ -27,7 +27,7 @@ pub(super) fn system() -> Vec<Row> {
             Message::from_outcome(&connect("--listen unix:/nonexistent/tunnel host.example 22").run())
         }),
         row(1, "System", "No file descriptors left", "`ulimit -n` shows the limit.", || {
-            // The dynamic loader briefly needs one more than the program is left with.
+            // The dynamic loader briefly needs a fourth descriptor, so the limit cannot be 3.
             let line = format!("ulimit -n 4; exec {} -p 0 host.example 22", program_path());
             Message::from_outcome(&Program::new("/bin/sh").arg("-c").arg(line).run())
         }),

@@ -121,8 +121,8 @@ fn a_reset_during_a_large_upload_is_reported() {
     server.finish();
 }
 
-/// The kernel reports a reset once. It reported this one to the upload; the download then saw EOF,
-/// and the session looked successful.
+/// The kernel reports a reset only once. If the upload got it, the download saw EOF, and the
+/// session used to look successful.
 #[test]
 fn a_reset_reported_to_the_upload_was_taken_for_eof() {
     let sent = Gate::new();

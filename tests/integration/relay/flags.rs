@@ -1,5 +1,5 @@
-//! Inherited descriptors are shared with other processes. Their flags never change, whether they
-//! are blocking or not.
+//! Inherited descriptors are shared with other processes. The program never changes their flags,
+//! whether they are blocking or not.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
-//! An idle session uses no processor time, regardless of the state of its streams. A poll loop
-//! spins if a condition such as `POLLHUP` persists and nothing handles it.
+//! An idle session uses no CPU time, regardless of the state of its streams. A poll loop spins if a
+//! condition such as `POLLHUP` persists and nothing handles it.
 
 use std::thread;
 use std::time::Duration;
@@ -10,8 +10,7 @@ use crate::kit::*;
 /// How long each session is idle.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// Processor time that a whole run may use, including its start. A loop that spins uses all of
-/// `IDLE`.
+/// CPU time that a whole run may use, including its start. A busy loop uses all of `IDLE`.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
 /// More than the socket buffers on the path hold.

@@ -15,9 +15,9 @@ use crate::kit::*;
 
 const SIZE: u64 = 5 * MIB;
 
-/// How long a session of the processor time tests is idle.
+/// How long the session is idle in the tests of CPU time.
 const IDLE: Duration = Duration::from_millis(500);
-/// Processor time that a whole run may use. See `idle`.
+/// CPU time that a whole run may use. See `idle`.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
 /// The modules `relay` and `relay_copying` rely on this.

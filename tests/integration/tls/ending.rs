@@ -1,4 +1,5 @@
-//! Clean and broken ends of a TLS connection. Neither side may take a broken end for a clean one.
+//! Clean and broken ends of a TLS connection. Neither side may mistake a broken end for a clean
+//! one.
 
 use std::time::Duration;
 

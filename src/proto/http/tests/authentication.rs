@@ -261,7 +261,7 @@ fn a_long_list_of_schemes_is_truncated_at_a_whole_name() {
     assert_eq!(error.to_string(), format!("requires unsupported authentication: {list} (HTTP status 407)"));
 }
 
-/// The name once pushed the scheme after it out of the list that the hint was chosen from.
+/// A long name used to push the next scheme out of the list from which the hint is chosen.
 #[test]
 fn a_long_scheme_name_does_not_hide_the_next_scheme() {
     let field = format!("Proxy-Authenticate: {}, Negotiate", "x".repeat(500));
@@ -322,7 +322,7 @@ fn a_refusal_after_the_password_is_not_about_the_password() {
     assert_eq!(error.to_string(), "refused to connect to ssh.example:22: 403 No");
 }
 
-/// With a prefix, the secret is where the message is truncated.
+/// The long prefix makes the message end in the middle of the secret.
 #[test]
 fn a_password_echoed_by_the_proxy_does_not_appear_in_the_message() {
     for secret in ["hunter2-opensesame", "YWxpY2U6aHVudGVyMi1vcGVuc2VzYW1l"] {

@@ -44,7 +44,7 @@ fn only_values_of_public_fields_are_displayed() {
     let shown = String::from_utf8(wire.masked("?")).unwrap();
     let expected = "Host: ssh.example:22\r\nX-Token: ?\r\nUser-Agent: probe/1\r\nCookie: ?\r\nProxy-Authorization: Basic ?\r\n\r\n";
     assert!(shown.ends_with(expected), "{shown}");
-    // A proxy that echoes them cannot make us display them either.
+    // If a proxy echoes the secret values, we must not display them either.
     machine.receive(b"HTTP/1.1 403 No s3same, ab=cd probe/1\r\nContent-Length: 0\r\n\r\n").unwrap();
     let error = machine.step().unwrap_err().to_string();
     assert_eq!(error, "refused to connect to ssh.example:22: 403 No xxxxx, xxxxx probe/1");
