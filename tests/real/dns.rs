@@ -37,7 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
     // 61 addresses do not fit into 512 bytes.
     topic.ours("a large answer is fetched by TCP", |context| {
         let out = context.expect_banner(asking(context, "-d", "many.real.test"));
-        out.expect_stderr_has("asking by TCP");
+        out.expect_stderr_has("trying TCP");
         let text = out.stderr_text();
         assert_eq!(text.lines().filter(|line| line.contains("DEBUG: resolved: ")).count(), 61, "{out:?}");
     });
