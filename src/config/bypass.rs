@@ -59,7 +59,7 @@ pub(super) fn parse_pattern(text: &str) -> Option<Pattern> {
     }
     let name = text.strip_prefix('*').unwrap_or(text);
     let name = name.strip_prefix('.').unwrap_or(name);
-    // A final dot marks a fully qualified name; names are compared without it.
+    // A trailing dot marks a fully qualified name; names are compared without it.
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     let is_label = |label: &str| !label.is_empty() && label.chars().all(is_valid);

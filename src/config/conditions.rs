@@ -109,7 +109,7 @@ impl Criterion {
             }
             Self::Host(patterns) => {
                 let host = env.host().to_lowercase();
-                // A final dot marks a fully qualified name; patterns are written without it.
+                // A trailing dot marks a fully qualified name; patterns are written without it.
                 matches_list(patterns, host.strip_suffix('.').unwrap_or(&host))
             }
             Self::Port(ranges) => env

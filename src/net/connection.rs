@@ -6,8 +6,8 @@ use super::waiting::Wait;
 use crate::proto::Limit;
 use crate::sys::{self, Channel};
 
-/// The most bytes to receive or peek at in one call: more than any well-behaved proxy sends in one
-/// message.
+/// Maximum number of bytes to receive or peek at in one call. Well-behaved proxies send shorter
+/// messages.
 const PEEK_SIZE: usize = 4096;
 
 /// A connection on which every wait ends at a deadline.

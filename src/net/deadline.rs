@@ -72,7 +72,7 @@ impl Deadline {
         self.limit
     }
 
-    /// Returns the time since it started, without the time by which it was extended.
+    /// Returns the time since the deadline started, excluding extensions.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.extended)
     }

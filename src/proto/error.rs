@@ -255,7 +255,7 @@ impl fmt::Display for UnusableScheme {
     }
 }
 
-/// The most schemes that a message lists.
+/// Maximum number of schemes to list in a message.
 const MAX_SCHEMES: usize = 6;
 
 fn authentication(offered: &[UnusableScheme]) -> String {

@@ -41,7 +41,7 @@ const OURS: &str = env!("CARGO_BIN_EXE_connect");
 /// The argument that selects the fault matrix alone.
 const MATRIX: &str = "faults";
 
-/// How many cases run at the same time. Most of them wait.
+/// How many cases run at the same time. A case spends most of its time waiting.
 const THREADS: usize = 4;
 
 /// The page that explains the differences to users.

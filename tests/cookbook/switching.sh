@@ -41,7 +41,7 @@ switching_config() { # PROGRAM
 
 start_recorders() {
     mkdir "$WORK/recorded"
-    # The name of OpenBSD's nc depends on the other packages.
+    # Which netcat `nc` runs depends on the installed packages; these pages use OpenBSD's.
     ln -s "$(type -P nc.openbsd)" "$WORK/bin/nc"
     cat >"$WORK/telnet-proxy" <<-'END'
 		#!/bin/sh

@@ -26,7 +26,7 @@ pub(crate) struct Behavior {
     pub(crate) reorder: u64,
     /// Percentage of packets in which one bit after the headers changes.
     pub(crate) corrupt: u64,
-    /// Milliseconds by which every packet is delayed.
+    /// Delay of every packet, in milliseconds.
     pub(crate) delay: u64,
     /// Milliseconds of additional random delay.
     pub(crate) jitter: u64,

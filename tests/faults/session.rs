@@ -153,7 +153,7 @@ pub(crate) fn run(
     thread::scope(|scope| {
         let target = scope.spawn(|| serve(&listener, &has_ended, &behavior.target()));
         let child = command.spawn();
-        // The command holds the program's ends of the pipes: close them, or nobody sees EOF.
+        // The command holds the program's ends of the pipes: close them, or no reader sees EOF.
         drop(command);
         let report = child.and_then(|child| match near {
             Near::Pipes => through_pipes(child, input, output, &behavior.near()),

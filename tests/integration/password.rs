@@ -352,8 +352,8 @@ fn terminal_descriptors(pid: u32) -> usize {
     files.filter(|file| file.starts_with("/dev/tty") || file.starts_with("/dev/pts")).count()
 }
 
-/// Each prompt left a descriptor of `/dev/tty` open: 9 descriptors became 15 after six wrong
-/// passwords.
+/// Each prompt used to leak a descriptor of `/dev/tty`: six wrong passwords raised the number of
+/// open descriptors from 9 to 15.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_password_prompt_of_a_listener_does_not_leak_a_descriptor_of_the_terminal() {

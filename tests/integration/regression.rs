@@ -13,7 +13,7 @@ fn each_protocol() -> [(&'static str, Script); 3] {
 
 #[test]
 fn gost_and_nmap_2534_lose_the_bytes_after_the_reply() {
-    // More than any negotiation buffers, sent in the same segments as the reply.
+    // More data than a negotiation ever buffers, sent in the same segments as the reply.
     let early = bytes(1, 200_000);
     for (options, granted) in each_protocol() {
         let proxy = granted.early(&early).drain().serve();

@@ -44,8 +44,8 @@ fn no_session_data_is_sent_before_the_tunnel_is_established() {
     expect_tunnel(proxy.send(GRANTED), to_address);
 }
 
-/// Returns the request from the address on, without the user name: an address, or 0.0.0.1 and a
-/// name.
+/// Returns the request, starting at the address and without the user name: an address, or 0.0.0.1
+/// and a name.
 #[track_caller]
 fn requested(args: &str, environment: &[(&str, &str)]) -> Vec<u8> {
     let proxy = script()

@@ -73,7 +73,7 @@ fn a_bound_address_of_every_type_is_accepted_and_the_bytes_after_it_belong_to_th
     }
 }
 
-/// Returns the request from the address type on.
+/// Returns the request, starting at the address type.
 #[track_caller]
 fn requested(args: &str, environment: &[(&str, &str)]) -> Vec<u8> {
     let proxy = without_auth(

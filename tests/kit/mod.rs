@@ -11,7 +11,8 @@
 //! - [`socks5_none`], [`http_basic`] and the like are proxies, whose script goes on in the tunnel.
 //! - [`TlsFront`] adds TLS in front of any server; [`Authority`] issues its certificates.
 //! - [`exchange`](exchange::exchange) is one end of a session that sends and checks a lot of data.
-//! - [`NameServer`] answers DNS queries. [`RefusingPort`] and [`SilentPort`] accept nobody.
+//! - [`NameServer`] answers DNS queries. [`RefusingPort`] and [`SilentPort`] never
+//!   accept a connection.
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test target uses all of the kit")]
 
 mod data;

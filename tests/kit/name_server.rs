@@ -20,7 +20,7 @@ pub(crate) enum Transport {
 /// A DNS query with one question.
 pub(crate) struct Question {
     pub(crate) transport: Transport,
-    /// With the final dot.
+    /// With the trailing dot.
     pub(crate) name: String,
     /// "A" or "AAAA".
     pub(crate) kind: &'static str,

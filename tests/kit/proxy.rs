@@ -179,13 +179,13 @@ fn read_vec(client: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a string that follows a byte with its length.
+/// Reads a string with a one-byte length prefix.
 fn read_counted(client: &mut impl Read) -> io::Result<String> {
     let [length] = read_array(client)?;
     read_vec(client, length.into()).map(text)
 }
 
-/// Reads a string that ends with a NUL.
+/// Reads a NUL-terminated string.
 fn read_terminated(client: &mut impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     loop {

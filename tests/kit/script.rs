@@ -81,7 +81,7 @@ impl Script {
             while got.len() < bytes.len() {
                 let more = session.receive_up_to(bytes.len() - got.len())?;
                 got.extend_from_slice(&more);
-                // Compare after each read, or a wrong start would wait for bytes that never come.
+                // Compare after each read: after a mismatch, the remaining bytes may never come.
                 if more.is_empty() || !bytes.starts_with(&got) {
                     return Err(format!("expected {}\n     got {}", show(&bytes), show(&got)));
                 }

@@ -132,7 +132,7 @@ pub(crate) fn through_program(
             check_complete(session, outcome, results)
         }
         (Interruption::TargetResets(_), Some(8)) if one_line => Ok(Verdict::Interrupted),
-        // The program may have finished first, or have noticed that nobody reads its output.
+        // The program may have finished first, or have noticed that its output has no reader.
         (Interruption::ClientCloses(_), Some(0 | 8)) | (Interruption::Killed(_), None | Some(0))
             if no_line =>
         {

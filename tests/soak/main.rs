@@ -126,7 +126,7 @@ struct Soak {
     seed: u64,
     /// The number of the next session.
     next: AtomicU64,
-    /// How many sessions had each verdict, by `Via: Verdict`.
+    /// The number of sessions with each verdict. The key is `Via: Verdict`.
     counts: Mutex<BTreeMap<String, u64>>,
     listeners: [Listener; 4],
 }

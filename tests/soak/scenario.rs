@@ -21,7 +21,7 @@ impl Via {
     }
 }
 
-/// An interruption of a session. The numbers are bytes of both directions together.
+/// An interruption of a session. The numbers count bytes of both directions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
     /// Nothing: all data must arrive.

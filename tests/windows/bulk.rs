@@ -1,4 +1,4 @@
-//! Fifty mebibytes in each direction, through pipes of wine and through those of Windows.
+//! Transfers 50 MiB in each direction, through wine's pipes and through Windows pipes.
 
 use std::io::{Cursor, Read};
 use std::thread;

@@ -17,7 +17,8 @@ TEXTS='architecture|docs|layering|recording|style'
 # Failing tests that may run a second time.
 SECOND_ATTEMPTS=6
 
-# All but those of `proto`, which depends on no system; unoptimized they take minutes.
+# Runs the unit tests, except those of `proto`: it contains no platform-specific code, and its tests
+# take minutes in a debug build.
 topic_unit() {
     build_tests
     "$WINE" "$UNIT" --quiet --test-threads=4 --skip proto:: ${FILTER:+"$FILTER"} </dev/null >"$WORK/log/unit" 2>&1

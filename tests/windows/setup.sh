@@ -71,8 +71,8 @@ test_executable() { # SOURCE
     sed -n "s|^ *Executable .*$1 (\\(.*\\))\$|$ROOT/\\1|p" "$WORK/log/build"
 }
 
-# One wine server and one prefix for all. The server starts first, because a program that starts it
-# would hand it the pipes of a test, and the test would wait for it.
+# All tests share one wine server and one prefix. Start the server first: if a test's program
+# started it, it would inherit the test's pipes, and the test would wait until the server exits.
 start_wine() {
     # Without explorer, programs do not wait ten seconds for a desktop that never appears. wine
     # keeps its sockets in TMPDIR, and its programs run as the user in USER, which must be the same

@@ -18,15 +18,15 @@ use super::messages;
 use crate::sys::{self, LayerThread, Ready};
 use crate::trace::trace;
 
-/// The most bytes that are read at once, and thus buffered, in each direction. Encryption adds a
-/// few more.
+/// Maximum number of bytes that are read at once, and thus buffered, in each direction. Encryption
+/// adds a few more.
 const CAPACITY: usize = 64 * 1024;
 
-/// The most plaintext in one record (RFC 8446 §5.1).
+/// Maximum length of the plaintext in one record (RFC 8446 §5.1).
 const MAX_RECORD: usize = 16 * 1024;
 
-/// The most records that may be encrypted with the keys of a TLS 1.2 connection, which cannot be
-/// renewed. Beyond this rustls would accept plaintext without ever sending it.
+/// Maximum number of records to encrypt on a TLS 1.2 connection, whose keys cannot be renewed.
+/// Beyond this, rustls would accept plaintext without ever sending it.
 const MAX_TLS12_RECORDS: u64 = (1 << 23) - 8;
 
 /// How long the peer may stay silent and accept nothing after the upper end was closed. Then the

@@ -31,7 +31,7 @@ mod verifier;
 /// Names the proxy's part of the handshake in messages.
 const WAITING_FOR: &str = "its TLS handshake";
 
-/// The most bytes to receive in one call.
+/// Maximum number of bytes to receive in one call.
 const READ_SIZE: usize = 4096;
 
 /// The client side of TLS for one proxy.

@@ -18,8 +18,8 @@ use crate::plan::Tls;
 use crate::text::printable;
 use crate::trace::trace;
 
-/// The most bytes that are read from a certificate or key file. Protects against files that never
-/// end, such as devices.
+/// Maximum number of bytes to read from a certificate or key file. Protects against files that
+/// never end, such as devices.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Returns the rustls configuration for one hop. The verifier stores in `problem` why it rejected a

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use crate::proto::{Credentials, Error, Limit, Negotiation, Step, Wire};
 
-/// The most bytes that the program passes to a negotiation at once.
+/// Maximum number of bytes that the program passes to a negotiation at once.
 pub(crate) const PEEK_SIZE: usize = 4096;
 
 /// The limit of steps that consume no byte: requests, credentials, reconnects and EOFs.
@@ -33,7 +33,7 @@ pub(crate) trait Peers {
     /// Accepts a new connection. Bytes that have not arrived on the old one are lost.
     fn reconnect(&mut self);
 
-    /// The most bytes that the negotiation may consume from one connection.
+    /// Maximum number of bytes that the negotiation may consume from one connection.
     fn max_bytes(&self) -> usize {
         usize::MAX
     }

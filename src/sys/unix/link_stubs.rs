@@ -12,8 +12,8 @@
 //! SAFETY of each `no_mangle`: name and signature are those of the library, and nothing else
 //! defines the symbol in a program linked dynamically against glibc.
 
-/// libm, for averages: of response times in the DNS library, and of task times in its runtime. A
-/// static libm does not link with a dynamic C library.
+/// libm. The DNS library and its runtime use it to average response times and task times. A static
+/// libm does not link with a dynamic C library.
 #[cfg(feature = "dns")]
 mod mathematics {
     std::arch::global_asm!(".hidden exp", ".hidden pow");

@@ -109,7 +109,7 @@ impl Pipe {
     }
 }
 
-/// Sets the capacity of a pipe to `size`, or to a half or a quarter of it if the kernel refuses.
+/// Sets the capacity of a pipe to `size`, or to half or a quarter of it if the kernel refuses.
 fn set_pipe_size(pipe: &impl AsFd, size: usize) {
     for size in [size, size / 2, size / 4] {
         if fcntl_setpipe_size(pipe, size).is_ok() {

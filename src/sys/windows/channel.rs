@@ -83,7 +83,7 @@ impl Channel {
     /// Creates a channel on a connected socket, and makes it non-blocking.
     #[must_use]
     pub fn socket(stream: TcpStream) -> Self {
-        // After a failure, a read that follows poll does not block either.
+        // Ignore a failure: a read that follows poll does not block even on a blocking socket.
         let _ = stream.set_nonblocking(true);
         Self { socket: stream, thread_error: ThreadError::default(), writer: None, layer: None }
     }

@@ -17,8 +17,8 @@ fn direct(name: &'static str, host: &str, list: &str) -> Case {
     to(name, host, list).peer("proxy", socks5()).peer("target", target()).ok().both(DIRECT)
 }
 
-/// Expects that this list does not. The proxy rejects the client before its request, which would
-/// contain a port that differs from run to run.
+/// Expects that this list makes the program use the proxy. The proxy rejects the client before its
+/// request, which would contain a port that differs from run to run.
 fn through(name: &'static str, host: &str, list: &str) -> Case {
     let refuses = socks5_no_method();
     to(name, host, list).peer("proxy", refuses).peer("target", target()).fails().both(PROXY)

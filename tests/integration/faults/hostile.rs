@@ -7,8 +7,8 @@ use crate::kit::bytes;
 pub(crate) const CONTROLS: &str =
     "\x1b]0;owned\x07\x1b[2J\x1b[31m\x08\x0b\x0c\x0e\x7f\u{9b}5n\u{85}\u{202e}\u{200b}";
 
-/// Returns answers of no protocol or of another one. None starts like a valid answer to this
-/// request.
+/// Returns answers that belong to a different protocol, or to none at all. None of them starts like
+/// a valid answer to this request.
 pub(crate) fn garbage(to: Question) -> Vec<(String, Vec<u8>)> {
     let lines = |line: &str| format!("{line}\r\n").repeat(40).into_bytes();
     let mut all_kinds = vec![

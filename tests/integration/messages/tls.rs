@@ -24,7 +24,7 @@ fn certificate(
     })
 }
 
-/// A proxy that answers the `ClientHello` like this.
+/// A proxy that answers the `ClientHello` with these bytes.
 fn answer(situation: &'static str, bytes: &'static [u8]) -> Row {
     row(5, "Tls", situation, "", move || {
         let proxy = script().expect_bytes(64).send(bytes).drain().serve();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// Checks that a session that the proxy ends like this fails with this message.
+/// Ends a session with `ending` at the proxy, and checks that the error contains `parts`.
 #[track_caller]
 fn expect_broken(ending: impl FnOnce(TlsFront) -> TlsFront, parts: &[&str]) {
     let pki = Pki::new();
