@@ -53,7 +53,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     let (mut connector, mut remote) = (Some(connector), None);
     let mut kept = KeptSession::default();
     while !kept.remote_ended {
-        // With data pending, a closed remote is no reason to stop: the next client gets the data.
+        // While data is pending, do not stop when the remote closes: the next client gets the data.
         let remote_to_watch = remote.as_ref().filter(|_| kept.pending.is_empty());
         let watched = [Some(CloseWatch::Input(&input)), remote_to_watch.map(CloseWatch::Remote)];
         let idle = remote.as_ref().zip(settings.idle);

@@ -4,7 +4,7 @@
 //! reader, the masking of passwords and the tables in `docs/parameters.md` and connectrc(5) use
 //! this table.
 
-/// A variable of the environment or a setting in a parameter file.
+/// An environment variable or a setting in a parameter file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// The name, which is case-sensitive.

@@ -131,7 +131,7 @@ pub struct Bypass {
     pub own_networks: bool,
 }
 
-/// A proxy and the protocol to ask it for the next hop or the target.
+/// A proxy, and the protocol for requesting a tunnel to the next hop or the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
     /// The proxy's address.
@@ -189,7 +189,7 @@ pub enum Protocol {
     Telnet {
         /// The command to send, with `%h` and `%p` for the target's host and port.
         command: String,
-        /// The user name of the `-d` output; it is not sent.
+        /// The user name shown in the `-d` output; it is not sent to the proxy.
         user: Option<String>,
     },
     /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy receives names unresolved.

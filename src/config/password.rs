@@ -16,7 +16,7 @@ use crate::sys;
 use crate::text::{fill_in, printable};
 use crate::trace::trace;
 
-/// Descriptors 0, 1 and 2 carry the session.
+/// Descriptors 0, 1 and 2 are the standard streams, so they cannot hold a password.
 const FIRST_DESCRIPTOR: u32 = 3;
 
 /// Adds to `login` what its URL did not specify: the password or the command that prints it, and

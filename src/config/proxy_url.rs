@@ -5,7 +5,7 @@ use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
 use crate::secret::{self, Secret};
 
-/// A proxy's URL, split into its parts. The scheme may have been left out.
+/// A proxy's URL, split into its parts. The scheme is optional in the URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProxyUrl {
     /// The option or variable that holds the URL, for errors.
@@ -93,7 +93,7 @@ impl ProxyUrl {
         Endpoint { host: self.host.clone(), port: self.port.unwrap_or(self.scheme.default_port) }
     }
 
-    /// Fails if a query option is left that no part of the configuration took.
+    /// Fails if the query contains an option that no part of the configuration has taken.
     pub(super) fn expect_no_more_options(&self) -> Result<(), Error> {
         let Some((name, _)) = self.query.pairs.first() else { return Ok(()) };
         let known = match self.query.known.as_slice() {

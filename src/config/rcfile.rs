@@ -22,7 +22,7 @@ use crate::sys;
 use crate::text::printable;
 use crate::trace::trace;
 
-/// The maximum size of a file, in bytes. It bounds the memory that a hostile file can cost.
+/// Maximum size of a file, in bytes. Limits the memory used for a hostile file.
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// A parsed parameter file.
@@ -73,14 +73,15 @@ enum Line<'a> {
 }
 
 impl ParameterFile {
-    /// Reads a file and passes a warning to `warn` for each problem. A missing file counts as
+    /// Reads a file and passes a warning to `warn` for each problem. A missing file is treated as
     /// empty.
     pub(super) fn read(path: &Path, warn: &dyn Fn(&str)) -> Self {
         // Usually there is no file, so the path is formatted only on demand.
         let name = || printable(path.to_string_lossy().as_bytes());
         let (content, metadata) = match read(path) {
             Ok(read) => read,
-            // An administrator may hide the system's file from users. HOME may be /dev/null.
+            // None of these errors deserves a warning: an administrator may have made the system's
+            // file unreadable for users, and HOME may be /dev/null.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -106,8 +107,8 @@ impl ParameterFile {
         file
     }
 
-    /// Returns the value of a parameter; `None` if the file does not set it or no block with it
-    /// applies.
+    /// Returns the value of a parameter; `None` if the file does not set it, or sets it only in
+    /// blocks that do not apply.
     pub(super) fn get(&self, name: &str, env: &dyn MatchEnv, warn: &dyn Fn(&str)) -> Option<Setting<&str>> {
         let counts = |assignment: &&Assignment| {
             assignment.name == name
@@ -194,7 +195,7 @@ pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
         return Err(io::Error::other(format!("larger than {} KiB", MAX_FILE / 1024)));
     }
     let file = File::open(path)?;
-    // Check the open file: the path may refer to another one by now.
+    // Check the open file, because the path may refer to a different file by now.
     let metadata = file.metadata()?;
     // Reserve enough from the start: reallocating would leave a copy of a password in freed memory,
     // and read_to_end reads the last bytes through a buffer on the stack if there is little spare
@@ -236,8 +237,8 @@ fn after_match(line: &str) -> Option<&str> {
     word.eq_ignore_ascii_case("match").then_some(rest)
 }
 
-/// Returns the value without its comment, or the inside of a quoted value, which may contain `#`
-/// and outer blanks.
+/// Returns the value without its comment, or the text inside the quotes of a quoted value, which
+/// may contain `#` and leading or trailing blanks.
 fn parse_value(rest: &str) -> Result<&str, &'static str> {
     let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
         return Ok(rest.split('#').next().unwrap_or_default().trim_end());

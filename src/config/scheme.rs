@@ -57,7 +57,7 @@ static SCHEMES: [Scheme; 14] = [
     over_tls("telnet+tls", ProxyKind::Telnet, 23),
 ];
 
-/// The syntax in which an option or a variable describes its proxy.
+/// The syntax that an option or a variable uses to specify its proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
     /// `-H` and `-h`: an address, or a URL with an HTTP scheme.
@@ -85,7 +85,7 @@ impl Syntax {
         }
     }
 
-    /// Returns the scheme of a proxy that is given without one.
+    /// Returns the default scheme for a proxy that is given without one.
     pub(super) fn default_scheme(self) -> Scheme {
         match self {
             Self::Http | Self::Url => HTTP,
@@ -94,7 +94,7 @@ impl Syntax {
         }
     }
 
-    /// Returns what to do about a scheme that [`Syntax::find`] does not know.
+    /// Returns advice for the user about a scheme that [`Syntax::find`] does not know.
     pub(super) fn advice(self) -> String {
         match self {
             Self::Http => "use -S or -s for a SOCKS proxy".into(),

@@ -30,9 +30,9 @@ pub(super) fn port_or_service(text: &str) -> Result<Port, AddrError> {
     parse_port(text).or_else(|| service_port(text)).ok_or_else(|| AddrError::BadPort(text.to_owned()))
 }
 
-/// Returns the TCP port of a service, by the system's database or [`WELL_KNOWN`].
+/// Returns the TCP port of a service, from the system's database or from [`WELL_KNOWN`].
 fn service_port(name: &str) -> Option<Port> {
-    // Pass names only: getaddrinfo also accepts numbers, with leading blanks and beyond 65535.
+    // Pass names only: getaddrinfo also accepts numbers, even above 65535 or with leading blanks.
     let has_letter = name.contains(|c: char| c.is_ascii_alphabetic());
     if !has_letter || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return None;

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Origin {
     /// An option on the command line.
     Option(&'static str),
-    /// A variable of the environment.
+    /// An environment variable.
     Variable(&'static str),
     /// A line of a parameter file.
     File {

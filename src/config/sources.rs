@@ -35,8 +35,8 @@ pub struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// Reads the environment and the standard parameter files. Each problem with a file is one line
-    /// for `warn`.
+    /// Reads the environment and the standard parameter files. Passes one line to `warn` for each
+    /// problem with a file.
     #[must_use]
     pub fn new(variable: &'a dyn Fn(&str) -> Option<OsString>, warn: &'a dyn Fn(&str)) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl<'a> Sources<'a> {
         self.find_with(name, false)
     }
 
-    /// Looks up a parameter. A command is accepted only from a file that nobody else can write to.
+    /// Looks up a parameter. For a command, ignores files that other users can write to.
     fn find_with(&self, name: &'static str, is_command: bool) -> Option<Setting<OsString>> {
         match self.variable(name) {
             Some(value) => Some(Setting { name, value, origin: Origin::Variable(name) }),
@@ -137,7 +137,7 @@ impl<'a> Sources<'a> {
         (self.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).or_else(sys::home)
     }
 
-    /// Expands a leading `~/`. In a parameter file, no shell has done that.
+    /// Expands a leading `~/`, because no shell does that for the values in a parameter file.
     pub(super) fn path(&self, text: &str) -> PathBuf {
         let home = text.strip_prefix("~/").zip(self.home());
         home.map_or_else(|| text.into(), |(rest, home)| home.join(rest))
@@ -167,15 +167,15 @@ impl<'a> Sources<'a> {
 
     fn accept(&self, setting: Setting<OsString>) -> Result<Setting, Error> {
         let Setting { name, value, origin } = setting;
-        // Only a variable can be invalid here: the file parser accepts nothing but UTF-8.
+        // Only a variable can be invalid here: the file parser accepts only UTF-8.
         let value =
             value.into_string().map_err(|_| Error::Config(format!("invalid value for {name}: not UTF-8")))?;
         self.record(name, &origin, || masked(name, &value));
         Ok(Setting { name, value, origin })
     }
 
-    /// Returns the first of these parameters that is set. As in the C program, an empty value is a
-    /// value.
+    /// Returns the first of these parameters that is set. As in the C program, a parameter with an
+    /// empty value is set.
     pub(super) fn first(&self, names: &[&'static str]) -> Result<Option<Setting>, Error> {
         names.iter().find_map(|name| self.find(name)).map(|setting| self.accept(setting)).transpose()
     }
@@ -191,7 +191,7 @@ impl<'a> Sources<'a> {
         names.iter().find_map(nonempty).map(|setting| self.accept(setting)).transpose()
     }
 
-    /// Returns an option of the command line as a setting.
+    /// Returns a command-line option as a setting.
     pub(super) fn option(&self, option: &'static str, value: &str) -> Setting {
         let setting = Setting { name: option, value: value.to_owned(), origin: Origin::Option(option) };
         self.record(option, &setting.origin, || masked(option, value));

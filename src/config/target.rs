@@ -35,8 +35,8 @@ pub(super) fn target(args: &Args) -> Result<Target, Error> {
     Ok(Target::Tcp(Endpoint { host, port: port_or_service(port)? }))
 }
 
-/// Rejects a proxy with a password in place of a host: the user forgot `-S`. The error masks the
-/// password.
+/// Rejects a proxy with a password where a host is expected: the user probably forgot `-S`. The
+/// error masks the password.
 pub(super) fn expect_no_proxy(text: &str) -> Result<(), Error> {
     match secret::masked(text) {
         Cow::Borrowed(_) => Ok(()),

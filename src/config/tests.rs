@@ -196,7 +196,7 @@ fn expect_precedence(options: &str, names: &[&str], read: impl Fn(&[(&str, &str)
     for first in 0..names.len() {
         let set: Vec<_> = names[first..].iter().map(|name| (*name, *name)).collect();
         assert_eq!(read(&set), names[first], "{options}");
-        // As in the C program, an empty variable is set.
+        // As in the C program, a variable with an empty value is set.
         let mut empty = set.clone();
         empty[0].1 = "";
         assert_eq!(read(&empty), "", "{options} {empty:?}");
@@ -391,7 +391,7 @@ fn under_cgi_the_http_client_cannot_set_the_proxy() {
     );
     assert!(error("-h host 22", &[cgi, ("HTTP_PROXY", "evil")]).contains("-H"));
     assert_eq!(hop("-h", &[("REQUEST_METHOD", ""), ("HTTP_PROXY", "good")]).proxy, endpoint("good", 80));
-    // The command line is not under the client's control.
+    // The HTTP client does not control the command line.
     assert_eq!(hop("-H h", &[cgi]).proxy, endpoint("h", 80));
 }
 

@@ -1,7 +1,7 @@
 //! TLS settings for a proxy.
 //!
-//! The query of the proxy's URL applies to that proxy only and takes precedence. Options, and after
-//! them parameters, apply to all proxies over TLS.
+//! The query of the proxy's URL applies to that proxy only and takes precedence. Options come next,
+//! then parameters; both apply to all proxies over TLS.
 
 use std::fs;
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ struct Lookup<'a> {
 type ValueAndSource = (String, String);
 
 impl Lookup<'_> {
-    /// Returns the value in the URL, of the option, or of the parameter.
+    /// Returns the value from the URL, or else from the option, or else from the parameter.
     fn first(
         &mut self,
         key: &'static str,
@@ -106,7 +106,7 @@ impl Lookup<'_> {
         Ok(file.map(|(file, _)| self.sources.path(&file)))
     }
 
-    /// Returns the files with certificate and key.
+    /// Returns the files that contain the certificate and the key.
     ///
     /// A key from a source with lower precedence than the certificate belongs to another
     /// certificate and is ignored. Without a key, the certificate's file must contain it.

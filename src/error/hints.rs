@@ -222,8 +222,8 @@ mod tests {
         UnusableScheme { name: name.into(), reason }
     }
 
-    /// The advice to run a relay for NTLM used to take precedence, although leaving out `-a` was
-    /// enough.
+    /// Regression test: the advice to run a relay for NTLM took precedence, although leaving out
+    /// `-a` would have been enough.
     #[test]
     fn a_scheme_that_only_a_excludes_is_advised_before_a_relay() {
         let ntlm = scheme("NTLM", Unusable::NeedsRelay);

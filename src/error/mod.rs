@@ -1,4 +1,4 @@
-//! The errors of a run: one line for the user, advice where there is any, and the exit code.
+//! The errors of a run: one line for the user, advice if there is any, and the exit code.
 
 use std::fmt;
 use std::io;
@@ -146,7 +146,7 @@ pub enum Error {
         /// The system's error.
         cause: io::Error,
     },
-    /// A system call failed, and no peer caused that.
+    /// A system call failed for a reason on this machine, not because of a peer.
     #[error("cannot {what}: {}", os_message(.cause))]
     System {
         /// The operation, as the end of "cannot …".
@@ -209,7 +209,7 @@ impl Error {
     pub fn user_message(&self) -> String {
         let message = self.to_string();
         match self.hint() {
-            // The text of a proxy may end in a full stop.
+            // The proxy's text may end with a full stop.
             Some(hint) => format!("{}; {hint}", message.trim_end_matches('.')),
             None => message,
         }
@@ -339,7 +339,7 @@ pub(crate) fn os_message(error: &io::Error) -> String {
         io::ErrorKind::TimedOut => "Connection timed out",
         _ => "",
     };
-    // Errors that we create ourselves have no number, and a text of their own.
+    // Errors that we create ourselves have no number, and keep their own text.
     if !common.is_empty() && error.raw_os_error().is_some() {
         return common.to_owned();
     }

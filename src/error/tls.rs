@@ -48,7 +48,7 @@ pub enum TlsAlert {
     /// `certificate_expired`.
     #[error("the client certificate has expired (certificate_expired)")]
     CertificateExpired,
-    /// `bad_certificate` and its relatives, by name.
+    /// `bad_certificate` or another alert about the client certificate, by name.
     #[error("the client certificate was rejected ({0})")]
     CertificateRejected(&'static str),
     /// `access_denied`.
@@ -112,7 +112,7 @@ pub enum CertificateProblem {
         /// The pin of its key, if the key could be read.
         pin: Option<String>,
     },
-    /// Signed with another key than that of the trusted authority that it names as its issuer.
+    /// Names a trusted authority as its issuer, but was not signed with that authority's key.
     #[error("a certificate whose signature does not match the trusted authority {}", authority(.issuer.as_ref()))]
     BadSignature {
         /// The name of the issuer.

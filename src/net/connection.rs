@@ -74,10 +74,10 @@ impl Connection {
             Limit::Bytes(limit) => limit.min(PEEK_SIZE),
             Limit::Unknown => PEEK_SIZE,
         };
-        // Not always PEEK_SIZE: most answers are a few bytes.
+        // Do not always allocate PEEK_SIZE, because most answers are only a few bytes.
         let mut bytes = vec![0; size];
         loop {
-            // The answer cannot be there yet: polling first saves a read that returns EAGAIN.
+            // Poll first: the answer cannot have arrived yet, so a read would only return EAGAIN.
             self.wait(true, until)?;
             let result = match limit {
                 Limit::Bytes(_) => self.0.read(&mut bytes),
@@ -154,7 +154,7 @@ mod tests {
         (Connection::new(Channel::socket(stream)), listener.accept().unwrap().0, peer)
     }
 
-    /// Returns bytes that a peek has seen, although a read does not find them yet.
+    /// Returns bytes as if a peek had seen them, although a read does not find them yet.
     fn peeked() -> Received {
         Received { bytes: vec![0; 4], peeked: true }
     }

@@ -36,7 +36,7 @@ impl Deadline {
         self.status_from
     }
 
-    /// Returns this deadline, or one that starts now with this limit if this one never passes.
+    /// Returns this deadline. If it never passes, returns one that starts now with this limit.
     pub(super) fn or_start(self, limit: Duration) -> Self {
         let started = Self { status_from: self.status_from, ..Self::start(Some(limit)) };
         if self.end.is_some() { self } else { started }
@@ -53,7 +53,7 @@ impl Deadline {
         Self { status_from: self.status_from, ..Self::start(Some(share)) }
     }
 
-    /// Returns by how much the deadline was extended since it started.
+    /// Returns the total time by which the deadline was extended.
     pub(super) fn extended(&self) -> Duration {
         self.extended
     }
@@ -67,7 +67,7 @@ impl Deadline {
         self.left() == Some(Duration::ZERO)
     }
 
-    /// Returns the limit it started with.
+    /// Returns the limit that the deadline started with.
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }

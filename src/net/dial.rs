@@ -25,8 +25,8 @@ const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// The status line's name for this wait.
 const CONNECTION: &str = "connection";
 
-/// Connects to a peer at any of its addresses, which come from this name server or else from the
-/// system.
+/// Connects to a peer at any of its addresses. Resolves its name with `name_server`, or with the
+/// system's resolver if that is `None`.
 ///
 /// # Errors
 /// The peer's name cannot be resolved, every address failed, or the deadline has passed.
@@ -90,7 +90,7 @@ pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline) -> Result
 /// The attempts to connect to one peer. Dropping it closes all attempts that are still in progress.
 #[derive(Default)]
 struct Dialling {
-    /// Addresses that were not tried yet, in order of preference.
+    /// Addresses that have not been tried yet, in order of preference.
     waiting: VecDeque<SocketAddr>,
     /// Attempts in progress, in order of preference.
     started: Vec<(SocketAddr, Socket)>,

@@ -1,9 +1,9 @@
 //! A DNS client for the name server that the user names (`-R ADDRESS`).
 //!
-//! Each lookup has its own runtime and sockets, and nothing is cached. A query goes out by UDP, and
-//! by TCP if the answer was truncated or none came. The resolver's search list completes the name
-//! as the system would, but the hosts file and the system's name servers are not used. As RFC 6761
-//! requires, `localhost` is this machine, and `.invalid` fails without a query.
+//! Each lookup has its own runtime and sockets, and nothing is cached. A query is sent over UDP,
+//! then over TCP if the answer was truncated or missing. The resolver's search list completes the
+//! name as the system would, but the hosts file and the system's name servers are not used. As
+//! RFC 6761 requires, `localhost` is this machine, and `.invalid` fails without a query.
 
 use std::future;
 use std::net::{IpAddr, SocketAddr};
@@ -45,7 +45,8 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
     let until = Wait { deadline: until.deadline.or_start(DNS_TIMEOUT), ..*until };
     let deadline = &until.deadline;
     let mut query = pin!(query(&names, server, deadline));
-    // No timeout here, because the query ends by itself: interruptions only update the status line.
+    // The query has its own time limit, so none is passed here. Each timeout below only updates the
+    // status line.
     let result = until.poll_with_status(None, |timeout| {
         let timeout = timeout.unwrap_or(Duration::MAX);
         runtime.block_on(async { time::timeout(timeout, query.as_mut()).await.ok() })
@@ -121,7 +122,7 @@ async fn search(
                 Ok(found) => return Ok(found.iter().collect()),
                 Err(NetError::Dns(error)) if names.is_typed(name) => typed = answer(&error),
                 Err(NetError::Dns(_)) => {}
-                // Let the timeout below expire, so that the limit in the message is true.
+                // Let the timeout below expire instead, because the error message states its limit.
                 Err(NetError::Timeout) => return future::pending().await,
                 Err(NetError::Truncated) => return Err(DnsFailure::Truncated),
                 Err(error) => return Err(DnsFailure::NoAnswer(cause(&error, &sockets))),

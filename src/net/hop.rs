@@ -1,5 +1,5 @@
-//! Prepares a route: decides whether the target bypasses its proxies, resolves what each proxy
-//! needs resolved, and creates the negotiation for each hop.
+//! Prepares a route: decides whether the target bypasses its proxies, resolves the names that a
+//! proxy must receive as addresses, and creates the negotiation for each hop.
 
 use std::net::IpAddr;
 
@@ -121,7 +121,7 @@ fn negotiation(
 }
 
 /// Returns the destination to send to `hop`: resolved here if the hop's `-R` mode says so,
-/// otherwise `next` as it is.
+/// otherwise `next` unchanged.
 fn resolve_for_hop(
     hop: &Hop,
     next: &Endpoint,

@@ -91,18 +91,19 @@ pub fn connect(plan: &Plan, prompt: &dyn AskPassword, progress: &dyn Progress) -
     }
 }
 
-/// Returns how many of these routes will be tried. Direct routes count as one, because the target
-/// is dialled directly at most once, and as none once that was tried.
+/// Returns how many of these routes will be tried. The target is dialled directly at most once, so
+/// all direct routes add one attempt, or none if `tried_directly` is set.
 fn attempts(routes: &[Route], target: &Endpoint, tried_directly: bool) -> usize {
     let direct = routes.iter().filter(|route| is_direct(route, target)).count();
     routes.len() - direct + usize::from(direct > 0 && !tried_directly)
 }
 
-/// Returns `true` if the route is certain to use no proxy, as far as that can be known before the
-/// target's name is resolved.
+/// Returns `true` if the route certainly uses no proxy. Other routes may still bypass their proxies
+/// once the target's name is resolved.
 fn is_direct(route: &Route, target: &Endpoint) -> bool {
     let Bypass { list, no_proxy, .. } = &route.bypass;
-    // The list has precedence over no_proxy, but may match only once the target's address is known.
+    // The bypass list has precedence over no_proxy, but some of its entries cannot match until the
+    // target's address is known.
     let decisive = if list.is_empty() { no_proxy } else { list };
     route.hops.is_empty() || decisive.matches(target) == Some(true)
 }

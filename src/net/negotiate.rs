@@ -13,8 +13,8 @@ use crate::proto::{self, Limit, Step, Wire};
 use crate::secret::AskPassword;
 use crate::trace::{self, trace};
 
-/// How long to wait for the rest of a refusal's text, which is useful to the user but changes
-/// nothing.
+/// How long to wait for the rest of a refusal's text. The text helps the user, but does not affect
+/// the outcome.
 const REFUSAL_TEXT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How a negotiation ended.
@@ -26,7 +26,7 @@ pub(super) enum Outcome {
     Reconnect,
 }
 
-/// Sends, in one write, everything that the hops can be sent before the first of them answers.
+/// Sends, in one write, everything that can be sent to the hops before the first of them answers.
 pub(super) fn send_ahead(
     connection: &mut Connection,
     hops: &mut [HopState<'_>],
@@ -85,7 +85,7 @@ pub(super) fn negotiate(
             Step::Credentials => {
                 let prompted = Instant::now();
                 let credentials = credentials(hop.hop, &hop.peer, prompt)?;
-                // The user took this time, not the proxy.
+                // The user caused this delay, not the proxy.
                 deadline.extend(prompted.elapsed());
                 reach.extend(prompted.elapsed());
                 hop.negotiation.credentials(credentials).map_err(|cause| hop.failed(cause))?;
@@ -107,7 +107,7 @@ impl HopState<'_> {
             Ok(()) => Ok(()),
             Err(HopFailure::Protocol(cause)) => Err(self.failed(cause)),
             Err(HopFailure::Wait(WaitError::TimedOut)) => Err(self.wait(deadline).timed_out()),
-            // If the protocol expects EOF here, a reset serves as well.
+            // If the protocol expects EOF here, treat a reset as EOF.
             Err(HopFailure::Wait(WaitError::Io(cause))) => {
                 let waiting_for = self.negotiation.waiting_for().as_str();
                 let peer = self.peer.clone();

@@ -64,7 +64,7 @@ fn lookup_sockets(
         let found = dns_lookup(name, server, until)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
-    // Without a deadline and a status line, no second thread is needed.
+    // With neither a deadline nor a status line, no second thread is needed.
     if until.deadline.left().is_none() && !until.shows_status() {
         return system_lookup(name);
     }
@@ -90,8 +90,8 @@ impl Lookup {
     }
 }
 
-/// The lookups in progress, at most one for each name. Otherwise each session of a listener that
-/// gives up would leave a thread behind.
+/// The lookups in progress, at most one for each name. If lookups were not shared, each listener
+/// session that gives up on one would leave another thread behind.
 static LOOKUPS: Mutex<BTreeMap<String, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
 
 fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> LookupResult) -> LookupResult {

@@ -15,7 +15,7 @@ use crate::text::escaped;
 /// How often the status line is updated.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A wait for a peer: what it should do, and until when.
+/// A wait for a peer: the peer, the expected event, and the deadline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait<'a> {
     pub(super) peer: &'a Peer,
@@ -127,8 +127,8 @@ impl Drop for StatusLine {
     }
 }
 
-/// Returns the columns of the terminal, if standard error is one that honours carriage returns and
-/// we are in its foreground.
+/// Returns the terminal's width in columns. `None` if standard error is not a terminal that honours
+/// carriage returns, or we are not in its foreground.
 fn terminal() -> Option<usize> {
     let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     sys::error_terminal().filter(|_| !is_dumb)
@@ -139,7 +139,7 @@ fn print(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Returns an upper bound of the columns that a text takes.
+/// Returns an upper bound on the number of columns that a text occupies.
 fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }

@@ -1,8 +1,8 @@
 //! The sockets for queries to a name server.
 //!
-//! They wrap those of the library for two reasons. Our UDP sockets are connected, because only then
-//! does the kernel report ECONNREFUSED, which saves the user from waiting for a timeout. And they
-//! keep the first error of the system, which the library discards.
+//! These types wrap the library's sockets for two reasons. They connect UDP sockets, because the
+//! kernel reports ECONNREFUSED only on those, which saves the user from waiting for a timeout. They
+//! also keep the first system error, which the library discards.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! A minimal reader for X.509 certificates (RFC 5280 §4.1): the fields that appear in messages and
 //! pins, which the TLS library does not expose. It never verifies anything. Unknown parts are
-//! skipped; malformed ones read as absent.
+//! skipped; malformed parts are treated as absent.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
     fn time(&mut self) -> Option<i64> {
         let (century, digits) = if *self.0.first()? == UTC_TIME {
             let digits = self.content(UTC_TIME)?;
-            // RFC 5280 §4.1.2.5.1: years from 50 on belong to the 20th century.
+            // RFC 5280 §4.1.2.5.1: a two-digit year of 50 or more is 19YY, a smaller one 20YY.
             (if *digits.first()? >= b'5' { 1900 } else { 2000 }, digits)
         } else {
             let (century, digits) = self.content(GENERALIZED_TIME)?.split_at_checked(2)?;

@@ -33,8 +33,8 @@ const MAX_TLS12_RECORDS: u64 = (1 << 23) - 8;
 /// rest is discarded.
 const DRAIN_STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When the rest is discarded even if the peer still accepts a little. A slow link gets enough
-/// time: what the layer and the socket pair hold needs about 1 KiB/s.
+/// How long after the close of the upper end the rest is discarded even if the peer still accepts
+/// data. That is enough for a link of about 1 KiB/s to drain the layer and the socket pair.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Encrypts and decrypts until both directions have ended.
@@ -67,7 +67,7 @@ enum Direction {
     Closed,
 }
 
-/// Bytes that were not written yet.
+/// Bytes that have not been written yet.
 #[derive(Default)]
 struct Buffer {
     bytes: Vec<u8>,
@@ -110,9 +110,9 @@ struct TlsLayer<'a> {
     up_chunk: Box<[u8]>,
     /// Receives records from the peer.
     down_chunk: Box<[u8]>,
-    /// How many records the peer was sent.
+    /// The number of records sent to the peer.
     record_count: u64,
-    /// When the upper end was closed. What it has written is still sent.
+    /// When the upper end was closed. Data that it wrote earlier is still sent.
     draining_since: Option<Instant>,
 }
 
@@ -188,13 +188,13 @@ impl TlsLayer<'_> {
             return;
         }
         let chunk = &mut self.up_chunk;
-        // Must precede the read: otherwise these bytes would be counted nowhere for a moment.
+        // Must precede the read: otherwise these bytes would briefly be missing from every count.
         self.layer.set_in_flight(1);
         match self.layer.upper.read(chunk) {
             Ok(count @ 1..) => {
                 self.layer.set_in_flight(count);
                 let written = self.tls.writer().write_all(&chunk[..count]);
-                // It may contain a password.
+                // The plaintext may contain a password.
                 chunk[..count].zeroize();
                 self.record_count += count.div_ceil(MAX_RECORD) as u64;
                 if let Err(error) = written {

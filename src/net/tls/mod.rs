@@ -47,7 +47,7 @@ impl Client {
     /// Reads the certificates and the key for a hop. Returns `None` for a hop without TLS.
     ///
     /// # Errors
-    /// A file is missing or invalid, or the proxy's name cannot be a certificate's.
+    /// A file is missing or invalid, or the proxy's name is not valid in a certificate.
     pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
         let Some(tls) = &hop.tls else { return Ok(None) };
         let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;

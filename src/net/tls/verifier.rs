@@ -35,7 +35,7 @@ pub(super) struct Verifier {
     /// `None` for `--insecure`.
     pub(super) chain: Option<Arc<WebPkiServerVerifier>>,
     /// The certificates from `--tls-ca`. The proxy's certificate is trusted if it is one of them,
-    /// even if it is not an authority's.
+    /// even if it is not a CA certificate.
     pub(super) own: Vec<CertificateDer<'static>>,
     pub(super) pins: Vec<[u8; 32]>,
     pub(super) provider: Arc<CryptoProvider>,
