@@ -13,10 +13,10 @@ use crate::case::{Case, Stdin};
 use crate::kit::{Answer, NameServer, Program, Pty, RefusingPort, Running, Script, Server, SilentPort};
 use crate::sandbox::Sandbox;
 
-/// A run that takes longer is killed.
+/// Time limit for a run; the program is then killed.
 const RUN_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a client tries to connect to the local port.
+/// How long a client keeps trying to connect to the local port.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Timeout of reads by a client.
@@ -63,7 +63,7 @@ impl Fixtures {
         Self { peers, ports, _refused: refused, _silent: silent, _name_server: name_server }
     }
 
-    /// Replaces the placeholders by their values.
+    /// Replaces the placeholders with their values.
     fn fill(&self, text: &str, directory: &str) -> String {
         let mut text = text.replace("{dir}", directory);
         for (name, port) in &self.ports {
@@ -74,7 +74,7 @@ impl Fixtures {
         text
     }
 
-    /// Replaces the values by placeholders, because ports and paths differ from run to run.
+    /// Replaces the values with placeholders, because ports and paths differ from run to run.
     fn unfill(&self, text: &str, directory: &str) -> String {
         let mut text = text.replace(directory, "{dir}");
         for (name, port) in &self.ports {
@@ -104,13 +104,13 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Starts a name server that resolves every name to 10.9.9.9, and none to an IPv6 address.
+/// Starts a name server that resolves every name to 10.9.9.9 and has no IPv6 addresses.
 fn name_server() -> NameServer {
     let address = Ipv4Addr::new(10, 9, 9, 9).into();
     NameServer::start(Ipv4Addr::LOCALHOST.into(), move |_| Answer::Addresses(vec![address]))
 }
 
-/// Runs the case with this program, and kills it after `limit` or else after [`RUN_LIMIT`].
+/// Runs the case with this program, and kills the program after `limit` (default [`RUN_LIMIT`]).
 pub(crate) fn run(case: &Case, program: &Path, limit: Option<Duration>) -> Report {
     let fixtures = Fixtures::new(case);
     let sandbox = Sandbox::new(case, &|text, directory| fixtures.fill(text, directory));
@@ -186,7 +186,7 @@ pub(crate) fn run(case: &Case, program: &Path, limit: Option<Duration>) -> Repor
     Report { wire: ports.unfill(&wire, &directory), ..report }
 }
 
-/// Splits a command line into arguments at blanks outside of `'…'`.
+/// Splits a command line into arguments at blanks outside `'…'`.
 fn split_args(line: &str) -> Vec<String> {
     let mut args = Vec::new();
     let mut arg: Option<String> = None;
@@ -223,7 +223,7 @@ fn answer_prompt(command: Program, line: &'static str, prompt: &Arc<Mutex<Vec<u8
     let prompt = Arc::clone(prompt);
     thread::spawn(move || {
         let mut byte = [0];
-        // Reading fails after some seconds of silence: there was no prompt.
+        // The read fails after some seconds if there is no prompt.
         while (&pty).read(&mut byte).is_ok_and(|length| length > 0) {
             let mut shown = prompt.lock().unwrap();
             shown.push(byte[0]);
@@ -272,7 +272,7 @@ fn connect(script: Script, port: u16, outside: bool) -> Vec<u8> {
     got
 }
 
-/// Formats `what: bytes`. Of long data only the length and a checksum are shown.
+/// Formats `what: bytes`. Long data is shown as its length and a checksum.
 fn line(what: &str, bytes: &[u8]) -> String {
     if bytes.len() > 700 {
         let sum = bytes.iter().fold(7_u32, |sum, &byte| sum.wrapping_mul(16_777_619) ^ u32::from(byte));

@@ -76,7 +76,7 @@ impl Sandbox {
         write("protocols", "tcp 6 TCP\n");
         write("nsswitch.conf", LOOKUP);
         write("resolv.conf", "");
-        // For the dynamic loader, which would not find libraries in unusual directories.
+        // Without this cache, the dynamic loader does not find libraries in unusual directories.
         let _ = fs::copy("/etc/ld.so.cache", etc.join("ld.so.cache"));
         put(&home.join(".connectrc"), &case.home_file, &|text| fill(text, &sandbox.name()));
         put(&etc.join("connectrc"), &case.etc_file, &|text| fill(text, &sandbox.name()));
@@ -128,7 +128,7 @@ fn put(path: &Path, content: &File, fill: &dyn Fn(&str) -> String) {
         File::Absent => {}
         File::Directory => fs::create_dir(path).unwrap(),
         File::Contents(bytes) => {
-            // A file that is not text has no placeholders.
+            // Files that are not UTF-8 have no placeholders.
             let bytes = str::from_utf8(bytes).map_or_else(|_| bytes.clone(), |text| fill(text).into_bytes());
             fs::write(path, bytes).unwrap();
         }

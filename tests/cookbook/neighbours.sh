@@ -139,7 +139,7 @@ msmtp_sends() {
     put mail msmtprc .msmtprc
     play_on mail listen
     poll 100 test -S /home/alice/smtp.sock || fail "no socket: $(cat "$CASE"/*.err)"
-    # msmtp verifies the certificate, then the machine trusts it.
+    # msmtp verifies the certificate: it fails until the machine trusts the certificate.
     play mail msmtp
     want_status 69
     want_err 'certificate'
@@ -158,7 +158,7 @@ mutt_sends() {
     want_status 0
     want_log smtp 'by way of gate'
     want_log sshd "Accepted publickey for alice|on ${ADDRESS[gate.example.net]} port 22"
-    # mutt reads the other block without an error.
+    # mutt accepts the other block without an error.
     put mail hooks .muttrc
     try "${AS[@]}" mutt -Q tunnel
     want_status 0
@@ -182,7 +182,7 @@ ansible_runs() {
 
 # ---- local ports opened by other programs ----------------------------------------------------------------------
 
-# The local port leads to the project.
+# Expects that the local port reaches the project.
 port_leads_to_git() { # PAGE BLOCK
     want_listening 127.0.0.1:9418
     play "$1" "$2"
@@ -221,7 +221,7 @@ systemd_verify() { # UNIT:BLOCK...
     done
     try env "XDG_RUNTIME_DIR=$CASE" systemd-analyze verify --user --man=no "$CASE"/units/*
     want_status 0
-    # An absent key is not an error.
+    # An unknown key is only a warning, with exit status 0.
     want_quiet
     want_nothing_out
 }
@@ -253,7 +253,7 @@ systemd_each() {
     home
     systemd_verify git-each.socket:each-socket git-each@.service:each-service
     read -ra command < <(unit_setting each-service ExecStart)
-    # inetd connects standard error to the client; the unit sends it to the journal.
+    # Like inetd, --inetd connects standard error to the client; the unit sends it to the journal.
     "${AS[@]}" systemd-socket-activate --accept --inetd -l "$(unit_setting each-socket ListenStream)" "${command[@]}" \
         2>"$CASE/connect.err" &
     JOB=$!

@@ -29,7 +29,7 @@ play_typing() { # PAGE NAME TEXT; the text with its \n and \r
 # Runs a block in the background; JOB is the shell's process.
 play_on() { # PAGE NAME
     block "$1" "$2" >"$CASE/$2.sh"
-    # A background job would read /dev/null.
+    # Without this redirection, a background job reads /dev/null.
     "${AS[@]}" sh -eu "$CASE/$2.sh" >"$CASE/$2.out" 2>"$CASE/$2.err" < <(exec sleep 50) &
     JOB=$!
 }
@@ -58,7 +58,7 @@ password_file() { # PASSWORD
     install -o alice -g alice -m 600 "$CASE/password" /home/alice/.proxy-password
 }
 
-# The server saw a connection from this host, according to the pages' command.
+# Expects that the server saw a connection from this host, as printed by the pages' command.
 want_from() { # [WORDS] NAME
     local name=${*: -1} words=${1:-}
     [ $# -gt 1 ] || words='I come from'

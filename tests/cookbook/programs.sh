@@ -228,7 +228,7 @@ location_at() { # ADDRESS SERVER NAME; without a server the way is direct
     home location ssh
     put location file .connectrc
     at "$1"
-    # A direct connection needs the name.
+    # For a direct connection, this machine must resolve the name.
     [ -n "$2" ] || cp "$WORK/beyond" /etc/hosts
     play location use
     want_status 0
@@ -241,7 +241,7 @@ location_at() { # ADDRESS SERVER NAME; without a server the way is direct
     fi
 }
 
-# Which Match conditions are met, with and without a VPN, and for another port and host.
+# Checks which Match conditions are met with and without a VPN, and for another port and host.
 location_conditions() {
     home location ssh
     put location conditions .connectrc
@@ -264,7 +264,7 @@ location_conditions() {
     want_checked '' '' -A www.example.org 22
 }
 
-# --check prints the line of ~/.connectrc that sets a value; expects none if no name is given.
+# Expects --check to print the line of ~/.connectrc that sets a value, or none if NAME is empty.
 want_checked() { # NAME LINE WORDS...
     local name=$1 line=$2
     shift 2
@@ -327,7 +327,7 @@ password_from_netrc() {
     block password netrc-file | sed "s/S3cret-proxy/$PLAIN_PASSWORD/" >"$CASE/netrc"
     install -o alice -g alice -m 600 "$CASE/netrc" /home/alice/.netrc
     password_opens
-    # The file contains the user too.
+    # The file contains the user name too.
     sed -i 's/alice@//' /home/alice/.connectrc
     password_opens
 }
@@ -364,7 +364,7 @@ local_once() {
     play local-port once-use
     want_status 0
     same_project project
-    # -p ends with its client.
+    # -p exits when its client disconnects.
     poll 100 ended || fail "-p runs on after its client has left"
     status=0
     wait "$JOB" || status=$?
@@ -385,7 +385,7 @@ local_listen() {
     play_typing local-port socket '0032git-upload-pack /project\0000host=git.example.org\00000000'
     want_status 0
     grep -aq 'refs/heads/main' "$CASE/out" || fail "git's answer did not come through the socket"
-    # It runs until it is stopped, and removes the socket.
+    # --listen runs until a signal stops it, and then removes the socket.
     ! gone "$JOB" || fail "--listen ended on its own"
     kill "$(pgrep -u alice -x connect)"
     poll 100 ended || fail "--listen ignores SIGTERM"
@@ -404,7 +404,7 @@ local_keep() {
     want_status 0
     ! grep -q '^220 ' "$CASE/out" || fail "the second client has a session of its own"
     grep -q '^221 ' "$CASE/out" || fail "the second client's QUIT was not answered: $(cat "$CASE/out")"
-    # The server ends the session, and connect ends with it.
+    # When the server ends the session, connect exits too.
     poll 50 ended || fail "-P runs on after the server has ended the session"
     wait "$JOB" || fail "-P ended with exit status $?"
 }

@@ -190,7 +190,7 @@ direct_list() {
     want_from 'outside sees' socks.corp.example
     grep -q '^inside sees ' "$CASE/out" || fail "the inside host was not reached"
     ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy received a request for the inside host"
-    # The same by address.
+    # Repeat the check with an address.
     try "${AS[@]}" ssh "${ADDRESS[build.corp.example]}" true
     want_status 0
     ! logged socks "${ADDRESS[build.corp.example]}" || fail "the proxy received a request for the inside address"

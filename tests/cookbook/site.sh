@@ -49,7 +49,7 @@ every_block() {
     [ "$number" -gt 80 ] || fail "only $number blocks found"
 }
 
-# The output of --check equals the page, apart from the times.
+# Expects the output of --check to equal the page, apart from the times.
 want_page() { # PAGE NAME
     local times='s/ +[0-9.]+ ms / - ms /'
     diff <(block "$1" "$2" | sed -E "$times") <(sed -E "$times" "$CASE/out") ||
@@ -82,7 +82,7 @@ start_ssh() { # BLOCK NAME
     want_quiet
 }
 
-# The page's password is the proxy's.
+# The page uses the proxy's password.
 start_password() {
     home ../start http
     play ../start password
@@ -191,7 +191,7 @@ trouble_closed() {
     try "${AS[@]}" ssh shell.example.org true
     want_ssh_failed
     [ "$(tr -d '\r' <"$CASE/err")" = "$(block ../troubleshooting closed)" ] || fail "ssh and connect print something else"
-    # The shell's message when it does not find connect.
+    # The shell prints this message when it does not find connect.
     try "${AS[@]}" ssh -o 'ProxyCommand=nosuch %h %p' shell.example.org true
     want_ssh_failed
     want_err ': nosuch: not found.?$'

@@ -103,7 +103,7 @@ rows() { # PROGRAM; all programs without one
         }' "$PAGES/../switching.md"
 }
 
-# No table row is skipped.
+# Checks that no table row is skipped.
 switching_lines() {
     local lines tables
     lines=$(grep -c '^|' "$PAGES/../switching.md")
@@ -149,7 +149,7 @@ fill_in() { # WORDS THEIRS
     *USER* | *FILE\ * | *FILE) proxy=recorded-guarded ;;
     esac
     [[ $2 != *PROXY:1080* ]] || password=$PROXY_PASSWORD
-    # A name that this machine resolves, for programs that look it up.
+    # Programs that look up the target need a name that this machine resolves.
     [[ $2 == *PROXY* && $2 != *local* && $2 != *-X\ 4* ]] || host=build.corp.example
     sed -E "s/\bPROXY\b/$proxy/g; s/\bSECOND\b/$second/g; s/\bHOST\b/$host/g; s/\bPORT\b/22/g; s/\bLOCAL\b/$LOCAL/g
         s/\bUSER\b/alice/g; s/\bPASSWORD\b/$password/g; s|\bPATH\b|$WORK/socket|g" <<<"$1"

@@ -41,8 +41,8 @@ have_programs() {
 	END
 }
 
-# Every port is free inside the namespace, so `serve` uses the standard ports. portname is a local of `serve`, which
-# calls this function.
+# Every port is free inside the namespace, so `serve` uses the standard ports. portname is a local variable of
+# `serve`, which calls this function.
 free_port() { FREE=$portname; }
 
 # ---- names, addresses, users -----------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ setup_pop3s() {
     CMD=(socat -d -d "OPENSSL-LISTEN:$1,reuseaddr,fork,verify=0,cert=$pem,key=$pem.key" "EXEC:$(type -P popa3d)")
 }
 
-# SMTP with STARTTLS, with the certificate of POP3.
+# SMTP with STARTTLS, using the POP3 server's certificate.
 setup_smtp() {
     local pem=$WORK/etc/pop3s.pem
     CMD=(env PYTHONUNBUFFERED=1 aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1" --tlscert "$pem" --tlskey "$pem.key" --no-requiretls)

@@ -8,14 +8,14 @@ use std::process::Command;
 use crate::kit::TempPath;
 use crate::session::{self, Behavior, Near, Verdict};
 
-/// More calls of one kind than any of these sessions needs.
+/// The program is spinning if it makes more calls of one kind than this.
 const SPINNING: usize = 3000;
 
-/// EPIPE and ECONNRESET are left out: they mean that the other end is gone, but here it is still
-/// waiting.
+/// EPIPE and ECONNRESET are left out: they mean that the other end is gone, but in these sessions
+/// the other end is still waiting.
 const ERRORS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "EIO", "ENOSPC"];
 
-/// Which calls fail: this one, or every second one.
+/// Which calls fail, as strace's `when`: only call N, or with `1+2` every second call.
 const WHEN: [&str; 6] = ["1", "2", "3", "5", "8", "1+2"];
 /// Like `WHEN`, for a system call that the dynamic loader makes first.
 const WHEN_AFTER_LOADER: [&str; 6] = ["2", "3", "4", "6", "9", "2+2"];
@@ -80,7 +80,8 @@ impl Injection {
         }
     }
 
-    /// Transient errors must not end the session, and a first call must have been made.
+    /// Checks that transient errors do not end the session, and that the call was made at least
+    /// once.
     fn expect(&self, verdict: &Verdict, injected: bool) -> Result<(), String> {
         if !injected && self.when == "1" {
             return Err("the call was not made".into());

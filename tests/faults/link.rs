@@ -1,7 +1,7 @@
 //! A bad link: carries IP packets between two TUN devices, and drops, delays, repeats and corrupts
 //! them.
 //!
-//! The kernel's netem could do the same, but is not part of every kernel.
+//! netem can do the same, but not every kernel includes it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -45,7 +45,7 @@ const HEADERS: usize = 60;
 pub(crate) struct Link(Arc<Mutex<Behavior>>);
 
 impl Link {
-    /// Starts to carry packets between the devices, on a thread of its own.
+    /// Starts a thread that carries packets between the devices.
     pub(crate) fn start(devices: [File; 2]) -> Self {
         let behavior = Arc::new(Mutex::new(GOOD));
         let shared = Arc::clone(&behavior);
@@ -58,13 +58,13 @@ impl Link {
         Self(behavior)
     }
 
-    /// Changes what happens to the packets that the link takes from now on.
+    /// Changes the behavior for all packets that the link has not read yet.
     pub(crate) fn set(&self, behavior: Behavior) {
         *self.0.lock().unwrap() = behavior;
     }
 }
 
-/// A packet on its way. Packets for the same time keep their order.
+/// A packet in transit. Packets that are due at the same time keep their order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Packet {
     due: Instant,
@@ -104,14 +104,13 @@ fn carry(mut devices: [File; 2], behavior: &Mutex<Behavior>) -> io::Result<()> {
         }
         while queue.peek().is_some_and(|Reverse(packet)| packet.due <= Instant::now()) {
             let Some(Reverse(packet)) = queue.pop() else { break };
-            // A device that is down refuses the packet: it is lost, as on a real link.
+            // If the device is down, the write fails and the packet is lost, as on a real link.
             let _ = devices[packet.destination].write(&packet.bytes);
         }
     }
 }
 
-/// Waits until a device has a packet, or until `due`. Returns the numbers of the devices that have
-/// one.
+/// Waits until a device has a packet, or until `due`. Returns the numbers of the readable devices.
 fn ready(devices: &[File; 2], due: Option<Instant>) -> io::Result<Vec<usize>> {
     let timeout = due.map(|due| Timespec::try_from(due.saturating_duration_since(Instant::now())));
     let timeout = timeout.transpose().map_err(io::Error::other)?;

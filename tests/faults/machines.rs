@@ -12,14 +12,14 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::kit::{TempPath, open_tun};
 use crate::link::Link;
 
-/// Where the targets listen.
+/// The address that the targets listen on.
 pub(crate) const FAR_ADDRESS: &str = "10.99.2.3";
 /// microsocks, on `mid`.
 pub(crate) const SOCKS_PROXY: &str = "10.99.1.2:1080";
 /// tinyproxy, on `mid`.
 pub(crate) const HTTP_PROXY: &str = "10.99.1.2:8888";
 
-/// A network namespace that `ip netns` has made.
+/// A network namespace created by `ip netns`.
 pub(crate) struct Machine(File);
 
 impl Machine {

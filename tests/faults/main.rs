@@ -25,7 +25,7 @@ mod table;
 
 use injection::Injection;
 
-/// Injections that run at the same time.
+/// Number of injections that run at the same time.
 const THREADS: usize = 4;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Sessions over a bad link: in every way in which the program can be used, all at once.
+//! Sessions over a bad link, in all modes of the program at once.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -25,9 +25,9 @@ const UP: Stream = Stream { seed: 3, len: 1_500_000 };
 const DOWN: Stream = Stream { seed: 4, len: 1_500_000 };
 const NOTHING: Stream = Stream { seed: 5, len: 0 };
 
-/// A session that makes no progress for this long counts as hung.
+/// A session that makes no progress for this long has hung.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// The time that a slow session runs before something happens to the link.
+/// How long a slow session runs before the test changes the link.
 const UNDER_WAY: Duration = Duration::from_millis(1400);
 
 /// How the program is used, and how it reaches the target.
@@ -43,7 +43,7 @@ enum Mode {
 }
 
 const ALL: &[Mode] = &[Mode::Stdio, Mode::Copy, Mode::Port, Mode::Socks, Mode::Http, Mode::Listen];
-/// Without proxies, which decide for themselves what a reset by the target means to the client.
+/// The modes without proxies: whether a proxy forwards a reset by the target is up to the proxy.
 const DIRECT: &[Mode] = &[Mode::Stdio, Mode::Copy, Mode::Port, Mode::Listen];
 
 impl Mode {
@@ -58,7 +58,7 @@ impl Mode {
     }
 }
 
-/// What a session transfers.
+/// The data that a session transfers.
 #[derive(Clone, Copy)]
 struct Transfer {
     up: Stream,
@@ -80,7 +80,7 @@ const IDLE_TIMEOUT: Transfer = Transfer { options: "--idle-timeout 3", ..BOTH_WA
 struct Report {
     mode: Mode,
     near: Outcome,
-    /// Gets the target's outcome, which a dead link may keep from ending.
+    /// Receives the target's outcome. On a dead link, the target may never finish.
     target: Receiver<Outcome>,
     /// `None` if the program was killed by a signal or had to be killed.
     code: Option<i32>,
@@ -95,7 +95,7 @@ struct Suite {
     next_port: AtomicU16,
 }
 
-/// Runs all cases. Returns the number of sessions, and what went wrong.
+/// Runs all cases. Returns the number of sessions and a list of problems.
 pub(crate) fn run(program: &Path) -> (usize, Vec<String>) {
     let suite =
         Suite { network: Network::new(), program: program.to_owned(), next_port: AtomicU16::new(5000) };
@@ -150,7 +150,7 @@ impl Cases {
         self.expect_failure("reset", sessions, 8, BROKEN);
     }
 
-    /// Without an idle timeout, a dead link shows only by TCP's own timers. They are short here.
+    /// Without an idle timeout, only TCP's own timers detect a dead link. This test shortens them.
     fn only_tcp_timers_notice(&mut self) {
         for (name, value) in [
             ("tcp_retries2", 3),
@@ -196,7 +196,7 @@ impl Cases {
 
     fn expect_success(&mut self, case: &str, sessions: Vec<JoinHandle<io::Result<Report>>>) {
         self.expect(case, sessions, |report| {
-            // The target may end a moment after the program.
+            // The target may finish a moment after the program exits.
             let target = report.target.recv_timeout(Duration::from_secs(5)).ok();
             let whole = |stream: Stream| Outcome { received: stream.len, ending: Ending::Clean };
             let arrived = report.near == whole(DOWN) && target == Some(whole(UP));
@@ -228,7 +228,7 @@ impl Cases {
         });
     }
 
-    /// Waits for the sessions and checks each. A check that fails returns the target's outcome.
+    /// Waits for the sessions and checks each. If a check fails, it returns the target's outcome.
     fn expect(
         &mut self,
         case: &str,
@@ -301,8 +301,7 @@ impl Suite {
             half_close: HalfClose::AfterEof,
             idle_timeout: STALL_TIMEOUT,
         };
-        // Nobody waits for this thread: on a dead link it may never learn that the session has
-        // ended.
+        // This thread is never joined: on a dead link it may never notice the end of the session.
         thread::spawn(move || -> io::Result<()> {
             let outcome = serve_one(listener.accept()?.0, &job)?;
             let _ = sender.send(outcome);
@@ -325,7 +324,7 @@ impl Suite {
         self.network.near.enter(|| command.spawn())
     }
 
-    /// Connects to the program's listener, once it listens.
+    /// Connects to the program's listener. Retries until the program listens.
     fn client(&self, port: u16) -> io::Result<TcpStream> {
         let start = Instant::now();
         loop {

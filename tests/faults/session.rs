@@ -18,8 +18,8 @@ use crate::kit::stream::Stream;
 const UP: Stream = Stream { seed: 1, len: 300_000 };
 const DOWN: Stream = Stream { seed: 2, len: 400_000 };
 
-/// A session that makes no progress for this long counts as hung, because none of these sessions
-/// has anything to wait for.
+/// A session that makes no progress for this long has hung, because these sessions never have to
+/// wait.
 const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How the near end is connected to the program.
@@ -49,7 +49,7 @@ pub(crate) enum Descriptors {
     #[default]
     Blocking,
     NonBlocking,
-    /// No stdin, so that nothing is sent.
+    /// No stdin: the near end sends nothing.
     NoStdin,
     /// Neither stdin nor stderr.
     NoStdinNoStderr,
@@ -92,7 +92,7 @@ struct Report {
     target: Option<Outcome>,
     /// `None` if the program had to be killed.
     status: Option<ExitStatus>,
-    /// Lines on stderr, without those of `-d`.
+    /// Lines on stderr, except those of `-d`.
     messages: Vec<String>,
 }
 
@@ -153,7 +153,8 @@ pub(crate) fn run(
     thread::scope(|scope| {
         let target = scope.spawn(|| serve(&listener, &has_ended, &behavior.target()));
         let child = command.spawn();
-        // The command holds the program's ends of the pipes: close them, or no reader sees EOF.
+        // Drop the command to close its copies of the program's ends of the pipes; otherwise no
+        // reader sees EOF.
         drop(command);
         let report = child.and_then(|child| match near {
             Near::Pipes => through_pipes(child, input, output, &behavior.near()),
@@ -165,7 +166,7 @@ pub(crate) fn run(
     })
 }
 
-/// Our end and the program's end of a pipe. Ours does not block.
+/// Returns our end and the program's end of a pipe. Our end is non-blocking.
 fn pipe_to_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
     let (reader, writer) = io::pipe()?;
     set_nonblocking(&writer, true);
@@ -257,7 +258,7 @@ fn listen_address(
     Ok(None)
 }
 
-/// Waits for the program, and kills it after `limit`; returns `None` then.
+/// Waits for the program to exit. Kills it after `limit` and returns `None`.
 pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
@@ -294,8 +295,8 @@ impl Report {
         let near_complete =
             self.near.received == DOWN.len && (!behavior.has_stdin() || self.near.ending == Ending::Clean);
         let target_complete = (target.ending, target.received) == (Ending::Clean, behavior.up().len);
-        // The reader of a pipe can look at the exit code; the reader of a socket sees EOF or a
-        // reset only.
+        // The reader of a pipe can check the exit code; the reader of a socket sees only EOF or a
+        // reset.
         let is_misled = |outcome: Outcome, complete: bool| outcome.ending == Ending::Clean && !complete;
         let near_misled = near == Near::Port && is_misled(self.near, near_complete);
         let wrong = [self.near, target].iter().any(|outcome| outcome.ending == Ending::WrongData);

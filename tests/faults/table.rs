@@ -66,7 +66,8 @@ const FAILING_READ: &str =
 const FAILING_POLL: &str =
     r#"exec strace -qq -o /dev/null -e inject=select,pselect6,poll,ppoll:error=ENOMEM:when=4 "$0" "$@""#;
 
-/// Returns the rows that the document lacks, and the faults that our program does not handle.
+/// Returns the rows that are missing from the document, and the faults that our program does not
+/// handle.
 pub(crate) fn compare(c_program: &Path, program: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md cannot be read");
     let section = text.split(HEADING).nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
@@ -90,8 +91,8 @@ pub(crate) fn compare(c_program: &Path, program: &Path) -> Vec<String> {
     problems
 }
 
-/// Returns `true` if the section has such a row. A result that varies is written as "loss or
-/// crash".
+/// Returns `true` if the section has a row with this fault and these verdicts. Results that vary
+/// are written as "loss or crash".
 fn has_row(section: &str, name: &str, theirs: &Verdict, ours: &Verdict) -> bool {
     section.lines().any(|line| match line.split(" | ").collect::<Vec<_>>().as_slice() {
         [first, second, third] => {

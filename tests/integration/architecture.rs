@@ -17,7 +17,7 @@ fn architecture() -> String {
     fs::read_to_string(page).unwrap().replace("\r\n", "\n")
 }
 
-/// Returns the text between a mark and the next end.
+/// Returns the text between `mark` and the next `end`.
 fn section<'a>(page: &'a str, mark: &str, end: &str) -> &'a str {
     let (_, after) = page.split_once(mark).unwrap_or_else(|| panic!("no '{mark}' in docs/architecture.md"));
     after.split_once(end).unwrap_or_else(|| panic!("no '{end}' after '{mark}'")).0
@@ -67,7 +67,7 @@ fn the_architecture_names_nothing_that_is_gone() {
     }
 }
 
-/// Durations that limit no peer: the intervals of polls, and of output to the user.
+/// Durations that do not limit a peer: intervals of polling and of output to the user.
 const NOT_LIMITS: [&str; 7] = [
     "BULK_PAUSE",
     "DRAIN_POLL_INTERVAL",
@@ -84,8 +84,8 @@ fn the_table_of_limits_has_every_timeout_and_no_other() {
     let limits = section(&page, "## Limits\n", "\n## ");
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let source: String = files(&src).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-    // Only constants of a module or a type: those with more indentation belong to a function or a
-    // test.
+    // Only constants of a module or a type: constants with more indentation belong to a function or
+    // a test.
     let outer = source.lines().filter(|line| !line.starts_with("        "));
     let constants: Vec<_> = outer
         .filter_map(|line| line.split_once("const ")?.1.split_once(": "))
@@ -136,7 +136,7 @@ fn purpose(path: &Path) -> String {
     paragraph[..end].replace("[`", "`").replace("`]", "`").replace('|', "\\|")
 }
 
-/// Returns the table of the files in those modules that have more than one.
+/// Returns the table of files, for all modules that have more than one file.
 fn map() -> String {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut rows: Vec<_> = files(&src)

@@ -69,7 +69,7 @@ fn expect_accepted(asker: &Asker, password: &str) {
     proxy.finish();
 }
 
-/// A SOCKS5 proxy that requires a password and gets none.
+/// A SOCKS5 proxy that requires a password but receives none.
 fn gets_no_password() -> Server {
     script().expect_bytes(3).expect_bytes(1).send([5, 2]).expect_eof().serve()
 }
@@ -142,7 +142,7 @@ fn a_failure_and_an_empty_line_are_different_errors() {
 
 #[test]
 fn endless_output_is_an_error() {
-    // SIGPIPE kills it once we stop reading.
+    // SIGPIPE kills `yes` once `connect` stops reading.
     expect_no_password(&Asker::new("askpass", "exec yes"), &["askpass was cancelled or failed"]);
     let long = "head -c 9000 /dev/zero | tr '\\0' x";
     for script in ["exec cat /dev/zero", long, &format!("{long}; exit 0")] {

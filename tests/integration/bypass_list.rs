@@ -14,7 +14,7 @@ const OPTIONS: [ProxyOption; 4] = [
 ];
 
 /// Connects to `host` with these variables, and expects a connection to the target if `bypasses` is
-/// set, otherwise to the proxy. The other one fails the test if it is contacted.
+/// set, otherwise to the proxy. The test fails if the other server is contacted.
 #[track_caller]
 fn expect(bypasses: bool, option: &str, make: fn() -> Script, host: &str, variables: &[(&str, &str)]) {
     let target = || if host.contains(':') { Server::each_v6([answer()]) } else { answer().serve() };
@@ -170,7 +170,7 @@ fn each_kind_of_proxy_has_its_own_list() {
 
 #[test]
 fn a_name_that_is_resolved_locally_is_also_matched_by_its_address() {
-    // `localhost` may have both addresses.
+    // `localhost` may resolve to both addresses.
     let list = "127.,::1";
     for (options, bypasses) in
         [("", false), ("-R remote", false), ("-R local", true), ("-R both", true), ("-R LOCAL", true)]
@@ -246,7 +246,7 @@ fn no_proxy_is_checked_after_the_lists() {
     {
         expect(bypasses, "-S", socks5_none, "localhost", &[("no_proxy", list)]);
     }
-    // The lists match the locally resolved address, no_proxy does not.
+    // The `*_DIRECT` lists match the locally resolved address; no_proxy does not.
     expect(false, "-R local -S", socks5_none, "localhost", &[("no_proxy", "127.0.0.0/8,::1")]);
     expect(true, "-R local -S", socks5_none, "localhost", &[("CONNECT_DIRECT", "127.0.0.0/8,::1")]);
 }
@@ -286,7 +286,7 @@ fn own_networks_are_bypassed_only_with_the_option() {
     expect(true, "-D -S", socks5_none, "[::1]", &[]);
     expect(true, "-D -R local -S", socks5_none, "localhost", &[]);
     expect(true, "-D -4S", socks4_granted, "localhost", &[]);
-    // No machine is in this reserved network.
+    // This network is reserved: no machine has an address in it.
     let proxy = socks5_none().expect_eof().serve();
     connect(format!("-D -S {proxy} 240.1.2.3 22")).run().expect_success();
     assert_eq!(proxy.finish_one().target.as_deref(), Some("240.1.2.3:22"));

@@ -110,7 +110,7 @@ fn a_reconnect_for_one_hop_goes_through_all_hops_before_it() {
     second.finish();
 }
 
-/// No proxy gets another proxy's password.
+/// No proxy receives another proxy's password.
 #[test]
 fn in_a_chain_general_credentials_apply_only_to_hops_with_a_user_name() {
     let chain = |args: &str| {
@@ -246,7 +246,7 @@ fn when_all_routes_fail_each_error_is_shown() {
     );
 }
 
-/// The failures used to be numbered 1 and 2, although `-d` and `--check` call the second of them
+/// The failures used to be numbered 1 and 2, although `-d` and `--check` call the second one
 /// route 3.
 #[test]
 fn a_failed_route_keeps_its_number_when_a_route_before_it_was_skipped() {
@@ -260,8 +260,8 @@ fn a_failed_route_keeps_its_number_when_a_route_before_it_was_skipped() {
     assert!(line.contains(&format!("; 3. {proxy}")) && !line.contains("2. "), "{line}");
 }
 
-/// The target is dialled directly only once, so half of the time is for that and half for the
-/// proxy.
+/// The target is dialled directly only once, so the direct route and the proxy each get half of the
+/// time limit.
 #[test]
 fn a_skipped_route_takes_no_share_of_the_time_limit() {
     let target = SilentPort::new();
@@ -342,7 +342,7 @@ fn automatic_mode_honours_no_proxy_and_direct() {
     assert!(automatic(&[("CONNECT_PROXY", "socks5://127.0.0.1:1 | http://{P}")], ""));
 }
 
-/// A web server's client can set it with a header ("httpoxy").
+/// A web server's client can set this variable with a header ("httpoxy").
 // On Windows the names of variables are case-insensitive.
 #[cfg(unix)]
 #[test]

@@ -337,7 +337,7 @@ fn args_that_are_not_utf_8_are_an_error() {
         .expect_stderr_lacks("hunter2");
 }
 
-/// The user may forget `-S`, and ssh shows the message.
+/// A user may forget `-S`, and ssh then displays the message.
 #[test]
 fn an_error_about_a_misplaced_proxy_masks_the_password() {
     for args in [

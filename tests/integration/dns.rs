@@ -39,8 +39,8 @@ fn a_name_server_is_reached_over_ipv4_and_ipv6() {
     }
 }
 
-/// A target on `::1`, and a socket that makes its port refuse connections to 127.0.0.1, where
-/// otherwise the server of another test might listen.
+/// Returns a target on `::1`, and a socket that makes the same port on 127.0.0.1 refuse
+/// connections. Otherwise the server of another test might listen there.
 fn ipv6_only_target() -> (Server, Socket) {
     loop {
         let target = Server::each_v6([script().send("welcome")]);
@@ -190,7 +190,7 @@ fn a_silent_name_server_times_out() {
     target.finish();
 }
 
-/// This used to be reported as an empty answer.
+/// The timeout used to be reported as an empty answer.
 #[test]
 fn a_name_server_that_is_silent_on_tcp_after_truncation_times_out() {
     let dns = NameServer::start(V4, |asked| match asked.transport {

@@ -195,8 +195,7 @@ fn every_message_has_a_heading_in_troubleshooting() {
         page.phrases.iter().filter(|(section, _)| section == "Messages from connect").collect();
     assert!(phrases.len() > 25, "only {} phrases", phrases.len());
 
-    // An error of the configuration names the setting and the values it accepts: there is nothing
-    // to look up.
+    // Configuration errors need no heading: they name the setting and the values that it accepts.
     let needs_heading = |section: &str| !section.starts_with("2: ");
     let found = |message: &str| phrases.iter().any(|(_, phrase)| contains_parts(message, phrase));
     let missing: Vec<_> = messages

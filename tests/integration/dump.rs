@@ -126,7 +126,7 @@ fn the_dump_contains_no_password() {
 #[track_caller]
 fn expect_no_password(out: &Outcome) {
     out.expect_code(0).expect_stdout("welcome");
-    // As text, in hexadecimal, and in Base64 (Basic).
+    // The password as text, in hexadecimal, and in Base64 (for Basic).
     for secret in ["hunter2", "68 75 6e 74 65 72 32", "Ym9iOmh1bnRlcjI"] {
         out.expect_stderr_lacks(secret);
     }

@@ -72,7 +72,7 @@ fn without_eager_each_answer_is_awaited() {
     proxy.finish();
 }
 
-/// microsocks is such a proxy.
+/// microsocks behaves like this.
 #[test]
 fn a_proxy_that_discards_data_after_the_greeting_is_explained() {
     let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_disconnect().serve();
@@ -181,8 +181,8 @@ fn requests_are_sent_ahead_after_a_socks4_request() {
     proxy.finish();
 }
 
-/// An HTTP proxy that refuses a request would treat what follows as the next request. So its own
-/// request may be sent early, but nothing may follow it.
+/// An HTTP proxy that refuses a request would treat the bytes after it as the next request. So the
+/// CONNECT request may be sent early, but nothing may follow it.
 #[test]
 fn nothing_is_sent_before_the_answer_of_an_http_proxy() {
     let head = "CONNECT host.example:22 HTTP/1.1\r\nHost: host.example:22\r\n\r\n";

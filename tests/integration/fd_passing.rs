@@ -71,7 +71,8 @@ fn a_direct_connection_is_passed_and_outlives_the_program() {
     server.finish();
 }
 
-/// `nc -F` does the same. The flag belongs to the open file, and not every receiver expects it.
+/// Like `nc -F`. O_NONBLOCK belongs to the open file description, and not every receiver expects
+/// it.
 #[test]
 fn the_connection_is_blocking_and_has_no_delay() {
     let server = script().drain().serve();
@@ -172,7 +173,7 @@ fn a_receiver_that_has_closed_ends_the_run_silently() {
     let stdout = theirs.try_clone().unwrap();
     let mut run = connect(format!("-F -S {proxy} example.org 22")).stdout(stdout).start();
     drop(ours);
-    // A child that another test starts at this moment may hold a copy until it calls exec.
+    // A child that another test forks at this moment may hold a copy of `ours` until it calls exec.
     wait_for_hangup(&theirs);
     gate.open();
     run.wait().expect_code(8).expect_stderr("");

@@ -181,7 +181,7 @@ fn a_stale_nonce_is_replaced_without_another_prompt() {
 
 #[test]
 fn neither_the_password_nor_the_response_appears_in_the_debug_log() {
-    // With few parameters, so that the log shows the whole line.
+    // Use few parameters, so that the log shows the whole line.
     let proxy = HttpDigest { algorithms: vec![""], qop: None, ..proxy() };
     let server = proxy.script().serve();
     let out = connect(format!("-dd -a digest -H me:secret@{server} host.example 22")).run();

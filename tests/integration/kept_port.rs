@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::*;
 
-/// Connects a client that sends this and disconnects, and waits until the program notices.
-/// `earlier` clients did so before.
+/// Connects a client that sends these bytes and disconnects, and waits until the program notices.
+/// `earlier` is the number of clients that disconnected before.
 #[track_caller]
 fn visit(run: &Listening, bytes: &str, earlier: usize) {
     let mut client = run.client();
@@ -91,8 +91,8 @@ fn a_client_that_disconnects_during_an_answer_does_not_end_the_session() {
     drop(reader.join().unwrap());
 }
 
-/// Returns the queues of a loopback connection's end at port `here`: bytes not acknowledged by the
-/// other end, and bytes received but not read.
+/// Returns the queue lengths of a loopback connection at port `here`: bytes that the other end has
+/// not acknowledged, and bytes received but not read.
 #[cfg(target_os = "linux")]
 fn queues(here: u16, there: u16) -> (u64, u64) {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -102,8 +102,8 @@ fn queues(here: u16, there: u16) -> (u64, u64) {
     (u64::from_str_radix(sent, 16).unwrap(), u64::from_str_radix(received, 16).unwrap())
 }
 
-/// Data in the kernel's buffers is lost when a client disconnects. Data that the program holds is
-/// not.
+/// When a client disconnects, data in the kernel's buffers is lost, but data that the program holds
+/// is not.
 #[cfg(target_os = "linux")]
 #[test]
 fn data_that_a_client_did_not_take_is_for_the_next_one() {

@@ -129,8 +129,8 @@ impl Listening {
         connect_to(self.address())
     }
 
-    /// Ends a run that would listen forever, and returns its messages. On Unix a signal ends it,
-    /// which must be a success; on Windows it is killed.
+    /// Ends a run that would listen forever, and returns its messages. On Unix, a signal ends the
+    /// program, which must exit successfully; on Windows, it is killed.
     #[track_caller]
     pub(crate) fn close(self) -> Vec<String> {
         #[cfg(unix)]
@@ -144,7 +144,7 @@ impl Listening {
         end.messages
     }
 
-    /// Sends a signal, and waits for the end.
+    /// Sends a signal, and waits for the program to exit.
     #[cfg(unix)]
     #[track_caller]
     pub(crate) fn stop(self, signal: Signal) -> End {
@@ -152,7 +152,7 @@ impl Listening {
         self.end()
     }
 
-    /// Waits for the end, and leaves stdin open.
+    /// Waits for the program to exit, and leaves stdin open.
     #[track_caller]
     pub(crate) fn end(mut self) -> End {
         let outcome = self.run.wait();
@@ -160,13 +160,13 @@ impl Listening {
         End { code: outcome.code, stdout: outcome.stdout_text(), messages: self.messages(), cpu: outcome.cpu }
     }
 
-    /// Returns the number of entries in a subdirectory of its directory in /proc.
+    /// Returns the number of entries in `/proc/PID/directory`.
     #[cfg(target_os = "linux")]
     fn count(&self, directory: &str) -> usize {
         std::fs::read_dir(format!("/proc/{}/{directory}", self.run.pid())).unwrap().count()
     }
 
-    /// Returns its numbers of open descriptors and of threads.
+    /// Returns the numbers of the program's open descriptors and threads.
     #[cfg(target_os = "linux")]
     pub(crate) fn count_descriptors_and_threads(&self) -> (usize, usize) {
         (self.count("fd"), self.count("task"))

@@ -1,7 +1,6 @@
 //! `-p`: a local port whose first client is connected to the target.
 //!
-//! The tests in `transfer` depend on how bytes are moved. They run a second time as
-//! `local_port_copying`.
+//! The tests in `transfer` depend on how bytes are moved. They run again as `local_port_copying`.
 
 mod transfer;
 
@@ -17,7 +16,7 @@ use crate::listening::{
     Listening, connect_to, expect_disconnect, expect_echo, expect_reset, idle_message, read_to_end,
 };
 
-/// Starts the program with `-d` and these args. It uses splice(2) where it can.
+/// Starts the program with `-d` and these args. The program uses splice(2) where possible.
 fn listening(args: impl AsRef<str>) -> Listening {
     let program = connect(format!("-d {}", args.as_ref())).env("CONNECT_RELAY", "splice");
     Listening::start(program.limit(3 * TIMEOUT))
@@ -149,7 +148,7 @@ fn a_session_without_progress_is_reset_at_both_ends() {
     target.finish();
 }
 
-/// Data that the program holds for the client cannot be delivered.
+/// The client reads nothing, so the program cannot deliver the data that it holds.
 #[test]
 fn a_session_with_a_stuck_client_is_idle() {
     let target = script().fill().expect_reset().serve();

@@ -54,7 +54,7 @@ pub(crate) enum Act {
     /// Send one byte at a time, with this pause after each.
     Drip(Vec<u8>, Duration),
     Pause(Duration),
-    /// Send the first part once, then the second part again and again.
+    /// Send the first part once, then repeat the second part endlessly.
     Flood(Vec<u8>, Vec<u8>),
     Close,
     Reset,
@@ -131,7 +131,7 @@ impl At {
         acts: impl Into<Vec<Act>>,
         verdict: Verdict,
     ) -> Case {
-        // 20 seconds for cases that must not time out.
+        // Cases that must not time out get 20 seconds.
         let limit = match (kind, &verdict) {
             (Kind::Slow, _) => 2,
             (_, Verdict::Fails(7)) => 1,
@@ -155,8 +155,8 @@ impl At {
                 let close = |at| case(format!("after-{at}"), vec![cut(at), Act::Close], self.when_closed(at));
                 (0..length).map(close).collect()
             }
-            // Only before the decisive bytes: the kernel may discard received data on a reset, so
-            // after them both verdicts would be valid.
+            // Reset only before the decisive bytes. The kernel may discard received data on a
+            // reset, so after the decisive bytes both verdicts would be valid.
             Kind::Reset => [0, 1, self.turn().settled_at / 2]
                 .map(|at| case(format!("after-{at}"), vec![cut(at), Act::Reset], Verdict::Fails(5)))
                 .into(),
@@ -223,7 +223,7 @@ impl At {
         all
     }
 
-    /// Answers with a valid start that never end.
+    /// Returns cases with a valid start followed by endless data.
     fn too_much(&self) -> Vec<Case> {
         let flood = |which: &str, start: &[u8], unit: &[u8]| {
             let acts = [Act::Flood(start.to_vec(), unit.to_vec())];
@@ -301,8 +301,8 @@ impl At {
             case(format!("at-{at}"), [piece(first), piece(second)].concat())
         };
         let bytewise = self.answer().chunks(1).flat_map(piece).collect();
-        // The unit tests of the protocols split every answer everywhere. Here the program must only
-        // cope with the timing of the pieces.
+        // The unit tests of the protocols split every answer at every position. This test only
+        // checks that the program copes with pieces that arrive separately.
         let length = self.answer().len();
         let splits = BTreeSet::from([1, length / 2, length - 1]);
         let splits = splits.into_iter().filter(|&split| (1..length).contains(&split)).map(at);
@@ -335,7 +335,7 @@ impl At {
             all.push(self.case(Kind::Repeat, "interim-20", acts, Verdict::Session(WELCOME.to_vec())));
         }
         all.push(match (self.turn().question, self.is_last()) {
-            // All but the first belong to the session.
+            // All repetitions after the first answer belong to the session.
             (_, true) => {
                 let acts = [Act::Send(answer.repeat(1000)), Act::Finish];
                 self.case(Kind::Repeat, "answer", acts, Verdict::Session(answer.repeat(999)))

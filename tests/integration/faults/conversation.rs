@@ -112,8 +112,8 @@ impl Conversation {
         self
     }
 
-    /// Returns the first turn on a connection. A second connection means that the client has
-    /// already got the challenge.
+    /// Returns the first turn on a connection. If this is the second connection, the client has
+    /// already received the challenge.
     pub(crate) fn first_turn(&self, connection: usize) -> usize {
         if connection == 0 { 0 } else { self.turns.len() - 1 }
     }

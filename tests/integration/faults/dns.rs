@@ -1,4 +1,4 @@
-//! Faults of a name server (`-R ADDRESS`), which is queried by UDP and then by TCP.
+//! Faults of a name server (`-R ADDRESS`), which is queried over UDP and then over TCP.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -151,7 +151,7 @@ fn cases() -> Vec<Case> {
     all
 }
 
-/// Returns the first `at` bytes, but never all of them.
+/// Returns the first `at` bytes, but always at least one byte less than the whole answer.
 fn cut(right: &[u8], at: usize) -> Vec<u8> {
     right[..at.min(right.len() - 1)].to_vec()
 }
@@ -233,7 +233,7 @@ impl Server<'_> {
         while (self.alive)() {
             let Ok((length, client)) = socket.recv_from(&mut query) else { continue };
             if self.case.by_tcp {
-                // Truncated: forces a query by TCP.
+                // A truncated answer forces a query over TCP.
                 let _ = socket.send_to(&right_answer(&query[..length], 2), client);
                 continue;
             }
@@ -335,7 +335,7 @@ impl Server<'_> {
     }
 }
 
-/// Runs a case and describes what went wrong. `None` if nothing did.
+/// Runs a case and describes the problem; `None` if the case passed.
 fn problem(case: &Case, target: u16) -> Option<String> {
     let (udp, tcp) = (0..100)
         .find_map(|_| {

@@ -7,8 +7,8 @@ use crate::kit::bytes;
 pub(crate) const CONTROLS: &str =
     "\x1b]0;owned\x07\x1b[2J\x1b[31m\x08\x0b\x0c\x0e\x7f\u{9b}5n\u{85}\u{202e}\u{200b}";
 
-/// Returns answers that belong to a different protocol, or to none at all. None of them starts like
-/// a valid answer to this request.
+/// Returns answers that belong to a different protocol or to no protocol. No answer starts like a
+/// valid answer to this request.
 pub(crate) fn garbage(to: Question) -> Vec<(String, Vec<u8>)> {
     let lines = |line: &str| format!("{line}\r\n").repeat(40).into_bytes();
     let mut all_kinds = vec![
@@ -48,8 +48,8 @@ fn begins_as_an_answer_to(question: Question, bytes: &[u8]) -> bool {
 }
 
 /// Returns refusals with their exit codes. Where the protocol has room for text, the text is
-/// hostile: control sequences, or (if `sent_password`) the password that the client sent, in full
-/// or so that truncation would leave a part of it.
+/// hostile: control sequences, or (if `sent_password`) the password that the client sent, either in
+/// full or at a position where truncation would leave a part of it.
 pub(crate) fn refusals(of: Question, sent_password: bool) -> Vec<(String, Vec<u8>, i32)> {
     let codes = |codes: &[u8], answer: fn(u8) -> Vec<u8>, exit| {
         codes.iter().map(move |&code| (code.to_string(), answer(code), exit)).collect()

@@ -9,18 +9,18 @@ use super::case::{Act, Case, WELCOME};
 
 /// How often a waiting peer checks whether the program has exited.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// More than a client with bounded memory can receive, socket buffers included.
+/// More bytes than a client with bounded memory can receive, socket buffers included.
 pub(crate) const FLOOD: usize = 64 * 1024 * 1024;
 
-/// What the peer observed.
+/// The peer's observations.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: usize,
-    /// Bytes of a flood that could be sent.
+    /// Number of bytes of a flood that the peer was able to send.
     pub(crate) flooded: usize,
 }
 
-/// Serves connections in turn while the program is `alive`.
+/// Serves connections one after another while the program is `alive`.
 pub(crate) fn serve(listener: &TcpListener, case: &Case, alive: &dyn Fn() -> bool) -> Seen {
     let mut seen = Seen::default();
     listener.set_nonblocking(true).unwrap();

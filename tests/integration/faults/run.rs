@@ -78,7 +78,7 @@ pub(crate) fn bound_memory(running: &Running) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn bound_memory(_: &Running) {}
 
-/// Describes what is wrong with a run. `None` if nothing is.
+/// Describes the problem with a run; `None` if the run is correct.
 pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
     let Observed { proxy, outcome, hung, seen } = observed;
     let (code, expected_output) = match &case.verdict {
@@ -121,7 +121,7 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
 /// Several times the CPU time of a normal run. A busy loop of one second exceeds it even on a
 /// loaded machine.
 const CPU: Duration = Duration::from_millis(300);
-/// The program starts before the test reads the clock.
+/// Tolerance for measured times, because the program starts before the test reads the clock.
 const GRAIN: Duration = Duration::from_millis(200);
 /// Tolerance for a loaded machine.
 const GRACE: Duration = Duration::from_secs(8);
@@ -199,7 +199,7 @@ pub(crate) fn expect_no_problems<C: Sync>(
     assert!(!cases.is_empty(), "no case of this test has {chosen:?} in its name");
     println!("{} cases", cases.len());
     let named = |case: &C| {
-        // Name the case of a panic, too.
+        // Catch panics, so that the report names their cases too.
         let found = catch_unwind(AssertUnwindSafe(|| problem(case)));
         let found = found.unwrap_or_else(|_| Some("  panicked, see above".into()));
         found.map(|problem| (name(case), problem))

@@ -13,12 +13,12 @@ pub(crate) type ModulePath = Vec<String>;
 
 /// One source file, which is one module.
 pub(crate) struct Module {
-    /// Where the module is in the crate; empty for `lib.rs`.
+    /// The path of the module in the crate; empty for `lib.rs`.
     pub(crate) path: ModulePath,
     pub(crate) file: PathBuf,
-    /// The paths that the module names and that begin in this crate, made absolute.
+    /// The absolute forms of all paths in the module that begin in this crate.
     names: BTreeSet<ModulePath>,
-    /// The names that its `use` items introduce, and the absolute paths behind them.
+    /// The names that its `use` items introduce, and the absolute paths that they refer to.
     imports: BTreeMap<String, ModulePath>,
     /// The identifiers of its code, including those in macro calls and attributes.
     pub(crate) identifiers: BTreeSet<String>,
@@ -96,8 +96,8 @@ fn empty(path: ModulePath, file: PathBuf) -> Module {
     }
 }
 
-/// Returns the files that each file depends on. A re-export (`pub use`) is followed to the file
-/// behind it and is not a dependency of its own.
+/// Returns the files that each file depends on. A re-export (`pub use`) is not a dependency itself;
+/// it is followed to the file that defines the item.
 pub(crate) fn dependencies(modules: &[Module]) -> BTreeMap<&ModulePath, BTreeSet<&ModulePath>> {
     let by_path: BTreeMap<_, _> = modules.iter().map(|module| (&module.path, module)).collect();
     let library = modules.iter().filter(|module| module.top() != "main");
@@ -109,7 +109,7 @@ pub(crate) fn dependencies(modules: &[Module]) -> BTreeMap<&ModulePath, BTreeSet
         .collect()
 }
 
-/// Returns the file that defines what `name` stands for.
+/// Returns the file that defines the item that `name` refers to.
 fn resolve<'a>(
     name: &[String],
     modules: &BTreeMap<&'a ModulePath, &'a Module>,
@@ -129,7 +129,7 @@ fn resolve<'a>(
     }
 }
 
-/// Collects what a module names.
+/// Collects the paths and identifiers in a module.
 struct Collector {
     module: Module,
     /// The inline modules around the item that is being visited.
@@ -202,7 +202,7 @@ impl Collector {
 
     /// Returns `true` if the path begins with a file below this module.
     fn is_child(&self, segments: &[String]) -> bool {
-        // Some file systems ignore case, so that `Connector` would be found as connector.rs.
+        // On case-insensitive file systems, `Connector` would match connector.rs.
         let Some(first) = segments.first().filter(|name| **name == name.to_lowercase()) else { return false };
         let directory = match self.module.file.file_stem().and_then(|stem| stem.to_str()) {
             Some("mod" | "lib" | "main") | None => self.module.file.parent().map(Path::to_path_buf),
@@ -213,7 +213,7 @@ impl Collector {
         })
     }
 
-    /// Scans tokens that are not parsed, as those of a macro call, for paths and identifiers.
+    /// Scans unparsed tokens, such as those of a macro call, for paths and identifiers.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;

@@ -1,5 +1,5 @@
-//! `--listen systemd`: listening sockets opened by the parent process. A shell plays the part of
-//! systemd here; the cookbook suite uses the real one.
+//! `--listen systemd`: listening sockets opened by the parent process. These tests use a shell
+//! instead of systemd; the cookbook suite uses systemd's own tool.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -158,7 +158,7 @@ fn a_password_is_not_read_from_a_passed_socket() {
     out.expect_failure(2, &["--listen systemd: file descriptor 4", "--password-fd"]);
 }
 
-/// With the command line of the unit, but without systemd.
+/// Uses the command line of the unit, but without systemd.
 #[test]
 fn check_works_without_passed_sockets() {
     let target = script().send("hello").serve();

@@ -30,8 +30,8 @@ fn askpass(asked: &TempPath) -> TempPath {
 fn askpass_that(asked: &TempPath, answer: &str) -> TempPath {
     let text = format!("#!/bin/sh\necho asked >>'{}'\nsleep 0.2\n{answer}\n", asked.display());
     let (draft, program) = (TempPath::file("draft", text), TempPath::new("askpass"));
-    // Copied by another process. If this process wrote the program, a child of another test could
-    // inherit the open file, and exec would fail with ETXTBSY.
+    // Let cp write the program. If we did, a child of another test could inherit the open file, and
+    // exec would fail with ETXTBSY.
     assert!(std::process::Command::new("cp").arg(&*draft).arg(&*program).status().unwrap().success());
     fs::set_permissions(&*program, fs::Permissions::from_mode(0o700)).unwrap();
     program
@@ -161,7 +161,7 @@ fn a_thousand_concurrent_clients_use_bounded_memory() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_thousand_clients_one_after_another_leave_nothing_behind() {
-    /// Pipes that the program keeps for later sessions.
+    /// Number of pipes that the program keeps for later sessions.
     const KEPT: usize = 16;
     let (target, args) = target();
     let run = Listening::start(connect(format!("-d {ANY} {args}")).limit(3 * TIMEOUT));
@@ -212,12 +212,12 @@ fn running_out_of_descriptors_is_reported_and_the_listener_recovers() {
     let address = run.address();
     let clients: Vec<_> = (0..40).map(|_| connect_to(address)).collect();
     run.wait_for_line("connect: cannot accept a connection: Too many open files");
-    // Reported once, although accept fails ten times a second.
+    // The error is reported once, although accept fails ten times a second.
     thread::sleep(Duration::from_millis(300));
     let reports = run.messages().iter().filter(|line| line.contains("accept a connection")).count();
     assert_eq!(reports, 1);
     drop(clients);
-    // Until the others are gone, a client may be disconnected.
+    // While earlier sessions still hold descriptors, a new client may be disconnected.
     eventually("a client to be served", || {
         let mut client = connect_to(address);
         let served = client.write_all(b"x").and_then(|()| client.read_exact(&mut [0]));
