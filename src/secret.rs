@@ -62,8 +62,8 @@ pub trait AskPassword {
     fn run(&self, command: &str, source: &str) -> Result<Secret, String>;
 }
 
-/// Returns the index after a URL's scheme, or 0 without one. A `://` after a `:` or an `@` is part
-/// of a password.
+/// Returns the index after a URL's scheme, or 0 if there is none. A `://` after a `:` or an `@` is
+/// part of a password.
 #[must_use]
 pub fn after_scheme(word: &[u8]) -> usize {
     let Some(end) = word.iter().position(|byte| b":@".contains(byte)) else { return 0 };
@@ -155,7 +155,7 @@ pub fn masked_chain(chain: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Returns `true` if a proxy's URL has a host and perhaps a port, and nothing that could be the
+/// Returns `true` if a proxy's URL has a host, optionally a port, and nothing that could be the
 /// start of a password.
 fn is_public(word: &str) -> bool {
     let rest = &word[after_scheme(word.as_bytes())..];

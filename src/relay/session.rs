@@ -16,7 +16,7 @@ use crate::plan::{RelayMode, RelaySettings};
 use crate::sys::{self, Channel, Ready};
 use crate::trace::{self, trace};
 
-/// After the remote's EOF, wait this long for further local input if some was sent since.
+/// How long to wait for more local input after the remote's EOF, if some was sent since then.
 const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
 /// During a bulk download, stdout is not polled for hang-up, because every read by its reader would
 /// wake us. A vanished reader shows as `EPIPE` on the next write. Polling resumes after this pause.
@@ -44,17 +44,17 @@ pub struct KeptSession {
     pub remote_ended: bool,
 }
 
-/// The phase of a session. Transitions only lead down this list.
+/// The phase of a session. Transitions only go down this list.
 enum State<'a> {
-    /// Both directions may carry data. Clients on a socket stay in this state until the end, with
-    /// one direction closed or both open.
+    /// Both directions may carry data. A session with a client's socket stays in this state until
+    /// it ends, even with one direction closed.
     Open,
     /// Stdin failed. Data that was received before is still written to stdout.
     OutputOnly {
         since: Instant,
     },
-    /// The remote sent EOF and stdout has everything, or stdout failed. Local input that is
-    /// available is still sent; the first pause in it ends the session.
+    /// The remote sent EOF and all data was written to stdout, or stdout failed. Local input that
+    /// is available is still sent; the first pause in that input ends the session.
     InputOnly {
         /// Local input was sent after the download ended, so more may follow.
         sent_after_eof: bool,
@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
     ) -> Self {
         let mut up = Flow::new(">>>", input, Some(remote), pool);
         let mut down = Flow::new("<<<", Some(remote), output, pool);
-        // A dump needs the bytes in memory.
+        // A dump (`-dd`) needs the bytes in memory.
         if settings.mode == RelayMode::Splice && !trace::shows_data() {
             (up, down) = (up.spliced(), down.spliced());
             trace!("relaying: up {}, down {}", up.description(), down.description());
@@ -155,13 +155,14 @@ impl<'a> Session<'a> {
         matches!(self.state, State::Closed)
     }
 
-    /// Returns the result of a closed session, and what the next client of a `-P` session needs.
+    /// Returns the result of a closed session, and the part of a `-P` session that outlives its
+    /// client.
     pub(super) fn into_result(self) -> (Result<(), Error>, KeptSession) {
         let kept = KeptSession { pending: self.down.pending().to_vec(), remote_ended: self.remote_ended };
         (self.result, kept)
     }
 
-    /// Returns what to poll each channel for.
+    /// Returns the events to poll each channel for.
     pub(super) fn interest(&self) -> PerChannel<Option<Interest<'a>>> {
         if matches!(self.state, State::Draining(_) | State::Closed) {
             return PerChannel::default();
@@ -207,8 +208,8 @@ impl<'a> Session<'a> {
         let was_finished = self.down.is_finished();
         self.advance_down(remote, output);
         if output.gone && !self.half_close && self.up.is_finished() && !self.down.holds_data() {
-            // Both local ends are closed. The remote cannot know, because there was no half-close,
-            // and might never end the session.
+            // Both local ends are closed. Without a half-close the remote does not know that, and
+            // might never end the session.
             trace!("local input and output are closed");
             return self.end(Ok(()));
         }
@@ -324,7 +325,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Returns `true` if no more data can move, or the last event ends the session anyway.
+    /// Returns `true` if no more data can move, or if the session must end regardless.
     fn has_ended(&self) -> bool {
         if self.up.sink_failed() {
             return true;
@@ -336,7 +337,7 @@ impl<'a> Session<'a> {
                 both_finished || self.up.read_failed() && !self.down.holds_data() || self.grace_has_passed()
             }
             LocalEnd::Client => both_finished || self.up.read_failed() || self.down.sink_failed(),
-            // After a client has stopped reading, still forward what it sent before.
+            // After a client has stopped reading, still forward the data that it sent.
             LocalEnd::PersistentClient => up || down && !self.down.write_failed(),
         }
     }
@@ -350,8 +351,8 @@ impl<'a> Session<'a> {
         since.is_some_and(|since| remaining_grace(since).is_zero())
     }
 
-    /// Ends the session with `result`, or with the error of a flow. After an error both ends are
-    /// reset where data may be missing: a FIN would claim that all of it arrived.
+    /// Ends the session with `result`, or with the error of a flow. After an error, resets each end
+    /// that may be missing data: a FIN would claim that all data arrived.
     fn end(&mut self, result: Result<(), Error>) {
         self.remote_ended = self.down.source_ended() && !self.down.has_fault();
         // A peer that broke the connection acknowledges nothing more.
@@ -375,7 +376,7 @@ impl<'a> Session<'a> {
         self.reset_drained();
     }
 
-    /// Resets channels whose data has arrived, and closes the session after the last one.
+    /// Resets each channel whose data has arrived, and closes the session after the last reset.
     fn reset_drained(&mut self) {
         if let State::Draining(drains) = &mut self.state {
             drains.retain_mut(|drain| !drain.try_reset());
@@ -388,7 +389,7 @@ impl<'a> Session<'a> {
     /// Returns whether an error resets the local end, and whether it resets the remote.
     fn resets_after(&self, error: &Error) -> (bool, bool) {
         match (error, self.local) {
-            // ssh leaves this way at the end of a normal session.
+            // ssh closes its end like this after a normal session.
             (Error::ReaderGone, LocalEnd::Stdio) => (false, false),
             (_, LocalEnd::Stdio) => (false, true),
             (_, LocalEnd::Client) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
@@ -414,8 +415,8 @@ impl<'a> Session<'a> {
     }
 
     /// Returns `true` if a write to the remote failed only because the remote closed without
-    /// reading the rest, which is not an error. `EPIPE` means this; a reset means it only after
-    /// EOF.
+    /// reading the rest, which is not an error. `EPIPE` always means that; a reset means that only
+    /// after EOF.
     fn remote_stopped_reading(&self, cause: &io::Error) -> bool {
         match cause.kind() {
             io::ErrorKind::BrokenPipe => true,
@@ -541,7 +542,7 @@ mod tests {
         assert!(matches!(session.into_result().0, Err(Error::Idle { limit, .. }) if limit == idle));
     }
 
-    /// The remote reads nothing, so not all of the data sent to it can arrive.
+    /// The remote reads nothing, so some of the data sent to it cannot arrive.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_session_that_failed_polls_nothing_while_its_data_drains() {

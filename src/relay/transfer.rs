@@ -1,5 +1,5 @@
-//! Where the bytes of one direction are held between read and write: a buffer in memory, or a pipe
-//! in the kernel.
+//! Storage for the bytes of one direction between read and write: a buffer in memory, or a pipe in
+//! the kernel.
 
 use std::io;
 use std::ops::Range;
@@ -10,11 +10,11 @@ use crate::sys::{Channel, Pipe};
 /// Size of a copy buffer, and of a pipe until [`BulkDetector`] lets it grow.
 pub(super) const CAPACITY: usize = 64 * 1024;
 
-/// Copy buffers and pipes that are empty, shared by all sessions of the process.
+/// Empty copy buffers and pipes, shared by all sessions of the process.
 ///
-/// A flow takes one only while it holds data, so an idle session has none. `--listen` may have
-/// thousands of idle sessions. With a buffer each they would fill the memory, and with a pipe each
-/// they would reach the limit `pipe-user-pages-soft` (pipe(7)).
+/// A flow takes a buffer or a pipe only while it holds data, so an idle session has none.
+/// `--listen` may have thousands of idle sessions. A buffer for each would exhaust memory, and a
+/// pipe for each would exceed the limit `pipe-user-pages-soft` (pipe(7)).
 #[derive(Debug, Default)]
 pub struct Pool {
     buffers: FreeList<Box<[u8]>>,
@@ -48,7 +48,7 @@ impl Pool {
 struct FreeList<T>(Mutex<Vec<T>>);
 
 impl<T> FreeList<T> {
-    /// Items kept for reuse; more are freed.
+    /// Maximum number of items kept for reuse; any more are freed.
     const MAX_LEN: usize = 16;
 
     fn pop(&self) -> Option<T> {
@@ -120,11 +120,12 @@ pub(super) struct BulkDetector {
 }
 
 impl BulkDetector {
-    /// Smallest transfer that counts as large: half the initial capacity of a pipe.
+    /// Minimum size of a large transfer: half the initial capacity of a pipe.
     pub(super) const LARGE: usize = CAPACITY / 2;
     /// Weight of a large transfer. The score rises while more than one in five is large.
     const LARGE_WEIGHT: u32 = 4;
-    /// Score that means bulk: 16 large transfers in a row, or 21 alternating with small ones.
+    /// Score that indicates a bulk transfer: 16 large transfers in a row, or 21 alternating with
+    /// small ones.
     const THRESHOLD: u32 = 16 * Self::LARGE_WEIGHT;
 
     /// Records the size of a transfer. Returns `true` during a bulk transfer.
@@ -254,7 +255,7 @@ mod tests {
         assert!(buffers.iter().all(|buffer| buffer.len() == CAPACITY));
     }
 
-    /// Needed when splice(2) into the pipe works and splice(2) out of it does not.
+    /// Needed when splice(2) into the pipe works, but splice(2) out of the pipe does not.
     #[test]
     fn the_content_of_a_pipe_can_be_read_into_memory() {
         let pool = Pool::default();
@@ -264,7 +265,7 @@ mod tests {
         wait_to_read(&source);
         match pipe.fill(&source) {
             Ok(count) => assert_eq!((count, pipe.is_empty()), (4, false)),
-            // A system without splice.
+            // This system lacks splice(2).
             Err(error) => return assert!(sys::cannot_be_spliced(&error), "{error}"),
         }
         assert_eq!(pipe.unload().unwrap().pending(), b"held");
@@ -274,14 +275,14 @@ mod tests {
         );
     }
 
-    /// A grown pipe holds more than a copy buffer does.
+    /// A grown pipe can hold more data than a copy buffer.
     #[test]
     fn the_content_of_a_grown_pipe_can_be_read_into_memory() {
         const SIZE: usize = 2 * CAPACITY;
         let pool = Pool::default();
         let mut pipe = match pool.take_pipe() {
             Ok(pipe) => pipe,
-            // A system without splice.
+            // This system lacks splice(2).
             Err(error) => return assert!(sys::cannot_be_spliced(&error), "{error}"),
         };
         pipe.grow();
@@ -304,8 +305,8 @@ mod tests {
         let _ = writer.join();
     }
 
-    /// Returns the number of transfers, of these sizes in turn, until they count as bulk. `None` if
-    /// they never do.
+    /// Cycles through these sizes, and returns the number of transfers until bulk is detected.
+    /// `None` if that never happens.
     fn transfers_until_bulk(sizes: &[usize]) -> Option<usize> {
         let mut bulk = BulkDetector::default();
         sizes.iter().cycle().take(1000).position(|&size| bulk.record(size)).map(|before| before + 1)

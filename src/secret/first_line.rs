@@ -12,10 +12,10 @@ const MAX_PASSWORD: usize = 4096;
 /// Why the first line of a stream is not a password.
 #[derive(Debug, thiserror::Error)]
 pub enum FirstLineError {
-    /// The line has no bytes, or the stream ended before the first.
+    /// The line is empty, or the stream ended before its first byte.
     #[error("its first line is empty")]
     Empty,
-    /// The line is longer than 4096 bytes, without its end.
+    /// The line is longer than 4096 bytes, not counting its line ending.
     #[error("its first line is longer than {MAX_PASSWORD} bytes")]
     TooLong,
     /// The stream could not be read.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{ProcessGroup, shell_command};
 use crate::secret;
 
-/// Shortest and longest sleep between two checks whether a child has exited.
+/// Shortest and longest sleep between checks for a child's exit.
 const CHILD_POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// Returns a command that runs a command line in the user's shell.
@@ -22,8 +22,8 @@ pub fn shell(line: &str) -> Command {
 /// Variables by which systemd passes sockets to one process (`sd_listen_fds(3)`).
 const SOCKET_VARIABLES: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
-/// Removes variables that hold passwords from a command's environment. Also removes those about
-/// passed sockets, because children do not inherit the sockets.
+/// Removes variables that hold passwords from a command's environment. Also removes the variables
+/// for passed sockets, because children do not inherit the sockets.
 pub fn scrub_env(command: &mut Command) {
     for name in SOCKET_VARIABLES {
         command.env_remove(name);

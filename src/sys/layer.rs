@@ -33,7 +33,7 @@ struct Shared {
 
 /// The part of an upper channel that controls its layer.
 ///
-/// Dropping it blocks until the thread has passed on what was written, or the peer is gone. The
+/// Dropping it blocks until the thread has passed on all written data, or the peer is gone. The
 /// channel's own socket must be closed before.
 #[derive(Debug)]
 pub(super) struct LayerHandle {
@@ -79,8 +79,8 @@ impl LayerHandle {
         self.shared.fault.get().map(clone_io_error)
     }
 
-    /// Returns the error for a write, if writes must fail. On Windows the socket does not report
-    /// that.
+    /// Returns the error for a write, if writes must fail. On Windows the socket itself reports no
+    /// error.
     #[cfg(windows)]
     pub(super) fn write_error(&self) -> Option<io::Error> {
         self.shared.refuses_writes.load(Ordering::SeqCst).then(|| io::ErrorKind::BrokenPipe.into())
@@ -107,7 +107,7 @@ impl Drop for LayerHandle {
     fn drop(&mut self) {
         self.shared.handle_dropped.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
-            // A panic leaves nothing to report here: errors are in `fault`.
+            // Ignore a panic of the thread: errors to report are in `fault`.
             let _ = thread.join();
         }
     }

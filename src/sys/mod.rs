@@ -35,7 +35,7 @@ pub fn socket_addrs(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
     Some((socket.local_addr().ok()?.as_socket()?, socket.peer_addr().ok()?.as_socket()?))
 }
 
-/// Returns `true` if a non-blocking call failed only for now: retry it once poll reports the
+/// Returns `true` if a non-blocking call failed only temporarily: retry it once poll reports the
 /// descriptor ready (`EAGAIN`), or at once (`EINTR`).
 #[must_use]
 pub fn is_transient(error: &io::Error) -> bool {

@@ -79,7 +79,7 @@ pub(crate) struct Case {
     pub(crate) checks: Vec<(Side, &'static str)>,
 }
 
-/// Starts a case. By default both programs must do the same in every aspect.
+/// Starts a case. By default both programs must behave the same in every aspect.
 pub(crate) fn case(name: &'static str, args: &str) -> Case {
     Case {
         name,
@@ -232,12 +232,12 @@ impl Case {
         self
     }
 
-    /// Expects exit code zero of both.
+    /// Expects exit code zero from both programs.
     pub(crate) fn ok(self) -> Self {
         self.both("exit: zero")
     }
 
-    /// Expects another exit code of both.
+    /// Expects a nonzero exit code from both programs.
     pub(crate) fn fails(self) -> Self {
         self.both("exit: not zero")
     }

@@ -138,7 +138,8 @@ fn check_names(cases: &[Case]) -> Vec<String> {
     twice.map(|case| format!("two cases are named '{}'", case.name)).collect()
 }
 
-/// Checks that the document and the table name the same differences, and that each has shown.
+/// Checks that the document and the table name the same differences, and that each difference has
+/// occurred.
 fn check_document(text: &str, cases: &[Case], shown: &BTreeSet<&'static str>) -> Vec<String> {
     let ids: Vec<&str> = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let listed: BTreeSet<&str> = ids.iter().copied().collect();

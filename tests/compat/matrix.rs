@@ -12,7 +12,7 @@ use crate::sandbox::Sandbox;
 
 /// How many cases run at the same time. Most of them wait.
 const THREADS: usize = 24;
-/// A program that runs this long past its limit hangs.
+/// A program that runs this long past its time limit is considered hung.
 const HANG_TIMEOUT: Duration = Duration::from_secs(2);
 
 const COLUMNS: [(&str, &[&str]); 6] = [
@@ -145,7 +145,7 @@ fn is_held(case: &Case) -> bool {
     matches!(case.acts.last(), Some(Act::Hold | Act::Flood(..) | Act::Drip(..)))
 }
 
-/// Returns the result of a case, in a word of the table.
+/// Returns the result of a case, as the word for it in the table.
 fn result(case: &Case, observed: &Observed) -> &'static str {
     let outcome = &observed.outcome;
     let ended_well = outcome.code == Some(0);

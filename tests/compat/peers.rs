@@ -6,7 +6,7 @@ use crate::kit::{HTTP_GRANTED, SOCKS4_GRANTED, Script, header, script};
 /// A SOCKS5 reply that grants the request, with 127.0.0.1:4660 as the bound address.
 pub(crate) const SOCKS5_GRANTED: [u8; 10] = [5, 0, 0, 1, 127, 0, 0, 1, 18, 52];
 
-/// The start of every session: sends a line and drains up to EOF.
+/// The start of every session: sends a line and drains until EOF.
 pub(crate) fn hello() -> Script {
     script().send("HELLO\n").drain()
 }
@@ -62,7 +62,7 @@ pub(crate) fn http_challenging(challenge: impl AsRef<[u8]>) -> Script {
     authorized_or(challenge).send(HTTP_GRANTED).followed_by(hello())
 }
 
-/// Reads a request. One without credentials gets this response, and the script ends.
+/// Reads a request. If it has no credentials, sends this response and ends the script.
 pub(crate) fn authorized_or(challenge: impl AsRef<[u8]>) -> Script {
     let challenge = challenge.as_ref().to_vec();
     script().then("read a request with credentials", move |session| {

@@ -27,7 +27,7 @@ pub const STDIN_SETTLE_TIME: Duration = Duration::ZERO;
 pub struct Channel {
     fd: Fd,
     kind: Kind,
-    /// Set by the first write, because splice(2) does not need it.
+    /// Initialized by the first write, because splice(2) does not need a writer.
     writer: OnceLock<Writer>,
     /// Number of bytes read so far.
     bytes_read: AtomicU64,
@@ -198,7 +198,7 @@ impl Channel {
             Ok((_, count @ 1..)) => Ok(count),
             Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error.into()),
             ended => {
-                // The layer knows whether this EOF or error was caused by another one.
+                // If the layer failed, its error is the cause of this EOF or error.
                 self.layer.as_ref().and_then(|layer| layer.fault()).map_or(Ok(ended?.1), Err)
             }
         }
@@ -224,7 +224,7 @@ impl Channel {
         Ok(rustix::io::write(fd, &bytes[..bytes.len().min(limit)])?)
     }
 
-    /// Half-closes a socket: the peer reads EOF after what was written.
+    /// Half-closes a socket: the peer reads EOF after the data already written.
     ///
     /// # Errors
     /// shutdown(2) failed.
@@ -254,9 +254,10 @@ impl Channel {
     /// after [`shut_down_writing`](Self::shut_down_writing), because both look alike then.
     ///
     /// The kernel reports a reset once, to the first call that asks. A splice(2) that moves some
-    /// bytes before it meets the reset never reports it. Only the state of the connection remains:
-    /// closed. A reset that came after a genuine FIN leaves the same state. In that case the kernel
-    /// has received one byte more than we read, because it counts the FIN as a byte.
+    /// bytes before it encounters the reset never reports it. Then only the connection's state
+    /// shows the reset: it is closed. A reset that came after a genuine FIN leaves the same state.
+    /// In that case the kernel has received one byte more than we read, because it counts the FIN
+    /// as a byte.
     #[cfg(target_os = "linux")]
     fn was_reset(&self) -> bool {
         /// `TCP_CLOSE` in the kernel's `tcp_states.h`.
@@ -372,7 +373,7 @@ mod tests {
     use super::*;
     use crate::sys::{poll, watch};
 
-    /// Returns a channel that read five bytes before its peer did `then`.
+    /// Returns a channel that has read five bytes, and whose peer has then run `then`.
     fn channel_whose_peer_does(then: impl FnOnce(TcpStream)) -> Channel {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -52,7 +52,8 @@ pub unsafe fn start(count: c_int, args: *const *const c_char) -> Vec<OsString> {
             continue;
         }
         CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
-        // Otherwise a socket would get this number. open(2) returns the lowest free one: this one.
+        // Otherwise a socket would get this number. open(2) returns the lowest free number, which
+        // is this one.
         // SAFETY: the path is a C string.
         if unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } != fd {
             abort();

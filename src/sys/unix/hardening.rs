@@ -45,7 +45,8 @@ unsafe fn conceal_in(mut list: *const *const c_char, mut find: impl FnMut(&[u8])
         return;
     }
     loop {
-        // SAFETY: `list` points to an entry of the list, because the null pointer has not come yet.
+        // SAFETY: `list` points to an entry of the list, because the null pointer has not been
+        // reached yet.
         let text = unsafe { *list };
         if text.is_null() {
             return;

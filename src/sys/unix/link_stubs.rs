@@ -3,11 +3,11 @@
 //!
 //! Finding, mapping and relocating one library takes as long as all of this program's own start-up
 //! work. The linker omits a library of which no symbol is used (`--as-needed`, set by rustc), so
-//! the few symbols that are used are defined here. If another one is needed some day, the linker
-//! adds the library again, and only time is lost; `tests/startup` detects that.
+//! the few symbols that are used are defined here. If another symbol is needed one day, the linker
+//! adds the library again, which only costs time; `tests/startup` detects that.
 //!
-//! All symbols are hidden. A library that the system loads to resolve names, and that needs such
-//! functions, gets the real ones.
+//! All symbols are hidden. If a library that the system loads to resolve names needs these
+//! functions, it gets the real ones.
 //!
 //! SAFETY of each `no_mangle`: name and signature are those of the library, and nothing else
 //! defines the symbol in a program linked dynamically against glibc.

@@ -24,7 +24,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Returns the result of the last [`poll`](poll()). A hang-up counts as readable and writable,
+    /// Returns the result of the last [`poll`](poll()). A hang-up sets both `read` and `write`,
     /// because a pipe whose writer is gone reports nothing else at EOF.
     #[must_use]
     pub fn from_watch(watch: &Watch<'_>) -> Self {

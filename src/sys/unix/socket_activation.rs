@@ -1,4 +1,4 @@
-//! Socket activation: listening sockets that systemd passes as descriptors from 3 on
+//! Socket activation: listening sockets that systemd passes as descriptors 3 and up
 //! (`sd_listen_fds(3)`).
 
 use std::ops::Range;
@@ -61,8 +61,8 @@ fn check_listener(number: RawFd) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Returns `true` if the socket listens. Apple's systems lack `SO_ACCEPTCONN`, so there a socket
-/// without a peer is taken for a listener.
+/// Returns `true` if the socket listens. Apple's systems lack `SO_ACCEPTCONN`, so there we assume
+/// that a socket without a peer is a listener.
 fn is_listening(socket: BorrowedFd<'_>) -> bool {
     #[cfg(not(target_vendor = "apple"))]
     return sockopt::socket_acceptconn(socket) == Ok(true);

@@ -44,8 +44,8 @@ pub fn cannot_be_spliced(error: &io::Error) -> bool {
         || matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::PERM))
 }
 
-/// Grows whichever channel is a pipe to the best size for bulk transfers, or as far as the kernel
-/// allows. The limit depends on the user's other pipes (pipe(7)).
+/// Grows whichever channel is a pipe to the best size for bulk transfers, or to the largest size
+/// that the kernel allows. The limit depends on the user's other pipes (pipe(7)).
 pub fn grow_pipe(from: &Channel, to: &Channel) {
     if from.is_pipe() {
         set_pipe_size(from, SOURCE_CAPACITY);
@@ -75,8 +75,8 @@ impl Pipe {
         Ok(Self { reader, writer, is_grown: false })
     }
 
-    /// Grows the pipe to 1 MiB, or as far as the kernel allows. The limit depends on the user's
-    /// other pipes (pipe(7)).
+    /// Grows the pipe to 1 MiB, or to the largest size that the kernel allows. The limit depends on
+    /// the user's other pipes (pipe(7)).
     pub fn grow(&mut self) {
         if !self.is_grown {
             self.is_grown = true;
@@ -118,8 +118,8 @@ fn set_pipe_size(pipe: &impl AsFd, size: usize) {
     }
 }
 
-/// Moves bytes, and tells EOF from urgent data (RFC 9293 §3.8.5): splice(2) returns 0 for both,
-/// where other calls skip urgent data.
+/// Moves bytes, and distinguishes EOF from urgent data (RFC 9293 §3.8.5): splice(2) returns 0 for
+/// both, whereas other calls skip urgent data.
 fn move_from(from: &Channel, to: &impl AsFd) -> io::Result<usize> {
     match move_between(from, to, MAX_SPLICE)? {
         0 if !from.is_pipe() => match from.peek(&mut [0]) {

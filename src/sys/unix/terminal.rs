@@ -10,11 +10,11 @@ use std::{mem, ptr};
 /// not send SIGINT during a prompt, but rpassword raises it when it reads Ctrl-C.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// What the signal handler restores; null when there is nothing to restore.
+/// The settings that the signal handler restores; null if there are none.
 static SAVED: AtomicPtr<Saved> = AtomicPtr::new(ptr::null_mut());
 
-/// The signal handler runs or has run, so the process is about to die. The handler sets this before
-/// it loads `SAVED`, and from then on what `SAVED` points to must not be freed.
+/// Whether the signal handler has started, which means that the process is about to die. The
+/// handler sets this before it loads `SAVED`. After that, the target of `SAVED` must not be freed.
 static DYING: AtomicBool = AtomicBool::new(false);
 
 struct Saved {
@@ -46,7 +46,8 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }
 
-/// Until it is dropped, a signal that ends the program restores the terminal's settings first.
+/// A guard: until it is dropped, a signal that ends the program first restores the terminal's
+/// settings.
 #[derive(Debug)]
 pub struct RestoreTerminal {
     previous: [libc::sigaction; SIGNALS.len()],

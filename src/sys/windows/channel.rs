@@ -52,8 +52,8 @@ impl Channel {
         let reported = thread_error.clone();
         // The thread is not joined: it may block on input after the remote has ended the session.
         thread::Builder::new().name("stdin".into()).spawn(move || {
-            // The error must be set before the socket ends, because EOF makes the reader look for
-            // it.
+            // The error must be set before the shutdown, because the reader checks for an error at
+            // EOF.
             reported.set(copy(input, &theirs));
             let _ = theirs.shutdown(Shutdown::Write);
         })?;
@@ -149,7 +149,7 @@ impl Channel {
         })
     }
 
-    /// Half-closes the socket: the peer reads EOF after what was written.
+    /// Half-closes the socket: the peer reads EOF after the data already written.
     ///
     /// # Errors
     /// shutdown failed.
@@ -238,7 +238,7 @@ pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
 }
 
 /// Returns a standard handle as a file, or `None` if there is none. A file passes bytes unchanged,
-/// where the standard library's own streams convert console text.
+/// whereas the standard library's own streams convert console text.
 fn file(standard: &impl AsHandle) -> Option<File> {
     let handle = standard.as_handle();
     // Both values mean "none". `INVALID_HANDLE_VALUE` must not be duplicated: it is also the

@@ -1,7 +1,7 @@
-//! Hiding secrets from other processes, for which nothing needs to be done on Windows.
+//! Hides secrets from other processes, which needs no code on Windows.
 //!
 //! Only the same user and administrators can read the args, the environment and the memory of a
-//! process. Crash reports go only where the user has configured.
+//! process. Crash reports are sent only to destinations that the user has configured.
 
 use std::ops::Range;
 

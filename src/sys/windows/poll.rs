@@ -24,7 +24,7 @@ pub struct Watch<'a> {
 /// Whether [`Ready::gone`] reports a vanished reader even if nothing is written. On Windows a
 /// hang-up means only that the peer has half-closed.
 pub const HANGUP_IS_GONE: bool = false;
-/// How often to call `WSAPoll` and `select` in turn, where neither reports all events.
+/// How often to alternate between `WSAPoll` and `select` when neither reports all events.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// Shortest wait. The threads of standard input and output need time to pass on available data.
 const MIN_POLL: Duration = Duration::from_millis(50);

@@ -40,8 +40,9 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("CONIN$")
 }
 
-/// Until it is dropped, Ctrl-C or closing the window restores the console's mode before the program
-/// ends. The mode belongs to the console, so the shell would otherwise be left without echo.
+/// A guard: until it is dropped, Ctrl-C or closing the window restores the console's mode before
+/// the program ends. The mode belongs to the console, so the shell would otherwise be left without
+/// echo.
 #[derive(Debug)]
 pub struct RestoreTerminal(());
 

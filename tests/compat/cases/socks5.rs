@@ -1,4 +1,4 @@
-//! SOCKS5: requests, replies, and what goes wrong.
+//! SOCKS5: requests, replies, and failures.
 
 use std::time::Duration;
 
