@@ -1,10 +1,10 @@
-//! The baseline: a C program that does nothing but relay.
+//! The baseline: a minimal relay in C.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles `baseline.c` into this directory. The error is the output of the compiler.
+/// Compiles `baseline.c` into this directory. On failure, returns the output of the compiler.
 pub(crate) fn compile(directory: &Path) -> Result<PathBuf, String> {
     let program = directory.join("baseline");
     fs::create_dir_all(directory).map_err(|error| error.to_string())?;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::baseline;
 use crate::options::{self, Options};
 
-/// How the target is reached.
+/// The route to the target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Route {
     Direct,
@@ -68,7 +68,7 @@ pub(crate) struct Competitor {
     pub(crate) version: String,
 }
 
-// The names of the competitors to which ratios are taken.
+// The names of the competitors that the others are compared with.
 pub(crate) const OURS: &str = "connect";
 pub(crate) const BASELINE: &str = "splice loop";
 pub(crate) const COPIES: &str = "512 KiB copies";
@@ -79,7 +79,7 @@ impl Competitor {
         self.tool.command_line(local_end, route, "", 0).is_some()
     }
 
-    /// Returns the arguments for something that the program supports. `first` is the proxy, or the
+    /// Returns the arguments for a supported local end and route. `first` is the proxy, or the
     /// target of a direct connection.
     pub(crate) fn args(&self, local_end: LocalEnd, route: Route, first: SocketAddr) -> Vec<String> {
         let host = first.ip().to_string();
@@ -109,7 +109,7 @@ impl Tool {
             (Self::Ours | Self::ConnectProxy, Route::Http) => format!("-H {host}:{port} {TARGET}"),
             (Self::Splice, Route::Direct) => format!("splice {host} {port}"),
             (Self::Copy, Route::Direct) => format!("copy {host} {port} {COPY}"),
-            // Without -N nc would not pass EOF on, and wait forever.
+            // Without -N, nc would not pass EOF on and would wait forever.
             (Self::Nc, Route::Direct) => format!("-N -n {host} {port}"),
             (Self::Nc, Route::Socks5) => format!("-N -n -X 5 -x {host}:{port} {TARGET}"),
             (Self::Nc, Route::Http) => format!("-N -n -X connect -x {host}:{port} {TARGET}"),
@@ -120,8 +120,8 @@ impl Tool {
             (Self::Socat, Route::Http) => format!("STDIO PROXY:{host}:{TARGET_COLON},proxyport={port}"),
             (Self::Corkscrew, Route::Http) => format!("{host} {port} {TARGET}"),
             (Self::Proxytunnel, Route::Http) => format!("-q -p {host}:{port} -d {TARGET_COLON}"),
-            // socat supports SOCKS5 since version 1.8. The others support HTTP only, or no proxy at
-            // all.
+            // socat has supported SOCKS5 only since version 1.8. The others support HTTP only, or
+            // no proxy at all.
             _ => return None,
         })
     }
@@ -150,7 +150,8 @@ impl Tool {
     }
 }
 
-/// Copies a program, as installing does: a file fresh from the linker starts more slowly.
+/// Copies a program, as an installation would, because a file fresh from the linker starts more
+/// slowly.
 fn installed(program: &Path) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

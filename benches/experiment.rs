@@ -7,7 +7,7 @@ use crate::statistics::Summary;
 /// One figure of a run.
 pub(crate) struct Metric {
     pub(crate) key: &'static str,
-    /// Head of the table column.
+    /// Heading of the table column.
     pub(crate) label: &'static str,
     pub(crate) digits: usize,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Experiment {
     pub(crate) key: &'static str,
     pub(crate) title: String,
     pub(crate) metrics: &'static [Metric],
-    /// The participants to which ratios are shown.
+    /// The participants that the others are compared with.
     pub(crate) references: &'static [&'static str],
     pub(crate) rows: Vec<Row>,
 }
@@ -73,7 +73,7 @@ impl Experiment {
 /// After this many failed runs a participant is excluded.
 const MAX_FAILURES: usize = 2;
 
-/// Gives every participant its turn in each round.
+/// Runs every participant once per round.
 ///
 /// A participant whose first sample `is_slow` runs only in every tenth round.
 pub(crate) fn take_turns(

@@ -44,7 +44,8 @@ pub(crate) fn discard_pipe(pipe: impl AsFd, bytes: u64) -> io::Result<Flow> {
     Ok(count(bytes, || Ok(splice(&pipe, None, &null, None, 1 << 20, SpliceFlags::MOVE)?)))
 }
 
-/// Counts until EOF, an error, or this many bytes. A caller detects failure by the missing bytes.
+/// Counts bytes up to this many, until EOF or an error. The caller detects a failure by the low
+/// count.
 fn count(bytes: u64, mut take: impl FnMut() -> io::Result<usize>) -> Flow {
     let started = Instant::now();
     let mut arrived = 0;

@@ -1,4 +1,4 @@
-//! The machine and the date of the figures.
+//! The machine that the benchmark runs on, and the date.
 
 use std::fs;
 use std::io;
@@ -49,7 +49,7 @@ fn command() -> String {
     let mut given = std::env::args().skip(1);
     while let Some(arg) = given.next() {
         match arg.as_str() {
-            // Cargo adds it.
+            // Cargo adds this option.
             "--bench" => {}
             // The output directory does not affect the figures.
             "--write" => drop(given.next()),
@@ -75,8 +75,8 @@ pub(crate) fn pin_to_one_core() -> io::Result<()> {
     Ok(sched_setaffinity(None, &one)?)
 }
 
-/// Raises the limit of open files: a thousand sessions need several thousand descriptors, in this
-/// process and in those it starts.
+/// Raises the limit on open files, because a thousand sessions need several thousand descriptors,
+/// in this process and in those it starts.
 pub(crate) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     // If this fails, the sessions report it.

@@ -40,7 +40,7 @@ pub(crate) struct Variant {
 
 pub(crate) struct Options {
     pub(crate) measurements: Vec<Measurement>,
-    /// How many turns each competitor has in measurements that move much data.
+    /// How many times each competitor runs in bulk measurements.
     pub(crate) rounds: usize,
     pub(crate) mib: u64,
     /// How many times each competitor is started.

@@ -25,8 +25,8 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The process id of the running relay; 0 if there is none.
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
-/// Makes a signal that terminates the benchmark kill the running relay as well. A listener would
-/// run on.
+/// Makes a signal that terminates the benchmark kill the running relay as well, because a listener
+/// would keep running.
 pub(crate) fn kill_on_termination() -> io::Result<()> {
     let (mut signals, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -43,7 +43,7 @@ pub(crate) fn kill_on_termination() -> io::Result<()> {
 
 pub(crate) struct Relay {
     child: Child,
-    /// Setting it to `None` closes it.
+    /// Set to `None` to close the pipe.
     pub(crate) stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     errors: PipeReader,
@@ -57,18 +57,19 @@ pub(crate) struct Relay {
 pub(crate) struct Outcome {
     /// User and system time of the relay and of the children that it waited for.
     pub(crate) cpu: Duration,
-    /// The watchdog killed it.
+    /// The watchdog killed the relay.
     pub(crate) timed_out: bool,
     status: ExitStatus,
     errors: String,
 }
 
 impl Relay {
-    /// Starts a competitor with pipes as its standard streams. The watchdog kills it after `limit`.
+    /// Starts a competitor with pipes as its standard streams. A watchdog kills the process after
+    /// `limit`.
     pub(crate) fn start(competitor: &Competitor, args: &[String], limit: Duration) -> io::Result<Self> {
         let (errors, stderr) = io::pipe()?;
         let mut command = Command::new(&competitor.program);
-        // A process group, because some programs start further processes.
+        // Use a process group, because some programs start further processes.
         command
             .args(args)
             .env_clear()
@@ -97,7 +98,7 @@ impl Relay {
         Ok(Self { child, stdin, stdout, errors, cpu_before, watchdog, timed_out })
     }
 
-    /// Returns the pipes to its stdin and from its stdout.
+    /// Returns the pipes to the relay's stdin and from its stdout.
     pub(crate) fn pipes(&mut self) -> (&mut ChildStdin, &mut ChildStdout) {
         let Self { stdin: Some(stdin), stdout: Some(stdout), .. } = self else {
             panic!("the pipes exist until `finish`")
@@ -116,8 +117,8 @@ impl Relay {
         kib(&fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?, "VmHWM:")
     }
 
-    /// Returns the memory of the process and its children in KiB, as PSS: a shared page counts in
-    /// part.
+    /// Returns the memory of the process and its children in KiB, as PSS, which divides a shared
+    /// page among the processes that map it.
     pub(crate) fn memory_kib(&self) -> f64 {
         let pss = |pid| {
             fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok().and_then(|text| kib(&text, "Pss:"))
@@ -141,7 +142,7 @@ impl Relay {
         std::iter::once(pid).chain(children.split_whitespace().filter_map(|word| word.parse().ok())).collect()
     }
 
-    /// Closes its stdin and waits until it exits. Kills it if it does not exit in time.
+    /// Closes the relay's stdin and waits for the process to exit. Kills it after a timeout.
     pub(crate) fn finish(mut self) -> io::Result<Outcome> {
         drop(self.stdin.take());
         let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
@@ -151,7 +152,7 @@ impl Relay {
         self.reap()
     }
 
-    /// Kills it. This is for listeners, which do not exit on their own.
+    /// Kills the relay. For listeners, which do not exit on their own.
     pub(crate) fn stop(mut self) -> io::Result<Outcome> {
         self.kill();
         self.reap()

@@ -18,8 +18,8 @@ pub const MAX_NAME: usize = 255;
 /// A host name or an IP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// A name, to be resolved here or by a proxy. An IPv6 literal with a zone (`fe80::1%eth0`)
-    /// counts as a name, because only the local resolver knows the interface.
+    /// A name, to be resolved here or by a proxy. An IPv6 literal with a zone (`fe80::1%eth0`) is
+    /// treated as a name, because only the local resolver knows the interface.
     Name(Name),
     /// An IP address literal.
     Ip(IpAddr),

@@ -93,8 +93,8 @@ impl Prefix {
         (length <= max_length).then_some(Self { address, length })
     }
 
-    /// Returns `true` if the network contains an address. An IPv4-mapped IPv6 address
-    /// (`::ffff:10.0.0.1`) counts as IPv4.
+    /// Returns `true` if the network contains an address. An IPv4 network also contains IPv4-mapped
+    /// IPv6 addresses (`::ffff:10.0.0.1`).
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         let (ours, theirs, width): (u128, u128, u32) = match (self.address, ip) {

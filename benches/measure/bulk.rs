@@ -76,7 +76,7 @@ pub(super) fn experiments(
     add(keys[1], proxied_title, &[OURS], options.rounds.div_ceil(2), proxied);
 }
 
-/// Measures the peak memory of each program while this much data comes down.
+/// Measures the peak memory of each program during a download.
 pub(super) fn memory(options: &Options, competitors: &[Competitor]) -> Experiment {
     let bytes = options.mib << 20;
     let participant = |competitor| {
@@ -132,7 +132,7 @@ fn down(competitor: &Competitor, route: Route, bytes: u64) -> Run {
     let args = competitor.args(LocalEnd::Pipes, route, target.address);
     let mut relay = Relay::start(competitor, &args, limit(bytes))?;
     let (stdin, stdout) = relay.pipes();
-    // If this or a later step fails, bytes are missing at the end.
+    // Ignore a failure here, because `run` detects the missing bytes.
     let _ = hello_back(&mut *stdout, stdin);
     let flow = discard_pipe(stdout, bytes)?;
     // The target delays its EOF until here, so that the relay still runs.

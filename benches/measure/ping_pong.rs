@@ -19,10 +19,10 @@ const METRICS: &[Metric] = &[
 const SIZE: usize = 32;
 /// Round trips before the clock starts.
 const WARM_UP: usize = 100;
-/// Limit of one round trip, on average.
+/// Time limit per round trip, on average.
 const ROUND_TRIP_LIMIT: Duration = Duration::from_millis(1);
-/// Factor on the number of rounds. They are short and many, because other load on the machine
-/// disturbs this measurement most.
+/// Factor on the number of rounds. This measurement uses many short rounds, because other load on
+/// the machine disturbs it the most.
 const ROUNDS_FACTOR: usize = 5;
 
 pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {

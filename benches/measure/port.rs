@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::relay::Relay;
 use crate::remote::{Service, Target, hello_back};
 
-/// How long a program may take until it listens.
+/// How long a program may take to start listening.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: usize = 3;
 
@@ -59,7 +59,7 @@ fn run(competitor: &Competitor, local_end: fn(u16) -> LocalEnd, direction: Direc
                 flow
             }
             Direction::Up => {
-                // If this fails, bytes are missing at the other end.
+                // Ignore a failure here, because it shows as missing bytes at the other end.
                 let _ = hello_back(&client, &client)
                     .and_then(|()| pour(&client, bytes))
                     .and_then(|()| client.shutdown(Shutdown::Write));

@@ -17,9 +17,9 @@ pub(crate) const METRICS: &[Metric] = &[
     Metric { key: "used_kib_per_session", label: "used KiB", digits: 1 },
 ];
 
-/// The number of sessions to compare many with.
+/// The small number of sessions, for comparison with many.
 pub(crate) const FEW: usize = 10;
-/// The row to which ratios are shown.
+/// The row that the others are compared with.
 pub(crate) const OURS_WITH_FEW: &str = "connect, 10";
 
 pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {

@@ -1,6 +1,6 @@
 //! The far side of a relay: targets, and proxies that become the target after the handshake.
 //!
-//! No second relay takes part, so what follows a handshake can be compared with a direct
+//! No second relay takes part, so a tunnel through a proxy can be compared with a direct
 //! connection.
 
 mod sessions;
@@ -29,7 +29,7 @@ const HELLO: [u8; 32] = [b'.'; 32];
 pub(crate) enum Service {
     /// Sends this many bytes, and EOF when the target is released.
     Source(u64),
-    /// Takes this many bytes and closes.
+    /// Receives this many bytes and closes.
     Sink(u64),
     /// Echoes.
     Echo,
@@ -46,13 +46,13 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Starts a target that is reached by this route.
+    /// Starts a target that is reachable by this route.
     pub(crate) fn start(route: Route, service: Service) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let (released, release) = io::pipe()?;
         let thread = thread::spawn(move || {
-            // If the target is released before a client connects, none will.
+            // If the target is released first, do not wait for a client.
             let waits = &mut [PollFd::new(&listener, PollFlags::IN), PollFd::new(&released, PollFlags::IN)];
             poll(waits, None)?;
             if waits[0].revents().is_empty() {
@@ -84,8 +84,8 @@ fn accept_tunnel(route: Route, stream: &mut TcpStream) -> io::Result<()> {
             stream.write_all(&SOCKS5_GRANTED)
         }
         Route::Http => {
-            // The buffer cannot take bytes of the tunnel, because the client sends none before the
-            // response.
+            // The buffer cannot swallow bytes of the tunnel, because the client sends none before
+            // the response.
             proxy::read_head(&mut BufReader::with_capacity(1024, &*stream))?;
             stream.write_all(b"HTTP/1.0 200 Connection established\r\n\r\n")
         }
@@ -122,9 +122,9 @@ fn serve(service: Service, mut stream: TcpStream, released: &impl AsFd) -> io::R
 
 /// The target's half of some round trips.
 ///
-/// ssh makes many round trips before it transfers a file. Without any, a connection never measures
-/// its round-trip time: whether its receive window then grows is a matter of chance, and the cost
-/// of a relay varies by a factor of two.
+/// ssh makes many round trips before it transfers a file. A connection without round trips never
+/// measures its round-trip time. Its receive window then grows only by chance, and the cost of a
+/// relay varies by a factor of two.
 fn hello(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     (0..HELLOS).try_for_each(|_| to.write_all(&HELLO).and_then(|()| from.read_exact(&mut [0; HELLO.len()])))
 }

@@ -31,8 +31,8 @@ impl Sessions {
         self.listener.local_addr()
     }
 
-    /// Adds the session of this client. Passes one byte through it, so that all its resources are
-    /// allocated.
+    /// Adds the session of this client. Passes one byte through the session, so that all its
+    /// resources are allocated.
     pub(crate) fn add(&mut self, mut client: TcpStream) -> io::Result<()> {
         if !ready_within(&self.listener, TIMEOUT) {
             return Err(io::Error::other(format!(
@@ -51,7 +51,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Moves this many bytes from the targets to the clients, the same share in each session.
+    /// Moves this many bytes from the targets to the clients, an equal share in each session.
     pub(crate) fn move_down(&mut self, bytes: u64) -> io::Result<Flow> {
         let share = bytes / self.clients.len() as u64;
         let (clients, targets) = (&self.clients, &self.targets);

@@ -61,7 +61,7 @@ const GOALS: &[Goal] = &[
     ("memory", 0, OURS, "connect-proxy", true, 1.5),
 ];
 
-/// Upper bound of the memory per session.
+/// Upper bound on the memory per session.
 const KIB_PER_SESSION: f64 = 64.0;
 
 /// Compares the goals with the experiments. Goals that were not measured are left out.

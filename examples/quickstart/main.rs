@@ -1,9 +1,9 @@
 //! Quick start: `cargo run --release --example quickstart`
 //!
-//! Shows the main job of `connect`: being the `ProxyCommand` of ssh. The example starts a server
-//! that speaks first, as sshd does, and three small proxies in front of it. It runs the real
-//! program through each proxy, prints what happened, and shows what failures look like. Everything
-//! stays on the loopback interface, on ports that the kernel chooses, and ends by itself.
+//! Shows the main job of `connect`: acting as the `ProxyCommand` of ssh. The example starts a
+//! server that speaks first, as sshd does, and three small proxies in front of it. It runs the real
+//! program through each proxy, prints the results, and then shows some failures. All traffic stays
+//! on the loopback interface, on ports that the kernel chooses, and the example exits on its own.
 //!
 //! - this file: the tour, step by step
 //! - `program.rs`: builds the program and runs it as ssh would, over pipes

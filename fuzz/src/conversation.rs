@@ -26,8 +26,8 @@ pub struct Input<'a> {
     pub fragmentation: u8,
     /// All bytes from the proxy.
     pub bytes: &'a [u8],
-    /// The proxy's bytes contain the password in a form that differs from ours, or a part of it.
-    /// The program cannot recognize that.
+    /// The proxy's bytes contain the password in a form that differs from ours, or a part of the
+    /// password. The program cannot recognize either.
     leaks_password: bool,
     connections: Vec<Vec<u8>>,
 }
@@ -85,7 +85,8 @@ pub struct Outcome {
     pub result: Result<(), Error>,
     /// The index of the last connection.
     pub connection: usize,
-    /// How many bytes the negotiation consumed from it. All others belong to the tunnel.
+    /// How many bytes the negotiation consumed from the last connection. The rest belongs to the
+    /// tunnel.
     pub consumed: usize,
 }
 
@@ -124,8 +125,8 @@ pub fn play<N: Negotiation + Debug>(make: impl Fn() -> N, input: &Input<'_>, bou
     outcome
 }
 
-/// Returns what must not depend on the fragmentation. Two things may: how much of a response that
-/// is not HTTP is quoted, and how many bytes were consumed before an error.
+/// Reduces an outcome to the parts that must not depend on the fragmentation. Two parts may: the
+/// length of the quote from a non-HTTP response, and the number of bytes consumed before an error.
 fn essence(outcome: &Outcome) -> (Result<usize, Error>, usize) {
     let result = match &outcome.result {
         Ok(()) => Ok(outcome.consumed),

@@ -46,19 +46,19 @@ pub fn check(line: &str) {
     assert!(line.len() <= MAX_LINE, "{} bytes: {line:?}", line.len());
 }
 
-/// Checks that the password is not in the line.
+/// Checks that the line does not contain the password.
 ///
 /// # Panics
-/// Panics if it is.
+/// Panics if it does.
 pub fn check_password(line: &str) {
     assert!(!line.contains(PASSWORD), "{line:?}");
 }
 
-/// Checks that the password is not in the line as Basic authentication encodes it, in full or cut
-/// off.
+/// Checks that the line does not contain the password as Basic authentication encodes it, whole or
+/// truncated.
 ///
 /// # Panics
-/// Panics if it is.
+/// Panics if it does.
 pub fn check_encoded_password(line: &str) {
     assert!(!line.contains(BASIC), "{line:?}");
     for (end, _) in line.match_indices('…') {

@@ -1,5 +1,5 @@
-//! An independent parser of replies, written from the specifications and not from our own code. It
-//! has the whole conversation at hand, so a few lines per protocol suffice.
+//! An independent parser of replies, written from the specifications and not from our own code. The
+//! parser gets the whole conversation at once, so a few lines per protocol suffice.
 //!
 //! Each function returns where the tunnel begins, or `None` if there is no tunnel.
 
@@ -107,8 +107,8 @@ impl Challenge {
         parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the strength of our answer: 0 for Basic, and more for Digest with each better hash
-    /// function (RFC 7616, section 3.3). `None` if we cannot answer.
+    /// Returns the strength of our answer: 0 for Basic, higher for Digest, and higher still for a
+    /// stronger hash function (RFC 7616, section 3.3). `None` if we cannot answer.
     #[must_use]
     pub fn rank(&self) -> Option<u8> {
         if self.scheme.eq_ignore_ascii_case("basic") {

@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
             "{pattern} is neither a network nor a name"
         );
     }
-    // Other programs read `no_proxy` too, so an entry of it never forces the proxy.
+    // Other programs read `no_proxy` too, so its entries never force the proxy.
     assert_ne!(bypass("no_proxy", list).no_proxy.matches(&target), Some(false));
 });
 

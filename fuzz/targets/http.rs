@@ -6,8 +6,8 @@ use connect_fuzz::conversation::{Bounds, Input, alice, endpoint, play};
 use connect_fuzz::reference;
 use libfuzzer_sys::fuzz_target;
 
-/// For each of six challenges its heads and its body, which is drained up to a limit and one peek
-/// beyond it. Then the heads of the last response, and the start of its body.
+/// For each of six challenges: the heads, and the body, which is drained up to a limit plus one
+/// peek. For the last response: the heads, and the start of the body.
 const BYTES: usize = (6 * (64 + 64 + 4) + 64 + 4) * 1024;
 /// A head of 64 KiB, as bytes and as text, and an index of 20 bytes for each field of two bytes.
 const MEMORY: usize = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! `--check`: prints the plan and the origin of each setting, then connects stage by stage.
 //!
 //! The report goes to standard output, either as text that is printed while the check runs or as
-//! one JSON object at the end. The exit code is the one that a session would have.
+//! one JSON object at the end. The exit code is the same as for a session.
 
 use std::cell::RefCell;
 use std::io;
@@ -20,8 +20,8 @@ mod json;
 mod step;
 mod text;
 
-/// How long to wait for a greeting. A target that sends nothing for this long waits for the client
-/// to speak.
+/// How long to wait for a greeting. A target that sends nothing for this long is assumed to wait
+/// for the client.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The format of the report.
@@ -85,8 +85,7 @@ pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> 
             None
         }
         Err(error) => {
-            // With several routes, `Stage::Failed` has reported each, except the one that ended the
-            // attempt.
+            // With several routes, `Stage::Failed` has reported each failure, except a final one.
             if connector.plan().routes.len() == 1 || error.is_final() {
                 report.failure(&error);
             }
@@ -170,7 +169,7 @@ impl Report<'_> {
         self.note(stage, Verdict::Bad, error.to_string(), error.hint());
     }
 
-    /// Reports the first line that the target sends without being asked.
+    /// Reports the first line that the target sends unprompted.
     fn greeting(&self, tunnel: &Tunnel) {
         let mut watches = [sys::watch(&tunnel.channel, true, false)];
         let mut bytes = [0; 256];

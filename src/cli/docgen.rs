@@ -41,7 +41,7 @@ fn expect_up_to_date(file: &str, text: &str) {
     assert!(read(file) == text, "{file} is out of date: run {COMMAND}");
 }
 
-/// Returns what the program prints.
+/// Returns the text that the program prints for this command line.
 #[track_caller]
 fn printed(line: &str) -> String {
     match parse(line.split(' ').map(Into::into)) {

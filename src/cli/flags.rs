@@ -153,7 +153,7 @@ const fn long_option(
 #[cfg(test)]
 pub(super) const MAX_BRIEF: usize = 70;
 
-/// All flags, by the headings of the help.
+/// All flags, grouped by the headings of the help.
 #[rustfmt::skip]
 pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
     ("Route", &[
@@ -365,8 +365,8 @@ pub(super) fn usage() -> String {
 
 /// Describes the flags to clap, which renders the help and suggests options for misspelled ones.
 ///
-/// clap does not parse the command line: building this takes longer than all other work of a run up
-/// to the first byte.
+/// clap does not parse the command line, because building this takes longer than everything else
+/// that a run does before the first byte.
 pub(super) fn command() -> Command {
     let command = Command::new("connect")
         .about(help::ABOUT)

@@ -26,7 +26,7 @@ pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> BypassList
     BypassList::new(entries)
 }
 
-/// Parses `no_proxy` by curl's rules: blanks separate as well as commas, `*` alone matches every
+/// Parses `no_proxy` by curl's rules: commas or blanks separate entries, `*` alone matches every
 /// target, and an entry may end in a port. Invalid entries are skipped silently, because they may
 /// be meant for another program.
 pub(super) fn parse_no_proxy(list: &str) -> BypassList {

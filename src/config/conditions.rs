@@ -66,8 +66,8 @@ impl Conditions {
     /// first that does not match, so an `exec` command after it does not run.
     ///
     /// # Errors
-    /// A criterion cannot be evaluated; an `exec` criterion cannot if the file is not `trusted`. An
-    /// error also applies to a negated criterion, because the result is not known.
+    /// A criterion cannot be evaluated, for example `exec` if the file is not `trusted`. Negation
+    /// does not turn an error into a match, because the result is unknown.
     pub(super) fn are_met(&self, env: &dyn MatchEnv, trusted: bool) -> Result<bool, String> {
         for (expected, criterion) in &self.0 {
             if criterion.is_met(env, trusted)? != *expected {
@@ -181,8 +181,8 @@ fn matches_list(list: &str, text: &str) -> bool {
     found
 }
 
-/// Returns `true` if the text matches the pattern: `*` matches any text, also an empty one, and `?`
-/// one character.
+/// Returns `true` if the text matches the pattern: `*` matches any text, including an empty one,
+/// and `?` matches one character.
 ///
 /// Takes at most O(pattern × text) steps: only the last star is retried.
 fn matches(pattern: &str, text: &str) -> bool {

@@ -109,8 +109,8 @@ fn login(
     Ok(login)
 }
 
-/// Returns where the name of the next hop is resolved: `resolve=` in the URL, then `-R`, then,
-/// unless the proxy is given as a URL, parameters, then the default of the scheme.
+/// Returns where to resolve the name of the next hop. In order of precedence: `resolve=` in the
+/// URL, `-R`, parameters (unless the proxy is given as a URL), and the default of the scheme.
 fn resolve(
     url: &mut ProxyUrl,
     parameter: &'static str,

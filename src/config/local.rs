@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
 use crate::sys;
 
-/// The default address to listen on. Any client that can connect can use the tunnel.
+/// The default address to listen on. Restricted to this machine, because any client that can
+/// connect can use the tunnel.
 const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 /// Returns the local endpoint for the command line.

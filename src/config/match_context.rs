@@ -53,7 +53,7 @@ impl MatchEnv for MatchContext {
     fn succeeds(&self, command: &str) -> Result<bool, String> {
         trace!("running {command}");
         let limit = self.exec_timeout.unwrap_or(MATCH_EXEC_TIMEOUT);
-        // Standard input and output carry the session.
+        // The command must not use our standard input and output, because they carry the session.
         let mut shell = sys::shell(command);
         match sys::run_within(shell.stdin(Stdio::null()).stdout(Stdio::null()), limit) {
             Ok(Some(status)) => Ok(status.success()),

@@ -121,7 +121,7 @@ fn evaluation_stops_at_the_first_criterion_that_does_not_match() {
     );
 }
 
-/// Neither the criterion nor its negation matches then.
+/// Neither the criterion nor its negation matches.
 #[test]
 fn a_criterion_that_cannot_be_evaluated_is_an_error() {
     let evaluate = |line: &str, host, trusted| {
