@@ -1,4 +1,4 @@
-//! Prompts the user for a password: with the askpass program, or on the controlling terminal,
+//! Prompts the user for a password, with the askpass program or on the controlling terminal,
 //! because standard input and output carry the session.
 
 use std::collections::BTreeMap;
@@ -44,8 +44,8 @@ impl AskPassword for Prompter {
     }
 }
 
-/// Held during a prompt on the terminal: the user can answer only one at a time, and the settings
-/// to restore exist only once.
+/// Held during a prompt on the terminal: the user can answer only one at a time, and there is only
+/// one set of terminal settings to restore.
 static TERMINAL: Mutex<()> = Mutex::new(());
 
 fn prompt_on_terminal(prompt: &str) -> Result<Secret, String> {
@@ -59,8 +59,8 @@ fn prompt_on_terminal(prompt: &str) -> Result<Secret, String> {
     }
 }
 
-/// How long a refused prompt stays refused. A user who cancels the prompt for one client of a
-/// listener also cancels it for the clients that wait and for those that retry immediately.
+/// How long a refusal is cached. Cancelling the prompt for one client of a listener also cancels it
+/// for clients that are waiting and for clients that retry immediately.
 const PROMPT_REFUSAL_TTL: Duration = Duration::from_secs(10);
 
 /// Caches passwords, so that a listener with a thousand clients prompts once.
@@ -86,7 +86,7 @@ enum Prompt {
 #[derive(Debug)]
 enum Answer {
     Password(Secret),
-    /// Why there was no password, and since when.
+    /// Why there is no password, and when the prompt failed.
     Refused(String, Instant),
 }
 

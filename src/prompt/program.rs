@@ -1,5 +1,5 @@
-//! Runs a program that prints a password: the first line of its output. A non-zero exit status
-//! means that there is none.
+//! Runs a program and reads a password from the first line of its output. A non-zero exit status
+//! means that there is no password.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use crate::error::os_message;
 use crate::secret::{FirstLineError, Secret, read_first_line};
 
-/// How much output after the first line is read and discarded, in bytes. A program that prints a
-/// little more must not fail with EPIPE.
+/// How many bytes after the first line to read and discard, so that a program that prints a little
+/// more does not fail with EPIPE.
 const MAX_REST: u64 = 4096;
 
-/// Runs a program and blocks until it exits. `name` is what messages call it. The program gets no
-/// standard input, because that carries the session.
+/// Runs a program and blocks until it exits. Messages refer to the program as `name`. Its standard
+/// input is empty, because ours carries the session.
 pub(super) fn read_password(command: &mut Command, name: &str) -> Result<Secret, String> {
     let mut child = command
         .stdin(Stdio::null())
@@ -22,7 +22,7 @@ pub(super) fn read_password(command: &mut Command, name: &str) -> Result<Secret,
     let line = child.stdout.take().map_or(Err(FirstLineError::Empty), |mut output| {
         let line = read_first_line(&mut output);
         if line.is_ok() {
-            // An error here changes nothing: the password is complete.
+            // Ignore errors here: the password is already complete.
             let _ = io::copy(&mut output.take(MAX_REST), &mut io::sink());
         }
         line

@@ -20,7 +20,7 @@ pub enum Error {
     /// SOCKS5: the proxy selected a method that was not offered (RFC 1928 §3).
     #[error("selected an authentication method that was not offered (SOCKS5 method {0:#04x})")]
     MethodNotOffered(u8),
-    /// SOCKS5: `FF`, no acceptable method (RFC 1928 §3).
+    /// SOCKS5: the proxy replied `FF`, no acceptable method (RFC 1928 §3).
     #[error("accepts none of the offered authentication methods ({offered})")]
     NoMethod {
         /// The names of the offered methods, quoted.
@@ -63,10 +63,10 @@ pub enum Error {
         /// The proxy's answer, in parentheses.
         text: String,
     },
-    /// This system returned no random bytes, which a Digest nonce needs.
+    /// The system returned no random bytes, which Digest needs for its nonce.
     #[error("requires Digest authentication, and this system returned no random bytes for a nonce")]
     NoRandomness,
-    /// HTTP: the proxy requires authentication, and offers no scheme that we can use.
+    /// HTTP: the proxy requires authentication but offers no scheme that we can use.
     #[error("requires {} (HTTP status {status})", authentication(.offered))]
     NoScheme {
         /// The offered schemes, in the proxy's order. May be empty.
@@ -195,7 +195,7 @@ pub enum Unencodable {
     /// SOCKS4: an IPv6 address.
     #[error("SOCKS4 does not support IPv6 addresses")]
     Socks4Ipv6,
-    /// SOCKS4: a user name with a NUL byte, which would end it early.
+    /// SOCKS4: a user name that contains a NUL byte, which terminates the field.
     #[error("SOCKS4 does not allow a NUL byte in the user name")]
     Socks4Nul,
     /// SOCKS4: a password.
@@ -204,10 +204,11 @@ pub enum Unencodable {
     /// SOCKS5: a user name or password of zero bytes.
     #[error("SOCKS5 does not allow an empty user name or password")]
     Socks5Empty,
-    /// HTTP: a host name beyond ASCII.
+    /// HTTP: a host name that is not ASCII.
     #[error("HTTP does not support non-ASCII host names")]
     HttpHostNotAscii,
-    /// Basic: a colon in the user name, where the server would split user name and password.
+    /// Basic: a colon in the user name, which the server would take for the separator before the
+    /// password.
     #[error("Basic authentication does not allow ':' in the user name (RFC 7617)")]
     BasicColon,
     /// Basic: a control character.
@@ -237,7 +238,7 @@ pub struct UnusableScheme {
 pub enum Unusable {
     /// The scheme is not implemented.
     Unsupported,
-    /// NTLM or Negotiate, for which a local relay can be used.
+    /// NTLM or Negotiate, which a local relay can handle for us.
     NeedsRelay,
     /// The user's choice of schemes (`-a`) excludes it.
     NotAllowed,

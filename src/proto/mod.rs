@@ -66,8 +66,8 @@ pub enum Step {
     Receive(Limit),
     /// Receive the rest of a refusal, which only serves to inform the user.
     ///
-    /// As [`Receive`](Self::Receive), but after a short silence call [`Negotiation::closed`] as if
-    /// the proxy had closed the connection.
+    /// Like [`Receive`](Self::Receive), but after a short silence call [`Negotiation::closed`] as
+    /// if the proxy had closed the connection.
     ReceiveRest,
     /// Obtain a user name and password and pass them to [`Negotiation::credentials`].
     Credentials,
@@ -118,8 +118,8 @@ pub trait Negotiation {
     /// Reports that the proxy closed the connection.
     ///
     /// # Errors
-    /// Returns what EOF means at this point. `Ok` if the negotiation can continue on a new
-    /// connection ([`Step::Reconnect`]).
+    /// Returns the error that EOF causes at this point. Returns `Ok` if the negotiation can
+    /// continue on a new connection ([`Step::Reconnect`]).
     fn closed(&mut self) -> Result<(), Error>;
 
     /// Supplies the credentials requested by [`Step::Credentials`].

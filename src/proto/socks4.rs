@@ -18,10 +18,10 @@ const GRANTED: u8 = 90;
 const REPLY_LENGTH: usize = 8;
 /// SOCKS4a: an address 0.0.0.x with nonzero x announces a name after the user name.
 const NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
-/// The protocol sets no limit, but common servers accept no more.
+/// The protocol sets no limit, but common servers reject longer user names.
 const MAX_USER: usize = 255;
 
-/// A SOCKS4 negotiation for one CONNECT. A host name as the target makes it SOCKS4a.
+/// A SOCKS4 negotiation for one CONNECT. Uses SOCKS4a if the target is a host name.
 ///
 /// [`check`](Negotiation::check) rejects IPv6 addresses and user names of more than 255 bytes. A
 /// reply has 8 bytes.

@@ -290,8 +290,8 @@ impl Negotiation for Socks5 {
     }
 
     fn closed(&mut self) -> Result<(), Error> {
-        // RFC 1929 §2: the server closes the connection after a failure. Some send no status
-        // before.
+        // RFC 1929 §2: the server closes the connection after a failure. Some servers close it
+        // without sending a status.
         if self.state == State::AwaitStatus && self.reply.is_empty() {
             return Err(self.wrong_password("(it closed the connection)"));
         }
@@ -320,7 +320,7 @@ impl Negotiation for Socks5 {
 }
 
 /// Appends a length byte and the bytes. No field exceeds 255 bytes: a [`Host`] and the method list
-/// cannot, and user name and password are checked before.
+/// cannot, and user name and password have been checked already.
 fn push_with_length(to: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert!(bytes.len() <= 255);
     to.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));

@@ -12,7 +12,7 @@ const SUCCESS: &[u8] = b"connected to";
 const FAILURE: [&[u8]; 4] = [b" failed", b" refused", b" rejected", b" closed"];
 /// The maximum number of bytes before the line that reports success or failure.
 const MAX_ANSWER: usize = 64 * 1024;
-/// The default command, as for the telnet program.
+/// The default command, in the syntax of the telnet program.
 pub const COMMAND: &str = "telnet %h %p";
 
 /// A negotiation with a telnet-style proxy.

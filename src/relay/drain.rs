@@ -1,5 +1,5 @@
-//! The wait before a reset: data that is already written gets time to arrive, because a reset
-//! discards what the peer has not acknowledged.
+//! The wait before a reset: data already written gets time to arrive, because a reset discards
+//! unacknowledged data.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use crate::sys::Channel;
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wait ends after this long even if the peer keeps acknowledging data.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often to check what the peer has acknowledged. The kernel cannot wake us for that.
+/// How often to check for acknowledgements. The kernel cannot wake us when one arrives.
 pub(super) const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A channel to be reset once its data has arrived, or a timeout has expired.
+/// A channel to be reset once its data has arrived or a timeout has expired.
 pub(super) struct Drain<'a> {
     channel: &'a Channel,
     progress: Progress,
@@ -27,7 +27,7 @@ impl<'a> Drain<'a> {
 
     /// Marks the channel for a reset if the wait is over. Returns `true` if it is.
     pub(super) fn try_reset(&mut self) -> bool {
-        // `None`: this system does not report what is undelivered.
+        // `None`: the system does not report how much data is undelivered.
         let undelivered = self.channel.undelivered().unwrap_or(0);
         let is_over = self.progress.is_over(undelivered, Instant::now());
         if is_over {

@@ -274,7 +274,7 @@ impl<'a> Flow<'a> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock || sys::cannot_be_spliced(&error) => {
                 self.fall_back_to_copying(&error);
             }
-            // EPIPE is the only error a pipe can cause; any other is the socket's.
+            // EPIPE is the only error a pipe can cause; any other error comes from the socket.
             Err(error) if *into_pipe && error.kind() != io::ErrorKind::BrokenPipe => {
                 self.state = FlowState::Finished;
                 self.fault = Some(Fault::Read(error));

@@ -62,7 +62,7 @@ pub fn relay_client(
 }
 
 /// Relays between a client's socket and `remote` until either has ended. The client's EOF is not
-/// passed on, because the next client continues with what is left in `kept`.
+/// passed on, because the next client continues with the data left in `kept`.
 ///
 /// # Errors
 /// The remote failed, or the idle timeout expired.
@@ -73,7 +73,7 @@ pub fn relay_kept(
     peer: &Peer,
     settings: RelaySettings,
 ) -> Result<(), Error> {
-    // Data in a pipe could not be kept for the next client.
+    // Do not use splice(2): data in a pipe could not be kept for the next client.
     let settings = RelaySettings { mode: RelayMode::Copy, ..settings };
     let pool = Pool::default();
     let ends = [Some(client); 2];

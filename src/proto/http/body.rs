@@ -4,7 +4,7 @@
 use super::super::{Error, Limit};
 use super::head::Head;
 
-/// The maximum number of bytes of a body that are kept for display.
+/// The maximum number of body bytes to keep for display.
 pub(super) const MAX_KEPT: usize = 4 * 1024;
 /// The maximum length of a chunk-size line.
 const MAX_SIZE_LINE: usize = 4 * 1024;
@@ -65,8 +65,8 @@ impl Body {
         matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunk::Complete))
     }
 
-    /// Returns `true` if the body is longer than `limit`, or will be. A body until EOF counts as
-    /// longer.
+    /// Returns `true` if the body is longer than `limit`, or will be. Always `true` for a body that
+    /// ends at EOF.
     pub(super) fn is_longer_than(&self, limit: usize) -> bool {
         let remaining = match self.framing {
             Framing::Length(left) | Framing::Chunked(Chunk::Data(left)) => left,
@@ -132,7 +132,7 @@ impl Body {
         Ok(1)
     }
 
-    /// Treats the body as complete, after its framing turned out to be malformed.
+    /// Treats the body as complete, because its framing is malformed.
     pub(super) fn abandon(&mut self) {
         self.framing = Framing::Length(0);
     }

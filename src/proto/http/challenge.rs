@@ -8,12 +8,12 @@ pub(super) struct Challenge {
     pub(super) scheme: String,
     /// Names in lower case, values unquoted.
     parameters: Vec<(String, String)>,
-    /// Follows the grammar. Of a malformed challenge, only the scheme name is used.
+    /// `true` if the challenge follows the grammar. If not, only its scheme name is used.
     is_well_formed: bool,
 }
 
 impl Challenge {
-    /// Returns `true` if it follows the grammar and has each parameter at most once.
+    /// Returns `true` if the challenge follows the grammar and has each parameter at most once.
     pub(super) fn is_well_formed(&self) -> bool {
         self.is_well_formed
     }
@@ -27,7 +27,7 @@ impl Challenge {
         Self { scheme: scheme.to_owned(), parameters: Vec::new(), is_well_formed: true }
     }
 
-    /// Adds the parameter between two commas.
+    /// Parses a parameter and adds it, or marks the challenge as malformed.
     fn add(&mut self, text: &str) {
         match parameter(text) {
             Some((name, value)) if self.parameter(&name).is_none() => self.parameters.push((name, value)),
@@ -100,8 +100,8 @@ fn parameter(text: &str) -> Option<(String, String)> {
     (!name.is_empty()).then(|| (name.to_ascii_lowercase(), value))
 }
 
-/// Unquotes a string whose opening quote is removed (RFC 9110 §5.6.4). `None` unless it ends at the
-/// closing quote.
+/// Unquotes a string whose opening quote has been removed (RFC 9110 §5.6.4). `None` unless the
+/// string ends at the closing quote.
 fn unquote(quoted: &str) -> Option<String> {
     let mut value = String::with_capacity(quoted.len());
     let mut characters = quoted.chars();
@@ -119,7 +119,7 @@ fn unquote(quoted: &str) -> Option<String> {
     }
 }
 
-/// Returns `true` for base64 and the like, as in a Negotiate challenge (RFC 9110 §11.2).
+/// Returns `true` for a token68, such as the base64 text of a Negotiate challenge (RFC 9110 §11.2).
 fn is_token68(text: &str) -> bool {
     let start = text.trim_end_matches('=');
     !start.is_empty() && start.chars().all(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c))

@@ -65,8 +65,8 @@ enum UserName {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Digest {
     pub(super) hash: Hash,
-    /// The `algorithm` parameter as the proxy spells it. `None` if the challenge has none; neither
-    /// has the response then.
+    /// The `algorithm` parameter as the proxy spells it. `None` if the challenge has no such
+    /// parameter; the response then omits it, too.
     algorithm: Option<String>,
     /// The algorithm ends in `-sess`: the nonces are mixed into the secret.
     session: bool,
@@ -87,7 +87,7 @@ pub(super) struct RequestInfo<'a> {
     pub(super) uri: &'a str,
     pub(super) credentials: &'a Credentials,
     pub(super) cnonce: &'a str,
-    /// How many requests have used the nonce, this one included.
+    /// How many requests have used the nonce, including this one.
     pub(super) count: u32,
 }
 
@@ -108,7 +108,8 @@ impl Digest {
             return Err("no realm or no nonce".into());
         };
         let opaque = text("opaque");
-        // Bytes that are not UTF-8 were replaced, so the response could not repeat them.
+        // Invalid UTF-8 was replaced with U+FFFD, so the response could not repeat the original
+        // bytes.
         if [&realm, &nonce].into_iter().chain(&opaque).any(|text| text.contains('\u{fffd}')) {
             return Err("not UTF-8".into());
         }

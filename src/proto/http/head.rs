@@ -48,7 +48,8 @@ impl HeadReader {
             }
             // A line may end in CR LF or a bare LF (RFC 9112 §2.2).
             if byte == b'\n' && (self.bytes.ends_with(b"\n\n") || self.bytes.ends_with(b"\n\r\n")) {
-                // Before the header is checked: the cause must not depend on how the bytes arrive.
+                // Check the start before the header fields, so that the error does not depend on
+                // how the bytes are fragmented.
                 self.check_start(redactor)?;
                 let head = Head::parse(&self.bytes, redactor)?;
                 self.earlier += self.bytes.len();
@@ -76,8 +77,8 @@ fn not_http(bytes: &[u8], redactor: &Redactor) -> Error {
 
 impl Head {
     fn parse(bytes: &[u8], redactor: &Redactor) -> Result<Self, Error> {
-        // Parsers disagree about a bare CR and a NUL, so a tunnel must not depend on either (RFC
-        // 9110 §5.5).
+        // Reject a bare CR and a NUL: parsers disagree about them, and whether a tunnel is
+        // established must not depend on that (RFC 9110 §5.5).
         let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
         for (bad, name) in [('\r', "a bare CR"), ('\0', "a NUL")] {
             if text.contains(bad) {
@@ -136,7 +137,7 @@ impl Head {
 /// Parses `HTTP/1.x SP code [SP reason]` strictly, because a 2xx status hands the connection over
 /// to the tunnel.
 ///
-/// Codes from 600 on are valid and treated as 5xx (RFC 9110 §15).
+/// Codes of 600 and above are accepted and treated as 5xx (RFC 9110 §15).
 fn parse_status_line(line: &str) -> Option<(bool, u16, &str)> {
     let rest = line.strip_prefix("HTTP/1.")?;
     let (minor, rest) = rest.split_once(' ')?;

@@ -36,8 +36,7 @@ pub struct Settings {
     /// The allowed authentication schemes. If Basic is the first, a known password is sent with the
     /// first request.
     pub schemes: Vec<Scheme>,
-    /// Additional header fields. `Proxy-Authorization` among them disables any other
-    /// authentication.
+    /// Additional header fields. A `Proxy-Authorization` field disables all other authentication.
     pub headers: Vec<Header>,
     /// Send HTTP/1.0 requests, for proxies that support nothing else.
     pub http_1_0: bool,
@@ -51,8 +50,8 @@ impl Default for Settings {
 
 /// A CONNECT negotiation (RFC 9110 §9.3.6).
 ///
-/// The heads in response to one request, interim responses included, may have 64 KiB. Of the body
-/// of a refusal, 4 KiB are read.
+/// All heads in response to one request, including interim responses, are limited to 64 KiB in
+/// total. At most 4 KiB of a refusal's body are read.
 ///
 /// A known password is sent with the first request, unless the user disabled that. Otherwise the
 /// password is requested when the proxy answers 407 (some firewalls send 401) with a challenge that
@@ -140,7 +139,8 @@ impl Connect {
         };
         if let Some(authorization) = &authorization {
             let [before, secret, after] = authorization.parts();
-            // A challenge can echo a secret of ours, as in its nonce, which the response repeats.
+            // The challenge may echo one of our secrets, for example in its nonce, which our
+            // response repeats.
             let [before_is_secret, after_is_secret] =
                 [before, after].map(|text| self.redactor.occurs_in(text));
             self.redactor.add(secret.into());
@@ -272,12 +272,14 @@ impl Negotiation for Connect {
                 Ok(taken)
             }
             State::DrainChallenge(body) => {
-                // A malformed body costs the connection, not the negotiation.
+                // After a malformed body the connection cannot be reused, but the negotiation
+                // continues.
                 let Ok(taken) = body.receive(bytes) else {
                     self.state = State::Challenged { keep: false };
                     return Ok(bytes.len());
                 };
-                // The length may be known only now, even if the body arrived in one piece.
+                // A chunked body reveals its length only as it is parsed, even if it arrived in one
+                // piece.
                 if body.is_longer_than(MAX_DRAINED) {
                     self.state = State::Challenged { keep: false };
                 } else if body.is_complete() {
@@ -342,7 +344,8 @@ impl Negotiation for Connect {
     }
 }
 
-/// Cuts a name from the proxy, so that a long one does not push the others out of the message.
+/// Truncates a name sent by the proxy, so that a long one does not push the others out of the
+/// message.
 fn shorten(text: String) -> String {
     match text.char_indices().nth(MAX_NAME) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,5 +1,4 @@
-//! Selects the authentication scheme: the strongest one offered first, then the next weaker one,
-//! each of them once.
+//! Selects the authentication scheme: tries each offered scheme once, strongest first.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -73,7 +72,7 @@ pub(super) struct SchemeSelector {
     /// How many stale nonces have been replaced.
     stale: u8,
     response: Option<Response>,
-    /// The response has opened a tunnel before.
+    /// The current response has established a tunnel before.
     was_accepted: bool,
     /// The latest decision, for the debug log.
     pub(super) log_note: Option<String>,
@@ -118,7 +117,8 @@ impl SchemeSelector {
         if !std::mem::take(&mut self.was_accepted) {
             self.tried.extend(rejected.as_ref().map(Response::strength));
         }
-        // `max_by_key` returns the last of equals; prefer the proxy's first.
+        // Reversed because `max_by_key` returns the last of several maxima: prefer the proxy's
+        // first offer.
         let untried = offers.into_iter().rev().filter(|offer| !self.tried.contains(&offer.strength()));
         let best = untried.max_by_key(Response::strength).ok_or(NoScheme::Exhausted)?;
         if let Some(rejected) = rejected {

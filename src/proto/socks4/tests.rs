@@ -88,7 +88,7 @@ fn a_nul_in_the_user_name_is_rejected() {
 #[test]
 fn a_user_name_has_at_most_255_bytes() {
     assert_eq!(request("192.0.2.7", &"x".repeat(255)).unwrap().len(), 8 + 255 + 1);
-    // 128 characters are 256 bytes.
+    // Both user names have 256 bytes.
     for user in ["x".repeat(256), "ü".repeat(128)] {
         let error = request("192.0.2.7", &user).unwrap_err();
         let expected = Error::TooLong { what: "the user name", length: 256, protocol: "SOCKS4", limit: 255 };
@@ -171,7 +171,7 @@ fn it_consumes_no_more_bytes_than_the_reply_has() {
         let mut machine = machine();
         machine.step().unwrap();
         machine.receive(&GRANTED[..known]).unwrap();
-        // Even if it gets more than it requested.
+        // The negotiation consumes only the bytes that it requested, even if more are available.
         assert_eq!(machine.receive(&[&GRANTED[known..], BANNER].concat()), Ok(8 - known));
         assert_eq!(machine.step(), Ok(Step::Done));
     }

@@ -341,7 +341,7 @@ fn a_reply_truncated_anywhere_is_an_error() {
     }
 }
 
-/// Some proxies send all replies at once; each must be left for its own step.
+/// Some proxies send all replies at once; each step must consume only its own reply.
 #[test]
 fn it_consumes_no_more_bytes_than_it_requested() {
     for reply in granted() {
@@ -398,7 +398,7 @@ fn an_eager_negotiation_with_a_single_method_sends_everything_at_once() {
     assert_eq!(fails(eager, &turns), Error::MethodNotOffered(0));
 }
 
-/// Without the password, it requests the password and then sends one message at a time.
+/// Without the password, the negotiation requests it and then sends one message at a time.
 #[test]
 fn an_eager_negotiation_without_the_password_is_not_pipelined() {
     let turns = [

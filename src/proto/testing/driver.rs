@@ -11,7 +11,7 @@ use crate::proto::{Credentials, Error, Limit, Negotiation, Step, Wire};
 /// Maximum number of bytes that the program passes to a negotiation at once.
 pub(crate) const PEEK_SIZE: usize = 4096;
 
-/// The limit of steps that consume no byte: requests, credentials, reconnects and EOFs.
+/// The maximum number of steps that consume no bytes: requests, credentials, reconnects and EOFs.
 const MAX_OTHER_STEPS: usize = 32;
 
 /// The proxy and the user, as a negotiation sees them.
@@ -21,7 +21,7 @@ pub(crate) trait Peers {
 
     /// Returns the next bytes from the proxy, or `None` at EOF.
     ///
-    /// `optional` says that the negotiation can do without more bytes ([`Step::ReceiveRest`]).
+    /// `optional` means that the negotiation does not need more bytes ([`Step::ReceiveRest`]).
     fn receive(&mut self, optional: bool) -> Option<Vec<u8>>;
 
     /// Returns further bytes that arrive before the negotiation peeks again, if there are any.
@@ -38,7 +38,7 @@ pub(crate) trait Peers {
         usize::MAX
     }
 
-    /// Calls a method of the negotiation. An implementation can measure what that costs.
+    /// Calls a method of the negotiation. Implementations can override this to measure the cost.
     fn call<T>(&mut self, method: impl FnOnce() -> T) -> T {
         method()
     }
@@ -51,7 +51,7 @@ pub(crate) trait Peers {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) result: Result<(), Error>,
-    /// How many connections were given up.
+    /// How many connections were abandoned.
     pub(crate) reconnects: usize,
     /// How many bytes were consumed from the last connection.
     pub(crate) consumed: usize,
@@ -62,7 +62,7 @@ pub(crate) struct Outcome {
 /// Runs a negotiation to completion.
 ///
 /// # Panics
-/// The negotiation breaks its contract.
+/// If the negotiation breaks its contract.
 pub(crate) fn drive<N: Negotiation + Debug, P: Peers>(negotiation: N, peers: &mut P) -> Outcome {
     let mut driver = Driver { negotiation, peers, reconnects: 0, consumed: 0, unread: Vec::new() };
     let mut other_steps = 0;

@@ -137,7 +137,7 @@ fn a_body_of_64_kib_is_drained_and_a_longer_one_costs_the_connection() {
     let length = |length: usize| challenge(&format!("Content-Length: {length}"), &"x".repeat(length));
     is_answered_on_the_same_connection(&length(LIMIT));
     is_answered_on_a_new_connection(&length(LIMIT + 1));
-    // The length alone decides.
+    // The announced length alone decides.
     is_answered_on_a_new_connection(&challenge("Content-Length: 18446744073709551615", ""));
 
     let chunked = |body: &str| challenge("Transfer-Encoding: chunked", body);
@@ -146,7 +146,7 @@ fn a_body_of_64_kib_is_drained_and_a_longer_one_costs_the_connection() {
     is_answered_on_the_same_connection(&chunked(&data(LIMIT - framing)));
     is_answered_on_a_new_connection(&chunked("ffffffffffffffff\r\nx"));
     is_answered_on_a_new_connection(&chunked(&"1\r\nx\r\n".repeat(LIMIT / 6 + 1)));
-    // The limit holds even if the end arrives with the rest.
+    // The limit applies even if the end of the body arrives together with the rest.
     is_answered_on_a_new_connection(&chunked(&format!("{}0\r\n\r\n", "1\r\nx\r\n".repeat(LIMIT / 6 + 1))));
     is_answered_on_a_new_connection(&chunked(&format!("0\r\n{}", "Trailer: x\r\n".repeat(LIMIT / 12 + 1))));
 }
