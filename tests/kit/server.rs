@@ -60,10 +60,10 @@ struct Connection {
     record: Arc<Mutex<Record>>,
     /// The current step; `None` after the last one.
     step: Option<String>,
-    /// The script waits for the server to stop, in a `hold` step.
+    /// `true` while the script waits in a `hold` step for the server to stop.
     holds: bool,
     failure: Option<String>,
-    /// Weak, or this list would keep the socket open.
+    /// Weak, because a strong reference here would keep the socket open.
     stream: Weak<TcpStream>,
 }
 
@@ -72,7 +72,8 @@ type NextScript = Box<dyn FnMut() -> Option<Script> + Send>;
 impl Server {
     /// Starts a server with a script for each connection, in order of arrival.
     ///
-    /// All of them must arrive, and one more is a failure. They may be open at the same time.
+    /// Fails if a connection is missing or if there is one too many. The connections may be open at
+    /// the same time.
     pub(crate) fn each(scripts: impl IntoIterator<Item = Script>) -> Self {
         Self::each_on(Ipv4Addr::LOCALHOST.into(), scripts)
     }
@@ -213,8 +214,8 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Returns `true` if there is nothing to wait for: a script failed, or all connections arrived
-    /// and their scripts have ended or hold.
+    /// Returns `true` if there is nothing left to wait for: a script failed, or all connections
+    /// arrived and each script has ended or is in a `hold` step.
     fn is_idle(&self, connections: &[Connection]) -> bool {
         let done = connections.iter().all(|connection| connection.holds || !connection.is_busy());
         let failed = connections.iter().any(|connection| connection.failure.is_some());
@@ -321,7 +322,7 @@ impl Session {
     fn serve(mut self, script: &Script) {
         match self.perform(script) {
             Err(problem) if !self.shared.lenient => {
-                // Close first, so that the program can end as well.
+                // Close first, so that the program can exit too.
                 self.close();
                 self.shared.update(self.index, |connection| connection.failure = Some(problem));
             }
@@ -361,7 +362,7 @@ impl Session {
         self.ended = true;
     }
 
-    /// Starts work on the socket that runs in the background of the next steps.
+    /// Starts work on the socket that runs in the background during the next steps.
     pub(crate) fn spawn(&mut self, work: impl FnOnce(Arc<TcpStream>) -> io::Result<()> + Send + 'static) {
         let stream = Arc::clone(self.stream.as_ref().expect("no step uses the socket after `close`"));
         self.background.push(thread::spawn(move || work(stream)));
@@ -394,7 +395,7 @@ impl Session {
         self.stream.as_ref().expect("no step uses the socket after `close`")
     }
 
-    /// Returns what a step has to read: first the buffered bytes, then the socket.
+    /// Returns the two sources of input for a step: first the buffered bytes, then the socket.
     pub(crate) fn unread_and_stream(&mut self) -> (Cursor<Vec<u8>>, &TcpStream) {
         (Cursor::new(std::mem::take(&mut self.unread)), self.stream())
     }
@@ -404,7 +405,7 @@ impl Session {
         self.stream().write_all(bytes).map_err(|error| format!("sending: {error}"))
     }
 
-    /// Reads at most `limit` bytes, as soon as there are any. Returns none at EOF.
+    /// Waits for data and reads at most `limit` bytes. Returns an empty vector at EOF.
     pub(crate) fn receive_up_to(&mut self, limit: usize) -> Result<Vec<u8>, String> {
         let mut bytes = vec![0; limit];
         let length = if self.unread.is_empty() {
@@ -488,7 +489,7 @@ impl Session {
         self.shared.update(self.index, |connection| connection.holds = false);
     }
 
-    /// Relays both ways until both sides have ended, half-closes included.
+    /// Relays in both directions, passing on half-closes, until both sides have ended.
     pub(crate) fn relay(&mut self, target: &str) -> StepResult {
         let addresses = target.to_socket_addrs().map_err(|error| format!("{target}: {error}"))?;
         let address = addresses.into_iter().find(|address| address.ip().is_loopback());

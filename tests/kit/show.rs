@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// Returns the bytes as escaped text, and also in hex if they are not plain text. Long input is cut
-/// after its length.
+/// Returns the length and the bytes as escaped text, and also in hex if they are not plain text.
+/// Truncates long input.
 pub(crate) fn show(bytes: &[u8]) -> String {
     const SHOWN: usize = 400;
     if bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! Test data with random access: streams in which every lost, repeated or foreign part is detected.
+//! Test data with random access: streams in which any lost, repeated or foreign bytes are detected.
 
 use std::sync::OnceLock;
 
@@ -71,7 +71,7 @@ impl Random {
     }
 }
 
-/// Returns one period and one more slice, so that every slice is contiguous.
+/// Returns one period plus one slice, so that every slice is contiguous.
 fn pattern() -> &'static [u8] {
     static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
     PATTERN.get_or_init(|| {

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A path that nothing else uses. Dropping it removes what is there.
+/// A path that nothing else uses. Dropping it removes the file or directory at that path.
 pub(crate) struct TempPath(PathBuf);
 
 impl TempPath {

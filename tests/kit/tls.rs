@@ -38,7 +38,7 @@ pub(crate) struct Handshake {
 /// The terminator's reaction to EOF from the peer behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Ending {
-    /// Sends `close_notify`, and still forwards what the program sends.
+    /// Sends `close_notify`, but keeps forwarding the program's data.
     #[default]
     CloseNotify,
     /// Sends EOF without `close_notify`.
@@ -48,7 +48,7 @@ enum Ending {
     Garbage,
 }
 
-/// Builder of a TLS terminator, which forwards what it decrypts to another server.
+/// Builder of a TLS terminator, which forwards the decrypted data to another server.
 pub(crate) struct TlsFront {
     config: ServerConfig,
     ending: Ending,
@@ -120,8 +120,8 @@ impl TlsFront {
         Self { byte_by_byte: true, ..self }
     }
 
-    /// Sends this right after its own part of the handshake, without waiting for the client's
-    /// `Finished` (0.5-RTT data).
+    /// Sends these bytes right after the server's part of the handshake, without waiting for the
+    /// client's `Finished` (0.5-RTT data).
     pub(crate) fn sending_early(mut self, bytes: &'static [u8]) -> Self {
         self.config.send_half_rtt_data = true;
         // Send no tickets: a client that overlooked the early data would otherwise find it when a
@@ -137,7 +137,7 @@ impl TlsFront {
         let handshakes = Arc::<Mutex<Vec<Handshake>>>::default();
         let (server, all, config) = (server.to_string(), Arc::clone(&handshakes), Arc::new(self.config));
         thread::spawn(move || {
-            // The thread ends with the test's process.
+            // The thread runs until the test process exits.
             for index in 0.. {
                 let stream = super::accept(&listener);
                 let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();

@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// Makes the child call setsid(2), so that it has no controlling terminal and its process group can
-/// be killed as one. Also closes the standard descriptors marked in `closed`, makes `terminal` the
-/// controlling terminal, and makes splice(2) fail if `refuse_splice` is set.
+/// be killed as a whole. Also closes the standard descriptors marked in `closed`, makes `terminal`
+/// the controlling terminal, and makes splice(2) fail if `refuse_splice` is set.
 pub(crate) fn prepare(
     command: &mut Command,
     closed: [bool; 3],
@@ -66,7 +66,8 @@ fn seccomp_against_splice() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Reaps the child if it has exited. Returns its status and its CPU time, or `None` if it runs.
+/// Reaps the child if it has exited. Returns its status and its CPU time, or `None` if it is still
+/// running.
 pub(crate) fn reap(child: &Child) -> Option<(ExitStatus, Duration)> {
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     let mut status = 0;
@@ -110,7 +111,7 @@ pub(crate) fn set_nonblocking(fd: impl AsFd, on: bool) {
 }
 
 /// Makes a pipe as large as permitted and fills it with the start of [`data`](super::data)`(seed,
-/// …)`. Keeps refilling it for `time`, then returns how many bytes it took.
+/// …)`. Keeps refilling it for `time`, then returns the number of bytes written.
 pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     #[cfg(target_os = "linux")]
     rustix::pipe::fcntl_setpipe_size(&pipe, 1024 * 1024).unwrap();
@@ -205,7 +206,7 @@ impl Pty {
     }
 }
 
-/// Reads what the program writes. Fails after 20 seconds without output.
+/// Reads the program's output. Fails after 20 seconds without any.
 impl Read for &Pty {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};

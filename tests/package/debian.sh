@@ -6,7 +6,8 @@ DIR='' PACKAGE='' OLD='' NEXT='' DPKG=()
 
 checks_of_debian() {
     DIR=$WORK/root
-    # The machine's dpkg may be configured to skip manual pages, for example: install everything.
+    # Install everything, even if this machine's dpkg is configured to skip manual pages, for
+    # example.
     DPKG=(fakeroot dpkg "--root=$DIR" "--log=$WORK/log/dpkg" '--path-include=/usr/*')
     mkdir -p "$WORK/deb" "$WORK/next"
     check deb-is-built make_packages
@@ -66,11 +67,11 @@ make_root() {
         : >"$DIR/var/lib/dpkg/info/$name.list"
         : >"$DIR/var/lib/dpkg/info/$name.md5sums"
     done
-    # A file of the administrator, which dpkg does not know.
+    # A file that an administrator created, which dpkg does not know about.
     echo '# ours' >"$DIR/etc/connectrc"
 }
 
-# Lists all files except dpkg's, with the targets of links.
+# Lists all files except those of dpkg itself, with link targets.
 contents() { (cd "$DIR" && find . -path ./var -prune -o -printf '%y %M %p %l\n' | LC_ALL=C sort); }
 
 state() { # PACKAGE
@@ -118,7 +119,7 @@ manual_pages() {
     want_status 0
 }
 
-# The example unchanged; the hermetic tests try each of its lines.
+# Use the example unchanged; the hermetic tests cover each of its lines.
 example() {
     cp "$DIR/usr/share/doc/connect/examples/connectrc" "$HOME/.connectrc"
     session "$DIR/usr/bin/connect"

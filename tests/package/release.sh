@@ -76,7 +76,7 @@ contains_all_files() { # FOLDER
     for file in README.md LICENSE docs/connect.1 docs/connectrc.5 docs/completions/_connect.ps1 examples/connectrc; do
         cmp "$ROOT/$file" "$1/$file" || fail "$file is missing"
     done
-    # A crate that is linked in, with its license text; and one that only tests use.
+    # A linked crate must be listed with its license text; a crate that only tests use must not.
     grep -q '^rustls [0-9.]*: ' "$1/licenses-of-crates.txt" || fail 'a license is missing'
     grep -q 'Permission is hereby granted' "$1/licenses-of-crates.txt" || fail 'the texts of the licenses are missing'
     ! grep -q '^proptest ' "$1/licenses-of-crates.txt" || fail 'a crate is listed that is not in the program'

@@ -23,8 +23,8 @@ with_bash() {
         printf "%s\n" "${COMPREPLY[@]}"' bash "$1"
 }
 
-# zsh completes only on a terminal. The keys are the line, tab, and Ctrl-X, which is bound to print
-# the line.
+# zsh completes only on a terminal. We type the line, Tab, and Ctrl-X, which is bound to a function
+# that prints the completed line.
 # shellcheck disable=SC2016
 with_zsh() {
     timeout -k 5 "$LIMIT" zsh -f -c '

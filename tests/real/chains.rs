@@ -1,4 +1,4 @@
-//! Chains of real proxies, and fallback routes for when one does not lead to the target.
+//! Chains of real proxies, and fallback routes for when a route fails.
 //!
 //! The proxies come from the environment, because ssh expands percent signs in a `ProxyCommand`.
 
@@ -43,7 +43,7 @@ pub(crate) fn cases() -> Vec<Case> {
         expect_chain(context);
     });
     // danted keeps bytes that arrive together with the greeting. The HTTP proxy gets its request
-    // after the answer of danted.
+    // only after danted has answered.
     topic.ours("an early request works through a chain", |context| {
         let [first, second] = [DANTED, TINYPROXY].map(|proxy| context.address(proxy));
         let ssh = context.ssh("--eager -A", "echo hello");

@@ -19,7 +19,7 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Case {
     /// `topic: sentence`.
     pub(crate) name: String,
-    /// The C program cannot do this, or not in every case.
+    /// The C program does not support this, or not always.
     pub(crate) ours_only: bool,
     /// The loopback interface must have the address `::1`.
     pub(crate) needs_ipv6: bool,
@@ -47,7 +47,7 @@ impl Topic {
         self.add(name.as_ref(), true, false, run);
     }
 
-    /// Adds a case with the address `::1`, for this program only.
+    /// Adds a case that needs the address `::1`, for this program only.
     pub(crate) fn ipv6(&mut self, name: impl AsRef<str>, run: impl Fn(&Context) + Send + Sync + 'static) {
         self.add(name.as_ref(), true, true, run);
     }
@@ -71,7 +71,7 @@ impl Topic {
 /// The context of a running case.
 pub(crate) struct Context<'a> {
     pub(crate) peers: &'a Peers,
-    /// The number of the thread, which has its own ports at the target.
+    /// The number of the worker thread. Each worker has its own ports at the target.
     worker: usize,
     /// The C program is under test, so exit codes and messages are not compared.
     original: bool,
@@ -167,10 +167,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Expects that the program fails as it should: with this exit code, nothing on standard
-    /// output, and one line on standard error that starts with `connect: ` and contains each of
-    /// `parts`, in any letter case. `a|b` accepts either. Messages of the C program
-    /// are not compared.
+    /// Expects a proper failure: this exit code, nothing on standard output, and one line on
+    /// standard error that starts with `connect: ` and contains each of `parts`, in any letter
+    /// case. `a|b` accepts either. Messages of the C program are not compared.
     #[track_caller]
     pub(crate) fn expect_failure(&self, outcome: &Outcome, code: i32, parts: &[&str]) {
         self.expect_code(outcome, code);
@@ -193,8 +192,8 @@ impl<'a> Context<'a> {
         !self.original
     }
 
-    /// Expects a line in a server's log that contains these parts, in this order. Without it, the
-    /// session did not go through the server.
+    /// Expects a line in a server's log that contains these parts, in this order. Without such a
+    /// line, the session did not go through the server.
     #[track_caller]
     pub(crate) fn expect_log(&self, server: Server, parts: &[&str]) {
         self.expect_log_lines(server, parts, 1);
@@ -218,7 +217,7 @@ impl<'a> Context<'a> {
 
     fn count_log_lines(&self, server: Server, parts: &[&str]) -> usize {
         let news = self.news(server);
-        // Without its newline, a line is incomplete.
+        // A line without a newline is still being written.
         let lines = news.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         lines.filter(|line| has_in_order(line, parts)).count()
     }
@@ -277,7 +276,7 @@ pub(crate) fn expect_secret_kept(outcome: &Outcome, secret: &str) {
     assert!(!outcome.stdout_text().contains(secret), "{outcome:?}\n  expected: no password");
 }
 
-/// Makes a file the standard input of a run.
+/// Redirects the standard input of a run from a file.
 pub(crate) fn fed(program: Program, path: &Path) -> Program {
     program.stdin(File::open(path).unwrap())
 }

@@ -92,7 +92,7 @@ impl Daemon {
     fn listens_on(&self, port: u16) -> bool {
         let inodes = listening_sockets(port);
         // Root may see the descriptors of all processes. Other users may not see those of a server
-        // that changed its user; for them, any listener will do.
+        // that changed its user; for them, accept any listener.
         let Ok(descriptors) = fs::read_dir(format!("/proc/{}/fd", self.pid.as_raw_pid())) else {
             return !inodes.is_empty();
         };
@@ -148,7 +148,7 @@ impl Drop for Daemon {
 }
 
 /// Kills all children of this process and their process groups, after a signal that ends the run.
-/// Repeats that, because other threads may be starting children.
+/// Makes several passes, because other threads may be starting children.
 pub(crate) fn kill_children() {
     let own = std::process::id().to_string();
     for _ in 0..3 {

@@ -55,7 +55,7 @@ pub(crate) fn cases() -> Vec<Case> {
     });
     topic.ours("the hosts file is not used", |context| {
         let hosts = context.file("hosts", "127.0.0.1 listed.real.test\n");
-        // The file is in place: without -R, the name has an address.
+        // The file is in effect: without -R, the name resolves.
         let args = format!("listed.real.test {}", context.port());
         context.expect_banner(with_file(context, &hosts, "/etc/hosts", &args));
         let args = format!("-R {} listed.real.test. {}", context.address(DNSMASQ), context.port());

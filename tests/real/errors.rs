@@ -73,13 +73,14 @@ pub(crate) fn cases() -> Vec<Case> {
         },
     );
     topic.both("an unknown name is an error without a proxy", |context| {
-        // Without a network, the query cannot leave the machine. RFC 6761 reserves .invalid.
+        // Without a network, the query cannot leave the machine. RFC 6761 reserves .invalid for
+        // names that do not exist.
         let unshare: &[&str] = if is_root() { &["--net"] } else { &["--map-root-user", "--net"] };
         let connect = program("unshare", unshare).arg(&context.peers.connect).arg("-n");
         let out = connect.arg("no-such-host.invalid").arg(context.port().to_string()).run();
         context.expect_failure(&out, 3, &["no-such-host.invalid"]);
     });
-    // microsocks closes the connection on a request of another protocol.
+    // microsocks closes the connection when it receives a request of another protocol.
     topic.both("a SOCKS proxy used as an HTTP proxy is an error", |context| {
         let proxy = context.address(MICROSOCKS);
         let out = context.connect(format!("-H {proxy} 127.0.0.1 {}", context.port())).run();

@@ -14,7 +14,7 @@ use crate::peers::{
     USER, WRONG_PASSWORD,
 };
 
-/// How long `--listen` may take until it listens.
+/// How long the program may take to start listening.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -81,7 +81,8 @@ pub(crate) fn cases() -> Vec<Case> {
             context.expect_banner(context.connect(args));
         });
     }
-    // The other cases prove that a header was sent only because HAProxy requires one.
+    // The other cases prove that we sent a header only because HAProxy rejects sessions without
+    // one.
     topic.ours("HAProxy accepts no session without a PROXY protocol header", |context| {
         let port = context.haproxy_port();
         let connect = context.connect(format!("-w 5 --idle-timeout 5 127.0.0.1 {port}"));

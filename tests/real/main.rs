@@ -10,9 +10,9 @@
 //! `REAL_KEEP=1` keeps the working directory with all logs.
 //!
 //! All servers listen on free loopback ports, and all files are in one temporary directory, except
-//! `/run/sshd`, which sshd requires and root creates. The suite is meant to run as root, in a
-//! container for example. Other users need user namespaces for danted's users and cannot run
-//! OpenSSH's own tests; these cases then fail and say so.
+//! `/run/sshd`, which sshd requires and the suite creates when run as root. The suite is meant to
+//! run as root, in a container for example. Other users need user namespaces for danted's users and
+//! cannot run OpenSSH's own tests; these cases then fail and say so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 use std::io::{Read, Write};

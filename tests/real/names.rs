@@ -53,7 +53,7 @@ pub(crate) fn cases() -> Vec<Case> {
             logs_in(context, option, &proxy, &route);
         });
     }
-    // In a URL, characters with a meaning are percent-encoded.
+    // In a URL, reserved characters are percent-encoded.
     topic.ours("user and password in a URL work with squid", |context| {
         let password = percent_encoded(PASSWORD);
         let proxy = format!("http://{USER}:{password}@{}", context.address(SQUID_USER));
@@ -70,7 +70,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// `ssh -D` logs what it receives: a name, or an address.
+/// `ssh -D` logs the host of the request: a name or an address.
 fn resolves_for_ssh_d(context: &Context, mode: &str, version: &str) {
     let (proxy, port) = (context.address(SSH_D), context.port());
     context.expect_banner(context.connect(format!("-{version} -R {mode} -S {proxy} localhost {port}")));

@@ -10,7 +10,7 @@ case "$1 $3" in
 esac
 if [ -n "$how" ]; then
 	echo socks >>"$CONNECT_RUNS"
-	# $how is several words.
+	# $how holds several words and must be split.
 	# shellcheck disable=SC2086
 	exec "$CONNECT_BINARY" $how -S "$2" "$4" "$5"
 fi

@@ -3,12 +3,12 @@
 # it.
 # usage: openssh-regress-group.sh FOLDER NETCAT-SHIM BINARY 'TEST:MINIMUM-RUNS...'
 #
-# Writes a line to FOLDER/TEST.result when a test is over: "ok", or what is wrong.
+# Writes a line to FOLDER/TEST.result when a test is over: "ok", or the reason for the failure.
 set -u
 dir=$1 shim=$2 tests=$4
 export CONNECT_BINARY=$3 CONNECT_RUNS=$dir/runs
-# Fixed, because nothing else uses this namespace. OpenSSH's tests use port 4242 and others above
-# it.
+# These can be fixed, because nothing else uses this namespace. OpenSSH's tests use port 4242 and
+# some ports above it.
 ssh_port=4242 proxy_port=1080
 
 ip link set lo up || exit 1
@@ -18,9 +18,9 @@ mv "$dir/regress/netcat" "$dir/regress/netcat.real"
 cp "$shim" "$dir/regress/netcat"
 
 # multiplex and exit-status run many commands that close their output after 2 seconds and exit 3
-# seconds later. Only the order matters, so these pauses get shorter. All others keep their length,
-# because the tests wait for servers by them. This is a mount namespace, in which a bind mount
-# replaces the program for these tests alone.
+# seconds later. Only the order matters, so shorten these pauses. All others keep their length,
+# because the tests rely on them to wait for servers. In this mount namespace, a bind mount replaces
+# `sleep` for these tests only.
 cp "$(type -P sleep)" "$dir/sleep.real" || exit 1
 cat >"$dir/sleep" <<END
 #!/bin/sh
@@ -49,9 +49,9 @@ regress() { # TEST
         TEST_SSH_ECC=yes LTESTS="$1" t-exec </dev/null
 }
 
-# Some tests end their configuration with the ProxyCommand `sshd -i`. Our ProxyCommand precedes and
-# thus overrides it, and needs an sshd that listens. Run one quick test first, because it creates the
-# keys and the configuration of sshd.
+# Some tests end their configuration with the ProxyCommand `sshd -i`. Our ProxyCommand comes first
+# and thus overrides that one, but needs a listening sshd. Run one quick test first, because it
+# creates the keys and the configuration of sshd.
 start_server() {
     [ -n "$server" ] && return 0
     regress connect >"$dir/before.out" 2>&1 || return 1
@@ -59,9 +59,9 @@ start_server() {
     server=$!
 }
 
-# The tests rely on ssh trying again while a forwarding is being set up (ConnectionAttempts=10),
-# which ssh does not do with a ProxyCommand. So ours waits up to one second for a listener. If the
-# test expects a failure, and nothing ever listens, the failure is only late.
+# The tests rely on ssh retrying while a forwarding is being set up (ConnectionAttempts=10), but ssh
+# does not retry with a ProxyCommand. So ours waits up to one second for a listener. This only
+# delays the failure in tests that expect one because nothing listens.
 cat >"$dir/proxycommand" <<END
 #!/bin/sh
 i=0
@@ -74,7 +74,7 @@ exec $CONNECT_BINARY -5 -S 127.0.0.1:$proxy_port "\$1" "\$2"
 END
 chmod +x "$dir/proxycommand"
 
-result() { # TEST TEXT; the file appears with its contents
+result() { # TEST TEXT; creates the file atomically
     echo "$2" >"$dir/result"
     mv "$dir/result" "$dir/$1.result"
 }

@@ -28,7 +28,8 @@ const GROUPS: [&[(&str, u32)]; 4] = [
     &[("exit-status", 10), ("transfer", 8), ("stderr-after-eof", 1), ("yes-head", 1)],
 ];
 
-/// A PID namespace as well: interrupted tests leave daemons behind, and its end kills them.
+/// Includes a PID namespace: interrupted tests leave daemons behind, and the kernel kills them when
+/// the namespace ends.
 const UNSHARE: [&str; 5] = ["--net", "--pid", "--mount-proc", "--fork", "--kill-child"];
 
 /// How long a group may take. The longest takes less than two minutes on a busy machine.
@@ -102,7 +103,7 @@ fn expect_passed(context: &Context, group: usize, test: &str) {
     let start = Instant::now();
     loop {
         let ended = daemon.has_exited();
-        // The script writes the line at once, when the test is over.
+        // When the test is over, the script renames the complete file to this name.
         let result = read(format!("{test}.result"));
         match result.trim() {
             "ok" => return,

@@ -32,7 +32,7 @@ pub(crate) const PASSWORD: &str = "S3cret p@ss:w0rd%";
 pub(crate) const PLAIN_PASSWORD: &str = "S3cret-passw0rd";
 pub(crate) const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
 
-/// The size of the files that cases transfer: more than all buffers on the path hold.
+/// The size of the files that cases transfer: larger than all buffers on the path together.
 const BIG: u64 = 20_000_000;
 
 const NCSA_AUTH: &str = "/usr/lib/squid/basic_ncsa_auth";
@@ -218,8 +218,8 @@ pub(crate) struct Peers {
     /// The working directory. Servers that give up root can pass through it to their own folders,
     /// but cannot list it.
     pub(crate) work: PathBuf,
-    /// A link to the program under test: a path without spaces and quotes for shells, and a file
-    /// name that names no port.
+    /// A link to the program under test: its path needs no quoting in shells, and its file name
+    /// contains no port number.
     pub(crate) connect: PathBuf,
     /// The user who runs the tests, and whom sshd lets in.
     pub(crate) login: String,
@@ -354,7 +354,7 @@ impl Peers {
         self.remove_work();
     }
 
-    /// Returns `true` if a signal ends the run. Cases then fail for that reason.
+    /// Returns `true` if a signal is ending the run, which makes the running cases fail.
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
     }
@@ -450,7 +450,8 @@ impl Peers {
     }
 
     fn start_sshd(&self, folder: &Path) -> Result<Daemon, String> {
-        // sshd requires it if root starts it; the package's service creates it.
+        // When started by root, sshd requires this directory, which the package's service would
+        // create.
         if is_root() {
             fs::create_dir_all("/run/sshd").map_err(|error| format!("/run/sshd: {error}"))?;
         }
@@ -515,8 +516,8 @@ impl Peers {
         })
     }
 
-    /// danted looks up its users in the system's user database. In a mount namespace, this one sees
-    /// its own `passwd` and `shadow`, and the machine's remain unchanged.
+    /// danted looks up its users in the system's user database. In a mount namespace, this danted
+    /// sees its own `passwd` and `shadow`, and the machine's files stay unchanged.
     fn start_danted_user(&self, folder: &Path) -> Result<Daemon, String> {
         let unshare: &[&str] = if is_root() { &["-m"] } else { &["-m", "-r"] };
         run(self.command("unshare", unshare).arg("true")).map_err(|error| {
@@ -605,7 +606,7 @@ impl Peers {
         config: impl Fn(&[u16]) -> String,
     ) -> Result<Daemon, String> {
         write(folder, "access.log", "");
-        // If root starts it, squid becomes this user, which must be able to write here.
+        // When started by root, squid switches to this user, which must be able to write here.
         if is_root() {
             run(self.command("chown", &["-R", "proxy:"]).arg(folder))?;
         }

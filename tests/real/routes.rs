@@ -181,7 +181,8 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn runs_a_command(context: &Context, route: &Route) {
-    // The exit status comes back through the tunnel too, and is neither the program's nor ssh's.
+    // The exit status of the remote command comes back through the tunnel too. Neither the program
+    // nor ssh itself produces it.
     let command = "echo \"hello from $SSH_CONNECTION\"; exit 3";
     let out = route.client(context, "ssh", "", &["target", command]).run();
     out.expect_code(3);
@@ -191,8 +192,8 @@ fn runs_a_command(context: &Context, route: &Route) {
     route.expect_sessions(context, 1);
 }
 
-/// ssh continues only after the program has exited. If the program has read one byte too many or
-/// too few from the proxy, there is no session.
+/// ssh continues only after the program has exited. If the program read one byte too many or too
+/// few from the proxy, the session fails.
 fn takes_over(context: &Context, route: &Route) {
     let [up, _] = context.peers.big_files();
     let ssh = route.client(context, "ssh", "-F", &["-o", "ProxyUseFdpass=yes", "target", "cat; exit 3"]);

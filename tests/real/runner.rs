@@ -9,11 +9,11 @@ use std::time::Instant;
 use crate::context::{Case, Context};
 use crate::peers::{Peers, Server, WORKERS, has_ipv6};
 
-/// Lines of each server's log in the report of a failed case.
+/// The number of lines of each server's log in the report of a failed case.
 const LOG_LINES: usize = 6;
 
 thread_local! {
-    /// The last panic of a worker, with its place.
+    /// The last panic of a worker, with its source location.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Puts a bar in front of each line.
+/// Prefixes each line with a bar.
 pub(crate) fn indented(text: &str) -> String {
     text.trim_end().lines().map(|line| format!("     | {line}")).collect::<Vec<_>>().join("\n")
 }

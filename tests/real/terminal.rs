@@ -112,7 +112,7 @@ impl Terminal {
 fn asks(context: &Context, route: &Route, variable: &str, prompt: &str) {
     let mut terminal = Terminal::new();
     let input = fs::read(context.peers.work.join("sshd/user.pub")).unwrap_or_default();
-    // Not with_credentials: the password is to be typed.
+    // Not with_credentials, because this case types the password.
     let options = route.ssh_options(context, "");
     let ssh = crate::context::program("ssh", options).arg("target").arg("cat; exit 5");
     let ssh = ssh.env(variable, USER).terminal(&terminal.pty).input(&*input);

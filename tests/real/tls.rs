@@ -35,8 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
             expect_session(context, proxies, 1);
         });
     }
-    // sshd closes the connection after the invalid line. That is a clean end if the proxy also
-    // ends its TLS session.
+    // sshd closes the connection after the invalid line. This is a clean end if the proxy also
+    // closes its TLS session.
     for (name, endpoint) in [("stunnel", STUNNEL), ("squid", SQUID_TLS)] {
         topic.ours(format!("the end of a session through {name} is clean"), move |context| {
             context.expect_banner(through(context, endpoint, &ca(context))).expect_stderr("");

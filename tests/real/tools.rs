@@ -1,4 +1,4 @@
-//! Programs that use ssh: git, rsync, sftp, and ssh by way of another host; and many sessions at
+//! Programs that use ssh: git, rsync, sftp, and ssh through another host; and many sessions at
 //! once.
 
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.both("git clones a repository", git_clones);
     topic.both("rsync copies a tree in both directions", rsync_copies);
     topic.both("sftp runs a batch", sftp_runs_a_batch);
-    // `ssh host1 connect host2 port`: there, stdin and stdout are what sshd gives to a command.
+    // `ssh host1 connect host2 port`: on host1, sshd creates the program's stdin and stdout.
     topic.both("the banner arrives by way of another host", |context| {
         let config = context.peers.ssh_config();
         let ssh = program("ssh", ["-F"]).arg(config).arg("-p").arg(context.port().to_string());
@@ -59,7 +59,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// Returns ssh with the options of a route as one line with quotes, for git and rsync.
+/// Returns the ssh command for a route as one line with quoted options, for git and rsync.
 fn ssh_line(context: &Context, route: &Route) -> String {
     let options = route.ssh_options(context, "");
     options.iter().fold("ssh".to_owned(), |line, option| format!("{line} '{option}'"))

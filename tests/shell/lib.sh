@@ -60,7 +60,7 @@ fail() {
     exit 1
 }
 
-# Runs a command with a time limit. The asserts below look at its exit status and its output.
+# Runs a command with a time limit. The asserts below check its exit status and its output.
 try() { # COMMAND...
     printf '$'
     printf ' %q' "$@"
@@ -150,7 +150,7 @@ serve() { # NAME SETUP PORTNAME...
         ports=()
         for portname in "$@"; do
             free_port
-            # The suites use it.
+            # Used by the suites.
             # shellcheck disable=SC2034
             PORT[$portname]=$FREE
             ports+=("$FREE")
@@ -192,7 +192,8 @@ stop() { # NAME; with its children, which share its session
     return 0
 }
 
-# Returns 0 for a zombie too: a child that exited is one until `wait`, and kill -0 still finds it.
+# Returns 0 for a zombie too: a child that has exited stays a zombie until `wait`, and kill -0 still
+# finds it.
 gone() { # PID
     local stat
     read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
@@ -203,7 +204,7 @@ cleanup() {
     local name status=$?
     trap - EXIT
     trap '' HUP INT TERM
-    # The shell would report each job that is killed.
+    # Hide the shell's report of each killed job.
     exec 2>/dev/null
     for name in "${!PID[@]}"; do
         kill -- "-${PID[$name]}" 2>/dev/null

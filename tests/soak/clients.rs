@@ -31,7 +31,7 @@ pub(crate) enum Verdict {
     Refused,
 }
 
-/// Runs a session through a listener. The error says what went wrong.
+/// Runs a session through a listener. The error describes the failure.
 pub(crate) fn through_listener(
     session: &Session,
     listener: SocketAddr,
@@ -94,7 +94,7 @@ fn check_complete(session: &Session, outcome: Outcome, results: &Results) -> Res
     complete.then_some(Verdict::Complete).ok_or("data is missing at the target".into())
 }
 
-/// Runs a session through its own process of the program. The error says what went wrong.
+/// Runs a session through its own process of the program. The error describes the failure.
 pub(crate) fn through_program(
     session: &Session,
     program: &Path,

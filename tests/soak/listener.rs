@@ -109,7 +109,7 @@ impl Listener {
         })
     }
 
-    /// Returns the CPU time so far in ticks of a hundredth of a second.
+    /// Returns the CPU time so far, in hundredths of a second.
     pub(crate) fn ticks(&self) -> io::Result<u64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();

@@ -1,8 +1,8 @@
 //! Soak test: many concurrent sessions for a long time, with random interruptions.
 //!
-//! Sessions run through listeners and through their own process of the program, directly and
-//! through a proxy. All data is compared byte by byte, every interruption must be reported, and at
-//! the end the listeners must use no more resources than at the start.
+//! Each session runs through a shared listener or its own process of the program, and reaches the
+//! target directly or through a proxy. All data is compared byte by byte, every interruption must
+//! be reported, and at the end the listeners must use no more resources than at the start.
 //!
 //!     tests/soak/run [SECONDS [SEED]]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
@@ -132,7 +132,7 @@ struct Soak {
 }
 
 impl Soak {
-    /// Starts sessions for this time, and waits until the last one has ended.
+    /// Keeps starting sessions for this long, then waits until the last one has ended.
     fn run_for(&self, time: Duration) {
         let end = Instant::now() + time;
         thread::scope(|scope| {

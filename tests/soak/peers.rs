@@ -92,14 +92,14 @@ fn accept(
             }
         };
         let (seed, results) = (seed ^ number, Arc::clone(results));
-        // Errors are ignored: a client that closes before its header has sent nothing that could be
-        // lost.
+        // Ignore errors: a client that disconnects before its header is complete has sent no data
+        // that could be lost.
         let thread = thread::Builder::new().stack_size(STACK_SIZE);
         thread.spawn(move || serve(stream, seed, &results)).expect("a thread for a connection");
     }
 }
 
-/// Serves a client as a SOCKS5 proxy without authentication. Refuses or disconnects now and then.
+/// Serves a client as a SOCKS5 proxy without authentication. Occasionally refuses or disconnects.
 fn serve_proxy(mut stream: TcpStream, seed: u64, results: &Results) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
     proxy::read_greeting(&mut stream)?;

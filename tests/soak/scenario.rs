@@ -109,7 +109,7 @@ impl Session {
         header
     }
 
-    /// Parses a header; `None` if it is not one. Fields that only the client needs have defaults.
+    /// Parses a header; `None` if it is invalid. Fields that only the client needs have defaults.
     pub(crate) fn from_header(header: [u8; Self::HEADER]) -> Option<Self> {
         let mut fields = [0; 11];
         for (field, bytes) in fields.iter_mut().zip(header.chunks_exact(8)) {

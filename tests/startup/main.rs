@@ -18,10 +18,10 @@ use kit::*;
 
 /// Instructions that a start may take: measured on Debian 12 with Rust 1.95, plus a tenth.
 ///
-/// Most of them are the dynamic loader's, which resolves each function of the C library that we
-/// use. The memory functions that glibc selects depend on the processor, and the loader reads the
-/// environment. But valgrind shows every program the same processor features and the environment
-/// here is nearly empty, so the rest stays well below a tenth.
+/// The dynamic loader executes most of them, because it resolves each C library function that we
+/// use. The count varies between machines: glibc selects its memory functions by processor, and the
+/// loader reads the environment. But valgrind shows every program the same processor features, and
+/// the environment here is nearly empty, so the variation stays well below a tenth.
 ///
 /// If a change exceeds the limit, find out why (`callgrind_annotate --inclusive=yes`, built with
 /// `CARGO_PROFILE_RELEASE_STRIP=none`). If it is worth the cost, set this to the printed count plus
@@ -39,8 +39,7 @@ impl Stage {
     fn new() -> Self {
         let directory = TempPath::directory("startup");
         fs::create_dir(directory.join("home")).unwrap();
-        // Under a path and a name that no other file has, so that the lists of files below can name
-        // it.
+        // Copy the program to a unique path and name, which the lists of files below can rely on.
         fs::copy(program_path(), directory.join("connect")).unwrap();
         Self { directory }
     }

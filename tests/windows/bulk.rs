@@ -72,8 +72,8 @@ fn bulk_data_in_both_directions_through_windows_pipes_arrives_whole() {
     expect_exchange(|target| launched("pipes", target.args()));
 }
 
-/// The target has long closed when the reader starts: all buffered data must arrive before exit
-/// code 0.
+/// The target closes long before the reader starts: all buffered data must arrive before the
+/// program exits with code 0.
 #[test]
 fn a_slow_reader_gets_everything() {
     let target = source();

@@ -1,8 +1,8 @@
 //! Passwords that are typed at the console.
 //!
-//! wine's console is the terminal on stdin, so the console is the session's stdin as well: the
-//! password is typed where data is typed later. A console beside a redirected stdin, as ssh has it,
-//! is impossible under wine.
+//! wine's console is the terminal on stdin, so the console is the session's stdin as well: the same
+//! input carries the password and then the data. A console in addition to a redirected stdin, as
+//! under ssh, is impossible under wine.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -75,7 +75,8 @@ impl Console {
         }
     }
 
-    /// Waits for the prompt, and until the echo is off, which happens after the prompt is printed.
+    /// Waits for the prompt, and then a moment longer, because the program turns the echo off only
+    /// after it has printed the prompt.
     #[track_caller]
     fn wait_for_prompt(&mut self) {
         self.wait_for(PROMPT);
@@ -87,8 +88,8 @@ impl Console {
     }
 }
 
-/// The target ends the session while the program waits for more input. (Ctrl-Z, EOF at a console,
-/// does not get through wine's.)
+/// The target ends the session while the program waits for more input. (Ctrl-Z, which means EOF at
+/// a console, does not get through wine's console.)
 #[test]
 fn a_password_is_typed_without_echo_and_what_follows_is_sent() {
     let logged_in = Gate::new();
@@ -104,7 +105,7 @@ fn a_password_is_typed_without_echo_and_what_follows_is_sent() {
     console.wait_for_prompt();
     console.type_in(&format!("{PASSWORD}\r"));
     logged_in.wait();
-    // The session has its echo back: typed text shows and is sent.
+    // The echo is on again in the session: typed text is shown and sent.
     console.type_in("typed line\r");
     console.wait_for("typed line");
     run.wait().expect_code(0);

@@ -2,7 +2,7 @@
 
 use crate::kit::*;
 
-/// Scripts read the text, so its lines end as on every other system.
+/// Scripts read this line, so it ends with LF alone, as on every other system.
 #[test]
 fn the_version_is_one_line_without_a_carriage_return() {
     let out = connect("--version").run();

@@ -8,10 +8,11 @@
 
 # Modules whose tests can pass outside wine. The other modules need shell scripts as helpers, a
 # terminal beside stdin, signals, UNIX-domain sockets or descriptor passing; tests/windows/*.rs
-# covers those of these features that Windows has.
+# covers the ones that Windows supports.
 OUTSIDE='cli|dial|http|http_auth|local_port|relay|regression|socks4|socks5|trace'
 
-# Modules that only read the source and the documentation: the system makes no difference to them.
+# Modules that only read the source and the documentation, so that their results do not depend on
+# the system.
 TEXTS='architecture|docs|layering|recording|style'
 
 # Failing tests that may run a second time.
@@ -79,7 +80,7 @@ run_tests() { # inside | outside
         else
             FAILURES=$((FAILURES + 1))
             printf 'FAILED %s\n' "$name"
-            # A test that cannot hold under wine belongs in not-under-wine, with the reason.
+            # A test that cannot pass under wine belongs in not-under-wine, with the reason.
             sed 's/^/     | /' "$WORK/report"
         fi
     done

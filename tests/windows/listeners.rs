@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::{Listening, connect_to, eventually, listening, read_to_end};
 
-/// A target for any number of sessions that answers EOF with what it has received.
+/// A target for any number of sessions. After EOF it sends back everything it has received.
 fn repeater() -> Server {
     Server::repeat(|| {
         script().drain().then("repeat it", |session| {
@@ -18,7 +18,7 @@ fn repeater() -> Server {
     })
 }
 
-/// Sends `text` and EOF, and returns what comes back up to EOF.
+/// Sends `text` and EOF, and returns the answer up to EOF.
 fn answer(mut client: TcpStream, text: &str) -> String {
     client.write_all(text.as_bytes()).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
@@ -29,8 +29,8 @@ fn is_free(place: SocketAddr) -> bool {
     TcpStream::connect(place).is_err()
 }
 
-/// The program's own stdin, which is `/dev/null`, ends nothing, and half-closes pass in both
-/// directions.
+/// EOF on the program's own stdin, `/dev/null`, does not end the session, and half-closes pass in
+/// both directions.
 #[test]
 fn one_session_is_served_and_then_the_port_is_closed() {
     let target = repeater();

@@ -7,7 +7,7 @@ use crate::launched;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A run with an open stdin on which nothing comes.
+/// Runs the program with an open stdin on which no data arrives.
 fn run(mode: &str, target: &Server) -> Outcome {
     launched(mode, target.args()).limit(LIMIT).start().wait()
 }

@@ -8,7 +8,8 @@ use crate::kit::*;
 use crate::listening::eventually;
 
 const USER: &str = "alice";
-/// microsocks and tinyproxy take the password from a command line or a configuration word.
+/// microsocks and tinyproxy take the password as one word, of the command line or of a
+/// configuration file.
 const PASSWORD: &str = "S3cret-passw0rd";
 const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
 

@@ -11,7 +11,7 @@ use crate::{programs, windows_path};
 const USER: &str = "alice";
 const PASSWORD: &str = "S3cret-passw0rd";
 
-/// A proxy for `alice`, and a target that greets.
+/// A proxy for `alice`, and a target that sends a greeting.
 fn proxy() -> Server {
     socks5_userpass(USER, PASSWORD).send("hello").serve()
 }
@@ -22,7 +22,7 @@ fn with_askpass(program: Program, name: &str) -> Program {
     program.env("DISPLAY", "none").env("SSH_ASKPASS", askpass).env("ASKPASS_PASSWORD", PASSWORD)
 }
 
-/// The path has slashes, as the shells of Git for Windows write it.
+/// The path has forward slashes, as the shells of Git for Windows write it.
 #[test]
 fn an_askpass_program_is_asked_for_the_password() {
     let prompt = TempPath::new("prompt");

@@ -26,7 +26,7 @@ have_tools() {
         die "the source of the standard library is missing: install the Debian package rust-web-src"
 }
 
-# Debian's compiler has no standard library for Windows: cargo builds that first.
+# Debian's compiler has no standard library for Windows, so cargo builds that first.
 build() { # ARGUMENT-OF-CARGO...
     local began=$SECONDS
     (
@@ -74,9 +74,9 @@ test_executable() { # SOURCE
 # All tests share one wine server and one prefix. Start the server first: if a test's program
 # started it, it would inherit the test's pipes, and the test would wait until the server exits.
 start_wine() {
-    # Without explorer, programs do not wait ten seconds for a desktop that never appears. wine
-    # keeps its sockets in TMPDIR, and its programs run as the user in USER, which must be the same
-    # for all.
+    # Disable explorer, because programs would wait ten seconds for a desktop that never appears.
+    # wine keeps its sockets in TMPDIR, and its programs run as the user in USER, which must be the
+    # same for all.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
     USER=$(id -un)
     export TMPDIR=$WORK/tmp USER LOGNAME=$USER
@@ -112,7 +112,8 @@ start_wine() {
     }
 }
 
-# The server ends the processes that wine has started; a killed server would leave them behind.
+# `wineserver -k` also ends the processes that wine has started. Killing the server directly would
+# leave them behind.
 clean_up() {
     local status=$?
     trap '' HUP INT TERM
