@@ -1,4 +1,4 @@
-//! The tests of `-p` that depend on how bytes are moved, with a program that copies them.
+//! The tests of `-p` that depend on how data is moved, run with a program that copies it.
 
 #[path = "local_port/transfer.rs"]
 mod transfer;
@@ -6,7 +6,7 @@ mod transfer;
 use crate::kit::*;
 use crate::listening::Listening;
 
-/// Starts the program with `-d` and these args. It copies all data through memory.
+/// Starts the program with `-d` and these args, and makes it copy all data through memory.
 fn listening(args: impl AsRef<str>) -> Listening {
     let program = connect(format!("-d {}", args.as_ref())).env("CONNECT_RELAY", "copy");
     Listening::start(program.limit(3 * TIMEOUT))

@@ -92,7 +92,7 @@ fn the_debug_log_says_which_blocks_apply() {
     ] {
         out.expect_stderr_has(&format!("DEBUG: {line}\n"));
     }
-    // No value in this block is needed.
+    // The session needs no value from this block.
     out.expect_code(0).expect_stderr_lacks(&format!("{file}:5: "));
     proxy.finish();
 }
@@ -149,7 +149,7 @@ fn a_command_that_hangs_is_killed_with_its_children() {
     let proxy = socks5_none().expect_eof().serve();
     let note = TempPath::new("note");
     let home = unreachable_if(&format!("(sleep 60; echo lived >{0}) | cat; true", note.display()), &proxy);
-    // `sleep` inherits standard error: the run would not end while it lives.
+    // `sleep` inherits standard error, so the run would not end while `sleep` is alive.
     let out = connect("-w 1 -s host 22").env("HOME", &*home).run();
     out.expect_code(0).expect_within(Duration::from_secs(5)).expect_stderr(&format!(
         "connect: {}:2: the exec command did not finish within 1 second; Match block ignored\n",

@@ -1,4 +1,4 @@
-//! Password prompts on the terminal, and the first line of all other sources of a password.
+//! Password prompts on the terminal, and the first line of every other password source.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -165,7 +165,7 @@ fn without_a_terminal_the_error_names_the_variable_to_set() {
     out.expect_failure(6, &[&format!("SOCKS5 proxy {proxy}"), "'bob'", "SOCKS5_PASSWORD", "terminal"]);
     proxy.finish();
 
-    // User/password is not offered then, because some servers insist on it once it is offered.
+    // User/password is not offered in this case, because some servers insist on it once offered.
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
     connect(format!("-S bob@{proxy} host.example 22")).run().expect_failure(6, &["SOCKS5_PASSWORD"]);
     proxy.finish();
@@ -345,7 +345,7 @@ fn a_407_is_answered_on_a_new_connection_if_the_proxy_closes_the_first() {
     }
 }
 
-/// Returns how many descriptors of terminals a process has open.
+/// Returns the number of terminal descriptors that a process has open.
 fn terminal_descriptors(pid: u32) -> usize {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let files = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
@@ -374,7 +374,7 @@ fn a_password_prompt_of_a_listener_does_not_leak_a_descriptor_of_the_terminal() 
     proxy.finish();
 }
 
-/// Runs the program with a password from each source whose first line this is.
+/// Runs the program once for each password source, which starts with this line.
 fn each_source(first_line: &[u8], run: impl Fn(&str, Program)) {
     let file = TempPath::file("password", first_line);
     fs::set_permissions(&*file, Permissions::from_mode(0o600)).unwrap();
@@ -389,8 +389,8 @@ fn each_source(first_line: &[u8], run: impl Fn(&str, Program)) {
     run("SSH_ASKPASS", asker.connect(""));
 }
 
-/// The file and the descriptor used to read `a\rb\n` as `a\rb`, the command and askpass as `a`. The
-/// limit was 4,096 bytes for the former and 4,095 for the latter.
+/// `a\rb\n` used to be read as `a\rb` from a file or descriptor, with a limit of 4,096 bytes, but
+/// as `a` from a command or askpass, with a limit of 4,095 bytes.
 #[test]
 fn the_first_line_is_the_same_for_every_source_of_a_password() {
     let longest = "x".repeat(4096);

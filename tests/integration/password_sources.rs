@@ -150,7 +150,7 @@ fn sources_have_an_order_of_precedence() {
     expect_password("netrc", "", &lines[3..]);
     expect_password("netrc", "--netrc", &[("NETRC", &netrc), ("CONNECT_NETRC", "no")]);
 
-    // A password in the URL comes first, and the last of the options wins.
+    // A password in the URL takes precedence. Among the options, the last one wins.
     let proxy = socks5("spec");
     let run = lines.iter().fold(connect(&option), |run, (name, value)| run.env(name, value));
     run.args(format!("-S bob:spec@{proxy} host 22")).run().expect_success();
@@ -271,7 +271,7 @@ fn a_descriptor_is_read_up_to_the_end_of_the_line() {
         ("", " 3< <(printf secret)", "welcome"),
         ("", " 3< <(sleep 0.2; echo secret; sleep 10)", "welcome"),
         ("", " 4<&0 3< <(printf 'secret\\r\\nmore')", "welcome"),
-        // The rest is left for the next program.
+        // The rest of the input is left for the next program.
         ("exec 3< <(echo secret; echo more); ", "; cat <&3", "welcomemore\n"),
     ] {
         let proxy = socks5("secret");
@@ -338,7 +338,7 @@ fn a_failing_command_is_reported_with_its_status() {
         assert!(parts.iter().all(|part| out.stderr_text().contains(part)), "{line}: {out:?}");
         proxy.finish();
     }
-    // The user sees its standard error.
+    // The user sees the command's standard error.
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
     let home = home("CONNECT_PASSWORD_COMMAND = echo locked >&2; exit 1");
     let out = connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).run();

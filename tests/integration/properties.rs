@@ -1,6 +1,6 @@
-//! Round trips through the library: independent parsers read back what we write, and we read every
-//! spelling of an input as the same value. The seed is fixed, so that every run has the same cases.
-//! The fuzz targets look for new ones.
+//! Round trips through the library: independent parsers read back our output, and our parsers read
+//! every spelling of an input as the same value. The seed is fixed, so every run has the same
+//! cases. The fuzz targets look for new ones.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,7 +21,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::kit::TempPath;
 
-/// Uses a fixed seed and saves no failures: write a separate test for each case that failed.
+/// Uses a fixed seed and saves no failing cases. Write a separate test for each case that fails.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 200,
@@ -51,7 +51,7 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     (host(), 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port: Port::new(port).unwrap() })
 }
 
-/// A user and a password of 1 to 255 bytes each.
+/// A user name and a password of 1 to 255 bytes each.
 fn credentials() -> impl Strategy<Value = Credentials> {
     let password = prop::collection::vec(any::<u8>(), 1..=255);
     ("\\PC{1,63}", password)
@@ -76,7 +76,7 @@ fn login(plan: &Plan) -> (&str, &[u8]) {
     (user, password.expose())
 }
 
-/// Returns the bytes that a machine sends next.
+/// Returns the bytes that a negotiation sends next.
 fn sent(machine: &mut impl Negotiation) -> Vec<u8> {
     match machine.step().unwrap() {
         Step::Send(wire) => wire.bytes().to_vec(),

@@ -35,7 +35,7 @@ fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
 const UNKNOWN_LINE: &[u8] = b"PROXY UNKNOWN\r\n";
 const LOCAL_BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// A target that expects, in one piece, a header with both ends of its own connection.
+/// A target that expects a header with both addresses of its own connection, sent in one piece.
 fn expects_own_addresses(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
     script()
         .then("expect a header with both ends of this connection", move |session| {

@@ -23,7 +23,7 @@ fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// On Windows, a profile directory is private anyway.
+/// On Windows, a profile directory is already private.
 #[cfg(not(unix))]
 fn set_mode(_: &Path, _: u32) {}
 
@@ -164,7 +164,7 @@ fn the_environment_overrides_the_file_and_the_command_line_overrides_both() {
 
 #[test]
 fn a_specific_parameter_in_the_file_overrides_a_general_one_in_the_environment() {
-    // As in the C program, which looks up one name everywhere before the next name.
+    // Like the C program, which looks up a name in all sources before it tries the next name.
     let proxy = socks5_userpass("file", "secret").expect_eof().serve();
     let home = home("SOCKS5_USER = file");
     let run = at_home(&format!("-S {proxy} host 22"), &home).env("SOCKS_USER", "env");
@@ -303,7 +303,7 @@ fn a_path_that_is_not_a_regular_file_is_ignored() {
         &with(&|path| symlink("/dev/zero", path).unwrap()),
         &["cannot read {F}: not a regular file; file ignored"],
     );
-    // Not even root can open this.
+    // Not even root can open a symlink loop.
     let looped = with(&|path| symlink(".connectrc", path).unwrap());
     expect(&looped, &["cannot read {F}: Too many levels of symbolic links; file ignored"]);
     expect(&home(" ".repeat(2 << 20)), &["cannot read {F}: larger than 1024 KiB; file ignored"]);

@@ -1,4 +1,4 @@
-//! The relay tests that depend on how bytes are moved, with a program that copies them.
+//! The relay tests that depend on how data is moved, run with a program that copies it.
 
 #[path = "relay/bulk.rs"]
 mod bulk;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::kit::*;
 use crate::listening::*;
 
-/// Exit code of the dynamic loader if it cannot start the program.
+/// Exit code of the dynamic loader when it cannot start the program.
 const NOT_LOADED: i32 = 127;
 
 #[test]
@@ -36,7 +36,7 @@ fn with_few_descriptors_a_session_works_or_reports_that() {
         }
         drop(target);
     }
-    // Three standard descriptors and a socket suffice, and the loader needs as many.
+    // The program needs only three standard descriptors and a socket, and the loader needs as many.
     assert!(successes >= 30 && failures == 0, "{successes} successes, {failures} failures");
 }
 
@@ -66,7 +66,7 @@ fn with_few_descriptors_a_local_port_works_or_reports_that() {
                 } else {
                     failures += 1;
                     end.expect_failure(end.code.unwrap(), &["open files"]);
-                    // The kernel reports a reset to only one of the calls.
+                    // The kernel reports a reset to only one of the two calls.
                     assert!(written.is_err() || read.is_err(), "a clean EOF without an answer");
                 }
             }
@@ -76,8 +76,8 @@ fn with_few_descriptors_a_local_port_works_or_reports_that() {
     assert!(successes >= 3 && failures >= 3, "{successes} successes, {failures} failures");
 }
 
-/// Limits the address space. Bisection finds the smallest limit with which the program is loaded.
-/// From there the limit rises in steps smaller than any of the program's own allocations.
+/// Limits the address space. Bisection finds the smallest limit at which the program loads. The
+/// test then raises the limit in steps smaller than any of the program's own allocations.
 #[cfg(target_os = "linux")]
 #[test]
 fn with_little_memory_a_session_works_or_reports_that() {

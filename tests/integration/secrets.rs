@@ -30,7 +30,7 @@ fn find_in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
         // Special mappings of the kernel cannot be read.
         if memory.read_exact_at(&mut bytes, start).is_ok() {
-            // Searching a string is fast even in an unoptimized test.
+            // Searching a `str` is fast even in an unoptimized test.
             let text = String::from_utf8_lossy(&bytes);
             let is_contained = |string: &&str| text.contains(string);
             let place = line.split_whitespace().nth(5).unwrap_or("anonymous memory");
@@ -47,8 +47,8 @@ fn forms() -> [&'static str; 5] {
     [PASSWORD, IN_URL, BASE64, &PASSWORD[8..], &BASE64[12..]]
 }
 
-/// Expects that the user can read the memory, and that neither memory nor `ps` contain the
-/// password.
+/// Expects that the user can read the memory, and that the password is neither there nor in the
+/// output of `ps`.
 #[track_caller]
 fn expect_forgotten(run: &Running) {
     let pid = run.pid();
@@ -58,7 +58,7 @@ fn expect_forgotten(run: &Running) {
     assert!(forms().iter().all(|form| !shown.contains(form)), "{shown}");
 }
 
-/// Returns args and environment.
+/// Returns the args and environment of a process.
 fn args_and_environment(pid: u32) -> String {
     let read = |name| String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/{name}")).unwrap()).into_owned();
     (read("cmdline") + &read("environ")).replace('\0', " ")
@@ -119,7 +119,7 @@ impl PausingProxy {
         proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve()
     }
 
-    /// Runs a session: checks the memory while the proxy pauses, and after that.
+    /// Runs a session, and checks the memory while the proxy pauses and again after the pause.
     #[track_caller]
     fn expect_forgotten(&self, proxy: Server, program: Program, type_password: impl FnOnce()) {
         let mut run = program.env("MARK", MARK).start();
@@ -129,7 +129,7 @@ impl PausingProxy {
         self.resume.open();
         run.wait_stdout_has("welcome");
         expect_forgotten(&run);
-        // Relaying must not bring the password back.
+        // Relaying must not bring the password back into memory.
         run.send("to and fro");
         run.wait_stdout_has("to and fro");
         expect_forgotten(&run);
@@ -274,7 +274,7 @@ fn a_password_from_an_askpass_program_is_erased() {
     pausing.expect_forgotten(proxy, program, || {});
 }
 
-/// The buffers for hashing must also be erased.
+/// The buffers used for hashing must be erased, too.
 #[test]
 fn a_password_for_digest_is_erased() {
     let pausing = PausingProxy::new();
@@ -324,7 +324,7 @@ fn only_the_password_is_masked() {
     target.finish();
 }
 
-/// A listener needs the password for the next client.
+/// A listener still needs the password for the next client.
 #[test]
 fn a_listener_keeps_the_password_and_protects_its_memory() {
     let pausing = PausingProxy::new();

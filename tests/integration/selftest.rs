@@ -1,4 +1,4 @@
-//! Tests of the test kit itself: it must fail when it should, or no other test could.
+//! Tests of the test kit itself: if the kit cannot fail, no other test can.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -44,8 +44,8 @@ fn no_session_data_is_sent_before_the_tunnel_is_established() {
     expect_tunnel(proxy.send(GRANTED), to_address);
 }
 
-/// Returns the request, starting at the address and without the user name: an address, or 0.0.0.1
-/// and a name.
+/// Returns the destination in the request, without the user name: an address, or 0.0.0.1 and a
+/// name.
 #[track_caller]
 fn requested(args: &str, environment: &[(&str, &str)]) -> Vec<u8> {
     let proxy = script()
@@ -186,7 +186,7 @@ fn the_user_comes_from_the_proxy_option_or_the_first_variable_that_is_set() {
         assert_eq!(user("{S}", &environment), expected);
         assert_eq!(user("spec@{S}", &environment), "spec");
     }
-    // An empty value counts as set.
+    // A variable with an empty value is set, so it overrides less specific variables.
     assert_eq!(user("{S}", &[("SOCKS4_USER", ""), ("CONNECT_USER", "all")]), "");
     assert_eq!(user("@{S}", &[]), "");
 }

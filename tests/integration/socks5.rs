@@ -116,7 +116,7 @@ fn an_address_is_sent_as_an_address_and_a_name_as_a_name() {
         let args = if args.contains("{S}") { args.to_owned() } else { format!("-S {{S}} {args}") };
         assert_eq!(requested(&args, &[]), by_name("host.example"), "{args}");
     }
-    // Not a valid address, so it is a name.
+    // Not a valid address, so it is treated as a name.
     assert_eq!(requested("-S {S} 300.1.2.3 22", &[]), by_name("300.1.2.3"));
 }
 
@@ -435,7 +435,7 @@ fn the_password_does_not_appear_in_the_debug_log() {
     let proxy = socks5_userpass("bob", "hunter2").send("welcome").drain().serve();
     let run = connect(format!("-d -S bob:hunter2@{proxy} host.example 22")).run();
     run.expect_code(0).expect_stdout("welcome").expect_stderr_lacks("hunter2");
-    // In hexadecimal neither.
+    // The hex dump must not contain the password, either.
     run.expect_stderr_lacks("68 75 6e 74 65 72 32").expect_stderr_has(">>> xx xx xx xx ...");
     proxy.finish();
 }

@@ -73,7 +73,7 @@ fn a_signal_removes_the_socket() {
         let run = Listening::start(
             connect("-d --listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1"),
         );
-        // The signal arrives as early as possible.
+        // Send the signal as early as possible.
         eventually("the socket", || path.exists());
         run.stop(signal).expect_success();
         assert!(!path.exists());
@@ -126,7 +126,7 @@ fn a_missing_directory_is_an_error() {
     out.expect_failure(1, &["cannot listen on unix:/no/such/directory/s: No such file or directory"]);
 }
 
-/// The first listener exists already when the second one fails.
+/// The first listener already exists when the second one fails.
 #[test]
 fn a_run_that_fails_to_listen_leaves_no_socket() {
     let path = TempPath::new("s");
@@ -250,7 +250,7 @@ fn connecting_to_a_target_with_a_full_backlog_hung_forever() {
     let target = format!("unix:{}", path.display());
     let out = connect("-w 0.3").arg(&target).run();
     out.expect_failure(7, &["timed out after 0.3 seconds", &target, "did not accept the connection"]);
-    // Without a timeout, or within it, the connection is accepted later.
+    // A late accept succeeds without a timeout, and before a timeout expires.
     for words in ["", "-w 20"] {
         let mut run = connect(words).arg(&target).start();
         thread::sleep(Duration::from_millis(200));

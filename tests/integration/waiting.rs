@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::kit::*;
 
-/// What the program has written to a terminal.
+/// The program's output on a terminal.
 struct Screen<'a> {
     pty: &'a Pty,
     output: Vec<u8>,
@@ -51,7 +51,8 @@ impl Screen<'_> {
 }
 
 trait AtTerminal {
-    /// Makes standard error this terminal, and the program its foreground process group.
+    /// Makes this terminal the program's standard error, and the program the terminal's foreground
+    /// process group.
     fn at(self, pty: &Pty) -> Program;
 }
 
@@ -71,7 +72,7 @@ fn the_status_line_appears_during_a_long_wait_and_is_erased_after_it() {
     screen.wait_has(&format!("connect: waiting for SOCKS5 proxy {proxy}: the reply to the SOCKS5 request, "));
     assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
     screen.wait_has(" s of 30 s; Ctrl-C to stop");
-    // It is updated in place.
+    // The status line is updated in place.
     screen.wait_has(" to stop\rconnect: waiting for ");
     gate.open();
     run.finish().expect_code(0).expect_stdout("hello");
@@ -102,7 +103,7 @@ fn the_status_line_is_erased_before_an_error_is_printed() {
 
 const COLUMNS: u16 = 78;
 
-/// Creates a run at this terminal.
+/// Creates a run on this terminal.
 type Start<'a> = dyn Fn(&Pty) -> Program + Sync + 'a;
 
 /// Runs the program until it times out. Returns the visible lines and all output.
@@ -113,7 +114,7 @@ fn run_until_timeout(run: impl FnOnce(&Pty) -> Program) -> (Vec<String>, String)
     Screen::new(&pty).finish()
 }
 
-/// Returns sockets that receive queries by UDP and TCP on one port, and answer none.
+/// Returns sockets that receive queries over UDP and TCP on one port, and never answer.
 fn silent_name_server() -> (TcpListener, UdpSocket) {
     let on_one_port = || {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -165,7 +166,7 @@ fn every_kind_of_wait_shows_the_status_line() {
     }
     #[cfg(target_os = "linux")]
     let socket = FullBacklog::new();
-    // connect(2) blocked for the whole limit, and nothing was shown.
+    // connect(2) used to block for the whole timeout, with no status line.
     #[cfg(target_os = "linux")]
     cases.push((format!("unix:{}", socket.path.display()), "waiting for unix:"));
     std::thread::scope(|scope| {
@@ -220,7 +221,7 @@ fn there_is_no_status_line_where_it_is_unwanted_or_unreadable() {
     });
 }
 
-/// The time at the prompt is not a wait for the proxy.
+/// Time spent at the prompt is not time spent waiting for the proxy.
 #[test]
 fn the_status_line_does_not_overwrite_a_prompt() {
     let script_text = "#!/bin/sh\nsleep 3\necho secret\n";
@@ -252,7 +253,7 @@ fn quiet_hides_warnings_but_not_errors() {
         assert_eq!(text.lines().count(), 1, "{options}: {text}");
         assert!(text.starts_with("connect: cannot connect to"), "{options}: {text}");
     }
-    // Of -q and -d the last one wins.
+    // If both -q and -d are given, the last one wins.
     let text = stderr("-q -d");
     assert!(text.contains("DEBUG: ") && text.contains(".connectrc:1: "), "{text}");
 }

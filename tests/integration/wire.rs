@@ -1,4 +1,4 @@
-//! Shared by the test suites of the protocols.
+//! Helpers shared by the test suites of the protocols.
 
 use crate::kit::*;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 /// Returns a pseudo-random stream of `len` bytes. The same `seed` gives the same bytes.
 pub(crate) fn data(seed: u64, len: u64) -> Data {
-    // Any odd multiplier spreads small seeds; xorshift must not start at zero.
+    // The odd multiplier spreads small seeds, and `+ 1` keeps xorshift from starting at zero.
     Data { state: (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15), left: len, word: [0; 8], unread: 0 }
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
 pub(crate) struct Data {
     state: u64,
     left: u64,
-    /// The latest word; its last `unread` bytes are not read yet.
+    /// The current word. Its last `unread` bytes have not been read yet.
     word: [u8; 8],
     unread: usize,
 }
@@ -127,7 +127,7 @@ impl fmt::Debug for Digest {
 }
 
 /// Copies like `io::copy`, but always through a buffer. The standard function would splice, and a
-/// test pipe would then take more than its size.
+/// test pipe would then accept more data than its nominal size.
 pub(crate) fn copy(source: &mut impl Read, sink: &mut impl Write) -> io::Result<u64> {
     let mut buffer = vec![0; 64 * 1024];
     let mut total = 0;

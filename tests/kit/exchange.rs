@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::stream::{MAX_SLICE, Stream};
 
-/// The speed of an end.
+/// How fast an end sends and receives.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     /// Pause before anything is sent or received.
@@ -24,21 +24,21 @@ pub(crate) struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HalfClose {
     AtOnce,
-    /// After it has received everything or EOF. Some proxies close both directions with the first
-    /// one.
+    /// After it has received everything or EOF. Some proxies close both directions on the first
+    /// half-close.
     AfterEverything,
     AfterEof,
 }
 
-/// The task of an end.
+/// The task of one end of a session.
 pub(crate) struct Job {
     pub(crate) send: Stream,
     pub(crate) receive: Stream,
     pub(crate) pace: Pace,
-    /// Aborts after this many bytes in both directions together.
+    /// Aborts after this many bytes, counting both directions.
     pub(crate) abort_after: Option<u64>,
     pub(crate) half_close: HalfClose,
-    /// How long the session may make no progress before it has stalled.
+    /// How long the session may go without progress before it ends as [`Ending::Stalled`].
     pub(crate) idle_timeout: Duration,
 }
 
@@ -57,9 +57,9 @@ pub(crate) enum Ending {
     Clean,
     /// Reading or writing failed.
     Failed(io::ErrorKind),
-    /// The job says to abort now.
+    /// The byte count reached [`Job::abort_after`].
     Aborting,
-    /// The bytes received are not those sent.
+    /// The received bytes differ from the expected ones.
     WrongData,
     /// No progress within the idle timeout.
     Stalled,
@@ -120,8 +120,8 @@ pub(crate) fn exchange(channel: &mut Channel, job: &Job) -> Outcome {
     thread::sleep(job.pace.initial_pause);
     let (mut sent, mut received, mut sent_eof, mut received_eof) = (0, 0, false, false);
     let mut buffer = vec![0; MAX_SLICE];
-    // Read on after a failed write: the kernel reports a socket error only once, and data may be
-    // left.
+    // Keep reading after a failed write: the kernel reports a socket error only once, and unread
+    // data may remain.
     let mut write_error = None;
     let ending = loop {
         if job.abort_after.is_some_and(|after| sent + received >= after) {

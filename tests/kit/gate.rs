@@ -25,7 +25,7 @@ impl Gate {
         assert!(self.wait_for(super::TIMEOUT), "the gate was not opened within {:?}", super::TIMEOUT);
     }
 
-    /// Waits until the gate is open, at most for `limit`. Returns `true` if the gate is open.
+    /// Waits until the gate is open, for at most `limit`. Returns `true` if the gate is open.
     pub(crate) fn wait_for(&self, limit: Duration) -> bool {
         let (state, changed) = &*self.0;
         let state = state.lock().unwrap();

@@ -14,12 +14,13 @@ use super::server::Session;
 pub(crate) struct HttpDigest {
     pub(crate) user: &'static str,
     pub(crate) password: &'static str,
-    /// One challenge is sent for each; an empty string is a challenge without `algorithm`.
+    /// The proxy sends one challenge for each algorithm. An empty string omits the `algorithm`
+    /// parameter.
     pub(crate) algorithms: Vec<&'static str>,
     pub(crate) qop: Option<&'static str>,
-    /// Further parameters of each challenge, with a comma before the first.
+    /// Additional parameters of each challenge, starting with a comma.
     pub(crate) extra_parameters: &'static str,
-    /// Further challenges, of other schemes.
+    /// Additional challenges, for other schemes.
     pub(crate) other_challenges: &'static str,
     /// How many correct responses are rejected with `stale=true`.
     pub(crate) stale: usize,
@@ -133,8 +134,8 @@ impl HttpDigest {
         format!("HTTP/1.1 407 Who are you\r\n{}{end}", fields.concat())
     }
 
-    /// Returns `true` if the response proves the user and the password. Fails if no correct client
-    /// sends such a header.
+    /// Returns `true` if the response matches the user and the password. Fails if the header is one
+    /// that no correct client sends.
     fn check(&self, digest: &str, head: &str) -> Result<bool, String> {
         let wrong = |problem: &str| Err(format!("{problem} in {digest:?}"));
         let given = parameters(digest);

@@ -2,13 +2,14 @@
 //!
 //! Every test target includes it with `#[path = "../kit/mod.rs"] mod kit;`.
 //!
-//! A failure reports what was expected, what came, and what the program printed. Every wait has a
+//! A failure reports the expected and the actual data, and the program's output. Every wait has a
 //! timeout, and every process and thread ends with its test.
 //!
 //! - [`connect`] describes a run of the program, [`Running`] is one that has started, and
 //!   [`Outcome`] holds its output and exit code.
 //! - [`script`] describes what a peer does on a connection, and [`Server`] runs such scripts.
-//! - [`socks5_none`], [`http_basic`] and the like are proxies, whose script goes on in the tunnel.
+//! - [`socks5_none`], [`http_basic`] and similar functions are scripts of proxies. Steps added to
+//!   them run inside the tunnel.
 //! - [`TlsFront`] adds TLS in front of any server; [`Authority`] issues its certificates.
 //! - [`exchange`](exchange::exchange) is one end of a session that sends and checks a lot of data.
 //! - [`NameServer`] answers DNS queries. [`RefusingPort`] and [`SilentPort`] never

@@ -87,7 +87,7 @@ impl NameServer {
         self.address.port()
     }
 
-    /// Returns the queries so far, as in "host.example. A".
+    /// Returns the queries so far, in the form "host.example. A".
     pub(crate) fn asked(&self) -> Vec<(Transport, String)> {
         self.shared.asked.lock().unwrap().clone()
     }
@@ -115,7 +115,8 @@ impl Shared {
     fn serve_udp(&self, socket: &UdpSocket) {
         let mut buffer = [0; 512];
         while self.is_running() {
-            // Besides the timeout: Windows reports ICMP errors about earlier replies here.
+            // Ignore all errors, not just timeouts: Windows reports ICMP errors about earlier
+            // replies here.
             let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
             for message in self.messages(Transport::Udp, &buffer[..length]) {
                 let _ = socket.send_to(&message, client);

@@ -181,7 +181,8 @@ impl Program {
     #[track_caller]
     pub(crate) fn start(self) -> Running {
         let home = TempPath::directory("home");
-        // For messages. The name alone, because test output must not depend on paths.
+        // The title is for messages. Use the file name alone, because test output must not depend
+        // on paths.
         let mut title = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for arg in &self.args {
             title.push(' ');

@@ -51,8 +51,8 @@ pub(crate) fn read_greeting(client: &mut impl Read) -> io::Result<Vec<u8>> {
     read_vec(client, count.into())
 }
 
-/// Reads a SOCKS5 greeting and selects `method`. Fails, after telling the client, if the client
-/// does not offer it.
+/// Reads a SOCKS5 greeting and selects `method`. If the client does not offer it, rejects the
+/// client and fails.
 pub(crate) fn select_method(client: &mut (impl Read + Write), method: u8) -> io::Result<()> {
     let offered = read_greeting(client)?;
     if offered.contains(&method) {
@@ -83,7 +83,7 @@ pub(crate) fn read_socks5_request(client: &mut impl Read) -> io::Result<String> 
     if start[..3] != [5, 1, 0] {
         return Err(malformed(format!("expected a SOCKS5 CONNECT request, got {start:?}")));
     }
-    // Address and port are read at once: the benchmark counts our system calls, too.
+    // Read address and port in one call, because the benchmark counts our system calls, too.
     let length = match start[3] {
         1 => 4,
         3 => read_array::<1>(client)?[0].into(),
@@ -117,8 +117,8 @@ pub(crate) fn read_socks4_request(client: &mut impl Read) -> io::Result<(String,
 
 /// Reads the head of an HTTP request, up to and including the blank line.
 ///
-/// The bytes are read one at a time. Give it a `BufReader` where that costs too much, and where the
-/// client sends nothing more before the response.
+/// The bytes are read one at a time. Pass a `BufReader` if that is too slow and the client sends
+/// nothing more before the response.
 pub(crate) fn read_head(client: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -139,7 +139,7 @@ pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     fields.find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.trim())
 }
 
-/// Returns the `user:password` that a request brings by Basic authentication (RFC 7617).
+/// Returns the `user:password` in the Basic authentication of a request (RFC 7617).
 pub(crate) fn basic_login(head: &str) -> Option<String> {
     let encoded = header(head, "Proxy-Authorization")?.strip_prefix("Basic ")?;
     String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()
@@ -162,7 +162,7 @@ pub(crate) fn relay(client: &TcpStream, target: &TcpStream) {
     });
 }
 
-/// Makes the close of this connection a reset.
+/// Makes closing this connection send a reset.
 pub(crate) fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
 }
@@ -196,14 +196,14 @@ fn read_terminated(client: &mut impl Read) -> io::Result<String> {
     }
 }
 
-/// Takes the last `N` bytes off.
+/// Removes and returns the last `N` bytes.
 fn tail<const N: usize>(bytes: &mut Vec<u8>) -> [u8; N] {
     let mut tail = [0; N];
     tail.copy_from_slice(&bytes.split_off(bytes.len() - N));
     tail
 }
 
-/// Returns the bytes as text, in the notation of Rust if they are not UTF-8.
+/// Returns the bytes as text, or in Rust's debug format if they are not UTF-8.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| format!("{:?}", error.into_bytes()))
 }

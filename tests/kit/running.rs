@@ -32,7 +32,7 @@ struct State {
     exit: Option<Exit>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    /// How many collecting threads have not seen EOF yet.
+    /// Number of collecting threads that have not seen EOF yet.
     collecting: usize,
     timed_out: bool,
 }
@@ -135,12 +135,12 @@ impl Running {
         drop(self.wait_until(&what, |state| contains(&state.stderr, wanted.as_bytes())));
     }
 
-    /// Returns what stderr has received so far.
+    /// Returns everything received from stderr so far.
     pub(crate) fn stderr_so_far(&self) -> String {
         String::from_utf8_lossy(&self.shared.state().stderr).into_owned()
     }
 
-    /// Returns what stdout has received so far.
+    /// Returns everything received from stdout so far.
     pub(crate) fn stdout_so_far(&self) -> Vec<u8> {
         self.shared.state().stdout.clone()
     }
@@ -181,7 +181,7 @@ impl Running {
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Outcome {
         drop(self.wait_until_inner("waiting for the exit", |state| state.exit.is_some(), true));
-        // A process that the program started may hold the pipes open longer: wait a limited time.
+        // A process that the program started may keep the pipes open longer, so limit this wait.
         let deadline = Instant::now() + Duration::from_secs(2);
         let mut state = self.shared.state();
         while state.collecting > 0 && Instant::now() < deadline {
@@ -244,7 +244,7 @@ impl Drop for Running {
                 eprintln!("{}\n  still running, now killed\n{printed}", self.title);
             }
             state.kill();
-            // Its temporary directories may be removed only after it has exited.
+            // The program's temporary directories may be removed only after it has exited.
             while state.exit.is_none() {
                 state = self.shared.pause(state);
             }
@@ -254,11 +254,11 @@ impl Drop for Running {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Ignore poisoning, or a failed assertion would be hidden by a second panic.
+        // Ignore poisoning, or a second panic would hide the failed assertion.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Waits for a change of the state, for a short time.
+    /// Waits briefly for the state to change.
     fn pause<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let waited = self.changed.wait_timeout(state, Duration::from_millis(50));
         waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
@@ -339,8 +339,8 @@ pub(crate) struct Outcome {
     pub(crate) stdout: Vec<u8>,
     /// Everything from stderr, if that was a pipe to the test.
     pub(crate) stderr: Vec<u8>,
-    /// CPU time used, including program start. Windows does not measure it: there it is `elapsed`,
-    /// an upper bound for a single thread.
+    /// CPU time used, including program start. On Windows, the kit does not measure CPU time and
+    /// uses `elapsed`, which is an upper bound for a single thread.
     pub(crate) cpu: Duration,
     /// Time from start to exit.
     pub(crate) elapsed: Duration,
@@ -381,7 +381,7 @@ impl Outcome {
         self.check(found, &format!("on stderr {part:?}"))
     }
 
-    /// Expects this nowhere on stderr, such as a secret.
+    /// Expects that this text, such as a secret, appears nowhere on stderr.
     #[track_caller]
     pub(crate) fn expect_stderr_lacks(&self, part: &str) -> &Self {
         self.check(!self.stderr_text().contains(part), &format!("nowhere on stderr {part:?}"))

@@ -12,7 +12,7 @@ use super::server::{Server, Session};
 use super::show::show;
 use super::{Digest, copy, data, proxy};
 
-/// The result of a step. The error says what was expected and what came.
+/// The result of a step. The error names what was expected and what arrived.
 pub(crate) type StepResult = Result<(), String>;
 
 /// Starts an empty script.
@@ -38,7 +38,7 @@ pub(super) struct Step {
 
 #[derive(Clone)]
 pub(super) enum Action {
-    /// Kept apart from the other steps so that [`Script::early`] can add to it.
+    /// A variant of its own, so that [`Script::early`] can append to the bytes.
     Send(Vec<u8>),
     Run(Arc<dyn Fn(&mut Session) -> StepResult + Send + Sync>),
 }
@@ -103,8 +103,7 @@ impl Script {
         self.then(format!("expect {count} bytes"), move |session| session.receive(count).map(drop))
     }
 
-    /// Makes the receive buffer small, so that the kernel buffers little that the steps have not
-    /// read yet.
+    /// Makes the receive buffer small, so that the kernel buffers little unread data.
     pub(crate) fn small_window(self) -> Self {
         self.then("make the receive window small", |session| {
             let socket = socket2::SockRef::from(session.stream());

@@ -30,7 +30,8 @@ pub(crate) fn socks5_refused(code: u8) -> Script {
 
 /// A SOCKS5 proxy that requires this user and password (RFC 1929).
 ///
-/// It rejects any others and closes. The script ends there without a failure; see the record.
+/// The proxy rejects any other credentials and closes. The script then ends without a failure; see
+/// the record.
 pub(crate) fn socks5_userpass(user: &str, password: &str) -> Script {
     let expected = (user.to_owned(), password.to_owned());
     socks5_method(proxy::USER_PASSWORD)
@@ -57,8 +58,8 @@ pub(crate) fn http_reply(reply: impl AsRef<[u8]>) -> Script {
 
 /// An HTTP proxy that requires this user and password by Basic authentication.
 ///
-/// Any other request gets a 407 on a connection that stays open. A client that disconnects after
-/// a 407 to dial again ends the script without a failure.
+/// Any other request gets a 407 on a connection that stays open. If the client disconnects after a
+/// 407 in order to reconnect, the script ends without a failure.
 pub(crate) fn http_basic(user: &str, password: &str) -> Script {
     const REJECTED: &[u8] = b"HTTP/1.1 407 Proxy Authentication Required\r\n\
         Proxy-Authenticate: Basic realm=\"test\"\r\nContent-Length: 6\r\n\r\nbadge?";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::messages;
 
-/// Texts that no row can cause, and why.
+/// Texts that no row can trigger, each with the reason.
 const UNREACHABLE: [(&str, &str); 8] = [
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -26,7 +26,7 @@ fn source(file: &str) -> String {
 }
 
 /// Returns the variants of the enum `Error` in a file: the lines that are indented by four spaces
-/// and start with a capital.
+/// and start with a capital letter.
 fn variants(file: &str) -> BTreeSet<String> {
     let text = source(file);
     let body = text.split("pub enum Error {").nth(1).unwrap().split("\n}").next().unwrap();
@@ -55,8 +55,8 @@ fn every_variant_of_an_error_is_in_the_table() {
     assert!(gone.is_empty(), "unknown variants in the table: {gone:?}");
 }
 
-/// Returns the text between the parenthesis at the start and its counterpart, ignoring parentheses
-/// in strings.
+/// Returns the text between the opening parenthesis at the start and the matching closing one,
+/// ignoring parentheses in strings.
 fn within_parentheses(text: &str) -> &str {
     let (mut depth, mut in_string, mut escaped) = (0, false, false);
     for (index, c) in text.char_indices() {
@@ -77,7 +77,7 @@ fn within_parentheses(text: &str) -> &str {
     text
 }
 
-/// Returns the longest fixed part of each string literal: the part without placeholders.
+/// Returns the longest part of each string literal that contains no placeholder.
 fn fixed_parts(code: &str) -> Vec<String> {
     let code: String =
         code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
@@ -142,12 +142,12 @@ fn every_usage_error_is_in_the_table() {
     for path in files(&src) {
         let file = path.strip_prefix(&src).unwrap().display().to_string();
         let text = source(&file);
-        // The last three are helper functions of `config` and `cli` that create such errors.
+        // The last three are helper functions of `config` and `cli` that construct these errors.
         for call in
             ["Error::Usage(", "Error::Config(", "Self::Config(", "invalid(", "conflict(", "in_option("]
         {
             for after in text.split(call).skip(1) {
-                // Other modules have functions of the same names.
+                // Other modules have unrelated functions with these names.
                 if file.starts_with("config") || file.starts_with("cli") || call.contains("::") {
                     texts.extend(fixed_parts(within_parentheses(&format!("({after}"))));
                 }

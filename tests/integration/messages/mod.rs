@@ -59,7 +59,7 @@ fn row(
     Row { code, variant, situation: situation.into(), advice, run: Box::new(run) }
 }
 
-/// How many rows run in parallel. Most of them wait for something.
+/// Number of rows that run in parallel. Most rows spend their time waiting.
 const THREADS: usize = 8;
 
 const HEADINGS: [(i32, &str, &str); 9] = [
@@ -109,7 +109,7 @@ fn messages() -> &'static [(Row, String)] {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(row) = rows.get(index) else { break };
-                // A failing row prints its panic; run the others nevertheless.
+                // A failing row prints its own panic. Run the remaining rows anyway.
                 let line = panic::catch_unwind(AssertUnwindSafe(|| line(row))).ok();
                 lines.lock().unwrap()[index] = line;
             }

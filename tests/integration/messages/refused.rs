@@ -37,7 +37,7 @@ fn through(
     proxy: impl Fn() -> Script + Send + Sync + 'static,
 ) -> Row {
     row(code, variant, situation, advice, move || {
-        // Authentication may need further connections.
+        // Authentication may need additional connections.
         let scripts = std::sync::Mutex::new(vec![proxy(), proxy(), proxy()]);
         let server = Server::repeat(move || scripts.lock().unwrap().pop().unwrap());
         let args = format!("{args} host.example 22").replace("PROXY", &server.to_string());
@@ -110,7 +110,7 @@ fn socks4() -> Vec<Row> {
     by_name.into_iter().chain([by_address]).collect()
 }
 
-/// A proxy of another type than the user specified.
+/// A proxy of a different type than the user specified.
 fn other_protocols() -> Vec<Row> {
     let first = |bytes: &'static [u8]| move || script().expect_bytes(2).send(bytes).drain();
     let variant = "NotTheProtocol";

@@ -52,7 +52,8 @@ pub(super) fn rows() -> Vec<Row> {
             let port = log.split("at port ").nth(1).unwrap().split(' ').next().unwrap();
             let mut client = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
             let from = client.local_addr().unwrap();
-            // Wait for EOF: a client that resets while data is on its way to it is not an error.
+            // Wait for EOF, because a reset by the client is not an error while data is in flight
+            // to it.
             assert_eq!(client.read(&mut [0]).unwrap(), 0);
             SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
             drop(client);

@@ -3,7 +3,7 @@
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// A proxy with a certificate issued for `authority`, which is the trusted one.
+/// A proxy with this identity. `identity` gets the authority that the run trusts.
 fn certificate(
     situation: &'static str,
     advice: &'static str,

@@ -17,7 +17,7 @@ fn value(situation: &'static str, args: &'static str, advice: &'static str) -> R
     row(2, "Config", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 
-/// A command line with these variables.
+/// A command line with these environment variables.
 fn variables(
     situation: &'static str,
     variables: &'static [(&'static str, &'static str)],

@@ -101,7 +101,7 @@ fn a_cast_is_played_as_a_terminal_would() {
     let expected = [(1.0, "s1", "a"), (1.0, "s1 s32", "b"), (1.0, "", "c")];
     let expected = expected.map(|(at, style, text)| (at, style.to_owned(), text.to_owned()));
     assert_eq!(spans(&recording.scenes[0].lines[0]), expected);
-    // The pause is cut to `idle_time_limit`.
+    // The pause is shortened to `idle_time_limit`.
     assert_eq!(spans(&recording.scenes[0].lines[1]), [(3.0, String::new(), "d<".to_owned())]);
     assert_eq!((recording.scenes[1].begin, recording.end), (3.5, 3.5));
     assert_eq!(recording.scenes.len(), 2);

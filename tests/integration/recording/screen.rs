@@ -1,12 +1,12 @@
-//! Plays an asciinema cast on a minimal terminal: appended text, colors, and a screen that is
-//! cleared between scenes. Any other control sequence panics.
+//! Plays an asciinema cast on a minimal terminal, which supports appended text, colors, and
+//! clearing the screen between scenes. Panics on any other control sequence.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use serde_json::Value;
 
-/// Text that was printed at one time in one style.
+/// Text printed at one moment in a single style.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Span {
     /// Seconds since the start.

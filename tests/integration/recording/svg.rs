@@ -1,22 +1,23 @@
-//! Draws a recording as an animated SVG: text, and a style sheet that reveals each piece at its
-//! time. It has no scripts and no external resources, so it also plays inside an `img` element.
+//! Draws a recording as an animated SVG: text, and a style sheet that reveals each piece at the
+//! right time. The SVG has no scripts and no external resources, so it also plays inside an `img`
+//! element.
 
 use std::fmt::Write;
 
 use super::screen::{Line, Recording, Scene, wrapped};
 
-/// Sizes in pixels. Monospace fonts are about 0.6 of their height wide; narrower fonts leave a
-/// wider margin.
+/// Sizes in pixels. Characters of a monospace font are about 0.6 times as wide as they are high;
+/// narrower fonts leave a wider margin.
 const FONT: usize = 14;
 const COLUMN: f64 = 8.45;
 const ROW: usize = 20;
 const MARGIN: usize = 20;
 const BAR: usize = 34;
 
-/// The scene that viewers without animation show.
+/// The scene shown by viewers that do not support animation.
 const STILL: usize = 1;
 
-/// How long a piece stays visible, as a share of the whole. Its scene ends before that.
+/// How long a piece stays visible, as a fraction of the total duration. Its scene ends earlier.
 const SHOWN: f64 = 0.5;
 
 /// The style sheet. `SECONDS` is replaced by the total duration.
@@ -74,7 +75,7 @@ pub(super) fn draw(recording: &Recording, title: &str) -> String {
     svg + "</svg>\n"
 }
 
-/// Returns the animation that shows a scene during its time.
+/// Returns the animation that shows a scene from its beginning until `end`.
 fn turn(index: usize, scene: &Scene, end: f64, whole: f64) -> String {
     assert!(end - scene.begin < SHOWN * whole, "scene {index} takes more than half of the recording");
     let (from, to) = (100.0 * scene.begin / whole, 100.0 * end / whole);

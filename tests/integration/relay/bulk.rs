@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::connect;
 use crate::kit::*;
 
-/// More than a pipe, two socket buffers and the program's own buffers hold.
+/// More than a pipe, two socket buffers and the program's own buffers can hold.
 const LARGE: u64 = 20 * MIB;
 
 #[test]
@@ -23,14 +23,13 @@ fn large_transfers_in_both_directions_at_once_arrive_unchanged() {
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
-/// Uploads data while nothing reads what the program writes to `stdout`. `read` is its other end.
+/// Uploads data while nothing reads from the other end of `stdout`, which is `read`.
 pub(super) fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read) {
     const SIZE: u64 = 8 * MIB;
     let uploaded = Gate::new();
     let server = script().then("start to send, an odd piece first", |session| {
         session.spawn(|stream| {
-            // Because of the odd size, a terminal that is almost full has less room than a usual
-            // write needs.
+            // The odd size leaves a nearly full terminal with less room than a typical write needs.
             let mut all = data(1, SIZE);
             copy(&mut (&mut all).take(3000), &mut &*stream)?;
             thread::sleep(Duration::from_millis(100));
@@ -61,7 +60,7 @@ fn a_stuck_remote_does_not_block_the_download() {
     let (output, end) = pipe();
     let mut run = connect(server.args()).stdout(end).start();
     run.feed(data(2, LARGE));
-    // All of it arrives although the remote has not read a byte.
+    // The whole download arrives although the remote has not read a byte.
     assert_eq!(Digest::from_reader((&output).take(LARGE)), Digest::from_reader(data(1, LARGE)));
     thread::sleep(Duration::from_millis(200));
     downloaded.open();
@@ -69,10 +68,10 @@ fn a_stuck_remote_does_not_block_the_download() {
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, LARGE))));
 }
 
-/// Memory that the program may use, regardless of how much data is waiting.
+/// Maximum memory use of the program, regardless of how much data is pending.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 24 * MIB;
-/// A transfer that would not fit into `MEMORY` and the buffers on the path.
+/// Size of a transfer that does not fit into `MEMORY` and the buffers on the path.
 #[cfg(target_os = "linux")]
 const MORE_THAN_MEMORY: u64 = 64 * MIB;
 

@@ -37,8 +37,8 @@ fn remote_eof_is_delivered_to_a_slow_reader() {
     server.finish();
 }
 
-/// Starts a run and stops it by a signal. When it continues, it finds a half-close by the remote
-/// and a full pipe as stdin at once. Returns the size of the pipe's content, and its open writer.
+/// Starts a run and suspends it with a signal. When the run continues, the remote has half-closed
+/// and the pipe on stdin is full. Returns the size of the pipe's content, and its open writer.
 fn stopped_with_a_full_pipe(server: &Server, half_close: &Gate) -> (Running, u64, PipeWriter) {
     let (input, mut writer) = pipe();
     let run = connect(server.args()).stdin(input).start();
@@ -68,7 +68,7 @@ fn input_that_is_available_at_remote_eof_is_sent_to_a_slow_remote() {
     let server = server.wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
     let mut run = connect(server.args()).stdin(input).start();
-    // Fill all buffers on the path, too.
+    // Also fill all buffers on the path.
     let filled = fill(&mut writer, 2, Duration::from_millis(300));
     half_close.open();
     thread::sleep(Duration::from_millis(300));
@@ -121,12 +121,12 @@ fn a_reset_during_a_large_upload_is_reported() {
     server.finish();
 }
 
-/// The kernel reports a reset only once. If the upload got it, the download saw EOF, and the
-/// session used to look successful.
+/// The kernel reports a reset only once. If the upload got that report, the download saw EOF, and
+/// the session used to look successful.
 #[test]
 fn a_reset_reported_to_the_upload_was_taken_for_eof() {
     let sent = Gate::new();
-    // The reader is stuck, so that the download has not reached the reset yet.
+    // The reader is stuck, so the download has not reached the reset yet.
     let server = script().fill().reset().open(&sent).serve();
     let (output, end) = pipe();
     let mut run = connect(server.args()).stdout(end).start();

@@ -1,5 +1,5 @@
-//! Inherited descriptors are shared with other processes. The program never changes their flags,
-//! whether they are blocking or not.
+//! Inherited descriptors are shared with other processes, so the program never changes their flags,
+//! whether they are blocking or non-blocking.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,10 +12,10 @@ use super::connect;
 use crate::kit::*;
 
 /// Starts a thread that checks the flags of these descriptors, duplicates of the run's own, until
-/// the run has ended, and once after that. The thread returns the number of checks.
+/// the run has ended, and once more after that. The thread returns the number of checks.
 ///
-/// It closes the descriptors at the end: while they are open, the reader at the other end sees no
-/// EOF.
+/// The thread closes the descriptors at the end, because the reader at the other end sees no EOF
+/// while they are open.
 fn watch(run: &Running, files: Vec<OwnedFd>, nonblocking: bool) -> JoinHandle<usize> {
     let running = run.running_check();
     thread::spawn(move || {
@@ -40,7 +40,7 @@ fn expect_unchanged(watch: JoinHandle<usize>) {
 }
 
 /// Relays `SIZE` bytes in each direction through these descriptors, and watches their flags.
-/// `write` and `read` are the other ends.
+/// `write` and `read` are the other ends of stdin and stdout.
 fn relay_and_watch(
     mode: &str,
     [stdin, stdout, stderr]: [OwnedFd; 3],
@@ -58,7 +58,7 @@ fn relay_and_watch(
     let mut run = program.stdin(stdin).stdout(stdout).stderr(stderr).start();
     let watch = watch(&run, kept, nonblocking);
 
-    // First no input and then no reader for a while, so that reads and writes return EAGAIN.
+    // Provide no input for a while, and then no reader, so that reads and writes return EAGAIN.
     thread::sleep(Duration::from_millis(100));
     let writer = thread::spawn(move || copy(&mut data(2, SIZE), &mut write).map(|_| write));
     thread::sleep(Duration::from_millis(200));
@@ -69,7 +69,8 @@ fn relay_and_watch(
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
-/// Relays over pipes, with splice(2) and by copying, which write to a pipe in different ways.
+/// Relays over pipes, both with splice(2) and by copying, because each writes to a pipe
+/// differently.
 fn over_pipes(nonblocking: bool) {
     for mode in ["splice", "copy"] {
         let ((input, write), (read, output), (mut errors, error_end)) = (pipe(), pipe(), pipe());
@@ -152,7 +153,7 @@ fn a_non_blocking_terminal_stays_non_blocking() {
     let watch = watch(&run, vec![pty.slave()], true);
     thread::sleep(Duration::from_millis(100));
     pty.master.write_all(b"ping").unwrap();
-    // A terminal holds about 4 KiB, so it is full at once.
+    // A terminal buffers about 4 KiB, so it fills up at once.
     thread::sleep(Duration::from_millis(200));
     let received = Digest::from_reader((&pty).take(MIB));
     assert_eq!(received, Digest::from_reader(data(1, MIB)));

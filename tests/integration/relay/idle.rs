@@ -13,10 +13,10 @@ const IDLE: Duration = Duration::from_millis(500);
 /// CPU time that a whole run may use, including its start. A busy loop uses all of `IDLE`.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
-/// More than the socket buffers on the path hold.
+/// More than the socket buffers on the path can hold.
 const MORE_THAN_BUFFERS: u64 = 10 * MIB;
 
-/// More than a pipe holds, but little enough for EOF to arrive, too.
+/// More than a pipe can hold, but little enough that the EOF after it still arrives.
 const MORE_THAN_A_PIPE: u64 = 100_000;
 
 #[test]
@@ -38,7 +38,7 @@ fn local_eof_and_a_silent_remote() {
     server.finish();
 }
 
-/// The pipe reports `POLLHUP` and `POLLIN` while the program must not read it.
+/// The pipe reports `POLLHUP` and `POLLIN` while the program must not read from it.
 #[test]
 fn a_stuck_remote_and_a_vanished_writer() {
     let release = Gate::new();
@@ -72,7 +72,7 @@ fn a_stuck_remote_that_half_closed() {
     drop(writer);
 }
 
-/// Runs a session whose reader is stuck while `server` sends. The rest is read after that.
+/// Runs a session whose reader is stuck while `server` sends, then reads the rest of the output.
 fn run_with_a_stuck_reader(server: Server, close_stdin: bool) -> (Outcome, Digest) {
     let (output, end) = pipe();
     let mut run = connect(server.args()).stdout(end).start();

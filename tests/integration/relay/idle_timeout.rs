@@ -1,4 +1,4 @@
-//! `--idle-timeout` ends a session without progress, and leaves one with progress alone.
+//! `--idle-timeout` ends a session that makes no progress, and does not affect one that does.
 //!
 //! The tests of the state machine in `src/relay/session.rs` cover the timer itself.
 
@@ -13,9 +13,9 @@ use crate::listening::idle_message;
 const SHORT: Duration = Duration::from_millis(300);
 /// For sessions with progress: long enough for a busy machine.
 const LIMIT: Duration = Duration::from_secs(1);
-/// Pause between two bytes that are to keep a session alive.
+/// Pause between bytes that keep a session alive.
 const PAUSE: Duration = Duration::from_millis(250);
-/// More than all buffers on the path hold.
+/// More than all buffers on the path can hold.
 const MORE_THAN_BUFFERS: u64 = 20 * MIB;
 
 fn with_limit(limit: Duration, args: impl AsRef<str>) -> Program {
@@ -57,7 +57,7 @@ fn after_local_eof_the_timeout_still_applies() {
     server.finish();
 }
 
-/// Data that the program holds and cannot deliver is no progress.
+/// Buffered data that the program cannot deliver is not progress.
 #[test]
 fn a_session_with_a_stuck_reader_is_idle() {
     let server = script().send_until_refused(4 * TIMEOUT).serve();
@@ -77,7 +77,7 @@ fn a_session_with_a_stuck_remote_is_idle() {
     server.finish();
 }
 
-/// Six bytes, each before the timeout, take longer than the timeout.
+/// Each of the six bytes arrives within the timeout, but all six take longer than the timeout.
 #[test]
 fn data_in_either_direction_keeps_a_session_alive() {
     let down = script().send_slowly("123456", 1, PAUSE).serve();

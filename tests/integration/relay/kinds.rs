@@ -1,5 +1,5 @@
 //! Kinds of stdin and stdout other than pipes: sockets, files, terminals and devices. Also the
-//! choice between splice(2) and copying, which depends on them.
+//! choice between splice(2) and copying, which depends on the kind.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_millis(500);
 /// CPU time that a whole run may use. See `idle`.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
-/// The modules `relay` and `relay_copying` rely on this.
+/// The modules `relay` and `relay_copying` rely on this choice.
 #[cfg(target_os = "linux")]
 #[test]
 fn pipes_are_spliced_unless_copying_is_requested() {
@@ -189,7 +189,7 @@ fn control_d_on_a_terminal_is_local_eof() {
     server.finish();
 }
 
-/// A read from stdin fails with EIO then, where a pipe would report EOF.
+/// After the hangup, a read from stdin fails with EIO, where a pipe would report EOF.
 #[test]
 fn a_terminal_that_hangs_up_ends_the_session() {
     let mut pty = Pty::raw();

@@ -24,7 +24,7 @@ fn a_half_close_by_the_remote_ends_the_session() {
     server.finish();
 }
 
-/// For remotes that treat a half-close as the end of the session.
+/// Needed for remotes that treat a half-close as the end of the session.
 #[test]
 fn with_no_shutdown_local_eof_is_not_passed_on() {
     let silence = Duration::from_millis(200);

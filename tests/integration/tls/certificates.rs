@@ -88,7 +88,7 @@ fn the_message_says_what_is_wrong_with_a_certificate() {
     }
 }
 
-/// An impostor has taken the name of a trusted authority.
+/// An impostor uses the name of a trusted authority.
 #[test]
 fn an_authority_of_the_same_name_with_another_key_is_not_trusted() {
     let (pki, other) = (Pki::new(), Pki::new());
@@ -97,7 +97,7 @@ fn an_authority_of_the_same_name_with_another_key_is_not_trusted() {
     });
 }
 
-/// A proxy that is not trusted has chosen the names in its certificate.
+/// An untrusted proxy chooses the names in its certificate.
 #[test]
 fn control_characters_in_a_certificate_do_not_reach_the_terminal() {
     let hostile = Authority::new("\u{1b}]0;owned\u{7}");
@@ -123,7 +123,7 @@ fn an_intermediate_certificate_must_be_sent_or_given() {
     expect_session(TlsFront::new(&between.localhost()), |front| trusting(&file, front, ""));
 }
 
-/// `--tls-ca` accepts the proxy's own certificate, whether or not it is an authority's.
+/// `--tls-ca` accepts the proxy's own certificate, whether or not it is a CA certificate.
 #[test]
 fn a_given_server_certificate_is_trusted_for_its_names_and_validity_period() {
     for is_authority in [false, true] {

@@ -97,7 +97,7 @@ fn tls_applies_only_to_the_hop_that_has_it() {
     second.finish();
 }
 
-/// The clean end of the outer connection must not hide the truncation of the inner one.
+/// A clean close of the outer connection must not hide the truncation of the inner one.
 #[test]
 fn a_truncated_inner_connection_is_an_error() {
     let pki = Pki::new();

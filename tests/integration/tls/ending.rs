@@ -1,5 +1,4 @@
-//! Clean and broken ends of a TLS connection. Neither side may mistake a broken end for a clean
-//! one.
+//! How a TLS connection ends. Neither side may mistake a broken connection for a clean close.
 
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ fn eof_without_close_notify_is_an_error() {
     expect_broken(TlsFront::without_close_notify, &["close_notify", "data may be missing"]);
 }
 
-// On Windows a socket that another thread reads cannot be reset.
+// On Windows, a socket that another thread is reading from cannot be reset.
 #[cfg(unix)]
 #[test]
 fn a_reset_is_an_error() {
@@ -73,7 +72,7 @@ fn an_aborted_session_sends_no_close_notify() {
     let front = pki.front().in_front_of(&proxy);
     let out = pki.connect(&front, "--idle-timeout 0.3").input("some").run();
     out.expect_failure(7, &["--idle-timeout"]).expect_stdout("welcome");
-    // The input ended before the abort, so close_notify was sent already.
+    // The input ended before the abort, so close_notify had already been sent.
     assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
     proxy.finish();
 
@@ -85,7 +84,7 @@ fn an_aborted_session_sends_no_close_notify() {
     proxy.finish();
 }
 
-/// The rest of the input cannot be sent, and must not delay the end.
+/// The rest of the input cannot be sent, and must not delay the exit.
 #[test]
 fn a_proxy_that_reads_nothing_does_not_keep_the_program_running() {
     let pki = Pki::new();

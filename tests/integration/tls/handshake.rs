@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 
-/// Checks that a run whose TLS proxy does this fails with this exit code and message.
+/// Runs the program with `peer` as its TLS proxy, and checks that the run fails with this exit code
+/// and message.
 #[track_caller]
 fn expect_failure(peer: Script, code: i32, parts: &[&str]) {
     let pki = Pki::new();
@@ -97,7 +98,8 @@ fn a_plan_without_tls_reads_no_certificate() {
     target.finish();
 }
 
-/// rustls decrypts it together with the handshake, so no poll would report it later.
+/// rustls decrypts this data together with the end of the handshake, so poll(2) would not report
+/// the data later.
 #[test]
 fn data_that_arrives_with_the_end_of_the_handshake_is_delivered() {
     let pki = Pki::new();

@@ -49,7 +49,7 @@ impl Club {
 
 const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
 
-/// Passes a file by a variable, because the options precede the host in the arguments.
+/// Passes a file in an environment variable, because an option would have to precede the host.
 fn with_file(program: Program, option: &str, file: &TempPath) -> Program {
     program.env(option, &**file)
 }
@@ -135,7 +135,7 @@ fn a_key_that_other_users_can_read_causes_a_warning() {
     proxy.finish();
 }
 
-/// The credentials are sent only after the certificate was verified.
+/// The credentials are sent only after the certificate is verified.
 #[test]
 fn a_proxy_that_is_not_trusted_does_not_get_the_password() {
     let club = Club::new();

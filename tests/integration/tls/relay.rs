@@ -21,7 +21,7 @@ fn large_amounts_are_relayed_in_both_directions_at_once() {
     assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
 }
 
-/// The buffers are bounded, so a full proxy causes backpressure.
+/// The buffers are bounded, so a proxy that does not keep up causes backpressure.
 #[test]
 fn a_slow_proxy_causes_backpressure() {
     const LENGTH: u64 = 20 * MIB;
@@ -53,7 +53,7 @@ fn a_slow_proxy_causes_backpressure() {
     assert_eq!(record.digest, Some(Digest::from_reader(rest)));
 }
 
-/// Standard output is not read for a while, and must not block the other direction.
+/// Nothing reads standard output for a while, which must not block the other direction.
 #[test]
 fn a_blocked_direction_does_not_block_the_other() {
     const LENGTH: u64 = 8 * MIB;
