@@ -71,7 +71,7 @@ fn a_direct_connection_is_passed_and_outlives_the_program() {
     server.finish();
 }
 
-/// Like `nc -F`. O_NONBLOCK belongs to the open file description, and not every receiver expects
+/// Like `nc -F`. `O_NONBLOCK` belongs to the open file description, and not every receiver expects
 /// it.
 #[test]
 fn the_connection_is_blocking_and_has_no_delay() {
