@@ -114,7 +114,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Returns a call to the server through this proxy.
+    /// Creates a run of `connect` that reaches the server through this proxy.
     pub(crate) fn new(env: Env, option: &str, proxy: SocketAddr) -> Self {
         let args = format!("{option} {proxy} {}", SERVER.replace(':', " "));
         Self { env, args }

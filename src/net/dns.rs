@@ -169,7 +169,8 @@ fn answer(error: &DnsError) -> String {
     }
 }
 
-/// Returns why there was no answer. Prefers the system's error, which only our sockets have kept.
+/// Returns why there was no answer. Prefers the system's error: hickory drops it, but our sockets
+/// record it.
 fn cause(error: &NetError, sockets: &Sockets) -> String {
     match (sockets.first_error(), error) {
         (Some(first), _) => first.to_owned(),

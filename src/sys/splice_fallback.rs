@@ -1,4 +1,4 @@
-//! Replacement for splice(2) on systems that lack it. The relay copies there.
+//! Replacement for splice(2) on systems that lack it. It makes the relay copy.
 
 use std::io;
 

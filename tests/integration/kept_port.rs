@@ -281,7 +281,8 @@ fn a_signal_ends_the_run_with_and_without_a_client() {
     }
 }
 
-/// The timeout also applies between two clients. Before the first one there is no session.
+/// The timeout also applies between two clients. Before the first client, there is no session to
+/// time out.
 #[test]
 fn a_session_without_progress_is_ended_with_and_without_a_client() {
     let case = |stays: bool| {

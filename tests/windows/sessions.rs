@@ -48,8 +48,8 @@ fn stdin_can_be_a_file() {
     target.finish();
 }
 
-/// The thread that writes stdout knows the cause. The relay must not report a reader that left,
-/// which is silent.
+/// Only the thread that writes stdout knows the cause. The relay must print that cause, and not end
+/// silently as it does when the reader exits.
 #[test]
 fn a_full_disk_is_reported() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();

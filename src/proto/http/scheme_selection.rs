@@ -153,8 +153,8 @@ impl SchemeSelector {
         }
     }
 
-    /// Records that the tunnel is established. A new connection, which a later proxy of the chain
-    /// may require, then starts with the same response.
+    /// Records that the tunnel is established. If a later proxy of the chain requires a new
+    /// connection, the handshake on it starts with the same response.
     pub(super) fn accepted(&mut self) {
         (self.tried, self.stale, self.was_accepted) = (Vec::new(), 0, true);
     }

@@ -47,7 +47,7 @@ fn a_failure_with_stderr_closed_still_has_its_exit_code() {
 fn all_combinations(through: impl Fn(Script) -> (Vec<Server>, String)) {
     for closed in 0..8 {
         let [stdin, stdout, stderr] = [1, 2, 4].map(|bit| closed & bit != 0);
-        // An answer with stdout closed is an error, which another test covers.
+        // With stdout closed, an answer would be an error. Another test covers that.
         let answer = if stdout { "" } else { "pong" };
         let ping = if stdin { "" } else { "ping" };
         let target = script().expect(ping).expect_eof().send(answer);
