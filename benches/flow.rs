@@ -13,7 +13,7 @@ use rustix::pipe::{SpliceFlags, splice};
 /// Large enough that system calls cost little, small enough for a core's cache.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
-/// Bytes that arrived, and the time that took.
+/// The number of bytes that arrived, and how long they took.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Flow {
     pub(crate) bytes: u64,

@@ -181,7 +181,7 @@ fn default_directory() -> PathBuf {
     scratch_directory().with_file_name("bench")
 }
 
-/// Returns Cargo's directory for files of tests and benchmarks.
+/// Returns the directory that Cargo provides for temporary files of tests and benchmarks.
 pub(crate) fn scratch_directory() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }

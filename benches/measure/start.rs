@@ -16,7 +16,7 @@ const METRICS: &[Metric] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(5);
-/// Programs that take longer, in milliseconds, run less often.
+/// Programs that take longer than this many milliseconds are run fewer times.
 const SLOW: f64 = 15.0;
 
 pub(super) fn experiments(options: &Options, competitors: &[Competitor], mut add: impl FnMut(Experiment)) {

@@ -11,7 +11,7 @@ use rustix::net::{RecvFlags, recv};
 
 use crate::flow::{CHUNK, Flow, ready_within};
 
-/// Timeout of a new session, and of progress in any session.
+/// Timeout for a new session, and for progress in any session.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Sessions {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::proxy::{self, HTTP_GRANTED, NO_AUTHENTICATION, SOCKS5_GRANTED, USER_PASSWORD};
 
-/// Timeout of everything in this example.
+/// Timeout for every operation in this example.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The server's name, which only the proxies can resolve.

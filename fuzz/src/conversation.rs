@@ -74,7 +74,7 @@ impl<'a> Input<'a> {
 pub struct Bounds {
     /// Bytes from one connection.
     pub bytes: usize,
-    /// Bytes of memory at any moment.
+    /// Peak memory use, in bytes.
     pub memory: usize,
 }
 

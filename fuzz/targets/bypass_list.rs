@@ -44,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
     assert_ne!(bypass("no_proxy", list).no_proxy.matches(&target), Some(false));
 });
 
-/// Returns whether an address is in a network, comparing binary digits; `None` if it is not a
+/// Returns whether `ip` is in `network`, comparing bit by bit; `None` if `network` is not a
 /// network.
 fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
     let (address, mask) =

@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     };
     display::check_password(&format!("{plan:?}"));
     let Some(hop) = plan.hops().next() else { panic!("no hop for {value}") };
-    // The address as displayed parses as the same address.
+    // A displayed address parses back to the same address.
     let again = make_plan(hop.proxy.to_string()).0.expect("a displayed address is valid");
     assert_eq!(again.routes[0].hops[0].proxy, hop.proxy);
     if let Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } = &hop.protocol {

@@ -1,4 +1,4 @@
-//! The error of a name lookup, by the system or by a name server.
+//! Errors from name lookups, by the system or by a name server.
 
 use std::net::SocketAddr;
 use std::time::Duration;

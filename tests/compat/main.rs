@@ -6,7 +6,7 @@
 //!     cargo test --locked --test compat -- --show telnet … and their reports
 //!     cargo test --locked --test compat -- faults        the fault matrix only
 //!
-//! This needs Debian's package connect-proxy and permission to mount: every run has its own `/etc`,
+//! This needs Debian's connect-proxy package and permission to mount: every run has its own `/etc`,
 //! because the C program finds `~/.connectrc` through the user database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 

@@ -19,7 +19,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client keeps trying to connect to the local port.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Timeout of reads by a client.
+/// Timeout for reads by a client.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The report of a run, as text. Each line begins with its subject.
@@ -84,7 +84,7 @@ impl Fixtures {
     }
 }
 
-/// Replaces a number, but not as part of a longer one.
+/// Replaces each occurrence of `number` that is not part of a longer number.
 fn replace_number(text: &str, number: &str, name: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

@@ -58,7 +58,7 @@ password_file() { # PASSWORD
     install -o alice -g alice -m 600 "$CASE/password" /home/alice/.proxy-password
 }
 
-# Expects that the server saw a connection from this host, as printed by the pages' command.
+# Expects that the command on the page printed a connection from this host.
 want_from() { # [WORDS] NAME
     local name=${*: -1} words=${1:-}
     [ $# -gt 1 ] || words='I come from'

@@ -209,7 +209,7 @@ direct_not() {
 
 # ---- TLS -------------------------------------------------------------------------------------------------------
 
-# The pages' machine trusts the authority.
+# The client machine trusts the authority.
 tls() {
     local trusted
     home tls ssh

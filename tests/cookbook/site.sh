@@ -115,7 +115,7 @@ start_check() {
 readme_config() {
     local host proxy trusted
     home ../../README config
-    # The pages' machine trusts the authority.
+    # The client machine trusts the authority.
     trusted=/etc/ssl/certs/$(openssl x509 -noout -hash -in "$WORK/etc/proxy-authority.pem").0
     cp "$WORK/etc/proxy-authority.pem" "$trusted"
     while read -r -u 3 host proxy; do

@@ -204,7 +204,7 @@ setup_tls() {
 }
 
 setup_pop3() { CMD=(socat -d -d "TCP4-LISTEN:$1,reuseaddr,fork" "EXEC:$(type -P popa3d)"); }
-# POP3 over TLS. The pages' machine trusts the certificate.
+# POP3 over TLS, with a certificate that the client machine trusts.
 setup_pop3s() {
     local pem=$WORK/etc/pop3s.pem
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail.example.org \

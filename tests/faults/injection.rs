@@ -15,7 +15,8 @@ const SPINNING: usize = 3000;
 /// the other end is still waiting.
 const ERRORS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "EIO", "ENOSPC"];
 
-/// Which calls fail, as strace's `when`: only call N, or with `1+2` every second call.
+/// Which calls fail, in the syntax of strace's `when`: `3` is the third call only, `1+2` is every
+/// second call.
 const WHEN: [&str; 6] = ["1", "2", "3", "5", "8", "1+2"];
 /// Like `WHEN`, for a system call that the dynamic loader makes first.
 const WHEN_AFTER_LOADER: [&str; 6] = ["2", "3", "4", "6", "9", "2+2"];

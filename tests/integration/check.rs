@@ -87,7 +87,7 @@ fn a_failure_is_reported_with_advice_and_the_exit_code_of_a_session() {
         "✗ hop SOCKS5 proxy {proxy} refused to connect to host:22: connection not allowed by the proxy's rules (SOCKS5 reply 2)"
     );
     expect_lines(&out, &[&at]);
-    // Invalid arguments are reported as without --check.
+    // Invalid arguments are reported just as they are without --check.
     connect("--check -x ftp://h host 22").run().expect_failure(2, &["ftp"]);
     connect("--check=xml host 22").run().expect_failure(2, &["invalid value 'xml' for --check"]);
 }

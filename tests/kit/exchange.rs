@@ -20,7 +20,7 @@ pub(crate) struct Pace {
     pub(crate) read_pause: Duration,
 }
 
-/// When an end that has sent everything half-closes its own stream.
+/// The moment at which an end half-closes its stream after it has sent everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HalfClose {
     AtOnce,

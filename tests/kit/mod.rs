@@ -64,7 +64,7 @@ pub(crate) use unix::open_tun;
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 
-/// Timeout of every wait in the kit. It is long because machines may be busy.
+/// Timeout for every wait in the kit. It is long because machines may be busy.
 pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// One mebibyte.

@@ -380,7 +380,7 @@ impl Session {
         }
     }
 
-    /// Reads a user and a password (RFC 1929), records and returns them.
+    /// Reads, records and returns a user name and a password (RFC 1929).
     pub(super) fn read_login(&mut self) -> Result<(String, String), String> {
         let (user, password) = proxy::read_login(self).map_err(|error| error.to_string())?;
         let mut record = self.record();

@@ -11,7 +11,7 @@ use super::script::{Action, Script, StepResult};
 use super::show::show;
 use super::{Digest, Gate, proxy};
 
-/// Timeout of each read and write in a script.
+/// Timeout for each read and write in a script.
 const STEP_TIMEOUT: Duration = super::TIMEOUT;
 
 /// How long [`Server::finish`] waits for scripts that have steps left.

@@ -1,4 +1,4 @@
-//! Bytes in a failure message.
+//! Formats bytes for failure messages.
 
 use std::fmt::Write;
 

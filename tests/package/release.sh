@@ -91,7 +91,7 @@ checksums() {
 
 # ---- .ci/release check -----------------------------------------------------------------------------
 
-# Makes a copy of every file that names the version, with version 9.8.7.
+# Copies what .ci/release reads, and changes the version in the copies to 9.8.7.
 release_tree() {
     TREE=$CASE/tree
     mkdir -p "$TREE/docs" "$TREE/src"

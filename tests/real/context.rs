@@ -15,7 +15,7 @@ use crate::peers::{Endpoint, Peers, Server};
 /// How long a server may take to log a session that has ended.
 const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A check with a name. A panic is a failure.
+/// A named check, which fails by panicking.
 pub(crate) struct Case {
     /// `topic: sentence`.
     pub(crate) name: String,

@@ -722,7 +722,7 @@ fn tinyproxy_config(folder: &Path, port: u16) -> String {
     )
 }
 
-/// Writes a file without indentation, and returns its path as text.
+/// Writes `contents` to a file, without the indentation of its lines. Returns the file's path.
 fn write(folder: &Path, name: &str, contents: impl AsRef<str>) -> String {
     let path = folder.join(name);
     let lines = contents.as_ref().lines().map(|line| line.trim_start().to_owned() + "\n");

@@ -13,7 +13,7 @@ use crate::kit::stream::Random;
 use crate::kit::{SOCKS5_GRANTED, proxy, reset_on_close};
 use crate::scenario::{Interruption, Session};
 
-/// Timeout of a client that has connected, and of a session that makes no progress.
+/// Timeout for a client that has connected, and for a session that makes no progress.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Stack size of each thread, because there are many of them.

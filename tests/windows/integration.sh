@@ -15,7 +15,7 @@ OUTSIDE='cli|dial|http|http_auth|local_port|relay|regression|socks4|socks5|trace
 # the system.
 TEXTS='architecture|docs|layering|recording|style'
 
-# Failing tests that may run a second time.
+# Maximum number of failing tests to retry.
 SECOND_ATTEMPTS=6
 
 # Runs the unit tests, except those of `proto`: it contains no platform-specific code, and its tests

@@ -117,7 +117,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Verifies name and validity period of a certificate that is trusted directly, without a chain.
+/// Verifies the name and validity of a certificate that is trusted directly, without a chain.
 fn check_own(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
     let validity = Certificate::parse(certificate).and_then(|certificate| certificate.validity());
     let (validity, time) = (validity.ok_or(CertificateError::BadEncoding)?, now);

@@ -53,7 +53,7 @@ impl Case {
     }
 }
 
-/// Rewrites every text between `start` and `end`, both included.
+/// Rewrites each part of the text from `start` through `end`.
 fn with_host(text: &str, start: &str, end: &str, rewrite: fn(&str) -> String) -> String {
     let mut out = String::new();
     let mut rest = text;

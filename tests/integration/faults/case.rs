@@ -59,7 +59,7 @@ pub(crate) enum Act {
     Close,
     Reset,
     Hold,
-    /// The answer was sent: continue with the next turn, or with the session after the last one.
+    /// The answer was sent: continue with the next turn or, after the last turn, with the session.
     Continue,
     /// Everything was sent: half-close, then discard input until EOF.
     Finish,

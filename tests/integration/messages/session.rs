@@ -1,4 +1,4 @@
-//! Errors of this machine, and of an established session.
+//! Errors on this machine, and in an established session.
 
 use std::fs::File;
 use std::io::Read;

@@ -16,7 +16,7 @@ fn allowing(schemes: &[Scheme]) -> Connect {
     Connect::new(endpoint("ssh.example", "22"), settings, || Some([7; 16]))
 }
 
-/// Returns a 407 with these challenges that keeps the connection.
+/// Returns a 407 that carries these challenges and keeps the connection open.
 fn challenge(challenges: &str) -> String {
     format!("HTTP/1.1 407 Who\r\nProxy-Authenticate: {challenges}\r\nContent-Length: 0\r\n\r\n")
 }
