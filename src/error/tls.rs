@@ -24,7 +24,7 @@ pub enum TlsFailure {
     /// The certificate failed verification.
     #[error("has {0}")]
     Certificate(CertificateProblem),
-    /// Any other error of the TLS library.
+    /// Any other error from the TLS library.
     #[error("failed the TLS handshake: {0}")]
     Other(String),
 }
@@ -127,7 +127,7 @@ pub enum CertificateProblem {
         /// The pin of its key.
         pin: String,
     },
-    /// Any other error of the TLS library.
+    /// Any other error from the TLS library.
     #[error("a certificate that is not trusted: {0}")]
     Other(String),
 }

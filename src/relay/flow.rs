@@ -17,8 +17,8 @@ const MAX_SPLICE_RETRIES: u32 = 4;
 pub(super) struct Flow<'a> {
     /// `None` if the descriptor was closed at program start, which counts as EOF.
     source: Option<&'a Channel>,
-    /// `None` if the descriptor was closed at program start, which is an error once there is data to
-    /// write.
+    /// `None` if the descriptor was closed at program start, which is an error once there is data
+    /// to write.
     sink: Option<&'a Channel>,
     transfer: Transfer<'a>,
     state: FlowState,
