@@ -207,7 +207,7 @@ impl Peers for FuzzedPeers<'_> {
         self.bounds.bytes
     }
 
-    /// Calls the method and checks how much memory the negotiation needs meanwhile.
+    /// Calls the method and checks the peak memory use of the negotiation during the call.
     fn call<T>(&mut self, method: impl FnOnce() -> T) -> T {
         let before = MEMORY.current_usage();
         MEMORY.reset_peak_usage();

@@ -14,7 +14,7 @@ use crate::trace::trace;
 /// The time limit of an `exec` command without `-w`. The command is killed after it.
 const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A target and this machine.
+/// What `Match` conditions are tested against: the target and this machine.
 #[derive(Debug, Default)]
 pub(super) struct MatchContext {
     host: String,

@@ -355,7 +355,7 @@ impl<'a> Session<'a> {
     /// that may be missing data: a FIN would claim that all data arrived.
     fn end(&mut self, result: Result<(), Error>) {
         self.remote_ended = self.down.source_ended() && !self.down.has_fault();
-        // A peer that broke the connection acknowledges nothing more.
+        // Once a peer has broken the connection, it will not acknowledge any more data.
         let local_is_gone = self.up.read_failed() || self.down.sink_is_gone();
         let remote_is_gone = self.down.read_failed() || self.up.sink_is_gone();
         let (down_is_incomplete, up_is_incomplete) = (self.down.is_incomplete(), self.up.is_incomplete());

@@ -107,7 +107,7 @@ impl Drop for LayerHandle {
     fn drop(&mut self) {
         self.shared.handle_dropped.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
-            // Ignore a panic of the thread: errors to report are in `fault`.
+            // Ignore a panic in the thread: any error to report is in `fault`.
             let _ = thread.join();
         }
     }

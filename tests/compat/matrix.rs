@@ -10,7 +10,7 @@ use crate::faults::case::{Act, Case, Kind, Verdict, cases};
 use crate::faults::run::{Askpass, Observed, in_parallel, is_safe_for_terminal, run};
 use crate::sandbox::Sandbox;
 
-/// How many cases run at the same time. Most of them wait.
+/// How many cases run at the same time: more than there are cores, because most cases just wait.
 const THREADS: usize = 24;
 /// A program that runs this long past its time limit is considered hung.
 const HANG_TIMEOUT: Duration = Duration::from_secs(2);

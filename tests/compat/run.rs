@@ -223,7 +223,7 @@ fn answer_prompt(command: Program, line: &'static str, prompt: &Arc<Mutex<Vec<u8
     let prompt = Arc::clone(prompt);
     thread::spawn(move || {
         let mut byte = [0];
-        // The read fails after some seconds if there is no prompt.
+        // The read fails after a few seconds if there is no prompt.
         while (&pty).read(&mut byte).is_ok_and(|length| length > 0) {
             let mut shown = prompt.lock().unwrap();
             shown.push(byte[0]);

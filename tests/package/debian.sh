@@ -46,7 +46,7 @@ lint() {
     want_status 0
 }
 
-# The package contains every path of connect-proxy.
+# Our package contains every path of Debian's connect-proxy.
 files() {
     dpkg-deb --fsys-tarfile "$PACKAGE" | tar -t | sed 's|/$||' >"$CASE/ours"
     while read -r file; do

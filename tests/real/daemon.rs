@@ -204,7 +204,7 @@ fn listening_sockets(port: u16) -> Vec<String> {
     let port = format!(":{port:04X}");
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
     let lines = tables.iter().flat_map(|table| table.lines());
-    // sl, local address, remote address, state, …, inode (proc_net_tcp.txt of the kernel)
+    // sl, local address, remote address, state, …, inode (see the kernel's proc_net_tcp.txt)
     let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
     let listening =
         fields.filter(|fields| fields.len() > 9 && fields[3] == LISTEN && fields[1].ends_with(&port));

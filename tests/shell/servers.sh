@@ -4,7 +4,7 @@
 # `serve` of lib.sh uses CMD, and the cookbook suite the password.
 # shellcheck disable=SC2034
 
-# One word, as microsocks and tinyproxy need it.
+# A single word: microsocks and tinyproxy accept nothing else.
 PLAIN_PASSWORD='S3cret-passw0rd'
 
 setup_sshd() { # PORT

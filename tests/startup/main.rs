@@ -162,7 +162,7 @@ fn a_start_takes_no_more_instructions_than_the_limit() {
     }
 }
 
-/// Of libraries, only the C library is mapped.
+/// The C library is the only library mapped.
 #[test]
 fn a_start_opens_no_file_that_a_plain_session_does_not_need() {
     let home = STAGE.directory.join("home/.connectrc");

@@ -201,7 +201,7 @@ fn the_socket_has_no_delay_and_keep_alive_and_is_non_blocking() {
     }
 }
 
-/// Attempts in progress at these addresses, all of which are connected by now.
+/// Returns a `Dialling` with one attempt per address, each of which has already connected.
 fn all_connected(addresses: &[SocketAddr]) -> Dialling {
     let mut dialling = Dialling::default();
     for &address in addresses {

@@ -88,7 +88,7 @@ fn a_nul_in_the_user_name_is_rejected() {
 #[test]
 fn a_user_name_has_at_most_255_bytes() {
     assert_eq!(request("192.0.2.7", &"x".repeat(255)).unwrap().len(), 8 + 255 + 1);
-    // Both user names have 256 bytes.
+    // Both user names are 256 bytes long.
     for user in ["x".repeat(256), "ü".repeat(128)] {
         let error = request("192.0.2.7", &user).unwrap_err();
         let expected = Error::TooLong { what: "the user name", length: 256, protocol: "SOCKS4", limit: 255 };

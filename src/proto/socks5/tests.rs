@@ -61,7 +61,7 @@ fn methods_answered(methods: &[Method], greeting: &[u8], answer: &[u8]) -> Error
     fails(|| offering(methods), &[Turn::Sends(greeting), Turn::Proxy(answer)])
 }
 
-/// Returns the error for an answer to user name and password.
+/// Returns the error when the proxy answers the user name and password with this reply.
 fn status_answered(status: &[u8]) -> Error {
     fails(
         machine,

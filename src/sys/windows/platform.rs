@@ -21,7 +21,7 @@ pub fn is_trusted(_: &Metadata) -> bool {
     true
 }
 
-/// Does nothing: there is no limit of descriptors to raise.
+/// Does nothing: there is no descriptor limit to raise.
 pub fn raise_descriptor_limit() {}
 
 /// Ends the process after memory is exhausted.

@@ -16,7 +16,7 @@ use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, FLOOD, Seen};
 use crate::kit::{MIB, Outcome, Program, Running, TIMEOUT, TempPath, connect, show};
 
-/// The observations of a run.
+/// What was observed during a run.
 pub(crate) struct Observed {
     /// The peer's address.
     proxy: String,

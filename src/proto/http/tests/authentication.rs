@@ -137,7 +137,7 @@ fn a_body_of_64_kib_is_drained_and_a_longer_one_costs_the_connection() {
     let length = |length: usize| challenge(&format!("Content-Length: {length}"), &"x".repeat(length));
     is_answered_on_the_same_connection(&length(LIMIT));
     is_answered_on_a_new_connection(&length(LIMIT + 1));
-    // The announced length alone decides.
+    // The announced length decides, not how much of the body has arrived.
     is_answered_on_a_new_connection(&challenge("Content-Length: 18446744073709551615", ""));
 
     let chunked = |body: &str| challenge("Transfer-Encoding: chunked", body);
