@@ -32,32 +32,34 @@ impl From<FirstLineError> for io::Error {
     }
 }
 
-/// Reads the first line, which ends at CR, LF, CR LF or EOF, as in OpenSSH's askpass protocol.
+/// Reads the first line, which ends at LF or EOF. The password is the part before the first CR, as
+/// in OpenSSH's askpass protocol.
 ///
-/// Reads byte by byte and not beyond the end of the line, because another program may read the
-/// rest.
+/// Reads byte by byte and not beyond the LF, because another program may read the next line.
 ///
 /// # Errors
 /// The line is empty or longer than 4096 bytes, or the stream cannot be read.
 pub fn read_first_line(mut from: impl Read) -> Result<Secret, FirstLineError> {
     // Allocated up front, because growing would leave a copy of the password behind.
-    let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD));
+    let mut password = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD));
+    let (mut length, mut has_cr) = (0, false);
     loop {
         match read_byte(&mut from)? {
             None | Some(b'\n') => break,
-            Some(b'\r') => {
-                // The LF of a CR LF belongs to this line.
-                read_byte(&mut from)?;
-                break;
+            Some(b'\r') if !has_cr => has_cr = true,
+            Some(_) if length == MAX_PASSWORD => return Err(FirstLineError::TooLong),
+            Some(byte) => {
+                length += 1;
+                if !has_cr {
+                    password.push(byte);
+                }
             }
-            Some(_) if line.len() == MAX_PASSWORD => return Err(FirstLineError::TooLong),
-            Some(byte) => line.push(byte),
         }
     }
-    if line.is_empty() {
+    if password.is_empty() {
         return Err(FirstLineError::Empty);
     }
-    Ok(Secret::new(line.to_vec()))
+    Ok(Secret::new(password.to_vec()))
 }
 
 /// Returns the next byte; `None` at EOF.
@@ -78,13 +80,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_ends_at_cr_lf_crlf_or_eof() {
+    fn a_line_ends_at_lf_or_eof_and_the_password_at_the_first_cr() {
         for (text, password, rest) in [
             ("secret", "secret", ""),
             ("secret\nmore\n", "secret", "more\n"),
             ("secret\r\nmore\n", "secret", "more\n"),
             ("secret\r", "secret", ""),
-            ("a\rb\n", "a", "\n"),
+            ("a\rb\n", "a", ""),
+            ("a\rb\r\nmore\n", "a", "more\n"),
             (" two words \n", " two words ", ""),
         ] {
             let mut stream = text.as_bytes();
@@ -108,5 +111,6 @@ mod tests {
             assert!(matches!(line, Err(FirstLineError::TooLong)), "{end:?}: {line:?}");
         }
         assert!(matches!(read_first_line(io::repeat(b'x')), Err(FirstLineError::TooLong)));
+        assert!(matches!(read_first_line(b"a\r".chain(io::repeat(b'x'))), Err(FirstLineError::TooLong)));
     }
 }

@@ -148,15 +148,24 @@ fn a_session_without_progress_is_reset_at_both_ends() {
     target.finish();
 }
 
-/// The client reads nothing, so the program cannot deliver the data that it holds.
-#[test]
-fn a_session_with_a_stuck_client_is_idle() {
-    let target = script().fill().expect_reset().serve();
+/// Expects that a session ends if its client reads nothing, so that the program cannot deliver the
+/// data that it holds.
+fn expect_idle_timeout(target: Server) {
     let run = listening(format!("-p 0 --idle-timeout 0.3 {}", target.args()));
     let client = run.client();
     run.end().expect_failure(7, &[&idle_message(&target.to_string(), "0.3 seconds")]);
     drop(client);
     target.finish();
+}
+
+#[test]
+fn a_session_with_a_stuck_client_is_idle() {
+    expect_idle_timeout(script().fill().expect_disconnect().serve());
+}
+
+#[test]
+fn an_idle_session_with_a_stuck_client_resets_the_remote() {
+    expect_idle_timeout(script().fill().expect_reset().serve());
 }
 
 #[test]
