@@ -9,10 +9,11 @@
 pub struct Parameter {
     /// The name, which is case-sensitive.
     pub name: &'static str,
-    /// The whole value is a secret. The value of a proxy parameter is not, but may contain a
-    /// password.
+    /// `true` if the whole value is secret. `false` for proxy parameters, although their values may
+    /// include a password.
     pub is_secret: bool,
-    /// A parameter file may set it. The others are read from the environment only.
+    /// `true` if a parameter file may set this parameter; `false` if it is read only from the
+    /// environment.
     pub in_files: bool,
     /// One line of documentation, in Markdown.
     pub doc: &'static str,
@@ -82,7 +83,7 @@ pub const ALL: &[Parameter] = &[
     variable("CONNECT_RELAY", "`copy` relays through user memory even where Linux could keep the data in the kernel (`splice`, the default)"),
 ];
 
-/// Returns the parameter of this name; `None` if a parameter file cannot set it.
+/// Returns the parameter with this name; `None` if a parameter file cannot set it.
 #[must_use]
 pub fn find_for_file(name: &str) -> Option<&'static Parameter> {
     ALL.iter().find(|parameter| parameter.in_files && parameter.name == name)

@@ -32,14 +32,14 @@ pub struct Plan {
     /// `--proxy-protocol`: the version of the header that precedes the session's data; `None` for
     /// no header.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// Settings of the relay.
+    /// Relay settings.
     pub relay: RelaySettings,
 }
 
 /// A chain of proxies to the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
-    /// The proxies, in the order of the connection; empty to connect directly.
+    /// The proxies, in connection order; empty to connect directly.
     pub hops: Vec<Hop>,
     /// The targets that bypass the proxies.
     pub bypass: Bypass,
@@ -48,7 +48,7 @@ pub struct Route {
     pub name_server: Option<SocketAddr>,
 }
 
-/// Settings of the relay.
+/// Relay settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelaySettings {
     /// How bytes move.
@@ -81,7 +81,7 @@ pub enum RelayMode {
 pub enum Local {
     /// Standard input and output.
     Stdio,
-    /// `-F`: none. The connection's file descriptor is passed over standard output.
+    /// `-F`: no local end; the connection's file descriptor is passed over standard output.
     FdPass,
     /// `-p` and `-P`: the clients of a local port, one at a time.
     Port {
@@ -90,14 +90,14 @@ pub enum Local {
         /// `-P`: keep the session with the target open between clients.
         keep: bool,
     },
-    /// `--listen`: all clients, each with a session of its own.
+    /// `--listen`: any number of clients, each with its own session.
     Listen(Vec<ListenAddress>),
 }
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// A TCP port; the system chooses a free one for 0.
+    /// A TCP port; for port 0, the system chooses a free one.
     Tcp {
         /// The address to bind; loopback by default.
         host: Host,
@@ -119,7 +119,7 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// The targets that bypass the proxies of a route.
+/// The targets that bypass a route's proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bypass {
     /// The bypass list.
@@ -127,7 +127,7 @@ pub struct Bypass {
     /// The entries of `no_proxy`, matched against the target as the user wrote it; names are not
     /// resolved.
     pub no_proxy: BypassList,
-    /// `-D`: also bypass for addresses in the networks of this machine's interfaces.
+    /// `-D`: also bypass the proxies for addresses on this machine's own networks.
     pub own_networks: bool,
 }
 
@@ -228,8 +228,8 @@ pub enum PasswordPrompt {
 }
 
 impl Login {
-    /// Returns the credentials if both are configured; `None` if one must be looked up or prompted
-    /// for.
+    /// Returns the credentials if the user name and password are both configured; `None` if one of
+    /// them must be looked up or prompted for.
     #[must_use]
     pub fn known(&self) -> Option<Credentials> {
         Some(Credentials { user: self.user.clone()?, password: self.password.clone()? })
@@ -241,7 +241,7 @@ impl Login {
 pub enum Resolve {
     /// On this machine. An unknown name is an error.
     Local,
-    /// On this machine, by this name server. An unknown name is an error.
+    /// On this machine, using this name server. An unknown name is an error.
     Server(SocketAddr),
     /// On this machine, then at the proxy. The default for SOCKS4.
     LocalFirst,
@@ -254,16 +254,17 @@ pub enum Resolve {
 /// Time limits for reaching the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// `-w`: the limit from the first name lookup to the established tunnel. Without it, the
-    /// system's limits apply to name lookups and dialling, [`Limits::HANDSHAKE_TIMEOUT`] to the
-    /// handshake with each proxy, and [`Limits::ROUTE_TIMEOUT`] to every route but the last.
+    /// `-w`: the limit on the time from the first name lookup until the tunnel is established.
+    /// Without it, the system's limits apply to name lookups and dialling,
+    /// [`Limits::HANDSHAKE_TIMEOUT`] to the handshake with each proxy, and
+    /// [`Limits::ROUTE_TIMEOUT`] to every route but the last.
     pub reach: Option<Duration>,
 }
 
 impl Limits {
     /// Limit for the handshake with one proxy if `-w` is not given.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-    /// Limit for a route that has another one after it, if `-w` is not given.
+    /// Limit for every route but the last, if `-w` is not given.
     pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(10);
 }
 

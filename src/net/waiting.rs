@@ -29,7 +29,7 @@ impl<'a> Wait<'a> {
         Self { peer, what, deadline: *deadline }
     }
 
-    /// Polls as [`sys::poll`] does, until the deadline, or for `timeout` if that ends earlier.
+    /// Waits with [`sys::poll`] until `timeout` or the deadline, whichever comes first.
     pub(super) fn poll(&self, watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
         let timeout = [timeout, self.deadline.left()].into_iter().flatten().min();
         let ready = self.poll_with_status(timeout, |timeout| match sys::poll(watches, timeout) {
@@ -68,7 +68,7 @@ impl<'a> Wait<'a> {
         self.deadline.status_from().is_some() && terminal().is_some()
     }
 
-    /// Returns the error for a deadline that passed before the peer sent what was expected.
+    /// Returns the error to report if the deadline passes before the peer sends `self.what`.
     pub(super) fn timed_out(&self) -> Error {
         Error::TimedOut {
             peer: self.peer.clone(),
@@ -77,8 +77,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Formats the status line to fit this many columns. The elapsed time is the last part to be
-    /// dropped.
+    /// Formats the status line, shortened to fit in `columns`. The elapsed time is always kept.
     fn line(&self, columns: usize) -> String {
         let elapsed = self.deadline.elapsed().as_secs_f64();
         let time = match self.deadline.left() {
@@ -105,8 +104,8 @@ struct StatusLine {
 }
 
 impl StatusLine {
-    /// Shows or updates the line. Returns `false` if there is no terminal or we are not in its
-    /// foreground.
+    /// Shows or updates the line. Returns `false` if there is no terminal or we are in the
+    /// background.
     fn show(&mut self, wait: &Wait<'_>) -> bool {
         let Some(columns) = terminal() else { return false };
         // Some terminals wrap as soon as the last column is written, so leave it empty.
@@ -119,8 +118,8 @@ impl StatusLine {
 
 impl Drop for StatusLine {
     fn drop(&mut self) {
-        // If the user has moved us to the background meanwhile, erasing would overwrite another
-        // program's output.
+        // If the user has since moved us to the background, erasing the line would overwrite
+        // another program's output.
         if self.width > 0 && terminal().is_some() {
             print(&format!("\r{}\r", " ".repeat(self.width)));
         }
@@ -128,7 +127,7 @@ impl Drop for StatusLine {
 }
 
 /// Returns the terminal's width in columns. `None` if standard error is not a terminal that honours
-/// carriage returns, or we are not in its foreground.
+/// carriage returns, or if we are in the background.
 fn terminal() -> Option<usize> {
     let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     sys::error_terminal().filter(|_| !is_dumb)
@@ -139,7 +138,7 @@ fn print(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Returns an upper bound on the number of columns that a text occupies.
+/// Returns an upper bound on the number of columns that `text` occupies.
 fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
@@ -148,7 +147,7 @@ fn columns(c: char) -> usize {
     if c.is_ascii() || c == '…' { 1 } else { 2 }
 }
 
-/// Returns the longest prefix that fits into `room` columns.
+/// Returns the longest prefix of `text` that fits in `room` columns.
 fn truncate(text: &str, room: usize) -> &str {
     let mut left = room;
     let overflows = |c| {

@@ -65,8 +65,8 @@ const PROMPT_REFUSAL_TTL: Duration = Duration::from_secs(10);
 
 /// Caches passwords, so that a listener with a thousand clients prompts once.
 ///
-/// Sessions that need the same password wait for one prompt. Different prompts do not wait for each
-/// other, except on the terminal.
+/// Sessions that need the same password share one prompt. Prompts for different passwords can run
+/// in parallel, except on the terminal.
 #[derive(Debug)]
 pub struct PromptCache<P = Prompter> {
     prompter: P,
@@ -91,7 +91,7 @@ enum Answer {
 }
 
 impl<P> PromptCache<P> {
-    /// Creates an empty cache for the answers of this prompter.
+    /// Creates an empty cache for this prompter's answers.
     #[must_use]
     pub fn new(prompter: P) -> Self {
         Self { prompter, refusal_ttl: PROMPT_REFUSAL_TTL, answers: Mutex::default() }
@@ -185,14 +185,14 @@ mod tests {
         assert_eq!(cache.ask("?"), Ok(Secret::from("secret")));
         assert_eq!(cache.ask("?"), Ok(Secret::from("secret")));
         assert_eq!(cache.prompter.0.load(Ordering::Relaxed), 3);
-        // A command with the same text is a different prompt, and is cached as well.
+        // Commands are cached too, but separately from prompts with the same text.
         for _ in 0..2 {
             assert_eq!(cache.run("?", "--password-command"), Ok(Secret::from("secret")));
         }
         assert_eq!(cache.prompter.0.into_inner(), 4);
     }
 
-    /// Reports each command that it runs, and blocks in "slow" until the test ends it.
+    /// Reports each command that it runs. The command "slow" blocks until the test ends it.
     struct SlowCommand {
         started: Mutex<Sender<String>>,
         end: Mutex<Receiver<()>>,
