@@ -39,7 +39,8 @@ enum Chunk {
 }
 
 impl Body {
-    /// Determines the framing from the head (RFC 9112 §6.3). Conflicting lengths are ignored.
+    /// Determines the framing from the head (RFC 9112 §6.3). If the lengths conflict, the body ends
+    /// at EOF.
     pub(super) fn from_head(head: &Head) -> Self {
         let mut lengths = head.values("content-length").flat_map(|value| value.split(',')).map(str::trim);
         let framing = if head.value("transfer-encoding").is_some() {
@@ -176,7 +177,7 @@ fn split_data<'a>(bytes: &'a [u8], left: &mut u64) -> &'a [u8] {
     &bytes[..length]
 }
 
-/// Parses `size [;extension] CR`, in hexadecimal.
+/// Parses `size [;extension] CR`, where the size is hexadecimal.
 fn parse_chunk_size(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line).ok()?;
     parse_size(text.split(';').next()?.trim(), 16)

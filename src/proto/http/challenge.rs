@@ -1,4 +1,4 @@
-//! Parses the authentication challenges of a response (RFC 9110 §11.6.1 and §11.7.1).
+//! Parses the authentication challenges in a response (RFC 9110 §11.6.1 and §11.7.1).
 
 use super::head::Head;
 
@@ -13,7 +13,7 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    /// Returns `true` if the challenge follows the grammar and has each parameter at most once.
+    /// Returns `true` if the challenge follows the grammar and repeats no parameter.
     pub(super) fn is_well_formed(&self) -> bool {
         self.is_well_formed
     }
@@ -119,7 +119,7 @@ fn unquote(quoted: &str) -> Option<String> {
     }
 }
 
-/// Returns `true` for a token68, such as the base64 text of a Negotiate challenge (RFC 9110 §11.2).
+/// Returns `true` for a token68, such as the base64 text in a Negotiate challenge (RFC 9110 §11.2).
 fn is_token68(text: &str) -> bool {
     let start = text.trim_end_matches('=');
     !start.is_empty() && start.chars().all(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c))
@@ -157,7 +157,7 @@ mod tests {
             ("Basic", &["Basic"]),
             ("Basic realm=x", &["Basic realm=<x>"]),
             ("Basic\trealm = \"x\"", &["Basic realm=<x>"]),
-            // The example of RFC 9110 §11.6.1.
+            // The example in RFC 9110 §11.6.1.
             (
                 "Basic realm=\"simple\", Newauth realm=\"apps\", type=1, title=\"Login to \\\"apps\\\"\"",
                 &["Basic realm=<simple>", "Newauth realm=<apps> type=<1> title=<Login to \"apps\">"],

@@ -20,7 +20,7 @@ impl Hash {
     const ALL: [(Self, &'static str); 3] =
         [(Self::Md5, "MD5"), (Self::Sha256, "SHA-256"), (Self::Sha512_256, "SHA-512-256")];
 
-    /// Returns its name in the `algorithm` parameter.
+    /// Returns the name that the `algorithm` parameter uses for this hash function.
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(hash, _)| *hash == self).map_or("", |(_, name)| name)
     }
@@ -55,7 +55,7 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UserName {
     Plain,
-    /// In the extended notation of RFC 5987 if it is not ASCII, because the proxy announced
+    /// Non-ASCII names in the extended notation (RFC 5987), because the proxy announced
     /// `charset=UTF-8`.
     Extended,
     Hashed,
@@ -81,7 +81,7 @@ pub(super) struct Digest {
     pub(super) stale: bool,
 }
 
-/// The request that a response is computed for.
+/// The request for which a Digest response is computed.
 pub(super) struct RequestInfo<'a> {
     pub(super) method: &'a str,
     pub(super) uri: &'a str,
@@ -95,7 +95,7 @@ impl Digest {
     /// Parses a challenge.
     ///
     /// # Errors
-    /// Returns what is malformed or unsupported, for display in parentheses after the scheme.
+    /// Returns a description of the problem, for display in parentheses after the scheme.
     pub(super) fn parse(challenge: &Challenge) -> Result<Self, String> {
         let text = |name| challenge.parameter(name).map(str::to_owned);
         let is = |name, value: &str| {
@@ -144,7 +144,8 @@ impl Digest {
         })
     }
 
-    /// Computes the response, with order and quoting as in the examples of RFC 7616 §3.9.
+    /// Computes the response, with the parameters ordered and quoted as in the examples in RFC 7616
+    /// §3.9.
     pub(super) fn respond(&self, request: &RequestInfo<'_>) -> Result<Authorization, Error> {
         let RequestInfo { method, uri, credentials, cnonce, count } = request;
         let hash = |parts: &[&[u8]]| self.hash.hex_digest(parts);

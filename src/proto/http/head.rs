@@ -62,7 +62,7 @@ impl HeadReader {
     }
 
     /// Detects a protocol other than HTTP/1 from the first bytes, because the peer may never send a
-    /// line end.
+    /// newline.
     fn check_start(&self, redactor: &Redactor) -> Result<(), Error> {
         let start = b"HTTP/1.";
         let seen = self.bytes.len().min(start.len());

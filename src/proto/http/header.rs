@@ -3,7 +3,7 @@
 use super::challenge::is_token;
 use crate::secret::Secret;
 
-/// A header field for every request, checked when it is created.
+/// A header field for every request, validated on creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     name: String,
@@ -15,7 +15,7 @@ const PUBLIC: [&str; 6] =
     ["accept", "accept-language", "cache-control", "pragma", "proxy-connection", "user-agent"];
 
 impl Header {
-    /// Parses a line `Name: value`.
+    /// Parses a `Name: value` line.
     ///
     /// # Errors
     /// Returns the cause, without quoting the line, because it may contain a secret.

@@ -23,17 +23,17 @@ mod scheme_selection;
 pub use header::Header;
 pub use scheme_selection::{Random, Scheme};
 
-/// The maximum size of a 407 body that is read to keep the connection. Reading more costs more than
-/// reconnecting.
+/// The maximum size of a 407 body that is read to keep the connection. Beyond that, reconnecting is
+/// cheaper.
 const MAX_DRAINED: usize = 64 * 1024;
 
-/// The maximum number of characters of a scheme's name in a message.
+/// The maximum number of characters of a scheme name to show in a message.
 const MAX_NAME: usize = 40;
 
 /// The user's choices for the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The allowed authentication schemes. If Basic is the first, a known password is sent with the
+    /// The allowed authentication schemes. If Basic comes first, a known password is sent with the
     /// first request.
     pub schemes: Vec<Scheme>,
     /// Additional header fields. A `Proxy-Authorization` field disables all other authentication.
@@ -51,7 +51,7 @@ impl Default for Settings {
 /// A CONNECT negotiation (RFC 9110 §9.3.6).
 ///
 /// All heads in response to one request, including interim responses, are limited to 64 KiB in
-/// total. At most 4 KiB of a refusal's body are read.
+/// total. At most 4 KiB of a refusal's body is read.
 ///
 /// A known password is sent with the first request, unless the user disabled that. Otherwise the
 /// password is requested when the proxy answers 407 (some firewalls send 401) with a challenge that
@@ -68,8 +68,7 @@ pub struct Connect {
     redactor: Redactor,
     state: State,
     head: HeadReader,
-    /// The connection has carried a request before, so the proxy may have closed it in the
-    /// meantime.
+    /// The connection has already carried a request, so the proxy may have closed it since.
     reused: bool,
 }
 
@@ -77,9 +76,9 @@ pub struct Connect {
 enum State {
     SendRequest,
     AwaitHead,
-    /// Reads the body of a challenge, to keep the connection.
+    /// Reads and discards the body of a challenge response, so that the connection can be reused.
     DrainChallenge(Body),
-    /// A response to the challenge is selected, and needs the credentials.
+    /// An authentication scheme is selected; the next request needs the credentials.
     Challenged {
         /// The connection can carry another request.
         keep: bool,
@@ -192,7 +191,7 @@ impl Connect {
         })
     }
 
-    /// Makes the proxy's text fit for a message.
+    /// Masks, escapes and shortens the proxy's text for display.
     fn displayable(&self, scheme: UnusableScheme) -> UnusableScheme {
         let displayable = |text: &str| shorten(self.redactor.printable(text.as_bytes()));
         let reason = match scheme.reason {

@@ -2,8 +2,8 @@
 
 use crate::text::printable;
 
-/// Returns the title of an HTML page, or the first non-blank line of any other text, fit for a
-/// terminal.
+/// Returns the title of an HTML page, or the first non-blank line of any other text, in printable
+/// form.
 pub(super) fn extract(content_type: &str, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if content_type.to_ascii_lowercase().contains("html") || text.trim_start().starts_with('<') {
@@ -14,7 +14,7 @@ pub(super) fn extract(content_type: &str, body: &[u8]) -> String {
 }
 
 fn title(html: &str) -> Option<String> {
-    // ASCII case folding does not change positions.
+    // ASCII case folding does not change byte offsets.
     let folded = html.to_ascii_lowercase();
     let tag = folded.find("<title")?;
     let start = tag + folded[tag..].find('>')? + 1;
@@ -23,7 +23,7 @@ fn title(html: &str) -> Option<String> {
     Some(unescape(&words.join(" ")))
 }
 
-/// Replaces the character references that occur in titles.
+/// Decodes the character references that are common in titles.
 fn unescape(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     pairs.iter().fold(text.to_owned(), |text, (entity, c)| text.replace(entity, c))

@@ -21,7 +21,7 @@ pub enum Scheme {
     Digest,
 }
 
-/// Returns random bytes from the system. `None` if the system has none.
+/// A function that returns random bytes from the system, or `None` if the system provides none.
 pub type Random = fn() -> Option<[u8; 16]>;
 
 /// How well a response protects the password, weakest first.
@@ -31,8 +31,7 @@ enum Strength {
     Digest(Hash),
 }
 
-/// The way to answer a challenge. A scheme that needs several round trips would keep its state
-/// here.
+/// The response to a challenge. A scheme that needs several round trips would keep its state here.
 #[derive(Debug)]
 enum Response {
     Basic,
@@ -79,7 +78,7 @@ pub(super) struct SchemeSelector {
 }
 
 impl SchemeSelector {
-    /// Selects among the allowed schemes.
+    /// Creates a selector for these schemes.
     pub(super) fn allowing(allowed: Vec<Scheme>) -> Self {
         Self { allowed, tried: Vec::new(), stale: 0, response: None, was_accepted: false, log_note: None }
     }
@@ -128,7 +127,7 @@ impl SchemeSelector {
         Ok(())
     }
 
-    /// Returns the response to a challenge, or why there is none.
+    /// Returns the response to a challenge, or the reason why its scheme is unusable.
     fn response_to(&self, challenge: &Challenge) -> Result<Response, UnusableScheme> {
         let is = |name: &str| challenge.scheme.eq_ignore_ascii_case(name);
         let unusable = |reason| Err(UnusableScheme { name: challenge.scheme.clone(), reason });
@@ -153,7 +152,7 @@ impl SchemeSelector {
         }
     }
 
-    /// Records that the tunnel is established. If a later proxy of the chain requires a new
+    /// Records that the tunnel is established. If a later proxy in the chain requires a new
     /// connection, the handshake on it starts with the same response.
     pub(super) fn accepted(&mut self) {
         (self.tried, self.stale, self.was_accepted) = (Vec::new(), 0, true);
@@ -168,8 +167,8 @@ impl SchemeSelector {
         }
     }
 
-    /// Returns the header value for the next request for a tunnel to `uri`. `None` without a
-    /// response.
+    /// Returns the header value for the next request for a tunnel to `uri`. `None` if no response
+    /// is selected.
     pub(super) fn authorization(
         &mut self,
         credentials: &Credentials,

@@ -24,7 +24,7 @@ const REQUEST_OF_ALICE: &[u8] = b"CONNECT ssh.example:22 HTTP/1.1\r\n\
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
-/// A machine with default settings and the random bytes `[7; 16]`.
+/// Returns a state machine with default settings and the random bytes `[7; 16]`.
 fn connecting_to(target: Endpoint) -> Connect {
     Connect::new(target, Settings::default(), || Some([7; 16]))
 }
@@ -46,8 +46,8 @@ fn established_by(answer: &[u8]) {
     opens(machine, &[Turn::Sends(REQUEST), Turn::Proxy(answer)]);
 }
 
-/// Checks that no part of this response establishes a tunnel. The text of the error depends on the
-/// fragmentation.
+/// Checks that no part of this response establishes a tunnel. Unlike `fails`, allows the error to
+/// depend on the fragmentation.
 fn malformed(answer: &[u8]) {
     let shown = answer.escape_ascii();
     for size in [1, 9, answer.len()] {

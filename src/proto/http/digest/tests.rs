@@ -17,7 +17,7 @@ fn response_to(challenge: &str, uri: &str, credentials: &Credentials, cnonce: &s
     digest(challenge).unwrap().respond(&request).unwrap().parts().concat()
 }
 
-/// Joins a header field that the RFC prints on several lines.
+/// Joins the lines of a header field that the RFC prints on several lines.
 fn unfold(field: &str) -> String {
     field.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
@@ -55,7 +55,7 @@ fn responses_match_the_examples_of_rfc_7616() {
     }
 }
 
-/// RFC 7616 §3.9.2 with the values of erratum 4897; the RFC itself has truncated SHA-512 values.
+/// RFC 7616 §3.9.2 with the values from erratum 4897; the RFC itself has truncated SHA-512 values.
 #[test]
 fn sha_512_256_and_userhash_match_the_erratum() {
     let challenge = unfold(
@@ -94,7 +94,7 @@ fn sha_512_256_and_userhash_match_the_erratum() {
     assert!(!named.contains("userhash"));
 }
 
-/// RFC 2069 §2.4 with the value of erratum 749, and RFC 2617 §3.5.
+/// RFC 2069 §2.4 with the value from erratum 749, and RFC 2617 §3.5.
 #[test]
 fn a_challenge_without_qop_gets_a_response_as_in_rfc_2069() {
     let challenge = "Digest realm=\"testrealm@host.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", \

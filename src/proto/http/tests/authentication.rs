@@ -1,4 +1,4 @@
-//! Challenges, answered on the same connection and on a new one.
+//! Tests of challenges, answered on the same connection or on a new one.
 
 use super::{ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, connecting_to, machine, machine_of_alice};
 use crate::proto::testing::{Turn, alice, endpoint, fails, opens};
@@ -9,7 +9,7 @@ fn challenge(fields: &str, body: &str) -> String {
     format!("HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=\"x\"\r\n{fields}\r\n\r\n{body}")
 }
 
-/// The password is sent on the same connection.
+/// Checks that the password is sent on the same connection.
 fn is_answered_on_the_same_connection(challenge: &str) {
     opens(
         machine,
@@ -23,7 +23,7 @@ fn is_answered_on_the_same_connection(challenge: &str) {
     );
 }
 
-/// The password is sent on a new connection.
+/// Checks that the password is sent on a new connection.
 fn is_answered_on_a_new_connection(challenge: &str) {
     opens(
         machine,
@@ -322,7 +322,7 @@ fn a_refusal_after_the_password_is_not_about_the_password() {
     assert_eq!(error.to_string(), "refused to connect to ssh.example:22: 403 No");
 }
 
-/// The long prefix makes the message end in the middle of the secret.
+/// The long prefix causes the message to be truncated in the middle of the secret.
 #[test]
 fn a_password_echoed_by_the_proxy_does_not_appear_in_the_message() {
     for secret in ["hunter2-opensesame", "YWxpY2U6aHVudGVyMi1vcGVuc2VzYW1l"] {

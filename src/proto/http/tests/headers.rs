@@ -1,4 +1,4 @@
-//! The header fields that the user adds.
+//! Tests of user-supplied header fields.
 
 use super::{BASIC, Connect, ESTABLISHED, Settings};
 use crate::proto::http::Header;

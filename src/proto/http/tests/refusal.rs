@@ -1,10 +1,10 @@
-//! Refusals and their messages.
+//! Tests of refusals and their messages.
 
 use super::{REQUEST, answered, machine};
 use crate::proto::testing::{Cut, Turn, fails, run};
 use crate::proto::{Error, Negotiation as _, Step};
 
-/// Returns the message for a refusal, after "refused to connect to ssh.example:22: ".
+/// Returns the rest of a refusal's message, after "refused to connect to ssh.example:22: ".
 fn message(answer: &str) -> String {
     message_of(answer.as_bytes())
 }
@@ -177,7 +177,7 @@ fn control_characters_from_the_proxy_are_escaped() {
         format!("HTTP/1.1 2{hostile}\r\n\r\n"),
     ] {
         let turns = [Turn::Sends(REQUEST), Turn::Proxy(answer.as_bytes())];
-        // The test driver checks the text of the error.
+        // `run` also checks that the error message contains no control characters.
         let error = run(machine(), &turns, Cut::InOneLump).result.unwrap_err();
         assert!(error.to_string().contains("\\x1b]0;owned"), "{error}");
     }

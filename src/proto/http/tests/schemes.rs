@@ -1,4 +1,4 @@
-//! The order in which schemes are tried.
+//! Tests of the order in which schemes are tried.
 
 use super::{
     BASIC, Connect, ESTABLISHED, REQUEST, REQUEST_OF_ALICE, Scheme, Settings, machine, machine_of_alice,
@@ -51,7 +51,7 @@ fn basic() -> String {
     with(&format!("Basic {BASIC}"))
 }
 
-/// Returns a conversation of challenges and the requests that answer them.
+/// Returns a conversation: the `first` request, then challenges and the requests that answer them.
 fn converse(first: &str, turns: &[(String, String)], asks: bool) -> Vec<Turn<'static>> {
     let leak = |text: &str| -> &'static [u8] { text.as_bytes().to_vec().leak() };
     let mut all = vec![Turn::Sends(leak(first))];
@@ -160,7 +160,7 @@ fn a_stale_nonce_is_not_a_wrong_password() {
     let turn = |challenged: &str| (challenge(challenged), answer(challenged, 1));
     let turns = [turn(&first), turn(&stale(1)), turn(&stale(2))];
     opens(machine, &ending(converse(request(), &turns, true), established()));
-    // The number of stale nonces is limited, and Basic remains to be tried.
+    // A third stale nonce counts as a rejection of Digest. Only Basic, if offered, is left to try.
     let both = challenge(&format!("{}, Basic", stale(3)));
     let error = fails(machine, &ending(converse(request(), &turns, true), &challenge(&stale(3))));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
@@ -168,7 +168,7 @@ fn a_stale_nonce_is_not_a_wrong_password() {
     opens(machine, &ending(converse(request(), &turns, true), established()));
     let error = fails(machine, &ending(converse(request(), &turns, true), &both));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
-    // The first challenge cannot be stale, because nothing was sent before.
+    // The first challenge cannot be stale, because no nonce has been used yet.
     let turns = converse(request(), &[turn(&stale(1)), turn(&stale(2)), turn(&stale(3))], true);
     let error = fails(machine, &ending(turns, &challenge(&stale(4))));
     assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
@@ -236,8 +236,8 @@ fn a_response_echoed_by_the_proxy_is_masked() {
     );
 }
 
-/// A challenge that contains the password would make us repeat it in a part of the response that is
-/// not secret.
+/// If a challenge contains the password, our response repeats it in a part that is not normally
+/// secret.
 #[test]
 fn a_password_in_a_challenge_is_masked_in_the_response() {
     let credentials = |password: &str| Credentials { user: "alice".into(), password: password.into() };
@@ -304,7 +304,7 @@ fn a_restart_after_success_repeats_the_accepted_response() {
     machine.receive(ESTABLISHED).unwrap();
     assert_eq!(machine.step(), Ok(Step::Done));
     machine.restart();
-    // The proxy accepts each nonce once.
+    // The proxy accepts each nonce only once.
     let (second, fresh) = (answer(&md5, 2), answer(&md5, 1));
     let turns = [
         Turn::Sends(second.as_bytes()),
