@@ -9,7 +9,7 @@ pub enum Error {
     /// The proxy closed the connection before the negotiation was complete.
     #[error("closed the connection before sending {0}")]
     Closed(Awaited),
-    /// SOCKS: the first byte of a reply is not the version number.
+    /// SOCKS: the first byte of a reply is not the expected version number.
     #[error("did not answer with {expected} (first byte {got:#04x})")]
     NotTheProtocol {
         /// The expected message.
@@ -28,7 +28,7 @@ pub enum Error {
         /// `true` if we offered user/password.
         userpass_offered: bool,
     },
-    /// SOCKS5: the address type of the reply is unknown (RFC 1928 §5).
+    /// SOCKS5: the reply has an unknown address type (RFC 1928 §5).
     #[error("sent an invalid reply (SOCKS5 address type {0:#04x})")]
     AddressType(u8),
     /// SOCKS5: the reply reports a failure (RFC 1928 §6).
@@ -94,7 +94,7 @@ pub enum Error {
         /// The line.
         text: String,
     },
-    /// Telnet: the size limit was reached, and no line reported success or failure.
+    /// Telnet: the size limit was reached before any line reported success or failure.
     #[error("sent {0} KiB of text without reporting success or failure")]
     NoAnswerLine(usize),
     /// HTTP: the response does not start with an HTTP/1 status line.
@@ -105,7 +105,7 @@ pub enum Error {
         /// `true` if the response is a TLS alert.
         is_tls: bool,
     },
-    /// HTTP: the header or the chunked coding of the response is malformed.
+    /// HTTP: the response has a malformed header or chunked coding.
     #[error("sent a malformed HTTP response: {0}")]
     MalformedHttp(String),
     /// HTTP: the header exceeds the limit, in KiB.
@@ -135,10 +135,10 @@ pub enum SocksMessage {
     /// A SOCKS4 reply.
     #[error("SOCKS version 4")]
     Socks4,
-    /// A method selection or reply of SOCKS5.
+    /// A SOCKS5 method selection or reply.
     #[error("SOCKS version 5")]
     Socks5,
-    /// The status of SOCKS5 user/password authentication, which has a version number of its own.
+    /// A SOCKS5 user/password authentication status, which has its own version number.
     #[error("a SOCKS5 login status")]
     LoginStatus,
 }
@@ -149,9 +149,9 @@ pub enum SocksMessage {
 pub enum Awaited {
     /// The reply to a SOCKS4 request.
     Socks4Reply,
-    /// The method selection of SOCKS5.
+    /// The SOCKS5 method selection.
     Socks5Method,
-    /// The status of SOCKS5 user/password authentication.
+    /// The SOCKS5 user/password authentication status.
     Socks5Status,
     /// The reply to a SOCKS5 request.
     Socks5Reply,
@@ -161,12 +161,12 @@ pub enum Awaited {
     HttpResponse,
     /// The rest of the response to CONNECT.
     HttpResponseRest,
-    /// The line of a telnet-style proxy that reports success.
+    /// The line in which a telnet-style proxy reports success.
     TelnetLine,
 }
 
 impl Awaited {
-    /// Returns the description, as the end of "waiting for …" and "before sending …".
+    /// Returns the noun phrase that follows "waiting for" and "before sending".
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -201,7 +201,7 @@ pub enum Unencodable {
     /// SOCKS4: a password.
     #[error("SOCKS4 does not support passwords")]
     Socks4Password,
-    /// SOCKS5: a user name or password of zero bytes.
+    /// SOCKS5: an empty user name or password.
     #[error("SOCKS5 does not allow an empty user name or password")]
     Socks5Empty,
     /// HTTP: a host name that is not ASCII.
@@ -222,11 +222,11 @@ pub enum Unencodable {
     TelnetPassword,
 }
 
-/// An authentication scheme that an HTTP proxy offers and that we cannot use. Displayed as in
-/// "NTLM" and "Digest (algorithm SHA-1)".
+/// An authentication scheme that an HTTP proxy offers but we cannot use. Displayed as "NTLM" or
+/// "Digest (unsupported algorithm SHA-1)", for example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableScheme {
-    /// The name of the scheme, fit for a terminal.
+    /// The name of the scheme, safe to print on a terminal.
     pub name: String,
     /// Why it cannot be used.
     pub reason: Unusable,
@@ -299,7 +299,7 @@ fn socks4_reply(code: u8) -> &'static str {
     }
 }
 
-/// Checks that a field fits its length byte or limit.
+/// Checks that a field is no longer than `limit`.
 pub(super) fn check_length(
     what: &'static str,
     bytes: &[u8],

@@ -64,7 +64,7 @@ pub enum Step {
     Send(Wire),
     /// Receive bytes and pass them to [`Negotiation::receive`].
     Receive(Limit),
-    /// Receive the rest of a refusal, which only serves to inform the user.
+    /// Receive the rest of a refusal, which is used only to inform the user.
     ///
     /// Like [`Receive`](Self::Receive), but after a short silence call [`Negotiation::closed`] as
     /// if the proxy had closed the connection.
@@ -101,10 +101,10 @@ pub trait Negotiation {
     /// Starts over on a new connection, keeping the credentials obtained so far.
     fn restart(&mut self);
 
-    /// Returns the next action of the driver.
+    /// Returns the next action for the driver.
     ///
     /// # Errors
-    /// Returns why the negotiation has failed.
+    /// Returns the reason if the negotiation has failed.
     fn step(&mut self) -> Result<Step, Error>;
 
     /// Processes received bytes and returns how many of them belong to the negotiation: at least
@@ -112,14 +112,13 @@ pub trait Negotiation {
     /// data after [`Step::Done`].
     ///
     /// # Errors
-    /// Fails if the bytes violate the protocol or are a refusal.
+    /// Fails if the bytes violate the protocol or contain a refusal.
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error>;
 
     /// Reports that the proxy closed the connection.
     ///
     /// # Errors
-    /// Returns the error that EOF causes at this point. Returns `Ok` if the negotiation can
-    /// continue on a new connection ([`Step::Reconnect`]).
+    /// Fails unless the negotiation can continue on a new connection ([`Step::Reconnect`]).
     fn closed(&mut self) -> Result<(), Error>;
 
     /// Supplies the credentials requested by [`Step::Credentials`].
@@ -134,7 +133,7 @@ pub trait Negotiation {
         false
     }
 
-    /// Takes the note about the latest decision, for the debug log (`-d`). `None` if there is
+    /// Takes the note on the latest decision, for the debug log (`-d`). `None` if there is
     /// nothing new.
     fn take_log_note(&mut self) -> Option<String> {
         None
@@ -149,7 +148,7 @@ pub trait Negotiation {
         received.to_vec()
     }
 
-    /// Returns `true` if the protocol consists of lines of text, which the debug log shows as text.
+    /// Returns `true` if the protocol is line-based text, which the debug log does not hex-dump.
     fn is_text(&self) -> bool {
         false
     }
@@ -159,7 +158,7 @@ pub trait Negotiation {
 #[derive(PartialEq, Eq)]
 pub struct Wire {
     bytes: Zeroizing<Vec<u8>>,
-    /// In ascending order, without overlaps.
+    /// Sorted and non-overlapping.
     secrets: Vec<Range<usize>>,
 }
 

@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn version_1_is_a_line_of_text() {
-        // The examples of §2.1.
+        // The examples in §2.1.
         let longest_v4 = ends("255.255.255.255:65535", "255.255.255.255:65535");
         assert_eq!(line(longest_v4), "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n");
         let example = ends("192.168.0.1:56324", "192.168.0.11:443");

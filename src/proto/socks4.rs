@@ -1,4 +1,4 @@
-//! SOCKS4 and SOCKS4a. There is no RFC; the specifications are the protocol notes of NEC and
+//! SOCKS4 and SOCKS4a. There is no RFC; the specifications are the protocol notes by NEC and
 //! Ying-Da Lee.
 //!
 //! ```text
@@ -23,8 +23,8 @@ const MAX_USER: usize = 255;
 
 /// A SOCKS4 negotiation for one CONNECT. Uses SOCKS4a if the target is a host name.
 ///
-/// [`check`](Negotiation::check) rejects IPv6 addresses and user names of more than 255 bytes. A
-/// reply has 8 bytes.
+/// [`check`](Negotiation::check) rejects IPv6 addresses and user names longer than 255 bytes. A
+/// reply is 8 bytes long.
 #[derive(Debug)]
 pub struct Socks4 {
     target: Endpoint,
@@ -99,7 +99,7 @@ impl Negotiation for Socks4 {
         let taken = bytes.len().min(REPLY_LENGTH - self.reply.len());
         self.reply.extend(&bytes[..taken]);
         match *self.reply.as_slice() {
-            // The version of a reply is 0, but some servers send 4.
+            // The version in a reply should be 0, but some servers send 4.
             [got, ..] if got != 0 && got != VERSION => {
                 return Err(Error::NotTheProtocol { expected: SocksMessage::Socks4, got });
             }

@@ -53,7 +53,7 @@ impl fmt::Display for Method {
 }
 
 /// A SOCKS5 negotiation for one CONNECT (RFC 1928 §3, §4 and §6), with user/password authentication
-/// (RFC 1929) if the proxy selects it. A reply has at most 262 bytes.
+/// (RFC 1929) if the proxy selects it. A reply is at most 262 bytes long.
 #[derive(Debug)]
 pub struct Socks5 {
     target: Endpoint,
@@ -129,7 +129,7 @@ impl Socks5 {
         };
     }
 
-    /// Awaits an address of `length` bytes and the port after it.
+    /// Waits for an address of `length` bytes and the port that follows.
     fn await_bound_address(&mut self, length: usize) {
         self.enter(State::AwaitBoundAddress);
         self.due = length + 2;
@@ -141,7 +141,7 @@ impl Socks5 {
         Wire::public(bytes)
     }
 
-    /// Returns all messages at once. `None` unless they can be sent without a reply in between.
+    /// Returns all messages as one. `None` if we must wait for a reply between them.
     fn pipeline(&self) -> Result<Option<Wire>, Error> {
         let start = match (self.eager, self.methods.as_slice(), &self.credentials) {
             (true, [Method::None], _) => self.greeting(),
@@ -320,14 +320,14 @@ impl Negotiation for Socks5 {
 }
 
 /// Appends a length byte and the bytes. No field exceeds 255 bytes: a [`Host`] and the method list
-/// cannot, and user name and password have been checked already.
+/// cannot, and the user name and password have already been checked.
 fn push_with_length(to: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert!(bytes.len() <= 255);
     to.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
     to.extend(bytes);
 }
 
-/// Checks that user name and password have 1 to 255 bytes each (RFC 1929 §2).
+/// Checks that the user name and password are each 1 to 255 bytes long (RFC 1929 §2).
 fn check_userpass(credentials: &Credentials) -> Result<(), Error> {
     let (user, password) = (credentials.user.as_bytes(), credentials.password.expose());
     if user.is_empty() || password.is_empty() {

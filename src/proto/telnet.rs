@@ -1,16 +1,15 @@
 //! Telnet-style proxies: we send a command, and the proxy sends lines of text until one reports
-//! success or failure. There is no specification; the recognized phrases are those of the C
-//! program.
+//! success or failure. There is no specification; we recognize the same phrases as the C program.
 
 use super::{Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Wire};
 use crate::addr::Endpoint;
 use crate::text::printable;
 
-/// Marks the line that reports success.
+/// The phrase that indicates success.
 const SUCCESS: &[u8] = b"connected to";
-/// Mark a line that reports failure.
+/// Phrases that indicate failure.
 const FAILURE: [&[u8]; 4] = [b" failed", b" refused", b" rejected", b" closed"];
-/// The maximum number of bytes before the line that reports success or failure.
+/// The maximum number of bytes up to the end of the line that reports success or failure.
 const MAX_ANSWER: usize = 64 * 1024;
 /// The default command, in the syntax of the telnet program.
 pub const COMMAND: &str = "telnet %h %p";
@@ -117,7 +116,7 @@ impl Negotiation for Telnet {
     }
 
     fn closed(&mut self) -> Result<(), Error> {
-        // A last line without a line end can be a refusal, but never a success.
+        // An unterminated last line can be a refusal, but never a success.
         self.check_line()?;
         Err(Error::Closed(self.waiting_for()))
     }

@@ -58,7 +58,7 @@ impl Turn<'_> {
 pub(super) enum Cut {
     InOneLump,
     ByteByByte,
-    /// In two parts, the first of this many bytes.
+    /// In two parts, split after this many bytes.
     At(usize),
 }
 
@@ -72,7 +72,7 @@ impl Cut {
         parts.into_iter().filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect()
     }
 
-    /// Returns every position for short conversations, and a selection for long ones.
+    /// Returns all fragmentations of a short conversation, or a sample for a long one.
     fn all(turns: &[Turn<'_>]) -> Vec<Self> {
         let longest = turns.iter().map(Turn::size).max().unwrap_or(0);
         let stride = if longest <= 1000 { 1 } else { longest / 23 };
@@ -89,8 +89,8 @@ pub(super) struct Outcome {
     pub(super) unread: Vec<u8>,
 }
 
-/// Plays a conversation in every fragmentation. The tunnel must open each time, and leave a banner
-/// after the last answer unread.
+/// Plays a conversation in every fragmentation. Each time, the tunnel must open, and a banner after
+/// the last answer must be left unread.
 pub(super) fn opens<N: Negotiation + Debug>(make: impl Fn() -> N, turns: &[Turn<'_>]) {
     for early in [&b""[..], BANNER] {
         let mut turns = turns.to_vec();
@@ -122,7 +122,7 @@ pub(super) fn run<N: Negotiation + Debug>(negotiation: N, turns: &[Turn<'_>], cu
         turns: turns.iter().cloned().collect(),
         cut,
         parts: VecDeque::new(),
-        // The Debug output of a large state would cost more than the conversation.
+        // Formatting a large state would take longer than the conversation itself.
         inspects: size < 1000,
     };
     let driver::Outcome { result, reconnects, consumed, unread } = drive(negotiation, &mut script);
@@ -141,7 +141,7 @@ pub(super) fn run<N: Negotiation + Debug>(negotiation: N, turns: &[Turn<'_>], cu
 struct Script<'a> {
     turns: VecDeque<Turn<'a>>,
     cut: Cut,
-    /// Fragments that the proxy has sent and that have not arrived yet.
+    /// Fragments that the proxy has sent but that have not arrived yet.
     parts: VecDeque<Vec<u8>>,
     inspects: bool,
 }
@@ -190,7 +190,7 @@ impl Peers for Script<'_> {
     }
 }
 
-/// Checks that an error contains no control characters and not the password.
+/// Checks that an error contains neither control characters nor the password.
 pub(super) fn is_fit_to_be_shown(error: &Error) {
     shows_no_password(error);
     let text = error.to_string();

@@ -34,7 +34,7 @@ fn machine() -> Socks4 {
     Socks4::new(endpoint("192.0.2.7", "22"), "me".into())
 }
 
-/// The expected error for this reply to `REQUEST`.
+/// Returns the expected error for a reply to `REQUEST` with this code.
 fn refused(code: u8) -> Error {
     Error::Socks4Refused { target: "192.0.2.7:22".into(), by_name: false, code }
 }

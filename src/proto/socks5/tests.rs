@@ -61,7 +61,7 @@ fn methods_answered(methods: &[Method], greeting: &[u8], answer: &[u8]) -> Error
     fails(|| offering(methods), &[Turn::Sends(greeting), Turn::Proxy(answer)])
 }
 
-/// Returns the error when the proxy answers the user name and password with this reply.
+/// Returns the error if this is the proxy's reply to the user name and password.
 fn status_answered(status: &[u8]) -> Error {
     fails(
         machine,
@@ -230,7 +230,7 @@ fn the_target_is_sent_as_an_ipv4_address_name_or_ipv6_address() {
     }
 }
 
-/// Returns successful replies with every type of bound address.
+/// Returns successful replies that cover every type of bound address.
 fn granted() -> [Vec<u8>; 5] {
     [
         GRANTED.to_vec(),
@@ -382,7 +382,7 @@ fn a_restart_discards_a_partial_reply_and_keeps_the_credentials() {
     assert_eq!(run(machine, &turns, Cut::InOneLump).result, Ok(()));
 }
 
-/// All messages before the first reply.
+/// The messages that an eager negotiation sends before the first reply.
 const EVERYTHING: [&[u8]; 3] = [&[5, 1, 2], USERPASS, REQUEST];
 
 #[test]

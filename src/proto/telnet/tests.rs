@@ -8,7 +8,7 @@ fn machine() -> Telnet {
     Telnet::new(endpoint("host.example", "22"), COMMAND.into())
 }
 
-/// The tunnel is established after this answer.
+/// Checks that the tunnel is established after this answer.
 fn accepts(answer: &[u8]) {
     opens(machine, &[Turn::Sends(SENT), Turn::Proxy(answer)]);
 }
@@ -162,7 +162,7 @@ fn a_restart_sends_the_command_again_and_discards_a_partial_line() {
     assert_eq!(machine.receive(b"half a line, connec"), Ok(19));
     machine.restart();
     assert_eq!(machine.step(), first);
-    // The partial line of the old connection is discarded.
+    // The partial line from the old connection is discarded.
     assert_eq!(machine.receive(b"ted to x\r\n"), Ok(10));
     assert_eq!(machine.closed(), Err(Error::Closed(Awaited::TelnetLine)));
 }

@@ -1,6 +1,6 @@
 //! Drives a negotiation as the program does, and holds it to the contract of [`Negotiation`].
 //!
-//! The fuzz targets include this file as well, so it uses only the public interface of the crate.
+//! The fuzz targets also include this file, so it uses only the crate's public interface.
 
 #![allow(clippy::panic)]
 
@@ -16,7 +16,7 @@ const MAX_OTHER_STEPS: usize = 32;
 
 /// The proxy and the user, as a negotiation sees them.
 pub(crate) trait Peers {
-    /// Takes a message to the proxy.
+    /// Takes a message that the negotiation sends to the proxy.
     fn send(&mut self, message: &Wire);
 
     /// Returns the next bytes from the proxy, or `None` at EOF.
@@ -27,10 +27,10 @@ pub(crate) trait Peers {
     /// Returns further bytes that arrive before the negotiation peeks again, if there are any.
     fn receive_more(&mut self) -> Vec<u8>;
 
-    /// Returns what the user enters.
+    /// Returns the credentials that the user enters.
     fn credentials(&mut self) -> Credentials;
 
-    /// Accepts a new connection. Bytes that have not arrived on the old one are lost.
+    /// Accepts a new connection. Undelivered bytes on the old connection are lost.
     fn reconnect(&mut self);
 
     /// Maximum number of bytes that the negotiation may consume from one connection.
@@ -147,7 +147,7 @@ impl<N: Negotiation + Debug, P: Peers> Driver<'_, N, P> {
         self.unread.drain(..consumed);
         self.consumed += consumed;
         assert!(self.consumed <= self.peers.max_bytes(), "consumed {} bytes", self.consumed);
-        // The next peek returns the remaining bytes again, and those that have arrived meanwhile.
+        // The next peek returns the remaining bytes again, plus any that have arrived since.
         if limit == Limit::Unknown && !self.unread.is_empty() {
             self.unread.extend(self.peers.receive_more());
         }
