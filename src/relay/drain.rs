@@ -64,7 +64,7 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// Returns how long the wait takes if the peer acknowledges one byte of 1000 per `interval`.
+    /// Returns how long the wait takes if the peer acknowledges 1000 bytes, one per `interval`.
     fn wait(stall_timeout: Duration, interval: Duration) -> Duration {
         let start = Instant::now();
         let mut progress = Progress::new(stall_timeout, start);
@@ -78,7 +78,7 @@ mod tests {
         waited
     }
 
-    /// Such a peer used to occupy a thread of `--listen` forever.
+    /// Such a peer used to tie up a `--listen` thread forever.
     #[test]
     fn a_peer_that_acknowledged_one_byte_every_five_seconds_delayed_the_reset_forever() {
         let interval = Duration::from_millis(4900);

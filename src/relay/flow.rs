@@ -23,8 +23,8 @@ pub(super) struct Flow<'a> {
     transfer: Transfer<'a>,
     state: FlowState,
     fault: Option<Fault>,
-    /// An error of the source connection that the kernel has already reported to a write in the
-    /// other direction. The next read from the source will return EOF instead.
+    /// An error on the source connection that the kernel has already reported to a write in the
+    /// other direction. The source will return EOF instead.
     source_error: Option<io::Error>,
     /// Marks this direction in a hex dump.
     arrow: &'static str,
@@ -50,7 +50,7 @@ enum Transfer<'a> {
         bulk: BulkDetector,
         pipe_grown: bool,
     },
-    /// By splice(2) into a pipe that we own, and out of it.
+    /// By splice(2) into a pipe that we own, then out of that pipe.
     Piped(SplicePipe<'a>),
 }
 
@@ -330,7 +330,8 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Handles EOF from the source, which may hide an error that was reported elsewhere.
+    /// Handles EOF from the source, which may hide an error that the kernel reported to the other
+    /// direction.
     fn reach_eof(&mut self, state: FlowState) {
         self.state = state;
         self.fault = self.source_error.take().map(Fault::Read);
@@ -365,8 +366,8 @@ impl Transfer<'_> {
     }
 }
 
-/// Returns `true` for errors of the connection itself, which the kernel reports to one direction
-/// only. `EPIPE` is not among them.
+/// Returns `true` for errors on the connection itself, which the kernel reports to only one of the
+/// two directions. `EPIPE` is not among them.
 fn is_connection_loss(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
     matches!(kind, ConnectionAborted | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut)
