@@ -54,8 +54,8 @@ pub trait AskPassword {
     /// A message for the user that says why there is no answer.
     fn ask(&self, prompt: &str) -> Result<Secret, String>;
 
-    /// Runs the user's command, which is configured in `source`, and blocks until it has printed
-    /// the password.
+    /// Runs the user's command and blocks until it has printed the password. `source` names the
+    /// setting that contains the command, for error messages.
     ///
     /// # Errors
     /// A message for the user that says why there is no password.

@@ -1,6 +1,6 @@
 //! Makes untrusted text safe to print on a terminal.
 
-/// Maximum number of characters printed of a peer's text.
+/// Maximum number of characters to print from a peer's text.
 const MAX_SHOWN: usize = 160;
 
 /// Returns bytes from a peer, a file or the user as one printable line.

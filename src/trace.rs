@@ -1,5 +1,5 @@
-//! The debug lines of `-d`, in the C program's form, because users search for them. Messages for
-//! the user are printed here too.
+//! The `-d` debug lines, in the C program's format because users search for them. Also prints
+//! messages for the user.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! The idle timeout of a session.
+//! The session idle timeout.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ impl IdleTimer {
         }
     }
 
-    /// Returns the time left until the timer expires, or `None` without a limit.
+    /// Returns the time left until the timer expires, or `None` if there is no limit.
     pub(super) fn remaining(&self) -> Option<Duration> {
         self.limit.map(|limit| limit.saturating_sub(self.last_progress.elapsed()))
     }

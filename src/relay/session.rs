@@ -24,14 +24,14 @@ const BULK_PAUSE: Duration = Duration::from_millis(50);
 /// Grace period for the other direction after stdin or stdout failed.
 const HALF_FAILED_GRACE: Duration = Duration::from_secs(1);
 
-/// The kind of the session's local end.
+/// The kind of local end that a session has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LocalEnd {
     /// Standard input and output. The remote's EOF ends the session.
     Stdio,
     /// A client's socket. The session lasts until both directions have ended.
     Client,
-    /// A client's socket whose end does not end the session with the remote (`-P`).
+    /// A client's socket. The connection to the remote outlives the client (`-P`).
     PersistentClient,
 }
 
@@ -40,7 +40,7 @@ pub(super) enum LocalEnd {
 pub struct KeptSession {
     /// Data from the remote that the last client did not take.
     pub pending: Vec<u8>,
-    /// The remote sent EOF, so there will be no further client.
+    /// The remote sent EOF, so no further client can be served.
     pub remote_ended: bool,
 }
 
@@ -220,8 +220,8 @@ impl<'a> Session<'a> {
             self.download_finished();
         }
 
-        // Must come before the next read: the kernel reports the error only once, see
-        // `source_lost`.
+        // Must come before the next read: the kernel reports the error only once (see
+        // `source_lost`).
         if let Some(cause) = self.down.lost_connection() {
             self.up.source_lost(cause);
         }
@@ -265,7 +265,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Returns `true` if local input was read.
+    /// Moves data from the local end to the remote. Returns `true` if local input was read.
     fn advance_up(&mut self, input: Ready, remote: Ready) -> bool {
         let had_ended = self.up.source_ended();
         let has_read = self.up.advance(input.read, remote.write);
@@ -301,7 +301,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Moves to the state that follows from the two flows. `has_sent`: local input was just read.
+    /// Updates the state from the two flows. `has_sent` is `true` if local input was just read.
     fn update_state(&mut self, has_sent: bool) {
         if self.has_ended() {
             return self.end(Ok(()));
@@ -351,8 +351,8 @@ impl<'a> Session<'a> {
         since.is_some_and(|since| remaining_grace(since).is_zero())
     }
 
-    /// Ends the session with `result`, or with the error of a flow. After an error, resets each end
-    /// that may be missing data: a FIN would claim that all data arrived.
+    /// Ends the session with `result`, or with the error from a flow if `result` is `Ok`. After an
+    /// error, resets each end that may be missing data: a FIN would claim that all data arrived.
     fn end(&mut self, result: Result<(), Error>) {
         self.remote_ended = self.down.source_ended() && !self.down.has_fault();
         // Once a peer has broken the connection, it will not acknowledge any more data.
@@ -386,7 +386,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Returns whether an error resets the local end, and whether it resets the remote.
+    /// Returns whether to reset the local end and the remote, in that order, after an error.
     fn resets_after(&self, error: &Error) -> (bool, bool) {
         match (error, self.local) {
             // ssh closes its end like this after a normal session.
@@ -415,8 +415,8 @@ impl<'a> Session<'a> {
     }
 
     /// Returns `true` if a write to the remote failed only because the remote closed without
-    /// reading the rest, which is not an error. `EPIPE` always means that; a reset means that only
-    /// after EOF.
+    /// reading the rest, which is not an error. `EPIPE` always means this; a reset means this only
+    /// after the remote's EOF.
     fn remote_stopped_reading(&self, cause: &io::Error) -> bool {
         match cause.kind() {
             io::ErrorKind::BrokenPipe => true,

@@ -110,8 +110,8 @@ impl Buffer {
 
 /// Detects bulk transfers, for which a larger pipe pays off: each splice(2) call then moves more.
 ///
-/// Pipes of interactive sessions stay small, because the kernel counts the capacity of all pipes of
-/// a user against a limit.
+/// The pipes of interactive sessions stay small, because the kernel limits the total capacity of a
+/// user's pipes.
 #[derive(Default)]
 pub(super) struct BulkDetector {
     /// Rises with each large transfer and falls with each small one. Every bulk transfer contains
@@ -223,7 +223,7 @@ mod tests {
         sys::poll(&mut [sys::watch(channel, true, false)], None).unwrap();
     }
 
-    /// Each idle session used to keep a buffer of 64 KiB for each direction that ever copied.
+    /// Each idle session used to keep a 64 KiB buffer for each direction that had ever copied data.
     #[test]
     fn a_drained_copy_buffer_stayed_allocated() {
         let (source, mut sender) = connected();
@@ -305,8 +305,8 @@ mod tests {
         let _ = writer.join();
     }
 
-    /// Cycles through these sizes, and returns the number of transfers until bulk is detected.
-    /// `None` if that never happens.
+    /// Records transfers of these sizes in a cycle. Returns the number of transfers until a bulk
+    /// transfer is detected, or `None` if that never happens.
     fn transfers_until_bulk(sizes: &[usize]) -> Option<usize> {
         let mut bulk = BulkDetector::default();
         sizes.iter().cycle().take(1000).position(|&size| bulk.record(size)).map(|before| before + 1)

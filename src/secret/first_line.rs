@@ -9,7 +9,7 @@ use super::Secret;
 /// The longest password that [`read_first_line`] accepts, in bytes.
 const MAX_PASSWORD: usize = 4096;
 
-/// Why the first line of a stream is not a password.
+/// An error from [`read_first_line`].
 #[derive(Debug, thiserror::Error)]
 pub enum FirstLineError {
     /// The line is empty, or the stream ended before its first byte.
@@ -62,7 +62,7 @@ pub fn read_first_line(mut from: impl Read) -> Result<Secret, FirstLineError> {
     Ok(Secret::new(password.to_vec()))
 }
 
-/// Returns the next byte; `None` at EOF.
+/// Returns the next byte, or `None` at EOF.
 fn read_byte(from: &mut impl Read) -> io::Result<Option<u8>> {
     let mut byte = Zeroizing::new([0]);
     loop {

@@ -1,4 +1,4 @@
-//! Tests of a session without a process.
+//! Tests a session in-process, over loopback connections.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
