@@ -1,4 +1,4 @@
-//! Child processes: without our secrets in their environment, and with a time limit.
+//! Runs child processes without our secrets in their environment, and with a time limit.
 
 use std::io;
 use std::process::{Command, ExitStatus};
@@ -11,7 +11,7 @@ use crate::secret;
 /// Shortest and longest sleep between checks for a child's exit.
 const CHILD_POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
-/// Returns a command that runs a command line in the user's shell.
+/// Returns a command that runs `line` in the user's shell.
 #[must_use]
 pub fn shell(line: &str) -> Command {
     let mut command = shell_command(line);
@@ -19,7 +19,7 @@ pub fn shell(line: &str) -> Command {
     command
 }
 
-/// Variables by which systemd passes sockets to one process (`sd_listen_fds(3)`).
+/// Variables that systemd sets when it passes sockets to a process (`sd_listen_fds(3)`).
 const SOCKET_VARIABLES: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 /// Removes variables that hold passwords from a command's environment. Also removes the variables

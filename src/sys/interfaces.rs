@@ -1,4 +1,4 @@
-//! Networks and addresses of this machine's interfaces.
+//! Lists the networks and addresses of this machine's interfaces.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use crate::bypass::Prefix;
 /// Returns the networks of all interfaces, loopback included.
 ///
 /// # Errors
-/// The system did not list its interfaces.
+/// The system could not list its interfaces.
 pub fn own_networks() -> io::Result<Vec<Prefix>> {
     let interfaces = if_addrs::get_if_addrs()?;
     Ok(interfaces
@@ -18,10 +18,10 @@ pub fn own_networks() -> io::Result<Vec<Prefix>> {
 }
 
 /// Returns the addresses of all interfaces that are up, loopback included. An interface without a
-/// link is not up.
+/// link counts as down.
 ///
 /// # Errors
-/// The system did not list its interfaces.
+/// The system could not list its interfaces.
 pub fn own_addresses() -> io::Result<Vec<IpAddr>> {
     let interfaces = if_addrs::get_if_addrs()?;
     Ok(interfaces.iter().filter(|interface| interface.is_oper_up()).map(if_addrs::Interface::ip).collect())

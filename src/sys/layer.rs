@@ -21,7 +21,7 @@ struct Shared {
     lower: Channel,
     /// The error that ended the layer.
     fault: OnceLock<io::Error>,
-    /// Bytes that were read from the pair and are not yet written to the lower channel.
+    /// Number of bytes read from the pair but not yet written to the lower channel.
     in_flight: AtomicUsize,
     /// The upper channel is being dropped.
     handle_dropped: AtomicBool,
@@ -33,8 +33,8 @@ struct Shared {
 
 /// The part of an upper channel that controls its layer.
 ///
-/// Dropping it blocks until the thread has passed on all written data, or the peer is gone. The
-/// channel's own socket must be closed before.
+/// Dropping the handle blocks until the thread has passed on all written data, or the peer is gone.
+/// The channel's own socket must be closed first.
 #[derive(Debug)]
 pub(super) struct LayerHandle {
     shared: Arc<Shared>,
@@ -53,7 +53,7 @@ pub struct LayerThread {
 /// the two.
 ///
 /// # Errors
-/// No socket pair or no thread could be created.
+/// The socket pair or the thread could not be created.
 pub fn layered(lower: Channel, carry: impl FnOnce(&LayerThread) + Send + 'static) -> io::Result<Channel> {
     let (ours, theirs) = pair()?;
     let shared = Arc::new(Shared {
@@ -74,7 +74,8 @@ pub fn layered(lower: Channel, carry: impl FnOnce(&LayerThread) + Send + 'static
 }
 
 impl LayerHandle {
-    /// Returns the error that ended the layer. `None` while it works, and after a clean end.
+    /// Returns the error that ended the layer. `None` while the layer is running, and after a clean
+    /// end.
     pub(super) fn fault(&self) -> Option<io::Error> {
         self.shared.fault.get().map(clone_io_error)
     }
@@ -95,8 +96,8 @@ impl LayerHandle {
     /// still in the socket pair.
     #[cfg(target_os = "linux")]
     pub(super) fn undelivered(&self, in_pair: usize) -> usize {
-        // The order matters: a byte that moves on meanwhile is counted twice rather than not at
-        // all.
+        // The order matters: a byte that moves on between two loads is counted twice rather than
+        // missed.
         in_pair
             + self.shared.in_flight.load(Ordering::SeqCst)
             + self.shared.lower.undelivered().unwrap_or_default()
@@ -131,7 +132,8 @@ impl LayerThread {
         let _ = self.shared.fault.set(cause);
     }
 
-    /// Returns `true` if the upper channel was dropped. `ready` is the last poll of `upper`.
+    /// Returns `true` if the upper channel was dropped. `ready` is the result of the last poll of
+    /// `upper`.
     #[must_use]
     pub fn handle_is_gone(&self, ready: Ready) -> bool {
         HANGUP_IS_GONE && ready.gone || self.shared.handle_dropped.load(Ordering::SeqCst)

@@ -42,14 +42,14 @@ pub fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Returns why a non-blocking connect failed, or `None` if the socket is connected. If the query
-/// itself fails, returns that error, because the socket is unusable then, too.
+/// Returns the error from a non-blocking connect, or `None` if the socket is connected. If the
+/// query itself fails, returns the query's error, because the socket is unusable in that case, too.
 #[must_use]
 pub fn connect_error(socket: &Socket) -> Option<io::Error> {
     socket.take_error().unwrap_or_else(Some)
 }
 
-/// Returns unpredictable bytes, or `None` if the system has no source of them.
+/// Returns unpredictable bytes, or `None` if the system cannot provide any.
 #[must_use]
 pub fn random() -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
@@ -59,11 +59,11 @@ pub fn random() -> Option<[u8; 16]> {
 /// How splice(2) can move bytes between two channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpliceMode {
-    /// By one call, because the sink is a pipe.
+    /// In one call, because the sink is a pipe.
     IntoPipe,
-    /// By one call, because the source is a pipe.
+    /// In one call, because the source is a pipe.
     OutOfPipe,
-    /// By two calls, with a pipe of our own in between.
+    /// In two calls, through a pipe of our own.
     ThroughPipe,
     /// Not at all: copy through memory.
     Copy,

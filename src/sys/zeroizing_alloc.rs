@@ -9,13 +9,13 @@ use super::out_of_memory;
 
 /// The system allocator, except that every freed allocation is zeroed first.
 ///
-/// Passwords pass through strings of libraries that do not wipe what they free. Each growth of such
-/// a string leaves another copy behind.
+/// Passwords pass through strings in libraries that do not wipe the memory they free. Each time
+/// such a string grows, it may leave another copy behind.
 #[derive(Debug)]
 pub struct ZeroizingAllocator;
 
-// SAFETY: every call goes to the system allocator with the layout of the caller. The default
-// `realloc` consists of these calls, so the old memory is zeroed after a move.
+// SAFETY: every call goes to the system allocator with the caller's layout. The default `realloc`
+// is built from these calls, so the old memory is zeroed after a move.
 unsafe impl GlobalAlloc for ZeroizingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller upholds the contract of `alloc`, which is the same here.

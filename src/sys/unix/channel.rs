@@ -15,7 +15,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::entry;
 use crate::sys::layer::LayerHandle;
 
-/// How long available input may take to show up in poll. Zero here; Windows needs time.
+/// How long available input may take to show up in poll. Zero on Unix, where poll watches the
+/// descriptor itself.
 pub const STDIN_SETTLE_TIME: Duration = Duration::ZERO;
 
 /// One end of a relay. No operation blocks after [`poll`](super::poll()) has reported the
@@ -142,12 +143,12 @@ impl Channel {
         })
     }
 
-    /// Opens the same pipe or terminal again for writing, with `O_NONBLOCK`. `None` if that is not
+    /// Reopens the pipe or terminal for writing, with `O_NONBLOCK`. Returns `None` if that is not
     /// possible.
     ///
-    /// The flag then affects no other process. A write can fill the whole pipe instead of
-    /// `PIPE_BUF` bytes, and a terminal stopped by Ctrl-S does not block us. Other devices are not
-    /// reopened, because opening one can have side effects.
+    /// The flag then affects no other process. A write can fill the whole pipe instead of stopping
+    /// after `PIPE_BUF` bytes, and a terminal stopped by Ctrl-S does not block us. Other devices
+    /// are not reopened, because opening one can have side effects.
     #[cfg(target_os = "linux")]
     fn reopen(&self) -> Option<OwnedFd> {
         if self.kind != Kind::Pipe && !self.is_reopenable_terminal() {
@@ -240,8 +241,8 @@ impl Channel {
         let _ = rustix::net::shutdown(self, Shutdown::Read);
     }
 
-    /// After a read returned EOF: returns the error that it hides, if the connection was in fact
-    /// reset or its layer failed. `None` if the EOF is genuine.
+    /// Returns the error hidden by an EOF, if the connection was in fact reset or its layer failed.
+    /// `None` if the EOF is genuine. Call this after a read has returned EOF.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
         match &self.layer {
@@ -254,8 +255,8 @@ impl Channel {
     /// after [`shut_down_writing`](Self::shut_down_writing), because both look alike then.
     ///
     /// The kernel reports a reset once, to the first call that asks. A splice(2) that moves some
-    /// bytes before it encounters the reset never reports it. Then only the connection's state
-    /// shows the reset: it is closed. A reset that came after a genuine FIN leaves the same state.
+    /// bytes before it encounters the reset never reports it. Then only the connection's state,
+    /// `TCP_CLOSE`, shows the reset. A reset that came after a genuine FIN leaves the same state.
     /// In that case the kernel has received one byte more than we read, because it counts the FIN
     /// as a byte.
     #[cfg(target_os = "linux")]
@@ -295,7 +296,7 @@ impl Channel {
     }
 
     /// Makes closing this channel reset the connection, so that the peer does not mistake it for a
-    /// clean EOF. A reset discards what is [`undelivered`](Self::undelivered).
+    /// clean EOF. A reset discards all [`undelivered`](Self::undelivered) bytes.
     ///
     /// Only TCP sockets and layers can do this. Inherited sockets are left alone.
     pub fn reset_on_close(&self) {
@@ -373,7 +374,8 @@ mod tests {
     use super::*;
     use crate::sys::{poll, watch};
 
-    /// Returns a channel that has read five bytes, and whose peer has then run `then`.
+    /// Connects a channel to a peer, reads five bytes, and passes the peer to `then`. Returns the
+    /// channel once it is readable again.
     fn channel_whose_peer_does(then: impl FnOnce(TcpStream)) -> Channel {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -388,7 +390,8 @@ mod tests {
         channel
     }
 
-    /// Writes until the kernel reports an error, and returns it. After that, a read returns EOF.
+    /// Writes until the kernel reports an error, checks that a read then returns EOF, and returns
+    /// the error.
     fn write_until_error(channel: &Channel) -> io::ErrorKind {
         let error = loop {
             if let Err(error) = channel.write(b"x") {

@@ -1,9 +1,9 @@
-//! The program's entry point, which replaces Rust's own runtime start.
+//! The program's entry point, which replaces the startup code of Rust's runtime.
 //!
 //! Rust's runtime reads `/proc/self/maps` and sets up a signal stack to report stack overflows,
 //! which takes about as long as everything this program does before the first byte. The rest of the
 //! runtime's work is done here. Closed standard descriptors are opened on `/dev/null`. `SIGPIPE` is
-//! ignored, so that a vanished reader is a write error instead of the end of the process.
+//! ignored, so that a write to a vanished reader fails instead of killing the process.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
@@ -46,8 +46,8 @@ macro_rules! entry {
 #[must_use]
 pub unsafe fn start(count: c_int, args: *const *const c_char) -> Vec<OsString> {
     for fd in 0..3 {
-        // SAFETY: fcntl with F_GETFD reads one flag of a descriptor; it fails if the descriptor is
-        // closed.
+        // SAFETY: fcntl with F_GETFD only reads a descriptor's flags, and fails if the descriptor
+        // is closed.
         if unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1 {
             continue;
         }

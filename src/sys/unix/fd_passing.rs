@@ -28,7 +28,8 @@ pub fn check_fd_passing() -> Result<(), &'static str> {
 }
 
 /// Passes a connection over standard output, together with the one byte that a message must have.
-/// Makes the socket blocking first, because the receiver shares the flag and expects that.
+/// Makes the socket blocking first, because the receiver shares that flag and expects a blocking
+/// socket.
 ///
 /// # Errors
 /// sendmsg(2) failed; `BrokenPipe` if the receiver is gone.

@@ -1,4 +1,4 @@
-//! Hides secrets in the args, the environment and the memory of this process from other processes.
+//! Hides secrets in this process's args, environment and memory from other processes.
 
 use std::ffi::{CStr, c_char};
 use std::ops::Range;
@@ -21,13 +21,14 @@ pub(super) fn remember_args(args: *const *const c_char) {
 /// Overwrites a part of each arg with asterisks, because `ps` shows the args to all users. `find`
 /// returns the range to overwrite.
 pub fn conceal_args(find: impl FnMut(&[u8]) -> Range<usize>) {
-    // SAFETY: the list is that of `main`, which ends with a null pointer and lives as long as the
-    // process. Null is allowed.
+    // SAFETY: `ARGS` is null, or the args of `main`: a list that ends with a null pointer and lives
+    // as long as the process.
     unsafe { conceal_in(ARGS.load(Ordering::Relaxed), find) };
 }
 
 /// Overwrites a part of each environment variable with asterisks, because `ps` and `/proc` show the
-/// environment to the same user. `find` gets `NAME=value` and returns the range to overwrite.
+/// environment to the user's other processes. `find` gets `NAME=value` and returns the range to
+/// overwrite.
 ///
 /// Must be called before the first thread starts.
 pub fn conceal_variables(find: impl Fn(&[u8]) -> Range<usize>) {
@@ -64,8 +65,8 @@ unsafe fn conceal_in(mut list: *const *const c_char, mut find: impl FnMut(&[u8])
     }
 }
 
-/// Prevents core dumps until it is dropped. On Linux, it also keeps other processes of the user
-/// from reading this process's memory.
+/// A guard that prevents core dumps until it is dropped. On Linux, it also keeps the user's other
+/// processes from reading this process's memory.
 #[derive(Debug)]
 pub struct DumpGuard(Restriction);
 
@@ -92,8 +93,8 @@ use dumpable::Restriction;
 mod dumpable {
     use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
 
-    /// The "not dumpable" attribute. `true` if we set it: a process that was not dumpable before
-    /// stays so.
+    /// The "not dumpable" attribute. Holds `true` if we set it and must clear it again: a process
+    /// that was not dumpable before stays that way.
     #[derive(Debug)]
     pub(super) struct Restriction(bool);
 

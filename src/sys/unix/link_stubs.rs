@@ -2,18 +2,18 @@
 //! library.
 //!
 //! Finding, mapping and relocating one library takes as long as all of this program's own start-up
-//! work. The linker omits a library of which no symbol is used (`--as-needed`, set by rustc), so
-//! the few symbols that are used are defined here. If another symbol is needed one day, the linker
+//! work. The linker omits a library if the program uses none of its symbols (`--as-needed`, set by
+//! rustc), so we define the few symbols that are used. If another symbol is ever needed, the linker
 //! adds the library again, which only costs time; `tests/startup` detects that.
 //!
-//! All symbols are hidden. If a library that the system loads to resolve names needs these
-//! functions, it gets the real ones.
+//! All symbols are hidden, so a library that the system loads to resolve names (NSS) still gets the
+//! real functions.
 //!
-//! SAFETY of each `no_mangle`: name and signature are those of the library, and nothing else
-//! defines the symbol in a program linked dynamically against glibc.
+//! SAFETY of each `no_mangle`: the name and signature match the library's, and nothing else in a
+//! program that is linked dynamically against glibc defines the symbol.
 
-/// libm. The DNS library and its runtime use it to average response times and task times. A static
-/// libm does not link with a dynamic C library.
+/// Replaces libm. The DNS library and its async runtime use these functions to average response
+/// times and task times. A static libm cannot be linked with a dynamic C library.
 #[cfg(feature = "dns")]
 mod mathematics {
     std::arch::global_asm!(".hidden exp", ".hidden pow");
@@ -29,8 +29,9 @@ mod mathematics {
     }
 }
 
-/// libgcc_s, which unwinds the stack after a panic. With `panic = "abort"` (the release profile)
-/// nothing unwinds. Only the backtrace is lost, which has no names in a stripped program anyway.
+/// Replaces `libgcc_s`, which unwinds the stack after a panic. With `panic = "abort"` (the release
+/// profile) nothing unwinds, so only the backtrace is lost. In a stripped program it has no names
+/// anyway.
 #[cfg(panic = "abort")]
 mod unwinding {
     use std::ffi::{c_int, c_void};

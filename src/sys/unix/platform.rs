@@ -24,7 +24,7 @@ pub fn is_trusted(data: &Metadata) -> bool {
     (owner == 0 || owner == getuid().as_raw()) && data.mode() & 0o022 == 0
 }
 
-/// Raises the limit of open file descriptors to the maximum.
+/// Raises the limit on open file descriptors to the maximum.
 pub fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     // If this fails, the old limit still applies, and reaching it is reported as an error.

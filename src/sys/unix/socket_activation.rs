@@ -42,7 +42,7 @@ pub fn passed_listeners(pid: Option<&str>, count: Option<&str>) -> Result<Range<
 
 /// Checks that a descriptor is a listening stream socket, and marks it close-on-exec.
 fn check_listener(number: RawFd) -> Result<(), &'static str> {
-    // SAFETY: F_SETFD changes a flag of a descriptor, and fails if the descriptor is closed.
+    // SAFETY: F_SETFD only changes a descriptor's flags, and fails if the descriptor is closed.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
         return Err("is not open, although LISTEN_FDS includes it");
     }
@@ -61,8 +61,8 @@ fn check_listener(number: RawFd) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Returns `true` if the socket listens. Apple's systems lack `SO_ACCEPTCONN`, so there we assume
-/// that a socket without a peer is a listener.
+/// Returns `true` if the socket is listening. Apple systems lack `SO_ACCEPTCONN`, so there we
+/// assume that a socket without a peer is a listener.
 fn is_listening(socket: BorrowedFd<'_>) -> bool {
     #[cfg(not(target_vendor = "apple"))]
     return sockopt::socket_acceptconn(socket) == Ok(true);
@@ -71,8 +71,8 @@ fn is_listening(socket: BorrowedFd<'_>) -> bool {
 }
 
 impl Listener {
-    /// Takes ownership of a descriptor that [`passed_listeners`] returned. Must be called once for
-    /// each.
+    /// Takes ownership of a descriptor that [`passed_listeners`] returned. Must be called only once
+    /// per descriptor.
     ///
     /// # Errors
     /// The socket could not be made non-blocking.

@@ -11,8 +11,8 @@ use crate::sys::SpliceMode;
 
 /// Maximum number of bytes to move per call.
 const MAX_SPLICE: usize = 1 << 20;
-/// Capacity of a pipe into which a bulk transfer writes. Unprivileged users cannot have more: this
-/// is the default of `/proc/sys/fs/pipe-max-size`.
+/// Capacity of a pipe into which a bulk transfer writes. This is the default limit for unprivileged
+/// users (`/proc/sys/fs/pipe-max-size`).
 const SINK_CAPACITY: usize = 1 << 20;
 /// Capacity of a pipe that another process fills. Moving its pages into a socket is cheapest at
 /// this size, and up to four times as expensive at 1 MiB (docs/performance.md).

@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::{mem, ptr};
 
-/// The signals that end the program and must not leave the terminal without echo. The terminal does
-/// not send SIGINT during a prompt, but rpassword raises it when it reads Ctrl-C.
+/// The signals that end the program and must not leave the terminal with echo off. The terminal
+/// does not send SIGINT during a prompt, but rpassword raises it when it reads Ctrl-C.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// The settings that the signal handler restores; null if there are none.
@@ -46,8 +46,8 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }
 
-/// A guard: until it is dropped, a signal that ends the program first restores the terminal's
-/// settings.
+/// A guard: while it exists, a handler restores the terminal's settings before a signal ends the
+/// program.
 #[derive(Debug)]
 pub struct RestoreTerminal {
     previous: [libc::sigaction; SIGNALS.len()],
@@ -62,7 +62,7 @@ impl RestoreTerminal {
         let terminal = open()?;
         // SAFETY: termios is plain data, for which all zeros are valid. tcgetattr fills it.
         let mut settings: libc::termios = unsafe { mem::zeroed() };
-        // SAFETY: the descriptor is open, and the pointer is to a termios.
+        // SAFETY: the descriptor is open, and the pointer is valid for a termios.
         if unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings) } == -1 {
             return Err(io::Error::last_os_error());
         }
@@ -97,19 +97,20 @@ impl Drop for RestoreTerminal {
 fn replace_action(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
     // SAFETY: sigaction is plain data, for which all zeros are valid.
     let mut previous: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: both pointers are to a sigaction. Its handler is either a previous one of this
-    // process or `restore_and_die`, which is async-signal-safe. An error leaves `previous` at the
-    // default.
+    // SAFETY: both pointers are valid for a sigaction. The handler in `action` is either the one
+    // that was installed before or `restore_and_die`, which is async-signal-safe. If the call
+    // fails, `previous` remains the default action.
     unsafe { libc::sigaction(signal, action, &raw mut previous) };
     previous
 }
 
-/// Restores the terminal, and ends the program by the same signal. Calls async-signal-safe
-/// functions only.
+/// Restores the terminal, then ends the program with the same signal. Calls only async-signal-safe
+/// functions.
 extern "C" fn restore_and_die(signal: libc::c_int) {
     DYING.store(true, Ordering::SeqCst);
     let saved = SAVED.load(Ordering::SeqCst);
-    // SAFETY: the pointer is null or to a Saved that is not freed any more, because DYING is set.
+    // SAFETY: the pointer is null, or points to a Saved that will not be freed, because DYING is
+    // set.
     if let Some(saved) = unsafe { saved.as_ref() } {
         // SAFETY: the Saved owns the open descriptor, and the settings are a termios. tcsetattr is
         // async-signal-safe (POSIX.1).

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-/// A descriptor that becomes readable when SIGTERM or SIGINT arrives. Until
-/// [`exit_on_signal`](Self::exit_on_signal) the signals do not end the process.
+/// A descriptor that becomes readable when SIGTERM or SIGINT arrives. The signals do not end the
+/// process until [`exit_on_signal`](Self::exit_on_signal) is called.
 #[derive(Debug)]
 pub struct Termination {
     reader: UnixStream,

@@ -1,4 +1,4 @@
-//! Login name and home directory of the user.
+//! The user's login name and home directory.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -8,8 +8,8 @@ use std::{env, mem, ptr};
 /// Longest passwd entry to read. A longer one can only be an attack.
 const MAX_ENTRY: usize = 1 << 20;
 
-/// Returns the login name from the user database, or else from `LOGNAME` or `USER`. `None` if all
-/// of them lack it.
+/// Returns the login name from the user database, or else from `LOGNAME` or `USER`. `None` if none
+/// of them has it.
 #[must_use]
 pub fn login_name() -> Option<String> {
     let name = from_passwd(|entry| entry.pw_name).map(|name| String::from_utf8_lossy(&name).into_owned());
@@ -31,8 +31,8 @@ fn from_passwd(field: fn(&libc::passwd) -> *mut libc::c_char) -> Option<Vec<u8>>
         // SAFETY: passwd is plain data, for which all zeros are valid.
         let mut entry: libc::passwd = unsafe { mem::zeroed() };
         let mut found = ptr::null_mut();
-        // SAFETY: all pointers are valid during the call, and the length is that of the buffer.
-        // getuid cannot fail.
+        // SAFETY: all pointers are valid during the call, and the length is the buffer's. getuid
+        // cannot fail.
         let error = unsafe {
             libc::getpwuid_r(
                 libc::getuid(),

@@ -22,7 +22,7 @@ use crate::sys::layer::{LayerHandle, clone_io_error};
 /// Buffer size of a standard handle's thread.
 const CHUNK_SIZE: usize = 64 * 1024;
 
-/// How long available input may take to show up in poll, because its thread must be scheduled
+/// How long available input may take to show up in poll, because the stdin thread must be scheduled
 /// first.
 pub const STDIN_SETTLE_TIME: Duration = Duration::from_millis(250);
 
@@ -126,7 +126,7 @@ impl Channel {
         self.received(self.socket.peek(buffer))
     }
 
-    /// Replaces EOF or an error of the socket by the error of the thread at its other end, if any.
+    /// Replaces EOF or a socket error with the [`fault`](Self::fault) that caused it, if any.
     fn received(&self, result: io::Result<usize>) -> io::Result<usize> {
         match result {
             Ok(1..) => result,
@@ -163,8 +163,8 @@ impl Channel {
     }
 
     /// Returns the error that ended the layer or the thread at the other end of the socket. `None`
-    /// while it works, and after a clean end. A reset needs no check: on Windows the read itself
-    /// fails.
+    /// while both are running, and after a clean end. Resets need no check, because on Windows the
+    /// read itself fails.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
         self.layer.as_ref().map_or_else(|| self.thread_error.get(), |layer| layer.fault())

@@ -1,4 +1,4 @@
-//! The program's entry point. On Windows, Rust's own runtime start is used.
+//! The program's entry point. On Windows, the startup code of Rust's runtime runs as usual.
 
 /// Defines `main`, which passes the args to a function and exits with the code it returns.
 #[macro_export]

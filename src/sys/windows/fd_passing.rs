@@ -12,7 +12,7 @@ pub fn check_fd_passing() -> Result<(), &'static str> {
     Err("Windows cannot pass sockets over standard output")
 }
 
-/// Fails. Never called, because [`check_fd_passing`] fails before.
+/// Fails. Never called, because [`check_fd_passing`] fails first.
 ///
 /// # Errors
 /// Always `Unsupported`.

@@ -11,7 +11,7 @@ pub fn conceal_args(_: impl FnMut(&[u8]) -> Range<usize>) {}
 /// Does nothing: other users cannot read the environment.
 pub fn conceal_variables(_: impl Fn(&[u8]) -> Range<usize>) {}
 
-/// A guard without effect.
+/// A guard that does nothing.
 #[derive(Debug)]
 pub struct DumpGuard;
 

@@ -3,7 +3,7 @@
 use std::io::{self, Empty};
 use std::ops::Range;
 
-/// Fails: inherited handles have no numbers that both processes know.
+/// Fails: Windows has no numbered file descriptors for a child process to inherit.
 ///
 /// # Errors
 /// Always `Unsupported`.

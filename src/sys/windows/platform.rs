@@ -24,7 +24,7 @@ pub fn is_trusted(_: &Metadata) -> bool {
 /// Does nothing: there is no descriptor limit to raise.
 pub fn raise_descriptor_limit() {}
 
-/// Ends the process after memory is exhausted.
+/// Ends the process when memory is exhausted.
 pub(crate) fn out_of_memory() -> ! {
     std::process::abort()
 }

@@ -26,7 +26,7 @@ pub struct Watch<'a> {
 pub const HANGUP_IS_GONE: bool = false;
 /// How often to alternate between `WSAPoll` and `select` when neither reports all events.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
-/// Shortest wait. The threads of standard input and output need time to pass on available data.
+/// Minimum timeout. The threads for standard input and output need time to pass on available data.
 const MIN_POLL: Duration = Duration::from_millis(50);
 
 impl Watch<'_> {
@@ -69,7 +69,7 @@ impl Ready {
 #[must_use]
 pub fn watch<S: AsSocket>(socket: &S, read: bool, write: bool) -> Watch<'_> {
     let events = if read { POLLRDNORM } else { 0 } | if write { POLLWRNORM } else { 0 };
-    // The cast is lossless: both types have the width of a pointer.
+    // The cast is lossless: both types are pointer-sized.
     let fd = socket.as_socket().as_raw_socket() as usize;
     Watch { raw: WSAPOLLFD { fd, events, revents: 0 }, socket: PhantomData }
 }
@@ -80,7 +80,7 @@ pub fn watch<S: AsSocket>(socket: &S, read: bool, write: bool) -> Watch<'_> {
 /// `WSAPoll` or `select` failed.
 pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout.max(MIN_POLL)));
-    // Before version 2004 of Windows 10, `WSAPoll` does not report that a connect has failed.
+    // Before Windows 10 version 2004, `WSAPoll` does not report that a connect has failed.
     let is_connecting = watches.iter().any(Watch::is_connecting);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -105,11 +105,11 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
 /// Calls `WSAPoll`. Returns `true` if it reported an event.
 fn wsa_poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     let count = u32::try_from(watches.len()).map_err(io::Error::other)?;
-    // Rounded up, because waking too early would make the caller's loop spin.
+    // Round up, because waking too early would make the caller's loop spin.
     let millis =
         timeout.map_or(-1, |left| i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
-    // SAFETY: a Watch is a WSAPOLLFD (repr(transparent)) of a borrowed and thus open socket, and
-    // the count is that of the slice.
+    // SAFETY: a Watch is a WSAPOLLFD (repr(transparent)), its socket is borrowed and therefore
+    // open, and `count` is the length of the slice.
     match unsafe { WSAPoll(watches.as_mut_ptr().cast(), count, millis) } {
         SOCKET_ERROR => Err(io::Error::last_os_error()),
         count => Ok(count > 0),
@@ -127,8 +127,8 @@ fn mark_failed_connects(watches: &mut [Watch<'_>]) -> io::Result<bool> {
     Ok(!failed.is_empty())
 }
 
-/// Creates a set of sockets. Those beyond its capacity are dropped, but `connect` never dials that
-/// many at once.
+/// Creates a set of the watched sockets. Sockets beyond its capacity are dropped, but `connect`
+/// never dials that many at once.
 fn set<'w, 'a: 'w>(watches: impl Iterator<Item = &'w Watch<'a>>) -> FD_SET {
     let mut set = FD_SET { fd_count: 0, fd_array: [0; FD_SETSIZE as usize] };
     for (slot, watch) in set.fd_array.iter_mut().zip(watches) {
@@ -138,7 +138,8 @@ fn set<'w, 'a: 'w>(watches: impl Iterator<Item = &'w Watch<'a>>) -> FD_SET {
     set
 }
 
-/// Calls `select` with a timeout below one second. Returns the third set as `select` leaves it.
+/// Calls `select` with a timeout below one second. Returns the sockets in `failed` that have
+/// failed.
 fn select_sets(
     mut read: FD_SET,
     mut write: FD_SET,

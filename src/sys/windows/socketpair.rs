@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use super::accept::accept;
 
-/// Creates a pair of connected sockets. Windows has no `socketpair`, so they are connected over
-/// loopback; connections from other processes in between are dropped.
+/// Creates a pair of connected sockets. Windows has no `socketpair`, so this connects them over
+/// loopback and drops connections from other processes.
 pub(super) fn socket_pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let ours = TcpStream::connect(listener.local_addr()?)?;

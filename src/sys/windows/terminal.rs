@@ -11,7 +11,7 @@ use windows_sys::Win32::System::Console::{
 };
 use windows_sys::core::BOOL;
 
-/// The mode that the handler restores, or `None`.
+/// The mode that the handler restores, or `None` if there is none.
 static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
 
 struct Saved {
@@ -25,12 +25,13 @@ pub fn has_terminal() -> bool {
     open().is_ok()
 }
 
-/// Returns the number of columns of the console on standard error. `None` if it is not a console.
+/// Returns the number of columns of the console on standard error. `None` if standard error is not
+/// a console.
 #[must_use]
 pub fn error_terminal() -> Option<usize> {
     let mut console = CONSOLE_SCREEN_BUFFER_INFO::default();
-    // SAFETY: the pointer is to a buffer description. The call fails if the handle is not a
-    // console.
+    // SAFETY: the pointer is valid for a screen buffer description. The call fails if the handle is
+    // not a console.
     let is_console =
         unsafe { GetConsoleScreenBufferInfo(io::stderr().as_raw_handle(), &raw mut console) } != 0;
     is_console.then(|| usize::try_from(console.dwSize.X).unwrap_or_default())
@@ -40,9 +41,9 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("CONIN$")
 }
 
-/// A guard: until it is dropped, Ctrl-C or closing the window restores the console's mode before
-/// the program ends. The mode belongs to the console, so the shell would otherwise be left without
-/// echo.
+/// A guard: while it exists, a handler restores the console's mode before Ctrl-C or closing the
+/// window ends the program. The mode belongs to the console, so the shell would otherwise be left
+/// without echo.
 #[derive(Debug)]
 pub struct RestoreTerminal(());
 
@@ -54,7 +55,7 @@ impl RestoreTerminal {
     pub fn on_signals() -> io::Result<Self> {
         let console = open()?;
         let mut mode = 0;
-        // SAFETY: the handle is open and the pointer is to a mode.
+        // SAFETY: the handle is open, and the pointer is valid for a mode.
         if unsafe { GetConsoleMode(console.as_raw_handle(), &raw mut mode) } == 0 {
             return Err(io::Error::last_os_error());
         }
@@ -76,7 +77,7 @@ fn saved() -> MutexGuard<'static, Option<Saved>> {
 }
 
 fn handle_events(add: bool) -> io::Result<()> {
-    // SAFETY: the handler is a function of the required signature.
+    // SAFETY: the handler is a function with the required signature.
     match unsafe { SetConsoleCtrlHandler(Some(restore), BOOL::from(add)) } {
         0 => Err(io::Error::last_os_error()),
         _ => Ok(()),

@@ -6,8 +6,7 @@ use std::os::windows::io::{AsSocket, BorrowedSocket};
 
 use super::socketpair::socket_pair;
 
-/// A socket that never becomes readable: Ctrl-C and the task manager always end the process at
-/// once.
+/// A socket that never becomes readable: Ctrl-C and Task Manager always end the process at once.
 #[derive(Debug)]
 pub struct Termination {
     reader: TcpStream,

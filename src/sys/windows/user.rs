@@ -1,4 +1,4 @@
-//! Login name and home directory of the user.
+//! The user's login name and home directory.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 /// Longest user name including its final NUL (`UNLEN` + 1).
 const MAX_NAME: u32 = 257;
 
-/// Returns the user name from the system, or else from `USERNAME`. `None` if both lack it.
+/// Returns the user name from the system, or else from `USERNAME`. `None` if neither has it.
 #[must_use]
 pub fn login_name() -> Option<String> {
     let mut buffer = [0_u16; MAX_NAME as usize];
