@@ -7,7 +7,7 @@ use crate::kit::Script;
 /// An aspect of a run that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aspect {
-    /// Whether the program exits, and whether the code is zero.
+    /// Whether the program exits, and whether its exit code is zero.
     Exit,
     /// The bytes on stdout, and those that the client of a local port receives.
     Output,
@@ -35,7 +35,7 @@ pub(crate) enum Stdin {
     Open(Vec<u8>),
 }
 
-/// The file at the path of a parameter file.
+/// The state of a parameter file.
 #[derive(Clone, Debug)]
 pub(crate) enum File {
     Absent,
@@ -154,7 +154,7 @@ impl Case {
         self
     }
 
-    /// Sends this to stdin, then EOF. The default is EOF at once.
+    /// Sends this to stdin, then EOF. By default, stdin is empty.
     pub(crate) fn input(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.stdin = Stdin::Bytes(bytes.as_ref().to_vec());
         self
@@ -196,37 +196,38 @@ impl Case {
         self
     }
 
-    /// The C program hangs in this case. It is killed after a short time.
+    /// Kills the C program after a short time, because it hangs in this case.
     pub(crate) fn theirs_hangs(mut self) -> Self {
         self.theirs_hangs = Some(Duration::from_millis(700));
         self
     }
 
-    /// The programs differ in these aspects. docs/compat.md explains the difference under this id.
+    /// Expects the programs to differ in these aspects. docs/compat.md explains the difference
+    /// under this id.
     pub(crate) fn differs(mut self, aspects: impl IntoIterator<Item = Aspect>, id: &'static str) -> Self {
         self.differences.extend(aspects.into_iter().map(|aspect| (aspect, id)));
         self
     }
 
-    /// The programs differ in this aspect exactly as `translation` says.
+    /// Expects the programs to differ in this aspect exactly as `translation` says.
     pub(crate) fn translated(mut self, aspect: Aspect, id: &'static str, translation: Translation) -> Self {
         self.translations.push((aspect, id, translation));
         self
     }
 
-    /// Expects this in the report of both runs.
+    /// Expects this text in the reports of both runs.
     pub(crate) fn both(mut self, part: &'static str) -> Self {
         self.checks.push((Side::Both, part));
         self
     }
 
-    /// Expects this in the report of the C program's run.
+    /// Expects this text in the report of the C program's run.
     pub(crate) fn theirs(mut self, part: &'static str) -> Self {
         self.checks.push((Side::Theirs, part));
         self
     }
 
-    /// Expects this in the report of our run.
+    /// Expects this text in the report of our run.
     pub(crate) fn ours(mut self, part: &'static str) -> Self {
         self.checks.push((Side::Ours, part));
         self

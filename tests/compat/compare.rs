@@ -7,13 +7,12 @@ use crate::run::Report;
 
 /// The result of a comparison.
 pub(crate) struct Verdict {
-    /// Deviations from the case.
+    /// Deviations from the case's expectations.
     pub(crate) problems: Vec<String>,
     /// The ids of the differences that occurred.
     pub(crate) shown: Vec<&'static str>,
 }
 
-/// Compares two runs.
 pub(crate) fn compare(case: &Case, theirs: &Report, ours: &Report) -> Verdict {
     let mut verdict = Verdict { problems: check(case, theirs, ours), shown: Vec::new() };
     for aspect in Aspect::ALL {

@@ -1,12 +1,12 @@
 //! Runs a table of cases with the C program and with this one, and compares the results. See `case`
 //! for what a case is, and `cases` for the table.
 //!
-//!     cargo test --locked --test compat                  all cases
-//!     cargo test --locked --test compat -- telnet        cases with this in their names
-//!     cargo test --locked --test compat -- --show telnet … and their reports
-//!     cargo test --locked --test compat -- faults        the fault matrix only
+//!     cargo test --locked --test compat                  all cases and the fault matrix
+//!     cargo test --locked --test compat -- telnet        only cases with "telnet" in their names
+//!     cargo test --locked --test compat -- --show telnet only these cases, with their reports
+//!     cargo test --locked --test compat -- faults        only the fault matrix
 //!
-//! This needs Debian's connect-proxy package and permission to mount: every run has its own `/etc`,
+//! This needs Debian's connect-proxy package and permission to mount. Every run has its own `/etc`,
 //! because the C program finds `~/.connectrc` through the user database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -38,7 +38,7 @@ const THEIRS: &str = "/usr/bin/connect-proxy";
 /// This program.
 const OURS: &str = env!("CARGO_BIN_EXE_connect");
 
-/// The argument that selects the fault matrix alone.
+/// The argument that selects only the fault matrix.
 const MATRIX: &str = "faults";
 
 /// How many cases run at the same time. A case spends most of its time waiting.
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         eprintln!("compat: {problem}");
         return ExitCode::FAILURE;
     }
-    // Panics are caught and reported with their case.
+    // Print nothing here: each panic is caught and reported with its case.
     std::panic::set_hook(Box::new(|_| {}));
 
     let all = cases::all();

@@ -1,4 +1,4 @@
-//! Runs the fault matrix of the integration tests with both programs, and checks its table in
+//! Runs the integration tests' fault matrix with both programs, and checks the table of results in
 //! docs/compat.md.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,8 +44,8 @@ fn row(kind: Kind) -> &'static str {
 /// The results of the cases, by kind and protocol.
 type Results = BTreeMap<(Kind, &'static str), BTreeSet<&'static str>>;
 
-/// Runs the matrix with both programs. Ours must handle every case, and the document must state the
-/// results of theirs.
+/// Runs the matrix with both programs. Our program must handle every case, and the document must
+/// list the C program's results. Returns the problems found.
 pub(crate) fn check(theirs: &Path, ours: &Path, document: &str, show: bool) -> Vec<String> {
     let mut problems = Vec::new();
     for ((kind, protocol), results) in run_all(ours, show) {
@@ -58,7 +58,7 @@ pub(crate) fn check(theirs: &Path, ours: &Path, document: &str, show: bool) -> V
         Kind::ALL.iter().flat_map(|kind| COLUMNS.iter().enumerate().map(move |column| (*kind, column)));
     let wrong = cells.filter(|(kind, (column, (_, protocols)))| {
         let documented = cell(document, row(*kind), *column);
-        // On a busy machine any case may time out.
+        // Ignore undocumented hangs: on a busy machine any case may time out.
         let counts = |word: &&str| *word != "hang" || documented.contains(word);
         let seen: BTreeSet<_> = failures(&results, *kind, protocols).into_iter().filter(counts).collect();
         // Some results depend on timing. Each must be documented, but need not occur in every run.
@@ -71,7 +71,7 @@ pub(crate) fn check(theirs: &Path, ours: &Path, document: &str, show: bool) -> V
     problems
 }
 
-/// Returns the results in this cell of the document, without "ok".
+/// Returns the results in this cell of the document's table, without "ok".
 fn cell<'a>(document: &'a str, row: &str, column: usize) -> BTreeSet<&'a str> {
     let is_row = |line: &&str| line.starts_with(&format!("| {row} |"));
     let cell = document.lines().find(is_row).and_then(|line| line.split('|').nth(column + 2));
@@ -125,7 +125,7 @@ fn fair_cases(kind: Kind) -> Vec<Case> {
     cases(kind).into_iter().filter(|case| of_a_column(case) && is_fair(case)).map(limited).collect()
 }
 
-/// Returns `false` where the C program deviates without being wrong: it always answers a challenge
+/// Returns `true` unless the C program deviates without being wrong: it always answers a challenge
 /// on a new connection, and it ignores the header fields.
 fn is_fair(case: &Case) -> bool {
     let name = case.name();
@@ -145,7 +145,7 @@ fn is_held(case: &Case) -> bool {
     matches!(case.acts.last(), Some(Act::Hold | Act::Flood(..) | Act::Drip(..)))
 }
 
-/// Returns the result of a case, as the word for it in the table.
+/// Returns the word that the table uses for the result of a case.
 fn result(case: &Case, observed: &Observed) -> &'static str {
     let outcome = &observed.outcome;
     let ended_well = outcome.code == Some(0);

@@ -6,7 +6,7 @@ use crate::kit::{HTTP_GRANTED, SOCKS4_GRANTED, Script, header, script};
 /// A SOCKS5 reply that grants the request, with 127.0.0.1:4660 as the bound address.
 pub(crate) const SOCKS5_GRANTED: [u8; 10] = [5, 0, 0, 1, 127, 0, 0, 1, 18, 52];
 
-/// The start of every session: sends a line and drains until EOF.
+/// The target's side of a session: sends a line, then reads until EOF.
 pub(crate) fn hello() -> Script {
     script().send("HELLO\n").drain()
 }

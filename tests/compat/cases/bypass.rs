@@ -12,12 +12,12 @@ fn to(name: &'static str, host: &str, list: &str) -> Case {
     case(name, &format!("-d -S {{proxy}} {host} {{target.port}}")).env("SOCKS_DIRECT", list)
 }
 
-/// Expects that this list makes the program connect directly.
+/// Expects this list to make the program connect directly.
 fn direct(name: &'static str, host: &str, list: &str) -> Case {
     to(name, host, list).peer("proxy", socks5()).peer("target", target()).ok().both(DIRECT)
 }
 
-/// Expects that this list makes the program use the proxy. The proxy rejects the client before its
+/// Expects this list to make the program use the proxy. The proxy rejects the client before its
 /// request, which would contain a port that differs from run to run.
 fn through(name: &'static str, host: &str, list: &str) -> Case {
     let refuses = socks5_no_method();

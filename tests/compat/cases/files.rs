@@ -6,12 +6,12 @@ use crate::peers::{http, socks4, socks5, socks5_password, target, telnet_reply};
 
 const TO_PROXY: &str = "debug: relay_port={proxy}";
 
-/// Both programs find their SOCKS proxy in a file.
+/// Expects both programs to find their SOCKS proxy in a file.
 fn found(name: &'static str) -> Case {
     case(name, "-d -s host.example 22").peer("proxy", socks5()).ok().both(TO_PROXY)
 }
 
-/// Only our program finds its SOCKS proxy in a file.
+/// Expects only our program to find its SOCKS proxy in a file.
 fn only_ours(name: &'static str, id: &'static str) -> Case {
     case(name, "-d -s host.example 22")
         .peer("proxy", socks5())

@@ -11,12 +11,12 @@ fn with(name: &'static str, reply: &str) -> Case {
     case(name, "-d -H {proxy} host.example 22").peer("proxy", http_reply(reply)).over_http()
 }
 
-/// Expects a session.
+/// Expects this reply to open a session.
 fn opens(name: &'static str, reply: &str) -> Case {
     with(name, reply).ok().both("stdout: \"HELLO\\n\"")
 }
 
-/// Expects a refusal. The two programs read different parts of it.
+/// Expects both programs to fail. Only our program reads the body of the refusal.
 fn refuses(name: &'static str, status: &str) -> Case {
     with(name, &format!("HTTP/1.0 {status}\r\nContent-Length: 3\r\n\r\nno\n"))
         .differs([Debug], "http-reason")
@@ -25,7 +25,7 @@ fn refuses(name: &'static str, status: &str) -> Case {
         .both("CONNECT host.example:22 HTTP/1.")
 }
 
-/// Expects that one program succeeds and the other fails.
+/// Expects one program to succeed and the other to fail.
 fn splits(case: Case, id: &'static str) -> Case {
     case.differs([Exit, Output, Debug], id)
 }
@@ -151,7 +151,7 @@ fn replies() -> Vec<Case> {
     ]
 }
 
-/// A proxy that challenges with this header field.
+/// Starts a case in which the proxy challenges with this header field.
 fn asked(name: &'static str, status: &str, field: &str) -> Case {
     let reply = format!("HTTP/1.0 {status} Who?\r\n{field}\r\n\r\n");
     case(name, "-H bob@{proxy} host.example 22")

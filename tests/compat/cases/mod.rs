@@ -16,7 +16,6 @@ mod socks4;
 mod socks5;
 mod telnet;
 
-/// Returns all cases.
 pub(crate) fn all() -> Vec<Case> {
     let topics = [
         args::cases(),
@@ -37,7 +36,8 @@ pub(crate) fn all() -> Vec<Case> {
 }
 
 impl Case {
-    /// Expects the differences of a CONNECT request: our HTTP version is 1.1, and we send `Host`.
+    /// Expects the usual differences in a CONNECT request: our request uses HTTP/1.1 and includes
+    /// `Host`.
     fn over_http(self) -> Self {
         self.translated(Aspect::Wire, "http-1.1", |theirs| {
             with_host(theirs, "CONNECT ", " HTTP/1.0\\r\\n", |target| {
@@ -53,7 +53,8 @@ impl Case {
     }
 }
 
-/// Rewrites each part of the text from `start` through `end`.
+/// Replaces each target, together with the `start` and `end` around it, with the result of
+/// `rewrite`.
 fn with_host(text: &str, start: &str, end: &str, rewrite: fn(&str) -> String) -> String {
     let mut out = String::new();
     let mut rest = text;

@@ -14,7 +14,7 @@ fn http(name: &'static str) -> Case {
     case(name, "-H bob@{proxy} host.example 22").peer("proxy", http_challenging(WANTED))
 }
 
-/// Our program already knows the password, and sends it with the first request.
+/// Expects our program, which already knows the password, to send it with the first request.
 fn http_at_once(name: &'static str, line: &'static str) -> Case {
     http(name)
         .differs([Wire], "http-credentials-first")
