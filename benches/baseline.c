@@ -1,13 +1,13 @@
 /*
  * The baseline: the least a relay can do. It has no options, no name resolution, no proxies and no messages, only
- * the loop at the core of every relay. The benchmark compares with it to show what the rest costs.
+ * the loop at the core of every relay. The benchmark compares it with full relays to show the cost of the rest.
  *
- *   baseline splice HOST PORT         pipes on stdin and stdout to a socket and back, with poll and splice
- *   baseline copy   HOST PORT SIZE    the same, with read and write and buffers of SIZE bytes
- *   baseline listen HOST PORT LOCAL   one client of port LOCAL to a socket and back, with splice through two pipes
- *                                     (0 selects any port, which is printed)
+ *   baseline splice HOST PORT         relays between stdin and stdout (pipes) and a socket, with poll and splice
+ *   baseline copy   HOST PORT SIZE    does the same with read and write, and buffers of SIZE bytes
+ *   baseline listen HOST PORT LOCAL   relays between the first client of port LOCAL and a socket, with splice through
+ *                                     two pipes; prints the port (LOCAL 0 selects any free one)
  *
- * The pipe sizes are those with the lowest cost. CPU seconds per GiB with 64, 128, 256, 512 and 1024 KiB, medians of
+ * The pipe sizes below cost the least CPU time. CPU seconds per GiB with 64, 128, 256, 512 and 1024 KiB, medians of
  * 5 runs, everything on one core of an AMD EPYC 9005, Linux 6.18:
  *   to standard output   0.31  0.27  0.22  0.16  0.08
  *   from standard input  0.21  0.10  0.08  0.19  0.38   (the writer runs too far ahead for the caches)
@@ -27,7 +27,7 @@
 
 enum { STDIN_PIPE = 256 << 10, STDOUT_PIPE = 1 << 20, INNER_PIPE = 1 << 20, CHUNK = 1 << 20 };
 
-/* One direction. It waits until `from` is readable (POLLIN) or `to` is writable (POLLOUT). */
+/* One direction of a relay. Waits until `from` is readable (POLLIN) or `to` is writable (POLLOUT). */
 struct flow {
     int from, to;
     int wants;    /* the event to wait for; 0 after EOF */
@@ -66,14 +66,14 @@ static int later(ssize_t moved, const char *what) {
     return moved < 0;
 }
 
-/* One end is a pipe: splice directly. EAGAIN does not tell which end was not ready, but poll reported the other one. */
+/* Splices directly, because one end is a pipe. After EAGAIN, waits for the end that poll did not report as ready. */
 static void advance_directly(struct flow *flow) {
     ssize_t moved = move(flow->from, flow->to, CHUNK);
     if (later(moved, "splice")) flow->wants = flow->wants == POLLIN ? POLLOUT : POLLIN;
     else if (moved == 0) end(flow);
 }
 
-/* An inner pipe or a buffer, which is refilled only when it is empty. */
+/* Moves data through an inner pipe or a buffer, which is refilled only when it is empty. */
 static void advance_in_two_steps(struct flow *flow) {
     if (flow->wants == POLLIN) {
         ssize_t filled = fill(flow);
@@ -91,7 +91,7 @@ static void advance_in_two_steps(struct flow *flow) {
     flow->wants = POLLIN;
 }
 
-/* Relays until `down` has ended, and also `up` if `both` is set. */
+/* Relays until `down` has ended, and if `both` is set, until `up` has ended too. */
 static void relay(struct flow *up, struct flow *down, int both) {
     struct flow *flows[2] = {up, down};
     while (down->wants || (both && up->wants)) {
@@ -146,7 +146,7 @@ static int client_of(const char *port) {
 }
 
 static void resize(int pipe, int size) {
-    /* Fails with EPERM beyond the user's limit of pipe pages; the pipe then keeps its size. */
+    /* Fails with EPERM above the user's limit on pipe pages. The pipe then keeps its size. */
     if (fcntl(pipe, F_SETPIPE_SZ, size) < 0 && errno != EPERM) die("F_SETPIPE_SZ");
 }
 

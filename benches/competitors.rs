@@ -1,4 +1,4 @@
-//! The programs that are compared, and their command lines.
+//! The programs that the benchmark compares, and their command lines.
 
 use std::env;
 use std::fs;
@@ -68,7 +68,7 @@ pub(crate) struct Competitor {
     pub(crate) version: String,
 }
 
-// The names of the competitors that the others are compared with.
+// Names of the competitors that serve as references for the others.
 pub(crate) const OURS: &str = "connect";
 pub(crate) const BASELINE: &str = "splice loop";
 pub(crate) const COPIES: &str = "512 KiB copies";

@@ -1,4 +1,4 @@
-//! An experiment: participants who take turns, round by round, and their figures.
+//! An experiment: participants that take turns, round by round, and their figures.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -32,7 +32,7 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// One sample per round; `None` if the participant was skipped or its run failed.
     pub(crate) samples: Vec<Option<Vec<f64>>>,
-    /// Why the latest failed run failed.
+    /// The reason for the latest failure; `None` if no run failed.
     pub(crate) failure: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Experiment {
     pub(crate) key: &'static str,
     pub(crate) title: String,
     pub(crate) metrics: &'static [Metric],
-    /// The participants that the others are compared with.
+    /// Names of the participants that serve as references for the others.
     pub(crate) references: &'static [&'static str],
     pub(crate) rows: Vec<Row>,
 }
@@ -70,7 +70,7 @@ impl Experiment {
     }
 }
 
-/// After this many failed runs a participant is excluded.
+/// Number of failed runs after which a participant is excluded.
 const MAX_FAILURES: usize = 2;
 
 /// Runs every participant once per round.

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{SpliceFlags, splice};
 
-/// Large enough that system calls cost little, small enough for a core's cache.
+/// Chunk size: large enough that system calls cost little, small enough for a core's cache.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// The number of bytes that arrived, and how long they took.

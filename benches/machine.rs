@@ -39,7 +39,8 @@ impl Machine {
     }
 }
 
-/// Shortens a version like `6.18.5-generic` to `6.18`: the rest names a build, not the kernel.
+/// Shortens a version like `6.18.5-generic` to `6.18`, because patch level and build do not matter
+/// here.
 fn major_minor(version: &str) -> &str {
     version.match_indices('.').nth(1).map_or(version, |(end, _)| &version[..end])
 }

@@ -51,7 +51,7 @@ pub(crate) struct Options {
     /// The other programs to compare with; empty for all of them.
     pub(crate) only: Vec<String>,
     pub(crate) variants: Vec<Variant>,
-    /// The directory of the output files.
+    /// The directory for the output files.
     pub(crate) write: PathBuf,
 }
 

@@ -22,11 +22,11 @@ use crate::flow::ready_within;
 /// How long a relay may take to exit after both sides have ended. socat waits half a second.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The process id of the running relay; 0 if there is none.
+/// The PID of the running relay; 0 if there is none.
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
-/// Makes a signal that terminates the benchmark kill the running relay as well, because a listener
-/// would keep running.
+/// Installs signal handlers that kill the running relay when the benchmark is terminated, because a
+/// listener would keep running.
 pub(crate) fn kill_on_termination() -> io::Result<()> {
     let (mut signals, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -57,7 +57,7 @@ pub(crate) struct Relay {
 pub(crate) struct Outcome {
     /// User and system time of the relay and of the children that it waited for.
     pub(crate) cpu: Duration,
-    /// The watchdog killed the relay.
+    /// `true` if the watchdog killed the relay.
     pub(crate) timed_out: bool,
     status: ExitStatus,
     errors: String,
@@ -86,7 +86,7 @@ impl Relay {
         let timed_out = Arc::new(AtomicBool::new(false));
         let watchdog = Some(thread::spawn({
             let (group, timed_out) = (Pid::from_child(&child), Arc::clone(&timed_out));
-            // The child is reaped only after this thread has ended, so its pid cannot be reused.
+            // The child is reaped only after this thread has ended, so its PID cannot be reused.
             let process = pidfd_open(group, PidfdFlags::empty())?;
             move || {
                 if !ready_within(&process, limit) {
@@ -111,8 +111,8 @@ impl Relay {
         self.watchdog.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Returns the peak resident set size in KiB. Not from getrusage(2), which includes our own
-    /// memory from before exec.
+    /// Returns the peak resident set size in KiB. Reads procfs, because getrusage(2) would include
+    /// our own memory from before exec.
     pub(crate) fn peak_kib(&self) -> Option<f64> {
         kib(&fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?, "VmHWM:")
     }
@@ -152,7 +152,7 @@ impl Relay {
         self.reap()
     }
 
-    /// Kills the relay. For listeners, which do not exit on their own.
+    /// Kills the relay. Use this for listeners, which do not exit on their own.
     pub(crate) fn stop(mut self) -> io::Result<Outcome> {
         self.kill();
         self.reap()
@@ -211,7 +211,7 @@ fn kib(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok())
 }
 
-/// Returns the CPU time of all children that were waited for.
+/// Returns the CPU time of all children that have been reaped.
 fn cpu_of_children() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage(RUSAGE_CHILDREN) cannot fail");
     [usage.user_time(), usage.system_time()]

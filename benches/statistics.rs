@@ -14,7 +14,7 @@ impl Summary {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let quantile = |quarters: usize| {
-            // Interpolate where the quantile lies between two values.
+            // Interpolate if the quartile lies between two values.
             let (index, rest) = ((values.len() - 1) * quarters / 4, (values.len() - 1) * quarters % 4);
             let next = values[(index + 1).min(values.len() - 1)];
             values[index] + (next - values[index]) * [0.0, 0.25, 0.5, 0.75][rest]

@@ -25,7 +25,8 @@ pub(super) const METRICS: &[Metric] = &[
 
 const MEMORY: &[Metric] = &[Metric { key: "peak_rss_kib", label: "peak KiB", digits: 0 }];
 
-/// Returns the time limit of a run: 20 MiB/s, a tenth of the slowest program on a slow machine.
+/// Returns the time limit for a run. Allows for 20 MiB/s, a tenth of the speed of the slowest
+/// program on a slow machine.
 pub(super) fn limit(bytes: u64) -> Duration {
     Duration::from_secs(10 + bytes / (20 << 20))
 }
@@ -135,7 +136,7 @@ fn down(competitor: &Competitor, route: Route, bytes: u64) -> Run {
     // Ignore a failure here, because `run` detects the missing bytes.
     let _ = hello_back(&mut *stdout, stdin);
     let flow = discard_pipe(stdout, bytes)?;
-    // The target delays its EOF until here, so that the relay still runs.
+    // The relay is still running, because the target delays its EOF until it is dropped.
     let peak = relay.peak_kib();
     drop(target);
     Ok((relay.finish()?, flow, peak))

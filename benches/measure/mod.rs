@@ -1,4 +1,4 @@
-//! The measurements. Each of them is one or more experiments.
+//! The measurements, each of which consists of one or more experiments.
 
 mod bulk;
 mod ping_pong;

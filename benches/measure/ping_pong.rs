@@ -1,4 +1,4 @@
-//! Round trips: the time of a keystroke and its echo.
+//! Round-trip times, which ssh users notice between a keystroke and its echo.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ const METRICS: &[Metric] = &[
     Metric { key: "cpu_microseconds", label: "CPU µs", digits: 1 },
 ];
 
-/// About the size of what ssh sends for a keystroke.
+/// About the size of the packet that ssh sends for a keystroke.
 const SIZE: usize = 32;
 /// Round trips before the clock starts.
 const WARM_UP: usize = 100;
 /// Time limit per round trip, on average.
 const ROUND_TRIP_LIMIT: Duration = Duration::from_millis(1);
-/// Factor on the number of rounds. This measurement uses many short rounds, because other load on
-/// the machine disturbs it the most.
+/// Multiplier for the number of rounds. This measurement uses many short rounds, because other load
+/// on the machine disturbs it the most.
 const ROUNDS_FACTOR: usize = 5;
 
 pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {
@@ -43,7 +43,7 @@ pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Exper
     Experiment { key: "pingpong", title, metrics: METRICS, references: &[BASELINE, OURS], rows }
 }
 
-/// Returns the time of the round trips, and how many succeeded.
+/// Returns the outcome, the total time of the round trips, and how many of them succeeded.
 fn run(competitor: &Competitor, trips: usize) -> io::Result<(Outcome, Duration, usize)> {
     let target = Target::start(Route::Direct, Service::Echo)?;
     let args = competitor.args(LocalEnd::Pipes, Route::Direct, target.address);

@@ -59,7 +59,7 @@ fn run(competitor: &Competitor, local_end: fn(u16) -> LocalEnd, direction: Direc
                 flow
             }
             Direction::Up => {
-                // Ignore a failure here, because it shows as missing bytes at the other end.
+                // Ignore a failure here, because it shows up as missing bytes at the target.
                 let _ = hello_back(&client, &client)
                     .and_then(|()| pour(&client, bytes))
                     .and_then(|()| client.shutdown(Shutdown::Write));

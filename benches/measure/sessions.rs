@@ -19,7 +19,7 @@ pub(crate) const METRICS: &[Metric] = &[
 
 /// The small number of sessions, for comparison with many.
 pub(crate) const FEW: usize = 10;
-/// The row that the others are compared with.
+/// The row that serves as the reference for the others.
 pub(crate) const OURS_WITH_FEW: &str = "connect, 10";
 
 pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {

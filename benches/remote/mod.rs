@@ -17,21 +17,21 @@ use crate::flow::{Flow, discard, pour};
 use crate::proxy::{self, NO_AUTHENTICATION, SOCKS5_GRANTED};
 pub(crate) use sessions::Sessions;
 
-/// The greeting of [`Service::Greet`].
+/// The greeting that [`Service::Greet`] sends.
 pub(crate) const GREETING: &[u8] = b"SSH-2.0-greeting\r\n";
 
-/// Round trips before bulk data.
+/// Number of round trips before bulk data.
 const HELLOS: usize = 5;
 const HELLO: [u8; 32] = [b'.'; 32];
 
-/// The service of a target.
+/// The service that a target provides.
 #[derive(Clone, Copy)]
 pub(crate) enum Service {
     /// Sends this many bytes, and EOF when the target is released.
     Source(u64),
     /// Receives this many bytes and closes.
     Sink(u64),
-    /// Echoes.
+    /// Echoes everything it receives.
     Echo,
     /// Sends the greeting and closes.
     Greet,
@@ -41,7 +41,7 @@ pub(crate) enum Service {
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     thread: JoinHandle<io::Result<Flow>>,
-    /// Dropping it releases the thread.
+    /// Dropping this pipe releases the thread.
     release: PipeWriter,
 }
 
@@ -84,8 +84,8 @@ fn accept_tunnel(route: Route, stream: &mut TcpStream) -> io::Result<()> {
             stream.write_all(&SOCKS5_GRANTED)
         }
         Route::Http => {
-            // The buffer cannot swallow bytes of the tunnel, because the client sends none before
-            // the response.
+            // The buffer cannot swallow tunnel data, because the client sends none before the
+            // response.
             proxy::read_head(&mut BufReader::with_capacity(1024, &*stream))?;
             stream.write_all(b"HTTP/1.0 200 Connection established\r\n\r\n")
         }
@@ -120,7 +120,7 @@ fn serve(service: Service, mut stream: TcpStream, released: &impl AsFd) -> io::R
     }
 }
 
-/// The target's half of some round trips.
+/// Plays the target's half of a few round trips.
 ///
 /// ssh makes many round trips before it transfers a file. A connection without round trips never
 /// measures its round-trip time. Its receive window then grows only by chance, and the cost of a
@@ -129,7 +129,7 @@ fn hello(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     (0..HELLOS).try_for_each(|_| to.write_all(&HELLO).and_then(|()| from.read_exact(&mut [0; HELLO.len()])))
 }
 
-/// The other half of the round trips.
+/// Plays the client's half of the round trips in [`hello`].
 pub(crate) fn hello_back(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     (0..HELLOS).try_for_each(|_| from.read_exact(&mut [0; HELLO.len()]).and_then(|()| to.write_all(&HELLO)))
 }

@@ -1,4 +1,4 @@
-//! Many sessions through one listener, with both ends of each in this process.
+//! Many sessions through one listener, with both ends of each session in this process.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -31,8 +31,8 @@ impl Sessions {
         self.listener.local_addr()
     }
 
-    /// Adds the session of this client. Passes one byte through the session, so that all its
-    /// resources are allocated.
+    /// Adds this client's session. Passes one byte through the session, so that all its resources
+    /// are allocated.
     pub(crate) fn add(&mut self, mut client: TcpStream) -> io::Result<()> {
         if !ready_within(&self.listener, TIMEOUT) {
             return Err(io::Error::other(format!(

@@ -4,11 +4,11 @@ use crate::competitors::{BASELINE, COPIES, OURS};
 use crate::experiment::Experiment;
 use crate::statistics::Summary;
 
-/// Whether a goal was met.
+/// How well a goal was met.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mark {
     Met,
-    /// The limit lies within the quartiles: another run may meet it.
+    /// The limit lies between the quartiles, so another run may meet the goal.
     Near,
     Missed,
 }
@@ -39,7 +39,7 @@ impl Verdict {
     }
 }
 
-/// Experiment, metric, numerator, denominator, whether the bound is an upper one, bound.
+/// Experiment, metric, numerator, denominator, `true` for an upper bound, and the bound.
 type Goal = (&'static str, usize, &'static str, &'static str, bool, f64);
 
 const LISTEN: &str = "connect --listen";

@@ -7,7 +7,7 @@ use crate::experiment::Experiment;
 use crate::machine::Machine;
 use crate::statistics::Summary;
 
-/// Experiment, metric, heading, unit.
+/// Experiment, metric, heading and unit of each group of bars.
 const GROUPS: &[(&str, usize, &str, &str)] = &[
     ("down", 0, "CPU time per GiB, target to standard output", "seconds"),
     ("up", 0, "CPU time per GiB, standard input to target", "seconds"),
