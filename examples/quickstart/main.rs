@@ -1,7 +1,7 @@
 //! Quick start: `cargo run --release --example quickstart`
 //!
-//! Shows the main job of `connect`: acting as the `ProxyCommand` of ssh. The example starts a
-//! server that speaks first, as sshd does, and three small proxies in front of it. It runs the real
+//! Shows the main job of `connect`: acting as ssh's `ProxyCommand`. The example starts a server
+//! that speaks first, as sshd does, and three small proxies in front of it. It runs the real
 //! program through each proxy, prints the results, and then shows some failures. All traffic stays
 //! on the loopback interface, on ports that the kernel chooses, and the example exits on its own.
 //!
@@ -125,7 +125,8 @@ fn fail(screen: &mut Screen, program: &Program, call: &Call, code: i32, meaning:
     Ok(())
 }
 
-/// Returns `true` for the `-d` lines that show the main steps, and for every other line.
+/// Returns `true` for lines without the `-d` prefix, and for the `-d` lines that show the main
+/// steps.
 fn is_of_interest(line: &str) -> bool {
     const STEPS: &str = "relay_method|connecting to|>>> xx|<<< 01|start relaying";
     let is_step = |text: &str| STEPS.split('|').any(|start| text.starts_with(start));
@@ -138,7 +139,7 @@ fn answer_to(request: &[u8]) -> Vec<u8> {
     [BANNER.as_bytes(), request, farewell.as_bytes()].concat()
 }
 
-/// Returns bytes without a short period, so that a lost or repeated block is detected.
+/// Returns pseudorandom bytes without a short period, so that lost or repeated blocks are detected.
 fn noise(length: usize) -> Vec<u8> {
     let next = |number: &u32| Some(number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     let numbers = std::iter::successors(Some(1), next).take(length);

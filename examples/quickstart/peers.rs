@@ -21,7 +21,7 @@ const WRONG_LOGIN: &str = "HTTP/1.1 407 Proxy Authentication Required\r\n\
     Proxy-Authenticate: Basic realm=\"quickstart\"\r\n\
     Content-Length: 24\r\n\r\nWrong user or password.\n";
 
-/// Returns what the server sends after EOF.
+/// Returns the text that the server sends after EOF.
 pub(crate) fn farewell(count: usize) -> String {
     format!("goodbye, {count} bytes received before your EOF\n")
 }
@@ -103,13 +103,13 @@ where
     Ok(address)
 }
 
-/// SOCKS5 (RFC 1928) without authentication.
+/// Negotiates SOCKS5 (RFC 1928) without authentication.
 pub(crate) fn socks5(client: &mut TcpStream) -> io::Result<Request> {
     proxy::select_method(client, NO_AUTHENTICATION)?;
     socks5_request(client, "no login")
 }
 
-/// SOCKS5 with user and password (RFC 1929).
+/// Negotiates SOCKS5 with user and password (RFC 1929).
 pub(crate) fn socks5_with_login(client: &mut TcpStream) -> io::Result<Request> {
     proxy::select_method(client, USER_PASSWORD)?;
     let (user, password) = proxy::read_login(client)?;
@@ -123,7 +123,7 @@ fn socks5_request(client: &mut TcpStream, login: &'static str) -> io::Result<Req
     Ok(Request { target, login, granted: &SOCKS5_GRANTED })
 }
 
-/// HTTP CONNECT (RFC 9110, section 9.3.6) with Basic authentication (RFC 7617).
+/// Negotiates HTTP CONNECT (RFC 9110, section 9.3.6) with Basic authentication (RFC 7617).
 pub(crate) fn http_with_login(client: &mut TcpStream) -> io::Result<Request> {
     loop {
         let head = proxy::read_head(client)?;
@@ -131,7 +131,7 @@ pub(crate) fn http_with_login(client: &mut TcpStream) -> io::Result<Request> {
             let target = proxy::connect_target(&head)?.to_owned();
             return Ok(Request { target, login: "user alice by Basic", granted: HTTP_GRANTED.as_bytes() });
         }
-        // The connection stays open, so that the client can try again on it.
+        // Keep the connection open, so that the client can retry on it.
         client.write_all(WRONG_LOGIN.as_bytes())?;
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Returns the binary that belongs to this example.
+    /// Returns the binary from the same build profile as this example.
     pub(crate) fn locate() -> io::Result<Self> {
         let example = std::env::current_exe()?;
         let profile_dir = example.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?.to_owned();
@@ -42,13 +42,13 @@ impl Program {
         status.success().then_some(()).ok_or_else(failed)
     }
 
-    /// Runs `call`. Sends `request` when the server's first line has arrived, then closes stdin.
+    /// Runs `call`. Sends `request` after the server's first line has arrived, then closes stdin.
     pub(crate) fn run(&self, call: &Call, request: &[u8]) -> io::Result<Outcome> {
         let started = Instant::now();
         let mut child = Command::new(&self.path)
             .args(call.args.split(' '))
-            // The user's own proxies and passwords must not interfere. Windows sockets need
-            // SystemRoot.
+            // Clear the environment, because the user's own proxies and passwords must not
+            // interfere. Windows sockets need SystemRoot.
             .env_clear()
             .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
             .env("HOME", &self.profile_dir)
@@ -92,7 +92,8 @@ impl fmt::Display for Program {
     }
 }
 
-/// Returns the exit code, or `None` if the program was killed, by us or by another signal.
+/// Waits for the program to exit, and kills it after [`TIMEOUT`]. Returns the exit code; `None` if
+/// a signal killed the program.
 fn wait(child: &mut Child, started: Instant) -> io::Result<Option<i32>> {
     while started.elapsed() < TIMEOUT {
         if let Some(status) = child.try_wait()? {
@@ -114,7 +115,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Creates a run of `connect` that reaches the server through this proxy.
+    /// Creates a command line that reaches the server through this proxy.
     pub(crate) fn new(env: Env, option: &str, proxy: SocketAddr) -> Self {
         let args = format!("{option} {proxy} {}", SERVER.replace(':', " "));
         Self { env, args }
@@ -122,7 +123,7 @@ impl Call {
 }
 
 impl fmt::Display for Call {
-    /// Writes the call as typed in a shell.
+    /// Writes the call as a user would type it in a shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.env {
             write!(f, "{name}={value} ")?;
@@ -146,7 +147,7 @@ impl Outcome {
         self.code == Some(0) && self.stderr.lines().all(|line| line.starts_with("DEBUG: "))
     }
 
-    /// Describes the exit code and the time.
+    /// Describes the exit code and the elapsed time.
     pub(crate) fn ending(&self) -> String {
         let elapsed = self.elapsed.as_millis();
         match self.code {

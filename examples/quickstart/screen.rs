@@ -1,11 +1,11 @@
-//! The layout: 80 columns, color only on a terminal, and the count of checks.
+//! Formats the output in 80 columns, with color only on a terminal, and counts the checks.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 const WIDTH: usize = 80;
 
-// Parameters of SGR, the escape sequence for text attributes.
+// SGR parameters: the text attributes in an escape sequence.
 pub(crate) const PLAIN: &str = "0";
 pub(crate) const BOLD: &str = "1";
 pub(crate) const DIM: &str = "2";
@@ -83,7 +83,7 @@ impl Screen {
         self.print(&indent, style, &row);
     }
 
-    /// Prints one row. Errors are ignored: the reader may be gone, as in `| head`.
+    /// Prints one row. Ignores errors, because the reader may be gone, as in `| head`.
     fn print(&self, indent: &str, style: &str, row: &str) {
         let row = row.trim_end();
         let _ = if self.color {

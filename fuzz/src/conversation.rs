@@ -1,4 +1,4 @@
-//! Plays the conversation in the fuzzer's input with a negotiation, in several fragmentations.
+//! Runs a negotiation against the proxy in the fuzzer's input, in several fragmentations.
 
 use std::fmt::Debug;
 
@@ -11,23 +11,23 @@ use crate::{BASIC, MEMORY, PASSWORD, USER, display};
 
 /// Length of an endless answer: more than any negotiation consumes.
 const ENDLESS: usize = 300 * 1024;
-/// Separates the proxy's answers on one connection from those on the next: ASCII's record
-/// separator.
+/// The ASCII record separator, which separates the proxy's answers on one connection from those on
+/// the next.
 const NEXT_CONNECTION: u8 = 0x1e;
 
 /// The fuzzer's input: a byte that selects a variant of the negotiation, a byte that selects the
 /// fragmentation, and the bytes from the proxy.
 #[derive(Debug)]
 pub struct Input<'a> {
-    /// 0 to 7. A seed contains `0` to `7`, or `8` to `?` and a fragmentation byte of `~` for an
-    /// endless answer.
+    /// The variant, 0 to 7. Seeds contain `0` to `7`, or for an endless answer `8` to `?` with a
+    /// fragmentation byte of `~`.
     pub variant: u8,
     /// The largest fragment in the uneven fragmentation, minus one.
     pub fragmentation: u8,
     /// All bytes from the proxy.
     pub bytes: &'a [u8],
-    /// The proxy's bytes contain the password in a form that differs from ours, or a part of the
-    /// password. The program cannot recognize either.
+    /// `true` if the proxy's bytes contain a part of the password, or the password in a form that
+    /// differs from ours. The program can recognize neither.
     leaks_password: bool,
     connections: Vec<Vec<u8>>,
 }
@@ -69,7 +69,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Limits of what a negotiation may consume.
+/// Limits on the resources that a negotiation may consume.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Bytes from one connection.
@@ -104,7 +104,7 @@ impl Fragmentation {
     fn next(self, before: usize) -> usize {
         match self {
             Self::None => PEEK_SIZE,
-            // Small fragments of an endless answer would take too long.
+            // Delivering an endless answer in small fragments would take too long.
             Self::ByteByByte | Self::Uneven(_) if before > PEEK_SIZE => PEEK_SIZE - 251,
             Self::ByteByByte => 1,
             Self::Uneven(max) => 1 + before.wrapping_mul(0x9e37_79b1) % (usize::from(max) + 1),
@@ -112,7 +112,8 @@ impl Fragmentation {
     }
 }
 
-/// Plays the conversation in several fragmentations. It must end the same way in each of them.
+/// Plays the conversation in several fragmentations, and checks that each of them ends the same
+/// way.
 ///
 /// # Panics
 /// Panics if the negotiation breaks its contract.
@@ -125,8 +126,9 @@ pub fn play<N: Negotiation + Debug>(make: impl Fn() -> N, input: &Input<'_>, bou
     outcome
 }
 
-/// Reduces an outcome to the parts that must not depend on the fragmentation. Two parts may: the
-/// length of the quote from a non-HTTP response, and the number of bytes consumed before an error.
+/// Reduces an outcome to the parts that must not depend on the fragmentation. Only the length of
+/// the quote from a non-HTTP response and the number of bytes consumed before an error may depend
+/// on it.
 fn essence(outcome: &Outcome) -> (Result<usize, Error>, usize) {
     let result = match &outcome.result {
         Ok(()) => Ok(outcome.consumed),
@@ -171,9 +173,9 @@ struct FuzzedPeers<'a> {
     fragmentation: Fragmentation,
     bounds: Bounds,
     connection: usize,
-    /// How many bytes of this connection have arrived.
+    /// How many bytes have arrived on this connection.
     arrived: usize,
-    /// How many bytes of memory the negotiation holds.
+    /// The memory that the negotiation holds, in bytes.
     memory: usize,
     password_sent: bool,
 }
@@ -207,7 +209,7 @@ impl Peers for FuzzedPeers<'_> {
         self.bounds.bytes
     }
 
-    /// Calls the method and checks the peak memory use of the negotiation during the call.
+    /// Calls the method and checks the negotiation's peak memory use during the call.
     fn call<T>(&mut self, method: impl FnOnce() -> T) -> T {
         let before = MEMORY.current_usage();
         MEMORY.reset_peak_usage();
@@ -219,7 +221,7 @@ impl Peers for FuzzedPeers<'_> {
     }
 }
 
-/// Returns the credentials of the user.
+/// Returns the user's credentials.
 #[must_use]
 pub fn alice() -> Credentials {
     Credentials { user: USER.to_owned(), password: Secret::from(PASSWORD) }

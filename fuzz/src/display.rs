@@ -1,4 +1,4 @@
-//! Checks of what may reach the user's terminal.
+//! Checks that text is safe to show on the user's terminal.
 
 use connect::addr::Endpoint;
 use connect::error::{Error, Peer};
@@ -8,15 +8,15 @@ use connect::text::escaped;
 
 use crate::{BASIC, PASSWORD};
 
-/// The longest line: a message, a host, and two texts from the proxy, which are cut at 160
-/// characters of at most ten bytes each.
+/// Maximum length of a line: a message, a host, and two texts from the proxy, each truncated to 160
+/// characters of at most ten bytes.
 const MAX_LINE: usize = 4096;
 
 /// Returns the message for a refusal, and checks it before the final escaping, which is only the
 /// last line of defence.
 ///
 /// # Panics
-/// Panics if the message may not be displayed.
+/// Panics if the message is not safe to display.
 #[must_use]
 pub fn refusal(error: &proto::Error, proxy: &Endpoint) -> String {
     let peer = Peer { protocol: Some("SOCKS5"), ..Peer::target(&Target::Tcp(proxy.clone())) };
@@ -26,10 +26,10 @@ pub fn refusal(error: &proto::Error, proxy: &Endpoint) -> String {
     line
 }
 
-/// Checks the message for an error as the user would see it.
+/// Checks an error message in the form that the user would see.
 ///
 /// # Panics
-/// Panics if the message may not be displayed.
+/// Panics if the message is not safe to display.
 pub fn check_error(error: &Error) {
     check(&escaped(&format!("connect: {}", error.user_message())));
 }

@@ -1,12 +1,13 @@
-//! Shared code of the fuzz targets: a driver that holds negotiations to their contract, an
-//! independent parser of the proxies' replies, and checks of what may reach the user's terminal.
+//! Code shared by the fuzz targets: a driver that holds negotiations to their contract, an
+//! independent parser for the proxies' replies, and checks that text is safe to show on the user's
+//! terminal.
 
 use connect::proto;
 use peak_alloc::PeakAlloc;
 
 pub mod conversation;
 pub mod display;
-// Shared with the unit tests of `connect`. It uses `crate::proto`, hence the import above.
+// Shared with `connect`'s unit tests. The driver uses `crate::proto`, hence the import above.
 #[path = "../../src/proto/testing/driver.rs"]
 mod driver;
 pub mod planning;

@@ -16,7 +16,7 @@ use connect::text::escaped;
 
 use crate::display;
 
-/// Returns the arguments of a session with a fixed target through this proxy.
+/// Returns the arguments for a session with a fixed target through this proxy.
 #[must_use]
 pub fn args(proxy: ProxyArg) -> Args {
     Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() }
@@ -25,7 +25,7 @@ pub fn args(proxy: ProxyArg) -> Args {
 /// Makes a plan. Returns the plan or its error, and the warnings.
 ///
 /// # Panics
-/// Panics if the error or a warning may not be displayed.
+/// Panics if the error or a warning is not safe to display.
 pub fn plan(
     args: &Args,
     variable: &dyn Fn(&str) -> Option<OsString>,
@@ -44,10 +44,10 @@ pub fn plan(
     (plan, warnings)
 }
 
-/// Returns the path of a file with this content, which is valid until the next call.
+/// Returns the path of a file with this content. The next call overwrites the file.
 ///
-/// The file is already unlinked, so nothing remains. Everyone may write to it, so the program does
-/// not trust it and runs none of its commands.
+/// The file is already unlinked, so nothing remains. The file is world-writable, so the program
+/// does not trust it and runs none of its commands.
 ///
 /// # Panics
 /// Panics if the file cannot be created or written.

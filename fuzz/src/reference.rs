@@ -1,9 +1,10 @@
-//! An independent parser of replies, written from the specifications and not from our own code. The
-//! parser gets the whole conversation at once, so a few lines per protocol suffice.
+//! An independent parser for replies, written from the specifications and not from our own code.
+//! The parser gets the whole conversation at once, so a few lines per protocol suffice.
 //!
 //! Each function returns where the tunnel begins, or `None` if there is no tunnel.
 
-/// SOCKS4: a reply has eight bytes. The first is 0 (we also accept 4), and the second is 90.
+/// SOCKS4: the reply is eight bytes long. The first byte is 0 (we also accept 4), and the second is
+/// 90.
 #[must_use]
 pub fn socks4(bytes: &[u8]) -> Option<usize> {
     matches!(bytes, [0 | 4, 90, _, _, _, _, _, _, ..]).then_some(8)
@@ -51,8 +52,8 @@ pub fn telnet(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// HTTP without a challenge: the tunnel begins after the first head with status 2xx, if all heads
-/// before it are interim responses (RFC 9110, section 15).
+/// HTTP without a challenge: the tunnel begins after the first head with status 2xx, if all earlier
+/// heads are interim responses (RFC 9110, section 15).
 #[must_use]
 pub fn http(bytes: &[u8]) -> Option<usize> {
     let mut start = 0;
@@ -95,7 +96,7 @@ fn is_ambiguous(head: &[u8]) -> bool {
 pub struct Challenge {
     /// The scheme, as written.
     pub scheme: String,
-    /// Names in lower case, and values. `Err` if the parameters violate the grammar.
+    /// Lower-case names and their values. `Err` if the parameters violate the grammar.
     parameters: Result<Vec<(String, String)>, ()>,
 }
 
@@ -138,7 +139,7 @@ impl Challenge {
     }
 }
 
-/// Parses the challenges in a value of `Proxy-Authenticate`.
+/// Parses the challenges in a `Proxy-Authenticate` value.
 #[must_use]
 pub fn challenges(value: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
@@ -190,7 +191,7 @@ fn parts(value: &str) -> Vec<String> {
     parts.iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 
-/// Adds a parameter. Sets `parameters` to `Err` if it is malformed or a duplicate.
+/// Adds a parameter. Sets `parameters` to `Err` if the new one is malformed or a duplicate.
 fn take(parameters: &mut Result<Vec<(String, String)>, ()>, text: &str) {
     let Ok(known) = parameters else { return };
     match parameter(text).filter(|(name, _)| known.iter().all(|(other, _)| other != name)) {
@@ -223,7 +224,7 @@ fn parameter(text: &str) -> Option<(String, String)> {
     (is_name && characters.next().is_none()).then_some((name, plain))
 }
 
-/// Returns `true` for characters of a token (RFC 9110, section 5.6.2).
+/// Returns `true` for token characters (RFC 9110, section 5.6.2).
 fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }

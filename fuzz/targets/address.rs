@@ -1,4 +1,5 @@
-//! Hosts, ports and endpoints: what is accepted is safe on the wire, and parses again as displayed.
+//! Hosts, ports and endpoints: every accepted value is safe on the wire, and its displayed form
+//! parses back to the same value.
 #![no_main]
 
 use connect::addr::{Endpoint, Host, MAX_NAME, parse_port, split_port};

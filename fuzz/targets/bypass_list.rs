@@ -1,5 +1,5 @@
-//! Bypass lists: a line with a host, then a list. The first entry that matches the host decides,
-//! and an entry matches only what it should.
+//! Bypass lists. The input is a line with a host, then a list. The first entry that matches the
+//! host decides, and an entry matches only the hosts that it should.
 #![no_main]
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Some((host, list)) = text.split_once('\n') else { return };
     let Ok(host) = Host::parse(host) else { return };
-    // A variable cannot contain a NUL.
+    // Environment variables cannot contain a NUL.
     if list.contains('\0') {
         return;
     }
@@ -44,8 +44,8 @@ fuzz_target!(|input: &[u8]| {
     assert_ne!(bypass("no_proxy", list).no_proxy.matches(&target), Some(false));
 });
 
-/// Returns whether `ip` is in `network`, comparing bit by bit; `None` if `network` is not a
-/// network.
+/// Returns `Some(true)` if `ip` is in `network`, comparing bit by bit, and `None` if `network` is
+/// not a network.
 fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
     let (address, mask) =
         network.split_once('/').map_or((network, None), |(address, mask)| (address, Some(mask)));
@@ -74,7 +74,7 @@ fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
     Some(given <= ours.len() && ours.get(..length)? == theirs.get(..length)?)
 }
 
-/// Returns the bypass settings that result from a list in a variable.
+/// Returns the bypass settings of a plan with `list` in an environment variable.
 fn bypass(variable: &str, list: &str) -> Bypass {
     let proxy = ProxyArg::Socks("proxy.example".into());
     let value = |name: &str| (name == variable).then(|| OsString::from(list));

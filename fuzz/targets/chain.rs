@@ -1,5 +1,5 @@
-//! Chains of proxy URLs, one of them with a password that no error may show. The lines of the
-//! input: the text before the password, after the password, and after the `@`.
+//! Chains of proxy URLs, one of them with a password that no error may show. The input's lines are
+//! the text before the password, the text after the password, and the text after the `@`.
 #![no_main]
 
 use connect::cli::ProxyArg;
@@ -11,7 +11,7 @@ fuzz_target!(|input: &[u8]| {
     let mut lines = text.splitn(3, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (before, after, rest) = (line(), line(), line());
-    // The program cannot recognize a password in other places.
+    // The program cannot recognize a password anywhere else.
     if [before, after, rest].iter().any(|part| part.contains(PASSWORD)) {
         return;
     }

@@ -1,5 +1,5 @@
-//! The challenges of a 407, one per line of the input: the strongest is answered, and the answer
-//! repeats its parameters.
+//! Challenges in a 407 response, with one `Proxy-Authenticate` value per line of input. The client
+//! answers the strongest challenge and repeats its parameters.
 #![no_main]
 
 use connect::proto::{Error, HttpConnect, HttpSettings, Negotiation, Step};
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
             let schemes: Vec<_> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
             assert_eq!(offered.len(), schemes.len(), "{offered:?} of {schemes:?}");
             for (offer, scheme) in offered.iter().zip(schemes) {
-                // A long name is truncated.
+                // Error messages truncate long names.
                 let name = printable(scheme.as_bytes());
                 assert!(name.starts_with(offer.name.trim_end_matches('…')), "{offer:?} is {scheme}");
             }

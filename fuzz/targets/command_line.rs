@@ -1,6 +1,6 @@
-//! Command lines with an environment: a line `NAME=value` for each variable, an empty line, then a
-//! line for each argument, the program's name first. Passwords from the environment are never
-//! displayed.
+//! Command lines with an environment. The input has a `NAME=value` line for each variable, an empty
+//! line, and a line for each argument, starting with the program's name. Passwords from the
+//! environment are never displayed.
 #![no_main]
 
 use std::ffi::OsString;

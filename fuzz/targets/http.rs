@@ -1,4 +1,4 @@
-//! HTTP CONNECT: without a password, with a known one, and with one from the user.
+//! HTTP CONNECT: without a password, with a known password, and with a password from the user.
 #![no_main]
 
 use connect::proto::{Error, HttpConnect, HttpScheme, HttpSettings};
@@ -6,10 +6,11 @@ use connect_fuzz::conversation::{Bounds, Input, alice, endpoint, play};
 use connect_fuzz::reference;
 use libfuzzer_sys::fuzz_target;
 
-/// For each of six challenges: the heads, and the body, which is drained up to a limit plus one
-/// peek. For the last response: the heads, and the start of the body.
+/// Maximum number of bytes consumed: for each of six challenges, the heads and a body that is
+/// drained up to a limit plus one peek; for the last response, the heads and the start of the body.
 const BYTES: usize = (6 * (64 + 64 + 4) + 64 + 4) * 1024;
-/// A head of 64 KiB, as bytes and as text, and an index of 20 bytes for each field of two bytes.
+/// Maximum memory use: a 64 KiB head as bytes and as text, plus two strings for each field, which
+/// can be as short as two bytes.
 const MEMORY: usize = 4 * 1024 * 1024;
 
 fuzz_target!(|input: &[u8]| {
@@ -23,7 +24,7 @@ fuzz_target!(|input: &[u8]| {
     let last = input.connection(outcome.connection);
     let expected = reference::http(last);
     match outcome.result {
-        // The tunnel is established only where the specification says so, and begins there.
+        // The specification decides whether a tunnel is established, and where the tunnel begins.
         Ok(()) => match expected {
             Some(expected) => assert_eq!(outcome.consumed, expected),
             None => assert!(ends_with_success(&last[..outcome.consumed]), "mistook a refusal for a tunnel"),
@@ -34,7 +35,8 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// With Digest allowed, a known password is sent only after a challenge; otherwise at once.
+/// Returns the settings for a variant. If they allow Digest, a known password is sent only after a
+/// challenge; otherwise it is sent with the first request.
 fn settings(variant: u8) -> HttpSettings {
     let mut settings = HttpSettings::default();
     if variant & 2 != 0 {

@@ -1,5 +1,6 @@
-//! HTTP CONNECT with a challenge as any proxy may send it: the body of the 407 in each framing, and
-//! then the tunnel, on the same connection if it is reusable. No byte of the tunnel may be lost.
+//! HTTP CONNECT through a proxy that challenges first. The input selects the framing of the 407
+//! body. The tunnel then opens on the same connection if that is reusable. No byte of the tunnel
+//! may be lost.
 #![no_main]
 
 use connect::proto::{HttpConnect, HttpSettings};
@@ -15,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
     let mut parts = input.bytes.splitn(4, |&byte| byte == b'\n').map(<[u8]>::to_vec);
     let mut part = || parts.next().unwrap_or_default();
     let (sizes, text, body, early) = (part(), part(), part(), part());
-    // In one variant the body can be too long to drain.
+    // In variant 7, the body can be too long to drain.
     let body = if input.variant == 7 { body.repeat(1 + DRAINED / 1024) } else { body };
     let (fields, framed) = match input.variant {
         0 | 4 | 7 => (format!("Content-Length: {}\r\n", body.len()), body),
@@ -23,7 +24,8 @@ fuzz_target!(|input: &[u8]| {
         2 | 6 => ("Transfer-Encoding: chunked\r\n".into(), chunked(&body, &sizes, &text, &text)),
         _ => ("Connection: close\r\n".into(), body),
     };
-    // The proxy may close the connection after the challenge without announcing it.
+    // `keeps`: the challenge lets the client keep the connection. `closes`: the proxy closes it
+    // anyway.
     let keeps = input.variant != 3 && framed.len() <= DRAINED;
     let closes = (4..7).contains(&input.variant);
     let head =

@@ -1,5 +1,5 @@
-//! `~/.netrc`: an entry applies regardless of what follows it, a host never gets the login of
-//! another one, and no warning shows a password.
+//! `~/.netrc`: an entry applies regardless of what follows it, a host never gets another host's
+//! login, and no warning shows a password.
 #![no_main]
 
 use connect::cli::ProxyArg;
@@ -15,14 +15,14 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(login.password.as_ref().map(Secret::expose), Some(PASSWORD.as_bytes()));
 
     let login = self::login(input, "nobody.example");
-    // Words may contain backslash escapes.
+    // Words in the file may contain backslash escapes.
     let text = String::from_utf8_lossy(input).to_lowercase().replace('\\', "");
     if !text.contains("default") && !text.contains("nobody.example") {
         assert_eq!(login, Login::default());
     }
 });
 
-/// Returns the login for a proxy from a netrc file.
+/// Returns the login that a netrc file gives for a proxy.
 fn login(content: &[u8], host: &str) -> Login {
     let proxy = ProxyArg::Http(host.into());
     let file = planning::file(content);

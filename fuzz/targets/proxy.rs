@@ -1,5 +1,5 @@
-//! Proxy arguments, with a password that no error may show. The lines of the input: the option, and
-//! the text before the password, after the password, and after the `@`.
+//! Proxy arguments, with a password that no error may show. The input's lines are the option, the
+//! text before the password, the text after the password, and the text after the `@`.
 #![no_main]
 
 use connect::cli::ProxyArg;
@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
     let mut lines = text.splitn(4, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (option, before, after, address) = (line(), line(), line(), line());
-    // The program cannot recognize a password in other places.
+    // The program cannot recognize a password anywhere else.
     if [before, after, address].iter().any(|part| part.contains(PASSWORD)) {
         return;
     }
@@ -41,7 +41,8 @@ fuzz_target!(|input: &[u8]| {
         let is_url = value.to_ascii_lowercase().starts_with("http://")
             || value.to_ascii_lowercase().starts_with("socks");
         if !is_url && !value.contains("://") {
-            // Not decoded: everything between the first ':' and the last '@'.
+            // Without a scheme, nothing is percent-decoded: the password is everything between the
+            // first ':' and the last '@'.
             let (login, _) = value.rsplit_once('@').expect("it contains one");
             let (user, expected) = login.split_once(':').expect("it contains one");
             assert_eq!((given_user, password), (Some(user), expected.as_bytes()));

@@ -6,8 +6,8 @@ use connect::plan::Protocol;
 use connect_fuzz::{PASSWORD, display, planning};
 use libfuzzer_sys::fuzz_target;
 
-/// Other parameters of an HTTP proxy, whose values may be invalid. The last three name the source
-/// of the password.
+/// Other parameters of an HTTP proxy, whose values may be invalid. The last three name a source for
+/// the password.
 const OTHERS: [&str; 6] = [
     "HTTP_PROXY_AUTH",
     "CONNECT_HEADER",
@@ -37,7 +37,8 @@ fuzz_target!(|input: &[u8]| {
     }
 
     let Protocol::Http { login, .. } = &plan.routes[0].hops[0].protocol else { panic!("not HTTP: {plan:?}") };
-    // The effect of blocks depends on more than the file.
+    // Skip files with a `Match` block, which depends on more than the file, and files that name
+    // another source for the password.
     if has_block(input) || names(&OTHERS[3..]) {
         return;
     }
@@ -48,7 +49,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(password, read(["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"]));
 });
 
-/// Returns the value that a file sets: the text between the first `=` and a comment, or in quotes.
+/// Returns the value that a file sets for a name: the text between the first `=` and a comment, or
+/// the text in quotes.
 fn value(content: &[u8], name: &str) -> Option<String> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let lines = content.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());

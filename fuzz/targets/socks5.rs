@@ -1,5 +1,5 @@
-//! SOCKS5: without authentication, with a known or a requested password, and with pipelined
-//! requests.
+//! SOCKS5: without authentication, with a known password, with a password from the user, and with
+//! pipelined requests.
 #![no_main]
 
 use connect::proto::{Socks5, Socks5Method as ProxyArg};
@@ -21,7 +21,8 @@ fuzz_target!(|input: &[u8]| {
         let machine = Socks5::new(endpoint(host, "22"), methods.clone());
         machine.with_credentials(known.then(alice)).eager(input.variant & 4 != 0)
     };
-    // A method, a login status, and the longest reply, which contains a name of 255 bytes.
+    // The method selection, the login status, and the longest reply, which contains a 255-byte
+    // name.
     let outcome = play(make, &input, Bounds { bytes: 2 + 2 + 4 + 1 + 255 + 2, memory: 8 * 1024 });
     assert_eq!(outcome.result.is_ok().then_some(outcome.consumed), reference::socks5(input.first(), codes));
 });

@@ -1,4 +1,4 @@
-//! Untrusted bytes that are printed on a terminal: texts, and the lines and dumps of `-d`.
+//! Untrusted bytes printed on a terminal: text in messages, and the log lines and dumps of `-d`.
 #![no_main]
 
 use std::sync::{Mutex, Once, PoisonError};
@@ -12,8 +12,8 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let text = printable(input);
     display::check(&text);
-    // At most 160 characters, each as long as the longest escape, and the ellipsis of a truncated
-    // text.
+    // At most 160 characters, each as long as the longest escape, plus an ellipsis if the text is
+    // truncated.
     assert!(text.len() <= 160 * "\\u{10ffff}".len() + "…".len());
     let lossy = String::from_utf8_lossy(input);
     let line = escaped(&lossy);
