@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Installs the cargo tools that checks and releases need, in $TOOLS or target/tools. A debug build
-# takes a third of the time. Sourced in the root of the repository; must work with the old bash of
-# macOS.
+# Installs the cargo tools that checks and releases need, in $TOOLS or target/tools. Debug builds of
+# these tools take a third of the time. Source this file from the root of the repository. It must
+# work with the old bash on macOS.
 
 TOOLS=${TOOLS:-$PWD/target/tools}
 PATH=$TOOLS/bin:$PATH
