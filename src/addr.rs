@@ -1,7 +1,7 @@
 //! Hosts, ports and endpoints, validated when they are parsed.
 //!
-//! A [`Host`] can go into a SOCKS request or an HTTP request line without further checks: it has no
-//! control characters, no blanks, and at most 255 bytes.
+//! A [`Host`] can go into a SOCKS request or an HTTP request line without further checks: it
+//! contains no control characters or blanks, and is at most 255 bytes long.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -114,8 +114,8 @@ impl fmt::Display for Host {
     }
 }
 
-/// A host and a port. Displayed as `host:port`, with brackets around IPv6, which is also the form
-/// of an HTTP authority (RFC 9112 §3.2.3).
+/// A host and a port. Displayed as `host:port` with brackets around IPv6 addresses, which is also
+/// the form of an HTTP authority (RFC 9112 §3.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host.
@@ -135,8 +135,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Splits `host`, `host:port`, `v6`, `[v6]` or `[v6]:port` into the host and the port; `None`
-/// without a port.
+/// Splits `host`, `host:port`, `v6`, `[v6]` or `[v6]:port` into the host and the optional port.
 ///
 /// A word with several colons and no brackets is an IPv6 address without a port.
 #[must_use]
@@ -153,7 +152,7 @@ pub fn split_port(word: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Parses a port number. Returns `None` outside 1–65535.
+/// Parses a port number. Returns `None` unless `word` is a number from 1 to 65535.
 #[must_use]
 pub fn parse_port(word: &str) -> Option<Port> {
     // `u16::from_str` accepts a leading '+'.
@@ -213,7 +212,7 @@ mod tests {
         assert_eq!(Host::parse(&"x".repeat(256)), Err(AddrError::LongName(256)));
     }
 
-    /// A longer name would not fit into a SOCKS5 request.
+    /// A longer host would not fit into a SOCKS5 request.
     #[test]
     fn an_address_with_a_zone_has_the_length_limit_of_a_name() {
         let zone = |length: usize| format!("fe80::1%{}", "x".repeat(length - "fe80::1%".len()));

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use crate::addr::{Endpoint, Host, Port};
 
-/// An ordered list of patterns. The first match decides; without a match the proxy is used.
+/// An ordered list of patterns. The first match decides. If no pattern matches, the proxy is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BypassList(Vec<Entry>);
 
-/// A pattern with an optional port, and what a match means.
+/// A pattern with an optional port, and the effect of a match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// `true` if matching targets bypass the proxy, `false` for an entry written with a `!`.
@@ -19,7 +19,7 @@ pub struct Entry {
     pub port: Option<Port>,
 }
 
-/// The hosts that an entry matches. Networks match addresses only, domains match names only.
+/// The hosts that an entry matches. Networks match only addresses, and domains match only names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// Every target.
@@ -50,8 +50,8 @@ impl BypassList {
         self.0.is_empty()
     }
 
-    /// Returns whether the target, a name or an address, bypasses the proxy; `None` if no entry
-    /// matches.
+    /// Returns `Some(true)` if the target bypasses the proxy, `Some(false)` if an entry requires
+    /// the proxy, and `None` if no entry matches.
     #[must_use]
     pub fn matches(&self, target: &Endpoint) -> Option<bool> {
         self.0.iter().find(|entry| entry.matches(target)).map(|entry| entry.bypass)
@@ -86,7 +86,8 @@ fn is_within(name: &str, domain: &str) -> bool {
 }
 
 impl Prefix {
-    /// Creates a prefix of `length` bits. Returns `None` above 32 for IPv4 or 128 for IPv6.
+    /// Creates a prefix of `length` bits. Returns `None` if `length` exceeds 32 for IPv4 or 128 for
+    /// IPv6.
     #[must_use]
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         let max_length = if address.is_ipv4() { 32 } else { 128 };
@@ -105,7 +106,8 @@ impl Prefix {
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => (ours.to_bits(), theirs.to_bits(), 128),
             (IpAddr::V6(_), IpAddr::V4(_)) => return false,
         };
-        // `checked_shr` is `None` for a shift by the whole width: a /0 compares 0 with 0.
+        // `checked_shr` returns `None` for a shift by all 128 bits, so an IPv6 /0 compares 0 with 0
+        // and always matches.
         let first_bits = |bits: u128| bits.checked_shr(width - u32::from(self.length)).unwrap_or_default();
         first_bits(ours) == first_bits(theirs)
     }

@@ -34,7 +34,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Parses the value of `--check`; empty for text.
+    /// Parses the value of `--check`. An empty value selects text.
     ///
     /// # Errors
     /// The format is unknown.
@@ -49,7 +49,7 @@ impl Format {
     }
 }
 
-/// Records the steps, and prints each one as it completes if the format is text.
+/// A record of the steps. If the format is text, each step is printed as it completes.
 struct Report<'a> {
     /// The style of the text; `None` for JSON.
     style: Option<text::Style>,
@@ -62,7 +62,7 @@ struct State {
     /// The current route, counted from 1.
     route: usize,
     step_started: Instant,
-    /// The first error of writing the report.
+    /// The first error that occurred while writing the report.
     output: io::Result<()>,
 }
 
@@ -85,7 +85,8 @@ pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> 
             None
         }
         Err(error) => {
-            // With several routes, `Stage::Failed` has reported each failure, except a final one.
+            // With several routes, `Stage::Failed` has already reported each failure, except a
+            // final one.
             if connector.plan().routes.len() == 1 || error.is_final() {
                 report.failure(&error);
             }

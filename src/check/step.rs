@@ -12,11 +12,11 @@ pub(super) struct Step {
     pub(super) verdict: Verdict,
     pub(super) elapsed: Duration,
     pub(super) text: String,
-    /// Advice after a failure, if there is any.
+    /// Advice after a failure, if any.
     pub(super) hint: Option<String>,
 }
 
-/// Whether a stage succeeded.
+/// The result of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Good,

@@ -11,7 +11,7 @@ use crate::error::ExitCode;
 use crate::plan::Plan;
 use crate::text::escaped;
 
-/// How the text is printed.
+/// The style of the text report.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
     colors: bool,
@@ -23,8 +23,8 @@ const RED: &str = "31";
 const BOLD: &str = "1";
 
 impl Style {
-    /// Returns the style for standard output. Colors need a terminal that is not `dumb`, and no
-    /// `NO_COLOR` (no-color.org).
+    /// Returns the style for standard output. Uses colors on a terminal that is not `dumb`, unless
+    /// `NO_COLOR` is set (no-color.org).
     pub(super) fn for_stdout() -> Self {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");

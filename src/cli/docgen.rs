@@ -32,7 +32,7 @@ fn read(file: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Compares a file with its generated text, or writes the file.
+/// Compares a file with its generated text, or writes the file if `CONNECT_WRITE_MANUAL` is set.
 #[track_caller]
 fn expect_up_to_date(file: &str, text: &str) {
     if std::env::var_os("CONNECT_WRITE_MANUAL").is_some() {
@@ -67,7 +67,7 @@ fn options_page() -> String {
     page
 }
 
-/// Returns the text below a heading of the second level.
+/// Returns the text below a second-level heading.
 fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     rest.split("\n## ").next().unwrap()
@@ -127,7 +127,7 @@ fn completions(shell: Shell) -> String {
         .fold(flags::command(), offering)
         .arg(Arg::new("HOST").value_hint(ValueHint::Hostname).help("Name or address, or unix:PATH"))
         .arg(Arg::new("PORT").help("Number or service name"));
-    // In zsh, an unescaped colon ends the name of a value.
+    // In zsh, an unescaped colon ends a value's name.
     if shell == Shell::Zsh {
         command = command.mut_args(|flag| match flag.get_value_names() {
             Some([name]) => {
@@ -183,7 +183,7 @@ fn the_manual_and_other_generated_files_are_up_to_date() {
     expect_up_to_date("README.md", &readme());
 }
 
-/// troff warns about other characters on a terminal that only has ASCII.
+/// troff warns about other characters if the terminal supports only ASCII.
 #[test]
 fn manual_pages_are_ascii() {
     for file in ["docs/connect.1", "docs/connectrc.5"] {
@@ -206,7 +206,7 @@ fn the_program_prints_each_generated_file() {
     }
 }
 
-/// Checks each letter and each long name.
+/// Checks both the letter and the long name of each flag.
 #[test]
 fn every_text_lists_every_flag() {
     let texts = [

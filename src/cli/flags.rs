@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{generate, help};
 
-/// Identifies a flag, independently of its names.
+/// A flag, independent of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flag {
     Direct,
@@ -60,14 +60,14 @@ pub(super) struct Definition {
     pub(super) flag: Flag,
     pub(super) letter: Option<char>,
     pub(super) long: Option<&'static str>,
-    /// The placeholder of the value; `None` if the flag takes no value.
+    /// The placeholder for the value; `None` if the flag takes no value.
     pub(super) value: Option<&'static str>,
-    /// The value is optional and must follow an `=`.
+    /// `true` if the value is optional, in which case it must follow an `=`.
     pub(super) optional: bool,
     /// The completions for the value.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test generates the completions"))]
     pub(super) offer: Offer,
-    /// One line for `--help`: imperative, at most `MAX_BRIEF` characters.
+    /// The one-line description for `--help`: imperative, at most `MAX_BRIEF` characters.
     pub(super) brief: &'static str,
     /// The full description, in Markdown.
     pub(super) text: &'static str,
@@ -149,7 +149,7 @@ const fn long_option(
     Definition { value: Some(value), ..long_switch(flag, long, brief, text) }
 }
 
-/// The maximum length of a line in `--help`.
+/// The maximum length of a one-line description, in characters.
 #[cfg(test)]
 pub(super) const MAX_BRIEF: usize = 70;
 
@@ -365,8 +365,8 @@ pub(super) fn usage() -> String {
 
 /// Describes the flags to clap, which renders the help and suggests options for misspelled ones.
 ///
-/// clap does not parse the command line, because building this takes longer than everything else
-/// that a run does before the first byte.
+/// clap does not parse the command line, because building this `Command` takes longer than
+/// everything else before the first byte.
 pub(super) fn command() -> Command {
     let command = Command::new("connect")
         .about(help::ABOUT)

@@ -5,10 +5,10 @@
 
 use crate::error::Error;
 
-/// The files that can be printed.
+/// The names of the files that `--generate` can print.
 pub(super) const WORDS: &[&str] = &["man", "connectrc", "bash", "zsh", "fish", "powershell"];
 
-/// Returns the content of one of the [`WORDS`].
+/// Returns the content of the file with this name, one of [`WORDS`].
 pub(super) fn text(word: &str) -> Result<&'static str, Error> {
     Ok(match word {
         "man" => include_str!("../../docs/connect.1"),

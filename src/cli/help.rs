@@ -1,5 +1,5 @@
-//! The texts around the flags in the help and the manual pages. Text that the user types is in
-//! backquotes, except in texts for the terminal only.
+//! Help and manual page text other than the flag descriptions. Text that the user types is in
+//! backquotes, except where the text is only for the terminal.
 
 /// The description of the program.
 pub(super) const ABOUT: &str = "\
@@ -28,7 +28,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (8, "relaying failed: data may be missing; or the reader of the output exited (no message)"),
 ];
 
-/// The ways in which a session ends, for the documentation.
+/// How sessions end, for the documentation.
 #[cfg(test)]
 pub(super) const ENDINGS: &str = "\
 Every failure prints one line on standard error: `connect:`, what failed and where, the cause, and what to try.
@@ -102,13 +102,13 @@ pub(super) fn version() -> String {
     format!("connect {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// Returns the text for a command line without args, given the usage line.
+/// Returns the text to print if there are no args. Breaks the usage line at 80 columns.
 pub(super) fn short(usage_line: &str) -> String {
     const WIDTH: usize = 80;
     const INDENT: &str = "       ";
     let mut usage = String::from("Usage:");
     let mut column = usage.len();
-    // Break between the bracketed options only.
+    // Break lines only between bracketed options, or before `HOST`.
     for part in usage_line.replace("] [", "]\0[").replace("] H", "]\0H").split('\0') {
         if column + 1 + part.len() > WIDTH {
             usage.push('\n');

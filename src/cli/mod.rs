@@ -26,9 +26,10 @@ pub struct Args {
     pub own_networks: bool,
     /// The last of `-p` and `-P`.
     pub local_port: Option<String>,
-    /// The last of `-p` and `-P` is `-P`: the session with the target outlives its client.
+    /// `true` if `-P` is the last of `-p` and `-P`: the session with the target outlives its
+    /// client.
     pub keep_session: bool,
-    /// Each `--listen`.
+    /// The value of each `--listen`.
     pub listen: Vec<String>,
     /// `-F`.
     pub fdpass: bool,
@@ -54,7 +55,7 @@ pub struct Args {
     pub no_shutdown: bool,
     /// `--eager`.
     pub eager: bool,
-    /// `--check`, with the output format, which is empty for text.
+    /// `--check`, with its output format. An empty format means text.
     pub check: Option<String>,
     /// `--tls-…` and `--insecure`.
     pub tls: TlsArgs,
@@ -83,7 +84,7 @@ pub enum Verbosity {
 /// The options for requests to HTTP proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpArgs {
-    /// Each `--header`.
+    /// The value of each `--header`.
     pub headers: Vec<Secret>,
     /// `--user-agent`.
     pub user_agent: Option<String>,
@@ -100,7 +101,7 @@ pub struct TlsArgs {
     pub certificate: Option<String>,
     /// `--tls-key`.
     pub key: Option<String>,
-    /// Each `--tls-pin`.
+    /// The value of each `--tls-pin`.
     pub pins: Vec<String>,
     /// `--tls-server-name`.
     pub server_name: Option<String>,
@@ -126,7 +127,7 @@ pub enum ProxyArg {
     TelnetFromEnvironment,
     /// `-T`.
     Telnet(String),
-    /// Each `-x`: a chain of proxy URLs.
+    /// The value of each `-x`: a chain of proxy URLs.
     Proxies(Vec<String>),
     /// `-A`: any proxy in the environment.
     Auto,
@@ -160,7 +161,7 @@ pub enum SocksVersion {
     V5,
 }
 
-/// The option that says where to get the password.
+/// The option that selects the source of the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PasswordSource {
     /// `--password-file`.
@@ -171,7 +172,7 @@ pub enum PasswordSource {
     Descriptor(String),
 }
 
-/// The option that says which netrc file to read.
+/// The option that selects the netrc file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetrcSource {
     /// `--netrc`: `~/.netrc`.
@@ -183,9 +184,9 @@ pub enum NetrcSource {
 /// The action that the command line selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Connect to a target, or with `--check` test that.
+    /// Connect to a target, or with `--check` test the connection.
     Session(Box<Args>),
-    /// Print a text on standard output.
+    /// Print this text on standard output.
     Print(String),
 }
 
@@ -292,7 +293,7 @@ impl Args {
                 }
             }
             Flag::Quiet => self.verbosity = Verbosity::Quiet,
-            // `parse` handles these: they replace the session.
+            // `parse` handles these flags, because they replace the session.
             Flag::Generate | Flag::Help | Flag::Version => {}
         }
     }

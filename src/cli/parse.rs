@@ -3,7 +3,7 @@
 //! As in the C program, single letters can be combined, and a letter with a value takes the next
 //! arg, even from within a cluster: `-dS host` and `-Sd host` mean the same, and `-SR host both`
 //! gives each letter its own value. The next arg is the value even if it begins with a dash.
-//! Options end at the first arg that is not one.
+//! Options end at the first arg that is not an option.
 
 use std::ffi::OsString;
 use std::iter::Peekable;
@@ -128,7 +128,7 @@ fn usage_error(arg: &str) -> Error {
     }
 }
 
-/// Asks clap for the option that an unknown one resembles; `None` if there is none.
+/// Asks clap for a known option that resembles `arg`; `None` if there is none.
 fn suggestion(arg: &str) -> Option<String> {
     let error = command().try_get_matches_from(["connect", arg]).err()?;
     match error.get(ContextKind::SuggestedArg)? {
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the parsed flags with their values, separately, then `--` and the operands.
+    /// Returns each parsed flag and each value as a separate word, then `--` and the operands.
     fn normalized(line: &str) -> String {
         let mut back = Vec::new();
         let operands = read(line.split(' ').map(OsString::from).collect(), |flag, value| {
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// clap must know each flag, or it would suggest something else for it.
+    /// clap can suggest only the flags that it knows.
     #[test]
     fn clap_accepts_each_flag() {
         for definition in all() {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-/// Debian installs the C program as `connect-proxy`, which is not a service name.
+/// The suffix that Debian adds to the C program (`connect-proxy`). `proxy` is not a service name.
 const NOT_A_PORT: &str = "proxy";
 
 /// Returns the part of `connect-PORT` between the dash and the first dot, without the directory;

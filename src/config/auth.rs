@@ -7,14 +7,14 @@ use crate::error::Error;
 use crate::proto::{HttpScheme, Socks5Method};
 use crate::secret;
 
-/// A parsed list such as `none,userpass,digest`, separated by kind of proxy.
+/// A parsed list such as `none,userpass,digest`, grouped by kind of proxy.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct MethodList {
     socks5: Vec<Socks5Method>,
     http: Vec<HttpScheme>,
 }
 
-/// The kinds of proxies that a list is for. `-a` is for both.
+/// The kinds of proxies that a list applies to. `-a` applies to both.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Socks5,
@@ -22,8 +22,7 @@ enum Scope {
     Both,
 }
 
-/// Returns the methods to offer to a SOCKS5 proxy; `None` if neither URL nor option nor parameter
-/// sets them.
+/// Returns the methods to offer to a SOCKS5 proxy; `None` if no URL, option or parameter sets them.
 pub(super) fn methods(
     url: &mut ProxyUrl,
     args: &Args,
@@ -32,8 +31,7 @@ pub(super) fn methods(
     Ok(list(url, Scope::Socks5, args, sources)?.map(|list| list.socks5))
 }
 
-/// Returns the schemes allowed with an HTTP proxy; `None` if neither URL nor option nor parameter
-/// sets them.
+/// Returns the schemes allowed with an HTTP proxy; `None` if no URL, option or parameter sets them.
 pub(super) fn schemes(
     url: &mut ProxyUrl,
     args: &Args,

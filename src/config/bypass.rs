@@ -1,4 +1,4 @@
-//! Parses lists of targets to reach without the proxy into a [`BypassList`].
+//! Parses lists of targets that bypass the proxy into a [`BypassList`].
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -95,7 +95,7 @@ fn parse_ipv6(text: &str) -> Option<Prefix> {
     Prefix::new(IpAddr::V6(address.parse().ok()?), length.parse().ok()?)
 }
 
-/// Returns the number of leading ones; `None` if a one follows a zero.
+/// Returns the number of leading one bits; `None` if a one bit follows a zero bit.
 fn mask_length(mask: Ipv4Addr) -> Option<u8> {
     let bits = mask.to_bits();
     (bits.leading_ones() == bits.count_ones()).then(|| u8::try_from(bits.count_ones()).unwrap_or(32))

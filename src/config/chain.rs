@@ -22,8 +22,8 @@ pub(super) fn direct_route(args: &Args) -> Result<Route, Error> {
     Ok(Route { name_server: resolve_option(args)?.and_then(Resolve::server), ..Route::default() })
 }
 
-/// Returns the route through these proxies. The kind of the last proxy selects the parameters for
-/// bypassing all of them, because the last proxy is the one that connects to the target.
+/// Returns the route through these proxies. The last proxy's protocol selects the bypass parameters
+/// for the whole route, because that proxy connects to the target.
 pub(super) fn route_through(hops: Vec<Hop>, args: &Args, sources: &Sources<'_>) -> Result<Route, Error> {
     let Some(Hop { protocol, .. }) = hops.last() else { return direct_route(args) };
     let name_server = protocol.resolve().or(resolve_option(args)?).and_then(Resolve::server);
@@ -86,8 +86,7 @@ fn is_direct(url: &str) -> bool {
     ["direct", "direct:", "direct://"].iter().any(|known| url.eq_ignore_ascii_case(known))
 }
 
-/// Returns the targets to reach directly: the list for the protocol or the general one, then
-/// `no_proxy`.
+/// Returns the bypass settings: the protocol's own list, or else the general list, and `no_proxy`.
 fn bypass(protocol: &Protocol, args: &Args, sources: &Sources<'_>) -> Result<Bypass, Error> {
     let parameters: &[&str] = match protocol {
         Protocol::Socks4 { .. } => &["SOCKS4_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],

@@ -1,4 +1,4 @@
-//! The conditions of a `Match` block in a parameter file, with the criteria of `ssh_config`.
+//! The conditions of a `Match` block in a parameter file, similar to those in `ssh_config`.
 
 use std::io;
 use std::net::IpAddr;
@@ -128,8 +128,8 @@ impl Criterion {
     }
 }
 
-/// Splits a line at blanks. A word in quotes may contain blanks and `#`. Outside of quotes, `#`
-/// begins a comment.
+/// Splits a line at blanks. A word in quotes may contain blanks. An unquoted word that begins with
+/// `#` starts a comment.
 fn split_words(text: &str) -> Result<Vec<&str>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
@@ -168,7 +168,8 @@ fn parse_ports(entry: &str) -> Option<(u16, u16)> {
     (first <= last).then_some((first, last))
 }
 
-/// Returns `true` if the text matches a pattern of the list and no pattern with a `!` in front.
+/// Returns `true` if the text matches a pattern in the list and none of the patterns negated with
+/// `!`.
 fn matches_list(list: &str, text: &str) -> bool {
     let mut found = false;
     for pattern in list.split(',') {
@@ -184,7 +185,7 @@ fn matches_list(list: &str, text: &str) -> bool {
 /// Returns `true` if the text matches the pattern: `*` matches any text, including an empty one,
 /// and `?` matches one character.
 ///
-/// Takes at most O(pattern × text) steps: only the last star is retried.
+/// Takes at most O(pattern × text) steps, because only the last star is retried.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut seen) = (0, 0);

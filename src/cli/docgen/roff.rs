@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-/// Converts a page. Headings of the first and second level become sections and subsections. A
-/// heading of the third level becomes the tag of the paragraph below it, and the first cell of a
-/// table row the tag of the other cells.
+/// Converts a page. First- and second-level headings become sections and subsections. A third-level
+/// heading becomes the tag of the paragraph below it, and the first cell of a table row becomes the
+/// tag of the other cells.
 pub(super) fn from_markdown(text: &str) -> String {
     let mut page = Page::default();
     for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
@@ -20,7 +20,7 @@ struct Page {
     text: String,
     /// The text of the current heading, paragraph or cell.
     inline: String,
-    /// The next paragraph follows a tag or a heading and needs no `.PP`.
+    /// `true` if the next paragraph follows a tag or a heading, and therefore needs no `.PP`.
     follows: bool,
     in_code_block: bool,
     /// The column headings of the current table.
@@ -92,8 +92,8 @@ impl Page {
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.inline);
         for line in text.lines() {
-            // A dot or an apostrophe in the first column would be a request to troff. `.br` is
-            // ours.
+            // Escape a leading dot or apostrophe, which troff would treat as a request. Only the
+            // `.br` from `row` is a real request.
             let is_text = line.starts_with(['.', '\'']) && line != ".br";
             let guard = if is_text { "\\&" } else { "" };
             self.line(&format!(

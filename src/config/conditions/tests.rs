@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use super::*;
 
-/// A machine in two networks. Records which commands ran and how often the interfaces were listed.
+/// A fake machine on two networks. Records which commands ran and how often the interfaces were
+/// listed.
 struct FakeEnv {
     host: &'static str,
     port: Option<u16>,
