@@ -58,7 +58,7 @@ impl Read for Data {
     }
 }
 
-/// Length and checksum of the bytes written to it, independent of how they were split.
+/// The length and checksum of a byte stream, independent of how it was split into writes.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Digest {
     /// Number of bytes.
@@ -76,7 +76,8 @@ impl Digest {
     /// Reads `source` up to EOF or an error.
     pub(crate) fn from_reader(mut source: impl Read) -> Self {
         let mut digest = Self::new();
-        // After a reset the length shows that data is missing.
+        // An error such as a reset is not fatal here, because the length shows that data is
+        // missing.
         if let Err(error) = copy(&mut source, &mut digest) {
             eprintln!("reading stopped after {} bytes: {error}", digest.len);
         }

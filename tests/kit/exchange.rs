@@ -1,4 +1,4 @@
-//! One end of a session: sends its stream while it receives and checks the other end's.
+//! One end of a session: sends its own stream while it receives and checks the other end's stream.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -20,12 +20,12 @@ pub(crate) struct Pace {
     pub(crate) read_pause: Duration,
 }
 
-/// The moment at which an end half-closes its stream after it has sent everything.
+/// The point at which an end that has sent everything half-closes its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HalfClose {
     AtOnce,
-    /// After it has received everything or EOF. Some proxies close both directions on the first
-    /// half-close.
+    /// After the end has received everything, or EOF. Some proxies close both directions on the
+    /// first half-close.
     AfterEverything,
     AfterEof,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Job {
     pub(crate) send: Stream,
     pub(crate) receive: Stream,
     pub(crate) pace: Pace,
-    /// Aborts after this many bytes, counting both directions.
+    /// Number of bytes, counting both directions, after which the end aborts the session.
     pub(crate) abort_after: Option<u64>,
     pub(crate) half_close: HalfClose,
     /// How long the session may go without progress before it ends as [`Ending::Stalled`].
@@ -68,7 +68,7 @@ pub(crate) enum Ending {
 /// The streams that an end reads and writes.
 pub(crate) enum Channel {
     Socket(TcpStream),
-    /// Pipes to the stdin and from the stdout of a program.
+    /// Pipes to a program's stdin and from its stdout.
     Pipes(Option<File>, File),
 }
 

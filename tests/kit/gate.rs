@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// Lets a script wait for the test, or the test for a script. Clones share one gate.
+/// A gate that lets a script wait for the test, or the test for a script. Clones share its state.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 

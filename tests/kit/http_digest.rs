@@ -18,7 +18,7 @@ pub(crate) struct HttpDigest {
     /// parameter.
     pub(crate) algorithms: Vec<&'static str>,
     pub(crate) qop: Option<&'static str>,
-    /// Additional parameters of each challenge, starting with a comma.
+    /// Additional parameters for each challenge, starting with a comma.
     pub(crate) extra_parameters: &'static str,
     /// Additional challenges, for other schemes.
     pub(crate) other_challenges: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct HttpDigest {
     pub(crate) stale: usize,
     /// Closes the connection after each challenge.
     pub(crate) closes: bool,
-    /// A `Proxy-Authorization` value that is accepted as well.
+    /// A `Proxy-Authorization` value that the proxy also accepts.
     pub(crate) also_accepts: Option<String>,
     /// Rejects every Digest response, correct or not.
     pub(crate) rejects_digest: bool,
@@ -63,7 +63,7 @@ impl HttpDigest {
         }
     }
 
-    /// Returns the script of one connection. Steps added to it run inside the tunnel.
+    /// Returns the script for one connection. Steps added to it run inside the tunnel.
     pub(crate) fn script(&self) -> Script {
         let proxy = self.clone();
         script()
@@ -134,8 +134,8 @@ impl HttpDigest {
         format!("HTTP/1.1 407 Who are you\r\n{}{end}", fields.concat())
     }
 
-    /// Returns `true` if the response matches the user and the password. Fails if the header is one
-    /// that no correct client sends.
+    /// Returns `true` if the response matches the user and the password. Fails if no correct client
+    /// would send this header.
     fn check(&self, digest: &str, head: &str) -> Result<bool, String> {
         let wrong = |problem: &str| Err(format!("{problem} in {digest:?}"));
         let given = parameters(digest);
@@ -209,7 +209,7 @@ fn hash(algorithm: &str, text: &str) -> String {
     digits.concat()
 }
 
-/// Parses parameters into names, values, and whether the value was quoted.
+/// Parses parameters into `(name, value, is_quoted)` tuples.
 fn parameters(text: &str) -> Vec<(String, String, bool)> {
     let mut parameters = Vec::new();
     let mut rest = text;

@@ -8,12 +8,13 @@
 //! - [`connect`] describes a run of the program, [`Running`] is one that has started, and
 //!   [`Outcome`] holds its output and exit code.
 //! - [`script`] describes what a peer does on a connection, and [`Server`] runs such scripts.
-//! - [`socks5_none`], [`http_basic`] and similar functions are scripts of proxies. Steps added to
-//!   them run inside the tunnel.
+//! - [`socks5_none`], [`http_basic`] and similar functions return proxy scripts. Steps added to
+//!   these scripts run inside the tunnel.
 //! - [`TlsFront`] adds TLS in front of any server; [`Authority`] issues its certificates.
-//! - [`exchange`](exchange::exchange) is one end of a session that sends and checks a lot of data.
-//! - [`NameServer`] answers DNS queries. [`RefusingPort`] and [`SilentPort`] never
-//!   accept a connection.
+//! - [`exchange`](exchange::exchange) plays one end of a session that sends and checks a lot of
+//!   data.
+//! - [`NameServer`] answers DNS queries. [`RefusingPort`] and [`SilentPort`] never accept a
+//!   connection.
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test target uses all of the kit")]
 
 mod data;
@@ -67,19 +68,18 @@ pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 /// Timeout for every wait in the kit. It is long because machines may be busy.
 pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// One mebibyte.
 pub(crate) const MIB: u64 = 1024 * 1024;
 
-/// Returns a pipe: its read end and its write end.
+/// Returns the read end and the write end of a new pipe.
 pub(crate) fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     std::io::pipe().unwrap()
 }
 
-/// Accepts the next connection of a listener.
+/// Accepts the next connection on a listener.
 ///
-/// The socket is not inheritable. `std`'s own `accept` returns an inheritable one on Windows: a
-/// program that another test starts meanwhile would keep the connection open, and its peer would
-/// never see EOF.
+/// Unlike a socket from `std`'s `accept` on Windows, the new socket is not inheritable. Otherwise,
+/// a program that another test starts at the same time would keep the connection open, and the peer
+/// would never see EOF.
 pub(crate) fn accept(listener: &std::net::TcpListener) -> std::net::TcpStream {
     socket2::SockRef::from(listener).accept().unwrap().0.into()
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often a waiting thread checks whether the server was dropped.
+/// Interval at which a waiting thread checks if the server was dropped.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ pub(crate) enum Transport {
 /// A DNS query with one question.
 pub(crate) struct Question {
     pub(crate) transport: Transport,
-    /// With the trailing dot.
+    /// The queried name, with the trailing dot.
     pub(crate) name: String,
     /// "A" or "AAAA".
     pub(crate) kind: &'static str,
@@ -30,13 +30,13 @@ pub(crate) struct Question {
 pub(crate) enum Answer {
     /// The addresses of the queried family.
     Addresses(Vec<IpAddr>),
-    /// No address, and this response code (RFC 1035, section 4.1.1).
+    /// No addresses, and this response code (RFC 1035, section 4.1.1).
     Code(u8),
     /// An empty answer with the TC bit set.
     Truncated,
-    /// The id of the query, followed by bytes that are not DNS.
+    /// The query's id, followed by bytes that are not DNS.
     Garbage,
-    /// A reply with a wrong id, then the correct one.
+    /// A reply with a wrong id, then a malformed one, then the correct one.
     Forged {
         first: IpAddr,
         then: IpAddr,
@@ -44,7 +44,7 @@ pub(crate) enum Answer {
     Silence,
 }
 
-/// A name server that runs until it is dropped. `{server}` formats as the value of `-R`.
+/// A name server that runs until it is dropped. Its `Display` output is the value for `-R`.
 pub(crate) struct NameServer {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -161,7 +161,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Returns the replies to a query, which is a 12-byte header and one question.
+    /// Returns the replies to a query, which must be a 12-byte header and one question.
     fn messages(&self, transport: Transport, query: &[u8]) -> Vec<Vec<u8>> {
         let (id, mut rest) = ([query[0], query[1]], &query[12..]);
         let mut name = String::new();

@@ -1,10 +1,11 @@
-//! Ports that accept no connection.
+//! Ports that never accept a connection.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-/// A loopback port that refuses connections. It stays bound, so that no other process gets it.
+/// A loopback port that refuses connections. The port stays bound, so that no other process can use
+/// it.
 pub(crate) struct RefusingPort(Socket);
 
 impl RefusingPort {

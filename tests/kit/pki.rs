@@ -17,7 +17,7 @@ pub(crate) struct Identity {
     key: KeyPair,
 }
 
-/// The purpose and the validity of a certificate.
+/// A certificate's purpose and validity.
 #[derive(Clone, Copy)]
 pub(crate) enum CertificateKind {
     Server,

@@ -15,7 +15,7 @@ use super::temp::TempPath;
 #[cfg(unix)]
 use super::unix;
 
-/// Returns a run of the program under test with these arguments, separated by blanks:
+/// Returns a run of the program under test with these arguments, separated by whitespace:
 /// `connect(format!("-S {proxy} example.org 22")).run()`.
 ///
 /// Set `CONNECT_UNDER_TEST=/path/to/another` in the environment to test another program, for
@@ -29,7 +29,7 @@ pub(crate) fn program_path() -> String {
     std::env::var("CONNECT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_connect").into())
 }
 
-/// The other end of a standard stream.
+/// The other end of one of the program's standard streams.
 pub(crate) enum Io {
     /// A pipe to or from the test (the default): see [`Running::send`], [`Outcome::stdout`].
     Pipe,
@@ -38,7 +38,7 @@ pub(crate) enum Io {
     /// Nothing: the descriptor is closed.
     #[cfg(unix)]
     Closed,
-    /// A file, pipe, socket or terminal of the test.
+    /// A file, pipe, socket or terminal that the test provides.
     Given(Stdio),
 }
 
@@ -62,10 +62,10 @@ impl From<std::os::unix::net::UnixStream> for Io {
     }
 }
 
-/// Builder of a run.
+/// A builder for a run of a program.
 ///
-/// The environment holds `PATH`, a `HOME` that is empty, and what [`env`] adds. There is no
-/// controlling terminal unless [`terminal`] sets one.
+/// The environment contains `PATH`, a `HOME` that is an empty directory, and the variables added
+/// with [`env`]. There is no controlling terminal unless [`terminal`] sets one.
 ///
 /// [`env`]: Program::env
 /// [`terminal`]: Program::terminal
@@ -84,7 +84,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Returns a run of any program. [`connect`] is the one under test.
+    /// Returns a run of any program. Use [`connect`] for the program under test.
     pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -101,13 +101,13 @@ impl Program {
         }
     }
 
-    /// Adds arguments, separated by blanks.
+    /// Adds arguments, separated by whitespace.
     pub(crate) fn args(mut self, args: impl AsRef<str>) -> Self {
         self.args.extend(args.as_ref().split_whitespace().map(OsString::from));
         self
     }
 
-    /// Adds one argument as it is, which may be empty or contain blanks.
+    /// Adds one argument verbatim. The argument may be empty or contain whitespace.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
@@ -163,7 +163,7 @@ impl Program {
         self
     }
 
-    /// Makes splice(2) fail in the program, with a seccomp filter.
+    /// Installs a seccomp filter that makes splice(2) fail in the program.
     #[cfg(target_os = "linux")]
     pub(crate) fn without_splice(mut self) -> Self {
         self.refuse_splice = true;
@@ -181,8 +181,8 @@ impl Program {
     #[track_caller]
     pub(crate) fn start(self) -> Running {
         let home = TempPath::directory("home");
-        // The title is for messages. Use the file name alone, because test output must not depend
-        // on paths.
+        // The title appears in messages. Use the file name alone, because test output must not
+        // depend on paths.
         let mut title = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for arg in &self.args {
             title.push(' ');
@@ -217,7 +217,7 @@ impl Program {
 
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {title}: {error}"));
-        // Closes our copies of the child's pipe ends, or we would never see EOF.
+        // Close our copies of the child's pipe ends, or we would never see EOF.
         drop(command);
         let mut running = Running::new(child, started, ends, title, self.limit);
         running.keep(home);
@@ -248,7 +248,7 @@ fn collected(end: &mut Option<PipeReader>) -> Stdio {
     writer.into()
 }
 
-/// Links to `path` under another file name, in a new directory.
+/// Creates a link to `path` under another file name, in a new directory.
 fn link(path: &Path, name: &str) -> TempPath {
     let link = TempPath::new(name);
     #[cfg(unix)]

@@ -1,10 +1,10 @@
 //! The server side of SOCKS4, SOCKS5 and HTTP CONNECT.
 //!
-//! Every fake proxy of the project is built on these functions: the scripted ones of the test kit,
-//! and those of the soak test, the benchmark and the quick-start example. This file uses nothing
-//! else of the kit, so that a program without test dependencies can include it.
+//! Every fake proxy in this project is built on these functions: the scripted proxies in the test
+//! kit, and the proxies in the soak test, the benchmark and the quick-start example. This file uses
+//! nothing else from the kit, so that a program without test dependencies can include it.
 //!
-//! A function that reads takes exactly one message and leaves the bytes after it unread.
+//! Each function that reads consumes exactly one message and leaves the bytes after it unread.
 #![allow(dead_code, reason = "no program speaks every protocol")]
 
 use std::io::{self, Read, Write};
@@ -71,7 +71,7 @@ pub(crate) fn read_login(client: &mut impl Read) -> io::Result<(String, String)>
     Ok((read_counted(client)?, read_counted(client)?))
 }
 
-/// Returns the reply to a login: accepted or rejected.
+/// Returns the reply that accepts or rejects a login.
 pub(crate) fn login_reply(accepted: bool) -> [u8; 2] {
     [1, u8::from(!accepted)]
 }
@@ -117,8 +117,8 @@ pub(crate) fn read_socks4_request(client: &mut impl Read) -> io::Result<(String,
 
 /// Reads the head of an HTTP request, up to and including the blank line.
 ///
-/// The bytes are read one at a time. Pass a `BufReader` if that is too slow and the client sends
-/// nothing more before the response.
+/// The function reads one byte at a time. If that is too slow, pass a `BufReader`, but only if the
+/// client sends nothing more before the response.
 pub(crate) fn read_head(client: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -133,21 +133,21 @@ pub(crate) fn connect_target(head: &str) -> io::Result<&str> {
     target.ok_or_else(|| malformed(format!("expected a CONNECT request, got {head:?}")))
 }
 
-/// Returns the value of the first header field of this name, ignoring case.
+/// Returns the value of the first header field with this name, ignoring case.
 pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut fields = head.lines().filter_map(|line| line.split_once(':'));
     fields.find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.trim())
 }
 
-/// Returns the `user:password` in the Basic authentication of a request (RFC 7617).
+/// Returns the `user:password` that a request sends with Basic authentication (RFC 7617).
 pub(crate) fn basic_login(head: &str) -> Option<String> {
     let encoded = header(head, "Proxy-Authorization")?.strip_prefix("Basic ")?;
     String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()
 }
 
-/// Relays both ways until both sides have ended, and passes half-closes on.
+/// Relays in both directions, passing on half-closes, until both sides have ended.
 ///
-/// If one side breaks, both are shut down: a clean EOF would claim that all data arrived.
+/// If one side breaks, both connections are shut down in both directions.
 pub(crate) fn relay(client: &TcpStream, target: &TcpStream) {
     let one_way = |mut from: &TcpStream, mut to: &TcpStream| {
         let _ = if io::copy(&mut from, &mut to).is_ok() {

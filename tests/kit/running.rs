@@ -86,7 +86,7 @@ impl Running {
         self.shared.state().exit.is_none()
     }
 
-    /// Returns a function that does the same as [`is_running`](Running::is_running) in any thread.
+    /// Returns an equivalent of [`is_running`](Running::is_running) that any thread can call.
     pub(crate) fn running_check(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.state().exit.is_none()
@@ -170,7 +170,7 @@ impl Running {
         self.shared.state().kill();
     }
 
-    /// Closes stdin, if the test holds it, and waits until the program exits.
+    /// Closes stdin, if the test still holds it, and waits until the program exits.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Outcome {
         self.close_stdin();
@@ -335,9 +335,9 @@ pub(crate) struct Outcome {
     /// The signal that killed the program.
     #[cfg(unix)]
     pub(crate) signal: Option<i32>,
-    /// Everything from stdout, if that was a pipe to the test.
+    /// Everything written to stdout, if stdout was a pipe to the test.
     pub(crate) stdout: Vec<u8>,
-    /// Everything from stderr, if that was a pipe to the test.
+    /// Everything written to stderr, if stderr was a pipe to the test.
     pub(crate) stderr: Vec<u8>,
     /// CPU time used, including program start. On Windows, the kit does not measure CPU time and
     /// uses `elapsed`, which is an upper bound for a single thread.
@@ -360,21 +360,21 @@ impl Outcome {
         self.check(self.code == Some(code), &format!("exit code {code}"))
     }
 
-    /// Expects exactly this on stdout.
+    /// Expects exactly these bytes on stdout.
     #[track_caller]
     pub(crate) fn expect_stdout(&self, stdout: impl AsRef<[u8]>) -> &Self {
         let stdout = stdout.as_ref();
         self.check(self.stdout == stdout, &format!("on stdout {}", show(stdout)))
     }
 
-    /// Expects exactly this on stderr.
+    /// Expects exactly this text on stderr.
     #[track_caller]
     pub(crate) fn expect_stderr(&self, stderr: &str) -> &Self {
         let shown = show(stderr.as_bytes());
         self.check(self.stderr == stderr.as_bytes(), &format!("on stderr {shown}"))
     }
 
-    /// Expects this somewhere on stderr, ignoring case.
+    /// Expects this text somewhere on stderr, ignoring case.
     #[track_caller]
     pub(crate) fn expect_stderr_has(&self, part: &str) -> &Self {
         let found = self.stderr_text().to_lowercase().contains(&part.to_lowercase());

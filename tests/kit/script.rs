@@ -1,4 +1,4 @@
-//! Scripts: the steps of a fake peer on a connection.
+//! Scripts: the steps that a fake peer performs on a connection.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use super::server::{Server, Session};
 use super::show::show;
 use super::{Digest, copy, data, proxy};
 
-/// The result of a step. The error names what was expected and what arrived.
+/// The result of a step. The error names the expected and the actual data.
 pub(crate) type StepResult = Result<(), String>;
 
 /// Starts an empty script.
@@ -38,13 +38,13 @@ pub(super) struct Step {
 
 #[derive(Clone)]
 pub(super) enum Action {
-    /// A variant of its own, so that [`Script::early`] can append to the bytes.
+    /// Separate from `Run`, so that [`Script::early`] can append to the bytes.
     Send(Vec<u8>),
     Run(Arc<dyn Fn(&mut Session) -> StepResult + Send + Sync>),
 }
 
 impl Script {
-    /// Adds any step. A failure report shows its `name`.
+    /// Adds a custom step. Failure reports show its `name`.
     pub(crate) fn then(
         mut self,
         name: impl Display,
@@ -65,13 +65,13 @@ impl Script {
         Server::each([self])
     }
 
-    /// Runs the script on a connection that is already established and returns the bytes that it
-    /// read. A step that fails ends the script. Reads time out after `limit`.
+    /// Runs the script on an established connection and returns the bytes that the script read. A
+    /// step that fails ends the script. Reads and writes time out after `limit`.
     pub(crate) fn run_on(self, stream: TcpStream, limit: Duration) -> Vec<u8> {
         Session::detached(stream, limit).run(&self)
     }
 
-    // What the peer receives
+    // Steps that receive
 
     /// Expects exactly these bytes next. All `expect…` steps record what they read.
     pub(crate) fn expect(self, bytes: impl AsRef<[u8]>) -> Self {
@@ -90,7 +90,7 @@ impl Script {
         })
     }
 
-    /// Expects any bytes that end in `end`.
+    /// Reads any bytes up to and including `end`.
     pub(crate) fn expect_until(self, end: impl AsRef<[u8]>) -> Self {
         let end = end.as_ref().to_vec();
         self.then(format!("expect something that ends in {}", show(&end)), move |session| {
@@ -162,7 +162,7 @@ impl Script {
         self.then(format!("sink {count} bytes"), move |session| session.sink(count))
     }
 
-    // Messages of the proxy protocols
+    // Steps that read proxy protocol messages
 
     /// Reads a SOCKS5 greeting, which may offer any methods.
     pub(crate) fn read_greeting(self) -> Self {
@@ -195,12 +195,12 @@ impl Script {
         })
     }
 
-    /// Reads the head of a CONNECT request and records it with its target.
+    /// Reads the head of a CONNECT request, and records the head and the target.
     pub(crate) fn read_connect_request(self) -> Self {
         self.then("read a CONNECT request", |session| session.read_connect_request().map(drop))
     }
 
-    // What the peer sends
+    // Steps that send
 
     /// Sends these bytes in one write.
     pub(crate) fn send(mut self, bytes: impl AsRef<[u8]>) -> Self {
@@ -209,8 +209,8 @@ impl Script {
         self
     }
 
-    /// Appends these bytes to the `send` step (or the proxy's reply) just before, so that both
-    /// travel in one segment.
+    /// Appends these bytes to the preceding `send` step (or the proxy's reply), so that both travel
+    /// in one segment.
     pub(crate) fn early(mut self, bytes: impl AsRef<[u8]>) -> Self {
         match self.steps.last_mut().map(|step| &mut step.action) {
             Some(Action::Send(sent)) => sent.extend_from_slice(bytes.as_ref()),
@@ -269,12 +269,12 @@ impl Script {
         })
     }
 
-    /// Sends [`data`]`(seed, count)` and meanwhile reads up to EOF into the record's [`Digest`].
+    /// Sends [`data`]`(seed, count)` while reading up to EOF into the record's [`Digest`].
     pub(crate) fn exchange(self, seed: u64, count: u64) -> Self {
         self.send_in_background(seed, count).sink()
     }
 
-    /// Sends until the client is gone. Fails if the client still takes bytes after `limit`.
+    /// Sends until the client is gone. Fails if the client still accepts bytes after `limit`.
     pub(crate) fn send_until_refused(self, limit: Duration) -> Self {
         self.then("send until the client is gone", move |session| {
             let start = Instant::now();
@@ -288,7 +288,7 @@ impl Script {
         })
     }
 
-    // Timing, and how the connection ends
+    // Steps that wait, close or relay
 
     /// Does nothing for this long.
     pub(crate) fn pause(self, time: Duration) -> Self {
@@ -324,7 +324,7 @@ impl Script {
         })
     }
 
-    /// Shuts down the write side: the client reads EOF.
+    /// Shuts down the write side, so that the client reads EOF.
     pub(crate) fn half_close(self) -> Self {
         self.then("half-close", Session::half_close)
     }
@@ -337,7 +337,7 @@ impl Script {
         })
     }
 
-    /// Resets the connection. The client may lose what it has not read yet.
+    /// Resets the connection. The client may lose data that it has not read yet.
     pub(crate) fn reset(self) -> Self {
         self.then("reset", |session| {
             let lingers = proxy::reset_on_close(session.stream());
@@ -388,7 +388,7 @@ impl Session {
         Ok((user, password))
     }
 
-    /// Reads the head of a CONNECT request, records it with its target and returns it.
+    /// Reads the head of a CONNECT request, records the head and the target, and returns the head.
     pub(crate) fn read_connect_request(&mut self) -> Result<String, String> {
         let head = proxy::read_head(self).map_err(|error| error.to_string())?;
         let target = proxy::connect_target(&head).map_err(|error| error.to_string())?.to_owned();

@@ -1,37 +1,37 @@
-//! Scripted proxies, and the records they keep: user, password, target, request head.
+//! Scripted proxies, which record the user, the password, the target and the request head.
 //!
-//! Each is a [`Script`] whose next steps run inside the tunnel: `socks5_none().relay()`, or
-//! `http_ok().early(b"banner").drain()`.
+//! Each proxy is a [`Script`]. Steps added to the script run inside the tunnel:
+//! `socks5_none().relay()`, or `http_ok().early(b"banner").drain()`.
 
 use super::proxy::{self, HTTP_GRANTED, SOCKS5_GRANTED};
 use super::script::{Script, script};
 use super::show::show;
 
-/// A SOCKS4 or SOCKS4a proxy that grants the request.
+/// Returns a SOCKS4 or SOCKS4a proxy that grants the request.
 pub(crate) fn socks4_granted() -> Script {
     socks4_reply(90)
 }
 
-/// A SOCKS4 or SOCKS4a proxy that replies with this code: 91 rejected, 92 no identd, 93 user
-/// mismatch.
+/// Returns a SOCKS4 or SOCKS4a proxy that replies with this code: 91 rejected, 92 no identd, 93
+/// user mismatch.
 pub(crate) fn socks4_reply(code: u8) -> Script {
     socks4_request().send(proxy::socks4_code(code))
 }
 
-/// A SOCKS5 proxy without authentication that grants the request.
+/// Returns a SOCKS5 proxy without authentication that grants the request.
 pub(crate) fn socks5_none() -> Script {
     socks5_request().send(SOCKS5_GRANTED)
 }
 
-/// A SOCKS5 proxy without authentication that replies with this code, 1 to 8 in RFC 1928.
+/// Returns a SOCKS5 proxy without authentication that replies with this code, 1 to 8 in RFC 1928.
 pub(crate) fn socks5_refused(code: u8) -> Script {
     socks5_request().send(proxy::socks5_code(code))
 }
 
-/// A SOCKS5 proxy that requires this user and password (RFC 1929).
+/// Returns a SOCKS5 proxy that requires this user and password (RFC 1929).
 ///
-/// The proxy rejects any other credentials and closes. The script then ends without a failure; see
-/// the record.
+/// The proxy rejects any other credentials and closes the connection. The script then ends without
+/// a failure, and the record contains the rejected credentials.
 pub(crate) fn socks5_userpass(user: &str, password: &str) -> Script {
     let expected = (user.to_owned(), password.to_owned());
     socks5_method(proxy::USER_PASSWORD)
@@ -46,19 +46,19 @@ pub(crate) fn socks5_userpass(user: &str, password: &str) -> Script {
         .send(SOCKS5_GRANTED)
 }
 
-/// An HTTP proxy that opens the tunnel with `HTTP/1.1 200 OK` and no header fields.
+/// Returns an HTTP proxy that opens the tunnel with `HTTP/1.1 200 OK` and no header fields.
 pub(crate) fn http_ok() -> Script {
     http_reply(HTTP_GRANTED)
 }
 
-/// An HTTP proxy that reads a request head and sends this.
+/// Returns an HTTP proxy that reads a request head and sends this reply.
 pub(crate) fn http_reply(reply: impl AsRef<[u8]>) -> Script {
     http_request().send(reply)
 }
 
-/// An HTTP proxy that requires this user and password by Basic authentication.
+/// Returns an HTTP proxy that requires this user and password with Basic authentication.
 ///
-/// Any other request gets a 407 on a connection that stays open. If the client disconnects after a
+/// Any other request gets a 407, and the connection stays open. If the client disconnects after a
 /// 407 in order to reconnect, the script ends without a failure.
 pub(crate) fn http_basic(user: &str, password: &str) -> Script {
     const REJECTED: &[u8] = b"HTTP/1.1 407 Proxy Authentication Required\r\n\
@@ -80,22 +80,23 @@ pub(crate) fn http_basic(user: &str, password: &str) -> Script {
         .send(HTTP_GRANTED)
 }
 
-/// A SOCKS4 or SOCKS4a proxy up to the request; the caller adds the reply.
+/// Returns the steps of a SOCKS4 or SOCKS4a proxy up to the request. The caller adds the reply.
 pub(crate) fn socks4_request() -> Script {
     script().read_socks4_request()
 }
 
-/// A SOCKS5 proxy without authentication up to the request; the caller adds the reply.
+/// Returns the steps of a SOCKS5 proxy without authentication up to the request. The caller adds
+/// the reply.
 pub(crate) fn socks5_request() -> Script {
     socks5_method(proxy::NO_AUTHENTICATION).read_socks5_request()
 }
 
-/// An HTTP proxy up to the head of the request; the caller adds the response.
+/// Returns the steps of an HTTP proxy up to the request head. The caller adds the response.
 pub(crate) fn http_request() -> Script {
     script().read_connect_request()
 }
 
-/// Reads a SOCKS5 greeting and selects a method, which the client must have offered.
+/// Returns the steps that read a SOCKS5 greeting and select a method, which the client must offer.
 fn socks5_method(method: u8) -> Script {
     script()
         .then(format!("read a SOCKS5 greeting that offers method {method}"), move |session| {

@@ -34,7 +34,7 @@ pub(crate) struct Record {
     pub(crate) head: Option<String>,
 }
 
-/// A server on its own port. `{server}` formats as `host:port`.
+/// A server on its own port. Its `Display` output is `host:port`.
 ///
 /// Call [`finish`](Server::finish) at the end of a test: it waits for the scripts and fails the
 /// test if one of them failed. Dropping the server does the same.
@@ -50,7 +50,7 @@ struct Shared {
     changed: Condvar,
     /// How many connections must arrive.
     wanted: usize,
-    /// A step that fails ends its script, but not the test.
+    /// `true` if a step that fails ends its script without failing the test.
     lenient: bool,
     /// Opened when the server stops.
     stop: Gate,
@@ -72,8 +72,8 @@ type NextScript = Box<dyn FnMut() -> Option<Script> + Send>;
 impl Server {
     /// Starts a server with a script for each connection, in order of arrival.
     ///
-    /// Fails if a connection is missing or if there is one too many. The connections may be open at
-    /// the same time.
+    /// The test fails if a connection is missing or if there is one too many. The connections may
+    /// be open at the same time.
     pub(crate) fn each(scripts: impl IntoIterator<Item = Script>) -> Self {
         Self::each_on(Ipv4Addr::LOCALHOST.into(), scripts)
     }
@@ -96,7 +96,7 @@ impl Server {
     }
 
     /// Like [`repeat`](Server::repeat), but for clients that may disconnect at any point: a step
-    /// that fails ends its script, but not the test.
+    /// that fails ends its script without failing the test.
     pub(crate) fn lenient(script: &Script) -> Self {
         let script = script.clone();
         let shared = Shared { lenient: true, ..Shared::default() };
@@ -117,7 +117,7 @@ impl Server {
         self.address.port()
     }
 
-    /// Returns `host port`: two arguments for a command line.
+    /// Returns the host and the port as two command-line arguments.
     pub(crate) fn args(&self) -> String {
         format!("{} {}", self.address.ip(), self.address.port())
     }
@@ -167,7 +167,7 @@ impl Server {
 
     fn stop(&self) {
         self.shared.stop.open();
-        // Wakes the accepting thread.
+        // Wake the accepting thread.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -279,11 +279,11 @@ impl Shared {
     }
 }
 
-/// A connection as the steps of its script see it. Reads fail after a minute without data.
+/// A connection as seen by the steps of its script. Reads and writes time out after `timeout`.
 pub(crate) struct Session {
     stream: Option<Arc<TcpStream>>,
     timeout: Duration,
-    /// Bytes read from the socket that no step has taken yet.
+    /// Bytes read from the socket that no step has consumed yet.
     unread: Vec<u8>,
     record: Arc<Mutex<Record>>,
     shared: Arc<Shared>,
@@ -362,7 +362,7 @@ impl Session {
         self.ended = true;
     }
 
-    /// Starts work on the socket that runs in the background during the next steps.
+    /// Runs `work` on the socket in the background, during the next steps.
     pub(crate) fn spawn(&mut self, work: impl FnOnce(Arc<TcpStream>) -> io::Result<()> + Send + 'static) {
         let stream = Arc::clone(self.stream.as_ref().expect("no step uses the socket after `close`"));
         self.background.push(thread::spawn(move || work(stream)));
@@ -385,7 +385,7 @@ impl Session {
         }
     }
 
-    /// Returns the record of this connection, for reading or adding to it.
+    /// Returns this connection's record, locked for reading or writing.
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         lock(&self.record)
     }
