@@ -1,4 +1,4 @@
-//! The tests of `-p` that depend on how data is moved, run with a program that copies it.
+//! The `-p` tests that depend on how data is moved, run again with copying instead of splice(2).
 
 #[path = "local_port/transfer.rs"]
 mod transfer;

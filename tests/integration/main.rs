@@ -1,12 +1,12 @@
-//! Tests of the program as a process with real file descriptors, and with peers on loopback. Start
-//! reading at `../kit/mod.rs`.
+//! Tests that run the program as a process, with real file descriptors and with peers on loopback.
+//! Start reading at `../kit/mod.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::duplicate_mod, reason = "some modules test the relay twice, see `relay`")]
 
 #[path = "../kit/mod.rs"]
 mod kit;
 
-// Modules for Unix only need shell scripts, signals, terminals, or UNIX-domain sockets.
+// The Unix-only modules need shell scripts, signals, terminals, or UNIX-domain sockets.
 mod architecture;
 #[cfg(unix)]
 mod askpass;
@@ -35,8 +35,8 @@ mod listening;
 mod local_port;
 #[cfg(target_os = "linux")]
 mod local_port_copying;
-// The generated page documents one system with all features.
 mod match_blocks;
+// The generated page documents the messages on Linux, with all features.
 #[cfg(all(target_os = "linux", feature = "dns", feature = "tls"))]
 mod messages;
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use crate::kit::*;
 use crate::rcfile::home;
 
 /// Expects the connection to go through the proxy that replaces `{P}` in the file, not through the
-/// one for `{X}`.
+/// one that replaces `{X}`.
 #[track_caller]
 fn expect_proxy(content: &str, target: &str) {
     let (proxy, wrong) = (socks5_none().expect_eof().serve(), Server::each([]));
@@ -92,7 +92,7 @@ fn the_debug_log_says_which_blocks_apply() {
     ] {
         out.expect_stderr_has(&format!("DEBUG: {line}\n"));
     }
-    // The session needs no value from this block.
+    // The session needs no value from the third block, so the log does not mention the block.
     out.expect_code(0).expect_stderr_lacks(&format!("{file}:5: "));
     proxy.finish();
 }
@@ -111,7 +111,8 @@ fn an_error_about_a_value_names_its_line() {
     }
 }
 
-/// Creates a file that replaces the proxy with an unreachable one if the command succeeds.
+/// Creates a home directory whose `.connectrc` selects an unreachable proxy if the command
+/// succeeds.
 #[cfg(unix)]
 fn unreachable_if(command: &str, proxy: &Server) -> TempPath {
     home(format!("SOCKS_SERVER = {proxy}\nMatch exec '{command}'\nSOCKS_SERVER = 127.0.0.1:1\n"))
@@ -179,7 +180,7 @@ fn commands_in_a_file_that_others_can_write_to_do_not_run() {
     }
 }
 
-/// The host may come from an `ssh://` link.
+/// The host name may come from an untrusted `ssh://` link.
 #[cfg(unix)]
 #[test]
 fn a_host_name_cannot_inject_shell_code() {

@@ -1,4 +1,4 @@
-//! Password prompts on the terminal, and the first line of every other password source.
+//! Password prompts on the terminal, and the first line read from every other password source.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -118,7 +118,7 @@ fn there_is_no_prompt_if_the_proxy_requires_no_password() {
     for args in ["-S bob@{S}", "-4 -S bob@{S}", "-H bob@{S}"] {
         let mut user = User::new();
         let script = match args.as_bytes()[1] {
-            // A terminal is enough to offer user/password.
+            // The program can prompt on the terminal, so it offers user/password.
             b'S' => script()
                 .expect_at_once([5, 2, 0, 2])
                 .send([5, 0])
@@ -165,7 +165,8 @@ fn without_a_terminal_the_error_names_the_variable_to_set() {
     out.expect_failure(6, &[&format!("SOCKS5 proxy {proxy}"), "'bob'", "SOCKS5_PASSWORD", "terminal"]);
     proxy.finish();
 
-    // User/password is not offered in this case, because some servers insist on it once offered.
+    // Without `-a`, the program does not offer user/password if it cannot get a password, because
+    // some servers insist on the method once it is offered.
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
     connect(format!("-S bob@{proxy} host.example 22")).run().expect_failure(6, &["SOCKS5_PASSWORD"]);
     proxy.finish();
@@ -275,7 +276,7 @@ fn the_limit_continues_after_the_prompt() {
     proxy.finish();
 }
 
-/// A 407 response with these fields after the challenge.
+/// Returns a 407 response with these fields after the challenge.
 fn challenge(fields: &str, body: &str) -> String {
     format!("HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=\"x\"\r\n{fields}\r\n{body}")
 }
@@ -374,7 +375,8 @@ fn a_password_prompt_of_a_listener_does_not_leak_a_descriptor_of_the_terminal() 
     proxy.finish();
 }
 
-/// Runs the program once for each password source, which starts with this line.
+/// Calls `run` with the name of each password source, and with a program that reads this first line
+/// from the source.
 fn each_source(first_line: &[u8], run: impl Fn(&str, Program)) {
     let file = TempPath::file("password", first_line);
     fs::set_permissions(&*file, Permissions::from_mode(0o600)).unwrap();

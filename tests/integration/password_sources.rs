@@ -51,7 +51,7 @@ fn expect_password(password: &str, args: &str, variables: &[(&str, &str)]) {
     }
 }
 
-/// Expects an error before any connection to the proxy.
+/// Expects an error before the program connects to the proxy.
 #[track_caller]
 fn expect_failure(program: Program, code: i32, parts: &[&str]) -> Outcome {
     let proxy = Server::each([]);
@@ -172,7 +172,7 @@ fn no_source_is_read_unless_a_password_is_needed() {
         connect(wrong).args(args).run().expect_success();
     }
     socks4.finish();
-    // The proxy does not select the authentication that we offer.
+    // The program offers user/password, but the proxy does not select it.
     let offered = script().expect([5, 2, 0, 2]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED);
     let (socks5, http) = (offered.expect_eof().serve(), http_ok().expect_eof().serve());
     for args in [format!("-S bob@{socks5} host 22"), format!("-H bob@{http} host 22")] {
@@ -257,7 +257,7 @@ fn a_password_file_that_others_can_read_gets_a_warning() {
     }
 }
 
-/// Runs the program in a shell that opens descriptors for it.
+/// Returns a run of a shell that opens descriptors and then runs the program.
 fn with_descriptor(number: &str, before: &str, after: &str, proxy: &Server) -> Program {
     Program::new("bash")
         .arg("-c")
@@ -409,7 +409,7 @@ fn netrc_supplies_the_user_if_none_is_given() {
         connect(format!("--netrc-file {} -H {args} host 22", path_of(&netrc))).run().expect_success();
         proxy.finish();
     }
-    // There is no password for another user, so user/password is not offered.
+    // The file has no password for carol, so the program does not offer user/password.
     let proxy = script().expect([5, 1, 0]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED).serve();
     connect(format!("--netrc-file {} -S carol@{proxy} host 22", path_of(&netrc))).run().expect_success();
     proxy.finish();

@@ -21,7 +21,8 @@ use proptest::test_runner::RngSeed;
 
 use crate::kit::TempPath;
 
-/// Uses a fixed seed and saves no failing cases. Write a separate test for each case that fails.
+/// Returns a configuration with a fixed seed that saves no failing cases. Write a separate test for
+/// each failing case.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 200,
@@ -51,7 +52,7 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     (host(), 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port: Port::new(port).unwrap() })
 }
 
-/// A user name and a password of 1 to 255 bytes each.
+/// Generates a user name and a password of 1 to 255 bytes each.
 fn credentials() -> impl Strategy<Value = Credentials> {
     let password = prop::collection::vec(any::<u8>(), 1..=255);
     ("\\PC{1,63}", password)
@@ -84,7 +85,7 @@ fn sent(machine: &mut impl Negotiation) -> Vec<u8> {
     }
 }
 
-/// Reads from the front of a byte string.
+/// A reader that consumes a byte string from the front.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -108,7 +109,7 @@ impl Reader<'_> {
         taken.to_vec()
     }
 
-    /// Reads the address and port of a SOCKS5 request (RFC 1928 §4 and §5).
+    /// Reads a SOCKS5 request (RFC 1928 §4 and §5) and returns its target.
     fn socks5_target(&mut self) -> Endpoint {
         assert_eq!(self.take(), [5, 1, 0]);
         let host = match self.take() {
@@ -286,7 +287,7 @@ proptest! {
     }
 }
 
-/// An entry of a bypass list, in any of its forms.
+/// Generates a bypass list entry in any supported form, together with the expected pattern.
 fn pattern() -> impl Strategy<Value = (String, Pattern)> {
     let network = |ip: IpAddr, length| Pattern::Network(Prefix::new(ip, length).unwrap());
     prop_oneof![

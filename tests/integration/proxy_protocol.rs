@@ -7,14 +7,14 @@ use crate::kit::*;
 use crate::listening::*;
 use crate::wire::*;
 
-/// Returns a header of version 1.
+/// Returns a version 1 header.
 fn line(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
     let (from, to) = (source.ip(), destination.ip());
     format!("PROXY {family} {from} {to} {} {}\r\n", source.port(), destination.port()).into_bytes()
 }
 
-/// Returns a header of version 2.
+/// Returns a version 2 header.
 fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21".to_vec();
     match (source, destination) {
@@ -35,7 +35,8 @@ fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
 const UNKNOWN_LINE: &[u8] = b"PROXY UNKNOWN\r\n";
 const LOCAL_BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// A target that expects a header with both addresses of its own connection, sent in one piece.
+/// Returns a target that expects a header with both addresses of its own connection, sent in one
+/// piece.
 fn expects_own_addresses(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
     script()
         .then("expect a header with both ends of this connection", move |session| {
@@ -85,7 +86,7 @@ fn the_header_has_no_addresses_through_a_proxy() {
     }
 }
 
-/// A target that stores the header it receives.
+/// Returns a target that stores the header it receives, and the stored header.
 fn stores_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
     let got = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&got);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::kit::*;
 use crate::wire::*;
 
-/// Creates a home directory with a private `.connectrc` of this content.
+/// Creates a home directory with a private `.connectrc` that has this content.
 pub(crate) fn home(content: impl AsRef<[u8]>) -> TempPath {
     let home = TempPath::directory("home");
     fs::write(home.join(".connectrc"), content).unwrap();
@@ -23,7 +23,7 @@ fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// On Windows, a profile directory is already private.
+/// Does nothing, because a profile directory on Windows is already private.
 #[cfg(not(unix))]
 fn set_mode(_: &Path, _: u32) {}
 
@@ -164,7 +164,7 @@ fn the_environment_overrides_the_file_and_the_command_line_overrides_both() {
 
 #[test]
 fn a_specific_parameter_in_the_file_overrides_a_general_one_in_the_environment() {
-    // Like the C program, which looks up a name in all sources before it tries the next name.
+    // The C program also looks up a name in all sources before it tries the next name.
     let proxy = socks5_userpass("file", "secret").expect_eof().serve();
     let home = home("SOCKS5_USER = file");
     let run = at_home(&format!("-S {proxy} host 22"), &home).env("SOCKS_USER", "env");
@@ -421,7 +421,7 @@ fn the_file_is_read_only_once() {
 #[test]
 fn the_example_file_and_each_line_in_it_are_valid() {
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/connectrc")).unwrap();
-    // A setting that is commented out has no blank after the `#`.
+    // A setting that is commented out has no space after the `#`.
     let is_setting = |line: &&str| line.starts_with('#') && line.len() > 1 && !line.starts_with("# ");
     let active: Vec<_> = example.lines().filter(is_setting).map(|line| &line[1..]).collect();
     assert!(active.len() > 10, "{active:?}");

@@ -13,7 +13,7 @@ fn each_protocol() -> [(&'static str, Script); 3] {
 
 #[test]
 fn gost_and_nmap_2534_lose_the_bytes_after_the_reply() {
-    // More data than a negotiation ever buffers, sent in the same segments as the reply.
+    // More data than a negotiation ever buffers, sent in the same write as the reply.
     let early = bytes(1, 200_000);
     for (options, granted) in each_protocol() {
         let proxy = granted.early(&early).drain().serve();
@@ -104,7 +104,7 @@ fn nmap_2365_rejects_a_reply_with_a_name() {
 
 #[test]
 fn threeproxy_574_requires_a_password_whenever_one_is_offered() {
-    // Without a password and without a terminal for a prompt, the method is not offered.
+    // Without a password or a terminal to prompt on, the program does not offer user/password.
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).serve();
     connect(format!("-S me@{proxy} host.example 22")).run().expect_code(6);
     proxy.finish();

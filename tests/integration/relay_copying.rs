@@ -1,4 +1,4 @@
-//! The relay tests that depend on how data is moved, run with a program that copies it.
+//! The relay tests that depend on how data is moved, run again with copying instead of splice(2).
 
 #[path = "relay/bulk.rs"]
 mod bulk;

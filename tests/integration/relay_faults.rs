@@ -36,7 +36,8 @@ fn with_few_descriptors_a_session_works_or_reports_that() {
         }
         drop(target);
     }
-    // The program needs only three standard descriptors and a socket, and the loader needs as many.
+    // The program needs only the three standard descriptors and a socket. The loader also needs
+    // four descriptors.
     assert!(successes >= 30 && failures == 0, "{successes} successes, {failures} failures");
 }
 
@@ -76,8 +77,9 @@ fn with_few_descriptors_a_local_port_works_or_reports_that() {
     assert!(successes >= 3 && failures >= 3, "{successes} successes, {failures} failures");
 }
 
-/// Limits the address space. Bisection finds the smallest limit at which the program loads. The
-/// test then raises the limit in steps smaller than any of the program's own allocations.
+/// The test limits the address space. Bisection finds the smallest limit at which the program
+/// loads. The test then raises the limit in steps smaller than any of the program's own
+/// allocations.
 #[cfg(target_os = "linux")]
 #[test]
 fn with_little_memory_a_session_works_or_reports_that() {
@@ -149,7 +151,7 @@ fn a_session_with_unreadable_input_never_ended() {
     }
 }
 
-/// A terminal whose other end is closed reports EIO.
+/// Reading from a terminal whose other end is closed fails with EIO.
 #[cfg(target_os = "linux")]
 #[test]
 fn eio_on_input_is_reported_and_resets_the_remote() {

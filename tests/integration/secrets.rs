@@ -1,5 +1,5 @@
 //! Passwords in a process's args, environment and memory, where others could read them. Once the
-//! tunnel is established, there is no trace of the password.
+//! tunnel is established, no trace of the password may remain.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,13 +12,13 @@ use crate::rcfile::home;
 
 /// A password of typical length that occurs in no other string of the program.
 const PASSWORD: &str = "Rosebud-4711-xyzzy";
-/// The password in a URL, and `kane:` and the password in base64.
+/// The password as percent-encoded in a URL, and the login `kane:PASSWORD` in base64.
 const IN_URL: &str = "R%6Fsebud-4711-xyzzy";
 const BASE64: &str = "a2FuZTpSb3NlYnVkLTQ3MTEteHl6enk=";
-/// The value of a variable that is not secret.
+/// The value of a variable that is not secret. The search must find it in memory.
 const MARK: &str = "an-unhidden-landmark";
 
-/// Searches the writable memory of a process for these strings. Other memory is mapped from files.
+/// Searches a process's writable memory for these strings. Read-only memory is mapped from files.
 fn find_in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let memory = File::open(format!("/proc/{pid}/mem"))?;
@@ -28,9 +28,9 @@ fn find_in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
         let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        // Special mappings of the kernel cannot be read.
+        // The kernel's special mappings cannot be read.
         if memory.read_exact_at(&mut bytes, start).is_ok() {
-            // Searching a `str` is fast even in an unoptimized test.
+            // Searching a `str` is fast even in an unoptimized build.
             let text = String::from_utf8_lossy(&bytes);
             let is_contained = |string: &&str| text.contains(string);
             let place = line.split_whitespace().nth(5).unwrap_or("anonymous memory");

@@ -114,7 +114,7 @@ fn an_unknown_name_is_an_error_if_it_must_be_resolved_here() {
 #[test]
 fn an_ipv6_address_is_an_error_before_anything_is_sent() {
     for target in ["::1 22", "[2001:db8::7]:22"] {
-        // The connection itself may or may not be opened.
+        // The program may open a connection, but must not send anything.
         let proxy = Server::repeat(|| script().expect_eof());
         connect(format!("-4 -S me@{proxy} {target}")).run().expect_failure(2, &["IPv6", "SOCKS4", "-5"]);
         proxy.finish();
@@ -186,7 +186,7 @@ fn the_user_comes_from_the_proxy_option_or_the_first_variable_that_is_set() {
         assert_eq!(user("{S}", &environment), expected);
         assert_eq!(user("spec@{S}", &environment), "spec");
     }
-    // A variable with an empty value is set, so it overrides less specific variables.
+    // A variable with an empty value counts as set, so it overrides less specific variables.
     assert_eq!(user("{S}", &[("SOCKS4_USER", ""), ("CONNECT_USER", "all")]), "");
     assert_eq!(user("@{S}", &[]), "");
 }

@@ -10,7 +10,7 @@ const GREETING_BOTH: [u8; 4] = [5, 2, 0, 2];
 const REQUEST: &[u8] = b"\x05\x01\x00\x03\x0chost.example\x00\x16";
 const GRANTED: [u8; 10] = [5, 0, 0, 1, 127, 0, 0, 1, 0x12, 0x34];
 
-/// A proxy that selects no authentication and continues with `after_greeting`.
+/// Returns a proxy that selects no authentication and continues with `after_greeting`.
 fn without_auth(after_greeting: Script) -> Script {
     script().expect_at_once(GREETING_NONE).send([5, 0]).followed_by(after_greeting)
 }
@@ -116,7 +116,7 @@ fn an_address_is_sent_as_an_address_and_a_name_as_a_name() {
         let args = if args.contains("{S}") { args.to_owned() } else { format!("-S {{S}} {args}") };
         assert_eq!(requested(&args, &[]), by_name("host.example"), "{args}");
     }
-    // Not a valid address, so it is treated as a name.
+    // `300.1.2.3` is not a valid address, so the program treats it as a name.
     assert_eq!(requested("-S {S} 300.1.2.3 22", &[]), by_name("300.1.2.3"));
 }
 
@@ -388,7 +388,7 @@ fn user_and_password_have_1_to_255_bytes() {
         ("me", "", &["empty"]),
         ("", "pw", &["empty"]),
     ] {
-        // No connection is opened.
+        // The program must fail before it opens a connection.
         let spec = format!("-a userpass -S {user}@127.0.0.1:1 h 22");
         connect(spec).env("SOCKS5_PASSWORD", password).run().expect_failure(2, parts);
     }
@@ -418,7 +418,7 @@ fn the_variable_for_the_version_takes_precedence_over_the_general_ones() {
     ] {
         let proxy = socks5_userpass("me", "pw").drain().serve();
         let mut run = connect("-s host.example 22").env("SOCKS4_SERVER", "127.0.0.1:1");
-        // On Windows, the names of variables are case-insensitive.
+        // On Windows, variable names are case-insensitive.
         let is_distinct = |name: &str| cfg!(unix) || name == used || !name.eq_ignore_ascii_case(used);
         for name in names.iter().filter(|name| is_distinct(name)) {
             let value =

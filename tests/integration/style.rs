@@ -60,8 +60,8 @@ fn is_this_file(path: &Path) -> bool {
     path.ends_with("tests/integration/style.rs")
 }
 
-/// Returns `true` if a line contains the phrase and the phrase ends at the end of a word: "for
-/// ever" is not found in "for every".
+/// Returns `true` if a line contains the phrase and the phrase ends at the end of a word, so that
+/// "for ever" does not match "for every".
 fn contains_words(line: &str, phrase: &str) -> bool {
     let mut ends = line.match_indices(phrase).map(|(start, _)| start + phrase.len());
     ends.any(|end| !line[end..].starts_with(char::is_alphabetic))

@@ -9,7 +9,7 @@ const COMMAND: &str = "telnet host.example 22\r\n";
 const SUCCESS: &str = "Connected to host.example.\r\n";
 const SUCCESS_AND_EARLY: &str = "Trying...\r\nConnected to host.example.\r\nSSH-2.0-early\r\n\0\x7f";
 
-/// A proxy that expects exactly this command and sends this answer.
+/// Returns a proxy that expects exactly this command and sends this answer.
 fn proxy(command: &str, answer: impl AsRef<[u8]>) -> Script {
     script().expect_at_once(command).send(answer)
 }

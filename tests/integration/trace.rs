@@ -1,5 +1,5 @@
-//! The lines of `-d`. They are the same as in the C program, because people search for these lines
-//! and recipes show them.
+//! The log lines that `-d` prints. They are the same as in the C program, because people search for
+//! these lines and recipes show them.
 
 use crate::kit::*;
 #[cfg(unix)]

@@ -22,8 +22,7 @@ fn listening_at(path: &Path, target: &str) -> Listening {
     run
 }
 
-/// Connects a client, and retries until the socket accepts connections, because the path exists
-/// before that.
+/// Connects a client, and retries because the path exists before the socket accepts connections.
 fn connect_to(path: &Path) -> UnixStream {
     let mut client = None;
     eventually("a listener", || {
@@ -35,7 +34,7 @@ fn connect_to(path: &Path) -> UnixStream {
     client
 }
 
-/// Runs a whole session with an echoing target.
+/// Runs a complete session through the socket at `path`, with an echoing target.
 fn expect_echo_session(path: &Path, text: &str) {
     let client = connect_to(path);
     expect_echo(&client, text);
@@ -164,7 +163,7 @@ fn data_of_a_vanished_client_is_delivered_to_a_slow_remote() {
     run.stop(Signal::TERM).expect_success();
 }
 
-/// Starts a server for one connection. It reads up to EOF, then sends everything back.
+/// Starts a server that accepts one connection, reads up to EOF, and then sends everything back.
 fn echo_at(path: &Path) -> thread::JoinHandle<()> {
     let listener = UnixListener::bind(path).unwrap();
     thread::spawn(move || {
@@ -250,7 +249,7 @@ fn connecting_to_a_target_with_a_full_backlog_hung_forever() {
     let target = format!("unix:{}", path.display());
     let out = connect("-w 0.3").arg(&target).run();
     out.expect_failure(7, &["timed out after 0.3 seconds", &target, "did not accept the connection"]);
-    // A late accept succeeds without a timeout, and before a timeout expires.
+    // A connection that is accepted late succeeds without a timeout, and before a timeout expires.
     for words in ["", "-w 20"] {
         let mut run = connect(words).arg(&target).start();
         thread::sleep(Duration::from_millis(200));

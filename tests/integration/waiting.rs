@@ -1,4 +1,4 @@
-//! The status line that shows on a terminal what a run is waiting for, and `-q`.
+//! The status line, which shows on a terminal what the program is waiting for, and `-q`.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -38,7 +38,8 @@ impl Screen<'_> {
         let mut lines = Vec::new();
         for line in output.split('\n') {
             let mut visible: Vec<char> = Vec::new();
-            // A carriage return moves to the first column, and what follows overwrites the line.
+            // A carriage return moves to the first column, and the text after it overwrites the
+            // line.
             for piece in line.split('\r') {
                 let piece: Vec<_> = piece.chars().collect();
                 visible.splice(..piece.len().min(visible.len()), piece);
@@ -51,8 +52,8 @@ impl Screen<'_> {
 }
 
 trait AtTerminal {
-    /// Makes this terminal the program's standard error, and the program the terminal's foreground
-    /// process group.
+    /// Makes this the program's controlling terminal and standard error, with the program in the
+    /// foreground.
     fn at(self, pty: &Pty) -> Program;
 }
 
@@ -103,7 +104,7 @@ fn the_status_line_is_erased_before_an_error_is_printed() {
 
 const COLUMNS: u16 = 78;
 
-/// Creates a run on this terminal.
+/// A function that creates a run on this terminal.
 type Start<'a> = dyn Fn(&Pty) -> Program + Sync + 'a;
 
 /// Runs the program until it times out. Returns the visible lines and all output.
@@ -124,7 +125,7 @@ fn silent_name_server() -> (TcpListener, UdpSocket) {
     (0..100).find_map(|_| on_one_port()).expect("a port that is free for UDP and TCP")
 }
 
-/// A UNIX-domain socket whose backlog is full: connect(2) blocks.
+/// A UNIX-domain socket whose backlog is full, so that connect(2) blocks.
 #[cfg(target_os = "linux")]
 struct FullBacklog {
     path: TempPath,

@@ -1,9 +1,9 @@
-//! Helpers shared by the test suites of the protocols.
+//! Helpers shared by the protocol tests.
 
 use crate::kit::*;
 use std::time::Duration;
 
-/// A name that fails to resolve without a query, because a label has at most 63 bytes.
+/// A name that fails to resolve without a query, because its first label is longer than 63 bytes.
 pub(crate) const UNKNOWN: &str = "x123456789012345678901234567890123456789012345678901234567890123.invalid";
 
 /// Returns the addresses of `localhost` on this machine.

@@ -31,7 +31,7 @@ fn data_sent_after_the_remotes_eof_is_delivered() {
     let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     assert_eq!(read_to_end(&client), "bye");
-    // Longer than the program would wait for standard input.
+    // Pause for longer than the program would wait for standard input.
     thread::sleep(Duration::from_millis(150));
     client.write_all(b"one more thing").unwrap();
     drop(client);
@@ -78,7 +78,7 @@ fn a_reset_by_the_remote_ends_the_run_with_a_message() {
     run.end().expect_failure(8, &[&format!("lost the connection to {target}"), "data may be missing"]);
 }
 
-/// A clean EOF would tell the client that it has all data.
+/// A clean EOF would make the client believe that it has received all the data.
 #[test]
 fn a_reset_by_the_remote_reached_the_client_as_a_clean_eof() {
     let all_read = Gate::new();
@@ -147,7 +147,7 @@ fn a_reset_by_the_client_reported_to_the_download_was_taken_for_eof() {
     target.finish();
 }
 
-/// The reset of the remote connection waits until a slow remote has the data.
+/// The program resets the remote connection only after a slow remote has received the data.
 #[test]
 fn data_that_the_client_sent_before_its_reset_is_delivered() {
     const SIZE: u64 = 200_000;

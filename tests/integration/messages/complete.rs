@@ -1,4 +1,4 @@
-//! Checks that the table has every error of the program, by searching its source.
+//! Checks that the table contains every error in the program, by searching the source code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::messages;
 
-/// Texts that no row can trigger, each with the reason.
+/// Message texts that no row can trigger, each with the reason.
 const UNREACHABLE: [(&str, &str); 8] = [
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -25,8 +25,8 @@ fn source(file: &str) -> String {
     text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()
 }
 
-/// Returns the variants of the enum `Error` in a file: the lines that are indented by four spaces
-/// and start with a capital letter.
+/// Returns the names of the `Error` variants in a file, which are on the lines that are indented by
+/// four spaces and start with a capital letter.
 fn variants(file: &str) -> BTreeSet<String> {
     let text = source(file);
     let body = text.split("pub enum Error {").nth(1).unwrap().split("\n}").next().unwrap();
@@ -55,8 +55,8 @@ fn every_variant_of_an_error_is_in_the_table() {
     assert!(gone.is_empty(), "unknown variants in the table: {gone:?}");
 }
 
-/// Returns the text between the opening parenthesis at the start and the matching closing one,
-/// ignoring parentheses in strings.
+/// Returns the text up to the parenthesis that closes the one at the start, ignoring parentheses in
+/// strings.
 fn within_parentheses(text: &str) -> &str {
     let (mut depth, mut in_string, mut escaped) = (0, false, false);
     for (index, c) in text.char_indices() {
@@ -77,7 +77,8 @@ fn within_parentheses(text: &str) -> &str {
     text
 }
 
-/// Returns the longest part of each string literal that contains no placeholder.
+/// Returns the longest placeholder-free part of each string literal, unless the part is too short
+/// to be distinctive.
 fn fixed_parts(code: &str) -> Vec<String> {
     let code: String =
         code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
@@ -111,7 +112,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     all.filter(|path| !path.ends_with("tests.rs")).collect()
 }
 
-/// Checks that each part occurs in a message of the table, unless it is unreachable.
+/// Checks that each part occurs in a message in the table or is listed in `UNREACHABLE`.
 #[track_caller]
 fn expect_in_table(parts: &BTreeSet<String>, at_least: usize) {
     assert!(parts.len() >= at_least, "the search finds too little: {parts:?}");
@@ -142,7 +143,7 @@ fn every_usage_error_is_in_the_table() {
     for path in files(&src) {
         let file = path.strip_prefix(&src).unwrap().display().to_string();
         let text = source(&file);
-        // The last three are helper functions of `config` and `cli` that construct these errors.
+        // The last three are helper functions in `config` and `cli` that construct these errors.
         for call in
             ["Error::Usage(", "Error::Config(", "Self::Config(", "invalid(", "conflict(", "in_option("]
         {

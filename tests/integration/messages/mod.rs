@@ -23,9 +23,9 @@ mod warnings;
 /// A message and how to cause it.
 struct Row {
     code: i32,
-    /// The variant of the error, or `Warning`.
+    /// The name of the error variant, or `Warning`.
     variant: &'static str,
-    /// The heading in the document.
+    /// The heading in docs/messages.md.
     situation: String,
     /// Advice beyond the message. May be empty.
     advice: &'static str,

@@ -1,9 +1,9 @@
-//! Refusals and protocol violations of a proxy.
+//! Refusals and protocol violations by a proxy.
 
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// A SOCKS proxy that follows this script.
+/// Returns a row with a SOCKS proxy that follows this script.
 fn socks(
     code: i32,
     variant: &'static str,
@@ -15,7 +15,7 @@ fn socks(
     through(code, variant, situation, advice, args, "socks.example:1080", proxy)
 }
 
-/// An HTTP proxy that follows this script.
+/// Returns a row with an HTTP proxy that follows this script.
 fn http(
     code: i32,
     variant: &'static str,
@@ -110,11 +110,11 @@ fn socks4() -> Vec<Row> {
     by_name.into_iter().chain([by_address]).collect()
 }
 
-/// A proxy of a different type than the user specified.
+/// Returns the rows with a proxy of a different type than the user specified.
 fn other_protocols() -> Vec<Row> {
     let first = |bytes: &'static [u8]| move || script().expect_bytes(2).send(bytes).drain();
     let variant = "NotTheProtocol";
-    // The response of nginx.
+    // This is nginx's response to plain HTTP on a TLS port.
     let plain = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<html>\r\n<head><title>400 The plain HTTP \
                  request was sent to HTTPS port</title></head>\r\n</html>\r\n";
     vec![

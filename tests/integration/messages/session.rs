@@ -1,4 +1,4 @@
-//! Errors on this machine, and in an established session.
+//! System errors on this machine, and errors in an established session.
 
 use std::fs::File;
 use std::io::Read;
@@ -52,8 +52,8 @@ pub(super) fn rows() -> Vec<Row> {
             let port = log.split("at port ").nth(1).unwrap().split(' ').next().unwrap();
             let mut client = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
             let from = client.local_addr().unwrap();
-            // Wait for EOF, because a reset by the client is not an error while data is in flight
-            // to it.
+            // Wait for EOF first, because the program prints no error if the client resets while
+            // data is still in flight to the client.
             assert_eq!(client.read(&mut [0]).unwrap(), 0);
             SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
             drop(client);

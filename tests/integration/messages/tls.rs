@@ -1,9 +1,10 @@
-//! TLS with a proxy.
+//! TLS errors with a proxy.
 
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// A proxy with this identity. `identity` gets the authority that the run trusts.
+/// Returns a row with a proxy that has this identity. `identity` receives the authority that the
+/// program trusts.
 fn certificate(
     situation: &'static str,
     advice: &'static str,
@@ -24,7 +25,7 @@ fn certificate(
     })
 }
 
-/// A proxy that answers the `ClientHello` with these bytes.
+/// Returns a row with a proxy that answers the `ClientHello` with these bytes.
 fn answer(situation: &'static str, bytes: &'static [u8]) -> Row {
     row(5, "Tls", situation, "", move || {
         let proxy = script().expect_bytes(64).send(bytes).drain().serve();

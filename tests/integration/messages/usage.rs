@@ -7,17 +7,17 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// A malformed command line.
+/// Returns a row with a malformed command line.
 fn syntax(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
     row(2, "Usage", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 
-/// A command line with an invalid value.
+/// Returns a row with an invalid value on the command line.
 fn value(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
     row(2, "Config", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 
-/// A command line with these environment variables.
+/// Returns a row with these environment variables.
 fn variables(
     situation: &'static str,
     variables: &'static [(&'static str, &'static str)],
@@ -32,7 +32,7 @@ fn variables(
     })
 }
 
-/// An option whose `FILE` has this content.
+/// Returns a row in which the option's `FILE` is a file with this content.
 fn file(situation: &'static str, option: &'static str, content: &'static [u8], args: &'static str) -> Row {
     row(2, "Config", situation, "", move || {
         let file = TempPath::file("file", content);
@@ -284,7 +284,7 @@ fn tls() -> Vec<Row> {
     ]
 }
 
-/// A client certificate with this key.
+/// Returns a row with a client certificate and this key.
 fn client_certificate(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
     row(2, "Config", situation, "", move || {
         let authority = Authority::new("Example Authority");

@@ -1,4 +1,4 @@
-//! Warnings, after which the session goes on.
+//! Warnings, which do not end the session.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// A session through a SOCKS5 proxy with this file in the home directory.
+/// Returns a row with a session through a SOCKS5 proxy, and with this file in the home directory.
 fn file(
     situation: &'static str,
     advice: &'static str,

@@ -15,7 +15,7 @@ fn path(file: &str) -> String {
     format!("{}/docs/recording/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Reads a file; a checkout on Windows may have CRLF.
+/// Reads a file and normalizes line endings, because a checkout on Windows may have CRLF.
 fn read(file: &str) -> String {
     fs::read_to_string(path(file)).unwrap().replace("\r\n", "\n")
 }
@@ -24,7 +24,7 @@ fn recording() -> Recording {
     Recording::read(&read("session.cast"))
 }
 
-/// `CONNECT_WRITE_RECORDING=1` writes the files.
+/// `CONNECT_WRITE_RECORDING=1` regenerates the files.
 #[test]
 fn the_picture_and_the_transcript_are_generated_from_the_cast() {
     let recording = recording();
@@ -41,7 +41,7 @@ fn the_picture_and_the_transcript_are_generated_from_the_cast() {
     }
 }
 
-/// A browser loads no resources and runs no scripts for an SVG in an `img` element.
+/// Browsers load no external resources and run no scripts for an SVG in an `img` element.
 #[test]
 fn the_picture_is_self_contained() {
     let picture = read("session.svg");

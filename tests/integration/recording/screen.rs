@@ -6,7 +6,7 @@ use std::str::Chars;
 
 use serde_json::Value;
 
-/// Text printed at one moment in a single style.
+/// Text printed at a single point in time, in a single style.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Span {
     /// Seconds since the start.
@@ -60,7 +60,8 @@ impl Recording {
         while let Some(c) = chars.next() {
             match c {
                 '\x1b' => self.escape(&mut chars),
-                // ssh prints two carriage returns.
+                // ssh ends its own messages with CRLF, and the terminal inserts another carriage
+                // return.
                 '\r' if matches!(chars.peek(), Some('\r' | '\n')) => {}
                 '\n' => self.lines().push(Line::new()),
                 c => {

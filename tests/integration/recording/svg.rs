@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use super::screen::{Line, Recording, Scene, wrapped};
 
-/// Sizes in pixels. Characters of a monospace font are about 0.6 times as wide as they are high;
-/// narrower fonts leave a wider margin.
+/// Sizes in pixels. Characters in a monospace font are about 0.6 times as wide as they are high,
+/// and a narrower font leaves a wider margin.
 const FONT: usize = 14;
 const COLUMN: f64 = 8.45;
 const ROW: usize = 20;
@@ -17,7 +17,8 @@ const BAR: usize = 34;
 /// The scene shown by viewers that do not support animation.
 const STILL: usize = 1;
 
-/// How long a piece stays visible, as a fraction of the total duration. Its scene ends earlier.
+/// Fraction of the total duration for which a piece of text stays visible. Every scene ends before
+/// its text disappears.
 const SHOWN: f64 = 0.5;
 
 /// The style sheet. `SECONDS` is replaced by the total duration.

@@ -23,7 +23,7 @@ fn large_transfers_in_both_directions_at_once_arrive_unchanged() {
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
-/// Uploads data while nothing reads from the other end of `stdout`, which is `read`.
+/// Uploads data while nothing reads from `read`, the other end of `stdout`.
 pub(super) fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read) {
     const SIZE: u64 = 8 * MIB;
     let uploaded = Gate::new();
@@ -106,7 +106,7 @@ fn memory_is_bounded_while_the_reader_is_stuck() {
     run.finish().expect_success();
 }
 
-/// System calls interrupted by a signal are retried.
+/// The program must retry system calls that a signal interrupts.
 #[test]
 fn signals_during_a_transfer_lose_nothing() {
     use rustix::process::Signal;
@@ -116,7 +116,7 @@ fn signals_during_a_transfer_lose_nothing() {
     let mut run = connect(server.args()).stdout(end).start();
     run.feed(data(2, SIZE));
     let reader = thread::spawn(move || {
-        // Slow enough that the transfer lasts longer than the signals.
+        // Read slowly, so that the transfer outlasts the signals.
         let mut digest = Digest::new();
         while copy(&mut (&output).take(SIZE / 200), &mut digest).unwrap() > 0 {
             thread::sleep(Duration::from_millis(5));

@@ -42,8 +42,8 @@ fn a_failure_with_stderr_closed_still_has_its_exit_code() {
     connect(args).stderr(Io::Closed).run().expect_code(4).expect_stdout("");
 }
 
-/// Runs sessions with `-d` and each combination of closed descriptors. Regardless of which
-/// descriptor number the socket would get, only the session's own bytes may go through the tunnel.
+/// Runs sessions with `-d` and each combination of closed descriptors. Whatever descriptor number
+/// the socket gets, only the session's own bytes may go through the tunnel.
 fn all_combinations(through: impl Fn(Script) -> (Vec<Server>, String)) {
     for closed in 0..8 {
         let [stdin, stdout, stderr] = [1, 2, 4].map(|bit| closed & bit != 0);

@@ -48,7 +48,7 @@ fn a_large_amount_of_early_data_is_delivered() {
     }
 }
 
-/// Binary data with NULs, and with a line that looks like a response.
+/// The early data is binary, with NULs and with a line that looks like a response.
 #[test]
 fn early_data_is_not_interpreted() {
     const DATA: &[u8] = b"\0\r\n\r\nHTTP/1.1 407 No\r\n\r\n\xff\0\n";

@@ -37,8 +37,9 @@ fn remote_eof_is_delivered_to_a_slow_reader() {
     server.finish();
 }
 
-/// Starts a run and suspends it with a signal. When the run continues, the remote has half-closed
-/// and the pipe on stdin is full. Returns the size of the pipe's content, and its open writer.
+/// Starts a run and suspends it with a signal. By the time the run continues, the remote has
+/// half-closed and the pipe on stdin is full. Returns the run, the number of bytes in the pipe, and
+/// the pipe's write end.
 fn stopped_with_a_full_pipe(server: &Server, half_close: &Gate) -> (Running, u64, PipeWriter) {
     let (input, mut writer) = pipe();
     let run = connect(server.args()).stdin(input).start();
@@ -68,7 +69,7 @@ fn input_that_is_available_at_remote_eof_is_sent_to_a_slow_remote() {
     let server = server.wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
     let mut run = connect(server.args()).stdin(input).start();
-    // Also fill all buffers on the path.
+    // Fill the pipe and all other buffers on the path.
     let filled = fill(&mut writer, 2, Duration::from_millis(300));
     half_close.open();
     thread::sleep(Duration::from_millis(300));
@@ -79,8 +80,8 @@ fn input_that_is_available_at_remote_eof_is_sent_to_a_slow_remote() {
     drop(writer);
 }
 
-/// The remote closed cleanly. If it does not read the rest of our data, the session succeeds
-/// anyway.
+/// The remote closed cleanly, so the session succeeds even if the remote never reads the rest of
+/// our data.
 #[test]
 fn input_that_the_remote_ignores_after_its_eof_is_no_error() {
     let gate = Gate::new();
@@ -97,7 +98,8 @@ fn a_reset_is_reported_after_the_data_before_it() {
     let read = Gate::new();
     let server = script().send_data(1, MIB).wait_for(&read).reset().serve();
     let mut run = connect(server.args()).start();
-    // A reset may discard data that the receiving kernel still holds.
+    // Wait for all the data, because a reset may discard data that the receiving kernel still
+    // holds.
     run.wait_stdout(1 << 20);
     read.open();
     let out = run.wait();

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::connect;
 use crate::kit::*;
 
-/// Starts a thread that checks the flags of these descriptors, duplicates of the run's own, until
-/// the run has ended, and once more after that. The thread returns the number of checks.
+/// Starts a thread that repeatedly checks the flags of these descriptors, which are duplicates of
+/// the run's own, until the run has ended, and once more after that. The thread returns the number
+/// of checks.
 ///
 /// The thread closes the descriptors at the end, because the reader at the other end sees no EOF
 /// while they are open.
@@ -69,7 +70,7 @@ fn relay_and_watch(
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
-/// Relays over pipes, both with splice(2) and by copying, because each writes to a pipe
+/// Relays over pipes, both with splice(2) and by copying, because the two write to a pipe
 /// differently.
 fn over_pipes(nonblocking: bool) {
     for mode in ["splice", "copy"] {

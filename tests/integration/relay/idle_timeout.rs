@@ -1,6 +1,6 @@
 //! `--idle-timeout` ends a session that makes no progress, and does not affect one that does.
 //!
-//! The tests of the state machine in `src/relay/session.rs` cover the timer itself.
+//! The state machine tests in `src/relay/session/tests.rs` cover the timer itself.
 
 use std::thread;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use super::connect;
 use crate::kit::*;
 use crate::listening::idle_message;
 
-/// For sessions that never make progress.
+/// Timeout for sessions that never make progress.
 const SHORT: Duration = Duration::from_millis(300);
-/// For sessions with progress: long enough for a busy machine.
+/// Timeout for sessions that make progress. It is long enough for a busy machine.
 const LIMIT: Duration = Duration::from_secs(1);
 /// Pause between bytes that keep a session alive.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -15,12 +15,12 @@ use crate::kit::*;
 
 const SIZE: u64 = 5 * MIB;
 
-/// How long the session is idle in the tests of CPU time.
+/// How long the session is idle in the CPU time tests.
 const IDLE: Duration = Duration::from_millis(500);
 /// CPU time that a whole run may use. See `idle`.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
-/// The modules `relay` and `relay_copying` rely on this choice.
+/// The modules `relay` and `relay_copying` rely on `CONNECT_RELAY` to choose the mode.
 #[cfg(target_os = "linux")]
 #[test]
 fn pipes_are_spliced_unless_copying_is_requested() {
@@ -35,7 +35,7 @@ fn pipes_are_spliced_unless_copying_is_requested() {
     }
 }
 
-/// splice(2) may be forbidden by a container's sandbox, or fail on some descriptors.
+/// A container's sandbox may forbid splice(2), and splice(2) fails on some descriptors.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_splice_bytes_are_copied() {
@@ -115,7 +115,7 @@ fn files_for_stdin_and_stdout() {
     assert_eq!(Digest::from_reader(File::open(&*output).unwrap()), Digest::from_reader(data(1, SIZE)));
 }
 
-/// For example in `{ read line; connect …; } < file >> log`.
+/// Shell scripts rely on this, for example `{ read line; connect …; } < file >> log`.
 #[test]
 fn files_are_read_from_their_offset_and_appended_to() {
     let input = TempPath::file("input", "skip this. but not this");

@@ -1,4 +1,5 @@
-//! The relay between standard input and output and the remote: one test per rule, named after it.
+//! Relaying between standard input and output and the remote. Each test is named after the rule
+//! that it checks.
 //!
 //! `bulk`, `ending` and `idle` depend on how bytes are moved. They run a second time as
 //! `relay_copying`, where the program copies instead of using splice(2).
@@ -18,8 +19,8 @@ use std::time::Duration;
 
 use crate::kit::*;
 
-/// Long enough for a session to end on a busy machine. Shorter than the 5 s for which a stalled
-/// peer may delay the end.
+/// Time limit for a session to end. It is long enough for a busy machine, but shorter than the 5
+/// seconds for which a stalled peer may delay the end.
 pub(crate) const SOON: Duration = Duration::from_secs(4);
 
 /// Returns the program under test, which uses splice(2) where it can.

@@ -24,7 +24,7 @@ fn a_half_close_by_the_remote_ends_the_session() {
     server.finish();
 }
 
-/// Needed for remotes that treat a half-close as the end of the session.
+/// Some remotes treat a half-close as the end of the session.
 #[test]
 fn with_no_shutdown_local_eof_is_not_passed_on() {
     let silence = Duration::from_millis(200);
@@ -73,7 +73,7 @@ fn a_vanished_reader_is_noticed_while_the_remote_is_stuck() {
     server.finish();
 }
 
-/// Output to a socket of the parent process is always copied.
+/// Output to an inherited socket is always copied, never spliced.
 #[test]
 fn a_vanished_reader_of_a_socket_ends_the_session_silently() {
     let gone = Gate::new();

@@ -1,4 +1,4 @@
-//! Relay rules that a proxy in between must not change.
+//! Relay rules that must also hold through a proxy.
 
 use super::connect;
 use crate::kit::*;

@@ -1,4 +1,4 @@
-//! Verification of the proxy's certificate, and the messages about one that is not trusted.
+//! Verification of the proxy's certificate, and the messages about untrusted certificates.
 
 use super::*;
 
@@ -97,7 +97,7 @@ fn an_authority_of_the_same_name_with_another_key_is_not_trusted() {
     });
 }
 
-/// An untrusted proxy chooses the names in its certificate.
+/// An untrusted proxy can put any name into its certificate.
 #[test]
 fn control_characters_in_a_certificate_do_not_reach_the_terminal() {
     let hostile = Authority::new("\u{1b}]0;owned\u{7}");

@@ -76,7 +76,7 @@ fn tls_works_inside_tls() {
     assert_eq!(first.finish_one().target.unwrap(), inner.to_string());
 }
 
-/// A plain proxy after one with TLS, and the reverse.
+/// Tests a plain proxy after a TLS proxy, and the reverse.
 #[test]
 fn tls_applies_only_to_the_hop_that_has_it() {
     let pki = Pki::new();
@@ -111,7 +111,7 @@ fn a_truncated_inner_connection_is_an_error() {
     first.finish();
 }
 
-/// Requests are sent ahead up to the next TLS handshake, and again after it.
+/// `--eager` sends requests ahead up to the next TLS handshake, and continues after the handshake.
 #[test]
 fn requests_sent_ahead_do_not_cross_a_tls_handshake() {
     const GREETING: &[u8] = b"\x05\x01\x00";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// Ends a session with `ending` at the proxy, and checks that the error contains `parts`.
+/// Runs a session that the proxy ends with `ending`, and checks that the error contains `parts`.
 #[track_caller]
 fn expect_broken(ending: impl FnOnce(TlsFront) -> TlsFront, parts: &[&str]) {
     let pki = Pki::new();
@@ -84,7 +84,7 @@ fn an_aborted_session_sends_no_close_notify() {
     proxy.finish();
 }
 
-/// The rest of the input cannot be sent, and must not delay the exit.
+/// The unsent rest of the input must not delay the exit.
 #[test]
 fn a_proxy_that_reads_nothing_does_not_keep_the_program_running() {
     let pki = Pki::new();

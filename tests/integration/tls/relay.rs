@@ -1,4 +1,4 @@
-//! Relaying through TLS: large amounts, slow readers, and half-closed connections.
+//! Relaying through TLS: large transfers, slow readers, and half-closed connections.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn large_amounts_are_relayed_in_both_directions_at_once() {
     assert_eq!(front.only_handshake().end, Some(TlsEnd::CloseNotify));
 }
 
-/// The buffers are bounded, so a proxy that does not keep up causes backpressure.
+/// The program has bounded buffers, so it stops reading input until the proxy catches up.
 #[test]
 fn a_slow_proxy_causes_backpressure() {
     const LENGTH: u64 = 20 * MIB;
