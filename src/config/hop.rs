@@ -14,10 +14,11 @@ use crate::plan::{Hop, Login, PasswordPrompt, Protocol, Resolve};
 use crate::proto::TELNET_COMMAND;
 use crate::secret;
 
-/// The port of a DNS server that is given without one.
+/// The default port of a DNS server.
 const DNS_PORT: u16 = 53;
 
-/// The parameters with user and password for proxies of one kind, in order of precedence.
+/// The parameters that can hold the user name and password for one kind of proxy, in order of
+/// precedence.
 struct LoginParameters {
     users: &'static [&'static str],
     passwords: &'static [&'static str],
@@ -38,8 +39,8 @@ const TELNET: LoginParameters = LoginParameters { users: &["CONNECT_USER"], pass
 /// Builds the hop for a proxy, whether it was given by `-S`, `-H`, `-T`, `-x` or a variable.
 ///
 /// Options in the URL take precedence over the command line, and the command line over parameters.
-/// A proxy in a chain (`is_only` is `false`) gets user and password from parameters only if its URL
-/// names a user. Otherwise one proxy would receive the password of another.
+/// In a chain (`is_only` is `false`), a proxy gets its user name and password from parameters only
+/// if its URL names a user. Otherwise one proxy could receive another's password.
 pub(super) fn from_url(
     mut url: ProxyUrl,
     is_only: bool,
@@ -89,7 +90,7 @@ fn with_version(kind: ProxyKind, version: Option<SocksVersion>) -> ProxyKind {
     }
 }
 
-/// Returns the user and password in the URL, completed from `sources`.
+/// Returns the user name and password from the URL, with missing parts filled in from `sources`.
 fn login(
     url: &mut ProxyUrl,
     parameters: &LoginParameters,
@@ -101,7 +102,7 @@ fn login(
         if login.user.is_none() {
             login.user = sources.first_value(parameters.users)?;
         }
-        // A protocol without password parameters cannot send a password: do not look for one.
+        // A protocol without password parameters cannot send a password, so do not look for one.
         if !parameters.passwords.is_empty() {
             password::complete(&mut login, &url.host.to_string(), parameters.passwords, args, sources)?;
         }
@@ -109,8 +110,8 @@ fn login(
     Ok(login)
 }
 
-/// Returns where to resolve the name of the next hop. In order of precedence: `resolve=` in the
-/// URL, `-R`, parameters (unless the proxy is given as a URL), and the default of the scheme.
+/// Returns where to resolve the next hop's name. Checks `resolve=` in the URL, then `-R`, then the
+/// parameters (unless the proxy is given as a URL), and falls back to the scheme's default.
 fn resolve(
     url: &mut ProxyUrl,
     parameter: &'static str,

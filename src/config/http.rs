@@ -13,7 +13,7 @@ use crate::proto::{HttpHeader, HttpSettings};
 use crate::secret::Secret;
 use crate::text::printable;
 
-/// Returns the settings for an HTTP proxy. Takes `auth=` from its URL.
+/// Returns the settings for an HTTP proxy. Removes `auth=` from its URL.
 pub(super) fn settings(
     url: &mut ProxyUrl,
     args: &Args,
@@ -41,7 +41,7 @@ pub(super) fn settings(
     Ok(settings)
 }
 
-/// Returns the headers from the command line, or else those of `CONNECT_HEADER`.
+/// Returns the headers from the command line or, if there are none, from `CONNECT_HEADER`.
 fn headers(args: &Args, sources: &Sources<'_>) -> Result<Vec<HttpHeader>, Error> {
     let mut headers = Vec::new();
     for value in &args.http.headers {

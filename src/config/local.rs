@@ -1,4 +1,4 @@
-//! The local endpoint: standard input and output, or where to listen.
+//! The local endpoint: standard input and output, or the addresses to listen on.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,7 +15,7 @@ use crate::sys;
 /// connect can use the tunnel.
 const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
-/// Returns the local endpoint for the command line.
+/// Returns the local endpoint that the command line selects.
 pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> {
     let conflict = |text: &str| Err(Error::Usage(text.into()));
     let listens = args.local_port.is_some() || !args.listen.is_empty();
@@ -46,7 +46,7 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
 fn listen_addresses(args: &Args, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, Error> {
     let (systemd, named): (Vec<_>, Vec<_>) = args.listen.iter().partition(|value| *value == "systemd");
     let mut addresses = named.into_iter().map(|value| parse_listen(value)).collect::<Result<Vec<_>, _>>()?;
-    // `--check` accepts no clients, and works outside of the systemd unit.
+    // `--check` accepts no clients and may run outside the systemd unit, so it skips these sockets.
     if !systemd.is_empty() && args.check.is_none() {
         addresses.extend(systemd_sockets(args, sources)?);
     }

@@ -11,10 +11,10 @@ use crate::plan::Target;
 use crate::sys;
 use crate::trace::trace;
 
-/// The time limit of an `exec` command without `-w`. The command is killed after it.
+/// How long an `exec` command may run before it is killed, unless `-w` sets a limit.
 const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What `Match` conditions are tested against: the target and this machine.
+/// The context that `Match` conditions are evaluated in: the target and this machine.
 #[derive(Debug, Default)]
 pub(super) struct MatchContext {
     host: String,

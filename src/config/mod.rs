@@ -43,7 +43,7 @@ impl From<AddrError> for Error {
     }
 }
 
-/// Builds the plan. Looks up only those parameters that the command line makes relevant.
+/// Builds the plan. Looks up only the parameters that matter for this command line.
 ///
 /// # Errors
 /// [`Error::Usage`] if options conflict or an operand is missing, [`Error::Config`] if a setting is
@@ -79,14 +79,15 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
     Ok(Plan { askpass: sources.askpass(), ..plan })
 }
 
-/// Overwrites the passwords in the process's own args, which other users can see in `ps`. Call it
+/// Overwrites the passwords in the process's own args, which other users can see in `ps`. Call this
 /// once the args have been parsed.
 pub fn conceal_args() {
     let mut scanner = secret::ArgScanner::default();
     sys::conceal_args(|arg| scanner.find_password(arg));
 }
 
-/// Overwrites the passwords in the process's environment. Call it before there are other threads.
+/// Overwrites the passwords in the process's environment. Call this before starting any other
+/// thread.
 pub fn conceal_variables() {
     sys::conceal_variables(|variable| {
         let end = variable.iter().position(|&byte| byte == b'=').unwrap_or(variable.len());

@@ -1,6 +1,6 @@
-//! Parses `~/.netrc`, which holds user names and passwords, by curl's rules.
+//! Parses `~/.netrc`, which holds user names and passwords, following curl's rules.
 //!
-//! The file is a sequence of words, separated by blanks and line ends: `machine NAME`, or `default`
+//! The file is a sequence of words, separated by blanks and newlines: `machine NAME`, or `default`
 //! for any machine, then `login`, `password` and `account`, each followed by a value. A word in
 //! double quotes may contain blanks and the escapes `\"`, `\\`, `\n`, `\r` and `\t`. A word that
 //! begins with `#` begins a comment. A `macdef` ends at an empty line.
@@ -21,11 +21,11 @@ type Word = Zeroizing<Vec<u8>>;
 /// Finds the first entry for a machine and, if `user` is given, for this user.
 ///
 /// Also returns the number of the line with an unclosed quote, if there is one. Everything from
-/// there on is ignored.
+/// that quote on is ignored.
 pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<Entry>, Option<usize>) {
     let (words, invalid_line) = words(content);
     let mut words = words.into_iter();
-    // The entry that is being read, if it is for this machine.
+    // The entry being parsed, if it is for this machine.
     let mut entry = None;
     let is_for_user = |entry: &Entry| user.is_none() || entry.login.as_deref() == user;
     while let Some(word) = words.next() {
@@ -49,7 +49,7 @@ pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<En
     (entry.filter(is_for_user), invalid_line)
 }
 
-/// Splits a file into words, without macros. Stops at a line with an unclosed quote and returns its
+/// Splits a file into words, skipping macros. Stops at an unclosed quote and returns its line
 /// number.
 fn words(content: &[u8]) -> (Vec<Word>, Option<usize>) {
     let (mut words, mut in_macro) = (Vec::new(), false);
@@ -80,7 +80,7 @@ fn expects_value(words: &[Word]) -> bool {
     words.iter().rev().take_while(|word| is_keyword(word)).count() % 2 == 1
 }
 
-/// Splits off the first word. `None` means that its quote is not closed.
+/// Splits off the first word. Returns `None` if the word has an unclosed quote.
 fn split_word(line: &[u8]) -> Option<(Word, &[u8])> {
     // Reserve the maximum: reallocating would leave a copy of a password in freed memory.
     let mut word = Zeroizing::new(Vec::with_capacity(line.len()));

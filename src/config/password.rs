@@ -16,11 +16,12 @@ use crate::sys;
 use crate::text::{fill_in, printable};
 use crate::trace::trace;
 
-/// Descriptors 0, 1 and 2 are the standard streams, so they cannot hold a password.
+/// The lowest file descriptor that can hold a password: 0, 1 and 2 are the standard streams.
 const FIRST_DESCRIPTOR: u32 = 3;
 
-/// Adds to `login` what its URL did not specify: the password or the command that prints it, and
-/// the user name from netrc. `parameters` may hold the password of the proxy on `host`.
+/// Fills in the parts of `login` that the URL did not specify: the password, or the command that
+/// prints it, and the user name from netrc. `parameters` lists the parameters that can hold the
+/// password, and `host` is the proxy's host, to look up in netrc.
 pub(super) fn complete(
     login: &mut Login,
     host: &str,
@@ -126,7 +127,7 @@ fn read_descriptor(number: &Setting) -> Result<Secret, Error> {
     })
 }
 
-/// Returns the entry for a proxy in the netrc file; `None` if netrc is not enabled or has no entry.
+/// Returns a proxy's entry in the netrc file; `None` if netrc is not enabled or has no such entry.
 fn netrc_entry(
     host: &str,
     user: Option<&str>,

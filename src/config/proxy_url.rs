@@ -8,7 +8,7 @@ use crate::secret::{self, Secret};
 /// A proxy's URL, split into its parts. The scheme is optional in the URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProxyUrl {
-    /// The option or variable that holds the URL, for errors.
+    /// The option or variable that holds the URL, for error messages.
     pub(super) source: String,
     pub(super) syntax: Syntax,
     pub(super) scheme: Scheme,
@@ -22,9 +22,9 @@ pub(super) struct ProxyUrl {
 impl ProxyUrl {
     /// Parses the value of `source`, an option or a variable.
     ///
-    /// With a scheme, user and password are percent-decoded and a path is dropped. Without a
-    /// scheme, user and password are taken literally. The last `@` ends them, so a user name may
-    /// contain one.
+    /// With a scheme, or with `Syntax::Url`, the user and password are percent-decoded and a path
+    /// is dropped. Otherwise both are taken literally. The host begins after the last `@`, so a
+    /// user name may contain an `@`.
     ///
     /// # Errors
     /// [`Error::Config`] for an invalid URL. The message never contains the user or the password.
@@ -60,8 +60,8 @@ impl ProxyUrl {
             None => (None, rest),
         };
         let (host, port) = split_port(before_slash(address));
-        // In a chain, host and port may be part of a password that contains a comma: do not quote
-        // them.
+        // In a chain, host and port may be part of a password that contains a comma, so do not
+        // quote them.
         let quote = !has_query;
         let host = Host::parse(host)
             .map_err(|error| invalid(if quote { error.to_string() } else { "invalid host name".into() }))?;
@@ -88,7 +88,7 @@ impl ProxyUrl {
         Ok(Self { source: source.to_owned(), syntax, scheme, user, password, host, port, query })
     }
 
-    /// Returns the proxy's address, with the default port of the scheme if the URL has none.
+    /// Returns the proxy's address, with the scheme's default port if the URL has none.
     pub(super) fn endpoint(&self) -> Endpoint {
         Endpoint { host: self.host.clone(), port: self.port.unwrap_or(self.scheme.default_port) }
     }
@@ -142,8 +142,7 @@ impl Query {
 
     /// Removes an option and returns its value, which is empty for a name without `=`.
     ///
-    /// If the option is repeated, the last value is returned. `None` means that the option is not
-    /// present.
+    /// If the option is repeated, returns the last value. `None` means that the option is absent.
     pub(super) fn take(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let mut value = None;

@@ -32,7 +32,8 @@ pub(super) struct ParameterFile {
     path: String,
     assignments: Vec<Assignment>,
     blocks: Vec<Block>,
-    /// The file belongs to the user or root, and nobody else can write to it. Its commands may run.
+    /// `true` if commands in the file may run: it belongs to the user or root, and nobody else can
+    /// write to it.
     trusted: bool,
 }
 
@@ -42,7 +43,7 @@ struct Assignment {
     name: &'static str,
     value: Zeroizing<String>,
     line: usize,
-    /// The index of the `Match` block with this line; `None` for a line before the first block.
+    /// The index of the `Match` block that contains this line; `None` before the first block.
     block: Option<usize>,
 }
 
@@ -80,8 +81,8 @@ impl ParameterFile {
         let name = || printable(path.to_string_lossy().as_bytes());
         let (content, metadata) = match read(path) {
             Ok(read) => read,
-            // None of these errors deserves a warning: an administrator may have made the system's
-            // file unreadable for users, and HOME may be /dev/null.
+            // None of these errors deserves a warning: an administrator may have made the
+            // system-wide file unreadable to users, and HOME may be /dev/null.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -177,7 +178,7 @@ impl ParameterFile {
     }
 }
 
-/// Returns the warning about a file with a password that other users can read.
+/// Returns the warning that a file contains a password and other users can read it.
 pub(super) fn readable_password(path: &str) -> String {
     format!("{path} contains a password and other users can read it; run: chmod 600 {path}")
 }

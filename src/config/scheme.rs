@@ -9,11 +9,11 @@ pub(super) struct Scheme {
     pub(super) name: &'static str,
     pub(super) kind: ProxyKind,
     pub(super) default_port: Port,
-    /// The protocol is spoken over TLS.
+    /// `true` if the protocol runs over TLS.
     pub(super) has_tls: bool,
 }
 
-/// A proxy protocol. For SOCKS, it includes where names are resolved by default.
+/// A proxy protocol. The SOCKS variants include where names are resolved by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxyKind {
     Http,
@@ -71,7 +71,8 @@ pub(super) enum Syntax {
 }
 
 impl Syntax {
-    /// Returns the scheme of this name, ignoring case; `None` if it is unknown or not allowed here.
+    /// Returns the scheme with this name, ignoring case; `None` if it is unknown or not allowed
+    /// here.
     pub(super) fn find(self, name: &str) -> Option<Scheme> {
         SCHEMES.iter().copied().find(|scheme| scheme.name.eq_ignore_ascii_case(name) && self.allows(*scheme))
     }

@@ -1,4 +1,4 @@
-//! Ports by number or by service name.
+//! Parses ports given as a number or a service name.
 
 use dns_lookup::{AddrInfoHints, SockType};
 

@@ -1,4 +1,4 @@
-//! Settings with their origin, for errors and `--check`.
+//! Settings with their origin, for error messages and `--check`.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl fmt::Display for Origin {
 /// The value of an option or a parameter, with its origin.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Setting<T = String> {
-    /// The option or parameter.
+    /// The name of the option or parameter.
     pub(super) name: &'static str,
     pub(super) value: T,
     pub(super) origin: Origin,
@@ -43,7 +43,7 @@ impl<T> Setting<T> {
         Setting { name: self.name, value: convert(self.value), origin: self.origin }
     }
 
-    /// Returns the name for an error, with file and line if the value comes from a file.
+    /// Returns the name for an error message, with file and line if the value comes from a file.
     pub(super) fn source(&self) -> String {
         match &self.origin {
             Origin::File { .. } => format!("{} ({})", self.name, self.origin),
@@ -55,7 +55,7 @@ impl<T> Setting<T> {
 /// A setting that the plan depends on, as shown by `--check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingRecord {
-    /// The option or parameter.
+    /// The name of the option or parameter.
     pub name: &'static str,
     /// The value, with passwords masked.
     pub value: String,

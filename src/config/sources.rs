@@ -29,14 +29,15 @@ pub struct Sources<'a> {
     paths: Option<Vec<PathBuf>>,
     files: OnceCell<Vec<ParameterFile>>,
     match_context: OnceCell<MatchContext>,
-    /// The password from the command line. Its file or descriptor may be readable only once.
+    /// The password that an option refers to, cached because its file or descriptor may be readable
+    /// only once.
     password: OnceCell<Secret>,
     records: Option<RefCell<Vec<SettingRecord>>>,
 }
 
 impl<'a> Sources<'a> {
-    /// Reads the environment and the standard parameter files. Passes one line to `warn` for each
-    /// problem with a file.
+    /// Creates sources that read the environment and the standard parameter files. Each problem
+    /// with a file is passed to `warn` as one line.
     #[must_use]
     pub fn new(variable: &'a dyn Fn(&str) -> Option<OsString>, warn: &'a dyn Fn(&str)) -> Self {
         Self {
@@ -50,7 +51,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Reads the environment and these files, in order of precedence.
+    /// Creates sources that read the environment and then these files, in order of precedence.
     #[must_use]
     pub fn with_files(
         variable: &'a dyn Fn(&str) -> Option<OsString>,
@@ -60,13 +61,13 @@ impl<'a> Sources<'a> {
         Self { paths: Some(paths), ..Self::new(variable, warn) }
     }
 
-    /// Records the settings that the plan depends on.
+    /// Enables recording of the settings that the plan depends on.
     #[must_use]
     pub fn recording(self) -> Self {
         Self { records: Some(RefCell::default()), ..self }
     }
 
-    /// Returns the recorded settings in the order of their lookup. Empty without
+    /// Returns the recorded settings in lookup order. The list is empty without
     /// [`Sources::recording`].
     #[must_use]
     pub fn records(&self) -> Vec<SettingRecord> {
@@ -75,7 +76,7 @@ impl<'a> Sources<'a> {
 
     /// Sets the target and the time limit for `Match` blocks.
     pub(super) fn set_target(&self, target: &Target, limit: Option<Duration>) {
-        // Sources serve one plan, so a second call could only repeat the target.
+        // Each `Sources` serves one plan, so a second call could only repeat the target.
         let _ = self.match_context.set(MatchContext::new(target, limit));
     }
 
@@ -125,8 +126,8 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// Returns the user's file, if there is a home directory, and the system's, if the system has
-    /// one.
+    /// Returns the path of the user's file, if there is a home directory, and of the system-wide
+    /// file, if the platform has one.
     fn standard_paths(&self) -> Vec<PathBuf> {
         let own = self.home().map(|home| home.join(".connectrc"));
         own.into_iter().chain(sys::SYSTEM_FILE.map(PathBuf::from)).collect()
@@ -143,8 +144,8 @@ impl<'a> Sources<'a> {
         home.map_or_else(|| text.into(), |(rest, home)| home.join(rest))
     }
 
-    /// Reads the password that the command line refers to. All proxies share it: a pipe can be read
-    /// only once.
+    /// Returns the password that an option refers to. Calls `read` only the first time, because all
+    /// proxies share the password and a pipe can be read only once.
     pub(super) fn read_once(&self, read: impl FnOnce() -> Result<Secret, Error>) -> Result<Secret, Error> {
         if let Some(password) = self.password.get() {
             return Ok(password.clone());
@@ -153,7 +154,7 @@ impl<'a> Sources<'a> {
         Ok(self.password.get_or_init(|| password).clone())
     }
 
-    /// Records a setting, once. `value` is called only if settings are recorded.
+    /// Records a setting unless it is already recorded. Calls `value` only if recording is enabled.
     pub(super) fn record(&self, name: &'static str, origin: &Origin, value: impl FnOnce() -> String) {
         if let Some(records) = &self.records {
             let record = SettingRecord { name, value: value(), origin: origin.clone() };
@@ -175,7 +176,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Returns the first of these parameters that is set. As in the C program, a parameter with an
-    /// empty value is set.
+    /// empty value counts as set.
     pub(super) fn first(&self, names: &[&'static str]) -> Result<Option<Setting>, Error> {
         names.iter().find_map(|name| self.find(name)).map(|setting| self.accept(setting)).transpose()
     }
@@ -215,18 +216,19 @@ impl<'a> Sources<'a> {
         setting.filter(|setting| !setting.value.is_empty()).map(|setting| self.accept(setting)).transpose()
     }
 
-    /// Returns the first of these parameters that is set, as bytes: a secret need not be UTF-8.
+    /// Returns the first of these parameters that is set, as bytes, because a secret need not be
+    /// UTF-8.
     pub(super) fn secret(&self, names: &[&'static str]) -> Option<Secret> {
         let setting = names.iter().find_map(|name| self.find(name))?;
         self.record(setting.name, &setting.origin, || "****".into());
         Some(Secret::new(setting.value.into_encoded_bytes()))
     }
 
-    /// Returns the program that prompts for passwords, by OpenSSH's rules; `None` to prompt on the
-    /// terminal.
+    /// Returns the program that prompts for passwords, following OpenSSH's rules; `None` to prompt
+    /// on the terminal.
     ///
     /// `SSH_ASKPASS` is used if there is a display, unless `SSH_ASKPASS_REQUIRE` is `never`. With
-    /// `force`, it is used without a display, too.
+    /// `force`, it is used even without a display.
     pub(super) fn askpass(&self) -> Option<PathBuf> {
         let program = self.find("SSH_ASKPASS").filter(|program| !program.value.is_empty())?;
         let require = (self.variable)("SSH_ASKPASS_REQUIRE").unwrap_or_default();
@@ -303,8 +305,8 @@ fn masked(name: &str, value: &str) -> String {
 }
 
 /// Returns `true` if a CGI server may set this variable from a header of the client's request (RFC
-/// 3875 §4.1.18): the header `Proxy` becomes `HTTP_PROXY` ("httpoxy"). Pass `ignore_case` where the
-/// system ignores the case of names.
+/// 3875 §4.1.18): the header `Proxy` becomes `HTTP_PROXY` ("httpoxy"). Pass `ignore_case` on
+/// systems that ignore the case of variable names.
 pub(super) fn is_header(name: &str, ignore_case: bool) -> bool {
     let start = name.get(..5).unwrap_or_default();
     start == "HTTP_" || ignore_case && start.eq_ignore_ascii_case("HTTP_")

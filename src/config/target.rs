@@ -1,4 +1,4 @@
-//! The target: the operands of the command line.
+//! Parses the target from the operands on the command line.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::plan::Target;
 use crate::secret;
 
-/// Returns the target. The port is the second operand, or part of the first, or part of the
-/// program's name.
+/// Returns the target. Its port comes from the second operand, the first operand or the program's
+/// name.
 pub(super) fn target(args: &Args) -> Result<Target, Error> {
     if let Some(path) = args.host.strip_prefix("unix:") {
         return match (path, &args.port) {

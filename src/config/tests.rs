@@ -38,7 +38,7 @@ fn hop(options: &str, variables: &[(&str, &str)]) -> Hop {
     hops.remove(0)
 }
 
-/// Returns user, password and resolution of the only hop.
+/// Returns the only hop's user, password and resolve mode.
 #[track_caller]
 fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<Secret>, Option<Resolve>) {
     match hop(options, variables).protocol {
@@ -196,7 +196,7 @@ fn expect_precedence(options: &str, names: &[&str], read: impl Fn(&[(&str, &str)
     for first in 0..names.len() {
         let set: Vec<_> = names[first..].iter().map(|name| (*name, *name)).collect();
         assert_eq!(read(&set), names[first], "{options}");
-        // As in the C program, a variable with an empty value is set.
+        // As in the C program, a variable with an empty value counts as set.
         let mut empty = set.clone();
         empty[0].1 = "";
         assert_eq!(read(&empty), "", "{options} {empty:?}");
@@ -395,7 +395,8 @@ fn under_cgi_the_http_client_cannot_set_the_proxy() {
     assert_eq!(hop("-H h", &[cgi]).proxy, endpoint("h", 80));
 }
 
-/// The headers would be "Direct", "Proxy-User" and "Proxy-Password".
+/// The client would set these variables with the headers "Direct", "Proxy-User" and
+/// "Proxy-Password".
 #[test]
 fn under_cgi_the_http_client_cannot_set_user_password_or_bypass_list() {
     let evil = [("HTTP_DIRECT", "host"), ("HTTP_PROXY_USER", "evil"), ("HTTP_PROXY_PASSWORD", "evil")];
@@ -474,6 +475,6 @@ fn a_time_limit_is_a_number_of_seconds_and_0_means_none() {
             assert_eq!(text, format!("invalid value '{value}' for {option}; use a number of seconds"));
         }
     }
-    // The clock overflows, but must not panic.
+    // Limits that overflow the clock must not cause a panic.
     planned("-w 1000000000000000000 --idle-timeout 1000000000000000000 host 22", &[]);
 }

@@ -17,7 +17,7 @@ use crate::plan::{Hop, Identity, Tls};
 use crate::sys;
 use crate::text::printable;
 
-/// Returns the TLS settings for one hop. Takes the options for it from the URL's query.
+/// Returns the TLS settings for one hop. Removes the TLS options from the URL's query.
 ///
 /// # Errors
 /// [`Error::Config`] for an invalid value, and in a build without TLS.
@@ -52,7 +52,7 @@ pub(super) fn settings(query: &mut Query, args: &Args, sources: &Sources<'_>) ->
     Ok(tls)
 }
 
-/// Checks that the options for TLS fit the route.
+/// Checks that the TLS options fit the proxies.
 ///
 /// # Errors
 /// [`Error::Config`] if TLS options are given and no proxy uses TLS, or if `-F` is given and a
@@ -73,18 +73,18 @@ pub(super) fn check<'a>(args: &Args, mut hops: impl Iterator<Item = &'a Hop>) ->
     }))
 }
 
-/// Looks up the settings in their order of precedence.
+/// The places to look up a TLS setting, in order of precedence.
 struct Lookup<'a> {
     query: &'a mut Query,
     args: &'a TlsArgs,
     sources: &'a Sources<'a>,
 }
 
-/// A value and its source, for an error about it.
+/// A value and its source, for error messages.
 type ValueAndSource = (String, String);
 
 impl Lookup<'_> {
-    /// Returns the value from the URL, or else from the option, or else from the parameter.
+    /// Returns the first value found in the URL, the option and the parameter, in this order.
     fn first(
         &mut self,
         key: &'static str,
@@ -108,8 +108,9 @@ impl Lookup<'_> {
 
     /// Returns the files that contain the certificate and the key.
     ///
-    /// A key from a source with lower precedence than the certificate belongs to another
-    /// certificate and is ignored. Without a key, the certificate's file must contain it.
+    /// A key from a source with lower precedence than the certificate's is ignored, because it
+    /// belongs to another certificate. If no key file is given, the certificate file must also
+    /// contain the key.
     fn identity(&mut self) -> Result<Option<Identity>, Error> {
         let (certificate, key) = (self.query.take("tls-cert"), self.query.take("tls-key"));
         let option =
@@ -133,7 +134,8 @@ impl Lookup<'_> {
         Ok(Some(Identity { certificate: self.sources.path(&certificate), key: self.sources.path(&key) }))
     }
 
-    /// Parses pins in curl's syntax: `sha256//` and the hash in base64; `;` separates several.
+    /// Parses pins in curl's syntax: each is `sha256//` followed by the hash in base64, and `;`
+    /// separates them.
     fn pins(&mut self) -> Result<Vec<[u8; 32]>, Error> {
         let option = Some(self.args.pins.join(";")).filter(|pins| !pins.is_empty());
         let pins = self.first("tls-pin", ("--tls-pin", option.as_ref()), "CONNECT_TLS_PIN")?;
