@@ -36,8 +36,8 @@ impl Connector {
         &self.plan
     }
 
-    /// Establishes a tunnel to the target, for a client of a local port or for standard input and
-    /// output.
+    /// Establishes a tunnel to the target for `client`, or for standard input and output if it is
+    /// `None`.
     ///
     /// # Errors
     /// See [`connect_with_progress`](Self::connect_with_progress).
@@ -45,7 +45,7 @@ impl Connector {
         self.connect_with_progress(client, &())
     }
 
-    /// Establishes a tunnel to the target and reports each stage that it reaches.
+    /// Establishes a tunnel to the target and reports each stage as it is reached.
     ///
     /// # Errors
     /// Returns the errors of [`net::connect`], and [`Error::Remote`] if the PROXY protocol header
@@ -76,9 +76,10 @@ impl Connector {
     }
 }
 
-/// Sends the PROXY protocol header, which must precede all bytes of the session. It names both ends
-/// of the client's connection, or of our own if there is no client. Through a proxy our own end is
-/// unknown, because only the proxy knows the address from which it connects.
+/// Sends the PROXY protocol header, which must precede all bytes of the session. The header
+/// contains both addresses of the client's connection, or of our own if there is no client. Without
+/// a client, a tunnel through a proxy has no known source address, because only the proxy knows the
+/// address from which it connects.
 fn send_proxy_header(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -> Result<(), Error> {
     let ends = match client {
         Some(client) => {

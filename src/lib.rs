@@ -2,7 +2,7 @@
 //! runs it as its `ProxyCommand`. This crate is the program as a library, for its tests, benchmarks
 //! and fuzz targets. The README describes the program, and `docs/architecture.md` its design.
 //!
-//! Data flows through these modules, which is also the order to read them in:
+//! Data flows through these modules in this order, which is also the best order to read them in:
 //!
 //! 1. [`cli::parse`]: the command line → [`Args`].
 //! 2. [`config::plan`]: [`Args`], variables and parameter files → a [`Plan`](plan::Plan), which is
@@ -12,7 +12,7 @@
 //!    without sockets, in [`proto`].
 //! 4. [`relay`] relays bytes until the session ends; [`listen`] does so for the clients of a local
 //!    port.
-//! 5. [`Error`]: one line with the cause and what to try, and an [`ExitCode`].
+//! 5. [`Error`]: a one-line message with the cause and a hint, and an [`ExitCode`].
 //!
 //! [`run`] does all of this. The first two steps open no socket:
 //!
@@ -88,17 +88,18 @@ pub fn run(
     }
 }
 
-/// Runs one session. The arguments stay in their box: copies on the stack would not be zeroed.
+/// Runs one session. The arguments stay in their box, because copies on the stack would not be
+/// zeroed.
 fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
     if let Verbosity::Debug(times) = args.verbosity {
         trace::start(times);
     }
-    // Hide passwords from ps first: making the plan may run a command of the user, which takes
-    // time.
+    // Hide passwords from ps first, because building the plan may run one of the user's commands,
+    // which takes time.
     config::conceal_args();
     let check = args.check.as_deref().map(check::Format::parse).transpose()?;
     let (verbosity, warned) = (args.verbosity, RefCell::new(BTreeSet::new()));
-    // Print each warning once: a file may be read for every hop.
+    // Print each warning only once, because a file may be read for every hop.
     let warn = |line: &str| {
         if verbosity != Verbosity::Quiet && warned.borrow_mut().insert(line.to_owned()) {
             trace::message(line);
@@ -109,7 +110,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
     let plan = config::plan(&args, &sources)?;
     let records = sources.records();
     config::conceal_variables();
-    // Both may contain a password.
+    // Drop both now, because they may contain passwords.
     drop((args, sources));
     trace::plan(&plan);
     let connector = Connector::new(plan);

@@ -1,4 +1,4 @@
-//! Local ports and sockets: accepts clients and connects each to the target (`-p`, `-P`,
+//! Accepts clients on local ports and sockets, and connects each to the target (`-p`, `-P`,
 //! `--listen`).
 
 use std::io;
@@ -18,10 +18,10 @@ use crate::trace::{self, trace};
 
 /// Stack size of a session's thread. The system's resolver needs most of it.
 const STACK_SIZE: usize = 256 * 1024;
-/// Delay before the next accept after one failed because file descriptors, memory or threads ran
-/// out.
+/// Delay before accepting again after an error, usually a lack of file descriptors, memory or
+/// threads.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-/// Minimum interval between reports of an accept error.
+/// Minimum interval between reports of accept errors.
 const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs `-p`: connects the first client to the target, and returns when that session ends.
@@ -31,7 +31,7 @@ const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
     let mut acceptor = Acceptor::open(std::slice::from_ref(at))?;
     let Some((client, from)) = acceptor.next_client(Vec::new(), None)? else { return Ok(()) };
-    // Close the port: further clients are refused.
+    // Close the port, so that further clients are refused.
     acceptor.listeners.clear();
     if acceptor.restore_signal_defaults()? {
         return Ok(());
@@ -41,7 +41,7 @@ pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 }
 
 /// Runs `-P`: connects one client after another to a single session with the target. Returns when
-/// the target closes, or when standard input reaches EOF between two clients.
+/// the target closes the session, or when standard input reaches EOF between two clients.
 ///
 /// # Errors
 /// The port could not be opened, the target could not be reached, or the session failed.
@@ -53,7 +53,8 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     let (mut connector, mut remote) = (Some(connector), None);
     let mut kept = KeptSession::default();
     while !kept.remote_ended {
-        // While data is pending, do not stop when the remote closes: the next client gets the data.
+        // While data is pending, do not stop when the remote closes, because the next client must
+        // still get that data.
         let remote_to_watch = remote.as_ref().filter(|_| kept.pending.is_empty());
         let watched = [Some(CloseWatch::Input(&input)), remote_to_watch.map(CloseWatch::Remote)];
         let idle = remote.as_ref().zip(settings.idle);
@@ -78,8 +79,8 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     Ok(())
 }
 
-/// Runs `--listen`: connects each client to the target through a tunnel of its own, until a signal
-/// arrives. Errors of a tunnel are printed to standard error, and the listeners continue.
+/// Runs `--listen`: connects each client to the target through its own tunnel, until a signal
+/// arrives. Errors in a tunnel are printed to standard error and do not stop the listeners.
 ///
 /// # Errors
 /// A listener could not be opened.
@@ -153,8 +154,8 @@ fn listen(at: &ListenAddress) -> Result<Listener, Error> {
     Ok(listener)
 }
 
-/// Binds a TCP port. The standard library sets `SO_REUSEADDR` where that makes a port available
-/// again right after its listener closed.
+/// Binds a TCP port. The standard library sets `SO_REUSEADDR` on platforms where it makes a port
+/// available again right after its listener closes.
 fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
     match host {
         Host::Ip(ip) => TcpListener::bind(SocketAddr::new(*ip, port)),
@@ -169,7 +170,7 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    /// Installs signal handlers and opens the listeners, in this order: a signal must not leave a
+    /// Installs signal handlers and then opens the listeners, because a signal must not leave a
     /// UNIX-domain socket behind.
     fn open(at: &[ListenAddress]) -> Result<Self, Error> {
         let termination =
@@ -192,7 +193,7 @@ impl Acceptor {
     /// closes.
     ///
     /// # Errors
-    /// [`Error::Idle`] if the kept session in `idle` exceeds its idle timeout meanwhile.
+    /// [`Error::Idle`] if the kept session in `idle` exceeds its idle timeout during the wait.
     fn next_client(
         &self,
         mut close_watches: Vec<CloseWatch<'_>>,
@@ -246,13 +247,13 @@ enum CloseWatch<'a> {
     Remote(&'a Tunnel),
 }
 
-/// The state of a [`CloseWatch`].
+/// The result of [`CloseWatch::peek`].
 enum Peeked {
     Closed,
     Failed(Error),
     Open,
     /// Data for the next client is available. EOF is not visible until that data has been read, so
-    /// the channel need not be polled any longer.
+    /// the channel no longer needs to be polled.
     HasData,
 }
 

@@ -1,5 +1,5 @@
-//! Advice for the user, by the cause of a failure. This is the one place that knows both causes and
-//! flags.
+//! Advice for the user, based on the cause of a failure. This is the only module that knows both
+//! the causes and the flags.
 
 use std::io::ErrorKind;
 
@@ -121,12 +121,12 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
     })
 }
 
-/// Guesses the protocol of a proxy that did not answer with SOCKS.
+/// Returns a hint based on the protocol that the first byte of a non-SOCKS answer suggests.
 fn first_byte_hint(got: u8) -> &'static str {
     match got {
         b'H' => "try -H, because it may be an HTTP proxy",
         b'S' => "leave out the proxy if this is the ssh server",
-        // A TLS server answers anything else with an alert (RFC 8446 §5.1).
+        // A TLS server answers anything but TLS with an alert (RFC 8446 §5.1).
         0x15 => "add +tls to the scheme if it expects TLS, as in -x socks5h+tls://HOST",
         0 | 4 => "try -4, because it may be a SOCKS4 proxy",
         5 => "try -5, because it may be a SOCKS5 proxy",

@@ -1,4 +1,4 @@
-//! The errors of a run: one line for the user, advice if there is any, and the exit code.
+//! Errors for the user: a one-line message, advice if there is any, and the exit code.
 
 use std::fmt;
 use std::io;
@@ -17,8 +17,8 @@ pub use tls::{CertificateProblem, TlsAlert, TlsFailure};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line is malformed: an unknown option, a missing operand, or options that exclude
-    /// each other.
+    /// The command line is malformed: an unknown option, a missing operand, or mutually exclusive
+    /// options.
     ///
     /// The hint refers to `connect --help`.
     #[error("{0}")]
@@ -29,7 +29,7 @@ pub enum Error {
     /// The text says what is expected, so there is no hint.
     #[error("{0}")]
     Config(String),
-    /// A host name was not resolved.
+    /// A host name could not be resolved.
     #[error("cannot resolve {peer}: {cause}")]
     Resolve {
         /// The proxy or target with that name.
@@ -39,7 +39,7 @@ pub enum Error {
         /// `true` if the name was resolved on this machine because of `-R local`.
         explicit: bool,
     },
-    /// No address of a peer accepted the connection.
+    /// None of a peer's addresses accepted the connection.
     #[error("cannot connect to {peer}{}", attempt_list(.peer, .attempts))]
     Dial {
         /// The proxy or target.
@@ -68,7 +68,7 @@ pub enum Error {
     Lost {
         /// The proxy.
         peer: Peer,
-        /// The message that was due, as in "the reply to the SOCKS5 greeting".
+        /// The message that did not arrive, such as "the reply to the SOCKS5 greeting".
         waiting_for: &'static str,
         /// The system's error.
         cause: io::Error,
@@ -78,9 +78,9 @@ pub enum Error {
     TimedOut {
         /// The peer that did not answer.
         peer: Peer,
-        /// The missing step: "did not answer", "did not send …".
+        /// The step that did not happen: "did not answer", "did not send …".
         doing: String,
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
     /// No data was relayed for the duration of `--idle-timeout`.
@@ -88,7 +88,7 @@ pub enum Error {
     Idle {
         /// The remote end of the connection.
         peer: Peer,
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
     /// Every route to the target failed.
@@ -96,8 +96,8 @@ pub enum Error {
     NoRoute {
         /// The target.
         target: String,
-        /// The number of each route that failed, counted from 1 over all routes of the plan, and
-        /// its error. Routes that were skipped are missing.
+        /// The failed routes, each as its number in the plan (from 1) and its error. Skipped routes
+        /// are absent.
         failed: Vec<(usize, Error)>,
     },
     /// A proxy requires a password, and there is no way to get one.
@@ -109,7 +109,7 @@ pub enum Error {
         user: Box<str>,
         /// Why there is no password.
         cause: Box<str>,
-        /// The variables that can hold the password. `None` if it was to come from a command.
+        /// The variables that can hold the password; `None` if it should have come from a command.
         variables: Option<&'static str>,
     },
     /// The remote end broke the established connection. Data may be missing.
@@ -123,7 +123,7 @@ pub enum Error {
     /// A local client broke its connection. Data may be missing.
     #[error("lost the connection to client {address}: {}; data may be missing", os_message(.cause))]
     Client {
-        /// The address of the client.
+        /// The client's address.
         address: String,
         /// The system's error.
         cause: io::Error,
@@ -149,7 +149,7 @@ pub enum Error {
     /// A system call failed for a reason on this machine, not because of a peer.
     #[error("cannot {what}: {}", os_message(.cause))]
     System {
-        /// The operation, as the end of "cannot …".
+        /// The operation that failed, worded to follow "cannot".
         what: &'static str,
         /// The system's error.
         cause: io::Error,
@@ -166,9 +166,9 @@ pub enum ExitCode {
     System = 1,
     /// Invalid command line or configuration.
     Usage = 2,
-    /// A host name was not resolved.
+    /// A host name could not be resolved.
     Resolve = 3,
-    /// Proxy or target did not accept the connection.
+    /// The proxy or target did not accept the connection.
     Unreachable = 4,
     /// A proxy refused the request or violated its protocol.
     Refused = 5,
@@ -225,14 +225,14 @@ impl Error {
         }
     }
 
-    /// Returns `true` if the cause is on this machine, so that another route would fail as well.
+    /// Returns `true` if the cause is on this machine, so another route would fail too.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Usage(_) | Self::Config(_) | Self::System { .. })
     }
 
-    /// Returns `true` if the error is not reported, because the reader of our output left on
-    /// purpose.
+    /// Returns `true` if the error should not be reported, because the reader of our output closed
+    /// it on purpose.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::ReaderGone)
@@ -268,7 +268,7 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
 pub struct Peer {
     /// The proxy protocol, or `None` for the target.
     pub protocol: Option<&'static str>,
-    /// Its address.
+    /// The address of the proxy or target.
     pub address: Target,
     /// The position in a chain of proxies, as (index from 1, count). `None` for the target and for
     /// a single proxy.
@@ -276,13 +276,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The target itself.
+    /// Returns the target as a peer.
     #[must_use]
     pub fn target(target: &Target) -> Self {
         Self { protocol: None, address: target.clone(), hop: None }
     }
 
-    /// The proxy at `index`, counted from 0, in a chain of `hops` proxies.
+    /// Returns the proxy at `index`, counted from 0, in a chain of `hops` proxies.
     #[must_use]
     pub fn proxy(hop: &Hop, index: usize, hops: usize) -> Self {
         let number = |count| u8::try_from(count).unwrap_or(u8::MAX);

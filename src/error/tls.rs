@@ -1,6 +1,6 @@
 //! The ways in which TLS with a proxy can fail.
 
-/// Why there is no TLS connection to a proxy. Displayed after the proxy's name: "HTTP proxy
+/// Why a TLS connection to a proxy failed. Displayed after the proxy's name: "HTTP proxy
 /// proxy.example:443 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,7 +29,8 @@ pub enum TlsFailure {
     Other(String),
 }
 
-/// A TLS alert (RFC 8446 §6.2). Displayed with its name in the RFC, for searching.
+/// A TLS alert (RFC 8446 §6.2). Displayed with its name from the RFC, so that users can search for
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsAlert {
@@ -57,7 +58,7 @@ pub enum TlsAlert {
     /// `unrecognized_name`.
     #[error("no certificate for the requested server name (unrecognized_name)")]
     UnrecognizedName,
-    /// Any other alert, under the TLS library's name.
+    /// Any other alert, by the TLS library's name for it.
     #[error("{0}")]
     Other(String),
 }
@@ -66,65 +67,66 @@ pub enum TlsAlert {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateProblem {
-    /// Its `notAfter` date has passed.
+    /// The certificate's `notAfter` date has passed.
     #[error("a certificate that expired on {on}")]
     Expired {
         /// The `notAfter` date.
         on: String,
     },
-    /// Its `notBefore` date is in the future.
+    /// The certificate's `notBefore` date is in the future.
     #[error("a certificate that is not valid before {from}")]
     NotYetValid {
         /// The `notBefore` date.
         from: String,
     },
-    /// Its names do not include the expected one.
+    /// The certificate's names do not include the expected one.
     #[error("a certificate for {names}, not for {expected}")]
     WrongName {
         /// The names in the certificate, joined; a long list ends in "… more".
         names: String,
-        /// The name or address of the proxy.
+        /// The proxy's name or address.
         expected: String,
     },
-    /// No `subjectAltName` at all; the common name is ignored.
+    /// The certificate has no `subjectAltName`; the common name is ignored.
     #[error("a certificate without a subjectAltName, so it does not match {expected}")]
     NoName {
-        /// The name or address of the proxy.
+        /// The proxy's name or address.
         expected: String,
     },
-    /// Signed with its own key, and not one of the trusted certificates.
+    /// The certificate is signed with its own key and is not one of the trusted certificates.
     #[error("a self-signed certificate that is not trusted here")]
     SelfSigned {
-        /// The pin of its key, if the key could be read.
+        /// The pin of the certificate's key, if the key could be read.
         pin: Option<String>,
     },
-    /// No chain leads from it to a trusted authority.
+    /// No chain leads from the certificate to a trusted authority.
     #[error(
         "a certificate issued by {}, which is not trusted here{}",
         authority(.issuer.as_ref()),
         if *.alone { ", and sent no intermediate certificate" } else { "" }
     )]
     UnknownIssuer {
-        /// The name of the issuer.
+        /// The issuer's name.
         issuer: Option<String>,
         /// `true` if the proxy sent no intermediate certificate.
         alone: bool,
-        /// The pin of its key, if the key could be read.
+        /// The pin of the certificate's key, if the key could be read.
         pin: Option<String>,
     },
-    /// Names a trusted authority as its issuer, but was not signed with that authority's key.
+    /// The certificate names a trusted authority as its issuer, but was not signed with that
+    /// authority's key.
     #[error("a certificate whose signature does not match the trusted authority {}", authority(.issuer.as_ref()))]
     BadSignature {
-        /// The name of the issuer.
+        /// The issuer's name.
         issuer: Option<String>,
     },
-    /// Its encoding is invalid.
+    /// The certificate's encoding is invalid.
     #[error("a certificate that cannot be parsed")]
     Unreadable,
-    /// Its key is not one of those given with `--tls-pin`.
+    /// The certificate's key is not one of those given with `--tls-pin`.
     #[error("a key that is not pinned: {pin}")]
     NotPinned {
-        /// The pin of its key.
+        /// The pin of the certificate's key.
         pin: String,
     },
     /// Any other error from the TLS library.
