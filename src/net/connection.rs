@@ -14,7 +14,7 @@ const PEEK_SIZE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Connection(Channel);
 
-/// Why nothing could be sent or received.
+/// Why sending or receiving failed.
 #[derive(Debug)]
 pub(super) enum WaitError {
     /// The deadline has passed.
@@ -38,7 +38,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Returns the bytes; empty at EOF.
+    /// Returns the bytes; the slice is empty at EOF.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -67,14 +67,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Receives some bytes, at most the limit. With [`Limit::Unknown`] the bytes are only peeked
-    /// at, and [`consume`](Self::consume) must remove them from the stream.
+    /// Waits for data and receives at most as many bytes as `limit` allows. With
+    /// [`Limit::Unknown`], the bytes are only peeked at, and [`consume`](Self::consume) must remove
+    /// them from the stream.
     pub(super) fn receive(&mut self, limit: Limit, until: &Wait<'_>) -> Result<Received, WaitError> {
         let size = match limit {
             Limit::Bytes(limit) => limit.min(PEEK_SIZE),
             Limit::Unknown => PEEK_SIZE,
         };
-        // Do not always allocate PEEK_SIZE, because most answers are only a few bytes.
+        // Do not always allocate PEEK_SIZE, because most answers are only a few bytes long.
         let mut bytes = vec![0; size];
         loop {
             // Poll first: the answer cannot have arrived yet, so a read would only return EAGAIN.
@@ -154,7 +155,7 @@ mod tests {
         (Connection::new(Channel::socket(stream)), listener.accept().unwrap().0, peer)
     }
 
-    /// Returns bytes as if a peek had seen them, although a read does not find them yet.
+    /// Returns bytes marked as peeked, although none have arrived on the socket yet.
     fn peeked() -> Received {
         Received { bytes: vec![0; 4], peeked: true }
     }

@@ -8,7 +8,7 @@ pub(super) struct Deadline {
     started: Instant,
     end: Option<Instant>,
     limit: Duration,
-    /// The sum of all calls of [`extend`](Self::extend).
+    /// The total time added by [`extend`](Self::extend).
     extended: Duration,
     /// When to start showing the status line; `None` for never.
     status_from: Option<Instant>,
@@ -18,7 +18,8 @@ pub(super) struct Deadline {
 const STATUS_DELAY: Duration = Duration::from_secs(2);
 
 impl Deadline {
-    /// Starts a deadline now. `None`, or a limit beyond the range of the clock, never passes.
+    /// Returns a deadline that passes `limit` from now. It never passes if `limit` is `None` or
+    /// exceeds the range of the clock.
     pub(super) fn start(limit: Option<Duration>) -> Self {
         let started = Instant::now();
         let end = limit.and_then(|limit| started.checked_add(limit));
@@ -77,7 +78,7 @@ impl Deadline {
         self.started.elapsed().saturating_sub(self.extended)
     }
 
-    /// Moves the deadline by the time that a prompt took, because the peer did not cause that
+    /// Postpones the deadline by the time that a prompt took, because the peer did not cause that
     /// delay.
     pub(super) fn extend(&mut self, by: Duration) {
         self.end = self.end.and_then(|end| end.checked_add(by));

@@ -22,7 +22,7 @@ use crate::trace::trace;
 /// How long to wait for one attempt before starting the next in parallel (RFC 8305 §8).
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The status line's name for this wait.
+/// The name of this wait in the status line.
 const CONNECTION: &str = "connection";
 
 /// Connects to a peer at any of its addresses. Resolves its name with `name_server`, or with the
@@ -67,8 +67,8 @@ pub(super) fn dial(
 /// Connects to a UNIX-domain socket. connect(2) blocks while the listener's backlog is full.
 ///
 /// # Errors
-/// The socket does not exist, nothing listens on it, the deadline has passed, or the system has no
-/// such sockets.
+/// The socket does not exist, nothing listens on it, the deadline has passed, or the platform has
+/// no UNIX-domain sockets.
 pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline) -> Result<Channel, Error> {
     trace!("connecting to {peer}");
     let until = Wait::new(peer, CONNECTION, deadline);
@@ -87,7 +87,8 @@ pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline) -> Result
     }
 }
 
-/// The attempts to connect to one peer. Dropping it closes all attempts that are still in progress.
+/// The attempts to connect to one peer. Dropping this closes the attempts that are still in
+/// progress.
 #[derive(Default)]
 struct Dialling {
     /// Addresses that have not been tried yet, in order of preference.
@@ -129,7 +130,7 @@ impl Dialling {
             self.started.iter().map(|(_, socket)| sys::watch(socket, false, true)).collect();
         until.poll(&mut watches, next)?;
         let ready: Vec<_> = watches.iter().map(|watch| sys::Ready::from_watch(watch).write).collect();
-        // Several attempts may have finished in the same wake-up: the preferred address wins.
+        // If several attempts connect in the same wake-up, the preferred address wins.
         let mut connected = None;
         for ((address, socket), ready) in std::mem::take(&mut self.started).into_iter().zip(ready) {
             if !ready || connected.is_some() {
@@ -154,7 +155,8 @@ impl Dialling {
         self.waiting.is_empty() && self.started.is_empty()
     }
 
-    /// Returns "did not answer", with the addresses in use unless the message names them already.
+    /// Returns "did not answer", followed by the addresses being tried unless the message already
+    /// names them.
     fn unanswered(&self, peer: &Peer) -> String {
         let addresses = self.in_flight();
         if addresses == peer.address.to_string() {

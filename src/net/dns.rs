@@ -1,9 +1,9 @@
-//! A DNS client for the name server that the user names (`-R ADDRESS`).
+//! A DNS client for the name server that the user specifies (`-R ADDRESS`).
 //!
 //! Each lookup has its own runtime and sockets, and nothing is cached. A query is sent over UDP,
-//! then over TCP if the answer was truncated or missing. The resolver's search list completes the
-//! name as the system would, but the hosts file and the system's name servers are not used. As
-//! RFC 6761 requires, `localhost` is this machine, and `.invalid` fails without a query.
+//! then over TCP if the answer was truncated or missing. Names are completed with the system's
+//! search list, but the hosts file and the system's name servers are not used. As RFC 6761
+//! requires, `localhost` resolves to this machine, and `.invalid` fails without a query.
 
 use std::future;
 use std::net::{IpAddr, SocketAddr};
@@ -30,12 +30,12 @@ use sockets::Sockets;
 mod search;
 mod sockets;
 
-/// How long one lookup may take without `-w`. UDP gets half of this, or of `-w`, and repeats its
-/// query in case a packet was lost; TCP gets the rest.
+/// How long one lookup may take if `-w` is not given. UDP gets half of the limit and retransmits
+/// the query in case a packet was lost; TCP gets the rest.
 const DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns all addresses that the name server has for a name. Blocks until it has answered or the
-/// deadline has passed.
+/// Returns all addresses that the name server has for a name. Blocks until the server has answered
+/// or the deadline has passed.
 pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Result<Vec<IpAddr>, ResolveError> {
     let failed = |what: String| ResolveError::Failed(format!("name server {server} {what}"));
     let names = Candidates::for_name(name.as_str())
@@ -64,9 +64,9 @@ enum DnsFailure {
     Answer(String),
     /// The name server is unreachable or does not speak DNS.
     NoAnswer(String),
-    /// The answer was truncated and must be requested by TCP.
+    /// The answer was truncated and must be requested over TCP.
     Truncated,
-    /// No answer came in time.
+    /// No answer arrived in time.
     TimedOut,
 }
 
@@ -80,7 +80,7 @@ impl DnsFailure {
     }
 }
 
-/// Queries by UDP, then by TCP if there was no usable answer.
+/// Queries over UDP, then over TCP if there was no usable answer.
 async fn query(
     names: &Candidates,
     server: SocketAddr,
@@ -133,9 +133,9 @@ async fn search(
     time::timeout(limit, queries).await.unwrap_or(Err(DnsFailure::TimedOut))
 }
 
-/// Creates a client that queries only this name server. It lists IPv4 addresses first: without the
-/// system's rules (RFC 6724) that family is more likely to work, especially from a SOCKS proxy.
-/// EDNS is off for the sake of old name servers.
+/// Creates a client that queries only this name server. Results list IPv4 addresses first: the
+/// system's sorting rules (RFC 6724) are not applied, and IPv4 is more likely to work, especially
+/// from a SOCKS proxy. EDNS is off because some old name servers do not support it.
 fn client(
     server: SocketAddr,
     mut transport: ConnectionConfig,

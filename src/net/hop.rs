@@ -17,12 +17,12 @@ use crate::secret::AskPassword;
 use crate::sys;
 use crate::trace::trace;
 
-/// The callbacks that connecting needs.
+/// The callbacks used while connecting.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     /// Supplies passwords that the plan does not contain.
     pub(super) prompt: &'a dyn AskPassword,
-    /// Receives each stage that was reached.
+    /// Receives each stage as it is reached.
     pub(super) progress: &'a dyn Progress,
 }
 

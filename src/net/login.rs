@@ -7,8 +7,8 @@ use crate::secret::{AskPassword, Secret};
 use crate::sys;
 use crate::text::fill_in;
 
-/// Returns user and password for a hop. Looks up the user name and prompts for the password if the
-/// plan has none.
+/// Returns the user name and password for a hop. If the plan has no user name, uses the login name.
+/// If the plan has no password, prompts for it or runs the user's command.
 pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> Result<Credentials, Error> {
     let user = user(hop, peer)?;
     let (login, what, variables) = match &hop.protocol {

@@ -35,17 +35,17 @@ pub use progress::{Progress, Stage};
 pub struct Tunnel {
     /// The connection.
     pub channel: Channel,
-    /// The peer of the connection: the first hop, or the target if there is no hop.
+    /// The peer of the connection: the first hop, or the target if there are no hops.
     pub peer: Peer,
 }
 
 /// Connects to the plan's target over the first route that works.
 ///
-/// All bytes of the session are still in the returned channel.
+/// Nothing beyond the handshakes is read, so the caller receives every byte of the session.
 ///
 /// # Errors
-/// Returns the error of the only route, [`Error::NoRoute`] if several routes failed, or the first
-/// error that no other route could avoid ([`Error::is_final`]).
+/// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if there was only
+/// one. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, prompt: &dyn AskPassword, progress: &dyn Progress) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
     if plan.shows_status {
@@ -92,7 +92,7 @@ pub fn connect(plan: &Plan, prompt: &dyn AskPassword, progress: &dyn Progress) -
 }
 
 /// Returns how many of these routes will be tried. The target is dialled directly at most once, so
-/// all direct routes add one attempt, or none if `tried_directly` is set.
+/// all direct routes together count as one attempt, or as none if `tried_directly` is set.
 fn attempts(routes: &[Route], target: &Endpoint, tried_directly: bool) -> usize {
     let direct = routes.iter().filter(|route| is_direct(route, target)).count();
     routes.len() - direct + usize::from(direct > 0 && !tried_directly)
@@ -102,8 +102,8 @@ fn attempts(routes: &[Route], target: &Endpoint, tried_directly: bool) -> usize 
 /// once the target's name is resolved.
 fn is_direct(route: &Route, target: &Endpoint) -> bool {
     let Bypass { list, no_proxy, .. } = &route.bypass;
-    // The bypass list has precedence over no_proxy, but some of its entries cannot match until the
-    // target's address is known.
+    // The bypass list takes precedence over no_proxy, but some of its entries cannot match until
+    // the target's address is known.
     let decisive = if list.is_empty() { no_proxy } else { list };
     route.hops.is_empty() || decisive.matches(target) == Some(true)
 }
@@ -116,12 +116,12 @@ fn connect_hops(
     deadline: &mut Deadline,
     context: Context<'_>,
 ) -> Result<Tunnel, Error> {
-    // `-R ADDRESS` is for the target's name; the system resolves the names of proxies.
+    // `-R ADDRESS` applies only to the target's name; the system resolves the proxies' names.
     let (first, name_server) = match hops.first() {
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
-    // The loop ends, because each negotiation requests a new connection at most twice.
+    // The loop ends because each negotiation requests only a limited number of new connections.
     'connection: loop {
         let mut connection = dial::dial(&first, name_server, deadline, context.progress)?;
         for index in 0..hops.len() {

@@ -34,7 +34,7 @@ pub(super) fn send_ahead(
 ) -> Result<(), Error> {
     let mut ahead: Option<Wire> = None;
     for hop in hops.iter_mut() {
-        // `negotiate` takes all other steps.
+        // `negotiate` performs all other steps.
         let Step::Send(wire) = hop.negotiation.step().map_err(|cause| hop.failed(cause))? else { break };
         trace::sent(&wire, hop.negotiation.is_text());
         ahead = Some(match ahead {
@@ -48,7 +48,8 @@ pub(super) fn send_ahead(
     let (Some(wire), Some(first)) = (ahead, hops.first()) else { return Ok(()) };
     let until = first.wait(&reach.or_start(Limits::HANDSHAKE_TIMEOUT));
     match connection.send(wire.bytes(), &until) {
-        // A peer that closed may have sent the reason first: `negotiate` reads it.
+        // A peer that closed the connection may have sent the reason first, which `negotiate`
+        // reads.
         Ok(()) | Err(WaitError::Io(_)) => Ok(()),
         Err(WaitError::TimedOut) => Err(until.timed_out()),
     }
@@ -70,7 +71,8 @@ pub(super) fn negotiate(
                 trace::sent(&wire, hop.negotiation.is_text());
                 let until = hop.wait(&deadline);
                 match connection.send(wire.bytes(), &until) {
-                    // A peer that closed may have sent the reason first: the next step reads it.
+                    // A peer that closed the connection may have sent the reason first, which the
+                    // next step reads.
                     Ok(()) | Err(WaitError::Io(_)) => {}
                     Err(WaitError::TimedOut) => return Err(until.timed_out()),
                 }
@@ -152,7 +154,7 @@ impl HopState<'_> {
         Error::Negotiation { peer: self.peer.clone(), cause }
     }
 
-    /// The wait for the proxy's next message.
+    /// Returns a [`Wait`] for the proxy's next message.
     fn wait(&self, deadline: &Deadline) -> Wait<'_> {
         Wait::new(&self.peer, self.negotiation.waiting_for().as_str(), deadline)
     }

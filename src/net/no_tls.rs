@@ -1,4 +1,4 @@
-//! Replaces `tls` in a build without the feature.
+//! Replaces the `tls` module in a build without TLS support.
 
 use super::connection::Connection;
 use super::deadline::Deadline;
@@ -24,7 +24,7 @@ impl Client {
         }
     }
 
-    /// Cannot be called.
+    /// Cannot be called, because no `Client` exists.
     pub(super) fn secure(
         &self,
         _: Connection,

@@ -21,13 +21,13 @@ impl Progress for () {
 pub enum Stage<'a> {
     /// The route with this index in the plan is tried next.
     Route(usize),
-    /// The target bypasses the proxies of the route.
+    /// The target bypasses the route's proxies.
     Bypassed,
     /// A name was resolved.
     Resolved {
         /// The name.
         name: &'a Name,
-        /// Its addresses, in order of preference.
+        /// The name's addresses, in order of preference.
         addresses: &'a [IpAddr],
     },
     /// The connection to the first hop, or to the target, is established.

@@ -1,4 +1,4 @@
-//! Resolves names to addresses, by the system's resolver or by a given name server.
+//! Resolves names to addresses, with the system's resolver or a given name server.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,11 +16,11 @@ use crate::error::{Error, Peer};
 use crate::plan::Target;
 use crate::trace::trace;
 
-/// The status line's name for this wait.
+/// The name of this wait in the status line.
 const NAME_RESOLUTION: &str = "name resolution";
 
-/// Returns all addresses of a peer, of both families. The system returns its own in order of
-/// preference (RFC 6724).
+/// Returns all addresses of a peer, of both families. The system's resolver returns them in order
+/// of preference (RFC 6724).
 pub(super) fn addresses(
     peer: &Peer,
     server: Option<SocketAddr>,
@@ -40,7 +40,7 @@ pub(super) fn addresses(
     Ok(found)
 }
 
-/// Returns all addresses of a name. The status line shows `peer` meanwhile.
+/// Returns all addresses of a name. The status line shows `peer` during the lookup.
 pub(super) fn lookup(
     name: &Name,
     peer: &Peer,
@@ -90,8 +90,8 @@ impl Lookup {
     }
 }
 
-/// The lookups in progress, at most one for each name. If lookups were not shared, each listener
-/// session that gives up on one would leave another thread behind.
+/// The lookups in progress, at most one for each name. Without sharing, each session that gives up
+/// on a lookup would leave another thread behind.
 static LOOKUPS: Mutex<BTreeMap<String, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
 
 fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> LookupResult) -> LookupResult {
@@ -144,7 +144,7 @@ fn system_lookup(name: &Name) -> Result<Vec<SocketAddr>, ResolveError> {
     if addresses.is_empty() { Err(ResolveError::failed("the name has no address")) } else { Ok(addresses) }
 }
 
-/// Describes an error of getaddrinfo(3).
+/// Describes an error from getaddrinfo(3).
 fn system_error(error: &LookupError) -> ResolveError {
     ResolveError::failed(match error.kind() {
         LookupErrorKind::NoName => "no such host",

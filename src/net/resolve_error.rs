@@ -31,8 +31,8 @@ impl ResolveError {
         }
     }
 
-    /// Converts into the error for the user. `explicit`: the user asked for the name to be resolved
-    /// here.
+    /// Converts this into the error for the user. `explicit` is `true` if the user asked to resolve
+    /// the name on this machine.
     pub(super) fn into_error(self, peer: Peer, deadline: &Deadline, explicit: bool) -> Error {
         match self {
             Self::TimedOut => {

@@ -58,8 +58,8 @@ fn peer(address: SocketAddr) -> Peer {
     Peer::target(&Target::Tcp(Endpoint { host: Host::Ip(address.ip()), port }))
 }
 
-/// Races these addresses. Returns the socket that won, if any, the state at the end, and how long
-/// it took.
+/// Races these addresses. Returns the winning socket, if any, the final state, and the elapsed
+/// time.
 fn race(addresses: &[SocketAddr], limit: Duration) -> (Option<(SocketAddr, Socket)>, Dialling, Duration) {
     let start = Instant::now();
     let deadline = Deadline::start(Some(limit));
@@ -74,7 +74,7 @@ fn race(addresses: &[SocketAddr], limit: Duration) -> (Option<(SocketAddr, Socke
     }
 }
 
-/// Returns the address that won, and after how long.
+/// Returns the winning address and the time that the race took.
 #[track_caller]
 fn winner(addresses: &[SocketAddr]) -> (SocketAddr, Duration) {
     let (socket, _, time) = race(addresses, Duration::from_secs(10));

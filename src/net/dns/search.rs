@@ -6,8 +6,8 @@ use hickory_resolver::proto::ProtoError;
 use hickory_resolver::proto::rr::Name;
 use resolv_conf::Config;
 
-/// The file with the search list. If it is missing or has invalid lines, the name is tried as the
-/// system would.
+/// The file with the search list. A missing file and invalid lines are ignored, as in the system's
+/// resolver.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The fully qualified names to query, in order.
@@ -23,8 +23,9 @@ impl Candidates {
         Self::with_config(name, &Config::parse_with_errors(&file).0)
     }
 
-    /// A name that ends in a dot is fully qualified. Any other is tried as typed before the search
-    /// list if it has at least `ndots` dots, and after it otherwise.
+    /// Returns the candidates for a name and a search list. A name that ends in a dot is fully
+    /// qualified. Any other name is tried as typed before the search list if it has at least
+    /// `ndots` dots, and after it otherwise.
     fn with_config(name: &str, config: &Config) -> Result<Self, ProtoError> {
         let parsed = Name::from_str_relaxed(name)?;
         let mut typed = parsed.clone();

@@ -32,7 +32,7 @@ pub(super) struct Sockets {
 struct FirstError(Arc<OnceLock<String>>);
 
 impl FirstError {
-    /// Records the error if it is the first, and passes the result on.
+    /// Records the error if it is the first, and returns the result unchanged.
     fn record<T>(&self, result: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &result {
             self.0.get_or_init(|| os_message(error));
@@ -42,7 +42,7 @@ impl FirstError {
 }
 
 impl Sockets {
-    /// Returns the first error of the system; `None` if no socket has failed.
+    /// Returns the first system error; `None` if no socket has failed.
     pub(super) fn first_error(&self) -> Option<&str> {
         self.first_error.0.get().map(String::as_str)
     }
@@ -101,7 +101,7 @@ impl ConnectedUdp {
 impl DnsUdpSocket for ConnectedUdp {
     type Time = TokioTime;
 
-    /// Waits for an error as well: tokio does not wake a pure reader for one.
+    /// Waits for errors too, because tokio does not report them to a task that waits only for data.
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         loop {
             let ready = self.socket.ready(Interest::READABLE | Interest::ERROR).await?;

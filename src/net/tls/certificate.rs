@@ -1,5 +1,5 @@
 //! A minimal reader for X.509 certificates (RFC 5280 §4.1): the fields that appear in messages and
-//! pins, which the TLS library does not expose. It never verifies anything. Unknown parts are
+//! pins, which the TLS library does not expose. Nothing is verified here. Unknown parts are
 //! skipped; malformed parts are treated as absent.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -17,7 +17,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
-/// Context-specific tags of the optional fields of a certificate.
+/// Context-specific tags of a certificate's optional fields.
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 /// Context-specific tags in a `subjectAltName`.
@@ -35,7 +35,7 @@ pub(super) struct Certificate<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
     validity: &'a [u8],
-    /// Empty if there are none.
+    /// The encoded extensions; empty if there are none.
     extensions: &'a [u8],
     /// The `SubjectPublicKeyInfo`.
     pub(super) key: &'a [u8],
@@ -63,14 +63,14 @@ impl<'a> Certificate<'a> {
         self.issuer == self.subject
     }
 
-    /// Returns `true` if it is the certificate of an authority (RFC 5280 §4.2.1.9).
+    /// Returns `true` if this is a CA certificate (RFC 5280 §4.2.1.9).
     pub(super) fn is_ca(&self) -> bool {
         let constraints = self.extension(&BASIC_CONSTRAINTS);
         let is_ca = constraints.and_then(|value| Reader(Reader(value).content(SEQUENCE)?).content(BOOLEAN));
         is_ca.is_some_and(|value| value != [0])
     }
 
-    /// Returns the host names and IP addresses of the `subjectAltName` (RFC 5280 §4.2.1.6).
+    /// Returns the host names and IP addresses in the `subjectAltName` (RFC 5280 §4.2.1.6).
     pub(super) fn names(&self) -> Vec<String> {
         let value = self.extension(&SUBJECT_ALT_NAME).and_then(|value| Reader(value).content(SEQUENCE));
         let mut names = Reader(value.unwrap_or_default());
@@ -141,7 +141,7 @@ fn name_part<'a>(name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     found
 }
 
-/// Reads a sequence of DER elements.
+/// A reader for a sequence of DER elements.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -216,7 +216,7 @@ fn number(digits: &[u8]) -> Option<i64> {
 
 /// Returns the days since 1970-01-01 in the Gregorian calendar.
 ///
-/// The computation starts the year in March, so that a leap day is the last day of a year.
+/// The computation starts each year in March, so that a leap day is the last day of its year.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     year * 365 + year.div_euclid(4) - year.div_euclid(100)

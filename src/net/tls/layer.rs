@@ -1,11 +1,12 @@
-//! The thread of a TLS layer: plaintext at its upper end, TLS records at its lower end.
+//! The thread that runs a TLS layer, with plaintext at its upper end and TLS records at its lower
+//! end.
 //!
-//! - A direction is read only when its buffer is empty. A slow side thus causes backpressure, and
+//! - Each direction reads only when its buffer is empty, so a slow receiver causes backpressure and
 //!   memory stays bounded.
-//! - Plaintext that rustls has already decrypted is taken from it before each poll.
-//! - A half-close of the upper end becomes a `close_notify`, and what the peer still sends is
-//!   delivered. A `close_notify` of the peer becomes a half-close, and the peer still gets what the
-//!   upper end writes.
+//! - All plaintext that rustls has decrypted is taken out of it before each poll.
+//! - A half-close at the upper end becomes a `close_notify`, and data from the peer is still
+//!   delivered. A `close_notify` from the peer becomes a half-close, and data from the upper end is
+//!   still sent.
 //! - EOF without `close_notify` is an error, as are a reset and an alert.
 
 use std::io::{self, Read, Write};
@@ -18,8 +19,8 @@ use super::messages;
 use crate::sys::{self, LayerThread, Ready};
 use crate::trace::trace;
 
-/// Maximum number of bytes that are read at once, and thus buffered, in each direction. Encryption
-/// adds a few more.
+/// Maximum number of bytes to read at once, and thus to buffer, in each direction. Encryption adds
+/// a few bytes per record.
 const CAPACITY: usize = 64 * 1024;
 
 /// Maximum length of the plaintext in one record (RFC 8446 §5.1).
@@ -29,12 +30,13 @@ const MAX_RECORD: usize = 16 * 1024;
 /// Beyond this, rustls would accept plaintext without ever sending it.
 const MAX_TLS12_RECORDS: u64 = (1 << 23) - 8;
 
-/// How long the peer may stay silent and accept nothing after the upper end was closed. Then the
-/// rest is discarded.
+/// How long the peer may go without sending or accepting anything after the upper end was closed.
+/// After that, the remaining data is discarded.
 const DRAIN_STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long after the close of the upper end the rest is discarded even if the peer still accepts
-/// data. That is enough for a link of about 1 KiB/s to drain the layer and the socket pair.
+/// Maximum total time to drain after the upper end was closed. After that, the remaining data is
+/// discarded even if the peer still accepts data. This is enough for a link of about 1 KiB/s to
+/// drain the layer and the socket pair.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Encrypts and decrypts until both directions have ended.
@@ -98,11 +100,11 @@ impl Buffer {
 struct TlsLayer<'a> {
     layer: &'a LayerThread,
     tls: ClientConnection,
-    /// From the upper end to the peer.
+    /// The direction from the upper end to the peer.
     up: Direction,
     /// Encrypted records for the peer.
     records: Buffer,
-    /// From the peer to the upper end.
+    /// The direction from the peer to the upper end.
     down: Direction,
     /// Decrypted bytes for the upper end.
     plaintext: Buffer,
@@ -145,12 +147,12 @@ impl TlsLayer<'_> {
     }
 
     /// Polls both ends and returns which directions can make progress: (up, down). Returns `None`
-    /// if the time to drain has passed after the upper end was closed, or polling failed.
+    /// if the upper end was closed and the time to drain is up, or if polling failed.
     fn wait(&mut self) -> Option<(bool, bool)> {
         let wants_plaintext = self.up == Direction::Open && self.records.is_empty();
         let wants_records = self.down == Direction::Open && self.plaintext.is_empty();
         let mut watches = Vec::with_capacity(2);
-        // An end without any interest must be left out, because poll would report its hang-up
+        // Leave out an end with no events of interest, because poll would report its hang-up
         // forever.
         let lower = (wants_records || !self.records.is_empty()).then(|| {
             watches.push(sys::watch(self.layer.lower(), wants_records, !self.records.is_empty()));
@@ -188,7 +190,7 @@ impl TlsLayer<'_> {
             return;
         }
         let chunk = &mut self.up_chunk;
-        // Must precede the read: otherwise these bytes would briefly be missing from every count.
+        // Set this before the read, or the bytes would briefly be missing from every count.
         self.layer.set_in_flight(1);
         match self.layer.upper.read(chunk) {
             Ok(count @ 1..) => {
@@ -229,7 +231,8 @@ impl TlsLayer<'_> {
                 }
             }
             Ok(false) => {}
-            // The connection broke. Not reported here: an alert from the peer may still explain it.
+            // The connection broke. Do not report that here, because an alert from the peer may
+            // still explain it.
             Err(_) => {
                 self.records = Buffer::default();
                 self.up = Direction::Closed;
@@ -254,7 +257,7 @@ impl TlsLayer<'_> {
         match self.plaintext.drain(&self.layer.upper) {
             Ok(true) if self.down == Direction::Draining => {
                 self.down = Direction::Closed;
-                // Fails if the upper end was closed, which needs no half-close.
+                // Ignore the error: if the upper end was closed, it needs no half-close.
                 let _ = self.layer.upper.shut_down_writing();
             }
             Ok(_) => {}
@@ -303,7 +306,7 @@ impl TlsLayer<'_> {
     }
 }
 
-/// Returns how long to wait for the peer after draining for this long; `None` if the time is up.
+/// Returns how long to wait for the peer after draining for `elapsed`; `None` if the time is up.
 fn drain_timeout(elapsed: Duration) -> Option<Duration> {
     let remaining = DRAIN_TIMEOUT.checked_sub(elapsed).filter(|remaining| !remaining.is_zero())?;
     Some(remaining.min(DRAIN_STALL_TIMEOUT))

@@ -1,4 +1,4 @@
-//! Translates errors of the TLS library, and describes the established connection for the log.
+//! Translates errors from the TLS library, and describes the established connection for the log.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use super::certificate::{Certificate, date, display_pin, pin};
 use crate::error::{CertificateProblem, TlsAlert, TlsFailure};
 use crate::text::printable;
 
-/// The maximum number of names from a certificate in a message.
+/// Maximum number of certificate names to list in a message.
 const MAX_NAMES: usize = 4;
 
-/// Translates the verifier's error about `certificate`, the first of those that the proxy sent.
+/// Translates the verifier's error about `certificate`, the first certificate that the proxy sent.
 pub(super) fn certificate_problem(
     error: &CertificateError,
     certificate: &CertificateDer<'_>,
@@ -28,7 +28,7 @@ pub(super) fn certificate_problem(
         E::UnknownIssuer => unknown_issuer(certificate, intermediates),
         E::BadEncoding => CertificateProblem::Unreadable,
         E::BadSignature => CertificateProblem::BadSignature { issuer: issuer(certificate) },
-        // rustls reports a CA certificate that is used as a server's as `Other`.
+        // rustls reports a CA certificate that is used as a server certificate as `Other`.
         E::Other(_) if Certificate::parse(certificate).is_some_and(|parsed| parsed.is_ca()) => {
             unknown_issuer(certificate, intermediates)
         }
@@ -111,12 +111,13 @@ pub(super) fn layer_error(error: &TlsError) -> io::Error {
     })
 }
 
-/// The error for EOF without `close_notify`: an attacker may have truncated the stream.
+/// Returns the error for EOF without `close_notify`: an attacker may have truncated the stream.
 pub(super) fn missing_close_notify() -> io::Error {
     aborted("TLS connection closed without close_notify".into())
 }
 
-/// The error for a TLS 1.2 connection that has sent as many records as its keys may encrypt.
+/// Returns the error for a TLS 1.2 connection that has sent as many records as its keys may
+/// encrypt.
 pub(super) fn keys_exhausted() -> io::Error {
     aborted("TLS 1.2 record limit reached".into())
 }

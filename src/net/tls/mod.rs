@@ -28,7 +28,7 @@ mod messages;
 mod settings;
 mod verifier;
 
-/// Names the proxy's part of the handshake in messages.
+/// The name for the proxy's part of the handshake in messages.
 const WAITING_FOR: &str = "its TLS handshake";
 
 /// Maximum number of bytes to receive in one call.
@@ -140,7 +140,8 @@ fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_
         tls.write_tls(&mut records)?;
     }
     match connection.send(&records, until) {
-        // A proxy that closed may have sent an alert first: the next read finds it.
+        // A proxy that closed the connection may have sent an alert first, which the next read
+        // finds.
         Err(WaitError::Io(_)) | Ok(()) => Ok(()),
         timed_out => timed_out,
     }

@@ -1,4 +1,4 @@
-//! Converts a plan's TLS settings to those of rustls. Certificates and keys are read here.
+//! Converts a plan's TLS settings to a rustls configuration. Certificates and keys are read here.
 
 use std::fs::File;
 use std::io::Read;

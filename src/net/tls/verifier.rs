@@ -29,7 +29,8 @@ impl ProblemSlot {
     }
 }
 
-/// Verifies chain, name and validity period, unless disabled, and the pins, if any.
+/// A verifier that checks the chain, name and validity period, unless disabled, and the pins, if
+/// any.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// `None` for `--insecure`.
