@@ -1,14 +1,14 @@
-//! Test data with random access: streams in which any lost, repeated or foreign bytes are detected.
+//! Randomly accessible test data that exposes any lost, repeated or foreign bytes.
 
 use std::sync::OnceLock;
 
-/// Not a power of two, so that a lost block of any size is detected.
+/// The period of the pattern: a prime, so that losing whole blocks never goes unnoticed.
 const PERIOD: usize = 1_000_003;
 
 /// The longest slice that [`Stream::at`] returns.
 pub(crate) const MAX_SLICE: usize = 64 * 1024;
 
-/// `len` bytes of a periodic pattern, from an offset that `seed` determines.
+/// `len` bytes of a periodic pattern, starting at an offset that `seed` determines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
     pub(crate) seed: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Returns a slice of the bytes after the first `position`. It is empty at the end.
+    /// Returns the next bytes from `position` on, or an empty slice at the end of the stream.
     pub(crate) fn at(&self, position: u64) -> &'static [u8] {
         let start = (self.seed.wrapping_mul(7919) % PERIOD as u64 + position) % PERIOD as u64;
         let start = usize::try_from(start).expect("less than the period");
@@ -24,7 +24,7 @@ impl Stream {
         &pattern()[start..start + length]
     }
 
-    /// Returns `true` if these bytes follow the first `position` bytes of the stream.
+    /// Returns `true` if the stream contains exactly `bytes` at `position`.
     pub(crate) fn has(&self, mut position: u64, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             if position > self.len {
@@ -42,7 +42,7 @@ impl Stream {
     }
 }
 
-/// Pseudo-random numbers (splitmix64). The same seed gives the same sequence.
+/// A pseudo-random number generator (splitmix64). The same seed gives the same sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -51,7 +51,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Returns the next number of the sequence.
+    /// Returns the next number in the sequence.
     pub(crate) fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut x = self.0;
@@ -65,13 +65,13 @@ impl Random {
         self.any() % limit.max(1)
     }
 
-    /// Returns `true` with this probability.
+    /// Returns `true` with a probability of `probability` percent.
     pub(crate) fn percent(&mut self, probability: u64) -> bool {
         self.below(100) < probability
     }
 }
 
-/// Returns one period plus one slice, so that every slice is contiguous.
+/// Returns one period of the pattern plus one slice, so that every slice is contiguous.
 fn pattern() -> &'static [u8] {
     static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
     PATTERN.get_or_init(|| {

@@ -4,11 +4,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A path that nothing else uses. Dropping it removes the file or directory at that path.
+/// A unique temporary path. Dropping it removes the file or directory at that path.
 pub(crate) struct TempPath(PathBuf);
 
 impl TempPath {
-    /// Returns a path that ends in `name`, with nothing there yet.
+    /// Returns a path that ends in `name` and does not exist yet.
     pub(crate) fn new(name: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A TLS terminator in front of a fake peer, as stunnel is in front of a real one.
+//! A TLS terminator in front of a fake peer, like stunnel in front of a real one.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -17,25 +17,25 @@ use super::pki::{Authority, Identity};
 /// How the program's TLS stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TlsEnd {
-    /// With `close_notify`.
+    /// The program sent `close_notify`.
     CloseNotify,
-    /// With EOF, but without `close_notify`.
+    /// The program sent EOF without `close_notify`.
     Truncated,
     Reset,
 }
 
-/// The handshake and the end of a connection.
+/// A connection's handshake, and how the connection ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handshake {
-    /// The name in SNI.
+    /// The server name from SNI.
     pub(crate) name: Option<String>,
-    /// The error that this side saw in the handshake; `None` if it succeeded.
+    /// The error on the terminator's side if the handshake failed.
     pub(crate) failure: Option<String>,
     /// How the stream ended; `None` while it is open.
     pub(crate) end: Option<TlsEnd>,
 }
 
-/// The terminator's reaction to EOF from the peer behind it.
+/// The terminator's reaction to EOF from the server behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Ending {
     /// Sends `close_notify`, but keeps forwarding the program's data.
@@ -48,7 +48,7 @@ enum Ending {
     Garbage,
 }
 
-/// Builder of a TLS terminator, which forwards the decrypted data to another server.
+/// Builder for a TLS terminator, which forwards the decrypted data to another server.
 pub(crate) struct TlsFront {
     config: ServerConfig,
     ending: Ending,
@@ -63,12 +63,12 @@ pub(crate) struct TlsServer {
 }
 
 impl TlsFront {
-    /// Returns a terminator with this certificate and all TLS versions.
+    /// Creates a terminator that has this certificate and supports all TLS versions.
     pub(crate) fn new(identity: &Identity) -> Self {
         Self::with_versions(identity, rustls::ALL_VERSIONS, None)
     }
 
-    /// Requires a client certificate that this authority issued.
+    /// Creates a terminator that requires a client certificate issued by `clients`.
     pub(crate) fn requiring_client_certificate(
         identity: &Identity,
         clients: &Authority,
@@ -77,7 +77,8 @@ impl TlsFront {
         Self::with_versions(identity, versions, Some(clients))
     }
 
-    /// Limits the TLS versions. If client certificates are required, `clients` is their CA.
+    /// Creates a terminator that supports only these TLS versions. If `clients` is given, clients
+    /// need a certificate from that CA.
     pub(crate) fn with_versions(
         identity: &Identity,
         versions: &[&'static SupportedProtocolVersion],
@@ -214,7 +215,8 @@ impl Session {
         self.record(|handshake| handshake.name = name);
         let far = TcpStream::connect(&self.server).unwrap();
         far.set_nodelay(true).unwrap();
-        // Always locked in this order, so that records are sent in the order of encryption.
+        // Always lock `tls` before `out`, so that records are sent in the order they were
+        // encrypted.
         let (tls, out) = (Mutex::new(tls), Mutex::new(()));
         thread::scope(|scope| {
             scope.spawn(|| self.outward(&tls, &out, &far));
@@ -278,7 +280,7 @@ impl Session {
         let mut plain = vec![0; 16 * 1024];
         loop {
             let Ok(count) = far.read(&mut plain) else {
-                // Reset by the server, or shut down by the other thread.
+                // The server reset the connection, or the other thread shut it down.
                 return drop(self.stream.shutdown(Shutdown::Both));
             };
             let mut records = Vec::new();

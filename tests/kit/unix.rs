@@ -57,7 +57,7 @@ fn seccomp_against_splice() -> io::Result<()> {
     ];
     let length = program.len().try_into().unwrap();
     let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
-    // SAFETY: sets a flag of this process.
+    // SAFETY: only sets a process flag.
     let mut result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     if result == 0 {
         // SAFETY: the filter and its program outlive the call.
@@ -145,7 +145,7 @@ pub(crate) fn open_tun(name: &str) -> io::Result<File> {
     let file = File::options().read(true).write(true).open("/dev/net/tun")?;
     // SAFETY: all-zero is a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    // The kernel needs a NUL at the end.
+    // The kernel needs a terminating NUL.
     assert!(name.len() < request.ifr_name.len(), "{name}: too long for an interface name");
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from.cast_signed();
@@ -186,7 +186,7 @@ impl Pty {
         pty
     }
 
-    /// Returns a terminal of this width.
+    /// Returns a terminal with this many columns.
     pub(crate) fn with_columns(columns: u16) -> Self {
         let pty = Self::new();
         let mut size = rustix::termios::tcgetwinsize(&pty.slave).unwrap();
@@ -195,7 +195,7 @@ impl Pty {
         pty
     }
 
-    /// Returns a new descriptor of the program's side.
+    /// Returns a new descriptor for the program's side.
     pub(crate) fn slave(&self) -> OwnedFd {
         self.slave.try_clone().unwrap()
     }
@@ -206,7 +206,7 @@ impl Pty {
     }
 }
 
-/// Reads the program's output. Fails after 20 seconds without any.
+/// Reads the program's output. Fails after 20 seconds without output.
 impl Read for &Pty {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
