@@ -1,4 +1,4 @@
-//! Certificates for proxies with TLS, made with the openssl program as an administrator would.
+//! Certificates for TLS proxies, made with openssl(1) as an administrator would.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::peers::run;
 const RSA: &[&str] = &["rsa:2048"];
 const EC: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 
-/// A folder with files `NAME.pem`, which contain certificates, and `NAME.key`.
+/// A folder of certificates (`NAME.pem`) and their keys (`NAME.key`).
 pub(crate) struct Certificates {
     pub(crate) folder: PathBuf,
     made: Instant,
@@ -49,7 +49,8 @@ impl Certificates {
         std::thread::sleep(Duration::from_secs(2).saturating_sub(self.made.elapsed()));
     }
 
-    /// Creates a key, and a signing request (`csr`) or, with `-x509`, a certificate (`pem`) for it.
+    /// Returns the command that creates a key, and a signing request (`csr`) or, with `-x509`, a
+    /// certificate (`pem`) for that key.
     fn request(&self, name: &str, key: &[&str], subject: &str, output: &str) -> Command {
         let mut command = Command::new("openssl");
         command.args(["req", "-nodes", "-newkey"]).args(key).arg("-subj").arg(format!("/CN={subject}"));
@@ -58,7 +59,7 @@ impl Certificates {
         command
     }
 
-    /// Makes the certificate of an authority, self-signed without an issuer.
+    /// Makes a CA certificate, signed by `issuer` or, if there is none, self-signed.
     fn authority(&self, name: &str, title: &str, key: &[&str], issuer: Option<&str>) -> Result<(), String> {
         let mut command = self.request(name, key, title, "pem");
         command.args(["-x509", "-days", "30", "-addext", "basicConstraints=critical,CA:TRUE"]);
@@ -69,7 +70,8 @@ impl Certificates {
         run(&mut command).map(drop)
     }
 
-    /// Makes the certificate of a server or client. With 0 days it is valid for one second.
+    /// Makes a server or client certificate. If `days` is 0, the certificate is valid for one
+    /// second.
     fn leaf(&self, name: &str, key: &[&str], issuer: &str, names: &str, days: u32) -> Result<(), String> {
         run(&mut self.request(name, key, name, "csr"))?;
         let extensions = self.path(name, "ext");
@@ -87,8 +89,8 @@ impl Certificates {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "key") {
-                // squid gives up root before it reads its key; the program rejects a key that
-                // others can read.
+                // squid drops root before it reads its key. The program rejects a key that others
+                // can read.
                 let is_client = path.ends_with("client.key") || path.ends_with("stranger.key");
                 fs::set_permissions(&path, Permissions::from_mode(if is_client { 0o600 } else { 0o644 }))?;
             }

@@ -12,8 +12,8 @@ use crate::peers::{
     TINYPROXY_USER, USER, WRONG_PASSWORD,
 };
 
-/// Held by each case that uses the chain of three proxies, because the logs of the first two cannot
-/// tell the cases apart.
+/// Held by each case that uses the chain of three proxies, because the logs of the first two
+/// proxies do not show which case a session belongs to.
 static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -93,7 +93,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// Returns three proxies, each with a password of its own.
+/// Returns a chain of three proxies, each with its own password.
 fn chain(context: &Context) -> String {
     let [first, second, third] =
         [MICROSOCKS_USER, TINYPROXY_USER, SQUID_USER].map(|proxy| context.address(proxy));

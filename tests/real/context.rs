@@ -1,4 +1,4 @@
-//! Cases, and the context in which each one runs.
+//! Test cases, and the context in which each one runs.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -17,9 +17,9 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A named check, which fails by panicking.
 pub(crate) struct Case {
-    /// `topic: sentence`.
+    /// In the form `topic: sentence`.
     pub(crate) name: String,
-    /// The C program does not support this, or not always.
+    /// The C program does not support this, or not reliably.
     pub(crate) ours_only: bool,
     /// The loopback interface must have the address `::1`.
     pub(crate) needs_ipv6: bool,
@@ -42,7 +42,7 @@ impl Topic {
         self.add(name.as_ref(), false, false, run);
     }
 
-    /// Adds a case for this program only, and not for the C program.
+    /// Adds a case for this program only, not for the C program.
     pub(crate) fn ours(&mut self, name: impl AsRef<str>, run: impl Fn(&Context) + Send + Sync + 'static) {
         self.add(name.as_ref(), true, false, run);
     }
@@ -71,9 +71,9 @@ impl Topic {
 /// The context of a running case.
 pub(crate) struct Context<'a> {
     pub(crate) peers: &'a Peers,
-    /// The number of the worker thread. Each worker has its own ports at the target.
+    /// The number of the worker thread. Each worker has its own ports on the target.
     worker: usize,
-    /// The C program is under test, so exit codes and messages are not compared.
+    /// Set if the C program is under test, whose exit codes and messages are not compared.
     original: bool,
     /// A folder for this case.
     pub(crate) folder: PathBuf,
@@ -101,7 +101,7 @@ impl<'a> Context<'a> {
         self.peers.haproxy_port(self.worker)
     }
 
-    /// Returns `127.0.0.1:PORT` of a proxy.
+    /// Returns the address of a proxy as `127.0.0.1:PORT`.
     #[track_caller]
     pub(crate) fn address(&self, endpoint: Endpoint) -> String {
         self.peers.address(endpoint)
@@ -121,7 +121,7 @@ impl<'a> Context<'a> {
         program(&self.peers.connect, args.as_ref().split_whitespace())
     }
 
-    /// Returns the options with which ssh, scp and sftp reach the target through this
+    /// Returns the options that make ssh, scp and sftp reach the target through this
     /// `ProxyCommand`.
     #[track_caller]
     pub(crate) fn ssh_options(&self, proxy_command: &str) -> Vec<String> {
@@ -144,7 +144,7 @@ impl<'a> Context<'a> {
         program("ssh", self.ssh_options(&proxy_command)).arg("target").arg(command)
     }
 
-    /// Runs the program and expects the banner of sshd.
+    /// Runs the program and expects sshd's banner.
     #[track_caller]
     pub(crate) fn expect_banner(&self, program: Program) -> Outcome {
         let outcome = run_with_open_input(program);
@@ -157,7 +157,7 @@ impl<'a> Context<'a> {
 
     // Expectations
 
-    /// Expects this exit code. For the C program, every code but 0 means any failure.
+    /// Expects this exit code. From the C program, accepts any nonzero code if `code` is nonzero.
     #[track_caller]
     pub(crate) fn expect_code(&self, outcome: &Outcome, code: i32) {
         if self.original && code != 0 {
@@ -168,8 +168,8 @@ impl<'a> Context<'a> {
     }
 
     /// Expects a proper failure: this exit code, nothing on standard output, and one line on
-    /// standard error that starts with `connect: ` and contains each of `parts`, in any letter
-    /// case. `a|b` accepts either. Messages of the C program are not compared.
+    /// standard error that starts with `connect: ` and contains each of `parts`, ignoring case.
+    /// `a|b` accepts either. The C program's messages are not compared.
     #[track_caller]
     pub(crate) fn expect_failure(&self, outcome: &Outcome, code: i32, parts: &[&str]) {
         self.expect_code(outcome, code);
@@ -178,7 +178,7 @@ impl<'a> Context<'a> {
         if self.original {
             return;
         }
-        // Checks the form of the message.
+        // Check only the form of the message here.
         outcome.expect_failure(code, &[]);
         let message = outcome.stderr_text().to_lowercase();
         for part in parts {
@@ -187,7 +187,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns `true` if this program is under test, and not the C program.
+    /// Returns `true` if this program, rather than the C program, is under test.
     pub(crate) fn is_ours(&self) -> bool {
         !self.original
     }
@@ -199,8 +199,8 @@ impl<'a> Context<'a> {
         self.expect_log_lines(server, parts, 1);
     }
 
-    /// Expects at least `count` such lines. A server may log a session only after its end, so this
-    /// waits.
+    /// Expects at least `count` lines with these parts in a server's log. Waits for them, because a
+    /// server may log a session only after it has ended.
     #[track_caller]
     pub(crate) fn expect_log_lines(&self, server: Server, parts: &[&str], count: usize) {
         let start = Instant::now();
@@ -222,14 +222,15 @@ impl<'a> Context<'a> {
         lines.filter(|line| has_in_order(line, parts)).count()
     }
 
-    /// Waits for the lock. Cases that share it run one at a time, and ignore earlier log lines.
+    /// Waits for the lock. Cases that share a lock run one at a time, and ignore log lines from
+    /// before they acquired it.
     pub(crate) fn wait_for_turn(&self, lock: &'static Mutex<()>) -> MutexGuard<'static, ()> {
         let turn = lock.lock().unwrap_or_else(PoisonError::into_inner);
         *self.marks.borrow_mut() = log_sizes(self.peers);
         turn
     }
 
-    /// Returns the part of a server's log since the case, or its turn, began.
+    /// Returns the text that a server has logged since the case, or its turn, began.
     pub(crate) fn news(&self, server: Server) -> String {
         let marks = self.marks.borrow();
         let mark = marks.iter().find(|(marked, _)| *marked == server).map_or(0, |(_, mark)| *mark);
@@ -276,7 +277,7 @@ pub(crate) fn expect_secret_kept(outcome: &Outcome, secret: &str) {
     assert!(!outcome.stdout_text().contains(secret), "{outcome:?}\n  expected: no password");
 }
 
-/// Redirects the standard input of a run from a file.
+/// Redirects the program's standard input from a file.
 pub(crate) fn fed(program: Program, path: &Path) -> Program {
     program.stdin(File::open(path).unwrap())
 }

@@ -12,27 +12,28 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-/// How long a server may take from its start until it listens on all its ports.
+/// How long a server may take to start listening on all its ports.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The maximum number of attempts to start a server. Another program may take a port after the
-/// check that it is free and before the server binds it.
+/// The maximum number of attempts to start a server. Another program may take a port between our
+/// check that the port is free and the server's bind.
 const START_ATTEMPTS: usize = 5;
 
-/// How long a server may take to exit after SIGTERM. Then it gets SIGKILL.
+/// How long a server may take to exit after SIGTERM before it gets SIGKILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Ports for servers: below the range from which the kernel picks ports for outgoing connections,
-/// with five digits each, so that no port is a prefix of another one in a log line.
+/// The range of ports for servers. It is below the kernel's range for outgoing connections, and
+/// every port has five digits, so that none is a prefix of another in a log line.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 
-/// A server in the foreground, as the leader of a process group. Dropping it stops the whole group.
+/// A foreground server that leads its own process group. Dropping it stops the whole group.
 pub(crate) struct Daemon {
     name: String,
     pid: Pid,
-    /// `None` once it is stopped: the process ID may then belong to another process.
+    /// `None` once the server is stopped, because its process ID may then belong to another
+    /// process.
     child: Mutex<Option<Child>>,
     pub(crate) ports: Vec<u16>,
 }
@@ -41,7 +42,7 @@ impl Daemon {
     /// Starts a server with `count` ports and waits until it listens on all of them.
     ///
     /// `prepare` gets the ports, writes the configuration and returns the command. The server's
-    /// output goes to `output`, and its last lines are part of the error if it does not start.
+    /// output goes to `output`. If the server does not start, the error includes the last lines.
     pub(crate) fn start(
         name: &str,
         count: usize,
@@ -60,7 +61,7 @@ impl Daemon {
         Err(format!("{name} did not start in {START_ATTEMPTS} attempts; its last output:\n{tail}"))
     }
 
-    /// Starts a process group without waiting for its ports.
+    /// Starts a server in its own process group, without waiting for its ports.
     pub(crate) fn spawn(
         name: &str,
         mut command: Command,
@@ -88,11 +89,11 @@ impl Daemon {
         false
     }
 
-    /// Returns `true` if this server listens on the port, and not another program.
+    /// Returns `true` if this server, rather than another program, listens on the port.
     fn listens_on(&self, port: u16) -> bool {
         let inodes = listening_sockets(port);
-        // Root may see the descriptors of all processes. Other users may not see those of a server
-        // that changed its user; for them, accept any listener.
+        // Root can list every process's descriptors. Other users cannot list those of a server that
+        // has changed its user; for them, accept any listener.
         let Ok(descriptors) = fs::read_dir(format!("/proc/{}/fd", self.pid.as_raw_pid())) else {
             return !inodes.is_empty();
         };
@@ -147,8 +148,8 @@ impl Drop for Daemon {
     }
 }
 
-/// Kills all children of this process and their process groups, after a signal that ends the run.
-/// Makes several passes, because other threads may be starting children.
+/// Kills the process groups of all child processes, after a signal that ends the run. Makes several
+/// passes, because other threads may still be starting children.
 pub(crate) fn kill_children() {
     let own = std::process::id().to_string();
     for _ in 0..3 {
@@ -192,7 +193,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// Returns `true` if a program listens on this port.
+/// Returns `true` if any program listens on this port.
 pub(crate) fn has_listener(port: u16) -> bool {
     !listening_sockets(port).is_empty()
 }

@@ -1,4 +1,4 @@
-//! `-R` with the address of a name server, here dnsmasq, which knows the names under `real.test`.
+//! `-R` with the address of a name server: dnsmasq, which knows the names under `real.test`.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::kit::Program;
 use crate::peers::{DNSMASQ, SSH_D, Server, is_root};
 
 pub(crate) fn cases() -> Vec<Case> {
-    // The C program accepts such an address, but queries the system's name server.
+    // The C program accepts the address of a name server, but queries the system's name server.
     let mut topic = Topic::new("dns");
     topic.ours("both record types are queried", |context| {
         resolves_itself(context, &context.address(DNSMASQ), "ipv4");
@@ -34,7 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let ssh = program("ssh", context.ssh_options(&connect)).arg("-o").arg("HostName=host.real.test");
         ssh.arg("target").arg("echo hi").run().expect_success().expect_stdout("hi\n");
     });
-    // 61 addresses do not fit into 512 bytes.
+    // 61 addresses do not fit into a UDP answer of 512 bytes.
     topic.ours("a large answer is fetched by TCP", |context| {
         let out = context.expect_banner(asking(context, "-d", "many.real.test"));
         out.expect_stderr_has("trying TCP");
@@ -55,7 +55,7 @@ pub(crate) fn cases() -> Vec<Case> {
     });
     topic.ours("the hosts file is not used", |context| {
         let hosts = context.file("hosts", "127.0.0.1 listed.real.test\n");
-        // The file is in effect: without -R, the name resolves.
+        // Without -R, the name resolves, so the hosts file is in effect.
         let args = format!("listed.real.test {}", context.port());
         context.expect_banner(with_file(context, &hosts, "/etc/hosts", &args));
         let args = format!("-R {} listed.real.test. {}", context.address(DNSMASQ), context.port());
@@ -89,7 +89,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// Prepares a run of the program that queries dnsmasq.
+/// Prepares a run of the program in which it resolves `host` through dnsmasq.
 fn asking(context: &Context, options: &str, host: &str) -> Program {
     let server = context.address(DNSMASQ);
     context.connect(format!("{options} -R {server} {host} {}", context.port()))
@@ -103,7 +103,8 @@ fn resolves_itself(context: &Context, server: &str, label: &str) {
     }
 }
 
-/// Prepares a run of the program in a mount namespace where `file` replaces a file of `/etc`.
+/// Prepares a run of the program in a mount namespace where `file` replaces `place`, a file in
+/// `/etc`.
 fn with_file(context: &Context, file: &Path, place: &str, args: &str) -> Program {
     let unshare: &[&str] = if is_root() { &["--mount"] } else { &["--map-root-user", "--mount"] };
     let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";

@@ -80,7 +80,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let out = connect.arg("no-such-host.invalid").arg(context.port().to_string()).run();
         context.expect_failure(&out, 3, &["no-such-host.invalid"]);
     });
-    // microsocks closes the connection when it receives a request of another protocol.
+    // microsocks closes the connection when it receives a request in another protocol.
     topic.both("a SOCKS proxy used as an HTTP proxy is an error", |context| {
         let proxy = context.address(MICROSOCKS);
         let out = context.connect(format!("-H {proxy} 127.0.0.1 {}", context.port())).run();

@@ -1,5 +1,5 @@
-//! Requests to HTTP proxies: Digest with squid's own helper, header fields, HTTP/1.0; and PROXY
-//! protocol headers, as `haproxy` reads them.
+//! Requests to HTTP proxies (Digest with squid's own helper, header fields, HTTP/1.0), and PROXY
+//! protocol headers that `haproxy` parses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -81,8 +81,8 @@ pub(crate) fn cases() -> Vec<Case> {
             context.expect_banner(context.connect(args));
         });
     }
-    // The other cases prove that we sent a header only because HAProxy rejects sessions without
-    // one.
+    // Without this case, the cases above would not prove that we send a header: HAProxy must reject
+    // sessions without one.
     topic.ours("HAProxy accepts no session without a PROXY protocol header", |context| {
         let port = context.haproxy_port();
         let connect = context.connect(format!("-w 5 --idle-timeout 5 127.0.0.1 {port}"));
@@ -112,8 +112,8 @@ fn asks_once(context: &Context) {
     let script = format!("#!/bin/sh\necho \"$1\" >>'{}'\necho '{PASSWORD}'\n", asked.display());
     let draft = context.file("draft", script);
     let askpass = context.folder.join("askpass");
-    // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor, and
-    // a file that is open for writing cannot be executed (ETXTBSY).
+    // Let cp write the file. If this process wrote it, a child forked at the same time could
+    // inherit the descriptor, and a file that is open for writing cannot be executed (ETXTBSY).
     crate::peers::run(std::process::Command::new("cp").arg(&draft).arg(&askpass)).unwrap();
     fs::set_permissions(&askpass, fs::Permissions::from_mode(0o700)).unwrap();
     let proxy = context.address(SQUID_DIGEST);
@@ -123,7 +123,8 @@ fn asks_once(context: &Context) {
     assert_eq!(questions.lines().count(), 1, "the questions: {questions}");
 }
 
-/// `haproxy` can know these addresses only from the header, because a proxy connects to it.
+/// Expects `haproxy` to log the addresses of the client's connection. Only the header contains
+/// them, because `haproxy` gets its connection from a proxy.
 fn names_the_client(context: &Context, version: &str) {
     let (proxy, port) = (context.address(MICROSOCKS), context.haproxy_port());
     let local = free_port();

@@ -4,10 +4,10 @@
 //!     cargo test --test real -- [--original] [NAME]
 //!     tests/real/run [--only NAME] [--original] [PROGRAM]
 //!
-//! `NAME` is a part of the cases' names. `CONNECT_UNDER_TEST` is the path of the program to test;
-//! `--original` states that it is the C program, whose exit codes and messages differ. Cases for
-//! this program only are then listed as n/a. `REAL_TIMES=1` prints how long each case took, and
-//! `REAL_KEEP=1` keeps the working directory with all logs.
+//! `NAME` selects the cases whose names contain it. `CONNECT_UNDER_TEST` is the path of the program
+//! to test. `--original` means that this is the C program, whose exit codes and messages differ;
+//! the cases that it cannot pass are then listed as n/a. `REAL_TIMES=1` prints how long each case
+//! took, and `REAL_KEEP=1` keeps the working directory with all logs.
 //!
 //! All servers listen on free loopback ports, and all files are in one temporary directory, except
 //! `/run/sshd`, which sshd requires and the suite creates when run as root. The suite is meant to
@@ -42,10 +42,11 @@ mod tools;
 
 use peers::Peers;
 
-/// Tells the thread that waits for signals that the run has ended. signal-hook writes another byte.
+/// Written to the signal pipe at the end of the run, to end the thread that reads it. signal-hook
+/// writes a different byte for a signal.
 const FINISHED: u8 = b'F';
 
-/// The exit code after a signal: 128 and SIGINT's number.
+/// The exit code after a signal: 128 plus SIGINT's number.
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
         dns::cases(),
         errors::cases(),
         terminal::cases(),
-        // Last, because their cases only wait for results.
+        // Last, because these cases only wait for results of tests that run in the background.
         openssh::cases(),
     ];
     let mut cases: Vec<_> = topics.into_iter().flatten().collect();

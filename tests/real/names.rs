@@ -1,5 +1,5 @@
-//! Names, addresses of both families, and proxies written with user name and password. The program
-//! runs without ssh here.
+//! Host names, IPv4 and IPv6 addresses, and proxies given with a user name and password. Most cases
+//! run the program without ssh.
 
 use crate::chains::percent_encoded;
 use crate::context::{Case, Context, Topic, program};
@@ -70,7 +70,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// `ssh -D` logs the host of the request: a name or an address.
+/// Checks in the log of `ssh -D` whether the request contained a name or an address.
 fn resolves_for_ssh_d(context: &Context, mode: &str, version: &str) {
     let (proxy, port) = (context.address(SSH_D), context.port());
     context.expect_banner(context.connect(format!("-{version} -R {mode} -S {proxy} localhost {port}")));
@@ -127,7 +127,7 @@ fn ipv6_cases(topic: &mut Topic) {
     });
 }
 
-/// Runs the program with the address bare and in brackets.
+/// Runs the program with the IPv6 address both bare and in brackets.
 fn both_notations(context: &Context, options: &str) {
     for host in ["::1", "[::1]"] {
         context.expect_banner(context.connect(format!("{options} {host} {}", context.port())));

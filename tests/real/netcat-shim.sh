@@ -1,5 +1,5 @@
 #!/bin/sh
-# Replaces the netcat of OpenSSH's own tests. As a SOCKS client (-x PROXY -X4|-X5 HOST PORT) it runs the program under
+# Replaces the netcat in OpenSSH's own tests. As a SOCKS client (-x PROXY -X4|-X5 HOST PORT) it runs the program under
 # test. For everything else it runs the real netcat: the tests need a plain client that does not half-close, because
 # their listening netcat stops mid-file when it receives EOF.
 how=
@@ -10,7 +10,7 @@ case "$1 $3" in
 esac
 if [ -n "$how" ]; then
 	echo socks >>"$CONNECT_RUNS"
-	# $how holds several words and must be split.
+	# $how contains several words and must be split.
 	# shellcheck disable=SC2086
 	exec "$CONNECT_BINARY" $how -S "$2" "$4" "$5"
 fi

@@ -7,8 +7,8 @@
 set -u
 dir=$1 shim=$2 tests=$4
 export CONNECT_BINARY=$3 CONNECT_RUNS=$dir/runs
-# These can be fixed, because nothing else uses this namespace. OpenSSH's tests use port 4242 and
-# some ports above it.
+# Fixed ports are safe, because nothing else uses this network namespace. OpenSSH's tests use port
+# 4242 and a few ports above it.
 ssh_port=4242 proxy_port=1080
 
 ip link set lo up || exit 1
@@ -18,9 +18,9 @@ mv "$dir/regress/netcat" "$dir/regress/netcat.real"
 cp "$shim" "$dir/regress/netcat"
 
 # multiplex and exit-status run many commands that close their output after 2 seconds and exit 3
-# seconds later. Only the order matters, so shorten these pauses. All others keep their length,
-# because the tests rely on them to wait for servers. In this mount namespace, a bind mount replaces
-# `sleep` for these tests only.
+# seconds later. Only the order matters, so shorten these two pauses. All other pauses keep their
+# length, because the tests rely on them to wait for servers. The bind mount over `sleep` is only
+# visible in this mount namespace.
 cp "$(type -P sleep)" "$dir/sleep.real" || exit 1
 cat >"$dir/sleep" <<END
 #!/bin/sh
@@ -42,16 +42,16 @@ proxy=$! server=
 trap 'kill "$proxy" $server 2>/dev/null' EXIT
 
 regress() { # TEST
-    # The longest takes about 30 seconds.
+    # The longest test takes about 30 seconds.
     timeout -k 5 200 make -s -C "$dir/regress" .OBJDIR="$dir/regress" .CURDIR="$dir/regress" BUILDDIR="$dir/regress" OBJ="$dir/regress" \
         SUDO= TEST_SHELL=sh TEST_SSH_PORT="$ssh_port" TEST_SSH_SSH="$(type -P ssh)" \
         TEST_SSH_SFTPSERVER=/usr/lib/openssh/sftp-server TEST_SSH_UNSAFE_PERMISSIONS=1 TEST_SSH_IPV6=yes \
         TEST_SSH_ECC=yes LTESTS="$1" t-exec </dev/null
 }
 
-# Some tests end their configuration with the ProxyCommand `sshd -i`. Our ProxyCommand comes first
-# and thus overrides that one, but needs a listening sshd. Run one quick test first, because it
-# creates the keys and the configuration of sshd.
+# Some tests end their configuration with the ProxyCommand `sshd -i`. Our ProxyCommand comes earlier
+# and therefore takes precedence, but it needs a listening sshd. Run a quick test first to create
+# sshd's keys and configuration.
 start_server() {
     [ -n "$server" ] && return 0
     regress connect >"$dir/before.out" 2>&1 || return 1
@@ -60,8 +60,8 @@ start_server() {
 }
 
 # The tests rely on ssh retrying while a forwarding is being set up (ConnectionAttempts=10), but ssh
-# does not retry with a ProxyCommand. So ours waits up to one second for a listener. This only
-# delays the failure in tests that expect one because nothing listens.
+# does not retry with a ProxyCommand. So our ProxyCommand waits up to one second for a listener. In
+# tests that expect a failure because nothing listens, this only delays the failure.
 cat >"$dir/proxycommand" <<END
 #!/bin/sh
 i=0
@@ -82,7 +82,7 @@ result() { # TEST TEXT; creates the file atomically
 for test in $tests; do
     name=${test%:*} minimum=${test#*:} problem=
     unset TEST_SSH_SSH_CONFOPTS
-    # dynamic-forward is itself the proxy.
+    # In dynamic-forward, ssh itself is the proxy, and the netcat shim runs the program.
     [ "$name" = dynamic-forward ] || export TEST_SSH_SSH_CONFOPTS="ProxyCommand $dir/proxycommand %h %p"
     case $name in
     exit-status | transfer | stderr-after-eof | yes-head)

@@ -1,12 +1,12 @@
-//! OpenSSH's own regression tests (Debian package openssh-tests, unmodified) with the program: in
-//! `dynamic-forward`, the program replaces the SOCKS client; in the others, it is the
-//! `ProxyCommand`, through microsocks. See the script `openssh-regress-group.sh`.
+//! OpenSSH's own regression tests (Debian package openssh-tests, unmodified), run with this
+//! program. In `dynamic-forward`, the program replaces the SOCKS client; in the others, it is the
+//! `ProxyCommand` and connects through microsocks. See the script `openssh-regress-group.sh`.
 //!
-//! The tests use fixed ports and sleep a lot. Therefore each group runs in a network namespace,
-//! with its own copy of the tests, while the other cases run. We skip tests that open no connection
-//! (keys, configuration parsing) and those that set their own `ProxyCommand` (proxy-connect,
-//! cfgmatch). We also skip rekey and try-ciphers: their hundreds of short sessions would only test
-//! OpenSSH's ciphers.
+//! The tests use fixed ports and sleep a lot, so each group runs in its own network namespace, with
+//! its own copy of the tests, in parallel with the other cases. We skip tests that open no
+//! connection (keys, configuration parsing) and those that set their own `ProxyCommand`
+//! (proxy-connect, cfgmatch). We also skip rekey and try-ciphers: their hundreds of short sessions
+//! would only test OpenSSH's ciphers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ use crate::daemon::Daemon;
 use crate::peers::{Peers, is_root, run};
 use crate::runner::last_lines;
 
-/// The tests of each group, in the order in which they run, with the minimum number of times that
-/// they must run the program. A test that runs it less often does not test it.
+/// The tests in each group, in the order they run, with the minimum number of times that each must
+/// run the program. A test that runs the program less often does not exercise it.
 const GROUPS: [&[(&str, u32)]; 4] = [
     &[("dynamic-forward", 16)],
     &[("forwarding", 15), ("connect-uri", 2), ("connect", 1)],
@@ -28,18 +28,18 @@ const GROUPS: [&[(&str, u32)]; 4] = [
     &[("exit-status", 10), ("transfer", 8), ("stderr-after-eof", 1), ("yes-head", 1)],
 ];
 
-/// Includes a PID namespace: interrupted tests leave daemons behind, and the kernel kills them when
-/// the namespace ends.
+/// Options for unshare(1). Interrupted tests leave daemons behind; the PID namespace makes the
+/// kernel kill them when the group ends.
 const UNSHARE: [&str; 5] = ["--net", "--pid", "--mount-proc", "--fork", "--kill-child"];
 
-/// How long a group may take. The longest takes less than two minutes on a busy machine.
+/// How long a group may take. The longest group takes less than two minutes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(400);
 
-/// The groups that run; an error if they cannot run here.
+/// The running groups, or the reason why they cannot run on this machine.
 pub(crate) struct Groups(Result<Vec<Daemon>, String>);
 
 impl Groups {
-    /// Returns the processes of the groups.
+    /// Returns the process of each group.
     pub(crate) fn daemons(&self) -> impl Iterator<Item = &Daemon> {
         self.0.iter().flatten()
     }
@@ -90,7 +90,7 @@ fn log(peers: &Peers, group: usize) -> PathBuf {
     peers.work.join("log").join(format!("regress-{group}"))
 }
 
-/// Waits for the result of a test.
+/// Waits for a test's result and panics unless the test passed.
 fn expect_passed(context: &Context, group: usize, test: &str) {
     let peers = context.peers;
     let groups = peers.openssh.get().expect("the groups were started");

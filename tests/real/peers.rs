@@ -1,4 +1,4 @@
-//! The peers: the programs that must be installed, and the configuration of each server.
+//! The peers: the programs that must be installed, and each server's configuration.
 //!
 //! A server starts when the first case asks for one of its ports. All cases share it, and it stops
 //! at the end of the run.
@@ -20,19 +20,19 @@ use crate::daemon::{Daemon, kill_children};
 use crate::kit::RefusingPort;
 use crate::openssh::Groups;
 
-/// The number of cases that run at the same time. Each worker has its own port of sshd and of
-/// `haproxy`, so that a port in a proxy's log identifies the case. sshd listens on 16 sockets at
-/// most, and each worker takes two of them: one for each address family.
+/// The number of cases that run in parallel. Each worker has its own sshd port and its own
+/// `haproxy` port, so that a port in a proxy's log identifies the case. sshd listens on at most 16
+/// sockets, and each worker takes two of them: one per address family.
 pub(crate) const WORKERS: usize = 8;
 
 pub(crate) const USER: &str = "alice";
-/// Contains a space, and characters that have a meaning in shells, URLs and Basic credentials.
+/// Contains a space and characters that are special in shells, URLs and Basic credentials.
 pub(crate) const PASSWORD: &str = "S3cret p@ss:w0rd%";
-/// For microsocks and tinyproxy, which take a password as one word.
+/// For microsocks and tinyproxy, whose passwords must be a single word.
 pub(crate) const PLAIN_PASSWORD: &str = "S3cret-passw0rd";
 pub(crate) const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
 
-/// The size of the files that cases transfer: larger than all buffers on the path together.
+/// The size of the files that cases transfer: larger than all buffers on the path combined.
 const BIG: u64 = 20_000_000;
 
 const NCSA_AUTH: &str = "/usr/lib/squid/basic_ncsa_auth";
@@ -93,7 +93,7 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A server with one configuration. Its ports are [`Endpoint`]s.
+/// A server in a particular configuration. Its ports are [`Endpoint`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
     /// The target.
@@ -110,7 +110,7 @@ pub(crate) enum Server {
     /// A receiver of PROXY protocol headers in front of sshd.
     Haproxy,
     Stunnel,
-    /// `ssh -D`, as SOCKS server.
+    /// `ssh -D` as a SOCKS server.
     SshD,
     Dnsmasq,
 }
@@ -151,7 +151,7 @@ impl Server {
     }
 }
 
-/// A port of a server.
+/// One of a server's ports.
 #[derive(Clone, Copy)]
 pub(crate) struct Endpoint {
     pub(crate) server: Server,
@@ -177,7 +177,7 @@ pub(crate) const SQUID_DIGEST: Endpoint = endpoint(Server::SquidDigest, 0);
 pub(crate) const SSH_D: Endpoint = endpoint(Server::SshD, 0);
 pub(crate) const DNSMASQ: Endpoint = endpoint(Server::Dnsmasq, 0);
 
-// In the order of SERVICES.
+// In the same order as SERVICES.
 pub(crate) const STUNNEL_SOCKS: Endpoint = endpoint(Server::Stunnel, 0);
 pub(crate) const STUNNEL: Endpoint = endpoint(Server::Stunnel, 1);
 pub(crate) const STUNNEL_TLS12: Endpoint = endpoint(Server::Stunnel, 2);
@@ -188,8 +188,8 @@ pub(crate) const STUNNEL_EXPIRED: Endpoint = endpoint(Server::Stunnel, 6);
 pub(crate) const STUNNEL_LONE: Endpoint = endpoint(Server::Stunnel, 7);
 pub(crate) const STUNNEL_SELF: Endpoint = endpoint(Server::Stunnel, 8);
 
-/// The services of stunnel: the proxy to connect to, the certificate, and further options. `{tls}`
-/// is the folder of the certificates.
+/// stunnel's services: the proxy that each connects to, its certificate, and further options.
+/// `{tls}` is a placeholder for the certificate folder.
 const SERVICES: [(Endpoint, &str, &str); 9] = [
     (MICROSOCKS, "good", ""),
     (TINYPROXY, "good", ""),
@@ -203,7 +203,7 @@ const SERVICES: [(Endpoint, &str, &str); 9] = [
 ];
 
 impl Endpoint {
-    /// Returns the password of [`USER`]; `None` if the server requires none.
+    /// Returns [`USER`]'s password; `None` if the server requires none.
     pub(crate) fn password(self) -> Option<&'static str> {
         match (self.server, self.index) {
             (Server::DantedUser | Server::SquidDigest, _) | (Server::Squid, 1) => Some(PASSWORD),
@@ -213,21 +213,21 @@ impl Endpoint {
     }
 }
 
-/// All servers of a run, and the files that cases share.
+/// All servers in a run, and the files that cases share.
 pub(crate) struct Peers {
-    /// The working directory. Servers that give up root can pass through it to their own folders,
+    /// The working directory. Servers that drop root can traverse it to reach their own folders,
     /// but cannot list it.
     pub(crate) work: PathBuf,
-    /// A link to the program under test: its path needs no quoting in shells, and its file name
+    /// A link to the program under test. Its path needs no quoting in shells, and its file name
     /// contains no port number.
     pub(crate) connect: PathBuf,
-    /// The user who runs the tests, and whom sshd lets in.
+    /// The user who runs the tests and whose login sshd accepts.
     pub(crate) login: String,
     daemons: [OnceLock<Result<Daemon, String>>; Server::ALL.len()],
     certificates: OnceLock<Result<Certificates, String>>,
     big_files: OnceLock<[PathBuf; 2]>,
     refusing: RefusingPort,
-    /// The OpenSSH regression tests; unset if no chosen case needs them.
+    /// The OpenSSH regression tests; unset if no selected case needs them.
     pub(crate) openssh: OnceLock<Groups>,
     is_stopping: AtomicBool,
 }
@@ -271,25 +271,25 @@ impl Peers {
         std::os::unix::fs::symlink(program, &self.connect)
     }
 
-    /// Returns the port of an endpoint, after starting its server.
+    /// Returns the port of an endpoint. Starts its server first if necessary.
     #[track_caller]
     pub(crate) fn port(&self, endpoint: Endpoint) -> u16 {
         self.daemon(endpoint.server).ports[endpoint.index]
     }
 
-    /// Returns `127.0.0.1:PORT`.
+    /// Returns the address of an endpoint as `127.0.0.1:PORT`. Starts its server if necessary.
     #[track_caller]
     pub(crate) fn address(&self, endpoint: Endpoint) -> String {
         format!("127.0.0.1:{}", self.port(endpoint))
     }
 
-    /// Returns the port of sshd that belongs to a worker.
+    /// Returns a worker's sshd port.
     #[track_caller]
     pub(crate) fn sshd_port(&self, worker: usize) -> u16 {
         self.port(endpoint(Server::Sshd, worker))
     }
 
-    /// Returns the port of `haproxy` that belongs to a worker.
+    /// Returns a worker's `haproxy` port.
     #[track_caller]
     pub(crate) fn haproxy_port(&self, worker: usize) -> u16 {
         self.port(endpoint(Server::Haproxy, worker))
@@ -300,7 +300,7 @@ impl Peers {
         self.refusing.port()
     }
 
-    /// Returns the log in which a server reports its sessions.
+    /// Returns the path of the log to which a server writes its sessions.
     pub(crate) fn log(&self, server: Server) -> PathBuf {
         match server {
             Server::Squid | Server::SquidDigest => self.work.join(server.name()).join("access.log"),
@@ -331,8 +331,8 @@ impl Peers {
         })
     }
 
-    /// Returns the configuration of an ssh client that knows the target and can log in. It does not
-    /// contain the port.
+    /// Returns the path of an ssh client configuration with the target's host key and a user key.
+    /// It does not set the port.
     #[track_caller]
     pub(crate) fn ssh_config(&self) -> PathBuf {
         self.daemon(Server::Sshd);
@@ -439,7 +439,8 @@ impl Peers {
         Daemon::start(server.name(), ports, &self.output(server), prepare)
     }
 
-    /// Returns a command without the user's environment, such as proxies, agents and locale.
+    /// Returns a command that does not inherit the user's proxies, agents, locale or other
+    /// variables.
     pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(find_program(program).unwrap_or_else(|| program.into()));
         let path = std::env::var("PATH").unwrap_or_default();
@@ -507,7 +508,8 @@ impl Peers {
             let addresses =
                 ports.iter().flat_map(|port| hosts.iter().map(move |host| format!("{host}:{port}")));
             config.extend(addresses.map(|address| format!("ListenAddress {address}\n")));
-            // Newer versions lock out an address that only asks for the banner, as many cases do.
+            // Newer versions block a client address after connections that only read the banner, as
+            // many cases do.
             let newer = write(folder, "config", format!("{config}PerSourcePenalties no\n"));
             if run(&mut self.command("sshd", &["-t", "-f", &newer])).is_err() {
                 write(folder, "config", config);
@@ -516,8 +518,9 @@ impl Peers {
         })
     }
 
-    /// danted looks up its users in the system's user database. In a mount namespace, this danted
-    /// sees its own `passwd` and `shadow`, and the machine's files stay unchanged.
+    /// Starts a danted that requires a password. danted looks up users in the system's user
+    /// database, so this one runs in a mount namespace with its own `passwd` and `shadow`. The
+    /// machine's own files stay unchanged.
     fn start_danted_user(&self, folder: &Path) -> Result<Daemon, String> {
         let unshare: &[&str] = if is_root() { &["-m"] } else { &["-m", "-r"] };
         run(self.command("unshare", unshare).arg("true")).map_err(|error| {
@@ -671,7 +674,7 @@ impl Peers {
         })
     }
 
-    /// Starts a name server that knows the names under `real.test`, refuses all others, and
+    /// Starts a name server that knows the names under `real.test`, refuses all other names, and
     /// forwards no query.
     pub(crate) fn start_dnsmasq(&self, name: &str) -> Result<Daemon, String> {
         let folder = self.work.join(name);
@@ -722,7 +725,8 @@ fn tinyproxy_config(folder: &Path, port: u16) -> String {
     )
 }
 
-/// Writes `contents` to a file, without the indentation of its lines. Returns the file's path.
+/// Writes `contents` to a file with the indentation removed from each line. Returns the file's
+/// path.
 fn write(folder: &Path, name: &str, contents: impl AsRef<str>) -> String {
     let path = folder.join(name);
     let lines = contents.as_ref().lines().map(|line| line.trim_start().to_owned() + "\n");

@@ -1,5 +1,5 @@
-//! Every route to the target: ssh with a command, scp in both directions, and ssh that takes over
-//! the connection and continues without the program.
+//! Every route to the target, used by ssh to run a command, by scp in both directions, and by an
+//! ssh that takes over the connection and continues without the program.
 
 use std::fs;
 
@@ -60,12 +60,12 @@ const ROUTES: [Route; 13] = [
 ];
 
 impl Route {
-    /// Returns the suffix of a case's name.
+    /// Returns the suffix for the names of this route's cases.
     fn label(&self) -> String {
         if self.proxy.is_some() { format!("through {}", self.name) } else { "without a proxy".into() }
     }
 
-    /// Returns the options of the program.
+    /// Returns the program's options for this route.
     pub(crate) fn options(&self, context: &Context) -> String {
         let Some((protocol, endpoint)) = self.proxy else { return "-n".into() };
         let address = context.address(endpoint);
@@ -85,7 +85,7 @@ impl Route {
         }
     }
 
-    /// Adds the variables with the user name and the password to a run.
+    /// Sets the variables for the proxy's user name and password, if the proxy requires them.
     pub(crate) fn with_credentials(&self, program: Program) -> Program {
         let Some((protocol, endpoint)) = self.proxy else { return program };
         match (protocol, endpoint.password()) {
@@ -97,7 +97,7 @@ impl Route {
         }
     }
 
-    /// Returns ssh's options for the route. `option` is an additional option of the program.
+    /// Returns ssh's options for the route. `option` is an additional option for the program.
     pub(crate) fn ssh_options(&self, context: &Context, option: &str) -> Vec<String> {
         let connect = context.peers.connect.display();
         let mut options = context.ssh_options(&format!("{connect} {option} {} %h %p", self.options(context)));
@@ -181,8 +181,8 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn runs_a_command(context: &Context, route: &Route) {
-    // The exit status of the remote command comes back through the tunnel too. Neither the program
-    // nor ssh itself produces it.
+    // The remote command's exit status also comes back through the tunnel. If ssh itself failed,
+    // its exit status would be 255.
     let command = "echo \"hello from $SSH_CONNECTION\"; exit 3";
     let out = route.client(context, "ssh", "", &["target", command]).run();
     out.expect_code(3);
@@ -192,8 +192,8 @@ fn runs_a_command(context: &Context, route: &Route) {
     route.expect_sessions(context, 1);
 }
 
-/// ssh continues only after the program has exited. If the program read one byte too many or too
-/// few from the proxy, the session fails.
+/// Expects ssh to take over the connection. ssh continues only after the program has exited, and
+/// the session fails if the program read one byte too many or too few from the proxy.
 fn takes_over(context: &Context, route: &Route) {
     let [up, _] = context.peers.big_files();
     let ssh = route.client(context, "ssh", "-F", &["-o", "ProxyUseFdpass=yes", "target", "cat; exit 3"]);

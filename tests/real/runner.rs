@@ -9,15 +9,15 @@ use std::time::Instant;
 use crate::context::{Case, Context};
 use crate::peers::{Peers, Server, WORKERS, has_ipv6};
 
-/// The number of lines of each server's log in the report of a failed case.
+/// How many lines of each server's log to include in the report of a failed case.
 const LOG_LINES: usize = 6;
 
 thread_local! {
-    /// The last panic of a worker, with its source location.
+    /// The worker's last panic, with its source location.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The number of cases that passed, failed, and did not apply.
+/// The numbers of cases that passed, failed, or did not apply.
 #[derive(Default)]
 pub(crate) struct Tally {
     passed: AtomicUsize,
@@ -26,7 +26,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Returns `true` if at least one case was run or listed, and none failed.
+    /// Returns `true` if no case failed and at least one passed or was listed as n/a.
     pub(crate) fn is_success(&self) -> bool {
         let [passed, failed, skipped] = [&self.passed, &self.failed, &self.skipped].map(count);
         failed == 0 && passed + skipped > 0
@@ -98,8 +98,8 @@ fn run_one(case: &Case, context: &Context<'_>, tally: &Tally) {
     }
 }
 
-/// Returns the end of a server's log, with a heading; nothing if the log did not grow. The lines
-/// may belong to other cases that ran at the same time.
+/// Returns the last lines of a server's log under a heading, or an empty string if the log did not
+/// grow. The lines may belong to other cases that ran at the same time.
 fn log_of(context: &Context<'_>, server: Server) -> String {
     let news = context.news(server);
     if news.is_empty() {
@@ -113,7 +113,7 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
 }
 
-/// Returns the last lines of a text, each of 300 characters at most.
+/// Returns the last `count` lines of a text, each truncated to 300 characters.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<String> = text.lines().map(|line| line.chars().take(300).collect()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")

@@ -68,7 +68,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// A terminal and its user.
+/// A terminal with a simulated user.
 struct Terminal {
     pty: Pty,
     screen: String,
@@ -90,7 +90,7 @@ impl Terminal {
         &self.screen
     }
 
-    /// Waits for the prompt and for the echo to be off. Then types the answer.
+    /// Waits until the prompt is shown and echo is off, then types the answer.
     #[track_caller]
     fn answer(&mut self, prompt: &str, answer: &str) {
         let start = Instant::now();
@@ -101,7 +101,7 @@ impl Terminal {
         self.pty.master.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }
 
-    /// Expects that the terminal did not echo the secret, and echoes now.
+    /// Expects that the terminal did not echo the secret, and that echo is on again.
     #[track_caller]
     fn expect_restored(&mut self, secret: &str) {
         assert!(!self.screen().contains(secret), "the terminal echoed the password");
@@ -123,7 +123,8 @@ fn asks(context: &Context, route: &Route, variable: &str, prompt: &str) {
     route.expect_sessions(context, 1);
 }
 
-/// The password cannot come from stdin, which carries the session.
+/// Expects an error that names the password variable. The program must not read the password from
+/// stdin, which carries the session.
 fn fails_without_terminal(context: &Context, option: &str, endpoint: Endpoint, variables: [&str; 2]) {
     let proxy = context.address(endpoint);
     let connect = context.connect(format!("{option} {proxy} 127.0.0.1 {}", context.port()));

@@ -1,5 +1,5 @@
-//! TLS to the proxy: stunnel in front of microsocks, tinyproxy and itself, and squid's
-//! `https_port`; with valid certificates and invalid ones.
+//! TLS to the proxy, with valid and invalid certificates. The TLS servers are squid's `https_port`,
+//! and stunnel in front of microsocks, tinyproxy and itself.
 
 use std::fs;
 use std::process::Command;
@@ -35,8 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
             expect_session(context, proxies, 1);
         });
     }
-    // sshd closes the connection after the invalid line. This is a clean end if the proxy also
-    // closes its TLS session.
+    // sshd closes the connection after the invalid line. The session ends cleanly if the proxy then
+    // closes its TLS session, too.
     for (name, endpoint) in [("stunnel", STUNNEL), ("squid", SQUID_TLS)] {
         topic.ours(format!("the end of a session through {name} is clean"), move |context| {
             context.expect_banner(through(context, endpoint, &ca(context))).expect_stderr("");
@@ -71,7 +71,8 @@ pub(crate) fn cases() -> Vec<Case> {
     });
     topic.ours("a pinned key is accepted, and another key is not", pins_a_key);
     topic.ours("a server without TLS is reported", |context| {
-        // sshd sends first. A server that waits for the client would cause a timeout.
+        // Use sshd, because it sends first. A server that waits for the client would cause a
+        // timeout.
         let url = format!("https://localhost:{}", context.port());
         let out = run_with_open_input(context.connect(format!(
             "{} -H {url} 127.0.0.1 {}",
@@ -99,7 +100,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// Returns the option that trusts the suite's authority.
+/// Returns the option that makes the program trust the suite's CA.
 fn ca(context: &Context) -> String {
     format!("--tls-ca {}", context.peers.certificates().path("ca", "pem").display())
 }
@@ -110,13 +111,13 @@ fn client_certificate(context: &Context, name: &str) -> String {
     format!("{} --tls-cert {} --tls-key {}", ca(context), certificate.display(), key.display())
 }
 
-/// Prepares a run of the program through one HTTP proxy with TLS.
+/// Prepares a run of the program through one HTTPS proxy.
 fn through(context: &Context, endpoint: Endpoint, options: &str) -> Program {
     let port = context.peers.port(endpoint);
     context.connect(format!("{options} -H https://localhost:{port} 127.0.0.1 {}", context.port()))
 }
 
-/// Prepares a run of ssh or scp through a chain of proxies with TLS.
+/// Prepares a run of ssh or scp through a chain of TLS proxies.
 fn client(context: &Context, client: &str, proxies: &[(&str, Endpoint)], args: &[&str]) -> Program {
     let urls = proxies
         .iter()
@@ -160,7 +161,7 @@ fn expect_distrusted(context: &Context, endpoint: Endpoint, parts: &[&str]) {
     context.expect_failure(&out, 5, &[&[&*proxy, "certificate"], parts].concat());
 }
 
-/// The pin is computed as curl's manual says.
+/// Computes the pin as curl's manual describes, and expects only the pinned key to be accepted.
 fn pins_a_key(context: &Context) {
     let script = "openssl x509 -in \"$0\" -pubkey -noout | openssl pkey -pubin -outform der |
         openssl dgst -sha256 -binary | openssl enc -base64";

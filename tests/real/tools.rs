@@ -1,4 +1,4 @@
-//! Programs that use ssh: git, rsync, sftp, and ssh through another host; and many sessions at
+//! Programs that use ssh (git, rsync, sftp, and ssh through another host), and many sessions at
 //! once.
 
 use std::fs::{self, File};
@@ -65,7 +65,7 @@ fn ssh_line(context: &Context, route: &Route) -> String {
     options.iter().fold("ssh".to_owned(), |line, option| format!("{line} '{option}'"))
 }
 
-/// Copies the start of the big file.
+/// Copies the first `length` bytes of a big file to `path`.
 fn part_of_big_file(context: &Context, path: &Path, length: u64) {
     let [up, _] = context.peers.big_files();
     let mut part = File::open(up).unwrap().take(length);
