@@ -1,8 +1,8 @@
-//! Passwords that are typed at the console.
+//! Passwords typed at the console.
 //!
-//! wine's console is the terminal on stdin, so the console is the session's stdin as well: the same
-//! input carries the password and then the data. A console in addition to a redirected stdin, as
-//! under ssh, is impossible under wine.
+//! wine uses the terminal on stdin as the console, so the console is also the session's stdin: the
+//! same input carries the password and then the data. Under ssh, a program has a console in
+//! addition to a redirected stdin, but wine cannot provide both.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -29,12 +29,12 @@ impl Console {
         Self { pty, seen: Vec::new() }
     }
 
-    /// Makes the console the terminal, the stdin and the stderr of a program.
+    /// Makes the console a program's terminal, stdin and stderr.
     fn attach(&self, program: Program) -> Program {
         program.terminal(&self.pty).stdin(self.pty.slave()).stderr(self.pty.slave())
     }
 
-    /// Returns `true` if the screen shows `text`. Blanks are ignored, because the console moves the
+    /// Returns `true` if the screen shows `text`. Ignores blanks, because the console moves the
     /// cursor instead of printing them.
     fn shows(&mut self, text: &str) -> bool {
         let mut buffer = [0; 4096];
@@ -47,7 +47,8 @@ impl Console {
         screen.contains(&wanted)
     }
 
-    /// The screen's output without its escape sequences, which end in a letter.
+    /// Returns the text written to the screen, without escape sequences. Each sequence ends in a
+    /// letter.
     fn text(&self) -> String {
         let all = String::from_utf8_lossy(&self.seen);
         let mut text = String::new();
@@ -88,8 +89,8 @@ impl Console {
     }
 }
 
-/// The target ends the session while the program waits for more input. (Ctrl-Z, which means EOF at
-/// a console, does not get through wine's console.)
+/// The target ends the session while the program waits for more input. (This test cannot type
+/// Ctrl-Z, which means EOF, because wine's console does not pass it on.)
 #[test]
 fn a_password_is_typed_without_echo_and_what_follows_is_sent() {
     let logged_in = Gate::new();

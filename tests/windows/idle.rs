@@ -14,7 +14,8 @@ fn an_idle_session_uses_no_processor_time() {
     target.finish();
 }
 
-/// Every poll reports the half-close, and pending data cannot be sent.
+/// While the pending data cannot be sent, every poll reports the half-close. The relay must not
+/// spin on it.
 #[test]
 fn a_target_that_half_closed_and_reads_nothing_uses_no_processor_time() {
     const LEN: u64 = 20_000_000;

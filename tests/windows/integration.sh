@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # The unit and integration tests under wine. Sourced by `run`.
 #
-# Tests that compile for Windows run inside wine: test and program are both its processes, with its
-# pipes, paths and variables. The other tests need signals, terminals or sockets as stdin. They run
-# outside and start the program in wine.
+# Tests that compile for Windows run inside wine: the test and the program are both wine processes,
+# with wine's pipes, paths and variables. The other tests need signals, terminals or sockets as
+# stdin. They run outside wine and start the program inside it.
 : "${HERE:?}" "${ROOT:?}"
 
 # Modules whose tests can pass outside wine. The other modules need shell scripts as helpers, a
-# terminal beside stdin, signals, UNIX-domain sockets or descriptor passing; tests/windows/*.rs
-# covers the ones that Windows supports.
+# terminal in addition to stdin, signals, UNIX-domain sockets or descriptor passing;
+# tests/windows/*.rs covers those features that Windows supports.
 OUTSIDE='cli|dial|http|http_auth|local_port|relay|regression|socks4|socks5|trace'
 
 # Modules that only read the source and the documentation, so that their results do not depend on
@@ -86,8 +86,9 @@ run_tests() { # inside | outside
     done
 }
 
-# Runs a failed test a second time, alone, and reports that. On a busy machine wine loses a starting
-# program, or a connection within the test process, about once in a thousand tests.
+# Reruns a failed test alone. If the test now passes, prints the first failure and returns 0. On a
+# busy machine wine loses a starting program, or a connection within the test process, about once in
+# a thousand tests.
 passes_alone() { # inside | outside, NAME
     evidence "$2" "$WORK/log/$1"
     [ $((SECOND_ATTEMPTS -= 1)) -ge 0 ] || return 1

@@ -8,7 +8,8 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::{Listening, connect_to, eventually, listening, read_to_end};
 
-/// A target for any number of sessions. After EOF it sends back everything it has received.
+/// Returns a target for any number of sessions. After EOF, it sends back everything it has
+/// received.
 fn repeater() -> Server {
     Server::repeat(|| {
         script().drain().then("repeat it", |session| {
@@ -68,7 +69,7 @@ fn clients_are_served_at_the_same_time_until_the_listener_is_stopped() {
     let target = repeater();
     let run = listening(format!("--listen 127.0.0.1:0 {}", target.args()));
     let place = run.address();
-    // All are connected before the first one sends.
+    // Connect all clients before the first one sends.
     let clients: Vec<_> = (0..8).map(|number| (run.client(), number.to_string())).collect();
     for (client, number) in clients {
         assert_eq!(answer(client, &number), number);

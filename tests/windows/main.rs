@@ -1,5 +1,4 @@
-//! Tests of the Windows program that need Windows: its pipes and handles, its console, its users
-//! and profiles.
+//! Tests that need Windows features: pipes and handles, the console, users and profiles.
 //!
 //! `tests/windows/run` builds the program, starts wine and runs these tests. They run outside wine;
 //! the wrapper script in `CONNECT_UNDER_TEST` starts the program inside it (see `setup.sh`).
@@ -23,18 +22,18 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-/// The directory of the Windows programs, and of a wrapper script for each.
+/// Returns the directory with the Windows programs and a wrapper script for each.
 fn programs() -> PathBuf {
     Path::new(&kit::program_path()).parent().expect("tests/windows/run sets CONNECT_UNDER_TEST").to_owned()
 }
 
-/// The program, started by `launch.exe` in one of the modes that `launch.c` documents.
+/// Returns the program, started by `launch.exe` in one of the modes that `launch.c` documents.
 fn launched(mode: &str, args: impl AsRef<str>) -> kit::Program {
     let launch = kit::Program::new(programs().join("launch"));
     launch.arg(mode).arg(programs().join("connect.exe")).args(args)
 }
 
-/// A path as programs in wine see it: drive Z is the root directory.
+/// Returns a path as programs in wine see it: drive Z is the root directory.
 fn windows_path(path: &Path) -> String {
     format!("Z:{}", path.display())
 }

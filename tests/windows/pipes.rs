@@ -1,4 +1,4 @@
-//! The pipes and handles of Windows. A shell outside wine can only provide those of Unix.
+//! Windows pipes and handles. A shell outside wine can only provide Unix ones.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn a_reader_that_exits_mid_session_ends_it_silently() {
     target.finish();
 }
 
-/// Everything has been handed to the writing thread before that thread learns that the reader is
+/// The relay has handed all data to the writing thread before that thread learns that the reader is
 /// gone.
 #[test]
 fn a_reader_that_exits_at_once_ends_the_session_silently() {

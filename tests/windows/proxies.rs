@@ -8,8 +8,8 @@ use crate::kit::*;
 use crate::listening::eventually;
 
 const USER: &str = "alice";
-/// microsocks and tinyproxy take the password as one word, of the command line or of a
-/// configuration file.
+/// A single word, because microsocks takes the password from its command line and tinyproxy from a
+/// space-separated configuration line.
 const PASSWORD: &str = "S3cret-passw0rd";
 const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
 
@@ -20,8 +20,8 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Starts the server that `make` describes for a port. Tries again if something else takes that
-    /// port first.
+    /// Starts the server that `make` configures for a free port. Retries if another program takes
+    /// that port first.
     #[track_caller]
     fn start(make: impl Fn(u16) -> (Program, Option<TempPath>)) -> Self {
         for _ in 0..5 {
@@ -78,14 +78,15 @@ impl Proxy {
         })
     }
 
-    /// Returns `true` if the server has logged this.
+    /// Returns `true` if the server has logged this text.
     fn has_logged(&self, text: &str) -> bool {
         let stdout = self.run.stdout_so_far();
         self.run.stderr_so_far().contains(text) || String::from_utf8_lossy(&stdout).contains(text)
     }
 }
 
-/// stdin stays open: microsocks ends a session as soon as either side half-closes.
+/// Expects a session through the proxy to succeed. Keeps stdin open, because microsocks ends a
+/// session as soon as either side half-closes.
 #[track_caller]
 fn expect_session(proxy: &Proxy, options: &str) {
     let target = script().expect("ping\n").send("pong\n").close().serve();

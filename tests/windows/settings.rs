@@ -11,18 +11,18 @@ use crate::{programs, windows_path};
 const USER: &str = "alice";
 const PASSWORD: &str = "S3cret-passw0rd";
 
-/// A proxy for `alice`, and a target that sends a greeting.
+/// Returns a proxy that requires a login as `alice` and whose target sends a greeting.
 fn proxy() -> Server {
     socks5_userpass(USER, PASSWORD).send("hello").serve()
 }
 
-/// An askpass program, which prints `PASSWORD` and records the prompt.
+/// Sets an askpass program, which prints `PASSWORD` and records the prompt.
 fn with_askpass(program: Program, name: &str) -> Program {
     let askpass = windows_path(&programs().join(name));
     program.env("DISPLAY", "none").env("SSH_ASKPASS", askpass).env("ASKPASS_PASSWORD", PASSWORD)
 }
 
-/// The path has forward slashes, as the shells of Git for Windows write it.
+/// The askpass program's path has forward slashes, as in the shells of Git for Windows.
 #[test]
 fn an_askpass_program_is_asked_for_the_password() {
     let prompt = TempPath::new("prompt");
@@ -42,7 +42,7 @@ fn a_missing_askpass_program_is_named() {
     proxy.finish();
 }
 
-/// wine takes the system's login name from `USER`, which `setup.sh` sets.
+/// Returns the system's login name, which wine takes from `USER`. `setup.sh` sets that variable.
 fn login_name() -> String {
     std::env::var("USER").expect("tests/windows/run sets USER")
 }
@@ -56,8 +56,8 @@ fn socks4_sends_the_login_name_of_the_system() {
     proxy.finish();
 }
 
-/// Held by tests that write or expect no parameter file in the profile directory, which all tests
-/// share.
+/// Held by tests that write a parameter file in the profile directory, or that expect none there.
+/// All tests share that directory.
 static PROFILE: Mutex<()> = Mutex::new(());
 
 fn lock_profile() -> MutexGuard<'static, ()> {
@@ -90,7 +90,8 @@ fn the_parameter_file_is_in_the_profile_directory() {
     run().run().expect_code(2);
 }
 
-/// wine does not pass `HOME` on; the shells of Git for Windows set it.
+/// The shells of Git for Windows set `HOME`. wine does not pass that variable on, so `launch.exe`
+/// sets it.
 #[test]
 fn the_parameter_file_in_home_comes_first() {
     let proxy = proxy();

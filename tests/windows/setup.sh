@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The tools, the builds, and wine. Sourced by `run`.
+# Checks for the tools, builds the programs and tests, and starts wine. Sourced by `run`.
 : "${HERE:?}" "${ROOT:?}"
 
 TRIPLE=x86_64-pc-windows-gnu
@@ -75,8 +75,8 @@ test_executable() { # SOURCE
 # started it, it would inherit the test's pipes, and the test would wait until the server exits.
 start_wine() {
     # Disable explorer, because programs would wait ten seconds for a desktop that never appears.
-    # wine keeps its sockets in TMPDIR, and its programs run as the user in USER, which must be the
-    # same for all.
+    # wine keeps its sockets in TMPDIR, and its programs run as the user in USER. Both must be the
+    # same for all programs.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
     USER=$(id -un)
     export TMPDIR=$WORK/tmp USER LOGNAME=$USER
