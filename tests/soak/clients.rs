@@ -1,4 +1,4 @@
-//! The local ends: clients of listeners, and programs with pipes.
+//! The local ends of sessions: clients of listeners, and programs whose stdin and stdout are pipes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,7 +20,7 @@ use crate::scenario::{Interruption, Session, Via};
 /// How long a program may take to exit after its session.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A correct outcome of a session.
+/// An acceptable outcome of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// All data arrived.
@@ -47,7 +47,7 @@ pub(crate) fn through_listener(
         (Interruption::None, Ending::Clean) => check_complete(session, outcome, results),
         (Interruption::ClientCloses(_), Ending::Aborting)
         | (Interruption::TargetResets(_), Ending::Failed(_)) => Ok(Verdict::Interrupted),
-        // The target had already sent everything, and EOF.
+        // The target had already sent everything, including EOF.
         (Interruption::TargetResets(_), Ending::Clean)
             if !session.target_waits_for_eof && outcome.received == session.down.len =>
         {
@@ -94,7 +94,7 @@ fn check_complete(session: &Session, outcome: Outcome, results: &Results) -> Res
     complete.then_some(Verdict::Complete).ok_or("data is missing at the target".into())
 }
 
-/// Runs a session through its own process of the program. The error describes the failure.
+/// Runs a session through a process of its own. The error describes the failure.
 pub(crate) fn through_program(
     session: &Session,
     program: &Path,
@@ -157,7 +157,7 @@ fn through_pipes(session: &Session, child: &mut Child) -> io::Result<Outcome> {
         Ok(()) => exchange(&mut channel, &job(session)),
         Err(error) => Outcome { received: 0, ending: Ending::Failed(error.kind()) },
     };
-    // Kill before the pipes are closed, or the program could exit normally.
+    // Kill the program before its pipes are closed, or it could exit normally.
     if matches!(session.interruption, Interruption::Killed(_)) {
         child.kill()?;
     }

@@ -1,4 +1,4 @@
-//! A listener under test, and its use of resources.
+//! A listener under test, and its resource usage.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -19,11 +19,11 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     child: Child,
     reader: JoinHandle<()>,
-    /// How many messages it has printed, and the unexpected ones.
+    /// The number of messages that the listener has printed, and the unexpected ones among them.
     pub(crate) messages: Arc<Mutex<(u64, Vec<String>)>>,
 }
 
-/// The resources of a process.
+/// The resource usage of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) threads: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Usage {
 }
 
 impl Listener {
-    /// Starts a listener; `args` name the target, and the proxy.
+    /// Starts a listener. `args` name the target, and the proxy if there is one.
     pub(crate) fn start(program: &Path, name: &str, relay: &str, args: &[String]) -> io::Result<Self> {
         let mut child = Command::new(program)
             .args(["-d", "--listen", "127.0.0.1:0"])
@@ -70,7 +70,7 @@ impl Listener {
         Ok(Self { name: format!("{name}, {relay}"), address, child, reader, messages })
     }
 
-    /// Waits until all sessions have ended, when one thread is left, and returns the usage.
+    /// Waits until all sessions have ended, which leaves one thread, and returns the usage.
     pub(crate) fn idle_usage(&self) -> io::Result<Usage> {
         let start = Instant::now();
         loop {

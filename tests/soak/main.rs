@@ -1,6 +1,6 @@
 //! Soak test: many concurrent sessions for a long time, with random interruptions.
 //!
-//! Each session runs through a shared listener or its own process of the program, and reaches the
+//! Each session runs through a shared listener or through a process of its own, and reaches the
 //! target directly or through a proxy. All data is compared byte by byte, every interruption must
 //! be reported, and at the end the listeners must use no more resources than at the start.
 //!
@@ -37,7 +37,7 @@ determines what happens in each session; the default is the time.";
 const SESSIONS: u64 = 200;
 /// How much more memory a listener may use at the end than after the warm-up.
 const MEMORY_SLACK_KIB: u64 = 4096;
-/// How many descriptors of idle pipes a listener may keep.
+/// How many pipe descriptors a listener may keep while idle.
 const MAX_IDLE_PIPES: usize = 32;
 
 struct Options {

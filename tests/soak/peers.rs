@@ -13,16 +13,17 @@ use crate::kit::stream::Random;
 use crate::kit::{SOCKS5_GRANTED, proxy, reset_on_close};
 use crate::scenario::{Interruption, Session};
 
-/// Timeout for a client that has connected, and for a session that makes no progress.
+/// Timeout for a client that sends nothing after it connects, and for a session that makes no
+/// progress.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Stack size of each thread, because there are many of them.
+/// Stack size of each thread: small, because there are many threads.
 const STACK_SIZE: usize = 512 * 1024;
 
 /// How many failures are printed.
 const MAX_PRINTED: u64 = 20;
 
-/// The results of all threads.
+/// The combined results from all threads.
 #[derive(Default)]
 pub(crate) struct Results {
     /// The sessions whose data has arrived completely at the target.
@@ -36,7 +37,7 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Counts a failure and prints it at once, because the end may be an hour away.
+    /// Counts a failure and prints it at once, because the run may last another hour.
     pub(crate) fn fail(&self, what: &str) {
         if self.failures.fetch_add(1, Ordering::SeqCst) < MAX_PRINTED {
             println!("FAILED: {what}");

@@ -1,4 +1,4 @@
-//! Random scenarios of sessions. The first bytes from the client tell the target what to do.
+//! Random session scenarios. The first bytes from the client tell the target what to do.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ pub(crate) enum Via {
 }
 
 impl Via {
-    /// Returns `true` if the session has its own process of the program.
+    /// Returns `true` if the session runs through a process of its own.
     pub(crate) fn is_stdio(self) -> bool {
         matches!(self, Self::Stdio | Self::StdioAndProxy)
     }
 }
 
-/// An interruption of a session. The numbers count bytes of both directions together.
+/// An interruption of a session. The numbers are byte counts for both directions combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
-    /// Nothing: all data must arrive.
+    /// No interruption: all data must arrive.
     None,
     /// The target resets the connection after this many bytes.
     TargetResets(u64),
@@ -51,7 +51,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Returns the session with this number in the sequence of this seed.
+    /// Returns session number `id` of the sequence that `seed` determines.
     pub(crate) fn random(seed: u64, id: u64) -> Self {
         let mut random = Random::new(seed ^ id.wrapping_mul(0xD134_2543_DE82_EF95));
         let via = match random.below(20) {

@@ -1,5 +1,5 @@
-//! The cost of a start: from exec, through a SOCKS5 proxy, to the first byte for ssh and the end of
-//! that session.
+//! The cost of starting the program: from exec, through a SOCKS5 proxy, to the first byte for ssh
+//! and the end of that session.
 //!
 //! The tests count instructions (callgrind) and system calls (strace). Both counts are the same on
 //! a busy machine and on an idle one. `tests/startup/run` runs them with the release build and
@@ -16,7 +16,8 @@ use std::sync::LazyLock;
 
 use kit::*;
 
-/// Instructions that a start may take: measured on Debian 12 with Rust 1.95, plus a tenth.
+/// The maximum number of instructions for a start: the count on Debian 12 with Rust 1.95, plus a
+/// tenth.
 ///
 /// The dynamic loader executes most of them, because it resolves each C library function that we
 /// use. The count varies between machines: glibc selects its memory functions by processor, and the
@@ -24,8 +25,8 @@ use kit::*;
 /// the environment here is nearly empty, so the variation stays well below a tenth.
 ///
 /// If a change exceeds the limit, find out why (`callgrind_annotate --inclusive=yes`, built with
-/// `CARGO_PROFILE_RELEASE_STRIP=none`). If it is worth the cost, set this to the printed count plus
-/// a tenth. Lower it after a gain.
+/// `CARGO_PROFILE_RELEASE_STRIP=none`). If the change is worth the cost, set this limit to the
+/// printed count plus a tenth. Lower it after an improvement.
 const MAX_INSTRUCTIONS: u64 = 298_000;
 
 const C_PROGRAM: &str = "/usr/bin/connect-proxy";
@@ -48,8 +49,8 @@ impl Stage {
         self.directory.join("connect")
     }
 
-    /// Runs one session under a tool, and returns the proxy's port. ssh leaves once the greeting
-    /// has arrived.
+    /// Runs one session under a tool, and returns the proxy's port. The local side, which stands in
+    /// for ssh, ends the session once the greeting has arrived.
     fn session(&self, tool: &[&str], program: &Path) -> u16 {
         // The reply and the greeting are separate segments, as from a proxy that gets the greeting
         // from elsewhere.
@@ -84,21 +85,22 @@ impl Stage {
     }
 }
 
-/// One line of strace.
+/// One system call in strace's output.
 struct Call {
     name: String,
     args: String,
 }
 
 impl Call {
-    /// Parses `PID name(args) = result`. `None` for a line that is not a system call.
+    /// Parses `PID name(args) = result`. Returns `None` for any other line.
     fn parse(line: &str) -> Option<Self> {
         let (_, call) = line.split_once(' ')?;
         let (name, args) = call.trim_start().split_once('(')?;
         args.contains(" = ").then(|| Self { name: name.to_owned(), args: args.to_owned() })
     }
 
-    /// The file that the call names, whether or not it exists.
+    /// Returns the path in the call's arguments, whether or not the file exists. `None` for a call
+    /// that takes no path.
     fn file(&self) -> Option<&str> {
         const NAMING: [&str; 13] = [
             "execve",
@@ -125,12 +127,12 @@ struct Trace {
     calls: Vec<Call>,
     /// The proxy's port.
     port: u16,
-    /// The output of strace, for failure messages.
+    /// strace's output, for failure messages.
     text: String,
 }
 
 impl Trace {
-    /// The names of the calls that are in the list, in the order of the calls.
+    /// Returns the names of all calls that `names` contains, in the order they were made.
     fn named(&self, names: &[&str]) -> Vec<&str> {
         self.calls.iter().map(|call| call.name.as_str()).filter(|name| names.contains(name)).collect()
     }
@@ -162,7 +164,7 @@ fn a_start_takes_no_more_instructions_than_the_limit() {
     }
 }
 
-/// The C library is the only library mapped.
+/// The C library is the only library that the program may map.
 #[test]
 fn a_start_opens_no_file_that_a_plain_session_does_not_need() {
     let home = STAGE.directory.join("home/.connectrc");
@@ -181,8 +183,8 @@ fn a_start_opens_no_file_that_a_plain_session_does_not_need() {
     assert_eq!(others, [""; 0], "\n{}", OURS.text);
 }
 
-/// `sys` defines stubs under the names of two libraries. A library that the system loads must not
-/// find them.
+/// `sys` defines stubs for functions in libm and `libgcc_s`. Libraries that glibc loads to resolve
+/// names must get the real functions.
 #[test]
 fn the_program_exports_no_symbols() {
     let output =
@@ -194,7 +196,7 @@ fn the_program_exports_no_symbols() {
     assert!(text.lines().count() > 3 && exported.is_empty(), "{exported:?}");
 }
 
-/// There is no name server and no name service cache to talk to.
+/// The program talks to no name server and no name service cache.
 #[test]
 fn the_only_socket_is_connected_to_the_proxy() {
     assert_eq!(OURS.named(&["socket", "socketpair"]), ["socket"], "\n{}", OURS.text);
@@ -219,8 +221,8 @@ fn no_process_thread_or_runtime_is_started() {
     assert_eq!(OURS.named(&names), ["execve"], "\n{}", OURS.text);
 }
 
-/// While a password may be in memory, no other process may read it; afterwards the user's processes
-/// may.
+/// While a password may be in memory, the user's other processes cannot read that memory.
+/// Afterwards, they can.
 #[test]
 fn memory_is_not_dumpable_during_the_negotiation_and_only_then() {
     let steps: Vec<_> = OURS
