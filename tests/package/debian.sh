@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The Debian package: lintian's findings, and installation, upgrade and removal in a separate root
+# Checks of the Debian package: lintian, and installation, upgrade and removal in a separate root
 # directory.
 
 DIR='' PACKAGE='' OLD='' NEXT='' DPKG=()
@@ -33,7 +33,7 @@ make_packages() {
     want_status 0
     try "$ROOT/.ci/release" deb "$BINARY" "$WORK/next" --deb-version 999.0-1 --fast
     want_status 0
-    # The C program's package, as installed on this machine.
+    # Repack the C program's package from the files installed on this machine.
     mkdir "$WORK/old"
     cd "$WORK/old" || fail 'cannot enter the directory'
     try fakeroot dpkg-repack connect-proxy
@@ -46,7 +46,7 @@ lint() {
     want_status 0
 }
 
-# Our package contains every path of Debian's connect-proxy.
+# Our package contains every path in Debian's connect-proxy, except documentation.
 files() {
     dpkg-deb --fsys-tarfile "$PACKAGE" | tar -t | sed 's|/$||' >"$CASE/ours"
     while read -r file; do
@@ -71,7 +71,7 @@ make_root() {
     echo '# ours' >"$DIR/etc/connectrc"
 }
 
-# Lists all files except those of dpkg itself, with link targets.
+# Lists all files and link targets, except dpkg's own files.
 contents() { (cd "$DIR" && find . -path ./var -prune -o -printf '%y %M %p %l\n' | LC_ALL=C sort); }
 
 state() { # PACKAGE
@@ -119,7 +119,7 @@ manual_pages() {
     want_status 0
 }
 
-# Use the example unchanged; the hermetic tests cover each of its lines.
+# The example works unchanged. The hermetic tests cover each of its lines.
 example() {
     cp "$DIR/usr/share/doc/connect/examples/connectrc" "$HOME/.connectrc"
     session "$DIR/usr/bin/connect"
@@ -142,7 +142,7 @@ is_upgraded() {
     both_names
 }
 
-# connect-proxy conflicts with the package, so dpkg refuses it and no file changes.
+# connect-proxy conflicts with our package, so dpkg refuses to install it and no file changes.
 keeps_out() {
     try "${DPKG[@]}" --install "$OLD"
     want_status 1

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The archives of a release, its checksums and its notes, made by .ci/release.
+# Checks of the release archives, checksums and notes that .ci/release makes.
 
 TRIPLES=(x86_64-unknown-linux-gnu x86_64-pc-windows-msvc)
 
@@ -91,7 +91,7 @@ checksums() {
 
 # ---- .ci/release check -----------------------------------------------------------------------------
 
-# Copies what .ci/release reads, and changes the version in the copies to 9.8.7.
+# Copies the files that .ci/release reads, and changes the version in the copies to 9.8.7.
 release_tree() {
     TREE=$CASE/tree
     mkdir -p "$TREE/docs" "$TREE/src"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Completions by the shells, with the files of the package that is installed in $DIR. Each with_…
-# function completes the last word of the line $1, and prints the candidates one per line.
+# Checks of the completions in each shell, with the files of the package installed in $DIR. Each
+# with_… function completes the last word of the line $1, and prints the candidates one per line.
 
 completes() { # SHELL LINE WORD: the word is among the candidates for the line
     local words
@@ -10,7 +10,7 @@ completes() { # SHELL LINE WORD: the word is among the candidates for the line
     grep -qxF -e "$3" <<<"$words" || fail "$1 does not complete '$2' to $3"
 }
 
-# The quotes are for the shell under test.
+# The shell under test, not this one, expands the quoted text.
 # shellcheck disable=SC2016
 with_bash() {
     timeout -k 5 "$LIMIT" bash --norc -c '

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The reporter, the asserts and the life cycle of servers for the suites in shell: cookbook, package
-# and static. Their `run` scripts source it and set ONLY and WORK.
+# Reporting, assertions and server management for the shell suites: cookbook, package and static.
+# Their `run` scripts source this file and set ONLY and WORK.
 
 PASSED=0 FAILED=0
 status=0 # of the last `try`
@@ -27,7 +27,8 @@ flunk() { # NAME FILE: the file is the evidence
     sed "s/^/     | /" "$2"
 }
 
-# Runs a function in a subshell, so that an assert can simply exit. Its output is the evidence.
+# Runs a function in a subshell, so that an assertion can simply exit. If it fails, the report
+# contains its output.
 check() { # NAME COMMAND...
     local name=$1 status=0 began=$EPOCHREALTIME server
     shift
@@ -44,7 +45,7 @@ check() { # NAME COMMAND...
     fi
     {
         tail -n 40 "$CASE/evidence"
-        # Only the servers that logged something during this check.
+        # Include only servers that logged something during this check.
         for server in "${!LOG[@]}"; do
             news "$server" >"$CASE/news"
             [ -s "$CASE/news" ] && printf 'log of %s:\n' "$server" && tail -n 6 "$CASE/news" | cut -c1-300
@@ -60,7 +61,7 @@ fail() {
     exit 1
 }
 
-# Runs a command with a time limit. The asserts below check its exit status and its output.
+# Runs a command with a time limit. The assertions below check its exit status and its output.
 try() { # COMMAND...
     printf '$'
     printf ' %q' "$@"
@@ -73,7 +74,7 @@ try() { # COMMAND...
 
 want_status() { # N
     [ "$status" -eq "$1" ] || fail "exit status $status, expected $1"
-    # 124 and above come from timeout or from a signal. No expected status is that high.
+    # A status of 124 or higher comes from timeout(1) or a signal. No expected status is that high.
     [ "$status" -lt 124 ] || fail "ended by a signal or after $LIMIT seconds"
 }
 
@@ -89,7 +90,7 @@ want_nothing_out() {
     [ ! -s "$CASE/out" ] || fail "stdout not empty: $(head -c 200 "$CASE/out" | cat -v)"
 }
 
-# stderr is one line that starts with the program's name and matches each pattern.
+# Expects stderr to be one line that starts with the program's name and matches each pattern.
 want_line() { # REGEX...
     local regex
     [ -s "$CASE/err" ] || fail "nothing on stderr"
@@ -139,8 +140,8 @@ free_port() { # sets FREE to a port below the range of outgoing connections
 }
 
 # Starts a server in the foreground, in its own session. SETUP gets the ports, writes the
-# configuration and sets CMD. There are several attempts, because another program may take a port
-# between the check and the bind.
+# configuration and sets CMD. Tries several times, because another program may take a port between
+# the check and the bind.
 serve() { # NAME SETUP PORTNAME...
     local name=$1 setup=$2 attempt portname ports
     shift 2
@@ -150,7 +151,7 @@ serve() { # NAME SETUP PORTNAME...
         ports=()
         for portname in "$@"; do
             free_port
-            # Used by the suites.
+            # The suites use PORT.
             # shellcheck disable=SC2034
             PORT[$portname]=$FREE
             ports+=("$FREE")
@@ -173,7 +174,7 @@ settled() { # NAME PORT...: returns 0 if the server has exited, or listens on ev
     ! gone "${PID[$name]}" || return 0
     for port in "$@"; do
         seen=$(ss -Htlnp "sport = :$port")
-        # For ordinary users, ss does not show the process of every server. In that case, accept any listener.
+        # For ordinary users, ss cannot show every server's process. If it shows none, accept any listener.
         case $seen in
         '') return 1 ;;
         *users:*) [[ $seen == *"pid=${PID[$name]},"* ]] || return 1 ;;
@@ -204,7 +205,7 @@ cleanup() {
     local name status=$?
     trap - EXIT
     trap '' HUP INT TERM
-    # Hide the shell's report of each killed job.
+    # Hide the shell's messages about killed jobs.
     exec 2>/dev/null
     for name in "${!PID[@]}"; do
         kill -- "-${PID[$name]}" 2>/dev/null

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# How the suites in shell configure and start servers that more than one of them uses, or that a
-# suite changes a little. All run in the foreground. tests/real has its own servers, in Rust.
-# `serve` of lib.sh uses CMD, and the cookbook suite the password.
+# Setup functions for servers that several shell suites use, or that a suite uses with small
+# changes. All servers run in the foreground. tests/real has its own servers, in Rust. `serve` in
+# lib.sh uses CMD, and the cookbook suite uses the password.
 # shellcheck disable=SC2034
 
-# A single word: microsocks and tinyproxy accept nothing else.
+# A single word, because microsocks and tinyproxy accept nothing else.
 PLAIN_PASSWORD='S3cret-passw0rd'
 
 setup_sshd() { # PORT
@@ -38,7 +38,8 @@ setup_sshd() { # PORT
 		Subsystem sftp internal-sftp
 	END
     ! has_ipv6 || echo "ListenAddress ::1" >>"$dir/config"
-    # Newer versions lock out an address that only asks for the banner, as some checks do.
+    # Newer versions block a client address after connections that only read the banner, as some
+    # checks do.
     echo "PerSourcePenalties no" >"$dir/newer"
     if sshd -t -f <(cat "$dir/config" "$dir/newer") 2>/dev/null; then
         cat "$dir/newer" >>"$dir/config"
