@@ -13,16 +13,16 @@ use crate::case::{Case, Stdin};
 use crate::kit::{Answer, NameServer, Program, Pty, RefusingPort, Running, Script, Server, SilentPort};
 use crate::sandbox::Sandbox;
 
-/// Time limit for a run; the program is then killed.
+/// Time limit for a run, after which the program is killed.
 const RUN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a client keeps trying to connect to the local port.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Timeout for reads by a client.
+/// Read timeout for a client.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The report of a run, as text. Each line begins with its subject.
+/// The report on a run, as text. Each line begins with a label.
 pub(crate) struct Report {
     pub(crate) exit: &'static str,
     pub(crate) output: String,
@@ -33,7 +33,7 @@ pub(crate) struct Report {
     pub(crate) stderr: String,
 }
 
-/// The peers and ports of a run, which are the values of the placeholders.
+/// The peers and ports for a run, which replace the placeholders in a case.
 struct Fixtures {
     peers: Vec<(&'static str, Server)>,
     ports: Vec<(&'static str, u16)>,
@@ -216,7 +216,7 @@ fn start(command: Program, stdin: &Stdin) -> Running {
     }
 }
 
-/// Adds a terminal where a user answers the first prompt with `line`.
+/// Gives the program a terminal on which a user answers the first prompt with `line`.
 fn answer_prompt(command: Program, line: &'static str, prompt: &Arc<Mutex<Vec<u8>>>) -> Program {
     let pty = Pty::new();
     let command = command.terminal(&pty);
@@ -250,7 +250,7 @@ fn exits_within(running: &Running, limit: Duration) -> bool {
     true
 }
 
-/// Runs the client of a local port and returns what it received.
+/// Runs a client of the local port and returns the bytes that it received.
 fn connect(script: Script, port: u16, outside: bool) -> Vec<u8> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let deadline = Instant::now() + CONNECT_TIMEOUT;
@@ -281,7 +281,7 @@ fn line(what: &str, bytes: &[u8]) -> String {
     format!("{what}: \"{}\"\n", bytes.escape_ascii())
 }
 
-/// Returns the debug lines that users know from the C program, in order.
+/// Returns the debug lines that both programs print, in order.
 fn debug_lines(stderr: &str) -> String {
     const STARTS: [&str; 14] = [
         "relay_method = ",

@@ -1,5 +1,4 @@
-//! The environment of a run: its own `/etc` and home directory. The real ones are neither read nor
-//! changed.
+//! The environment for a run: a private `/etc` and home directory instead of the real ones.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +22,7 @@ const LOOKUP: &str = "passwd: files\ngroup: files\nhosts: files\nservices: files
 /// An askpass program that records its prompt. Its second output line is not part of the password.
 const ASKPASS: &str = "#!/bin/sh\nprintf '%s' \"$1\" > \"${0%/*}/asked\"\nprintf 'secret\\nmore\\n'\n";
 
-/// The options of unshare(1) for a mount namespace in which mounting is permitted.
+/// Options for unshare(1) that create a mount namespace in which we may mount.
 static UNSHARE: OnceLock<&[&str]> = OnceLock::new();
 
 /// Checks that a run can mount its own `/etc`.
@@ -49,7 +48,7 @@ pub(crate) fn check() -> Result<(), String> {
     }
 }
 
-/// The directory of one run.
+/// A run's private directory.
 pub(crate) struct Sandbox {
     directory: TempPath,
 }
@@ -76,7 +75,7 @@ impl Sandbox {
         write("protocols", "tcp 6 TCP\n");
         write("nsswitch.conf", LOOKUP);
         write("resolv.conf", "");
-        // Without this cache, the dynamic loader does not find libraries in unusual directories.
+        // Without this cache, the dynamic loader cannot find libraries in unusual directories.
         let _ = fs::copy("/etc/ld.so.cache", etc.join("ld.so.cache"));
         put(&home.join(".connectrc"), &case.home_file, &|text| fill(text, &sandbox.name()));
         put(&etc.join("connectrc"), &case.etc_file, &|text| fill(text, &sandbox.name()));
@@ -95,12 +94,12 @@ impl Sandbox {
         self.path().display().to_string()
     }
 
-    /// Returns the prompt of the askpass program; `None` if it did not run.
+    /// Returns the prompt that the askpass program received; `None` if it did not run.
     pub(crate) fn askpass_prompt(&self) -> Option<Vec<u8>> {
         fs::read(self.path().join("asked")).ok()
     }
 
-    /// Returns a run of this program in the sandbox, under another name if `name` is given.
+    /// Prepares a run of the program in the sandbox, under another name if `name` is given.
     pub(crate) fn program(&self, path: &Path, name: Option<&str>, redirection: &str) -> Program {
         let path = name.map_or_else(
             || path.to_owned(),

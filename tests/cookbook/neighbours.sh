@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Checks of programs that start connect or are started by it: the rest of OpenSSH, other ssh clients, git://,
-# rsync, mutt, Ansible, socat, systemd, inetd.
+# Checks for programs that start connect or that connect starts: the rest of OpenSSH, other ssh
+# clients, git://, rsync, mutt, Ansible, socat, systemd and inetd.
 
-# Expects this number of requests for shell.example.org at the SOCKS proxy.
+# Expects the SOCKS proxy to have received this many requests for shell.example.org.
 want_asked() { # TIMES
     local times target=${ADDRESS[shell.example.org]}
     times=$(news socks | grep -Ec "connected to (shell\.example\.org|$target):22")
@@ -35,7 +35,8 @@ openssh() {
 
 no_connect() { ! pgrep -u alice -x connect >/dev/null; }
 
-# If this machine resolves the target's name, the connection is direct.
+# Expects a connection through the proxy and, once this machine resolves the target's name, a direct
+# one.
 openssh_match() {
     home openssh match
     play openssh match-use
@@ -63,7 +64,7 @@ putty() {
     want_from socks.corp.example
 }
 
-# known_hosts contains only this host.
+# Writes a known_hosts file with shell.example.org as its only host.
 know_shell() {
     echo "shell.example.org $(cat "$WORK/sshd/host.pub")" >/home/alice/.ssh/known_hosts
     echo 'GlobalKnownHostsFile none' >/home/alice/.ssh/config
@@ -139,7 +140,7 @@ msmtp_sends() {
     put mail msmtprc .msmtprc
     play_on mail listen
     poll 100 test -S /home/alice/smtp.sock || fail "no socket: $(cat "$CASE"/*.err)"
-    # msmtp verifies the certificate: it fails until the machine trusts the certificate.
+    # msmtp must fail until the machine trusts the certificate, to prove that msmtp verifies it.
     play mail msmtp
     want_status 69
     want_err 'certificate'
@@ -158,7 +159,7 @@ mutt_sends() {
     want_status 0
     want_log smtp 'by way of gate'
     want_log sshd "Accepted publickey for alice|on ${ADDRESS[gate.example.net]} port 22"
-    # mutt accepts the other block without an error.
+    # mutt must also accept the page's `hooks` block without an error.
     put mail hooks .muttrc
     try "${AS[@]}" mutt -Q tunnel
     want_status 0
@@ -182,7 +183,7 @@ ansible_runs() {
 
 # ---- local ports opened by other programs ----------------------------------------------------------------------
 
-# Expects that the local port reaches the project.
+# Expects git to fetch the project through the local port.
 port_leads_to_git() { # PAGE BLOCK
     want_listening 127.0.0.1:9418
     play "$1" "$2"
@@ -203,12 +204,12 @@ systemd_by_hand() {
     home
     play_on systemd by-hand
     port_leads_to_git systemd use
-    # The instance that was started for the first client also serves the second one.
+    # The instance started for the first client also serves the second.
     port_leads_to_git systemd use
     end_job
 }
 
-# Prints the settings of a page's unit with systemd's specifiers expanded.
+# Prints the values of a key in the page's unit, with systemd's specifiers expanded.
 unit_setting() { # BLOCK KEY
     block systemd "$1" | sed -n "s|^$2=||p" | sed "s|%t|/home/alice|g; s|/usr/bin/connect|$WORK/bin/connect|"
 }
@@ -221,13 +222,13 @@ systemd_verify() { # UNIT:BLOCK...
     done
     try env "XDG_RUNTIME_DIR=$CASE" systemd-analyze verify --user --man=no "$CASE"/units/*
     want_status 0
-    # An unknown key is only a warning, with exit status 0.
+    # systemd-analyze only warns about an unknown key, and still exits with status 0.
     want_quiet
     want_nothing_out
 }
 
-# systemd does not run here. systemd-socket-activate opens the sockets of the socket unit and starts the command of
-# the service unit.
+# systemd does not run here, so systemd-socket-activate opens the socket unit's sockets and starts
+# the service unit's command.
 systemd_unit() {
     local listen=() command place
     home
@@ -253,7 +254,8 @@ systemd_each() {
     home
     systemd_verify git-each.socket:each-socket git-each@.service:each-service
     read -ra command < <(unit_setting each-service ExecStart)
-    # Like inetd, --inetd connects standard error to the client; the unit sends it to the journal.
+    # The unit sends standard error to the journal. --inetd does not redirect it, so it goes to a
+    # file.
     "${AS[@]}" systemd-socket-activate --accept --inetd -l "$(unit_setting each-socket ListenStream)" "${command[@]}" \
         2>"$CASE/connect.err" &
     JOB=$!
@@ -268,7 +270,7 @@ inetd_starts() {
     inetd -i "$CASE/inetd.conf" &
     JOB=$!
     port_leads_to_git inetd use
-    # The page uses a shell because the error goes to the client.
+    # The page says that the client receives the error message, so make the connection fail.
     sed -i 's/ 9418$/ 1/' "$CASE/inetd.conf"
     kill -HUP "$JOB"
     poll 100 says_why || fail "the client did not receive the error: $(cat "$CASE/out")"

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# Extracts blocks from the pages and runs them as the pages' user; and expectations that the recipes share.
+# Extracts blocks from the pages and runs them as alice. Also defines the expectations that the
+# recipes share.
 
-# The command of most pages; the remote shell expands the variable.
+# The command that most pages run on the target. The remote shell expands the variable.
 # shellcheck disable=SC2016
 ASK='echo "I come from $SSH_CLIENT"'
 
-# Prints the block of a page between ```LANGUAGE test=NAME and ```.
+# Prints a page's block between ```LANGUAGE test=NAME and ```.
 block() { # PAGE NAME
     local page=$PAGES/$1.md
     [ "$(grep -c "^\`\`\`[a-z_]* test=$2\$" "$page")" -eq 1 ] ||
@@ -21,15 +22,15 @@ play() { # PAGE NAME
     try "${AS[@]}" sh -eu "$CASE/$2.sh"
 }
 
-# Runs a block with typed input, which stays open for a while.
-play_typing() { # PAGE NAME TEXT; the text with its \n and \r
+# Runs a block with TEXT as its input, and then keeps the input open for a while.
+play_typing() { # PAGE NAME TEXT; expands \n and \r in TEXT
     play "$1" "$2" < <(printf '%b' "$3"; sleep "${PAUSE:-10}")
 }
 
-# Runs a block in the background; JOB is the shell's process.
+# Runs a block in the background, and sets JOB to the shell's PID.
 play_on() { # PAGE NAME
     block "$1" "$2" >"$CASE/$2.sh"
-    # Without this redirection, a background job reads /dev/null.
+    # Without this redirection, a background job would read from /dev/null.
     "${AS[@]}" sh -eu "$CASE/$2.sh" >"$CASE/$2.out" 2>"$CASE/$2.err" < <(exec sleep 50) &
     JOB=$!
 }
@@ -41,10 +42,10 @@ put() { # PAGE NAME FILE
     install -D -o alice -g alice -m "${MODE:-600}" "$CASE/$2" "/home/alice/$3"
 }
 
-# Resets alice's home, with the ~/.ssh/config of a page if one is named.
+# Resets alice's home directory, and installs the page's ~/.ssh/config if a page is given.
 home() { # [PAGE NAME]
     find /home/alice -mindepth 1 -delete
-    # Remove what a failed check left behind.
+    # Clean up after a failed check.
     ip addr flush dev lo label lo:place
     rm -f /etc/connectrc
     cp "$WORK/here" /etc/hosts
@@ -58,7 +59,7 @@ password_file() { # PASSWORD
     install -o alice -g alice -m 600 "$CASE/password" /home/alice/.proxy-password
 }
 
-# Expects that the command on the page printed a connection from this host.
+# Expects the page's command to have printed that the connection came from this host.
 want_from() { # [WORDS] NAME
     local name=${*: -1} words=${1:-}
     [ $# -gt 1 ] || words='I come from'

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Checks of programs that use connect: mail, Emacs, passwords, parameter files, locations, local ports, git.
+# Checks for mail, Emacs, passwords, parameter files, locations, local ports and git.
 
 # ---- mail ------------------------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ emacs_errors() {
 
 # ---- passwords -------------------------------------------------------------------------------------------------
 
-# An askpass program that answers without a user and records the prompt.
+# Installs an askpass program that answers without a user and records the prompt.
 install_askpass() {
     # shellcheck disable=SC2016
     printf '#!/bin/sh\nprintf "%%s\\n" "$1" >>~/asked\ncat ~/.proxy-password\n' >"$WORK/bin/ssh-askpass"
@@ -115,7 +115,7 @@ askpass_force() {
     want_nothing_out
 }
 
-# The page's table, with and without a display, and without a terminal.
+# Checks the page's table with and without a display, always without a terminal.
 askpass_rules() {
     local require display expected
     home
@@ -182,12 +182,12 @@ connectrc_system() {
     home connectrc ssh
     block connectrc system >/etc/connectrc
     put connectrc file .connectrc
-    # The user's file adds name and password; the system's file sets the proxy ...
+    # The system's file sets the proxy, and the user's file adds the user name and password.
     sed -i '/SERVER/d' /home/alice/.connectrc
     try "${AS[@]}" ssh shell.example.org "$ASK"
     want_status 0
     want_from guarded.corp.example
-    # ... unless the user's file sets it too.
+    # If both files set the proxy, the user's file takes precedence.
     echo 'SOCKS5_SERVER = 127.0.0.1:1' >/etc/connectrc
     put connectrc file .connectrc
     try "${AS[@]}" ssh shell.example.org "$ASK"
@@ -220,11 +220,11 @@ connectrc_permissions() {
 
 # ---- location --------------------------------------------------------------------------------------------------
 
-at() { # ADDRESS: this machine is there now, until the next `home`
+at() { # ADDRESS; gives this machine that address until the next `home`
     ip addr add "$1" dev lo label lo:place noprefixroute || fail "cannot add address $1"
 }
 
-location_at() { # ADDRESS SERVER NAME; without a server the way is direct
+location_at() { # ADDRESS SERVER NAME; direct if SERVER is empty
     home location ssh
     put location file .connectrc
     at "$1"
@@ -264,7 +264,8 @@ location_conditions() {
     want_checked '' '' -A www.example.org 22
 }
 
-# Expects --check to print the line of ~/.connectrc that sets a value, or none if NAME is empty.
+# Expects --check to report this line of ~/.connectrc as the origin of NAME. If NAME is empty,
+# expects no setting to come from the file.
 want_checked() { # NAME LINE WORDS...
     local name=$1 line=$2
     shift 2
@@ -289,7 +290,7 @@ location_complaint() {
 
 # ---- passwords -------------------------------------------------------------------------------------------------
 
-# Resets the home, with the page's proxy and another of its blocks in ~/.connectrc.
+# Resets alice's home directory, and writes the page's `proxy` block and BLOCK to ~/.connectrc.
 password_home() { # BLOCK
     home password ssh
     { block password proxy && block password "$1"; } >"$CASE/connectrc"
@@ -327,7 +328,7 @@ password_from_netrc() {
     block password netrc-file | sed "s/S3cret-proxy/$PLAIN_PASSWORD/" >"$CASE/netrc"
     install -o alice -g alice -m 600 "$CASE/netrc" /home/alice/.netrc
     password_opens
-    # The file contains the user name too.
+    # connect also takes the user name from ~/.netrc.
     sed -i 's/alice@//' /home/alice/.connectrc
     password_opens
 }
@@ -417,7 +418,7 @@ git_recipes() {
     want_status 0
     same_project project
     want_log socks "${ADDRESS[git.example.org]}:22|git\.example\.org:22"
-    # Fetch something new, configured only by the repository.
+    # Fetch a new branch, using only the repository's own configuration.
     git -c safe.directory='*' -C /home/git/project.git branch "new-$$"
     play git repository
     want_status 0

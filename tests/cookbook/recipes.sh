@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The list of checks, and the checks of routes through proxies and hosts. Commands come from the pages, expectations
-# from here.
+# The list of checks, and the checks for routes through proxies and hosts. The commands come from
+# the pages, the expectations from this file.
 
 all_recipes() {
     check trouble trouble
@@ -112,7 +112,7 @@ chain() {
     want_log socks "connected to proxy\.corp\.example:8080"
 }
 
-# The first proxy of the first route is down.
+# Expects the second route to be used, because the first proxy on the first route is down.
 chain_rc() {
     home chain ssh-auto
     put chain rc .connectrc
@@ -156,7 +156,7 @@ ssh_http_password() {
     play ssh-http http-password
     want_status 0
     want_from guarded.corp.example
-    # The proxy requires the password.
+    # The proxy must reject a wrong password.
     echo wrong >/home/alice/.proxy-password
     try "${AS[@]}" sh -eu "$CASE/http-password.sh"
     want_ssh_failed
@@ -190,7 +190,7 @@ direct_list() {
     want_from 'outside sees' socks.corp.example
     grep -q '^inside sees ' "$CASE/out" || fail "the inside host was not reached"
     ! logged socks "${ADDRESS[build.corp.example]}|build\.corp" || fail "the proxy received a request for the inside host"
-    # Repeat the check with an address.
+    # Repeat the check with an address instead of a name.
     try "${AS[@]}" ssh "${ADDRESS[build.corp.example]}" true
     want_status 0
     ! logged socks "${ADDRESS[build.corp.example]}" || fail "the proxy received a request for the inside address"
@@ -209,7 +209,7 @@ direct_not() {
 
 # ---- TLS -------------------------------------------------------------------------------------------------------
 
-# The client machine trusts the authority.
+# Checks TLS with the proxy's CA in the client machine's trust store.
 tls() {
     local trusted
     home tls ssh
@@ -250,7 +250,7 @@ tls_pin() {
 
 # ---- hops ------------------------------------------------------------------------------------------------------
 
-# Expects a greeting and the answer to QUIT.
+# Expects a POP3 greeting and a reply to QUIT.
 want_pop3() {
     want_status 0
     grep -q '^+OK' "$CASE/out" || fail "no POP3 greeting: $(head -c 200 "$CASE/out")"
@@ -272,7 +272,7 @@ hopping_ssh() {
     grep -q '^I am in, from ' "$CASE/out" || fail "no login: $(cat "$CASE/out")"
     want_log sshd "on ${ADDRESS[gate.example.net]} port 22"
     want_log sshd "on ${ADDRESS[build.internal.example]} port 22"
-    # The page uses connect because this host refuses forwarding.
+    # The page uses connect because gate.example.net refuses forwarding. Check that it does.
     try "${AS[@]}" ssh -F /etc/ssh/ssh_config -J gate.example.net build.internal.example true
     want_ssh_failed
     want_err 'administratively prohibited'
@@ -304,7 +304,7 @@ want_smtp() {
     grep -q '^221 ' "$CASE/out" || fail "QUIT was not answered"
 }
 
-# The target is outside, but this machine must resolve its name too.
+# Lets this machine resolve mail.example.org, because the page connects to it without a proxy.
 know_mail() {
     echo "${ADDRESS[mail.example.org]} mail.example.org" >>/etc/hosts
 }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# The recording at the top of the README: a script types the session of docs/recording on a terminal.
+# Checks the recording at the top of the README. The script docs/recording/session types the
+# commands on a terminal.
 
-# Replays the session and compares the output with the recording, or records it anew with --record.
+# Replays the session and compares its output with the recording. With --record, records it again.
 recording() {
     local session=$WORK/repository/docs/recording/session
     home
@@ -20,10 +21,11 @@ recording() {
 
 on_screen() { alice env LC_ALL=C.UTF-8 TERM=xterm-256color "$@"; }
 
-# Removes colors, empty lines, overwritten text, and what differs between runs and versions of sshd.
+# Removes colors, empty lines, overwritten text, and details that vary between runs or sshd
+# versions.
 plain() {
     sed -E 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r+$//; s/.*\r//; s/ *[0-9]+\.[0-9] ms/ N ms/g; s/(SSH-2\.0-OpenSSH)_.*/\1/; /^$/d' |
-        # ssh's own lines depend on whether it has already sent its greeting.
+        # The error that ssh itself prints depends on whether ssh has already sent its greeting.
         sed -E '/^(kex_exchange_identification|banner exchange): |^Connection closed by UNKNOWN/d'
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Checks of README.md and of the pages of docs outside the cookbook. Commands come from the pages.
+# Checks for README.md and the pages in docs outside the cookbook. The commands come from the pages.
 
 all_site() {
     check start/try start_try
@@ -20,7 +20,7 @@ all_site() {
     check troubleshooting/quoting trouble_quoting
 }
 
-# Blocks that other suites run: PAGE NAME SUITE.
+# Prints the blocks that other suites run, as PAGE NAME SUITE.
 elsewhere() {
     cat <<-END
 		../start install tests/run installs it, into a directory of its own
@@ -30,7 +30,7 @@ elsewhere() {
 	END
 }
 
-# Every block of every page must be run by a check above or by another suite.
+# Checks that every block on every page was run by another check or is run by another suite.
 every_block() {
     local file page name language rest number=0
     elsewhere >>"$WORK/used"
@@ -38,7 +38,7 @@ every_block() {
         page=${file#"$PAGES"/}
         while read -r language rest; do
             name=${rest#test=}
-            # Only diagrams and unnamed text blocks are not run.
+            # Diagrams and unnamed text blocks are not run.
             [[ -n $rest || $language != text && $language != mermaid ]] || continue
             [[ -n $rest ]] || fail "$page has a block without test=NAME: $language"
             grep -Eq "^${page%.md} $name( |\$)" "$WORK/used" || fail "$page: nothing runs test=$name"
@@ -49,7 +49,7 @@ every_block() {
     [ "$number" -gt 80 ] || fail "only $number blocks found"
 }
 
-# Expects the output of --check to equal the page, apart from the times.
+# Expects the output of --check to match the block on the page, apart from the times.
 want_page() { # PAGE NAME
     local times='s/ +[0-9.]+ ms / - ms /'
     diff <(block "$1" "$2" | sed -E "$times") <(sed -E "$times" "$CASE/out") ||
@@ -82,7 +82,7 @@ start_ssh() { # BLOCK NAME
     want_quiet
 }
 
-# The page uses the proxy's password.
+# The password on the page is the one that the proxy requires.
 start_password() {
     home ../start http
     play ../start password
@@ -115,7 +115,7 @@ start_check() {
 readme_config() {
     local host proxy trusted
     home ../../README config
-    # The client machine trusts the authority.
+    # Add the proxy's CA to the client machine's trust store.
     trusted=/etc/ssl/certs/$(openssl x509 -noout -hash -in "$WORK/etc/proxy-authority.pem").0
     cp "$WORK/etc/proxy-authority.pem" "$trusted"
     while read -r -u 3 host proxy; do
@@ -134,7 +134,7 @@ readme_config() {
 
 # ---- proxies.md ------------------------------------------------------------------------------------------------
 
-# These names do not resolve, but the plan is printed.
+# The names on the page do not resolve, but --check prints the plan anyway.
 proxies_url() {
     home
     try "${AS[@]}" connect --check -x "$(block ../proxies url)" shell.example.org 22
@@ -191,7 +191,7 @@ trouble_closed() {
     try "${AS[@]}" ssh shell.example.org true
     want_ssh_failed
     [ "$(tr -d '\r' <"$CASE/err")" = "$(block ../troubleshooting closed)" ] || fail "ssh and connect print something else"
-    # The shell prints this message when it does not find connect.
+    # The shell prints this message if it cannot find connect.
     try "${AS[@]}" ssh -o 'ProxyCommand=nosuch %h %p' shell.example.org true
     want_ssh_failed
     want_err ': nosuch: not found.?$'

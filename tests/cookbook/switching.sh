@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# docs/switching.md: runs both commands of every table row through the same proxies, with recorders in front of them
-# that save the requests. Also runs the blocks for ~/.ssh/config, before and after, with ssh.
+# Checks for docs/switching.md. Runs both commands in every table row through the same proxies,
+# behind recorders that save the requests. Also runs ssh with the ~/.ssh/config blocks, before and
+# after.
 
 switching_programs() {
     need_programs <<-END
@@ -41,7 +42,8 @@ switching_config() { # PROGRAM
 
 start_recorders() {
     mkdir "$WORK/recorded"
-    # Which netcat `nc` runs depends on the installed packages; these pages use OpenBSD's.
+    # The page means OpenBSD's netcat, but `nc` may be another one, depending on the installed
+    # packages.
     ln -s "$(type -P nc.openbsd)" "$WORK/bin/nc"
     cat >"$WORK/telnet-proxy" <<-'END'
 		#!/bin/sh
@@ -73,10 +75,10 @@ setup_recorder_http() { recorder recorded "$1" "TCP4:${ADDRESS[proxy.corp.exampl
 setup_recorder_http_guarded() { recorder recorded-guarded "$1" "TCP4:${ADDRESS[guarded.corp.example]}:8080"; }
 setup_recorder_telnet() { recorder recorded "$1" "EXEC:$WORK/telnet-proxy" && beyond; }
 
-# The second proxy of a chain, because a proxy does not tunnel to itself.
+# Sets up the second proxy for chains, because a proxy does not tunnel to itself.
 setup_second() { http_proxy_at "$1" second.corp.example; }
 
-# Creates a certificate signed by the CA of proxy.corp.example.
+# Sets up TLS in front of both HTTP proxies, with a certificate from the CA for proxy.corp.example.
 setup_recorder_tls() {
     local dir=$WORK/etc
     openssl req -x509 -CA "$dir/proxy-authority.pem" -CAkey "$dir/proxy-authority.key" -newkey ec -nodes -days 2 \
@@ -93,7 +95,7 @@ setup_recorder_tls() {
 # ---- the tables ------------------------------------------------------------------------------------------------
 
 # Prints the table rows that begin with a command, as THEIRS<TAB>OURS<TAB>COMMENT.
-rows() { # PROGRAM; all programs without one
+rows() { # [PROGRAM]; all programs by default
     awk -v "program=${1:-}" -F ' \\| ' '
         /^\| [a-z-]+ \| connect \| / { on = !program || $0 ~ "^\\| " program " " }
         !/^\|/ { on = 0 }
@@ -108,7 +110,7 @@ switching_lines() {
     local lines tables
     lines=$(grep -c '^|' "$PAGES/../switching.md")
     tables=$(grep -c '^|---' "$PAGES/../switching.md")
-    # Each table has two heading lines.
+    # Each table has two header lines.
     [ "$(rows | wc -l)" -eq $((lines - 2 * tables)) ] || fail "$(rows | wc -l) of $((lines - 2 * tables)) rows were read"
     [ "$(rows | wc -l)" -gt 55 ] || fail "only $(rows | wc -l) rows"
 }
@@ -130,7 +132,7 @@ switching_table() { # PROGRAM
     [ "$number" -gt 0 ] || fail "no rows for $1"
 }
 
-# Writes the password file in the format of the other program.
+# Writes the password file in the other program's format.
 credentials_file() { # WORDS
     case $1 in
     corkscrew*) printf 'alice:%s\n' "$PLAIN_PASSWORD" ;;
@@ -140,7 +142,8 @@ credentials_file() { # WORDS
     chmod 600 /home/alice/FILE
 }
 
-# Replaces the page's names with ours. The other program's arguments determine the proxy for both.
+# Replaces the page's placeholders with this suite's hosts, ports and credentials. The other
+# program's arguments determine the proxy for both programs.
 fill_in() { # WORDS THEIRS
     local password=$PLAIN_PASSWORD proxy=recorded second=second.corp.example host=shell.example.org
     case $2 in
@@ -149,7 +152,7 @@ fill_in() { # WORDS THEIRS
     *USER* | *FILE\ * | *FILE) proxy=recorded-guarded ;;
     esac
     [[ $2 != *PROXY:1080* ]] || password=$PROXY_PASSWORD
-    # Programs that look up the target need a name that this machine resolves.
+    # Programs that look up the target need a name that this machine can resolve.
     [[ $2 == *PROXY* && $2 != *local* && $2 != *-X\ 4* ]] || host=build.corp.example
     sed -E "s/\bPROXY\b/$proxy/g; s/\bSECOND\b/$second/g; s/\bHOST\b/$host/g; s/\bPORT\b/22/g; s/\bLOCAL\b/$LOCAL/g
         s/\bUSER\b/alice/g; s/\bPASSWORD\b/$password/g; s|\bPATH\b|$WORK/socket|g" <<<"$1"
@@ -159,7 +162,7 @@ fill_in() { # WORDS THEIRS
 reach() { # NAME WORDS THEIRS
     local name=$1 words file pid status=0
     local -A before=()
-    # A port is not free immediately after its program has ended.
+    # Use a new port, because the previous one is not free immediately after its program exits.
     LOCAL=$((LOCAL + 1))
     words=$(fill_in "$2" "$3")
     : >"$CASE/$name.out"
@@ -173,7 +176,7 @@ reach() { # NAME WORDS THEIRS
         "TCP4:${ADDRESS[build.corp.example]}:22" &
     [[ $2 != *PATH* ]] || poll 50 [ -S "$WORK/socket" ] || fail "no socket"
     case $2 in
-    # -F needs an ssh to pass the connection to.
+    # -F needs an ssh process to receive the connection.
     *\ -F\ -*) words="ssh -o ProxyUseFdpass=yes -o 'ProxyCommand=$words' alice@shell.example.org 'echo SSH-2.0-'" ;;
     esac
     # Send a banner as ssh does. Without it, proxytunnel may block forever on data that TLS has already decrypted.
@@ -207,7 +210,7 @@ reached() { # FILE PID
 
 show() { cat -v "$CASE/$1.sent" | tr '\n' ' '; }
 
-compare() { # WORDS OF THE PAGE
+compare() { # COMMENT
     printf '     sent there: %s\n     sent here:  %s\n' "$(show theirs)" "$(show ours)"
     local file words=$1
     for file in theirs ours; do

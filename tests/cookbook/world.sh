@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The hosts of the pages: names, addresses, users and servers, in the namespaces that `run` has created.
+# Sets up the hosts on the pages (names, addresses, users and servers) in the namespaces created by
+# `run`.
 
 PROXY_PASSWORD=S3cret#proxy
 MAIL_PASSWORD=S3cret-mail
@@ -55,8 +56,8 @@ make_world() {
     # The copy of the password file stays in memory and disappears with the namespace.
     mount -t tmpfs -o mode=755 cookbook "$WORK/etc" || die "cannot mount the pages' files: is this a mount namespace?"
     cp -a /etc/. "$WORK/etc" || die "cannot copy /etc"
-    # Copy the pages: the repository may be below /home, which is replaced. A mount would be at risk when $WORK is
-    # removed.
+    # Copy the pages, because the repository may be below /home, which is about to be hidden. A bind
+    # mount would be dangerous: removing $WORK could delete the repository.
     mkdir "$WORK/repository"
     if ! { cp "$HERE/hosts" "$WORK" && cp -r "$ROOT/README.md" "$ROOT/docs" "$WORK/repository"; }; then
         die "cannot copy the pages"
@@ -78,21 +79,21 @@ make_world() {
         done
     done < <(sed 's/#.*//; /^ *$/d' "$WORK/hosts")
     rm -f /etc/hosts /etc/nsswitch.conf /etc/connectrc
-    # fetchmail looks up the name of this machine.
+    # fetchmail looks up this machine's host name.
     echo "127.0.1.1 $(uname -n).example.net $(uname -n)" | tee -a "$WORK/here" >>"$WORK/beyond"
     cp "$WORK/here" /etc/hosts
-    # Without a name server, an unknown name fails immediately.
+    # Look up names in files only, so that an unknown name fails immediately.
     printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\n' >/etc/nsswitch.conf
 
     make_user alice 4242 "$(openssl passwd -6 "$MAIL_PASSWORD")"
     make_user git 4243 '*'
-    # Runs a command as alice, with her environment and without a terminal.
+    # Command prefix that runs a program as alice, with her environment and without a terminal.
     AS=(setsid -w setpriv --reuid=4242 --regid=4242 --clear-groups --inh-caps=-all
         env -i -C /home/alice HOME=/home/alice USER=alice LOGNAME=alice LC_ALL=C
         "PATH=$WORK/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
 }
 
-make_user() { # NAME NUMBER HASH; the name may be in use on this machine, and is replaced in the copy
+make_user() { # NAME NUMBER HASH; replaces a user of this name in the copies
     sed -i "/^$1:/d" /etc/passwd /etc/group /etc/shadow
     echo "$1:x:$2:$2::/home/$1:/bin/sh" >>/etc/passwd
     echo "$1:x:$2:" >>/etc/group
@@ -119,14 +120,14 @@ start_world() {
     serve rsync setup_rsync 873
 }
 
-# Runs CMD on a machine that resolves every name.
+# Wraps CMD so that it runs with a hosts file that has every name.
 beyond() {
     # The inner shell expands the variables.
     # shellcheck disable=SC2016
     CMD=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$WORK/beyond" "${CMD[@]}")
 }
 
-# One sshd serves all hosts. It has the configuration of the real-peer suite with other addresses.
+# Sets up one sshd for all hosts, with the real-peer suite's configuration but other addresses.
 setup_hosts() {
     local host
     setup_sshd 22
@@ -145,7 +146,7 @@ setup_hosts() {
     beyond
 }
 
-# Creates a user key and known_hosts.
+# Writes known_hosts and the system-wide ssh_config.
 write_user_config() {
     printf '* %s\n' "$(cat "$WORK/sshd/host.pub")" >"$WORK/known_hosts"
     cat >/etc/ssh/ssh_config <<-END
@@ -158,7 +159,8 @@ write_user_config() {
     chmod 755 "$WORK/sshd"
 }
 
-# The proxies dial from their own addresses, so a server can tell them apart.
+# Sets up a SOCKS5 proxy. Each proxy dials from its own address, so that a server can tell them
+# apart.
 setup_socks() {
     CMD=(microsocks -i "${ADDRESS[socks.corp.example]}" -b "${ADDRESS[socks.corp.example]}" -p "$1")
     beyond
@@ -170,7 +172,7 @@ setup_socks_guarded() {
     beyond
 }
 
-# ssh -D provides SOCKS 4a; the host that it logs in to dials the target.
+# Sets up a SOCKS4a proxy with ssh -D. The host that ssh logs in to dials the target.
 setup_socks4() {
     CMD=(ssh -F none -vv -N -D "${ADDRESS[socks4.corp.example]}:$1" -o ExitOnForwardFailure=yes
         -o BatchMode=yes -o "UserKnownHostsFile=$WORK/known_hosts" -i "$WORK/sshd/user"
@@ -190,7 +192,7 @@ http_proxy_at() { # PORT NAME LINE...
     beyond
 }
 
-# TLS in front of the HTTP proxy, with a certificate from a private authority.
+# Sets up TLS in front of the HTTP proxy, with a certificate from a private CA.
 setup_tls() {
     local dir=$WORK/etc key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
     openssl req -x509 "${key[@]}" -days 2 -subj '/CN=Corp Authority' -addext basicConstraints=critical,CA:TRUE \
@@ -204,7 +206,7 @@ setup_tls() {
 }
 
 setup_pop3() { CMD=(socat -d -d "TCP4-LISTEN:$1,reuseaddr,fork" "EXEC:$(type -P popa3d)"); }
-# POP3 over TLS, with a certificate that the client machine trusts.
+# Sets up POP3 over TLS, with a certificate that the client machine trusts.
 setup_pop3s() {
     local pem=$WORK/etc/pop3s.pem
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail.example.org \
@@ -213,7 +215,7 @@ setup_pop3s() {
     CMD=(socat -d -d "OPENSSL-LISTEN:$1,reuseaddr,fork,verify=0,cert=$pem,key=$pem.key" "EXEC:$(type -P popa3d)")
 }
 
-# SMTP with STARTTLS, using the POP3 server's certificate.
+# Sets up SMTP with STARTTLS, using the POP3 server's certificate.
 setup_smtp() {
     local pem=$WORK/etc/pop3s.pem
     CMD=(env PYTHONUNBUFFERED=1 aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1" --tlscert "$pem" --tlskey "$pem.key" --no-requiretls)
@@ -238,7 +240,7 @@ setup_git() {
         git clone -q --bare "$tree" "$repo"
         chown -R 4243:4243 "$repo"
     fi
-    # Run git-daemon directly; `git daemon` would stay as its parent.
+    # Run git-daemon directly, because `git daemon` would keep running as its parent.
     CMD=(env "GIT_CONFIG_COUNT=1" GIT_CONFIG_KEY_0=safe.directory "GIT_CONFIG_VALUE_0=*"
         "$(git --exec-path)/git-daemon" --verbose "--listen=${ADDRESS[git.example.org]}" "--port=$1"
         --export-all --base-path=/home/git)
