@@ -8,17 +8,17 @@ use std::process::Command;
 use crate::kit::TempPath;
 use crate::session::{self, Behavior, Near, Verdict};
 
-/// The program is spinning if it makes more calls of one kind than this.
+/// The program counts as spinning if it makes the traced system call more often than this.
 const SPINNING: usize = 3000;
 
-/// EPIPE and ECONNRESET are left out: they mean that the other end is gone, but in these sessions
-/// the other end is still waiting.
+/// The errors to inject. EPIPE and ECONNRESET are left out because they mean that the other end is
+/// gone, but in these sessions the other end is still waiting.
 const ERRORS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "EIO", "ENOSPC"];
 
-/// Which calls fail, in the syntax of strace's `when`: `3` is the third call only, `1+2` is every
-/// second call.
+/// The calls that fail, in the syntax of strace's `when`: `3` is the third call only, `1+2` is
+/// every second call.
 const WHEN: [&str; 6] = ["1", "2", "3", "5", "8", "1+2"];
-/// Like `WHEN`, for a system call that the dynamic loader makes first.
+/// Like `WHEN`, for a system call that the dynamic loader makes before the program does.
 const WHEN_AFTER_LOADER: [&str; 6] = ["2", "3", "4", "6", "9", "2+2"];
 
 /// The system calls that a session always makes, by near end and relay mode.

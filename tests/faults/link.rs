@@ -1,5 +1,5 @@
-//! A bad link: carries IP packets between two TUN devices, and drops, delays, repeats and corrupts
-//! them.
+//! A bad link, which carries IP packets between two TUN devices and drops, delays, duplicates or
+//! corrupts some of them.
 //!
 //! netem can do the same, but not every kernel includes it.
 
@@ -15,14 +15,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::kit::stream::Random;
 
-/// What the link does to packets. The default carries every packet at once.
+/// The link's treatment of packets. [`GOOD`] delivers every packet immediately.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behavior {
     /// Percentage of packets that are dropped; 100 is a dead link.
     pub(crate) loss: u64,
     /// Percentage of packets that arrive twice.
     pub(crate) duplicate: u64,
-    /// Percentage of packets that arrive 30 ms late, after others.
+    /// Percentage of packets that arrive 30 ms late, after packets sent later.
     pub(crate) reorder: u64,
     /// Percentage of packets in which one bit after the headers changes.
     pub(crate) corrupt: u64,
@@ -74,7 +74,7 @@ struct Packet {
 }
 
 fn carry(mut devices: [File; 2], behavior: &Mutex<Behavior>) -> io::Result<()> {
-    // Seeded, so that runs resemble each other.
+    // Use a fixed seed, so that runs resemble each other.
     let mut random = Random::new(1);
     let mut queue = BinaryHeap::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -110,7 +110,7 @@ fn carry(mut devices: [File; 2], behavior: &Mutex<Behavior>) -> io::Result<()> {
     }
 }
 
-/// Waits until a device has a packet, or until `due`. Returns the numbers of the readable devices.
+/// Waits until a device has a packet, or until `due`. Returns the indices of the readable devices.
 fn ready(devices: &[File; 2], due: Option<Instant>) -> io::Result<Vec<usize>> {
     let timeout = due.map(|due| Timespec::try_from(due.saturating_duration_since(Instant::now())));
     let timeout = timeout.transpose().map_err(io::Error::other)?;

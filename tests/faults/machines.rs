@@ -1,4 +1,4 @@
-//! Three machines, which are network namespaces: `near` --bad link-- `mid` --good link-- `far`.
+//! Three machines, each a network namespace: `near` --bad link-- `mid` --good link-- `far`.
 
 use std::fs::{self, File};
 use std::net::TcpStream;

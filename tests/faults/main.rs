@@ -1,5 +1,6 @@
-//! Faults of the machine and of the network: all data arrives, or the program reports an error. It
-//! never loses data and succeeds, hangs, crashes or spins.
+//! Tests the relay with faults in the machine and the network. Either all data arrives, or the
+//! program reports an error. It must not exit successfully after losing data, and must not hang,
+//! crash or spin.
 //!
 //!     faults injections PROGRAM         each system call of the relay fails, in each way
 //!     faults table PROGRAM C_PROGRAM    both programs, compared with the table in docs/compat.md

@@ -1,4 +1,4 @@
-//! Sessions over a bad link, in all modes of the program at once.
+//! Runs sessions over a bad link, one for each mode of the program at the same time.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -34,7 +34,7 @@ const UNDER_WAY: Duration = Duration::from_millis(1400);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Stdio,
-    /// Like `Stdio`, but relaying through memory instead of splice(2).
+    /// Like `Stdio`, but the relay copies through user space instead of using splice(2).
     Copy,
     Port,
     Socks,
@@ -43,7 +43,8 @@ enum Mode {
 }
 
 const ALL: &[Mode] = &[Mode::Stdio, Mode::Copy, Mode::Port, Mode::Socks, Mode::Http, Mode::Listen];
-/// The modes without proxies: whether a proxy forwards a reset by the target is up to the proxy.
+/// The modes without proxies, for tests with resets, because a proxy may not forward the target's
+/// reset.
 const DIRECT: &[Mode] = &[Mode::Stdio, Mode::Copy, Mode::Port, Mode::Listen];
 
 impl Mode {
@@ -66,9 +67,9 @@ struct Transfer {
     down: Stream,
     /// The stream that the target sends.
     target_sends: Stream,
-    /// The target resets after this many bytes in both directions.
+    /// The target resets after this many bytes, counting both directions.
     target_resets: Option<u64>,
-    /// Options of the program.
+    /// Additional options for the program.
     options: &'static str,
 }
 
@@ -90,8 +91,7 @@ struct Report {
 struct Suite {
     network: Network,
     program: PathBuf,
-    /// The next port of a target, and of the listener on `near`. It stays below the range of
-    /// ephemeral ports.
+    /// The port for the next session's target and listener. Always below the ephemeral ports.
     next_port: AtomicU16,
 }
 
@@ -138,8 +138,8 @@ impl Cases {
         let sessions = self.start_slowly(ALL, IDLE_TIMEOUT);
         self.link(DEAD);
         self.expect_failure("dead", sessions, 7, "--idle-timeout");
-        // A link that drops large packets without an ICMP error: the handshake works, the data does
-        // not.
+        // If the link drops large packets without an ICMP error, the handshake works, but the data
+        // does not arrive.
         self.link(Behavior { max_packet: 1000, ..GOOD });
         let sessions = self.start(ALL, IDLE_TIMEOUT);
         self.expect_failure("black-hole", sessions, 7, "--idle-timeout");
@@ -228,7 +228,8 @@ impl Cases {
         });
     }
 
-    /// Waits for the sessions and checks each. If a check fails, it returns the target's outcome.
+    /// Waits for the sessions and calls `check` for each. A failed check returns the target's
+    /// outcome, which goes into the report.
     fn expect(
         &mut self,
         case: &str,
@@ -253,7 +254,7 @@ impl Cases {
     }
 }
 
-/// A part of the message about a failed connection.
+/// Part of the message about a broken connection.
 const BROKEN: &str = "lost the connection";
 
 impl Suite {
@@ -340,7 +341,7 @@ impl Suite {
     }
 }
 
-/// The program's stdin and stdout, non-blocking.
+/// Takes the program's stdin and stdout, and makes our ends non-blocking.
 fn pipes(child: &mut Child) -> io::Result<Channel> {
     let missing = || io::Error::other("stdin or stdout is no pipe");
     let input = OwnedFd::from(child.stdin.take().ok_or_else(missing)?);

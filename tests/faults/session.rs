@@ -1,4 +1,4 @@
-//! One session during which a fault happens, and its outcome for the program and for both ends.
+//! Runs one session with a fault, and determines the outcome for the program and for both ends.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read};
@@ -14,7 +14,7 @@ use crate::kit::exchange::{Channel, Ending, HalfClose, Job, Outcome, Pace, excha
 use crate::kit::set_nonblocking;
 use crate::kit::stream::Stream;
 
-/// More than a pipe holds, so that each system call of the relay happens several times.
+/// More data than a pipe holds, so that the relay makes each system call several times.
 const UP: Stream = Stream { seed: 1, len: 300_000 };
 const DOWN: Stream = Stream { seed: 2, len: 400_000 };
 
@@ -25,18 +25,18 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// How the near end is connected to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Near {
-    /// By stdin and stdout.
+    /// Through the program's stdin and stdout.
     Pipes,
     /// As the client of a local port.
     Port,
 }
 
-/// The behavior of the two ends, and the resources of the program.
+/// The behavior of the two ends, and the program's standard descriptors.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Behavior {
-    /// The near end closes after this many bytes in both directions.
+    /// The near end closes after this many bytes, counting both directions.
     pub(crate) near_closes: Option<u64>,
-    /// The target resets the connection after this many bytes in both directions.
+    /// The target resets the connection after this many bytes, counting both directions.
     pub(crate) target_resets: Option<u64>,
     /// The near end pauses before and between its reads.
     pub(crate) near_is_slow: bool,
@@ -49,9 +49,9 @@ pub(crate) enum Descriptors {
     #[default]
     Blocking,
     NonBlocking,
-    /// No stdin: the near end sends nothing.
+    /// Stdin is closed, so the near end sends nothing.
     NoStdin,
-    /// Neither stdin nor stderr.
+    /// Stdin and stderr are closed.
     NoStdinNoStderr,
 }
 
@@ -92,7 +92,7 @@ struct Report {
     target: Option<Outcome>,
     /// `None` if the program had to be killed.
     status: Option<ExitStatus>,
-    /// Lines on stderr, except those of `-d`.
+    /// Lines on stderr, except debug lines.
     messages: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ impl Behavior {
     }
 }
 
-/// Runs a session. `command` returns the command that starts the program with these arguments.
+/// Runs a session. `command` builds the command that starts the program with the given arguments.
 pub(crate) fn run(
     near: Near,
     behavior: Behavior,
@@ -166,7 +166,8 @@ pub(crate) fn run(
     })
 }
 
-/// Returns our end and the program's end of a pipe. Our end is non-blocking.
+/// Creates a pipe for the program's stdin. Returns our end, which is non-blocking, and the
+/// program's.
 fn pipe_to_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
     let (reader, writer) = io::pipe()?;
     set_nonblocking(&writer, true);
@@ -174,7 +175,8 @@ fn pipe_to_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
     Ok((writer, reader))
 }
 
-/// The program's end and our end of a pipe.
+/// Creates a pipe for the program's stdout. Returns the program's end and ours, which is
+/// non-blocking.
 fn pipe_from_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
     let (reader, writer) = io::pipe()?;
     set_nonblocking(&reader, true);
@@ -182,7 +184,7 @@ fn pipe_from_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> 
     Ok((writer, reader))
 }
 
-/// Serves the first connection. `None` if none arrives before the session has ended.
+/// Serves the first connection. Returns `None` if the session ends before one arrives.
 fn serve(listener: &TcpListener, has_ended: &AtomicBool, job: &Job) -> io::Result<Option<Outcome>> {
     loop {
         // Read the flag before accept: a connection that arrives in between must not be missed.
@@ -242,7 +244,7 @@ fn through_port(mut child: Child, job: &Job) -> io::Result<Report> {
 
 const NOT_CONNECTED: Outcome = Outcome { received: 0, ending: Ending::Failed(io::ErrorKind::NotConnected) };
 
-/// Reads the listener's address from the output of `-d`. `None` if the program ends without one.
+/// Reads the listener's address from the `-d` output. Returns `None` if the program ends first.
 fn listen_address(
     lines: &mut io::Lines<BufReader<ChildStderr>>,
     messages: &mut Vec<String>,
@@ -287,7 +289,7 @@ impl Report {
         if let Some(signal) = status.signal() {
             return Verdict::Crash(signal);
         }
-        // strace dies by the signal that killed its child; a shell exits with 128 and the signal's
+        // strace dies of the signal that killed its child; a shell exits with 128 plus the signal
         // number.
         if let Some(code @ 129..160) = status.code() {
             return Verdict::Crash(code - 128);

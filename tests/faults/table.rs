@@ -1,4 +1,5 @@
-//! The C program and this one under the same faults, compared with the table in docs/compat.md.
+//! Runs the C program and ours with the same faults, and compares the verdicts with the table in
+//! docs/compat.md.
 
 use std::path::Path;
 use std::process::Command;
@@ -91,8 +92,8 @@ pub(crate) fn compare(c_program: &Path, program: &Path) -> Vec<String> {
     problems
 }
 
-/// Returns `true` if the section has a row with this fault and these verdicts. Results that vary
-/// are written as "loss or crash".
+/// Returns `true` if the section has a row with this fault and these verdicts. If the C program's
+/// verdict varies, the row lists the alternatives, as in "loss or crash".
 fn has_row(section: &str, name: &str, theirs: &Verdict, ours: &Verdict) -> bool {
     section.lines().any(|line| match line.split(" | ").collect::<Vec<_>>().as_slice() {
         [first, second, third] => {
