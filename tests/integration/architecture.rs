@@ -67,7 +67,7 @@ fn the_architecture_names_nothing_that_is_gone() {
     }
 }
 
-/// Durations that do not limit a peer: intervals of polling and of output to the user.
+/// Durations that do not limit a peer, such as polling intervals and the timing of the status line.
 const NOT_LIMITS: [&str; 7] = [
     "BULK_PAUSE",
     "DRAIN_POLL_INTERVAL",
@@ -84,8 +84,7 @@ fn the_table_of_limits_has_every_timeout_and_no_other() {
     let limits = section(&page, "## Limits\n", "\n## ");
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let source: String = files(&src).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-    // Only constants of a module or a type: constants with more indentation belong to a function or
-    // a test.
+    // Keep only constants in a module or a type. Deeper indentation means a function or a test.
     let outer = source.lines().filter(|line| !line.starts_with("        "));
     let constants: Vec<_> = outer
         .filter_map(|line| line.split_once("const ")?.1.split_once(": "))
@@ -132,7 +131,7 @@ fn purpose(path: &Path) -> String {
     let paragraph = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     let end = paragraph.find(". ").map_or(paragraph.len(), |end| end + 1);
     assert!(end > 0, "{} has no documentation of its own", path.display());
-    // rustdoc resolves links, Markdown does not.
+    // Markdown does not resolve rustdoc's links, so remove their brackets.
     paragraph[..end].replace("[`", "`").replace("`]", "`").replace('|', "\\|")
 }
 

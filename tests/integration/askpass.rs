@@ -1,4 +1,4 @@
-//! `SSH_ASKPASS`: a program prompts for the password, as for OpenSSH.
+//! `SSH_ASKPASS`: a program prompts for the password, as with OpenSSH.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -15,14 +15,14 @@ pub(crate) struct Asker {
 
 impl Asker {
     /// Creates a shell script that appends its arguments to the file `arguments`, one per line, and
-    /// then runs these commands. `$D` is its directory.
+    /// then runs the commands in `script`. `$D` is the askpass program's directory.
     pub(crate) fn new(name: &'static str, script: &str) -> Self {
         let asker = Self { directory: TempPath::directory("askers"), name };
         let directory = asker.directory.display();
         let text =
             format!("#!/bin/sh\nD='{directory}'\nprintf '%s\\n' \"$@\" >>\"$D/arguments\"\n{script}\n");
-        // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor,
-        // and a file that is open for writing cannot be executed (ETXTBSY).
+        // Let cp write the file. If this process wrote it, a concurrently forked child could
+        // inherit the descriptor, and executing a file that is open for writing fails with ETXTBSY.
         let draft = asker.directory.join("draft");
         fs::write(&draft, text).unwrap();
         let copied = std::process::Command::new("cp").arg(&draft).arg(asker.path()).status().unwrap();
@@ -35,18 +35,19 @@ impl Asker {
         self.directory.join(self.name)
     }
 
-    /// Returns what the program wrote to a file.
+    /// Returns the contents of a file that the askpass program wrote; empty if the file does not
+    /// exist.
     pub(crate) fn output(&self, file: &str) -> String {
         fs::read_to_string(self.directory.join(file)).unwrap_or_default()
     }
 
-    /// Checks that the program never ran.
+    /// Checks that the askpass program never ran.
     #[track_caller]
     fn expect_unused(&self) {
         assert_eq!(self.output("arguments"), "");
     }
 
-    /// Returns a run of `connect` that uses this askpass program.
+    /// Prepares a run of `connect` that uses this askpass program.
     pub(crate) fn connect(&self, args: impl AsRef<str>) -> Program {
         connect(args).env("SSH_ASKPASS", self.path()).env("DISPLAY", ":0")
     }
@@ -56,7 +57,7 @@ fn prints_secret() -> Asker {
     Asker::new("askpass", "echo secret")
 }
 
-/// A SOCKS5 proxy that accepts bob with this password.
+/// Starts a SOCKS5 proxy that accepts the user bob with this password.
 fn socks5(password: &str) -> Server {
     socks5_userpass("bob", password).early("welcome").expect("ping").expect_eof().serve()
 }
@@ -69,7 +70,7 @@ fn expect_accepted(asker: &Asker, password: &str) {
     proxy.finish();
 }
 
-/// A SOCKS5 proxy that requires a password but receives none.
+/// Starts a SOCKS5 proxy that requires a password and expects not to receive one.
 fn gets_no_password() -> Server {
     script().expect_bytes(3).expect_bytes(1).send([5, 2]).expect_eof().serve()
 }
@@ -270,7 +271,7 @@ fn it_inherits_no_password_from_the_environment() {
     for kept in ["DISPLAY=:0", "XAUTHORITY=/x", "no_proxy=other", "FTP_PROXY=http://proxy"] {
         assert!(environment.lines().any(|line| line == kept), "{environment}");
     }
-    // A variable with a password is removed, not masked.
+    // A variable that contains a password is removed, not masked.
     assert!(!environment.contains("hunter2") && !environment.contains("HTTPS_PROXY"), "{environment}");
     proxy.finish();
 

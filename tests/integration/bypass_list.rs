@@ -3,7 +3,7 @@
 use crate::kit::*;
 use crate::wire::*;
 
-/// A proxy option and the script of its proxy.
+/// A proxy option, and a function that returns the proxy's script.
 type ProxyOption = (&'static str, fn() -> Script);
 
 const OPTIONS: [ProxyOption; 4] = [
@@ -14,7 +14,7 @@ const OPTIONS: [ProxyOption; 4] = [
 ];
 
 /// Connects to `host` with these variables, and expects a connection to the target if `bypasses` is
-/// set, otherwise to the proxy. The test fails if the other server is contacted.
+/// `true`, or to the proxy if it is `false`. Fails if the wrong server is contacted.
 #[track_caller]
 fn expect(bypasses: bool, option: &str, make: fn() -> Script, host: &str, variables: &[(&str, &str)]) {
     let target = || if host.contains(':') { Server::each_v6([answer()]) } else { answer().serve() };
@@ -39,7 +39,7 @@ fn answer() -> Script {
     script().send("welcome").expect_eof()
 }
 
-/// Connects to a loopback address or name with a SOCKS5 proxy.
+/// Like [`expect`], with a SOCKS5 proxy and `list` as its bypass list.
 #[track_caller]
 fn expect_socks5(bypasses: bool, options: &str, host: &str, list: &str) {
     expect(bypasses, &format!("{options} -S"), socks5_none, host, &[("SOCKS5_DIRECT", list)]);
@@ -115,7 +115,8 @@ fn a_name_matches_its_subdomains_too() {
         expect_socks5(bypasses, "", "localhost", list);
     }
     expect_socks5(true, "", "LOCALHOST", "localhost");
-    // This machine cannot resolve the name. The error shows that the proxy was bypassed.
+    // This machine cannot resolve the name, so the resolver error proves that the proxy was
+    // bypassed.
     let proxy = Server::each([]);
     for list in ["invalid", ".INVALID", "*.invalid", "invalid."] {
         for host in [UNKNOWN, &format!("{UNKNOWN}.")] {
@@ -141,7 +142,7 @@ fn the_first_matching_entry_decides() {
         expect_socks5(bypasses, "", "127.0.0.1", list);
     }
     expect_socks5(false, "", "localhost", "!localhost,.localhost");
-    // The longest variable that Windows allows.
+    // This value is almost as long as Windows allows.
     let long: Vec<_> = (0..1900).map(|number| format!("host{number}.example")).collect();
     expect_socks5(true, "", "127.0.0.1", &format!("{},127.", long.join(",")));
 }
@@ -170,7 +171,7 @@ fn each_kind_of_proxy_has_its_own_list() {
 
 #[test]
 fn a_name_that_is_resolved_locally_is_also_matched_by_its_address() {
-    // `localhost` may resolve to both addresses.
+    // `localhost` may resolve to either address.
     let list = "127.,::1";
     for (options, bypasses) in
         [("", false), ("-R remote", false), ("-R local", true), ("-R both", true), ("-R LOCAL", true)]

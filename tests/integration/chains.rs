@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::kit::*;
 use crate::wire::*;
 
-/// A telnet-style proxy that expects a request for `target` and relays to it.
+/// Returns a script for a telnet-style proxy that expects a request for `target` and relays to it.
 fn telnet(target: &Server) -> Script {
     let command = format!("telnet {}\r\n", target.args());
     script().expect(command).send("Connected to it.\r\n").relay_to(target)
@@ -48,7 +48,7 @@ fn a_chain_of_all_protocols_works_and_each_proxy_gets_its_own_credentials() {
     last.finish();
 }
 
-/// The relay splices with any combination of proxies.
+/// splice(2) must work with any combination of proxies.
 #[test]
 fn ten_mebibytes_are_relayed_each_way_through_three_proxies() {
     const SIZE: u64 = 10 * MIB;
@@ -143,7 +143,7 @@ fn the_query_of_a_url_sets_options_of_its_hop() {
     proxy.finish();
 }
 
-/// The scheme decides where the target is resolved, as for curl.
+/// The scheme in the proxy URL decides where the target is resolved, as with curl.
 #[test]
 fn socks5_resolves_locally_if_possible_and_socks5h_at_the_proxy() {
     let asked = |scheme: &str, proxy: Script| {
@@ -283,7 +283,7 @@ fn a_route_that_hangs_leaves_time_for_the_next() {
     target.finish();
 }
 
-/// All three routes go directly to a target that bypasses the proxies.
+/// All three routes lead directly to the target, because the target bypasses the proxies.
 #[test]
 fn the_target_is_dialled_directly_only_once() {
     let refusing = RefusingPort::new();
@@ -318,7 +318,7 @@ fn automatic(variables: &[(&str, &str)], file: &str) -> bool {
     by_proxy == 1
 }
 
-// On Windows the names of variables are case-insensitive.
+// On Windows, environment variable names are case-insensitive.
 #[cfg(unix)]
 #[test]
 fn automatic_mode_prefers_connect_proxy_to_the_usual_variables() {
@@ -342,8 +342,8 @@ fn automatic_mode_honours_no_proxy_and_direct() {
     assert!(automatic(&[("CONNECT_PROXY", "socks5://127.0.0.1:1 | http://{P}")], ""));
 }
 
-/// A web server's client can set this variable with a header ("httpoxy").
-// On Windows the names of variables are case-insensitive.
+/// A web server's client can set `HTTP_PROXY` with a header ("httpoxy").
+// On Windows, environment variable names are case-insensitive.
 #[cfg(unix)]
 #[test]
 fn automatic_mode_ignores_http_proxy_under_cgi() {

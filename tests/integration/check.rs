@@ -1,4 +1,5 @@
-//! `--check`: the report of the plan, the origin of its settings, and each stage of the connection.
+//! `--check`: the report shows the plan, the origin of each setting, and every stage of the
+//! connection.
 
 use crate::kit::*;
 use crate::rcfile::home;

@@ -1,13 +1,14 @@
-//! The command line, tested by what fake proxies and targets receive.
+//! The command line, tested by checking the requests that fake proxies and targets receive.
 
 use crate::kit::*;
 
-/// Returns a proxy that accepts any target.
+/// Starts a proxy that accepts any target.
 fn socks5_proxy() -> Server {
     socks5_none().send("welcome").drain().serve()
 }
 
-/// Runs connect with a SOCKS5 proxy for `{S}`, and returns the target that the proxy received.
+/// Runs connect with a SOCKS5 proxy in place of `{S}`, and returns the target that connect
+/// requested.
 #[track_caller]
 fn requested_target(template: &str) -> String {
     let proxy = socks5_proxy();
@@ -337,7 +338,7 @@ fn args_that_are_not_utf_8_are_an_error() {
         .expect_stderr_lacks("hunter2");
 }
 
-/// A user may forget `-S`, and ssh then displays the message.
+/// If a user forgets `-S`, ssh displays the error message, which must not show the password.
 #[test]
 fn an_error_about_a_misplaced_proxy_masks_the_password() {
     for args in [

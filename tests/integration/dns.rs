@@ -15,7 +15,7 @@ const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const NXDOMAIN: Answer = Answer::Code(3);
 
-/// A name server with the same answer for every query.
+/// Starts a name server that gives the same answer to every query.
 fn always(answer: Answer) -> NameServer {
     NameServer::start(V4, move |_| answer.clone())
 }
@@ -40,7 +40,7 @@ fn a_name_server_is_reached_over_ipv4_and_ipv6() {
 }
 
 /// Returns a target on `::1`, and a socket that makes the same port on 127.0.0.1 refuse
-/// connections. Otherwise the server of another test might listen there.
+/// connections. Otherwise, another test's server might listen there.
 fn ipv6_only_target() -> (Server, Socket) {
     loop {
         let target = Server::each_v6([script().send("welcome")]);
@@ -115,7 +115,7 @@ fn the_message_contains_the_answer_and_the_address_of_the_name_server() {
 
 #[test]
 fn the_message_is_about_the_name_as_typed() {
-    // Names completed from this machine's search list do not exist.
+    // The names completed with this machine's search list do not exist.
     let dns = NameServer::start(V4, |asked| match asked.name.as_str() {
         "host.example." => Answer::Code(2),
         _ => NXDOMAIN,
@@ -206,7 +206,8 @@ fn a_refused_query_fails_without_waiting_for_the_timeout() {
     let port = RefusingPort::new();
     let out = connect(format!("-R 127.0.0.1:{} host.example. 22", port.port())).run();
     out.expect_failure(3, &[&format!("name server 127.0.0.1:{} did not answer", port.port()), "refused"]);
-    // The port is reserved for TCP only, so another program may use it for UDP.
+    // Allow time for a UDP timeout: the port is reserved for TCP only, so another program may use
+    // it for UDP.
     out.expect_within(Duration::from_secs(6));
 }
 
@@ -253,7 +254,7 @@ fn debug_output_names_the_name_server() {
     proxy.finish();
 }
 
-/// The threads of `--listen` have small stacks.
+/// `--listen` threads have small stacks, which must suffice for the resolver.
 #[test]
 fn a_session_of_a_listener_can_query_a_name_server() {
     let dns = addresses(&[V4]);

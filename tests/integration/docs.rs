@@ -10,7 +10,7 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 /// The parts of a page that these tests use.
 #[derive(Default)]
 struct Page {
-    /// The targets of links, as written.
+    /// Link targets, as written.
     links: Vec<String>,
     /// The anchors that a link can name after `#`.
     anchors: BTreeSet<String>,
@@ -80,7 +80,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns all Markdown pages of the repository by path.
+/// Returns all Markdown pages in the repository, by path.
 fn pages() -> BTreeMap<PathBuf, Page> {
     fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -99,7 +99,7 @@ fn pages() -> BTreeMap<PathBuf, Page> {
     found.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
-/// Returns the file and anchor of a link; `None` if it leaves the repository.
+/// Returns the file and anchor that a link refers to; `None` if the link leaves the repository.
 fn target<'a>(page: &Path, link: &'a str) -> Option<(PathBuf, &'a str)> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;
@@ -160,7 +160,7 @@ fn the_index_reaches_every_page_of_the_documentation() {
         pages.keys().filter(|path| path.starts_with(&docs) && !reached.contains(*path)).collect();
     assert!(unreachable.is_empty(), "no link leads to {unreachable:?}");
 
-    // The two index pages link to their pages directly.
+    // Each of the two index pages must link to every page in its directory.
     for index in [docs.join("README.md"), docs.join("cookbook/README.md")] {
         let named: BTreeSet<_> =
             pages[&index].links.iter().filter_map(|link| Some(target(&index, link)?.0)).collect();

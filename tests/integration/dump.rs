@@ -2,7 +2,7 @@
 
 use crate::kit::*;
 
-/// Returns the dump's rows of one direction.
+/// Returns the rows of the dump for one direction.
 fn rows(out: &Outcome, arrow: &str) -> Vec<String> {
     let start = format!("DEBUG: {arrow} ");
     let text = out.stderr_text();
@@ -10,7 +10,7 @@ fn rows(out: &Outcome, arrow: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_prefix(&start)).filter(is_row).map(str::to_owned).collect()
 }
 
-/// Returns the bytes of a dump. Checks that offsets and text match them.
+/// Returns the bytes in a dump, and checks that the offsets and the text match them.
 #[track_caller]
 fn parse(rows: &[String]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -70,7 +70,7 @@ fn a_row_has_16_bytes_and_shows_every_byte_value() {
     target.finish();
 }
 
-/// More data than a pipe holds, in both directions at once.
+/// Relays more data than a pipe holds, in both directions at once.
 #[test]
 fn a_large_transfer_is_neither_disturbed_by_the_dump_nor_missing_from_it() {
     const SIZE: u64 = 200_000;

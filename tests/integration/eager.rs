@@ -1,4 +1,4 @@
-//! `--eager`: requests are sent ahead without waiting for answers.
+//! `--eager`: requests are sent without waiting for the answers to earlier ones.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ fn without_eager_each_answer_is_awaited() {
     proxy.finish();
 }
 
-/// microsocks behaves like this.
+/// microsocks discards such data.
 #[test]
 fn a_proxy_that_discards_data_after_the_greeting_is_explained() {
     let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_disconnect().serve();
@@ -119,7 +119,7 @@ fn endpoint(host: &str, port: &str) -> Endpoint {
 }
 
 /// Connects through one hop per protocol. Only `first` is dialled, and its script plays all hops.
-/// Returns the first bytes of the tunnel.
+/// Returns the first bytes from the tunnel.
 #[track_caller]
 fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
     let proxies = [endpoint("127.0.0.1", &first.port().to_string()), endpoint("second.example", "1080")];
@@ -165,7 +165,7 @@ fn the_request_for_the_next_proxy_follows_immediately() {
     proxy.finish();
 }
 
-/// SOCKS4 has no greeting, and the bytes after the request are for the next proxy.
+/// SOCKS4 has no greeting, and the bytes after its request are already for the next proxy.
 #[test]
 fn requests_are_sent_ahead_after_a_socks4_request() {
     let to_second = b"\x04\x01\x04\x38\0\0\0\x01me\0second.example\0";

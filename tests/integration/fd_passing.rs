@@ -15,10 +15,10 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use crate::kit::*;
 
-/// The options for a proxy, and the proxy's script.
+/// The options for a proxy, and a function that returns the proxy's script.
 type ProxyCase = (&'static str, fn() -> Script);
 
-/// Returns ssh's end of a socket pair, and a run that has the other end as standard output.
+/// Returns ssh's end of a socket pair, and a run with the other end as standard input and output.
 fn passing(args: impl AsRef<str>) -> (UnixStream, Program) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -71,8 +71,8 @@ fn a_direct_connection_is_passed_and_outlives_the_program() {
     server.finish();
 }
 
-/// Like `nc -F`. `O_NONBLOCK` belongs to the open file description, and not every receiver expects
-/// it.
+/// `nc -F` passes such a connection too. The receiver shares the open file description and would
+/// inherit `O_NONBLOCK`, which not every receiver expects.
 #[test]
 fn the_connection_is_blocking_and_has_no_delay() {
     let server = script().drain().serve();
@@ -173,7 +173,7 @@ fn a_receiver_that_has_closed_ends_the_run_silently() {
     let stdout = theirs.try_clone().unwrap();
     let mut run = connect(format!("-F -S {proxy} example.org 22")).stdout(stdout).start();
     drop(ours);
-    // A child that another test forks at this moment may hold a copy of `ours` until it calls exec.
+    // A child forked by another test may hold a copy of `ours` until it calls exec.
     wait_for_hangup(&theirs);
     gate.open();
     run.wait().expect_code(8).expect_stderr("");
@@ -186,7 +186,8 @@ fn wait_for_hangup(socket: &UnixStream) {
     assert_eq!(poll(&mut watches, Some(&Timespec::try_from(TIMEOUT).unwrap())), Ok(1));
 }
 
-/// The program waits for a full socket, even if the socket was inherited as non-blocking.
+/// The program waits until a full socket has room, even if the socket was inherited as
+/// non-blocking.
 #[test]
 fn a_slow_receiver_is_waited_for() {
     let server = script().expect_eof().serve();

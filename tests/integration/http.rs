@@ -1,4 +1,4 @@
-//! HTTP CONNECT with the real program. Authentication is in `http_auth`.
+//! HTTP CONNECT with the real program. The authentication tests are in `http_auth`.
 
 use crate::kit::*;
 use crate::wire::*;
@@ -86,7 +86,7 @@ fn a_non_ascii_host_name_is_an_error_before_anything_is_sent() {
 
 #[test]
 fn the_variables_that_name_the_proxy_are_read_in_this_order() {
-    // On Windows, the names of variables are case-insensitive.
+    // On Windows, environment variable names are case-insensitive.
     let all: &[_] = if cfg!(windows) {
         &["HTTP_PROXY", "https_proxy", "ALL_PROXY"]
     } else {
@@ -106,7 +106,7 @@ fn the_variables_that_name_the_proxy_are_read_in_this_order() {
 
 #[test]
 fn a_variable_that_a_web_client_can_set_is_ignored_under_cgi() {
-    // On Windows, the names of variables are case-insensitive.
+    // On Windows, environment variable names are case-insensitive.
     let (set_by_client, another) = if cfg!(windows) {
         (&["HTTP_PROXY", "http_proxy"][..], "https_proxy")
     } else {

@@ -1,4 +1,4 @@
-//! HTTP CONNECT with a known user name and password. Prompts are in `password`.
+//! HTTP CONNECT with a known user name and password. The prompt tests are in `password`.
 
 use crate::kit::*;
 use crate::wire::*;

@@ -9,8 +9,8 @@ fn proxy() -> HttpDigest {
     HttpDigest::new("me", "secret")
 }
 
-/// Runs a session through the proxy over this many connections. `{P}` in `options` is the proxy.
-/// Returns the requests.
+/// Runs a session that takes this many connections to the proxy, and returns the requests. `{P}` in
+/// `options` is the proxy.
 #[track_caller]
 fn session(proxy: &HttpDigest, connections: usize, options: &str) -> Vec<String> {
     let scripts = (1..=connections).map(|n| {
@@ -104,7 +104,7 @@ fn basic_is_never_sent_if_it_is_excluded() {
     }
 }
 
-/// curl#876.
+/// See curl#876.
 #[test]
 fn a_rejected_scheme_is_followed_by_the_next() {
     let also = Some(format!("Basic {BASIC}"));
@@ -140,7 +140,7 @@ fn the_next_attempt_is_logged() {
     server.finish();
 }
 
-/// hackney#115, proxytunnel#33: endless retries with a proxy that keeps sending 407.
+/// hackney (#115) and proxytunnel (#33) retried forever if the proxy kept sending 407.
 #[test]
 fn a_wrong_password_is_sent_once_with_each_scheme() {
     let algorithms = vec!["MD5", "SHA-256", "SHA-512-256", "MD5-sess"];

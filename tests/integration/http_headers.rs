@@ -3,8 +3,8 @@
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// Returns the lines of the request after `Host`, joined with bars, for these options and
-/// variables.
+/// Runs connect with these options and variables, and returns the request headers after `Host`,
+/// joined with bars.
 #[track_caller]
 fn added(options: &str, environment: &[(&str, &str)]) -> String {
     let proxy = http_ok().drain().serve();

@@ -1,4 +1,4 @@
-//! `-P`: a single session with the target, which one client after another uses.
+//! `-P`: a single session with the target, used by one client after another.
 
 #[cfg(target_os = "linux")]
 use std::io::Read;
@@ -79,7 +79,7 @@ fn a_client_that_disconnects_during_an_answer_does_not_end_the_session() {
     for _ in 0..2 {
         let client = run.client();
         read(&client, 100_000);
-        // The client certainly has unread data, so closing it sends a reset.
+        // The client still has unread data, so closing it sends a reset.
         drop(client);
     }
     let mut last = run.client();
@@ -91,8 +91,8 @@ fn a_client_that_disconnects_during_an_answer_does_not_end_the_session() {
     drop(reader.join().unwrap());
 }
 
-/// Returns the queue lengths of a loopback connection at port `here`: bytes that the other end has
-/// not acknowledged, and bytes received but not read.
+/// Returns the queue lengths at the `here` end of a loopback connection: bytes that the other end
+/// has not acknowledged, and bytes received but not read.
 #[cfg(target_os = "linux")]
 fn queues(here: u16, there: u16) -> (u64, u64) {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

@@ -1,5 +1,5 @@
-//! The rules for imports in the source: layers, no cycles, and where `unsafe` and system calls may
-//! be.
+//! Rules for the source: imports follow the layers without cycles, and only some modules may have
+//! `unsafe`, platform-specific code or I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use source::{Module, ModulePath, dependencies, files, modules, modules_in};
 
 pub(crate) mod source;
 
-/// The modules from the top layer to the bottom. A module imports only from layers below its own.
+/// The modules, from the top layer to the bottom. A module imports only from layers below its own.
 pub(crate) const LAYERS: [&[&str]; 9] = [
     &["main"],
     &["lib"],
@@ -22,7 +22,7 @@ pub(crate) const LAYERS: [&[&str]; 9] = [
     &["parameters"],
 ];
 
-/// Imports within one layer that are allowed.
+/// The allowed imports within a layer.
 const ALLOWED: [(&str, &str); 5] = [
     ("bypass", "addr"), // patterns match hosts
     ("config", "cli"),  // the plan is made from the arguments

@@ -1,4 +1,4 @@
-//! Runs of the program that listen (`-p`, `-P`, `--listen`), and their clients.
+//! Helpers for runs that listen (`-p`, `-P`, `--listen`), and for their clients.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -26,9 +26,9 @@ pub(crate) struct Listening {
 pub(crate) struct End {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
-    /// Lines on stderr, except those of `-d`.
+    /// Lines on stderr, except debug lines.
     pub(crate) messages: Vec<String>,
-    /// CPU time.
+    /// CPU time used by the program.
     pub(crate) cpu: Duration,
 }
 
@@ -37,14 +37,14 @@ pub(crate) fn listening(args: impl AsRef<str>) -> Listening {
     Listening::start(connect(format!("-d {}", args.as_ref())))
 }
 
-/// Returns the program under test with a resource limit, given as options of `ulimit`.
+/// Prepares a run of the program with a resource limit, given as `ulimit` options.
 #[cfg(unix)]
 pub(crate) fn with_ulimit(limit: &str, args: &str) -> Program {
     let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
     shell.arg(program_path()).args(args)
 }
 
-/// Returns the message of `--idle-timeout`. `time` is the limit in words.
+/// Returns the message that `--idle-timeout` prints. `time` is the limit in words.
 pub(crate) fn idle_message(peer: &str, time: &str) -> String {
     format!("session with {peer} idle for {time}: closed by --idle-timeout")
 }
@@ -89,7 +89,7 @@ impl Listening {
         drop(self.lines(part, |lines| found(lines) >= count));
     }
 
-    /// Returns the lines on stderr so far, except those of `-d`.
+    /// Returns the lines on stderr so far, except debug lines.
     pub(crate) fn messages(&self) -> Vec<String> {
         messages(&self.lines.0.lock().unwrap())
     }
@@ -117,7 +117,7 @@ impl Listening {
         running().then(|| self.address())
     }
 
-    /// Returns the address of the first TCP listener.
+    /// Waits for the first TCP listener, and returns its address.
     #[track_caller]
     pub(crate) fn address(&self) -> SocketAddr {
         self.addresses(1)[0]
@@ -152,7 +152,7 @@ impl Listening {
         self.end()
     }
 
-    /// Waits for the program to exit, and leaves stdin open.
+    /// Waits for the program to exit without closing its stdin.
     #[track_caller]
     pub(crate) fn end(mut self) -> End {
         let outcome = self.run.wait();
@@ -166,7 +166,7 @@ impl Listening {
         std::fs::read_dir(format!("/proc/{}/{directory}", self.run.pid())).unwrap().count()
     }
 
-    /// Returns the numbers of the program's open descriptors and threads.
+    /// Counts the program's open descriptors and threads.
     #[cfg(target_os = "linux")]
     pub(crate) fn count_descriptors_and_threads(&self) -> (usize, usize) {
         (self.count("fd"), self.count("task"))

@@ -1,6 +1,7 @@
 //! `-p`: a local port whose first client is connected to the target.
 //!
-//! The tests in `transfer` depend on how bytes are moved. They run again as `local_port_copying`.
+//! The tests in `transfer` depend on how bytes are moved, so they run again as
+//! `local_port_copying`.
 
 mod transfer;
 
@@ -52,7 +53,7 @@ fn it_listens_on_a_given_address() {
     run.end().expect_success();
 }
 
-/// No machine has this address, so the port is never really opened.
+/// No machine has this address, so the port is never actually bound.
 #[test]
 fn a_service_name_is_a_port() {
     let out = connect("-p 203.0.113.1:ssh 127.0.0.1 1").run();
@@ -148,8 +149,8 @@ fn a_session_without_progress_is_reset_at_both_ends() {
     target.finish();
 }
 
-/// Expects that a session ends if its client reads nothing, so that the program cannot deliver the
-/// data that it holds.
+/// Expects the session to end if its client reads nothing, because the program then cannot deliver
+/// its data.
 fn expect_idle_timeout(target: Server) {
     let run = listening(format!("-p 0 --idle-timeout 0.3 {}", target.args()));
     let client = run.client();
@@ -174,7 +175,7 @@ fn the_port_can_be_used_again_at_once() {
     let first = listening(format!("-p 0 {}", targets.args()));
     let port = first.address().port();
     let client = first.client();
-    // The program closes first, so the connection stays in TIME_WAIT on its side.
+    // The program closes first, so the connection stays in TIME_WAIT on the program's side.
     assert_eq!(read_to_end(&client), "bye");
     drop(client);
     first.end().expect_success();

@@ -1,5 +1,5 @@
 //! The fault matrix: in every turn of every conversation, each kind of fault replaces the valid
-//! answer. Kind and turn determine the expected verdict.
+//! answer. The kind and the turn determine the expected verdict.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Split,
     Early,
     Repeat,
-    /// HTTP: heads that only look valid, and heads that only look invalid.
+    /// HTTP heads that look valid but are not, and heads that look invalid but are valid.
     Lookalike,
 }
 
@@ -47,7 +47,7 @@ impl Kind {
     ];
 }
 
-/// An action of the peer. A sequence of them replaces the answer.
+/// An action by the peer. A list of actions replaces the valid answer.
 #[derive(Clone)]
 pub(crate) enum Act {
     Send(Vec<u8>),
@@ -59,9 +59,9 @@ pub(crate) enum Act {
     Close,
     Reset,
     Hold,
-    /// The answer was sent: continue with the next turn or, after the last turn, with the session.
+    /// Continue with the next turn or, after the last turn, with the session.
     Continue,
-    /// Everything was sent: half-close, then discard input until EOF.
+    /// Half-close, then discard input until EOF.
     Finish,
 }
 
@@ -70,7 +70,7 @@ pub(crate) enum Act {
 pub(crate) enum Verdict {
     /// A session with exactly this output.
     Session(Vec<u8>),
-    /// This exit code, one line of error message, and no output.
+    /// A failure with this exit code, a one-line error message, and no output.
     Fails(i32),
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Returns `protocol/turn/kind/which`, by which `FAULT` selects the case.
+    /// Returns `protocol/turn/kind/which`, the name by which `FAULT` selects the case.
     pub(crate) fn name(&self) -> String {
         let kind = format!("{:?}", self.kind).to_lowercase();
         format!("{}/{}/{kind}/{}", self.conversation.name, self.turn, self.which)
@@ -195,8 +195,8 @@ impl At {
         }
     }
 
-    /// Garbage is an error immediately, whether the peer then closes or waits. Exception: a
-    /// telnet-style proxy may send any text before its answer.
+    /// Returns cases with garbage, which is an error immediately, whether the peer then closes or
+    /// waits. Exception: a telnet-style proxy may send any text before its answer.
     fn garbage(&self) -> Vec<Case> {
         let question = self.turn().question;
         let each = garbage(question).into_iter().flat_map(|(which, bytes)| {
@@ -268,7 +268,7 @@ impl At {
         all
     }
 
-    /// Challenges whose body never ends: `connect` answers on a new connection.
+    /// Returns cases with a challenge whose body never ends. `connect` answers on a new connection.
     fn too_much_asking(&self) -> Vec<Case> {
         if self.is_last() {
             return Vec::new();
@@ -301,15 +301,15 @@ impl At {
             case(format!("at-{at}"), [piece(first), piece(second)].concat())
         };
         let bytewise = self.answer().chunks(1).flat_map(piece).collect();
-        // The unit tests of the protocols split every answer at every position. This test only
-        // checks that the program copes with pieces that arrive separately.
+        // The protocols' unit tests split every answer at every position. This test only checks
+        // that the program copes with pieces that arrive separately.
         let length = self.answer().len();
         let splits = BTreeSet::from([1, length / 2, length - 1]);
         let splits = splits.into_iter().filter(|&split| (1..length).contains(&split)).map(at);
         splits.chain([case("bytewise".into(), bytewise)]).collect()
     }
 
-    /// All answers and the start of the session in one write.
+    /// Returns the case with all answers and the start of the session in one write.
     fn early(&self) -> Case {
         let early = bytes(7, 100_000);
         if self.turn().closes {
@@ -324,7 +324,7 @@ impl At {
         self.case(Kind::Early, "all", [Act::Send(said), Act::Finish], Verdict::Session(early))
     }
 
-    /// A valid answer, repeated.
+    /// Returns cases that repeat a valid answer.
     fn repeat(&self) -> Vec<Case> {
         let (answer, interim) = (self.answer(), self.turn().interim);
         let mut all = Vec::new();

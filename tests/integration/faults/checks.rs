@@ -37,7 +37,8 @@ kinds! {
     heads_that_only_look_valid_and_heads_that_only_look_invalid: Lookalike, BUSY;
 }
 
-/// Few runs at a time: if many spun at once, each would use too little CPU time to be noticed.
+/// Runs only a few cases at a time: if many spun at once, each would use too little CPU time to be
+/// noticed.
 #[test]
 fn waiting_for_a_silent_peer_uses_no_cpu() {
     let at_once = |case: &Case| case.turn == 0 && case.name().ends_with("/after-0");

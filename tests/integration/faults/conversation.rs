@@ -1,4 +1,4 @@
-//! The valid conversations: for each protocol the client's requests and the proxy's answers, turn
+//! The valid conversations: for each protocol, the client's requests and the proxy's answers, turn
 //! by turn.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 /// The password, which must never be displayed.
 pub(crate) const PASSWORD: &str = "5ecret-0f-mine";
 
-/// Returns user name and password in base64, as sent to an HTTP proxy.
+/// Returns the user name and password in base64, as sent to an HTTP proxy.
 pub(crate) fn credentials() -> String {
     BASE64_STANDARD.encode(format!("me:{PASSWORD}"))
 }
@@ -22,7 +22,7 @@ pub(crate) struct Conversation {
     pub(crate) turns: Vec<Turn>,
 }
 
-/// A request of the client and the peer's answer.
+/// A client request and the peer's answer.
 #[derive(Clone)]
 pub(crate) struct Turn {
     pub(crate) question: Question,
@@ -49,7 +49,7 @@ pub(crate) enum Question {
 }
 
 impl Question {
-    /// Returns `true` if this is the whole request.
+    /// Returns `true` if `bytes` is a complete request.
     pub(crate) fn is_complete(self, bytes: &[u8]) -> bool {
         let at = |index: usize| bytes.get(index).copied().map(usize::from);
         let has = |length: usize| bytes.len() >= length;
@@ -119,7 +119,6 @@ impl Conversation {
     }
 }
 
-/// Returns all conversations.
 pub(crate) fn all() -> Vec<Conversation> {
     use Question::{Greeting, Http, Socks4, Socks5, Telnet, UserPass};
     let granted4 = Turn::new(Socks4, [0, 90, 0, 0, 0, 0, 0, 0]);

@@ -1,4 +1,4 @@
-//! Faults of a name server (`-R ADDRESS`), which is queried over UDP and then over TCP.
+//! Faults in a name server (`-R ADDRESS`), which is queried over UDP and then over TCP.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -15,8 +15,8 @@ use crate::kit::{TIMEOUT, connect, script};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// An action of the name server. A sequence of them replaces its answer. `Send` sends a datagram,
-/// or a part of a stream.
+/// An action by the name server. A list of actions replaces the valid answer. `Send` sends a
+/// datagram, or part of a stream.
 enum Act {
     Send(Vec<u8>),
     Drip(Vec<u8>),
@@ -27,7 +27,8 @@ enum Act {
     Hold,
 }
 
-/// Converts the valid answer into actions. Over TCP, the answer starts with its length.
+/// A function that converts the valid answer into actions. Over TCP, the answer starts with its
+/// length.
 type Fault = Box<dyn Fn(&[u8]) -> Vec<Act> + Send + Sync>;
 
 struct Case {
@@ -40,8 +41,8 @@ struct Case {
     limit: f64,
 }
 
-/// Returns the answer to a query with one question (RFC 1035 §4.1): 127.0.0.1 for IPv4, nothing for
-/// other types.
+/// Returns the answer to a query with one question (RFC 1035 §4.1): 127.0.0.1 for type A, no
+/// records for other types.
 fn right_answer(query: &[u8], flags: u8) -> Vec<u8> {
     let name_end = 12 + query[12..].iter().position(|&byte| byte == 0).unwrap();
     let question = &query[12..name_end + 5];
@@ -151,7 +152,7 @@ fn cases() -> Vec<Case> {
     all
 }
 
-/// Returns the first `at` bytes, but always at least one byte less than the whole answer.
+/// Returns the first `at` bytes, but never the whole answer.
 fn cut(right: &[u8], at: usize) -> Vec<u8> {
     right[..at.min(right.len() - 1)].to_vec()
 }
@@ -163,12 +164,12 @@ fn changed(right: &[u8], by_tcp: bool, change: impl FnOnce(&mut Vec<u8>)) -> Vec
     if by_tcp { with_length(&message) } else { message }
 }
 
-/// Returns the answer to a query with another ID.
+/// Returns the answer with a different query ID.
 fn forged(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| message[0] = !message[0])
 }
 
-/// Returns an error response whose question contains control characters for the terminal.
+/// Returns an error response whose question contains terminal control sequences.
 fn hostile(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| {
         message.truncate(12);
@@ -259,7 +260,7 @@ impl Server<'_> {
         }
     }
 
-    /// Reads the queries on one connection. Answers them only if the fault is in TCP.
+    /// Reads the queries on one connection. Answers them only in cases with a TCP fault.
     fn serve_stream(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;

@@ -3,12 +3,12 @@
 use super::conversation::{Conversation, PASSWORD, Question, all, credentials};
 use crate::kit::bytes;
 
-/// Control sequences for a terminal, and invisible characters that mislead a reader.
+/// Terminal control sequences, and invisible characters that mislead a reader.
 pub(crate) const CONTROLS: &str =
     "\x1b]0;owned\x07\x1b[2J\x1b[31m\x08\x0b\x0c\x0e\x7f\u{9b}5n\u{85}\u{202e}\u{200b}";
 
-/// Returns answers that belong to a different protocol or to no protocol. No answer starts like a
-/// valid answer to this request.
+/// Returns answers that belong to a different protocol or to no protocol. None of them starts like
+/// a valid answer to this request.
 pub(crate) fn garbage(to: Question) -> Vec<(String, Vec<u8>)> {
     let lines = |line: &str| format!("{line}\r\n").repeat(40).into_bytes();
     let mut all_kinds = vec![
@@ -37,19 +37,19 @@ fn answers_of(conversation: &Conversation) -> (String, Vec<u8>) {
 
 fn begins_as_an_answer_to(question: Question, bytes: &[u8]) -> bool {
     match question {
-        // A reply starts with version 0 or 4. A refusal is not garbage.
+        // A reply that grants the request starts with version 0 or 4 and code 90.
         Question::Socks4 => matches!(bytes, [0 | 4, 90, ..]),
         Question::Greeting | Question::Socks5 => bytes[0] == 5,
         Question::UserPass => bytes[0] == 1,
         Question::Http => bytes.starts_with(b"HTTP/1."),
-        // A line that reports neither success nor failure is not invalid: more may follow.
+        // Any text may precede the answer, so only a line that reports success counts.
         Question::Telnet => bytes.windows(12).any(|window| window.eq_ignore_ascii_case(b"connected to")),
     }
 }
 
 /// Returns refusals with their exit codes. Where the protocol has room for text, the text is
 /// hostile: control sequences, or (if `sent_password`) the password that the client sent, either in
-/// full or at a position where truncation would leave a part of it.
+/// full or at a position where truncation would leave part of it.
 pub(crate) fn refusals(of: Question, sent_password: bool) -> Vec<(String, Vec<u8>, i32)> {
     let codes = |codes: &[u8], answer: fn(u8) -> Vec<u8>, exit| {
         codes.iter().map(move |&code| (code.to_string(), answer(code), exit)).collect()
@@ -134,7 +134,8 @@ pub(crate) fn good_heads() -> Vec<String> {
     heads
 }
 
-/// Returns HTTP heads that resemble a 2xx response but have an invalid status line or line end.
+/// Returns HTTP heads that resemble a 2xx response but have an invalid status line, header or line
+/// ending.
 pub(crate) fn bad_heads() -> Vec<String> {
     let versions = [
         "HTTP/1.",

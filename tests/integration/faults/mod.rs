@@ -1,12 +1,12 @@
-//! The faults of a proxy during a negotiation: every kind of fault in every turn of every protocol.
+//! Proxy faults during a negotiation: every kind of fault in every turn of every protocol.
 //!
 //! The cases are generated. Each run must end with the expected verdict, in time, within its memory
 //! limit and without spinning. Its error message must be safe for a terminal and must not contain
 //! the password.
 //!
 //! `conversation` has the valid conversations, `case` derives the faults and their verdicts, `peer`
-//! plays them, and `run` checks the runs. A failure prints the name of its case;
-//! `FAULT=part-of-the-name` runs that case alone.
+//! plays the faults, and `run` checks the runs. A failure prints the name of its case;
+//! `FAULT=part-of-the-name` runs only the cases that match.
 
 pub(crate) mod case;
 mod checks;

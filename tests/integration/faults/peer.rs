@@ -1,4 +1,4 @@
-//! The peer of a case: follows the conversation, except in the turn with the fault.
+//! The peer in a case, which follows the conversation except in the turn with the fault.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ pub(crate) const FLOOD: usize = 64 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: usize,
-    /// Number of bytes of a flood that the peer was able to send.
+    /// Number of flood bytes that the peer was able to send.
     pub(crate) flooded: usize,
 }
 
@@ -141,7 +141,7 @@ impl Peer<'_> {
         if is_timeout && (self.alive)() { Ok(()) } else { Err(error) }
     }
 
-    /// Waits. Fails if the program exits meanwhile.
+    /// Waits for this long. Fails if the program exits first.
     fn pause(&self, time: Duration) -> io::Result<()> {
         let start = Instant::now();
         while start.elapsed() < time {

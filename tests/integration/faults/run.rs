@@ -16,7 +16,7 @@ use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, FLOOD, Seen};
 use crate::kit::{MIB, Outcome, Program, Running, TIMEOUT, TempPath, connect, show};
 
-/// What was observed during a run.
+/// The observations from one run.
 pub(crate) struct Observed {
     /// The peer's address.
     proxy: String,
@@ -34,8 +34,8 @@ impl Askpass {
         let directory = TempPath::directory("askpass");
         let draft = directory.join("draft");
         fs::write(&draft, format!("#!/bin/sh\necho {PASSWORD}\n")).unwrap();
-        // Let cp write the file. If we did, a child forked meanwhile could inherit the descriptor,
-        // and a file that is open for writing cannot be executed (ETXTBSY).
+        // Let cp write the file. If this process wrote it, a concurrently forked child could
+        // inherit the descriptor, and executing a file that is open for writing fails with ETXTBSY.
         let copied = std::process::Command::new("cp").arg(&draft).arg(directory.join("askpass")).status();
         assert!(copied.unwrap().success());
         fs::set_permissions(directory.join("askpass"), Permissions::from_mode(0o700)).unwrap();
@@ -65,7 +65,8 @@ pub(crate) fn run(case: &Case, program: Program, askpass: &Askpass, timeout: Dur
     Observed { proxy, outcome: running.wait(), hung, seen }
 }
 
-/// Limits the program's private memory, thread stacks included. Exceeding the limit kills it.
+/// Limits the program's private memory, thread stacks included. The program aborts if an allocation
+/// exceeds the limit.
 #[cfg(target_os = "linux")]
 pub(crate) fn bound_memory(running: &Running) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -118,15 +119,15 @@ pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
     Some(format!("{outcome:?}\n  {seen:?}\n  expected: {}", problems.join("\n  expected: ")))
 }
 
-/// Several times the CPU time of a normal run. A busy loop of one second exceeds it even on a
-/// loaded machine.
+/// CPU time limit: several times what a normal run uses, but exceeded by a one-second busy loop
+/// even on a loaded machine.
 const CPU: Duration = Duration::from_millis(300);
 /// Tolerance for measured times, because the program starts before the test reads the clock.
 const GRAIN: Duration = Duration::from_millis(200);
 /// Tolerance for a loaded machine.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// Returns `true` if this is printable text and line feeds only.
+/// Returns `true` if `stderr` contains only printable text and line feeds.
 pub(crate) fn is_safe_for_terminal(stderr: &[u8]) -> bool {
     let is_unsafe = |c: char| {
         c != '\n' && (c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'))
@@ -134,7 +135,8 @@ pub(crate) fn is_safe_for_terminal(stderr: &[u8]) -> bool {
     std::str::from_utf8(stderr).is_ok_and(|text| !text.contains(is_unsafe))
 }
 
-/// Returns `true` if this contains the password or its first ten characters, plain or in base64.
+/// Returns `true` if `stderr` contains the first ten characters of the password or of the base64
+/// credentials.
 fn contains_password(stderr: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stderr);
     [PASSWORD, &credentials()].iter().any(|secret| text.contains(&secret[..10]))
@@ -186,7 +188,8 @@ fn expect(cases: Vec<Case>, threads: usize, args: &str, problem: fn(&Case, &Obse
     });
 }
 
-/// Runs cases in parallel and fails with the problems found. `FAULT` selects cases by name.
+/// Runs cases in parallel, and panics with a list of the problems, if any. `FAULT` selects cases by
+/// name.
 #[track_caller]
 pub(crate) fn expect_no_problems<C: Sync>(
     mut cases: Vec<C>,

@@ -1,4 +1,4 @@
-//! The source of the program, parsed: its modules, and what each of them imports.
+//! Parses the program's source into modules and their imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,29 +8,29 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ItemMod, ItemUse, Meta, UseTree, Visibility};
 
-/// A path of identifiers, such as `crate::net::dial`, without its `crate`.
+/// A path of identifiers, such as `crate::net::dial`, without the leading `crate`.
 pub(crate) type ModulePath = Vec<String>;
 
-/// One source file, which is one module.
+/// A source file, which is one module.
 pub(crate) struct Module {
     /// The path of the module in the crate; empty for `lib.rs`.
     pub(crate) path: ModulePath,
     pub(crate) file: PathBuf,
     /// The absolute forms of all paths in the module that begin in this crate.
     names: BTreeSet<ModulePath>,
-    /// The names that its `use` items introduce, and the absolute paths that they refer to.
+    /// The names introduced by the module's `use` items, and the absolute paths that they refer to.
     imports: BTreeMap<String, ModulePath>,
-    /// The identifiers of its code, including those in macro calls and attributes.
+    /// The identifiers in the module's code, including macro calls and attributes.
     pub(crate) identifiers: BTreeSet<String>,
-    /// The identifiers in its `cfg` attributes.
+    /// The identifiers in the module's `cfg` attributes.
     pub(crate) conditions: BTreeSet<String>,
-    /// Paths of other crates, such as `std::os::fd`.
+    /// Paths into other crates, such as `std::os::fd`.
     pub(crate) foreign: BTreeSet<String>,
     pub(crate) has_unsafe_code: bool,
 }
 
 impl Module {
-    /// The first component of the module's path: `main` and `lib` for the two roots.
+    /// Returns the first component of the module's path; `main` or `lib` for the two crate roots.
     pub(crate) fn top(&self) -> &str {
         match self.path.first() {
             Some(top) => top,
@@ -55,7 +55,7 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Parses the modules of the program. Unit tests are left out.
+/// Parses the program's modules, without unit tests.
 pub(crate) fn modules() -> Vec<Module> {
     modules_in("src")
 }
@@ -75,7 +75,6 @@ pub(crate) fn modules_in(directory: &str) -> Vec<Module> {
     files(&src).into_iter().filter_map(module).collect()
 }
 
-/// Parses one module.
 pub(crate) fn parse(path: ModulePath, file: PathBuf, text: &str) -> Module {
     let syntax = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut collector = Collector { module: empty(path, file), inline: Vec::new() };
@@ -137,7 +136,8 @@ struct Collector {
 }
 
 impl Collector {
-    /// Records a path if it begins in this crate, and makes it absolute.
+    /// Returns the absolute form of a path that begins in this crate. Records any other path as
+    /// foreign, and returns `None`.
     fn record(&mut self, segments: &[String]) -> Option<ModulePath> {
         let here: Vec<_> = self.module.path.iter().chain(&self.inline).cloned().collect();
         let (first, rest) = segments.split_first()?;
@@ -200,7 +200,7 @@ impl Collector {
         }
     }
 
-    /// Returns `true` if the path begins with a file below this module.
+    /// Returns `true` if the path begins with a child module that has its own file.
     fn is_child(&self, segments: &[String]) -> bool {
         // On case-insensitive file systems, `Connector` would match connector.rs.
         let Some(first) = segments.first().filter(|name| **name == name.to_lowercase()) else { return false };
@@ -213,7 +213,7 @@ impl Collector {
         })
     }
 
-    /// Scans unparsed tokens, such as those of a macro call, for paths and identifiers.
+    /// Scans unparsed tokens, such as those in a macro call, for paths and identifiers.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -251,7 +251,7 @@ impl Collector {
     }
 }
 
-/// Returns `true` if an item exists in tests only.
+/// Returns `true` if an item with these attributes exists only in tests.
 fn is_test(attributes: &[Attribute]) -> bool {
     let is_test = |attribute: &Attribute| match &attribute.meta {
         Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",

@@ -12,7 +12,8 @@ use crate::kit::*;
 use crate::listening::*;
 use crate::rcfile::home;
 
-/// Returns the program with these descriptors as 3 and 4. `variables` is a shell assignment.
+/// Prepares a run with these sockets as descriptors 3 and 4. `variables` is a list of shell
+/// assignments.
 fn passed(
     first: impl Into<OwnedFd>,
     second: impl Into<OwnedFd>,
@@ -54,7 +55,7 @@ fn passed_tcp_sockets_and_named_addresses_accept_clients() {
         expect_echo(connect_to(address), "hello");
     }
     assert_eq!(run.close(), [""; 0]);
-    // The sockets outlive the program: systemd keeps them and starts the next process.
+    // The sockets must outlive the program: systemd keeps them open for the next process.
     TcpStream::connect(first).unwrap();
 }
 
@@ -158,7 +159,7 @@ fn a_password_is_not_read_from_a_passed_socket() {
     out.expect_failure(2, &["--listen systemd: file descriptor 4", "--password-fd"]);
 }
 
-/// Uses the command line of the unit, but without systemd.
+/// A user may run the unit's command line with `--check` outside systemd.
 #[test]
 fn check_works_without_passed_sockets() {
     let target = script().send("hello").serve();

@@ -21,17 +21,18 @@ fn closed_standard_input_does_not_end_the_run() {
     assert_eq!(run.close(), [""; 0]);
 }
 
-/// Creates an askpass program that prints `secret`, and appends a line to the file `asked`.
+/// Creates an askpass program that appends a line to the file `asked` and prints `secret`.
 fn askpass(asked: &TempPath) -> TempPath {
     askpass_that(asked, "echo secret")
 }
 
-/// Creates an askpass program that ends with the shell command `answer`.
+/// Creates an askpass program that appends a line to the file `asked` and runs the shell command
+/// `answer`.
 fn askpass_that(asked: &TempPath, answer: &str) -> TempPath {
     let text = format!("#!/bin/sh\necho asked >>'{}'\nsleep 0.2\n{answer}\n", asked.display());
     let (draft, program) = (TempPath::file("draft", text), TempPath::new("askpass"));
-    // Let cp write the program. If we did, a child of another test could inherit the open file, and
-    // exec would fail with ETXTBSY.
+    // Let cp write the program. If this process wrote it, another test's child could inherit the
+    // open file, and exec would fail with ETXTBSY.
     assert!(std::process::Command::new("cp").arg(&*draft).arg(&*program).status().unwrap().success());
     fs::set_permissions(&*program, fs::Permissions::from_mode(0o700)).unwrap();
     program
@@ -88,7 +89,7 @@ fn socks5_wrong_password() -> Script {
     script().expect(b"\x05\x02\x00\x02").send(b"\x05\x02").expect(b"\x01\x02me\x06secret").send(b"\x01\x01")
 }
 
-/// Raises this process's limit of descriptors, for both ends of a thousand sessions.
+/// Raises this process's descriptor limit, to have room for both ends of a thousand sessions.
 fn allow_many_descriptors() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     assert!(maximum.is_none_or(|maximum| maximum >= 4096), "too few descriptors: {maximum:?}");
@@ -127,7 +128,7 @@ fn a_thousand_concurrent_clients_use_bounded_memory() {
     const CLIENTS: u32 = 1000;
     allow_many_descriptors();
     let (target, args) = target();
-    // A shell's usual limit is too low, so the program has to raise it.
+    // 1024, the usual limit in a shell, is too low, so the program has to raise it.
     let program = with_ulimit("-Sn 1024", &format!("-d {ANY} {args}"));
     let run = Listening::start(program.limit(3 * TIMEOUT));
     let address = run.address();
