@@ -482,14 +482,15 @@ impl Session {
         self.stream = None;
     }
 
-    /// Waits until the server stops.
+    /// Keeps the connection open until the server stops.
     pub(crate) fn hold(&mut self) {
         self.shared.update(self.index, |connection| connection.holds = true);
         while !self.shared.stop.wait_for(Duration::from_secs(60)) {}
         self.shared.update(self.index, |connection| connection.holds = false);
     }
 
-    /// Relays in both directions, passing on half-closes, until both sides have ended.
+    /// Relays between this connection and `target`, including half-closes, until both sides have
+    /// sent EOF or one side has failed.
     pub(crate) fn relay(&mut self, target: &str) -> StepResult {
         let addresses = target.to_socket_addrs().map_err(|error| format!("{target}: {error}"))?;
         let address = addresses.into_iter().find(|address| address.ip().is_loopback());
@@ -509,7 +510,7 @@ impl Session {
     }
 }
 
-/// Reads like [`Session::receive_up_to`], so that the bytes are recorded.
+/// Reads through [`Session::receive_up_to`], which records the bytes.
 impl Read for Session {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.receive_up_to(buffer.len()).map_err(io::Error::other)?;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// Returns the length and the bytes as escaped text, and also in hex if they are not plain text.
-/// Truncates long input.
+/// Formats `bytes` as their length and an escaped string, followed by hex unless they are plain
+/// text. Truncates long input.
 pub(crate) fn show(bytes: &[u8]) -> String {
     const SHOWN: usize = 400;
     if bytes.is_empty() {

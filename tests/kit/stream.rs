@@ -1,8 +1,8 @@
-//! Randomly accessible test data that exposes any lost, repeated or foreign bytes.
+//! Random-access test data that reveals lost, repeated or foreign bytes.
 
 use std::sync::OnceLock;
 
-/// The period of the pattern: a prime, so that losing whole blocks never goes unnoticed.
+/// The period of the pattern: a prime, so that the loss of whole blocks shifts the pattern.
 const PERIOD: usize = 1_000_003;
 
 /// The longest slice that [`Stream::at`] returns.
@@ -16,7 +16,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Returns the next bytes from `position` on, or an empty slice at the end of the stream.
+    /// Returns up to [`MAX_SLICE`] bytes starting at `position`, or an empty slice at the end of
+    /// the stream.
     pub(crate) fn at(&self, position: u64) -> &'static [u8] {
         let start = (self.seed.wrapping_mul(7919) % PERIOD as u64 + position) % PERIOD as u64;
         let start = usize::try_from(start).expect("less than the period");
@@ -71,7 +72,8 @@ impl Random {
     }
 }
 
-/// Returns one period of the pattern plus one slice, so that every slice is contiguous.
+/// Returns one period of the pattern followed by its first [`MAX_SLICE`] bytes, so that every slice
+/// is contiguous.
 fn pattern() -> &'static [u8] {
     static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
     PATTERN.get_or_init(|| {

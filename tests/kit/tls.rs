@@ -19,19 +19,19 @@ use super::pki::{Authority, Identity};
 pub(crate) enum TlsEnd {
     /// The program sent `close_notify`.
     CloseNotify,
-    /// The program sent EOF without `close_notify`.
+    /// The program sent EOF, a fatal alert or an invalid record instead of `close_notify`.
     Truncated,
     Reset,
 }
 
-/// A connection's handshake, and how the connection ended.
+/// The result of a connection's handshake, and how the connection ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handshake {
     /// The server name from SNI.
     pub(crate) name: Option<String>,
-    /// The error on the terminator's side if the handshake failed.
+    /// The terminator's error if the handshake failed.
     pub(crate) failure: Option<String>,
-    /// How the stream ended; `None` while it is open.
+    /// How the stream ended; `None` while it is open or if the handshake failed.
     pub(crate) end: Option<TlsEnd>,
 }
 
@@ -44,11 +44,11 @@ enum Ending {
     /// Sends EOF without `close_notify`.
     Truncate,
     Reset,
-    /// Sends bytes that are not a TLS record.
+    /// Sends a TLS record that cannot be decrypted.
     Garbage,
 }
 
-/// Builder for a TLS terminator, which forwards the decrypted data to another server.
+/// Builder for a TLS terminator that forwards the decrypted data to another server.
 pub(crate) struct TlsFront {
     config: ServerConfig,
     ending: Ending,
@@ -111,7 +111,7 @@ impl TlsFront {
         Self { ending: Ending::Reset, ..self }
     }
 
-    /// Ends the stream with bytes that are not TLS.
+    /// Ends the stream with a TLS record that cannot be decrypted.
     pub(crate) fn ending_in_garbage(self) -> Self {
         Self { ending: Ending::Garbage, ..self }
     }
@@ -215,7 +215,7 @@ impl Session {
         self.record(|handshake| handshake.name = name);
         let far = TcpStream::connect(&self.server).unwrap();
         far.set_nodelay(true).unwrap();
-        // Always lock `tls` before `out`, so that records are sent in the order they were
+        // Lock `out` before releasing `tls`, so that records are sent in the order they were
         // encrypted.
         let (tls, out) = (Mutex::new(tls), Mutex::new(()));
         thread::scope(|scope| {
@@ -280,7 +280,7 @@ impl Session {
         let mut plain = vec![0; 16 * 1024];
         loop {
             let Ok(count) = far.read(&mut plain) else {
-                // The server reset the connection, or the other thread shut it down.
+                // The server reset the connection, or (on Windows) the other thread shut it down.
                 return drop(self.stream.shutdown(Shutdown::Both));
             };
             let mut records = Vec::new();
@@ -292,7 +292,8 @@ impl Session {
                     Ending::Reset => {
                         let linger = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
                         linger.unwrap();
-                        // Ends the other thread, which then closes the socket.
+                        // The other thread's read now returns EOF. That thread then closes the
+                        // socket, which sends the reset.
                         return drop(self.stream.shutdown(Shutdown::Read));
                     }
                     Ending::Garbage => {

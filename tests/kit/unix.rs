@@ -38,7 +38,8 @@ pub(crate) fn prepare(
         }
         Ok(())
     };
-    // SAFETY: the closure makes only async-signal-safe system calls and allocates nothing.
+    // SAFETY: the closure makes only system calls, which are async-signal-safe, and does not
+    // allocate.
     unsafe { command.pre_exec(before_exec) };
 }
 
@@ -71,9 +72,9 @@ fn seccomp_against_splice() -> io::Result<()> {
 pub(crate) fn reap(child: &Child) -> Option<(ExitStatus, Duration)> {
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     let mut status = 0;
-    // SAFETY: all-zero is a valid rusage.
+    // SAFETY: the all-zero bit pattern is a valid `rusage`.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to live values of the right types.
+    // SAFETY: both pointers point to live values of the right types.
     let reaped = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
     assert!(reaped >= 0, "wait4: {}", io::Error::last_os_error());
     let time = |t: libc::timeval| {
@@ -98,7 +99,7 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     rustix::process::kill_process(pid(child), signal).unwrap();
 }
 
-/// Returns `true` if the open file description has `O_NONBLOCK`, which all duplicates share.
+/// Returns `true` if `O_NONBLOCK` is set on the open file description, which all duplicates share.
 pub(crate) fn is_nonblocking(fd: impl AsFd) -> bool {
     fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
 }
@@ -110,8 +111,8 @@ pub(crate) fn set_nonblocking(fd: impl AsFd, on: bool) {
     fcntl_setfl(&fd, flags).unwrap();
 }
 
-/// Makes a pipe as large as permitted and fills it with the start of [`data`](super::data)`(seed,
-/// …)`. Keeps refilling it for `time`, then returns the number of bytes written.
+/// Fills a pipe, enlarged to 1 MiB on Linux, with the start of [`data`](super::data)`(seed, …)`.
+/// Keeps refilling it for `time`, then returns the number of bytes written.
 pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     #[cfg(target_os = "linux")]
     rustix::pipe::fcntl_setpipe_size(&pipe, 1024 * 1024).unwrap();
@@ -138,12 +139,12 @@ pub(crate) fn fill(pipe: &mut PipeWriter, seed: u64, time: Duration) -> u64 {
     filled
 }
 
-/// Creates a TUN device in the network namespace of the calling thread. Each read and write is one
-/// IP packet; the device disappears when the file is closed.
+/// Creates a TUN device in the network namespace of the calling thread. Each read and write
+/// transfers one IP packet. The device disappears when the file is closed.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_tun(name: &str) -> io::Result<File> {
     let file = File::options().read(true).write(true).open("/dev/net/tun")?;
-    // SAFETY: all-zero is a valid ifreq.
+    // SAFETY: the all-zero bit pattern is a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The kernel needs a terminating NUL.
     assert!(name.len() < request.ifr_name.len(), "{name}: too long for an interface name");
@@ -156,15 +157,15 @@ pub(crate) fn open_tun(name: &str) -> io::Result<File> {
     if result == 0 { Ok(file) } else { Err(io::Error::last_os_error()) }
 }
 
-/// A pseudo-terminal. The test types at `master` and reads from `&pty`; the program gets
-/// [`Pty::slave`].
+/// A pseudo-terminal. The test writes keystrokes to `master` and reads output from `&Pty`. The
+/// program is passed [`Pty::slave`].
 pub(crate) struct Pty {
     pub(crate) master: File,
     slave: OwnedFd,
 }
 
 impl Pty {
-    /// Returns a terminal in its usual mode: echo, line editing, and Ctrl-C sends a signal.
+    /// Returns a terminal in its default mode, with echo, line editing, and signals (Ctrl-C).
     pub(crate) fn new() -> Self {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();

@@ -25,7 +25,7 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) enum Verdict {
     /// All data arrived.
     Complete,
-    /// The session was interrupted, and every affected end got an error.
+    /// The session was interrupted, as intended.
     Interrupted,
     /// The proxy refused the session.
     Refused,
@@ -47,7 +47,7 @@ pub(crate) fn through_listener(
         (Interruption::None, Ending::Clean) => check_complete(session, outcome, results),
         (Interruption::ClientCloses(_), Ending::Aborting)
         | (Interruption::TargetResets(_), Ending::Failed(_)) => Ok(Verdict::Interrupted),
-        // The target had already sent everything, including EOF.
+        // The target had already sent everything, including EOF, before the reset.
         (Interruption::TargetResets(_), Ending::Clean)
             if !session.target_waits_for_eof && outcome.received == session.down.len =>
         {
@@ -132,7 +132,8 @@ pub(crate) fn through_program(
             check_complete(session, outcome, results)
         }
         (Interruption::TargetResets(_), Some(8)) if one_line => Ok(Verdict::Interrupted),
-        // The program may have finished first, or have noticed that its output has no reader.
+        // The program may have finished before the interruption, or have noticed that nobody reads
+        // its output.
         (Interruption::ClientCloses(_), Some(0 | 8)) | (Interruption::Killed(_), None | Some(0))
             if no_line =>
         {
@@ -157,7 +158,7 @@ fn through_pipes(session: &Session, child: &mut Child) -> io::Result<Outcome> {
         Ok(()) => exchange(&mut channel, &job(session)),
         Err(error) => Outcome { received: 0, ending: Ending::Failed(error.kind()) },
     };
-    // Kill the program before its pipes are closed, or it could exit normally.
+    // Kill the program before its pipes are closed; otherwise it could exit normally.
     if matches!(session.interruption, Interruption::Killed(_)) {
         child.kill()?;
     }

@@ -19,7 +19,7 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     child: Child,
     reader: JoinHandle<()>,
-    /// The number of messages that the listener has printed, and the unexpected ones among them.
+    /// The number of messages that the listener has printed, and the text of the unexpected ones.
     pub(crate) messages: Arc<Mutex<(u64, Vec<String>)>>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Usage {
 }
 
 impl Listener {
-    /// Starts a listener. `args` name the target, and the proxy if there is one.
+    /// Starts a listener. `args` name the target and, optionally, a proxy.
     pub(crate) fn start(program: &Path, name: &str, relay: &str, args: &[String]) -> io::Result<Self> {
         let mut child = Command::new(program)
             .args(["-d", "--listen", "127.0.0.1:0"])
@@ -70,7 +70,8 @@ impl Listener {
         Ok(Self { name: format!("{name}, {relay}"), address, child, reader, messages })
     }
 
-    /// Waits until all sessions have ended, which leaves one thread, and returns the usage.
+    /// Waits until all sessions have ended and a single thread is left, or until the timeout, and
+    /// returns the usage.
     pub(crate) fn idle_usage(&self) -> io::Result<Usage> {
         let start = Instant::now();
         loop {

@@ -1,4 +1,4 @@
-//! The remote ends: a target, and a SOCKS5 proxy that becomes the target after the handshake.
+//! The remote ends: a target, and a SOCKS5 proxy that acts as the target after the handshake.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -20,7 +20,7 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Stack size of each thread: small, because there are many threads.
 const STACK_SIZE: usize = 512 * 1024;
 
-/// How many failures are printed.
+/// The maximum number of failures to print.
 const MAX_PRINTED: u64 = 20;
 
 /// The combined results from all threads.
@@ -37,7 +37,8 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Counts a failure and prints it at once, because the run may last another hour.
+    /// Counts a failure. Prints the first [`MAX_PRINTED`] at once, because the run may last another
+    /// hour.
     pub(crate) fn fail(&self, what: &str) {
         if self.failures.fetch_add(1, Ordering::SeqCst) < MAX_PRINTED {
             println!("FAILED: {what}");
@@ -100,7 +101,8 @@ fn accept(
     }
 }
 
-/// Serves a client as a SOCKS5 proxy without authentication. Occasionally refuses or disconnects.
+/// Serves a client as a SOCKS5 proxy without authentication. Occasionally refuses the request or
+/// disconnects.
 fn serve_proxy(mut stream: TcpStream, seed: u64, results: &Results) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
     proxy::read_greeting(&mut stream)?;

@@ -34,7 +34,7 @@ pub(crate) enum Interruption {
     Killed(u64),
 }
 
-/// One session.
+/// The parameters of one session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Session {
     pub(crate) id: u64,
@@ -46,7 +46,8 @@ pub(crate) struct Session {
     pub(crate) target: Pace,
     /// The target half-closes only after it has received EOF.
     pub(crate) target_waits_for_eof: bool,
-    /// The target may receive EOF early: a program that is killed cannot reset its connection.
+    /// The target may receive EOF early: a closed pipe looks like EOF to the program, and a program
+    /// that is killed cannot reset its connection.
     pub(crate) may_end_early: bool,
 }
 
@@ -72,14 +73,15 @@ impl Session {
             _ => Interruption::None,
         };
         let (client, target) = (pace(&mut random), pace(&mut random));
-        // EOF from the target ends a program's session even while its stdin is open.
+        // EOF from the target ends a stdio session even while stdin is open, so the target must
+        // wait.
         let target_waits_for_eof = via.is_stdio() || random.percent(50);
         let may_end_early =
             via.is_stdio() && matches!(interruption, Interruption::ClientCloses(_) | Interruption::Killed(_));
         Self { id, via, up, down, interruption, client, target, target_waits_for_eof, may_end_early }
     }
 
-    /// Length of the header, which the client sends first.
+    /// Length in bytes of the header, which the client sends first.
     pub(crate) const HEADER: usize = 88;
 
     /// Returns the header, which tells the target its part of the session.
@@ -137,7 +139,7 @@ impl Session {
 
 const MAGIC: u64 = 0x6b61_6f73_6b61_6f73;
 
-/// Returns a length: mostly small, sometimes zero, and occasionally several mebibytes.
+/// Returns a length: mostly small, sometimes zero, and occasionally several megabytes.
 fn length(random: &mut Random) -> u64 {
     match random.below(10) {
         0 => 0,

@@ -1,9 +1,9 @@
-//! The cost of starting the program: from exec, through a SOCKS5 proxy, to the first byte for ssh
-//! and the end of that session.
+//! The cost of starting the program, measured from exec to exit in a short session through a SOCKS5
+//! proxy.
 //!
-//! The tests count instructions (callgrind) and system calls (strace). Both counts are the same on
-//! a busy machine and on an idle one. `tests/startup/run` runs them with the release build and
-//! shows the C program's counts beside ours.
+//! The tests count instructions (callgrind) and system calls (strace). Neither count depends on the
+//! machine's load. `tests/startup/run` runs the tests with the release build and shows the C
+//! program's counts beside ours.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "../kit/mod.rs"]
@@ -16,17 +16,16 @@ use std::sync::LazyLock;
 
 use kit::*;
 
-/// The maximum number of instructions for a start: the count on Debian 12 with Rust 1.95, plus a
-/// tenth.
+/// The maximum number of instructions for a start: the count on Debian 12 with Rust 1.95, plus 10%.
 ///
 /// The dynamic loader executes most of them, because it resolves each C library function that we
 /// use. The count varies between machines: glibc selects its memory functions by processor, and the
-/// loader reads the environment. But valgrind shows every program the same processor features, and
-/// the environment here is nearly empty, so the variation stays well below a tenth.
+/// loader reads the environment. But valgrind hides most differences between processors, and the
+/// environment here is nearly empty, so the variation stays well below 10%.
 ///
-/// If a change exceeds the limit, find out why (`callgrind_annotate --inclusive=yes`, built with
-/// `CARGO_PROFILE_RELEASE_STRIP=none`). If the change is worth the cost, set this limit to the
-/// printed count plus a tenth. Lower it after an improvement.
+/// If a change exceeds the limit, find out why: build with `CARGO_PROFILE_RELEASE_STRIP=none` and
+/// run `callgrind_annotate --inclusive=yes`. If the change is worth the cost, set this limit to the
+/// printed count plus 10%. Lower it after an improvement.
 const MAX_INSTRUCTIONS: u64 = 298_000;
 
 const C_PROGRAM: &str = "/usr/bin/connect-proxy";
@@ -40,7 +39,7 @@ impl Stage {
     fn new() -> Self {
         let directory = TempPath::directory("startup");
         fs::create_dir(directory.join("home")).unwrap();
-        // Copy the program to a unique path and name, which the lists of files below can rely on.
+        // Run a copy, so that the program's path and name do not depend on `CONNECT_UNDER_TEST`.
         fs::copy(program_path(), directory.join("connect")).unwrap();
         Self { directory }
     }
@@ -52,8 +51,8 @@ impl Stage {
     /// Runs one session under a tool, and returns the proxy's port. The local side, which stands in
     /// for ssh, ends the session once the greeting has arrived.
     fn session(&self, tool: &[&str], program: &Path) -> u16 {
-        // The reply and the greeting are separate segments, as from a proxy that gets the greeting
-        // from elsewhere.
+        // The proxy sends its reply and the greeting as separate segments, like a proxy that relays
+        // the greeting from a target.
         let proxy = socks5_none().send("greeting\n").expect_eof().serve();
         let mut run = Program::new(tool[0]).env("HOME", self.directory.join("home"));
         for arg in &tool[1..] {
@@ -132,7 +131,7 @@ struct Trace {
 }
 
 impl Trace {
-    /// Returns the names of all calls that `names` contains, in the order they were made.
+    /// Returns the name of each call whose name is in `names`, in the order of the calls.
     fn named(&self, names: &[&str]) -> Vec<&str> {
         self.calls.iter().map(|call| call.name.as_str()).filter(|name| names.contains(name)).collect()
     }
@@ -196,7 +195,7 @@ fn the_program_exports_no_symbols() {
     assert!(text.lines().count() > 3 && exported.is_empty(), "{exported:?}");
 }
 
-/// The program talks to no name server and no name service cache.
+/// The program contacts neither a name server nor a name service cache.
 #[test]
 fn the_only_socket_is_connected_to_the_proxy() {
     assert_eq!(OURS.named(&["socket", "socketpair"]), ["socket"], "\n{}", OURS.text);
