@@ -1,4 +1,4 @@
-//! Certificates for TLS proxies, made with openssl(1) as an administrator would.
+//! Certificates for TLS proxies, made with openssl(1), as an administrator would make them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -44,7 +44,7 @@ impl Certificates {
         self.folder.join(name).with_extension(extension)
     }
 
-    /// Waits until the certificate `expired` has expired: it is valid for one second.
+    /// Waits until the certificate `expired`, which is valid for one second, has expired.
     pub(crate) fn wait_for_expiry(&self) {
         std::thread::sleep(Duration::from_secs(2).saturating_sub(self.made.elapsed()));
     }
@@ -59,7 +59,7 @@ impl Certificates {
         command
     }
 
-    /// Makes a CA certificate, signed by `issuer` or, if there is none, self-signed.
+    /// Makes a CA certificate that is signed by `issuer`, or self-signed if `issuer` is `None`.
     fn authority(&self, name: &str, title: &str, key: &[&str], issuer: Option<&str>) -> Result<(), String> {
         let mut command = self.request(name, key, title, "pem");
         command.args(["-x509", "-days", "30", "-addext", "basicConstraints=critical,CA:TRUE"]);
@@ -89,8 +89,8 @@ impl Certificates {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "key") {
-                // squid drops root before it reads its key. The program rejects a key that others
-                // can read.
+                // squid drops root before it reads its key, so everybody may read the servers'
+                // keys. The program rejects a client key that others can read.
                 let is_client = path.ends_with("client.key") || path.ends_with("stranger.key");
                 fs::set_permissions(&path, Permissions::from_mode(if is_client { 0o600 } else { 0o644 }))?;
             }

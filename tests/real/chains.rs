@@ -1,6 +1,7 @@
-//! Chains of real proxies, and fallback routes for when a route fails.
+//! Chains of real proxies, and fallback routes.
 //!
-//! The proxies come from the environment, because ssh expands percent signs in a `ProxyCommand`.
+//! With ssh, the proxies are set in the environment, because ssh expands percent signs in a
+//! `ProxyCommand`.
 
 use std::fs;
 use std::sync::Mutex;
@@ -42,7 +43,7 @@ pub(crate) fn cases() -> Vec<Case> {
         out.expect_code(3).expect_stdout("hello\n").expect_stderr("");
         expect_chain(context);
     });
-    // danted keeps bytes that arrive together with the greeting. The HTTP proxy gets its request
+    // danted keeps bytes that arrive together with the greeting. The HTTP proxy is sent its request
     // only after danted has answered.
     topic.ours("an early request works through a chain", |context| {
         let [first, second] = [DANTED, TINYPROXY].map(|proxy| context.address(proxy));
@@ -93,7 +94,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// Returns a chain of three proxies, each with its own password.
+/// Returns a chain of three proxies, each of which requires a password.
 fn chain(context: &Context) -> String {
     let [first, second, third] =
         [MICROSOCKS_USER, TINYPROXY_USER, SQUID_USER].map(|proxy| context.address(proxy));

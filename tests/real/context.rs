@@ -19,7 +19,7 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Case {
     /// In the form `topic: sentence`.
     pub(crate) name: String,
-    /// The C program does not support this, or not reliably.
+    /// The C program does not support what this case tests, or not reliably.
     pub(crate) ours_only: bool,
     /// The loopback interface must have the address `::1`.
     pub(crate) needs_ipv6: bool,
@@ -73,11 +73,11 @@ pub(crate) struct Context<'a> {
     pub(crate) peers: &'a Peers,
     /// The number of the worker thread. Each worker has its own ports on the target.
     worker: usize,
-    /// Set if the C program is under test, whose exit codes and messages are not compared.
+    /// Set if the C program is under test. Its exit codes and messages are not compared.
     original: bool,
     /// A folder for this case.
     pub(crate) folder: PathBuf,
-    /// The sizes of the servers' logs when the case began.
+    /// The size of each server's log when the case started, or when it acquired its lock.
     marks: RefCell<Vec<(Server, u64)>>,
 }
 
@@ -168,8 +168,8 @@ impl<'a> Context<'a> {
     }
 
     /// Expects a proper failure: this exit code, nothing on standard output, and one line on
-    /// standard error that starts with `connect: ` and contains each of `parts`, ignoring case.
-    /// `a|b` accepts either. The C program's messages are not compared.
+    /// standard error that starts with `connect: ` and contains each of `parts`, ignoring case. A
+    /// part `a|b` matches either. The C program's messages are not compared.
     #[track_caller]
     pub(crate) fn expect_failure(&self, outcome: &Outcome, code: i32, parts: &[&str]) {
         self.expect_code(outcome, code);
@@ -200,7 +200,7 @@ impl<'a> Context<'a> {
     }
 
     /// Expects at least `count` lines with these parts in a server's log. Waits for them, because a
-    /// server may log a session only after it has ended.
+    /// server may log a session only after the session has ended.
     #[track_caller]
     pub(crate) fn expect_log_lines(&self, server: Server, parts: &[&str], count: usize) {
         let start = Instant::now();
@@ -222,15 +222,16 @@ impl<'a> Context<'a> {
         lines.filter(|line| has_in_order(line, parts)).count()
     }
 
-    /// Waits for the lock. Cases that share a lock run one at a time, and ignore log lines from
-    /// before they acquired it.
+    /// Waits for the lock. Cases that share a lock run one at a time, and each ignores log lines
+    /// from before it acquired the lock.
     pub(crate) fn wait_for_turn(&self, lock: &'static Mutex<()>) -> MutexGuard<'static, ()> {
         let turn = lock.lock().unwrap_or_else(PoisonError::into_inner);
         *self.marks.borrow_mut() = log_sizes(self.peers);
         turn
     }
 
-    /// Returns the text that a server has logged since the case, or its turn, began.
+    /// Returns the text that a server has logged since the case started or, if it takes a lock,
+    /// since it acquired the lock.
     pub(crate) fn news(&self, server: Server) -> String {
         let marks = self.marks.borrow();
         let mark = marks.iter().find(|(marked, _)| *marked == server).map_or(0, |(_, mark)| *mark);
@@ -259,8 +260,8 @@ pub(crate) fn program<A: AsRef<OsStr>>(
     args.into_iter().fold(Program::new(path), Program::arg)
 }
 
-/// Runs a program with one line on its standard input, which then stays open like a terminal. sshd
-/// answers such a line and closes the connection.
+/// Runs a program with one line on its standard input, and then keeps the input open, as a terminal
+/// would. sshd replies to that line with an error and closes the connection.
 #[track_caller]
 pub(crate) fn run_with_open_input(program: Program) -> Outcome {
     let (reader, mut writer) = pipe();

@@ -24,15 +24,15 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The range of ports for servers. It is below the kernel's range for outgoing connections, and
-/// every port has five digits, so that none is a prefix of another in a log line.
+/// The range of ports for servers. It is below the kernel's default range for outgoing connections,
+/// and every port has five digits, so that none is a prefix of another in a log line.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 
 /// A foreground server that leads its own process group. Dropping it stops the whole group.
 pub(crate) struct Daemon {
     name: String,
     pid: Pid,
-    /// `None` once the server is stopped, because its process ID may then belong to another
+    /// `None` once the server has been stopped, because its process ID may then belong to another
     /// process.
     child: Mutex<Option<Child>>,
     pub(crate) ports: Vec<u16>,
@@ -41,8 +41,9 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts a server with `count` ports and waits until it listens on all of them.
     ///
-    /// `prepare` gets the ports, writes the configuration and returns the command. The server's
-    /// output goes to `output`. If the server does not start, the error includes the last lines.
+    /// `prepare` is passed the ports, writes the configuration and returns the command. The
+    /// server's output goes to `output`. If the server does not start, the error includes the last
+    /// lines of `output`.
     pub(crate) fn start(
         name: &str,
         count: usize,
@@ -61,7 +62,7 @@ impl Daemon {
         Err(format!("{name} did not start in {START_ATTEMPTS} attempts; its last output:\n{tail}"))
     }
 
-    /// Starts a server in its own process group, without waiting for its ports.
+    /// Starts a server in its own process group, without waiting for it to listen.
     pub(crate) fn spawn(
         name: &str,
         mut command: Command,
@@ -77,7 +78,7 @@ impl Daemon {
         Ok(Self { name: name.to_owned(), pid, child: Mutex::new(Some(child)), ports })
     }
 
-    /// Returns `true` once the server listens, `false` if it exits or takes too long.
+    /// Waits until the server listens on all ports. Returns `false` if it exits or takes too long.
     fn is_ready_in_time(&self) -> bool {
         let start = Instant::now();
         while start.elapsed() < START_TIMEOUT && !self.has_exited() {
@@ -93,7 +94,7 @@ impl Daemon {
     fn listens_on(&self, port: u16) -> bool {
         let inodes = listening_sockets(port);
         // Root can list every process's descriptors. Other users cannot list those of a server that
-        // has changed its user; for them, accept any listener.
+        // has changed its user ID. In that case, accept any listener.
         let Ok(descriptors) = fs::read_dir(format!("/proc/{}/fd", self.pid.as_raw_pid())) else {
             return !inodes.is_empty();
         };
@@ -117,7 +118,7 @@ impl Daemon {
     /// Sends a signal to the server and its children.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.child().is_some() {
-            // ESRCH: all of them are gone.
+            // ESRCH: the whole group is gone.
             let _ = rustix::process::kill_process_group(self.pid, signal);
         }
     }
@@ -148,7 +149,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Kills the process groups of all child processes, after a signal that ends the run. Makes several
+/// Kills the process groups of all child processes when a signal ends the run. Makes several
 /// passes, because other threads may still be starting children.
 pub(crate) fn kill_children() {
     let own = std::process::id().to_string();
@@ -164,10 +165,10 @@ pub(crate) fn kill_children() {
     }
 }
 
-/// Returns the parent of a process; `None` if there is no such process.
+/// Returns the process ID of a process's parent; `None` if there is no such process.
 fn parent_of(process: &str) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // pid (name) state ppid …, where the name may contain anything.
+    // The format is `pid (name) state ppid …`, and the name may contain anything.
     let (_, fields) = stat.rsplit_once(") ")?;
     fields.split(' ').nth(1).map(str::to_owned)
 }
@@ -199,13 +200,14 @@ pub(crate) fn has_listener(port: u16) -> bool {
 }
 
 /// Returns the inodes of the sockets that listen on this port. A connection attempt would also
-/// work, but would appear in the server's log.
+/// detect a listener, but would appear in the server's log.
 fn listening_sockets(port: u16) -> Vec<String> {
     const LISTEN: &str = "0A";
     let port = format!(":{port:04X}");
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
     let lines = tables.iter().flat_map(|table| table.lines());
-    // sl, local address, remote address, state, …, inode (see the kernel's proc_net_tcp.txt)
+    // The fields are sl, local address, remote address, state, …, inode (see the kernel's
+    // proc_net_tcp.txt).
     let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
     let listening =
         fields.filter(|fields| fields.len() > 9 && fields[3] == LISTEN && fields[1].ends_with(&port));

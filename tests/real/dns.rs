@@ -9,7 +9,8 @@ use crate::kit::Program;
 use crate::peers::{DNSMASQ, SSH_D, Server, is_root};
 
 pub(crate) fn cases() -> Vec<Case> {
-    // The C program accepts the address of a name server, but queries the system's name server.
+    // The C program accepts the address of a name server but still queries the system's name
+    // server, so these cases do not apply to it.
     let mut topic = Topic::new("dns");
     topic.ours("both record types are queried", |context| {
         resolves_itself(context, &context.address(DNSMASQ), "ipv4");
@@ -55,7 +56,7 @@ pub(crate) fn cases() -> Vec<Case> {
     });
     topic.ours("the hosts file is not used", |context| {
         let hosts = context.file("hosts", "127.0.0.1 listed.real.test\n");
-        // Without -R, the name resolves, so the hosts file is in effect.
+        // Without -R, the name resolves, which proves that the hosts file is in effect.
         let args = format!("listed.real.test {}", context.port());
         context.expect_banner(with_file(context, &hosts, "/etc/hosts", &args));
         let args = format!("-R {} listed.real.test. {}", context.address(DNSMASQ), context.port());

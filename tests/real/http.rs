@@ -20,7 +20,7 @@ const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) fn cases() -> Vec<Case> {
     let mut topic = Topic::new("http");
     topic.ours("Digest follows a refused Basic", |context| {
-        // This squid offers Basic, but rejects every password sent with it.
+        // This squid also offers Basic, but rejects all Basic credentials.
         let out = context.expect_banner(with_password(through(context, SQUID_DIGEST, "-d"), PASSWORD));
         expect_secret_kept(&out, PASSWORD);
         out.expect_stderr_has("Basic").expect_stderr_has("Digest (MD5)");

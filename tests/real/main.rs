@@ -4,15 +4,15 @@
 //!     cargo test --test real -- [--original] [NAME]
 //!     tests/real/run [--only NAME] [--original] [PROGRAM]
 //!
-//! `NAME` selects the cases whose names contain it. `CONNECT_UNDER_TEST` is the path of the program
-//! to test. `--original` means that this is the C program, whose exit codes and messages differ;
-//! the cases that it cannot pass are then listed as n/a. `REAL_TIMES=1` prints how long each case
-//! took, and `REAL_KEEP=1` keeps the working directory with all logs.
+//! `NAME` selects the cases whose names contain it. The environment variable `CONNECT_UNDER_TEST`
+//! holds the path of the program to test. `--original` means that this is the C program, whose exit
+//! codes and messages differ; cases that do not apply to it are then listed as n/a. `REAL_TIMES=1`
+//! prints how long each case took, and `REAL_KEEP=1` keeps the working directory with all logs.
 //!
 //! All servers listen on free loopback ports, and all files are in one temporary directory, except
 //! `/run/sshd`, which sshd requires and the suite creates when run as root. The suite is meant to
-//! run as root, in a container for example. Other users need user namespaces for danted's users and
-//! cannot run OpenSSH's own tests; these cases then fail and say so.
+//! run as root, in a container for example. Without root, some cases need user namespaces, and
+//! OpenSSH's own tests fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 use std::io::{Read, Write};
@@ -46,7 +46,7 @@ use peers::Peers;
 /// writes a different byte for a signal.
 const FINISHED: u8 = b'F';
 
-/// The exit code after a signal: 128 plus SIGINT's number.
+/// The exit code after any signal: 128 plus the number of SIGINT.
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {

@@ -53,7 +53,7 @@ pub(crate) fn cases() -> Vec<Case> {
             logs_in(context, option, &proxy, &route);
         });
     }
-    // In a URL, reserved characters are percent-encoded.
+    // In a URL, reserved characters must be percent-encoded.
     topic.ours("user and password in a URL work with squid", |context| {
         let password = percent_encoded(PASSWORD);
         let proxy = format!("http://{USER}:{password}@{}", context.address(SQUID_USER));
@@ -70,7 +70,8 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.into_cases()
 }
 
-/// Checks in the log of `ssh -D` whether the request contained a name or an address.
+/// Checks in the log of `ssh -D` that the request contained a name or an address, according to
+/// `mode`.
 fn resolves_for_ssh_d(context: &Context, mode: &str, version: &str) {
     let (proxy, port) = (context.address(SSH_D), context.port());
     context.expect_banner(context.connect(format!("-{version} -R {mode} -S {proxy} localhost {port}")));
@@ -96,7 +97,7 @@ fn logs_in(context: &Context, option: &str, proxy: &str, route: &Route) {
 fn ipv6_cases(topic: &mut Topic) {
     topic.ipv6("an IPv6 address works without a proxy", |context| both_notations(context, "-n"));
     topic.ipv6("ssh runs a command over IPv6", |context| {
-        // ssh passes %h without brackets.
+        // ssh expands %h to the address without brackets.
         let connect = format!("{} -S {} %h %p", context.peers.connect.display(), context.address(DANTED));
         let ssh = program("ssh", context.ssh_options(&connect)).arg("-o").arg("HostName=::1");
         ssh.arg("target").arg("echo hi").run().expect_success().expect_stdout("hi\n");
@@ -127,7 +128,7 @@ fn ipv6_cases(topic: &mut Topic) {
     });
 }
 
-/// Runs the program with the IPv6 address both bare and in brackets.
+/// Runs the program with the target `::1`, both bare and in brackets.
 fn both_notations(context: &Context, options: &str) {
     for host in ["::1", "[::1]"] {
         context.expect_banner(context.connect(format!("{options} {host} {}", context.port())));

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Replaces the netcat in OpenSSH's own tests. As a SOCKS client (-x PROXY -X4|-X5 HOST PORT) it runs the program under
-# test. For everything else it runs the real netcat: the tests need a plain client that does not half-close, because
-# their listening netcat stops mid-file when it receives EOF.
+# Replaces the netcat in OpenSSH's own tests. As a SOCKS client (-x PROXY -X4|-X5 HOST PORT) it runs
+# the program under test. For everything else it runs the real netcat: the tests need a plain client
+# that does not half-close, because their listening netcat stops mid-file when it receives EOF.
 how=
 case "$1 $3" in
 "-x -X4A") how="-4 -R remote" ;;

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs one group of OpenSSH's regression tests inside its network namespace. Only openssh.rs starts
-# it.
+# Runs one group of OpenSSH's regression tests. openssh.rs starts this script in a separate network
+# namespace for each group.
 # usage: openssh-regress-group.sh FOLDER NETCAT-SHIM BINARY 'TEST:MINIMUM-RUNS...'
 #
 # Writes a line to FOLDER/TEST.result when a test is over: "ok", or the reason for the failure.
@@ -32,8 +32,8 @@ END
 chmod +x "$dir/sleep"
 mount --bind "$dir/sleep" "$(type -P sleep)" || exit 1
 
-# sshd starts the login shell for every command. bash would then read ~/.bashrc, which may be slow or
-# print something.
+# sshd runs every command in the login shell, and bash would then read ~/.bashrc. Hide that file,
+# because it may be slow or print something.
 bashrc=$(getent passwd "$(id -u)" | cut -d: -f6)/.bashrc
 [ ! -e "$bashrc" ] || mount --bind /dev/null "$bashrc" || exit 1
 

@@ -20,7 +20,7 @@ use crate::peers::{Peers, is_root, run};
 use crate::runner::last_lines;
 
 /// The tests in each group, in the order they run, with the minimum number of times that each must
-/// run the program. A test that runs the program less often does not exercise it.
+/// run the program. A test that passes with fewer runs has not really exercised the program.
 const GROUPS: [&[(&str, u32)]; 4] = [
     &[("dynamic-forward", 16)],
     &[("forwarding", 15), ("connect-uri", 2), ("connect", 1)],
@@ -32,7 +32,8 @@ const GROUPS: [&[(&str, u32)]; 4] = [
 /// kernel kill them when the group ends.
 const UNSHARE: [&str; 5] = ["--net", "--pid", "--mount-proc", "--fork", "--kill-child"];
 
-/// How long a group may take. The longest group takes less than two minutes on a busy machine.
+/// How long a case waits for the result of its test. The longest group takes less than two minutes
+/// on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// The running groups, or the reason why they cannot run on this machine.

@@ -28,7 +28,7 @@ pub(crate) const WORKERS: usize = 8;
 pub(crate) const USER: &str = "alice";
 /// Contains a space and characters that are special in shells, URLs and Basic credentials.
 pub(crate) const PASSWORD: &str = "S3cret p@ss:w0rd%";
-/// For microsocks and tinyproxy, whose passwords must be a single word.
+/// For microsocks and tinyproxy. A single word, because tinyproxy accepts nothing else.
 pub(crate) const PLAIN_PASSWORD: &str = "S3cret-passw0rd";
 pub(crate) const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
 
@@ -38,7 +38,7 @@ const BIG: u64 = 20_000_000;
 const NCSA_AUTH: &str = "/usr/lib/squid/basic_ncsa_auth";
 const DIGEST_AUTH: &str = "/usr/lib/squid/digest_file_auth";
 
-/// Programs that must be installed, and the Debian packages that contain them.
+/// Programs and other files that must be installed, and the Debian packages that contain them.
 const PROGRAMS: [(&str, &str); 24] = [
     ("bash", "bash"),
     ("danted", "dante-server"),
@@ -188,8 +188,8 @@ pub(crate) const STUNNEL_EXPIRED: Endpoint = endpoint(Server::Stunnel, 6);
 pub(crate) const STUNNEL_LONE: Endpoint = endpoint(Server::Stunnel, 7);
 pub(crate) const STUNNEL_SELF: Endpoint = endpoint(Server::Stunnel, 8);
 
-/// stunnel's services: the proxy that each connects to, its certificate, and further options.
-/// `{tls}` is a placeholder for the certificate folder.
+/// stunnel's services: for each, the proxy that stunnel connects to, stunnel's certificate, and
+/// further options. `{tls}` is a placeholder for the certificate folder.
 const SERVICES: [(Endpoint, &str, &str); 9] = [
     (MICROSOCKS, "good", ""),
     (TINYPROXY, "good", ""),
@@ -203,7 +203,7 @@ const SERVICES: [(Endpoint, &str, &str); 9] = [
 ];
 
 impl Endpoint {
-    /// Returns [`USER`]'s password; `None` if the server requires none.
+    /// Returns [`USER`]'s password; `None` if the endpoint requires none.
     pub(crate) fn password(self) -> Option<&'static str> {
         match (self.server, self.index) {
             (Server::DantedUser | Server::SquidDigest, _) | (Server::Squid, 1) => Some(PASSWORD),
@@ -218,10 +218,10 @@ pub(crate) struct Peers {
     /// The working directory. Servers that drop root can traverse it to reach their own folders,
     /// but cannot list it.
     pub(crate) work: PathBuf,
-    /// A link to the program under test. Its path needs no quoting in shells, and its file name
-    /// contains no port number.
+    /// A symlink to the program under test. Its path needs no quoting in shells, and its name,
+    /// unlike `connect-22`, does not set a port.
     pub(crate) connect: PathBuf,
-    /// The user who runs the tests and whose login sshd accepts.
+    /// The login name of the user running the tests. sshd lets this user log in.
     pub(crate) login: String,
     daemons: [OnceLock<Result<Daemon, String>>; Server::ALL.len()],
     certificates: OnceLock<Result<Certificates, String>>,
@@ -300,7 +300,7 @@ impl Peers {
         self.refusing.port()
     }
 
-    /// Returns the path of the log to which a server writes its sessions.
+    /// Returns the path of the file in which a server logs its sessions.
     pub(crate) fn log(&self, server: Server) -> PathBuf {
         match server {
             Server::Squid | Server::SquidDigest => self.work.join(server.name()).join("access.log"),
@@ -319,7 +319,7 @@ impl Peers {
         made.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Returns two files of random bytes.
+    /// Returns the paths of two files of random bytes.
     pub(crate) fn big_files(&self) -> &[PathBuf; 2] {
         self.big_files.get_or_init(|| {
             ["up", "down"].map(|name| {
@@ -346,15 +346,14 @@ impl Peers {
         started.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Kills all child processes and removes the working directory, after a signal that ends the
-    /// run.
+    /// Kills all child processes and removes the working directory when a signal ends the run.
     pub(crate) fn abort(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         kill_children();
         self.remove_work();
     }
 
-    /// Returns `true` if a signal is ending the run, which makes the running cases fail.
+    /// Returns `true` if a signal is ending the run. Running cases then fail, and are not reported.
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
     }
@@ -365,7 +364,7 @@ impl Peers {
         // Process 1 of a PID namespace ignores SIGTERM.
         groups.for_each(|group| group.signal(Signal::KILL));
         let daemons: Vec<_> = self.daemons.iter().filter_map(OnceLock::get).flatten().collect();
-        // Signal all of them first, so that they exit in parallel.
+        // Signal all servers first, so that they exit in parallel.
         for daemon in &daemons {
             daemon.signal(Signal::TERM);
         }
@@ -439,8 +438,8 @@ impl Peers {
         Daemon::start(server.name(), ports, &self.output(server), prepare)
     }
 
-    /// Returns a command that does not inherit the user's proxies, agents, locale or other
-    /// variables.
+    /// Returns a command with a clean environment, so that the user's proxies, agents and locale
+    /// have no effect.
     pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(find_program(program).unwrap_or_else(|| program.into()));
         let path = std::env::var("PATH").unwrap_or_default();
@@ -508,8 +507,8 @@ impl Peers {
             let addresses =
                 ports.iter().flat_map(|port| hosts.iter().map(move |host| format!("{host}:{port}")));
             config.extend(addresses.map(|address| format!("ListenAddress {address}\n")));
-            // Newer versions block a client address after connections that only read the banner, as
-            // many cases do.
+            // Newer versions of sshd block a client address after connections that only read the
+            // banner, and many cases make such connections.
             let newer = write(folder, "config", format!("{config}PerSourcePenalties no\n"));
             if run(&mut self.command("sshd", &["-t", "-f", &newer])).is_err() {
                 write(folder, "config", config);
@@ -574,8 +573,8 @@ impl Peers {
         })
     }
 
-    /// Starts a squid that requires Digest. It also offers Basic, but rejects every password sent
-    /// with it.
+    /// Starts a squid that requires Digest. It also offers Basic, but rejects all Basic
+    /// credentials.
     fn start_squid_digest(&self, folder: &Path) -> Result<Daemon, String> {
         let ha1 = Md5::digest(format!("{USER}:real:{PASSWORD}"));
         let ha1 = ha1.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
@@ -609,7 +608,8 @@ impl Peers {
         config: impl Fn(&[u16]) -> String,
     ) -> Result<Daemon, String> {
         write(folder, "access.log", "");
-        // When started by root, squid switches to this user, which must be able to write here.
+        // When started by root, squid switches to the user `proxy`, which must be able to write
+        // here.
         if is_root() {
             run(self.command("chown", &["-R", "proxy:"]).arg(folder))?;
         }
@@ -675,7 +675,7 @@ impl Peers {
     }
 
     /// Starts a name server that knows the names under `real.test`, refuses all other names, and
-    /// forwards no query.
+    /// forwards no queries.
     pub(crate) fn start_dnsmasq(&self, name: &str) -> Result<Daemon, String> {
         let folder = self.work.join(name);
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -744,7 +744,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>, String> {
     Err(format!("{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
 }
 
-/// Returns the name and the shell of the user who runs the tests.
+/// Returns the name and the login shell of the user running the tests.
 fn login() -> Result<(String, String), String> {
     let id = rustix::process::geteuid().as_raw().to_string();
     let passwd = run(Command::new("getent").args(["passwd", &id]))?;

@@ -1,5 +1,5 @@
-//! Every route to the target, used by ssh to run a command, by scp in both directions, and by an
-//! ssh that takes over the connection and continues without the program.
+//! Sessions over every route: ssh runs a command, scp copies in both directions, and ssh takes over
+//! the connection from the program (`ProxyUseFdpass`).
 
 use std::fs;
 
@@ -77,7 +77,7 @@ impl Route {
         }
     }
 
-    /// Returns the target's host as the user types it.
+    /// Returns the target's host as the user would type it.
     fn host(&self) -> &'static str {
         match self.proxy {
             Some((Protocol::Socks4 | Protocol::Socks4a, _)) => "localhost",
@@ -85,7 +85,7 @@ impl Route {
         }
     }
 
-    /// Sets the variables for the proxy's user name and password, if the proxy requires them.
+    /// Adds the user name and password to the environment if the proxy requires them.
     pub(crate) fn with_credentials(&self, program: Program) -> Program {
         let Some((protocol, endpoint)) = self.proxy else { return program };
         match (protocol, endpoint.password()) {
@@ -111,7 +111,8 @@ impl Route {
         self.with_credentials(args.iter().fold(client, Program::arg))
     }
 
-    /// Returns the server that logs a session with the target, and the parts of its log line.
+    /// Returns the server that logs a session to the target over this route, and the parts of its
+    /// log line.
     fn log_line(&self, context: &Context) -> (Server, Vec<String>) {
         let port = context.port();
         let target = format!("127.0.0.1:{port}");
@@ -142,7 +143,7 @@ impl Route {
         (endpoint.server, parts)
     }
 
-    /// Expects that at least `count` sessions with the target went through the proxy.
+    /// Expects that at least `count` sessions to the target used this route.
     #[track_caller]
     pub(crate) fn expect_sessions(&self, context: &Context, count: usize) {
         let (server, parts) = self.log_line(context);
@@ -162,7 +163,7 @@ pub(crate) fn cases() -> Vec<Case> {
         });
         topic.both(format!("ssh runs a command {label}"), |context| runs_a_command(context, route));
     }
-    // These servers keep bytes that arrive together with the greeting. Others drop them.
+    // These SOCKS servers keep bytes that arrive together with the greeting. microsocks drops them.
     for route in &[SOCKS5_DANTED, SOCKS5_DANTED_USER, SOCKS5_SSH_D] {
         topic.ours(format!("an early request works {}", route.label()), |context| {
             let out = route.client(context, "ssh", "--eager", &["target", "echo hello"]).run();

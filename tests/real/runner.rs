@@ -1,4 +1,4 @@
-//! Runs cases in parallel and reports them.
+//! Runs cases in parallel and reports the results.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -17,7 +17,7 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The numbers of cases that passed, failed, or did not apply.
+/// How many cases passed, failed, or did not apply.
 #[derive(Default)]
 pub(crate) struct Tally {
     passed: AtomicUsize,
@@ -99,7 +99,7 @@ fn run_one(case: &Case, context: &Context<'_>, tally: &Tally) {
 }
 
 /// Returns the last lines of a server's log under a heading, or an empty string if the log did not
-/// grow. The lines may belong to other cases that ran at the same time.
+/// grow during the case. The lines may belong to other cases that ran at the same time.
 fn log_of(context: &Context<'_>, server: Server) -> String {
     let news = context.news(server);
     if news.is_empty() {
@@ -119,7 +119,7 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Prefixes each line with a bar.
+/// Indents each line and prefixes it with a bar.
 pub(crate) fn indented(text: &str) -> String {
     text.trim_end().lines().map(|line| format!("     | {line}")).collect::<Vec<_>>().join("\n")
 }

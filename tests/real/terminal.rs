@@ -11,7 +11,7 @@ use crate::kit::{Pty, set_nonblocking};
 use crate::peers::{Endpoint, MICROSOCKS_USER, PLAIN_PASSWORD, TINYPROXY_USER, USER, WRONG_PASSWORD};
 use crate::routes::{HTTP_TINYPROXY, HTTP_TINYPROXY_USER, Route, SOCKS5_MICROSOCKS, SOCKS5_MICROSOCKS_USER};
 
-/// How long the prompt may take.
+/// How long the prompt may take to appear.
 const PROMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -81,7 +81,7 @@ impl Terminal {
         Self { pty, screen: String::new() }
     }
 
-    /// Returns everything that was written to the terminal.
+    /// Returns everything written to the terminal so far.
     fn screen(&mut self) -> &str {
         let mut bytes = [0; 1024];
         while let Ok(length @ 1..) = self.pty.master.read(&mut bytes) {
@@ -101,7 +101,7 @@ impl Terminal {
         self.pty.master.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }
 
-    /// Expects that the terminal did not echo the secret, and that echo is on again.
+    /// Expects that the terminal did not echo the secret, and that echo is back on.
     #[track_caller]
     fn expect_restored(&mut self, secret: &str) {
         assert!(!self.screen().contains(secret), "the terminal echoed the password");
@@ -112,7 +112,7 @@ impl Terminal {
 fn asks(context: &Context, route: &Route, variable: &str, prompt: &str) {
     let mut terminal = Terminal::new();
     let input = fs::read(context.peers.work.join("sshd/user.pub")).unwrap_or_default();
-    // Not with_credentials, because this case types the password.
+    // Do not use `with_credentials`: this case types the password.
     let options = route.ssh_options(context, "");
     let ssh = crate::context::program("ssh", options).arg("target").arg("cat; exit 5");
     let ssh = ssh.env(variable, USER).terminal(&terminal.pty).input(&*input);

@@ -1,5 +1,5 @@
 //! TLS to the proxy, with valid and invalid certificates. The TLS servers are squid's `https_port`,
-//! and stunnel in front of microsocks, tinyproxy and itself.
+//! and stunnel in front of microsocks and tinyproxy.
 
 use std::fs;
 use std::process::Command;
@@ -35,8 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
             expect_session(context, proxies, 1);
         });
     }
-    // sshd closes the connection after the invalid line. The session ends cleanly if the proxy then
-    // closes its TLS session, too.
+    // sshd closes the connection after the line that `expect_banner` sends, because it is not an
+    // SSH banner. The session ends cleanly if the proxy then closes its TLS session, too.
     for (name, endpoint) in [("stunnel", STUNNEL), ("squid", SQUID_TLS)] {
         topic.ours(format!("the end of a session through {name} is clean"), move |context| {
             context.expect_banner(through(context, endpoint, &ca(context))).expect_stderr("");
@@ -128,7 +128,7 @@ fn client(context: &Context, client: &str, proxies: &[(&str, Endpoint)], args: &
     args.iter().fold(program(client, context.ssh_options(&options)), Program::arg)
 }
 
-/// Expects at least `count` sessions with the target in the log of the last proxy.
+/// Expects at least `count` sessions to the target in the log of the last proxy.
 #[track_caller]
 fn expect_session(context: &Context, proxies: &[(&str, Endpoint)], count: usize) {
     let target = format!("127.0.0.1:{}", context.port());
