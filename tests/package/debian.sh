@@ -1,13 +1,12 @@
 # shellcheck shell=bash
-# Checks of the Debian package: lintian, and installation, upgrade and removal in a separate root
+# Checks for the Debian package: lintian, and installation, upgrade and removal in a separate root
 # directory.
 
 DIR='' PACKAGE='' OLD='' NEXT='' DPKG=()
 
 checks_of_debian() {
     DIR=$WORK/root
-    # Install everything, even if this machine's dpkg is configured to skip manual pages, for
-    # example.
+    # Install everything, even if this machine's dpkg is configured to skip, say, manual pages.
     DPKG=(fakeroot dpkg "--root=$DIR" "--log=$WORK/log/dpkg" '--path-include=/usr/*')
     mkdir -p "$WORK/deb" "$WORK/next"
     check deb-is-built make_packages
@@ -46,7 +45,7 @@ lint() {
     want_status 0
 }
 
-# Our package contains every path in Debian's connect-proxy, except documentation.
+# Checks that our package contains every path in Debian's connect-proxy, except documentation.
 files() {
     dpkg-deb --fsys-tarfile "$PACKAGE" | tar -t | sed 's|/$||' >"$CASE/ours"
     while read -r file; do
@@ -67,7 +66,7 @@ make_root() {
         : >"$DIR/var/lib/dpkg/info/$name.list"
         : >"$DIR/var/lib/dpkg/info/$name.md5sums"
     done
-    # A file that an administrator created, which dpkg does not know about.
+    # A file created by the administrator, which no package owns.
     echo '# ours' >"$DIR/etc/connectrc"
 }
 
@@ -119,7 +118,7 @@ manual_pages() {
     want_status 0
 }
 
-# The example works unchanged. The hermetic tests cover each of its lines.
+# Checks that the example connectrc works unchanged. The hermetic tests cover each of its lines.
 example() {
     cp "$DIR/usr/share/doc/connect/examples/connectrc" "$HOME/.connectrc"
     session "$DIR/usr/bin/connect"
@@ -142,7 +141,8 @@ is_upgraded() {
     both_names
 }
 
-# connect-proxy conflicts with our package, so dpkg refuses to install it and no file changes.
+# connect-proxy conflicts with our package, so dpkg must refuse to install it and must leave our
+# package intact.
 keeps_out() {
     try "${DPKG[@]}" --install "$OLD"
     want_status 1

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Checks of the release archives, checksums and notes that .ci/release makes.
+# Checks for the release archives, checksums and notes that .ci/release produces.
 
 TRIPLES=(x86_64-unknown-linux-gnu x86_64-pc-windows-msvc)
 
@@ -37,7 +37,7 @@ same_twice() {
     done
 }
 
-# Cargo.toml tells cargo binstall where the archives are, and where the program is in them.
+# Cargo.toml tells cargo binstall where to find the archives, and the program inside them.
 template() { # KEY TABLE: the value with its placeholders filled in
     sed -n "/^\\[package\\.metadata\\.$2\\]/,/^\$/s/^$1 = \"\\(.*\\)\"/\\1/p" "$ROOT/Cargo.toml" |
         sed "s/{ repo }/REPO/; s/{ name }/connect/g; s/{ version }/$VERSION/g; s/{ target }/$TRIPLE/g; s/{ bin }/connect/"
@@ -76,7 +76,8 @@ contains_all_files() { # FOLDER
     for file in README.md LICENSE docs/connect.1 docs/connectrc.5 docs/completions/_connect.ps1 examples/connectrc; do
         cmp "$ROOT/$file" "$1/$file" || fail "$file is missing"
     done
-    # A linked crate must be listed with its license text; a crate that only tests use must not.
+    # A crate linked into the program must be listed with its license text; a crate used only by
+    # tests must not be listed.
     grep -q '^rustls [0-9.]*: ' "$1/licenses-of-crates.txt" || fail 'a license is missing'
     grep -q 'Permission is hereby granted' "$1/licenses-of-crates.txt" || fail 'the texts of the licenses are missing'
     ! grep -q '^proptest ' "$1/licenses-of-crates.txt" || fail 'a crate is listed that is not in the program'

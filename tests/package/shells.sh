@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Checks of the completions in each shell, with the files of the package installed in $DIR. Each
-# with_… function completes the last word of the line $1, and prints the candidates one per line.
+# Checks for the completions in each shell, using the package files installed in $DIR. Each with_…
+# function completes the last word of the command line $1 and prints the candidates one per line.
 
 completes() { # SHELL LINE WORD: the word is among the candidates for the line
     local words
@@ -24,7 +24,7 @@ with_bash() {
 }
 
 # zsh completes only on a terminal. We type the line, Tab, and Ctrl-X, which is bound to a function
-# that prints the completed line.
+# that writes the completed line to a file.
 # shellcheck disable=SC2016
 with_zsh() {
     timeout -k 5 "$LIMIT" zsh -f -c '

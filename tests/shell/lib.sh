@@ -11,7 +11,7 @@ LIMIT=60 # seconds for each command under test
 # ---- reporting -------------------------------------------------------------------------------------------------
 
 wanted() { # NAME: returns 0 if --only chooses this check
-    # The pattern is unquoted on purpose: --only 'tls*' is a glob.
+    # The pattern is unquoted on purpose: --only takes a glob such as 'tls*'.
     # shellcheck disable=SC2053
     [ -z "$ONLY" ] || [[ $1 == $ONLY ]]
 }
@@ -27,8 +27,8 @@ flunk() { # NAME FILE: the file is the evidence
     sed "s/^/     | /" "$2"
 }
 
-# Runs a function in a subshell, so that an assertion can simply exit. If it fails, the report
-# contains its output.
+# Runs a function in a subshell, so that an assertion can simply exit. If the function fails, the
+# report contains its output.
 check() { # NAME COMMAND...
     local name=$1 status=0 began=$EPOCHREALTIME server
     shift
@@ -139,9 +139,9 @@ free_port() { # sets FREE to a port below the range of outgoing connections
     die "no free port found"
 }
 
-# Starts a server in the foreground, in its own session. SETUP gets the ports, writes the
-# configuration and sets CMD. Tries several times, because another program may take a port between
-# the check and the bind.
+# Starts a server in its own session. SETUP is passed the ports, writes the configuration, and sets
+# CMD to a command that does not daemonize. Tries several times, because another program may take a
+# port between our check that the port is free and the server's bind.
 serve() { # NAME SETUP PORTNAME...
     local name=$1 setup=$2 attempt portname ports
     shift 2
@@ -174,7 +174,8 @@ settled() { # NAME PORT...: returns 0 if the server has exited, or listens on ev
     ! gone "${PID[$name]}" || return 0
     for port in "$@"; do
         seen=$(ss -Htlnp "sport = :$port")
-        # For ordinary users, ss cannot show every server's process. If it shows none, accept any listener.
+        # For ordinary users, ss cannot show every server's process. If it shows none, accept any
+        # listener.
         case $seen in
         '') return 1 ;;
         *users:*) [[ $seen == *"pid=${PID[$name]},"* ]] || return 1 ;;
@@ -193,8 +194,8 @@ stop() { # NAME; with its children, which share its session
     return 0
 }
 
-# Returns 0 for a zombie too: a child that has exited stays a zombie until `wait`, and kill -0 still
-# finds it.
+# Returns 0 if the process has exited, even if it is still a zombie. (kill -0 finds a zombie, and a
+# child stays one until `wait`.)
 gone() { # PID
     local stat
     read -r stat 2>/dev/null <"/proc/$1/stat" || return 0

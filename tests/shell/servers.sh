@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Setup functions for servers that several shell suites use, or that a suite uses with small
-# changes. All servers run in the foreground. tests/real has its own servers, in Rust. `serve` in
-# lib.sh uses CMD, and the cookbook suite uses the password.
+# Setup functions for servers that several shell suites use, either as is or with small changes. All
+# servers run in the foreground. tests/real has its own servers, in Rust. The variables look unused
+# here, but `serve` in lib.sh reads CMD, and the cookbook suite reads PLAIN_PASSWORD.
 # shellcheck disable=SC2034
 
-# A single word, because microsocks and tinyproxy accept nothing else.
+# A single word, because tinyproxy accepts nothing else.
 PLAIN_PASSWORD='S3cret-passw0rd'
 
 setup_sshd() { # PORT
@@ -38,8 +38,8 @@ setup_sshd() { # PORT
 		Subsystem sftp internal-sftp
 	END
     ! has_ipv6 || echo "ListenAddress ::1" >>"$dir/config"
-    # Newer versions block a client address after connections that only read the banner, as some
-    # checks do.
+    # Newer versions of sshd block a client address after connections that only read the banner, and
+    # some checks make such connections.
     echo "PerSourcePenalties no" >"$dir/newer"
     if sshd -t -f <(cat "$dir/config" "$dir/newer") 2>/dev/null; then
         cat "$dir/newer" >>"$dir/config"

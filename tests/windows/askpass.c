@@ -1,4 +1,7 @@
-/* An askpass program for SSH_ASKPASS: prints $ASKPASS_PASSWORD and records the prompt in the file $ASKPASS_PROMPT_FILE. */
+/*
+ * An askpass program for SSH_ASKPASS: prints $ASKPASS_PASSWORD, and writes the prompt to the file
+ * $ASKPASS_PROMPT_FILE.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,4 +1,7 @@
-/* The only function that Rust's standard library imports from bcryptprimitives.dll, which wine 8 does not have. */
+/*
+ * A replacement for bcryptprimitives.dll, which wine 8 lacks, with the only function that Rust's
+ * standard library imports from it.
+ */
 #include <windows.h>
 
 /* advapi32 exports RtlGenRandom under this name. */

@@ -1,4 +1,4 @@
-//! Transfers 50 MiB in each direction, through wine's pipes and through Windows pipes.
+//! Transfers 50 MiB in one or both directions, through wine's pipes and through Windows pipes.
 
 use std::io::{Cursor, Read};
 use std::thread;
@@ -21,7 +21,7 @@ fn expect_stream(received: impl Read, seed: u64) {
     assert_eq!(Digest::from_reader(received), Digest::from_reader(stream(seed)));
 }
 
-/// Returns a target that sends the stream and then closes.
+/// Returns a target that sends stream 1 and then closes.
 fn source() -> Server {
     script().send(TEXT_MODE_BYTES).send_data(1, LEN).serve()
 }
@@ -72,8 +72,7 @@ fn bulk_data_in_both_directions_through_windows_pipes_arrives_whole() {
     expect_exchange(|target| launched("pipes", target.args()));
 }
 
-/// The target closes long before the reader starts: all buffered data must arrive before the
-/// program exits with code 0.
+/// The reader starts late. Everything must arrive before the program exits with code 0.
 #[test]
 fn a_slow_reader_gets_everything() {
     let target = source();

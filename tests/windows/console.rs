@@ -76,7 +76,7 @@ impl Console {
         }
     }
 
-    /// Waits for the prompt, and then a moment longer, because the program turns the echo off only
+    /// Waits for the prompt, and then a moment longer, because the program turns echo off only
     /// after it has printed the prompt.
     #[track_caller]
     fn wait_for_prompt(&mut self) {
@@ -106,7 +106,7 @@ fn a_password_is_typed_without_echo_and_what_follows_is_sent() {
     console.wait_for_prompt();
     console.type_in(&format!("{PASSWORD}\r"));
     logged_in.wait();
-    // The echo is on again in the session: typed text is shown and sent.
+    // Echo is back on during the session: typed text is shown and sent.
     console.type_in("typed line\r");
     console.wait_for("typed line");
     run.wait().expect_code(0);

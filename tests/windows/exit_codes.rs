@@ -1,8 +1,8 @@
-//! The version, and one failure for each exit code.
+//! The version, and failures with various exit codes.
 
 use crate::kit::*;
 
-/// Scripts read this line, so it ends with LF alone, as on every other system.
+/// Scripts read this line, so it must end with LF alone, as on every other system.
 #[test]
 fn the_version_is_one_line_without_a_carriage_return() {
     let out = connect("--version").run();

@@ -1,4 +1,4 @@
-//! Idle sessions. A busy loop would show as CPU time.
+//! Idle sessions. A busy loop would show up as CPU time.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ fn an_idle_session_uses_no_processor_time() {
     target.finish();
 }
 
-/// While the pending data cannot be sent, every poll reports the half-close. The relay must not
-/// spin on it.
+/// While pending data cannot be sent, every poll reports the target's half-close. The relay must
+/// not spin on it.
 #[test]
 fn a_target_that_half_closed_and_reads_nothing_uses_no_processor_time() {
     const LEN: u64 = 20_000_000;

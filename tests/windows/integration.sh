@@ -11,8 +11,8 @@
 # tests/windows/*.rs covers those features that Windows supports.
 OUTSIDE='cli|dial|http|http_auth|local_port|relay|regression|socks4|socks5|trace'
 
-# Modules that only read the source and the documentation, so that their results do not depend on
-# the system.
+# Modules that only read the source and the documentation, so their results do not depend on the
+# system.
 TEXTS='architecture|docs|layering|recording|style'
 
 # Maximum number of failing tests to retry.
@@ -87,8 +87,8 @@ run_tests() { # inside | outside
 }
 
 # Reruns a failed test alone. If the test now passes, prints the first failure and returns 0. On a
-# busy machine wine loses a starting program, or a connection within the test process, about once in
-# a thousand tests.
+# busy machine, wine fails to start a program, or loses a connection within the test process, about
+# once in a thousand tests.
 passes_alone() { # inside | outside, NAME
     evidence "$2" "$WORK/log/$1"
     [ $((SECOND_ATTEMPTS -= 1)) -ge 0 ] || return 1

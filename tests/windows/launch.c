@@ -1,19 +1,20 @@
 /*
- * Starts a program in ways that a shell outside wine cannot: with Windows pipes, without a standard handle, with
- * variables that wine does not pass on, or in a console that outlives the program.
+ * Starts a program in ways that a shell outside wine cannot: with Windows pipes, without a standard
+ * handle, with variables that wine does not pass on, or in a console that outlives the program.
  *
  *     launch [NAME=VALUE]... MODE program [argument]...
  *
  * pipes      stdin and stdout are pipes, which are relayed to and from the launcher's
  * slow       like pipes, but the launcher reads nothing for two seconds
- * gone       like pipes, but the launcher closes its end of the program's stdout after the first byte
+ * gone       like pipes, but the launcher closes its end of the program's stdout after one byte
  * deaf       like pipes, but the launcher closes its end of the program's stdout at once
  * null-in, null-out, invalid-in, invalid-out
- *            one standard handle is NULL or INVALID_HANDLE_VALUE, the others are the launcher's
- * console    the launcher's handles; the launcher ignores Ctrl-C and afterwards reports on stderr whether the console
- *            echoes
+ *            one standard handle is NULL or INVALID_HANDLE_VALUE; the others are the launcher's
+ * console    the launcher's handles; the launcher ignores Ctrl-C and, once the program has exited,
+ *            reports on stderr whether the console echoes
  *
- * Exits with the program's exit code; 120 and above are the launcher's own errors. Arguments must not contain blanks.
+ * Exits with the program's exit code, with 130 if Ctrl-C ended the program, with 123 if the code is
+ * above 119, or with 120 to 122 if the launcher itself fails. Arguments must not contain blanks.
  */
 #include <stdio.h>
 #include <stdlib.h>

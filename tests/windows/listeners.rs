@@ -19,7 +19,7 @@ fn repeater() -> Server {
     })
 }
 
-/// Sends `text` and EOF, and returns the answer up to EOF.
+/// Sends `text` and EOF, and returns the reply up to EOF.
 fn answer(mut client: TcpStream, text: &str) -> String {
     client.write_all(text.as_bytes()).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
@@ -30,8 +30,8 @@ fn is_free(place: SocketAddr) -> bool {
     TcpStream::connect(place).is_err()
 }
 
-/// EOF on the program's own stdin, `/dev/null`, does not end the session, and half-closes pass in
-/// both directions.
+/// EOF on the program's own stdin, `/dev/null`, does not end the session, and half-closes are
+/// relayed in both directions.
 #[test]
 fn one_session_is_served_and_then_the_port_is_closed() {
     let target = repeater();

@@ -1,4 +1,4 @@
-//! Windows pipes and handles. A shell outside wine can only provide Unix ones.
+//! Windows pipes and handles. A shell outside wine can only provide Unix pipes and descriptors.
 
 use std::time::Duration;
 

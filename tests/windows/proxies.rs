@@ -8,8 +8,8 @@ use crate::kit::*;
 use crate::listening::eventually;
 
 const USER: &str = "alice";
-/// A single word, because microsocks takes the password from its command line and tinyproxy from a
-/// space-separated configuration line.
+/// A single word, because both the command line for microsocks and tinyproxy's configuration are
+/// split at spaces.
 const PASSWORD: &str = "S3cret-passw0rd";
 const WRONG_PASSWORD: &str = "Wr0ng-passw0rd";
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::kit::*;
 
-/// Bytes that text mode would change: line endings, NUL, and Ctrl-Z, which ends a text file.
+/// Bytes that text mode would change (line endings, and Ctrl-Z, which ends a text file), plus NUL
+/// and 0xFF.
 pub(crate) const TEXT_MODE_BYTES: &[u8] = b"\n\r\r\n\x1a\0\xff\n";
 
 #[test]
@@ -48,8 +49,8 @@ fn stdin_can_be_a_file() {
     target.finish();
 }
 
-/// Only the thread that writes stdout knows the cause. The relay must print that cause instead of
-/// ending silently, as it does when the reader exits.
+/// Only the thread that writes stdout knows why the write failed. The relay must report that reason
+/// instead of ending silently, as it does when the reader exits.
 #[test]
 fn a_full_disk_is_reported() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();

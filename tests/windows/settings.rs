@@ -1,5 +1,5 @@
-//! Where settings come from: the user, the profile directory, variables, the program's own name,
-//! and askpass programs.
+//! Where settings come from: the login name, the profile directory, environment variables, the
+//! program's own name, and askpass programs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -104,9 +104,9 @@ fn the_parameter_file_in_home_comes_first() {
     proxy.finish();
 }
 
-/// Any user may create directories on the drive. If there were a file for all users, one user could
-/// choose the proxy for everyone. `-d` names each file that the program looks for; wine itself
-/// hides `/etc`.
+/// On Windows, any user may create directories on the drive. If there were a file for all users,
+/// one user could choose the proxy for everyone. The test checks the file names in the output of
+/// `-d`, because wine hides `/etc`.
 #[test]
 fn no_parameter_file_is_shared_by_all_users() {
     let _lock = lock_profile();
@@ -114,8 +114,8 @@ fn no_parameter_file_is_shared_by_all_users() {
     out.expect_code(2).expect_stderr_has(".connectrc: ").expect_stderr_lacks("etc");
 }
 
-/// Under CGI, a client's `Proxy` header arrives as an environment variable, and Windows ignores the
-/// case of variable names.
+/// Under CGI, a client's `Proxy` header arrives as the environment variable `HTTP_PROXY`, and
+/// Windows ignores the case of variable names.
 #[test]
 fn under_cgi_the_proxy_variable_is_ignored_in_every_spelling() {
     let refusing = RefusingPort::new();

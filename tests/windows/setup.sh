@@ -26,7 +26,7 @@ have_tools() {
         die "the source of the standard library is missing: install the Debian package rust-web-src"
 }
 
-# Debian's compiler has no standard library for Windows, so cargo builds that first.
+# Debian's compiler has no standard library for Windows, so cargo builds one first.
 build() { # ARGUMENT-OF-CARGO...
     local began=$SECONDS
     (
@@ -56,7 +56,7 @@ build_program() { # release | debug
     cp "$ROOT/target/windows/$TRIPLE/$1/connect.exe" "$WORK/bin/connect.exe"
 }
 
-# Builds the test executables when the first topic needs them. Sets UNIT and INTEGRATION.
+# Builds the test executables the first time a topic needs them. Sets UNIT and INTEGRATION.
 build_tests() {
     [ -z "${UNIT:-}" ] || return 0
     build test --no-run --lib --test integration -Z build-std=std,panic_unwind,test,proc_macro
@@ -71,26 +71,26 @@ test_executable() { # SOURCE
     sed -n "s|^ *Executable .*$1 (\\(.*\\))\$|$ROOT/\\1|p" "$WORK/log/build"
 }
 
-# All tests share one wine server and one prefix. Start the server first: if a test's program
-# started it, it would inherit the test's pipes, and the test would wait until the server exits.
+# All tests share one wine server and one prefix. Start the server first: if a program under test
+# started the server, the server would inherit the test's pipes, and the test would wait until the
+# server exits.
 start_wine() {
     # Disable explorer, because programs would wait ten seconds for a desktop that never appears.
-    # wine keeps its sockets in TMPDIR, and its programs run as the user in USER. Both must be the
-    # same for all programs.
+    # wine keeps its sockets in TMPDIR, and its programs run as the user in USER. Both variables
+    # must be the same for all programs.
     export WINEPREFIX=$WORK/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe,explorer.exe=d'
     USER=$(id -un)
     export TMPDIR=$WORK/tmp USER LOGNAME=$USER
     mkdir "$WINEPREFIX"
-    # The server becomes a daemon once it is ready, and ends 30 s after its last client.
+    # The server becomes a daemon once it is ready, and exits 30 seconds after its last client.
     "$WINESERVER" -p30 >"$WORK/log/wineserver" 2>&1 </dev/null || die "wine's server does not start"
     timeout -k 5 90 "$WINE" wineboot -i >"$WORK/log/wineboot" 2>&1 </dev/null || {
         tail -n 12 "$WORK/log/wineboot" | sed 's/^/     | /'
         die "wine cannot make its prefix"
     }
     mv "$WORK/bin/bcryptprimitives.dll" "$WINEPREFIX/drive_c/windows/system32/"
-    # The wrapper starts the .exe of the same name. If it runs through a link with another name, it
-    # starts connect.exe under that name. The tests clear the environment, so the wrapper sets the
-    # variables.
+    # The wrapper starts the .exe of the same name. If there is none, the wrapper starts connect.exe
+    # under that name. The tests clear the environment, so the wrapper sets the variables.
     cat >"$WORK/bin/connect" <<-END
 		#!/bin/sh
 		name=\${0##*/}
