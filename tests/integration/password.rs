@@ -276,12 +276,12 @@ fn the_limit_continues_after_the_prompt() {
     proxy.finish();
 }
 
-/// Returns a 407 response with these fields after the challenge.
+/// Returns a 407 response with a Basic challenge, followed by these header fields and this body.
 fn challenge(fields: &str, body: &str) -> String {
     format!("HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=\"x\"\r\n{fields}\r\n{body}")
 }
 
-/// Checks that the typed password is accepted and the session works.
+/// Types the password at the prompt, and checks that the proxy accepts it and the session works.
 #[track_caller]
 fn expect_accepted(proxy: &Server, case: &str) {
     let mut user = User::new();
@@ -313,7 +313,8 @@ fn a_407_is_answered_on_the_same_connection_if_the_proxy_keeps_it_open() {
             proxy.finish();
         }
     }
-    // Basic may follow another scheme in one field, or be in the WWW-Authenticate field of a 401.
+    // Basic may follow another scheme in the same field, or be in the `WWW-Authenticate` field of a
+    // 401. An interim response may precede the 407.
     for reply in [
         "HTTP/1.1 407 A\r\nProxy-Authenticate: Negotiate, basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 401 A\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
@@ -353,8 +354,8 @@ fn terminal_descriptors(pid: u32) -> usize {
     files.filter(|file| file.starts_with("/dev/tty") || file.starts_with("/dev/pts")).count()
 }
 
-/// Each prompt used to leak a descriptor of `/dev/tty`: six wrong passwords raised the number of
-/// open descriptors from 9 to 15.
+/// Each prompt used to leak a descriptor for `/dev/tty`: after six wrong passwords, the number of
+/// open descriptors had risen from 9 to 15.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_password_prompt_of_a_listener_does_not_leak_a_descriptor_of_the_terminal() {
@@ -375,8 +376,8 @@ fn a_password_prompt_of_a_listener_does_not_leak_a_descriptor_of_the_terminal() 
     proxy.finish();
 }
 
-/// Calls `run` with the name of each password source, and with a program that reads this first line
-/// from the source.
+/// Calls `run` once for each password source, with the name of the source and a program that reads
+/// `first_line` from it.
 fn each_source(first_line: &[u8], run: impl Fn(&str, Program)) {
     let file = TempPath::file("password", first_line);
     fs::set_permissions(&*file, Permissions::from_mode(0o600)).unwrap();
@@ -391,8 +392,9 @@ fn each_source(first_line: &[u8], run: impl Fn(&str, Program)) {
     run("SSH_ASKPASS", asker.connect(""));
 }
 
-/// `a\rb\n` used to be read as `a\rb` from a file or descriptor, with a limit of 4,096 bytes, but
-/// as `a` from a command or askpass, with a limit of 4,095 bytes.
+/// The sources used to differ. From a file or descriptor, `a\rb\n` was read as `a\rb`, and the
+/// limit was 4,096 bytes. From a command or askpass program, it was read as `a`, and the limit was
+/// 4,095 bytes.
 #[test]
 fn the_first_line_is_the_same_for_every_source_of_a_password() {
     let longest = "x".repeat(4096);

@@ -9,7 +9,7 @@ use crate::kit::*;
 use crate::listening::{Listening, read};
 use crate::rcfile::home;
 
-/// Creates a file that only this user can read.
+/// Creates a file that only its owner can read.
 fn private(name: &str, content: impl AsRef<[u8]>) -> TempPath {
     let path = TempPath::new(name);
     fs::write(&*path, content).unwrap();
@@ -17,7 +17,7 @@ fn private(name: &str, content: impl AsRef<[u8]>) -> TempPath {
     path
 }
 
-/// Creates a home directory with a private `.netrc` and a `.connectrc`.
+/// Creates a home directory with a private `.netrc` and a private `.connectrc`.
 fn home_with(netrc: &str, connectrc: &str) -> TempPath {
     let home = home(connectrc);
     fs::write(home.join(".netrc"), netrc).unwrap();
@@ -29,7 +29,7 @@ fn socks5(password: &str) -> Server {
     socks5_userpass("bob", password).early("welcome").expect_eof().serve()
 }
 
-/// Expects SOCKS5 and HTTP proxies to receive this password for the user bob.
+/// Checks that both a SOCKS5 proxy and an HTTP proxy receive this password for user bob.
 #[track_caller]
 fn expect_password(password: &str, args: &str, variables: &[(&str, &str)]) {
     for option in ["-S", "-H"] {
@@ -51,7 +51,7 @@ fn expect_password(password: &str, args: &str, variables: &[(&str, &str)]) {
     }
 }
 
-/// Expects an error before the program connects to the proxy.
+/// Expects the program to fail before it connects to the proxy.
 #[track_caller]
 fn expect_failure(program: Program, code: i32, parts: &[&str]) -> Outcome {
     let proxy = Server::each([]);
@@ -150,7 +150,8 @@ fn sources_have_an_order_of_precedence() {
     expect_password("netrc", "", &lines[3..]);
     expect_password("netrc", "--netrc", &[("NETRC", &netrc), ("CONNECT_NETRC", "no")]);
 
-    // A password in the URL takes precedence. Among the options, the last one wins.
+    // A password in the proxy option takes precedence over all other sources. If several password
+    // options are given, the last one wins.
     let proxy = socks5("spec");
     let run = lines.iter().fold(connect(&option), |run, (name, value)| run.env(name, value));
     run.args(format!("-S bob:spec@{proxy} host 22")).run().expect_success();
@@ -172,7 +173,7 @@ fn no_source_is_read_unless_a_password_is_needed() {
         connect(wrong).args(args).run().expect_success();
     }
     socks4.finish();
-    // The program offers user/password, but the proxy does not select it.
+    // The program offers user/password authentication, but the proxy does not select it.
     let offered = script().expect([5, 2, 0, 2]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED);
     let (socks5, http) = (offered.expect_eof().serve(), http_ok().expect_eof().serve());
     for args in [format!("-S bob@{socks5} host 22"), format!("-H bob@{http} host 22")] {
@@ -257,7 +258,8 @@ fn a_password_file_that_others_can_read_gets_a_warning() {
     }
 }
 
-/// Returns a run of a shell that opens descriptors and then runs the program.
+/// Returns a run of bash that executes the program's command line, with `before` prepended and
+/// `after` appended.
 fn with_descriptor(number: &str, before: &str, after: &str, proxy: &Server) -> Program {
     Program::new("bash")
         .arg("-c")
@@ -409,7 +411,8 @@ fn netrc_supplies_the_user_if_none_is_given() {
         connect(format!("--netrc-file {} -H {args} host 22", path_of(&netrc))).run().expect_success();
         proxy.finish();
     }
-    // The file has no password for carol, so the program does not offer user/password.
+    // The file has no password for carol, so the program does not offer user/password
+    // authentication.
     let proxy = script().expect([5, 1, 0]).send([5, 0]).expect_bytes(11).send(SOCKS5_GRANTED).serve();
     connect(format!("--netrc-file {} -S carol@{proxy} host 22", path_of(&netrc))).run().expect_success();
     proxy.finish();

@@ -1,5 +1,5 @@
-//! Round trips through the library: independent parsers read back our output, and our parsers read
-//! every spelling of an input as the same value. The seed is fixed, so every run has the same
+//! Round trips through the library: independent parsers read back what it writes, and its own
+//! parsers read back values in various spellings. The seed is fixed, so every run tests the same
 //! cases. The fuzz targets look for new ones.
 
 use std::ffi::OsString;
@@ -21,8 +21,8 @@ use proptest::test_runner::RngSeed;
 
 use crate::kit::TempPath;
 
-/// Returns a configuration with a fixed seed that saves no failing cases. Write a separate test for
-/// each failing case.
+/// Returns a proptest configuration with a fixed seed. It does not save failing cases to a file:
+/// write a separate test for each one instead.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 200,
@@ -52,14 +52,14 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     (host(), 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port: Port::new(port).unwrap() })
 }
 
-/// Generates a user name and a password of 1 to 255 bytes each.
+/// Generates a user name and a password, each at least 1 and at most 255 bytes long.
 fn credentials() -> impl Strategy<Value = Credentials> {
     let password = prop::collection::vec(any::<u8>(), 1..=255);
     ("\\PC{1,63}", password)
         .prop_map(|(user, password)| Credentials { user, password: Secret::new(password) })
 }
 
-/// Builds the plan for a proxy option, with a variable and a parameter file.
+/// Builds the plan for a proxy option, an environment variable and a parameter file.
 fn plan(proxy: ProxyArg, variable: Option<(&str, &str)>, file: Option<PathBuf>) -> Plan {
     let args = Args { proxy, host: "host.example".into(), port: Some("22".into()), ..Args::default() };
     let value =
@@ -287,7 +287,7 @@ proptest! {
     }
 }
 
-/// Generates a bypass list entry in any supported form, together with the expected pattern.
+/// Generates the text of a bypass list entry, together with the pattern that it stands for.
 fn pattern() -> impl Strategy<Value = (String, Pattern)> {
     let network = |ip: IpAddr, length| Pattern::Network(Prefix::new(ip, length).unwrap());
     prop_oneof![

@@ -1,4 +1,5 @@
-//! `--proxy-protocol`: the session starts with a header that names the client.
+//! `--proxy-protocol`: a PROXY protocol header precedes the session data. It contains the client's
+//! address, if known.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -7,14 +8,14 @@ use crate::kit::*;
 use crate::listening::*;
 use crate::wire::*;
 
-/// Returns a version 1 header.
+/// Returns a version 1 (text) header.
 fn line(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
     let (from, to) = (source.ip(), destination.ip());
     format!("PROXY {family} {from} {to} {} {}\r\n", source.port(), destination.port()).into_bytes()
 }
 
-/// Returns a version 2 header.
+/// Returns a version 2 (binary) header.
 fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21".to_vec();
     match (source, destination) {
@@ -35,8 +36,8 @@ fn binary(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
 const UNKNOWN_LINE: &[u8] = b"PROXY UNKNOWN\r\n";
 const LOCAL_BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// Returns a target that expects a header with both addresses of its own connection, sent in one
-/// piece.
+/// Returns a target that expects a header, sent in one piece, with the addresses of both ends of
+/// its own connection.
 fn expects_own_addresses(header: fn(SocketAddr, SocketAddr) -> Vec<u8>) -> Script {
     script()
         .then("expect a header with both ends of this connection", move |session| {
@@ -86,7 +87,7 @@ fn the_header_has_no_addresses_through_a_proxy() {
     }
 }
 
-/// Returns a target that stores the header it receives, and the stored header.
+/// Returns a target that stores the header it receives, and the buffer where the header is stored.
 fn stores_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
     let got = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&got);
@@ -105,7 +106,8 @@ fn stores_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
     (script.echo(), got)
 }
 
-/// Checks that the target has received the addresses of this client's connection.
+/// Checks that the target has received a header with the addresses of both ends of this client's
+/// connection.
 #[track_caller]
 fn expect_header_for(
     client: &TcpStream,

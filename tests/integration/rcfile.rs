@@ -23,7 +23,7 @@ fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Does nothing, because a profile directory on Windows is already private.
+/// Does nothing on Windows, where files in a user's profile are private by default.
 #[cfg(not(unix))]
 fn set_mode(_: &Path, _: u32) {}
 
@@ -31,8 +31,8 @@ fn at_home(args: &str, home: &TempPath) -> Program {
     connect(args).env("HOME", &**home)
 }
 
-/// Expects a session through the proxy in the file, and these warnings about the file. `{F}` in a
-/// warning is the file's name.
+/// Runs a session through the proxy that the file sets, and expects these warnings about the file.
+/// `{P}` in `content` stands for the proxy, and `{F}` in a warning stands for the path of the file.
 #[track_caller]
 fn expect_session(content: impl AsRef<[u8]>, warnings: &[&str]) {
     let proxy = socks5_none().early("welcome").expect("ping").expect_eof().serve();

@@ -1,12 +1,12 @@
-//! Bugs reported in other programs of this kind. Each test is named after the program or the
-//! report.
+//! Checks that bugs reported against similar programs do not occur in this one. Each test is named
+//! after the program or the report.
 
 use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 
-/// Returns, for each proxy protocol, the options before the proxy and a script that establishes the
-/// tunnel.
+/// Returns, for SOCKS5, SOCKS4 and HTTP, the options that precede the proxy's address and a script
+/// that establishes the tunnel.
 fn each_protocol() -> [(&'static str, Script); 3] {
     [("-S me@", socks5_none()), ("-4 -R remote -S me@", socks4_granted()), ("-H me@", http_ok())]
 }
@@ -104,7 +104,8 @@ fn nmap_2365_rejects_a_reply_with_a_name() {
 
 #[test]
 fn threeproxy_574_requires_a_password_whenever_one_is_offered() {
-    // Without a password or a terminal to prompt on, the program does not offer user/password.
+    // Without a password or a terminal to prompt on, the program does not offer user/password
+    // authentication.
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).serve();
     connect(format!("-S me@{proxy} host.example 22")).run().expect_code(6);
     proxy.finish();

@@ -10,7 +10,7 @@ mod idle;
 use crate::kit::*;
 use crate::relay::SOON;
 
-/// Returns the program under test, which copies all data through memory.
+/// Returns a run of the program that copies all data through its own memory.
 fn connect(args: impl AsRef<str>) -> Program {
     crate::kit::connect(args).env("CONNECT_RELAY", "copy")
 }

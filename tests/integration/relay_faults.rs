@@ -1,6 +1,6 @@
-//! Faults of the local machine during a relay: too few descriptors, too little memory, a full disk,
-//! unreadable input, closed descriptors, a clock that jumps. Either all data arrives, or one line
-//! says what failed. (tests/faults adds system calls that fail, and bad links.)
+//! Local faults during a session: too few descriptors, too little memory, a full disk, unreadable
+//! input, closed descriptors, a clock that jumps. Either all data arrives, or a one-line message
+//! says what failed. (`tests/faults` covers failing system calls and bad network links.)
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -36,8 +36,8 @@ fn with_few_descriptors_a_session_works_or_reports_that() {
         }
         drop(target);
     }
-    // The program needs only the three standard descriptors and a socket. The loader also needs
-    // four descriptors.
+    // The program needs only four descriptors: the three standard ones and a socket. The dynamic
+    // loader needs four as well.
     assert!(successes >= 30 && failures == 0, "{successes} successes, {failures} failures");
 }
 
@@ -77,9 +77,9 @@ fn with_few_descriptors_a_local_port_works_or_reports_that() {
     assert!(successes >= 3 && failures >= 3, "{successes} successes, {failures} failures");
 }
 
-/// The test limits the address space. Bisection finds the smallest limit at which the program
-/// loads. The test then raises the limit in steps smaller than any of the program's own
-/// allocations.
+/// The test limits the address space. It finds the smallest limit at which the program loads by
+/// bisection, then raises the limit in small steps, so that the program's own allocations fail,
+/// too.
 #[cfg(target_os = "linux")]
 #[test]
 fn with_little_memory_a_session_works_or_reports_that() {
@@ -102,7 +102,7 @@ fn with_little_memory_a_session_works_or_reports_that() {
     for step in too_little.. {
         let out = run(step);
         match out.code {
-            // Address space randomization moves the boundary a little.
+            // Address space randomization shifts the boundary a little.
             None | Some(NOT_LOADED) => assert!(step < enough + 16, "{out:?}"),
             Some(0) => {
                 successes += 1;
@@ -139,7 +139,8 @@ fn a_full_disk_was_not_reported_during_a_large_upload() {
     server.finish();
 }
 
-/// This used to deadlock: the remote waited for more data, and the program for the remote's answer.
+/// This used to deadlock: the remote waited for more data, and the program waited for the remote's
+/// answer.
 #[test]
 fn a_session_with_unreadable_input_never_ended() {
     for mode in ["splice", "copy"] {
@@ -151,7 +152,7 @@ fn a_session_with_unreadable_input_never_ended() {
     }
 }
 
-/// Reading from a terminal whose other end is closed fails with EIO.
+/// Once the slave of a pseudo-terminal is closed, reading from the master fails with EIO.
 #[cfg(target_os = "linux")]
 #[test]
 fn eio_on_input_is_reported_and_resets_the_remote() {
@@ -165,8 +166,8 @@ fn eio_on_input_is_reported_and_resets_the_remote() {
     server.finish();
 }
 
-/// All combinations of closed standard descriptors, with sessions that fail while dialling, while
-/// negotiating and while relaying. (`relay::closed` tests sessions that succeed.)
+/// Tries all combinations of closed standard descriptors with sessions that fail while dialling,
+/// negotiating or relaying. (`relay::closed` tests sessions that succeed.)
 #[test]
 fn a_failure_with_closed_descriptors_has_its_exit_code_and_message() {
     let refusing = RefusingPort::new();

@@ -1,5 +1,5 @@
-//! Passwords in a process's args, environment and memory, where others could read them. Once the
-//! tunnel is established, no trace of the password may remain.
+//! Passwords in the program's args, environment and memory, where other processes could read them.
+//! Once the tunnel is established, no trace of the password may remain.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,13 +12,16 @@ use crate::rcfile::home;
 
 /// A password of typical length that occurs in no other string of the program.
 const PASSWORD: &str = "Rosebud-4711-xyzzy";
-/// The password as percent-encoded in a URL, and the login `kane:PASSWORD` in base64.
+/// The password, percent-encoded for a URL.
 const IN_URL: &str = "R%6Fsebud-4711-xyzzy";
+/// The login `kane:PASSWORD` in base64.
 const BASE64: &str = "a2FuZTpSb3NlYnVkLTQ3MTEteHl6enk=";
-/// The value of a variable that is not secret. The search must find it in memory.
+/// The value of an environment variable that is not secret. It must be found in memory, or else the
+/// search is broken.
 const MARK: &str = "an-unhidden-landmark";
 
-/// Searches a process's writable memory for these strings. Read-only memory is mapped from files.
+/// Searches a process's writable memory for these strings. Read-only mappings are skipped: they
+/// hold file contents, not data that the program has written.
 fn find_in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let memory = File::open(format!("/proc/{pid}/mem"))?;
@@ -28,9 +31,9 @@ fn find_in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
         let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        // The kernel's special mappings cannot be read.
+        // Some special mappings of the kernel cannot be read.
         if memory.read_exact_at(&mut bytes, start).is_ok() {
-            // Searching a `str` is fast even in an unoptimized build.
+            // `str::contains` is fast even in an unoptimized build.
             let text = String::from_utf8_lossy(&bytes);
             let is_contained = |string: &&str| text.contains(string);
             let place = line.split_whitespace().nth(5).unwrap_or("anonymous memory");
@@ -42,13 +45,13 @@ fn find_in_memory(pid: u32, strings: &[&str]) -> io::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Returns the password in all its forms, and parts of them.
+/// Returns all forms of the password to search for, including fragments.
 fn forms() -> [&'static str; 5] {
     [PASSWORD, IN_URL, BASE64, &PASSWORD[8..], &BASE64[12..]]
 }
 
-/// Expects that the user can read the memory, and that the password is neither there nor in the
-/// output of `ps`.
+/// Expects that other processes of the user can read the memory again, and that the password is
+/// neither there nor in the args or the environment.
 #[track_caller]
 fn expect_forgotten(run: &Running) {
     let pid = run.pid();
@@ -64,7 +67,7 @@ fn args_and_environment(pid: u32) -> String {
     (read("cmdline") + &read("environ")).replace('\0', " ")
 }
 
-/// Expects that the password is in memory, and that only root can read the memory.
+/// Expects that only root can read the memory. As root, also checks that the password is in it.
 #[track_caller]
 fn expect_protected(run: &Running) {
     let pid = run.pid();
@@ -119,7 +122,7 @@ impl PausingProxy {
         proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve()
     }
 
-    /// Runs a session, and checks the memory while the proxy pauses and again after the pause.
+    /// Runs a session, and checks the memory both during and after the proxy's pause.
     #[track_caller]
     fn expect_forgotten(&self, proxy: Server, program: Program, type_password: impl FnOnce()) {
         let mut run = program.env("MARK", MARK).start();

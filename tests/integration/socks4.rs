@@ -5,7 +5,7 @@ use crate::wire::*;
 use std::time::Duration;
 
 const GRANTED: [u8; 8] = [0, 90, 0, 0, 0, 0, 0, 0];
-/// A request for 10.1.2.3:22 as "me".
+/// A request to connect to 10.1.2.3:22 as the user "me".
 const REQUEST: &[u8] = b"\x04\x01\x00\x16\x0a\x01\x02\x03me\x00";
 
 fn to_address(proxy: &Server) -> Program {
@@ -14,7 +14,7 @@ fn to_address(proxy: &Server) -> Program {
 
 #[test]
 fn the_conversation_is_one_request_and_one_reply_in_any_fragmentation() {
-    // Some servers send version 4 instead of 0.
+    // Some servers reply with version 4 instead of 0.
     for version in [0, 4] {
         let mut reply = GRANTED;
         reply[0] = version;
@@ -44,8 +44,8 @@ fn no_session_data_is_sent_before_the_tunnel_is_established() {
     expect_tunnel(proxy.send(GRANTED), to_address);
 }
 
-/// Returns the destination in the request, without the user name: an address, or 0.0.0.1 and a
-/// name.
+/// Returns the destination in the request, with the user name removed: an IPv4 address, or 0.0.0.1
+/// and a host name.
 #[track_caller]
 fn requested(args: &str, environment: &[(&str, &str)]) -> Vec<u8> {
     let proxy = script()
@@ -167,7 +167,7 @@ fn a_truncated_reply_is_an_error_that_names_the_message() {
     }
 }
 
-/// Returns the user name that the proxy received. `{S}` in `spec` is the proxy.
+/// Returns the user name that the proxy received. `{S}` in `spec` stands for the proxy's address.
 #[track_caller]
 fn user(spec: &str, environment: &[(&str, &str)]) -> String {
     let proxy = socks4_granted().drain().serve();

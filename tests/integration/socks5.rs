@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const GREETING_NONE: [u8; 3] = [5, 1, 0];
 const GREETING_BOTH: [u8; 4] = [5, 2, 0, 2];
-/// A request for host.example:22.
+/// A request to connect to host.example:22.
 const REQUEST: &[u8] = b"\x05\x01\x00\x03\x0chost.example\x00\x16";
 const GRANTED: [u8; 10] = [5, 0, 0, 1, 127, 0, 0, 1, 0x12, 0x34];
 
@@ -313,7 +313,8 @@ fn a_rejected_password_is_an_error_with_the_user_name_and_without_the_password()
     }
 }
 
-/// Returns the user name and password that the proxy received. `{S}` in `spec` is the proxy.
+/// Returns the user name and password that the proxy received. `{S}` in `spec` stands for the
+/// proxy's address.
 #[track_caller]
 fn login(spec: &str, environment: &[(&str, &str)]) -> (String, String) {
     // The proxy records the login that it rejects.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Maximum width of a comment line, in characters.
 const MAX_COMMENT_WIDTH: usize = 100;
 
-/// Phrases that name no actor, or that have a plainer equivalent.
+/// Phrases that name no actor or have a plainer equivalent, each with advice on what to write
+/// instead.
 const PHRASES: [(&str, &str); 15] = [
     ("whoever", "name the person or program"),
     ("is told", "say who sends what"),
@@ -43,7 +44,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap_or_default();
         if path.is_dir() {
-            // Fuzzing inputs and build output are not text.
+            // Skip fuzzing inputs and build output, which are not written for people to read.
             if !["corpus", "regressions", "artifacts", "target"].iter().any(|skipped| name == *skipped) {
                 collect(&path, files);
             }

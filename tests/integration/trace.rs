@@ -5,7 +5,8 @@ use crate::kit::*;
 #[cfg(unix)]
 use crate::wire::login_name;
 
-/// Expects these lines on stderr in this order, possibly with others in between. `{P}` is `port`.
+/// Expects these lines on stderr in this order, possibly with others in between. `{P}` stands for
+/// `port`.
 #[track_caller]
 fn expect_lines_in_order(out: &Outcome, port: u16, expected: &str) {
     let text = out.stderr_text();

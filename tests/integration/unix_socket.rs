@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::*;
 
-/// Starts a run that listens on a socket at `path`.
+/// Starts a run that listens on a socket at `path`, and waits until the socket accepts connections.
 fn listening_at(path: &Path, target: &str) -> Listening {
     let program = connect("-d --listen").arg(format!("unix:{}", path.display())).args(target);
     let run = Listening::start(program);
@@ -238,7 +238,8 @@ fn a_proxy_cannot_reach_a_socket() {
     }
 }
 
-/// connect(2) blocks while the backlog is full. It used to block forever, despite `-w`.
+/// connect(2) blocks while the backlog of a UNIX-domain socket is full. It used to block forever,
+/// despite `-w`.
 #[test]
 #[cfg(target_os = "linux")]
 fn connecting_to_a_target_with_a_full_backlog_hung_forever() {
@@ -249,7 +250,8 @@ fn connecting_to_a_target_with_a_full_backlog_hung_forever() {
     let target = format!("unix:{}", path.display());
     let out = connect("-w 0.3").arg(&target).run();
     out.expect_failure(7, &["timed out after 0.3 seconds", &target, "did not accept the connection"]);
-    // A connection that is accepted late succeeds without a timeout, and before a timeout expires.
+    // A connection that is accepted late succeeds if there is no timeout or the timeout has not
+    // expired yet.
     for words in ["", "-w 20"] {
         let mut run = connect(words).arg(&target).start();
         thread::sleep(Duration::from_millis(200));

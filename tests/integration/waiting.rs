@@ -104,7 +104,7 @@ fn the_status_line_is_erased_before_an_error_is_printed() {
 
 const COLUMNS: u16 = 78;
 
-/// A function that creates a run on this terminal.
+/// A function that prepares a run on the given terminal.
 type Start<'a> = dyn Fn(&Pty) -> Program + Sync + 'a;
 
 /// Runs the program until it times out. Returns the visible lines and all output.
@@ -194,7 +194,7 @@ fn there_is_no_status_line_where_it_is_unwanted_or_unreadable() {
     let silent = SilentPort::new();
     let args = format!("-w 3.5 127.0.0.1 {}", silent.port());
     let in_background = |pty: &Pty| {
-        // With job control the program has its own process group, which is not in the foreground.
+        // With job control, the program has its own process group, which is not in the foreground.
         let line = format!("set -m; {} {args} & wait $!", program_path());
         Program::new("/bin/sh").arg("-c").arg(line).at(pty)
     };

@@ -48,7 +48,7 @@ impl Wire for Script {
     }
 }
 
-/// Returns the login name from the system.
+/// Returns the user's login name according to id(1).
 #[cfg(unix)]
 pub(crate) fn login_name() -> String {
     let output = std::process::Command::new("id").arg("-un").output().unwrap();

@@ -76,8 +76,8 @@ impl Digest {
     /// Reads `source` up to EOF or an error.
     pub(crate) fn from_reader(mut source: impl Read) -> Self {
         let mut digest = Self::new();
-        // An error such as a reset is not fatal here, because the length shows that data is
-        // missing.
+        // An error such as a reset is not fatal here, because the digest's length shows that data
+        // is missing.
         if let Err(error) = copy(&mut source, &mut digest) {
             eprintln!("reading stopped after {} bytes: {error}", digest.len);
         }
@@ -127,8 +127,8 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Copies like `io::copy`, but always through a buffer. The standard function would splice, and a
-/// test pipe would then accept more data than its nominal size.
+/// Copies like `io::copy`, but always through a buffer. `io::copy` may splice, and a test pipe
+/// would then accept more data than its nominal size.
 pub(crate) fn copy(source: &mut impl Read, sink: &mut impl Write) -> io::Result<u64> {
     let mut buffer = vec![0; 64 * 1024];
     let mut total = 0;

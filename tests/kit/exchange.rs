@@ -24,8 +24,8 @@ pub(crate) struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HalfClose {
     AtOnce,
-    /// After the end has received everything, or EOF. Some proxies close both directions on the
-    /// first half-close.
+    /// After receiving all expected data, or EOF. Some proxies close both directions on the first
+    /// half-close.
     AfterEverything,
     AfterEof,
 }
@@ -65,7 +65,7 @@ pub(crate) enum Ending {
     Stalled,
 }
 
-/// The streams that an end reads and writes.
+/// The streams that an end reads and writes. They must be non-blocking.
 pub(crate) enum Channel {
     Socket(TcpStream),
     /// Pipes to a program's stdin and from its stdout.
@@ -87,7 +87,6 @@ impl Channel {
         }
     }
 
-    /// Reads without blocking.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Socket(stream) => stream.read(buffer),
@@ -95,7 +94,6 @@ impl Channel {
         }
     }
 
-    /// Writes without blocking.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Socket(stream) => stream.write(bytes),
@@ -115,7 +113,7 @@ impl Channel {
     }
 }
 
-/// Performs the job on a non-blocking channel.
+/// Sends and receives as `job` describes until the session ends.
 pub(crate) fn exchange(channel: &mut Channel, job: &Job) -> Outcome {
     thread::sleep(job.pace.initial_pause);
     let (mut sent, mut received, mut sent_eof, mut received_eof) = (0, 0, false, false);

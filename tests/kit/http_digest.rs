@@ -24,11 +24,11 @@ pub(crate) struct HttpDigest {
     pub(crate) other_challenges: &'static str,
     /// How many correct responses are rejected with `stale=true`.
     pub(crate) stale: usize,
-    /// Closes the connection after each challenge.
+    /// `true` if the proxy closes the connection after each challenge.
     pub(crate) closes: bool,
     /// A `Proxy-Authorization` value that the proxy also accepts.
     pub(crate) also_accepts: Option<String>,
-    /// Rejects every Digest response, correct or not.
+    /// `true` if the proxy rejects every Digest response, even a correct one.
     pub(crate) rejects_digest: bool,
     pub(crate) state: Arc<Mutex<State>>,
 }
@@ -46,7 +46,7 @@ pub(crate) struct State {
 }
 
 impl HttpDigest {
-    /// Returns a proxy for this user, with SHA-256 and `qop=auth`.
+    /// Returns a proxy that accepts this user and password and uses SHA-256 and `qop=auth`.
     pub(crate) fn new(user: &'static str, password: &'static str) -> Self {
         Self {
             user,
@@ -111,7 +111,7 @@ impl HttpDigest {
         }
     }
 
-    /// Returns a 407 with the next nonce.
+    /// Returns a 407 response with the next nonce.
     fn challenge(&self, is_stale: bool) -> String {
         let mut state = self.state();
         state.nonces += 1;

@@ -65,7 +65,7 @@ pub(crate) use unix::open_tun;
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 
-/// Timeout for every wait in the kit. It is long because machines may be busy.
+/// Default timeout for waits in the kit. It is long because machines may be busy.
 pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 pub(crate) const MIB: u64 = 1024 * 1024;
@@ -77,7 +77,7 @@ pub(crate) fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 
 /// Accepts the next connection on a listener.
 ///
-/// Unlike a socket from `std`'s `accept` on Windows, the new socket is not inheritable. Otherwise,
+/// The new socket is not inheritable, unlike a socket from `std`'s `accept` on Windows. If it were,
 /// a program that another test starts at the same time would keep the connection open, and the peer
 /// would never see EOF.
 pub(crate) fn accept(listener: &std::net::TcpListener) -> std::net::TcpStream {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Interval at which a waiting thread checks if the server was dropped.
+/// Interval at which a waiting thread checks whether the server was dropped.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ pub(crate) struct Question {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    /// The addresses of the queried family.
+    /// These addresses, filtered by the queried family.
     Addresses(Vec<IpAddr>),
     /// No addresses, and this response code (RFC 1035, section 4.1.1).
     Code(u8),
@@ -87,7 +87,7 @@ impl NameServer {
         self.address.port()
     }
 
-    /// Returns the queries so far, in the form "host.example. A".
+    /// Returns each query so far: its transport, and a text such as "host.example. A".
     pub(crate) fn asked(&self) -> Vec<(Transport, String)> {
         self.shared.asked.lock().unwrap().clone()
     }
@@ -161,7 +161,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Returns the replies to a query, which must be a 12-byte header and one question.
+    /// Returns the replies to a query, which must start with a 12-byte header and one question.
     fn messages(&self, transport: Transport, query: &[u8]) -> Vec<Vec<u8>> {
         let (id, mut rest) = ([query[0], query[1]], &query[12..]);
         let mut name = String::new();
@@ -195,7 +195,7 @@ impl Shared {
 /// Returns a response (RFC 1035, section 4.1) that repeats the question.
 fn message(id: [u8; 2], flags: u16, question: &[u8], kind: &str, found: &[IpAddr]) -> Vec<u8> {
     let found: Vec<_> = found.iter().filter(|ip| ip.is_ipv4() == (kind == "A")).collect();
-    // QR, RD and RA: a response, recursion desired and available.
+    // QR, RD and RA: a response, with recursion desired and available.
     let flags = (0x8180 | flags).to_be_bytes();
     let count = u8::try_from(found.len()).unwrap();
     let mut message = [&id[..], &flags, &[0, 1, 0, count, 0, 0, 0, 0], question].concat();

@@ -18,7 +18,8 @@ impl RefusingPort {
     }
 }
 
-/// A loopback port where connecting hangs, as behind a firewall that drops packets.
+/// A loopback port on which connection attempts hang, as they would behind a firewall that drops
+/// packets.
 pub(crate) struct SilentPort {
     listener: Socket,
     _backlog: Vec<Socket>,

@@ -11,7 +11,7 @@ use super::TempPath;
 /// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// A certificate with its key and its intermediate certificates.
+/// A certificate with its private key and any intermediate certificates.
 pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     key: KeyPair,
@@ -44,7 +44,7 @@ impl Authority {
         Identity { chain: vec![certificate.der().clone()], key }
     }
 
-    /// Issues a server certificate for `localhost`.
+    /// Issues a server certificate for `localhost` and `127.0.0.1`.
     pub(crate) fn localhost(&self) -> Identity {
         self.issue(&["localhost", "127.0.0.1"], CertificateKind::Server)
     }
@@ -77,7 +77,7 @@ impl Identity {
         self
     }
 
-    /// Returns the private key in DER.
+    /// Returns the private key in DER format.
     pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.key.serialize_der().into())
     }
@@ -95,7 +95,7 @@ impl Identity {
         TempPath::file("certificate.pem", self.pem())
     }
 
-    /// Returns the certificate chain in PEM.
+    /// Returns the certificate chain in PEM format.
     pub(crate) fn pem(&self) -> String {
         use base64::prelude::{BASE64_STANDARD, Engine};
         let text = |der: &CertificateDer<'_>| {

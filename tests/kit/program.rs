@@ -15,7 +15,7 @@ use super::temp::TempPath;
 #[cfg(unix)]
 use super::unix;
 
-/// Returns a run of the program under test with these arguments, separated by whitespace:
+/// Returns a run of the program under test with these whitespace-separated arguments:
 /// `connect(format!("-S {proxy} example.org 22")).run()`.
 ///
 /// Set `CONNECT_UNDER_TEST=/path/to/another` in the environment to test another program, for
@@ -31,7 +31,7 @@ pub(crate) fn program_path() -> String {
 
 /// The other end of one of the program's standard streams.
 pub(crate) enum Io {
-    /// A pipe to or from the test (the default): see [`Running::send`], [`Outcome::stdout`].
+    /// A pipe to or from the test (the default). See [`Running::send`] and [`Outcome::stdout`].
     Pipe,
     /// `/dev/null`.
     Null,
@@ -101,7 +101,7 @@ impl Program {
         }
     }
 
-    /// Adds arguments, separated by whitespace.
+    /// Adds whitespace-separated arguments.
     pub(crate) fn args(mut self, args: impl AsRef<str>) -> Self {
         self.args.extend(args.as_ref().split_whitespace().map(OsString::from));
         self
@@ -149,7 +149,7 @@ impl Program {
         self
     }
 
-    /// Sets how long the program may run before it is killed and the test fails, instead of
+    /// Sets how long the program may run before it is killed and the test fails. The default is
     /// [`TIMEOUT`](super::TIMEOUT).
     pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -248,7 +248,7 @@ fn collected(end: &mut Option<PipeReader>) -> Stdio {
     writer.into()
 }
 
-/// Creates a link to `path` under another file name, in a new directory.
+/// Creates a link to `path` (a copy on Windows) with this file name, in a new directory.
 fn link(path: &Path, name: &str) -> TempPath {
     let link = TempPath::new(name);
     #[cfg(unix)]

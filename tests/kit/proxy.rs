@@ -1,8 +1,8 @@
 //! The server side of SOCKS4, SOCKS5 and HTTP CONNECT.
 //!
-//! Every fake proxy in this project is built on these functions: the scripted proxies in the test
-//! kit, and the proxies in the soak test, the benchmark and the quick-start example. This file uses
-//! nothing else from the kit, so that a program without test dependencies can include it.
+//! The fake proxies in this project use these functions: the scripted proxies in the test kit, and
+//! the proxies in the soak test, the benchmark and the quick-start example. This file uses nothing
+//! else from the kit, so that other programs can include it on its own.
 //!
 //! Each function that reads consumes exactly one message and leaves the bytes after it unread.
 #![allow(dead_code, reason = "no program speaks every protocol")]
@@ -62,7 +62,7 @@ pub(crate) fn select_method(client: &mut (impl Read + Write), method: u8) -> io:
     Err(malformed(format!("expected method {method} to be offered, got {offered:?}")))
 }
 
-/// Reads a user and a password (RFC 1929, section 2).
+/// Reads a user name and a password (RFC 1929, section 2).
 pub(crate) fn read_login(client: &mut impl Read) -> io::Result<(String, String)> {
     let [version] = read_array(client)?;
     if version != 1 {
@@ -76,14 +76,14 @@ pub(crate) fn login_reply(accepted: bool) -> [u8; 2] {
     [1, u8::from(!accepted)]
 }
 
-/// Reads a SOCKS5 CONNECT request and returns its target as `host:port`, an IPv6 address in
+/// Reads a SOCKS5 CONNECT request and returns its target as `host:port`, with an IPv6 address in
 /// brackets.
 pub(crate) fn read_socks5_request(client: &mut impl Read) -> io::Result<String> {
     let start = read_array::<4>(client)?;
     if start[..3] != [5, 1, 0] {
         return Err(malformed(format!("expected a SOCKS5 CONNECT request, got {start:?}")));
     }
-    // Read address and port in one call, because the benchmark counts our system calls, too.
+    // Read the address and the port in one call, to keep the overhead low in benchmarks.
     let length = match start[3] {
         1 => 4,
         3 => read_array::<1>(client)?[0].into(),
@@ -100,7 +100,7 @@ pub(crate) fn read_socks5_request(client: &mut impl Read) -> io::Result<String> 
     Ok(format!("{host}:{port}"))
 }
 
-/// Reads a SOCKS4 or SOCKS4a CONNECT request and returns its user, and its target as `host:port`.
+/// Reads a SOCKS4 or SOCKS4a CONNECT request. Returns its user name, and its target as `host:port`.
 pub(crate) fn read_socks4_request(client: &mut impl Read) -> io::Result<(String, String)> {
     let [version, command, high, low] = read_array(client)?;
     if [version, command] != [4, 1] {
@@ -145,7 +145,7 @@ pub(crate) fn basic_login(head: &str) -> Option<String> {
     String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()
 }
 
-/// Relays in both directions, passing on half-closes, until both sides have ended.
+/// Relays in both directions, passing on half-closes, until both directions have ended.
 ///
 /// If one side breaks, both connections are shut down in both directions.
 pub(crate) fn relay(client: &TcpStream, target: &TcpStream) {

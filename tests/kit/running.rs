@@ -11,7 +11,7 @@ use super::temp::TempPath;
 #[cfg(unix)]
 use super::unix;
 
-/// The test's ends of the pipes to the program.
+/// The test's ends of the pipes to and from the program.
 #[derive(Default)]
 pub(crate) struct Ends {
     pub(crate) stdin: Option<PipeWriter>,
@@ -32,7 +32,7 @@ struct State {
     exit: Option<Exit>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    /// Number of collecting threads that have not seen EOF yet.
+    /// Number of threads that collect output and have not seen EOF yet.
     collecting: usize,
     timed_out: bool,
 }
@@ -71,7 +71,7 @@ impl Running {
         Self { shared, stdin: ends.stdin, title, kept: Vec::new() }
     }
 
-    /// Keeps a temporary path until the program has exited.
+    /// Keeps a temporary path at least until the program has exited.
     pub(crate) fn keep(&mut self, path: TempPath) {
         self.kept.push(path);
     }
@@ -86,7 +86,8 @@ impl Running {
         self.shared.state().exit.is_none()
     }
 
-    /// Returns an equivalent of [`is_running`](Running::is_running) that any thread can call.
+    /// Returns a closure equivalent to [`is_running`](Running::is_running) that any thread can
+    /// call.
     pub(crate) fn running_check(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.state().exit.is_none()
@@ -339,8 +340,8 @@ pub(crate) struct Outcome {
     pub(crate) stdout: Vec<u8>,
     /// Everything written to stderr, if stderr was a pipe to the test.
     pub(crate) stderr: Vec<u8>,
-    /// CPU time used, including program start. On Windows, the kit does not measure CPU time and
-    /// uses `elapsed`, which is an upper bound for a single thread.
+    /// CPU time used, including startup. On Windows, the kit does not measure CPU time and uses
+    /// `elapsed`, which is an upper bound for a single thread.
     pub(crate) cpu: Duration,
     /// Time from start to exit.
     pub(crate) elapsed: Duration,
@@ -401,13 +402,13 @@ impl Outcome {
         self
     }
 
-    /// Expects less CPU time than this, including program start.
+    /// Expects the program to have used less CPU time than this, including startup.
     #[track_caller]
     pub(crate) fn expect_cpu_below(&self, limit: Duration) -> &Self {
         self.check(self.cpu < limit, &format!("less than {limit:?} of CPU time"))
     }
 
-    /// Expects the program to have exited within this time of its start.
+    /// Expects the run to have taken less time than this.
     #[track_caller]
     pub(crate) fn expect_within(&self, limit: Duration) -> &Self {
         self.check(self.elapsed < limit, &format!("exit within {limit:?}"))

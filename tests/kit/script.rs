@@ -12,19 +12,19 @@ use super::server::{Server, Session};
 use super::show::show;
 use super::{Digest, copy, data, proxy};
 
-/// The result of a step. The error names the expected and the actual data.
+/// The result of a step. The error says what went wrong.
 pub(crate) type StepResult = Result<(), String>;
 
-/// Starts an empty script.
+/// Returns an empty script.
 pub(crate) fn script() -> Script {
     Script { steps: Vec::new() }
 }
 
 /// Steps for one connection.
 ///
-/// After the last step the connection is closed cleanly: its write side is shut down, and bytes
-/// that still arrive are read and discarded. [`Script::close`] and [`Script::reset`] are the
-/// alternatives.
+/// After the last step, the connection is closed cleanly: its write side is shut down, and bytes
+/// that still arrive are read and discarded. Use [`Script::close`] or [`Script::reset`] to end the
+/// connection differently.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(super) steps: Vec<Step>,
@@ -65,8 +65,8 @@ impl Script {
         Server::each([self])
     }
 
-    /// Runs the script on an established connection and returns the bytes that the script read. A
-    /// step that fails ends the script. Reads and writes time out after `limit`.
+    /// Runs the script on an established connection and returns the bytes that the script read. The
+    /// script ends at the first step that fails. Reads and writes time out after `limit`.
     pub(crate) fn run_on(self, stream: TcpStream, limit: Duration) -> Vec<u8> {
         Session::detached(stream, limit).run(&self)
     }
@@ -162,7 +162,7 @@ impl Script {
         self.then(format!("sink {count} bytes"), move |session| session.sink(count))
     }
 
-    // Steps that read proxy protocol messages
+    // Steps that read the client's side of a proxy negotiation
 
     /// Reads a SOCKS5 greeting, which may offer any methods.
     pub(crate) fn read_greeting(self) -> Self {
@@ -171,7 +171,7 @@ impl Script {
         })
     }
 
-    /// Reads a user and a password (RFC 1929) and records them.
+    /// Reads a user name and a password (RFC 1929) and records them.
     pub(crate) fn read_login(self) -> Self {
         self.then("read user and password", |session| session.read_login().map(drop))
     }
@@ -185,7 +185,7 @@ impl Script {
         })
     }
 
-    /// Reads a SOCKS4 or SOCKS4a request and records its user and its target.
+    /// Reads a SOCKS4 or SOCKS4a request and records its user name and target.
     pub(crate) fn read_socks4_request(self) -> Self {
         self.then("read a SOCKS4 request", |session| {
             let (user, target) = proxy::read_socks4_request(session).map_err(|error| error.to_string())?;
@@ -209,8 +209,8 @@ impl Script {
         self
     }
 
-    /// Appends these bytes to the preceding `send` step (or the proxy's reply), so that both travel
-    /// in one segment.
+    /// Appends these bytes to the preceding `send` step (or the proxy's reply), so that both are
+    /// sent in the same write.
     pub(crate) fn early(mut self, bytes: impl AsRef<[u8]>) -> Self {
         match self.steps.last_mut().map(|step| &mut step.action) {
             Some(Action::Send(sent)) => sent.extend_from_slice(bytes.as_ref()),
@@ -219,7 +219,7 @@ impl Script {
         self
     }
 
-    /// Sends these bytes in pieces, each in its own segment, with a pause after each.
+    /// Sends these bytes in pieces, each in its own segment, with a pause after each piece.
     pub(crate) fn send_slowly(self, bytes: impl AsRef<[u8]>, piece: usize, pause: Duration) -> Self {
         let bytes = bytes.as_ref().to_vec();
         self.then(format!("send {} in pieces of {piece}", show(&bytes)), move |session| {
@@ -252,8 +252,8 @@ impl Script {
         })
     }
 
-    /// Sends [`data`]`(seed, count)` in the background while the next steps run. The script waits
-    /// at its end until everything is sent.
+    /// Sends [`data`]`(seed, count)` in the background while the next steps run. At its end, the
+    /// script waits until everything has been sent.
     pub(crate) fn send_in_background(self, seed: u64, count: u64) -> Self {
         self.then(format!("start to send {count} bytes of data"), move |session| {
             session.spawn(move |stream| copy(&mut data(seed, count), &mut &*stream).map(drop));
@@ -307,7 +307,7 @@ impl Script {
         })
     }
 
-    /// Opens a gate, so that the test can wait for this point of the script.
+    /// Opens a gate, so that the test can wait for this point in the script.
     pub(crate) fn open(self, gate: &Gate) -> Self {
         let gate = gate.clone();
         self.then("open a gate", move |_| {
@@ -316,7 +316,7 @@ impl Script {
         })
     }
 
-    /// Keeps the connection open and idle until the test calls [`Server::finish`].
+    /// Keeps the connection open and idle until the server is finished or dropped.
     pub(crate) fn hold(self) -> Self {
         self.then("hold", |session| {
             session.hold();
@@ -329,7 +329,7 @@ impl Script {
         self.then("half-close", Session::half_close)
     }
 
-    /// Closes at once. If unread bytes have arrived, the kernel sends a reset.
+    /// Closes the connection at once. If unread bytes have arrived, the kernel sends a reset.
     pub(crate) fn close(self) -> Self {
         self.then("close", |session| {
             session.close();
@@ -362,7 +362,7 @@ impl Script {
 }
 
 impl Session {
-    /// Reads `count` bytes, or up to EOF, into the record's digest.
+    /// Reads `count` bytes into the record's digest, or up to EOF if `count` is [`u64::MAX`].
     fn sink(&mut self, count: u64) -> StepResult {
         let mut digest = self.record().digest.take().unwrap_or_else(Digest::new);
         let (early, stream) = self.unread_and_stream();

@@ -1,4 +1,4 @@
-//! Scripted proxies, which record the user, the password, the target and the request head.
+//! Scripted proxies, which record the user name, the password, the target and the request head.
 //!
 //! Each proxy is a [`Script`]. Steps added to the script run inside the tunnel:
 //! `socks5_none().relay()`, or `http_ok().early(b"banner").drain()`.
@@ -12,8 +12,8 @@ pub(crate) fn socks4_granted() -> Script {
     socks4_reply(90)
 }
 
-/// Returns a SOCKS4 or SOCKS4a proxy that replies with this code: 91 rejected, 92 no identd, 93
-/// user mismatch.
+/// Returns a SOCKS4 or SOCKS4a proxy that replies with this code: 90 (granted), 91 (rejected), 92
+/// (no identd) or 93 (user mismatch).
 pub(crate) fn socks4_reply(code: u8) -> Script {
     socks4_request().send(proxy::socks4_code(code))
 }

@@ -17,18 +17,18 @@ const STEP_TIMEOUT: Duration = super::TIMEOUT;
 /// How long [`Server::finish`] waits for scripts that have steps left.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The data received on a connection.
+/// The data received on a connection, and what the steps have parsed from it.
 #[derive(Clone, Default)]
 pub(crate) struct Record {
     /// All bytes read, except by `sink` and `relay`.
     pub(crate) received: Vec<u8>,
     /// Digest of the bytes that `sink` steps read.
     pub(crate) digest: Option<Digest>,
-    /// User in the SOCKS request or login.
+    /// User name from the SOCKS4 request or the SOCKS5 login.
     pub(crate) user: Option<String>,
-    /// Password in the SOCKS5 login.
+    /// Password from the SOCKS5 login.
     pub(crate) password: Option<String>,
-    /// Requested target as `host:port`; an IPv6 address is in brackets.
+    /// Requested target as `host:port`, with an IPv6 address in brackets.
     pub(crate) target: Option<String>,
     /// The latest request head that an HTTP proxy received.
     pub(crate) head: Option<String>,
@@ -70,10 +70,10 @@ struct Connection {
 type NextScript = Box<dyn FnMut() -> Option<Script> + Send>;
 
 impl Server {
-    /// Starts a server with a script for each connection, in order of arrival.
+    /// Starts a server that runs one script for each connection, in order of arrival.
     ///
-    /// The test fails if a connection is missing or if there is one too many. The connections may
-    /// be open at the same time.
+    /// The test fails if there are too few or too many connections. The connections may be open at
+    /// the same time.
     pub(crate) fn each(scripts: impl IntoIterator<Item = Script>) -> Self {
         Self::each_on(Ipv4Addr::LOCALHOST.into(), scripts)
     }
@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// Waits until all scripts have ended and returns the records. Fails the test if a script
-    /// failed.
+    /// failed or did not end.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Vec<Record> {
         self.end();
@@ -154,7 +154,7 @@ impl Server {
         }
         drop(connections);
         self.stop();
-        // A script may have steps after its `hold`.
+        // A script may have more steps after a `hold` step.
         let deadline = Instant::now() + FINISH_TIMEOUT;
         let mut connections = self.shared.connections();
         while connections.iter().any(Connection::is_busy) && Instant::now() < deadline {
@@ -215,7 +215,7 @@ impl Shared {
     }
 
     /// Returns `true` if there is nothing left to wait for: a script failed, or all connections
-    /// arrived and each script has ended or is in a `hold` step.
+    /// have arrived and each script has ended or is in a `hold` step.
     fn is_idle(&self, connections: &[Connection]) -> bool {
         let done = connections.iter().all(|connection| connection.holds || !connection.is_busy());
         let failed = connections.iter().any(|connection| connection.failure.is_some());
@@ -322,7 +322,7 @@ impl Session {
     fn serve(mut self, script: &Script) {
         match self.perform(script) {
             Err(problem) if !self.shared.lenient => {
-                // Close first, so that the program can exit too.
+                // Close the connection first, so that the program under test can exit.
                 self.close();
                 self.shared.update(self.index, |connection| connection.failure = Some(problem));
             }
@@ -362,7 +362,7 @@ impl Session {
         self.ended = true;
     }
 
-    /// Runs `work` on the socket in the background, during the next steps.
+    /// Runs `work` on the socket in the background while the next steps run.
     pub(crate) fn spawn(&mut self, work: impl FnOnce(Arc<TcpStream>) -> io::Result<()> + Send + 'static) {
         let stream = Arc::clone(self.stream.as_ref().expect("no step uses the socket after `close`"));
         self.background.push(thread::spawn(move || work(stream)));
@@ -385,7 +385,7 @@ impl Session {
         }
     }
 
-    /// Returns this connection's record, locked for reading or writing.
+    /// Locks and returns this connection's record.
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         lock(&self.record)
     }
@@ -395,7 +395,7 @@ impl Session {
         self.stream.as_ref().expect("no step uses the socket after `close`")
     }
 
-    /// Returns the two sources of input for a step: first the buffered bytes, then the socket.
+    /// Takes the two sources of input for a step: first the buffered bytes, then the socket.
     pub(crate) fn unread_and_stream(&mut self) -> (Cursor<Vec<u8>>, &TcpStream) {
         (Cursor::new(std::mem::take(&mut self.unread)), self.stream())
     }

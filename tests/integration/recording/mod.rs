@@ -1,5 +1,6 @@
-//! The recording at the top of the README. The picture and the transcript are generated from the
-//! cast. `tests/cookbook` replays the session in its own network and compares the output.
+//! The terminal recording at the top of the README. Its SVG and its transcript are generated from
+//! an asciinema cast. `tests/cookbook` replays the session in its own network and compares the
+//! output.
 
 use std::{env, fs};
 
@@ -24,7 +25,7 @@ fn recording() -> Recording {
     Recording::read(&read("session.cast"))
 }
 
-/// `CONNECT_WRITE_RECORDING=1` regenerates the files.
+/// Set `CONNECT_WRITE_RECORDING=1` to regenerate the files.
 #[test]
 fn the_picture_and_the_transcript_are_generated_from_the_cast() {
     let recording = recording();
@@ -41,7 +42,7 @@ fn the_picture_and_the_transcript_are_generated_from_the_cast() {
     }
 }
 
-/// Browsers load no external resources and run no scripts for an SVG in an `img` element.
+/// Browsers neither load external resources nor run scripts for an SVG in an `img` element.
 #[test]
 fn the_picture_is_self_contained() {
     let picture = read("session.svg");

@@ -1,5 +1,5 @@
-//! Plays an asciinema cast on a minimal terminal, which supports appended text, colors, and
-//! clearing the screen between scenes. Panics on any other control sequence.
+//! Plays an asciinema cast on a minimal terminal emulator, which can only append text, change its
+//! style, and clear the screen between scenes. Any other control sequence panics.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -9,14 +9,14 @@ use serde_json::Value;
 /// Text printed at a single point in time, in a single style.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Span {
-    /// Seconds since the start.
+    /// Seconds since the start of the recording, with long pauses shortened.
     pub(super) at: f64,
     /// The SGR parameters as CSS classes, such as `s1 s32`.
     pub(super) style: String,
     pub(super) text: String,
 }
 
-/// A line before wrapping.
+/// A line of text, before or after wrapping.
 pub(super) type Line = Vec<Span>;
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Recording {
                     .collect::<Vec<_>>()
                     .join(" ");
             }
-            // Cursor home, which precedes the clear.
+            // Cursor home. It only precedes a clear, so there is nothing to do.
             ('H', "") => {}
             ('J', "2") => self.scenes.push(Scene { begin: self.end, lines: vec![Line::new()] }),
             (end, _) => panic!("unsupported sequence CSI {parameters} {end}"),
@@ -121,7 +121,7 @@ impl Recording {
     }
 }
 
-/// Wraps lines to the width of the screen.
+/// Wraps lines after this many characters.
 pub(super) fn wrapped(lines: &[Line], columns: usize) -> Vec<Line> {
     let mut screen = Vec::new();
     for line in lines {

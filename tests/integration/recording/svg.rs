@@ -6,22 +6,22 @@ use std::fmt::Write;
 
 use super::screen::{Line, Recording, Scene, wrapped};
 
-/// Sizes in pixels. Characters in a monospace font are about 0.6 times as wide as they are high,
-/// and a narrower font leaves a wider margin.
+/// Sizes in pixels. `COLUMN` is about 0.6 times `FONT`, the usual width of a monospace character.
+/// With a narrower font, the right margin is wider.
 const FONT: usize = 14;
 const COLUMN: f64 = 8.45;
 const ROW: usize = 20;
 const MARGIN: usize = 20;
 const BAR: usize = 34;
 
-/// The scene shown by viewers that do not support animation.
+/// The index of the scene that is shown if the SVG is not animated.
 const STILL: usize = 1;
 
 /// Fraction of the total duration for which a piece of text stays visible. Every scene ends before
 /// its text disappears.
 const SHOWN: f64 = 0.5;
 
-/// The style sheet. `SECONDS` is replaced by the total duration.
+/// The style sheet. `SECONDS` is replaced with the total duration.
 const STYLE: &str = "
   text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace;
     white-space: pre; fill: #e6edf3 }
@@ -76,7 +76,7 @@ pub(super) fn draw(recording: &Recording, title: &str) -> String {
     svg + "</svg>\n"
 }
 
-/// Returns the animation that shows a scene from its beginning until `end`.
+/// Returns the CSS animation that shows a scene from its beginning until `end`.
 fn turn(index: usize, scene: &Scene, end: f64, whole: f64) -> String {
     assert!(end - scene.begin < SHOWN * whole, "scene {index} takes more than half of the recording");
     let (from, to) = (100.0 * scene.begin / whole, 100.0 * end / whole);

@@ -23,13 +23,14 @@ fn large_transfers_in_both_directions_at_once_arrive_unchanged() {
     assert_eq!(server.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
-/// Uploads data while nothing reads from `read`, the other end of `stdout`.
+/// Uploads data while nothing reads from `read`, the other end of `stdout`. Then checks the data in
+/// both directions.
 pub(super) fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read) {
     const SIZE: u64 = 8 * MIB;
     let uploaded = Gate::new();
     let server = script().then("start to send, an odd piece first", |session| {
         session.spawn(|stream| {
-            // The odd size leaves a nearly full terminal with less room than a typical write needs.
+            // The odd size leaves less room in a nearly full terminal than a typical write needs.
             let mut all = data(1, SIZE);
             copy(&mut (&mut all).take(3000), &mut &*stream)?;
             thread::sleep(Duration::from_millis(100));
@@ -39,7 +40,7 @@ pub(super) fn upload_past_a_stuck_reader(stdout: impl Into<Io>, read: impl Read)
     });
     let server = server.sink_bytes(SIZE).open(&uploaded).hold().serve();
     let mut run = connect(server.args()).stdout(stdout).start();
-    // Let stdout fill up first: a write that blocks would then block the upload.
+    // Let stdout fill up first, so that a blocking write to it would stall the upload.
     thread::sleep(Duration::from_millis(400));
     run.feed(data(2, SIZE));
     uploaded.wait();
@@ -60,7 +61,7 @@ fn a_stuck_remote_does_not_block_the_download() {
     let (output, end) = pipe();
     let mut run = connect(server.args()).stdout(end).start();
     run.feed(data(2, LARGE));
-    // The whole download arrives although the remote has not read a byte.
+    // The whole download arrives even though the remote has not read a byte.
     assert_eq!(Digest::from_reader((&output).take(LARGE)), Digest::from_reader(data(1, LARGE)));
     thread::sleep(Duration::from_millis(200));
     downloaded.open();
@@ -71,7 +72,7 @@ fn a_stuck_remote_does_not_block_the_download() {
 /// Maximum memory use of the program, regardless of how much data is pending.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 24 * MIB;
-/// Size of a transfer that does not fit into `MEMORY` and the buffers on the path.
+/// A transfer size larger than `MEMORY` plus all buffers on the path.
 #[cfg(target_os = "linux")]
 const MORE_THAN_MEMORY: u64 = 64 * MIB;
 

@@ -1,4 +1,5 @@
-//! Sessions started with descriptors 0, 1 or 2 closed, as by daemons and some shells.
+//! Sessions of a program that was started with descriptor 0, 1 or 2 closed, as happens under some
+//! daemons and shells.
 
 use super::{SOON, connect};
 use crate::kit::*;
@@ -42,12 +43,12 @@ fn a_failure_with_stderr_closed_still_has_its_exit_code() {
     connect(args).stderr(Io::Closed).run().expect_code(4).expect_stdout("");
 }
 
-/// Runs sessions with `-d` and each combination of closed descriptors. Whatever descriptor number
-/// the socket gets, only the session's own bytes may go through the tunnel.
+/// Runs a session with `-d` for each combination of closed descriptors. Even if a socket is given
+/// the number of a closed descriptor, only the session's own bytes may go through the tunnel.
 fn all_combinations(through: impl Fn(Script) -> (Vec<Server>, String)) {
     for closed in 0..8 {
         let [stdin, stdout, stderr] = [1, 2, 4].map(|bit| closed & bit != 0);
-        // With stdout closed, an answer would be an error. Another test covers that.
+        // If stdout is closed, an answer causes an error, which another test covers.
         let answer = if stdout { "" } else { "pong" };
         let ping = if stdin { "" } else { "ping" };
         let target = script().expect(ping).expect_eof().send(answer);

@@ -1,12 +1,13 @@
-//! Early data: bytes that arrive with the proxy's reply belong to the session, and bytes on stdin
-//! are not read before the negotiation is done.
+//! Early data: bytes that arrive with the proxy's reply belong to the session, and bytes from stdin
+//! are not sent until the negotiation is complete.
 
 use std::time::Duration;
 
 use super::connect;
 use crate::kit::*;
 
-/// A proxy protocol: options, the script up to the request, and the reply that grants it.
+/// The options for a proxy protocol, a script up to the request, and the reply that grants the
+/// request.
 type Protocol = (&'static str, fn() -> Script, &'static [u8]);
 
 const PROTOCOLS: [Protocol; 3] = [
@@ -48,7 +49,7 @@ fn a_large_amount_of_early_data_is_delivered() {
     }
 }
 
-/// The early data is binary, with NULs and with a line that looks like a response.
+/// The early data is binary: it contains NULs and a line that looks like a response.
 #[test]
 fn early_data_is_not_interpreted() {
     const DATA: &[u8] = b"\0\r\n\r\nHTTP/1.1 407 No\r\n\r\n\xff\0\n";

@@ -37,9 +37,9 @@ fn remote_eof_is_delivered_to_a_slow_reader() {
     server.finish();
 }
 
-/// Starts a run and suspends it with a signal. By the time the run continues, the remote has
-/// half-closed and the pipe on stdin is full. Returns the run, the number of bytes in the pipe, and
-/// the pipe's write end.
+/// Starts a run, suspends it with a signal, fills the pipe on its stdin, and opens the gate that
+/// makes the remote send EOF. Returns the suspended run, the number of bytes in the pipe, and the
+/// pipe's write end.
 fn stopped_with_a_full_pipe(server: &Server, half_close: &Gate) -> (Running, u64, PipeWriter) {
     let (input, mut writer) = pipe();
     let run = connect(server.args()).stdin(input).start();
@@ -81,7 +81,7 @@ fn input_that_is_available_at_remote_eof_is_sent_to_a_slow_remote() {
 }
 
 /// The remote closed cleanly, so the session succeeds even if the remote never reads the rest of
-/// our data.
+/// the input.
 #[test]
 fn input_that_the_remote_ignores_after_its_eof_is_no_error() {
     let gate = Gate::new();
@@ -123,12 +123,12 @@ fn a_reset_during_a_large_upload_is_reported() {
     server.finish();
 }
 
-/// The kernel reports a reset only once. If the upload got that report, the download saw EOF, and
-/// the session used to look successful.
+/// The kernel reports a reset only once. If a write to the remote received that report, the next
+/// read returned EOF, and the session used to look successful.
 #[test]
 fn a_reset_reported_to_the_upload_was_taken_for_eof() {
     let sent = Gate::new();
-    // The reader is stuck, so the download has not reached the reset yet.
+    // Nothing reads stdout, so the download has not reached the reset yet.
     let server = script().fill().reset().open(&sent).serve();
     let (output, end) = pipe();
     let mut run = connect(server.args()).stdout(end).start();
@@ -140,7 +140,8 @@ fn a_reset_reported_to_the_upload_was_taken_for_eof() {
     server.finish();
 }
 
-/// Closes the read end of stdout, and expects the run to end soon, silently, and with exit code 8.
+/// Closes the read end of stdout, calls `then`, and expects the run to end soon, silently, and with
+/// exit code 8.
 #[track_caller]
 pub(super) fn reader_goes_away(mut run: Running, output: impl Read, then: impl FnOnce()) {
     drop(output);
@@ -183,7 +184,7 @@ fn a_vanished_reader_is_noticed_with_a_full_pipe() {
     server.finish();
 }
 
-/// The remote reads more slowly than the input arrives, so the upload never pauses.
+/// The remote reads more slowly than the input arrives, so there is always more to upload.
 #[test]
 fn a_vanished_reader_is_noticed_during_a_large_upload() {
     let server = script().send("x").then("read slowly until it breaks", |session| {

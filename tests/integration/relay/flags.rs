@@ -11,11 +11,10 @@ use std::time::Duration;
 use super::connect;
 use crate::kit::*;
 
-/// Starts a thread that repeatedly checks the flags of these descriptors, which are duplicates of
-/// the run's own, until the run has ended, and once more after that. The thread returns the number
-/// of checks.
+/// Starts a thread that keeps checking `O_NONBLOCK` on these descriptors, which are duplicates of
+/// the run's own, until the run has ended. The thread returns how many times it checked.
 ///
-/// The thread closes the descriptors at the end, because the reader at the other end sees no EOF
+/// The thread closes the descriptors when it ends, because a reader at the other end sees no EOF
 /// while they are open.
 fn watch(run: &Running, files: Vec<OwnedFd>, nonblocking: bool) -> JoinHandle<usize> {
     let running = run.running_check();
@@ -59,7 +58,7 @@ fn relay_and_watch(
     let mut run = program.stdin(stdin).stdout(stdout).stderr(stderr).start();
     let watch = watch(&run, kept, nonblocking);
 
-    // Provide no input for a while, and then no reader, so that reads and writes return EAGAIN.
+    // Provide no input for a while, and then no reader, so that both reads and writes have to wait.
     thread::sleep(Duration::from_millis(100));
     let writer = thread::spawn(move || copy(&mut data(2, SIZE), &mut write).map(|_| write));
     thread::sleep(Duration::from_millis(200));

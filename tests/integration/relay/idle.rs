@@ -10,13 +10,13 @@ use crate::kit::*;
 /// How long each session is idle.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// CPU time that a whole run may use, including its start. A busy loop uses all of `IDLE`.
+/// Maximum CPU time of a whole run, including startup. A busy loop would use all of `IDLE`.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
 /// More than the socket buffers on the path can hold.
 const MORE_THAN_BUFFERS: u64 = 10 * MIB;
 
-/// More than a pipe can hold, but little enough that the EOF after it still arrives.
+/// More than a pipe can hold, but little enough for the EOF after it to reach the program.
 const MORE_THAN_A_PIPE: u64 = 100_000;
 
 #[test]
@@ -38,14 +38,14 @@ fn local_eof_and_a_silent_remote() {
     server.finish();
 }
 
-/// The pipe reports `POLLHUP` and `POLLIN` while the program must not read from it.
+/// The pipe keeps reporting `POLLHUP` and `POLLIN` while the program has no room for more input.
 #[test]
 fn a_stuck_remote_and_a_vanished_writer() {
     let release = Gate::new();
     let server = script().small_window().wait_for(&release).sink().serve();
     let (input, mut writer) = pipe();
     let mut run = connect(server.args()).stdin(input).start();
-    // The writer exits when all buffers on the path to the remote are full.
+    // Close the pipe once all buffers on the path to the remote are full.
     let sent = fill(&mut writer, 2, IDLE / 2);
     drop(writer);
     thread::sleep(IDLE);
@@ -72,7 +72,7 @@ fn a_stuck_remote_that_half_closed() {
     drop(writer);
 }
 
-/// Runs a session whose reader is stuck while `server` sends, then reads the rest of the output.
+/// Runs a session in which nothing reads stdout for a while. Then reads all of the output.
 fn run_with_a_stuck_reader(server: Server, close_stdin: bool) -> (Outcome, Digest) {
     let (output, end) = pipe();
     let mut run = connect(server.args()).stdout(end).start();
@@ -117,7 +117,8 @@ fn a_stuck_reader_after_eof_in_both_directions() {
     out.expect_success().expect_cpu_below(CPU_LIMIT);
 }
 
-/// Data read before the reset is still written. The kernel may have discarded the rest.
+/// Data that the program read before the reset is still written. The kernel may have discarded the
+/// rest.
 #[test]
 fn a_stuck_reader_after_a_reset() {
     let server = script().send_data(1, MIB).pause(IDLE / 3).reset().serve();

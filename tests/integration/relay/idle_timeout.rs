@@ -9,11 +9,11 @@ use super::connect;
 use crate::kit::*;
 use crate::listening::idle_message;
 
-/// Timeout for sessions that never make progress.
+/// Idle timeout for sessions that never make progress.
 const SHORT: Duration = Duration::from_millis(300);
-/// Timeout for sessions that make progress. It is long enough for a busy machine.
+/// Idle timeout for sessions that make progress. It is long enough for a busy machine.
 const LIMIT: Duration = Duration::from_secs(1);
-/// Pause between bytes that keep a session alive.
+/// Pause between pieces of data that keep a session alive.
 const PAUSE: Duration = Duration::from_millis(250);
 /// More than all buffers on the path can hold.
 const MORE_THAN_BUFFERS: u64 = 20 * MIB;
@@ -22,7 +22,7 @@ fn with_limit(limit: Duration, args: impl AsRef<str>) -> Program {
     connect(format!("--idle-timeout {} {}", limit.as_secs_f64(), args.as_ref()))
 }
 
-/// Checks that the idle timeout of `SHORT` ends the run.
+/// Checks that the run fails because of the idle timeout, which must be `SHORT`.
 #[track_caller]
 fn expect_timeout(run: &mut Running, peer: &str) {
     let out = run.wait();
@@ -77,7 +77,7 @@ fn a_session_with_a_stuck_remote_is_idle() {
     server.finish();
 }
 
-/// Each of the six bytes arrives within the timeout, but all six take longer than the timeout.
+/// Each of the six bytes arrives within the timeout, but together they take longer.
 #[test]
 fn data_in_either_direction_keeps_a_session_alive() {
     let down = script().send_slowly("123456", 1, PAUSE).serve();

@@ -1,5 +1,5 @@
-//! Kinds of stdin and stdout other than pipes: sockets, files, terminals and devices. Also the
-//! choice between splice(2) and copying, which depends on the kind.
+//! Stdin and stdout that are not pipes: sockets, files, terminals and devices. Also tests the
+//! choice between splice(2) and copying, which depends on the type of descriptor.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -17,7 +17,7 @@ const SIZE: u64 = 5 * MIB;
 
 /// How long the session is idle in the CPU time tests.
 const IDLE: Duration = Duration::from_millis(500);
-/// CPU time that a whole run may use. See `idle`.
+/// Maximum CPU time of a whole run, including startup.
 const CPU_LIMIT: Duration = Duration::from_millis(50);
 
 /// The modules `relay` and `relay_copying` rely on `CONNECT_RELAY` to choose the mode.
@@ -189,7 +189,7 @@ fn control_d_on_a_terminal_is_local_eof() {
     server.finish();
 }
 
-/// After the hangup, a read from stdin fails with EIO, where a pipe would report EOF.
+/// After a hangup, the terminal reports EOF, like a pipe whose writer is gone.
 #[test]
 fn a_terminal_that_hangs_up_ends_the_session() {
     let mut pty = Pty::raw();
@@ -215,7 +215,7 @@ fn a_terminal_for_both_that_hangs_up_ends_the_session() {
     server.finish();
 }
 
-/// Out-of-band data is not part of the stream. splice(2) returns 0 before it, as at EOF.
+/// Out-of-band data is not part of the stream. splice(2) stops before it and returns 0, as at EOF.
 #[test]
 fn urgent_data_does_not_hide_the_data_after_it() {
     let server = script().send("before").then("send a byte out of band", |session| {

@@ -1,7 +1,7 @@
-//! Relaying between standard input and output and the remote. Each test is named after the rule
-//! that it checks.
+//! Relaying between stdin and stdout on one side and the remote on the other. Each test is named
+//! after the rule that it checks.
 //!
-//! `bulk`, `ending` and `idle` depend on how bytes are moved. They run a second time as
+//! The tests in `bulk`, `ending` and `idle` depend on how bytes are moved. They run again in
 //! `relay_copying`, where the program copies instead of using splice(2).
 
 mod bulk;
@@ -23,7 +23,7 @@ use crate::kit::*;
 /// seconds for which a stalled peer may delay the end.
 pub(crate) const SOON: Duration = Duration::from_secs(4);
 
-/// Returns the program under test, which uses splice(2) where it can.
+/// Returns a run of the program that uses splice(2) where it can.
 fn connect(args: impl AsRef<str>) -> Program {
     crate::kit::connect(args).env("CONNECT_RELAY", "splice")
 }

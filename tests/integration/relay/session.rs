@@ -36,7 +36,7 @@ fn with_no_shutdown_local_eof_is_not_passed_on() {
     }
 }
 
-/// After stdin and stdout are closed, nothing is left to do.
+/// With stdin at EOF and stdout closed, there is nothing left to do.
 #[cfg(target_os = "linux")]
 #[test]
 fn with_no_shutdown_a_vanished_reader_after_local_eof_is_a_success() {

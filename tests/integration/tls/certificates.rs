@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Checks that the session is established.
+/// Checks that the session is established. Returns the record of its TLS handshake.
 #[track_caller]
 fn expect_session(front: TlsFront, program: impl FnOnce(&TlsServer) -> Program) -> Handshake {
     let proxy = http_ok().early("welcome").expect("ping").expect_eof().serve();
@@ -12,7 +12,8 @@ fn expect_session(front: TlsFront, program: impl FnOnce(&TlsServer) -> Program) 
     front.only_handshake()
 }
 
-/// Checks that the certificate is rejected with this message, and that no byte reaches the proxy.
+/// Checks that the certificate is rejected with a message that contains `parts`, and that no byte
+/// reaches the proxy.
 #[track_caller]
 fn expect_rejected(front: TlsFront, parts: &[&str], program: impl FnOnce(&TlsServer) -> Program) {
     let unreached = Server::each([]);
@@ -169,7 +170,8 @@ fn a_pin_is_checked_in_addition_to_the_chain() {
     }
     let both = format!("{} {}", pinned(&other.pin()), pinned(&identity.pin()));
     expect_session(TlsFront::new(&identity), |front| pki.connect(front, &both));
-    // The message contains the actual pin, for comparison and for `--tls-pin`.
+    // The message contains the actual pin, so that the user can compare it or pass it to
+    // `--tls-pin`.
     expect_rejected(TlsFront::new(&other), &["not pinned", &other.pin()], |front| {
         pki.connect(front, &pinned(&identity.pin()))
     });

@@ -1,4 +1,4 @@
-//! TLS in chains, with each proxy protocol and each kind of local endpoint.
+//! TLS with each proxy protocol, in chains of proxies, and with local ports.
 
 use std::io::{Read, Write};
 

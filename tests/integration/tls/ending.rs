@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 
-/// Runs a session that the proxy ends with `ending`, and checks that the error contains `parts`.
+/// Runs a session whose proxy connection ends in the way that `ending` configures, and checks that
+/// the error contains `parts`.
 #[track_caller]
 fn expect_broken(ending: impl FnOnce(TlsFront) -> TlsFront, parts: &[&str]) {
     let pki = Pki::new();
@@ -84,7 +85,7 @@ fn an_aborted_session_sends_no_close_notify() {
     proxy.finish();
 }
 
-/// The unsent rest of the input must not delay the exit.
+/// Input that cannot be sent must not delay the exit indefinitely.
 #[test]
 fn a_proxy_that_reads_nothing_does_not_keep_the_program_running() {
     let pki = Pki::new();

@@ -1,11 +1,11 @@
-//! Handshakes that fail, and handshakes that arrive in pieces.
+//! TLS handshakes that fail, and ones that arrive in pieces or together with data.
 
 use std::time::Duration;
 
 use super::*;
 
-/// Runs the program with `peer` as its TLS proxy, and checks that the run fails with this exit code
-/// and message.
+/// Runs the program with `peer` as its TLS proxy, and checks that it fails with this exit code and
+/// a message that contains `parts`.
 #[track_caller]
 fn expect_failure(peer: Script, code: i32, parts: &[&str]) {
     let pki = Pki::new();
@@ -20,7 +20,7 @@ fn a_peer_that_does_not_speak_tls_is_recognized() {
     for reply in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\0", "\x05\x00"] {
         expect_failure(script().expect_bytes(5).send(reply).drain(), 5, &["does not speak TLS", "http://"]);
     }
-    // A valid record with an invalid message.
+    // A valid TLS record that contains an invalid message.
     let nonsense = b"\x16\x03\x03\x00\x04\xff\xff\xff\xff";
     expect_failure(script().expect_bytes(5).send(nonsense).drain(), 5, &["TLS"]);
     let endless = b"\x16\x03\x03\xff\xff".repeat(9000);

@@ -82,7 +82,7 @@ fn certificate_and_key_may_be_in_one_file() {
     club.expect_accepted(VERSIONS[1], |program| with_file(program, "CONNECT_TLS_CERT", &both));
 }
 
-/// With TLS 1.3 the alert arrives after our side of the handshake is complete.
+/// With TLS 1.3, the alert arrives after the client has completed its side of the handshake.
 #[test]
 fn a_missing_or_wrong_client_certificate_is_explained() {
     let club = Club::new();
@@ -135,7 +135,7 @@ fn a_key_that_other_users_can_read_causes_a_warning() {
     proxy.finish();
 }
 
-/// The credentials are sent only after the certificate is verified.
+/// The password is sent only after the proxy's certificate has been verified.
 #[test]
 fn a_proxy_that_is_not_trusted_does_not_get_the_password() {
     let club = Club::new();
