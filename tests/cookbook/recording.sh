@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Checks the recording at the top of the README. The script docs/recording/session types the
-# commands on a terminal.
+# Checks the terminal recording at the top of the README, in which the script docs/recording/session
+# types the commands.
 
-# Replays the session and compares its output with the recording. With --record, records it again.
+# Runs the session again and compares its output with the recording. With --record, makes a new
+# recording instead.
 recording() {
     local session=$WORK/repository/docs/recording/session
     home
@@ -25,11 +26,13 @@ on_screen() { alice env LC_ALL=C.UTF-8 TERM=xterm-256color "$@"; }
 # versions.
 plain() {
     sed -E 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r+$//; s/.*\r//; s/ *[0-9]+\.[0-9] ms/ N ms/g; s/(SSH-2\.0-OpenSSH)_.*/\1/; /^$/d' |
-        # The error that ssh itself prints depends on whether ssh has already sent its greeting.
+        # Remove the error that ssh itself prints: it depends on whether ssh has already sent its
+        # greeting.
         sed -E '/^(kex_exchange_identification|banner exchange): |^Connection closed by UNKNOWN/d'
 }
 
-# Runs outside the namespace: copies the recording into the repository and regenerates its files.
+# Copies the new recording into the repository, and regenerates the picture and the transcript from
+# it. Runs outside the namespaces.
 keep_recording() {
     cat "$WORK/session.cast" >"$ROOT/docs/recording/session.cast" &&
         (cd "$ROOT" && CONNECT_WRITE_RECORDING=1 cargo test --locked --quiet --test integration generated_from_the_cast)

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Checks for README.md and the pages in docs outside the cookbook. The commands come from the pages.
+# Checks for README.md and the pages in docs, except the cookbook and switching.md. The commands
+# come from the pages.
 
 all_site() {
     check start/try start_try
@@ -20,7 +21,7 @@ all_site() {
     check troubleshooting/quoting trouble_quoting
 }
 
-# Prints the blocks that other suites run, as PAGE NAME SUITE.
+# Prints the blocks that are run elsewhere, as PAGE NAME REASON.
 elsewhere() {
     cat <<-END
 		../start install tests/run installs it, into a directory of its own
@@ -30,7 +31,7 @@ elsewhere() {
 	END
 }
 
-# Checks that every block on every page was run by another check or is run by another suite.
+# Checks that every block on every page was run by another check or is listed by `elsewhere`.
 every_block() {
     local file page name language rest number=0
     elsewhere >>"$WORK/used"
@@ -82,7 +83,7 @@ start_ssh() { # BLOCK NAME
     want_quiet
 }
 
-# The password on the page is the one that the proxy requires.
+# The page uses the password that the proxy requires.
 start_password() {
     home ../start http
     play ../start password
@@ -178,7 +179,7 @@ through_firewall() {
 trouble_ssh_v() {
     through_firewall
     play ../troubleshooting ssh-v
-    # ssh ends its lines with CR LF.
+    # ssh ends its messages with CR LF.
     sed -i 's/\r$//' "$CASE/out"
     want_out "$(block ../troubleshooting ssh-v-output)"
     play ../troubleshooting ssh-G
@@ -191,7 +192,8 @@ trouble_closed() {
     try "${AS[@]}" ssh shell.example.org true
     want_ssh_failed
     [ "$(tr -d '\r' <"$CASE/err")" = "$(block ../troubleshooting closed)" ] || fail "ssh and connect print something else"
-    # The shell prints this message if it cannot find connect.
+    # If the shell cannot find connect, it prints a line that ends with "not found", as the page
+    # says.
     try "${AS[@]}" ssh -o 'ProxyCommand=nosuch %h %p' shell.example.org true
     want_ssh_failed
     want_err ': nosuch: not found.?$'

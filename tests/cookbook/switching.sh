@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Checks for docs/switching.md. Runs both commands in every table row through the same proxies,
-# behind recorders that save the requests. Also runs ssh with the ~/.ssh/config blocks, before and
-# after.
+# Checks for docs/switching.md. Runs both commands of each table row, and compares the requests that
+# they send, which are recorded in front of the proxies. Also runs ssh with the ~/.ssh/config blocks
+# from before and after the switch.
 
 switching_programs() {
     need_programs <<-END
@@ -42,8 +42,8 @@ switching_config() { # PROGRAM
 
 start_recorders() {
     mkdir "$WORK/recorded"
-    # The page means OpenBSD's netcat, but `nc` may be another one, depending on the installed
-    # packages.
+    # The page means OpenBSD's netcat, but `nc` may be a different netcat, depending on the
+    # installed packages.
     ln -s "$(type -P nc.openbsd)" "$WORK/bin/nc"
     cat >"$WORK/telnet-proxy" <<-'END'
 		#!/bin/sh
@@ -75,10 +75,11 @@ setup_recorder_http() { recorder recorded "$1" "TCP4:${ADDRESS[proxy.corp.exampl
 setup_recorder_http_guarded() { recorder recorded-guarded "$1" "TCP4:${ADDRESS[guarded.corp.example]}:8080"; }
 setup_recorder_telnet() { recorder recorded "$1" "EXEC:$WORK/telnet-proxy" && beyond; }
 
-# Sets up the second proxy for chains, because a proxy does not tunnel to itself.
+# Sets up a second proxy, so that no chain has to tunnel from a proxy to itself.
 setup_second() { http_proxy_at "$1" second.corp.example; }
 
-# Sets up TLS in front of both HTTP proxies, with a certificate from the CA for proxy.corp.example.
+# Sets up TLS in front of both HTTP proxies, with a certificate from the CA that also issued
+# proxy.corp.example's.
 setup_recorder_tls() {
     local dir=$WORK/etc
     openssl req -x509 -CA "$dir/proxy-authority.pem" -CAkey "$dir/proxy-authority.key" -newkey ec -nodes -days 2 \
@@ -105,7 +106,7 @@ rows() { # [PROGRAM]; all programs by default
         }' "$PAGES/../switching.md"
 }
 
-# Checks that no table row is skipped.
+# Checks that `rows` skips no table row.
 switching_lines() {
     local lines tables
     lines=$(grep -c '^|' "$PAGES/../switching.md")
@@ -158,11 +159,12 @@ fill_in() { # WORDS THEIRS
         s/\bUSER\b/alice/g; s/\bPASSWORD\b/$password/g; s|\bPATH\b|$WORK/socket|g" <<<"$1"
 }
 
-# Runs a command until it prints the host's greeting, and saves the requests to the proxies in $CASE/NAME.sent.
+# Runs a command until it prints the host's greeting, and saves the requests that it sent to the
+# proxies in $CASE/NAME.sent.
 reach() { # NAME WORDS THEIRS
     local name=$1 words file pid status=0
     local -A before=()
-    # Use a new port, because the previous one is not free immediately after its program exits.
+    # Use a new port, because the previous one may not be free right after its program exits.
     LOCAL=$((LOCAL + 1))
     words=$(fill_in "$2" "$3")
     : >"$CASE/$name.out"
@@ -179,7 +181,8 @@ reach() { # NAME WORDS THEIRS
     # -F needs an ssh process to receive the connection.
     *\ -F\ -*) words="ssh -o ProxyUseFdpass=yes -o 'ProxyCommand=$words' alice@shell.example.org 'echo SSH-2.0-'" ;;
     esac
-    # Send a banner as ssh does. Without it, proxytunnel may block forever on data that TLS has already decrypted.
+    # Send a banner as ssh does. Without it, proxytunnel may wait forever for data that its TLS
+    # library has already decrypted.
     [[ $2 == *LOCAL* ]] || printf 'SSH-2.0-probe\r\n' >&"$HOLD"
     "${AS[@]}" sh -c "$words" <&"$HOLD" >"$CASE/$name.out" 2>"$CASE/$name.err" &
     pid=$!
@@ -198,7 +201,7 @@ reach() { # NAME WORDS THEIRS
     for file in "$WORK"/recorded/*; do
         tail -c "+$((${before[$file]} + 1))" "$file"
     done >"$CASE/$name.sent"
-    # Remove the session's data.
+    # Keep only the requests: remove the session's data, which begins with the banner.
     LC_ALL=C sed -i '/SSH-2\.0-/ { s/SSH-2\.0-.*//; q }' "$CASE/$name.sent"
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sets up the hosts on the pages (names, addresses, users and servers) in the namespaces created by
-# `run`.
+# Sets up the hosts that the pages mention (names, addresses, users and servers) in the namespaces
+# created by `run`.
 
 PROXY_PASSWORD=S3cret#proxy
 MAIL_PASSWORD=S3cret-mail
@@ -70,7 +70,7 @@ make_world() {
     ip link set lo up || die "cannot bring up lo: is this a network namespace?"
 
     while read -r address view names; do
-        # lo has 127.0.0.0/8 already.
+        # lo already has 127.0.0.0/8.
         [[ $address == 127.* ]] || ip addr add "$address/32" dev lo || die "cannot add address $address"
         printf '%s %s\n' "$address" "$names" >>"$WORK/beyond"
         [ "$view" != here ] || printf '%s %s\n' "$address" "$names" >>"$WORK/here"
@@ -120,14 +120,15 @@ start_world() {
     serve rsync setup_rsync 873
 }
 
-# Wraps CMD so that it runs with a hosts file that has every name.
+# Wraps CMD so that it runs with a hosts file that contains every name.
 beyond() {
     # The inner shell expands the variables.
     # shellcheck disable=SC2016
     CMD=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$WORK/beyond" "${CMD[@]}")
 }
 
-# Sets up one sshd for all hosts, with the real-peer suite's configuration but other addresses.
+# Sets up one sshd for all hosts. Its configuration is that of `setup_sshd` in
+# tests/shell/servers.sh, with other addresses and users.
 setup_hosts() {
     local host
     setup_sshd 22
@@ -159,8 +160,8 @@ write_user_config() {
     chmod 755 "$WORK/sshd"
 }
 
-# Sets up a SOCKS5 proxy. Each proxy dials from its own address, so that a server can tell them
-# apart.
+# Sets up a SOCKS5 proxy. Each proxy dials from its own address, so that a server can tell the
+# proxies apart.
 setup_socks() {
     CMD=(microsocks -i "${ADDRESS[socks.corp.example]}" -b "${ADDRESS[socks.corp.example]}" -p "$1")
     beyond
@@ -215,7 +216,7 @@ setup_pop3s() {
     CMD=(socat -d -d "OPENSSL-LISTEN:$1,reuseaddr,fork,verify=0,cert=$pem,key=$pem.key" "EXEC:$(type -P popa3d)")
 }
 
-# Sets up SMTP with STARTTLS, using the POP3 server's certificate.
+# Sets up SMTP with STARTTLS, using the POP3S server's certificate.
 setup_smtp() {
     local pem=$WORK/etc/pop3s.pem
     CMD=(env PYTHONUNBUFFERED=1 aiosmtpd -n -l "${ADDRESS[mail.example.org]}:$1" --tlscert "$pem" --tlskey "$pem.key" --no-requiretls)

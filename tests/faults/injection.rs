@@ -8,17 +8,18 @@ use std::process::Command;
 use crate::kit::TempPath;
 use crate::session::{self, Behavior, Near, Verdict};
 
-/// The program counts as spinning if it makes the traced system call more often than this.
+/// The program counts as spinning if it makes the traced system call more than this many times.
 const SPINNING: usize = 3000;
 
-/// The errors to inject. EPIPE and ECONNRESET are left out because they mean that the other end is
-/// gone, but in these sessions the other end is still waiting.
+/// The errors to inject. EPIPE and ECONNRESET are left out: they mean that the other end is gone,
+/// whereas in these sessions it is still waiting.
 const ERRORS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "EIO", "ENOSPC"];
 
 /// The calls that fail, in the syntax of strace's `when`: `3` is the third call only, `1+2` is
-/// every second call.
+/// every second call, starting with the first.
 const WHEN: [&str; 6] = ["1", "2", "3", "5", "8", "1+2"];
-/// Like `WHEN`, for a system call that the dynamic loader makes before the program does.
+/// Like [`WHEN`], but never fails the first call, which the dynamic loader makes before the program
+/// starts.
 const WHEN_AFTER_LOADER: [&str; 6] = ["2", "3", "4", "6", "9", "2+2"];
 
 /// The system calls that a session always makes, by near end and relay mode.
@@ -81,13 +82,13 @@ impl Injection {
         }
     }
 
-    /// Checks that transient errors do not end the session, and that the call was made at least
-    /// once.
+    /// Checks that the call was made at all, and that the session survives transient errors.
     fn expect(&self, verdict: &Verdict, injected: bool) -> Result<(), String> {
         if !injected && self.when == "1" {
             return Err("the call was not made".into());
         }
-        // For poll and pipe, EAGAIN means that a resource is exhausted.
+        // From poll and pipe, EAGAIN would mean that a resource is exhausted, not that a descriptor
+        // is not ready.
         let is_not_ready = self.error == "EAGAIN" && !["ppoll", "pipe2"].contains(&self.call);
         let is_transient = self.error == "EINTR" || is_not_ready;
         if is_transient && *verdict != Verdict::Ok {

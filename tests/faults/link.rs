@@ -15,16 +15,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::kit::stream::Random;
 
-/// The link's treatment of packets. [`GOOD`] delivers every packet immediately.
+/// How the link treats packets. [`GOOD`] delivers every packet immediately.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behavior {
     /// Percentage of packets that are dropped; 100 is a dead link.
     pub(crate) loss: u64,
     /// Percentage of packets that arrive twice.
     pub(crate) duplicate: u64,
-    /// Percentage of packets that arrive 30 ms late, after packets sent later.
+    /// Percentage of packets that are delayed by another 30 ms, so that later packets overtake
+    /// them.
     pub(crate) reorder: u64,
-    /// Percentage of packets in which one bit after the headers changes.
+    /// Percentage of packets in which one bit after the headers is flipped.
     pub(crate) corrupt: u64,
     /// Delay of every packet, in milliseconds.
     pub(crate) delay: u64,
@@ -39,7 +40,7 @@ pub(crate) const GOOD: Behavior =
 pub(crate) const DEAD: Behavior = Behavior { loss: 100, ..GOOD };
 
 const REORDER_DELAY: Duration = Duration::from_millis(30);
-/// IPv4 and TCP headers, with their usual options.
+/// Enough bytes for the IPv4 and TCP headers with the usual options.
 const HEADERS: usize = 60;
 
 pub(crate) struct Link(Arc<Mutex<Behavior>>);

@@ -29,8 +29,8 @@ impl Machine {
         Self(File::open(format!("/run/netns/{name}")).expect("ip netns makes this file"))
     }
 
-    /// Runs `work` on a thread inside the namespace. Sockets and processes that it creates stay
-    /// there.
+    /// Runs `work` on a thread inside the namespace. Sockets and processes that `work` creates stay
+    /// in the namespace.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let inside = || {
             move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))

@@ -1,10 +1,10 @@
-//! Tests the relay with faults in the machine and the network. Either all data arrives, or the
-//! program reports an error. It must not exit successfully after losing data, and must not hang,
-//! crash or spin.
+//! Tests the relay under system-call and network faults. Either all data must arrive, or the
+//! program must report an error. It must not exit successfully after losing data, and it must not
+//! hang, crash or spin.
 //!
-//!     faults injections PROGRAM         each system call of the relay fails, in each way
-//!     faults table PROGRAM C_PROGRAM    both programs, compared with the table in docs/compat.md
-//!     faults network PROGRAM            sessions over a bad link
+//!     faults injections PROGRAM         makes the relay's system calls fail, in several ways
+//!     faults table PROGRAM C_PROGRAM    compares both programs with the table in docs/compat.md
+//!     faults network PROGRAM            runs sessions over a bad link
 //!
 //! `tests/faults/run` runs all three. The last one needs root and namespaces of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]

@@ -1,4 +1,4 @@
-//! Runs sessions over a bad link, one for each mode of the program at the same time.
+//! Runs sessions over a bad link: one in each mode of the program, all at the same time.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -27,7 +27,7 @@ const NOTHING: Stream = Stream { seed: 5, len: 0 };
 
 /// A session that makes no progress for this long has hung.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a slow session runs before the test changes the link.
+/// How long a session runs over a slow link before the test changes the link's behavior.
 const UNDER_WAY: Duration = Duration::from_millis(1400);
 
 /// How the program is used, and how it reaches the target.
@@ -43,8 +43,8 @@ enum Mode {
 }
 
 const ALL: &[Mode] = &[Mode::Stdio, Mode::Copy, Mode::Port, Mode::Socks, Mode::Http, Mode::Listen];
-/// The modes without proxies, for tests with resets, because a proxy may not forward the target's
-/// reset.
+/// The modes that use no proxy. Tests of resets use only these, because a proxy may not pass on the
+/// target's reset.
 const DIRECT: &[Mode] = &[Mode::Stdio, Mode::Copy, Mode::Port, Mode::Listen];
 
 impl Mode {
@@ -63,11 +63,11 @@ impl Mode {
 #[derive(Clone, Copy)]
 struct Transfer {
     up: Stream,
-    /// The stream that the near end waits for.
+    /// The stream that the near end expects to receive.
     down: Stream,
     /// The stream that the target sends.
     target_sends: Stream,
-    /// The target resets after this many bytes, counting both directions.
+    /// The target resets the connection after this many bytes, counting both directions.
     target_resets: Option<u64>,
     /// Additional options for the program.
     options: &'static str,
@@ -83,7 +83,7 @@ struct Report {
     near: Outcome,
     /// Receives the target's outcome. On a dead link, the target may never finish.
     target: Receiver<Outcome>,
-    /// `None` if the program was killed by a signal or had to be killed.
+    /// `None` if the program died from a signal, or hung and was killed.
     code: Option<i32>,
     stderr: String,
 }
@@ -91,7 +91,8 @@ struct Report {
 struct Suite {
     network: Network,
     program: PathBuf,
-    /// The port for the next session's target and listener. Always below the ephemeral ports.
+    /// The port that the next session uses, both for the target and for the program's listener.
+    /// Always below the ephemeral ports.
     next_port: AtomicU16,
 }
 
@@ -164,7 +165,7 @@ impl Cases {
         let sessions = self.start_slowly(ALL, upload);
         self.link(DEAD);
         self.expect_failure("dead-while-sending", sessions, 8, BROKEN);
-        // With nothing to send, only keep-alive notices that the peer has vanished.
+        // With nothing to send, only TCP keep-alive detects that the peer has vanished.
         self.link(GOOD);
         let waiting = Transfer { up: NOTHING, target_sends: NOTHING, ..BOTH_WAYS };
         let sessions = self.start(ALL, waiting);
@@ -177,7 +178,7 @@ impl Cases {
         self.suite.network.link.set(behavior);
     }
 
-    /// Starts a session in each mode.
+    /// Starts a session in each of these modes.
     fn start(&self, modes: &[Mode], transfer: Transfer) -> Vec<JoinHandle<io::Result<Report>>> {
         let start = |&mode| {
             let suite = Arc::clone(&self.suite);
@@ -214,7 +215,7 @@ impl Cases {
         self.expect(case, sessions, |report| {
             let target = report.target.try_recv().ok();
             let is_broken = matches!(report.near.ending, Ending::Failed(_));
-            // The client of a listener cannot see the exit code: it must see a reset.
+            // The client of a listener cannot see the exit code, so it must see a reset.
             let is_reported = match report.mode {
                 Mode::Listen => is_broken,
                 Mode::Port => is_broken && report.code == Some(code),
@@ -228,8 +229,8 @@ impl Cases {
         });
     }
 
-    /// Waits for the sessions and calls `check` for each. A failed check returns the target's
-    /// outcome, which goes into the report.
+    /// Waits for the sessions and calls `check` for each. If the check fails, it returns the
+    /// target's outcome, which becomes part of the problem's description.
     fn expect(
         &mut self,
         case: &str,
@@ -254,7 +255,7 @@ impl Cases {
     }
 }
 
-/// Part of the message about a broken connection.
+/// Part of the error message for a broken connection.
 const BROKEN: &str = "lost the connection";
 
 impl Suite {
@@ -281,7 +282,8 @@ impl Suite {
             _ => exchange(&mut pipes(&mut child)?, &job),
         };
         if mode == Mode::Listen {
-            // The listener reports the session and keeps running until a signal stops it.
+            // The listener runs until a signal stops it. Give it time to report how the session
+            // ended.
             sleep(Duration::from_millis(300));
             kill_process(Pid::from_child(&child), Signal::TERM)?;
         }
@@ -290,7 +292,7 @@ impl Suite {
         Ok(Report { mode, near, target, code, stderr })
     }
 
-    /// Starts a target for one connection.
+    /// Starts a target that serves one connection.
     fn target(&self, port: u16, transfer: Transfer) -> io::Result<Receiver<Outcome>> {
         let listener = self.network.far.enter(|| TcpListener::bind((FAR_ADDRESS, port)))?;
         let (sender, outcome) = mpsc::channel();
@@ -302,7 +304,8 @@ impl Suite {
             half_close: HalfClose::AfterEof,
             idle_timeout: STALL_TIMEOUT,
         };
-        // This thread is never joined: on a dead link it may never notice the end of the session.
+        // This thread is never joined: on a dead link it may never notice that the session has
+        // ended.
         thread::spawn(move || -> io::Result<()> {
             let outcome = serve_one(listener.accept()?.0, &job)?;
             let _ = sender.send(outcome);
@@ -325,7 +328,7 @@ impl Suite {
         self.network.near.enter(|| command.spawn())
     }
 
-    /// Connects to the program's listener. Retries until the program listens.
+    /// Connects to the program's local port, and retries until the program listens.
     fn client(&self, port: u16) -> io::Result<TcpStream> {
         let start = Instant::now();
         loop {
@@ -341,7 +344,7 @@ impl Suite {
     }
 }
 
-/// Takes the program's stdin and stdout, and makes our ends non-blocking.
+/// Takes our ends of the program's stdin and stdout, and makes them non-blocking.
 fn pipes(child: &mut Child) -> io::Result<Channel> {
     let missing = || io::Error::other("stdin or stdout is no pipe");
     let input = OwnedFd::from(child.stdin.take().ok_or_else(missing)?);

@@ -18,8 +18,8 @@ use crate::kit::stream::Stream;
 const UP: Stream = Stream { seed: 1, len: 300_000 };
 const DOWN: Stream = Stream { seed: 2, len: 400_000 };
 
-/// A session that makes no progress for this long has hung, because these sessions never have to
-/// wait.
+/// These sessions never have to wait for long, so one that makes no progress for this long has
+/// hung.
 const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How the near end is connected to the program.
@@ -31,14 +31,14 @@ pub(crate) enum Near {
     Port,
 }
 
-/// The behavior of the two ends, and the program's standard descriptors.
+/// How the two ends behave, and how the program's standard descriptors are set up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Behavior {
     /// The near end closes after this many bytes, counting both directions.
     pub(crate) near_closes: Option<u64>,
     /// The target resets the connection after this many bytes, counting both directions.
     pub(crate) target_resets: Option<u64>,
-    /// The near end pauses before and between its reads.
+    /// The near end pauses before its first read and after each read.
     pub(crate) near_is_slow: bool,
     pub(crate) descriptors: Descriptors,
 }
@@ -58,16 +58,18 @@ pub(crate) enum Descriptors {
 /// The result of a session, in the terms of docs/compat.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// All data arrived, and the program succeeded.
+    /// The program succeeded and all data arrived, or the near end closed the session early, as
+    /// planned.
     Ok,
-    /// Data is missing, and the end that lacks it got an error from the program or a reset.
+    /// The program reported an error, and no end that lacks data takes the session for complete.
     Error,
-    /// Data is missing, but one end believes that the session is complete.
+    /// Data is wrong, or it is missing although a clean EOF or the exit code indicates success.
     Loss(String),
     Hang,
-    /// A signal killed the program.
+    /// This signal killed the program.
     Crash(i32),
-    /// The program failed without exactly one error message.
+    /// The program failed without exactly one error message, or printed a message although it
+    /// succeeded.
     Mute(String),
 }
 
@@ -84,11 +86,11 @@ impl Verdict {
     }
 }
 
-/// The outcome for the program and for both ends.
+/// How a session ended for the program and for each end.
 #[derive(Debug)]
 struct Report {
     near: Outcome,
-    /// `None` if the program never connected.
+    /// `None` if the program never connected to the target.
     target: Option<Outcome>,
     /// `None` if the program had to be killed.
     status: Option<ExitStatus>,
@@ -153,8 +155,8 @@ pub(crate) fn run(
     thread::scope(|scope| {
         let target = scope.spawn(|| serve(&listener, &has_ended, &behavior.target()));
         let child = command.spawn();
-        // Drop the command to close its copies of the program's ends of the pipes; otherwise no
-        // reader sees EOF.
+        // Drop the command to close its copies of the program's ends of the pipes: otherwise we
+        // would get neither EOF nor EPIPE.
         drop(command);
         let report = child.and_then(|child| match near {
             Near::Pipes => through_pipes(child, input, output, &behavior.near()),
@@ -166,8 +168,8 @@ pub(crate) fn run(
     })
 }
 
-/// Creates a pipe for the program's stdin. Returns our end, which is non-blocking, and the
-/// program's.
+/// Creates a pipe for the program's stdin, and returns our end and the program's. Ours is always
+/// non-blocking; `nonblocking` applies to the program's end.
 fn pipe_to_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
     let (reader, writer) = io::pipe()?;
     set_nonblocking(&writer, true);
@@ -175,8 +177,8 @@ fn pipe_to_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
     Ok((writer, reader))
 }
 
-/// Creates a pipe for the program's stdout. Returns the program's end and ours, which is
-/// non-blocking.
+/// Creates a pipe for the program's stdout, and returns the program's end and ours. Ours is always
+/// non-blocking; `nonblocking` applies to the program's end.
 fn pipe_from_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> {
     let (reader, writer) = io::pipe()?;
     set_nonblocking(&reader, true);
@@ -184,10 +186,11 @@ fn pipe_from_program(nonblocking: bool) -> io::Result<(PipeWriter, PipeReader)> 
     Ok((writer, reader))
 }
 
-/// Serves the first connection. Returns `None` if the session ends before one arrives.
+/// Serves the first connection. Returns `None` if the session ends before a connection arrives.
 fn serve(listener: &TcpListener, has_ended: &AtomicBool, job: &Job) -> io::Result<Option<Outcome>> {
     loop {
-        // Read the flag before accept: a connection that arrives in between must not be missed.
+        // Read the flag before calling accept, so that a connection that arrives in between is not
+        // missed.
         let is_last = has_ended.load(Ordering::SeqCst);
         match listener.accept() {
             Ok((stream, _)) => return serve_one(stream, job).map(Some),
@@ -260,7 +263,8 @@ fn listen_address(
     Ok(None)
 }
 
-/// Waits for the program to exit. Kills it after `limit` and returns `None`.
+/// Waits for the program to exit. If that takes longer than `limit`, kills the program and returns
+/// `None`.
 pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Runs the C program and ours with the same faults, and compares the verdicts with the table in
+//! Runs the C program and ours under the same faults, and compares the verdicts with the table in
 //! docs/compat.md.
 
 use std::path::Path;
@@ -10,9 +10,9 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compat.md");
 const HEADING: &str = "## Relay faults";
 
 pub(crate) struct Fault {
-    /// The first column of the table.
+    /// The fault's name in the first column of the table.
     name: &'static str,
-    /// A shell command that starts the program.
+    /// A shell command that starts the program `$0` with the arguments `$@`.
     shell: &'static str,
     behavior: Behavior,
 }
@@ -67,15 +67,16 @@ const FAILING_READ: &str =
 const FAILING_POLL: &str =
     r#"exec strace -qq -o /dev/null -e inject=select,pselect6,poll,ppoll:error=ENOMEM:when=4 "$0" "$@""#;
 
-/// Returns the rows that are missing from the document, and the faults that our program does not
-/// handle.
+/// Returns a list of problems: results that differ from the document, and faults that our program
+/// does not handle.
 pub(crate) fn compare(c_program: &Path, program: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(DOCUMENT).expect("docs/compat.md cannot be read");
     let section = text.split(HEADING).nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
     let mut problems = Vec::new();
     for fault in &FAULTS {
         let [theirs, ours] = [c_program, program].map(|program| fault.run(program));
-        // The C program words its messages differently, and may print several.
+        // Accept any error messages from the C program, which words them differently and may print
+        // several.
         let theirs = if matches!(&theirs, Verdict::Mute(_)) { Verdict::Error } else { theirs };
         println!("{}: C program {}, ours {}", fault.name, theirs.word(), ours.word());
         if !has_row(section, fault.name, &theirs, &ours) {
