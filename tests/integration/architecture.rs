@@ -1,5 +1,5 @@
-//! Compares `docs/architecture.md` with the source: the layers, modules, files and crates that it
-//! names.
+//! Compares the layers, modules, files, limits and crates in `docs/architecture.md` with the
+//! source.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn the_architecture_lists_these_layers_and_modules() {
     assert_eq!(first_column(section(&page, "|---|---|---|\n", "\nImports go down")), modules);
 }
 
-/// Every quoted name that looks like a path or a type must occur in the source.
+/// Every name in backticks that looks like a path or a type must occur in the source.
 #[test]
 fn the_architecture_names_nothing_that_is_gone() {
     let page = architecture();
@@ -124,7 +124,7 @@ fn the_architecture_says_what_each_crate_is_for() {
     assert!(crates > 20, "only {crates} crates found");
 }
 
-/// Returns the first sentence of a file's own documentation.
+/// Returns the first sentence of a file's `//!` documentation.
 fn purpose(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let lines = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// An askpass program for a test, and the directory to which it writes its files.
+/// An askpass program for a test. It writes its files to the directory that contains it.
 pub(crate) struct Asker {
     directory: TempPath,
     name: &'static str,
@@ -35,8 +35,8 @@ impl Asker {
         self.directory.join(self.name)
     }
 
-    /// Returns the contents of a file that the askpass program wrote; empty if the file does not
-    /// exist.
+    /// Returns the contents of a file that the askpass program wrote, or an empty string if the
+    /// file does not exist.
     pub(crate) fn output(&self, file: &str) -> String {
         fs::read_to_string(self.directory.join(file)).unwrap_or_default()
     }

@@ -142,7 +142,7 @@ fn the_first_matching_entry_decides() {
         expect_socks5(bypasses, "", "127.0.0.1", list);
     }
     expect_socks5(false, "", "localhost", "!localhost,.localhost");
-    // This value is almost as long as Windows allows.
+    // Almost as long as Windows allows for an environment variable.
     let long: Vec<_> = (0..1900).map(|number| format!("host{number}.example")).collect();
     expect_socks5(true, "", "127.0.0.1", &format!("{},127.", long.join(",")));
 }
@@ -171,7 +171,7 @@ fn each_kind_of_proxy_has_its_own_list() {
 
 #[test]
 fn a_name_that_is_resolved_locally_is_also_matched_by_its_address() {
-    // `localhost` may resolve to either address.
+    // `localhost` may resolve to an IPv4 or an IPv6 address.
     let list = "127.,::1";
     for (options, bypasses) in
         [("", false), ("-R remote", false), ("-R local", true), ("-R both", true), ("-R LOCAL", true)]
@@ -186,7 +186,7 @@ fn a_name_that_is_resolved_locally_is_also_matched_by_its_address() {
     socks4(false, "-R remote", "127.");
     socks4(false, "", "!localhost,127.");
     socks4(true, "", "localhost,!127.");
-    // HTTP and telnet-style proxies always get the name.
+    // HTTP and telnet-style proxies are always sent the name, so there is no address to match.
     for (option, make) in &OPTIONS[2..] {
         expect(false, &format!("-R local {option}"), *make, "localhost", &[("CONNECT_DIRECT", list)]);
     }

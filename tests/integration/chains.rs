@@ -11,7 +11,7 @@ fn telnet(target: &Server) -> Script {
     script().expect(command).send("Connected to it.\r\n").relay_to(target)
 }
 
-/// Checks that a session with this target works.
+/// Checks that a session to this target works.
 #[track_caller]
 fn expect_session(target: Server, args: &str) -> Outcome {
     let out = connect(format!("{args} {}", target.args())).input("ping").run();
@@ -96,7 +96,7 @@ fn the_error_names_the_hop_that_failed() {
     run.expect_failure(6, &["(hop 2 of 2)", "'me'"]).expect_stderr_lacks("wrong");
 }
 
-/// Only the second hop needs a new connection, and it can be reached only through the first.
+/// Only the second hop needs a new connection, but that hop can be reached only through the first.
 #[cfg(unix)]
 #[test]
 fn a_reconnect_for_one_hop_goes_through_all_hops_before_it() {
@@ -143,7 +143,7 @@ fn the_query_of_a_url_sets_options_of_its_hop() {
     proxy.finish();
 }
 
-/// The scheme in the proxy URL decides where the target is resolved, as with curl.
+/// The scheme in the proxy URL decides where the target's name is resolved, as with curl.
 #[test]
 fn socks5_resolves_locally_if_possible_and_socks5h_at_the_proxy() {
     let asked = |scheme: &str, proxy: Script| {
@@ -218,7 +218,7 @@ fn the_first_route_that_works_is_used() {
     says_no.finish();
 }
 
-/// A rejected password on one route must not prevent the next.
+/// A rejected password on one route must not keep the next route from being tried.
 #[test]
 fn the_next_route_is_tried_whichever_hop_failed() {
     let second = http_basic("me", "right").serve();
@@ -283,7 +283,7 @@ fn a_route_that_hangs_leaves_time_for_the_next() {
     target.finish();
 }
 
-/// All three routes lead directly to the target, because the target bypasses the proxies.
+/// All three routes lead directly to the target, because `no_proxy` lists it.
 #[test]
 fn the_target_is_dialled_directly_only_once() {
     let refusing = RefusingPort::new();
@@ -294,7 +294,7 @@ fn the_target_is_dialled_directly_only_once() {
         .expect_stderr_lacks("no way");
 }
 
-/// An invalid second route is an error although the first would work.
+/// An invalid second route is an error even if the first would work.
 #[test]
 fn every_route_is_validated_before_the_first_is_tried() {
     connect("-x direct|ftp://h 127.0.0.1 1").run().expect_failure(2, &["ftp"]);
@@ -302,8 +302,8 @@ fn every_route_is_validated_before_the_first_is_tried() {
 
 // -A
 
-/// Runs `-A` with these variables and this parameter file. Returns `true` if it used the proxy, and
-/// `false` if it reached the target directly.
+/// Runs `-A` with these variables and this parameter file. Returns `true` if the session went
+/// through the proxy, and `false` if it went directly to the target.
 #[track_caller]
 fn automatic(variables: &[(&str, &str)], file: &str) -> bool {
     let proxy = Server::repeat(|| http_ok().early("welcome").expect("ping").expect_eof());
@@ -342,7 +342,7 @@ fn automatic_mode_honours_no_proxy_and_direct() {
     assert!(automatic(&[("CONNECT_PROXY", "socks5://127.0.0.1:1 | http://{P}")], ""));
 }
 
-/// A web server's client can set `HTTP_PROXY` with a header ("httpoxy").
+/// A web server's client can set `HTTP_PROXY` by sending a `Proxy` header ("httpoxy").
 // On Windows, environment variable names are case-insensitive.
 #[cfg(unix)]
 #[test]

@@ -4,7 +4,7 @@
 use crate::kit::*;
 use crate::rcfile::home;
 
-/// Returns the lines of standard output without indentation and times.
+/// Returns the lines of standard output without indentation or times.
 #[track_caller]
 fn report(out: &Outcome) -> Vec<String> {
     let line = |line: &str| {

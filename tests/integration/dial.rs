@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How long a run with `-w 1` may take on a busy machine.
 const ABOUT_A_SECOND: Duration = Duration::from_millis(2500);
 
-/// Checks that the run times out after one second, and not earlier.
+/// Checks that the run times out after about one second, and not earlier.
 #[track_caller]
 fn expect_timed_out(run: Program, parts: &[&str]) {
     let out = run.run();

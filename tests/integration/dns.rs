@@ -1,6 +1,6 @@
 //! `-R ADDRESS`: the given name server resolves the target's name.
 //!
-//! The names end in a dot, so that this machine's search list does not apply to them.
+//! Most names end in a dot, so that this machine's search list does not apply to them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn a_name_server_is_reached_over_ipv4_and_ipv6() {
 }
 
 /// Returns a target on `::1`, and a socket that makes the same port on 127.0.0.1 refuse
-/// connections. Otherwise, another test's server might listen there.
+/// connections. Without that socket, another test's server might listen on that port.
 fn ipv6_only_target() -> (Server, Socket) {
     loop {
         let target = Server::each_v6([script().send("welcome")]);
@@ -115,7 +115,7 @@ fn the_message_contains_the_answer_and_the_address_of_the_name_server() {
 
 #[test]
 fn the_message_is_about_the_name_as_typed() {
-    // The names completed with this machine's search list do not exist.
+    // Names completed from this machine's search list do not exist.
     let dns = NameServer::start(V4, |asked| match asked.name.as_str() {
         "host.example." => Answer::Code(2),
         _ => NXDOMAIN,

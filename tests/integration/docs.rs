@@ -1,5 +1,5 @@
 //! Consistency of the documentation: links resolve, the index reaches every page, and
-//! troubleshooting has a heading for every message. `tests/cookbook/run` executes the code blocks.
+//! troubleshooting.md has headings for the messages. `tests/cookbook/run` executes the code blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -66,7 +66,8 @@ fn read(path: &Path) -> Page {
     page
 }
 
-/// Returns the anchor that GitHub generates for a heading. Repeated headings get a number.
+/// Returns the anchor that GitHub generates for a heading. The anchor of a repeated heading ends in
+/// a number.
 fn anchor(title: &str, seen: &mut BTreeMap<String, usize>) -> String {
     let kept = title.trim().to_lowercase();
     let kept = kept.chars().filter(|sign| sign.is_alphanumeric() || " -_".contains(*sign));
@@ -99,7 +100,7 @@ fn pages() -> BTreeMap<PathBuf, Page> {
     found.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
-/// Returns the file and anchor that a link refers to; `None` if the link leaves the repository.
+/// Returns the file and anchor that a link refers to; `None` for an external link.
 fn target<'a>(page: &Path, link: &'a str) -> Option<(PathBuf, &'a str)> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;

@@ -130,7 +130,7 @@ fn expect_no_password(out: &Outcome) {
     for secret in ["hunter2", "68 75 6e 74 65 72 32", "Ym9iOmh1bnRlcjI"] {
         out.expect_stderr_lacks(secret);
     }
-    // Offsets count from the start of the tunnel.
+    // Offsets count from the first byte that passes through the tunnel.
     let down = "00000000  77 65 6c 63 6f 6d 65                             |welcome|";
     assert_eq!(rows(out, "<<<"), [down], "{out:?}");
 }

@@ -72,7 +72,7 @@ fn without_eager_each_answer_is_awaited() {
     proxy.finish();
 }
 
-/// microsocks discards such data.
+/// microsocks discards data that arrives together with the greeting.
 #[test]
 fn a_proxy_that_discards_data_after_the_greeting_is_explained() {
     let proxy = script().expect([GREETING, REQUEST].concat()).send([5, 0]).expect_disconnect().serve();
@@ -165,7 +165,7 @@ fn the_request_for_the_next_proxy_follows_immediately() {
     proxy.finish();
 }
 
-/// SOCKS4 has no greeting, and the bytes after its request are already for the next proxy.
+/// SOCKS4 has no greeting, and the bytes after a SOCKS4 request already belong to the next proxy.
 #[test]
 fn requests_are_sent_ahead_after_a_socks4_request() {
     let to_second = b"\x04\x01\x04\x38\0\0\0\x01me\0second.example\0";
@@ -181,8 +181,8 @@ fn requests_are_sent_ahead_after_a_socks4_request() {
     proxy.finish();
 }
 
-/// An HTTP proxy that refuses a request would treat the bytes after it as the next request. So the
-/// CONNECT request may be sent early, but nothing may follow it.
+/// An HTTP proxy that refuses a CONNECT request would treat the bytes after it as the next request.
+/// So the request itself may be sent early, but nothing may follow it until the proxy answers.
 #[test]
 fn nothing_is_sent_before_the_answer_of_an_http_proxy() {
     let head = "CONNECT host.example:22 HTTP/1.1\r\nHost: host.example:22\r\n\r\n";

@@ -18,7 +18,8 @@ use crate::kit::*;
 /// The options for a proxy, and a function that returns the proxy's script.
 type ProxyCase = (&'static str, fn() -> Script);
 
-/// Returns ssh's end of a socket pair, and a run with the other end as standard input and output.
+/// Returns ssh's end of a socket pair, and a run that uses the other end as standard input and
+/// output.
 fn passing(args: impl AsRef<str>) -> (UnixStream, Program) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -71,8 +72,8 @@ fn a_direct_connection_is_passed_and_outlives_the_program() {
     server.finish();
 }
 
-/// `nc -F` passes such a connection too. The receiver shares the open file description and would
-/// inherit `O_NONBLOCK`, which not every receiver expects.
+/// The receiver shares the open file description and would inherit `O_NONBLOCK`, which not every
+/// receiver expects. `nc -F` also passes a blocking connection.
 #[test]
 fn the_connection_is_blocking_and_has_no_delay() {
     let server = script().drain().serve();

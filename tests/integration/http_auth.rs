@@ -33,7 +33,7 @@ fn a_user_name_alone_is_not_sent() {
     assert!(!proxy.finish_one().head.unwrap().contains("Authorization"));
 }
 
-/// Returns `user:password` as the proxy received it. `{S}` in `spec` is the proxy.
+/// Returns `user:password` as the proxy received it. `{S}` in `spec` stands for the proxy.
 #[track_caller]
 fn login(spec: &str, environment: &[(&str, &str)]) -> String {
     let proxy = http_ok().drain().serve();

@@ -10,7 +10,7 @@ fn proxy() -> HttpDigest {
 }
 
 /// Runs a session that takes this many connections to the proxy, and returns the requests. `{P}` in
-/// `options` is the proxy.
+/// `options` stands for the proxy.
 #[track_caller]
 fn session(proxy: &HttpDigest, connections: usize, options: &str) -> Vec<String> {
     let scripts = (1..=connections).map(|n| {
@@ -104,7 +104,7 @@ fn basic_is_never_sent_if_it_is_excluded() {
     }
 }
 
-/// See curl#876.
+/// curl#876: a proxy that rejects one scheme may accept the next.
 #[test]
 fn a_rejected_scheme_is_followed_by_the_next() {
     let also = Some(format!("Basic {BASIC}"));

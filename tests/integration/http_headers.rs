@@ -4,11 +4,11 @@ use crate::kit::*;
 use crate::rcfile::home;
 
 /// Runs connect with these options and variables, and returns the request headers after `Host`,
-/// joined with bars.
+/// separated by `|`.
 #[track_caller]
 fn added(options: &str, environment: &[(&str, &str)]) -> String {
     let proxy = http_ok().drain().serve();
-    // Headers contain blanks, so bars separate the options.
+    // Headers contain spaces, so the options are separated by `|`.
     let args = options.split('|').filter(|_| !options.is_empty());
     let run = args.fold(connect(""), Program::arg);
     let run = environment.iter().fold(run, |run, (name, value)| run.env(name, value));

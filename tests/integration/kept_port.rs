@@ -1,4 +1,4 @@
-//! `-P`: a single session with the target, used by one client after another.
+//! `-P`: a single session to the target, used by one client after another.
 
 #[cfg(target_os = "linux")]
 use std::io::Read;
@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use crate::kit::*;
 use crate::listening::*;
 
-/// Connects a client that sends these bytes and disconnects, and waits until the program notices.
-/// `earlier` is the number of clients that disconnected before.
+/// Connects a client, which sends these bytes and disconnects. Waits until the program notices.
+/// `earlier` is the number of clients that had disconnected before.
 #[track_caller]
 fn visit(run: &Listening, bytes: &str, earlier: usize) {
     let mut client = run.client();
@@ -79,7 +79,7 @@ fn a_client_that_disconnects_during_an_answer_does_not_end_the_session() {
     for _ in 0..2 {
         let client = run.client();
         read(&client, 100_000);
-        // The client still has unread data, so closing it sends a reset.
+        // The client's socket still has unread data, so closing it sends a reset.
         drop(client);
     }
     let mut last = run.client();

@@ -1,5 +1,5 @@
-//! Rules for the source: imports follow the layers without cycles, and only some modules may have
-//! `unsafe`, platform-specific code or I/O.
+//! Rules for the source: imports follow the layers without cycles, and only some modules may
+//! contain `unsafe` code, platform-specific code or I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,8 @@ use source::{Module, ModulePath, dependencies, files, modules, modules_in};
 
 pub(crate) mod source;
 
-/// The modules, from the top layer to the bottom. A module imports only from layers below its own.
+/// The modules, from the top layer to the bottom. Except as listed in [`ALLOWED`], a module imports
+/// only from layers below its own.
 pub(crate) const LAYERS: [&[&str]; 9] = [
     &["main"],
     &["lib"],
@@ -22,7 +23,7 @@ pub(crate) const LAYERS: [&[&str]; 9] = [
     &["parameters"],
 ];
 
-/// The allowed imports within a layer.
+/// The imports that are allowed within a layer, as (importing module, imported module).
 const ALLOWED: [(&str, &str); 5] = [
     ("bypass", "addr"), // patterns match hosts
     ("config", "cli"),  // the plan is made from the arguments
@@ -72,7 +73,7 @@ fn files_have_no_import_cycles() {
     }
 }
 
-/// Returns each group of files that depend on each other.
+/// Returns each group of files whose dependencies form a cycle.
 fn cycles(dependencies: &BTreeMap<&ModulePath, BTreeSet<&ModulePath>>) -> Vec<String> {
     let reachable = |from: &ModulePath| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);

@@ -37,7 +37,7 @@ pub(crate) fn listening(args: impl AsRef<str>) -> Listening {
     Listening::start(connect(format!("-d {}", args.as_ref())))
 }
 
-/// Prepares a run of the program with a resource limit, given as `ulimit` options.
+/// Prepares a run of the program under a resource limit, given as `ulimit` options.
 #[cfg(unix)]
 pub(crate) fn with_ulimit(limit: &str, args: &str) -> Program {
     let shell = Program::new("/bin/sh").arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
@@ -75,14 +75,14 @@ impl Listening {
         lines.clone()
     }
 
-    /// Waits for a line on stderr that contains `part`, and returns the first one.
+    /// Waits for a line on stderr that contains `part`, and returns the first such line.
     #[track_caller]
     pub(crate) fn wait_for_line(&self, part: &str) -> String {
         let lines = self.lines(part, |lines| lines.iter().any(|line| line.contains(part)));
         lines.into_iter().find(|line| line.contains(part)).unwrap()
     }
 
-    /// Waits until `count` lines on stderr contain `part`.
+    /// Waits until at least `count` lines on stderr contain `part`.
     #[track_caller]
     pub(crate) fn wait_for_lines(&self, part: &str, count: usize) {
         let found = |lines: &[String]| lines.iter().filter(|line| line.contains(part)).count();
@@ -130,7 +130,7 @@ impl Listening {
     }
 
     /// Ends a run that would listen forever, and returns its messages. On Unix, a signal ends the
-    /// program, which must exit successfully; on Windows, it is killed.
+    /// program, which must exit successfully; on Windows, the program is killed.
     #[track_caller]
     pub(crate) fn close(self) -> Vec<String> {
         #[cfg(unix)]
@@ -152,7 +152,7 @@ impl Listening {
         self.end()
     }
 
-    /// Waits for the program to exit without closing its stdin.
+    /// Waits for the program to exit, leaving its stdin as it is.
     #[track_caller]
     pub(crate) fn end(mut self) -> End {
         let outcome = self.run.wait();
@@ -178,7 +178,7 @@ fn messages(lines: &[String]) -> Vec<String> {
 }
 
 impl End {
-    /// Expects exit code 0 and no messages.
+    /// Expects exit code 0, no messages, and nothing on stdout.
     #[track_caller]
     pub(crate) fn expect_success(&self) {
         assert_eq!((self.code, self.messages.as_slice(), self.stdout.as_str()), (Some(0), &[][..], ""));

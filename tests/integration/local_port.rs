@@ -1,6 +1,6 @@
 //! `-p`: a local port whose first client is connected to the target.
 //!
-//! The tests in `transfer` depend on how bytes are moved, so they run again as
+//! The tests in `transfer` depend on how bytes are moved, so they run again in
 //! `local_port_copying`.
 
 mod transfer;
@@ -149,8 +149,8 @@ fn a_session_without_progress_is_reset_at_both_ends() {
     target.finish();
 }
 
-/// Expects the session to end if its client reads nothing, because the program then cannot deliver
-/// its data.
+/// Expects `--idle-timeout` to end a session whose client reads nothing, because the program cannot
+/// deliver the target's data.
 fn expect_idle_timeout(target: Server) {
     let run = listening(format!("-p 0 --idle-timeout 0.3 {}", target.args()));
     let client = run.client();

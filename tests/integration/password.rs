@@ -59,7 +59,7 @@ impl User {
         self.type_in(&format!("{password}\n"));
     }
 
-    /// Checks that echo is on again, and that nothing but this text was written to the terminal.
+    /// Checks that echo is back on, and that nothing but this text was written to the terminal.
     #[track_caller]
     fn expect_seen(&mut self, text: &str) {
         assert!(self.pty.echoes(), "the terminal is left without echo");

@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Split,
     Early,
     Repeat,
-    /// HTTP heads that look valid but are not, and heads that look invalid but are valid.
+    /// HTTP response heads that look valid but are not, and heads that look invalid but are valid.
     Lookalike,
 }
 
@@ -156,7 +156,7 @@ impl At {
                 (0..length).map(close).collect()
             }
             // Reset only before the decisive bytes. The kernel may discard received data on a
-            // reset, so after the decisive bytes both verdicts would be valid.
+            // reset, so after the decisive bytes either outcome would be correct.
             Kind::Reset => [0, 1, self.turn().settled_at / 2]
                 .map(|at| case(format!("after-{at}"), vec![cut(at), Act::Reset], Verdict::Fails(5)))
                 .into(),
@@ -184,10 +184,11 @@ impl At {
         }
     }
 
-    /// Returns the verdict if the proxy closes after this many bytes of its answer.
+    /// Returns the expected verdict if the proxy closes after this many bytes of its answer.
     fn when_closed(&self, at: usize) -> Verdict {
         match self.turn().question {
-            // RFC 1929 §2: a server that rejects the password closes the connection.
+            // RFC 1929 §2: a server that rejects the password closes the connection, so EOF instead
+            // of an answer counts as a rejection.
             Question::UserPass if at == 0 => Verdict::Fails(6),
             // The proxy's challenge is complete, so `connect` answers on a new connection.
             _ if at >= self.turn().settled_at => Verdict::Session(WELCOME.to_vec()),
@@ -195,8 +196,8 @@ impl At {
         }
     }
 
-    /// Returns cases with garbage, which is an error immediately, whether the peer then closes or
-    /// waits. Exception: a telnet-style proxy may send any text before its answer.
+    /// Returns cases in which the peer sends garbage. That is an immediate error, whether the peer
+    /// then closes or waits. Exception: a telnet-style proxy may send any text before its answer.
     fn garbage(&self) -> Vec<Case> {
         let question = self.turn().question;
         let each = garbage(question).into_iter().flat_map(|(which, bytes)| {
@@ -215,7 +216,7 @@ impl At {
         };
         let mut all: Vec<_> = refusals(self.turn().question, self.turn > 0).into_iter().map(case).collect();
         if self.turn().question == Question::Http {
-            // The program does not wait for the rest of a slow page.
+            // The program does not wait for the rest of an error page that arrives slowly.
             let head = b"HTTP/1.1 403 No\r\n\r\n".to_vec();
             let page = Act::Drip(vec![b'.'; 4000], Duration::from_millis(100));
             all.push(self.case(Kind::Refusal, "slowly", [Act::Send(head), page], Verdict::Fails(5)));
@@ -223,7 +224,7 @@ impl At {
         all
     }
 
-    /// Returns cases with a valid start followed by endless data.
+    /// Returns cases in which the peer sends endless data, in most of them after a valid start.
     fn too_much(&self) -> Vec<Case> {
         let flood = |which: &str, start: &[u8], unit: &[u8]| {
             let acts = [Act::Flood(start.to_vec(), unit.to_vec())];
@@ -261,7 +262,7 @@ impl At {
             }
             _ => {}
         }
-        // After the last answer, everything belongs to the session.
+        // After the last answer, any further data belongs to the session.
         if !self.is_last() && !self.turn().question.is_text() {
             all.push(flood("after the answer", self.answer(), &[0xff; 1000]));
         }
@@ -309,7 +310,8 @@ impl At {
         splits.chain([case("bytewise".into(), bytewise)]).collect()
     }
 
-    /// Returns the case with all answers and the start of the session in one write.
+    /// Returns a case in which the remaining answers and the start of the session arrive in one
+    /// write.
     fn early(&self) -> Case {
         let early = bytes(7, 100_000);
         if self.turn().closes {
@@ -324,7 +326,7 @@ impl At {
         self.case(Kind::Early, "all", [Act::Send(said), Act::Finish], Verdict::Session(early))
     }
 
-    /// Returns cases that repeat a valid answer.
+    /// Returns cases in which the peer repeats a valid answer, or what may precede the answer.
     fn repeat(&self) -> Vec<Case> {
         let (answer, interim) = (self.answer(), self.turn().interim);
         let mut all = Vec::new();

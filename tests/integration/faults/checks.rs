@@ -1,4 +1,4 @@
-//! The tests: one for each kind of fault, so that they run in parallel.
+//! The tests: one for each kind of fault, so that the kinds run in parallel.
 
 use super::case::{Case, Kind, Verdict, cases};
 use super::run::{expect_harmless_debug_lines, expect_verdicts};

@@ -15,9 +15,10 @@ pub(crate) fn credentials() -> String {
 #[derive(Clone)]
 pub(crate) struct Conversation {
     pub(crate) name: &'static str,
-    /// The command line; `{proxy}` is replaced by the peer's address.
+    /// The program's arguments, in which `{proxy}` stands for the peer's address.
     pub(crate) args: &'static str,
-    /// The variable that contains the password. `None` if an askpass program supplies it.
+    /// The environment variable that contains the password. `None` if an askpass program supplies
+    /// it.
     pub(crate) variable: Option<&'static str>,
     pub(crate) turns: Vec<Turn>,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Turn {
     pub(crate) settled_at: usize,
     /// Bytes that may precede the answer any number of times.
     pub(crate) interim: &'static str,
-    /// The peer closes after its answer, and the next turn uses a new connection.
+    /// The peer closes the connection after its answer, and the next turn uses a new one.
     pub(crate) closes: bool,
 }
 
@@ -112,8 +113,8 @@ impl Conversation {
         self
     }
 
-    /// Returns the first turn on a connection. If this is the second connection, the client has
-    /// already received the challenge.
+    /// Returns the first turn on a connection. A second connection starts at the last turn, because
+    /// the client has already received the challenge.
     pub(crate) fn first_turn(&self, connection: usize) -> usize {
         if connection == 0 { 0 } else { self.turns.len() - 1 }
     }

@@ -1,4 +1,5 @@
-//! Faults in a name server (`-R ADDRESS`), which is queried over UDP and then over TCP.
+//! Faults in a name server (`-R ADDRESS`), which is queried over UDP and then, if necessary, over
+//! TCP.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -15,8 +16,8 @@ use crate::kit::{TIMEOUT, connect, script};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// An action by the name server. A list of actions replaces the valid answer. `Send` sends a
-/// datagram, or part of a stream.
+/// An action by the name server. A list of actions replaces the valid answer. `Send` sends one
+/// datagram over UDP, or part of the stream over TCP.
 enum Act {
     Send(Vec<u8>),
     Drip(Vec<u8>),
@@ -41,7 +42,7 @@ struct Case {
     limit: f64,
 }
 
-/// Returns the answer to a query with one question (RFC 1035 §4.1): 127.0.0.1 for type A, no
+/// Returns the valid answer to a query with one question (RFC 1035 §4.1): 127.0.0.1 for type A, no
 /// records for other types.
 fn right_answer(query: &[u8], flags: u8) -> Vec<u8> {
     let name_end = 12 + query[12..].iter().position(|&byte| byte == 0).unwrap();
@@ -57,7 +58,7 @@ fn with_length(message: &[u8]) -> Vec<u8> {
 }
 
 fn cases() -> Vec<Case> {
-    // A header, a question for host.example, and an address.
+    // The length of an answer: the header, the question for host.example, and one address.
     let length = 12 + 18 + 16;
     let mut all = Vec::new();
     let mut case = |by_tcp, name: String, fails: &'static [i32], fault: Fault| {
@@ -66,7 +67,8 @@ fn cases() -> Vec<Case> {
         all.push(Case { name, by_tcp, fault, fails, limit });
     };
     for by_tcp in [false, true] {
-        // The client may ignore a message that does not answer its query, or give up.
+        // The client may ignore a message that does not answer its query, and time out, or it may
+        // give up.
         let lost: &[i32] = &[3, 7];
         case(by_tcp, "right".into(), &[], Box::new(|right| vec![Act::Send(right.to_vec())]));
         case(by_tcp, "close".into(), if by_tcp { &[3] } else { lost }, Box::new(|_| vec![Act::Close]));
@@ -157,7 +159,7 @@ fn cut(right: &[u8], at: usize) -> Vec<u8> {
     right[..at.min(right.len() - 1)].to_vec()
 }
 
-/// Changes the message and updates its length prefix.
+/// Applies `change` to the answer. Over TCP, also updates the length prefix.
 fn changed(right: &[u8], by_tcp: bool, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut message = right[if by_tcp { 2 } else { 0 }..].to_vec();
     change(&mut message);
@@ -182,7 +184,7 @@ fn hostile(right: &[u8], by_tcp: bool) -> Vec<u8> {
     })
 }
 
-/// Returns an answer that repeats the same address as many times as fit in the message.
+/// Returns an answer that repeats the same address many times, within the transport's size limit.
 fn many_records(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| {
         let record = message[30..].to_vec();
@@ -199,7 +201,7 @@ fn many_records(right: &[u8], by_tcp: bool) -> Vec<u8> {
     })
 }
 
-/// Returns an answer in which the name is an alias (CNAME) of itself.
+/// Returns an answer in which the name is an alias (CNAME) for itself.
 fn alias_of_itself(right: &[u8], by_tcp: bool) -> Vec<u8> {
     changed(right, by_tcp, |message| {
         message[7] = 1;

@@ -110,7 +110,7 @@ fn with_texts(templates: &[(&str, &str, i32)], sent_password: bool) -> Vec<(Stri
     all.collect()
 }
 
-/// Returns HTTP heads that open a tunnel, although some look odd.
+/// Returns HTTP response heads that open a tunnel, although some look odd.
 pub(crate) fn good_heads() -> Vec<String> {
     let mut heads: Vec<String> = ["HTTP/1.0", "HTTP/1.1", "HTTP/1.9"]
         .iter()
@@ -134,8 +134,8 @@ pub(crate) fn good_heads() -> Vec<String> {
     heads
 }
 
-/// Returns HTTP heads that resemble a 2xx response but have an invalid status line, header or line
-/// ending.
+/// Returns HTTP response heads that resemble a 2xx response but have an invalid status line, header
+/// or line ending.
 pub(crate) fn bad_heads() -> Vec<String> {
     let versions = [
         "HTTP/1.",

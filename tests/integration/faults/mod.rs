@@ -4,9 +4,10 @@
 //! limit and without spinning. Its error message must be safe for a terminal and must not contain
 //! the password.
 //!
-//! `conversation` has the valid conversations, `case` derives the faults and their verdicts, `peer`
-//! plays the faults, and `run` checks the runs. A failure prints the name of its case;
-//! `FAULT=part-of-the-name` runs only the cases that match.
+//! `conversation` defines the valid conversations, `case` derives the faults and their verdicts,
+//! `peer` plays the proxy, and `run` checks the runs. `dns` tests faults in a name server in the
+//! same way. A failure prints the name of its case; `FAULT=part-of-the-name` runs only the cases
+//! that match.
 
 pub(crate) mod case;
 mod checks;

@@ -16,7 +16,7 @@ use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, FLOOD, Seen};
 use crate::kit::{MIB, Outcome, Program, Running, TIMEOUT, TempPath, connect, show};
 
-/// The observations from one run.
+/// What was observed during one run.
 pub(crate) struct Observed {
     /// The peer's address.
     proxy: String,
@@ -52,7 +52,7 @@ pub(crate) fn run(case: &Case, program: Program, askpass: &Askpass, timeout: Dur
         Some(variable) => program.env(variable, PASSWORD),
         None => program.env("SSH_ASKPASS", askpass.0.join("askpass")).env("DISPLAY", ":0"),
     };
-    // Standard input stays open, as with ssh.
+    // Standard input stays open, as it does under ssh.
     let mut running = program.args(args).limit(timeout + TIMEOUT).start();
     bound_memory(&running);
     let start = Instant::now();
@@ -72,14 +72,14 @@ pub(crate) fn bound_memory(running: &Running) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let limit = Some(16 * MIB);
     let pid = Pid::from_raw(running.pid().cast_signed());
-    // Fails if the program has already exited.
+    // This fails if the program has already exited.
     let _ = prlimit(pid, Resource::Data, Rlimit { current: limit, maximum: limit });
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn bound_memory(_: &Running) {}
 
-/// Describes the problem with a run; `None` if the run is correct.
+/// Describes what is wrong with a run; `None` if the run is correct.
 pub(crate) fn problem(case: &Case, observed: &Observed) -> Option<String> {
     let Observed { proxy, outcome, hung, seen } = observed;
     let (code, expected_output) = match &case.verdict {
@@ -163,13 +163,14 @@ pub(crate) fn in_parallel<C: Sync, R: Send>(
     results.into_inner().unwrap()
 }
 
-/// Runs these cases with the program under test. Fails if a verdict differs.
+/// Runs the program under test in these cases. Fails if a run does not match its expected verdict.
 #[track_caller]
 pub(crate) fn expect_verdicts(cases: Vec<Case>, threads: usize) {
     expect(cases, threads, "", problem);
 }
 
-/// Runs these cases with `-d`. Fails if the debug lines contain control sequences or the password.
+/// Runs the program with `-d` in these cases. Fails if the debug lines contain control sequences or
+/// the password.
 #[track_caller]
 pub(crate) fn expect_harmless_debug_lines(cases: Vec<Case>, threads: usize) {
     expect(cases, threads, "-d", |_, observed| {
@@ -202,7 +203,7 @@ pub(crate) fn expect_no_problems<C: Sync>(
     assert!(!cases.is_empty(), "no case of this test has {chosen:?} in its name");
     println!("{} cases", cases.len());
     let named = |case: &C| {
-        // Catch panics, so that the report names their cases too.
+        // Catch panics, so that the report also names the cases that panicked.
         let found = catch_unwind(AssertUnwindSafe(|| problem(case)));
         let found = found.unwrap_or_else(|_| Some("  panicked, see above".into()));
         found.map(|problem| (name(case), problem))

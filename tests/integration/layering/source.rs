@@ -16,7 +16,7 @@ pub(crate) struct Module {
     /// The path of the module in the crate; empty for `lib.rs`.
     pub(crate) path: ModulePath,
     pub(crate) file: PathBuf,
-    /// The absolute forms of all paths in the module that begin in this crate.
+    /// The paths into this crate that the module contains, in absolute form.
     names: BTreeSet<ModulePath>,
     /// The names introduced by the module's `use` items, and the absolute paths that they refer to.
     imports: BTreeMap<String, ModulePath>,
@@ -39,7 +39,7 @@ impl Module {
         }
     }
 
-    /// Returns the top-level modules that this one imports from.
+    /// Returns the other top-level modules that this one imports from.
     pub(crate) fn imported_tops(&self) -> BTreeSet<&str> {
         let tops = self.names.iter().filter_map(|path| path.first()).map(String::as_str);
         tops.filter(|top| *top != self.top()).collect()

@@ -84,7 +84,7 @@ fn a_cancelled_prompt_fails_all_waiting_clients() {
     assert_eq!(run.close().len(), 6);
 }
 
-/// Returns a proxy that rejects the password.
+/// Returns the script of a proxy that rejects the password.
 fn socks5_wrong_password() -> Script {
     script().expect(b"\x05\x02\x00\x02").send(b"\x05\x02").expect(b"\x01\x02me\x06secret").send(b"\x01\x01")
 }
@@ -96,7 +96,8 @@ fn allow_many_descriptors() {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
-/// Opens a listener for the target. The test plays the target itself, without a thread per session.
+/// Returns a listening socket for the target, and the args that name the target. The test plays the
+/// target itself, without a thread per session.
 fn target() -> (TcpListener, String) {
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();

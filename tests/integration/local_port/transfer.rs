@@ -9,7 +9,7 @@ use super::listening;
 use crate::kit::*;
 use crate::listening::{eventually, expect_disconnect, expect_reset, read, read_to_end, reset};
 
-/// More than all buffers on the path can hold.
+/// More bytes than all buffers on the path can hold.
 const LARGE: u64 = 20 * MIB;
 
 #[test]
@@ -31,7 +31,7 @@ fn data_sent_after_the_remotes_eof_is_delivered() {
     let run = listening(format!("-p 0 {}", target.args()));
     let mut client = run.client();
     assert_eq!(read_to_end(&client), "bye");
-    // Pause for longer than the program would wait for standard input.
+    // Pause for longer than the program would wait for more input on stdin.
     thread::sleep(Duration::from_millis(150));
     client.write_all(b"one more thing").unwrap();
     drop(client);
@@ -85,7 +85,7 @@ fn a_reset_by_the_remote_reached_the_client_as_a_clean_eof() {
     let target = script().send_data(1, LARGE).wait_for(&all_read).reset().serve();
     let run = listening(format!("-p 0 {}", target.args()));
     let client = run.client();
-    // Data sent before the reset still arrives, although the client is slow.
+    // Leave the last 10 bytes unread until after the reset. They must still arrive.
     let received = Digest::from_reader((&client).take(LARGE - 10));
     assert_eq!(received, Digest::from_reader(data(1, LARGE - 10)));
     all_read.open();
@@ -108,7 +108,7 @@ fn a_reset_by_the_client_reached_the_remote_as_a_clean_eof() {
     target.finish();
 }
 
-/// The kernel reports a reset only once, and here the upload gets that report. See `relay::ending`.
+/// The kernel reports a reset only once: in this test, to the upload. See `relay::ending`.
 #[test]
 fn a_reset_by_the_remote_reported_to_the_upload_was_taken_for_eof() {
     let sent = Gate::new();
@@ -162,7 +162,7 @@ fn data_that_the_client_sent_before_its_reset_is_delivered() {
     assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
 }
 
-/// `relay::kinds` has the same test for standard output.
+/// `relay::kinds` has the same test with standard output instead of a client.
 #[test]
 fn urgent_data_does_not_hide_the_data_after_it() {
     let target = script().send("before").then("send a byte out of band", |session| {

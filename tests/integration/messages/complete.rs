@@ -1,4 +1,5 @@
-//! Checks that the table contains every error in the program, by searching the source code.
+//! Checks that the table of messages covers every error in the program, by searching the source
+//! code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,8 +26,8 @@ fn source(file: &str) -> String {
     text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()
 }
 
-/// Returns the names of the `Error` variants in a file, which are on the lines that are indented by
-/// four spaces and start with a capital letter.
+/// Returns the names of the `Error` variants in a file. A variant's line is indented by four spaces
+/// and starts with a capital letter.
 fn variants(file: &str) -> BTreeSet<String> {
     let text = source(file);
     let body = text.split("pub enum Error {").nth(1).unwrap().split("\n}").next().unwrap();
@@ -95,7 +96,8 @@ fn fixed_parts(code: &str) -> Vec<String> {
         }
         let text = &after[..end];
         rest = &after[end + 1..];
-        // A backslash at the end of a line joins it to the next one, without the indentation.
+        // A backslash at the end of a line joins it to the next line, without that line's
+        // indentation.
         let mut joined = String::new();
         for line in text.split("\\\n") {
             joined += if joined.is_empty() { line } else { line.trim_start() };

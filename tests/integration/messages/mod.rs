@@ -43,7 +43,7 @@ impl Message {
         Self { code: out.code, text: out.stderr_text() }
     }
 
-    /// Replaces a value that differs from run to run with an example.
+    /// Replaces `found`, which varies from run to run, with the example `name`.
     fn naming(self, found: impl Display, name: &str) -> Self {
         Self { text: self.text.replace(&found.to_string(), name), ..self }
     }
@@ -59,7 +59,7 @@ fn row(
     Row { code, variant, situation: situation.into(), advice, run: Box::new(run) }
 }
 
-/// Number of rows that run in parallel. Most rows spend their time waiting.
+/// Number of rows that run in parallel. Most rows spend most of their time waiting.
 const THREADS: usize = 8;
 
 const HEADINGS: [(i32, &str, &str); 9] = [
@@ -153,7 +153,7 @@ fn page() -> String {
     page
 }
 
-/// The name contains `manual`, like the names of all tests that generate documentation.
+/// The name contains `manual`, so that `cargo test manual` runs this test too.
 #[test]
 fn the_manual_of_messages_matches_the_program() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/messages.md");

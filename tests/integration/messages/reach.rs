@@ -8,7 +8,7 @@ pub(super) fn rows() -> Vec<Row> {
     [names(), addresses(), time()].into_iter().flatten().collect()
 }
 
-/// Returns a row with a name that the system rejects without asking a server.
+/// Returns a row with a host name that the system's resolver rejects without asking a server.
 fn unknown(situation: &'static str, args: &'static str, name: &'static str, advice: &'static str) -> Row {
     row(3, "Resolve", situation, advice, move || {
         Message::from_outcome(&connect(args.replace("NAME", UNKNOWN)).run()).naming(UNKNOWN, name)

@@ -3,7 +3,7 @@
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// Returns a row with a SOCKS proxy that follows this script.
+/// Returns a row that uses a SOCKS proxy with this script.
 fn socks(
     code: i32,
     variant: &'static str,
@@ -15,7 +15,7 @@ fn socks(
     through(code, variant, situation, advice, args, "socks.example:1080", proxy)
 }
 
-/// Returns a row with an HTTP proxy that follows this script.
+/// Returns a row that uses an HTTP proxy with this script.
 fn http(
     code: i32,
     variant: &'static str,
@@ -110,7 +110,7 @@ fn socks4() -> Vec<Row> {
     by_name.into_iter().chain([by_address]).collect()
 }
 
-/// Returns the rows with a proxy of a different type than the user specified.
+/// Returns the rows in which the proxy is not of the type that the user specified.
 fn other_protocols() -> Vec<Row> {
     let first = |bytes: &'static [u8]| move || script().expect_bytes(2).send(bytes).drain();
     let variant = "NotTheProtocol";

@@ -3,8 +3,8 @@
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// Returns a row with a proxy that has this identity. `identity` receives the authority that the
-/// program trusts.
+/// Returns a row that uses a proxy with this TLS identity. `identity` is passed the authority that
+/// the program trusts.
 fn certificate(
     situation: &'static str,
     advice: &'static str,
@@ -25,7 +25,7 @@ fn certificate(
     })
 }
 
-/// Returns a row with a proxy that answers the `ClientHello` with these bytes.
+/// Returns a row that uses a proxy that answers the `ClientHello` with these bytes.
 fn answer(situation: &'static str, bytes: &'static [u8]) -> Row {
     row(5, "Tls", situation, "", move || {
         let proxy = script().expect_bytes(64).send(bytes).drain().serve();

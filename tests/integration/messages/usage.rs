@@ -17,7 +17,7 @@ fn value(situation: &'static str, args: &'static str, advice: &'static str) -> R
     row(2, "Config", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 
-/// Returns a row with these environment variables.
+/// Returns a row that sets these environment variables.
 fn variables(
     situation: &'static str,
     variables: &'static [(&'static str, &'static str)],
@@ -284,7 +284,7 @@ fn tls() -> Vec<Row> {
     ]
 }
 
-/// Returns a row with a client certificate and this key.
+/// Returns a row that uses a client certificate with this key.
 fn client_certificate(situation: &'static str, key: fn(&Authority) -> TempPath) -> Row {
     row(2, "Config", situation, "", move || {
         let authority = Authority::new("Example Authority");

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Message, Row, row};
 use crate::kit::*;
 
-/// Returns a row with a session through a SOCKS5 proxy, and with this file in the home directory.
+/// Returns a row that runs a session through a SOCKS5 proxy, with this file in the home directory.
 fn file(
     situation: &'static str,
     advice: &'static str,
