@@ -262,7 +262,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limit for the handshake with one proxy if `-w` is not given.
+    /// Limit for all handshakes with one proxy if `-w` is not given: TLS and negotiation, over all
+    /// connections that the proxy requires.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
     /// Limit for every route but the last, if `-w` is not given.
     pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -39,8 +39,18 @@ impl Deadline {
 
     /// Returns this deadline. If it never passes, returns one that starts now with this limit.
     pub(super) fn or_start(self, limit: Duration) -> Self {
-        let started = Self { status_from: self.status_from, ..Self::start(Some(limit)) };
-        if self.end.is_some() { self } else { started }
+        self.or_resume(limit, Duration::ZERO)
+    }
+
+    /// Returns this deadline. If it never passes, returns one with this limit, of which `spent` has
+    /// already been used.
+    pub(super) fn or_resume(self, limit: Duration, spent: Duration) -> Self {
+        if self.end.is_some() {
+            return self;
+        }
+        let left = Self::start(Some(limit.saturating_sub(spent)));
+        let started = left.started.checked_sub(spent).unwrap_or(left.started);
+        Self { started, limit, status_from: self.status_from, ..left }
     }
 
     /// Returns the deadline for the first of several attempts: an equal share of the time left. If
@@ -99,6 +109,19 @@ mod tests {
         assert!(negotiation.left().is_some_and(|left| left > Duration::from_secs(29)));
         let own = Deadline::start(Some(Duration::from_secs(90))).or_start(Limits::HANDSHAKE_TIMEOUT);
         assert_eq!(own.limit(), Duration::from_secs(90));
+    }
+
+    #[test]
+    fn a_resumed_limit_is_reported_as_a_whole_and_passes_after_the_rest() {
+        let (limit, spent) = (Limits::HANDSHAKE_TIMEOUT, Duration::from_secs(20));
+        let resumed = Deadline::start(None).or_resume(limit, spent);
+        assert_eq!(resumed.limit(), limit);
+        assert!(resumed.left().is_some_and(|left| left <= Duration::from_secs(10)));
+        assert!(resumed.elapsed() >= spent);
+        assert!(Deadline::start(None).or_resume(limit, limit).has_passed());
+        assert!(Deadline::start(None).or_resume(limit, limit * 2).has_passed());
+        let own = Deadline::start(Some(Duration::from_secs(90))).or_resume(limit, limit);
+        assert!(!own.has_passed(), "the user's limit is for the whole time");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! proxy must receive as addresses, and creates the negotiation for each hop.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::login::{credentials, user};
@@ -11,7 +12,7 @@ use super::resolve_error::ResolveError;
 use super::tls;
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Hop, PasswordPrompt, Protocol, Resolve, Route, Target};
+use crate::plan::{Bypass, Hop, Limits, PasswordPrompt, Protocol, Resolve, Route, Target};
 use crate::proto::{HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
 use crate::sys;
@@ -33,6 +34,17 @@ pub(super) struct HopState<'a> {
     /// The TLS handshake that precedes the negotiation; `None` for a proxy without TLS.
     pub(super) tls: Option<tls::Client>,
     pub(super) negotiation: Box<dyn Negotiation>,
+    /// How much of [`Limits::HANDSHAKE_TIMEOUT`] the handshakes with this proxy have used, over all
+    /// connections. Includes the time to dial again if the proxy requires a new connection.
+    pub(super) spent: Duration,
+}
+
+impl HopState<'_> {
+    /// Returns the deadline for the rest of the handshakes with this proxy: `reach`, or what is
+    /// left of the proxy's own limit if `reach` never passes.
+    pub(super) fn deadline(&self, reach: &Deadline) -> Deadline {
+        reach.or_resume(Limits::HANDSHAKE_TIMEOUT, self.spent)
+    }
 }
 
 /// Creates the negotiation for each hop of the route. Returns an empty list if the target bypasses
@@ -59,7 +71,7 @@ pub(super) fn prepare_hops<'a>(
         let peer = Peer::proxy(hop, index, route.hops.len());
         let negotiation = negotiation(hop, &peer, destination?, eager, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
-        Ok(HopState { hop, tls: tls::Client::for_hop(hop, &peer)?, peer, negotiation })
+        Ok(HopState { hop, tls: tls::Client::for_hop(hop, &peer)?, peer, negotiation, spent: Duration::ZERO })
     };
     route.hops.iter().zip(destinations).enumerate().map(prepare).collect()
 }

@@ -21,6 +21,8 @@ mod negotiate;
 mod progress;
 mod resolve;
 mod resolve_error;
+#[cfg(test)]
+mod tests;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
@@ -121,27 +123,37 @@ fn connect_hops(
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
+    // The hop that requested this connection, if it is not the first.
+    let mut requested_by: Option<usize> = None;
     // The loop ends because each negotiation requests only a limited number of new connections.
     'connection: loop {
-        let mut connection = dial::dial(&first, name_server, deadline, context.progress)?;
+        let until = requested_by.map_or(*deadline, |index| hops[index].deadline(deadline));
+        let mut connection = dial::dial(&first, name_server, &until, context.progress)?;
+        if let Some(index) = requested_by {
+            hops[index].spent = until.elapsed();
+        }
         for index in 0..hops.len() {
+            let mut until = hops[index].deadline(deadline);
             if let HopState { tls: Some(tls), peer, .. } = &hops[index] {
-                connection = tls.secure(connection, peer, deadline, context.progress)?;
+                connection = tls.secure(connection, peer, &until, context.progress)?;
             }
             // Requests can be sent ahead only up to the next TLS handshake.
             if plan.eager && (index == 0 || hops[index].tls.is_some()) {
                 let next = hops[index + 1..].iter().position(|hop| hop.tls.is_some());
                 let end = next.map_or(hops.len(), |next| index + 1 + next);
-                send_ahead(&mut connection, &mut hops[index..end], deadline)?;
+                send_ahead(&mut connection, &mut hops[index..end], &until)?;
             }
             let hop = &mut hops[index];
-            match negotiate(&mut connection, hop, context.prompt, deadline)? {
+            let outcome = negotiate(&mut connection, hop, context.prompt, &mut until, deadline)?;
+            hop.spent = until.elapsed();
+            match outcome {
                 Outcome::Established => context.progress.reached(&Stage::Negotiated(&hop.peer)),
                 Outcome::Reconnect => {
                     trace!("connecting again");
                     for hop in hops.iter_mut() {
                         hop.negotiation.restart();
                     }
+                    requested_by = Some(index);
                     continue 'connection;
                 }
             }

@@ -8,7 +8,6 @@ use super::hop::HopState;
 use super::login::credentials;
 use super::waiting::Wait;
 use crate::error::Error;
-use crate::plan::Limits;
 use crate::proto::{self, Limit, Step, Wire};
 use crate::secret::AskPassword;
 use crate::trace::{self, trace};
@@ -30,7 +29,7 @@ pub(super) enum Outcome {
 pub(super) fn send_ahead(
     connection: &mut Connection,
     hops: &mut [HopState<'_>],
-    reach: &Deadline,
+    deadline: &Deadline,
 ) -> Result<(), Error> {
     let mut ahead: Option<Wire> = None;
     for hop in hops.iter_mut() {
@@ -46,7 +45,7 @@ pub(super) fn send_ahead(
         }
     }
     let (Some(wire), Some(first)) = (ahead, hops.first()) else { return Ok(()) };
-    let until = first.wait(&reach.or_start(Limits::HANDSHAKE_TIMEOUT));
+    let until = first.wait(deadline);
     match connection.send(wire.bytes(), &until) {
         // A peer that closed the connection may have sent the reason first, which `negotiate`
         // reads.
@@ -55,21 +54,22 @@ pub(super) fn send_ahead(
     }
 }
 
-/// Negotiates with one hop until its tunnel is established.
+/// Negotiates with one hop until its tunnel is established. `deadline` is the hop's; both deadlines
+/// are extended by the time that a prompt takes.
 pub(super) fn negotiate(
     connection: &mut Connection,
     hop: &mut HopState<'_>,
     prompt: &dyn AskPassword,
+    deadline: &mut Deadline,
     reach: &mut Deadline,
 ) -> Result<Outcome, Error> {
-    let mut deadline = reach.or_start(Limits::HANDSHAKE_TIMEOUT);
     let mut text_deadline = None;
     loop {
         let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
         match step {
             Step::Send(wire) => {
                 trace::sent(&wire, hop.negotiation.is_text());
-                let until = hop.wait(&deadline);
+                let until = hop.wait(deadline);
                 match connection.send(wire.bytes(), &until) {
                     // A peer that closed the connection may have sent the reason first, which the
                     // next step reads.
@@ -77,7 +77,7 @@ pub(super) fn negotiate(
                     Err(WaitError::TimedOut) => return Err(until.timed_out()),
                 }
             }
-            Step::Receive(limit) => hop.receive(connection, limit, &deadline)?,
+            Step::Receive(limit) => hop.receive(connection, limit, deadline)?,
             Step::ReceiveRest => {
                 let limit =
                     deadline.left().map_or(REFUSAL_TEXT_TIMEOUT, |left| left.min(REFUSAL_TEXT_TIMEOUT));

@@ -15,7 +15,7 @@ use super::progress::{Progress, Stage};
 use super::waiting::Wait;
 use crate::addr::Host;
 use crate::error::{Error, Peer, TlsFailure};
-use crate::plan::{Hop, Limits};
+use crate::plan::Hop;
 use crate::proto::Limit;
 use crate::sys;
 use crate::trace::trace;
@@ -64,10 +64,10 @@ impl Client {
         &self,
         mut connection: Connection,
         peer: &Peer,
-        reach: &Deadline,
+        deadline: &Deadline,
         progress: &dyn Progress,
     ) -> Result<Connection, Error> {
-        let until = Wait::new(peer, WAITING_FOR, &reach.or_start(Limits::HANDSHAKE_TIMEOUT));
+        let until = Wait::new(peer, WAITING_FOR, deadline);
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
             .map_err(|error| failed(peer, messages::handshake_failure(&error)))?;
         handshake(&mut connection, &mut tls, &until).map_err(|error| self.error(error, &until))?;
