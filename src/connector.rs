@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::error::Error;
-use crate::net::{self, Progress, Tunnel};
+use crate::net::{self, Progress, TlsCache, Tunnel};
 use crate::plan::{Hop, Plan};
 use crate::prompt::{PromptCache, Prompter};
 use crate::proto::{Ends, ProxyProtocol, Wire};
@@ -15,6 +15,7 @@ use crate::trace::{self, trace};
 pub struct Connector {
     plan: Plan,
     prompts: PromptCache,
+    tls: TlsCache,
     /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
     /// must stay last: the others zero their passwords first.
     _dump_guard: Option<DumpGuard>,
@@ -27,7 +28,7 @@ impl Connector {
         let has_key = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
         let has_secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
         let prompts = PromptCache::new(Prompter::new(plan.askpass.clone()));
-        Self { plan, prompts, _dump_guard: has_secret.then(DumpGuard::engage) }
+        Self { plan, prompts, tls: TlsCache::default(), _dump_guard: has_secret.then(DumpGuard::engage) }
     }
 
     /// Returns the plan.
@@ -55,7 +56,7 @@ impl Connector {
         client: Option<&Channel>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        let tunnel = net::connect(&self.plan, &self.prompts, progress).inspect_err(|error| {
+        let tunnel = net::connect(&self.plan, &self.prompts, &self.tls, progress).inspect_err(|error| {
             if error.is_auth_rejected() {
                 self.prompts.clear();
             }

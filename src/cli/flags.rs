@@ -264,7 +264,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_option(Flag::TlsCa, "tls-ca", "FILE",
             "Trust the certificate authorities in this PEM file instead",
             "Trust the certificate authorities in this PEM file instead of the system's, for proxies over TLS (`https://`, \
-             `socks5h+tls://`). The file may also contain the proxy's own certificate.").offering(Offer::Files),
+             `socks5h+tls://`). The file may also contain the proxy's own certificate. Certificate files are read \
+             once per run, so restart a listener after changing one.").offering(Offer::Files),
         long_option(Flag::TlsCert, "tls-cert", "FILE",
             "Present this client certificate (PEM)",
             "Present this client certificate, a PEM file, to the proxy.").offering(Offer::Files),

@@ -37,11 +37,6 @@ impl Deadline {
         self.status_from
     }
 
-    /// Returns this deadline. If it never passes, returns one that starts now with this limit.
-    pub(super) fn or_start(self, limit: Duration) -> Self {
-        self.or_resume(limit, Duration::ZERO)
-    }
-
     /// Returns this deadline. If it never passes, returns one with this limit, of which `spent` has
     /// already been used.
     pub(super) fn or_resume(self, limit: Duration, spent: Duration) -> Self {
@@ -104,10 +99,11 @@ mod tests {
 
     #[test]
     fn a_negotiation_has_its_own_limit_unless_the_user_set_one() {
-        let negotiation = Deadline::start(None).or_start(Limits::HANDSHAKE_TIMEOUT);
+        let negotiation = Deadline::start(None).or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
         assert_eq!(negotiation.limit(), Duration::from_secs(30));
         assert!(negotiation.left().is_some_and(|left| left > Duration::from_secs(29)));
-        let own = Deadline::start(Some(Duration::from_secs(90))).or_start(Limits::HANDSHAKE_TIMEOUT);
+        let own = Deadline::start(Some(Duration::from_secs(90)))
+            .or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
         assert_eq!(own.limit(), Duration::from_secs(90));
     }
 
@@ -145,7 +141,7 @@ mod tests {
         let from = |deadline: Deadline| deadline.status_from().map(|from| from - start);
         let first = from(deadline);
         assert!(first.is_some_and(|first| first >= STATUS_DELAY));
-        assert_eq!(from(deadline.or_start(Limits::HANDSHAKE_TIMEOUT)), first);
+        assert_eq!(from(deadline.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO)), first);
         assert_eq!(from(deadline.share(2, Limits::ROUTE_TIMEOUT)), first);
         let prompt = Duration::from_secs(60);
         deadline.extend(prompt);

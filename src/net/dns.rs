@@ -42,7 +42,7 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
         .map_err(|_| ResolveError::failed("not a DNS name: each label must have 1 to 63 bytes"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(format!("cannot be queried: {}", os_message(&error))))?;
-    let until = Wait { deadline: until.deadline.or_start(DNS_TIMEOUT), ..*until };
+    let until = Wait { deadline: until.deadline.or_resume(DNS_TIMEOUT, Duration::ZERO), ..*until };
     let deadline = &until.deadline;
     let mut query = pin!(query(&names, server, deadline));
     // The query has its own time limit, so none is passed here. Each timeout below only updates the

@@ -18,11 +18,13 @@ use crate::secret::AskPassword;
 use crate::sys;
 use crate::trace::trace;
 
-/// The callbacks used while connecting.
+/// The callbacks and the cache used while connecting.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     /// Supplies passwords that the plan does not contain.
     pub(super) prompt: &'a dyn AskPassword,
+    /// Keeps certificates and keys for the next session.
+    pub(super) tls: &'a tls::TlsCache,
     /// Receives each stage as it is reached.
     pub(super) progress: &'a dyn Progress,
 }
@@ -71,7 +73,13 @@ pub(super) fn prepare_hops<'a>(
         let peer = Peer::proxy(hop, index, route.hops.len());
         let negotiation = negotiation(hop, &peer, destination?, eager, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
-        Ok(HopState { hop, tls: tls::Client::for_hop(hop, &peer)?, peer, negotiation, spent: Duration::ZERO })
+        Ok(HopState {
+            hop,
+            tls: tls::Client::for_hop(hop, &peer, context.tls)?,
+            peer,
+            negotiation,
+            spent: Duration::ZERO,
+        })
     };
     route.hops.iter().zip(destinations).enumerate().map(prepare).collect()
 }

@@ -31,6 +31,7 @@ mod tls;
 mod waiting;
 
 pub use progress::{Progress, Stage};
+pub use tls::TlsCache;
 
 /// An established connection on which every byte belongs to the session.
 #[derive(Debug)]
@@ -48,7 +49,12 @@ pub struct Tunnel {
 /// # Errors
 /// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if there was only
 /// one. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
-pub fn connect(plan: &Plan, prompt: &dyn AskPassword, progress: &dyn Progress) -> Result<Tunnel, Error> {
+pub fn connect(
+    plan: &Plan,
+    prompt: &dyn AskPassword,
+    tls: &TlsCache,
+    progress: &dyn Progress,
+) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach);
     if plan.shows_status {
         deadline = deadline.with_status();
@@ -60,7 +66,7 @@ pub fn connect(plan: &Plan, prompt: &dyn AskPassword, progress: &dyn Progress) -
             return dial::dial_unix(path, &peer, &deadline).map(|channel| Tunnel { channel, peer });
         }
     };
-    let context = Context { prompt, progress };
+    let context = Context { prompt, tls, progress };
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);

@@ -10,12 +10,16 @@ use crate::plan::Hop;
 #[derive(Debug)]
 pub(super) enum Client {}
 
+/// The cache of TLS settings, which is empty in this build.
+#[derive(Debug, Default)]
+pub struct TlsCache(());
+
 impl Client {
     /// Returns `None` for a hop without TLS.
     ///
     /// # Errors
     /// The hop requires TLS.
-    pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
+    pub(super) fn for_hop(hop: &Hop, peer: &Peer, _: &TlsCache) -> Result<Option<Self>, Error> {
         match &hop.tls {
             None => Ok(None),
             Some(_) => Err(Error::Config(format!(

@@ -56,7 +56,7 @@ fn plan_through(proxy: &TcpListener) -> Plan {
 /// Each connection used to get 30 seconds of its own.
 #[test]
 fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_requests() {
-    const PAUSE: Duration = Duration::from_millis(50);
+    let pause = Duration::from_millis(50);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let plan = plan_through(&listener);
     let proxy = thread::spawn(move || {
@@ -65,17 +65,18 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
         for answer in [challenge, "HTTP/1.1 200 OK\r\n\r\n"] {
             let (mut client, _) = listener.accept().unwrap();
             while client.read(&mut [0; 4096]).unwrap() == 4096 {}
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
             client.write_all(answer.as_bytes()).unwrap();
         }
     });
     let Target::Tcp(target) = &plan.target else { unreachable!() };
-    let (route, context) = (&plan.routes[0], Context { prompt: &Nobody, progress: &() });
+    let (route, context) =
+        (&plan.routes[0], Context { prompt: &Nobody, tls: &TlsCache::default(), progress: &() });
     let mut deadline = Deadline::start(None);
     let mut hops = prepare_hops(route, target, false, &deadline, context).unwrap();
     connect_hops(&mut hops, route, &plan, &mut deadline, context).unwrap();
-    assert!(hops[0].spent >= PAUSE * 2, "{:?}", hops[0].spent);
+    assert!(hops[0].spent >= pause * 2, "{:?}", hops[0].spent);
     let left = hops[0].deadline(&deadline).left();
-    assert!(left.is_some_and(|left| left + PAUSE * 2 <= Limits::HANDSHAKE_TIMEOUT), "{left:?}");
+    assert!(left.is_some_and(|left| left + pause * 2 <= Limits::HANDSHAKE_TIMEOUT), "{left:?}");
     proxy.join().unwrap();
 }

@@ -135,7 +135,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         proxy_protocol: None,
         relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true },
     };
-    let tunnel = connect::net::connect(&plan, &Nobody, &()).unwrap();
+    let tunnel = connect::net::connect(&plan, &Nobody, &connect::net::TlsCache::default(), &()).unwrap();
     let mut banner = vec![0; 6];
     let mut watches = [connect::sys::watch(&tunnel.channel, true, false)];
     connect::sys::poll(&mut watches, Some(Duration::from_secs(10))).unwrap();

@@ -89,6 +89,11 @@ impl Listening {
         drop(self.lines(part, |lines| found(lines) >= count));
     }
 
+    /// Counts the lines on stderr so far that contain `part`.
+    pub(crate) fn count_lines(&self, part: &str) -> usize {
+        self.lines.0.lock().unwrap().iter().filter(|line| line.contains(part)).count()
+    }
+
     /// Returns the lines on stderr so far, except debug lines.
     pub(crate) fn messages(&self) -> Vec<String> {
         messages(&self.lines.0.lock().unwrap())

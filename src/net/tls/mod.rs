@@ -3,6 +3,7 @@
 //! The handshake runs like a negotiation, on the same connection and under the same deadline.
 //! Afterwards a layer ([`sys::layered`]) encrypts and decrypts on its own thread, and everything
 //! above it sees an ordinary channel. A plan without TLS reads no certificate and starts no thread.
+//! All sessions of a run share the certificates and keys ([`TlsCache`]).
 
 use std::sync::Arc;
 
@@ -19,9 +20,10 @@ use crate::plan::Hop;
 use crate::proto::Limit;
 use crate::sys;
 use crate::trace::trace;
-use settings::configuration;
+pub use cache::TlsCache;
 use verifier::ProblemSlot;
 
+mod cache;
 mod certificate;
 mod layer;
 mod messages;
@@ -44,15 +46,16 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Reads the certificates and the key for a hop. Returns `None` for a hop without TLS.
+    /// Prepares TLS with a hop. Reads its certificates and its key unless the cache has them.
+    /// Returns `None` for a hop without TLS.
     ///
     /// # Errors
     /// A file is missing or invalid, or the proxy's name is not valid in a certificate.
-    pub(super) fn for_hop(hop: &Hop, peer: &Peer) -> Result<Option<Self>, Error> {
+    pub(super) fn for_hop(hop: &Hop, peer: &Peer, cache: &TlsCache) -> Result<Option<Self>, Error> {
         let Some(tls) = &hop.tls else { return Ok(None) };
         let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;
         let problem = Arc::new(ProblemSlot::default());
-        let configuration = Arc::new(configuration(tls, &problem)?);
+        let configuration = Arc::new(cache.settings(tls)?.for_session(&problem));
         Ok(Some(Self { configuration, name, problem }))
     }
 

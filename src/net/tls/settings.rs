@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
-use super::verifier::{ProblemSlot, Verifier};
+use super::verifier::{ProblemSlot, Trust, Verifier};
 use crate::error::{Error, os_message};
 use crate::plan::Tls;
 use crate::text::printable;
@@ -22,22 +22,34 @@ use crate::trace::trace;
 /// never end, such as devices.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
-/// Returns the rustls configuration for one hop. The verifier stores in `problem` why it rejected a
-/// certificate.
-pub(super) fn configuration(tls: &Tls, problem: &Arc<ProblemSlot>) -> Result<ClientConfig, Error> {
+/// The rustls configuration for a hop, with its certificates and its key.
+#[derive(Debug)]
+pub(super) struct Settings {
+    configuration: ClientConfig,
+    trust: Arc<Trust>,
+}
+
+impl Settings {
+    /// Returns the configuration for one session. Its verifier stores in `problem` why it rejected
+    /// a certificate.
+    pub(super) fn for_session(&self, problem: &Arc<ProblemSlot>) -> ClientConfig {
+        let (trust, problem) = (Arc::clone(&self.trust), Arc::clone(problem));
+        let mut configuration = self.configuration.clone();
+        configuration.dangerous().set_certificate_verifier(Arc::new(Verifier { trust, problem }));
+        configuration
+    }
+}
+
+/// Reads the certificates and the key for a hop.
+pub(super) fn load(tls: &Tls) -> Result<Settings, Error> {
     let provider = Arc::new(ring::default_provider());
     let own = match &tls.authorities {
         Some(file) if !tls.insecure => certificates(file)?,
         _ => Vec::new(),
     };
     let chain = if tls.insecure { None } else { Some(chain_verifier(tls, &own, &provider)?) };
-    let verifier = Verifier {
-        chain,
-        own,
-        pins: tls.pins.clone(),
-        provider: Arc::clone(&provider),
-        problem: Arc::clone(problem),
-    };
+    let trust = Arc::new(Trust { chain, own, pins: tls.pins.clone(), provider: Arc::clone(&provider) });
+    let verifier = Verifier { trust: Arc::clone(&trust), problem: Arc::default() };
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder =
         builder.map_err(cannot_set_up)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
@@ -53,9 +65,10 @@ pub(super) fn configuration(tls: &Tls, problem: &Arc<ProblemSlot>) -> Result<Cli
             })?
         }
     };
-    // A resumed session would let an eavesdropper link two connections to the same user.
+    // A resumed session would let an eavesdropper link two connections to the same user. Hops with
+    // equal settings share the configuration, and must not share tickets either.
     configuration.resumption = Resumption::disabled();
-    Ok(configuration)
+    Ok(Settings { configuration, trust })
 }
 
 /// Returns the chain verifier. It trusts the authorities from `--tls-ca`, or else the system's.

@@ -29,10 +29,9 @@ impl ProblemSlot {
     }
 }
 
-/// A verifier that checks the chain, name and validity period, unless disabled, and the pins, if
-/// any.
+/// What certificates are checked against, for all sessions with the same settings.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(super) struct Trust {
     /// `None` for `--insecure`.
     pub(super) chain: Option<Arc<WebPkiServerVerifier>>,
     /// The certificates from `--tls-ca`. The proxy's certificate is trusted if it is one of them,
@@ -40,10 +39,17 @@ pub(super) struct Verifier {
     pub(super) own: Vec<CertificateDer<'static>>,
     pub(super) pins: Vec<[u8; 32]>,
     pub(super) provider: Arc<CryptoProvider>,
+}
+
+/// The verifier of one session. It checks the chain, name and validity period, unless disabled, and
+/// the pins, if any.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    pub(super) trust: Arc<Trust>,
     pub(super) problem: Arc<ProblemSlot>,
 }
 
-impl Verifier {
+impl Trust {
     fn check_chain(
         &self,
         certificate: &CertificateDer<'_>,
@@ -85,10 +91,10 @@ impl ServerCertVerifier for Verifier {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check_chain(certificate, intermediates, name, now).inspect_err(|error| {
+        self.trust.check_chain(certificate, intermediates, name, now).inspect_err(|error| {
             self.problem.set(certificate_problem(error, certificate, intermediates, name));
         })?;
-        self.check_pins(certificate).map_err(|problem| {
+        self.trust.check_pins(certificate).map_err(|problem| {
             self.problem.set(problem);
             CertificateError::ApplicationVerificationFailure
         })?;
@@ -101,7 +107,12 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.trust.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -110,11 +121,16 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.trust.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.trust.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -89,6 +89,29 @@ fn the_message_says_what_is_wrong_with_a_certificate() {
     }
 }
 
+/// The alert depends on the error that the verifier returns to the TLS library.
+#[test]
+fn a_rejected_proxy_is_told_the_reason() {
+    let (pki, other) = (Pki::new(), Pki::named("Other Authority"));
+    let expired = pki.authority.issue(&["localhost"], CertificateKind::Expired);
+    let wrong_name = pki.authority.issue(&["other.example"], CertificateKind::Server);
+    let (key, another_key) = (pki.authority.localhost(), pki.authority.localhost());
+    let pin = format!("--tls-pin {}", another_key.pin());
+    for (identity, options, alert) in [
+        (&expired, "", "CertificateExpired"),
+        (&wrong_name, "", "BadCertificate"),
+        (&other.authority.localhost(), "", "UnknownCA"),
+        (&key, &pin, "AccessDenied"),
+    ] {
+        let unreached = Server::each([]);
+        let front = TlsFront::new(identity).in_front_of(&unreached);
+        pki.connect(&front, options).run().expect_code(5);
+        let failure = front.only_handshake().failure.unwrap_or_default();
+        assert!(failure.contains(alert), "{failure}");
+        unreached.finish();
+    }
+}
+
 /// An impostor uses the name of a trusted authority.
 #[test]
 fn an_authority_of_the_same_name_with_another_key_is_not_trusted() {

@@ -7,6 +7,7 @@ mod chains;
 mod ending;
 mod handshake;
 mod identity;
+mod listening;
 mod relay;
 
 /// A certificate authority, and a file with its certificate.
