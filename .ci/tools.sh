@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Installs the cargo tools that checks and releases need, in $TOOLS or target/tools. Debug builds of
-# these tools take a third of the time. Source this file from the root of the repository. It must
-# work with the old bash on macOS.
+# Installs the cargo tools that the checks and releases need, in $TOOLS or target/tools. Builds them
+# in debug mode, which takes a third as long as a release build. Source this file from the root of
+# the repository. It must work with bash 3.2, which macOS ships.
 
 TOOLS=${TOOLS:-$PWD/target/tools}
 PATH=$TOOLS/bin:$PATH
@@ -9,7 +9,8 @@ PATH=$TOOLS/bin:$PATH
 tool() { # NAME
     case $1 in
     cargo-auditable) set -- "$1" --version 0.7.7 ;;
-    # The default features add xz compression (liblzma) and separate debug symbols.
+    # The default features, xz compression (liblzma) and build-ID paths for debug symbols, are not
+    # needed.
     cargo-deb) set -- "$1" --version 3.8.0 --no-default-features ;;
     cargo-deny) set -- "$1" --version 0.20.2 ;;
     esac

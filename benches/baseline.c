@@ -1,17 +1,21 @@
 /*
- * The baseline: the least a relay can do. It has no options, no name resolution, no proxies and no messages, only
- * the loop at the core of every relay. The benchmark compares it with full relays to show the cost of the rest.
+ * The baseline: the least that a relay can do. It has no options, no name resolution and no proxy
+ * support, only the loop at the core of every relay. The benchmark compares it with full relays to
+ * show what everything else costs.
  *
- *   baseline splice HOST PORT         relays between stdin and stdout (pipes) and a socket, with poll and splice
+ *   baseline splice HOST PORT         relays between stdin and stdout (pipes) and a socket, with
+ *                                     poll and splice
  *   baseline copy   HOST PORT SIZE    does the same with read and write, and buffers of SIZE bytes
- *   baseline listen HOST PORT LOCAL   relays between the first client of port LOCAL and a socket, with splice through
- *                                     two pipes; prints the port (LOCAL 0 selects any free one)
+ *   baseline listen HOST PORT LOCAL   relays between the first client of port LOCAL and a socket,
+ *                                     with splice through two pipes; prints the port (0 selects a
+ *                                     free one)
  *
- * The pipe sizes below cost the least CPU time. CPU seconds per GiB with 64, 128, 256, 512 and 1024 KiB, medians of
- * 5 runs, everything on one core of an AMD EPYC 9005, Linux 6.18:
+ * The pipe sizes below take the least CPU time. Medians of 5 runs, in CPU seconds per GiB, with
+ * everything on one core (AMD EPYC 9005, Linux 6.18):
+ *   pipe size in KiB       64   128   256   512  1024
  *   to standard output   0.31  0.27  0.22  0.16  0.08
- *   from standard input  0.21  0.10  0.08  0.19  0.38   (the writer runs too far ahead for the caches)
- *   between sockets      0.38  0.32  0.28  0.22  0.19   (the same without a poll before each step)
+ *   from standard input  0.21  0.10  0.08  0.19  0.38   (in large pipes, data leaves the cache)
+ *   between sockets      0.38  0.32  0.28  0.22  0.19
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -55,7 +59,7 @@ static ssize_t drain(struct flow *flow) {
                         : move(flow->inner[0], flow->to, flow->held - flow->done);
 }
 
-/* Passes EOF on after all data is delivered. */
+/* Passes EOF on. Called once all data has been delivered. */
 static void end(struct flow *flow) {
     flow->wants = 0;
     if (shutdown(flow->to, SHUT_WR) < 0) close(flow->to);
@@ -66,7 +70,10 @@ static int later(ssize_t moved, const char *what) {
     return moved < 0;
 }
 
-/* Splices directly, because one end is a pipe. After EAGAIN, waits for the end that poll did not report as ready. */
+/*
+ * Splices directly, which works because one end is a pipe. After EAGAIN, waits for the other end,
+ * because poll reported this one as ready.
+ */
 static void advance_directly(struct flow *flow) {
     ssize_t moved = move(flow->from, flow->to, CHUNK);
     if (later(moved, "splice")) flow->wants = flow->wants == POLLIN ? POLLOUT : POLLIN;
@@ -91,7 +98,7 @@ static void advance_in_two_steps(struct flow *flow) {
     flow->wants = POLLIN;
 }
 
-/* Relays until `down` has ended, and if `both` is set, until `up` has ended too. */
+/* Relays until `down` has ended or, if `both` is set, until both directions have. */
 static void relay(struct flow *up, struct flow *down, int both) {
     struct flow *flows[2] = {up, down};
     while (down->wants || (both && up->wants)) {
@@ -146,7 +153,7 @@ static int client_of(const char *port) {
 }
 
 static void resize(int pipe, int size) {
-    /* Fails with EPERM above the user's limit on pipe pages. The pipe then keeps its size. */
+    /* EPERM: this would exceed the user's limit on pipe pages. The pipe keeps its size. */
     if (fcntl(pipe, F_SETPIPE_SZ, size) < 0 && errno != EPERM) die("F_SETPIPE_SZ");
 }
 

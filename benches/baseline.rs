@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles `baseline.c` into this directory. On failure, returns the output of the compiler.
+/// Compiles `baseline.c` into this directory and returns the program's path. If the compiler fails,
+/// returns its output.
 pub(crate) fn compile(directory: &Path) -> Result<PathBuf, String> {
     let program = directory.join("baseline");
     fs::create_dir_all(directory).map_err(|error| error.to_string())?;

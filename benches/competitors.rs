@@ -32,7 +32,7 @@ impl Route {
 /// The local end of the relay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LocalEnd {
-    /// Pipes on standard input and output, as ssh uses.
+    /// Pipes on standard input and output, as when ssh runs the program.
     Pipes,
     /// The first client of this local port.
     Port(u16),
@@ -40,7 +40,7 @@ pub(crate) enum LocalEnd {
     Listen(u16),
 }
 
-/// The program whose command-line syntax applies.
+/// The kind of program, which determines the command-line syntax.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tool {
     Ours,
@@ -57,7 +57,7 @@ pub(crate) enum Tool {
 }
 
 /// Buffer size of connect 1.106. Debian does not package that version, so a bare copy loop with
-/// the same buffers represents it.
+/// buffers of this size stands in for it.
 const COPY: &str = "524288";
 
 pub(crate) struct Competitor {
@@ -79,8 +79,8 @@ impl Competitor {
         self.tool.command_line(local_end, route, "", 0).is_some()
     }
 
-    /// Returns the arguments for a supported local end and route. `first` is the proxy, or the
-    /// target of a direct connection.
+    /// Returns the arguments for a supported local end and route. `first` is the address of the
+    /// proxy or, for a direct connection, of the target.
     pub(crate) fn args(&self, local_end: LocalEnd, route: Route, first: SocketAddr) -> Vec<String> {
         let host = first.ip().to_string();
         let args = self.tool.command_line(local_end, route, &host, first.port()).unwrap_or_default();
@@ -88,8 +88,8 @@ impl Competitor {
     }
 }
 
-/// The target to request from a proxy. Nothing listens there: our proxies play the target
-/// themselves.
+/// The target to request from a proxy. Nothing needs to listen there, because the benchmark's
+/// proxies play the target themselves.
 const TARGET: &str = "127.0.0.9 22";
 const TARGET_COLON: &str = "127.0.0.9:22";
 
@@ -120,8 +120,8 @@ impl Tool {
             (Self::Socat, Route::Http) => format!("STDIO PROXY:{host}:{TARGET_COLON},proxyport={port}"),
             (Self::Corkscrew, Route::Http) => format!("{host} {port} {TARGET}"),
             (Self::Proxytunnel, Route::Http) => format!("-q -p {host}:{port} -d {TARGET_COLON}"),
-            // socat has supported SOCKS5 only since version 1.8. The others support HTTP only, or
-            // no proxy at all.
+            // socat supports SOCKS5 only in version 1.8 and later. The others support only HTTP
+            // proxies, or no proxies at all.
             _ => return None,
         })
     }
@@ -150,8 +150,8 @@ impl Tool {
     }
 }
 
-/// Copies a program, as an installation would, because a file fresh from the linker starts more
-/// slowly.
+/// Copies a program, as an installation would, and returns the path of the copy. A file fresh from
+/// the linker starts more slowly.
 fn installed(program: &Path) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -162,7 +162,7 @@ fn installed(program: &Path) -> PathBuf {
     copy
 }
 
-/// Returns all competitors that are installed, and prints the names of those that are not.
+/// Returns the selected competitors, and prints the names of those that are not installed.
 pub(crate) fn find_all(options: &Options) -> Vec<Competitor> {
     let ours = installed(Path::new(env!("CARGO_BIN_EXE_connect")));
     let mut all = Vec::new();
@@ -201,7 +201,7 @@ pub(crate) fn find_all(options: &Options) -> Vec<Competitor> {
         let found = commands.iter().find_map(|command| {
             let program = in_path(command)?;
             let version = version_of(&program, version_args)?;
-            // There are several programs named nc.
+            // Several programs are named nc. Accept only the one from OpenBSD.
             (*tool != Tool::Nc || version.contains("OpenBSD")).then_some((program, version))
         });
         match found {
@@ -214,7 +214,7 @@ pub(crate) fn find_all(options: &Options) -> Vec<Competitor> {
 
 type Peer = (&'static str, Tool, &'static [&'static str], &'static [&'static str]);
 
-/// Name, tool, the commands it may be installed as, and the arguments that print its version.
+/// Name, tool, possible command names, and the arguments that print the version.
 const PEERS: &[Peer] = &[
     ("connect-proxy", Tool::ConnectProxy, &["connect-proxy"], &["-V"]),
     ("nc", Tool::Nc, &["nc.openbsd", "nc"], &["-h"]),
@@ -224,7 +224,7 @@ const PEERS: &[Peer] = &[
     ("proxytunnel", Tool::Proxytunnel, &["proxytunnel"], &["-V"]),
 ];
 
-/// Returns the names that `--only` accepts.
+/// Returns the program names that `--only` accepts.
 pub(crate) fn peer_names() -> impl Iterator<Item = &'static str> {
     PEERS.iter().map(|(name, ..)| *name)
 }
@@ -235,8 +235,8 @@ fn in_path(command: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Returns the first line of output that contains a digit, because some programs print a title
-/// first.
+/// Runs the program and returns its first line of output that contains a digit, because some
+/// programs print a title before the version. If no line does, returns the first line.
 fn version_of(program: &Path, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     let text = [output.stdout, output.stderr].concat();

@@ -1,10 +1,10 @@
-//! An experiment: participants that take turns, round by round, and their figures.
+//! An experiment: participants that take turns, round by round, and their measurements.
 
 use std::io::{self, IsTerminal, Write};
 
 use crate::statistics::Summary;
 
-/// One figure of a run.
+/// A quantity that is measured in each run.
 pub(crate) struct Metric {
     pub(crate) key: &'static str,
     /// Heading of the table column.
@@ -12,7 +12,7 @@ pub(crate) struct Metric {
     pub(crate) digits: usize,
 }
 
-/// The figures of one run, in the order of the experiment's metrics, or why the run failed.
+/// The measurements of one run, in the order of the experiment's metrics, or why the run failed.
 pub(crate) type Sample = Result<Vec<f64>, String>;
 
 /// A participant: one competitor in one configuration.
@@ -27,7 +27,7 @@ impl<'a> Participant<'a> {
     }
 }
 
-/// The figures of one participant.
+/// The measurements of one participant.
 pub(crate) struct Row {
     pub(crate) name: String,
     /// One sample per round; `None` if the participant was skipped or its run failed.
@@ -62,7 +62,7 @@ impl Experiment {
         self.rows.iter().find(|row| row.name == name)
     }
 
-    /// Divides one participant's figures by another's, round by round, and summarizes the ratios.
+    /// Divides one participant's values by another's, round by round, and summarizes the ratios.
     pub(crate) fn ratio(&self, metric: usize, of: &str, to: &str) -> Option<Summary> {
         let (of, to) = (self.row(of)?, self.row(to)?);
         let pairs = of.samples.iter().zip(&to.samples);
@@ -75,7 +75,8 @@ const MAX_FAILURES: usize = 2;
 
 /// Runs every participant once per round.
 ///
-/// A participant whose first sample `is_slow` runs only in every tenth round.
+/// If `is_slow` returns `true` for a participant's first sample, the participant runs only in every
+/// tenth round.
 pub(crate) fn take_turns(
     title: &str,
     rounds: usize,
@@ -91,8 +92,7 @@ pub(crate) fn take_turns(
     let mut failures = vec![0; count];
     for round in 0..rounds {
         for turn in 0..count {
-            // Rotate the order, because the first run after a pause is faster or slower than the
-            // others.
+            // Rotate the order, because a participant's position in the round may affect its speed.
             let index = (round + turn) % count;
             let row = &mut rows[index];
             let slow = row.samples.iter().flatten().next().is_some_and(|sample| is_slow(sample));
@@ -113,7 +113,7 @@ pub(crate) fn take_turns(
     rows
 }
 
-/// Overwrites the progress line on the terminal.
+/// Overwrites the progress line if stderr is a terminal.
 fn show_progress(line: &str) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() {

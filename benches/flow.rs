@@ -1,4 +1,4 @@
-//! Bulk data at the two ends of a relay, moved as cheaply as possible.
+//! Moves bulk data at the two ends of a relay, as cheaply as possible.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{SpliceFlags, splice};
 
-/// Chunk size: large enough that system calls cost little, small enough for a core's cache.
+/// Chunk size: large enough that system calls cost little, small enough to fit in a core's cache.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// The number of bytes that arrived, and how long they took.
@@ -44,8 +44,8 @@ pub(crate) fn discard_pipe(pipe: impl AsFd, bytes: u64) -> io::Result<Flow> {
     Ok(count(bytes, || Ok(splice(&pipe, None, &null, None, 1 << 20, SpliceFlags::MOVE)?)))
 }
 
-/// Counts bytes up to this many, until EOF or an error. The caller detects a failure by the low
-/// count.
+/// Calls `take` until this many bytes have arrived, or until EOF or an error. The caller recognizes
+/// a failure by the low count.
 fn count(bytes: u64, mut take: impl FnMut() -> io::Result<usize>) -> Flow {
     let started = Instant::now();
     let mut arrived = 0;
@@ -60,7 +60,7 @@ fn count(bytes: u64, mut take: impl FnMut() -> io::Result<usize>) -> Flow {
     Flow { bytes: arrived, elapsed: started.elapsed() }
 }
 
-/// Waits for input or EOF. Returns `true` if it comes within the limit.
+/// Waits until the descriptor is readable. Returns `false` if that takes longer than `limit`.
 pub(crate) fn ready_within(descriptor: impl AsFd, limit: Duration) -> bool {
     let limit = Timespec::try_from(limit).ok();
     poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], limit.as_ref()).is_ok_and(|ready| ready > 0)

@@ -1,4 +1,4 @@
-//! The machine that the benchmark runs on, and the date.
+//! Describes a run of the benchmark: the machine, the date and the command.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cores: usize,
-    /// Name and version, as major.minor.
+    /// Name and version, such as `Linux 6.18`.
     pub(crate) kernel: String,
     pub(crate) date: String,
     /// The command that repeats this run.
@@ -32,15 +32,15 @@ impl Machine {
         }
     }
 
-    /// Describes CPU, cores and kernel in one line.
+    /// Describes the CPU, the number of cores and the kernel on one line.
     pub(crate) fn line(&self) -> String {
         let cores = if self.cores == 1 { "one core".to_owned() } else { format!("{} cores", self.cores) };
         format!("{}, {cores}, {}", self.cpu, self.kernel)
     }
 }
 
-/// Shortens a version like `6.18.5-generic` to `6.18`, because patch level and build do not matter
-/// here.
+/// Shortens a version like `6.18.5-generic` to `6.18`, because the patch level and the build do not
+/// matter here.
 fn major_minor(version: &str) -> &str {
     version.match_indices('.').nth(1).map_or(version, |(end, _)| &version[..end])
 }
@@ -52,7 +52,7 @@ fn command() -> String {
         match arg.as_str() {
             // Cargo adds this option.
             "--bench" => {}
-            // The output directory does not affect the figures.
+            // The output directory does not affect the measurements.
             "--write" => drop(given.next()),
             _ => args.push(arg),
         }
@@ -65,8 +65,8 @@ fn today() -> String {
     output.map_or_else(|_| "today".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Pins this process and everything it starts to the last core, which other programs and
-/// interrupts use the least.
+/// Pins this process and its children to the last core, which other programs and interrupts tend to
+/// use the least.
 pub(crate) fn pin_to_one_core() -> io::Result<()> {
     let all = sched_getaffinity(None)?;
     let mut one = CpuSet::new();
@@ -76,10 +76,10 @@ pub(crate) fn pin_to_one_core() -> io::Result<()> {
     Ok(sched_setaffinity(None, &one)?)
 }
 
-/// Raises the limit on open files, because a thousand sessions need several thousand descriptors,
-/// in this process and in those it starts.
+/// Raises the limit on open files for this process and its children, because a thousand sessions
+/// need several thousand descriptors.
 pub(crate) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // If this fails, the sessions report it.
+    // Ignore a failure: if descriptors run out, the sessions measurement reports it.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -1,6 +1,6 @@
-//! `cargo bench`: compares this program with the others that people use as ssh's `ProxyCommand`,
-//! and with a minimal relay. Start reading at `measure/mod.rs`. Run `cargo bench -- --help` for the
-//! options.
+//! `cargo bench`: compares this program with other programs that people use as ssh's
+//! `ProxyCommand`, and with a minimal relay. Start reading at `measure/mod.rs`. For the options,
+//! run `cargo bench -- --help`.
 #![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot continue says why and stops")]
 #![allow(clippy::cast_precision_loss, reason = "no count here comes near the limit of an f64")]
 

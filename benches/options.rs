@@ -1,4 +1,4 @@
-//! The command line.
+//! The benchmark's command line.
 
 use std::path::PathBuf;
 use std::process;
@@ -32,7 +32,7 @@ impl Measurement {
 /// Another build of our program, or our program in another environment.
 pub(crate) struct Variant {
     pub(crate) name: String,
-    /// The path of another build.
+    /// The path of another build; `None` for the current one.
     pub(crate) program: Option<PathBuf>,
     /// An environment variable to set.
     pub(crate) variable: Option<(String, String)>,
@@ -40,10 +40,10 @@ pub(crate) struct Variant {
 
 pub(crate) struct Options {
     pub(crate) measurements: Vec<Measurement>,
-    /// How many times each competitor runs in bulk measurements.
+    /// Number of rounds in the bulk measurements.
     pub(crate) rounds: usize,
     pub(crate) mib: u64,
-    /// How many times each competitor is started.
+    /// Number of rounds in the start-up measurement.
     pub(crate) starts: usize,
     pub(crate) round_trips: usize,
     pub(crate) sessions: usize,
@@ -176,7 +176,7 @@ fn usage_error(message: &str) -> ! {
     process::exit(2)
 }
 
-/// Returns `bench` in the target directory, wherever that is.
+/// Returns the `bench` subdirectory of Cargo's target directory.
 fn default_directory() -> PathBuf {
     scratch_directory().with_file_name("bench")
 }

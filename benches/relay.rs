@@ -19,14 +19,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::competitors::Competitor;
 use crate::flow::ready_within;
 
-/// How long a relay may take to exit after both sides have ended. socat waits half a second.
+/// How long a relay may take to exit after both of its ends have closed. socat waits half a second.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The PID of the running relay; 0 if there is none.
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
 /// Installs signal handlers that kill the running relay when the benchmark is terminated, because a
-/// listener would keep running.
+/// listener would otherwise keep running.
 pub(crate) fn kill_on_termination() -> io::Result<()> {
     let (mut signals, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -48,12 +48,12 @@ pub(crate) struct Relay {
     stdout: Option<ChildStdout>,
     errors: PipeReader,
     cpu_before: Duration,
-    /// `None` once the process is reaped.
+    /// `None` once the process has been reaped.
     watchdog: Option<JoinHandle<()>>,
     timed_out: Arc<AtomicBool>,
 }
 
-/// The outcome of a relay.
+/// The outcome of a relay's run.
 pub(crate) struct Outcome {
     /// User and system time of the relay and of the children that it waited for.
     pub(crate) cpu: Duration,
@@ -69,7 +69,7 @@ impl Relay {
     pub(crate) fn start(competitor: &Competitor, args: &[String], limit: Duration) -> io::Result<Self> {
         let (errors, stderr) = io::pipe()?;
         let mut command = Command::new(&competitor.program);
-        // Use a process group, because some programs start further processes.
+        // Use a process group: some programs start further processes, which must be killed too.
         command
             .args(args)
             .env_clear()
@@ -86,7 +86,7 @@ impl Relay {
         let timed_out = Arc::new(AtomicBool::new(false));
         let watchdog = Some(thread::spawn({
             let (group, timed_out) = (Pid::from_child(&child), Arc::clone(&timed_out));
-            // The child is reaped only after this thread has ended, so its PID cannot be reused.
+            // The child is not reaped until this thread has ended, so its PID stays valid.
             let process = pidfd_open(group, PidfdFlags::empty())?;
             move || {
                 if !ready_within(&process, limit) {
@@ -111,8 +111,8 @@ impl Relay {
         self.watchdog.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Returns the peak resident set size in KiB. Reads procfs, because getrusage(2) would include
-    /// our own memory from before exec.
+    /// Returns the peak resident set size in KiB, or `None` if the process has exited. Reads
+    /// procfs, because getrusage(2) would include our own memory from before exec.
     pub(crate) fn peak_kib(&self) -> Option<f64> {
         kib(&fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?, "VmHWM:")
     }
@@ -198,7 +198,7 @@ impl Outcome {
             0 => "no data",
             _ => "data lost",
         };
-        // After a timeout the exit status only reflects our own kill.
+        // After a timeout, the exit status only shows that we killed the process.
         let message = self.errors.lines().next().map(str::to_owned);
         let message = message.or_else(|| (!self.timed_out).then(|| self.status.to_string()));
         format!("{what}, {bytes} of {expected} bytes; {}", message.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! Bulk data in one direction, between pipes and a target.
+//! Measures bulk transfers in one direction, between pipes and a target.
 
 use std::io;
 use std::time::Duration;
@@ -25,23 +25,23 @@ pub(super) const METRICS: &[Metric] = &[
 
 const MEMORY: &[Metric] = &[Metric { key: "peak_rss_kib", label: "peak KiB", digits: 0 }];
 
-/// Returns the time limit for a run. Allows for 20 MiB/s, a tenth of the speed of the slowest
+/// Returns the time limit for a run. Assumes at least 20 MiB/s, a tenth of the speed of the slowest
 /// program on a slow machine.
 pub(super) fn limit(bytes: u64) -> Duration {
     Duration::from_secs(10 + bytes / (20 << 20))
 }
 
-/// Converts to GiB.
+/// Converts bytes to GiB.
 pub(super) fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
-/// Returns the figures of [`METRICS`].
+/// Returns a run's values for the [`METRICS`].
 pub(super) fn sample(cpu: Duration, flow: Flow) -> Vec<f64> {
     vec![cpu.as_secs_f64() / gib(flow.bytes), gib(flow.bytes) / flow.elapsed.as_secs_f64()]
 }
 
-/// Measures direct connections, and connections through proxies, which should cost the same.
+/// Measures direct connections and connections through proxies. Both should cost the same.
 pub(super) fn experiments(
     direction: Direction,
     options: &Options,
@@ -97,7 +97,7 @@ pub(super) fn able(competitors: &[Competitor], route: Route) -> impl Iterator<It
     competitors.iter().filter(move |competitor| competitor.can(LocalEnd::Pipes, route))
 }
 
-/// Returns the participant's name.
+/// Returns the participant's name, which includes the route unless it is direct.
 pub(super) fn name(competitor: &Competitor, route: Route) -> String {
     match route {
         Route::Direct => competitor.name.clone(),
@@ -106,7 +106,7 @@ pub(super) fn name(competitor: &Competitor, route: Route) -> String {
 }
 
 impl Direction {
-    /// Moves the bytes and returns the figures and the peak memory.
+    /// Transfers the bytes. Returns the measurements and, for a download, the peak memory.
     fn run(
         self,
         competitor: &Competitor,
@@ -136,7 +136,7 @@ fn down(competitor: &Competitor, route: Route, bytes: u64) -> Run {
     // Ignore a failure here, because `run` detects the missing bytes.
     let _ = hello_back(&mut *stdout, stdin);
     let flow = discard_pipe(stdout, bytes)?;
-    // The relay is still running, because the target delays its EOF until it is dropped.
+    // The relay is still running, because the target sends no EOF until `target` is dropped.
     let peak = relay.peak_kib();
     drop(target);
     Ok((relay.finish()?, flow, peak))

@@ -1,4 +1,4 @@
-//! Round-trip times, which ssh users notice between a keystroke and its echo.
+//! Measures round-trip times, which ssh users notice as the delay between a keystroke and its echo.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const METRICS: &[Metric] = &[
 const SIZE: usize = 32;
 /// Round trips before the clock starts.
 const WARM_UP: usize = 100;
-/// Time limit per round trip, on average.
+/// Average time allowed per round trip.
 const ROUND_TRIP_LIMIT: Duration = Duration::from_millis(1);
 /// Multiplier for the number of rounds. This measurement uses many short rounds, because other load
 /// on the machine disturbs it the most.
@@ -43,7 +43,7 @@ pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Exper
     Experiment { key: "pingpong", title, metrics: METRICS, references: &[BASELINE, OURS], rows }
 }
 
-/// Returns the outcome, the total time of the round trips, and how many of them succeeded.
+/// Returns the relay's outcome, the total time of the round trips, and how many of them succeeded.
 fn run(competitor: &Competitor, trips: usize) -> io::Result<(Outcome, Duration, usize)> {
     let target = Target::start(Route::Direct, Service::Echo)?;
     let args = competitor.args(LocalEnd::Pipes, Route::Direct, target.address);

@@ -1,4 +1,5 @@
-//! A local port instead of pipes: both ends of the relay are sockets.
+//! Measures bulk transfers through a local port instead of pipes: both ends of the relay are
+//! sockets.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -83,8 +84,8 @@ pub(super) fn listen(
 ) -> io::Result<(Relay, TcpStream)> {
     let mut outcome = None;
     for _ in 0..ATTEMPTS {
-        // The port was free a moment ago. If another process took it, the relay exits: try another
-        // port.
+        // The port was free a moment ago. If another process has taken it since, the relay exits,
+        // and we try another port.
         let local = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let args = competitor.args(local_end(local.port()), Route::Direct, target);
         let relay = Relay::start(competitor, &args, limit)?;

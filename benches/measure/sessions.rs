@@ -1,4 +1,4 @@
-//! A listener with few and with many concurrent sessions.
+//! Measures a listener with few and with many concurrent sessions.
 
 use std::io;
 use std::net::TcpStream;
@@ -17,9 +17,9 @@ pub(crate) const METRICS: &[Metric] = &[
     Metric { key: "used_kib_per_session", label: "used KiB", digits: 1 },
 ];
 
-/// The small number of sessions, for comparison with many.
+/// The small number of sessions, with which the large number is compared.
 pub(crate) const FEW: usize = 10;
-/// The row that serves as the reference for the others.
+/// Name of the row that serves as the reference for the others.
 pub(crate) const OURS_WITH_FEW: &str = "connect, 10";
 
 pub(super) fn experiment(options: &Options, competitors: &[Competitor]) -> Experiment {
@@ -50,7 +50,7 @@ fn run(competitor: &Competitor, sessions: usize, bytes: u64) -> io::Result<Vec<f
     let local = first.peer_addr()?;
     let fill = || {
         all.add(first)?;
-        // Subtract the memory with one session, which includes the program itself.
+        // The memory with one session includes the program itself, so subtract it below.
         let one = relay.memory_kib();
         for _ in 1..sessions {
             all.add(TcpStream::connect(local)?)?;

@@ -1,4 +1,4 @@
-//! Time from exec to the first byte, which every `ssh` command waits for.
+//! Measures the time from exec to the first byte, which delays every `ssh` command.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const METRICS: &[Metric] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(5);
-/// Programs that take longer than this many milliseconds are run fewer times.
+/// Programs that take longer than this many milliseconds are run less often.
 const SLOW: f64 = 15.0;
 
 pub(super) fn experiments(options: &Options, competitors: &[Competitor], mut add: impl FnMut(Experiment)) {

@@ -1,6 +1,6 @@
 //! The far side of a relay: targets, and proxies that become the target after the handshake.
 //!
-//! No second relay takes part, so a tunnel through a proxy can be compared with a direct
+//! No second relay is involved, so a tunnel through a proxy can be compared with a direct
 //! connection.
 
 mod sessions;
@@ -20,14 +20,14 @@ pub(crate) use sessions::Sessions;
 /// The greeting that [`Service::Greet`] sends.
 pub(crate) const GREETING: &[u8] = b"SSH-2.0-greeting\r\n";
 
-/// Number of round trips before bulk data.
+/// Number of round trips before the bulk data.
 const HELLOS: usize = 5;
 const HELLO: [u8; 32] = [b'.'; 32];
 
 /// The service that a target provides.
 #[derive(Clone, Copy)]
 pub(crate) enum Service {
-    /// Sends this many bytes, and EOF when the target is released.
+    /// Sends this many bytes, and EOF once the target is released.
     Source(u64),
     /// Receives this many bytes and closes.
     Sink(u64),
@@ -41,18 +41,18 @@ pub(crate) enum Service {
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     thread: JoinHandle<io::Result<Flow>>,
-    /// Dropping this pipe releases the thread.
+    /// Dropping this end of a pipe releases the target: its thread stops waiting and ends.
     release: PipeWriter,
 }
 
 impl Target {
-    /// Starts a target that is reachable by this route.
+    /// Starts a target that is reachable through this route.
     pub(crate) fn start(route: Route, service: Service) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let (released, release) = io::pipe()?;
         let thread = thread::spawn(move || {
-            // If the target is released first, do not wait for a client.
+            // Stop waiting for a client if the target is released first.
             let waits = &mut [PollFd::new(&listener, PollFlags::IN), PollFd::new(&released, PollFlags::IN)];
             poll(waits, None)?;
             if waits[0].revents().is_empty() {
@@ -122,9 +122,9 @@ fn serve(service: Service, mut stream: TcpStream, released: &impl AsFd) -> io::R
 
 /// Plays the target's half of a few round trips.
 ///
-/// ssh makes many round trips before it transfers a file. A connection without round trips never
-/// measures its round-trip time. Its receive window then grows only by chance, and the cost of a
-/// relay varies by a factor of two.
+/// ssh makes many round trips before it transfers a file. Without round trips, the kernel never
+/// measures the round-trip time of a connection. The receive window then grows only by chance, and
+/// the cost of a relay varies by a factor of two.
 fn hello(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     (0..HELLOS).try_for_each(|_| to.write_all(&HELLO).and_then(|()| from.read_exact(&mut [0; HELLO.len()])))
 }
@@ -134,7 +134,7 @@ pub(crate) fn hello_back(mut from: impl Read, mut to: impl Write) -> io::Result<
     (0..HELLOS).try_for_each(|_| from.read_exact(&mut [0; HELLO.len()]).and_then(|()| to.write_all(&HELLO)))
 }
 
-/// Sends EOF and drains unread input, which would turn the close into a reset.
+/// Sends EOF and drains the input, because closing a socket with unread input causes a reset.
 fn close_cleanly(mut stream: TcpStream) -> io::Result<Flow> {
     stream.shutdown(Shutdown::Write)?;
     io::copy(&mut stream, &mut io::sink())?;

@@ -11,7 +11,7 @@ use rustix::net::{RecvFlags, recv};
 
 use crate::flow::{CHUNK, Flow, ready_within};
 
-/// Timeout for a new session, and for progress in any session.
+/// How long to wait for a new session, or for progress in any session.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Sessions {
@@ -31,8 +31,8 @@ impl Sessions {
         self.listener.local_addr()
     }
 
-    /// Adds this client's session. Passes one byte through the session, so that all its resources
-    /// are allocated.
+    /// Adds this client's session. Passes one byte through the session, so that the relay allocates
+    /// all resources for it.
     pub(crate) fn add(&mut self, mut client: TcpStream) -> io::Result<()> {
         if !ready_within(&self.listener, TIMEOUT) {
             return Err(io::Error::other(format!(

@@ -8,12 +8,12 @@ use crate::statistics::Summary;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mark {
     Met,
-    /// The limit lies between the quartiles, so another run may meet the goal.
+    /// The median misses the limit, but a quartile meets it, so another run may meet the goal.
     Near,
     Missed,
 }
 
-/// A goal with its measured figure.
+/// A goal and the measured value.
 pub(crate) struct Verdict {
     pub(crate) what: String,
     pub(crate) figure: Summary,
@@ -33,7 +33,7 @@ impl Verdict {
         Self { what, figure, at_most, bound, mark }
     }
 
-    /// Returns the limit as text: `≤ 1.2`.
+    /// Returns the limit as text, such as `≤ 1.2`.
     pub(crate) fn limit(&self) -> String {
         format!("{} {}", if self.at_most { '≤' } else { '≥' }, self.bound)
     }

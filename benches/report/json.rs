@@ -1,4 +1,4 @@
-//! All figures in JSON, for other programs.
+//! All results as JSON, for other programs.
 
 use serde_json::{Value, json};
 

@@ -16,15 +16,15 @@ const GROUPS: &[(&str, usize, &str, &str)] = &[
 ];
 
 const WIDTH: f64 = 760.0;
-/// Left end of the bars.
+/// Left edge of the bars.
 const BARS_X: f64 = 150.0;
-/// Greatest length of a bar.
+/// Maximum length of a bar.
 const BARS_WIDTH: f64 = 500.0;
 const ROW_HEIGHT: f64 = 24.0;
 const BAR_HEIGHT: f64 = 14.0;
 
-/// By default, grays that are readable on white and on black. Better colors apply if the viewer
-/// declares a light or dark scheme.
+/// The default colors are readable on both white and black. If the viewer declares a light or dark
+/// color scheme, colors chosen for that scheme apply.
 const STYLE: &str = "
   text { font: 13px system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Helvetica, Arial, sans-serif; fill: #7a828b }
   .heading { font-weight: 600; font-size: 14px }
@@ -83,8 +83,8 @@ pub(super) fn text(machine: &Machine, experiments: &[Experiment]) -> String {
     )
 }
 
-/// Draws one bar per participant, as long as its median. Bars far longer than ours are cut short
-/// and drawn with a gap.
+/// Draws one bar per participant, whose length is the median. Bars that would be far longer than
+/// ours are truncated and drawn with a gap.
 fn group(body: &mut String, y: &mut f64, bars: &[(&str, Summary)], digits: usize) {
     let longest = bars.iter().map(|(_, summary)| summary.upper);
     let ours = bars

@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::report::goals::{Mark, Verdict};
 use crate::statistics::Summary;
 
-/// Prints the machine, the date and the competitors.
+/// Prints the command, the date, the machine and the competitors.
 pub(crate) fn print_head(machine: &Machine, competitors: &[Competitor]) {
     println!("{}\n{} on {}\n", machine.command, machine.date, machine.line());
     for competitor in competitors {
@@ -15,7 +15,7 @@ pub(crate) fn print_head(machine: &Machine, competitors: &[Competitor]) {
     println!("\nmedians, quartiles in brackets; ratios are medians of the ratios within each round");
 }
 
-/// Prints the figures of one experiment.
+/// Prints the results of one experiment.
 pub(crate) fn print_experiment(experiment: &Experiment) {
     println!("\n{}\n", experiment.title);
     let references: Vec<_> =
@@ -56,7 +56,7 @@ fn failure(row: &Row) -> Option<String> {
     row.failure.as_ref().map(|why| format!("! {}: {why} ({runs} runs succeeded)", row.name))
 }
 
-/// Prints aligned columns: names and quartiles flush left, figures flush right.
+/// Prints aligned columns: names and quartiles flush left, other numbers flush right.
 fn print(lines: &[Vec<String>]) {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<_> = (0..lines[0].len()).map(width).collect();

@@ -125,8 +125,7 @@ fn fail(screen: &mut Screen, program: &Program, call: &Call, code: i32, meaning:
     Ok(())
 }
 
-/// Returns `true` for lines without the `-d` prefix, and for the `-d` lines that show the main
-/// steps.
+/// Returns `true` for ordinary messages, and for the debug lines that show the main steps.
 fn is_of_interest(line: &str) -> bool {
     const STEPS: &str = "relay_method|connecting to|>>> xx|<<< 01|start relaying";
     let is_step = |text: &str| STEPS.split('|').any(|start| text.starts_with(start));

@@ -11,7 +11,7 @@ use crate::proxy::{self, HTTP_GRANTED, NO_AUTHENTICATION, SOCKS5_GRANTED, USER_P
 /// Timeout for every operation in this example.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The server's name, which only the proxies can resolve.
+/// The server's name and port. Only the proxies can resolve the name.
 pub(crate) const SERVER: &str = "server.example:22";
 pub(crate) const BANNER: &str = "SSH-2.0-greeting: the server speaks first\n";
 pub(crate) const USER: &str = "alice";
@@ -41,7 +41,7 @@ pub(crate) fn unused_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// A client's request to a proxy, after its login.
+/// A client's request to a proxy, how the client logged in, and the reply that grants the request.
 pub(crate) struct Request {
     target: String,
     login: &'static str,
@@ -55,7 +55,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy; `negotiate` is one of the three protocols below.
+    /// Starts a proxy; `negotiate` is one of the three functions below.
     pub(crate) fn start(
         negotiate: fn(&mut TcpStream) -> io::Result<Request>,
         server: SocketAddr,

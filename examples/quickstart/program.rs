@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::peers::{SERVER, TIMEOUT};
 
-/// The `connect` binary in the directory of the build profile, next to `examples`.
+/// The `connect` binary in the build profile's directory, which also contains `examples`.
 pub(crate) struct Program {
     profile_dir: PathBuf,
     path: PathBuf,
@@ -47,7 +47,7 @@ impl Program {
         let started = Instant::now();
         let mut child = Command::new(&self.path)
             .args(call.args.split(' '))
-            // Clear the environment, because the user's own proxies and passwords must not
+            // Clear the environment, because the user's own proxy settings and passwords must not
             // interfere. Windows sockets need SystemRoot.
             .env_clear()
             .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
