@@ -1,4 +1,5 @@
-//! Runs a negotiation against the proxy in the fuzzer's input, in several fragmentations.
+//! Runs a negotiation against a proxy whose bytes come from the fuzzer's input, and splits these
+//! bytes into fragments in several ways.
 
 use std::fmt::Debug;
 
@@ -9,9 +10,9 @@ use connect::secret::Secret;
 use crate::driver::{PEEK_SIZE, Peers, drive};
 use crate::{BASIC, MEMORY, PASSWORD, USER, display};
 
-/// Length of an endless answer: more than any negotiation consumes.
+/// Minimum length of an "endless" response. No negotiation reads this much of one response.
 const ENDLESS: usize = 300 * 1024;
-/// The ASCII record separator, which separates the proxy's answers on one connection from those on
+/// The ASCII record separator, which separates the proxy's bytes on one connection from those on
 /// the next.
 const NEXT_CONNECTION: u8 = 0x1e;
 
@@ -19,15 +20,16 @@ const NEXT_CONNECTION: u8 = 0x1e;
 /// fragmentation, and the bytes from the proxy.
 #[derive(Debug)]
 pub struct Input<'a> {
-    /// The variant, 0 to 7. Seeds contain `0` to `7`, or for an endless answer `8` to `?` with a
-    /// fragmentation byte of `~`.
+    /// The variant, 0 to 7. In seeds, the first byte is `0` to `7`, or for an endless response
+    /// `8` to `?` with a fragmentation byte of `~`.
     pub variant: u8,
-    /// The largest fragment in the uneven fragmentation, minus one.
+    /// The maximum fragment size for the uneven fragmentation, minus one.
     pub fragmentation: u8,
     /// All bytes from the proxy.
     pub bytes: &'a [u8],
-    /// `true` if the proxy's bytes contain a part of the password, or the password in a form that
-    /// differs from ours. The program can recognize neither.
+    /// `true` if the proxy's bytes contain the password in the clear, or the start of the Basic
+    /// credentials without the rest. The program does not always recognize these, and may show
+    /// them in errors.
     leaks_password: bool,
     connections: Vec<Vec<u8>>,
 }
@@ -62,7 +64,7 @@ impl<'a> Input<'a> {
         &self.connections[0]
     }
 
-    /// Returns the proxy's bytes on this connection; none if the input has fewer connections.
+    /// Returns the proxy's bytes on this connection; empty if the input has fewer connections.
     #[must_use]
     pub fn connection(&self, index: usize) -> &[u8] {
         self.connections.get(index).map_or(&[], Vec::as_slice)
@@ -72,7 +74,7 @@ impl<'a> Input<'a> {
 /// Limits on the resources that a negotiation may consume.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes from one connection.
+    /// Bytes consumed from one connection.
     pub bytes: usize,
     /// Peak memory use, in bytes.
     pub memory: usize,
@@ -95,7 +97,7 @@ pub struct Outcome {
 enum Fragmentation {
     None,
     ByteByByte,
-    /// In fragments of different sizes, up to this one.
+    /// In fragments of different sizes, the largest of which is one byte longer than this.
     Uneven(u8),
 }
 
@@ -104,7 +106,7 @@ impl Fragmentation {
     fn next(self, before: usize) -> usize {
         match self {
             Self::None => PEEK_SIZE,
-            // Delivering an endless answer in small fragments would take too long.
+            // Delivering an endless response in small fragments would take too long.
             Self::ByteByByte | Self::Uneven(_) if before > PEEK_SIZE => PEEK_SIZE - 251,
             Self::ByteByByte => 1,
             Self::Uneven(max) => 1 + before.wrapping_mul(0x9e37_79b1) % (usize::from(max) + 1),
@@ -112,8 +114,8 @@ impl Fragmentation {
     }
 }
 
-/// Plays the conversation in several fragmentations, and checks that each of them ends the same
-/// way.
+/// Plays the conversation with several fragmentations, and checks that the outcome is the same each
+/// time.
 ///
 /// # Panics
 /// Panics if the negotiation breaks its contract.
@@ -126,9 +128,9 @@ pub fn play<N: Negotiation + Debug>(make: impl Fn() -> N, input: &Input<'_>, bou
     outcome
 }
 
-/// Reduces an outcome to the parts that must not depend on the fragmentation. Only the length of
-/// the quote from a non-HTTP response and the number of bytes consumed before an error may depend
-/// on it.
+/// Reduces an outcome to the parts that must not depend on how the input is fragmented. Only the
+/// excerpt that an error quotes from a malformed response and the number of bytes consumed before
+/// an error may depend on it.
 fn essence(outcome: &Outcome) -> (Result<usize, Error>, usize) {
     let result = match &outcome.result {
         Ok(()) => Ok(outcome.consumed),
@@ -227,7 +229,7 @@ pub fn alice() -> Credentials {
     Credentials { user: USER.to_owned(), password: Secret::from(PASSWORD) }
 }
 
-/// Returns a valid endpoint.
+/// Parses a host and a port.
 ///
 /// # Panics
 /// Panics if the host or the port is invalid.

@@ -13,7 +13,7 @@ use crate::{BASIC, PASSWORD};
 const MAX_LINE: usize = 4096;
 
 /// Returns the message for a refusal, and checks it before the final escaping, which is only the
-/// last line of defence.
+/// last line of defense.
 ///
 /// # Panics
 /// Panics if the message is not safe to display.

@@ -46,7 +46,7 @@ pub fn plan(
 
 /// Returns the path of a file with this content. The next call overwrites the file.
 ///
-/// The file is already unlinked, so nothing remains. The file is world-writable, so the program
+/// The file is already unlinked, so nothing is left behind. It is world-writable, so the program
 /// does not trust it and runs none of its commands.
 ///
 /// # Panics

@@ -1,10 +1,10 @@
 //! An independent parser for replies, written from the specifications and not from our own code.
-//! The parser gets the whole conversation at once, so a few lines per protocol suffice.
+//! The parser is given the whole conversation at once, so a few lines per protocol suffice.
 //!
 //! Each function returns where the tunnel begins, or `None` if there is no tunnel.
 
-/// SOCKS4: the reply is eight bytes long. The first byte is 0 (we also accept 4), and the second is
-/// 90.
+/// SOCKS4: a reply of eight bytes grants the request if the first byte is 0 (we also accept 4) and
+/// the second is 90.
 #[must_use]
 pub fn socks4(bytes: &[u8]) -> Option<usize> {
     matches!(bytes, [0 | 4, 90, _, _, _, _, _, _, ..]).then_some(8)
@@ -69,7 +69,7 @@ pub fn http(bytes: &[u8]) -> Option<usize> {
             return None;
         }
         match status(rest)? {
-            // We did not request another protocol.
+            // Switching Protocols: we did not request another protocol.
             b"101" => return None,
             [b'1', ..] => start = end,
             [b'2', ..] => return Some(end),
@@ -166,7 +166,7 @@ pub fn challenges(value: &str) -> Vec<Challenge> {
     challenges
 }
 
-/// Splits at commas outside of quoted strings, and drops empty parts.
+/// Splits at commas outside quoted strings, and drops empty parts.
 fn parts(value: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut characters = value.chars();

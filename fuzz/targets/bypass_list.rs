@@ -44,8 +44,8 @@ fuzz_target!(|input: &[u8]| {
     assert_ne!(bypass("no_proxy", list).no_proxy.matches(&target), Some(false));
 });
 
-/// Returns `Some(true)` if `ip` is in `network`, comparing bit by bit, and `None` if `network` is
-/// not a network.
+/// Returns `Some(true)` if `ip` is in `network`, comparing bit by bit, and `None` if `network`
+/// cannot be parsed.
 fn is_in_network(ip: IpAddr, network: &str) -> Option<bool> {
     let (address, mask) =
         network.split_once('/').map_or((network, None), |(address, mask)| (address, Some(mask)));

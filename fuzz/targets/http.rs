@@ -1,4 +1,5 @@
-//! HTTP CONNECT: without a password, with a known password, and with a password from the user.
+//! HTTP CONNECT: without a password, with a known password, and with a password that the user
+//! enters.
 #![no_main]
 
 use connect::proto::{Error, HttpConnect, HttpScheme, HttpSettings};
@@ -6,8 +7,9 @@ use connect_fuzz::conversation::{Bounds, Input, alice, endpoint, play};
 use connect_fuzz::reference;
 use libfuzzer_sys::fuzz_target;
 
-/// Maximum number of bytes consumed: for each of six challenges, the heads and a body that is
-/// drained up to a limit plus one peek; for the last response, the heads and the start of the body.
+/// Maximum number of bytes consumed. Each of six challenges has 64 KiB of heads and a body that is
+/// drained up to 64 KiB plus one 4 KiB peek. The last response has 64 KiB of heads and the start of
+/// a body.
 const BYTES: usize = (6 * (64 + 64 + 4) + 64 + 4) * 1024;
 /// Maximum memory use: a 64 KiB head as bytes and as text, plus two strings for each field, which
 /// can be as short as two bytes.
@@ -24,12 +26,12 @@ fuzz_target!(|input: &[u8]| {
     let last = input.connection(outcome.connection);
     let expected = reference::http(last);
     match outcome.result {
-        // The specification decides whether a tunnel is established, and where the tunnel begins.
+        // The reference parser determines whether a tunnel is established, and where it begins.
         Ok(()) => match expected {
             Some(expected) => assert_eq!(outcome.consumed, expected),
             None => assert!(ends_with_success(&last[..outcome.consumed]), "mistook a refusal for a tunnel"),
         },
-        // The reference parser does not reject lines without a colon.
+        // Do not compare: the reference parser accepts header lines without a colon.
         Err(Error::NotHttp { .. } | Error::MalformedHttp(_)) => {}
         Err(error) => assert_eq!(expected, None, "mistook a tunnel for a refusal: {error}"),
     }

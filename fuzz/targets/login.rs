@@ -1,6 +1,6 @@
 //! HTTP CONNECT through a proxy that challenges first. The input selects the framing of the 407
-//! body. The tunnel then opens on the same connection if that is reusable. No byte of the tunnel
-//! may be lost.
+//! body. The tunnel then opens on the same connection if it can be reused, otherwise on a new one.
+//! No byte of the tunnel may be lost.
 #![no_main]
 
 use connect::proto::{HttpConnect, HttpSettings};

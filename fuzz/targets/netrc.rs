@@ -1,5 +1,5 @@
-//! `~/.netrc`: an entry applies regardless of what follows it, a host never gets another host's
-//! login, and no warning shows a password.
+//! `~/.netrc`: an entry applies regardless of what follows it, a login is never used for another
+//! host, and no warning shows a password.
 #![no_main]
 
 use connect::cli::ProxyArg;
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(login.password.as_ref().map(Secret::expose), Some(PASSWORD.as_bytes()));
 
     let login = self::login(input, "nobody.example");
-    // Words in the file may contain backslash escapes.
+    // Remove backslashes, because words in the file may contain escapes.
     let text = String::from_utf8_lossy(input).to_lowercase().replace('\\', "");
     if !text.contains("default") && !text.contains("nobody.example") {
         assert_eq!(login, Login::default());

@@ -6,8 +6,8 @@ use connect::plan::Protocol;
 use connect_fuzz::{PASSWORD, display, planning};
 use libfuzzer_sys::fuzz_target;
 
-/// Other parameters of an HTTP proxy, whose values may be invalid. The last three name a source for
-/// the password.
+/// Other parameters of an HTTP proxy, whose values may be invalid. The last three each name a
+/// source for the password.
 const OTHERS: [&str; 6] = [
     "HTTP_PROXY_AUTH",
     "CONNECT_HEADER",

@@ -1,5 +1,5 @@
-//! SOCKS5: without authentication, with a known password, with a password from the user, and with
-//! pipelined requests.
+//! SOCKS5: without authentication, with a known password, with a password that the user enters, and
+//! with pipelined requests.
 #![no_main]
 
 use connect::proto::{Socks5, Socks5Method as ProxyArg};

@@ -15,7 +15,7 @@ pub(crate) enum Aspect {
     Wire,
     /// The prompts that the user sees.
     Prompt,
-    /// The debug lines that users of the C program know.
+    /// The debug lines that the C program also prints.
     Debug,
 }
 
@@ -23,7 +23,7 @@ impl Aspect {
     pub(crate) const ALL: [Self; 5] = [Self::Exit, Self::Output, Self::Wire, Self::Prompt, Self::Debug];
 }
 
-/// Turns the result of the C program into the expected result of ours.
+/// Translates a result of the C program into the result expected from ours.
 pub(crate) type Translation = fn(&str) -> String;
 
 /// The contents of stdin.
@@ -79,7 +79,7 @@ pub(crate) struct Case {
     pub(crate) checks: Vec<(Side, &'static str)>,
 }
 
-/// Starts a case. By default both programs must behave the same in every aspect.
+/// Creates a case. By default, both programs must behave the same in every aspect.
 pub(crate) fn case(name: &'static str, args: &str) -> Case {
     Case {
         name,
@@ -142,7 +142,7 @@ impl Case {
     }
 
     /// Leaves `SOCKS5_PASSWORD` unset. By default it is `secret`, because without a password our
-    /// program offers other methods to a SOCKS5 proxy.
+    /// program, unlike the C program, does not always offer password authentication.
     pub(crate) fn without_password(mut self) -> Self {
         self.has_password = false;
         self
@@ -172,7 +172,7 @@ impl Case {
         self
     }
 
-    /// Adds a terminal, where the user answers a prompt with this line.
+    /// Adds a terminal on which the user answers a prompt with this line.
     pub(crate) fn typed(mut self, line: &'static str) -> Self {
         self.typed = Some(line);
         self

@@ -10,7 +10,8 @@ use crate::faults::case::{Act, Case, Kind, Verdict, cases};
 use crate::faults::run::{Askpass, Observed, in_parallel, is_safe_for_terminal, run};
 use crate::sandbox::Sandbox;
 
-/// How many cases run at the same time: more than there are cores, because most cases just wait.
+/// How many cases run at the same time. This may exceed the number of cores, because most cases
+/// just wait.
 const THREADS: usize = 24;
 /// A program that runs this long past its time limit is considered hung.
 const HANG_TIMEOUT: Duration = Duration::from_secs(2);
@@ -132,8 +133,8 @@ fn is_fair(case: &Case) -> bool {
     !["http-407/0/early", "http-407/0/repeat", "/refusal/field"].iter().any(|part| name.contains(part))
 }
 
-/// Limits the wait to `-w 2` if the peer stays connected: a program may wait, but no longer than
-/// that.
+/// Sets the timeout to two seconds (`-w 2`) if the peer stays connected: a program may wait for the
+/// peer, but no longer than that.
 fn limited(mut case: Case) -> Case {
     if is_held(&case) {
         case.limit = 2;

@@ -186,7 +186,7 @@ pub(crate) fn run(case: &Case, program: &Path, limit: Option<Duration>) -> Repor
     Report { wire: ports.unfill(&wire, &directory), ..report }
 }
 
-/// Splits a command line into arguments at blanks outside `'…'`.
+/// Splits a command line into arguments at spaces outside `'…'`.
 fn split_args(line: &str) -> Vec<String> {
     let mut args = Vec::new();
     let mut arg: Option<String> = None;
@@ -223,7 +223,7 @@ fn answer_prompt(command: Program, line: &'static str, prompt: &Arc<Mutex<Vec<u8
     let prompt = Arc::clone(prompt);
     thread::spawn(move || {
         let mut byte = [0];
-        // The read fails after a few seconds if there is no prompt.
+        // The read times out if there is no prompt.
         while (&pty).read(&mut byte).is_ok_and(|length| length > 0) {
             let mut shown = prompt.lock().unwrap();
             shown.push(byte[0]);

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Checks for programs that start connect or that connect starts: the rest of OpenSSH, other ssh
+# Checks for programs that start connect or that connect starts: further OpenSSH features, other ssh
 # clients, git://, rsync, mutt, Ansible, socat, systemd and inetd.
 
 # Expects the SOCKS proxy to have received this many requests for shell.example.org.
@@ -35,8 +35,8 @@ openssh() {
 
 no_connect() { ! pgrep -u alice -x connect >/dev/null; }
 
-# Expects a connection through the proxy and, once this machine resolves the target's name, a direct
-# one.
+# Expects a connection through the proxy and, once this machine can resolve the target's name, a
+# direct one.
 openssh_match() {
     home openssh match
     play openssh match-use
@@ -52,7 +52,8 @@ openssh_match() {
 
 # ---- other clients ---------------------------------------------------------------------------------------------
 
-# Converts the user key to PuTTY's format, and stores the host key in the default settings.
+# Converts the user's key to PuTTY's format, and puts it and the server's host key in PuTTY's
+# default settings.
 putty() {
     home
     alice mkdir -p .putty/sessions
@@ -64,7 +65,7 @@ putty() {
     want_from socks.corp.example
 }
 
-# Writes a known_hosts file with shell.example.org as its only host.
+# Makes shell.example.org the only known host.
 know_shell() {
     echo "shell.example.org $(cat "$WORK/sshd/host.pub")" >/home/alice/.ssh/known_hosts
     echo 'GlobalKnownHostsFile none' >/home/alice/.ssh/config
@@ -163,14 +164,14 @@ mutt_sends() {
     put mail hooks .muttrc
     try "${AS[@]}" mutt -Q tunnel
     want_status 0
-    # mutt may report a missing S/MIME program.
+    # mutt may report a missing S/MIME program, which does not matter here.
     sed -i '/^GPGME: /d' "$CASE/err"
     want_quiet
 }
 
 ansible_runs() {
     home
-    # Ansible requires UTF-8.
+    # Ansible requires a UTF-8 locale.
     AS+=(LC_ALL=C.UTF-8)
     MODE=644 put ansible inventory hosts.ini
     play ansible use
@@ -209,7 +210,7 @@ systemd_by_hand() {
     end_job
 }
 
-# Prints the values of a key in the page's unit, with systemd's specifiers expanded.
+# Prints the values of a key in the page's unit, with %t and the path of connect replaced.
 unit_setting() { # BLOCK KEY
     block systemd "$1" | sed -n "s|^$2=||p" | sed "s|%t|/home/alice|g; s|/usr/bin/connect|$WORK/bin/connect|"
 }
@@ -254,8 +255,7 @@ systemd_each() {
     home
     systemd_verify git-each.socket:each-socket git-each@.service:each-service
     read -ra command < <(unit_setting each-service ExecStart)
-    # The unit sends standard error to the journal. --inetd does not redirect it, so it goes to a
-    # file.
+    # The unit sends stderr to the journal. --inetd does not redirect stderr, so send it to a file.
     "${AS[@]}" systemd-socket-activate --accept --inetd -l "$(unit_setting each-socket ListenStream)" "${command[@]}" \
         2>"$CASE/connect.err" &
     JOB=$!

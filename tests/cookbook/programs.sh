@@ -47,7 +47,7 @@ emacs_relay() {
     run_lisp use.el
     want_pop3
     want_log socks "${ADDRESS[mail.example.org]}:110|mail\.example\.org:110"
-    # The page's Lisp compiles without warnings.
+    # The page's Lisp must compile without warnings.
     try "${AS[@]}" emacs -Q --batch --eval '(setq byte-compile-error-on-warn t)' -f batch-byte-compile relay.el
     want_status 0
 }
@@ -109,7 +109,7 @@ askpass_force() {
     play askpass force
     want_status 0
     want_from guarded.corp.example
-    # The script refuses other prompts.
+    # The script must refuse other prompts.
     try "${AS[@]}" bin/askpass 'Enter passphrase for key: '
     want_status 1
     want_nothing_out
@@ -171,7 +171,7 @@ connectrc_variable() {
     play connectrc variable
     want_status 0
     want_from socks.corp.example
-    # Options override variables.
+    # An option must override a variable.
     try "${AS[@]}" SOCKS5_SERVER=127.0.0.1:1 connect -S guarded.corp.example shell.example.org 22 \
         < <(printf 'bye\r\n'; sleep 5)
     want_status 0
@@ -228,7 +228,7 @@ location_at() { # ADDRESS SERVER NAME; direct if SERVER is empty
     home location ssh
     put location file .connectrc
     at "$1"
-    # For a direct connection, this machine must resolve the name.
+    # For a direct connection, this machine must be able to resolve the name.
     [ -n "$2" ] || cp "$WORK/beyond" /etc/hosts
     play location use
     want_status 0
@@ -328,7 +328,7 @@ password_from_netrc() {
     block password netrc-file | sed "s/S3cret-proxy/$PLAIN_PASSWORD/" >"$CASE/netrc"
     install -o alice -g alice -m 600 "$CASE/netrc" /home/alice/.netrc
     password_opens
-    # connect also takes the user name from ~/.netrc.
+    # If the URL has no user name, connect takes it from ~/.netrc too.
     sed -i 's/alice@//' /home/alice/.connectrc
     password_opens
 }
@@ -365,7 +365,7 @@ local_once() {
     play local-port once-use
     want_status 0
     same_project project
-    # -p exits when its client disconnects.
+    # With -p, connect exits when its client disconnects.
     poll 100 ended || fail "-p runs on after its client has left"
     status=0
     wait "$JOB" || status=$?
@@ -386,7 +386,7 @@ local_listen() {
     play_typing local-port socket '0032git-upload-pack /project\0000host=git.example.org\00000000'
     want_status 0
     grep -aq 'refs/heads/main' "$CASE/out" || fail "git's answer did not come through the socket"
-    # --listen runs until a signal stops it, and then removes the socket.
+    # With --listen, connect runs until a signal stops it, and then removes the socket.
     ! gone "$JOB" || fail "--listen ended on its own"
     kill "$(pgrep -u alice -x connect)"
     poll 100 ended || fail "--listen ignores SIGTERM"

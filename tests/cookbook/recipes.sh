@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The list of checks, and the checks for routes through proxies and hosts. The commands come from
-# the pages, the expectations from this file.
+# The list of checks, and the checks for routes through proxies and SSH hosts. The commands come
+# from the pages, the expectations from this file.
 
 all_recipes() {
     check trouble trouble
@@ -272,7 +272,7 @@ hopping_ssh() {
     grep -q '^I am in, from ' "$CASE/out" || fail "no login: $(cat "$CASE/out")"
     want_log sshd "on ${ADDRESS[gate.example.net]} port 22"
     want_log sshd "on ${ADDRESS[build.internal.example]} port 22"
-    # The page uses connect because gate.example.net refuses forwarding. Check that it does.
+    # The page uses connect because gate.example.net refuses forwarding, so check that it does.
     try "${AS[@]}" ssh -F /etc/ssh/ssh_config -J gate.example.net build.internal.example true
     want_ssh_failed
     want_err 'administratively prohibited'

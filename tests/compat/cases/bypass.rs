@@ -12,13 +12,13 @@ fn to(name: &'static str, host: &str, list: &str) -> Case {
     case(name, &format!("-d -S {{proxy}} {host} {{target.port}}")).env("SOCKS_DIRECT", list)
 }
 
-/// Expects this list to make the program connect directly.
+/// Expects this list to make both programs connect directly.
 fn direct(name: &'static str, host: &str, list: &str) -> Case {
     to(name, host, list).peer("proxy", socks5()).peer("target", target()).ok().both(DIRECT)
 }
 
-/// Expects this list to make the program use the proxy. The proxy rejects the client before its
-/// request, which would contain a port that differs from run to run.
+/// Expects this list to make both programs use the proxy. The proxy rejects the client before it
+/// sends its request, because the request would contain a port that differs from run to run.
 fn through(name: &'static str, host: &str, list: &str) -> Case {
     let refuses = socks5_no_method();
     to(name, host, list).peer("proxy", refuses).peer("target", target()).fails().both(PROXY)

@@ -11,7 +11,7 @@ fn with(name: &'static str, reply: &str) -> Case {
     case(name, "-d -H {proxy} host.example 22").peer("proxy", http_reply(reply)).over_http()
 }
 
-/// Expects this reply to open a session.
+/// Expects this reply to establish a session.
 fn opens(name: &'static str, reply: &str) -> Case {
     with(name, reply).ok().both("stdout: \"HELLO\\n\"")
 }
@@ -151,7 +151,7 @@ fn replies() -> Vec<Case> {
     ]
 }
 
-/// Starts a case in which the proxy challenges with this header field.
+/// Creates a case in which the proxy challenges with this header field.
 fn asked(name: &'static str, status: &str, field: &str) -> Case {
     let reply = format!("HTTP/1.0 {status} Who?\r\n{field}\r\n\r\n");
     case(name, "-H bob@{proxy} host.example 22")
