@@ -249,7 +249,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_option(Flag::PasswordCommand, "password-command", "COMMAND",
             "Run this to get the password (%h %p %u: proxy host, port, user)",
             "Run this command in the user's shell once a proxy requires a password, and use the first line of its output. \
-             `%h` is the proxy's host, `%p` its port, `%u` the user and `%%` a percent sign.").offering(Offer::Commands),
+             `connect` does not wait for processes that the command leaves in the background. `%h` is the proxy's host, `%p` \
+             its port, `%u` the user and `%%` a percent sign.").offering(Offer::Commands),
         long_option(Flag::PasswordFd, "password-fd", "N",
             "Read the password from this inherited file descriptor",
             "Read the password from the first line of this file descriptor, 3 or higher, inherited from the parent process."),

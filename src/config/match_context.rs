@@ -1,14 +1,14 @@
 //! The values that `Match` blocks are evaluated against: the target and this machine.
 
+use std::cell::OnceCell;
 use std::io;
 use std::net::IpAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use super::conditions::MatchEnv;
 use crate::error::{os_message, seconds};
 use crate::plan::Target;
-use crate::sys;
+use crate::sys::{self, DumpGuard, Program};
 use crate::trace::trace;
 
 /// How long an `exec` command may run before it is killed, unless `-w` sets a limit.
@@ -20,6 +20,8 @@ pub(super) struct MatchContext {
     host: String,
     port: Option<u16>,
     exec_timeout: Option<Duration>,
+    /// Engaged before the first command runs, while the environment may contain a password.
+    dump_guard: OnceCell<DumpGuard>,
 }
 
 impl MatchContext {
@@ -29,7 +31,7 @@ impl MatchContext {
             Target::Tcp(endpoint) => (endpoint.host.to_string(), Some(endpoint.port.get())),
             Target::Unix(_) => (target.to_string(), None),
         };
-        Self { host, port, exec_timeout }
+        Self { host, port, exec_timeout, dump_guard: OnceCell::new() }
     }
 }
 
@@ -51,11 +53,10 @@ impl MatchEnv for MatchContext {
     }
 
     fn succeeds(&self, command: &str) -> Result<bool, String> {
+        self.dump_guard.get_or_init(DumpGuard::engage);
         trace!("running {command}");
         let limit = self.exec_timeout.unwrap_or(MATCH_EXEC_TIMEOUT);
-        // The command must not use our standard input and output, because they carry the session.
-        let mut shell = sys::shell(command);
-        match sys::run_within(shell.stdin(Stdio::null()).stdout(Stdio::null()), limit) {
+        match sys::run_within(Program::Shell(command), limit) {
             Ok(Some(status)) => Ok(status.success()),
             Ok(None) => Err(format!("the exec command did not finish within {}", seconds(&limit))),
             Err(error) => Err(format!("cannot run the exec command: {}", os_message(&error))),

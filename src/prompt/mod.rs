@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::os_message;
 use crate::secret::{AskPassword, Secret};
-use crate::sys::{self, RestoreTerminal};
+use crate::sys::{self, Program, RestoreTerminal};
 
 mod askpass;
 mod program;
@@ -40,7 +40,7 @@ impl AskPassword for Prompter {
     }
 
     fn run(&self, command: &str, source: &str) -> Result<Secret, String> {
-        program::read_password(&mut sys::shell(command), &format!("the command in {source}"))
+        program::read_password(Program::Shell(command), &format!("the command in {source}"))
     }
 }
 

@@ -2,33 +2,26 @@
 //! means that there is no password.
 
 use std::io::{self, Read};
-use std::process::{Command, Stdio};
 
 use crate::error::os_message;
 use crate::secret::{FirstLineError, Secret, read_first_line};
+use crate::sys::{self, Program};
 
 /// How many bytes after the first line to read and discard, so that a program that prints a little
 /// more does not fail with EPIPE.
 const MAX_REST: u64 = 4096;
 
-/// Runs a program and blocks until it exits. Messages refer to the program as `name`. Its standard
-/// input is empty, because ours carries the session.
-pub(super) fn read_password(command: &mut Command, name: &str) -> Result<Secret, String> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
+/// Runs a program and blocks until it exits, but does not wait for other processes that it started.
+/// Messages refer to the program as `name`.
+pub(super) fn read_password(program: Program<'_>, name: &str) -> Result<Secret, String> {
+    let mut output = sys::run_for_output(program)
         .map_err(|error| format!("{name} failed to start ({})", os_message(&error)))?;
-    let line = child.stdout.take().map_or(Err(FirstLineError::Empty), |mut output| {
-        let line = read_first_line(&mut output);
-        if line.is_ok() {
-            // Ignore errors here: the password is already complete.
-            let _ = io::copy(&mut output.take(MAX_REST), &mut io::sink());
-        }
-        line
-    });
-    let status = child.wait();
-    match (line, status) {
+    let line = read_first_line(&mut output);
+    if line.is_ok() {
+        // Ignore errors here: the password is already complete.
+        let _ = io::copy(&mut (&mut output).take(MAX_REST), &mut io::sink());
+    }
+    match (line, output.wait()) {
         (Err(error @ FirstLineError::TooLong), _) => Err(format!("{name} printed no password: {error}")),
         (_, Ok(status)) if !status.success() => Err(format!("{name} was cancelled or failed ({status})")),
         (Err(FirstLineError::Io(error)), _) | (_, Err(error)) => {

@@ -1,22 +1,38 @@
-//! Runs child processes without our secrets in their environment, and with a time limit.
+//! Child processes: commands of the user and password programs. [`start`] is the only place that
+//! starts one, and decides what it inherits.
 
 use std::io;
-use std::process::{Command, ExitStatus};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{ProcessGroup, shell_command};
+use super::{ChildOutput, isolate, kill_isolated, restrict_inheritance, shell_command};
 use crate::secret;
 
 /// Shortest and longest sleep between checks for a child's exit.
 const CHILD_POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
-/// Returns a command that runs `line` in the user's shell.
-#[must_use]
-pub fn shell(line: &str) -> Command {
-    let mut command = shell_command(line);
-    scrub_env(&mut command);
-    command
+/// A program to run.
+#[derive(Clone, Copy, Debug)]
+pub enum Program<'a> {
+    /// A command line for the user's shell.
+    Shell(&'a str),
+    /// A file, which is started without a shell, and its only argument.
+    File(&'a Path, &'a str),
+}
+
+impl Program<'_> {
+    fn command(self) -> Command {
+        match self {
+            Self::Shell(line) => shell_command(line),
+            Self::File(path, argument) => {
+                let mut command = Command::new(path);
+                command.arg(argument);
+                command
+            }
+        }
+    }
 }
 
 /// Variables that systemd sets when it passes sockets to a process (`sd_listen_fds(3)`).
@@ -24,7 +40,7 @@ const SOCKET_VARIABLES: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS
 
 /// Removes variables that hold passwords from a command's environment. Also removes the variables
 /// for passed sockets, because children do not inherit the sockets.
-pub fn scrub_env(command: &mut Command) {
+fn scrub_env(command: &mut Command) {
     for name in SOCKET_VARIABLES {
         command.env_remove(name);
     }
@@ -35,14 +51,25 @@ pub fn scrub_env(command: &mut Command) {
     }
 }
 
-/// Runs a command and waits for it. After `limit`, kills it and everything it started, and returns
-/// `None` instead of a status.
+/// Starts a child process. It gets an environment without our secrets, an empty standard input,
+/// because ours carries the session, our standard error, and no other descriptor. Its resource
+/// limits are those that we were started with.
+fn start(command: &mut Command, output: Stdio) -> io::Result<Child> {
+    scrub_env(command);
+    restrict_inheritance(command);
+    command.stdin(Stdio::null()).stdout(output).spawn()
+}
+
+/// Runs a program without output and waits for it. After `limit`, kills it and everything it
+/// started, and returns `None` instead of a status.
 ///
 /// # Errors
 /// The program could not be started.
-pub fn run_within(command: &mut Command, limit: Duration) -> io::Result<Option<ExitStatus>> {
+pub fn run_within(program: Program<'_>, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let started = Instant::now();
-    let mut child = ProcessGroup::spawn(command)?;
+    let mut command = program.command();
+    isolate(&mut command);
+    let mut child = start(&mut command, Stdio::null())?;
     let mut delay = CHILD_POLL_BACKOFF.0;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -50,10 +77,18 @@ pub fn run_within(command: &mut Command, limit: Duration) -> io::Result<Option<E
         }
         let left = limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            child.kill();
+            kill_isolated(child);
             return Ok(None);
         }
         thread::sleep(delay.min(left));
         delay = (delay * 2).min(CHILD_POLL_BACKOFF.1);
     }
+}
+
+/// Starts a program and returns its standard output.
+///
+/// # Errors
+/// The program could not be started.
+pub fn run_for_output(program: Program<'_>) -> io::Result<ChildOutput> {
+    ChildOutput::new(|| start(&mut program.command(), Stdio::piped()))
 }

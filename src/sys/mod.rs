@@ -17,7 +17,7 @@ mod unix;
 mod windows;
 mod zeroizing_alloc;
 
-pub use command::{run_within, scrub_env, shell};
+pub use command::{Program, run_for_output, run_within};
 pub use interfaces::{own_addresses, own_networks};
 pub use layer::{LayerThread, clone_io_error, layered};
 #[cfg(not(target_os = "linux"))]

@@ -110,6 +110,30 @@ fn unsafe_code_and_system_differences_stay_in_sys() {
     }
 }
 
+/// The function that starts a child process also decides what the child inherits.
+#[test]
+fn only_one_function_starts_child_processes() {
+    let modules = modules();
+    let with = |names: &[&str]| {
+        let uses =
+            modules.iter().filter(|module| names.iter().any(|name| module.identifiers.contains(*name)));
+        uses.map(|module| module.path.join("::")).collect::<Vec<_>>()
+    };
+    assert_eq!(with(&["posix_spawn", "fork", "vfork", "execv", "execve"]), [""; 0]);
+    let commands = modules.iter().filter(|module| module.foreign.contains("std::process::Command"));
+    for module in commands {
+        assert_eq!(module.top(), "sys", "{} uses std::process::Command", module.file.display());
+    }
+    let text = |path: &Path| fs::read_to_string(path).unwrap();
+    let starts = |text: String| text.matches(".spawn()").count() + text.matches(".status()").count();
+    let starting: Vec<_> = modules
+        .iter()
+        .filter(|module| module.foreign.contains("std::process::Command") && starts(text(&module.file)) > 0)
+        .map(|module| (module.path.join("::"), starts(text(&module.file))))
+        .collect();
+    assert_eq!(starting, [("sys::command".to_owned(), 1)]);
+}
+
 #[test]
 fn the_protocol_machines_do_no_input_or_output() {
     const FORBIDDEN: [&str; 6] =

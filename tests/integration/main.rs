@@ -13,6 +13,8 @@ mod askpass;
 mod bypass_list;
 mod chains;
 mod check;
+#[cfg(unix)]
+mod children;
 mod cli;
 mod dial;
 #[cfg(feature = "dns")]

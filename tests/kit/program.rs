@@ -78,9 +78,7 @@ pub(crate) struct Program {
     limit: Duration,
     name: Option<String>,
     #[cfg(unix)]
-    terminal: Option<OwnedFd>,
-    #[cfg(unix)]
-    refuse_splice: bool,
+    setup: unix::Setup,
 }
 
 impl Program {
@@ -95,9 +93,7 @@ impl Program {
             limit: super::TIMEOUT,
             name: None,
             #[cfg(unix)]
-            terminal: None,
-            #[cfg(unix)]
-            refuse_splice: false,
+            setup: unix::Setup::default(),
         }
     }
 
@@ -159,14 +155,28 @@ impl Program {
     /// Makes this pseudo-terminal the program's controlling terminal, `/dev/tty`.
     #[cfg(unix)]
     pub(crate) fn terminal(mut self, pty: &unix::Pty) -> Self {
-        self.terminal = Some(pty.slave());
+        self.setup.terminal = Some(pty.slave());
         self
     }
 
     /// Installs a seccomp filter that makes splice(2) fail in the program.
     #[cfg(target_os = "linux")]
-    pub(crate) fn without_splice(mut self) -> Self {
-        self.refuse_splice = true;
+    pub(crate) fn without_splice(self) -> Self {
+        self.splice_fault(unix::SpliceFault::Unsupported)
+    }
+
+    /// Makes some calls of splice(2) fail in the program, with a seccomp filter.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn splice_fault(mut self, fault: unix::SpliceFault) -> Self {
+        self.setup.splice_fault = Some(fault);
+        self
+    }
+
+    /// Runs the program like that of an ordinary user, even if the user is root: it may read only
+    /// those processes that allow it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn unprivileged(mut self) -> Self {
+        self.setup.unprivileged = true;
         self
     }
 
@@ -205,7 +215,7 @@ impl Program {
         #[cfg(unix)]
         {
             let closed = [&stdin, &stdout, &stderr].map(|io| matches!(io, Io::Closed));
-            unix::prepare(&mut command, closed, self.terminal, self.refuse_splice);
+            unix::prepare(&mut command, unix::Setup { closed, ..self.setup });
         }
         command.stdin(child_end(stdin, || {
             let (reader, writer) = std::io::pipe().unwrap();

@@ -14,25 +14,54 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
+/// What a child does between fork and exec.
+#[derive(Default)]
+pub(crate) struct Setup {
+    /// Closes these standard descriptors.
+    pub(crate) closed: [bool; 3],
+    /// Makes this the controlling terminal.
+    pub(crate) terminal: Option<OwnedFd>,
+    /// Gives up the privileges of root, but not its user id.
+    pub(crate) unprivileged: bool,
+    /// Makes splice(2) fail.
+    #[cfg(target_os = "linux")]
+    pub(crate) splice_fault: Option<SpliceFault>,
+}
+
+/// The calls of splice(2) that fail, and how.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy)]
+pub(crate) enum SpliceFault {
+    /// All of them, as for unsupported descriptors.
+    Unsupported,
+    /// All of them, because the kernel lacks memory.
+    NoMemory,
+    /// Those that empty a pipe of the program itself, because the kernel lacks memory. Only these
+    /// ask for less than 1 MiB.
+    NoMemoryToDrain,
+}
+
 /// Makes the child call setsid(2), so that it has no controlling terminal and its process group can
-/// be killed as a whole. Also closes the standard descriptors marked in `closed`, makes `terminal`
-/// the controlling terminal, and makes splice(2) fail if `refuse_splice` is set.
-pub(crate) fn prepare(
-    command: &mut Command,
-    closed: [bool; 3],
-    terminal: Option<OwnedFd>,
-    refuse_splice: bool,
-) {
+/// be killed as a whole. No signal is ignored in it, as one might be in the test's own process.
+pub(crate) fn prepare(command: &mut Command, setup: Setup) {
     let before_exec = move || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: SIG_DFL is a valid disposition of these signals.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         #[cfg(target_os = "linux")]
-        if refuse_splice {
-            seccomp_against_splice()?;
+        if setup.unprivileged {
+            drop_capabilities();
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(fault) = setup.splice_fault {
+            seccomp_against_splice(fault)?;
         }
         rustix::process::setsid()?;
-        if let Some(terminal) = &terminal {
+        if let Some(terminal) = &setup.terminal {
             rustix::process::ioctl_tiocsctty(terminal)?;
         }
-        for (fd, _) in (0..).zip(closed).filter(|(_, closed)| *closed) {
+        for (fd, _) in (0..).zip(setup.closed).filter(|(_, closed)| *closed) {
             // SAFETY: a plain system call; no Rust object in this process owns descriptors 0 to 2.
             unsafe { libc::close(fd) };
         }
@@ -43,17 +72,36 @@ pub(crate) fn prepare(
     unsafe { command.pre_exec(before_exec) };
 }
 
-/// Makes splice(2) fail with EINVAL in this process, as it does for unsupported descriptors.
+/// Makes exec(2) grant no capability, even to root. Other users have none anyway.
 #[cfg(target_os = "linux")]
-fn seccomp_against_splice() -> io::Result<()> {
+fn drop_capabilities() {
+    for capability in 0..64 {
+        // SAFETY: removes a bit from a set of this process, or fails.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+    }
+}
+
+/// Makes splice(2) fail in this process.
+#[cfg(target_os = "linux")]
+fn seccomp_against_splice(fault: SpliceFault) -> io::Result<()> {
     use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    /// The offset in `seccomp_data` of the low half of the fifth argument, the length.
+    const LENGTH: u32 = 16 + 4 * 8 + if cfg!(target_endian = "big") { 4 } else { 0 };
     let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code.try_into().unwrap(), jt, jf, k };
     let splice = u32::try_from(libc::SYS_splice).unwrap();
+    // Lengths that are let through. No call has length 0.
+    let (errno, allowed_length) = match fault {
+        SpliceFault::Unsupported => (libc::EINVAL, 0),
+        SpliceFault::NoMemory => (libc::ENOMEM, 0),
+        SpliceFault::NoMemoryToDrain => (libc::ENOMEM, 1 << 20),
+    };
     let mut program = [
         // The system call number is the first field of seccomp_data.
         instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
-        instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, splice),
-        instruction(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned()),
+        instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, splice),
+        instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, LENGTH),
+        instruction(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, allowed_length),
+        instruction(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno.cast_unsigned()),
         instruction(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let length = program.len().try_into().unwrap();

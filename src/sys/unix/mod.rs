@@ -1,9 +1,11 @@
 //! Implementation for Unix.
 
 mod channel;
+mod child_output;
 mod entry;
 mod fd_passing;
 mod hardening;
+mod inheritance;
 mod inherited_fd;
 #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
 mod link_stubs;
@@ -20,15 +22,17 @@ mod termination;
 mod user;
 
 pub use channel::{Channel, STDIN_SETTLE_TIME};
+pub use child_output::ChildOutput;
 pub use entry::start;
 pub use fd_passing::{check_fd_passing, send_fd};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
+pub(super) use inheritance::restrict_inheritance;
 pub use inherited_fd::read_inherited;
 pub use listener::Listener;
 pub(super) use platform::out_of_memory;
 pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
-pub(super) use process_group::{ProcessGroup, shell_command};
+pub(super) use process_group::{isolate, kill_isolated, shell_command};
 pub use socket_activation::passed_listeners;
 pub(super) use socketpair::pair;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,9 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
-use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
+use rustix::process::{Resource, Rlimit, getuid};
+
+use super::inheritance::change_limit;
 
 /// The system-wide parameter file.
 pub const SYSTEM_FILE: Option<&str> = Some("/etc/connectrc");
@@ -24,11 +26,10 @@ pub fn is_trusted(data: &Metadata) -> bool {
     (owner == 0 || owner == getuid().as_raw()) && data.mode() & 0o022 == 0
 }
 
-/// Raises the limit on open file descriptors to the maximum.
+/// Raises the limit on open file descriptors to the maximum, but not for child processes. If this
+/// fails, reaching the old limit is reported as an error.
 pub fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    // If this fails, the old limit still applies, and reaching it is reported as an error.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    change_limit(Resource::Nofile, |limit| Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// Reports that memory is exhausted and exits, without allocating. Other threads may be running.

@@ -1,30 +1,21 @@
 //! Child processes in process groups of their own.
 
 use std::env;
-use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// A child process and its descendants, which share a new process group.
-pub(in crate::sys) struct ProcessGroup(Child);
+/// Lets the child and its descendants share a new process group.
+pub(in crate::sys) fn isolate(command: &mut Command) {
+    command.process_group(0);
+}
 
-impl ProcessGroup {
-    pub(in crate::sys) fn spawn(command: &mut Command) -> io::Result<Self> {
-        command.process_group(0).spawn().map(Self)
-    }
-
-    pub(in crate::sys) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.0.try_wait()
-    }
-
-    /// Kills the child and its descendants.
-    pub(in crate::sys) fn kill(mut self) {
-        // The child has not been reaped, so its process id cannot have been reused.
-        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
-        let _ = self.0.wait();
-    }
+/// Kills an [isolated](isolate) child that has not been reaped, and its descendants.
+pub(in crate::sys) fn kill_isolated(mut child: Child) {
+    // The child has not been reaped, so its process id cannot have been reused.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let _ = child.wait();
 }
 
 /// Returns a command that runs `line` in the user's shell, as ssh does with `ProxyCommand`.

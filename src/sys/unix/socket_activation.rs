@@ -15,7 +15,7 @@ use super::Listener;
 const FIRST: RawFd = 3;
 
 /// Returns the descriptors of the sockets that were passed to this process. `pid` and `count` are
-/// the values of `LISTEN_PID` and `LISTEN_FDS`. Child processes do not inherit the sockets.
+/// the values of `LISTEN_PID` and `LISTEN_FDS`.
 ///
 /// # Errors
 /// No sockets were passed, or one of them is not a listening stream socket.
@@ -40,10 +40,10 @@ pub fn passed_listeners(pid: Option<&str>, count: Option<&str>) -> Result<Range<
     Ok(numbers)
 }
 
-/// Checks that a descriptor is a listening stream socket, and marks it close-on-exec.
+/// Checks that a descriptor is a listening stream socket.
 fn check_listener(number: RawFd) -> Result<(), &'static str> {
-    // SAFETY: F_SETFD only changes a descriptor's flags, and fails if the descriptor is closed.
-    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+    // SAFETY: F_GETFD only reads a descriptor's flags, and fails if the descriptor is closed.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
         return Err("is not open, although LISTEN_FDS includes it");
     }
     // SAFETY: the descriptor is open, and is not closed before `Listener::passed` takes it.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod channel;
+mod child_output;
 mod entry;
 mod fd_passing;
 mod hardening;
@@ -17,6 +18,7 @@ mod user;
 
 pub(super) use channel::pair;
 pub use channel::{Channel, STDIN_SETTLE_TIME};
+pub use child_output::ChildOutput;
 pub use fd_passing::{check_fd_passing, send_fd};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub use inherited_fd::{passed_listeners, read_inherited};
@@ -24,7 +26,7 @@ pub use listener::Listener;
 pub(super) use platform::out_of_memory;
 pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
-pub(super) use process_group::{ProcessGroup, shell_command};
+pub(super) use process_group::{isolate, kill_isolated, restrict_inheritance, shell_command};
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

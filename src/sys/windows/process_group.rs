@@ -1,27 +1,19 @@
 //! Child processes.
 
-use std::io;
 use std::os::windows::process::CommandExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command};
 
-/// A child process. Unlike on Unix, its descendants are not included.
-pub(in crate::sys) struct ProcessGroup(Child);
+/// Does nothing: unlike on Unix, a child is killed without its descendants.
+pub(in crate::sys) fn isolate(_: &mut Command) {}
 
-impl ProcessGroup {
-    pub(in crate::sys) fn spawn(command: &mut Command) -> io::Result<Self> {
-        command.spawn().map(Self)
-    }
-
-    pub(in crate::sys) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.0.try_wait()
-    }
-
-    /// Kills the child.
-    pub(in crate::sys) fn kill(mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Kills a child.
+pub(in crate::sys) fn kill_isolated(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
 }
+
+/// Does nothing: there are no numbered descriptors and no resource limits.
+pub(in crate::sys) fn restrict_inheritance(_: &mut Command) {}
 
 /// Returns a command that runs `line` in `cmd.exe`, as ssh does with `ProxyCommand`.
 pub(in crate::sys) fn shell_command(line: &str) -> Command {
