@@ -110,10 +110,11 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
     let plan = config::plan(&args, &sources)?;
     let records = sources.records();
     config::conceal_variables();
-    // Drop both now, because they may contain passwords.
-    drop((args, sources));
     trace::plan(&plan);
     let connector = Connector::new(plan);
+    // Drop both now, because they may contain passwords. From here on, only the connector protects
+    // the memory.
+    drop((args, sources));
     if let Some(format) = check {
         return check::run(&connector, &records, format);
     }

@@ -58,7 +58,7 @@ fn find_password(
         }
         Some(PasswordSource::Descriptor(number)) => {
             let number = sources.option("--password-fd", number);
-            login.password = Some(sources.read_once(|| read_descriptor(&number))?);
+            login.password = Some(sources.read_once(|| read_descriptor(&number, sources))?);
         }
         None => {
             login.password = sources.secret(parameters);
@@ -98,6 +98,7 @@ fn read_file(path: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
         }
         Ok(read_first_line(file)?)
     };
+    sources.protect_memory();
     trace!("reading the password from {name}");
     read().map_err(|error| {
         Error::Config(format!(
@@ -109,7 +110,7 @@ fn read_file(path: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
 }
 
 /// Reads the first line from an inherited file descriptor.
-fn read_descriptor(number: &Setting) -> Result<Secret, Error> {
+fn read_descriptor(number: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
     let shown = printable(number.value.as_bytes());
     let is_number = number.value.bytes().all(|byte| byte.is_ascii_digit());
     let descriptor = number.value.parse().ok().filter(|number| is_number && *number >= FIRST_DESCRIPTOR);
@@ -118,6 +119,7 @@ fn read_descriptor(number: &Setting) -> Result<Secret, Error> {
             "invalid value '{shown}' for --password-fd; use 3 or higher, because 0, 1 and 2 carry the session"
         ))
     })?;
+    sources.protect_memory();
     trace!("reading the password from file descriptor {descriptor}");
     sys::read_inherited(descriptor).and_then(|file| Ok(read_first_line(file)?)).map_err(|error| {
         Error::Config(format!(
@@ -154,6 +156,7 @@ fn netrc_entry(
     if args.netrc == Some(NetrcSource::Home) {
         sources.record("--netrc", &Origin::Option("--netrc"), || name.clone());
     }
+    sources.protect_memory();
     let (content, metadata) = match (rcfile::read(&path), &named) {
         (Ok(read), _) => read,
         (Err(error), Some(setting)) => {

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::parameters;
 use crate::plan::Target;
 use crate::secret::{self, Secret};
-use crate::sys;
+use crate::sys::{self, DumpGuard};
 use crate::text::printable;
 
 /// Everything that the configuration reads besides the command line.
@@ -33,6 +33,8 @@ pub struct Sources<'a> {
     /// only once.
     password: OnceCell<Secret>,
     records: Option<RefCell<Vec<SettingRecord>>>,
+    /// Fields are dropped in order, so this must stay last: the others zero their passwords first.
+    dump_guard: OnceCell<DumpGuard>,
 }
 
 impl<'a> Sources<'a> {
@@ -48,6 +50,7 @@ impl<'a> Sources<'a> {
             match_context: OnceCell::new(),
             password: OnceCell::new(),
             records: None,
+            dump_guard: OnceCell::new(),
         }
     }
 
@@ -78,6 +81,12 @@ impl<'a> Sources<'a> {
     pub(super) fn set_target(&self, target: &Target, limit: Option<Duration>) {
         // Each `Sources` serves one plan, so a second call could only repeat the target.
         let _ = self.match_context.set(MatchContext::new(target, limit));
+    }
+
+    /// Protects the memory and the environment until the sources are dropped. Call this before
+    /// waiting for a password.
+    pub(super) fn protect_memory(&self) {
+        self.dump_guard.get_or_init(DumpGuard::engage);
     }
 
     /// Returns the callback for warnings.

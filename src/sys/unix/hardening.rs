@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The args of `main`, which the kernel shows in `ps`. Null before [`remember_args`].
 static ARGS: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
@@ -68,20 +69,42 @@ unsafe fn conceal_in(mut list: *const *const c_char, mut find: impl FnMut(&[u8])
 /// A guard that prevents core dumps until it is dropped. On Linux, it also keeps the user's other
 /// processes from reading this process's memory.
 #[derive(Debug)]
-pub struct DumpGuard(Restriction);
+pub struct DumpGuard(());
+
+/// The guards that exist.
+static GUARDS: Mutex<Guards> = Mutex::new(Guards { count: 0, restriction: None });
+
+struct Guards {
+    count: usize,
+    /// What the first of them restricted.
+    restriction: Option<Restriction>,
+}
 
 impl DumpGuard {
-    /// Starts the protection.
+    /// Starts the protection, which lasts until all guards are dropped.
     #[must_use]
     pub fn engage() -> Self {
-        Self(Restriction::set())
+        let mut guards = lock_guards();
+        guards.count += 1;
+        guards.restriction.get_or_insert_with(Restriction::set);
+        Self(())
     }
 }
 
 impl Drop for DumpGuard {
     fn drop(&mut self) {
-        self.0.lift();
+        let mut guards = lock_guards();
+        guards.count -= 1;
+        if guards.count == 0
+            && let Some(restriction) = guards.restriction.take()
+        {
+            restriction.lift();
+        }
     }
+}
+
+fn lock_guards() -> MutexGuard<'static, Guards> {
+    GUARDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -115,21 +138,23 @@ mod dumpable {
 
 #[cfg(not(target_os = "linux"))]
 mod core_limit {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit};
 
-    /// A core size limit of 0. Holds the previous limit.
+    use crate::sys::unix::inheritance::{change_limit, restore_limit};
+
+    /// A core size limit of 0, which child processes do not inherit.
     #[derive(Debug)]
-    pub(super) struct Restriction(Rlimit);
+    pub(super) struct Restriction;
 
     impl Restriction {
         pub(super) fn set() -> Self {
-            let before = getrlimit(Resource::Core);
-            let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
-            Self(before)
+            change_limit(Resource::Core, |limit| Rlimit { current: Some(0), ..limit });
+            Self
         }
 
         pub(super) fn lift(&self) {
-            let _ = setrlimit(Resource::Core, self.0.clone());
+            let Self = self;
+            restore_limit(Resource::Core);
         }
     }
 }
@@ -141,15 +166,17 @@ mod tests {
     use super::DumpGuard;
 
     #[test]
-    fn memory_stays_protected_until_the_outer_guard_is_dropped() {
+    fn memory_stays_protected_until_the_last_guard_is_dropped() {
         let now = || dumpable_behavior().ok();
         let before = now();
-        let guard = DumpGuard::engage();
+        let first = DumpGuard::engage();
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
-        // A nested guard must not end the protection.
+        let second = DumpGuard::engage();
         drop(DumpGuard::engage());
         assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
-        drop(guard);
+        drop(first);
+        assert_eq!(now(), Some(DumpableBehavior::NotDumpable));
+        drop(second);
         assert_eq!(now(), before);
     }
 }
