@@ -1,17 +1,39 @@
 //! Every parameter that the program reads, in one table.
 //!
 //! A parameter is an environment variable; most can also be set in a parameter file. The file
-//! reader, the masking of passwords and the tables in `docs/parameters.md` and connectrc(5) use
-//! this table.
+//! reader, the trust in files, the masking of secrets, and the tables in `docs/parameters.md` and
+//! connectrc(5) use this table.
+
+use Kind::{Command, Header, Netrc, Path, Plain, Proxies, Secret, Targets};
+
+/// What a value is. The masking of secrets and the trust in parameter files depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text that is harmless from any source.
+    Plain,
+    /// A list of targets, harmless like [`Kind::Plain`].
+    Targets,
+    /// A secret.
+    Secret,
+    /// A header field, which may be secret; or `@` and the path of a file with header fields.
+    Header,
+    /// The URLs of proxies. They may contain passwords and [`URL_OPTIONS`].
+    Proxies,
+    /// The path of a file to read.
+    Path,
+    /// `yes` to read `~/.netrc`, `no`, or the path of a netrc file.
+    Netrc,
+    /// A command or a program to run.
+    Command,
+}
 
 /// An environment variable or a setting in a parameter file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// The name, which is case-sensitive.
     pub name: &'static str,
-    /// `true` if the whole value is secret. `false` for proxy parameters, although their values may
-    /// include a password.
-    pub is_secret: bool,
+    /// What the value is.
+    pub kind: Kind,
     /// `true` if a parameter file may set this parameter; `false` if it is read only from the
     /// environment.
     pub in_files: bool,
@@ -19,68 +41,64 @@ pub struct Parameter {
     pub doc: &'static str,
 }
 
-const fn setting(name: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, is_secret: false, in_files: true, doc }
+const fn setting(kind: Kind, name: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, kind, in_files: true, doc }
 }
 
-const fn secret(name: &'static str, doc: &'static str) -> Parameter {
-    Parameter { is_secret: true, ..setting(name, doc) }
-}
-
-const fn variable(name: &'static str, doc: &'static str) -> Parameter {
-    Parameter { in_files: false, ..setting(name, doc) }
+const fn variable(kind: Kind, name: &'static str, doc: &'static str) -> Parameter {
+    Parameter { in_files: false, ..setting(kind, name, doc) }
 }
 
 /// All parameters, in the order in which the documentation lists them.
 #[rustfmt::skip]
 pub const ALL: &[Parameter] = &[
-    setting("CONNECT_PROXY", "proxies for `-A`, as for `-x`"),
-    setting("SOCKS5_SERVER", "SOCKS5 proxy for `-s`"),
-    setting("SOCKS4_SERVER", "SOCKS4 proxy for `-s -4`"),
-    setting("SOCKS_SERVER", "SOCKS proxy for `-s` if the parameter for the version is not set"),
-    setting("HTTP_PROXY", "HTTP proxy for `-h` and `-A`"),
-    setting("TELNET_PROXY", "telnet-style proxy for `-t`"),
-    setting("SOCKS5_DIRECT", "targets to reach without a SOCKS5 proxy"),
-    setting("SOCKS4_DIRECT", "targets to reach without a SOCKS4 proxy"),
-    setting("SOCKS_DIRECT", "targets to reach without a SOCKS proxy if the list for the version is not set"),
-    setting("HTTP_DIRECT", "targets to reach without an HTTP proxy"),
-    setting("CONNECT_DIRECT", "targets to reach without any proxy if no list above applies"),
-    setting("SOCKS5_RESOLVE", "same as `-R`, for SOCKS5 proxies"),
-    setting("SOCKS4_RESOLVE", "same as `-R`, for SOCKS4 proxies"),
-    setting("SOCKS_RESOLVE", "same as `-R`, for SOCKS proxies if the parameter for the version is not set"),
-    setting("SOCKS5_AUTH", "same as `-a`, for SOCKS5 proxies"),
-    setting("HTTP_PROXY_AUTH", "same as `-a`, for HTTP proxies"),
-    setting("SOCKS5_USER", "user name for SOCKS5 proxies"),
-    setting("SOCKS4_USER", "user name for SOCKS4 proxies"),
-    setting("SOCKS_USER", "user name for SOCKS proxies"),
-    setting("HTTP_PROXY_USER", "user name for HTTP proxies"),
-    setting("CONNECT_USER", "user name for all proxies"),
-    secret("SOCKS5_PASSWD", "password for SOCKS5 proxies"),
-    secret("SOCKS5_PASSWORD", "password for SOCKS5 proxies"),
-    secret("SOCKS_PASSWORD", "password for SOCKS proxies"),
-    secret("HTTP_PROXY_PASSWORD", "password for HTTP proxies"),
-    secret("CONNECT_PASSWORD", "password for all proxies"),
-    setting("CONNECT_PASSWORD_FILE", "same as `--password-file`"),
-    setting("CONNECT_PASSWORD_COMMAND", "same as `--password-command`"),
-    setting("CONNECT_NETRC", "`yes` is the same as `--netrc`; a path is the same as `--netrc-file`"),
-    setting("SSH_ASKPASS", "program that asks for passwords"),
-    secret("CONNECT_HEADER", "same as `--header`, for a single header"),
-    setting("CONNECT_USER_AGENT", "same as `--user-agent`"),
-    setting("CONNECT_TLS_CA", "same as `--tls-ca`"),
-    setting("CONNECT_TLS_CERT", "same as `--tls-cert`"),
-    setting("CONNECT_TLS_KEY", "same as `--tls-key`"),
-    setting("CONNECT_TLS_PIN", "same as `--tls-pin`"),
-    setting("CONNECT_TLS_SERVER_NAME", "same as `--tls-server-name`"),
-    variable("ALL_PROXY", "proxy for `-A`, and for `-s` or `-h` if its scheme fits"),
-    variable("all_proxy", "same as `ALL_PROXY`"),
-    variable("HTTPS_PROXY", "HTTP proxy for `-h` and `-A`"),
-    variable("https_proxy", "same as `HTTPS_PROXY`"),
-    variable("http_proxy", "HTTP proxy for `-h` and `-A`"),
-    variable("no_proxy", "targets to reach without the proxy, in curl's syntax"),
-    variable("NO_PROXY", "same as `no_proxy`"),
-    variable("NETRC", "file for `--netrc` instead of `~/.netrc`"),
-    variable("SSH_ASKPASS_REQUIRE", "when to use `SSH_ASKPASS`: `never`, `prefer` or `force`, as for ssh"),
-    variable("CONNECT_RELAY", "`copy` relays through user memory even where Linux could keep the data in the kernel (`splice`, the default)"),
+    setting(Proxies, "CONNECT_PROXY", "proxies for `-A`, as for `-x`"),
+    setting(Proxies, "SOCKS5_SERVER", "SOCKS5 proxy for `-s`"),
+    setting(Proxies, "SOCKS4_SERVER", "SOCKS4 proxy for `-s -4`"),
+    setting(Proxies, "SOCKS_SERVER", "SOCKS proxy for `-s` if the parameter for the version is not set"),
+    setting(Proxies, "HTTP_PROXY", "HTTP proxy for `-h` and `-A`"),
+    setting(Proxies, "TELNET_PROXY", "telnet-style proxy for `-t`"),
+    setting(Targets, "SOCKS5_DIRECT", "targets to reach without a SOCKS5 proxy"),
+    setting(Targets, "SOCKS4_DIRECT", "targets to reach without a SOCKS4 proxy"),
+    setting(Targets, "SOCKS_DIRECT", "targets to reach without a SOCKS proxy if the list for the version is not set"),
+    setting(Targets, "HTTP_DIRECT", "targets to reach without an HTTP proxy"),
+    setting(Targets, "CONNECT_DIRECT", "targets to reach without any proxy if no list above applies"),
+    setting(Plain, "SOCKS5_RESOLVE", "same as `-R`, for SOCKS5 proxies"),
+    setting(Plain, "SOCKS4_RESOLVE", "same as `-R`, for SOCKS4 proxies"),
+    setting(Plain, "SOCKS_RESOLVE", "same as `-R`, for SOCKS proxies if the parameter for the version is not set"),
+    setting(Plain, "SOCKS5_AUTH", "same as `-a`, for SOCKS5 proxies"),
+    setting(Plain, "HTTP_PROXY_AUTH", "same as `-a`, for HTTP proxies"),
+    setting(Plain, "SOCKS5_USER", "user name for SOCKS5 proxies"),
+    setting(Plain, "SOCKS4_USER", "user name for SOCKS4 proxies"),
+    setting(Plain, "SOCKS_USER", "user name for SOCKS proxies"),
+    setting(Plain, "HTTP_PROXY_USER", "user name for HTTP proxies"),
+    setting(Plain, "CONNECT_USER", "user name for all proxies"),
+    setting(Secret, "SOCKS5_PASSWD", "password for SOCKS5 proxies"),
+    setting(Secret, "SOCKS5_PASSWORD", "password for SOCKS5 proxies"),
+    setting(Secret, "SOCKS_PASSWORD", "password for SOCKS proxies"),
+    setting(Secret, "HTTP_PROXY_PASSWORD", "password for HTTP proxies"),
+    setting(Secret, "CONNECT_PASSWORD", "password for all proxies"),
+    setting(Path, "CONNECT_PASSWORD_FILE", "same as `--password-file`"),
+    setting(Command, "CONNECT_PASSWORD_COMMAND", "same as `--password-command`"),
+    setting(Netrc, "CONNECT_NETRC", "`yes` is the same as `--netrc`; a path is the same as `--netrc-file`"),
+    setting(Command, "SSH_ASKPASS", "program that asks for passwords"),
+    setting(Header, "CONNECT_HEADER", "same as `--header`, for a single header"),
+    setting(Plain, "CONNECT_USER_AGENT", "same as `--user-agent`"),
+    setting(Path, "CONNECT_TLS_CA", "same as `--tls-ca`"),
+    setting(Path, "CONNECT_TLS_CERT", "same as `--tls-cert`"),
+    setting(Path, "CONNECT_TLS_KEY", "same as `--tls-key`"),
+    setting(Plain, "CONNECT_TLS_PIN", "same as `--tls-pin`"),
+    setting(Plain, "CONNECT_TLS_SERVER_NAME", "same as `--tls-server-name`"),
+    variable(Proxies, "ALL_PROXY", "proxy for `-A`, and for `-s` or `-h` if its scheme fits"),
+    variable(Proxies, "all_proxy", "same as `ALL_PROXY`"),
+    variable(Proxies, "HTTPS_PROXY", "HTTP proxy for `-h` and `-A`"),
+    variable(Proxies, "https_proxy", "same as `HTTPS_PROXY`"),
+    variable(Proxies, "http_proxy", "HTTP proxy for `-h` and `-A`"),
+    variable(Targets, "no_proxy", "targets to reach without the proxy, in curl's syntax"),
+    variable(Targets, "NO_PROXY", "same as `no_proxy`"),
+    variable(Path, "NETRC", "file for `--netrc` instead of `~/.netrc`"),
+    variable(Plain, "SSH_ASKPASS_REQUIRE", "when to use `SSH_ASKPASS`: `never`, `prefer` or `force`, as for ssh"),
+    variable(Plain, "CONNECT_RELAY", "`copy` relays through user memory even where Linux could keep the data in the kernel (`splice`, the default)"),
 ];
 
 /// Returns the parameter with this name; `None` if a parameter file cannot set it.
@@ -89,15 +107,34 @@ pub fn find_for_file(name: &str) -> Option<&'static Parameter> {
     ALL.iter().find(|parameter| parameter.in_files && parameter.name == name)
 }
 
-/// Returns `true` if the whole value of this parameter is a secret.
+/// Returns what the value of this parameter is; `None` for an unknown name.
 #[must_use]
-pub fn is_secret(name: &[u8]) -> bool {
-    ALL.iter().any(|parameter| parameter.is_secret && parameter.name.as_bytes() == name)
+pub fn kind(name: &[u8]) -> Option<Kind> {
+    ALL.iter().find(|parameter| parameter.name.as_bytes() == name).map(|parameter| parameter.kind)
+}
+
+/// The options in the query of a proxy's URL.
+pub const URL_OPTIONS: &[(&str, Kind)] = &[
+    ("auth", Plain),
+    ("command", Plain),
+    ("insecure", Plain),
+    ("resolve", Plain),
+    ("tls-ca", Path),
+    ("tls-cert", Path),
+    ("tls-key", Path),
+    ("tls-pin", Plain),
+    ("tls-server-name", Plain),
+];
+
+/// Returns what the value of this option in a proxy's URL is; `None` for an unknown name.
+#[must_use]
+pub fn url_option(name: &[u8]) -> Option<Kind> {
+    URL_OPTIONS.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, kind)| *kind)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, find_for_file, is_secret};
+    use super::{ALL, Kind, URL_OPTIONS, find_for_file, kind, url_option};
 
     #[test]
     fn each_parameter_has_one_row_and_one_line() {
@@ -109,8 +146,34 @@ mod tests {
 
     #[test]
     fn a_password_is_a_secret_and_its_file_is_not() {
-        assert!(is_secret(b"SOCKS5_PASSWD") && is_secret(b"CONNECT_HEADER"));
-        assert!(!is_secret(b"CONNECT_PASSWORD_FILE") && !is_secret(b"HTTP_PROXY") && !is_secret(b"PATH"));
+        assert_eq!(kind(b"SOCKS5_PASSWD"), Some(Kind::Secret));
+        assert_eq!(kind(b"CONNECT_PASSWORD_FILE"), Some(Kind::Path));
+        assert_eq!((kind(b"HTTP_PROXY"), kind(b"PATH")), (Some(Kind::Proxies), None));
+        assert_eq!((url_option(b"tls-ca"), url_option(b"TLS-CA")), (Some(Kind::Path), None));
+    }
+
+    /// Otherwise the value could be printed, or taken from a file that others can write to.
+    #[test]
+    fn the_name_of_a_parameter_fits_its_kind() {
+        let all = ALL.iter().map(|parameter| (parameter.name, parameter.kind));
+        for (name, kind) in all.chain(URL_OPTIONS.iter().copied()) {
+            let name = name.to_ascii_uppercase().replace('-', "_");
+            let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+            let expected = match name.as_str() {
+                "CONNECT_NETRC" => Kind::Netrc,
+                "CONNECT_HEADER" => Kind::Header,
+                // The command of a telnet-style proxy is sent to it, not run.
+                "COMMAND" => Kind::Plain,
+                "NO_PROXY" => Kind::Targets,
+                _ if ends(&["_DIRECT"]) => Kind::Targets,
+                _ if ends(&["_PASSWD", "_PASSWORD", "_TOKEN", "_SECRET"]) => Kind::Secret,
+                _ if ends(&["_PROXY", "_SERVER"]) => Kind::Proxies,
+                _ if ends(&["_COMMAND", "_ASKPASS", "_PROGRAM", "_EXEC"]) => Kind::Command,
+                _ if ends(&["_FILE", "_PATH", "_DIR", "_CA", "_CERT", "_KEY", "NETRC"]) => Kind::Path,
+                _ => Kind::Plain,
+            };
+            assert_eq!(kind, expected, "{name}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::parameters;
+use crate::parameters::{self, Kind};
 
 mod first_line;
 
@@ -119,7 +119,7 @@ fn in_header(word: &[u8], start: usize) -> Range<usize> {
 /// the range spans from the first password to the last.
 #[must_use]
 pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
-    if parameters::is_secret(name) {
+    if matches!(parameters::kind(name), Some(Kind::Secret | Kind::Header)) {
         return 0..value.len();
     }
     let is_proxy = [&b"_PROXY"[..], b"_SERVER"]

@@ -47,7 +47,7 @@ pub fn plan(
 /// Returns the path of a file with this content. The next call overwrites the file.
 ///
 /// The file is already unlinked, so nothing is left behind. It is world-writable, so the program
-/// does not trust it and runs none of its commands.
+/// does not trust it: it runs none of its commands and reads none of the files that it names.
 ///
 /// # Panics
 /// Panics if the file cannot be created or written.

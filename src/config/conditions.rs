@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use super::bypass;
+use super::trust::Trust;
 use crate::addr::parse_port;
 use crate::bypass::{Pattern, Prefix};
 use crate::text::{fill_in, printable};
@@ -66,11 +67,11 @@ impl Conditions {
     /// first that does not match, so an `exec` command after it does not run.
     ///
     /// # Errors
-    /// A criterion cannot be evaluated, for example `exec` if the file is not `trusted`. Negation
+    /// A criterion cannot be evaluated, for example `exec` without full trust in the file. Negation
     /// does not turn an error into a match, because the result is unknown.
-    pub(super) fn are_met(&self, env: &dyn MatchEnv, trusted: bool) -> Result<bool, String> {
+    pub(super) fn are_met(&self, env: &dyn MatchEnv, trust: Trust) -> Result<bool, String> {
         for (expected, criterion) in &self.0 {
-            if criterion.is_met(env, trusted)? != *expected {
+            if criterion.is_met(env, trust)? != *expected {
                 return Ok(false);
             }
         }
@@ -97,7 +98,7 @@ impl Criterion {
         })
     }
 
-    fn is_met(&self, env: &dyn MatchEnv, trusted: bool) -> Result<bool, String> {
+    fn is_met(&self, env: &dyn MatchEnv, trust: Trust) -> Result<bool, String> {
         Ok(match self {
             Self::All => true,
             Self::LocalNetwork(networks) => {
@@ -116,10 +117,8 @@ impl Criterion {
                 .port()
                 .is_some_and(|port| ranges.iter().any(|(first, last)| (*first..=*last).contains(&port))),
             Self::LocalUser(patterns) => env.user().is_some_and(|user| matches_list(patterns, &user)),
-            Self::Exec(_) if !trusted => {
-                return Err("exec requires a file that only you or root can write to".into());
-            }
             Self::Exec(command) => {
+                trust.require("exec")?;
                 let port = env.port().map(|port| port.to_string()).unwrap_or_default();
                 let command = fill_in(command, &[('h', env.host()), ('p', &port)])?;
                 env.succeeds(&command)?

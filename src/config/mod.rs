@@ -33,6 +33,7 @@ mod setting;
 mod sources;
 mod target;
 mod tls;
+mod trust;
 
 pub use setting::{Origin, SettingRecord};
 pub use sources::Sources;

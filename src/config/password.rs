@@ -65,7 +65,7 @@ fn find_password(
             if login.password.is_none() {
                 if let Some(path) = sources.first_nonempty(&["CONNECT_PASSWORD_FILE"])? {
                     login.password = Some(read_file(&path, sources)?);
-                } else if let Some(command) = sources.command("CONNECT_PASSWORD_COMMAND")? {
+                } else if let Some(command) = sources.first_nonempty(&["CONNECT_PASSWORD_COMMAND"])? {
                     login.ask = prompt_command(&command)?;
                 }
             }

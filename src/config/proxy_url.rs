@@ -1,8 +1,11 @@
 //! Proxy URLs: `[scheme://][user[:password]@]host[:port][/…][?…]`.
 
+use std::borrow::Cow;
+
 use super::scheme::{Scheme, Syntax};
 use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
+use crate::parameters::{self, Kind};
 use crate::secret::{self, Secret};
 
 /// A proxy's URL, split into its parts. The scheme is optional in the URL.
@@ -116,6 +119,35 @@ pub(super) fn has_scheme(text: &str, syntax: Syntax) -> bool {
     split_scheme(text).0.is_some_and(|name| syntax.find(name).is_some())
 }
 
+/// Returns a chain of URLs without the options that are paths. Passes the name of each to
+/// `removed`.
+pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a, str> {
+    let is_kept = |pair: &&str| {
+        let name = percent_decoded(pair.split('=').next().unwrap_or_default());
+        let is_path = parameters::url_option(&name) == Some(Kind::Path);
+        if is_path {
+            removed(&String::from_utf8_lossy(&name));
+        }
+        !is_path
+    };
+    let mut kept = String::with_capacity(urls.len());
+    for url in urls.split_inclusive([',', '|']) {
+        let (url, separator) = url.split_at(url.trim_end_matches([',', '|']).len());
+        kept.push_str(url.split('?').next().unwrap_or_default());
+        match url.split_once('?') {
+            // A query has no `@`: this is a password.
+            Some((_, query)) if query.contains('@') => kept.extend(["?", query]),
+            Some((_, query)) => {
+                let pairs: Vec<_> = query.split('&').filter(is_kept).collect();
+                kept.extend(["?", &pairs.join("&")]);
+            }
+            None => {}
+        }
+        kept.push_str(separator);
+    }
+    if kept == urls { urls.into() } else { kept.into() }
+}
+
 /// The query of a proxy's URL: options for this hop, as `name=value&name=value`, percent-decoded.
 ///
 /// Each part of the configuration takes the options that it understands.
@@ -144,6 +176,7 @@ impl Query {
     ///
     /// If the option is repeated, returns the last value. `None` means that the option is absent.
     pub(super) fn take(&mut self, name: &'static str) -> Option<String> {
+        debug_assert!(parameters::url_option(name.as_bytes()).is_some(), "{name} is not in the table");
         self.known.push(name);
         let mut value = None;
         while let Some(index) = self.pairs.iter().position(|(known, _)| known == name) {

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::conditions::{Conditions, MatchEnv};
 use super::setting::{Origin, Setting};
+use super::trust::Trust;
 use crate::error::os_message;
 use crate::parameters::{self, Parameter};
 use crate::secret;
@@ -32,9 +33,7 @@ pub(super) struct ParameterFile {
     path: String,
     assignments: Vec<Assignment>,
     blocks: Vec<Block>,
-    /// `true` if commands in the file may run: it belongs to the user or root, and nobody else can
-    /// write to it.
-    trusted: bool,
+    trust: Trust,
 }
 
 /// A `NAME = value` line.
@@ -99,8 +98,8 @@ impl ParameterFile {
         };
         let name = name();
         trace!("Reading parameter file({name})");
-        let trusted = sys::is_trusted(&metadata);
-        let file = Self { path: name, trusted, ..Self::default() }.parsed(&content, warn);
+        let trust = Trust::from_metadata(&metadata);
+        let file = Self { path: name, trust, ..Self::default() }.parsed(&content, warn);
         let has_password = file.assignments.iter().any(|set| secret::holds_password(set.name, &set.value));
         if has_password && sys::others_can_read(&metadata) {
             warn(&readable_password(&file.path));
@@ -120,16 +119,16 @@ impl ParameterFile {
         Some(Setting { name: assignment.name, value: &assignment.value, origin })
     }
 
-    /// Returns `true` if commands in this file may run.
-    pub(super) fn is_trusted(&self) -> bool {
-        self.trusted
+    /// Returns the trust in the values of this file.
+    pub(super) fn trust(&self) -> Trust {
+        self.trust
     }
 
     /// Returns `true` if a block applies. Evaluates its conditions on the first call only.
     fn applies(&self, block: &Block, env: &dyn MatchEnv, warn: &dyn Fn(&str)) -> bool {
         let Some(conditions) = &block.conditions else { return false };
         *block.applies.get_or_init(|| {
-            let applies = conditions.are_met(env, self.trusted).unwrap_or_else(|error| {
+            let applies = conditions.are_met(env, self.trust).unwrap_or_else(|error| {
                 warn(&format!("{}:{}: {error}; Match block ignored", self.path, block.line));
                 false
             });

@@ -38,11 +38,6 @@ pub(super) struct Setting<T = String> {
 }
 
 impl<T> Setting<T> {
-    /// Converts the value.
-    pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Setting<U> {
-        Setting { name: self.name, value: convert(self.value), origin: self.origin }
-    }
-
     /// Returns the name for an error message, with file and line if the value comes from a file.
     pub(super) fn source(&self) -> String {
         match &self.origin {

@@ -12,7 +12,7 @@ use super::scheme::Syntax;
 use super::setting::{Origin, Setting, SettingRecord};
 use crate::cli::SocksVersion;
 use crate::error::Error;
-use crate::parameters;
+use crate::parameters::{self, Kind};
 use crate::plan::Target;
 use crate::secret::{self, Secret};
 use crate::sys::{self, DumpGuard};
@@ -105,33 +105,24 @@ impl<'a> Sources<'a> {
 
     /// Looks up a parameter in the environment, then in the files.
     fn find(&self, name: &'static str) -> Option<Setting<OsString>> {
-        self.find_with(name, false)
-    }
-
-    /// Looks up a parameter. For a command, ignores files that other users can write to.
-    fn find_with(&self, name: &'static str, is_command: bool) -> Option<Setting<OsString>> {
         match self.variable(name) {
             Some(value) => Some(Setting { name, value, origin: Origin::Variable(name) }),
-            None => self.find_in_files(name, is_command),
+            None => self.find_in_files(name),
         }
     }
 
-    fn find_in_files(&self, name: &'static str, is_command: bool) -> Option<Setting<OsString>> {
+    /// Looks up a parameter in the files, which may set only what they are trusted with.
+    fn find_in_files(&self, name: &'static str) -> Option<Setting<OsString>> {
         let files = self.files.get_or_init(|| {
             let paths = self.paths.clone().unwrap_or_else(|| self.standard_paths());
             paths.iter().map(|path| ParameterFile::read(path, self.warn)).collect()
         });
         let context = self.match_context.get_or_init(MatchContext::default);
         files.iter().find_map(|file| {
-            let setting = file.get(name, context, self.warn)?;
-            if is_command && !file.is_trusted() {
-                (self.warn)(&format!(
-                    "{}: {name} ignored: a command requires a file that only you or root can write to",
-                    setting.origin
-                ));
-                return None;
-            }
-            Some(setting.map(OsString::from))
+            let Setting { value, origin, .. } = file.get(name, context, self.warn)?;
+            let warn = |what: &str| (self.warn)(&format!("{origin}: {what}"));
+            let value = file.trust().filter(name, value, &warn)?.into_owned().into();
+            Some(Setting { name, value, origin })
         })
     }
 
@@ -218,13 +209,6 @@ impl<'a> Sources<'a> {
         value.map_or_else(|| self.first(names), |value| Ok(Some(self.option(option, value))))
     }
 
-    /// Returns a parameter whose value is a shell command. Ignores a file that other users can
-    /// write to.
-    pub(super) fn command(&self, name: &'static str) -> Result<Option<Setting>, Error> {
-        let setting = self.find_with(name, true);
-        setting.filter(|setting| !setting.value.is_empty()).map(|setting| self.accept(setting)).transpose()
-    }
-
     /// Returns the first of these parameters that is set, as bytes, because a secret need not be
     /// UTF-8.
     pub(super) fn secret(&self, names: &[&'static str]) -> Option<Secret> {
@@ -306,7 +290,7 @@ impl<'a> Sources<'a> {
 /// Returns a printable value with passwords masked.
 fn masked(name: &str, value: &str) -> String {
     let masked = match name {
-        name if parameters::is_secret(name.as_bytes()) => "****".into(),
+        _ if matches!(parameters::kind(name.as_bytes()), Some(Kind::Secret | Kind::Header)) => "****".into(),
         "-x" | "CONNECT_PROXY" => secret::masked_chain(value),
         _ => secret::masked(value),
     };

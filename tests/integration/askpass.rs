@@ -323,6 +323,26 @@ fn the_parameter_file_may_name_it() {
     proxy.finish();
 }
 
+#[cfg(unix)]
+#[test]
+fn a_program_named_in_a_file_that_others_can_write_to_does_not_run() {
+    for mode in [0o620, 0o602, 0o666] {
+        let asker = prints_secret();
+        let home = home(format!("SSH_ASKPASS = {}\n", asker.path().display()));
+        let file = home.join(".connectrc");
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
+        let run = connect(format!("-S bob@{proxy} host.example 22")).env("HOME", &*home);
+        let out = run.env("DISPLAY", ":0").env("SSH_ASKPASS_REQUIRE", "force").run();
+        out.expect_code(6).expect_stderr_has(&format!(
+            "{}:1: SSH_ASKPASS ignored: a command requires a parameter file that only you or root can write to\n",
+            file.display()
+        ));
+        asker.expect_unused();
+        proxy.finish();
+    }
+}
+
 #[test]
 fn a_name_without_a_slash_is_searched_for_in_path() {
     let (asker, proxy) = (prints_secret(), socks5_userpass("bob", "secret").expect_eof().serve());

@@ -172,7 +172,8 @@ fn commands_in_a_file_that_others_can_write_to_do_not_run() {
         out.expect_code(0).expect_stderr(&if runs {
             String::new()
         } else {
-            let why = "exec requires a file that only you or root can write to; Match block ignored";
+            let why =
+                "exec requires a parameter file that only you or root can write to; Match block ignored";
             format!("connect: {}:2: {why}\n", file.display())
         });
         assert_eq!(note.exists(), runs, "{mode:o}");

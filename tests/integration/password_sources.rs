@@ -373,9 +373,52 @@ fn a_command_in_a_file_that_others_can_write_to_does_not_run() {
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
     let out = connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).run();
     out.expect_code(6).expect_stderr_has(
-        ".connectrc:1: CONNECT_PASSWORD_COMMAND ignored: a command requires a file that only you",
+        ".connectrc:1: CONNECT_PASSWORD_COMMAND ignored: a command requires a parameter file that only you",
     );
     proxy.finish();
+}
+
+/// Otherwise another user could have files sent to a proxy that only this user can read.
+#[test]
+fn a_file_that_others_can_write_to_does_not_select_other_files() {
+    let home = home_with("default login bob password leak\n", "");
+    let file = home.join(".connectrc");
+    fs::write(home.join("password"), "leak\n").unwrap();
+    fs::write(home.join("headers"), "X-Leak: leak\n").unwrap();
+    let session = |mode, line: &str| {
+        fs::write(&file, line).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let proxy = http_ok().expect_eof().serve();
+        let out = connect(format!("-H bob@{proxy} host 22")).env("HOME", &*home).run();
+        out.expect_code(0);
+        (proxy.finish_one().head.unwrap(), out.stderr_text())
+    };
+    for (line, what) in [
+        ("CONNECT_PASSWORD_FILE = ~/password", "a path"),
+        ("CONNECT_NETRC = yes", "a netrc file"),
+        ("CONNECT_NETRC = ~/.netrc", "a netrc file"),
+        (&format!("CONNECT_HEADER = @{}", home.join("headers").display()), "a path"),
+    ] {
+        let secret = if line.contains("HEADER") { "X-Leak: leak" } else { "Basic Ym9iOmxlYWs=" };
+        assert!(session(0o600, line).0.contains(secret), "{line}");
+        for mode in [0o620, 0o602] {
+            let (head, stderr) = session(mode, line);
+            assert!(!head.contains(secret), "{line}: {head}");
+            let name = line.split(' ').next().unwrap();
+            assert_eq!(
+                stderr,
+                format!(
+                    "connect: {}:1: {name} ignored: {what} requires a parameter file that only you or root can \
+                     write to\n",
+                    file.display()
+                )
+            );
+        }
+    }
+    // The text of a header and a password do no harm.
+    let (head, stderr) = session(0o602, "CONNECT_HEADER = X-Site: north\nHTTP_PROXY_PASSWORD = leak\n");
+    assert!(head.contains("X-Site: north") && head.contains("Basic Ym9iOmxlYWs="), "{head}");
+    assert_eq!(stderr, "");
 }
 
 #[test]

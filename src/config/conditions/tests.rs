@@ -47,7 +47,7 @@ impl MatchEnv for FakeEnv {
 #[track_caller]
 fn is_met(line: &str) -> bool {
     let conditions = Conditions::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    conditions.are_met(&FakeEnv::new("git.corp.example", Some(22)), true).unwrap()
+    conditions.are_met(&FakeEnv::new("git.corp.example", Some(22)), Trust::Full).unwrap()
 }
 
 #[test]
@@ -105,14 +105,18 @@ fn the_target_is_compared_as_typed() {
         ("unix:/run/socket", None, "!port 22", true),
     ] {
         let conditions = Conditions::parse(line).unwrap();
-        assert_eq!(conditions.are_met(&FakeEnv::new(host, port), true), Ok(expected), "{line}: {host}");
+        assert_eq!(
+            conditions.are_met(&FakeEnv::new(host, port), Trust::Full),
+            Ok(expected),
+            "{line}: {host}"
+        );
     }
 }
 
 #[test]
 fn evaluation_stops_at_the_first_criterion_that_does_not_match() {
     let env = FakeEnv::new("git.corp.example", Some(22));
-    let evaluate = |line: &str| Conditions::parse(line).unwrap().are_met(&env, true);
+    let evaluate = |line: &str| Conditions::parse(line).unwrap().are_met(&env, Trust::Full);
     assert_eq!(evaluate("host other localnetwork 0.0.0.0/0 exec true"), Ok(false));
     assert_eq!((env.commands.take(), env.interface_lists.take()), (vec![], 0));
     assert_eq!(evaluate("localnetwork 0.0.0.0/0 exec 'true %h:%p %%'"), Ok(true));
@@ -125,17 +129,17 @@ fn evaluation_stops_at_the_first_criterion_that_does_not_match() {
 /// Neither the criterion nor its negation matches.
 #[test]
 fn a_criterion_that_cannot_be_evaluated_is_an_error() {
-    let evaluate = |line: &str, host, trusted| {
-        Conditions::parse(line).unwrap().are_met(&FakeEnv::new(host, Some(22)), trusted)
+    let evaluate = |line: &str, host, trust| {
+        Conditions::parse(line).unwrap().are_met(&FakeEnv::new(host, Some(22)), trust)
     };
     for line in ["exec hang", "!exec hang"] {
-        assert_eq!(evaluate(line, "h", true), Err("too long".into()));
+        assert_eq!(evaluate(line, "h", Trust::Full), Err("too long".into()));
     }
     for line in ["exec true", "!exec true"] {
-        assert!(evaluate(line, "h", false).unwrap_err().starts_with("exec requires"), "{line}");
+        assert!(evaluate(line, "h", Trust::Limited).unwrap_err().starts_with("exec requires"), "{line}");
     }
-    assert_eq!(evaluate("host other exec true", "h", false), Ok(false));
-    let hostile = evaluate("exec 'true %h'", "$(touch owned)", true).unwrap_err();
+    assert_eq!(evaluate("host other exec true", "h", Trust::Limited), Ok(false));
+    let hostile = evaluate("exec 'true %h'", "$(touch owned)", Trust::Full).unwrap_err();
     assert!(hostile.contains("$(touch owned)"), "{hostile}");
 }
 

@@ -9,7 +9,7 @@ use super::*;
 fn parse(content: &[u8]) -> (ParameterFile, Vec<String>) {
     let warnings = RefCell::new(Vec::new());
     let warn = |warning: &str| warnings.borrow_mut().push(warning.trim_start_matches("rc:").to_owned());
-    let file = ParameterFile { path: "rc".into(), trusted: true, ..ParameterFile::default() };
+    let file = ParameterFile { path: "rc".into(), trust: Trust::Full, ..ParameterFile::default() };
     (file.parsed(content, &warn), warnings.into_inner())
 }
 

@@ -68,6 +68,21 @@ pub(super) fn rows() -> Vec<Row> {
             "Match exec true\nSOCKS5_AUTH = userpass\n",
             with_password,
         ),
+        row(
+            0,
+            "Warning",
+            "Path in a parameter file that others can write to",
+            "Anyone who can write to the file could have any of your files sent to a proxy. Run `chmod 600` on the file.",
+            || {
+                let proxy = socks5_none().close().serve();
+                let home = TempPath::directory("home");
+                let file = home.join(RC);
+                fs::write(&file, "CONNECT_PASSWORD_FILE = ~/password\n").unwrap();
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+                let out = connect(format!("-S {proxy} host.example 22")).env("HOME", &*home).run();
+                Message::from_outcome(&out).naming(file.display(), "/home/me/.connectrc")
+            },
+        ),
         row(0, "Warning", "Invalid entry in a bypass list", "", || {
             let proxy = socks5_none().close().serve();
             let program = connect(format!("-S {proxy} host.example 22"));

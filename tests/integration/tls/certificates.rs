@@ -45,6 +45,40 @@ fn an_address_must_be_in_the_certificate_too() {
     expect_rejected(named, &["localhost", "not for 127.0.0.1"], by_address);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_authority_named_in_a_file_that_others_can_write_to_is_not_trusted() {
+    use std::os::unix::fs::PermissionsExt;
+    let (pki, system) = (Pki::new(), Pki::named("Other Authority"));
+    let ca = pki.file.display();
+    for (line, option) in [
+        (format!("CONNECT_PROXY = https://localhost:PORT\nCONNECT_TLS_CA = {ca}"), "2: CONNECT_TLS_CA"),
+        (format!("CONNECT_PROXY = https://localhost:PORT?tls-ca={ca}"), "1: tls-ca= in CONNECT_PROXY"),
+        (format!("CONNECT_PROXY = https://localhost:PORT?tls%2Dca={ca}"), "1: tls-ca= in CONNECT_PROXY"),
+    ] {
+        let homes = std::cell::RefCell::new(Vec::new());
+        let program = |mode| {
+            let (line, system, homes) = (&line, &system, &homes);
+            move |front: &TlsServer| {
+                let home = crate::rcfile::home(line.replace("PORT", &front.port().to_string()));
+                let permissions = std::fs::Permissions::from_mode(mode);
+                std::fs::set_permissions(home.join(".connectrc"), permissions).unwrap();
+                let program = connect("-A host.example 22").env("HOME", &*home);
+                homes.borrow_mut().push(home);
+                program.env("SSL_CERT_FILE", &*system.file)
+            }
+        };
+        expect_session(pki.front(), program(0o600));
+        let unreached = Server::each([]);
+        let front = pki.front().in_front_of(&unreached);
+        let out = program(0o602)(&front).run();
+        out.expect_code(5).expect_stderr_has("not trusted").expect_stderr_has(&format!(
+            ".connectrc:{option} ignored: a path requires a parameter file that only you or root can write to\n"
+        ));
+        unreached.finish();
+    }
+}
+
 /// `SSL_CERT_FILE` replaces the system's certificates on every platform.
 #[test]
 fn the_systems_authorities_are_trusted_unless_others_are_given() {
