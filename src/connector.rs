@@ -3,11 +3,11 @@
 use std::io;
 
 use crate::error::Error;
-use crate::net::{self, Progress, TlsCache, Tunnel};
-use crate::plan::{Hop, Plan};
+use crate::net::{self, Context, LoginGate, Progress, TlsCache, Tunnel};
+use crate::plan::{Hop, Local, Plan};
 use crate::prompt::{PromptCache, Prompter};
 use crate::proto::{Ends, ProxyProtocol, Wire};
-use crate::sys::{self, Channel, DumpGuard};
+use crate::sys::{self, Client, DumpGuard};
 use crate::trace::{self, trace};
 
 /// Establishes tunnels for one plan, and prompts for the passwords that the plan lacks.
@@ -16,6 +16,8 @@ pub struct Connector {
     plan: Plan,
     prompts: PromptCache,
     tls: TlsCache,
+    /// The logins of all sessions; `None` for a run with a single session.
+    gate: Option<LoginGate>,
     /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
     /// must stay last: the others zero their passwords first.
     _dump_guard: Option<DumpGuard>,
@@ -28,7 +30,9 @@ impl Connector {
         let has_key = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
         let has_secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
         let prompts = PromptCache::new(Prompter::new(plan.askpass.clone()));
-        Self { plan, prompts, tls: TlsCache::default(), _dump_guard: has_secret.then(DumpGuard::engage) }
+        let gate = matches!(plan.local, Local::Listen(_)).then(LoginGate::default);
+        let dump_guard = has_secret.then(DumpGuard::engage);
+        Self { plan, prompts, tls: TlsCache::default(), gate, _dump_guard: dump_guard }
     }
 
     /// Returns the plan.
@@ -42,7 +46,7 @@ impl Connector {
     ///
     /// # Errors
     /// See [`connect_with_progress`](Self::connect_with_progress).
-    pub fn connect(&self, client: Option<&Channel>) -> Result<Tunnel, Error> {
+    pub fn connect(&self, client: Option<&Client>) -> Result<Tunnel, Error> {
         self.connect_with_progress(client, &())
     }
 
@@ -53,10 +57,17 @@ impl Connector {
     /// cannot be sent.
     pub fn connect_with_progress(
         &self,
-        client: Option<&Channel>,
+        client: Option<&Client>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        let tunnel = net::connect(&self.plan, &self.prompts, &self.tls, progress).inspect_err(|error| {
+        let context = Context {
+            client: client.map(|client| &client.channel),
+            prompt: &self.prompts,
+            tls: &self.tls,
+            gate: self.gate.as_ref(),
+            progress,
+        };
+        let tunnel = net::connect(&self.plan, context).inspect_err(|error| {
             if error.is_auth_rejected() {
                 self.prompts.clear();
             }
@@ -72,7 +83,7 @@ impl Connector {
     ///
     /// # Errors
     /// See [`connect`](Self::connect).
-    pub fn connect_once(self, client: Option<&Channel>) -> Result<Tunnel, Error> {
+    pub fn connect_once(self, client: Option<&Client>) -> Result<Tunnel, Error> {
         self.connect(client)
     }
 }
@@ -81,11 +92,9 @@ impl Connector {
 /// contains both addresses of the client's connection, or of our own if there is no client. Without
 /// a client, a tunnel through a proxy has no known source address, because only the proxy knows the
 /// address from which it connects.
-fn send_proxy_header(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Channel>) -> Result<(), Error> {
+fn send_proxy_header(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Client>) -> Result<(), Error> {
     let ends = match client {
-        Some(client) => {
-            sys::socket_addrs(client).map(|(ours, theirs)| Ends { source: theirs, destination: ours })
-        }
+        Some(client) => client.addrs.map(|(ours, theirs)| Ends { source: theirs, destination: ours }),
         None if tunnel.peer.protocol.is_some() => None,
         None => sys::socket_addrs(&tunnel.channel)
             .map(|(ours, theirs)| Ends { source: ours, destination: theirs }),

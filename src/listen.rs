@@ -1,6 +1,7 @@
 //! Accepts clients on local ports and sockets, and connects each to the target (`-p`, `-P`,
 //! `--listen`).
 
+use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,15 +14,18 @@ use crate::error::Error;
 use crate::net::Tunnel;
 use crate::plan::{ListenAddress, RelaySettings};
 use crate::relay::{self, KeptSession, Pool};
-use crate::sys::{self, Channel, Listener, Ready, Termination};
+use crate::sys::{self, Channel, Client, Listener, Ready, Termination};
 use crate::trace::{self, trace};
 
 /// Stack size of a session's thread. The system's resolver needs most of it.
 const STACK_SIZE: usize = 256 * 1024;
+/// Memory, in bytes, that must be available when a client is accepted. A session takes less than
+/// that, except for what the libraries allocate for TLS and name resolution.
+const SESSION_MEMORY: usize = 512 * 1024;
 /// Delay before accepting again after an error, usually a lack of file descriptors, memory or
 /// threads.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-/// Minimum interval between reports of accept errors.
+/// Minimum interval between reports of clients that could not be served.
 const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs `-p`: connects the first client to the target, and returns when that session ends.
@@ -30,14 +34,14 @@ const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 /// The port could not be opened, or the session failed.
 pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
     let mut acceptor = Acceptor::open(std::slice::from_ref(at))?;
-    let Some((client, from)) = acceptor.next_client(Vec::new(), None)? else { return Ok(()) };
+    let Some(client) = acceptor.next_client(Vec::new(), None)? else { return Ok(()) };
     // Close the port, so that further clients are refused.
     acceptor.listeners.clear();
     if acceptor.restore_signal_defaults()? {
         return Ok(());
     }
     let settings = connector.plan().relay;
-    serve_client(&client, &from, connector.connect_once(Some(&client)), settings, &Pool::default())
+    serve_client(&client, connector.connect_once(Some(&client)), settings, &Pool::default())
 }
 
 /// Runs `-P`: connects one client after another to a single session with the target. Returns when
@@ -58,18 +62,29 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         let remote_to_watch = remote.as_ref().filter(|_| kept.pending.is_empty());
         let watched = [Some(CloseWatch::Input(&input)), remote_to_watch.map(CloseWatch::Remote)];
         let idle = remote.as_ref().zip(settings.idle);
-        let Some((client, _)) = acceptor.next_client(watched.into_iter().flatten().collect(), idle)? else {
+        let Some(client) = acceptor.next_client(watched.into_iter().flatten().collect(), idle)? else {
             return Ok(());
         };
         if acceptor.restore_signal_defaults()? {
             return Ok(());
         }
-        if let Some(connector) = connector.take() {
-            remote = Some(connector.connect_once(Some(&client)).inspect_err(|_| client.reset_on_close())?);
+        if let Some(waiting) = &connector {
+            match waiting.connect(Some(&client)) {
+                Ok(tunnel) => (remote, connector) = (Some(tunnel), None),
+                // The next client may stay for longer.
+                Err(error @ Error::ClientGone) => {
+                    trace!("{error}");
+                    continue;
+                }
+                Err(error) => {
+                    client.channel.reset_on_close();
+                    return Err(error);
+                }
+            }
         }
         let Some(remote) = &remote else { return Ok(()) };
         trace!("start relaying.");
-        match relay::relay_kept(&client, &remote.channel, &mut kept, &remote.peer, settings) {
+        match relay::relay_kept(&client.channel, &remote.channel, &mut kept, &remote.peer, settings) {
             // The client is gone. With `-P` the session outlives it.
             Ok(()) | Err(Error::ReaderGone | Error::Input(_) | Error::Output(_)) => trace!("relaying done."),
             Err(error) => return Err(error),
@@ -88,52 +103,96 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
     sys::raise_descriptor_limit();
     let acceptor = Acceptor::open(at)?;
     let shared = Arc::new((connector, Pool::default()));
-    let mut last_report: Option<Instant> = None;
+    // Messages must not hold up clients if nobody reads them.
+    trace::never_block();
+    let mut report = ErrorReport::default();
     loop {
-        let (client, from) = match acceptor.next_client(Vec::new(), None) {
-            Ok(Some(accepted)) => accepted,
+        let client = match acceptor.next_client(Vec::new(), None) {
+            Ok(Some(client)) => client,
             Ok(None) => return Ok(()),
             Err(error) => {
-                if last_report.is_none_or(|last| last.elapsed() >= ACCEPT_ERROR_INTERVAL) {
-                    trace::message(&error.to_string());
-                    last_report = Some(Instant::now());
-                }
+                report.error(&error);
                 thread::sleep(ACCEPT_RETRY_DELAY);
                 continue;
             }
         };
-        let shared = Arc::clone(&shared);
-        let run = move || {
-            let (connector, pool) = &*shared;
-            let remote = connector.connect(Some(&client));
-            match serve_client(&client, &from, remote, connector.plan().relay, pool) {
-                Ok(()) => {}
-                Err(error) if error.is_silent() => trace!("client {from} went away"),
-                Err(error @ Error::Client { .. }) => trace::message(&error.user_message()),
-                Err(error) => trace::message(&format!("client {from}: {}", error.user_message())),
-            }
-        };
-        if let Err(error) = thread::Builder::new().stack_size(STACK_SIZE).spawn(run) {
-            trace::message(&format!("cannot start a thread for a client: {error}"));
+        if let Err(cause) = start_session(client, &shared) {
+            report.error(&Error::System { what: "serve a client", cause });
             thread::sleep(ACCEPT_RETRY_DELAY);
         }
     }
 }
 
+/// Starts a thread that serves a client of `--listen`.
+///
+/// # Errors
+/// Memory or threads ran out. The client's connection has been reset.
+fn start_session(client: Client, shared: &Arc<(Connector, Pool)>) -> io::Result<()> {
+    // The thread takes the client only once it runs.
+    let (client, shared) = (Arc::new(client), Arc::clone(shared));
+    let run = {
+        let client = Arc::clone(&client);
+        move || serve_and_report(client, &shared)
+    };
+    let started = if sys::can_allocate(SESSION_MEMORY) {
+        thread::Builder::new().stack_size(STACK_SIZE).spawn(run).map(drop)
+    } else {
+        Err(io::ErrorKind::OutOfMemory.into())
+    };
+    // Reset, or the client would mistake a clean close for an empty answer from the target.
+    started.inspect_err(|_| client.channel.reset_on_close())
+}
+
+/// Serves a client of `--listen`, and prints the error if that fails.
+fn serve_and_report(client: Arc<Client>, (connector, pool): &(Connector, Pool)) {
+    let result = serve_client(&client, connector.connect(Some(&client)), connector.plan().relay, pool);
+    let name = client.name.clone();
+    // Close the connection first: the client must not wait until the message is written.
+    drop(client);
+    match result {
+        Ok(()) => {}
+        Err(error @ Error::ClientGone) => trace!("client {name}: {error}"),
+        Err(error) if error.is_silent() => trace!("client {name} went away"),
+        Err(error @ Error::Client { .. }) => trace::message(&error.user_message()),
+        Err(error) => trace::message(&format!("client {name}: {}", error.user_message())),
+    }
+}
+
+/// Reports clients that could not be served, at most one per [`ACCEPT_ERROR_INTERVAL`].
+#[derive(Default)]
+struct ErrorReport {
+    last: Option<Instant>,
+    /// The number of errors since the last report.
+    unreported: u32,
+}
+
+impl ErrorReport {
+    fn error(&mut self, error: &Error) {
+        if self.last.is_some_and(|last| last.elapsed() < ACCEPT_ERROR_INTERVAL) {
+            self.unreported += 1;
+            return;
+        }
+        let count = std::mem::take(&mut self.unreported);
+        let more =
+            if count > 0 { format!(" ({count} more errors since the last report)") } else { String::new() };
+        trace::message(&format!("{error}{more}"));
+        self.last = Some(Instant::now());
+    }
+}
+
 /// Relays between a client and its tunnel.
 fn serve_client(
-    client: &Channel,
-    from: &str,
+    client: &Client,
     remote: Result<Tunnel, Error>,
     settings: RelaySettings,
     pool: &Pool,
 ) -> Result<(), Error> {
     // Reset, or the client would mistake a clean close for an empty answer from the target.
-    let remote = remote.inspect_err(|_| client.reset_on_close())?;
+    let remote = remote.inspect_err(|_| client.channel.reset_on_close())?;
     trace!("start relaying.");
-    let result = relay::relay_client(client, &remote.channel, &remote.peer, settings, pool);
+    let result = relay::relay_client(&client.channel, &remote.channel, &remote.peer, settings, pool);
     result.map_err(|error| match error {
-        Error::Input(cause) | Error::Output(cause) => Error::Client { address: from.to_owned(), cause },
+        Error::Input(cause) | Error::Output(cause) => Error::Client { address: client.name.clone(), cause },
         other => other,
     })?;
     trace!("relaying done.");
@@ -166,6 +225,9 @@ fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
 /// Accepts clients on one or more listeners, until a termination signal arrives.
 struct Acceptor {
     listeners: Vec<Listener>,
+    /// The index of the listener to serve first. It follows the one that was served last, so that a
+    /// flood of clients at one listener does not starve the others.
+    first: Cell<usize>,
     termination: Termination,
 }
 
@@ -175,8 +237,16 @@ impl Acceptor {
     fn open(at: &[ListenAddress]) -> Result<Self, Error> {
         let termination =
             Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
-        let listeners = at.iter().map(listen).collect::<Result<_, _>>()?;
-        Ok(Self { listeners, termination })
+        let listeners = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
+        for (listener, at) in listeners.iter().zip(at) {
+            // Nobody else knows which port the system has chosen. With -d, a debug line says it.
+            if let (ListenAddress::Tcp { port: 0, .. }, Some(bound), false) =
+                (at, listener.address(), trace::is_on())
+            {
+                trace::message(&format!("listening on {bound}"));
+            }
+        }
+        Ok(Self { listeners, first: Cell::new(0), termination })
     }
 
     /// Lets SIGTERM and SIGINT terminate the process immediately, because the signal socket is not
@@ -198,7 +268,7 @@ impl Acceptor {
         &self,
         mut close_watches: Vec<CloseWatch<'_>>,
         idle: Option<(&Tunnel, Duration)>,
-    ) -> Result<Option<(Channel, String)>, Error> {
+    ) -> Result<Option<Client>, Error> {
         let failed = |what| move |cause| Error::System { what, cause };
         let started = Instant::now();
         loop {
@@ -226,9 +296,14 @@ impl Acceptor {
                     Peeked::HasData => drop(close_watches.remove(index)),
                 }
             }
-            for (listener, _) in self.listeners.iter().zip(clients).filter(|(_, ready)| **ready) {
-                match listener.accept() {
-                    Ok(accepted) => return Ok(Some(accepted)),
+            let (before, from_first) = clients.split_at(self.first.get());
+            let in_turn = from_first.iter().chain(before).zip((0..clients.len()).cycle().skip(before.len()));
+            for (_, index) in in_turn.filter(|(ready, _)| **ready) {
+                match self.listeners[index].accept() {
+                    Ok(client) => {
+                        self.first.set((index + 1) % self.listeners.len());
+                        return Ok(Some(client));
+                    }
                     // The client disconnected before we accepted it.
                     Err(error)
                         if sys::is_transient(&error) || error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -278,6 +353,42 @@ impl CloseWatch<'_> {
                 Self::Input(_) => Peeked::Closed,
                 Self::Remote(remote) => Peeked::Failed(Error::Remote { peer: remote.peer.clone(), cause }),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// The first listener used to be served as long as it had clients.
+    #[test]
+    fn a_flood_of_clients_at_one_listener_starved_the_others() {
+        let at = ListenAddress::Tcp { host: Host::parse("127.0.0.1").unwrap(), port: 0 };
+        let acceptor = Acceptor::open(&[at.clone(), at.clone(), at]).unwrap();
+        let addresses: Vec<_> =
+            acceptor.listeners.iter().map(|listener| listener.address().unwrap()).collect();
+        let connect = |index: usize| TcpStream::connect(addresses[index]).unwrap();
+        let _clients = [0, 0, 0, 2, 0, 1].map(connect);
+        let served: Vec<_> = (0..6)
+            .map(|_| {
+                let client = acceptor.next_client(Vec::new(), None).unwrap().unwrap();
+                addresses.iter().position(|address| *address == client.addrs.unwrap().0).unwrap()
+            })
+            .collect();
+        assert_eq!(served, [0, 1, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn errors_are_reported_once_per_interval() {
+        let mut report = ErrorReport::default();
+        for count in 0..3 {
+            report.error(&Error::ClientGone);
+            assert_eq!(report.unreported, count);
         }
     }
 }

@@ -265,6 +265,9 @@ impl Limits {
     /// Limit for all handshakes with one proxy if `-w` is not given: TLS and negotiation, over all
     /// connections that the proxy requires.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+    /// Limit for connecting to a UNIX-domain socket if `-w` is not given. connect(2) blocks while
+    /// the listener's backlog is full.
+    pub const UNIX_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
     /// Limit for every route but the last, if `-w` is not given.
     pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(10);
 }

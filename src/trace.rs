@@ -2,6 +2,7 @@
 //! messages for the user.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::LevelFilter;
 
@@ -22,13 +23,64 @@ pub fn start(debug: u8) {
     let started = env_logger::Builder::new()
         .filter_module("connect", level)
         .format(|out, record| writeln!(out, "DEBUG: {}", record.args()))
+        .target(env_logger::Target::Pipe(Box::new(DebugOutput)))
         .try_init();
     debug_assert!(started.is_ok(), "the logger is set once");
 }
 
+/// Whether messages are dropped rather than wait for room in a pipe; see [`never_block`].
+static DROPS_MESSAGES: AtomicBool = AtomicBool::new(false);
+/// The number of messages dropped since the last one that was written.
+static DROPPED: AtomicU32 = AtomicU32::new(0);
+
+/// Drops further messages while standard error has no room, for example because it is a pipe that
+/// nobody reads. The next message that finds room says how many were dropped.
+pub fn never_block() {
+    DROPS_MESSAGES.store(true, Ordering::Relaxed);
+}
+
 /// Writes a message for the user to standard error. A failed write is ignored.
 pub fn message(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", escaped(&format!("connect: {line}")));
+    write(|| {
+        let dropped = match DROPPED.swap(0, Ordering::Relaxed) {
+            0 => String::new(),
+            count => format!(" ({count} earlier messages dropped)"),
+        };
+        let mut line = escaped(&format!("connect: {line}{dropped}"));
+        if DROPS_MESSAGES.load(Ordering::Relaxed) && line.len() >= sys::PIPE_ROOM {
+            let room = sys::PIPE_ROOM - "…\n".len();
+            line.truncate((0..=room).rev().find(|&end| line.is_char_boundary(end)).unwrap_or_default());
+            line.push('…');
+        }
+        line.push('\n');
+        line.into_bytes()
+    });
+}
+
+/// Writes to standard error. Counts the message as dropped if [`never_block`] was called and there
+/// is no room.
+fn write(message: impl FnOnce() -> Vec<u8>) {
+    // The lock keeps other threads from using up the room between the check and the write.
+    let mut stderr = io::stderr().lock();
+    if DROPS_MESSAGES.load(Ordering::Relaxed) && !sys::error_has_room() {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let _ = stderr.write_all(&message());
+}
+
+/// The destination of debug lines: standard error.
+struct DebugOutput;
+
+impl Write for DebugOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write(|| bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Returns `true` if debug lines are enabled.

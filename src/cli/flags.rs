@@ -290,7 +290,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         option(Flag::Port, 'p', "[ADDR:]PORT",
             "Serve one client on this local port (default ADDR: loopback)",
             "Serve one client on this local port instead of standard input and output. The default address is loopback. With \
-             port 0, the system chooses a port, and `-d` shows it."),
+             port 0, the system chooses a port, and `connect` prints it."),
         option(Flag::KeepPort, 'P', "[ADDR:]PORT",
             "Serve clients in turn, in one session with the target",
             "Serve clients on this local port one after another, in a single session with the target. The session ends when \
@@ -309,7 +309,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Send a PROXY protocol header to the target first",
             "Send a PROXY protocol header to the target first, as HAProxy and nginx expect with `accept-proxy` or \
              `proxy_protocol`. It contains the address of the local port's client, or of this end of the connection if \
-             there is no such client. Through a proxy, where that is unknown, it contains no addresses.").offering(Offer::Words(&["v1", "v2"])),
+             there is no such client. Through a proxy, where that is unknown, it contains no addresses. Cannot be combined with \
+             `-P`, whose clients share one connection.").offering(Offer::Words(&["v1", "v2"])),
         option(Flag::Wait, 'w', "SECONDS",
             "Limit the time to reach the target (0: no limit)",
             "Limit the time to reach the target, including name resolution, connecting and the handshakes with proxies. Time \

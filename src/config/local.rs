@@ -30,6 +30,12 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
             "--no-shutdown cannot be combined with -F, -p, -P or --listen: they do not use stdin",
         );
     }
+    if args.keep_session && args.proxy_protocol.is_some() {
+        return conflict(
+            "-P cannot be combined with --proxy-protocol: several clients share one connection, and the header \
+             could name only the first",
+        );
+    }
     match (&args.local_port, args.listen.as_slice()) {
         (None, []) if args.fdpass => Ok(Local::FdPass),
         (None, []) => Ok(Local::Stdio),

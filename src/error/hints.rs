@@ -35,6 +35,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Negotiation { cause, .. } => negotiation_hint(cause)?,
         Error::Tls { cause, .. } => return tls_hint(cause),
         Error::Lost { .. } => CHECK_TYPE,
+        Error::RejectedBefore { .. } => "correct it and restart connect",
         Error::TimedOut { .. } => "check host, port and firewall, or raise the limit with -w SECONDS",
         Error::NoPassword { variables, .. } => {
             return variables.map(|names| format!("set {names}, or run connect in a terminal"));
@@ -44,6 +45,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NoRoute { .. } => "use -d to see each attempt",
         Error::Config(_)
         | Error::Idle { .. }
+        | Error::ClientGone
         | Error::Remote { .. }
         | Error::Client { .. }
         | Error::Input(_)

@@ -112,6 +112,15 @@ pub enum Error {
         /// The variables that can hold the password; `None` if it should have come from a command.
         variables: Option<&'static str>,
     },
+    /// A proxy rejected the password earlier, so it was not sent again.
+    #[error("{peer} rejected {} earlier: not sent again, lest the account be locked",
+        rejected_login(.user.as_deref()))]
+    RejectedBefore {
+        /// The proxy.
+        peer: Peer,
+        /// The user name. `None` if the user's own `Proxy-Authorization` header was rejected.
+        user: Option<Box<str>>,
+    },
     /// The remote end broke the established connection. Data may be missing.
     #[error("lost the connection to {peer}: {}; data may be missing", os_message(.cause))]
     Remote {
@@ -128,6 +137,9 @@ pub enum Error {
         /// The system's error.
         cause: io::Error,
     },
+    /// The client disconnected before the tunnel was established.
+    #[error("client disconnected before the target was reached")]
+    ClientGone,
     /// Reading standard input failed.
     #[error("cannot read standard input: {}", os_message(.0))]
     Input(io::Error),
@@ -194,10 +206,11 @@ impl Error {
             Self::Dial { .. } => ExitCode::Unreachable,
             Self::Negotiation { cause, .. } => negotiation_exit_code(cause),
             Self::Lost { .. } | Self::Tls { .. } => ExitCode::Refused,
-            Self::NoPassword { .. } => ExitCode::Authentication,
+            Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
             Self::Remote { .. }
             | Self::Client { .. }
+            | Self::ClientGone
             | Self::Input(_)
             | Self::Output(_)
             | Self::ReaderGone => ExitCode::Relay,
@@ -219,16 +232,19 @@ impl Error {
     #[must_use]
     pub fn is_auth_rejected(&self) -> bool {
         match self {
-            Self::Negotiation { cause, .. } => matches!(cause, proto::Error::WrongPassword { .. }),
+            Self::Negotiation { cause, .. } => {
+                matches!(cause, proto::Error::WrongPassword { .. } | proto::Error::WrongHeader { .. })
+            }
             Self::NoRoute { failed, .. } => failed.iter().any(|(_, error)| error.is_auth_rejected()),
             _ => false,
         }
     }
 
-    /// Returns `true` if the cause is on this machine, so another route would fail too.
+    /// Returns `true` if the cause is on this side of the connection, so another route would fail
+    /// too.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::Config(_) | Self::System { .. })
+        matches!(self, Self::Usage(_) | Self::Config(_) | Self::System { .. } | Self::ClientGone)
     }
 
     /// Returns `true` if the error should not be reported, because the reader of our output closed
@@ -236,6 +252,13 @@ impl Error {
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::ReaderGone)
+    }
+}
+
+fn rejected_login(user: Option<&str>) -> String {
+    match user {
+        Some(user) => format!("the password for user '{user}'"),
+        None => "the Proxy-Authorization header".into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::waiting::Wait;
+use super::waiting::{Wait, WaitError};
 use crate::proto::Limit;
 use crate::sys::{self, Channel};
 
@@ -13,21 +13,6 @@ const PEEK_SIZE: usize = 4096;
 /// A connection on which every wait ends at a deadline.
 #[derive(Debug)]
 pub(super) struct Connection(Channel);
-
-/// Why sending or receiving failed.
-#[derive(Debug)]
-pub(super) enum WaitError {
-    /// The deadline has passed.
-    TimedOut,
-    /// The system call failed.
-    Io(io::Error),
-}
-
-impl From<io::Error> for WaitError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// Received bytes. If they were only peeked at, they stay in the stream until
 /// [`Connection::consume`] removes them.
@@ -120,7 +105,7 @@ impl Connection {
 
     fn wait(&self, read: bool, until: &Wait<'_>) -> Result<(), WaitError> {
         // Check the deadline before polling, or a peer that keeps sending would never time out.
-        let mut watches = [sys::watch(&self.0, read, !read)];
+        let mut watches = vec![sys::watch(&self.0, read, !read)];
         if !until.deadline.has_passed() && until.poll(&mut watches, None)? {
             Ok(())
         } else {

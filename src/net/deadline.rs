@@ -1,10 +1,12 @@
-//! Deadlines that can be paused while the user is prompted.
+//! Deadlines for reaching the target. They can be paused while the user is prompted.
 
 use std::time::{Duration, Instant};
 
+use crate::sys::Channel;
+
 /// A point in time by which an operation must finish, or none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline {
+pub(super) struct Deadline<'a> {
     started: Instant,
     end: Option<Instant>,
     limit: Duration,
@@ -12,24 +14,36 @@ pub(super) struct Deadline {
     extended: Duration,
     /// When to start showing the status line; `None` for never.
     status_from: Option<Instant>,
+    /// The client of a local port whose disconnect ends every wait; `None` to watch nobody.
+    client: Option<&'a Channel>,
 }
 
 /// How long a wait lasts before the status line appears. Shorter waits need no explanation.
 const STATUS_DELAY: Duration = Duration::from_secs(2);
 
-impl Deadline {
+impl<'a> Deadline<'a> {
     /// Returns a deadline that passes `limit` from now. It never passes if `limit` is `None` or
     /// exceeds the range of the clock.
     pub(super) fn start(limit: Option<Duration>) -> Self {
         let started = Instant::now();
         let end = limit.and_then(|limit| started.checked_add(limit));
         let limit = limit.unwrap_or_default();
-        Self { started, end, limit, extended: Duration::ZERO, status_from: None }
+        Self { started, end, limit, extended: Duration::ZERO, status_from: None, client: None }
     }
 
     /// Enables the status line for waits under this deadline.
     pub(super) fn with_status(self) -> Self {
         Self { status_from: Some(self.started + STATUS_DELAY), ..self }
+    }
+
+    /// Ends every wait under this deadline when the client has disconnected.
+    pub(super) fn watching(self, client: Option<&'a Channel>) -> Self {
+        Self { client, ..self }
+    }
+
+    /// Returns the client whose disconnect ends every wait; `None` to watch nobody.
+    pub(super) fn client(&self) -> Option<&'a Channel> {
+        self.client
     }
 
     /// Returns when to start showing the status line; `None` for never.
@@ -45,7 +59,12 @@ impl Deadline {
         }
         let left = Self::start(Some(limit.saturating_sub(spent)));
         let started = left.started.checked_sub(spent).unwrap_or(left.started);
-        Self { started, limit, status_from: self.status_from, ..left }
+        Self { started, limit, status_from: self.status_from, client: self.client, ..left }
+    }
+
+    /// Returns a deadline that starts now with this limit and is otherwise the same.
+    fn restarted(self, limit: Duration) -> Self {
+        Self { status_from: self.status_from, client: self.client, ..Self::start(Some(limit)) }
     }
 
     /// Returns the deadline for the first of several attempts: an equal share of the time left. If
@@ -56,7 +75,7 @@ impl Deadline {
             (Ok(attempts), Some(left)) => left / attempts,
             _ => limit,
         };
-        Self { status_from: self.status_from, ..Self::start(Some(share)) }
+        self.restarted(share)
     }
 
     /// Returns the total time by which the deadline was extended.
@@ -123,7 +142,7 @@ mod tests {
     #[test]
     fn each_attempt_but_the_last_gets_a_share_of_the_time() {
         let all = Deadline::start(Some(Duration::from_secs(90)));
-        let within = |deadline: Deadline, seconds| {
+        let within = |deadline: Deadline<'_>, seconds| {
             let left = deadline.left().unwrap_or_default();
             left <= Duration::from_secs(seconds) && left > Duration::from_secs(seconds - 1)
         };
@@ -138,7 +157,7 @@ mod tests {
     fn the_status_line_is_due_after_a_delay_that_excludes_prompts() {
         let start = Instant::now();
         let mut deadline = Deadline::start(None).with_status();
-        let from = |deadline: Deadline| deadline.status_from().map(|from| from - start);
+        let from = |deadline: Deadline<'_>| deadline.status_from().map(|from| from - start);
         let first = from(deadline);
         assert!(first.is_some_and(|first| first >= STATUS_DELAY));
         assert_eq!(from(deadline.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO)), first);

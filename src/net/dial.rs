@@ -12,10 +12,10 @@ use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
 use super::resolve::addresses;
-use super::waiting::Wait;
+use super::waiting::{Wait, WaitError};
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
-use crate::plan::Target;
+use crate::plan::{Limits, Target};
 use crate::sys::{self, Channel};
 use crate::trace::trace;
 
@@ -33,7 +33,7 @@ const CONNECTION: &str = "connection";
 pub(super) fn dial(
     peer: &Peer,
     name_server: Option<SocketAddr>,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
     let addresses = addresses(peer, name_server, deadline)?;
@@ -45,9 +45,7 @@ pub(super) fn dial(
     let mut dialling = Dialling { waiting, ..Dialling::default() };
     let until = Wait::new(peer, CONNECTION, deadline);
     loop {
-        if let Some((at, socket)) =
-            dialling.step(&until).map_err(|cause| Error::System { what: "dial", cause })?
-        {
+        if let Some((at, socket)) = dialling.step(&until).map_err(|error| until.error(error))? {
             progress.reached(&Stage::Dialled { peer, at });
             return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
         }
@@ -69,21 +67,23 @@ pub(super) fn dial(
 /// # Errors
 /// The socket does not exist, nothing listens on it, the deadline has passed, or the platform has
 /// no UNIX-domain sockets.
-pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline) -> Result<Channel, Error> {
+pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline<'_>) -> Result<Channel, Error> {
     trace!("connecting to {peer}");
-    let until = Wait::new(peer, CONNECTION, deadline);
+    let deadline = deadline.or_resume(Limits::UNIX_CONNECT_TIMEOUT, Duration::ZERO);
+    let until = Wait::new(peer, CONNECTION, &deadline);
     let connected = until.poll_with_status(deadline.left(), |timeout| match Channel::unix(path, timeout) {
         Err(error) if sys::is_transient(&error) => None,
         connected => Some(connected),
     });
     let peer = peer.clone();
     match connected {
-        Some(Ok(channel)) => Ok(channel),
-        Some(Err(cause)) => Err(Error::Dial { attempts: vec![(peer.to_string(), cause)], peer }),
-        None => {
+        Ok(Ok(channel)) => Ok(channel),
+        Ok(Err(cause)) => Err(Error::Dial { attempts: vec![(peer.to_string(), cause)], peer }),
+        Err(WaitError::TimedOut) => {
             let doing = "did not accept the connection".into();
             Err(Error::TimedOut { peer, doing, limit: deadline.limit() })
         }
+        Err(error) => Err(until.error(error)),
     }
 }
 
@@ -103,7 +103,7 @@ struct Dialling {
 impl Dialling {
     /// Starts the next attempt if it is due, and waits for an event. Returns the first socket that
     /// has connected.
-    fn step(&mut self, until: &Wait<'_>) -> io::Result<Option<(SocketAddr, Socket)>> {
+    fn step(&mut self, until: &Wait<'_>) -> Result<Option<(SocketAddr, Socket)>, WaitError> {
         let now = Instant::now();
         if self.next.is_none_or(|next| next <= now) {
             let Some(address) = self.waiting.pop_front() else { return self.wait(until) };
@@ -123,7 +123,7 @@ impl Dialling {
         self.wait(until)
     }
 
-    fn wait(&mut self, until: &Wait<'_>) -> io::Result<Option<(SocketAddr, Socket)>> {
+    fn wait(&mut self, until: &Wait<'_>) -> Result<Option<(SocketAddr, Socket)>, WaitError> {
         let next = self.next.filter(|_| !self.waiting.is_empty());
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         let mut watches: Vec<_> =

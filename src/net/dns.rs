@@ -51,7 +51,7 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
         let timeout = timeout.unwrap_or(Duration::MAX);
         runtime.block_on(async { time::timeout(timeout, query.as_mut()).await.ok() })
     });
-    result.unwrap_or(Err(DnsFailure::TimedOut)).map_err(|failure| match failure {
+    result?.map_err(|failure| match failure {
         DnsFailure::Answer(what) => failed(what),
         DnsFailure::TimedOut => ResolveError::NameServerTimedOut { server, limit: deadline.limit() },
         no_answer => failed(format!("did not answer ({})", no_answer.cause())),
@@ -84,7 +84,7 @@ impl DnsFailure {
 async fn query(
     names: &Candidates,
     server: SocketAddr,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
 ) -> Result<Vec<IpAddr>, DnsFailure> {
     let left = || deadline.left().unwrap_or(DNS_TIMEOUT);
     let udp = match search(names, server, ConnectionConfig::udp(), left() / 2).await {

@@ -6,27 +6,33 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::login::{credentials, user};
+use super::login_gate::{self, LoginGate};
 use super::progress::{Progress, Stage};
 use super::resolve;
 use super::resolve_error::ResolveError;
 use super::tls;
+use super::waiting::Wait;
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Hop, Limits, PasswordPrompt, Protocol, Resolve, Route, Target};
-use crate::proto::{HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
+use crate::proto::{Credentials, HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
-use crate::sys;
+use crate::sys::{self, Channel};
 use crate::trace::trace;
 
-/// The callbacks and the cache used while connecting.
+/// What connecting needs besides the plan.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
+pub struct Context<'a> {
+    /// The client of a local port that the connection is for. Its disconnect ends all waits.
+    pub client: Option<&'a Channel>,
     /// Supplies passwords that the plan does not contain.
-    pub(super) prompt: &'a dyn AskPassword,
+    pub prompt: &'a dyn AskPassword,
     /// Keeps certificates and keys for the next session.
-    pub(super) tls: &'a tls::TlsCache,
+    pub tls: &'a tls::TlsCache,
+    /// Limits failed logins; `None` for a run with a single session.
+    pub gate: Option<&'a LoginGate>,
     /// Receives each stage as it is reached.
-    pub(super) progress: &'a dyn Progress,
+    pub progress: &'a dyn Progress,
 }
 
 /// A proxy on the route and the state of the negotiation with it.
@@ -39,12 +45,14 @@ pub(super) struct HopState<'a> {
     /// How much of [`Limits::HANDSHAKE_TIMEOUT`] the handshakes with this proxy have used, over all
     /// connections. Includes the time to dial again if the proxy requires a new connection.
     pub(super) spent: Duration,
+    /// The login that the negotiation uses, if the listener's [`LoginGate`] controls it.
+    pub(super) login: Option<login_gate::Attempt<'a>>,
 }
 
 impl HopState<'_> {
     /// Returns the deadline for the rest of the handshakes with this proxy: `reach`, or what is
     /// left of the proxy's own limit if `reach` never passes.
-    pub(super) fn deadline(&self, reach: &Deadline) -> Deadline {
+    pub(super) fn deadline<'d>(&self, reach: &Deadline<'d>) -> Deadline<'d> {
         reach.or_resume(Limits::HANDSHAKE_TIMEOUT, self.spent)
     }
 }
@@ -55,8 +63,8 @@ pub(super) fn prepare_hops<'a>(
     route: &'a Route,
     target: &Endpoint,
     eager: bool,
-    deadline: &Deadline,
-    context: Context<'_>,
+    deadline: &Deadline<'_>,
+    context: Context<'a>,
 ) -> Result<Vec<HopState<'a>>, Error> {
     let Some((last, before)) = route.hops.split_last() else { return Ok(Vec::new()) };
     let last = resolve_for_hop(last, target, deadline, context.progress)?;
@@ -71,13 +79,17 @@ pub(super) fn prepare_hops<'a>(
         .chain([Ok(last)]);
     let prepare = |(index, (hop, destination)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
         let peer = Peer::proxy(hop, index, route.hops.len());
-        let negotiation = negotiation(hop, &peer, destination?, eager, context.prompt)?;
+        let known = known_credentials(hop, &peer, eager, context.prompt)?;
+        let login = login_gate::Login::new(hop, known.as_ref());
+        let negotiation = negotiation(hop, &peer, destination?, eager, known, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
+        let login = enter_login(login, &peer, deadline, context)?;
         Ok(HopState {
             hop,
             tls: tls::Client::for_hop(hop, &peer, context.tls)?,
             peer,
             negotiation,
+            login,
             spent: Duration::ZERO,
         })
     };
@@ -103,12 +115,42 @@ fn is_bypassed(bypass: &Bypass, target: &Endpoint, destination: &Endpoint) -> Re
     Ok(direct)
 }
 
+/// Waits until the listener's [`LoginGate`] lets this login through.
+pub(super) fn enter_login<'a>(
+    login: Option<login_gate::Login>,
+    peer: &Peer,
+    deadline: &Deadline<'_>,
+    context: Context<'a>,
+) -> Result<Option<login_gate::Attempt<'a>>, Error> {
+    let (Some(gate), Some(login)) = (context.gate, login) else { return Ok(None) };
+    let deadline = deadline.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
+    gate.enter(login, &Wait::new(peer, "the result of another client's login", &deadline)).map(Some)
+}
+
+/// Returns the credentials that the negotiation may send without a request from the proxy; `None`
+/// if they are not configured, or are needed only on request.
+fn known_credentials(
+    hop: &Hop,
+    peer: &Peer,
+    eager: bool,
+    prompt: &dyn AskPassword,
+) -> Result<Option<Credentials>, Error> {
+    match &hop.protocol {
+        Protocol::Socks5 { login, .. } if !(eager && login.password.is_some()) => Ok(login.known()),
+        Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } => {
+            login.password.is_some().then(|| credentials(hop, peer, prompt)).transpose()
+        }
+        Protocol::Socks4 { .. } | Protocol::Telnet { .. } => Ok(None),
+    }
+}
+
 /// Creates the state machine that asks `hop` for a tunnel to `destination`.
 fn negotiation(
     hop: &Hop,
     peer: &Peer,
     destination: Endpoint,
     eager: bool,
+    known: Option<Credentials>,
     prompt: &dyn AskPassword,
 ) -> Result<Box<dyn Negotiation>, Error> {
     Ok(match &hop.protocol {
@@ -128,13 +170,10 @@ fn negotiation(
                     (true, false) => vec![Socks5Method::None, Socks5Method::UserPass],
                 }
             });
-            let known =
-                if eager && has_password { Some(credentials(hop, peer, prompt)?) } else { login.known() };
             Box::new(Socks5::new(destination, methods).with_credentials(known).eager(eager))
         }
         Protocol::Telnet { command, .. } => Box::new(Telnet::new(destination, command.clone())),
-        Protocol::Http { login, settings } => {
-            let known = login.password.is_some().then(|| credentials(hop, peer, prompt)).transpose()?;
+        Protocol::Http { settings, .. } => {
             Box::new(HttpConnect::new(destination, settings.clone(), sys::random).with_credentials(known))
         }
     })
@@ -145,7 +184,7 @@ fn negotiation(
 fn resolve_for_hop(
     hop: &Hop,
     next: &Endpoint,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
     progress: &dyn Progress,
 ) -> Result<Endpoint, Error> {
     let Some(mode) = hop.protocol.resolve() else { return Ok(next.clone()) };
@@ -166,7 +205,10 @@ fn resolve_for_hop(
             progress.reached(&Stage::Resolved { name, addresses: &[address] });
             Ok(Endpoint { host: Host::Ip(address), port: next.port })
         }
-        Err(error) if matches!(mode, Resolve::Local | Resolve::Server(_)) => {
+        Err(error)
+            if matches!(mode, Resolve::Local | Resolve::Server(_))
+                || matches!(error, ResolveError::ClientGone) =>
+        {
             Err(error.into_error(peer, deadline, true))
         }
         Err(error) => {

@@ -3,11 +3,10 @@
 use crate::addr::Endpoint;
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Limits, Plan, Route, Target};
-use crate::secret::AskPassword;
 use crate::sys::Channel;
 use crate::trace::trace;
 use deadline::Deadline;
-use hop::{Context, HopState, prepare_hops};
+use hop::{HopState, prepare_hops};
 use negotiate::{Outcome, negotiate, send_ahead};
 
 mod connection;
@@ -17,6 +16,7 @@ mod dial;
 mod dns;
 mod hop;
 mod login;
+mod login_gate;
 mod negotiate;
 mod progress;
 mod resolve;
@@ -30,6 +30,8 @@ mod tls;
 mod tls;
 mod waiting;
 
+pub use hop::Context;
+pub use login_gate::LoginGate;
 pub use progress::{Progress, Stage};
 pub use tls::TlsCache;
 
@@ -45,17 +47,13 @@ pub struct Tunnel {
 /// Connects to the plan's target over the first route that works.
 ///
 /// Nothing beyond the handshakes is read, so the caller receives every byte of the session.
+/// Gives up when the client disconnects, if there is one.
 ///
 /// # Errors
 /// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if there was only
 /// one. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
-pub fn connect(
-    plan: &Plan,
-    prompt: &dyn AskPassword,
-    tls: &TlsCache,
-    progress: &dyn Progress,
-) -> Result<Tunnel, Error> {
-    let mut deadline = Deadline::start(plan.limits.reach);
+pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
+    let mut deadline = Deadline::start(plan.limits.reach).watching(context.client);
     if plan.shows_status {
         deadline = deadline.with_status();
     }
@@ -66,12 +64,11 @@ pub fn connect(
             return dial::dial_unix(path, &peer, &deadline).map(|channel| Tunnel { channel, peer });
         }
     };
-    let context = Context { prompt, tls, progress };
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);
         let mut share = deadline.share(attempts, Limits::ROUTE_TIMEOUT);
-        progress.reached(&Stage::Route(index));
+        context.progress.reached(&Stage::Route(index));
         let result = match prepare_hops(route, target, plan.eager, &share, context) {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
@@ -81,7 +78,7 @@ pub fn connect(
         deadline.extend(share.extended());
         match result {
             Err(error) if !error.is_final() => {
-                progress.reached(&Stage::Failed(&error));
+                context.progress.reached(&Stage::Failed(&error));
                 if plan.routes.len() > 1 {
                     trace!("route {} of {} failed: {error}", index + 1, plan.routes.len());
                 }
@@ -117,12 +114,12 @@ fn is_direct(route: &Route, target: &Endpoint) -> bool {
 }
 
 /// Dials the first hop, or the target if there is none, and negotiates with each hop in turn.
-fn connect_hops(
-    hops: &mut [HopState<'_>],
+fn connect_hops<'a>(
+    hops: &mut [HopState<'a>],
     route: &Route,
     plan: &Plan,
-    deadline: &mut Deadline,
-    context: Context<'_>,
+    deadline: &mut Deadline<'_>,
+    context: Context<'a>,
 ) -> Result<Tunnel, Error> {
     // `-R ADDRESS` applies only to the target's name; the system resolves the proxies' names.
     let (first, name_server) = match hops.first() {
@@ -150,10 +147,15 @@ fn connect_hops(
                 send_ahead(&mut connection, &mut hops[index..end], &until)?;
             }
             let hop = &mut hops[index];
-            let outcome = negotiate(&mut connection, hop, context.prompt, &mut until, deadline)?;
+            let negotiated = negotiate(&mut connection, hop, context, &mut until, deadline);
             hop.spent = until.elapsed();
-            match outcome {
-                Outcome::Established => context.progress.reached(&Stage::Negotiated(&hop.peer)),
+            match negotiated.inspect_err(|error| hop.report_rejection(error))? {
+                Outcome::Established => {
+                    if let Some(login) = hop.login.take() {
+                        login.accepted();
+                    }
+                    context.progress.reached(&Stage::Negotiated(&hop.peer));
+                }
                 Outcome::Reconnect => {
                     trace!("connecting again");
                     for hop in hops.iter_mut() {

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, WaitError};
+use super::connection::Connection;
 use super::deadline::Deadline;
-use super::hop::HopState;
+use super::hop::{Context, HopState, enter_login};
 use super::login::credentials;
-use super::waiting::Wait;
+use super::login_gate::Login;
+use super::waiting::{Wait, WaitError};
 use crate::error::Error;
 use crate::proto::{self, Limit, Step, Wire};
-use crate::secret::AskPassword;
 use crate::trace::{self, trace};
 
 /// How long to wait for the rest of a refusal's text. The text helps the user, but does not affect
@@ -29,7 +29,7 @@ pub(super) enum Outcome {
 pub(super) fn send_ahead(
     connection: &mut Connection,
     hops: &mut [HopState<'_>],
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
 ) -> Result<(), Error> {
     let mut ahead: Option<Wire> = None;
     for hop in hops.iter_mut() {
@@ -50,18 +50,18 @@ pub(super) fn send_ahead(
         // A peer that closed the connection may have sent the reason first, which `negotiate`
         // reads.
         Ok(()) | Err(WaitError::Io(_)) => Ok(()),
-        Err(WaitError::TimedOut) => Err(until.timed_out()),
+        Err(error) => Err(until.error(error)),
     }
 }
 
 /// Negotiates with one hop until its tunnel is established. `deadline` is the hop's; both deadlines
 /// are extended by the time that a prompt takes.
-pub(super) fn negotiate(
+pub(super) fn negotiate<'a>(
     connection: &mut Connection,
-    hop: &mut HopState<'_>,
-    prompt: &dyn AskPassword,
-    deadline: &mut Deadline,
-    reach: &mut Deadline,
+    hop: &mut HopState<'a>,
+    context: Context<'a>,
+    deadline: &mut Deadline<'_>,
+    reach: &mut Deadline<'_>,
 ) -> Result<Outcome, Error> {
     let mut text_deadline = None;
     loop {
@@ -74,7 +74,7 @@ pub(super) fn negotiate(
                     // A peer that closed the connection may have sent the reason first, which the
                     // next step reads.
                     Ok(()) | Err(WaitError::Io(_)) => {}
-                    Err(WaitError::TimedOut) => return Err(until.timed_out()),
+                    Err(error) => return Err(until.error(error)),
                 }
             }
             Step::Receive(limit) => hop.receive(connection, limit, deadline)?,
@@ -86,10 +86,14 @@ pub(super) fn negotiate(
             }
             Step::Credentials => {
                 let prompted = Instant::now();
-                let credentials = credentials(hop.hop, &hop.peer, prompt)?;
+                let credentials = credentials(hop.hop, &hop.peer, context.prompt)?;
                 // The user caused this delay, not the proxy.
                 deadline.extend(prompted.elapsed());
                 reach.extend(prompted.elapsed());
+                // Release any earlier attempt before waiting for another one.
+                hop.login = None;
+                let login = Login::new(hop.hop, Some(&credentials));
+                hop.login = enter_login(login, &hop.peer, deadline, context)?;
                 hop.negotiation.credentials(credentials).map_err(|cause| hop.failed(cause))?;
             }
             Step::Reconnect => return Ok(Outcome::Reconnect),
@@ -103,24 +107,24 @@ impl HopState<'_> {
         &mut self,
         connection: &mut Connection,
         limit: Limit,
-        deadline: &Deadline,
+        deadline: &Deadline<'_>,
     ) -> Result<(), Error> {
         match self.receive_some(connection, limit, deadline) {
             Ok(()) => Ok(()),
             Err(HopFailure::Protocol(cause)) => Err(self.failed(cause)),
-            Err(HopFailure::Wait(WaitError::TimedOut)) => Err(self.wait(deadline).timed_out()),
             // If the protocol expects EOF here, treat a reset as EOF.
             Err(HopFailure::Wait(WaitError::Io(cause))) => {
                 let waiting_for = self.negotiation.waiting_for().as_str();
                 let peer = self.peer.clone();
                 self.negotiation.closed().map_err(|_| Error::Lost { peer, waiting_for, cause })
             }
+            Err(HopFailure::Wait(error)) => Err(self.wait(deadline).error(error)),
         }
     }
 
     /// Receives more of a refusal's text. The proxy has already refused, so a connection error or a
     /// timeout only ends the text.
-    fn receive_rest(&mut self, connection: &mut Connection, deadline: &Deadline) -> Result<(), Error> {
+    fn receive_rest(&mut self, connection: &mut Connection, deadline: &Deadline<'_>) -> Result<(), Error> {
         let result = match self.receive_some(connection, Limit::Unknown, deadline) {
             Err(HopFailure::Wait(_)) => self.negotiation.closed(),
             Err(HopFailure::Protocol(cause)) => Err(cause),
@@ -133,7 +137,7 @@ impl HopState<'_> {
         &mut self,
         connection: &mut Connection,
         limit: Limit,
-        deadline: &Deadline,
+        deadline: &Deadline<'_>,
     ) -> Result<(), HopFailure> {
         let mut received = connection.receive(limit, &self.wait(deadline))?;
         if received.bytes().is_empty() {
@@ -150,12 +154,22 @@ impl HopState<'_> {
         Ok(connection.consume(&mut received, consumed?, &self.wait(deadline))?)
     }
 
+    /// Records in the listener's [`LoginGate`](super::LoginGate) that the proxy rejected the login,
+    /// if that is what the error says.
+    pub(super) fn report_rejection(&mut self, error: &Error) {
+        if error.is_auth_rejected()
+            && let Some(login) = self.login.take()
+        {
+            login.rejected(self.hop);
+        }
+    }
+
     fn failed(&self, cause: proto::Error) -> Error {
         Error::Negotiation { peer: self.peer.clone(), cause }
     }
 
     /// Returns a [`Wait`] for the proxy's next message.
-    fn wait(&self, deadline: &Deadline) -> Wait<'_> {
+    fn wait<'a>(&'a self, deadline: &Deadline<'a>) -> Wait<'a> {
         Wait::new(&self.peer, self.negotiation.waiting_for().as_str(), deadline)
     }
 }

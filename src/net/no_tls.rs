@@ -33,7 +33,7 @@ impl Client {
         &self,
         _: Connection,
         _: &Peer,
-        _: &Deadline,
+        _: &Deadline<'_>,
         _: &dyn Progress,
     ) -> Result<Connection, Error> {
         match *self {}

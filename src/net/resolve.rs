@@ -24,7 +24,7 @@ const NAME_RESOLUTION: &str = "name resolution";
 pub(super) fn addresses(
     peer: &Peer,
     server: Option<SocketAddr>,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
 ) -> Result<Vec<SocketAddr>, Error> {
     let Target::Tcp(Endpoint { host, port }) = &peer.address else { return Ok(Vec::new()) };
     let name = match host {
@@ -45,7 +45,7 @@ pub(super) fn lookup(
     name: &Name,
     peer: &Peer,
     server: Option<SocketAddr>,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
 ) -> Result<Vec<IpAddr>, ResolveError> {
     let found = lookup_sockets(name, server, &Wait::new(peer, NAME_RESOLUTION, deadline))?;
     Ok(found.iter().map(SocketAddr::ip).collect())
@@ -64,8 +64,8 @@ fn lookup_sockets(
         let found = dns_lookup(name, server, until)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
-    // With neither a deadline nor a status line, no second thread is needed.
-    if until.deadline.left().is_none() && !until.shows_status() {
+    // No second thread is needed if nothing can end or accompany the wait.
+    if until.deadline.left().is_none() && until.deadline.client().is_none() && !until.shows_status() {
         return system_lookup(name);
     }
     shared_lookup(name, until, system_lookup)
@@ -115,8 +115,7 @@ fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> LookupR
         lookup
     };
     drop(lookups);
-    let result = until.poll_with_status(until.deadline.left(), |timeout| lookup.wait(timeout));
-    result.unwrap_or(Err(ResolveError::TimedOut))
+    until.poll_with_status(until.deadline.left(), |timeout| lookup.wait(timeout))?
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

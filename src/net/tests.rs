@@ -9,6 +9,7 @@ use super::*;
 use crate::addr::Host;
 use crate::plan::{Hop, Local, Login, Protocol, RelaySettings};
 use crate::proto::HttpSettings;
+use crate::secret::AskPassword;
 use crate::secret::Secret;
 
 /// A user who cannot be prompted.
@@ -70,8 +71,10 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
         }
     });
     let Target::Tcp(target) = &plan.target else { unreachable!() };
-    let (route, context) =
-        (&plan.routes[0], Context { prompt: &Nobody, tls: &TlsCache::default(), progress: &() });
+    let (route, context) = (
+        &plan.routes[0],
+        Context { client: None, prompt: &Nobody, tls: &TlsCache::default(), gate: None, progress: &() },
+    );
     let mut deadline = Deadline::start(None);
     let mut hops = prepare_hops(route, target, false, &deadline, context).unwrap();
     connect_hops(&mut hops, route, &plan, &mut deadline, context).unwrap();

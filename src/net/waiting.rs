@@ -9,11 +9,32 @@ use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
 use crate::error::{Error, Peer};
-use crate::sys::{self, Watch};
+use crate::sys::{self, Channel, Ready, Watch};
 use crate::text::escaped;
 
 /// How often the status line is updated.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often to check whether the client is still connected during a wait that does not poll
+/// descriptors, such as a name lookup.
+const CLIENT_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Why a wait ended without the expected event.
+#[derive(Debug)]
+pub(super) enum WaitError {
+    /// The deadline has passed.
+    TimedOut,
+    /// The client that all of this is for has disconnected.
+    ClientGone,
+    /// The system call failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for WaitError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
 
 /// A wait for a peer: the peer, the expected event, and the deadline.
 #[derive(Clone, Copy, Debug)]
@@ -21,41 +42,92 @@ pub(super) struct Wait<'a> {
     pub(super) peer: &'a Peer,
     /// A noun phrase for messages, such as "the answer to CONNECT".
     pub(super) what: &'static str,
-    pub(super) deadline: Deadline,
+    pub(super) deadline: Deadline<'a>,
 }
 
 impl<'a> Wait<'a> {
-    pub(super) fn new(peer: &'a Peer, what: &'static str, deadline: &Deadline) -> Self {
+    pub(super) fn new(peer: &'a Peer, what: &'static str, deadline: &Deadline<'a>) -> Self {
         Self { peer, what, deadline: *deadline }
     }
 
     /// Waits with [`sys::poll`] until `timeout` or the deadline, whichever comes first.
-    pub(super) fn poll(&self, watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
+    ///
+    /// # Errors
+    /// [`WaitError::ClientGone`] if the client has disconnected, or [`WaitError::Io`].
+    pub(super) fn poll<'w>(
+        &self,
+        watches: &mut Vec<Watch<'w>>,
+        timeout: Option<Duration>,
+    ) -> Result<bool, WaitError>
+    where
+        'a: 'w,
+    {
         let timeout = [timeout, self.deadline.left()].into_iter().flatten().min();
-        let ready = self.poll_with_status(timeout, |timeout| match sys::poll(watches, timeout) {
-            Ok(false) => None,
-            ready => Some(ready),
+        let mut client = self.deadline.client().filter(|_| sys::HANGUP_IS_GONE);
+        let check = self.deadline.client().filter(|_| !sys::HANGUP_IS_GONE).map(|_| CLIENT_CHECK_INTERVAL);
+        let ready = self.wait_with_status(timeout, check, |timeout| {
+            let own = watches.len();
+            watches.extend(client.map(|client| sys::watch(client, false, false)));
+            let ready = sys::poll(watches, timeout);
+            let client_ready = watches.drain(own..).any(|watch| Ready::from_watch(&watch).gone);
+            if client_ready {
+                // `wait_with_status` checks whether the client is gone. If it is not, its state
+                // would make every further poll return at once.
+                client = None;
+            }
+            match ready {
+                Ok(false) => None,
+                Ok(true) if client_ready && !watches.iter().any(is_ready) => None,
+                ready => Some(ready),
+            }
         });
-        ready.unwrap_or(Ok(false))
+        match ready {
+            Ok(ready) => Ok(ready?),
+            Err(WaitError::TimedOut) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Calls `wait` until it returns something or `timeout` has passed, and updates the status line
-    /// between the calls. `wait` gets the longest time that it may block, and returns `None` if
-    /// nothing happened.
+    /// Calls `wait` until it returns something or `timeout` has passed. Between the calls, updates
+    /// the status line and checks that the client is still connected. `wait` gets the longest time
+    /// that it may block, and returns `None` if nothing happened.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] or [`WaitError::ClientGone`].
     pub(super) fn poll_with_status<T>(
         &self,
         timeout: Option<Duration>,
+        wait: impl FnMut(Option<Duration>) -> Option<T>,
+    ) -> Result<T, WaitError> {
+        let check = self.deadline.client().map(|_| CLIENT_CHECK_INTERVAL);
+        self.wait_with_status(timeout, check, wait)
+    }
+
+    /// Does what [`poll_with_status`](Self::poll_with_status) does. Interrupts `wait` at least
+    /// every `check` to look after the client.
+    fn wait_with_status<T>(
+        &self,
+        timeout: Option<Duration>,
+        check: Option<Duration>,
         mut wait: impl FnMut(Option<Duration>) -> Option<T>,
-    ) -> Option<T> {
+    ) -> Result<T, WaitError> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut update = self.deadline.status_from();
         let mut line = StatusLine::default();
+        let client = self.deadline.client();
         loop {
             let next = [end, update].into_iter().flatten().min();
-            let result = wait(next.map(|next| next.saturating_duration_since(Instant::now())));
+            let left = next.map(|next| next.saturating_duration_since(Instant::now()));
+            let result = wait([left, check].into_iter().flatten().min());
+            if client.is_some_and(Channel::is_broken) {
+                return Err(WaitError::ClientGone);
+            }
             let now = Instant::now();
-            if result.is_some() || end.is_some_and(|end| end <= now) {
-                return result;
+            if let Some(result) = result {
+                return Ok(result);
+            }
+            if end.is_some_and(|end| end <= now) {
+                return Err(WaitError::TimedOut);
             }
             if update.is_some_and(|update| update <= now) {
                 update = line.show(self).then(|| now + STATUS_INTERVAL);
@@ -68,8 +140,17 @@ impl<'a> Wait<'a> {
         self.deadline.status_from().is_some() && terminal().is_some()
     }
 
+    /// Returns the error for a wait that failed.
+    pub(super) fn error(&self, error: WaitError) -> Error {
+        match error {
+            WaitError::TimedOut => self.timed_out(),
+            WaitError::ClientGone => Error::ClientGone,
+            WaitError::Io(cause) => Error::System { what: "wait for an answer", cause },
+        }
+    }
+
     /// Returns the error to report if the deadline passes before the peer sends `self.what`.
-    pub(super) fn timed_out(&self) -> Error {
+    fn timed_out(&self) -> Error {
         Error::TimedOut {
             peer: self.peer.clone(),
             doing: format!("did not send {}", self.what),
@@ -95,6 +176,11 @@ impl<'a> Wait<'a> {
         let room = columns.saturating_sub(time.len() + 1);
         format!("{}…{time}", truncate(&what, room))
     }
+}
+
+fn is_ready(watch: &Watch<'_>) -> bool {
+    let Ready { read, write, gone } = Ready::from_watch(watch);
+    read || write || gone
 }
 
 /// The status line on the terminal. Dropping it erases the line.

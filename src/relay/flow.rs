@@ -69,6 +69,14 @@ pub(super) enum Fault {
     Write(io::Error),
 }
 
+impl Fault {
+    /// Returns `true` if the cause is on this machine, not at the other end of a connection.
+    pub(super) fn is_ours(&self) -> bool {
+        let (Self::Read(cause) | Self::Write(cause)) = self;
+        cause.kind() == io::ErrorKind::OutOfMemory
+    }
+}
+
 impl<'a> Flow<'a> {
     /// Creates a flow that copies through memory.
     pub(super) fn new(

@@ -401,11 +401,13 @@ impl<'a> Session<'a> {
     /// Takes the error that ended a flow, if any.
     fn take_error(&mut self) -> Result<(), Error> {
         match self.down.take_fault() {
+            Some(fault) if fault.is_ours() => return Err(local_error(fault)),
             Some(Fault::Read(cause)) => return Err(Error::Remote { peer: self.peer.clone(), cause }),
             Some(Fault::Write(cause)) => return Err(output_error(cause)),
             None => {}
         }
         match self.up.take_fault() {
+            Some(fault) if fault.is_ours() => Err(local_error(fault)),
             Some(Fault::Read(cause)) => Err(Error::Input(cause)),
             Some(Fault::Write(cause)) if !self.remote_stopped_reading(&cause) => {
                 Err(Error::Remote { peer: self.peer.clone(), cause })
@@ -436,6 +438,12 @@ fn half_close(channel: &Channel) {
     if let Err(error) = channel.shut_down_writing() {
         trace!("half-close: {error}");
     }
+}
+
+/// Returns the error for a flow that failed because this machine lacks memory.
+fn local_error(fault: Fault) -> Error {
+    let (Fault::Read(cause) | Fault::Write(cause)) = fault;
+    Error::System { what: "relay data", cause }
 }
 
 /// Returns the error for data that could not be delivered: the reader is gone, or the output

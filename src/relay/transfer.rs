@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::sys::{Channel, Pipe};
+use crate::sys::{Channel, Pipe, try_buffer};
 
 /// Size of a copy buffer, and of a pipe until [`BulkDetector`] lets it grow.
 pub(super) const CAPACITY: usize = 64 * 1024;
@@ -22,8 +22,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    fn take_buffer(&self) -> Box<[u8]> {
-        self.buffers.pop().unwrap_or_else(|| vec![0; CAPACITY].into())
+    fn take_buffer(&self) -> io::Result<Box<[u8]>> {
+        let buffer = self.buffers.pop().or_else(|| try_buffer(CAPACITY));
+        Ok(buffer.ok_or(io::ErrorKind::OutOfMemory)?)
     }
 
     fn return_buffer(&self, buffer: Box<[u8]>) {
@@ -79,8 +80,9 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// Creates a buffer that holds these bytes, which may be more than `CAPACITY`.
-    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self { pending: 0..bytes.len(), bytes: bytes.into() }
+    pub(super) fn from_bytes(bytes: impl Into<Box<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { pending: 0..bytes.len(), bytes }
     }
 
     pub(super) fn pending(&self) -> &[u8] {
@@ -89,7 +91,7 @@ impl Buffer {
 
     /// Reads into the buffer, which must be empty. Returns 0 at EOF.
     pub(super) fn fill(&mut self, source: &Channel, pool: &Pool) -> io::Result<usize> {
-        let mut bytes = pool.take_buffer();
+        let mut bytes = pool.take_buffer()?;
         let result = source.read(&mut bytes);
         match result {
             Ok(count) if count > 0 => *self = Self { bytes, pending: 0..count },
@@ -188,7 +190,8 @@ impl<'a> SplicePipe<'a> {
 
     /// Reads the content of the pipe into memory, and drops the pipe.
     pub(super) fn unload(&mut self) -> io::Result<Buffer> {
-        let mut bytes = vec![0; std::mem::take(&mut self.len)];
+        let mut bytes = try_buffer(self.len).ok_or(io::ErrorKind::OutOfMemory)?;
+        self.len = 0;
         if let Some(pipe) = self.pipe.take() {
             let mut rest = &mut bytes[..];
             while !rest.is_empty() {

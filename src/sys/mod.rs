@@ -26,7 +26,23 @@ pub use splice_fallback::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mod
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
-pub use zeroizing_alloc::ZeroizingAllocator;
+pub use zeroizing_alloc::{ZeroizingAllocator, can_allocate, try_buffer};
+
+/// Minimum number of bytes that a pipe has room for when poll reports it writable
+/// (`PIPE_BUF` on Linux; POSIX guarantees 512).
+pub const PIPE_ROOM: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// A client that a [`Listener`] has accepted.
+#[derive(Debug)]
+pub struct Client {
+    /// The connection to the client.
+    pub channel: Channel,
+    /// The client's name for messages.
+    pub name: String,
+    /// Our address and the client's; `None` for a client of a UNIX-domain socket. They are recorded
+    /// when the client is accepted, because a connection that was reset has no addresses any more.
+    pub addrs: Option<(SocketAddr, SocketAddr)>,
+}
 
 /// Returns the local and the remote address of a TCP connection. `None` for other channels.
 #[must_use]

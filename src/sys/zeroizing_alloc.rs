@@ -37,6 +37,43 @@ unsafe impl GlobalAlloc for ZeroizingAllocator {
     }
 }
 
+/// Allocates a buffer of zeros. Returns `None` if memory is exhausted, where other allocations end
+/// the process.
+#[must_use]
+pub fn try_buffer(length: usize) -> Option<Box<[u8]>> {
+    let layout = Layout::array::<u8>(length).ok()?;
+    if length == 0 {
+        return Some(Box::default());
+    }
+    // SAFETY: the size is not zero.
+    let start = unsafe { System.alloc_zeroed(layout) };
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: the memory has this length and is initialized. It comes from the system allocator, as
+    // all of the process's allocations do, so dropping the box may free it.
+    Some(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(start, length)) })
+}
+
+/// Returns `true` if this much memory can be allocated right now.
+#[must_use]
+pub fn can_allocate(length: usize) -> bool {
+    let Some(layout) = Layout::array::<u8>(length).ok().filter(|layout| layout.size() > 0) else {
+        return false;
+    };
+    // SAFETY: the size is not zero.
+    let start = unsafe { System.alloc(layout) };
+    // Without the barrier the compiler may remove the allocation, because nothing uses it.
+    optimization_barrier(&start);
+    if start.is_null() {
+        return false;
+    }
+    // SAFETY: the memory was allocated above with this layout. It was never written to, so there is
+    // nothing to zero.
+    unsafe { System.dealloc(start, layout) };
+    true
+}
+
 /// Exits with a one-line message if an allocation failed. Rust's default handler prints three
 /// lines, raises a signal and dumps core.
 fn exit_if_null(memory: *mut u8) -> *mut u8 {

@@ -135,7 +135,10 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         proxy_protocol: None,
         relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true },
     };
-    let tunnel = connect::net::connect(&plan, &Nobody, &connect::net::TlsCache::default(), &()).unwrap();
+    let tls = connect::net::TlsCache::default();
+    let context =
+        connect::net::Context { client: None, prompt: &Nobody, tls: &tls, gate: None, progress: &() };
+    let tunnel = connect::net::connect(&plan, context).unwrap();
     let mut banner = vec![0; 6];
     let mut watches = [connect::sys::watch(&tunnel.channel, true, false)];
     connect::sys::poll(&mut watches, Some(Duration::from_secs(10))).unwrap();

@@ -319,3 +319,20 @@ fn a_reset_by_the_remote_reached_the_client_as_a_clean_eof() {
     run.end().expect_failure(8, &["lost the connection"]);
     target.finish();
 }
+
+#[test]
+fn a_client_that_disconnects_during_dialling_leaves_the_session_to_the_next_one() {
+    let go = Gate::new();
+    let first = script().read_connect_request().expect_disconnect();
+    let proxy = Server::each([first, http_ok().wait_for(&go).echo()]);
+    let run = listening(format!("-P 0 -H {proxy} host.example 22"));
+    let client = run.client();
+    run.wait_for_line(">>> \"CONNECT");
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    run.wait_for_line("client disconnected before the target was reached");
+    go.open();
+    expect_echo(run.client(), "hello");
+    drop(run);
+    proxy.finish();
+}

@@ -7,6 +7,8 @@ use crate::listening::*;
 
 #[cfg(unix)]
 mod passed;
+#[cfg(target_os = "linux")]
+mod pressure;
 #[cfg(unix)]
 mod unix;
 

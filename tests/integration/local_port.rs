@@ -14,7 +14,8 @@ use rustix::process::Signal;
 
 use crate::kit::*;
 use crate::listening::{
-    Listening, connect_to, expect_disconnect, expect_echo, expect_reset, idle_message, read_to_end,
+    Listening, connect_to, eventually, expect_disconnect, expect_echo, expect_reset, idle_message,
+    read_to_end,
 };
 
 /// Starts the program with `-d` and these args. The program uses splice(2) where possible.
@@ -268,4 +269,30 @@ fn without_splice_bytes_are_copied() {
     drop(client);
     run.end().expect_success();
     assert_eq!(target.finish_one().digest, Some(Digest::from_reader(data(2, SIZE))));
+}
+
+#[test]
+fn a_client_that_disconnects_during_dialling_ends_the_run() {
+    let proxy = script().read_connect_request().expect_disconnect().serve();
+    let run = listening(format!("-p 0 -H {proxy} host.example 22"));
+    let client = run.client();
+    run.wait_for_line(">>> \"CONNECT");
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    run.end().expect_failure(8, &["client disconnected before the target was reached"]);
+    proxy.finish();
+}
+
+/// The port used to be printed only with `-d`.
+#[test]
+fn the_port_that_the_system_chose_was_not_announced() {
+    for option in ["-p 0", "-P 0", "--listen 0", "-q --listen [::1]:0"] {
+        let run = connect(format!("{option} host.example 22")).start();
+        let address = if option.contains("::1") { "[::1]" } else { "127.0.0.1" };
+        run.wait_stderr_has(&format!("connect: listening on {address}:"));
+        eventually("the whole line", || run.stderr_so_far().ends_with('\n'));
+        let line = run.stderr_so_far();
+        let port = line.trim().rsplit(':').next().unwrap().parse::<u16>().unwrap();
+        drop(TcpStream::connect((address.trim_matches(['[', ']']), port)).unwrap());
+    }
 }

@@ -124,7 +124,6 @@ fn the_header_names_the_client_of_a_local_port() {
     for (option, header, version) in [
         ("-p 0", line as fn(_, _) -> _, "v1"),
         ("-p [::1]:0", binary, "v2"),
-        ("-P 0", binary, "v2"),
         ("--listen 127.0.0.1:0", line, "v1"),
     ] {
         let (script, got) = stores_header();

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
-use super::connection::{Connection, WaitError};
+use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
-use super::waiting::Wait;
+use super::waiting::{Wait, WaitError};
 use crate::addr::Host;
 use crate::error::{Error, Peer, TlsFailure};
 use crate::plan::Hop;
@@ -67,7 +67,7 @@ impl Client {
         &self,
         mut connection: Connection,
         peer: &Peer,
-        deadline: &Deadline,
+        deadline: &Deadline<'_>,
         progress: &dyn Progress,
     ) -> Result<Connection, Error> {
         let until = Wait::new(peer, WAITING_FOR, deadline);
@@ -86,10 +86,10 @@ impl Client {
     fn error(&self, error: HandshakeError, until: &Wait<'_>) -> Error {
         let peer = until.peer;
         match error {
-            HandshakeError::Wait(WaitError::TimedOut) => until.timed_out(),
             HandshakeError::Wait(WaitError::Io(cause)) => {
                 Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
             }
+            HandshakeError::Wait(error) => until.error(error),
             HandshakeError::Closed => failed(peer, TlsFailure::Closed),
             HandshakeError::NotTls => failed(peer, TlsFailure::NotTls),
             HandshakeError::Tls(error) => match self.problem.take() {

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::entry;
+use super::{Ready, entry, poll, watch};
 use crate::sys::layer::LayerHandle;
 
 /// How long available input may take to show up in poll. Zero on Unix, where poll watches the
@@ -202,6 +202,23 @@ impl Channel {
                 // If the layer failed, its error is the cause of this EOF or error.
                 self.layer.as_ref().and_then(|layer| layer.fault()).map_or(Ok(ended?.1), Err)
             }
+        }
+    }
+
+    /// Returns `true` if the peer has disconnected for good: the connection was reset, or it is a
+    /// UNIX-domain socket that the peer closed without leaving data behind. A half-closed
+    /// connection is not broken.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        let mut watches = [watch(self, false, false)];
+        if poll(&mut watches, Some(Duration::ZERO)).is_err() || !Ready::from_watch(&watches[0]).gone {
+            return false;
+        }
+        // Some systems report a half-close as a hang-up. Only a reset removes the peer's address.
+        match rustix::net::getpeername(self) {
+            Ok(Some(peer)) if peer.address_family() != AddressFamily::UNIX => false,
+            Ok(_) => !matches!(self.peek(&mut [0; 1]), Ok(1..)),
+            Err(_) => true,
         }
     }
 

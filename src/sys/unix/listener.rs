@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 
 use super::Channel;
+use crate::sys::Client;
 
 /// A listening socket. Accepting never blocks.
 #[derive(Debug)]
@@ -63,24 +64,29 @@ impl Listener {
         }
     }
 
-    /// Accepts a pending connection. Returns its channel and the client's name for messages.
+    /// Accepts a pending connection.
     ///
     /// # Errors
-    /// accept(2) failed; `WouldBlock` if no connection is pending.
-    pub fn accept(&self) -> io::Result<(Channel, String)> {
+    /// accept(2) failed; `WouldBlock` if no connection is pending, `ConnectionAborted` if the
+    /// client has already disconnected.
+    pub fn accept(&self) -> io::Result<Client> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, from) = listener.accept()?;
+                let (stream, theirs) = listener.accept()?;
+                // Fails on some systems if the client is already gone.
+                let ours = stream.local_addr().map_err(|_| io::ErrorKind::ConnectionAborted)?;
                 stream.set_nonblocking(true)?;
                 // Some systems refuse both options if the client is already gone.
                 let _ = stream.set_nodelay(true);
                 let _ = socket2::SockRef::from(&stream).set_keepalive(true);
-                Ok((Channel::socket(stream), from.to_string()))
+                let (channel, name) = (Channel::socket(stream), theirs.to_string());
+                Ok(Client { channel, name, addrs: Some((ours, theirs)) })
             }
             Self::Unix { listener, path, .. } => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nonblocking(true)?;
-                Ok((Channel::socket(stream), format!("unix:{}", path.display())))
+                let (channel, name) = (Channel::socket(stream), format!("unix:{}", path.display()));
+                Ok(Client { channel, name, addrs: None })
             }
         }
     }

@@ -31,7 +31,7 @@ pub use inherited_fd::read_inherited;
 pub use listener::Listener;
 pub(super) use platform::out_of_memory;
 pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
-pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
+pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
 pub(super) use process_group::{isolate, kill_isolated, shell_command};
 pub use socket_activation::passed_listeners;
 pub(super) use socketpair::pair;

@@ -64,6 +64,16 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
     }
 }
 
+/// Returns `true` if [`PIPE_ROOM`](crate::sys::PIPE_ROOM) bytes can be written to standard error
+/// without blocking.
+#[must_use]
+pub fn error_has_room() -> bool {
+    let stderr = rustix::stdio::stderr();
+    let mut watches = [watch(&stderr, false, true)];
+    // A hang-up also counts as room: the write fails without blocking.
+    poll(&mut watches, Some(Duration::ZERO)).is_ok() && Ready::from_watch(&watches[0]).write
+}
+
 /// Returns `true` if a non-blocking connect has started rather than failed.
 #[must_use]
 pub fn is_in_progress(error: &io::Error) -> bool {

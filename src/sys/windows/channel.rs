@@ -126,6 +126,12 @@ impl Channel {
         self.received(self.socket.peek(buffer))
     }
 
+    /// Returns `true` if the connection was reset. A half-closed connection is not broken.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.socket.peek(&mut [0; 1]).is_err_and(|error| !is_transient(&error))
+    }
+
     /// Replaces EOF or a socket error with the [`fault`](Self::fault) that caused it, if any.
     fn received(&self, result: io::Result<usize>) -> io::Result<usize> {
         match result {

@@ -9,6 +9,7 @@ use socket2::SockRef;
 
 use super::Channel;
 use super::accept::accept;
+use crate::sys::Client;
 
 /// A listening socket. Accepting never blocks.
 #[derive(Debug)]
@@ -46,16 +47,19 @@ impl Listener {
         self.0.local_addr().ok()
     }
 
-    /// Accepts a pending connection. Returns its channel and the client's name for messages.
+    /// Accepts a pending connection.
     ///
     /// # Errors
-    /// accept failed; `WouldBlock` if no connection is pending.
-    pub fn accept(&self) -> io::Result<(Channel, String)> {
-        let (stream, from) = accept(&self.0)?;
+    /// accept failed; `WouldBlock` if no connection is pending, `ConnectionAborted` if the client
+    /// has already disconnected.
+    pub fn accept(&self) -> io::Result<Client> {
+        let (stream, theirs) = accept(&self.0)?;
+        let ours = stream.local_addr().map_err(|_| io::ErrorKind::ConnectionAborted)?;
         // Both options fail if the client is already gone, which the first read will report.
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_keepalive(true);
-        Ok((Channel::socket(stream), from.to_string()))
+        let (channel, name) = (Channel::socket(stream), theirs.to_string());
+        Ok(Client { channel, name, addrs: Some((ours, theirs)) })
     }
 }
 

@@ -25,7 +25,7 @@ pub use inherited_fd::{passed_listeners, read_inherited};
 pub use listener::Listener;
 pub(super) use platform::out_of_memory;
 pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
-pub use poll::{HANGUP_IS_GONE, Ready, Watch, is_in_progress, poll, watch};
+pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
 pub(super) use process_group::{isolate, kill_isolated, restrict_inheritance, shell_command};
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;

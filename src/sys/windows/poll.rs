@@ -160,6 +160,12 @@ fn select_sets(
     }
 }
 
+/// Returns `true`: Windows does not report whether a pipe has room.
+#[must_use]
+pub fn error_has_room() -> bool {
+    true
+}
+
 /// Returns `true` if a non-blocking connect has started rather than failed.
 #[must_use]
 pub fn is_in_progress(error: &io::Error) -> bool {

@@ -1,7 +1,11 @@
 //! Refusals and protocol violations by a proxy.
 
+use std::net::TcpStream;
+
+use super::session::port_in;
 use super::{Message, Row, row};
 use crate::kit::*;
+use crate::listening::expect_disconnect;
 
 /// Returns a row that uses a SOCKS proxy with this script.
 fn socks(
@@ -263,6 +267,28 @@ fn authentication() -> Vec<Row> {
         http(6, "WrongPassword", "The HTTP proxy rejects the password", "", "-H me:wrong@PROXY", move || {
             challenge("Basic realm=\"corp\"")
         }),
+        row(
+            6,
+            "RejectedBefore",
+            "Another client of `--listen` needs a password that the proxy has rejected",
+            "`connect` sends it again after 30 minutes, or at once after a restart.",
+            move || {
+                let proxy = Server::repeat(move || challenge("Basic realm=\"corp\""));
+                let mut run = connect(format!("-d --listen 0 -H me:wrong@{proxy} host.example 22")).start();
+                let port = port_in(&mut run);
+                for _ in 0..2 {
+                    expect_disconnect(TcpStream::connect(("127.0.0.1", port)).unwrap());
+                }
+                run.wait_stderr_has("restart connect\n");
+                let log = run.stderr_so_far();
+                let line = log.lines().find(|line| line.contains("rejected the password")).unwrap();
+                let (client, _) = line.trim_start_matches("connect: client ").split_once(": ").unwrap();
+                // The listener goes on, so the exit code is that of the error.
+                Message { code: Some(6), text: format!("{line}\n") }
+                    .naming(client, "127.0.0.1:50000")
+                    .naming(&proxy, "proxy.example:8080")
+            },
+        ),
         http(
             6,
             "WrongHeader",

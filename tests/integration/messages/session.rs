@@ -34,6 +34,14 @@ pub(super) fn system() -> Vec<Row> {
     ]
 }
 
+/// Waits until a run with `-d` listens, and returns the port.
+pub(super) fn port_in(run: &mut Running) -> u16 {
+    run.wait_stderr_has("waiting new connection at port ");
+    let log = run.stderr_so_far();
+    let rest = log.split("waiting new connection at port ").nth(1).unwrap();
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
 pub(super) fn rows() -> Vec<Row> {
     vec![
         row(8, "Remote", "The target resets the connection", "The target may have crashed.", || {
@@ -44,13 +52,21 @@ pub(super) fn rows() -> Vec<Row> {
             gate.open();
             Message::from_outcome(&run.wait()).naming(&target, "host.example:22")
         }),
+        row(8, "ClientGone", "The client of `-p` disconnects before the target is reached", "", || {
+            let proxy = script().read_connect_request().expect_disconnect().serve();
+            let mut run = connect(format!("-d -p 0 -H {proxy} host.example 22")).start();
+            let client = TcpStream::connect(("127.0.0.1", port_in(&mut run))).unwrap();
+            run.wait_stderr_has(">>> \"CONNECT");
+            SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(client);
+            let mut message = Message::from_outcome(&run.wait());
+            message.text = message.text.lines().filter(|line| !line.starts_with("DEBUG: ")).collect();
+            message
+        }),
         row(8, "Client", "A local client resets its connection", "", || {
             let target = script().half_close().expect_disconnect().serve();
             let mut run = connect(format!("-d -p 0 {}", target.args())).start();
-            run.wait_stderr_has("waiting new connection at port ");
-            let log = run.stderr_so_far();
-            let port = log.split("at port ").nth(1).unwrap().split(' ').next().unwrap();
-            let mut client = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+            let mut client = TcpStream::connect(("127.0.0.1", port_in(&mut run))).unwrap();
             let from = client.local_addr().unwrap();
             // Wait for EOF first, because the program prints no error if the client resets while
             // data is still in flight to the client.

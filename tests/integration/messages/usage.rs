@@ -307,6 +307,7 @@ fn local() -> Vec<Row> {
             "-F host.example 22",
             "Use `-F` only with `ProxyUseFdpass yes` in ssh's configuration.",
         ),
+        syntax("`-P` with `--proxy-protocol`", "-P 2222 --proxy-protocol v1 host.example 22", ""),
         syntax("Two kinds of local ports", "-p 2222 --listen 2223 host.example 22", ""),
         value("Invalid local port", "-p here host.example 22", ""),
         value(

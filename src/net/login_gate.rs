@@ -1,0 +1,241 @@
+//! Prevents account lockouts by a listener whose password is wrong.
+//!
+//! Each client of `--listen` logs in to the proxy anew, and a browser opens many connections at
+//! once. Proxies lock an account after a few wrong passwords. Therefore only one session at a time
+//! tries a password that the proxy has not accepted yet, the others wait for its result, and a
+//! rejected password is not sent again for a while.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::waiting::Wait;
+use crate::addr::Endpoint;
+use crate::error::{Error, Peer};
+use crate::plan::{Hop, PasswordPrompt, Protocol};
+use crate::proto::Credentials;
+
+/// How long a rejected password is not sent again. Accounts are typically locked after three to ten
+/// failures within 15 to 60 minutes.
+const REJECTION_TTL: Duration = Duration::from_secs(30 * 60);
+
+/// How long an expired rejection is kept for the sessions that were waiting for the result.
+const RESULT_RETENTION: Duration = Duration::from_secs(60);
+
+/// The results of all logins of this process.
+#[derive(Debug, Default)]
+pub struct LoginGate {
+    logins: Mutex<Vec<(Login, State)>>,
+    changed: Condvar,
+}
+
+/// What is sent to a proxy to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Login {
+    proxy: Endpoint,
+    /// `None` for the user's own `Proxy-Authorization` header.
+    credentials: Option<Credentials>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// A session is trying it for the first time.
+    Trying,
+    Accepted,
+    RejectedUntil(Instant),
+}
+
+impl Login {
+    /// Returns the login that the negotiation with `hop` uses: `credentials`, or else the user's
+    /// own `Proxy-Authorization` header. `None` if there is neither.
+    pub(super) fn new(hop: &Hop, credentials: Option<&Credentials>) -> Option<Self> {
+        let has_header = match &hop.protocol {
+            Protocol::Http { settings, .. } => {
+                settings.headers.iter().any(|header| header.is("Proxy-Authorization"))
+            }
+            Protocol::Socks4 { .. } | Protocol::Socks5 { .. } | Protocol::Telnet { .. } => false,
+        };
+        let login = Self { proxy: hop.proxy.clone(), credentials: credentials.cloned() };
+        (has_header || credentials.is_some()).then_some(login)
+    }
+}
+
+impl LoginGate {
+    /// Waits until no other session is trying this login for the first time.
+    ///
+    /// # Errors
+    /// [`Error::RejectedBefore`] if the proxy has rejected it recently, or during the
+    /// wait. Fails if the wait fails.
+    pub(super) fn enter(&self, login: Login, until: &Wait<'_>) -> Result<Attempt<'_>, Error> {
+        let mut has_waited = false;
+        let entered = until.poll_with_status(until.deadline.left(), |timeout| {
+            let logins = self.lock();
+            let state_of = |logins: &[(Login, State)]| {
+                logins.iter().find(|(known, _)| *known == login).map(|(_, state)| *state)
+            };
+            let is_trying = |logins: &mut Vec<_>| state_of(logins) == Some(State::Trying);
+            let timeout = timeout.unwrap_or(Duration::MAX);
+            has_waited |= state_of(&logins) == Some(State::Trying);
+            let waited = self.changed.wait_timeout_while(logins, timeout, is_trying);
+            let (mut logins, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            match state_of(&logins) {
+                Some(State::Trying) => None,
+                Some(State::Accepted) => Some(Ok(false)),
+                Some(State::RejectedUntil(end)) if has_waited || Instant::now() < end => {
+                    Some(Err(rejected_before(until.peer, &login)))
+                }
+                _ => {
+                    set(&mut logins, &login, Some(State::Trying));
+                    Some(Ok(true))
+                }
+            }
+        });
+        let is_first = entered.map_err(|error| until.error(error))??;
+        Ok(Attempt { gate: self, login, is_first })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Login, State)>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets the state of a login, or forgets it. Also forgets old rejections, so that the list does not
+/// grow with every password that a command prints.
+fn set(logins: &mut Vec<(Login, State)>, login: &Login, state: Option<State>) {
+    let now = Instant::now();
+    let has_expired =
+        |state: State| matches!(state, State::RejectedUntil(end) if end + RESULT_RETENTION <= now);
+    logins.retain(|(known, state)| known != login && !has_expired(*state));
+    logins.extend(state.map(|state| (login.clone(), state)));
+}
+
+fn rejected_before(peer: &Peer, login: &Login) -> Error {
+    Error::RejectedBefore {
+        peer: peer.clone(),
+        user: login.credentials.as_ref().map(|credentials| credentials.user.as_str().into()),
+    }
+}
+
+/// A login in progress. Dropping it without a result lets another session try.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    gate: &'a LoginGate,
+    login: Login,
+    /// No session has used this login successfully yet, and the others wait for this one.
+    is_first: bool,
+}
+
+impl Attempt<'_> {
+    /// Records that the proxy accepted the login.
+    pub(super) fn accepted(mut self) {
+        if self.is_first {
+            self.finish(Some(State::Accepted));
+        }
+    }
+
+    /// Records that the proxy rejected the login.
+    pub(super) fn rejected(mut self, hop: &Hop) {
+        let ttl = match hop.protocol.login() {
+            // The next client's prompt gives the user another chance.
+            Some(login) if login.password.is_none() && login.ask == PasswordPrompt::User => Duration::ZERO,
+            _ => REJECTION_TTL,
+        };
+        self.finish(Some(State::RejectedUntil(Instant::now() + ttl)));
+    }
+
+    fn finish(&mut self, state: Option<State>) {
+        self.is_first = false;
+        set(&mut self.gate.lock(), &self.login, state);
+        self.gate.changed.notify_all();
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.is_first {
+            self.finish(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::thread;
+
+    use super::*;
+    use crate::addr::Host;
+    use crate::net::deadline::Deadline;
+    use crate::proto::HttpSettings;
+    use crate::secret::Secret;
+
+    fn hop() -> Hop {
+        let proxy = Endpoint { host: Host::parse("proxy.example").unwrap(), port: 8080.try_into().unwrap() };
+        let protocol = Protocol::Http {
+            login: crate::plan::Login { password: Some("any".into()), ..Default::default() },
+            settings: HttpSettings::default(),
+        };
+        Hop { proxy, protocol, tls: None }
+    }
+
+    fn login(password: &str) -> Login {
+        let credentials = Credentials { user: "me".into(), password: Secret::from(password) };
+        Login::new(&hop(), Some(&credentials)).unwrap()
+    }
+
+    fn enter<'a>(gate: &'a LoginGate, password: &str, limit: Duration) -> Result<Attempt<'a>, Error> {
+        let peer = Peer::proxy(&hop(), 0, 1);
+        let deadline = Deadline::start(Some(limit));
+        gate.enter(login(password), &Wait::new(&peer, "a test", &deadline))
+    }
+
+    fn long() -> Duration {
+        Duration::from_secs(30)
+    }
+
+    fn short() -> Duration {
+        Duration::from_millis(20)
+    }
+
+    /// Each client of a listener used to send the password that the proxy had just rejected.
+    #[test]
+    fn a_rejected_password_was_sent_again_for_each_client() {
+        let gate = LoginGate::default();
+        enter(&gate, "wrong", long()).unwrap().rejected(&hop());
+        for _ in 0..3 {
+            let error = enter(&gate, "wrong", long()).unwrap_err();
+            assert!(matches!(error, Error::RejectedBefore { .. }), "{error}");
+        }
+        assert!(enter(&gate, "another", long()).is_ok());
+    }
+
+    #[test]
+    fn clients_wait_while_one_of_them_tries_the_password() {
+        let gate = LoginGate::default();
+        let first = enter(&gate, "pw", long()).unwrap();
+        assert!(matches!(enter(&gate, "pw", short()), Err(Error::TimedOut { .. })));
+        assert!(enter(&gate, "another", short()).is_ok());
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| enter(&gate, "pw", long()).map(drop));
+            first.rejected(&hop());
+            assert!(matches!(waiting.join().unwrap(), Err(Error::RejectedBefore { .. })));
+        });
+    }
+
+    #[test]
+    fn clients_do_not_wait_for_each_other_once_the_password_was_accepted() {
+        let gate = LoginGate::default();
+        enter(&gate, "pw", long()).unwrap().accepted();
+        let _second = enter(&gate, "pw", short()).unwrap();
+        let third = enter(&gate, "pw", short()).unwrap();
+        third.rejected(&hop());
+        assert!(matches!(enter(&gate, "pw", long()), Err(Error::RejectedBefore { .. })));
+    }
+
+    #[test]
+    fn an_attempt_without_a_result_lets_the_next_client_try() {
+        let gate = LoginGate::default();
+        drop(enter(&gate, "pw", long()).unwrap());
+        assert!(enter(&gate, "pw", short()).is_ok());
+    }
+}
