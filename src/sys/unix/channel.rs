@@ -1,13 +1,17 @@
 //! Byte streams on file descriptors, with non-blocking reads and writes.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode, OFlags};
+#[cfg(target_os = "linux")]
+use rustix::fs::Mode;
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -228,7 +232,7 @@ impl Channel {
     /// write(2) failed; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         if self.kind == Kind::Socket {
-            return match rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            return match rustix::net::send(self, bytes, SendFlags::DONTWAIT) {
                 Ok(count) => Ok(count),
                 Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error.into()),
                 Err(error) => {

@@ -42,7 +42,7 @@ pub fn send_fd(connection: &Channel) -> io::Result<()> {
     message.push(SendAncillaryMessage::ScmRights(&descriptors));
     let stdout = rustix::stdio::stdout();
     loop {
-        match sendmsg(stdout, &[IoSlice::new(&[0])], &mut message, SendFlags::NOSIGNAL) {
+        match sendmsg(stdout, &[IoSlice::new(&[0])], &mut message, SendFlags::empty()) {
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
             // Standard output was non-blocking at program start.
