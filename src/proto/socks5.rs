@@ -99,8 +99,8 @@ impl Socks5 {
         }
     }
 
-    /// Sends everything at once if only one method is offered. RFC 1928 neither allows nor forbids
-    /// that, and some servers drop bytes that arrive with the greeting.
+    /// Sets whether to send everything at once if only one method is offered. RFC 1928 neither
+    /// allows nor forbids that, and some servers drop bytes that arrive together with the greeting.
     #[must_use]
     pub fn eager(mut self, eager: bool) -> Self {
         self.eager = eager;
@@ -129,7 +129,7 @@ impl Socks5 {
         };
     }
 
-    /// Waits for an address of `length` bytes and the port that follows.
+    /// Prepares to receive an address of `length` bytes and a port.
     fn await_bound_address(&mut self, length: usize) {
         self.enter(State::AwaitBoundAddress);
         self.due = length + 2;
@@ -141,7 +141,7 @@ impl Socks5 {
         Wire::public(bytes)
     }
 
-    /// Returns all messages as one. `None` if we must wait for a reply between them.
+    /// Returns all messages as one, or `None` if they must be sent one at a time.
     fn pipeline(&self) -> Result<Option<Wire>, Error> {
         let start = match (self.eager, self.methods.as_slice(), &self.credentials) {
             (true, [Method::None], _) => self.greeting(),
@@ -319,8 +319,9 @@ impl Negotiation for Socks5 {
     }
 }
 
-/// Appends a length byte and the bytes. No field exceeds 255 bytes: a [`Host`] and the method list
-/// cannot, and the user name and password have already been checked.
+/// Appends the length of `bytes` as one byte, followed by `bytes` itself. No field exceeds 255
+/// bytes: a [`Host`] and the method list cannot, and the user name and password have already been
+/// checked.
 fn push_with_length(to: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert!(bytes.len() <= 255);
     to.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));

@@ -9,7 +9,7 @@ use crate::text::printable;
 const SUCCESS: &[u8] = b"connected to";
 /// Phrases that indicate failure.
 const FAILURE: [&[u8]; 4] = [b" failed", b" refused", b" rejected", b" closed"];
-/// The maximum number of bytes up to the end of the line that reports success or failure.
+/// Maximum number of bytes up to and including the line that reports success or failure.
 const MAX_ANSWER: usize = 64 * 1024;
 /// The default command, in the syntax of the telnet program.
 pub const COMMAND: &str = "telnet %h %p";
@@ -34,8 +34,8 @@ enum State {
 impl Telnet {
     /// Creates a negotiation for a tunnel to `target`.
     ///
-    /// In the command, `%h` and `%p` expand to the target's host and port, `\r`, `\n` and `\t` to
-    /// control characters, `%%` and `\\` to a percent sign and a backslash. CR LF is appended.
+    /// In `command`, `%h` and `%p` expand to the target's host and port; `\r`, `\n` and `\t` to
+    /// control characters; and `%%` and `\\` to a percent sign and a backslash. CR LF is appended.
     #[must_use]
     pub fn new(target: Endpoint, command: String) -> Self {
         Self { target, command, state: State::SendCommand, line: Vec::new(), received: 0 }
@@ -63,7 +63,7 @@ impl Telnet {
         text.into_bytes()
     }
 
-    /// Checks whether a complete line reports success or failure.
+    /// Checks whether the line received so far reports success or failure, and then clears it.
     fn check_line(&mut self) -> Result<(), Error> {
         let line = self.line.to_ascii_lowercase();
         let contains = |phrase: &[u8]| line.windows(phrase.len()).any(|window| window == phrase);

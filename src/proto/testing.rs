@@ -1,4 +1,5 @@
-//! Helpers for the protocol tests: play a conversation in every fragmentation and check the result.
+//! Helpers for the protocol tests, which play each conversation once per fragmentation and check
+//! the result.
 
 #![allow(clippy::panic, clippy::unwrap_used)]
 
@@ -89,7 +90,7 @@ pub(super) struct Outcome {
     pub(super) unread: Vec<u8>,
 }
 
-/// Plays a conversation in every fragmentation. Each time, the tunnel must open, and a banner after
+/// Plays a conversation once for each [`Cut`]. Each time, the tunnel must open, and a banner after
 /// the last answer must be left unread.
 pub(super) fn opens<N: Negotiation + Debug>(make: impl Fn() -> N, turns: &[Turn<'_>]) {
     for early in [&b""[..], BANNER] {
@@ -105,7 +106,7 @@ pub(super) fn opens<N: Negotiation + Debug>(make: impl Fn() -> N, turns: &[Turn<
     }
 }
 
-/// Plays a conversation in every fragmentation. It must fail with the same error each time.
+/// Plays a conversation once for each [`Cut`]. It must fail with the same error each time.
 pub(super) fn fails<N: Negotiation + Debug>(make: impl Fn() -> N, turns: &[Turn<'_>]) -> Error {
     let failure = |cut| run(make(), turns, cut).result.unwrap_err();
     let first = failure(Cut::InOneLump);

@@ -78,7 +78,7 @@ mod tests {
         waited
     }
 
-    /// Such a peer used to tie up a `--listen` thread forever.
+    /// A slow peer could tie up a `--listen` thread this way.
     #[test]
     fn a_peer_that_acknowledged_one_byte_every_five_seconds_delayed_the_reset_forever() {
         let interval = Duration::from_millis(4900);

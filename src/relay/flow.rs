@@ -57,7 +57,7 @@ enum Transfer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FlowState {
     Open,
-    /// The source has ended or failed; held data is still written.
+    /// The source has ended or failed; held data is still being written.
     Flushing,
     Finished,
 }
@@ -132,8 +132,8 @@ impl<'a> Flow<'a> {
         self.transfer = Transfer::Copied(Buffer::from_bytes(bytes));
     }
 
-    /// Returns the bytes that were read but not written, even after the sink failed. Always empty
-    /// with splice(2), because the kernel holds the data then.
+    /// Returns the bytes that have been read but not written, even if the sink has failed. Always
+    /// empty with splice(2), because the kernel then holds the data.
     pub(super) fn pending(&self) -> &[u8] {
         match &self.transfer {
             Transfer::Copied(buffer) => buffer.pending(),
@@ -152,7 +152,7 @@ impl<'a> Flow<'a> {
         self.transfer.waits_for_sink() && self.state != FlowState::Finished
     }
 
-    /// Returns `true` once the source reported EOF or failed.
+    /// Returns `true` once the source has reported EOF or failed.
     pub(super) fn source_ended(&self) -> bool {
         self.state != FlowState::Open
     }
@@ -197,8 +197,8 @@ impl<'a> Flow<'a> {
         has_read
     }
 
-    /// Returns a copy of the error if the connection to the sink broke. `None` if the flow did not
-    /// end that way.
+    /// Returns a copy of the error if a write failed because the connection broke, or `None`
+    /// otherwise.
     pub(super) fn lost_connection(&self) -> Option<io::Error> {
         match &self.fault {
             Some(Fault::Write(error)) if is_connection_loss(error.kind()) => Some(sys::clone_io_error(error)),
@@ -217,14 +217,16 @@ impl<'a> Flow<'a> {
         matches!(&self.fault, Some(Fault::Write(error)) if is_gone(error.kind()))
     }
 
-    /// Returns `true` if a write failed although the reader is still there, for example because the
-    /// disk is full. No answer to the lost data will ever come.
+    /// Returns `true` if a write failed although the reader is still there, for example because
+    /// this machine is out of memory. The reader cannot answer data that it never received, so
+    /// there is no point in waiting for an answer.
     pub(super) fn sink_failed(&self) -> bool {
         self.write_failed() && !self.sink_is_gone()
     }
 
     /// Records that the source connection broke. The kernel reports a socket error only once, and
-    /// the other direction's write got it. After the buffered data, our read returns EOF instead.
+    /// the write in the other direction received it. Reads in this direction return the buffered
+    /// data and then EOF, without an error.
     pub(super) fn source_lost(&mut self, cause: io::Error) {
         if self.state == FlowState::Open {
             self.source_error = Some(cause);
@@ -251,7 +253,7 @@ impl<'a> Flow<'a> {
         self.last_read = 0;
     }
 
-    /// Finishes the flow because its sink is gone.
+    /// Finishes the flow after a write error.
     pub(super) fn fail_write(&mut self, cause: io::Error) {
         self.state = FlowState::Finished;
         self.fault.get_or_insert(Fault::Write(cause));

@@ -2,14 +2,14 @@
 //!
 //! - Local EOF becomes a half-close, unless `--no-shutdown` is given. The remote's answer is still
 //!   delivered.
-//! - The remote's EOF ends the session once everything it sent is delivered, even if the local side
-//!   is still open: ssh waits for that. Local input that is already available is sent first; the
-//!   first pause in it ends the session.
+//! - The remote's EOF ends the session once everything it sent has been delivered, even if the
+//!   local side is still open, as ssh expects. Local input that is already available is sent first;
+//!   the first pause in it ends the session.
 //! - A reset ends the session with an error, because data may be missing. The other side is reset,
 //!   too.
 //! - If the local reader goes away, the session ends quietly within a second.
 //!
-//! A stuck side never blocks the other direction. Each direction holds at most 64 KiB in memory. A
+//! A stalled direction never blocks the other one. Each direction holds at most 64 KiB in memory. A
 //! pipe in the kernel holds 64 KiB as well, and up to 1 MiB during bulk transfers.
 
 use std::thread;
@@ -27,7 +27,7 @@ mod idle;
 mod session;
 mod transfer;
 
-/// Relays between standard input and output and `remote` until the session ends.
+/// Relays between standard input/output and `remote` until the session ends.
 ///
 /// # Errors
 /// Either side failed; see the [module](self).
@@ -39,7 +39,8 @@ pub fn relay_stdio(remote: &Channel, peer: &Peer, settings: RelaySettings) -> Re
     let session = Session::new(LocalEnd::Stdio, ends, remote, peer, settings, &pool);
     let (result, _) = drive(session);
     if let Err(Error::Idle { .. }) = result {
-        // Don't block on flushing stdout: its reader has been stuck for the whole limit.
+        // Do not block on flushing stdout: its reader may have been stuck for the whole idle
+        // timeout.
         return result;
     }
     let flushed = output.map_or(Ok(()), Channel::finish).map_err(output_error);
@@ -62,10 +63,11 @@ pub fn relay_client(
 }
 
 /// Relays between a client's socket and `remote` until either has ended. The client's EOF is not
-/// passed on, because the next client continues with the data left in `kept`.
+/// passed on, because the next client uses the same connection to the remote. Data that the client
+/// did not receive stays in `kept`.
 ///
 /// # Errors
-/// The remote failed, or the idle timeout expired.
+/// Either side failed, or the idle timeout expired.
 pub fn relay_kept(
     client: &Channel,
     remote: &Channel,

@@ -1,8 +1,8 @@
 //! A relay session as a state machine that never blocks.
 //!
 //! A driver polls the channels that [`Session::interest`] returns, for at most
-//! [`Session::timeout`]. It then calls [`Session::on_ready`] or [`Session::on_timeout`], until
-//! [`Session::is_closed`].
+//! [`Session::timeout`]. It then calls [`Session::on_ready`] or [`Session::on_timeout`], and
+//! repeats this until [`Session::is_closed`] returns `true`.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,12 +16,13 @@ use crate::plan::{RelayMode, RelaySettings};
 use crate::sys::{self, Channel, Ready};
 use crate::trace::{self, trace};
 
-/// How long to wait for more local input after the remote's EOF, if some was sent since then.
+/// How long to wait for more local input once some has been sent after the remote's EOF.
 const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
 /// During a bulk download, stdout is not polled for hang-up, because every read by its reader would
-/// wake us. A vanished reader shows as `EPIPE` on the next write. Polling resumes after this pause.
+/// wake us. A vanished reader shows up as `EPIPE` on the next write. Polling resumes after this
+/// pause.
 const BULK_PAUSE: Duration = Duration::from_millis(50);
-/// Grace period for the other direction after stdin or stdout failed.
+/// Grace period for the other direction after stdin or stdout fails.
 const HALF_FAILED_GRACE: Duration = Duration::from_secs(1);
 
 /// The kind of local end that a session has.
@@ -38,7 +39,7 @@ pub(super) enum LocalEnd {
 /// The part of a `-P` session that outlives its client.
 #[derive(Debug, Default)]
 pub struct KeptSession {
-    /// Data from the remote that the last client did not take.
+    /// Data from the remote that the last client did not receive.
     pub pending: Vec<u8>,
     /// The remote sent EOF, so no further client can be served.
     pub remote_ended: bool,
@@ -49,12 +50,12 @@ enum State<'a> {
     /// Both directions may carry data. A session with a client's socket stays in this state until
     /// it ends, even with one direction closed.
     Open,
-    /// Stdin failed. Data that was received before is still written to stdout.
+    /// Stdin failed. Data that has already been received is still written to stdout.
     OutputOnly {
         since: Instant,
     },
     /// The remote sent EOF and all data was written to stdout, or stdout failed. Local input that
-    /// is available is still sent; the first pause in that input ends the session.
+    /// is already available is still sent; the first pause in it ends the session.
     InputOnly {
         /// Local input was sent after the download ended, so more may follow.
         sent_after_eof: bool,
@@ -81,7 +82,8 @@ impl<T> PerChannel<T> {
     }
 }
 
-/// The events to poll a channel for. With neither flag set, only its hang-up is of interest.
+/// The events to poll a channel for. With neither flag set, the channel is polled only for a
+/// hang-up.
 #[derive(Clone, Copy)]
 pub(super) struct Interest<'a> {
     pub(super) channel: &'a Channel,
@@ -100,7 +102,7 @@ pub(super) struct Session<'a> {
     up: Flow<'a>,
     /// From the remote to the local end.
     down: Flow<'a>,
-    /// Half-close the connection to the remote after local EOF.
+    /// Whether to half-close the connection to the remote after local EOF.
     half_close: bool,
     idle: IdleTimer,
     result: Result<(), Error>,
@@ -109,8 +111,8 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Creates a session with `peer`, the other end of `remote`. `pending` is written to the local
-    /// end first.
+    /// Creates a session with `peer`, the other end of `remote`. `input` and `output` make up the
+    /// local end.
     pub(super) fn new(
         local: LocalEnd,
         [input, output]: [Option<&'a Channel>; 2],
@@ -145,7 +147,7 @@ impl<'a> Session<'a> {
         session
     }
 
-    /// Queues bytes that an earlier client of this session did not take.
+    /// Queues data that an earlier client of the same remote connection did not receive.
     pub(super) fn queue_for_client(&mut self, bytes: Vec<u8>) {
         self.down.queue(bytes);
     }
@@ -167,8 +169,8 @@ impl<'a> Session<'a> {
         if matches!(self.state, State::Draining(_) | State::Closed) {
             return PerChannel::default();
         }
-        // A channel without any interest must not be polled: poll always reports hang-ups, and
-        // would return at once each time.
+        // A channel without any interest must not be polled: poll always reports hang-ups, so after
+        // one it would return at once each time.
         let input = self.up.source_to_poll().map(|channel| Interest { channel, read: true, write: false });
         let (read, write) = (self.down.source_to_poll().is_some(), self.up.holds_data());
         let remote = (read || write).then_some(Interest { channel: self.remote, read, write });
@@ -238,7 +240,7 @@ impl<'a> Session<'a> {
         self.update_state(has_sent);
     }
 
-    /// Handles a poll that returned because [`timeout`](Self::timeout) had passed.
+    /// Handles a poll that timed out (see [`timeout`](Self::timeout)).
     pub(super) fn on_timeout(&mut self) {
         self.down.end_bulk();
         match self.state {
@@ -351,8 +353,9 @@ impl<'a> Session<'a> {
         since.is_some_and(|since| remaining_grace(since).is_zero())
     }
 
-    /// Ends the session with `result`, or with the error from a flow if `result` is `Ok`. After an
-    /// error, resets each end that may be missing data: a FIN would claim that all data arrived.
+    /// Ends the session with `result`, or with the error of a failed flow if `result` is `Ok`.
+    /// After an error, resets each end that may be missing data: a FIN would claim that all data
+    /// arrived.
     fn end(&mut self, result: Result<(), Error>) {
         self.remote_ended = self.down.source_ended() && !self.down.has_fault();
         // Once a peer has broken the connection, it will not acknowledge any more data.
@@ -376,7 +379,8 @@ impl<'a> Session<'a> {
         self.reset_drained();
     }
 
-    /// Resets each channel whose data has arrived, and closes the session after the last reset.
+    /// Resets each channel whose data has arrived or whose wait has timed out. Closes the session
+    /// after the last reset.
     fn reset_drained(&mut self) {
         if let State::Draining(drains) = &mut self.state {
             drains.retain_mut(|drain| !drain.try_reset());
@@ -386,14 +390,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Returns whether to reset the local end and the remote, in that order, after an error.
+    /// Returns `(reset_local, reset_remote)`: which ends to reset after this error.
     fn resets_after(&self, error: &Error) -> (bool, bool) {
         match (error, self.local) {
-            // ssh closes its end like this after a normal session.
+            // ssh closes its end without reading the rest even after a normal session.
             (Error::ReaderGone, LocalEnd::Stdio) => (false, false),
             (_, LocalEnd::Stdio) => (false, true),
             (_, LocalEnd::Client) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
-            // The next client continues with the remote, unless the remote itself failed.
+            // The remote connection stays open for the next client. Reset this client only if the
+            // remote failed.
             (error, LocalEnd::PersistentClient) => (matches!(error, Error::Remote { .. }), false),
         }
     }
@@ -432,15 +437,15 @@ fn remaining_grace(since: Instant) -> Duration {
     HALF_FAILED_GRACE.saturating_sub(since.elapsed())
 }
 
-/// Shuts down writing. A failure means that the peer is already gone, which the session notices
-/// elsewhere.
+/// Shuts down the write side. A failure means that the peer is already gone, which the session
+/// notices elsewhere.
 fn half_close(channel: &Channel) {
     if let Err(error) = channel.shut_down_writing() {
         trace!("half-close: {error}");
     }
 }
 
-/// Returns the error for a flow that failed because this machine lacks memory.
+/// Returns the error for a flow that failed because this machine is out of memory.
 fn local_error(fault: Fault) -> Error {
     let (Fault::Read(cause) | Fault::Write(cause)) = fault;
     Error::System { what: "relay data", cause }

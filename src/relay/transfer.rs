@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::sys::{Channel, Pipe, try_buffer};
 
-/// Size of a copy buffer, and of a pipe until [`BulkDetector`] lets it grow.
+/// Size of a copy buffer, and of a pipe until a bulk transfer makes it grow.
 pub(super) const CAPACITY: usize = 64 * 1024;
 
 /// Empty copy buffers and pipes, shared by all sessions of the process.
@@ -33,8 +33,8 @@ impl Pool {
         }
     }
 
-    /// Takes an empty pipe. Reports a failure to create one as `Unsupported`, because the caller
-    /// can copy instead.
+    /// Takes an empty pipe. Reports a failure to create one as `Unsupported`, so that the caller
+    /// falls back to copying.
     fn take_pipe(&self) -> io::Result<Pipe> {
         let pipe = self.pipes.pop().map_or_else(|| Pipe::new(CAPACITY), Ok);
         pipe.map_err(|cause| io::Error::new(io::ErrorKind::Unsupported, cause))
@@ -74,7 +74,7 @@ impl<T> Default for FreeList<T> {
 #[derive(Default)]
 pub(super) struct Buffer {
     bytes: Box<[u8]>,
-    /// The part of `bytes` that was read and not yet written.
+    /// The part of `bytes` that has been read but not yet written.
     pending: Range<usize>,
 }
 
@@ -100,7 +100,7 @@ impl Buffer {
         result
     }
 
-    /// Writes as much as the sink accepts, and frees the memory once all is written.
+    /// Writes as much as the sink accepts, and gives up the memory once everything is written.
     pub(super) fn drain(&mut self, sink: &Channel, pool: &Pool) -> io::Result<()> {
         self.pending.start += sink.write(self.pending())?;
         if self.pending.is_empty() {
@@ -116,21 +116,21 @@ impl Buffer {
 /// user's pipes.
 #[derive(Default)]
 pub(super) struct BulkDetector {
-    /// Rises with each large transfer and falls with each small one. Every bulk transfer contains
-    /// some small ones.
+    /// Rises with each large splice and falls with each small one. Even a bulk transfer includes
+    /// some small splices, so a single one must not reset the score.
     score: u32,
 }
 
 impl BulkDetector {
-    /// Minimum size of a large transfer: half the initial capacity of a pipe.
+    /// Minimum size of a large splice: half the initial capacity of a pipe.
     pub(super) const LARGE: usize = CAPACITY / 2;
-    /// Weight of a large transfer. The score rises while more than one in five is large.
+    /// Weight of a large splice. The score rises while more than one in five is large.
     const LARGE_WEIGHT: u32 = 4;
-    /// Score that indicates a bulk transfer: 16 large transfers in a row, or 21 alternating with
+    /// Score that indicates a bulk transfer: 16 large splices in a row, or 21 alternating with
     /// small ones.
     const THRESHOLD: u32 = 16 * Self::LARGE_WEIGHT;
 
-    /// Records the size of a transfer. Returns `true` during a bulk transfer.
+    /// Records the size of a splice. Returns `true` during a bulk transfer.
     pub(super) fn record(&mut self, count: usize) -> bool {
         self.score = match count {
             Self::LARGE.. => Self::THRESHOLD.min(self.score + Self::LARGE_WEIGHT),
@@ -140,8 +140,8 @@ impl BulkDetector {
     }
 }
 
-/// A pipe in the kernel that connects two sockets. Takes the pipe from the pool only while it holds
-/// data.
+/// A pipe through which data is spliced from one socket to another. It is taken from the pool when
+/// data arrives, and returned once it is empty.
 pub(super) struct SplicePipe<'a> {
     pool: &'a Pool,
     pipe: Option<Pipe>,
@@ -188,7 +188,7 @@ impl<'a> SplicePipe<'a> {
         Ok(())
     }
 
-    /// Reads the content of the pipe into memory, and drops the pipe.
+    /// Reads the contents of the pipe into memory, and drops the pipe.
     pub(super) fn unload(&mut self) -> io::Result<Buffer> {
         let mut bytes = try_buffer(self.len).ok_or(io::ErrorKind::OutOfMemory)?;
         self.len = 0;
@@ -308,7 +308,7 @@ mod tests {
         let _ = writer.join();
     }
 
-    /// Records transfers of these sizes in a cycle. Returns the number of transfers until a bulk
+    /// Records splices of these sizes, over and over. Returns how many it takes until a bulk
     /// transfer is detected, or `None` if that never happens.
     fn transfers_until_bulk(sizes: &[usize]) -> Option<usize> {
         let mut bulk = BulkDetector::default();
@@ -322,8 +322,8 @@ mod tests {
         assert_eq!(transfers_until_bulk(&[CAPACITY, 10, 10, 10, 10]), None, "an occasional screenful");
     }
 
-    /// A reader that empties a pipe piecemeal makes every other transfer small. The pipe used to
-    /// stay at 64 KiB for the whole download.
+    /// A reader that empties a pipe piecemeal makes every other splice small. The pipe used to stay
+    /// at 64 KiB for the whole download.
     #[test]
     fn large_transfers_alternating_with_small_ones_were_not_bulk() {
         assert_eq!(transfers_until_bulk(&[10, CAPACITY]), Some(42));

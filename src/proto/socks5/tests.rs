@@ -56,12 +56,12 @@ fn machine() -> Socks5 {
     offering(&[NoAuth, UserPass])
 }
 
-/// Returns the error for an answer to the greeting.
+/// Returns the error if the proxy answers the greeting with `answer`.
 fn methods_answered(methods: &[Method], greeting: &[u8], answer: &[u8]) -> Error {
     fails(|| offering(methods), &[Turn::Sends(greeting), Turn::Proxy(answer)])
 }
 
-/// Returns the error if this is the proxy's reply to the user name and password.
+/// Returns the error if the proxy answers the user name and password with `status`.
 fn status_answered(status: &[u8]) -> Error {
     fails(
         machine,
@@ -75,7 +75,7 @@ fn status_answered(status: &[u8]) -> Error {
     )
 }
 
-/// Returns the error for a reply to `REQUEST`.
+/// Returns the error if the proxy answers `REQUEST` with `reply`.
 fn replied(reply: &[u8]) -> Error {
     fails(
         machine,
@@ -166,7 +166,8 @@ fn the_status_has_its_own_version() {
     }
 }
 
-/// Returns the message for these credentials, or the error if the machine rejects them.
+/// Returns the message that carries these credentials, or the error if the negotiation rejects
+/// them.
 fn userpass(user: &str, password: &str) -> Result<Vec<u8>, Error> {
     let mut machine = machine();
     machine.step()?;
@@ -319,7 +320,7 @@ fn a_reply_truncated_anywhere_is_an_error() {
             Turn::Proxy(&USERPASS_ACCEPTED[..length]),
             Turn::Closes,
         ];
-        // A proxy that closes without sending a status has rejected the password.
+        // A proxy that closes without sending a status is taken to have rejected the password.
         let closed = Error::WrongPassword { user: "alice".into(), text: "(it closed the connection)".into() };
         let expected = if length == 0 { closed } else { Error::Closed(Awaited::Socks5Status) };
         assert_eq!(fails(machine, &turns), expected);
@@ -333,7 +334,8 @@ fn a_reply_truncated_anywhere_is_an_error() {
                 Turn::Proxy(&reply[..length]),
                 Turn::Closes,
             ];
-            // Every fragmentation of every length would be 30,000 redundant conversations.
+            // Trying every fragmentation at every length would take about 30,000 redundant
+            // conversations.
             for cut in [Cut::InOneLump, Cut::ByteByByte] {
                 assert_eq!(run(machine(), &turns, cut).result, Err(Error::Closed(Awaited::Socks5Reply)));
             }

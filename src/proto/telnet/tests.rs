@@ -18,7 +18,7 @@ fn answered(answer: &[u8]) -> Error {
     fails(machine, &[Turn::Sends(SENT), Turn::Proxy(answer)])
 }
 
-/// Returns the error for this answer, after which the proxy closes the connection.
+/// Returns the error if the proxy closes the connection after this answer.
 fn closed_after(answer: &[u8]) -> Error {
     fails(machine, &[Turn::Sends(SENT), Turn::Proxy(answer), Turn::Closes])
 }
@@ -51,7 +51,7 @@ fn the_command_is_expanded() {
 
 #[test]
 fn a_percent_sign_in_the_host_name_is_not_expanded() {
-    // IPv6 zones contain a percent sign.
+    // In an IPv6 address, a percent sign precedes the zone.
     let make = || Telnet::new(endpoint("fe80::1%p", "22"), "%h %p".into());
     opens(make, &[Turn::Sends(b"fe80::1%p 22\r\n"), Turn::Proxy(b"connected to\n")]);
 }
@@ -106,7 +106,7 @@ fn a_line_with_a_failure_phrase_is_a_refusal_and_quoted() {
     ] {
         assert_eq!(answered(format!("{text}\r\n").as_bytes()), refused(text));
         assert_eq!(answered(format!("Trying...\r\n{text}\n").as_bytes()), refused(text));
-        // The line ends with EOF.
+        // EOF ends the line, too.
         assert_eq!(closed_after(text.as_bytes()), refused(text));
     }
     let error = refused("Connection refused");

@@ -11,7 +11,8 @@ use crate::proto::{Credentials, Error, Limit, Negotiation, Step, Wire};
 /// Maximum number of bytes that the program passes to a negotiation at once.
 pub(crate) const PEEK_SIZE: usize = 4096;
 
-/// The maximum number of steps that consume no bytes: requests, credentials, reconnects and EOFs.
+/// Maximum number of steps that neither consume bytes nor reconnect: requests, credentials and
+/// EOFs.
 const MAX_OTHER_STEPS: usize = 32;
 
 /// The proxy and the user, as a negotiation sees them.
@@ -24,7 +25,7 @@ pub(crate) trait Peers {
     /// `optional` means that the negotiation does not need more bytes ([`Step::ReceiveRest`]).
     fn receive(&mut self, optional: bool) -> Option<Vec<u8>>;
 
-    /// Returns further bytes that arrive before the negotiation peeks again, if there are any.
+    /// Returns further bytes that arrive before the negotiation peeks again, if any.
     fn receive_more(&mut self) -> Vec<u8>;
 
     /// Returns the credentials that the user enters.

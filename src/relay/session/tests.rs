@@ -10,7 +10,7 @@ use crate::plan::Target;
 
 const READY: Ready = Ready { read: true, write: true, gone: false };
 
-/// The channels of a session with stdin and stdout, and the streams at their other ends.
+/// The channels of a stdio session, and the streams at their other ends.
 struct Ends {
     channels: PerChannel<Channel>,
     streams: PerChannel<TcpStream>,
@@ -107,7 +107,7 @@ fn a_session_that_failed_polls_nothing_while_its_data_drains() {
     let interest = session.interest();
     assert!(interest.input.is_none() && interest.remote.is_none() && interest.output.is_none());
     assert_eq!(session.timeout(), Some(DRAIN_POLL_INTERVAL));
-    // The idle timeout is shorter than the stall timeout, and replaces it.
+    // The idle timeout is shorter than the stall timeout, and therefore replaces it.
     while !session.is_closed() {
         std::thread::sleep(DRAIN_POLL_INTERVAL);
         session.on_timeout();
