@@ -46,7 +46,7 @@ pub enum AddrError {
     /// A host name of more than [`MAX_NAME`] bytes.
     #[error("invalid host name: {0} bytes long, the limit is {MAX_NAME}")]
     LongName(usize),
-    /// A blank, a control character or a URL delimiter in a host name.
+    /// A character that is not allowed in a host name, such as a blank or a URL delimiter.
     #[error("invalid host name '{host}': contains '{what}'")]
     BadCharacter {
         /// The host name, made printable.
@@ -66,8 +66,8 @@ impl Host {
     /// Parses a name, an IPv4 address, or an IPv6 address with or without brackets.
     ///
     /// # Errors
-    /// The host is empty, longer than [`MAX_NAME`] bytes, has brackets without an IPv6 address, or
-    /// contains a character that would change the meaning of a request.
+    /// The host is empty, is longer than [`MAX_NAME`] bytes, has brackets without an IPv6 address
+    /// inside, or contains a character that would change the meaning of a request.
     pub fn parse(word: &str) -> Result<Self, AddrError> {
         if let Some(rest) = word.strip_prefix('[') {
             return rest
@@ -137,7 +137,7 @@ impl fmt::Display for Endpoint {
 
 /// Splits `host`, `host:port`, `v6`, `[v6]` or `[v6]:port` into the host and the optional port.
 ///
-/// A word with several colons and no brackets is an IPv6 address without a port.
+/// Text with several colons and no brackets is taken as an IPv6 address without a port.
 #[must_use]
 pub fn split_port(word: &str) -> (&str, Option<&str>) {
     if word.starts_with('[') {

@@ -11,7 +11,7 @@ pub struct BypassList(Vec<Entry>);
 /// A pattern with an optional port, and the effect of a match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// `true` if matching targets bypass the proxy, `false` for an entry written with a `!`.
+    /// `true` if matching targets bypass the proxy, `false` for an entry that begins with `!`.
     pub bypass: bool,
     /// The hosts that match.
     pub pattern: Pattern,
@@ -26,7 +26,7 @@ pub enum Pattern {
     Everything,
     /// The addresses of a network.
     Network(Prefix),
-    /// A lower-case name and every name below it.
+    /// A domain, in lower case, and all of its subdomains.
     Domain(String),
 }
 
@@ -38,7 +38,7 @@ pub struct Prefix {
 }
 
 impl BypassList {
-    /// Creates a list of these entries, in this order.
+    /// Creates a list from `entries`, which are tried in order.
     #[must_use]
     pub fn new(entries: Vec<Entry>) -> Self {
         Self(entries)
@@ -75,8 +75,8 @@ impl Pattern {
     }
 }
 
-/// Returns `true` if a name is `domain` or below it. Labels match as a whole: `notexample.com` is
-/// not within `example.com`.
+/// Returns `true` if `name` is `domain` or a subdomain of it. Only whole labels match:
+/// `notexample.com` is not within `example.com`.
 fn is_within(name: &str, domain: &str) -> bool {
     let name = name.trim_end_matches('.').to_lowercase();
     match name.strip_suffix(domain) {

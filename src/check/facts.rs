@@ -4,7 +4,7 @@ use crate::config::Origin;
 use crate::plan::{Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Tls};
 use crate::text::printable;
 
-/// Returns the settings of a hop as pairs of name and description.
+/// Returns the settings of a hop as (name, description) pairs.
 pub(super) fn for_hop(hop: &Hop) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let login_name = || "login name".to_owned();

@@ -59,7 +59,7 @@ struct Report<'a> {
 
 struct State {
     steps: Vec<Step>,
-    /// The current route, counted from 1.
+    /// The number of the current route, from 1.
     route: usize,
     step_started: Instant,
     /// The first error that occurred while writing the report.
@@ -138,7 +138,7 @@ impl Progress for Report<'_> {
             Stage::Negotiated(peer) => {
                 self.note("hop", Verdict::Good, format!("{peer} opened the tunnel"), None);
             }
-            // `run` reports the failure of a single route.
+            // If the plan has only one route, `run` reports its failure.
             Stage::Failed(error) if self.connector.plan().routes.len() > 1 => self.failure(error),
             Stage::Failed(_) => {}
         }

@@ -1,11 +1,11 @@
-//! The steps of a check, as both formats print them.
+//! The steps of a check, which both report formats print.
 
 use std::time::Duration;
 
 /// The outcome of one stage of a connection.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// The route, counted from 1.
+    /// The number of the route, from 1.
     pub(super) route: usize,
     /// The kind of stage, in one word.
     pub(super) stage: &'static str,

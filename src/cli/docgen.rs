@@ -1,7 +1,7 @@
 //! Generates documentation pages, manual pages and shell completions from the tables of flags and
 //! parameters.
 //!
-//! The files are checked in, and a test compares them with the tables. `CONNECT_WRITE_MANUAL=1
+//! The files are checked in, and a test checks that they are up to date. `CONNECT_WRITE_MANUAL=1
 //! cargo test manual` regenerates them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
@@ -142,7 +142,7 @@ fn completions(shell: Shell) -> String {
     String::from_utf8(script).unwrap()
 }
 
-/// Returns a page with the text between two marks replaced.
+/// Returns `page` with the text between `mark` and the end mark replaced.
 fn with_generated(page: &str, mark: &str, text: &str) -> String {
     const END: &str = "<!-- end -->\n";
     let (before, rest) = page.split_once(mark).unwrap_or_else(|| panic!("no {mark}"));
@@ -183,7 +183,7 @@ fn the_manual_and_other_generated_files_are_up_to_date() {
     expect_up_to_date("README.md", &readme());
 }
 
-/// troff warns about other characters if the terminal supports only ASCII.
+/// On a terminal that supports only ASCII, troff warns about any other character.
 #[test]
 fn manual_pages_are_ascii() {
     for file in ["docs/connect.1", "docs/connectrc.5"] {
@@ -242,12 +242,12 @@ fn every_text_lists_every_flag() {
     }
 }
 
-/// Returns a manual page without font changes and escapes.
+/// Returns a manual page without font changes or escapes.
 fn unformatted(file: &str) -> String {
     ["\\fB", "\\fI", "\\fR", "\\"].iter().fold(read(file), |text, request| text.replace(request, ""))
 }
 
-/// Returns `true` if a text contains a name as a whole word.
+/// Returns `true` if `text` contains `name` as a whole word.
 fn is_word_of(text: &str, name: &str) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
     text.match_indices(name).any(|(index, _)| {

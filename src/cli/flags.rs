@@ -357,8 +357,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
     GROUPS.iter().flat_map(|(_, group)| *group)
 }
 
-/// Returns the short usage: all letters without a value in one cluster, then each letter with its
-/// value.
+/// Returns the usage line: all letters that take no value in one cluster, then each letter that
+/// takes a value, with its placeholder.
 pub(super) fn usage() -> String {
     let letters: String = all().filter(|flag| flag.value.is_none()).filter_map(|flag| flag.letter).collect();
     let with_value = all().filter_map(|flag| Some(format!("[-{} {}]", flag.letter?, flag.value?)));
@@ -369,7 +369,7 @@ pub(super) fn usage() -> String {
 /// Describes the flags to clap, which renders the help and suggests options for misspelled ones.
 ///
 /// clap does not parse the command line, because building this `Command` takes longer than
-/// everything else before the first byte.
+/// everything else that the program does before it sends its first byte.
 pub(super) fn command() -> Command {
     let command = Command::new("connect")
         .about(help::ABOUT)

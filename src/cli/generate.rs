@@ -1,7 +1,6 @@
-//! `--generate`: prints files that packages install next to the program.
+//! `--generate`: prints files that packages install alongside the program.
 //!
-//! A test generates the files from the flags, so that the program itself does not contain the
-//! generator.
+//! A test generates the files from the flag table, so the program need not contain the generator.
 
 use crate::error::Error;
 

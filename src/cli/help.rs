@@ -1,5 +1,5 @@
-//! Help and manual page text other than the flag descriptions. Text that the user types is in
-//! backquotes, except where the text is only for the terminal.
+//! Help and manual page text other than the flag descriptions. Text that the documentation also
+//! uses is Markdown; [`plain`] converts it for the terminal.
 
 /// The description of the program.
 pub(super) const ABOUT: &str = "\
@@ -102,7 +102,7 @@ pub(super) fn version() -> String {
     format!("connect {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// Returns the text to print if there are no args. Breaks the usage line at 80 columns.
+/// Returns the text to print if there are no args. Wraps the usage line at 80 columns.
 pub(super) fn short(usage_line: &str) -> String {
     const WIDTH: usize = 80;
     const INDENT: &str = "       ";

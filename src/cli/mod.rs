@@ -18,22 +18,21 @@ mod program_name;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option without a value")]
 pub struct Args {
-    /// The last of `-n -h -H -s -S -t -T -x -A`.
+    /// Whichever of `-n -h -H -s -S -t -T -x -A` came last.
     pub proxy: ProxyArg,
     /// `-c`.
     pub telnet_command: Option<String>,
     /// `-D`.
     pub own_networks: bool,
-    /// The last of `-p` and `-P`.
+    /// The value of `-p` or `-P`, whichever came last.
     pub local_port: Option<String>,
-    /// `true` if `-P` is the last of `-p` and `-P`: the session with the target outlives its
-    /// client.
+    /// `true` if `local_port` was set by `-P`: the session with the target outlives its client.
     pub keep_session: bool,
     /// The value of each `--listen`.
     pub listen: Vec<String>,
     /// `-F`.
     pub fdpass: bool,
-    /// The last of `-4` and `-5`.
+    /// Whichever of `-4` and `-5` came last.
     pub socks_version: Option<SocksVersion>,
     /// `-R`.
     pub resolve: Option<String>,
@@ -43,9 +42,9 @@ pub struct Args {
     pub http: HttpArgs,
     /// `--proxy-protocol`.
     pub proxy_protocol: Option<String>,
-    /// The last of `--password-file`, `--password-command` and `--password-fd`.
+    /// Whichever of `--password-file`, `--password-command` and `--password-fd` came last.
     pub password: Option<PasswordSource>,
-    /// The last of `--netrc` and `--netrc-file`.
+    /// Whichever of `--netrc` and `--netrc-file` came last.
     pub netrc: Option<NetrcSource>,
     /// `-w`.
     pub wait: Option<String>,
@@ -59,7 +58,7 @@ pub struct Args {
     pub check: Option<String>,
     /// `--tls-…` and `--insecure`.
     pub tls: TlsArgs,
-    /// The last of `-d` and `-q`.
+    /// Whichever of `-d` and `-q` came last.
     pub verbosity: Verbosity,
     /// The first operand: a host, possibly with a port.
     pub host: String,
@@ -115,21 +114,21 @@ pub enum ProxyArg {
     /// `-n`, and the default.
     #[default]
     Direct,
-    /// `-h`: the HTTP proxy in the environment.
+    /// `-h`: the HTTP proxy that the environment or a parameter file names.
     HttpFromEnvironment,
     /// `-H`.
     Http(String),
-    /// `-s`: the SOCKS proxy in the environment.
+    /// `-s`: the SOCKS proxy that the environment or a parameter file names.
     SocksFromEnvironment,
     /// `-S`.
     Socks(String),
-    /// `-t`: the telnet-style proxy in the environment.
+    /// `-t`: the telnet-style proxy that the environment or a parameter file names.
     TelnetFromEnvironment,
     /// `-T`.
     Telnet(String),
-    /// The value of each `-x`: a chain of proxy URLs.
+    /// The value of each `-x`. Together they form a chain of proxy URLs.
     Proxies(Vec<String>),
-    /// `-A`: any proxy in the environment.
+    /// `-A`: the first proxy setting of any kind in the environment or a parameter file.
     Auto,
 }
 
@@ -155,7 +154,7 @@ impl fmt::Debug for ProxyArg {
 /// The version of the SOCKS protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocksVersion {
-    /// `-4`: SOCKS4, or SOCKS4a to send a name.
+    /// `-4`: SOCKS4, or SOCKS4a if the proxy resolves the name.
     V4,
     /// `-5`: SOCKS5.
     V5,
@@ -184,7 +183,7 @@ pub enum NetrcSource {
 /// The action that the command line selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Connect to a target, or with `--check` test the connection.
+    /// Connect to a target or, with `--check`, test the connection.
     Session(Box<Args>),
     /// Print this text on standard output.
     Print(String),
@@ -194,8 +193,8 @@ pub enum Request {
 ///
 /// # Errors
 /// [`Error::Usage`] or [`Error::Config`] for an invalid command line.
-// Not inlined: the caller's stack frame lives as long as the session, and unused parts of `Args` on
-// it could keep pieces of a password.
+// Not inlined, because the caller's stack frame lives as long as the session: leftovers of the
+// `Args` built here could keep pieces of a password in it.
 #[inline(never)]
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
     let mut args = args.into_iter();
@@ -241,7 +240,7 @@ fn help_text(value: &str) -> Result<String, Error> {
 }
 
 impl Args {
-    /// Records a flag. Among flags that exclude each other, the last one wins with its own value.
+    /// Records a flag and its value. Of several flags that exclude each other, the last one wins.
     fn take(&mut self, flag: Flag, value: String) {
         match flag {
             Flag::Direct => self.proxy = ProxyArg::Direct,

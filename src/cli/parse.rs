@@ -1,9 +1,9 @@
 //! Splits the args into flags, their values and operands.
 //!
-//! As in the C program, single letters can be combined, and a letter with a value takes the next
-//! arg, even from within a cluster: `-dS host` and `-Sd host` mean the same, and `-SR host both`
-//! gives each letter its own value. The next arg is the value even if it begins with a dash.
-//! Options end at the first arg that is not an option.
+//! As in the C program, single letters can be combined, and a letter that takes a value takes the
+//! next arg, even in the middle of a cluster: `-dS host` and `-Sd host` mean the same, and
+//! `-SR host both` gives each letter its own value. The next arg is the value even if it begins
+//! with a dash. Options end at the first arg that is not an option.
 
 use std::ffi::OsString;
 use std::iter::Peekable;
@@ -21,8 +21,8 @@ const NUMERIC: &str = "wpP";
 
 /// Parses the args without the program's name, and returns the operands.
 ///
-/// Calls `found` for each flag, with its value or an empty string. Parsing stops, without operands,
-/// if `found` returns `false`.
+/// Calls `found` for each flag, with its value or an empty string. If `found` returns `false`,
+/// parsing stops and no operands are returned.
 pub(super) fn read(
     args: Vec<OsString>,
     mut found: impl FnMut(Flag, String) -> bool,
@@ -97,8 +97,8 @@ fn read_cluster(
     Ok(true)
 }
 
-/// Returns `true` if the rest of a cluster is the value of a letter (`-Shost`), not more letters
-/// (`-Sd host`).
+/// Returns `true` if `rest`, the rest of a cluster, is the value of `letter` (`-Shost`) rather than
+/// more letters (`-Sd host`).
 fn is_attached_value(letter: char, rest: &str, next: Option<&String>) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let next_is_number = next.is_some_and(|next| is_number(next));

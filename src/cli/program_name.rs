@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 /// The suffix that Debian adds to the C program (`connect-proxy`). `proxy` is not a service name.
 const NOT_A_PORT: &str = "proxy";
 
-/// Returns the part of `connect-PORT` between the dash and the first dot, without the directory;
-/// `None` if the name has another form.
+/// Returns the port if the program is named `connect-PORT`, ignoring its directory and everything
+/// from the first dot on. `None` for any other name, including `connect-proxy`.
 pub(super) fn port(program: &OsStr) -> Option<String> {
     let name = program.to_str()?.rsplit(['/', '\\']).next()?;
     let stem = name.split('.').next()?;

@@ -130,7 +130,7 @@ fn without_args_the_usage_is_printed() {
     }
 }
 
-/// The usage once came from a second, outdated list of flags.
+/// Regression test: the usage was generated from a second, outdated list of flags.
 #[test]
 fn without_args_the_usage_lists_each_letter_of_the_table() {
     let Ok(Request::Print(text)) = request("connect") else { panic!("no usage") };

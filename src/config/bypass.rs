@@ -6,8 +6,8 @@ use crate::addr::{parse_port, split_port};
 use crate::bypass::{BypassList, Entry, Pattern, Prefix};
 use crate::text::printable;
 
-/// Parses a comma-separated list, as in `SOCKS5_DIRECT`. Passes a warning to `warn` for each
-/// invalid entry and skips it.
+/// Parses a comma-separated list, as in `SOCKS5_DIRECT`. Skips each invalid entry and passes a
+/// warning about it to `warn`.
 pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> BypassList {
     let mut entries = Vec::new();
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {

@@ -86,7 +86,8 @@ fn is_direct(url: &str) -> bool {
     ["direct", "direct:", "direct://"].iter().any(|known| url.eq_ignore_ascii_case(known))
 }
 
-/// Returns the bypass settings: the protocol's own list, or else the general list, and `no_proxy`.
+/// Returns the bypass settings: the most specific list that is set for the protocol, `no_proxy`,
+/// and `-D`.
 fn bypass(protocol: &Protocol, args: &Args, sources: &Sources<'_>) -> Result<Bypass, Error> {
     let parameters: &[&str] = match protocol {
         Protocol::Socks4 { .. } => &["SOCKS4_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],

@@ -67,8 +67,8 @@ impl Conditions {
     /// first that does not match, so an `exec` command after it does not run.
     ///
     /// # Errors
-    /// A criterion cannot be evaluated, for example `exec` without full trust in the file. Negation
-    /// does not turn an error into a match, because the result is unknown.
+    /// A criterion cannot be evaluated, for example `exec` in a file that other users can write to.
+    /// Negation does not turn an error into a match, because the result is unknown.
     pub(super) fn are_met(&self, env: &dyn MatchEnv, trust: Trust) -> Result<bool, String> {
         for (expected, criterion) in &self.0 {
             if criterion.is_met(env, trust)? != *expected {
@@ -188,8 +188,8 @@ fn matches_list(list: &str, text: &str) -> bool {
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut seen) = (0, 0);
-    // The last star: the pattern after it, and the text that it has matched so far. On a mismatch,
-    // the star matches one more character.
+    // The last star: where the pattern continues after it, and where the text that it matches ends.
+    // On a mismatch, the star matches one more character.
     let mut star = None;
     while seen < text.len() {
         match pattern.get(at) {

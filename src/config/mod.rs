@@ -121,7 +121,8 @@ fn routes(args: &Args, target: &Target, sources: &Sources<'_>) -> Result<Vec<Rou
     Ok(vec![chain::route_through(vec![hop], args, sources)?])
 }
 
-/// Reads `CONNECT_RELAY`. A parameter file cannot set it, so a direct connection reads no file.
+/// Reads `CONNECT_RELAY`. A parameter file cannot set it, so that a direct connection need not read
+/// any file.
 fn relay_mode(sources: &Sources<'_>) -> Result<RelayMode, Error> {
     match sources.variable("CONNECT_RELAY").as_deref().map(OsStr::as_encoded_bytes) {
         None | Some(b"" | b"splice") => Ok(RelayMode::Splice),

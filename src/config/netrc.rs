@@ -3,7 +3,8 @@
 //! The file is a sequence of words, separated by blanks and newlines: `machine NAME`, or `default`
 //! for any machine, then `login`, `password` and `account`, each followed by a value. A word in
 //! double quotes may contain blanks and the escapes `\"`, `\\`, `\n`, `\r` and `\t`. A word that
-//! begins with `#` begins a comment. A `macdef` ends at an empty line.
+//! begins with `#` starts a comment. A macro (`macdef`) extends to the next blank line and is
+//! skipped.
 
 use zeroize::Zeroizing;
 
@@ -18,7 +19,7 @@ pub(super) struct Entry {
 
 type Word = Zeroizing<Vec<u8>>;
 
-/// Finds the first entry for a machine and, if `user` is given, for this user.
+/// Finds the first entry for the machine `host` that has the login `user`, if one is given.
 ///
 /// Also returns the number of the line with an unclosed quote, if there is one. Everything from
 /// that quote on is ignored.

@@ -25,9 +25,9 @@ pub(super) struct ProxyUrl {
 impl ProxyUrl {
     /// Parses the value of `source`, an option or a variable.
     ///
-    /// With a scheme, or with `Syntax::Url`, the user and password are percent-decoded and a path
-    /// is dropped. Otherwise both are taken literally. The host begins after the last `@`, so a
-    /// user name may contain an `@`.
+    /// With a scheme, or with `Syntax::Url`, the user and password are percent-decoded. Otherwise
+    /// they are taken literally and may contain a `/`. In both cases, the host begins after the
+    /// last `@`, so a user name may contain an `@`. A path after the host is dropped.
     ///
     /// # Errors
     /// [`Error::Config`] for an invalid URL. The message never contains the user or the password.
@@ -119,7 +119,7 @@ pub(super) fn has_scheme(text: &str, syntax: Syntax) -> bool {
     split_scheme(text).0.is_some_and(|name| syntax.find(name).is_some())
 }
 
-/// Returns a chain of URLs without the options that are paths. Passes the name of each to
+/// Removes the options whose values are paths from a chain of URLs, and passes the name of each to
 /// `removed`.
 pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a, str> {
     let is_kept = |pair: &&str| {
@@ -135,7 +135,7 @@ pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a
         let (url, separator) = url.split_at(url.trim_end_matches([',', '|']).len());
         kept.push_str(url.split('?').next().unwrap_or_default());
         match url.split_once('?') {
-            // A query has no `@`: this is a password.
+            // A query cannot contain an `@`, so this is the rest of a password.
             Some((_, query)) if query.contains('@') => kept.extend(["?", query]),
             Some((_, query)) => {
                 let pairs: Vec<_> = query.split('&').filter(is_kept).collect();

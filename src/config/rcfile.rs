@@ -119,7 +119,7 @@ impl ParameterFile {
         Some(Setting { name: assignment.name, value: &assignment.value, origin })
     }
 
-    /// Returns the trust in the values of this file.
+    /// Returns how far this file is trusted.
     pub(super) fn trust(&self) -> Trust {
         self.trust
     }
@@ -207,7 +207,8 @@ pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
 
 fn parse_line(line: &[u8]) -> Result<Line<'_>, &'static str> {
     let Ok(line) = std::str::from_utf8(line) else {
-        // An invalid Match line must still end the previous block. U+FFFD is not a valid criterion.
+        // A Match line that is not UTF-8 must still end the previous block. Its own block never
+        // applies, because U+FFFD is not a valid criterion.
         let is_match = after_match(&String::from_utf8_lossy(line)).is_some();
         return if is_match { Ok(Line::Match("\u{fffd}")) } else { Err("not UTF-8") };
     };

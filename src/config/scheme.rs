@@ -66,13 +66,13 @@ pub(super) enum Syntax {
     Socks,
     /// `-T` and `-t`: an address, or a `telnet` URL.
     Telnet,
-    /// `-x` and `CONNECT_PROXY`: a URL with any scheme and with options after a `?`.
+    /// `-x` and `-A`: a URL with any scheme, which may have options after a `?`.
     Url,
 }
 
 impl Syntax {
-    /// Returns the scheme with this name, ignoring case; `None` if it is unknown or not allowed
-    /// here.
+    /// Returns the scheme with this name, ignoring case; `None` if it is unknown or not allowed in
+    /// this syntax.
     pub(super) fn find(self, name: &str) -> Option<Scheme> {
         SCHEMES.iter().copied().find(|scheme| scheme.name.eq_ignore_ascii_case(name) && self.allows(*scheme))
     }
@@ -95,7 +95,7 @@ impl Syntax {
         }
     }
 
-    /// Returns advice for the user about a scheme that [`Syntax::find`] does not know.
+    /// Returns advice for a user whose scheme [`Syntax::find`] did not accept.
     pub(super) fn advice(self) -> String {
         match self {
             Self::Http => "use -S or -s for a SOCKS proxy".into(),

@@ -1,4 +1,5 @@
-//! Converts the subset of Markdown that our pages use to a manual page (man(7)).
+//! Converts our Markdown pages to manual pages (man(7)). Supports only the subset of Markdown that
+//! they use.
 
 use std::fmt::Write;
 
@@ -92,8 +93,8 @@ impl Page {
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.inline);
         for line in text.lines() {
-            // Escape a leading dot or apostrophe, which troff would treat as a request. Only the
-            // `.br` from `row` is a real request.
+            // Escape a leading dot or apostrophe, because troff would take the line for a request.
+            // Only the `.br` from `row` is a real request.
             let is_text = line.starts_with(['.', '\'']) && line != ".br";
             let guard = if is_text { "\\&" } else { "" };
             self.line(&format!(
@@ -111,7 +112,7 @@ impl Page {
 
 /// Escapes the characters that are special to troff.
 fn escaped(text: &str) -> String {
-    // A terminal without Unicode has no ellipsis.
+    // A terminal that supports only ASCII cannot display an ellipsis.
     let text = text.replace('…', "...");
     text.replace('\\', "\\e")
         .replace('-', "\\-")

@@ -40,7 +40,7 @@ impl MatchEnv for FakeEnv {
 }
 
 impl ParameterFile {
-    /// Returns the value and its line.
+    /// Returns the value and the number of the line that sets it.
     fn at(&self, name: &str) -> Option<(&str, usize)> {
         let setting = self.get(name, &FakeEnv, &|warning| panic!("{warning}"))?;
         let Origin::File { path, line } = setting.origin else { panic!("{setting:?}") };
