@@ -22,7 +22,7 @@ pub fn start(debug: u8) {
     let level = if debug > 1 { LevelFilter::Trace } else { LevelFilter::Debug };
     let started = env_logger::Builder::new()
         .filter_module("connect", level)
-        .format(|out, record| writeln!(out, "DEBUG: {}", record.args()))
+        .format(|out, record| writeln!(out, "DEBUG: {}", escaped(&record.args().to_string())))
         .target(env_logger::Target::Pipe(Box::new(DebugOutput)))
         .try_init();
     debug_assert!(started.is_ok(), "the logger is set once");

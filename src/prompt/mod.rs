@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::os_message;
 use crate::secret::{AskPassword, Secret};
 use crate::sys::{self, Program, RestoreTerminal};
+use crate::text::escaped;
 
 mod askpass;
 mod program;
@@ -32,10 +33,13 @@ impl AskPassword for Prompter {
         self.askpass.is_some() || sys::has_terminal()
     }
 
+    /// Control characters and invisible characters in the prompt are escaped, because a user name
+    /// may come from a file that the user did not write.
     fn ask(&self, prompt: &str) -> Result<Secret, String> {
+        let prompt = escaped(prompt);
         match &self.askpass {
-            Some(program) => askpass::ask(program, prompt),
-            None => prompt_on_terminal(prompt),
+            Some(program) => askpass::ask(program, &prompt),
+            None => prompt_on_terminal(&prompt),
         }
     }
 

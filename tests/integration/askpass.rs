@@ -110,6 +110,18 @@ fn path_and_prompt_are_not_interpreted_by_a_shell() {
     proxy.finish();
 }
 
+/// Escape sequences and line breaks could forge the text of a dialog.
+#[test]
+fn control_characters_in_a_user_name_reached_the_askpass_program() {
+    const USER: &str = "bob\x1b[2J\nEnter password for root";
+    let asker = prints_secret();
+    let proxy = socks5_userpass(USER, "secret").expect_eof().serve();
+    asker.connect(format!("-S {proxy} host 22")).env("SOCKS5_USER", USER).run().expect_success();
+    let shown = "bob\\x1b[2J\\nEnter password for root";
+    assert_eq!(asker.output("arguments"), format!("Enter SOCKS5 password for {shown}@127.0.0.1: \n"));
+    proxy.finish();
+}
+
 #[test]
 fn the_first_line_of_its_output_is_the_password() {
     for (script, password) in [

@@ -103,6 +103,20 @@ fn an_http_password_is_read_without_echo_and_the_session_goes_on() {
 }
 
 #[test]
+fn an_escape_sequence_in_a_user_name_reached_the_terminal_in_the_prompt() {
+    const NAME: &str = "bob\x1b]0;owned\x07\r\u{9b}2J\u{202e}";
+    let shown = "Enter SOCKS5 password for bob\\x1b]0;owned\\x07\\r\\u{9b}2J\\u{202e}@127.0.0.1: ";
+    let mut user = User::new();
+    let proxy = socks5_userpass(NAME, "secret").early("welcome").drain().serve();
+    let program = connect(format!("-S {proxy} host.example 22")).env("SOCKS5_USER", NAME);
+    let mut run = program.terminal(&user.pty).input("").start();
+    user.answer(shown, "secret");
+    run.wait().expect_success().expect_stdout("welcome");
+    user.expect_seen(&format!("{shown}\n"));
+    proxy.finish();
+}
+
+#[test]
 fn a_typed_password_is_not_in_the_trace() {
     let mut user = User::new();
     let proxy = socks5_userpass("bob", "hunter2").serve();

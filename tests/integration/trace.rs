@@ -201,6 +201,14 @@ fn control_characters_from_a_peer_are_escaped() {
 
 #[cfg(unix)]
 #[test]
+fn an_escape_sequence_in_a_path_reached_the_terminal() {
+    let out = connect("-d").arg("unix:/nonexistent/\x1b[2J\u{202e}").run();
+    out.expect_code(4).expect_stderr_has("DEBUG: dest_host=unix:/nonexistent/\\x1b[2J\\u{202e}\n");
+    assert!(!out.stderr.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n'), "{out:?}");
+}
+
+#[cfg(unix)]
+#[test]
 fn with_stderr_closed_no_debug_line_enters_the_tunnel() {
     let target = script().expect("ping").expect_eof().serve();
     let run = connect(format!("-d {}", target.args())).stderr(Io::Closed).input("ping").run();
