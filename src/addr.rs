@@ -4,7 +4,7 @@
 //! contains no control characters or blanks, and is at most 255 bytes long.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
 use crate::text::{escaped, printable, reorders_or_hides};
@@ -35,6 +35,30 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns `true` for `localhost`, with or without a final dot, and for the names below it.
+    /// These names are this machine (RFC 6761 §6.3).
+    #[must_use]
+    pub fn is_localhost(&self) -> bool {
+        // A name with a colon is an address with a zone.
+        !self.0.contains(':') && last_label(&self.0).eq_ignore_ascii_case("localhost")
+    }
+
+    /// Returns `true` for `localhost` itself, which the system's hosts file usually contains.
+    #[must_use]
+    pub fn is_plain_localhost(&self) -> bool {
+        self.0.eq_ignore_ascii_case("localhost")
+    }
+}
+
+/// The addresses of this machine for the names of [`Name::is_localhost`].
+pub const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// Returns the last label of a host name, without the final dot of a fully qualified name.
+#[must_use]
+pub fn last_label(name: &str) -> &str {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// Why a host or port is invalid.
@@ -220,6 +244,20 @@ mod tests {
         assert_eq!(Host::parse(&zone(256)), Err(AddrError::LongName(256)));
         assert!(Host::parse(&format!("[{}]", zone(255))).is_ok());
         assert!(Host::parse(&format!("[{}]", zone(256))).is_err());
+    }
+
+    #[test]
+    fn localhost_and_the_names_below_it_are_this_machine() {
+        let is_localhost = |word: &str| match Host::parse(word).unwrap() {
+            Host::Name(name) => name.is_localhost(),
+            Host::Ip(_) => unreachable!("{word}"),
+        };
+        for word in ["localhost", "LocalHost", "localhost.", "a.localhost", "b.a.LOCALHOST."] {
+            assert!(is_localhost(word), "{word}");
+        }
+        for word in ["localhost.example", "alocalhost", "localhost..", "fe80::1%a.localhost", "local", "."] {
+            assert!(!is_localhost(word), "{word}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::addr::Host;
+use crate::addr::{Host, LOOPBACK};
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::Tunnel;
@@ -218,6 +218,10 @@ fn listen(at: &ListenAddress) -> Result<Listener, Error> {
 fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
     match host {
         Host::Ip(ip) => TcpListener::bind(SocketAddr::new(*ip, port)),
+        // No name server decides which address is this machine.
+        Host::Name(name) if name.is_localhost() && !name.is_plain_localhost() => {
+            TcpListener::bind(&LOOPBACK.map(|ip| SocketAddr::new(ip, port))[..])
+        }
         Host::Name(name) => TcpListener::bind((name.as_str(), port)),
     }
 }

@@ -11,7 +11,7 @@ use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use super::deadline::Deadline;
 use super::resolve_error::ResolveError;
 use super::waiting::Wait;
-use crate::addr::{Endpoint, Host, Name};
+use crate::addr::{Endpoint, Host, LOOPBACK, Name};
 use crate::error::{Error, Peer};
 use crate::plan::Target;
 use crate::trace::trace;
@@ -59,11 +59,33 @@ fn lookup_sockets(
     until: &Wait<'_>,
 ) -> Result<Vec<SocketAddr>, ResolveError> {
     trace!("resolving host by name: {}", name.as_str());
+    if name.is_localhost() {
+        return localhost(name, server, until);
+    }
     // A name with a colon is an address with a zone, which only the system can interpret.
     if let Some(server) = server.filter(|_| !name.as_str().contains(':')) {
         let found = dns_lookup(name, server, until)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
+    ask_system(name, until)
+}
+
+/// Returns this machine's addresses for `localhost` and the names below it (RFC 6761 §6.3). No name
+/// server is queried for them, because its answer could be another machine. The system resolves
+/// `localhost` itself, unless the user names a server: its hosts file may limit it to one family.
+fn localhost(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> LookupResult {
+    let mut found = Vec::new();
+    if name.is_plain_localhost() && server.is_none() {
+        found = match ask_system(name, until) {
+            Err(ResolveError::Failed(_)) => found,
+            answer => answer?,
+        };
+        found.retain(|address| address.ip().is_loopback());
+    }
+    Ok(if found.is_empty() { LOOPBACK.map(|ip| SocketAddr::new(ip, 0)).to_vec() } else { found })
+}
+
+fn ask_system(name: &Name, until: &Wait<'_>) -> LookupResult {
     // No second thread is needed if nothing can end or accompany the wait.
     if until.deadline.left().is_none() && until.deadline.client().is_none() && !until.shows_status() {
         return system_lookup(name);

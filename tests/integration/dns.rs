@@ -227,6 +227,40 @@ fn only_the_targets_name_is_queried() {
     target.finish();
 }
 
+/// RFC 6761: these names are this machine.
+#[test]
+fn localhost_was_sent_to_the_name_server() {
+    let dns = addresses(&["192.0.2.7".parse().unwrap()]);
+    for name in ["localhost", "localhost.", "LOCALHOST", "a.localhost", "b.a.localhost."] {
+        let target = script().send("welcome").serve();
+        let out = connect(format!("-R {dns} {name} {}", target.port())).run();
+        out.expect_success().expect_stdout("welcome");
+        target.finish();
+        for options in ["", "-4"] {
+            let proxy = if options == "-4" { socks4_granted() } else { socks5_none() }.serve();
+            connect(format!("{options} -R {dns} -S {proxy} {name} 22")).run().expect_success();
+            assert_eq!(proxy.finish_one().target.as_deref(), Some("127.0.0.1:22"));
+        }
+    }
+    assert_eq!(dns.asked(), []);
+}
+
+#[test]
+fn names_below_localhost_were_looked_up_by_the_system() {
+    for name in ["localhost.", "a.localhost", "b.a.LOCALHOST."] {
+        let target = script().send("welcome").serve();
+        let out = connect(format!("-w 20 {name} {}", target.port())).run();
+        out.expect_success().expect_stdout("welcome");
+        target.finish();
+        let run = listening(format!("--listen {name}:0 host.example. 22"));
+        assert!(run.address().ip().is_loopback());
+        assert_eq!(run.close(), [""; 0]);
+    }
+    let proxy = socks5_none().serve();
+    connect(format!("-S {proxy} a.localhost 22")).run().expect_success();
+    assert_eq!(proxy.finish_one().target.as_deref(), Some("a.localhost:22"), "the proxy resolves names");
+}
+
 #[test]
 fn a_target_on_the_bypass_list_uses_the_same_name_server() {
     for (options, direct) in [("-S", "SOCKS_DIRECT"), ("-H", "HTTP_DIRECT")] {

@@ -6,9 +6,15 @@ use hickory_resolver::proto::ProtoError;
 use hickory_resolver::proto::rr::Name;
 use resolv_conf::Config;
 
+use crate::addr::last_label;
+
 /// The file with the search list. A missing file and invalid lines are ignored, as in the system's
 /// resolver.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Domains whose names no name server may see (RFC 6761 §6.3 and §6.4, RFC 7686). The resolver
+/// answers them itself, but would not recognize them with a domain of the search list appended.
+const SPECIAL: [&str; 3] = ["localhost", "invalid", "onion"];
 
 /// The fully qualified names to query, in order.
 pub(super) struct Candidates {
@@ -32,8 +38,10 @@ impl Candidates {
         typed.set_fqdn(true);
         let completed =
             |domain: &String| parsed.clone().append_domain(&Name::from_str_relaxed(domain).ok()?).ok();
+        let is_special = SPECIAL.iter().any(|label| last_label(name).eq_ignore_ascii_case(label));
         let mut names: Vec<_> = match name.strip_suffix('.') {
             Some(_) => Vec::new(),
+            None if is_special => Vec::new(),
             None => config.get_last_search_or_domain().filter_map(completed).collect(),
         };
         let dots = name.bytes().filter(|&byte| byte == b'.').count();
@@ -74,6 +82,17 @@ mod tests {
         assert_eq!(names("host.x", &ndots), ["host.x.a.example.", "host.x.b.example.", "host.x."]);
         assert_eq!(names("a.host.x", &ndots)[0], "a.host.x.");
         assert_eq!(names("host", "domain a.example\n"), ["host.a.example.", "host."]);
+    }
+
+    /// `localhost` was sent as `localhost.a.example.` first.
+    #[test]
+    fn special_names_are_not_completed_with_the_search_list() {
+        let search = "search a.example\noptions ndots:3\n";
+        assert_eq!(names("localhost", search), ["localhost."]);
+        assert_eq!(names("a.LocalHost", search), ["a.localhost."]);
+        assert_eq!(names("host.invalid", search), ["host.invalid."]);
+        assert_eq!(names("abc.onion", search), ["abc.onion."]);
+        assert_eq!(names("invalid.host", search)[0], "invalid.host.a.example.");
     }
 
     #[test]
