@@ -1,5 +1,7 @@
 //! Makes untrusted text safe to print on a terminal.
 
+use std::fmt;
+
 /// Maximum number of characters to print from a peer's text.
 const MAX_SHOWN: usize = 160;
 
@@ -30,6 +32,16 @@ pub fn printable(bytes: &[u8]) -> String {
 #[must_use]
 pub fn escaped(text: &str) -> String {
     text.chars().map(escape_char).collect()
+}
+
+/// Joins the first `max` items with commas, and counts the others: `a, b, 2 more`.
+#[must_use]
+pub fn listed<T: fmt::Display>(items: &[T], max: usize) -> String {
+    let mut shown: Vec<_> = items.iter().take(max).map(ToString::to_string).collect();
+    if items.len() > max {
+        shown.push(format!("{} more", items.len() - max));
+    }
+    shown.join(", ")
 }
 
 /// Expands the `%` placeholders of a shell command; `%%` is a percent sign.

@@ -124,8 +124,11 @@ impl Progress for Report<'_> {
                     None,
                 );
             }
-            Stage::Resolved { name, addresses } => {
-                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+            Stage::Resolved { name, addresses, ignored } => {
+                let mut addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                if *ignored > 0 {
+                    addresses.push(format!("{ignored} more, which are not used"));
+                }
                 let text = format!("{} resolved to {}", name.as_str(), addresses.join(", "));
                 self.note("name", Verdict::Good, text, None);
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::plan::{Hop, ListenAddress, Target};
 use crate::proto;
+use crate::text::listed;
 
 mod hints;
 mod tls;
@@ -40,12 +41,14 @@ pub enum Error {
         explicit: bool,
     },
     /// None of a peer's addresses accepted the connection.
-    #[error("cannot connect to {peer}{}", attempt_list(.peer, .attempts))]
+    #[error("cannot connect to {peer}{}", attempt_list(.peer, .attempts, *.ignored))]
     Dial {
         /// The proxy or target.
         peer: Peer,
         /// Each address that was tried, with its error.
         attempts: Vec<(String, io::Error)>,
+        /// How many more addresses the peer has. They are not tried.
+        ignored: usize,
     },
     /// A proxy refused the request or violated its protocol.
     #[error("{peer} {cause}")]
@@ -335,7 +338,10 @@ fn numbered(failed: &[(usize, Error)]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-fn attempt_list(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
+/// Maximum number of addresses in a message.
+pub(crate) const MAX_SHOWN_ADDRESSES: usize = 4;
+
+fn attempt_list(peer: &Peer, attempts: &[(String, io::Error)], ignored: usize) -> String {
     match attempts {
         [] => ": it has no address".into(),
         [(address, cause)] if *address == peer.address.to_string() => {
@@ -345,7 +351,11 @@ fn attempt_list(peer: &Peer, attempts: &[(String, io::Error)]) -> String {
         several => {
             let each: Vec<_> =
                 several.iter().map(|(address, cause)| format!("{address}: {}", os_message(cause))).collect();
-            format!(" at any of its {} addresses ({})", several.len(), each.join(", "))
+            let each = listed(&each, MAX_SHOWN_ADDRESSES);
+            match (several.len(), ignored) {
+                (tried, 0) => format!(" at any of its {tried} addresses ({each})"),
+                (tried, _) => format!(" at {tried} of its {} addresses ({each})", tried + ignored),
+            }
         }
     }
 }

@@ -11,12 +11,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
-use super::resolve::addresses;
+use super::resolve::{Found, addresses};
 use super::waiting::{Wait, WaitError};
 use crate::addr::{Endpoint, Host};
-use crate::error::{Error, Peer};
+use crate::error::{Error, MAX_SHOWN_ADDRESSES, Peer};
 use crate::plan::{Limits, Target};
 use crate::sys::{self, Channel};
+use crate::text::listed;
 use crate::trace::trace;
 
 /// How long to wait for one attempt before starting the next in parallel (RFC 8305 §8).
@@ -36,13 +37,12 @@ pub(super) fn dial(
     deadline: &Deadline<'_>,
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
-    let addresses = addresses(peer, name_server, deadline)?;
+    let Found { addresses, ignored } = addresses(peer, name_server, deadline)?;
     if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.address {
         let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
-        progress.reached(&Stage::Resolved { name, addresses: &addresses });
+        progress.reached(&Stage::Resolved { name, addresses: &addresses, ignored });
     }
-    let waiting = interleave(addresses);
-    let mut dialling = Dialling { waiting, ..Dialling::default() };
+    let mut dialling = Dialling { waiting: addresses.into(), ..Dialling::default() };
     let until = Wait::new(peer, CONNECTION, deadline);
     loop {
         if let Some((at, socket)) = dialling.step(&until).map_err(|error| until.error(error))? {
@@ -50,7 +50,7 @@ pub(super) fn dial(
             return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
         }
         if dialling.has_failed() {
-            return Err(Error::Dial { peer: peer.clone(), attempts: dialling.failed });
+            return Err(Error::Dial { peer: peer.clone(), attempts: dialling.failed, ignored });
         }
         if deadline.has_passed() {
             return Err(Error::TimedOut {
@@ -78,7 +78,7 @@ pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline<'_>) -> Re
     let peer = peer.clone();
     match connected {
         Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(cause)) => Err(Error::Dial { attempts: vec![(peer.to_string(), cause)], peer }),
+        Ok(Err(cause)) => Err(Error::Dial { attempts: vec![(peer.to_string(), cause)], peer, ignored: 0 }),
         Err(WaitError::TimedOut) => {
             let doing = "did not accept the connection".into();
             Err(Error::TimedOut { peer, doing, limit: deadline.limit() })
@@ -166,8 +166,8 @@ impl Dialling {
     }
 
     fn in_flight(&self) -> String {
-        let addresses: Vec<_> = self.started.iter().map(|(address, _)| address.to_string()).collect();
-        addresses.join(", ")
+        let addresses: Vec<_> = self.started.iter().map(|(address, _)| address).collect();
+        listed(&addresses, MAX_SHOWN_ADDRESSES)
     }
 }
 
@@ -181,22 +181,6 @@ fn start(address: SocketAddr) -> io::Result<Socket> {
     match socket.connect(&address.into()) {
         Err(error) if !sys::is_in_progress(&error) => Err(error),
         _ => Ok(socket),
-    }
-}
-
-/// Alternates between the address families, starting with that of the first address (RFC 8305 §4).
-fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (VecDeque<_>, VecDeque<_>) =
-        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut interleaved = VecDeque::new();
-    loop {
-        let pair = [first.next(), second.next()];
-        if pair == [None, None] {
-            return interleaved;
-        }
-        interleaved.extend(pair.into_iter().flatten());
     }
 }
 

@@ -202,7 +202,7 @@ fn resolve_for_hop(
     match found {
         Ok(address) => {
             trace!("resolved: {} ({address})", name.as_str());
-            progress.reached(&Stage::Resolved { name, addresses: &[address] });
+            progress.reached(&Stage::Resolved { name, addresses: &[address], ignored: 0 });
             Ok(Endpoint { host: Host::Ip(address), port: next.port })
         }
         Err(error)

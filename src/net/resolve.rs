@@ -1,6 +1,6 @@
 //! Resolves names to addresses, with the system's resolver or a given name server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -19,28 +19,69 @@ use crate::trace::trace;
 /// The name of this wait in the status line.
 const NAME_RESOLUTION: &str = "name resolution";
 
-/// Returns all addresses of a peer, of both families. The system's resolver returns them in order
+/// Maximum number of addresses of a name that are used. A name server can return thousands.
+const MAX_ADDRESSES: usize = 16;
+
+/// The addresses of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The addresses to use, in order. Each occurs once, and the families alternate.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// How many more there are.
+    pub(super) ignored: usize,
+}
+
+impl Found {
+    /// Selects the addresses to use from all addresses of a name.
+    fn select(mut all: Vec<SocketAddr>) -> Self {
+        let mut seen = BTreeSet::new();
+        all.retain(|address| seen.insert(*address));
+        let ignored = all.len().saturating_sub(MAX_ADDRESSES);
+        Self { addresses: interleave(all).into_iter().take(MAX_ADDRESSES).collect(), ignored }
+    }
+}
+
+/// Alternates between the address families, starting with that of the first address (RFC 8305 §4).
+fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut interleaved = Vec::new();
+    loop {
+        let pair = [first.next(), second.next()];
+        if pair == [None, None] {
+            return interleaved;
+        }
+        interleaved.extend(pair.into_iter().flatten());
+    }
+}
+
+/// Returns the addresses of a peer, of both families. The system's resolver returns them in order
 /// of preference (RFC 6724).
 pub(super) fn addresses(
     peer: &Peer,
     server: Option<SocketAddr>,
     deadline: &Deadline<'_>,
-) -> Result<Vec<SocketAddr>, Error> {
-    let Target::Tcp(Endpoint { host, port }) = &peer.address else { return Ok(Vec::new()) };
+) -> Result<Found, Error> {
+    let Target::Tcp(Endpoint { host, port }) = &peer.address else { return Ok(Found::select(Vec::new())) };
     let name = match host {
-        Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port.get())]),
+        Host::Ip(ip) => return Ok(Found::select(vec![SocketAddr::new(*ip, port.get())])),
         Host::Name(name) => name,
     };
     let mut found = lookup_sockets(name, server, &Wait::new(peer, NAME_RESOLUTION, deadline))
         .map_err(|error| error.into_error(peer.clone(), deadline, false))?;
-    for address in &mut found {
+    for address in &mut found.addresses {
         address.set_port(port.get());
         trace!("resolved: {} ({})", name.as_str(), address.ip());
+    }
+    if found.ignored > 0 {
+        trace!("{} has {} more addresses, which are not used", name.as_str(), found.ignored);
     }
     Ok(found)
 }
 
-/// Returns all addresses of a name. The status line shows `peer` during the lookup.
+/// Returns the addresses of a name. The status line shows `peer` during the lookup.
 pub(super) fn lookup(
     name: &Name,
     peer: &Peer,
@@ -48,26 +89,22 @@ pub(super) fn lookup(
     deadline: &Deadline<'_>,
 ) -> Result<Vec<IpAddr>, ResolveError> {
     let found = lookup_sockets(name, server, &Wait::new(peer, NAME_RESOLUTION, deadline))?;
-    Ok(found.iter().map(SocketAddr::ip).collect())
+    Ok(found.addresses.iter().map(SocketAddr::ip).collect())
 }
 
 /// Resolves a name to socket addresses, because an [`IpAddr`] would lose the zone of a link-local
 /// IPv6 address.
-fn lookup_sockets(
-    name: &Name,
-    server: Option<SocketAddr>,
-    until: &Wait<'_>,
-) -> Result<Vec<SocketAddr>, ResolveError> {
+fn lookup_sockets(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> Result<Found, ResolveError> {
     trace!("resolving host by name: {}", name.as_str());
     if name.is_localhost() {
-        return localhost(name, server, until);
+        return localhost(name, server, until).map(Found::select);
     }
     // A name with a colon is an address with a zone, which only the system can interpret.
     if let Some(server) = server.filter(|_| !name.as_str().contains(':')) {
         let found = dns_lookup(name, server, until)?;
-        return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
+        return Ok(Found::select(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()));
     }
-    ask_system(name, until)
+    ask_system(name, until).map(Found::select)
 }
 
 /// Returns this machine's addresses for `localhost` and the names below it (RFC 6761 §6.3). No name
@@ -156,12 +193,7 @@ fn system_lookup(name: &Name) -> Result<Vec<SocketAddr>, ResolveError> {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = ::dns_lookup::getaddrinfo(Some(name.as_str()), None, Some(hints))
         .map_err(|error| system_error(&error))?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for info in found.flatten() {
-        if !addresses.contains(&info.sockaddr) {
-            addresses.push(info.sockaddr);
-        }
-    }
+    let addresses: Vec<_> = found.flatten().map(|info| info.sockaddr).collect();
     if addresses.is_empty() { Err(ResolveError::failed("the name has no address")) } else { Ok(addresses) }
 }
 
@@ -183,7 +215,38 @@ fn system_error(error: &LookupError) -> ResolveError {
 mod tests {
     use super::*;
     use crate::addr::Port;
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn the_families_alternate_starting_with_that_of_the_first_address() {
+        let v4 = |n: u8| SocketAddr::from((Ipv4Addr::new(192, 0, 2, n), 22));
+        let v6 = |n: u16| SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n), 22));
+        for (addresses, expected) in [
+            (vec![], vec![]),
+            (vec![v4(1)], vec![v4(1)]),
+            (vec![v6(1), v6(2), v4(1), v4(2)], vec![v6(1), v4(1), v6(2), v4(2)]),
+            (vec![v4(1), v4(2), v6(1), v6(2)], vec![v4(1), v6(1), v4(2), v6(2)]),
+            (vec![v6(1), v6(2), v6(3), v4(1)], vec![v6(1), v4(1), v6(2), v6(3)]),
+            (vec![v6(1), v4(1), v4(2), v4(3)], vec![v6(1), v4(1), v4(2), v4(3)]),
+            (vec![v4(1), v4(2), v4(3)], vec![v4(1), v4(2), v4(3)]),
+            (vec![v4(1), v6(1), v4(2), v6(2)], vec![v4(1), v6(1), v4(2), v6(2)]),
+        ] {
+            assert_eq!(interleave(addresses.clone()), expected, "{addresses:?}");
+        }
+    }
+
+    #[test]
+    fn duplicates_and_addresses_beyond_the_limit_are_not_used() {
+        let v4 = |n: u8| SocketAddr::from(([192, 0, 2, n], 22));
+        let v6 = |n: u16| SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n), 22));
+        let all: Vec<_> = (0..100).map(v4).chain([v4(7)]).chain((0..3).map(v6)).collect();
+        let Found { addresses, ignored } = Found::select(all);
+        assert_eq!(addresses[..6], [v4(0), v6(0), v4(1), v6(1), v4(2), v6(2)]);
+        assert_eq!((addresses.len(), ignored), (MAX_ADDRESSES, 103 - MAX_ADDRESSES));
+        let few = Found { addresses: vec![v4(1), v4(2)], ignored: 0 };
+        assert_eq!(Found::select(vec![v4(1), v4(1), v4(2)]), few);
+    }
 
     static LOOKUP_COUNT: AtomicUsize = AtomicUsize::new(0);
     static NAME_SERVER: Mutex<()> = Mutex::new(());

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::listed;
+
 /// Why a negotiation failed. Displayed after the proxy's name: "SOCKS5 proxy socks.example:1080 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -263,11 +265,7 @@ fn authentication(offered: &[UnusableScheme]) -> String {
     if offered.is_empty() {
         return "authentication but offers no scheme".into();
     }
-    let mut names: Vec<_> = offered.iter().take(MAX_SCHEMES).map(ToString::to_string).collect();
-    if offered.len() > MAX_SCHEMES {
-        names.push(format!("{} more", offered.len() - MAX_SCHEMES));
-    }
-    format!("unsupported authentication: {}", names.join(", "))
+    format!("unsupported authentication: {}", listed(offered, MAX_SCHEMES))
 }
 
 fn after_space(text: &str) -> String {

@@ -155,6 +155,33 @@ fn a_truncated_or_missing_udp_answer_is_retried_over_tcp() {
     }
 }
 
+/// Every address was dialled and listed in the message, up to 150 kB. Elsewhere than on Linux, only
+/// 127.0.0.1 is local.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_with_thousands_of_addresses_made_an_endless_message() {
+    let many: Vec<_> = (0..200).map(|n| IpAddr::from([127, 0, 1, n])).collect();
+    let dns = NameServer::start(V4, move |asked| match asked.transport {
+        Transport::Udp => Answer::Truncated,
+        Transport::Tcp => Answer::Addresses(many.clone()),
+    });
+    let refusing = RefusingPort::new();
+    let port = refusing.port();
+    let args = format!("-R {dns} host.example. {port}");
+    let out = connect(format!("-w 30 {args}")).run();
+    let list = "127.0.1.3:{P}: Connection refused, 12 more); check".replace("{P}", &port.to_string());
+    out.expect_failure(4, &["at 16 of its 200 addresses (127.0.1.0:", &list]);
+    let out = connect(format!("-d -w 30 {args}")).run();
+    let lines = out.stderr_text();
+    assert_eq!(lines.lines().filter(|line| line.starts_with("DEBUG: resolved: ")).count(), 16, "{lines}");
+    assert_eq!(lines.lines().filter(|line| line.starts_with("DEBUG: connecting ")).count(), 16, "{lines}");
+    out.expect_stderr_has("host.example. has 184 more addresses, which are not used");
+    let out = connect(format!("--check -w 30 {args}")).run();
+    let lines = out.stdout_text();
+    assert!(lines.contains("127.0.1.15, 184 more, which are not used\n"), "{lines}");
+    assert!(!lines.contains("127.0.1.16"), "{lines}");
+}
+
 #[test]
 fn a_forged_answer_is_ignored() {
     let dns = always(Answer::Forged { first: "192.0.2.66".parse().unwrap(), then: V4 });

@@ -83,24 +83,6 @@ fn winner(addresses: &[SocketAddr]) -> (SocketAddr, Duration) {
 }
 
 #[test]
-fn the_families_alternate_starting_with_that_of_the_first_address() {
-    let v4 = |n: u8| SocketAddr::from((Ipv4Addr::new(192, 0, 2, n), 22));
-    let v6 = |n: u16| SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n), 22));
-    for (addresses, expected) in [
-        (vec![], vec![]),
-        (vec![v4(1)], vec![v4(1)]),
-        (vec![v6(1), v6(2), v4(1), v4(2)], vec![v6(1), v4(1), v6(2), v4(2)]),
-        (vec![v4(1), v4(2), v6(1), v6(2)], vec![v4(1), v6(1), v4(2), v6(2)]),
-        (vec![v6(1), v6(2), v6(3), v4(1)], vec![v6(1), v4(1), v6(2), v6(3)]),
-        (vec![v6(1), v4(1), v4(2), v4(3)], vec![v6(1), v4(1), v4(2), v4(3)]),
-        (vec![v4(1), v4(2), v4(3)], vec![v4(1), v4(2), v4(3)]),
-        (vec![v4(1), v6(1), v4(2), v6(2)], vec![v4(1), v6(1), v4(2), v6(2)]),
-    ] {
-        assert_eq!(interleave(addresses.clone()), expected, "{addresses:?}");
-    }
-}
-
-#[test]
 fn no_other_address_is_tried_once_the_first_has_connected() {
     let (first, second) = (listener(), listener());
     let (first_address, second_address) = (first.local_addr().unwrap(), second.local_addr().unwrap());
@@ -162,7 +144,7 @@ fn a_refusal_is_an_error_that_names_the_address() {
     let refusing = Refusing::new();
     let peer = peer(refusing.address());
     match dial(&peer, None, &Deadline::start(None), &()) {
-        Err(Error::Dial { peer: named, attempts }) => {
+        Err(Error::Dial { peer: named, attempts, ignored: 0 }) => {
             assert_eq!(named, peer);
             assert_eq!(attempts.len(), 1);
             assert_eq!(attempts[0].0, refusing.address().to_string());

@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError, ClientConnection, Error as TlsE
 
 use super::certificate::{Certificate, date, display_pin, pin};
 use crate::error::{CertificateProblem, TlsAlert, TlsFailure};
-use crate::text::printable;
+use crate::text::{listed, printable};
 
 /// Maximum number of certificate names to list in a message.
 const MAX_NAMES: usize = 4;
@@ -39,14 +39,11 @@ pub(super) fn certificate_problem(
 fn wrong_name(certificate: &CertificateDer<'_>, expected: &ServerName<'_>) -> CertificateProblem {
     let expected = expected.to_str().into_owned();
     let names = Certificate::parse(certificate).map(|parsed| parsed.names()).unwrap_or_default();
-    let mut shown: Vec<_> = names.iter().take(MAX_NAMES).map(|name| printable(name.as_bytes())).collect();
-    if shown.is_empty() {
+    if names.is_empty() {
         return CertificateProblem::NoName { expected };
     }
-    if names.len() > MAX_NAMES {
-        shown.push(format!("{} more", names.len() - MAX_NAMES));
-    }
-    CertificateProblem::WrongName { names: shown.join(", "), expected }
+    let names: Vec<_> = names.iter().map(|name| printable(name.as_bytes())).collect();
+    CertificateProblem::WrongName { names: listed(&names, MAX_NAMES), expected }
 }
 
 fn unknown_issuer(
