@@ -62,8 +62,8 @@ pub trait AskPassword {
     fn run(&self, command: &str, source: &str) -> Result<Secret, String>;
 }
 
-/// Returns the index after a URL's scheme, or 0 if there is none. A `://` after a `:` or an `@` is
-/// part of a password.
+/// Returns the index of the first byte after a URL's scheme, or 0 if it has none. A `://` that
+/// follows an earlier `:` or `@` is part of a password.
 #[must_use]
 pub fn after_scheme(word: &[u8]) -> usize {
     let Some(end) = word.iter().position(|byte| b":@".contains(byte)) else { return 0 };
@@ -102,8 +102,8 @@ impl ArgScanner {
     }
 }
 
-/// Returns the range of the value of a header field that begins at `start`, or the whole field if
-/// it has no name. An `@FILE` is not secret.
+/// Returns the range of the value in a header field that begins at `start`, or of the whole field
+/// if it has no name. `@FILE` is not secret.
 fn in_header(word: &[u8], start: usize) -> Range<usize> {
     let header = &word[start..];
     if header.starts_with(b"@") {

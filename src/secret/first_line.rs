@@ -40,7 +40,7 @@ impl From<FirstLineError> for io::Error {
 /// # Errors
 /// The line is empty or longer than 4096 bytes, or the stream cannot be read.
 pub fn read_first_line(mut from: impl Read) -> Result<Secret, FirstLineError> {
-    // Allocated up front, because growing would leave a copy of the password behind.
+    // Allocate the maximum up front, because growing would leave a copy of the password behind.
     let mut password = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD));
     let (mut length, mut has_cr) = (0, false);
     loop {

@@ -1,21 +1,21 @@
 //! Masks passwords in text that the user wrote, before it is printed.
 //!
-//! The user may have put a proxy in the wrong place, or forgotten a part of it. Every message, `-d`
-//! line and report that repeats such text calls one of these functions.
+//! The user may have put a proxy in the wrong place, or forgotten part of it. All code that repeats
+//! such text in a message, `-d` line or report calls one of these functions.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{after_scheme, in_arg};
 
-/// The number of digits of the longest port. A longer number may be a password.
+/// The number of digits in the largest port. A longer number may be a password.
 const MAX_PORT_DIGITS: usize = 5;
 
 /// Returns a word with its password masked, for a message. Call this for every word that is quoted
 /// in an error.
 ///
 /// Without an `@`, `user:password` looks like a host and a port, so everything after the colon is
-/// masked unless it can be a port.
+/// masked unless it could be a port.
 #[must_use]
 pub fn masked(word: &str) -> Cow<'_, str> {
     match in_arg(word.as_bytes()) {
@@ -24,8 +24,8 @@ pub fn masked(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns text with passwords masked that an `@` follows, for values in which a colon is common:
-/// paths and commands.
+/// Returns text in which only a password before an `@` is masked. Used for paths and commands, in
+/// which colons are common.
 #[must_use]
 pub fn masked_text(text: &str) -> Cow<'_, str> {
     mask(text, in_arg(text.as_bytes()))
@@ -38,7 +38,7 @@ fn mask(word: &str, password: Range<usize>) -> Cow<'_, str> {
     format!("{}****{}", &word[..password.start], &word[password.end..]).into()
 }
 
-/// Returns the range after a host and a colon; empty if it can be a port.
+/// Returns the range of the text after a host and a colon; empty if that text could be a port.
 fn after_host(word: &str) -> Range<usize> {
     let after_user = word.rfind('@').map_or(0, |at| at + 1);
     let start = after_scheme(word.as_bytes()).max(after_user);
@@ -54,7 +54,7 @@ fn after_host(word: &str) -> Range<usize> {
     }
 }
 
-/// Returns `true` if a text begins with a port and ends there, or continues with a path or a query.
+/// Returns `true` if `text` is empty, or is a port that may be followed by a path or a query.
 fn is_port(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     match text[digits..].chars().next() {
@@ -72,15 +72,15 @@ fn is_ipv6(word: &str) -> bool {
         && zone.chars().all(|c| c.is_ascii_alphanumeric() || "._-]/:".contains(c))
 }
 
-/// Returns a port that was written after a host; `None` if it must not be quoted, because it may be
-/// the password of `user:password`.
+/// Returns `port`, which was written after a host, or `None` if it must not be quoted because it
+/// may be the password in `user:password`.
 #[must_use]
 pub fn quotable_port(port: &str) -> Option<&str> {
     Some(port).filter(|port| is_port(port))
 }
 
-/// Returns the name of an option as typed, without a value. Anything else that is attached to the
-/// name is masked.
+/// Returns the name of an option as typed, without its `=VALUE`. Anything else attached to the name
+/// is masked.
 #[must_use]
 pub fn masked_option(arg: &str) -> Cow<'_, str> {
     let is_in_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -92,7 +92,8 @@ pub fn masked_option(arg: &str) -> Cow<'_, str> {
 }
 
 /// Returns `true` if a word in a parameter file may be quoted as the name of a parameter. A word
-/// with capital and small letters may be the end of a secret in base64, which a `=` follows.
+/// that mixes uppercase and lowercase letters may be the end of a base64 secret, whose `=` padding
+/// makes the word look like a name.
 #[must_use]
 pub fn is_name(word: &str) -> bool {
     let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(is);
@@ -118,14 +119,14 @@ pub fn masked_chain(chain: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Returns `true` if the rest of a chain begins with a proxy or an empty piece.
+/// Returns `true` if the rest of a chain begins with a proxy URL, `direct` or an empty piece.
 fn is_proxy(rest: &str) -> bool {
     let piece = rest.split([',', '|']).next().unwrap_or_default().trim();
     piece.is_empty() || piece.starts_with("direct") || after_scheme(piece.as_bytes()) > 0
 }
 
-/// Returns `true` if a proxy's URL has a host, optionally a port, and nothing that could be the
-/// start of a password.
+/// Returns `true` if `word`, a proxy URL, has only a host and optionally a port, with nothing that
+/// could begin a password.
 fn is_public(word: &str) -> bool {
     let rest = &word[after_scheme(word.as_bytes())..];
     let host = rest.split(['/', '?']).next().unwrap_or_default();

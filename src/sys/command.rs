@@ -1,5 +1,5 @@
-//! Child processes: commands of the user and password programs. [`start`] is the only place that
-//! starts one, and decides what it inherits.
+//! Child processes: the user's commands and password programs. [`start`] is the only function that
+//! starts one, and it decides what the child inherits.
 
 use std::io;
 use std::path::Path;
@@ -18,7 +18,7 @@ const CHILD_POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Dura
 pub enum Program<'a> {
     /// A command line for the user's shell.
     Shell(&'a str),
-    /// A file, which is started without a shell, and its only argument.
+    /// An executable, which is started without a shell, and its only argument.
     File(&'a Path, &'a str),
 }
 
@@ -51,17 +51,17 @@ fn scrub_env(command: &mut Command) {
     }
 }
 
-/// Starts a child process. It gets an environment without our secrets, an empty standard input,
-/// because ours carries the session, our standard error, and no other descriptor. Its resource
-/// limits are those that we were started with.
+/// Starts a child process with `output` as its standard output. The child inherits our standard
+/// error and no other descriptor. Its standard input is empty, because ours carries the session.
+/// Its environment lacks our secrets, and its resource limits are those that we were started with.
 fn start(command: &mut Command, output: Stdio) -> io::Result<Child> {
     scrub_env(command);
     restrict_inheritance(command);
     command.stdin(Stdio::null()).stdout(output).spawn()
 }
 
-/// Runs a program without output and waits for it. After `limit`, kills it and everything it
-/// started, and returns `None` instead of a status.
+/// Runs a program, discards its output and waits for it to exit. After `limit`, kills the program
+/// and, on Unix, its descendants, and returns `None` instead of a status.
 ///
 /// # Errors
 /// The program could not be started.

@@ -50,7 +50,7 @@ pub struct LayerThread {
 }
 
 /// Creates a channel on top of `lower`. `carry` runs on a new thread and moves the bytes between
-/// the two.
+/// the two channels.
 ///
 /// # Errors
 /// The socket pair or the thread could not be created.
@@ -80,8 +80,8 @@ impl LayerHandle {
         self.shared.fault.get().map(clone_io_error)
     }
 
-    /// Returns the error for a write, if writes must fail. On Windows the socket itself reports no
-    /// error.
+    /// Returns the error with which a write must fail, if any. On Windows the socket itself reports
+    /// no error.
     #[cfg(windows)]
     pub(super) fn write_error(&self) -> Option<io::Error> {
         self.shared.refuses_writes.load(Ordering::SeqCst).then(|| io::ErrorKind::BrokenPipe.into())
@@ -121,7 +121,7 @@ impl LayerThread {
         &self.shared.lower
     }
 
-    /// Sets the number of bytes that are neither in the pair nor in the lower channel. Call it
+    /// Sets the number of bytes that are neither in the pair nor in the lower channel. Call this
     /// before reading from the pair, and again after writing to the lower channel.
     pub fn set_in_flight(&self, count: usize) {
         self.shared.in_flight.store(count, Ordering::SeqCst);
@@ -132,8 +132,8 @@ impl LayerThread {
         let _ = self.shared.fault.set(cause);
     }
 
-    /// Returns `true` if the upper channel was dropped. `ready` is the result of the last poll of
-    /// `upper`.
+    /// Returns `true` if the upper channel has been dropped. `ready` is the result of the last poll
+    /// of `upper`.
     #[must_use]
     pub fn handle_is_gone(&self, ready: Ready) -> bool {
         HANGUP_IS_GONE && ready.gone || self.shared.handle_dropped.load(Ordering::SeqCst)
@@ -159,7 +159,7 @@ impl LayerThread {
         self.upper.shut_down_reading();
     }
 
-    /// Ends both directions of the pair, then drains unread input.
+    /// Shuts down both directions of the pair, then drains unread input.
     ///
     /// Closing a socket with unread data makes the kernel send a reset. A reset would turn a clean
     /// EOF into an error, and may discard data still in flight.

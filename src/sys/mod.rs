@@ -37,10 +37,11 @@ pub const PIPE_ROOM: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 pub struct Client {
     /// The connection to the client.
     pub channel: Channel,
-    /// The client's name for messages.
+    /// The client's name, for messages.
     pub name: String,
     /// Our address and the client's; `None` for a client of a UNIX-domain socket. They are recorded
-    /// when the client is accepted, because a connection that was reset has no addresses any more.
+    /// when the client is accepted, because they can no longer be queried once the connection has
+    /// been reset.
     pub addrs: Option<(SocketAddr, SocketAddr)>,
 }
 

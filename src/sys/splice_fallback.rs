@@ -1,4 +1,5 @@
-//! Replacement for splice(2) on systems that lack it. It makes the relay copy.
+//! Replacement for splice(2) on systems that lack it. With it, the relay copies data through
+//! memory.
 
 use std::io;
 

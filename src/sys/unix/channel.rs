@@ -36,7 +36,7 @@ pub struct Channel {
     writer: OnceLock<Writer>,
     /// Number of bytes read so far.
     bytes_read: AtomicU64,
-    /// Writing was shut down.
+    /// The write side has been shut down.
     is_shut_down: AtomicBool,
     /// The layer below, if any. Must be the last field: the descriptor has to be closed before the
     /// layer is dropped.
@@ -65,7 +65,7 @@ enum Kind {
 struct Writer {
     /// A non-blocking open file description of our own.
     own: Option<OwnedFd>,
-    /// A write of more than `PIPE_BUF` bytes may block even after poll reported room.
+    /// A write of more than `PIPE_BUF` bytes may block even after poll has reported room.
     may_block: bool,
 }
 
@@ -90,7 +90,7 @@ impl Channel {
     }
 
     /// Creates a channel on a connected socket of our own. The socket should be non-blocking,
-    /// because splice(2) has no per-call flag for sockets.
+    /// because splice(2) has no flag like `MSG_DONTWAIT` for sockets.
     #[must_use]
     pub fn socket(stream: impl Into<OwnedFd>) -> Self {
         Self::new(Fd::Owned(stream.into()), Kind::Socket)
@@ -114,10 +114,11 @@ impl Channel {
     /// Connects to a UNIX-domain socket.
     ///
     /// # Errors
-    /// connect(2) failed. `WouldBlock` means that the listener's backlog was full until `timeout`.
+    /// connect(2) failed. `WouldBlock` means that the listener's backlog was full until `timeout`
+    /// expired.
     pub fn unix(path: &Path, timeout: Option<Duration>) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        // The send timeout applies to connect(2), too. A timeout of zero would mean none.
+        // The send timeout applies to connect(2), too. A timeout of zero would mean no timeout.
         socket.set_write_timeout(timeout.map(|timeout| timeout.max(Duration::from_millis(1))))?;
         socket.connect(&SockAddr::unix(path)?)?;
         socket.set_write_timeout(None)?;
@@ -150,9 +151,10 @@ impl Channel {
     /// Reopens the pipe or terminal for writing, with `O_NONBLOCK`. Returns `None` if that is not
     /// possible.
     ///
-    /// The flag then affects no other process. A write can fill the whole pipe instead of stopping
-    /// after `PIPE_BUF` bytes, and a terminal stopped by Ctrl-S does not block us. Other devices
-    /// are not reopened, because opening one can have side effects.
+    /// The new open file description is ours alone, so the flag affects no other process. A write
+    /// can fill the whole pipe instead of stopping after `PIPE_BUF` bytes, and a terminal stopped
+    /// by Ctrl-S does not block us. Other devices are not reopened, because opening one can have
+    /// side effects.
     #[cfg(target_os = "linux")]
     fn reopen(&self) -> Option<OwnedFd> {
         if self.kind != Kind::Pipe && !self.is_reopenable_terminal() {
@@ -163,15 +165,16 @@ impl Channel {
         rustix::fs::open(path, flags, Mode::empty()).ok()
     }
 
-    /// Returns `true` for terminals except those of major device number 5: opening `/dev/ptmx`, the
-    /// controlling side of a pseudo-terminal, creates another terminal.
+    /// Returns `true` for a terminal unless its major device number is 5: opening `/dev/ptmx`, the
+    /// controlling side of a pseudo-terminal, would create another terminal.
     #[cfg(target_os = "linux")]
     fn is_reopenable_terminal(&self) -> bool {
         io::IsTerminal::is_terminal(&self.as_fd())
             && rustix::fs::fstat(self).is_ok_and(|status| rustix::fs::major(status.st_rdev) != 5)
     }
 
-    /// Returns `None`: on other systems `/dev/fd` duplicates the open file description.
+    /// Returns `None`: on other systems, opening a file in `/dev/fd` does not create a new open
+    /// file description.
     #[cfg(not(target_os = "linux"))]
     fn reopen(&self) -> Option<OwnedFd> {
         None
@@ -209,9 +212,9 @@ impl Channel {
         }
     }
 
-    /// Returns `true` if the peer has disconnected for good: the connection was reset, or it is a
-    /// UNIX-domain socket that the peer closed without leaving data behind. A half-closed
-    /// connection is not broken.
+    /// Returns `true` if the peer has disconnected for good: the connection was reset, or the peer
+    /// closed a UNIX-domain socket and left no data to read. A half-closed connection is not
+    /// broken.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         let mut watches = [watch(self, false, false)];
@@ -272,14 +275,15 @@ impl Channel {
         }
     }
 
-    /// Returns `true` if a TCP connection that just read EOF was in fact reset. Always `false`
-    /// after [`shut_down_writing`](Self::shut_down_writing), because both look alike then.
+    /// Returns `true` if a TCP connection was in fact reset when a read from it returned EOF.
+    /// Always `false` after [`shut_down_writing`](Self::shut_down_writing), because a reset and a
+    /// genuine EOF look alike then.
     ///
     /// The kernel reports a reset once, to the first call that asks. A splice(2) that moves some
     /// bytes before it encounters the reset never reports it. Then only the connection's state,
     /// `TCP_CLOSE`, shows the reset. A reset that came after a genuine FIN leaves the same state.
-    /// In that case the kernel has received one byte more than we read, because it counts the FIN
-    /// as a byte.
+    /// In that case, the kernel's count of received bytes is one higher than ours, because it
+    /// includes the FIN.
     #[cfg(target_os = "linux")]
     fn was_reset(&self) -> bool {
         /// `TCP_CLOSE` in the kernel's `tcp_states.h`.
@@ -316,10 +320,10 @@ impl Channel {
         false
     }
 
-    /// Makes closing this channel reset the connection, so that the peer does not mistake it for a
-    /// clean EOF. A reset discards all [`undelivered`](Self::undelivered) bytes.
+    /// Makes closing this channel reset the connection, so that the peer does not mistake the close
+    /// for a clean EOF. A reset discards all [`undelivered`](Self::undelivered) bytes.
     ///
-    /// Only TCP sockets and layers can do this. Inherited sockets are left alone.
+    /// This works only for TCP sockets and layers. Inherited sockets are left alone.
     pub fn reset_on_close(&self) {
         if let Some(layer) = &self.layer {
             layer.abort();
@@ -356,14 +360,15 @@ impl Channel {
         Ok(())
     }
 
-    /// Returns `true` if [`write`](Self::write) never blocks, even without a
-    /// [`poll`](super::poll()) before.
+    /// Returns `true` if [`write`](Self::write) never blocks, even if [`poll`](super::poll()) was
+    /// not called first.
     #[must_use]
     pub fn can_write_unpolled(&self) -> bool {
         !self.writer().may_block
     }
 
-    /// Returns `true` for pipes. splice(2) works with inherited ones, too.
+    /// Returns `true` for pipes. Even inherited pipes can be spliced, because `SPLICE_F_NONBLOCK`
+    /// applies to any pipe.
     #[cfg(target_os = "linux")]
     pub(super) fn is_pipe(&self) -> bool {
         self.kind == Kind::Pipe
@@ -431,7 +436,7 @@ mod tests {
         assert!(channel.was_reset());
     }
 
-    /// The peer closed cleanly, and answered later data with a reset.
+    /// The peer closes cleanly, and its kernel answers later data with a reset.
     #[test]
     fn a_reset_after_eof_was_taken_for_a_reset_before_it() {
         let channel = channel_whose_peer_does(drop);

@@ -12,21 +12,21 @@ use super::{Ready, poll, watch};
 const STACK_SIZE: usize = 64 * 1024;
 
 /// The standard output of a child process. Reading returns EOF once the child has exited and its
-/// output has been read, even if a process that it started keeps the pipe open.
+/// output has been read, even if a process that the child started keeps the pipe open.
 #[derive(Debug)]
 pub struct ChildOutput {
     pipe: ChildStdout,
     /// Reaches EOF when the child exits.
     exit: PipeReader,
     has_exited: bool,
-    /// Waits for the child, because poll(2) does not report its exit.
+    /// Waits for the child to exit, because poll(2) does not report that.
     waiter: JoinHandle<io::Result<ExitStatus>>,
 }
 
 impl ChildOutput {
-    /// Takes over the child that `start` starts, whose standard output must be a pipe.
+    /// Takes over the child that `start` returns. Its standard output must be a pipe.
     pub(in crate::sys) fn new(start: impl FnOnce() -> io::Result<Child>) -> io::Result<Self> {
-        // Everything that can fail for lack of resources comes before the child is started.
+        // Do everything else that can fail for lack of resources before starting the child.
         let (exit, open_until_exit) = io::pipe()?;
         let (sender, receiver) = mpsc::sync_channel::<Child>(1);
         let waiter = thread::Builder::new().stack_size(STACK_SIZE).spawn(move || {
@@ -36,7 +36,7 @@ impl ChildOutput {
         })?;
         let mut child = start()?;
         let pipe = child.stdout.take().ok_or(io::ErrorKind::InvalidInput)?;
-        // The thread receives, unless it has ended before.
+        // Fails only if the thread has already ended.
         sender.send(child).map_err(io::Error::other)?;
         Ok(Self { pipe, exit, has_exited: false, waiter })
     }
@@ -55,7 +55,7 @@ impl Read for ChildOutput {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut watches = [watch(&self.pipe, true, false), watch(&self.exit, true, false)];
-            // After the exit, take what the pipe holds, but do not wait for more.
+            // After the exit, read what is left in the pipe, but do not wait for more.
             let (limit, count) = if self.has_exited { (Some(Duration::ZERO), 1) } else { (None, 2) };
             poll(&mut watches[..count], limit)?;
             if Ready::from_watch(&watches[0]).read {

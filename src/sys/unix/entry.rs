@@ -1,9 +1,10 @@
 //! The program's entry point, which replaces the startup code of Rust's runtime.
 //!
 //! Rust's runtime reads `/proc/self/maps` and sets up a signal stack to report stack overflows,
-//! which takes about as long as everything this program does before the first byte. The rest of the
-//! runtime's work is done here. Closed standard descriptors are opened on `/dev/null`. `SIGPIPE` is
-//! ignored, so that a write to a vanished reader fails instead of killing the process.
+//! which takes about as long as everything that this program does before it sends its first byte.
+//! This module does the rest of the runtime's work: it opens closed standard descriptors on
+//! `/dev/null`, and it ignores `SIGPIPE`, so that a write to a vanished reader fails instead of
+//! killing the process.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
@@ -12,26 +13,26 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::hardening;
 
-/// A bit for each standard descriptor that was closed at program start.
+/// One bit for each standard descriptor that was closed at program start.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// Returns `true` if standard descriptor `fd` (0, 1 or 2) was open at program start. Output to a
-/// closed descriptor must fail, although `/dev/null` is open there now.
+/// Returns `true` if standard descriptor `fd` (0, 1 or 2) was open at program start. Output to one
+/// that was closed must fail, even though it now refers to `/dev/null`.
 pub(super) fn was_open(fd: u8) -> bool {
     CLOSED.load(Ordering::Relaxed) & (1 << fd) == 0
 }
 
-/// Defines `main`, which passes the args to a function and exits with the code it returns.
+/// Defines `main`, which passes the args to `$run` and exits with the code that `$run` returns.
 #[macro_export]
 macro_rules! entry {
     ($run:expr) => {
-        // SAFETY: the C library calls the function of this name with these arguments, once.
+        // SAFETY: the C library calls `main` once, with these arguments.
         #[unsafe(no_mangle)]
         extern "C" fn main(
             count: ::std::ffi::c_int,
             args: *const *const ::std::ffi::c_char,
         ) -> ::std::ffi::c_int {
-            // SAFETY: these are the args of `main`.
+            // SAFETY: this is the start of `main`, and these are its arguments.
             let args: ::std::vec::Vec<::std::ffi::OsString> = unsafe { $crate::sys::start(count, args) };
             let code: u8 = ($run)(args);
             ::std::ffi::c_int::from(code)
@@ -52,8 +53,8 @@ pub unsafe fn start(count: c_int, args: *const *const c_char) -> Vec<OsString> {
             continue;
         }
         CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
-        // Otherwise a socket would get this number. open(2) returns the lowest free number, which
-        // is this one.
+        // Otherwise, a socket could be assigned this number. open(2) returns the lowest free
+        // number, which is this one.
         // SAFETY: the path is a C string.
         if unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } != fd {
             abort();

@@ -1,6 +1,6 @@
 //! The program's entry point. On Windows, the startup code of Rust's runtime runs as usual.
 
-/// Defines `main`, which passes the args to a function and exits with the code it returns.
+/// Defines `main`, which passes the args to `$run` and exits with the code that `$run` returns.
 #[macro_export]
 macro_rules! entry {
     ($run:expr) => {
