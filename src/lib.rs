@@ -88,8 +88,8 @@ pub fn run(
     }
 }
 
-/// Runs one session. The arguments stay in their box, because copies on the stack would not be
-/// zeroed.
+/// Runs the session, check or listener that the args request. The args stay in their box, because
+/// copies on the stack would not be zeroed.
 fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
     if let Verbosity::Debug(times) = args.verbosity {
         trace::start(times);

@@ -19,8 +19,8 @@ use crate::trace::{self, trace};
 
 /// Stack size of a session's thread. The system's resolver needs most of it.
 const STACK_SIZE: usize = 256 * 1024;
-/// Memory, in bytes, that must be available when a client is accepted. A session takes less than
-/// that, except for what the libraries allocate for TLS and name resolution.
+/// Memory, in bytes, that must be available when a client is accepted. A session needs less, not
+/// counting what the libraries allocate for TLS and name resolution.
 const SESSION_MEMORY: usize = 512 * 1024;
 /// Delay before accepting again after an error, usually a lack of file descriptors, memory or
 /// threads.
@@ -45,7 +45,7 @@ pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 }
 
 /// Runs `-P`: connects one client after another to a single session with the target. Returns when
-/// the target closes the session, or when standard input reaches EOF between two clients.
+/// the target closes the session, or when standard input reaches EOF while no client is connected.
 ///
 /// # Errors
 /// The port could not be opened, the target could not be reached, or the session failed.
@@ -71,7 +71,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         if let Some(waiting) = &connector {
             match waiting.connect(Some(&client)) {
                 Ok(tunnel) => (remote, connector) = (Some(tunnel), None),
-                // The next client may stay for longer.
+                // Keep listening, because the next client may wait until the target is reached.
                 Err(error @ Error::ClientGone) => {
                     trace!("{error}");
                     continue;
@@ -94,8 +94,8 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     Ok(())
 }
 
-/// Runs `--listen`: connects each client to the target through its own tunnel, until a signal
-/// arrives. Errors in a tunnel are printed to standard error and do not stop the listeners.
+/// Runs `--listen`: connects each client to the target through its own tunnel, until a termination
+/// signal arrives. Errors in a tunnel are printed to standard error and do not stop the listeners.
 ///
 /// # Errors
 /// A listener could not be opened.
@@ -103,7 +103,7 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
     sys::raise_descriptor_limit();
     let acceptor = Acceptor::open(at)?;
     let shared = Arc::new((connector, Pool::default()));
-    // Messages must not hold up clients if nobody reads them.
+    // Do not let messages hold up the clients if nobody reads standard error.
     trace::never_block();
     let mut report = ErrorReport::default();
     loop {
@@ -126,9 +126,11 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
 /// Starts a thread that serves a client of `--listen`.
 ///
 /// # Errors
-/// Memory or threads ran out. The client's connection has been reset.
+/// Too little memory is available, or the thread cannot be started. In both cases the client's
+/// connection is reset.
 fn start_session(client: Client, shared: &Arc<(Connector, Pool)>) -> io::Result<()> {
-    // The thread takes the client only once it runs.
+    // Share the client with the thread instead of moving it, so that its connection can be reset if
+    // the thread cannot be started.
     let (client, shared) = (Arc::new(client), Arc::clone(shared));
     let run = {
         let client = Arc::clone(&client);
@@ -236,14 +238,15 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    /// Installs signal handlers and then opens the listeners, because a signal must not leave a
+    /// Installs the signal handlers before it opens the listeners, so that a signal cannot leave a
     /// UNIX-domain socket behind.
     fn open(at: &[ListenAddress]) -> Result<Self, Error> {
         let termination =
             Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
         let listeners = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
         for (listener, at) in listeners.iter().zip(at) {
-            // Nobody else knows which port the system has chosen. With -d, a debug line says it.
+            // Print the port that the system has chosen, because the user cannot know it otherwise.
+            // With -d, a debug line already shows it.
             if let (ListenAddress::Tcp { port: 0, .. }, Some(bound), false) =
                 (at, listener.address(), trace::is_on())
             {
@@ -263,11 +266,12 @@ impl Acceptor {
             .map_err(|cause| Error::System { what: "watch for signals", cause })
     }
 
-    /// Waits for the next client. Returns `None` on a termination signal, or when one of `watched`
-    /// closes.
+    /// Waits for the next client. Returns `None` on a termination signal, or when one of the
+    /// `close_watches` closes.
     ///
     /// # Errors
-    /// [`Error::Idle`] if the kept session in `idle` exceeds its idle timeout during the wait.
+    /// [`Error::Idle`] if the kept session in `idle` exceeds its idle timeout during the wait,
+    /// [`Error::Remote`] if its connection is lost, or [`Error::System`].
     fn next_client(
         &self,
         mut close_watches: Vec<CloseWatch<'_>>,
@@ -320,9 +324,10 @@ impl Acceptor {
 
 /// A channel whose close ends the wait for a client.
 enum CloseWatch<'a> {
-    /// Standard input. Data read between two clients is discarded.
+    /// Standard input. Data that arrives while no client is connected is discarded.
     Input(&'a Channel),
-    /// The kept session. Data received between two clients is for the next one.
+    /// The remote connection that is kept open between clients. Data that arrives between two
+    /// clients is for the next one.
     Remote(&'a Tunnel),
 }
 
@@ -369,7 +374,7 @@ mod tests {
 
     use super::*;
 
-    /// The first listener used to be served as long as it had clients.
+    /// Regression test: the first listener was served for as long as it had clients.
     #[test]
     fn a_flood_of_clients_at_one_listener_starved_the_others() {
         let at = ListenAddress::Tcp { host: Host::parse("127.0.0.1").unwrap(), port: 0 };

@@ -82,7 +82,7 @@ fn parse_listen(value: &str) -> Result<ListenAddress, Error> {
     }
 }
 
-/// Parses `PORT` or `ADDR:PORT`. Port 0 lets the system choose.
+/// Parses `PORT` or `ADDR:PORT`. Port 0 lets the system choose the port.
 fn parse_tcp(value: &str, option: &str) -> Result<ListenAddress, Error> {
     expect_no_proxy(value)?;
     let in_option = |what: String| Error::Config(format!("{option}: {what}"));

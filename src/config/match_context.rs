@@ -20,7 +20,7 @@ pub(super) struct MatchContext {
     host: String,
     port: Option<u16>,
     exec_timeout: Option<Duration>,
-    /// Engaged before the first command runs, while the environment may contain a password.
+    /// Engaged before the first command runs, because the environment may contain a password.
     dump_guard: OnceCell<DumpGuard>,
 }
 

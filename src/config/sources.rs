@@ -70,7 +70,7 @@ impl<'a> Sources<'a> {
         Self { records: Some(RefCell::default()), ..self }
     }
 
-    /// Returns the recorded settings in lookup order. The list is empty without
+    /// Returns the recorded settings in lookup order. Empty unless recording was enabled with
     /// [`Sources::recording`].
     #[must_use]
     pub fn records(&self) -> Vec<SettingRecord> {
@@ -111,7 +111,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Looks up a parameter in the files, which may set only what they are trusted with.
+    /// Looks up a parameter in the files. Skips a value that a file is not trusted to set.
     fn find_in_files(&self, name: &'static str) -> Option<Setting<OsString>> {
         let files = self.files.get_or_init(|| {
             let paths = self.paths.clone().unwrap_or_else(|| self.standard_paths());
@@ -168,7 +168,8 @@ impl<'a> Sources<'a> {
 
     fn accept(&self, setting: Setting<OsString>) -> Result<Setting, Error> {
         let Setting { name, value, origin } = setting;
-        // Only a variable can be invalid here: the file parser accepts only UTF-8.
+        // Only a variable can have an invalid value here: the file parser rejects lines that are
+        // not UTF-8.
         let value =
             value.into_string().map_err(|_| Error::Config(format!("invalid value for {name}: not UTF-8")))?;
         self.record(name, &origin, || masked(name, &value));

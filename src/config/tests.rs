@@ -9,7 +9,7 @@ use crate::plan::{Hop, Local, Login, Protocol, Resolve};
 use crate::proto::Socks5Method;
 use crate::secret::Secret;
 
-/// Builds the plan for a command line, split at blanks, with these variables.
+/// Splits a command line at blanks, and builds its plan with these variables.
 fn made(line: &str, variables: &[(&str, &str)]) -> Result<Plan, Error> {
     let args = std::iter::once("connect").chain(line.split_whitespace()).map(OsString::from);
     let crate::cli::Request::Session(args) = crate::cli::parse(args)? else { panic!("{line}: no session") };
@@ -49,7 +49,7 @@ fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<S
     }
 }
 
-/// Returns an empty environment without files.
+/// Returns sources with an empty environment and no files.
 fn no_sources() -> Sources<'static> {
     Sources::with_files(&|_| None, &|_| (), Vec::new())
 }

@@ -1,7 +1,7 @@
 //! TLS settings for a proxy.
 //!
 //! The query of the proxy's URL applies to that proxy only and takes precedence. Options come next,
-//! then parameters; both apply to all proxies over TLS.
+//! then parameters; both apply to all proxies that use TLS.
 
 use std::fs;
 use std::path::PathBuf;

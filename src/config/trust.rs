@@ -1,8 +1,8 @@
 //! What a parameter file may set if other users can write to it.
 //!
-//! This module decides for every value in a file; the code that uses a value does not. Without this
-//! rule, another user could make `connect` run a program, or send the content of a file that only
-//! the user can read to a proxy.
+//! The check is made here, for every value in a file, rather than in the code that uses the values.
+//! Without it, another user could make `connect` run a program, or send a proxy the content of a
+//! file that only the user can read.
 
 use std::borrow::Cow;
 use std::fs::Metadata;
@@ -11,18 +11,20 @@ use super::proxy_url;
 use crate::parameters::{self, Kind};
 use crate::sys;
 
-/// Says whether a parameter file belongs to the user or root and nobody else can write to it.
+/// How far a parameter file is trusted: fully if it belongs to the user or root and nobody else can
+/// write to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Other users can write to the file. Commands and paths in it are ignored.
+    /// The file belongs to another user, or other users can write to it. Commands and paths in it
+    /// are ignored.
     #[default]
     Limited,
-    /// The file may set everything.
+    /// The file may set any parameter.
     Full,
 }
 
 impl Trust {
-    /// Returns the trust in a file.
+    /// Returns how far a file with this metadata is trusted.
     pub(super) fn from_metadata(metadata: &Metadata) -> Self {
         if sys::is_trusted(metadata) { Self::Full } else { Self::Limited }
     }
@@ -79,7 +81,7 @@ mod tests {
         (permitted, warnings.into_inner())
     }
 
-    /// A new parameter cannot be forgotten here.
+    /// Loops over the table of parameters, so that a new parameter is tested too.
     #[test]
     fn a_file_that_others_can_write_to_sets_no_command_and_no_path() {
         for parameter in ALL.iter().filter(|parameter| parameter.in_files) {
@@ -126,7 +128,7 @@ mod tests {
                 "https://a?tls-cert=/x,http://b?auth=basic|https://c?tls-ca=y | direct",
                 "https://a?,http://b?auth=basic|https://c?| direct",
             ),
-            // Only `-S` and its like accept this; there it is a password.
+            // Only `-S` and similar options accept this. There, `a?tls-ca=b` is the password.
             ("me:a?tls-ca=b@host", "me:a?tls-ca=b@host"),
         ] {
             assert_eq!(filtered(Trust::Limited, "HTTP_PROXY", url).0.as_deref(), Some(expected));

@@ -128,7 +128,8 @@ fn first_byte_hint(got: u8) -> &'static str {
     match got {
         b'H' => "try -H, because it may be an HTTP proxy",
         b'S' => "leave out the proxy if this is the ssh server",
-        // A TLS server answers anything but TLS with an alert (RFC 8446 §5.1).
+        // 0x15 is the record type of a TLS alert (RFC 8446 §5.1), which a TLS server sends in reply
+        // to anything but TLS.
         0x15 => "add +tls to the scheme if it expects TLS, as in -x socks5h+tls://HOST",
         0 | 4 => "try -4, because it may be a SOCKS4 proxy",
         5 => "try -5, because it may be a SOCKS5 proxy",

@@ -37,7 +37,8 @@ pub enum Error {
         peer: Peer,
         /// The resolver's error.
         cause: String,
-        /// `true` if the name was resolved on this machine because of `-R local`.
+        /// `true` if the user required the name to be resolved here, not by the proxy (`-R local`
+        /// or `-R ADDRESS`).
         explicit: bool,
     },
     /// None of a peer's addresses accepted the connection.
@@ -81,7 +82,7 @@ pub enum Error {
     TimedOut {
         /// The peer that did not answer.
         peer: Peer,
-        /// The step that did not happen: "did not answer", "did not send …".
+        /// What the peer failed to do, as a predicate: "did not answer", "did not send …".
         doing: String,
         /// The time limit.
         limit: Duration,
@@ -124,7 +125,7 @@ pub enum Error {
         /// The user name. `None` if the user's own `Proxy-Authorization` header was rejected.
         user: Option<Box<str>>,
     },
-    /// The remote end broke the established connection. Data may be missing.
+    /// The established connection to the remote end was lost. Data may be missing.
     #[error("lost the connection to {peer}: {}; data may be missing", os_message(.cause))]
     Remote {
         /// The remote end of the connection.
@@ -132,7 +133,7 @@ pub enum Error {
         /// The system's error.
         cause: io::Error,
     },
-    /// A local client broke its connection. Data may be missing.
+    /// The connection to a local client was lost. Data may be missing.
     #[error("lost the connection to client {address}: {}; data may be missing", os_message(.cause))]
     Client {
         /// The client's address.
@@ -149,8 +150,8 @@ pub enum Error {
     /// Writing to standard output failed.
     #[error("cannot write to standard output: {}; data is lost", os_message(.0))]
     Output(io::Error),
-    /// The reader of our standard output closed it. Not reported, because a reader may stop when it
-    /// has enough.
+    /// The reader of our standard output closed it. Not reported, because a reader may stop once it
+    /// has read enough.
     #[error("the reader of standard output closed it")]
     ReaderGone,
     /// Listening on a local address failed.
@@ -191,7 +192,7 @@ pub enum ExitCode {
     Authentication = 6,
     /// A time limit expired.
     TimedOut = 7,
-    /// The established connection broke. Data may be missing.
+    /// Relaying failed and data may be missing, or the reader of the output exited.
     Relay = 8,
 }
 
@@ -220,18 +221,19 @@ impl Error {
         }
     }
 
-    /// Returns the complete line for the user: the message and the hint.
+    /// Returns the complete line for the user: the message and the hint, if any.
     #[must_use]
     pub fn user_message(&self) -> String {
         let message = self.to_string();
         match self.hint() {
-            // The proxy's text may end with a full stop.
+            // The message may end with text from the proxy, and so with a full stop.
             Some(hint) => format!("{}; {hint}", message.trim_end_matches('.')),
             None => message,
         }
     }
 
-    /// Returns `true` if a proxy rejected the password.
+    /// Returns `true` if a proxy rejected the password or the user's own `Proxy-Authorization`
+    /// header.
     #[must_use]
     pub fn is_auth_rejected(&self) -> bool {
         match self {

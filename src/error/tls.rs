@@ -82,7 +82,7 @@ pub enum CertificateProblem {
     /// The certificate's names do not include the expected one.
     #[error("a certificate for {names}, not for {expected}")]
     WrongName {
-        /// The names in the certificate, joined; a long list ends in "… more".
+        /// The names in the certificate, separated by commas; a long list ends in "N more".
         names: String,
         /// The proxy's name or address.
         expected: String,

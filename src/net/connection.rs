@@ -1,4 +1,4 @@
-//! A connected stream whose reads and writes end at a deadline.
+//! A connected stream whose reads and writes time out at a deadline.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::sys::{self, Channel};
 /// messages.
 const PEEK_SIZE: usize = 4096;
 
-/// A connection on which every wait ends at a deadline.
+/// A connection on which every wait times out at a deadline.
 #[derive(Debug)]
 pub(super) struct Connection(Channel);
 

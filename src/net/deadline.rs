@@ -14,7 +14,8 @@ pub(super) struct Deadline<'a> {
     extended: Duration,
     /// When to start showing the status line; `None` for never.
     status_from: Option<Instant>,
-    /// The client of a local port whose disconnect ends every wait; `None` to watch nobody.
+    /// The client of a local port whose disconnect ends every wait; `None` if there is no such
+    /// client.
     client: Option<&'a Channel>,
 }
 
@@ -41,7 +42,7 @@ impl<'a> Deadline<'a> {
         Self { client, ..self }
     }
 
-    /// Returns the client whose disconnect ends every wait; `None` to watch nobody.
+    /// Returns the client whose disconnect ends every wait; `None` if there is no such client.
     pub(super) fn client(&self) -> Option<&'a Channel> {
         self.client
     }
@@ -51,8 +52,7 @@ impl<'a> Deadline<'a> {
         self.status_from
     }
 
-    /// Returns this deadline. If it never passes, returns one with this limit, of which `spent` has
-    /// already been used.
+    /// Returns this deadline or, if it never passes, one that started `spent` ago with this limit.
     pub(super) fn or_resume(self, limit: Duration, spent: Duration) -> Self {
         if self.end.is_some() {
             return self;
@@ -62,7 +62,8 @@ impl<'a> Deadline<'a> {
         Self { started, limit, status_from: self.status_from, client: self.client, ..left }
     }
 
-    /// Returns a deadline that starts now with this limit and is otherwise the same.
+    /// Returns a deadline that starts now and has this limit, but keeps the status line and the
+    /// client.
     fn restarted(self, limit: Duration) -> Self {
         Self { status_from: self.status_from, client: self.client, ..Self::start(Some(limit)) }
     }

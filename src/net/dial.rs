@@ -23,7 +23,7 @@ use crate::trace::trace;
 /// How long to wait for one attempt before starting the next in parallel (RFC 8305 §8).
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The name of this wait in the status line.
+/// What dialling waits for, as a noun for the status line.
 const CONNECTION: &str = "connection";
 
 /// Connects to a peer at any of its addresses. Resolves its name with `name_server`, or with the
@@ -87,8 +87,8 @@ pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline<'_>) -> Re
     }
 }
 
-/// The attempts to connect to one peer. Dropping this closes the attempts that are still in
-/// progress.
+/// The attempts to connect to one peer. Dropping this closes the sockets of the attempts that are
+/// still in progress.
 #[derive(Default)]
 struct Dialling {
     /// Addresses that have not been tried yet, in order of preference.
@@ -101,8 +101,8 @@ struct Dialling {
 }
 
 impl Dialling {
-    /// Starts the next attempt if it is due, and waits for an event. Returns the first socket that
-    /// has connected.
+    /// Starts the next attempt if it is due, and waits for an event. Returns the socket that has
+    /// connected, or `None` if none has.
     fn step(&mut self, until: &Wait<'_>) -> Result<Option<(SocketAddr, Socket)>, WaitError> {
         let now = Instant::now();
         if self.next.is_none_or(|next| next <= now) {

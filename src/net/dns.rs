@@ -45,8 +45,8 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
     let until = Wait { deadline: until.deadline.or_resume(DNS_TIMEOUT, Duration::ZERO), ..*until };
     let deadline = &until.deadline;
     let mut query = pin!(query(&names, server, deadline));
-    // The query has its own time limit, so none is passed here. Each timeout below only updates the
-    // status line.
+    // The query enforces its own time limit, so none is passed here. When `timeout` expires, the
+    // query continues: `poll_with_status` only updates the status line and checks the client.
     let result = until.poll_with_status(None, |timeout| {
         let timeout = timeout.unwrap_or(Duration::MAX);
         runtime.block_on(async { time::timeout(timeout, query.as_mut()).await.ok() })
@@ -122,7 +122,8 @@ async fn search(
                 Ok(found) => return Ok(found.iter().collect()),
                 Err(NetError::Dns(error)) if names.is_typed(name) => typed = answer(&error),
                 Err(NetError::Dns(_)) => {}
-                // Let the timeout below expire instead, because the error message states its limit.
+                // Wait for the timeout below, so that the lookup takes as long as the error message
+                // says.
                 Err(NetError::Timeout) => return future::pending().await,
                 Err(NetError::Truncated) => return Err(DnsFailure::Truncated),
                 Err(error) => return Err(DnsFailure::NoAnswer(cause(&error, &sockets))),
@@ -155,7 +156,8 @@ fn client(
     builder.build()
 }
 
-/// Describes an answer without an address, to be shown after the name server's address.
+/// Describes an answer that contains no address. In the message, the text follows "name server" and
+/// its address.
 fn answer(error: &DnsError) -> String {
     match error {
         DnsError::NoRecordsFound(NoRecords { response_code: ResponseCode::NXDomain, .. }) => {

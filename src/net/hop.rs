@@ -20,14 +20,14 @@ use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
 use crate::trace::trace;
 
-/// What connecting needs besides the plan.
+/// Everything that connecting needs besides the plan.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The client of a local port that the connection is for. Its disconnect ends all waits.
     pub client: Option<&'a Channel>,
     /// Supplies passwords that the plan does not contain.
     pub prompt: &'a dyn AskPassword,
-    /// Keeps certificates and keys for the next session.
+    /// Caches certificates and keys for later sessions.
     pub tls: &'a tls::TlsCache,
     /// Limits failed logins; `None` for a run with a single session.
     pub gate: Option<&'a LoginGate>,
@@ -97,7 +97,7 @@ pub(super) fn prepare_hops<'a>(
 }
 
 /// Returns `true` if the target bypasses the proxies. Checks the target as typed, and the
-/// destination for the last proxy, which may be the resolved address.
+/// destination sent to the last proxy, which may be the resolved address.
 fn is_bypassed(bypass: &Bypass, target: &Endpoint, destination: &Endpoint) -> Result<bool, Error> {
     if *bypass == Bypass::default() {
         return Ok(false);
@@ -115,7 +115,8 @@ fn is_bypassed(bypass: &Bypass, target: &Endpoint, destination: &Endpoint) -> Re
     Ok(direct)
 }
 
-/// Waits until the listener's [`LoginGate`] lets this login through.
+/// Waits until the listener's [`LoginGate`] lets this login through. Returns `None` if there is no
+/// gate or no login.
 pub(super) fn enter_login<'a>(
     login: Option<login_gate::Login>,
     peer: &Peer,
@@ -127,8 +128,8 @@ pub(super) fn enter_login<'a>(
     gate.enter(login, &Wait::new(peer, "the result of another client's login", &deadline)).map(Some)
 }
 
-/// Returns the credentials that the negotiation may send without a request from the proxy; `None`
-/// if they are not configured, or are needed only on request.
+/// Returns the credentials that the negotiation may send before the proxy requests them; `None` if
+/// they are not configured, or should be sent only on request.
 fn known_credentials(
     hop: &Hop,
     peer: &Peer,

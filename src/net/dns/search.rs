@@ -8,8 +8,8 @@ use resolv_conf::Config;
 
 use crate::addr::last_label;
 
-/// The file with the search list. A missing file and invalid lines are ignored, as in the system's
-/// resolver.
+/// The file with the search list. A missing file and invalid lines are ignored, as they are by the
+/// system's resolver.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Domains whose names no name server may see (RFC 6761 §6.3 and §6.4, RFC 7686). The resolver
@@ -54,7 +54,7 @@ impl Candidates {
         self.names.iter()
     }
 
-    /// Returns `true` if this is the name as it was typed.
+    /// Returns `true` if `name` is the name as the user typed it.
     pub(super) fn is_typed(&self, name: &Name) -> bool {
         *name == self.typed
     }

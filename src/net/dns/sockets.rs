@@ -20,7 +20,7 @@ use crate::error::os_message;
 
 type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// Creates sockets and keeps their first error.
+/// A runtime provider that keeps the first error of the sockets it creates.
 #[derive(Clone, Default)]
 pub(super) struct Sockets {
     library: TokioRuntimeProvider,
