@@ -1,17 +1,18 @@
 //! Every parameter that the program reads, in one table.
 //!
 //! A parameter is an environment variable; most can also be set in a parameter file. The file
-//! reader, the trust in files, the masking of secrets, and the tables in `docs/parameters.md` and
-//! connectrc(5) use this table.
+//! reader, the trust rules for files, the masking of secrets, and the documentation in
+//! `docs/parameters.md` and connectrc(5) are all based on this table.
 
 use Kind::{Command, Header, Netrc, Path, Plain, Proxies, Secret, Targets};
 
-/// What a value is. The masking of secrets and the trust in parameter files depend on it.
+/// The kind of a value. It decides whether the value is masked, and whether a parameter file that
+/// other users can write to may set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Text that is harmless from any source.
     Plain,
-    /// A list of targets, harmless like [`Kind::Plain`].
+    /// A list of targets, which is as harmless as [`Kind::Plain`].
     Targets,
     /// A secret.
     Secret,
@@ -32,7 +33,7 @@ pub enum Kind {
 pub struct Parameter {
     /// The name, which is case-sensitive.
     pub name: &'static str,
-    /// What the value is.
+    /// The kind of the value.
     pub kind: Kind,
     /// `true` if a parameter file may set this parameter; `false` if it is read only from the
     /// environment.
@@ -107,7 +108,7 @@ pub fn find_for_file(name: &str) -> Option<&'static Parameter> {
     ALL.iter().find(|parameter| parameter.in_files && parameter.name == name)
 }
 
-/// Returns what the value of this parameter is; `None` for an unknown name.
+/// Returns the kind of this parameter's value; `None` for an unknown name.
 #[must_use]
 pub fn kind(name: &[u8]) -> Option<Kind> {
     ALL.iter().find(|parameter| parameter.name.as_bytes() == name).map(|parameter| parameter.kind)
@@ -126,7 +127,7 @@ pub const URL_OPTIONS: &[(&str, Kind)] = &[
     ("tls-server-name", Plain),
 ];
 
-/// Returns what the value of this option in a proxy's URL is; `None` for an unknown name.
+/// Returns the kind of this URL option's value; `None` for an unknown name.
 #[must_use]
 pub fn url_option(name: &[u8]) -> Option<Kind> {
     URL_OPTIONS.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, kind)| *kind)
@@ -152,7 +153,8 @@ mod tests {
         assert_eq!((url_option(b"tls-ca"), url_option(b"TLS-CA")), (Some(Kind::Path), None));
     }
 
-    /// Otherwise the value could be printed, or taken from a file that others can write to.
+    /// With the wrong kind, a secret could be printed, or a path could be accepted from a file that
+    /// others can write to.
     #[test]
     fn the_name_of_a_parameter_fits_its_kind() {
         let all = ALL.iter().map(|parameter| (parameter.name, parameter.kind));

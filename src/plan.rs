@@ -20,8 +20,7 @@ pub struct Plan {
     pub target: Target,
     /// The routes to the target, tried in turn until one works.
     pub routes: Vec<Route>,
-    /// The askpass program, which prompts for passwords instead of the terminal; `None` to use the
-    /// terminal.
+    /// The askpass program that prompts for passwords; `None` to prompt on the terminal.
     pub askpass: Option<PathBuf>,
     /// Time limits.
     pub limits: Limits,
@@ -56,7 +55,7 @@ pub struct RelaySettings {
     /// `--idle-timeout`: end a session that moves no data for this long; `None` for no limit.
     pub idle: Option<Duration>,
     /// Half-close the connection to the remote when the local input ends. `--no-shutdown` clears
-    /// it.
+    /// this.
     pub half_close: bool,
 }
 
@@ -106,7 +105,7 @@ pub enum ListenAddress {
     },
     /// A UNIX-domain socket.
     Unix(PathBuf),
-    /// A socket passed by systemd: its file descriptor.
+    /// The file descriptor of a socket passed by systemd.
     SystemdSocket(i32),
 }
 
@@ -122,7 +121,7 @@ pub enum Target {
 /// The targets that bypass a route's proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bypass {
-    /// The bypass list.
+    /// The bypass list from parameters such as `SOCKS_DIRECT`.
     pub list: BypassList,
     /// The entries of `no_proxy`, matched against the target as the user wrote it; names are not
     /// resolved.
@@ -147,11 +146,11 @@ pub struct Hop {
 pub struct Tls {
     /// A PEM file of trusted authorities; `None` to trust the system's.
     pub authorities: Option<PathBuf>,
-    /// The client certificate, if there is one.
+    /// The client certificate; `None` to send none.
     pub identity: Option<Identity>,
     /// SHA-256 hashes of the accepted public keys; empty to accept any.
     pub pins: Vec<[u8; 32]>,
-    /// The name for SNI and certificate verification; `None` for the proxy's own host.
+    /// The name for SNI and certificate verification; `None` to use the proxy's host.
     pub server_name: Option<Host>,
     /// Verify only the pins, not the certificate.
     pub insecure: bool,
@@ -162,7 +161,7 @@ pub struct Tls {
 pub struct Identity {
     /// The PEM file with the certificate and its intermediates.
     pub certificate: PathBuf,
-    /// The PEM file with the private key, which may be the same file.
+    /// The PEM file with the private key, which may be the same file as `certificate`.
     pub key: PathBuf,
 }
 
@@ -171,7 +170,7 @@ pub struct Identity {
 pub enum Protocol {
     /// SOCKS4; SOCKS4a if a name is sent.
     Socks4 {
-        /// The user id; `None` for the login name. SOCKS4 has no password.
+        /// The user ID; `None` for the login name. SOCKS4 has no password.
         user: Option<String>,
         /// Where names are resolved.
         resolve: Resolve,
@@ -180,7 +179,7 @@ pub enum Protocol {
     Socks5 {
         /// Where names are resolved.
         resolve: Resolve,
-        /// The authentication methods to offer; `None` for those that can succeed.
+        /// The authentication methods to offer; `None` to offer those that can succeed.
         methods: Option<Vec<Socks5Method>>,
         /// Credentials for username/password authentication (RFC 1929).
         login: Login,
@@ -196,7 +195,7 @@ pub enum Protocol {
     Http {
         /// Credentials for Basic (RFC 7617) and Digest (RFC 7616).
         login: Login,
-        /// Schemes, extra header fields and the HTTP version.
+        /// Authentication schemes, extra header fields and the HTTP version.
         settings: HttpSettings,
     },
 }
@@ -206,19 +205,19 @@ pub enum Protocol {
 pub struct Login {
     /// The user name; `None` for the login name, which is looked up only when it is needed.
     pub user: Option<String>,
-    /// The password; `None` to prompt for it if the proxy requests one.
+    /// The password; if it is `None` and the proxy requests one, `ask` says where to get it.
     pub password: Option<Secret>,
-    /// How to prompt.
+    /// Where to get the password if `password` is `None`.
     pub ask: PasswordPrompt,
 }
 
-/// Where a password that is not configured comes from.
+/// Where to get the password if none is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PasswordPrompt {
     /// The user, through the terminal or askpass.
     #[default]
     User,
-    /// A shell command; `%h`, `%p` and `%u` expand to the proxy's host and port and the user.
+    /// A shell command; `%h`, `%p` and `%u` expand to the proxy's host, its port and the user name.
     Command {
         /// The command.
         line: String,
@@ -228,8 +227,8 @@ pub enum PasswordPrompt {
 }
 
 impl Login {
-    /// Returns the credentials if the user name and password are both configured; `None` if one of
-    /// them must be looked up or prompted for.
+    /// Returns the credentials if the user name and password are both configured; `None` if either
+    /// must be looked up or prompted for.
     #[must_use]
     pub fn known(&self) -> Option<Credentials> {
         Some(Credentials { user: self.user.clone()?, password: self.password.clone()? })
@@ -243,11 +242,11 @@ pub enum Resolve {
     Local,
     /// On this machine, using this name server. An unknown name is an error.
     Server(SocketAddr),
-    /// On this machine, then at the proxy. The default for SOCKS4.
+    /// On this machine, or at the proxy if that fails. The default for SOCKS4.
     LocalFirst,
     /// At the proxy.
     Remote,
-    /// On this machine, then at the proxy: `-R both`.
+    /// On this machine, or at the proxy if that fails: `-R both`, and the default for SOCKS5.
     Both,
 }
 

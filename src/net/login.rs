@@ -8,13 +8,13 @@ use crate::sys;
 use crate::text::fill_in;
 
 /// Returns the user name and password for a hop. If the plan has no user name, uses the login name.
-/// If the plan has no password, prompts for it or runs the user's command.
+/// If the plan has no password, prompts for it or runs the password command.
 pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> Result<Credentials, Error> {
     let user = user(hop, peer)?;
     let (login, what, variables) = match &hop.protocol {
         Protocol::Socks5 { login, .. } => (login, "SOCKS5", "SOCKS5_PASSWORD"),
         Protocol::Http { login, .. } => (login, "proxy authentication", "HTTP_PROXY_PASSWORD"),
-        // Unreachable: these protocols have no password, so they never ask for credentials.
+        // Unreachable: these protocols have no passwords, so they never ask for credentials.
         Protocol::Socks4 { .. } | Protocol::Telnet { .. } => (&Login::default(), "proxy", "CONNECT_PASSWORD"),
     };
     if let Some(password) = login.password.clone() {
@@ -39,8 +39,8 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> R
     Ok(Credentials { user, password })
 }
 
-/// Runs the user's command with `%h`, `%p` and `%u` replaced by the proxy's host and port and the
-/// user name.
+/// Runs the password command, with `%h`, `%p` and `%u` replaced by the proxy's host, the proxy's
+/// port and the user name.
 fn run_password_command(
     line: &str,
     source: &str,

@@ -1,9 +1,9 @@
-//! Prevents account lockouts by a listener whose password is wrong.
+//! Keeps a listener with a wrong password from getting the user's account locked.
 //!
-//! Each client of `--listen` logs in to the proxy anew, and a browser opens many connections at
-//! once. Proxies lock an account after a few wrong passwords. Therefore only one session at a time
-//! tries a password that the proxy has not accepted yet, the others wait for its result, and a
-//! rejected password is not sent again for a while.
+//! Each session of `--listen` logs in to the proxy anew, and a browser opens many connections at
+//! once. Some proxies lock an account after a few wrong passwords. Therefore only one session at a
+//! time tries a password that the proxy has not accepted yet, while the others wait for the result.
+//! A rejected password is not sent again for a while.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,31 +14,31 @@ use crate::error::{Error, Peer};
 use crate::plan::{Hop, PasswordPrompt, Protocol};
 use crate::proto::Credentials;
 
-/// How long a rejected password is not sent again. Accounts are typically locked after three to ten
-/// failures within 15 to 60 minutes.
+/// How long to withhold a password after the proxy has rejected it. Accounts are typically locked
+/// after three to ten failures within 15 to 60 minutes.
 const REJECTION_TTL: Duration = Duration::from_secs(30 * 60);
 
-/// How long an expired rejection is kept for the sessions that were waiting for the result.
+/// How long to keep an expired rejection, for sessions that were waiting for the result.
 const RESULT_RETENTION: Duration = Duration::from_secs(60);
 
-/// The results of all logins of this process.
+/// The logins that this process has tried or is trying, with their results.
 #[derive(Debug, Default)]
 pub struct LoginGate {
     logins: Mutex<Vec<(Login, State)>>,
     changed: Condvar,
 }
 
-/// What is sent to a proxy to log in.
+/// A proxy and the credentials for logging in to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Login {
     proxy: Endpoint,
-    /// `None` for the user's own `Proxy-Authorization` header.
+    /// `None` if there is only the user's own `Proxy-Authorization` header.
     credentials: Option<Credentials>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// A session is trying it for the first time.
+    /// A session is trying the login, and the others wait for the result.
     Trying,
     Accepted,
     RejectedUntil(Instant),
@@ -60,11 +60,11 @@ impl Login {
 }
 
 impl LoginGate {
-    /// Waits until no other session is trying this login for the first time.
+    /// Waits while another session finds out whether the proxy accepts this login.
     ///
     /// # Errors
-    /// [`Error::RejectedBefore`] if the proxy has rejected it recently, or during the
-    /// wait. Fails if the wait fails.
+    /// [`Error::RejectedBefore`] if the proxy rejected the login recently or during the wait. Also
+    /// fails if the deadline passes or the client disconnects.
     pub(super) fn enter(&self, login: Login, until: &Wait<'_>) -> Result<Attempt<'_>, Error> {
         let mut has_waited = false;
         let entered = until.poll_with_status(until.deadline.left(), |timeout| {
@@ -98,8 +98,8 @@ impl LoginGate {
     }
 }
 
-/// Sets the state of a login, or forgets it. Also forgets old rejections, so that the list does not
-/// grow with every password that a command prints.
+/// Sets the state of a login, or forgets the login if `state` is `None`. Also forgets expired
+/// rejections, or the list would grow without limit if a command prints a new password each time.
 fn set(logins: &mut Vec<(Login, State)>, login: &Login, state: Option<State>) {
     let now = Instant::now();
     let has_expired =
@@ -120,7 +120,7 @@ fn rejected_before(peer: &Peer, login: &Login) -> Error {
 pub(super) struct Attempt<'a> {
     gate: &'a LoginGate,
     login: Login,
-    /// No session has used this login successfully yet, and the others wait for this one.
+    /// The proxy has not accepted this login yet, so other sessions wait for this attempt.
     is_first: bool,
 }
 
@@ -135,7 +135,7 @@ impl Attempt<'_> {
     /// Records that the proxy rejected the login.
     pub(super) fn rejected(mut self, hop: &Hop) {
         let ttl = match hop.protocol.login() {
-            // The next client's prompt gives the user another chance.
+            // The user typed this password, and may try again when the next client connects.
             Some(login) if login.password.is_none() && login.ask == PasswordPrompt::User => Duration::ZERO,
             _ => REJECTION_TTL,
         };

@@ -46,12 +46,12 @@ pub struct Tunnel {
 
 /// Connects to the plan's target over the first route that works.
 ///
-/// Nothing beyond the handshakes is read, so the caller receives every byte of the session.
-/// Gives up when the client disconnects, if there is one.
+/// Nothing beyond the handshakes is read, so the caller receives every byte of the session. Gives
+/// up if `context.client` disconnects.
 ///
 /// # Errors
-/// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if there was only
-/// one. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
+/// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if only one was
+/// tried. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::start(plan.limits.reach).watching(context.client);
     if plan.shows_status {
@@ -107,8 +107,8 @@ fn attempts(routes: &[Route], target: &Endpoint, tried_directly: bool) -> usize 
 /// once the target's name is resolved.
 fn is_direct(route: &Route, target: &Endpoint) -> bool {
     let Bypass { list, no_proxy, .. } = &route.bypass;
-    // The bypass list takes precedence over no_proxy, but some of its entries cannot match until
-    // the target's address is known.
+    // The bypass list takes precedence over `no_proxy`, but some of its entries cannot match until
+    // the target's address is known. Until then, `no_proxy` is decisive only if the list is empty.
     let decisive = if list.is_empty() { no_proxy } else { list };
     route.hops.is_empty() || decisive.matches(target) == Some(true)
 }
@@ -126,7 +126,7 @@ fn connect_hops<'a>(
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
-    // The hop that requested this connection, if it is not the first.
+    // The hop that requested the current connection; `None` for the first connection.
     let mut requested_by: Option<usize> = None;
     // The loop ends because each negotiation requests only a limited number of new connections.
     'connection: loop {

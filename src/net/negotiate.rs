@@ -47,15 +47,16 @@ pub(super) fn send_ahead(
     let (Some(wire), Some(first)) = (ahead, hops.first()) else { return Ok(()) };
     let until = first.wait(deadline);
     match connection.send(wire.bytes(), &until) {
-        // A peer that closed the connection may have sent the reason first, which `negotiate`
-        // reads.
+        // Ignore a failed write: the peer may have sent the reason before it closed the connection,
+        // and `negotiate` will read it.
         Ok(()) | Err(WaitError::Io(_)) => Ok(()),
         Err(error) => Err(until.error(error)),
     }
 }
 
-/// Negotiates with one hop until its tunnel is established. `deadline` is the hop's; both deadlines
-/// are extended by the time that a prompt takes.
+/// Negotiates with one hop until its tunnel is established or it needs a new connection. `deadline`
+/// limits this hop, and `reach` limits the whole route. Both are extended by the time that a prompt
+/// takes.
 pub(super) fn negotiate<'a>(
     connection: &mut Connection,
     hop: &mut HopState<'a>,
@@ -71,8 +72,8 @@ pub(super) fn negotiate<'a>(
                 trace::sent(&wire, hop.negotiation.is_text());
                 let until = hop.wait(deadline);
                 match connection.send(wire.bytes(), &until) {
-                    // A peer that closed the connection may have sent the reason first, which the
-                    // next step reads.
+                    // Ignore a failed write: the peer may have sent the reason before it closed the
+                    // connection, and the next step will read it.
                     Ok(()) | Err(WaitError::Io(_)) => {}
                     Err(error) => return Err(until.error(error)),
                 }
@@ -112,7 +113,7 @@ impl HopState<'_> {
         match self.receive_some(connection, limit, deadline) {
             Ok(()) => Ok(()),
             Err(HopFailure::Protocol(cause)) => Err(self.failed(cause)),
-            // If the protocol expects EOF here, treat a reset as EOF.
+            // If the protocol can continue after EOF, treat the error as EOF.
             Err(HopFailure::Wait(WaitError::Io(cause))) => {
                 let waiting_for = self.negotiation.waiting_for().as_str();
                 let peer = self.peer.clone();
@@ -154,8 +155,8 @@ impl HopState<'_> {
         Ok(connection.consume(&mut received, consumed?, &self.wait(deadline))?)
     }
 
-    /// Records in the listener's [`LoginGate`](super::LoginGate) that the proxy rejected the login,
-    /// if that is what the error says.
+    /// If `error` says that the proxy rejected the login, records that in the listener's
+    /// [`LoginGate`](super::LoginGate).
     pub(super) fn report_rejection(&mut self, error: &Error) {
         if error.is_auth_rejected()
             && let Some(login) = self.login.take()

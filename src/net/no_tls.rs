@@ -10,7 +10,7 @@ use crate::plan::Hop;
 #[derive(Debug)]
 pub(super) enum Client {}
 
-/// The cache of TLS settings, which is empty in this build.
+/// The cache of TLS settings, which is always empty in this build.
 #[derive(Debug, Default)]
 pub struct TlsCache(());
 

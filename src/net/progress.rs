@@ -36,7 +36,7 @@ pub enum Stage<'a> {
     Dialled {
         /// The hop or the target.
         peer: &'a Peer,
-        /// The address that accepted.
+        /// The address that accepted the connection.
         at: SocketAddr,
     },
     /// The TLS handshake with a proxy is complete.

@@ -16,10 +16,10 @@ use crate::error::{Error, Peer};
 use crate::plan::Target;
 use crate::trace::trace;
 
-/// The name of this wait in the status line.
+/// What the status line shows during a lookup.
 const NAME_RESOLUTION: &str = "name resolution";
 
-/// Maximum number of addresses of a name that are used. A name server can return thousands.
+/// Maximum number of addresses to try for one name. A name server can return thousands.
 const MAX_ADDRESSES: usize = 16;
 
 /// The addresses of a name.
@@ -27,7 +27,7 @@ const MAX_ADDRESSES: usize = 16;
 pub(super) struct Found {
     /// The addresses to use, in order. Each occurs once, and the families alternate.
     pub(super) addresses: Vec<SocketAddr>,
-    /// How many more there are.
+    /// How many further addresses the name has.
     pub(super) ignored: usize,
 }
 
@@ -57,8 +57,8 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// Returns the addresses of a peer, of both families. The system's resolver returns them in order
-/// of preference (RFC 6724).
+/// Returns the IPv4 and IPv6 addresses of a peer, in the order to try them. The system's resolver
+/// sorts them by preference (RFC 6724).
 pub(super) fn addresses(
     peer: &Peer,
     server: Option<SocketAddr>,
@@ -123,7 +123,7 @@ fn localhost(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> Looku
 }
 
 fn ask_system(name: &Name, until: &Wait<'_>) -> LookupResult {
-    // No second thread is needed if nothing can end or accompany the wait.
+    // Without a deadline, a client or a status line, a blocking call on this thread is enough.
     if until.deadline.left().is_none() && until.deadline.client().is_none() && !until.shows_status() {
         return system_lookup(name);
     }

@@ -35,8 +35,8 @@ impl ResolveError {
         }
     }
 
-    /// Converts this into the error for the user. `explicit` is `true` if the user asked to resolve
-    /// the name on this machine.
+    /// Converts this error into the one that is reported to the user. `explicit` is `true` if the
+    /// user asked to resolve the name on this machine.
     pub(super) fn into_error(self, peer: Peer, deadline: &Deadline<'_>, explicit: bool) -> Error {
         match self {
             Self::TimedOut => {

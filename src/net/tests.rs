@@ -29,7 +29,7 @@ impl AskPassword for Nobody {
     }
 }
 
-/// Returns a plan with one HTTP proxy on this port, and without limits.
+/// Returns a plan that uses the HTTP proxy on this listener and has no time limits.
 fn plan_through(proxy: &TcpListener) -> Plan {
     let address = proxy.local_addr().unwrap();
     let login = Login { user: Some("me".into()), password: Some("secret".into()), ..Login::default() };
@@ -54,7 +54,7 @@ fn plan_through(proxy: &TcpListener) -> Plan {
     }
 }
 
-/// Each connection used to get 30 seconds of its own.
+/// Each connection to the proxy used to get its own limit of 30 seconds.
 #[test]
 fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_requests() {
     let pause = Duration::from_millis(50);

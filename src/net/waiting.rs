@@ -24,9 +24,9 @@ const CLIENT_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) enum WaitError {
     /// The deadline has passed.
     TimedOut,
-    /// The client that all of this is for has disconnected.
+    /// The client that the connection is for has disconnected.
     ClientGone,
-    /// The system call failed.
+    /// A system call failed.
     Io(io::Error),
 }
 
@@ -50,7 +50,7 @@ impl<'a> Wait<'a> {
         Self { peer, what, deadline: *deadline }
     }
 
-    /// Waits with [`sys::poll`] until `timeout` or the deadline, whichever comes first.
+    /// Waits with [`sys::poll`]. Returns `false` if `timeout` or the deadline passes first.
     ///
     /// # Errors
     /// [`WaitError::ClientGone`] if the client has disconnected, or [`WaitError::Io`].
@@ -71,8 +71,8 @@ impl<'a> Wait<'a> {
             let ready = sys::poll(watches, timeout);
             let client_ready = watches.drain(own..).any(|watch| Ready::from_watch(&watch).gone);
             if client_ready {
-                // `wait_with_status` checks whether the client is gone. If it is not, its state
-                // would make every further poll return at once.
+                // `wait_with_status` checks whether the client is really gone. If not, stop polling
+                // it, because every further poll would return at once.
                 client = None;
             }
             match ready {
@@ -89,8 +89,8 @@ impl<'a> Wait<'a> {
     }
 
     /// Calls `wait` until it returns something or `timeout` has passed. Between the calls, updates
-    /// the status line and checks that the client is still connected. `wait` gets the longest time
-    /// that it may block, and returns `None` if nothing happened.
+    /// the status line and checks that the client is still connected. `wait` is passed the maximum
+    /// time to block, and returns `None` if nothing happened.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::ClientGone`].
@@ -103,8 +103,8 @@ impl<'a> Wait<'a> {
         self.wait_with_status(timeout, check, wait)
     }
 
-    /// Does what [`poll_with_status`](Self::poll_with_status) does. Interrupts `wait` at least
-    /// every `check` to look after the client.
+    /// Implements [`poll_with_status`](Self::poll_with_status). `check` is the maximum time between
+    /// checks of the client; `None` if no such checks are needed.
     fn wait_with_status<T>(
         &self,
         timeout: Option<Duration>,
@@ -135,7 +135,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Returns `true` if a long wait shows the status line.
+    /// Returns `true` if a long wait would show the status line.
     pub(super) fn shows_status(&self) -> bool {
         self.deadline.status_from().is_some() && terminal().is_some()
     }

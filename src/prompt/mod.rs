@@ -14,14 +14,14 @@ use crate::text::escaped;
 mod askpass;
 mod program;
 
-/// Prompts with the askpass program if there is one, and on the controlling terminal otherwise.
+/// Prompts with the askpass program if one is set, and on the controlling terminal otherwise.
 #[derive(Debug, Default)]
 pub struct Prompter {
     askpass: Option<PathBuf>,
 }
 
 impl Prompter {
-    /// Creates a prompter that uses this askpass program.
+    /// Creates a prompter that uses this askpass program, or the terminal if it is `None`.
     #[must_use]
     pub fn new(askpass: Option<PathBuf>) -> Self {
         Self { askpass }
@@ -101,7 +101,7 @@ impl<P> PromptCache<P> {
         Self { prompter, refusal_ttl: PROMPT_REFUSAL_TTL, answers: Mutex::default() }
     }
 
-    /// Removes all answers, because a proxy has rejected one of them.
+    /// Removes all answers. Call this after a proxy has rejected one of them.
     pub fn clear(&self) {
         lock(&self.answers).clear();
     }

@@ -6,7 +6,7 @@ use super::settings::{Settings, load};
 use crate::error::Error;
 use crate::plan::Tls;
 
-/// The settings of each hop with TLS. `None` until they are loaded.
+/// One entry of the cache. `None` until the settings are loaded.
 type Slot = Arc<Mutex<Option<Arc<Settings>>>>;
 
 /// A cache of the TLS settings of all hops. It reads each hop's files and the system's certificates
@@ -15,8 +15,8 @@ type Slot = Arc<Mutex<Option<Arc<Settings>>>>;
 pub struct TlsCache(Mutex<Vec<(Tls, Slot)>>);
 
 impl TlsCache {
-    /// Returns the settings of a hop. The first call reads the files. Other sessions of the same
-    /// hop wait for it, and try again if it fails.
+    /// Returns the settings for a hop. The first call reads the files. Other sessions that need the
+    /// same settings wait for it, and try again if it fails.
     pub(super) fn settings(&self, tls: &Tls) -> Result<Arc<Settings>, Error> {
         let slot = self.slot(tls);
         let mut slot = lock(&slot);

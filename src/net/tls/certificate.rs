@@ -1,6 +1,6 @@
-//! A minimal reader for X.509 certificates (RFC 5280 §4.1): the fields that appear in messages and
-//! pins, which the TLS library does not expose. Nothing is verified here. Unknown parts are
-//! skipped; malformed parts are treated as absent.
+//! A minimal reader for X.509 certificates (RFC 5280 §4.1), for fields that the TLS library does
+//! not expose. Nothing is verified here. Unknown parts are skipped; malformed parts are treated as
+//! absent.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -23,7 +23,7 @@ const EXTENSIONS: u8 = 0xa3;
 /// Context-specific tags in a `subjectAltName`.
 const DNS_NAME: u8 = 0x82;
 const IP_ADDRESS: u8 = 0x87;
-/// The attributes that name an issuer, preferred first: common name (2.5.4.3), organization
+/// The attributes that name an issuer, in order of preference: common name (2.5.4.3), organization
 /// (2.5.4.10).
 const NAME_ATTRIBUTES: [[u8; 3]; 2] = [[0x55, 4, 3], [0x55, 4, 10]];
 /// Object identifiers of extensions: 2.5.29.17 and 2.5.29.19.
@@ -58,7 +58,7 @@ impl<'a> Certificate<'a> {
         Some(Self { issuer, subject, validity, extensions: extensions.unwrap_or_default(), key })
     }
 
-    /// Returns `true` if issuer and subject are the same.
+    /// Returns `true` if the issuer and the subject are the same.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
@@ -117,12 +117,12 @@ fn ip_address(octets: &[u8]) -> Option<String> {
     }
 }
 
-/// Returns the SHA-256 hash of the key in a certificate.
+/// Returns the SHA-256 hash of the public key in a certificate.
 pub(super) fn pin(der: &[u8]) -> Option<[u8; 32]> {
     Some(Sha256::digest(Certificate::parse(der)?.key).into())
 }
 
-/// Formats a pin as `--tls-pin` accepts it.
+/// Formats a pin in the form that `--tls-pin` accepts.
 pub(super) fn display_pin(pin: &[u8; 32]) -> String {
     format!("sha256//{}", BASE64_STANDARD.encode(pin))
 }
@@ -166,13 +166,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the next element and returns its content and its encoding. `None` if its tag differs.
+    /// Reads the next element and returns its content and its complete encoding. `None` if its tag
+    /// differs.
     fn element(&mut self, tag: u8) -> Option<(&'a [u8], &'a [u8])> {
         let all = self.0;
         let [first, length, rest @ ..] = all else { return None };
         let (length, rest) = match usize::from(*length) {
             short @ ..=0x7f => (short, rest),
-            // The lengths in a certificate fit into three bytes.
+            // The lengths in a certificate fit in three bytes.
             long @ 0x81..=0x83 => {
                 let (bytes, rest) = rest.split_at_checked(long - 0x80)?;
                 (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
@@ -184,7 +185,8 @@ impl<'a> Reader<'a> {
         (*first == tag).then(|| (content, &all[..all.len() - rest.len()]))
     }
 
-    /// Reads a time, always UTC (RFC 5280 §4.1.2.5), as seconds since 1970.
+    /// Reads a time and returns it in seconds since 1970. Certificates use only UTC (RFC 5280
+    /// §4.1.2.5).
     fn time(&mut self) -> Option<i64> {
         let (century, digits) = if *self.0.first()? == UTC_TIME {
             let digits = self.content(UTC_TIME)?;
@@ -214,9 +216,9 @@ fn number(digits: &[u8]) -> Option<i64> {
         .ok()
 }
 
-/// Returns the days since 1970-01-01 in the Gregorian calendar.
+/// Returns the number of days from 1970-01-01 to this date in the Gregorian calendar.
 ///
-/// The computation starts each year in March, so that a leap day is the last day of its year.
+/// The computation starts each year in March, so that a leap day is the last day of the year.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     year * 365 + year.div_euclid(4) - year.div_euclid(100)
@@ -226,10 +228,10 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
         - 719_469
 }
 
-/// Formats a time in seconds since 1970: `2026-11-21 20:53 UTC`.
+/// Formats a time in seconds since 1970, for example as `2026-11-21 20:53 UTC`.
 pub(super) fn date(seconds: i64) -> String {
     let (day, minute) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) / 60);
-    // An estimate that is never too low, and off by a few years at most.
+    // This estimate is never too low for a date since 1970, and at most a few years too high.
     let mut year = 1970 + day.div_euclid(365);
     while days(year, 1, 1) > day {
         year -= 1;

@@ -3,7 +3,8 @@
 //!
 //! - Each direction reads only when its buffer is empty, so a slow receiver causes backpressure and
 //!   memory stays bounded.
-//! - All plaintext that rustls has decrypted is taken out of it before each poll.
+//! - All decrypted plaintext is taken out of rustls before each poll, because poll cannot report
+//!   it.
 //! - A half-close at the upper end becomes a `close_notify`, and data from the peer is still
 //!   delivered. A `close_notify` from the peer becomes a half-close, and data from the upper end is
 //!   still sent.
@@ -81,7 +82,8 @@ impl Buffer {
         self.start == self.bytes.len()
     }
 
-    /// Writes until the buffer is empty or the channel is full. Returns `true` if it is empty.
+    /// Writes until the buffer is empty or the channel is full. Returns `true` if the buffer is
+    /// empty.
     fn drain(&mut self, to: &sys::Channel) -> io::Result<bool> {
         while !self.is_empty() {
             match to.write(&self.bytes[self.start..]) {
@@ -108,13 +110,14 @@ struct TlsLayer<'a> {
     down: Direction,
     /// Decrypted bytes for the upper end.
     plaintext: Buffer,
-    /// Receives plaintext from the upper end.
+    /// The read buffer for plaintext from the upper end.
     up_chunk: Box<[u8]>,
-    /// Receives records from the peer.
+    /// The read buffer for records from the peer.
     down_chunk: Box<[u8]>,
-    /// The number of records sent to the peer.
+    /// The number of data records encrypted so far.
     record_count: u64,
-    /// When the upper end was closed. Data that it wrote earlier is still sent.
+    /// When the upper end was closed; `None` while it is open. Data written before then is still
+    /// sent.
     draining_since: Option<Instant>,
 }
 
@@ -190,7 +193,8 @@ impl TlsLayer<'_> {
             return;
         }
         let chunk = &mut self.up_chunk;
-        // Set this before the read, or the bytes would briefly be missing from every count.
+        // Set this before the read: bytes that have left the pair but are not in flight yet would
+        // briefly count as delivered.
         self.layer.set_in_flight(1);
         match self.layer.upper.read(chunk) {
             Ok(count @ 1..) => {
@@ -266,13 +270,13 @@ impl TlsLayer<'_> {
         }
     }
 
-    /// Passes the first `count` received bytes through rustls.
+    /// Decrypts the first `count` bytes of `down_chunk`.
     fn decrypt(&mut self, count: usize) {
         let chunk = std::mem::take(&mut self.down_chunk);
         let mut rest = &chunk[..count];
         while !rest.is_empty() && self.down == Direction::Open {
-            // Reading from memory cannot fail, and rustls has room because its plaintext is always
-            // taken.
+            // Reading from memory cannot fail, and rustls has room because we always take out all
+            // of its plaintext.
             if let Err(error) = self.tls.read_tls(&mut rest) {
                 self.fail(error);
             }

@@ -28,7 +28,7 @@ pub(super) fn certificate_problem(
         E::UnknownIssuer => unknown_issuer(certificate, intermediates),
         E::BadEncoding => CertificateProblem::Unreadable,
         E::BadSignature => CertificateProblem::BadSignature { issuer: issuer(certificate) },
-        // rustls reports a CA certificate that is used as a server certificate as `Other`.
+        // rustls returns `Other` if a CA certificate is used as a server certificate.
         E::Other(_) if Certificate::parse(certificate).is_some_and(|parsed| parsed.is_ca()) => {
             unknown_issuer(certificate, intermediates)
         }
@@ -57,7 +57,7 @@ fn unknown_issuer(
     CertificateProblem::UnknownIssuer { issuer: issuer(certificate), alone: intermediates.is_empty(), pin }
 }
 
-/// Returns the name of the issuer. `None` if the certificate has none that can be displayed.
+/// Returns the name of the issuer. `None` if the certificate is malformed or does not name one.
 fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
     Certificate::parse(certificate)?.issuer().map(printable)
 }
@@ -74,8 +74,8 @@ pub(super) fn handshake_failure(error: &TlsError) -> TlsFailure {
     }
 }
 
-/// Returns `true` if a server's first record can start with this byte: a handshake message or an
-/// alert (RFC 8446 §5.1).
+/// Returns `true` if this byte can start a server's first record, which is a handshake message or
+/// an alert (RFC 8446 §5.1).
 pub(super) fn starts_record(first: u8) -> bool {
     matches!(first, 0x15 | 0x16)
 }
@@ -98,8 +98,8 @@ fn alert(description: AlertDescription) -> TlsAlert {
     }
 }
 
-/// Translates an error after the handshake. Its kind is `ConnectionAborted`, because both
-/// directions have failed.
+/// Translates an error that occurred after the handshake. The result has the kind
+/// `ConnectionAborted`, because both directions have failed.
 pub(super) fn layer_error(error: &TlsError) -> io::Error {
     aborted(match error {
         TlsError::AlertReceived(description) => format!("TLS alert: {}", alert(*description)),

@@ -2,8 +2,8 @@
 //!
 //! The handshake runs like a negotiation, on the same connection and under the same deadline.
 //! Afterwards a layer ([`sys::layered`]) encrypts and decrypts on its own thread, and everything
-//! above it sees an ordinary channel. A plan without TLS reads no certificate and starts no thread.
-//! All sessions of a run share the certificates and keys ([`TlsCache`]).
+//! above it sees an ordinary channel. For a plan without TLS, no certificates are read and no
+//! thread is started. All sessions of a run share the certificates and keys ([`TlsCache`]).
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ mod messages;
 mod settings;
 mod verifier;
 
-/// The name for the proxy's part of the handshake in messages.
+/// How messages refer to the proxy's part of the handshake.
 const WAITING_FOR: &str = "its TLS handshake";
 
 /// Maximum number of bytes to receive in one call.
@@ -46,8 +46,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Prepares TLS with a hop. Reads its certificates and its key unless the cache has them.
-    /// Returns `None` for a hop without TLS.
+    /// Prepares TLS for a hop. Reads the certificates and the key unless they are cached. Returns
+    /// `None` for a hop without TLS.
     ///
     /// # Errors
     /// A file is missing or invalid, or the proxy's name is not valid in a certificate.
@@ -128,7 +128,8 @@ fn handshake(
             // Reading from memory cannot fail.
             tls.read_tls(&mut bytes).map_err(WaitError::Io)?;
             if let Err(error) = tls.process_new_packets() {
-                // Send the alert to the proxy. If that fails too, the first error is the cause.
+                // Send the resulting alert to the proxy. If that fails too, report the original
+                // error.
                 let _ = send(connection, tls, until);
                 return Err(HandshakeError::Tls(error));
             }
@@ -143,8 +144,8 @@ fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_
         tls.write_tls(&mut records)?;
     }
     match connection.send(&records, until) {
-        // A proxy that closed the connection may have sent an alert first, which the next read
-        // finds.
+        // Ignore a failed write: the proxy may have sent an alert before it closed the connection,
+        // and the next read will return it.
         Err(WaitError::Io(_)) | Ok(()) => Ok(()),
         timed_out => timed_out,
     }
@@ -169,7 +170,7 @@ impl From<WaitError> for HandshakeError {
 }
 
 /// Returns the name that the certificate must contain. The zone of a link-local address is removed,
-/// because it has a meaning only on this machine.
+/// because it is meaningful only on this machine.
 fn server_name(host: &Host, peer: &Peer) -> Result<ServerName<'static>, Error> {
     let name = match host {
         Host::Ip(ip) => return Ok(ServerName::from(*ip)),

@@ -22,7 +22,7 @@ use crate::trace::trace;
 /// never end, such as devices.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
-/// The rustls configuration for a hop, with its certificates and its key.
+/// The rustls configuration for a hop, including certificates and the key.
 #[derive(Debug)]
 pub(super) struct Settings {
     configuration: ClientConfig,

@@ -14,7 +14,7 @@ use super::messages::certificate_problem;
 use crate::error::CertificateProblem;
 
 /// Why the certificate was rejected. The TLS library's error cannot carry our description, so the
-/// verifier leaves it here.
+/// verifier stores it here.
 #[derive(Debug, Default)]
 pub(super) struct ProblemSlot(Mutex<Option<CertificateProblem>>);
 
@@ -29,7 +29,7 @@ impl ProblemSlot {
     }
 }
 
-/// What certificates are checked against, for all sessions with the same settings.
+/// The rules for accepting a certificate, shared by all sessions with the same settings.
 #[derive(Debug)]
 pub(super) struct Trust {
     /// `None` for `--insecure`.
@@ -41,8 +41,8 @@ pub(super) struct Trust {
     pub(super) provider: Arc<CryptoProvider>,
 }
 
-/// The verifier of one session. It checks the chain, name and validity period, unless disabled, and
-/// the pins, if any.
+/// The verifier of one session. It checks the pins, if there are any, and, without `--insecure`,
+/// the chain, the name and the validity period.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) trust: Arc<Trust>,
@@ -134,7 +134,8 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Verifies the name and validity of a certificate that is trusted directly, without a chain.
+/// Verifies the name and the validity period of a certificate that is trusted directly, without a
+/// chain.
 fn check_own(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
     let validity = Certificate::parse(certificate).and_then(|certificate| certificate.validity());
     let (validity, time) = (validity.ok_or(CertificateError::BadEncoding)?, now);
