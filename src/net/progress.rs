@@ -29,7 +29,7 @@ pub enum Stage<'a> {
         name: &'a Name,
         /// The name's addresses, in order of preference.
         addresses: &'a [IpAddr],
-        /// How many more addresses it has. They are not used.
+        /// How many further addresses the name has. They are not used.
         ignored: usize,
     },
     /// The connection to the first hop, or to the target, is established.

@@ -25,14 +25,14 @@ const MAX_ADDRESSES: usize = 16;
 /// The addresses of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The addresses to use, in order. Each occurs once, and the families alternate.
+    /// The addresses to try, in order. Each occurs only once, and the families alternate.
     pub(super) addresses: Vec<SocketAddr>,
     /// How many further addresses the name has.
     pub(super) ignored: usize,
 }
 
 impl Found {
-    /// Selects the addresses to use from all addresses of a name.
+    /// Selects the addresses to try from all addresses of a name.
     fn select(mut all: Vec<SocketAddr>) -> Self {
         let mut seen = BTreeSet::new();
         all.retain(|address| seen.insert(*address));
@@ -108,8 +108,9 @@ fn lookup_sockets(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> 
 }
 
 /// Returns this machine's addresses for `localhost` and the names below it (RFC 6761 §6.3). No name
-/// server is queried for them, because its answer could be another machine. The system resolves
-/// `localhost` itself, unless the user names a server: its hosts file may limit it to one family.
+/// server is queried for these names, because it could answer with the address of another machine.
+/// `localhost` itself is looked up with the system's resolver unless the user specified a name
+/// server, because the hosts file may list only one family.
 fn localhost(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> LookupResult {
     let mut found = Vec::new();
     if name.is_plain_localhost() && server.is_none() {
