@@ -1,4 +1,4 @@
-//! Dials a peer at all of its addresses until one connects: Happy Eyeballs (RFC 8305).
+//! Dials the addresses of a peer until one connects: Happy Eyeballs (RFC 8305).
 
 use std::collections::VecDeque;
 use std::io;
