@@ -50,7 +50,7 @@ pub struct Route {
 /// Relay settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelaySettings {
-    /// How bytes move.
+    /// How the relay moves bytes.
     pub mode: RelayMode,
     /// `--idle-timeout`: end a session that moves no data for this long; `None` for no limit.
     pub idle: Option<Duration>,

@@ -180,8 +180,8 @@ fn negotiation(
     })
 }
 
-/// Returns the destination to send to `hop`: resolved here if the hop's `-R` mode says so,
-/// otherwise `next` unchanged.
+/// Returns the destination to send to `hop`: an address of `next` if the hop's `-R` mode asks for
+/// local resolution and it succeeds, otherwise `next` itself.
 fn resolve_for_hop(
     hop: &Hop,
     next: &Endpoint,

@@ -12,7 +12,7 @@ use crate::error::{Error, Peer};
 use crate::sys::{self, Channel, Ready, Watch};
 use crate::text::escaped;
 
-/// How often the status line is updated.
+/// How often to update the status line.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often to check whether the client is still connected during a wait that does not poll

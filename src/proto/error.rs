@@ -56,7 +56,7 @@ pub enum Error {
     WrongPassword {
         /// The user name.
         user: String,
-        /// The proxy's answer, in parentheses. Empty if it contained no text.
+        /// The proxy's answer or a description of it, in parentheses. May be empty.
         text: String,
     },
     /// HTTP: the proxy rejected the `Proxy-Authorization` header that the user supplied.
@@ -65,7 +65,7 @@ pub enum Error {
         /// The proxy's answer, in parentheses.
         text: String,
     },
-    /// The system returned no random bytes, which Digest needs for its nonce.
+    /// The system returned no random bytes, which Digest needs for the client nonce.
     #[error("requires Digest authentication, and this system returned no random bytes for a nonce")]
     NoRandomness,
     /// HTTP: the proxy requires authentication but offers no scheme that we can use.
@@ -76,16 +76,17 @@ pub enum Error {
         /// 401 or 407.
         status: u16,
     },
-    /// HTTP: the final status is not 2xx.
+    /// HTTP: the final status is not 2xx, 401 or 407.
     #[error("refused to connect to {target}: {status}{}", after_space(.text))]
     HttpRefused {
         /// The target.
         target: String,
         /// The status code.
         status: u16,
-        /// The reason phrase, and the first line or the title of the body.
+        /// The reason phrase, the first line or the title of the body, and the destination of a
+        /// redirect.
         text: String,
-        /// `true` if the body says that the port expects HTTPS.
+        /// `true` if the text says that the port expects HTTPS.
         expects_tls: bool,
     },
     /// Telnet: a line reports a failure.
@@ -96,7 +97,7 @@ pub enum Error {
         /// The line.
         text: String,
     },
-    /// Telnet: the size limit was reached before any line reported success or failure.
+    /// Telnet: no line reported success or failure within this limit, in KiB.
     #[error("sent {0} KiB of text without reporting success or failure")]
     NoAnswerLine(usize),
     /// HTTP: the response does not start with an HTTP/1 status line.
@@ -104,28 +105,28 @@ pub enum Error {
     NotHttp {
         /// The start of the response.
         start: String,
-        /// `true` if the response is a TLS alert.
+        /// `true` if the response looks like a TLS alert.
         is_tls: bool,
     },
     /// HTTP: the response has a malformed header or chunked coding.
     #[error("sent a malformed HTTP response: {0}")]
     MalformedHttp(String),
-    /// HTTP: the header exceeds the limit, in KiB.
+    /// HTTP: the header exceeds this limit, in KiB.
     #[error("sent more than {0} KiB of HTTP header")]
     HeaderTooLong(usize),
-    /// A field does not fit into the request.
+    /// A field of the request is longer than the protocol allows.
     #[error("cannot carry this request: {what} is {length} bytes long, but {protocol} allows only {limit}")]
     TooLong {
         /// The name of the field.
         what: &'static str,
-        /// Its length in bytes.
+        /// The length of the field in bytes.
         length: usize,
         /// The protocol that sets the limit.
         protocol: &'static str,
         /// The maximum length in bytes.
         limit: usize,
     },
-    /// The protocol cannot express a part of the request.
+    /// The protocol cannot express part of the request.
     #[error("cannot carry this request: {0}")]
     NotEncodable(Unencodable),
 }
@@ -240,11 +241,12 @@ pub struct UnusableScheme {
 pub enum Unusable {
     /// The scheme is not implemented.
     Unsupported,
-    /// NTLM or Negotiate, which a local relay can handle for us.
+    /// NTLM or Negotiate. A local proxy such as cntlm can handle it for us.
     NeedsRelay,
     /// The user's choice of schemes (`-a`) excludes it.
     NotAllowed,
-    /// The challenge is malformed or asks for an unsupported option; the text says which.
+    /// The challenge is malformed or asks for something unsupported; the text describes the
+    /// problem.
     Challenge(String),
 }
 

@@ -1,4 +1,4 @@
-//! The proxy protocols, without sockets, clocks or environment.
+//! The proxy protocols, implemented without sockets, clocks or access to the environment.
 //!
 //! A [`Negotiation`] is a state machine. Its driver asks for the next [`Step`], performs it and
 //! passes the result back, until the step is [`Step::Done`]. From then on every byte belongs to the
@@ -66,8 +66,8 @@ pub enum Step {
     Receive(Limit),
     /// Receive the rest of a refusal, which is used only to inform the user.
     ///
-    /// Like [`Receive`](Self::Receive), but after a short silence call [`Negotiation::closed`] as
-    /// if the proxy had closed the connection.
+    /// Like [`Receive`](Self::Receive), but with a short time limit. When the time is up, call
+    /// [`Negotiation::closed`] as if the proxy had closed the connection.
     ReceiveRest,
     /// Obtain a user name and password and pass them to [`Negotiation::credentials`].
     Credentials,
@@ -93,7 +93,8 @@ pub trait Negotiation {
     /// Checks, before any connection is opened, that the protocol can encode the request.
     ///
     /// # Errors
-    /// [`Error::TooLong`] or [`Error::NotEncodable`] if a field does not fit into the request.
+    /// [`Error::TooLong`] or [`Error::NotEncodable`] if the protocol cannot encode a field of the
+    /// request.
     fn check(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -127,8 +128,8 @@ pub trait Negotiation {
     /// Fails if the protocol cannot encode them.
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error>;
 
-    /// Returns `true` once the whole request is sent, so bytes for the next hop may be pipelined
-    /// after it (`--eager`). Always `false` for protocols that cannot be pipelined.
+    /// Returns `true` once the whole request is sent, so that bytes for the next hop may be
+    /// pipelined after it (`--eager`). Always `false` for protocols that cannot be pipelined.
     fn is_fully_sent(&self) -> bool {
         false
     }
@@ -158,7 +159,7 @@ pub trait Negotiation {
 #[derive(PartialEq, Eq)]
 pub struct Wire {
     bytes: Zeroizing<Vec<u8>>,
-    /// Sorted and non-overlapping.
+    /// The ranges of secret bytes, sorted and non-overlapping.
     secrets: Vec<Range<usize>>,
 }
 
@@ -214,7 +215,7 @@ impl Wire {
         !self.secrets.is_empty()
     }
 
-    /// Returns the bytes for display, with `mask` instead of each secret part.
+    /// Returns the bytes for display, with each secret part replaced by `mask`.
     #[must_use]
     pub fn masked(&self, mask: &str) -> Vec<u8> {
         let mut shown = Vec::with_capacity(self.bytes.len());

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The start of a version 2 header (§2.2).
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Version 2 with the LOCAL or PROXY command.
+/// The first byte after the signature: version 2 and the command, LOCAL or PROXY.
 const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
 /// Version 2: TCP over IPv4 and over IPv6.
@@ -21,7 +21,7 @@ pub enum ProxyProtocol {
     V2,
 }
 
-/// The two addresses of the connection that the header announces.
+/// The two addresses that the header reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     /// The address of the client.
@@ -47,7 +47,7 @@ impl Ends {
 }
 
 impl ProxyProtocol {
-    /// Returns the header. Without `ends`, it announces an unknown client (v1 UNKNOWN, v2 LOCAL).
+    /// Returns the header. Without `ends`, the header contains no addresses (v1 UNKNOWN, v2 LOCAL).
     #[must_use]
     pub fn header(self, ends: Option<Ends>) -> Vec<u8> {
         match self {

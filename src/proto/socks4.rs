@@ -16,7 +16,8 @@ use crate::addr::{Endpoint, Host};
 const VERSION: u8 = 4;
 const GRANTED: u8 = 90;
 const REPLY_LENGTH: usize = 8;
-/// SOCKS4a: an address 0.0.0.x with nonzero x announces a name after the user name.
+/// SOCKS4a: an address of the form 0.0.0.x (x nonzero) means that a host name follows the user
+/// name.
 const NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
 /// The protocol sets no limit, but common servers reject longer user names.
 const MAX_USER: usize = 255;

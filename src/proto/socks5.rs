@@ -63,9 +63,9 @@ pub struct Socks5 {
     /// The whole request was sent together with the greeting on this connection.
     pipelined: bool,
     state: State,
-    /// The received part of the current reply.
+    /// The bytes received so far in the current state.
     reply: Vec<u8>,
-    /// The length of the current reply.
+    /// How many bytes to receive in the current state.
     due: usize,
 }
 

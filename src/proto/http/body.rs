@@ -1,5 +1,5 @@
-//! The body of a response that is not a tunnel: finds its end and keeps its start (RFC 9112 §6 and
-//! §7.1).
+//! Parses the body of a response that does not open a tunnel: finds its end and keeps its start
+//! (RFC 9112 §6 and §7.1).
 
 use super::super::{Error, Limit};
 use super::head::Head;
@@ -39,8 +39,8 @@ enum Chunk {
 }
 
 impl Body {
-    /// Determines the framing from the head (RFC 9112 §6.3). If the lengths conflict, the body ends
-    /// at EOF.
+    /// Determines the framing from the head (RFC 9112 §6.3). If the lengths conflict or are
+    /// invalid, the body ends at EOF.
     pub(super) fn from_head(head: &Head) -> Self {
         let mut lengths = head.values("content-length").flat_map(|value| value.split(',')).map(str::trim);
         let framing = if head.value("transfer-encoding").is_some() {
@@ -66,8 +66,8 @@ impl Body {
         matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunk::Complete))
     }
 
-    /// Returns `true` if the body is longer than `limit`, or will be. Always `true` for a body that
-    /// ends at EOF.
+    /// Returns `true` if the body is already known to be longer than `limit`. Always `true` for a
+    /// body that ends at EOF.
     pub(super) fn is_longer_than(&self, limit: usize) -> bool {
         let remaining = match self.framing {
             Framing::Length(left) | Framing::Chunked(Chunk::Data(left)) => left,
@@ -77,7 +77,7 @@ impl Body {
         remaining.saturating_add(self.received as u64) > limit as u64
     }
 
-    /// Returns the first bytes received, without chunk framing.
+    /// Returns the start of the content, at most [`MAX_KEPT`] bytes, without chunk framing.
     pub(super) fn start(&self) -> &[u8] {
         &self.start
     }
@@ -87,7 +87,7 @@ impl Body {
         self.received
     }
 
-    /// Returns how many bytes may be consumed from the stream.
+    /// Returns how many bytes the driver may consume from the stream.
     pub(super) fn limit(&self) -> Limit {
         match self.framing {
             Framing::Length(left) | Framing::Chunked(Chunk::Data(left)) => {

@@ -87,7 +87,7 @@ fn split_outside_quotes(list: &str) -> Vec<&str> {
     parts
 }
 
-/// Parses `name = value` or `name = "value"`, with or without blanks. `None` if malformed.
+/// Parses `name=value` or `name="value"`, with optional blanks around `=`. `None` if malformed.
 fn parameter(text: &str) -> Option<(String, String)> {
     let (name, rest) = split_token(text);
     let value = rest.trim_start().strip_prefix('=')?.trim_start();
@@ -165,7 +165,7 @@ mod tests {
             ("Negotiate, NTLM , Basic", &["Negotiate", "NTLM", "Basic"]),
             ("Negotiate YII=, Basic", &["Negotiate", "Basic"]),
             ("NTLM TlRMTVNTUAAC+/==", &["NTLM"]),
-            // Looks like a parameter without a value, but is base64.
+            // Looks like a parameter without a value, but is a token68.
             ("Digest nonce=", &["Digest"]),
             (
                 "Digest REALM=\"a, b\",,nonce=\"c\\\\d=\" , Qop=\"auth,auth-int\"",

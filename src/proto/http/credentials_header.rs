@@ -15,7 +15,7 @@ pub(super) struct Authorization {
 }
 
 impl Authorization {
-    /// Creates a value from a secret and the public text around it.
+    /// Creates a value from a secret and the text around it.
     pub(super) fn new(before: &str, secret: &str, after: &str) -> Self {
         // Reserve the full length: reallocation would leave a copy of the secret behind.
         let mut text = Zeroizing::new(String::with_capacity(before.len() + secret.len() + after.len()));

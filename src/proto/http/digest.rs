@@ -55,8 +55,7 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UserName {
     Plain,
-    /// Non-ASCII names in the extended notation (RFC 5987), because the proxy announced
-    /// `charset=UTF-8`.
+    /// Non-ASCII names in the extended notation (RFC 5987), because the proxy sent `charset=UTF-8`.
     Extended,
     Hashed,
 }
@@ -95,7 +94,7 @@ impl Digest {
     /// Parses a challenge.
     ///
     /// # Errors
-    /// Returns a description of the problem, for display in parentheses after the scheme.
+    /// Returns a description of the problem, for display in parentheses after the scheme's name.
     pub(super) fn parse(challenge: &Challenge) -> Result<Self, String> {
         let text = |name| challenge.parameter(name).map(str::to_owned);
         let is = |name, value: &str| {

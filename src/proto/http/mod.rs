@@ -23,14 +23,14 @@ mod scheme_selection;
 pub use header::Header;
 pub use scheme_selection::{Random, Scheme};
 
-/// The maximum size of a 407 body that is read to keep the connection. Beyond that, reconnecting is
-/// cheaper.
+/// The maximum size of a challenge response's body to read in order to keep the connection. Beyond
+/// that, reconnecting is cheaper.
 const MAX_DRAINED: usize = 64 * 1024;
 
 /// The maximum number of characters of a scheme name to show in a message.
 const MAX_NAME: usize = 40;
 
-/// The user's choices for the requests.
+/// The user's settings for HTTP proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The allowed authentication schemes. If Basic comes first, a known password is sent with the
@@ -53,11 +53,11 @@ impl Default for Settings {
 /// All heads in response to one request, including interim responses, are limited to 64 KiB in
 /// total. At most 4 KiB of a refusal's body is read.
 ///
-/// A known password is sent with the first request, unless the user disabled that. Otherwise the
-/// password is requested when the proxy answers 407 (some firewalls send 401) with a challenge that
-/// we support. The next request is sent on the same connection if the proxy keeps it open, else on
-/// a new one. If the proxy rejects one scheme and offers others, the next one is tried with the
-/// same password.
+/// A known password is sent with the first request, unless the user put another scheme before
+/// Basic. Otherwise the negotiation waits until the proxy answers 407 (some firewalls send 401)
+/// with a challenge that we support, and requests the password if it is not known. The next request
+/// is sent on the same connection if the proxy keeps it open, else on a new one. If the proxy
+/// rejects one scheme and offers others, the next scheme is tried with the same password.
 #[derive(Debug)]
 pub struct Connect {
     target: Endpoint,
@@ -120,8 +120,8 @@ impl Connect {
         self.settings.headers.iter().any(|header| header.is("proxy-authorization"))
     }
 
-    /// Returns the request. Request line and Host both contain the target with its port (RFC 9110
-    /// §7.2).
+    /// Returns the request. The request line and `Host` both contain the target with its port (RFC
+    /// 9110 §7.2).
     fn request(&mut self) -> Result<Wire, Error> {
         self.check()?;
         let target = self.target.to_string();
@@ -138,8 +138,8 @@ impl Connect {
         };
         if let Some(authorization) = &authorization {
             let [before, secret, after] = authorization.parts();
-            // The challenge may echo one of our secrets, for example in its nonce, which our
-            // response repeats.
+            // The challenge may echo one of our secrets, for example in its nonce, and our response
+            // repeats the nonce.
             let [before_is_secret, after_is_secret] =
                 [before, after].map(|text| self.redactor.occurs_in(text));
             self.redactor.add(secret.into());
@@ -204,7 +204,8 @@ impl Connect {
     fn refusal(&self, head: &Head, body: &Body) -> Error {
         let content_type = head.value("content-type").unwrap_or_default();
         let explanation = refusal_text::extract(content_type, &self.redactor.redact(body.start()));
-        // A title such as "403 Forbidden" repeats the status line.
+        // Strip the status from a title such as "403 Forbidden", because the message already has
+        // it.
         let status = head.status.to_string();
         let explanation = explanation.strip_prefix(&status).map_or(explanation.as_str(), str::trim_start);
         let mut parts = vec![self.redactor.printable(head.reason().as_bytes()), explanation.to_owned()];
@@ -271,7 +272,7 @@ impl Negotiation for Connect {
                 Ok(taken)
             }
             State::DrainChallenge(body) => {
-                // After a malformed body the connection cannot be reused, but the negotiation
+                // After a malformed body, the connection cannot be reused, but the negotiation
                 // continues.
                 let Ok(taken) = body.receive(bytes) else {
                     self.state = State::Challenged { keep: false };

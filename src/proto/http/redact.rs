@@ -14,7 +14,8 @@ impl Redactor {
     /// Shorter secrets are not masked: they match by chance, and the mask would then reveal them.
     const MIN_LENGTH: usize = 4;
 
-    /// Adds the password, and the Basic encoding of user name and password if there is one.
+    /// Adds the password and, if the credentials can be encoded for Basic authentication, that
+    /// encoding.
     pub(super) fn add_credentials(&mut self, credentials: &Credentials) {
         if let Ok(authorization) = Authorization::basic(credentials) {
             self.add(authorization.parts()[1].into());
@@ -44,7 +45,7 @@ impl Redactor {
         printable(&self.redact(bytes))
     }
 
-    /// Returns `true` if a secret occurs in the text, literally or as a quoted string.
+    /// Returns `true` if a secret occurs in the text, literally or escaped as in a quoted string.
     pub(super) fn occurs_in(&self, text: &str) -> bool {
         let unquoted = text.replace("\\\"", "\"").replace("\\\\", "\\");
         let contains =

@@ -83,8 +83,8 @@ impl SchemeSelector {
         Self { allowed, tried: Vec::new(), stale: 0, response: None, was_accepted: false, log_note: None }
     }
 
-    /// Sends Basic preemptively if it is the first allowed scheme (the default). Digest needs a
-    /// challenge first.
+    /// Selects Basic for the first request if it is the first allowed scheme (the default). Digest
+    /// needs a challenge first.
     pub(super) fn respond_preemptively(&mut self) {
         if self.allowed.first() == Some(&Scheme::Basic) {
             self.response = Some(Response::Basic);

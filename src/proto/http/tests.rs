@@ -37,7 +37,7 @@ fn machine_of_alice() -> Connect {
     connecting_to(endpoint("ssh.example", "22")).with_credentials(Some(alice()))
 }
 
-/// Returns the error for this response.
+/// Returns the error that this response causes.
 fn answered(answer: &[u8]) -> Error {
     fails(machine, &[Turn::Sends(REQUEST), Turn::Proxy(answer)])
 }

@@ -4,7 +4,7 @@ use super::Socks4;
 use crate::proto::testing::{BANNER, Cut, Turn, alice, endpoint, fails, opens, run};
 use crate::proto::{Awaited, Error, Limit, Negotiation as _, SocksMessage, Step, Unencodable};
 
-/// A request for 192.0.2.7:22 as "me".
+/// A request to connect to 192.0.2.7:22 as user "me".
 const REQUEST: &[u8] = &[
     4, // version
     1, // CONNECT
@@ -13,14 +13,14 @@ const REQUEST: &[u8] = &[
     b'm', b'e', 0, // user name
 ];
 
-/// A request for ssh.example:443 as "me".
+/// A request to connect to ssh.example:443 as user "me".
 const REQUEST_4A: &[u8] = &[
     4, // version
     1, // CONNECT
     1, 187, // port
-    0, 0, 0, 1, // announces a name
+    0, 0, 0, 1, // a host name follows the user name
     b'm', b'e', 0, // user name
-    b's', b's', b'h', b'.', b'e', b'x', b'a', b'm', b'p', b'l', b'e', 0, // name
+    b's', b's', b'h', b'.', b'e', b'x', b'a', b'm', b'p', b'l', b'e', 0, // host name
 ];
 
 const GRANTED: &[u8] = &[

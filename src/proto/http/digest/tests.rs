@@ -5,7 +5,7 @@ use super::{Digest, Hash, RequestInfo, UserName};
 use crate::proto::Credentials;
 use crate::proto::testing::login;
 
-/// The examples in the RFCs are requests to servers, not proxies.
+/// The examples in the RFCs use GET, because they are requests to servers, not proxies.
 const METHOD: &str = "GET";
 
 fn digest(challenge: &str) -> Result<Digest, String> {

@@ -95,7 +95,7 @@ fn a_connection_that_cannot_be_kept_is_replaced() {
         ("Connection: CLOSE\r\nContent-Length: 0", ""),
         ("Proxy-Connection: close\r\nContent-Length: 0", ""),
         ("Connection: keep-alive, close\r\nContent-Length: 0", ""),
-        // The body ends with EOF.
+        // The body ends at EOF.
         ("Via: x", "some text"),
         ("Transfer-Encoding: gzip", "some text"),
         // Conflicting or invalid lengths.

@@ -16,7 +16,7 @@ fn allowing(schemes: &[Scheme]) -> Connect {
     Connect::new(endpoint("ssh.example", "22"), settings, || Some([7; 16]))
 }
 
-/// Returns a 407 that carries these challenges and keeps the connection open.
+/// Returns a 407 response that contains these challenges and keeps the connection open.
 fn challenge(challenges: &str) -> String {
     format!("HTTP/1.1 407 Who\r\nProxy-Authenticate: {challenges}\r\nContent-Length: 0\r\n\r\n")
 }
@@ -110,7 +110,7 @@ fn a_rejected_scheme_is_followed_by_the_next_and_none_is_tried_twice() {
     let error = fails(machine, &ending(converse(request(), &turns, true), &all));
     assert_eq!(error, Error::WrongPassword { user: "alice".into(), text: "(407 Who)".into() });
 
-    // The preemptive request has already tried a known password with Basic.
+    // The first request has already tried Basic, because the password is known.
     let known = converse(std::str::from_utf8(REQUEST_OF_ALICE).unwrap(), &turns[..3], false);
     opens(machine_of_alice, &ending(known.clone(), established()));
     let error = fails(machine_of_alice, &ending(known, &all));
@@ -304,7 +304,7 @@ fn a_restart_after_success_repeats_the_accepted_response() {
     machine.receive(ESTABLISHED).unwrap();
     assert_eq!(machine.step(), Ok(Step::Done));
     machine.restart();
-    // The proxy accepts each nonce only once.
+    // This proxy accepts each nonce only once.
     let (second, fresh) = (answer(&md5, 2), answer(&md5, 1));
     let turns = [
         Turn::Sends(second.as_bytes()),
