@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Maximum number of characters to print from a peer's text.
+/// Maximum number of characters that [`printable`] shows before it truncates.
 const MAX_SHOWN: usize = 160;
 
 /// Returns bytes from a peer, a file or the user as one printable line.

@@ -28,13 +28,13 @@ pub fn start(debug: u8) {
     debug_assert!(started.is_ok(), "the logger is set once");
 }
 
-/// Whether messages are dropped rather than wait for room in a pipe; see [`never_block`].
+/// Whether to drop messages instead of waiting for room in a pipe; see [`never_block`].
 static DROPS_MESSAGES: AtomicBool = AtomicBool::new(false);
 /// The number of messages dropped since the last one that was written.
 static DROPPED: AtomicU32 = AtomicU32::new(0);
 
-/// Drops further messages while standard error has no room, for example because it is a pipe that
-/// nobody reads. The next message that finds room says how many were dropped.
+/// From now on, drops messages while standard error has no room, for example because it is a pipe
+/// that nobody reads. The next message that finds room says how many were dropped.
 pub fn never_block() {
     DROPS_MESSAGES.store(true, Ordering::Relaxed);
 }
@@ -195,7 +195,8 @@ pub fn shows_data() -> bool {
     log::log_enabled!(target: "connect", log::Level::Trace)
 }
 
-/// Dumps relayed bytes, 16 per line: offset within the direction, hexadecimal, text.
+/// Dumps relayed bytes, 16 per line. Each line shows the offset within this direction, the bytes in
+/// hexadecimal, and the bytes as text.
 pub fn relayed(arrow: &str, start: u64, bytes: &[u8]) {
     if !shows_data() {
         return;

@@ -37,8 +37,8 @@ unsafe impl GlobalAlloc for ZeroizingAllocator {
     }
 }
 
-/// Allocates a buffer of zeros. Returns `None` if memory is exhausted, where other allocations end
-/// the process.
+/// Allocates a zeroed buffer. Returns `None` if memory is exhausted, whereas any other failed
+/// allocation ends the process.
 #[must_use]
 pub fn try_buffer(length: usize) -> Option<Box<[u8]>> {
     let layout = Layout::array::<u8>(length).ok()?;
@@ -74,8 +74,8 @@ pub fn can_allocate(length: usize) -> bool {
     true
 }
 
-/// Exits with a one-line message if an allocation failed. Rust's default handler prints three
-/// lines, raises a signal and dumps core.
+/// Ends the process if an allocation failed, on Unix with a one-line message. Rust's default
+/// handler prints more than one line, raises a signal and may dump core.
 fn exit_if_null(memory: *mut u8) -> *mut u8 {
     if memory.is_null() {
         out_of_memory();

@@ -27,9 +27,9 @@ pub fn check_fd_passing() -> Result<(), &'static str> {
     }
 }
 
-/// Passes a connection over standard output, together with the one byte that a message must have.
-/// Makes the socket blocking first, because the receiver shares that flag and expects a blocking
-/// socket.
+/// Passes a connection over standard output, together with the one byte that a message must
+/// contain. First makes the socket blocking, because the receiver shares its non-blocking flag and
+/// expects a blocking socket.
 ///
 /// # Errors
 /// sendmsg(2) failed; `BrokenPipe` if the receiver is gone.

@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The args of `main`, which the kernel shows in `ps`. Null before [`remember_args`].
+/// The args of `main`, which the kernel shows in `ps`. Null until [`remember_args`] is called.
 static ARGS: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
 
 unsafe extern "C" {
@@ -19,17 +19,17 @@ pub(super) fn remember_args(args: *const *const c_char) {
     ARGS.store(args.cast_mut(), Ordering::Relaxed);
 }
 
-/// Overwrites a part of each arg with asterisks, because `ps` shows the args to all users. `find`
-/// returns the range to overwrite.
+/// In each arg, overwrites the range that `find` returns with asterisks, because `ps` shows the
+/// args to all users.
 pub fn conceal_args(find: impl FnMut(&[u8]) -> Range<usize>) {
     // SAFETY: `ARGS` is null, or the args of `main`: a list that ends with a null pointer and lives
     // as long as the process.
     unsafe { conceal_in(ARGS.load(Ordering::Relaxed), find) };
 }
 
-/// Overwrites a part of each environment variable with asterisks, because `ps` and `/proc` show the
-/// environment to the user's other processes. `find` gets `NAME=value` and returns the range to
-/// overwrite.
+/// In each environment variable, overwrites the range that `find` returns with asterisks, because
+/// `ps` and `/proc` show the environment to the user's other processes. `find` is passed
+/// `NAME=value`.
 ///
 /// Must be called before the first thread starts.
 pub fn conceal_variables(find: impl Fn(&[u8]) -> Range<usize>) {
@@ -38,7 +38,7 @@ pub fn conceal_variables(find: impl Fn(&[u8]) -> Range<usize>) {
     unsafe { conceal_in(environ, find) };
 }
 
-/// Overwrites a part of each string in a list.
+/// In each string of a list, overwrites the range that `find` returns with asterisks.
 ///
 /// # Safety
 /// `list` must be null, or a list of writable C strings that ends with a null pointer.
@@ -57,7 +57,8 @@ unsafe fn conceal_in(mut list: *const *const c_char, mut find: impl FnMut(&[u8])
         let found = find(unsafe { CStr::from_ptr(text) }.to_bytes());
         for index in found {
             // SAFETY: `index` is within the string, whose length does not change. The store is
-            // atomic because C code may read the string, and so that the compiler keeps it.
+            // atomic because C code may read the string, and so that the compiler does not remove
+            // it.
             unsafe { AtomicU8::from_ptr(text.cast_mut().cast::<u8>().add(index)) }
                 .store(b'*', Ordering::Relaxed);
         }
@@ -76,7 +77,7 @@ static GUARDS: Mutex<Guards> = Mutex::new(Guards { count: 0, restriction: None }
 
 struct Guards {
     count: usize,
-    /// What the first of them restricted.
+    /// What the first guard restricted.
     restriction: Option<Restriction>,
 }
 

@@ -17,8 +17,8 @@ const MAX_TRIED: u64 = 1 << 16;
 /// The limits that we changed, with their values at program start.
 static ORIGINAL_LIMITS: Mutex<Vec<(Resource, Rlimit)>> = Mutex::new(Vec::new());
 
-/// Makes a child inherit only the standard descriptors, and the limits from before
-/// [`change_limit`].
+/// Makes a child inherit only the standard descriptors, and the resource limits that applied before
+/// [`change_limit`] was called.
 pub(in crate::sys) fn restrict_inheritance(command: &mut Command) {
     static MARKED: Once = Once::new();
     MARKED.call_once(mark_inherited);
@@ -58,16 +58,16 @@ pub(super) fn restore_limit(resource: Resource) {
     }
 }
 
-/// Marks the descriptors that the parent process left open as close-on-exec. One of them may be
-/// that of `--password-fd`. All descriptors that we open ourselves are marked from the start.
+/// Marks the descriptors inherited from the parent process as close-on-exec. One of them may be the
+/// descriptor of `--password-fd`. All descriptors that we open ourselves are marked from the start.
 ///
-/// The first child process calls this, so a run without children pays nothing.
+/// Called only before the first child process starts, so a run without children pays nothing.
 fn mark_inherited() {
     if mark_all() {
         return;
     }
     let listed = listed();
-    // A complete list has at least the descriptor of the directory that it comes from.
+    // A complete list contains at least the descriptor of the directory being listed.
     if listed.is_empty() {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(MAX_TRIED).min(MAX_TRIED);
         (FIRST..RawFd::try_from(limit).unwrap_or(RawFd::MAX)).for_each(mark);
@@ -81,8 +81,8 @@ fn mark(number: RawFd) {
     unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
-/// Marks all descriptors with one system call. Returns `false` if the kernel cannot do that: Linux
-/// before 5.11, or a container that forbids the call.
+/// Marks all descriptors with one system call. Returns `false` if the call is not available, as on
+/// Linux before 5.11 or in a container that forbids it.
 #[cfg(target_os = "linux")]
 fn mark_all() -> bool {
     // SAFETY: with this flag, close_range(2) changes only a flag of each descriptor.
@@ -91,7 +91,7 @@ fn mark_all() -> bool {
     result == 0
 }
 
-/// Returns `false`: other systems have no such call.
+/// Returns `false`: the call is used only on Linux.
 #[cfg(not(target_os = "linux"))]
 fn mark_all() -> bool {
     false

@@ -1,10 +1,11 @@
 //! Stubs that keep libm and `libgcc_s` out of the program, so that the loader maps only the C
 //! library.
 //!
-//! Finding, mapping and relocating one library takes as long as all of this program's own start-up
-//! work. The linker omits a library if the program uses none of its symbols (`--as-needed`, set by
-//! rustc), so we define the few symbols that are used. If another symbol is ever needed, the linker
-//! adds the library again, which only costs time; `tests/startup` detects that.
+//! Finding, mapping and relocating one library takes about as long as all of this program's own
+//! start-up work. The linker omits a library if the program uses none of its symbols
+//! (`--as-needed`, set by rustc), so we define the few symbols that are used. If another symbol is
+//! ever needed, the linker adds the library again, which only costs time; `tests/startup` detects
+//! that.
 //!
 //! All symbols are hidden, so a library that the system loads to resolve names (NSS) still gets the
 //! real functions.
@@ -13,7 +14,7 @@
 //! program that is linked dynamically against glibc defines the symbol.
 
 /// Replaces libm. The DNS library and its async runtime use these functions to average response
-/// times and task times. A static libm cannot be linked with a dynamic C library.
+/// times and task run times. A static libm cannot be linked with a dynamic C library.
 #[cfg(feature = "dns")]
 mod mathematics {
     std::arch::global_asm!(".hidden exp", ".hidden pow");
@@ -30,8 +31,8 @@ mod mathematics {
 }
 
 /// Replaces `libgcc_s`, which unwinds the stack after a panic. With `panic = "abort"` (the release
-/// profile) nothing unwinds, so only the backtrace is lost. In a stripped program it has no names
-/// anyway.
+/// profile) nothing unwinds, so only the backtrace is lost, which would have no names in a stripped
+/// program anyway.
 #[cfg(panic = "abort")]
 mod unwinding {
     use std::ffi::{c_int, c_void};

@@ -15,7 +15,7 @@ use crate::sys::Client;
 /// A listening socket. Accepting never blocks.
 #[derive(Debug)]
 pub enum Listener {
-    /// A TCP port.
+    /// A TCP socket.
     Tcp(TcpListener),
     /// A UNIX-domain socket.
     Unix {
@@ -42,7 +42,8 @@ impl Listener {
     /// behind by a dead process.
     ///
     /// # Errors
-    /// bind(2) failed; `AddrInUse` if another process listens there, or the path is not a socket.
+    /// bind(2) failed; `AddrInUse` if another process is listening on `path`, or if `path` is not a
+    /// socket.
     pub fn unix(path: &Path) -> io::Result<Self> {
         let listener = match bind_private(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
@@ -92,7 +93,7 @@ impl Listener {
     }
 }
 
-/// Binds a socket with mode 0600. The umask belongs to the whole process, so this must be called
+/// Binds a socket with mode 0700. The umask belongs to the whole process, so this must be called
 /// before other threads start.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
     let before = rustix::process::umask(Mode::from_raw_mode(0o077));

@@ -27,12 +27,13 @@ pub fn is_trusted(data: &Metadata) -> bool {
 }
 
 /// Raises the limit on open file descriptors to the maximum, but not for child processes. If this
-/// fails, reaching the old limit is reported as an error.
+/// fails, the old limit still applies, and reaching it is reported as an error.
 pub fn raise_descriptor_limit() {
     change_limit(Resource::Nofile, |limit| Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
-/// Reports that memory is exhausted and exits, without allocating. Other threads may be running.
+/// Reports that memory is exhausted and exits, without allocating. Safe to call while other threads
+/// are running.
 pub(crate) fn out_of_memory() -> ! {
     // A failed write to stderr cannot be reported anywhere.
     let _ = rustix::io::write(rustix::stdio::stderr(), b"connect: this machine is out of memory\n");

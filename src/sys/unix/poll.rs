@@ -74,7 +74,7 @@ pub fn error_has_room() -> bool {
     poll(&mut watches, Some(Duration::ZERO)).is_ok() && Ready::from_watch(&watches[0]).write
 }
 
-/// Returns `true` if a non-blocking connect has started rather than failed.
+/// Returns `true` if this error from a non-blocking connect means that the attempt is in progress.
 #[must_use]
 pub fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINPROGRESS)

@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// Lets the child and its descendants share a new process group.
+/// Puts the child and its descendants in a new process group.
 pub(in crate::sys) fn isolate(command: &mut Command) {
     command.process_group(0);
 }

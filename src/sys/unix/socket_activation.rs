@@ -46,7 +46,8 @@ fn check_listener(number: RawFd) -> Result<(), &'static str> {
     if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
         return Err("is not open, although LISTEN_FDS includes it");
     }
-    // SAFETY: the descriptor is open, and is not closed before `Listener::passed` takes it.
+    // SAFETY: the descriptor is open, and is not closed before `Listener::passed` takes ownership
+    // of it.
     let socket = unsafe { BorrowedFd::borrow_raw(number) };
     let Ok(address) = getsockname(socket) else { return Err("is not a socket") };
     let is_supported =

@@ -44,8 +44,8 @@ pub fn cannot_be_spliced(error: &io::Error) -> bool {
         || matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::PERM))
 }
 
-/// Grows whichever channel is a pipe to the best size for bulk transfers, or to the largest size
-/// that the kernel allows. The limit depends on the user's other pipes (pipe(7)).
+/// Grows whichever channel is a pipe to the best size for bulk transfers, or to a smaller size if
+/// the kernel refuses. The kernel's limit depends on the user's other pipes (pipe(7)).
 pub fn grow_pipe(from: &Channel, to: &Channel) {
     if from.is_pipe() {
         set_pipe_size(from, SOURCE_CAPACITY);
@@ -63,7 +63,7 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Creates an empty pipe that holds at least `capacity` bytes.
+    /// Creates an empty pipe with room for at least `capacity` bytes.
     ///
     /// # Errors
     /// pipe2(2) failed. `QuotaExceeded` if the user has so many pipes that new ones are small.
@@ -75,8 +75,8 @@ impl Pipe {
         Ok(Self { reader, writer, is_grown: false })
     }
 
-    /// Grows the pipe to 1 MiB, or to the largest size that the kernel allows. The limit depends on
-    /// the user's other pipes (pipe(7)).
+    /// Grows the pipe to 1 MiB, or to a smaller size if the kernel refuses. The kernel's limit
+    /// depends on the user's other pipes (pipe(7)).
     pub fn grow(&mut self) {
         if !self.is_grown {
             self.is_grown = true;

@@ -10,7 +10,7 @@ use std::{mem, ptr};
 /// does not send SIGINT during a prompt, but rpassword raises it when it reads Ctrl-C.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// The settings that the signal handler restores; null if there are none.
+/// The settings that the signal handler restores; null if none are saved.
 static SAVED: AtomicPtr<Saved> = AtomicPtr::new(ptr::null_mut());
 
 /// Whether the signal handler has started, which means that the process is about to die. The
@@ -60,7 +60,8 @@ impl RestoreTerminal {
     /// There is no controlling terminal.
     pub fn on_signals() -> io::Result<Self> {
         let terminal = open()?;
-        // SAFETY: termios is plain data, for which all zeros are valid. tcgetattr fills it.
+        // SAFETY: termios is plain data, for which the all-zero bit pattern is valid. tcgetattr
+        // fills it.
         let mut settings: libc::termios = unsafe { mem::zeroed() };
         // SAFETY: the descriptor is open, and the pointer is valid for a termios.
         if unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings) } == -1 {
@@ -83,8 +84,9 @@ impl Drop for RestoreTerminal {
             replace_action(*signal, previous);
         }
         let saved = SAVED.swap(ptr::null_mut(), Ordering::SeqCst);
-        // The handler may run on another thread right now. In the total order of these operations,
-        // either its store to DYING precedes this load, or its load of SAVED follows the swap.
+        // The handler may be running on another thread right now. In the total order of these
+        // operations, either its store to DYING precedes this load, or its load of SAVED follows
+        // the swap.
         if !saved.is_null() && !DYING.load(Ordering::SeqCst) {
             // SAFETY: the pointer comes from Box::into_raw, the swap made us its only owner, and no
             // handler has loaded it.
@@ -95,7 +97,7 @@ impl Drop for RestoreTerminal {
 
 /// Sets the action of a signal, and returns the previous one.
 fn replace_action(signal: libc::c_int, action: &libc::sigaction) -> libc::sigaction {
-    // SAFETY: sigaction is plain data, for which all zeros are valid.
+    // SAFETY: sigaction is plain data, for which the all-zero bit pattern is valid.
     let mut previous: libc::sigaction = unsafe { mem::zeroed() };
     // SAFETY: both pointers are valid for a sigaction. The handler in `action` is either the one
     // that was installed before or `restore_and_die`, which is async-signal-safe. If the call
@@ -112,12 +114,12 @@ extern "C" fn restore_and_die(signal: libc::c_int) {
     // SAFETY: the pointer is null, or points to a Saved that will not be freed, because DYING is
     // set.
     if let Some(saved) = unsafe { saved.as_ref() } {
-        // SAFETY: the Saved owns the open descriptor, and the settings are a termios. tcsetattr is
-        // async-signal-safe (POSIX.1).
+        // SAFETY: the Saved owns the open descriptor, and the settings are a valid termios.
+        // tcsetattr is async-signal-safe (POSIX.1).
         unsafe { libc::tcsetattr(saved.terminal.as_raw_fd(), libc::TCSANOW, &raw const saved.settings) };
     }
     // SAFETY: signal and raise are async-signal-safe. The signal is blocked while its handler runs,
-    // so the default action follows when the handler returns.
+    // so the raised signal takes its default action when the handler returns.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);

@@ -18,7 +18,7 @@ pub fn login_name() -> Option<String> {
     })
 }
 
-/// Returns the user's home directory from the user database, or `None` if it has none.
+/// Returns the user's home directory from the user database, or `None` if the database lists none.
 #[must_use]
 pub fn home() -> Option<PathBuf> {
     from_passwd(|entry| entry.pw_dir).map(|home| OsStr::from_bytes(&home).into())
@@ -28,7 +28,7 @@ pub fn home() -> Option<PathBuf> {
 fn from_passwd(field: fn(&libc::passwd) -> *mut libc::c_char) -> Option<Vec<u8>> {
     let mut buffer = vec![0; 1024];
     loop {
-        // SAFETY: passwd is plain data, for which all zeros are valid.
+        // SAFETY: passwd is plain data, for which the all-zero bit pattern is valid.
         let mut entry: libc::passwd = unsafe { mem::zeroed() };
         let mut found = ptr::null_mut();
         // SAFETY: all pointers are valid during the call, and the length is the buffer's. getuid
@@ -50,7 +50,8 @@ fn from_passwd(field: fn(&libc::passwd) -> *mut libc::c_char) -> Option<Vec<u8>>
         if error != 0 || found.is_null() || value.is_null() {
             return None;
         }
-        // SAFETY: the field is a C string in `buffer`, which outlives the copy.
+        // SAFETY: the field points to a C string in `buffer`, which stays alive and unmodified
+        // until the string has been copied.
         let value = unsafe { CStr::from_ptr(value) };
         return Some(value.to_bytes().to_vec()).filter(|value| !value.is_empty());
     }

@@ -1,8 +1,8 @@
 //! Byte streams on sockets, with non-blocking reads and writes.
 //!
 //! Windows can neither poll pipes and consoles nor read them without blocking. Each standard handle
-//! therefore has a thread that copies its bytes from or to a socket, and the relay polls sockets
-//! only.
+//! therefore has a thread that copies its bytes from or to a socket, and the relay polls only
+//! sockets.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,7 +19,7 @@ use super::socketpair::socket_pair;
 use crate::sys::is_transient;
 use crate::sys::layer::{LayerHandle, clone_io_error};
 
-/// Buffer size of a standard handle's thread.
+/// Buffer size of the threads that copy to and from the standard handles.
 const CHUNK_SIZE: usize = 64 * 1024;
 
 /// How long available input may take to show up in poll, because the stdin thread must be scheduled
@@ -31,7 +31,8 @@ pub const STDIN_SETTLE_TIME: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Channel {
     socket: TcpStream,
-    /// The error that ended the thread at the other end, which the socket does not report.
+    /// The error that ended the thread at the other end of the socket. The socket itself does not
+    /// report it.
     thread_error: ThreadError,
     /// The thread that writes to standard output.
     writer: Option<JoinHandle<()>>,
@@ -44,7 +45,7 @@ impl Channel {
     /// Returns standard input, or `None` if the program was started without one.
     ///
     /// # Errors
-    /// No thread or socket could be created.
+    /// A thread or socket could not be created.
     pub fn stdin() -> io::Result<Option<Self>> {
         let Some(input) = file(&io::stdin()) else { return Ok(None) };
         let (ours, theirs) = socket_pair()?;
@@ -63,7 +64,7 @@ impl Channel {
     /// Returns standard output, or `None` if the program was started without one.
     ///
     /// # Errors
-    /// No thread or socket could be created.
+    /// A thread or socket could not be created.
     pub fn stdout() -> io::Result<Option<Self>> {
         let Some(output) = file(&io::stdout()) else { return Ok(None) };
         let (ours, theirs) = socket_pair()?;
@@ -80,7 +81,7 @@ impl Channel {
         Self::nonblocking(ours, thread_error, Some(writer)).map(Some)
     }
 
-    /// Creates a channel on a connected socket, and makes it non-blocking.
+    /// Wraps a connected socket in a channel, and sets the socket to non-blocking mode.
     #[must_use]
     pub fn socket(stream: TcpStream) -> Self {
         // Ignore a failure: a read that follows poll does not block even on a blocking socket.
@@ -163,21 +164,21 @@ impl Channel {
         self.socket.shutdown(Shutdown::Write)
     }
 
-    /// Does nothing: a shutdown for reading does not make the peer's writes fail here.
+    /// Does nothing: on Windows, shutting down the read side does not make the peer's writes fail.
     pub(in crate::sys) fn shut_down_reading(&self) {
         let _ = self;
     }
 
-    /// Returns the error that ended the layer or the thread at the other end of the socket. `None`
-    /// while both are running, and after a clean end. Resets need no check, because on Windows the
-    /// read itself fails.
+    /// Returns the error that ended the layer, or the thread at the other end of the socket. `None`
+    /// while the layer or thread is running, and after a clean end. Resets need no check, because
+    /// on Windows a read from a reset connection fails.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
         self.layer.as_ref().map_or_else(|| self.thread_error.get(), |layer| layer.fault())
     }
 
-    /// Makes closing this channel reset the connection, so that the peer does not mistake it for a
-    /// clean EOF. A reset discards data that has not arrived.
+    /// Makes closing this channel reset the connection, so that the peer does not mistake the close
+    /// for a clean EOF. A reset discards data that has not arrived.
     pub fn reset_on_close(&self) {
         if let Some(layer) = &self.layer {
             layer.abort();
@@ -207,8 +208,8 @@ impl Channel {
         }
     }
 
-    /// Returns `true`: [`write`](Self::write) never blocks, even without a [`poll`](super::poll())
-    /// before.
+    /// Returns `true`: [`write`](Self::write) never blocks, even if [`poll`](super::poll()) was not
+    /// called first.
     #[must_use]
     pub fn can_write_unpolled(&self) -> bool {
         true
@@ -243,12 +244,12 @@ pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
     Ok((Channel::socket(ours), Channel::socket(theirs)))
 }
 
-/// Returns a standard handle as a file, or `None` if there is none. A file passes bytes unchanged,
-/// whereas the standard library's own streams convert console text.
+/// Returns a standard handle as a file, or `None` if the program was started without that handle. A
+/// file passes bytes unchanged, whereas the standard library's own streams convert console text.
 fn file(standard: &impl AsHandle) -> Option<File> {
     let handle = standard.as_handle();
-    // Both values mean "none". `INVALID_HANDLE_VALUE` must not be duplicated: it is also the
-    // pseudo-handle of this process.
+    // Both values mean that there is no handle. `INVALID_HANDLE_VALUE` must not be duplicated: it
+    // is also the pseudo-handle of this process.
     if handle.as_raw_handle().is_null() || handle.as_raw_handle() == INVALID_HANDLE_VALUE {
         return None;
     }

@@ -14,7 +14,7 @@ use windows_sys::Win32::System::Pipes::PeekNamedPipe;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// The standard output of a child process. Reading returns EOF once the child has exited and its
-/// output has been read, even if a process that it started keeps the pipe open.
+/// output has been read, even if a process that the child started keeps the pipe open.
 #[derive(Debug)]
 pub struct ChildOutput {
     pipe: ChildStdout,
@@ -22,7 +22,7 @@ pub struct ChildOutput {
 }
 
 impl ChildOutput {
-    /// Takes over the child that `start` starts, whose standard output must be a pipe.
+    /// Takes over the child that `start` returns. Its standard output must be a pipe.
     pub(in crate::sys) fn new(start: impl FnOnce() -> io::Result<Child>) -> io::Result<Self> {
         let mut child = start()?;
         let pipe = child.stdout.take().ok_or(io::ErrorKind::InvalidInput)?;
@@ -42,8 +42,8 @@ impl ChildOutput {
     /// Returns `true` if a read will not block: there is data, EOF, or an error.
     fn is_readable(&self) -> bool {
         let mut available = 0;
-        // SAFETY: the handle is open. Null is allowed for all pointers but that of the count, which
-        // is valid.
+        // SAFETY: the handle is open. The pointer to `available` is valid, and the other pointers
+        // may be null.
         let peeked = unsafe {
             PeekNamedPipe(
                 self.pipe.as_raw_handle(),

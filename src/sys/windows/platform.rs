@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 
-/// The system-wide parameter file. Windows has none, because a path such as `/etc` is on the
+/// The system-wide parameter file. Windows has none, because a path such as `/etc` would be on the
 /// current drive, where any user can create folders.
 pub const SYSTEM_FILE: Option<&str> = None;
 

@@ -89,8 +89,8 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
             if watches.iter().any(Watch::has_event) {
                 return Ok(true);
             }
-            // Only hang-ups were reported, and `WSAPoll` would report them again at once. `select`
-            // does not.
+            // Only hang-ups were reported, and `WSAPoll` would report them again at once. Wait in
+            // `select` instead, which ignores them.
             let wanting = |flag| set(watches.iter().filter(move |watch| watch.raw.events & flag != 0));
             select_sets(wanting(POLLRDNORM), wanting(POLLWRNORM), set([].iter()), recheck)?;
         } else if is_connecting && mark_failed_connects(watches)? {
@@ -166,7 +166,7 @@ pub fn error_has_room() -> bool {
     true
 }
 
-/// Returns `true` if a non-blocking connect has started rather than failed.
+/// Returns `true` if this error from a non-blocking connect means that the attempt is in progress.
 #[must_use]
 pub fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(WSAEWOULDBLOCK)

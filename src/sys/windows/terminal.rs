@@ -11,7 +11,7 @@ use windows_sys::Win32::System::Console::{
 };
 use windows_sys::core::BOOL;
 
-/// The mode that the handler restores, or `None` if there is none.
+/// The console mode that the handler restores, or `None` if none is saved.
 static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
 
 struct Saved {

@@ -17,7 +17,7 @@ impl Termination {
     /// Creates the socket.
     ///
     /// # Errors
-    /// No socket could be created.
+    /// A socket could not be created.
     pub fn watch() -> io::Result<Self> {
         let (reader, writer) = socket_pair()?;
         Ok(Self { reader, _writer: writer })
