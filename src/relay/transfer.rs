@@ -258,7 +258,7 @@ mod tests {
         assert!(buffers.iter().all(|buffer| buffer.len() == CAPACITY));
     }
 
-    /// Needed when splice(2) into the pipe works, but splice(2) out of the pipe does not.
+    /// This happens when splice(2) into the pipe works, but splice(2) out of it does not.
     #[test]
     fn the_content_of_a_pipe_can_be_read_into_memory() {
         let pool = Pool::default();
