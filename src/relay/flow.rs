@@ -73,7 +73,7 @@ impl Fault {
     /// Returns `true` if the cause is on this machine, not at the other end of a connection.
     pub(super) fn is_ours(&self) -> bool {
         let (Self::Read(cause) | Self::Write(cause)) = self;
-        cause.kind() == io::ErrorKind::OutOfMemory
+        sys::is_out_of_memory(cause)
     }
 }
 

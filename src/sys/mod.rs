@@ -59,6 +59,13 @@ pub fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
+/// Returns `true` if a call failed because the kernel of this machine lacks memory. No peer can
+/// cause that.
+#[must_use]
+pub fn is_out_of_memory(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory || error.raw_os_error() == Some(NO_BUFFER_SPACE)
+}
+
 /// Returns the error from a non-blocking connect, or `None` if the socket is connected. If the
 /// query itself fails, returns the query's error, because the socket is unusable in that case, too.
 #[must_use]

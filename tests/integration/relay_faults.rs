@@ -139,6 +139,46 @@ fn a_full_disk_was_not_reported_during_a_large_upload() {
     server.finish();
 }
 
+/// splice(2) needs memory of the kernel. Its failure used to end the session as a failure of the
+/// remote, although copying still worked.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lack_of_memory_for_splice_ended_the_session() {
+    for fault in [CallFault::SpliceLacksMemory, CallFault::DrainLacksMemory] {
+        let (up, down) = (bytes(1, 3_000_000), bytes(2, 3_000_000));
+        let server = || script().send_in_background(2, 3_000_000).sink_bytes(3_000_000).expect_eof();
+        let remote = server().serve();
+        let out = connect(remote.args()).fault(fault).input(up.clone()).run();
+        out.expect_success();
+        assert!(out.stdout == down, "{} bytes", out.stdout.len());
+        remote.finish();
+
+        // Between two sockets, the data is in a pipe when the second call fails.
+        let remote = server().serve();
+        let run = Listening::start(connect(format!("-d -p 0 {}", remote.args())).fault(fault));
+        let client = run.client();
+        let sender = client.try_clone().unwrap();
+        let sending = std::thread::spawn(move || {
+            (&sender).write_all(&up).unwrap();
+            sender.shutdown(Shutdown::Write).unwrap();
+        });
+        assert!(Digest::from_reader(&client) == Digest::from_reader(data(2, 3_000_000)));
+        sending.join().unwrap();
+        run.wait_for_line("Cannot allocate memory");
+        run.end().expect_success();
+        remote.finish();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lack_of_memory_was_blamed_on_the_remote() {
+    let server = script().send("hello").expect_disconnect().serve();
+    let program = connect(server.args()).env("CONNECT_RELAY", "copy").fault(CallFault::ReceiveLacksMemory);
+    program.run().expect_failure(1, &["cannot relay data: Cannot allocate memory"]);
+    server.finish();
+}
+
 /// This used to deadlock: the remote waited for more data, and the program waited for the remote's
 /// answer.
 #[test]

@@ -60,10 +60,10 @@ pub(crate) use show::show;
 pub(crate) use temp::TempPath;
 #[cfg(feature = "tls")]
 pub(crate) use tls::{Handshake, TlsEnd, TlsFront, TlsServer};
+#[cfg(target_os = "linux")]
+pub(crate) use unix::{CallFault, open_tun};
 #[cfg(unix)]
 pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
-#[cfg(target_os = "linux")]
-pub(crate) use unix::{SpliceFault, open_tun};
 
 /// Default timeout for waits in the kit. It is long because machines may be busy.
 pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);

@@ -162,13 +162,13 @@ impl Program {
     /// Installs a seccomp filter that makes splice(2) fail in the program.
     #[cfg(target_os = "linux")]
     pub(crate) fn without_splice(self) -> Self {
-        self.splice_fault(unix::SpliceFault::Unsupported)
+        self.fault(unix::CallFault::SpliceUnsupported)
     }
 
-    /// Makes some calls of splice(2) fail in the program, with a seccomp filter.
+    /// Makes some system calls fail in the program, with a seccomp filter.
     #[cfg(target_os = "linux")]
-    pub(crate) fn splice_fault(mut self, fault: unix::SpliceFault) -> Self {
-        self.setup.splice_fault = Some(fault);
+    pub(crate) fn fault(mut self, fault: unix::CallFault) -> Self {
+        self.setup.fault = Some(fault);
         self
     }
 

@@ -23,22 +23,24 @@ pub(crate) struct Setup {
     pub(crate) terminal: Option<OwnedFd>,
     /// Gives up the privileges of root, but not its user id.
     pub(crate) unprivileged: bool,
-    /// Makes splice(2) fail.
+    /// Makes some system calls fail.
     #[cfg(target_os = "linux")]
-    pub(crate) splice_fault: Option<SpliceFault>,
+    pub(crate) fault: Option<CallFault>,
 }
 
-/// The calls of splice(2) that fail, and how.
+/// System calls that fail.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy)]
-pub(crate) enum SpliceFault {
-    /// All of them, as for unsupported descriptors.
-    Unsupported,
-    /// All of them, because the kernel lacks memory.
-    NoMemory,
-    /// Those that empty a pipe of the program itself, because the kernel lacks memory. Only these
-    /// ask for less than 1 MiB.
-    NoMemoryToDrain,
+pub(crate) enum CallFault {
+    /// splice(2) does not support the descriptors (`EINVAL`).
+    SpliceUnsupported,
+    /// splice(2) lacks memory.
+    SpliceLacksMemory,
+    /// splice(2) lacks memory if it empties a pipe of the program itself: only then does it ask for
+    /// less than 1 MiB.
+    DrainLacksMemory,
+    /// recv(2) lacks memory.
+    ReceiveLacksMemory,
 }
 
 /// Makes the child call setsid(2), so that it has no controlling terminal and its process group can
@@ -54,8 +56,8 @@ pub(crate) fn prepare(command: &mut Command, setup: Setup) {
             drop_capabilities();
         }
         #[cfg(target_os = "linux")]
-        if let Some(fault) = setup.splice_fault {
-            seccomp_against_splice(fault)?;
+        if let Some(fault) = setup.fault {
+            install_fault(fault)?;
         }
         rustix::process::setsid()?;
         if let Some(terminal) = &setup.terminal {
@@ -81,24 +83,27 @@ fn drop_capabilities() {
     }
 }
 
-/// Makes splice(2) fail in this process.
+/// Makes system calls fail in this process, with a seccomp filter.
 #[cfg(target_os = "linux")]
-fn seccomp_against_splice(fault: SpliceFault) -> io::Result<()> {
+fn install_fault(fault: CallFault) -> io::Result<()> {
     use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
-    /// The offset in `seccomp_data` of the low half of the fifth argument, the length.
+    /// The offset in `seccomp_data` of the low half of the fifth argument, the length of splice(2).
     const LENGTH: u32 = 16 + 4 * 8 + if cfg!(target_endian = "big") { 4 } else { 0 };
+    /// A length that no call has.
+    const NONE: u32 = u32::MAX;
     let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code.try_into().unwrap(), jt, jf, k };
-    let splice = u32::try_from(libc::SYS_splice).unwrap();
-    // Lengths that are let through. No call has length 0.
-    let (errno, allowed_length) = match fault {
-        SpliceFault::Unsupported => (libc::EINVAL, 0),
-        SpliceFault::NoMemory => (libc::ENOMEM, 0),
-        SpliceFault::NoMemoryToDrain => (libc::ENOMEM, 1 << 20),
+    // A call of the allowed length succeeds.
+    let (call, errno, allowed_length) = match fault {
+        CallFault::SpliceUnsupported => (libc::SYS_splice, libc::EINVAL, NONE),
+        CallFault::SpliceLacksMemory => (libc::SYS_splice, libc::ENOMEM, NONE),
+        CallFault::DrainLacksMemory => (libc::SYS_splice, libc::ENOMEM, 1 << 20),
+        CallFault::ReceiveLacksMemory => (libc::SYS_recvfrom, libc::ENOMEM, NONE),
     };
+    let call = u32::try_from(call).unwrap();
     let mut program = [
         // The system call number is the first field of seccomp_data.
         instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
-        instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, splice),
+        instruction(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, call),
         instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, LENGTH),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, allowed_length),
         instruction(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno.cast_unsigned()),

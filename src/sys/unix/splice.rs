@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 
 use super::Channel;
-use crate::sys::SpliceMode;
+use crate::sys::{SpliceMode, is_out_of_memory};
 
 /// Maximum number of bytes to move per call.
 const MAX_SPLICE: usize = 1 << 20;
@@ -37,10 +37,12 @@ pub fn splice(from: &Channel, to: &Channel) -> io::Result<usize> {
     move_from(from, to)
 }
 
-/// Returns `true` if the error means that splice(2) does not work between these descriptors.
+/// Returns `true` if the error means that splice(2) does not work between these descriptors, or
+/// that the kernel lacks memory for it. Copying needs less memory.
 #[must_use]
 pub fn cannot_be_spliced(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
+        || is_out_of_memory(error)
         || matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::PERM))
 }
 

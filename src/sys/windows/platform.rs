@@ -9,6 +9,9 @@ pub const SYSTEM_FILE: Option<&str> = None;
 /// Whether the names of environment variables are case-insensitive.
 pub const VARIABLES_IGNORE_CASE: bool = true;
 
+/// The error of a call for which the system has no buffers.
+pub(in crate::sys) const NO_BUFFER_SPACE: i32 = windows_sys::Win32::Networking::WinSock::WSAENOBUFS;
+
 /// Returns `false`: only the user can read the files in a profile directory.
 #[must_use]
 pub fn others_can_read(_: &Metadata) -> bool {
