@@ -231,8 +231,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 /// Formats a time in seconds since 1970, for example as `2026-11-21 20:53 UTC`.
 pub(super) fn date(seconds: i64) -> String {
     let (day, minute) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) / 60);
-    // This estimate is never too low for a date since 1970, and at most a few years too high.
-    let mut year = 1970 + day.div_euclid(365);
+    // This estimate is never too low, and at most a few years too high.
+    let mut year = 1970 + day.div_euclid(if day < 0 { 366 } else { 365 });
     while days(year, 1, 1) > day {
         year -= 1;
     }
@@ -298,6 +298,9 @@ mod tests {
         for (seconds, expected) in [
             (0, "1970-01-01 00:00 UTC"),
             (-1, "1969-12-31 23:59 UTC"),
+            (-315_619_200, "1960-01-01 00:00 UTC"),
+            (-631_152_000, "1950-01-01 00:00 UTC"),
+            (-62_135_596_800, "1-01-01 00:00 UTC"),
             (951_782_400, "2000-02-29 00:00 UTC"),
             (1_735_689_599, "2024-12-31 23:59 UTC"),
             (4_107_542_399, "2100-02-28 23:59 UTC"),
