@@ -70,6 +70,7 @@ fn dial_hint(cause: ErrorKind) -> Option<&'static str> {
 fn listen_hint(address: &ListenAddress, cause: ErrorKind) -> Option<&'static str> {
     Some(match (cause, matches!(address, ListenAddress::Unix(_))) {
         (ErrorKind::AddrInUse, true) => "choose another path, or stop the process that listens there",
+        (ErrorKind::ResourceBusy, true) => "choose another directory, or stop that process",
         (_, true) => "check the directory and its permissions",
         (ErrorKind::AddrInUse, false) => "choose another port, or stop the process that uses it",
         (ErrorKind::PermissionDenied, false) => "choose a port above 1023, or run connect as root",

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
 use crate::kit::*;
@@ -102,6 +103,70 @@ fn a_socket_in_use_is_left_alone() {
     second.expect_failure(1, &["cannot listen on unix:", "Address already in use"]);
     expect_echo_session(&path, "hello");
     first.stop(Signal::TERM).expect_success();
+}
+
+/// The check whether a socket is stale connects to it, and connect(2) blocked: neither was there a
+/// message, nor did a signal end the program.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_start_at_a_socket_with_a_full_backlog_hung_forever() {
+    let path = TempPath::new("s");
+    let listener = UnixListener::bind(&*path).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let waiting = UnixStream::connect(&*path).unwrap();
+    let out = connect("--listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1").run();
+    out.expect_failure(1, &["cannot listen on unix:", "Address already in use"]);
+    assert!(path.exists());
+    drop(waiting);
+}
+
+#[test]
+fn a_listener_removed_the_socket_of_its_successor() {
+    let path = TempPath::new("s");
+    let target = Server::repeat(|| script().echo());
+    let first = listening_at(&path, &target.args());
+    fs::remove_file(&*path).unwrap();
+    let second = listening_at(&path, &target.args());
+    first.stop(Signal::TERM).expect_success();
+    expect_echo_session(&path, "hello");
+    second.stop(Signal::TERM).expect_success();
+    assert!(!path.exists());
+}
+
+/// Both starts could find the same stale socket, and the second one replaced the socket of the
+/// first.
+#[test]
+fn two_starts_at_the_same_path_both_succeeded() {
+    let directory = TempPath::directory("d");
+    let path = directory.join("s");
+    drop(UnixListener::bind(&path).unwrap());
+    // The test takes the part of the other start.
+    let lock = fs::File::open(&*directory).unwrap();
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let target = Server::repeat(|| script().echo());
+    let program = connect("-d --listen").arg(format!("unix:{}", path.display())).args(target.args());
+    let run = Listening::start(program);
+    run.wait_for_line("Creating source port to forward");
+    thread::sleep(Duration::from_millis(200));
+    assert!(UnixStream::connect(&path).is_err(), "the stale socket was replaced in spite of the lock");
+    drop(lock);
+    expect_echo_session(&path, "hello");
+    run.stop(Signal::TERM).expect_success();
+    assert_eq!(fs::read_dir(&*directory).unwrap().count(), 0);
+}
+
+#[test]
+fn of_many_simultaneous_starts_at_a_stale_socket_one_succeeds() {
+    let path = TempPath::new("s");
+    drop(UnixListener::bind(&*path).unwrap());
+    let target = Server::repeat(|| script().echo());
+    let start = || connect("--listen").arg(format!("unix:{}", path.display())).args(target.args()).start();
+    let mut runs: Vec<_> = (0..6).map(|_| start()).collect();
+    eventually("five failures", || runs.iter().filter(|run| run.is_running()).count() == 1);
+    expect_echo_session(&path, "hello");
+    for run in runs.iter_mut().filter(|run| !run.is_running()) {
+        run.wait().expect_failure(1, &["cannot listen on unix:", "Address already in use"]);
+    }
 }
 
 #[test]

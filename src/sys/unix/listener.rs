@@ -3,13 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
-
 use super::Channel;
+use super::socket_path::{self, Identity};
 use crate::sys::Client;
 
 /// A listening socket. Accepting never blocks.
@@ -23,8 +21,9 @@ pub enum Listener {
         listener: UnixListener,
         /// Its path in the file system.
         path: PathBuf,
-        /// We created the path, so dropping the listener removes it.
-        is_ours: bool,
+        /// The identity of the socket at that path if we created it. Dropping the listener removes
+        /// this socket and no other.
+        created: Option<Identity>,
     },
 }
 
@@ -43,17 +42,12 @@ impl Listener {
     ///
     /// # Errors
     /// bind(2) failed; `AddrInUse` if another process is listening on `path`, or if `path` is not a
-    /// socket.
+    /// socket; `ResourceBusy` if another process has locked the directory.
     pub fn unix(path: &Path) -> io::Result<Self> {
-        let listener = match bind_private(path) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-                std::fs::remove_file(path)?;
-                bind_private(path)?
-            }
-            result => result?,
-        };
-        listener.set_nonblocking(true)?;
-        Ok(Self::Unix { listener, path: path.to_owned(), is_ours: true })
+        let (socket, created) = socket_path::bind(path)?;
+        let nonblocking = socket.set_nonblocking(true);
+        let listener = Self::Unix { listener: socket, path: path.to_owned(), created };
+        nonblocking.map(|()| listener)
     }
 
     /// Returns the address of a TCP listener. `None` for UNIX-domain sockets.
@@ -93,23 +87,6 @@ impl Listener {
     }
 }
 
-/// Binds a socket with mode 0700. The umask belongs to the whole process, so this must be called
-/// before other threads start.
-fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    let before = rustix::process::umask(Mode::from_raw_mode(0o077));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(before);
-    bound
-}
-
-/// Returns `true` if the path is a socket on which no process listens.
-fn is_stale(path: &Path) -> bool {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
-    let is_refused =
-        || UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    is_socket && is_refused()
-}
-
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
@@ -121,8 +98,8 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix { path, is_ours: true, .. } = self {
-            let _ = std::fs::remove_file(path);
+        if let Self::Unix { path, created: Some(created), .. } = self {
+            socket_path::remove(path, *created);
         }
     }
 }

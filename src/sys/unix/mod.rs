@@ -14,6 +14,7 @@ mod platform;
 mod poll;
 mod process_group;
 mod socket_activation;
+mod socket_path;
 mod socketpair;
 #[cfg(target_os = "linux")]
 mod splice;

@@ -86,6 +86,6 @@ impl Listener {
             return Ok(Self::Tcp(socket.into()));
         }
         let path = address.as_pathname().map_or_else(|| "(no path)".into(), PathBuf::from);
-        Ok(Self::Unix { listener: socket.into(), path, is_ours: false })
+        Ok(Self::Unix { listener: socket.into(), path, created: None })
     }
 }

@@ -23,6 +23,21 @@ pub(super) fn system() -> Vec<Row> {
             let out = connect(format!("--listen unix:{} host.example 22", taken.display())).run();
             Message::from_outcome(&out).naming(taken.display(), "/run/user/1000/tunnel")
         }),
+        row(
+            1,
+            "Listen",
+            "The directory of the local socket is locked",
+            "`connect` locks the directory for a moment while it creates a socket in it. `lslocks` shows the process that \
+             does not release the lock.",
+            || {
+                let directory = TempPath::directory("locked");
+                let lock = File::open(&*directory).unwrap();
+                rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+                let out =
+                    connect(format!("--listen unix:{}/tunnel host.example 22", directory.display())).run();
+                Message::from_outcome(&out).naming(directory.display(), "/run/user/1000")
+            },
+        ),
         row(1, "Listen", "The directory of the local socket does not exist", "", || {
             Message::from_outcome(&connect("--listen unix:/nonexistent/tunnel host.example 22").run())
         }),
