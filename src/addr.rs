@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
+use crate::secret::masked;
 use crate::text::{escaped, printable, reorders_or_hides};
 
 /// A TCP port, 1–65535.
@@ -81,9 +82,15 @@ pub enum AddrError {
     /// Brackets without an IPv6 address inside.
     #[error("invalid host name '{0}': expected an IPv6 address in brackets")]
     BadBrackets(String),
-    /// Neither a number from 1 to 65535 nor a known service name.
-    #[error("invalid port '{0}'; use a number from 1 to 65535 or a service name such as ssh")]
-    BadPort(String),
+    /// Neither a number from 1 to 65535 nor a known service name. `None` for a port that must not
+    /// be quoted, because it may be a password.
+    #[error("invalid port{}; use a number from 1 to 65535 or a service name such as ssh", in_quotes(.0.as_deref()))]
+    BadPort(Option<String>),
+}
+
+/// Returns a word in quotes, after a blank; empty if there is none.
+fn in_quotes(word: Option<&str>) -> String {
+    word.map(|word| format!(" '{word}'")).unwrap_or_default()
 }
 
 impl Host {
@@ -97,7 +104,7 @@ impl Host {
             return rest
                 .strip_suffix(']')
                 .and_then(Self::ipv6)
-                .ok_or_else(|| AddrError::BadBrackets(printable(word.as_bytes())));
+                .ok_or_else(|| AddrError::BadBrackets(printable(masked(word).as_bytes())));
         }
         if let Some(host) = word.parse().ok().map(Self::Ip).or_else(|| Self::ipv6(word)) {
             return Ok(host);
@@ -110,7 +117,9 @@ impl Host {
         }
         match word.chars().find(|&c| !allowed_in_name(c)) {
             None => Ok(Self::Name(Name(word.to_owned()))),
-            Some(c) => Err(AddrError::BadCharacter { host: escaped(word), what: escaped(&c.to_string()) }),
+            Some(c) => {
+                Err(AddrError::BadCharacter { host: escaped(&masked(word)), what: escaped(&c.to_string()) })
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! Passwords: masked when printed, zeroed when dropped, and found in arguments and variables.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -9,8 +8,12 @@ use zeroize::Zeroizing;
 use crate::parameters::{self, Kind};
 
 mod first_line;
+mod masking;
 
 pub use first_line::{FirstLineError, read_first_line};
+pub use masking::{
+    is_name, masked, masked_chain, masked_option, masked_targets, masked_text, quotable_number,
+};
 
 /// A password, as bytes. It has no `Display`, its `Debug` output is masked, and its memory is
 /// zeroed on drop.
@@ -119,51 +122,16 @@ fn in_header(word: &[u8], start: usize) -> Range<usize> {
 /// the range spans from the first password to the last.
 #[must_use]
 pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
-    if matches!(parameters::kind(name), Some(Kind::Secret | Kind::Header)) {
-        return 0..value.len();
+    match parameters::kind(name) {
+        Some(Kind::Secret) => return 0..value.len(),
+        // The path of a file is not secret.
+        Some(Kind::Header) if !value.starts_with(b"@") => return 0..value.len(),
+        _ => {}
     }
     let is_proxy = [&b"_PROXY"[..], b"_SERVER"]
         .iter()
         .any(|end| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end));
     if is_proxy { in_arg(value) } else { 0..0 }
-}
-
-/// Returns an argument with its password masked, for a message. Call this for every argument that
-/// is quoted in an error: a misplaced proxy argument may contain a password.
-#[must_use]
-pub fn masked(word: &str) -> Cow<'_, str> {
-    match in_arg(word.as_bytes()) {
-        password if password.is_empty() => word.into(),
-        password => format!("{}****{}", &word[..password.start], &word[password.end..]).into(),
-    }
-}
-
-/// Returns a chain of proxies, separated by commas and bars, with its passwords masked. A piece
-/// that could be the rest of a password is not treated as another proxy.
-#[must_use]
-pub fn masked_chain(chain: &str) -> Cow<'_, str> {
-    let separators = chain.match_indices([',', '|']).map(|(at, _)| at).chain([chain.len()]);
-    let (mut shown, mut start) = (String::new(), 0);
-    for end in separators {
-        let (piece, rest) = (&chain[start..end], &chain[end..]);
-        if piece.contains('@') || is_public(piece) || !rest.contains('@') {
-            shown.push_str(&masked(piece));
-            shown.extend(rest.chars().next());
-            start = end + 1;
-        }
-    }
-    shown.into()
-}
-
-/// Returns `true` if a proxy's URL has a host, optionally a port, and nothing that could be the
-/// start of a password.
-fn is_public(word: &str) -> bool {
-    let rest = &word[after_scheme(word.as_bytes())..];
-    let host = rest.split(['/', '?']).next().unwrap_or_default();
-    match host.rsplit_once(':') {
-        Some((_, port)) => port.trim_end().bytes().all(|byte| byte.is_ascii_digit()) || host.ends_with(']'),
-        None => true,
-    }
 }
 
 /// Returns `true` if a variable contains a password.
@@ -174,7 +142,7 @@ pub fn holds_password(name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ArgScanner, Secret, in_arg, in_variable, masked, masked_chain};
+    use super::{ArgScanner, Secret, in_arg, in_variable};
 
     #[test]
     fn the_password_of_an_argument_is_between_the_first_colon_and_the_last_at_sign() {
@@ -218,32 +186,6 @@ mod tests {
             ("me:pw@proxy", "pw"),
         ] {
             assert_eq!(&word[scanner.find_password(word.as_bytes())], password, "{word}");
-        }
-    }
-
-    #[test]
-    fn the_password_of_an_argument_is_masked() {
-        assert_eq!(masked("http://me:pw@proxy"), "http://me:****@proxy");
-        assert_eq!(masked("me@proxy"), "me@proxy");
-    }
-
-    #[test]
-    fn every_password_of_a_chain_is_masked() {
-        for (chain, shown) in [
-            ("a:b@one,c:d@two", "a:****@one,c:****@two"),
-            (
-                "http://a:b@one:80, socks5://c:d@two | direct",
-                "http://a:****@one:80, socks5://c:****@two | direct",
-            ),
-            ("one:1080,http://[::1]:80/,c:d@two", "one:1080,http://[::1]:80/,c:****@two"),
-            ("http://a:b,c@one", "http://a:****@one"),
-            ("a:b|c,d@one|e:f@two", "a:****@one|e:****@two"),
-            ("http://a:b@c:d@one", "http://a:****@one"),
-            ("socks5://one?resolve=local,a:b@two", "socks5://one?resolve=local,a:****@two"),
-            ("direct", "direct"),
-            ("", ""),
-        ] {
-            assert_eq!(masked_chain(chain), shown);
         }
     }
 

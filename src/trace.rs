@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use crate::plan::{ListenAddress, Local, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::Wire;
+use crate::secret::masked;
 use crate::sys;
 use crate::text::{escaped, printable};
 
@@ -133,7 +134,7 @@ fn route(route: &Route) {
         trace!("relay_host={}", hop.proxy.host);
         trace!("relay_port={}", hop.proxy.port);
         let user = hop.protocol.user().map(str::to_owned).or_else(sys::login_name).unwrap_or_default();
-        trace!("relay_user={}", printable(user.as_bytes()));
+        trace!("relay_user={}", printable(masked(&user).as_bytes()));
         let Some(resolve) = hop.protocol.resolve() else { continue };
         let is_version_4 = matches!(hop.protocol, Protocol::Socks4 { .. });
         trace!("socks_version={}", if is_version_4 { 4 } else { 5 });

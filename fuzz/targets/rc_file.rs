@@ -57,7 +57,10 @@ fn value(content: &[u8], name: &str) -> Option<String> {
     let mut values = lines.filter_map(|line| {
         let rest = line.trim().strip_prefix(name)?.trim_start().strip_prefix('=')?.trim();
         let Some(quote) = rest.chars().next().filter(|quote| "'\"".contains(*quote)) else {
-            return Some(rest.split('#').next()?.trim_end().to_owned());
+            // A comment begins after a blank.
+            let mut marks = rest.char_indices().filter(|(_, c)| *c == '#').map(|(at, _)| &rest[..at]);
+            let before = marks.find(|before| before.is_empty() || before.trim_end() != *before);
+            return Some(before.unwrap_or(rest).trim_end().to_owned());
         };
         let mut parts = rest.splitn(3, quote).skip(1);
         let (inside, after) = (parts.next()?, parts.next()?.trim_start());

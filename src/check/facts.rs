@@ -2,19 +2,23 @@
 
 use crate::config::Origin;
 use crate::plan::{Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Tls};
+use crate::secret::{masked, masked_text};
 use crate::text::printable;
 
 /// Returns the settings of a hop as (name, description) pairs.
 pub(super) fn for_hop(hop: &Hop) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
-    let login_name = || "login name".to_owned();
+    let user = |user: &Option<String>| match user {
+        Some(user) => masked(user).into_owned(),
+        None => "login name".to_owned(),
+    };
     match &hop.protocol {
-        Protocol::Socks4 { user, .. } => facts.push(("user", user.clone().unwrap_or_else(login_name))),
+        Protocol::Socks4 { user: name, .. } => facts.push(("user", user(name))),
         Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } => {
-            facts.push(("user", login.user.clone().unwrap_or_else(login_name)));
+            facts.push(("user", user(&login.user)));
             facts.push(("password", password(login)));
         }
-        Protocol::Telnet { command, .. } => facts.push(("command", command.clone())),
+        Protocol::Telnet { command, .. } => facts.push(("command", masked_text(command).into_owned())),
     }
     if let Some(resolve) = hop.protocol.resolve() {
         facts.push(("names", names(resolve)));

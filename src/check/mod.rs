@@ -11,6 +11,7 @@ use crate::config::SettingRecord;
 use crate::connector::Connector;
 use crate::error::{Error, ExitCode, os_message};
 use crate::net::{Progress, Stage, Tunnel};
+use crate::secret;
 use crate::sys;
 use crate::text::printable;
 use step::{Step, Verdict};
@@ -42,9 +43,10 @@ impl Format {
         match word {
             "" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => {
-                Err(Error::Config(format!("invalid value '{word}' for --check; use --check or --check=json")))
-            }
+            _ => Err(Error::Config(format!(
+                "invalid value '{}' for --check; use --check or --check=json",
+                secret::masked(word)
+            ))),
         }
     }
 }

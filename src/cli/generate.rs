@@ -3,6 +3,7 @@
 //! A test generates the files from the flag table, so the program need not contain the generator.
 
 use crate::error::Error;
+use crate::secret;
 
 /// The names of the files that `--generate` can print.
 pub(super) const WORDS: &[&str] = &["man", "connectrc", "bash", "zsh", "fish", "powershell"];
@@ -18,7 +19,10 @@ pub(super) fn text(word: &str) -> Result<&'static str, Error> {
         "powershell" => include_str!("../../docs/completions/_connect.ps1"),
         _ => {
             let known = WORDS.join(", ");
-            return Err(Error::Config(format!("invalid value '{word}' for --generate; use one of {known}")));
+            return Err(Error::Config(format!(
+                "invalid value '{}' for --generate; use one of {known}",
+                secret::masked(word)
+            )));
         }
     })
 }

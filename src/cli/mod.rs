@@ -147,7 +147,7 @@ impl fmt::Debug for ProxyArg {
             Self::Auto => ('A', &[]),
         };
         write!(f, "-{letter}")?;
-        values.iter().try_for_each(|value| write!(f, " {}", secret::masked(value)))
+        values.iter().try_for_each(|value| write!(f, " {}", secret::masked_chain(value)))
     }
 }
 
@@ -223,7 +223,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
     match operands.next() {
         None => Ok(Request::Session(Box::new(parsed))),
         Some(extra) => {
-            let extra = secret::masked(&extra);
+            let is_option = extra.starts_with('-');
+            let extra = if is_option { secret::masked_option(&extra) } else { secret::masked(&extra) };
             Err(Error::Usage(format!(
                 "unexpected argument '{extra}' after host and port; put options before the host"
             )))
@@ -235,7 +236,10 @@ fn help_text(value: &str) -> Result<String, Error> {
     match value {
         "" => Ok(flags::command().render_help().to_string()),
         "all" => Ok(flags::command().render_long_help().to_string()),
-        _ => Err(Error::Config(format!("invalid value '{value}' for --help; use --help or --help=all"))),
+        _ => Err(Error::Config(format!(
+            "invalid value '{}' for --help; use --help or --help=all",
+            secret::masked(value)
+        ))),
     }
 }
 

@@ -113,6 +113,7 @@ fn by_letter(letter: char) -> Option<&'static Definition> {
 /// Explains what is wrong with an option, and suggests a similar one if it is unknown.
 fn usage_error(arg: &str) -> Error {
     let name = arg.split('=').next().unwrap_or(arg);
+    let shown = secret::masked_option(arg);
     let has_name = |definition: &&Definition| match name.strip_prefix("--") {
         Some(long) => definition.long == Some(long),
         None => definition.letter.is_some_and(|letter| name[1..].starts_with(letter)),
@@ -122,8 +123,8 @@ fn usage_error(arg: &str) -> Error {
         Some(None) => Error::Usage(format!("option '{name}' takes no value")),
         None => match suggestion(arg) {
             // The suggestion is the advice, so the message need not refer to the help.
-            Some(similar) => Error::Config(format!("unknown option '{name}'; did you mean '{similar}'?")),
-            None => Error::Usage(format!("unknown option '{name}'")),
+            Some(similar) => Error::Config(format!("unknown option '{shown}'; did you mean '{similar}'?")),
+            None => Error::Usage(format!("unknown option '{shown}'")),
         },
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::addr::{parse_port, split_port};
 use crate::bypass::{BypassList, Entry, Pattern, Prefix};
+use crate::secret;
 use crate::text::printable;
 
 /// Parses a comma-separated list, as in `SOCKS5_DIRECT`. Skips each invalid entry and passes a
@@ -15,13 +16,16 @@ pub(super) fn parse(list: &str, source: &str, warn: &dyn Fn(&str)) -> BypassList
             Some(rest) => (false, rest.trim()),
             None => (true, entry),
         };
-        match parse_pattern(pattern) {
-            Some(pattern) => entries.push(Entry { bypass, pattern, port: None }),
-            None => warn(&format!(
-                "{source}: invalid entry '{}' ignored; use a network (10.0.0.0/8, 10., 2001:db8::/32) or a name",
-                printable(entry.as_bytes())
-            )),
+        if let Some(pattern) = parse_pattern(pattern) {
+            entries.push(Entry { bypass, pattern, port: None });
+            continue;
         }
+        // An entry may be a part of a password that contains a comma.
+        let shown = if list.contains('@') { "****".into() } else { secret::masked(entry) };
+        warn(&format!(
+            "{source}: invalid entry '{}' ignored; use a network (10.0.0.0/8, 10., 2001:db8::/32) or a name",
+            printable(shown.as_bytes())
+        ));
     }
     BypassList::new(entries)
 }

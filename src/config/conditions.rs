@@ -7,6 +7,7 @@ use super::bypass;
 use super::trust::Trust;
 use crate::addr::parse_port;
 use crate::bypass::{Pattern, Prefix};
+use crate::secret;
 use crate::text::{fill_in, printable};
 
 /// The environment that conditions are evaluated in. Tests replace it.
@@ -94,7 +95,7 @@ impl Criterion {
                 fill_in(&command, &[('h', ""), ('p', "")])?;
                 Self::Exec(command)
             }
-            _ => return Err(format!("unknown criterion '{}'; use {CRITERIA}", printable(name.as_bytes()))),
+            _ => return Err(format!("unknown criterion '{}'; use {CRITERIA}", quotable(name))),
         })
     }
 
@@ -149,8 +150,13 @@ fn split_words(text: &str) -> Result<Vec<&str>, String> {
 /// Parses a comma-separated list. An empty entry is an error.
 fn parse_list<T>(list: &str, what: &str, parse: fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
     list.split(',')
-        .map(|entry| parse(entry).ok_or_else(|| format!("invalid {what} '{}'", printable(entry.as_bytes()))))
+        .map(|entry| parse(entry).ok_or_else(|| format!("invalid {what} '{}'", quotable(entry))))
         .collect()
+}
+
+/// Makes a word fit for a message: a password may be part of an `exec` command without quotes.
+fn quotable(word: &str) -> String {
+    printable(secret::masked(word).as_bytes())
 }
 
 fn parse_network(entry: &str) -> Option<Prefix> {

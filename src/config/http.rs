@@ -10,7 +10,7 @@ use super::sources::Sources;
 use crate::cli::Args;
 use crate::error::{Error, os_message};
 use crate::proto::{HttpHeader, HttpSettings};
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::text::printable;
 
 /// Returns the settings for an HTTP proxy. Removes `auth=` from its URL.
@@ -65,7 +65,7 @@ fn parse_headers(value: &Secret, source: &str) -> Result<Vec<HttpHeader>, Error>
         let header = header(value.expose()).map_err(|error| Error::Config(format!("{source}: {error}")))?;
         return Ok(vec![header]);
     };
-    let shown = printable(path);
+    let shown = printable(secret::masked_text(&String::from_utf8_lossy(path)).as_bytes());
     let path =
         text(path).map_err(|error| Error::Config(format!("{source}: cannot read {shown}: {error}")))?;
     let (content, _) = read(Path::new(path))

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::service::port_or_service;
+use super::service::{port_after_host, port_or_service};
 use super::sources::Sources;
 use super::target::expect_no_proxy;
-use crate::addr::{Host, split_port};
+use crate::addr::{AddrError, Host, Port, split_port};
 use crate::cli::{Args, PasswordSource};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
@@ -85,16 +85,14 @@ fn parse_listen(value: &str) -> Result<ListenAddress, Error> {
 /// Parses `PORT` or `ADDR:PORT`. Port 0 lets the system choose the port.
 fn parse_tcp(value: &str, option: &str) -> Result<ListenAddress, Error> {
     expect_no_proxy(value)?;
-    let in_option = |what: String| Error::Config(format!("{option}: {what}"));
     let (host, port) = match split_port(value) {
-        (host, Some(port)) => (Host::parse(host).map_err(|error| in_option(error.to_string()))?, port),
-        (port, None) => (LOOPBACK, port),
+        (host, Some("0")) => (Host::parse(host), Ok(0)),
+        (host, Some(port)) => (Host::parse(host), port_after_host(port).map(Port::get)),
+        ("0", None) => (Ok(LOOPBACK), Ok(0)),
+        (port, None) => (Ok(LOOPBACK), port_or_service(port).map(Port::get)),
     };
-    let port = match port {
-        "0" => 0,
-        port => port_or_service(port).map_err(|error| in_option(error.to_string()))?.get(),
-    };
-    Ok(ListenAddress::Tcp { host, port })
+    let in_option = |error: AddrError| Error::Config(format!("{option}: {error}"));
+    Ok(ListenAddress::Tcp { host: host.map_err(in_option)?, port: port.map_err(in_option)? })
 }
 
 #[cfg(test)]

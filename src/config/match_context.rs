@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::conditions::MatchEnv;
 use crate::error::{os_message, seconds};
 use crate::plan::Target;
+use crate::secret;
 use crate::sys::{self, DumpGuard, Program};
 use crate::trace::trace;
 
@@ -54,7 +55,7 @@ impl MatchEnv for MatchContext {
 
     fn succeeds(&self, command: &str) -> Result<bool, String> {
         self.dump_guard.get_or_init(DumpGuard::engage);
-        trace!("running {command}");
+        trace!("running {}", secret::masked_text(command));
         let limit = self.exec_timeout.unwrap_or(MATCH_EXEC_TIMEOUT);
         match sys::run_within(Program::Shell(command), limit) {
             Ok(Some(status)) => Ok(status.success()),

@@ -127,10 +127,13 @@ fn relay_mode(sources: &Sources<'_>) -> Result<RelayMode, Error> {
     match sources.variable("CONNECT_RELAY").as_deref().map(OsStr::as_encoded_bytes) {
         None | Some(b"" | b"splice") => Ok(RelayMode::Splice),
         Some(b"copy") => Ok(RelayMode::Copy),
-        Some(value) => Err(Error::Config(format!(
-            "invalid value '{}' for CONNECT_RELAY; use splice or copy",
-            printable(value)
-        ))),
+        Some(value) => {
+            let value = String::from_utf8_lossy(value);
+            Err(Error::Config(format!(
+                "invalid value '{}' for CONNECT_RELAY; use splice or copy",
+                printable(secret::masked(&value).as_bytes())
+            )))
+        }
     }
 }
 

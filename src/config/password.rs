@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use super::netrc;
 use super::rcfile;
-use super::setting::{Origin, Setting};
+use super::setting::{self, Origin, Setting};
 use super::sources::Sources;
 use crate::cli::{Args, NetrcSource, PasswordSource};
 use crate::error::{Error, os_message};
 use crate::plan::{Login, PasswordPrompt};
-use crate::secret::{Secret, read_first_line};
+use crate::secret::{self, Secret, read_first_line};
 use crate::sys;
 use crate::text::{fill_in, printable};
 use crate::trace::trace;
@@ -89,12 +89,14 @@ fn read_file(path: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
             path.source()
         )));
     }
-    let name = printable(path.value.as_bytes());
+    // Without a slash, the value may be the password itself.
+    let name =
+        if setting::is_path(&path.value) { shown_path(&path.value) } else { "the file it names".into() };
     let read = || -> io::Result<Secret> {
         let file = File::open(sources.path(&path.value))?;
         let metadata = file.metadata()?;
         if metadata.is_file() && sys::others_can_read(&metadata) {
-            (sources.warn())(&rcfile::readable_password(&name));
+            (sources.warn())(&rcfile::readable_password(&printable(path.value.as_bytes())));
         }
         Ok(read_first_line(file)?)
     };
@@ -109,23 +111,29 @@ fn read_file(path: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
     })
 }
 
+/// Makes a path fit for a message.
+fn shown_path(path: &str) -> String {
+    printable(secret::masked_text(path).as_bytes())
+}
+
 /// Reads the first line from an inherited file descriptor.
 fn read_descriptor(number: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
-    let shown = printable(number.value.as_bytes());
+    // The value may be the password itself.
+    let shown = secret::quotable_number(&number.value);
     let is_number = number.value.bytes().all(|byte| byte.is_ascii_digit());
     let descriptor = number.value.parse().ok().filter(|number| is_number && *number >= FIRST_DESCRIPTOR);
     let descriptor = descriptor.ok_or_else(|| {
+        let shown = shown.map(|number| format!(" '{number}'")).unwrap_or_default();
         Error::Config(format!(
-            "invalid value '{shown}' for --password-fd; use 3 or higher, because 0, 1 and 2 carry the session"
+            "invalid value{shown} for --password-fd; use 3 or higher, because 0, 1 and 2 carry the session"
         ))
     })?;
+    let shown =
+        shown.map_or_else(|| "the file descriptor".into(), |number| format!("file descriptor {number}"));
     sources.protect_memory();
-    trace!("reading the password from file descriptor {descriptor}");
+    trace!("reading the password from {shown}");
     sys::read_inherited(descriptor).and_then(|file| Ok(read_first_line(file)?)).map_err(|error| {
-        Error::Config(format!(
-            "--password-fd: cannot read the password from file descriptor {shown}: {}",
-            os_message(&error)
-        ))
+        Error::Config(format!("--password-fd: cannot read the password from {shown}: {}", os_message(&error)))
     })
 }
 
@@ -152,7 +160,7 @@ fn netrc_entry(
     let Some(path) = named.as_ref().map_or_else(default, |setting| Some(sources.path(&setting.value))) else {
         return Ok(None);
     };
-    let name = printable(path.to_string_lossy().as_bytes());
+    let name = shown_path(&path.to_string_lossy());
     if args.netrc == Some(NetrcSource::Home) {
         sources.record("--netrc", &Origin::Option("--netrc"), || name.clone());
     }
@@ -175,7 +183,7 @@ fn netrc_entry(
     }
     trace!("{name} has {} for {host}", if entry.is_some() { "an entry" } else { "no entry" });
     if entry.as_ref().is_some_and(|entry| entry.password.is_some()) && sys::others_can_read(&metadata) {
-        (sources.warn())(&rcfile::readable_password(&name));
+        (sources.warn())(&rcfile::readable_password(&printable(path.to_string_lossy().as_bytes())));
     }
     Ok(entry)
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::scheme::{Scheme, Syntax};
-use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
+use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
 use crate::parameters::{self, Kind};
 use crate::secret::{self, Secret};
@@ -63,15 +63,22 @@ impl ProxyUrl {
             None => (None, rest),
         };
         let (host, port) = split_port(before_slash(address));
-        // In a chain, host and port may be part of a password that contains a comma, so do not
-        // quote them.
-        let quote = !has_query;
-        let host = Host::parse(host)
-            .map_err(|error| invalid(if quote { error.to_string() } else { "invalid host name".into() }))?;
+        // Do not quote what may be part of a password: in a chain, of one that contains a comma;
+        // otherwise, of one that contains an `@`.
+        let has_password = login.is_some_and(|login| login.contains(':'));
+        let host = Host::parse(host).map_err(|error| match error {
+            AddrError::BadCharacter { .. } | AddrError::BadBrackets(_) if has_password => {
+                invalid("invalid host name".into())
+            }
+            _ if has_query => invalid("invalid host name".into()),
+            error => invalid(error.to_string()),
+        })?;
         let port = port
             .map(|port| {
                 parse_port(port).ok_or_else(|| {
-                    let port = if quote { format!(" '{port}'") } else { String::new() };
+                    // Without an `@`, `user:password` looks like a host and a port.
+                    let port = secret::quotable_number(port).filter(|_| !has_query);
+                    let port = port.map(|port| format!(" '{port}'")).unwrap_or_default();
                     invalid(format!("invalid port{port}; use a number from 1 to 65535"))
                 })
             })
@@ -98,14 +105,14 @@ impl ProxyUrl {
 
     /// Fails if the query contains an option that no part of the configuration has taken.
     pub(super) fn expect_no_more_options(&self) -> Result<(), Error> {
-        let Some((name, _)) = self.query.pairs.first() else { return Ok(()) };
+        let Some((name, value)) = self.query.pairs.first() else { return Ok(()) };
         let known = match self.query.known.as_slice() {
             [] => "it has no options".to_owned(),
             known => format!("use {}", known.join(", ")),
         };
         // Quote names only: other text may be the end of a password that contains a '?'.
-        let is_name =
-            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let is_name = value.is_some()
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         let name = if is_name { format!(" '{name}'") } else { " after '?'".into() };
         Err(Error::Config(format!(
             "invalid proxy in {}: unknown option{name} for {}://; {known}",
@@ -153,7 +160,8 @@ pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a
 /// Each part of the configuration takes the options that it understands.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
-    pairs: Vec<(String, String)>,
+    /// Names and values, with `None` for a name without `=`.
+    pairs: Vec<(String, Option<String>)>,
     /// The names that were passed to [`Query::take`].
     known: Vec<&'static str>,
 }
@@ -162,11 +170,10 @@ impl Query {
     fn parse(text: &str) -> Result<Self, String> {
         let decoded = |part: &str| String::from_utf8(percent_decoded(part));
         let pair = |pair: &str| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            decoded(name)
-                .ok()
-                .zip(decoded(value).ok())
-                .ok_or_else(|| "the text after '?' is not UTF-8".to_owned())
+            let mut parts = pair.splitn(2, '=').map(decoded);
+            let name = parts.next().unwrap_or_else(|| Ok(String::new()));
+            let value = parts.next().transpose();
+            name.ok().zip(value.ok()).ok_or_else(|| "the text after '?' is not UTF-8".to_owned())
         };
         let pairs = text.split('&').filter(|part| !part.is_empty()).map(pair).collect::<Result<_, _>>()?;
         Ok(Self { pairs, known: Vec::new() })
@@ -180,7 +187,7 @@ impl Query {
         self.known.push(name);
         let mut value = None;
         while let Some(index) = self.pairs.iter().position(|(known, _)| known == name) {
-            value = Some(self.pairs.remove(index).1);
+            value = Some(self.pairs.remove(index).1.unwrap_or_default());
         }
         value
     }

@@ -1,9 +1,9 @@
 //! Parameter files: `~/.connectrc`, then `/etc/connectrc`.
 //!
-//! Each line is `NAME = value`. Blanks around name and value are dropped. `#` begins a comment,
-//! except in a quoted value. A `Match` line begins a block that lasts until the next `Match`; its
-//! values apply only if its conditions are met. A later line overrides an earlier one. An invalid
-//! line is reported with file and line number, and ignored.
+//! Each line is `NAME = value`. Blanks around name and value are dropped. `#` begins a comment at
+//! the start of a line and after a blank, except in a quoted value. A `Match` line begins a block
+//! that lasts until the next `Match`; its values apply only if its conditions are met. A later line
+//! overrides an earlier one. An invalid line is reported with file and line number, and ignored.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -14,14 +14,14 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::conditions::{Conditions, MatchEnv};
-use super::setting::{Origin, Setting};
+use super::setting::{Origin, Setting, masked};
 use super::trust::Trust;
 use crate::error::os_message;
 use crate::parameters::{self, Parameter};
 use crate::secret;
 use crate::sys;
 use crate::text::printable;
-use crate::trace::trace;
+use crate::trace::{self, trace};
 
 /// Maximum size of a file, in bytes. Limits the memory used for a hostile file.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -153,8 +153,8 @@ impl ParameterFile {
                 }
                 Ok(Line::Assignment(name, value)) => {
                     let Some(&Parameter { name, .. }) = parameters::find_for_file(name) else {
-                        let name = printable(name.as_bytes());
-                        warn(&format!("unknown parameter '{name}'; line ignored"));
+                        let name = if secret::is_name(name) { format!(" '{name}'") } else { String::new() };
+                        warn(&format!("unknown parameter{name}; line ignored"));
                         continue;
                     };
                     let block = self.blocks.len().checked_sub(1);
@@ -169,8 +169,11 @@ impl ParameterFile {
     }
 
     fn trace_assignment(&self, name: &str, value: &str, block: Option<usize>) {
+        if !trace::is_on() {
+            return;
+        }
         let is_secret = secret::holds_password(name, value);
-        let value = if is_secret { "****".into() } else { printable(value.as_bytes()) };
+        let value = if is_secret { "****".into() } else { masked(name, value) };
         let block = block.map(|block| self.blocks[block].line);
         let place = block.map_or_else(String::new, |line| format!(" in the Match block of line {line}"));
         trace!("Parameter `{name}' is set to `{value}'{place}");
@@ -239,10 +242,13 @@ fn after_match(line: &str) -> Option<&str> {
 }
 
 /// Returns the value without its comment, or the text inside the quotes of a quoted value, which
-/// may contain `#` and leading or trailing blanks.
+/// may contain `#` after a blank, and leading or trailing blanks. Without quotes, `#` begins a
+/// comment only after a blank, because passwords contain it.
 fn parse_value(rest: &str) -> Result<&str, &'static str> {
     let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-        return Ok(rest.split('#').next().unwrap_or_default().trim_end());
+        let is_comment = |(at, _): &(usize, &str)| *at == 0 || rest[..*at].ends_with(char::is_whitespace);
+        let end = rest.match_indices('#').find(is_comment).map_or(rest.len(), |(at, _)| at);
+        return Ok(rest[..end].trim_end());
     };
     let (inside, after) = rest[1..].split_once(quote).ok_or("missing closing quote")?;
     match after.trim_start() {

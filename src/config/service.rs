@@ -3,6 +3,8 @@
 use dns_lookup::{AddrInfoHints, SockType};
 
 use crate::addr::{AddrError, Port, parse_port};
+use crate::secret;
+use crate::text::printable;
 
 /// Common services, for systems without `/etc/services`, such as minimal containers.
 const WELL_KNOWN: [(&str, u16); 14] = [
@@ -27,7 +29,17 @@ const WELL_KNOWN: [(&str, u16); 14] = [
 /// # Errors
 /// [`AddrError::BadPort`] if the text is neither.
 pub(super) fn port_or_service(text: &str) -> Result<Port, AddrError> {
-    parse_port(text).or_else(|| service_port(text)).ok_or_else(|| AddrError::BadPort(text.to_owned()))
+    let quoted = || AddrError::BadPort(Some(printable(secret::masked(text).as_bytes())));
+    parse_port(text).or_else(|| service_port(text)).ok_or_else(quoted)
+}
+
+/// Does the same for the port in `host:port`, which may be the password in `user:password`.
+///
+/// # Errors
+/// [`AddrError::BadPort`], which quotes the port only if it is a number.
+pub(super) fn port_after_host(text: &str) -> Result<Port, AddrError> {
+    let quoted = |_| AddrError::BadPort(secret::quotable_number(text).map(str::to_owned));
+    port_or_service(text).map_err(quoted)
 }
 
 /// Returns the TCP port of a service, from the system's database or from [`WELL_KNOWN`].

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::parameters::{self, Kind};
+use crate::secret;
+use crate::text::printable;
+
 /// The place where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -26,6 +30,29 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{path}:{line}"),
         }
     }
+}
+
+/// Makes the value of an option or a parameter fit to be shown, with passwords masked.
+pub(super) fn masked(name: &str, value: &str) -> String {
+    let shown = match (name, parameters::kind(name.as_bytes())) {
+        ("-x" | "CONNECT_PROXY", _) => secret::masked_chain(value),
+        // The user may have given the password itself instead of a path.
+        ("--password-file" | "CONNECT_PASSWORD_FILE", _) if !is_path(value) => "****".into(),
+        ("--user-agent" | "CONNECT_USER_AGENT", _) => secret::masked_text(value),
+        (_, Some(Kind::Secret)) => "****".into(),
+        (_, Some(Kind::Header)) if !value.starts_with('@') => "****".into(),
+        (_, Some(Kind::Targets)) => secret::masked_targets(value),
+        (_, Some(Kind::Header | Kind::Path | Kind::Netrc | Kind::Command)) => secret::masked_text(value),
+        // Long options may have paths and commands, whose colons separate nothing.
+        (option, None) if option.starts_with("--") => secret::masked_text(value),
+        (_, Some(Kind::Plain | Kind::Proxies) | None) => secret::masked(value),
+    };
+    printable(shown.as_bytes())
+}
+
+/// Returns `true` if a value is a path rather than a password in the wrong place.
+pub(super) fn is_path(value: &str) -> bool {
+    value.contains(['/', '\\'])
 }
 
 /// The value of an option or a parameter, with its origin.

@@ -9,12 +9,11 @@ use super::match_context::MatchContext;
 use super::proxy_url::{self, ProxyUrl};
 use super::rcfile::ParameterFile;
 use super::scheme::Syntax;
-use super::setting::{Origin, Setting, SettingRecord};
+use super::setting::{Origin, Setting, SettingRecord, masked};
 use crate::cli::SocksVersion;
 use crate::error::Error;
-use crate::parameters::{self, Kind};
 use crate::plan::Target;
-use crate::secret::{self, Secret};
+use crate::secret::Secret;
 use crate::sys::{self, DumpGuard};
 use crate::text::printable;
 
@@ -286,16 +285,6 @@ impl<'a> Sources<'a> {
         };
         setting.map(|setting| ProxyUrl::parse(&setting.value, &setting.source(), syntax)).transpose()
     }
-}
-
-/// Returns a printable value with passwords masked.
-fn masked(name: &str, value: &str) -> String {
-    let masked = match name {
-        _ if matches!(parameters::kind(name.as_bytes()), Some(Kind::Secret | Kind::Header)) => "****".into(),
-        "-x" | "CONNECT_PROXY" => secret::masked_chain(value),
-        _ => secret::masked(value),
-    };
-    printable(masked.as_bytes())
 }
 
 /// Returns `true` if a CGI server may set this variable from a header of the client's request (RFC

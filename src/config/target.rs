@@ -1,8 +1,6 @@
 //! Parses the target from the operands on the command line.
 
-use std::borrow::Cow;
-
-use super::service::port_or_service;
+use super::service::{port_after_host, port_or_service};
 use crate::addr::{Endpoint, Host, split_port};
 use crate::cli::Args;
 use crate::error::Error;
@@ -16,8 +14,9 @@ pub(super) fn target(args: &Args) -> Result<Target, Error> {
         return match (path, &args.port) {
             ("", _) => Err(Error::Config("missing path after 'unix:'".into())),
             (_, Some(port)) => Err(Error::Usage(format!(
-                "unexpected port '{port}' after {}: a UNIX-domain socket has no port",
-                args.host
+                "unexpected port '{}' after {}: a UNIX-domain socket has no port",
+                secret::masked(port),
+                secret::masked_text(&args.host)
             ))),
             (path, None) => Ok(Target::Unix(path.into())),
         };
@@ -28,20 +27,25 @@ pub(super) fn target(args: &Args) -> Result<Target, Error> {
     let (host, port_in_host) = split_port(&args.host);
     let host = Host::parse(host)?;
     if let (Some(port), Some(other)) = (&args.port, port_in_host) {
-        return Err(Error::Usage(format!("two ports for {host}: {other} and {port}")));
+        let other = secret::quotable_number(other).unwrap_or("****");
+        return Err(Error::Usage(format!("two ports for {host}: {other} and {}", secret::masked(port))));
     }
-    let port = args.port.as_deref().or(port_in_host).or(args.name_port.as_deref());
-    let port = port.ok_or_else(|| Error::Usage(format!("missing port for {host}")))?;
-    Ok(Target::Tcp(Endpoint { host, port: port_or_service(port)? }))
+    let port = match (args.port.as_deref().or(args.name_port.as_deref()), port_in_host) {
+        (_, Some(port)) => port_after_host(port)?,
+        (Some(port), None) => port_or_service(port)?,
+        (None, None) => return Err(Error::Usage(format!("missing port for {host}"))),
+    };
+    Ok(Target::Tcp(Endpoint { host, port }))
 }
 
 /// Rejects a proxy with a password where a host is expected: the user probably forgot `-S`. The
 /// error masks the password.
 pub(super) fn expect_no_proxy(text: &str) -> Result<(), Error> {
-    match secret::masked(text) {
-        Cow::Borrowed(_) => Ok(()),
-        Cow::Owned(text) => {
-            Err(Error::Config(format!("expected a host, got the proxy '{text}'; put -S or -H before it")))
-        }
+    if secret::in_arg(text.as_bytes()).is_empty() {
+        return Ok(());
     }
+    Err(Error::Config(format!(
+        "expected a host, got the proxy '{}'; put -S or -H before it",
+        secret::masked(text)
+    )))
 }

@@ -72,11 +72,12 @@ fn is_ipv6(word: &str) -> bool {
         && zone.chars().all(|c| c.is_ascii_alphanumeric() || "._-]/:".contains(c))
 }
 
-/// Returns `port`, which was written after a host, or `None` if it must not be quoted because it
-/// may be the password in `user:password`.
+/// Returns a word that should be a number, such as the port after a host, or `None` if it must not
+/// be quoted because it may be a password.
 #[must_use]
-pub fn quotable_port(port: &str) -> Option<&str> {
-    Some(port).filter(|port| is_port(port))
+pub fn quotable_number(word: &str) -> Option<&str> {
+    let is_short = word.len() <= MAX_PORT_DIGITS && word.bytes().all(|byte| byte.is_ascii_digit());
+    is_short.then_some(word)
 }
 
 /// Returns the name of an option as typed, without its `=VALUE`. Anything else attached to the name
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_the_place_of_a_port_is_masked() {
+    fn a_password_where_a_port_is_expected_is_masked() {
         for (word, shown) in [
             ("me:hunter2", "me:****"),
             ("-Sme:hunter2", "-Sme:****"),
@@ -210,6 +211,15 @@ mod tests {
             "é",
         ] {
             assert_eq!(masked(word), word);
+        }
+    }
+
+    #[test]
+    fn only_a_short_number_is_quoted_as_one() {
+        for (word, expected) in
+            [("99999", true), ("", true), ("123456", false), ("80/x", false), ("x", false)]
+        {
+            assert_eq!(quotable_number(word).is_some(), expected, "{word}");
         }
     }
 

@@ -139,6 +139,22 @@ fn nothing_is_read_from_standard_input_and_no_port_is_opened() {
     target.finish();
 }
 
+/// The user may have put user and password into one setting.
+#[test]
+fn a_password_in_the_wrong_setting_is_masked() {
+    for args in ["--check", "--check=json", "-d --check"] {
+        let proxy = http_ok().drain().serve();
+        let run = connect(format!("{args} -H {proxy} host.example 22"));
+        let run = run.env("HTTP_PROXY_USER", "me:hunter2").env("no_proxy", "a.example:22,me:hunter2");
+        let out = run.run();
+        out.expect_code(0).expect_stderr_lacks("hunter2");
+        let report = out.stdout_text();
+        assert!(report.contains("me:****") && !report.contains("hunter2"), "{out:?}");
+        assert!(report.contains("a.example:22,me:****"), "{out:?}");
+        proxy.finish();
+    }
+}
+
 #[test]
 fn json_output_is_one_object() {
     let proxy = http_basic("me", "right").drain().serve();

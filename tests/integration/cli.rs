@@ -261,8 +261,8 @@ fn an_invalid_proxy_setting_is_named_in_one_line() {
         ("-S 127.0.0.1: host 22", "port"),
         ("-S 127.0.0.1:0 host 22", "'0'"),
         ("-S 127.0.0.1:65537 host 22", "65537"),
-        ("-S 127.0.0.1:ssh host 22", "ssh"),
-        ("-S 127.0.0.1:1:2 host 22", "127.0.0.1:1:2"),
+        ("-S 127.0.0.1:ssh host 22", "invalid port;"),
+        ("-S 127.0.0.1:1:2 host 22", "'127.0.0.1:****'"),
         ("-S http://127.0.0.1:1 host 22", "-H"),
         ("-H socks5://127.0.0.1:1 host 22", "-S"),
         ("-F -H https://127.0.0.1:1 host 22", "TLS"),
@@ -274,7 +274,8 @@ fn an_invalid_proxy_setting_is_named_in_one_line() {
         ("--tls-server-name a/b -H https://127.0.0.1:1 host 22", "--tls-server-name"),
         ("-x https://127.0.0.1:1?insecure=perhaps host 22", "insecure="),
         ("-x https://127.0.0.1:1?tls-ca=/nonexistent host 22", "/nonexistent"),
-        ("-H 127.0.0.1:-1 host 22", "-1"),
+        ("-H 127.0.0.1:-1 host 22", "invalid port;"),
+        ("-H 127.0.0.1:65536 host 22", "'65536'"),
         ("-R elsewhere -S 127.0.0.1:1 host 22", "elsewhere"),
         ("-a chap -S 127.0.0.1:1 host 22", "chap"),
         ("-a gssapi -S 127.0.0.1:1 host 22", "gssapi"),
@@ -353,17 +354,77 @@ fn an_error_about_a_misplaced_proxy_masks_the_password() {
         "--listen me:hunter2@proxy host 22",
         "-a me:hunter2@proxy -S proxy host 22",
         "--nonsense=me:hunter2@proxy host 22",
+        "--Sme:hunter2@proxy host 22",
+        "--proxy:me:hunter2@proxy host 22",
+        "host 22 --password=hunter2",
+        "host 22 -Sme:hunter2@proxy",
+        "host 22 X-Token:hunter2",
+        "unix:/tmp/x me:hunter2@proxy:80",
+        "--check=me:hunter2@proxy host 22",
+        "--generate me:hunter2@proxy",
+        "--help=me:hunter2@proxy",
+        "--proxy-protocol me:hunter2@proxy host 22",
+        "--idle-timeout me:hunter2@proxy host 22",
+        "--password-fd me:hunter2@proxy -S proxy host 22",
+        "--netrc-file me:hunter2@proxy -S proxy host 22",
+        // The password itself instead of its source.
+        "--password-fd hunter2 -S proxy host 22",
+        "--password-file hunter2 -S proxy host 22",
     ] {
-        connect(args).run().expect_failure(2, &[]).expect_stderr_lacks("hunter2");
+        let out = connect(args).run();
+        out.expect_code(2).expect_stdout("").expect_stderr_lacks("hunter2");
     }
+    let out = connect("--password-fd 4711471147 -S proxy host 22").run();
+    out.expect_failure(2, &["--password-fd"]).expect_stderr_lacks("4711");
     connect("me:hunter2@proxy 22").run().expect_failure(2, &["me:****@proxy", "-S"]);
+}
+
+/// Without its `@HOST`, `user:password` looks like a host and a port.
+#[test]
+fn a_password_where_a_port_is_expected_is_not_quoted() {
+    for args in [
+        "me:hunter2",
+        "me:hunter2 22",
+        "me:hun:hunter2 22",
+        "host me:hunter2",
+        "host 22 me:hunter2",
+        "unix:/tmp/x me:hunter2",
+        "-S me:hunter2 host 22",
+        "-H http://me:hunter2 host 22",
+        "-H http://me:hunter2/ host 22",
+        "-T me:hunter2 host 22",
+        "-x me:hunter2 host 22",
+        "-x http://me:80?hunter2 host 22",
+        "-x http://one,me:hunter2 host 22",
+        "-p me:hunter2 host 22",
+        "-P me:hunter2 host 22",
+        "--listen me:hunter2 host 22",
+        "-R me:hunter2 -S proxy host 22",
+        "-w me:hunter2 host 22",
+        "-a me:hunter2 -S proxy host 22",
+        "--check=me:hunter2 host 22",
+        "--Sme:hunter2 host 22",
+    ] {
+        let out = connect(args).run();
+        out.expect_code(2).expect_stdout("").expect_stderr_lacks("hunter2");
+    }
+    // What cannot be a password is quoted as before.
+    connect("host:70000").run().expect_failure(2, &["invalid port '70000'"]);
+    connect("host sssh").run().expect_failure(2, &["invalid port 'sssh'"]);
+    connect("-H host:99999 h 22").run().expect_failure(2, &["invalid port '99999'"]);
+    connect("host:22 23").run().expect_failure(2, &["two ports for host: 22 and 23"]);
 }
 
 #[test]
 fn an_error_about_an_invalid_proxy_masks_the_password() {
-    for proxy in
-        ["me:hunter2@host:bad", "me:hunter2@", "socks5://me:hunter2@host:0", "http://me:hunter2@host"]
-    {
+    for proxy in [
+        "me:hunter2@host:bad",
+        "me:hunter2@",
+        "socks5://me:hunter2@host:0",
+        "http://me:hunter2@host",
+        "me:p@ss:hunter2",
+        "me:p@hunter2[",
+    ] {
         let run = connect(format!("-d -S {proxy} host 22")).run();
         run.expect_code(2).expect_stderr_lacks("hunter2");
     }

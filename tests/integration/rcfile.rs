@@ -189,7 +189,7 @@ fn a_line_may_be_written_in_many_ways() {
         "SOCKS_SERVER = {P}",
         "  \tSOCKS_SERVER\t=\t{P}  \t\n",
         "SOCKS_SERVER = {P} # where it is\n",
-        "SOCKS_SERVER = {P}#where it is\n",
+        "SOCKS_SERVER = {P}\t#where it is\n",
         "# first\n\n   # second\nSOCKS_SERVER = {P}\n\n#",
         "SOCKS_SERVER = \"{P}\"\n",
         "SOCKS_SERVER = '{P}' # quoted\n",
@@ -213,6 +213,9 @@ fn a_quoted_value_may_contain_blanks_and_comment_signs() {
         ("it's \"so\"", "it's \"so\""),
         (r"'back\slash'", r"back\slash"),
         ("a=b", "a=b"),
+        // Without a blank before it, a # is part of the value.
+        ("a#b#", "a#b#"),
+        ("a#b # c#d", "a#b"),
         ("päss", "päss"),
         ("''", ""),
     ] {
@@ -271,11 +274,50 @@ fn a_file_of_garbage_gets_one_warning_per_line() {
 
 #[test]
 fn a_warning_about_an_invalid_line_does_not_quote_a_password() {
-    for line in ["SOCKS5_PASSWORD hunter2", "SOCKS5_PASSWORD: hunter2=x", "SOCKS5_PASSWORD hunter2 = x"] {
+    for line in [
+        "SOCKS5_PASSWORD hunter2",
+        "SOCKS5_PASSWORD: hunter2=x",
+        "SOCKS5_PASSWORD hunter2 = x",
+        // The rest of a token that an editor has wrapped.
+        "SOCKS5_PASSWORD = x\naGhunter2==",
+        "Match exec curl -x me:hunter2@proxy",
+        "SOCKS5_DIRECT = me:hunter2@proxy",
+        "SOCKS5_DIRECT = me:x,hunter2@proxy",
+        "SOCKS5_DIRECT = me:hunter2",
+        "CONNECT_PASSWORD_FILE = a/me:hunter2@b\nSOCKS5_PASSWORD = x",
+    ] {
         let proxy = socks5_none().expect_eof().serve();
         let out = at_home(&format!("-d -S {proxy} host 22"), &home(line)).run();
-        out.expect_code(0).expect_stderr_has(".connectrc:1: ").expect_stderr_lacks("hunter2");
+        out.expect_code(0).expect_stderr_has(".connectrc").expect_stderr_lacks("hunter2");
         proxy.finish();
+    }
+}
+
+/// Half of the password was shown, in the error and with `-d`, because `#` began a comment.
+#[test]
+fn a_password_with_a_number_sign_is_neither_cut_nor_shown() {
+    for (name, option, request) in [
+        ("HTTP_PROXY", "-h", "Proxy-Authorization: Basic bWU6aHVudGVyMiN4"),
+        ("CONNECT_PROXY", "-A", "Proxy-Authorization: Basic bWU6aHVudGVyMiN4"),
+    ] {
+        let proxy = http_ok().expect_eof().serve();
+        let home = home(format!("{name} = me:hunter2#x@{proxy} # hunter2\n"));
+        let out = at_home(&format!("-d {option} host.example 22"), &home).run();
+        out.expect_code(0).expect_stderr_lacks("hunter2").expect_stderr_lacks("#x");
+        assert!(proxy.finish_one().head.unwrap().contains(request), "{name}");
+    }
+    let proxy = socks5_userpass("me", "hunter2#x").expect_eof().serve();
+    let home_ = home(format!("SOCKS_SERVER = me:hunter2#x@{proxy}\n"));
+    let out = at_home("-d -s host.example 22", &home_).run();
+    out.expect_code(0).expect_stderr_lacks("hunter2").expect_stderr_lacks("#x");
+    proxy.finish();
+    // Without the comment, an address is left, with the password where a port is expected.
+    for (name, option) in
+        [("HTTP_PROXY", "-h"), ("SOCKS_SERVER", "-s"), ("CONNECT_PROXY", "-A"), ("TELNET_PROXY", "-t")]
+    {
+        let home = home(format!("{name} = me:hunter2 #x@127.0.0.1:1\n"));
+        let out = at_home(&format!("-d {option} host.example 22"), &home).run();
+        out.expect_code(2).expect_stderr_has(".connectrc:1").expect_stderr_lacks("hunter2");
     }
 }
 

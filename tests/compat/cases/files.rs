@@ -37,7 +37,14 @@ fn syntax() -> Vec<Case> {
         found("file: comments and blank lines").home_file(
             "# first\n\n   \n  # second\nSOCKS_SERVER = {proxy} # third\n#SOCKS_SERVER = {refused}\n",
         ),
-        found("file: a comment without a blank before it").home_file("SOCKS_SERVER={proxy}#comment\n"),
+        case("file: a value with #", "-S bob@{proxy} host.example 22")
+            .without_password()
+            .home_file("SOCKS5_PASSWORD = a#b\n")
+            .peer("proxy", socks5_password())
+            .ok()
+            .differs([Wire], "file-comments")
+            .theirs("\\x03bob\\x01a")
+            .ours("\\x03bob\\x03a#b"),
         found("file: the last line wins")
             .home_file("SOCKS_SERVER = host.example:1\nSOCKS_SERVER = {proxy}\n"),
         found("file: CRLF line ends").home_file("SOCKS_SERVER={proxy}\r\n"),
