@@ -71,7 +71,8 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         if let Some(waiting) = &connector {
             match waiting.connect(Some(&client)) {
                 Ok(tunnel) => (remote, connector) = (Some(tunnel), None),
-                // Keep listening, because the next client may wait until the target is reached.
+                // This client gave up, but the next one may wait long enough for us to reach the
+                // target.
                 Err(error @ Error::ClientGone) => {
                     trace!("{error}");
                     continue;

@@ -20,8 +20,9 @@ const NEXT_CONNECTION: u8 = 0x1e;
 /// fragmentation, and the bytes from the proxy.
 #[derive(Debug)]
 pub struct Input<'a> {
-    /// The variant, 0 to 7. In seeds, the first byte is `0` to `7`, or for an endless response
-    /// `8` to `?` with a fragmentation byte of `~`.
+    /// The variant, 0 to 7: the low three bits of the first byte. Seeds use the ASCII digits `0` to
+    /// `7`. A first byte from `8` to `?`, followed by a fragmentation byte of `~`, makes the last
+    /// response endless.
     pub variant: u8,
     /// The maximum fragment size for the uneven fragmentation, minus one.
     pub fragmentation: u8,

@@ -187,15 +187,15 @@ fn matches_list(list: &str, text: &str) -> bool {
     found
 }
 
-/// Returns `true` if the text matches the pattern: `*` matches any text, including an empty one,
-/// and `?` matches one character.
+/// Returns `true` if the text matches the pattern: `*` matches any string, including the empty
+/// string, and `?` matches one character.
 ///
-/// Takes at most O(pattern × text) steps, because only the last star is retried.
+/// Takes O(pattern × text) steps, because only the last star is retried.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut seen) = (0, 0);
-    // The last star: where the pattern continues after it, and where the text that it matches ends.
-    // On a mismatch, the star matches one more character.
+    // The last star seen: the pattern index after it, and the end of the text that it has matched so
+    // far. On a mismatch, the star matches one more character.
     let mut star = None;
     while seen < text.len() {
         match pattern.get(at) {

@@ -157,7 +157,7 @@ pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a
 
 /// The query of a proxy's URL: options for this hop, as `name=value&name=value`, percent-decoded.
 ///
-/// Each part of the configuration takes the options that it understands.
+/// Each submodule of `config` removes the options that it handles with [`take`](Query::take).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
     /// Names and values, with `None` for a name without `=`.

@@ -8,8 +8,9 @@ const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The first byte after the signature: version 2 and the command, LOCAL or PROXY.
 const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
-/// Version 2: TCP over IPv4 and over IPv6.
+/// Version 2, address family and transport: TCP over IPv4.
 const TCP4: u8 = 0x11;
+/// Version 2, address family and transport: TCP over IPv6.
 const TCP6: u8 = 0x21;
 
 /// The version of the header.

@@ -40,7 +40,7 @@ pub(super) struct Flow<'a> {
 enum Transfer<'a> {
     /// By read and write, through memory.
     Copied(Buffer),
-    /// By one splice(2) call, because one side is a pipe.
+    /// With splice(2) directly from source to sink, which works because one of them is a pipe.
     Spliced {
         into_pipe: bool,
         /// Data is available and the sink has no room: poll the sink instead of the source.

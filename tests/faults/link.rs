@@ -75,7 +75,7 @@ struct Packet {
 }
 
 fn carry(mut devices: [File; 2], behavior: &Mutex<Behavior>) -> io::Result<()> {
-    // Use a fixed seed, so that runs resemble each other.
+    // Use a fixed seed, so that runs are comparable.
     let mut random = Random::new(1);
     let mut queue = BinaryHeap::new();
     let mut buffer = vec![0; 64 * 1024];

@@ -102,7 +102,8 @@ fn kill_noted(note: &TempPath) {
 #[cfg(target_os = "linux")]
 const MARK: &str = "an-unhidden-landmark";
 
-/// Programs of the same user could read passwords from the environment and the memory.
+/// Other programs running as the same user could read passwords from this program's environment and
+/// memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_memory_was_not_protected_while_a_match_exec_command_ran() {

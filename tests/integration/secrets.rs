@@ -67,7 +67,8 @@ fn args_and_environment(pid: u32) -> String {
     (read("cmdline") + &read("environ")).replace('\0', " ")
 }
 
-/// Expects that only root can read the memory. As root, also checks that the password is in it.
+/// Expects that only root can read the program's memory. As root, also checks that the password is
+/// in it.
 #[track_caller]
 fn expect_protected(run: &Running) {
     let pid = run.pid();

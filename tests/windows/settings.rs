@@ -104,8 +104,8 @@ fn the_parameter_file_in_home_comes_first() {
     proxy.finish();
 }
 
-/// On Windows, any user may create directories on the drive. If there were a file for all users,
-/// one user could choose the proxy for everyone. The test checks the file names in the output of
+/// On Windows, any user may create directories in the root of the system drive. With a system-wide
+/// parameter file there, any user could set everyone's proxy. The test checks the file names in the output of
 /// `-d`, because wine hides `/etc`.
 #[test]
 fn no_parameter_file_is_shared_by_all_users() {

@@ -32,7 +32,7 @@ pub const STDIN_SETTLE_TIME: Duration = Duration::ZERO;
 pub struct Channel {
     fd: Fd,
     kind: Kind,
-    /// Initialized by the first write, because splice(2) does not need a writer.
+    /// Initialized on the first write; a channel that only uses splice(2) never needs a writer.
     writer: OnceLock<Writer>,
     /// Number of bytes read so far.
     bytes_read: AtomicU64,

@@ -12,13 +12,15 @@ pub const VARIABLES_IGNORE_CASE: bool = true;
 /// The error of a call for which the system has no buffers.
 pub(in crate::sys) const NO_BUFFER_SPACE: i32 = windows_sys::Win32::Networking::WinSock::WSAENOBUFS;
 
-/// Returns `false`: only the user can read the files in a profile directory.
+/// Returns `false`: parameter files are in the user's profile directory, which other ordinary users
+/// cannot read by default.
 #[must_use]
 pub fn others_can_read(_: &Metadata) -> bool {
     false
 }
 
-/// Returns `true`: only the user can write to the files in a profile directory.
+/// Returns `true`: parameter files are in the user's profile directory, to which other ordinary
+/// users cannot write by default.
 #[must_use]
 pub fn is_trusted(_: &Metadata) -> bool {
     true
