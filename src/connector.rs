@@ -16,7 +16,7 @@ pub struct Connector {
     plan: Plan,
     prompts: PromptCache,
     tls: TlsCache,
-    /// The results of all sessions' logins; `None` for a run with a single session.
+    /// Login results, shared by all sessions; `None` for a run with a single session.
     gate: Option<LoginGate>,
     /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
     /// must stay last: the others zero their passwords first.

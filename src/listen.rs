@@ -323,7 +323,7 @@ impl Acceptor {
     }
 }
 
-/// A channel whose close ends the wait for a client.
+/// A channel to watch while waiting for a client: if it closes, the wait ends.
 enum CloseWatch<'a> {
     /// Standard input. Data that arrives while no client is connected is discarded.
     Input(&'a Channel),

@@ -1,4 +1,5 @@
-//! Passwords: masked when printed, zeroed when dropped, and found in arguments and variables.
+//! Passwords: masks them when printed, zeroes them when dropped, and locates them in arguments and
+//! variables.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,4 +1,5 @@
-//! Chains of proxy URLs, one of them with a password that no error may show. The input's lines are
+//! Chains of proxy URLs, one of which contains a password that must not appear in
+//! an error or in the plan's `Debug` output. The input's lines are
 //! the text before the password, the text after the password, and the text after the `@`.
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The report for people: text that is printed while the check runs.
+//! The human-readable report, printed while the check runs.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};

@@ -11,8 +11,8 @@ use crate::trace::trace;
 const PARAMETERS: [&str; 7] =
     ["CONNECT_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
 
-/// Returns the routes through the proxies in the first parameter that is not empty. If all of them
-/// are unset or empty, returns the direct route.
+/// Returns the routes through the proxies in the first parameter that is not empty. If every
+/// parameter is unset or empty, returns the direct route.
 pub(super) fn routes(args: &Args, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
     let Some(setting) = sources.first_nonempty(&PARAMETERS)? else {
         trace!("no proxy configured, connecting directly");

@@ -13,7 +13,7 @@ pub(super) struct Scheme {
     pub(super) has_tls: bool,
 }
 
-/// A proxy protocol. The SOCKS variants include where names are resolved by default.
+/// A proxy protocol. The SOCKS variants also specify where names are resolved by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxyKind {
     Http,

@@ -60,7 +60,7 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
 
 /// Why a query returned no address.
 enum DnsFailure {
-    /// The name server answered that there is no address, or that it failed.
+    /// The name server reported that the name has no address, or returned an error.
     Answer(String),
     /// The name server is unreachable or does not speak DNS.
     NoAnswer(String),

@@ -1,5 +1,5 @@
-//! Storage for the bytes of one direction between read and write: a buffer in memory, or a pipe in
-//! the kernel.
+//! Holds the bytes of one direction after they are read and before they are written: in a memory
+//! buffer, or in a kernel pipe.
 
 use std::io;
 use std::ops::Range;

@@ -184,7 +184,7 @@ impl Case {
         self
     }
 
-    /// Makes the client connect half a second later.
+    /// Delays the client's connection by half a second.
     pub(crate) fn client_comes_late(mut self) -> Self {
         self.client_delay = Duration::from_millis(500);
         self

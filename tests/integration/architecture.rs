@@ -23,7 +23,7 @@ fn section<'a>(page: &'a str, mark: &str, end: &str) -> &'a str {
     after.split_once(end).unwrap_or_else(|| panic!("no '{end}' after '{mark}'")).0
 }
 
-/// Returns the words in the first column of the tables in a part of the page.
+/// Returns the words in the first column of every table in `part`.
 fn first_column(part: &str) -> BTreeSet<&str> {
     let cells = part.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
     cells.flat_map(|(cell, _)| cell.split([' ', ',', '`'])).filter(|word| !word.is_empty()).collect()

@@ -254,7 +254,7 @@ fn only_the_targets_name_is_queried() {
     target.finish();
 }
 
-/// RFC 6761: these names are this machine.
+/// RFC 6761: these names always refer to this machine.
 #[test]
 fn localhost_was_sent_to_the_name_server() {
     let dns = addresses(&["192.0.2.7".parse().unwrap()]);

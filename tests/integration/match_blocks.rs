@@ -150,7 +150,8 @@ fn a_command_that_hangs_is_killed_with_its_children() {
     let proxy = socks5_none().expect_eof().serve();
     let note = TempPath::new("note");
     let home = unreachable_if(&format!("(sleep 60; echo lived >{0}) | cat; true", note.display()), &proxy);
-    // `sleep` inherits standard error, so the test would wait for as long as `sleep` is alive.
+    // `sleep` inherits standard error, so if `sleep` were not killed, the test would wait
+    // until it exits.
     let out = connect("-w 1 -s host 22").env("HOME", &*home).run();
     out.expect_code(0).expect_within(Duration::from_secs(5)).expect_stderr(&format!(
         "connect: {}:2: the exec command did not finish within 1 second; Match block ignored\n",

@@ -139,8 +139,8 @@ fn a_full_disk_was_not_reported_during_a_large_upload() {
     server.finish();
 }
 
-/// splice(2) needs memory of the kernel. Its failure used to end the session as a failure of the
-/// remote, although copying still worked.
+/// splice(2) needs kernel memory. When it failed, the session used to end as if the remote had
+/// failed, although copying still worked.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_lack_of_memory_for_splice_ended_the_session() {

@@ -35,7 +35,7 @@ pub(crate) struct Job {
     pub(crate) send: Stream,
     pub(crate) receive: Stream,
     pub(crate) pace: Pace,
-    /// Number of bytes, counting both directions, after which the end aborts the session.
+    /// Number of bytes, counting both directions, after which this end aborts the session.
     pub(crate) abort_after: Option<u64>,
     pub(crate) half_close: HalfClose,
     /// How long the session may go without progress before it ends as [`Ending::Stalled`].

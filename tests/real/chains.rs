@@ -43,8 +43,8 @@ pub(crate) fn cases() -> Vec<Case> {
         out.expect_code(3).expect_stdout("hello\n").expect_stderr("");
         expect_chain(context);
     });
-    // danted keeps bytes that arrive together with the greeting. The HTTP proxy is sent its request
-    // only after danted has answered.
+    // danted does not discard bytes that arrive together with the greeting. The request to the HTTP
+    // proxy is sent only after danted has replied.
     topic.ours("an early request works through a chain", |context| {
         let [first, second] = [DANTED, TINYPROXY].map(|proxy| context.address(proxy));
         let ssh = context.ssh("--eager -A", "echo hello");

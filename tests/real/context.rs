@@ -230,8 +230,8 @@ impl<'a> Context<'a> {
         turn
     }
 
-    /// Returns the text that a server has logged since the case started or, if it takes a lock,
-    /// since it acquired the lock.
+    /// Returns the text that a server has logged since the case started or, if the case takes a
+    /// lock, since it acquired that lock.
     pub(crate) fn news(&self, server: Server) -> String {
         let marks = self.marks.borrow();
         let mark = marks.iter().find(|(marked, _)| *marked == server).map_or(0, |(_, mark)| *mark);

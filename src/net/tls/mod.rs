@@ -50,7 +50,8 @@ impl Client {
     /// `None` for a hop without TLS.
     ///
     /// # Errors
-    /// A file is missing or invalid, or the proxy's name is not valid in a certificate.
+    /// A file is missing or invalid, or the proxy's name is not a valid TLS server
+    /// name.
     pub(super) fn for_hop(hop: &Hop, peer: &Peer, cache: &TlsCache) -> Result<Option<Self>, Error> {
         let Some(tls) = &hop.tls else { return Ok(None) };
         let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;

@@ -14,7 +14,7 @@ const TLS_ALERT: u8 = 0x15;
 #[derive(Debug, Default)]
 pub(super) struct HeadReader {
     bytes: Vec<u8>,
-    /// The size of earlier heads in response to the same request.
+    /// Total size of the earlier heads in response to the same request.
     earlier: usize,
 }
 

@@ -19,7 +19,7 @@ pub enum Listener {
     Unix {
         /// The socket.
         listener: UnixListener,
-        /// Its path in the file system.
+        /// The socket's path in the file system.
         path: PathBuf,
         /// The identity of the socket at that path if we created it. Dropping the listener removes
         /// this socket and no other.

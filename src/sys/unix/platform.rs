@@ -13,7 +13,7 @@ pub const SYSTEM_FILE: Option<&str> = Some("/etc/connectrc");
 /// Whether the names of environment variables are case-insensitive.
 pub const VARIABLES_IGNORE_CASE: bool = false;
 
-/// The error of a call for which the kernel has no buffers.
+/// The error code of a call that failed because the kernel is out of buffer space.
 pub(in crate::sys) const NO_BUFFER_SPACE: i32 = libc::ENOBUFS;
 
 /// Returns `true` if users other than the owner can read the file.

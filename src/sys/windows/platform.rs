@@ -9,7 +9,7 @@ pub const SYSTEM_FILE: Option<&str> = None;
 /// Whether the names of environment variables are case-insensitive.
 pub const VARIABLES_IGNORE_CASE: bool = true;
 
-/// The error of a call for which the system has no buffers.
+/// The error code of a call that failed because the system is out of buffer space.
 pub(in crate::sys) const NO_BUFFER_SPACE: i32 = windows_sys::Win32::Networking::WinSock::WSAENOBUFS;
 
 /// Returns `false`: parameter files are in the user's profile directory, which other ordinary users

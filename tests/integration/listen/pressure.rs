@@ -89,8 +89,9 @@ fn http_proxy_that_waits_for(gate: &Gate) -> Script {
     script().read_connect_request().wait_for(gate).send("HTTP/1.1 200 OK\r\n\r\n")
 }
 
-/// The target used to get the request under a header without addresses, because `getpeername` fails
-/// after a reset. It took the request for our own.
+/// If the client had reset its connection, `getpeername` failed, and the target received the
+/// client's request after a PROXY protocol header without addresses. The target then treated the
+/// request as coming from `connect` itself.
 #[test]
 fn a_client_that_reset_its_connection_was_hidden_from_the_target() {
     for version in ["v1", "v2"] {
@@ -119,7 +120,7 @@ fn address_space(run: &Listening) -> u64 {
     pages.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096
 }
 
-/// Memory that ran out for one client used to end the listener and all sessions.
+/// Running out of memory for one client used to end the listener and all sessions.
 #[test]
 fn memory_that_ran_out_for_one_client_ended_the_listener() {
     let target = Server::repeat(|| script().echo());

@@ -111,7 +111,7 @@ fn a_truncated_inner_connection_is_an_error() {
     first.finish();
 }
 
-/// `--eager` sends requests ahead up to the next TLS handshake, and continues after the handshake.
+/// `--eager` pipelines requests only as far as the next TLS handshake, and resumes after it.
 #[test]
 fn requests_sent_ahead_do_not_cross_a_tls_handshake() {
     const GREETING: &[u8] = b"\x05\x01\x00";

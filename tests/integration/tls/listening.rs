@@ -1,4 +1,4 @@
-//! TLS to the proxy for the clients of a listener.
+//! `--listen` through a proxy that uses TLS.
 
 use super::*;
 use crate::listening::*;
