@@ -1,6 +1,6 @@
-//! Chains of proxy URLs, one of which contains a password that must not appear in
-//! an error or in the plan's `Debug` output. The input's lines are
-//! the text before the password, the text after the password, and the text after the `@`.
+//! Chains of proxy URLs, one of which contains a password that must not appear in an error or in
+//! the plan's `Debug` output. The input's lines are the text before the password, the text after
+//! the password, and the text after the `@`.
 #![no_main]
 
 use connect::cli::ProxyArg;

@@ -194,8 +194,8 @@ fn matches_list(list: &str, text: &str) -> bool {
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut seen) = (0, 0);
-    // The last star seen: the pattern index after it, and the end of the text that it has matched so
-    // far. On a mismatch, the star matches one more character.
+    // The last star seen: the pattern index after it, and the end of the text that it has matched
+    // so far. On a mismatch, the star matches one more character.
     let mut star = None;
     while seen < text.len() {
         match pattern.get(at) {

@@ -62,9 +62,9 @@ pub fn relay_client(
     drive(Session::new(LocalEnd::Client, [Some(client); 2], remote, peer, settings, pool)).0
 }
 
-/// Relays between a client's socket and `remote` until either side closes the connection. The client's EOF is not
-/// passed on, because the next client uses the same connection to the remote. Data that the client
-/// did not receive stays in `kept`.
+/// Relays between a client's socket and `remote` until either side closes the connection. The
+/// client's EOF is not passed on, because the next client uses the same connection to the remote.
+/// Data that the client did not receive stays in `kept`.
 ///
 /// # Errors
 /// Either side failed, or the idle timeout expired.

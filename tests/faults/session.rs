@@ -61,7 +61,8 @@ pub(crate) enum Verdict {
     /// The program succeeded and all data arrived, or the near end closed the session early, as
     /// planned.
     Ok,
-    /// The program reported an error, and neither end mistakes a truncated session for a complete one.
+    /// The program reported an error, and neither end mistakes a truncated session for a complete
+    /// one.
     Error,
     /// Data is wrong, or it is missing although a clean EOF or the exit code indicates success.
     Loss(String),
