@@ -52,6 +52,41 @@ fn commands_inherited_the_raised_descriptor_limit_of_a_listener() {
     run.close();
 }
 
+/// The kernel discarded the exit status of each command, so all of them seemed to have failed.
+#[test]
+fn commands_failed_if_the_parent_process_ignored_sigchld() {
+    let asker = Asker::new("askpass", "echo secret");
+    let exec = home("Match exec 'exit 0'\nSOCKS5_USER = bob\n");
+    let proxy = Server::repeat(|| socks5_userpass("bob", "secret").early("welcome").expect_eof());
+    let run = |program: Program| {
+        let out = program.args(format!("-S {proxy} host.example 22")).ignoring(Signal::CHILD).run();
+        out.expect_success().expect_stdout("welcome");
+    };
+    let command = || connect("--password-command").arg("echo secret").env("SHELL", "/bin/sh");
+    run(command().env("SOCKS5_USER", "bob"));
+    run(asker.connect("").env("SOCKS5_USER", "bob"));
+    run(command().env("HOME", &*exec));
+}
+
+/// A shell with SIGCHLD ignored or SIGTERM blocked does not work as usual either.
+#[cfg(target_os = "linux")]
+#[test]
+fn commands_do_not_inherit_signals_that_are_ignored_or_blocked_by_mistake() {
+    let note = TempPath::new("note");
+    let line = format!("grep -E '^Sig(Blk|Ign)' /proc/self/status >{}; echo secret", note.display());
+    let proxy = socks5_userpass("bob", "secret").expect_eof().serve();
+    let program = connect("--password-command").arg(line).env("SHELL", "/bin/sh");
+    let program = program.args(format!("-S bob@{proxy} host.example 22"));
+    let program = program.ignoring(Signal::CHILD).ignoring(Signal::PIPE).ignoring(Signal::HUP);
+    program.blocking(Signal::TERM).blocking(Signal::CHILD).run().expect_success();
+    let read = fs::read_to_string(&*note).unwrap();
+    // The first 31 signals; the C library uses some of the others.
+    let sets = read.lines().map(|line| u64::from_str_radix(&line[8..], 16).unwrap() & 0x7fff_ffff);
+    // SIGHUP is signal 1. It stays ignored, as `nohup` requires.
+    assert_eq!(sets.collect::<Vec<_>>(), [0, 1], "{read}");
+    proxy.finish();
+}
+
 /// The background process holds the pipe from which `connect` reads the password.
 #[test]
 fn a_password_command_was_awaited_until_its_background_process_ended() {

@@ -203,6 +203,31 @@ fn a_signal_ends_the_wait_for_a_client() {
 
 #[cfg(unix)]
 #[test]
+fn a_signal_that_the_parent_process_had_blocked_did_not_end_the_wait_for_a_client() {
+    for signal in SIGNALS {
+        let run = Listening::start(connect("-d -p 0 127.0.0.1 1").blocking(signal));
+        run.address();
+        run.stop(signal).expect_success();
+    }
+}
+
+/// A script ignores SIGINT for the commands that it starts with `&`.
+#[cfg(unix)]
+#[test]
+fn a_signal_that_the_parent_process_ignored_ended_the_wait_for_a_client() {
+    for (ignored, other) in [(SIGNALS[0], SIGNALS[1]), (SIGNALS[1], SIGNALS[0])] {
+        let target = script().echo().serve();
+        let args = format!("-d --listen 127.0.0.1:0 {}", target.args());
+        let run = Listening::start(connect(args).ignoring(ignored));
+        run.address();
+        run.run.signal(ignored);
+        expect_echo(run.client(), "hello");
+        run.stop(other).expect_success();
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_signal_ends_the_session() {
     for signal in SIGNALS {
         let target = script().expect("hello").send("hello").expect_disconnect().serve();

@@ -228,6 +228,20 @@ fn a_signal_at_the_prompt_restores_the_terminal() {
 }
 
 #[test]
+fn a_signal_that_the_parent_process_ignored_ended_the_prompt() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut user = User::new();
+        let proxy = socks5_userpass("bob", "secret").early("welcome").expect_eof().serve();
+        let run = through_socks5(&proxy, &user).ignoring(signal).start();
+        user.wait_for(SOCKS5_PROMPT);
+        run.signal(signal);
+        user.answer(SOCKS5_PROMPT, "secret");
+        run.finish().expect_success().expect_stdout("welcome");
+        proxy.finish();
+    }
+}
+
+#[test]
 fn eof_at_the_prompt_is_an_error() {
     let mut user = User::new();
     let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();

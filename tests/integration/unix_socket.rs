@@ -58,12 +58,17 @@ fn each_client_of_a_socket_gets_its_own_tunnel() {
 
 #[test]
 fn only_the_user_can_connect_to_a_socket() {
-    let path = TempPath::new("s");
-    let run = listening_at(&path, "127.0.0.1 1");
-    let status = fs::symlink_metadata(&*path).unwrap();
-    assert!(status.file_type().is_socket());
-    assert_eq!(format!("{:o}", status.permissions().mode() & 0o077), "0");
-    drop(run);
+    for umask in ["0", "022", "777"] {
+        let path = TempPath::new("s");
+        let shell = Program::new("/bin/sh").arg("-c").arg(format!("umask {umask}; exec \"$0\" \"$@\""));
+        let args = format!("-d --listen unix:{} 127.0.0.1 1", path.display());
+        let run = Listening::start(shell.arg(program_path()).args(args));
+        eventually("the socket", || UnixStream::connect(&*path).is_ok());
+        let status = fs::symlink_metadata(&*path).unwrap();
+        assert!(status.file_type().is_socket());
+        assert_eq!(format!("{:o}", status.permissions().mode() & 0o777), "700", "umask {umask}");
+        drop(run);
+    }
 }
 
 #[test]

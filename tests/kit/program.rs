@@ -159,6 +159,20 @@ impl Program {
         self
     }
 
+    /// Starts the program with this signal ignored, as `nohup` and some daemons do.
+    #[cfg(unix)]
+    pub(crate) fn ignoring(mut self, signal: rustix::process::Signal) -> Self {
+        self.setup.ignored.push(signal);
+        self
+    }
+
+    /// Starts the program with this signal blocked, as a careless parent process does.
+    #[cfg(unix)]
+    pub(crate) fn blocking(mut self, signal: rustix::process::Signal) -> Self {
+        self.setup.blocked.push(signal);
+        self
+    }
+
     /// Installs a seccomp filter that makes splice(2) fail in the program.
     #[cfg(target_os = "linux")]
     pub(crate) fn without_splice(self) -> Self {

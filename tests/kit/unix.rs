@@ -21,6 +21,10 @@ pub(crate) struct Setup {
     pub(crate) closed: [bool; 3],
     /// Makes this the controlling terminal.
     pub(crate) terminal: Option<OwnedFd>,
+    /// Ignores these signals, which the program inherits.
+    pub(crate) ignored: Vec<Signal>,
+    /// Blocks these signals, which the program inherits.
+    pub(crate) blocked: Vec<Signal>,
     /// Gives up the privileges of root, but not its user id.
     pub(crate) unprivileged: bool,
     /// Makes some system calls fail.
@@ -44,13 +48,19 @@ pub(crate) enum CallFault {
 }
 
 /// Makes the child call setsid(2), so that it has no controlling terminal and its process group can
-/// be killed as a whole. No signal is ignored in it, as one might be in the test's own process.
+/// be killed as a whole. Only the given signals are ignored in it, whatever the test's own process
+/// ignores.
 pub(crate) fn prepare(command: &mut Command, setup: Setup) {
     let before_exec = move || {
         for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
             // SAFETY: SIG_DFL is a valid disposition of these signals.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
+        for signal in &setup.ignored {
+            // SAFETY: SIG_IGN is a valid disposition of the signals that tests use.
+            unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) };
+        }
+        block(&setup.blocked);
         #[cfg(target_os = "linux")]
         if setup.unprivileged {
             drop_capabilities();
@@ -72,6 +82,19 @@ pub(crate) fn prepare(command: &mut Command, setup: Setup) {
     // SAFETY: the closure makes only system calls, which are async-signal-safe, and does not
     // allocate.
     unsafe { command.pre_exec(before_exec) };
+}
+
+/// Blocks signals in this thread.
+fn block(signals: &[Signal]) {
+    // SAFETY: sigset_t is plain data, which sigemptyset initializes. Both pointers are valid.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, signal.as_raw());
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+    }
 }
 
 /// Makes exec(2) grant no capability, even to root. Other users have none anyway.

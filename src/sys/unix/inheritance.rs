@@ -1,5 +1,7 @@
 //! What child processes inherit: the standard descriptors, and the resource limits that this
-//! process was started with.
+//! process was started with. They do not inherit signals that our parent ignores or blocks in a
+//! way that breaks programs: `Command` unblocks all signals and restores the default for SIGPIPE,
+//! and this module does so for SIGCHLD.
 
 use std::fs;
 use std::os::fd::RawFd;
@@ -18,10 +20,13 @@ const MAX_TRIED: u64 = 1 << 16;
 static ORIGINAL_LIMITS: Mutex<Vec<(Resource, Rlimit)>> = Mutex::new(Vec::new());
 
 /// Makes a child inherit only the standard descriptors, and the resource limits that applied before
-/// [`change_limit`] was called.
+/// [`change_limit`] was called. Makes its exit status available to wait(2).
 pub(in crate::sys) fn restrict_inheritance(command: &mut Command) {
-    static MARKED: Once = Once::new();
-    MARKED.call_once(mark_inherited);
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        mark_inherited();
+        accept_exit_status();
+    });
     let limits = ORIGINAL_LIMITS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if limits.is_empty() {
         return;
@@ -56,6 +61,16 @@ pub(super) fn restore_limit(resource: Resource) {
     if let Some((_, limit)) = originals.iter().find(|(changed, _)| *changed == resource) {
         let _ = setrlimit(resource, *limit);
     }
+}
+
+/// Restores the default action for SIGCHLD. If our parent ignores the signal, we inherit that, and
+/// the kernel then discards the exit status of our children (wait(2) fails with `ECHILD`).
+///
+/// Like [`mark_inherited`], called only before the first child process starts.
+fn accept_exit_status() {
+    // SAFETY: SIG_DFL is a valid disposition of SIGCHLD, and this program installs no handler for
+    // it.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
 /// Marks the descriptors inherited from the parent process as close-on-exec. One of them may be the

@@ -6,6 +6,8 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::{mem, ptr};
 
+use super::termination::is_ignored;
+
 /// The signals that end the program and must not leave the terminal with echo off. The terminal
 /// does not send SIGINT during a prompt, but rpassword raises it when it reads Ctrl-C.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
@@ -47,10 +49,11 @@ fn open() -> io::Result<File> {
 }
 
 /// A guard: while it exists, a handler restores the terminal's settings before a signal ends the
-/// program.
+/// program. Signals that were ignored at program start stay ignored, as `nohup` requires.
 #[derive(Debug)]
 pub struct RestoreTerminal {
-    previous: [libc::sigaction; SIGNALS.len()],
+    /// The action of each signal before; `None` if the signal is ignored.
+    previous: [Option<libc::sigaction>; SIGNALS.len()],
 }
 
 impl RestoreTerminal {
@@ -74,14 +77,16 @@ impl RestoreTerminal {
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
         let handler: extern "C" fn(libc::c_int) = restore_and_die;
         action.sa_sigaction = handler as libc::sighandler_t;
-        Ok(Self { previous: SIGNALS.map(|signal| replace_action(signal, &action)) })
+        Ok(Self {
+            previous: SIGNALS.map(|signal| (!is_ignored(signal)).then(|| replace_action(signal, &action))),
+        })
     }
 }
 
 impl Drop for RestoreTerminal {
     fn drop(&mut self) {
         for (signal, previous) in SIGNALS.iter().zip(&self.previous) {
-            replace_action(*signal, previous);
+            previous.as_ref().map(|previous| replace_action(*signal, previous));
         }
         let saved = SAVED.swap(ptr::null_mut(), Ordering::SeqCst);
         // The handler may be running on another thread right now. In the total order of these
