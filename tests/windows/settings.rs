@@ -105,8 +105,8 @@ fn the_parameter_file_in_home_comes_first() {
 }
 
 /// On Windows, any user may create directories in the root of the system drive. With a system-wide
-/// parameter file there, any user could set everyone's proxy. The test checks the file names in the output of
-/// `-d`, because wine hides `/etc`.
+/// parameter file there, any user could set everyone's proxy. The test checks the file names in the
+/// output of `-d`, because wine hides `/etc`.
 #[test]
 fn no_parameter_file_is_shared_by_all_users() {
     let _lock = lock_profile();
