@@ -43,12 +43,9 @@ impl Settings {
 /// Reads the certificates and the key for a hop.
 pub(super) fn load(tls: &Tls) -> Result<Settings, Error> {
     let provider = Arc::new(ring::default_provider());
-    let own = match &tls.authorities {
-        Some(file) if !tls.insecure => certificates(file)?,
-        _ => Vec::new(),
-    };
-    let chain = if tls.insecure { None } else { Some(chain_verifier(tls, &own, &provider)?) };
-    let trust = Arc::new(Trust { chain, own, pins: tls.pins.clone(), provider: Arc::clone(&provider) });
+    let trusted = if tls.insecure { Vec::new() } else { authorities(tls)? };
+    let chain = if tls.insecure { None } else { Some(chain_verifier(tls, &trusted, &provider)?) };
+    let trust = Arc::new(Trust { chain, trusted, pins: tls.pins.clone(), provider: Arc::clone(&provider) });
     let verifier = Verifier { trust: Arc::clone(&trust), problem: Arc::default() };
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder =
@@ -71,29 +68,36 @@ pub(super) fn load(tls: &Tls) -> Result<Settings, Error> {
     Ok(Settings { configuration, trust })
 }
 
-/// Returns the chain verifier. It trusts the authorities from `--tls-ca`, or else the system's.
+/// Returns the trusted certificates: those in the file of `--tls-ca`, or else the system's.
+fn authorities(tls: &Tls) -> Result<Vec<CertificateDer<'static>>, Error> {
+    if let Some(file) = &tls.authorities {
+        return certificates(file);
+    }
+    let found = rustls_native_certs::load_native_certs();
+    found.errors.iter().for_each(|error| trace!("the system's certificates: {error}"));
+    Ok(found.certs)
+}
+
+/// Returns the chain verifier, which trusts these authorities.
 fn chain_verifier(
     tls: &Tls,
-    own: &[CertificateDer<'static>],
+    trusted: &[CertificateDer<'static>],
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, Error> {
     let mut roots = RootCertStore::empty();
-    if let Some(file) = &tls.authorities {
-        roots.add_parsable_certificates(own.iter().cloned());
-        if roots.is_empty() {
+    let (used, ignored) = roots.add_parsable_certificates(trusted.iter().cloned());
+    match &tls.authorities {
+        Some(file) if roots.is_empty() => {
             return Err(Error::Config(format!("no usable CA certificate in {}", shown(file))));
         }
-    } else {
-        let found = rustls_native_certs::load_native_certs();
-        found.errors.iter().for_each(|error| trace!("the system's certificates: {error}"));
-        let (used, ignored) = roots.add_parsable_certificates(found.certs);
-        trace!("the system's certificates: {used} used, {ignored} ignored");
-        if roots.is_empty() {
+        None if roots.is_empty() => {
             return Err(Error::Config(
                 "the system has no CA certificates to verify the proxy with; specify a file with --tls-ca"
                     .into(),
             ));
         }
+        Some(_) => {}
+        None => trace!("the system's certificates: {used} used, {ignored} ignored"),
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()

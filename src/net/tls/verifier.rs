@@ -34,9 +34,10 @@ impl ProblemSlot {
 pub(super) struct Trust {
     /// `None` for `--insecure`.
     pub(super) chain: Option<Arc<WebPkiServerVerifier>>,
-    /// The certificates from `--tls-ca`. The proxy's certificate is trusted if it is one of them,
-    /// even if it is not a CA certificate.
-    pub(super) own: Vec<CertificateDer<'static>>,
+    /// The certificates from `--tls-ca` or the system. The proxy's certificate is trusted if it is
+    /// one of them, whether or not it is a CA certificate. webpki accepts neither a CA certificate
+    /// as a server certificate nor any other certificate as an authority.
+    pub(super) trusted: Vec<CertificateDer<'static>>,
     pub(super) pins: Vec<[u8; 32]>,
     pub(super) provider: Arc<CryptoProvider>,
 }
@@ -58,8 +59,8 @@ impl Trust {
         now: UnixTime,
     ) -> Result<(), CertificateError> {
         let Some(chain) = &self.chain else { return Ok(()) };
-        let checked = if self.own.contains(certificate) {
-            check_own(certificate, name, now)
+        let checked = if self.trusted.contains(certificate) {
+            check_directly(certificate, name, now)
         } else {
             chain.verify_server_cert(certificate, intermediates, name, &[], now).map(drop)
         };
@@ -136,7 +137,11 @@ impl ServerCertVerifier for Verifier {
 
 /// Verifies the name and the validity period of a certificate that is trusted directly, without a
 /// chain.
-fn check_own(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
+fn check_directly(
+    certificate: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<(), Error> {
     let validity = Certificate::parse(certificate).and_then(|certificate| certificate.validity());
     let (validity, time) = (validity.ok_or(CertificateError::BadEncoding)?, now);
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);

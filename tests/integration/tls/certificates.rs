@@ -198,6 +198,24 @@ fn a_given_server_certificate_is_trusted_for_its_names_and_validity_period() {
     expect_rejected(TlsFront::new(&expired), &["expired on 2021-06-30"], |front| trusting(&file, front, ""));
 }
 
+/// As with `--tls-ca`. `openssl req -x509` makes such certificates, and administrators add them to
+/// the system's.
+#[test]
+fn a_server_certificate_among_the_systems_was_rejected_if_it_was_a_ca_certificate() {
+    for is_authority in [false, true] {
+        let identity = Identity::self_signed(is_authority);
+        let file = identity.certificate_file();
+        let through = |front: &TlsServer, options: &str| {
+            let args = format!("{options} -H https://localhost:{} host.example 22", front.port());
+            connect(args).env("SSL_CERT_FILE", &*file)
+        };
+        expect_session(TlsFront::new(&identity), |front| through(front, ""));
+        expect_rejected(TlsFront::new(&identity), &["not for other.example"], |front| {
+            through(front, "--tls-server-name other.example")
+        });
+    }
+}
+
 #[test]
 fn another_server_name_can_be_given() {
     let pki = Pki::new();
