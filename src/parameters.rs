@@ -118,6 +118,7 @@ pub fn kind(name: &[u8]) -> Option<Kind> {
 pub const URL_OPTIONS: &[(&str, Kind)] = &[
     ("auth", Plain),
     ("command", Plain),
+    ("header", Secret),
     ("insecure", Plain),
     ("resolve", Plain),
     ("tls-ca", Path),
@@ -164,6 +165,7 @@ mod tests {
             let expected = match name.as_str() {
                 "CONNECT_NETRC" => Kind::Netrc,
                 "CONNECT_HEADER" => Kind::Header,
+                "HEADER" => Kind::Secret,
                 // The command of a telnet-style proxy is sent to it, not run.
                 "COMMAND" => Kind::Plain,
                 "NO_PROXY" => Kind::Targets,

@@ -74,14 +74,61 @@ pub fn after_scheme(word: &[u8]) -> usize {
     if word[end..].starts_with(b"://") { end + 3 } else { 0 }
 }
 
-/// Returns the range of the password in an argument such as `-Suser:password@proxy` or
-/// `http://user:password@proxy`; empty if it has none.
+/// Returns the range of the secrets in an argument such as `-Suser:password@proxy` or
+/// `http://user:password@proxy?header=X-Token:%20abc`; empty if it has none. After the first secret
+/// option in the query, everything counts as secret.
 #[must_use]
 pub fn in_arg(word: &[u8]) -> Range<usize> {
+    let password = password_in(word);
+    match secret_option(word) {
+        None => password,
+        Some(start) if password.is_empty() => start..word.len(),
+        Some(start) => start.min(password.start)..word.len(),
+    }
+}
+
+/// Returns the range of the password between the first `:` and the last `@`; empty if there is
+/// none.
+fn password_in(word: &[u8]) -> Range<usize> {
     let after_scheme = after_scheme(word);
     let Some(end) = word.iter().rposition(|&byte| byte == b'@') else { return 0..0 };
     let user = word.get(after_scheme..end).unwrap_or_default().iter().position(|&byte| byte == b':');
     user.map_or(0..0, |user| after_scheme + user + 1..end)
+}
+
+/// Returns the start of the value of the first secret option in the query of a proxy's URL, or of
+/// the first URL in a chain that has one; `None` if there is no such option.
+fn secret_option(word: &[u8]) -> Option<usize> {
+    let is_start = |byte: &u8| b"?&".contains(byte);
+    let starts = word.iter().enumerate().filter(|(_, byte)| is_start(byte)).map(|(at, _)| at + 1);
+    starts.into_iter().find_map(|start| {
+        let length = word[start..].iter().position(|byte| is_start(byte) || *byte == b'=')?;
+        let end = start + length;
+        let kind = parameters::url_option(&percent_decoded(&word[start..end]));
+        (word[end] == b'=' && kind == Some(Kind::Secret)).then_some(end + 1)
+    })
+}
+
+/// Decodes each `%XX` (RFC 3986 §2.1). A `%` without two hexadecimal digits is kept.
+#[must_use]
+pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    // Reserve the maximum size, because reallocating would leave a copy of a password in freed
+    // memory.
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        let byte = match after {
+            [high, low, ..] if *first == b'%' => hex_digit(*high).zip(hex_digit(*low)),
+            _ => None,
+        };
+        bytes.push(byte.map_or(*first, |(high, low)| high << 4 | low));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// The option that takes a header field, as in `--header 'X-Token: abc'`.
@@ -161,6 +208,12 @@ mod tests {
             ("[::1]:1080", ""),
             ("me:@proxy", ""),
             ("@://:", ""),
+            ("http://proxy?header=X-Token:%20abc", "X-Token:%20abc"),
+            ("-xhttp://proxy:80/?auth=basic&%68eader=X:abc&insecure", "X:abc&insecure"),
+            ("http://me:pw@proxy?header=X:abc", "pw@proxy?header=X:abc"),
+            ("http://one?header=X:a,http://me:pw@two", "X:a,http://me:pw@two"),
+            ("http://proxy?header=X:a@b", "X:a@b"),
+            ("http://proxy?headers=X:abc&header", ""),
             ("", ""),
         ] {
             assert_eq!(&word[in_arg(word.as_bytes())], password, "{word}");
@@ -200,6 +253,7 @@ mod tests {
             ("SOCKS_SERVER", "proxy", ""),
             ("CONNECT_PROXY", "a:b@one,c:d@two", "b@one,c:d"),
             ("CONNECT_PROXY", "one:1,c:d@two", "1,c:d"),
+            ("CONNECT_PROXY", "http://one?header=X:abc", "X:abc"),
             ("CONNECT_PASSWORD_COMMAND", "echo a:b@c", ""),
             ("PGPASSWORD", "not ours", ""),
             ("PATH", "a:b@c", ""),

@@ -4,9 +4,9 @@
 //! `c`; direct.
 
 use super::bypass;
-use super::hop::{self, parse_resolve};
+use super::hop::{self, ChainSize, parse_resolve};
 use super::proxy_url::ProxyUrl;
-use super::scheme::Syntax;
+use super::scheme::{ProxyKind, Syntax};
 use super::sources::Sources;
 use crate::cli::Args;
 use crate::error::Error;
@@ -71,10 +71,11 @@ fn route(chain: &str, source: &str, args: &Args, sources: &Sources<'_>) -> Resul
     if urls.len() > MAX_HOPS {
         return invalid(&format!("{} proxies in one chain; use at most {MAX_HOPS}", urls.len()));
     }
-    let hops = urls.iter().map(|url| {
-        let url = ProxyUrl::parse(url, source, Syntax::Url)?;
-        hop::from_url(url, is_only, args, sources)
-    });
+    let urls = urls.iter().map(|url| ProxyUrl::parse(url, source, Syntax::Url));
+    let urls: Vec<_> = urls.collect::<Result<_, _>>()?;
+    let http_proxies = urls.iter().filter(|url| url.scheme.kind == ProxyKind::Http).count();
+    let chain = ChainSize { proxies: urls.len(), http_proxies };
+    let hops = urls.into_iter().map(|url| hop::from_url(url, chain, args, sources));
     route_through(hops.collect::<Result<_, _>>()?, args, sources)
 }
 

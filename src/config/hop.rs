@@ -36,19 +36,31 @@ const SOCKS4: LoginParameters =
     LoginParameters { users: &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"], passwords: &[] };
 const TELNET: LoginParameters = LoginParameters { users: &["CONNECT_USER"], passwords: &[] };
 
+/// The size of the chain that a hop belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChainSize {
+    pub(super) proxies: usize,
+    pub(super) http_proxies: usize,
+}
+
+impl ChainSize {
+    /// A proxy that is not part of a longer chain.
+    pub(super) const SINGLE: Self = Self { proxies: 1, http_proxies: 1 };
+}
+
 /// Builds the hop for a proxy, whether it was given by `-S`, `-H`, `-T`, `-x` or a variable.
 ///
 /// Options in the URL take precedence over the command line, and the command line over parameters.
-/// In a chain (`is_only` is `false`), a proxy gets its user name and password from parameters only
-/// if its URL names a user. Otherwise one proxy could receive another's password.
+/// In a chain of several proxies, a proxy gets its user name and password from parameters only if
+/// its URL names a user. Otherwise one proxy could receive another's password.
 pub(super) fn from_url(
     mut url: ProxyUrl,
-    is_only: bool,
+    chain: ChainSize,
     args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Hop, Error> {
     let tls = url.scheme.has_tls.then(|| tls::settings(&mut url.query, args, sources)).transpose()?;
-    let login_sources = (is_only || url.user.is_some()).then_some(sources);
+    let login_sources = (chain.proxies == 1 || url.user.is_some()).then_some(sources);
     let kind = match url.syntax {
         Syntax::Socks => with_version(url.scheme.kind, args.socks_version),
         _ => url.scheme.kind,
@@ -71,7 +83,7 @@ pub(super) fn from_url(
             Protocol::Telnet { command, user }
         }
         ProxyKind::Http => {
-            let settings = http::settings(&mut url, args, sources)?;
+            let settings = http::settings(&mut url, chain.http_proxies, args, sources)?;
             Protocol::Http { login: login(&mut url, &HTTP, args, login_sources)?, settings }
         }
     };

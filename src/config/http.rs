@@ -13,9 +13,11 @@ use crate::proto::{HttpHeader, HttpSettings};
 use crate::secret::{self, Secret};
 use crate::text::printable;
 
-/// Returns the settings for an HTTP proxy. Removes `auth=` from its URL.
+/// Returns the settings for an HTTP proxy. Removes `auth=` and `header=` from its URL. `proxies` is
+/// the number of HTTP proxies in the chain.
 pub(super) fn settings(
     url: &mut ProxyUrl,
+    proxies: usize,
     args: &Args,
     sources: &Sources<'_>,
 ) -> Result<HttpSettings, Error> {
@@ -23,14 +25,22 @@ pub(super) fn settings(
     if let Some(schemes) = auth::schemes(url, args, sources)? {
         settings.schemes = schemes;
     }
-    settings.headers = headers(args, sources)?;
-    let has_user_agent = settings.headers.iter().any(|header| header.is("User-Agent"));
-    if has_user_agent && args.http.user_agent.is_some() {
+    let user_agent = |header: &HttpHeader| header.is("User-Agent");
+    let shared = shared_headers(proxies, args, sources)?;
+    if shared.iter().any(user_agent) && args.http.user_agent.is_some() {
         return Err(Error::Config(
             "--header and --user-agent both set User-Agent; use only one of them".into(),
         ));
     }
-    if has_user_agent {
+    let mut headers = own_headers(url)?;
+    let own = headers.len();
+    for header in shared {
+        if !headers[..own].iter().any(|own| own.is(header.name())) {
+            headers.push(header);
+        }
+    }
+    settings.headers = headers;
+    if settings.headers.iter().any(user_agent) {
         return Ok(settings);
     }
     let agent = sources.option_or("--user-agent", args.http.user_agent.as_ref(), &["CONNECT_USER_AGENT"])?;
@@ -41,17 +51,42 @@ pub(super) fn settings(
     Ok(settings)
 }
 
+/// Returns the headers in the query of a proxy's URL, which are for this proxy only.
+fn own_headers(url: &mut ProxyUrl) -> Result<Vec<HttpHeader>, Error> {
+    let parse = |value: &Secret| {
+        // The query has been checked to be UTF-8.
+        let text = str::from_utf8(value.expose()).unwrap_or_default();
+        // Do not quote the value: it may be part of a password that was not percent-encoded.
+        HttpHeader::parse(text).map_err(|error| {
+            Error::Config(format!("invalid proxy in {}: invalid header= value: {error}", url.source))
+        })
+    };
+    url.query.take_all("header").iter().map(parse).collect()
+}
+
 /// Returns the headers from the command line or, if there are none, from `CONNECT_HEADER`.
-fn headers(args: &Args, sources: &Sources<'_>) -> Result<Vec<HttpHeader>, Error> {
+///
+/// # Errors
+/// [`Error::Config`] for an invalid header, and for one that may be secret if several proxies would
+/// get it.
+fn shared_headers(proxies: usize, args: &Args, sources: &Sources<'_>) -> Result<Vec<HttpHeader>, Error> {
     let mut headers = Vec::new();
     for value in &args.http.headers {
         sources.record("--header", &Origin::Option("--header"), || "****".into());
         headers.extend(parse_headers(value, "--header")?);
     }
+    let mut source = "--header";
     if args.http.headers.is_empty()
         && let Some(value) = sources.secret(&["CONNECT_HEADER"])
     {
-        headers = parse_headers(&value, "CONNECT_HEADER")?;
+        source = "CONNECT_HEADER";
+        headers = parse_headers(&value, source)?;
+    }
+    if proxies > 1 && headers.iter().any(HttpHeader::is_secret) {
+        return Err(Error::Config(format!(
+            "{source}: {proxies} HTTP proxies would get a header that may be secret; add ?header=NAME:%20VALUE to the URL \
+             of the one that it is for"
+        )));
     }
     Ok(headers)
 }

@@ -11,6 +11,7 @@ use crate::proto::ProxyProtocol;
 use crate::secret;
 use crate::sys;
 use crate::text::printable;
+use hop::ChainSize;
 use proxy_url::ProxyUrl;
 use scheme::Syntax;
 
@@ -117,7 +118,7 @@ fn routes(args: &Args, target: &Target, sources: &Sources<'_>) -> Result<Vec<Rou
         ProxyArg::Telnet(text) => parse("-T", text, Syntax::Telnet)?,
         ProxyArg::TelnetFromEnvironment => sources.telnet_proxy()?,
     };
-    let hop = hop::from_url(url, true, args, sources)?;
+    let hop = hop::from_url(url, ChainSize::SINGLE, args, sources)?;
     Ok(vec![chain::route_through(vec![hop], args, sources)?])
 }
 

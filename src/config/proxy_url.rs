@@ -6,7 +6,7 @@ use super::scheme::{Scheme, Syntax};
 use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
 use crate::parameters::{self, Kind};
-use crate::secret::{self, Secret};
+use crate::secret::{self, Secret, percent_decoded};
 
 /// A proxy's URL, split into its parts. The scheme is optional in the URL.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +88,8 @@ impl ProxyUrl {
             Some((user, None)) => (Some(user), None),
             Some((_, Some((user, password)))) => (Some(user), Some(password)),
         };
-        let decode = |text: &str| if is_url { percent_decoded(text) } else { text.as_bytes().to_vec() };
+        let decode =
+            |text: &str| if is_url { percent_decoded(text.as_bytes()) } else { text.as_bytes().to_vec() };
         let user = user
             .map(|user| String::from_utf8(decode(user)))
             .transpose()
@@ -130,7 +131,7 @@ pub(super) fn has_scheme(text: &str, syntax: Syntax) -> bool {
 /// `removed`.
 pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a, str> {
     let is_kept = |pair: &&str| {
-        let name = percent_decoded(pair.split('=').next().unwrap_or_default());
+        let name = percent_decoded(pair.split('=').next().unwrap_or_default().as_bytes());
         let is_path = parameters::url_option(&name) == Some(Kind::Path);
         if is_path {
             removed(&String::from_utf8_lossy(&name));
@@ -161,18 +162,19 @@ pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
     /// Names and values, with `None` for a name without `=`.
-    pairs: Vec<(String, Option<String>)>,
-    /// The names that were passed to [`Query::take`].
+    pairs: Vec<(String, Option<Secret>)>,
+    /// The names that were passed to [`Query::take_all`].
     known: Vec<&'static str>,
 }
 
 impl Query {
     fn parse(text: &str) -> Result<Self, String> {
-        let decoded = |part: &str| String::from_utf8(percent_decoded(part));
+        let decoded = |part: &str| String::from_utf8(percent_decoded(part.as_bytes()));
         let pair = |pair: &str| {
             let mut parts = pair.splitn(2, '=').map(decoded);
             let name = parts.next().unwrap_or_else(|| Ok(String::new()));
             let value = parts.next().transpose();
+            let value = value.map(|value| value.map(|text| Secret::new(text.into_bytes())));
             name.ok().zip(value.ok()).ok_or_else(|| "the text after '?' is not UTF-8".to_owned())
         };
         let pairs = text.split('&').filter(|part| !part.is_empty()).map(pair).collect::<Result<_, _>>()?;
@@ -183,13 +185,16 @@ impl Query {
     ///
     /// If the option is repeated, returns the last value. `None` means that the option is absent.
     pub(super) fn take(&mut self, name: &'static str) -> Option<String> {
+        let value = self.take_all(name).pop()?;
+        Some(String::from_utf8_lossy(value.expose()).into_owned())
+    }
+
+    /// Removes an option that may be repeated, and returns its values.
+    pub(super) fn take_all(&mut self, name: &'static str) -> Vec<Secret> {
         debug_assert!(parameters::url_option(name.as_bytes()).is_some(), "{name} is not in the table");
         self.known.push(name);
-        let mut value = None;
-        while let Some(index) = self.pairs.iter().position(|(known, _)| known == name) {
-            value = Some(self.pairs.remove(index).1.unwrap_or_default());
-        }
-        value
+        let taken = self.pairs.extract_if(.., |(known, _)| known == name);
+        taken.map(|(_, value)| value.unwrap_or_else(|| Secret::from(""))).collect()
     }
 }
 
@@ -203,26 +208,6 @@ fn split_scheme(text: &str) -> (Option<&str>, &str) {
 
 fn before_slash(text: &str) -> &str {
     text.split('/').next().unwrap_or_default()
-}
-
-/// Decodes each `%XX` (RFC 3986 §2.1). A `%` without two hexadecimal digits is kept.
-fn percent_decoded(text: &str) -> Vec<u8> {
-    // Reserve the maximum: reallocating would leave a copy of a password in freed memory.
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let byte = match after {
-            [high, low, ..] if *first == b'%' => hex_digit(*high).zip(hex_digit(*low)),
-            _ => None,
-        };
-        bytes.push(byte.map_or(*first, |(high, low)| high << 4 | low));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    bytes
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

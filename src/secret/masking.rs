@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{after_scheme, in_arg};
+use super::{after_scheme, password_in, secret_option};
 
 /// The number of digits in the largest port. A longer number may be a password.
 const MAX_PORT_DIGITS: usize = 5;
@@ -18,9 +18,10 @@ const MAX_PORT_DIGITS: usize = 5;
 /// masked unless it could be a port.
 #[must_use]
 pub fn masked(word: &str) -> Cow<'_, str> {
-    match in_arg(word.as_bytes()) {
-        password if password.is_empty() => mask(word, after_host(word)),
-        password => mask(word, password),
+    let (word, option) = split_option(word);
+    match password_in(word.as_bytes()) {
+        password if password.is_empty() => mask(word, after_host(word), option),
+        password => mask(word, password, option),
     }
 }
 
@@ -28,14 +29,22 @@ pub fn masked(word: &str) -> Cow<'_, str> {
 /// which colons are common.
 #[must_use]
 pub fn masked_text(text: &str) -> Cow<'_, str> {
-    mask(text, in_arg(text.as_bytes()))
+    let (text, option) = split_option(text);
+    mask(text, password_in(text.as_bytes()), option)
 }
 
-fn mask(word: &str, password: Range<usize>) -> Cow<'_, str> {
-    if password.is_empty() {
-        return word.into();
+/// Splits off the value of the first secret option in a URL's query, and everything after it.
+fn split_option(word: &str) -> (&str, &str) {
+    word.split_at(secret_option(word.as_bytes()).unwrap_or(word.len()))
+}
+
+fn mask<'a>(word: &'a str, password: Range<usize>, option: &str) -> Cow<'a, str> {
+    let option = if option.is_empty() { "" } else { "****" };
+    match (password.is_empty(), option) {
+        (true, "") => word.into(),
+        (true, _) => format!("{word}{option}").into(),
+        _ => format!("{}****{}{option}", &word[..password.start], &word[password.end..]).into(),
     }
-    format!("{}****{}", &word[..password.start], &word[password.end..]).into()
 }
 
 /// Returns the range of the text after a host and a colon; empty if that text could be a port.
@@ -162,6 +171,10 @@ mod tests {
             ("me:1234@proxy:80", "me:****@proxy:80"),
             ("me@proxy", "me@proxy"),
             ("proxy", "proxy"),
+            ("http://me:pw@proxy:80?header=X:abc", "http://me:****@proxy:80?header=****"),
+            ("http://proxy?auth=basic&%68eader=X:a@b", "http://proxy?auth=basic&%68eader=****"),
+            ("http://me:pw?header=X:a@b", "http://me:********"),
+            ("http://proxy?header=", "http://proxy?header="),
         ] {
             assert_eq!(masked(word), shown);
         }
@@ -228,6 +241,7 @@ mod tests {
         for (text, shown) in [
             (r"C:\Users\me", r"C:\Users\me"),
             ("curl -x http://me:pw@proxy", "curl -x http://me:****@proxy"),
+            ("curl 'http://proxy?header=X:abc'", "curl 'http://proxy?header=****"),
             ("Mozilla/5.0 (rv:1)", "Mozilla/5.0 (rv:1)"),
         ] {
             assert_eq!(masked_text(text), shown);
@@ -279,6 +293,9 @@ mod tests {
             ("http://one,me:hunter2", "http://one,me:****"),
             ("me:hunter2", "me:****"),
             ("http://one,|direct", "http://one,|direct"),
+            ("http://one?header=X:1,socks://c:d@two", "http://one?header=****,socks://c:****@two"),
+            // Unless it is encoded, a comma in a header is an error.
+            ("http://one?header=X:1,abc,direct", "http://one?header=****,direct"),
             ("direct", "direct"),
             ("", ""),
         ] {

@@ -63,14 +63,85 @@ fn http_1_0_is_used_on_request() {
     proxy.finish();
 }
 
-#[test]
-fn headers_are_sent_to_every_http_proxy_of_a_chain() {
+/// Returns the requests that two HTTP proxies get. `{1}` and `{2}` in the args are the proxies.
+#[track_caller]
+fn chained(options: &[&str], chain: &str, header: Option<&str>) -> [String; 2] {
     let last = http_ok().early("welcome").drain().serve();
     let first = http_ok().relay_to(last.to_string()).serve();
-    let run = connect(format!("--header X-A:b -x http://{first},http://{last} host.example 22")).run();
-    run.expect_success().expect_stdout("welcome");
-    for proxy in [first, last] {
-        assert!(proxy.finish_one().head.unwrap().contains("\r\nX-A: b\r\n"));
+    let chain = chain.replace("{1}", &first.to_string()).replace("{2}", &last.to_string());
+    let run = options.iter().fold(connect(""), Program::arg).arg("-x").arg(chain);
+    let run = header.into_iter().fold(run, |run, header| run.env("CONNECT_HEADER", header));
+    run.args("host.example 22").run().expect_success().expect_stdout("welcome");
+    [first, last].map(|proxy| proxy.finish_one().head.unwrap())
+}
+
+#[test]
+fn public_headers_are_sent_to_every_http_proxy_of_a_chain() {
+    for head in chained(&["--header", "Via: 1.1 me"], "http://{1},http://{2}", None) {
+        assert!(head.contains("\r\nVia: 1.1 me\r\n"), "{head}");
+    }
+    for head in chained(&[], "http://{1},http://{2}", Some("User-Agent: probe/1")) {
+        assert!(head.contains("\r\nUser-Agent: probe/1\r\n"), "{head}");
+    }
+}
+
+#[test]
+fn a_secret_header_is_not_sent_to_every_http_proxy_of_a_chain() {
+    let file = TempPath::file("headers", "Via: 1.1 me\nX-Token: abcdef\n");
+    let in_file = format!("@{}", file.display());
+    for header in ["Proxy-Authorization: Basic abcdef", "X-Token: abcdef", "Cookie:abcdef", &in_file] {
+        let proxy = Server::each([]);
+        let chain = format!("-x http://{proxy},socks5://127.0.0.1:1,http://127.0.0.1:1 host.example 22");
+        let with_option = connect("--header").arg(header).args(&chain);
+        for (program, name) in
+            [(with_option, "--header"), (connect(&chain).env("CONNECT_HEADER", header), "CONNECT_HEADER")]
+        {
+            let out = program.run();
+            out.expect_failure(2, &[name, "2 HTTP proxies", "?header=NAME:%20VALUE"])
+                .expect_stderr_lacks("abcdef");
+        }
+        proxy.finish();
+    }
+    // A chain with one HTTP proxy has no other that could get it.
+    let last = http_ok().early("welcome").drain().serve();
+    let first = socks5_none().relay_to(last.to_string()).serve();
+    let run =
+        connect(format!("--header X-Token:abc -x socks5://{first},http://{last} host.example 22")).run();
+    run.expect_success();
+    assert!(last.finish_one().head.unwrap().contains("\r\nX-Token: abc\r\n"));
+    first.finish();
+}
+
+#[test]
+fn a_header_in_the_url_of_a_proxy_is_sent_to_that_proxy_only() {
+    let chain = "http://{1}?header=X-Token:%20one%2Ctwo&header=X-Site:%26,http://{2}/?%68eader=X-Token%3Atwo";
+    let [first, last] = chained(&[], chain, None);
+    assert!(first.contains("\r\nX-Token: one,two\r\nX-Site: &\r\n"), "{first}");
+    assert!(
+        last.contains("\r\nX-Token: two\r\n") && !last.contains("one") && !last.contains("Site"),
+        "{last}"
+    );
+
+    let [first, last] = chained(&[], "http://{1},http://{2}?header=Proxy-Authorization:Basic%20YTpi", None);
+    assert!(!first.contains("Authorization") && last.contains("\r\nProxy-Authorization: Basic YTpi\r\n"));
+
+    // It takes precedence over a header for all proxies.
+    let options = ["--header", "Via: all", "--user-agent", "all/1"];
+    let chain = "http://{1}?header=via:one&header=User-Agent:one/1,http://{2}";
+    let [first, last] = chained(&options, chain, None);
+    assert!(first.contains("\r\nvia: one\r\nUser-Agent: one/1\r\n") && !first.contains("all"), "{first}");
+    assert!(last.contains("\r\nVia: all\r\nUser-Agent: all/1\r\n"), "{last}");
+
+    for (url, parts) in [
+        ("http://127.0.0.1:1?header=abcdef", &["-x", "header=", "missing colon"][..]),
+        ("http://127.0.0.1:1?header=%40/abcdef", &["-x", "header=", "missing colon"]),
+        ("http://127.0.0.1:1?header=Host:abcdef", &["-x", "header=", "Host"]),
+        ("http://127.0.0.1:1?header=X:a%0d%0aabcdef", &["-x", "header=", "control"]),
+        ("http://127.0.0.1:1?header=X:a,abcdef", &["-x", "missing scheme"]),
+        ("http://127.0.0.1:1?header=X:a@abcdef", &["-x", "unencoded"]),
+        ("socks5://127.0.0.1:1?header=X:abcdef", &["-x", "unknown option 'header' for socks5://"]),
+    ] {
+        connect(format!("-x {url} h 22")).run().expect_failure(2, parts).expect_stderr_lacks("abcdef");
     }
 }
 
@@ -115,6 +186,29 @@ fn an_invalid_header_is_an_error_with_its_source_and_without_its_value() {
         .expect_failure(2, &["User-Agent"]);
     let run = connect("-H 127.0.0.1:1 h 22").env("CONNECT_HEADER", "abcdef").run();
     run.expect_failure(2, &["CONNECT_HEADER", "missing colon"]).expect_stderr_lacks("abcdef");
+}
+
+#[test]
+fn a_header_in_the_url_of_a_proxy_is_never_shown() {
+    let home = |url: &str| home(format!("CONNECT_PROXY = {url}\n"));
+    for args in ["-dd", "--check", "--check=json", "-d --check"] {
+        let reply = "HTTP/1.1 403 No abcdef\r\nContent-Length: 0\r\n\r\n";
+        let proxy = Server::repeat(move || http_reply(reply));
+        let url = format!("http://{proxy}?header=X-Token:%20abcdef&auth=basic");
+        for program in [
+            connect(format!("{args} -x {url} host.example 22")),
+            connect(format!("{args} -A host.example 22")).env("CONNECT_PROXY", &url),
+            connect(format!("{args} -A host.example 22")).env("HOME", &*home(&url)),
+            connect(format!("{args} {url} 22")),
+            connect(format!("{args} -H {url} host.example 22")),
+            connect(format!("{args} -S {url} host.example 22")),
+        ] {
+            let out = program.run();
+            out.expect_stderr_lacks("abcdef");
+            assert!(!out.stdout_text().contains("abcdef"), "{out:?}");
+        }
+        proxy.finish();
+    }
 }
 
 #[test]

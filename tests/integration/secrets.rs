@@ -313,6 +313,22 @@ fn a_header_is_erased_like_a_password() {
     }
 }
 
+#[test]
+fn a_header_in_the_url_of_a_proxy_is_erased_like_a_password() {
+    for in_variable in [false, true] {
+        let pausing = PausingProxy::new();
+        let proxy = script().expect_until("\r\n\r\n").open(&pausing.received).wait_for(&pausing.resume);
+        let proxy = proxy.send("HTTP/1.1 200 OK\r\n\r\n").early("welcome").echo().serve();
+        let url = format!("http://{proxy}?header=X-Token:%20{IN_URL}|direct");
+        let program = if in_variable {
+            connect("-A host.example 22").env("CONNECT_PROXY", url)
+        } else {
+            connect(format!("-x {url} host.example 22"))
+        };
+        pausing.expect_forgotten(proxy, program, || {});
+    }
+}
+
 /// An administrator may look for the user name in `ps`.
 #[test]
 fn only_the_password_is_masked() {

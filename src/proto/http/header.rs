@@ -11,8 +11,22 @@ pub struct Header {
 }
 
 /// Fields that never contain a secret. Any other field may contain a password or token.
-const PUBLIC: [&str; 6] =
-    ["accept", "accept-language", "cache-control", "pragma", "proxy-connection", "user-agent"];
+const PUBLIC: [&str; 14] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "forwarded",
+    "pragma",
+    "proxy-connection",
+    "user-agent",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+];
 
 impl Header {
     /// Parses a `Name: value` line.
@@ -58,7 +72,8 @@ impl Header {
     }
 
     /// Returns the name as the user wrote it.
-    pub(super) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         &self.name
     }
 
@@ -68,7 +83,8 @@ impl Header {
     }
 
     /// Returns `true` if the value must not be displayed.
-    pub(super) fn is_secret(&self) -> bool {
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
         !PUBLIC.iter().any(|name| self.is(name))
     }
 }
@@ -119,10 +135,17 @@ mod tests {
 
     #[test]
     fn only_the_values_of_known_public_fields_are_displayed() {
-        for name in ["Proxy-Authorization", "Authorization", "Cookie", "X-Api-Token", "X-Anything"] {
+        for name in [
+            "Proxy-Authorization",
+            "Authorization",
+            "Cookie",
+            "X-Api-Token",
+            "X-Anything",
+            "X-Forwarded-Access-Token",
+        ] {
             assert!(Header::new(name, "x").unwrap().is_secret(), "{name}");
         }
-        for name in ["User-Agent", "PROXY-CONNECTION", "accept"] {
+        for name in ["User-Agent", "PROXY-CONNECTION", "accept", "Via", "X-Forwarded-For"] {
             assert!(!Header::new(name, "x").unwrap().is_secret(), "{name}");
         }
     }

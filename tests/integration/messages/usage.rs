@@ -227,6 +227,16 @@ fn headers() -> Vec<Row> {
         row(2, "Config", "Header file that does not exist", "", || {
             Message::from_outcome(&connect("--header @/nonexistent/headers").args(HTTP).run())
         }),
+        value(
+            "Secret header for several HTTP proxies",
+            "--header X-Token:abc -x http://one.example,http://two.example host.example 22",
+            "",
+        ),
+        value(
+            "Invalid header in a proxy's URL",
+            "-x http://proxy.example?header=nonsense host.example 22",
+            "",
+        ),
         file("Invalid line in a header file", "--header @FILE", b"X-Site: north\nnonsense\n", HTTP),
         row(2, "Config", "Two User-Agent headers", "", || {
             let program = connect("--user-agent mine --header").arg("User-Agent: other");
