@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::auth;
 use super::proxy_url::ProxyUrl;
-use super::rcfile::read;
+use super::rcfile::{read, readable_secret};
 use super::setting::Origin;
 use super::sources::Sources;
 use crate::cli::Args;
 use crate::error::{Error, os_message};
 use crate::proto::{HttpHeader, HttpSettings};
 use crate::secret::{self, Secret};
+use crate::sys;
 use crate::text::printable;
 
 /// Returns the settings for an HTTP proxy. Removes `auth=` and `header=` from its URL. `proxies` is
@@ -73,14 +74,14 @@ fn shared_headers(proxies: usize, args: &Args, sources: &Sources<'_>) -> Result<
     let mut headers = Vec::new();
     for value in &args.http.headers {
         sources.record("--header", &Origin::Option("--header"), || "****".into());
-        headers.extend(parse_headers(value, "--header")?);
+        headers.extend(parse_headers(value, "--header", sources.warn())?);
     }
     let mut source = "--header";
     if args.http.headers.is_empty()
         && let Some(value) = sources.secret(&["CONNECT_HEADER"])
     {
         source = "CONNECT_HEADER";
-        headers = parse_headers(&value, source)?;
+        headers = parse_headers(&value, source, sources.warn())?;
     }
     if proxies > 1 && headers.iter().any(HttpHeader::is_secret) {
         return Err(Error::Config(format!(
@@ -93,7 +94,9 @@ fn shared_headers(proxies: usize, args: &Args, sources: &Sources<'_>) -> Result<
 
 /// Parses `Name: value`, or `@FILE` with one header per line. In a file, blank lines and lines that
 /// begin with `#` are skipped. Errors do not quote a header, because its value may be a secret.
-fn parse_headers(value: &Secret, source: &str) -> Result<Vec<HttpHeader>, Error> {
+///
+/// Warns about a file with a secret that other users can read.
+fn parse_headers(value: &Secret, source: &str, warn: &dyn Fn(&str)) -> Result<Vec<HttpHeader>, Error> {
     let text = |bytes| str::from_utf8(bytes).map_err(|_| "not UTF-8");
     let header = |line| text(line).and_then(HttpHeader::parse);
     let Some(path) = value.expose().strip_prefix(b"@") else {
@@ -101,15 +104,19 @@ fn parse_headers(value: &Secret, source: &str) -> Result<Vec<HttpHeader>, Error>
         return Ok(vec![header]);
     };
     let shown = printable(secret::masked_text(&String::from_utf8_lossy(path)).as_bytes());
+    let name = printable(path);
     let path =
         text(path).map_err(|error| Error::Config(format!("{source}: cannot read {shown}: {error}")))?;
-    let (content, _) = read(Path::new(path))
+    let (content, metadata) = read(Path::new(path))
         .map_err(|error| Error::Config(format!("{source}: cannot read {shown}: {}", os_message(&error))))?;
     let lines = content.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let lines = lines.enumerate().filter(|(_, line)| !line.trim_ascii().is_empty() && line[0] != b'#');
-    lines
-        .map(|(index, line)| {
-            header(line).map_err(|error| Error::Config(format!("{shown}:{}: {error}", index + 1)))
-        })
-        .collect()
+    let headers = lines.map(|(index, line)| {
+        header(line).map_err(|error| Error::Config(format!("{shown}:{}: {error}", index + 1)))
+    });
+    let headers: Vec<_> = headers.collect::<Result<_, _>>()?;
+    if headers.iter().any(HttpHeader::is_secret) && sys::others_can_read(&metadata) {
+        warn(&readable_secret(&name, "a header that may be secret"));
+    }
+    Ok(headers)
 }

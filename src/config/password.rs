@@ -96,7 +96,7 @@ fn read_file(path: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
         let file = File::open(sources.path(&path.value))?;
         let metadata = file.metadata()?;
         if metadata.is_file() && sys::others_can_read(&metadata) {
-            (sources.warn())(&rcfile::readable_password(&printable(path.value.as_bytes())));
+            (sources.warn())(&rcfile::readable_secret(&printable(path.value.as_bytes()), "a password"));
         }
         Ok(read_first_line(file)?)
     };
@@ -183,7 +183,10 @@ fn netrc_entry(
     }
     trace!("{name} has {} for {host}", if entry.is_some() { "an entry" } else { "no entry" });
     if entry.as_ref().is_some_and(|entry| entry.password.is_some()) && sys::others_can_read(&metadata) {
-        (sources.warn())(&rcfile::readable_password(&printable(path.to_string_lossy().as_bytes())));
+        (sources.warn())(&rcfile::readable_secret(
+            &printable(path.to_string_lossy().as_bytes()),
+            "a password",
+        ));
     }
     Ok(entry)
 }

@@ -102,7 +102,7 @@ impl ParameterFile {
         let file = Self { path: name, trust, ..Self::default() }.parsed(&content, warn);
         let has_password = file.assignments.iter().any(|set| secret::holds_password(set.name, &set.value));
         if has_password && sys::others_can_read(&metadata) {
-            warn(&readable_password(&file.path));
+            warn(&readable_secret(&file.path, "a password"));
         }
         file
     }
@@ -180,9 +180,10 @@ impl ParameterFile {
     }
 }
 
-/// Returns the warning that a file contains a password and other users can read it.
-pub(super) fn readable_password(path: &str) -> String {
-    format!("{path} contains a password and other users can read it; run: chmod 600 {path}")
+/// Returns the warning that a file contains a secret, such as a password, and other users can read
+/// it.
+pub(super) fn readable_secret(path: &str, secret: &str) -> String {
+    format!("{path} contains {secret} and other users can read it; run: chmod 600 {path}")
 }
 
 /// Reads a regular file. Does not open anything else, because reading a pipe could block forever.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::proxy_url::Query;
+use super::rcfile;
 use super::sources::Sources;
 use crate::addr::Host;
 use crate::cli::{Args, TlsArgs};
@@ -45,9 +46,7 @@ pub(super) fn settings(query: &mut Query, args: &Args, sources: &Sources<'_>) ->
         && fs::metadata(&identity.key).is_ok_and(|key| sys::others_can_read(&key))
     {
         let key = printable(identity.key.to_string_lossy().as_bytes());
-        sources.warn()(&format!(
-            "{key} contains a private key and other users can read it; run: chmod 600 {key}"
-        ));
+        sources.warn()(&rcfile::readable_secret(&key, "a private key"));
     }
     Ok(tls)
 }

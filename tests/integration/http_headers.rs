@@ -29,9 +29,40 @@ fn headers_are_sent_in_order() {
 
 #[test]
 fn headers_may_come_from_a_file() {
-    let file = TempPath::file("headers", "# for the proxy\r\nX-One: 1\r\n\r\n \nX-Two: é\n#X-Three: 3");
+    let file = TempPath::private("headers", "# for the proxy\r\nX-One: 1\r\n\r\n \nX-Two: é\n#X-Three: 3");
     let options = format!("--header|X-Zero: 0|--header|@{}", file.display());
     assert_eq!(added(&options, &[]), "X-Zero: 0|X-One: 1|X-Two: é");
+}
+
+/// Like a file with a password.
+#[cfg(unix)]
+#[test]
+fn a_header_file_that_others_can_read_gets_a_warning() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+    for (content, mode, warned) in [
+        ("Via: 1.1 me\nX-Token: abc\n", 0o644, true),
+        ("X-Token: abc\n", 0o640, true),
+        ("X-Token: abc\n", 0o604, true),
+        ("X-Token: abc\n", 0o600, false),
+        ("# X-Token: abc\nVia: 1.1 me\nUser-Agent: x\n", 0o644, false),
+    ] {
+        let file = TempPath::file("headers", content);
+        set_permissions(&*file, Permissions::from_mode(mode)).unwrap();
+        let path = file.display();
+        let warning = format!(
+            "connect: {path} contains a header that may be secret and other users can read it; run: chmod 600 {path}\n"
+        );
+        let proxy = Server::repeat(|| http_ok().drain());
+        let args = format!("-H {proxy} host.example 22");
+        let value = format!("@{path}");
+        for program in
+            [connect("--header").arg(&value).args(&args), connect(&args).env("CONNECT_HEADER", &value)]
+        {
+            program.run().expect_code(0).expect_stderr(if warned { &warning } else { "" });
+        }
+        proxy.finish();
+    }
 }
 
 #[test]
@@ -87,7 +118,7 @@ fn public_headers_are_sent_to_every_http_proxy_of_a_chain() {
 
 #[test]
 fn a_secret_header_is_not_sent_to_every_http_proxy_of_a_chain() {
-    let file = TempPath::file("headers", "Via: 1.1 me\nX-Token: abcdef\n");
+    let file = TempPath::private("headers", "Via: 1.1 me\nX-Token: abcdef\n");
     let in_file = format!("@{}", file.display());
     for header in ["Proxy-Authorization: Basic abcdef", "X-Token: abcdef", "Cookie:abcdef", &in_file] {
         let proxy = Server::each([]);

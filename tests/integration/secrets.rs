@@ -295,7 +295,7 @@ fn a_password_for_digest_is_erased() {
 
 #[test]
 fn a_header_is_erased_like_a_password() {
-    let file = TempPath::file("headers", format!("X-Token: {PASSWORD}\n"));
+    let file = TempPath::private("headers", format!("X-Token: {PASSWORD}\n"));
     let in_file = format!("@{}", file.display());
     for (args, variable) in [
         (&["--header", &format!("Proxy-Authorization: Basic {BASE64}")][..], ""),

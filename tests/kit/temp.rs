@@ -31,6 +31,21 @@ impl TempPath {
         std::fs::write(&*path, contents).unwrap();
         path
     }
+
+    /// Creates a file that only this user can read.
+    #[cfg(unix)]
+    pub(crate) fn private(name: &str, contents: impl AsRef<[u8]>) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let path = Self::file(name, contents);
+        std::fs::set_permissions(&*path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// Creates a file that only this user can read, like any file in a profile directory.
+    #[cfg(not(unix))]
+    pub(crate) fn private(name: &str, contents: impl AsRef<[u8]>) -> Self {
+        Self::file(name, contents)
+    }
 }
 
 impl Deref for TempPath {

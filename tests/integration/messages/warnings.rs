@@ -60,6 +60,13 @@ pub(super) fn rows() -> Vec<Row> {
             "default login me password secret\n",
             "--netrc -S PROXY",
         ),
+        row(0, "Warning", "Header file that others can read", "", || {
+            let proxy = http_ok().close().serve();
+            let file = TempPath::file("headers", "X-Token: abc\n");
+            fs::set_permissions(&*file, fs::Permissions::from_mode(0o644)).unwrap();
+            let program = connect(format!("--header @{} -H {proxy} host.example 22", file.display()));
+            Message::from_outcome(&program.run()).naming(file.display(), "/home/me/headers")
+        }),
         file(
             "Command in a parameter file that others can write to",
             "Anyone who can write to the file could run any command. Run `chmod 600` on the file.",
