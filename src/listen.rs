@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ const SESSION_MEMORY: usize = 512 * 1024;
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Minimum interval between reports of clients that could not be served.
 const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
+/// How many ports to try if the system chooses one that is not free at every address.
+const MAX_PORTS_TRIED: usize = 32;
 
 /// Runs `-p`: connects the first client to the target, and returns when that session ends.
 ///
@@ -202,31 +204,90 @@ fn serve_client(
     Ok(())
 }
 
-fn listen(at: &ListenAddress) -> Result<Listener, Error> {
+/// Opens the listeners for one address of the plan: several if a name has several addresses.
+fn listen(at: &ListenAddress) -> Result<Vec<Listener>, Error> {
     trace!("Creating source port to forward.");
-    let listener = match at {
-        ListenAddress::Unix(path) => Listener::unix(path),
-        ListenAddress::Tcp { host, port } => bind(host, *port).and_then(Listener::tcp),
-        ListenAddress::SystemdSocket(number) => Listener::passed(*number),
+    let failed = |cause| Error::Listen { address: at.clone(), cause };
+    let listeners = match at {
+        ListenAddress::Unix(path) => vec![Listener::unix(path).map_err(failed)?],
+        ListenAddress::Tcp { host, port } => {
+            let addresses = addresses(host, *port).map_err(failed)?;
+            // The standard library sets `SO_REUSEADDR` on platforms where it makes a port available
+            // again right after its listener closes.
+            let bound = bind_all(&addresses, &mut |address| TcpListener::bind(address));
+            let bound = bound.map_err(|(address, cause)| {
+                let (host, port) = (Host::Ip(address.ip()), address.port());
+                let address =
+                    if addresses.len() > 1 { ListenAddress::Tcp { host, port } } else { at.clone() };
+                Error::Listen { address, cause }
+            })?;
+            bound.into_iter().map(Listener::tcp).collect::<Result<_, _>>().map_err(failed)?
+        }
+        ListenAddress::SystemdSocket(number) => vec![Listener::passed(*number).map_err(failed)?],
     };
-    let listener = listener.map_err(|cause| Error::Listen { address: at.clone(), cause })?;
-    if let Some(bound) = listener.address() {
+    for bound in listeners.iter().filter_map(Listener::address) {
         trace!("waiting new connection at port {} ({bound})", bound.port());
     }
-    Ok(listener)
+    Ok(listeners)
 }
 
-/// Binds a TCP port. The standard library sets `SO_REUSEADDR` on platforms where it makes a port
-/// available again right after its listener closes.
-fn bind(host: &Host, port: u16) -> io::Result<TcpListener> {
+/// Returns the addresses of a host, all with this port.
+fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     match host {
-        Host::Ip(ip) => TcpListener::bind(SocketAddr::new(*ip, port)),
-        // No name server decides which address is this machine.
-        Host::Name(name) if name.is_localhost() && !name.is_plain_localhost() => {
-            TcpListener::bind(&LOOPBACK.map(|ip| SocketAddr::new(ip, port))[..])
+        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
+        // No name server or hosts file decides which addresses are this machine.
+        Host::Name(name) if name.is_localhost() => Ok(LOOPBACK.map(|ip| SocketAddr::new(ip, port)).to_vec()),
+        Host::Name(name) => {
+            let mut addresses = Vec::new();
+            for address in (name.as_str(), port).to_socket_addrs()? {
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+            Ok(addresses)
         }
-        Host::Name(name) => TcpListener::bind((name.as_str(), port)),
     }
+}
+
+/// The listeners at all addresses of a host, or the address that could not be bound and the error.
+type Bound = Result<Vec<TcpListener>, (SocketAddr, io::Error)>;
+
+/// Binds the same port at each address, because some clients try only one of a name's addresses.
+/// Skips addresses that this machine lacks, such as `::1` without IPv6, unless it lacks all of
+/// them. For port 0, the system chooses a port that is free at each address.
+///
+/// # Errors
+/// A port that another process uses at one of the addresses is an error, because clients could
+/// reach that process instead of us.
+fn bind_all(addresses: &[SocketAddr], bind: &mut dyn FnMut(SocketAddr) -> io::Result<TcpListener>) -> Bound {
+    let is_chosen = addresses.first().is_some_and(|address| address.port() == 0);
+    let is_taken = |cause: &io::Error| {
+        matches!(cause.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+    };
+    for _ in 1..MAX_PORTS_TRIED {
+        match bind_once(addresses, bind) {
+            Err((_, cause)) if is_chosen && is_taken(&cause) => {}
+            bound => return bound,
+        }
+    }
+    bind_once(addresses, bind)
+}
+
+/// Does what [`bind_all`] does, but tries only one of the ports that the system can choose.
+fn bind_once(addresses: &[SocketAddr], bind: &mut dyn FnMut(SocketAddr) -> io::Result<TcpListener>) -> Bound {
+    let (mut listeners, mut port, mut missing) = (Vec::new(), None, None);
+    for &(mut address) in addresses {
+        address.set_port(port.unwrap_or(address.port()));
+        match bind(address).and_then(|listener| Ok((listener.local_addr()?.port(), listener))) {
+            Ok((bound, listener)) => {
+                port = Some(bound);
+                listeners.push(listener);
+            }
+            Err(error) if sys::is_missing_address(&error) => missing = missing.or(Some((address, error))),
+            Err(error) => return Err((address, error)),
+        }
+    }
+    missing.filter(|_| listeners.is_empty()).map_or(Ok(listeners), Err)
 }
 
 /// Accepts clients on one or more listeners, until a termination signal arrives.
@@ -244,16 +305,17 @@ impl Acceptor {
     fn open(at: &[ListenAddress]) -> Result<Self, Error> {
         let termination =
             Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
-        let listeners = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
-        for (listener, at) in listeners.iter().zip(at) {
+        let opened = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
+        for (listeners, at) in opened.iter().zip(at) {
             // Print the port that the system has chosen, because the user cannot know it otherwise.
             // With -d, a debug line already shows it.
-            if let (ListenAddress::Tcp { port: 0, .. }, Some(bound), false) =
-                (at, listener.address(), trace::is_on())
-            {
-                trace::message(&format!("listening on {bound}"));
+            if matches!(at, ListenAddress::Tcp { port: 0, .. }) && !trace::is_on() {
+                for bound in listeners.iter().filter_map(Listener::address) {
+                    trace::message(&format!("listening on {bound}"));
+                }
             }
         }
+        let listeners = opened.into_iter().flatten().collect();
         Ok(Self { listeners, first: Cell::new(0), termination })
     }
 
@@ -391,6 +453,54 @@ mod tests {
             })
             .collect();
         assert_eq!(served, [0, 1, 2, 0, 0, 0]);
+    }
+
+    /// Calls [`bind_all`], and lets it fail where `fails` returns an error for an address. Returns
+    /// the addresses that it tried to bind, too.
+    fn bound_with(
+        host: &str,
+        mut fails: impl FnMut(SocketAddr) -> Option<io::ErrorKind>,
+    ) -> (Bound, Vec<SocketAddr>) {
+        let mut asked = Vec::new();
+        let bound = bind_all(&addresses(&Host::parse(host).unwrap(), 0).unwrap(), &mut |address| {
+            asked.push(address);
+            fails(address).map_or_else(|| TcpListener::bind(address), |error| Err(error.into()))
+        });
+        (bound, asked)
+    }
+
+    #[test]
+    fn a_port_that_is_free_at_one_address_only_was_not_replaced() {
+        let mut taken = None;
+        let (bound, asked) = bound_with("localhost", |address| {
+            let is_first = address.is_ipv6() && taken.is_none();
+            is_first.then(|| {
+                taken = Some(address.port());
+                io::ErrorKind::AddrInUse
+            })
+        });
+        let bound: Vec<_> = bound.unwrap().iter().map(|each| each.local_addr().unwrap()).collect();
+        assert_eq!(bound.iter().map(SocketAddr::ip).collect::<Vec<_>>(), LOOPBACK);
+        assert_eq!(bound[0].port(), bound[1].port());
+        assert_eq!((asked.len(), asked[1].port()), (4, taken.unwrap()));
+        // Nor does it try forever.
+        let (bound, asked) =
+            bound_with("localhost", |address| address.is_ipv6().then_some(io::ErrorKind::AddrInUse));
+        assert_eq!((bound.is_err(), asked.len()), (true, 2 * MAX_PORTS_TRIED));
+    }
+
+    #[test]
+    fn a_machine_without_one_of_the_address_families_serves_the_other() {
+        let missing = io::ErrorKind::AddrNotAvailable;
+        for is_missing in [SocketAddr::is_ipv4, SocketAddr::is_ipv6] {
+            let (bound, _) = bound_with("localhost", |address| is_missing(&address).then_some(missing));
+            let bound = bound.unwrap();
+            assert!(matches!(bound.as_slice(), [other] if !is_missing(&other.local_addr().unwrap())));
+        }
+        for (host, first) in [("localhost", LOOPBACK[0]), ("::1", LOOPBACK[1])] {
+            let (bound, _) = bound_with(host, |_| Some(missing));
+            assert!(matches!(bound, Err((address, _)) if address.ip() == first), "{host}");
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub enum Local {
 pub enum ListenAddress {
     /// A TCP port; for port 0, the system chooses a free one.
     Tcp {
-        /// The address to bind; loopback by default.
+        /// The address to bind. The name `localhost`, the default, is both loopback addresses.
         host: Host,
         /// The port.
         port: u16,

@@ -291,8 +291,9 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
     ("Local endpoint", &[
         option(Flag::Port, 'p', "[ADDR:]PORT",
             "Serve one client on this local port (default ADDR: loopback)",
-            "Serve one client on this local port instead of standard input and output. The default address is loopback. With \
-             port 0, the system chooses a port, and `connect` prints it."),
+            "Serve one client on this local port instead of standard input and output. The default address is `localhost`: \
+             `connect` then listens on both 127.0.0.1 and ::1. Any other name means all of its addresses. With port 0, the \
+             system chooses a port, and `connect` prints it."),
         option(Flag::KeepPort, 'P', "[ADDR:]PORT",
             "Serve clients in turn, in one session with the target",
             "Serve clients on this local port one after another, in a single session with the target. The session ends when \

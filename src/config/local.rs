@@ -1,19 +1,17 @@
 //! The local endpoint: standard input and output, or the addresses to listen on.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use super::service::{port_after_host, port_or_service};
 use super::sources::Sources;
 use super::target::expect_no_proxy;
-use crate::addr::{AddrError, Host, Port, split_port};
+use crate::addr::{AddrError, Host, LOOPBACK, Port, split_port};
 use crate::cli::{Args, PasswordSource};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
 use crate::sys;
 
-/// The default address to listen on. Restricted to this machine, because any client that can
-/// connect can use the tunnel.
-const LOOPBACK: Host = Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+/// The default address to listen on: both loopback addresses. Restricted to this machine, because
+/// any client that can connect can use the tunnel.
+const DEFAULT_HOST: &str = "localhost";
 
 /// Returns the local endpoint that the command line selects.
 pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> {
@@ -52,11 +50,28 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
 fn listen_addresses(args: &Args, sources: &Sources<'_>) -> Result<Vec<ListenAddress>, Error> {
     let (systemd, named): (Vec<_>, Vec<_>) = args.listen.iter().partition(|value| *value == "systemd");
     let mut addresses = named.into_iter().map(|value| parse_listen(value)).collect::<Result<Vec<_>, _>>()?;
+    without_loopback_twice(&mut addresses);
     // `--check` accepts no clients and may run outside the systemd unit, so it skips these sockets.
     if !systemd.is_empty() && args.check.is_none() {
         addresses.extend(systemd_sockets(args, sources)?);
     }
     Ok(addresses)
+}
+
+/// Removes each loopback address that `localhost`, the default, includes with the same port.
+/// Otherwise `--listen 8080 --listen [::1]:8080` would fail because we use the port ourselves.
+fn without_loopback_twice(addresses: &mut Vec<ListenAddress>) {
+    let is_localhost = |at: &ListenAddress, port: u16| {
+        matches!(at, ListenAddress::Tcp { host: Host::Name(name), port: other }
+            if name.is_localhost() && *other == port)
+    };
+    let all = addresses.clone();
+    addresses.retain(|at| match at {
+        ListenAddress::Tcp { host: Host::Ip(ip), port: port @ 1.. } if LOOPBACK.contains(ip) => {
+            !all.iter().any(|other| is_localhost(other, *port))
+        }
+        _ => true,
+    });
 }
 
 fn systemd_sockets(args: &Args, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
@@ -86,13 +101,13 @@ fn parse_listen(value: &str) -> Result<ListenAddress, Error> {
 fn parse_tcp(value: &str, option: &str) -> Result<ListenAddress, Error> {
     expect_no_proxy(value)?;
     let (host, port) = match split_port(value) {
-        (host, Some("0")) => (Host::parse(host), Ok(0)),
-        (host, Some(port)) => (Host::parse(host), port_after_host(port).map(Port::get)),
-        ("0", None) => (Ok(LOOPBACK), Ok(0)),
-        (port, None) => (Ok(LOOPBACK), port_or_service(port).map(Port::get)),
+        (host, Some("0")) => (host, Ok(0)),
+        (host, Some(port)) => (host, port_after_host(port).map(Port::get)),
+        ("0", None) => (DEFAULT_HOST, Ok(0)),
+        (port, None) => (DEFAULT_HOST, port_or_service(port).map(Port::get)),
     };
     let in_option = |error: AddrError| Error::Config(format!("{option}: {error}"));
-    Ok(ListenAddress::Tcp { host: host.map_err(in_option)?, port: port.map_err(in_option)? })
+    Ok(ListenAddress::Tcp { host: Host::parse(host).map_err(in_option)?, port: port.map_err(in_option)? })
 }
 
 #[cfg(test)]
@@ -106,9 +121,10 @@ mod tests {
     #[test]
     fn the_default_address_is_loopback() {
         for (value, expected) in [
-            ("8080", "127.0.0.1:8080"),
-            ("0", "127.0.0.1:0"),
-            ("ssh", "127.0.0.1:22"),
+            ("8080", "localhost:8080"),
+            ("0", "localhost:0"),
+            ("ssh", "localhost:22"),
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
             ("0.0.0.0:8080", "0.0.0.0:8080"),
             ("tcp:[::]:8080", "[::]:8080"),
             ("localhost:0", "localhost:0"),
@@ -126,6 +142,15 @@ mod tests {
 
     fn planned(args: &Args) -> Result<Local, Error> {
         local(args, &Sources::with_files(&|_| None, &|_| (), Vec::new()))
+    }
+
+    #[test]
+    fn a_loopback_address_is_not_opened_twice() {
+        let listen = ["8080", "[::1]:8080", "127.0.0.1:8080", "[::1]:8081", "[::1]:0", "0", "192.0.2.1:8080"];
+        let args = Args { listen: listen.map(str::to_owned).to_vec(), ..Args::default() };
+        let Ok(Local::Listen(addresses)) = planned(&args) else { unreachable!() };
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["localhost:8080", "[::1]:8081", "[::1]:0", "localhost:0", "192.0.2.1:8080"]);
     }
 
     #[test]

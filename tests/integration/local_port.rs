@@ -5,7 +5,7 @@
 
 mod transfer;
 
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -311,13 +311,60 @@ fn a_client_that_disconnects_during_dialling_ends_the_run() {
 /// The port used to be printed only with `-d`.
 #[test]
 fn the_port_that_the_system_chose_was_not_announced() {
-    for option in ["-p 0", "-P 0", "--listen 0", "-q --listen [::1]:0"] {
+    for option in ["-p 0", "-P 0", "--listen 0", "--listen localhost:0", "-q --listen [::1]:0"] {
         let run = connect(format!("{option} host.example 22")).start();
-        let address = if option.contains("::1") { "[::1]" } else { "127.0.0.1" };
-        run.wait_stderr_has(&format!("connect: listening on {address}:"));
-        eventually("the whole line", || run.stderr_so_far().ends_with('\n'));
-        let line = run.stderr_so_far();
-        let port = line.trim().rsplit(':').next().unwrap().parse::<u16>().unwrap();
-        drop(TcpStream::connect((address.trim_matches(['[', ']']), port)).unwrap());
+        let expected: &[_] = if option.contains("::1") { &["[::1]"] } else { &["127.0.0.1", "[::1]"] };
+        let lines = || run.stderr_so_far().matches('\n').count();
+        eventually("a line for each address", || lines() >= expected.len());
+        let mut ports = Vec::new();
+        for (line, host) in run.stderr_so_far().lines().zip(expected) {
+            let address = line.strip_prefix("connect: listening on ").unwrap();
+            assert!(address.starts_with(&format!("{host}:")), "{line}");
+            ports.push(address.parse::<SocketAddr>().unwrap().port());
+            // `-p` serves only one client.
+            if !option.contains("-p") {
+                drop(TcpStream::connect(address).unwrap());
+            }
+        }
+        assert!(ports.iter().all(|port| *port == ports[0]), "{option}: {ports:?}");
     }
+}
+
+/// Some programs connect only to the first address of `localhost`, which may be `::1`.
+#[test]
+fn a_client_that_knows_only_one_address_of_localhost_was_refused() {
+    let target = Server::repeat(|| script().echo());
+    for option in ["-p 0", "-P 0", "--listen 0", "--listen LocalHost:0"] {
+        for index in [1, 0] {
+            let run = listening(format!("{option} {}", target.args()));
+            let addresses = run.addresses(2);
+            assert_eq!(addresses[0].port(), addresses[1].port());
+            expect_echo(connect_to(addresses[index]), "hello");
+        }
+    }
+}
+
+/// Clients of `localhost` could reach the other process instead.
+#[test]
+fn a_port_that_another_process_uses_at_one_address_of_localhost_is_an_error() {
+    let holder = Server::each_v6([script().hold()]);
+    let out = connect(format!("-p {} 127.0.0.1 1", holder.port())).run();
+    let message = format!("cannot listen on [::1]:{}: Address already in use", holder.port());
+    out.expect_failure(1, &[&message, "choose another port"]);
+    drop(TcpStream::connect(holder.to_string()).unwrap());
+}
+
+#[test]
+fn the_other_address_of_localhost_is_closed_too_once_a_client_is_served() {
+    let target = script().echo().serve();
+    let run = listening(format!("-p 0 {}", target.args()));
+    let addresses = run.addresses(2);
+    let client = connect_to(addresses[1]);
+    expect_echo(&client, "hello");
+    for address in addresses {
+        let second = TcpStream::connect(address);
+        assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+    drop(client);
+    run.end().expect_success();
 }

@@ -87,6 +87,14 @@ impl Listener {
     }
 }
 
+/// Returns `true` if binding failed because this machine lacks the address or its whole family,
+/// such as `::1` where IPv6 is disabled.
+#[must_use]
+pub fn is_missing_address(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT))
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {

@@ -6,6 +6,7 @@ use std::os::windows::io::{AsSocket, BorrowedSocket};
 use std::path::Path;
 
 use socket2::SockRef;
+use windows_sys::Win32::Networking::WinSock::WSAEAFNOSUPPORT;
 
 use super::Channel;
 use super::accept::accept;
@@ -61,6 +62,13 @@ impl Listener {
         let (channel, name) = (Channel::socket(stream), theirs.to_string());
         Ok(Client { channel, name, addrs: Some((ours, theirs)) })
     }
+}
+
+/// Returns `true` if binding failed because this machine lacks the address or its whole family,
+/// such as `::1` where IPv6 is disabled.
+#[must_use]
+pub fn is_missing_address(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(WSAEAFNOSUPPORT)
 }
 
 impl AsSocket for Listener {
