@@ -16,7 +16,11 @@ pub fn socks5(bytes: &[u8], methods: &[u8]) -> Option<usize> {
     let [5, method, rest @ ..] = bytes else { return None };
     let rest = match method {
         0 => rest,
-        2 => rest.strip_prefix(&[1, 0])?,
+        // Only the status byte counts: servers send other versions than 1.
+        2 => match rest {
+            [_, 0, rest @ ..] => rest,
+            _ => return None,
+        },
         _ => return None,
     };
     let address = match (methods.contains(method), rest) {

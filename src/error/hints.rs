@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use super::{CertificateProblem, Error, Peer, TlsAlert, TlsFailure};
 use crate::plan::ListenAddress;
-use crate::proto::{self, Awaited, SocksMessage, Unencodable, Unusable, UnusableScheme};
+use crate::proto::{self, Awaited, Unencodable, Unusable, UnusableScheme};
 
 const CHECK_TYPE: &str = "check the type and port of the proxy";
 const USE_TLS: &str = "use https://, because it expects TLS";
@@ -86,9 +86,7 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         }
         E::Closed(Awaited::Socks5EagerReply) => "try without --eager",
         E::Closed(_) => "check the type and port of the proxy, and that it can reach the target",
-        E::NotTheProtocol { expected: SocksMessage::LoginStatus, .. }
-        | E::MalformedHttp(_)
-        | E::HeaderTooLong(_) => ASK_ADMIN,
+        E::MalformedHttp(_) | E::HeaderTooLong(_) => ASK_ADMIN,
         E::NotTheProtocol { got, .. } => first_byte_hint(*got),
         E::AddressType(_) => CHECK_TYPE,
         E::NoMethod { userpass_offered: false, .. } => {

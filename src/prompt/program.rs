@@ -14,6 +14,7 @@ const MAX_REST: u64 = 4096;
 /// Runs a program and blocks until it exits, but does not wait for other processes that it started.
 /// Messages refer to the program as `name`.
 pub(super) fn read_password(program: Program<'_>, name: &str) -> Result<Secret, String> {
+    let is_prompt = matches!(program, Program::File(..));
     let mut output = sys::run_for_output(program)
         .map_err(|error| format!("{name} failed to start ({})", os_message(&error)))?;
     let line = read_first_line(&mut output);
@@ -27,7 +28,11 @@ pub(super) fn read_password(program: Program<'_>, name: &str) -> Result<Secret, 
         (Err(FirstLineError::Io(error)), _) | (_, Err(error)) => {
             Err(format!("reading the output of {name} failed ({})", os_message(&error)))
         }
-        (Err(error @ FirstLineError::Empty), _) => Err(format!("{name} printed no password: {error}")),
+        // From a prompt, an empty line is an answer. From a command, it means that a lookup failed.
+        (Err(FirstLineError::Empty), _) if is_prompt => Ok(Secret::new(Vec::new())),
+        (Err(error @ (FirstLineError::Empty | FirstLineError::NoLine)), _) => {
+            Err(format!("{name} printed no password: {error}"))
+        }
         (Ok(password), _) => Ok(password),
     }
 }

@@ -141,9 +141,6 @@ pub enum SocksMessage {
     /// A SOCKS5 method selection or reply.
     #[error("SOCKS version 5")]
     Socks5,
-    /// A SOCKS5 user/password authentication status, which has its own version number.
-    #[error("a SOCKS5 login status")]
-    LoginStatus,
 }
 
 /// A message that a negotiation waits for. Displayed after "waiting for" and "before sending".
@@ -204,9 +201,9 @@ pub enum Unencodable {
     /// SOCKS4: a password.
     #[error("SOCKS4 does not support passwords")]
     Socks4Password,
-    /// SOCKS5: an empty user name or password.
-    #[error("SOCKS5 does not allow an empty user name or password")]
-    Socks5Empty,
+    /// SOCKS5: an empty user name.
+    #[error("SOCKS5 does not allow an empty user name")]
+    Socks5NoUser,
     /// HTTP: a host name that is not ASCII.
     #[error("HTTP does not support non-ASCII host names")]
     HttpHostNotAscii,

@@ -53,7 +53,7 @@ pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};
 pub struct Credentials {
     /// The user name. SOCKS5 allows 1–255 bytes (RFC 1929 §2); Basic allows no colon (RFC 7617 §2).
     pub user: String,
-    /// The password. SOCKS5 allows 1–255 bytes.
+    /// The password, which may be empty. SOCKS5 allows at most 255 bytes.
     pub password: Secret,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   greeting   05 | n | method …                    method   05 | method
-//!   user/pass  01 | n | user … | n | password …     status   01 | 00 = success
+//!   user/pass  01 | n | user … | n | password …     status   any | 00 = success
 //!   request    05 | 01 CONNECT | 00 | address | port
 //!   reply      05 | code | 00 | address | port
 //!   address    01 | 4 bytes    03 | n | name …    04 | 16 bytes
@@ -185,13 +185,14 @@ impl Socks5 {
 
     /// Checks the version as soon as the first byte arrives; the peer may never send a whole reply.
     fn check_version(&self) -> Result<(), Error> {
-        let (expected, version) = match self.state {
-            State::AwaitMethod | State::AwaitReply => (SocksMessage::Socks5, VERSION),
-            State::AwaitStatus => (SocksMessage::LoginStatus, USERPASS_VERSION),
-            _ => return Ok(()),
-        };
+        // RFC 1929 gives the login status version 1, but servers also send 5 or 0. We ignore it.
+        if !matches!(self.state, State::AwaitMethod | State::AwaitReply) {
+            return Ok(());
+        }
         match self.reply.first() {
-            Some(&got) if got != version => Err(Error::NotTheProtocol { expected, got }),
+            Some(&got) if got != VERSION => {
+                Err(Error::NotTheProtocol { expected: SocksMessage::Socks5, got })
+            }
             _ => Ok(()),
         }
     }
@@ -328,11 +329,12 @@ fn push_with_length(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend(bytes);
 }
 
-/// Checks that the user name and password are each 1 to 255 bytes long (RFC 1929 §2).
+/// Checks that the user name is 1 to 255 bytes long and the password at most 255. RFC 1929 §2 does
+/// not allow an empty password, but servers that know clients by the user name alone expect one.
 fn check_userpass(credentials: &Credentials) -> Result<(), Error> {
     let (user, password) = (credentials.user.as_bytes(), credentials.password.expose());
-    if user.is_empty() || password.is_empty() {
-        return Err(Error::NotEncodable(Unencodable::Socks5Empty));
+    if user.is_empty() {
+        return Err(Error::NotEncodable(Unencodable::Socks5NoUser));
     }
     check_length("the user name", user, "SOCKS5", 255)?;
     check_length("the password", password, "SOCKS5", 255)

@@ -12,9 +12,12 @@ const MAX_PASSWORD: usize = 4096;
 /// An error from [`read_first_line`].
 #[derive(Debug, thiserror::Error)]
 pub enum FirstLineError {
-    /// The line is empty, or the stream ended before its first byte.
+    /// The line is empty.
     #[error("its first line is empty")]
     Empty,
+    /// The stream ended before its first byte.
+    #[error("its first line is empty")]
+    NoLine,
     /// The line is longer than 4096 bytes, not counting its line ending.
     #[error("its first line is longer than {MAX_PASSWORD} bytes")]
     TooLong,
@@ -45,6 +48,7 @@ pub fn read_first_line(mut from: impl Read) -> Result<Secret, FirstLineError> {
     let (mut length, mut has_cr) = (0, false);
     loop {
         match read_byte(&mut from)? {
+            None if length == 0 && !has_cr => return Err(FirstLineError::NoLine),
             None | Some(b'\n') => break,
             Some(b'\r') if !has_cr => has_cr = true,
             Some(_) if length == MAX_PASSWORD => return Err(FirstLineError::TooLong),
@@ -95,10 +99,11 @@ mod tests {
             assert_eq!(line.ok(), Some(Secret::from(password)), "{text:?}");
             assert_eq!(stream, rest.as_bytes(), "{text:?}");
         }
-        for text in ["", "\n", "\r\n", "\nsecret\n"] {
+        for text in ["\n", "\r", "\r\n", "\nsecret\n"] {
             let line = read_first_line(text.as_bytes());
             assert!(matches!(line, Err(FirstLineError::Empty)), "{text:?}: {line:?}");
         }
+        assert!(matches!(read_first_line(io::empty()), Err(FirstLineError::NoLine)));
     }
 
     #[test]

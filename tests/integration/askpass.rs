@@ -141,15 +141,20 @@ fn the_first_line_of_its_output_is_the_password() {
 }
 
 #[test]
-fn a_failure_and_an_empty_line_are_different_errors() {
+fn a_failure_and_a_missing_answer_are_different_errors() {
     for script in ["exit 1", "echo secret; exit 1", "echo secret; exit 255", "kill -9 $$", "exec false"] {
         expect_no_password(&Asker::new("askpass", script), &["askpass was cancelled or failed"]);
     }
-    for script in ["exit 0", "echo", "printf '\\r\\n'", "printf '\\nsecret\\n'"] {
-        expect_no_password(
-            &Asker::new("askpass", script),
-            &["askpass printed no password: its first line is empty"],
-        );
+    expect_no_password(
+        &Asker::new("askpass", "exit 0"),
+        &["askpass printed no password: its first line is empty"],
+    );
+}
+
+#[test]
+fn an_empty_answer_was_not_a_password() {
+    for script in ["echo", "printf '\\r\\n'", "printf '\\nsecret\\n'"] {
+        expect_accepted(&Asker::new("askpass", script), "");
     }
 }
 

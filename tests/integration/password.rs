@@ -77,7 +77,7 @@ fn through_http(proxy: &Server, user: &User) -> Program {
 
 #[test]
 fn a_socks5_password_is_read_without_echo_and_the_session_goes_on() {
-    for password in ["secret", "  two words ", "päss#@:%41"] {
+    for password in ["secret", "  two words ", "päss#@:%41", ""] {
         let mut user = User::new();
         let proxy = socks5_userpass("bob", password).early("welcome").expect("ping").expect_eof().serve();
         // Standard input carries the session, so the answer must not be read from there.
@@ -91,7 +91,7 @@ fn a_socks5_password_is_read_without_echo_and_the_session_goes_on() {
 
 #[test]
 fn an_http_password_is_read_without_echo_and_the_session_goes_on() {
-    for password in ["secret", "  two words ", "päss#@:%41"] {
+    for password in ["secret", "  two words ", "päss#@:%41", ""] {
         let mut user = User::new();
         let proxy = http_basic("bob", password).early("welcome").expect("ping").expect_eof().serve();
         let mut run = through_http(&proxy, &user).input("ping").start();

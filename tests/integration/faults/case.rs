@@ -197,12 +197,17 @@ impl At {
     }
 
     /// Returns cases in which the peer sends garbage. That is an immediate error, whether the peer
-    /// then closes or waits. Exception: a telnet-style proxy may send any text before its answer.
+    /// then closes or waits. Exceptions: a telnet-style proxy may send any text before its answer,
+    /// and the second byte of a login status is the status, whatever the first.
     fn garbage(&self) -> Vec<Case> {
         let question = self.turn().question;
         let each = garbage(question).into_iter().flat_map(|(which, bytes)| {
-            let held = if question == Question::Telnet { 7 } else { 5 };
-            [("closed", Act::Close, 5), ("held", Act::Hold, held)].map(|(then, act, exit)| {
+            let (closed, held) = match (question, bytes.len()) {
+                (Question::Telnet, _) | (Question::UserPass, 1) => (5, 7),
+                (Question::UserPass, _) => (6, 6),
+                _ => (5, 5),
+            };
+            [("closed", Act::Close, closed), ("held", Act::Hold, held)].map(|(then, act, exit)| {
                 let acts = [Act::Send(bytes.clone()), act];
                 self.case(Kind::Garbage, format!("{which}-{then}"), acts, Verdict::Fails(exit))
             })
@@ -226,12 +231,18 @@ impl At {
 
     /// Returns cases in which the peer sends endless data, in most of them after a valid start.
     fn too_much(&self) -> Vec<Case> {
-        let flood = |which: &str, start: &[u8], unit: &[u8]| {
+        let fails = |exit, which: &str, start: &[u8], unit: &[u8]| {
             let acts = [Act::Flood(start.to_vec(), unit.to_vec())];
-            self.case(Kind::TooMuch, which, acts, Verdict::Fails(5))
+            self.case(Kind::TooMuch, which, acts, Verdict::Fails(exit))
         };
+        let flood = |which: &str, start: &[u8], unit: &[u8]| fails(5, which, start, unit);
         let text = |which: &str, start: &str, unit: &str| flood(which, start.as_bytes(), unit.as_bytes());
-        let mut all = vec![flood("ones", &[], &[0xff; 1000])];
+        // As a login status, the ones reject the password.
+        let exit_for_ones = |turn: Option<&Turn>| match turn.map(|turn| turn.question) {
+            Some(Question::UserPass) => 6,
+            _ => 5,
+        };
+        let mut all = vec![fails(exit_for_ones(Some(self.turn())), "ones", &[], &[0xff; 1000])];
         match self.turn().question {
             Question::Telnet => {
                 all.push(text("a line", "Welcome", &" to the gate".repeat(100)));
@@ -264,7 +275,8 @@ impl At {
         }
         // After the last answer, any further data belongs to the session.
         if !self.is_last() && !self.turn().question.is_text() {
-            all.push(flood("after the answer", self.answer(), &[0xff; 1000]));
+            let exit = exit_for_ones(self.conversation.turns.get(self.turn + 1));
+            all.push(fails(exit, "after the answer", self.answer(), &[0xff; 1000]));
         }
         all
     }
@@ -356,8 +368,11 @@ impl At {
                 case
             }
             _ => {
+                // As a login status, a selected method that is not 0 rejects the password.
+                let next = self.conversation.turns[self.turn + 1].question;
+                let exit = if next == Question::UserPass { 6 } else { 5 };
                 let acts = [Act::Flood(Vec::new(), answer.to_vec())];
-                self.case(Kind::Repeat, "answer", acts, Verdict::Fails(5))
+                self.case(Kind::Repeat, "answer", acts, Verdict::Fails(exit))
             }
         });
         all

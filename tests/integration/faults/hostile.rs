@@ -40,7 +40,8 @@ fn begins_as_an_answer_to(question: Question, bytes: &[u8]) -> bool {
         // A reply that grants the request starts with version 0 or 4 and code 90.
         Question::Socks4 => matches!(bytes, [0 | 4, 90, ..]),
         Question::Greeting | Question::Socks5 => bytes[0] == 5,
-        Question::UserPass => bytes[0] == 1,
+        // Only the status byte counts.
+        Question::UserPass => matches!(bytes, [_, 0, ..]),
         Question::Http => bytes.starts_with(b"HTTP/1."),
         // Any text may precede the answer, so only a line that reports success counts.
         Question::Telnet => bytes.windows(12).any(|window| window.eq_ignore_ascii_case(b"connected to")),
