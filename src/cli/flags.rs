@@ -240,7 +240,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         option(Flag::Auth, 'a', "METHODS",
             "Allow only none, userpass (SOCKS5), basic, digest (HTTP)",
             "Allow only these authentication methods, separated by commas. For SOCKS5: `none` and `userpass`, offered in the \
-             given order. For HTTP: `basic` and `digest`. `connect` uses the strongest method that an HTTP proxy requests, \
+             given order. By default, `userpass` is offered only if you name a user or a password, or after the proxy has refused \
+             `none`. For HTTP: `basic` and `digest`. `connect` uses the strongest method that an HTTP proxy requests, \
              then the next one if the proxy rejects it. If `basic` comes first, as by default, a known password goes out with \
              the first request. `-a digest` never sends the password itself. One list may contain methods for both kinds of \
              proxies.").offering(Offer::Words(&["none", "userpass", "basic", "digest"])),

@@ -14,7 +14,7 @@ use super::tls;
 use super::waiting::Wait;
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Hop, Limits, PasswordPrompt, Protocol, Resolve, Route, Target};
+use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Protocol, Resolve, Route, Target};
 use crate::proto::{Credentials, HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
@@ -157,27 +157,37 @@ fn negotiation(
     Ok(match &hop.protocol {
         Protocol::Socks4 { .. } => Box::new(Socks4::new(destination, user(hop, peer)?)),
         Protocol::Socks5 { methods, login, .. } => {
-            let has_password = login.password.is_some();
-            let methods = methods.clone().unwrap_or_else(|| {
-                // Some servers insist on a password once it is offered, so offer it only if we can
-                // supply one.
-                let can_supply =
-                    has_password || login.ask != PasswordPrompt::User || !eager && prompt.can_be_asked();
-                match (can_supply, eager) {
-                    (false, _) => vec![Socks5Method::None],
-                    // Pipelining needs a single method: with two, the proxy's choice decides what
-                    // to send next.
-                    (true, true) => vec![Socks5Method::UserPass],
-                    (true, false) => vec![Socks5Method::None, Socks5Method::UserPass],
-                }
-            });
-            Box::new(Socks5::new(destination, methods).with_credentials(known).eager(eager))
+            let (methods, can_fall_back) = match methods {
+                Some(methods) => (methods.clone(), false),
+                None => default_methods(login, eager, prompt),
+            };
+            let negotiation = Socks5::new(destination, methods).falling_back_to_userpass(can_fall_back);
+            Box::new(negotiation.with_credentials(known).eager(eager))
         }
         Protocol::Telnet { command, .. } => Box::new(Telnet::new(destination, command.clone())),
         Protocol::Http { settings, .. } => {
             Box::new(HttpConnect::new(destination, settings.clone(), sys::random).with_credentials(known))
         }
     })
+}
+
+/// Returns the methods to offer to a SOCKS5 proxy without `-a`, and whether to offer user/password
+/// after the proxy has refused them.
+///
+/// Some servers insist on a password once it is offered, so it is offered at once only if the user
+/// named a user or a password. An unexpected prompt might even get another password: sshpass types
+/// the target's password into every prompt.
+fn default_methods(login: &Login, eager: bool, prompt: &dyn AskPassword) -> (Vec<Socks5Method>, bool) {
+    use Socks5Method::{None, UserPass};
+    let has_password = login.password.is_some() || login.ask != PasswordPrompt::User;
+    let can_be_asked = !has_password && prompt.can_be_asked();
+    match (has_password, eager) {
+        // Pipelining needs a single method: with two, the proxy's choice decides what to send next.
+        (true, true) => (vec![UserPass], false),
+        (true, false) => (vec![None, UserPass], false),
+        (false, false) if can_be_asked && login.user.is_some() => (vec![None, UserPass], false),
+        (false, _) => (vec![None], can_be_asked),
+    }
 }
 
 /// Returns the destination to send to `hop`: an address of `next` if the hop's `-R` mode asks for

@@ -58,6 +58,11 @@ impl fmt::Display for Method {
 pub struct Socks5 {
     target: Endpoint,
     methods: Vec<Method>,
+    /// Offer user/password on a new connection if the proxy refuses `methods`.
+    can_fall_back: bool,
+    /// The methods that the proxy refused before that.
+    refused: Vec<Method>,
+    log_note: Option<String>,
     credentials: Option<Credentials>,
     eager: bool,
     /// The whole request was sent together with the greeting on this connection.
@@ -80,6 +85,7 @@ enum State {
     AwaitReply,
     AwaitNameLength,
     AwaitBoundAddress,
+    Reconnect,
     Done,
 }
 
@@ -90,6 +96,9 @@ impl Socks5 {
         Self {
             target,
             methods,
+            can_fall_back: false,
+            refused: Vec::new(),
+            log_note: None,
             credentials: None,
             eager: false,
             pipelined: false,
@@ -112,6 +121,26 @@ impl Socks5 {
     pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
         self.credentials = credentials;
         self
+    }
+
+    /// Offers user/password, on a new connection, only after the proxy has refused the other
+    /// methods or closed the connection. Some servers select user/password wherever it is offered,
+    /// although they require none.
+    #[must_use]
+    pub fn falling_back_to_userpass(mut self, can_fall_back: bool) -> Self {
+        self.can_fall_back = can_fall_back;
+        self
+    }
+
+    /// Requests a new connection on which to offer user/password. Returns `false` if that is not
+    /// allowed or has been done.
+    fn fall_back(&mut self) -> bool {
+        if !std::mem::take(&mut self.can_fall_back) {
+            return false;
+        }
+        self.refused = std::mem::replace(&mut self.methods, vec![Method::UserPass]);
+        self.enter(State::Reconnect);
+        true
     }
 
     fn enter(&mut self, state: State) {
@@ -211,9 +240,14 @@ impl Socks5 {
     fn handle_reply(&mut self) -> Result<(), Error> {
         match (self.state, self.reply.as_slice()) {
             (State::AwaitMethod, &[_, code]) => {
-                match self.methods.iter().find(|method| method.code() == code) {
+                match self.methods.iter().copied().find(|method| method.code() == code) {
                     Some(Method::None) => self.enter(State::SendRequest),
                     Some(Method::UserPass) => self.enter(State::SendUserPass),
+                    None if [NO_ACCEPTABLE_METHOD, Method::UserPass.code()].contains(&code)
+                        && self.fall_back() =>
+                    {
+                        self.log_note = Some("the proxy requires a user and a password".into());
+                    }
                     None if code == NO_ACCEPTABLE_METHOD => return Err(self.no_method()),
                     None => return Err(Error::MethodNotOffered(code)),
                 }
@@ -240,7 +274,8 @@ impl Socks5 {
     }
 
     fn no_method(&self) -> Error {
-        let names: Vec<_> = self.methods.iter().map(|method| format!("'{method}'")).collect();
+        let offered = self.refused.iter().chain(&self.methods);
+        let names: Vec<_> = offered.map(|method| format!("'{method}'")).collect();
         Error::NoMethod {
             offered: names.join(", "),
             userpass_offered: self.methods.contains(&Method::UserPass),
@@ -272,6 +307,7 @@ impl Negotiation for Socks5 {
                 Some(known) => (Self::userpass(known)?, State::AwaitStatus),
             },
             State::SendRequest => (self.request(), State::AwaitReply),
+            State::Reconnect => return Ok(Step::Reconnect),
             State::Done => return Ok(Step::Done),
             _ => return Ok(Step::Receive(Limit::Bytes(self.due - self.reply.len()))),
         };
@@ -296,6 +332,10 @@ impl Negotiation for Socks5 {
         if self.state == State::AwaitStatus && self.reply.is_empty() {
             return Err(self.wrong_password("(it closed the connection)"));
         }
+        // Some servers close the connection instead of refusing the methods (RFC 1928 §3).
+        if self.state == State::AwaitMethod && self.reply.is_empty() && self.fall_back() {
+            return Ok(());
+        }
         Err(Error::Closed(self.waiting_for()))
     }
 
@@ -308,6 +348,10 @@ impl Negotiation for Socks5 {
     fn is_fully_sent(&self) -> bool {
         self.pipelined
             || matches!(self.state, State::AwaitReply | State::AwaitNameLength | State::AwaitBoundAddress)
+    }
+
+    fn take_log_note(&mut self) -> Option<String> {
+        self.log_note.take()
     }
 
     fn waiting_for(&self) -> Awaited {

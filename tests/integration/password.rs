@@ -153,6 +153,87 @@ fn there_is_no_prompt_if_the_proxy_requires_no_password() {
     }
 }
 
+/// Tor selects user/password wherever it is offered and accepts anything. Users at a terminal were
+/// asked for a password that they do not have. Under sshpass, which answers every prompt, the
+/// password of the ssh server went to the proxy.
+#[test]
+fn a_password_was_asked_for_although_nobody_had_named_a_user() {
+    for options in ["-S {S}", "-x socks5h://{S}", "--eager -S {S}"] {
+        let mut user = User::new();
+        let proxy = script()
+            .expect([5, 1, 0])
+            .send([5, 0])
+            .expect_bytes(19)
+            .send(SOCKS5_GRANTED)
+            .early("welcome")
+            .drain()
+            .serve();
+        let options = options.replace("{S}", &proxy.to_string());
+        let run = connect(format!("{options} host.example 22")).terminal(&user.pty);
+        run.run().expect_success().expect_stdout("welcome");
+        user.expect_seen("");
+        proxy.finish();
+    }
+}
+
+/// Returns the prompt for a user who is not named anywhere.
+fn prompt_for_login_name() -> String {
+    format!("Enter SOCKS5 password for {}@127.0.0.1: ", login_name())
+}
+
+#[test]
+fn a_user_that_nobody_has_named_is_asked_only_after_no_authentication_was_refused() {
+    // Some proxies close the connection, or select a method that was not offered.
+    let refusals: [fn(Script) -> Script; 4] = [
+        |greeting| greeting.send([5, 0xff]),
+        |greeting| greeting.send([5, 2]),
+        |greeting| greeting.close(),
+        |greeting| greeting.reset(),
+    ];
+    for refuse in refusals {
+        for options in ["", "--eager "] {
+            for password in ["secret", ""] {
+                let mut user = User::new();
+                let greeting = if options.is_empty() {
+                    script().expect_at_once([5, 1, 0])
+                } else {
+                    // The request is sent together with the greeting.
+                    script().expect([5, 1, 0]).expect_bytes(19)
+                };
+                let login = socks5_userpass(&login_name(), password);
+                let proxy =
+                    Server::each([refuse(greeting), login.early("welcome").expect("ping").expect_eof()]);
+                let args = format!("{options}-S {proxy} host.example 22");
+                let mut run = connect(args).terminal(&user.pty).input("ping").start();
+                user.answer(&prompt_for_login_name(), password);
+                run.wait().expect_success().expect_stdout("welcome");
+                user.expect_seen(&format!("{}\n", prompt_for_login_name()));
+                let logins: Vec<_> =
+                    proxy.finish().into_iter().filter_map(|record| record.password).collect();
+                assert_eq!(logins, [password]);
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_is_asked_if_the_proxy_refuses_user_and_password_too() {
+    let mut user = User::new();
+    let refuse = |method| script().expect([5, 1, method]).send([5, 0xff]).expect_eof();
+    let proxy = Server::each([refuse(0), refuse(2)]);
+    let out = connect(format!("-S {proxy} host.example 22")).terminal(&user.pty).run();
+    out.expect_failure(6, &["'none', 'userpass'", "administrator"]);
+    user.expect_seen("");
+    proxy.finish();
+
+    // `-a` is an order: nothing else is offered.
+    let proxy = Server::each([refuse(0)]);
+    let out = connect(format!("-a none -S {proxy} host.example 22")).terminal(&user.pty).run();
+    out.expect_failure(6, &["('none')", "-a userpass"]);
+    user.expect_seen("");
+    proxy.finish();
+}
+
 #[test]
 fn a_rejected_password_is_an_error_without_another_prompt() {
     let mut user = User::new();

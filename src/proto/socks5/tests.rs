@@ -397,6 +397,52 @@ fn a_restart_discards_a_partial_reply_and_keeps_the_credentials() {
     assert_eq!(run(machine, &turns, Cut::InOneLump).result, Ok(()));
 }
 
+/// Turns in which user and password are offered on a new connection.
+fn fallback_turns(refusal: Turn<'_>) -> Vec<Turn<'_>> {
+    vec![
+        Turn::Sends(&[5, 1, 0]),
+        refusal,
+        Turn::Reconnects,
+        Turn::Sends(&[5, 1, 2]),
+        Turn::Proxy(USERPASS_SELECTED),
+        Turn::Asks(alice()),
+        Turn::Sends(USERPASS),
+        Turn::Proxy(USERPASS_ACCEPTED),
+        Turn::Sends(REQUEST),
+        Turn::Proxy(GRANTED),
+    ]
+}
+
+#[test]
+fn user_and_password_are_offered_only_after_no_authentication_was_refused() {
+    let machine = || offering(&[NoAuth]).falling_back_to_userpass(true);
+    // Some proxies select a method that was not offered, to say that they require it.
+    for refusal in [Turn::Proxy(&[5, 0xff]), Turn::Proxy(USERPASS_SELECTED), Turn::Closes] {
+        opens(machine, &fallback_turns(refusal));
+    }
+    let accepted =
+        [Turn::Sends(&[5, 1, 0]), Turn::Proxy(NO_AUTH_SELECTED), Turn::Sends(REQUEST), Turn::Proxy(GRANTED)];
+    opens(machine, &accepted);
+    assert_eq!(methods_answered(&[NoAuth], &[5, 1, 0], USERPASS_SELECTED), Error::MethodNotOffered(2));
+}
+
+#[test]
+fn the_fallback_to_user_and_password_happens_once() {
+    let machine = || offering(&[NoAuth]).falling_back_to_userpass(true);
+    let refused_twice = |answer| {
+        let turns =
+            [Turn::Sends(&[5, 1, 0]), Turn::Closes, Turn::Reconnects, Turn::Sends(&[5, 1, 2]), answer];
+        fails(machine, &turns)
+    };
+    let offered = "accepts none of the offered authentication methods ('none', 'userpass')";
+    assert_eq!(refused_twice(Turn::Proxy(&[5, 0xff])).to_string(), offered);
+    assert_eq!(refused_twice(Turn::Closes), Error::Closed(Awaited::Socks5Method));
+    assert_eq!(refused_twice(Turn::Proxy(NO_AUTH_SELECTED)), Error::MethodNotOffered(0));
+    // A truncated reply refuses nothing.
+    let truncated = [Turn::Sends(&[5, 1, 0]), Turn::Proxy(&[5]), Turn::Closes];
+    assert_eq!(fails(machine, &truncated), Error::Closed(Awaited::Socks5Method));
+}
+
 /// The messages that an eager negotiation sends before the first reply.
 const EVERYTHING: [&[u8]; 3] = [&[5, 1, 2], USERPASS, REQUEST];
 

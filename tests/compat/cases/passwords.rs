@@ -2,7 +2,7 @@
 
 use crate::case::Aspect::{Debug, Exit, Output, Prompt, Wire};
 use crate::case::{Case, case};
-use crate::peers::{http_challenging, socks4, socks5_password};
+use crate::peers::{http_challenging, socks4, socks5, socks5_password};
 
 const WANTED: &str = "HTTP/1.0 407 Who?\r\nProxy-Authenticate: Basic realm=\"r\"\r\n\r\n";
 
@@ -136,6 +136,27 @@ fn asked() -> Vec<Case> {
             .ok()
             .both(HTTP)
             .both("Proxy-Authorization: Basic Ym9iOnR5cGVk\\r\\n"),
+        case("prompt: no user is named, and no password is required", "-d -S {proxy} host.example 22")
+            .without_password()
+            .typed("typed")
+            .peer("proxy", socks5())
+            .ok()
+            .differs([Wire, Debug], "offered-password")
+            .theirs("debug: >>> 05 02 00 02\n")
+            .ours("debug: >>> 05 01 00\n")
+            .both("terminal: \"\""),
+        case("prompt: no user is named, and a password is required", "-d -S {proxy} host.example 22")
+            .without_password()
+            .typed("typed")
+            .peer("proxy", socks5_password())
+            .ok()
+            .differs([Wire, Debug], "offered-password")
+            .both("\"Enter SOCKS5 password for ")
+            .theirs("proxy 1 got: \"\\x05\\x02\\x00\\x02")
+            .ours("proxy 1 got: \"\\x05\\x01\\x00\"")
+            .ours("proxy 2 got: \"\\x05\\x01\\x02")
+            .both("\\x05typed"),
+        socks("prompt: an empty answer").typed("").ok().both("\\x03bob\\x00"),
         case("prompt: no way to prompt", "-d -a userpass -S bob@{proxy} host.example 22")
             .without_password()
             .peer("proxy", socks5_password())
