@@ -252,12 +252,17 @@ pub enum Resolve {
 
 /// Time limits for reaching the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Limits {
-    /// `-w`: the limit on the time from the first name lookup until the tunnel is established.
-    /// Without it, the system's limits apply to name lookups and dialling,
+pub enum Limits {
+    /// No `-w`: the system's limits apply to name lookups and dialling,
     /// [`Limits::HANDSHAKE_TIMEOUT`] to the handshake with each proxy, and
     /// [`Limits::ROUTE_TIMEOUT`] to every route but the last.
-    pub reach: Option<Duration>,
+    #[default]
+    PerStep,
+    /// `-w SECONDS`: the limit on the time from the first name lookup until the tunnel is
+    /// established.
+    Total(Duration),
+    /// `-w 0`: only the system's limits apply.
+    Unlimited,
 }
 
 impl Limits {
@@ -269,6 +274,17 @@ impl Limits {
     pub const UNIX_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
     /// Limit for every route but the last, if `-w` is not given.
     pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Returns the limit of a step: the total limit if there is one, `default` without `-w`, and
+    /// `None` with `-w 0`.
+    #[must_use]
+    pub fn for_step(self, default: Duration) -> Option<Duration> {
+        match self {
+            Self::PerStep => Some(default),
+            Self::Total(limit) => Some(limit),
+            Self::Unlimited => None,
+        }
+    }
 }
 
 impl Plan {

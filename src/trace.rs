@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::LevelFilter;
 
-use crate::plan::{ListenAddress, Local, Plan, Protocol, Resolve, Route, Target};
+use crate::plan::{Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::Wire;
 use crate::secret::masked;
 use crate::sys;
@@ -109,7 +109,7 @@ pub fn plan(plan: &Plan) {
         }
         Target::Unix(_) => trace!("dest_host={}", plan.target),
     }
-    if let Some(limit) = plan.limits.reach {
+    if let Limits::Total(limit) = plan.limits {
         trace!("setting timeout: {} seconds", limit.as_secs_f64());
     }
     if let Some(limit) = plan.relay.idle {

@@ -63,15 +63,16 @@ fn names(resolve: Resolve) -> String {
 
 /// Describes the time limits.
 pub(super) fn limits(plan: &Plan) -> String {
-    match plan.limits.reach {
-        Some(limit) => format!("{} seconds in all", limit.as_secs_f64()),
-        None if plan.routes.iter().all(|route| route.hops.is_empty()) => "the system's".into(),
-        None if plan.routes.len() > 1 => format!(
+    match plan.limits {
+        Limits::Total(limit) => format!("{} seconds in all", limit.as_secs_f64()),
+        Limits::Unlimited => "the system's".into(),
+        Limits::PerStep if plan.routes.iter().all(|route| route.hops.is_empty()) => "the system's".into(),
+        Limits::PerStep if plan.routes.len() > 1 => format!(
             "{} seconds for each route but the last, {} for each handshake",
             Limits::ROUTE_TIMEOUT.as_secs(),
             Limits::HANDSHAKE_TIMEOUT.as_secs()
         ),
-        None => format!("{} seconds for each handshake", Limits::HANDSHAKE_TIMEOUT.as_secs()),
+        Limits::PerStep => format!("{} seconds for each handshake", Limits::HANDSHAKE_TIMEOUT.as_secs()),
     }
 }
 

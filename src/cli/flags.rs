@@ -318,8 +318,9 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         option(Flag::Wait, 'w', "SECONDS",
             "Limit the time to reach the target (0: no limit)",
             "Limit the time to reach the target, including name resolution, connecting and the handshakes with proxies. Time \
-             at a password prompt does not count. 0 means no limit. Without `-w`, each proxy has 30 seconds for all \
-             its handshakes, including those on new connections that it requires."),
+             at a password prompt does not count. 0 means no limit, neither in total nor for a single proxy, route, name server or \
+             `Match exec` command. Without `-w`, each proxy has 30 seconds for all its \
+             handshakes, including those on new connections that it requires."),
         long_option(Flag::IdleTimeout, "idle-timeout", "SECONDS",
             "Close a session without traffic for this long (default 0: never)",
             "Close a session that carries no data in either direction for this long, with exit code 7. The default is 0, for no \

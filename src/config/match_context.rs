@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::conditions::MatchEnv;
 use crate::error::{os_message, seconds};
-use crate::plan::Target;
+use crate::plan::{Limits, Target};
 use crate::secret;
 use crate::sys::{self, DumpGuard, Program};
 use crate::trace::trace;
 
-/// How long an `exec` command may run before it is killed, unless `-w` sets a limit.
+/// How long an `exec` command may run before it is killed, unless `-w` sets another limit.
 const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The context that `Match` conditions are evaluated in: the target and this machine.
@@ -20,19 +20,19 @@ const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct MatchContext {
     host: String,
     port: Option<u16>,
-    exec_timeout: Option<Duration>,
+    limits: Limits,
     /// Engaged before the first command runs, because the environment may contain a password.
     dump_guard: OnceCell<DumpGuard>,
 }
 
 impl MatchContext {
-    /// Creates the context for a target, with the time limit for each `exec` command.
-    pub(super) fn new(target: &Target, exec_timeout: Option<Duration>) -> Self {
+    /// Creates the context for a target, with the time limits for `exec` commands.
+    pub(super) fn new(target: &Target, limits: Limits) -> Self {
         let (host, port) = match target {
             Target::Tcp(endpoint) => (endpoint.host.to_string(), Some(endpoint.port.get())),
             Target::Unix(_) => (target.to_string(), None),
         };
-        Self { host, port, exec_timeout, dump_guard: OnceCell::new() }
+        Self { host, port, limits, dump_guard: OnceCell::new() }
     }
 }
 
@@ -56,10 +56,13 @@ impl MatchEnv for MatchContext {
     fn succeeds(&self, command: &str) -> Result<bool, String> {
         self.dump_guard.get_or_init(DumpGuard::engage);
         trace!("running {}", secret::masked_text(command));
-        let limit = self.exec_timeout.unwrap_or(MATCH_EXEC_TIMEOUT);
+        let limit = self.limits.for_step(MATCH_EXEC_TIMEOUT);
         match sys::run_within(Program::Shell(command), limit) {
             Ok(Some(status)) => Ok(status.success()),
-            Ok(None) => Err(format!("the exec command did not finish within {}", seconds(&limit))),
+            Ok(None) => {
+                let limit = limit.unwrap_or_default();
+                Err(format!("the exec command did not finish within {}", seconds(&limit)))
+            }
             Err(error) => Err(format!("cannot run the exec command: {}", os_message(&error))),
         }
     }

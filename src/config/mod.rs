@@ -51,22 +51,26 @@ impl From<AddrError> for Error {
 /// [`Error::Usage`] if options conflict or an operand is missing, [`Error::Config`] if a setting is
 /// invalid or missing.
 pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
-    let reach = seconds(args.wait.as_deref(), "-w")?;
-    let idle = seconds(args.idle_timeout.as_deref(), "--idle-timeout")?;
+    let limits = limits(args)?;
+    let idle = args.idle_timeout.as_deref().map(|value| seconds(value, "--idle-timeout")).transpose()?;
     let target = target::target(args)?;
-    sources.set_target(&target, reach);
+    sources.set_target(&target, limits);
     let plan = Plan {
         local: local::local(args, sources)?,
         routes: routes(args, &target, sources)?,
         target,
         askpass: None,
-        limits: Limits { reach },
+        limits,
         // `--listen` runs unattended, `-q` is silent, and `-d` logs more than the status line
         // shows.
         shows_status: args.listen.is_empty() && args.verbosity == Verbosity::Normal,
         eager: args.eager,
         proxy_protocol: args.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
-        relay: RelaySettings { mode: relay_mode(sources)?, idle, half_close: !args.no_shutdown },
+        relay: RelaySettings {
+            mode: relay_mode(sources)?,
+            idle: idle.flatten(),
+            half_close: !args.no_shutdown,
+        },
     };
     tls::check(args, plan.hops())?;
     if plan.hops().next().is_none() {
@@ -149,9 +153,14 @@ fn proxy_protocol(value: &str) -> Result<ProxyProtocol, Error> {
     }
 }
 
-/// Parses a number of seconds. As in the C program, 0 means no limit.
-fn seconds(value: Option<&str>, option: &str) -> Result<Option<Duration>, Error> {
-    let Some(value) = value else { return Ok(None) };
+/// Returns the time limits that `-w` sets.
+fn limits(args: &Args) -> Result<Limits, Error> {
+    let Some(value) = args.wait.as_deref() else { return Ok(Limits::PerStep) };
+    Ok(seconds(value, "-w")?.map_or(Limits::Unlimited, Limits::Total))
+}
+
+/// Parses a number of seconds. As in the C program, 0 means no limit (`None`).
+fn seconds(value: &str, option: &str) -> Result<Option<Duration>, Error> {
     let seconds = value.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let seconds = seconds.ok_or_else(|| {
         Error::Config(format!(

@@ -3,7 +3,6 @@
 use std::cell::{OnceCell, RefCell};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::match_context::MatchContext;
 use super::proxy_url::{self, ProxyUrl};
@@ -12,7 +11,7 @@ use super::scheme::Syntax;
 use super::setting::{Origin, Setting, SettingRecord, masked};
 use crate::cli::SocksVersion;
 use crate::error::Error;
-use crate::plan::Target;
+use crate::plan::{Limits, Target};
 use crate::secret::Secret;
 use crate::sys::{self, DumpGuard};
 use crate::text::printable;
@@ -76,10 +75,10 @@ impl<'a> Sources<'a> {
         self.records.as_ref().map(|records| records.borrow().clone()).unwrap_or_default()
     }
 
-    /// Sets the target and the time limit for `Match` blocks.
-    pub(super) fn set_target(&self, target: &Target, limit: Option<Duration>) {
+    /// Sets the target and the time limits for `Match` blocks.
+    pub(super) fn set_target(&self, target: &Target, limits: Limits) {
         // Each `Sources` serves one plan, so a second call could only repeat the target.
-        let _ = self.match_context.set(MatchContext::new(target, limit));
+        let _ = self.match_context.set(MatchContext::new(target, limits));
     }
 
     /// Protects the memory and the environment until the sources are dropped. Call this before

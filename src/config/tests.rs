@@ -77,7 +77,7 @@ fn a_whole_plan_is_plain_data() {
                 ..Route::default()
             }],
             askpass: None,
-            limits: Limits { reach: Some(Duration::from_millis(2500)) },
+            limits: Limits::Total(Duration::from_millis(2500)),
             shows_status: true,
             eager: true,
             proxy_protocol: None,
@@ -464,8 +464,10 @@ fn a_time_limit_is_a_number_of_seconds_and_0_means_none() {
     for (value, expected) in
         [("1", Some(1000)), ("0", None), ("0.0", None), ("1.5", Some(1500)), ("007", Some(7000))]
     {
-        let reach = planned(&format!("-w {value} host 22"), &[]).limits.reach;
-        assert_eq!(reach, expected.map(Duration::from_millis), "{value}");
+        let limits = planned(&format!("-w {value} host 22"), &[]).limits;
+        let expected_limits =
+            expected.map_or(Limits::Unlimited, |ms| Limits::Total(Duration::from_millis(ms)));
+        assert_eq!(limits, expected_limits, "{value}");
         let idle = planned(&format!("--idle-timeout {value} host 22"), &[]).relay.idle;
         assert_eq!(idle, expected.map(Duration::from_millis), "{value}");
     }

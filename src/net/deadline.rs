@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::plan::Limits;
 use crate::sys::Channel;
 
 /// A point in time by which an operation must finish, or none.
@@ -10,6 +11,8 @@ pub(super) struct Deadline<'a> {
     started: Instant,
     end: Option<Instant>,
     limit: Duration,
+    /// `-w 0`, or more than the clock's range: steps have no limits of their own either.
+    is_unlimited: bool,
     /// The total time added by [`extend`](Self::extend).
     extended: Duration,
     /// When to start showing the status line; `None` for never.
@@ -28,8 +31,18 @@ impl<'a> Deadline<'a> {
     pub(super) fn start(limit: Option<Duration>) -> Self {
         let started = Instant::now();
         let end = limit.and_then(|limit| started.checked_add(limit));
+        let (is_unlimited, extended) = (limit.is_some() && end.is_none(), Duration::ZERO);
         let limit = limit.unwrap_or_default();
-        Self { started, end, limit, extended: Duration::ZERO, status_from: None, client: None }
+        Self { started, end, limit, is_unlimited, extended, status_from: None, client: None }
+    }
+
+    /// Returns the deadline for reaching the target, which starts now.
+    pub(super) fn for_plan(limits: Limits) -> Self {
+        match limits {
+            Limits::PerStep => Self::start(None),
+            Limits::Total(limit) => Self::start(Some(limit)),
+            Limits::Unlimited => Self { is_unlimited: true, ..Self::start(None) },
+        }
     }
 
     /// Enables the status line for waits under this deadline.
@@ -53,8 +66,9 @@ impl<'a> Deadline<'a> {
     }
 
     /// Returns this deadline or, if it never passes, one that started `spent` ago with this limit.
+    /// With `-w 0`, returns this deadline.
     pub(super) fn or_resume(self, limit: Duration, spent: Duration) -> Self {
-        if self.end.is_some() {
+        if self.end.is_some() || self.is_unlimited {
             return self;
         }
         let left = Self::start(Some(limit.saturating_sub(spent)));
@@ -69,9 +83,11 @@ impl<'a> Deadline<'a> {
     }
 
     /// Returns the deadline for the first of several attempts: an equal share of the time left. If
-    /// this deadline never passes, each attempt but the last gets `limit`.
+    /// this deadline never passes, each attempt but the last gets `limit`. With `-w 0`, no attempt
+    /// has a limit.
     pub(super) fn share(self, attempts: usize, limit: Duration) -> Self {
         let share = match (u32::try_from(attempts), self.left()) {
+            _ if self.is_unlimited => return Self { extended: Duration::ZERO, ..self },
             (Ok(0 | 1), _) => return Self { extended: Duration::ZERO, ..self },
             (Ok(attempts), Some(left)) => left / attempts,
             _ => limit,
@@ -115,7 +131,6 @@ impl<'a> Deadline<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Limits;
 
     #[test]
     fn a_negotiation_has_its_own_limit_unless_the_user_set_one() {
@@ -138,6 +153,20 @@ mod tests {
         assert!(Deadline::start(None).or_resume(limit, limit * 2).has_passed());
         let own = Deadline::start(Some(Duration::from_secs(90))).or_resume(limit, limit);
         assert!(!own.has_passed(), "the user's limit is for the whole time");
+    }
+
+    /// `-w 0` removed only the total limit: the 30 seconds for each proxy remained.
+    #[test]
+    fn w_0_did_not_remove_the_limits_of_single_steps() {
+        let unlimited = Deadline::for_plan(Limits::Unlimited);
+        let step = unlimited.or_resume(Limits::HANDSHAKE_TIMEOUT, Limits::HANDSHAKE_TIMEOUT * 2);
+        assert_eq!((step.left(), step.has_passed()), (None, false));
+        let route = unlimited.share(2, Limits::ROUTE_TIMEOUT);
+        assert_eq!(route.left(), None);
+        let step = route.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
+        assert_eq!(step.left(), None);
+        let beyond_the_clock = Deadline::for_plan(Limits::Total(Duration::MAX));
+        assert_eq!(beyond_the_clock.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO).left(), None);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
     let runtime = runtime.map_err(|error| failed(format!("cannot be queried: {}", os_message(&error))))?;
     let until = Wait { deadline: until.deadline.or_resume(DNS_TIMEOUT, Duration::ZERO), ..*until };
     let deadline = &until.deadline;
-    let mut query = pin!(query(&names, server, deadline));
+    let mut query = pin!(query(&names, server, deadline, DNS_TIMEOUT));
     // The query enforces its own time limit, so none is passed here. When `timeout` expires, the
     // query continues: `poll_with_status` only updates the status line and checks the client.
     let result = until.poll_with_status(None, |timeout| {
@@ -62,8 +62,9 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
 enum DnsFailure {
     /// The name server reported that the name has no address, or returned an error.
     Answer(String),
-    /// The name server is unreachable or does not speak DNS.
-    NoAnswer(String),
+    /// The name server is unreachable or does not speak DNS. `may_answer` is `true` if one of the
+    /// transports only timed out.
+    NoAnswer { cause: String, may_answer: bool },
     /// The answer was truncated and must be requested over TCP.
     Truncated,
     /// No answer arrived in time.
@@ -73,15 +74,45 @@ enum DnsFailure {
 impl DnsFailure {
     fn cause(&self) -> &str {
         match self {
-            Self::Answer(cause) | Self::NoAnswer(cause) => cause,
+            Self::Answer(cause) | Self::NoAnswer { cause, .. } => cause,
             Self::Truncated => "answer truncated",
             Self::TimedOut => "timed out",
         }
     }
+
+    /// Returns `true` if the name server may answer if it gets more time.
+    fn may_answer(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::NoAnswer { may_answer: true, .. })
+    }
+
+    /// Returns the failure of one transport, for this reason.
+    fn no_answer(cause: String) -> Self {
+        Self::NoAnswer { cause, may_answer: false }
+    }
+}
+
+/// Queries until the deadline. If that never passes (`-w 0`), repeats the query until the name
+/// server answers, and gives each round twice as long as the one before. The first has `limit`.
+async fn query(
+    names: &Candidates,
+    server: SocketAddr,
+    deadline: &Deadline<'_>,
+    mut limit: Duration,
+) -> Result<Vec<IpAddr>, DnsFailure> {
+    if deadline.left().is_some() {
+        return query_once(names, server, deadline).await;
+    }
+    loop {
+        match query_once(names, server, &Deadline::start(Some(limit))).await {
+            Err(failure) if failure.may_answer() => limit = limit.saturating_mul(2),
+            result => return result,
+        }
+        trace!("name server {server} did not answer: trying again");
+    }
 }
 
 /// Queries over UDP, then over TCP if there was no usable answer.
-async fn query(
+async fn query_once(
     names: &Candidates,
     server: SocketAddr,
     deadline: &Deadline<'_>,
@@ -97,7 +128,10 @@ async fn query(
         (DnsFailure::Truncated | DnsFailure::TimedOut, Err(DnsFailure::TimedOut)) => {
             Err(DnsFailure::TimedOut)
         }
-        (udp, Err(tcp)) => Err(DnsFailure::NoAnswer(format!("UDP: {}, TCP: {}", udp.cause(), tcp.cause()))),
+        (udp, Err(tcp)) => Err(DnsFailure::NoAnswer {
+            cause: format!("UDP: {}, TCP: {}", udp.cause(), tcp.cause()),
+            may_answer: udp.may_answer() || tcp.may_answer(),
+        }),
     }
 }
 
@@ -114,7 +148,7 @@ async fn search(
     // A query must time out before `limit`: A and AAAA run in parallel, and the answer to one must
     // not be discarded because the other is missing.
     let client = client(server, transport, limit.mul_f64(0.9), sockets.clone());
-    let client = client.map_err(|error| DnsFailure::NoAnswer(error.to_string()))?;
+    let client = client.map_err(|error| DnsFailure::no_answer(error.to_string()))?;
     let queries = async {
         let mut typed = String::new();
         for name in names.iter() {
@@ -126,7 +160,7 @@ async fn search(
                 // says.
                 Err(NetError::Timeout) => return future::pending().await,
                 Err(NetError::Truncated) => return Err(DnsFailure::Truncated),
-                Err(error) => return Err(DnsFailure::NoAnswer(cause(&error, &sockets))),
+                Err(error) => return Err(DnsFailure::no_answer(cause(&error, &sockets))),
             }
         }
         Err(DnsFailure::Answer(typed))
@@ -178,5 +212,66 @@ fn cause(error: &NetError, sockets: &Sockets) -> String {
         (Some(first), _) => first.to_owned(),
         (None, NetError::Proto(_)) => "invalid DNS message".into(),
         (None, error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::net::{TcpListener, UdpSocket};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::plan::Limits;
+
+    /// `-w 0` did not apply to name servers, which had 10 seconds.
+    #[test]
+    fn without_a_limit_a_name_server_that_answers_late_was_given_up() {
+        let on_one_port = || {
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+            UdpSocket::bind(tcp.local_addr().unwrap()).ok().map(|udp| (tcp, udp))
+        };
+        let (tcp, udp) = (0..100).find_map(|_| on_one_port()).unwrap();
+        let server = udp.local_addr().unwrap();
+        let has_timed_out = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // The client uses TCP after UDP has timed out.
+                let _silent = tcp.accept().unwrap();
+                has_timed_out.store(true, Ordering::SeqCst);
+                while has_timed_out.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            // If the client gives up, its queries end.
+            udp.set_read_timeout(Some(DNS_TIMEOUT)).unwrap();
+            scope.spawn(|| {
+                let mut query = [0; 512];
+                for _ in 0..2 {
+                    let (length, client) = loop {
+                        let Ok(received) = udp.recv_from(&mut query) else { return };
+                        if has_timed_out.load(Ordering::SeqCst) {
+                            break received;
+                        }
+                    };
+                    // Response, recursion available, NXDOMAIN.
+                    query[2..4].copy_from_slice(&[0x81, 0x83]);
+                    udp.send_to(&query[..length], client).unwrap();
+                }
+            });
+            let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let (names, unlimited) =
+                (Candidates::for_name("host.example.").unwrap(), Deadline::for_plan(Limits::Unlimited));
+            let queries = query(&names, server, &unlimited, Duration::from_millis(200));
+            let result = runtime.block_on(queries);
+            has_timed_out.store(false, Ordering::SeqCst);
+            assert!(
+                matches!(result, Err(DnsFailure::Answer(_))),
+                "{:?}",
+                result.map_err(|e| e.cause().to_owned())
+            );
+        });
     }
 }

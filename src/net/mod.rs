@@ -53,7 +53,7 @@ pub struct Tunnel {
 /// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if only one was
 /// tried. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
-    let mut deadline = Deadline::start(plan.limits.reach).watching(context.client);
+    let mut deadline = Deadline::for_plan(plan.limits).watching(context.client);
     if plan.shows_status {
         deadline = deadline.with_status();
     }

@@ -61,11 +61,12 @@ fn start(command: &mut Command, output: Stdio) -> io::Result<Child> {
 }
 
 /// Runs a program, discards its output and waits for it to exit. After `limit`, kills the program
-/// and, on Unix, its descendants, and returns `None` instead of a status.
+/// and, on Unix, its descendants, and returns `None` instead of a status. Without a limit, waits
+/// forever.
 ///
 /// # Errors
 /// The program could not be started.
-pub fn run_within(program: Program<'_>, limit: Duration) -> io::Result<Option<ExitStatus>> {
+pub fn run_within(program: Program<'_>, limit: Option<Duration>) -> io::Result<Option<ExitStatus>> {
     let started = Instant::now();
     let mut command = program.command();
     isolate(&mut command);
@@ -75,12 +76,12 @@ pub fn run_within(program: Program<'_>, limit: Duration) -> io::Result<Option<Ex
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        let left = limit.saturating_sub(started.elapsed());
-        if left.is_zero() {
+        let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
+        if left == Some(Duration::ZERO) {
             kill_isolated(child);
             return Ok(None);
         }
-        thread::sleep(delay.min(left));
+        thread::sleep(left.map_or(delay, |left| left.min(delay)));
         delay = (delay * 2).min(CHILD_POLL_BACKOFF.1);
     }
 }

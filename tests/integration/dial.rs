@@ -110,6 +110,19 @@ fn a_limit_of_zero_is_no_limit_and_fractions_are_accepted() {
     out.expect_failure(7, &["0.2 seconds"]).expect_within(Duration::from_secs(1));
 }
 
+/// `-w 0` used to leave the 30 seconds for each proxy, so Tor's first connection failed.
+#[test]
+fn w_0_left_the_limits_of_single_steps() {
+    let proxy = Server::repeat(|| http_ok().send("SSH-2.0-test\r\n").drain());
+    for (options, limit) in
+        [("", "30 seconds for each handshake"), ("-w 60", "60 seconds in all"), ("-w 0", "the system's")]
+    {
+        let out = connect(format!("--check {options} -H {proxy} host.example 22")).run();
+        let text = out.stdout_text();
+        assert!(text.contains(&format!("time limit: {limit}\n")), "{options}: {text}");
+    }
+}
+
 #[test]
 fn a_proxy_is_reached_over_ipv6_and_by_name() {
     let proxy = Server::each_v6([socks5_none().send("welcome").drain()]);

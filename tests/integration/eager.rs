@@ -129,7 +129,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         target: Target::Tcp(endpoint("host.example", "22")),
         routes: vec![connect::plan::Route { hops: hops.collect(), ..Default::default() }],
         askpass: None,
-        limits: connect::plan::Limits { reach: Some(Duration::from_secs(10)) },
+        limits: connect::plan::Limits::Total(Duration::from_secs(10)),
         shows_status: false,
         eager: true,
         proxy_protocol: None,
