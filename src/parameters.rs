@@ -4,7 +4,7 @@
 //! reader, the trust rules for files, the masking of secrets, and the documentation in
 //! `docs/parameters.md` and connectrc(5) are all based on this table.
 
-use Kind::{Command, Header, Netrc, Path, Plain, Proxies, Secret, Targets};
+use Kind::{Command, Header, Netrc, Path, Plain, Proxies, Secret, Targets, User};
 
 /// The kind of a value. It decides whether the value is masked, and whether a parameter file that
 /// other users can write to may set it.
@@ -14,6 +14,8 @@ pub enum Kind {
     Plain,
     /// A list of targets, which is as harmless as [`Kind::Plain`].
     Targets,
+    /// A user name. Like a secret, it may begin or end with a blank.
+    User,
     /// A secret.
     Secret,
     /// A header field, which may be secret; or `@` and the path of a file with header fields.
@@ -69,11 +71,11 @@ pub const ALL: &[Parameter] = &[
     setting(Plain, "SOCKS_RESOLVE", "same as `-R`, for SOCKS proxies if the parameter for the version is not set"),
     setting(Plain, "SOCKS5_AUTH", "same as `-a`, for SOCKS5 proxies"),
     setting(Plain, "HTTP_PROXY_AUTH", "same as `-a`, for HTTP proxies"),
-    setting(Plain, "SOCKS5_USER", "user name for SOCKS5 proxies"),
-    setting(Plain, "SOCKS4_USER", "user name for SOCKS4 proxies"),
-    setting(Plain, "SOCKS_USER", "user name for SOCKS proxies"),
-    setting(Plain, "HTTP_PROXY_USER", "user name for HTTP proxies"),
-    setting(Plain, "CONNECT_USER", "user name for all proxies"),
+    setting(User, "SOCKS5_USER", "user name for SOCKS5 proxies"),
+    setting(User, "SOCKS4_USER", "user name for SOCKS4 proxies"),
+    setting(User, "SOCKS_USER", "user name for SOCKS proxies"),
+    setting(User, "HTTP_PROXY_USER", "user name for HTTP proxies"),
+    setting(User, "CONNECT_USER", "user name for all proxies"),
     setting(Secret, "SOCKS5_PASSWD", "password for SOCKS5 proxies"),
     setting(Secret, "SOCKS5_PASSWORD", "password for SOCKS5 proxies"),
     setting(Secret, "SOCKS_PASSWORD", "password for SOCKS proxies"),
@@ -169,6 +171,7 @@ mod tests {
                 // The command of a telnet-style proxy is sent to it, not run.
                 "COMMAND" => Kind::Plain,
                 "NO_PROXY" => Kind::Targets,
+                _ if ends(&["_USER"]) => Kind::User,
                 _ if ends(&["_DIRECT"]) => Kind::Targets,
                 _ if ends(&["_PASSWD", "_PASSWORD", "_TOKEN", "_SECRET"]) => Kind::Secret,
                 _ if ends(&["_PROXY", "_SERVER"]) => Kind::Proxies,

@@ -7,6 +7,7 @@ use super::bypass;
 use super::hop::{self, ChainSize, parse_resolve};
 use super::proxy_url::ProxyUrl;
 use super::scheme::{ProxyKind, Syntax};
+use super::setting::{REMOVE_QUOTES, quoted};
 use super::sources::Sources;
 use crate::cli::Args;
 use crate::error::Error;
@@ -37,6 +38,9 @@ pub(super) fn routes(
     args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Vec<Route>, Error> {
+    if quoted(text).is_some() {
+        return Err(Error::Config(format!("invalid proxies in {source}: {REMOVE_QUOTES}")));
+    }
     let urls = text.split(['|', ',']).map(str::trim);
     // A part without a scheme may be the rest of a password that contains a comma: do not quote it.
     if urls.clone().count() > 1
@@ -98,8 +102,12 @@ fn bypass(protocol: &Protocol, args: &Args, sources: &Sources<'_>) -> Result<Byp
     };
     let list = sources.first(parameters)?;
     let list = list.map(|setting| bypass::parse(&setting.value, &setting.source(), sources.warn()));
-    let no_proxy = sources.first_value(&["no_proxy", "NO_PROXY"])?;
-    let no_proxy = no_proxy.map(|list| bypass::parse_no_proxy(&list));
+    let no_proxy = sources.first(&["no_proxy", "NO_PROXY"])?.map(|setting| {
+        if quoted(&setting.value).is_some() {
+            (sources.warn())(&format!("invalid list in {}: {REMOVE_QUOTES}", setting.source()));
+        }
+        bypass::parse_no_proxy(&setting.value)
+    });
     let (list, no_proxy) = (list.unwrap_or_default(), no_proxy.unwrap_or_default());
     Ok(Bypass { list, no_proxy, own_networks: args.own_networks })
 }

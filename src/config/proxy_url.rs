@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::scheme::{Scheme, Syntax};
+use super::setting::{REMOVE_QUOTES, quoted, trimmed};
 use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
 use crate::parameters::{self, Kind};
@@ -33,6 +34,10 @@ impl ProxyUrl {
     /// [`Error::Config`] for an invalid URL. The message never contains the user or the password.
     pub(super) fn parse(text: &str, source: &str, syntax: Syntax) -> Result<Self, Error> {
         let invalid = |what: String| Error::Config(format!("invalid proxy in {source}: {what}"));
+        let text = trimmed(text);
+        if quoted(text).is_some() {
+            return Err(invalid(REMOVE_QUOTES.into()));
+        }
         let has_query = syntax == Syntax::Url;
         let (scheme_name, rest) = split_scheme(text);
         let scheme = scheme_name.and_then(|name| syntax.find(name));
@@ -122,9 +127,10 @@ impl ProxyUrl {
     }
 }
 
-/// Returns `true` if the text begins with a scheme that `syntax` allows.
+/// Returns `true` if the text begins with a scheme that `syntax` allows. Looks inside quotes, too,
+/// which [`ProxyUrl::parse`] reports.
 pub(super) fn has_scheme(text: &str, syntax: Syntax) -> bool {
-    split_scheme(text).0.is_some_and(|name| syntax.find(name).is_some())
+    split_scheme(quoted(text).unwrap_or(text)).0.is_some_and(|name| syntax.find(name).is_some())
 }
 
 /// Removes the options whose values are paths from a chain of URLs, and passes the name of each to

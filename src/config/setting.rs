@@ -45,7 +45,7 @@ pub(super) fn masked(name: &str, value: &str) -> String {
         (_, Some(Kind::Header | Kind::Path | Kind::Netrc | Kind::Command)) => secret::masked_text(value),
         // Long options may have paths and commands, whose colons separate nothing.
         (option, None) if option.starts_with("--") => secret::masked_text(value),
-        (_, Some(Kind::Plain | Kind::Proxies) | None) => secret::masked(value),
+        (_, Some(Kind::Plain | Kind::User | Kind::Proxies) | None) => secret::masked(value),
     };
     printable(shown.as_bytes())
 }
@@ -73,6 +73,24 @@ impl<T> Setting<T> {
         }
     }
 }
+
+/// The characters of a line ending, on this system or another.
+pub(super) const LINE_END: [char; 2] = ['\r', '\n'];
+
+/// Returns a value without blanks and line endings at either end.
+pub(super) fn trimmed(value: &str) -> &str {
+    value.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Returns the text between the quotes of a value in quotes; `None` for other values. A shell would
+/// have removed the quotes, but `docker run --env-file` and others keep them.
+pub(super) fn quoted(value: &str) -> Option<&str> {
+    let pairs = [('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’')];
+    pairs.iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close))
+}
+
+/// The cause and the advice of an error about a value in quotes.
+pub(super) const REMOVE_QUOTES: &str = "the value is in quotes; remove the quotes";
 
 /// A setting that the plan depends on, as shown by `--check`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,9 +8,10 @@ use super::match_context::MatchContext;
 use super::proxy_url::{self, ProxyUrl};
 use super::rcfile::ParameterFile;
 use super::scheme::Syntax;
-use super::setting::{Origin, Setting, SettingRecord, masked};
+use super::setting::{LINE_END, Origin, Setting, SettingRecord, masked, trimmed};
 use crate::cli::SocksVersion;
 use crate::error::Error;
+use crate::parameters::{self, Kind};
 use crate::plan::{Limits, Target};
 use crate::secret::Secret;
 use crate::sys::{self, DumpGuard};
@@ -94,11 +95,23 @@ impl<'a> Sources<'a> {
 
     /// Reads an environment variable, ignoring parameter files. Under CGI, ignores `HTTP_*`, which
     /// the HTTP client controls ("httpoxy").
+    ///
+    /// Drops blanks and line endings around the value, which may come from a file of variables with
+    /// the line endings of another system.
     pub(super) fn variable(&self, name: &str) -> Option<OsString> {
         if is_header(name, sys::VARIABLES_IGNORE_CASE) && self.is_variable_set("REQUEST_METHOD") {
             return None;
         }
-        (self.variable)(name)
+        let value = (self.variable)(name)?;
+        let trimmed = value.to_str().map(|text| match parameters::kind(name.as_bytes()) {
+            // A blank may be a part of these.
+            Some(Kind::User | Kind::Secret) => text.trim_end_matches(LINE_END),
+            _ => trimmed(text),
+        });
+        match trimmed.filter(|trimmed| trimmed.len() < value.len()) {
+            Some(trimmed) => Some(trimmed.into()),
+            None => Some(value),
+        }
     }
 
     /// Looks up a parameter in the environment, then in the files.

@@ -98,6 +98,76 @@ fn a_whole_plan_is_plain_data() {
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), plan);
 }
 
+/// An env file with the line endings of Windows: `-A` accepted its values, and `-h` and `-s` did
+/// not.
+#[test]
+fn a_blank_or_carriage_return_after_a_variable_became_part_of_its_value() {
+    for (option, name, value) in [
+        ("-A", "http_proxy", "http://proxy.example:8080"),
+        ("-A", "CONNECT_PROXY", "http://proxy.example:8080"),
+        ("-h", "http_proxy", "http://proxy.example:8080"),
+        ("-h", "HTTP_PROXY", "proxy.example:8080"),
+        ("-h", "ALL_PROXY", "http://proxy.example:8080"),
+        ("-s", "SOCKS5_SERVER", "proxy.example:8080"),
+        ("-s", "SOCKS_SERVER", "proxy.example:8080"),
+        ("-s", "all_proxy", "socks5://proxy.example:8080"),
+        ("-t", "TELNET_PROXY", "proxy.example:8080"),
+    ] {
+        for value in [format!("{value}\r"), format!(" {value} "), format!("\t{value}\r\n")] {
+            assert_eq!(
+                hop(option, &[(name, &value)]).proxy,
+                endpoint("proxy.example", 8080),
+                "{name}={value:?}"
+            );
+        }
+    }
+    let variables = [("HTTP_PROXY", " \r"), ("http_proxy", "proxy.example:8080")];
+    assert_eq!(hop("-h", &variables).proxy, endpoint("proxy.example", 8080), "blanks are no value");
+    let variables = [
+        ("SOCKS5_SERVER", "proxy.example\r"),
+        ("SOCKS5_RESOLVE", "local\r"),
+        ("SOCKS5_USER", " me \r"),
+        ("SOCKS5_PASSWORD", " pw \r\n"),
+    ];
+    assert_eq!(
+        parts("-s", &variables),
+        (Some(" me ".into()), Some(Secret::from(" pw ")), Some(Resolve::Local))
+    );
+    let plan = planned("-s host.example 22", &[("SOCKS5_SERVER", "p"), ("no_proxy", "a,host.example\r\n")]);
+    assert_eq!(plan.routes[0].bypass.no_proxy.matches(&endpoint("host.example", 22)), Some(true));
+    assert_eq!(planned("host 22", &[("CONNECT_RELAY", "copy\r")]).relay.mode, RelayMode::Copy);
+}
+
+#[test]
+fn quotes_around_a_proxy_were_taken_for_a_part_of_its_scheme() {
+    for (option, name, value) in [
+        ("-A", "http_proxy", "http://me:hunter2@proxy.example:8080"),
+        ("-A", "CONNECT_PROXY", "http://me:hunter2@a.example,http://b.example|direct"),
+        ("-h", "http_proxy", "http://me:hunter2@proxy.example:8080"),
+        ("-h", "HTTP_PROXY", "me:hunter2@proxy.example"),
+        ("-s", "SOCKS5_SERVER", "me:hunter2@proxy.example"),
+        ("-s", "ALL_PROXY", "socks5://me:hunter2@proxy.example"),
+        ("-t", "TELNET_PROXY", "me:hunter2@proxy.example"),
+    ] {
+        for (open, close) in [("\"", "\""), ("'", "'"), ("“", "” \r")] {
+            let error = error(&format!("{option} host 22"), &[(name, &format!("{open}{value}{close}"))]);
+            assert!(
+                error.ends_with(&format!("{name}: the value is in quotes; remove the quotes")),
+                "{error}"
+            );
+        }
+    }
+    assert_eq!(
+        error("-S 'proxy' host 22", &[]),
+        "invalid proxy in -S: the value is in quotes; remove the quotes"
+    );
+    assert_eq!(
+        error("-s host 22", &[("ALL_PROXY", "'http://proxy'")]),
+        error("-s host 22", &[("ALL_PROXY", "http://proxy")]),
+        "another kind of proxy"
+    );
+}
+
 #[test]
 fn connect_relay_selects_the_relay_mode() {
     for (value, mode) in [("", RelayMode::Splice), ("splice", RelayMode::Splice), ("copy", RelayMode::Copy)] {

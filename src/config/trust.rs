@@ -34,7 +34,7 @@ impl Trust {
     pub(super) fn filter<'a>(self, name: &str, value: &'a str, warn: &dyn Fn(&str)) -> Option<Cow<'a, str>> {
         let what = match parameters::kind(name.as_bytes())? {
             _ if self == Self::Full || value.is_empty() => return Some(value.into()),
-            Kind::Plain | Kind::Targets | Kind::Secret => return Some(value.into()),
+            Kind::Plain | Kind::Targets | Kind::User | Kind::Secret => return Some(value.into()),
             Kind::Header if !value.starts_with('@') => return Some(value.into()),
             Kind::Netrc if value.eq_ignore_ascii_case("no") => return Some(value.into()),
             Kind::Proxies => {
@@ -86,7 +86,7 @@ mod tests {
     fn a_file_that_others_can_write_to_sets_no_command_and_no_path() {
         for parameter in ALL.iter().filter(|parameter| parameter.in_files) {
             let (value, what) = match parameter.kind {
-                Kind::Plain | Kind::Targets | Kind::Secret | Kind::Proxies => ("x", None),
+                Kind::Plain | Kind::Targets | Kind::User | Kind::Secret | Kind::Proxies => ("x", None),
                 Kind::Header => ("@/etc/shadow", Some("a path")),
                 Kind::Path => ("/etc/shadow", Some("a path")),
                 Kind::Netrc => ("yes", Some("a netrc file")),

@@ -126,6 +126,12 @@ fn proxies() -> Vec<Row> {
             "-s host.example 22",
             "",
         ),
+        variables(
+            "Proxy in quotes, in a variable",
+            &[("http_proxy", "\"http://proxy.example:8080\"")],
+            "-h host.example 22",
+            "Docker's `--env-file` and other tools keep the quotes of a file, unlike a shell.",
+        ),
         value("Unknown value for `-R`", "-R here -S socks.example host.example 22", ""),
         value("Unknown authentication method", "-a password -S socks.example host.example 22", ""),
         value("Unsupported authentication method", "-a gssapi -S socks.example host.example 22", ""),
@@ -137,6 +143,12 @@ fn chains() -> Vec<Row> {
         value(
             "Chain with a proxy without a scheme",
             "-x socks.example,http://proxy.example host.example 22",
+            "",
+        ),
+        variables(
+            "Chain in quotes, in a variable",
+            &[("CONNECT_PROXY", "'socks5://socks.example|direct'")],
+            "-A host.example 22",
             "",
         ),
         value("Chain with an extra comma", "-x socks5://socks.example, host.example 22", ""),

@@ -95,6 +95,11 @@ pub(super) fn rows() -> Vec<Row> {
             let program = connect(format!("-S {proxy} host.example 22"));
             Message::from_outcome(&program.env("SOCKS5_DIRECT", "10.0.0.0/33,intranet.example").run())
         }),
+        row(0, "Warning", "`no_proxy` in quotes", "The list applies to no target, except by chance.", || {
+            let proxy = socks5_none().close().serve();
+            let program = connect(format!("-S {proxy} host.example 22"));
+            Message::from_outcome(&program.env("no_proxy", "\"localhost,intranet.example\"").run())
+        }),
         row(0, "Warning", "`--insecure` without a pin", "", || {
             let proxy = http_ok().close().serve();
             let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&proxy);
