@@ -12,9 +12,9 @@ use crate::error::Error;
 use crate::proto::{self, Limit, Step, Wire};
 use crate::trace::{self, trace};
 
-/// How long to wait for the rest of a refusal's text. The text helps the user, but does not affect
-/// the outcome.
-const REFUSAL_TEXT_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long to wait for the rest of a refusal's text or of a challenge's body. The text helps the
+/// user, but does not affect the outcome. The body must be read only to keep the connection.
+const REST_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How a negotiation ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,9 +64,12 @@ pub(super) fn negotiate<'a>(
     deadline: &mut Deadline<'_>,
     reach: &mut Deadline<'_>,
 ) -> Result<Outcome, Error> {
-    let mut text_deadline = None;
+    let mut rest_deadline = None;
     loop {
         let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
+        if step != Step::ReceiveRest {
+            rest_deadline = None;
+        }
         match step {
             Step::Send(wire) => {
                 trace::sent(&wire, hop.negotiation.is_text());
@@ -80,10 +83,9 @@ pub(super) fn negotiate<'a>(
             }
             Step::Receive(limit) => hop.receive(connection, limit, deadline)?,
             Step::ReceiveRest => {
-                let limit =
-                    deadline.left().map_or(REFUSAL_TEXT_TIMEOUT, |left| left.min(REFUSAL_TEXT_TIMEOUT));
-                let text_deadline = text_deadline.get_or_insert_with(|| Deadline::start(Some(limit)));
-                hop.receive_rest(connection, text_deadline)?;
+                let limit = deadline.left().map_or(REST_TIMEOUT, |left| left.min(REST_TIMEOUT));
+                let rest_deadline = rest_deadline.get_or_insert_with(|| Deadline::start(Some(limit)));
+                hop.receive_rest(connection, rest_deadline)?;
             }
             Step::Credentials => {
                 let prompted = Instant::now();
@@ -123,8 +125,8 @@ impl HopState<'_> {
         }
     }
 
-    /// Receives more of a refusal's text. The proxy has already refused, so a connection error or a
-    /// timeout only ends the text.
+    /// Receives more of a message that is not essential. A connection error or a timeout only ends
+    /// the message.
     fn receive_rest(&mut self, connection: &mut Connection, deadline: &Deadline<'_>) -> Result<(), Error> {
         let result = match self.receive_some(connection, Limit::Unknown, deadline) {
             Err(HopFailure::Wait(_)) => self.negotiation.closed(),

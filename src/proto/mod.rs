@@ -64,7 +64,8 @@ pub enum Step {
     Send(Wire),
     /// Receive bytes and pass them to [`Negotiation::receive`].
     Receive(Limit),
-    /// Receive the rest of a refusal, which is used only to inform the user.
+    /// Receive the rest of a message that is not essential: a refusal's text, which only informs
+    /// the user, or the body of a challenge, which must be read only to keep the connection.
     ///
     /// Like [`Receive`](Self::Receive), but with a short time limit. When the time is up, call
     /// [`Negotiation::closed`] as if the proxy had closed the connection.

@@ -39,6 +39,8 @@ pub(super) enum Turn<'a> {
     Sends(&'a [u8]),
     /// The proxy sends this.
     Proxy(&'a [u8]),
+    /// The proxy sends nothing while the negotiation waits for bytes that are not essential.
+    Pauses,
     /// The proxy closes the connection.
     Closes,
     /// The negotiation asks for credentials and gets these.
@@ -160,7 +162,7 @@ impl Peers for Script<'_> {
             match self.turns.pop_front() {
                 Some(Turn::Proxy(bytes)) => self.parts = self.cut.parts(bytes),
                 Some(Turn::Closes) => return None,
-                None if optional => return None,
+                Some(Turn::Pauses) | None if optional => return None,
                 other => panic!("expected {other:?}, but the negotiation receives"),
             }
         }

@@ -145,6 +145,20 @@ fn neither_the_password_nor_its_base64_appears_in_the_debug_log() {
     }
 }
 
+/// The program used to wait for the rest of the body until the time limit.
+#[test]
+fn a_challenge_without_all_of_its_body_used_up_the_time_limit() {
+    let challenge =
+        "HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 1000\r\n\r\nshort";
+    let proxy = Server::each([
+        http_reply(challenge).expect_disconnect(),
+        http_basic("me", "secret").early("welcome").drain(),
+    ]);
+    let out = connect(format!("-a digest,basic -H me:secret@{proxy} host.example 22")).run();
+    out.expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
 #[test]
 fn unsupported_schemes_are_listed() {
     let status = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n";

@@ -1,7 +1,7 @@
 //! Parses the body of a response that does not open a tunnel: finds its end and keeps its start
 //! (RFC 9112 §6 and §7.1).
 
-use super::super::{Error, Limit};
+use super::super::Error;
 use super::head::Head;
 
 /// The maximum number of body bytes to keep for display.
@@ -85,16 +85,6 @@ impl Body {
     /// Returns the number of bytes received, chunk framing included.
     pub(super) fn received(&self) -> usize {
         self.received
-    }
-
-    /// Returns how many bytes the driver may consume from the stream.
-    pub(super) fn limit(&self) -> Limit {
-        match self.framing {
-            Framing::Length(left) | Framing::Chunked(Chunk::Data(left)) => {
-                Limit::Bytes(usize::try_from(left).unwrap_or(usize::MAX))
-            }
-            Framing::Chunked(_) | Framing::UntilClose => Limit::Unknown,
-        }
     }
 
     /// Processes received bytes and returns how many of them belong to the body.

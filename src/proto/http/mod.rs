@@ -249,7 +249,8 @@ impl Negotiation for Connect {
                 Step::Send(request)
             }
             State::AwaitHead => Step::Receive(Limit::Unknown),
-            State::DrainChallenge(body) => Step::Receive(body.limit()),
+            // The body may never come, for example because its Content-Length is wrong.
+            State::DrainChallenge(_) => Step::ReceiveRest,
             State::Challenged { .. } => Step::Credentials,
             State::Reconnect => Step::Reconnect,
             State::ReadRefusal { head, body } => {

@@ -170,6 +170,26 @@ fn a_truncated_body_costs_the_connection() {
     }
 }
 
+/// The negotiation used to wait for the rest until the deadline.
+#[test]
+fn a_body_shorter_than_its_length_on_an_open_connection_used_up_the_time_limit() {
+    for challenge in [challenge("Content-Length: 5", "x"), challenge("Transfer-Encoding: chunked", "5\r\nx")]
+    {
+        opens(
+            machine,
+            &[
+                Turn::Sends(REQUEST),
+                Turn::Proxy(challenge.as_bytes()),
+                Turn::Pauses,
+                Turn::Asks(alice()),
+                Turn::Reconnects,
+                Turn::Sends(REQUEST_OF_ALICE),
+                Turn::Proxy(ESTABLISHED),
+            ],
+        );
+    }
+}
+
 #[test]
 fn a_kept_connection_that_the_proxy_closed_is_replaced_once() {
     let challenge = challenge("Content-Length: 0", "");
