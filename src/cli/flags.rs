@@ -224,10 +224,11 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
     ("HTTP", &[
         long_option(Flag::Header, "header", "NAME:VALUE|@FILE",
             "Add a header, or all headers in a file; repeatable",
-            "Add this header, or each line of a file, to requests to HTTP proxies. Repeatable. `Host`, `Connection` and \
-             headers about content are not allowed. `Proxy-Authorization` replaces user and password. `connect` protects the \
-             values like passwords, and warns about a file that others can read. If a chain has several HTTP proxies, all of them get a public header such as `Via`; a \
-             header that may be secret is refused. Write it into the URL of the proxy that it is for: \
+            "Add this header, or each line of a file, to requests to HTTP proxies. Repeatable. `Connection` and headers \
+             about content are not allowed. `Host` replaces the generated header, which is the target, and \
+             `Proxy-Authorization` replaces user and password. `connect` protects the values like passwords, and warns \
+             about a file that others can read. If a chain has several HTTP proxies, all of them get a public header such \
+             as `Via`; a header that may be secret is refused. Write it into the URL of the proxy that it is for: \
              `http://proxy.example?header=X-Token:%20abc`.").offering(Offer::Files),
         long_option(Flag::UserAgent, "user-agent", "TEXT",
             "Send this User-Agent (default: none)",

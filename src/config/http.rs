@@ -41,6 +41,9 @@ pub(super) fn settings(
         }
     }
     settings.headers = headers;
+    if settings.headers.iter().filter(|header| header.is("Host")).count() > 1 {
+        return Err(Error::Config("the Host header is set more than once; set it only once".into()));
+    }
     if settings.headers.iter().any(user_agent) {
         return Ok(settings);
     }

@@ -94,6 +94,21 @@ fn http_1_0_is_used_on_request() {
     proxy.finish();
 }
 
+/// It used to be an error.
+#[test]
+fn a_host_header_of_the_user_replaces_the_generated_one() {
+    for (options, variable) in [("--header Host:front.example", ""), ("", "host: front.example")] {
+        let proxy = script()
+            .expect("CONNECT host.example:22 HTTP/1.1\r\nHost: front.example\r\n\r\n")
+            .send(HTTP_GRANTED);
+        let proxy = proxy.early("welcome").serve();
+        let run = connect(format!("{options} -H {proxy} host.example 22"));
+        let run = if variable.is_empty() { run } else { run.env("CONNECT_HEADER", variable) };
+        run.run().expect_success().expect_stdout("welcome");
+        proxy.finish();
+    }
+}
+
 /// Returns the requests that two HTTP proxies get. `{1}` and `{2}` in the args are the proxies.
 #[track_caller]
 fn chained(options: &[&str], chain: &str, header: Option<&str>) -> [String; 2] {
@@ -153,6 +168,9 @@ fn a_header_in_the_url_of_a_proxy_is_sent_to_that_proxy_only() {
         "{last}"
     );
 
+    let [first, last] = chained(&["--header", "Host:all"], "http://{1}?header=host:one,http://{2}", None);
+    assert!(first.contains("\r\nHost: one\r\n") && last.contains("\r\nHost: all\r\n"), "{first}{last}");
+
     let [first, last] = chained(&[], "http://{1},http://{2}?header=Proxy-Authorization:Basic%20YTpi", None);
     assert!(!first.contains("Authorization") && last.contains("\r\nProxy-Authorization: Basic YTpi\r\n"));
 
@@ -166,7 +184,7 @@ fn a_header_in_the_url_of_a_proxy_is_sent_to_that_proxy_only() {
     for (url, parts) in [
         ("http://127.0.0.1:1?header=abcdef", &["-x", "header=", "missing colon"][..]),
         ("http://127.0.0.1:1?header=%40/abcdef", &["-x", "header=", "missing colon"]),
-        ("http://127.0.0.1:1?header=Host:abcdef", &["-x", "header=", "Host"]),
+        ("http://127.0.0.1:1?header=Connection:abcdef", &["-x", "header=", "Connection"]),
         ("http://127.0.0.1:1?header=X:a%0d%0aabcdef", &["-x", "header=", "control"]),
         ("http://127.0.0.1:1?header=X:a,abcdef", &["-x", "missing scheme"]),
         ("http://127.0.0.1:1?header=X:a@abcdef", &["-x", "unencoded"]),
@@ -198,7 +216,6 @@ fn an_invalid_header_is_an_error_with_its_source_and_without_its_value() {
     for (value, parts) in [
         ("abcdef", &["--header", "missing colon"][..]),
         ("X abcdef: y", &["--header", "name"]),
-        ("Host: abcdef", &["--header", "Host"]),
         ("Content-Length: abcdef", &["no content"]),
         ("transfer-encoding: abcdef", &["no content"]),
         ("Connection: abcdef", &["Connection"]),
@@ -215,6 +232,7 @@ fn an_invalid_header_is_an_error_with_its_source_and_without_its_value() {
     connect("--header User-Agent:a --user-agent b -H 127.0.0.1:1 h 22")
         .run()
         .expect_failure(2, &["User-Agent"]);
+    connect("--header Host:a --header host:b -H 127.0.0.1:1 h 22").run().expect_failure(2, &["Host"]);
     let run = connect("-H 127.0.0.1:1 h 22").env("CONNECT_HEADER", "abcdef").run();
     run.expect_failure(2, &["CONNECT_HEADER", "missing colon"]).expect_stderr_lacks("abcdef");
 }

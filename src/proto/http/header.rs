@@ -11,13 +11,14 @@ pub struct Header {
 }
 
 /// Fields that never contain a secret. Any other field may contain a password or token.
-const PUBLIC: [&str; 14] = [
+const PUBLIC: [&str; 15] = [
     "accept",
     "accept-charset",
     "accept-encoding",
     "accept-language",
     "cache-control",
     "forwarded",
+    "host",
     "pragma",
     "proxy-connection",
     "user-agent",
@@ -47,7 +48,6 @@ impl Header {
             return Err("invalid header name before the colon");
         }
         match name.to_ascii_lowercase().as_str() {
-            "host" => return Err("the Host header cannot be set; it is always the target"),
             "connection" => {
                 return Err("the Connection header cannot be set; the connection becomes the tunnel");
             }
@@ -122,8 +122,6 @@ mod tests {
             ("X: a\nb", "control"),
             ("X: a\0b", "control"),
             ("X: a\u{85}b", "control"),
-            ("Host: elsewhere", "Host"),
-            ("HOST:elsewhere", "Host"),
             ("connection: close", "Connection"),
             ("Content-Length: 5", "no content"),
             ("Transfer-Encoding: chunked", "no content"),
@@ -145,7 +143,7 @@ mod tests {
         ] {
             assert!(Header::new(name, "x").unwrap().is_secret(), "{name}");
         }
-        for name in ["User-Agent", "PROXY-CONNECTION", "accept", "Via", "X-Forwarded-For"] {
+        for name in ["User-Agent", "PROXY-CONNECTION", "accept", "Host", "Via", "X-Forwarded-For"] {
             assert!(!Header::new(name, "x").unwrap().is_secret(), "{name}");
         }
     }

@@ -36,7 +36,8 @@ pub struct Settings {
     /// The allowed authentication schemes. If Basic comes first, a known password is sent with the
     /// first request.
     pub schemes: Vec<Scheme>,
-    /// Additional header fields. A `Proxy-Authorization` field disables all other authentication.
+    /// Additional header fields. A `Host` field replaces the generated one, and a
+    /// `Proxy-Authorization` field disables all other authentication.
     pub headers: Vec<Header>,
     /// Send HTTP/1.0 requests, for proxies that support nothing else.
     pub http_1_0: bool,
@@ -121,14 +122,17 @@ impl Connect {
     }
 
     /// Returns the request. The request line and `Host` both contain the target with its port (RFC
-    /// 9110 §7.2).
+    /// 9110 §7.2), unless the user supplied another `Host`.
     fn request(&mut self) -> Result<Wire, Error> {
         self.check()?;
         let target = self.target.to_string();
         let version = if self.settings.http_1_0 { "1.0" } else { "1.1" };
-        let start = format!("CONNECT {target} HTTP/{version}\r\nHost: {target}\r\n");
-        let mut parts = vec![(start.as_bytes(), false)];
-        for header in &self.settings.headers {
+        let start = format!("CONNECT {target} HTTP/{version}\r\nHost: ");
+        let (own_host, headers): (Vec<_>, Vec<_>) =
+            self.settings.headers.iter().partition(|header| header.is("host"));
+        let host = own_host.first().map_or(target.as_bytes(), |header| header.value().expose());
+        let mut parts = vec![(start.as_bytes(), false), (host, false), (b"\r\n", false)];
+        for header in headers {
             parts.extend([(header.name().as_bytes(), false), (b": ", false)]);
             parts.extend([(header.value().expose(), header.is_secret()), (b"\r\n", false)]);
         }

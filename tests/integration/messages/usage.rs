@@ -250,6 +250,7 @@ fn headers() -> Vec<Row> {
             "",
         ),
         file("Invalid line in a header file", "--header @FILE", b"X-Site: north\nnonsense\n", HTTP),
+        value("Two `Host` headers", "--header Host:a --header Host:b -H proxy.example host.example 22", ""),
         row(2, "Config", "Two User-Agent headers", "", || {
             let program = connect("--user-agent mine --header").arg("User-Agent: other");
             Message::from_outcome(&program.args(HTTP).run())

@@ -29,6 +29,14 @@ fn headers_are_sent_with_every_request_in_order() {
     );
 }
 
+/// Some proxies expect another name, for example that of a virtual host.
+#[test]
+fn a_host_header_of_the_user_was_refused() {
+    let request = b"CONNECT ssh.example:22 HTTP/1.1\r\nHost: front.example\r\nX-One: 1\r\n\r\n";
+    let machine = || machine(&["X-One: 1", "host: front.example"], false);
+    opens(machine, &[Turn::Sends(request), Turn::Proxy(ESTABLISHED)]);
+}
+
 #[test]
 fn http_1_0_is_used_on_request() {
     let request = b"CONNECT ssh.example:22 HTTP/1.0\r\nHost: ssh.example:22\r\n\r\n";
