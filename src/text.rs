@@ -1,5 +1,6 @@
-//! Makes untrusted text safe to print on a terminal.
+//! Makes untrusted text safe to print on a terminal, and our symbols readable on any.
 
+use std::ffi::OsString;
 use std::fmt;
 
 /// Maximum number of characters that [`printable`] shows before it truncates.
@@ -32,6 +33,37 @@ pub fn printable(bytes: &[u8]) -> String {
 #[must_use]
 pub fn escaped(text: &str) -> String {
     text.chars().map(escape_char).collect()
+}
+
+/// Returns `true` if the locale's character set is UTF-8. As in POSIX, the first of `LC_ALL`,
+/// `LC_CTYPE` and `LANG` that is set and not empty names the locale; without one, returns
+/// `default`.
+#[must_use]
+pub fn is_utf8_locale(variable: impl Fn(&str) -> Option<OsString>, default: bool) -> bool {
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|name| !name.is_empty());
+    locale.map_or(default, |name| {
+        let name = name.to_string_lossy().to_ascii_lowercase();
+        name.contains("utf-8") || name.contains("utf8")
+    })
+}
+
+/// Replaces the symbols that this program prints with ASCII, for a terminal without Unicode. Keeps
+/// other characters, because they come from the user or a peer.
+#[must_use]
+pub fn to_ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '✓' => plain.push('+'),
+            '–' => plain.push('-'),
+            '✗' => plain.push('x'),
+            '→' => plain.push_str("->"),
+            '…' => plain.push_str("..."),
+            c => plain.push(c),
+        }
+    }
+    plain
 }
 
 /// Joins the first `max` items with commas, and counts the others: `a, b, 2 more`.
@@ -108,7 +140,28 @@ pub(crate) fn reorders_or_hides(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{fill_in, printable};
+    use std::ffi::OsString;
+
+    use super::{fill_in, is_utf8_locale, printable};
+
+    #[test]
+    fn the_first_locale_variable_that_is_set_names_the_character_set() {
+        for (variables, expected) in [
+            (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")][..], false),
+            (&[("LC_ALL", ""), ("LC_CTYPE", "de_DE.utf8"), ("LANG", "C")], true),
+            (&[("LANG", "ru_RU.KOI8-R")], false),
+            (&[("LANG", "C.UTF-8")], true),
+            // macOS
+            (&[("LC_CTYPE", "UTF-8")], true),
+        ] {
+            let variable = |name: &str| {
+                let known = variables.iter().find(|(known, _)| *known == name);
+                known.map(|(_, value)| OsString::from(*value))
+            };
+            assert_eq!(is_utf8_locale(variable, !expected), expected, "{variables:?}");
+        }
+        assert!(is_utf8_locale(|_| None, true) && !is_utf8_locale(|_| None, false));
+    }
 
     #[test]
     fn control_sequences_are_escaped() {

@@ -1,6 +1,7 @@
 //! The `-d` debug lines, in the C program's format because users search for them. Also prints
 //! messages for the user.
 
+use std::env;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -10,7 +11,7 @@ use crate::plan::{Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, 
 use crate::proto::Wire;
 use crate::secret::masked;
 use crate::sys;
-use crate::text::{escaped, printable};
+use crate::text::{escaped, is_utf8_locale, printable, to_ascii};
 
 /// Writes a debug line to standard error if `-d` was given.
 macro_rules! trace {
@@ -23,7 +24,7 @@ pub fn start(debug: u8) {
     let level = if debug > 1 { LevelFilter::Trace } else { LevelFilter::Debug };
     let started = env_logger::Builder::new()
         .filter_module("connect", level)
-        .format(|out, record| writeln!(out, "DEBUG: {}", escaped(&record.args().to_string())))
+        .format(|out, record| writeln!(out, "DEBUG: {}", in_charset(escaped(&record.args().to_string()))))
         .target(env_logger::Target::Pipe(Box::new(DebugOutput)))
         .try_init();
     debug_assert!(started.is_ok(), "the logger is set once");
@@ -40,6 +41,17 @@ pub fn never_block() {
     DROPS_MESSAGES.store(true, Ordering::Relaxed);
 }
 
+/// Returns a text in the character set of the user's locale. Unless that is UTF-8, our symbols
+/// become ASCII.
+pub(crate) fn in_charset(text: String) -> String {
+    // Most texts are ASCII, and need no look at the environment.
+    if text.is_ascii() || is_utf8_locale(|name| env::var_os(name), sys::DEFAULT_CHARSET_IS_UTF8) {
+        text
+    } else {
+        to_ascii(&text)
+    }
+}
+
 /// Writes a message for the user to standard error. A failed write is ignored.
 pub fn message(line: &str) {
     write(|| {
@@ -54,7 +66,7 @@ pub fn message(line: &str) {
             line.push('…');
         }
         line.push('\n');
-        line.into_bytes()
+        in_charset(line).into_bytes()
     });
 }
 

@@ -10,6 +10,7 @@ use crate::config::SettingRecord;
 use crate::error::ExitCode;
 use crate::plan::Plan;
 use crate::text::escaped;
+use crate::trace::in_charset;
 
 /// The style of the text report.
 #[derive(Clone, Copy, Debug)]
@@ -36,37 +37,39 @@ impl Style {
     }
 }
 
+/// Prints a line in the character set of the user's locale.
+fn print(line: String) -> io::Result<()> {
+    writeln!(io::stdout(), "{}", in_charset(line))
+}
+
 /// Prints the plan and the origin of each setting.
 pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
     let target = escaped(&plan.target.to_string());
-    writeln!(out, "{}", style.paint(BOLD, &format!("Plan for {target}")))?;
+    print(style.paint(BOLD, &format!("Plan for {target}")))?;
     for (index, route) in plan.routes.iter().enumerate() {
         let number = if plan.routes.len() > 1 { format!("{}. ", index + 1) } else { String::new() };
-        writeln!(out, "  {number}{}", escaped(&facts::route(&route.hops, plan)))?;
+        print(format!("  {number}{}", escaped(&facts::route(&route.hops, plan))))?;
         for hop in &route.hops {
             let facts: Vec<_> =
                 facts::for_hop(hop).iter().map(|(name, fact)| format!("{name} {fact}")).collect();
-            writeln!(out, "       {}: {}", hop.proxy, escaped(&facts.join("; ")))?;
+            print(format!("       {}: {}", hop.proxy, escaped(&facts.join("; "))))?;
         }
     }
-    writeln!(out, "  time limit: {}", facts::limits(plan))?;
-    writeln!(out, "{}", style.paint(BOLD, "Settings"))?;
+    print(format!("  time limit: {}", facts::limits(plan)))?;
+    print(style.paint(BOLD, "Settings"))?;
     for SettingRecord { name, value, origin } in records {
-        writeln!(out, "  {name:<20} {:<14} {}", facts::origin(origin), escaped(value))?;
+        print(format!("  {name:<20} {:<14} {}", facts::origin(origin), escaped(value)))?;
     }
-    writeln!(
-        out,
-        "  {}",
-        if records.is_empty() { "all settings are defaults" } else { "all other settings are defaults" }
-    )
+    let rest =
+        if records.is_empty() { "all settings are defaults" } else { "all other settings are defaults" };
+    print(format!("  {rest}"))
 }
 
 /// Prints the heading of a route.
 pub(super) fn route(style: Style, number: usize, count: usize) -> io::Result<()> {
     let title =
         if count == 1 { "Connecting".to_owned() } else { format!("Connecting by route {number} of {count}") };
-    writeln!(io::stdout(), "{}", style.paint(BOLD, &title))
+    print(style.paint(BOLD, &title))
 }
 
 /// Prints a completed step.
@@ -76,10 +79,9 @@ pub(super) fn step(style: Style, step: &Step) -> io::Result<()> {
         Verdict::Note => style.paint(YELLOW, "–"),
         Verdict::Bad => style.paint(RED, "✗"),
     };
-    let mut out = io::stdout();
-    writeln!(out, "  {mark} {:>9}  {:<6}  {}", time(step.elapsed), step.stage, escaped(&step.text))?;
+    print(format!("  {mark} {:>9}  {:<6}  {}", time(step.elapsed), step.stage, escaped(&step.text)))?;
     match &step.hint {
-        Some(hint) => writeln!(out, "                       try: {}", escaped(hint)),
+        Some(hint) => print(format!("                       try: {}", escaped(hint))),
         None => Ok(()),
     }
 }
@@ -90,7 +92,7 @@ pub(super) fn verdict(style: Style, code: ExitCode, elapsed: Duration) -> io::Re
         ExitCode::Ok => style.paint(GREEN, &format!("Success after {}.", time(elapsed).trim())),
         code => style.paint(RED, &format!("Failed with exit code {}.", code as u8)),
     };
-    writeln!(io::stdout(), "{text}")
+    print(text)
 }
 
 fn time(elapsed: Duration) -> String {

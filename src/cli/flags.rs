@@ -336,8 +336,9 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         long_option(Flag::Check, "check", "json",
             "Show plan and settings, then test the connection step by step",
             "Show the plan for this host and port and where each setting comes from. Then connect, and show the time of each \
-             step, the step that failed, and what to try. The exit code is that of a normal run. `--check=json` prints one \
-             JSON object instead.").optional().offering(Offer::Words(&["json"])),
+             step, the step that failed, and what to try. The exit code is that of a normal run. The \
+             report contains symbols such as arrows, which are ASCII unless the locale (`LC_ALL`, `LC_CTYPE` or `LANG`) \
+             uses UTF-8. `--check=json` prints one JSON object instead.").optional().offering(Offer::Words(&["json"])),
         switch(Flag::Debug, 'd',
             "Log to standard error; -dd also dumps relayed data",
             "Log to standard error. `-dd` also dumps the relayed data in hexadecimal."),

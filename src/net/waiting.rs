@@ -11,6 +11,7 @@ use super::deadline::Deadline;
 use crate::error::{Error, Peer};
 use crate::sys::{self, Channel, Ready, Watch};
 use crate::text::escaped;
+use crate::trace::in_charset;
 
 /// How often to update the status line.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
@@ -173,8 +174,9 @@ impl<'a> Wait<'a> {
         if width(&what) + time.len() <= columns {
             return what + &time;
         }
-        let room = columns.saturating_sub(time.len() + 1);
-        format!("{}…{time}", truncate(&what, room))
+        let more = in_charset("…".into());
+        let room = columns.saturating_sub(time.len() + width(&more));
+        format!("{}{more}{time}", truncate(&what, room))
     }
 }
 

@@ -89,7 +89,7 @@ make_world() {
     make_user git 4243 '*'
     # Command prefix that runs a program as alice, with her environment and without a terminal.
     AS=(setsid -w setpriv --reuid=4242 --regid=4242 --clear-groups --inh-caps=-all
-        env -i -C /home/alice HOME=/home/alice USER=alice LOGNAME=alice LC_ALL=C
+        env -i -C /home/alice HOME=/home/alice USER=alice LOGNAME=alice LC_ALL=C.UTF-8
         "PATH=$WORK/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
 }
 

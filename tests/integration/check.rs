@@ -175,6 +175,29 @@ fn json_output_is_one_object() {
     proxy.finish();
 }
 
+/// A terminal with another character set shows UTF-8 as garbage.
+#[test]
+fn symbols_in_utf_8_were_printed_in_a_locale_without_it() {
+    let proxy = Server::repeat(|| http_reply(format!("HTTP/1.1 403 {}\r\n\r\n", "x".repeat(1000))));
+    for (variables, is_utf8) in [
+        (&[("LC_ALL", "C")][..], false),
+        (&[("LANG", "ru_RU.KOI8-R")], false),
+        (&[("LC_CTYPE", "POSIX"), ("LC_ALL", "")], false),
+        (&[("LANG", "")], cfg!(windows)),
+        (&[("LANG", "C"), ("LC_CTYPE", "de_DE.UTF-8")], true),
+    ] {
+        for args in ["--check", "-d", ""] {
+            let run = connect(format!("{args} -H {proxy} host.example 22"));
+            let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+            let out = run.run();
+            out.expect_code(5);
+            let text = out.stdout_text() + &out.stderr_text();
+            assert_eq!(text.is_ascii(), !is_utf8, "{variables:?}: {text}");
+            assert!(is_utf8 || text.contains("xxx..."), "{variables:?}: {text}");
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn colors_need_a_terminal_and_no_no_color() {

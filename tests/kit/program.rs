@@ -64,8 +64,8 @@ impl From<std::os::unix::net::UnixStream> for Io {
 
 /// A builder for a run of a program.
 ///
-/// The environment contains `PATH`, a `HOME` that is an empty directory, and the variables added
-/// with [`env`]. There is no controlling terminal unless [`terminal`] sets one.
+/// The environment contains `PATH`, a `HOME` that is an empty directory, a `LANG` with UTF-8, and
+/// the variables added with [`env`]. There is no controlling terminal unless [`terminal`] sets one.
 ///
 /// [`env`]: Program::env
 /// [`terminal`]: Program::terminal
@@ -215,7 +215,7 @@ impl Program {
 
         let link = self.name.as_deref().map(|name| link(&self.path, name));
         let mut command = Command::new(link.as_deref().unwrap_or(&self.path));
-        command.args(&self.args).env_clear().env("HOME", &*home);
+        command.args(&self.args).env_clear().env("HOME", &*home).env("LANG", "C.UTF-8");
         // Sockets on Windows need SystemRoot.
         for name in ["PATH", "SystemRoot"] {
             if let Some(value) = std::env::var_os(name) {

@@ -30,8 +30,11 @@ pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub(super) use inheritance::restrict_inheritance;
 pub use inherited_fd::read_inherited;
 pub use listener::{Listener, is_missing_address};
+pub use platform::{
+    DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read,
+    raise_descriptor_limit,
+};
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
-pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
 pub(super) use process_group::{isolate, kill_isolated, shell_command};
 pub use socket_activation::passed_listeners;

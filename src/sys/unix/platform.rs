@@ -13,6 +13,9 @@ pub const SYSTEM_FILE: Option<&str> = Some("/etc/connectrc");
 /// Whether the names of environment variables are case-insensitive.
 pub const VARIABLES_IGNORE_CASE: bool = false;
 
+/// Whether the character set is UTF-8 if no variable names a locale.
+pub const DEFAULT_CHARSET_IS_UTF8: bool = false;
+
 /// The error code of a call that failed because the kernel is out of buffer space.
 pub(in crate::sys) const NO_BUFFER_SPACE: i32 = libc::ENOBUFS;
 

@@ -23,8 +23,11 @@ pub use fd_passing::{check_fd_passing, send_fd};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub use inherited_fd::{passed_listeners, read_inherited};
 pub use listener::{Listener, is_missing_address};
+pub use platform::{
+    DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read,
+    raise_descriptor_limit,
+};
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
-pub use platform::{SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read, raise_descriptor_limit};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
 pub(super) use process_group::{isolate, kill_isolated, restrict_inheritance, shell_command};
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};

@@ -9,6 +9,9 @@ pub const SYSTEM_FILE: Option<&str> = None;
 /// Whether the names of environment variables are case-insensitive.
 pub const VARIABLES_IGNORE_CASE: bool = true;
 
+/// Whether the character set is UTF-8 if no variable names a locale. The console shows Unicode.
+pub const DEFAULT_CHARSET_IS_UTF8: bool = true;
+
 /// The error code of a call that failed because the system is out of buffer space.
 pub(in crate::sys) const NO_BUFFER_SPACE: i32 = windows_sys::Win32::Networking::WinSock::WSAENOBUFS;
 
