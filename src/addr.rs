@@ -37,12 +37,16 @@ impl Name {
         &self.0
     }
 
+    /// Returns the special use of the name's domain; `None` for a name that DNS can resolve.
+    #[must_use]
+    pub fn special_use(&self) -> Option<SpecialUse> {
+        SpecialUse::of_domain(&self.0)
+    }
+
     /// Returns `true` for `localhost`, with or without a final dot, and for the names below it.
-    /// These names are this machine (RFC 6761 §6.3).
     #[must_use]
     pub fn is_localhost(&self) -> bool {
-        // A name with a colon is an address with a zone.
-        !self.0.contains(':') && last_label(&self.0).eq_ignore_ascii_case("localhost")
+        self.special_use() == Some(SpecialUse::Localhost)
     }
 
     /// Returns `true` for `localhost` itself, which the system's hosts file usually contains.
@@ -55,11 +59,49 @@ impl Name {
 /// The addresses of this machine for the names of [`Name::is_localhost`].
 pub const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
-/// Returns the last label of a host name, without the final dot of a fully qualified name.
-#[must_use]
-pub fn last_label(name: &str) -> &str {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name.rsplit('.').next().unwrap_or(name)
+/// A domain whose names this machine never looks up in DNS (RFC 6761). The resolver, the search
+/// list and the listeners decide by this type alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialUse {
+    /// `localhost` and the names below it: this machine (RFC 6761 §6.3).
+    Localhost,
+    /// `invalid` and the names below it, which do not exist (RFC 6761 §6.4).
+    Invalid,
+    /// The names below `onion`, which only Tor can reach (RFC 7686).
+    Onion,
+}
+
+impl SpecialUse {
+    /// Returns the special use of a name's domain; `None` for a name that DNS can resolve.
+    #[must_use]
+    pub fn of_domain(name: &str) -> Option<Self> {
+        // A name with a colon is an address with a zone.
+        if name.contains(':') {
+            return None;
+        }
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let (parent, last) =
+            name.rsplit_once('.').map_or((None, name), |(parent, last)| (Some(parent), last));
+        let is = |domain: &str| last.eq_ignore_ascii_case(domain);
+        match parent {
+            // `onion` alone may be a host in a domain of the search list.
+            Some(parent) if is("onion") && !parent.is_empty() => Some(Self::Onion),
+            _ if is("localhost") => Some(Self::Localhost),
+            _ if is("invalid") => Some(Self::Invalid),
+            _ => None,
+        }
+    }
+
+    /// Returns why this machine cannot resolve the names, as the cause of an error; `None` if it
+    /// can.
+    #[must_use]
+    pub fn why_unresolvable(self) -> Option<&'static str> {
+        match self {
+            Self::Localhost => None,
+            Self::Invalid => Some("names in .invalid do not exist (RFC 6761)"),
+            Self::Onion => Some("names in .onion are not looked up in DNS (RFC 7686)"),
+        }
+    }
 }
 
 /// Why a host or port is invalid.
@@ -256,16 +298,32 @@ mod tests {
     }
 
     #[test]
-    fn localhost_and_the_names_below_it_are_this_machine() {
-        let is_localhost = |word: &str| match Host::parse(word).unwrap() {
-            Host::Name(name) => name.is_localhost(),
-            Host::Ip(_) => unreachable!("{word}"),
-        };
-        for word in ["localhost", "LocalHost", "localhost.", "a.localhost", "b.a.LOCALHOST."] {
-            assert!(is_localhost(word), "{word}");
-        }
-        for word in ["localhost.example", "alocalhost", "localhost..", "fe80::1%a.localhost", "local", "."] {
-            assert!(!is_localhost(word), "{word}");
+    fn some_domains_are_not_looked_up_in_dns() {
+        use SpecialUse::{Invalid, Localhost, Onion};
+        for (word, expected) in [
+            ("localhost", Some(Localhost)),
+            ("LocalHost", Some(Localhost)),
+            ("localhost.", Some(Localhost)),
+            ("b.a.LOCALHOST.", Some(Localhost)),
+            ("invalid", Some(Invalid)),
+            ("a.Invalid.", Some(Invalid)),
+            ("a.onion", Some(Onion)),
+            ("b.a.ONION.", Some(Onion)),
+            ("onion", None),
+            ("onion.", None),
+            (".onion", None),
+            ("a.onion.example", None),
+            ("aonion", None),
+            ("localhost.example", None),
+            ("alocalhost", None),
+            ("localhost..", None),
+            ("fe80::1%a.localhost", None),
+            ("fe80::1%a.onion", None),
+            ("local", None),
+            (".", None),
+        ] {
+            let Host::Name(name) = Host::parse(word).unwrap() else { unreachable!("{word}") };
+            assert_eq!(name.special_use(), expected, "{word}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::addr::{Host, LOOPBACK};
+use crate::addr::{Host, LOOPBACK, SpecialUse};
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::Tunnel;
@@ -238,6 +238,9 @@ fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
         // No name server or hosts file decides which addresses are this machine.
         Host::Name(name) if name.is_localhost() => Ok(LOOPBACK.map(|ip| SocketAddr::new(ip, port)).to_vec()),
         Host::Name(name) => {
+            if let Some(why) = name.special_use().and_then(SpecialUse::why_unresolvable) {
+                return Err(io::Error::other(why));
+            }
             let mut addresses = Vec::new();
             for address in (name.as_str(), port).to_socket_addrs()? {
                 if !addresses.contains(&address) {

@@ -213,7 +213,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
              SOCKS4. An address (`10.0.0.1`, `10.0.0.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`) selects the DNS server for \
              this machine to query, also for a direct connection. `connect` then uses the search list in `/etc/resolv.conf` \
              but not the hosts file, and gives up after 10 seconds or the limit of `-w`. The system always resolves the \
-             proxy's own name. `localhost` and the names below it are this machine, whatever a DNS server says.").offering(Offer::Words(&["local", "remote", "both"])),
+             proxy's own name. `localhost` and the names below it are this machine, whatever a DNS server says. Names in `.onion` \
+             always go to the proxy.").offering(Offer::Words(&["local", "remote", "both"])),
         long_switch(Flag::Eager, "eager",
             "Pipeline the SOCKS5 handshake to save a round trip per proxy",
             "Pipeline the SOCKS5 handshake to save a round trip per proxy: send greeting, password and request at once. \

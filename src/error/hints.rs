@@ -26,6 +26,9 @@ impl Error {
 fn hint(error: &Error) -> Option<String> {
     let hint = match error {
         Error::Usage(_) => "see connect --help",
+        Error::Resolve { peer, .. } if peer.is_onion() => {
+            "connect through Tor, as with -S 127.0.0.1:9050 or -x socks5h://127.0.0.1:9050"
+        }
         Error::Resolve { explicit: true, .. } => "try -R both, or -R remote to let the proxy resolve it",
         Error::Resolve { peer: Peer { protocol: None, .. }, .. } => {
             "check the spelling and the name server, or let a proxy resolve it (-S, -H)"

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::plan::{Hop, ListenAddress, Target};
 use crate::proto;
 use crate::text::listed;
@@ -319,6 +320,12 @@ impl Peer {
             address: Target::Tcp(hop.proxy.clone()),
             hop: (hops > 1).then(|| (number(index + 1), number(hops))),
         }
+    }
+
+    /// Returns `true` if the peer's name is in `.onion`.
+    fn is_onion(&self) -> bool {
+        let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &self.address else { return false };
+        name.special_use() == Some(SpecialUse::Onion)
     }
 }
 

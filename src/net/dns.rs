@@ -2,8 +2,8 @@
 //!
 //! Each lookup has its own runtime and sockets, and nothing is cached. A query is sent over UDP,
 //! then over TCP if the answer was truncated or missing. Names are completed with the system's
-//! search list, but the hosts file and the system's name servers are not used. As RFC 6761
-//! requires, `.invalid` fails without a query; `resolve` handles `localhost`.
+//! search list, but the hosts file and the system's name servers are not used. `resolve` handles
+//! the names of special use (RFC 6761).
 
 use std::future;
 use std::net::{IpAddr, SocketAddr};

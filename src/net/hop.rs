@@ -12,7 +12,7 @@ use super::resolve;
 use super::resolve_error::ResolveError;
 use super::tls;
 use super::waiting::Wait;
-use crate::addr::{Endpoint, Host};
+use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Protocol, Resolve, Route, Target};
 use crate::proto::{Credentials, HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
@@ -191,7 +191,8 @@ fn default_methods(login: &Login, eager: bool, prompt: &dyn AskPassword) -> (Vec
 }
 
 /// Returns the destination to send to `hop`: an address of `next` if the hop's `-R` mode asks for
-/// local resolution and it succeeds, otherwise `next` itself.
+/// local resolution and it succeeds, otherwise `next` itself. A name in `.onion` is always sent as
+/// it is, because only a proxy can resolve it.
 fn resolve_for_hop(
     hop: &Hop,
     next: &Endpoint,
@@ -201,6 +202,10 @@ fn resolve_for_hop(
     let Some(mode) = hop.protocol.resolve() else { return Ok(next.clone()) };
     let ipv4_only = matches!(hop.protocol, Protocol::Socks4 { .. });
     let name = match &next.host {
+        Host::Name(name) if name.special_use() == Some(SpecialUse::Onion) => {
+            trace!("sending the name to the proxy: {}", name.as_str());
+            return Ok(next.clone());
+        }
         Host::Name(name) if mode != Resolve::Remote => name,
         _ => return Ok(next.clone()),
     };

@@ -11,7 +11,7 @@ use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use super::deadline::Deadline;
 use super::resolve_error::ResolveError;
 use super::waiting::Wait;
-use crate::addr::{Endpoint, Host, LOOPBACK, Name};
+use crate::addr::{Endpoint, Host, LOOPBACK, Name, SpecialUse};
 use crate::error::{Error, Peer};
 use crate::plan::Target;
 use crate::trace::trace;
@@ -96,6 +96,9 @@ pub(super) fn lookup(
 /// IPv6 address.
 fn lookup_sockets(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> Result<Found, ResolveError> {
     trace!("resolving host by name: {}", name.as_str());
+    if let Some(why) = name.special_use().and_then(SpecialUse::why_unresolvable) {
+        return Err(ResolveError::failed(why));
+    }
     if name.is_localhost() {
         return localhost(name, server, until).map(Found::select);
     }

@@ -11,7 +11,7 @@ use crate::kit::{Program, TempPath};
 
 const HOSTS: &str = "\
 127.0.0.1 localhost loop.example
-10.1.2.3 ten.example sub.ten.example notten.example
+10.1.2.3 ten.example sub.ten.example notten.example ten.onion
 fd00::6 six.example
 ";
 

@@ -126,7 +126,7 @@ fn the_message_is_about_the_name_as_typed() {
 #[test]
 fn an_invalid_dns_name_is_not_queried() {
     let dns = addresses(&[V4]);
-    for name in ["a..b", UNKNOWN] {
+    for name in ["a..b", &format!("{}.example", "x".repeat(64))] {
         connect(format!("-R {dns} {name} 22")).run().expect_failure(3, &[name, "not a DNS name"]);
     }
     assert_eq!(dns.asked(), []);
@@ -268,6 +268,59 @@ fn localhost_was_sent_to_the_name_server() {
             connect(format!("{options} -R {dns} -S {proxy} {name} 22")).run().expect_success();
             assert_eq!(proxy.finish_one().target.as_deref(), Some("127.0.0.1:22"));
         }
+    }
+    assert_eq!(dns.asked(), []);
+}
+
+/// RFC 7686: the name server would learn which onion service the user connects to. Only the proxy
+/// gets the name, whatever `-R` says.
+#[test]
+fn onion_names_were_sent_to_name_servers() {
+    let dns = addresses(&[V4]);
+    let bypassed = connect(format!("-R {dns} -S 127.0.0.1:1 abc.onion 22")).env("SOCKS5_DIRECT", "onion");
+    bypassed.run().expect_failure(3, &["cannot resolve abc.onion:22"]);
+    for name in ["abc.onion", "B.Abc.Onion", "abc.onion."] {
+        for option in [format!("-R {dns}"), "-R local".into(), "-R both".into(), String::new()] {
+            for scheme in ["socks4", "socks4a", "socks5", "socks5h"] {
+                let is_v4 = scheme.starts_with("socks4");
+                let proxy = if is_v4 { socks4_granted() } else { socks5_none() }.serve();
+                let run = connect(format!("{option} -x {scheme}://{proxy} {name} 22")).run();
+                run.expect_success();
+                let target = format!("{name}:22");
+                assert_eq!(proxy.finish_one().target, Some(target), "{option} {scheme}");
+            }
+            for args in [name.to_owned(), format!("-S {name} 127.0.0.1"), format!("-x direct {name}")] {
+                let out = connect(format!("-w 20 {option} {args} 22")).run();
+                let parts =
+                    [&format!("{name}:"), "not looked up in DNS (RFC 7686)", "through Tor, as with -S"];
+                out.expect_failure(3, &parts).expect_stderr_lacks("-R ");
+            }
+            let refusing = RefusingPort::new();
+            let route = format!("-x socks5://127.0.0.1:{}|direct", refusing.port());
+            let out = connect(format!("-w 20 {option} {route} {name} 22")).run();
+            out.expect_failure(3, &["1. cannot connect", "2. cannot resolve", "RFC 7686"]);
+        }
+        let first = socks5_request().close().serve();
+        let out = connect(format!("-R {dns} -x socks5://{first},socks5://{name} 192.0.2.1 22")).run();
+        out.expect_code(5);
+        assert_eq!(first.finish_one().target, Some(format!("{name}:1080")));
+    }
+    assert_eq!(dns.asked(), []);
+}
+
+/// RFC 6761: these names do not exist.
+#[test]
+fn invalid_names_were_looked_up_by_the_system() {
+    let dns = addresses(&[V4]);
+    for option in [format!("-R {dns}"), String::new()] {
+        for name in ["invalid", "host.Invalid", "host.invalid."] {
+            let out = connect(format!("-w 20 {option} {name} 22")).run();
+            out.expect_failure(3, &[name, "do not exist (RFC 6761)"]);
+        }
+    }
+    for name in ["host.invalid", "abc.onion"] {
+        let out = connect(format!("--listen {name}:0 127.0.0.1 22")).run();
+        out.expect_failure(1, &[&format!("cannot listen on {name}:0"), "RFC"]);
     }
     assert_eq!(dns.asked(), []);
 }

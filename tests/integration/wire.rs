@@ -4,7 +4,7 @@ use crate::kit::*;
 use std::time::Duration;
 
 /// A name that fails to resolve without a query, because its first label is longer than 63 bytes.
-pub(crate) const UNKNOWN: &str = "x123456789012345678901234567890123456789012345678901234567890123.invalid";
+pub(crate) const UNKNOWN: &str = "x123456789012345678901234567890123456789012345678901234567890123.example";
 
 /// Returns the addresses of `localhost` on this machine.
 pub(crate) fn localhost() -> Vec<String> {

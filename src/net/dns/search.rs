@@ -6,15 +6,11 @@ use hickory_resolver::proto::ProtoError;
 use hickory_resolver::proto::rr::Name;
 use resolv_conf::Config;
 
-use crate::addr::last_label;
+use crate::addr::SpecialUse;
 
 /// The file with the search list. A missing file and invalid lines are ignored, as they are by the
 /// system's resolver.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-
-/// Domains whose names no name server may see (RFC 6761 §6.3 and §6.4, RFC 7686). The resolver
-/// answers them itself, but would not recognize them with a domain of the search list appended.
-const SPECIAL: [&str; 3] = ["localhost", "invalid", "onion"];
 
 /// The fully qualified names to query, in order.
 pub(super) struct Candidates {
@@ -31,18 +27,19 @@ impl Candidates {
 
     /// Returns the candidates for a name and a search list. A name that ends in a dot is fully
     /// qualified. Any other name is tried as typed before the search list if it has at least
-    /// `ndots` dots, and after it otherwise.
+    /// `ndots` dots, and after it otherwise. Domains that are not looked up in DNS are skipped.
     fn with_config(name: &str, config: &Config) -> Result<Self, ProtoError> {
         let parsed = Name::from_str_relaxed(name)?;
         let mut typed = parsed.clone();
         typed.set_fqdn(true);
         let completed =
             |domain: &String| parsed.clone().append_domain(&Name::from_str_relaxed(domain).ok()?).ok();
-        let is_special = SPECIAL.iter().any(|label| last_label(name).eq_ignore_ascii_case(label));
-        let mut names: Vec<_> = match name.strip_suffix('.') {
-            Some(_) => Vec::new(),
-            None if is_special => Vec::new(),
-            None => config.get_last_search_or_domain().filter_map(completed).collect(),
+        let is_special = |name: &Name| SpecialUse::of_domain(&name.to_ascii()).is_some();
+        let mut names: Vec<_> = if name.ends_with('.') {
+            Vec::new()
+        } else {
+            let completed = config.get_last_search_or_domain().filter_map(completed);
+            completed.filter(|name| !is_special(name)).collect()
         };
         let dots = name.bytes().filter(|&byte| byte == b'.').count();
         let index = if dots < usize::try_from(config.ndots).unwrap_or(usize::MAX) { names.len() } else { 0 };
@@ -84,15 +81,12 @@ mod tests {
         assert_eq!(names("host", "domain a.example\n"), ["host.a.example.", "host."]);
     }
 
-    /// `localhost` was sent as `localhost.a.example.` first.
+    /// `resolve` handles special names, so only the search list can make one here.
     #[test]
-    fn special_names_are_not_completed_with_the_search_list() {
-        let search = "search a.example\noptions ndots:3\n";
-        assert_eq!(names("localhost", search), ["localhost."]);
-        assert_eq!(names("a.LocalHost", search), ["a.localhost."]);
-        assert_eq!(names("host.invalid", search), ["host.invalid."]);
-        assert_eq!(names("abc.onion", search), ["abc.onion."]);
-        assert_eq!(names("invalid.host", search)[0], "invalid.host.a.example.");
+    fn the_search_list_does_not_make_special_names() {
+        let search = "search onion a.localhost invalid b.example x.Onion\n";
+        assert_eq!(names("host", search), ["host.b.example.", "host."]);
+        assert_eq!(names("onion", search), ["onion.b.example.", "onion."]);
     }
 
     #[test]

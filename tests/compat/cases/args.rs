@@ -196,6 +196,10 @@ fn resolving() -> Vec<Case> {
             .differs([Wire, Debug], "resolve-both")
             .theirs("\\x03\\x0bten.example")
             .ours("\\x05\\x01\\x00\\x01\\n\\x01\\x02\\x03\\x00\\x16"),
+        over("args: -R local, an onion service", "-d -R local -S {proxy} ten.onion 22")
+            .differs([Wire, Debug], "onion")
+            .theirs("\\x05\\x01\\x00\\x01\\n\\x01\\x02\\x03\\x00\\x16")
+            .ours("\\x03\\tten.onion"),
         case("args: -R local, unknown name", "-d -R local -S {proxy} host.example 22")
             .peer("proxy", socks5())
             .differs([Exit, Output, Wire, Debug], "resolve-local")

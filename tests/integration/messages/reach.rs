@@ -30,6 +30,12 @@ fn names() -> Vec<Row> {
             "host.example",
             "",
         ),
+        row(3, "Resolve", "An onion service without Tor", "A name in `.onion` is never sent to DNS.", || {
+            Message::from_outcome(&connect("abc.onion 22").run())
+        }),
+        row(3, "Resolve", "A name in `.invalid`", "", || {
+            Message::from_outcome(&connect("host.invalid 22").run())
+        }),
     ]
 }
 
