@@ -39,7 +39,7 @@ pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     let Some(client) = acceptor.next_client(Vec::new(), None)? else { return Ok(()) };
     // Close the port, so that further clients are refused.
     acceptor.listeners.clear();
-    if acceptor.restore_signal_defaults()? {
+    if acceptor.begin_session()? {
         return Ok(());
     }
     let settings = connector.plan().relay;
@@ -65,18 +65,22 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         let watched = [Some(CloseWatch::Input(&input)), remote_to_watch.map(CloseWatch::Remote)];
         let idle = remote.as_ref().zip(settings.idle);
         let Some(client) = acceptor.next_client(watched.into_iter().flatten().collect(), idle)? else {
-            return Ok(());
+            break;
         };
-        if acceptor.restore_signal_defaults()? {
+        if acceptor.begin_session()? {
             return Ok(());
         }
         if let Some(waiting) = &connector {
             match waiting.connect(Some(&client)) {
-                Ok(tunnel) => (remote, connector) = (Some(tunnel), None),
+                Ok(tunnel) => {
+                    tunnel.channel.set_reset_on_exit(true);
+                    (remote, connector) = (Some(tunnel), None);
+                }
                 // This client gave up, but the next one may wait long enough for us to reach the
                 // target.
                 Err(error @ Error::ClientGone) => {
                     trace!("{error}");
+                    acceptor.end_session();
                     continue;
                 }
                 Err(error) => {
@@ -93,6 +97,11 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
             Err(error) => return Err(error),
         }
         trace!("closing local port without disconnecting from remote");
+        acceptor.end_session();
+    }
+    // A signal cuts the session with the target off. The other ends of the wait are clean.
+    if let Some(remote) = remote.filter(|_| !acceptor.has_signal().unwrap_or(true)) {
+        remote.channel.set_reset_on_exit(false);
     }
     Ok(())
 }
@@ -194,6 +203,7 @@ fn serve_client(
 ) -> Result<(), Error> {
     // Reset, or the client would mistake a clean close for an empty answer from the target.
     let remote = remote.inspect_err(|_| client.channel.reset_on_close())?;
+    remote.channel.set_reset_on_exit(true);
     trace!("start relaying.");
     let result = relay::relay_client(&client.channel, &remote.channel, &remote.peer, settings, pool);
     result.map_err(|error| match error {
@@ -322,11 +332,21 @@ impl Acceptor {
         Ok(Self { listeners, first: Cell::new(0), termination })
     }
 
-    /// Lets SIGTERM and SIGINT terminate the process immediately, because the signal socket is not
-    /// polled during the session and there is nothing to clean up. Returns `true` if a signal is
-    /// already pending.
-    fn restore_signal_defaults(&self) -> Result<bool, Error> {
-        self.termination.exit_on_signal();
+    /// Lets a signal kill the process from now on. Both connections of the session are then reset
+    /// (`Channel::set_reset_on_exit`), and the exit status says that it was cut off. Returns `true`
+    /// if a signal is already pending.
+    fn begin_session(&self) -> Result<bool, Error> {
+        self.termination.set_fatal(true);
+        self.has_signal()
+    }
+
+    /// Lets a signal end only the wait for the next client.
+    fn end_session(&self) {
+        self.termination.set_fatal(false);
+    }
+
+    /// Returns `true` if a signal is pending.
+    fn has_signal(&self) -> Result<bool, Error> {
         let mut watches = [sys::watch(&self.termination, true, false)];
         sys::poll(&mut watches, Some(Duration::ZERO))
             .map_err(|cause| Error::System { what: "watch for signals", cause })

@@ -37,8 +37,12 @@ When standard input ends, `connect` half-closes the connection and delivers what
 closes the connection, `connect` delivers the remaining data and exits. A reset is an error, and so is the end of a TLS
 connection without `close_notify`. Half-closes and resets pass in both directions between the client of a local port and
 the target. A client whose session is cut off, or whose target cannot be reached, receives a reset. A UNIX-domain socket
-has no reset: there, the client sees the end of the data. With `-p`, `-P` and `--listen`, `connect` exits with code 0 on
-SIGTERM or SIGINT while it waits for a client.
+has no reset: there, the client sees the end of the data.
+
+With `-p`, `-P` and `--listen`, `connect` exits with code 0 on SIGTERM, SIGINT or SIGHUP while it waits for a client.
+`--listen` does so at any time, and resets the sessions that are open. With `-p` and `-P`, the signal kills `connect`
+during a session (a shell shows exit code 128 plus its number), and both ends receive a reset. A signal that is ignored
+when `connect` starts, as under nohup, stays ignored.
 ";
 
 const EXAMPLES: &str = "\

@@ -367,6 +367,7 @@ impl<'a> Session<'a> {
             self.result.as_ref().map_or_else(|error| self.resets_after(error), |()| (false, false));
         let local = self.output.filter(|_| reset_local && down_is_incomplete);
         let remote = Some(self.remote).filter(|_| reset_remote && up_is_incomplete);
+        self.allow_clean_close(local.is_none(), remote.is_none());
         let mut drains = Vec::new();
         for (channel, is_gone) in [(local, local_is_gone), (remote, remote_is_gone)] {
             match channel {
@@ -377,6 +378,18 @@ impl<'a> Session<'a> {
         }
         self.state = State::Draining(drains);
         self.reset_drained();
+    }
+
+    /// Lets those ends of a local port's session close cleanly that are not to be reset. The remote
+    /// of a persistent session stays open.
+    fn allow_clean_close(&self, local: bool, remote: bool) {
+        let remote = match self.local {
+            LocalEnd::Stdio => return,
+            LocalEnd::Client => remote,
+            LocalEnd::PersistentClient => false,
+        };
+        let clean = [self.output.filter(|_| local), Some(self.remote).filter(|_| remote)];
+        clean.into_iter().flatten().for_each(|channel| channel.set_reset_on_exit(false));
     }
 
     /// Resets each channel whose data has arrived or whose wait has timed out. Closes the session

@@ -92,6 +92,11 @@ impl LayerHandle {
         self.shared.aborted.store(true, Ordering::SeqCst);
     }
 
+    /// Sets whether the lower connection is reset when the process ends without closing it.
+    pub(super) fn set_reset_on_exit(&self, reset: bool) {
+        self.shared.lower.set_reset_on_exit(reset);
+    }
+
     /// Returns the number of written bytes that have not reached the peer. `in_pair` of them are
     /// still in the socket pair.
     #[cfg(target_os = "linux")]

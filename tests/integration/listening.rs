@@ -25,6 +25,9 @@ pub(crate) struct Listening {
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) code: Option<i32>,
+    /// The signal that killed the program.
+    #[cfg(unix)]
+    pub(crate) signal: Option<i32>,
     pub(crate) stdout: String,
     /// Lines on stderr, except debug lines.
     pub(crate) messages: Vec<String>,
@@ -162,7 +165,14 @@ impl Listening {
     pub(crate) fn end(mut self) -> End {
         let outcome = self.run.wait();
         self.collector.take().unwrap().join().unwrap();
-        End { code: outcome.code, stdout: outcome.stdout_text(), messages: self.messages(), cpu: outcome.cpu }
+        End {
+            code: outcome.code,
+            #[cfg(unix)]
+            signal: outcome.signal,
+            stdout: outcome.stdout_text(),
+            messages: self.messages(),
+            cpu: outcome.cpu,
+        }
     }
 
     /// Returns the number of entries in `/proc/PID/directory`.
@@ -187,6 +197,13 @@ impl End {
     #[track_caller]
     pub(crate) fn expect_success(&self) {
         assert_eq!((self.code, self.messages.as_slice(), self.stdout.as_str()), (Some(0), &[][..], ""));
+    }
+
+    /// Expects that this signal killed the program, and no messages.
+    #[cfg(unix)]
+    #[track_caller]
+    pub(crate) fn expect_killed_by(&self, signal: Signal) {
+        assert_eq!((self.signal, self.messages.as_slice()), (Some(signal.as_raw()), &[][..]), "{self:?}");
     }
 
     /// Expects this exit code, and one message that contains each of `parts`.

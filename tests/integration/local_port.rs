@@ -25,7 +25,7 @@ fn listening(args: impl AsRef<str>) -> Listening {
 }
 
 #[cfg(unix)]
-const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
+const SIGNALS: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
 
 #[test]
 fn it_listens_on_loopback_only() {
@@ -223,33 +223,6 @@ fn a_signal_that_the_parent_process_ignored_ended_the_wait_for_a_client() {
         run.run.signal(ignored);
         expect_echo(run.client(), "hello");
         run.stop(other).expect_success();
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_signal_ends_the_session() {
-    for signal in SIGNALS {
-        let target = script().expect("hello").send("hello").expect_disconnect().serve();
-        let run = listening(format!("-p 0 {}", target.args()));
-        let client = run.client();
-        expect_echo(&client, "hello");
-        run.stop(signal).expect_success();
-        expect_disconnect(client);
-        target.finish();
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_signal_ends_the_dialling() {
-    let silent = SilentPort::new();
-    for signal in SIGNALS {
-        let run = listening(format!("-p 0 127.0.0.1 {}", silent.port()));
-        let client = run.client();
-        run.wait_for_line("connecting to");
-        run.stop(signal).expect_success();
-        expect_disconnect(client);
     }
 }
 

@@ -62,6 +62,8 @@ mod selftest;
 mod socks4;
 mod socks5;
 mod style;
+#[cfg(unix)]
+mod sudden_end;
 mod telnet;
 #[cfg(feature = "tls")]
 mod tls;

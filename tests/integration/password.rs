@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::askpass::Asker;
 use crate::kit::*;
-use crate::listening::Listening;
+use crate::listening::{Listening, eventually, expect_reset};
 use crate::wire::*;
 
 const SOCKS5_PROMPT: &str = "Enter SOCKS5 password for bob@127.0.0.1: ";
@@ -306,6 +307,47 @@ fn a_signal_at_the_prompt_restores_the_terminal() {
         assert!(user.pty.echoes(), "the terminal is left without echo after {signal:?}");
         proxy.finish();
     }
+}
+
+/// The handler that restores the terminal took the place of the listener's: the program died, and
+/// left its socket behind.
+#[test]
+fn a_signal_at_a_prompt_was_taken_from_the_listener() {
+    for ctrl_c in [false, true] {
+        let (mut user, path) = (User::new(), TempPath::new("s"));
+        let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_disconnect().serve();
+        let program = connect(format!("-S bob@{proxy} --listen unix:{} host.example 22", path.display()));
+        let mut run = program.terminal(&user.pty).start();
+        let mut client = None;
+        eventually("the listener", || {
+            client = UnixStream::connect(&*path).ok();
+            client.is_some()
+        });
+        user.wait_for(SOCKS5_PROMPT);
+        if ctrl_c {
+            user.type_in("\x03");
+        } else {
+            run.signal(Signal::TERM);
+        }
+        run.wait().expect_code(0);
+        assert!(!path.exists(), "the socket is left behind");
+        assert!(user.pty.echoes(), "the terminal is left without echo");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_signal_at_the_prompt_of_a_session_restores_the_terminal_and_kills_the_program() {
+    let mut user = User::new();
+    let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_disconnect().serve();
+    let args = format!("-d -p 0 -S bob@{proxy} host.example 22");
+    let run = Listening::start(connect(args).terminal(&user.pty));
+    let client = run.client();
+    user.wait_for(SOCKS5_PROMPT);
+    run.stop(Signal::TERM).expect_killed_by(Signal::TERM);
+    expect_reset(client);
+    assert!(user.pty.echoes(), "the terminal is left without echo");
+    proxy.finish();
 }
 
 #[test]

@@ -434,7 +434,7 @@ fn the_time_of_a_command_does_not_count_against_the_limit() {
 #[test]
 fn a_listener_runs_its_command_once() {
     let asker = Asker::new("command", "echo secret");
-    let proxy = Server::repeat(|| socks5_userpass("bob", "secret").early("welcome").expect_eof());
+    let proxy = Server::repeat(|| socks5_userpass("bob", "secret").early("welcome").expect_disconnect());
     let args = format!("-d -S bob@{proxy} --listen 127.0.0.1:0 host.example 22");
     let listener = Listening::start(connect("--password-command").arg(asker.path()).args(args));
     for _ in 0..3 {

@@ -73,7 +73,7 @@ fn only_the_user_can_connect_to_a_socket() {
 
 #[test]
 fn a_signal_removes_the_socket() {
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let path = TempPath::new("s");
         let run = Listening::start(
             connect("-d --listen").arg(format!("unix:{}", path.display())).args("127.0.0.1 1"),

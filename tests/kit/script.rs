@@ -239,13 +239,16 @@ impl Script {
         })
     }
 
-    /// Echoes everything up to EOF, then half-closes.
+    /// Echoes everything up to EOF, then half-closes. A reset is an end, too, because a listener
+    /// resets its sessions when a signal stops it.
     pub(crate) fn echo(self) -> Self {
         self.then("echo", |session| {
             loop {
-                let bytes = session.receive_up_to(64 * 1024)?;
+                let bytes = session.receive_or_reset(64 * 1024)?;
                 if bytes.is_empty() {
-                    return session.half_close();
+                    // Fails after a reset.
+                    let _ = session.half_close();
+                    return Ok(());
                 }
                 session.send(&bytes)?;
             }

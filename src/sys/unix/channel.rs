@@ -333,6 +333,20 @@ impl Channel {
         }
     }
 
+    /// Sets whether the connection is reset when the process ends without closing it: killed by a
+    /// signal, or for lack of memory. The peers then do not mistake that for a clean EOF. Closing
+    /// the channel resets the connection, too, so turn this off before a clean close.
+    ///
+    /// Through layers, this affects the connection at the bottom. It works only for TCP sockets:
+    /// others cannot be reset.
+    pub fn set_reset_on_exit(&self, reset: bool) {
+        if let Some(layer) = &self.layer {
+            layer.set_reset_on_exit(reset);
+        } else if let Fd::Owned(fd) = &self.fd {
+            let _ = rustix::net::sockopt::set_socket_linger(fd, reset.then_some(Duration::ZERO));
+        }
+    }
+
     /// Returns the number of written bytes that the peer has not acknowledged. `None` if the kernel
     /// does not report that for this channel.
     #[cfg(target_os = "linux")]

@@ -59,7 +59,7 @@ impl Listener {
         }
     }
 
-    /// Accepts a pending connection.
+    /// Accepts a pending connection, which is [reset on exit](Channel::set_reset_on_exit).
     ///
     /// # Errors
     /// accept(2) failed; `WouldBlock` if no connection is pending, `ConnectionAborted` if the
@@ -75,6 +75,7 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 let _ = socket2::SockRef::from(&stream).set_keepalive(true);
                 let (channel, name) = (Channel::socket(stream), theirs.to_string());
+                channel.set_reset_on_exit(true);
                 Ok(Client { channel, name, addrs: Some((ours, theirs)) })
             }
             Self::Unix { listener, path, .. } => {

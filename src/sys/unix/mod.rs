@@ -13,6 +13,7 @@ mod listener;
 mod platform;
 mod poll;
 mod process_group;
+mod signals;
 mod socket_activation;
 mod socket_path;
 mod socketpair;

@@ -1,26 +1,27 @@
-//! Termination signals (SIGTERM and SIGINT) for listeners, as readable events.
+//! Termination signals (SIGTERM, SIGINT and SIGHUP) for listeners, as readable events.
 //!
 //! A signal that our parent ignores stays ignored, as `nohup` and the `&` of a script require. A
 //! signal that it blocks is unblocked, because a parent that forgot to do so would leave a listener
 //! that nothing but SIGKILL can stop.
 
 use std::io;
-use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// A descriptor that becomes readable when SIGTERM or SIGINT arrives, unless the signal was ignored
-/// at program start. The signals do not end the process until
-/// [`exit_on_signal`](Self::exit_on_signal) is called.
+use super::signals;
+
+/// A descriptor that becomes readable when a termination signal arrives, unless the signal was
+/// ignored at program start.
 #[derive(Debug)]
 pub struct Termination {
     reader: UnixStream,
-    exits_immediately: Arc<AtomicBool>,
+    /// Keeps the descriptor from becoming readable if all signals are ignored.
+    _writer: UnixStream,
+    are_fatal: Arc<AtomicBool>,
 }
 
 impl Termination {
@@ -30,48 +31,27 @@ impl Termination {
     /// No descriptors are left, or a handler could not be installed.
     pub fn watch() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
-        let exits_immediately = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            if is_ignored(signal) {
+        let are_fatal = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            if signals::is_ignored(signal) {
                 continue;
             }
-            signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&exits_immediately))?;
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&are_fatal))?;
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
-            unblock(signal);
+            signals::unblock(signal);
         }
-        Ok(Self { reader, exits_immediately })
+        Ok(Self { reader, _writer: writer, are_fatal })
     }
 
-    /// Lets later signals end the process immediately, with exit code 0. An earlier signal still
-    /// makes the descriptor readable.
-    pub fn exit_on_signal(&self) {
-        self.exits_immediately.store(true, Ordering::SeqCst);
+    /// Sets whether a later signal kills the process at once instead of making the descriptor
+    /// readable. An earlier signal still makes it readable.
+    pub fn set_fatal(&self, fatal: bool) {
+        self.are_fatal.store(fatal, Ordering::SeqCst);
     }
 }
 
 impl AsFd for Termination {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
-    }
-}
-
-/// Returns `true` if a signal is ignored. We ignore only SIGPIPE, so our parent does.
-pub(super) fn is_ignored(signal: libc::c_int) -> bool {
-    // SAFETY: sigaction is plain data, for which the all-zero bit pattern is valid.
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: the pointer is valid for a sigaction. Without a new action, nothing changes.
-    unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) };
-    action.sa_sigaction == libc::SIG_IGN
-}
-
-/// Unblocks a signal in this thread, and in the threads that it starts from now on.
-fn unblock(signal: libc::c_int) {
-    // SAFETY: sigset_t is plain data, which sigemptyset initializes. Both pointers are valid, and
-    // the set contains one valid signal. An old mask is not requested.
-    unsafe {
-        let mut set: libc::sigset_t = mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
     }
 }

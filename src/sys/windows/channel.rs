@@ -187,6 +187,19 @@ impl Channel {
         }
     }
 
+    /// Sets whether the connection is reset when the process ends without closing it. The peers
+    /// then do not mistake that for a clean EOF. Closing the channel resets the connection, too, so
+    /// turn this off before a clean close.
+    ///
+    /// Through layers, this affects the connection at the bottom.
+    pub fn set_reset_on_exit(&self, reset: bool) {
+        if let Some(layer) = &self.layer {
+            layer.set_reset_on_exit(reset);
+        } else {
+            let _ = socket2::SockRef::from(&self.socket).set_linger(reset.then_some(Duration::ZERO));
+        }
+    }
+
     /// Returns `None`: Windows does not report undelivered bytes.
     #[must_use]
     pub fn undelivered(&self) -> Option<usize> {

@@ -48,7 +48,7 @@ impl Listener {
         self.0.local_addr().ok()
     }
 
-    /// Accepts a pending connection.
+    /// Accepts a pending connection, which is [reset on exit](Channel::set_reset_on_exit).
     ///
     /// # Errors
     /// accept failed; `WouldBlock` if no connection is pending, `ConnectionAborted` if the client
@@ -60,6 +60,7 @@ impl Listener {
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_keepalive(true);
         let (channel, name) = (Channel::socket(stream), theirs.to_string());
+        channel.set_reset_on_exit(true);
         Ok(Client { channel, name, addrs: Some((ours, theirs)) })
     }
 }

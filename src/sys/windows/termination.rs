@@ -24,7 +24,7 @@ impl Termination {
     }
 
     /// Does nothing: Ctrl-C always ends the process at once on Windows.
-    pub fn exit_on_signal(&self) {}
+    pub fn set_fatal(&self, _: bool) {}
 }
 
 impl AsSocket for Termination {
