@@ -65,7 +65,7 @@ pub(super) fn check<'a>(args: &Args, mut hops: impl Iterator<Item = &'a Hop>) ->
                 .into()
         }
         false if args.tls != TlsArgs::default() => {
-            "--insecure and --tls-… options require a proxy over TLS; use a URL such as https://… or socks5+tls://…"
+            "--insecure and --tls-… options require a proxy over TLS; use a URL such as https://… or socks5h+tls://…"
                 .into()
         }
         _ => return Ok(()),

@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 
 use super::{CertificateProblem, Error, Peer, TlsAlert, TlsFailure};
+use crate::addr::{Host, SpecialUse};
 use crate::plan::ListenAddress;
 use crate::proto::{self, Awaited, Unencodable, Unusable, UnusableScheme};
 
@@ -13,6 +14,8 @@ const USE_PLAIN: &str = "check the port, or use http:// if the proxy does not us
 const ASK_ADMIN: &str = "report this to the proxy's administrator";
 const CHECK_TARGET: &str = "check that the target is running and the port is right";
 const TARGET_DOWN: &str = "check that the target is up and reachable from the proxy";
+/// The port to which most HTTP proxies allow CONNECT.
+const HTTPS_PORT: u16 = 443;
 const TLS_VERSIONS: &str = "ask the proxy's administrator to enable TLS 1.2 or 1.3";
 
 impl Error {
@@ -98,13 +101,14 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::NoMethod { .. } | E::MethodNotOffered(_) => {
             "ask the proxy's administrator which method it requires"
         }
-        E::Socks5Refused { code, .. } => socks5_hint(*code)?,
-        E::Socks4Refused { code: 91, by_name: false, .. } => {
-            "check that the target is up and allowed by the proxy"
-        }
-        E::Socks4Refused { code: 91, .. } => {
-            "try -R local, or -5, because it may not resolve names (SOCKS4a)"
-        }
+        E::Socks5Refused { target, code } => socks5_hint(*code, form(&target.host))?,
+        E::Socks4Refused { target, code: 91 } => match form(&target.host) {
+            Form::Address => "check that the target is up and allowed by the proxy",
+            Form::Name => {
+                "try -5, because it may not resolve names (SOCKS4a), or -R local, which shows the name to your name server"
+            }
+            Form::OnionName => "check the address, or try -5, because SOCKS5 says more about the reason",
+        },
         E::Socks4Refused { code: 92 | 93, .. } => {
             "try -5, or ask the proxy's administrator to disable the identd check"
         }
@@ -112,6 +116,16 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::WrongHeader { .. } => "check its value, or give a user name and password instead of the header",
         E::NoScheme { offered, .. } => scheme_hint(offered)?,
         E::HttpRefused { expects_tls: true, .. } | E::NotHttp { is_tls: true, .. } => USE_TLS,
+        E::HttpRefused { text, sent_user_agent: false, .. } if mentions_user_agent(text) => {
+            "try --user-agent with the text that your browser sends"
+        }
+        E::HttpRefused { status: 403, target, sent_user_agent, .. } if target.port.get() == HTTPS_PORT => {
+            if *sent_user_agent {
+                "ask the proxy's administrator to allow this host"
+            } else {
+                "ask the proxy's administrator to allow this host, or try --user-agent, because some proxies require one"
+            }
+        }
         E::HttpRefused { status, .. } => status_hint(*status)?,
         E::NoAnswerLine(_) => "check the command sent to the proxy (-c)",
         E::NotHttp { .. } => "check that it is an HTTP proxy, or use -S for a SOCKS proxy",
@@ -133,19 +147,46 @@ fn first_byte_hint(got: u8) -> &'static str {
         // 0x15 is the record type of a TLS alert (RFC 8446 §5.1), which a TLS server sends in reply
         // to anything but TLS.
         0x15 => "add +tls to the scheme if it expects TLS, as in -x socks5h+tls://HOST",
-        0 | 4 => "try -4, because it may be a SOCKS4 proxy",
+        // Without -R remote, -4 would show the target's name to a name server.
+        0 | 4 => "try -4 -R remote, because it may be a SOCKS4 proxy",
         5 => "try -5, because it may be a SOCKS5 proxy",
         _ => CHECK_TYPE,
     }
 }
 
-fn socks5_hint(code: u8) -> Option<&'static str> {
-    Some(match code {
-        1 | 3 | 6 => TARGET_DOWN,
-        2 | 7 => "ask the proxy's administrator to allow it",
-        4 => "check the host name, or try -R local",
-        5 => CHECK_TARGET,
-        8 => "try -R remote",
+/// How a request names its target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Address,
+    Name,
+    /// A name that no name server may see (RFC 7686), so no hint may advise to resolve it here.
+    OnionName,
+}
+
+fn form(host: &Host) -> Form {
+    match host {
+        Host::Ip(_) => Form::Address,
+        Host::Name(name) if name.special_use() == Some(SpecialUse::Onion) => Form::OnionName,
+        Host::Name(_) => Form::Name,
+    }
+}
+
+fn socks5_hint(code: u8, target: Form) -> Option<&'static str> {
+    Some(match (code, target) {
+        (1 | 3 | 6, _) | (4, Form::Address) => TARGET_DOWN,
+        (2 | 7, _) => "ask the proxy's administrator to allow it",
+        (4, Form::Name) => "check the host name, or try -R local, which shows the name to your name server",
+        (4, Form::OnionName) | (0xf0 | 0xf2 | 0xf3 | 0xf7, _) => {
+            "check the address, or try again later, because the onion service may be down"
+        }
+        (5, _) => CHECK_TARGET,
+        (8, Form::Address) => "give the target's name, with -R remote",
+        (8, Form::Name) => "try -R local, which shows the name to your name server",
+        (8, Form::OnionName) => "use Tor itself as the proxy, because only Tor can resolve the name",
+        (0xf1, _) => "try again later, or update Tor",
+        (0xf4, _) => "store the key that you got for the service in Tor's ClientOnionAuthDir",
+        (0xf5, _) => "check the key for the service in Tor's ClientOnionAuthDir",
+        (0xf6, _) => "check the address for typing errors",
         _ => return None,
     })
 }
@@ -161,9 +202,15 @@ fn scheme_hint(offered: &[UnusableScheme]) -> Option<&'static str> {
     }
 }
 
+/// Returns `true` if a refusal says that it is about the `User-Agent`.
+fn mentions_user_agent(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("user-agent") || text.contains("user agent")
+}
+
 fn status_hint(status: u16) -> Option<&'static str> {
     Some(match status {
-        300..=399 => "if the network requires a login, log in with a browser first",
+        300..=399 | 511 => "if the network requires a login, log in with a browser first",
         403 => "many proxies allow CONNECT to port 443 only",
         400 | 404 | 405 | 501 => "check host and port: it may be a web server, or a proxy without CONNECT",
         502..=504 => "check the name and port of the target",
@@ -221,7 +268,11 @@ fn certificate_hint(problem: &CertificateProblem) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
+    use crate::addr::Endpoint;
+    use crate::plan::Target;
 
     fn scheme(name: &str, reason: Unusable) -> UnusableScheme {
         UnusableScheme { name: name.into(), reason }
@@ -245,7 +296,7 @@ mod tests {
     fn the_first_byte_suggests_the_protocol() {
         for (got, hint) in [
             (b'H', "try -H, because it may be an HTTP proxy"),
-            (0, "try -4, because it may be a SOCKS4 proxy"),
+            (0, "try -4 -R remote, because it may be a SOCKS4 proxy"),
             (5, "try -5, because it may be a SOCKS5 proxy"),
             (b'+', CHECK_TYPE),
         ] {
@@ -253,16 +304,70 @@ mod tests {
         }
     }
 
+    fn target(host: &str, port: &str) -> Endpoint {
+        Endpoint { host: Host::parse(host).unwrap(), port: crate::addr::parse_port(port).unwrap() }
+    }
+
+    /// Every hint for a refused request or a failed lookup.
+    fn hints_for(host: &str) -> Vec<String> {
+        let refused = (0..=255).flat_map(|code| {
+            let target = Box::new(target(host, "22"));
+            [
+                proto::Error::Socks4Refused { target: target.clone(), code },
+                proto::Error::Socks5Refused { target, code },
+            ]
+        });
+        let refused = refused.filter_map(|cause| negotiation_hint(&cause).map(str::to_owned));
+        let unresolved = [false, true].map(|explicit| {
+            let peer = Peer::target(&Target::Tcp(target(host, "22")));
+            Error::Resolve { peer, cause: "unknown".into(), explicit }
+        });
+        refused.chain(unresolved.iter().filter_map(Error::hint)).collect()
+    }
+
     #[test]
-    fn a_refused_name_is_to_be_resolved_elsewhere() {
-        let socks4 =
-            |by_name| proto::Error::Socks4Refused { target: "host.example:22".into(), by_name, code: 91 };
-        assert!(negotiation_hint(&socks4(true)).is_some_and(|hint| hint.contains("-R local")));
-        assert!(negotiation_hint(&socks4(false)).is_some_and(|hint| !hint.contains("-R local")));
-        for (code, hint) in
-            [(4, Some("check the host name, or try -R local")), (8, Some("try -R remote")), (9, None)]
-        {
-            assert_eq!(socks5_hint(code), hint);
+    fn the_hint_for_a_refused_onion_name_advised_to_show_it_to_a_name_server() {
+        let hints = hints_for("abc.onion");
+        assert!(hints.len() > 20, "{hints:?}");
+        for hint in hints {
+            assert!(!hint.contains("-R local") && !hint.contains("-R both"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn a_hint_to_resolve_a_name_here_says_who_sees_the_name() {
+        let local: Vec<_> =
+            hints_for("host.example").into_iter().filter(|hint| hint.contains("-R local")).collect();
+        assert_eq!(local.len(), 3, "{local:?}");
+        for hint in local {
+            assert!(hint.contains("shows the name to your name server"), "{hint}");
+        }
+        assert!(first_byte_hint(4).contains("-4 -R remote"));
+        // An address cannot be resolved elsewhere.
+        for hint in hints_for("192.0.2.1") {
+            assert!(!hint.contains("-R local"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn a_403_on_port_443_was_explained_by_the_port() {
+        let refused = |port, text: &str, sent_user_agent| proto::Error::HttpRefused {
+            target: target("host.example", port).into(),
+            status: 403,
+            text: text.into(),
+            expects_tls: false,
+            sent_user_agent,
+        };
+        let hint = |port, text, sent| negotiation_hint(&refused(port, text, sent)).unwrap();
+        assert!(hint("22", "Forbidden", false).contains("port 443 only"));
+        for sent_user_agent in [false, true] {
+            let hint = hint("443", "Forbidden", sent_user_agent);
+            assert!(hint.contains("allow this host") && !hint.contains("443"), "{hint}");
+            assert_eq!(hint.contains("--user-agent"), !sent_user_agent, "{hint}");
+        }
+        for port in ["22", "443"] {
+            assert!(hint(port, "Forbidden: unknown User-Agent", false).contains("your browser"));
+            assert!(!hint(port, "Forbidden: unknown User-Agent", true).contains("your browser"));
         }
     }
 

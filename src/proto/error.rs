@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::addr::Endpoint;
+
 use crate::text::listed;
 
 /// Why a negotiation failed. Displayed after the proxy's name: "SOCKS5 proxy socks.example:1080 …".
@@ -34,20 +36,18 @@ pub enum Error {
     #[error("sent an invalid reply (SOCKS5 address type {0:#04x})")]
     AddressType(u8),
     /// SOCKS5: the reply reports a failure (RFC 1928 §6).
-    #[error("refused to connect to {target}: {} (SOCKS5 reply {code})", socks5_reply(*.code))]
+    #[error("refused to connect to {target}: {} (SOCKS5 reply {})", socks5_reply(*.code), shown_reply(*.code))]
     Socks5Refused {
-        /// The target.
-        target: String,
+        /// The target, as it was sent to the proxy.
+        target: Box<Endpoint>,
         /// The reply code, not 0.
         code: u8,
     },
     /// SOCKS4: the reply reports a failure.
     #[error("refused to connect to {target}: {} (SOCKS4 reply {code})", socks4_reply(*.code))]
     Socks4Refused {
-        /// The target.
-        target: String,
-        /// `true` if the target was sent as a name (SOCKS4a), not as an address.
-        by_name: bool,
+        /// The target, as it was sent to the proxy. A name requires SOCKS4a.
+        target: Box<Endpoint>,
         /// The reply code, not 90.
         code: u8,
     },
@@ -80,7 +80,7 @@ pub enum Error {
     #[error("refused to connect to {target}: {status}{}", after_space(.text))]
     HttpRefused {
         /// The target.
-        target: String,
+        target: Box<Endpoint>,
         /// The status code.
         status: u16,
         /// The reason phrase, the first line or the title of the body, and the destination of a
@@ -88,12 +88,14 @@ pub enum Error {
         text: String,
         /// `true` if the text says that the port expects HTTPS.
         expects_tls: bool,
+        /// `true` if the request had a `User-Agent`.
+        sent_user_agent: bool,
     },
     /// Telnet: a line reports a failure.
     #[error("refused to connect to {target}: {text}")]
     TelnetRefused {
         /// The target.
-        target: String,
+        target: Box<Endpoint>,
         /// The line.
         text: String,
     },
@@ -271,7 +273,8 @@ fn after_space(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" {text}") }
 }
 
-/// Describes a SOCKS5 reply code (RFC 1928 §6).
+/// Describes a SOCKS5 reply code: those of RFC 1928 §6, and those that Tor adds for onion services
+/// (Tor proposal 304).
 fn socks5_reply(code: u8) -> &'static str {
     match code {
         1 => "general failure of the proxy",
@@ -282,8 +285,21 @@ fn socks5_reply(code: u8) -> &'static str {
         6 => "TTL expired between the proxy and the target",
         7 => "command CONNECT not supported",
         8 => "address type not supported",
+        0xf0 => "the descriptor of the onion service was not found",
+        0xf1 => "the descriptor of the onion service is invalid",
+        0xf2 => "the introduction to the onion service failed",
+        0xf3 => "the rendezvous with the onion service failed",
+        0xf4 => "the onion service requires client authorization",
+        0xf5 => "the onion service rejected the key for client authorization",
+        0xf6 => "invalid address of an onion service",
+        0xf7 => "the introduction to the onion service timed out",
         _ => "unknown reply code",
     }
+}
+
+/// Returns a SOCKS5 reply code as its specification writes it: Tor's codes are hexadecimal.
+fn shown_reply(code: u8) -> String {
+    if code < 0xf0 { code.to_string() } else { format!("0x{code:X}") }
 }
 
 /// Describes a SOCKS4 reply code.

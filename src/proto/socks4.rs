@@ -105,8 +105,7 @@ impl Negotiation for Socks4 {
                 return Err(Error::NotTheProtocol { expected: SocksMessage::Socks4, got });
             }
             [_, code, ..] if code != GRANTED => {
-                let by_name = matches!(self.target.host, Host::Name(_));
-                return Err(Error::Socks4Refused { target: self.target.to_string(), by_name, code });
+                return Err(Error::Socks4Refused { target: self.target.clone().into(), code });
             }
             _ if self.reply.len() == REPLY_LENGTH => self.state = State::Done,
             _ => {}

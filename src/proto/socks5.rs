@@ -231,7 +231,7 @@ impl Socks5 {
     fn check_granted(&self) -> Result<(), Error> {
         match self.reply.get(1) {
             Some(&code) if self.state == State::AwaitReply && code != 0 => {
-                Err(Error::Socks5Refused { target: self.target.to_string(), code })
+                Err(Error::Socks5Refused { target: self.target.clone().into(), code })
             }
             _ => Ok(()),
         }

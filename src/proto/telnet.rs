@@ -71,7 +71,7 @@ impl Telnet {
             self.state = State::Done;
         } else if FAILURE.iter().any(|phrase| contains(phrase)) {
             return Err(Error::TelnetRefused {
-                target: self.target.to_string(),
+                target: self.target.clone().into(),
                 text: printable(&self.line),
             });
         }

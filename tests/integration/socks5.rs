@@ -171,11 +171,13 @@ fn every_refusal_has_a_description() {
         (7, "command"),
         (8, "address type"),
         (9, "unknown reply code"),
-        (255, "unknown reply code"),
+        (0xf0, "the descriptor of the onion service was not found"),
+        (0xf7, "the introduction to the onion service timed out"),
+        (0xff, "unknown reply code"),
     ] {
         let proxy = socks5_refused(code).serve();
         let address = format!("SOCKS5 proxy {proxy}");
-        let code = format!("reply {code}");
+        let code = if code < 0xf0 { format!("reply {code}") } else { format!("reply 0x{code:X}") };
         host_22(&proxy)
             .run()
             .expect_failure(5, &[&address, "host.example:22", description, &code])

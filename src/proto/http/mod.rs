@@ -222,7 +222,13 @@ impl Connect {
             let gap = if text.is_empty() { "" } else { " " };
             text = format!("{text}{gap}(to {})", self.redactor.printable(location.as_bytes()));
         }
-        Error::HttpRefused { target: self.target.to_string(), status: head.status, text, expects_tls }
+        Error::HttpRefused {
+            target: self.target.clone().into(),
+            status: head.status,
+            text,
+            expects_tls,
+            sent_user_agent: self.settings.headers.iter().any(|header| header.is("user-agent")),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn machine() -> Socks4 {
 
 /// Returns the expected error for a reply to `REQUEST` with this code.
 fn refused(code: u8) -> Error {
-    Error::Socks4Refused { target: "192.0.2.7:22".into(), by_name: false, code }
+    Error::Socks4Refused { target: endpoint("192.0.2.7", "22").into(), code }
 }
 
 /// Returns the error for a reply to `REQUEST`.
@@ -129,7 +129,7 @@ fn a_refusal_is_reported_after_two_bytes() {
 fn a_refusal_says_whether_the_target_was_sent_as_a_name() {
     let machine = || Socks4::new(endpoint("ssh.example", "443"), "me".into());
     let error = fails(machine, &[Turn::Sends(REQUEST_4A), Turn::Proxy(&[0, 91])]);
-    assert_eq!(error, Error::Socks4Refused { target: "ssh.example:443".into(), by_name: true, code: 91 });
+    assert_eq!(error, Error::Socks4Refused { target: endpoint("ssh.example", "443").into(), code: 91 });
 }
 
 #[test]

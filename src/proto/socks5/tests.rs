@@ -302,10 +302,20 @@ fn every_code_except_0_is_a_refusal_with_a_description() {
             6 => "TTL expired between the proxy and the target",
             7 => "command CONNECT not supported",
             8 => "address type not supported",
+            0xf0 => "the descriptor of the onion service was not found",
+            0xf1 => "the descriptor of the onion service is invalid",
+            0xf2 => "the introduction to the onion service failed",
+            0xf3 => "the rendezvous with the onion service failed",
+            0xf4 => "the onion service requires client authorization",
+            0xf5 => "the onion service rejected the key for client authorization",
+            0xf6 => "invalid address of an onion service",
+            0xf7 => "the introduction to the onion service timed out",
             _ => "unknown reply code",
         };
         let error = replied(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]);
-        let expected = format!("refused to connect to 192.0.2.7:22: {description} (SOCKS5 reply {code})");
+        let code_shown = if code < 0xf0 { code.to_string() } else { format!("0x{code:X}") };
+        let expected =
+            format!("refused to connect to 192.0.2.7:22: {description} (SOCKS5 reply {code_shown})");
         assert_eq!(error.to_string(), expected);
         assert_eq!(replied(&[5, code]), error, "two bytes are enough");
     }

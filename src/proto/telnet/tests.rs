@@ -24,7 +24,7 @@ fn closed_after(answer: &[u8]) -> Error {
 }
 
 fn refused(text: &str) -> Error {
-    Error::TelnetRefused { target: "host.example:22".into(), text: text.into() }
+    Error::TelnetRefused { target: endpoint("host.example", "22").into(), text: text.into() }
 }
 
 #[test]

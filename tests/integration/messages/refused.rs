@@ -44,13 +44,15 @@ fn through(
         // Authentication may need additional connections.
         let scripts = std::sync::Mutex::new(vec![proxy(), proxy(), proxy()]);
         let server = Server::repeat(move || scripts.lock().unwrap().pop().unwrap());
-        let args = format!("{args} host.example 22").replace("PROXY", &server.to_string());
+        // The target follows the proxy unless it is part of the args.
+        let target = if args.ends_with("PROXY") { "host.example 22" } else { "" };
+        let args = format!("{args} {target}").replace("PROXY", &server.to_string());
         Message::from_outcome(&connect(args).run()).naming(&server, name)
     })
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [socks5(), socks4(), other_protocols(), http_responses(), telnet(), authentication()]
+    [socks5(), onion_services(), socks4(), other_protocols(), http_responses(), telnet(), authentication()]
         .into_iter()
         .flatten()
         .collect()
@@ -65,13 +67,21 @@ fn socks5() -> Vec<Row> {
         (5, "The target refuses the SOCKS5 proxy's connection"),
         (6, "The target is too many hops away from the SOCKS5 proxy"),
         (7, "The SOCKS5 proxy does not support CONNECT"),
-        (8, "The SOCKS5 proxy does not support names, or IPv6"),
+        (8, "The SOCKS5 proxy does not support names"),
         (99, "The SOCKS5 proxy sends an unknown reply code"),
     ];
     let refused = codes.map(|(code, situation)| {
         socks(5, "Socks5Refused", situation, "", "-S PROXY", move || socks5_refused(code).drain())
     });
     let other = [
+        socks(
+            5,
+            "Socks5Refused",
+            "The SOCKS5 proxy does not support addresses, or not those of IPv6",
+            "",
+            "-S PROXY 2001:db8::1 22",
+            || socks5_refused(8).drain(),
+        ),
         socks(5, "AddressType", "The SOCKS5 proxy's reply is invalid", "", "-S PROXY", || {
             socks5_request().send([5, 0, 0, 9, 0]).drain()
         }),
@@ -96,6 +106,38 @@ fn socks5() -> Vec<Row> {
     refused.into_iter().chain(other).collect()
 }
 
+/// Returns the rows for names that only Tor can resolve.
+fn onion_services() -> Vec<Row> {
+    const EXTENDED: &str =
+        "Tor sends this code if `SocksPort` in its configuration has the flag `ExtendedErrors`.";
+    let codes = [
+        (4, "Tor cannot reach the onion service", ""),
+        (8, "The SOCKS5 proxy is not Tor, and cannot resolve the name of an onion service", ""),
+        (0xf0, "Tor does not find the onion service", EXTENDED),
+        (0xf1, "Tor cannot read the descriptor of the onion service", EXTENDED),
+        (0xf2, "Tor cannot contact the onion service", EXTENDED),
+        (0xf3, "Tor's rendezvous with the onion service fails", EXTENDED),
+        (0xf4, "The onion service requires a key", EXTENDED),
+        (0xf5, "The onion service rejects your key", EXTENDED),
+        (0xf6, "The address of the onion service is invalid", EXTENDED),
+        (0xf7, "The onion service does not answer", EXTENDED),
+    ];
+    let socks5 = codes.map(|(code, situation, advice)| {
+        socks(5, "Socks5Refused", situation, advice, "-S PROXY abc.onion 22", move || {
+            socks5_refused(code).drain()
+        })
+    });
+    let socks4 = socks(
+        5,
+        "Socks4Refused",
+        "The SOCKS4 proxy refuses an onion service",
+        "",
+        "-4 -R remote -S me@PROXY abc.onion 22",
+        || socks4_reply(91),
+    );
+    socks5.into_iter().chain([socks4]).collect()
+}
+
 fn socks4() -> Vec<Row> {
     let by_name = [
         (91, "The SOCKS4 proxy refuses a name"),
@@ -106,11 +148,14 @@ fn socks4() -> Vec<Row> {
     let by_name = by_name.map(|(code, situation)| {
         socks(5, "Socks4Refused", situation, "", "-4 -R remote -S me@PROXY", move || socks4_reply(code))
     });
-    let by_address = row(5, "Socks4Refused", "The SOCKS4 proxy refuses an address", "", || {
-        let proxy = socks4_reply(91).serve();
-        let out = connect(format!("-4 -S me@{proxy} 10.0.0.1 22")).run();
-        Message::from_outcome(&out).naming(&proxy, "socks.example:1080")
-    });
+    let by_address = socks(
+        5,
+        "Socks4Refused",
+        "The SOCKS4 proxy refuses an address",
+        "",
+        "-4 -S me@PROXY 10.0.0.1 22",
+        || socks4_reply(91),
+    );
     by_name.into_iter().chain([by_address]).collect()
 }
 
@@ -189,8 +234,20 @@ fn http_responses() -> Vec<Row> {
             http_reply(format!("HTTP/1.1 {reply}\r\n\r\n"))
         })
     };
+    let forbidden = |situation: &'static str, args: &'static str, text: &'static str| {
+        http(5, "HttpRefused", situation, "", args, move || {
+            http_reply(format!("HTTP/1.1 403 {text}\r\nContent-Length: 0\r\n\r\n"))
+        })
+    };
     vec![
-        response("The HTTP proxy forbids the port or the host", "403 Forbidden\r\nContent-Length: 0"),
+        forbidden("The HTTP proxy forbids the port or the host", "-H PROXY", "Forbidden"),
+        forbidden("The HTTP proxy forbids the host", "-H PROXY host.example 443", "Forbidden"),
+        forbidden(
+            "The HTTP proxy forbids the host, and the request had a `User-Agent`",
+            "--user-agent Example/1.0 -H PROXY host.example 443",
+            "Forbidden",
+        ),
+        forbidden("The HTTP proxy requires a `User-Agent`", "-H PROXY", "User-Agent not allowed"),
         response(
             "The HTTP proxy cannot resolve the target's name",
             "503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\r\nUnable to resolve host.",
