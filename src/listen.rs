@@ -12,7 +12,7 @@ use crate::addr::{Host, LOOPBACK, SpecialUse};
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::Tunnel;
-use crate::plan::{ListenAddress, RelaySettings};
+use crate::plan::{ListenAddress, RelaySettings, SocketSettings};
 use crate::relay::{self, KeptSession, Pool};
 use crate::sys::{self, Channel, Client, Listener, Ready, Termination};
 use crate::trace::{self, trace};
@@ -35,7 +35,7 @@ const MAX_PORTS_TRIED: usize = 32;
 /// # Errors
 /// The port could not be opened, or the session failed.
 pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
-    let mut acceptor = Acceptor::open(std::slice::from_ref(at))?;
+    let mut acceptor = Acceptor::open(std::slice::from_ref(at), &connector.plan().sockets)?;
     let Some(client) = acceptor.next_client(Vec::new(), None)? else { return Ok(()) };
     // Close the port, so that further clients are refused.
     acceptor.listeners.clear();
@@ -52,7 +52,7 @@ pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 /// # Errors
 /// The port could not be opened, the target could not be reached, or the session failed.
 pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
-    let acceptor = Acceptor::open(std::slice::from_ref(at))?;
+    let acceptor = Acceptor::open(std::slice::from_ref(at), &connector.plan().sockets)?;
     let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
     let Some(input) = input else { return Ok(()) };
     let settings = connector.plan().relay;
@@ -113,7 +113,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 /// A listener could not be opened.
 pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
     sys::raise_descriptor_limit();
-    let acceptor = Acceptor::open(at)?;
+    let acceptor = Acceptor::open(at, &connector.plan().sockets)?;
     let shared = Arc::new((connector, Pool::default()));
     // Do not let messages hold up the clients if nobody reads standard error.
     trace::never_block();
@@ -310,12 +310,14 @@ struct Acceptor {
     /// flood of clients at one listener does not starve the others.
     first: Cell<usize>,
     termination: Termination,
+    /// How long a client may send nothing before TCP probes it; `None` for no probes.
+    keep_alive: Option<Duration>,
 }
 
 impl Acceptor {
     /// Installs the signal handlers before it opens the listeners, so that a signal cannot leave a
     /// UNIX-domain socket behind.
-    fn open(at: &[ListenAddress]) -> Result<Self, Error> {
+    fn open(at: &[ListenAddress], settings: &SocketSettings) -> Result<Self, Error> {
         let termination =
             Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
         let opened = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
@@ -329,7 +331,7 @@ impl Acceptor {
             }
         }
         let listeners = opened.into_iter().flatten().collect();
-        Ok(Self { listeners, first: Cell::new(0), termination })
+        Ok(Self { listeners, first: Cell::new(0), termination, keep_alive: settings.keep_alive })
     }
 
     /// Lets a signal kill the process from now on. Both connections of the session are then reset
@@ -395,6 +397,9 @@ impl Acceptor {
             for (_, index) in in_turn.filter(|(ready, _)| **ready) {
                 match self.listeners[index].accept() {
                     Ok(client) => {
+                        if client.addrs.is_some() {
+                            sys::set_keep_alive(&client.channel, self.keep_alive);
+                        }
                         self.first.set((index + 1) % self.listeners.len());
                         return Ok(Some(client));
                     }
@@ -464,7 +469,7 @@ mod tests {
     #[test]
     fn a_flood_of_clients_at_one_listener_starved_the_others() {
         let at = ListenAddress::Tcp { host: Host::parse("127.0.0.1").unwrap(), port: 0 };
-        let acceptor = Acceptor::open(&[at.clone(), at.clone(), at]).unwrap();
+        let acceptor = Acceptor::open(&[at.clone(), at.clone(), at], &SocketSettings::default()).unwrap();
         let addresses: Vec<_> =
             acceptor.listeners.iter().map(|listener| listener.address().unwrap()).collect();
         let connect = |index: usize| TcpStream::connect(addresses[index]).unwrap();
@@ -523,6 +528,19 @@ mod tests {
         for (host, first) in [("localhost", LOOPBACK[0]), ("::1", LOOPBACK[1])] {
             let (bound, _) = bound_with(host, |_| Some(missing));
             assert!(matches!(bound, Err((address, _)) if address.ip() == first), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_connection_of_a_client_has_the_keep_alive_of_the_others() {
+        let at = ListenAddress::Tcp { host: Host::parse("127.0.0.1").unwrap(), port: 0 };
+        for keep_alive in [Some(Duration::from_secs(30)), None] {
+            let acceptor = Acceptor::open(std::slice::from_ref(&at), &SocketSettings { keep_alive }).unwrap();
+            let _theirs = TcpStream::connect(acceptor.listeners[0].address().unwrap()).unwrap();
+            let client = acceptor.next_client(Vec::new(), None).unwrap().unwrap();
+            let socket = socket2::SockRef::from(&client.channel);
+            assert_eq!(socket.keepalive().unwrap(), keep_alive.is_some());
+            assert!(keep_alive.is_none_or(|time| socket.tcp_keepalive_time().unwrap() == time));
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Plan {
     /// `--proxy-protocol`: the version of the header that precedes the session's data; `None` for
     /// no header.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Settings for TCP sockets.
+    pub sockets: SocketSettings,
     /// Relay settings.
     pub relay: RelaySettings,
 }
@@ -45,6 +47,26 @@ pub struct Route {
     /// The name server for the target's name on a direct connection; `None` for the system's
     /// resolver.
     pub name_server: Option<SocketAddr>,
+}
+
+/// Settings for TCP sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketSettings {
+    /// `--tcp-keepalive`: how long a peer may send nothing before TCP probes it; `None` to disable
+    /// keep-alive. Applies to the clients of a local port, too.
+    pub keep_alive: Option<Duration>,
+}
+
+impl SocketSettings {
+    /// The default for [`SocketSettings::keep_alive`]. A peer that has vanished is noticed after a
+    /// bit more than twice this time.
+    pub const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
+}
+
+impl Default for SocketSettings {
+    fn default() -> Self {
+        Self { keep_alive: Some(Self::KEEP_ALIVE_TIME) }
+    }
 }
 
 /// Relay settings.

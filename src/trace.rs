@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::LevelFilter;
 
-use crate::plan::{Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, Target};
+use crate::plan::{Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, SocketSettings, Target};
 use crate::proto::Wire;
 use crate::secret::masked;
 use crate::sys;
@@ -126,6 +126,10 @@ pub fn plan(plan: &Plan) {
     }
     if let Some(limit) = plan.relay.idle {
         trace!("setting idle timeout: {} seconds", limit.as_secs_f64());
+    }
+    if plan.sockets.keep_alive != SocketSettings::default().keep_alive {
+        let seconds = plan.sockets.keep_alive.unwrap_or_default().as_secs();
+        trace!("setting TCP keep-alive: {seconds} seconds");
     }
 }
 

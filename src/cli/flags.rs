@@ -45,6 +45,7 @@ pub(super) enum Flag {
     Wait,
     Check,
     IdleTimeout,
+    TcpKeepAlive,
     NoShutdown,
     Eager,
     Debug,
@@ -327,8 +328,14 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Close a session without traffic for this long (default 0: never)",
             "Close a session that carries no data in either direction for this long, with exit code 7. The default is 0, for no \
              limit. `--listen` closes only the idle session. The remote receives a reset, so that it cannot mistake this for \
-             the end of the data. Without this option, the system's TCP keep-alive detects a peer that vanished (on Linux \
-             after `net.ipv4.tcp_keepalive_time`, two hours)."),
+             the end of the data. Without this option, only a peer that vanished is detected (see `--tcp-keepalive`)."),
+        long_option(Flag::TcpKeepAlive, "tcp-keepalive", "SECONDS",
+            "Probe a silent peer after this time (default 60, 0: never)",
+            "Let TCP probe a peer that has sent nothing for this long, then every quarter of this time. If five probes in a row \
+             remain unanswered, the connection breaks, so the session of a peer that vanished ends after a bit more than twice \
+             this time. The probes also keep firewalls from forgetting the connection. The default is 60, and 0 disables the \
+             probes. The option applies to every TCP connection: to proxies, to the target and from the clients of a local \
+             port. A proxy answers for itself, not for the target; to check the whole path, set `ServerAliveInterval` in ssh."),
         long_switch(Flag::NoShutdown, "no-shutdown",
             "Do not half-close when standard input ends",
             "Do not half-close the connection when standard input ends. The session lasts until the remote ends it or the \

@@ -50,6 +50,8 @@ pub struct Args {
     pub wait: Option<String>,
     /// `--idle-timeout`.
     pub idle_timeout: Option<String>,
+    /// `--tcp-keepalive`.
+    pub tcp_keep_alive: Option<String>,
     /// `--no-shutdown`.
     pub no_shutdown: bool,
     /// `--eager`.
@@ -288,6 +290,7 @@ impl Args {
             Flag::NetrcFile => self.netrc = Some(NetrcSource::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
+            Flag::TcpKeepAlive => self.tcp_keep_alive = Some(value),
             Flag::NoShutdown => self.no_shutdown = true,
             Flag::Debug => {
                 self.verbosity = match self.verbosity {

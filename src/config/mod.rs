@@ -31,6 +31,7 @@ mod rcfile;
 mod scheme;
 mod service;
 mod setting;
+mod sockets;
 mod sources;
 mod target;
 mod tls;
@@ -66,6 +67,7 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
         shows_status: args.listen.is_empty() && args.verbosity == Verbosity::Normal,
         eager: args.eager,
         proxy_protocol: args.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
+        sockets: sockets::settings(args, sources)?,
         relay: RelaySettings {
             mode: relay_mode(sources)?,
             idle: idle.flatten(),
@@ -126,8 +128,7 @@ fn routes(args: &Args, target: &Target, sources: &Sources<'_>) -> Result<Vec<Rou
     Ok(vec![chain::route_through(vec![hop], args, sources)?])
 }
 
-/// Reads `CONNECT_RELAY`. A parameter file cannot set it, so that a direct connection need not read
-/// any file.
+/// Reads `CONNECT_RELAY`. A parameter file cannot set it.
 fn relay_mode(sources: &Sources<'_>) -> Result<RelayMode, Error> {
     match sources.variable("CONNECT_RELAY").as_deref().map(OsStr::as_encoded_bytes) {
         None | Some(b"" | b"splice") => Ok(RelayMode::Splice),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::sources::is_header;
 use super::*;
 use crate::addr::{Endpoint, Host, Port};
-use crate::plan::{Hop, Local, Login, Protocol, Resolve};
+use crate::plan::{Hop, Local, Login, Protocol, Resolve, SocketSettings};
 use crate::proto::Socks5Method;
 use crate::secret::Secret;
 
@@ -81,6 +81,7 @@ fn a_whole_plan_is_plain_data() {
             shows_status: true,
             eager: true,
             proxy_protocol: None,
+            sockets: SocketSettings::default(),
             relay: RelaySettings::default(),
         }
     );
@@ -93,6 +94,7 @@ fn a_whole_plan_is_plain_data() {
         shows_status: true,
         eager: false,
         proxy_protocol: None,
+        sockets: SocketSettings::default(),
         relay: RelaySettings::default(),
     };
     assert_eq!(planned("::1 22", &[("SOCKS_SERVER", "s"), ("HTTP_PROXY", "h"), ("ALL_PROXY", "a")]), plan);
@@ -239,7 +241,7 @@ fn only_relevant_variables_are_read() {
         plan(&args, &Sources::with_files(&variable, &|_| (), Vec::new())).unwrap();
         seen.into_inner()
     };
-    assert_eq!(variables_read("host 22"), ["CONNECT_RELAY"]);
+    assert_eq!(variables_read("host 22"), ["CONNECT_TCP_KEEPALIVE", "CONNECT_RELAY"]);
     let common =
         |name: &str| name.starts_with("CONNECT_") || name == "SSH_ASKPASS" || name.ends_with("_proxy");
     let common = |name: &str| common(name) || name == "NO_PROXY";
@@ -549,4 +551,28 @@ fn a_time_limit_is_a_number_of_seconds_and_0_means_none() {
     }
     // Limits that overflow the clock must not cause a panic.
     planned("-w 1000000000000000000 --idle-timeout 1000000000000000000 host 22", &[]);
+}
+
+#[test]
+fn keep_alive_is_a_whole_number_of_seconds() {
+    let keep_alive = |line: &str, variables: &[(&str, &str)]| planned(line, variables).sockets.keep_alive;
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    for options in ["", "-S s", "-H h -p 0"] {
+        let line = format!("{options} host 22");
+        assert_eq!(keep_alive(&line, &[]), seconds(60), "{line}");
+        for (value, expected) in
+            [("30", seconds(30)), ("0", None), (" 1 ", seconds(1)), ("32767", seconds(32767))]
+        {
+            let variable = ("CONNECT_TCP_KEEPALIVE", value);
+            assert_eq!(keep_alive(&line, &[variable]), expected, "{line} {variable:?}");
+            assert_eq!(keep_alive(&format!("--tcp-keepalive=7 {line}"), &[variable]), seconds(7), "{line}");
+        }
+    }
+    assert_eq!(keep_alive("host 22", &[("CONNECT_TCP_KEEPALIVE", "")]), seconds(60));
+    for value in ["-1", "+5", "1.5", "32768", "99999999999", "off", "5s"] {
+        let text = error(&format!("--tcp-keepalive={value} host 22"), &[]);
+        assert!(text.contains(&format!("'{value}' for --tcp-keepalive")), "{text}");
+        let text = error("host 22", &[("CONNECT_TCP_KEEPALIVE", value)]);
+        assert!(text.contains(&format!("'{value}' for CONNECT_TCP_KEEPALIVE")), "{text}");
+    }
 }

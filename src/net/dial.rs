@@ -15,7 +15,7 @@ use super::resolve::{Found, addresses};
 use super::waiting::{Wait, WaitError};
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, MAX_SHOWN_ADDRESSES, Peer};
-use crate::plan::{Limits, Target};
+use crate::plan::{Limits, SocketSettings, Target};
 use crate::sys::{self, Channel};
 use crate::text::listed;
 use crate::trace::trace;
@@ -34,6 +34,7 @@ const CONNECTION: &str = "connection";
 pub(super) fn dial(
     peer: &Peer,
     name_server: Option<SocketAddr>,
+    settings: &SocketSettings,
     deadline: &Deadline<'_>,
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
@@ -42,7 +43,7 @@ pub(super) fn dial(
         let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
         progress.reached(&Stage::Resolved { name, addresses: &addresses, ignored });
     }
-    let mut dialling = Dialling { waiting: addresses.into(), ..Dialling::default() };
+    let mut dialling = Dialling::new(addresses, settings);
     let until = Wait::new(peer, CONNECTION, deadline);
     loop {
         if let Some((at, socket)) = dialling.step(&until).map_err(|error| until.error(error))? {
@@ -89,8 +90,8 @@ pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline<'_>) -> Re
 
 /// The attempts to connect to one peer. Dropping this closes the sockets of the attempts that are
 /// still in progress.
-#[derive(Default)]
-struct Dialling {
+struct Dialling<'a> {
+    settings: &'a SocketSettings,
     /// Addresses that have not been tried yet, in order of preference.
     waiting: VecDeque<SocketAddr>,
     /// Attempts in progress, in order of preference.
@@ -100,7 +101,12 @@ struct Dialling {
     next: Option<Instant>,
 }
 
-impl Dialling {
+impl<'a> Dialling<'a> {
+    fn new(addresses: impl Into<VecDeque<SocketAddr>>, settings: &'a SocketSettings) -> Self {
+        let (waiting, started, failed) = (addresses.into(), Vec::new(), Vec::new());
+        Self { settings, waiting, started, failed, next: None }
+    }
+
     /// Starts the next attempt if it is due, and waits for an event. Returns the socket that has
     /// connected, or `None` if none has.
     fn step(&mut self, until: &Wait<'_>) -> Result<Option<(SocketAddr, Socket)>, WaitError> {
@@ -108,7 +114,7 @@ impl Dialling {
         if self.next.is_none_or(|next| next <= now) {
             let Some(address) = self.waiting.pop_front() else { return self.wait(until) };
             trace!("connecting to {address}");
-            match start(address) {
+            match start(address, self.settings) {
                 Ok(socket) => {
                     self.started.push((address, socket));
                     self.next = Some(now + CONNECTION_ATTEMPT_DELAY);
@@ -173,10 +179,10 @@ impl Dialling {
 
 /// Starts a non-blocking connect. Sets `TCP_NODELAY` so that keystrokes are sent without delay, and
 /// keep-alive to detect a peer that vanished.
-fn start(address: SocketAddr) -> io::Result<Socket> {
+fn start(address: SocketAddr, settings: &SocketSettings) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_keepalive(true)?;
+    sys::set_keep_alive(&socket, settings.keep_alive);
     socket.set_nonblocking(true)?;
     match socket.connect(&address.into()) {
         Err(error) if !sys::is_in_progress(&error) => Err(error),

@@ -131,7 +131,7 @@ fn connect_hops<'a>(
     // The loop ends because each negotiation requests only a limited number of new connections.
     'connection: loop {
         let until = requested_by.map_or(*deadline, |index| hops[index].deadline(deadline));
-        let mut connection = dial::dial(&first, name_server, &until, context.progress)?;
+        let mut connection = dial::dial(&first, name_server, &plan.sockets, &until, context.progress)?;
         if let Some(index) = requested_by {
             hops[index].spent = until.elapsed();
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::addr::Host;
-use crate::plan::{Hop, Local, Login, Protocol, RelaySettings};
+use crate::plan::{Hop, Local, Login, Protocol, RelaySettings, SocketSettings};
 use crate::proto::HttpSettings;
 use crate::secret::AskPassword;
 use crate::secret::Secret;
@@ -50,6 +50,7 @@ fn plan_through(proxy: &TcpListener) -> Plan {
         shows_status: false,
         eager: false,
         proxy_protocol: None,
+        sockets: SocketSettings::default(),
         relay: RelaySettings::default(),
     }
 }

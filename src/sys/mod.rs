@@ -3,8 +3,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use socket2::{SockRef, Socket};
+use socket2::{SockRef, Socket, TcpKeepalive};
 
 mod command;
 mod interfaces;
@@ -43,6 +44,27 @@ pub struct Client {
     /// when the client is accepted, because they can no longer be queried once the connection has
     /// been reset.
     pub addrs: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// The number of keep-alive probes without an answer that break a connection.
+const KEEP_ALIVE_PROBES: u32 = 5;
+
+/// Makes TCP probe a peer that has sent nothing for `idle`, and then every quarter of that time.
+/// The connection breaks if several probes in a row remain unanswered. `None` disables the probes.
+///
+/// Errors are ignored, because the session works without probes. Some systems refuse the option if
+/// a client is already gone, and some lack one of the settings and use their own.
+pub fn set_keep_alive<'a>(socket: impl Into<SockRef<'a>>, idle: Option<Duration>) {
+    let socket = socket.into();
+    let Some(idle) = idle else {
+        let _ = socket.set_keepalive(false);
+        return;
+    };
+    let settings = TcpKeepalive::new().with_time(idle);
+    #[cfg(not(target_os = "openbsd"))]
+    let settings =
+        settings.with_interval((idle / 4).max(Duration::from_secs(1))).with_retries(KEEP_ALIVE_PROBES);
+    let _ = socket.set_tcp_keepalive(&settings);
 }
 
 /// Returns the local and the remote address of a TCP connection. `None` for other channels.

@@ -153,21 +153,15 @@ impl Cases {
 
     /// Without an idle timeout, only TCP's own timers detect a dead link. This test shortens them.
     fn only_tcp_timers_notice(&mut self) {
-        for (name, value) in [
-            ("tcp_retries2", 3),
-            ("tcp_keepalive_time", 1),
-            ("tcp_keepalive_intvl", 1),
-            ("tcp_keepalive_probes", 2),
-        ] {
-            self.suite.network.near.set_ipv4_parameter(name, value);
-        }
+        self.suite.network.near.set_ipv4_parameter("tcp_retries2", 3);
         let upload = Transfer { down: NOTHING, target_sends: NOTHING, ..BOTH_WAYS };
         let sessions = self.start_slowly(ALL, upload);
         self.link(DEAD);
         self.expect_failure("dead-while-sending", sessions, 8, BROKEN);
         // With nothing to send, only TCP keep-alive detects that the peer has vanished.
         self.link(GOOD);
-        let waiting = Transfer { up: NOTHING, target_sends: NOTHING, ..BOTH_WAYS };
+        let options = "--tcp-keepalive 1";
+        let waiting = Transfer { options, up: NOTHING, target_sends: NOTHING, ..BOTH_WAYS };
         let sessions = self.start(ALL, waiting);
         sleep(Duration::from_secs(1));
         self.link(DEAD);

@@ -133,6 +133,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         shows_status: false,
         eager: true,
         proxy_protocol: None,
+        sockets: connect::plan::SocketSettings::default(),
         relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true },
     };
     let tls = connect::net::TlsCache::default();

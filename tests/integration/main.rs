@@ -59,6 +59,8 @@ mod relay_faults;
 #[cfg(target_os = "linux")]
 mod secrets;
 mod selftest;
+#[cfg(target_os = "linux")]
+mod sockets;
 mod socks4;
 mod socks5;
 mod style;

@@ -441,13 +441,20 @@ fn without_the_variable_home_the_session_works() {
 fn the_file_is_not_read_unless_a_parameter_is_needed() {
     let home = home("garbage\nSOCKS5_PASSWORD = x\n");
     set_mode(&home.join(".connectrc"), 0o644);
+    at_home("--version", &home).run().expect_success();
+    at_home("-S 127.0.0.1:1 host", &home).run().expect_failure(2, &["missing port"]);
+}
+
+/// A file that says from which address to connect must not be ignored because there is no proxy.
+#[test]
+fn a_direct_connection_reads_the_file_for_the_settings_of_its_socket() {
+    let home = home("CONNECT_TCP_KEEPALIVE = 7\nSOCKS5_RESOLVE = nonsense\n");
     let target = Server::repeat(|| script().expect_eof());
     for args in [format!("127.0.0.1 {}", target.port()), format!("-n {target}")] {
         at_home(&args, &home).run().expect_success();
-        at_home(&format!("-d {args}"), &home).run().expect_stderr_lacks("connectrc");
+        let out = at_home(&format!("-d {args}"), &home).run();
+        out.expect_code(0).expect_stderr_has("setting TCP keep-alive: 7 seconds");
     }
-    at_home("--version", &home).run().expect_success();
-    at_home("-S 127.0.0.1:1 host", &home).run().expect_failure(2, &["missing port"]);
 }
 
 #[test]

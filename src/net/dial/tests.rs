@@ -8,6 +8,8 @@ use super::*;
 use crate::addr::{Endpoint, Host, Port};
 use crate::plan::Target;
 
+static SETTINGS: SocketSettings = SocketSettings { keep_alive: Some(SocketSettings::KEEP_ALIVE_TIME) };
+
 fn listener() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
 }
@@ -60,12 +62,15 @@ fn peer(address: SocketAddr) -> Peer {
 
 /// Races these addresses. Returns the winning socket, if any, the final state, and the elapsed
 /// time.
-fn race(addresses: &[SocketAddr], limit: Duration) -> (Option<(SocketAddr, Socket)>, Dialling, Duration) {
+fn race(
+    addresses: &[SocketAddr],
+    limit: Duration,
+) -> (Option<(SocketAddr, Socket)>, Dialling<'static>, Duration) {
     let start = Instant::now();
     let deadline = Deadline::start(Some(limit));
     let peer = peer(addresses[0]);
     let until = Wait::new(&peer, CONNECTION, &deadline);
-    let mut dialling = Dialling { waiting: addresses.iter().copied().collect(), ..Dialling::default() };
+    let mut dialling = Dialling::new(addresses.to_vec(), &SETTINGS);
     loop {
         let socket = dialling.step(&until).unwrap();
         if socket.is_some() || dialling.has_failed() || deadline.has_passed() {
@@ -143,7 +148,7 @@ fn dialling_continues_after_a_refusal_while_another_attempt_is_in_progress() {
 fn a_refusal_is_an_error_that_names_the_address() {
     let refusing = Refusing::new();
     let peer = peer(refusing.address());
-    match dial(&peer, None, &Deadline::start(None), &()) {
+    match dial(&peer, None, &SETTINGS, &Deadline::start(None), &()) {
         Err(Error::Dial { peer: named, attempts, ignored: 0 }) => {
             assert_eq!(named, peer);
             assert_eq!(attempts.len(), 1);
@@ -158,7 +163,7 @@ fn a_refusal_is_an_error_that_names_the_address() {
 fn the_deadline_ends_an_attempt_that_hangs() {
     let hole = BlackHole::new();
     let (start, limit) = (Instant::now(), Duration::from_millis(300));
-    match dial(&peer(hole.address()), None, &Deadline::start(Some(limit)), &()) {
+    match dial(&peer(hole.address()), None, &SETTINGS, &Deadline::start(Some(limit)), &()) {
         Err(Error::TimedOut { peer: named, limit: reported, .. }) => {
             assert_eq!(named, peer(hole.address()));
             assert_eq!(reported, limit);
@@ -174,7 +179,8 @@ fn the_socket_has_no_delay_and_keep_alive_and_is_non_blocking() {
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let connection =
-            dial(&peer(listener.local_addr().unwrap()), None, &Deadline::start(None), &()).unwrap();
+            dial(&peer(listener.local_addr().unwrap()), None, &SETTINGS, &Deadline::start(None), &())
+                .unwrap();
         let channel = connection.into_channel();
         assert!(SockRef::from(&channel).tcp_nodelay().unwrap());
         assert!(SockRef::from(&channel).keepalive().unwrap());
@@ -183,11 +189,31 @@ fn the_socket_has_no_delay_and_keep_alive_and_is_non_blocking() {
     }
 }
 
+/// A machine that vanished used to be noticed after two hours.
+#[test]
+fn keep_alive_had_the_times_of_the_system() {
+    let listener = listener();
+    for (keep_alive, expected) in [
+        (Some(SocketSettings::KEEP_ALIVE_TIME), Some((60, 15, 5))),
+        (Some(Duration::from_secs(10)), Some((10, 2, 5))),
+        (Some(Duration::from_secs(1)), Some((1, 1, 5))),
+        (None, None),
+    ] {
+        let socket = start(listener.local_addr().unwrap(), &SocketSettings { keep_alive }).unwrap();
+        assert_eq!(socket.keepalive().unwrap(), expected.is_some());
+        if let Some((time, interval, probes)) = expected {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(time));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(interval));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), probes);
+        }
+    }
+}
+
 /// Returns a `Dialling` with one attempt per address, each of which has already connected.
-fn all_connected(addresses: &[SocketAddr]) -> Dialling {
-    let mut dialling = Dialling::default();
+fn all_connected(addresses: &[SocketAddr]) -> Dialling<'static> {
+    let mut dialling = Dialling::new([], &SETTINGS);
     for &address in addresses {
-        let socket = start(address).unwrap();
+        let socket = start(address, &SETTINGS).unwrap();
         let connected = sys::poll(&mut [sys::watch(&socket, false, true)], Some(Duration::from_secs(10)));
         assert!(connected.unwrap());
         dialling.started.push((address, socket));

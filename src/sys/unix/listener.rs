@@ -71,9 +71,8 @@ impl Listener {
                 // Fails on some systems if the client is already gone.
                 let ours = stream.local_addr().map_err(|_| io::ErrorKind::ConnectionAborted)?;
                 stream.set_nonblocking(true)?;
-                // Some systems refuse both options if the client is already gone.
+                // Some systems refuse the option if the client is already gone.
                 let _ = stream.set_nodelay(true);
-                let _ = socket2::SockRef::from(&stream).set_keepalive(true);
                 let (channel, name) = (Channel::socket(stream), theirs.to_string());
                 channel.set_reset_on_exit(true);
                 Ok(Client { channel, name, addrs: Some((ours, theirs)) })

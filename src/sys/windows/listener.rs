@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 use std::path::Path;
 
-use socket2::SockRef;
 use windows_sys::Win32::Networking::WinSock::WSAEAFNOSUPPORT;
 
 use super::Channel;
@@ -56,9 +55,8 @@ impl Listener {
     pub fn accept(&self) -> io::Result<Client> {
         let (stream, theirs) = accept(&self.0)?;
         let ours = stream.local_addr().map_err(|_| io::ErrorKind::ConnectionAborted)?;
-        // Both options fail if the client is already gone, which the first read will report.
+        // Fails if the client is already gone, which the first read will report.
         let _ = stream.set_nodelay(true);
-        let _ = SockRef::from(&stream).set_keepalive(true);
         let (channel, name) = (Channel::socket(stream), theirs.to_string());
         channel.set_reset_on_exit(true);
         Ok(Client { channel, name, addrs: Some((ours, theirs)) })

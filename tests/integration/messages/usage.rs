@@ -68,6 +68,11 @@ fn options() -> Vec<Row> {
             "-w soon host.example 22",
             "`-w 2.5` is two and a half seconds, and 0 is no limit.",
         ),
+        value(
+            "Keep-alive time that is not a whole number",
+            "--tcp-keepalive off host.example 22",
+            "0 disables keep-alive.",
+        ),
         value("Unknown value for `--check`", "--check=xml host.example 22", ""),
         value("Unknown value for `--help`", "--help=more", ""),
         value("Unknown value for `--generate`", "--generate pdf", ""),
