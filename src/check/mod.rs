@@ -11,9 +11,9 @@ use crate::config::SettingRecord;
 use crate::connector::Connector;
 use crate::error::{Error, ExitCode, os_message};
 use crate::net::{Progress, Stage, Tunnel};
+use crate::proto::Redactor;
 use crate::secret;
 use crate::sys;
-use crate::text::printable;
 use step::{Step, Verdict};
 
 mod facts;
@@ -56,6 +56,8 @@ struct Report<'a> {
     /// The style of the text; `None` for JSON.
     style: Option<text::Style>,
     connector: &'a Connector,
+    /// Masks the run's secrets in what the target sends.
+    redactor: Redactor,
     state: RefCell<State>,
 }
 
@@ -77,7 +79,8 @@ pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> 
     let started = Instant::now();
     let style = (format == Format::Text).then(text::Style::for_stdout);
     let state = State { steps: Vec::new(), route: 1, step_started: started, output: Ok(()) };
-    let report = Report { style, connector, state: RefCell::new(state) };
+    let redactor = Redactor::default();
+    let report = Report { style, connector, redactor, state: RefCell::new(state) };
     if let Some(style) = style {
         report.state.borrow_mut().output = text::plan(style, connector.plan(), records);
     }
@@ -108,6 +111,10 @@ pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> 
 }
 
 impl Progress for Report<'_> {
+    fn redactor(&self) -> Redactor {
+        self.redactor.clone()
+    }
+
     fn reached(&self, stage: &Stage<'_>) {
         match stage {
             Stage::Route(index) => {
@@ -189,8 +196,9 @@ impl Report<'_> {
             Ok(None) => (Verdict::Note, format!("{target} sent no greeting")),
             Ok(Some(0)) => (Verdict::Note, format!("{target} closed the connection immediately")),
             Ok(Some(count)) => {
-                let line = bytes[..count].split(|&byte| byte == b'\n').next().unwrap_or_default();
-                (Verdict::Good, format!("{target} sent: {}", printable(line)))
+                let shown = self.redactor.redact_start(&bytes[..count]);
+                let line = shown.split(|&byte| byte == b'\n').next().unwrap_or_default();
+                (Verdict::Good, format!("{target} sent: {}", self.redactor.printable(line)))
             }
             Err(error) => {
                 (Verdict::Note, format!("the connection to {target} broke: {}", os_message(&error)))

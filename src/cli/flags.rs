@@ -349,7 +349,8 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
              uses UTF-8. `--check=json` prints one JSON object instead.").optional().offering(Offer::Words(&["json"])),
         switch(Flag::Debug, 'd',
             "Log to standard error; -dd also dumps relayed data",
-            "Log to standard error. `-dd` also dumps the relayed data in hexadecimal."),
+            "Log to standard error. Passwords in the handshakes are masked, also if a proxy repeats them. `-dd` also dumps the \
+             relayed data in hexadecimal, as it is."),
         switch(Flag::Quiet, 'q',
             "Print errors only: no warnings, no status line",
             "Print errors only: no warnings, such as about a parameter file with a password that others can read, and no \

@@ -15,7 +15,7 @@ use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Protocol, Resolve, Route, Target};
-use crate::proto::{Credentials, HttpConnect, Negotiation, Socks4, Socks5, Socks5Method, Telnet};
+use crate::proto::{Credentials, HttpConnect, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
 use crate::trace::trace;
@@ -42,6 +42,8 @@ pub(super) struct HopState<'a> {
     /// The TLS handshake that precedes the negotiation; `None` for a proxy without TLS.
     pub(super) tls: Option<tls::Client>,
     pub(super) negotiation: Box<dyn Negotiation>,
+    /// Masks the secrets of all hops in what the proxy sends.
+    pub(super) redactor: Redactor,
     /// How much of [`Limits::HANDSHAKE_TIMEOUT`] the handshakes with this proxy have used, over all
     /// connections. Includes the time to dial again if the proxy requires a new connection.
     pub(super) spent: Duration,
@@ -64,6 +66,7 @@ pub(super) fn prepare_hops<'a>(
     target: &Endpoint,
     eager: bool,
     deadline: &Deadline<'_>,
+    redactor: &Redactor,
     context: Context<'a>,
 ) -> Result<Vec<HopState<'a>>, Error> {
     let Some((last, before)) = route.hops.split_last() else { return Ok(Vec::new()) };
@@ -81,13 +84,17 @@ pub(super) fn prepare_hops<'a>(
         let peer = Peer::proxy(hop, index, route.hops.len());
         let known = known_credentials(hop, &peer, eager, context.prompt)?;
         let login = login_gate::Login::new(hop, known.as_ref());
-        let negotiation = negotiation(hop, &peer, destination?, eager, known, context.prompt)?;
+        if let Some(known) = &known {
+            redactor.add_credentials(known);
+        }
+        let negotiation = negotiation(hop, &peer, destination?, eager, known, redactor, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
         Ok(HopState {
             hop,
             tls: tls::Client::for_hop(hop, &peer, context.tls)?,
             peer,
+            redactor: redactor.clone(),
             negotiation,
             login,
             spent: Duration::ZERO,
@@ -152,6 +159,7 @@ fn negotiation(
     destination: Endpoint,
     eager: bool,
     known: Option<Credentials>,
+    redactor: &Redactor,
     prompt: &dyn AskPassword,
 ) -> Result<Box<dyn Negotiation>, Error> {
     Ok(match &hop.protocol {
@@ -164,9 +172,12 @@ fn negotiation(
             let negotiation = Socks5::new(destination, methods).falling_back_to_userpass(can_fall_back);
             Box::new(negotiation.with_credentials(known).eager(eager))
         }
-        Protocol::Telnet { command, .. } => Box::new(Telnet::new(destination, command.clone())),
+        Protocol::Telnet { command, .. } => {
+            Box::new(Telnet::new(destination, command.clone()).with_redactor(redactor.clone()))
+        }
         Protocol::Http { settings, .. } => {
-            Box::new(HttpConnect::new(destination, settings.clone(), sys::random).with_credentials(known))
+            let negotiation = HttpConnect::new(destination, settings.clone(), sys::random);
+            Box::new(negotiation.with_redactor(redactor.clone()).with_credentials(known))
         }
     })
 }

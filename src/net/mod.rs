@@ -64,12 +64,16 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
             return dial::dial_unix(path, &peer, &deadline).map(|channel| Tunnel { channel, peer });
         }
     };
+    let redactor = context.progress.redactor();
+    for password in plan.hops().filter_map(|hop| hop.protocol.login()?.password.as_ref()) {
+        redactor.add(password);
+    }
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);
         let mut share = deadline.share(attempts, Limits::ROUTE_TIMEOUT);
         context.progress.reached(&Stage::Route(index));
-        let result = match prepare_hops(route, target, plan.eager, &share, context) {
+        let result = match prepare_hops(route, target, plan.eager, &share, &redactor, context) {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
             Ok(mut hops) => connect_hops(&mut hops, route, plan, &mut share, context),

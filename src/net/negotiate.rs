@@ -97,6 +97,7 @@ pub(super) fn negotiate<'a>(
                 hop.login = None;
                 let login = Login::new(hop.hop, Some(&credentials));
                 hop.login = enter_login(login, &hop.peer, deadline, context)?;
+                hop.redactor.add_credentials(&credentials);
                 hop.negotiation.credentials(credentials).map_err(|cause| hop.failed(cause))?;
             }
             Step::Reconnect => return Ok(Outcome::Reconnect),
@@ -149,7 +150,7 @@ impl HopState<'_> {
         let consumed = self.negotiation.receive(received.bytes());
         let shown = *consumed.as_ref().unwrap_or(&received.bytes().len());
         if trace::is_on() {
-            trace::received(&self.negotiation.redact(&received.bytes()[..shown]), self.negotiation.is_text());
+            trace::received(&self.redactor.redact(&received.bytes()[..shown]), self.negotiation.is_text());
         }
         if let Some(note) = self.negotiation.take_log_note() {
             trace!("{note}");

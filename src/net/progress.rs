@@ -4,11 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::addr::Name;
 use crate::error::{Error, Peer};
+use crate::proto::Redactor;
 
 /// Receives each stage as it is reached.
 pub trait Progress {
     /// Called when a stage has just been reached.
     fn reached(&self, stage: &Stage<'_>);
+
+    /// Returns the redactor to which connecting adds the secrets that it uses.
+    fn redactor(&self) -> Redactor {
+        Redactor::default()
+    }
 }
 
 /// Ignores all stages.

@@ -32,6 +32,7 @@ use crate::secret::Secret;
 mod error;
 mod http;
 mod proxy_protocol;
+mod redact;
 mod socks4;
 mod socks5;
 mod telnet;
@@ -44,6 +45,7 @@ pub use http::{
     Connect as HttpConnect, Header as HttpHeader, Random, Scheme as HttpScheme, Settings as HttpSettings,
 };
 pub use proxy_protocol::{Ends, ProxyProtocol};
+pub use redact::Redactor;
 pub use socks4::Socks4;
 pub use socks5::{Method as Socks5Method, Socks5};
 pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};
@@ -143,12 +145,6 @@ pub trait Negotiation {
 
     /// Returns the message that the negotiation waits for.
     fn waiting_for(&self) -> Awaited;
-
-    /// Returns received bytes for display, with our credentials masked in case the proxy echoes
-    /// them.
-    fn redact(&self, received: &[u8]) -> Vec<u8> {
-        received.to_vec()
-    }
 
     /// Returns `true` if the protocol is line-based text, which the debug log does not hex-dump.
     fn is_text(&self) -> bool {

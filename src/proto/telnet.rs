@@ -1,9 +1,8 @@
 //! Telnet-style proxies: we send a command, and the proxy sends lines of text until one reports
 //! success or failure. There is no specification; we recognize the same phrases as the C program.
 
-use super::{Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Wire};
+use super::{Awaited, Credentials, Error, Limit, Negotiation, Redactor, Step, Unencodable, Wire};
 use crate::addr::Endpoint;
-use crate::text::printable;
 
 /// The phrase that indicates success.
 const SUCCESS: &[u8] = b"connected to";
@@ -22,6 +21,7 @@ pub struct Telnet {
     state: State,
     line: Vec<u8>,
     received: usize,
+    redactor: Redactor,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,15 @@ impl Telnet {
     /// control characters; and `%%` and `\\` to a percent sign and a backslash. CR LF is appended.
     #[must_use]
     pub fn new(target: Endpoint, command: String) -> Self {
-        Self { target, command, state: State::SendCommand, line: Vec::new(), received: 0 }
+        let redactor = Redactor::default();
+        Self { target, command, state: State::SendCommand, line: Vec::new(), received: 0, redactor }
+    }
+
+    /// Masks the secrets of this redactor in messages. Telnet-style proxies get no password, but
+    /// may have seen those of other hops.
+    #[must_use]
+    pub fn with_redactor(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     fn expanded(&self) -> Vec<u8> {
@@ -72,7 +80,7 @@ impl Telnet {
         } else if FAILURE.iter().any(|phrase| contains(phrase)) {
             return Err(Error::TelnetRefused {
                 target: self.target.clone().into(),
-                text: printable(&self.line),
+                text: self.redactor.printable(&self.line),
             });
         }
         self.line.clear();

@@ -112,6 +112,22 @@ fn every_route_is_reported() {
     assert_eq!(report(&out).iter().filter(|line| line.starts_with('✗')).count(), 2, "{out:?}");
 }
 
+/// A proxy that only pretends to open the tunnel can send it as the target's greeting.
+#[test]
+fn a_password_that_a_proxy_repeats_as_a_greeting_was_reported() {
+    let basic = "Proxy-Authorization: Basic bWU6Y29ycmVjdGhvcnNl";
+    for greeting in [format!("{basic}\r\n"), "me:correct&#104;orse\n".into(), "me:correcthors".into()] {
+        let proxy = http_ok().early(greeting).drain().serve();
+        let run = connect(format!("--check -H me@{proxy} host.example 22"));
+        let out = run.env("HTTP_PROXY_PASSWORD", "correcthorse").run();
+        out.expect_code(0);
+        let report = report(&out).join("\n");
+        assert!(report.contains("sent: ") && report.contains("xxxxx"), "{report}");
+        assert!(!report.contains("correct") && !report.contains("bWU6"), "{report}");
+        proxy.finish();
+    }
+}
+
 #[test]
 fn a_target_in_the_bypass_list_is_reported() {
     let target = script().drain().serve();

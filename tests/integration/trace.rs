@@ -199,6 +199,18 @@ fn control_characters_from_a_peer_are_escaped() {
     proxy.finish();
 }
 
+/// The first proxy of a chain can answer instead of the second, and knows both passwords.
+#[test]
+fn the_password_of_another_hop_was_shown() {
+    let proxy = socks5_userpass("me", "first-password").expect_until("\r\n\r\n");
+    let proxy = proxy.send("HTTP/1.1 403 first-password\r\n\r\nsecond-password, first-password\r\n").serve();
+    let chain = format!("socks5h://me:first-password@{proxy},http://me:second-password@second.example");
+    let out = connect(format!("-d -x {chain} host.example 22")).run();
+    out.expect_code(5).expect_stderr_lacks("first-password").expect_stderr_lacks("second-password");
+    out.expect_stderr_has("refused to connect to host.example:22: 403 xxxxx: xxxxx, xxxxx");
+    proxy.finish();
+}
+
 #[cfg(unix)]
 #[test]
 fn an_escape_sequence_in_a_path_reached_the_terminal() {

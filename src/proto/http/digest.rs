@@ -113,10 +113,12 @@ impl Digest {
             return Err("not UTF-8".into());
         }
         let algorithm = text("algorithm");
-        let name = algorithm.as_deref().unwrap_or("MD5").to_ascii_uppercase();
+        let spelled = algorithm.as_deref().unwrap_or("MD5");
+        let name = spelled.to_ascii_uppercase();
         let (base, session) = name.strip_suffix("-SESS").map_or((&*name, false), |base| (base, true));
         let Some((hash, _)) = Hash::ALL.into_iter().find(|(_, known)| *known == base) else {
-            return Err(format!("unsupported algorithm {name}"));
+            // As the proxy spells it: in another case, a secret would not be recognized.
+            return Err(format!("unsupported algorithm {spelled}"));
         };
         let qop = challenge.parameter("qop");
         if qop.is_some_and(|list| !list.split(',').any(|word| word.trim().eq_ignore_ascii_case("auth"))) {

@@ -1,8 +1,7 @@
 //! The head of a response: status line and header fields (RFC 9112 §4 and §5), parsed
 //! incrementally.
 
-use super::super::Error;
-use super::redact::Redactor;
+use super::super::{Error, Redactor};
 
 /// The maximum size of all heads in response to one request, interim responses included.
 const MAX_SIZE: usize = 64 * 1024;
@@ -26,6 +25,8 @@ pub(super) struct Head {
     pub(super) status: u16,
     reason: String,
     fields: Vec<(String, String)>,
+    /// As received.
+    raw: Vec<u8>,
 }
 
 impl HeadReader {
@@ -51,9 +52,8 @@ impl HeadReader {
                 // Check the start before the header fields, so that the error does not depend on
                 // how the bytes are fragmented.
                 self.check_start(redactor)?;
-                let head = Head::parse(&self.bytes, redactor)?;
                 self.earlier += self.bytes.len();
-                self.bytes.clear();
+                let head = Head::parse(std::mem::take(&mut self.bytes), redactor)?;
                 return Ok((index + 1, Some(head)));
             }
         }
@@ -71,15 +71,32 @@ impl HeadReader {
 }
 
 fn not_http(bytes: &[u8], redactor: &Redactor) -> Error {
-    let first_line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+    // Mask first: a secret may contain a line end.
+    let shown = redactor.redact_start(bytes);
+    let first_line = shown.split(|&b| b == b'\n').next().unwrap_or_default();
     Error::NotHttp { start: redactor.printable(first_line), is_tls: bytes.first() == Some(&TLS_ALERT) }
 }
 
+/// The error about the first header line without a colon.
+fn no_colon(bytes: &[u8], redactor: &Redactor) -> Error {
+    // Mask first: a secret may contain a line end.
+    let shown = redactor.redact(bytes);
+    let text = String::from_utf8_lossy(&shown);
+    let lines = text.lines().enumerate().skip(1).filter(|(index, line)| *index == 1 || !is_folded(line));
+    let line = lines.map(|(_, line)| line).find(|line| !line.contains(':')).unwrap_or_default();
+    Error::MalformedHttp(format!("no colon in the header line '{}'", redactor.printable(line.as_bytes())))
+}
+
+/// Returns `true` for a line that continues the previous one (obs-fold, RFC 9112 §5.2).
+fn is_folded(line: &str) -> bool {
+    line.starts_with([' ', '\t'])
+}
+
 impl Head {
-    fn parse(bytes: &[u8], redactor: &Redactor) -> Result<Self, Error> {
+    fn parse(bytes: Vec<u8>, redactor: &Redactor) -> Result<Self, Error> {
         // Reject a bare CR and a NUL: parsers disagree about them, and whether a tunnel is
         // established must not depend on that (RFC 9110 §5.5).
-        let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+        let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
         for (bad, name) in [('\r', "a bare CR"), ('\0', "a NUL")] {
             if text.contains(bad) {
                 return Err(Error::MalformedHttp(format!("{name} in the header")));
@@ -87,24 +104,25 @@ impl Head {
         }
         let mut lines = text.lines();
         let (http_1_0, status, reason) =
-            lines.next().and_then(parse_status_line).ok_or_else(|| not_http(bytes, redactor))?;
+            lines.next().and_then(parse_status_line).ok_or_else(|| not_http(&bytes, redactor))?;
         let mut fields: Vec<(String, String)> = Vec::new();
         for line in lines.take_while(|line| !line.is_empty()) {
-            // obs-fold: the line continues the previous value (RFC 9112 §5.2).
-            if let (true, Some((_, value))) = (line.starts_with([' ', '\t']), fields.last_mut()) {
+            if let (true, Some((_, value))) = (is_folded(line), fields.last_mut()) {
                 value.push(' ');
                 value.push_str(line.trim());
                 continue;
             }
-            let (name, value) = line.split_once(':').ok_or_else(|| {
-                Error::MalformedHttp(format!(
-                    "no colon in the header line '{}'",
-                    redactor.printable(line.as_bytes())
-                ))
-            })?;
+            let (name, value) = line.split_once(':').ok_or_else(|| no_colon(&bytes, redactor))?;
             fields.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
-        Ok(Self { http_1_0, status, reason: reason.to_owned(), fields })
+        let reason = reason.to_owned();
+        Ok(Self { http_1_0, status, reason, fields, raw: bytes })
+    }
+
+    /// Returns the head for display, with our secrets masked before it is parsed. `None` if the
+    /// masked text is not a head.
+    pub(super) fn masked(&self, redactor: &Redactor) -> Option<Self> {
+        Self::parse(redactor.redact(&self.raw), redactor).ok()
     }
 
     /// Returns all values of a field. `name` must be in lower case.

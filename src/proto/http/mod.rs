@@ -2,12 +2,12 @@
 //! (RFC 7616).
 
 use super::{
-    Awaited, Credentials, Error, Limit, Negotiation, Step, Unencodable, Unusable, UnusableScheme, Wire,
+    Awaited, Credentials, Error, Limit, Negotiation, Redactor, Step, Unencodable, Unusable, UnusableScheme,
+    Wire,
 };
 use crate::addr::{Endpoint, Host};
 use body::Body;
 use head::{Head, HeadReader};
-use redact::Redactor;
 use scheme_selection::{NoScheme, SchemeSelector};
 
 mod body;
@@ -16,7 +16,6 @@ mod credentials_header;
 mod digest;
 mod head;
 mod header;
-mod redact;
 mod refusal_text;
 mod scheme_selection;
 
@@ -97,13 +96,21 @@ impl Connect {
     /// Creates a negotiation for a tunnel to `target`.
     #[must_use]
     pub fn new(target: Endpoint, settings: Settings, random: Random) -> Self {
-        let mut redactor = Redactor::default();
+        let redactor = Redactor::default();
         for header in settings.headers.iter().filter(|header| header.is_secret()) {
-            redactor.add_header_value(header.value().clone());
+            redactor.add_header_value(header.value());
         }
         let (state, head) = (State::SendRequest, HeadReader::default());
         let selector = SchemeSelector::allowing(settings.schemes.clone());
         Self { target, settings, random, credentials: None, selector, redactor, state, head, reused: false }
+    }
+
+    /// Masks the secrets of this redactor as well, and adds our own to it.
+    #[must_use]
+    pub fn with_redactor(mut self, redactor: Redactor) -> Self {
+        redactor.add_all(&self.redactor);
+        self.redactor = redactor;
+        self
     }
 
     /// Sets credentials in advance, instead of requesting them with [`Step::Credentials`].
@@ -146,7 +153,7 @@ impl Connect {
             // repeats the nonce.
             let [before_is_secret, after_is_secret] =
                 [before, after].map(|text| self.redactor.occurs_in(text));
-            self.redactor.add(secret.into());
+            self.redactor.add(&secret.into());
             parts.extend([(&b"Proxy-Authorization: "[..], false), (before.as_bytes(), before_is_secret)]);
             parts.extend([(secret.as_bytes(), true), (after.as_bytes(), after_is_secret), (b"\r\n", false)]);
         }
@@ -170,7 +177,9 @@ impl Connect {
     }
 
     fn handle_challenge(&mut self, head: &Head) -> Result<State, Error> {
-        let status_line = format!("{} {}", head.status, self.redactor.printable(head.reason().as_bytes()));
+        let shown = head.masked(&self.redactor);
+        let reason = shown.as_ref().map_or("", Head::reason);
+        let status_line = format!("{} {}", head.status, self.redactor.printable(reason.as_bytes()));
         let text = format!("({})", status_line.trim_end());
         if self.has_own_authorization() {
             return Err(Error::WrongHeader { text });
@@ -181,6 +190,8 @@ impl Connect {
                 Error::WrongPassword { user, text }
             }
             NoScheme::Unusable(offered) => {
+                // The names may be parts of a secret, unless it was masked before they were split.
+                let offered = shown.map_or(offered, |shown| self.selector.unusable(&shown));
                 let offered = offered.into_iter().map(|scheme| self.displayable(scheme)).collect();
                 Error::NoScheme { offered, status: head.status }
             }
@@ -207,18 +218,21 @@ impl Connect {
 
     fn refusal(&self, head: &Head, body: &Body) -> Error {
         let content_type = head.value("content-type").unwrap_or_default();
-        let explanation = refusal_text::extract(content_type, &self.redactor.redact(body.start()));
+        let explanation = refusal_text::extract(content_type, body.start(), &self.redactor);
         // Strip the status from a title such as "403 Forbidden", because the message already has
         // it.
         let status = head.status.to_string();
         let explanation = explanation.strip_prefix(&status).map_or(explanation.as_str(), str::trim_start);
-        let mut parts = vec![self.redactor.printable(head.reason().as_bytes()), explanation.to_owned()];
+        let shown = head.masked(&self.redactor);
+        let reason = shown.as_ref().map_or("", Head::reason);
+        let mut parts = vec![self.redactor.printable(reason.as_bytes()), explanation.to_owned()];
         parts.dedup_by(|explanation, reason| explanation.eq_ignore_ascii_case(reason));
         parts.retain(|part| !part.is_empty());
         let mut text = parts.join(": ");
         // nginx: "The plain HTTP request was sent to HTTPS port".
         let expects_tls = head.status == 400 && text.contains("HTTPS");
-        if let Some(location) = head.value("location").filter(|_| (300..400).contains(&head.status)) {
+        let location = shown.as_ref().and_then(|shown| shown.value("location"));
+        if let Some(location) = location.filter(|_| (300..400).contains(&head.status)) {
             let gap = if text.is_empty() { "" } else { " " };
             text = format!("{text}{gap}(to {})", self.redactor.printable(location.as_bytes()));
         }
@@ -344,10 +358,6 @@ impl Negotiation for Connect {
             State::AwaitHead if self.head.is_empty() => Awaited::HttpResponse,
             _ => Awaited::HttpResponseRest,
         }
-    }
-
-    fn redact(&self, received: &[u8]) -> Vec<u8> {
-        self.redactor.redact(received)
     }
 
     fn is_text(&self) -> bool {

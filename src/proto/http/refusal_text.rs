@@ -1,16 +1,18 @@
 //! Extracts the human-readable reason from the body of a refusal.
 
-use crate::text::printable;
+use super::super::Redactor;
 
 /// Returns the title of an HTML page, or the first non-blank line of any other text, in printable
 /// form.
-pub(super) fn extract(content_type: &str, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+pub(super) fn extract(content_type: &str, body: &[u8], redactor: &Redactor) -> String {
+    // Mask before and after decoding: either step alone can miss a secret.
+    let body = redactor.redact_start(body);
+    let text = String::from_utf8_lossy(&body);
     if content_type.to_ascii_lowercase().contains("html") || text.trim_start().starts_with('<') {
-        return printable(title(&text).unwrap_or_default().as_bytes());
+        return redactor.printable(title(&text).unwrap_or_default().as_bytes());
     }
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    printable(line.as_bytes())
+    redactor.printable(line.as_bytes())
 }
 
 fn title(html: &str) -> Option<String> {

@@ -94,12 +94,13 @@ impl SchemeSelector {
     /// Selects the response to the challenges in `head`, after the proxy rejected the previous
     /// request.
     pub(super) fn select(&mut self, head: &Head) -> Result<(), NoScheme> {
-        let offers: Vec<_> = challenges(head).iter().map(|challenge| self.response_to(challenge)).collect();
-        if offers.iter().all(Result::is_err) {
-            return Err(NoScheme::Unusable(offers.into_iter().filter_map(Result::err).collect()));
+        let challenges = challenges(head);
+        let usable = challenges.iter().filter_map(|challenge| self.response_to(challenge).ok());
+        let mut offers: Vec<_> = usable.collect();
+        if offers.is_empty() {
+            return Err(NoScheme::Unusable(self.unusable(head)));
         }
         let rejected = self.response.take();
-        let mut offers: Vec<_> = offers.into_iter().filter_map(Result::ok).collect();
         if let Some(Response::Digest(used, _)) = &rejected
             && self.stale < MAX_STALE
             && let Some(fresh) = offers.iter().position(
@@ -125,6 +126,12 @@ impl SchemeSelector {
         }
         self.response = Some(best);
         Ok(())
+    }
+
+    /// Returns the schemes of the challenges in `head` that cannot be used.
+    pub(super) fn unusable(&self, head: &Head) -> Vec<UnusableScheme> {
+        let challenges = challenges(head);
+        challenges.iter().filter_map(|challenge| self.response_to(challenge).err()).collect()
     }
 
     /// Returns the response to a challenge, or the reason why its scheme is unusable.

@@ -167,6 +167,16 @@ fn a_restart_sends_the_command_again_and_discards_a_partial_line() {
     assert_eq!(machine.closed(), Err(Error::Closed(Awaited::TelnetLine)));
 }
 
+/// A telnet-style proxy sees the password for the next hop.
+#[test]
+fn the_password_of_another_hop_is_masked() {
+    let redactor = crate::proto::Redactor::default();
+    redactor.add(&"hunter2".into());
+    let masking = || machine().with_redactor(redactor.clone());
+    let error = fails(masking, &[Turn::Sends(SENT), Turn::Proxy(b"hunter2 refused\r\n")]);
+    assert_eq!(error.to_string(), "refused to connect to host.example:22: xxxxx refused");
+}
+
 #[test]
 fn passwords_are_rejected() {
     assert_eq!(machine().credentials(alice()), Err(Error::NotEncodable(Unencodable::TelnetPassword)));

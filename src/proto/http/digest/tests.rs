@@ -185,7 +185,7 @@ fn an_unsupported_challenge_is_rejected_with_the_cause() {
         ("Digest realm=\"r\"", "no realm or no nonce"),
         ("Digest nonce=\"n\"", "no realm or no nonce"),
         ("Digest realm=\"r\", nonce=\"n\", algorithm=SHA-1", "unsupported algorithm SHA-1"),
-        ("Digest realm=\"r\", nonce=\"n\", algorithm=sha-512", "unsupported algorithm SHA-512"),
+        ("Digest realm=\"r\", nonce=\"n\", algorithm=sha-512", "unsupported algorithm sha-512"),
         ("Digest realm=\"r\", nonce=\"n\", algorithm=\"\"", "unsupported algorithm "),
         ("Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"", "no quality of protection 'auth'"),
         ("Digest realm=\"r\", nonce=\"n\", qop=\"\"", "no quality of protection 'auth'"),

@@ -1,4 +1,8 @@
-use super::extract;
+use crate::proto::Redactor;
+
+fn extract(content_type: &str, body: &[u8]) -> String {
+    super::extract(content_type, body, &Redactor::default())
+}
 
 #[test]
 fn a_page_is_reduced_to_its_title() {

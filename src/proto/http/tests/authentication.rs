@@ -1,8 +1,11 @@
 //! Tests of challenges, answered on the same connection or on a new one.
 
-use super::{ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, connecting_to, machine, machine_of_alice};
+use super::{
+    Connect, ESTABLISHED, REQUEST, REQUEST_OF_ALICE, answered, connecting_to, machine, machine_of_alice,
+};
 use crate::proto::testing::{Turn, alice, endpoint, fails, opens};
-use crate::proto::{Awaited, Credentials, Error, Negotiation as _, Unusable, UnusableScheme};
+use crate::proto::{Awaited, Credentials, Error, Negotiation as _, Redactor, Unusable, UnusableScheme};
+use crate::secret::Secret;
 
 /// Returns an HTTP/1.1 challenge with these header lines and this body.
 fn challenge(fields: &str, body: &str) -> String {
@@ -360,15 +363,108 @@ fn a_password_echoed_by_the_proxy_does_not_appear_in_the_message() {
                 let answer = answer.replace("{}", &format!("{before}{secret}"));
                 let mut machine = machine_of_alice();
                 machine.step().unwrap();
-                let error = machine.receive(answer.as_bytes()).and_then(|_| machine.closed()).unwrap_err();
-                let message = error.to_string();
+                let message = error_after(&mut machine, answer.as_bytes()).to_string();
                 assert!(!message.contains(&secret[..8]), "{message}");
                 assert!(
-                    !machine.redact(answer.as_bytes()).windows(8).any(|part| part == &secret.as_bytes()[..8])
+                    !machine
+                        .redactor
+                        .redact(answer.as_bytes())
+                        .windows(8)
+                        .any(|part| part == &secret.as_bytes()[..8])
                 );
             }
         }
     }
+}
+
+/// Returns the message for this answer to a request with this password.
+fn message_for(password: &[u8], answer: &[u8]) -> String {
+    let credentials = Credentials { user: "alice".into(), password: Secret::new(password.to_vec()) };
+    let mut machine = connecting_to(endpoint("ssh.example", "22")).with_credentials(Some(credentials));
+    machine.step().unwrap();
+    error_after(&mut machine, answer).to_string()
+}
+
+/// Returns the error if the proxy sends this answer and closes the connection.
+fn error_after(machine: &mut Connect, mut answer: &[u8]) -> Error {
+    while !answer.is_empty() {
+        match machine.step().and_then(|_| machine.receive(answer)) {
+            Ok(length) => answer = &answer[length..],
+            Err(error) => return error,
+        }
+    }
+    machine.closed().unwrap_err()
+}
+
+/// The character references in a title were decoded after the password had been masked.
+#[test]
+fn a_password_that_the_proxy_echoed_in_an_encoding_appeared_in_the_message() {
+    for answer in [
+        "HTTP/1.1 500 No\r\n\r\n<title>me:hunt&lt;er2&gt;&quot;ok&#39;</title>",
+        "HTTP/1.1 500 No\r\n\r\n<title>me:hunt&amp;lt;er2&gt;&quot;ok&#39;</title>",
+        "HTTP/1.1 500 No\r\nContent-Type: text/html\r\n\r\n<title>me:hunt<er2>\"ok'</title>",
+        "HTTP/1.1 500 No\r\n\r\nme:hunt%3cer2%3E%22ok'\r\n",
+        "HTTP/1.1 302 hunt<er2>\\\"ok'\r\nLocation: /?me:hunt%3Cer2%3E%22ok%27\r\n\r\n",
+        "HTTP/1.1 407 hunt\\u003cer2>\"ok'\r\nProxy-Authenticate: Basic\r\n\r\n",
+    ] {
+        let message = message_for(b"hunt<er2>\"ok'", answer.as_bytes());
+        assert!(!message.contains("hunt") && !message.contains("er2"), "{answer}: {message}");
+        assert!(message.contains("xxxxx"), "{message}");
+    }
+}
+
+/// Each step that takes a text apart, or changes it, has to see it masked.
+#[test]
+fn a_part_of_an_echoed_password_appeared_in_the_message() {
+    let blank_lines = "\n".repeat(4096 - "hunter2-open".len());
+    for (password, answer) in [
+        // A scheme's name ends at a character that is not part of a token.
+        ("hunter2@open", "HTTP/1.1 407 No\r\nProxy-Authenticate: hunter2@open\r\n\r\n".to_owned()),
+        ("hunter2,open", "HTTP/1.1 407 No\r\nProxy-Authenticate: hunter2,open\r\n\r\n".into()),
+        // The name of an algorithm was shown in upper case.
+        (
+            "hunter2-open",
+            "HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=r, nonce=n, algorithm=hunter2-open\r\n\r\n"
+                .into(),
+        ),
+        // The body is read up to a limit, and may end early.
+        ("hunter2-opensesame", format!("HTTP/1.1 403 No\r\n\r\n{blank_lines}hunter2-opensesame")),
+        ("hunter2-opensesame", "HTTP/1.1 403 No\r\n\r\nhunter2-open".into()),
+        ("hunter2-opensesame", "hunter2-open".into()),
+        // Only a part of the line is shown.
+        ("hunter2:open", "HTTP/1.1 200 No\r\nX: hunter2:open\r\nhunter2:open\r\n\r\n".into()),
+        ("hunter2 open", "HTTP/1.1 302 No\r\nLocation: hunter2\r\n open\r\n\r\n".into()),
+    ] {
+        let message = message_for(password.as_bytes(), answer.as_bytes());
+        assert!(!message.to_ascii_lowercase().contains("hunter2"), "{answer}: {message}");
+    }
+}
+
+#[test]
+fn a_password_that_is_not_utf_8_was_masked_only_after_decoding() {
+    for answer in [
+        &b"HTTP/1.1 403 \xc3\xa9hunter2\xff\r\nContent-Length: 0\r\n\r\n"[..],
+        b"HTTP/1.1 302 No\r\nLocation: \xc3\xa9hunter2\xff\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 403 No\r\n\r\n\xc3\xa9hunter2\xff",
+        b"HTTP/1.1 403 No\r\n\r\n<title>\xc3\xa9hunter2\xff",
+        b"HTTP/1.1 200 No\r\n\xc3\xa9hunter2\xff\r\n\r\n",
+        b"\xc3\xa9hunter2\xff\r\n\r\n",
+    ] {
+        let message = message_for(b"\xa9hunter2\xff", answer);
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
+
+/// The first proxy of a chain sees the password for the second, and can answer instead of it.
+#[test]
+fn the_password_of_another_hop_is_masked_as_well() {
+    let redactor = Redactor::default();
+    redactor.add(&"for-another-hop".into());
+    let mut machine = machine_of_alice().with_redactor(redactor.clone());
+    machine.step().unwrap();
+    machine.receive(b"HTTP/1.1 403 for-another-hop\r\n\r\n").unwrap();
+    assert_eq!(machine.closed().unwrap_err().to_string(), "refused to connect to ssh.example:22: 403 xxxxx");
+    assert_eq!(redactor.printable(b"hunter2-opensesame"), "xxxxx", "the other hop gets our secrets");
 }
 
 #[test]

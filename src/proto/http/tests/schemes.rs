@@ -228,7 +228,7 @@ fn a_response_echoed_by_the_proxy_is_masked() {
     let shown = String::from_utf8(wire.masked("?")).unwrap();
     assert_eq!(shown, request.replace(response, "?"));
     let refusal = format!("HTTP/1.1 403 not with {response}\r\nContent-Length: 0\r\n\r\n");
-    assert!(!String::from_utf8(machine.redact(refusal.as_bytes())).unwrap().contains(response));
+    assert!(!String::from_utf8(machine.redactor.redact(refusal.as_bytes())).unwrap().contains(response));
     machine.receive(refusal.as_bytes()).unwrap();
     assert_eq!(
         machine.step().unwrap_err().to_string(),
