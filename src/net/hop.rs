@@ -8,6 +8,7 @@ use super::deadline::Deadline;
 use super::login::{credentials, user};
 use super::login_gate::{self, LoginGate};
 use super::progress::{Progress, Stage};
+use super::received_log::ReceivedLog;
 use super::resolve;
 use super::resolve_error::ResolveError;
 use super::tls;
@@ -44,6 +45,7 @@ pub(super) struct HopState<'a> {
     pub(super) negotiation: Box<dyn Negotiation>,
     /// Masks the secrets of all hops in what the proxy sends.
     pub(super) redactor: Redactor,
+    pub(super) log: ReceivedLog,
     /// How much of [`Limits::HANDSHAKE_TIMEOUT`] the handshakes with this proxy have used, over all
     /// connections. Includes the time to dial again if the proxy requires a new connection.
     pub(super) spent: Duration,
@@ -94,6 +96,7 @@ pub(super) fn prepare_hops<'a>(
             hop,
             tls: tls::Client::for_hop(hop, &peer, context.tls)?,
             peer,
+            log: ReceivedLog::new(redactor.clone(), negotiation.is_text()),
             redactor: redactor.clone(),
             negotiation,
             login,

@@ -19,6 +19,7 @@ mod login;
 mod login_gate;
 mod negotiate;
 mod progress;
+mod received_log;
 mod resolve;
 mod resolve_error;
 #[cfg(test)]

@@ -64,6 +64,18 @@ pub(super) fn negotiate<'a>(
     deadline: &mut Deadline<'_>,
     reach: &mut Deadline<'_>,
 ) -> Result<Outcome, Error> {
+    let result = take_steps(connection, hop, context, deadline, reach);
+    hop.log.flush();
+    result
+}
+
+fn take_steps<'a>(
+    connection: &mut Connection,
+    hop: &mut HopState<'a>,
+    context: Context<'a>,
+    deadline: &mut Deadline<'_>,
+    reach: &mut Deadline<'_>,
+) -> Result<Outcome, Error> {
     let mut rest_deadline = None;
     loop {
         let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
@@ -72,6 +84,7 @@ pub(super) fn negotiate<'a>(
         }
         match step {
             Step::Send(wire) => {
+                hop.log.flush();
                 trace::sent(&wire, hop.negotiation.is_text());
                 let until = hop.wait(deadline);
                 match connection.send(wire.bytes(), &until) {
@@ -88,6 +101,7 @@ pub(super) fn negotiate<'a>(
                 hop.receive_rest(connection, rest_deadline)?;
             }
             Step::Credentials => {
+                hop.log.flush();
                 let prompted = Instant::now();
                 let credentials = credentials(hop.hop, &hop.peer, context.prompt)?;
                 // The user caused this delay, not the proxy.
@@ -149,10 +163,9 @@ impl HopState<'_> {
         }
         let consumed = self.negotiation.receive(received.bytes());
         let shown = *consumed.as_ref().unwrap_or(&received.bytes().len());
-        if trace::is_on() {
-            trace::received(&self.redactor.redact(&received.bytes()[..shown]), self.negotiation.is_text());
-        }
+        self.log.add(&received.bytes()[..shown]);
         if let Some(note) = self.negotiation.take_log_note() {
+            self.log.flush();
             trace!("{note}");
         }
         Ok(connection.consume(&mut received, consumed?, &self.wait(deadline))?)

@@ -1,6 +1,8 @@
 //! The log lines that `-d` prints. They are the same as in the C program, because people search for
 //! these lines and recipes show them.
 
+use std::time::Duration;
+
 use crate::kit::*;
 #[cfg(unix)]
 use crate::wire::login_name;
@@ -196,6 +198,65 @@ fn control_characters_from_a_peer_are_escaped() {
     let out = connect(format!("-d -H {proxy} target.example 22")).run();
     out.expect_code(0).expect_stdout("HELLO\n").expect_stderr_has(r"O\x1b[2JK");
     assert!(!out.stderr.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n'), "{out:?}");
+    proxy.finish();
+}
+
+/// Each piece that arrived was masked by itself, and only the password as it is.
+#[test]
+fn a_password_that_the_proxy_repeats_in_pieces_was_logged() {
+    let refusal = |rest: &str| format!("HTTP/1.1 403 No\r\n{rest}");
+    let pad = "x".repeat(4096 - "HTTP/1.1 403 No\r\nX-Pad: \r\nX: me:correct".len());
+    for [first, second] in [
+        [refusal("X: me:correct"), "horse\r\nContent-Length: 0\r\n\r\n".into()],
+        // A read ends in the middle of the password.
+        [refusal(&format!("X-Pad: {pad}\r\nX: me:correcthorse\r\nContent-Length: 0\r\n\r\n")), String::new()],
+        [refusal("Transfer-Encoding: chunked\r\n\r\n7\r\ncorrect\r\n"), "5\r\nhorse\r\n0\r\n\r\n".into()],
+        [refusal("Content-Length: 12\r\n\r\ncorrect"), "horse".into()],
+        // The proxy closes the connection in the middle of the password.
+        [refusal("X: me:"), "correcthors".into()],
+        [refusal("X: me:correct%6"), "8orse\r\nContent-Length: 0\r\n\r\n".into()],
+    ] {
+        let proxy = http_reply(&first).pause(Duration::from_millis(50)).send(&second).serve();
+        let run = connect(format!("-d -H me@{proxy} host.example 22"));
+        let out = run.env("HTTP_PROXY_PASSWORD", "correcthorse").run();
+        out.expect_code(5).expect_stderr_lacks("correct").expect_stderr_lacks("horse");
+        out.expect_stderr_has("DEBUG: <<< \"HTTP/1.1 403 No\\r\\n\"\n");
+        proxy.finish();
+    }
+}
+
+/// A line is logged when it is complete, and the rest when the negotiation ends.
+#[test]
+fn no_part_of_an_answer_is_missing_in_the_log() {
+    let answer = "HTTP/1.1 200 OK\r\nVia: x\r\nX: secret me";
+    let proxy =
+        script().expect_until("\r\n\r\n").send_slowly(answer, 1, Duration::from_millis(1)).hold().serve();
+    let run = connect(format!("-d -w 1 -H me@{proxy} host.example 22"));
+    let out = run.env("HTTP_PROXY_PASSWORD", "secret message").run();
+    out.expect_code(7);
+    let lines = r#"<<< "HTTP/1.1 200 OK\r\n"
+         <<< "Via: x\r\n"
+         <<< "X: xxxxx""#;
+    for line in lines.lines() {
+        out.expect_stderr_has(&format!("DEBUG: {}\n", line.trim()));
+    }
+    drop(proxy);
+}
+
+/// The address in a reply may be a name, which is logged in hexadecimal.
+#[test]
+fn a_password_that_a_socks5_proxy_repeats_as_a_name_was_logged() {
+    let reply = [&b"\x05\0\0\x03\x0c"[..], b"correcthorse\0\x16"].concat();
+    let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect("\x01\x02me\x0ccorrecthorse").send([1, 0]);
+    let proxy = proxy.read_socks5_request().send(&reply[..9]).pause(Duration::from_millis(50));
+    let proxy = proxy.send(&reply[9..]).early("welcome").drain().serve();
+    let run = connect(format!("-d -S me@{proxy} host.example 22")).env("SOCKS5_PASSWORD", "correcthorse");
+    let out = run.run();
+    out.expect_code(0)
+        .expect_stdout("welcome")
+        .expect_stderr_lacks("63 6f 72")
+        .expect_stderr_lacks("6f 72 73 65");
+    out.expect_stderr_has("DEBUG: <<< 05 00 00 03 0c 78 78 78 78 78 00 16\n");
     proxy.finish();
 }
 
