@@ -222,9 +222,7 @@ fn listen(at: &ListenAddress) -> Result<Vec<Listener>, Error> {
         ListenAddress::Unix(path) => vec![Listener::unix(path).map_err(failed)?],
         ListenAddress::Tcp { host, port } => {
             let addresses = addresses(host, *port).map_err(failed)?;
-            // The standard library sets `SO_REUSEADDR` on platforms where it makes a port available
-            // again right after its listener closes.
-            let bound = bind_all(&addresses, &mut |address| TcpListener::bind(address));
+            let bound = bind_all(&addresses, &mut sys::bind_tcp);
             let bound = bound.map_err(|(address, cause)| {
                 let (host, port) = (Host::Ip(address.ip()), address.port());
                 let address =

@@ -34,6 +34,16 @@ fn an_askpass_program_is_asked_for_the_password() {
     assert_eq!(fs::read_to_string(&*prompt).unwrap(), "Enter SOCKS5 password for alice@127.0.0.1: ");
 }
 
+/// The process in the background holds the pipe from which `connect` reads the password.
+#[test]
+fn a_password_command_was_awaited_until_its_background_process_ended() {
+    let proxy = proxy();
+    let line = format!("start /b cmd /c \"ping -n 90 127.0.0.1 >nul\"& echo {PASSWORD}");
+    let run = connect("--password-command").arg(line).args(format!("-S {USER}@{proxy} host.example 22"));
+    run.run().expect_success().expect_stdout("hello");
+    proxy.finish();
+}
+
 #[test]
 fn a_missing_askpass_program_is_named() {
     let proxy = script().expect([5, 1, 2]).send([5, 2]).expect_eof().serve();

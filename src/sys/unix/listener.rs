@@ -95,6 +95,15 @@ pub fn is_missing_address(error: &io::Error) -> bool {
         || matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT))
 }
 
+/// Listens on a TCP port. The standard library sets `SO_REUSEADDR`, which on Unix only makes a port
+/// available again right after its listener closes.
+///
+/// # Errors
+/// bind(2) failed.
+pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {

@@ -30,7 +30,7 @@ pub use fd_passing::{check_fd_passing, send_fd};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub(super) use inheritance::restrict_inheritance;
 pub use inherited_fd::read_inherited;
-pub use listener::{Listener, is_missing_address};
+pub use listener::{Listener, bind_tcp, is_missing_address};
 pub use platform::{
     DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, is_trusted, others_can_read,
     raise_descriptor_limit,

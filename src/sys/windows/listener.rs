@@ -8,7 +8,7 @@ use std::path::Path;
 use windows_sys::Win32::Networking::WinSock::WSAEAFNOSUPPORT;
 
 use super::Channel;
-use super::accept::accept;
+use super::tcp::accept;
 use crate::sys::Client;
 
 /// A listening socket. Accepting never blocks.

@@ -1,6 +1,5 @@
 //! Implementation for Windows.
 
-mod accept;
 mod channel;
 mod child_output;
 mod entry;
@@ -12,6 +11,7 @@ mod platform;
 mod poll;
 mod process_group;
 mod socketpair;
+mod tcp;
 mod terminal;
 mod termination;
 mod user;
@@ -30,6 +30,7 @@ pub use platform::{
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
 pub(super) use process_group::{isolate, kill_isolated, restrict_inheritance, shell_command};
+pub use tcp::bind_tcp;
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};
