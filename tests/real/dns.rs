@@ -35,12 +35,13 @@ pub(crate) fn cases() -> Vec<Case> {
         let ssh = program("ssh", context.ssh_options(&connect)).arg("-o").arg("HostName=host.real.test");
         ssh.arg("target").arg("echo hi").run().expect_success().expect_stdout("hi\n");
     });
-    // 61 addresses do not fit into a UDP answer of 512 bytes.
+    // 61 addresses do not fit into a UDP answer of 512 bytes. The session is established only if the
+    // one that sshd listens on is among the first 16, because dnsmasq rotates the answer.
     topic.ours("a large answer is fetched by TCP", |context| {
-        let out = context.expect_banner(asking(context, "-d", "many.real.test"));
-        out.expect_stderr_has("trying TCP");
+        let out = asking(context, "-d", "many.real.test").run();
+        out.expect_stderr_has("trying TCP").expect_stderr_has("many.real.test has 45 more addresses");
         let text = out.stderr_text();
-        assert_eq!(text.lines().filter(|line| line.contains("DEBUG: resolved: ")).count(), 61, "{out:?}");
+        assert_eq!(text.lines().filter(|line| line.contains("DEBUG: resolved: ")).count(), 16, "{out:?}");
     });
     topic.ours("an alias is followed", |context| {
         context.expect_banner(asking(context, "", "alias.real.test"));
