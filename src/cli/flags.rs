@@ -230,7 +230,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
              about content are not allowed. `Host` replaces the generated header, which is the target, and \
              `Proxy-Authorization` replaces user and password. `connect` protects the values like passwords, and warns \
              about a file that others can read. If a chain has several HTTP proxies, all of them get a public header such \
-             as `Via`; a header that may be secret is refused. Write it into the URL of the proxy that it is for: \
+             as `Via`; a header that may be secret is refused. Write it into the URL of the proxy that needs it: \
              `http://proxy.example?header=X-Token:%20abc`.").offering(Offer::Files),
         long_option(Flag::UserAgent, "user-agent", "TEXT",
             "Send this User-Agent (default: none)",

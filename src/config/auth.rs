@@ -51,7 +51,7 @@ fn list(
         return MethodList::parse(&text, "auth=", scope).map(Some).map_err(|_| {
             let (source, known) = (&url.source, scope.known());
             Error::Config(format!(
-                "invalid proxy in {source}: invalid auth= value; use {known}, separated by %2C"
+                "invalid proxy in {source}: invalid auth= value; use {known}; separate several with %2C"
             ))
         });
     }

@@ -88,8 +88,8 @@ fn shared_headers(proxies: usize, args: &Args, sources: &Sources<'_>) -> Result<
     }
     if proxies > 1 && headers.iter().any(HttpHeader::is_secret) {
         return Err(Error::Config(format!(
-            "{source}: {proxies} HTTP proxies would get a header that may be secret; add ?header=NAME:%20VALUE to the URL \
-             of the one that it is for"
+            "{source}: not sending a possibly secret header to {proxies} HTTP proxies; add ?header=NAME:%20VALUE to \
+             the URL of the proxy that needs it"
         )));
     }
     Ok(headers)
@@ -119,7 +119,7 @@ fn parse_headers(value: &Secret, source: &str, warn: &dyn Fn(&str)) -> Result<Ve
     });
     let headers: Vec<_> = headers.collect::<Result<_, _>>()?;
     if headers.iter().any(HttpHeader::is_secret) && sys::others_can_read(&metadata) {
-        warn(&readable_secret(&name, "a header that may be secret"));
+        warn(&readable_secret(&name, "a possibly secret header"));
     }
     Ok(headers)
 }

@@ -125,7 +125,7 @@ fn read_descriptor(number: &Setting, sources: &Sources<'_>) -> Result<Secret, Er
     let descriptor = descriptor.ok_or_else(|| {
         let shown = shown.map(|number| format!(" '{number}'")).unwrap_or_default();
         Error::Config(format!(
-            "invalid value{shown} for --password-fd; use 3 or higher, because 0, 1 and 2 carry the session"
+            "invalid value{shown} for --password-fd; use 3 or higher, because 0, 1 and 2 are standard input, output and error"
         ))
     })?;
     let shown =

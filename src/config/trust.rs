@@ -59,9 +59,9 @@ impl Trust {
     pub(super) fn require(self, what: &str) -> Result<(), String> {
         match self {
             Self::Full => Ok(()),
-            Self::Limited => {
-                Err(format!("{what} requires a parameter file that only you or root can write to"))
-            }
+            Self::Limited => Err(format!(
+                "{what} is allowed only in a parameter file that no one but you or root can write to"
+            )),
         }
     }
 }
@@ -94,7 +94,7 @@ mod tests {
             };
             let name = parameter.name;
             let warning = what.map(|what| {
-                format!("{name} ignored: {what} requires a parameter file that only you or root can write to")
+                format!("{name} ignored: {what} is allowed only in a parameter file that no one but you or root can write to")
             });
             let permitted = warning.is_none().then(|| value.to_owned());
             assert_eq!(filtered(Trust::Limited, name, value), (permitted, warning.into_iter().collect()));
@@ -117,7 +117,11 @@ mod tests {
             assert_eq!(permitted.as_deref(), Some(if is_path { "https://one?" } else { &*url }), "{option}");
             assert_eq!(warnings.len(), usize::from(is_path), "{warnings:?}");
             for warning in warnings {
-                assert!(warning.starts_with(&format!("{option}= in CONNECT_PROXY ignored: a path requires")));
+                assert!(
+                    warning.starts_with(&format!(
+                        "{option}= in CONNECT_PROXY ignored: a path is allowed only in"
+                    ))
+                );
             }
             assert_eq!(filtered(Trust::Full, "CONNECT_PROXY", &url), (Some(url), vec![]));
         }

@@ -41,7 +41,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Negotiation { cause, .. } => negotiation_hint(cause)?,
         Error::Tls { cause, .. } => return tls_hint(cause),
         Error::Lost { .. } => CHECK_TYPE,
-        Error::RejectedBefore { .. } => "correct it and restart connect",
+        Error::RejectedBefore { .. } => "correct the credentials and restart connect",
         Error::TimedOut { .. } => "check host, port and firewall, or raise the limit with -w SECONDS",
         Error::NoPassword { variables, .. } => {
             return variables.map(|names| format!("set {names}, or run connect in a terminal"));
@@ -105,9 +105,9 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::Socks4Refused { target, code: 91 } => match form(&target.host) {
             Form::Address => "check that the target is up and allowed by the proxy",
             Form::Name => {
-                "try -5, because it may not resolve names (SOCKS4a), or -R local, which shows the name to your name server"
+                "try -5, because the proxy may not resolve names (SOCKS4a), or -R local, which reveals the name to your DNS server"
             }
-            Form::OnionName => "check the address, or try -5, because SOCKS5 says more about the reason",
+            Form::OnionName => "check the address, or try -5, because SOCKS5 gives a more specific reason",
         },
         E::Socks4Refused { code: 92 | 93, .. } => {
             "try -5, or ask the proxy's administrator to disable the identd check"
@@ -175,18 +175,18 @@ fn socks5_hint(code: u8, target: Form) -> Option<&'static str> {
     Some(match (code, target) {
         (1 | 3 | 6, _) | (4, Form::Address) => TARGET_DOWN,
         (2 | 7, _) => "ask the proxy's administrator to allow it",
-        (4, Form::Name) => "check the host name, or try -R local, which shows the name to your name server",
+        (4, Form::Name) => "check the host name, or try -R local, which reveals the name to your DNS server",
         (4, Form::OnionName) | (0xf0 | 0xf2 | 0xf3 | 0xf7, _) => {
             "check the address, or try again later, because the onion service may be down"
         }
         (5, _) => CHECK_TARGET,
         (8, Form::Address) => "give the target's name, with -R remote",
-        (8, Form::Name) => "try -R local, which shows the name to your name server",
+        (8, Form::Name) => "try -R local, which reveals the name to your DNS server",
         (8, Form::OnionName) => "use Tor itself as the proxy, because only Tor can resolve the name",
         (0xf1, _) => "try again later, or update Tor",
         (0xf4, _) => "store the key that you got for the service in Tor's ClientOnionAuthDir",
         (0xf5, _) => "check the key for the service in Tor's ClientOnionAuthDir",
-        (0xf6, _) => "check the address for typing errors",
+        (0xf6, _) => "check it for typos",
         _ => return None,
     })
 }
@@ -212,7 +212,9 @@ fn status_hint(status: u16) -> Option<&'static str> {
     Some(match status {
         300..=399 | 511 => "if the network requires a login, log in with a browser first",
         403 => "many proxies allow CONNECT to port 443 only",
-        400 | 404 | 405 | 501 => "check host and port: it may be a web server, or a proxy without CONNECT",
+        400 | 404 | 405 | 501 => {
+            "check host and port: it may be a web server, or a proxy that does not support CONNECT"
+        }
         502..=504 => "check the name and port of the target",
         _ => return None,
     })
@@ -236,7 +238,7 @@ fn tls_hint(cause: &TlsFailure) -> Option<String> {
 fn certificate_hint(problem: &CertificateProblem) -> String {
     use CertificateProblem as P;
     let or_pin = |advice: &str, pin: &Option<String>| match pin {
-        Some(pin) => format!("{advice}, or trust its key with --insecure --tls-pin {pin}"),
+        Some(pin) => format!("{advice}, or pin the proxy's key with --insecure --tls-pin {pin}"),
         None => advice.to_owned(),
     };
     let hint = match problem {
@@ -340,7 +342,7 @@ mod tests {
             hints_for("host.example").into_iter().filter(|hint| hint.contains("-R local")).collect();
         assert_eq!(local.len(), 3, "{local:?}");
         for hint in local {
-            assert!(hint.contains("shows the name to your name server"), "{hint}");
+            assert!(hint.contains("reveals the name to your DNS server"), "{hint}");
         }
         assert!(first_byte_hint(4).contains("-4 -R remote"));
         // An address cannot be resolved elsewhere.

@@ -97,7 +97,7 @@ pub enum Error {
         limit: Duration,
     },
     /// Every route to the target failed.
-    #[error("no route to {target} worked: {}", numbered(.failed))]
+    #[error("all routes to {target} failed: {}", numbered(.failed))]
     NoRoute {
         /// The target.
         target: String,
@@ -118,7 +118,7 @@ pub enum Error {
         variables: Option<&'static str>,
     },
     /// A proxy rejected the password earlier, so it was not sent again.
-    #[error("{peer} rejected {} earlier: not sent again, lest the account be locked",
+    #[error("{peer} rejected {} earlier: not sending it again, to avoid locking the account",
         rejected_login(.user.as_deref()))]
     RejectedBefore {
         /// The proxy.
@@ -149,7 +149,7 @@ pub enum Error {
     #[error("cannot read standard input: {}", os_message(.0))]
     Input(io::Error),
     /// Writing to standard output failed.
-    #[error("cannot write to standard output: {}; data is lost", os_message(.0))]
+    #[error("cannot write to standard output: {}; data was lost", os_message(.0))]
     Output(io::Error),
     /// The reader of our standard output closed it. Not reported, because a reader may stop once it
     /// has read enough.

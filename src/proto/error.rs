@@ -277,13 +277,13 @@ fn after_space(text: &str) -> String {
 /// (Tor proposal 304).
 fn socks5_reply(code: u8) -> &'static str {
     match code {
-        1 => "general failure of the proxy",
+        1 => "general proxy failure",
         2 => "connection not allowed by the proxy's rules",
         3 => "network unreachable from the proxy",
-        4 => "host unreachable from the proxy, or its name is unknown there",
+        4 => "host unreachable from the proxy, or the proxy cannot resolve its name",
         5 => "connection refused by the target",
         6 => "TTL expired between the proxy and the target",
-        7 => "command CONNECT not supported",
+        7 => "CONNECT command not supported",
         8 => "address type not supported",
         0xf0 => "the descriptor of the onion service was not found",
         0xf1 => "the descriptor of the onion service is invalid",
@@ -291,7 +291,7 @@ fn socks5_reply(code: u8) -> &'static str {
         0xf3 => "the rendezvous with the onion service failed",
         0xf4 => "the onion service requires client authorization",
         0xf5 => "the onion service rejected the key for client authorization",
-        0xf6 => "invalid address of an onion service",
+        0xf6 => "invalid onion service address",
         0xf7 => "the introduction to the onion service timed out",
         _ => "unknown reply code",
     }

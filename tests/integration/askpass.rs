@@ -352,7 +352,7 @@ fn a_program_named_in_a_file_that_others_can_write_to_does_not_run() {
         let run = connect(format!("-S bob@{proxy} host.example 22")).env("HOME", &*home);
         let out = run.env("DISPLAY", ":0").env("SSH_ASKPASS_REQUIRE", "force").run();
         out.expect_code(6).expect_stderr_has(&format!(
-            "{}:1: SSH_ASKPASS ignored: a command requires a parameter file that only you or root can write to\n",
+            "{}:1: SSH_ASKPASS ignored: a command is allowed only in a parameter file that no one but you or root can write to\n",
             file.display()
         ));
         asker.expect_unused();

@@ -238,7 +238,7 @@ fn when_all_routes_fail_each_error_is_shown() {
     connect(args).run().expect_failure(
         4,
         &[
-            "no route to host:22 worked: 1. cannot connect to HTTP",
+            "all routes to host:22 failed: 1. cannot connect to HTTP",
             &at(one.port()),
             "; 2. cannot connect to SOCKS5",
             &at(two.port()),

@@ -51,7 +51,7 @@ fn a_header_file_that_others_can_read_gets_a_warning() {
         set_permissions(&*file, Permissions::from_mode(mode)).unwrap();
         let path = file.display();
         let warning = format!(
-            "connect: {path} contains a header that may be secret and other users can read it; run: chmod 600 {path}\n"
+            "connect: {path} contains a possibly secret header and other users can read it; run: chmod 600 {path}\n"
         );
         let proxy = Server::repeat(|| http_ok().drain());
         let args = format!("-H {proxy} host.example 22");

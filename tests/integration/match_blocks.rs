@@ -174,7 +174,7 @@ fn commands_in_a_file_that_others_can_write_to_do_not_run() {
             String::new()
         } else {
             let why =
-                "exec requires a parameter file that only you or root can write to; Match block ignored";
+                "exec is allowed only in a parameter file that no one but you or root can write to; Match block ignored";
             format!("connect: {}:2: {why}\n", file.display())
         });
         assert_eq!(note.exists(), runs, "{mode:o}");

@@ -289,11 +289,11 @@ fn a_descriptor_is_read_up_to_the_end_of_the_line() {
 #[test]
 fn a_descriptor_that_is_closed_or_carries_the_session_is_an_error() {
     for (number, why) in [
-        ("0", "carry the session"),
-        ("2", "carry the session"),
+        ("0", "are standard input, output and error"),
+        ("2", "are standard input, output and error"),
         ("x", "invalid value for --password-fd"),
-        ("+3", "carry the session"),
-        ("99999999999", "carry the session"),
+        ("+3", "are standard input, output and error"),
+        ("99999999999", "are standard input, output and error"),
         ("99", "Bad file descriptor"),
         ("2147483648", "invalid"),
     ] {
@@ -375,7 +375,7 @@ fn a_command_in_a_file_that_others_can_write_to_does_not_run() {
     let proxy = script().expect([5, 1, 0]).send([5, 0xff]).expect_eof().serve();
     let out = connect(format!("-S bob@{proxy} host 22")).env("HOME", &*home).run();
     out.expect_code(6).expect_stderr_has(
-        ".connectrc:1: CONNECT_PASSWORD_COMMAND ignored: a command requires a parameter file that only you",
+        ".connectrc:1: CONNECT_PASSWORD_COMMAND ignored: a command is allowed only in a parameter file that no one but you",
     );
     proxy.finish();
 }
@@ -410,7 +410,7 @@ fn a_file_that_others_can_write_to_does_not_select_other_files() {
             assert_eq!(
                 stderr,
                 format!(
-                    "connect: {}:1: {name} ignored: {what} requires a parameter file that only you or root can \
+                    "connect: {}:1: {name} ignored: {what} is allowed only in a parameter file that no one but you or root can \
                      write to\n",
                     file.display()
                 )

@@ -162,7 +162,7 @@ fn an_unknown_name_is_sent_to_the_proxy_with_both_and_is_an_error_with_local() {
 #[test]
 fn every_refusal_has_a_description() {
     for (code, description) in [
-        (1, "general failure"),
+        (1, "general proxy failure"),
         (2, "rules"),
         (3, "network unreachable"),
         (4, "host unreachable"),

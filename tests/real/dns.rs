@@ -35,8 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
         let ssh = program("ssh", context.ssh_options(&connect)).arg("-o").arg("HostName=host.real.test");
         ssh.arg("target").arg("echo hi").run().expect_success().expect_stdout("hi\n");
     });
-    // 61 addresses do not fit into a UDP answer of 512 bytes. The session is established only if the
-    // one that sshd listens on is among the first 16, because dnsmasq rotates the answer.
+    // 61 addresses do not fit into a UDP answer of 512 bytes. The session is established only if
+    // the one that sshd listens on is among the first 16, because dnsmasq rotates the answer.
     topic.ours("a large answer is fetched by TCP", |context| {
         let out = asking(context, "-d", "many.real.test").run();
         out.expect_stderr_has("trying TCP").expect_stderr_has("many.real.test has 45 more addresses");

@@ -178,7 +178,7 @@ fn a_rejected_password_was_sent_for_each_client() {
     let together: Vec<_> = (0..5).map(|_| run.client()).collect();
     together.into_iter().for_each(expect_disconnect);
     expect_disconnect(run.client());
-    run.wait_for_lines("rejected the password for user 'me' earlier: not sent again", 5);
+    run.wait_for_lines("rejected the password for user 'me' earlier: not sending it again", 5);
     drop(run);
     let requests = proxy.finish();
     let sent = requests.iter().filter(|request| show(&request.received).contains("Proxy-Authorization"));

@@ -79,7 +79,7 @@ const HEADINGS: [(i32, &str, &str); 9] = [
     ),
     (6, "Authentication failed", "The proxy requires a login, or rejected the one it got."),
     (7, "Timed out", "A peer did not answer in time."),
-    (8, "The session broke", "The tunnel was established. Data may be missing."),
+    (8, "Session lost", "The tunnel was established. Data may be missing."),
     (0, "Warnings", "The session continues. `-q` suppresses warnings."),
 ];
 

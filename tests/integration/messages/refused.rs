@@ -60,7 +60,7 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn socks5() -> Vec<Row> {
     let codes = [
-        (1, "The SOCKS5 proxy fails without a reason"),
+        (1, "The SOCKS5 proxy fails without giving a reason"),
         (2, "The SOCKS5 proxy's rules forbid the target"),
         (3, "The SOCKS5 proxy cannot reach the target's network"),
         (4, "The SOCKS5 proxy cannot reach the target, or cannot resolve its name"),
@@ -77,7 +77,7 @@ fn socks5() -> Vec<Row> {
         socks(
             5,
             "Socks5Refused",
-            "The SOCKS5 proxy does not support addresses, or not those of IPv6",
+            "The SOCKS5 proxy does not support IP addresses, or at least not IPv6",
             "",
             "-S PROXY 2001:db8::1 22",
             || socks5_refused(8).drain(),
@@ -113,7 +113,7 @@ fn onion_services() -> Vec<Row> {
     let codes = [
         (4, "Tor cannot reach the onion service", ""),
         (8, "The SOCKS5 proxy is not Tor, and cannot resolve the name of an onion service", ""),
-        (0xf0, "Tor does not find the onion service", EXTENDED),
+        (0xf0, "Tor cannot find the onion service", EXTENDED),
         (0xf1, "Tor cannot read the descriptor of the onion service", EXTENDED),
         (0xf2, "Tor cannot contact the onion service", EXTENDED),
         (0xf3, "Tor's rendezvous with the onion service fails", EXTENDED),
@@ -142,7 +142,7 @@ fn socks4() -> Vec<Row> {
     let by_name = [
         (91, "The SOCKS4 proxy refuses a name"),
         (92, "The SOCKS4 proxy requires an ident server on this machine"),
-        (93, "The ident server on this machine contradicts the user name"),
+        (93, "The ident server on this machine reports a different user name"),
         (99, "The SOCKS4 proxy sends an unknown reply code"),
     ];
     let by_name = by_name.map(|(code, situation)| {

@@ -46,7 +46,7 @@ pub(super) fn system() -> Vec<Row> {
             let line = format!("ulimit -n 4; exec {} -p 0 host.example 22", program_path());
             Message::from_outcome(&Program::new("/bin/sh").arg("-c").arg(line).run())
         }),
-        row(1, "System", "No memory left in the kernel", "Data may be missing.", || {
+        row(1, "System", "The kernel is out of memory", "Data may be missing.", || {
             let server = Server::repeat(|| script().send("hello").expect_disconnect());
             let program = connect(server.args()).env("CONNECT_RELAY", "copy");
             Message::from_outcome(&program.fault(CallFault::ReceiveLacksMemory).run())

@@ -37,7 +37,7 @@ fn answer(situation: &'static str, bytes: &'static [u8]) -> Row {
 pub(super) fn rows() -> Vec<Row> {
     vec![
         answer(
-            "The proxy does not use TLS, and was specified with `https://`",
+            "The proxy does not use TLS, but was specified with `https://`",
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
         ),
         row(5, "Tls", "The proxy closes the connection during the TLS handshake", "", || {
@@ -46,7 +46,7 @@ pub(super) fn rows() -> Vec<Row> {
             Message::from_outcome(&out).naming(&proxy, "proxy.example:443")
         }),
         answer(
-            "The proxy accepts no cipher suite, or requires a client certificate",
+            "The proxy accepts none of our cipher suites, or requires a client certificate",
             b"\x15\x03\x03\0\x02\x02\x28",
         ),
         answer("The proxy accepts no TLS version that we support", b"\x15\x03\x03\0\x02\x02\x46"),
@@ -68,7 +68,7 @@ pub(super) fn rows() -> Vec<Row> {
         certificate("The proxy's certificate is not valid yet", "", "", |authority| {
             authority.issue(&["localhost"], CertificateKind::NotYetValid)
         }),
-        certificate("The proxy's certificate has a wrong signature", "", "", |_| {
+        certificate("The proxy's certificate has a bad signature", "", "", |_| {
             Authority::new("Example Authority").localhost()
         }),
         certificate(

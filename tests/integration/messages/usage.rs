@@ -60,7 +60,7 @@ fn options() -> Vec<Row> {
         syntax("No port", "host.example", "A link to the program named `connect-22` needs no port."),
         syntax("Unknown option", "-X host.example 22", ""),
         value("Misspelled option", "--eagr host.example 22", ""),
-        syntax("Option without its value", "-S", ""),
+        syntax("Option with a missing value", "-S", ""),
         syntax("Value for an option that takes none", "--eager=yes host.example 22", ""),
         syntax("Option after the host", "host.example 22 -d", ""),
         value(
@@ -112,17 +112,17 @@ fn targets() -> Vec<Row> {
 
 fn proxies() -> Vec<Row> {
     vec![
-        variables("`-s` without a variable", &[], "-s host.example 22", ""),
-        variables("`-s -4` without a variable", &[], "-s -4 host.example 22", ""),
+        variables("`-s` with no proxy variable set", &[], "-s host.example 22", ""),
+        variables("`-s -4` with no proxy variable set", &[], "-s -4 host.example 22", ""),
         variables(
-            "`-h` without a variable",
+            "`-h` with `HTTP_PROXY` not set",
             &[],
             "-h host.example 22",
             "`-h` selects an HTTP proxy. For help, use `--help`.",
         ),
-        variables("`-t` without a variable", &[], "-t host.example 22", ""),
-        value("URL of an HTTP proxy for `-S`", "-S http://proxy.example host.example 22", ""),
-        value("URL of a SOCKS proxy for `-H`", "-H socks5://socks.example host.example 22", ""),
+        variables("`-t` with `TELNET_PROXY` not set", &[], "-t host.example 22", ""),
+        value("HTTP proxy URL given to `-S`", "-S http://proxy.example host.example 22", ""),
+        value("SOCKS proxy URL given to `-H`", "-H socks5://socks.example host.example 22", ""),
         value("Proxy without a host", "-S :1080 host.example 22", ""),
         value("Proxy with an invalid port", "-H proxy.example:port host.example 22", ""),
         variables(
@@ -145,11 +145,7 @@ fn proxies() -> Vec<Row> {
 
 fn chains() -> Vec<Row> {
     vec![
-        value(
-            "Chain with a proxy without a scheme",
-            "-x socks.example,http://proxy.example host.example 22",
-            "",
-        ),
+        value("Missing scheme in a chain", "-x socks.example,http://proxy.example host.example 22", ""),
         variables(
             "Chain in quotes, in a variable",
             &[("CONNECT_PROXY", "'socks5://socks.example|direct'")],
@@ -157,7 +153,7 @@ fn chains() -> Vec<Row> {
             "",
         ),
         value("Chain with an extra comma", "-x socks5://socks.example, host.example 22", ""),
-        value("`direct` as a part of a chain", "-x socks5://socks.example,direct host.example 22", ""),
+        value("`direct` as part of a chain", "-x socks5://socks.example,direct host.example 22", ""),
         row(2, "Config", "Chain with too many proxies", "", || {
             let chain = vec!["http://proxy.example"; 17].join(",");
             Message::from_outcome(&connect(format!("-x {chain} host.example 22")).run())
@@ -184,8 +180,16 @@ fn chains() -> Vec<Row> {
             "-x http://proxy.example?a=%ff host.example 22",
             "",
         ),
-        value("Slash in the password of a URL", "-x http://me:a/b@proxy.example host.example 22", ""),
-        value("Question mark in the password of a URL", "-x http://me:a?b@proxy.example host.example 22", ""),
+        value(
+            "Unencoded slash in a URL's user name or password",
+            "-x http://me:a/b@proxy.example host.example 22",
+            "",
+        ),
+        value(
+            "Unencoded question mark in a URL's user name or password",
+            "-x http://me:a?b@proxy.example host.example 22",
+            "",
+        ),
         value("Invalid host name in a URL", "-x http://[proxy] host.example 22", ""),
         value("Invalid port in a URL", "-x http://proxy.example:port host.example 22", ""),
         value("User name in a URL that is not UTF-8", "-x http://%ff@proxy.example host.example 22", ""),
@@ -217,11 +221,11 @@ fn passwords() -> Vec<Row> {
         row(2, "Config", "Netrc file that does not exist", "", || {
             Message::from_outcome(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
         }),
-        row(2, "NotEncodable", "IPv6 address for a SOCKS4 proxy", "", || {
+        row(2, "NotEncodable", "IPv6 target through a SOCKS4 proxy", "", || {
             let out = connect("-4 -S me@127.0.0.1:1 2001:db8::1 22").run();
             Message::from_outcome(&out).naming("127.0.0.1:1", "socks.example:1080")
         }),
-        row(2, "NotEncodable", "Non-ASCII host name for an HTTP proxy", "", || {
+        row(2, "NotEncodable", "Non-ASCII target name through an HTTP proxy", "", || {
             let out = connect("-H 127.0.0.1:1 bücher.example 22").run();
             Message::from_outcome(&out).naming("127.0.0.1:1", "proxy.example:8080")
         }),
@@ -290,7 +294,7 @@ fn tls() -> Vec<Row> {
             let none = TempPath::file("none", "");
             Message::from_outcome(&connect(TLS).env("SSL_CERT_FILE", &*none).run())
         }),
-        client_certificate("Client certificate with another key", |authority| {
+        client_certificate("Client certificate that does not match its key", |authority| {
             authority.localhost().key_file()
         }),
         client_certificate("Client certificate without a key", |_| TempPath::file("key", "nothing")),

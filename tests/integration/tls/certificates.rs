@@ -73,7 +73,7 @@ fn an_authority_named_in_a_file_that_others_can_write_to_is_not_trusted() {
         let front = pki.front().in_front_of(&unreached);
         let out = program(0o602)(&front).run();
         out.expect_code(5).expect_stderr_has("not trusted").expect_stderr_has(&format!(
-            ".connectrc:{option} ignored: a path requires a parameter file that only you or root can write to\n"
+            ".connectrc:{option} ignored: a path is allowed only in a parameter file that no one but you or root can write to\n"
         ));
         unreached.finish();
     }
