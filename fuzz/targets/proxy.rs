@@ -42,8 +42,9 @@ fuzz_target!(|input: &[u8]| {
             || value.to_ascii_lowercase().starts_with("socks");
         if !is_url && !value.contains("://") {
             // Without a scheme, nothing is percent-decoded: the password is everything between the
-            // first ':' and the last '@'.
-            let (login, _) = value.rsplit_once('@').expect("it contains one");
+            // first ':' and the last '@'. Blanks and line endings around the value are ignored.
+            let trimmed = value.trim_matches([' ', '\t', '\r', '\n']);
+            let (login, _) = trimmed.rsplit_once('@').expect("it contains one");
             let (user, expected) = login.split_once(':').expect("it contains one");
             assert_eq!((given_user, password), (Some(user), expected.as_bytes()));
         }
