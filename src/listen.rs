@@ -538,6 +538,8 @@ mod tests {
             let client = acceptor.next_client(Vec::new(), None).unwrap().unwrap();
             let socket = socket2::SockRef::from(&client.channel);
             assert_eq!(socket.keepalive().unwrap(), keep_alive.is_some());
+            // On Windows, the time cannot be read back.
+            #[cfg(unix)]
             assert!(keep_alive.is_none_or(|time| socket.tcp_keepalive_time().unwrap() == time));
         }
     }
