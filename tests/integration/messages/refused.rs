@@ -327,7 +327,7 @@ fn authentication() -> Vec<Row> {
         row(
             6,
             "RejectedBefore",
-            "Another client of `--listen` needs a password that the proxy has rejected",
+            "A later `--listen` client needs a password that the proxy has already rejected",
             "`connect` sends it again after 30 minutes, or at once after a restart.",
             move || {
                 let proxy = Server::repeat(move || challenge("Basic realm=\"corp\""));
