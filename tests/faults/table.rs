@@ -43,7 +43,7 @@ pub(crate) const FAULTS: [Fault; 15] = [
     fault("the target resets", PLAIN, Behavior { target_resets: Some(100_000), ..NONE }),
     fault("the target resets, slow reader", PLAIN, Behavior { target_resets: Some(350_000), ..SLOW }),
     fault("no file descriptors left (EMFILE)", NO_DESCRIPTOR, NONE),
-    fault("a read fails (ENOMEM)", FAILING_READ, NONE),
+    fault("reads fail (ENOMEM)", FAILING_READ, NONE),
     fault("poll fails (ENOMEM)", FAILING_POLL, NONE),
 ];
 
@@ -63,7 +63,7 @@ const STOPPED: &str = r#"exec 3<&0; "$0" "$@" <&3 3<&- & pid=$!; exec 3<&- >&-
     for i in 1 2 3 4 5 6; do sleep .05; kill -STOP $pid; sleep .05; kill -CONT $pid; done 2>/dev/null; wait $pid"#;
 const NO_DESCRIPTOR: &str = r#"exec strace -qq -o /dev/null -e inject=socket:error=EMFILE "$0" "$@""#;
 const FAILING_READ: &str =
-    r#"exec strace -qq -o /dev/null -e inject=recvfrom,splice:error=ENOMEM:when=3 "$0" "$@""#;
+    r#"exec strace -qq -o /dev/null -e inject=recvfrom,splice:error=ENOMEM:when=3+ "$0" "$@""#;
 const FAILING_POLL: &str =
     r#"exec strace -qq -o /dev/null -e inject=select,pselect6,poll,ppoll:error=ENOMEM:when=4 "$0" "$@""#;
 
