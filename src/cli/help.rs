@@ -41,8 +41,9 @@ has no reset: there, the client sees the end of the data.
 
 With `-p`, `-P` and `--listen`, `connect` exits with code 0 on SIGTERM, SIGINT or SIGHUP while it waits for a client.
 `--listen` does so at any time, and resets the sessions that are open. With `-p` and `-P`, the signal kills `connect`
-during a session (a shell shows exit code 128 plus its number), and both ends receive a reset. A signal that is ignored
-when `connect` starts, as under nohup, stays ignored.
+during a session (a shell shows exit code 128 plus its number), and both ends receive a reset. If a signal ends `connect`
+while it connects for standard input and output, it first prints what it was waiting for. A signal that is ignored when
+`connect` starts, as under nohup, stays ignored.
 ";
 
 const EXAMPLES: &str = "\

@@ -3,13 +3,13 @@
 use std::cell::OnceCell;
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::conditions::MatchEnv;
-use crate::error::{os_message, seconds};
+use crate::error::{GIVEN_UP, os_message, seconds};
 use crate::plan::{Limits, Target};
 use crate::secret;
-use crate::sys::{self, DumpGuard, Program};
+use crate::sys::{self, DumpGuard, Program, SignalReport};
 use crate::trace::trace;
 
 /// How long an `exec` command may run before it is killed, unless `-w` sets another limit.
@@ -57,6 +57,7 @@ impl MatchEnv for MatchContext {
         self.dump_guard.get_or_init(DumpGuard::engage);
         trace!("running {}", secret::masked_text(command));
         let limit = self.limits.for_step(MATCH_EXEC_TIMEOUT);
+        let _report = SignalReport::start("a Match exec command".into(), Instant::now(), GIVEN_UP);
         match sys::run_within(Program::Shell(command), limit) {
             Ok(Some(status)) => Ok(status.success()),
             Ok(None) => {

@@ -16,6 +16,8 @@ const CHECK_TARGET: &str = "check that the target is running and the port is rig
 const TARGET_DOWN: &str = "check that the target is up and reachable from the proxy";
 /// The port to which most HTTP proxies allow CONNECT.
 const HTTPS_PORT: u16 = 443;
+/// Advice after a signal that usually comes from the program that started us.
+pub(crate) const GIVEN_UP: &str = "if ssh gave up too early, raise its ConnectTimeout";
 const TLS_VERSIONS: &str = "ask the proxy's administrator to enable TLS 1.2 or 1.3";
 
 impl Error {

@@ -12,6 +12,7 @@ use crate::text::listed;
 mod hints;
 mod tls;
 
+pub(crate) use hints::GIVEN_UP;
 pub use tls::{CertificateProblem, TlsAlert, TlsFailure};
 
 /// Why a run failed. Displayed as one line: what failed and the cause. [`Error::hint`] returns the

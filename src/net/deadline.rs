@@ -17,6 +17,8 @@ pub(super) struct Deadline<'a> {
     extended: Duration,
     /// When to start showing the status line; `None` for never.
     status_from: Option<Instant>,
+    /// When to start reporting the wait if a signal ends the program; `None` for never.
+    report_from: Option<Instant>,
     /// The client of a local port whose disconnect ends every wait; `None` if there is no such
     /// client.
     client: Option<&'a Channel>,
@@ -24,6 +26,10 @@ pub(super) struct Deadline<'a> {
 
 /// How long a wait lasts before the status line appears. Shorter waits need no explanation.
 const STATUS_DELAY: Duration = Duration::from_secs(2);
+
+/// How long connecting takes before a signal that ends the program is reported. A start that takes
+/// less time does without the signal handlers.
+const REPORT_DELAY: Duration = Duration::from_millis(500);
 
 impl<'a> Deadline<'a> {
     /// Returns a deadline that passes `limit` from now. It never passes if `limit` is `None` or
@@ -33,7 +39,8 @@ impl<'a> Deadline<'a> {
         let end = limit.and_then(|limit| started.checked_add(limit));
         let (is_unlimited, extended) = (limit.is_some() && end.is_none(), Duration::ZERO);
         let limit = limit.unwrap_or_default();
-        Self { started, end, limit, is_unlimited, extended, status_from: None, client: None }
+        let (status_from, report_from) = (None, None);
+        Self { started, end, limit, is_unlimited, extended, status_from, report_from, client: None }
     }
 
     /// Returns the deadline for reaching the target, which starts now.
@@ -48,6 +55,11 @@ impl<'a> Deadline<'a> {
     /// Enables the status line for waits under this deadline.
     pub(super) fn with_status(self) -> Self {
         Self { status_from: Some(self.started + STATUS_DELAY), ..self }
+    }
+
+    /// Reports what waits under this deadline were for if a signal ends the program.
+    pub(super) fn reporting_signals(self) -> Self {
+        Self { report_from: Some(self.started + REPORT_DELAY), ..self }
     }
 
     /// Ends every wait under this deadline when the client has disconnected.
@@ -65,6 +77,11 @@ impl<'a> Deadline<'a> {
         self.status_from
     }
 
+    /// Returns when to start reporting the wait if a signal ends the program; `None` for never.
+    pub(super) fn report_from(&self) -> Option<Instant> {
+        self.report_from
+    }
+
     /// Returns this deadline or, if it never passes, one that started `spent` ago with this limit.
     /// With `-w 0`, returns this deadline.
     pub(super) fn or_resume(self, limit: Duration, spent: Duration) -> Self {
@@ -73,13 +90,13 @@ impl<'a> Deadline<'a> {
         }
         let left = Self::start(Some(limit.saturating_sub(spent)));
         let started = left.started.checked_sub(spent).unwrap_or(left.started);
-        Self { started, limit, status_from: self.status_from, client: self.client, ..left }
+        Self { started, end: left.end, limit, extended: Duration::ZERO, ..self }
     }
 
-    /// Returns a deadline that starts now and has this limit, but keeps the status line and the
-    /// client.
+    /// Returns a deadline that starts now and has this limit, but keeps everything else.
     fn restarted(self, limit: Duration) -> Self {
-        Self { status_from: self.status_from, client: self.client, ..Self::start(Some(limit)) }
+        let Self { started, end, .. } = Self::start(Some(limit));
+        Self { started, end, limit, extended: Duration::ZERO, ..self }
     }
 
     /// Returns the deadline for the first of several attempts: an equal share of the time left. If

@@ -55,6 +55,10 @@ pub struct Tunnel {
 /// tried. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::for_plan(plan.limits).watching(context.client);
+    // Without a client of a local port, the program that started us waits for the connection.
+    if context.client.is_none() {
+        deadline = deadline.reporting_signals();
+    }
     if plan.shows_status {
         deadline = deadline.with_status();
     }

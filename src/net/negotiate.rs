@@ -8,9 +8,11 @@ use super::hop::{Context, HopState, enter_login};
 use super::login::credentials;
 use super::login_gate::Login;
 use super::waiting::{Wait, WaitError};
-use crate::error::Error;
+use crate::error::{Error, GIVEN_UP};
 use crate::proto::{self, Limit, Step, Wire};
-use crate::trace::{self, trace};
+use crate::sys::SignalReport;
+use crate::text::escaped;
+use crate::trace::{self, in_charset, trace};
 
 /// How long to wait for the rest of a refusal's text or of a challenge's body. The text helps the
 /// user, but does not affect the outcome. The body must be read only to keep the connection.
@@ -103,7 +105,9 @@ fn take_steps<'a>(
             Step::Credentials => {
                 hop.log.flush();
                 let prompted = Instant::now();
+                let report = hop.password_report(deadline);
                 let credentials = credentials(hop.hop, &hop.peer, context.prompt)?;
+                drop(report);
                 // The user caused this delay, not the proxy.
                 deadline.extend(prompted.elapsed());
                 reach.extend(prompted.elapsed());
@@ -183,6 +187,16 @@ impl HopState<'_> {
 
     fn failed(&self, cause: proto::Error) -> Error {
         Error::Negotiation { peer: self.peer.clone(), cause }
+    }
+
+    /// Makes a signal that ends the program say that it was waiting for the password. Returns
+    /// `None` if the password is configured, or if the deadline does not ask for that.
+    fn password_report(&self, deadline: &Deadline<'_>) -> Option<SignalReport> {
+        deadline
+            .report_from()
+            .filter(|_| self.hop.protocol.login().is_some_and(|it| it.password.is_none()))?;
+        let what = in_charset(escaped(&format!("the password for {}", self.peer)));
+        SignalReport::start(what, Instant::now(), GIVEN_UP)
     }
 
     /// Returns a [`Wait`] for the proxy's next message.

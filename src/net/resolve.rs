@@ -129,6 +129,7 @@ fn localhost(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> Looku
 fn ask_system(name: &Name, until: &Wait<'_>) -> LookupResult {
     // Without a deadline, a client or a status line, a blocking call on this thread is enough.
     if until.deadline.left().is_none() && until.deadline.client().is_none() && !until.shows_status() {
+        let _report = until.signal_report();
         return system_lookup(name);
     }
     shared_lookup(name, until, system_lookup)

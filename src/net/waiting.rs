@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
-use crate::error::{Error, Peer};
-use crate::sys::{self, Channel, Ready, Watch};
+use crate::error::{Error, GIVEN_UP, Peer};
+use crate::sys::{self, Channel, Ready, SignalReport, Watch};
 use crate::text::escaped;
 use crate::trace::in_charset;
 
@@ -115,9 +115,10 @@ impl<'a> Wait<'a> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut update = self.deadline.status_from();
         let mut line = StatusLine::default();
+        let (mut report_from, mut report) = (self.deadline.report_from(), None);
         let client = self.deadline.client();
         loop {
-            let next = [end, update].into_iter().flatten().min();
+            let next = [end, update, report_from].into_iter().flatten().min();
             let left = next.map(|next| next.saturating_duration_since(Instant::now()));
             let result = wait([left, check].into_iter().flatten().min());
             if client.is_some_and(Channel::is_broken) {
@@ -130,10 +131,23 @@ impl<'a> Wait<'a> {
             if end.is_some_and(|end| end <= now) {
                 return Err(WaitError::TimedOut);
             }
+            if report_from.is_some_and(|from| from <= now) {
+                (report_from, report) = (None, self.signal_report());
+            }
             if update.is_some_and(|update| update <= now) {
-                update = line.show(self).then(|| now + STATUS_INTERVAL);
+                update = line.show(self, report.as_ref()).then(|| now + STATUS_INTERVAL);
             }
         }
+    }
+
+    /// Makes a signal that ends the program print what this wait is for. Returns `None` if the
+    /// deadline does not ask for that. The report ends when the guard is dropped.
+    pub(super) fn signal_report(&self) -> Option<SignalReport> {
+        self.deadline.report_from()?;
+        let what = in_charset(escaped(&format!("{} ({})", self.peer, self.what)));
+        let now = Instant::now();
+        let since = now.checked_sub(self.deadline.elapsed()).unwrap_or(now);
+        SignalReport::start(what, since, GIVEN_UP)
     }
 
     /// Returns `true` if a long wait would show the status line.
@@ -192,13 +206,17 @@ struct StatusLine {
 }
 
 impl StatusLine {
-    /// Shows or updates the line. Returns `false` if there is no terminal or we are in the
-    /// background.
-    fn show(&mut self, wait: &Wait<'_>) -> bool {
+    /// Shows or updates the line, which the report of a signal will clear. Returns `false` if there
+    /// is no terminal or we are in the background.
+    fn show(&mut self, wait: &Wait<'_>, report: Option<&SignalReport>) -> bool {
         let Some(columns) = terminal() else { return false };
         // Some terminals wrap as soon as the last column is written, so leave it empty.
         let line = wait.line(columns.saturating_sub(1));
         let before = std::mem::replace(&mut self.width, width(&line));
+        // A signal may arrive right after the line is printed.
+        if let Some(report) = report {
+            report.clear_line(before.max(self.width));
+        }
         print(&format!("\r{line}{}", " ".repeat(before.saturating_sub(self.width))));
         true
     }

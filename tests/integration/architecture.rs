@@ -68,11 +68,12 @@ fn the_architecture_names_nothing_that_is_gone() {
 }
 
 /// Durations that do not limit a peer, such as polling intervals and the timing of the status line.
-const NOT_LIMITS: [&str; 7] = [
+const NOT_LIMITS: [&str; 8] = [
     "BULK_PAUSE",
     "DRAIN_POLL_INTERVAL",
     "MIN_POLL",
     "RECHECK_INTERVAL",
+    "REPORT_DELAY",
     "STATUS_DELAY",
     "STATUS_INTERVAL",
     "STDIN_SETTLE_TIME",

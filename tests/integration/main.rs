@@ -59,6 +59,9 @@ mod relay_faults;
 #[cfg(target_os = "linux")]
 mod secrets;
 mod selftest;
+// The tests read the set of caught signals from /proc.
+#[cfg(target_os = "linux")]
+mod signals;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod socks4;

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use crate::kit::*;
 
 /// The program's output on a terminal.
-struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     pty: &'a Pty,
     output: Vec<u8>,
 }
 
 impl Screen<'_> {
-    fn new(pty: &Pty) -> Screen<'_> {
+    pub(crate) fn new(pty: &Pty) -> Screen<'_> {
         Screen { pty, output: Vec::new() }
     }
 
     /// Reads until the output contains this text.
     #[track_caller]
-    fn wait_has(&mut self, wanted: &str) {
+    pub(crate) fn wait_has(&mut self, wanted: &str) {
         while !String::from_utf8_lossy(&self.output).contains(wanted) {
             let mut bytes = [0; 4096];
             let count = self.pty.read(&mut bytes).unwrap_or_else(|error| {
@@ -31,7 +31,7 @@ impl Screen<'_> {
     }
 
     /// Returns the lines that are visible at the end, and all output.
-    fn finish(mut self) -> (Vec<String>, String) {
+    pub(crate) fn finish(mut self) -> (Vec<String>, String) {
         File::from(self.pty.slave()).write_all(b"\nEND").unwrap();
         self.wait_has("END");
         let output = String::from_utf8(self.output).unwrap();
@@ -51,7 +51,7 @@ impl Screen<'_> {
     }
 }
 
-trait AtTerminal {
+pub(crate) trait AtTerminal {
     /// Makes this the program's controlling terminal and standard error, with the program in the
     /// foreground.
     fn at(self, pty: &Pty) -> Program;
@@ -116,7 +116,7 @@ fn run_until_timeout(run: impl FnOnce(&Pty) -> Program) -> (Vec<String>, String)
 }
 
 /// Returns sockets that receive queries over UDP and TCP on one port, and never answer.
-fn silent_name_server() -> (TcpListener, UdpSocket) {
+pub(crate) fn silent_name_server() -> (TcpListener, UdpSocket) {
     let on_one_port = || {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind(tcp.local_addr().unwrap());

@@ -13,6 +13,7 @@ mod listener;
 mod platform;
 mod poll;
 mod process_group;
+mod signal_report;
 mod signals;
 mod socket_activation;
 mod socket_path;
@@ -38,6 +39,7 @@ pub use platform::{
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
 pub(super) use process_group::{isolate, kill_isolated, shell_command};
+pub use signal_report::SignalReport;
 pub use socket_activation::passed_listeners;
 pub(super) use socketpair::pair;
 #[cfg(target_os = "linux")]

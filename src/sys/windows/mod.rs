@@ -10,6 +10,7 @@ mod listener;
 mod platform;
 mod poll;
 mod process_group;
+mod signal_report;
 mod socketpair;
 mod tcp;
 mod terminal;
@@ -30,6 +31,7 @@ pub use platform::{
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
 pub(super) use process_group::{isolate, kill_isolated, restrict_inheritance, shell_command};
+pub use signal_report::SignalReport;
 pub use tcp::bind_tcp;
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;

@@ -62,7 +62,7 @@ fn row(
 /// Number of rows that run in parallel. Most rows spend most of their time waiting.
 const THREADS: usize = 8;
 
-const HEADINGS: [(i32, &str, &str); 9] = [
+const HEADINGS: [(i32, &str, &str); 10] = [
     (1, "System errors", "A local address or a resource of this machine is not available."),
     (
         2,
@@ -80,6 +80,11 @@ const HEADINGS: [(i32, &str, &str); 9] = [
     (6, "Authentication failed", "The proxy requires a login, or rejected the one it got."),
     (7, "Timed out", "A peer did not answer in time."),
     (8, "Session lost", "The tunnel was established. Data may be missing."),
+    (
+        129,
+        "Ended by a signal",
+        "A signal ended `connect` before the tunnel was established. A shell shows 128 plus the number of the signal.",
+    ),
     (0, "Warnings", "The session continues. `-q` suppresses warnings."),
 ];
 

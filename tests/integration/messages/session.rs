@@ -5,10 +5,13 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use socket2::SockRef;
 
 use super::{Message, Row, row};
 use crate::kit::*;
+use crate::listening::eventually;
+use crate::signals::catches;
 
 pub(super) fn system() -> Vec<Row> {
     vec![
@@ -62,8 +65,22 @@ pub(super) fn port_in(run: &mut Running) -> u16 {
     rest.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// Runs until a signal of the caller ends the wait for a proxy.
+fn given_up() -> Message {
+    let proxy = http_request().expect_disconnect().serve();
+    let mut run = connect(format!("-H {proxy} host.example 22")).start();
+    eventually("the signal handler", || catches(&run, Signal::HUP));
+    run.signal(Signal::HUP);
+    let out = run.wait();
+    let text = out.stderr_text();
+    let elapsed = text.split(" after ").nth(1).and_then(|text| text.split(" while ").next()).unwrap_or("");
+    let message = Message { code: out.signal.map(|signal| 128 + signal), text: text.clone() };
+    message.naming(elapsed, "15 seconds").naming(&proxy, "proxy.example:8080")
+}
+
 pub(super) fn rows() -> Vec<Row> {
     vec![
+        row(129, "Signal", "ssh gives up before the proxy answers", "", given_up),
         row(8, "Remote", "The target resets the connection", "The target may have crashed.", || {
             let gate = Gate::new();
             let target = script().send("hello").wait_for(&gate).reset().serve();
