@@ -1,11 +1,15 @@
 //! Hosts, ports and endpoints, validated when they are parsed.
 //!
-//! A [`Host`] can go into a SOCKS request or an HTTP request line without further checks: it
-//! contains no control characters or blanks, and is at most 255 bytes long.
+//! A [`Host`] can go into a SOCKS request or an HTTP request line without further checks: it is
+//! ASCII, contains no control characters or blanks, and is at most 255 bytes long.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
+
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
 
 use crate::secret::masked;
 use crate::text::{escaped, printable, reorders_or_hides};
@@ -31,7 +35,7 @@ pub enum Host {
 pub struct Name(String);
 
 impl Name {
-    /// Returns the name as the user wrote it.
+    /// Returns the name as the user wrote it, or the ASCII form of an international name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -121,6 +125,9 @@ pub enum AddrError {
         /// The offending character, made printable.
         what: String,
     },
+    /// A name that is not ASCII and has no ASCII form.
+    #[error("invalid host name '{0}': not a valid international name (IDNA)")]
+    NotInternational(String),
     /// Brackets without an IPv6 address inside.
     #[error("invalid host name '{0}': expected an IPv6 address in brackets")]
     BadBrackets(String),
@@ -136,11 +143,13 @@ fn in_quotes(word: Option<&str>) -> String {
 }
 
 impl Host {
-    /// Parses a name, an IPv4 address, or an IPv6 address with or without brackets.
+    /// Parses a name, an IPv4 address, or an IPv6 address with or without brackets. Converts an
+    /// international name to ASCII ([`to_ascii`]).
     ///
     /// # Errors
     /// The host is empty, is longer than [`MAX_NAME`] bytes, has brackets without an IPv6 address
-    /// inside, or contains a character that would change the meaning of a request.
+    /// inside, contains a character that would change the meaning of a request, or is not a valid
+    /// international name.
     pub fn parse(word: &str) -> Result<Self, AddrError> {
         if let Some(rest) = word.strip_prefix('[') {
             return rest
@@ -154,15 +163,20 @@ impl Host {
         if word.is_empty() {
             return Err(AddrError::EmptyHost);
         }
-        if word.len() > MAX_NAME {
+        // Also limits the work of the conversion below.
+        if word.chars().count() > MAX_NAME {
             return Err(AddrError::LongName(word.len()));
         }
-        match word.chars().find(|&c| !allowed_in_name(c)) {
-            None => Ok(Self::Name(Name(word.to_owned()))),
-            Some(c) => {
-                Err(AddrError::BadCharacter { host: escaped(&masked(word)), what: escaped(&c.to_string()) })
-            }
+        if let Some(c) = word.chars().find(|&c| !allowed_in_name(c) && !is_joiner(c)) {
+            let (host, what) = (escaped(&masked(word)), escaped(&c.to_string()));
+            return Err(AddrError::BadCharacter { host, what });
         }
+        if !word.is_ascii() {
+            let ascii = to_ascii(word).ok_or_else(|| AddrError::NotInternational(escaped(&masked(word))))?;
+            // Full-width characters may have become digits of an address, or delimiters.
+            return Self::parse(&ascii);
+        }
+        Ok(Self::Name(Name(word.to_owned())))
     }
 
     fn ipv6(word: &str) -> Option<Self> {
@@ -170,7 +184,7 @@ impl Host {
         let address: Ipv6Addr = address.parse().ok()?;
         match zone {
             None => Some(Self::Ip(address.into())),
-            Some(zone) if zone.is_empty() || !zone.chars().all(allowed_in_name) => None,
+            Some(zone) if zone.is_empty() || !zone.is_ascii() || !zone.chars().all(allowed_in_name) => None,
             Some(_) => (word.len() <= MAX_NAME).then(|| Self::Name(Name(word.to_owned()))),
         }
     }
@@ -178,6 +192,22 @@ impl Host {
 
 fn allowed_in_name(c: char) -> bool {
     !c.is_control() && !c.is_whitespace() && !reorders_or_hides(c) && !"/\\@:?#[]<>\"'`|,".contains(c)
+}
+
+/// Returns `true` for the two invisible characters that some scripts need in international names.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Returns the ASCII form of a host name, as in `xn--bcher-kva.example` (UTS #46, as browsers do);
+/// `None` if there is none. ASCII names stay as they are, valid or not.
+#[must_use]
+pub fn to_ascii(name: &str) -> Option<Cow<'_, str>> {
+    if name.is_ascii() {
+        return Some(name.into());
+    }
+    let (length, hyphens) = (DnsLength::VerifyAllowRootDot, Hyphens::Allow);
+    Uts46::new().to_ascii(name.as_bytes(), AsciiDenyList::EMPTY, hyphens, length).ok()
 }
 
 impl fmt::Display for Host {
@@ -248,7 +278,13 @@ mod tests {
         for (word, expected) in [
             ("host.example", "Name(Name(\"host.example\"))"),
             ("under_score", "Name(Name(\"under_score\"))"),
-            ("bücher.example", "Name(Name(\"bücher.example\"))"),
+            ("bücher.example", "Name(Name(\"xn--bcher-kva.example\"))"),
+            ("Bücher.Example.", "Name(Name(\"xn--bcher-kva.example.\"))"),
+            ("straße_1.example", "Name(Name(\"xn--strae_1-3va.example\"))"),
+            ("例え。テスト", "Name(Name(\"xn--r8jz45g.xn--zckzah\"))"),
+            ("نامه\u{200c}ای.example", "Name(Name(\"xn--mgba3gch31f060k.example\"))"),
+            ("ｈｏｓｔ．ｏｎｉｏｎ", "Name(Name(\"host.onion\"))"),
+            ("１９２.0.2.1", "Ip(192.0.2.1)"),
             ("192.0.2.1", "Ip(192.0.2.1)"),
             ("2001:db8::1", "Ip(2001:db8::1)"),
             ("[2001:db8::1]", "Ip(2001:db8::1)"),
@@ -280,11 +316,32 @@ mod tests {
             "a\u{a0}b",
             "a\u{85}b",
             "a\u{202e}b",
+            "a\u{200b}b",
+            // These become a delimiter, a blank or a control character.
+            "a／b",
+            "user＠host",
+            "a：b：c",
+            "a％b：c",
+            "a\u{3000}b",
+            "fe80::1%ü",
         ] {
             assert!(Host::parse(word).is_err(), "{word:?}");
         }
         assert!(Host::parse(&"x".repeat(255)).is_ok());
         assert_eq!(Host::parse(&"x".repeat(256)), Err(AddrError::LongName(256)));
+    }
+
+    #[test]
+    fn a_name_without_a_valid_ascii_form_is_an_error_that_says_so() {
+        let long = format!("{}.example", "ü".repeat(60));
+        for word in ["ü..example", "\u{301}a.example", "a\u{200d}b.ü", "xn--ü.example", &long, ".ü"] {
+            let error = Host::parse(word).unwrap_err().to_string();
+            assert!(error.ends_with("': not a valid international name (IDNA)"), "{error}");
+        }
+        // 100 characters of 3 bytes each, which are fewer in ASCII.
+        let compact = format!("{0}.{0}", "例".repeat(50));
+        assert!(compact.len() > MAX_NAME && Host::parse(&compact).is_ok());
+        assert_eq!(Host::parse(&"ü".repeat(256)), Err(AddrError::LongName(512)));
     }
 
     /// A longer host would not fit into a SOCKS5 request.

@@ -26,7 +26,7 @@ pub enum Pattern {
     Everything,
     /// The addresses of a network.
     Network(Prefix),
-    /// A domain, in lower case, and all of its subdomains.
+    /// A domain, in ASCII and lower case, and all of its subdomains.
     Domain(String),
 }
 
@@ -78,7 +78,7 @@ impl Pattern {
 /// Returns `true` if `name` is `domain` or a subdomain of it. Only whole labels match:
 /// `notexample.com` is not within `example.com`.
 fn is_within(name: &str, domain: &str) -> bool {
-    let name = name.trim_end_matches('.').to_lowercase();
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
     match name.strip_suffix(domain) {
         Some(rest) => rest.is_empty() || rest.ends_with('.'),
         None => false,

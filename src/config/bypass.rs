@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::addr::{parse_port, split_port};
+use crate::addr::{parse_port, split_port, to_ascii};
 use crate::bypass::{BypassList, Entry, Pattern, Prefix};
 use crate::secret;
 use crate::text::printable;
@@ -67,7 +67,9 @@ pub(super) fn parse_pattern(text: &str) -> Option<Pattern> {
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     let is_label = |label: &str| !label.is_empty() && label.chars().all(is_valid);
-    name.split('.').all(is_label).then(|| Pattern::Domain(name.to_lowercase()))
+    // Targets are in ASCII, too.
+    let ascii = name.split('.').all(is_label).then(|| to_ascii(name))??;
+    Some(Pattern::Domain(ascii.to_ascii_lowercase()))
 }
 
 /// Parses `10.1.2.3`, `10.1.2.0/24`, `10.1.2.0/255.255.255.0`, or a partial address: the prefix of

@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 use super::bypass;
 use super::trust::Trust;
-use crate::addr::parse_port;
+use crate::addr::{parse_port, to_ascii};
 use crate::bypass::{Pattern, Prefix};
 use crate::secret;
 use crate::text::{fill_in, printable};
 
 /// The environment that conditions are evaluated in. Tests replace it.
 pub(super) trait MatchEnv {
-    /// Returns the target's host, as typed.
+    /// Returns the target's host, as typed, or the ASCII form of an international name.
     fn host(&self) -> &str;
     /// Returns the target's port; `None` for a UNIX-domain socket.
     fn port(&self) -> Option<u16>;
@@ -86,7 +86,7 @@ impl Criterion {
     fn parse<'a>(name: &str, value: &mut dyn FnMut() -> Option<&'a str>) -> Result<Self, String> {
         let mut value = || value().ok_or(format!("missing value for '{name}'"));
         Ok(match name {
-            "host" => Self::Host(value()?.to_lowercase()),
+            "host" => Self::Host(host_patterns(value()?)),
             "localuser" => Self::LocalUser(value()?.into()),
             "localnetwork" => Self::LocalNetwork(parse_list(value()?, "network", parse_network)?),
             "port" => Self::Port(parse_list(value()?, "port", parse_ports)?),
@@ -110,7 +110,7 @@ impl Criterion {
                 addresses.iter().any(|address| networks.iter().any(|network| network.contains(*address)))
             }
             Self::Host(patterns) => {
-                let host = env.host().to_lowercase();
+                let host = env.host().to_ascii_lowercase();
                 // A trailing dot marks a fully qualified name; patterns are written without it.
                 matches_list(patterns, host.strip_suffix('.').unwrap_or(&host))
             }
@@ -171,6 +171,18 @@ fn parse_ports(entry: &str) -> Option<(u16, u16)> {
     let (first, last) = entry.split_once('-').unwrap_or((entry, entry));
     let (first, last) = (parse_port(first)?.get(), parse_port(last)?.get());
     (first <= last).then_some((first, last))
+}
+
+/// Converts patterns for host names to ASCII and lower case, as the names themselves are. Converts
+/// label by label, because a label with a wildcard has no ASCII form.
+fn host_patterns(list: &str) -> String {
+    let mut patterns = String::with_capacity(list.len());
+    for part in list.split_inclusive(['.', ',', '!']) {
+        let label = part.trim_end_matches(['.', ',', '!']);
+        patterns.push_str(&to_ascii(label).unwrap_or(label.into()));
+        patterns.push_str(&part[label.len()..]);
+    }
+    patterns.to_lowercase()
 }
 
 /// Returns `true` if the text matches a pattern in the list and none of the patterns negated with

@@ -8,6 +8,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::addr::to_ascii;
 use crate::secret::Secret;
 
 /// The login for one machine.
@@ -35,8 +36,8 @@ pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<En
             if let Some(entry) = entry.take_if(|entry| is_for_user(entry)) {
                 return (Some(entry), invalid_line);
             }
-            let is_for_host = keyword == b"default"
-                || words.next().is_some_and(|name| name.eq_ignore_ascii_case(host.as_bytes()));
+            let is_for_host =
+                keyword == b"default" || words.next().is_some_and(|name| is_same_host(&name, host));
             entry = is_for_host.then(Entry::default);
         } else if matches!(keyword, b"login" | b"password" | b"account") {
             let (Some(value), Some(entry)) = (words.next(), &mut entry) else { continue };
@@ -48,6 +49,12 @@ pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<En
         }
     }
     (entry.filter(is_for_user), invalid_line)
+}
+
+/// Returns `true` if the name of a machine is `host`, which is in ASCII.
+fn is_same_host(name: &[u8], host: &str) -> bool {
+    let ascii = str::from_utf8(name).ok().and_then(to_ascii);
+    ascii.is_some_and(|name| name.eq_ignore_ascii_case(host))
 }
 
 /// Splits a file into words, skipping macros. Stops at an unclosed quote and returns its line
@@ -182,6 +189,17 @@ mod tests {
             let content = format!("machine proxy.example password {word} login bob");
             expect(&content, Some("bob"), Some((Some("bob"), Some(password))));
         }
+    }
+
+    /// The names of proxies are converted to ASCII.
+    #[test]
+    fn the_name_of_a_machine_may_be_international() {
+        for name in ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--BCHER-kva.example"] {
+            let content = format!("machine \u{fc} password x machine {name} password pw");
+            let (found, _) = find(content.as_bytes(), "xn--bcher-kva.example", None);
+            assert_eq!(found.and_then(|entry| entry.password), Some(Secret::from("pw")), "{name}");
+        }
+        assert_eq!(find(b"machine b\xfccher.example password x", "xn--bcher-kva.example", None).0, None);
     }
 
     #[test]

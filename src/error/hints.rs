@@ -132,7 +132,6 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::NoAnswerLine(_) => "check the command sent to the proxy (-c)",
         E::NotHttp { .. } => "check that it is an HTTP proxy, or use -S for a SOCKS proxy",
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",
-        E::NotEncodable(Unencodable::HttpHostNotAscii) => "use the xn-- form of the name",
         E::Socks4Refused { .. }
         | E::TelnetRefused { .. }
         | E::NoRandomness

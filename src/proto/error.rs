@@ -206,9 +206,6 @@ pub enum Unencodable {
     /// SOCKS5: an empty user name.
     #[error("SOCKS5 does not allow an empty user name")]
     Socks5NoUser,
-    /// HTTP: a host name that is not ASCII.
-    #[error("HTTP does not support non-ASCII host names")]
-    HttpHostNotAscii,
     /// Basic: a colon in the user name, which the server would take for the separator before the
     /// password.
     #[error("Basic authentication does not allow ':' in the user name (RFC 7617)")]

@@ -78,9 +78,12 @@ fn the_proxy_may_be_a_url_and_its_path_is_ignored() {
 }
 
 #[test]
-fn a_non_ascii_host_name_is_an_error_before_anything_is_sent() {
+fn an_international_name_without_an_ascii_form_is_an_error_before_anything_is_sent() {
     let proxy = Server::repeat(|| script().expect_eof());
-    connect(format!("-H {proxy} bücher.example 22")).run().expect_failure(2, &["ASCII", "xn--"]);
+    for args in [format!("-H {proxy} bücher..example 22"), format!("-x http://{proxy},http://ü..b host 22")]
+    {
+        connect(args).run().expect_code(2);
+    }
     proxy.finish();
 }
 

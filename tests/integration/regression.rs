@@ -146,3 +146,32 @@ fn six_of_six_tools_treat_an_interim_response_as_final() {
     connect(format!("-H {proxy} host.example 22")).run().expect_success().expect_stdout("welcome");
     proxy.finish();
 }
+
+/// SOCKS proxies got the name in UTF-8, which few name servers know. With an HTTP proxy, it was an
+/// error.
+#[test]
+fn an_international_name_was_sent_as_typed() {
+    for (options, granted) in each_protocol() {
+        let proxy = granted.drain().serve();
+        connect(format!("{options}{proxy} Bücher.example 22")).run().expect_success();
+        assert_eq!(proxy.finish_one().target, Some(format!("{BUECHER}:22")), "{options}");
+    }
+    for scheme in ["socks4a", "socks5h", "http"] {
+        let asked = if scheme == "http" { http_request() } else { socks5_request() };
+        let first = if scheme == "socks4a" { socks4_request() } else { asked }.close().serve();
+        let out = connect(format!("-x {scheme}://{first},http://bücher.example:8080 host.example 22")).run();
+        out.expect_code(5);
+        assert_eq!(first.finish_one().target, Some(format!("{BUECHER}:8080")), "{scheme}");
+    }
+    let dns = NameServer::start("127.0.0.1".parse().unwrap(), |_| {
+        Answer::Addresses(vec!["127.0.0.1".parse().unwrap()])
+    });
+    let target = Server::repeat(|| script().send("welcome"));
+    for list in ["bücher.example", ".bücher.example", "BÜCHER.example", BUECHER] {
+        let args = format!("-R {dns} -S 127.0.0.1:1 bücher.example. {}", target.port());
+        let program = connect(args).env("SOCKS5_DIRECT", list);
+        program.run().expect_success().expect_stdout("welcome");
+    }
+    assert!(dns.asked().iter().all(|(_, question)| question.starts_with(&format!("{BUECHER}. "))));
+    drop(target);
+}

@@ -3,6 +3,9 @@
 use crate::kit::*;
 use std::time::Duration;
 
+/// The ASCII form of `bücher.example`.
+pub(crate) const BUECHER: &str = "xn--bcher-kva.example";
+
 /// A name that fails to resolve without a query, because its first label is longer than 63 bytes.
 pub(crate) const UNKNOWN: &str = "x123456789012345678901234567890123456789012345678901234567890123.example";
 

@@ -98,6 +98,9 @@ fn the_target_is_compared_as_typed() {
     for (host, port, line, expected) in [
         ("Git.Corp.Example", Some(22), "host *.corp.example", true),
         ("git.corp.example.", Some(22), "host *.corp.example", true),
+        ("git.xn--bcher-kva.example", Some(22), "host *.BÜCHER.example", true),
+        ("git.xn--bcher-kva.example", Some(22), "host *,!git.bücher.example", false),
+        ("git.xn--bcher-kva.example", Some(22), "host *.büch*.example", false),
         ("192.0.2.1", Some(22), "host 192.0.2.*", true),
         ("2001:db8::1", Some(22), "host 2001:db8::?", true),
         ("unix:/run/socket", None, "host unix:*", true),

@@ -2,10 +2,9 @@
 //! (RFC 7616).
 
 use super::{
-    Awaited, Credentials, Error, Limit, Negotiation, Redactor, Step, Unencodable, Unusable, UnusableScheme,
-    Wire,
+    Awaited, Credentials, Error, Limit, Negotiation, Redactor, Step, Unusable, UnusableScheme, Wire,
 };
-use crate::addr::{Endpoint, Host};
+use crate::addr::Endpoint;
 use body::Body;
 use head::{Head, HeadReader};
 use scheme_selection::{NoScheme, SchemeSelector};
@@ -248,9 +247,6 @@ impl Connect {
 
 impl Negotiation for Connect {
     fn check(&self) -> Result<(), Error> {
-        if matches!(&self.target.host, Host::Name(name) if !name.as_str().is_ascii()) {
-            return Err(Error::NotEncodable(Unencodable::HttpHostNotAscii));
-        }
         self.credentials.as_ref().map_or(Ok(()), |credentials| self.selector.check(credentials))
     }
 

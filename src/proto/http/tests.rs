@@ -146,12 +146,6 @@ fn credentials_that_basic_cannot_encode_are_rejected_before_anything_is_sent() {
 }
 
 #[test]
-fn a_non_ascii_host_name_is_rejected() {
-    let error = fails(|| connecting_to(endpoint("bücher.example", "22")), &[]);
-    assert_eq!(error, Error::NotEncodable(Unencodable::HttpHostNotAscii));
-}
-
-#[test]
 fn any_2xx_establishes_the_tunnel_whatever_its_header_fields() {
     for status in 200..300 {
         established_by(format!("HTTP/1.1 {status} x\r\n\r\n").as_bytes());

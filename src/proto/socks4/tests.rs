@@ -68,9 +68,9 @@ fn an_empty_user_name_is_a_single_nul() {
 }
 
 #[test]
-fn user_name_and_host_name_are_sent_as_utf_8() {
+fn the_user_name_is_sent_as_utf_8_and_the_host_name_in_ascii() {
     let request = request("bücher.example", "jörg").unwrap();
-    assert_eq!(request[8..], *"jörg\0bücher.example\0".as_bytes());
+    assert_eq!(request[8..], *"jörg\0xn--bcher-kva.example\0".as_bytes());
 }
 
 #[test]

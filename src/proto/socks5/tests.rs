@@ -225,7 +225,7 @@ fn the_target_is_sent_as_an_ipv4_address_name_or_ipv6_address() {
     let targets: [(&str, Vec<u8>); 5] = [
         ("192.0.2.7", vec![1, 192, 0, 2, 7]),
         ("ssh.example", [&[3, 11][..], b"ssh.example"].concat()),
-        ("bücher.example", [&[3, 15][..], "bücher.example".as_bytes()].concat()),
+        ("bücher.example", [&[3, 21][..], b"xn--bcher-kva.example"].concat()),
         (&longest, [&[3, 255], longest.as_bytes()].concat()),
         ("2001:db8::7", v6.to_vec()),
     ];

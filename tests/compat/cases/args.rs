@@ -196,6 +196,10 @@ fn resolving() -> Vec<Case> {
             .differs([Wire, Debug], "resolve-both")
             .theirs("\\x03\\x0bten.example")
             .ours("\\x05\\x01\\x00\\x01\\n\\x01\\x02\\x03\\x00\\x16"),
+        over("args: an international name", "-S {proxy} bücher.example 22")
+            .differs([Wire], "international")
+            .theirs("\\x03\\x0fb\\xc3\\xbccher.example")
+            .ours("\\x03\\x15xn--bcher-kva.example"),
         over("args: -R local, an onion service", "-d -R local -S {proxy} ten.onion 22")
             .differs([Wire, Debug], "onion")
             .theirs("\\x05\\x01\\x00\\x01\\n\\x01\\x02\\x03\\x00\\x16")

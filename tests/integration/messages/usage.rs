@@ -96,6 +96,11 @@ fn targets() -> Vec<Row> {
         value("Port out of range", "host.example 70000", ""),
         syntax("Two ports", "host.example:22 23", ""),
         value("Invalid host name", "ho/st 22", ""),
+        value(
+            "Host name without an ASCII form",
+            "bücher..example 22",
+            "International names are converted as in browsers: `bücher.example` becomes `xn--bcher-kva.example`.",
+        ),
         row(2, "Config", "Empty host name", "", || {
             Message::from_outcome(&connect("").arg("").arg("22").run())
         }),
@@ -224,10 +229,6 @@ fn passwords() -> Vec<Row> {
         row(2, "NotEncodable", "IPv6 target through a SOCKS4 proxy", "", || {
             let out = connect("-4 -S me@127.0.0.1:1 2001:db8::1 22").run();
             Message::from_outcome(&out).naming("127.0.0.1:1", "socks.example:1080")
-        }),
-        row(2, "NotEncodable", "Non-ASCII target name through an HTTP proxy", "", || {
-            let out = connect("-H 127.0.0.1:1 bücher.example 22").run();
-            Message::from_outcome(&out).naming("127.0.0.1:1", "proxy.example:8080")
         }),
         row(2, "TooLong", "User name too long for SOCKS5", "", || {
             let user = "u".repeat(256);

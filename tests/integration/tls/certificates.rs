@@ -1,6 +1,7 @@
 //! Verification of the proxy's certificate, and the messages about untrusted certificates.
 
 use super::*;
+use crate::wire::BUECHER;
 
 /// Checks that the session is established. Returns the record of its TLS handshake.
 #[track_caller]
@@ -214,6 +215,14 @@ fn a_server_certificate_among_the_systems_was_rejected_if_it_was_a_ca_certificat
             through(front, "--tls-server-name other.example")
         });
     }
+}
+
+#[test]
+fn the_server_name_may_be_international() {
+    let pki = Pki::new();
+    let front = TlsFront::new(&pki.authority.issue(&[BUECHER], CertificateKind::Server));
+    let handshake = expect_session(front, |front| pki.connect(front, "--tls-server-name Bücher.example"));
+    assert_eq!(handshake.name.as_deref(), Some(BUECHER));
 }
 
 #[test]
