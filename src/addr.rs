@@ -30,6 +30,32 @@ pub enum Host {
     Ip(IpAddr),
 }
 
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Returns `true` if an address belongs to the family.
+    #[must_use]
+    pub fn includes(self, ip: IpAddr) -> bool {
+        ip.is_ipv4() == (self == Self::V4)
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
 /// A host name that is safe on the wire; see [`Host::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
@@ -177,6 +203,15 @@ impl Host {
             return Self::parse(&ascii);
         }
         Ok(Self::Name(Name(word.to_owned())))
+    }
+
+    /// Returns the address of a literal, without its zone; `None` for a name.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(*ip),
+            Self::Name(name) => name.0.split_once('%')?.0.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        }
     }
 
     fn ipv6(word: &str) -> Option<Self> {

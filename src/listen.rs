@@ -533,7 +533,11 @@ mod tests {
     fn the_connection_of_a_client_has_the_keep_alive_of_the_others() {
         let at = ListenAddress::Tcp { host: Host::parse("127.0.0.1").unwrap(), port: 0 };
         for keep_alive in [Some(Duration::from_secs(30)), None] {
-            let acceptor = Acceptor::open(std::slice::from_ref(&at), &SocketSettings { keep_alive }).unwrap();
+            let acceptor = Acceptor::open(
+                std::slice::from_ref(&at),
+                &SocketSettings { keep_alive, ..SocketSettings::default() },
+            )
+            .unwrap();
             let _theirs = TcpStream::connect(acceptor.listeners[0].address().unwrap()).unwrap();
             let client = acceptor.next_client(Vec::new(), None).unwrap().unwrap();
             let socket = socket2::SockRef::from(&client.channel);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::addr::{Endpoint, Host};
+use crate::addr::{Endpoint, Family, Host};
 use crate::bypass::BypassList;
 use crate::proto::{Credentials, HttpSettings, ProxyProtocol, Socks5Method};
 use crate::secret::Secret;
@@ -55,6 +55,17 @@ pub struct SocketSettings {
     /// `--tcp-keepalive`: how long a peer may send nothing before TCP probes it; `None` to disable
     /// keep-alive. Applies to the clients of a local port, too.
     pub keep_alive: Option<Duration>,
+    /// `--ipv4` and `--ipv6`: the only address family for lookups and connections; `None` for both.
+    pub family: Option<FamilyLimit>,
+}
+
+/// The only address family to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyLimit {
+    /// The family.
+    pub family: Family,
+    /// The option or parameter that requires it, for messages.
+    pub setting: String,
 }
 
 impl SocketSettings {
@@ -65,7 +76,7 @@ impl SocketSettings {
 
 impl Default for SocketSettings {
     fn default() -> Self {
-        Self { keep_alive: Some(Self::KEEP_ALIVE_TIME) }
+        Self { keep_alive: Some(Self::KEEP_ALIVE_TIME), family: None }
     }
 }
 

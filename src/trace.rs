@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::LevelFilter;
 
-use crate::plan::{Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, SocketSettings, Target};
+use crate::plan::{
+    FamilyLimit, Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, SocketSettings, Target,
+};
 use crate::proto::Wire;
 use crate::secret::masked;
 use crate::sys;
@@ -126,6 +128,9 @@ pub fn plan(plan: &Plan) {
     }
     if let Some(limit) = plan.relay.idle {
         trace!("setting idle timeout: {} seconds", limit.as_secs_f64());
+    }
+    if let Some(FamilyLimit { family, .. }) = &plan.sockets.family {
+        trace!("using only {family}");
     }
     if plan.sockets.keep_alive != SocketSettings::default().keep_alive {
         let seconds = plan.sockets.keep_alive.unwrap_or_default().as_secs();

@@ -65,6 +65,8 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Accept any certificate; only check --tls-pin')
             [CompletionResult]::new('-F', '-F ', [CompletionResultType]::ParameterName, 'Pass the connection to ssh and exit, for ProxyUseFdpass')
             [CompletionResult]::new('--fdpass', '--fdpass', [CompletionResultType]::ParameterName, 'Pass the connection to ssh and exit, for ProxyUseFdpass')
+            [CompletionResult]::new('--ipv4', '--ipv4', [CompletionResultType]::ParameterName, 'Look up and connect to IPv4 addresses only')
+            [CompletionResult]::new('--ipv6', '--ipv6', [CompletionResultType]::ParameterName, 'Look up and connect to IPv6 addresses only')
             [CompletionResult]::new('--no-shutdown', '--no-shutdown', [CompletionResultType]::ParameterName, 'Do not half-close when standard input ends')
             [CompletionResult]::new('-d', '-d', [CompletionResultType]::ParameterName, 'Log to standard error; -dd also dumps relayed data')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print errors only: no warnings, no status line')

@@ -1,7 +1,10 @@
 //! Descriptions of the plan's settings.
 
 use crate::config::Origin;
-use crate::plan::{Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Tls};
+use crate::error::seconds;
+use crate::plan::{
+    FamilyLimit, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, SocketSettings, Tls,
+};
 use crate::secret::{masked, masked_text};
 use crate::text::printable;
 
@@ -74,6 +77,20 @@ pub(super) fn limits(plan: &Plan) -> String {
         ),
         Limits::PerStep => format!("{} seconds for each handshake", Limits::HANDSHAKE_TIMEOUT.as_secs()),
     }
+}
+
+/// Describes the settings of TCP sockets; `None` if all of them are defaults.
+pub(super) fn connections(settings: &SocketSettings) -> Option<String> {
+    let mut facts = Vec::new();
+    if let Some(FamilyLimit { family, .. }) = &settings.family {
+        facts.push(format!("{family} only"));
+    }
+    match settings.keep_alive {
+        None => facts.push("without keep-alive".into()),
+        Some(SocketSettings::KEEP_ALIVE_TIME) => {}
+        Some(time) => facts.push(format!("keep-alive after {}", seconds(&time))),
+    }
+    (!facts.is_empty()).then(|| facts.join("; "))
 }
 
 /// Describes the origin of a setting.

@@ -21,6 +21,7 @@ pub(super) fn write(
     let object = json!({
         "target": plan.target.to_string(),
         "routes": plan.routes.iter().map(|route| route.hops.iter().map(hop).collect()).collect::<Vec<Value>>(),
+        "connections": facts::connections(&plan.sockets),
         "settings": records.iter().map(setting).collect::<Vec<_>>(),
         "steps": steps.iter().map(step).collect::<Vec<_>>(),
         "error": failure.map(ToString::to_string),

@@ -173,7 +173,7 @@ impl Report<'_> {
     fn failure(&self, error: &Error) {
         let stage = match error {
             Error::Resolve { .. } => "name",
-            Error::Dial { .. } => "dial",
+            Error::Dial { .. } | Error::NoAddress { .. } => "dial",
             Error::Tls { .. } => "tls",
             Error::TimedOut { .. } => "time",
             Error::Negotiation { .. } | Error::Lost { .. } | Error::NoPassword { .. } => "hop",

@@ -56,6 +56,9 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::
         }
     }
     print(format!("  time limit: {}", facts::limits(plan)))?;
+    if let Some(connections) = facts::connections(&plan.sockets) {
+        print(format!("  connections: {}", escaped(&connections)))?;
+    }
     print(style.paint(BOLD, "Settings"))?;
     for SettingRecord { name, value, origin } in records {
         print(format!("  {name:<20} {:<14} {}", facts::origin(origin), escaped(value)))?;

@@ -45,6 +45,8 @@ pub(super) enum Flag {
     Wait,
     Check,
     IdleTimeout,
+    Ipv4,
+    Ipv6,
     TcpKeepAlive,
     NoShutdown,
     Eager,
@@ -329,6 +331,14 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Close a session that carries no data in either direction for this long, with exit code 7. The default is 0, for no \
              limit. `--listen` closes only the idle session. The remote receives a reset, so that it cannot mistake this for \
              the end of the data. Without this option, only a peer that vanished is detected (see `--tcp-keepalive`)."),
+        long_switch(Flag::Ipv4, "ipv4",
+            "Look up and connect to IPv4 addresses only",
+            "Look up and connect to IPv4 addresses only. This applies to proxies and to the target: to the address to which \
+             `connect` itself connects, and to names that it resolves for a SOCKS proxy (`-R local`). It does not apply to local \
+             ports and to what a proxy resolves. SOCKS4 always requires an IPv4 address. The last of `--ipv4` and `--ipv6` wins."),
+        long_switch(Flag::Ipv6, "ipv6",
+            "Look up and connect to IPv6 addresses only",
+            "Look up and connect to IPv6 addresses only. See `--ipv4`."),
         long_option(Flag::TcpKeepAlive, "tcp-keepalive", "SECONDS",
             "Probe a silent peer after this time (default 60, 0: never)",
             "Let TCP probe a peer that has sent nothing for this long, then every quarter of this time. If five probes in a row \

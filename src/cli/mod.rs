@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fmt;
 
+use crate::addr::Family;
 use crate::error::Error;
 use crate::secret::{self, Secret};
 use flags::Flag;
@@ -50,6 +51,8 @@ pub struct Args {
     pub wait: Option<String>,
     /// `--idle-timeout`.
     pub idle_timeout: Option<String>,
+    /// The last of `--ipv4` and `--ipv6`.
+    pub family: Option<Family>,
     /// `--tcp-keepalive`.
     pub tcp_keep_alive: Option<String>,
     /// `--no-shutdown`.
@@ -290,6 +293,8 @@ impl Args {
             Flag::NetrcFile => self.netrc = Some(NetrcSource::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
+            Flag::Ipv4 => self.family = Some(Family::V4),
+            Flag::Ipv6 => self.family = Some(Family::V6),
             Flag::TcpKeepAlive => self.tcp_keep_alive = Some(value),
             Flag::NoShutdown => self.no_shutdown = true,
             Flag::Debug => {

@@ -75,6 +75,7 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
         },
     };
     tls::check(args, plan.hops())?;
+    sockets::check(&plan)?;
     if plan.hops().next().is_none() {
         return Ok(plan);
     }

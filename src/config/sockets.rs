@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::setting::Setting;
+use super::setting::{Origin, Setting};
 use super::sources::Sources;
+use crate::addr::Family;
 use crate::cli::Args;
 use crate::error::Error;
-use crate::plan::SocketSettings;
+use crate::plan::{FamilyLimit, Plan, SocketSettings};
 use crate::secret;
 
 /// The longest time that Linux accepts for `TCP_KEEPIDLE`, in seconds.
@@ -22,7 +23,51 @@ pub(super) fn settings(args: &Args, sources: &Sources<'_>) -> Result<SocketSetti
             Some(setting) => keep_alive_time(&setting)?,
             None => Some(SocketSettings::KEEP_ALIVE_TIME),
         },
+        family: family(args, sources)?,
     })
+}
+
+/// Returns the only address family to use; `None` for both.
+fn family(args: &Args, sources: &Sources<'_>) -> Result<Option<FamilyLimit>, Error> {
+    if let Some(family) = args.family {
+        let option = match family {
+            Family::V4 => "--ipv4",
+            Family::V6 => "--ipv6",
+        };
+        sources.record(option, &Origin::Option(option), || format!("{family} only"));
+        return Ok(Some(FamilyLimit { family, setting: option.into() }));
+    }
+    let Some(setting) = sources.first_nonempty(&["CONNECT_ADDRESS_FAMILY"])? else { return Ok(None) };
+    let value = setting.value.trim();
+    let family = match value.to_ascii_lowercase().as_str() {
+        "any" => return Ok(None),
+        "ipv4" | "inet" => Family::V4,
+        "ipv6" | "inet6" => Family::V6,
+        _ => {
+            return Err(Error::Config(format!(
+                "invalid value '{}' for {}; use ipv4, ipv6 or any",
+                secret::masked(value),
+                setting.source()
+            )));
+        }
+    };
+    Ok(Some(FamilyLimit { family, setting: setting.source() }))
+}
+
+/// Checks that each name server can be reached.
+///
+/// # Errors
+/// [`Error::Config`] if its address belongs to the other family.
+pub(super) fn check(plan: &Plan) -> Result<(), Error> {
+    let Some(FamilyLimit { family, setting }) = &plan.sockets.family else { return Ok(()) };
+    let servers = plan.routes.iter().filter_map(|route| route.name_server);
+    let mut servers = servers.chain(plan.hops().filter_map(|hop| hop.protocol.resolve()?.server()));
+    match servers.find(|server| !family.includes(server.ip())) {
+        Some(server) => Err(Error::Config(format!(
+            "cannot query name server {server}: it has no {family} address, which {setting} requires"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Parses a number of seconds. `None` for 0, which disables keep-alive.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::sources::is_header;
 use super::*;
 use crate::addr::{Endpoint, Host, Port};
-use crate::plan::{Hop, Local, Login, Protocol, Resolve, SocketSettings};
+use crate::plan::{FamilyLimit, Hop, Local, Login, Protocol, Resolve, SocketSettings};
 use crate::proto::Socks5Method;
 use crate::secret::Secret;
 
@@ -241,7 +241,10 @@ fn only_relevant_variables_are_read() {
         plan(&args, &Sources::with_files(&variable, &|_| (), Vec::new())).unwrap();
         seen.into_inner()
     };
-    assert_eq!(variables_read("host 22"), ["CONNECT_TCP_KEEPALIVE", "CONNECT_RELAY"]);
+    assert_eq!(
+        variables_read("host 22"),
+        ["CONNECT_TCP_KEEPALIVE", "CONNECT_ADDRESS_FAMILY", "CONNECT_RELAY"]
+    );
     let common =
         |name: &str| name.starts_with("CONNECT_") || name == "SSH_ASKPASS" || name.ends_with("_proxy");
     let common = |name: &str| common(name) || name == "NO_PROXY";
@@ -551,6 +554,42 @@ fn a_time_limit_is_a_number_of_seconds_and_0_means_none() {
     }
     // Limits that overflow the clock must not cause a panic.
     planned("-w 1000000000000000000 --idle-timeout 1000000000000000000 host 22", &[]);
+}
+
+#[test]
+fn the_family_comes_from_the_last_option_then_the_parameter() {
+    let family = |line: &str, value: &str| {
+        let limit = planned(line, &[("CONNECT_ADDRESS_FAMILY", value)]).sockets.family;
+        limit.map(|FamilyLimit { family, setting }| format!("{family} {setting}"))
+    };
+    for (line, value, expected) in [
+        ("host 22", "", None),
+        ("host 22", "any", None),
+        ("host 22", " IPv4 ", Some("IPv4 CONNECT_ADDRESS_FAMILY")),
+        ("-S s host 22", "inet6", Some("IPv6 CONNECT_ADDRESS_FAMILY")),
+        ("--ipv4 host 22", "ipv6", Some("IPv4 --ipv4")),
+        ("--ipv4 --ipv6 host 22", "nonsense", Some("IPv6 --ipv6")),
+    ] {
+        assert_eq!(family(line, value).as_deref(), expected, "{line} {value}");
+    }
+    assert_eq!(
+        error("host 22", &[("CONNECT_ADDRESS_FAMILY", "4")]),
+        "invalid value '4' for CONNECT_ADDRESS_FAMILY; use ipv4, ipv6 or any"
+    );
+}
+
+#[cfg(feature = "dns")]
+#[test]
+fn a_name_server_of_the_other_family_is_an_error() {
+    for (line, part) in [
+        ("--ipv4 -R ::1 host 22", "[::1]:53: it has no IPv4 address, which --ipv4 requires"),
+        ("--ipv6 -R 127.0.0.1 -S s host 22", "127.0.0.1:53: it has no IPv6 address, which --ipv6 requires"),
+        ("--ipv6 -x socks5://s?resolve=192.0.2.1|direct host 22", "192.0.2.1:53"),
+    ] {
+        let text = error(line, &[]);
+        assert!(text.starts_with("cannot query name server ") && text.contains(part), "{text}");
+    }
+    planned("--ipv4 -R 127.0.0.1 host 22", &[]);
 }
 
 #[test]

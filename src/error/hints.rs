@@ -51,6 +51,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Listen { address, cause } => listen_hint(address, cause.kind())?,
         // Each route may need different advice.
         Error::NoRoute { .. } => "use -d to see each attempt",
+        Error::NoAddress { family, setting, .. } => {
+            return Some(format!("specify an {family} address or a name, or leave out {setting}"));
+        }
         Error::Config(_)
         | Error::Idle { .. }
         | Error::ClientGone

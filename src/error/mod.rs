@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::addr::{Endpoint, Host, SpecialUse};
+use crate::addr::{Endpoint, Family, Host, SpecialUse};
 use crate::plan::{Hop, ListenAddress, Target};
 use crate::proto;
 use crate::text::listed;
@@ -52,6 +52,16 @@ pub enum Error {
         attempts: Vec<(String, io::Error)>,
         /// How many more addresses the peer has. They are not tried.
         ignored: usize,
+    },
+    /// The address of a peer does not belong to the only family that may be used.
+    #[error("cannot connect to {peer}: it has no {family} address, which {setting} requires")]
+    NoAddress {
+        /// The proxy or target.
+        peer: Peer,
+        /// The family.
+        family: Family,
+        /// The option or parameter that requires the family.
+        setting: String,
     },
     /// A proxy refused the request or violated its protocol.
     #[error("{peer} {cause}")]
@@ -209,7 +219,7 @@ impl Error {
             Self::System { .. } | Self::Listen { .. } => ExitCode::System,
             Self::Usage(_) | Self::Config(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
-            Self::Dial { .. } => ExitCode::Unreachable,
+            Self::Dial { .. } | Self::NoAddress { .. } => ExitCode::Unreachable,
             Self::Negotiation { cause, .. } => negotiation_exit_code(cause),
             Self::Lost { .. } | Self::Tls { .. } => ExitCode::Refused,
             Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,

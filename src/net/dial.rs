@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
-use super::resolve::{Found, addresses};
+use super::resolve::{Found, Resolver, addresses};
 use super::waiting::{Wait, WaitError};
 use crate::addr::{Endpoint, Host};
 use crate::error::{Error, MAX_SHOWN_ADDRESSES, Peer};
@@ -26,19 +26,18 @@ const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// What dialling waits for, as a noun for the status line.
 const CONNECTION: &str = "connection";
 
-/// Connects to a peer at any of its addresses. Resolves its name with `name_server`, or with the
-/// system's resolver if that is `None`.
+/// Connects to a peer at any of its addresses.
 ///
 /// # Errors
 /// The peer's name cannot be resolved, every address failed, or the deadline has passed.
 pub(super) fn dial(
     peer: &Peer,
-    name_server: Option<SocketAddr>,
+    resolver: Resolver<'_>,
     settings: &SocketSettings,
     deadline: &Deadline<'_>,
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
-    let Found { addresses, ignored } = addresses(peer, name_server, deadline)?;
+    let Found { addresses, ignored } = addresses(peer, resolver, deadline)?;
     if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.address {
         let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
         progress.reached(&Stage::Resolved { name, addresses: &addresses, ignored });

@@ -21,7 +21,7 @@ use tokio::{runtime, time};
 use super::deadline::Deadline;
 use super::resolve_error::ResolveError;
 use super::waiting::Wait;
-use crate::addr::Name;
+use crate::addr::{Family, Name};
 use crate::error::os_message;
 use crate::trace::trace;
 use search::Candidates;
@@ -34,10 +34,24 @@ mod sockets;
 /// the query in case a packet was lost; TCP gets the rest.
 const DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns all addresses that the name server has for a name. Blocks until the server has answered
+/// The name server, and what to query it for.
+#[derive(Clone, Copy)]
+struct NameServer {
+    address: SocketAddr,
+    /// The only family to query; `None` for both.
+    family: Option<Family>,
+}
+
+/// Returns the addresses that the name server has for a name. Blocks until the server has answered
 /// or the deadline has passed.
-pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Result<Vec<IpAddr>, ResolveError> {
-    let failed = |what: String| ResolveError::Failed(format!("name server {server} {what}"));
+pub(super) fn lookup(
+    name: &Name,
+    server: SocketAddr,
+    family: Option<Family>,
+    until: &Wait<'_>,
+) -> Result<Vec<IpAddr>, ResolveError> {
+    let server = NameServer { address: server, family };
+    let failed = |what: String| ResolveError::Failed(format!("name server {} {what}", server.address));
     let names = Candidates::for_name(name.as_str())
         .map_err(|_| ResolveError::failed("not a DNS name: each label must have 1 to 63 bytes"))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -53,7 +67,9 @@ pub(super) fn lookup(name: &Name, server: SocketAddr, until: &Wait<'_>) -> Resul
     });
     result?.map_err(|failure| match failure {
         DnsFailure::Answer(what) => failed(what),
-        DnsFailure::TimedOut => ResolveError::NameServerTimedOut { server, limit: deadline.limit() },
+        DnsFailure::TimedOut => {
+            ResolveError::NameServerTimedOut { server: server.address, limit: deadline.limit() }
+        }
         no_answer => failed(format!("did not answer ({})", no_answer.cause())),
     })
 }
@@ -95,7 +111,7 @@ impl DnsFailure {
 /// server answers, and gives each round twice as long as the one before. The first has `limit`.
 async fn query(
     names: &Candidates,
-    server: SocketAddr,
+    server: NameServer,
     deadline: &Deadline<'_>,
     mut limit: Duration,
 ) -> Result<Vec<IpAddr>, DnsFailure> {
@@ -107,14 +123,14 @@ async fn query(
             Err(failure) if failure.may_answer() => limit = limit.saturating_mul(2),
             result => return result,
         }
-        trace!("name server {server} did not answer: trying again");
+        trace!("name server {} did not answer: trying again", server.address);
     }
 }
 
 /// Queries over UDP, then over TCP if there was no usable answer.
 async fn query_once(
     names: &Candidates,
-    server: SocketAddr,
+    server: NameServer,
     deadline: &Deadline<'_>,
 ) -> Result<Vec<IpAddr>, DnsFailure> {
     let left = || deadline.left().unwrap_or(DNS_TIMEOUT);
@@ -122,7 +138,7 @@ async fn query_once(
         answered @ (Ok(_) | Err(DnsFailure::Answer(_))) => return answered,
         Err(failure) => failure,
     };
-    trace!("name server {server} did not answer by UDP ({}): trying TCP", udp.cause());
+    trace!("name server {} did not answer by UDP ({}): trying TCP", server.address, udp.cause());
     match (udp, search(names, server, ConnectionConfig::tcp(), left()).await) {
         (_, answered @ (Ok(_) | Err(DnsFailure::Answer(_)))) => answered,
         (DnsFailure::Truncated | DnsFailure::TimedOut, Err(DnsFailure::TimedOut)) => {
@@ -140,7 +156,7 @@ async fn query_once(
 /// not answer the others either.
 async fn search(
     names: &Candidates,
-    server: SocketAddr,
+    server: NameServer,
     transport: ConnectionConfig,
     limit: Duration,
 ) -> Result<Vec<IpAddr>, DnsFailure> {
@@ -172,20 +188,24 @@ async fn search(
 /// system's sorting rules (RFC 6724) are not applied, and IPv4 is more likely to work, especially
 /// from a SOCKS proxy. EDNS is off because some old name servers do not support it.
 fn client(
-    server: SocketAddr,
+    server: NameServer,
     mut transport: ConnectionConfig,
     timeout: Duration,
     sockets: Sockets,
 ) -> Result<Resolver<Sockets>, NetError> {
-    transport.port = server.port();
-    let server = NameServerConfig::new(server.ip(), true, vec![transport]);
-    let config = ResolverConfig::from_name_servers(vec![server]);
+    transport.port = server.address.port();
+    let config = NameServerConfig::new(server.address.ip(), true, vec![transport]);
+    let config = ResolverConfig::from_name_servers(vec![config]);
     let mut builder = Resolver::builder_with_config(config, sockets);
     let options = builder.options_mut();
     options.timeout = timeout;
     options.attempts = 0;
     options.edns0 = false;
-    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.ip_strategy = match server.family {
+        None => LookupIpStrategy::Ipv4AndIpv6,
+        Some(Family::V4) => LookupIpStrategy::Ipv4Only,
+        Some(Family::V6) => LookupIpStrategy::Ipv6Only,
+    };
     options.use_hosts_file = ResolveHosts::Never;
     builder.build()
 }
@@ -234,7 +254,7 @@ mod tests {
             UdpSocket::bind(tcp.local_addr().unwrap()).ok().map(|udp| (tcp, udp))
         };
         let (tcp, udp) = (0..100).find_map(|_| on_one_port()).unwrap();
-        let server = udp.local_addr().unwrap();
+        let server = NameServer { address: udp.local_addr().unwrap(), family: None };
         let has_timed_out = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -9,13 +9,13 @@ use super::login::{credentials, user};
 use super::login_gate::{self, LoginGate};
 use super::progress::{Progress, Stage};
 use super::received_log::ReceivedLog;
-use super::resolve;
+use super::resolve::{self, Resolver};
 use super::resolve_error::ResolveError;
 use super::tls;
 use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Protocol, Resolve, Route, Target};
+use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::{Credentials, HttpConnect, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
@@ -66,13 +66,14 @@ impl HopState<'_> {
 pub(super) fn prepare_hops<'a>(
     route: &'a Route,
     target: &Endpoint,
-    eager: bool,
+    plan: &Plan,
     deadline: &Deadline<'_>,
     redactor: &Redactor,
     context: Context<'a>,
 ) -> Result<Vec<HopState<'a>>, Error> {
     let Some((last, before)) = route.hops.split_last() else { return Ok(Vec::new()) };
-    let last = resolve_for_hop(last, target, deadline, context.progress)?;
+    let resolver = Resolver { server: None, family: plan.sockets.family.as_ref() };
+    let last = resolve_for_hop(last, target, resolver, deadline, context.progress)?;
     if is_bypassed(&route.bypass, target, &last)? {
         context.progress.reached(&Stage::Bypassed);
         return Ok(Vec::new());
@@ -80,16 +81,16 @@ pub(super) fn prepare_hops<'a>(
     let destinations = before
         .iter()
         .zip(&route.hops[1..])
-        .map(|(hop, next)| resolve_for_hop(hop, &next.proxy, deadline, context.progress))
+        .map(|(hop, next)| resolve_for_hop(hop, &next.proxy, resolver, deadline, context.progress))
         .chain([Ok(last)]);
     let prepare = |(index, (hop, destination)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
         let peer = Peer::proxy(hop, index, route.hops.len());
-        let known = known_credentials(hop, &peer, eager, context.prompt)?;
+        let known = known_credentials(hop, &peer, plan.eager, context.prompt)?;
         let login = login_gate::Login::new(hop, known.as_ref());
         if let Some(known) = &known {
             redactor.add_credentials(known);
         }
-        let negotiation = negotiation(hop, &peer, destination?, eager, known, redactor, context.prompt)?;
+        let negotiation = negotiation(hop, &peer, destination?, plan.eager, known, redactor, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
         Ok(HopState {
@@ -210,6 +211,7 @@ fn default_methods(login: &Login, eager: bool, prompt: &dyn AskPassword) -> (Vec
 fn resolve_for_hop(
     hop: &Hop,
     next: &Endpoint,
+    resolver: Resolver<'_>,
     deadline: &Deadline<'_>,
     progress: &dyn Progress,
 ) -> Result<Endpoint, Error> {
@@ -224,7 +226,10 @@ fn resolve_for_hop(
         _ => return Ok(next.clone()),
     };
     let peer = Peer::target(&Target::Tcp(next.clone()));
-    let found = resolve::lookup(name, &peer, mode.server(), deadline).and_then(|addresses| {
+    // SOCKS4 has no use for IPv6 addresses, even with `--ipv6`.
+    let family = resolver.family.filter(|_| !ipv4_only);
+    let resolver = Resolver { server: mode.server(), family };
+    let found = resolve::lookup(name, &peer, resolver, deadline).and_then(|addresses| {
         let is_usable = |address: &&IpAddr| !ipv4_only || address.is_ipv4();
         let found = addresses.iter().find(is_usable).copied();
         found.ok_or_else(|| ResolveError::failed("it has no IPv4 address, which SOCKS4 requires"))

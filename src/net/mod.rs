@@ -8,6 +8,7 @@ use crate::trace::trace;
 use deadline::Deadline;
 use hop::{HopState, prepare_hops};
 use negotiate::{Outcome, negotiate, send_ahead};
+use resolve::Resolver;
 
 mod connection;
 mod deadline;
@@ -78,7 +79,7 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);
         let mut share = deadline.share(attempts, Limits::ROUTE_TIMEOUT);
         context.progress.reached(&Stage::Route(index));
-        let result = match prepare_hops(route, target, plan.eager, &share, &redactor, context) {
+        let result = match prepare_hops(route, target, plan, &share, &redactor, context) {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
             Ok(mut hops) => connect_hops(&mut hops, route, plan, &mut share, context),
@@ -131,16 +132,17 @@ fn connect_hops<'a>(
     context: Context<'a>,
 ) -> Result<Tunnel, Error> {
     // `-R ADDRESS` applies only to the target's name; the system resolves the proxies' names.
-    let (first, name_server) = match hops.first() {
+    let (first, server) = match hops.first() {
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
+    let resolver = Resolver { server, family: plan.sockets.family.as_ref() };
     // The hop that requested the current connection; `None` for the first connection.
     let mut requested_by: Option<usize> = None;
     // The loop ends because each negotiation requests only a limited number of new connections.
     'connection: loop {
         let until = requested_by.map_or(*deadline, |index| hops[index].deadline(deadline));
-        let mut connection = dial::dial(&first, name_server, &plan.sockets, &until, context.progress)?;
+        let mut connection = dial::dial(&first, resolver, &plan.sockets, &until, context.progress)?;
         if let Some(index) = requested_by {
             hops[index].spent = until.elapsed();
         }

@@ -6,15 +6,30 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
+use dns_lookup::{AddrFamily, AddrInfoHints, LookupError, LookupErrorKind, SockType};
 
 use super::deadline::Deadline;
 use super::resolve_error::ResolveError;
 use super::waiting::Wait;
-use crate::addr::{Endpoint, Host, LOOPBACK, Name, SpecialUse};
+use crate::addr::{Endpoint, Family, Host, LOOPBACK, Name, SpecialUse};
 use crate::error::{Error, Peer};
-use crate::plan::Target;
+use crate::plan::{FamilyLimit, Target};
 use crate::trace::trace;
+
+/// How to resolve a name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Resolver<'a> {
+    /// The name server; `None` for the system's resolver.
+    pub(super) server: Option<SocketAddr>,
+    /// The only family to look up; `None` for both.
+    pub(super) family: Option<&'a FamilyLimit>,
+}
+
+impl Resolver<'_> {
+    fn family(self) -> Option<Family> {
+        self.family.map(|limit| limit.family)
+    }
+}
 
 /// What the status line shows during a lookup.
 const NAME_RESOLUTION: &str = "name resolution";
@@ -57,19 +72,24 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// Returns the IPv4 and IPv6 addresses of a peer, in the order to try them. The system's resolver
-/// sorts them by preference (RFC 6724).
+/// Returns the addresses of a peer, in the order to try them. The system's resolver sorts them by
+/// preference (RFC 6724).
 pub(super) fn addresses(
     peer: &Peer,
-    server: Option<SocketAddr>,
+    resolver: Resolver<'_>,
     deadline: &Deadline<'_>,
 ) -> Result<Found, Error> {
     let Target::Tcp(Endpoint { host, port }) = &peer.address else { return Ok(Found::select(Vec::new())) };
+    if let (Some(ip), Some(FamilyLimit { family, setting })) = (host.ip(), resolver.family)
+        && !family.includes(ip)
+    {
+        return Err(Error::NoAddress { peer: peer.clone(), family: *family, setting: setting.clone() });
+    }
     let name = match host {
         Host::Ip(ip) => return Ok(Found::select(vec![SocketAddr::new(*ip, port.get())])),
         Host::Name(name) => name,
     };
-    let mut found = lookup_sockets(name, server, &Wait::new(peer, NAME_RESOLUTION, deadline))
+    let mut found = lookup_sockets(name, resolver, &Wait::new(peer, NAME_RESOLUTION, deadline))
         .map_err(|error| error.into_error(peer.clone(), deadline, false))?;
     for address in &mut found.addresses {
         address.set_port(port.get());
@@ -85,54 +105,67 @@ pub(super) fn addresses(
 pub(super) fn lookup(
     name: &Name,
     peer: &Peer,
-    server: Option<SocketAddr>,
+    resolver: Resolver<'_>,
     deadline: &Deadline<'_>,
 ) -> Result<Vec<IpAddr>, ResolveError> {
-    let found = lookup_sockets(name, server, &Wait::new(peer, NAME_RESOLUTION, deadline))?;
+    let found = lookup_sockets(name, resolver, &Wait::new(peer, NAME_RESOLUTION, deadline))?;
     Ok(found.addresses.iter().map(SocketAddr::ip).collect())
 }
 
 /// Resolves a name to socket addresses, because an [`IpAddr`] would lose the zone of a link-local
 /// IPv6 address.
-fn lookup_sockets(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> Result<Found, ResolveError> {
+fn lookup_sockets(name: &Name, resolver: Resolver<'_>, until: &Wait<'_>) -> Result<Found, ResolveError> {
     trace!("resolving host by name: {}", name.as_str());
+    match (all_addresses(name, resolver, until), resolver.family) {
+        (Err(ResolveError::Failed(cause)), Some(FamilyLimit { family, setting })) => {
+            Err(ResolveError::Failed(format!("{cause} (only {family} was looked up, as {setting} requires)")))
+        }
+        (found, _) => found.map(Found::select),
+    }
+}
+
+fn all_addresses(name: &Name, resolver: Resolver<'_>, until: &Wait<'_>) -> LookupResult {
     if let Some(why) = name.special_use().and_then(SpecialUse::why_unresolvable) {
         return Err(ResolveError::failed(why));
     }
     if name.is_localhost() {
-        return localhost(name, server, until).map(Found::select);
+        return localhost(name, resolver, until);
     }
     // A name with a colon is an address with a zone, which only the system can interpret.
-    if let Some(server) = server.filter(|_| !name.as_str().contains(':')) {
-        let found = dns_lookup(name, server, until)?;
-        return Ok(Found::select(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()));
+    if let Some(server) = resolver.server.filter(|_| !name.as_str().contains(':')) {
+        let found = dns_lookup(name, server, resolver.family(), until)?;
+        return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
-    ask_system(name, until).map(Found::select)
+    ask_system(name, resolver.family(), until)
 }
 
 /// Returns this machine's addresses for `localhost` and the names below it (RFC 6761 §6.3). No name
 /// server is queried for these names, because it could answer with the address of another machine.
 /// `localhost` itself is looked up with the system's resolver unless the user specified a name
 /// server, because the hosts file may list only one family.
-fn localhost(name: &Name, server: Option<SocketAddr>, until: &Wait<'_>) -> LookupResult {
+fn localhost(name: &Name, resolver: Resolver<'_>, until: &Wait<'_>) -> LookupResult {
     let mut found = Vec::new();
-    if name.is_plain_localhost() && server.is_none() {
-        found = match ask_system(name, until) {
+    if name.is_plain_localhost() && resolver.server.is_none() {
+        found = match ask_system(name, resolver.family(), until) {
             Err(ResolveError::Failed(_)) => found,
             answer => answer?,
         };
         found.retain(|address| address.ip().is_loopback());
     }
-    Ok(if found.is_empty() { LOOPBACK.map(|ip| SocketAddr::new(ip, 0)).to_vec() } else { found })
+    if found.is_empty() {
+        let is_wanted = |ip: &IpAddr| resolver.family().is_none_or(|family| family.includes(*ip));
+        found = LOOPBACK.into_iter().filter(is_wanted).map(|ip| SocketAddr::new(ip, 0)).collect();
+    }
+    Ok(found)
 }
 
-fn ask_system(name: &Name, until: &Wait<'_>) -> LookupResult {
+fn ask_system(name: &Name, family: Option<Family>, until: &Wait<'_>) -> LookupResult {
     // Without a deadline, a client or a status line, a blocking call on this thread is enough.
     if until.deadline.left().is_none() && until.deadline.client().is_none() && !until.shows_status() {
         let _report = until.signal_report();
-        return system_lookup(name);
+        return system_lookup(name, family);
     }
-    shared_lookup(name, until, system_lookup)
+    shared_lookup(name, family, until, system_lookup)
 }
 
 type LookupResult = Result<Vec<SocketAddr>, ResolveError>;
@@ -154,28 +187,37 @@ impl Lookup {
     }
 }
 
-/// The lookups in progress, at most one for each name. Without sharing, each session that gives up
-/// on a lookup would leave another thread behind.
-static LOOKUPS: Mutex<BTreeMap<String, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
+/// The lookups in progress, at most one for each name and family. Without sharing, each session
+/// that gives up on a lookup would leave another thread behind.
+static LOOKUPS: Mutex<BTreeMap<LookupKey, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
 
-fn shared_lookup(name: &Name, until: &Wait<'_>, ask_system: fn(&Name) -> LookupResult) -> LookupResult {
+/// A name, and the only family to look up.
+type LookupKey = (String, Option<Family>);
+
+fn shared_lookup(
+    name: &Name,
+    family: Option<Family>,
+    until: &Wait<'_>,
+    ask_system: fn(&Name, Option<Family>) -> LookupResult,
+) -> LookupResult {
+    let key = (name.as_str().to_owned(), family);
     let mut lookups = locked(&LOOKUPS);
-    let lookup = if let Some(in_progress) = lookups.get(name.as_str()) {
+    let lookup = if let Some(in_progress) = lookups.get(&key) {
         Arc::clone(in_progress)
     } else {
         let lookup = Arc::<Lookup>::default();
-        let (asked, on_thread) = (name.clone(), Arc::clone(&lookup));
+        let (asked, on_thread, entry) = (name.clone(), Arc::clone(&lookup), key.clone());
         let work = move || {
-            let result = ask_system(&asked);
-            locked(&LOOKUPS).remove(asked.as_str());
+            let result = ask_system(&asked, family);
+            locked(&LOOKUPS).remove(&entry);
             *locked(&on_thread.result) = Some(result);
             on_thread.done.notify_all();
         };
         if thread::Builder::new().name("resolver".into()).spawn(work).is_err() {
             drop(lookups);
-            return ask_system(name);
+            return ask_system(name, family);
         }
-        lookups.insert(name.as_str().to_owned(), Arc::clone(&lookup));
+        lookups.insert(key, Arc::clone(&lookup));
         lookup
     };
     drop(lookups);
@@ -190,12 +232,17 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 use super::dns::lookup as dns_lookup;
 
 #[cfg(not(feature = "dns"))]
-fn dns_lookup(_: &Name, _: SocketAddr, _: &Wait<'_>) -> Result<Vec<IpAddr>, ResolveError> {
+fn dns_lookup(_: &Name, _: SocketAddr, _: Option<Family>, _: &Wait<'_>) -> Result<Vec<IpAddr>, ResolveError> {
     Err(ResolveError::failed("this build has no DNS client"))
 }
 
-fn system_lookup(name: &Name) -> Result<Vec<SocketAddr>, ResolveError> {
-    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+fn system_lookup(name: &Name, family: Option<Family>) -> LookupResult {
+    let address = match family {
+        None => AddrInfoHints::default().address,
+        Some(Family::V4) => AddrFamily::Inet.into(),
+        Some(Family::V6) => AddrFamily::Inet6.into(),
+    };
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), address, ..AddrInfoHints::default() };
     let found = ::dns_lookup::getaddrinfo(Some(name.as_str()), None, Some(hints))
         .map_err(|error| system_error(&error))?;
     let addresses: Vec<_> = found.flatten().map(|info| info.sockaddr).collect();
@@ -256,7 +303,7 @@ mod tests {
     static LOOKUP_COUNT: AtomicUsize = AtomicUsize::new(0);
     static NAME_SERVER: Mutex<()> = Mutex::new(());
 
-    fn ask_system(_: &Name) -> LookupResult {
+    fn ask_system(_: &Name, _: Option<Family>) -> LookupResult {
         LOOKUP_COUNT.fetch_add(1, Ordering::Relaxed);
         drop(locked(&NAME_SERVER));
         Err(ResolveError::failed("no such host"))
@@ -270,12 +317,12 @@ mod tests {
         let within = |limit| Wait::new(&peer, NAME_RESOLUTION, &Deadline::start(Some(limit)));
         let hang = locked(&NAME_SERVER);
         for _ in 0..3 {
-            let result = shared_lookup(&name, &within(Duration::from_millis(20)), ask_system);
+            let result = shared_lookup(&name, None, &within(Duration::from_millis(20)), ask_system);
             assert!(matches!(result, Err(ResolveError::TimedOut)), "{result:?}");
         }
         assert_eq!(LOOKUP_COUNT.load(Ordering::Relaxed), 1);
         drop(hang);
-        let result = shared_lookup(&name, &within(Duration::from_secs(60)), ask_system);
+        let result = shared_lookup(&name, None, &within(Duration::from_secs(60)), ask_system);
         assert!(matches!(result, Err(ResolveError::Failed(_))), "{result:?}");
         assert!(LOOKUP_COUNT.load(Ordering::Relaxed) <= 2);
     }

@@ -62,7 +62,6 @@ mod selftest;
 // The tests read the set of caught signals from /proc.
 #[cfg(target_os = "linux")]
 mod signals;
-#[cfg(target_os = "linux")]
 mod sockets;
 mod socks4;
 mod socks5;

@@ -1,10 +1,15 @@
 //! Options for the TCP sockets of a run.
 
+#[cfg(feature = "dns")]
+use std::net::IpAddr;
+#[cfg(target_os = "linux")]
 use std::net::SocketAddr;
 
 use crate::kit::*;
-use crate::listening::*;
+#[cfg(target_os = "linux")]
+use crate::listening::{eventually, listening};
 
+#[cfg(target_os = "linux")]
 /// Returns the time until TCP probes the peer of the connection from `local` to `remote`, in
 /// seconds. `None` if the socket has no keep-alive timer.
 fn keep_alive_timer(local: SocketAddr, remote: SocketAddr) -> Option<u64> {
@@ -32,6 +37,7 @@ fn keep_alive_timer(local: SocketAddr, remote: SocketAddr) -> Option<u64> {
     found
 }
 
+#[cfg(target_os = "linux")]
 /// Expects the keep-alive timers of both connections of a run with `-p`.
 #[track_caller]
 fn expect_timers(options: &str, is_expected: impl Fn(Option<u64>) -> bool) {
@@ -53,6 +59,7 @@ fn expect_timers(options: &str, is_expected: impl Fn(Option<u64>) -> bool) {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn keep_alive_probes_a_silent_peer_after_the_given_time() {
     expect_timers("", |timer| timer.is_some_and(|seconds| seconds <= 60));
@@ -60,4 +67,94 @@ fn keep_alive_probes_a_silent_peer_after_the_given_time() {
         timer.is_some_and(|seconds| (4000..=5000).contains(&seconds))
     });
     expect_timers("--tcp-keepalive 0", |timer| timer.is_none());
+}
+
+#[test]
+fn a_family_selects_the_addresses_of_names() {
+    let v6 = || Server::each_v6([socks5_none().send("welcome").drain()]);
+    let v4 = || socks5_none().send("welcome").drain().serve();
+    for (option, server) in [("--ipv6", v6()), ("--ipv4", v4()), ("--ipv4 --ipv6", v6())] {
+        let out = connect(format!("{option} -S localhost:{} host 22", server.port())).run();
+        out.expect_success().expect_stdout("welcome");
+        server.finish();
+    }
+    let refusing = RefusingPort::new();
+    for target in ["localhost", "a.localhost"] {
+        let out = connect(format!("--ipv4 {target} {}", refusing.port())).run();
+        let message = format!("cannot connect to {target}:{0} (127.0.0.1:{0}): ", refusing.port());
+        out.expect_failure(4, &[&message, "refused"]);
+    }
+    let server = v6();
+    let run =
+        connect(format!("-S localhost:{} host 22", server.port())).env("CONNECT_ADDRESS_FAMILY", "ipv6");
+    run.run().expect_success().expect_stdout("welcome");
+    server.finish();
+}
+
+#[test]
+fn an_address_of_the_other_family_is_an_error_unless_a_proxy_connects_to_it() {
+    for (args, parts) in [
+        ("--ipv4 ::1 22", &["cannot connect to [::1]:22: it has no IPv4 address, which --ipv4 requires"][..]),
+        ("--ipv6 127.0.0.1 22", &["it has no IPv6 address, which --ipv6 requires", "leave out --ipv6"]),
+        ("--ipv4 -S [::1]:1 host 22", &["cannot connect to SOCKS5 proxy [::1]:1: it has no IPv4 address"]),
+        ("--ipv4 fe80::1%lo 22", &["cannot connect to [fe80::1%lo]:22: it has no IPv4 address"]),
+    ] {
+        connect(args).run().expect_failure(4, parts);
+    }
+    let run = connect("::1 22").env("CONNECT_ADDRESS_FAMILY", "inet").run();
+    run.expect_failure(4, &["it has no IPv4 address, which CONNECT_ADDRESS_FAMILY requires"]);
+    let proxy = socks5_none().drain().serve();
+    connect(format!("--ipv4 -S {proxy} 2001:db8::7 22")).run().expect_success();
+    assert_eq!(proxy.finish_one().target.as_deref(), Some("[2001:db8::7]:22"));
+    // The other route has an address of the family.
+    let target = script().send("welcome").serve();
+    let out = connect(format!("--ipv4 -x http://[::1]:1|direct {}", target.args())).run();
+    out.expect_success().expect_stdout("welcome");
+    target.finish();
+}
+
+#[cfg(feature = "dns")]
+#[test]
+fn a_family_selects_the_queries_to_a_name_server() {
+    let v4 = IpAddr::from([127, 0, 0, 1]);
+    let found = [IpAddr::from([192, 0, 2, 7]), "2001:db8::7".parse().unwrap()];
+    for (option, kind, sent) in [("--ipv4", "A", "192.0.2.7:22"), ("--ipv6", "AAAA", "[2001:db8::7]:22")] {
+        let name_server_ip = if option == "--ipv4" { v4 } else { "::1".parse().unwrap() };
+        let dns = NameServer::start(name_server_ip, move |_| Answer::Addresses(found.to_vec()));
+        let proxy = if option == "--ipv4" {
+            socks5_none().drain().serve()
+        } else {
+            Server::each_v6([socks5_none().drain()])
+        };
+        connect(format!("{option} -R {dns} -S {proxy} host.example. 22")).run().expect_success();
+        assert_eq!(dns.asked(), [(Transport::Udp, format!("host.example. {kind}"))]);
+        assert_eq!(proxy.finish_one().target.as_deref(), Some(sent));
+    }
+    let dns = NameServer::start(v4, |_| Answer::Addresses(vec!["2001:db8::7".parse().unwrap()]));
+    let out = connect(format!("--ipv4 -R {dns} host.example. 22")).run();
+    out.expect_failure(
+        3,
+        &["reports no address for this name (only IPv4 was looked up, as --ipv4 requires)"],
+    );
+    // SOCKS4 requires an IPv4 address in any case.
+    let dns = NameServer::start("::1".parse().unwrap(), move |_| Answer::Addresses(found.to_vec()));
+    let proxy = Server::each_v6([socks4_granted()]);
+    connect(format!("--ipv6 -4 -R {dns} -S {proxy} host.example. 22")).run().expect_success();
+    assert_eq!(proxy.finish_one().target.as_deref(), Some("192.0.2.7:22"));
+}
+
+#[test]
+fn the_report_shows_the_settings_of_sockets() {
+    let target = script().send("hi").drain().serve();
+    let out = connect(format!("--check --ipv4 --tcp-keepalive 0 {}", target.args())).run();
+    let text = out.expect_code(0).stdout_text();
+    assert!(text.contains("\n  connections: IPv4 only; without keep-alive\n"), "{text}");
+    let settings = [("--ipv4", "IPv4 only"), ("--tcp-keepalive", "0")];
+    for (name, value) in settings {
+        let is_row = |line: &&str| {
+            line.split_whitespace().eq([name, "command", "line"].into_iter().chain(value.split(' ')))
+        };
+        assert!(text.lines().any(|line| is_row(&line)), "{name}: {text}");
+    }
+    target.finish();
 }

@@ -55,6 +55,13 @@ fn addresses() -> Vec<Row> {
         })
     };
     vec![
+        row(
+            4,
+            "NoAddress",
+            "An address of the other family with `--ipv4` or `--ipv6`",
+            "A name may have addresses of both families.",
+            || Message::from_outcome(&connect("--ipv4 ::1 22").run()),
+        ),
         refusing("Dial", "The target refuses the connection", "127.0.0.1 P1", ["host.example:22", ""], ""),
         refusing(
             "Dial",

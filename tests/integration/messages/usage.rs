@@ -68,6 +68,17 @@ fn options() -> Vec<Row> {
             "-w soon host.example 22",
             "`-w 2.5` is two and a half seconds, and 0 is no limit.",
         ),
+        variables(
+            "Unknown value of `CONNECT_ADDRESS_FAMILY`",
+            &[("CONNECT_ADDRESS_FAMILY", "4")],
+            "host.example 22",
+            "",
+        ),
+        value(
+            "Name server of the other family",
+            "--ipv4 -R ::1 host.example 22",
+            "Leave out `--ipv4`, or use a name server with an IPv4 address.",
+        ),
         value(
             "Keep-alive time that is not a whole number",
             "--tcp-keepalive off host.example 22",
