@@ -214,6 +214,16 @@ impl Host {
         }
     }
 
+    /// Returns the zone of an address literal (`eth0` in `fe80::1%eth0`); `None` for an address
+    /// without a zone, and for a name.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) if name.0.contains(':') => Some(name.0.split_once('%')?.1),
+            Self::Name(_) | Self::Ip(_) => None,
+        }
+    }
+
     fn ipv6(word: &str) -> Option<Self> {
         let (address, zone) = word.split_once('%').map_or((word, None), |(a, z)| (a, Some(z)));
         let address: Ipv6Addr = address.parse().ok()?;

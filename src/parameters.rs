@@ -92,6 +92,7 @@ pub const ALL: &[Parameter] = &[
     setting(Path, "CONNECT_TLS_KEY", "same as `--tls-key`"),
     setting(Plain, "CONNECT_TLS_PIN", "same as `--tls-pin`"),
     setting(Plain, "CONNECT_TLS_SERVER_NAME", "same as `--tls-server-name`"),
+    setting(Plain, "CONNECT_BIND", "same as `--bind`"),
     setting(Plain, "CONNECT_ADDRESS_FAMILY", "`ipv4` is the same as `--ipv4`, `ipv6` the same as `--ipv6`; `any`, the default, means both"),
     setting(Plain, "CONNECT_TCP_KEEPALIVE", "same as `--tcp-keepalive`"),
     variable(Proxies, "ALL_PROXY", "proxy for `-A`, and for `-s` or `-h` if its scheme fits"),

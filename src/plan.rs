@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::addr::{Endpoint, Family, Host};
 use crate::bypass::BypassList;
 use crate::proto::{Credentials, HttpSettings, ProxyProtocol, Socks5Method};
-use crate::secret::Secret;
+use crate::secret::{Secret, masked};
 
 /// One run of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,26 @@ pub struct SocketSettings {
     pub keep_alive: Option<Duration>,
     /// `--ipv4` and `--ipv6`: the only address family for lookups and connections; `None` for both.
     pub family: Option<FamilyLimit>,
+    /// `--bind`: where connections and DNS queries come from; `None` to let the system choose.
+    pub bind: Option<Bind>,
+}
+
+/// The local end of connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The address or interface.
+    pub to: BindTo,
+    /// The option or parameter that names it, for messages.
+    pub setting: String,
+}
+
+/// An address or an interface of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindTo {
+    /// An IP address, possibly with a zone.
+    Address(Host),
+    /// The name of an interface.
+    Interface(String),
 }
 
 /// The only address family to use.
@@ -76,7 +96,22 @@ impl SocketSettings {
 
 impl Default for SocketSettings {
     fn default() -> Self {
-        Self { keep_alive: Some(Self::KEEP_ALIVE_TIME), family: None }
+        Self { keep_alive: Some(Self::KEEP_ALIVE_TIME), family: None, bind: None }
+    }
+}
+
+impl SocketSettings {
+    /// Returns the only address family to which connections are possible: the one of `family`, or
+    /// else that of the address in `bind`. `None` if both are.
+    #[must_use]
+    pub fn dialled_family(&self) -> Option<FamilyLimit> {
+        let by_address = || {
+            let bind = self.bind.as_ref()?;
+            let BindTo::Address(host) = &bind.to else { return None };
+            let family = if host.ip()?.is_ipv4() { Family::V4 } else { Family::V6 };
+            Some(FamilyLimit { family, setting: bind.setting.clone() })
+        };
+        self.family.clone().or_else(by_address)
     }
 }
 
@@ -383,6 +418,16 @@ impl fmt::Display for Target {
         match self {
             Self::Tcp(endpoint) => endpoint.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Masks a password, because a misplaced proxy looks like the name of an interface.
+impl fmt::Display for BindTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(host) => host.fmt(f),
+            Self::Interface(name) => f.write_str(&masked(name)),
         }
     }
 }

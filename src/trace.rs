@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use log::LevelFilter;
 
 use crate::plan::{
-    FamilyLimit, Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, SocketSettings, Target,
+    Bind, FamilyLimit, Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, SocketSettings, Target,
 };
 use crate::proto::Wire;
 use crate::secret::masked;
@@ -128,6 +128,9 @@ pub fn plan(plan: &Plan) {
     }
     if let Some(limit) = plan.relay.idle {
         trace!("setting idle timeout: {} seconds", limit.as_secs_f64());
+    }
+    if let Some(Bind { to, .. }) = &plan.sockets.bind {
+        trace!("binding connections to {to}");
     }
     if let Some(FamilyLimit { family, .. }) = &plan.sockets.family {
         trace!("using only {family}");

@@ -35,6 +35,7 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Serve each client in its own session until stopped; repeatable')
             [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Limit the time to reach the target (0: no limit)')
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Close a session without traffic for this long (default 0: never)')
+            [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Connect from this local address or network interface')
             [CompletionResult]::new('--tcp-keepalive', '--tcp-keepalive', [CompletionResultType]::ParameterName, 'Probe a silent peer after this time (default 60, 0: never)')
             [CompletionResult]::new('-R', '-R ', [CompletionResultType]::ParameterName, 'Resolve the target here, at the proxy, or by this DNS server')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Add a header, or all headers in a file; repeatable')

@@ -11,6 +11,7 @@ complete -c connect -s P -d 'Serve clients in turn, in one session with the targ
 complete -c connect -l listen -d 'Serve each client in its own session until stopped; repeatable' -r
 complete -c connect -s w -d 'Limit the time to reach the target (0: no limit)' -r
 complete -c connect -l idle-timeout -d 'Close a session without traffic for this long (default 0: never)' -r
+complete -c connect -l bind -d 'Connect from this local address or network interface' -r
 complete -c connect -l tcp-keepalive -d 'Probe a silent peer after this time (default 60, 0: never)' -r
 complete -c connect -s R -d 'Resolve the target here, at the proxy, or by this DNS server' -r -f -a "local\t''
 remote\t''

@@ -3,7 +3,7 @@
 use crate::config::Origin;
 use crate::error::seconds;
 use crate::plan::{
-    FamilyLimit, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, SocketSettings, Tls,
+    Bind, FamilyLimit, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, SocketSettings, Tls,
 };
 use crate::secret::{masked, masked_text};
 use crate::text::printable;
@@ -82,6 +82,9 @@ pub(super) fn limits(plan: &Plan) -> String {
 /// Describes the settings of TCP sockets; `None` if all of them are defaults.
 pub(super) fn connections(settings: &SocketSettings) -> Option<String> {
     let mut facts = Vec::new();
+    if let Some(Bind { to, .. }) = &settings.bind {
+        facts.push(format!("from {to}"));
+    }
     if let Some(FamilyLimit { family, .. }) = &settings.family {
         facts.push(format!("{family} only"));
     }

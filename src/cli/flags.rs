@@ -45,6 +45,7 @@ pub(super) enum Flag {
     Wait,
     Check,
     IdleTimeout,
+    Bind,
     Ipv4,
     Ipv6,
     TcpKeepAlive,
@@ -331,6 +332,13 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Close a session that carries no data in either direction for this long, with exit code 7. The default is 0, for no \
              limit. `--listen` closes only the idle session. The remote receives a reset, so that it cannot mistake this for \
              the end of the data. Without this option, only a peer that vanished is detected (see `--tcp-keepalive`)."),
+        long_option(Flag::Bind, "bind", "ADDRESS|INTERFACE",
+            "Connect from this local address or network interface",
+            "Connect from this address of this machine (`192.0.2.5`, `2001:db8::5`), or through this network interface \
+             (`eth0`). This applies to all TCP connections and to queries to a DNS server given with `-R`. It does not apply to \
+             the system's resolver, to UNIX-domain sockets and to local ports. An address restricts connections to its family. On \
+             Linux and macOS, connections use the interface whatever the routing table says. Linux before 5.7 allows that only to \
+             root. There, and on other systems, `connect` uses the interface's address instead."),
         long_switch(Flag::Ipv4, "ipv4",
             "Look up and connect to IPv4 addresses only",
             "Look up and connect to IPv4 addresses only. This applies to proxies and to the target: to the address to which \

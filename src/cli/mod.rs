@@ -51,6 +51,8 @@ pub struct Args {
     pub wait: Option<String>,
     /// `--idle-timeout`.
     pub idle_timeout: Option<String>,
+    /// `--bind`.
+    pub bind: Option<String>,
     /// The last of `--ipv4` and `--ipv6`.
     pub family: Option<Family>,
     /// `--tcp-keepalive`.
@@ -293,6 +295,7 @@ impl Args {
             Flag::NetrcFile => self.netrc = Some(NetrcSource::File(value)),
             Flag::Wait => self.wait = Some(value),
             Flag::IdleTimeout => self.idle_timeout = Some(value),
+            Flag::Bind => self.bind = Some(value),
             Flag::Ipv4 => self.family = Some(Family::V4),
             Flag::Ipv6 => self.family = Some(Family::V6),
             Flag::TcpKeepAlive => self.tcp_keep_alive = Some(value),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::setting::{Origin, Setting};
+use super::setting::{Origin, Setting, trimmed};
 use super::sources::Sources;
-use crate::addr::Family;
+use crate::addr::{Family, Host};
 use crate::cli::Args;
 use crate::error::Error;
-use crate::plan::{FamilyLimit, Plan, SocketSettings};
+use crate::plan::{Bind, BindTo, FamilyLimit, Plan, SocketSettings};
 use crate::secret;
+use crate::text::{printable, reorders_or_hides};
 
 /// The longest time that Linux accepts for `TCP_KEEPIDLE`, in seconds.
 const MAX_KEEP_ALIVE: u16 = 32767;
@@ -24,7 +25,32 @@ pub(super) fn settings(args: &Args, sources: &Sources<'_>) -> Result<SocketSetti
             None => Some(SocketSettings::KEEP_ALIVE_TIME),
         },
         family: family(args, sources)?,
+        bind: bind(args, sources)?,
     })
+}
+
+/// Returns where to connect from.
+fn bind(args: &Args, sources: &Sources<'_>) -> Result<Option<Bind>, Error> {
+    let setting = sources.option_or("--bind", args.bind.as_ref(), &["CONNECT_BIND"])?;
+    // An empty option may be a script's mistake: it must not let the system choose.
+    let is_unset =
+        |setting: &Setting| setting.value.is_empty() && !matches!(setting.origin, Origin::Option(_));
+    let Some(setting) = setting.filter(|setting| !is_unset(setting)) else { return Ok(None) };
+    let value = trimmed(&setting.value);
+    let to = match Host::parse(value) {
+        Ok(host) if host.ip().is_some() => BindTo::Address(host),
+        _ if !value.is_empty() && !value.chars().any(|c| c.is_control() || reorders_or_hides(c)) => {
+            BindTo::Interface(value.to_owned())
+        }
+        _ => {
+            return Err(Error::Config(format!(
+                "invalid value '{}' for {}; use an address or a network interface of this machine",
+                printable(secret::masked(value).as_bytes()),
+                setting.source()
+            )));
+        }
+    };
+    Ok(Some(Bind { to, setting: setting.source() }))
 }
 
 /// Returns the only address family to use; `None` for both.
@@ -54,12 +80,19 @@ fn family(args: &Args, sources: &Sources<'_>) -> Result<Option<FamilyLimit>, Err
     Ok(Some(FamilyLimit { family, setting: setting.source() }))
 }
 
-/// Checks that each name server can be reached.
+/// Checks that the addresses in the plan belong to the only family that may be used.
 ///
 /// # Errors
-/// [`Error::Config`] if its address belongs to the other family.
+/// [`Error::Config`] if the address of `--bind` or of a name server belongs to the other family.
 pub(super) fn check(plan: &Plan) -> Result<(), Error> {
-    let Some(FamilyLimit { family, setting }) = &plan.sockets.family else { return Ok(()) };
+    let Some(FamilyLimit { family, setting }) = &plan.sockets.dialled_family() else { return Ok(()) };
+    if let Some(Bind { to: BindTo::Address(host), setting: bind }) = &plan.sockets.bind
+        && host.ip().is_some_and(|ip| !family.includes(ip))
+    {
+        return Err(Error::Config(format!(
+            "{bind} cannot be combined with {setting}: {host} is not an {family} address"
+        )));
+    }
     let servers = plan.routes.iter().filter_map(|route| route.name_server);
     let mut servers = servers.chain(plan.hops().filter_map(|hop| hop.protocol.resolve()?.server()));
     match servers.find(|server| !family.includes(server.ip())) {

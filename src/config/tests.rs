@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::sources::is_header;
 use super::*;
 use crate::addr::{Endpoint, Host, Port};
-use crate::plan::{FamilyLimit, Hop, Local, Login, Protocol, Resolve, SocketSettings};
+use crate::plan::{Bind, BindTo, FamilyLimit, Hop, Local, Login, Protocol, Resolve, SocketSettings};
 use crate::proto::Socks5Method;
 use crate::secret::Secret;
 
@@ -243,7 +243,7 @@ fn only_relevant_variables_are_read() {
     };
     assert_eq!(
         variables_read("host 22"),
-        ["CONNECT_TCP_KEEPALIVE", "CONNECT_ADDRESS_FAMILY", "CONNECT_RELAY"]
+        ["CONNECT_TCP_KEEPALIVE", "CONNECT_ADDRESS_FAMILY", "CONNECT_BIND", "CONNECT_RELAY"]
     );
     let common =
         |name: &str| name.starts_with("CONNECT_") || name == "SSH_ASKPASS" || name.ends_with("_proxy");
@@ -576,6 +576,55 @@ fn the_family_comes_from_the_last_option_then_the_parameter() {
         error("host 22", &[("CONNECT_ADDRESS_FAMILY", "4")]),
         "invalid value '4' for CONNECT_ADDRESS_FAMILY; use ipv4, ipv6 or any"
     );
+}
+
+#[test]
+fn connections_are_bound_to_an_address_or_an_interface() {
+    let bind = |value: &str| planned("host 22", &[("CONNECT_BIND", value)]).sockets.bind.map(|bind| bind.to);
+    for (value, expected) in [
+        ("192.0.2.1", Some("Address 192.0.2.1")),
+        (" 2001:db8::1 ", Some("Address 2001:db8::1")),
+        ("[2001:db8::1]", Some("Address 2001:db8::1")),
+        ("fe80::1%eth0", Some("Address fe80::1%eth0")),
+        ("eth0", Some("Interface eth0")),
+        ("eth0:1", Some("Interface eth0:1")),
+        ("Local Area Connection 2", Some("Interface Local Area Connection 2")),
+        ("", None),
+    ] {
+        let found = bind(value).map(|to| match to {
+            BindTo::Address(host) => format!("Address {host}"),
+            BindTo::Interface(name) => format!("Interface {name}"),
+        });
+        assert_eq!(found.as_deref(), expected, "{value}");
+    }
+    let plan = planned("--bind eth1 host 22", &[("CONNECT_BIND", "eth0")]);
+    assert_eq!(
+        plan.sockets.bind,
+        Some(Bind { to: BindTo::Interface("eth1".into()), setting: "--bind".into() })
+    );
+    assert!(
+        error("--bind= host 22", &[("CONNECT_BIND", "eth0")])
+            .starts_with("invalid value '' for --bind; use ")
+    );
+    for (line, expected) in [
+        (
+            "--bind \u{1b} host 22",
+            "invalid value '\\x1b' for --bind; use an address or a network interface of this machine",
+        ),
+        (
+            "--ipv6 --bind 192.0.2.1 host 22",
+            "--bind cannot be combined with --ipv6: 192.0.2.1 is not an IPv6 address",
+        ),
+        (
+            "--bind ::1 -R 192.0.2.1 host 22",
+            "cannot query name server 192.0.2.1:53: it has no IPv6 address, which --bind requires",
+        ),
+    ] {
+        let is_about_dns = line.contains("-R");
+        if !is_about_dns || cfg!(feature = "dns") {
+            assert_eq!(error(line, &[]), expected);
+        }
+    }
 }
 
 #[cfg(feature = "dns")]

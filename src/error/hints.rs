@@ -3,10 +3,11 @@
 
 use std::io::ErrorKind;
 
-use super::{CertificateProblem, Error, Peer, TlsAlert, TlsFailure};
+use super::{CertificateProblem, Error, MAX_SHOWN_ADDRESSES, Peer, TlsAlert, TlsFailure};
 use crate::addr::{Host, SpecialUse};
 use crate::plan::ListenAddress;
 use crate::proto::{self, Awaited, Unencodable, Unusable, UnusableScheme};
+use crate::text::listed;
 
 const CHECK_TYPE: &str = "check the type and port of the proxy";
 const USE_TLS: &str = "use https://, because it expects TLS";
@@ -51,6 +52,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::Listen { address, cause } => listen_hint(address, cause.kind())?,
         // Each route may need different advice.
         Error::NoRoute { .. } => "use -d to see each attempt",
+        Error::Bind { available, .. } if available.is_empty() => return None,
+        Error::Bind { available, .. } => {
+            return Some(format!("use {}", listed(available, MAX_SHOWN_ADDRESSES)));
+        }
         Error::NoAddress { family, setting, .. } => {
             return Some(format!("specify an {family} address or a name, or leave out {setting}"));
         }

@@ -53,6 +53,18 @@ pub enum Error {
         /// How many more addresses the peer has. They are not tried.
         ignored: usize,
     },
+    /// This machine lacks the address or interface of `--bind`.
+    #[error("cannot connect from {to}, as {setting} requires: {cause}")]
+    Bind {
+        /// The address or interface.
+        to: String,
+        /// The option or parameter that names it.
+        setting: String,
+        /// What is wrong with it.
+        cause: String,
+        /// The addresses or interfaces that this machine has.
+        available: Vec<String>,
+    },
     /// The address of a peer does not belong to the only family that may be used.
     #[error("cannot connect to {peer}: it has no {family} address, which {setting} requires")]
     NoAddress {
@@ -216,7 +228,7 @@ impl Error {
             Self::NoRoute { failed, .. } => {
                 failed.last().map_or(ExitCode::Unreachable, |(_, error)| error.exit_code())
             }
-            Self::System { .. } | Self::Listen { .. } => ExitCode::System,
+            Self::System { .. } | Self::Listen { .. } | Self::Bind { .. } => ExitCode::System,
             Self::Usage(_) | Self::Config(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
             Self::Dial { .. } | Self::NoAddress { .. } => ExitCode::Unreachable,
@@ -261,7 +273,10 @@ impl Error {
     /// too.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::Config(_) | Self::System { .. } | Self::ClientGone)
+        matches!(
+            self,
+            Self::Usage(_) | Self::Config(_) | Self::System { .. } | Self::Bind { .. } | Self::ClientGone
+        )
     }
 
     /// Returns `true` if the error should not be reported, because the reader of our output closed

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::binding::Binding;
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
@@ -42,7 +43,7 @@ pub(super) fn dial(
         let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
         progress.reached(&Stage::Resolved { name, addresses: &addresses, ignored });
     }
-    let mut dialling = Dialling::new(addresses, settings);
+    let mut dialling = Dialling::new(addresses, settings, resolver.binding);
     let until = Wait::new(peer, CONNECTION, deadline);
     loop {
         if let Some((at, socket)) = dialling.step(&until).map_err(|error| until.error(error))? {
@@ -91,6 +92,7 @@ pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline<'_>) -> Re
 /// still in progress.
 struct Dialling<'a> {
     settings: &'a SocketSettings,
+    binding: &'a Binding,
     /// Addresses that have not been tried yet, in order of preference.
     waiting: VecDeque<SocketAddr>,
     /// Attempts in progress, in order of preference.
@@ -101,9 +103,13 @@ struct Dialling<'a> {
 }
 
 impl<'a> Dialling<'a> {
-    fn new(addresses: impl Into<VecDeque<SocketAddr>>, settings: &'a SocketSettings) -> Self {
+    fn new(
+        addresses: impl Into<VecDeque<SocketAddr>>,
+        settings: &'a SocketSettings,
+        binding: &'a Binding,
+    ) -> Self {
         let (waiting, started, failed) = (addresses.into(), Vec::new(), Vec::new());
-        Self { settings, waiting, started, failed, next: None }
+        Self { settings, binding, waiting, started, failed, next: None }
     }
 
     /// Starts the next attempt if it is due, and waits for an event. Returns the socket that has
@@ -113,7 +119,7 @@ impl<'a> Dialling<'a> {
         if self.next.is_none_or(|next| next <= now) {
             let Some(address) = self.waiting.pop_front() else { return self.wait(until) };
             trace!("connecting to {address}");
-            match start(address, self.settings) {
+            match start(address, self.settings, self.binding) {
                 Ok(socket) => {
                     self.started.push((address, socket));
                     self.next = Some(now + CONNECTION_ATTEMPT_DELAY);
@@ -178,11 +184,12 @@ impl<'a> Dialling<'a> {
 
 /// Starts a non-blocking connect. Sets `TCP_NODELAY` so that keystrokes are sent without delay, and
 /// keep-alive to detect a peer that vanished.
-fn start(address: SocketAddr, settings: &SocketSettings) -> io::Result<Socket> {
+fn start(address: SocketAddr, settings: &SocketSettings, binding: &Binding) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
     sys::set_keep_alive(&socket, settings.keep_alive);
     socket.set_nonblocking(true)?;
+    binding.bind(&socket, address)?;
     match socket.connect(&address.into()) {
         Err(error) if !sys::is_in_progress(&error) => Err(error),
         _ => Ok(socket),

@@ -18,6 +18,7 @@ use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::ResponseCode;
 use tokio::{runtime, time};
 
+use super::binding::Binding;
 use super::deadline::Deadline;
 use super::resolve_error::ResolveError;
 use super::waiting::Wait;
@@ -36,10 +37,12 @@ const DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The name server, and what to query it for.
 #[derive(Clone, Copy)]
-struct NameServer {
+struct NameServer<'a> {
     address: SocketAddr,
     /// The only family to query; `None` for both.
     family: Option<Family>,
+    /// Where queries come from.
+    binding: &'a Binding,
 }
 
 /// Returns the addresses that the name server has for a name. Blocks until the server has answered
@@ -48,9 +51,10 @@ pub(super) fn lookup(
     name: &Name,
     server: SocketAddr,
     family: Option<Family>,
+    binding: &Binding,
     until: &Wait<'_>,
 ) -> Result<Vec<IpAddr>, ResolveError> {
-    let server = NameServer { address: server, family };
+    let server = NameServer { address: server, family, binding };
     let failed = |what: String| ResolveError::Failed(format!("name server {} {what}", server.address));
     let names = Candidates::for_name(name.as_str())
         .map_err(|_| ResolveError::failed("not a DNS name: each label must have 1 to 63 bytes"))?;
@@ -111,7 +115,7 @@ impl DnsFailure {
 /// server answers, and gives each round twice as long as the one before. The first has `limit`.
 async fn query(
     names: &Candidates,
-    server: NameServer,
+    server: NameServer<'_>,
     deadline: &Deadline<'_>,
     mut limit: Duration,
 ) -> Result<Vec<IpAddr>, DnsFailure> {
@@ -130,7 +134,7 @@ async fn query(
 /// Queries over UDP, then over TCP if there was no usable answer.
 async fn query_once(
     names: &Candidates,
-    server: NameServer,
+    server: NameServer<'_>,
     deadline: &Deadline<'_>,
 ) -> Result<Vec<IpAddr>, DnsFailure> {
     let left = || deadline.left().unwrap_or(DNS_TIMEOUT);
@@ -156,11 +160,11 @@ async fn query_once(
 /// not answer the others either.
 async fn search(
     names: &Candidates,
-    server: NameServer,
+    server: NameServer<'_>,
     transport: ConnectionConfig,
     limit: Duration,
 ) -> Result<Vec<IpAddr>, DnsFailure> {
-    let sockets = Sockets::default();
+    let sockets = Sockets::new(server.binding);
     // A query must time out before `limit`: A and AAAA run in parallel, and the answer to one must
     // not be discarded because the other is missing.
     let client = client(server, transport, limit.mul_f64(0.9), sockets.clone());
@@ -188,7 +192,7 @@ async fn search(
 /// system's sorting rules (RFC 6724) are not applied, and IPv4 is more likely to work, especially
 /// from a SOCKS proxy. EDNS is off because some old name servers do not support it.
 fn client(
-    server: NameServer,
+    server: NameServer<'_>,
     mut transport: ConnectionConfig,
     timeout: Duration,
     sockets: Sockets,
@@ -254,7 +258,7 @@ mod tests {
             UdpSocket::bind(tcp.local_addr().unwrap()).ok().map(|udp| (tcp, udp))
         };
         let (tcp, udp) = (0..100).find_map(|_| on_one_port()).unwrap();
-        let server = NameServer { address: udp.local_addr().unwrap(), family: None };
+        let server = NameServer { address: udp.local_addr().unwrap(), family: None, binding: &Binding::ANY };
         let has_timed_out = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::binding::Binding;
 use super::deadline::Deadline;
 use super::login::{credentials, user};
 use super::login_gate::{self, LoginGate};
@@ -67,12 +68,13 @@ pub(super) fn prepare_hops<'a>(
     route: &'a Route,
     target: &Endpoint,
     plan: &Plan,
+    binding: &Binding,
     deadline: &Deadline<'_>,
     redactor: &Redactor,
     context: Context<'a>,
 ) -> Result<Vec<HopState<'a>>, Error> {
     let Some((last, before)) = route.hops.split_last() else { return Ok(Vec::new()) };
-    let resolver = Resolver { server: None, family: plan.sockets.family.as_ref() };
+    let resolver = Resolver { server: None, family: plan.sockets.family.as_ref(), binding };
     let last = resolve_for_hop(last, target, resolver, deadline, context.progress)?;
     if is_bypassed(&route.bypass, target, &last)? {
         context.progress.reached(&Stage::Bypassed);
@@ -228,7 +230,7 @@ fn resolve_for_hop(
     let peer = Peer::target(&Target::Tcp(next.clone()));
     // SOCKS4 has no use for IPv6 addresses, even with `--ipv6`.
     let family = resolver.family.filter(|_| !ipv4_only);
-    let resolver = Resolver { server: mode.server(), family };
+    let resolver = Resolver { server: mode.server(), family, ..resolver };
     let found = resolve::lookup(name, &peer, resolver, deadline).and_then(|addresses| {
         let is_usable = |address: &&IpAddr| !ipv4_only || address.is_ipv4();
         let found = addresses.iter().find(is_usable).copied();

@@ -5,11 +5,13 @@ use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Limits, Plan, Route, Target};
 use crate::sys::Channel;
 use crate::trace::trace;
+use binding::Binding;
 use deadline::Deadline;
 use hop::{HopState, prepare_hops};
 use negotiate::{Outcome, negotiate, send_ahead};
 use resolve::Resolver;
 
+mod binding;
 mod connection;
 mod deadline;
 mod dial;
@@ -70,6 +72,7 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
             return dial::dial_unix(path, &peer, &deadline).map(|channel| Tunnel { channel, peer });
         }
     };
+    let binding = Binding::find(&plan.sockets)?;
     let redactor = context.progress.redactor();
     for password in plan.hops().filter_map(|hop| hop.protocol.login()?.password.as_ref()) {
         redactor.add(password);
@@ -79,10 +82,10 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);
         let mut share = deadline.share(attempts, Limits::ROUTE_TIMEOUT);
         context.progress.reached(&Stage::Route(index));
-        let result = match prepare_hops(route, target, plan, &share, &redactor, context) {
+        let result = match prepare_hops(route, target, plan, &binding, &share, &redactor, context) {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
-            Ok(mut hops) => connect_hops(&mut hops, route, plan, &mut share, context),
+            Ok(mut hops) => connect_hops(&mut hops, route, plan, &binding, &mut share, context),
             Err(error) => Err(error),
         };
         deadline.extend(share.extended());
@@ -128,6 +131,7 @@ fn connect_hops<'a>(
     hops: &mut [HopState<'a>],
     route: &Route,
     plan: &Plan,
+    binding: &Binding,
     deadline: &mut Deadline<'_>,
     context: Context<'a>,
 ) -> Result<Tunnel, Error> {
@@ -136,7 +140,7 @@ fn connect_hops<'a>(
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
-    let resolver = Resolver { server, family: plan.sockets.family.as_ref() };
+    let resolver = Resolver { server, family: binding.family.as_ref(), binding };
     // The hop that requested the current connection; `None` for the first connection.
     let mut requested_by: Option<usize> = None;
     // The loop ends because each negotiation requests only a limited number of new connections.

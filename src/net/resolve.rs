@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dns_lookup::{AddrFamily, AddrInfoHints, LookupError, LookupErrorKind, SockType};
 
+use super::binding::Binding;
 use super::deadline::Deadline;
 use super::resolve_error::ResolveError;
 use super::waiting::Wait;
@@ -17,12 +18,14 @@ use crate::plan::{FamilyLimit, Target};
 use crate::trace::trace;
 
 /// How to resolve a name.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Resolver<'a> {
     /// The name server; `None` for the system's resolver.
     pub(super) server: Option<SocketAddr>,
     /// The only family to look up; `None` for both.
     pub(super) family: Option<&'a FamilyLimit>,
+    /// Where queries to the name server come from.
+    pub(super) binding: &'a Binding,
 }
 
 impl Resolver<'_> {
@@ -133,7 +136,7 @@ fn all_addresses(name: &Name, resolver: Resolver<'_>, until: &Wait<'_>) -> Looku
     }
     // A name with a colon is an address with a zone, which only the system can interpret.
     if let Some(server) = resolver.server.filter(|_| !name.as_str().contains(':')) {
-        let found = dns_lookup(name, server, resolver.family(), until)?;
+        let found = dns_lookup(name, server, resolver.family(), resolver.binding, until)?;
         return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
     }
     ask_system(name, resolver.family(), until)
@@ -232,7 +235,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 use super::dns::lookup as dns_lookup;
 
 #[cfg(not(feature = "dns"))]
-fn dns_lookup(_: &Name, _: SocketAddr, _: Option<Family>, _: &Wait<'_>) -> Result<Vec<IpAddr>, ResolveError> {
+fn dns_lookup(
+    _: &Name,
+    _: SocketAddr,
+    _: Option<Family>,
+    _: &Binding,
+    _: &Wait<'_>,
+) -> Result<Vec<IpAddr>, ResolveError> {
     Err(ResolveError::failed("this build has no DNS client"))
 }
 

@@ -77,8 +77,9 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
         Context { client: None, prompt: &Nobody, tls: &TlsCache::default(), gate: None, progress: &() },
     );
     let mut deadline = Deadline::start(None);
-    let mut hops = prepare_hops(route, target, &plan, &deadline, &Redactor::default(), context).unwrap();
-    connect_hops(&mut hops, route, &plan, &mut deadline, context).unwrap();
+    let mut hops =
+        prepare_hops(route, target, &plan, &Binding::ANY, &deadline, &Redactor::default(), context).unwrap();
+    connect_hops(&mut hops, route, &plan, &Binding::ANY, &mut deadline, context).unwrap();
     assert!(hops[0].spent >= pause * 2, "{:?}", hops[0].spent);
     let left = hops[0].deadline(&deadline).left();
     assert!(left.is_some_and(|left| left + pause * 2 <= Limits::HANDSHAKE_TIMEOUT), "{left:?}");

@@ -19,7 +19,7 @@ mod windows;
 mod zeroizing_alloc;
 
 pub use command::{Program, run_for_output, run_within};
-pub use interfaces::{own_addresses, own_networks};
+pub use interfaces::{InterfaceAddress, bind_to_interface, interface_addresses, own_addresses, own_networks};
 pub use layer::{LayerThread, clone_io_error, layered};
 #[cfg(not(target_os = "linux"))]
 pub use splice_fallback::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mode};

@@ -146,10 +146,10 @@ fn a_family_selects_the_queries_to_a_name_server() {
 #[test]
 fn the_report_shows_the_settings_of_sockets() {
     let target = script().send("hi").drain().serve();
-    let out = connect(format!("--check --ipv4 --tcp-keepalive 0 {}", target.args())).run();
+    let out = connect(format!("--check --bind 127.0.0.1 --ipv4 --tcp-keepalive 0 {}", target.args())).run();
     let text = out.expect_code(0).stdout_text();
-    assert!(text.contains("\n  connections: IPv4 only; without keep-alive\n"), "{text}");
-    let settings = [("--ipv4", "IPv4 only"), ("--tcp-keepalive", "0")];
+    assert!(text.contains("\n  connections: from 127.0.0.1; IPv4 only; without keep-alive\n"), "{text}");
+    let settings = [("--bind", "127.0.0.1"), ("--ipv4", "IPv4 only"), ("--tcp-keepalive", "0")];
     for (name, value) in settings {
         let is_row = |line: &&str| {
             line.split_whitespace().eq([name, "command", "line"].into_iter().chain(value.split(' ')))
@@ -157,4 +157,132 @@ fn the_report_shows_the_settings_of_sockets() {
         assert!(text.lines().any(|line| is_row(&line)), "{name}: {text}");
     }
     target.finish();
+}
+
+/// Every address in 127.0.0.0/8 is an address of this machine on Linux.
+#[cfg(target_os = "linux")]
+const SOURCE: &str = "127.0.0.42";
+
+/// Returns a target that sends the address from which it was reached.
+#[cfg(target_os = "linux")]
+fn observer() -> Script {
+    script().then("send the address of the client", |session| {
+        let client = session.stream().peer_addr().unwrap();
+        session.send(client.ip().to_string().as_bytes())
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_come_from_the_given_address() {
+    let target = Server::repeat(observer);
+    for option in ["--bind 127.0.0.42", "--bind 127.0.0.42 -A", "--bind 127.0.0.42 -w 20"] {
+        connect(format!("{option} {}", target.args())).run().expect_success().expect_stdout(SOURCE);
+    }
+    let from_variable = || connect(target.args()).env("CONNECT_BIND", SOURCE);
+    from_variable().run().expect_success().expect_stdout(SOURCE);
+    connect(format!("--bind 127.0.0.43 {}", target.args()))
+        .env("CONNECT_BIND", SOURCE)
+        .run()
+        .expect_stdout("127.0.0.43");
+    let home = crate::rcfile::home(format!("CONNECT_BIND = {SOURCE}\n"));
+    connect(target.args()).env("HOME", &*home).run().expect_success().expect_stdout(SOURCE);
+    let v6 = Server::each_v6([observer()]);
+    connect(format!("--bind [::1] {}", v6.args())).run().expect_success().expect_stdout("::1");
+    // Clients of a local port.
+    let run = listening(format!("--bind {SOURCE} -p 127.0.0.1:0 {}", target.args()));
+    assert_eq!(crate::listening::read_to_end(run.client()), SOURCE);
+    run.end().expect_success();
+    let proxy = socks5_none().then("send the address of the client", |session| {
+        let client = session.stream().peer_addr().unwrap();
+        session.send(client.ip().to_string().as_bytes())
+    });
+    let proxy = proxy.drain().serve();
+    connect(format!("--bind {SOURCE} -S {proxy} host 22")).run().expect_success().expect_stdout(SOURCE);
+    proxy.finish();
+}
+
+#[cfg(all(target_os = "linux", feature = "dns"))]
+#[test]
+fn queries_to_a_name_server_came_from_another_address_than_connections() {
+    let v4 = IpAddr::from([127, 0, 0, 1]);
+    let answer = move |question: &Question| match question.transport {
+        Transport::Udp => Answer::Truncated,
+        Transport::Tcp => Answer::Addresses(vec![v4]),
+    };
+    for option in [SOURCE, "lo"] {
+        let dns = NameServer::start(v4, answer);
+        let target = observer().serve();
+        let out = connect(format!("--bind {option} -R {dns} host.example. {}", target.port())).run();
+        let from = if option == "lo" { "127.0.0.1" } else { SOURCE };
+        out.expect_success().expect_stdout(from);
+        let clients = dns.clients();
+        assert!(clients.iter().any(|(transport, _)| *transport == Transport::Tcp), "{clients:?}");
+        assert!(clients.iter().all(|(_, ip)| ip.to_string() == from), "{option}: {clients:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_go_through_the_given_interface() {
+    let target = observer().serve();
+    connect(format!("--bind lo {}", target.args())).run().expect_success().expect_stdout("127.0.0.1");
+    let target = Server::each_v6([observer()]);
+    connect(format!("--bind lo {}", target.args())).run().expect_success().expect_stdout("::1");
+}
+
+#[test]
+fn an_address_or_interface_that_this_machine_lacks_is_an_error() {
+    for (args, parts) in [
+        (
+            "--bind 192.0.2.1 host 22",
+            &[
+                "cannot connect from 192.0.2.1, as --bind requires: this machine does not have this address; use ",
+                "127.0.0.1",
+            ][..],
+        ),
+        (
+            "--bind 2001:db8::1 -H proxy.invalid host 22",
+            &["cannot connect from 2001:db8::1, as --bind requires: "],
+        ),
+        (
+            "--bind nosuch0 host 22",
+            &["cannot connect from nosuch0, as --bind requires: this machine has no such interface"],
+        ),
+        ("--bind an-interface-with-a-long-name -x http://h|direct host 22", &["no such interface"]),
+    ] {
+        connect(args).run().expect_failure(1, parts);
+    }
+    for option in
+        ["--bind me:secret@proxy", "-dd --bind secret:secret", "--check --bind=http://me:secret@proxy:80"]
+    {
+        let out = connect(format!("{option} host 22")).run();
+        let text = out.expect_code(1).stdout_text() + &out.stderr_text();
+        assert!(text.contains(":****") && !text.contains(":secret"), "{text}");
+    }
+    let run = connect("host 22").env("CONNECT_BIND", "nosuch0").run();
+    run.expect_failure(1, &["cannot connect from nosuch0, as CONNECT_BIND requires: "]);
+}
+
+#[test]
+fn an_address_restricts_connections_to_its_family() {
+    connect("--bind 127.0.0.1 ::1 22")
+        .run()
+        .expect_failure(4, &["cannot connect to [::1]:22: it has no IPv4 address, which --bind requires"]);
+    let out = connect(format!("--bind ::1 localhost {}", RefusingPort::new().port())).run();
+    out.expect_failure(4, &["([::1]:"]);
+    // A proxy connects to either family.
+    let proxy = socks5_none().drain().serve();
+    connect(format!("--bind 127.0.0.1 -S {proxy} 2001:db8::7 22")).run().expect_success();
+    assert_eq!(proxy.finish_one().target.as_deref(), Some("[2001:db8::7]:22"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_local_socket_needs_no_source_address() {
+    let path = TempPath::new("s");
+    let listener = std::os::unix::net::UnixListener::bind(&*path).unwrap();
+    let run = connect("--bind 192.0.2.1").arg(format!("unix:{}", path.display())).start();
+    drop(listener.accept().unwrap());
+    run.finish().expect_success();
 }

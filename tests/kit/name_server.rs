@@ -54,6 +54,7 @@ pub(crate) struct NameServer {
 struct Shared {
     answer: Box<dyn Fn(&Question) -> Answer + Send + Sync>,
     asked: Mutex<Vec<(Transport, String)>>,
+    clients: Mutex<Vec<(Transport, IpAddr)>>,
     stop: AtomicBool,
 }
 
@@ -72,6 +73,7 @@ impl NameServer {
         let shared = Arc::new(Shared {
             answer: Box::new(answer),
             asked: Mutex::default(),
+            clients: Mutex::default(),
             stop: AtomicBool::new(false),
         });
         let (by_udp, by_tcp) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -90,6 +92,12 @@ impl NameServer {
     /// Returns each query so far: its transport, and a text such as "host.example. A".
     pub(crate) fn asked(&self) -> Vec<(Transport, String)> {
         self.shared.asked.lock().unwrap().clone()
+    }
+
+    /// Returns the transport and the client's address of each UDP query and each TCP connection so
+    /// far.
+    pub(crate) fn clients(&self) -> Vec<(Transport, IpAddr)> {
+        self.shared.clients.lock().unwrap().clone()
     }
 }
 
@@ -118,6 +126,7 @@ impl Shared {
             // Ignore all errors, not just timeouts: Windows reports ICMP errors about earlier
             // replies here.
             let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
+            self.clients.lock().unwrap().push((Transport::Udp, client.ip()));
             for message in self.messages(Transport::Udp, &buffer[..length]) {
                 let _ = socket.send_to(&message, client);
             }
@@ -129,7 +138,10 @@ impl Shared {
         thread::scope(|scope| {
             while self.is_running() {
                 match listener.accept() {
-                    Ok((stream, _)) => drop(scope.spawn(move || self.serve_stream(&stream))),
+                    Ok((stream, client)) => {
+                        self.clients.lock().unwrap().push((Transport::Tcp, client.ip()));
+                        drop(scope.spawn(move || self.serve_stream(&stream)));
+                    }
                     Err(_) => thread::sleep(POLL_INTERVAL),
                 }
             }

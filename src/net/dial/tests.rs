@@ -8,8 +8,9 @@ use super::*;
 use crate::addr::{Endpoint, Host, Port};
 use crate::plan::Target;
 
+static RESOLVER: Resolver<'_> = Resolver { server: None, family: None, binding: &Binding::ANY };
 static SETTINGS: SocketSettings =
-    SocketSettings { keep_alive: Some(SocketSettings::KEEP_ALIVE_TIME), family: None };
+    SocketSettings { keep_alive: Some(SocketSettings::KEEP_ALIVE_TIME), family: None, bind: None };
 
 fn listener() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
@@ -71,7 +72,7 @@ fn race(
     let deadline = Deadline::start(Some(limit));
     let peer = peer(addresses[0]);
     let until = Wait::new(&peer, CONNECTION, &deadline);
-    let mut dialling = Dialling::new(addresses.to_vec(), &SETTINGS);
+    let mut dialling = Dialling::new(addresses.to_vec(), &SETTINGS, &Binding::ANY);
     loop {
         let socket = dialling.step(&until).unwrap();
         if socket.is_some() || dialling.has_failed() || deadline.has_passed() {
@@ -149,7 +150,7 @@ fn dialling_continues_after_a_refusal_while_another_attempt_is_in_progress() {
 fn a_refusal_is_an_error_that_names_the_address() {
     let refusing = Refusing::new();
     let peer = peer(refusing.address());
-    match dial(&peer, Resolver::default(), &SETTINGS, &Deadline::start(None), &()) {
+    match dial(&peer, RESOLVER, &SETTINGS, &Deadline::start(None), &()) {
         Err(Error::Dial { peer: named, attempts, ignored: 0 }) => {
             assert_eq!(named, peer);
             assert_eq!(attempts.len(), 1);
@@ -164,7 +165,7 @@ fn a_refusal_is_an_error_that_names_the_address() {
 fn the_deadline_ends_an_attempt_that_hangs() {
     let hole = BlackHole::new();
     let (start, limit) = (Instant::now(), Duration::from_millis(300));
-    match dial(&peer(hole.address()), Resolver::default(), &SETTINGS, &Deadline::start(Some(limit)), &()) {
+    match dial(&peer(hole.address()), RESOLVER, &SETTINGS, &Deadline::start(Some(limit)), &()) {
         Err(Error::TimedOut { peer: named, limit: reported, .. }) => {
             assert_eq!(named, peer(hole.address()));
             assert_eq!(reported, limit);
@@ -179,14 +180,9 @@ fn the_deadline_ends_an_attempt_that_hangs() {
 fn the_socket_has_no_delay_and_keep_alive_and_is_non_blocking() {
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
         let listener = TcpListener::bind((ip, 0)).unwrap();
-        let connection = dial(
-            &peer(listener.local_addr().unwrap()),
-            Resolver::default(),
-            &SETTINGS,
-            &Deadline::start(None),
-            &(),
-        )
-        .unwrap();
+        let connection =
+            dial(&peer(listener.local_addr().unwrap()), RESOLVER, &SETTINGS, &Deadline::start(None), &())
+                .unwrap();
         let channel = connection.into_channel();
         assert!(SockRef::from(&channel).tcp_nodelay().unwrap());
         assert!(SockRef::from(&channel).keepalive().unwrap());
@@ -207,9 +203,12 @@ fn keep_alive_had_the_times_of_the_system() {
         (Some(Duration::from_secs(1)), Some((1, 1, 5))),
         (None, None),
     ] {
-        let socket =
-            start(listener.local_addr().unwrap(), &SocketSettings { keep_alive, ..SETTINGS.clone() })
-                .unwrap();
+        let socket = start(
+            listener.local_addr().unwrap(),
+            &SocketSettings { keep_alive, ..SETTINGS.clone() },
+            &Binding::ANY,
+        )
+        .unwrap();
         assert_eq!(socket.keepalive().unwrap(), expected.is_some());
         if let Some((time, interval, probes)) = expected {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(time));
@@ -221,9 +220,9 @@ fn keep_alive_had_the_times_of_the_system() {
 
 /// Returns a `Dialling` with one attempt per address, each of which has already connected.
 fn all_connected(addresses: &[SocketAddr]) -> Dialling<'static> {
-    let mut dialling = Dialling::new([], &SETTINGS);
+    let mut dialling = Dialling::new([], &SETTINGS, &Binding::ANY);
     for &address in addresses {
-        let socket = start(address, &SETTINGS).unwrap();
+        let socket = start(address, &SETTINGS, &Binding::ANY).unwrap();
         let connected = sys::poll(&mut [sys::watch(&socket, false, true)], Some(Duration::from_secs(10)));
         assert!(connected.unwrap());
         dialling.started.push((address, socket));

@@ -12,19 +12,23 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hickory_resolver::net::runtime::iocompat::AsyncIoTokioAsStd;
 use hickory_resolver::net::runtime::{DnsUdpSocket, RuntimeProvider, TokioRuntimeProvider, TokioTime};
+use socket2::{Domain, Socket, Type};
 use tokio::io::{Interest, ReadBuf};
-use tokio::net::UdpSocket;
+use tokio::net::{TcpSocket, UdpSocket};
 
 use crate::error::os_message;
+use crate::net::binding::Binding;
 
 type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// A runtime provider that keeps the first error of the sockets it creates.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Sockets {
     library: TokioRuntimeProvider,
     first_error: FirstError,
+    binding: Binding,
 }
 
 /// The first error that the system reported.
@@ -42,6 +46,20 @@ impl FirstError {
 }
 
 impl Sockets {
+    /// Creates sockets that are bound to `binding`.
+    pub(super) fn new(binding: &Binding) -> Self {
+        let (library, first_error) = (TokioRuntimeProvider::default(), FirstError::default());
+        Self { library, first_error, binding: binding.clone() }
+    }
+
+    /// Creates a non-blocking socket for queries to `server`.
+    fn socket(&self, server: SocketAddr, kind: Type, port: u16) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(server), kind, None)?;
+        socket.set_nonblocking(true)?;
+        self.binding.bind_with_port(&socket, server, port)?;
+        Ok(socket)
+    }
+
     /// Returns the first system error; `None` if no socket has failed.
     pub(super) fn first_error(&self) -> Option<&str> {
         self.first_error.0.get().map(String::as_str)
@@ -64,17 +82,30 @@ impl RuntimeProvider for Sockets {
         local: Option<SocketAddr>,
         limit: Option<Duration>,
     ) -> Pending<Self::Tcp> {
-        let connected = self.library.connect_tcp(server, local, limit);
         let first_error = self.first_error.clone();
-        Box::pin(async move { first_error.record(connected.await) })
+        if self.binding.is_any() {
+            let connected = self.library.connect_tcp(server, local, limit);
+            return Box::pin(async move { first_error.record(connected.await) });
+        }
+        let socket = self.socket(server, Type::STREAM, 0);
+        Box::pin(async move {
+            let connected = async {
+                let socket = TcpSocket::from_std_stream(socket?.into());
+                socket.set_nodelay(true)?;
+                // The caller limits the time.
+                socket.connect(server).await
+            };
+            first_error.record(connected.await).map(AsyncIoTokioAsStd)
+        })
     }
 
     fn bind_udp(&self, local: SocketAddr, peer: SocketAddr) -> Pending<Self::Udp> {
-        let bound = self.library.bind_udp(local, peer);
+        // The library chooses a random port.
+        let bound = self.socket(peer, Type::DGRAM, local.port());
         let first_error = self.first_error.clone();
         Box::pin(async move {
             // A failed bind is not recorded, because the library retries with another port.
-            let socket = bound.await?;
+            let socket = UdpSocket::from_std(bound?.into())?;
             first_error.record(socket.connect(peer).await)?;
             Ok(ConnectedUdp { socket, peer, first_error })
         })

@@ -56,6 +56,31 @@ fn addresses() -> Vec<Row> {
     };
     vec![
         row(
+            1,
+            "Bind",
+            "`--bind` names an address of another machine",
+            "`ip addr` lists the addresses of this machine.",
+            || {
+                let run = connect("--bind 192.0.2.1 host.example 22").run();
+                let text = run.stderr_text();
+                let addresses = text.split_once("; use ").map_or("", |(_, addresses)| addresses.trim_end());
+                Message::from_outcome(&run).naming(addresses, "127.0.0.1, 192.0.2.7, ::1")
+            },
+        ),
+        row(
+            1,
+            "Bind",
+            "`--bind` names an interface that this machine lacks",
+            "`ip link` lists the interfaces.",
+            || {
+                let run = connect("--bind tun7 host.example 22").run();
+                let text = run.stderr_text();
+                let interfaces =
+                    text.split_once("; use ").map_or("", |(_, interfaces)| interfaces.trim_end());
+                Message::from_outcome(&run).naming(interfaces, "lo, eth0, tun0")
+            },
+        ),
+        row(
             4,
             "NoAddress",
             "An address of the other family with `--ipv4` or `--ipv6`",

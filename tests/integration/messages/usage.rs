@@ -74,6 +74,8 @@ fn options() -> Vec<Row> {
             "host.example 22",
             "",
         ),
+        value("`--bind` without a value", "--bind= host.example 22", ""),
+        value("`--bind` with an address of the other family", "--ipv6 --bind 192.0.2.7 host.example 22", ""),
         value(
             "Name server of the other family",
             "--ipv4 -R ::1 host.example 22",
