@@ -137,6 +137,9 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
             }
         }
         E::HttpRefused { status, .. } => status_hint(*status)?,
+        E::WebPage { .. } => {
+            "check host and port, because it may be a web server; if the network requires a login, log in with a browser first"
+        }
         E::NoAnswerLine(_) => "check the command sent to the proxy (-c)",
         E::NotHttp { .. } => "check that it is an HTTP proxy, or use -S for a SOCKS proxy",
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",

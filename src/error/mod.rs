@@ -311,6 +311,7 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
         | E::Socks5Refused { .. }
         | E::Socks4Refused { .. }
         | E::HttpRefused { .. }
+        | E::WebPage { .. }
         | E::NotHttp { .. }
         | E::MalformedHttp(_)
         | E::HeaderTooLong(_) => ExitCode::Refused,

@@ -1,5 +1,6 @@
 //! Drives a protocol's state machine over a connection.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
@@ -17,6 +18,9 @@ use crate::trace::{self, in_charset, trace};
 /// How long to wait for the rest of a refusal's text or of a challenge's body. The text helps the
 /// user, but does not affect the outcome. The body must be read only to keep the connection.
 const REST_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How often to check whether more bytes have arrived after those that stay in the stream.
+const PEEK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a negotiation ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,9 +85,11 @@ fn take_steps<'a>(
     let mut rest_deadline = None;
     loop {
         let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
-        if step != Step::ReceiveRest {
+        if !matches!(step, Step::ReceiveRest | Step::Peek(_)) {
             rest_deadline = None;
         }
+        let limit = deadline.left().map_or(REST_TIMEOUT, |left| left.min(REST_TIMEOUT));
+        let mut rest_deadline = || *rest_deadline.get_or_insert_with(|| Deadline::start(Some(limit)));
         match step {
             Step::Send(wire) => {
                 hop.log.flush();
@@ -97,11 +103,8 @@ fn take_steps<'a>(
                 }
             }
             Step::Receive(limit) => hop.receive(connection, limit, deadline)?,
-            Step::ReceiveRest => {
-                let limit = deadline.left().map_or(REST_TIMEOUT, |left| left.min(REST_TIMEOUT));
-                let rest_deadline = rest_deadline.get_or_insert_with(|| Deadline::start(Some(limit)));
-                hop.receive_rest(connection, rest_deadline)?;
-            }
+            Step::ReceiveRest => hop.receive_rest(connection, &rest_deadline())?,
+            Step::Peek(seen) => hop.peek(connection, seen, &rest_deadline())?,
             Step::Credentials => {
                 hop.log.flush();
                 let prompted = Instant::now();
@@ -151,6 +154,29 @@ impl HopState<'_> {
             Err(HopFailure::Wait(_)) => self.negotiation.closed(),
             Err(HopFailure::Protocol(cause)) => Err(cause),
             Ok(()) => Ok(()),
+        };
+        result.map_err(|cause| self.failed(cause))
+    }
+
+    /// Passes bytes after the negotiation to it, which may belong to the tunnel and are not
+    /// consumed. Without any more than `seen` until the deadline, the negotiation decides without
+    /// them.
+    fn peek(
+        &mut self,
+        connection: &mut Connection,
+        seen: usize,
+        deadline: &Deadline<'_>,
+    ) -> Result<(), Error> {
+        let result = loop {
+            match connection.receive(Limit::Unknown, &self.wait(deadline)) {
+                Ok(received) if received.bytes().len() > seen => {
+                    break self.negotiation.receive(received.bytes()).map(drop);
+                }
+                // The bytes that were seen before make the connection readable.
+                Ok(received) if !received.bytes().is_empty() => thread::sleep(PEEK_INTERVAL),
+                // The relay will see EOF or the error again.
+                Ok(_) | Err(_) => break self.negotiation.closed(),
+            }
         };
         result.map_err(|cause| self.failed(cause))
     }

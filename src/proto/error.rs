@@ -91,6 +91,16 @@ pub enum Error {
         /// `true` if the request had a `User-Agent`.
         sent_user_agent: bool,
     },
+    /// HTTP: the status is 2xx, but a web page follows.
+    #[error("sent a web page instead of a tunnel to {target}: {status}{}", after_space(.text))]
+    WebPage {
+        /// The target.
+        target: Box<Endpoint>,
+        /// The status code.
+        status: u16,
+        /// The reason phrase and the title of the page.
+        text: String,
+    },
     /// Telnet: a line reports a failure.
     #[error("refused to connect to {target}: {text}")]
     TelnetRefused {

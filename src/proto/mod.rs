@@ -72,6 +72,12 @@ pub enum Step {
     /// Like [`Receive`](Self::Receive), but with a short time limit. When the time is up, call
     /// [`Negotiation::closed`] as if the proxy had closed the connection.
     ReceiveRest,
+    /// Peek at the bytes that follow the negotiation, and pass them to [`Negotiation::receive`],
+    /// which consumes none of them.
+    ///
+    /// Wait until more than this many bytes are available, but only briefly: after a short silence,
+    /// or at EOF, call [`Negotiation::closed`].
+    Peek(usize),
     /// Obtain a user name and password and pass them to [`Negotiation::credentials`].
     Credentials,
     /// Close the connection, open a new one, call [`Negotiation::restart`] and continue with the
@@ -112,8 +118,8 @@ pub trait Negotiation {
     fn step(&mut self) -> Result<Step, Error>;
 
     /// Processes received bytes and returns how many of them belong to the negotiation: at least
-    /// one, unless `bytes` is empty. Pass the rest again after the next step, or treat it as tunnel
-    /// data after [`Step::Done`].
+    /// one, unless `bytes` is empty, and none after [`Step::Peek`]. Pass the rest again after the
+    /// next step, or treat it as tunnel data after [`Step::Done`].
     ///
     /// # Errors
     /// Fails if the bytes violate the protocol or contain a refusal.

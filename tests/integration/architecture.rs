@@ -68,10 +68,11 @@ fn the_architecture_names_nothing_that_is_gone() {
 }
 
 /// Durations that do not limit a peer, such as polling intervals and the timing of the status line.
-const NOT_LIMITS: [&str; 8] = [
+const NOT_LIMITS: [&str; 9] = [
     "BULK_PAUSE",
     "DRAIN_POLL_INTERVAL",
     "MIN_POLL",
+    "PEEK_INTERVAL",
     "RECHECK_INTERVAL",
     "REPORT_DELAY",
     "STATUS_DELAY",

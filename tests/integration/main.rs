@@ -76,4 +76,5 @@ mod trace;
 mod unix_socket;
 #[cfg(unix)]
 mod waiting;
+mod web_page;
 mod wire;

@@ -15,6 +15,7 @@ mod credentials_header;
 mod digest;
 mod head;
 mod header;
+mod page;
 mod refusal_text;
 mod scheme_selection;
 
@@ -83,7 +84,13 @@ enum State {
         keep: bool,
     },
     Reconnect,
-    /// The proxy has refused; the body may explain why.
+    /// The status is 2xx, but the head looks like that of a web page. Checks the bytes after it.
+    CheckForPage {
+        head: Box<Head>,
+        /// How many of the bytes after the head have been seen.
+        seen: usize,
+    },
+    /// The proxy has refused, or sent a page; the body may explain why.
     ReadRefusal {
         head: Box<Head>,
         body: Body,
@@ -164,15 +171,18 @@ impl Connect {
         self.state = match head.status {
             // Interim response; the final one follows (RFC 9110 §15.2).
             100 | 102..=199 => State::AwaitHead,
+            200..=299 if page::is_announced(&head) => State::CheckForPage { head: Box::new(head), seen: 0 },
             // Tunnel data follows, even if the head has a Content-Length (RFC 9110 §9.3.6).
-            200..=299 => {
-                self.selector.accepted();
-                State::Done
-            }
+            200..=299 => self.establish(),
             401 | 407 => self.handle_challenge(&head)?,
             _ => State::ReadRefusal { body: Body::from_head(&head), head: Box::new(head) },
         };
         Ok(())
+    }
+
+    fn establish(&mut self) -> State {
+        self.selector.accepted();
+        State::Done
     }
 
     fn handle_challenge(&mut self, head: &Head) -> Result<State, Error> {
@@ -235,6 +245,9 @@ impl Connect {
             let gap = if text.is_empty() { "" } else { " " };
             text = format!("{text}{gap}(to {})", self.redactor.printable(location.as_bytes()));
         }
+        if (200..300).contains(&head.status) {
+            return Error::WebPage { target: self.target.clone().into(), status: head.status, text };
+        }
         Error::HttpRefused {
             target: self.target.clone().into(),
             status: head.status,
@@ -279,6 +292,7 @@ impl Negotiation for Connect {
                 }
                 Step::ReceiveRest
             }
+            State::CheckForPage { seen, .. } => Step::Peek(*seen),
             State::Done => Step::Done,
         })
     }
@@ -308,6 +322,17 @@ impl Negotiation for Connect {
                 }
                 Ok(taken)
             }
+            State::CheckForPage { head, seen } => {
+                match page::begins(head, bytes) {
+                    Some(true) => {
+                        let (head, body) = (head.clone(), Body::from_head(head));
+                        self.state = State::ReadRefusal { head, body };
+                    }
+                    Some(false) => self.state = self.establish(),
+                    None => *seen = bytes.len(),
+                }
+                Ok(0)
+            }
             // The refusal is final, even if its body is malformed.
             State::ReadRefusal { body, .. } => {
                 let bytes = &bytes[..bytes.len().min(body::MAX_KEPT.saturating_sub(body.received()))];
@@ -325,6 +350,10 @@ impl Negotiation for Connect {
             State::ReadRefusal { head, body } => Err(self.refusal(head, body)),
             State::DrainChallenge(_) => {
                 self.state = State::Challenged { keep: false };
+                Ok(())
+            }
+            State::CheckForPage { .. } => {
+                self.state = self.establish();
                 Ok(())
             }
             // The proxy may have closed the connection while the user typed the password (RFC 9112

@@ -69,13 +69,14 @@ pub(crate) fn drive<N: Negotiation + Debug, P: Peers>(negotiation: N, peers: &mu
     let mut other_steps = 0;
     let result = loop {
         driver.peers.inspect(&driver.negotiation);
-        let before = (driver.reconnects, driver.consumed);
+        let before = (driver.reconnects, driver.consumed, driver.unread.len());
         match driver.step() {
             Ok(false) => {}
             Ok(true) => break Ok(()),
             Err(error) => break Err(error),
         }
-        other_steps += usize::from(before == (driver.reconnects, driver.consumed));
+        let after = (driver.reconnects, driver.consumed, driver.unread.len());
+        other_steps += usize::from(before == after);
         assert!(other_steps <= MAX_OTHER_STEPS, "does not end: {:?}", driver.negotiation);
     };
     driver.peers.inspect(&driver.negotiation);
@@ -102,6 +103,7 @@ impl<N: Negotiation + Debug, P: Peers> Driver<'_, N, P> {
             }
             Step::Receive(limit) => self.receive(limit, false)?,
             Step::ReceiveRest => self.receive(Limit::Unknown, true)?,
+            Step::Peek(seen) => self.peek(seen)?,
             Step::Credentials => {
                 let credentials = self.peers.credentials();
                 self.call(|negotiation| negotiation.credentials(credentials))?;
@@ -152,6 +154,24 @@ impl<N: Negotiation + Debug, P: Peers> Driver<'_, N, P> {
         if limit == Limit::Unknown && !self.unread.is_empty() {
             self.unread.extend(self.peers.receive_more());
         }
+        Ok(())
+    }
+
+    fn peek(&mut self, seen: usize) -> Result<(), Error> {
+        while self.unread.len() <= seen {
+            match self.peers.receive(true) {
+                Some(bytes) => self.unread.extend(bytes),
+                None => return self.call(N::closed),
+            }
+        }
+        let offered = self.unread.len().min(PEEK_SIZE);
+        if offered <= seen {
+            return self.call(N::closed);
+        }
+        let unread = std::mem::take(&mut self.unread);
+        let consumed = self.call(|negotiation| negotiation.receive(&unread[..offered]));
+        self.unread = unread;
+        assert_eq!(consumed?, 0, "consumes bytes that may belong to the tunnel");
         Ok(())
     }
 

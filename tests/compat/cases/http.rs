@@ -53,6 +53,21 @@ fn statuses() -> Vec<Case> {
             .both("stdout: \"HELLO\\n\"")
             .theirs("\"CONNECT host.example:22 HTTP/1.0\\r\\n\\r\\nping\\n\"")
             .ours("\"CONNECT host.example:22 HTTP/1.1\\r\\nHost: host.example:22\\r\\n\\r\\nping\\n\""),
+        splits(
+            case("http: 200 with a web page", "-d -H {proxy} host.example 22")
+                .peer(
+                    "proxy",
+                    script().read_connect_request().send(
+                        "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<html><title>Hello</title></html>\n",
+                    ),
+                )
+                .over_http(),
+            "http-page",
+        )
+        .theirs("exit: zero")
+        .theirs("<html>")
+        .ours("exit: not zero")
+        .ours("stdout: \"\""),
         two("http: 201", "201"),
         two("http: 204", "204"),
         two("http: 299", "299"),

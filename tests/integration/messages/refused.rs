@@ -257,6 +257,20 @@ fn http_responses() -> Vec<Row> {
             "The network requires a login in a browser",
             "302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0",
         ),
+        http(
+            5,
+            "WebPage",
+            "A web server or the login page of a network answers",
+            "The status is that of a success, but there is no tunnel.",
+            "-H PROXY",
+            || {
+                let page = "<html><title>Welcome to nginx!</title></html>";
+                let length = page.len();
+                http_reply(format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{page}"
+                ))
+            },
+        ),
         http(5, "HeaderTooLong", "The HTTP proxy's response is too long", "", "-H PROXY", || {
             let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(70_000));
             http_request().send(head).drain()
