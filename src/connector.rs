@@ -7,6 +7,7 @@ use crate::net::{self, Context, LoginGate, Progress, TlsCache, Tunnel};
 use crate::plan::{Hop, Local, Plan};
 use crate::prompt::{PromptCache, Prompter};
 use crate::proto::{Ends, ProxyProtocol, Wire};
+use crate::relay::Ending;
 use crate::sys::{self, Client, DumpGuard};
 use crate::trace::{self, trace};
 
@@ -85,6 +86,24 @@ impl Connector {
     /// See [`connect`](Self::connect).
     pub fn connect_once(self, client: Option<&Client>) -> Result<Tunnel, Error> {
         self.connect(client)
+    }
+}
+
+/// Checks how the session over a tunnel ended. If a proxy granted the request and the connection
+/// was closed before the target sent anything, the tunnel most likely led nowhere.
+///
+/// If the local end had ended first, returns that as a warning, because the session may be one that
+/// only sends data. Returns `None` if it sent nothing either: browsers open connections in advance,
+/// and close those that they do not need.
+///
+/// # Errors
+/// [`Error::NothingReceived`] otherwise.
+pub fn check_ending(tunnel: &Tunnel, ending: Ending) -> Result<Option<Error>, Error> {
+    match ending {
+        _ if tunnel.granted_by.is_none() => Ok(None),
+        Ending::Normal | Ending::Silent { after_local: true, has_sent: false } => Ok(None),
+        Ending::Silent { after_local: true, has_sent: true } => Ok(Some(tunnel.nothing_received())),
+        Ending::Silent { after_local: false, .. } => Err(tunnel.nothing_received()),
     }
 }
 

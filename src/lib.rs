@@ -42,7 +42,7 @@ use std::io::{self, Write};
 
 use cli::{Args, Request, Verbosity};
 use config::Sources;
-use connector::Connector;
+use connector::{Connector, check_ending};
 use error::{Error, ExitCode};
 use net::Tunnel;
 use plan::Local;
@@ -130,10 +130,13 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
 
 fn relay_stdio(connector: Connector) -> Result<(), Error> {
     let settings = connector.plan().relay;
-    let Tunnel { channel, peer } = connector.connect_once(None)?;
+    let tunnel = connector.connect_once(None)?;
     trace!("start relaying.");
-    relay::relay_stdio(&channel, &peer, settings)?;
+    let ending = relay::relay_stdio(&tunnel.channel, &tunnel.peer, settings)?;
     trace!("relaying done.");
+    if let Some(warning) = check_ending(&tunnel, ending)?.filter(|_| settings.warns) {
+        trace::message(&format!("warning: {}", warning.user_message()));
+    }
     Ok(())
 }
 

@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::addr::{Host, LOOPBACK, SpecialUse};
-use crate::connector::Connector;
+use crate::connector::{Connector, check_ending};
 use crate::error::Error;
 use crate::net::Tunnel;
 use crate::plan::{ListenAddress, RelaySettings, SocketSettings};
-use crate::relay::{self, KeptSession, Pool};
+use crate::relay::{self, Ending, KeptSession, Pool};
 use crate::sys::{self, Channel, Client, Listener, Ready, Termination};
 use crate::trace::{self, trace};
 
@@ -43,7 +43,11 @@ pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         return Ok(());
     }
     let settings = connector.plan().relay;
-    serve_client(&client, connector.connect_once(Some(&client)), settings, &Pool::default())
+    let warning = serve_client(&client, connector.connect_once(Some(&client)), settings, &Pool::default())?;
+    if let Some(warning) = warning {
+        trace::message(&format!("warning: {}", warning.user_message()));
+    }
+    Ok(())
 }
 
 /// Runs `-P`: connects one client after another to a single session with the target. Returns when
@@ -102,6 +106,10 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
     // A signal cuts the session with the target off. The other ends of the wait are clean.
     if let Some(remote) = remote.filter(|_| !acceptor.has_signal().unwrap_or(true)) {
         remote.channel.set_reset_on_exit(false);
+        kept.remote_ended |= matches!(CloseWatch::Remote(&remote).peek(), Peeked::Closed);
+        if kept.remote_ended && !kept.has_received {
+            check_ending(&remote, Ending::Silent { after_local: false, has_sent: true })?;
+        }
     }
     Ok(())
 }
@@ -164,7 +172,8 @@ fn serve_and_report(client: Arc<Client>, (connector, pool): &(Connector, Pool)) 
     // Close the connection first: the client must not wait until the message is written.
     drop(client);
     match result {
-        Ok(()) => {}
+        Ok(None) => {}
+        Ok(Some(warning)) => trace::message(&format!("client {name}: warning: {}", warning.user_message())),
         Err(error @ Error::ClientGone) => trace!("client {name}: {error}"),
         Err(error) if error.is_silent() => trace!("client {name} went away"),
         Err(error @ Error::Client { .. }) => trace::message(&error.user_message()),
@@ -194,24 +203,25 @@ impl ErrorReport {
     }
 }
 
-/// Relays between a client and its tunnel.
+/// Relays between a client and its tunnel. Returns a warning if the target sent nothing, but the
+/// client may have expected nothing.
 fn serve_client(
     client: &Client,
     remote: Result<Tunnel, Error>,
     settings: RelaySettings,
     pool: &Pool,
-) -> Result<(), Error> {
+) -> Result<Option<Error>, Error> {
     // Reset, or the client would mistake a clean close for an empty answer from the target.
     let remote = remote.inspect_err(|_| client.channel.reset_on_close())?;
     remote.channel.set_reset_on_exit(true);
     trace!("start relaying.");
     let result = relay::relay_client(&client.channel, &remote.channel, &remote.peer, settings, pool);
-    result.map_err(|error| match error {
+    let ending = result.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { address: client.name.clone(), cause },
         other => other,
     })?;
     trace!("relaying done.");
-    Ok(())
+    Ok(check_ending(&remote, ending)?.filter(|_| settings.warns))
 }
 
 /// Opens the listeners for one address of the plan: several if a name has several addresses.

@@ -125,11 +125,13 @@ pub struct RelaySettings {
     /// Half-close the connection to the remote when the local input ends. `--no-shutdown` clears
     /// this.
     pub half_close: bool,
+    /// Print a warning if a proxy's tunnel carried no data from the target. `-q` clears this.
+    pub warns: bool,
 }
 
 impl Default for RelaySettings {
     fn default() -> Self {
-        Self { mode: RelayMode::default(), idle: None, half_close: true }
+        Self { mode: RelayMode::default(), idle: None, half_close: true, warns: true }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::SettingRecord;
 use crate::connector::Connector;
-use crate::error::{Error, ExitCode, os_message};
+use crate::error::{Error, ExitCode};
 use crate::net::{Progress, Stage, Tunnel};
 use crate::proto::Redactor;
 use crate::secret;
@@ -85,10 +85,7 @@ pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> 
         report.state.borrow_mut().output = text::plan(style, connector.plan(), records);
     }
     let failure = match connector.connect_with_progress(None, &report) {
-        Ok(tunnel) => {
-            report.greeting(&tunnel);
-            None
-        }
+        Ok(tunnel) => report.greeting(&tunnel).inspect_err(|error| report.failure(error)).err(),
         Err(error) => {
             // With several routes, `Stage::Failed` has already reported each failure, except a
             // final one.
@@ -176,6 +173,7 @@ impl Report<'_> {
             Error::Dial { .. } | Error::NoAddress { .. } => "dial",
             Error::Tls { .. } => "tls",
             Error::TimedOut { .. } => "time",
+            Error::NothingReceived { .. } | Error::Remote { .. } => "target",
             Error::Negotiation { .. } | Error::Lost { .. } | Error::NoPassword { .. } => "hop",
             _ => "error",
         };
@@ -183,27 +181,31 @@ impl Report<'_> {
     }
 
     /// Reports the first line that the target sends unprompted.
-    fn greeting(&self, tunnel: &Tunnel) {
+    ///
+    /// # Errors
+    /// The connection was closed before the target sent anything, or it broke.
+    fn greeting(&self, tunnel: &Tunnel) -> Result<(), Error> {
+        let failed = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
         let mut watches = [sys::watch(&tunnel.channel, true, false)];
         let mut bytes = [0; 256];
-        let received = match sys::poll(&mut watches, Some(GREETING_TIMEOUT)) {
-            Ok(true) => tunnel.channel.read(&mut bytes).map(Some),
-            Ok(false) => Ok(None),
-            Err(error) => Err(error),
+        let has_data = sys::poll(&mut watches, Some(GREETING_TIMEOUT))
+            .map_err(|cause| Error::System { what: "wait for data", cause })?;
+        let received = match has_data.then(|| tunnel.channel.read(&mut bytes)) {
+            Some(Ok(count)) => Some(count),
+            Some(Err(cause)) if !sys::is_transient(&cause) => return Err(failed(cause)),
+            Some(Err(_)) | None => None,
         };
         let target = &self.connector.plan().target;
         let (verdict, text) = match received {
-            Ok(None) => (Verdict::Note, format!("{target} sent no greeting")),
-            Ok(Some(0)) => (Verdict::Note, format!("{target} closed the connection immediately")),
-            Ok(Some(count)) => {
+            None => (Verdict::Note, format!("{target} sent no greeting")),
+            Some(0) => return Err(tunnel.nothing_received()),
+            Some(count) => {
                 let shown = self.redactor.redact_start(&bytes[..count]);
                 let line = shown.split(|&byte| byte == b'\n').next().unwrap_or_default();
                 (Verdict::Good, format!("{target} sent: {}", self.redactor.printable(line)))
             }
-            Err(error) => {
-                (Verdict::Note, format!("the connection to {target} broke: {}", os_message(&error)))
-            }
         };
         self.note("target", verdict, text, None);
+        Ok(())
     }
 }

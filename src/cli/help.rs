@@ -23,7 +23,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (2, "invalid command line or configuration"),
     (3, "name resolution failed"),
     (4, "could not connect to the proxy or the target"),
-    (5, "the proxy refused, violated its protocol, or has an untrusted certificate"),
+    (5, "the proxy refused, violated its protocol, is not trusted, or led nowhere"),
     (6, "authentication failed, or no password is available"),
     (7, "time limit exceeded"),
     (8, "relaying failed: data may be missing; or the reader of the output exited (no message)"),
@@ -39,6 +39,9 @@ closes the connection, `connect` delivers the remaining data and exits. A reset 
 connection without `close_notify`. Half-closes and resets pass in both directions between the client of a local port and
 the target. A client whose session is cut off, or whose target cannot be reached, receives a reset. A UNIX-domain socket
 has no reset: there, the client sees the end of the data.
+
+If a proxy granted the request and the connection is closed before the target sends anything, that is an error (exit code
+5). It is only a warning if the local end had ended first, because a session may only send data.
 
 With `-p`, `-P` and `--listen`, `connect` exits with code 0 on SIGTERM, SIGINT or SIGHUP while it waits for a client.
 `--listen` does so at any time, and resets the sessions that are open. With `-p` and `-P`, the signal kills `connect`

@@ -72,6 +72,7 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
             mode: relay_mode(sources)?,
             idle: idle.flatten(),
             half_close: !args.no_shutdown,
+            warns: args.verbosity != Verbosity::Quiet,
         },
     };
     tls::check(args, plan.hops())?;

@@ -44,6 +44,12 @@ fn hint(error: &Error) -> Option<String> {
         Error::Negotiation { cause, .. } => negotiation_hint(cause)?,
         Error::Tls { cause, .. } => return tls_hint(cause),
         Error::Lost { .. } => CHECK_TYPE,
+        Error::NothingReceived { granted_by: Some(_), .. } => {
+            "check that the target is up and accepts the proxy's address, and that the port is not blocked behind the proxy"
+        }
+        Error::NothingReceived { granted_by: None, .. } => {
+            "check that the service on the target works and accepts your address"
+        }
         Error::RejectedBefore { .. } => "correct the credentials and restart connect",
         Error::TimedOut { .. } => "check host, port and firewall, or raise the limit with -w SECONDS",
         Error::NoPassword { variables, .. } => {

@@ -157,6 +157,14 @@ pub enum Error {
         /// The system's error.
         cause: io::Error,
     },
+    /// The remote closed the connection cleanly before the target sent anything.
+    #[error("{}", nothing_received(.granted_by.as_deref(), .target))]
+    NothingReceived {
+        /// The proxy that granted the request; `None` for a direct connection.
+        granted_by: Option<Box<Peer>>,
+        /// The target.
+        target: Box<str>,
+    },
     /// The connection to a local client was lost. Data may be missing.
     #[error("lost the connection to client {address}: {}; data may be missing", os_message(.cause))]
     Client {
@@ -210,7 +218,7 @@ pub enum ExitCode {
     Resolve = 3,
     /// The proxy or target did not accept the connection.
     Unreachable = 4,
-    /// A proxy refused the request or violated its protocol.
+    /// A proxy refused the request or violated its protocol, or its tunnel led nowhere.
     Refused = 5,
     /// Authentication failed.
     Authentication = 6,
@@ -233,7 +241,7 @@ impl Error {
             Self::Resolve { .. } => ExitCode::Resolve,
             Self::Dial { .. } | Self::NoAddress { .. } => ExitCode::Unreachable,
             Self::Negotiation { cause, .. } => negotiation_exit_code(cause),
-            Self::Lost { .. } | Self::Tls { .. } => ExitCode::Refused,
+            Self::Lost { .. } | Self::Tls { .. } | Self::NothingReceived { .. } => ExitCode::Refused,
             Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
             Self::Remote { .. }
@@ -284,6 +292,15 @@ impl Error {
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::ReaderGone)
+    }
+}
+
+fn nothing_received(granted_by: Option<&Peer>, target: &str) -> String {
+    match granted_by {
+        Some(proxy) => format!(
+            "{proxy} granted the request for {target}, but the connection was closed before the target sent anything"
+        ),
+        None => format!("{target} closed the connection before it sent anything"),
     }
 }
 

@@ -46,6 +46,19 @@ pub struct Tunnel {
     pub channel: Channel,
     /// The peer of the connection: the first hop, or the target if there are no hops.
     pub peer: Peer,
+    /// The last hop, which granted the request for the target; `None` if there are no hops.
+    pub granted_by: Option<Peer>,
+    /// The target.
+    pub target: Target,
+}
+
+impl Tunnel {
+    /// Returns the error to report if the connection is closed before the target sends anything.
+    #[must_use]
+    pub fn nothing_received(&self) -> Error {
+        let granted_by = self.granted_by.clone().map(Box::new);
+        Error::NothingReceived { granted_by, target: self.target.to_string().into() }
+    }
 }
 
 /// Connects to the plan's target over the first route that works.
@@ -69,7 +82,8 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         Target::Tcp(target) => target,
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
-            return dial::dial_unix(path, &peer, &deadline).map(|channel| Tunnel { channel, peer });
+            let channel = dial::dial_unix(path, &peer, &deadline)?;
+            return Ok(Tunnel { channel, peer, granted_by: None, target: plan.target.clone() });
         }
     };
     let binding = Binding::find(&plan.sockets)?;
@@ -181,6 +195,8 @@ fn connect_hops<'a>(
                 }
             }
         }
-        return Ok(Tunnel { channel: connection.into_channel(), peer: first });
+        let granted_by = hops.last().map(|hop| hop.peer.clone());
+        let target = plan.target.clone();
+        return Ok(Tunnel { channel: connection.into_channel(), peer: first, granted_by, target });
     }
 }

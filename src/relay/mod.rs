@@ -17,7 +17,7 @@ use std::thread;
 use crate::error::{Error, Peer};
 use crate::plan::{RelayMode, RelaySettings};
 use crate::sys::{self, Channel, Ready, Watch};
-pub use session::KeptSession;
+pub use session::{Ending, KeptSession};
 use session::{Interest, LocalEnd, Session, output_error};
 pub use transfer::Pool;
 
@@ -31,7 +31,7 @@ mod transfer;
 ///
 /// # Errors
 /// Either side failed; see the [module](self).
-pub fn relay_stdio(remote: &Channel, peer: &Peer, settings: RelaySettings) -> Result<(), Error> {
+pub fn relay_stdio(remote: &Channel, peer: &Peer, settings: RelaySettings) -> Result<Ending, Error> {
     let system = |cause| Error::System { what: "use standard input and output", cause };
     let (input, output) = (Channel::stdin().map_err(system)?, Channel::stdout().map_err(system)?);
     let pool = Pool::default();
@@ -44,7 +44,7 @@ pub fn relay_stdio(remote: &Channel, peer: &Peer, settings: RelaySettings) -> Re
         return result;
     }
     let flushed = output.map_or(Ok(()), Channel::finish).map_err(output_error);
-    result.and(flushed)
+    result.and_then(|ending| flushed.map(|()| ending))
 }
 
 /// Relays between a client's socket and `remote` until both have ended. A half-close by either side
@@ -58,7 +58,7 @@ pub fn relay_client(
     peer: &Peer,
     settings: RelaySettings,
     pool: &Pool,
-) -> Result<(), Error> {
+) -> Result<Ending, Error> {
     drive(Session::new(LocalEnd::Client, [Some(client); 2], remote, peer, settings, pool)).0
 }
 
@@ -81,13 +81,15 @@ pub fn relay_kept(
     let ends = [Some(client); 2];
     let mut session = Session::new(LocalEnd::PersistentClient, ends, remote, peer, settings, &pool);
     session.queue_for_client(std::mem::take(&mut kept.pending));
+    let had_received = kept.has_received;
     let result;
     (result, *kept) = drive(session);
-    result
+    kept.has_received |= had_received;
+    result.map(drop)
 }
 
 /// Runs a session to completion. All waiting happens here.
-fn drive(mut session: Session<'_>) -> (Result<(), Error>, KeptSession) {
+fn drive(mut session: Session<'_>) -> (Result<Ending, Error>, KeptSession) {
     let mut watches: Vec<Watch<'_>> = Vec::with_capacity(3);
     while !session.is_closed() {
         watches.clear();

@@ -43,6 +43,22 @@ pub struct KeptSession {
     pub pending: Vec<u8>,
     /// The remote sent EOF, so no further client can be served.
     pub remote_ended: bool,
+    /// The remote has sent data.
+    pub has_received: bool,
+}
+
+/// How a session without an error ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The remote sent data, or the local end closed the session.
+    Normal,
+    /// The remote sent EOF without any data.
+    Silent {
+        /// The local end sent EOF first.
+        after_local: bool,
+        /// The local end sent data.
+        has_sent: bool,
+    },
 }
 
 /// The phase of a session. Transitions only go down this list.
@@ -105,9 +121,11 @@ pub(super) struct Session<'a> {
     /// Whether to half-close the connection to the remote after local EOF.
     half_close: bool,
     idle: IdleTimer,
-    result: Result<(), Error>,
+    result: Result<Ending, Error>,
     /// The remote sent EOF and did not fail.
     remote_ended: bool,
+    /// Whether the local end had sent EOF before the remote did; `None` before the remote's EOF.
+    local_ended_first: Option<bool>,
 }
 
 impl<'a> Session<'a> {
@@ -138,8 +156,9 @@ impl<'a> Session<'a> {
             down,
             half_close: settings.half_close,
             idle: IdleTimer::new(settings.idle),
-            result: Ok(()),
+            result: Ok(Ending::Normal),
             remote_ended: false,
+            local_ended_first: None,
         };
         if session.up.is_finished() && session.half_close {
             half_close(remote);
@@ -159,9 +178,9 @@ impl<'a> Session<'a> {
 
     /// Returns the result of a closed session, and the part of a `-P` session that outlives its
     /// client.
-    pub(super) fn into_result(self) -> (Result<(), Error>, KeptSession) {
-        let kept = KeptSession { pending: self.down.pending().to_vec(), remote_ended: self.remote_ended };
-        (self.result, kept)
+    pub(super) fn into_result(self) -> (Result<Ending, Error>, KeptSession) {
+        let (remote_ended, has_received) = (self.remote_ended, self.has_received());
+        (self.result, KeptSession { pending: self.down.pending().to_vec(), remote_ended, has_received })
     }
 
     /// Returns the events to poll each channel for.
@@ -236,6 +255,9 @@ impl<'a> Session<'a> {
             self.down.source_lost(cause);
         }
 
+        if self.down.source_ended() {
+            self.local_ended_first.get_or_insert(self.up.source_ended());
+        }
         self.idle.update(self.up.progress_count() + self.down.progress_count());
         self.update_state(has_sent);
     }
@@ -362,9 +384,10 @@ impl<'a> Session<'a> {
         let local_is_gone = self.up.read_failed() || self.down.sink_is_gone();
         let remote_is_gone = self.down.read_failed() || self.up.sink_is_gone();
         let (down_is_incomplete, up_is_incomplete) = (self.down.is_incomplete(), self.up.is_incomplete());
-        self.result = result.and_then(|()| self.take_error());
+        let ending = self.ending();
+        self.result = result.and_then(|()| self.take_error()).map(|()| ending);
         let (reset_local, reset_remote) =
-            self.result.as_ref().map_or_else(|error| self.resets_after(error), |()| (false, false));
+            self.result.as_ref().map_or_else(|error| self.resets_after(error), |_| (false, false));
         let local = self.output.filter(|_| reset_local && down_is_incomplete);
         let remote = Some(self.remote).filter(|_| reset_remote && up_is_incomplete);
         self.allow_clean_close(local.is_none(), remote.is_none());
@@ -378,6 +401,28 @@ impl<'a> Session<'a> {
         }
         self.state = State::Draining(drains);
         self.reset_drained();
+    }
+
+    /// Returns how the session ends if there is no error.
+    fn ending(&self) -> Ending {
+        if !self.remote_ended || self.has_received() {
+            return Ending::Normal;
+        }
+        let after_local = match self.local {
+            // Which EOF is seen first may be chance, so one that is already available counts.
+            LocalEnd::Stdio => self.up.source_ended(),
+            // A client ends because it sees the remote's EOF.
+            LocalEnd::Client => self.local_ended_first == Some(true),
+            // The remote does not see the EOF of a client.
+            LocalEnd::PersistentClient => false,
+        };
+        // A write that failed means that the remote did not take what was sent.
+        let after_local = after_local && !self.up.has_fault();
+        Ending::Silent { after_local, has_sent: self.up.progress_count() > 0 }
+    }
+
+    fn has_received(&self) -> bool {
+        self.down.progress_count() > 0
     }
 
     /// Lets those ends of a local port's session close cleanly that are not to be reset. The remote

@@ -142,8 +142,8 @@ fn an_ipv6_peer_is_named_in_brackets() {
 
 #[test]
 fn stdin_is_not_read_before_the_tunnel_is_established() {
-    let proxy = socks5_none().expect("ping").expect_eof().serve();
-    connect(format!("-S {proxy} host 22")).input("ping").run().expect_success();
+    let proxy = socks5_none().expect("ping").expect_eof().send("pong").serve();
+    connect(format!("-S {proxy} host 22")).input("ping").run().expect_success().expect_stdout("pong");
     proxy.finish();
     let (mut reader, mut writer) = std::io::pipe().unwrap();
     std::io::Write::write_all(&mut writer, b"for the next one").unwrap();

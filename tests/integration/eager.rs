@@ -53,9 +53,10 @@ fn with_two_methods_the_proxys_choice_is_awaited() {
         .send([5, 0])
         .expect_at_once(REQUEST)
         .send(SOCKS5_GRANTED)
+        .early("welcome")
         .serve();
     let mut run = connect(format!("--eager -a userpass,none -S me:secret@{proxy} host.example 22")).start();
-    run.wait().expect_success();
+    run.wait().expect_success().expect_stdout("welcome");
     proxy.finish();
 }
 
@@ -67,8 +68,9 @@ fn without_eager_each_answer_is_awaited() {
         .send([5, 0])
         .expect_at_once(REQUEST)
         .send(SOCKS5_GRANTED)
+        .early("welcome")
         .serve();
-    connect(format!("-S {proxy} host.example 22")).start().wait().expect_success();
+    connect(format!("-S {proxy} host.example 22")).start().wait().expect_success().expect_stdout("welcome");
     proxy.finish();
 }
 
@@ -134,7 +136,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         eager: true,
         proxy_protocol: None,
         sockets: connect::plan::SocketSettings::default(),
-        relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true },
+        relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true, warns: true },
     };
     let tls = connect::net::TlsCache::default();
     let context =

@@ -26,6 +26,7 @@ mod eager;
 mod faults;
 #[cfg(unix)]
 mod fd_passing;
+mod granted;
 mod http;
 mod http_auth;
 mod http_digest;

@@ -121,13 +121,13 @@ fn unreachable_if(command: &str, proxy: &Server) -> TempPath {
 #[cfg(unix)]
 #[test]
 fn a_command_receives_neither_passwords_nor_session_data() {
-    let proxy = socks5_userpass("bob", "hunter2").expect("ping").expect_eof().serve();
+    let proxy = socks5_userpass("bob", "hunter2").expect("ping").expect_eof().send("pong").serve();
     let note = TempPath::new("note");
     let home = unreachable_if(&format!("cat >{0}; env >>{0}; echo noise; exit 3", note.display()), &proxy);
     let run = connect("-s host 22").env("HOME", &*home).env("SOCKS5_USER", "bob").env("SHELL", "/bin/sh");
     let run =
         run.env("SOCKS5_PASSWORD", "hunter2").env("http_proxy", "http://a:hunter2@h").env("MARK", "seen");
-    run.input("ping").run().expect_success().expect_stdout("");
+    run.input("ping").run().expect_success().expect_stdout("pong");
     proxy.finish();
     let seen = fs::read_to_string(&*note).unwrap();
     assert!(seen.contains("MARK=seen") && !seen.contains("hunter2") && !seen.contains("ping"), "{seen}");

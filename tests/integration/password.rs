@@ -402,13 +402,15 @@ fn the_time_at_a_socks5_prompt_does_not_count_against_the_limit() {
 #[test]
 fn the_time_at_an_http_prompt_does_not_count_against_the_limit_of_a_second_connection() {
     let mut user = User::new();
-    let proxy =
-        Server::each([http_reply(challenge("Connection: close\r\n", "")), http_basic("bob", "secret")]);
+    let proxy = Server::each([
+        http_reply(challenge("Connection: close\r\n", "")),
+        http_basic("bob", "secret").send("welcome"),
+    ]);
     let mut run = connect(format!("-w 1 -H bob@{proxy} h 22")).terminal(&user.pty).start();
     user.wait_for(HTTP_PROMPT);
     sleep(Duration::from_millis(1500));
     user.type_in("secret\n");
-    run.wait().expect_success();
+    run.wait().expect_success().expect_stdout("welcome");
     proxy.finish();
 }
 

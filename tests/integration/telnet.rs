@@ -81,8 +81,9 @@ fn nothing_but_the_command_is_sent_before_the_success_line() {
         .expect("ping")
         .open(&gate)
         .expect_eof()
+        .send("pong")
         .serve();
-    through(&proxy).input("ping").run().expect_success();
+    through(&proxy).input("ping").run().expect_success().expect_stdout("pong");
     gate.wait();
     proxy.finish();
 }

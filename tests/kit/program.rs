@@ -197,7 +197,12 @@ impl Program {
     /// Starts the program and waits until it exits. Stdin is the [`input`](Program::input), or
     /// empty.
     #[track_caller]
-    pub(crate) fn run(self) -> Outcome {
+    pub(crate) fn run(mut self) -> Outcome {
+        if let (Io::Pipe, None) = (&self.stdio[0], &self.input) {
+            // EOF must be visible from the start, whichever process the system runs first.
+            let (reader, _) = std::io::pipe().unwrap();
+            self.stdio[0] = reader.into();
+        }
         self.start().finish()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::case::Aspect::{Debug, Exit, Output, Prompt, Wire};
 use crate::case::{Case, case};
-use crate::kit::script;
+use crate::kit::{HTTP_GRANTED, script};
 use crate::peers::{authorized_or, hello, http, http_challenging, http_reply};
 
 fn with(name: &'static str, reply: &str) -> Case {
@@ -68,6 +68,13 @@ fn statuses() -> Vec<Case> {
         .theirs("<html>")
         .ours("exit: not zero")
         .ours("stdout: \"\""),
+        case("http: granted, and closed without data", "-d -H {proxy} host.example 22")
+            .peer("proxy", script().read_connect_request().send(HTTP_GRANTED))
+            .over_http()
+            .input_stays_open("")
+            .differs([Exit], "granted-and-closed")
+            .theirs("exit: zero")
+            .ours("exit: not zero"),
         two("http: 201", "201"),
         two("http: 204", "204"),
         two("http: 299", "299"),

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 8] = [
+const UNREACHABLE: [(&str, &str); 9] = [
+    ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
     ("check the firewall and the permissions of this machine", "loopback has no firewall"),

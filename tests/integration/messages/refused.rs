@@ -271,6 +271,17 @@ fn http_responses() -> Vec<Row> {
                 ))
             },
         ),
+        row(
+            5,
+            "NothingReceived",
+            "The proxy grants the request, and closes the connection without any data",
+            "Some proxies grant every request before they connect to the target.",
+            || {
+                let proxy = http_ok().serve();
+                let mut run = connect(format!("-H {proxy} host.example 22")).start();
+                Message::from_outcome(&run.wait()).naming(&proxy, "proxy.example:8080")
+            },
+        ),
         http(5, "HeaderTooLong", "The HTTP proxy's response is too long", "", "-H PROXY", || {
             let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(70_000));
             http_request().send(head).drain()

@@ -100,6 +100,17 @@ pub(super) fn rows() -> Vec<Row> {
             let program = connect(format!("-S {proxy} host.example 22"));
             Message::from_outcome(&program.env("no_proxy", "\"localhost,intranet.example\"").run())
         }),
+        row(
+            0,
+            "Warning",
+            "A session through a proxy that only sends data",
+            "Expected for a service that only takes data; otherwise, the tunnel leads nowhere.",
+            || {
+                let proxy = http_ok().drain().serve();
+                let out = connect(format!("-H {proxy} host.example 2003")).input("metric 1\n").run();
+                Message::from_outcome(&out).naming(&proxy, "proxy.example:8080")
+            },
+        ),
         row(0, "Warning", "`--insecure` without a pin", "", || {
             let proxy = http_ok().close().serve();
             let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&proxy);

@@ -77,9 +77,9 @@ fn stdin_is_not_sent_before_the_negotiation_is_done() {
     for (options, request, granted) in PROTOCOLS {
         let silence = Duration::from_millis(100);
         let proxy = request().expect_silence(silence).send(granted).expect("ping").expect_eof();
-        let proxy = proxy.serve();
+        let proxy = proxy.send("pong").serve();
         let run = connect(format!("{options} {proxy} example.org 22")).input("ping").run();
-        run.expect_success();
+        run.expect_success().expect_stdout("pong");
         proxy.finish();
     }
 }

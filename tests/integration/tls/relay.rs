@@ -37,11 +37,12 @@ fn a_slow_proxy_causes_backpressure() {
             Ok(())
         })
         .sink()
+        .send("received")
         .serve();
     let front = pki.front().in_front_of(&proxy);
     let mut run = pki.connect(&front, "").limit(TIMEOUT).start();
     run.feed(data(3, LENGTH));
-    run.wait().expect_success();
+    run.wait().expect_success().expect_stdout("received");
     let record = proxy.finish_one();
     let head = record.head.unwrap().len();
     let all = std::io::Cursor::new(record.received).chain(std::io::empty());
