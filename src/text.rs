@@ -29,6 +29,26 @@ pub fn printable(bytes: &[u8]) -> String {
     line
 }
 
+/// Text in UTF-16, as some programs on Windows write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("UTF-16 text, expected UTF-8")]
+pub struct Utf16Error;
+
+/// The byte order mark that editors on Windows put at the start of a UTF-8 file.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Returns the length of the UTF-8 byte order mark at the start of a text, or 0 if there is none.
+///
+/// # Errors
+/// The text begins with a byte order mark of UTF-16.
+pub fn bom_length(text: &[u8]) -> Result<usize, Utf16Error> {
+    match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Utf16Error),
+        _ if text.starts_with(BOM) => Ok(BOM.len()),
+        _ => Ok(0),
+    }
+}
+
 /// Escapes control and invisible characters, and changes nothing else.
 #[must_use]
 pub fn escaped(text: &str) -> String {

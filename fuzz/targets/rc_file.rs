@@ -37,9 +37,9 @@ fuzz_target!(|input: &[u8]| {
     }
 
     let Protocol::Http { login, .. } = &plan.routes[0].hops[0].protocol else { panic!("not HTTP: {plan:?}") };
-    // Skip files with a `Match` block, which depends on more than the file, and files that name
-    // another source for the password.
-    if has_block(input) || names(&OTHERS[3..]) {
+    // Skip files with a `Match` block, which depends on more than the file, files in UTF-16, which
+    // the program ignores, and files that name another source for the password.
+    if has_block(input) || is_utf_16(input) || names(&OTHERS[3..]) {
         return;
     }
     let read = |names: [&str; 2]| names.iter().find_map(|name| value(input, name));
@@ -67,6 +67,11 @@ fn value(content: &[u8], name: &str) -> Option<String> {
         (after.is_empty() || after.starts_with('#')).then(|| inside.to_owned())
     });
     values.next_back()
+}
+
+/// Returns `true` if the file begins with a byte order mark of UTF-16.
+fn is_utf_16(content: &[u8]) -> bool {
+    content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff")
 }
 
 /// Returns `true` if a line begins with the word `Match`.

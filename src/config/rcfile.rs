@@ -20,7 +20,7 @@ use crate::error::os_message;
 use crate::parameters::{self, Parameter};
 use crate::secret;
 use crate::sys;
-use crate::text::printable;
+use crate::text::{bom_length, printable};
 use crate::trace::{self, trace};
 
 /// Maximum size of a file, in bytes. Limits the memory used for a hostile file.
@@ -139,8 +139,6 @@ impl ParameterFile {
     }
 
     fn parsed(mut self, content: &[u8], warn: &dyn Fn(&str)) -> Self {
-        // Some editors begin a file with a byte order mark.
-        let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         for (index, content) in content.split(|&byte| byte == b'\n').enumerate() {
             let line = index + 1;
             let warn = |what: &str| warn(&format!("{}:{line}: {what}", self.path));
@@ -186,7 +184,8 @@ pub(super) fn readable_secret(path: &str, secret: &str) -> String {
     format!("{path} contains {secret} and other users can read it; run: chmod 600 {path}")
 }
 
-/// Reads a regular file. Does not open anything else, because reading a pipe could block forever.
+/// Reads a regular file, and removes the byte order mark at its start. Does not open anything else,
+/// because reading a pipe could block forever.
 pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
     let length = match std::fs::metadata(path)? {
         metadata if metadata.is_file() => metadata.len(),
@@ -206,6 +205,8 @@ pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
     // capacity.
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 64));
     file.take(MAX_FILE).read_to_end(&mut content)?;
+    let bom = bom_length(&content).map_err(io::Error::other)?;
+    content.drain(..bom);
     Ok((content, metadata))
 }
 

@@ -30,7 +30,7 @@ pub(super) fn read_password(program: Program<'_>, name: &str) -> Result<Secret, 
         }
         // From a prompt, an empty line is an answer. From a command, it means that a lookup failed.
         (Err(FirstLineError::Empty), _) if is_prompt => Ok(Secret::new(Vec::new())),
-        (Err(error @ (FirstLineError::Empty | FirstLineError::NoLine)), _) => {
+        (Err(error @ (FirstLineError::Empty | FirstLineError::NoLine | FirstLineError::Utf16)), _) => {
             Err(format!("{name} printed no password: {error}"))
         }
         (Ok(password), _) => Ok(password),

@@ -34,6 +34,16 @@ fn headers_may_come_from_a_file() {
     assert_eq!(added(&options, &[]), "X-Zero: 0|X-One: 1|X-Two: é");
 }
 
+/// The first header had an invalid name.
+#[test]
+fn a_header_file_from_windows_was_rejected_for_its_byte_order_mark() {
+    let file = TempPath::private("headers", from_windows("X-One: 1\nX-Two: 2\n", false));
+    assert_eq!(added(&format!("--header|@{}", file.display()), &[]), "X-One: 1|X-Two: 2");
+    let file = TempPath::private("headers", from_windows("X-One: 1\n", true));
+    let program = connect("--header").arg(format!("@{}", file.display())).args("-H 127.0.0.1:1 host 22");
+    program.run().expect_failure(2, &["--header: cannot read", "UTF-16 text, expected UTF-8"]);
+}
+
 /// Like a file with a password.
 #[cfg(unix)]
 #[test]

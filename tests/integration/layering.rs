@@ -24,13 +24,14 @@ pub(crate) const LAYERS: [&[&str]; 9] = [
 ];
 
 /// The imports that are allowed within a layer, as (importing module, imported module).
-const ALLOWED: [(&str, &str); 6] = [
+const ALLOWED: [(&str, &str); 7] = [
     ("bypass", "addr"), // patterns match hosts
     ("config", "cli"),  // the plan is made from the arguments
     ("error", "plan"),  // a message names a hop
     ("trace", "plan"),  // `-d` prints the plan
     ("addr", "text"),   // an invalid host name is quoted
     ("addr", "secret"), // unless it may be a password
+    ("secret", "text"), // a password file may begin with a byte order mark
 ];
 
 fn layer(module: &str) -> usize {

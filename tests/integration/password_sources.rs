@@ -203,6 +203,37 @@ fn the_first_line_of_a_file_is_the_password() {
     }
 }
 
+/// The proxy rejected the password, and the entry of a netrc file was not found.
+#[test]
+fn the_byte_order_mark_of_a_file_from_windows_became_part_of_the_password() {
+    let password = private("password", from_windows("secret\nmore\n", false));
+    let netrc = private("netrc", from_windows("machine 127.0.0.1 login bob password secret\n", false));
+    let print = format!("cat {}", path_of(&password));
+    expect_password("secret", &format!("--password-file {}", path_of(&password)), &[]);
+    expect_password("secret", &format!("--netrc-file {}", path_of(&netrc)), &[]);
+    expect_password("secret", "", &[("CONNECT_PASSWORD_COMMAND", &print), ("SHELL", "/bin/sh")]);
+    let asker = Asker::new("askpass", &print);
+    let proxy = socks5("secret");
+    asker.connect(format!("-S bob@{proxy} host 22")).run().expect_success().expect_stdout("welcome");
+    proxy.finish();
+}
+
+#[test]
+fn utf_16_in_a_password_file_is_an_error_that_says_so() {
+    let password = private("password", from_windows("secret\n", true));
+    let netrc = private("netrc", from_windows("default login bob password secret\n", true));
+    let path = path_of(&password);
+    let first_line = format!("from {path}: its first line is in UTF-16, expected UTF-8");
+    expect_failure(connect(format!("--password-file {path}")), 2, &[&first_line]);
+    let text = format!("cannot read {}: UTF-16 text, expected UTF-8", path_of(&netrc));
+    expect_failure(connect(format!("--netrc-file {}", path_of(&netrc))), 2, &[&text]);
+    let proxy = script().expect([5, 2, 0, 2]).send([5, 2]).expect_eof().serve();
+    let program = connect("--password-command").arg(format!("cat {path}")).env("SHELL", "/bin/sh");
+    let out = program.args(format!("-S bob@{proxy} host 22")).run();
+    out.expect_failure(6, &["printed no password: its first line is in UTF-16, expected UTF-8"]);
+    proxy.finish();
+}
+
 #[test]
 fn the_password_file_may_be_a_pipe() {
     let proxy = socks5("secret");

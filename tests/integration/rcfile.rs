@@ -55,6 +55,18 @@ fn lines(home: &TempPath, warnings: &[&str]) -> String {
 }
 
 #[test]
+fn a_file_from_windows_may_begin_with_a_byte_order_mark() {
+    let proxy = socks5_none().early("welcome").expect("ping").expect_eof().serve();
+    let content = format!("SOCKS5_SERVER = {proxy}\nSOCKS5_RESOLVE = remote\n");
+    expect_session_at(&home(from_windows(&content, false)), &[]);
+    proxy.finish();
+    let home = home(from_windows(&content, true));
+    let out = at_home("-s host.example 22", &home).run();
+    let warning = lines(&home, &["cannot read {F}: UTF-16 text, expected UTF-8; file ignored"]);
+    out.expect_code(2).expect_stderr_has(&warning);
+}
+
+#[test]
 fn a_file_may_set_each_socks_proxy() {
     for (options, name) in [("-s", "SOCKS5_SERVER"), ("-s", "SOCKS_SERVER"), ("-5s", "SOCKS5_SERVER")] {
         let proxy = socks5_none().expect_eof().serve();
@@ -248,7 +260,7 @@ fn an_invalid_line_is_reported_with_file_and_line_and_the_session_works() {
 #[test]
 fn text_that_is_not_utf_8_is_reported_and_not_printed() {
     let proxy = socks5_none().early("welcome").expect("ping").expect_eof().serve();
-    let start = b"\xff\xfe\nSOCKS_USER = \xe9\n\x1b]0;owned\x07=\xc2\x9b\n".to_vec();
+    let start = b"\xff\nSOCKS_USER = \xe9\n\x1b]0;owned\x07=\xc2\x9b\n".to_vec();
     let home = home([start, format!("SOCKS_SERVER = {proxy}").into_bytes()].concat());
     let warnings = [
         "{F}:1: not UTF-8; line ignored",

@@ -144,3 +144,10 @@ pub(crate) fn copy(source: &mut impl Read, sink: &mut impl Write) -> io::Result<
         }
     }
 }
+
+/// Returns a text as Notepad and PowerShell on Windows write it: in UTF-8 or UTF-16, with a byte
+/// order mark.
+pub(crate) fn from_windows(text: &str, utf_16: bool) -> Vec<u8> {
+    let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    if utf_16 { text.encode_utf16().flat_map(u16::to_le_bytes).collect() } else { text.into_bytes() }
+}

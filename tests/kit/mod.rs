@@ -40,7 +40,7 @@ mod tls;
 #[cfg(unix)]
 mod unix;
 
-pub(crate) use data::{Data, Digest, bytes, copy, data};
+pub(crate) use data::{Data, Digest, bytes, copy, data, from_windows};
 pub(crate) use gate::Gate;
 pub(crate) use http_digest::HttpDigest;
 pub(crate) use name_server::{Answer, NameServer, Question, Transport};

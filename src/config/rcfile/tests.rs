@@ -72,7 +72,6 @@ fn a_line_consists_of_name_and_value() {
         ("SOCKS_SERVER = 'it \"is\"' # comment", "it \"is\""),
         ("SOCKS_SERVER = first\nSOCKS_SERVER = second", "second"),
         ("# c\n\n  # c\n\nSOCKS_SERVER = h", "h"),
-        ("\u{feff}SOCKS_SERVER = h", "h"),
     ] {
         let (file, warnings) = parse(line.as_bytes());
         assert_eq!(file.value("SOCKS_SERVER"), Some(expected), "{line}");

@@ -1,7 +1,7 @@
 //! Converts a plan's TLS settings to a rustls configuration. Certificates and keys are read here.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::verifier::{ProblemSlot, Trust, Verifier};
 use crate::error::{Error, os_message};
 use crate::plan::Tls;
-use crate::text::printable;
+use crate::text::{bom_length, printable};
 use crate::trace::trace;
 
 /// Maximum number of bytes to read from a certificate or key file. Protects against files that
@@ -137,11 +137,17 @@ fn key(file: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     })
 }
 
+/// Reads a PEM file, and removes the byte order mark at its start.
 fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut text = Zeroizing::new(Vec::new());
-    let read = File::open(file).and_then(|open| open.take(MAX_FILE).read_to_end(&mut text));
+    let read = File::open(file).and_then(|open| {
+        open.take(MAX_FILE).read_to_end(&mut text)?;
+        let bom = bom_length(&text).map_err(io::Error::other)?;
+        text.drain(..bom);
+        Ok(())
+    });
     match read {
-        Ok(_) => Ok(text),
+        Ok(()) => Ok(text),
         Err(error) => {
             Err(Error::Config(format!("cannot read {} for TLS: {}", shown(file), os_message(&error))))
         }

@@ -236,6 +236,12 @@ fn passwords() -> Vec<Row> {
             "--password-command get%x -S socks.example host.example 22",
             "",
         ),
+        file(
+            "Password file in UTF-16",
+            "--password-file FILE",
+            b"\xff\xfes\0e\0c\0r\0e\0t\0\n\0",
+            "-S me@socks.example host.example 22",
+        ),
         row(2, "Config", "Netrc file that does not exist", "", || {
             Message::from_outcome(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
         }),

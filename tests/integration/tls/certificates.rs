@@ -291,6 +291,19 @@ fn insecure_accepts_any_certificate_with_a_warning() {
     proxy.finish();
 }
 
+/// The first certificate of the file was ignored.
+#[test]
+fn a_certificate_file_from_windows_was_empty_for_its_byte_order_mark() {
+    let identity = Identity::self_signed(true);
+    let file = TempPath::file("certificate.pem", from_windows(&identity.pem(), false));
+    expect_session(TlsFront::new(&identity), |front| trusting(&file, front, ""));
+    let file = TempPath::file("certificate.pem", from_windows(&identity.pem(), true));
+    let unreached = Server::each([]);
+    let front = TlsFront::new(&identity).in_front_of(&unreached);
+    trusting(&file, &front, "").run().expect_failure(2, &["cannot read", "UTF-16 text, expected UTF-8"]);
+    unreached.finish();
+}
+
 #[test]
 fn a_file_without_a_certificate_is_an_error_before_dialling() {
     let unreached = Server::each([]);
