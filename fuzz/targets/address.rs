@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
             Err(error) => display::check(&error.to_string()),
             Ok(host) => {
                 let shown = host.to_string();
-                assert!(shown.len() <= MAX_NAME && !shown.is_empty());
+                assert!(shown.len() <= MAX_NAME && !shown.is_empty() && shown.is_ascii());
                 assert!(
                     !shown
                         .contains(|c: char| c.is_control() || c.is_whitespace() || "/\\@?#[]<>".contains(c))

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use connect::addr::{Endpoint, Host, Port};
+use connect::addr::{Endpoint, Host, Port, to_ascii};
 use connect::cli::ProxyArg;
 use connect::plan::Bypass;
 use connect_fuzz::planning;
@@ -29,11 +29,16 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(direct, !entry.starts_with('!'));
         match &host {
             Host::Name(name) => {
-                let domain = pattern.trim_start_matches('*').trim_matches('.').to_lowercase();
-                let name = format!(".{}", name.as_str().trim_end_matches('.').to_lowercase());
+                let domain = pattern.trim_start_matches('*').trim_matches('.');
+                let ascii = to_ascii(domain).expect("only a valid name matches").to_ascii_lowercase();
+                let domain = ascii.trim_end_matches('.');
+                let name = format!(".{}", name.as_str().trim_end_matches('.').to_ascii_lowercase());
                 assert!(!domain.is_empty() && name.ends_with(&format!(".{domain}")), "{pattern} and {host}");
             }
-            Host::Ip(ip) => assert_eq!(is_in_network(*ip, pattern), Some(true), "{pattern} and {host}"),
+            Host::Ip(ip) => {
+                let pattern = to_ascii(pattern).expect("only a valid network matches");
+                assert_eq!(is_in_network(*ip, &pattern), Some(true), "{pattern} and {host}");
+            }
         }
         assert!(
             !pattern.contains("..") && !pattern.contains("//"),

@@ -15,9 +15,10 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(login.password.as_ref().map(Secret::expose), Some(PASSWORD.as_bytes()));
 
     let login = self::login(input, "nobody.example");
-    // Remove backslashes, because words in the file may contain escapes.
+    // Remove backslashes, because words in the file may contain escapes. Skip names that are not
+    // ASCII, because their ASCII form may be the host.
     let text = String::from_utf8_lossy(input).to_lowercase().replace('\\', "");
-    if !text.contains("default") && !text.contains("nobody.example") {
+    if text.is_ascii() && !text.contains("default") && !text.contains("nobody.example") {
         assert_eq!(login, Login::default());
     }
 });

@@ -53,6 +53,10 @@ fn no_proxy_pattern(entry: &str) -> Option<Pattern> {
 
 /// Parses a network or a domain; `None` if the text is neither.
 pub(super) fn parse_pattern(text: &str) -> Option<Pattern> {
+    if !text.is_ascii() {
+        let (start, name) = text.split_at(text.len() - text.trim_start_matches(['*', '.']).len());
+        return parse_pattern(&format!("{start}{}", to_ascii(name)?));
+    }
     if text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'/')
     {
@@ -65,11 +69,9 @@ pub(super) fn parse_pattern(text: &str) -> Option<Pattern> {
     let name = name.strip_prefix('.').unwrap_or(name);
     // A trailing dot marks a fully qualified name; names are compared without it.
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_valid = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_label = |label: &str| !label.is_empty() && label.chars().all(is_valid);
-    // Targets are in ASCII, too.
-    let ascii = name.split('.').all(is_label).then(|| to_ascii(name))??;
-    Some(Pattern::Domain(ascii.to_ascii_lowercase()))
+    name.split('.').all(is_label).then(|| Pattern::Domain(name.to_ascii_lowercase()))
 }
 
 /// Parses `10.1.2.3`, `10.1.2.0/24`, `10.1.2.0/255.255.255.0`, or a partial address: the prefix of
@@ -150,6 +152,12 @@ mod tests {
             (" 10.0.0.0/8 ,\texample.com ", "example.com", "11.0.0.1"),
             ("10.0.0.0/8", "10.0.0.1", "10.0.0.1.example.com"),
             ("localhost", "localhost", "127.0.0.1"),
+            ("*.BÜCHER.example.", "www.bücher.example", "bucher.example"),
+            ("xn--bcher-kva.example", "bücher.example", "bücher.example.com"),
+            // The virama is not a letter.
+            ("हिन्दी.example", "www.हिन्दी.example", "xn--j2bd4cyac.example"),
+            ("例え。テスト", "www.例え.テスト", "例え"),
+            ("１９２.0.2.0", "192.0.2.0", "192.0.2.1"),
         ] {
             assert_eq!(matches(list, matching), Some(true), "{list} and {matching}");
             assert_eq!(matches(list, other), None, "{list} and {other}");
