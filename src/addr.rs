@@ -341,6 +341,23 @@ mod tests {
     }
 
     #[test]
+    fn an_address_may_have_a_zone() {
+        for (word, ip, zone) in [
+            ("fe80::1%eth0", Some("fe80::1"), Some("eth0")),
+            ("[fe80::1%2]", Some("fe80::1"), Some("2")),
+            ("fe80::1", Some("fe80::1"), None),
+            ("192.0.2.1", Some("192.0.2.1"), None),
+            ("host.example", None, None),
+            ("100%eth0", None, None),
+        ] {
+            let host = Host::parse(word).unwrap();
+            assert_eq!(host.ip(), ip.map(|ip| ip.parse().unwrap()), "{word}");
+            assert_eq!(host.zone(), zone, "{word}");
+        }
+        assert!(Family::V6.includes(Host::parse("fe80::1%lo").unwrap().ip().unwrap()));
+    }
+
+    #[test]
     fn characters_that_would_change_a_request_are_rejected() {
         for word in [
             "",

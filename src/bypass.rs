@@ -66,10 +66,10 @@ impl Entry {
 
 impl Pattern {
     fn matches(&self, host: &Host) -> bool {
-        match (self, host) {
-            (Self::Everything, _) => true,
-            (Self::Network(prefix), Host::Ip(ip)) => prefix.contains(*ip),
-            (Self::Domain(domain), Host::Name(name)) => is_within(name.as_str(), domain),
+        match (self, host.ip(), host) {
+            (Self::Everything, _, _) => true,
+            (Self::Network(prefix), Some(ip), _) => prefix.contains(ip),
+            (Self::Domain(domain), None, Host::Name(name)) => is_within(name.as_str(), domain),
             _ => false,
         }
     }

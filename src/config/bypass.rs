@@ -142,6 +142,8 @@ mod tests {
             ("10.0.0.0/8", "::ffff:10.1.1.1", "::10.1.1.1"),
             ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::1"),
             ("::1", "::1", "::2"),
+            ("fe80::/10", "fe80::1%eth0", "fe80.example"),
+            ("eth0", "www.eth0", "fe80::1%www.eth0"),
             ("::/0", "2001:db8::1", "10.0.0.1"),
             ("example.com", "example.com", "notexample.com"),
             ("example.com", "a.b.EXAMPLE.com", "example.com.evil.test"),

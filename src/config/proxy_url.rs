@@ -68,6 +68,8 @@ impl ProxyUrl {
             None => (None, rest),
         };
         let (host, port) = split_port(before_slash(address));
+        let decoded = is_url.then(|| decoded_zone(host)).flatten();
+        let host = decoded.as_deref().unwrap_or(host);
         // Do not quote what may be part of a password: in a chain, of one that contains a comma;
         // otherwise, of one that contains an `@`.
         let has_password = login.is_some_and(|login| login.contains(':'));
@@ -210,6 +212,13 @@ fn split_scheme(text: &str) -> (Option<&str>, &str) {
         0 => (None, text),
         rest => (Some(&text[..rest - "://".len()]), &text[rest..]),
     }
+}
+
+/// Returns an address with the `%` before its zone decoded: it may be encoded in a URL (RFC 6874).
+/// `None` if it is not. A zone that is the number 25 need not be.
+fn decoded_zone(host: &str) -> Option<String> {
+    let (address, zone) = host.strip_prefix('[')?.split_once("%25")?;
+    (zone != "]").then(|| format!("[{address}%{zone}"))
 }
 
 fn before_slash(text: &str) -> &str {

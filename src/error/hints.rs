@@ -35,11 +35,15 @@ fn hint(error: &Error) -> Option<String> {
         Error::Resolve { peer, .. } if peer.is_onion() => {
             "connect through Tor, as with -S 127.0.0.1:9050 or -x socks5h://127.0.0.1:9050"
         }
+        Error::Resolve { peer, .. } if peer.has_zone() => {
+            "check the zone after the '%', which names a network interface of this machine"
+        }
         Error::Resolve { explicit: true, .. } => "try -R both, or -R remote to let the proxy resolve it",
         Error::Resolve { peer: Peer { protocol: None, .. }, .. } => {
             "check the spelling and the name server, or let a proxy resolve it (-S, -H)"
         }
         Error::Resolve { .. } => "check the spelling and the name server",
+        Error::Dial { peer, .. } if peer.lacks_zone() => "append the network interface, as in fe80::1%eth0",
         Error::Dial { attempts, .. } => dial_hint(attempts.last()?.1.kind())?,
         Error::Negotiation { cause, .. } => negotiation_hint(cause)?,
         Error::Tls { cause, .. } => return tls_hint(cause),
@@ -148,6 +152,7 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         }
         E::NoAnswerLine(_) => "check the command sent to the proxy (-c)",
         E::NotHttp { .. } => "check that it is an HTTP proxy, or use -S for a SOCKS proxy",
+        E::NotEncodable(Unencodable::Zone) => "leave out the proxy",
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",
         E::Socks4Refused { .. }
         | E::TelnetRefused { .. }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::addr::{Endpoint, Family, Host, SpecialUse};
@@ -364,6 +365,19 @@ impl Peer {
             address: Target::Tcp(hop.proxy.clone()),
             hop: (hops > 1).then(|| (number(index + 1), number(hops))),
         }
+    }
+
+    /// Returns `true` if the peer's address has a zone.
+    fn has_zone(&self) -> bool {
+        matches!(&self.address, Target::Tcp(Endpoint { host, .. }) if host.zone().is_some())
+    }
+
+    /// Returns `true` if the peer's address is a link-local IPv6 address without a zone.
+    fn lacks_zone(&self) -> bool {
+        let Target::Tcp(Endpoint { host: Host::Ip(IpAddr::V6(ip)), .. }) = &self.address else {
+            return false;
+        };
+        ip.is_unicast_link_local()
     }
 
     /// Returns `true` if the peer's name is in `.onion`.

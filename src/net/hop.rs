@@ -17,7 +17,9 @@ use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Route, Target};
-use crate::proto::{Credentials, HttpConnect, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet};
+use crate::proto::{
+    self, Credentials, HttpConnect, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet, Unencodable,
+};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel};
 use crate::trace::trace;
@@ -87,12 +89,17 @@ pub(super) fn prepare_hops<'a>(
         .chain([Ok(last)]);
     let prepare = |(index, (hop, destination)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
         let peer = Peer::proxy(hop, index, route.hops.len());
+        let destination = destination?;
+        if destination.host.zone().is_some() {
+            let cause = proto::Error::NotEncodable(Unencodable::Zone);
+            return Err(Error::Negotiation { peer, cause });
+        }
         let known = known_credentials(hop, &peer, plan.eager, context.prompt)?;
         let login = login_gate::Login::new(hop, known.as_ref());
         if let Some(known) = &known {
             redactor.add_credentials(known);
         }
-        let negotiation = negotiation(hop, &peer, destination?, plan.eager, known, redactor, context.prompt)?;
+        let negotiation = negotiation(hop, &peer, destination, plan.eager, known, redactor, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
         Ok(HopState {
@@ -118,10 +125,10 @@ fn is_bypassed(bypass: &Bypass, target: &Endpoint, destination: &Endpoint) -> Re
     trace!("checking {} is for direct?", target.host);
     let mut direct = bypass.list.matches(target).or_else(|| bypass.list.matches(destination));
     direct = direct.or_else(|| bypass.no_proxy.matches(target));
-    if let (None, true, Host::Ip(ip)) = (direct, bypass.own_networks, &destination.host) {
+    if let (None, true, Some(ip)) = (direct, bypass.own_networks, destination.host.ip()) {
         let networks = sys::own_networks()
             .map_err(|cause| Error::System { what: "list this machine's networks (-D)", cause })?;
-        direct = Some(networks.iter().any(|network| network.contains(*ip)));
+        direct = Some(networks.iter().any(|network| network.contains(ip)));
     }
     let direct = direct.unwrap_or(false);
     trace!("{} is for {}direct.", target.host, if direct { "" } else { "not " });
@@ -224,6 +231,8 @@ fn resolve_for_hop(
             trace!("sending the name to the proxy: {}", name.as_str());
             return Ok(next.clone());
         }
+        // Without its zone, the address would mean another machine.
+        host if host.zone().is_some() => return Ok(next.clone()),
         Host::Name(name) if mode != Resolve::Remote => name,
         _ => return Ok(next.clone()),
     };

@@ -24,11 +24,12 @@ pub(super) struct Resolver<'a> {
     pub(super) server: Option<SocketAddr>,
     /// The only family to look up; `None` for both.
     pub(super) family: Option<&'a FamilyLimit>,
-    /// Where queries to the name server come from.
+    /// Where queries to the name server, and connections to the peer, come from.
     pub(super) binding: &'a Binding,
 }
 
 impl Resolver<'_> {
+    /// Returns the only family to look up; `None` for both.
     fn family(self) -> Option<Family> {
         self.family.map(|limit| limit.family)
     }
@@ -119,6 +120,9 @@ pub(super) fn lookup(
 /// IPv6 address.
 fn lookup_sockets(name: &Name, resolver: Resolver<'_>, until: &Wait<'_>) -> Result<Found, ResolveError> {
     trace!("resolving host by name: {}", name.as_str());
+    if let Some(why) = name.special_use().and_then(SpecialUse::why_unresolvable) {
+        return Err(ResolveError::failed(why));
+    }
     match (all_addresses(name, resolver, until), resolver.family) {
         (Err(ResolveError::Failed(cause)), Some(FamilyLimit { family, setting })) => {
             Err(ResolveError::Failed(format!("{cause} (only {family} was looked up, as {setting} requires)")))
@@ -128,9 +132,6 @@ fn lookup_sockets(name: &Name, resolver: Resolver<'_>, until: &Wait<'_>) -> Resu
 }
 
 fn all_addresses(name: &Name, resolver: Resolver<'_>, until: &Wait<'_>) -> LookupResult {
-    if let Some(why) = name.special_use().and_then(SpecialUse::why_unresolvable) {
-        return Err(ResolveError::failed(why));
-    }
     if name.is_localhost() {
         return localhost(name, resolver, until);
     }

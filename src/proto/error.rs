@@ -204,6 +204,9 @@ impl fmt::Display for Awaited {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unencodable {
+    /// Any protocol: an address with a zone (`fe80::1%eth0`).
+    #[error("the zone of the address names an interface of this machine")]
+    Zone,
     /// SOCKS4: an IPv6 address.
     #[error("SOCKS4 does not support IPv6 addresses")]
     Socks4Ipv6,

@@ -286,3 +286,47 @@ fn a_local_socket_needs_no_source_address() {
     drop(listener.accept().unwrap());
     run.finish().expect_success();
 }
+
+/// Only this machine knows its interfaces. The zone used to be sent, or dropped with `-R local`.
+#[test]
+fn a_zone_was_sent_to_a_proxy() {
+    let proxy = Server::each([]);
+    for options in ["-S", "-R local -S", "-R both -S", "-4 -S", "-H", "-T"] {
+        let out = connect(format!("{options} {proxy} fe80::1%lo 22")).run();
+        out.expect_failure(2, &["cannot carry this request: the zone of the address", "leave out the proxy"]);
+    }
+    let out = connect(format!("-x socks5h://{proxy},http://[fe80::1%25lo]:80 host 22")).run();
+    out.expect_failure(2, &[&format!("SOCKS5 proxy {proxy} (hop 1 of 2) cannot carry this request")]);
+    proxy.finish();
+}
+
+/// The loopback interface has no link-local addresses, so the connections fail. The log shows that
+/// they were attempted with the zone, as a number.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_with_a_zone_is_reached_directly() {
+    let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap();
+    let index = index.trim();
+    let own = "SOCKS5_DIRECT";
+    for (args, direct) in [
+        ("fe80::1%lo 22", ""),
+        ("[fe80::1%lo]:22", ""),
+        ("-S proxy.invalid fe80::1%lo 22", "fe80::/10"),
+        ("-R local -S proxy.invalid fe80::1%lo 22", "fe80::/10"),
+        ("-x socks5h://proxy.invalid|direct fe80::1%lo 22", ""),
+    ] {
+        let out = connect(format!("-d -w 1 {args}")).env(own, direct).run();
+        out.expect_stderr_has(&format!("connecting to [fe80::1%{index}]:22\n"));
+    }
+    for args in ["-S [fe80::1%lo]:22 host 22", "-x http://[fe80::1%25lo]:22 host 22"] {
+        let out = connect(format!("-d -w 1 {args}")).run();
+        out.expect_stderr_has(&format!("connecting to [fe80::1%{index}]:22\n"));
+    }
+    let out = connect("-w 1 fe80::1 22").run();
+    out.expect_failure(
+        4,
+        &["cannot connect to [fe80::1]:22: ", "append the network interface, as in fe80::1%eth0"],
+    );
+    let out = connect("fe80::1%nosuch0 22").run();
+    out.expect_failure(3, &["cannot resolve [fe80::1%nosuch0]:22: ", "check the zone"]);
+}

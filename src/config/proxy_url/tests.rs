@@ -35,6 +35,11 @@ fn host_and_port_have_many_forms() {
         ("socks5://host", "socks5|-|-|host|-"),
         ("socks5h://host:1/", "socks5h|-|-|host|1"),
         ("socks4a://[::1]:1", "socks4a|-|-|::1|1"),
+        ("[fe80::1%eth0]:1", "socks|-|-|fe80::1%eth0|1"),
+        ("socks5://[fe80::1%eth0]:1", "socks5|-|-|fe80::1%eth0|1"),
+        ("socks5://[fe80::1%25eth0]:1", "socks5|-|-|fe80::1%eth0|1"),
+        ("socks5://[fe80::1%2525]:1", "socks5|-|-|fe80::1%25|1"),
+        ("socks5://[fe80::1%25]:1", "socks5|-|-|fe80::1%25|1"),
         ("SOCKS://host:1/x/y", "socks|-|-|host|1"),
     ] {
         assert_eq!(parts(text, Syntax::Socks), expected, "{text}");

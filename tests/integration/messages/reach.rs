@@ -33,6 +33,9 @@ fn names() -> Vec<Row> {
         row(3, "Resolve", "An onion service without Tor", "A name in `.onion` is never sent to DNS.", || {
             Message::from_outcome(&connect("abc.onion 22").run())
         }),
+        row(3, "Resolve", "The zone of an address names no interface", "", || {
+            Message::from_outcome(&connect("fe80::1%eth7 22").run())
+        }),
         row(3, "Resolve", "A name in `.invalid`", "", || {
             Message::from_outcome(&connect("host.invalid 22").run())
         }),
@@ -80,6 +83,9 @@ fn addresses() -> Vec<Row> {
                 Message::from_outcome(&run).naming(interfaces, "lo, eth0, tun0")
             },
         ),
+        row(4, "Dial", "Link-local address without a zone", "The interface is needed.", || {
+            Message::from_outcome(&connect("fe80::1 22").run())
+        }),
         row(
             4,
             "NoAddress",

@@ -245,6 +245,16 @@ fn passwords() -> Vec<Row> {
         row(2, "Config", "Netrc file that does not exist", "", || {
             Message::from_outcome(&connect("--netrc-file /nonexistent/netrc").args(HTTP).run())
         }),
+        row(
+            2,
+            "NotEncodable",
+            "Link-local address with a zone through a proxy",
+            "Only this machine knows its interfaces.",
+            || {
+                let out = connect("-S 127.0.0.1:1 fe80::1%eth0 22").run();
+                Message::from_outcome(&out).naming("127.0.0.1:1", "socks.example:1080")
+            },
+        ),
         row(2, "NotEncodable", "IPv6 target through a SOCKS4 proxy", "", || {
             let out = connect("-4 -S me@127.0.0.1:1 2001:db8::1 22").run();
             Message::from_outcome(&out).naming("127.0.0.1:1", "socks.example:1080")
