@@ -78,6 +78,28 @@ emacs_errors() {
     grep -q '^connect: .*mail.example.org:1' "$CASE/out" || fail "the buffer does not contain the message of connect"
 }
 
+# Checks the proxy that libproxy finds in a variable, which its plug-ins for PAC files and desktops
+# replace. `-A` and ssh's shell would find the variable themselves, so only the command gets it.
+location_pac() { # BLOCK
+    local answer server
+    for server in proxy.corp.example socks.corp.example; do
+        answer=http://proxy.corp.example:8080
+        [ "$server" = proxy.corp.example ] || answer=socks5://socks.corp.example:1080
+        if [ "$1" = pac ]; then
+            home location ssh
+            put location pac .connectrc
+        else
+            home location pac-any
+        fi
+        printf '#!/bin/sh\nhttps_proxy=%s exec /usr/bin/proxy "$@"\n' "$answer" >"$CASE/proxy"
+        install -o alice -g alice -m 755 "$CASE/proxy" /home/alice/bin/proxy
+        block location use >"$CASE/use.sh"
+        try "${AS[@]}" env "PATH=/home/alice/bin:$WORK/bin:/usr/bin:/bin" sh -eu "$CASE/use.sh"
+        want_status 0
+        want_from "$server"
+    done
+}
+
 # ---- passwords -------------------------------------------------------------------------------------------------
 
 # Installs an askpass program that answers without a user and records the prompt.

@@ -50,6 +50,8 @@ all_recipes() {
     check location/similar-network location_at 192.168.10.1/24 '' ''
     check location/conditions location_conditions
     check location/complaint location_complaint
+    check location/pac location_pac pac
+    check location/pac-any location_pac pac-any
     check local-port/once local_once
     check local-port/listen local_listen
     check local-port/keep local_keep

@@ -19,6 +19,7 @@ have_programs() {
 		aiosmtpd python3-aiosmtpd
 		emacs emacs-nox
 		git git
+		proxy libproxy-tools
 		gpg gpg
 		gpgconf gpgconf
 		openssl openssl
