@@ -247,15 +247,31 @@ fn tls_hint(cause: &TlsFailure) -> Option<String> {
     let hint = match cause {
         TlsFailure::NotTls => "use http:// (or remove +tls), or check the port",
         TlsFailure::Closed | TlsFailure::Malformed(_) => USE_PLAIN,
-        TlsFailure::Incompatible(_) | TlsFailure::Alert(TlsAlert::ProtocolVersion) => TLS_VERSIONS,
-        TlsFailure::Alert(TlsAlert::CertificateRequired | TlsAlert::HandshakeFailure) => {
-            "specify a client certificate with --tls-cert and --tls-key"
-        }
-        TlsFailure::Alert(TlsAlert::UnrecognizedName) => "specify another name with --tls-server-name",
+        TlsFailure::Incompatible(_) => TLS_VERSIONS,
+        TlsFailure::Misbehaved(_) => ASK_ADMIN,
+        TlsFailure::Alert(alert) | TlsFailure::LateAlert(alert) => alert_hint(alert),
         TlsFailure::Certificate(problem) => return Some(certificate_hint(problem)),
-        TlsFailure::Alert(_) | TlsFailure::Other(_) => return None,
+        TlsFailure::Other(_) => return None,
     };
     Some(hint.to_owned())
+}
+
+fn alert_hint(alert: &TlsAlert) -> &'static str {
+    match alert {
+        TlsAlert::ProtocolVersion => TLS_VERSIONS,
+        TlsAlert::NothingInCommon(_) => {
+            "ask the proxy's administrator to enable current cipher suites, and RSA, P-256 or P-384 for its certificate"
+        }
+        TlsAlert::CertificateRequired | TlsAlert::HandshakeFailure => {
+            "specify a client certificate with --tls-cert and --tls-key"
+        }
+        TlsAlert::UnknownCa | TlsAlert::CertificateExpired | TlsAlert::CertificateRejected(_) => {
+            "specify a client certificate that the proxy accepts, with --tls-cert and --tls-key"
+        }
+        TlsAlert::UnrecognizedName => "specify another name with --tls-server-name",
+        TlsAlert::AccessDenied => "ask the proxy's administrator for access",
+        TlsAlert::Other(_) => ASK_ADMIN,
+    }
 }
 
 fn certificate_hint(problem: &CertificateProblem) -> String {
@@ -286,6 +302,12 @@ fn certificate_hint(problem: &CertificateProblem) -> String {
         P::NotPinned { .. } => {
             "pass this pin to --tls-pin only if the proxy has a new key, because an impostor may have answered"
         }
+        P::UnsupportedAlgorithm { pin, .. } => {
+            let advice = "ask the proxy's administrator for a certificate that is signed with RSA, P-256, P-384 or Ed25519";
+            return or_pin(advice, pin);
+        }
+        P::OldVersion(_) => "ask the proxy's administrator for a new certificate",
+        P::WrongKey => "report this to the proxy's administrator, because an impostor may have answered",
         P::Unreadable | P::Other(_) => ASK_ADMIN,
     };
     hint.to_owned()

@@ -11,16 +11,22 @@ pub enum TlsFailure {
     /// The proxy closed the connection before the handshake was complete.
     #[error("closed the connection during the TLS handshake")]
     Closed,
-    /// The proxy sent a malformed or unexpected TLS message; the text is the TLS library's.
+    /// The proxy sent a message that is malformed or not TLS; the text says what is wrong.
     #[error("violated the TLS protocol: {0}")]
     Malformed(String),
-    /// The two sides have no TLS version, cipher suite or other parameter in common; the text is
-    /// the TLS library's.
+    /// The proxy sent a TLS message that is not allowed at this point; the text says what is wrong.
+    #[error("violated the TLS protocol: {0}")]
+    Misbehaved(String),
+    /// The two sides have no TLS version, cipher suite or other parameter in common; the text says
+    /// which.
     #[error("supports no TLS version or cipher suite that we support: {0}")]
     Incompatible(String),
-    /// The proxy sent a fatal alert.
+    /// The proxy sent a fatal alert during the handshake.
     #[error("aborted the TLS handshake: {0}")]
     Alert(TlsAlert),
+    /// The proxy sent a fatal alert after the handshake, but before the tunnel was established.
+    #[error("aborted the TLS connection: {0}")]
+    LateAlert(TlsAlert),
     /// The certificate failed verification.
     #[error("has {0}")]
     Certificate(CertificateProblem),
@@ -34,8 +40,11 @@ pub enum TlsFailure {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsAlert {
-    /// `handshake_failure`. TLS 1.2 servers also send it for a missing client certificate.
-    #[error("no common cipher suite, or a client certificate is required (handshake_failure)")]
+    /// `handshake_failure` in answer to our first message, or `insufficient_security`; by name.
+    #[error("no common cipher suite or signature algorithm, or no certificate for this name ({0})")]
+    NothingInCommon(&'static str),
+    /// `handshake_failure` later on. TLS 1.2 servers send it for a missing client certificate.
+    #[error("a client certificate may be required (handshake_failure)")]
     HandshakeFailure,
     /// `protocol_version`.
     #[error("no common TLS version (protocol_version)")]
@@ -50,7 +59,7 @@ pub enum TlsAlert {
     #[error("the client certificate has expired (certificate_expired)")]
     CertificateExpired,
     /// `bad_certificate` or another alert about the client certificate, by name.
-    #[error("the client certificate was rejected ({0})")]
+    #[error("the client certificate was rejected, or is missing ({0})")]
     CertificateRejected(&'static str),
     /// `access_denied`.
     #[error("access denied (access_denied)")]
@@ -58,8 +67,8 @@ pub enum TlsAlert {
     /// `unrecognized_name`.
     #[error("no certificate for the requested server name (unrecognized_name)")]
     UnrecognizedName,
-    /// Any other alert, by the TLS library's name for it.
-    #[error("{0}")]
+    /// Any other alert, by its name in the RFC or its number.
+    #[error("alert {0}")]
     Other(String),
 }
 
@@ -120,6 +129,21 @@ pub enum CertificateProblem {
         /// The issuer's name.
         issuer: Option<String>,
     },
+    /// A signature in the chain uses an algorithm or a type of key that is not supported.
+    #[error("a certificate chain that is signed with {algorithm}, which is not supported")]
+    UnsupportedAlgorithm {
+        /// The algorithm, and the type of key if that is the reason.
+        algorithm: String,
+        /// The pin of the certificate's key. `None` if the key could not be read or is not
+        /// supported.
+        pin: Option<String>,
+    },
+    /// The X.509 version of the certificate, or of one in its chain, is not 3.
+    #[error("a certificate of X.509 version {0}, and only version 3 is supported")]
+    OldVersion(u8),
+    /// The proxy's signature of the handshake does not match the certificate's key.
+    #[error("a certificate whose key it does not have")]
+    WrongKey,
     /// The certificate's encoding is invalid.
     #[error("a certificate that cannot be parsed")]
     Unreadable,
@@ -129,7 +153,7 @@ pub enum CertificateProblem {
         /// The pin of the certificate's key.
         pin: String,
     },
-    /// Any other error from the TLS library.
+    /// Any other error, as a clause about the certificate.
     #[error("a certificate that is not trusted: {0}")]
     Other(String),
 }

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::Progress;
-use crate::error::{Error, Peer};
+use crate::error::{Error, Peer, TlsFailure};
 use crate::plan::Hop;
 
 /// A TLS client, which cannot exist in this build.
@@ -36,6 +36,11 @@ impl Client {
         _: &Deadline<'_>,
         _: &dyn Progress,
     ) -> Result<Connection, Error> {
+        match *self {}
+    }
+
+    /// Cannot be called, because no `Client` exists.
+    pub(super) fn late_failure(&self) -> Option<TlsFailure> {
         match *self {}
     }
 }

@@ -46,7 +46,7 @@ pub(crate) use http_digest::HttpDigest;
 pub(crate) use name_server::{Answer, NameServer, Question, Transport};
 pub(crate) use peers::{RefusingPort, SilentPort};
 #[cfg(feature = "tls")]
-pub(crate) use pki::{Authority, CertificateKind, Identity};
+pub(crate) use pki::{Authority, CertificateKind, Identity, openssl};
 pub(crate) use program::{Io, Program, connect, program_path};
 pub(crate) use proxy::{HTTP_GRANTED, NO_METHOD, SOCKS4_GRANTED, SOCKS5_GRANTED, header, reset_on_close};
 pub(crate) use running::{Outcome, Running};

@@ -4,6 +4,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     PublicKeyData, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TempPath;
@@ -15,6 +16,19 @@ pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     key: KeyPair,
+}
+
+/// Certificates with signatures, keys or versions that the program does not support; see
+/// [`Identity::of_openssl`].
+pub(crate) mod openssl {
+    pub(crate) const P521_SHA256: &str = include_str!("certificates/p521-sha256.pem");
+    pub(crate) const P521_SHA512: &str = include_str!("certificates/p521-sha512.pem");
+    pub(crate) const RSA_PSS: &str = include_str!("certificates/rsa-pss.pem");
+    pub(crate) const RSA_PSS_KEY: &str = include_str!("certificates/rsa-pss-key.pem");
+    pub(crate) const RSA_SHA1: &str = include_str!("certificates/rsa-sha1.pem");
+    pub(crate) const VERSION_1: &str = include_str!("certificates/version-1.pem");
+    /// The pin of the key in all of them.
+    pub(crate) const PIN: &str = "sha256//6yygdXay64YYgw285jv2d2oPOsqYzE40+rBBKL9Umog=";
 }
 
 /// A certificate's purpose and validity.
@@ -69,6 +83,20 @@ impl Identity {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
         Self { chain: vec![params.self_signed(&key).unwrap().der().clone()], key }
+    }
+
+    /// Returns a certificate for `localhost` and `127.0.0.1` that rcgen cannot make, without its
+    /// key, and a file with its authority. OpenSSL has made the files of [`openssl`]; each
+    /// contains the two certificates.
+    pub(crate) fn of_openssl(pem: &str) -> (Self, TempPath) {
+        let mut chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect();
+        let authority = Self { chain: chain.split_off(1), key: KeyPair::generate().unwrap() };
+        (Self { chain, key: KeyPair::generate().unwrap() }, authority.certificate_file())
+    }
+
+    /// Replaces the key by one that does not belong to the certificate.
+    pub(crate) fn with_another_key(self) -> Self {
+        Self { key: KeyPair::generate().unwrap(), ..self }
     }
 
     /// Adds the certificate of an intermediate authority to the chain.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::Server;
@@ -93,11 +94,15 @@ impl TlsFront {
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
                 roots.add(authority.certificate()).unwrap();
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let roots = Arc::new(roots);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
         };
-        let config = builder.with_single_cert(identity.chain.clone(), identity.private_key()).unwrap();
+        // `with_single_cert` would reject a certificate that it cannot parse, or with another key.
+        let key = provider.key_provider.load_private_key(identity.private_key()).unwrap();
+        let certified = CertifiedKey::new(identity.chain.clone(), key);
+        let config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         Self { config, ending: Ending::CloseNotify, byte_by_byte: false, early_data: b"" }
     }
 

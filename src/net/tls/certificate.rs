@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
-const OBJECT: u8 = 0x06;
+pub(super) const OBJECT: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
@@ -32,6 +32,8 @@ const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 19];
 
 /// The encoded fields of a certificate.
 pub(super) struct Certificate<'a> {
+    /// The X.509 version, counted from 1.
+    pub(super) version: u8,
     issuer: &'a [u8],
     subject: &'a [u8],
     validity: &'a [u8],
@@ -45,9 +47,14 @@ impl<'a> Certificate<'a> {
     /// Splits a certificate into its fields. `None` if it is malformed.
     pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
         let mut fields = Reader(Reader(Reader(der).content(SEQUENCE)?).content(SEQUENCE)?);
-        if fields.0.first() == Some(&VERSION) {
-            fields.content(VERSION)?;
-        }
+        // The encoded version counts from 0, and is omitted for version 1.
+        let version = match fields.0.first() {
+            Some(&VERSION) => match Reader(fields.content(VERSION)?).content(INTEGER)? {
+                [number] => number.saturating_add(1),
+                _ => return None,
+            },
+            _ => 1,
+        };
         fields.content(INTEGER)?;
         fields.content(SEQUENCE)?;
         let issuer = fields.content(SEQUENCE)?;
@@ -55,7 +62,7 @@ impl<'a> Certificate<'a> {
         let subject = fields.content(SEQUENCE)?;
         let key = fields.element(SEQUENCE)?.1;
         let extensions = fields.find(EXTENSIONS).and_then(|field| Reader(field).content(SEQUENCE));
-        Some(Self { issuer, subject, validity, extensions: extensions.unwrap_or_default(), key })
+        Some(Self { version, issuer, subject, validity, extensions: extensions.unwrap_or_default(), key })
     }
 
     /// Returns `true` if the issuer and the subject are the same.
@@ -142,11 +149,11 @@ fn name_part<'a>(name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// A reader for a sequence of DER elements.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// Reads the next element and returns its content. `None` if its tag differs.
-    fn content(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn content(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.element(tag).map(|(content, _)| content)
     }
 
@@ -264,6 +271,7 @@ mod tests {
     fn a_certificate_has_an_issuer_names_a_key_and_a_validity_period() {
         let (der, key) = certificate();
         let certificate = Certificate::parse(&der).unwrap();
+        assert_eq!(certificate.version, 3);
         assert!(certificate.is_self_issued());
         assert!(!certificate.is_ca());
         assert_eq!(certificate.names(), ["proxy.example", "192.0.2.1", "2001:db8::1"]);

@@ -17,6 +17,8 @@ use rustls::ClientConnection;
 use zeroize::Zeroize;
 
 use super::messages;
+use super::verifier::Slot;
+use crate::error::TlsAlert;
 use crate::sys::{self, LayerThread, Ready};
 use crate::trace::trace;
 
@@ -40,14 +42,16 @@ const DRAIN_STALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// drain the layer and the socket pair.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Encrypts and decrypts until both directions have ended.
-pub(super) fn run(mut tls: ClientConnection, layer: &LayerThread) {
+/// Encrypts and decrypts until both directions have ended. Stores the alert with which the peer
+/// ends the connection, if it sends one.
+pub(super) fn run(mut tls: ClientConnection, layer: &LayerThread, alert: &Slot<TlsAlert>) {
     // rustls needs no buffer limit: each chunk is written out before the next is read.
     tls.set_buffer_limit(None);
     let buffer = || vec![0; CAPACITY].into_boxed_slice();
     TlsLayer {
         layer,
         tls,
+        alert,
         up: Direction::Open,
         records: Buffer::default(),
         down: Direction::Open,
@@ -102,6 +106,7 @@ impl Buffer {
 struct TlsLayer<'a> {
     layer: &'a LayerThread,
     tls: ClientConnection,
+    alert: &'a Slot<TlsAlert>,
     /// The direction from the upper end to the peer.
     up: Direction,
     /// Encrypted records for the peer.
@@ -284,6 +289,9 @@ impl TlsLayer<'_> {
             // Plaintext that precedes an error is still delivered.
             self.take_plaintext();
             if let Err(error) = processed {
+                if let rustls::Error::AlertReceived(description) = error {
+                    self.alert.set(messages::alert(description));
+                }
                 self.fail(messages::layer_error(&error));
             }
         }

@@ -5,7 +5,9 @@ use std::io;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, ClientConnection, Error as TlsError, ProtocolVersion};
 
+use super::algorithm;
 use super::certificate::{Certificate, date, display_pin, pin};
+use super::description;
 use crate::error::{CertificateProblem, TlsAlert, TlsFailure};
 use crate::text::{listed, printable};
 
@@ -24,7 +26,7 @@ pub(super) fn certificate_problem(
     match error {
         E::ExpiredContext { not_after, .. } => CertificateProblem::Expired { on: at(not_after) },
         E::NotValidYetContext { not_before, .. } => CertificateProblem::NotYetValid { from: at(not_before) },
-        E::NotValidForNameContext { .. } => wrong_name(certificate, name),
+        E::NotValidForName | E::NotValidForNameContext { .. } => wrong_name(certificate, name),
         E::UnknownIssuer => unknown_issuer(certificate, intermediates),
         E::BadEncoding => CertificateProblem::Unreadable,
         E::BadSignature => CertificateProblem::BadSignature { issuer: issuer(certificate) },
@@ -32,8 +34,63 @@ pub(super) fn certificate_problem(
         E::Other(_) if Certificate::parse(certificate).is_some_and(|parsed| parsed.is_ca()) => {
             unknown_issuer(certificate, intermediates)
         }
-        error => CertificateProblem::Other(error.to_string()),
+        error => unsupported(error, certificate, intermediates),
     }
+}
+
+/// Translates the error about the signature with which the proxy proves that it has the key of
+/// `certificate`.
+pub(super) fn signature_problem(
+    error: &CertificateError,
+    certificate: &CertificateDer<'_>,
+) -> CertificateProblem {
+    match error {
+        CertificateError::BadSignature => CertificateProblem::WrongKey,
+        error => match unsupported(error, certificate, &[]) {
+            // A pin would not help, because the proxy signs with this key.
+            CertificateProblem::UnsupportedAlgorithm { algorithm, .. } => {
+                CertificateProblem::UnsupportedAlgorithm { algorithm, pin: None }
+            }
+            problem => problem,
+        },
+    }
+}
+
+/// Translates an error about a certificate with an algorithm or a version that is not supported,
+/// and any other error.
+fn unsupported(
+    error: &CertificateError,
+    certificate: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> CertificateProblem {
+    use CertificateError as E;
+    let algorithm = match error {
+        E::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
+            algorithm::signature(signature_algorithm_id)
+        }
+        E::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id,
+            public_key_algorithm_id,
+        } => format!(
+            "{} and a key of type {}",
+            algorithm::signature(signature_algorithm_id),
+            algorithm::key(public_key_algorithm_id)
+        ),
+        error => {
+            // rustls returns `Other` for a certificate whose version is not 3.
+            let chain = [certificate].into_iter().chain(intermediates);
+            let mut versions = chain.filter_map(|certificate| Some(Certificate::parse(certificate)?.version));
+            return match versions.find(|version| *version != 3) {
+                Some(version) if matches!(error, E::Other(_)) => CertificateProblem::OldVersion(version),
+                _ => CertificateProblem::Other(description::certificate_error(error)),
+            };
+        }
+    };
+    CertificateProblem::UnsupportedAlgorithm { algorithm, pin: shown_pin(certificate) }
+}
+
+fn shown_pin(certificate: &CertificateDer<'_>) -> Option<String> {
+    pin(certificate).map(|pin| display_pin(&pin))
 }
 
 fn wrong_name(certificate: &CertificateDer<'_>, expected: &ServerName<'_>) -> CertificateProblem {
@@ -50,7 +107,7 @@ fn unknown_issuer(
     certificate: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
 ) -> CertificateProblem {
-    let pin = pin(certificate).map(|pin| display_pin(&pin));
+    let pin = shown_pin(certificate);
     if Certificate::parse(certificate).is_some_and(|parsed| parsed.is_self_issued()) {
         return CertificateProblem::SelfSigned { pin };
     }
@@ -63,14 +120,22 @@ fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
 }
 
 /// Translates an error that ended the handshake, unless it concerns the proxy's certificate.
-pub(super) fn handshake_failure(error: &TlsError) -> TlsFailure {
+/// `has_answered` means that the proxy has selected a TLS version and a cipher suite.
+pub(super) fn handshake_failure(error: &TlsError, has_answered: bool) -> TlsFailure {
     match error {
+        // A proxy asks for a client certificate only after that.
+        TlsError::AlertReceived(AlertDescription::HandshakeFailure) if !has_answered => {
+            TlsFailure::Alert(TlsAlert::NothingInCommon("handshake_failure"))
+        }
         TlsError::AlertReceived(description) => TlsFailure::Alert(alert(*description)),
-        TlsError::PeerIncompatible(_) => TlsFailure::Incompatible(error.to_string()),
+        TlsError::PeerIncompatible(why) => TlsFailure::Incompatible(description::incompatibility(why)),
         TlsError::InvalidMessage(_)
         | TlsError::InappropriateMessage { .. }
-        | TlsError::PeerSentOversizedRecord => TlsFailure::Malformed(error.to_string()),
-        error => TlsFailure::Other(error.to_string()),
+        | TlsError::PeerSentOversizedRecord => TlsFailure::Malformed(description::error(error)),
+        TlsError::PeerMisbehaved(_) | TlsError::InappropriateHandshakeMessage { .. } => {
+            TlsFailure::Misbehaved(description::error(error))
+        }
+        error => TlsFailure::Other(description::error(error)),
     }
 }
 
@@ -80,7 +145,8 @@ pub(super) fn starts_record(first: u8) -> bool {
     matches!(first, 0x15 | 0x16)
 }
 
-fn alert(description: AlertDescription) -> TlsAlert {
+/// Translates an alert.
+pub(super) fn alert(description: AlertDescription) -> TlsAlert {
     use AlertDescription as A;
     match description {
         A::HandshakeFailure => TlsAlert::HandshakeFailure,
@@ -94,7 +160,8 @@ fn alert(description: AlertDescription) -> TlsAlert {
         A::CertificateUnknown => TlsAlert::CertificateRejected("certificate_unknown"),
         A::AccessDenied => TlsAlert::AccessDenied,
         A::UnrecognisedName => TlsAlert::UnrecognizedName,
-        other => TlsAlert::Other(format!("{other:?}")),
+        A::InsufficientSecurity => TlsAlert::NothingInCommon("insufficient_security"),
+        other => TlsAlert::Other(description::alert_name(other)),
     }
 }
 
@@ -104,7 +171,7 @@ pub(super) fn layer_error(error: &TlsError) -> io::Error {
     aborted(match error {
         TlsError::AlertReceived(description) => format!("TLS alert: {}", alert(*description)),
         TlsError::DecryptError => "TLS: received data that cannot be decrypted".into(),
-        error => format!("TLS: {error}"),
+        error => format!("TLS: {}", description::error(error)),
     })
 }
 
@@ -131,8 +198,8 @@ pub(super) fn is_tls12(tls: &ClientConnection) -> bool {
 /// Describes the negotiated parameters and the proxy's certificate, for `-d` and `--check`.
 pub(super) fn facts(tls: &ClientConnection) -> String {
     let mut facts = Vec::new();
-    facts.extend(tls.protocol_version().map(|version| format!("{version:?}")));
-    facts.extend(tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())));
+    facts.extend(tls.protocol_version().map(description::version));
+    facts.extend(tls.negotiated_cipher_suite().map(|suite| description::cipher_suite(suite.suite())));
     if let Some(first) = tls.peer_certificates().and_then(<[_]>::first) {
         if let Some(certificate) = Certificate::parse(first) {
             let issuer = certificate.issuer().map(printable);

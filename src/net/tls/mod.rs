@@ -15,16 +15,18 @@ use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
 use super::waiting::{Wait, WaitError};
 use crate::addr::Host;
-use crate::error::{Error, Peer, TlsFailure};
+use crate::error::{Error, Peer, TlsAlert, TlsFailure};
 use crate::plan::Hop;
 use crate::proto::Limit;
 use crate::sys;
 use crate::trace::trace;
 pub use cache::TlsCache;
-use verifier::ProblemSlot;
+use verifier::{ProblemSlot, Slot};
 
+mod algorithm;
 mod cache;
 mod certificate;
+mod description;
 mod layer;
 mod messages;
 mod settings;
@@ -43,6 +45,8 @@ pub(super) struct Client {
     name: ServerName<'static>,
     /// Why the proxy's certificate was rejected.
     problem: Arc<ProblemSlot>,
+    /// The alert that ended the connection after the handshake.
+    late_alert: Arc<Slot<TlsAlert>>,
 }
 
 impl Client {
@@ -57,7 +61,7 @@ impl Client {
         let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;
         let problem = Arc::new(ProblemSlot::default());
         let configuration = Arc::new(cache.settings(tls)?.for_session(&problem));
-        Ok(Some(Self { configuration, name, problem }))
+        Ok(Some(Self { configuration, name, problem, late_alert: Arc::default() }))
     }
 
     /// Performs the handshake and returns the connection with TLS on top.
@@ -73,18 +77,26 @@ impl Client {
     ) -> Result<Connection, Error> {
         let until = Wait::new(peer, WAITING_FOR, deadline);
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
-            .map_err(|error| failed(peer, messages::handshake_failure(&error)))?;
-        handshake(&mut connection, &mut tls, &until).map_err(|error| self.error(error, &until))?;
+            .map_err(|error| failed(peer, messages::handshake_failure(&error, false)))?;
+        handshake(&mut connection, &mut tls, &until).map_err(|error| self.error(error, &tls, &until))?;
         let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
         progress.reached(&Stage::Secured { peer, facts: &facts });
-        let run = move |layer: &sys::LayerThread| layer::run(tls, layer);
+        let late_alert = Arc::clone(&self.late_alert);
+        let run = move |layer: &sys::LayerThread| layer::run(tls, layer, &late_alert);
         sys::layered(connection.into_channel(), run)
             .map(Connection::new)
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
     }
 
-    fn error(&self, error: HandshakeError, until: &Wait<'_>) -> Error {
+    /// Returns the failure of a connection that the proxy ended with an alert after the handshake;
+    /// `None` if it sent none. With TLS 1.3, a proxy rejects the client's certificate in this way,
+    /// because the client has finished the handshake by then.
+    pub(super) fn late_failure(&self) -> Option<TlsFailure> {
+        self.late_alert.take().map(TlsFailure::LateAlert)
+    }
+
+    fn error(&self, error: HandshakeError, tls: &ClientConnection, until: &Wait<'_>) -> Error {
         let peer = until.peer;
         match error {
             HandshakeError::Wait(WaitError::Io(cause)) => {
@@ -93,10 +105,11 @@ impl Client {
             HandshakeError::Wait(error) => until.error(error),
             HandshakeError::Closed => failed(peer, TlsFailure::Closed),
             HandshakeError::NotTls => failed(peer, TlsFailure::NotTls),
-            HandshakeError::Tls(error) => match self.problem.take() {
-                Some(problem) => failed(peer, TlsFailure::Certificate(problem)),
-                None => failed(peer, messages::handshake_failure(&error)),
-            },
+            HandshakeError::Tls(error) => {
+                let has_answered = tls.negotiated_cipher_suite().is_some();
+                let problem = self.problem.take().map(TlsFailure::Certificate);
+                failed(peer, problem.unwrap_or_else(|| messages::handshake_failure(&error, has_answered)))
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
+use super::description;
 use super::verifier::{ProblemSlot, Trust, Verifier};
 use crate::error::{Error, os_message};
 use crate::plan::Tls;
@@ -48,8 +49,10 @@ pub(super) fn load(tls: &Tls) -> Result<Settings, Error> {
     let trust = Arc::new(Trust { chain, trusted, pins: tls.pins.clone(), provider: Arc::clone(&provider) });
     let verifier = Verifier { trust: Arc::clone(&trust), problem: Arc::default() };
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder =
-        builder.map_err(cannot_set_up)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let builder = builder
+        .map_err(|error| cannot_set_up(&description::error(&error)))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut configuration = match &tls.identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
@@ -57,7 +60,8 @@ pub(super) fn load(tls: &Tls) -> Result<Settings, Error> {
             builder.with_client_auth_cert(certificates(&identity.certificate)?, key).map_err(|error| {
                 let (certificate, key) = (shown(&identity.certificate), shown(&identity.key));
                 Error::Config(format!(
-                    "cannot use the certificate in {certificate} with the key in {key}: {error}"
+                    "cannot use the certificate in {certificate} with the key in {key}: {}",
+                    description::error(&error)
                 ))
             })?
         }
@@ -101,11 +105,11 @@ fn chain_verifier(
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(cannot_set_up)
+        .map_err(|error| cannot_set_up(&error.to_string()))
 }
 
-fn cannot_set_up(error: impl std::fmt::Display) -> Error {
-    Error::Config(format!("cannot set up TLS: {error}"))
+fn cannot_set_up(why: &str) -> Error {
+    Error::Config(format!("cannot set up TLS: {why}"))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -115,7 +119,9 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => Err(Error::Config(format!("no certificate in {name}; expected PEM (BEGIN CERTIFICATE)"))),
-        Err(error) => Err(Error::Config(format!("invalid certificate in {name}: {error}"))),
+        Err(error) => {
+            Err(Error::Config(format!("invalid certificate in {name}: {}", description::pem_error(&error))))
+        }
     }
 }
 
@@ -132,7 +138,7 @@ fn key(file: &Path) -> Result<PrivateKeyDer<'static>, Error> {
             pem::Error::NoItemsFound => {
                 format!("no private key in {name}; expected PEM (BEGIN PRIVATE KEY)")
             }
-            error => format!("invalid private key in {name}: {error}"),
+            error => format!("invalid private key in {name}: {}", description::pem_error(&error)),
         })
     })
 }

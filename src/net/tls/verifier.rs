@@ -10,22 +10,31 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::certificate::{Certificate, display_pin, pin};
-use super::messages::certificate_problem;
+use super::messages::{certificate_problem, signature_problem};
 use crate::error::CertificateProblem;
 
-/// Why the certificate was rejected. The TLS library's error cannot carry our description, so the
-/// verifier stores it here.
-#[derive(Debug, Default)]
-pub(super) struct ProblemSlot(Mutex<Option<CertificateProblem>>);
+/// Holds the description of a failure until the connection fails with it. Neither an error of the
+/// TLS library nor one of a layer can carry it.
+#[derive(Debug)]
+pub(super) struct Slot<T>(Mutex<Option<T>>);
 
-impl ProblemSlot {
-    /// Takes the description. `None` if the certificate was not rejected.
-    pub(super) fn take(&self) -> Option<CertificateProblem> {
+/// Why the certificate was rejected.
+pub(super) type ProblemSlot = Slot<CertificateProblem>;
+
+impl<T> Slot<T> {
+    /// Takes the description. `None` if there was no such failure.
+    pub(super) fn take(&self) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn set(&self, problem: CertificateProblem) {
+    pub(super) fn set(&self, problem: T) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    }
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 
@@ -83,6 +92,16 @@ impl Trust {
     }
 }
 
+impl Verifier {
+    /// Stores why the proxy's signature of the handshake was rejected, if that is due to its
+    /// certificate.
+    fn signature_failed(&self, error: &Error, certificate: &CertificateDer<'_>) {
+        if let Error::InvalidCertificate(error) = error {
+            self.problem.set(signature_problem(error, certificate));
+        }
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -108,12 +127,9 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.trust.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.trust.provider.signature_verification_algorithms;
+        let verified = verify_tls12_signature(message, certificate, signed, algorithms);
+        verified.inspect_err(|error| self.signature_failed(error, certificate))
     }
 
     fn verify_tls13_signature(
@@ -122,12 +138,9 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.trust.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.trust.provider.signature_verification_algorithms;
+        let verified = verify_tls13_signature(message, certificate, signed, algorithms);
+        verified.inspect_err(|error| self.signature_failed(error, certificate))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

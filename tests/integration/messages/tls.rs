@@ -14,15 +14,27 @@ fn certificate(
     row(5, "Tls", situation, advice, move || {
         let authority = Authority::new("Example Authority");
         let (file, identity) = (authority.file(), identity(&authority));
-        let unused = Server::each([]);
-        let front = TlsFront::new(&identity).in_front_of(&unused);
-        let program = connect(option).arg("--tls-ca").arg(&*file);
-        let out = program.args(format!("-H https://localhost:{} host.example 22", front.port())).run();
-        let message = Message::from_outcome(&out).naming(identity.pin(), "sha256//…");
-        message
-            .naming(format!("localhost:{}", front.port()), "proxy.example:443")
-            .naming("localhost", "proxy.example")
+        through(TlsFront::new(&identity), option, &file).naming(identity.pin(), "sha256//…")
     })
+}
+
+/// Returns a row that uses a proxy with this certificate, whose authority the program trusts.
+fn unsupported(situation: &'static str, pem: &'static str) -> Row {
+    row(5, "Tls", situation, "", move || {
+        let (identity, authority) = Identity::of_openssl(pem);
+        through(TlsFront::new(&identity), "", &authority).naming(openssl::PIN, "sha256//…")
+    })
+}
+
+/// Returns the message about a proxy behind this front.
+fn through(front: TlsFront, option: &str, authorities: &TempPath) -> Message {
+    let unused = Server::each([]);
+    let front = front.in_front_of(&unused);
+    let program = connect(option).arg("--tls-ca").arg(&**authorities);
+    let out = program.args(format!("-H https://localhost:{} host.example 22", front.port())).run();
+    let message =
+        Message::from_outcome(&out).naming(format!("localhost:{}", front.port()), "proxy.example:443");
+    message.naming("localhost", "proxy.example")
 }
 
 /// Returns a row that uses a proxy that answers the `ClientHello` with these bytes.
@@ -45,10 +57,17 @@ pub(super) fn rows() -> Vec<Row> {
             let out = connect(format!("-H https://{proxy} host.example 22")).run();
             Message::from_outcome(&out).naming(&proxy, "proxy.example:443")
         }),
-        answer(
-            "The proxy accepts none of our cipher suites, or requires a client certificate",
-            b"\x15\x03\x03\0\x02\x02\x28",
-        ),
+        answer("The proxy accepts none of our cipher suites", b"\x15\x03\x03\0\x02\x02\x28"),
+        answer("The proxy denies access", b"\x15\x03\x03\0\x02\x02\x31"),
+        answer("The proxy has an internal error", b"\x15\x03\x03\0\x02\x02\x50"),
+        row(5, "Tls", "The proxy requires a client certificate", "", || {
+            let authority = Authority::new("Example Authority");
+            let versions = &[&rustls::version::TLS13];
+            let identity = authority.localhost();
+            let front = TlsFront::requiring_client_certificate(&identity, &authority, versions);
+            through(front, "", &authority.file())
+        }),
+        answer("The proxy rejects the client certificate", b"\x15\x03\x03\0\x02\x02\x2a"),
         answer("The proxy accepts no TLS version that we support", b"\x15\x03\x03\0\x02\x02\x46"),
         answer("The proxy has no certificate for the requested name", b"\x15\x03\x03\0\x02\x02\x70"),
         answer("The proxy sends invalid TLS records", b"\x16\x03\x03\0\x04\xff\xff\xff\xff"),
@@ -67,6 +86,18 @@ pub(super) fn rows() -> Vec<Row> {
         }),
         certificate("The proxy's certificate is not valid yet", "", "", |authority| {
             authority.issue(&["localhost"], CertificateKind::NotYetValid)
+        }),
+        unsupported(
+            "The proxy's certificate is signed with an algorithm that is not supported",
+            openssl::RSA_SHA1,
+        ),
+        unsupported(
+            "The proxy's certificate is signed with a key that is not supported",
+            openssl::P521_SHA256,
+        ),
+        unsupported("The proxy's certificate is of X.509 version 1", openssl::VERSION_1),
+        certificate("The proxy does not have the key of its certificate", "", "", |authority| {
+            authority.localhost().with_another_key()
         }),
         certificate("The proxy's certificate has a bad signature", "", "", |_| {
             Authority::new("Example Authority").localhost()

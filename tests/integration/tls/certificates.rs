@@ -124,6 +124,59 @@ fn the_message_says_what_is_wrong_with_a_certificate() {
     }
 }
 
+/// These messages contained the `Debug` output of Rust values, with object identifiers as lists of
+/// bytes.
+#[test]
+fn an_unsupported_certificate_was_described_by_a_rust_value() {
+    let pin = format!("--tls-pin {}", openssl::PIN);
+    for (pem, parts) in [
+        (openssl::P521_SHA256, &["signed with ECDSA with SHA-256 and a key of type P-521", &pin][..]),
+        (openssl::P521_SHA512, &["signed with ECDSA with SHA-512", "P-521 key", &pin]),
+        (openssl::RSA_PSS, &["signed with RSA-PSS with unusual parameters", &pin]),
+        (openssl::RSA_PSS_KEY, &["RSA-PSS", "a key of type RSA-PSS", &pin]),
+        (openssl::RSA_SHA1, &["signed with RSA with SHA-1", &pin]),
+        (openssl::VERSION_1, &["X.509 version 1", "administrator"]),
+    ] {
+        let (identity, authority) = Identity::of_openssl(pem);
+        expect_rejected(TlsFront::new(&identity), parts, |front| trusting(&authority, front, ""));
+    }
+    // The version matters even to a proxy whose certificate is not verified.
+    let (identity, _) = Identity::of_openssl(openssl::VERSION_1);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let front = TlsFront::with_versions(&identity, &[version], None);
+        expect_rejected(front, &["X.509 version 1", "administrator"], |front| {
+            connect(format!("-q --insecure -H https://localhost:{} host.example 22", front.port()))
+        });
+    }
+}
+
+/// A pin replaces the chain of certificates, but the proxy still signs with its key.
+#[test]
+fn a_pin_is_not_advised_for_a_key_that_is_not_supported() {
+    let (leaf, authority) = openssl::P521_SHA256.split_at(openssl::P521_SHA256.rfind("-----BEGIN").unwrap());
+    let (identity, _) = Identity::of_openssl(&[authority, leaf].concat());
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let unused = Server::each([]);
+        let front = TlsFront::with_versions(&identity, &[version], None).in_front_of(&unused);
+        let out =
+            connect(format!("-q --insecure -H https://localhost:{} host.example 22", front.port())).run();
+        out.expect_failure(5, &["a key of type P-521", "administrator"]).expect_stderr_lacks("--tls-pin");
+    }
+}
+
+/// A stolen certificate is of no use without its key.
+#[test]
+fn a_proxy_without_the_key_of_its_certificate_is_rejected() {
+    let pki = Pki::new();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let identity = pki.authority.localhost().with_another_key();
+        let front = TlsFront::with_versions(&identity, &[version], None);
+        expect_rejected(front, &["a certificate whose key it does not have", "impostor"], |front| {
+            pki.connect(front, "")
+        });
+    }
+}
+
 /// The alert depends on the error that the verifier returns to the TLS library.
 #[test]
 fn a_rejected_proxy_is_told_the_reason() {

@@ -49,14 +49,26 @@ fn a_peer_that_closes_or_stays_silent_is_an_error() {
 #[test]
 fn alerts_are_explained() {
     for (alert, parts) in [
-        (40, ["handshake_failure", "--tls-cert"]),
+        (40, ["no common cipher suite", "handshake_failure"]),
         (70, ["protocol_version", "TLS 1.2 or 1.3"]),
+        (71, ["no common cipher suite", "insufficient_security"]),
         (112, ["unrecognized_name", "--tls-server-name"]),
-        (80, ["aborted the TLS handshake", "Internal"]),
+        (80, ["aborted the TLS handshake", "alert internal_error"]),
+        (200, ["aborted the TLS handshake", "alert 200"]),
     ] {
         let alert = [0x15, 3, 3, 0, 2, 2, alert];
         expect_failure(script().expect_bytes(5).send(alert).drain(), 5, &parts);
     }
+}
+
+/// A proxy asks for a client certificate only after it has selected a cipher suite.
+#[test]
+fn an_old_proxy_without_a_common_cipher_suite_caused_advice_about_client_certificates() {
+    let proxy = script().expect_bytes(5).send([0x15, 3, 3, 0, 2, 2, 40]).drain().serve();
+    let out = connect(format!("-H https://{proxy} host.example 22")).run();
+    out.expect_failure(5, &["no common cipher suite", "enable current cipher suites"]);
+    out.expect_stderr_lacks("--tls-cert");
+    proxy.finish();
 }
 
 #[test]
@@ -75,7 +87,7 @@ fn the_negotiated_parameters_are_shown_by_d_and_check() {
     let front = pki.front().in_front_of(&proxy);
     let out = pki.connect(&front, "-d").run();
     out.expect_code(0)
-        .expect_stderr_has("TLSv1_3")
+        .expect_stderr_has("TLS 1.3, TLS_")
         .expect_stderr_has("sha256//")
         .expect_stderr_has("2099-01-01");
     proxy.finish();
@@ -84,7 +96,7 @@ fn the_negotiated_parameters_are_shown_by_d_and_check() {
     let front = pki.front().in_front_of(&proxy);
     let out = pki.connect(&front, "--check").run();
     out.expect_success();
-    assert!(out.stdout_text().contains(": TLSv1_3"), "{}", out.stdout_text());
+    assert!(out.stdout_text().contains(": TLS 1.3, TLS_"), "{}", out.stdout_text());
     proxy.finish();
     target.finish();
 }
