@@ -247,9 +247,12 @@ impl Session {
         let mut records = vec![0; 64 * 1024];
         let mut plain = Vec::new();
         // Data may have arrived with the last handshake message.
-        let _ = lock(tls).reader().read_to_end(&mut plain);
+        let ended = lock(tls).reader().read_to_end(&mut plain).is_ok();
         let _ = far.write_all(&plain);
         plain.clear();
+        if ended {
+            return TlsEnd::CloseNotify;
+        }
         loop {
             let count = match (&self.stream).read(&mut records) {
                 Ok(0) => return TlsEnd::Truncated,
