@@ -1,15 +1,11 @@
 //! Connects to the target, and owns the secrets needed for that.
 
-use std::io;
-
 use crate::error::Error;
 use crate::net::{self, Context, LoginGate, Progress, TlsCache, Tunnel};
-use crate::plan::{Hop, Local, Plan};
+use crate::plan::{Hop, Local, Plan, Tls};
 use crate::prompt::{PromptCache, Prompter};
-use crate::proto::{Ends, ProxyProtocol, Wire};
 use crate::relay::Ending;
-use crate::sys::{self, Client, DumpGuard};
-use crate::trace::{self, trace};
+use crate::sys::{Client, DumpGuard};
 
 /// Establishes tunnels for one plan, and prompts for the passwords that the plan lacks.
 #[derive(Debug)]
@@ -28,8 +24,9 @@ impl Connector {
     /// Creates a connector for this plan.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let has_key = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
-        let has_secret = plan.hops().any(|hop| hop.protocol.login().is_some() || has_key(hop));
+        let has_key = |tls: &Option<Tls>| tls.as_ref().is_some_and(|tls| tls.identity.is_some());
+        let is_secret = |hop: &Hop| hop.protocol.login().is_some() || has_key(&hop.tls);
+        let has_secret = has_key(&plan.target_tls) || plan.hops().any(is_secret);
         let prompts = PromptCache::new(Prompter::new(plan.askpass.clone()));
         let gate = matches!(plan.local, Local::Listen(_)).then(LoginGate::default);
         let dump_guard = has_secret.then(DumpGuard::engage);
@@ -54,30 +51,19 @@ impl Connector {
     /// Establishes a tunnel to the target and reports each stage as it is reached.
     ///
     /// # Errors
-    /// Returns the errors of [`net::connect`], and [`Error::Remote`] if the PROXY protocol header
-    /// cannot be sent.
+    /// Returns the errors of [`net::connect`].
     pub fn connect_with_progress(
         &self,
         client: Option<&Client>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        let context = Context {
-            client: client.map(|client| &client.channel),
-            prompt: &self.prompts,
-            tls: &self.tls,
-            gate: self.gate.as_ref(),
-            progress,
-        };
-        let tunnel = net::connect(&self.plan, context).inspect_err(|error| {
+        let context =
+            Context { client, prompt: &self.prompts, tls: &self.tls, gate: self.gate.as_ref(), progress };
+        net::connect(&self.plan, context).inspect_err(|error| {
             if error.is_auth_rejected() {
                 self.prompts.clear();
             }
-        })?;
-        trace!("connected");
-        if let Some(version) = self.plan.proxy_protocol {
-            send_proxy_header(version, &tunnel, client)?;
-        }
-        Ok(tunnel)
+        })
     }
 
     /// Establishes the only tunnel of this run, and drops the connector with all its passwords.
@@ -104,26 +90,5 @@ pub fn check_ending(tunnel: &Tunnel, ending: Ending) -> Result<Option<Error>, Er
         Ending::Normal | Ending::Silent { after_local: true, has_sent: false } => Ok(None),
         Ending::Silent { after_local: true, has_sent: true } => Ok(Some(tunnel.nothing_received())),
         Ending::Silent { after_local: false, .. } => Err(tunnel.nothing_received()),
-    }
-}
-
-/// Sends the PROXY protocol header, which must precede all bytes of the session. The header
-/// contains both addresses of the client's connection, or of our own if there is no client. Without
-/// a client, a tunnel through a proxy has no known source address, because only the proxy knows the
-/// address from which it connects.
-fn send_proxy_header(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Client>) -> Result<(), Error> {
-    let ends = match client {
-        Some(client) => client.addrs.map(|(ours, theirs)| Ends { source: theirs, destination: ours }),
-        None if tunnel.peer.protocol.is_some() => None,
-        None => sys::socket_addrs(&tunnel.channel)
-            .map(|(ours, theirs)| Ends { source: ours, destination: theirs }),
-    };
-    let header = version.header(ends);
-    trace::sent(&Wire::public(header.clone()), version == ProxyProtocol::V1);
-    let failed = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
-    // One write is enough: the send buffer is empty, or nearly so after a negotiation.
-    match tunnel.channel.write(&header).map_err(failed)? {
-        sent if sent == header.len() => Ok(()),
-        _ => Err(failed(io::ErrorKind::WriteZero.into())),
     }
 }

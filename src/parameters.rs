@@ -87,6 +87,7 @@ pub const ALL: &[Parameter] = &[
     setting(Command, "SSH_ASKPASS", "program that asks for passwords"),
     setting(Header, "CONNECT_HEADER", "same as `--header`, for a single header"),
     setting(Plain, "CONNECT_USER_AGENT", "same as `--user-agent`"),
+    setting(Plain, "CONNECT_TLS_TARGET", "`yes` is the same as `--tls-target`, `no` is the default"),
     setting(Path, "CONNECT_TLS_CA", "same as `--tls-ca`"),
     setting(Path, "CONNECT_TLS_CERT", "same as `--tls-cert`"),
     setting(Path, "CONNECT_TLS_KEY", "same as `--tls-key`"),

@@ -31,6 +31,8 @@ pub struct Plan {
     /// `--proxy-protocol`: the version of the header that precedes the session's data; `None` for
     /// no header.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// `--tls-target`: the settings for TLS with the target; `None` for no TLS.
+    pub target_tls: Option<Tls>,
     /// Settings for TCP sockets.
     pub sockets: SocketSettings,
     /// Relay settings.
@@ -211,7 +213,7 @@ pub struct Hop {
     pub tls: Option<Tls>,
 }
 
-/// TLS settings for a proxy.
+/// TLS settings for a proxy or the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// A PEM file of trusted authorities; `None` to trust the system's.
@@ -220,10 +222,13 @@ pub struct Tls {
     pub identity: Option<Identity>,
     /// SHA-256 hashes of the accepted public keys; empty to accept any.
     pub pins: Vec<[u8; 32]>,
-    /// The name for SNI and certificate verification; `None` to use the proxy's host.
+    /// The name for SNI and certificate verification; `None` to use the peer's host.
     pub server_name: Option<Host>,
     /// Verify only the pins, not the certificate.
     pub insecure: bool,
+    /// `true` for a proxy whose settings can be only in its URL, because the options are for the
+    /// target. For hints.
+    pub only_in_url: bool,
 }
 
 /// A client certificate.

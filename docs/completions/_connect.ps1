@@ -63,6 +63,7 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--eager', '--eager', [CompletionResultType]::ParameterName, 'Pipeline the SOCKS5 handshake to save a round trip per proxy')
             [CompletionResult]::new('--http1.0', '--http1.0', [CompletionResultType]::ParameterName, 'Use HTTP/1.0')
             [CompletionResult]::new('--netrc', '--netrc', [CompletionResultType]::ParameterName, 'Look up user and password in ~/.netrc or the file in NETRC')
+            [CompletionResult]::new('--tls-target', '--tls-target', [CompletionResultType]::ParameterName, 'Use TLS with the target; the options below are then for it')
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Accept any certificate; only check --tls-pin')
             [CompletionResult]::new('-F', '-F ', [CompletionResultType]::ParameterName, 'Pass the connection to ssh and exit, for ProxyUseFdpass')
             [CompletionResult]::new('--fdpass', '--fdpass', [CompletionResultType]::ParameterName, 'Pass the connection to ssh and exit, for ProxyUseFdpass')

@@ -32,8 +32,8 @@ pub(super) fn for_hop(hop: &Hop) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// Describes how the proxy's certificate is verified.
-fn trust(tls: &Tls) -> String {
+/// Describes how a peer's certificate is verified.
+pub(super) fn trust(tls: &Tls) -> String {
     let whom = match &tls.authorities {
         _ if tls.insecure && tls.pins.is_empty() => "accepts any certificate".into(),
         _ if tls.insecure => "accepts any certificate with a pinned key".into(),
@@ -69,7 +69,7 @@ pub(super) fn limits(plan: &Plan) -> String {
     match plan.limits {
         Limits::Total(limit) => format!("{} seconds in all", limit.as_secs_f64()),
         Limits::Unlimited => "the system's".into(),
-        Limits::PerStep if plan.routes.iter().all(|route| route.hops.is_empty()) => "the system's".into(),
+        Limits::PerStep if plan.target_tls.is_none() && plan.hops().next().is_none() => "the system's".into(),
         Limits::PerStep if plan.routes.len() > 1 => format!(
             "{} seconds for each route but the last, {} for each handshake",
             Limits::ROUTE_TIMEOUT.as_secs(),

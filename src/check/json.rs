@@ -20,6 +20,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let object = json!({
         "target": plan.target.to_string(),
+        "target_tls": plan.target_tls.as_ref().map(facts::trust),
         "routes": plan.routes.iter().map(|route| route.hops.iter().map(hop).collect()).collect::<Vec<Value>>(),
         "connections": facts::connections(&plan.sockets),
         "settings": records.iter().map(setting).collect::<Vec<_>>(),

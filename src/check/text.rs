@@ -55,6 +55,9 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::
             print(format!("       {}: {}", hop.proxy, escaped(&facts.join("; "))))?;
         }
     }
+    if let Some(tls) = &plan.target_tls {
+        print(format!("  TLS with {target}: {}", escaped(&facts::trust(tls))))?;
+    }
     print(format!("  time limit: {}", facts::limits(plan)))?;
     if let Some(connections) = facts::connections(&plan.sockets) {
         print(format!("  connections: {}", escaped(&connections)))?;

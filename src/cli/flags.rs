@@ -27,6 +27,7 @@ pub(super) enum Flag {
     UserAgent,
     Http10,
     ProxyProtocol,
+    TlsTarget,
     TlsCa,
     TlsCert,
     TlsKey,
@@ -270,15 +271,22 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Look up user and password in this netrc file",
             "Look up user and password in this file, which has the format of `~/.netrc`.").offering(Offer::Files),
     ]),
-    ("TLS to the proxy (https://)", &[
+    ("TLS (https:// proxies, --tls-target)", &[
+        long_switch(Flag::TlsTarget, "tls-target",
+            "Use TLS with the target; the options below are then for it",
+            "Use TLS with the target, once the connection or the tunnel to it is established: for an ssh server behind stunnel, \
+             HAProxy or sslh. The target's name, or its address if you gave that, must be in its certificate, and the name is sent \
+             as SNI. With this option, the other options of this section and their parameters are for the target. Those for \
+             a proxy then go into its URL: `-x https://proxy.example?tls-ca=proxy.pem`. A `--proxy-protocol` header is sent \
+             before the TLS handshake. Cannot be combined with `-F`."),
         long_option(Flag::TlsCa, "tls-ca", "FILE",
             "Trust the certificate authorities in this PEM file instead",
             "Trust the certificate authorities in this PEM file instead of the system's, for proxies over TLS (`https://`, \
-             `socks5h+tls://`). The file may also contain the proxy's own certificate. Certificate files are read \
+             `socks5h+tls://`) or, with `--tls-target`, for the target. The file may also contain the server's own certificate. Certificate files are read \
              once per run, so restart a listener after changing one.").offering(Offer::Files),
         long_option(Flag::TlsCert, "tls-cert", "FILE",
             "Present this client certificate (PEM)",
-            "Present this client certificate, a PEM file, to the proxy.").offering(Offer::Files),
+            "Present this client certificate, a PEM file, to the proxy or, with `--tls-target`, to the target.").offering(Offer::Files),
         long_option(Flag::TlsKey, "tls-key", "FILE",
             "Use this key for the client certificate (default: the same file)",
             "Use this key for the certificate of `--tls-cert`. By default, the certificate's file contains \
@@ -289,7 +297,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
              (SubjectPublicKeyInfo), as for curl's `--pinnedpubkey`. Repeatable, or separated by `;`."),
         long_option(Flag::TlsServerName, "tls-server-name", "NAME",
             "Expect this name in the certificate, and send it as SNI",
-            "Expect this name in the certificate instead of the proxy's, and send it as SNI.").offering(Offer::Hosts),
+            "Expect this name in the certificate instead of the server's, and send it as SNI.").offering(Offer::Hosts),
         long_switch(Flag::Insecure, "insecure",
             "Accept any certificate; only check --tls-pin",
             "Accept any certificate, and check only the pins of `--tls-pin`. Without pins, `connect` prints a warning, because \
@@ -312,7 +320,7 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
         switch(Flag::FdPass, 'F',
             "Pass the connection to ssh and exit, for ProxyUseFdpass",
             "Pass the connection to ssh once it is established, and exit. Set `ProxyUseFdpass yes` in ssh's configuration. \
-             Works for direct connections and all proxies without TLS.").long("fdpass"),
+             Works for direct connections and all proxies without TLS, but not with `--tls-target`.").long("fdpass"),
     ]),
     ("General", &[
         long_option(Flag::ProxyProtocol, "proxy-protocol", "v1|v2",

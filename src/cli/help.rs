@@ -23,7 +23,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (2, "invalid command line or configuration"),
     (3, "name resolution failed"),
     (4, "could not connect to the proxy or the target"),
-    (5, "the proxy refused, violated its protocol, is not trusted, or led nowhere"),
+    (5, "the proxy refused, violated its protocol, or led nowhere; or TLS failed"),
     (6, "authentication failed, or no password is available"),
     (7, "time limit exceeded"),
     (8, "relaying failed: data may be missing; or the reader of the output exited (no message)"),
@@ -75,7 +75,8 @@ The lines after a line such as 'Match localnetwork 192.168.1.0/24' apply only th
 are host, port, localnetwork, localuser, exec and all. A ! negates a condition.
 
 TLS to the proxy (https://, socks5h+tls:// and so on) trusts the system's certificate authorities. --tls-ca, CONNECT_TLS_CA \
-and tls-ca= in the proxy's URL override them. The other TLS options also exist in these three forms.
+and tls-ca= in the proxy's URL override them. The other TLS options also exist in these three forms. With --tls-target, \
+options and parameters are for the target, and a proxy has only those in its URL.
 
 Targets in SOCKS5_DIRECT, SOCKS4_DIRECT, SOCKS_DIRECT, HTTP_DIRECT or CONNECT_DIRECT (10.0.0.0/8,.example.com,...) and in \
 no_proxy are reached without the proxy.

@@ -43,6 +43,8 @@ pub struct Args {
     pub http: HttpArgs,
     /// `--proxy-protocol`.
     pub proxy_protocol: Option<String>,
+    /// `--tls-target`.
+    pub tls_target: bool,
     /// Whichever of `--password-file`, `--password-command` and `--password-fd` came last.
     pub password: Option<PasswordSource>,
     /// Whichever of `--netrc` and `--netrc-file` came last.
@@ -98,7 +100,7 @@ pub struct HttpArgs {
     pub http_1_0: bool,
 }
 
-/// The options for TLS to a proxy.
+/// The options for TLS to a proxy or, with `--tls-target`, to the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsArgs {
     /// `--tls-ca`.
@@ -278,6 +280,7 @@ impl Args {
             Flag::UserAgent => self.http.user_agent = Some(value),
             Flag::Http10 => self.http.http_1_0 = true,
             Flag::ProxyProtocol => self.proxy_protocol = Some(value),
+            Flag::TlsTarget => self.tls_target = true,
             Flag::TlsCa => self.tls.authorities = Some(value),
             Flag::TlsCert => self.tls.certificate = Some(value),
             Flag::TlsKey => self.tls.key = Some(value),

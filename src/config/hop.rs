@@ -59,7 +59,7 @@ pub(super) fn from_url(
     args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Hop, Error> {
-    let tls = url.scheme.has_tls.then(|| tls::settings(&mut url.query, args, sources)).transpose()?;
+    let tls = url.scheme.has_tls.then(|| tls::for_proxy(&mut url.query, args, sources)).transpose()?;
     let login_sources = (chain.proxies == 1 || url.user.is_some()).then_some(sources);
     let kind = match url.syntax {
         Syntax::Socks => with_version(url.scheme.kind, args.socks_version),

@@ -59,6 +59,7 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
     let plan = Plan {
         local: local::local(args, sources)?,
         routes: routes(args, &target, sources)?,
+        target_tls: tls::for_target(args, &target, sources)?,
         target,
         askpass: None,
         limits,
@@ -75,7 +76,7 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
             warns: args.verbosity != Verbosity::Quiet,
         },
     };
-    tls::check(args, plan.hops())?;
+    tls::check(args, &plan)?;
     sockets::check(&plan)?;
     if plan.hops().next().is_none() {
         return Ok(plan);

@@ -81,6 +81,7 @@ fn a_whole_plan_is_plain_data() {
             shows_status: true,
             eager: true,
             proxy_protocol: None,
+            target_tls: None,
             sockets: SocketSettings::default(),
             relay: RelaySettings::default(),
         }
@@ -94,6 +95,7 @@ fn a_whole_plan_is_plain_data() {
         shows_status: true,
         eager: false,
         proxy_protocol: None,
+        target_tls: None,
         sockets: SocketSettings::default(),
         relay: RelaySettings::default(),
     };
@@ -243,7 +245,13 @@ fn only_relevant_variables_are_read() {
     };
     assert_eq!(
         variables_read("host 22"),
-        ["CONNECT_TCP_KEEPALIVE", "CONNECT_ADDRESS_FAMILY", "CONNECT_BIND", "CONNECT_RELAY"]
+        [
+            "CONNECT_TLS_TARGET",
+            "CONNECT_TCP_KEEPALIVE",
+            "CONNECT_ADDRESS_FAMILY",
+            "CONNECT_BIND",
+            "CONNECT_RELAY"
+        ]
     );
     let common =
         |name: &str| name.starts_with("CONNECT_") || name == "SSH_ASKPASS" || name.ends_with("_proxy");

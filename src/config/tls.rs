@@ -1,7 +1,9 @@
-//! TLS settings for a proxy.
+//! TLS settings for a proxy or the target.
 //!
-//! The query of the proxy's URL applies to that proxy only and takes precedence. Options come next,
-//! then parameters; both apply to all proxies that use TLS.
+//! The query of a proxy's URL applies to that proxy only and takes precedence. Options come next,
+//! then parameters; both apply to all proxies that use TLS. With `--tls-target`, options and
+//! parameters apply to the target instead, and a proxy has only the settings in its URL. Otherwise
+//! the target would see the client certificate for the proxy, and a pin could fit only one of them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,62 +12,117 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::proxy_url::Query;
 use super::rcfile;
+use super::setting::Setting;
 use super::sources::Sources;
 use crate::addr::Host;
 use crate::cli::{Args, TlsArgs};
 use crate::error::Error;
-use crate::plan::{Hop, Identity, Tls};
+use crate::plan::{Identity, Plan, Target, Tls};
+use crate::secret;
 use crate::sys;
 use crate::text::printable;
 
-/// Returns the TLS settings for one hop. Removes the TLS options from the URL's query.
+/// Returns the TLS settings for one proxy. Removes the TLS options from the URL's query.
 ///
 /// # Errors
 /// [`Error::Config`] for an invalid value, and in a build without TLS.
-pub(super) fn settings(query: &mut Query, args: &Args, sources: &Sources<'_>) -> Result<Tls, Error> {
-    if !cfg!(feature = "tls") {
-        return Err(Error::Config(
-            "cannot connect to the proxy over TLS: this build has no TLS support".into(),
-        ));
+pub(super) fn for_proxy(query: &mut Query, args: &Args, sources: &Sources<'_>) -> Result<Tls, Error> {
+    expect_support("the proxy")?;
+    if targets_tls(args, sources)? {
+        let mut lookup = Lookup { query, args: &TlsArgs::default(), sources, has_parameters: false };
+        return Ok(Tls { only_in_url: true, ..settings(&mut lookup, PROXY_RISK)? });
     }
-    let mut lookup = Lookup { query, args: &args.tls, sources };
+    settings(&mut Lookup { query, args: &args.tls, sources, has_parameters: true }, PROXY_RISK)
+}
+
+/// Returns the TLS settings for the target; `None` without `--tls-target`.
+///
+/// # Errors
+/// [`Error::Config`] for an invalid value, for a target without a host, and in a build without TLS.
+pub(super) fn for_target(args: &Args, target: &Target, sources: &Sources<'_>) -> Result<Option<Tls>, Error> {
+    if !targets_tls(args, sources)? {
+        return Ok(None);
+    }
+    expect_support("the target")?;
+    if let Target::Unix(_) = target {
+        return Err(Error::Config(format!(
+            "cannot use TLS with {target}: a UNIX-domain socket has no name to verify; leave out --tls-target"
+        )));
+    }
+    let query = &mut Query::default();
+    let mut lookup = Lookup { query, args: &args.tls, sources, has_parameters: true };
+    settings(&mut lookup, TARGET_RISK).map(Some)
+}
+
+/// Returns `true` if TLS with the target is requested.
+fn targets_tls(args: &Args, sources: &Sources<'_>) -> Result<bool, Error> {
+    if args.tls_target {
+        return Ok(true);
+    }
+    let Some(setting) = sources.first_nonempty(&["CONNECT_TLS_TARGET"])? else { return Ok(false) };
+    match setting.value.to_ascii_lowercase().as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(Error::Config(format!(
+            "invalid value '{}' for {}; use yes or no",
+            secret::masked(&setting.value),
+            setting.source()
+        ))),
+    }
+}
+
+fn expect_support(peer: &str) -> Result<(), Error> {
+    if cfg!(feature = "tls") {
+        return Ok(());
+    }
+    Err(Error::Config(format!("cannot connect to {peer} over TLS: this build has no TLS support")))
+}
+
+/// The consequence of `--insecure`, for the warning.
+const PROXY_RISK: &str =
+    "the proxy's certificate: an attacker can impersonate the proxy and read the password";
+const TARGET_RISK: &str =
+    "the target's certificate: an attacker can impersonate the target and read the data";
+
+fn settings(lookup: &mut Lookup<'_>, risk: &str) -> Result<Tls, Error> {
     let tls = Tls {
         authorities: lookup.authorities()?,
         identity: lookup.identity()?,
         pins: lookup.pins()?,
         server_name: lookup.server_name()?,
         insecure: lookup.insecure()?,
+        only_in_url: false,
     };
     if tls.insecure && tls.pins.is_empty() {
-        sources.warn()(
-            "warning: --insecure disables verification of the proxy's certificate: an attacker can impersonate the proxy \
-             and read the password",
-        );
+        lookup.sources.warn()(&format!("warning: --insecure disables verification of {risk}"));
     }
     if let Some(identity) = &tls.identity
         && fs::metadata(&identity.key).is_ok_and(|key| sys::others_can_read(&key))
     {
         let key = printable(identity.key.to_string_lossy().as_bytes());
-        sources.warn()(&rcfile::readable_secret(&key, "a private key"));
+        lookup.sources.warn()(&rcfile::readable_secret(&key, "a private key"));
     }
     Ok(tls)
 }
 
-/// Checks that the TLS options fit the proxies.
+/// Checks that the TLS options fit the proxies and the target.
 ///
 /// # Errors
-/// [`Error::Config`] if TLS options are given and no proxy uses TLS, or if `-F` is given and a
-/// proxy does.
-pub(super) fn check<'a>(args: &Args, mut hops: impl Iterator<Item = &'a Hop>) -> Result<(), Error> {
-    let has_tls = hops.any(|hop| hop.tls.is_some());
-    Err(Error::Config(match has_tls {
-        true if args.fdpass => {
-            "-F cannot be combined with a proxy over TLS: connect must keep running to encrypt; leave out -F and ssh's \
-             ProxyUseFdpass"
-                .into()
-        }
-        false if args.tls != TlsArgs::default() => {
-            "--insecure and --tls-… options require a proxy over TLS; use a URL such as https://… or socks5h+tls://…"
+/// [`Error::Config`] if TLS options are given and no peer uses TLS, or if `-F` is given and a peer
+/// does.
+pub(super) fn check(args: &Args, plan: &Plan) -> Result<(), Error> {
+    let refuse_fdpass = |what: &str| {
+        format!(
+            "-F cannot be combined with {what}: connect must keep running to encrypt; leave out -F and ssh's ProxyUseFdpass"
+        )
+    };
+    let (to_target, to_proxy) = (plan.target_tls.is_some(), plan.hops().any(|hop| hop.tls.is_some()));
+    Err(Error::Config(match (to_target, to_proxy) {
+        (true, _) if args.fdpass => refuse_fdpass("TLS to the target (--tls-target)"),
+        (_, true) if args.fdpass => refuse_fdpass("a proxy over TLS"),
+        (false, false) if args.tls != TlsArgs::default() => {
+            "--insecure and --tls-… options require TLS; use a proxy URL such as https://… or socks5h+tls://…, or add \
+             --tls-target"
                 .into()
         }
         _ => return Ok(()),
@@ -77,6 +134,8 @@ struct Lookup<'a> {
     query: &'a mut Query,
     args: &'a TlsArgs,
     sources: &'a Sources<'a>,
+    /// `false` if parameters are for another peer.
+    has_parameters: bool,
 }
 
 /// A value and its source, for error messages.
@@ -95,9 +154,13 @@ impl Lookup<'_> {
         }
         let setting = match value {
             Some(value) => Some(self.sources.option(option, value)),
-            None => self.sources.first_nonempty(&[parameter])?,
+            None => self.parameter(parameter)?,
         };
         Ok(setting.map(|setting| (setting.source(), setting.value)).map(|(source, value)| (value, source)))
+    }
+
+    fn parameter(&self, name: &'static str) -> Result<Option<Setting>, Error> {
+        if self.has_parameters { self.sources.first_nonempty(&[name]) } else { Ok(None) }
     }
 
     fn authorities(&mut self) -> Result<Option<PathBuf>, Error> {
@@ -114,8 +177,7 @@ impl Lookup<'_> {
         let (certificate, key) = (self.query.take("tls-cert"), self.query.take("tls-key"));
         let option =
             |option, value: Option<&String>| value.map(|value| self.sources.option(option, value).value);
-        let parameter =
-            |name| Ok::<_, Error>(self.sources.first_nonempty(&[name])?.map(|setting| setting.value));
+        let parameter = |name| Ok::<_, Error>(self.parameter(name)?.map(|setting| setting.value));
         let has_key = key.is_some() || self.args.key.is_some();
         let (certificate, key) = if let Some(certificate) = certificate {
             (certificate, key)

@@ -12,6 +12,7 @@ use crate::text::listed;
 const CHECK_TYPE: &str = "check the type and port of the proxy";
 const USE_TLS: &str = "use https://, because it expects TLS";
 const USE_PLAIN: &str = "check the port, or use http:// if the proxy does not use TLS";
+const LEAVE_OUT_TLS: &str = "check the port, or leave out --tls-target if the target does not use TLS";
 const ASK_ADMIN: &str = "report this to the proxy's administrator";
 const CHECK_TARGET: &str = "check that the target is running and the port is right";
 const TARGET_DOWN: &str = "check that the target is up and reachable from the proxy";
@@ -19,7 +20,6 @@ const TARGET_DOWN: &str = "check that the target is up and reachable from the pr
 const HTTPS_PORT: u16 = 443;
 /// Advice after a signal that usually comes from the program that started us.
 pub(crate) const GIVEN_UP: &str = "if ssh gave up too early, raise its ConnectTimeout";
-const TLS_VERSIONS: &str = "ask the proxy's administrator to enable TLS 1.2 or 1.3";
 
 impl Error {
     /// Returns advice for the user. `None` if there is nothing to add to the message.
@@ -46,7 +46,8 @@ fn hint(error: &Error) -> Option<String> {
         Error::Dial { peer, .. } if peer.lacks_zone() => "append the network interface, as in fe80::1%eth0",
         Error::Dial { attempts, .. } => dial_hint(attempts.last()?.1.kind())?,
         Error::Negotiation { cause, .. } => negotiation_hint(cause)?,
-        Error::Tls { cause, .. } => return tls_hint(cause),
+        Error::Tls { peer, cause, only_in_url } => return tls_hint(peer, cause, *only_in_url),
+        Error::Lost { peer: Peer { protocol: None, .. }, .. } => LEAVE_OUT_TLS,
         Error::Lost { .. } => CHECK_TYPE,
         Error::NothingReceived { granted_by: Some(_), .. } => {
             "check that the target is up and accepts the proxy's address, and that the port is not blocked behind the proxy"
@@ -243,74 +244,93 @@ fn status_hint(status: u16) -> Option<&'static str> {
     })
 }
 
-fn tls_hint(cause: &TlsFailure) -> Option<String> {
+fn tls_hint(peer: &Peer, cause: &TlsFailure, only_in_url: bool) -> Option<String> {
+    let is_target = peer.protocol.is_none();
+    let role = if is_target { "target" } else { "proxy" };
     let hint = match cause {
-        TlsFailure::NotTls => "use http:// (or remove +tls), or check the port",
-        TlsFailure::Closed | TlsFailure::Malformed(_) => USE_PLAIN,
-        TlsFailure::Incompatible(_) => TLS_VERSIONS,
-        TlsFailure::Misbehaved(_) => ASK_ADMIN,
-        TlsFailure::Alert(alert) | TlsFailure::LateAlert(alert) => alert_hint(alert),
-        TlsFailure::Certificate(problem) => return Some(certificate_hint(problem)),
+        TlsFailure::NotTls | TlsFailure::Closed | TlsFailure::Malformed(_) if is_target => {
+            LEAVE_OUT_TLS.into()
+        }
+        TlsFailure::NotTls => "use http:// (or remove +tls), or check the port".into(),
+        TlsFailure::Closed | TlsFailure::Malformed(_) => USE_PLAIN.into(),
+        TlsFailure::Incompatible(_) => enable_versions(role),
+        TlsFailure::Misbehaved(_) => report_to(role),
+        TlsFailure::Alert(alert) | TlsFailure::LateAlert(alert) => alert_hint(alert, role),
+        TlsFailure::Certificate(problem) => certificate_hint(problem, role),
         TlsFailure::Other(_) => return None,
     };
-    Some(hint.to_owned())
+    if only_in_url && hint.contains("--tls-") {
+        return Some(format!("{hint} (with --tls-target, in the URL given to -x)"));
+    }
+    Some(hint)
 }
 
-fn alert_hint(alert: &TlsAlert) -> &'static str {
+fn alert_hint(alert: &TlsAlert, role: &str) -> String {
     match alert {
-        TlsAlert::ProtocolVersion => TLS_VERSIONS,
-        TlsAlert::NothingInCommon(_) => {
-            "ask the proxy's administrator to enable current cipher suites, and RSA, P-256 or P-384 for its certificate"
-        }
+        TlsAlert::ProtocolVersion => enable_versions(role),
+        TlsAlert::NothingInCommon(_) => format!(
+            "ask the {role}'s administrator to enable current cipher suites, and RSA, P-256 or P-384 for its certificate"
+        ),
         TlsAlert::CertificateRequired | TlsAlert::HandshakeFailure => {
-            "specify a client certificate with --tls-cert and --tls-key"
+            "specify a client certificate with --tls-cert and --tls-key".into()
         }
         TlsAlert::UnknownCa | TlsAlert::CertificateExpired | TlsAlert::CertificateRejected(_) => {
-            "specify a client certificate that the proxy accepts, with --tls-cert and --tls-key"
+            format!("specify a client certificate that the {role} accepts, with --tls-cert and --tls-key")
         }
-        TlsAlert::UnrecognizedName => "specify another name with --tls-server-name",
-        TlsAlert::AccessDenied => "ask the proxy's administrator for access",
-        TlsAlert::Other(_) => ASK_ADMIN,
+        TlsAlert::UnrecognizedName => "specify another name with --tls-server-name".into(),
+        TlsAlert::AccessDenied => format!("ask the {role}'s administrator for access"),
+        TlsAlert::Other(_) => report_to(role),
     }
 }
 
-fn certificate_hint(problem: &CertificateProblem) -> String {
+fn enable_versions(role: &str) -> String {
+    format!("ask the {role}'s administrator to enable TLS 1.2 or 1.3")
+}
+
+fn report_to(role: &str) -> String {
+    format!("report this to the {role}'s administrator")
+}
+
+fn certificate_hint(problem: &CertificateProblem, role: &str) -> String {
     use CertificateProblem as P;
-    let or_pin = |advice: &str, pin: &Option<String>| match pin {
-        Some(pin) => format!("{advice}, or pin the proxy's key with --insecure --tls-pin {pin}"),
-        None => advice.to_owned(),
+    let or_pin = |advice: String, pin: &Option<String>| match pin {
+        Some(pin) => format!("{advice}, or pin the {role}'s key with --insecure --tls-pin {pin}"),
+        None => advice,
     };
-    let hint = match problem {
+    match problem {
         P::Expired { .. } | P::NotYetValid { .. } => {
-            "check the clock of this machine, or report this to the proxy's administrator"
+            format!("check the clock of this machine, or report this to the {role}'s administrator")
         }
-        P::WrongName { .. } => {
-            "if it is the right proxy, use a name from the certificate, or give one with --tls-server-name"
-        }
+        P::WrongName { .. } => format!(
+            "if it is the right {role}, use a name from the certificate, or give one with --tls-server-name"
+        ),
         P::NoName { .. } => {
-            "trust its key with --insecure --tls-pin, or report this to the proxy's administrator"
+            format!("trust its key with --insecure --tls-pin, or report this to the {role}'s administrator")
         }
         P::SelfSigned { pin } => {
-            return or_pin("if it is the right proxy, trust the certificate with --tls-ca FILE", pin);
+            or_pin(format!("if it is the right {role}, trust the certificate with --tls-ca FILE"), pin)
         }
         P::UnknownIssuer { pin, .. } => {
-            return or_pin("specify the authority's certificate with --tls-ca FILE", pin);
+            or_pin("specify the authority's certificate with --tls-ca FILE".to_owned(), pin)
         }
-        P::BadSignature { .. } => {
-            "ask the proxy's administrator whether the authority has a new key, because an impostor may be using its name"
+        P::BadSignature { .. } => format!(
+            "ask the {role}'s administrator whether the authority has a new key, because an impostor may be using its name"
+        ),
+        P::NotPinned { .. } => format!(
+            "pass this pin to --tls-pin only if the {role} has a new key, because an impostor may have answered"
+        ),
+        P::UnsupportedAlgorithm { pin, .. } => or_pin(
+            format!(
+                "ask the {role}'s administrator for a certificate that is signed with RSA, P-256, P-384 or Ed25519"
+            ),
+            pin,
+        ),
+        P::OldVersion(_) => format!("ask the {role}'s administrator for a new certificate"),
+        P::WrongKey => {
+            format!("report this to the {role}'s administrator, because an impostor may have answered")
         }
-        P::NotPinned { .. } => {
-            "pass this pin to --tls-pin only if the proxy has a new key, because an impostor may have answered"
-        }
-        P::UnsupportedAlgorithm { pin, .. } => {
-            let advice = "ask the proxy's administrator for a certificate that is signed with RSA, P-256, P-384 or Ed25519";
-            return or_pin(advice, pin);
-        }
-        P::OldVersion(_) => "ask the proxy's administrator for a new certificate",
-        P::WrongKey => "report this to the proxy's administrator, because an impostor may have answered",
-        P::Unreadable | P::Other(_) => ASK_ADMIN,
-    };
-    hint.to_owned()
+        P::Unreadable | P::Other(_) => report_to(role),
+    }
 }
 
 #[cfg(test)]

@@ -84,18 +84,22 @@ pub enum Error {
         /// The refusal or violation.
         cause: proto::Error,
     },
-    /// TLS with a proxy failed.
+    /// TLS with a proxy or the target failed.
     #[error("{peer} {cause}")]
     Tls {
-        /// The proxy.
+        /// The proxy or the target.
         peer: Peer,
         /// The reason, such as a problem with the certificate.
         cause: TlsFailure,
+        /// `true` if TLS options for this proxy must be in its URL, because those on the command
+        /// line are for the target.
+        only_in_url: bool,
     },
-    /// The connection to a proxy broke during the negotiation.
+    /// The connection broke during the negotiation with a proxy or the TLS handshake with the
+    /// target.
     #[error("lost the connection to {peer} while waiting for {waiting_for}: {}", os_message(.cause))]
     Lost {
-        /// The proxy.
+        /// The proxy or the target.
         peer: Peer,
         /// The message that did not arrive, such as "the reply to the SOCKS5 greeting".
         waiting_for: &'static str,

@@ -1,30 +1,30 @@
-//! The ways in which TLS with a proxy can fail.
+//! The ways in which TLS with a proxy or the target can fail.
 
-/// Why a TLS connection to a proxy failed. Displayed after the proxy's name: "HTTP proxy
-/// proxy.example:443 …".
+/// Why a TLS connection failed. Displayed after the name of the peer, a proxy or the target: "HTTP
+/// proxy proxy.example:443 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFailure {
-    /// The first byte of the proxy's reply cannot start a TLS record.
+    /// The first byte of the peer's reply cannot start a TLS record.
     #[error("does not speak TLS")]
     NotTls,
-    /// The proxy closed the connection before the handshake was complete.
+    /// The peer closed the connection before the handshake was complete.
     #[error("closed the connection during the TLS handshake")]
     Closed,
-    /// The proxy sent a message that is malformed or not TLS; the text says what is wrong.
+    /// The peer sent a message that is malformed or not TLS; the text says what is wrong.
     #[error("violated the TLS protocol: {0}")]
     Malformed(String),
-    /// The proxy sent a TLS message that is not allowed at this point; the text says what is wrong.
+    /// The peer sent a TLS message that is not allowed at this point; the text says what is wrong.
     #[error("violated the TLS protocol: {0}")]
     Misbehaved(String),
     /// The two sides have no TLS version, cipher suite or other parameter in common; the text says
     /// which.
     #[error("supports no TLS version or cipher suite that we support: {0}")]
     Incompatible(String),
-    /// The proxy sent a fatal alert during the handshake.
+    /// The peer sent a fatal alert during the handshake.
     #[error("aborted the TLS handshake: {0}")]
     Alert(TlsAlert),
-    /// The proxy sent a fatal alert after the handshake, but before the tunnel was established.
+    /// The peer sent a fatal alert after the handshake, but before the tunnel was established.
     #[error("aborted the TLS connection: {0}")]
     LateAlert(TlsAlert),
     /// The certificate failed verification.
@@ -72,7 +72,7 @@ pub enum TlsAlert {
     Other(String),
 }
 
-/// Why a proxy's certificate failed verification.
+/// Why a peer's certificate failed verification.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateProblem {
@@ -93,13 +93,13 @@ pub enum CertificateProblem {
     WrongName {
         /// The names in the certificate, separated by commas; a long list ends in "N more".
         names: String,
-        /// The proxy's name or address.
+        /// The name or address that was expected.
         expected: String,
     },
     /// The certificate has no `subjectAltName`; the common name is ignored.
     #[error("a certificate without a subjectAltName, so it does not match {expected}")]
     NoName {
-        /// The proxy's name or address.
+        /// The name or address that was expected.
         expected: String,
     },
     /// The certificate is signed with its own key and is not one of the trusted certificates.
@@ -117,7 +117,7 @@ pub enum CertificateProblem {
     UnknownIssuer {
         /// The issuer's name.
         issuer: Option<String>,
-        /// `true` if the proxy sent no intermediate certificate.
+        /// `true` if the peer sent no intermediate certificate.
         alone: bool,
         /// The pin of the certificate's key, if the key could be read.
         pin: Option<String>,
@@ -141,7 +141,7 @@ pub enum CertificateProblem {
     /// The X.509 version of the certificate, or of one in its chain, is not 3.
     #[error("a certificate of X.509 version {0}, and only version 3 is supported")]
     OldVersion(u8),
-    /// The proxy's signature of the handshake does not match the certificate's key.
+    /// The peer's signature of the handshake does not match the certificate's key.
     #[error("a certificate whose key it does not have")]
     WrongKey,
     /// The certificate's encoding is invalid.

@@ -21,14 +21,14 @@ use crate::proto::{
     self, Credentials, HttpConnect, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet, Unencodable,
 };
 use crate::secret::AskPassword;
-use crate::sys::{self, Channel};
+use crate::sys::{self, Client};
 use crate::trace::trace;
 
 /// Everything that connecting needs besides the plan.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The client of a local port that the connection is for. Its disconnect ends all waits.
-    pub client: Option<&'a Channel>,
+    pub client: Option<&'a Client>,
     /// Supplies passwords that the plan does not contain.
     pub prompt: &'a dyn AskPassword,
     /// Caches certificates and keys for later sessions.
@@ -102,9 +102,10 @@ pub(super) fn prepare_hops<'a>(
         let negotiation = negotiation(hop, &peer, destination, plan.eager, known, redactor, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
+        let tls = hop.tls.as_ref();
         Ok(HopState {
             hop,
-            tls: tls::Client::for_hop(hop, &peer, context.tls)?,
+            tls: tls.map(|tls| tls::Client::new(tls, &hop.proxy.host, &peer, context.tls)).transpose()?,
             peer,
             log: ReceivedLog::new(redactor.clone(), negotiation.is_text()),
             redactor: redactor.clone(),

@@ -1,9 +1,9 @@
-//! Turns a plan into a connected stream: resolves names, dials, and negotiates with each hop.
+//! Turns a plan into a connected stream: resolves names, dials, negotiates with each hop, and
+//! starts TLS with the target if requested.
 
 use crate::addr::Endpoint;
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Limits, Plan, Route, Target};
-use crate::sys::Channel;
 use crate::trace::trace;
 use binding::Binding;
 use deadline::Deadline;
@@ -25,6 +25,7 @@ mod progress;
 mod received_log;
 mod resolve;
 mod resolve_error;
+mod target;
 #[cfg(test)]
 mod tests;
 #[cfg(not(feature = "tls"))]
@@ -37,29 +38,8 @@ mod waiting;
 pub use hop::Context;
 pub use login_gate::LoginGate;
 pub use progress::{Progress, Stage};
+pub use target::Tunnel;
 pub use tls::TlsCache;
-
-/// An established connection on which every byte belongs to the session.
-#[derive(Debug)]
-pub struct Tunnel {
-    /// The connection.
-    pub channel: Channel,
-    /// The peer of the connection: the first hop, or the target if there are no hops.
-    pub peer: Peer,
-    /// The last hop, which granted the request for the target; `None` if there are no hops.
-    pub granted_by: Option<Peer>,
-    /// The target.
-    pub target: Target,
-}
-
-impl Tunnel {
-    /// Returns the error to report if the connection is closed before the target sends anything.
-    #[must_use]
-    pub fn nothing_received(&self) -> Error {
-        let granted_by = self.granted_by.clone().map(Box::new);
-        Error::NothingReceived { granted_by, target: self.target.to_string().into() }
-    }
-}
 
 /// Connects to the plan's target over the first route that works.
 ///
@@ -70,7 +50,7 @@ impl Tunnel {
 /// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if only one was
 /// tried. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
-    let mut deadline = Deadline::for_plan(plan.limits).watching(context.client);
+    let mut deadline = Deadline::for_plan(plan.limits).watching(context.client.map(|client| &client.channel));
     // Without a client of a local port, the program that started us waits for the connection.
     if context.client.is_none() {
         deadline = deadline.reporting_signals();
@@ -83,10 +63,12 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
             let channel = dial::dial_unix(path, &peer, &deadline)?;
-            return Ok(Tunnel { channel, peer, granted_by: None, target: plan.target.clone() });
+            let tunnel = Tunnel { channel, peer, granted_by: None, target: plan.target.clone() };
+            return target::finish(tunnel, plan, None, &deadline, context);
         }
     };
     let binding = Binding::find(&plan.sockets)?;
+    let target_tls = target::tls_client(plan, context)?;
     let redactor = context.progress.redactor();
     for password in plan.hops().filter_map(|hop| hop.protocol.login()?.password.as_ref()) {
         redactor.add(password);
@@ -99,7 +81,8 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         let result = match prepare_hops(route, target, plan, &binding, &share, &redactor, context) {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
-            Ok(mut hops) => connect_hops(&mut hops, route, plan, &binding, &mut share, context),
+            Ok(mut hops) => connect_hops(&mut hops, route, plan, &binding, &mut share, context)
+                .and_then(|tunnel| target::finish(tunnel, plan, target_tls.as_ref(), &share, context)),
             Err(error) => Err(error),
         };
         deadline.extend(share.extended());

@@ -8,7 +8,6 @@ use super::deadline::Deadline;
 use super::hop::{Context, HopState, enter_login};
 use super::login::credentials;
 use super::login_gate::Login;
-use super::tls;
 use super::waiting::{Wait, WaitError};
 use crate::error::{Error, GIVEN_UP};
 use crate::proto::{self, Limit, Step, Wire};
@@ -140,8 +139,8 @@ impl HopState<'_> {
             Err(HopFailure::Protocol(cause)) => Err(self.failed(cause)),
             // If the protocol can continue after EOF, treat the error as EOF.
             Err(HopFailure::Wait(WaitError::Io(cause))) => {
-                if let Some(cause) = self.tls.as_ref().and_then(tls::Client::late_failure) {
-                    return Err(Error::Tls { peer: self.peer.clone(), cause });
+                if let Some(error) = self.tls.as_ref().and_then(|tls| tls.late_failure(&self.peer)) {
+                    return Err(error);
                 }
                 let waiting_for = self.negotiation.waiting_for().as_str();
                 let peer = self.peer.clone();

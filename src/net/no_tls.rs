@@ -3,8 +3,9 @@
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::Progress;
-use crate::error::{Error, Peer, TlsFailure};
-use crate::plan::Hop;
+use crate::addr::Host;
+use crate::error::{Error, Peer};
+use crate::plan::Tls;
 
 /// A TLS client, which cannot exist in this build.
 #[derive(Debug)]
@@ -15,17 +16,12 @@ pub(super) enum Client {}
 pub struct TlsCache(());
 
 impl Client {
-    /// Returns `None` for a hop without TLS.
+    /// Fails, because the peer requires TLS.
     ///
     /// # Errors
-    /// The hop requires TLS.
-    pub(super) fn for_hop(hop: &Hop, peer: &Peer, _: &TlsCache) -> Result<Option<Self>, Error> {
-        match &hop.tls {
-            None => Ok(None),
-            Some(_) => Err(Error::Config(format!(
-                "cannot connect to {peer} over TLS: this build has no TLS support"
-            ))),
-        }
+    /// Always.
+    pub(super) fn new(_: &Tls, _: &Host, peer: &Peer, _: &TlsCache) -> Result<Self, Error> {
+        Err(Error::Config(format!("cannot connect to {peer} over TLS: this build has no TLS support")))
     }
 
     /// Cannot be called, because no `Client` exists.
@@ -40,7 +36,7 @@ impl Client {
     }
 
     /// Cannot be called, because no `Client` exists.
-    pub(super) fn late_failure(&self) -> Option<TlsFailure> {
+    pub(super) fn late_failure(&self, _: &Peer) -> Option<Error> {
         match *self {}
     }
 }

@@ -45,9 +45,9 @@ pub enum Stage<'a> {
         /// The address that accepted the connection.
         at: SocketAddr,
     },
-    /// The TLS handshake with a proxy is complete.
+    /// The TLS handshake with a proxy or the target is complete.
     Secured {
-        /// The proxy.
+        /// The proxy or the target.
         peer: &'a Peer,
         /// The negotiated parameters and a summary of the certificate.
         facts: &'a str,

@@ -50,6 +50,7 @@ fn plan_through(proxy: &TcpListener) -> Plan {
         shows_status: false,
         eager: false,
         proxy_protocol: None,
+        target_tls: None,
         sockets: SocketSettings::default(),
         relay: RelaySettings::default(),
     }

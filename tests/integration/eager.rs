@@ -135,6 +135,7 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         shows_status: false,
         eager: true,
         proxy_protocol: None,
+        target_tls: None,
         sockets: connect::plan::SocketSettings::default(),
         relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true, warns: true },
     };

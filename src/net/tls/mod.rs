@@ -1,4 +1,4 @@
-//! TLS connections to proxies.
+//! TLS connections to proxies and to the target.
 //!
 //! The handshake runs like a negotiation, on the same connection and under the same deadline.
 //! Afterwards a layer ([`sys::layered`]) encrypts and decrypts on its own thread, and everything
@@ -16,7 +16,7 @@ use super::progress::{Progress, Stage};
 use super::waiting::{Wait, WaitError};
 use crate::addr::Host;
 use crate::error::{Error, Peer, TlsAlert, TlsFailure};
-use crate::plan::Hop;
+use crate::plan::Tls;
 use crate::proto::Limit;
 use crate::sys;
 use crate::trace::trace;
@@ -32,36 +32,36 @@ mod messages;
 mod settings;
 mod verifier;
 
-/// How messages refer to the proxy's part of the handshake.
+/// How messages refer to the peer's part of the handshake.
 const WAITING_FOR: &str = "its TLS handshake";
 
 /// Maximum number of bytes to receive in one call.
 const READ_SIZE: usize = 4096;
 
-/// The client side of TLS for one proxy.
+/// The client side of TLS with one peer: a proxy or the target.
 #[derive(Debug)]
 pub(super) struct Client {
     configuration: Arc<ClientConfig>,
     name: ServerName<'static>,
-    /// Why the proxy's certificate was rejected.
+    /// Why the peer's certificate was rejected.
     problem: Arc<ProblemSlot>,
     /// The alert that ended the connection after the handshake.
     late_alert: Arc<Slot<TlsAlert>>,
+    /// See [`Tls::only_in_url`].
+    only_in_url: bool,
 }
 
 impl Client {
-    /// Prepares TLS for a hop. Reads the certificates and the key unless they are cached. Returns
-    /// `None` for a hop without TLS.
+    /// Prepares TLS with a peer on this host. Reads the certificates and the key unless they are
+    /// cached.
     ///
     /// # Errors
-    /// A file is missing or invalid, or the proxy's name is not a valid TLS server
-    /// name.
-    pub(super) fn for_hop(hop: &Hop, peer: &Peer, cache: &TlsCache) -> Result<Option<Self>, Error> {
-        let Some(tls) = &hop.tls else { return Ok(None) };
-        let name = server_name(tls.server_name.as_ref().unwrap_or(&hop.proxy.host), peer)?;
+    /// A file is missing or invalid, or the peer's name is not a valid TLS server name.
+    pub(super) fn new(tls: &Tls, host: &Host, peer: &Peer, cache: &TlsCache) -> Result<Self, Error> {
+        let name = server_name(tls.server_name.as_ref().unwrap_or(host), peer)?;
         let problem = Arc::new(ProblemSlot::default());
         let configuration = Arc::new(cache.settings(tls)?.for_session(&problem));
-        Ok(Some(Self { configuration, name, problem, late_alert: Arc::default() }))
+        Ok(Self { configuration, name, problem, late_alert: Arc::default(), only_in_url: tls.only_in_url })
     }
 
     /// Performs the handshake and returns the connection with TLS on top.
@@ -77,7 +77,7 @@ impl Client {
     ) -> Result<Connection, Error> {
         let until = Wait::new(peer, WAITING_FOR, deadline);
         let mut tls = ClientConnection::new(Arc::clone(&self.configuration), self.name.clone())
-            .map_err(|error| failed(peer, messages::handshake_failure(&error, false)))?;
+            .map_err(|error| self.failed(peer, messages::handshake_failure(&error, false)))?;
         handshake(&mut connection, &mut tls, &until).map_err(|error| self.error(error, &tls, &until))?;
         let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
@@ -89,11 +89,11 @@ impl Client {
             .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
     }
 
-    /// Returns the failure of a connection that the proxy ended with an alert after the handshake;
-    /// `None` if it sent none. With TLS 1.3, a proxy rejects the client's certificate in this way,
+    /// Returns the failure of a connection that the peer ended with an alert after the handshake;
+    /// `None` if it sent none. With TLS 1.3, a server rejects the client's certificate in this way,
     /// because the client has finished the handshake by then.
-    pub(super) fn late_failure(&self) -> Option<TlsFailure> {
-        self.late_alert.take().map(TlsFailure::LateAlert)
+    pub(super) fn late_failure(&self, peer: &Peer) -> Option<Error> {
+        self.late_alert.take().map(|alert| self.failed(peer, TlsFailure::LateAlert(alert)))
     }
 
     fn error(&self, error: HandshakeError, tls: &ClientConnection, until: &Wait<'_>) -> Error {
@@ -103,19 +103,22 @@ impl Client {
                 Error::Lost { peer: peer.clone(), waiting_for: WAITING_FOR, cause }
             }
             HandshakeError::Wait(error) => until.error(error),
-            HandshakeError::Closed => failed(peer, TlsFailure::Closed),
-            HandshakeError::NotTls => failed(peer, TlsFailure::NotTls),
+            HandshakeError::Closed => self.failed(peer, TlsFailure::Closed),
+            HandshakeError::NotTls => self.failed(peer, TlsFailure::NotTls),
             HandshakeError::Tls(error) => {
                 let has_answered = tls.negotiated_cipher_suite().is_some();
                 let problem = self.problem.take().map(TlsFailure::Certificate);
-                failed(peer, problem.unwrap_or_else(|| messages::handshake_failure(&error, has_answered)))
+                self.failed(
+                    peer,
+                    problem.unwrap_or_else(|| messages::handshake_failure(&error, has_answered)),
+                )
             }
         }
     }
-}
 
-fn failed(peer: &Peer, cause: TlsFailure) -> Error {
-    Error::Tls { peer: peer.clone(), cause }
+    fn failed(&self, peer: &Peer, cause: TlsFailure) -> Error {
+        Error::Tls { peer: peer.clone(), cause, only_in_url: self.only_in_url }
+    }
 }
 
 /// Exchanges handshake messages until both sides have finished.
@@ -142,7 +145,7 @@ fn handshake(
             // Reading from memory cannot fail.
             tls.read_tls(&mut bytes).map_err(WaitError::Io)?;
             if let Err(error) = tls.process_new_packets() {
-                // Send the resulting alert to the proxy. If that fails too, report the original
+                // Send the resulting alert to the peer. If that fails too, report the original
                 // error.
                 let _ = send(connection, tls, until);
                 return Err(HandshakeError::Tls(error));
@@ -151,14 +154,14 @@ fn handshake(
     }
 }
 
-/// Sends the records that rustls has for the proxy.
+/// Sends the records that rustls has for the peer.
 fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_>) -> Result<(), WaitError> {
     let mut records = Vec::new();
     while tls.wants_write() {
         tls.write_tls(&mut records)?;
     }
     match connection.send(&records, until) {
-        // Ignore a failed write: the proxy may have sent an alert before it closed the connection,
+        // Ignore a failed write: the peer may have sent an alert before it closed the connection,
         // and the next read will return it.
         Err(WaitError::Io(_)) | Ok(()) => Ok(()),
         timed_out => timed_out,
@@ -169,7 +172,7 @@ fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_
 enum HandshakeError {
     /// The connection broke, or the deadline has passed.
     Wait(WaitError),
-    /// The proxy closed the connection before the handshake was complete.
+    /// The peer closed the connection before the handshake was complete.
     Closed,
     /// The first byte of the answer cannot start a TLS record.
     NotTls,

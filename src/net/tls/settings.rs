@@ -96,7 +96,7 @@ fn chain_verifier(
         }
         None if roots.is_empty() => {
             return Err(Error::Config(
-                "the system has no CA certificates to verify the proxy with; specify a file with --tls-ca"
+                "the system has no CA certificates to verify the server with; specify a file with --tls-ca"
                     .into(),
             ));
         }

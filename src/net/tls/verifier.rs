@@ -1,4 +1,4 @@
-//! Verification of a proxy's certificate: chain, name, validity period and pins.
+//! Verification of a peer's certificate: chain, name, validity period and pins.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

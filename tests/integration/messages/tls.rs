@@ -1,4 +1,4 @@
-//! TLS errors with a proxy.
+//! TLS errors with a proxy or the target.
 
 use super::{Message, Row, row};
 use crate::kit::*;
@@ -46,7 +46,92 @@ fn answer(situation: &'static str, bytes: &'static [u8]) -> Row {
     })
 }
 
+/// Returns a row with TLS to a target that runs this script.
+fn target(situation: &'static str, script: fn() -> Script) -> Row {
+    let variant = if situation.contains("breaks") { "Lost" } else { "Tls" };
+    row(5, variant, situation, "", move || {
+        let target = script().serve();
+        let out = connect(format!("--tls-target -q {}", target.args())).run();
+        Message::from_outcome(&out).naming(&target, "host.example:22")
+    })
+}
+
+/// Returns a row with TLS to a target that has this TLS identity. `identity` is passed the
+/// authority that the program trusts.
+fn target_certificate(
+    situation: &'static str,
+    option: &'static str,
+    identity: fn(&Authority) -> Identity,
+) -> Row {
+    row(5, "Tls", situation, "", move || {
+        let authority = Authority::new("Example Authority");
+        let (file, identity) = (authority.file(), identity(&authority));
+        let unused = Server::each([]);
+        let front = TlsFront::new(&identity).in_front_of(&unused);
+        let program = connect("--tls-target").args(option).arg("--tls-ca").arg(&*file);
+        let out = program.args(format!("localhost {}", front.port())).run();
+        let message = Message::from_outcome(&out).naming(identity.pin(), "sha256//…");
+        message
+            .naming(format!("localhost:{}", front.port()), "host.example:22")
+            .naming("localhost", "host.example")
+    })
+}
+
 pub(super) fn rows() -> Vec<Row> {
+    [proxies(), targets()].into_iter().flatten().collect()
+}
+
+fn targets() -> Vec<Row> {
+    vec![
+        target("The target does not use TLS, but `--tls-target` was given", || {
+            script().send("SSH-2.0-OpenSSH_9.2\r\n").drain()
+        }),
+        target("The target closes the connection during the TLS handshake", || script().expect_bytes(64)),
+        target("The target sends invalid TLS records", || {
+            script().expect_bytes(64).send(b"\x16\x03\x03\0\x04\xff\xff\xff\xff").drain()
+        }),
+        target("The target accepts no TLS version that we support", || {
+            script().expect_bytes(64).send(b"\x15\x03\x03\0\x02\x02\x46").drain()
+        }),
+        target("The connection breaks during the TLS handshake with the target", || {
+            script().expect_bytes(64).reset()
+        }),
+        target_certificate("The target's certificate was issued by an untrusted authority", "", |_| {
+            Authority::new("Corporate Authority").localhost()
+        }),
+        target_certificate("The target's certificate is self-signed", "", |_| Identity::self_signed(false)),
+        target_certificate("The target's certificate is for another name", "", |authority| {
+            authority.issue(&["other.example"], CertificateKind::Server)
+        }),
+        target_certificate("The target's certificate has no `subjectAltName`", "", |authority| {
+            authority.issue(&[], CertificateKind::Server)
+        }),
+        target_certificate("The target's certificate has expired", "", |authority| {
+            authority.issue(&["localhost"], CertificateKind::Expired)
+        }),
+        target_certificate("The target's certificate has a bad signature", "", |_| {
+            Authority::new("Example Authority").localhost()
+        }),
+        target_certificate(
+            "The target's key is not the pinned one",
+            "--tls-pin sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            Authority::localhost,
+        ),
+        row(5, "Tls", "The proxy's certificate is untrusted, and the options are for the target", "", || {
+            let authority = Authority::new("Example Authority");
+            let identity = Authority::new("Corporate Authority").localhost();
+            let file = authority.file();
+            let unused = Server::each([]);
+            let front = TlsFront::new(&identity).in_front_of(&unused);
+            let args = format!("--tls-target -H https://{front} host.example 22");
+            let out = connect(args).env("SSL_CERT_FILE", &*file).run();
+            let message = Message::from_outcome(&out).naming(identity.pin(), "sha256//…");
+            message.naming(&front, "proxy.example:443")
+        }),
+    ]
+}
+
+fn proxies() -> Vec<Row> {
     vec![
         answer(
             "The proxy does not use TLS, but was specified with `https://`",

@@ -299,8 +299,16 @@ fn headers() -> Vec<Row> {
 
 fn tls() -> Vec<Row> {
     vec![
-        value("TLS options without a proxy over TLS", "--insecure -H proxy.example host.example 22", ""),
+        value("TLS options without TLS", "--insecure -H proxy.example host.example 22", ""),
         value("`-F` with a proxy over TLS", "-F -H https://proxy.example host.example 22", ""),
+        value("`-F` with TLS to the target", "-F --tls-target host.example 22", ""),
+        value("TLS to a UNIX-domain socket", "--tls-target unix:/run/some.sock", ""),
+        variables(
+            "Unknown value of `CONNECT_TLS_TARGET`",
+            &[("CONNECT_TLS_TARGET", "on")],
+            "host.example 22",
+            "",
+        ),
         value(
             "TLS key without a certificate",
             "--tls-key key.pem -H https://proxy.example host.example 22",

@@ -116,5 +116,11 @@ pub(super) fn rows() -> Vec<Row> {
             let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&proxy);
             Message::from_outcome(&connect(format!("--insecure -H https://{front} host.example 22")).run())
         }),
+        row(0, "Warning", "`--insecure` with `--tls-target`, without a pin", "", || {
+            let target = script().send("welcome").serve();
+            let front = TlsFront::new(&Identity::self_signed(false)).in_front_of(&target);
+            let out = connect(format!("--insecure --tls-target 127.0.0.1 {}", front.port())).run();
+            Message::from_outcome(&out)
+        }),
     ]
 }

@@ -1,4 +1,4 @@
-//! TLS connections to proxies.
+//! TLS connections to proxies and to the target.
 
 use crate::kit::*;
 
@@ -9,6 +9,7 @@ mod handshake;
 mod identity;
 mod listening;
 mod relay;
+mod target;
 
 /// A certificate authority, and a file with its certificate.
 struct Pki {

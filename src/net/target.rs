@@ -1,0 +1,86 @@
+//! The last steps to the target, once a connection or a tunnel leads to it: the PROXY protocol
+//! header and TLS.
+
+use std::io;
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::deadline::Deadline;
+use super::hop::Context;
+use super::tls;
+use crate::error::{Error, Peer};
+use crate::plan::{Limits, Plan, Target};
+use crate::proto::{Ends, ProxyProtocol, Wire};
+use crate::sys::{self, Channel, Client};
+use crate::trace::{self, trace};
+
+/// An established connection on which every byte belongs to the session.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// The connection.
+    pub channel: Channel,
+    /// The peer of the connection: the first hop, or the target if there are no hops or TLS with
+    /// the target protects the connection end to end.
+    pub peer: Peer,
+    /// The last hop, which granted the request for the target; `None` if there are no hops, or if a
+    /// TLS handshake proved that the tunnel leads to the target.
+    pub granted_by: Option<Peer>,
+    /// The target.
+    pub target: Target,
+}
+
+impl Tunnel {
+    /// Returns the error to report if the connection is closed before the target sends anything.
+    #[must_use]
+    pub fn nothing_received(&self) -> Error {
+        let granted_by = self.granted_by.clone().map(Box::new);
+        Error::NothingReceived { granted_by, target: self.target.to_string().into() }
+    }
+}
+
+/// Prepares TLS with the target. Returns `None` if the plan has none.
+pub(super) fn tls_client(plan: &Plan, context: Context<'_>) -> Result<Option<tls::Client>, Error> {
+    let (Some(tls), Target::Tcp(target)) = (&plan.target_tls, &plan.target) else { return Ok(None) };
+    tls::Client::new(tls, &target.host, &Peer::target(&plan.target), context.tls).map(Some)
+}
+
+/// Sends the PROXY protocol header, then performs the TLS handshake with the target. The header is
+/// not encrypted, because it is for the load balancer in front of the TLS server.
+pub(super) fn finish(
+    tunnel: Tunnel,
+    plan: &Plan,
+    tls: Option<&tls::Client>,
+    deadline: &Deadline<'_>,
+    context: Context<'_>,
+) -> Result<Tunnel, Error> {
+    trace!("connected");
+    if let Some(version) = plan.proxy_protocol {
+        send_proxy_header(version, &tunnel, context.client)?;
+    }
+    let Some(tls) = tls else { return Ok(tunnel) };
+    let peer = Peer::target(&plan.target);
+    let until = deadline.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
+    let connection = tls.secure(Connection::new(tunnel.channel), &peer, &until, context.progress)?;
+    Ok(Tunnel { channel: connection.into_channel(), peer, granted_by: None, target: tunnel.target })
+}
+
+/// Sends the PROXY protocol header, which must precede all bytes of the session. The header
+/// contains both addresses of the client's connection, or of our own if there is no client. Without
+/// a client, a tunnel through a proxy has no known source address, because only the proxy knows the
+/// address from which it connects.
+fn send_proxy_header(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Client>) -> Result<(), Error> {
+    let ends = match client {
+        Some(client) => client.addrs.map(|(ours, theirs)| Ends { source: theirs, destination: ours }),
+        None if tunnel.peer.protocol.is_some() => None,
+        None => sys::socket_addrs(&tunnel.channel)
+            .map(|(ours, theirs)| Ends { source: ours, destination: theirs }),
+    };
+    let header = version.header(ends);
+    trace::sent(&Wire::public(header.clone()), version == ProxyProtocol::V1);
+    let failed = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
+    // One write is enough: the send buffer is empty, or nearly so after a negotiation.
+    match tunnel.channel.write(&header).map_err(failed)? {
+        sent if sent == header.len() => Ok(()),
+        _ => Err(failed(io::ErrorKind::WriteZero.into())),
+    }
+}
