@@ -15,6 +15,9 @@ all_recipes() {
     check tls tls
     check tls/own-authority tls_own
     check tls/pin tls_pin
+    check tls-target/stunnel tls_target_stunnel
+    check tls-target/haproxy tls_target_haproxy
+    check tls-target/own-authority tls_target_own
     check inside-outside inside_outside
     check inside-outside/direct-list direct_list
     check inside-outside/negated direct_not
@@ -248,6 +251,45 @@ tls_pin() {
     PAUSE=2 play_typing tls pinned ''
     want_status 5
     want_err 'has a key that is not pinned'
+}
+
+# The page's stunnel and HAProxy run in `world.sh`.
+tls_target_stunnel() {
+    home tls-target ssh
+    play tls-target use
+    want_status 0
+    want_out 'I am in.'
+    want_quiet
+    want_log http 'CONNECT tunnel\.example\.org:443 '
+    want_log tunnel 'Service \[ssh\] accepted connection'
+}
+
+tls_target_haproxy() {
+    home tls-target ssh
+    play tls-target use-haproxy
+    want_status 0
+    want_out 'I am in.'
+    want_log http 'CONNECT ssh\.example\.org:443 '
+    # The page says that the name decides: no other name leads to sshd.
+    try "${AS[@]}" connect --tls-target --insecure -q --tls-server-name www.example.org -H proxy.corp.example:8080 ssh.example.org 443
+    ! grep -q '^SSH-' "$CASE/out" || fail "another name leads to sshd"
+}
+
+# Expects the options to be for the target, and those in the URL for the proxy.
+tls_target_own() {
+    home
+    install -o alice -g alice "$WORK/etc/tunnel.pem.crt" /home/alice/tunnel.pem
+    install -o alice -g alice "$WORK/etc/proxy-authority.pem" /home/alice/corp-authority.pem
+    PAUSE=2 play_typing tls-target own ''
+    want_banner
+    PAUSE=2 play_typing tls-target both ''
+    want_banner
+    want_log tls 'Service \[proxy\] accepted connection'
+    # Without the option in the URL, the proxy is verified against the system's authorities.
+    sed -i 's/?tls-ca=[^ ]*pem//' "$CASE/both.sh"
+    try "${AS[@]}" sh -eu "$CASE/both.sh"
+    want_status 5
+    want_err "^connect: HTTP proxy proxy\.corp\.example:443 .* in the URL given to -x"
 }
 
 # ---- hops ------------------------------------------------------------------------------------------------------

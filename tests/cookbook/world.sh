@@ -16,6 +16,7 @@ have_programs() {
 		popa3d popa3d
 		socat socat
 		stunnel4 stunnel4
+		haproxy haproxy
 		aiosmtpd python3-aiosmtpd
 		emacs emacs-nox
 		git git
@@ -114,6 +115,8 @@ start_world() {
     serve http-guarded setup_http_guarded 8080
     serve firewall setup_firewall 8080
     serve tls setup_tls 443
+    serve tunnel setup_tunnel 443
+    serve haproxy setup_haproxy 443
     serve pop3 setup_pop3 110
     serve pop3s setup_pop3s 995
     serve smtp setup_smtp 25
@@ -135,7 +138,7 @@ setup_hosts() {
     setup_sshd 22
     sed -i '/^ListenAddress/d; /^Port/d; s/^PermitRootLogin.*/AllowUsers alice git/' "$WORK/sshd/config"
     for host in build.corp.example lab.corp.example gate.example.net mailhost.example.net shell.example.org \
-        server git.example.org build.internal.example; do
+        server git.example.org build.internal.example tunnel.example.org; do
         echo "ListenAddress ${ADDRESS[$host]}:22"
     done >>"$WORK/sshd/config"
     cat >>"$WORK/sshd/config" <<-END
@@ -205,6 +208,29 @@ setup_tls() {
     printf '%s\n' 'foreground = yes' 'pid =' 'syslog = no' '[proxy]' "accept = ${ADDRESS[proxy.corp.example]}:$1" \
         "connect = ${ADDRESS[proxy.corp.example]}:8080" "cert = $dir/proxy.pem" "key = $dir/proxy.key" >"$WORK/tls.conf"
     CMD=(stunnel4 "$WORK/tls.conf")
+}
+
+# Sets up the page's stunnel in front of sshd, with a certificate that the client machine trusts.
+setup_tunnel() {
+    local pem=$WORK/etc/tunnel.pem
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=tunnel.example.org \
+        -addext subjectAltName=DNS:tunnel.example.org,DNS:ssh.example.org -keyout "$pem.key" -out "$pem.crt" 2>/dev/null ||
+        die "cannot create the certificate"
+    cat "$pem.crt" "$pem.key" >"$pem"
+    cp "$pem.crt" "/etc/ssl/certs/$(openssl x509 -noout -hash -in "$pem.crt").0"
+    {
+        printf '%s\n' 'foreground = yes' 'pid =' 'syslog = no'
+        block tls-target stunnel | sed "s|^\(accept = \)|\1${ADDRESS[tunnel.example.org]}:|
+            s|^\(connect = \)|\1${ADDRESS[tunnel.example.org]}:|; s|/etc/stunnel/tunnel.example.org.pem|$pem|"
+    } >"$WORK/tunnel.conf"
+    CMD=(stunnel4 "$WORK/tunnel.conf")
+}
+
+# Sets up the page's HAProxy in front of sshd, with the certificate of `setup_tunnel`.
+setup_haproxy() {
+    block tls-target haproxy | sed "s|bind :|bind ${ADDRESS[ssh.example.org]}:|
+        s|127.0.0.1:22|${ADDRESS[tunnel.example.org]}:22|; s|/etc/haproxy/example.org.pem|$WORK/etc/tunnel.pem|" >"$WORK/haproxy.conf"
+    CMD=(haproxy -db -f "$WORK/haproxy.conf")
 }
 
 setup_pop3() { CMD=(socat -d -d "TCP4-LISTEN:$1,reuseaddr,fork" "EXEC:$(type -P popa3d)"); }
