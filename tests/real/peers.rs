@@ -187,10 +187,17 @@ pub(crate) const STUNNEL_WRONG: Endpoint = endpoint(Server::Stunnel, 5);
 pub(crate) const STUNNEL_EXPIRED: Endpoint = endpoint(Server::Stunnel, 6);
 pub(crate) const STUNNEL_LONE: Endpoint = endpoint(Server::Stunnel, 7);
 pub(crate) const STUNNEL_SELF: Endpoint = endpoint(Server::Stunnel, 8);
+/// In front of sshd, not of a proxy.
+pub(crate) const STUNNEL_SSHD: Endpoint = endpoint(Server::Stunnel, 9);
 
-/// stunnel's services: for each, the proxy that stunnel connects to, stunnel's certificate, and
+/// Requires TLS, and leads to sshd if the server name is `localhost`.
+pub(crate) const HAPROXY_TLS: Endpoint = endpoint(Server::Haproxy, WORKERS);
+/// Expects a PROXY protocol header, then the same.
+pub(crate) const HAPROXY_TLS_ANNOUNCED: Endpoint = endpoint(Server::Haproxy, WORKERS + 1);
+
+/// stunnel's services: for each, the server that stunnel connects to, stunnel's certificate, and
 /// further options. `{tls}` is a placeholder for the certificate folder.
-const SERVICES: [(Endpoint, &str, &str); 9] = [
+const SERVICES: [(Endpoint, &str, &str); 10] = [
     (MICROSOCKS, "good", ""),
     (TINYPROXY, "good", ""),
     (TINYPROXY, "good", "sslVersionMax = TLSv1.2"),
@@ -200,6 +207,7 @@ const SERVICES: [(Endpoint, &str, &str); 9] = [
     (TINYPROXY, "expired", ""),
     (TINYPROXY, "lone", ""),
     (TINYPROXY, "self", ""),
+    (endpoint(Server::Sshd, 0), "good", ""),
 ];
 
 impl Endpoint {
@@ -635,8 +643,12 @@ impl Peers {
 
     fn start_haproxy(&self, folder: &Path) -> Result<Daemon, String> {
         let target = self.sshd_port(0);
-        self.serve(Server::Haproxy, WORKERS, |ports| {
-            let binds = ports.iter().map(|port| format!("    bind 127.0.0.1:{port} accept-proxy\n"));
+        let read =
+            |extension| fs::read_to_string(self.certificates().path("good", extension)).unwrap_or_default();
+        let identity = write(folder, "identity.pem", ["pem", "key"].map(read).concat());
+        self.serve(Server::Haproxy, WORKERS + 2, |ports| {
+            let (announced, named) = ports.split_at(WORKERS);
+            let binds = announced.iter().map(|port| format!("    bind 127.0.0.1:{port} accept-proxy\n"));
             let binds: String = binds.collect();
             let config = format!(
                 "global
@@ -650,8 +662,16 @@ impl Peers {
                     log-format \"%ci:%cp to %fi:%fp\"
                 frontend announced\n{binds}
                     default_backend sshd
+                frontend named
+                    bind 127.0.0.1:{plain} ssl crt {identity}
+                    bind 127.0.0.1:{with_header} accept-proxy ssl crt {identity}
+                    use_backend sshd if {{ ssl_fc_sni localhost }}
+                    default_backend nobody
+                backend nobody
                 backend sshd
-                    server sshd 127.0.0.1:{target}\n"
+                    server sshd 127.0.0.1:{target}\n",
+                plain = named[0],
+                with_header = named[1],
             );
             self.command("haproxy", &["-db", "-f", &write(folder, "config", config)])
         })
@@ -659,17 +679,18 @@ impl Peers {
 
     fn start_stunnel(&self, folder: &Path) -> Result<Daemon, String> {
         let tls = self.certificates().folder.display().to_string();
-        let [socks, http] = [MICROSOCKS, TINYPROXY].map(|proxy| self.port(proxy));
+        let targets = SERVICES.map(|(server, ..)| self.port(server));
         self.serve(Server::Stunnel, SERVICES.len(), |ports| {
             let mut config = String::from("foreground = yes\npid =\nsyslog = no\ndebug = 5\n");
-            config.extend(ports.iter().zip(SERVICES).map(|(port, (proxy, certificate, more))| {
-                let to = if proxy.server == Server::Microsocks { socks } else { http };
-                let more = more.replace("{tls}", &tls);
-                format!(
-                    "[{port}]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{to}\n\
+            config.extend(ports.iter().zip(targets).zip(SERVICES).map(
+                |((port, to), (_, certificate, more))| {
+                    let more = more.replace("{tls}", &tls);
+                    format!(
+                        "[{port}]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{to}\n\
                     cert = {tls}/{certificate}.pem\nkey = {tls}/{certificate}.key\n{more}\n"
-                )
-            }));
+                    )
+                },
+            ));
             self.command("stunnel4", &[&write(folder, "config", config)])
         })
     }

@@ -1,5 +1,6 @@
-//! TLS to the proxy, with valid and invalid certificates. The TLS servers are squid's `https_port`,
-//! and stunnel in front of microsocks and tinyproxy.
+//! TLS to the proxy, with valid and invalid certificates, and to the target. The TLS servers are
+//! squid's `https_port`, stunnel in front of microsocks, tinyproxy and sshd, and HAProxy in front of
+//! sshd.
 
 use std::fs;
 use std::process::Command;
@@ -7,8 +8,9 @@ use std::process::Command;
 use crate::context::{Case, Context, Topic, expect_same, program, run_with_open_input};
 use crate::kit::Program;
 use crate::peers::{
-    Endpoint, SQUID_TLS, STUNNEL, STUNNEL_CLIENT, STUNNEL_EXPIRED, STUNNEL_LONE, STUNNEL_SELF, STUNNEL_SOCKS,
-    STUNNEL_TLS12, STUNNEL_TLS13, STUNNEL_WRONG, Server, run,
+    Endpoint, HAPROXY_TLS, HAPROXY_TLS_ANNOUNCED, MICROSOCKS, SQUID_TLS, STUNNEL, STUNNEL_CLIENT,
+    STUNNEL_EXPIRED, STUNNEL_LONE, STUNNEL_SELF, STUNNEL_SOCKS, STUNNEL_SSHD, STUNNEL_TLS12, STUNNEL_TLS13,
+    STUNNEL_WRONG, Server, run,
 };
 
 /// The name of a route, and the schemes and ports of its proxies.
@@ -96,7 +98,68 @@ pub(crate) fn cases() -> Vec<Case> {
             |line: &str| ["TLS 1.3", "certificate", "Real Authority"].iter().all(|part| line.contains(part));
         assert!(text.lines().any(is_reported), "{out:?}\n  expected: a line about TLS");
     });
+    targets(&mut topic);
     topic.into_cases()
+}
+
+/// The cases with TLS to the target.
+fn targets(topic: &mut Topic) {
+    for (name, endpoint) in [("stunnel", STUNNEL_SSHD), ("HAProxy", HAPROXY_TLS)] {
+        topic.ours(format!("ssh runs a command on a host behind {name}"), move |context| {
+            for route in routes_to_target(context) {
+                let out =
+                    to_target(context, "ssh", endpoint, &route, &["target", "echo hello; exit 3"]).run();
+                out.expect_code(3).expect_stdout("hello\n").expect_stderr("");
+            }
+        });
+        topic.ours(format!("scp sends and fetches a file on a host behind {name}"), move |context| {
+            copies_behind_tls(context, endpoint);
+        });
+    }
+    topic.ours("HAProxy takes a PROXY protocol header before TLS", |context| {
+        let port = context.peers.port(HAPROXY_TLS_ANNOUNCED);
+        let args = format!("--proxy-protocol v2 --tls-target {} localhost {port}", ca(context));
+        context.expect_banner(context.connect(args));
+        context.expect_log(Server::Haproxy, &["127.0.0.1:", &format!(" to 127.0.0.1:{port}\n")]);
+    });
+    topic.ours("HAProxy leads another server name elsewhere", |context| {
+        let port = context.peers.port(HAPROXY_TLS);
+        let args = format!("-q --insecure --tls-server-name other.example --tls-target localhost {port}");
+        let out = run_with_open_input(context.connect(args));
+        assert!(!out.stdout_text().contains("SSH-2.0-"), "{out:?}\n  expected: no session");
+    });
+    topic.ours("an sshd without TLS is reported", |context| {
+        let args = format!("--tls-target {} 127.0.0.1 {}", ca(context), context.port());
+        let out = run_with_open_input(context.connect(args));
+        context.expect_failure(&out, 5, &["127.0.0.1", "does not speak TLS", "--tls-target"]);
+    });
+}
+
+/// Returns the options for each kind of route to the target: direct, and through proxies without
+/// and with TLS.
+fn routes_to_target(context: &Context) -> [String; 3] {
+    let authority = context.peers.certificates().path("ca", "pem").display().to_string();
+    let (socks, https) = (context.address(MICROSOCKS), context.peers.port(STUNNEL));
+    [String::new(), format!("-S {socks}"), format!("-x https://localhost:{https}?tls-ca={authority}")]
+}
+
+/// Prepares a run of ssh or scp to sshd behind this TLS server.
+fn to_target(context: &Context, client: &str, endpoint: Endpoint, route: &str, args: &[&str]) -> Program {
+    let (connect, port) = (context.peers.connect.display(), context.peers.port(endpoint));
+    let options = format!("{connect} --tls-target {} {route} localhost {port}", ca(context));
+    args.iter().fold(program(client, context.ssh_options(&options)), Program::arg)
+}
+
+fn copies_behind_tls(context: &Context, endpoint: Endpoint) {
+    let [up, down] = context.peers.big_files();
+    let copy = context.folder.join("copy");
+    let (here, there) = (copy.display().to_string(), format!("target:{}", copy.display()));
+    let args = ["-q", &up.display().to_string(), &there];
+    to_target(context, "scp", endpoint, "", &args).run().expect_success();
+    expect_same(up, &fs::read(&copy).unwrap());
+    let args = ["-q", &format!("target:{}", down.display()), &here];
+    to_target(context, "scp", endpoint, "", &args).run().expect_success();
+    expect_same(down, &fs::read(&copy).unwrap());
 }
 
 /// Returns the option that makes the program trust the suite's CA.
