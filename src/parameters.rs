@@ -20,7 +20,7 @@ pub enum Kind {
     Secret,
     /// A header field, which may be secret; or `@` and the path of a file with header fields.
     Header,
-    /// The URLs of proxies. They may contain passwords and [`URL_OPTIONS`].
+    /// The URLs of proxies. They may contain passwords, paths of sockets and [`URL_OPTIONS`].
     Proxies,
     /// The path of a file to read.
     Path,

@@ -205,8 +205,8 @@ pub struct Bypass {
 /// A proxy, and the protocol for requesting a tunnel to the next hop or the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// The proxy's address.
-    pub proxy: Endpoint,
+    /// The proxy's address. Only the first proxy of a route may be at a UNIX-domain socket.
+    pub proxy: Target,
     /// The proxy protocol.
     pub protocol: Protocol,
     /// TLS settings; `None` for plain TCP.
@@ -416,6 +416,17 @@ impl Protocol {
         match self {
             Self::Socks4 { user, .. } | Self::Telnet { user, .. } => user.as_deref(),
             Self::Socks5 { login, .. } | Self::Http { login, .. } => login.user.as_deref(),
+        }
+    }
+}
+
+impl Target {
+    /// Returns the host, or `unix:` and the path of a UNIX-domain socket.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self {
+            Self::Tcp(endpoint) => endpoint.host.to_string(),
+            Self::Unix(_) => self.to_string(),
         }
     }
 }

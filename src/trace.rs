@@ -155,8 +155,10 @@ fn route(route: &Route) {
             Protocol::Telnet { .. } => "TELNET (4)",
         };
         trace!("relay_method = {method}");
-        trace!("relay_host={}", hop.proxy.host);
-        trace!("relay_port={}", hop.proxy.port);
+        trace!("relay_host={}", hop.proxy.host());
+        if let Target::Tcp(proxy) = &hop.proxy {
+            trace!("relay_port={}", proxy.port);
+        }
         let user = hop.protocol.user().map(str::to_owned).or_else(sys::login_name).unwrap_or_default();
         trace!("relay_user={}", printable(masked(&user).as_bytes()));
         let Some(resolve) = hop.protocol.resolve() else { continue };

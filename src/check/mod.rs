@@ -139,7 +139,8 @@ impl Progress for Report<'_> {
                 self.note("name", Verdict::Good, text, None);
             }
             Stage::Dialled { peer, at } => {
-                self.note("dial", Verdict::Good, format!("connected to {peer} at {at}"), None);
+                let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+                self.note("dial", Verdict::Good, format!("connected to {peer}{at}"), None);
             }
             Stage::Secured { peer, facts } => {
                 self.note("tls", Verdict::Good, format!("TLS with {peer}: {facts}"), None);

@@ -52,7 +52,7 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::
         for hop in &route.hops {
             let facts: Vec<_> =
                 facts::for_hop(hop).iter().map(|(name, fact)| format!("{name} {fact}")).collect();
-            print(format!("       {}: {}", hop.proxy, escaped(&facts.join("; "))))?;
+            print(format!("       {}: {}", escaped(&hop.proxy.to_string()), escaped(&facts.join("; "))))?;
         }
     }
     if let Some(tls) = &plan.target_tls {

@@ -167,14 +167,15 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Connect directly, without a proxy. This is the default. The last of `-n -S -s -H -h -T -t -x -A` wins."),
         option(Flag::Socks, 'S', "PROXY",
             "Use this SOCKS proxy (default port 1080)",
-            "Use this SOCKS proxy, given as `[USER[:PASSWORD]@]HOST[:PORT]`. The default port is 1080. The version is 5 unless \
-             `-4` is given. `-S PROXY` is the same as `-x socks5h://PROXY`."),
+            "Use this SOCKS proxy, given as `[USER[:PASSWORD]@]HOST[:PORT]`, or as `unix:/PATH` if it listens on a UNIX-domain \
+             socket. The default port is 1080. The version is 5 unless `-4` is given. `-S PROXY` is the same as \
+             `-x socks5h://PROXY`."),
         switch(Flag::SocksEnv, 's',
             "Use the SOCKS proxy in SOCKS5_SERVER, SOCKS_SERVER or ALL_PROXY",
             "Use the SOCKS proxy in `SOCKS5_SERVER` (with `-4`: `SOCKS4_SERVER`), else `SOCKS_SERVER`, else `ALL_PROXY`."),
         option(Flag::Http, 'H', "PROXY",
             "Use this HTTP proxy (default port 80)",
-            "Use this HTTP proxy, given as `[USER[:PASSWORD]@]HOST[:PORT]`, with the CONNECT method. The default port is 80. \
+            "Use this HTTP proxy, given as `[USER[:PASSWORD]@]HOST[:PORT]` or `unix:/PATH`, with the CONNECT method. The default port is 80. \
              `http://HOST/` means the same. `https://HOST/` is a proxy over TLS, with default port 443."),
         switch(Flag::HttpEnv, 'h',
             "Use the HTTP proxy in HTTP_PROXY, https_proxy or ALL_PROXY",

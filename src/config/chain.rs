@@ -77,6 +77,9 @@ fn route(chain: &str, source: &str, args: &Args, sources: &Sources<'_>) -> Resul
     }
     let urls = urls.iter().map(|url| ProxyUrl::parse(url, source, Syntax::Url));
     let urls: Vec<_> = urls.collect::<Result<_, _>>()?;
+    if urls.iter().skip(1).any(ProxyUrl::is_socket) {
+        return invalid("a UNIX-domain socket can only be the first proxy of a chain");
+    }
     let http_proxies = urls.iter().filter(|url| url.scheme.kind == ProxyKind::Http).count();
     let chain = ChainSize { proxies: urls.len(), http_proxies };
     let hops = urls.into_iter().map(|url| hop::from_url(url, chain, args, sources));

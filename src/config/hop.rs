@@ -88,7 +88,7 @@ pub(super) fn from_url(
         }
     };
     url.expect_no_more_options()?;
-    Ok(Hop { proxy: url.endpoint(), protocol, tls })
+    Ok(Hop { proxy: url.target(), protocol, tls })
 }
 
 /// Applies `-4` or `-5`, which override the version in the scheme.
@@ -116,7 +116,7 @@ fn login(
         }
         // A protocol without password parameters cannot send a password, so do not look for one.
         if !parameters.passwords.is_empty() {
-            password::complete(&mut login, &url.host.to_string(), parameters.passwords, args, sources)?;
+            password::complete(&mut login, &url.target().host(), parameters.passwords, args, sources)?;
         }
     }
     Ok(login)

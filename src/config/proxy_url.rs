@@ -1,13 +1,17 @@
-//! Proxy URLs: `[scheme://][user[:password]@]host[:port][/…][?…]`.
+//! Proxy URLs: `[scheme://][user[:password]@]host[:port][/…][?…]`, or `unix:/path` instead of host
+//! and port.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use super::scheme::{Scheme, Syntax};
 use super::setting::{REMOVE_QUOTES, quoted, trimmed};
 use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
 use crate::parameters::{self, Kind};
+use crate::plan::Target;
 use crate::secret::{self, Secret, percent_decoded};
+use crate::text::reorders_or_hides;
 
 /// A proxy's URL, split into its parts. The scheme is optional in the URL.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,17 +22,28 @@ pub(super) struct ProxyUrl {
     pub(super) scheme: Scheme,
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
-    pub(super) host: Host,
-    port: Option<Port>,
+    address: Address,
     pub(super) query: Query,
 }
+
+/// The address in a proxy's URL.
+#[derive(Debug, PartialEq, Eq)]
+enum Address {
+    Tcp { host: Host, port: Option<Port> },
+    Unix(PathBuf),
+}
+
+/// The error for an `@` after `unix:/`, which may end a password or be part of the path.
+const UNENCODED_AT: &str = "unencoded '@' after 'unix:'; write a URL, with %40 for an '@' in the path, \
+    or with %2F for a '/' in a password";
 
 impl ProxyUrl {
     /// Parses the value of `source`, an option or a variable.
     ///
     /// With a scheme, or with `Syntax::Url`, the user and password are percent-decoded. Otherwise
     /// they are taken literally and may contain a `/`. In both cases, the host begins after the
-    /// last `@`, so a user name may contain an `@`. A path after the host is dropped.
+    /// last `@`, so a user name may contain an `@`. A path after the host is dropped, except that
+    /// of `localhost` with a SOCKS scheme: curl takes it for the path of a socket.
     ///
     /// # Errors
     /// [`Error::Config`] for an invalid URL. The message never contains the user or the password.
@@ -39,7 +54,7 @@ impl ProxyUrl {
             return Err(invalid(REMOVE_QUOTES.into()));
         }
         let has_query = syntax == Syntax::Url;
-        let (scheme_name, rest) = split_scheme(text);
+        let (scheme_name, rest) = if text.starts_with("unix:/") { (None, text) } else { split_scheme(text) };
         let scheme = scheme_name.and_then(|name| syntax.find(name));
         if let (Some(name), None) = (scheme_name, scheme) {
             return Err(invalid(format!("unexpected scheme '{name}'; {}", syntax.advice())));
@@ -55,41 +70,19 @@ impl ProxyUrl {
             Some((rest, query)) if has_query => (rest, Query::parse(query).map_err(invalid)?),
             _ => (rest, Query::default()),
         };
-        let rest = match rest.split_once('/') {
-            // Do not quote the text before the '/': it may be the start of a password.
-            Some((_, path)) if is_url && path.contains('@') => {
-                return Err(invalid("unencoded '/' in the user name or password; write %2F".into()));
+        let scheme = scheme.unwrap_or(syntax.default_scheme());
+        let (login, address) = match split_socket(rest, is_url, scheme.is_socks()) {
+            _ if rest.starts_with("unix:/") && rest.contains('@') => {
+                return Err(invalid(UNENCODED_AT.into()));
             }
-            Some((authority, _)) if is_url => authority,
-            _ => rest,
-        };
-        let (login, address) = match rest.rsplit_once('@') {
-            Some((login, address)) => (Some(login), address),
-            None => (None, rest),
-        };
-        let (host, port) = split_port(before_slash(address));
-        let decoded = is_url.then(|| decoded_zone(host)).flatten();
-        let host = decoded.as_deref().unwrap_or(host);
-        // Do not quote what may be part of a password: in a chain, of one that contains a comma;
-        // otherwise, of one that contains an `@`.
-        let has_password = login.is_some_and(|login| login.contains(':'));
-        let host = Host::parse(host).map_err(|error| match error {
-            AddrError::BadCharacter { .. } | AddrError::BadBrackets(_) if has_password => {
-                invalid("invalid host name".into())
+            Some((_, path)) if path.contains('@') => return Err(invalid(UNENCODED_AT.into())),
+            Some((login, path)) => (login, Address::Unix(socket_path(path, is_url).map_err(invalid)?)),
+            None => {
+                let (login, address) = split_login(rest, is_url).map_err(invalid)?;
+                let has_password = login.is_some_and(|login| login.contains(':'));
+                (login, tcp_address(address, is_url, has_query, has_password).map_err(invalid)?)
             }
-            _ if has_query => invalid("invalid host name".into()),
-            error => invalid(error.to_string()),
-        })?;
-        let port = port
-            .map(|port| {
-                parse_port(port).ok_or_else(|| {
-                    // Without an `@`, `user:password` looks like a host and a port.
-                    let port = secret::quotable_number(port).filter(|_| !has_query);
-                    let port = port.map(|port| format!(" '{port}'")).unwrap_or_default();
-                    invalid(format!("invalid port{port}; use a number from 1 to 65535"))
-                })
-            })
-            .transpose()?;
+        };
         let (user, password) = match login.map(|login| (login, login.split_once(':'))) {
             None => (None, None),
             Some((user, None)) => (Some(user), None),
@@ -102,13 +95,22 @@ impl ProxyUrl {
             .transpose()
             .map_err(|_| invalid("the user name is not UTF-8".into()))?;
         let password = password.map(|password| Secret::new(decode(password)));
-        let scheme = scheme.unwrap_or(syntax.default_scheme());
-        Ok(Self { source: source.to_owned(), syntax, scheme, user, password, host, port, query })
+        Ok(Self { source: source.to_owned(), syntax, scheme, user, password, address, query })
     }
 
     /// Returns the proxy's address, with the scheme's default port if the URL has none.
-    pub(super) fn endpoint(&self) -> Endpoint {
-        Endpoint { host: self.host.clone(), port: self.port.unwrap_or(self.scheme.default_port) }
+    pub(super) fn target(&self) -> Target {
+        match &self.address {
+            Address::Tcp { host, port } => {
+                Target::Tcp(Endpoint { host: host.clone(), port: port.unwrap_or(self.scheme.default_port) })
+            }
+            Address::Unix(path) => Target::Unix(path.clone()),
+        }
+    }
+
+    /// Returns `true` if the proxy is at a UNIX-domain socket.
+    pub(super) fn is_socket(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
     }
 
     /// Fails if the query contains an option that no part of the configuration has taken.
@@ -127,6 +129,87 @@ impl ProxyUrl {
             self.source, self.scheme.name
         )))
     }
+}
+
+/// Splits a proxy at a UNIX-domain socket into the login, if it has one, and the path. Returns
+/// `None` for a proxy with a host.
+fn split_socket(rest: &str, is_url: bool, is_socks: bool) -> Option<(Option<&str>, &str)> {
+    let end = if is_url { rest.find('/').unwrap_or(rest.len()) } else { rest.len() };
+    let start = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    let login = rest[..start].strip_suffix('@');
+    if is_url && is_socks && rest[start..end].eq_ignore_ascii_case("localhost") && rest.len() > end + 1 {
+        return Some((login, &rest[end..]));
+    }
+    let path = rest[start..].strip_prefix("unix:")?;
+    let is_encoded = || is_url && path.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("%2F"));
+    (path.starts_with('/') || is_encoded()).then_some((login, path))
+}
+
+/// Returns the path of a socket.
+fn socket_path(path: &str, is_url: bool) -> Result<PathBuf, String> {
+    let decoded = if is_url { percent_decoded(path.as_bytes()) } else { path.as_bytes().to_vec() };
+    let path = String::from_utf8(decoded).map_err(|_| "the path after 'unix:' is not UTF-8".to_owned())?;
+    if path.chars().any(|c| c.is_control() || reorders_or_hides(c)) {
+        return Err("the path after 'unix:' contains control characters".into());
+    }
+    match path.trim_start_matches('/') {
+        "" => Err("missing path after 'unix:'".into()),
+        relative => Ok(format!("/{relative}").into()),
+    }
+}
+
+/// Splits a proxy with a host into the login, if it has one, and the host with its port.
+fn split_login(rest: &str, is_url: bool) -> Result<(Option<&str>, &str), String> {
+    let rest = match rest.split_once('/') {
+        // Do not quote the text before the '/': it may be the start of a password.
+        Some((_, path)) if is_url && path.contains('@') => {
+            return Err("unencoded '/' in the user name or password; write %2F".into());
+        }
+        Some((authority, _)) if is_url => authority,
+        _ => rest,
+    };
+    Ok(match rest.rsplit_once('@') {
+        Some((login, address)) => (Some(login), address),
+        None => (None, rest),
+    })
+}
+
+/// Parses a host with an optional port. Does not quote what may be part of a password: in a chain,
+/// of one that contains a comma; otherwise, of one that contains an `@`.
+fn tcp_address(address: &str, is_url: bool, is_chain: bool, has_password: bool) -> Result<Address, String> {
+    let (host, port) = split_port(before_slash(address));
+    let decoded = is_url.then(|| decoded_zone(host)).flatten();
+    let host = decoded.as_deref().unwrap_or(host);
+    let host = Host::parse(host).map_err(|error| match error {
+        AddrError::BadCharacter { .. } | AddrError::BadBrackets(_) if has_password => {
+            "invalid host name".to_owned()
+        }
+        _ if is_chain => "invalid host name".into(),
+        error => error.to_string(),
+    })?;
+    let parse = |port| {
+        parse_port(port).ok_or_else(|| {
+            // Without an `@`, `user:password` looks like a host and a port.
+            let port = secret::quotable_number(port).filter(|_| !is_chain);
+            let port = port.map(|port| format!(" '{port}'")).unwrap_or_default();
+            format!("invalid port{port}; use a number from 1 to 65535")
+        })
+    };
+    Ok(Address::Tcp { host, port: port.map(parse).transpose()? })
+}
+
+/// Returns `true` if one of these URLs names a UNIX-domain socket.
+pub(super) fn names_socket(urls: &str) -> bool {
+    urls.split([',', '|']).any(|url| {
+        let url = trimmed(url);
+        let (scheme, rest) = if url.starts_with("unix:/") { (None, url) } else { split_scheme(url) };
+        let is_socks = scheme.is_none_or(|scheme| scheme.to_ascii_lowercase().starts_with("socks"));
+        // What the parts mean depends on the option that uses the value, so try all syntaxes.
+        let without_query = rest.split('?').next().unwrap_or_default();
+        let is_socket =
+            |is_url| [rest, without_query].iter().any(|rest| split_socket(rest, is_url, is_socks).is_some());
+        is_socket(true) || is_socket(false)
+    })
 }
 
 /// Returns `true` if the text begins with a scheme that `syntax` allows. Looks inside quotes, too,

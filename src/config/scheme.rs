@@ -70,6 +70,13 @@ pub(super) enum Syntax {
     Url,
 }
 
+impl Scheme {
+    /// Returns `true` for SOCKS, over TLS or not.
+    pub(super) fn is_socks(self) -> bool {
+        matches!(self.kind, ProxyKind::Socks4(_) | ProxyKind::Socks5(_))
+    }
+}
+
 impl Syntax {
     /// Returns the scheme with this name, ignoring case; `None` if it is unknown or not allowed in
     /// this syntax.

@@ -58,6 +58,10 @@ fn endpoint(host: &str, port: u16) -> Endpoint {
     Endpoint { host: Host::parse(host).unwrap(), port: Port::new(port).unwrap() }
 }
 
+fn tcp(host: &str, port: u16) -> Target {
+    Target::Tcp(endpoint(host, port))
+}
+
 #[test]
 fn a_whole_plan_is_plain_data() {
     let line = "--eager -w 2.5 -R both -a userpass,none -S me:pw@socks.example host.example ssh";
@@ -67,10 +71,10 @@ fn a_whole_plan_is_plain_data() {
         planned(line, &[]),
         Plan {
             local: Local::Stdio,
-            target: Target::Tcp(endpoint("host.example", 22)),
+            target: tcp("host.example", 22),
             routes: vec![Route {
                 hops: vec![Hop {
-                    proxy: endpoint("socks.example", 1080),
+                    proxy: tcp("socks.example", 1080),
                     protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
                     tls: None,
                 }],
@@ -88,7 +92,7 @@ fn a_whole_plan_is_plain_data() {
     );
     let plan = Plan {
         local: Local::Stdio,
-        target: Target::Tcp(endpoint("::1", 22)),
+        target: tcp("::1", 22),
         routes: vec![Route::default()],
         askpass: None,
         limits: Limits::default(),
@@ -118,15 +122,11 @@ fn a_blank_or_carriage_return_after_a_variable_became_part_of_its_value() {
         ("-t", "TELNET_PROXY", "proxy.example:8080"),
     ] {
         for value in [format!("{value}\r"), format!(" {value} "), format!("\t{value}\r\n")] {
-            assert_eq!(
-                hop(option, &[(name, &value)]).proxy,
-                endpoint("proxy.example", 8080),
-                "{name}={value:?}"
-            );
+            assert_eq!(hop(option, &[(name, &value)]).proxy, tcp("proxy.example", 8080), "{name}={value:?}");
         }
     }
     let variables = [("HTTP_PROXY", " \r"), ("http_proxy", "proxy.example:8080")];
-    assert_eq!(hop("-h", &variables).proxy, endpoint("proxy.example", 8080), "blanks are no value");
+    assert_eq!(hop("-h", &variables).proxy, tcp("proxy.example", 8080), "blanks are no value");
     let variables = [
         ("SOCKS5_SERVER", "proxy.example\r"),
         ("SOCKS5_RESOLVE", "local\r"),
@@ -266,11 +266,11 @@ fn only_relevant_variables_are_read() {
 
 #[test]
 fn each_protocol_has_its_default_port() {
-    assert_eq!(hop("-S s", &[]).proxy, endpoint("s", 1080));
-    assert_eq!(hop("-4S s", &[]).proxy, endpoint("s", 1080));
-    assert_eq!(hop("-H h", &[]).proxy, endpoint("h", 80));
-    assert_eq!(hop("-H http://h/", &[]).proxy, endpoint("h", 80));
-    assert_eq!(hop("-h", &[("HTTP_PROXY", "h")]).proxy, endpoint("h", 80));
+    assert_eq!(hop("-S s", &[]).proxy, tcp("s", 1080));
+    assert_eq!(hop("-4S s", &[]).proxy, tcp("s", 1080));
+    assert_eq!(hop("-H h", &[]).proxy, tcp("h", 80));
+    assert_eq!(hop("-H http://h/", &[]).proxy, tcp("h", 80));
+    assert_eq!(hop("-h", &[("HTTP_PROXY", "h")]).proxy, tcp("h", 80));
 }
 
 /// Checks that the first of these variables that is set wins.
@@ -456,9 +456,9 @@ fn the_http_proxy_comes_from_the_first_variable_that_is_not_empty() {
     for first in 0..names.len() {
         let set: Vec<_> = values[first..].iter().map(|(name, value)| (*name, &**value)).collect();
         let expected = values[first].1.trim_start_matches("http://");
-        assert_eq!(hop("-h", &set).proxy, endpoint(expected, 80), "{set:?}");
+        assert_eq!(hop("-h", &set).proxy, tcp(expected, 80), "{set:?}");
         let with_empty: Vec<_> = names[..first].iter().map(|name| (*name, "")).chain(set).collect();
-        assert_eq!(hop("-h", &with_empty).proxy, endpoint(expected, 80), "{with_empty:?}");
+        assert_eq!(hop("-h", &with_empty).proxy, tcp(expected, 80), "{with_empty:?}");
     }
     let all_empty = names.map(|name| (name, ""));
     assert!(error("-h host 22", &all_empty).contains("HTTP_PROXY"));
@@ -468,14 +468,11 @@ fn the_http_proxy_comes_from_the_first_variable_that_is_not_empty() {
 #[test]
 fn under_cgi_the_http_client_cannot_set_the_proxy() {
     let cgi = ("REQUEST_METHOD", "GET");
-    assert_eq!(
-        hop("-h", &[cgi, ("HTTP_PROXY", "evil"), ("https_proxy", "good")]).proxy,
-        endpoint("good", 80)
-    );
+    assert_eq!(hop("-h", &[cgi, ("HTTP_PROXY", "evil"), ("https_proxy", "good")]).proxy, tcp("good", 80));
     assert!(error("-h host 22", &[cgi, ("HTTP_PROXY", "evil")]).contains("-H"));
-    assert_eq!(hop("-h", &[("REQUEST_METHOD", ""), ("HTTP_PROXY", "good")]).proxy, endpoint("good", 80));
+    assert_eq!(hop("-h", &[("REQUEST_METHOD", ""), ("HTTP_PROXY", "good")]).proxy, tcp("good", 80));
     // The HTTP client does not control the command line.
-    assert_eq!(hop("-H h", &[cgi]).proxy, endpoint("h", 80));
+    assert_eq!(hop("-H h", &[cgi]).proxy, tcp("h", 80));
 }
 
 /// The client would set these variables with the headers "Direct", "Proxy-User" and
@@ -513,13 +510,13 @@ fn the_socks_proxy_comes_from_the_variable_for_the_version_then_from_a_general_o
     let hosts = ["five", "socks", "all"];
     for (first, host) in hosts.into_iter().enumerate() {
         let set = [&[("SOCKS4_SERVER", "no"), ("HTTP_PROXY", "no")], &socks5[first..]].concat();
-        assert_eq!(hop("-s", &set).proxy, endpoint(host, 1080));
-        assert_eq!(hop("-5s", &set).proxy, endpoint(host, 1080));
+        assert_eq!(hop("-s", &set).proxy, tcp(host, 1080));
+        assert_eq!(hop("-5s", &set).proxy, tcp(host, 1080));
     }
     let set = [("SOCKS5_SERVER", "no"), ("SOCKS4_SERVER", "me@four:1"), ("SOCKS_SERVER", "no")];
-    assert_eq!(hop("-4s", &set).proxy, endpoint("four", 1));
+    assert_eq!(hop("-4s", &set).proxy, tcp("four", 1));
     assert_eq!(parts("-4s", &set).0.as_deref(), Some("me"));
-    assert_eq!(hop("-s", &[("SOCKS5_SERVER", ""), ("SOCKS_SERVER", "socks")]).proxy, endpoint("socks", 1080));
+    assert_eq!(hop("-s", &[("SOCKS5_SERVER", ""), ("SOCKS_SERVER", "socks")]).proxy, tcp("socks", 1080));
     assert!(error("-s host 22", &[("SOCKS4_SERVER", "four")]).contains("SOCKS5_SERVER"));
     assert!(error("-4s host 22", &[("SOCKS5_SERVER", "five")]).contains("SOCKS4_SERVER"));
     for value in ["http://all", "all:1080"] {

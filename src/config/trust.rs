@@ -37,6 +37,7 @@ impl Trust {
             Kind::Plain | Kind::Targets | Kind::User | Kind::Secret => return Some(value.into()),
             Kind::Header if !value.starts_with('@') => return Some(value.into()),
             Kind::Netrc if value.eq_ignore_ascii_case("no") => return Some(value.into()),
+            Kind::Proxies if proxy_url::names_socket(value) => "the path of a socket",
             Kind::Proxies => {
                 let warn = |option: &str| {
                     let why = self.require("a path").err().unwrap_or_default();
@@ -105,6 +106,24 @@ mod tests {
         assert_eq!(filtered(Trust::Limited, "CONNECT_NETRC", "/x").0, None);
         for (name, value) in [("CONNECT_NETRC", "No"), ("CONNECT_HEADER", "X-Site: @north")] {
             assert_eq!(filtered(Trust::Limited, name, value), (Some(value.into()), vec![]));
+        }
+    }
+
+    /// Without this rule, another user could make us send requests to a socket that only we may
+    /// open.
+    #[test]
+    fn a_file_that_others_can_write_to_names_no_proxy_at_a_socket() {
+        for value in
+            ["unix:/run/docker.sock", "http://a|socks5h://unix:%2Frun%2Fx", "socks5://localhost/run/x"]
+        {
+            let (permitted, warnings) = filtered(Trust::Limited, "CONNECT_PROXY", value);
+            assert_eq!(permitted, None, "{value}");
+            let expected = "CONNECT_PROXY ignored: the path of a socket is allowed only in ";
+            assert!(
+                matches!(&warnings[..], [warning] if warning.starts_with(expected)),
+                "{value}: {warnings:?}"
+            );
+            assert_eq!(filtered(Trust::Full, "CONNECT_PROXY", value), (Some(value.into()), vec![]));
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use super::{CertificateProblem, Error, MAX_SHOWN_ADDRESSES, Peer, TlsAlert, TlsFailure};
 use crate::addr::{Host, SpecialUse};
-use crate::plan::ListenAddress;
+use crate::plan::{ListenAddress, Target};
 use crate::proto::{self, Awaited, Unencodable, Unusable, UnusableScheme};
 use crate::text::listed;
 
@@ -44,7 +44,9 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Resolve { .. } => "check the spelling and the name server",
         Error::Dial { peer, .. } if peer.lacks_zone() => "append the network interface, as in fe80::1%eth0",
-        Error::Dial { attempts, .. } => dial_hint(attempts.last()?.1.kind())?,
+        Error::Dial { peer, attempts, .. } => {
+            dial_hint(attempts.last()?.1.kind(), matches!(peer.address, Target::Unix(_)))?
+        }
         Error::Negotiation { cause, .. } => negotiation_hint(cause)?,
         Error::Tls { peer, cause, only_in_url } => return tls_hint(peer, cause, *only_in_url),
         Error::Lost { peer: Peer { protocol: None, .. }, .. } => LEAVE_OUT_TLS,
@@ -83,8 +85,10 @@ fn hint(error: &Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
-fn dial_hint(cause: ErrorKind) -> Option<&'static str> {
+fn dial_hint(cause: ErrorKind, is_socket: bool) -> Option<&'static str> {
     Some(match cause {
+        ErrorKind::ConnectionRefused if is_socket => "check that the program that listens there is running",
+        ErrorKind::PermissionDenied if is_socket => "check the permissions of the socket and its directory",
         ErrorKind::ConnectionRefused => "check that it is running and the port is right",
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "check the network",
         ErrorKind::TimedOut => "check host, port and firewall",

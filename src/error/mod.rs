@@ -366,7 +366,7 @@ impl Peer {
         let number = |count| u8::try_from(count).unwrap_or(u8::MAX);
         Self {
             protocol: Some(hop.protocol.name()),
-            address: Target::Tcp(hop.proxy.clone()),
+            address: hop.proxy.clone(),
             hop: (hops > 1).then(|| (number(index + 1), number(hops))),
         }
     }

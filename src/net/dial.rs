@@ -38,6 +38,9 @@ pub(super) fn dial(
     deadline: &Deadline<'_>,
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
+    if let Target::Unix(path) = &peer.address {
+        return dial_unix(path, peer, deadline, progress).map(Connection::new);
+    }
     let Found { addresses, ignored } = addresses(peer, resolver, deadline)?;
     if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.address {
         let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
@@ -47,7 +50,7 @@ pub(super) fn dial(
     let until = Wait::new(peer, CONNECTION, deadline);
     loop {
         if let Some((at, socket)) = dialling.step(&until).map_err(|error| until.error(error))? {
-            progress.reached(&Stage::Dialled { peer, at });
+            progress.reached(&Stage::Dialled { peer, at: Some(at) });
             return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
         }
         if dialling.has_failed() {
@@ -68,7 +71,12 @@ pub(super) fn dial(
 /// # Errors
 /// The socket does not exist, nothing listens on it, the deadline has passed, or the platform has
 /// no UNIX-domain sockets.
-pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline<'_>) -> Result<Channel, Error> {
+pub(super) fn dial_unix(
+    path: &Path,
+    peer: &Peer,
+    deadline: &Deadline<'_>,
+    progress: &dyn Progress,
+) -> Result<Channel, Error> {
     trace!("connecting to {peer}");
     let deadline = deadline.or_resume(Limits::UNIX_CONNECT_TIMEOUT, Duration::ZERO);
     let until = Wait::new(peer, CONNECTION, &deadline);
@@ -76,10 +84,16 @@ pub(super) fn dial_unix(path: &Path, peer: &Peer, deadline: &Deadline<'_>) -> Re
         Err(error) if sys::is_transient(&error) => None,
         connected => Some(connected),
     });
+    if let Ok(Ok(_)) = &connected {
+        progress.reached(&Stage::Dialled { peer, at: None });
+    }
     let peer = peer.clone();
     match connected {
         Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(cause)) => Err(Error::Dial { attempts: vec![(peer.to_string(), cause)], peer, ignored: 0 }),
+        Ok(Err(cause)) => {
+            let attempts = vec![(peer.address.to_string(), cause)];
+            Err(Error::Dial { attempts, peer, ignored: 0 })
+        }
         Err(WaitError::TimedOut) => {
             let doing = "did not accept the connection".into();
             Err(Error::TimedOut { peer, doing, limit: deadline.limit() })

@@ -85,7 +85,11 @@ pub(super) fn prepare_hops<'a>(
     let destinations = before
         .iter()
         .zip(&route.hops[1..])
-        .map(|(hop, next)| resolve_for_hop(hop, &next.proxy, resolver, deadline, context.progress))
+        .map(|(hop, next)| match &next.proxy {
+            Target::Tcp(next) => resolve_for_hop(hop, next, resolver, deadline, context.progress),
+            // `config` rejects such a chain, too.
+            Target::Unix(_) => Err(Error::Config(format!("no proxy can reach {}", next.proxy))),
+        })
         .chain([Ok(last)]);
     let prepare = |(index, (hop, destination)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
         let peer = Peer::proxy(hop, index, route.hops.len());
@@ -105,7 +109,7 @@ pub(super) fn prepare_hops<'a>(
         let tls = hop.tls.as_ref();
         Ok(HopState {
             hop,
-            tls: tls.map(|tls| tls::Client::new(tls, &hop.proxy.host, &peer, context.tls)).transpose()?,
+            tls: tls.map(|tls| tls::Client::new(tls, &peer, context.tls)).transpose()?,
             peer,
             log: ReceivedLog::new(redactor.clone(), negotiation.is_text()),
             redactor: redactor.clone(),

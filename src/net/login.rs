@@ -1,7 +1,7 @@
 //! User names and passwords for proxies: from the plan, the system, the user or a command.
 
 use crate::error::{Error, Peer};
-use crate::plan::{Hop, Login, PasswordPrompt, Protocol};
+use crate::plan::{Hop, Login, PasswordPrompt, Protocol, Target};
 use crate::proto::Credentials;
 use crate::secret::{AskPassword, Secret};
 use crate::sys;
@@ -22,7 +22,7 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> R
     }
     let (answer, variables) = match &login.ask {
         PasswordPrompt::User => {
-            let text = format!("Enter {what} password for {user}@{}: ", hop.proxy.host);
+            let text = format!("Enter {what} password for {user}@{}: ", hop.proxy.host());
             (prompt.ask(&text), Some(variables))
         }
         PasswordPrompt::Command { line, source } => {
@@ -48,7 +48,11 @@ fn run_password_command(
     user: &str,
     prompt: &dyn AskPassword,
 ) -> Result<Secret, String> {
-    let (host, port) = (hop.proxy.host.to_string(), hop.proxy.port.to_string());
+    let (host, port) = match &hop.proxy {
+        Target::Tcp(proxy) => (proxy.host.to_string(), proxy.port.to_string()),
+        // A path may contain characters that a shell command must not.
+        Target::Unix(_) => ("localhost".into(), String::new()),
+    };
     let line = fill_in(line, &[('h', &host), ('p', &port), ('u', user)])
         .map_err(|what| format!("the command in {source} cannot be run: {what}"))?;
     prompt.run(&line, source)

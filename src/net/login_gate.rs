@@ -9,9 +9,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::waiting::Wait;
-use crate::addr::Endpoint;
 use crate::error::{Error, Peer};
-use crate::plan::{Hop, PasswordPrompt, Protocol};
+use crate::plan::{Hop, PasswordPrompt, Protocol, Target};
 use crate::proto::Credentials;
 
 /// How long to withhold a password after the proxy has rejected it. Accounts are typically locked
@@ -31,7 +30,7 @@ pub struct LoginGate {
 /// A proxy and the credentials for logging in to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Login {
-    proxy: Endpoint,
+    proxy: Target,
     /// `None` if there is only the user's own `Proxy-Authorization` header.
     credentials: Option<Credentials>,
 }
@@ -164,13 +163,14 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::addr::Host;
+    use crate::addr::{Endpoint, Host};
     use crate::net::deadline::Deadline;
     use crate::proto::HttpSettings;
     use crate::secret::Secret;
 
     fn hop() -> Hop {
-        let proxy = Endpoint { host: Host::parse("proxy.example").unwrap(), port: 8080.try_into().unwrap() };
+        let host = Host::parse("proxy.example").unwrap();
+        let proxy = Target::Tcp(Endpoint { host, port: 8080.try_into().unwrap() });
         let protocol = Protocol::Http {
             login: crate::plan::Login { password: Some("any".into()), ..Default::default() },
             settings: HttpSettings::default(),

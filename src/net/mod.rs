@@ -62,7 +62,7 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         Target::Tcp(target) => target,
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
-            let channel = dial::dial_unix(path, &peer, &deadline)?;
+            let channel = dial::dial_unix(path, &peer, &deadline, context.progress)?;
             let tunnel = Tunnel { channel, peer, granted_by: None, target: plan.target.clone() };
             return target::finish(tunnel, plan, None, &deadline, context);
         }

@@ -3,7 +3,6 @@
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::Progress;
-use crate::addr::Host;
 use crate::error::{Error, Peer};
 use crate::plan::Tls;
 
@@ -20,7 +19,7 @@ impl Client {
     ///
     /// # Errors
     /// Always.
-    pub(super) fn new(_: &Tls, _: &Host, peer: &Peer, _: &TlsCache) -> Result<Self, Error> {
+    pub(super) fn new(_: &Tls, peer: &Peer, _: &TlsCache) -> Result<Self, Error> {
         Err(Error::Config(format!("cannot connect to {peer} over TLS: this build has no TLS support")))
     }
 

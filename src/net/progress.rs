@@ -42,8 +42,8 @@ pub enum Stage<'a> {
     Dialled {
         /// The hop or the target.
         peer: &'a Peer,
-        /// The address that accepted the connection.
-        at: SocketAddr,
+        /// The address that accepted the connection; `None` for a UNIX-domain socket.
+        at: Option<SocketAddr>,
     },
     /// The TLS handshake with a proxy or the target is complete.
     Secured {

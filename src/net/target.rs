@@ -40,8 +40,8 @@ impl Tunnel {
 
 /// Prepares TLS with the target. Returns `None` if the plan has none.
 pub(super) fn tls_client(plan: &Plan, context: Context<'_>) -> Result<Option<tls::Client>, Error> {
-    let (Some(tls), Target::Tcp(target)) = (&plan.target_tls, &plan.target) else { return Ok(None) };
-    tls::Client::new(tls, &target.host, &Peer::target(&plan.target), context.tls).map(Some)
+    let Some(tls) = &plan.target_tls else { return Ok(None) };
+    tls::Client::new(tls, &Peer::target(&plan.target), context.tls).map(Some)
 }
 
 /// Sends the PROXY protocol header, then performs the TLS handshake with the target. The header is

@@ -34,7 +34,10 @@ fn plan_through(proxy: &TcpListener) -> Plan {
     let address = proxy.local_addr().unwrap();
     let login = Login { user: Some("me".into()), password: Some("secret".into()), ..Login::default() };
     let hop = Hop {
-        proxy: Endpoint { host: Host::Ip(address.ip()), port: address.port().try_into().unwrap() },
+        proxy: Target::Tcp(Endpoint {
+            host: Host::Ip(address.ip()),
+            port: address.port().try_into().unwrap(),
+        }),
         protocol: Protocol::Http { login, settings: HttpSettings::default() },
         tls: None,
     };

@@ -52,6 +52,9 @@ fn after_host(word: &str) -> Range<usize> {
     let after_user = word.rfind('@').map_or(0, |at| at + 1);
     let start = after_scheme(word.as_bytes()).max(after_user);
     let host = &word[start..];
+    if is_socket(host) {
+        return 0..0;
+    }
     let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) if is_ipv6(address) => rest,
         _ if is_ipv6(host) => return 0..0,
@@ -61,6 +64,12 @@ fn after_host(word: &str) -> Range<usize> {
         Some((_, port)) if !is_port(port) => word.len() - port.len()..word.len(),
         _ => 0..0,
     }
+}
+
+/// Returns `true` for the path of a UNIX-domain socket, which may be percent-encoded.
+fn is_socket(word: &str) -> bool {
+    let Some(path) = word.strip_prefix("unix:") else { return false };
+    path.starts_with('/') || path.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("%2F"))
 }
 
 /// Returns `true` if `text` is empty, or is a port that may be followed by a path or a query.
@@ -170,6 +179,7 @@ mod tests {
             ("http://me:pw@proxy", "http://me:****@proxy"),
             ("me:1234@proxy:80", "me:****@proxy:80"),
             ("me@proxy", "me@proxy"),
+            ("socks5h://me:pw@unix:/run/s", "socks5h://me:****@unix:/run/s"),
             ("proxy", "proxy"),
             ("http://me:pw@proxy:80?header=X:abc", "http://me:****@proxy:80?header=****"),
             ("http://proxy?auth=basic&%68eader=X:a@b", "http://proxy?auth=basic&%68eader=****"),
@@ -216,6 +226,9 @@ mod tests {
             "[::1]:22",
             "2001:db8::/129",
             "1:2:3:4:5:6:7:8:9",
+            "unix:/run/tor/socks",
+            "socks5h://unix:%2Frun%2Ftor%2Fa:b",
+            "me@unix:/run/s",
             "fe80::1%eth0",
             "[fe80::1%eth0]:22",
             "1:30",

@@ -11,6 +11,7 @@ all_site() {
     check start/check start_check
     check readme/config readme_config
     check proxies/url proxies_url
+    check proxies/socket-url proxies_socket_url
     check parameters/match parameters_match
     check troubleshooting/check trouble_check
     check troubleshooting/ssh-v trouble_ssh_v
@@ -146,6 +147,14 @@ proxies_url() {
 		direct connection to shell.example.org:22
 	END
     want_secret_kept pass@word
+}
+
+# Nothing listens at the socket on the page.
+proxies_socket_url() {
+    home
+    try "${AS[@]}" connect --check -x "$(block ../proxies socket-url)" shell.example.org 22
+    grep -q 'SOCKS5 proxy unix:/run/tor/socks → shell.example.org:22' "$CASE/out" || fail "--check prints another route"
+    grep -q 'cannot connect to SOCKS5 proxy unix:/run/tor/socks: ' "$CASE/out" || fail "--check tries another proxy"
 }
 
 # ---- parameters.md ---------------------------------------------------------------------------------------------

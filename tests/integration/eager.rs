@@ -125,7 +125,11 @@ fn endpoint(host: &str, port: &str) -> Endpoint {
 #[track_caller]
 fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
     let proxies = [endpoint("127.0.0.1", &first.port().to_string()), endpoint("second.example", "1080")];
-    let hops = proxies.into_iter().zip(protocols).map(|(proxy, protocol)| Hop { proxy, protocol, tls: None });
+    let hops = proxies.into_iter().zip(protocols).map(|(proxy, protocol)| Hop {
+        proxy: Target::Tcp(proxy),
+        protocol,
+        tls: None,
+    });
     let plan = Plan {
         local: Local::Stdio,
         target: Target::Tcp(endpoint("host.example", "22")),

@@ -63,6 +63,8 @@ mod selftest;
 // The tests read the set of caught signals from /proc.
 #[cfg(target_os = "linux")]
 mod signals;
+#[cfg(unix)]
+mod socket_proxy;
 mod sockets;
 mod socks4;
 mod socks5;

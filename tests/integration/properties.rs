@@ -11,7 +11,7 @@ use connect::addr::{Endpoint, Host, Port, parse_port, split_port};
 use connect::bypass::{BypassList, Entry, Pattern, Prefix};
 use connect::cli::{Args, ProxyArg};
 use connect::config::{self, Sources};
-use connect::plan::{Login, Plan, Protocol};
+use connect::plan::{Login, Plan, Protocol, Target};
 use connect::proto::{
     Credentials, HttpConnect, HttpSettings, Limit, Negotiation, Socks4, Socks5, Socks5Method, Step,
 };
@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn the_proxy_has_the_address_in_its_url(proxy in endpoint(), scheme in "(|http://|HTTP://)", path in "(|/|/[a-z/?]{0,9})") {
         let plan = plan(ProxyArg::Http(format!("{scheme}{proxy}{path}")), None, None);
-        prop_assert_eq!(&plan.routes[0].hops[0].proxy, &proxy);
+        prop_assert_eq!(&plan.routes[0].hops[0].proxy, &Target::Tcp(proxy));
     }
 
     #[test]

@@ -10,15 +10,12 @@ fn parts(text: &str, syntax: Syntax) -> String {
         Err(error) => panic!("{text}: {error}"),
     };
     let password = url.password.map(|password| password.expose().escape_ascii().to_string());
+    let (host, port) = match url.address {
+        Address::Tcp { host, port } => (host.to_string(), port.map(|port| port.to_string())),
+        Address::Unix(path) => (format!("unix:{}", path.display()), None),
+    };
     let or_dash = |part: Option<String>| part.unwrap_or_else(|| "-".into());
-    [
-        url.scheme.name.to_owned(),
-        or_dash(url.user),
-        or_dash(password),
-        url.host.to_string(),
-        or_dash(url.port.map(|port| port.to_string())),
-    ]
-    .join("|")
+    [url.scheme.name.to_owned(), or_dash(url.user), or_dash(password), host, or_dash(port)].join("|")
 }
 
 #[test]
@@ -170,7 +167,7 @@ fn a_url_without_a_port_gets_the_default_port_of_its_scheme() {
         ("host", Syntax::Url, "host:80"),
         ("socks5+tls://host", Syntax::Url, "host:1080"),
     ] {
-        assert_eq!(ProxyUrl::parse(text, "-X", syntax).unwrap().endpoint().to_string(), expected, "{text}");
+        assert_eq!(ProxyUrl::parse(text, "-X", syntax).unwrap().target().to_string(), expected, "{text}");
     }
 }
 
@@ -197,4 +194,73 @@ fn an_unknown_query_option_is_an_error_that_lists_the_known_ones() {
     assert_eq!(error, "invalid proxy in -x: unknown option 'resolv' for socks5://; use resolve");
     let error = with_query("pa%20ss").unwrap().expect_no_more_options().unwrap_err().to_string();
     assert_eq!(error, "invalid proxy in -x: unknown option after '?' for socks5://; it has no options");
+}
+
+#[test]
+fn a_proxy_at_a_socket_has_a_path_instead_of_host_and_port() {
+    for (text, expected) in [
+        ("unix:/run/tor/socks", "socks|-|-|unix:/run/tor/socks|-"),
+        ("unix:///run/tor/socks", "socks|-|-|unix:/run/tor/socks|-"),
+        ("unix:/run/100%25/s?x", "socks|-|-|unix:/run/100%25/s?x|-"),
+        ("me:p:w/x@unix:/s", "socks|me|p:w/x|unix:/s|-"),
+        ("socks5h://unix:/run/a:1/s/", "socks5h|-|-|unix:/run/a:1/s/|-"),
+        ("socks5h://unix:%2Frun%2ftor/socks", "socks5h|-|-|unix:/run/tor/socks|-"),
+        ("socks5h://me:p%2Fw@unix:%2frun%2Fa%40b%2Cc", "socks5h|me|p/w|unix:/run/a@b,c|-"),
+        ("socks4a://me@unix:/s", "socks4a|me|-|unix:/s|-"),
+        ("socks5h://localhost/run/tor/socks", "socks5h|-|-|unix:/run/tor/socks|-"),
+        ("socks5h://me:pw@LocalHost/s", "socks5h|me|pw|unix:/s|-"),
+        // These have a host.
+        ("unix:1080", "socks|-|-|unix|1080"),
+        ("unix", "socks|-|-|unix|-"),
+        ("unix.example/run", "socks|-|-|unix.example|-"),
+        ("localhost/run", "socks|-|-|localhost|-"),
+        ("socks5h://localhost/", "socks5h|-|-|localhost|-"),
+        ("socks5h://localhost:1/run", "socks5h|-|-|localhost|1"),
+    ] {
+        assert_eq!(parts(text, Syntax::Socks), expected, "{text}");
+    }
+    assert_eq!(parts("http://unix:/s", Syntax::Http), "http|-|-|unix:/s|-");
+    assert_eq!(parts("http://localhost/s", Syntax::Http), "http|-|-|localhost|-");
+    let url = ProxyUrl::parse("socks5://unix:/a%3Fb?auth=none", "-x", Syntax::Url).unwrap();
+    assert_eq!(url.target().to_string(), "unix:/a?b");
+    for (text, part) in [
+        ("unix:/", "missing path"),
+        ("unix:///", "missing path"),
+        ("unix:/a@b", "%40"),
+        ("unix:/hunter2@host:1", "%40"),
+        ("socks5://unix:/hunter2@host", "%40"),
+        ("socks5://me@unix:/a@b", "%40"),
+        ("socks5://unix:/%ff", "not UTF-8"),
+        ("socks5://unix:/a%00b", "control characters"),
+        ("socks5://unix:/a%1b[2J", "control characters"),
+        ("unix:relative", "invalid port"),
+        ("unix:", "invalid port"),
+    ] {
+        let text = error(text, Syntax::Socks);
+        assert!(
+            text.contains("SOURCE") && text.contains(part) && !text.contains("hunter2"),
+            "{part}: {text}"
+        );
+    }
+}
+
+#[test]
+fn sockets_are_found_in_a_chain() {
+    for urls in [
+        "unix:/s",
+        "me:pw@unix:/s",
+        "http://a,socks5://unix:/s",
+        "http://a | socks5h://me@unix:%2Fs?resolve=remote",
+        "socks5h://LOCALHOST/s",
+        "unix:///s",
+        "socks5://me:p?w@unix:/s",
+        "me:p,w@unix:/s",
+    ] {
+        assert!(names_socket(urls), "{urls}");
+    }
+    for urls in
+        ["unix:1", "http://localhost/s", "socks5://localhost/", "http://unix.example/unix:/s", "direct", ""]
+    {
+        assert!(!names_socket(urls), "{urls}");
+    }
 }

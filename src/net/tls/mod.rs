@@ -14,9 +14,9 @@ use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::{Progress, Stage};
 use super::waiting::{Wait, WaitError};
-use crate::addr::Host;
+use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer, TlsAlert, TlsFailure};
-use crate::plan::Tls;
+use crate::plan::{Target, Tls};
 use crate::proto::Limit;
 use crate::sys;
 use crate::trace::trace;
@@ -52,13 +52,21 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Prepares TLS with a peer on this host. Reads the certificates and the key unless they are
+    /// Prepares TLS with a peer. Reads the certificates and the key unless they are
     /// cached.
     ///
     /// # Errors
-    /// A file is missing or invalid, or the peer's name is not a valid TLS server name.
-    pub(super) fn new(tls: &Tls, host: &Host, peer: &Peer, cache: &TlsCache) -> Result<Self, Error> {
-        let name = server_name(tls.server_name.as_ref().unwrap_or(host), peer)?;
+    /// A file is missing or invalid, or the peer has no valid TLS server name.
+    pub(super) fn new(tls: &Tls, peer: &Peer, cache: &TlsCache) -> Result<Self, Error> {
+        let name = match (&tls.server_name, &peer.address) {
+            (Some(name), _) | (None, Target::Tcp(Endpoint { host: name, .. })) => server_name(name, peer)?,
+            (None, Target::Unix(_)) => {
+                return Err(Error::Config(format!(
+                    "no TLS server name for {peer}: a UNIX-domain socket has none; specify the name in the proxy's \
+                     certificate with --tls-server-name"
+                )));
+            }
+        };
         let problem = Arc::new(ProblemSlot::default());
         let configuration = Arc::new(cache.settings(tls)?.for_session(&problem));
         Ok(Self { configuration, name, problem, late_alert: Arc::default(), only_in_url: tls.only_in_url })

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 9] = [
+const UNREACHABLE: [(&str, &str); 11] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -18,6 +18,8 @@ const UNREACHABLE: [(&str, &str); 9] = [
     (": this build has no DNS client; use local, remote or both", "this build has a DNS client"),
     (": the system has no name for this user", "every user of the tests has a name"),
     ("cannot set up TLS:", "no setting causes it"),
+    ("check the permissions of the socket and its directory", "the tests may run as root"),
+    ("no proxy can reach", "`config` rejects such a chain"),
 ];
 
 /// Returns the text of a source file without its tests.

@@ -111,6 +111,12 @@ fn addresses() -> Vec<Row> {
         row(4, "Dial", "The UNIX-domain socket does not exist", "", || {
             Message::from_outcome(&connect("unix:/nonexistent/socket").run())
         }),
+        row(4, "Dial", "Nothing listens on the proxy's UNIX-domain socket", "", || {
+            let stale = TempPath::new("stale");
+            drop(std::os::unix::net::UnixListener::bind(&*stale).unwrap());
+            let out = connect(format!("-S unix:{} host.example 22", stale.display())).run();
+            Message::from_outcome(&out).naming(stale.display(), "/run/tor/socks")
+        }),
     ]
 }
 

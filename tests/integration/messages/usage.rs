@@ -163,6 +163,11 @@ fn proxies() -> Vec<Row> {
 
 fn chains() -> Vec<Row> {
     vec![
+        value(
+            "UNIX-domain socket after the first proxy of a chain",
+            "-x http://proxy.example,socks5h://unix:/run/tor/socks host.example 22",
+            "",
+        ),
         value("Missing scheme in a chain", "-x socks.example,http://proxy.example host.example 22", ""),
         variables(
             "Chain in quotes, in a variable",
@@ -312,6 +317,11 @@ fn tls() -> Vec<Row> {
         value(
             "TLS key without a certificate",
             "--tls-key key.pem -H https://proxy.example host.example 22",
+            "",
+        ),
+        value(
+            "Proxy over TLS at a UNIX-domain socket without a name",
+            "-H https://unix:/run/proxy.sock host.example 22",
             "",
         ),
         value("Invalid pin", "--tls-pin sha1//AAAA -H https://proxy.example host.example 22", ""),
