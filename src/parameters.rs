@@ -108,6 +108,15 @@ pub const ALL: &[Parameter] = &[
     variable(Plain, "CONNECT_RELAY", "`copy` relays through user memory even where Linux could keep the data in the kernel (`splice`, the default)"),
 ];
 
+impl Parameter {
+    /// Returns `true` if the value is used as bytes, in any encoding; `false` if it must be UTF-8.
+    /// In a list of targets, only an entry that is not UTF-8 is invalid.
+    #[must_use]
+    pub fn allows_any_encoding(&self) -> bool {
+        matches!(self.kind, User | Secret | Proxies | Targets) || self.name == "SSH_ASKPASS"
+    }
+}
+
 /// Returns the parameter with this name; `None` if a parameter file cannot set it.
 #[must_use]
 pub fn find_for_file(name: &str) -> Option<&'static Parameter> {

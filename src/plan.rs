@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::addr::{Endpoint, Family, Host};
 use crate::bypass::BypassList;
 use crate::proto::{Credentials, HttpSettings, ProxyProtocol, Socks5Method};
-use crate::secret::{Secret, masked};
+use crate::secret::{Secret, UserName, masked};
 
 /// One run of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,7 +246,7 @@ pub enum Protocol {
     /// SOCKS4; SOCKS4a if a name is sent.
     Socks4 {
         /// The user ID; `None` for the login name. SOCKS4 has no password.
-        user: Option<String>,
+        user: Option<UserName>,
         /// Where names are resolved.
         resolve: Resolve,
     },
@@ -264,7 +264,7 @@ pub enum Protocol {
         /// The command to send, with `%h` and `%p` for the target's host and port.
         command: String,
         /// The user name shown in the `-d` output; it is not sent to the proxy.
-        user: Option<String>,
+        user: Option<UserName>,
     },
     /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy receives names unresolved.
     Http {
@@ -279,7 +279,7 @@ pub enum Protocol {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
     /// The user name; `None` for the login name, which is looked up only when it is needed.
-    pub user: Option<String>,
+    pub user: Option<UserName>,
     /// The password; if it is `None` and the proxy requests one, `ask` says where to get it.
     pub password: Option<Secret>,
     /// Where to get the password if `password` is `None`.
@@ -412,10 +412,10 @@ impl Protocol {
 
     /// Returns the configured user name; `None` for the login name.
     #[must_use]
-    pub fn user(&self) -> Option<&str> {
+    pub fn user(&self) -> Option<&UserName> {
         match self {
-            Self::Socks4 { user, .. } | Self::Telnet { user, .. } => user.as_deref(),
-            Self::Socks5 { login, .. } | Self::Http { login, .. } => login.user.as_deref(),
+            Self::Socks4 { user, .. } | Self::Telnet { user, .. } => user.as_ref(),
+            Self::Socks5 { login, .. } | Self::Http { login, .. } => login.user.as_ref(),
         }
     }
 }

@@ -47,6 +47,58 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A user name, as bytes, because protocols send bytes and old configuration files are in Latin-1.
+/// Displayed as text, with bytes that are not UTF-8 as `\xNN`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UserName(Vec<u8>);
+
+impl UserName {
+    /// Takes ownership of the bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the bytes, for the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the name as text; `None` if it is not UTF-8.
+    #[must_use]
+    pub fn to_str(&self) -> Option<&str> {
+        str::from_utf8(&self.0).ok()
+    }
+}
+
+impl From<&str> for UserName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for UserName {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.utf8_chunks().try_for_each(|chunk| {
+            f.write_str(chunk.valid())?;
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))
+        })
+    }
+}
+
+impl fmt::Debug for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserName({self})")
+    }
+}
+
 /// A source of passwords at run time: the user or a command.
 pub trait AskPassword {
     /// Returns `true` if the user can be prompted, for example on a terminal.
@@ -184,8 +236,8 @@ pub fn in_variable(name: &[u8], value: &[u8]) -> Range<usize> {
 
 /// Returns `true` if a variable contains a password.
 #[must_use]
-pub fn holds_password(name: &str, value: &str) -> bool {
-    !in_variable(name.as_bytes(), value.as_bytes()).is_empty()
+pub fn holds_password(name: &str, value: &[u8]) -> bool {
+    !in_variable(name.as_bytes(), value).is_empty()
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn route(route: &Route) {
         if let Target::Tcp(proxy) = &hop.proxy {
             trace!("relay_port={}", proxy.port);
         }
-        let user = hop.protocol.user().map(str::to_owned).or_else(sys::login_name).unwrap_or_default();
+        let user = hop.protocol.user().map(ToString::to_string).or_else(sys::login_name).unwrap_or_default();
         trace!("relay_user={}", printable(masked(&user).as_bytes()));
         let Some(resolve) = hop.protocol.resolve() else { continue };
         let is_version_4 = matches!(hop.protocol, Protocol::Socks4 { .. });

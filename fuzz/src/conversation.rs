@@ -227,7 +227,7 @@ impl Peers for FuzzedPeers<'_> {
 /// Returns the user's credentials.
 #[must_use]
 pub fn alice() -> Credentials {
-    Credentials { user: USER.to_owned(), password: Secret::from(PASSWORD) }
+    Credentials { user: USER.into(), password: Secret::from(PASSWORD) }
 }
 
 /// Parses a host and a port.

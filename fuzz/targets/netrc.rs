@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let entry = format!("machine known.example login {USER} password {PASSWORD}\nmachine other.example\n");
     let login = login(&[entry.as_bytes(), input].concat(), "known.example");
-    assert_eq!(login.user.as_deref(), Some(USER));
+    assert_eq!(login.user, Some(USER.into()));
     assert_eq!(login.password.as_ref().map(Secret::expose), Some(PASSWORD.as_bytes()));
 
     let login = self::login(input, "nobody.example");

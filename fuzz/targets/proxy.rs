@@ -4,6 +4,7 @@
 
 use connect::cli::ProxyArg;
 use connect::plan::{Protocol, Target};
+use connect::secret::UserName;
 use connect_fuzz::{PASSWORD, display, planning};
 use libfuzzer_sys::fuzz_target;
 
@@ -37,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(again.routes[0].hops[0].proxy, hop.proxy);
     }
     if let Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } = &hop.protocol {
-        let given_user = login.user.as_deref();
+        let given_user = login.user.as_ref().map(UserName::as_bytes);
         let password = login.password.as_ref().expect("the password is in the argument").expose();
         assert!(String::from_utf8_lossy(password).contains(PASSWORD), "{value}");
         let is_url = value.to_ascii_lowercase().starts_with("http://")
@@ -48,7 +49,7 @@ fuzz_target!(|input: &[u8]| {
             let trimmed = value.trim_matches([' ', '\t', '\r', '\n']);
             let (login, _) = trimmed.rsplit_once('@').expect("it contains one");
             let (user, expected) = login.split_once(':').expect("it contains one");
-            assert_eq!((given_user, password), (Some(user), expected.as_bytes()));
+            assert_eq!((given_user, password), (Some(user.as_bytes()), expected.as_bytes()));
         }
     }
 });

@@ -43,28 +43,30 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let read = |names: [&str; 2]| names.iter().find_map(|name| value(input, name));
-    let password =
-        login.password.as_ref().map(|password| String::from_utf8_lossy(password.expose()).into_owned());
-    assert_eq!(login.user, read(["HTTP_PROXY_USER", "CONNECT_USER"]));
+    let password = login.password.as_ref().map(|password| password.expose().to_vec());
+    let user = login.user.as_ref().map(|user| user.as_bytes().to_vec());
+    assert_eq!(user, read(["HTTP_PROXY_USER", "CONNECT_USER"]));
     assert_eq!(password, read(["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"]));
 });
 
 /// Returns the value that a file sets for a name: the text between the first `=` and a comment, or
 /// the text in quotes.
-fn value(content: &[u8], name: &str) -> Option<String> {
+fn value(content: &[u8], name: &str) -> Option<Vec<u8>> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-    let lines = content.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
-    let mut values = lines.filter_map(|line| {
-        let rest = line.trim().strip_prefix(name)?.trim_start().strip_prefix('=')?.trim();
-        let Some(quote) = rest.chars().next().filter(|quote| "'\"".contains(*quote)) else {
+    let mut values = content.split(|&byte| byte == b'\n').filter_map(|line| {
+        let rest = line.trim_ascii().strip_prefix(name.as_bytes())?.trim_ascii();
+        let rest = rest.strip_prefix(b"=")?.trim_ascii();
+        let Some(quote) = rest.first().filter(|quote| b"'\"".contains(quote)) else {
             // A comment begins after a blank.
-            let mut marks = rest.char_indices().filter(|(_, c)| *c == '#').map(|(at, _)| &rest[..at]);
-            let before = marks.find(|before| before.is_empty() || before.trim_end() != *before);
-            return Some(before.unwrap_or(rest).trim_end().to_owned());
+            let marks = rest.iter().enumerate().filter(|(_, byte)| **byte == b'#').map(|(at, _)| &rest[..at]);
+            let before = marks
+                .into_iter()
+                .find(|before| before.trim_ascii_end().len() < before.len() || before.is_empty());
+            return Some(before.unwrap_or(rest).trim_ascii_end().to_vec());
         };
-        let mut parts = rest.splitn(3, quote).skip(1);
-        let (inside, after) = (parts.next()?, parts.next()?.trim_start());
-        (after.is_empty() || after.starts_with('#')).then(|| inside.to_owned())
+        let mut parts = rest.splitn(3, |byte| byte == quote).skip(1);
+        let (inside, after) = (parts.next()?, parts.next()?.trim_ascii());
+        (after.is_empty() || after.starts_with(b"#")).then(|| inside.to_vec())
     });
     values.next_back()
 }

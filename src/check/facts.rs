@@ -5,14 +5,14 @@ use crate::error::seconds;
 use crate::plan::{
     Bind, FamilyLimit, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, SocketSettings, Tls,
 };
-use crate::secret::{masked, masked_text};
+use crate::secret::{UserName, masked, masked_text};
 use crate::text::printable;
 
 /// Returns the settings of a hop as (name, description) pairs.
 pub(super) fn for_hop(hop: &Hop) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
-    let user = |user: &Option<String>| match user {
-        Some(user) => masked(user).into_owned(),
+    let user = |user: &Option<UserName>| match user {
+        Some(user) => masked(&user.to_string()).into_owned(),
         None => "login name".to_owned(),
     };
     match &hop.protocol {

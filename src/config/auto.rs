@@ -14,7 +14,7 @@ const PARAMETERS: [&str; 7] =
 /// Returns the routes through the proxies in the first parameter that is not empty. If every
 /// parameter is unset or empty, returns the direct route.
 pub(super) fn routes(args: &Args, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
-    let Some(setting) = sources.first_nonempty(&PARAMETERS)? else {
+    let Some(setting) = sources.first_proxy(&PARAMETERS) else {
         trace!("no proxy configured, connecting directly");
         return Ok(vec![chain::direct_route(args)?]);
     };

@@ -33,7 +33,7 @@ pub(super) fn route_through(hops: Vec<Hop>, args: &Args, sources: &Sources<'_>) 
 
 /// Parses the routes in the value of `source`: `|` separates routes, and a comma separates hops.
 pub(super) fn routes(
-    text: &str,
+    text: &[u8],
     source: &str,
     args: &Args,
     sources: &Sources<'_>,
@@ -41,7 +41,7 @@ pub(super) fn routes(
     if quoted(text).is_some() {
         return Err(Error::Config(format!("invalid proxies in {source}: {REMOVE_QUOTES}")));
     }
-    let urls = text.split(['|', ',']).map(str::trim);
+    let urls = text.split(|byte| b"|,".contains(byte)).map(<[u8]>::trim_ascii);
     // A part without a scheme may be the rest of a password that contains a comma: do not quote it.
     if urls.clone().count() > 1
         && urls.clone().any(|url| !is_direct(url) && !url.is_empty() && !has_scheme(url))
@@ -51,18 +51,18 @@ pub(super) fn routes(
              '|' as %7C in user names and passwords"
         )));
     }
-    text.split('|').map(|chain| route(chain, source, args, sources)).collect()
+    text.split(|byte| *byte == b'|').map(|chain| route(chain, source, args, sources)).collect()
 }
 
-fn has_scheme(url: &str) -> bool {
-    secret::after_scheme(url.as_bytes()) > 0
+fn has_scheme(url: &[u8]) -> bool {
+    secret::after_scheme(url) > 0
 }
 
-fn route(chain: &str, source: &str, args: &Args, sources: &Sources<'_>) -> Result<Route, Error> {
+fn route(chain: &[u8], source: &str, args: &Args, sources: &Sources<'_>) -> Result<Route, Error> {
     let invalid = |what: &str| Err(Error::Config(format!("invalid proxies in {source}: {what}")));
-    let urls: Vec<_> = chain.split(',').map(str::trim).collect();
+    let urls: Vec<_> = chain.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
     let is_only = urls.len() == 1;
-    if urls.contains(&"") {
+    if urls.contains(&&b""[..]) {
         return invalid("missing proxy before or after a ',' or '|'");
     }
     if urls.iter().any(|url| is_direct(url)) {
@@ -90,8 +90,8 @@ fn resolve_option(args: &Args) -> Result<Option<Resolve>, Error> {
     args.resolve.as_deref().map(|value| parse_resolve(value, "-R")).transpose()
 }
 
-fn is_direct(url: &str) -> bool {
-    ["direct", "direct:", "direct://"].iter().any(|known| url.eq_ignore_ascii_case(known))
+fn is_direct(url: &[u8]) -> bool {
+    ["direct", "direct:", "direct://"].iter().any(|known| url.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// Returns the bypass settings: the most specific list that is set for the protocol, `no_proxy`,
@@ -106,7 +106,7 @@ fn bypass(protocol: &Protocol, args: &Args, sources: &Sources<'_>) -> Result<Byp
     let list = sources.first(parameters)?;
     let list = list.map(|setting| bypass::parse(&setting.value, &setting.source(), sources.warn()));
     let no_proxy = sources.first(&["no_proxy", "NO_PROXY"])?.map(|setting| {
-        if quoted(&setting.value).is_some() {
+        if quoted(setting.value.as_bytes()).is_some() {
             (sources.warn())(&format!("invalid list in {}: {REMOVE_QUOTES}", setting.source()));
         }
         bypass::parse_no_proxy(&setting.value)

@@ -43,6 +43,10 @@ impl Conditions {
     /// Parses the text after `Match`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let words = split_words(text)?;
+        // A comment may have another encoding, but not a condition.
+        if words.iter().any(|word| word.contains(char::REPLACEMENT_CHARACTER)) {
+            return Err("not UTF-8".into());
+        }
         let mut words = words.into_iter();
         let mut criteria = Vec::new();
         while let Some(word) = words.next() {

@@ -112,7 +112,7 @@ fn login(
     let mut login = Login { user: url.user.take(), password: url.password.take(), ask: PasswordPrompt::User };
     if let Some(sources) = sources {
         if login.user.is_none() {
-            login.user = sources.first_value(parameters.users)?;
+            login.user = sources.user(parameters.users);
         }
         // A protocol without password parameters cannot send a password, so do not look for one.
         if !parameters.passwords.is_empty() {

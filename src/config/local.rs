@@ -76,7 +76,7 @@ fn without_loopback_twice(addresses: &mut Vec<ListenAddress>) {
 
 fn systemd_sockets(args: &Args, sources: &Sources<'_>) -> Result<impl Iterator<Item = ListenAddress>, Error> {
     let error = |what: String| Error::Config(format!("--listen systemd: {what}"));
-    let variable = |name| sources.variable(name).and_then(|value| value.into_string().ok());
+    let variable = |name| sources.variable(name).and_then(|value| String::from_utf8(value).ok());
     let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
     let descriptors = sys::passed_listeners(pid.as_deref(), count.as_deref()).map_err(error)?;
     if let Some(PasswordSource::Descriptor(number)) = &args.password

@@ -1,6 +1,5 @@
 //! Builds a [`Plan`] from the command line, the environment and the parameter files.
 
-use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::addr::AddrError;
@@ -111,14 +110,20 @@ pub fn conceal_variables() {
 
 /// Returns the routes to the target, in the order in which they are tried.
 fn routes(args: &Args, target: &Target, sources: &Sources<'_>) -> Result<Vec<Route>, Error> {
-    let parse = |option, text, syntax| ProxyUrl::parse(&sources.option(option, text).value, option, syntax);
+    let parse =
+        |option, text, syntax| ProxyUrl::parse(sources.option(option, text).value.as_bytes(), option, syntax);
     let url = match &args.proxy {
         ProxyArg::Direct => return Ok(vec![chain::direct_route(args)?]),
         // No proxy can reach a socket on this machine.
         ProxyArg::Auto if matches!(target, Target::Unix(_)) => return Ok(vec![chain::direct_route(args)?]),
         ProxyArg::Auto => return auto::routes(args, sources),
         ProxyArg::Proxies(urls) => {
-            return chain::routes(&sources.option("-x", &urls.join(",")).value, "-x", args, sources);
+            return chain::routes(
+                sources.option("-x", &urls.join(",")).value.as_bytes(),
+                "-x",
+                args,
+                sources,
+            );
         }
         ProxyArg::Http(text) => parse("-H", text, Syntax::Http)?,
         ProxyArg::HttpFromEnvironment => sources.http_proxy()?,
@@ -133,7 +138,7 @@ fn routes(args: &Args, target: &Target, sources: &Sources<'_>) -> Result<Vec<Rou
 
 /// Reads `CONNECT_RELAY`. A parameter file cannot set it.
 fn relay_mode(sources: &Sources<'_>) -> Result<RelayMode, Error> {
-    match sources.variable("CONNECT_RELAY").as_deref().map(OsStr::as_encoded_bytes) {
+    match sources.variable("CONNECT_RELAY").as_deref() {
         None | Some(b"" | b"splice") => Ok(RelayMode::Splice),
         Some(b"copy") => Ok(RelayMode::Copy),
         Some(value) => {

@@ -9,12 +9,12 @@
 use zeroize::Zeroizing;
 
 use crate::addr::to_ascii;
-use crate::secret::Secret;
+use crate::secret::{Secret, UserName};
 
 /// The login for one machine.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub(super) login: Option<String>,
+    pub(super) login: Option<UserName>,
     pub(super) password: Option<Secret>,
 }
 
@@ -24,12 +24,12 @@ type Word = Zeroizing<Vec<u8>>;
 ///
 /// Also returns the number of the line with an unclosed quote, if there is one. Everything from
 /// that quote on is ignored.
-pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<Entry>, Option<usize>) {
+pub(super) fn find(content: &[u8], host: &str, user: Option<&UserName>) -> (Option<Entry>, Option<usize>) {
     let (words, invalid_line) = words(content);
     let mut words = words.into_iter();
     // The entry being parsed, if it is for this machine.
     let mut entry = None;
-    let is_for_user = |entry: &Entry| user.is_none() || entry.login.as_deref() == user;
+    let is_for_user = |entry: &Entry| user.is_none() || entry.login.as_ref() == user;
     while let Some(word) = words.next() {
         let keyword = word.as_slice();
         if matches!(keyword, b"machine" | b"default") {
@@ -42,7 +42,7 @@ pub(super) fn find(content: &[u8], host: &str, user: Option<&str>) -> (Option<En
         } else if matches!(keyword, b"login" | b"password" | b"account") {
             let (Some(value), Some(entry)) = (words.next(), &mut entry) else { continue };
             match keyword {
-                b"login" => entry.login = Some(String::from_utf8_lossy(&value).into_owned()),
+                b"login" => entry.login = Some(UserName::new(value.to_vec())),
                 b"password" => entry.password = Some(Secret::new(value.to_vec())),
                 _ => {}
             }
@@ -120,10 +120,11 @@ mod tests {
     #[track_caller]
     fn expect(content: &str, user: Option<&str>, expected: Option<(Option<&str>, Option<&str>)>) {
         let expected = expected.map(|(login, password)| Entry {
-            login: login.map(str::to_owned),
+            login: login.map(UserName::from),
             password: password.map(Secret::from),
         });
-        let (found, invalid_line) = find(content.as_bytes(), "proxy.example", user);
+        let (found, invalid_line) =
+            find(content.as_bytes(), "proxy.example", user.map(UserName::from).as_ref());
         let password = found.as_ref().and_then(|entry| entry.password.as_ref().map(Secret::expose));
         assert!(found == expected, "{content}: {found:?} {password:?}");
         assert_eq!(invalid_line, None, "{content}");
@@ -207,7 +208,7 @@ mod tests {
         let content =
             b"machine proxy.example login bob password pw\nmachine x password \"pw\ndefault login x";
         let (found, invalid_line) = find(content, "proxy.example", None);
-        assert!(found.is_some_and(|entry| entry.login.as_deref() == Some("bob")));
+        assert!(found.is_some_and(|entry| entry.login == Some("bob".into())));
         assert_eq!(invalid_line, Some(2));
         assert_eq!(find(content, "other", None), (None, Some(2)));
         assert_eq!(find(b"\n\"\\", "other", None).1, Some(2));

@@ -11,7 +11,7 @@ use super::sources::Sources;
 use crate::cli::{Args, NetrcSource, PasswordSource};
 use crate::error::{Error, os_message};
 use crate::plan::{Login, PasswordPrompt};
-use crate::secret::{self, Secret, read_first_line};
+use crate::secret::{self, Secret, UserName, read_first_line};
 use crate::sys;
 use crate::text::{fill_in, printable};
 use crate::trace::trace;
@@ -34,7 +34,7 @@ pub(super) fn complete(
     }
     let needs_password = login.password.is_none() && login.ask == PasswordPrompt::User;
     if login.user.is_none() || needs_password {
-        let Some(entry) = netrc_entry(host, login.user.as_deref(), args, sources)? else { return Ok(()) };
+        let Some(entry) = netrc_entry(host, login.user.as_ref(), args, sources)? else { return Ok(()) };
         login.user = login.user.take().or(entry.login);
         login.password = login.password.take().or(entry.password.filter(|_| needs_password));
     }
@@ -140,7 +140,7 @@ fn read_descriptor(number: &Setting, sources: &Sources<'_>) -> Result<Secret, Er
 /// Returns a proxy's entry in the netrc file; `None` if netrc is not enabled or has no such entry.
 fn netrc_entry(
     host: &str,
-    user: Option<&str>,
+    user: Option<&UserName>,
     args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Option<netrc::Entry>, Error> {
@@ -154,7 +154,8 @@ fn netrc_entry(
         },
     };
     let default = || {
-        let variable = sources.variable("NETRC").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let variable = sources.variable("NETRC").filter(|path| !path.is_empty());
+        let variable = variable.map(|path| PathBuf::from(sys::os_string(path)));
         variable.or_else(|| sources.home().map(|home| home.join(".netrc")))
     };
     let Some(path) = named.as_ref().map_or_else(default, |setting| Some(sources.path(&setting.value))) else {

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::scheme::{Scheme, Syntax};
-use super::setting::{REMOVE_QUOTES, quoted, trimmed};
+use super::setting::{REMOVE_QUOTES, quoted};
 use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
 use crate::parameters::{self, Kind};
 use crate::plan::Target;
-use crate::secret::{self, Secret, percent_decoded};
+use crate::secret::{self, Secret, UserName, percent_decoded};
 use crate::text::reorders_or_hides;
 
 /// A proxy's URL, split into its parts. The scheme is optional in the URL.
@@ -20,7 +20,7 @@ pub(super) struct ProxyUrl {
     pub(super) source: String,
     pub(super) syntax: Syntax,
     pub(super) scheme: Scheme,
-    pub(super) user: Option<String>,
+    pub(super) user: Option<UserName>,
     pub(super) password: Option<Secret>,
     address: Address,
     pub(super) query: Query,
@@ -47,21 +47,21 @@ impl ProxyUrl {
     ///
     /// # Errors
     /// [`Error::Config`] for an invalid URL. The message never contains the user or the password.
-    pub(super) fn parse(text: &str, source: &str, syntax: Syntax) -> Result<Self, Error> {
+    pub(super) fn parse(text: &[u8], source: &str, syntax: Syntax) -> Result<Self, Error> {
         let invalid = |what: String| Error::Config(format!("invalid proxy in {source}: {what}"));
-        let text = trimmed(text);
+        let text = text.trim_ascii();
         if quoted(text).is_some() {
             return Err(invalid(REMOVE_QUOTES.into()));
         }
         let has_query = syntax == Syntax::Url;
-        let (scheme_name, rest) = if text.starts_with("unix:/") { (None, text) } else { split_scheme(text) };
-        let scheme = scheme_name.and_then(|name| syntax.find(name));
+        let (scheme_name, rest) = split_scheme_or_socket(text);
+        let scheme = scheme_name.as_deref().and_then(|name| syntax.find(name));
         if let (Some(name), None) = (scheme_name, scheme) {
             return Err(invalid(format!("unexpected scheme '{name}'; {}", syntax.advice())));
         }
         let is_url = scheme.is_some() || has_query;
-        let (rest, query) = match rest.split_once('?') {
-            Some((_, query)) if has_query && query.contains('@') => {
+        let (rest, query) = match split_once(rest, b'?') {
+            Some((_, query)) if has_query && query.contains(&b'@') => {
                 return Err(invalid(
                     "unencoded '?' or '@' in the user name or password; write %3F for '?' and %40 for '@'"
                         .into(),
@@ -72,28 +72,24 @@ impl ProxyUrl {
         };
         let scheme = scheme.unwrap_or(syntax.default_scheme());
         let (login, address) = match split_socket(rest, is_url, scheme.is_socks()) {
-            _ if rest.starts_with("unix:/") && rest.contains('@') => {
+            _ if rest.starts_with(b"unix:/") && rest.contains(&b'@') => {
                 return Err(invalid(UNENCODED_AT.into()));
             }
-            Some((_, path)) if path.contains('@') => return Err(invalid(UNENCODED_AT.into())),
+            Some((_, path)) if path.contains(&b'@') => return Err(invalid(UNENCODED_AT.into())),
             Some((login, path)) => (login, Address::Unix(socket_path(path, is_url).map_err(invalid)?)),
             None => {
                 let (login, address) = split_login(rest, is_url).map_err(invalid)?;
-                let has_password = login.is_some_and(|login| login.contains(':'));
+                let has_password = login.is_some_and(|login| login.contains(&b':'));
                 (login, tcp_address(address, is_url, has_query, has_password).map_err(invalid)?)
             }
         };
-        let (user, password) = match login.map(|login| (login, login.split_once(':'))) {
+        let (user, password) = match login.map(|login| (login, split_once(login, b':'))) {
             None => (None, None),
             Some((user, None)) => (Some(user), None),
             Some((_, Some((user, password)))) => (Some(user), Some(password)),
         };
-        let decode =
-            |text: &str| if is_url { percent_decoded(text.as_bytes()) } else { text.as_bytes().to_vec() };
-        let user = user
-            .map(|user| String::from_utf8(decode(user)))
-            .transpose()
-            .map_err(|_| invalid("the user name is not UTF-8".into()))?;
+        let decode = |text: &[u8]| if is_url { percent_decoded(text) } else { text.to_vec() };
+        let user = user.map(|user| UserName::new(decode(user)));
         let password = password.map(|password| Secret::new(decode(password)));
         Ok(Self { source: source.to_owned(), syntax, scheme, user, password, address, query })
     }
@@ -133,21 +129,22 @@ impl ProxyUrl {
 
 /// Splits a proxy at a UNIX-domain socket into the login, if it has one, and the path. Returns
 /// `None` for a proxy with a host.
-fn split_socket(rest: &str, is_url: bool, is_socks: bool) -> Option<(Option<&str>, &str)> {
-    let end = if is_url { rest.find('/').unwrap_or(rest.len()) } else { rest.len() };
-    let start = rest[..end].rfind('@').map_or(0, |at| at + 1);
-    let login = rest[..start].strip_suffix('@');
-    if is_url && is_socks && rest[start..end].eq_ignore_ascii_case("localhost") && rest.len() > end + 1 {
+fn split_socket(rest: &[u8], is_url: bool, is_socks: bool) -> Option<(Option<&[u8]>, &[u8])> {
+    let slash = rest.iter().position(|&byte| byte == b'/').filter(|_| is_url);
+    let end = slash.unwrap_or(rest.len());
+    let start = rest[..end].iter().rposition(|&byte| byte == b'@').map_or(0, |at| at + 1);
+    let login = rest[..start].strip_suffix(b"@");
+    if is_url && is_socks && rest[start..end].eq_ignore_ascii_case(b"localhost") && rest.len() > end + 1 {
         return Some((login, &rest[end..]));
     }
-    let path = rest[start..].strip_prefix("unix:")?;
-    let is_encoded = || is_url && path.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("%2F"));
-    (path.starts_with('/') || is_encoded()).then_some((login, path))
+    let path = rest[start..].strip_prefix(b"unix:")?;
+    let is_encoded = || is_url && path.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"%2F"));
+    (path.starts_with(b"/") || is_encoded()).then_some((login, path))
 }
 
 /// Returns the path of a socket.
-fn socket_path(path: &str, is_url: bool) -> Result<PathBuf, String> {
-    let decoded = if is_url { percent_decoded(path.as_bytes()) } else { path.as_bytes().to_vec() };
+fn socket_path(path: &[u8], is_url: bool) -> Result<PathBuf, String> {
+    let decoded = if is_url { percent_decoded(path) } else { path.to_vec() };
     let path = String::from_utf8(decoded).map_err(|_| "the path after 'unix:' is not UTF-8".to_owned())?;
     if path.chars().any(|c| c.is_control() || reorders_or_hides(c)) {
         return Err("the path after 'unix:' contains control characters".into());
@@ -159,29 +156,34 @@ fn socket_path(path: &str, is_url: bool) -> Result<PathBuf, String> {
 }
 
 /// Splits a proxy with a host into the login, if it has one, and the host with its port.
-fn split_login(rest: &str, is_url: bool) -> Result<(Option<&str>, &str), String> {
-    let rest = match rest.split_once('/') {
+fn split_login(rest: &[u8], is_url: bool) -> Result<(Option<&[u8]>, &[u8]), String> {
+    let rest = match split_once(rest, b'/') {
         // Do not quote the text before the '/': it may be the start of a password.
-        Some((_, path)) if is_url && path.contains('@') => {
+        Some((_, path)) if is_url && path.contains(&b'@') => {
             return Err("unencoded '/' in the user name or password; write %2F".into());
         }
         Some((authority, _)) if is_url => authority,
         _ => rest,
     };
-    Ok(match rest.rsplit_once('@') {
-        Some((login, address)) => (Some(login), address),
+    Ok(match rest.iter().rposition(|&byte| byte == b'@') {
+        Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
         None => (None, rest),
     })
 }
 
 /// Parses a host with an optional port. Does not quote what may be part of a password: in a chain,
 /// of one that contains a comma; otherwise, of one that contains an `@`.
-fn tcp_address(address: &str, is_url: bool, is_chain: bool, has_password: bool) -> Result<Address, String> {
-    let (host, port) = split_port(before_slash(address));
+fn tcp_address(address: &[u8], is_url: bool, is_chain: bool, has_password: bool) -> Result<Address, String> {
+    let address = split_once(address, b'/').map_or(address, |(address, _)| address);
+    // Only user and password may have another encoding.
+    let address = str::from_utf8(address).map_err(|_| "invalid host name: not UTF-8".to_owned())?;
+    let (host, port) = split_port(address);
     let decoded = is_url.then(|| decoded_zone(host)).flatten();
     let host = decoded.as_deref().unwrap_or(host);
     let host = Host::parse(host).map_err(|error| match error {
-        AddrError::BadCharacter { .. } | AddrError::BadBrackets(_) if has_password => {
+        AddrError::BadCharacter { .. } | AddrError::BadBrackets(_) | AddrError::NotInternational(_)
+            if has_password =>
+        {
             "invalid host name".to_owned()
         }
         _ if is_chain => "invalid host name".into(),
@@ -199,13 +201,12 @@ fn tcp_address(address: &str, is_url: bool, is_chain: bool, has_password: bool) 
 }
 
 /// Returns `true` if one of these URLs names a UNIX-domain socket.
-pub(super) fn names_socket(urls: &str) -> bool {
-    urls.split([',', '|']).any(|url| {
-        let url = trimmed(url);
-        let (scheme, rest) = if url.starts_with("unix:/") { (None, url) } else { split_scheme(url) };
+pub(super) fn names_socket(urls: &[u8]) -> bool {
+    urls.split(|byte| b",|".contains(byte)).any(|url| {
+        let (scheme, rest) = split_scheme_or_socket(url.trim_ascii());
         let is_socks = scheme.is_none_or(|scheme| scheme.to_ascii_lowercase().starts_with("socks"));
         // What the parts mean depends on the option that uses the value, so try all syntaxes.
-        let without_query = rest.split('?').next().unwrap_or_default();
+        let without_query = split_once(rest, b'?').map_or(rest, |(rest, _)| rest);
         let is_socket =
             |is_url| [rest, without_query].iter().any(|rest| split_socket(rest, is_url, is_socks).is_some());
         is_socket(true) || is_socket(false)
@@ -214,35 +215,37 @@ pub(super) fn names_socket(urls: &str) -> bool {
 
 /// Returns `true` if the text begins with a scheme that `syntax` allows. Looks inside quotes, too,
 /// which [`ProxyUrl::parse`] reports.
-pub(super) fn has_scheme(text: &str, syntax: Syntax) -> bool {
-    split_scheme(quoted(text).unwrap_or(text)).0.is_some_and(|name| syntax.find(name).is_some())
+pub(super) fn has_scheme(text: &[u8], syntax: Syntax) -> bool {
+    split_scheme(quoted(text).unwrap_or(text)).0.is_some_and(|name| syntax.find(&name).is_some())
 }
 
 /// Removes the options whose values are paths from a chain of URLs, and passes the name of each to
 /// `removed`.
-pub(super) fn without_paths<'a>(urls: &'a str, removed: &dyn Fn(&str)) -> Cow<'a, str> {
-    let is_kept = |pair: &&str| {
-        let name = percent_decoded(pair.split('=').next().unwrap_or_default().as_bytes());
+pub(super) fn without_paths<'a>(urls: &'a [u8], removed: &dyn Fn(&str)) -> Cow<'a, [u8]> {
+    let is_kept = |pair: &&[u8]| {
+        let name = percent_decoded(split_once(pair, b'=').map_or(*pair, |(name, _)| name));
         let is_path = parameters::url_option(&name) == Some(Kind::Path);
         if is_path {
             removed(&String::from_utf8_lossy(&name));
         }
         !is_path
     };
-    let mut kept = String::with_capacity(urls.len());
-    for url in urls.split_inclusive([',', '|']) {
-        let (url, separator) = url.split_at(url.trim_end_matches([',', '|']).len());
-        kept.push_str(url.split('?').next().unwrap_or_default());
-        match url.split_once('?') {
+    let is_separator = |byte: &u8| b",|".contains(byte);
+    let mut kept = Vec::with_capacity(urls.len());
+    for url in urls.split_inclusive(is_separator) {
+        let (url, separator) = match url {
+            [url @ .., separator] if is_separator(separator) => (url, std::slice::from_ref(separator)),
+            url => (url, &[][..]),
+        };
+        match split_once(url, b'?') {
             // A query cannot contain an `@`, so this is the rest of a password.
-            Some((_, query)) if query.contains('@') => kept.extend(["?", query]),
-            Some((_, query)) => {
-                let pairs: Vec<_> = query.split('&').filter(is_kept).collect();
-                kept.extend(["?", &pairs.join("&")]);
+            Some((start, query)) if !query.contains(&b'@') => {
+                let pairs: Vec<_> = query.split(|&byte| byte == b'&').filter(is_kept).collect();
+                kept.extend([start, b"?", &pairs.join(&b'&')].concat());
             }
-            None => {}
+            _ => kept.extend(url),
         }
-        kept.push_str(separator);
+        kept.extend(separator);
     }
     if kept == urls { urls.into() } else { kept.into() }
 }
@@ -259,16 +262,17 @@ pub(super) struct Query {
 }
 
 impl Query {
-    fn parse(text: &str) -> Result<Self, String> {
-        let decoded = |part: &str| String::from_utf8(percent_decoded(part.as_bytes()));
-        let pair = |pair: &str| {
-            let mut parts = pair.splitn(2, '=').map(decoded);
+    fn parse(text: &[u8]) -> Result<Self, String> {
+        let decoded = |part: &[u8]| String::from_utf8(percent_decoded(part));
+        let pair = |pair: &[u8]| {
+            let mut parts = pair.splitn(2, |&byte| byte == b'=').map(decoded);
             let name = parts.next().unwrap_or_else(|| Ok(String::new()));
             let value = parts.next().transpose();
             let value = value.map(|value| value.map(|text| Secret::new(text.into_bytes())));
             name.ok().zip(value.ok()).ok_or_else(|| "the text after '?' is not UTF-8".to_owned())
         };
-        let pairs = text.split('&').filter(|part| !part.is_empty()).map(pair).collect::<Result<_, _>>()?;
+        let pairs = text.split(|&byte| byte == b'&').filter(|part| !part.is_empty());
+        let pairs = pairs.map(pair).collect::<Result<_, _>>()?;
         Ok(Self { pairs, known: Vec::new() })
     }
 
@@ -290,11 +294,16 @@ impl Query {
 }
 
 /// Splits a URL into its scheme, if it has one, and the rest.
-fn split_scheme(text: &str) -> (Option<&str>, &str) {
-    match secret::after_scheme(text.as_bytes()) {
+fn split_scheme(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
+    match secret::after_scheme(text) {
         0 => (None, text),
-        rest => (Some(&text[..rest - "://".len()]), &text[rest..]),
+        rest => (Some(String::from_utf8_lossy(&text[..rest - "://".len()])), &text[rest..]),
     }
+}
+
+/// Does the same. The path of a UNIX-domain socket has no scheme, even if it contains `://`.
+fn split_scheme_or_socket(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
+    if text.starts_with(b"unix:/") { (None, text) } else { split_scheme(text) }
 }
 
 /// Returns an address with the `%` before its zone decoded: it may be encoded in a URL (RFC 6874).
@@ -304,8 +313,10 @@ fn decoded_zone(host: &str) -> Option<String> {
     (zone != "]").then(|| format!("[{address}%{zone}"))
 }
 
-fn before_slash(text: &str) -> &str {
-    text.split('/').next().unwrap_or_default()
+/// Splits a text at the first occurrence of a byte.
+fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|&byte| byte == separator)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! that lasts until the next `Match`; its values apply only if its conditions are met. A later line
 //! overrides an earlier one. An invalid line is reported with file and line number, and ignored.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -14,10 +15,10 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::conditions::{Conditions, MatchEnv};
-use super::setting::{Origin, Setting, masked};
+use super::setting::{Origin, Setting, masked_bytes};
 use super::trust::Trust;
 use crate::error::os_message;
-use crate::parameters::{self, Parameter};
+use crate::parameters;
 use crate::secret;
 use crate::sys;
 use crate::text::{bom_length, printable};
@@ -40,7 +41,7 @@ pub(super) struct ParameterFile {
 #[derive(PartialEq, Eq)]
 struct Assignment {
     name: &'static str,
-    value: Zeroizing<String>,
+    value: Zeroizing<Vec<u8>>,
     line: usize,
     /// The index of the `Match` block that contains this line; `None` before the first block.
     block: Option<usize>,
@@ -66,10 +67,10 @@ impl fmt::Debug for ParameterFile {
 enum Line<'a> {
     /// A blank line or a comment.
     Nothing,
-    /// Name and value.
-    Assignment(&'a str, &'a str),
-    /// The text after `Match`.
-    Match(&'a str),
+    /// Name and value. The value need not be UTF-8.
+    Assignment(&'a str, &'a [u8]),
+    /// The text after `Match`, with U+FFFD for each byte that is not UTF-8.
+    Match(Cow<'a, str>),
 }
 
 impl ParameterFile {
@@ -109,7 +110,7 @@ impl ParameterFile {
 
     /// Returns the value of a parameter; `None` if the file does not set it, or sets it only in
     /// blocks that do not apply.
-    pub(super) fn get(&self, name: &str, env: &dyn MatchEnv, warn: &dyn Fn(&str)) -> Option<Setting<&str>> {
+    pub(super) fn get(&self, name: &str, env: &dyn MatchEnv, warn: &dyn Fn(&str)) -> Option<Setting<&[u8]>> {
         let counts = |assignment: &&Assignment| {
             assignment.name == name
                 && assignment.block.is_none_or(|block| self.applies(&self.blocks[block], env, warn))
@@ -145,17 +146,22 @@ impl ParameterFile {
             match parse_line(content) {
                 Ok(Line::Nothing) => {}
                 Ok(Line::Match(conditions)) => {
-                    let conditions = Conditions::parse(conditions)
+                    let conditions = Conditions::parse(&conditions)
                         .map_err(|error| warn(&format!("{error}; Match block ignored")));
                     self.blocks.push(Block { line, conditions: conditions.ok(), applies: OnceCell::new() });
                 }
                 Ok(Line::Assignment(name, value)) => {
-                    let Some(&Parameter { name, .. }) = parameters::find_for_file(name) else {
+                    let Some(parameter) = parameters::find_for_file(name) else {
                         let name = if secret::is_name(name) { format!(" '{name}'") } else { String::new() };
                         warn(&format!("unknown parameter{name}; line ignored"));
                         continue;
                     };
+                    if !parameter.allows_any_encoding() && str::from_utf8(value).is_err() {
+                        warn("not UTF-8; line ignored");
+                        continue;
+                    }
                     let block = self.blocks.len().checked_sub(1);
+                    let name = parameter.name;
                     self.trace_assignment(name, value, block);
                     let value = Zeroizing::new(value.to_owned());
                     self.assignments.push(Assignment { name, value, line, block });
@@ -166,12 +172,12 @@ impl ParameterFile {
         self
     }
 
-    fn trace_assignment(&self, name: &str, value: &str, block: Option<usize>) {
+    fn trace_assignment(&self, name: &str, value: &[u8], block: Option<usize>) {
         if !trace::is_on() {
             return;
         }
         let is_secret = secret::holds_password(name, value);
-        let value = if is_secret { "****".into() } else { masked(name, value) };
+        let value = if is_secret { "****".into() } else { masked_bytes(name, value) };
         let block = block.map(|block| self.blocks[block].line);
         let place = block.map_or_else(String::new, |line| format!(" in the Match block of line {line}"));
         trace!("Parameter `{name}' is set to `{value}'{place}");
@@ -211,51 +217,45 @@ pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
 }
 
 fn parse_line(line: &[u8]) -> Result<Line<'_>, &'static str> {
-    let Ok(line) = std::str::from_utf8(line) else {
-        // A Match line that is not UTF-8 must still end the previous block. Its own block never
-        // applies, because U+FFFD is not a valid criterion.
-        let is_match = after_match(&String::from_utf8_lossy(line)).is_some();
-        return if is_match { Ok(Line::Match("\u{fffd}")) } else { Err("not UTF-8") };
-    };
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
+    let line = line.trim_ascii();
+    if line.is_empty() || line.starts_with(b"#") {
         return Ok(Line::Nothing);
     }
     if let Some(conditions) = after_match(line) {
-        return Ok(Line::Match(conditions));
+        return Ok(Line::Match(String::from_utf8_lossy(conditions)));
     }
-    let (name, rest) = line.split_once('=').ok_or("missing '=' (NAME = value)")?;
-    if name.contains('#') {
+    let equals = line.iter().position(|&byte| byte == b'=').ok_or("missing '=' (NAME = value)")?;
+    let (name, rest) = (line[..equals].trim_ascii(), &line[equals + 1..]);
+    if name.contains(&b'#') {
         return Err("missing '=' before the comment (NAME = value)");
     }
     // Do not quote the name: if the '=' is misplaced, it may be a password.
-    if !name.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err("invalid parameter name before '='");
-    }
-    Ok(Line::Assignment(name.trim(), parse_value(rest.trim())?))
+    let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let name = str::from_utf8(name).ok().filter(|_| is_name).ok_or("invalid parameter name before '='")?;
+    Ok(Line::Assignment(name, parse_value(rest.trim_ascii())?))
 }
 
 /// Returns the text after the keyword `Match`; `None` if the line begins with another word.
-fn after_match(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
-    let (word, rest) = line.split_at(end);
-    word.eq_ignore_ascii_case("match").then_some(rest)
+fn after_match(line: &[u8]) -> Option<&[u8]> {
+    let end = line.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    let (word, rest) = line.split_at(end.unwrap_or(line.len()));
+    word.eq_ignore_ascii_case(b"match").then_some(rest)
 }
 
 /// Returns the value without its comment, or the text inside the quotes of a quoted value, which
 /// may contain `#` after a blank, and leading or trailing blanks. Without quotes, `#` begins a
 /// comment only after a blank, because passwords contain it.
-fn parse_value(rest: &str) -> Result<&str, &'static str> {
-    let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-        let is_comment = |(at, _): &(usize, &str)| *at == 0 || rest[..*at].ends_with(char::is_whitespace);
-        let end = rest.match_indices('#').find(is_comment).map_or(rest.len(), |(at, _)| at);
-        return Ok(rest[..end].trim_end());
+fn parse_value(rest: &[u8]) -> Result<&[u8], &'static str> {
+    let [quote @ (b'"' | b'\''), quoted @ ..] = rest else {
+        let is_comment = |at: &usize| {
+            rest[*at] == b'#' && at.checked_sub(1).is_none_or(|before| rest[before].is_ascii_whitespace())
+        };
+        let end = (0..rest.len()).find(is_comment).unwrap_or(rest.len());
+        return Ok(rest[..end].trim_ascii_end());
     };
-    let (inside, after) = rest[1..].split_once(quote).ok_or("missing closing quote")?;
-    match after.trim_start() {
-        "" => Ok(inside),
-        comment if comment.starts_with('#') => Ok(inside),
+    let end = quoted.iter().position(|byte| byte == quote).ok_or("missing closing quote")?;
+    match quoted[end + 1..].trim_ascii_start() {
+        [] | [b'#', ..] => Ok(&quoted[..end]),
         _ => Err("unexpected text after the closing quote"),
     }
 }

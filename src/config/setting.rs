@@ -32,6 +32,11 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Does what [`masked`] does for a value that need not be UTF-8.
+pub(super) fn masked_bytes(name: &str, value: &[u8]) -> String {
+    masked(name, &String::from_utf8_lossy(value))
+}
+
 /// Makes the value of an option or a parameter fit to be shown, with passwords masked.
 pub(super) fn masked(name: &str, value: &str) -> String {
     let shown = match (name, parameters::kind(name.as_bytes())) {
@@ -74,19 +79,17 @@ impl<T> Setting<T> {
     }
 }
 
-/// The characters of a line ending, on this system or another.
-pub(super) const LINE_END: [char; 2] = ['\r', '\n'];
-
-/// Returns a value without blanks and line endings at either end.
-pub(super) fn trimmed(value: &str) -> &str {
-    value.trim_matches([' ', '\t', '\r', '\n'])
+/// Returns a value without the line ending at its end, of this system or another.
+pub(super) fn without_line_end(value: &[u8]) -> &[u8] {
+    let end = value.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
+    &value[..end]
 }
 
 /// Returns the text between the quotes of a value in quotes; `None` for other values. A shell would
 /// have removed the quotes, but `docker run --env-file` and others keep them.
-pub(super) fn quoted(value: &str) -> Option<&str> {
-    let pairs = [('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’')];
-    pairs.iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close))
+pub(super) fn quoted(value: &[u8]) -> Option<&[u8]> {
+    let pairs = [["\""; 2], ["'"; 2], ["“", "”"], ["‘", "’"]].map(|pair| pair.map(str::as_bytes));
+    pairs.iter().find_map(|[open, close]| value.strip_prefix(*open)?.strip_suffix(*close))
 }
 
 /// The cause and the advice of an error about a value in quotes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::setting::{Origin, Setting, trimmed};
+use super::setting::{Origin, Setting};
 use super::sources::Sources;
 use crate::addr::{Family, Host};
 use crate::cli::Args;
@@ -36,7 +36,7 @@ fn bind(args: &Args, sources: &Sources<'_>) -> Result<Option<Bind>, Error> {
     let is_unset =
         |setting: &Setting| setting.value.is_empty() && !matches!(setting.origin, Origin::Option(_));
     let Some(setting) = setting.filter(|setting| !is_unset(setting)) else { return Ok(None) };
-    let value = trimmed(&setting.value);
+    let value = setting.value.trim_ascii();
     let to = match Host::parse(value) {
         Ok(host) if host.ip().is_some() => BindTo::Address(host),
         _ if !value.is_empty() && !value.chars().any(|c| c.is_control() || reorders_or_hides(c)) => {

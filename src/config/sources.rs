@@ -8,12 +8,12 @@ use super::match_context::MatchContext;
 use super::proxy_url::{self, ProxyUrl};
 use super::rcfile::ParameterFile;
 use super::scheme::Syntax;
-use super::setting::{LINE_END, Origin, Setting, SettingRecord, masked, trimmed};
+use super::setting::{Origin, Setting, SettingRecord, masked, masked_bytes, without_line_end};
 use crate::cli::SocksVersion;
 use crate::error::Error;
 use crate::parameters::{self, Kind};
 use crate::plan::{Limits, Target};
-use crate::secret::Secret;
+use crate::secret::{Secret, UserName};
 use crate::sys::{self, DumpGuard};
 use crate::text::printable;
 
@@ -98,24 +98,21 @@ impl<'a> Sources<'a> {
     ///
     /// Drops blanks and line endings around the value, which may come from a file of variables with
     /// the line endings of another system.
-    pub(super) fn variable(&self, name: &str) -> Option<OsString> {
+    pub(super) fn variable(&self, name: &str) -> Option<Vec<u8>> {
         if is_header(name, sys::VARIABLES_IGNORE_CASE) && self.is_variable_set("REQUEST_METHOD") {
             return None;
         }
-        let value = (self.variable)(name)?;
-        let trimmed = value.to_str().map(|text| match parameters::kind(name.as_bytes()) {
+        let value = (self.variable)(name)?.into_encoded_bytes();
+        let trimmed = match parameters::kind(name.as_bytes()) {
             // A blank may be a part of these.
-            Some(Kind::User | Kind::Secret) => text.trim_end_matches(LINE_END),
-            _ => trimmed(text),
-        });
-        match trimmed.filter(|trimmed| trimmed.len() < value.len()) {
-            Some(trimmed) => Some(trimmed.into()),
-            None => Some(value),
-        }
+            Some(Kind::User | Kind::Secret) => without_line_end(&value),
+            _ => value.trim_ascii(),
+        };
+        if trimmed.len() == value.len() { Some(value) } else { Some(trimmed.to_vec()) }
     }
 
     /// Looks up a parameter in the environment, then in the files.
-    fn find(&self, name: &'static str) -> Option<Setting<OsString>> {
+    fn find(&self, name: &'static str) -> Option<Setting<Vec<u8>>> {
         match self.variable(name) {
             Some(value) => Some(Setting { name, value, origin: Origin::Variable(name) }),
             None => self.find_in_files(name),
@@ -123,7 +120,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Looks up a parameter in the files. Skips a value that a file is not trusted to set.
-    fn find_in_files(&self, name: &'static str) -> Option<Setting<OsString>> {
+    fn find_in_files(&self, name: &'static str) -> Option<Setting<Vec<u8>>> {
         let files = self.files.get_or_init(|| {
             let paths = self.paths.clone().unwrap_or_else(|| self.standard_paths());
             paths.iter().map(|path| ParameterFile::read(path, self.warn)).collect()
@@ -132,7 +129,7 @@ impl<'a> Sources<'a> {
         files.iter().find_map(|file| {
             let Setting { value, origin, .. } = file.get(name, context, self.warn)?;
             let warn = |what: &str| (self.warn)(&format!("{origin}: {what}"));
-            let value = file.trust().filter(name, value, &warn)?.into_owned().into();
+            let value = file.trust().filter(name, value, &warn)?.into_owned();
             Some(Setting { name, value, origin })
         })
     }
@@ -177,31 +174,52 @@ impl<'a> Sources<'a> {
         }
     }
 
-    fn accept(&self, setting: Setting<OsString>) -> Result<Setting, Error> {
-        let Setting { name, value, origin } = setting;
-        // Only a variable can have an invalid value here: the file parser rejects lines that are
-        // not UTF-8.
-        let value =
-            value.into_string().map_err(|_| Error::Config(format!("invalid value for {name}: not UTF-8")))?;
-        self.record(name, &origin, || masked(name, &value));
+    /// Returns a setting whose value must be text, and records it.
+    fn text(&self, setting: Setting<Vec<u8>>) -> Result<Setting, Error> {
+        let Setting { name, value, origin } = self.recorded(setting);
+        let value = match String::from_utf8(value) {
+            Ok(text) => text,
+            // Only one of the entries is invalid.
+            Err(error) if parameters::kind(name.as_bytes()) == Some(Kind::Targets) => {
+                String::from_utf8_lossy(error.as_bytes()).into_owned()
+            }
+            // This is a variable: in a file, the line was ignored.
+            Err(_) => return Err(Error::Config(format!("invalid value for {name}: not UTF-8"))),
+        };
         Ok(Setting { name, value, origin })
+    }
+
+    /// Records a setting, and returns it.
+    fn recorded(&self, setting: Setting<Vec<u8>>) -> Setting<Vec<u8>> {
+        self.record(setting.name, &setting.origin, || masked_bytes(setting.name, &setting.value));
+        setting
     }
 
     /// Returns the first of these parameters that is set. As in the C program, a parameter with an
     /// empty value counts as set.
     pub(super) fn first(&self, names: &[&'static str]) -> Result<Option<Setting>, Error> {
-        names.iter().find_map(|name| self.find(name)).map(|setting| self.accept(setting)).transpose()
+        names.iter().find_map(|name| self.find(name)).map(|setting| self.text(setting)).transpose()
     }
 
-    /// Returns the value of the first of these parameters that is set.
-    pub(super) fn first_value(&self, names: &[&'static str]) -> Result<Option<String>, Error> {
-        Ok(self.first(names)?.map(|setting| setting.value))
+    /// Returns the user name in the first of these parameters that is set.
+    pub(super) fn user(&self, names: &[&'static str]) -> Option<UserName> {
+        let setting = names.iter().find_map(|name| self.find(name))?;
+        Some(UserName::new(self.recorded(setting).value))
     }
 
     /// Returns the first of these parameters that is not empty.
     pub(super) fn first_nonempty(&self, names: &[&'static str]) -> Result<Option<Setting>, Error> {
-        let nonempty = |name: &&'static str| self.find(name).filter(|setting| !setting.value.is_empty());
-        names.iter().find_map(nonempty).map(|setting| self.accept(setting)).transpose()
+        self.find_nonempty(names).map(|setting| self.text(setting)).transpose()
+    }
+
+    /// Returns the first of these parameters that is not empty. Its value is the URL of a proxy, in
+    /// which user and password need not be UTF-8.
+    pub(super) fn first_proxy(&self, names: &[&'static str]) -> Option<Setting<Vec<u8>>> {
+        self.find_nonempty(names).map(|setting| self.recorded(setting))
+    }
+
+    fn find_nonempty(&self, names: &[&'static str]) -> Option<Setting<Vec<u8>>> {
+        names.iter().find_map(|name| self.find(name).filter(|setting| !setting.value.is_empty()))
     }
 
     /// Returns a command-line option as a setting.
@@ -226,7 +244,7 @@ impl<'a> Sources<'a> {
     pub(super) fn secret(&self, names: &[&'static str]) -> Option<Secret> {
         let setting = names.iter().find_map(|name| self.find(name))?;
         self.record(setting.name, &setting.origin, || "****".into());
-        Some(Secret::new(setting.value.into_encoded_bytes()))
+        Some(Secret::new(setting.value))
     }
 
     /// Returns the program that prompts for passwords, following OpenSSH's rules; `None` to prompt
@@ -242,9 +260,8 @@ impl<'a> Sources<'a> {
         if !requires("force") && (!has_display || requires("never")) {
             return None;
         }
-        let path = || printable(program.value.as_encoded_bytes());
-        self.record(program.name, &program.origin, path);
-        Some(program.value.into())
+        self.record(program.name, &program.origin, || printable(&program.value));
+        Some(sys::os_string(program.value).into())
     }
 
     fn is_variable_set(&self, name: &str) -> bool {
@@ -288,13 +305,10 @@ impl<'a> Sources<'a> {
         syntax: Syntax,
     ) -> Result<Option<ProxyUrl>, Error> {
         let with_scheme = |name: &&'static str| {
-            self.find(name)
-                .filter(|setting| setting.value.to_str().is_none_or(|url| proxy_url::has_scheme(url, syntax)))
+            self.find(name).filter(|setting| proxy_url::has_scheme(&setting.value, syntax))
         };
-        let setting = match self.first_nonempty(names)? {
-            None => general.iter().find_map(with_scheme).map(|setting| self.accept(setting)).transpose()?,
-            setting => setting,
-        };
+        let general = || general.iter().find_map(with_scheme).map(|setting| self.recorded(setting));
+        let setting = self.first_proxy(names).or_else(general);
         setting.map(|setting| ProxyUrl::parse(&setting.value, &setting.source(), syntax)).transpose()
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::addr::{Endpoint, Host, Port};
 use crate::plan::{Bind, BindTo, FamilyLimit, Hop, Local, Login, Protocol, Resolve, SocketSettings};
 use crate::proto::Socks5Method;
-use crate::secret::Secret;
+use crate::secret::{Secret, UserName};
 
 /// Splits a command line at blanks, and builds its plan with these variables.
 fn made(line: &str, variables: &[(&str, &str)]) -> Result<Plan, Error> {
@@ -40,7 +40,7 @@ fn hop(options: &str, variables: &[(&str, &str)]) -> Hop {
 
 /// Returns the only hop's user, password and resolve mode.
 #[track_caller]
-fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<Secret>, Option<Resolve>) {
+fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<UserName>, Option<Secret>, Option<Resolve>) {
     match hop(options, variables).protocol {
         Protocol::Socks4 { user, resolve } => (user, None, Some(resolve)),
         Protocol::Socks5 { resolve, login, .. } => (login.user, login.password, Some(resolve)),
@@ -293,11 +293,11 @@ fn the_user_comes_from_the_first_variable_for_the_protocol() {
         ("-4 -S s", &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"]),
         ("-H h", &["HTTP_PROXY_USER", "CONNECT_USER"]),
     ] {
-        expect_precedence(options, names, |set| parts(options, set).0.unwrap());
+        expect_precedence(options, names, |set| parts(options, set).0.unwrap().to_string());
         let in_spec = options.replace(" s", " me@s").replace(" h", " me@h");
         let all: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
-        assert_eq!(parts(&in_spec, &all).0.as_deref(), Some("me"), "{in_spec}");
-        assert_eq!(parts(&in_spec.replace("me@", "@"), &all).0.as_deref(), Some(""), "{in_spec}");
+        assert_eq!(parts(&in_spec, &all).0, Some("me".into()), "{in_spec}");
+        assert_eq!(parts(&in_spec.replace("me@", "@"), &all).0, Some("".into()), "{in_spec}");
         assert_eq!(parts(options, &[("USER", "u"), ("LOGNAME", "l")]).0, None, "{options}");
     }
     let others = [("SOCKS4_USER", "x"), ("HTTP_PROXY_USER", "x")];
@@ -485,7 +485,7 @@ fn under_cgi_the_http_client_cannot_set_user_password_or_bypass_list() {
     let under_cgi: Vec<_> = with(("REQUEST_METHOD", "GET")).collect();
     for (variables, user, list_is_empty) in [(trusted, "evil", false), (under_cgi, "me", true)] {
         let plan = planned("-H proxy host 22", &variables);
-        assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(user));
+        assert_eq!(plan.routes[0].hops[0].protocol.user(), Some(&user.into()));
         assert_eq!(plan.routes[0].bypass.list.is_empty(), list_is_empty, "{variables:?}");
     }
 }
@@ -515,7 +515,7 @@ fn the_socks_proxy_comes_from_the_variable_for_the_version_then_from_a_general_o
     }
     let set = [("SOCKS5_SERVER", "no"), ("SOCKS4_SERVER", "me@four:1"), ("SOCKS_SERVER", "no")];
     assert_eq!(hop("-4s", &set).proxy, tcp("four", 1));
-    assert_eq!(parts("-4s", &set).0.as_deref(), Some("me"));
+    assert_eq!(parts("-4s", &set).0, Some("me".into()));
     assert_eq!(hop("-s", &[("SOCKS5_SERVER", ""), ("SOCKS_SERVER", "socks")]).proxy, tcp("socks", 1080));
     assert!(error("-s host 22", &[("SOCKS4_SERVER", "four")]).contains("SOCKS5_SERVER"));
     assert!(error("-4s host 22", &[("SOCKS5_SERVER", "five")]).contains("SOCKS4_SERVER"));

@@ -31,12 +31,17 @@ impl Trust {
 
     /// Returns the part of a value that may be used; `None` if it must be ignored. Passes to `warn`
     /// what is ignored and why.
-    pub(super) fn filter<'a>(self, name: &str, value: &'a str, warn: &dyn Fn(&str)) -> Option<Cow<'a, str>> {
+    pub(super) fn filter<'a>(
+        self,
+        name: &str,
+        value: &'a [u8],
+        warn: &dyn Fn(&str),
+    ) -> Option<Cow<'a, [u8]>> {
         let what = match parameters::kind(name.as_bytes())? {
             _ if self == Self::Full || value.is_empty() => return Some(value.into()),
             Kind::Plain | Kind::Targets | Kind::User | Kind::Secret => return Some(value.into()),
-            Kind::Header if !value.starts_with('@') => return Some(value.into()),
-            Kind::Netrc if value.eq_ignore_ascii_case("no") => return Some(value.into()),
+            Kind::Header if !value.starts_with(b"@") => return Some(value.into()),
+            Kind::Netrc if value.eq_ignore_ascii_case(b"no") => return Some(value.into()),
             Kind::Proxies if proxy_url::names_socket(value) => "the path of a socket",
             Kind::Proxies => {
                 let warn = |option: &str| {
@@ -78,7 +83,8 @@ mod tests {
     fn filtered(trust: Trust, name: &str, value: &str) -> (Option<String>, Vec<String>) {
         let warnings = RefCell::new(Vec::new());
         let warn = |warning: &str| warnings.borrow_mut().push(warning.to_owned());
-        let permitted = trust.filter(name, value, &warn).map(Cow::into_owned);
+        let permitted = trust.filter(name, value.as_bytes(), &warn);
+        let permitted = permitted.map(|value| String::from_utf8_lossy(&value).into_owned());
         (permitted, warnings.into_inner())
     }
 

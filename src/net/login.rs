@@ -3,7 +3,7 @@
 use crate::error::{Error, Peer};
 use crate::plan::{Hop, Login, PasswordPrompt, Protocol, Target};
 use crate::proto::Credentials;
-use crate::secret::{AskPassword, Secret};
+use crate::secret::{AskPassword, Secret, UserName};
 use crate::sys;
 use crate::text::fill_in;
 
@@ -26,12 +26,12 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> R
             (prompt.ask(&text), Some(variables))
         }
         PasswordPrompt::Command { line, source } => {
-            (run_password_command(line, source, hop, &user, prompt), None)
+            (run_password_command(line, source, hop, &user.to_string(), prompt), None)
         }
     };
     let no_password = |cause: String| Error::NoPassword {
         peer: peer.clone(),
-        user: user.as_str().into(),
+        user: user.to_string().into(),
         cause: cause.into(),
         variables,
     };
@@ -59,8 +59,9 @@ fn run_password_command(
 }
 
 /// Returns the user name for a hop: the one in the plan, or else the login name.
-pub(super) fn user(hop: &Hop, peer: &Peer) -> Result<String, Error> {
-    hop.protocol.user().map(str::to_owned).or_else(sys::login_name).ok_or_else(|| {
+pub(super) fn user(hop: &Hop, peer: &Peer) -> Result<UserName, Error> {
+    let login_name = || sys::login_name().map(UserName::from);
+    hop.protocol.user().cloned().or_else(login_name).ok_or_else(|| {
         Error::Config(format!("no user name for {peer}: the system has no name for this user"))
     })
 }

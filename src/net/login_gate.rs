@@ -110,7 +110,7 @@ fn set(logins: &mut Vec<(Login, State)>, login: &Login, state: Option<State>) {
 fn rejected_before(peer: &Peer, login: &Login) -> Error {
     Error::RejectedBefore {
         peer: peer.clone(),
-        user: login.credentials.as_ref().map(|credentials| credentials.user.as_str().into()),
+        user: login.credentials.as_ref().map(|credentials| credentials.user.to_string().into()),
     }
 }
 

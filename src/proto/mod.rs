@@ -27,7 +27,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, UserName};
 
 mod error;
 mod http;
@@ -54,7 +54,7 @@ pub use telnet::{COMMAND as TELNET_COMMAND, Telnet};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// The user name. SOCKS5 allows 1–255 bytes (RFC 1929 §2); Basic allows no colon (RFC 7617 §2).
-    pub user: String,
+    pub user: UserName,
     /// The password, which may be empty. SOCKS5 allows at most 255 bytes.
     pub password: Secret,
 }

@@ -105,8 +105,8 @@ impl Redactor {
     }
 
     /// Returns `true` if a secret occurs in the text.
-    pub(super) fn occurs_in(&self, text: &str) -> bool {
-        !self.find(text.as_bytes()).ranges.is_empty()
+    pub(super) fn occurs_in(&self, text: &[u8]) -> bool {
+        !self.find(text).ranges.is_empty()
     }
 
     /// Returns the complete lines at the start of a text of which more may follow, with secrets

@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::error::check_length;
 use super::{Awaited, Credentials, Error, Limit, Negotiation, SocksMessage, Step, Unencodable, Wire};
 use crate::addr::{Endpoint, Host};
+use crate::secret::UserName;
 
 const VERSION: u8 = 4;
 const GRANTED: u8 = 90;
@@ -29,7 +30,7 @@ const MAX_USER: usize = 255;
 #[derive(Debug)]
 pub struct Socks4 {
     target: Endpoint,
-    user: String,
+    user: UserName,
     state: State,
     reply: Vec<u8>,
 }
@@ -44,7 +45,7 @@ enum State {
 impl Socks4 {
     /// Creates a negotiation for a tunnel to `target`. SOCKS4 has a user name but no password.
     #[must_use]
-    pub fn new(target: Endpoint, user: String) -> Self {
+    pub fn new(target: Endpoint, user: UserName) -> Self {
         Self { target, user, state: State::SendRequest, reply: Vec::new() }
     }
 

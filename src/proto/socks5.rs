@@ -269,7 +269,7 @@ impl Socks5 {
     }
 
     fn wrong_password(&self, text: &str) -> Error {
-        let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
+        let user = self.credentials.as_ref().map(|known| known.user.to_string()).unwrap_or_default();
         Error::WrongPassword { user, text: text.into() }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn endpoint(host: &str, port: &str) -> Endpoint {
 }
 
 pub(super) fn login(user: &str, password: &str) -> Credentials {
-    Credentials { user: user.to_owned(), password: Secret::from(password) }
+    Credentials { user: user.into(), password: Secret::from(password) }
 }
 
 pub(super) fn alice() -> Credentials {

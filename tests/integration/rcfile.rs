@@ -258,17 +258,91 @@ fn an_invalid_line_is_reported_with_file_and_line_and_the_session_works() {
 }
 
 #[test]
-fn text_that_is_not_utf_8_is_reported_and_not_printed() {
+fn bytes_that_are_not_utf_8_are_not_printed() {
     let proxy = socks5_none().early("welcome").expect("ping").expect_eof().serve();
-    let start = b"\xff\nSOCKS_USER = \xe9\n\x1b]0;owned\x07=\xc2\x9b\n".to_vec();
+    let start = b"\xff\nSOCKS_RESOLVE = \xe9\n\x1b]0;owned\x07=\xc2\x9b\n".to_vec();
     let home = home([start, format!("SOCKS_SERVER = {proxy}").into_bytes()].concat());
     let warnings = [
-        "{F}:1: not UTF-8; line ignored",
+        "{F}:1: missing '=' (NAME = value); line ignored",
         "{F}:2: not UTF-8; line ignored",
         "{F}:3: invalid parameter name before '='; line ignored",
     ];
     expect_session_at(&home, &warnings);
     proxy.finish();
+}
+
+/// As in the C program, a user name and a password are bytes.
+#[cfg(unix)]
+#[test]
+fn a_user_name_and_a_password_in_latin_1_were_rejected() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let socks5 = || {
+        let login = script().expect([5, 2, 0, 2]).send([5, 2]).expect(b"\x01\x04jos\xe9\x04p\xe4ss");
+        login.send([1, 1]).expect_eof()
+    };
+    let socks4 =
+        || script().expect(b"\x04\x01\x00\x16\x7f\x00\x00\x01jos\xe9\0").send([0, 93, 0, 0, 0, 0, 0, 0]);
+    let http = || {
+        let head = "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n";
+        let login = format!("{head}Proxy-Authorization: Basic am9z6Tpw5HNz\r\n\r\n");
+        script()
+            .expect(login)
+            .send("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
+    };
+    let peers: [(&str, &str, &dyn Fn() -> Script); 3] =
+        [("-s", "SOCKS5_SERVER", &socks5), ("-4 -s", "SOCKS4_SERVER", &socks4), ("-h", "HTTP_PROXY", &http)];
+    for (option, name, peer) in peers {
+        let args = format!("{option} 127.0.0.1 22");
+        let proxy = peer().serve();
+        let variables = [(name, proxy.to_string()), ("CONNECT_USER", "jos\u{e9}".into())];
+        let run = variables
+            .iter()
+            .fold(connect(&args), |run, (name, value)| run.env(name, OsStr::from_bytes(&latin_1(value))));
+        let run = run.env("CONNECT_PASSWORD", OsStr::from_bytes(b"p\xe4ss"));
+        let out = run.run();
+        assert!(out.code != Some(0) && !out.stderr_text().contains("UTF-8"), "{option}: {out:?}");
+        proxy.finish();
+        for file in [
+            "{N} = {P} # \u{fc}\nCONNECT_USER = jos\u{e9}\nCONNECT_PASSWORD = 'p\u{e4}ss'\n",
+            "{N} = jos\u{e9}:p\u{e4}ss@{P}\n",
+        ] {
+            if name == "SOCKS4_SERVER" && !file.contains("CONNECT_USER") {
+                continue;
+            }
+            let proxy = peer().serve();
+            let file = file.replace("{N}", name).replace("{P}", &proxy.to_string());
+            let out = at_home(&args, &home(latin_1(&file))).run();
+            assert!(out.code != Some(0) && !out.stderr_text().contains("UTF-8"), "{option}: {out:?}");
+            assert_eq!(out.stderr_text().lines().count(), 1, "{option}: {out:?}");
+            proxy.finish();
+        }
+    }
+}
+
+/// The variable was an error, and the line was ignored.
+#[cfg(unix)]
+#[test]
+fn an_entry_in_latin_1_made_the_whole_bypass_list_invalid() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let list = latin_1("b\u{fc}cher.example,127.0.0.1");
+    let invalid = "invalid entry 'b\u{fffd}cher.example' ignored";
+    let target = Server::repeat(|| script().send("welcome"));
+    let args = format!("-S 127.0.0.1:1 127.0.0.1 {}", target.port());
+    let out = connect(&args).env("SOCKS5_DIRECT", OsStr::from_bytes(&list)).run();
+    out.expect_code(0).expect_stdout("welcome").expect_stderr_has(invalid);
+    let out = connect(&args).env("no_proxy", OsStr::from_bytes(&list)).run();
+    out.expect_success().expect_stdout("welcome");
+    let out = at_home(&args, &home([b"SOCKS5_DIRECT = ", &list[..]].concat())).run();
+    out.expect_code(0).expect_stdout("welcome").expect_stderr_has(invalid);
+    drop(target);
+}
+
+/// Encodes text in Latin-1.
+#[cfg(unix)]
+fn latin_1(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 /// Returns the parts as `scheme|user|password|host|port`, with `-` for a missing part.
 #[track_caller]
 fn parts(text: &str, syntax: Syntax) -> String {
-    let url = match ProxyUrl::parse(text, "-X", syntax) {
+    let url = match ProxyUrl::parse(text.as_bytes(), "-X", syntax) {
         Ok(url) => url,
         Err(error) => panic!("{text}: {error}"),
     };
@@ -15,7 +15,14 @@ fn parts(text: &str, syntax: Syntax) -> String {
         Address::Unix(path) => (format!("unix:{}", path.display()), None),
     };
     let or_dash = |part: Option<String>| part.unwrap_or_else(|| "-".into());
-    [url.scheme.name.to_owned(), or_dash(url.user), or_dash(password), host, or_dash(port)].join("|")
+    [
+        url.scheme.name.to_owned(),
+        or_dash(url.user.map(|user| user.to_string())),
+        or_dash(password),
+        host,
+        or_dash(port),
+    ]
+    .join("|")
 }
 
 #[test]
@@ -82,14 +89,24 @@ fn user_and_password_are_percent_decoded_only_in_a_url() {
         ("socks5://me:%ff%00@host", r"socks5|me|\xff\x00|host|-"),
         ("socks5://me:%2540@host", "socks5|me|%40|host|-"),
         ("socks5://b%C3%BCcher@host", "socks5|bücher|-|host|-"),
+        ("socks5://jos%E9@host", r"socks5|jos\xe9|-|host|-"),
     ] {
         assert_eq!(parts(text, Syntax::Socks), expected, "{text}");
+    }
+    let url = ProxyUrl::parse(b"jos\xe9:p\xe4ss@host:1", "-S", Syntax::Socks).unwrap();
+    assert_eq!(
+        (url.user, url.password),
+        (Some(UserName::new(b"jos\xe9".into())), Some(Secret::new(b"p\xe4ss".into())))
+    );
+    for text in [&b"me@h\xe9"[..], b"socks5://h\xe9", b"me@h:\xe9"] {
+        let error = ProxyUrl::parse(text, "-S", Syntax::Socks).unwrap_err().to_string();
+        assert_eq!(error, "invalid proxy in -S: invalid host name: not UTF-8", "{}", text.escape_ascii());
     }
 }
 
 #[track_caller]
 fn error(text: &str, syntax: Syntax) -> String {
-    ProxyUrl::parse(text, "SOURCE", syntax).unwrap_err().to_string()
+    ProxyUrl::parse(text.as_bytes(), "SOURCE", syntax).unwrap_err().to_string()
 }
 
 #[test]
@@ -113,7 +130,8 @@ fn an_error_names_the_source_and_hides_the_password() {
         ("socks5://me:hunter2/", "invalid port;"),
         ("http://me:hunter2@host", "-H"),
         ("ftp://me:hunter2@host", "ftp"),
-        ("socks5://m%ff:hunter2@host", "UTF-8"),
+        ("socks5://me@é..b", "IDNA"),
+        ("socks5://me:p@hunter2é..b", "invalid host name"),
     ] {
         let text = error(text, Syntax::Socks);
         assert!(text.contains("SOURCE") && text.contains(part), "{part}: {text}");
@@ -136,7 +154,7 @@ fn a_colon_and_two_slashes_in_a_password_do_not_begin_a_url() {
     for (text, expected) in
         [("me:sec://ret@host:1", "me sec://ret"), ("a@b:c://@host", "a@b c://"), (":x://y@host", " x://y")]
     {
-        let url = ProxyUrl::parse(text, "-S", Syntax::Socks).unwrap();
+        let url = ProxyUrl::parse(text.as_bytes(), "-S", Syntax::Socks).unwrap();
         let password = String::from_utf8(url.password.unwrap().expose().to_vec()).unwrap();
         assert_eq!(format!("{} {password}", url.user.unwrap()), expected);
     }
@@ -145,13 +163,22 @@ fn a_colon_and_two_slashes_in_a_password_do_not_begin_a_url() {
 #[test]
 fn a_variable_is_matched_by_its_scheme() {
     for text in ["http://h", "HTTPS://h"] {
-        assert!(has_scheme(text, Syntax::Http) && !has_scheme(text, Syntax::Socks), "{text}");
+        assert!(
+            has_scheme(text.as_bytes(), Syntax::Http) && !has_scheme(text.as_bytes(), Syntax::Socks),
+            "{text}"
+        );
     }
     for text in ["socks://h", "socks4://h", "socks4a://h", "Socks5://h", "socks5h://h"] {
-        assert!(has_scheme(text, Syntax::Socks) && !has_scheme(text, Syntax::Http), "{text}");
+        assert!(
+            has_scheme(text.as_bytes(), Syntax::Socks) && !has_scheme(text.as_bytes(), Syntax::Http),
+            "{text}"
+        );
     }
     for text in ["h:1", "", "://h", "ftp://h", "socks5"] {
-        assert!(!has_scheme(text, Syntax::Socks) && !has_scheme(text, Syntax::Http), "{text}");
+        assert!(
+            !has_scheme(text.as_bytes(), Syntax::Socks) && !has_scheme(text.as_bytes(), Syntax::Http),
+            "{text}"
+        );
     }
 }
 
@@ -167,12 +194,16 @@ fn a_url_without_a_port_gets_the_default_port_of_its_scheme() {
         ("host", Syntax::Url, "host:80"),
         ("socks5+tls://host", Syntax::Url, "host:1080"),
     ] {
-        assert_eq!(ProxyUrl::parse(text, "-X", syntax).unwrap().target().to_string(), expected, "{text}");
+        assert_eq!(
+            ProxyUrl::parse(text.as_bytes(), "-X", syntax).unwrap().target().to_string(),
+            expected,
+            "{text}"
+        );
     }
 }
 
 fn with_query(query: &str) -> Result<ProxyUrl, Error> {
-    ProxyUrl::parse(&format!("socks5://host?{query}"), "-x", Syntax::Url)
+    ProxyUrl::parse(format!("socks5://host?{query}").as_bytes(), "-x", Syntax::Url)
 }
 
 #[test]
@@ -221,7 +252,7 @@ fn a_proxy_at_a_socket_has_a_path_instead_of_host_and_port() {
     }
     assert_eq!(parts("http://unix:/s", Syntax::Http), "http|-|-|unix:/s|-");
     assert_eq!(parts("http://localhost/s", Syntax::Http), "http|-|-|localhost|-");
-    let url = ProxyUrl::parse("socks5://unix:/a%3Fb?auth=none", "-x", Syntax::Url).unwrap();
+    let url = ProxyUrl::parse(b"socks5://unix:/a%3Fb?auth=none", "-x", Syntax::Url).unwrap();
     assert_eq!(url.target().to_string(), "unix:/a?b");
     for (text, part) in [
         ("unix:/", "missing path"),
@@ -256,11 +287,11 @@ fn sockets_are_found_in_a_chain() {
         "socks5://me:p?w@unix:/s",
         "me:p,w@unix:/s",
     ] {
-        assert!(names_socket(urls), "{urls}");
+        assert!(names_socket(urls.as_bytes()), "{urls}");
     }
     for urls in
         ["unix:1", "http://localhost/s", "socks5://localhost/", "http://unix.example/unix:/s", "direct", ""]
     {
-        assert!(!names_socket(urls), "{urls}");
+        assert!(!names_socket(urls.as_bytes()), "{urls}");
     }
 }

@@ -45,7 +45,7 @@ impl ParameterFile {
         let setting = self.get(name, &FakeEnv, &|warning| panic!("{warning}"))?;
         let Origin::File { path, line } = setting.origin else { panic!("{setting:?}") };
         assert_eq!((&*path, setting.name), ("rc", name));
-        Some((setting.value, line))
+        Some((str::from_utf8(setting.value).unwrap_or("not UTF-8"), line))
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -89,7 +89,7 @@ fn an_invalid_line_is_reported_and_ignored() {
             "1: missing '=' (NAME = value); line ignored",
             "2: unknown parameter 'FOO'; line ignored",
             "3: unknown parameter 'socks_user'; line ignored",
-            "4: not UTF-8; line ignored",
+            "4: invalid parameter name before '='; line ignored",
             "5: missing closing quote; line ignored",
             "6: missing '=' before the comment (NAME = value); line ignored",
             "7: unknown parameter ''; line ignored",
@@ -99,6 +99,29 @@ fn an_invalid_line_is_reported_and_ignored() {
     );
     assert_eq!(file.value("SOCKS_USER"), Some("good"));
     assert_eq!(file.value("SOCKS_SERVER"), None);
+}
+
+/// The C program works with bytes, so its files may be in Latin-1.
+#[test]
+fn a_user_name_a_password_or_a_comment_in_latin_1_made_the_line_invalid() {
+    let content = b"# caf\xe9\nSOCKS_USER = jos\xe9 # \xa0\nSOCKS5_PASSWORD = \"p\xe4ss # \"# \xff\n\
+                    SOCKS_SERVER = jos\xe9:p\xe4ss@h:1\nSOCKS_RESOLVE = remote # r\xe9solu\n\
+                    Match host here # l\xe0\nCONNECT_USER = \xe9\n";
+    let (file, warnings) = parse(content);
+    assert_eq!(warnings, [""; 0]);
+    for (name, expected) in [
+        ("SOCKS_USER", &b"jos\xe9"[..]),
+        ("SOCKS5_PASSWORD", b"p\xe4ss # "),
+        ("SOCKS_SERVER", b"jos\xe9:p\xe4ss@h:1"),
+        ("SOCKS_RESOLVE", b"remote"),
+        ("CONNECT_USER", b"\xe9"),
+    ] {
+        let value = file.get(name, &FakeEnv, &|warning| panic!("{warning}")).map(|setting| setting.value);
+        assert_eq!(value, Some(expected), "{name}");
+    }
+    for line in [&b"SOCKS5_AUTH = \xe9"[..], b"CONNECT_TLS_CA = /\xe9", b"SOCKS_RESOLVE = \xe9"] {
+        assert_eq!(parse(line).1, ["1: not UTF-8; line ignored"], "{}", line.escape_ascii());
+    }
 }
 
 #[test]
@@ -170,7 +193,7 @@ fn a_block_is_evaluated_once_and_only_if_a_value_in_it_is_needed() {
         let warn = |warning: &str| warnings.borrow_mut().push(warning.to_owned());
         file.get(name, &FakeEnv, &warn).map(|setting| setting.value)
     };
-    assert_eq!((get("SOCKS_SERVER"), get("HTTP_PROXY")), (Some("b"), None));
+    assert_eq!((get("SOCKS_SERVER"), get("HTTP_PROXY")), (Some(&b"b"[..]), None));
     assert!(warnings.borrow().is_empty(), "{warnings:?}");
     assert_eq!((get("SOCKS_USER"), get("SOCKS_USER")), (None, None));
     let warnings = warnings.take();

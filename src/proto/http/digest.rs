@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::super::{Credentials, Error, Unencodable};
 use super::challenge::Challenge;
 use super::credentials_header::Authorization;
+use crate::secret::UserName;
 
 /// The hash functions, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +54,7 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
 
 /// The form in which the user name is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum UserName {
+enum NameForm {
     Plain,
     /// Non-ASCII names in the extended notation (RFC 5987), because the proxy sent `charset=UTF-8`.
     Extended,
@@ -75,7 +76,7 @@ pub(super) struct Digest {
     /// The proxy offers the quality of protection `auth`. Without it, the response follows RFC
     /// 2069.
     qop: bool,
-    user_name: UserName,
+    name_form: NameForm,
     /// Our previous response was correct, but its nonce has expired.
     pub(super) stale: bool,
 }
@@ -136,10 +137,10 @@ impl Digest {
             nonce,
             opaque,
             qop: qop.is_some(),
-            user_name: match (is("userhash", "true"), is("charset", "UTF-8")) {
-                (true, _) => UserName::Hashed,
-                (false, true) => UserName::Extended,
-                (false, false) => UserName::Plain,
+            name_form: match (is("userhash", "true"), is("charset", "UTF-8")) {
+                (true, _) => NameForm::Hashed,
+                (false, true) => NameForm::Extended,
+                (false, false) => NameForm::Plain,
             },
             stale: is("stale", "true"),
         })
@@ -166,19 +167,19 @@ impl Digest {
             hash(&[secret.as_bytes(), nonce, request_hash.as_bytes()])
         };
 
-        let mut before =
-            vec![self.user_parameter(&credentials.user)?, format!("realm={}", quoted(&self.realm))];
-        before.push(format!("uri={}", quoted(uri)));
-        before.extend(self.algorithm.as_ref().map(|name| format!("algorithm={name}")));
-        before.push(format!("nonce={}", quoted(&self.nonce)));
+        let mut parameters = vec![format!("realm={}", quoted(&self.realm)), format!("uri={}", quoted(uri))];
+        parameters.extend(self.algorithm.as_ref().map(|name| format!("algorithm={name}")));
+        parameters.push(format!("nonce={}", quoted(&self.nonce)));
         if self.qop {
-            before.push(format!("nc={count}, cnonce={}, qop=auth", quoted(cnonce)));
+            parameters.push(format!("nc={count}, cnonce={}, qop=auth", quoted(cnonce)));
         }
-        before.push("response=\"".into());
+        parameters.push("response=\"".into());
+        let (user, parameters) = (self.user_parameter(&credentials.user)?, parameters.join(", "));
+        let before = [b"Digest ", &*user, b", ", parameters.as_bytes()].concat();
         let mut after = vec!["\"".to_owned()];
         after.extend(self.opaque.as_ref().map(|opaque| format!("opaque={}", quoted(opaque))));
-        after.extend((self.user_name == UserName::Hashed).then(|| "userhash=true".into()));
-        Ok(Authorization::new(&format!("Digest {}", before.join(", ")), &response, &after.join(", ")))
+        after.extend((self.name_form == NameForm::Hashed).then(|| "userhash=true".into()));
+        Ok(Authorization::new(&before, &response, &after.join(", ")))
     }
 
     /// Checks that the user name can be encoded.
@@ -186,28 +187,38 @@ impl Digest {
         self.user_parameter(&credentials.user).map(drop)
     }
 
-    fn user_parameter(&self, user: &str) -> Result<String, Error> {
-        if self.user_name == UserName::Hashed {
+    fn user_parameter(&self, user: &UserName) -> Result<Vec<u8>, Error> {
+        if self.name_form == NameForm::Hashed {
             let hash = self.hash.hex_digest(&[user.as_bytes(), self.realm.as_bytes()]);
-            return Ok(format!("username=\"{}\"", *hash));
+            return Ok(format!("username=\"{}\"", *hash).into());
         }
-        if user.chars().any(char::is_control) {
+        if user.to_string().chars().any(char::is_control) {
             return Err(Error::NotEncodable(Unencodable::DigestControl));
         }
-        if self.user_name == UserName::Plain || user.is_ascii() {
-            return Ok(format!("username={}", quoted(user)));
+        let is_utf_8 = user.to_str().is_some_and(|text| !text.is_ascii());
+        if self.name_form == NameForm::Plain || !is_utf_8 {
+            return Ok([b"username=", &*quoted_bytes(user.as_bytes())].concat());
         }
-        let encoded = user.bytes().map(|byte| match char::from(byte) {
+        let encoded = user.as_bytes().iter().map(|&byte| match char::from(byte) {
             c if c.is_ascii_alphanumeric() || "!#$&+-.^_`|~".contains(c) => c.into(),
             _ => format!("%{byte:02X}"),
         });
-        Ok(format!("username*=UTF-8''{}", encoded.collect::<String>()))
+        Ok(format!("username*=UTF-8''{}", encoded.collect::<String>()).into())
     }
 }
 
 /// Returns `text` as a quoted string (RFC 9110 §5.6.4).
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Does the same for text in any encoding.
+fn quoted_bytes(text: &[u8]) -> Vec<u8> {
+    let escaped = text.iter().flat_map(|&byte| {
+        let escape = matches!(byte, b'\\' | b'"').then_some(b'\\');
+        escape.into_iter().chain([byte])
+    });
+    [b'"'].into_iter().chain(escaped).chain([b'"']).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{
     Awaited, Credentials, Error, Limit, Negotiation, Redactor, Step, Unusable, UnusableScheme, Wire,
 };
 use crate::addr::Endpoint;
+use crate::secret::Secret;
 use body::Body;
 use head::{Head, HeadReader};
 use scheme_selection::{NoScheme, SchemeSelector};
@@ -159,9 +160,9 @@ impl Connect {
             // repeats the nonce.
             let [before_is_secret, after_is_secret] =
                 [before, after].map(|text| self.redactor.occurs_in(text));
-            self.redactor.add(&secret.into());
-            parts.extend([(&b"Proxy-Authorization: "[..], false), (before.as_bytes(), before_is_secret)]);
-            parts.extend([(secret.as_bytes(), true), (after.as_bytes(), after_is_secret), (b"\r\n", false)]);
+            self.redactor.add(&Secret::new(secret.to_vec()));
+            parts.extend([(&b"Proxy-Authorization: "[..], false), (before, before_is_secret)]);
+            parts.extend([(secret, true), (after, after_is_secret), (b"\r\n", false)]);
         }
         parts.push((b"\r\n", false));
         Ok(Wire::from_parts(&parts))
@@ -195,7 +196,7 @@ impl Connect {
         }
         self.selector.select(head).map_err(|reason| match reason {
             NoScheme::Exhausted => {
-                let user = self.credentials.as_ref().map(|known| known.user.clone()).unwrap_or_default();
+                let user = self.credentials.as_ref().map(|known| known.user.to_string()).unwrap_or_default();
                 Error::WrongPassword { user, text }
             }
             NoScheme::Unusable(offered) => {

@@ -37,9 +37,7 @@ fn a_secret_is_masked_in_every_encoding_that_a_proxy_may_use() {
         let text = [b"me:", encoded, b"; \xff&amp;"].concat();
         let expected = String::from_utf8_lossy(b"me:xxxxx; \xff&amp;").into_owned();
         assert_eq!(redacted(&[PASSWORD], &text), expected, "{}", encoded.escape_ascii());
-        assert!(
-            redactor(&[PASSWORD]).occurs_in(&String::from_utf8_lossy(encoded)) || encoded.contains(&0xfc)
-        );
+        assert!(redactor(&[PASSWORD]).occurs_in(encoded));
     }
 }
 

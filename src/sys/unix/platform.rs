@@ -1,6 +1,8 @@
 //! Properties of the platform and limits of this process.
 
+use std::ffi::OsString;
 use std::fs::Metadata;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Resource, Rlimit, getuid};
@@ -18,6 +20,12 @@ pub const DEFAULT_CHARSET_IS_UTF8: bool = false;
 
 /// The error code of a call that failed because the kernel is out of buffer space.
 pub(in crate::sys) const NO_BUFFER_SPACE: i32 = libc::ENOBUFS;
+
+/// Returns bytes as a string of the system, such as a path.
+#[must_use]
+pub fn os_string(bytes: Vec<u8>) -> OsString {
+    OsString::from_vec(bytes)
+}
 
 /// Returns `true` if users other than the owner can read the file.
 #[must_use]

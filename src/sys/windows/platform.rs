@@ -1,5 +1,6 @@
 //! Properties of the platform and limits of this process.
 
+use std::ffi::OsString;
 use std::fs::Metadata;
 
 /// The system-wide parameter file. Windows has none, because a path such as `/etc` would be on the
@@ -14,6 +15,12 @@ pub const DEFAULT_CHARSET_IS_UTF8: bool = true;
 
 /// The error code of a call that failed because the system is out of buffer space.
 pub(in crate::sys) const NO_BUFFER_SPACE: i32 = windows_sys::Win32::Networking::WinSock::WSAENOBUFS;
+
+/// Returns bytes as a string of the system, such as a path. The system's strings are Unicode.
+#[must_use]
+pub fn os_string(bytes: Vec<u8>) -> OsString {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into()).into()
+}
 
 /// Returns `false`: parameter files are in the user's profile directory, which other ordinary users
 /// cannot read by default.

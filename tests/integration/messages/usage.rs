@@ -99,6 +99,12 @@ fn options() -> Vec<Row> {
         row(2, "Config", "Variable that is not UTF-8", "", || {
             use std::os::unix::ffi::OsStrExt;
             let value = std::ffi::OsStr::from_bytes(b"h\xff");
+            let program = connect("-S socks.example host.example 22");
+            Message::from_outcome(&program.env("SOCKS_RESOLVE", value).run())
+        }),
+        row(2, "Config", "Proxy in a variable whose host is not UTF-8", "", || {
+            use std::os::unix::ffi::OsStrExt;
+            let value = std::ffi::OsStr::from_bytes(b"h\xff");
             Message::from_outcome(&connect("-s host.example 22").env("SOCKS_SERVER", value).run())
         }),
     ]
@@ -215,7 +221,6 @@ fn chains() -> Vec<Row> {
         ),
         value("Invalid host name in a URL", "-x http://[proxy] host.example 22", ""),
         value("Invalid port in a URL", "-x http://proxy.example:port host.example 22", ""),
-        value("User name in a URL that is not UTF-8", "-x http://%ff@proxy.example host.example 22", ""),
     ]
 }
 

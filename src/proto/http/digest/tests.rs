@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::super::challenge::parse_line;
-use super::{Digest, Hash, RequestInfo, UserName};
+use super::{Digest, Hash, NameForm, RequestInfo};
 use crate::proto::Credentials;
 use crate::proto::testing::login;
+use crate::secret::UserName;
 
 /// The examples in the RFCs use GET, because they are requests to servers, not proxies.
 const METHOD: &str = "GET";
@@ -14,7 +15,7 @@ fn digest(challenge: &str) -> Result<Digest, String> {
 
 fn response_to(challenge: &str, uri: &str, credentials: &Credentials, cnonce: &str) -> String {
     let request = RequestInfo { method: METHOD, uri, credentials, cnonce, count: 1 };
-    digest(challenge).unwrap().respond(&request).unwrap().parts().concat()
+    String::from_utf8(digest(challenge).unwrap().respond(&request).unwrap().parts().concat()).unwrap()
 }
 
 /// Joins the lines of a header field that the RFC prints on several lines.
@@ -165,6 +166,19 @@ fn a_user_name_with_a_control_character_can_only_be_sent_as_a_hash() {
     }
 }
 
+/// No encoding is known for such a name, so it cannot be sent in the extended notation.
+#[test]
+fn a_user_name_in_latin_1_is_sent_as_it_is() {
+    let credentials = Credentials { user: UserName::new(b"jos\xe9\"".into()), password: "pw".into() };
+    for charset in ["", ", charset=UTF-8"] {
+        let challenge = format!("Digest realm=\"r\", nonce=\"n\", qop=auth{charset}");
+        let request =
+            RequestInfo { method: METHOD, uri: "/", credentials: &credentials, cnonce: "c", count: 1 };
+        let answer = digest(&challenge).unwrap().respond(&request).unwrap();
+        assert!(answer.parts()[0].starts_with(b"Digest username=\"jos\xe9\\\"\", realm=\"r\""), "{charset}");
+    }
+}
+
 #[test]
 fn only_the_response_is_secret() {
     let challenge = "Digest realm=\"r\", nonce=\"n\", qop=auth, opaque=\"o\"";
@@ -172,7 +186,7 @@ fn only_the_response_is_secret() {
     let request =
         RequestInfo { method: METHOD, uri: "/", credentials: &credentials, cnonce: "c", count: 0x1f };
     let answer = digest(challenge).unwrap().respond(&request).unwrap();
-    let [before, secret, after] = answer.parts();
+    let [before, secret, after] = answer.parts().map(|part| str::from_utf8(part).unwrap());
     assert!(before.ends_with("nc=0000001f, cnonce=\"c\", qop=auth, response=\""), "{before}");
     assert!(secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_hexdigit()), "{secret}");
     assert_eq!(after, "\", opaque=\"o\"");
@@ -209,6 +223,6 @@ fn parameters_are_accepted_with_and_without_quotes_and_in_any_case() {
          UserHash=\"True\", Charset=\"UTF-8\", unknown=x";
     assert_eq!(strict, digest(quoted));
     let strict = strict.unwrap();
-    assert!(strict.stale && strict.user_name == UserName::Hashed && strict.qop);
+    assert!(strict.stale && strict.name_form == NameForm::Hashed && strict.qop);
     assert_eq!(strict.hash, Hash::Sha256);
 }

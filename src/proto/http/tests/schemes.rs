@@ -36,7 +36,7 @@ fn answer(challenge: &str, count: u32) -> String {
         cnonce: CNONCE,
         count,
     };
-    with(&digest.respond(&request).unwrap().parts().concat())
+    with(&String::from_utf8(digest.respond(&request).unwrap().parts().concat()).unwrap())
 }
 
 fn with(authorization: &str) -> String {
