@@ -63,6 +63,7 @@ pub mod prompt;
 pub mod proto;
 pub mod relay;
 pub mod secret;
+pub mod stream;
 pub mod sys;
 pub mod text;
 pub mod trace;

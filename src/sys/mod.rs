@@ -10,6 +10,7 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 mod command;
 mod interfaces;
 mod layer;
+mod poller;
 #[cfg(not(target_os = "linux"))]
 mod splice_fallback;
 #[cfg(unix)]
@@ -21,6 +22,7 @@ mod zeroizing_alloc;
 pub use command::{Program, run_for_output, run_within};
 pub use interfaces::{InterfaceAddress, bind_to_interface, interface_addresses, own_addresses, own_networks};
 pub use layer::{LayerThread, clone_io_error, layered};
+pub use poller::{Poller, PollerEvents, Source, source};
 #[cfg(not(target_os = "linux"))]
 pub use splice_fallback::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mode};
 #[cfg(unix)]

@@ -1,0 +1,246 @@
+//! A stream with a codec on top of another stream.
+
+use std::fmt;
+use std::io;
+
+use super::chunk::Chunk;
+use super::{Events, Interest, PollSet, Stream};
+use crate::sys::{self, Ready};
+
+/// A transformation of both directions of a stream, such as TLS. It does no I/O.
+pub trait Codec: fmt::Debug + Send {
+    /// Processes bytes from the stream below, and returns how many it has consumed. It may stop
+    /// when it holds plaintext, but not at the end of incomplete messages.
+    ///
+    /// # Errors
+    /// The bytes are invalid, or report that the peer failed. Plaintext that precedes the error can
+    /// still be read.
+    fn read_wire(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Returns the error for an EOF of the stream below, before the codec's own EOF.
+    fn truncated(&self) -> io::Error;
+
+    /// Takes plaintext. Returns 0 at the codec's EOF.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none.
+    fn read_plain(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Returns `true` if [`read_plain`](Self::read_plain) will return plaintext or EOF.
+    fn has_plain(&self) -> bool;
+
+    /// Adds plaintext to be sent, and returns how many bytes it has accepted: at least one. Called
+    /// only while nothing is pending.
+    ///
+    /// # Errors
+    /// The codec cannot send any more.
+    fn write_plain(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Returns the bytes to be written to the stream below.
+    fn pending_wire(&self) -> &[u8];
+
+    /// Removes the first `count` pending bytes, which have been written.
+    fn wire_written(&mut self, count: usize);
+
+    /// Adds the message that ends the stream.
+    fn close(&mut self);
+}
+
+/// A stream whose bytes pass through a codec.
+///
+/// - It holds at most one chunk in each direction: it reads from below only when the codec has no
+///   plaintext, and accepts bytes only when all before them have been written.
+/// - EOF below without the codec's own EOF is an error, as is a reset.
+/// - Dropping it sends the codec's closing message if there is room, unless the stream was aborted.
+///   [`close`](super::close()) waits for the room.
+#[derive(Debug)]
+pub struct Layered<C: Codec> {
+    codec: C,
+    below: Box<dyn Stream>,
+    /// Received bytes that the codec has not consumed.
+    received: Chunk,
+    /// Plaintext that was only peeked at.
+    peeked: Vec<u8>,
+    /// The error to report once all plaintext has been read.
+    fault: Option<io::Error>,
+    /// The stream below failed while writing. The reason may still arrive in the other direction.
+    is_broken: bool,
+    /// The closing message has been added.
+    is_closed: bool,
+}
+
+impl<C: Codec> Layered<C> {
+    /// Puts a codec on top of a stream. The codec may already hold plaintext, or bytes to send.
+    #[must_use]
+    pub fn new(below: Box<dyn Stream>, codec: C) -> Self {
+        Self {
+            codec,
+            below,
+            received: Chunk::default(),
+            peeked: Vec::new(),
+            fault: None,
+            is_broken: false,
+            is_closed: false,
+        }
+    }
+
+    /// Passes received bytes to the codec, and reads more of them if there are none.
+    fn receive(&mut self) -> io::Result<()> {
+        if self.received.is_empty() {
+            match self.received.fill(&mut *self.below) {
+                Ok(0) => self.fail(self.codec.truncated()),
+                Ok(_) => {}
+                Err(error) if sys::is_transient(&error) => return Err(error),
+                Err(error) => self.fail(error),
+            }
+        }
+        match self.codec.read_wire(self.received.bytes()) {
+            Ok(count) => self.received.consume(count),
+            Err(error) => self.fail(error),
+        }
+        // The codec may have an answer, such as a key update. An error shows up in the next write.
+        let _ = self.flush();
+        Ok(())
+    }
+
+    /// Ends both directions. Sends the codec's message about it if there is room.
+    fn fail(&mut self, cause: io::Error) {
+        let _ = self.flush();
+        self.received = Chunk::default();
+        self.fault.get_or_insert(cause);
+        self.break_off();
+    }
+
+    /// Ends the direction to the peer.
+    fn break_off(&mut self) {
+        self.is_broken = true;
+        self.codec.wire_written(self.codec.pending_wire().len());
+    }
+
+    #[cfg(test)]
+    pub(super) fn below_channel(&self) -> Option<&sys::Channel> {
+        self.below.as_channel()
+    }
+
+    fn has_buffered_input(&self) -> bool {
+        !self.peeked.is_empty() || self.codec.has_plain() || !self.received.is_empty() || self.fault.is_some()
+    }
+
+    /// Returns what to wait for below.
+    fn below(&self, want: Interest) -> Interest {
+        Interest { write: want.write || !self.codec.pending_wire().is_empty(), ..want }
+    }
+}
+
+impl<C: Codec> Stream for Layered<C> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.peeked.is_empty() {
+            let count = self.peeked.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.peeked[..count]);
+            self.peeked.drain(..count);
+            return Ok(count);
+        }
+        let mut filled = 0;
+        // Fill the buffer from several messages if they have already been received.
+        while filled < buffer.len() {
+            match self.codec.read_plain(&mut buffer[filled..]) {
+                Ok(0) => return Ok(filled),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.fail(error),
+                Err(_) if !self.received.is_empty() => self.receive()?,
+                Err(_) if filled > 0 => return Ok(filled),
+                Err(_) => match &self.fault {
+                    Some(fault) => return Err(sys::clone_io_error(fault)),
+                    None => self.receive()?,
+                },
+            }
+        }
+        Ok(filled)
+    }
+
+    fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.peeked.is_empty() {
+            let count = self.read(buffer)?;
+            self.peeked.extend_from_slice(&buffer[..count]);
+            return Ok(count);
+        }
+        let count = self.peeked.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.peeked[..count]);
+        Ok(count)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(fault) = &self.fault {
+            return Err(sys::clone_io_error(fault));
+        }
+        self.flush()?;
+        let count =
+            self.codec.write_plain(bytes).inspect_err(|error| self.fail(sys::clone_io_error(error)))?;
+        match self.flush() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(count),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        while !self.codec.pending_wire().is_empty() {
+            match self.below.write(self.codec.pending_wire()) {
+                Ok(count) => self.codec.wire_written(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                // Do not report the error itself: the peer may have sent the reason before it
+                // closed the connection, and the next read will return it.
+                Err(_) => {
+                    self.break_off();
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+            }
+        }
+        self.below.flush()
+    }
+
+    fn shut_down_writing(&mut self) -> io::Result<()> {
+        if !self.is_closed && !self.is_broken {
+            self.is_closed = true;
+            self.codec.close();
+        }
+        match self.flush() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            flushed => flushed,
+        }
+    }
+
+    fn reset_on_close(&mut self) {
+        self.break_off();
+        self.below.reset_on_close();
+    }
+
+    fn set_reset_on_exit(&mut self, reset: bool) {
+        self.below.set_reset_on_exit(reset);
+    }
+
+    fn undelivered(&self) -> usize {
+        self.codec.pending_wire().len() + self.below.undelivered()
+    }
+
+    fn register<'a>(&'a self, want: Interest, polls: &mut PollSet<'a>) {
+        if want.read && self.has_buffered_input() {
+            polls.set_ready();
+        }
+        self.below.register(self.below(want), polls);
+    }
+
+    fn ready(&self, want: Interest, events: &mut Events) -> Ready {
+        let ready = self.below.ready(self.below(want), events);
+        Ready { read: ready.read || self.has_buffered_input(), ..ready }
+    }
+}
+
+impl<C: Codec> Drop for Layered<C> {
+    fn drop(&mut self) {
+        let _ = self.shut_down_writing();
+    }
+}

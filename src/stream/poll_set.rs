@@ -1,0 +1,134 @@
+//! A set of descriptors to wait for.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use crate::sys::{self, Channel, Ready, Source, Watch};
+
+/// The events to wait for on a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// Bytes to read, EOF, or an error.
+    pub read: bool,
+    /// Room to write, or an error.
+    pub write: bool,
+    /// The peer is gone. Reported in any case if one of the others is set.
+    pub hangup: bool,
+}
+
+impl Interest {
+    /// Waits for bytes to read.
+    pub const READ: Self = Self { read: true, write: false, hangup: false };
+    /// Waits for room to write.
+    pub const WRITE: Self = Self { read: false, write: true, hangup: false };
+
+    /// Returns `true` unless there is nothing to wait for.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.read || self.write || self.hangup
+    }
+
+    /// Waits for the events of both.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            read: self.read || other.read,
+            write: self.write || other.write,
+            hangup: self.hangup || other.hangup,
+        }
+    }
+}
+
+/// The descriptors for one wait.
+#[derive(Default)]
+pub struct PollSet<'a> {
+    /// For a single poll(2).
+    watches: Vec<Watch<'a>>,
+    /// For a reactor, which waits for the descriptors of many sessions.
+    sources: Option<Vec<(Source, Interest)>>,
+    /// A layer already holds bytes to read, which no poll would report.
+    is_ready: bool,
+}
+
+/// The results of a wait, in the order in which the descriptors were registered.
+#[derive(Debug, Default)]
+pub struct Events(std::vec::IntoIter<Ready>);
+
+impl<'a> PollSet<'a> {
+    /// Creates a set with room for `capacity` descriptors.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { watches: Vec::with_capacity(capacity), ..Self::default() }
+    }
+
+    /// Creates a set that collects the descriptors in `sources`, to be returned by
+    /// [`into_sources`](Self::into_sources).
+    #[must_use]
+    pub fn collecting(sources: Vec<(Source, Interest)>) -> Self {
+        Self { sources: Some(sources), ..Self::default() }
+    }
+
+    /// Adds a channel.
+    pub fn push(&mut self, channel: &'a Channel, want: Interest) {
+        match &mut self.sources {
+            Some(sources) => sources.push((sys::source(channel), want)),
+            None => self.watches.push(sys::watch(channel, want.read, want.write)),
+        }
+    }
+
+    /// Adds a descriptor that is not a channel. Reactors do not wait for it.
+    pub fn push_watch(&mut self, watch: Watch<'a>) {
+        self.watches.push(watch);
+    }
+
+    /// Makes the next wait return at once.
+    pub fn set_ready(&mut self) {
+        self.is_ready = true;
+    }
+
+    /// Waits until a descriptor is ready or `timeout` has passed. Returns `None` after a timeout.
+    ///
+    /// # Errors
+    /// The system call failed.
+    pub fn wait(mut self, timeout: Option<Duration>) -> io::Result<Option<Events>> {
+        let timeout = if self.is_ready { Some(Duration::ZERO) } else { timeout };
+        // Windows cannot poll an empty set.
+        if let (true, Some(timeout)) = (self.watches.is_empty(), timeout) {
+            thread::sleep(timeout);
+            return Ok(self.is_ready.then(Events::default));
+        }
+        let is_ready = sys::poll(&mut self.watches, timeout)? || self.is_ready;
+        Ok(is_ready.then(|| self.watches.iter().map(Ready::from_watch).collect()))
+    }
+
+    /// Returns the descriptors, for a wait that includes others.
+    pub fn watches(&mut self) -> &mut Vec<Watch<'a>> {
+        &mut self.watches
+    }
+
+    /// Returns the collected descriptors, and whether the wait must return at once.
+    #[must_use]
+    pub fn into_sources(self) -> (Vec<(Source, Interest)>, bool) {
+        (self.sources.unwrap_or_default(), self.is_ready)
+    }
+
+    /// Returns `true` if the wait must return at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+}
+
+impl Events {
+    /// Returns the result for the next descriptor.
+    pub fn take(&mut self) -> Ready {
+        self.0.next().unwrap_or_default()
+    }
+}
+
+impl FromIterator<Ready> for Events {
+    fn from_iter<T: IntoIterator<Item = Ready>>(results: T) -> Self {
+        Self(results.into_iter().collect::<Vec<_>>().into_iter())
+    }
+}
