@@ -1,7 +1,7 @@
 //! Connects to the target, and owns the secrets needed for that.
 
 use crate::error::Error;
-use crate::net::{self, Context, LoginGate, Progress, TlsCache, Tunnel};
+use crate::net::{self, Context, LoginGate, Peers, Progress, TlsCache, Tunnel};
 use crate::plan::{Hop, Local, Plan, Tls};
 use crate::prompt::{PromptCache, Prompter};
 use crate::relay::Ending;
@@ -84,11 +84,11 @@ impl Connector {
 ///
 /// # Errors
 /// [`Error::NothingReceived`] otherwise.
-pub fn check_ending(tunnel: &Tunnel, ending: Ending) -> Result<Option<Error>, Error> {
+pub fn check_ending(peers: &Peers, ending: Ending) -> Result<Option<Error>, Error> {
     match ending {
-        _ if tunnel.granted_by.is_none() => Ok(None),
+        _ if peers.granted_by.is_none() => Ok(None),
         Ending::Normal | Ending::Silent { after_local: true, has_sent: false } => Ok(None),
-        Ending::Silent { after_local: true, has_sent: true } => Ok(Some(tunnel.nothing_received())),
-        Ending::Silent { after_local: false, .. } => Err(tunnel.nothing_received()),
+        Ending::Silent { after_local: true, has_sent: true } => Ok(Some(peers.nothing_received())),
+        Ending::Silent { after_local: false, .. } => Err(peers.nothing_received()),
     }
 }

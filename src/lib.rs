@@ -131,11 +131,11 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
 
 fn relay_stdio(connector: Connector) -> Result<(), Error> {
     let settings = connector.plan().relay;
-    let tunnel = connector.connect_once(None)?;
+    let Tunnel { stream, peers } = connector.connect_once(None)?;
     trace!("start relaying.");
-    let ending = relay::relay_stdio(&tunnel.channel, &tunnel.peer, settings)?;
+    let ending = relay::relay_stdio(stream, peers.remote.clone(), settings)?;
     trace!("relaying done.");
-    if let Some(warning) = check_ending(&tunnel, ending)?.filter(|_| settings.warns) {
+    if let Some(warning) = check_ending(&peers, ending)?.filter(|_| settings.warns) {
         trace::message(&format!("warning: {}", warning.user_message()));
     }
     Ok(())
@@ -147,8 +147,13 @@ fn pass_connection(connector: Connector) -> Result<(), Error> {
     sys::check_fd_passing().map_err(|why| {
         Error::Config(format!("cannot pass the connection to ssh (-F): {why}; set ProxyUseFdpass yes"))
     })?;
-    let Tunnel { channel, .. } = connector.connect_once(None)?;
-    sys::send_fd(&channel).map_err(|cause| match cause.kind() {
+    let Tunnel { stream, .. } = connector.connect_once(None)?;
+    // The plan has no layer, or it would not be valid.
+    let channel = stream.as_channel().ok_or(Error::System {
+        what: "pass the connection over standard output (-F)",
+        cause: io::ErrorKind::Unsupported.into(),
+    })?;
+    sys::send_fd(channel).map_err(|cause| match cause.kind() {
         io::ErrorKind::BrokenPipe => Error::ReaderGone,
         _ => Error::System { what: "pass the connection over standard output (-F)", cause },
     })?;

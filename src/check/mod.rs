@@ -13,7 +13,7 @@ use crate::error::{Error, ExitCode};
 use crate::net::{Progress, Stage, Tunnel};
 use crate::proto::Redactor;
 use crate::secret;
-use crate::sys;
+use crate::stream;
 use step::{Step, Verdict};
 
 mod facts;
@@ -85,7 +85,7 @@ pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> 
         report.state.borrow_mut().output = text::plan(style, connector.plan(), records);
     }
     let failure = match connector.connect_with_progress(None, &report) {
-        Ok(tunnel) => report.greeting(&tunnel).inspect_err(|error| report.failure(error)).err(),
+        Ok(tunnel) => report.greeting(tunnel).inspect_err(|error| report.failure(error)).err(),
         Err(error) => {
             // With several routes, `Stage::Failed` has already reported each failure, except a
             // final one.
@@ -185,21 +185,16 @@ impl Report<'_> {
     ///
     /// # Errors
     /// The connection was closed before the target sent anything, or it broke.
-    fn greeting(&self, tunnel: &Tunnel) -> Result<(), Error> {
-        let failed = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
-        let mut watches = [sys::watch(&tunnel.channel, true, false)];
+    fn greeting(&self, tunnel: Tunnel) -> Result<(), Error> {
+        let Tunnel { mut stream, peers } = tunnel;
         let mut bytes = [0; 256];
-        let has_data = sys::poll(&mut watches, Some(GREETING_TIMEOUT))
-            .map_err(|cause| Error::System { what: "wait for data", cause })?;
-        let received = match has_data.then(|| tunnel.channel.read(&mut bytes)) {
-            Some(Ok(count)) => Some(count),
-            Some(Err(cause)) if !sys::is_transient(&cause) => return Err(failed(cause)),
-            Some(Err(_)) | None => None,
-        };
+        let received = stream::read_within(&mut *stream, &mut bytes, GREETING_TIMEOUT)
+            .map_err(|cause| Error::Remote { peer: peers.remote.clone(), cause })?;
+        stream::close(stream);
         let target = &self.connector.plan().target;
         let (verdict, text) = match received {
             None => (Verdict::Note, format!("{target} sent no greeting")),
-            Some(0) => return Err(tunnel.nothing_received()),
+            Some(0) => return Err(peers.nothing_received()),
             Some(count) => {
                 let shown = self.redactor.redact_start(&bytes[..count]);
                 let line = shown.split(|&byte| byte == b'\n').next().unwrap_or_default();

@@ -4,7 +4,8 @@ use std::io;
 
 use super::waiting::{Wait, WaitError};
 use crate::proto::Limit;
-use crate::sys::{self, Channel};
+use crate::stream::{Interest, PollSet, Stream};
+use crate::sys;
 
 /// Maximum number of bytes to receive or peek at in one call. Well-behaved proxies send shorter
 /// messages.
@@ -12,7 +13,7 @@ const PEEK_SIZE: usize = 4096;
 
 /// A connection on which every wait times out at a deadline.
 #[derive(Debug)]
-pub(super) struct Connection(Channel);
+pub(super) struct Connection(Box<dyn Stream>);
 
 /// Received bytes. If they were only peeked at, they stay in the stream until
 /// [`Connection::consume`] removes them.
@@ -30,26 +31,31 @@ impl Received {
 }
 
 impl Connection {
-    /// Wraps a non-blocking channel.
-    pub(super) fn new(channel: Channel) -> Self {
-        Self(channel)
+    /// Wraps a stream.
+    pub(super) fn new(stream: Box<dyn Stream>) -> Self {
+        Self(stream)
     }
 
-    /// Returns the channel for the relay. Peeked bytes that were not consumed are still in it.
-    pub(super) fn into_channel(self) -> Channel {
+    /// Returns the stream for the relay. Peeked bytes that were not consumed are still in it.
+    pub(super) fn into_stream(self) -> Box<dyn Stream> {
         self.0
     }
 
-    /// Sends all bytes.
+    /// Sends all bytes, including those that layers hold.
     pub(super) fn send(&mut self, mut bytes: &[u8], until: &Wait<'_>) -> Result<(), WaitError> {
         while !bytes.is_empty() {
             match self.0.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) if sys::is_transient(&error) => self.wait(false, until)?,
+                Err(error) if sys::is_transient(&error) => self.wait(Interest::WRITE, until)?,
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        loop {
+            match self.0.flush() {
+                Err(error) if sys::is_transient(&error) => self.wait(Interest::WRITE, until)?,
+                flushed => return Ok(flushed?),
+            }
+        }
     }
 
     /// Waits for data and receives at most as many bytes as `limit` allows. With
@@ -64,7 +70,7 @@ impl Connection {
         let mut bytes = vec![0; size];
         loop {
             // Poll first: the answer cannot have arrived yet, so a read would only return EAGAIN.
-            self.wait(true, until)?;
+            self.wait(Interest::READ, until)?;
             let result = match limit {
                 Limit::Bytes(_) => self.0.read(&mut bytes),
                 Limit::Unknown => self.0.peek(&mut bytes),
@@ -96,17 +102,18 @@ impl Connection {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(length) => rest = &mut rest[length..],
                 // The kernel may return EAGAIN even though a peek has just seen the bytes.
-                Err(error) if sys::is_transient(&error) => self.wait(true, until)?,
+                Err(error) if sys::is_transient(&error) => self.wait(Interest::READ, until)?,
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    fn wait(&self, read: bool, until: &Wait<'_>) -> Result<(), WaitError> {
+    fn wait(&self, want: Interest, until: &Wait<'_>) -> Result<(), WaitError> {
         // Check the deadline before polling, or a peer that keeps sending would never time out.
-        let mut watches = vec![sys::watch(&self.0, read, !read)];
-        if !until.deadline.has_passed() && until.poll(&mut watches, None)? {
+        let mut polls = PollSet::with_capacity(2);
+        self.0.register(want, &mut polls);
+        if !until.deadline.has_passed() && (polls.is_ready() || until.poll(polls.watches(), None)?) {
             Ok(())
         } else {
             Err(WaitError::TimedOut)
@@ -128,6 +135,7 @@ mod tests {
     use crate::error::Peer;
     use crate::net::deadline::Deadline;
     use crate::plan::Target;
+    use crate::sys::Channel;
 
     /// Returns a connection and the socket at its other end.
     fn connected() -> (Connection, TcpStream, Peer) {
@@ -137,7 +145,7 @@ mod tests {
         stream.set_nonblocking(true).unwrap();
         let target = Endpoint { host: Host::Ip(address.ip()), port: address.port().try_into().unwrap() };
         let peer = Peer::target(&Target::Tcp(target));
-        (Connection::new(Channel::socket(stream)), listener.accept().unwrap().0, peer)
+        (Connection::new(Box::new(Channel::socket(stream))), listener.accept().unwrap().0, peer)
     }
 
     /// Returns bytes marked as peeked, although none have arrived on the socket yet.

@@ -39,7 +39,7 @@ pub(super) fn dial(
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
     if let Target::Unix(path) = &peer.address {
-        return dial_unix(path, peer, deadline, progress).map(Connection::new);
+        return dial_unix(path, peer, deadline, progress).map(|channel| Connection::new(Box::new(channel)));
     }
     let Found { addresses, ignored } = addresses(peer, resolver, deadline)?;
     if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.address {
@@ -51,7 +51,7 @@ pub(super) fn dial(
     loop {
         if let Some((at, socket)) = dialling.step(&until).map_err(|error| until.error(error))? {
             progress.reached(&Stage::Dialled { peer, at: Some(at) });
-            return Ok(Connection::new(Channel::socket(TcpStream::from(socket))));
+            return Ok(Connection::new(Box::new(Channel::socket(TcpStream::from(socket)))));
         }
         if dialling.has_failed() {
             return Err(Error::Dial { peer: peer.clone(), attempts: dialling.failed, ignored });

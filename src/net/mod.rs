@@ -38,7 +38,7 @@ mod waiting;
 pub use hop::Context;
 pub use login_gate::LoginGate;
 pub use progress::{Progress, Stage};
-pub use target::Tunnel;
+pub use target::{Peers, Tunnel};
 pub use tls::TlsCache;
 
 /// Connects to the plan's target over the first route that works.
@@ -63,7 +63,8 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
             let channel = dial::dial_unix(path, &peer, &deadline, context.progress)?;
-            let tunnel = Tunnel { channel, peer, granted_by: None, target: plan.target.clone() };
+            let peers = Peers { remote: peer, granted_by: None, target: plan.target.clone() };
+            let tunnel = Tunnel { stream: Box::new(channel), peers };
             return target::finish(tunnel, plan, None, &deadline, context);
         }
     };
@@ -179,7 +180,7 @@ fn connect_hops<'a>(
             }
         }
         let granted_by = hops.last().map(|hop| hop.peer.clone());
-        let target = plan.target.clone();
-        return Ok(Tunnel { channel: connection.into_channel(), peer: first, granted_by, target });
+        let peers = Peers { remote: first, granted_by, target: plan.target.clone() };
+        return Ok(Tunnel { stream: connection.into_stream(), peers });
     }
 }

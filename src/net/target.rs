@@ -11,17 +11,25 @@ use super::tls;
 use crate::error::{Error, Peer};
 use crate::plan::{Limits, Plan, Target};
 use crate::proto::{Ends, ProxyProtocol, Wire};
-use crate::sys::{self, Channel, Client};
+use crate::stream::Stream;
+use crate::sys::{self, Client};
 use crate::trace::{self, trace};
 
 /// An established connection on which every byte belongs to the session.
 #[derive(Debug)]
 pub struct Tunnel {
-    /// The connection.
-    pub channel: Channel,
-    /// The peer of the connection: the first hop, or the target if there are no hops or TLS with
-    /// the target protects the connection end to end.
-    pub peer: Peer,
+    /// The connection, with its layers.
+    pub stream: Box<dyn Stream>,
+    /// Where it leads.
+    pub peers: Peers,
+}
+
+/// The peers of a tunnel.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    /// The other end of the connection: the first hop, or the target if there are no hops or TLS
+    /// with the target protects the connection end to end.
+    pub remote: Peer,
     /// The last hop, which granted the request for the target; `None` if there are no hops, or if a
     /// TLS handshake proved that the tunnel leads to the target.
     pub granted_by: Option<Peer>,
@@ -29,7 +37,7 @@ pub struct Tunnel {
     pub target: Target,
 }
 
-impl Tunnel {
+impl Peers {
     /// Returns the error to report if the connection is closed before the target sends anything.
     #[must_use]
     pub fn nothing_received(&self) -> Error {
@@ -47,7 +55,7 @@ pub(super) fn tls_client(plan: &Plan, context: Context<'_>) -> Result<Option<tls
 /// Sends the PROXY protocol header, then performs the TLS handshake with the target. The header is
 /// not encrypted, because it is for the load balancer in front of the TLS server.
 pub(super) fn finish(
-    tunnel: Tunnel,
+    mut tunnel: Tunnel,
     plan: &Plan,
     tls: Option<&tls::Client>,
     deadline: &Deadline<'_>,
@@ -55,31 +63,39 @@ pub(super) fn finish(
 ) -> Result<Tunnel, Error> {
     trace!("connected");
     if let Some(version) = plan.proxy_protocol {
-        send_proxy_header(version, &tunnel, context.client)?;
+        send_proxy_header(version, &mut tunnel, context.client)?;
     }
     let Some(tls) = tls else { return Ok(tunnel) };
     let peer = Peer::target(&plan.target);
     let until = deadline.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
-    let connection = tls.secure(Connection::new(tunnel.channel), &peer, &until, context.progress)?;
-    Ok(Tunnel { channel: connection.into_channel(), peer, granted_by: None, target: tunnel.target })
+    let connection = tls.secure(Connection::new(tunnel.stream), &peer, &until, context.progress)?;
+    let peers = Peers { remote: peer, granted_by: None, target: tunnel.peers.target };
+    Ok(Tunnel { stream: connection.into_stream(), peers })
 }
 
 /// Sends the PROXY protocol header, which must precede all bytes of the session. The header
 /// contains both addresses of the client's connection, or of our own if there is no client. Without
 /// a client, a tunnel through a proxy has no known source address, because only the proxy knows the
 /// address from which it connects.
-fn send_proxy_header(version: ProxyProtocol, tunnel: &Tunnel, client: Option<&Client>) -> Result<(), Error> {
+fn send_proxy_header(
+    version: ProxyProtocol,
+    tunnel: &mut Tunnel,
+    client: Option<&Client>,
+) -> Result<(), Error> {
     let ends = match client {
         Some(client) => client.addrs.map(|(ours, theirs)| Ends { source: theirs, destination: ours }),
-        None if tunnel.peer.protocol.is_some() => None,
-        None => sys::socket_addrs(&tunnel.channel)
+        None if tunnel.peers.remote.protocol.is_some() => None,
+        None => tunnel
+            .stream
+            .as_channel()
+            .and_then(sys::socket_addrs)
             .map(|(ours, theirs)| Ends { source: ours, destination: theirs }),
     };
     let header = version.header(ends);
     trace::sent(&Wire::public(header.clone()), version == ProxyProtocol::V1);
-    let failed = |cause| Error::Remote { peer: tunnel.peer.clone(), cause };
+    let failed = |cause| Error::Remote { peer: tunnel.peers.remote.clone(), cause };
     // One write is enough: the send buffer is empty, or nearly so after a negotiation.
-    match tunnel.channel.write(&header).map_err(failed)? {
+    match tunnel.stream.write(&header).map_err(failed)? {
         sent if sent == header.len() => Ok(()),
         _ => Err(failed(io::ErrorKind::WriteZero.into())),
     }

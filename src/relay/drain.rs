@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sys::Channel;
+use crate::stream::Stream;
 
 /// The wait ends when the peer has acknowledged nothing for this long.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -12,26 +12,23 @@ pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often to check for acknowledgements. The kernel cannot wake us when one arrives.
 pub(super) const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A channel to be reset once its data has arrived or a timeout has expired.
-pub(super) struct Drain<'a> {
-    channel: &'a Channel,
-    progress: Progress,
-}
+/// A wait for the data that was written to a stream, which is then reset.
+pub(super) struct Drain(Progress);
 
-impl<'a> Drain<'a> {
+impl Drain {
     /// Starts the wait. `stall_timeout` replaces [`STALL_TIMEOUT`] if it is shorter.
-    pub(super) fn new(channel: &'a Channel, stall_timeout: Option<Duration>) -> Self {
+    pub(super) fn new(stall_timeout: Option<Duration>) -> Self {
         let stall_timeout = stall_timeout.map_or(STALL_TIMEOUT, |timeout| timeout.min(STALL_TIMEOUT));
-        Self { channel, progress: Progress::new(stall_timeout, Instant::now()) }
+        Self(Progress::new(stall_timeout, Instant::now()))
     }
 
-    /// Marks the channel for a reset if the wait is over. Returns `true` if it is.
-    pub(super) fn try_reset(&mut self) -> bool {
-        // `None`: the system does not report how much data is undelivered.
-        let undelivered = self.channel.undelivered().unwrap_or(0);
-        let is_over = self.progress.is_over(undelivered, Instant::now());
+    /// Marks the stream for a reset if the wait is over. Returns `true` if it is.
+    pub(super) fn try_reset(&mut self, stream: &mut dyn Stream) -> bool {
+        // If that fails, nothing is left to deliver.
+        let _ = stream.flush();
+        let is_over = self.0.is_over(stream.undelivered(), Instant::now());
         if is_over {
-            self.channel.reset_on_close();
+            stream.reset_on_close();
         }
         is_over
     }

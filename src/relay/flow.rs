@@ -3,6 +3,7 @@
 use std::io;
 
 use super::transfer::{Buffer, BulkDetector, Pool, SplicePipe};
+use crate::stream::Stream;
 use crate::sys::{self, Channel, SpliceMode};
 use crate::trace::{self, trace};
 
@@ -14,13 +15,8 @@ const MAX_SPLICE_RETRIES: u32 = 4;
 ///
 /// A flow reads only while it holds no data. A slow sink therefore stops reads from the source
 /// (backpressure), and memory use stays bounded.
-pub(super) struct Flow<'a> {
-    /// `None` if the descriptor was closed at program start, which counts as EOF.
-    source: Option<&'a Channel>,
-    /// `None` if the descriptor was closed at program start, which is an error once there is data
-    /// to write.
-    sink: Option<&'a Channel>,
-    transfer: Transfer<'a>,
+pub(super) struct Flow {
+    transfer: Transfer,
     state: FlowState,
     fault: Option<Fault>,
     /// An error on the source connection that the kernel has already reported to a write in the
@@ -28,7 +24,6 @@ pub(super) struct Flow<'a> {
     source_error: Option<io::Error>,
     /// Marks this direction in a hex dump.
     arrow: &'static str,
-    pool: &'a Pool,
     bytes_read: u64,
     /// Size of the most recent read, or 0 after [`end_bulk`](Self::end_bulk).
     last_read: usize,
@@ -36,8 +31,18 @@ pub(super) struct Flow<'a> {
     progress_count: u64,
 }
 
+/// What a flow moves bytes between.
+pub(super) struct Ends<'s> {
+    /// `None` if the descriptor was closed at program start, which counts as EOF.
+    pub(super) source: Option<&'s mut (dyn Stream + 'static)>,
+    /// `None` if the descriptor was closed at program start, which is an error once there is data
+    /// to write.
+    pub(super) sink: Option<&'s mut (dyn Stream + 'static)>,
+    pub(super) pool: &'s Pool,
+}
+
 /// How bytes get from the source to the sink.
-enum Transfer<'a> {
+enum Transfer {
     /// By read and write, through memory.
     Copied(Buffer),
     /// With splice(2) directly from source to sink, which works because one of them is a pipe.
@@ -51,7 +56,7 @@ enum Transfer<'a> {
         pipe_grown: bool,
     },
     /// By splice(2) into a pipe that we own, then out of that pipe.
-    Piped(SplicePipe<'a>),
+    Piped(SplicePipe),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,24 +82,15 @@ impl Fault {
     }
 }
 
-impl<'a> Flow<'a> {
+impl Flow {
     /// Creates a flow that copies through memory.
-    pub(super) fn new(
-        arrow: &'static str,
-        source: Option<&'a Channel>,
-        sink: Option<&'a Channel>,
-        pool: &'a Pool,
-    ) -> Self {
-        let state = if source.is_some() { FlowState::Open } else { FlowState::Finished };
+    pub(super) fn new(arrow: &'static str, has_source: bool) -> Self {
         Self {
-            source,
-            sink,
             transfer: Transfer::Copied(Buffer::default()),
-            state,
+            state: if has_source { FlowState::Open } else { FlowState::Finished },
             fault: None,
             source_error: None,
             arrow,
-            pool,
             bytes_read: 0,
             last_read: 0,
             progress_count: 0,
@@ -102,9 +98,9 @@ impl<'a> Flow<'a> {
     }
 
     /// Switches to splice(2) if source and sink support it.
-    pub(super) fn spliced(self) -> Self {
-        let mode = self.source.zip(self.sink).map(|(source, sink)| sys::splice_mode(source, sink));
-        let transfer = match mode {
+    pub(super) fn splice_if_possible(&mut self, source: Option<&dyn Stream>, sink: Option<&dyn Stream>) {
+        let channels = source.and_then(Stream::as_channel).zip(sink.and_then(Stream::as_channel));
+        self.transfer = match channels.map(|(source, sink)| sys::splice_mode(source, sink)) {
             Some(mode @ (SpliceMode::IntoPipe | SpliceMode::OutOfPipe)) => Transfer::Spliced {
                 into_pipe: mode == SpliceMode::IntoPipe,
                 sink_blocked: false,
@@ -112,10 +108,9 @@ impl<'a> Flow<'a> {
                 bulk: BulkDetector::default(),
                 pipe_grown: false,
             },
-            Some(SpliceMode::ThroughPipe) => Transfer::Piped(SplicePipe::new(self.pool)),
-            Some(SpliceMode::Copy) | None => return self,
+            Some(SpliceMode::ThroughPipe) => Transfer::Piped(SplicePipe::default()),
+            Some(SpliceMode::Copy) | None => return,
         };
-        Self { transfer, ..self }
     }
 
     /// Returns the transfer method as shown by `-d`.
@@ -141,10 +136,10 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Returns the source if it should be polled for reading. `None` while data is held, and after
+    /// Returns `true` if the source should be polled for reading: not while data is held, nor after
     /// the source has ended.
-    pub(super) fn source_to_poll(&self) -> Option<&'a Channel> {
-        self.source.filter(|_| self.state == FlowState::Open && !self.transfer.waits_for_sink())
+    pub(super) fn wants_data(&self) -> bool {
+        self.state == FlowState::Open && !self.transfer.waits_for_sink()
     }
 
     /// Returns `true` if there is data to write.
@@ -180,16 +175,16 @@ impl<'a> Flow<'a> {
 
     /// Reads if no data is held and the source is ready; writes if data is held and the sink is
     /// ready. Returns `true` if bytes were read.
-    pub(super) fn advance(&mut self, source_ready: bool, sink_ready: bool) -> bool {
+    pub(super) fn advance(&mut self, mut ends: Ends<'_>, source_ready: bool, sink_ready: bool) -> bool {
         if let Transfer::Spliced { sink_blocked, .. } = self.transfer {
             let ready = if sink_blocked { sink_ready } else { source_ready };
-            return ready && self.state == FlowState::Open && self.splice();
+            return ready && self.state == FlowState::Open && self.splice(&ends);
         }
-        let has_read = source_ready && self.read();
+        let has_read = source_ready && self.read(&mut ends);
         // Write new data without polling first: the sink is usually ready, and this saves a poll.
-        let write_now = has_read && self.sink.is_none_or(Channel::can_write_unpolled);
+        let write_now = has_read && ends.sink.as_ref().is_none_or(|sink| sink.can_write_unpolled());
         if self.holds_data() && (sink_ready || write_now) {
-            self.write();
+            self.write(&mut ends);
         }
         if self.state == FlowState::Flushing && !self.holds_data() {
             self.state = FlowState::Finished;
@@ -259,8 +254,11 @@ impl<'a> Flow<'a> {
         self.fault.get_or_insert(Fault::Write(cause));
     }
 
-    fn splice(&mut self) -> bool {
-        let (Some(source), Some(sink)) = (self.source, self.sink) else { return false };
+    fn splice(&mut self, ends: &Ends<'_>) -> bool {
+        let (Some(source), Some(sink)) = (channel(ends.source.as_deref()), channel(ends.sink.as_deref()))
+        else {
+            return false;
+        };
         let Transfer::Spliced { into_pipe, sink_blocked, retries, bulk, pipe_grown } = &mut self.transfer
         else {
             return false;
@@ -295,12 +293,12 @@ impl<'a> Flow<'a> {
         false
     }
 
-    fn read(&mut self) -> bool {
-        let Some(source) = self.source_to_poll() else { return false };
-        let filled = match &mut self.transfer {
-            Transfer::Copied(buffer) => buffer.fill(source, self.pool),
-            Transfer::Piped(pipe) => pipe.fill(source),
-            Transfer::Spliced { .. } => return false,
+    fn read(&mut self, ends: &mut Ends<'_>) -> bool {
+        let Some(source) = ends.source.as_deref_mut().filter(|_| self.wants_data()) else { return false };
+        let filled = match (&mut self.transfer, source.as_channel()) {
+            (Transfer::Piped(pipe), Some(channel)) => pipe.fill(channel, ends.pool),
+            (Transfer::Copied(buffer), _) => buffer.fill(source, ends.pool),
+            (Transfer::Piped(_) | Transfer::Spliced { .. }, _) => return false,
         };
         match filled {
             Ok(0) => self.reach_eof(FlowState::Flushing),
@@ -323,10 +321,13 @@ impl<'a> Flow<'a> {
         false
     }
 
-    fn write(&mut self) {
-        let written = match (self.sink, &mut self.transfer) {
-            (Some(sink), Transfer::Copied(buffer)) => buffer.drain(sink, self.pool),
-            (Some(sink), Transfer::Piped(pipe)) => pipe.drain(sink),
+    fn write(&mut self, ends: &mut Ends<'_>) {
+        let written = match (ends.sink.as_deref_mut(), &mut self.transfer) {
+            (Some(sink), Transfer::Copied(buffer)) => buffer.drain(sink, ends.pool),
+            (Some(sink), Transfer::Piped(pipe)) => match sink.as_channel() {
+                Some(channel) => pipe.drain(channel, ends.pool),
+                None => return,
+            },
             (_, Transfer::Spliced { .. }) => return,
             (None, _) => Err(io::Error::new(io::ErrorKind::NotConnected, "the descriptor is closed")),
         };
@@ -365,7 +366,7 @@ impl<'a> Flow<'a> {
     }
 }
 
-impl Transfer<'_> {
+impl Transfer {
     /// Returns `true` if the sink must become ready next, rather than the source.
     fn waits_for_sink(&self) -> bool {
         match self {
@@ -374,6 +375,10 @@ impl Transfer<'_> {
             Self::Piped(pipe) => !pipe.is_empty(),
         }
     }
+}
+
+fn channel<'s>(stream: Option<&'s (dyn Stream + 'static)>) -> Option<&'s Channel> {
+    stream.and_then(Stream::as_channel)
 }
 
 /// Returns `true` for errors on the connection itself, which the kernel reports to only one of the

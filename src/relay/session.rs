@@ -1,18 +1,19 @@
 //! A relay session as a state machine that never blocks.
 //!
-//! A driver polls the channels that [`Session::interest`] returns, for at most
-//! [`Session::timeout`]. It then calls [`Session::on_ready`] or [`Session::on_timeout`], and
+//! A driver waits for the streams that [`Session::register`] adds to its set, for at most
+//! [`Session::timeout`]. It then calls [`Session::on_events`] or [`Session::on_timeout`], and
 //! repeats this until [`Session::is_closed`] returns `true`.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::drain::{DRAIN_POLL_INTERVAL, Drain, STALL_TIMEOUT};
-use super::flow::{Fault, Flow};
+use super::flow::{Ends, Fault, Flow};
 use super::idle::IdleTimer;
 use super::transfer::Pool;
 use crate::error::{Error, Peer};
 use crate::plan::{RelayMode, RelaySettings};
+use crate::stream::{Closing, Events, Interest, PollSet, Stream};
 use crate::sys::{self, Channel, Ready};
 use crate::trace::{self, trace};
 
@@ -25,26 +26,76 @@ const BULK_PAUSE: Duration = Duration::from_millis(50);
 /// Grace period for the other direction after stdin or stdout fails.
 const HALF_FAILED_GRACE: Duration = Duration::from_secs(1);
 
-/// The kind of local end that a session has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The local end of a session.
+#[derive(Debug)]
 pub(super) enum LocalEnd {
-    /// Standard input and output. The remote's EOF ends the session.
-    Stdio,
-    /// A client's socket. The session lasts until both directions have ended.
-    Client,
-    /// A client's socket. The connection to the remote outlives the client (`-P`).
-    PersistentClient,
+    /// Standard input and output; `None` if the descriptor was closed at program start. The
+    /// remote's EOF ends the session.
+    Stdio { input: Option<Channel>, output: Option<Channel> },
+    /// A client. The session lasts until both directions have ended.
+    Client(Box<dyn Stream>),
+    /// A client. The connection to the remote outlives the client (`-P`).
+    PersistentClient(Box<dyn Stream>),
 }
 
-/// The part of a `-P` session that outlives its client.
-#[derive(Debug, Default)]
-pub struct KeptSession {
-    /// Data from the remote that the last client did not receive.
-    pub pending: Vec<u8>,
-    /// The remote sent EOF, so no further client can be served.
-    pub remote_ended: bool,
+impl LocalEnd {
+    fn input(&self) -> Option<&(dyn Stream + 'static)> {
+        match self {
+            Self::Stdio { input, .. } => input.as_ref().map(|input| input as _),
+            Self::Client(client) | Self::PersistentClient(client) => Some(&**client),
+        }
+    }
+
+    fn input_mut(&mut self) -> Option<&mut (dyn Stream + 'static)> {
+        match self {
+            Self::Stdio { input, .. } => input.as_mut().map(|input| input as _),
+            Self::Client(client) | Self::PersistentClient(client) => Some(&mut **client),
+        }
+    }
+
+    fn output(&self) -> Option<&(dyn Stream + 'static)> {
+        match self {
+            Self::Stdio { output, .. } => output.as_ref().map(|output| output as _),
+            Self::Client(client) | Self::PersistentClient(client) => Some(&**client),
+        }
+    }
+
+    fn output_mut(&mut self) -> Option<&mut (dyn Stream + 'static)> {
+        match self {
+            Self::Stdio { output, .. } => output.as_mut().map(|output| output as _),
+            Self::Client(client) | Self::PersistentClient(client) => Some(&mut **client),
+        }
+    }
+
+    /// Returns standard output.
+    pub(super) fn into_output(self) -> Option<Channel> {
+        match self {
+            Self::Stdio { output, .. } => output,
+            Self::Client(_) | Self::PersistentClient(_) => None,
+        }
+    }
+
+    fn is_stdio(&self) -> bool {
+        matches!(self, Self::Stdio { .. })
+    }
+
+    fn is_persistent(&self) -> bool {
+        matches!(self, Self::PersistentClient(_))
+    }
+}
+
+/// What is left of a session that has ended.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) result: Result<Ending, Error>,
+    pub(super) local: LocalEnd,
+    pub(super) remote: Box<dyn Stream>,
+    /// Data from the remote that the client did not receive.
+    pub(super) pending: Vec<u8>,
+    /// The remote sent EOF and did not fail.
+    pub(super) remote_ended: bool,
     /// The remote has sent data.
-    pub has_received: bool,
+    pub(super) has_received: bool,
 }
 
 /// How a session without an error ended.
@@ -61,8 +112,15 @@ pub enum Ending {
     },
 }
 
+/// One of the two ends of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Local,
+    Remote,
+}
+
 /// The phase of a session. Transitions only go down this list.
-enum State<'a> {
+enum State {
     /// Both directions may carry data. A session with a client's socket stays in this state until
     /// it ends, even with one direction closed.
     Open,
@@ -79,45 +137,30 @@ enum State<'a> {
         failed_since: Option<Instant>,
     },
     /// The session failed. Data that was already written gets time to arrive before the reset.
-    Draining(Vec<Drain<'a>>),
+    Draining(Vec<(End, Drain)>),
+    /// The session is over, but the layers of an end still hold data for it.
+    Closing(Vec<(End, Closing)>),
     Closed,
 }
 
-/// A value for each channel of a session.
+/// A value for each stream of a session.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PerChannel<T> {
+pub(super) struct PerStream<T> {
     pub(super) input: T,
     pub(super) remote: T,
     pub(super) output: T,
 }
 
-impl<T> PerChannel<T> {
-    pub(super) fn map<U>(self, mut convert: impl FnMut(T) -> U) -> PerChannel<U> {
-        let (input, remote, output) = (convert(self.input), convert(self.remote), convert(self.output));
-        PerChannel { input, remote, output }
-    }
-}
-
-/// The events to poll a channel for. With neither flag set, the channel is polled only for a
-/// hang-up.
-#[derive(Clone, Copy)]
-pub(super) struct Interest<'a> {
-    pub(super) channel: &'a Channel,
-    pub(super) read: bool,
-    pub(super) write: bool,
-}
-
 /// Both directions of one session.
-pub(super) struct Session<'a> {
-    state: State<'a>,
+pub(super) struct Session {
+    state: State,
     local: LocalEnd,
-    output: Option<&'a Channel>,
-    remote: &'a Channel,
-    peer: &'a Peer,
+    remote: Box<dyn Stream>,
+    peer: Peer,
     /// From the local end to the remote.
-    up: Flow<'a>,
+    up: Flow,
     /// From the remote to the local end.
-    down: Flow<'a>,
+    down: Flow,
     /// Whether to half-close the connection to the remote after local EOF.
     half_close: bool,
     idle: IdleTimer,
@@ -126,30 +169,24 @@ pub(super) struct Session<'a> {
     remote_ended: bool,
     /// Whether the local end had sent EOF before the remote did; `None` before the remote's EOF.
     local_ended_first: Option<bool>,
+    /// What the current wait was for.
+    wanted: PerStream<Interest>,
 }
 
-impl<'a> Session<'a> {
-    /// Creates a session with `peer`, the other end of `remote`. `input` and `output` make up the
-    /// local end.
-    pub(super) fn new(
-        local: LocalEnd,
-        [input, output]: [Option<&'a Channel>; 2],
-        remote: &'a Channel,
-        peer: &'a Peer,
-        settings: RelaySettings,
-        pool: &'a Pool,
-    ) -> Self {
-        let mut up = Flow::new(">>>", input, Some(remote), pool);
-        let mut down = Flow::new("<<<", Some(remote), output, pool);
+impl Session {
+    /// Creates a session with `peer`, the other end of `remote`.
+    pub(super) fn new(local: LocalEnd, remote: Box<dyn Stream>, peer: Peer, settings: RelaySettings) -> Self {
+        let mut up = Flow::new(">>>", local.input().is_some());
+        let mut down = Flow::new("<<<", true);
         // A dump (`-dd`) needs the bytes in memory.
         if settings.mode == RelayMode::Splice && !trace::shows_data() {
-            (up, down) = (up.spliced(), down.spliced());
+            up.splice_if_possible(local.input(), Some(&*remote));
+            down.splice_if_possible(Some(&*remote), local.output());
             trace!("relaying: up {}, down {}", up.description(), down.description());
         }
-        let session = Self {
+        let mut session = Self {
             state: State::Open,
             local,
-            output,
             remote,
             peer,
             up,
@@ -159,9 +196,10 @@ impl<'a> Session<'a> {
             result: Ok(Ending::Normal),
             remote_ended: false,
             local_ended_first: None,
+            wanted: PerStream::default(),
         };
         if session.up.is_finished() && session.half_close {
-            half_close(remote);
+            half_close(&mut *session.remote);
         }
         session
     }
@@ -176,29 +214,67 @@ impl<'a> Session<'a> {
         matches!(self.state, State::Closed)
     }
 
-    /// Returns the result of a closed session, and the part of a `-P` session that outlives its
-    /// client.
-    pub(super) fn into_result(self) -> (Result<Ending, Error>, KeptSession) {
-        let (remote_ended, has_received) = (self.remote_ended, self.has_received());
-        (self.result, KeptSession { pending: self.down.pending().to_vec(), remote_ended, has_received })
+    /// Returns the result of a closed session, and its two ends.
+    pub(super) fn into_outcome(self) -> Outcome {
+        let has_received = self.has_received();
+        let Self { result, local, remote, remote_ended, down, .. } = self;
+        Outcome { result, local, remote, pending: down.pending().to_vec(), remote_ended, has_received }
     }
 
-    /// Returns the events to poll each channel for.
-    pub(super) fn interest(&self) -> PerChannel<Option<Interest<'a>>> {
-        if matches!(self.state, State::Draining(_) | State::Closed) {
-            return PerChannel::default();
+    /// Adds the streams to poll, and remembers what for.
+    pub(super) fn register<'a>(&'a mut self, polls: &mut PollSet<'a>) {
+        self.wanted = self.interest();
+        let PerStream { input, remote, output } = self.wanted;
+        let session = &*self;
+        for (stream, want) in session.streams([input, remote, output]) {
+            stream.register(want, polls);
         }
-        // A channel without any interest must not be polled: poll always reports hang-ups, so after
-        // one it would return at once each time.
-        let input = self.up.source_to_poll().map(|channel| Interest { channel, read: true, write: false });
-        let (read, write) = (self.down.source_to_poll().is_some(), self.up.holds_data());
-        let remote = (read || write).then_some(Interest { channel: self.remote, read, write });
-        let output = self.output.filter(|_| !self.down.is_finished()).and_then(|channel| {
-            let write = self.down.holds_data();
-            let for_hangup = sys::HANGUP_IS_GONE && !self.down.is_bulk();
-            (write || for_hangup).then_some(Interest { channel, read: false, write })
-        });
-        PerChannel { input, remote, output }
+    }
+
+    /// Handles the events after a wait for the streams that [`register`](Self::register) added.
+    pub(super) fn on_events(&mut self, mut events: Events, pool: &Pool) {
+        let PerStream { input, remote, output } = self.wanted;
+        let mut ready = |stream: Option<&(dyn Stream + 'static)>, want| {
+            stream.map(|stream| stream.ready(want, &mut events)).unwrap_or_default()
+        };
+        let input = ready(self.local.input(), input);
+        let remote = ready(Some(&*self.remote), remote);
+        let output = ready(self.local.output(), output);
+        self.on_ready(PerStream { input, remote, output }, pool);
+    }
+
+    fn streams(
+        &self,
+        [input, remote, output]: [Interest; 3],
+    ) -> impl Iterator<Item = (&(dyn Stream + 'static), Interest)> {
+        let streams =
+            [(self.local.input(), input), (Some(&*self.remote), remote), (self.local.output(), output)];
+        streams.into_iter().filter_map(|(stream, want)| Some((stream?, want)))
+    }
+
+    /// Returns the events to poll each stream for. A stream without any interest must not be
+    /// polled: poll always reports hang-ups, so after one it would return at once each time.
+    fn interest(&self) -> PerStream<Interest> {
+        match &self.state {
+            State::Draining(_) | State::Closed => PerStream::default(),
+            State::Closing(closings) => {
+                let want = |end| {
+                    let closing = closings.iter().find(|(closing, _)| *closing == end);
+                    closing.map(|(_, closing)| closing.interest()).unwrap_or_default()
+                };
+                PerStream { input: Interest::default(), remote: want(End::Remote), output: want(End::Local) }
+            }
+            State::Open | State::OutputOnly { .. } | State::InputOnly { .. } => {
+                let read = |wants| Interest { read: wants, ..Interest::default() };
+                let input = read(self.up.wants_data());
+                let remote = Interest { write: self.up.holds_data(), ..read(self.down.wants_data()) };
+                let write = self.down.holds_data();
+                let hangup = sys::HANGUP_IS_GONE && !self.down.is_bulk();
+                let output = Interest { write, hangup, read: false };
+                let output = if self.down.is_finished() { Interest::default() } else { output };
+                PerStream { input, remote, output }
+            }
+        }
     }
 
     /// Returns how long to poll, or `None` for no limit.
@@ -218,16 +294,23 @@ impl<'a> Session<'a> {
                 [Some(pause), failed_since.map(remaining_grace), self.idle.remaining()]
             }
             State::Draining(_) => return Some(DRAIN_POLL_INTERVAL),
+            State::Closing(ref closings) => {
+                return closings.iter().map(|(_, closing)| closing.timeout()).min();
+            }
             State::Closed => return Some(Duration::ZERO),
         };
         limits.into_iter().flatten().min()
     }
 
-    /// Moves data on the channels that are ready, and updates the state.
-    pub(super) fn on_ready(&mut self, ready: PerChannel<Ready>) {
-        let PerChannel { input, remote, output } = ready;
+    /// Moves data on the streams that are ready, and updates the state.
+    pub(super) fn on_ready(&mut self, ready: PerStream<Ready>, pool: &Pool) {
+        let PerStream { input, remote, output } = ready;
+        if matches!(self.state, State::Closing(_)) {
+            return self.advance_closing(output, remote);
+        }
+        self.flush(remote, output);
         let was_finished = self.down.is_finished();
-        self.advance_down(remote, output);
+        self.advance_down(remote, output, pool);
         if output.gone && !self.half_close && self.up.is_finished() && !self.down.holds_data() {
             // Both local ends are closed. Without a half-close the remote does not know that, and
             // might never end the session.
@@ -247,7 +330,7 @@ impl<'a> Session<'a> {
             self.up.source_lost(cause);
         }
         let was_finished = self.up.is_finished();
-        let has_sent = self.advance_up(input, remote);
+        let has_sent = self.advance_up(input, remote, pool);
         if self.up.is_finished() && !was_finished {
             self.upload_finished();
         }
@@ -267,6 +350,7 @@ impl<'a> Session<'a> {
         self.down.end_bulk();
         match self.state {
             State::Draining(_) => self.reset_drained(),
+            State::Closing(_) => self.advance_closing(Ready::default(), Ready::default()),
             State::Closed => {}
             State::InputOnly { .. } if self.idle.expired().is_none() => self.end(Ok(())),
             State::Open | State::OutputOnly { .. } | State::InputOnly { .. } => self.update_state(false),
@@ -278,9 +362,21 @@ impl<'a> Session<'a> {
         self.end(Err(Error::System { what: "wait for data", cause }));
     }
 
-    fn advance_down(&mut self, remote: Ready, output: Ready) {
+    /// Lets layers pass on what they hold. An error shows up in the next write.
+    fn flush(&mut self, remote: Ready, output: Ready) {
+        if remote.write {
+            let _ = self.remote.flush();
+        }
+        if let Some(output) = self.local.output_mut().filter(|_| output.write) {
+            let _ = output.flush();
+        }
+    }
+
+    fn advance_down(&mut self, remote: Ready, output: Ready, pool: &Pool) {
         let had_ended = self.down.source_ended();
-        self.down.advance(remote.read, output.write || self.output.is_none());
+        let sink = self.local.output_mut();
+        let sink_ready = output.write || sink.is_none();
+        self.down.advance(Ends { source: Some(&mut *self.remote), sink, pool }, remote.read, sink_ready);
         if self.down.source_ended()
             && !had_ended
             && let Some(cause) = self.remote.fault()
@@ -290,38 +386,38 @@ impl<'a> Session<'a> {
     }
 
     /// Moves data from the local end to the remote. Returns `true` if local input was read.
-    fn advance_up(&mut self, input: Ready, remote: Ready) -> bool {
+    fn advance_up(&mut self, input: Ready, remote: Ready, pool: &Pool) -> bool {
         let had_ended = self.up.source_ended();
-        let has_read = self.up.advance(input.read, remote.write);
-        let client = self.output.filter(|_| self.local != LocalEnd::Stdio);
+        let ends = Ends { source: self.local.input_mut(), sink: Some(&mut *self.remote), pool };
+        let has_read = self.up.advance(ends, input.read, remote.write);
+        let client = self.local.output().filter(|_| !self.local.is_stdio());
         if self.up.source_ended()
             && !had_ended
-            && let Some(cause) = client.and_then(Channel::fault)
+            && let Some(cause) = client.and_then(Stream::fault)
         {
             self.up.eof_was_error(cause);
         }
         has_read
     }
 
-    fn download_finished(&self) {
+    fn download_finished(&mut self) {
         if !self.down.write_failed() {
             trace!("connection closed by peer");
         }
-        if self.local == LocalEnd::Client
+        if let LocalEnd::Client(client) = &mut self.local
             && !self.down.is_incomplete()
-            && let Some(output) = self.output
         {
-            half_close(output);
+            half_close(&mut **client);
         }
     }
 
-    fn upload_finished(&self) {
+    fn upload_finished(&mut self) {
         if self.up.has_fault() {
             return;
         }
         trace!("local input is EOF");
-        if self.local != LocalEnd::PersistentClient && self.half_close {
-            half_close(self.remote);
+        if !self.local.is_persistent() && self.half_close {
+            half_close(&mut *self.remote);
         }
     }
 
@@ -333,7 +429,7 @@ impl<'a> Session<'a> {
         if let Some(limit) = self.idle.expired() {
             return self.end(Err(Error::Idle { peer: self.peer.clone(), limit }));
         }
-        if self.local != LocalEnd::Stdio {
+        if !self.local.is_stdio() {
             return;
         }
         match &mut self.state {
@@ -345,7 +441,11 @@ impl<'a> Session<'a> {
                 self.state = State::OutputOnly { since: Instant::now() };
             }
             State::InputOnly { sent_after_eof, .. } => *sent_after_eof |= has_sent,
-            State::Open | State::OutputOnly { .. } | State::Draining(_) | State::Closed => {}
+            State::Open
+            | State::OutputOnly { .. }
+            | State::Draining(_)
+            | State::Closing(_)
+            | State::Closed => {}
         }
     }
 
@@ -356,13 +456,13 @@ impl<'a> Session<'a> {
         }
         let (up, down) = (self.up.is_finished(), self.down.is_finished());
         let both_finished = down && (up || self.down.read_failed());
-        match self.local {
-            LocalEnd::Stdio => {
+        match &self.local {
+            LocalEnd::Stdio { .. } => {
                 both_finished || self.up.read_failed() && !self.down.holds_data() || self.grace_has_passed()
             }
-            LocalEnd::Client => both_finished || self.up.read_failed() || self.down.sink_failed(),
+            LocalEnd::Client(_) => both_finished || self.up.read_failed() || self.down.sink_failed(),
             // After a client has stopped reading, still forward the data that it sent.
-            LocalEnd::PersistentClient => up || down && !self.down.write_failed(),
+            LocalEnd::PersistentClient(_) => up || down && !self.down.write_failed(),
         }
     }
 
@@ -370,7 +470,7 @@ impl<'a> Session<'a> {
         let since = match self.state {
             State::OutputOnly { since } => Some(since),
             State::InputOnly { failed_since, .. } => failed_since,
-            State::Open | State::Draining(_) | State::Closed => None,
+            State::Open | State::Draining(_) | State::Closing(_) | State::Closed => None,
         };
         since.is_some_and(|since| remaining_grace(since).is_zero())
     }
@@ -388,15 +488,17 @@ impl<'a> Session<'a> {
         self.result = result.and_then(|()| self.take_error()).map(|()| ending);
         let (reset_local, reset_remote) =
             self.result.as_ref().map_or_else(|error| self.resets_after(error), |_| (false, false));
-        let local = self.output.filter(|_| reset_local && down_is_incomplete);
-        let remote = Some(self.remote).filter(|_| reset_remote && up_is_incomplete);
-        self.allow_clean_close(local.is_none(), remote.is_none());
+        let (reset_local, reset_remote) =
+            (reset_local && down_is_incomplete, reset_remote && up_is_incomplete);
+        self.allow_clean_close(!reset_local, !reset_remote);
         let mut drains = Vec::new();
-        for (channel, is_gone) in [(local, local_is_gone), (remote, remote_is_gone)] {
-            match channel {
-                Some(channel) if is_gone => channel.reset_on_close(),
-                Some(channel) => drains.push(Drain::new(channel, self.idle.limit())),
-                None => {}
+        for (end, reset, is_gone) in
+            [(End::Local, reset_local, local_is_gone), (End::Remote, reset_remote, remote_is_gone)]
+        {
+            match self.end_mut(end) {
+                Some(stream) if reset && is_gone => stream.reset_on_close(),
+                Some(_) if reset => drains.push((end, Drain::new(self.idle.limit()))),
+                _ => {}
             }
         }
         self.state = State::Draining(drains);
@@ -410,11 +512,11 @@ impl<'a> Session<'a> {
         }
         let after_local = match self.local {
             // Which EOF is seen first may be chance, so one that is already available counts.
-            LocalEnd::Stdio => self.up.source_ended(),
+            LocalEnd::Stdio { .. } => self.up.source_ended(),
             // A client ends because it sees the remote's EOF.
-            LocalEnd::Client => self.local_ended_first == Some(true),
+            LocalEnd::Client(_) => self.local_ended_first == Some(true),
             // The remote does not see the EOF of a client.
-            LocalEnd::PersistentClient => false,
+            LocalEnd::PersistentClient(_) => false,
         };
         // A write that failed means that the remote did not take what was sent.
         let after_local = after_local && !self.up.has_fault();
@@ -427,37 +529,73 @@ impl<'a> Session<'a> {
 
     /// Lets those ends of a local port's session close cleanly that are not to be reset. The remote
     /// of a persistent session stays open.
-    fn allow_clean_close(&self, local: bool, remote: bool) {
-        let remote = match self.local {
-            LocalEnd::Stdio => return,
-            LocalEnd::Client => remote,
-            LocalEnd::PersistentClient => false,
+    fn allow_clean_close(&mut self, local: bool, remote: bool) {
+        let remote = match &self.local {
+            LocalEnd::Stdio { .. } => return,
+            LocalEnd::Client(_) => remote,
+            LocalEnd::PersistentClient(_) => false,
         };
-        let clean = [self.output.filter(|_| local), Some(self.remote).filter(|_| remote)];
-        clean.into_iter().flatten().for_each(|channel| channel.set_reset_on_exit(false));
+        for end in [(End::Local, local), (End::Remote, remote)]
+            .into_iter()
+            .filter_map(|(end, clean)| clean.then_some(end))
+        {
+            if let Some(stream) = self.end_mut(end) {
+                stream.set_reset_on_exit(false);
+            }
+        }
     }
 
-    /// Resets each channel whose data has arrived or whose wait has timed out. Closes the session
+    /// Resets each stream whose data has arrived or whose wait has timed out. Closes the session
     /// after the last reset.
     fn reset_drained(&mut self) {
-        if let State::Draining(drains) = &mut self.state {
-            drains.retain_mut(|drain| !drain.try_reset());
-            if drains.is_empty() {
-                self.state = State::Closed;
+        let State::Draining(mut drains) = std::mem::replace(&mut self.state, State::Closed) else { return };
+        drains.retain_mut(|(end, drain)| self.end_mut(*end).is_some_and(|stream| !drain.try_reset(stream)));
+        self.state = if drains.is_empty() { self.close_layers() } else { State::Draining(drains) };
+    }
+
+    /// Closes the layers of both ends, except those of a remote that outlives the session. Returns
+    /// the new state.
+    fn close_layers(&mut self) -> State {
+        let ends = if self.local.is_persistent() { &[End::Local][..] } else { &[End::Local, End::Remote] };
+        let mut closings = Vec::new();
+        for &end in ends {
+            if let Some(stream) = self.end_mut(end) {
+                closings.extend(Closing::begin(stream).map(|closing| (end, closing)));
             }
+        }
+        if closings.is_empty() { State::Closed } else { State::Closing(closings) }
+    }
+
+    /// Writes more of what the layers hold.
+    fn advance_closing(&mut self, local: Ready, remote: Ready) {
+        let State::Closing(mut closings) = std::mem::replace(&mut self.state, State::Closed) else { return };
+        closings.retain_mut(|(end, closing)| {
+            let ready = if *end == End::Local { local } else { remote };
+            self.end_mut(*end).is_some_and(|stream| !closing.advance(stream, ready))
+        });
+        if !closings.is_empty() {
+            self.state = State::Closing(closings);
+        }
+    }
+
+    /// Returns the stream of one end, which for the local end is the output.
+    fn end_mut(&mut self, end: End) -> Option<&mut (dyn Stream + 'static)> {
+        match end {
+            End::Local => self.local.output_mut(),
+            End::Remote => Some(&mut *self.remote),
         }
     }
 
     /// Returns `(reset_local, reset_remote)`: which ends to reset after this error.
     fn resets_after(&self, error: &Error) -> (bool, bool) {
-        match (error, self.local) {
+        match (error, &self.local) {
             // ssh closes its end without reading the rest even after a normal session.
-            (Error::ReaderGone, LocalEnd::Stdio) => (false, false),
-            (_, LocalEnd::Stdio) => (false, true),
-            (_, LocalEnd::Client) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
+            (Error::ReaderGone, LocalEnd::Stdio { .. }) => (false, false),
+            (_, LocalEnd::Stdio { .. }) => (false, true),
+            (_, LocalEnd::Client(_)) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
             // The remote connection stays open for the next client. Reset this client only if the
             // remote failed.
-            (error, LocalEnd::PersistentClient) => (matches!(error, Error::Remote { .. }), false),
+            (error, LocalEnd::PersistentClient(_)) => (matches!(error, Error::Remote { .. }), false),
         }
     }
 
@@ -497,8 +635,8 @@ fn remaining_grace(since: Instant) -> Duration {
 
 /// Shuts down the write side. A failure means that the peer is already gone, which the session
 /// notices elsewhere.
-fn half_close(channel: &Channel) {
-    if let Err(error) = channel.shut_down_writing() {
+fn half_close(stream: &mut dyn Stream) {
+    if let Err(error) = stream.shut_down_writing() {
         trace!("half-close: {error}");
     }
 }

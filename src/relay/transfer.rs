@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use crate::stream::Stream;
 use crate::sys::{Channel, Pipe, try_buffer};
 
 /// Size of a copy buffer, and of a pipe until a bulk transfer makes it grow.
@@ -16,7 +17,7 @@ pub(super) const CAPACITY: usize = 64 * 1024;
 /// `--listen` may have thousands of idle sessions. A buffer for each would exhaust memory, and a
 /// pipe for each would exceed the limit `pipe-user-pages-soft` (pipe(7)).
 #[derive(Debug, Default)]
-pub struct Pool {
+pub(super) struct Pool {
     buffers: FreeList<Box<[u8]>>,
     pipes: FreeList<Pipe>,
 }
@@ -90,7 +91,7 @@ impl Buffer {
     }
 
     /// Reads into the buffer, which must be empty. Returns 0 at EOF.
-    pub(super) fn fill(&mut self, source: &Channel, pool: &Pool) -> io::Result<usize> {
+    pub(super) fn fill(&mut self, source: &mut dyn Stream, pool: &Pool) -> io::Result<usize> {
         let mut bytes = pool.take_buffer()?;
         let result = source.read(&mut bytes);
         match result {
@@ -101,7 +102,7 @@ impl Buffer {
     }
 
     /// Writes as much as the sink accepts, and gives up the memory once everything is written.
-    pub(super) fn drain(&mut self, sink: &Channel, pool: &Pool) -> io::Result<()> {
+    pub(super) fn drain(&mut self, sink: &mut dyn Stream, pool: &Pool) -> io::Result<()> {
         self.pending.start += sink.write(self.pending())?;
         if self.pending.is_empty() {
             pool.return_buffer(std::mem::take(self).bytes);
@@ -142,26 +143,22 @@ impl BulkDetector {
 
 /// A pipe through which data is spliced from one socket to another. It is taken from the pool when
 /// data arrives, and returned once it is empty.
-pub(super) struct SplicePipe<'a> {
-    pool: &'a Pool,
+#[derive(Default)]
+pub(super) struct SplicePipe {
     pipe: Option<Pipe>,
     /// Number of bytes in the pipe.
     len: usize,
     bulk: BulkDetector,
 }
 
-impl<'a> SplicePipe<'a> {
-    pub(super) fn new(pool: &'a Pool) -> Self {
-        Self { pool, pipe: None, len: 0, bulk: BulkDetector::default() }
-    }
-
+impl SplicePipe {
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Moves bytes from a socket into the pipe, which must be empty. Returns 0 at EOF.
-    pub(super) fn fill(&mut self, source: &Channel) -> io::Result<usize> {
-        let mut pipe = self.pool.take_pipe()?;
+    pub(super) fn fill(&mut self, source: &Channel, pool: &Pool) -> io::Result<usize> {
+        let mut pipe = pool.take_pipe()?;
         let result = pipe.fill(source);
         match result {
             Ok(count) if count > 0 => {
@@ -170,20 +167,20 @@ impl<'a> SplicePipe<'a> {
                 }
                 (self.pipe, self.len) = (Some(pipe), count);
             }
-            _ => self.pool.return_pipe(pipe),
+            _ => pool.return_pipe(pipe),
         }
         result
     }
 
     /// Moves bytes from the pipe to a socket.
-    pub(super) fn drain(&mut self, sink: &Channel) -> io::Result<()> {
+    pub(super) fn drain(&mut self, sink: &Channel, pool: &Pool) -> io::Result<()> {
         if let Some(pipe) = &self.pipe {
             self.len -= pipe.drain(sink, self.len)?;
         }
         if self.is_empty()
             && let Some(pipe) = self.pipe.take()
         {
-            self.pool.return_pipe(pipe);
+            pool.return_pipe(pipe);
         }
         Ok(())
     }
@@ -229,20 +226,20 @@ mod tests {
     /// Each idle session used to keep a 64 KiB buffer for each direction that had ever copied data.
     #[test]
     fn a_drained_copy_buffer_stayed_allocated() {
-        let (source, mut sender) = connected();
-        let (sink, _receiver) = connected();
+        let (mut source, mut sender) = connected();
+        let (mut sink, _receiver) = connected();
         let (pool, mut buffer) = (Pool::default(), Buffer::default());
         for _ in 0..3 {
             sender.write_all(b"some").unwrap();
             wait_to_read(&source);
-            assert_eq!(buffer.fill(&source, &pool).unwrap(), 4);
+            assert_eq!(buffer.fill(&mut source, &pool).unwrap(), 4);
             assert_eq!((buffer.pending(), buffer.bytes.len()), (&b"some"[..], CAPACITY));
-            buffer.drain(&sink, &pool).unwrap();
+            buffer.drain(&mut sink, &pool).unwrap();
             assert_eq!((buffer.pending(), buffer.bytes.len()), (&b""[..], 0));
             // The next session reuses the memory.
             assert_eq!(pool.buffers.0.lock().unwrap().len(), 1);
         }
-        assert_eq!(buffer.fill(&source, &pool).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(buffer.fill(&mut source, &pool).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(buffer.bytes.len(), 0, "after a read that returned nothing");
     }
 
@@ -262,11 +259,11 @@ mod tests {
     #[test]
     fn the_content_of_a_pipe_can_be_read_into_memory() {
         let pool = Pool::default();
-        let mut pipe = SplicePipe::new(&pool);
+        let mut pipe = SplicePipe::default();
         let (source, mut sender) = connected();
         sender.write_all(b"held").unwrap();
         wait_to_read(&source);
-        match pipe.fill(&source) {
+        match pipe.fill(&source, &pool) {
             Ok(count) => assert_eq!((count, pipe.is_empty()), (4, false)),
             // This system lacks splice(2).
             Err(error) => return assert!(sys::cannot_be_spliced(&error), "{error}"),
@@ -290,7 +287,7 @@ mod tests {
         };
         pipe.grow();
         pool.return_pipe(pipe);
-        let mut pipe = SplicePipe::new(&pool);
+        let mut pipe = SplicePipe::default();
         let (source, mut sender) = connected();
         let sent: Vec<u8> = b"0123456789abc".iter().copied().cycle().take(SIZE).collect();
         let writer = std::thread::spawn({
@@ -301,7 +298,7 @@ mod tests {
         while source.peek(&mut vec![0; SIZE]).unwrap_or_default() <= CAPACITY {
             std::thread::yield_now();
         }
-        let count = pipe.fill(&source).unwrap();
+        let count = pipe.fill(&source, &pool).unwrap();
         assert!(count > CAPACITY, "{count}");
         assert_eq!(pipe.unload().unwrap().pending(), &sent[..count]);
         drop(source);

@@ -9,7 +9,6 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 
 mod command;
 mod interfaces;
-mod layer;
 mod poller;
 #[cfg(not(target_os = "linux"))]
 mod splice_fallback;
@@ -21,7 +20,6 @@ mod zeroizing_alloc;
 
 pub use command::{Program, run_for_output, run_within};
 pub use interfaces::{InterfaceAddress, bind_to_interface, interface_addresses, own_addresses, own_networks};
-pub use layer::{LayerThread, clone_io_error, layered};
 pub use poller::{Poller, PollerEvents, Source, source};
 #[cfg(not(target_os = "linux"))]
 pub use splice_fallback::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mode};
@@ -102,6 +100,16 @@ pub fn connect_error(socket: &Socket) -> Option<io::Error> {
 pub fn random() -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}
+
+/// Copies an error, because `io::Error` is not `Clone`. The copy of a custom error keeps only its
+/// kind and text.
+#[must_use]
+pub fn clone_io_error(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
 }
 
 /// How splice(2) can move bytes between two channels.

@@ -146,11 +146,10 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
     let tls = connect::net::TlsCache::default();
     let context =
         connect::net::Context { client: None, prompt: &Nobody, tls: &tls, gate: None, progress: &() };
-    let tunnel = connect::net::connect(&plan, context).unwrap();
+    let mut tunnel = connect::net::connect(&plan, context).unwrap();
     let mut banner = vec![0; 6];
-    let mut watches = [connect::sys::watch(&tunnel.channel, true, false)];
-    connect::sys::poll(&mut watches, Some(Duration::from_secs(10))).unwrap();
-    let count = tunnel.channel.read(&mut banner).unwrap();
+    let limit = Duration::from_secs(10);
+    let count = connect::stream::read_within(&mut *tunnel.stream, &mut banner, limit).unwrap().unwrap();
     banner.truncate(count);
     banner
 }

@@ -11,13 +11,14 @@ pub(crate) mod source;
 
 /// The modules, from the top layer to the bottom. Except as listed in [`ALLOWED`], a module imports
 /// only from layers below its own.
-pub(crate) const LAYERS: [&[&str]; 9] = [
+pub(crate) const LAYERS: [&[&str]; 10] = [
     &["main"],
     &["lib"],
     &["check", "listen"],
     &["connector"],
     &["cli", "config", "net", "prompt", "relay"],
     &["error", "plan", "trace"],
+    &["stream"],
     &["proto", "sys"],
     &["addr", "bypass", "secret", "text"],
     &["parameters"],

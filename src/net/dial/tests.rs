@@ -183,9 +183,10 @@ fn the_socket_has_no_delay_and_keep_alive_and_is_non_blocking() {
         let connection =
             dial(&peer(listener.local_addr().unwrap()), RESOLVER, &SETTINGS, &Deadline::start(None), &())
                 .unwrap();
-        let channel = connection.into_channel();
-        assert!(SockRef::from(&channel).tcp_nodelay().unwrap());
-        assert!(SockRef::from(&channel).keepalive().unwrap());
+        let stream = connection.into_stream();
+        let channel = stream.as_channel().unwrap();
+        assert!(SockRef::from(channel).tcp_nodelay().unwrap());
+        assert!(SockRef::from(channel).keepalive().unwrap());
         let nothing_there = channel.peek(&mut [0]).unwrap_err();
         assert_eq!(nothing_there.kind(), io::ErrorKind::WouldBlock);
     }

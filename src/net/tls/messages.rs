@@ -3,7 +3,9 @@
 use std::io;
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, ClientConnection, Error as TlsError, ProtocolVersion};
+use rustls::{
+    AlertDescription, CertificateError, ClientConnection, CommonState, Error as TlsError, ProtocolVersion,
+};
 
 use super::algorithm;
 use super::certificate::{Certificate, date, display_pin, pin};
@@ -191,7 +193,7 @@ fn aborted(what: String) -> io::Error {
 }
 
 /// Returns `true` if the connection uses TLS 1.2, whose keys cannot be renewed.
-pub(super) fn is_tls12(tls: &ClientConnection) -> bool {
+pub(super) fn is_tls12(tls: &CommonState) -> bool {
     tls.protocol_version() == Some(ProtocolVersion::TLSv1_2)
 }
 

@@ -1,9 +1,8 @@
 //! TLS connections to proxies and to the target.
 //!
 //! The handshake runs like a negotiation, on the same connection and under the same deadline.
-//! Afterwards a layer ([`sys::layered`]) encrypts and decrypts on its own thread, and everything
-//! above it sees an ordinary channel. For a plan without TLS, no certificates are read and no
-//! thread is started. All sessions of a run share the certificates and keys ([`TlsCache`]).
+//! Afterwards [`TlsCodec`] encrypts and decrypts in a layer of the stream. For a plan without TLS,
+//! no certificates are read. All sessions of a run share the certificates and keys ([`TlsCache`]).
 
 use std::sync::Arc;
 
@@ -18,16 +17,17 @@ use crate::addr::{Endpoint, Host};
 use crate::error::{Error, Peer, TlsAlert, TlsFailure};
 use crate::plan::{Target, Tls};
 use crate::proto::Limit;
-use crate::sys;
+use crate::stream::Layered;
 use crate::trace::trace;
 pub use cache::TlsCache;
+use codec::TlsCodec;
 use verifier::{ProblemSlot, Slot};
 
 mod algorithm;
 mod cache;
 mod certificate;
+mod codec;
 mod description;
-mod layer;
 mod messages;
 mod settings;
 mod verifier;
@@ -90,11 +90,8 @@ impl Client {
         let facts = messages::facts(&tls);
         trace!("TLS with {peer}: {facts}");
         progress.reached(&Stage::Secured { peer, facts: &facts });
-        let late_alert = Arc::clone(&self.late_alert);
-        let run = move |layer: &sys::LayerThread| layer::run(tls, layer, &late_alert);
-        sys::layered(connection.into_channel(), run)
-            .map(Connection::new)
-            .map_err(|cause| Error::System { what: "start a thread for TLS", cause })
+        let codec = TlsCodec::new(tls, Arc::clone(&self.late_alert));
+        Ok(Connection::new(Box::new(Layered::new(connection.into_stream(), codec))))
     }
 
     /// Returns the failure of a connection that the peer ended with an alert after the handshake;

@@ -12,12 +12,10 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use rustix::fs::Mode;
 use rustix::fs::{FileType, OFlags};
-use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Ready, entry, poll, watch};
-use crate::sys::layer::LayerHandle;
 
 /// How long available input may take to show up in poll. Zero on Unix, where poll watches the
 /// descriptor itself.
@@ -38,9 +36,6 @@ pub struct Channel {
     bytes_read: AtomicU64,
     /// The write side has been shut down.
     is_shut_down: AtomicBool,
-    /// The layer below, if any. Must be the last field: the descriptor has to be closed before the
-    /// layer is dropped.
-    layer: Option<Box<LayerHandle>>,
 }
 
 #[derive(Debug)]
@@ -98,12 +93,7 @@ impl Channel {
 
     fn new(fd: Fd, kind: Kind) -> Self {
         let (writer, bytes_read) = (OnceLock::new(), AtomicU64::new(0));
-        Self { fd, kind, writer, bytes_read, is_shut_down: AtomicBool::new(false), layer: None }
-    }
-
-    /// Makes the channel the upper end of a layer.
-    pub(in crate::sys) fn with_layer(self, layer: LayerHandle) -> Self {
-        Self { layer: Some(Box::new(layer)), ..self }
+        Self { fd, kind, writer, bytes_read, is_shut_down: AtomicBool::new(false) }
     }
 
     /// Counts bytes that splice(2) moved out of the channel.
@@ -202,14 +192,7 @@ impl Channel {
     }
 
     fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
-        match rustix::net::recv(self, buffer, flags) {
-            Ok((_, count @ 1..)) => Ok(count),
-            Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error.into()),
-            ended => {
-                // If the layer failed, its error is the cause of this EOF or error.
-                self.layer.as_ref().and_then(|layer| layer.fault()).map_or(Ok(ended?.1), Err)
-            }
-        }
+        Ok(rustix::net::recv(self, buffer, flags)?.1)
     }
 
     /// Returns `true` if the peer has disconnected for good: the connection was reset, or the peer
@@ -235,13 +218,7 @@ impl Channel {
     /// write(2) failed; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         if self.kind == Kind::Socket {
-            return match rustix::net::send(self, bytes, SendFlags::DONTWAIT) {
-                Ok(count) => Ok(count),
-                Err(error @ (Errno::AGAIN | Errno::INTR)) => Err(error.into()),
-                Err(error) => {
-                    Err(self.layer.as_ref().and_then(|layer| layer.fault()).unwrap_or(error.into()))
-                }
-            };
+            return Ok(rustix::net::send(self, bytes, SendFlags::DONTWAIT)?);
         }
         let writer = self.writer();
         let fd = writer.own.as_ref().map_or_else(|| self.as_fd(), OwnedFd::as_fd);
@@ -259,20 +236,11 @@ impl Channel {
         Ok(())
     }
 
-    /// Makes the peer's writes to a UNIX-domain socket fail.
-    pub(in crate::sys) fn shut_down_reading(&self) {
-        // Fails if the peer is gone.
-        let _ = rustix::net::shutdown(self, Shutdown::Read);
-    }
-
-    /// Returns the error hidden by an EOF, if the connection was in fact reset or its layer failed.
-    /// `None` if the EOF is genuine. Call this after a read has returned EOF.
+    /// Returns the error hidden by an EOF, if the connection was in fact reset. `None` if the EOF
+    /// is genuine. Call this after a read has returned EOF.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
-        match &self.layer {
-            Some(layer) => layer.fault(),
-            None => self.was_reset().then(|| io::ErrorKind::ConnectionReset.into()),
-        }
+        self.was_reset().then(|| io::ErrorKind::ConnectionReset.into())
     }
 
     /// Returns `true` if a TCP connection was in fact reset when a read from it returned EOF.
@@ -323,11 +291,9 @@ impl Channel {
     /// Makes closing this channel reset the connection, so that the peer does not mistake the close
     /// for a clean EOF. A reset discards all [`undelivered`](Self::undelivered) bytes.
     ///
-    /// This works only for TCP sockets and layers. Inherited sockets are left alone.
+    /// This works only for TCP sockets. Inherited sockets are left alone.
     pub fn reset_on_close(&self) {
-        if let Some(layer) = &self.layer {
-            layer.abort();
-        } else if let Fd::Owned(fd) = &self.fd {
+        if let Fd::Owned(fd) = &self.fd {
             // Has no effect on other kinds of socket.
             let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
         }
@@ -337,12 +303,9 @@ impl Channel {
     /// signal, or for lack of memory. The peers then do not mistake that for a clean EOF. Closing
     /// the channel resets the connection, too, so turn this off before a clean close.
     ///
-    /// Through layers, this affects the connection at the bottom. It works only for TCP sockets:
-    /// others cannot be reset.
+    /// This works only for TCP sockets: others cannot be reset.
     pub fn set_reset_on_exit(&self, reset: bool) {
-        if let Some(layer) = &self.layer {
-            layer.set_reset_on_exit(reset);
-        } else if let Fd::Owned(fd) = &self.fd {
+        if let Fd::Owned(fd) = &self.fd {
             let _ = rustix::net::sockopt::set_socket_linger(fd, reset.then_some(Duration::ZERO));
         }
     }
@@ -355,8 +318,7 @@ impl Channel {
         let mut count = 0;
         // SAFETY: this request writes one int.
         let status = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
-        let count = usize::try_from(count).ok().filter(|_| status == 0)?;
-        Some(self.layer.as_ref().map_or(count, |layer| layer.undelivered(count)))
+        usize::try_from(count).ok().filter(|_| status == 0)
     }
 
     /// Returns `None`: only Linux reports undelivered bytes.

@@ -17,7 +17,6 @@ mod signal_report;
 mod signals;
 mod socket_activation;
 mod socket_path;
-mod socketpair;
 #[cfg(target_os = "linux")]
 mod splice;
 mod terminal;
@@ -41,7 +40,6 @@ pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, pol
 pub(super) use process_group::{isolate, kill_isolated, shell_command};
 pub use signal_report::SignalReport;
 pub use socket_activation::passed_listeners;
-pub(super) use socketpair::pair;
 #[cfg(target_os = "linux")]
 pub use splice::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mode};
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};

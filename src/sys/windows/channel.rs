@@ -16,8 +16,7 @@ use std::time::Duration;
 use windows_sys::Win32::Foundation::{ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE};
 
 use super::socketpair::socket_pair;
-use crate::sys::is_transient;
-use crate::sys::layer::{LayerHandle, clone_io_error};
+use crate::sys::{clone_io_error, is_transient};
 
 /// Buffer size of the threads that copy to and from the standard handles.
 const CHUNK_SIZE: usize = 64 * 1024;
@@ -36,9 +35,6 @@ pub struct Channel {
     thread_error: ThreadError,
     /// The thread that writes to standard output.
     writer: Option<JoinHandle<()>>,
-    /// The layer below, if any. Must be the last field: the socket has to be closed before the
-    /// layer is dropped.
-    layer: Option<Box<LayerHandle>>,
 }
 
 impl Channel {
@@ -86,12 +82,7 @@ impl Channel {
     pub fn socket(stream: TcpStream) -> Self {
         // Ignore a failure: a read that follows poll does not block even on a blocking socket.
         let _ = stream.set_nonblocking(true);
-        Self { socket: stream, thread_error: ThreadError::default(), writer: None, layer: None }
-    }
-
-    /// Makes the channel the upper end of a layer.
-    pub(in crate::sys) fn with_layer(self, layer: LayerHandle) -> Self {
-        Self { layer: Some(Box::new(layer)), ..self }
+        Self { socket: stream, thread_error: ThreadError::default(), writer: None }
     }
 
     /// Fails: UNIX-domain sockets are not supported here.
@@ -108,7 +99,7 @@ impl Channel {
         writer: Option<JoinHandle<()>>,
     ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, thread_error, writer, layer: None })
+        Ok(Self { socket, thread_error, writer })
     }
 
     /// Reads available bytes. Returns 0 at EOF.
@@ -147,9 +138,6 @@ impl Channel {
     /// # Errors
     /// send failed; `WouldBlock` if there is no room.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(error) = self.layer.as_ref().and_then(|layer| layer.write_error()) {
-            return Err(self.fault().unwrap_or(error));
-        }
         (&self.socket).write(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => error,
             _ => self.fault().unwrap_or(error),
@@ -164,40 +152,25 @@ impl Channel {
         self.socket.shutdown(Shutdown::Write)
     }
 
-    /// Does nothing: on Windows, shutting down the read side does not make the peer's writes fail.
-    pub(in crate::sys) fn shut_down_reading(&self) {
-        let _ = self;
-    }
-
-    /// Returns the error that ended the layer, or the thread at the other end of the socket. `None`
-    /// while the layer or thread is running, and after a clean end. Resets need no check, because
+    /// Returns the error that ended the thread at the other end of the socket. `None` while the
+    /// thread is running, and after a clean end. Resets need no check, because
     /// on Windows a read from a reset connection fails.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
-        self.layer.as_ref().map_or_else(|| self.thread_error.get(), |layer| layer.fault())
+        self.thread_error.get()
     }
 
     /// Makes closing this channel reset the connection, so that the peer does not mistake the close
     /// for a clean EOF. A reset discards data that has not arrived.
     pub fn reset_on_close(&self) {
-        if let Some(layer) = &self.layer {
-            layer.abort();
-        } else {
-            let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
-        }
+        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
     /// Sets whether the connection is reset when the process ends without closing it. The peers
     /// then do not mistake that for a clean EOF. Closing the channel resets the connection, too, so
     /// turn this off before a clean close.
-    ///
-    /// Through layers, this affects the connection at the bottom.
     pub fn set_reset_on_exit(&self, reset: bool) {
-        if let Some(layer) = &self.layer {
-            layer.set_reset_on_exit(reset);
-        } else {
-            let _ = socket2::SockRef::from(&self.socket).set_linger(reset.then_some(Duration::ZERO));
-        }
+        let _ = socket2::SockRef::from(&self.socket).set_linger(reset.then_some(Duration::ZERO));
     }
 
     /// Returns `None`: Windows does not report undelivered bytes.
@@ -249,12 +222,6 @@ impl ThreadError {
     fn get(&self) -> Option<io::Error> {
         self.0.get().map(clone_io_error)
     }
-}
-
-/// Creates two channels that are connected to each other.
-pub(in crate::sys) fn pair() -> io::Result<(Channel, Channel)> {
-    let (ours, theirs) = socket_pair()?;
-    Ok((Channel::socket(ours), Channel::socket(theirs)))
 }
 
 /// Returns a standard handle as a file, or `None` if the program was started without that handle. A

@@ -17,7 +17,6 @@ mod terminal;
 mod termination;
 mod user;
 
-pub(super) use channel::pair;
 pub use channel::{Channel, STDIN_SETTLE_TIME};
 pub use child_output::ChildOutput;
 pub use fd_passing::{check_fd_passing, send_fd};

@@ -1,0 +1,255 @@
+//! Accepts clients on local ports and sockets, and connects each to the target (`-p`, `-P`,
+//! `--listen`).
+
+use std::io;
+use std::num::NonZero;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::connector::{Connector, check_ending};
+use crate::error::Error;
+use crate::net::{Peers, Tunnel};
+use crate::plan::ListenAddress;
+use crate::relay::{self, Ending, KeptSession, Reactors};
+use crate::stream::{self, Stream};
+use crate::sys::{self, Channel, Client};
+use crate::trace::{self, trace};
+use acceptor::{Acceptor, Between};
+use openers::Openers;
+
+mod acceptor;
+mod bind;
+mod openers;
+
+/// Memory, in bytes, that must be available when a client is accepted. A session needs less, not
+/// counting what the libraries allocate for TLS and name resolution.
+const SESSION_MEMORY: usize = 512 * 1024;
+/// Delay before accepting again after an error, usually a lack of file descriptors, memory or
+/// threads.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// How often to check for signals while no client is accepted.
+const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// Minimum interval between reports of clients that could not be served.
+const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Runs `-p`: connects the first client to the target, and returns when that session ends.
+///
+/// # Errors
+/// The port could not be opened, or the session failed.
+pub fn serve_once(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
+    let mut acceptor = Acceptor::open(std::slice::from_ref(at), &connector.plan().sockets)?;
+    let Some(client) = acceptor.next_client(None)? else { return Ok(()) };
+    // Close the port, so that further clients are refused.
+    acceptor.listeners.clear();
+    if acceptor.begin_session()? {
+        return Ok(());
+    }
+    let (settings, name) = (connector.plan().relay, client.name.clone());
+    let (client, tunnel) = connect_client(client, |client| connector.connect_once(Some(client)))?;
+    trace!("start relaying.");
+    let Tunnel { stream, peers } = tunnel;
+    let result = relay::relay_client(client, stream, peers.remote.clone(), settings);
+    let warning = client_result(result, &name, &peers)?;
+    trace!("relaying done.");
+    if let Some(warning) = warning.filter(|_| settings.warns) {
+        trace::message(&format!("warning: {}", warning.user_message()));
+    }
+    Ok(())
+}
+
+/// Runs `-P`: connects one client after another to a single session with the target. Returns when
+/// the target closes the session, or when standard input reaches EOF while no client is connected.
+///
+/// # Errors
+/// The port could not be opened, the target could not be reached, or the session failed.
+pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error> {
+    let acceptor = Acceptor::open(std::slice::from_ref(at), &connector.plan().sockets)?;
+    let input = Channel::stdin().map_err(|cause| Error::System { what: "use standard input", cause })?;
+    let Some(input) = input else { return Ok(()) };
+    let settings = connector.plan().relay;
+    let (mut connector, mut kept, mut peers) = (Some(connector), None::<KeptSession>, None);
+    while !kept.as_ref().is_some_and(|kept| kept.remote_ended) {
+        let between =
+            Between { input: &input, kept: kept.as_mut(), idle: settings.idle, watches_remote: true };
+        let Some(client) = acceptor.next_client(Some(between))? else { break };
+        if acceptor.begin_session()? {
+            return Ok(());
+        }
+        if let Some(waiting) = &connector {
+            match waiting.connect(Some(&client)) {
+                Ok(Tunnel { mut stream, peers: all }) => {
+                    stream.set_reset_on_exit(true);
+                    (kept, connector) = (Some(KeptSession::new(stream, all.remote.clone())), None);
+                    peers = Some(all);
+                }
+                // This client gave up, but the next one may wait long enough for us to reach the
+                // target.
+                Err(error @ Error::ClientGone) => {
+                    trace!("{error}");
+                    acceptor.end_session();
+                    continue;
+                }
+                Err(error) => {
+                    client.channel.reset_on_close();
+                    return Err(error);
+                }
+            }
+        }
+        let Some(kept) = &mut kept else { return Ok(()) };
+        trace!("start relaying.");
+        match kept.relay(Box::new(client.channel), settings) {
+            // The client is gone. With `-P` the session outlives it.
+            Ok(()) | Err(Error::ReaderGone | Error::Input(_) | Error::Output(_)) => trace!("relaying done."),
+            Err(error) => return Err(error),
+        }
+        trace!("closing local port without disconnecting from remote");
+        acceptor.end_session();
+    }
+    // A signal cuts the session with the target off. The other ends of the wait are clean.
+    let is_clean = !acceptor.has_signal().unwrap_or(true);
+    let Some((mut kept, peers)) = kept.zip(peers).filter(|_| is_clean) else { return Ok(()) };
+    let is_silent = kept.has_ended() && !kept.has_received;
+    if let Some(mut remote) = kept.into_remote() {
+        remote.set_reset_on_exit(false);
+        stream::close(remote);
+    }
+    if is_silent {
+        check_ending(&peers, Ending::Silent { after_local: false, has_sent: true })?;
+    }
+    Ok(())
+}
+
+/// Runs `--listen`: connects each client to the target through its own tunnel, until a termination
+/// signal arrives. Errors in a tunnel are printed to standard error and do not stop the listeners.
+///
+/// This thread accepts the clients, the threads of [`Openers`] connect them, and [`Reactors`] relay
+/// their sessions.
+///
+/// # Errors
+/// A listener could not be opened, or the reactors could not be started.
+pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
+    sys::raise_descriptor_limit();
+    let count = thread::available_parallelism().map_or(1, NonZero::get);
+    let reactors = Reactors::start(count)
+        .map_err(|cause| Error::System { what: "start the threads that relay", cause })?;
+    let acceptor = Acceptor::open(at, &connector.plan().sockets)?;
+    // Do not let messages hold up the clients if nobody reads standard error.
+    trace::never_block();
+    let openers = Openers::new(move |client| open_session(client, &connector, &reactors));
+    let mut report = ErrorReport::default();
+    loop {
+        while !openers.wait_for_room(SIGNAL_CHECK_INTERVAL) {
+            if acceptor.has_signal()? {
+                return Ok(());
+            }
+        }
+        let client = match acceptor.next_client(None) {
+            Ok(Some(client)) => client,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                report.error(&error);
+                thread::sleep(ACCEPT_RETRY_DELAY);
+                continue;
+            }
+        };
+        // A client that is not served is dropped, which resets its connection
+        // (`Channel::set_reset_on_exit`).
+        let served = if sys::can_allocate(SESSION_MEMORY) {
+            openers.run(client)
+        } else {
+            Err(io::ErrorKind::OutOfMemory.into())
+        };
+        if let Err(cause) = served {
+            report.error(&Error::System { what: "serve a client", cause });
+            thread::sleep(ACCEPT_RETRY_DELAY);
+        }
+    }
+}
+
+/// Connects a client of `--listen` to the target, and passes the session to a reactor.
+fn open_session(client: Client, connector: &Connector, reactors: &Reactors) {
+    let name = client.name.clone();
+    match connect_client(client, |client| connector.connect(Some(client))) {
+        Ok((client, Tunnel { stream, peers })) => {
+            trace!("start relaying.");
+            let (settings, first) = (connector.plan().relay, peers.remote.clone());
+            let report = move |result| {
+                let result = client_result(result, &name, &peers);
+                report_end(&name, result.map(|warning| warning.filter(|_| settings.warns)));
+            };
+            reactors.relay(client, stream, first, settings, Box::new(report));
+        }
+        Err(error) => report_end(&name, Err(error)),
+    }
+}
+
+/// Prints why a session of `--listen` failed, or a warning. By then the client's connection is
+/// closed: it must not wait until the message is written.
+fn report_end(name: &str, result: Result<Option<Error>, Error>) {
+    match result {
+        Ok(None) => trace!("relaying done."),
+        Ok(Some(warning)) => trace::message(&format!("client {name}: warning: {}", warning.user_message())),
+        Err(error @ Error::ClientGone) => trace!("client {name}: {error}"),
+        Err(error) if error.is_silent() => trace!("client {name} went away"),
+        Err(error @ Error::Client { .. }) => trace::message(&error.user_message()),
+        Err(error) => trace::message(&format!("client {name}: {}", error.user_message())),
+    }
+}
+
+/// Reports clients that could not be served, at most one per [`ACCEPT_ERROR_INTERVAL`].
+#[derive(Default)]
+struct ErrorReport {
+    last: Option<Instant>,
+    /// The number of errors since the last report.
+    unreported: u32,
+}
+
+impl ErrorReport {
+    fn error(&mut self, error: &Error) {
+        if self.last.is_some_and(|last| last.elapsed() < ACCEPT_ERROR_INTERVAL) {
+            self.unreported += 1;
+            return;
+        }
+        let count = std::mem::take(&mut self.unreported);
+        let more =
+            if count > 0 { format!(" ({count} more errors since the last report)") } else { String::new() };
+        trace::message(&format!("{error}{more}"));
+        self.last = Some(Instant::now());
+    }
+}
+
+/// Connects to the target for a client. Returns both ends of the session, which are reset unless it
+/// ends cleanly.
+fn connect_client(
+    client: Client,
+    connect: impl FnOnce(&Client) -> Result<Tunnel, Error>,
+) -> Result<(Box<dyn Stream>, Tunnel), Error> {
+    // Reset, or the client would mistake a clean close for an empty answer from the target.
+    let mut tunnel = connect(&client).inspect_err(|_| client.channel.reset_on_close())?;
+    tunnel.stream.set_reset_on_exit(true);
+    Ok((Box::new(client.channel), tunnel))
+}
+
+/// Names the client in the error of its session. Returns a warning if the target sent nothing, but
+/// the client may have expected nothing.
+fn client_result(result: Result<Ending, Error>, name: &str, peers: &Peers) -> Result<Option<Error>, Error> {
+    let ending = result.map_err(|error| match error {
+        Error::Input(cause) | Error::Output(cause) => Error::Client { address: name.into(), cause },
+        other => other,
+    })?;
+    check_ending(peers, ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_reported_once_per_interval() {
+        let mut report = ErrorReport::default();
+        for count in 0..3 {
+            report.error(&Error::ClientGone);
+            assert_eq!(report.unreported, count);
+        }
+    }
+}

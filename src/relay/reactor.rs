@@ -1,0 +1,300 @@
+//! Threads that each relay many sessions.
+//!
+//! A session of `--listen` needs no thread of its own: it is moved to the reactor with the fewest
+//! sessions, which waits for all of them at once. An idle session costs its state and its two
+//! descriptors, and no time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::session::{Ending, LocalEnd, Session};
+use super::transfer::Pool;
+use crate::error::{Error, Peer};
+use crate::plan::RelaySettings;
+use crate::stream::{Interest, PollSet, Stream};
+use crate::sys::{Poller, PollerEvents, Ready, Source};
+
+/// Stack size of a reactor's thread.
+const STACK_SIZE: usize = 256 * 1024;
+
+/// Maximum number of descriptors of a session.
+const MAX_SOURCES: usize = 8;
+
+/// Delay after a failed wait, so that a permanent failure does not occupy a processor.
+const ERROR_DELAY: Duration = Duration::from_millis(100);
+
+/// What to do when a session has ended and its connections are closed.
+pub type OnEnd = Box<dyn FnOnce(Result<Ending, Error>) + Send>;
+
+/// The reactors of a process.
+pub struct Reactors(Vec<Arc<Mailbox>>);
+
+/// How a reactor gets sessions from other threads.
+struct Mailbox {
+    poller: Poller,
+    arrived: Mutex<Vec<(Session, OnEnd)>>,
+    /// The number of sessions, including those that have just arrived.
+    session_count: AtomicUsize,
+}
+
+impl Reactors {
+    /// Starts `count` reactors.
+    ///
+    /// # Errors
+    /// A thread could not be started, or descriptors are short.
+    pub fn start(count: usize) -> io::Result<Self> {
+        let pool = Arc::new(Pool::default());
+        let mut mailboxes = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (arrived, session_count) = (Mutex::default(), AtomicUsize::new(0));
+            let mailbox = Arc::new(Mailbox { poller: Poller::new()?, arrived, session_count });
+            let (pool, shared) = (Arc::clone(&pool), Arc::clone(&mailbox));
+            let run = move || Reactor::new(shared, pool).run();
+            thread::Builder::new().name("relay".into()).stack_size(STACK_SIZE).spawn(run)?;
+            mailboxes.push(mailbox);
+        }
+        Ok(Self(mailboxes))
+    }
+
+    /// Relays between a client and `remote` until both have ended, as
+    /// [`relay_client`](super::relay_client) does, and then calls `on_end`.
+    pub fn relay(
+        &self,
+        client: Box<dyn Stream>,
+        remote: Box<dyn Stream>,
+        peer: Peer,
+        settings: RelaySettings,
+        on_end: OnEnd,
+    ) {
+        let session = Session::new(LocalEnd::Client(client), remote, peer, settings);
+        let load = |mailbox: &&Arc<Mailbox>| mailbox.session_count.load(Ordering::Relaxed);
+        let Some(mailbox) = self.0.iter().min_by_key(load) else { return };
+        mailbox.session_count.fetch_add(1, Ordering::Relaxed);
+        mailbox.arrived.lock().unwrap_or_else(PoisonError::into_inner).push((session, on_end));
+        // If this fails, the session starts when the reactor wakes up for another reason.
+        let _ = mailbox.poller.wake();
+    }
+}
+
+impl fmt::Debug for Reactors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} reactors", self.0.len())
+    }
+}
+
+/// A thread that relays many sessions.
+struct Reactor {
+    mailbox: Arc<Mailbox>,
+    pool: Arc<Pool>,
+    sessions: BTreeMap<usize, Entry>,
+    next_id: usize,
+    /// The alarms of the sessions whose wait is limited.
+    alarms: BTreeSet<(Instant, usize)>,
+    /// The sessions to run without a wait, because a layer holds input for them.
+    runnable: Vec<usize>,
+}
+
+/// A session and what the poller waits for on its behalf.
+struct Entry {
+    session: Session,
+    on_end: OnEnd,
+    /// Each descriptor, and what the poller waits for: nothing if it is not in the poller. The
+    /// index is part of its key.
+    sources: Vec<(Source, Interest)>,
+    /// For each stream that the session has registered, the index in `sources`.
+    order: Vec<usize>,
+    /// The events since the session last ran, by the index in `sources`.
+    ready: [Ready; MAX_SOURCES],
+    /// When the wait ends.
+    deadline: Option<Instant>,
+    /// When to look at `deadline`: it is postponed by each event, but this is not.
+    alarm: Option<Instant>,
+}
+
+impl Reactor {
+    fn new(mailbox: Arc<Mailbox>, pool: Arc<Pool>) -> Self {
+        Self {
+            mailbox,
+            pool,
+            sessions: BTreeMap::new(),
+            next_id: 0,
+            alarms: BTreeSet::new(),
+            runnable: Vec::new(),
+        }
+    }
+
+    fn run(mut self) {
+        let mut events = PollerEvents::new();
+        loop {
+            let now = Instant::now();
+            let timeout = match self.alarms.first() {
+                _ if !self.runnable.is_empty() => Some(Duration::ZERO),
+                Some((alarm, _)) => Some(alarm.saturating_duration_since(now)),
+                None => None,
+            };
+            let waited = self.mailbox.poller.wait(&mut events, timeout);
+            let mut running = mem::take(&mut self.runnable);
+            if waited.is_ok() {
+                for (key, ready) in events.iter() {
+                    let (id, index) = (key / MAX_SOURCES, key % MAX_SOURCES);
+                    if let Some(entry) = self.sessions.get_mut(&id) {
+                        entry.ready[index] = ready;
+                        running.push(id);
+                    }
+                }
+            }
+            running.sort_unstable();
+            running.dedup();
+            for id in running {
+                self.advance(id);
+            }
+            self.time_out();
+            self.take_arrived();
+            if let Err(cause) = waited {
+                self.fail_all(&cause);
+                thread::sleep(ERROR_DELAY);
+            }
+        }
+    }
+
+    /// Adds the sessions that have arrived.
+    fn take_arrived(&mut self) {
+        let arrived = mem::take(&mut *self.mailbox.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        for (session, on_end) in arrived {
+            let id = self.next_id;
+            self.next_id += 1;
+            let ready = [Ready::default(); MAX_SOURCES];
+            let (sources, order) = (Vec::new(), Vec::new());
+            let entry = Entry { session, on_end, sources, order, ready, deadline: None, alarm: None };
+            self.sessions.insert(id, entry);
+            self.arm(id);
+        }
+    }
+
+    /// Lets a session handle its events.
+    fn advance(&mut self, id: usize) {
+        let Some(entry) = self.sessions.get_mut(&id) else { return };
+        let events = entry.order.iter().map(|&index| entry.ready[index]).collect();
+        entry.ready = [Ready::default(); MAX_SOURCES];
+        entry.session.on_events(events, &self.pool);
+        self.arm(id);
+    }
+
+    /// Lets each session continue whose wait has lasted too long.
+    fn time_out(&mut self) {
+        let now = Instant::now();
+        while let Some(&(alarm, id)) = self.alarms.first().filter(|(alarm, _)| *alarm <= now) {
+            self.alarms.remove(&(alarm, id));
+            let Some(entry) = self.sessions.get_mut(&id) else { continue };
+            entry.alarm = None;
+            if entry.deadline.is_some_and(|deadline| deadline <= now) {
+                entry.session.on_timeout();
+                self.arm(id);
+            } else {
+                entry.set_alarm(id, &mut self.alarms);
+            }
+        }
+    }
+
+    /// Starts the next wait of a session, or ends it.
+    fn arm(&mut self, id: usize) {
+        let Some(entry) = self.sessions.get_mut(&id) else { return };
+        if !entry.session.is_closed()
+            && let Err(cause) = entry.register(id, &self.mailbox.poller, &mut self.runnable)
+        {
+            entry.session.fail(cause);
+        }
+        if entry.session.is_closed() {
+            return self.end(id);
+        }
+        entry.deadline = entry.session.timeout().and_then(|timeout| Instant::now().checked_add(timeout));
+        entry.set_alarm(id, &mut self.alarms);
+    }
+
+    /// Closes the connections of a session and reports its result.
+    fn end(&mut self, id: usize) {
+        let Some(entry) = self.sessions.remove(&id) else { return };
+        if let Some(alarm) = entry.alarm {
+            self.alarms.remove(&(alarm, id));
+        }
+        for (source, _) in entry.sources.iter().filter(|(_, interest)| interest.any()) {
+            // An error would mean that it is not in the set.
+            let _ = self.mailbox.poller.remove(*source);
+        }
+        self.mailbox.session_count.fetch_sub(1, Ordering::Relaxed);
+        let result = entry.session.into_outcome().result;
+        (entry.on_end)(result);
+    }
+
+    /// Ends all sessions, because waiting failed.
+    fn fail_all(&mut self, cause: &io::Error) {
+        for id in self.sessions.keys().copied().collect::<Vec<_>>() {
+            if let Some(entry) = self.sessions.get_mut(&id) {
+                entry.session.fail(crate::sys::clone_io_error(cause));
+            }
+            self.arm(id);
+        }
+    }
+}
+
+impl Entry {
+    /// Sets the alarm unless an earlier one is set.
+    fn set_alarm(&mut self, id: usize, alarms: &mut BTreeSet<(Instant, usize)>) {
+        let Some(deadline) =
+            self.deadline.filter(|deadline| self.alarm.is_none_or(|alarm| *deadline < alarm))
+        else {
+            return;
+        };
+        if let Some(old) = self.alarm.replace(deadline) {
+            alarms.remove(&(old, id));
+        }
+        alarms.insert((deadline, id));
+    }
+
+    /// Tells the poller what the session waits for.
+    fn register(&mut self, id: usize, poller: &Poller, runnable: &mut Vec<usize>) -> io::Result<()> {
+        let mut polls = PollSet::collecting(Vec::with_capacity(3));
+        self.session.register(&mut polls);
+        let (wanted, is_ready) = polls.into_sources();
+        if is_ready {
+            runnable.push(id);
+        }
+        self.order.clear();
+        let mut merged = [Interest::default(); MAX_SOURCES];
+        for (source, want) in wanted {
+            // A client's connection is registered once for reading and once for writing.
+            let index = match self.sources.iter().position(|(known, _)| *known == source) {
+                Some(index) => index,
+                None if self.sources.len() < MAX_SOURCES => {
+                    self.sources.push((source, Interest::default()));
+                    self.sources.len() - 1
+                }
+                None => return Err(io::ErrorKind::QuotaExceeded.into()),
+            };
+            merged[index] = merged[index].or(want);
+            self.order.push(index);
+        }
+        for (index, (source, interest)) in self.sources.iter_mut().enumerate() {
+            let want = merged[index];
+            match (interest.any(), want.any()) {
+                _ if want == *interest => {}
+                (false, _) => poller.add(*source, key(id, index), want.read, want.write)?,
+                (true, true) => poller.change(*source, key(id, index), want.read, want.write)?,
+                // Even without interest in it, a hang-up would be reported again and again.
+                (true, false) => poller.remove(*source)?,
+            }
+            *interest = want;
+        }
+        Ok(())
+    }
+}
+
+fn key(id: usize, index: usize) -> usize {
+    id * MAX_SOURCES + index
+}
