@@ -1,5 +1,5 @@
 //! TLS to the proxy, with valid and invalid certificates, and to the target. The TLS servers are
-//! squid's `https_port`, stunnel in front of microsocks, tinyproxy and sshd, and HAProxy in front
+//! squid's `https_port`, stunnel in front of microsocks, tinyproxy and sshd, and `HAProxy` in front
 //! of sshd.
 
 use std::fs;
