@@ -122,7 +122,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 /// Runs `--listen`: connects each client to the target through its own tunnel, until a termination
 /// signal arrives. Errors in a tunnel are printed to standard error and do not stop the listeners.
 ///
-/// This thread accepts the clients, the threads of [`Openers`] connect them, and [`Reactors`] relay
+/// This thread accepts the clients, the threads of a pool connect them, and [`Reactors`] relay
 /// their sessions.
 ///
 /// # Errors

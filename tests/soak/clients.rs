@@ -126,16 +126,18 @@ pub(crate) fn through_program(
     }
     let one_line = messages.starts_with("connect: ") && messages.matches('\n').count() == 1;
     let no_line = messages.is_empty();
+    // A proxy may be at fault if the target sends nothing.
+    let warned = session.via == Via::StdioAndProxy && session.down.len == 0 && one_line;
     match (session.interruption, code) {
         (_, Some(5)) if session.via == Via::StdioAndProxy && one_line => Ok(Verdict::Refused),
-        (Interruption::None, Some(0)) if no_line && outcome.ending == Ending::Clean => {
+        (Interruption::None, Some(0)) if (no_line || warned) && outcome.ending == Ending::Clean => {
             check_complete(session, outcome, results)
         }
         (Interruption::TargetResets(_), Some(8)) if one_line => Ok(Verdict::Interrupted),
         // The program may have finished before the interruption, or have noticed that nobody reads
         // its output.
         (Interruption::ClientCloses(_), Some(0 | 8)) | (Interruption::Killed(_), None | Some(0))
-            if no_line =>
+            if no_line || warned =>
         {
             Ok(Verdict::Interrupted)
         }

@@ -76,7 +76,7 @@ impl Listener {
         let start = Instant::now();
         loop {
             let usage = self.usage()?;
-            if usage.threads == 1 || start.elapsed() > IDLE_TIMEOUT {
+            if usage.threads <= idle_threads() || start.elapsed() > IDLE_TIMEOUT {
                 return Ok(usage);
             }
             thread::sleep(Duration::from_millis(50));
@@ -135,4 +135,10 @@ impl Listener {
         let _ = self.reader.join();
         Ok(status.code())
     }
+}
+
+/// Returns the number of threads of a listener without clients: the main thread, and one that relays
+/// for each processor.
+fn idle_threads() -> usize {
+    1 + thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -175,7 +175,7 @@ impl Soak {
         for ((listener, before), after) in self.listeners.iter().zip(before).zip(after) {
             println!("listener {}\n  after warm-up: {before:?}\n  at the end:    {after:?}", listener.name);
             let same = (after.threads, after.sockets, after.other_descriptors)
-                == (1, before.sockets, before.other_descriptors);
+                == (before.threads, before.sockets, before.other_descriptors);
             let memory_grew = after.memory_kib > before.memory_kib + MEMORY_SLACK_KIB;
             if !same || after.pipes > MAX_IDLE_PIPES || memory_grew {
                 self.results.fail(&format!("listener {}: leaks resources", listener.name));

@@ -40,9 +40,14 @@ fn with_no_shutdown_local_eof_is_not_passed_on() {
 #[cfg(target_os = "linux")]
 #[test]
 fn with_no_shutdown_a_vanished_reader_after_local_eof_is_a_success() {
-    let server = script().expect("request").send("answer").expect_disconnect().serve();
+    let go = Gate::new();
+    let server = script().expect("request").wait_for(&go).send("answer").expect_disconnect().serve();
     let (mut output, end) = pipe();
-    let mut run = connect(format!("--no-shutdown {}", server.args())).input("request").stdout(end).start();
+    let mut run = connect(format!("--no-shutdown {}", server.args())).stdout(end).start();
+    run.send("request");
+    // The answer must not overtake the EOF.
+    run.close_stdin();
+    go.open();
     let mut answer = [0; 6];
     output.read_exact(&mut answer).unwrap();
     drop(output);
