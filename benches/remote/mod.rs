@@ -3,6 +3,7 @@
 //! No second relay is involved, so a tunnel through a proxy can be compared with a direct
 //! connection.
 
+mod ready;
 mod sessions;
 
 use std::io::{self, BufReader, PipeWriter, Read, Write};
