@@ -16,6 +16,8 @@ pub(crate) enum Route {
     Direct,
     Socks5,
     Http,
+    /// Direct, to a target that speaks TLS.
+    Tls,
 }
 
 impl Route {
@@ -25,6 +27,7 @@ impl Route {
             Self::Direct => "direct",
             Self::Socks5 => "SOCKS5",
             Self::Http => "HTTP",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -92,8 +95,15 @@ impl Competitor {
 /// proxies play the target themselves.
 const TARGET: &str = "127.0.0.9 22";
 const TARGET_COLON: &str = "127.0.0.9:22";
+/// The certificate of a target that speaks TLS, in the relay's current directory.
+pub(crate) const TARGET_CERTIFICATE: &str = "target.pem";
 
 impl Tool {
+    /// Returns `true` if the program starts a process for each client.
+    pub(crate) fn starts_processes(self) -> bool {
+        self == Self::Socat
+    }
+
     fn command_line(self, local_end: LocalEnd, route: Route, host: &str, port: u16) -> Option<String> {
         match local_end {
             LocalEnd::Pipes => self.by_pipes(route, host, port),
@@ -140,14 +150,22 @@ impl Tool {
     fn by_listening(self, route: Route, local: u16, host: &str, port: u16) -> Option<String> {
         Some(match (self, route) {
             (Self::Ours, Route::Direct) => format!("--listen 127.0.0.1:{local} {host} {port}"),
+            (Self::Ours, Route::Tls) => {
+                format!("--listen 127.0.0.1:{local} --tls-target --tls-ca {TARGET_CERTIFICATE} {host} {port}")
+            }
             (Self::Socat, Route::Direct) => {
-                format!(
-                    "TCP4-LISTEN:{local},bind=127.0.0.1,fork,backlog=1024,nodelay TCP4:{host}:{port},nodelay"
-                )
+                format!("{} TCP4:{host}:{port},nodelay", socat_listen(local))
+            }
+            (Self::Socat, Route::Tls) => {
+                format!("{} OPENSSL:{host}:{port},cafile={TARGET_CERTIFICATE},nodelay", socat_listen(local))
             }
             _ => return None,
         })
     }
+}
+
+fn socat_listen(port: u16) -> String {
+    format!("TCP4-LISTEN:{port},bind=127.0.0.1,fork,backlog=1024,nodelay")
 }
 
 /// Copies a program, as an installation would, and returns the path of the copy. A file fresh from

@@ -76,6 +76,12 @@ pub(crate) fn pin_to_one_core() -> io::Result<()> {
     Ok(sched_setaffinity(None, &one)?)
 }
 
+/// Returns the number of files that a process may open after [`raise_descriptor_limit`].
+pub(crate) fn max_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile).maximum;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
 /// Raises the limit on open files for this process and its children, because a thousand sessions
 /// need several thousand descriptors.
 pub(crate) fn raise_descriptor_limit() {

@@ -15,10 +15,11 @@ pub(crate) enum Measurement {
     Memory,
     Sessions,
     Port,
+    Idle,
 }
 
 impl Measurement {
-    pub(crate) const ALL: [(&str, Self); 7] = [
+    pub(crate) const ALL: [(&str, Self); 8] = [
         ("down", Self::Down),
         ("up", Self::Up),
         ("pingpong", Self::PingPong),
@@ -26,6 +27,7 @@ impl Measurement {
         ("port", Self::Port),
         ("memory", Self::Memory),
         ("sessions", Self::Sessions),
+        ("idle", Self::Idle),
     ];
 }
 
@@ -47,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) starts: usize,
     pub(crate) round_trips: usize,
     pub(crate) sessions: usize,
+    /// Number of idle sessions; `None` for as many as the descriptor limit allows.
+    pub(crate) idle: Option<usize>,
     pub(crate) one_core: bool,
     /// The other programs to compare with; empty for all of them.
     pub(crate) only: Vec<String>,
@@ -68,13 +72,11 @@ To compare two builds, or two modes:
   cargo bench -- down up --only none --variant copying:CONNECT_RELAY=copy";
 
 fn command(peers: impl Iterator<Item = &'static str>) -> Command {
+    let optional_number = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64).range(1..)).help(help)
+    };
     let number = |name: &'static str, default: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("N")
-            .default_value(default)
-            .value_parser(value_parser!(u64).range(1..))
-            .help(help)
+        optional_number(name, help).default_value(default)
     };
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
@@ -92,13 +94,17 @@ fn command(peers: impl Iterator<Item = &'static str>) -> Command {
                 .num_args(0..)
                 .value_parser(Measurement::ALL.map(|(name, _)| name))
                 .hide_possible_values(true)
-                .help("down, up, pingpong, start, port, memory or sessions (default: all)"),
+                .help("down, up, pingpong, start, port, memory, sessions or idle\n(default: all)"),
         )
         .arg(number("rounds", "5", "Rounds of measurements that move much data"))
         .arg(number("mib", "1024", "MiB to move in a run"))
         .arg(number("starts", "200", "Rounds of the start measurement"))
         .arg(number("round-trips", "4000", "Round trips in a run"))
         .arg(number("sessions", "1000", "Concurrent sessions of a listener"))
+        .arg(optional_number(
+            "idle",
+            "Idle sessions of a listener\n(default: 10000 if the descriptor limit allows them)",
+        ))
         .arg(flag("quick", "Use small numbers, to check that everything works"))
         .arg(
             text("only", "PEER,..", "Compare with these programs only, or with `none`")
@@ -119,11 +125,13 @@ fn command(peers: impl Iterator<Item = &'static str>) -> Command {
 pub(crate) fn parse(peers: impl Iterator<Item = &'static str>) -> Options {
     let matches = command(peers).get_matches();
     let quick = matches.get_flag("quick");
-    let number = |name: &str, small: u64| {
+    let optional = |name: &str, small: u64| {
         let given = matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
-        if quick && !given { small } else { *matches.get_one::<u64>(name).expect("it has a default") }
+        if quick && !given { Some(small) } else { matches.get_one::<u64>(name).copied() }
     };
-    let count = |name, small| usize::try_from(number(name, small)).expect("the number fits");
+    let number = |name, small| optional(name, small).expect("it has a default");
+    let fit = |number| usize::try_from(number).expect("the number fits");
+    let count = |name, small| fit(number(name, small));
     Options {
         measurements: measurements(&matches),
         rounds: count("rounds", 2),
@@ -131,6 +139,7 @@ pub(crate) fn parse(peers: impl Iterator<Item = &'static str>) -> Options {
         starts: count("starts", 5),
         round_trips: count("round-trips", 200),
         sessions: count("sessions", 50),
+        idle: optional("idle", 200).map(fit),
         one_core: matches.get_flag("one-core"),
         only: strings(&matches, "only"),
         variants: variants(&matches),

@@ -18,6 +18,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::competitors::Competitor;
 use crate::flow::ready_within;
+use crate::options::scratch_directory;
 
 /// How long a relay may take to exit after both of its ends have closed. socat waits half a second.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -72,6 +73,7 @@ impl Relay {
         // Use a process group: some programs start further processes, which must be killed too.
         command
             .args(args)
+            .current_dir(scratch_directory())
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -126,9 +128,13 @@ impl Relay {
         self.process_tree().into_iter().filter_map(pss).sum()
     }
 
+    /// Returns the number of threads of the process and its children.
+    pub(crate) fn thread_count(&self) -> usize {
+        self.process_tree().into_iter().map(|pid| threads(pid).count()).sum()
+    }
+
     /// Returns the CPU time of all running threads of the process and its children.
     pub(crate) fn cpu_so_far(&self) -> Duration {
-        let threads = |pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let nanoseconds = self.process_tree().into_iter().flat_map(threads).filter_map(|thread| {
             let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
             text.split(' ').next()?.parse::<u64>().ok()
@@ -205,6 +211,11 @@ impl Outcome {
             .trim_end_matches("; ")
             .to_owned()
     }
+}
+
+/// Returns the directories of a process's threads.
+fn threads(pid: u32) -> impl Iterator<Item = fs::DirEntry> {
+    fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten()
 }
 
 fn kib(text: &str, name: &str) -> Option<f64> {

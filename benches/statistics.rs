@@ -1,4 +1,4 @@
-//! Medians and quartiles.
+//! Medians, quartiles and percentiles.
 
 /// Median and quartiles of a set of values.
 #[derive(Clone, Copy)]
@@ -21,4 +21,10 @@ impl Summary {
         };
         (!values.is_empty()).then(|| Self { median: quantile(2), lower: quantile(1), upper: quantile(3) })
     }
+}
+
+/// Returns these percentiles of a set of values, which must not be empty.
+pub(crate) fn percentiles<const N: usize>(mut values: Vec<f64>, percents: [usize; N]) -> [f64; N] {
+    values.sort_by(f64::total_cmp);
+    percents.map(|percent| values[(values.len() - 1) * percent / 100])
 }

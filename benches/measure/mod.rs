@@ -1,6 +1,7 @@
 //! The measurements, each of which consists of one or more experiments.
 
 mod bulk;
+mod idle;
 mod ping_pong;
 mod port;
 mod sessions;
@@ -30,6 +31,7 @@ pub(crate) fn run_all(
             Measurement::Port => port::experiments(options, competitors, &mut add),
             Measurement::Memory => add(bulk::memory(options, competitors)),
             Measurement::Sessions => add(sessions::experiment(options, competitors)),
+            Measurement::Idle => idle::experiments(options, competitors, &mut add),
         }
     }
     experiments

@@ -51,7 +51,7 @@ fn run(competitor: &Competitor, local_end: fn(u16) -> LocalEnd, direction: Direc
             Direction::Up => Service::Sink(bytes),
         };
         let target = Target::start(Route::Direct, service)?;
-        let (relay, client) = listen(competitor, local_end, target.address, limit(bytes))?;
+        let (relay, client) = listen(competitor, local_end, Route::Direct, target.address, limit(bytes))?;
         let flow = match direction {
             Direction::Down => {
                 let _ = hello_back(&client, &client);
@@ -79,6 +79,7 @@ fn run(competitor: &Competitor, local_end: fn(u16) -> LocalEnd, direction: Direc
 pub(super) fn listen(
     competitor: &Competitor,
     local_end: fn(u16) -> LocalEnd,
+    route: Route,
     target: SocketAddr,
     limit: Duration,
 ) -> io::Result<(Relay, TcpStream)> {
@@ -87,7 +88,7 @@ pub(super) fn listen(
         // The port was free a moment ago. If another process has taken it since, the relay exits,
         // and we try another port.
         let local = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let args = competitor.args(local_end(local.port()), Route::Direct, target);
+        let args = competitor.args(local_end(local.port()), route, target);
         let relay = Relay::start(competitor, &args, limit)?;
         let started = Instant::now();
         while !relay.has_exited() {

@@ -46,7 +46,7 @@ pub(crate) fn name(competitor: &str, sessions: usize) -> String {
 
 fn run(competitor: &Competitor, sessions: usize, bytes: u64) -> io::Result<Vec<f64>> {
     let mut all = Sessions::new()?;
-    let (relay, first) = listen(competitor, LocalEnd::Listen, all.target()?, limit(bytes))?;
+    let (relay, first) = listen(competitor, LocalEnd::Listen, Route::Direct, all.target()?, limit(bytes))?;
     let local = first.peer_addr()?;
     let fill = || {
         all.add(first)?;

@@ -3,8 +3,10 @@
 //! No second relay is involved, so a tunnel through a proxy can be compared with a direct
 //! connection.
 
+mod echo;
 mod ready;
 mod sessions;
+mod tls;
 
 use std::io::{self, BufReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::competitors::Route;
 use crate::flow::{Flow, discard, pour};
 use crate::proxy::{self, NO_AUTHENTICATION, SOCKS5_GRANTED};
+pub(crate) use echo::EchoSessions;
 pub(crate) use sessions::Sessions;
 
 /// The greeting that [`Service::Greet`] sends.
@@ -79,6 +82,8 @@ impl Target {
 fn accept_tunnel(route: Route, stream: &mut TcpStream) -> io::Result<()> {
     match route {
         Route::Direct => Ok(()),
+        // Only `EchoSessions` have targets that speak TLS.
+        Route::Tls => Err(io::ErrorKind::Unsupported.into()),
         Route::Socks5 => {
             proxy::select_method(stream, NO_AUTHENTICATION)?;
             proxy::read_socks5_request(stream)?;

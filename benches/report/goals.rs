@@ -64,6 +64,12 @@ const GOALS: &[Goal] = &[
 /// Upper bound on the memory per session.
 const KIB_PER_SESSION: f64 = 64.0;
 
+/// Upper bounds on the memory per idle session, by experiment.
+const KIB_PER_IDLE_SESSION: [(&str, f64); 2] = [("idle", 4.0), ("idle_tls", 40.0)];
+
+/// Upper bound on the p99 of round trips among idle sessions, relative to that without them.
+const P99_AMONG_IDLE: f64 = 2.0;
+
 /// Compares the goals with the experiments. Goals that were not measured are left out.
 pub(crate) fn judge(experiments: &[Experiment]) -> Vec<Verdict> {
     let find = |key: &str| experiments.iter().find(|experiment| experiment.key == key);
@@ -87,6 +93,14 @@ pub(crate) fn judge(experiments: &[Experiment]) -> Vec<Verdict> {
             });
             verdicts.extend([memory, speed].into_iter().flatten());
         }
+    }
+    for (key, kib) in KIB_PER_IDLE_SESSION {
+        let summary = |metric| find(key)?.row(OURS)?.summary(metric);
+        let memory = summary(0)
+            .map(|each| Verdict::new(format!("{key}: KiB per idle session, {OURS}"), each, true, kib));
+        let what = format!("{key}: p99, {OURS}, among idle ÷ alone");
+        let latency = summary(6).map(|ratio| Verdict::new(what, ratio, true, P99_AMONG_IDLE));
+        verdicts.extend([memory, latency].into_iter().flatten());
     }
     verdicts
 }
