@@ -2,14 +2,10 @@
 
 use std::io;
 
-use super::transfer::{Buffer, BulkDetector, Pool, SplicePipe};
+use super::transfer::{Buffer, BulkDetector, MAX_SPLICE_RETRIES, Pool, SplicePipe};
 use crate::stream::Stream;
 use crate::sys::{self, Channel, SpliceMode};
 use crate::trace::{self, trace};
-
-/// After this many consecutive `EAGAIN`s from splice(2) on descriptors that poll(2) reported ready,
-/// fall back to copying.
-const MAX_SPLICE_RETRIES: u32 = 4;
 
 /// One direction of a session.
 ///

@@ -11,6 +11,10 @@ use crate::sys::{Channel, Pipe, try_buffer};
 /// Size of a copy buffer, and of a pipe until a bulk transfer makes it grow.
 pub(super) const CAPACITY: usize = 64 * 1024;
 
+/// After this many consecutive `EAGAIN`s from splice(2) on descriptors that poll(2) reported ready,
+/// fall back to copying.
+pub(super) const MAX_SPLICE_RETRIES: u32 = 4;
+
 /// Empty copy buffers and pipes, shared by all sessions of the process.
 ///
 /// A flow takes a buffer or a pipe only while it holds data, so an idle session has none.
@@ -149,6 +153,8 @@ pub(super) struct SplicePipe {
     /// Number of bytes in the pipe.
     len: usize,
     bulk: BulkDetector,
+    /// Consecutive calls that moved nothing into the pipe.
+    retries: u32,
 }
 
 impl SplicePipe {
@@ -156,7 +162,9 @@ impl SplicePipe {
         self.len == 0
     }
 
-    /// Moves bytes from a socket into the pipe, which must be empty. Returns 0 at EOF.
+    /// Moves bytes from a socket into the pipe, which must be empty. Returns 0 at EOF, and the error
+    /// `Unsupported` if the socket was ready several times and nothing could be moved. This happens
+    /// before urgent data, which only other calls skip.
     pub(super) fn fill(&mut self, source: &Channel, pool: &Pool) -> io::Result<usize> {
         let mut pipe = pool.take_pipe()?;
         let result = pipe.fill(source);
@@ -165,9 +173,15 @@ impl SplicePipe {
                 if self.bulk.record(count) {
                     pipe.grow();
                 }
-                (self.pipe, self.len) = (Some(pipe), count);
+                (self.pipe, self.len, self.retries) = (Some(pipe), count, 0);
+                return result;
             }
             _ => pool.return_pipe(pipe),
+        }
+        let is_blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        self.retries += u32::from(result.as_ref().is_err_and(is_blocked));
+        if self.retries > MAX_SPLICE_RETRIES {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "nothing can be moved"));
         }
         result
     }

@@ -184,3 +184,17 @@ fn a_rejected_password_was_sent_for_each_client() {
     let sent = requests.iter().filter(|request| show(&request.received).contains("Proxy-Authorization"));
     assert_eq!(sent.count(), 1);
 }
+
+/// epoll(7) reports urgent data for as long as nobody has read past it.
+#[test]
+fn urgent_data_without_any_other_kept_a_processor_busy() {
+    let target = script().expect_eof().serve();
+    let run = listening(format!("{ANY} {}", target.args()));
+    let client = run.client();
+    SockRef::from(&client).send_out_of_band(b"!").unwrap();
+    thread::sleep(Duration::from_millis(500));
+    drop(client);
+    target.finish();
+    let cpu = run.stop(Signal::TERM).cpu;
+    assert!(cpu < Duration::from_millis(200), "{cpu:?}");
+}

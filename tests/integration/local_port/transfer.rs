@@ -179,6 +179,21 @@ fn urgent_data_does_not_hide_the_data_after_it() {
     target.finish();
 }
 
+/// Unless EOF follows, splice(2) before urgent data fails with `EAGAIN`, again and again.
+#[test]
+fn urgent_data_at_the_start_stopped_the_transfer() {
+    let target = script().expect("after").send("answer").serve();
+    let run = listening(format!("-p 0 {}", target.args()));
+    let mut client = run.client();
+    socket2::SockRef::from(&client).send_out_of_band(b"!").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    client.write_all(b"after").unwrap();
+    assert_eq!(read_to_end(&client), "answer");
+    drop(client);
+    run.end().expect_success();
+    target.finish();
+}
+
 #[test]
 fn large_transfers_in_both_directions_at_once_arrive_unchanged() {
     const SIZE: u64 = 40 * MIB;
