@@ -51,8 +51,8 @@ pub trait Codec: fmt::Debug + Send {
 /// - It holds at most one chunk in each direction: it reads from below only when the codec has no
 ///   plaintext, and accepts bytes only when all before them have been written.
 /// - EOF below without the codec's own EOF is an error, as is a reset.
-/// - Dropping it sends the codec's closing message if there is room, unless the stream was aborted.
-///   [`close`](super::close()) waits for the room.
+/// - Dropping it sends the codec's closing message if there is room, unless that resets the
+///   connection. [`close`](super::close()) waits for the room.
 #[derive(Debug)]
 pub struct Layered<C: Codec> {
     codec: C,
@@ -67,6 +67,8 @@ pub struct Layered<C: Codec> {
     is_broken: bool,
     /// The closing message has been added.
     is_closed: bool,
+    /// Closing the stream resets the connection.
+    resets_on_exit: bool,
 }
 
 impl<C: Codec> Layered<C> {
@@ -81,6 +83,7 @@ impl<C: Codec> Layered<C> {
             fault: None,
             is_broken: false,
             is_closed: false,
+            resets_on_exit: false,
         }
     }
 
@@ -90,7 +93,12 @@ impl<C: Codec> Layered<C> {
             match self.received.fill(&mut *self.below) {
                 Ok(0) => self.fail(self.codec.truncated()),
                 Ok(_) => {}
-                Err(error) if sys::is_transient(&error) => return Err(error),
+                Err(error) if sys::is_transient(&error) => {
+                    // The caller waits for the layer to be ready, which it also is if it has bytes
+                    // to send and there is room for them.
+                    let _ = self.flush();
+                    return Err(error);
+                }
                 Err(error) => self.fail(error),
             }
         }
@@ -101,6 +109,26 @@ impl<C: Codec> Layered<C> {
         // The codec may have an answer, such as a key update. An error shows up in the next write.
         let _ = self.flush();
         Ok(())
+    }
+
+    /// Does what [`read`](Stream::read) does, but skips bytes that were peeked at.
+    fn read_codec(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        // Fill the buffer from several messages if they have already been received.
+        while filled < buffer.len() {
+            match self.codec.read_plain(&mut buffer[filled..]) {
+                Ok(0) => return Ok(filled),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if !self.received.is_empty() => self.receive()?,
+                Err(_) if filled > 0 => return Ok(filled),
+                Err(_) => match &self.fault {
+                    Some(fault) => return Err(sys::clone_io_error(fault)),
+                    None => self.receive()?,
+                },
+            }
+        }
+        Ok(filled)
     }
 
     /// Ends both directions. Sends the codec's message about it if there is room.
@@ -122,6 +150,11 @@ impl<C: Codec> Layered<C> {
         self.below.as_channel()
     }
 
+    #[cfg(test)]
+    pub(super) fn codec_mut(&mut self) -> &mut C {
+        &mut self.codec
+    }
+
     fn has_buffered_input(&self) -> bool {
         !self.peeked.is_empty() || self.codec.has_plain() || !self.received.is_empty() || self.fault.is_some()
     }
@@ -140,29 +173,17 @@ impl<C: Codec> Stream for Layered<C> {
             self.peeked.drain(..count);
             return Ok(count);
         }
-        let mut filled = 0;
-        // Fill the buffer from several messages if they have already been received.
-        while filled < buffer.len() {
-            match self.codec.read_plain(&mut buffer[filled..]) {
-                Ok(0) => return Ok(filled),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.fail(error),
-                Err(_) if !self.received.is_empty() => self.receive()?,
-                Err(_) if filled > 0 => return Ok(filled),
-                Err(_) => match &self.fault {
-                    Some(fault) => return Err(sys::clone_io_error(fault)),
-                    None => self.receive()?,
-                },
-            }
-        }
-        Ok(filled)
+        self.read_codec(buffer)
     }
 
     fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.peeked.is_empty() {
-            let count = self.read(buffer)?;
-            self.peeked.extend_from_slice(&buffer[..count]);
-            return Ok(count);
+        if let Some(room) = buffer.get_mut(self.peeked.len()..).filter(|room| !room.is_empty()) {
+            match self.read_codec(room) {
+                Ok(count) => self.peeked.extend_from_slice(&room[..count]),
+                Err(error) if self.peeked.is_empty() => return Err(error),
+                // Reading will return it again, after the bytes before it.
+                Err(_) => {}
+            }
         }
         let count = self.peeked.len().min(buffer.len());
         buffer[..count].copy_from_slice(&self.peeked[..count]);
@@ -219,6 +240,7 @@ impl<C: Codec> Stream for Layered<C> {
     }
 
     fn set_reset_on_exit(&mut self, reset: bool) {
+        self.resets_on_exit = reset;
         self.below.set_reset_on_exit(reset);
     }
 
@@ -241,6 +263,8 @@ impl<C: Codec> Stream for Layered<C> {
 
 impl<C: Codec> Drop for Layered<C> {
     fn drop(&mut self) {
-        let _ = self.shut_down_writing();
+        if !self.resets_on_exit {
+            let _ = self.shut_down_writing();
+        }
     }
 }

@@ -20,6 +20,8 @@ mod chunk;
 mod closing;
 mod layered;
 mod poll_set;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use chunk::Chunk;
 pub use closing::{Closing, close};

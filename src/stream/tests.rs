@@ -1,75 +1,12 @@
-//! Tests layers with a codec that does little: a length byte before each message, and an empty
-//! message as EOF.
+//! Tests layers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
+use super::testing::Frames;
 use super::*;
-
-/// Messages of at most 200 bytes, each after its length. An empty one ends the stream; one of 255
-/// bytes is invalid.
-#[derive(Debug, Default)]
-struct Frames {
-    received: Vec<u8>,
-    plain: VecDeque<u8>,
-    has_ended: bool,
-    wire: Vec<u8>,
-}
-
-impl Codec for Frames {
-    fn read_wire(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for (index, byte) in bytes.iter().enumerate() {
-            self.received.push(*byte);
-            match self.received[0] {
-                255 => return Err(io::ErrorKind::InvalidData.into()),
-                0 => self.has_ended = true,
-                length if usize::from(length) < self.received.len() => {
-                    self.plain.extend(self.received.drain(..).skip(1));
-                }
-                _ => continue,
-            }
-            return Ok(index + 1);
-        }
-        Ok(bytes.len())
-    }
-
-    fn truncated(&self) -> io::Error {
-        io::ErrorKind::UnexpectedEof.into()
-    }
-
-    fn read_plain(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.plain.read(buffer)? {
-            0 if !self.has_ended => Err(io::ErrorKind::WouldBlock.into()),
-            count => Ok(count),
-        }
-    }
-
-    fn has_plain(&self) -> bool {
-        !self.plain.is_empty() || self.has_ended
-    }
-
-    fn write_plain(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(200);
-        self.wire.push(u8::try_from(count).unwrap());
-        self.wire.extend_from_slice(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn pending_wire(&self) -> &[u8] {
-        &self.wire
-    }
-
-    fn wire_written(&mut self, count: usize) {
-        self.wire.drain(..count);
-    }
-
-    fn close(&mut self) {
-        self.wire.push(0);
-    }
-}
 
 /// Returns a layer and the socket at the other end of its connection.
 fn layer() -> (Layered<Frames>, TcpStream) {
@@ -83,6 +20,20 @@ fn connected() -> (Channel, TcpStream) {
     let (stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     (Channel::socket(stream), peer)
+}
+
+/// Writes until there is no room. Returns the number of bytes written.
+fn fill(layer: &mut Layered<Frames>) -> usize {
+    let mut written = 0;
+    loop {
+        match layer.write(&[7; 200]) {
+            Ok(count) => written += count,
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                return written;
+            }
+        }
+    }
 }
 
 /// Waits until the stream has something to read.
@@ -172,14 +123,7 @@ fn a_write_that_fails_leaves_the_received_bytes() {
 #[test]
 fn a_full_connection_stops_the_writer_and_closing_waits_for_it() {
     let (mut layer, mut peer) = layer();
-    let mut written = 0;
-    let full = loop {
-        match layer.write(&[7; 200]) {
-            Ok(count) => written += count,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    let written = fill(&mut layer);
     assert!(layer.undelivered() > 0);
     let reader = std::thread::spawn(move || {
         let mut received = Vec::new();
@@ -218,4 +162,63 @@ fn a_layer_on_a_layer_is_a_stream_like_any_other() {
     let mut received = Vec::new();
     peer.read_to_end(&mut received).unwrap();
     assert_eq!(received, b"\x03\x02xy\x01\x00\x00");
+}
+
+/// A handshake over a layer spun until its deadline: the socket had room, so each wait returned at
+/// once, but reading did not send what the layer held.
+#[test]
+fn a_read_without_bytes_left_those_for_the_peer_in_the_layer() {
+    let (mut layer, mut peer) = layer();
+    fill(&mut layer);
+    let reader = std::thread::spawn(move || {
+        peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"\x04last") {
+            let mut buffer = [0; 4096];
+            let count = peer.read(&mut buffer).unwrap();
+            received.extend_from_slice(&buffer[..count]);
+        }
+        peer
+    });
+    layer.codec_mut().wire.extend_from_slice(b"\x04last");
+    let mut wait_count = 0;
+    while !layer.codec_mut().wire.is_empty() && wait_count < 1000 {
+        wait(&layer, Interest::READ);
+        assert_eq!(layer.read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        wait_count += 1;
+    }
+    reader.join().unwrap();
+}
+
+/// An HTTP proxy answered 200 with a web page in two TLS records. The page was taken for a tunnel,
+/// because the second record was never seen.
+#[test]
+fn a_second_peek_did_not_see_what_had_arrived_since_the_first() {
+    let (mut layer, mut peer) = layer();
+    let mut buffer = [0; 100];
+    for (message, expected) in [(b"\x02<!", "<!"), (b"\x02do", "<!do")] {
+        peer.write_all(message).unwrap();
+        sys::poll(&mut [sys::watch(layer.below_channel().unwrap(), true, false)], None).unwrap();
+        let count = layer.peek(&mut buffer).unwrap();
+        assert_eq!(&buffer[..count], expected.as_bytes());
+    }
+    assert_eq!(layer.peek(&mut buffer[..3]).unwrap(), 3);
+    peer.write_all(b"\x01c\x00").unwrap();
+    assert_eq!(read_all(&mut layer), (b"<!doc".to_vec(), None));
+    assert_eq!(layer.peek(&mut buffer).unwrap(), 0);
+}
+
+/// A signal that ended `-P` between two clients told a TLS server that the session was complete.
+#[test]
+fn a_layer_that_is_reset_on_exit_sent_its_closing_message() {
+    for resets in [true, false] {
+        let (mut layer, mut peer) = layer();
+        layer.write(b"x").unwrap();
+        layer.set_reset_on_exit(true);
+        layer.set_reset_on_exit(resets);
+        drop(layer);
+        let mut received = Vec::new();
+        assert_eq!(peer.read_to_end(&mut received).is_err(), resets);
+        assert_eq!(received.ends_with(b"\0"), !resets);
+    }
 }
