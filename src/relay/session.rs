@@ -305,8 +305,11 @@ impl Session {
     /// Moves data on the streams that are ready, and updates the state.
     pub(super) fn on_ready(&mut self, ready: PerStream<Ready>, pool: &Pool) {
         let PerStream { input, remote, output } = ready;
-        if matches!(self.state, State::Closing(_)) {
-            return self.advance_closing(output, remote);
+        match self.state {
+            // A layer may have room for the bytes that it holds. Nothing else may move.
+            State::Draining(_) => return self.reset_drained(),
+            State::Closing(_) => return self.advance_closing(output, remote),
+            State::Open | State::OutputOnly { .. } | State::InputOnly { .. } | State::Closed => {}
         }
         self.flush(remote, output);
         let was_finished = self.down.is_finished();
@@ -357,9 +360,22 @@ impl Session {
         }
     }
 
-    /// Ends the session because poll failed.
+    /// Ends the session because poll failed. A session that has already ended keeps its result, and
+    /// waits no longer.
     pub(super) fn fail(&mut self, cause: io::Error) {
-        self.end(Err(Error::System { what: "wait for data", cause }));
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open | State::OutputOnly { .. } | State::InputOnly { .. } => {
+                self.end(Err(Error::System { what: "wait for data", cause }));
+            }
+            State::Draining(drains) => {
+                for (end, _) in drains {
+                    if let Some(stream) = self.end_mut(end) {
+                        stream.reset_on_close();
+                    }
+                }
+            }
+            State::Closing(_) | State::Closed => {}
+        }
     }
 
     /// Lets layers pass on what they hold. An error shows up in the next write.

@@ -7,6 +7,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use super::*;
 use crate::plan::Target;
+use crate::stream::Layered;
+use crate::stream::testing::Frames;
 
 const READY: Ready = Ready { read: true, write: true, gone: false };
 
@@ -109,4 +111,64 @@ fn a_session_that_failed_polls_nothing_while_its_data_drains() {
         std::thread::sleep(DRAIN_POLL_INTERVAL);
         session.on_timeout();
     }
+}
+
+/// A client sent more than the remote accepted, and reset its connection. When the remote accepted
+/// more, its connection was closed cleanly, as if it had received everything.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_layer_with_room_to_write_ended_a_failed_session_without_its_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let [(client, client_peer), (remote, mut remote_peer)] = [(); 2].map(|()| {
+        let peer = TcpStream::connect(address).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (Channel::socket(stream), peer)
+    });
+    let remote = Layered::new(Box::new(remote), Frames::default());
+    let local = LocalEnd::Client(Box::new(client));
+    let peer = Peer::target(&Target::Unix("somewhere".into()));
+    let mut session = Session::new(local, Box::new(remote), peer, RelaySettings::default());
+    // The remote has sent everything, and the layer holds bytes for it.
+    remote_peer.write_all(&[0]).unwrap();
+    while session.remote.write(&[7; 200]).is_ok() {}
+    Channel::socket(client_peer).reset_on_close();
+    let pool = Pool::default();
+    let is_draining = |session: &Session| matches!(session.state, State::Draining(_));
+    while !session.is_closed() {
+        if is_draining(&session) {
+            remote_peer.set_nonblocking(true).unwrap();
+            while remote_peer.read(&mut [0; 4096]).is_ok() {}
+        }
+        let timeout = session.timeout();
+        let mut polls = PollSet::default();
+        session.register(&mut polls);
+        match polls.wait(timeout).unwrap() {
+            Some(events) => session.on_events(events, &pool),
+            None => session.on_timeout(),
+        }
+    }
+    assert!(matches!(session.into_outcome().result, Err(Error::Input(_))));
+    remote_peer.set_nonblocking(false).unwrap();
+    let end =
+        std::iter::repeat_with(|| remote_peer.read(&mut [0; 4096])).find(|read| !matches!(read, Ok(1..)));
+    assert_eq!(end.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+/// Where waiting keeps failing, the wait for the data began anew each time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_failed_session_whose_waits_failed_never_ended() {
+    let settings = RelaySettings::default();
+    let fixture = Fixture::with(settings, |remote| while remote.write(&[0; 4096]).is_ok() {});
+    let Fixture { mut session, mut streams, .. } = fixture;
+    session.fail(io::ErrorKind::OutOfMemory.into());
+    assert!(!session.is_closed(), "reset at once");
+    session.fail(io::ErrorKind::TimedOut.into());
+    assert!(session.is_closed());
+    let result = session.into_outcome().result;
+    assert!(matches!(result, Err(Error::System { cause, .. }) if cause.kind() == io::ErrorKind::OutOfMemory));
+    let mut received = Vec::new();
+    assert_eq!(streams.remote.read_to_end(&mut received).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
