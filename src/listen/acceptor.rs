@@ -129,16 +129,19 @@ pub(super) struct Between<'a> {
 }
 
 impl Between<'_> {
-    /// Returns the connection to the remote if it can be watched. Data that arrives between two
-    /// clients is for the next one, and EOF is not visible until that data has been read.
-    fn remote(&self) -> Option<&(dyn Stream + 'static)> {
-        self.kept.as_ref().filter(|_| self.watches_remote)?.idle_remote()
+    /// Returns the connection to the remote, and what to wait for. Data that arrives between two
+    /// clients is for the next one, and EOF is not visible until that data has been read. Without
+    /// any interest, layers still send what they hold of the last client's data.
+    fn remote(&self) -> Option<(&(dyn Stream + 'static), Interest)> {
+        let kept = self.kept.as_deref()?;
+        let read = self.watches_remote && !kept.has_pending();
+        Some((kept.remote()?, Interest { read, ..Interest::default() }))
     }
 
     fn register<'p>(&'p self, polls: &mut PollSet<'p>) {
         polls.push(self.input, Interest::READ);
-        if let Some(remote) = self.remote() {
-            remote.register(Interest::READ, polls);
+        if let Some((remote, want)) = self.remote() {
+            remote.register(want, polls);
         }
     }
 
@@ -163,13 +166,18 @@ impl Between<'_> {
                 Ok(0) | Err(_) => return Ok(true),
             }
         }
-        let Some(remote) = self.remote() else { return Ok(false) };
-        if !remote.ready(Interest::READ, events).read {
-            return Ok(false);
-        }
-        let Some(remote) = self.kept.as_mut().and_then(|kept| kept.idle_remote_mut()) else {
+        let Some((remote, want)) = self.remote() else { return Ok(false) };
+        let ready = remote.ready(want, events);
+        let Some(remote) = self.kept.as_mut().and_then(|kept| kept.remote_mut()) else {
             return Ok(false);
         };
+        if ready.write {
+            // If that fails, a read from the connection does, too.
+            let _ = remote.flush();
+        }
+        if !want.read || !ready.read {
+            return Ok(false);
+        }
         match remote.peek(&mut [0; 1]) {
             Ok(0) => Ok(true),
             Ok(_) => {
@@ -189,10 +197,16 @@ impl Between<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use std::net::TcpStream;
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
 
     use super::*;
     use crate::addr::Host;
+    use crate::error::Peer;
+    use crate::plan::Target;
+    use crate::stream::Layered;
+    use crate::stream::testing::Frames;
 
     /// Regression test: the first listener was served for as long as it had clients.
     #[test]
@@ -210,6 +224,42 @@ mod tests {
             })
             .collect();
         assert_eq!(served, [0, 1, 2, 0, 0, 0]);
+    }
+
+    /// The remote did not receive the client's last bytes until the next client came, and the wait
+    /// for that client occupied a processor.
+    #[test]
+    fn bytes_that_a_layer_held_after_a_client_of_a_kept_port_were_not_sent() {
+        let connected = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            (Channel::socket(stream), peer)
+        };
+        let at = ListenAddress::Tcp { host: Host::parse("127.0.0.1").unwrap(), port: 0 };
+        for watches_remote in [true, false] {
+            let acceptor = Acceptor::open(std::slice::from_ref(&at), &SocketSettings::default()).unwrap();
+            let (input, input_peer) = connected();
+            let (remote, mut remote_peer) = connected();
+            let mut remote = Layered::new(Box::new(remote), Frames::default());
+            let mut sent = 0;
+            while let Ok(count) = remote.write(&[7; 200]) {
+                sent += count / 200 * 201;
+            }
+            let reader = thread::spawn(move || {
+                remote_peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                let received = remote_peer.read_exact(&mut vec![0; sent]).map(|()| remote_peer);
+                // Ends the wait.
+                drop(input_peer);
+                received
+            });
+            let peer = Peer::target(&Target::Unix("somewhere".into()));
+            let mut kept = KeptSession::new(Box::new(remote), peer);
+            let between = Between { input: &input, kept: Some(&mut kept), idle: None, watches_remote };
+            assert!(acceptor.next_client(Some(between)).unwrap().is_none());
+            reader.join().unwrap().unwrap();
+        }
     }
 
     #[test]

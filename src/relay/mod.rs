@@ -82,16 +82,22 @@ impl KeptSession {
         Self { remote: Some(remote), peer, pending: Vec::new(), remote_ended: false, has_received: false }
     }
 
-    /// Returns the connection if nothing is pending. While data is pending, the next client must
-    /// still get it, even if the remote has closed.
+    /// Returns the connection.
     #[must_use]
-    pub fn idle_remote(&self) -> Option<&(dyn Stream + 'static)> {
-        self.remote.as_deref().filter(|_| self.pending.is_empty())
+    pub fn remote(&self) -> Option<&(dyn Stream + 'static)> {
+        self.remote.as_deref()
     }
 
-    /// Returns the connection that [`idle_remote`](Self::idle_remote) returns, to read from it.
-    pub fn idle_remote_mut(&mut self) -> Option<&mut (dyn Stream + 'static)> {
-        self.remote.as_deref_mut().filter(|_| self.pending.is_empty())
+    /// Returns the connection.
+    pub fn remote_mut(&mut self) -> Option<&mut (dyn Stream + 'static)> {
+        self.remote.as_deref_mut()
+    }
+
+    /// Returns `true` if the last client did not receive all data. The next client must get it,
+    /// even if the remote has closed.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// Returns `true` if the remote has sent EOF.

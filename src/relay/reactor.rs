@@ -144,7 +144,7 @@ impl Reactor {
                 for (key, ready) in events.iter() {
                     let (id, index) = (key / MAX_SOURCES, key % MAX_SOURCES);
                     if let Some(entry) = self.sessions.get_mut(&id) {
-                        entry.ready[index] = ready;
+                        entry.ready[index] = entry.ready[index].or(ready);
                         running.push(id);
                     }
                 }

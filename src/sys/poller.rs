@@ -45,8 +45,8 @@ impl Poller {
         polling::Poller::new().map(Self)
     }
 
-    /// Adds a channel, which must be [removed](Self::remove) before it is closed. A hang-up is
-    /// reported even with neither flag set.
+    /// Adds a channel, which must be [removed](Self::remove) before it is closed. On Linux, a
+    /// hang-up is reported even with neither flag set.
     ///
     /// # Errors
     /// The channel is already in the set, cannot be waited for, or memory is short.
@@ -93,6 +93,18 @@ impl Poller {
     }
 }
 
+impl Ready {
+    /// Returns the events of both.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            read: self.read || other.read,
+            write: self.write || other.write,
+            gone: self.gone || other.gone,
+        }
+    }
+}
+
 impl PollerEvents {
     /// Creates room for the events of one wait.
     #[must_use]
@@ -100,7 +112,8 @@ impl PollerEvents {
         Self(polling::Events::new())
     }
 
-    /// Returns the keys of the channels that are ready.
+    /// Returns the keys of the channels that are ready. kqueue(2) reports room to write and bytes
+    /// to read in two events.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Ready)> {
         self.0.iter().map(|event| {
             let hangup = HANGUP_IS_GONE && event.is_interrupt();
