@@ -116,6 +116,17 @@ pub trait AskPassword {
     /// # Errors
     /// A message for the user that says why there is no password.
     fn run(&self, command: &str, source: &str) -> Result<Secret, String>;
+
+    /// Returns the last answer to this prompt, if it is known without asking the user again.
+    fn last_answer(&self, _prompt: &str) -> Option<Secret> {
+        None
+    }
+
+    /// Returns the last password that this command printed, if it is known without running the
+    /// command again.
+    fn last_output(&self, _command: &str) -> Option<Secret> {
+        None
+    }
 }
 
 /// Returns the index of the first byte after a URL's scheme, or 0 if it has none. A `://` that

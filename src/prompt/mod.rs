@@ -76,7 +76,14 @@ pub struct PromptCache<P = Prompter> {
     prompter: P,
     refusal_ttl: Duration,
     /// Not a `HashMap`, which would read random bytes from the system at each start.
-    answers: Mutex<BTreeMap<Prompt, Arc<Mutex<Option<Answer>>>>>,
+    answers: Mutex<BTreeMap<Prompt, Arc<Entry>>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// Locked until the user answers: sessions that need the same password wait for this answer.
+    asking: Mutex<()>,
+    answer: Mutex<Option<Answer>>,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,15 +113,23 @@ impl<P> PromptCache<P> {
         lock(&self.answers).clear();
     }
 
+    /// Returns the cached password. Does not wait while the user is being asked for it.
+    fn get(&self, prompt: &Prompt) -> Option<Secret> {
+        let entry = lock(&self.answers).get(prompt).cloned()?;
+        match &*lock(&entry.answer) {
+            Some(Answer::Password(known)) => Some(known.clone()),
+            _ => None,
+        }
+    }
+
     fn get_or_ask(
         &self,
         prompt: Prompt,
         ask: impl FnOnce() -> Result<Secret, String>,
     ) -> Result<Secret, String> {
         let entry = Arc::clone(lock(&self.answers).entry(prompt).or_default());
-        // Locked until the user answers: sessions that need the same password wait for this answer.
-        let mut entry = lock(&entry);
-        match &*entry {
+        let _serialized = lock(&entry.asking);
+        match &*lock(&entry.answer) {
             Some(Answer::Password(known)) => return Ok(known.clone()),
             Some(Answer::Refused(why, since)) if since.elapsed() < self.refusal_ttl => {
                 return Err(why.clone());
@@ -122,7 +137,7 @@ impl<P> PromptCache<P> {
             _ => {}
         }
         let answer = ask();
-        *entry = Some(match &answer {
+        *lock(&entry.answer) = Some(match &answer {
             Ok(password) => Answer::Password(password.clone()),
             Err(why) => Answer::Refused(why.clone(), Instant::now()),
         });
@@ -141,6 +156,14 @@ impl<P: AskPassword> AskPassword for PromptCache<P> {
 
     fn run(&self, command: &str, source: &str) -> Result<Secret, String> {
         self.get_or_ask(Prompt::Command(command.into()), || self.prompter.run(command, source))
+    }
+
+    fn last_answer(&self, prompt: &str) -> Option<Secret> {
+        self.get(&Prompt::User(prompt.into()))
+    }
+
+    fn last_output(&self, command: &str) -> Option<Secret> {
+        self.get(&Prompt::Command(command.into()))
     }
 }
 
@@ -193,6 +216,11 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(cache.run("?", "--password-command"), Ok(Secret::from("secret")));
         }
+        assert_eq!(cache.prompter.0.load(Ordering::Relaxed), 4);
+        assert_eq!(cache.last_answer("?"), Some(Secret::from("secret")));
+        assert_eq!((cache.last_answer("a third?"), cache.last_output("another?")), (None, None));
+        cache.clear();
+        assert_eq!((cache.last_answer("?"), cache.last_output("?")), (None, None));
         assert_eq!(cache.prompter.0.into_inner(), 4);
     }
 
@@ -232,6 +260,8 @@ mod tests {
             let same = scope.spawn(|| cache.run("slow", "--password-command"));
             assert_eq!(cache.run("fast", "--password-command"), Ok(Secret::from("fast")));
             assert!(!slow.is_finished() && !same.is_finished());
+            assert_eq!(cache.last_output("slow"), None);
+            assert_eq!(cache.last_output("fast"), Some(Secret::from("fast")));
             end.send(()).unwrap();
             assert_eq!(slow.join().unwrap(), Ok(Secret::from("slow")));
             assert_eq!(same.join().unwrap(), Ok(Secret::from("slow")));
