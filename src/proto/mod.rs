@@ -42,7 +42,8 @@ mod testing;
 
 pub use error::{Awaited, Error, SocksMessage, Unencodable, Unusable, UnusableScheme};
 pub use http::{
-    Connect as HttpConnect, Header as HttpHeader, Random, Scheme as HttpScheme, Settings as HttpSettings,
+    AcceptedScheme as AcceptedHttpScheme, Connect as HttpConnect, Header as HttpHeader, Random,
+    Scheme as HttpScheme, Settings as HttpSettings,
 };
 pub use proxy_protocol::{Ends, ProxyProtocol};
 pub use redact::Redactor;
@@ -57,6 +58,33 @@ pub struct Credentials {
     pub user: UserName,
     /// The password, which may be empty. SOCKS5 allows at most 255 bytes.
     pub password: Secret,
+}
+
+/// What a negotiation has learned about logging in to its proxy, for later negotiations with the
+/// same proxy as the same user. Contains no credentials.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Learned {
+    /// The authentication scheme that an HTTP proxy accepted.
+    Http(AcceptedHttpScheme),
+    /// The method that a SOCKS5 proxy requires, or the one that it selects.
+    Socks5(Socks5Method),
+}
+
+impl Learned {
+    /// Returns `true` if [`Negotiation::recall`] needs credentials.
+    #[must_use]
+    pub fn needs_credentials(&self) -> bool {
+        !matches!(self, Self::Socks5(Socks5Method::None))
+    }
+}
+
+impl fmt::Display for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(accepted) => accepted.fmt(f),
+            Self::Socks5(method) => write!(f, "SOCKS5 method '{method}'"),
+        }
+    }
 }
 
 /// An action that a negotiation requests from its driver.
@@ -140,6 +168,23 @@ pub trait Negotiation {
     /// Returns `true` once the whole request is sent, so that bytes for the next hop may be
     /// pipelined after it (`--eager`). Always `false` for protocols that cannot be pipelined.
     fn is_fully_sent(&self) -> bool {
+        false
+    }
+
+    /// Returns what the negotiation has learned about logging in. Once the tunnel is established,
+    /// that is what the proxy accepted; before, it is what [`recall`](Self::recall) was given,
+    /// unless the proxy has rejected it. `None` if there is nothing to remember.
+    fn learned(&self) -> Option<Learned> {
+        None
+    }
+
+    /// Uses what an earlier negotiation has learned, before the first step. `credentials` are those
+    /// that the user entered before; they are not used if others are set. Returns `false` if this
+    /// makes no difference.
+    ///
+    /// If the proxy rejects what was learned, the negotiation continues as it would have begun
+    /// without this call.
+    fn recall(&mut self, _learned: &Learned, _credentials: Option<Credentials>) -> bool {
         false
     }
 

@@ -17,7 +17,9 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use super::error::check_length;
-use super::{Awaited, Credentials, Error, Limit, Negotiation, SocksMessage, Step, Unencodable, Wire};
+use super::{
+    Awaited, Credentials, Error, Learned, Limit, Negotiation, SocksMessage, Step, Unencodable, Wire,
+};
 use crate::addr::{Endpoint, Host};
 
 const VERSION: u8 = 5;
@@ -62,6 +64,13 @@ pub struct Socks5 {
     can_fall_back: bool,
     /// The methods that the proxy refused before that.
     refused: Vec<Method>,
+    /// The method that an earlier negotiation or this one has learned.
+    learned: Option<Method>,
+    /// While a remembered method is offered: `methods` and `can_fall_back` without it.
+    unremembered: Option<(Vec<Method>, bool)>,
+    /// The proxy rejected the password when user/password was offered as the remembered method.
+    rejected: Option<Error>,
+    selected: Option<Method>,
     log_note: Option<String>,
     credentials: Option<Credentials>,
     eager: bool,
@@ -98,6 +107,10 @@ impl Socks5 {
             methods,
             can_fall_back: false,
             refused: Vec::new(),
+            learned: None,
+            unremembered: None,
+            rejected: None,
+            selected: None,
             log_note: None,
             credentials: None,
             eager: false,
@@ -133,14 +146,37 @@ impl Socks5 {
     }
 
     /// Requests a new connection on which to offer user/password. Returns `false` if that is not
-    /// allowed or has been done.
-    fn fall_back(&mut self) -> bool {
+    /// allowed or has been done. Fails if the proxy has already rejected the password.
+    fn fall_back(&mut self) -> Result<bool, Error> {
         if !std::mem::take(&mut self.can_fall_back) {
-            return false;
+            return Ok(false);
+        }
+        if let Some(rejected) = self.rejected.take() {
+            return Err(rejected);
         }
         self.refused = std::mem::replace(&mut self.methods, vec![Method::UserPass]);
         self.enter(State::Reconnect);
+        Ok(true)
+    }
+
+    /// Requests a new connection on which to start without the remembered method. Returns `false`
+    /// if there is none.
+    fn forget(&mut self) -> bool {
+        let Some((methods, can_fall_back)) = self.unremembered.take() else { return false };
+        (self.methods, self.can_fall_back, self.learned) = (methods, can_fall_back, None);
+        self.log_note = Some("the remembered method failed: starting without it".into());
+        self.enter(State::Reconnect);
         true
+    }
+
+    /// Records the method with which the proxy has established the tunnel, if it makes a difference
+    /// to offer only this one.
+    fn learn(&mut self) {
+        match self.selected {
+            Some(Method::None) if self.methods.len() > 1 => self.learned = Some(Method::None),
+            Some(Method::UserPass) if !self.refused.is_empty() => self.learned = Some(Method::UserPass),
+            _ => {}
+        }
     }
 
     fn enter(&mut self, state: State) {
@@ -172,7 +208,10 @@ impl Socks5 {
 
     /// Returns all messages as one, or `None` if they must be sent one at a time.
     fn pipeline(&self) -> Result<Option<Wire>, Error> {
-        let start = match (self.eager, self.methods.as_slice(), &self.credentials) {
+        // Without the remembered method, there may be two, and no pipelining. The proxy may not
+        // support it.
+        let eager = self.eager && self.unremembered.is_none();
+        let start = match (eager, self.methods.as_slice(), &self.credentials) {
             (true, [Method::None], _) => self.greeting(),
             (true, [Method::UserPass], Some(known)) => self.greeting().concat(&Self::userpass(known)?),
             _ => return Ok(None),
@@ -240,11 +279,14 @@ impl Socks5 {
     fn handle_reply(&mut self) -> Result<(), Error> {
         match (self.state, self.reply.as_slice()) {
             (State::AwaitMethod, &[_, code]) => {
-                match self.methods.iter().copied().find(|method| method.code() == code) {
+                let selected = self.methods.iter().copied().find(|method| method.code() == code);
+                self.selected = selected;
+                match selected {
                     Some(Method::None) => self.enter(State::SendRequest),
                     Some(Method::UserPass) => self.enter(State::SendUserPass),
+                    None if self.forget() => {}
                     None if [NO_ACCEPTABLE_METHOD, Method::UserPass.code()].contains(&code)
-                        && self.fall_back() =>
+                        && self.fall_back()? =>
                     {
                         self.log_note = Some("the proxy requires a user and a password".into());
                     }
@@ -254,7 +296,7 @@ impl Socks5 {
             }
             (State::AwaitStatus, &[_, 0]) => self.enter(State::SendRequest),
             // RFC 1929 §2: any other status is a failure.
-            (State::AwaitStatus, _) => return Err(self.wrong_password("")),
+            (State::AwaitStatus, _) => self.reject_password("")?,
             (State::AwaitReply, &[.., address_type]) => match address_type {
                 1 => self.await_bound_address(4),
                 3 => self.enter(State::AwaitNameLength),
@@ -262,15 +304,25 @@ impl Socks5 {
                 other => return Err(Error::AddressType(other)),
             },
             (State::AwaitNameLength, &[length]) => self.await_bound_address(length.into()),
-            (State::AwaitBoundAddress, _) => self.enter(State::Done),
+            (State::AwaitBoundAddress, _) => {
+                self.learn();
+                self.enter(State::Done);
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn wrong_password(&self, text: &str) -> Error {
+    /// Handles the rejection of the password: an error, unless only the remembered method made the
+    /// proxy ask for it.
+    fn reject_password(&mut self, text: &str) -> Result<(), Error> {
         let user = self.credentials.as_ref().map(|known| known.user.to_string()).unwrap_or_default();
-        Error::WrongPassword { user, text: text.into() }
+        let error = Error::WrongPassword { user, text: text.into() };
+        if !self.forget() {
+            return Err(error);
+        }
+        self.rejected = Some(error);
+        Ok(())
     }
 
     fn no_method(&self) -> Error {
@@ -330,10 +382,10 @@ impl Negotiation for Socks5 {
         // RFC 1929 §2: the server closes the connection after a failure. Some servers close it
         // without sending a status.
         if self.state == State::AwaitStatus && self.reply.is_empty() {
-            return Err(self.wrong_password("(it closed the connection)"));
+            return self.reject_password("(it closed the connection)");
         }
         // Some servers close the connection instead of refusing the methods (RFC 1928 §3).
-        if self.state == State::AwaitMethod && self.reply.is_empty() && self.fall_back() {
+        if self.state == State::AwaitMethod && self.reply.is_empty() && (self.forget() || self.fall_back()?) {
             return Ok(());
         }
         Err(Error::Closed(self.waiting_for()))
@@ -343,6 +395,28 @@ impl Negotiation for Socks5 {
         check_userpass(&credentials)?;
         self.credentials = Some(credentials);
         Ok(())
+    }
+
+    fn learned(&self) -> Option<Learned> {
+        self.learned.map(Learned::Socks5)
+    }
+
+    fn recall(&mut self, learned: &Learned, credentials: Option<Credentials>) -> bool {
+        let Learned::Socks5(method) = *learned else { return false };
+        let credentials = self.credentials.take().or(credentials);
+        let is_useful = match method {
+            Method::None => self.methods.len() > 1 && self.methods.contains(&method),
+            Method::UserPass => {
+                self.can_fall_back && credentials.as_ref().is_some_and(|known| check_userpass(known).is_ok())
+            }
+        };
+        if is_useful {
+            let methods = std::mem::replace(&mut self.methods, vec![method]);
+            self.unremembered = Some((methods, std::mem::take(&mut self.can_fall_back)));
+            self.learned = Some(method);
+        }
+        self.credentials = credentials;
+        is_useful
     }
 
     fn is_fully_sent(&self) -> bool {

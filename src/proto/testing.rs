@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
-use super::{Credentials, Error, Negotiation, Wire};
+use super::{Credentials, Error, Learned, Negotiation, Wire};
 use crate::addr::{Endpoint, Host, parse_port};
 use crate::secret::Secret;
 use driver::{Peers, drive};
@@ -90,6 +90,8 @@ pub(super) struct Outcome {
     pub(super) result: Result<(), Error>,
     /// Bytes from the proxy that the negotiation did not consume.
     pub(super) unread: Vec<u8>,
+    /// What the negotiation has learned for later ones.
+    pub(super) learned: Option<Learned>,
 }
 
 /// Plays a conversation once for each [`Cut`]. Each time, the tunnel must open, and a banner after
@@ -101,7 +103,7 @@ pub(super) fn opens<N: Negotiation + Debug>(make: impl Fn() -> N, turns: &[Turn<
         let last = [last, early].concat();
         turns.push(Turn::Proxy(&last));
         for cut in Cut::all(&turns) {
-            let Outcome { result, unread } = run(make(), &turns, cut);
+            let Outcome { result, unread, .. } = run(make(), &turns, cut);
             assert_eq!(result, Ok(()), "{cut:?}");
             assert_eq!(unread.escape_ascii().to_string(), early.escape_ascii().to_string(), "{cut:?}");
         }
@@ -128,16 +130,17 @@ pub(super) fn run<N: Negotiation + Debug>(negotiation: N, turns: &[Turn<'_>], cu
         // Formatting a large state would take longer than the conversation itself.
         inspects: size < 1000,
     };
-    let driver::Outcome { result, reconnects, consumed, unread } = drive(negotiation, &mut script);
+    let driver::Outcome { result, reconnects, consumed, unread, learned } = drive(negotiation, &mut script);
     if let Err(error) = &result {
         is_fit_to_be_shown(error);
     }
+    shows_no_password(&learned);
     assert!(script.turns.is_empty(), "ended with {result:?} before {:?}", script.turns);
     let unread = [unread, script.parts.into_iter().flatten().collect()].concat();
     let last = turns.iter().rposition(|turn| matches!(turn, Turn::Reconnects)).unwrap_or(0);
     assert_eq!(reconnects, turns.iter().filter(|turn| matches!(turn, Turn::Reconnects)).count());
     assert_eq!(consumed + unread.len(), turns[last..].iter().map(Turn::size).sum::<usize>());
-    Outcome { result, unread }
+    Outcome { result, unread, learned }
 }
 
 /// The peers of a scripted conversation.

@@ -1,5 +1,10 @@
 //! Digest authentication (RFC 7616, and RFC 2069 for proxies that offer no quality of protection).
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::Md5;
 use sha2::{Sha256, Sha512_256};
 use zeroize::Zeroizing;
@@ -8,6 +13,9 @@ use super::super::{Credentials, Error, Unencodable};
 use super::challenge::Challenge;
 use super::credentials_header::Authorization;
 use crate::secret::UserName;
+
+/// A function that returns random bytes from the system, or `None` if the system provides none.
+pub type Random = fn() -> Option<[u8; 16]>;
 
 /// The hash functions, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +89,39 @@ pub(super) struct Digest {
     pub(super) stale: bool,
 }
 
+/// A challenge, with the uses of its nonce by all sessions that answer it.
+#[derive(Debug)]
+pub(super) struct UsedDigest {
+    pub(super) digest: Digest,
+    /// How many requests have used the nonce.
+    uses: AtomicU32,
+    /// The client nonce of the first request, for algorithms that end in `-sess`. RFC 7616 §3.4.2
+    /// derives one key from it for all requests with this nonce. Proxies that derive the key for
+    /// each request use the client nonce in that request, which is therefore the same one.
+    session_cnonce: OnceLock<String>,
+}
+
+impl UsedDigest {
+    pub(super) fn new(digest: Digest) -> Self {
+        Self { digest, uses: AtomicU32::new(0), session_cnonce: OnceLock::new() }
+    }
+
+    /// Computes the response for the next request for a tunnel to `uri`.
+    pub(super) fn respond(
+        &self,
+        credentials: &Credentials,
+        uri: &str,
+        random: Random,
+    ) -> Result<Authorization, Error> {
+        let fresh = BASE64.encode(random().ok_or(Error::NoRandomness)?);
+        let cnonce = if self.digest.session { self.session_cnonce.get_or_init(|| fresh) } else { &fresh };
+        // After an overflow, the proxy rejects the count and sends a new nonce, which has a new
+        // counter.
+        let count = self.uses.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.digest.respond(&RequestInfo { method: "CONNECT", uri, credentials, cnonce, count })
+    }
+}
+
 /// The request for which a Digest response is computed.
 pub(super) struct RequestInfo<'a> {
     pub(super) method: &'a str,
@@ -144,6 +185,11 @@ impl Digest {
             },
             stale: is("stale", "true"),
         })
+    }
+
+    /// Returns the texts of the challenge that the response repeats.
+    pub(super) fn repeated(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.realm), Some(&self.nonce), self.opaque.as_ref()].into_iter().flatten().map(String::as_str)
     }
 
     /// Computes the response, with the parameters ordered and quoted as in the examples in RFC 7616

@@ -2,7 +2,7 @@
 //! (RFC 7616).
 
 use super::{
-    Awaited, Credentials, Error, Limit, Negotiation, Redactor, Step, Unusable, UnusableScheme, Wire,
+    Awaited, Credentials, Error, Learned, Limit, Negotiation, Redactor, Step, Unusable, UnusableScheme, Wire,
 };
 use crate::addr::Endpoint;
 use crate::secret::Secret;
@@ -20,8 +20,9 @@ mod page;
 mod refusal_text;
 mod scheme_selection;
 
+pub use digest::Random;
 pub use header::Header;
-pub use scheme_selection::{Random, Scheme};
+pub use scheme_selection::{AcceptedScheme, Scheme};
 
 /// The maximum size of a challenge response's body to read in order to keep the connection. Beyond
 /// that, reconnecting is cheaper.
@@ -59,6 +60,10 @@ impl Default for Settings {
 /// with a challenge that we support, and requests the password if it is not known. The next request
 /// is sent on the same connection if the proxy keeps it open, else on a new one. If the proxy
 /// rejects one scheme and offers others, the next scheme is tried with the same password.
+///
+/// With what an earlier negotiation has learned, the first request has the response that the proxy
+/// accepted then. If the proxy rejects that, or fails without an answer, the negotiation takes its
+/// normal course.
 #[derive(Debug)]
 pub struct Connect {
     target: Endpoint,
@@ -175,6 +180,8 @@ impl Connect {
             200..=299 if page::is_announced(&head) => State::CheckForPage { head: Box::new(head), seen: 0 },
             // Tunnel data follows, even if the head has a Content-Length (RFC 9110 §9.3.6).
             200..=299 => self.establish(),
+            // A directive of the response is invalid (RFC 7616 §3.4), such as the nonce.
+            400 if self.selector.forget() => State::Reconnect,
             401 | 407 => self.handle_challenge(&head)?,
             _ => State::ReadRefusal { body: Body::from_head(&head), head: Box::new(head) },
         };
@@ -358,8 +365,8 @@ impl Negotiation for Connect {
                 Ok(())
             }
             // The proxy may have closed the connection while the user typed the password (RFC 9112
-            // §9.3.1).
-            State::AwaitHead if self.reused && self.head.is_empty() => {
+            // §9.3.1), or because of a response that it no longer accepts.
+            State::AwaitHead if self.head.is_empty() && (self.reused || self.selector.forget()) => {
                 self.state = State::Reconnect;
                 Ok(())
             }
@@ -373,6 +380,24 @@ impl Negotiation for Connect {
         self.redactor.add_credentials(&credentials);
         self.credentials = Some(credentials);
         Ok(())
+    }
+
+    fn learned(&self) -> Option<Learned> {
+        let accepted = self.selector.accepted_scheme().filter(|_| self.credentials.is_some())?;
+        // A proxy may put the password into a nonce. Only the plan and the prompts keep passwords.
+        let has_secret = accepted.texts().any(|text| self.redactor.occurs_in(text.as_bytes()));
+        (!has_secret).then_some(Learned::Http(accepted))
+    }
+
+    fn recall(&mut self, learned: &Learned, credentials: Option<Credentials>) -> bool {
+        let Learned::Http(accepted) = learned else { return false };
+        let Some(credentials) = self.credentials.clone().or(credentials) else { return false };
+        if self.has_own_authorization() || !self.selector.recall(accepted) {
+            return false;
+        }
+        self.redactor.add_credentials(&credentials);
+        self.credentials = Some(credentials);
+        true
     }
 
     fn take_log_note(&mut self) -> Option<String> {

@@ -1,12 +1,12 @@
 //! Selects the authentication scheme: tries each offered scheme once, strongest first.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use std::fmt;
+use std::sync::Arc;
 
 use super::super::{Credentials, Error, Unusable, UnusableScheme};
 use super::challenge::{Challenge, challenges};
 use super::credentials_header::Authorization;
-use super::digest::{Digest, Hash, RequestInfo};
+use super::digest::{Digest, Hash, Random, UsedDigest};
 use super::head::Head;
 
 /// How many times a proxy may declare a nonce stale before we treat that as a rejection.
@@ -21,9 +21,6 @@ pub enum Scheme {
     Digest,
 }
 
-/// A function that returns random bytes from the system, or `None` if the system provides none.
-pub type Random = fn() -> Option<[u8; 16]>;
-
 /// How well a response protects the password, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Strength {
@@ -32,27 +29,85 @@ enum Strength {
 }
 
 /// The response to a challenge. A scheme that needs several round trips would keep its state here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Response {
     Basic,
-    /// The challenge, and how many requests have used its nonce.
-    Digest(Digest, u32),
+    /// The challenge is shared with other sessions once the proxy has accepted the response.
+    Digest(Arc<UsedDigest>),
 }
 
 impl Response {
+    fn scheme(&self) -> Scheme {
+        match self {
+            Self::Basic => Scheme::Basic,
+            Self::Digest(_) => Scheme::Digest,
+        }
+    }
+
     fn strength(&self) -> Strength {
         match self {
             Self::Basic => Strength::Basic,
-            Self::Digest(digest, _) => Strength::Digest(digest.hash),
+            Self::Digest(used) => Strength::Digest(used.digest.hash),
         }
     }
 
     fn name(&self) -> String {
         match self {
             Self::Basic => "Basic".into(),
-            Self::Digest(digest, _) => format!("Digest ({})", digest.hash.name()),
+            Self::Digest(used) => format!("Digest ({})", used.digest.hash.name()),
         }
     }
+}
+
+impl PartialEq for Response {
+    /// Two responses with Digest are equal if they share the nonce and its counter.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Basic, Self::Basic) => true,
+            (Self::Digest(left), Self::Digest(right)) => Arc::ptr_eq(left, right),
+            _ => false,
+        }
+    }
+}
+
+/// A scheme that a proxy accepted: with Digest, also the challenge, whose nonce further requests
+/// can use (RFC 7616 §3.6). Contains no credentials.
+#[derive(Clone, PartialEq)]
+pub struct AcceptedScheme(Response);
+
+impl AcceptedScheme {
+    /// Returns the texts from the proxy.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let digest = match &self.0 {
+            Response::Basic => None,
+            Response::Digest(used) => Some(&used.digest),
+        };
+        digest.into_iter().flat_map(Digest::repeated)
+    }
+}
+
+/// Only the name of the scheme, because the challenge is text from a proxy.
+impl fmt::Display for AcceptedScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+impl fmt::Debug for AcceptedScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AcceptedScheme({self})")
+    }
+}
+
+/// What is known about the current response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// This negotiation has selected it, and the proxy has not accepted it yet.
+    Untried,
+    /// The proxy accepted it in an earlier negotiation.
+    Remembered,
+    /// The proxy accepted it in this negotiation.
+    Accepted,
 }
 
 /// Why no further response is possible.
@@ -71,8 +126,9 @@ pub(super) struct SchemeSelector {
     /// How many stale nonces have been replaced.
     stale: u8,
     response: Option<Response>,
-    /// The current response has established a tunnel before.
-    was_accepted: bool,
+    standing: Standing,
+    /// The first response without a remembered one.
+    unremembered: Option<Response>,
     /// The latest decision, for the debug log.
     pub(super) log_note: Option<String>,
 }
@@ -80,7 +136,15 @@ pub(super) struct SchemeSelector {
 impl SchemeSelector {
     /// Creates a selector for these schemes.
     pub(super) fn allowing(allowed: Vec<Scheme>) -> Self {
-        Self { allowed, tried: Vec::new(), stale: 0, response: None, was_accepted: false, log_note: None }
+        Self {
+            allowed,
+            tried: Vec::new(),
+            stale: 0,
+            response: None,
+            standing: Standing::Untried,
+            unremembered: None,
+            log_note: None,
+        }
     }
 
     /// Selects Basic for the first request if it is the first allowed scheme (the default). Digest
@@ -91,9 +155,41 @@ impl SchemeSelector {
         }
     }
 
+    /// Selects a response that the proxy accepted in an earlier negotiation for the first request.
+    /// Returns `false` if it is not allowed, or is selected anyway.
+    pub(super) fn recall(&mut self, accepted: &AcceptedScheme) -> bool {
+        let AcceptedScheme(response) = accepted;
+        if !self.allowed.contains(&response.scheme()) || self.response.as_ref() == Some(response) {
+            return false;
+        }
+        self.unremembered = self.response.replace(response.clone());
+        self.standing = Standing::Remembered;
+        true
+    }
+
+    /// Returns to the state before [`recall`](Self::recall), after the proxy has failed in response
+    /// to the remembered response. Returns `false` if there is none.
+    pub(super) fn forget(&mut self) -> bool {
+        if self.standing != Standing::Remembered {
+            return false;
+        }
+        self.standing = Standing::Untried;
+        self.response = self.unremembered.take();
+        self.log_note = Some("the remembered authentication failed: starting without it".into());
+        true
+    }
+
+    /// Returns the response that the proxy has accepted, in this negotiation or an earlier one, and
+    /// has not rejected since.
+    pub(super) fn accepted_scheme(&self) -> Option<AcceptedScheme> {
+        let response = self.response.as_ref().filter(|_| self.standing != Standing::Untried);
+        response.cloned().map(AcceptedScheme)
+    }
+
     /// Selects the response to the challenges in `head`, after the proxy rejected the previous
     /// request.
     pub(super) fn select(&mut self, head: &Head) -> Result<(), NoScheme> {
+        let standing = std::mem::replace(&mut self.standing, Standing::Untried);
         let challenges = challenges(head);
         let usable = challenges.iter().filter_map(|challenge| self.response_to(challenge).ok());
         let mut offers: Vec<_> = usable.collect();
@@ -101,28 +197,36 @@ impl SchemeSelector {
             return Err(NoScheme::Unusable(self.unusable(head)));
         }
         let rejected = self.response.take();
-        if let Some(Response::Digest(used, _)) = &rejected
+        let is_fresh = |offer: &Response, used: &Digest| matches!(offer, Response::Digest(new) if new.digest.stale && new.digest.hash == used.hash);
+        if let Some(Response::Digest(used)) = &rejected
             && self.stale < MAX_STALE
-            && let Some(fresh) = offers.iter().position(
-                |offer| matches!(offer, Response::Digest(new, _) if new.stale && new.hash == used.hash),
-            )
+            && let Some(fresh) = offers.iter().position(|offer| is_fresh(offer, &used.digest))
         {
-            self.stale += 1;
+            // A remembered nonce is expected to expire.
+            self.stale += u8::from(standing != Standing::Remembered);
             self.log_note = Some("the nonce is stale: retrying with the new one".into());
             self.response = Some(offers.swap_remove(fresh));
             return Ok(());
         }
         // A response that was accepted before may only need a new nonce, so it does not count as
-        // tried.
-        if !std::mem::take(&mut self.was_accepted) {
-            self.tried.extend(rejected.as_ref().map(Response::strength));
-        }
+        // tried. Basic has no nonce: a second request would only count toward a lock-out.
+        let is_tried = match standing {
+            Standing::Untried => true,
+            Standing::Remembered => rejected == Some(Response::Basic),
+            Standing::Accepted => false,
+        };
+        self.tried.extend(rejected.as_ref().filter(|_| is_tried).map(Response::strength));
         // Reversed because `max_by_key` returns the last of several maxima: prefer the proxy's
         // first offer.
         let untried = offers.into_iter().rev().filter(|offer| !self.tried.contains(&offer.strength()));
         let best = untried.max_by_key(Response::strength).ok_or(NoScheme::Exhausted)?;
         if let Some(rejected) = rejected {
-            self.log_note = Some(format!("{} was rejected: trying {}", rejected.name(), best.name()));
+            let is_same = rejected.strength() == best.strength() && best != Response::Basic;
+            self.log_note = Some(if is_same {
+                "the nonce was rejected: retrying with a new one".into()
+            } else {
+                format!("{} was rejected: trying {}", rejected.name(), best.name())
+            });
         }
         self.response = Some(best);
         Ok(())
@@ -153,7 +257,7 @@ impl SchemeSelector {
         match scheme {
             Scheme::Basic => Ok(Response::Basic),
             Scheme::Digest => match Digest::parse(challenge) {
-                Ok(digest) => Ok(Response::Digest(digest, 0)),
+                Ok(digest) => Ok(Response::Digest(Arc::new(UsedDigest::new(digest)))),
                 Err(why) => unusable(Unusable::Challenge(why)),
             },
         }
@@ -162,7 +266,7 @@ impl SchemeSelector {
     /// Records that the tunnel is established. If a later proxy in the chain requires a new
     /// connection, the handshake on it starts with the same response.
     pub(super) fn accepted(&mut self) {
-        (self.tried, self.stale, self.was_accepted) = (Vec::new(), 0, true);
+        (self.tried, self.stale, self.standing) = (Vec::new(), 0, Standing::Accepted);
     }
 
     /// Checks that the response can encode these credentials.
@@ -170,28 +274,22 @@ impl SchemeSelector {
         match &self.response {
             None => Ok(()),
             Some(Response::Basic) => Authorization::basic(credentials).map(drop),
-            Some(Response::Digest(digest, _)) => digest.check(credentials),
+            Some(Response::Digest(used)) => used.digest.check(credentials),
         }
     }
 
     /// Returns the header value for the next request for a tunnel to `uri`. `None` if no response
     /// is selected.
     pub(super) fn authorization(
-        &mut self,
+        &self,
         credentials: &Credentials,
         uri: &str,
         random: Random,
     ) -> Result<Option<Authorization>, Error> {
-        Ok(match &mut self.response {
-            None => None,
-            Some(Response::Basic) => Some(Authorization::basic(credentials)?),
-            Some(Response::Digest(digest, count)) => {
-                *count += 1;
-                let cnonce = BASE64.encode(random().ok_or(Error::NoRandomness)?);
-                let request =
-                    RequestInfo { method: "CONNECT", uri, credentials, cnonce: &cnonce, count: *count };
-                Some(digest.respond(&request)?)
-            }
-        })
+        match &self.response {
+            None => Ok(None),
+            Some(Response::Basic) => Authorization::basic(credentials).map(Some),
+            Some(Response::Digest(used)) => used.respond(credentials, uri, random).map(Some),
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::proto::{Awaited, Error, Limit, Negotiation as _, Step, Unencodable};
 
 mod authentication;
 mod headers;
+mod learned;
 mod page;
 mod refusal;
 mod schemes;

@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 
-use crate::proto::{Credentials, Error, Limit, Negotiation, Step, Wire};
+use crate::proto::{Credentials, Error, Learned, Limit, Negotiation, Step, Wire};
 
 /// Maximum number of bytes that the program passes to a negotiation at once.
 pub(crate) const PEEK_SIZE: usize = 4096;
@@ -58,6 +58,8 @@ pub(crate) struct Outcome {
     pub(crate) consumed: usize,
     /// Bytes that arrived on the last connection and were not consumed: they belong to the tunnel.
     pub(crate) unread: Vec<u8>,
+    /// What the negotiation has learned for later ones.
+    pub(crate) learned: Option<Learned>,
 }
 
 /// Runs a negotiation to completion.
@@ -80,8 +82,8 @@ pub(crate) fn drive<N: Negotiation + Debug, P: Peers>(negotiation: N, peers: &mu
         assert!(other_steps <= MAX_OTHER_STEPS, "does not end: {:?}", driver.negotiation);
     };
     driver.peers.inspect(&driver.negotiation);
-    let Driver { reconnects, consumed, unread, .. } = driver;
-    Outcome { result, reconnects, consumed, unread }
+    let Driver { negotiation, reconnects, consumed, unread, .. } = driver;
+    Outcome { result, reconnects, consumed, unread, learned: negotiation.learned() }
 }
 
 struct Driver<'a, N, P> {

@@ -11,23 +11,23 @@ use crate::proto::{Credentials, Error, Negotiation as _, Step, Unusable, Unusabl
 /// The random bytes `[7; 16]` in base64.
 const CNONCE: &str = "BwcHBwcHBwcHBwcHBwcHBw==";
 
-fn allowing(schemes: &[Scheme]) -> Connect {
+pub(super) fn allowing(schemes: &[Scheme]) -> Connect {
     let settings = Settings { schemes: schemes.to_vec(), ..Settings::default() };
     Connect::new(endpoint("ssh.example", "22"), settings, || Some([7; 16]))
 }
 
 /// Returns a 407 response that contains these challenges and keeps the connection open.
-fn challenge(challenges: &str) -> String {
+pub(super) fn challenge(challenges: &str) -> String {
     format!("HTTP/1.1 407 Who\r\nProxy-Authenticate: {challenges}\r\nContent-Length: 0\r\n\r\n")
 }
 
-fn digest_challenge(algorithm: &str, more: &str) -> String {
+pub(super) fn digest_challenge(algorithm: &str, more: &str) -> String {
     format!("Digest realm=\"r\", nonce=\"n-{algorithm}{more}\", qop=\"auth\", algorithm={algorithm}{more}")
 }
 
 /// Returns the request that answers a challenge for the `count`-th time. `digest::tests` checks the
 /// response itself.
-fn answer(challenge: &str, count: u32) -> String {
+pub(super) fn answer(challenge: &str, count: u32) -> String {
     let digest = Digest::parse(&parse_line(challenge)[0]).unwrap();
     let request = RequestInfo {
         method: "CONNECT",
@@ -47,7 +47,7 @@ fn with(authorization: &str) -> String {
     )
 }
 
-fn basic() -> String {
+pub(super) fn basic() -> String {
     with(&format!("Basic {BASIC}"))
 }
 
