@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::binding::Binding;
 use super::deadline::Deadline;
-use super::login::{credentials, user};
+use super::login::{credentials, last_credentials, user};
 use super::login_gate::{self, LoginGate};
 use super::progress::{Progress, Stage};
 use super::received_log::ReceivedLog;
@@ -18,7 +18,8 @@ use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Route, Target};
 use crate::proto::{
-    self, Credentials, HttpConnect, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet, Unencodable,
+    self, Credentials, HttpConnect, Learned, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet,
+    Unencodable,
 };
 use crate::secret::AskPassword;
 use crate::sys::{self, Client};
@@ -46,6 +47,10 @@ pub(super) struct HopState<'a> {
     /// The TLS handshake that precedes the negotiation; `None` for a proxy without TLS.
     pub(super) tls: Option<tls::Client>,
     pub(super) negotiation: Box<dyn Negotiation>,
+    /// The route up to this proxy.
+    path: &'a [Hop],
+    /// What the listener remembers about this proxy, as far as this session knows.
+    remembered: Option<Learned>,
     /// Masks the secrets of all hops in what the proxy sends.
     pub(super) redactor: Redactor,
     pub(super) log: ReceivedLog,
@@ -61,6 +66,17 @@ impl HopState<'_> {
     /// left of the proxy's own limit if `reach` never passes.
     pub(super) fn deadline<'d>(&self, reach: &Deadline<'d>) -> Deadline<'d> {
         reach.or_resume(Limits::HANDSHAKE_TIMEOUT, self.spent)
+    }
+
+    /// Remembers what the negotiation has learned for later sessions of a listener, and forgets
+    /// what the proxy has rejected.
+    pub(super) fn update_memory(&mut self, gate: Option<&LoginGate>) {
+        let Some(gate) = gate else { return };
+        let learned = self.negotiation.learned();
+        if learned != self.remembered {
+            gate.memory.update(self.path, self.remembered.as_ref(), learned.clone());
+            self.remembered = learned;
+        }
     }
 }
 
@@ -98,20 +114,34 @@ pub(super) fn prepare_hops<'a>(
             let cause = proto::Error::NotEncodable(Unencodable::Zone);
             return Err(Error::Negotiation { peer, cause });
         }
+        let path = &route.hops[..=index];
+        let remembered = || context.gate.and_then(|gate| gate.memory.get(path));
         let known = known_credentials(hop, &peer, plan.eager, context.prompt)?;
-        let login = login_gate::Login::new(hop, known.as_ref());
-        if let Some(known) = &known {
-            redactor.add_credentials(known);
+        let needs_prompted = known.is_none() && remembered().is_some_and(|it| it.needs_credentials());
+        let prompted = needs_prompted.then(|| last_credentials(hop, &peer, context.prompt)).flatten();
+        let login = login_gate::Login::new(hop, known.as_ref().or(prompted.as_ref()));
+        for credentials in known.iter().chain(&prompted) {
+            redactor.add_credentials(credentials);
         }
-        let negotiation = negotiation(hop, &peer, destination, plan.eager, known, redactor, context.prompt)?;
+        let mut negotiation =
+            negotiation(hop, &peer, destination, plan.eager, known, redactor, context.prompt)?;
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
+        // After the wait for another session, which may have learned something.
+        let remembered = remembered();
+        if let Some(learned) = &remembered
+            && negotiation.recall(learned, prompted)
+        {
+            trace!("using the authentication that worked before: {learned}");
+        }
         let tls = hop.tls.as_ref();
         Ok(HopState {
             hop,
             tls: tls.map(|tls| tls::Client::new(tls, &peer, context.tls)).transpose()?,
             peer,
             log: ReceivedLog::new(redactor.clone(), negotiation.is_text()),
+            path,
+            remembered,
             redactor: redactor.clone(),
             negotiation,
             login,

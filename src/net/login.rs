@@ -39,6 +39,29 @@ pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> R
     Ok(Credentials { user, password })
 }
 
+/// Returns the user name and password for a hop, if they are known without asking the user and
+/// without running a command.
+pub(super) fn last_credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> Option<Credentials> {
+    credentials(hop, peer, &OnlyKnown(prompt)).ok()
+}
+
+/// Answers with the last answers, without asking again.
+struct OnlyKnown<'a>(&'a dyn AskPassword);
+
+impl AskPassword for OnlyKnown<'_> {
+    fn can_be_asked(&self) -> bool {
+        false
+    }
+
+    fn ask(&self, prompt: &str) -> Result<Secret, String> {
+        self.0.last_answer(prompt).ok_or_else(String::new)
+    }
+
+    fn run(&self, command: &str, _: &str) -> Result<Secret, String> {
+        self.0.last_output(command).ok_or_else(String::new)
+    }
+}
+
 /// Runs the password command, with `%h`, `%p` and `%u` replaced by the proxy's host, the proxy's
 /// port and the user name.
 fn run_password_command(

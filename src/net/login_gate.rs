@@ -8,6 +8,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::memory::Memory;
 use super::waiting::Wait;
 use crate::error::{Error, Peer};
 use crate::plan::{Hop, PasswordPrompt, Protocol, Target};
@@ -20,11 +21,13 @@ const REJECTION_TTL: Duration = Duration::from_secs(30 * 60);
 /// How long to keep an expired rejection, for sessions that were waiting for the result.
 const RESULT_RETENTION: Duration = Duration::from_secs(60);
 
-/// The logins that this process has tried or is trying, with their results.
+/// The logins that this process has tried or is trying, with their results, and what sessions have
+/// learned about logging in.
 #[derive(Debug, Default)]
 pub struct LoginGate {
     logins: Mutex<Vec<(Login, State)>>,
     changed: Condvar,
+    pub(super) memory: Memory,
 }
 
 /// A proxy and the credentials for logging in to it.

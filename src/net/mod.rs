@@ -20,6 +20,7 @@ mod dns;
 mod hop;
 mod login;
 mod login_gate;
+mod memory;
 mod negotiate;
 mod progress;
 mod received_log;

@@ -72,6 +72,7 @@ pub(super) fn negotiate<'a>(
 ) -> Result<Outcome, Error> {
     let result = take_steps(connection, hop, context, deadline, reach);
     hop.log.flush();
+    hop.update_memory(context.gate);
     result
 }
 
@@ -84,6 +85,10 @@ fn take_steps<'a>(
 ) -> Result<Outcome, Error> {
     let mut rest_deadline = None;
     loop {
+        if let Some(note) = hop.negotiation.take_log_note() {
+            hop.log.flush();
+            trace!("{note}");
+        }
         let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
         if !matches!(step, Step::ReceiveRest | Step::Peek(_)) {
             rest_deadline = None;
@@ -197,10 +202,6 @@ impl HopState<'_> {
         let consumed = self.negotiation.receive(received.bytes());
         let shown = *consumed.as_ref().unwrap_or(&received.bytes().len());
         self.log.add(&received.bytes()[..shown]);
-        if let Some(note) = self.negotiation.take_log_note() {
-            self.log.flush();
-            trace!("{note}");
-        }
         Ok(connection.consume(&mut received, consumed?, &self.wait(deadline))?)
     }
 

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use crate::kit::*;
 use crate::listening::*;
 
+mod learned;
 #[cfg(unix)]
 mod passed;
 #[cfg(target_os = "linux")]
