@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use connect::addr::{Endpoint, Host, parse_port};
-use connect::proto::{Credentials, Error, Negotiation, Wire};
+use connect::proto::{Credentials, Error, Learned, Negotiation, Wire};
 use connect::secret::Secret;
 
 use crate::driver::{PEEK_SIZE, Peers, drive};
@@ -116,15 +116,21 @@ impl Fragmentation {
 }
 
 /// Plays the conversation with several fragmentations, and checks that the outcome is the same each
-/// time.
+/// time. Then plays it with a negotiation that begins with what the first one has learned, and may
+/// end in another way.
 ///
 /// # Panics
 /// Panics if the negotiation breaks its contract.
 pub fn play<N: Negotiation + Debug>(make: impl Fn() -> N, input: &Input<'_>, bounds: Bounds) -> Outcome {
-    let outcome = play_once(make(), input, Fragmentation::None, bounds);
+    let (outcome, learned) = play_once(make(), input, Fragmentation::None, bounds);
     for fragmentation in [Fragmentation::ByteByByte, Fragmentation::Uneven(input.fragmentation)] {
-        let other = play_once(make(), input, fragmentation, bounds);
+        let (other, _) = play_once(make(), input, fragmentation, bounds);
         assert_eq!(essence(&other), essence(&outcome), "{fragmentation:?}");
+    }
+    if let Some(learned) = learned {
+        let mut next = make();
+        next.recall(&learned, Some(alice()));
+        play_once(next, input, Fragmentation::None, bounds);
     }
     outcome
 }
@@ -147,7 +153,7 @@ fn play_once<N: Negotiation + Debug>(
     input: &Input<'_>,
     fragmentation: Fragmentation,
     bounds: Bounds,
-) -> Outcome {
+) -> (Outcome, Option<Learned>) {
     let mut peers = FuzzedPeers {
         input,
         fragmentation,
@@ -167,7 +173,7 @@ fn play_once<N: Negotiation + Debug>(
     }
     let (connection, consumed) = (outcome.reconnects, outcome.consumed);
     assert!(input.connection(connection)[consumed..].starts_with(&outcome.unread));
-    Outcome { result: outcome.result, connection, consumed }
+    (Outcome { result: outcome.result, connection, consumed }, outcome.learned)
 }
 
 /// A proxy whose bytes come from the fuzzer, and a user who enters a fixed password.
