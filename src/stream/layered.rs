@@ -113,7 +113,7 @@ impl<C: Codec> Layered<C> {
 
     /// Does what [`read`](Stream::read) does, but skips bytes that were peeked at.
     fn read_codec(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
+        let (mut filled, mut has_received) = (0, false);
         // Fill the buffer from several messages if they have already been received.
         while filled < buffer.len() {
             match self.codec.read_plain(&mut buffer[filled..]) {
@@ -122,9 +122,14 @@ impl<C: Codec> Layered<C> {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 Err(_) if !self.received.is_empty() => self.receive()?,
                 Err(_) if filled > 0 => return Ok(filled),
-                Err(_) => match &self.fault {
+                Err(blocked) => match &self.fault {
                     Some(fault) => return Err(sys::clone_io_error(fault)),
-                    None => self.receive()?,
+                    // A peer that keeps sending messages without plaintext must not keep us here.
+                    None if has_received => return Err(blocked),
+                    None => {
+                        has_received = true;
+                        self.receive()?;
+                    }
                 },
             }
         }
@@ -160,7 +165,7 @@ impl<C: Codec> Layered<C> {
     }
 
     /// Returns what to wait for below.
-    fn below(&self, want: Interest) -> Interest {
+    fn interest_below(&self, want: Interest) -> Interest {
         Interest { write: want.write || !self.codec.pending_wire().is_empty(), ..want }
     }
 }
@@ -171,6 +176,10 @@ impl<C: Codec> Stream for Layered<C> {
             let count = self.peeked.len().min(buffer.len());
             buffer[..count].copy_from_slice(&self.peeked[..count]);
             self.peeked.drain(..count);
+            if self.peeked.is_empty() {
+                // An idle session owns no buffer.
+                self.peeked = Vec::new();
+            }
             return Ok(count);
         }
         self.read_codec(buffer)
@@ -252,11 +261,11 @@ impl<C: Codec> Stream for Layered<C> {
         if want.read && self.has_buffered_input() {
             polls.set_ready();
         }
-        self.below.register(self.below(want), polls);
+        self.below.register(self.interest_below(want), polls);
     }
 
     fn ready(&self, want: Interest, events: &mut Events) -> Ready {
-        let ready = self.below.ready(self.below(want), events);
+        let ready = self.below.ready(self.interest_below(want), events);
         Ready { read: ready.read || self.has_buffered_input(), ..ready }
     }
 }

@@ -120,6 +120,8 @@ pub fn read_within(
             return Ok(None);
         }
         match stream.read(buffer) {
+            // Check the time here, too: a wait returns at once while the peer keeps sending.
+            Err(error) if sys::is_transient(&error) && Instant::now() >= end => return Ok(None),
             Err(error) if sys::is_transient(&error) => {}
             result => return result.map(Some),
         }

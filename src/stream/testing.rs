@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use super::Codec;
 
 /// A codec for messages of at most 200 bytes, each after its length. An empty one ends the stream;
-/// one of 255 bytes is invalid.
+/// a length of 254 is ignored, and one of 255 is invalid.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     received: Vec<u8>,
@@ -24,6 +24,10 @@ impl Codec for Frames {
             match self.received[0] {
                 255 => return Err(io::ErrorKind::InvalidData.into()),
                 0 => self.has_ended = true,
+                254 => {
+                    self.received.clear();
+                    continue;
+                }
                 length if usize::from(length) < self.received.len() => {
                     self.plain.extend(self.received.drain(..).skip(1));
                 }

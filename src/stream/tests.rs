@@ -89,6 +89,32 @@ fn bytes_that_a_layer_holds_are_ready_without_a_poll() {
     assert_eq!(read_within(&mut layer, &mut [0; 9], Duration::ZERO).unwrap(), None);
 }
 
+/// A peer that sent empty TLS records without a pause kept a thread with many sessions busy.
+#[test]
+fn a_peer_that_kept_sending_messages_without_bytes_stopped_a_read_and_a_wait_from_ending() {
+    let (mut layer, mut peer) = layer();
+    peer.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+    let sender = std::thread::spawn(move || while peer.write_all(&[254; 4096]).is_ok() {});
+    let received = read_within(&mut layer, &mut [0; 9], Duration::from_millis(50));
+    assert_eq!(received.unwrap(), None);
+    drop(layer);
+    sender.join().unwrap();
+}
+
+/// On Windows, each such wait took 50 ms, the minimum for a poll.
+#[test]
+fn a_wait_for_bytes_that_a_layer_holds_took_time() {
+    let (mut layer, mut peer) = layer();
+    peer.write_all(b"\x04some\x04more").unwrap();
+    wait(&layer, Interest::READ);
+    layer.read(&mut [0; 2]).unwrap();
+    let started = Instant::now();
+    for _ in 0..40 {
+        assert!(wait(&layer, Interest::READ).read);
+    }
+    assert!(started.elapsed() < Duration::from_secs(1));
+}
+
 #[test]
 fn an_end_without_the_closing_message_is_an_error_after_the_data() {
     let endings: [(&[u8], io::ErrorKind); 3] = [
