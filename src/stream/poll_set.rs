@@ -92,13 +92,15 @@ impl<'a> PollSet<'a> {
     /// # Errors
     /// The system call failed.
     pub fn wait(mut self, timeout: Option<Duration>) -> io::Result<Option<Events>> {
-        let timeout = if self.is_ready { Some(Duration::ZERO) } else { timeout };
-        // Windows cannot poll an empty set.
-        if let (true, Some(timeout)) = (self.watches.is_empty(), timeout) {
-            thread::sleep(timeout);
-            return Ok(self.is_ready.then(Events::default));
-        }
-        let is_ready = sys::poll(&mut self.watches, timeout)? || self.is_ready;
+        let is_ready = match (self.is_ready, timeout) {
+            (true, _) => sys::poll_now(&mut self.watches).map(|()| true)?,
+            // Windows cannot poll an empty set.
+            (false, Some(timeout)) if self.watches.is_empty() => {
+                thread::sleep(timeout);
+                false
+            }
+            (false, timeout) => sys::poll(&mut self.watches, timeout)?,
+        };
         Ok(is_ready.then(|| self.watches.iter().map(Ready::from_watch).collect()))
     }
 

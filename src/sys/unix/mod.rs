@@ -36,7 +36,7 @@ pub use platform::{
     raise_descriptor_limit,
 };
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
-pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, watch};
+pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, poll_now, watch};
 pub(super) use process_group::{isolate, kill_isolated, shell_command};
 pub use signal_report::SignalReport;
 pub use socket_activation::passed_listeners;

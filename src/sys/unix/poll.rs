@@ -64,6 +64,14 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
     }
 }
 
+/// Marks the descriptors that are ready, without waiting.
+///
+/// # Errors
+/// poll(2) failed.
+pub fn poll_now(watches: &mut [Watch<'_>]) -> io::Result<()> {
+    poll(watches, Some(Duration::ZERO)).map(drop)
+}
+
 /// Returns `true` if [`PIPE_ROOM`](crate::sys::PIPE_ROOM) bytes can be written to standard error
 /// without blocking.
 #[must_use]

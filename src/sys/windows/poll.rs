@@ -102,6 +102,15 @@ pub fn poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<
     }
 }
 
+/// Marks the sockets that are ready, without waiting, unlike [`poll`](poll()).
+///
+/// # Errors
+/// `WSAPoll` failed.
+pub fn poll_now(watches: &mut [Watch<'_>]) -> io::Result<()> {
+    // `WSAPoll` rejects an empty set.
+    if watches.is_empty() { Ok(()) } else { wsa_poll(watches, Some(Duration::ZERO)).map(drop) }
+}
+
 /// Calls `WSAPoll`. Returns `true` if it reported an event.
 fn wsa_poll(watches: &mut [Watch<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     let count = u32::try_from(watches.len()).map_err(io::Error::other)?;
