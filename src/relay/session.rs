@@ -226,8 +226,12 @@ impl Session {
         self.wanted = self.interest();
         let PerStream { input, remote, output } = self.wanted;
         let session = &*self;
-        for (stream, want) in session.streams([input, remote, output]) {
-            stream.register(want, polls);
+        if let Some(stream) = session.local.input() {
+            stream.register(input, polls);
+        }
+        session.remote.register(remote, polls);
+        if let Some(stream) = session.local.output() {
+            stream.register(output, polls);
         }
     }
 
@@ -241,15 +245,6 @@ impl Session {
         let remote = ready(Some(&*self.remote), remote);
         let output = ready(self.local.output(), output);
         self.on_ready(PerStream { input, remote, output }, pool);
-    }
-
-    fn streams(
-        &self,
-        [input, remote, output]: [Interest; 3],
-    ) -> impl Iterator<Item = (&(dyn Stream + 'static), Interest)> {
-        let streams =
-            [(self.local.input(), input), (Some(&*self.remote), remote), (self.local.output(), output)];
-        streams.into_iter().filter_map(|(stream, want)| Some((stream?, want)))
     }
 
     /// Returns the events to poll each stream for. A stream without any interest must not be
