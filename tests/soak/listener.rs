@@ -137,8 +137,8 @@ impl Listener {
     }
 }
 
-/// Returns the number of threads of a listener without clients: the main thread, and one that relays
-/// for each processor.
+/// Returns the number of threads of a listener without clients: the main thread, and one that
+/// relays for each processor.
 fn idle_threads() -> usize {
     1 + thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
