@@ -214,6 +214,8 @@ impl<C: Codec> Stream for Layered<C> {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.is_broken {
+            // Discard what the codec has added since.
+            self.break_off();
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         while !self.codec.pending_wire().is_empty() {

@@ -146,6 +146,19 @@ fn a_write_that_fails_leaves_the_received_bytes() {
     assert_eq!(read_all(&mut layer), (b"reason".to_vec(), None));
 }
 
+/// The wait for room to write them returned at once, again and again.
+#[test]
+fn a_layer_kept_bytes_for_a_connection_that_had_failed() {
+    let (mut layer, mut peer) = layer();
+    Channel::shut_down_writing(layer.below_channel().unwrap()).unwrap();
+    assert_eq!(layer.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    peer.write_all(b"\x08question").unwrap();
+    assert!(wait(&layer, Interest::READ).read);
+    layer.codec_mut().wire.extend_from_slice(b"\x06answer");
+    assert_eq!(layer.read(&mut [0; 9]).unwrap(), 8);
+    assert_eq!(layer.codec_mut().wire, b"");
+}
+
 #[test]
 fn a_full_connection_stops_the_writer_and_closing_waits_for_it() {
     let (mut layer, mut peer) = layer();
