@@ -33,6 +33,7 @@ mod error;
 mod http;
 mod proxy_protocol;
 mod redact;
+pub mod server;
 mod socks4;
 mod socks5;
 mod telnet;
