@@ -5,7 +5,7 @@ use std::io;
 
 use super::chunk::Chunk;
 use super::{Events, Interest, PollSet, Stream};
-use crate::sys::{self, Ready};
+use crate::sys::{self, Channel, Ready};
 
 /// A transformation of both directions of a stream, such as TLS. It does no I/O.
 pub trait Codec: fmt::Debug + Send {
@@ -151,7 +151,7 @@ impl<C: Codec> Layered<C> {
     }
 
     #[cfg(test)]
-    pub(super) fn below_channel(&self) -> Option<&sys::Channel> {
+    pub(super) fn below_channel(&self) -> Option<&Channel> {
         self.below.as_channel()
     }
 
@@ -269,6 +269,10 @@ impl<C: Codec> Stream for Layered<C> {
     fn ready(&self, want: Interest, events: &mut Events) -> Ready {
         let ready = self.below.ready(self.interest_below(want), events);
         Ready { read: ready.read || self.has_buffered_input(), ..ready }
+    }
+
+    fn socket(&self) -> Option<&Channel> {
+        self.below.socket()
     }
 }
 

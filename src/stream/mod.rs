@@ -18,6 +18,7 @@ use crate::sys::{self, Channel, Ready};
 
 mod chunk;
 mod closing;
+mod filtered;
 mod layered;
 mod poll_set;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) mod testing;
 
 pub use chunk::Chunk;
 pub use closing::{Closing, close};
+pub use filtered::Filtered;
 pub use layered::{Codec, Layered};
 pub use poll_set::{Events, Interest, PollSet};
 
@@ -95,6 +97,11 @@ pub trait Stream: fmt::Debug + Send {
     /// be passed to another process.
     fn as_channel(&self) -> Option<&Channel> {
         None
+    }
+
+    /// Returns the socket below all layers, to find out whether the peer is still connected.
+    fn socket(&self) -> Option<&Channel> {
+        self.as_channel()
     }
 
     /// Returns `true` if [`write`](Self::write) never blocks, even without a poll before it.
