@@ -1,23 +1,30 @@
 //! Connects to the target, and owns the secrets needed for that.
 
-use crate::error::Error;
-use crate::net::{self, Context, LoginGate, Peers, Progress, TlsCache, Tunnel};
-use crate::plan::{Hop, Local, Plan, Tls};
+use crate::addr::Endpoint;
+use crate::config::Planner;
+use crate::error::{Error, Peer};
+use crate::net::{self, ClientEnd, Context, LoginGate, OwnListeners, Peers, Progress, TlsCache, Tunnel};
+use crate::plan::{Hop, Local, Plan, RelaySettings, Target, Tls};
 use crate::prompt::{PromptCache, Prompter};
 use crate::relay::Ending;
 use crate::sys::{Client, DumpGuard};
+use crate::trace;
 
 /// Establishes tunnels for one plan, and prompts for the passwords that the plan lacks.
 #[derive(Debug)]
 pub struct Connector {
     plan: Plan,
+    /// Makes the plans for the targets that clients name; `None` if the plan has the only target.
+    planner: Option<Planner>,
+    /// Our own listeners, to which no connection may lead back.
+    own: Option<OwnListeners>,
     prompts: PromptCache,
     tls: TlsCache,
     /// Login results, shared by all sessions; `None` for a run with a single session.
     gate: Option<LoginGate>,
     /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
     /// must stay last: the others zero their passwords first.
-    _dump_guard: Option<DumpGuard>,
+    dump_guard: Option<DumpGuard>,
 }
 
 impl Connector {
@@ -30,7 +37,24 @@ impl Connector {
         let prompts = PromptCache::new(Prompter::new(plan.askpass.clone()));
         let gate = matches!(plan.local, Local::Listen(_)).then(LoginGate::default);
         let dump_guard = has_secret.then(DumpGuard::engage);
-        Self { plan, prompts, tls: TlsCache::default(), gate, _dump_guard: dump_guard }
+        let (planner, own) = (None, None);
+        Self { plan, planner, own, prompts, tls: TlsCache::default(), gate, dump_guard }
+    }
+
+    /// Creates a connector for clients that name their targets. `plan` is the plan of the run.
+    #[must_use]
+    pub fn with_planner(plan: Plan, planner: Planner) -> Self {
+        let mut connector = Self::new(plan);
+        connector.planner = Some(planner);
+        connector.gate.get_or_insert_default();
+        // The planner may have a password for some of the targets.
+        connector.dump_guard.get_or_insert_with(DumpGuard::engage);
+        connector
+    }
+
+    /// Sets the listeners to which no connection may lead back.
+    pub fn set_own_listeners(&mut self, own: OwnListeners) {
+        self.own = Some(own);
     }
 
     /// Returns the plan.
@@ -57,9 +81,44 @@ impl Connector {
         client: Option<&Client>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        let context =
-            Context { client, prompt: &self.prompts, tls: &self.tls, gate: self.gate.as_ref(), progress };
-        net::connect(&self.plan, context).inspect_err(|error| {
+        self.connect_by(&self.plan, client.map(ClientEnd::from), progress)
+    }
+
+    /// Establishes a tunnel to a target that a client has named. Also returns the settings for the
+    /// relay.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Planner::plan`] and of [`net::connect`], and [`Error::Loop`] if the
+    /// target is one of our own listeners.
+    pub fn connect_to(
+        &self,
+        target: Endpoint,
+        client: ClientEnd<'_>,
+    ) -> Result<(Tunnel, RelaySettings), Error> {
+        if self.own.as_ref().is_some_and(|own| own.include_target(&target)) {
+            return Err(Error::Loop { peer: Peer::target(&Target::Tcp(target)) });
+        }
+        let planned = self.planner.as_ref().map(|planner| planner.plan(target)).transpose()?;
+        let plan = planned.as_ref().unwrap_or(&self.plan);
+        trace::plan(plan);
+        Ok((self.connect_by(plan, Some(client), &())?, plan.relay))
+    }
+
+    fn connect_by(
+        &self,
+        plan: &Plan,
+        client: Option<ClientEnd<'_>>,
+        progress: &dyn Progress,
+    ) -> Result<Tunnel, Error> {
+        let context = Context {
+            client,
+            prompt: &self.prompts,
+            tls: &self.tls,
+            gate: self.gate.as_ref(),
+            own: self.own.as_ref(),
+            progress,
+        };
+        net::connect(plan, context).inspect_err(|error| {
             if error.is_auth_rejected() {
                 self.prompts.clear();
             }

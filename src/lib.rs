@@ -41,7 +41,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use cli::{Args, Request, Verbosity};
-use config::Sources;
+use config::{Planner, Sources};
 use connector::{Connector, check_ending};
 use error::{Error, ExitCode};
 use net::Tunnel;
@@ -110,12 +110,20 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
     let sources = if check.is_some() { sources.recording() } else { sources };
     let plan = config::plan(&args, &sources)?;
     let records = sources.records();
-    config::conceal_variables();
     trace::plan(&plan);
-    let connector = Connector::new(plan);
     // Drop both now, because they may contain passwords. From here on, only the connector protects
     // the memory.
-    drop((args, sources));
+    let connector = if check.is_none() && matches!(plan.local, Local::Proxy(_)) {
+        let planner = Planner::new(args, &sources, warned.borrow().clone());
+        let connector = Connector::with_planner(plan, planner);
+        drop(sources);
+        connector
+    } else {
+        let connector = Connector::new(plan);
+        drop((args, sources));
+        connector
+    };
+    config::conceal_variables();
     if let Some(format) = check {
         return check::run(&connector, &records, format);
     }
@@ -125,6 +133,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::Port { at, keep: false } => listen::serve_once(connector, &at),
         Local::Port { at, keep: true } => listen::serve_kept(connector, &at),
         Local::Listen(at) => listen::serve_all(connector, &at),
+        Local::Proxy(server) => listen::serve_proxy(connector, &server),
     }?;
     Ok(ExitCode::Ok)
 }

@@ -4,10 +4,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::addr::{Endpoint, Family, Host};
-use crate::bypass::BypassList;
+use crate::addr::{Endpoint, Family, Host, Port};
+use crate::bypass::{BypassList, Prefix};
+use crate::proto::server::{Kind, Logins};
 use crate::proto::{Credentials, HttpSettings, ProxyProtocol, Socks5Method};
 use crate::secret::{Secret, UserName, masked};
 
@@ -16,7 +18,8 @@ use crate::secret::{Secret, UserName, masked};
 pub struct Plan {
     /// The local end of the session.
     pub local: Local,
-    /// The remote end of the session.
+    /// The remote end of the session. With [`Local::Proxy`], the plan of a session has the target
+    /// that the client has named, and the plan of the run has a placeholder.
     pub target: Target,
     /// The routes to the target, tried in turn until one works.
     pub routes: Vec<Route>,
@@ -163,6 +166,45 @@ pub enum Local {
     },
     /// `--listen`: any number of clients, each with its own session.
     Listen(Vec<ListenAddress>),
+    /// `--listen` with a scheme: any number of clients, which name the targets.
+    Proxy(ProxyServer),
+}
+
+/// The listeners for clients that name the targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyServer {
+    /// Where to listen, and the protocol to speak.
+    pub listeners: Vec<(ListenAddress, &'static Kind)>,
+    /// `--serve-cert` and `--serve-key`, for the listeners that use TLS.
+    pub identity: Option<Identity>,
+    /// `--listen-password-file`: the logins of the clients; `None` if they need not log in.
+    pub logins: Option<Arc<Logins>>,
+    /// `--allow-to`: the only targets that clients may name; empty for all.
+    pub allow_to: Vec<AllowedTarget>,
+    /// `--allow-from`: the only networks that clients may connect from; empty for all.
+    pub allow_from: Vec<Prefix>,
+}
+
+/// Targets that clients may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedTarget {
+    /// The host.
+    pub host: AllowedHost,
+    /// The port; `None` for any.
+    pub port: Option<Port>,
+}
+
+/// Hosts that clients may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedHost {
+    /// Any host.
+    Any,
+    /// The addresses of a network. A name does not match, whatever its addresses are.
+    Network(Prefix),
+    /// This name, in lower case and without a final dot.
+    Name(String),
+    /// The names below this domain, and the domain itself.
+    Domain(String),
 }
 
 /// Where to listen.
@@ -231,7 +273,7 @@ pub struct Tls {
     pub only_in_url: bool,
 }
 
-/// A client certificate.
+/// A certificate with its key, to present to the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The PEM file with the certificate and its intermediates.

@@ -117,6 +117,7 @@ pub fn plan(plan: &Plan) {
     }
     local(&plan.local);
     match &plan.target {
+        Target::Tcp(_) if matches!(plan.local, Local::Proxy(_)) => trace!("dest_host=named by each client"),
         Target::Tcp(target) => {
             trace!("dest_host={}", target.host);
             trace!("dest_port={}", target.port);
@@ -184,6 +185,7 @@ fn local(local: &Local) {
         Local::FdPass => trace!("local_type=fdpass"),
         Local::Port { at, .. } => listen(at),
         Local::Listen(at) => at.iter().for_each(listen),
+        Local::Proxy(server) => server.listeners.iter().for_each(|(at, _)| listen(at)),
     }
 }
 

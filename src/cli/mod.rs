@@ -31,6 +31,8 @@ pub struct Args {
     pub keep_session: bool,
     /// The value of each `--listen`.
     pub listen: Vec<String>,
+    /// The options for listeners whose clients name the target.
+    pub server: ServerArgs,
     /// `-F`.
     pub fdpass: bool,
     /// Whichever of `-4` and `-5` came last.
@@ -69,7 +71,8 @@ pub struct Args {
     pub tls: TlsArgs,
     /// Whichever of `-d` and `-q` came last.
     pub verbosity: Verbosity,
-    /// The first operand: a host, possibly with a port.
+    /// The first operand: a host, possibly with a port. Empty if there is none, which is valid only
+    /// if [`clients_name_targets`](Self::clients_name_targets).
     pub host: String,
     /// The second operand.
     pub port: Option<String>,
@@ -115,6 +118,21 @@ pub struct TlsArgs {
     pub server_name: Option<String>,
     /// `--insecure`.
     pub insecure: bool,
+}
+
+/// The options for listeners whose clients name the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerArgs {
+    /// The value of each `--allow-to`.
+    pub allow_to: Vec<String>,
+    /// The value of each `--allow-from`.
+    pub allow_from: Vec<String>,
+    /// `--listen-password-file`.
+    pub password_file: Option<String>,
+    /// `--serve-cert`.
+    pub certificate: Option<String>,
+    /// `--serve-key`.
+    pub key: Option<String>,
 }
 
 /// The option that selects the proxy.
@@ -227,7 +245,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
         return text.map(Request::Print);
     }
     let mut operands = operands.into_iter();
-    parsed.host = operands.next().ok_or_else(|| Error::Usage("missing host".into()))?;
+    parsed.host = match operands.next() {
+        Some(host) => host,
+        None if parsed.clients_name_targets() && parsed.check.is_none() => String::new(),
+        None => return Err(Error::Usage("missing host".into())),
+    };
     parsed.port = operands.next();
     match operands.next() {
         None => Ok(Request::Session(Box::new(parsed))),
@@ -253,6 +275,12 @@ fn help_text(value: &str) -> Result<String, Error> {
 }
 
 impl Args {
+    /// Returns `true` if a listener speaks a protocol in which its clients name the target.
+    #[must_use]
+    pub fn clients_name_targets(&self) -> bool {
+        self.listen.iter().any(|value| value.contains("://"))
+    }
+
     /// Records a flag and its value. Of several flags that exclude each other, the last one wins.
     fn take(&mut self, flag: Flag, value: String) {
         match flag {
@@ -290,6 +318,11 @@ impl Args {
             Flag::Port => (self.local_port, self.keep_session) = (Some(value), false),
             Flag::KeepPort => (self.local_port, self.keep_session) = (Some(value), true),
             Flag::Listen => self.listen.push(value),
+            Flag::AllowTo => self.server.allow_to.push(value),
+            Flag::AllowFrom => self.server.allow_from.push(value),
+            Flag::ListenPasswordFile => self.server.password_file = Some(value),
+            Flag::ServeCert => self.server.certificate = Some(value),
+            Flag::ServeKey => self.server.key = Some(value),
             Flag::FdPass => self.fdpass = true,
             Flag::PasswordFile => self.password = Some(PasswordSource::File(value)),
             Flag::PasswordCommand => self.password = Some(PasswordSource::Command(value)),

@@ -206,7 +206,7 @@ mod tests {
         for (line, expected) in [
             ("-X host", "unknown option '-X'"),
             ("-S", "missing value for option '-S PROXY'"),
-            ("--listen", "missing value for option '--listen ADDR:PORT|unix:PATH'"),
+            ("--listen", "missing value for option '--listen ADDR:PORT|unix:PATH|URL'"),
             ("--eagr host", "unknown option '--eagr'; did you mean '--eager'?"),
             ("--eager=yes host", "option '--eager' takes no value"),
         ] {

@@ -1,17 +1,13 @@
 //! The local endpoint: standard input and output, or the addresses to listen on.
 
-use super::service::{port_after_host, port_or_service};
+use super::proxy_server::proxy_server;
 use super::sources::Sources;
-use super::target::expect_no_proxy;
-use crate::addr::{AddrError, Host, LOOPBACK, Port, split_port};
+use super::tcp_address::parse_tcp;
+use crate::addr::{Host, LOOPBACK};
 use crate::cli::{Args, PasswordSource};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
 use crate::sys;
-
-/// The default address to listen on: both loopback addresses. Restricted to this machine, because
-/// any client that can connect can use the tunnel.
-const DEFAULT_HOST: &str = "localhost";
 
 /// Returns the local endpoint that the command line selects.
 pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> {
@@ -34,6 +30,7 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
              could name only the first",
         );
     }
+    let server = proxy_server(args, sources)?;
     match (&args.local_port, args.listen.as_slice()) {
         (None, []) if args.fdpass => Ok(Local::FdPass),
         (None, []) => Ok(Local::Stdio),
@@ -41,7 +38,12 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
             let option = if args.keep_session { "-P" } else { "-p" };
             Ok(Local::Port { at: parse_tcp(address, option)?, keep: args.keep_session })
         }
-        (None, _) => Ok(Local::Listen(listen_addresses(args, sources)?)),
+        (None, _) => match server {
+            Some(server) if args.check.is_none() => Ok(Local::Proxy(server)),
+            // `--check` accepts no clients, and connects to the target that they would name.
+            Some(_) => Ok(Local::Listen(Vec::new())),
+            None => Ok(Local::Listen(listen_addresses(args, sources)?)),
+        },
         (Some(_), _) => conflict("--listen cannot be combined with -p or -P"),
     }
 }
@@ -95,19 +97,6 @@ fn parse_listen(value: &str) -> Result<ListenAddress, Error> {
         Some(path) => Ok(ListenAddress::Unix(path.into())),
         None => parse_tcp(value.strip_prefix("tcp:").unwrap_or(value), "--listen"),
     }
-}
-
-/// Parses `PORT` or `ADDR:PORT`. Port 0 lets the system choose the port.
-fn parse_tcp(value: &str, option: &str) -> Result<ListenAddress, Error> {
-    expect_no_proxy(value)?;
-    let (host, port) = match split_port(value) {
-        (host, Some("0")) => (host, Ok(0)),
-        (host, Some(port)) => (host, port_after_host(port).map(Port::get)),
-        ("0", None) => (DEFAULT_HOST, Ok(0)),
-        (port, None) => (DEFAULT_HOST, port_or_service(port).map(Port::get)),
-    };
-    let in_option = |error: AddrError| Error::Config(format!("{option}: {error}"));
-    Ok(ListenAddress::Tcp { host: Host::parse(host).map_err(in_option)?, port: port.map_err(in_option)? })
 }
 
 #[cfg(test)]

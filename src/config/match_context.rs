@@ -20,6 +20,8 @@ const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct MatchContext {
     host: String,
     port: Option<u16>,
+    /// There is no target yet, so no command can be run for it.
+    has_no_target: bool,
     limits: Limits,
     /// Engaged before the first command runs, because the environment may contain a password.
     dump_guard: OnceCell<DumpGuard>,
@@ -32,7 +34,13 @@ impl MatchContext {
             Target::Tcp(endpoint) => (endpoint.host.to_string(), Some(endpoint.port.get())),
             Target::Unix(_) => (target.to_string(), None),
         };
-        Self { host, port, limits, dump_guard: OnceCell::new() }
+        Self { host, port, has_no_target: false, limits, dump_guard: OnceCell::new() }
+    }
+
+    /// Creates the context for a run whose clients name the targets, in which no `exec` command
+    /// succeeds.
+    pub(super) fn without_target(limits: Limits) -> Self {
+        Self { has_no_target: true, limits, ..Self::default() }
     }
 }
 
@@ -54,6 +62,9 @@ impl MatchEnv for MatchContext {
     }
 
     fn succeeds(&self, command: &str) -> Result<bool, String> {
+        if self.has_no_target {
+            return Ok(false);
+        }
         self.dump_guard.get_or_init(DumpGuard::engage);
         trace!("running {}", secret::masked_text(command));
         let limit = self.limits.for_step(MATCH_EXEC_TIMEOUT);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::addr::AddrError;
+use crate::addr::{AddrError, Endpoint};
 use crate::cli::{Args, ProxyArg, Verbosity};
 use crate::error::Error;
-use crate::plan::{Limits, Plan, RelayMode, RelaySettings, Route, Target};
+use crate::plan::{Limits, Local, Plan, RelayMode, RelaySettings, Route, Target};
 use crate::proto::ProxyProtocol;
 use crate::secret;
 use crate::sys;
@@ -25,6 +25,8 @@ mod local;
 mod match_context;
 mod netrc;
 mod password;
+mod planner;
+mod proxy_server;
 mod proxy_url;
 mod rcfile;
 mod scheme;
@@ -33,9 +35,11 @@ mod setting;
 mod sockets;
 mod sources;
 mod target;
+mod tcp_address;
 mod tls;
 mod trust;
 
+pub use planner::Planner;
 pub use setting::{Origin, SettingRecord};
 pub use sources::Sources;
 
@@ -52,11 +56,39 @@ impl From<AddrError> for Error {
 /// invalid or missing.
 pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
     let limits = limits(args)?;
-    let idle = args.idle_timeout.as_deref().map(|value| seconds(value, "--idle-timeout")).transpose()?;
     let target = target::target(args)?;
-    sources.set_target(&target, limits);
+    match &target {
+        Some(target) => sources.set_target(target, limits),
+        None => sources.set_no_target(limits),
+    }
+    let local = local::local(args, sources)?;
+    match target {
+        Some(target) => plan_for(args, target, local, sources),
+        // An error in a setting must not wait for the first client.
+        None => plan_for(args, target::placeholder()?, local, sources),
+    }
+}
+
+impl Planner {
+    /// Builds the plan for a session whose client has named this target.
+    ///
+    /// # Errors
+    /// See [`plan`].
+    pub fn plan(&self, target: Endpoint) -> Result<Plan, Error> {
+        self.with_sources(|args, sources| {
+            let target = Target::Tcp(target);
+            sources.set_target(&target, limits(args)?);
+            plan_for(args, target, Local::Listen(Vec::new()), sources)
+        })
+    }
+}
+
+/// Builds the plan for a session with this target.
+fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) -> Result<Plan, Error> {
+    let limits = limits(args)?;
+    let idle = args.idle_timeout.as_deref().map(|value| seconds(value, "--idle-timeout")).transpose()?;
     let plan = Plan {
-        local: local::local(args, sources)?,
+        local,
         routes: routes(args, &target, sources)?,
         target_tls: tls::for_target(args, &target, sources)?,
         target,

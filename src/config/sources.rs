@@ -82,6 +82,27 @@ impl<'a> Sources<'a> {
         let _ = self.match_context.set(MatchContext::new(target, limits));
     }
 
+    /// Sets the time limits for `Match` blocks in a run whose clients name the targets.
+    pub(super) fn set_no_target(&self, limits: Limits) {
+        let _ = self.match_context.set(MatchContext::without_target(limits));
+    }
+
+    /// Supplies the password that an option refers to, if it was read for an earlier plan.
+    pub(super) fn with_password(self, password: Option<Secret>) -> Self {
+        Self { password: password.map_or_else(OnceCell::new, OnceCell::from), ..self }
+    }
+
+    /// Returns the files to read instead of the standard ones, and the password that an option
+    /// refers to, if it was read.
+    pub(super) fn files_and_password(&self) -> (Option<Vec<PathBuf>>, Option<Secret>) {
+        (self.paths.clone(), self.password.get().cloned())
+    }
+
+    /// Reads an environment variable as it is.
+    pub(super) fn raw_variable(&self, name: &str) -> Option<OsString> {
+        (self.variable)(name)
+    }
+
     /// Protects the memory and the environment until the sources are dropped. Call this before
     /// waiting for a password.
     pub(super) fn protect_memory(&self) {

@@ -1,15 +1,35 @@
 //! Parses the target from the operands on the command line.
 
 use super::service::{port_after_host, port_or_service};
-use crate::addr::{Endpoint, Host, split_port};
+use crate::addr::{Endpoint, Host, Port, split_port};
 use crate::cli::Args;
 use crate::error::Error;
 use crate::plan::Target;
 use crate::secret;
 
-/// Returns the target. Its port comes from the second operand, the first operand or the program's
-/// name.
-pub(super) fn target(args: &Args) -> Result<Target, Error> {
+/// Returns the target; `None` if the clients of a listener name their targets. Otherwise its port
+/// comes from the second operand, the first operand or the program's name.
+pub(super) fn target(args: &Args) -> Result<Option<Target>, Error> {
+    // `--check` tests what the listener would do for this target.
+    if !args.clients_name_targets() || args.check.is_some() {
+        return operands(args).map(Some);
+    }
+    if args.host.is_empty() {
+        return Ok(None);
+    }
+    Err(Error::Usage(format!(
+        "unexpected host '{}': the clients of --listen with a scheme name their targets; leave out host and port",
+        secret::masked(&args.host)
+    )))
+}
+
+/// Returns a target for a plan that only checks the settings.
+pub(super) fn placeholder() -> Result<Target, Error> {
+    Ok(Target::Tcp(Endpoint { host: Host::parse("target.invalid")?, port: Port::MIN }))
+}
+
+/// Returns the target in the operands.
+fn operands(args: &Args) -> Result<Target, Error> {
     if let Some(path) = args.host.strip_prefix("unix:") {
         return match (path, &args.port) {
             ("", _) => Err(Error::Config("missing path after 'unix:'".into())),

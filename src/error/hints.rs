@@ -63,6 +63,9 @@ fn hint(error: &Error) -> Option<String> {
             return variables.map(|names| format!("set {names}, or run connect in a terminal"));
         }
         Error::Listen { address, cause } => listen_hint(address, cause.kind())?,
+        Error::ClientNotAllowed => "add its network to --allow-from to serve it",
+        Error::TargetNotAllowed { .. } => "add it to --allow-to if clients may reach it",
+        Error::Loop { .. } => "check the target that the client names, and the proxy",
         // Each route may need different advice.
         Error::NoRoute { .. } => "use -d to see each attempt",
         Error::Bind { available, .. } if available.is_empty() => return None,
@@ -75,6 +78,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Config(_)
         | Error::Idle { .. }
         | Error::ClientGone
+        | Error::ClientRejected(_)
         | Error::Remote { .. }
         | Error::Client { .. }
         | Error::Input(_)

@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::addr::{Endpoint, Family, Host, SpecialUse};
 use crate::plan::{Hop, ListenAddress, Target};
 use crate::proto;
+use crate::proto::server::Rejection;
 use crate::text::listed;
 
 mod hints;
+mod refusal;
 mod tls;
 
 pub(crate) use hints::GIVEN_UP;
@@ -181,6 +183,24 @@ pub enum Error {
     /// The client disconnected before the tunnel was established.
     #[error("client disconnected before the target was reached")]
     ClientGone,
+    /// The client of a listener sent a request that the listener rejects.
+    #[error("rejected the client: it {0}")]
+    ClientRejected(Rejection),
+    /// A client's address is in none of the networks of `--allow-from`.
+    #[error("rejected the client: its address is in no network of --allow-from")]
+    ClientNotAllowed,
+    /// A client named a target that `--allow-to` does not include.
+    #[error("refused to connect to {target}: --allow-to does not include it")]
+    TargetNotAllowed {
+        /// The target.
+        target: Endpoint,
+    },
+    /// The route would lead back to one of our own listeners.
+    #[error("refused to connect to {peer}: it is a listener of this process")]
+    Loop {
+        /// The target or proxy.
+        peer: Peer,
+    },
     /// Reading standard input failed.
     #[error("cannot read standard input: {}", os_message(.0))]
     Input(io::Error),
@@ -246,7 +266,13 @@ impl Error {
             Self::Resolve { .. } => ExitCode::Resolve,
             Self::Dial { .. } | Self::NoAddress { .. } => ExitCode::Unreachable,
             Self::Negotiation { cause, .. } => negotiation_exit_code(cause),
-            Self::Lost { .. } | Self::Tls { .. } | Self::NothingReceived { .. } => ExitCode::Refused,
+            Self::Lost { .. }
+            | Self::Tls { .. }
+            | Self::NothingReceived { .. }
+            | Self::ClientRejected(_)
+            | Self::ClientNotAllowed
+            | Self::TargetNotAllowed { .. }
+            | Self::Loop { .. } => ExitCode::Refused,
             Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
             Self::Remote { .. }
@@ -293,10 +319,10 @@ impl Error {
     }
 
     /// Returns `true` if the error should not be reported, because the reader of our output closed
-    /// it on purpose.
+    /// it on purpose, or because a client closed its connection without a request.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::ReaderGone)
+        matches!(self, Self::ReaderGone | Self::ClientRejected(Rejection::Closed))
     }
 }
 

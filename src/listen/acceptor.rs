@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::bind::listen;
@@ -15,6 +16,8 @@ use crate::trace;
 /// Accepts clients on one or more listeners, until a termination signal arrives.
 pub(super) struct Acceptor {
     pub(super) listeners: Vec<Listener>,
+    /// For each listener, the index of its address in the plan.
+    origins: Vec<usize>,
     /// The index of the listener to serve first. It follows the one that was served last, so that a
     /// flood of clients at one listener does not starve the others.
     first: Cell<usize>,
@@ -39,8 +42,16 @@ impl Acceptor {
                 }
             }
         }
+        let origins = opened.iter().enumerate().flat_map(|(index, bound)| bound.iter().map(move |_| index));
+        let origins = origins.collect();
         let listeners = opened.into_iter().flatten().collect();
-        Ok(Self { listeners, first: Cell::new(0), termination, keep_alive: settings.keep_alive })
+        Ok(Self { listeners, origins, first: Cell::new(0), termination, keep_alive: settings.keep_alive })
+    }
+
+    /// Returns the address of each TCP listener, with the index of its address in the plan.
+    pub(super) fn bound(&self) -> impl Iterator<Item = (usize, SocketAddr)> {
+        let listeners = self.origins.iter().zip(&self.listeners);
+        listeners.filter_map(|(&index, listener)| Some((index, listener.address()?)))
     }
 
     /// Lets a signal kill the process from now on. Both connections of the session are then reset

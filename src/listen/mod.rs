@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 use crate::connector::{Connector, check_ending};
 use crate::error::Error;
 use crate::net::{Peers, Tunnel};
-use crate::plan::ListenAddress;
+use crate::plan::{ListenAddress, ProxyServer};
 use crate::relay::{self, Ending, KeptSession, Reactors};
 use crate::stream::{self, Stream};
 use crate::sys::{self, Channel, Client};
 use crate::trace::{self, trace};
 use acceptor::{Acceptor, Between};
 use openers::Openers;
+use proxy::Proxy;
 
 mod acceptor;
 mod bind;
 mod openers;
+mod proxy;
 
 /// Memory, in bytes, that must be available when a client is accepted. A session needs less, not
 /// counting what the libraries allocate for TLS and name resolution.
@@ -122,20 +124,47 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 /// Runs `--listen`: connects each client to the target through its own tunnel, until a termination
 /// signal arrives. Errors in a tunnel are printed to standard error and do not stop the listeners.
 ///
-/// This thread accepts the clients, the threads of a pool connect them, and [`Reactors`] relay
-/// their sessions.
-///
 /// # Errors
 /// A listener could not be opened, or the reactors could not be started.
 pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
+    let reactors = start_reactors()?;
+    let acceptor = Acceptor::open(at, &connector.plan().sockets)?;
+    serve_clients(connector, &acceptor, None, reactors)
+}
+
+/// Runs `--listen` with a scheme: connects each client to the target that it names.
+///
+/// # Errors
+/// See [`serve_all`]. The certificate for the clients could not be read.
+pub fn serve_proxy(mut connector: Connector, server: &ProxyServer) -> Result<(), Error> {
+    let mut proxy = Proxy::new(server)?;
+    let reactors = start_reactors()?;
+    let at: Vec<_> = server.listeners.iter().map(|(at, _)| at.clone()).collect();
+    let acceptor = Acceptor::open(&at, &connector.plan().sockets)?;
+    connector.set_own_listeners(proxy.bound_to(acceptor.bound()));
+    serve_clients(connector, &acceptor, Some(proxy), reactors)
+}
+
+/// Starts the threads that relay. The listeners are opened after that, so that a client finds them.
+fn start_reactors() -> Result<Reactors, Error> {
     sys::raise_descriptor_limit();
     let count = thread::available_parallelism().map_or(1, NonZero::get);
-    let reactors = Reactors::start(count)
-        .map_err(|cause| Error::System { what: "start the threads that relay", cause })?;
-    let acceptor = Acceptor::open(at, &connector.plan().sockets)?;
+    Reactors::start(count).map_err(|cause| Error::System { what: "start the threads that relay", cause })
+}
+
+/// Serves clients until a termination signal arrives.
+///
+/// This thread accepts the clients, the threads of a pool connect them, and [`Reactors`] relay
+/// their sessions.
+fn serve_clients(
+    connector: Connector,
+    acceptor: &Acceptor,
+    proxy: Option<Proxy>,
+    reactors: Reactors,
+) -> Result<(), Error> {
     // Do not let messages hold up the clients if nobody reads standard error.
     trace::never_block();
-    let openers = Openers::new(move |client| open_session(client, &connector, &reactors));
+    let openers = Openers::new(move |client| open_session(client, &connector, proxy.as_ref(), &reactors));
     let mut report = ErrorReport::default();
     loop {
         while !openers.wait_for_room(SIGNAL_CHECK_INTERVAL) {
@@ -167,12 +196,17 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
 }
 
 /// Connects a client of `--listen` to the target, and passes the session to a reactor.
-fn open_session(client: Client, connector: &Connector, reactors: &Reactors) {
+fn open_session(client: Client, connector: &Connector, proxy: Option<&Proxy>, reactors: &Reactors) {
     let name = client.name.clone();
-    match connect_client(client, |client| connector.connect(Some(client))) {
-        Ok((client, Tunnel { stream, peers })) => {
+    let opened = match proxy {
+        None => connect_client(client, |client| connector.connect(Some(client)))
+            .map(|(client, tunnel)| (client, tunnel, connector.plan().relay)),
+        Some(proxy) => proxy.connect(client, connector),
+    };
+    match opened {
+        Ok((client, Tunnel { stream, peers }, settings)) => {
             trace!("start relaying.");
-            let (settings, first) = (connector.plan().relay, peers.remote.clone());
+            let first = peers.remote.clone();
             let report = move |result| {
                 let result = client_result(result, &name, &peers);
                 report_end(&name, result.map(|warning| warning.filter(|_| settings.warns)));

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::binding::Binding;
 use super::connection::Connection;
 use super::deadline::Deadline;
+use super::own_listeners::OwnListeners;
 use super::progress::{Progress, Stage};
 use super::resolve::{Found, Resolver, addresses};
 use super::waiting::{Wait, WaitError};
@@ -30,12 +31,14 @@ const CONNECTION: &str = "connection";
 /// Connects to a peer at any of its addresses.
 ///
 /// # Errors
-/// The peer's name cannot be resolved, every address failed, or the deadline has passed.
+/// The peer's name cannot be resolved, every address failed, an address leads back to our own
+/// listeners, or the deadline has passed.
 pub(super) fn dial(
     peer: &Peer,
     resolver: Resolver<'_>,
     settings: &SocketSettings,
     deadline: &Deadline<'_>,
+    own: Option<&OwnListeners>,
     progress: &dyn Progress,
 ) -> Result<Connection, Error> {
     if let Target::Unix(path) = &peer.address {
@@ -45,6 +48,11 @@ pub(super) fn dial(
     if let Target::Tcp(Endpoint { host: Host::Name(name), .. }) = &peer.address {
         let addresses: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
         progress.reached(&Stage::Resolved { name, addresses: &addresses, ignored });
+    }
+    if let Some(own) = own
+        && addresses.iter().any(|address| own.include(*address))
+    {
+        return Err(Error::Loop { peer: peer.clone() });
     }
     let mut dialling = Dialling::new(addresses, settings, resolver.binding);
     let until = Wait::new(peer, CONNECTION, deadline);

@@ -1,13 +1,14 @@
 //! Prepares a route: decides whether the target bypasses its proxies, resolves the names that a
 //! proxy must receive as addresses, and creates the negotiation for each hop.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::binding::Binding;
 use super::deadline::Deadline;
 use super::login::{credentials, last_credentials, user};
 use super::login_gate::{self, LoginGate};
+use super::own_listeners::OwnListeners;
 use super::progress::{Progress, Stage};
 use super::received_log::ReceivedLog;
 use super::resolve::{self, Resolver};
@@ -22,20 +23,38 @@ use crate::proto::{
     Unencodable,
 };
 use crate::secret::AskPassword;
-use crate::sys::{self, Client};
+use crate::sys::{self, Channel, Client};
 use crate::trace::trace;
+
+/// A client of a local port.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientEnd<'a> {
+    /// The client's socket.
+    pub channel: &'a Channel,
+    /// Our address and the client's; `None` for a client of a UNIX-domain socket.
+    pub addrs: Option<(SocketAddr, SocketAddr)>,
+}
+
+impl<'a> From<&'a Client> for ClientEnd<'a> {
+    fn from(client: &'a Client) -> Self {
+        Self { channel: &client.channel, addrs: client.addrs }
+    }
+}
 
 /// Everything that connecting needs besides the plan.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The client of a local port that the connection is for. Its disconnect ends all waits.
-    pub client: Option<&'a Client>,
+    pub client: Option<ClientEnd<'a>>,
     /// Supplies passwords that the plan does not contain.
     pub prompt: &'a dyn AskPassword,
     /// Caches certificates and keys for later sessions.
     pub tls: &'a tls::TlsCache,
     /// Limits failed logins; `None` for a run with a single session.
     pub gate: Option<&'a LoginGate>,
+    /// Our own listeners, to which no connection may lead back; `None` if clients cannot cause
+    /// that.
+    pub own: Option<&'a OwnListeners>,
     /// Receives each stage as it is reached.
     pub progress: &'a dyn Progress,
 }

@@ -22,6 +22,7 @@ mod login;
 mod login_gate;
 mod memory;
 mod negotiate;
+mod own_listeners;
 mod progress;
 mod received_log;
 mod resolve;
@@ -36,11 +37,12 @@ mod tls;
 mod tls;
 mod waiting;
 
-pub use hop::Context;
+pub use hop::{ClientEnd, Context};
 pub use login_gate::LoginGate;
+pub use own_listeners::OwnListeners;
 pub use progress::{Progress, Stage};
 pub use target::{Peers, Tunnel};
-pub use tls::TlsCache;
+pub use tls::{ServerTls, TlsCache};
 
 /// Connects to the plan's target over the first route that works.
 ///
@@ -51,7 +53,7 @@ pub use tls::TlsCache;
 /// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if only one was
 /// tried. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
-    let mut deadline = Deadline::for_plan(plan.limits).watching(context.client.map(|client| &client.channel));
+    let mut deadline = Deadline::for_plan(plan.limits).watching(context.client.map(|client| client.channel));
     // Without a client of a local port, the program that started us waits for the connection.
     if context.client.is_none() {
         deadline = deadline.reporting_signals();
@@ -145,7 +147,8 @@ fn connect_hops<'a>(
     // The loop ends because each negotiation requests only a limited number of new connections.
     'connection: loop {
         let until = requested_by.map_or(*deadline, |index| hops[index].deadline(deadline));
-        let mut connection = dial::dial(&first, resolver, &plan.sockets, &until, context.progress)?;
+        let mut connection =
+            dial::dial(&first, resolver, &plan.sockets, &until, context.own, context.progress)?;
         if let Some(index) = requested_by {
             hops[index].spent = until.elapsed();
         }

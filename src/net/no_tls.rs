@@ -4,7 +4,8 @@ use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::Progress;
 use crate::error::{Error, Peer};
-use crate::plan::Tls;
+use crate::plan::{Identity, Tls};
+use crate::stream::Stream;
 
 /// A TLS client, which cannot exist in this build.
 #[derive(Debug)]
@@ -36,6 +37,28 @@ impl Client {
 
     /// Cannot be called, because no `Client` exists.
     pub(super) fn late_failure(&self, _: &Peer) -> Option<Error> {
+        match *self {}
+    }
+}
+
+/// The server side of TLS, which cannot exist in this build.
+#[derive(Clone, Debug)]
+pub enum ServerTls {}
+
+impl ServerTls {
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn load(_: &Identity) -> Result<Self, Error> {
+        Err(Error::Config("cannot listen with TLS: this build has no TLS support".into()))
+    }
+
+    /// Cannot be called, because no `ServerTls` exists.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn accept(&self, _: Box<dyn Stream>) -> Result<Box<dyn Stream>, Error> {
         match *self {}
     }
 }

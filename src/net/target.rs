@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::deadline::Deadline;
-use super::hop::Context;
+use super::hop::{ClientEnd, Context};
 use super::tls;
 use crate::error::{Error, Peer};
 use crate::plan::{Limits, Plan, Target};
 use crate::proto::{Ends, ProxyProtocol, Wire};
 use crate::stream::Stream;
-use crate::sys::{self, Client};
+use crate::sys;
 use crate::trace::{self, trace};
 
 /// An established connection on which every byte belongs to the session.
@@ -80,7 +80,7 @@ pub(super) fn finish(
 fn send_proxy_header(
     version: ProxyProtocol,
     tunnel: &mut Tunnel,
-    client: Option<&Client>,
+    client: Option<ClientEnd<'_>>,
 ) -> Result<(), Error> {
     let ends = match client {
         Some(client) => client.addrs.map(|(ours, theirs)| Ends { source: theirs, destination: ours }),

@@ -78,7 +78,14 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
     let Target::Tcp(target) = &plan.target else { unreachable!() };
     let (route, context) = (
         &plan.routes[0],
-        Context { client: None, prompt: &Nobody, tls: &TlsCache::default(), gate: None, progress: &() },
+        Context {
+            client: None,
+            prompt: &Nobody,
+            tls: &TlsCache::default(),
+            gate: None,
+            own: None,
+            progress: &(),
+        },
     );
     let mut deadline = Deadline::start(None);
     let mut hops =

@@ -144,8 +144,14 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
         relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true, warns: true },
     };
     let tls = connect::net::TlsCache::default();
-    let context =
-        connect::net::Context { client: None, prompt: &Nobody, tls: &tls, gate: None, progress: &() };
+    let context = connect::net::Context {
+        client: None,
+        prompt: &Nobody,
+        tls: &tls,
+        gate: None,
+        own: None,
+        progress: &(),
+    };
     let mut tunnel = connect::net::connect(&plan, context).unwrap();
     let mut banner = vec![0; 6];
     let limit = Duration::from_secs(10);

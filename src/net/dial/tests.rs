@@ -150,7 +150,7 @@ fn dialling_continues_after_a_refusal_while_another_attempt_is_in_progress() {
 fn a_refusal_is_an_error_that_names_the_address() {
     let refusing = Refusing::new();
     let peer = peer(refusing.address());
-    match dial(&peer, RESOLVER, &SETTINGS, &Deadline::start(None), &()) {
+    match dial(&peer, RESOLVER, &SETTINGS, &Deadline::start(None), None, &()) {
         Err(Error::Dial { peer: named, attempts, ignored: 0 }) => {
             assert_eq!(named, peer);
             assert_eq!(attempts.len(), 1);
@@ -165,7 +165,7 @@ fn a_refusal_is_an_error_that_names_the_address() {
 fn the_deadline_ends_an_attempt_that_hangs() {
     let hole = BlackHole::new();
     let (start, limit) = (Instant::now(), Duration::from_millis(300));
-    match dial(&peer(hole.address()), RESOLVER, &SETTINGS, &Deadline::start(Some(limit)), &()) {
+    match dial(&peer(hole.address()), RESOLVER, &SETTINGS, &Deadline::start(Some(limit)), None, &()) {
         Err(Error::TimedOut { peer: named, limit: reported, .. }) => {
             assert_eq!(named, peer(hole.address()));
             assert_eq!(reported, limit);
@@ -180,9 +180,15 @@ fn the_deadline_ends_an_attempt_that_hangs() {
 fn the_socket_has_no_delay_and_keep_alive_and_is_non_blocking() {
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
         let listener = TcpListener::bind((ip, 0)).unwrap();
-        let connection =
-            dial(&peer(listener.local_addr().unwrap()), RESOLVER, &SETTINGS, &Deadline::start(None), &())
-                .unwrap();
+        let connection = dial(
+            &peer(listener.local_addr().unwrap()),
+            RESOLVER,
+            &SETTINGS,
+            &Deadline::start(None),
+            None,
+            &(),
+        )
+        .unwrap();
         let stream = connection.into_stream();
         let channel = stream.as_channel().unwrap();
         assert!(SockRef::from(channel).tcp_nodelay().unwrap());

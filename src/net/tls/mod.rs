@@ -21,6 +21,7 @@ use crate::stream::Layered;
 use crate::trace::trace;
 pub use cache::TlsCache;
 use codec::TlsCodec;
+pub use server::ServerTls;
 use verifier::{ProblemSlot, Slot};
 
 mod algorithm;
@@ -29,6 +30,7 @@ mod certificate;
 mod codec;
 mod description;
 mod messages;
+mod server;
 mod settings;
 mod verifier;
 

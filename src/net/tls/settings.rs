@@ -9,13 +9,13 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use super::description;
 use super::verifier::{ProblemSlot, Trust, Verifier};
 use crate::error::{Error, os_message};
-use crate::plan::Tls;
+use crate::plan::{Identity, Tls};
 use crate::text::{bom_length, printable};
 use crate::trace::trace;
 
@@ -57,19 +57,32 @@ pub(super) fn load(tls: &Tls) -> Result<Settings, Error> {
         None => builder.with_no_client_auth(),
         Some(identity) => {
             let key = key(&identity.key)?;
-            builder.with_client_auth_cert(certificates(&identity.certificate)?, key).map_err(|error| {
-                let (certificate, key) = (shown(&identity.certificate), shown(&identity.key));
-                Error::Config(format!(
-                    "cannot use the certificate in {certificate} with the key in {key}: {}",
-                    description::error(&error)
-                ))
-            })?
+            let certificates = certificates(&identity.certificate)?;
+            builder.with_client_auth_cert(certificates, key).map_err(|error| cannot_use(identity, &error))?
         }
     };
     // A resumed session would let an eavesdropper link two connections to the same user. Hops with
     // equal settings share the configuration, and must not share tickets either.
     configuration.resumption = Resumption::disabled();
     Ok(Settings { configuration, trust })
+}
+
+/// Reads the certificate and the key for the clients of a listener.
+pub(super) fn load_server(identity: &Identity) -> Result<ServerConfig, Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| cannot_set_up(&description::error(&error)))?;
+    let (chain, key) = (certificates(&identity.certificate)?, key(&identity.key)?);
+    let configured = builder.with_no_client_auth().with_single_cert(chain, key);
+    configured.map_err(|error| cannot_use(identity, &error))
+}
+
+fn cannot_use(identity: &Identity, error: &rustls::Error) -> Error {
+    let (certificate, key) = (shown(&identity.certificate), shown(&identity.key));
+    Error::Config(format!(
+        "cannot use the certificate in {certificate} with the key in {key}: {}",
+        description::error(error)
+    ))
 }
 
 /// Returns the trusted certificates: those in the file of `--tls-ca`, or else the system's.

@@ -1,0 +1,107 @@
+//! Plans for the sessions of listeners whose clients name the target.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use zeroize::Zeroize;
+
+use super::sources::Sources;
+use crate::cli::{Args, PasswordSource, Verbosity};
+use crate::parameters;
+use crate::secret::Secret;
+use crate::trace;
+
+/// The variables that the configuration reads besides those in the table of parameters.
+const OTHER_VARIABLES: [&str; 4] = ["DISPLAY", "HOME", "REQUEST_METHOD", "WAYLAND_DISPLAY"];
+
+/// Makes a plan for each target that a client names: bypass lists, `no_proxy`, `Match` blocks and
+/// netrc depend on the target.
+///
+/// It owns the arguments and the variables, because both are overwritten once the program has
+/// started. Files are read again for each plan, so a change applies to the next client.
+pub struct Planner {
+    args: Box<Args>,
+    variables: Variables,
+    paths: Option<Vec<PathBuf>>,
+    /// The password that an option refers to. Its file or descriptor may be readable only once.
+    password: OnceLock<Secret>,
+    /// Held by the plan that reads the password.
+    reading: Mutex<()>,
+    /// The warnings so far. Each is printed once.
+    warned: Mutex<BTreeSet<String>>,
+}
+
+/// A copy of the variables, zeroed when it is dropped.
+struct Variables(Vec<(&'static str, OsString)>);
+
+impl Drop for Variables {
+    fn drop(&mut self) {
+        for (_, value) in self.0.drain(..) {
+            value.into_encoded_bytes().zeroize();
+        }
+    }
+}
+
+impl Planner {
+    /// Creates a planner from the arguments and the sources of the run's plan. `warned` are the
+    /// warnings that were already printed.
+    #[must_use]
+    pub fn new(args: Box<Args>, sources: &Sources<'_>, warned: BTreeSet<String>) -> Self {
+        let names = parameters::ALL.iter().map(|parameter| parameter.name).chain(OTHER_VARIABLES);
+        let variables = names.filter_map(|name| Some((name, sources.raw_variable(name)?))).collect();
+        let (paths, password) = sources.files_and_password();
+        let password = password.map_or_else(OnceLock::new, OnceLock::from);
+        let (reading, warned) = (Mutex::default(), Mutex::new(warned));
+        Self { args, variables: Variables(variables), paths, password, reading, warned }
+    }
+
+    /// Calls `make` with sources for one plan.
+    pub(super) fn with_sources<T>(&self, make: impl FnOnce(&Args, &Sources<'_>) -> T) -> T {
+        let is_read_once =
+            matches!(self.args.password, Some(PasswordSource::File(_) | PasswordSource::Descriptor(_)));
+        let _reading = (is_read_once && self.password.get().is_none()).then(|| lock(&self.reading));
+        let variable = |name: &str| {
+            self.variables.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+        };
+        let warnings = RefCell::new(Vec::new());
+        let warn = |line: &str| warnings.borrow_mut().push(line.to_owned());
+        let sources = match &self.paths {
+            None => Sources::new(&variable, &warn),
+            Some(paths) => Sources::with_files(&variable, &warn, paths.clone()),
+        };
+        let sources = sources.with_password(self.password.get().cloned());
+        let result = make(&self.args, &sources);
+        if let (None, (_, Some(password))) = (self.password.get(), sources.files_and_password()) {
+            let _ = self.password.set(password);
+        }
+        drop(sources);
+        self.warn(warnings.into_inner());
+        result
+    }
+
+    fn warn(&self, warnings: Vec<String>) {
+        if self.args.verbosity == Verbosity::Quiet {
+            return;
+        }
+        for line in warnings {
+            if lock(&self.warned).insert(line.clone()) {
+                trace::message(&line);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The variables and arguments may contain passwords.
+impl fmt::Debug for Planner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Planner")
+    }
+}
