@@ -48,6 +48,7 @@ mod password;
 mod password_sources;
 mod properties;
 mod proxy_protocol;
+mod proxy_server;
 mod rcfile;
 mod recording;
 mod regression;

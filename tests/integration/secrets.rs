@@ -361,3 +361,51 @@ fn a_listener_keeps_the_password_and_protects_its_memory() {
     listener.close();
     proxy.finish();
 }
+
+/// A local proxy needs the passwords for all targets that its clients may name.
+#[test]
+fn a_local_proxy_keeps_the_password_and_protects_its_memory() {
+    let proxy = Server::repeat(|| socks5_userpass("kane", PASSWORD).echo());
+    for (args, variables) in [
+        (format!("-S kane:{PASSWORD}@{proxy}"), vec![]),
+        (format!("-S kane@{proxy}"), vec![("SOCKS5_PASSWORD", PASSWORD)]),
+    ] {
+        let program = connect(format!("-d --listen socks5://127.0.0.1:0 {args}")).env("MARK", MARK);
+        let program = variables.iter().fold(program, |program, (name, value)| program.env(name, value));
+        let listener = Listening::start(program);
+        for _ in 0..2 {
+            let mut client = listener.client();
+            client.write_all(b"\x05\x01\0\x05\x01\0\x03\x0chost.example\0\x16hello").unwrap();
+            assert_eq!(&read(&mut client, 17)[12..], b"hello");
+            expect_protected(&listener.run);
+        }
+        let pid = listener.run.pid();
+        for name in ["cmdline", "environ"] {
+            let shown = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&shown).contains(PASSWORD), "{name}");
+        }
+        assert_eq!(listener.close(), [""; 0]);
+    }
+}
+
+/// A local proxy keeps only hashes of its clients' passwords.
+#[test]
+fn the_passwords_of_clients_are_erased() {
+    let target = Server::repeat(|| script().echo());
+    let file = TempPath::file("logins", format!("kane:{PASSWORD}\n"));
+    fs::set_permissions(&*file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let args = format!("-d --listen http://127.0.0.1:0 --listen-password-file {}", file.display());
+    let listener = Listening::start(connect(args).env("MARK", MARK));
+    let mut client = listener.client();
+    let request =
+        format!("CONNECT {target} HTTP/1.1\r\nHost: h\r\nProxy-Authorization: Basic {BASE64}\r\n\r\nhello");
+    client.write_all(request.as_bytes()).unwrap();
+    assert!(String::from_utf8(read(&mut client, 44)).unwrap().ends_with("hello"));
+    // The memory is protected, because a password for a proxy could be in it. Only root can look.
+    if rustix::process::geteuid().is_root() {
+        let found = || find_in_memory(listener.run.pid(), &forms()).unwrap();
+        crate::listening::eventually("the passwords to be erased", || found().is_empty());
+        assert_ne!(find_in_memory(listener.run.pid(), &[MARK]).unwrap(), [""; 0], "the search is broken");
+    }
+    assert_eq!(listener.close(), [""; 0]);
+}

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 11] = [
+const UNREACHABLE: [(&str, &str); 12] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
     ("check the firewall and the permissions of this machine", "loopback has no firewall"),
     ("over TLS: this build has no TLS support", "this build has TLS"),
+    ("cannot listen with TLS: this build has no TLS support", "this build has TLS"),
     ("cannot connect to the proxy over TLS: this build has no TLS support", "this build has TLS"),
     (": this build has no DNS client; use local, remote or both", "this build has a DNS client"),
     (": the system has no name for this user", "every user of the tests has a name"),

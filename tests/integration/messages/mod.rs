@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::kit::*;
 
 mod complete;
+mod proxy_server;
 mod reach;
 mod refused;
 mod session;
@@ -95,6 +96,7 @@ fn rows() -> Vec<Row> {
         reach::rows(),
         refused::rows(),
         tls::rows(),
+        proxy_server::rows(),
         session::rows(),
         warnings::rows(),
     ]

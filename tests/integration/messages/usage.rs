@@ -48,7 +48,7 @@ const HTTP: &str = "-H proxy.example host.example 22";
 const TLS: &str = "-H https://proxy.example host.example 22";
 
 pub(super) fn rows() -> Vec<Row> {
-    [options(), targets(), proxies(), chains(), passwords(), headers(), tls(), local()]
+    [options(), targets(), proxies(), chains(), passwords(), headers(), tls(), local(), proxy_server()]
         .into_iter()
         .flatten()
         .collect()
@@ -380,6 +380,39 @@ fn client_certificate(situation: &'static str, key: fn(&Authority) -> TempPath) 
         let message = Message::from_outcome(&program.args(TLS).run());
         message.naming(certificate.display(), "/home/me/cert.pem").naming(key.display(), "/home/me/key.pem")
     })
+}
+
+fn proxy_server() -> Vec<Row> {
+    vec![
+        syntax(
+            "A host after `--listen` with a scheme",
+            "--listen socks5://1080 host.example 22",
+            "Without the scheme, all clients are connected to this host.",
+        ),
+        syntax("`--listen` with a scheme and without one", "--listen http://3128 --listen 8080", ""),
+        value("Unknown scheme in `--listen`", "--listen socks6://1080", ""),
+        value(
+            "`--listen` with a scheme beyond loopback",
+            "--listen socks5://0.0.0.0:1080",
+            "Everyone who can reach the port could use your proxies in your name.",
+        ),
+        value("`--listen https://` without a certificate", "--listen https://3129", ""),
+        syntax("A certificate without `--listen https://`", "--listen http://3128 --serve-cert cert.pem", ""),
+        syntax("An option for `--listen` with a scheme", "--allow-to host.example host.example 22", ""),
+        value("Invalid `--allow-to`", "--listen http://3128 --allow-to http://host.example", ""),
+        value("Invalid `--allow-from`", "--listen http://3128 --allow-from host.example", ""),
+        value(
+            "The file of `--listen-password-file` does not exist",
+            "--listen http://3128 --listen-password-file /nonexistent/logins",
+            "",
+        ),
+        file(
+            "Invalid line in the file of `--listen-password-file`",
+            "--listen-password-file FILE",
+            b"secret\n",
+            "--listen http://3128",
+        ),
+    ]
 }
 
 fn local() -> Vec<Row> {
