@@ -1,5 +1,5 @@
 //! The program against real peers: OpenSSH, microsocks, danted, tinyproxy, squid, stunnel,
-//! `haproxy`, `ssh -D`, dnsmasq, git and rsync.
+//! `haproxy`, `ssh -D`, dnsmasq, git, rsync, curl, apt, proxychains and Chromium.
 //!
 //!     cargo test --test real -- [--original] [NAME]
 //!     tests/real/run [--only NAME] [--original] [PROGRAM]
@@ -31,6 +31,7 @@ mod errors;
 mod http;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod listeners;
 mod names;
 mod openssh;
 mod peers;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         tls::cases(),
         tools::cases(),
         http::cases(),
+        listeners::cases(),
         names::cases(),
         dns::cases(),
         errors::cases(),

@@ -39,8 +39,11 @@ const NCSA_AUTH: &str = "/usr/lib/squid/basic_ncsa_auth";
 const DIGEST_AUTH: &str = "/usr/lib/squid/digest_file_auth";
 
 /// Programs and other files that must be installed, and the Debian packages that contain them.
-const PROGRAMS: [(&str, &str); 24] = [
+const PROGRAMS: [(&str, &str); 28] = [
+    ("apt-get", "apt"),
     ("bash", "bash"),
+    ("chromium", "chromium"),
+    ("curl", "curl"),
     ("danted", "dante-server"),
     ("dnsmasq", "dnsmasq-base"),
     ("git", "git"),
@@ -49,6 +52,7 @@ const PROGRAMS: [(&str, &str); 24] = [
     ("make", "make"),
     ("microsocks", "microsocks"),
     ("openssl", "openssl"),
+    ("proxychains4", "proxychains4"),
     ("ps", "procps"),
     ("rsync", "rsync"),
     ("sftp", "openssh-client"),

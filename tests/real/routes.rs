@@ -23,7 +23,7 @@ pub(crate) enum Protocol {
 /// A route to the target, with at most one proxy.
 #[derive(Clone, Copy)]
 pub(crate) struct Route {
-    name: &'static str,
+    pub(crate) name: &'static str,
     proxy: Option<(Protocol, Endpoint)>,
 }
 
