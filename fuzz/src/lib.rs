@@ -12,6 +12,10 @@ pub mod display;
 mod driver;
 pub mod planning;
 pub mod reference;
+// Also shared with the unit tests.
+#[path = "../../src/proto/server/testing/driver.rs"]
+mod server_driver;
+pub mod serving;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
