@@ -23,7 +23,7 @@ _connect() {
 
     case "${cmd}" in
         connect)
-            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --listen --fdpass --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --proxy-protocol --check --generate --help"
+            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --listen --allow-from --fdpass --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --allow-to --listen-password-file --serve-cert --serve-key --proxy-protocol --check --generate --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -74,6 +74,10 @@ _connect() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -197,6 +201,55 @@ _connect() {
                     ;;
                 --tls-server-name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen-password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --serve-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --serve-key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --proxy-protocol)

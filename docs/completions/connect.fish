@@ -9,6 +9,7 @@ complete -c connect -l tls-pin -d 'Require this public key; repeatable, or separ
 complete -c connect -s p -d 'Serve one client on this local port (default ADDR: loopback)' -r
 complete -c connect -s P -d 'Serve clients in turn, in one session with the target' -r
 complete -c connect -l listen -d 'Serve each client in its own session until stopped; repeatable' -r
+complete -c connect -l allow-from -d 'Serve only clients from this network; repeatable' -r
 complete -c connect -s w -d 'Limit the time to reach the target (0: no limit)' -r
 complete -c connect -l idle-timeout -d 'Close a session without traffic for this long (default 0: never)' -r
 complete -c connect -l bind -d 'Connect from this local address or network interface' -r
@@ -28,6 +29,10 @@ complete -c connect -l tls-ca -d 'Trust the certificate authorities in this PEM 
 complete -c connect -l tls-cert -d 'Present this client certificate (PEM)' -r -F
 complete -c connect -l tls-key -d 'Use this key for the client certificate (default: the same file)' -r -F
 complete -c connect -l tls-server-name -d 'Expect this name in the certificate, and send it as SNI' -r -f -a "(__fish_print_hostnames)"
+complete -c connect -l allow-to -d 'Let clients connect to this target only; repeatable' -r -f -a "(__fish_print_hostnames)"
+complete -c connect -l listen-password-file -d 'Require one of the logins in this file (user:password lines)' -r -F
+complete -c connect -l serve-cert -d 'Present this certificate (PEM) to clients of --listen https://' -r -F
+complete -c connect -l serve-key -d 'Use this key for --serve-cert (default: the same file)' -r -F
 complete -c connect -l proxy-protocol -d 'Send a PROXY protocol header to the target first' -r -f -a "v1\t''
 v2\t''"
 complete -c connect -l check -d 'Show plan and settings, then test the connection step by step' -r -f -a "json\t''"

@@ -415,6 +415,49 @@ local_listen() {
     [ ! -e /home/alice/git.sock ] || fail "the socket is still there"
 }
 
+# Stops the listener that the page's block started.
+local_proxy_stop() {
+    ! gone "$JOB" || fail "the listener ended on its own: $(cat "$CASE"/*.err)"
+    kill "$(pgrep -u alice -x connect)"
+    poll 100 ended || fail "--listen ignores SIGTERM"
+}
+
+local_proxy() {
+    home
+    password_file "$PLAIN_PASSWORD"
+    play_on local-proxy start
+    want_listening 127.0.0.1:3128
+    want_listening 127.0.0.1:1080
+    play local-proxy http-use
+    want_status 0
+    same "$WORK/pub/file" /home/alice/pub/file
+    play local-proxy socks-use
+    want_log http-guarded 'opening connection to git\.example\.org:22'
+    local_proxy_stop
+}
+
+local_proxy_rc() {
+    home
+    put local-proxy rc .connectrc
+    play_on local-proxy rc-start
+    want_listening 127.0.0.1:1080
+    play local-proxy rc-use
+    want_status 0
+    want_log http 'CONNECT shell\.example\.org:22 '
+    local_proxy_stop
+}
+
+local_proxy_open() {
+    home
+    play_on local-proxy open
+    want_listening 0.0.0.0:1081
+    play local-proxy open-use
+    want_status 0
+    try "${AS[@]}" ssh -o ProxyCommand='nc -X 5 -x localhost:1081 %h %p' build.corp.example true
+    want_ssh_failed
+    local_proxy_stop
+}
+
 local_keep() {
     home
     play_on local-port keep

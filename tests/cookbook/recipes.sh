@@ -58,6 +58,9 @@ all_recipes() {
     check local-port/once local_once
     check local-port/listen local_listen
     check local-port/keep local_keep
+    check local-proxy local_proxy
+    check local-proxy/parameter-file local_proxy_rc
+    check local-proxy/open local_proxy_open
     check git git_recipes
     check git/github git_github
     check git/proxy git_proxy
