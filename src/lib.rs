@@ -55,6 +55,7 @@ pub mod cli;
 pub mod config;
 pub mod connector;
 pub mod error;
+pub mod hops;
 pub mod listen;
 pub mod net;
 pub mod parameters;

@@ -1,6 +1,7 @@
 //! The plan of a run: plain data that `config` makes from the arguments, the environment and
 //! parameter files.
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use crate::addr::{Endpoint, Family, Host, Port};
 use crate::bypass::{BypassList, Prefix};
 use crate::proto::server::{Kind, Logins};
-use crate::proto::{Credentials, HttpSettings, ProxyProtocol, Socks5Method};
-use crate::secret::{Secret, UserName, masked};
+use crate::proto::{Credentials, Negotiation, ProxyProtocol, Redactor};
+use crate::secret::{AskPassword, Secret, UserName, masked};
 
 /// One run of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,12 +246,12 @@ pub struct Bypass {
 }
 
 /// A proxy, and the protocol for requesting a tunnel to the next hop or the target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Hop {
     /// The proxy's address. Only the first proxy of a route may be at a UNIX-domain socket.
     pub proxy: Target,
     /// The proxy protocol.
-    pub protocol: Protocol,
+    pub protocol: Arc<dyn Protocol>,
     /// TLS settings; `None` for plain TCP.
     pub tls: Option<Tls>,
 }
@@ -282,40 +283,131 @@ pub struct Identity {
     pub key: PathBuf,
 }
 
-/// A proxy protocol and its settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// SOCKS4; SOCKS4a if a name is sent.
-    Socks4 {
-        /// The user ID; `None` for the login name. SOCKS4 has no password.
-        user: Option<UserName>,
-        /// Where names are resolved.
-        resolve: Resolve,
-    },
-    /// SOCKS5 (RFC 1928).
-    Socks5 {
-        /// Where names are resolved.
-        resolve: Resolve,
-        /// The authentication methods to offer; `None` to offer those that can succeed.
-        methods: Option<Vec<Socks5Method>>,
-        /// Credentials for username/password authentication (RFC 1929).
-        login: Login,
-    },
-    /// A telnet-style proxy. It receives names unresolved.
-    Telnet {
-        /// The command to send, with `%h` and `%p` for the target's host and port.
-        command: String,
-        /// The user name shown in the `-d` output; it is not sent to the proxy.
-        user: Option<UserName>,
-    },
-    /// HTTP CONNECT (RFC 9110 §9.3.6). The proxy receives names unresolved.
-    Http {
-        /// Credentials for Basic (RFC 7617) and Digest (RFC 7616).
-        login: Login,
-        /// Authentication schemes, extra header fields and the HTTP version.
-        settings: HttpSettings,
-    },
+/// A proxy protocol with its settings. Each kind of hop implements it in a file of its own, in
+/// `hops`.
+pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
+    /// Returns the protocol's name for messages.
+    fn name(&self) -> &'static str;
+
+    /// Returns the protocol's name in the C program's debug output.
+    fn relay_method(&self) -> &'static str;
+
+    /// Returns the configured credentials; `None` if the protocol has no passwords.
+    fn login(&self) -> Option<&Login> {
+        None
+    }
+
+    /// Returns the same settings without the password; `None` if there is none.
+    fn without_password(&self) -> Option<Arc<dyn Protocol>> {
+        None
+    }
+
+    /// Returns the configured user name; `None` for the login name.
+    fn user(&self) -> Option<&UserName> {
+        self.login()?.user.as_ref()
+    }
+
+    /// Returns `true` if the request always contains the user name.
+    fn needs_user(&self) -> bool {
+        false
+    }
+
+    /// Returns what a password prompt calls the password, and the variable that can hold it.
+    fn prompt_names(&self) -> (&'static str, &'static str) {
+        ("proxy", "CONNECT_PASSWORD")
+    }
+
+    /// Returns which credentials to send before the proxy requests them.
+    fn known_credentials(&self, eager: bool) -> KnownCredentials {
+        let _ = eager;
+        KnownCredentials::None
+    }
+
+    /// Returns `true` if a setting contains a login besides [`login`](Self::login), such as a
+    /// header of the user's own.
+    fn sends_own_login(&self) -> bool {
+        false
+    }
+
+    /// Returns where names are resolved; `None` if the protocol always sends names to the proxy.
+    fn resolve(&self) -> Option<Resolve> {
+        None
+    }
+
+    /// Returns `true` if addresses must be IPv4.
+    fn requires_ipv4(&self) -> bool {
+        false
+    }
+
+    /// Returns the parameters that can hold the bypass list, in order of precedence.
+    fn bypass_parameters(&self) -> &'static [&'static str];
+
+    /// Returns the settings for `--check`, as pairs of name and description.
+    fn facts(&self) -> Vec<(&'static str, String)>;
+
+    /// Returns further settings for `-d`, as pairs of name and value.
+    fn trace_facts(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Creates the state machine that requests a tunnel.
+    fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation>;
 }
+
+/// What a hop is asked for, and what it may use for that.
+pub struct HopRequest<'a> {
+    /// Where the tunnel leads: the next hop or the target.
+    pub destination: Endpoint,
+    /// The user name, if the protocol [needs](Protocol::needs_user) it.
+    pub user: Option<UserName>,
+    /// The credentials to send before the proxy requests them.
+    pub known: Option<Credentials>,
+    /// Send as much as possible without waiting for replies.
+    pub eager: bool,
+    /// Tells whether a user can be prompted for a password.
+    pub prompt: &'a dyn AskPassword,
+    /// Masks secrets in what the proxy sends.
+    pub redactor: Redactor,
+}
+
+/// Which credentials to send before the proxy requests them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownCredentials {
+    /// None.
+    None,
+    /// Those in the plan, if it has both user name and password.
+    Complete,
+    /// The password in the plan, if it has one, with the user name in the plan or the login name.
+    WithPassword,
+}
+
+/// Compares values whose types are not known, for `==` of plans.
+pub trait Comparable {
+    /// Returns the value with its type.
+    fn as_any(&self) -> &dyn Any;
+
+    /// Returns `true` if `other` has the same type and is equal.
+    fn equals(&self, other: &dyn Any) -> bool;
+}
+
+impl<T: PartialEq + 'static> Comparable for T {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref().is_some_and(|other| self == other)
+    }
+}
+
+impl PartialEq for Hop {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { proxy, protocol, tls } = self;
+        *proxy == other.proxy && *tls == other.tls && protocol.equals(other.protocol.as_any())
+    }
+}
+
+impl Eq for Hop {}
 
 /// The configured credentials for a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -412,52 +504,22 @@ impl Plan {
 }
 
 impl Resolve {
+    /// Returns the name in the C program's debug output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local | Self::Server(_) | Self::LocalFirst => "LOCAL (1)",
+            Self::Remote => "REMOTE (2)",
+            Self::Both => "BOTH (3)",
+        }
+    }
+
     /// Returns the name server to query; `None` for the system's resolver or the proxy.
     #[must_use]
     pub fn server(self) -> Option<SocketAddr> {
         match self {
             Self::Server(server) => Some(server),
             Self::Local | Self::LocalFirst | Self::Remote | Self::Both => None,
-        }
-    }
-}
-
-impl Protocol {
-    /// Returns the protocol's name for messages.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Socks4 { .. } => "SOCKS4",
-            Self::Socks5 { .. } => "SOCKS5",
-            Self::Telnet { .. } => "telnet",
-            Self::Http { .. } => "HTTP",
-        }
-    }
-
-    /// Returns where names are resolved; `None` if the protocol always sends names to the proxy.
-    #[must_use]
-    pub fn resolve(&self) -> Option<Resolve> {
-        match self {
-            Self::Socks4 { resolve, .. } | Self::Socks5 { resolve, .. } => Some(*resolve),
-            Self::Telnet { .. } | Self::Http { .. } => None,
-        }
-    }
-
-    /// Returns the configured credentials; `None` if the protocol has no passwords.
-    #[must_use]
-    pub fn login(&self) -> Option<&Login> {
-        match self {
-            Self::Socks5 { login, .. } | Self::Http { login, .. } => Some(login),
-            Self::Socks4 { .. } | Self::Telnet { .. } => None,
-        }
-    }
-
-    /// Returns the configured user name; `None` for the login name.
-    #[must_use]
-    pub fn user(&self) -> Option<&UserName> {
-        match self {
-            Self::Socks4 { user, .. } | Self::Telnet { user, .. } => user.as_ref(),
-            Self::Socks5 { login, .. } | Self::Http { login, .. } => login.user.as_ref(),
         }
     }
 }

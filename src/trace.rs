@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::LevelFilter;
 
-use crate::plan::{
-    Bind, FamilyLimit, Limits, ListenAddress, Local, Plan, Protocol, Resolve, Route, SocketSettings, Target,
-};
+use crate::plan::{Bind, FamilyLimit, Limits, ListenAddress, Local, Plan, Route, SocketSettings, Target};
 use crate::proto::Wire;
 use crate::secret::masked;
 use crate::sys;
@@ -150,22 +148,16 @@ fn route(route: &Route) {
         if route.hops.len() > 1 {
             trace!("hop {} of {}", index + 1, route.hops.len());
         }
-        let method = match &hop.protocol {
-            Protocol::Socks4 { .. } | Protocol::Socks5 { .. } => "SOCKS (2)",
-            Protocol::Http { .. } => "HTTP (3)",
-            Protocol::Telnet { .. } => "TELNET (4)",
-        };
-        trace!("relay_method = {method}");
+        trace!("relay_method = {}", hop.protocol.relay_method());
         trace!("relay_host={}", hop.proxy.host());
         if let Target::Tcp(proxy) = &hop.proxy {
             trace!("relay_port={}", proxy.port);
         }
         let user = hop.protocol.user().map(ToString::to_string).or_else(sys::login_name).unwrap_or_default();
         trace!("relay_user={}", printable(masked(&user).as_bytes()));
-        let Some(resolve) = hop.protocol.resolve() else { continue };
-        let is_version_4 = matches!(hop.protocol, Protocol::Socks4 { .. });
-        trace!("socks_version={}", if is_version_4 { 4 } else { 5 });
-        trace!("socks_resolve={}", resolve_name(resolve));
+        for (name, value) in hop.protocol.trace_facts() {
+            trace!("{name}={value}");
+        }
     }
     if let Some(server) = route.name_server {
         trace!("Using nameserver at {server}");
@@ -186,14 +178,6 @@ fn local(local: &Local) {
         Local::Port { at, .. } => listen(at),
         Local::Listen(at) => at.iter().for_each(listen),
         Local::Proxy(server) => server.listeners.iter().for_each(|(at, _)| listen(at)),
-    }
-}
-
-fn resolve_name(resolve: Resolve) -> &'static str {
-    match resolve {
-        Resolve::Local | Resolve::Server(_) | Resolve::LocalFirst => "LOCAL (1)",
-        Resolve::Remote => "REMOTE (2)",
-        Resolve::Both => "BOTH (3)",
     }
 }
 

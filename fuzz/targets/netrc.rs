@@ -3,7 +3,7 @@
 #![no_main]
 
 use connect::cli::ProxyArg;
-use connect::plan::{Login, Protocol};
+use connect::plan::Login;
 use connect::secret::Secret;
 use connect_fuzz::{PASSWORD, USER, display, planning};
 use libfuzzer_sys::fuzz_target;
@@ -32,8 +32,5 @@ fn login(content: &[u8], host: &str) -> Login {
     display::check_password(&warnings.concat());
     let plan = plan.expect("a netrc file never makes the plan fail");
     display::check_password(&format!("{plan:?}"));
-    match &plan.routes[0].hops[0].protocol {
-        Protocol::Http { login, .. } => login.clone(),
-        other => panic!("not HTTP: {other:?}"),
-    }
+    plan.routes[0].hops[0].protocol.login().expect("HTTP has logins").clone()
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use connect::cli::ProxyArg;
-use connect::plan::{Protocol, Target};
+use connect::plan::Target;
 use connect::secret::UserName;
 use connect_fuzz::{PASSWORD, display, planning};
 use libfuzzer_sys::fuzz_target;
@@ -37,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
         let again = make_plan(proxy.to_string()).0.expect("a displayed address is valid");
         assert_eq!(again.routes[0].hops[0].proxy, hop.proxy);
     }
-    if let Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } = &hop.protocol {
+    if let Some(login) = hop.protocol.login() {
         let given_user = login.user.as_ref().map(UserName::as_bytes);
         let password = login.password.as_ref().expect("the password is in the argument").expose();
         assert!(String::from_utf8_lossy(password).contains(PASSWORD), "{value}");

@@ -2,7 +2,6 @@
 #![no_main]
 
 use connect::cli::ProxyArg;
-use connect::plan::Protocol;
 use connect_fuzz::{PASSWORD, display, planning};
 use libfuzzer_sys::fuzz_target;
 
@@ -36,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
         display::check_password(&warnings.concat());
     }
 
-    let Protocol::Http { login, .. } = &plan.routes[0].hops[0].protocol else { panic!("not HTTP: {plan:?}") };
+    let login = plan.routes[0].hops[0].protocol.login().expect("HTTP has logins");
     // Skip files with a `Match` block, which depends on more than the file, files in UTF-16, which
     // the program ignores, and files that name another source for the password.
     if has_block(input) || is_utf_16(input) || names(&OTHERS[3..]) {

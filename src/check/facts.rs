@@ -2,30 +2,12 @@
 
 use crate::config::Origin;
 use crate::error::seconds;
-use crate::plan::{
-    Bind, FamilyLimit, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, SocketSettings, Tls,
-};
-use crate::secret::{UserName, masked, masked_text};
+use crate::plan::{Bind, FamilyLimit, Hop, Limits, Plan, SocketSettings, Tls};
 use crate::text::printable;
 
 /// Returns the settings of a hop as (name, description) pairs.
 pub(super) fn for_hop(hop: &Hop) -> Vec<(&'static str, String)> {
-    let mut facts = Vec::new();
-    let user = |user: &Option<UserName>| match user {
-        Some(user) => masked(&user.to_string()).into_owned(),
-        None => "login name".to_owned(),
-    };
-    match &hop.protocol {
-        Protocol::Socks4 { user: name, .. } => facts.push(("user", user(name))),
-        Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } => {
-            facts.push(("user", user(&login.user)));
-            facts.push(("password", password(login)));
-        }
-        Protocol::Telnet { command, .. } => facts.push(("command", masked_text(command).into_owned())),
-    }
-    if let Some(resolve) = hop.protocol.resolve() {
-        facts.push(("names", names(resolve)));
-    }
+    let mut facts = hop.protocol.facts();
     if let Some(tls) = &hop.tls {
         facts.push(("tls", trust(tls)));
     }
@@ -43,25 +25,6 @@ pub(super) fn trust(tls: &Tls) -> String {
     let pinned = if tls.pins.is_empty() || tls.insecure { "" } else { ", requires a pinned key" };
     let name = tls.server_name.as_ref().map(|name| format!(", expects the name {name}")).unwrap_or_default();
     format!("{whom}{pinned}{name}")
-}
-
-fn password(login: &Login) -> String {
-    match (&login.password, &login.ask) {
-        (Some(_), _) => "configured".into(),
-        (None, PasswordPrompt::User) => "prompted for if the proxy requests one".into(),
-        (None, PasswordPrompt::Command { source, .. }) => {
-            format!("from the command in {source} if the proxy requests one")
-        }
-    }
-}
-
-fn names(resolve: Resolve) -> String {
-    match resolve {
-        Resolve::Local => "resolved here".into(),
-        Resolve::Server(server) => format!("resolved here by name server {server}"),
-        Resolve::LocalFirst | Resolve::Both => "resolved here, or by the proxy if that fails".into(),
-        Resolve::Remote => "resolved by the proxy".into(),
-    }
 }
 
 /// Describes the time limits.

@@ -6,7 +6,7 @@
 use super::bypass;
 use super::hop::{self, ChainSize, parse_resolve};
 use super::proxy_url::ProxyUrl;
-use super::scheme::{ProxyKind, Syntax};
+use super::scheme::Syntax;
 use super::setting::{REMOVE_QUOTES, quoted};
 use super::sources::Sources;
 use crate::cli::Args;
@@ -28,7 +28,7 @@ pub(super) fn direct_route(args: &Args) -> Result<Route, Error> {
 pub(super) fn route_through(hops: Vec<Hop>, args: &Args, sources: &Sources<'_>) -> Result<Route, Error> {
     let Some(Hop { protocol, .. }) = hops.last() else { return direct_route(args) };
     let name_server = protocol.resolve().or(resolve_option(args)?).and_then(Resolve::server);
-    Ok(Route { bypass: bypass(protocol, args, sources)?, name_server, hops })
+    Ok(Route { bypass: bypass(&**protocol, args, sources)?, name_server, hops })
 }
 
 /// Parses the routes in the value of `source`: `|` separates routes, and a comma separates hops.
@@ -80,7 +80,7 @@ fn route(chain: &[u8], source: &str, args: &Args, sources: &Sources<'_>) -> Resu
     if urls.iter().skip(1).any(ProxyUrl::is_socket) {
         return invalid("a UNIX-domain socket can only be the first proxy of a chain");
     }
-    let http_proxies = urls.iter().filter(|url| url.scheme.kind == ProxyKind::Http).count();
+    let http_proxies = urls.iter().filter(|url| url.selection.kind.option() == Some("-H")).count();
     let chain = ChainSize { proxies: urls.len(), http_proxies };
     let hops = urls.into_iter().map(|url| hop::from_url(url, chain, args, sources));
     route_through(hops.collect::<Result<_, _>>()?, args, sources)
@@ -96,14 +96,8 @@ fn is_direct(url: &[u8]) -> bool {
 
 /// Returns the bypass settings: the most specific list that is set for the protocol, `no_proxy`,
 /// and `-D`.
-fn bypass(protocol: &Protocol, args: &Args, sources: &Sources<'_>) -> Result<Bypass, Error> {
-    let parameters: &[&str] = match protocol {
-        Protocol::Socks4 { .. } => &["SOCKS4_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
-        Protocol::Socks5 { .. } => &["SOCKS5_DIRECT", "SOCKS_DIRECT", "CONNECT_DIRECT"],
-        Protocol::Http { .. } => &["HTTP_DIRECT", "CONNECT_DIRECT"],
-        Protocol::Telnet { .. } => &["CONNECT_DIRECT"],
-    };
-    let list = sources.first(parameters)?;
+fn bypass(protocol: &dyn Protocol, args: &Args, sources: &Sources<'_>) -> Result<Bypass, Error> {
+    let list = sources.first(protocol.bypass_parameters())?;
     let list = list.map(|setting| bypass::parse(&setting.value, &setting.source(), sources.warn()));
     let no_proxy = sources.first(&["no_proxy", "NO_PROXY"])?.map(|setting| {
         if quoted(setting.value.as_bytes()).is_some() {

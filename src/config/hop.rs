@@ -4,37 +4,19 @@ use std::net::SocketAddr;
 
 use super::password;
 use super::proxy_url::ProxyUrl;
-use super::scheme::{ProxyKind, Syntax};
+use super::scheme::{Selection, Syntax};
 use super::sources::Sources;
 use super::{auth, http, tls};
 use crate::addr::{Host, Port, parse_port, split_port};
 use crate::cli::{Args, SocksVersion};
 use crate::error::Error;
-use crate::plan::{Hop, Login, PasswordPrompt, Protocol, Resolve};
-use crate::proto::TELNET_COMMAND;
+use crate::hops::{LoginParameters, Settings};
+use crate::plan::{Hop, Login, PasswordPrompt, Resolve};
+use crate::proto::{HttpSettings, Socks5Method};
 use crate::secret;
 
 /// The default port of a DNS server.
 const DNS_PORT: u16 = 53;
-
-/// The parameters that can hold the user name and password for one kind of proxy, in order of
-/// precedence.
-struct LoginParameters {
-    users: &'static [&'static str],
-    passwords: &'static [&'static str],
-}
-
-const HTTP: LoginParameters = LoginParameters {
-    users: &["HTTP_PROXY_USER", "CONNECT_USER"],
-    passwords: &["HTTP_PROXY_PASSWORD", "CONNECT_PASSWORD"],
-};
-const SOCKS5: LoginParameters = LoginParameters {
-    users: &["SOCKS5_USER", "SOCKS_USER", "CONNECT_USER"],
-    passwords: &["SOCKS5_PASSWD", "SOCKS5_PASSWORD", "SOCKS_PASSWORD", "CONNECT_PASSWORD"],
-};
-const SOCKS4: LoginParameters =
-    LoginParameters { users: &["SOCKS4_USER", "SOCKS_USER", "CONNECT_USER"], passwords: &[] };
-const TELNET: LoginParameters = LoginParameters { users: &["CONNECT_USER"], passwords: &[] };
 
 /// The size of the chain that a hop belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -59,34 +41,16 @@ pub(super) fn from_url(
     args: &Args,
     sources: &Sources<'_>,
 ) -> Result<Hop, Error> {
-    let tls = url.scheme.has_tls.then(|| tls::for_proxy(&mut url.query, args, sources)).transpose()?;
+    let tls = url.selection.has_tls.then(|| tls::for_proxy(&mut url.query, args, sources)).transpose()?;
     let login_sources = (chain.proxies == 1 || url.user.is_some()).then_some(sources);
-    let kind = match url.syntax {
-        Syntax::Socks => with_version(url.scheme.kind, args.socks_version),
-        _ => url.scheme.kind,
+    let selection = match url.syntax {
+        Syntax::Socks => with_version(url.selection, args.socks_version),
+        _ => url.selection,
     };
-    let protocol = match kind {
-        ProxyKind::Socks4(default) => {
-            let resolve = resolve(&mut url, "SOCKS4_RESOLVE", default, args, sources)?;
-            let Login { user, .. } = login(&mut url, &SOCKS4, args, login_sources)?;
-            Protocol::Socks4 { user, resolve }
-        }
-        ProxyKind::Socks5(default) => {
-            let resolve = resolve(&mut url, "SOCKS5_RESOLVE", default, args, sources)?;
-            let methods = auth::methods(&mut url, args, sources)?;
-            Protocol::Socks5 { resolve, methods, login: login(&mut url, &SOCKS5, args, login_sources)? }
-        }
-        ProxyKind::Telnet => {
-            let command = url.query.take("command").or_else(|| args.telnet_command.clone());
-            let command = command.unwrap_or_else(|| TELNET_COMMAND.into());
-            let Login { user, .. } = login(&mut url, &TELNET, args, login_sources)?;
-            Protocol::Telnet { command, user }
-        }
-        ProxyKind::Http => {
-            let settings = http::settings(&mut url, chain.http_proxies, args, sources)?;
-            Protocol::Http { login: login(&mut url, &HTTP, args, login_sources)?, settings }
-        }
-    };
+    let http_proxies = chain.http_proxies;
+    let mut settings = HopSettings { url, http_proxies, args, sources, login_sources };
+    let protocol = selection.kind.build(selection.scheme, &mut settings)?;
+    let url = settings.url;
     url.expect_no_more_options()?;
     Ok(Hop { proxy: url.target(), protocol, tls })
 }
@@ -94,32 +58,63 @@ pub(super) fn from_url(
 /// Applies `-4` or `-5`, which override the version in the scheme.
 ///
 /// With `-S`, SOCKS5 resolves names at the proxy regardless of the scheme, as in the C program.
-fn with_version(kind: ProxyKind, version: Option<SocksVersion>) -> ProxyKind {
-    match (version, kind) {
-        (None | Some(SocksVersion::V4), ProxyKind::Socks4(_)) => kind,
-        (Some(SocksVersion::V4), _) => ProxyKind::Socks4(Resolve::LocalFirst),
-        _ => ProxyKind::Socks5(Resolve::Remote),
+fn with_version(selection: Selection, version: Option<SocksVersion>) -> Selection {
+    let is_version_4 = selection.scheme.name.starts_with("socks4");
+    match version {
+        None | Some(SocksVersion::V4) if is_version_4 => selection,
+        Some(SocksVersion::V4) => Selection::of("socks4"),
+        _ => Selection::of("socks"),
     }
 }
 
-/// Returns the user name and password from the URL, with missing parts filled in from `sources`.
-fn login(
-    url: &mut ProxyUrl,
-    parameters: &LoginParameters,
-    args: &Args,
-    sources: Option<&Sources<'_>>,
-) -> Result<Login, Error> {
-    let mut login = Login { user: url.user.take(), password: url.password.take(), ask: PasswordPrompt::User };
-    if let Some(sources) = sources {
-        if login.user.is_none() {
-            login.user = sources.user(parameters.users);
-        }
-        // A protocol without password parameters cannot send a password, so do not look for one.
-        if !parameters.passwords.is_empty() {
-            password::complete(&mut login, &url.target().host(), parameters.passwords, args, sources)?;
-        }
+/// The settings for the hop that a URL describes.
+struct HopSettings<'a> {
+    url: ProxyUrl,
+    /// The number of HTTP proxies in the chain.
+    http_proxies: usize,
+    args: &'a Args,
+    sources: &'a Sources<'a>,
+    /// The sources of missing parts of the login; `None` if the URL must have all of it.
+    login_sources: Option<&'a Sources<'a>>,
+}
+
+impl Settings for HopSettings<'_> {
+    fn url_option(&mut self, name: &'static str) -> Option<String> {
+        self.url.query.take(name)
     }
-    Ok(login)
+
+    fn login(&mut self, parameters: &LoginParameters) -> Result<Login, Error> {
+        let Self { url, args, .. } = self;
+        let ask = PasswordPrompt::User;
+        let mut login = Login { user: url.user.take(), password: url.password.take(), ask };
+        if let Some(sources) = self.login_sources {
+            if login.user.is_none() {
+                login.user = sources.user(parameters.users);
+            }
+            // A protocol without password parameters cannot send a password, so do not look for
+            // one.
+            if !parameters.passwords.is_empty() {
+                password::complete(&mut login, &url.target().host(), parameters.passwords, args, sources)?;
+            }
+        }
+        Ok(login)
+    }
+
+    fn resolve(&mut self, parameter: &'static str, default: Resolve) -> Result<Resolve, Error> {
+        resolve(&mut self.url, parameter, default, self.args, self.sources)
+    }
+
+    fn socks5_methods(&mut self) -> Result<Option<Vec<Socks5Method>>, Error> {
+        auth::methods(&mut self.url, self.args, self.sources)
+    }
+
+    fn http(&mut self) -> Result<HttpSettings, Error> {
+        http::settings(&mut self.url, self.http_proxies, self.args, self.sources)
+    }
+
+    fn telnet_command(&self) -> Option<String> {
+        self.args.telnet_command.clone()
+    }
 }
 
 /// Returns where to resolve the next hop's name. Checks `resolve=` in the URL, then `-R`, then the

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::scheme::{Scheme, Syntax};
+use super::scheme::{Selection, Syntax};
 use super::setting::{REMOVE_QUOTES, quoted};
 use crate::addr::{AddrError, Endpoint, Host, Port, parse_port, split_port};
 use crate::error::Error;
@@ -19,7 +19,7 @@ pub(super) struct ProxyUrl {
     /// The option or variable that holds the URL, for error messages.
     pub(super) source: String,
     pub(super) syntax: Syntax,
-    pub(super) scheme: Scheme,
+    pub(super) selection: Selection,
     pub(super) user: Option<UserName>,
     pub(super) password: Option<Secret>,
     address: Address,
@@ -55,11 +55,11 @@ impl ProxyUrl {
         }
         let has_query = syntax == Syntax::Url;
         let (scheme_name, rest) = split_scheme_or_socket(text);
-        let scheme = scheme_name.as_deref().and_then(|name| syntax.find(name));
-        if let (Some(name), None) = (scheme_name, scheme) {
+        let selection = scheme_name.as_deref().and_then(|name| syntax.find(name));
+        if let (Some(name), None) = (scheme_name, selection) {
             return Err(invalid(format!("unexpected scheme '{name}'; {}", syntax.advice())));
         }
-        let is_url = scheme.is_some() || has_query;
+        let is_url = selection.is_some() || has_query;
         let (rest, query) = match split_once(rest, b'?') {
             Some((_, query)) if has_query && query.contains(&b'@') => {
                 return Err(invalid(
@@ -70,8 +70,8 @@ impl ProxyUrl {
             Some((rest, query)) if has_query => (rest, Query::parse(query).map_err(invalid)?),
             _ => (rest, Query::default()),
         };
-        let scheme = scheme.unwrap_or(syntax.default_scheme());
-        let (login, address) = match split_socket(rest, is_url, scheme.is_socks()) {
+        let selection = selection.unwrap_or_else(|| syntax.default_scheme());
+        let (login, address) = match split_socket(rest, is_url, selection.is_socks()) {
             _ if rest.starts_with(b"unix:/") && rest.contains(&b'@') => {
                 return Err(invalid(UNENCODED_AT.into()));
             }
@@ -91,15 +91,16 @@ impl ProxyUrl {
         let decode = |text: &[u8]| if is_url { percent_decoded(text) } else { text.to_vec() };
         let user = user.map(|user| UserName::new(decode(user)));
         let password = password.map(|password| Secret::new(decode(password)));
-        Ok(Self { source: source.to_owned(), syntax, scheme, user, password, address, query })
+        Ok(Self { source: source.to_owned(), syntax, selection, user, password, address, query })
     }
 
     /// Returns the proxy's address, with the scheme's default port if the URL has none.
     pub(super) fn target(&self) -> Target {
         match &self.address {
-            Address::Tcp { host, port } => {
-                Target::Tcp(Endpoint { host: host.clone(), port: port.unwrap_or(self.scheme.default_port) })
-            }
+            Address::Tcp { host, port } => Target::Tcp(Endpoint {
+                host: host.clone(),
+                port: port.unwrap_or(self.selection.default_port()),
+            }),
             Address::Unix(path) => Target::Unix(path.clone()),
         }
     }
@@ -122,7 +123,8 @@ impl ProxyUrl {
         let name = if is_name { format!(" '{name}'") } else { " after '?'".into() };
         Err(Error::Config(format!(
             "invalid proxy in {}: unknown option{name} for {}://; {known}",
-            self.source, self.scheme.name
+            self.source,
+            self.selection.name()
         )))
     }
 }

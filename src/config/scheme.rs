@@ -1,61 +1,16 @@
-//! The URL schemes of proxies, in one table: protocol, default port and TLS.
+//! The schemes that an option or a variable accepts.
 
 use crate::addr::Port;
-use crate::plan::Resolve;
+use crate::hops::{self, HopKind, Scheme, UseTls};
 
-/// A scheme, as in `socks5h://socks.example`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scheme {
-    pub(super) name: &'static str,
-    pub(super) kind: ProxyKind,
-    pub(super) default_port: Port,
+/// What a proxy's scheme selects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Selection {
+    pub(super) scheme: &'static Scheme,
+    pub(super) kind: &'static dyn HopKind,
     /// `true` if the protocol runs over TLS.
     pub(super) has_tls: bool,
 }
-
-/// A proxy protocol. The SOCKS variants also specify where names are resolved by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProxyKind {
-    Http,
-    Socks4(Resolve),
-    Socks5(Resolve),
-    Telnet,
-}
-
-const fn plain(name: &'static str, kind: ProxyKind, default_port: u16) -> Scheme {
-    let default_port = match Port::new(default_port) {
-        Some(port) => port,
-        None => Port::MIN,
-    };
-    Scheme { name, kind, default_port, has_tls: false }
-}
-
-const fn over_tls(name: &'static str, kind: ProxyKind, default_port: u16) -> Scheme {
-    Scheme { has_tls: true, ..plain(name, kind, default_port) }
-}
-
-const HTTP: Scheme = plain("http", ProxyKind::Http, 80);
-const SOCKS: Scheme = plain("socks", ProxyKind::Socks5(Resolve::Remote), 1080);
-const TELNET: Scheme = plain("telnet", ProxyKind::Telnet, 23);
-
-/// As in curl, `socks4a` and `socks5h` resolve names at the proxy. `socks4` and `socks5` resolve
-/// locally first.
-static SCHEMES: [Scheme; 14] = [
-    HTTP,
-    over_tls("https", ProxyKind::Http, 443),
-    SOCKS,
-    plain("socks4", ProxyKind::Socks4(Resolve::LocalFirst), 1080),
-    plain("socks4a", ProxyKind::Socks4(Resolve::Remote), 1080),
-    plain("socks5", ProxyKind::Socks5(Resolve::Both), 1080),
-    plain("socks5h", ProxyKind::Socks5(Resolve::Remote), 1080),
-    TELNET,
-    over_tls("socks+tls", ProxyKind::Socks5(Resolve::Remote), 1080),
-    over_tls("socks4+tls", ProxyKind::Socks4(Resolve::LocalFirst), 1080),
-    over_tls("socks4a+tls", ProxyKind::Socks4(Resolve::Remote), 1080),
-    over_tls("socks5+tls", ProxyKind::Socks5(Resolve::Both), 1080),
-    over_tls("socks5h+tls", ProxyKind::Socks5(Resolve::Remote), 1080),
-    over_tls("telnet+tls", ProxyKind::Telnet, 23),
-];
 
 /// The syntax that an option or a variable uses to specify its proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,36 +25,77 @@ pub(super) enum Syntax {
     Url,
 }
 
-impl Scheme {
+impl Selection {
+    /// Returns what a known scheme without TLS selects.
+    pub(super) fn of(name: &'static str) -> Self {
+        let known = hops::find(name);
+        debug_assert!(known.is_some(), "{name}");
+        let (scheme, kind) = known.unwrap_or_else(|| {
+            let kind = hops::ALL[0];
+            (&kind.schemes()[0], kind)
+        });
+        Self { scheme, kind, has_tls: scheme.tls == UseTls::Always }
+    }
+
+    /// Returns the scheme as it is written.
+    pub(super) fn name(self) -> String {
+        let suffix = if self.has_tls && self.scheme.tls == UseTls::WithSuffix { "+tls" } else { "" };
+        format!("{}{suffix}", self.scheme.name)
+    }
+
+    pub(super) fn default_port(self) -> Port {
+        self.scheme.default_port
+    }
+
     /// Returns `true` for SOCKS, over TLS or not.
     pub(super) fn is_socks(self) -> bool {
-        matches!(self.kind, ProxyKind::Socks4(_) | ProxyKind::Socks5(_))
+        self.kind.option() == Some("-S")
     }
 }
 
+impl PartialEq for Selection {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Selection {}
+
 impl Syntax {
-    /// Returns the scheme with this name, ignoring case; `None` if it is unknown or not allowed in
-    /// this syntax.
-    pub(super) fn find(self, name: &str) -> Option<Scheme> {
-        SCHEMES.iter().copied().find(|scheme| scheme.name.eq_ignore_ascii_case(name) && self.allows(*scheme))
+    /// Returns what the scheme with this name selects, ignoring case; `None` if it is unknown or
+    /// not allowed in this syntax.
+    pub(super) fn find(self, name: &str) -> Option<Selection> {
+        const SUFFIX: &str = "+tls";
+        let split = name.len().checked_sub(SUFFIX.len()).and_then(|at| name.split_at_checked(at));
+        let plain = split.filter(|(_, suffix)| suffix.eq_ignore_ascii_case(SUFFIX)).map(|(plain, _)| plain);
+        let (scheme, kind) = hops::find(plain.unwrap_or(name))?;
+        let has_tls = match scheme.tls {
+            UseTls::WithSuffix => plain.is_some(),
+            _ if plain.is_some() => return None,
+            UseTls::Always => true,
+            UseTls::Never => false,
+        };
+        let selection = Selection { scheme, kind, has_tls };
+        self.allows(selection).then_some(selection)
     }
 
-    fn allows(self, scheme: Scheme) -> bool {
-        match (self, scheme.kind) {
-            (Self::Url, _) | (Self::Http, ProxyKind::Http) => true,
-            (Self::Socks, ProxyKind::Socks4(_) | ProxyKind::Socks5(_))
-            | (Self::Telnet, ProxyKind::Telnet) => !scheme.has_tls,
-            _ => false,
-        }
-    }
-
-    /// Returns the default scheme for a proxy that is given without one.
-    pub(super) fn default_scheme(self) -> Scheme {
+    fn allows(self, selection: Selection) -> bool {
+        let option = selection.kind.option();
         match self {
-            Self::Http | Self::Url => HTTP,
-            Self::Socks => SOCKS,
-            Self::Telnet => TELNET,
+            Self::Url => true,
+            Self::Http => option == Some("-H"),
+            Self::Socks => option == Some("-S") && !selection.has_tls,
+            Self::Telnet => option == Some("-T") && !selection.has_tls,
         }
+    }
+
+    /// Returns the default for a proxy that is given without a scheme.
+    pub(super) fn default_scheme(self) -> Selection {
+        Selection::of(match self {
+            Self::Http | Self::Url => "http",
+            Self::Socks => "socks",
+            Self::Telnet => "telnet",
+        })
     }
 
     /// Returns advice for a user whose scheme [`Syntax::find`] did not accept.
@@ -109,11 +105,10 @@ impl Syntax {
             Self::Socks => "use -H or -h for an HTTP proxy, or -x for TLS".into(),
             Self::Telnet => "use -S for a SOCKS proxy, or -H for an HTTP proxy".into(),
             Self::Url => {
-                let names = SCHEMES.iter().map(|scheme| scheme.name).filter(|name| !name.ends_with("+tls"));
-                format!(
-                    "use direct, {}, or +tls after a SOCKS or telnet scheme",
-                    names.collect::<Vec<_>>().join(", ")
-                )
+                let schemes = hops::ALL.iter().flat_map(|kind| kind.schemes());
+                let mut names: Vec<_> = schemes.map(|scheme| scheme.name).collect();
+                names.sort_unstable();
+                format!("use direct, {}, or +tls after a SOCKS or telnet scheme", names.join(", "))
             }
         }
     }
@@ -121,10 +116,11 @@ impl Syntax {
 
 #[cfg(test)]
 mod tests {
-    use super::{SCHEMES, Syntax};
+    use super::*;
 
     #[test]
     fn each_option_accepts_its_own_schemes_in_any_case() {
+        let all = ["http", "https", "socks", "socks4", "socks4a", "socks5", "socks5h", "telnet"];
         for (syntax, accepted, rejected) in [
             (Syntax::Http, &["http", "HTTPS"][..], &["socks5", "telnet", "ftp", ""][..]),
             (
@@ -133,22 +129,23 @@ mod tests {
                 &["http", "socks5+tls", "telnet", "ftp", ""],
             ),
             (Syntax::Telnet, &["telnet"], &["telnet+tls", "http", "socks5"]),
-            (Syntax::Url, &SCHEMES.each_ref().map(|scheme| scheme.name), &["ftp", "https+tls", "+tls", ""]),
+            (Syntax::Url, &all, &["ftp", "http+tls", "https+tls", "+tls", "é+tls", ""]),
+            (Syntax::Url, &["socks+TLS", "socks4a+tls", "Socks5h+tls", "telnet+tls"], &["tls"]),
         ] {
             assert!(accepted.iter().all(|name| syntax.find(name).is_some()), "{syntax:?}");
             assert!(rejected.iter().all(|name| syntax.find(name).is_none()), "{syntax:?}");
-            assert!(syntax.find(syntax.default_scheme().name).is_some(), "{syntax:?}");
+            assert!(syntax.find(syntax.default_scheme().scheme.name).is_some(), "{syntax:?}");
         }
     }
 
     #[test]
     fn a_scheme_over_tls_differs_from_the_plain_one_in_tls_only() {
-        for scheme in &SCHEMES {
-            let Some(plain) = scheme.name.strip_suffix("+tls").and_then(|name| Syntax::Url.find(name)) else {
-                continue;
-            };
-            assert_eq!((scheme.kind, scheme.default_port), (plain.kind, plain.default_port), "{scheme:?}");
-            assert!(scheme.has_tls && !plain.has_tls, "{scheme:?}");
+        for scheme in hops::ALL.iter().flat_map(|kind| kind.schemes()) {
+            let over_tls = Syntax::Url.find(&format!("{}+tls", scheme.name));
+            assert_eq!(over_tls.is_some(), scheme.tls == UseTls::WithSuffix, "{scheme:?}");
+            let Some((tls, plain)) = over_tls.zip(Syntax::Url.find(scheme.name)) else { continue };
+            assert!(tls.has_tls && !plain.has_tls, "{scheme:?}");
+            assert_eq!((tls.scheme.name, tls.default_port()), (plain.scheme.name, plain.default_port()));
         }
     }
 }

@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use super::sources::is_header;
 use super::*;
 use crate::addr::{Endpoint, Host, Port};
-use crate::plan::{Bind, BindTo, FamilyLimit, Hop, Local, Login, Protocol, Resolve, SocketSettings};
+use crate::hops::socks5;
+use crate::plan::{Bind, BindTo, FamilyLimit, Hop, Local, Login, Resolve, SocketSettings};
 use crate::proto::Socks5Method;
 use crate::secret::{Secret, UserName};
 
@@ -41,12 +43,11 @@ fn hop(options: &str, variables: &[(&str, &str)]) -> Hop {
 /// Returns the only hop's user, password and resolve mode.
 #[track_caller]
 fn parts(options: &str, variables: &[(&str, &str)]) -> (Option<UserName>, Option<Secret>, Option<Resolve>) {
-    match hop(options, variables).protocol {
-        Protocol::Socks4 { user, resolve } => (user, None, Some(resolve)),
-        Protocol::Socks5 { resolve, login, .. } => (login.user, login.password, Some(resolve)),
-        Protocol::Http { login, .. } => (login.user, login.password, None),
-        Protocol::Telnet { .. } => (None, None, None),
-    }
+    let protocol = hop(options, variables).protocol;
+    let password = protocol.login().and_then(|login| login.password.clone());
+    // The user name of a telnet-style proxy is only shown.
+    let user = protocol.user().filter(|_| protocol.name() != "telnet");
+    (user.cloned(), password, protocol.resolve())
 }
 
 /// Returns sources with an empty environment and no files.
@@ -75,7 +76,7 @@ fn a_whole_plan_is_plain_data() {
             routes: vec![Route {
                 hops: vec![Hop {
                     proxy: tcp("socks.example", 1080),
-                    protocol: Protocol::Socks5 { resolve: Resolve::Both, methods, login },
+                    protocol: Arc::new(socks5::Proxy { resolve: Resolve::Both, methods, login }),
                     tls: None,
                 }],
                 ..Route::default()
@@ -419,8 +420,9 @@ fn the_methods_come_from_the_option_then_the_variable() {
         ("-a none -S s", &[("SOCKS5_AUTH", "userpass")], Some(vec![NoAuth])),
         ("-a none -S s", &[("SOCKS5_AUTH", "nonsense")], Some(vec![NoAuth])),
     ] {
-        let Protocol::Socks5 { methods, .. } = hop(options, variables).protocol else { panic!("{options}") };
-        assert_eq!(methods, expected, "{options} {variables:?}");
+        let protocol = hop(options, variables).protocol;
+        let proxy: &socks5::Proxy = protocol.as_any().downcast_ref().unwrap();
+        assert_eq!(proxy.methods, expected, "{options} {variables:?}");
     }
     for (list, part) in [("gssapi", "gssapi"), ("CHAP", "chap"), ("none,magic", "magic"), ("none,", "''")] {
         for (options, variables, source) in [

@@ -17,11 +17,8 @@ use super::tls;
 use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Hop, Limits, Login, PasswordPrompt, Plan, Protocol, Resolve, Route, Target};
-use crate::proto::{
-    self, Credentials, HttpConnect, Learned, Negotiation, Redactor, Socks4, Socks5, Socks5Method, Telnet,
-    Unencodable,
-};
+use crate::plan::{Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Plan, Resolve, Route, Target};
+use crate::proto::{self, Credentials, Learned, Negotiation, Redactor, Unencodable};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel, Client};
 use crate::trace::trace;
@@ -142,8 +139,14 @@ pub(super) fn prepare_hops<'a>(
         for credentials in known.iter().chain(&prompted) {
             redactor.add_credentials(credentials);
         }
-        let mut negotiation =
-            negotiation(hop, &peer, destination, plan.eager, known, redactor, context.prompt)?;
+        let mut negotiation = hop.protocol.negotiation(HopRequest {
+            destination,
+            user: hop.protocol.needs_user().then(|| user(hop, &peer)).transpose()?,
+            known,
+            eager: plan.eager,
+            prompt: context.prompt,
+            redactor: redactor.clone(),
+        });
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
         // After the wait for another session, which may have learned something.
@@ -210,61 +213,14 @@ fn known_credentials(
     eager: bool,
     prompt: &dyn AskPassword,
 ) -> Result<Option<Credentials>, Error> {
-    match &hop.protocol {
-        Protocol::Socks5 { login, .. } if !(eager && login.password.is_some()) => Ok(login.known()),
-        Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } => {
-            login.password.is_some().then(|| credentials(hop, peer, prompt)).transpose()
+    let login = hop.protocol.login();
+    match hop.protocol.known_credentials(eager) {
+        KnownCredentials::None => Ok(None),
+        KnownCredentials::Complete => Ok(login.and_then(Login::known)),
+        KnownCredentials::WithPassword => {
+            let has_password = login.is_some_and(|login| login.password.is_some());
+            has_password.then(|| credentials(hop, peer, prompt)).transpose()
         }
-        Protocol::Socks4 { .. } | Protocol::Telnet { .. } => Ok(None),
-    }
-}
-
-/// Creates the state machine that asks `hop` for a tunnel to `destination`.
-fn negotiation(
-    hop: &Hop,
-    peer: &Peer,
-    destination: Endpoint,
-    eager: bool,
-    known: Option<Credentials>,
-    redactor: &Redactor,
-    prompt: &dyn AskPassword,
-) -> Result<Box<dyn Negotiation>, Error> {
-    Ok(match &hop.protocol {
-        Protocol::Socks4 { .. } => Box::new(Socks4::new(destination, user(hop, peer)?)),
-        Protocol::Socks5 { methods, login, .. } => {
-            let (methods, can_fall_back) = match methods {
-                Some(methods) => (methods.clone(), false),
-                None => default_methods(login, eager, prompt),
-            };
-            let negotiation = Socks5::new(destination, methods).falling_back_to_userpass(can_fall_back);
-            Box::new(negotiation.with_credentials(known).eager(eager))
-        }
-        Protocol::Telnet { command, .. } => {
-            Box::new(Telnet::new(destination, command.clone()).with_redactor(redactor.clone()))
-        }
-        Protocol::Http { settings, .. } => {
-            let negotiation = HttpConnect::new(destination, settings.clone(), sys::random);
-            Box::new(negotiation.with_redactor(redactor.clone()).with_credentials(known))
-        }
-    })
-}
-
-/// Returns the methods to offer to a SOCKS5 proxy without `-a`, and whether to offer user/password
-/// after the proxy has refused them.
-///
-/// Some servers insist on a password once it is offered, so it is offered at once only if the user
-/// named a user or a password. An unexpected prompt might even get another password: sshpass types
-/// the target's password into every prompt.
-fn default_methods(login: &Login, eager: bool, prompt: &dyn AskPassword) -> (Vec<Socks5Method>, bool) {
-    use Socks5Method::{None, UserPass};
-    let has_password = login.password.is_some() || login.ask != PasswordPrompt::User;
-    let can_be_asked = !has_password && prompt.can_be_asked();
-    match (has_password, eager) {
-        // Pipelining needs a single method: with two, the proxy's choice decides what to send next.
-        (true, true) => (vec![UserPass], false),
-        (true, false) => (vec![None, UserPass], false),
-        (false, false) if can_be_asked && login.user.is_some() => (vec![None, UserPass], false),
-        (false, _) => (vec![None], can_be_asked),
     }
 }
 
@@ -279,7 +235,7 @@ fn resolve_for_hop(
     progress: &dyn Progress,
 ) -> Result<Endpoint, Error> {
     let Some(mode) = hop.protocol.resolve() else { return Ok(next.clone()) };
-    let ipv4_only = matches!(hop.protocol, Protocol::Socks4 { .. });
+    let ipv4_only = hop.protocol.requires_ipv4();
     let name = match &next.host {
         Host::Name(name) if name.special_use() == Some(SpecialUse::Onion) => {
             trace!("sending the name to the proxy: {}", name.as_str());

@@ -1,7 +1,7 @@
 //! User names and passwords for proxies: from the plan, the system, the user or a command.
 
 use crate::error::{Error, Peer};
-use crate::plan::{Hop, Login, PasswordPrompt, Protocol, Target};
+use crate::plan::{Hop, Login, PasswordPrompt, Target};
 use crate::proto::Credentials;
 use crate::secret::{AskPassword, Secret, UserName};
 use crate::sys;
@@ -11,12 +11,10 @@ use crate::text::fill_in;
 /// If the plan has no password, prompts for it or runs the password command.
 pub(super) fn credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword) -> Result<Credentials, Error> {
     let user = user(hop, peer)?;
-    let (login, what, variables) = match &hop.protocol {
-        Protocol::Socks5 { login, .. } => (login, "SOCKS5", "SOCKS5_PASSWORD"),
-        Protocol::Http { login, .. } => (login, "proxy authentication", "HTTP_PROXY_PASSWORD"),
-        // Unreachable: these protocols have no passwords, so they never ask for credentials.
-        Protocol::Socks4 { .. } | Protocol::Telnet { .. } => (&Login::default(), "proxy", "CONNECT_PASSWORD"),
-    };
+    let (what, variables) = hop.protocol.prompt_names();
+    // A protocol without passwords never asks for credentials.
+    let none = Login::default();
+    let login = hop.protocol.login().unwrap_or(&none);
     if let Some(password) = login.password.clone() {
         return Ok(Credentials { user, password });
     }

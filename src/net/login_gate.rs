@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::memory::Memory;
 use super::waiting::Wait;
 use crate::error::{Error, Peer};
-use crate::plan::{Hop, PasswordPrompt, Protocol, Target};
+use crate::plan::{Hop, PasswordPrompt, Target};
 use crate::proto::Credentials;
 
 /// How long to withhold a password after the proxy has rejected it. Accounts are typically locked
@@ -50,14 +50,8 @@ impl Login {
     /// Returns the login that the negotiation with `hop` uses: `credentials`, or else the user's
     /// own `Proxy-Authorization` header. `None` if there is neither.
     pub(super) fn new(hop: &Hop, credentials: Option<&Credentials>) -> Option<Self> {
-        let has_header = match &hop.protocol {
-            Protocol::Http { settings, .. } => {
-                settings.headers.iter().any(|header| header.is("Proxy-Authorization"))
-            }
-            Protocol::Socks4 { .. } | Protocol::Socks5 { .. } | Protocol::Telnet { .. } => false,
-        };
         let login = Self { proxy: hop.proxy.clone(), credentials: credentials.cloned() };
-        (has_header || credentials.is_some()).then_some(login)
+        (hop.protocol.sends_own_login() || credentials.is_some()).then_some(login)
     }
 }
 
@@ -163,22 +157,21 @@ impl Drop for Attempt<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::sync::Arc;
     use std::thread;
 
     use super::*;
     use crate::addr::{Endpoint, Host};
+    use crate::hops::http;
     use crate::net::deadline::Deadline;
-    use crate::proto::HttpSettings;
     use crate::secret::Secret;
 
     fn hop() -> Hop {
         let host = Host::parse("proxy.example").unwrap();
         let proxy = Target::Tcp(Endpoint { host, port: 8080.try_into().unwrap() });
-        let protocol = Protocol::Http {
-            login: crate::plan::Login { password: Some("any".into()), ..Default::default() },
-            settings: HttpSettings::default(),
-        };
-        Hop { proxy, protocol, tls: None }
+        let login = crate::plan::Login { password: Some("any".into()), ..Default::default() };
+        let protocol = http::Proxy { login, ..http::Proxy::default() };
+        Hop { proxy, protocol: Arc::new(protocol), tls: None }
     }
 
     fn login(password: &str) -> Login {

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::plan::{Hop, Protocol};
+use crate::plan::Hop;
 use crate::proto::Learned;
 
 /// How many proxies to remember. A run has more only if its plans depend on the target.
@@ -51,9 +51,8 @@ impl Memory {
 fn without_passwords(path: &[Hop]) -> Vec<Hop> {
     let mut path = path.to_vec();
     for hop in &mut path {
-        match &mut hop.protocol {
-            Protocol::Socks5 { login, .. } | Protocol::Http { login, .. } => login.password = None,
-            Protocol::Socks4 { .. } | Protocol::Telnet { .. } => {}
+        if let Some(protocol) = hop.protocol.without_password() {
+            hop.protocol = protocol;
         }
     }
     path
@@ -63,8 +62,11 @@ fn without_passwords(path: &[Hop]) -> Vec<Hop> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::addr::{Endpoint, Host};
+    use crate::hops::socks5;
     use crate::plan::{Login, Resolve, Target};
     use crate::proto::Socks5Method;
 
@@ -76,7 +78,7 @@ mod tests {
         let login = Login { user: Some(user.into()), password: password.map(Into::into), ..Login::default() };
         Hop {
             proxy: Target::Tcp(Endpoint { host, port: 1080.try_into().unwrap() }),
-            protocol: Protocol::Socks5 { resolve: Resolve::Remote, methods: None, login },
+            protocol: Arc::new(socks5::Proxy { resolve: Resolve::Remote, methods: None, login }),
             tls: None,
         }
     }

@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::*;
 use crate::addr::Host;
-use crate::plan::{Hop, Local, Login, Protocol, RelaySettings, SocketSettings};
-use crate::proto::{HttpSettings, Redactor};
+use crate::hops::http;
+use crate::plan::{Hop, Local, Login, RelaySettings, SocketSettings};
+use crate::proto::Redactor;
 use crate::secret::AskPassword;
 use crate::secret::Secret;
 
@@ -38,7 +40,7 @@ fn plan_through(proxy: &TcpListener) -> Plan {
             host: Host::Ip(address.ip()),
             port: address.port().try_into().unwrap(),
         }),
-        protocol: Protocol::Http { login, settings: HttpSettings::default() },
+        protocol: Arc::new(http::Proxy { login, ..http::Proxy::default() }),
         tls: None,
     };
     Plan {

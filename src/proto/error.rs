@@ -175,6 +175,8 @@ pub enum Awaited {
     HttpResponseRest,
     /// The line in which a telnet-style proxy reports success.
     TelnetLine,
+    /// Another message, as a noun phrase.
+    Message(&'static str),
 }
 
 impl Awaited {
@@ -190,6 +192,7 @@ impl Awaited {
             Self::HttpResponse => "the response to CONNECT",
             Self::HttpResponseRest => "the rest of the response to CONNECT",
             Self::TelnetLine => "the line that reports success",
+            Self::Message(what) => what,
         }
     }
 }

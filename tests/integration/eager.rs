@@ -1,10 +1,11 @@
 //! `--eager`: requests are sent without waiting for the answers to earlier ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect::addr::{Endpoint, Host, parse_port};
+use connect::hops::{http, socks4, socks5};
 use connect::plan::{Hop, Local, Login, Plan, Protocol, RelayMode, RelaySettings, Resolve, Target};
-use connect::proto::HttpSettings;
 use connect::secret::{AskPassword, Secret};
 
 use crate::kit::*;
@@ -123,7 +124,7 @@ fn endpoint(host: &str, port: &str) -> Endpoint {
 /// Connects through one hop per protocol. Only `first` is dialled, and its script plays all hops.
 /// Returns the first bytes from the tunnel.
 #[track_caller]
-fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
+fn through(first: &Server, protocols: Vec<Arc<dyn Protocol>>) -> Vec<u8> {
     let proxies = [endpoint("127.0.0.1", &first.port().to_string()), endpoint("second.example", "1080")];
     let hops = proxies.into_iter().zip(protocols).map(|(proxy, protocol)| Hop {
         proxy: Target::Tcp(proxy),
@@ -160,8 +161,8 @@ fn through(first: &Server, protocols: Vec<Protocol>) -> Vec<u8> {
     banner
 }
 
-fn socks5() -> Protocol {
-    Protocol::Socks5 { resolve: Resolve::Remote, methods: None, login: Login::default() }
+fn socks5() -> Arc<dyn Protocol> {
+    Arc::new(socks5::Proxy { resolve: Resolve::Remote, methods: None, login: Login::default() })
 }
 
 /// A SOCKS5 CONNECT request for second.example:1080, by name.
@@ -192,7 +193,8 @@ fn requests_are_sent_ahead_after_a_socks4_request() {
         .send(SOCKS5_GRANTED)
         .early("banner")
         .serve();
-    let socks4 = Protocol::Socks4 { user: Some("me".into()), resolve: Resolve::Remote };
+    let socks4: Arc<dyn Protocol> =
+        Arc::new(socks4::Proxy { user: Some("me".into()), resolve: Resolve::Remote });
     assert_eq!(through(&proxy, vec![socks4, socks5()]), b"banner");
     proxy.finish();
 }
@@ -210,7 +212,7 @@ fn nothing_is_sent_before_the_answer_of_an_http_proxy() {
         .send("HTTP/1.1 200 OK\r\n\r\n")
         .early("banner")
         .serve();
-    let http = Protocol::Http { login: Login::default(), settings: HttpSettings::default() };
+    let http: Arc<dyn Protocol> = Arc::new(http::Proxy::default());
     assert_eq!(through(&proxy, vec![socks5(), http.clone()]), b"banner");
     proxy.finish();
 

@@ -11,12 +11,13 @@ pub(crate) mod source;
 
 /// The modules, from the top layer to the bottom. Except as listed in [`ALLOWED`], a module imports
 /// only from layers below its own.
-pub(crate) const LAYERS: [&[&str]; 10] = [
+pub(crate) const LAYERS: [&[&str]; 11] = [
     &["main"],
     &["lib"],
     &["check", "listen"],
     &["connector"],
     &["cli", "config", "net", "prompt", "relay"],
+    &["hops"],
     &["error", "plan", "trace"],
     &["stream"],
     &["proto", "sys"],

@@ -22,6 +22,7 @@ mod dns;
 mod docs;
 mod dump;
 mod eager;
+mod example_hop;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]

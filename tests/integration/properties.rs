@@ -11,7 +11,7 @@ use connect::addr::{Endpoint, Host, Port, parse_port, split_port};
 use connect::bypass::{BypassList, Entry, Pattern, Prefix};
 use connect::cli::{Args, ProxyArg};
 use connect::config::{self, Sources};
-use connect::plan::{Login, Plan, Protocol, Target};
+use connect::plan::{Login, Plan, Target};
 use connect::proto::{
     Credentials, HttpConnect, HttpSettings, Limit, Negotiation, Socks4, Socks5, Socks5Method, Step,
 };
@@ -71,10 +71,7 @@ fn plan(proxy: ProxyArg, variable: Option<(&str, &str)>, file: Option<PathBuf>) 
 }
 
 fn login(plan: &Plan) -> (&str, &[u8]) {
-    let (Protocol::Http { login, .. } | Protocol::Socks5 { login, .. }) = &plan.routes[0].hops[0].protocol
-    else {
-        panic!("{plan:?}")
-    };
+    let login = plan.routes[0].hops[0].protocol.login().unwrap();
     let Login { user: Some(user), password: Some(password), .. } = login else { panic!("{login:?}") };
     (user.to_str().unwrap(), password.expose())
 }

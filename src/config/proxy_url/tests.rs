@@ -16,7 +16,7 @@ fn parts(text: &str, syntax: Syntax) -> String {
     };
     let or_dash = |part: Option<String>| part.unwrap_or_else(|| "-".into());
     [
-        url.scheme.name.to_owned(),
+        url.selection.name(),
         or_dash(url.user.map(|user| user.to_string())),
         or_dash(password),
         host,

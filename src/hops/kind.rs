@@ -1,0 +1,150 @@
+//! What a kind of hop is, and what it may ask for to build a hop.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::addr::Port;
+use crate::error::Error;
+use crate::plan::{Login, PasswordPrompt, Protocol, Resolve};
+use crate::proto::{HttpSettings, Socks5Method};
+use crate::secret::{UserName, masked};
+
+/// A kind of hop, such as SOCKS5.
+pub trait HopKind: fmt::Debug + Sync {
+    /// Returns the name for messages.
+    fn name(&self) -> &'static str;
+
+    /// Returns the option of the C program that selects this kind, such as `-S`. `None` if only a
+    /// URL can.
+    fn option(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Returns the schemes that select this kind.
+    fn schemes(&self) -> &'static [Scheme];
+
+    /// Builds a hop for a URL with this scheme.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a setting is invalid.
+    fn build(&self, scheme: &Scheme, settings: &mut dyn Settings) -> Result<Arc<dyn Protocol>, Error>;
+}
+
+/// A URL scheme, as in `socks5h://socks.example`.
+#[derive(Debug)]
+pub struct Scheme {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// The port of a URL without one.
+    pub default_port: Port,
+    /// Whether TLS comes before the protocol.
+    pub tls: UseTls,
+    /// Where the hop resolves names by default, for protocols with a choice.
+    pub resolve: Resolve,
+}
+
+/// When a hop runs over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UseTls {
+    /// Never with this scheme.
+    Never,
+    /// With `+tls` after the scheme.
+    WithSuffix,
+    /// Always.
+    Always,
+}
+
+impl Scheme {
+    /// Creates a scheme without TLS whose names are resolved at the proxy.
+    pub(super) const fn new(name: &'static str, default_port: u16) -> Self {
+        let default_port = match Port::new(default_port) {
+            Some(port) => port,
+            None => Port::MIN,
+        };
+        Self { name, default_port, tls: UseTls::Never, resolve: Resolve::Remote }
+    }
+
+    /// Sets when the protocol runs over TLS.
+    pub(super) const fn tls(self, tls: UseTls) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Sets where names are resolved by default.
+    pub(super) const fn resolving(self, resolve: Resolve) -> Self {
+        Self { resolve, ..self }
+    }
+}
+
+/// The parameters that can hold the user name and password for a kind of hop, in order of
+/// precedence.
+#[derive(Debug)]
+pub struct LoginParameters {
+    /// Parameters with a user name.
+    pub users: &'static [&'static str],
+    /// Parameters with a password; empty for a protocol that cannot send one.
+    pub passwords: &'static [&'static str],
+}
+
+/// The settings for a hop: options in its URL take precedence over the command line, and the
+/// command line over parameters.
+pub trait Settings {
+    /// Takes an option from the query of the URL.
+    fn url_option(&mut self, name: &'static str) -> Option<String>;
+
+    /// Returns the user name and password from the URL, with missing parts filled in.
+    ///
+    /// # Errors
+    /// A password could not be read.
+    fn login(&mut self, parameters: &LoginParameters) -> Result<Login, Error>;
+
+    /// Returns where to resolve the next hop's name. `parameter` is the parameter for this kind.
+    ///
+    /// # Errors
+    /// The value is invalid.
+    fn resolve(&mut self, parameter: &'static str, default: Resolve) -> Result<Resolve, Error>;
+
+    /// Returns the authentication methods that `-a` and its parameters name; `None` for the
+    /// default.
+    ///
+    /// # Errors
+    /// A method is unknown.
+    fn socks5_methods(&mut self) -> Result<Option<Vec<Socks5Method>>, Error>;
+
+    /// Returns the settings for HTTP: headers, version and authentication schemes.
+    ///
+    /// # Errors
+    /// A header or scheme is invalid, or could leak to another proxy.
+    fn http(&mut self) -> Result<HttpSettings, Error>;
+
+    /// Returns the value of `-c`.
+    fn telnet_command(&self) -> Option<String>;
+}
+
+/// Describes the user name, for `--check`.
+pub(super) fn user_fact(user: Option<&UserName>) -> (&'static str, String) {
+    let name = user.map_or_else(|| "login name".into(), |user| masked(&user.to_string()).into_owned());
+    ("user", name)
+}
+
+/// Describes where the password comes from, for `--check`.
+pub(super) fn password_fact(login: &Login) -> (&'static str, String) {
+    let source = match (&login.password, &login.ask) {
+        (Some(_), _) => "configured".into(),
+        (None, PasswordPrompt::User) => "prompted for if the proxy requests one".into(),
+        (None, PasswordPrompt::Command { source, .. }) => {
+            format!("from the command in {source} if the proxy requests one")
+        }
+    };
+    ("password", source)
+}
+
+/// Describes where names are resolved, for `--check`.
+pub(super) fn names_fact(resolve: Resolve) -> (&'static str, String) {
+    let place = match resolve {
+        Resolve::Local => "resolved here".into(),
+        Resolve::Server(server) => format!("resolved here by name server {server}"),
+        Resolve::LocalFirst | Resolve::Both => "resolved here, or by the proxy if that fails".into(),
+        Resolve::Remote => "resolved by the proxy".into(),
+    };
+    ("names", place)
+}

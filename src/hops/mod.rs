@@ -1,0 +1,40 @@
+//! The kinds of hops: one file, and one line in [`ALL`], for each.
+//!
+//! A kind says which schemes select it and builds hops from the settings that apply. What a hop
+//! does at run time is its [`Protocol`](crate::plan::Protocol). Nothing else in the program knows
+//! the kinds by name, except for options of the C program such as `-S`.
+
+pub use kind::{HopKind, LoginParameters, Scheme, Settings, UseTls};
+
+pub mod http;
+mod kind;
+pub mod socks4;
+pub mod socks5;
+pub mod telnet;
+
+/// All kinds of hops.
+pub static ALL: [&dyn HopKind; 4] = [&http::Kind, &socks4::Kind, &socks5::Kind, &telnet::Kind];
+
+/// Returns the scheme with this name and its kind, ignoring case.
+#[must_use]
+pub fn find(name: &str) -> Option<(&'static Scheme, &'static dyn HopKind)> {
+    let schemes = |kind: &'static dyn HopKind| kind.schemes().iter().map(move |scheme| (scheme, kind));
+    ALL.into_iter().flat_map(schemes).find(|(scheme, _)| scheme.name.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_scheme_selects_one_kind() {
+        let names: Vec<_> = ALL.iter().flat_map(|kind| kind.schemes()).map(|scheme| scheme.name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+        for name in names {
+            assert!(find(&name.to_ascii_uppercase()).is_some_and(|(scheme, _)| scheme.name == name));
+        }
+        assert!(find("ftp").is_none());
+    }
+}
