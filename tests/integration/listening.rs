@@ -118,6 +118,7 @@ impl Listening {
 
     /// Waits for the first TCP listener, and returns its address. `None` if the run ends without
     /// one.
+    #[cfg(unix)]
     pub(crate) fn address_or_exit(&self) -> Option<SocketAddr> {
         let running = self.run.running_check();
         let listens = |lines: &[String]| lines.iter().any(|line| line.contains("waiting new connection"));

@@ -7,7 +7,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use super::*;
 use crate::plan::Target;
+#[cfg(target_os = "linux")]
 use crate::stream::Layered;
+#[cfg(target_os = "linux")]
 use crate::stream::testing::Frames;
 
 const READY: Ready = Ready { read: true, write: true, gone: false };
