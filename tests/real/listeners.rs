@@ -48,7 +48,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.ours("curl uses the listener over TLS", curl_over_tls);
     for scheme in ["http", "socks5h"] {
         topic.ours(format!("git clones over HTTP through {scheme}://"), move |context| {
-            git_clones(context, scheme)
+            git_clones(context, scheme);
         });
         topic.ours(format!("apt updates through {scheme}://"), move |context| apt_updates(context, scheme));
         topic.ours(
@@ -60,7 +60,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     for kind in ["socks5", "socks4", "http"] {
         topic.ours(format!("proxychains sends curl through {kind}"), move |context| {
-            proxychains(context, kind)
+            proxychains(context, kind);
         });
     }
     topic.into_cases()
@@ -238,13 +238,13 @@ fn curl_learns_the_reason(context: &Context) {
     let listener = Listener::start(context, "");
     let closed = context.peers.closed_port();
     let out = curl(&["-x", &listener.url("http"), &format!("http://127.0.0.1:{closed}/")]).run();
-    out.expect_stdout(&format!("connect: cannot connect to 127.0.0.1:{closed}: connection refused\n"));
+    out.expect_stdout(format!("connect: cannot connect to 127.0.0.1:{closed}: connection refused\n"));
     let out = curl(&["-x", &listener.url("socks5h"), &format!("http://127.0.0.1:{closed}/")]).run();
     // 97: a SOCKS proxy refused. The number in parentheses is the code of the reply.
     assert!(out.code == Some(97) && out.stderr_text().contains("(5)"), "{out:?}");
     let own = listener.http;
     let out = curl(&["-x", &listener.url("http"), &format!("http://localhost:{own}/")]).run();
-    out.expect_stdout(&format!("connect: cannot connect to localhost:{own}: not allowed\n"));
+    out.expect_stdout(format!("connect: cannot connect to localhost:{own}: not allowed\n"));
     let wrong = format!("-H {} 127.0.0.1", context.address(SQUID_USER));
     let upstream = context.connect(wrong.trim_end_matches(" 127.0.0.1"));
     let upstream = upstream.env("HTTP_PROXY_USER", USER).env("HTTP_PROXY_PASSWORD", WRONG_PASSWORD);

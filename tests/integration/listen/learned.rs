@@ -14,6 +14,7 @@ fn digest() -> HttpDigest {
 }
 
 /// Returns a proxy that requires Basic, as user `me` with this password.
+#[cfg(unix)]
 fn basic(password: &str) -> HttpDigest {
     HttpDigest {
         algorithms: Vec::new(),
@@ -23,6 +24,7 @@ fn basic(password: &str) -> HttpDigest {
     }
 }
 
+#[cfg(unix)]
 fn basic_header(password: &str) -> String {
     use base64::prelude::{BASE64_STANDARD, Engine};
     format!("Basic {}", BASE64_STANDARD.encode(format!("me:{password}")))
