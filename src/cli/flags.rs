@@ -329,19 +329,19 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
              loopback requires `--listen-password-file` or `--allow-from`."),
         long_option(Flag::AllowTo, "allow-to", "HOST[:PORT]|CIDR[:PORT]",
             "Let clients connect to this target only; repeatable",
-            "Let the clients of `--listen` with a scheme connect to this target only. `HOST` is this name or address, `.HOST` \
-             the names below it, too, and `*` any host. A network matches addresses only, because the names that clients \
+            "Let the clients of `--listen` with a scheme connect to this target only. `HOST` allows this name or address, \
+             `.HOST` this name and all names below it, and `*` any host. A network matches addresses only, because the names that clients \
              send may be resolved elsewhere. Repeatable.").offering(Offer::Hosts),
         long_option(Flag::AllowFrom, "allow-from", "CIDR",
             "Serve only clients from this network; repeatable",
-            "Serve only clients from this network or address with `--listen` and a scheme. The connections of others are reset. \
-             Repeatable."),
+            "With `--listen` and a scheme, serve only clients from this network or address. Connections from other clients are \
+             reset. Repeatable."),
         long_option(Flag::ListenPasswordFile, "listen-password-file", "FILE",
             "Require one of the logins in this file (user:password lines)",
             "Require the clients of `--listen` with a scheme to log in, with SOCKS5 user and password or HTTP Basic. Each \
-             line of the file is `user:password`; empty lines and those with `#` first are ignored. SOCKS4 clients are \
-             refused. The file is read once. The passwords are not encrypted on the way, except by \
-             `https://`.").offering(Offer::Files),
+             line of the file is `user:password`; empty lines and lines that begin with `#` are ignored. SOCKS4 clients \
+             are refused. The file is read once, at the start. Only `https://` encrypts the passwords on the \
+             network.").offering(Offer::Files),
         long_option(Flag::ServeCert, "serve-cert", "FILE",
             "Present this certificate (PEM) to clients of --listen https://",
             "Present this certificate, a PEM file with any intermediate certificates after it, to the clients of `--listen \
@@ -377,14 +377,14 @@ pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
             "Connect from this local address or network interface",
             "Connect from this address of this machine (`192.0.2.5`, `2001:db8::5`), or through this network interface \
              (`eth0`). This applies to all TCP connections and to queries to a DNS server given with `-R`. It does not apply to \
-             the system's resolver, to UNIX-domain sockets and to local ports. An address restricts connections to its family. On \
+             the system's resolver, UNIX-domain sockets or local ports. An address restricts connections to its family. On \
              Linux and macOS, connections use the interface whatever the routing table says. Linux before 5.7 allows that only to \
              root. There, and on other systems, `connect` uses the interface's address instead."),
         long_switch(Flag::Ipv4, "ipv4",
             "Look up and connect to IPv4 addresses only",
             "Look up and connect to IPv4 addresses only. This applies to proxies and to the target: to the address to which \
              `connect` itself connects, and to names that it resolves for a SOCKS proxy (`-R local`). It does not apply to local \
-             ports and to what a proxy resolves. SOCKS4 always requires an IPv4 address. The last of `--ipv4` and `--ipv6` wins."),
+             ports, or to names that a proxy resolves. SOCKS4 always requires an IPv4 address. The last of `--ipv4` and `--ipv6` wins."),
         long_switch(Flag::Ipv6, "ipv6",
             "Look up and connect to IPv6 addresses only",
             "Look up and connect to IPv6 addresses only. See `--ipv4`."),

@@ -63,7 +63,7 @@ pub(super) struct HopState<'a> {
     /// The TLS handshake that precedes the negotiation; `None` for a proxy without TLS.
     pub(super) tls: Option<tls::Client>,
     pub(super) negotiation: Box<dyn Negotiation>,
-    /// The route up to this proxy.
+    /// The hops of the route up to and including this proxy.
     path: &'a [Hop],
     /// What the listener remembers about this proxy, as far as this session knows.
     remembered: Option<Learned>,

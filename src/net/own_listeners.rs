@@ -45,7 +45,7 @@ fn reaches(address: SocketAddr, bound: SocketAddr) -> bool {
     match (ip.is_unspecified(), bound.is_unspecified()) {
         (false, false) => ip == bound,
         (true, false) => bound.is_loopback(),
-        // Without a list of the interfaces, assume the worst.
+        // If the interfaces cannot be listed, assume that the address is another machine's.
         (_, true) => is_this_machine(ip) || sys::own_addresses().is_ok_and(|own| own.contains(&ip)),
     }
 }

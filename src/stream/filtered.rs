@@ -37,8 +37,8 @@ impl Filtered {
         &self.output[self.read..]
     }
 
-    /// Reads until there is output. Returns `None` if the next bytes can be read from below as they
-    /// are, but at most the returned number.
+    /// Reads until there is output, EOF or an error. Returns a number if the next bytes bypass the
+    /// filter: the caller may read at most that many from below. Returns `None` otherwise.
     fn fill(&mut self) -> io::Result<Option<u64>> {
         loop {
             if !self.pending().is_empty() {

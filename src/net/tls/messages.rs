@@ -40,7 +40,7 @@ pub(super) fn certificate_problem(
     }
 }
 
-/// Translates the error about the signature with which the proxy proves that it has the key of
+/// Translates the error about the signature with which the peer proves that it has the key of
 /// `certificate`.
 pub(super) fn signature_problem(
     error: &CertificateError,
@@ -49,7 +49,7 @@ pub(super) fn signature_problem(
     match error {
         CertificateError::BadSignature => CertificateProblem::WrongKey,
         error => match unsupported(error, certificate, &[]) {
-            // A pin would not help, because the proxy signs with this key.
+            // A pin would not help, because the peer signs with this key.
             CertificateProblem::UnsupportedAlgorithm { algorithm, .. } => {
                 CertificateProblem::UnsupportedAlgorithm { algorithm, pin: None }
             }
@@ -121,11 +121,11 @@ fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
     Certificate::parse(certificate)?.issuer().map(printable)
 }
 
-/// Translates an error that ended the handshake, unless it concerns the proxy's certificate.
-/// `has_answered` means that the proxy has selected a TLS version and a cipher suite.
+/// Translates an error that ended the handshake, unless it concerns the peer's certificate.
+/// `has_answered` means that the peer has selected a TLS version and a cipher suite.
 pub(super) fn handshake_failure(error: &TlsError, has_answered: bool) -> TlsFailure {
     match error {
-        // A proxy asks for a client certificate only after that.
+        // A server asks for a client certificate only after that.
         TlsError::AlertReceived(AlertDescription::HandshakeFailure) if !has_answered => {
             TlsFailure::Alert(TlsAlert::NothingInCommon("handshake_failure"))
         }

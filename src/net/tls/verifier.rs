@@ -93,7 +93,7 @@ impl Trust {
 }
 
 impl Verifier {
-    /// Stores why the proxy's signature of the handshake was rejected, if that is due to its
+    /// Stores why the peer's signature of the handshake was rejected, if that is due to its
     /// certificate.
     fn signature_failed(&self, error: &Error, certificate: &CertificateDer<'_>) {
         if let Error::InvalidCertificate(error) = error {

@@ -5,8 +5,10 @@ use zeroize::Zeroizing;
 use super::super::filter::{Filter, Malformed, Mode};
 use super::answer::Answer;
 
-/// The maximum length of a chunk-size line with its extensions, and of all trailer fields.
+/// The maximum length of a chunk-size line with its extensions.
 const MAX_LINE: usize = 4096;
+
+/// The maximum total length of all trailer fields.
 const MAX_TRAILERS: usize = 64 * 1024;
 
 /// How a body is delimited.
