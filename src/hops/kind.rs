@@ -1,4 +1,4 @@
-//! What a kind of hop is, and what it may ask for to build a hop.
+//! The interface of a kind of hop, and the settings from which it builds a hop.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Threads that connect clients to the target: names, handshakes and prompts block.
+//! Threads that connect clients to the target, because name lookups, handshakes and prompts block.
 
 use std::collections::VecDeque;
 use std::io;
