@@ -14,7 +14,8 @@ use crate::trace;
 #[derive(Debug)]
 pub struct Connector {
     plan: Plan,
-    /// Makes the plans for the targets that clients name; `None` if the plan has the only target.
+    /// Makes the plans for the targets that clients name; `None` if all tunnels lead to the target
+    /// of `plan`.
     planner: Option<Planner>,
     /// Our own listeners, to which no connection may lead back.
     own: Option<OwnListeners>,
@@ -137,12 +138,12 @@ impl Connector {
 /// Checks how the session over a tunnel ended. If a proxy granted the request and the connection
 /// was closed before the target sent anything, the tunnel most likely led nowhere.
 ///
-/// If the local end had ended first, returns that as a warning, because the session may be one that
-/// only sends data. Returns `None` if it sent nothing either: browsers open connections in advance,
-/// and close those that they do not need.
+/// If the local end had sent EOF first, returns the error as a warning, because a session may only
+/// send data. Returns `None` if the local end sent no data either: browsers open connections in
+/// advance, and close those that they do not need.
 ///
 /// # Errors
-/// [`Error::NothingReceived`] otherwise.
+/// [`Error::NothingReceived`] if the local end had not sent EOF first.
 pub fn check_ending(peers: &Peers, ending: Ending) -> Result<Option<Error>, Error> {
     match ending {
         _ if peers.granted_by.is_none() => Ok(None),

@@ -269,8 +269,8 @@ pub struct Tls {
     pub server_name: Option<Host>,
     /// Verify only the pins, not the certificate.
     pub insecure: bool,
-    /// `true` for a proxy whose settings can be only in its URL, because the options are for the
-    /// target. For hints.
+    /// `true` if hints must refer to the proxy's URL, because the TLS options on the command line
+    /// are for the target.
     pub only_in_url: bool,
 }
 
@@ -354,7 +354,7 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation>;
 }
 
-/// What a hop is asked for, and what it may use for that.
+/// A request for a tunnel through a hop, and what the hop may use to get it.
 pub struct HopRequest<'a> {
     /// Where the tunnel leads: the next hop or the target.
     pub destination: Endpoint,

@@ -20,7 +20,7 @@ const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct MatchContext {
     host: String,
     port: Option<u16>,
-    /// There is no target yet, so no command can be run for it.
+    /// No client has named a target yet, so `exec` commands are not run.
     has_no_target: bool,
     limits: Limits,
     /// Engaged before the first command runs, because the environment may contain a password.

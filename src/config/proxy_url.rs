@@ -173,8 +173,8 @@ fn split_login(rest: &[u8], is_url: bool) -> Result<(Option<&[u8]>, &[u8]), Stri
     })
 }
 
-/// Parses a host with an optional port. Does not quote what may be part of a password: in a chain,
-/// of one that contains a comma; otherwise, of one that contains an `@`.
+/// Parses a host with an optional port. Errors do not quote text that may be the rest of a
+/// password: one with a comma in a chain, or one with an `@` elsewhere.
 fn tcp_address(address: &[u8], is_url: bool, is_chain: bool, has_password: bool) -> Result<Address, String> {
     let address = split_once(address, b'/').map_or(address, |(address, _)| address);
     // Only user and password may have another encoding.
@@ -303,13 +303,14 @@ fn split_scheme(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
     }
 }
 
-/// Does the same. The path of a UNIX-domain socket has no scheme, even if it contains `://`.
+/// Does what [`split_scheme`] does, but finds no scheme in `unix:/PATH`, even if the path contains
+/// `://`.
 fn split_scheme_or_socket(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
     if text.starts_with(b"unix:/") { (None, text) } else { split_scheme(text) }
 }
 
-/// Returns an address with the `%` before its zone decoded: it may be encoded in a URL (RFC 6874).
-/// `None` if it is not. A zone that is the number 25 need not be.
+/// Decodes the `%25` before the zone of an address in a URL (RFC 6874). Returns `None` if there is
+/// none, or if it is a plain `%` before the zone 25.
 fn decoded_zone(host: &str) -> Option<String> {
     let (address, zone) = host.strip_prefix('[')?.split_once("%25")?;
     (zone != "]").then(|| format!("[{address}%{zone}"))

@@ -200,11 +200,11 @@ impl<'a> Sources<'a> {
         let Setting { name, value, origin } = self.recorded(setting);
         let value = match String::from_utf8(value) {
             Ok(text) => text,
-            // Only one of the entries is invalid.
+            // Only the entries that are not UTF-8 are invalid.
             Err(error) if parameters::kind(name.as_bytes()) == Some(Kind::Targets) => {
                 String::from_utf8_lossy(error.as_bytes()).into_owned()
             }
-            // This is a variable: in a file, the line was ignored.
+            // The value comes from a variable, because a file's parser ignores such a line.
             Err(_) => return Err(Error::Config(format!("invalid value for {name}: not UTF-8"))),
         };
         Ok(Setting { name, value, origin })

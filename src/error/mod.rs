@@ -319,7 +319,7 @@ impl Error {
     }
 
     /// Returns `true` if the error should not be reported, because the reader of our output closed
-    /// it on purpose, or because a client closed its connection without a request.
+    /// it on purpose, or because a client closed its connection before its request was complete.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::ReaderGone | Self::ClientRejected(Rejection::Closed))

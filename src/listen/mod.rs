@@ -145,7 +145,8 @@ pub fn serve_proxy(mut connector: Connector, server: &ProxyServer) -> Result<(),
     serve_clients(connector, &acceptor, Some(proxy), reactors)
 }
 
-/// Starts the threads that relay. The listeners are opened after that, so that a client finds them.
+/// Starts the threads that relay. Called before the listeners are opened, so that clients never
+/// wait for the threads.
 fn start_reactors() -> Result<Reactors, Error> {
     sys::raise_descriptor_limit();
     let count = thread::available_parallelism().map_or(1, NonZero::get);
@@ -217,8 +218,8 @@ fn open_session(client: Client, connector: &Connector, proxy: Option<&Proxy>, re
     }
 }
 
-/// Prints why a session of `--listen` failed, or a warning. By then the client's connection is
-/// closed: it must not wait until the message is written.
+/// Prints why a session of `--listen` failed, or a warning. Called once the client's connection is
+/// closed, so that the client does not wait until the message is written.
 fn report_end(name: &str, result: Result<Option<Error>, Error>) {
     match result {
         Ok(None) => trace!("relaying done."),
@@ -264,7 +265,7 @@ fn connect_client(
     Ok((Box::new(client.channel), tunnel))
 }
 
-/// Names the client in the error of its session. Returns a warning if the target sent nothing, but
+/// Names the client in the error of its session. Returns a warning if the target sent nothing and
 /// the client may have expected nothing.
 fn client_result(result: Result<Ending, Error>, name: &str, peers: &Peers) -> Result<Option<Error>, Error> {
     let ending = result.map_err(|error| match error {

@@ -20,8 +20,8 @@ use crate::trace::trace;
 /// sending the reply.
 const CLIENT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait after a refusal until the client closes the connection. Closing it earlier,
-/// with unread bytes, would reset it, which could destroy the refusal.
+/// How long to wait after a refusal for the client to close the connection. If we closed it
+/// earlier, unread bytes would cause a reset, which could destroy the refusal.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of bytes to receive or peek at in one call.
@@ -101,7 +101,7 @@ impl Proxy {
             Next::Forward(filters) => {
                 let client = Filtered::new(client, filters.request, filters.head.bytes());
                 let stream = Filtered::new(tunnel.stream, filters.response, &[]);
-                // The end of the request is no EOF: servers take that for a client that has gone.
+                // Do not half-close after the request: servers take that for a client that is gone.
                 let settings = RelaySettings { half_close: false, ..settings };
                 Ok((Box::new(client), Tunnel { stream: Box::new(stream), ..tunnel }, settings))
             }
@@ -239,7 +239,7 @@ impl Handshake {
                     }
                 }
                 Err(error) if sys::is_transient(&error) => continue,
-                // Our own errors have no number: those of TLS.
+                // An error without an OS error number comes from the TLS layer.
                 Err(error) if error.raw_os_error().is_none() => {
                     return Err(Error::ClientRejected(Rejection::Tls(error.to_string())));
                 }

@@ -27,8 +27,8 @@ pub(super) struct Deadline<'a> {
 /// How long a wait lasts before the status line appears. Shorter waits need no explanation.
 const STATUS_DELAY: Duration = Duration::from_secs(2);
 
-/// How long connecting takes before a signal that ends the program is reported. A start that takes
-/// less time does without the signal handlers.
+/// Delay before waits install the signal handlers that report what the program was waiting for. If
+/// connecting takes less time, no handlers are installed.
 const REPORT_DELAY: Duration = Duration::from_millis(500);
 
 impl<'a> Deadline<'a> {
@@ -57,7 +57,8 @@ impl<'a> Deadline<'a> {
         Self { status_from: Some(self.started + STATUS_DELAY), ..self }
     }
 
-    /// Reports what waits under this deadline were for if a signal ends the program.
+    /// If a signal ends the program during a wait under this deadline, reports what the wait was
+    /// for.
     pub(super) fn reporting_signals(self) -> Self {
         Self { report_from: Some(self.started + REPORT_DELAY), ..self }
     }

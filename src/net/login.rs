@@ -43,7 +43,7 @@ pub(super) fn last_credentials(hop: &Hop, peer: &Peer, prompt: &dyn AskPassword)
     credentials(hop, peer, &OnlyKnown(prompt)).ok()
 }
 
-/// Answers with the last answers, without asking again.
+/// Repeats earlier answers. Never prompts the user or runs a command.
 struct OnlyKnown<'a>(&'a dyn AskPassword);
 
 impl AskPassword for OnlyKnown<'_> {

@@ -19,7 +19,8 @@ use crate::trace::{self, in_charset, trace};
 /// user, but does not affect the outcome. The body must be read only to keep the connection.
 const REST_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often to check whether more bytes have arrived after those that stay in the stream.
+/// How often to check for more bytes after a peek. Polling would return at once, because the bytes
+/// that were peeked at are still in the stream.
 const PEEK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a negotiation ended.
@@ -166,9 +167,9 @@ impl HopState<'_> {
         result.map_err(|cause| self.failed(cause))
     }
 
-    /// Passes bytes after the negotiation to it, which may belong to the tunnel and are not
-    /// consumed. Without any more than `seen` until the deadline, the negotiation decides without
-    /// them.
+    /// Passes the bytes that follow the negotiation to it without consuming them, because they may
+    /// belong to the tunnel. If no more than `seen` bytes arrive before the deadline, tells the
+    /// negotiation to decide without more.
     fn peek(
         &mut self,
         connection: &mut Connection,
@@ -180,7 +181,7 @@ impl HopState<'_> {
                 Ok(received) if received.bytes().len() > seen => {
                     break self.negotiation.receive(received.bytes()).map(drop);
                 }
-                // The bytes that were seen before make the connection readable.
+                // The bytes that were seen before keep the connection readable.
                 Ok(received) if !received.bytes().is_empty() => thread::sleep(PEEK_INTERVAL),
                 // The relay will see EOF or the error again.
                 Ok(_) | Err(_) => break self.negotiation.closed(),
@@ -219,8 +220,9 @@ impl HopState<'_> {
         Error::Negotiation { peer: self.peer.clone(), cause }
     }
 
-    /// Makes a signal that ends the program say that it was waiting for the password. Returns
-    /// `None` if the password is configured, or if the deadline does not ask for that.
+    /// While the returned guard exists, a signal that ends the program first reports that it was
+    /// waiting for the password. Returns `None` if the password is configured, or if the deadline
+    /// requests no reports.
     fn password_report(&self, deadline: &Deadline<'_>) -> Option<SignalReport> {
         deadline
             .report_from()

@@ -140,8 +140,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Makes a signal that ends the program print what this wait is for. Returns `None` if the
-    /// deadline does not ask for that. The report ends when the guard is dropped.
+    /// While the returned guard exists, a signal that ends the program first prints what this wait
+    /// is for. Returns `None` if the deadline requests no reports.
     pub(super) fn signal_report(&self) -> Option<SignalReport> {
         self.deadline.report_from()?;
         let what = in_charset(escaped(&format!("{} ({})", self.peer, self.what)));

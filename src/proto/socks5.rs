@@ -208,8 +208,8 @@ impl Socks5 {
 
     /// Returns all messages as one, or `None` if they must be sent one at a time.
     fn pipeline(&self) -> Result<Option<Wire>, Error> {
-        // Without the remembered method, there may be two, and no pipelining. The proxy may not
-        // support it.
+        // Do not pipeline a remembered method. Without it, there may be two methods, which cannot
+        // be pipelined, so it is not known whether the proxy supports pipelining.
         let eager = self.eager && self.unremembered.is_none();
         let start = match (eager, self.methods.as_slice(), &self.credentials) {
             (true, [Method::None], _) => self.greeting(),

@@ -113,7 +113,8 @@ struct Entry {
     ready: [Ready; MAX_SOURCES],
     /// When the wait ends.
     deadline: Option<Instant>,
-    /// When to look at `deadline`: it is postponed by each event, but this is not.
+    /// When to check `deadline`. An event postpones `deadline`, but not the alarm, so that it need
+    /// not update the set of alarms.
     alarm: Option<Instant>,
 }
 
@@ -186,7 +187,7 @@ impl Reactor {
         self.arm(id);
     }
 
-    /// Lets each session continue whose wait has lasted too long.
+    /// Runs each session whose wait has timed out.
     fn time_out(&mut self) {
         let now = Instant::now();
         while let Some(&(alarm, id)) = self.alarms.first().filter(|(alarm, _)| *alarm <= now) {
@@ -286,7 +287,7 @@ impl Entry {
                 _ if want == *interest => {}
                 (false, _) => poller.add(*source, key(id, index), want.read, want.write)?,
                 (true, true) => poller.change(*source, key(id, index), want.read, want.write)?,
-                // Even without interest in it, a hang-up would be reported again and again.
+                // Otherwise a hang-up would be reported again and again, even without interest.
                 (true, false) => poller.remove(*source)?,
             }
             *interest = want;

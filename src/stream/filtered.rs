@@ -64,7 +64,7 @@ impl Filtered {
                     self.check(result);
                 }
                 Ok(_) => self.end(),
-                // A filter that waits for an answer makes one.
+                // If the filter still expects a response, it supplies one of its own.
                 Err(error) => {
                     self.end();
                     if self.pending().is_empty() {
@@ -84,7 +84,7 @@ impl Filtered {
     fn check(&mut self, result: Result<(), Malformed>) {
         let Err(Malformed { why, answer }) = result else { return };
         if !self.has_written && !answer.is_empty() {
-            // The send buffer is empty, so that one call is enough.
+            // The send buffer is empty, so one call is enough.
             let _ = self.below.write(&answer).and_then(|_| self.below.flush());
         }
         self.fault = Some(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -162,7 +162,7 @@ impl Stream for Filtered {
     }
 
     fn fault(&self) -> Option<io::Error> {
-        // An EOF of the filter's own hides no error.
+        // An EOF that the filter itself has caused hides no error.
         self.below.fault().filter(|_| matches!(self.filter.mode(), Mode::Pass(_)))
     }
 

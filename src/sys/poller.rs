@@ -52,7 +52,7 @@ impl Poller {
     /// The channel is already in the set, cannot be waited for, or memory is short.
     pub fn add(&self, source: Source, key: usize, read: bool, write: bool) -> io::Result<()> {
         // SAFETY: the caller removes the source before it is closed. If it does not, the kernel
-        // removes it, and `polling` reports an error for a number that is in the set no longer.
+        // removes it, and `polling` reports an error for a number that is no longer in the set.
         unsafe { self.0.add_with_mode(source, event(key, read, write), PollMode::Level) }
     }
 

@@ -116,7 +116,7 @@ impl Codec for TlsCodec {
 
     fn close(&mut self) {
         self.tls.send_close_notify();
-        // Without memory for it, the peer reports a truncated stream.
+        // If memory for the message is short, the peer reports a truncated stream.
         let _ = self.take_records();
     }
 }

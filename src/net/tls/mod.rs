@@ -54,8 +54,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Prepares TLS with a peer. Reads the certificates and the key unless they are
-    /// cached.
+    /// Prepares TLS with a peer. Reads the certificates and the key unless they are cached.
     ///
     /// # Errors
     /// A file is missing or invalid, or the peer has no valid TLS server name.

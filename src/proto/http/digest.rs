@@ -258,7 +258,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Does the same for text in any encoding.
+/// Does what [`quoted`] does, for text in any encoding.
 fn quoted_bytes(text: &[u8]) -> Vec<u8> {
     let escaped = text.iter().flat_map(|&byte| {
         let escape = matches!(byte, b'\\' | b'"').then_some(b'\\');

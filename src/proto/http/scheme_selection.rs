@@ -127,7 +127,7 @@ pub(super) struct SchemeSelector {
     stale: u8,
     response: Option<Response>,
     standing: Standing,
-    /// The first response without a remembered one.
+    /// The response that a remembered one has replaced.
     unremembered: Option<Response>,
     /// The latest decision, for the debug log.
     pub(super) log_note: Option<String>,
@@ -155,8 +155,8 @@ impl SchemeSelector {
         }
     }
 
-    /// Selects a response that the proxy accepted in an earlier negotiation for the first request.
-    /// Returns `false` if it is not allowed, or is selected anyway.
+    /// Selects, for the first request, a response that the proxy accepted in an earlier
+    /// negotiation. Returns `false` if its scheme is not allowed, or if it is already selected.
     pub(super) fn recall(&mut self, accepted: &AcceptedScheme) -> bool {
         let AcceptedScheme(response) = accepted;
         if !self.allowed.contains(&response.scheme()) || self.response.as_ref() == Some(response) {
@@ -167,8 +167,8 @@ impl SchemeSelector {
         true
     }
 
-    /// Returns to the state before [`recall`](Self::recall), after the proxy has failed in response
-    /// to the remembered response. Returns `false` if there is none.
+    /// Returns to the state before [`recall`](Self::recall), because the request with the
+    /// remembered response failed. Returns `false` if no remembered response is in use.
     pub(super) fn forget(&mut self) -> bool {
         if self.standing != Standing::Remembered {
             return false;

@@ -86,8 +86,8 @@ pub enum Rejection {
         /// The violation.
         why: &'static str,
     },
-    /// The request's header exceeds this limit, in KiB.
-    #[error("sent more than {0} KiB of HTTP header")]
+    /// The request's header exceeds this limit, in KiB, or has too many fields.
+    #[error("sent an HTTP header of more than {0} KiB or with too many fields")]
     HeaderTooLong(usize),
     /// The request is valid, but the listener does not support it.
     #[error("requested {0}, which is not supported")]

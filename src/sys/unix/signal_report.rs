@@ -179,7 +179,8 @@ impl Line {
         }
     }
 
-    /// Writes the line to standard error, unless that would block: then nobody reads it.
+    /// Writes the line to standard error. Drops it if that would block, because then nobody reads
+    /// it.
     fn write(mut self) {
         if let Some(end) = self.bytes.get_mut(self.length) {
             *end = b'\n';

@@ -153,8 +153,8 @@ impl Channel {
     }
 
     /// Returns the error that ended the thread at the other end of the socket. `None` while the
-    /// thread is running, and after a clean end. Resets need no check, because
-    /// on Windows a read from a reset connection fails.
+    /// thread is running, and after a clean end. Resets need no check, because on Windows a read
+    /// from a reset connection fails.
     #[must_use]
     pub fn fault(&self) -> Option<io::Error> {
         self.thread_error.get()

@@ -71,9 +71,9 @@ impl Response {
         }
         let is_interim = status < 200;
         match status {
-            // We have requested no other protocol.
+            // A forwarded request never contains `Upgrade`.
             101 => return Err(MALFORMED),
-            // The client would send the password for this proxy.
+            // The client would send the target its password for this proxy.
             407 => return Err("the target is not a proxy, but requires proxy authentication"),
             _ => {}
         }
