@@ -27,7 +27,7 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Installs the signal handlers before it opens the listeners, so that a signal cannot leave a
+    /// Opens the listeners. Installs the signal handlers first, so that a signal cannot leave a
     /// UNIX-domain socket behind.
     pub(super) fn open(at: &[ListenAddress], settings: &SocketSettings) -> Result<Self, Error> {
         let termination =
@@ -135,7 +135,7 @@ pub(super) struct Between<'a> {
     pub(super) kept: Option<&'a mut KeptSession>,
     /// The idle timeout of the session.
     pub(super) idle: Option<Duration>,
-    /// The remote has sent nothing yet that is for the next client.
+    /// The remote has sent no data for the next client yet.
     pub(super) watches_remote: bool,
 }
 

@@ -522,9 +522,10 @@ impl Session {
             return Ending::Normal;
         }
         let after_local = match self.local {
-            // Which EOF is seen first may be chance, so one that is already available counts.
+            // If both ends have sent EOF, chance may decide which one we see first. An EOF that is
+            // already available therefore counts as the first.
             LocalEnd::Stdio { .. } => self.up.source_ended(),
-            // A client ends because it sees the remote's EOF.
+            // A client may send EOF because it has seen the remote's, so the order matters.
             LocalEnd::Client(_) => self.local_ended_first == Some(true),
             // The remote does not see the EOF of a client.
             LocalEnd::PersistentClient(_) => false,

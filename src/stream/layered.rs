@@ -51,8 +51,8 @@ pub trait Codec: fmt::Debug + Send {
 /// - It holds at most one chunk in each direction: it reads from below only when the codec has no
 ///   plaintext, and accepts bytes only when all before them have been written.
 /// - EOF below without the codec's own EOF is an error, as is a reset.
-/// - Dropping it sends the codec's closing message if there is room, unless that resets the
-///   connection. [`close`](super::close()) waits for the room.
+/// - Dropping it sends the codec's closing message if there is room, unless closing resets the
+///   connection. [`close`](super::close()) waits until there is room.
 #[derive(Debug)]
 pub struct Layered<C: Codec> {
     codec: C,

@@ -17,7 +17,7 @@ pub enum LoginsError {
     #[error("line {0}: expected user:password")]
     BadLine(usize),
     /// The user name or password in the line with this number is too long for SOCKS5 (RFC 1929).
-    #[error("line {0}: user name and password may have 255 bytes each")]
+    #[error("line {0}: user name or password longer than 255 bytes")]
     TooLong(usize),
     /// The file has no lines.
     #[error("expected lines with user:password")]
