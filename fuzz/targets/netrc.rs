@@ -30,6 +30,11 @@ fn login(content: &[u8], host: &str) -> Login {
     let netrc = |name: &str| (name == "CONNECT_NETRC").then(|| file.clone().into_os_string());
     let (plan, warnings) = planning::plan(&planning::args(proxy), &netrc, Vec::new());
     display::check_password(&warnings.concat());
+    if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+        let error = plan.expect_err("a file in UTF-16 is an error");
+        assert!(error.to_string().contains("UTF-16"), "{error}");
+        return Login::default();
+    }
     let plan = plan.expect("a netrc file never makes the plan fail");
     display::check_password(&format!("{plan:?}"));
     plan.routes[0].hops[0].protocol.login().expect("HTTP has logins").clone()

@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
         if !is_url && !value.contains("://") {
             // Without a scheme, nothing is percent-decoded: the password is everything between the
             // first ':' and the last '@'. Blanks and line endings around the value are ignored.
-            let trimmed = value.trim_matches([' ', '\t', '\r', '\n']);
+            let trimmed = value.trim_matches([' ', '\t', '\r', '\n', '\x0c']);
             let (login, _) = trimmed.rsplit_once('@').expect("it contains one");
             let (user, expected) = login.split_once(':').expect("it contains one");
             assert_eq!((given_user, password), (Some(user.as_bytes()), expected.as_bytes()));
