@@ -29,14 +29,11 @@ pub struct Closing {
 impl Closing {
     /// Ends the layers' streams. Returns `None` if that leaves nothing to be written.
     pub fn begin(stream: &mut dyn Stream) -> Option<Self> {
-        if stream.as_channel().is_some() {
+        if is_finished(stream) {
             return None;
         }
-        // An error means that the peer is gone.
-        let _ = stream.shut_down_writing();
         let now = Instant::now();
-        let closing = Self { started: now, last_progress: now, undelivered: usize::MAX, reads: true };
-        (!is_flushed(stream)).then_some(closing)
+        Some(Self { started: now, last_progress: now, undelivered: usize::MAX, reads: true })
     }
 
     /// Returns what to wait for.
@@ -56,7 +53,7 @@ impl Closing {
         if ready.read && self.reads {
             self.discard(stream);
         }
-        if is_flushed(stream) {
+        if is_finished(stream) {
             return true;
         }
         let undelivered = stream.undelivered();
@@ -89,9 +86,10 @@ pub fn close(mut stream: Box<dyn Stream>) {
     }
 }
 
-/// Returns `true` if no layer holds any bytes, or the peer does not accept them anymore.
-fn is_flushed(stream: &mut dyn Stream) -> bool {
-    stream.flush().map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |()| true)
+/// Ends the layers. Returns `true` if none holds any bytes, or the peer does not accept them
+/// anymore.
+fn is_finished(stream: &mut dyn Stream) -> bool {
+    stream.finish().map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |()| true)
 }
 
 /// Returns how much longer to wait for the peer.

@@ -149,6 +149,10 @@ impl Stream for Filtered {
         self.below.shut_down_writing()
     }
 
+    fn finish(&mut self) -> io::Result<()> {
+        self.below.finish()
+    }
+
     fn reset_on_close(&mut self) {
         self.below.reset_on_close();
     }

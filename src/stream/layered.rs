@@ -245,6 +245,12 @@ impl<C: Codec> Stream for Layered<C> {
         }
     }
 
+    fn finish(&mut self) -> io::Result<()> {
+        self.shut_down_writing()?;
+        self.flush()?;
+        self.below.finish()
+    }
+
     fn reset_on_close(&mut self) {
         self.break_off();
         self.below.reset_on_close();

@@ -69,6 +69,15 @@ pub trait Stream: fmt::Debug + Send {
     /// The peer is already gone.
     fn shut_down_writing(&mut self) -> io::Result<()>;
 
+    /// Ends all layers, the outermost first: each adds its closing message once the one above has
+    /// passed on everything. A connection without layers stays as it is.
+    ///
+    /// # Errors
+    /// `WouldBlock` if a layer still holds bytes. Any other error means that the peer is gone.
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes closing the stream abort it, so that the peer does not mistake the close for a clean
     /// EOF. Bytes that have not arrived are discarded.
     fn reset_on_close(&mut self);
