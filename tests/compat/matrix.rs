@@ -49,7 +49,13 @@ type Results = BTreeMap<(Kind, &'static str), BTreeSet<&'static str>>;
 /// list the C program's results. Returns the problems found.
 pub(crate) fn check(theirs: &Path, ours: &Path, document: &str, show: bool) -> Vec<String> {
     let mut problems = Vec::new();
-    for ((kind, protocol), results) in run_all(ours, show) {
+    let hung = |results: &Results| results.values().any(|words| words.contains("hang"));
+    let mut results = run_all(ours, show);
+    // On a busy machine any case may time out, but not twice in a row.
+    if hung(&results) {
+        results = run_all(ours, show);
+    }
+    for ((kind, protocol), results) in results {
         if results != BTreeSet::from(["ok"]) {
             problems.push(format!("ours, {protocol}, where the proxy {}: {results:?}", row(kind)));
         }
