@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::session::{Ending, LocalEnd, Session};
+use super::local_end::LocalEnd;
+use super::outcome::Ending;
+use super::session::Session;
 use super::transfer::Pool;
 use crate::error::{Error, Peer};
 use crate::plan::RelaySettings;

@@ -8,14 +8,18 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::drain::{DRAIN_POLL_INTERVAL, Drain, STALL_TIMEOUT};
-use super::flow::{Ends, Fault, Flow};
+use super::flow::{Ends, Flow};
 use super::idle::IdleTimer;
+use super::local_end::LocalEnd;
+use super::outcome::{Ending, Outcome};
 use super::transfer::Pool;
 use crate::error::{Error, Peer};
 use crate::plan::{RelayMode, RelaySettings};
 use crate::stream::{Closing, Events, Interest, PollSet, Stream};
-use crate::sys::{self, Channel, Ready};
+use crate::sys::{self, Ready};
 use crate::trace::{self, trace};
+
+mod ending;
 
 /// How long to wait for more local input once some has been sent after the remote's EOF.
 const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
@@ -25,92 +29,6 @@ const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
 const BULK_PAUSE: Duration = Duration::from_millis(50);
 /// Grace period for the other direction after stdin or stdout fails.
 const HALF_FAILED_GRACE: Duration = Duration::from_secs(1);
-
-/// The local end of a session.
-#[derive(Debug)]
-pub(super) enum LocalEnd {
-    /// Standard input and output; `None` if the descriptor was closed at program start. The
-    /// remote's EOF ends the session.
-    Stdio { input: Option<Channel>, output: Option<Channel> },
-    /// A client. The session lasts until both directions have ended.
-    Client(Box<dyn Stream>),
-    /// A client. The connection to the remote outlives the client (`-P`).
-    PersistentClient(Box<dyn Stream>),
-}
-
-impl LocalEnd {
-    fn input(&self) -> Option<&(dyn Stream + 'static)> {
-        match self {
-            Self::Stdio { input, .. } => input.as_ref().map(|input| input as _),
-            Self::Client(client) | Self::PersistentClient(client) => Some(&**client),
-        }
-    }
-
-    fn input_mut(&mut self) -> Option<&mut (dyn Stream + 'static)> {
-        match self {
-            Self::Stdio { input, .. } => input.as_mut().map(|input| input as _),
-            Self::Client(client) | Self::PersistentClient(client) => Some(&mut **client),
-        }
-    }
-
-    fn output(&self) -> Option<&(dyn Stream + 'static)> {
-        match self {
-            Self::Stdio { output, .. } => output.as_ref().map(|output| output as _),
-            Self::Client(client) | Self::PersistentClient(client) => Some(&**client),
-        }
-    }
-
-    fn output_mut(&mut self) -> Option<&mut (dyn Stream + 'static)> {
-        match self {
-            Self::Stdio { output, .. } => output.as_mut().map(|output| output as _),
-            Self::Client(client) | Self::PersistentClient(client) => Some(&mut **client),
-        }
-    }
-
-    /// Returns standard output.
-    pub(super) fn into_output(self) -> Option<Channel> {
-        match self {
-            Self::Stdio { output, .. } => output,
-            Self::Client(_) | Self::PersistentClient(_) => None,
-        }
-    }
-
-    fn is_stdio(&self) -> bool {
-        matches!(self, Self::Stdio { .. })
-    }
-
-    fn is_persistent(&self) -> bool {
-        matches!(self, Self::PersistentClient(_))
-    }
-}
-
-/// What is left of a session that has ended.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) result: Result<Ending, Error>,
-    pub(super) local: LocalEnd,
-    pub(super) remote: Box<dyn Stream>,
-    /// Data from the remote that the client did not receive.
-    pub(super) pending: Vec<u8>,
-    /// The remote sent EOF and did not fail.
-    pub(super) remote_ended: bool,
-    /// The remote has sent data.
-    pub(super) has_received: bool,
-}
-
-/// How a session without an error ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The remote sent data, or the local end closed the session.
-    Normal,
-    /// The remote sent EOF without any data.
-    Silent {
-        /// The local end sent EOF first.
-        after_local: bool,
-        /// The local end sent data.
-        has_sent: bool,
-    },
-}
 
 /// One of the two ends of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +87,6 @@ pub(super) struct Session {
     remote_ended: bool,
     /// Whether the local end had sent EOF before the remote did; `None` before the remote's EOF.
     local_ended_first: Option<bool>,
-    /// What the current wait was for.
-    wanted: PerStream<Interest>,
 }
 
 impl Session {
@@ -196,7 +112,6 @@ impl Session {
             result: Ok(Ending::Normal),
             remote_ended: false,
             local_ended_first: None,
-            wanted: PerStream::default(),
         };
         if session.up.is_finished() && session.half_close {
             half_close(&mut *session.remote);
@@ -221,23 +136,22 @@ impl Session {
         Outcome { result, local, remote, pending: down.pending().to_vec(), remote_ended, has_received }
     }
 
-    /// Adds the streams to poll, and remembers what for.
-    pub(super) fn register<'a>(&'a mut self, polls: &mut PollSet<'a>) {
-        self.wanted = self.interest();
-        let PerStream { input, remote, output } = self.wanted;
-        let session = &*self;
-        if let Some(stream) = session.local.input() {
+    /// Adds the streams to poll.
+    pub(super) fn register<'a>(&'a self, polls: &mut PollSet<'a>) {
+        let PerStream { input, remote, output } = self.interest();
+        if let Some(stream) = self.local.input() {
             stream.register(input, polls);
         }
-        session.remote.register(remote, polls);
-        if let Some(stream) = session.local.output() {
+        self.remote.register(remote, polls);
+        if let Some(stream) = self.local.output() {
             stream.register(output, polls);
         }
     }
 
-    /// Handles the events after a wait for the streams that [`register`](Self::register) added.
+    /// Handles the events after a wait for the streams that [`register`](Self::register) added. The
+    /// session must not have changed in the meantime.
     pub(super) fn on_events(&mut self, mut events: Events, pool: &Pool) {
-        let PerStream { input, remote, output } = self.wanted;
+        let PerStream { input, remote, output } = self.interest();
         let mut ready = |stream: Option<&(dyn Stream + 'static)>, want| {
             stream.map(|stream| stream.ready(want, &mut events)).unwrap_or_default()
         };
@@ -355,24 +269,6 @@ impl Session {
         }
     }
 
-    /// Ends the session because poll failed. A session that has already ended keeps its result, and
-    /// waits no longer.
-    pub(super) fn fail(&mut self, cause: io::Error) {
-        match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open | State::OutputOnly { .. } | State::InputOnly { .. } => {
-                self.end(Err(Error::System { what: "wait for data", cause }));
-            }
-            State::Draining(drains) => {
-                for (end, _) in drains {
-                    if let Some(stream) = self.end_mut(end) {
-                        stream.reset_on_close();
-                    }
-                }
-            }
-            State::Closing(_) | State::Closed => {}
-        }
-    }
-
     /// Lets layers pass on what they hold. An error shows up in the next write.
     fn flush(&mut self, remote: Ready, output: Ready) {
         if remote.write {
@@ -485,160 +381,6 @@ impl Session {
         };
         since.is_some_and(|since| remaining_grace(since).is_zero())
     }
-
-    /// Ends the session with `result`, or with the error of a failed flow if `result` is `Ok`.
-    /// After an error, resets each end that may be missing data: a FIN would claim that all data
-    /// arrived.
-    fn end(&mut self, result: Result<(), Error>) {
-        self.remote_ended = self.down.source_ended() && !self.down.has_fault();
-        // Once a peer has broken the connection, it will not acknowledge any more data.
-        let local_is_gone = self.up.read_failed() || self.down.sink_is_gone();
-        let remote_is_gone = self.down.read_failed() || self.up.sink_is_gone();
-        let (down_is_incomplete, up_is_incomplete) = (self.down.is_incomplete(), self.up.is_incomplete());
-        let ending = self.ending();
-        self.result = result.and_then(|()| self.take_error()).map(|()| ending);
-        let (reset_local, reset_remote) =
-            self.result.as_ref().map_or_else(|error| self.resets_after(error), |_| (false, false));
-        let (reset_local, reset_remote) =
-            (reset_local && down_is_incomplete, reset_remote && up_is_incomplete);
-        self.allow_clean_close(!reset_local, !reset_remote);
-        let mut drains = Vec::new();
-        for (end, reset, is_gone) in
-            [(End::Local, reset_local, local_is_gone), (End::Remote, reset_remote, remote_is_gone)]
-        {
-            match self.end_mut(end) {
-                Some(stream) if reset && is_gone => stream.reset_on_close(),
-                Some(_) if reset => drains.push((end, Drain::new(self.idle.limit()))),
-                _ => {}
-            }
-        }
-        self.state = State::Draining(drains);
-        self.reset_drained();
-    }
-
-    /// Returns how the session ends if there is no error.
-    fn ending(&self) -> Ending {
-        if !self.remote_ended || self.has_received() {
-            return Ending::Normal;
-        }
-        let after_local = match self.local {
-            // If both ends have sent EOF, chance may decide which one we see first. An EOF that is
-            // already available therefore counts as the first.
-            LocalEnd::Stdio { .. } => self.up.source_ended(),
-            // A client may send EOF because it has seen the remote's, so the order matters.
-            LocalEnd::Client(_) => self.local_ended_first == Some(true),
-            // The remote does not see the EOF of a client.
-            LocalEnd::PersistentClient(_) => false,
-        };
-        // A write that failed means that the remote did not take what was sent.
-        let after_local = after_local && !self.up.has_fault();
-        Ending::Silent { after_local, has_sent: self.up.progress_count() > 0 }
-    }
-
-    fn has_received(&self) -> bool {
-        self.down.progress_count() > 0
-    }
-
-    /// Lets those ends of a local port's session close cleanly that are not to be reset. The remote
-    /// of a persistent session stays open.
-    fn allow_clean_close(&mut self, local: bool, remote: bool) {
-        let remote = match &self.local {
-            LocalEnd::Stdio { .. } => return,
-            LocalEnd::Client(_) => remote,
-            LocalEnd::PersistentClient(_) => false,
-        };
-        for end in [(End::Local, local), (End::Remote, remote)]
-            .into_iter()
-            .filter_map(|(end, clean)| clean.then_some(end))
-        {
-            if let Some(stream) = self.end_mut(end) {
-                stream.set_reset_on_exit(false);
-            }
-        }
-    }
-
-    /// Resets each stream whose data has arrived or whose wait has timed out. Closes the session
-    /// after the last reset.
-    fn reset_drained(&mut self) {
-        let State::Draining(mut drains) = std::mem::replace(&mut self.state, State::Closed) else { return };
-        drains.retain_mut(|(end, drain)| self.end_mut(*end).is_some_and(|stream| !drain.try_reset(stream)));
-        self.state = if drains.is_empty() { self.close_layers() } else { State::Draining(drains) };
-    }
-
-    /// Closes the layers of both ends, except those of a remote that outlives the session. Returns
-    /// the new state.
-    fn close_layers(&mut self) -> State {
-        let ends = if self.local.is_persistent() { &[End::Local][..] } else { &[End::Local, End::Remote] };
-        let mut closings = Vec::new();
-        for &end in ends {
-            if let Some(stream) = self.end_mut(end) {
-                closings.extend(Closing::begin(stream).map(|closing| (end, closing)));
-            }
-        }
-        if closings.is_empty() { State::Closed } else { State::Closing(closings) }
-    }
-
-    /// Writes more of what the layers hold.
-    fn advance_closing(&mut self, local: Ready, remote: Ready) {
-        let State::Closing(mut closings) = std::mem::replace(&mut self.state, State::Closed) else { return };
-        closings.retain_mut(|(end, closing)| {
-            let ready = if *end == End::Local { local } else { remote };
-            self.end_mut(*end).is_some_and(|stream| !closing.advance(stream, ready))
-        });
-        if !closings.is_empty() {
-            self.state = State::Closing(closings);
-        }
-    }
-
-    /// Returns the stream of one end, which for the local end is the output.
-    fn end_mut(&mut self, end: End) -> Option<&mut (dyn Stream + 'static)> {
-        match end {
-            End::Local => self.local.output_mut(),
-            End::Remote => Some(&mut *self.remote),
-        }
-    }
-
-    /// Returns `(reset_local, reset_remote)`: which ends to reset after this error.
-    fn resets_after(&self, error: &Error) -> (bool, bool) {
-        match (error, &self.local) {
-            // ssh closes its end without reading the rest even after a normal session.
-            (Error::ReaderGone, LocalEnd::Stdio { .. }) => (false, false),
-            (_, LocalEnd::Stdio { .. }) => (false, true),
-            (_, LocalEnd::Client(_)) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
-            // The remote connection stays open for the next client. Reset this client only if the
-            // remote failed.
-            (error, LocalEnd::PersistentClient(_)) => (matches!(error, Error::Remote { .. }), false),
-        }
-    }
-
-    /// Takes the error that ended a flow, if any.
-    fn take_error(&mut self) -> Result<(), Error> {
-        match self.down.take_fault() {
-            Some(fault) if fault.is_ours() => return Err(local_error(fault)),
-            Some(Fault::Read(cause)) => return Err(Error::Remote { peer: self.peer.clone(), cause }),
-            Some(Fault::Write(cause)) => return Err(output_error(cause)),
-            None => {}
-        }
-        match self.up.take_fault() {
-            Some(fault) if fault.is_ours() => Err(local_error(fault)),
-            Some(Fault::Read(cause)) => Err(Error::Input(cause)),
-            Some(Fault::Write(cause)) if !self.remote_stopped_reading(&cause) => {
-                Err(Error::Remote { peer: self.peer.clone(), cause })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns `true` if a write to the remote failed only because the remote closed without
-    /// reading the rest, which is not an error. `EPIPE` always means this; a reset means this only
-    /// after the remote's EOF.
-    fn remote_stopped_reading(&self, cause: &io::Error) -> bool {
-        match cause.kind() {
-            io::ErrorKind::BrokenPipe => true,
-            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => self.remote_ended,
-            _ => false,
-        }
-    }
 }
 
 fn remaining_grace(since: Instant) -> Duration {
@@ -650,21 +392,6 @@ fn remaining_grace(since: Instant) -> Duration {
 fn half_close(stream: &mut dyn Stream) {
     if let Err(error) = stream.shut_down_writing() {
         trace!("half-close: {error}");
-    }
-}
-
-/// Returns the error for a flow that failed because this machine is out of memory.
-fn local_error(fault: Fault) -> Error {
-    let (Fault::Read(cause) | Fault::Write(cause)) = fault;
-    Error::System { what: "relay data", cause }
-}
-
-/// Returns the error for data that could not be delivered: the reader is gone, or the output
-/// failed.
-pub(super) fn output_error(cause: io::Error) -> Error {
-    match cause.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::ReaderGone,
-        _ => Error::Output(cause),
     }
 }
 

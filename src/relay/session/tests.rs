@@ -11,6 +11,7 @@ use crate::plan::Target;
 use crate::stream::Layered;
 #[cfg(target_os = "linux")]
 use crate::stream::testing::Frames;
+use crate::sys::Channel;
 
 const READY: Ready = Ready { read: true, write: true, gone: false };
 
