@@ -1,0 +1,186 @@
+//! A hop, and the behavior that each kind of hop implements.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::login::Login;
+use super::target::Target;
+use super::tls::Tls;
+use crate::addr::Endpoint;
+use crate::proto::{Credentials, Negotiation, Redactor};
+use crate::secret::{AskPassword, UserName};
+
+/// A proxy, and the protocol for requesting a tunnel to the next hop or the target.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// The proxy's address. Only the first proxy of a route may be at a UNIX-domain socket.
+    pub proxy: Target,
+    /// The proxy protocol.
+    pub protocol: Arc<dyn Protocol>,
+    /// TLS settings; `None` for plain TCP.
+    pub tls: Option<Tls>,
+}
+
+/// A proxy protocol with its settings. Each kind of hop implements it in a file of its own, in
+/// `hops`.
+pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
+    /// Returns the protocol's name for messages.
+    fn name(&self) -> &'static str;
+
+    /// Returns the protocol's name in the C program's debug output.
+    fn relay_method(&self) -> &'static str;
+
+    /// Returns the configured credentials; `None` if the protocol has no passwords.
+    fn login(&self) -> Option<&Login> {
+        None
+    }
+
+    /// Returns the same settings without the password; `None` if there is none.
+    fn without_password(&self) -> Option<Arc<dyn Protocol>> {
+        None
+    }
+
+    /// Returns the configured user name; `None` for the login name.
+    fn user(&self) -> Option<&UserName> {
+        self.login()?.user.as_ref()
+    }
+
+    /// Returns `true` if the request always contains the user name.
+    fn needs_user(&self) -> bool {
+        false
+    }
+
+    /// Returns what a password prompt calls the password, and the variable that can hold it.
+    fn prompt_names(&self) -> (&'static str, &'static str) {
+        ("proxy", "CONNECT_PASSWORD")
+    }
+
+    /// Returns which credentials to send before the proxy requests them.
+    fn known_credentials(&self, eager: bool) -> KnownCredentials {
+        let _ = eager;
+        KnownCredentials::None
+    }
+
+    /// Returns `true` if a setting contains a login besides [`login`](Self::login), such as a
+    /// header of the user's own.
+    fn sends_own_login(&self) -> bool {
+        false
+    }
+
+    /// Returns where names are resolved; `None` if the protocol always sends names to the proxy.
+    fn resolve(&self) -> Option<Resolve> {
+        None
+    }
+
+    /// Returns `true` if addresses must be IPv4.
+    fn requires_ipv4(&self) -> bool {
+        false
+    }
+
+    /// Returns the parameters that can hold the bypass list, in order of precedence.
+    fn bypass_parameters(&self) -> &'static [&'static str];
+
+    /// Returns the settings for `--check`, as pairs of name and description.
+    fn facts(&self) -> Vec<(&'static str, String)>;
+
+    /// Returns further settings for `-d`, as pairs of name and value.
+    fn trace_facts(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Creates the state machine that requests a tunnel.
+    fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation>;
+}
+
+/// A request for a tunnel through a hop, and what the hop may use to get it.
+pub struct HopRequest<'a> {
+    /// Where the tunnel leads: the next hop or the target.
+    pub destination: Endpoint,
+    /// The user name, if the protocol [needs](Protocol::needs_user) it.
+    pub user: Option<UserName>,
+    /// The credentials to send before the proxy requests them.
+    pub known: Option<Credentials>,
+    /// Send as much as possible without waiting for replies.
+    pub eager: bool,
+    /// Tells whether a user can be prompted for a password.
+    pub prompt: &'a dyn AskPassword,
+    /// Masks secrets in what the proxy sends.
+    pub redactor: Redactor,
+}
+
+/// Which credentials to send before the proxy requests them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownCredentials {
+    /// None.
+    None,
+    /// Those in the plan, if it has both user name and password.
+    Complete,
+    /// The password in the plan, if it has one, with the user name in the plan or the login name.
+    WithPassword,
+}
+
+/// Compares values whose types are not known, for `==` of plans.
+pub trait Comparable {
+    /// Returns the value with its type.
+    fn as_any(&self) -> &dyn Any;
+
+    /// Returns `true` if `other` has the same type and is equal.
+    fn equals(&self, other: &dyn Any) -> bool;
+}
+
+impl<T: PartialEq + 'static> Comparable for T {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref().is_some_and(|other| self == other)
+    }
+}
+
+impl PartialEq for Hop {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { proxy, protocol, tls } = self;
+        *proxy == other.proxy && *tls == other.tls && protocol.equals(other.protocol.as_any())
+    }
+}
+
+impl Eq for Hop {}
+
+/// Where the name of the next hop or the target is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    /// On this machine. An unknown name is an error.
+    Local,
+    /// On this machine, using this name server. An unknown name is an error.
+    Server(SocketAddr),
+    /// On this machine, or at the proxy if that fails. The default for SOCKS4.
+    LocalFirst,
+    /// At the proxy.
+    Remote,
+    /// On this machine, or at the proxy if that fails: `-R both`, and the default for SOCKS5.
+    Both,
+}
+
+impl Resolve {
+    /// Returns the name in the C program's debug output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local | Self::Server(_) | Self::LocalFirst => "LOCAL (1)",
+            Self::Remote => "REMOTE (2)",
+            Self::Both => "BOTH (3)",
+        }
+    }
+
+    /// Returns the name server to query; `None` for the system's resolver or the proxy.
+    #[must_use]
+    pub fn server(self) -> Option<SocketAddr> {
+        match self {
+            Self::Server(server) => Some(server),
+            Self::Local | Self::LocalFirst | Self::Remote | Self::Both => None,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The local end of a session: where it listens, and which clients it serves.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::tls::Identity;
+use crate::addr::{Host, Port};
+use crate::bypass::Prefix;
+use crate::proto::server::{Kind, Logins};
+
+/// The local end of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// Standard input and output.
+    Stdio,
+    /// `-F`: no local end; the connection's file descriptor is passed over standard output.
+    FdPass,
+    /// `-p` and `-P`: the clients of a local port, one at a time.
+    Port {
+        /// Where to listen.
+        at: ListenAddress,
+        /// `-P`: keep the session with the target open between clients.
+        keep: bool,
+    },
+    /// `--listen`: any number of clients, each with its own session.
+    Listen(Vec<ListenAddress>),
+    /// `--listen` with a scheme: any number of clients, which name the targets.
+    Proxy(ProxyServer),
+}
+
+/// The listeners for clients that name the targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyServer {
+    /// Where to listen, and the protocol to speak.
+    pub listeners: Vec<(ListenAddress, &'static Kind)>,
+    /// `--serve-cert` and `--serve-key`, for the listeners that use TLS.
+    pub identity: Option<Identity>,
+    /// `--listen-password-file`: the logins of the clients; `None` if they need not log in.
+    pub logins: Option<Arc<Logins>>,
+    /// `--allow-to`: the only targets that clients may name; empty for all.
+    pub allow_to: Vec<AllowedTarget>,
+    /// `--allow-from`: the only networks that clients may connect from; empty for all.
+    pub allow_from: Vec<Prefix>,
+}
+
+/// Targets that clients may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedTarget {
+    /// The host.
+    pub host: AllowedHost,
+    /// The port; `None` for any.
+    pub port: Option<Port>,
+}
+
+/// Hosts that clients may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedHost {
+    /// Any host.
+    Any,
+    /// The addresses of a network. A name does not match, whatever its addresses are.
+    Network(Prefix),
+    /// This name, in lower case and without a final dot.
+    Name(String),
+    /// The names below this domain, and the domain itself.
+    Domain(String),
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP port; for port 0, the system chooses a free one.
+    Tcp {
+        /// The address to bind. The name `localhost`, the default, is both loopback addresses.
+        host: Host,
+        /// The port.
+        port: u16,
+    },
+    /// A UNIX-domain socket.
+    Unix(PathBuf),
+    /// The file descriptor of a socket passed by systemd.
+    SystemdSocket(i32),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.to_string().contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::SystemdSocket(number) => write!(f, "descriptor {number}"),
+        }
+    }
+}

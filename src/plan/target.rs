@@ -1,0 +1,35 @@
+//! The target of a session, and the address of a proxy.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::addr::Endpoint;
+
+/// The remote end of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A host and a port.
+    Tcp(Endpoint),
+    /// A UNIX-domain socket on this machine; proxies cannot reach it.
+    Unix(PathBuf),
+}
+
+impl Target {
+    /// Returns the host, or `unix:` and the path of a UNIX-domain socket.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self {
+            Self::Tcp(endpoint) => endpoint.host.to_string(),
+            Self::Unix(_) => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(endpoint) => endpoint.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
