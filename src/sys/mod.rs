@@ -9,7 +9,9 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 
 mod command;
 mod interfaces;
-mod poller;
+#[cfg(not(target_os = "linux"))]
+mod poller_fallback;
+mod source;
 #[cfg(not(target_os = "linux"))]
 mod splice_fallback;
 #[cfg(unix)]
@@ -20,7 +22,9 @@ mod zeroizing_alloc;
 
 pub use command::{Program, run_for_output, run_within};
 pub use interfaces::{InterfaceAddress, bind_to_interface, interface_addresses, own_addresses, own_networks};
-pub use poller::{Poller, PollerEvents, Source, source};
+#[cfg(not(target_os = "linux"))]
+pub use poller_fallback::{Poller, PollerEvents};
+pub use source::{Source, source};
 #[cfg(not(target_os = "linux"))]
 pub use splice_fallback::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mode};
 #[cfg(unix)]
@@ -44,6 +48,18 @@ pub struct Client {
     /// when the client is accepted, because they can no longer be queried once the connection has
     /// been reset.
     pub addrs: Option<(SocketAddr, SocketAddr)>,
+}
+
+impl Ready {
+    /// Returns the events of both.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            read: self.read || other.read,
+            write: self.write || other.write,
+            gone: self.gone || other.gone,
+        }
+    }
 }
 
 /// The number of keep-alive probes without an answer that break a connection.

@@ -264,7 +264,12 @@ pub(crate) fn expect_disconnect(mut client: impl Read) {
 /// Expects a reset before any further data. EOF is a failure.
 #[track_caller]
 pub(crate) fn expect_reset(mut client: impl Read) {
-    let end = client.read(&mut [0]).map_err(|error| error.kind());
+    let end = loop {
+        match client.read(&mut [0]).map_err(|error| error.kind()) {
+            Err(std::io::ErrorKind::Interrupted) => {}
+            end => break end,
+        }
+    };
     assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset));
 }
 

@@ -3,6 +3,8 @@
 mod channel;
 mod child_output;
 mod entry;
+#[cfg(target_os = "linux")]
+mod epoll;
 mod fd_passing;
 mod hardening;
 mod inheritance;
@@ -26,6 +28,8 @@ mod user;
 pub use channel::{Channel, STDIN_SETTLE_TIME};
 pub use child_output::ChildOutput;
 pub use entry::start;
+#[cfg(target_os = "linux")]
+pub use epoll::{Poller, PollerEvents};
 pub use fd_passing::{check_fd_passing, send_fd};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub(super) use inheritance::restrict_inheritance;

@@ -1,32 +1,13 @@
-//! Waits for many descriptors at once: epoll(7), kqueue(2) or an I/O completion port.
+//! Waits for many descriptors at once: kqueue(2) or an I/O completion port. Linux has a file of its
+//! own.
 
 use std::io;
 use std::time::Duration;
 
-#[cfg(unix)]
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-#[cfg(windows)]
-use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
-
 use polling::{Event, PollMode};
 
-use super::{Channel, HANGUP_IS_GONE, Ready};
-
-/// The number of a descriptor or socket.
-#[cfg(unix)]
-pub type Source = RawFd;
-/// The number of a descriptor or socket.
-#[cfg(windows)]
-pub type Source = RawSocket;
-
-/// Returns the descriptor of a channel.
-#[must_use]
-pub fn source(channel: &Channel) -> Source {
-    #[cfg(unix)]
-    return std::os::fd::AsFd::as_fd(channel).as_raw_fd();
-    #[cfg(windows)]
-    return channel.as_socket().as_raw_socket();
-}
+use super::source::{Source, borrow};
+use super::{HANGUP_IS_GONE, Ready};
 
 /// A set of channels, each with a key. Events are reported for as long as they last.
 #[derive(Debug)]
@@ -45,8 +26,7 @@ impl Poller {
         polling::Poller::new().map(Self)
     }
 
-    /// Adds a channel, which must be [removed](Self::remove) before it is closed. On Linux, a
-    /// hang-up is reported even with neither flag set.
+    /// Adds a channel, which must be [removed](Self::remove) before it is closed.
     ///
     /// # Errors
     /// The channel is already in the set, cannot be waited for, or memory is short.
@@ -93,18 +73,6 @@ impl Poller {
     }
 }
 
-impl Ready {
-    /// Returns the events of both.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            read: self.read || other.read,
-            write: self.write || other.write,
-            gone: self.gone || other.gone,
-        }
-    }
-}
-
 impl PollerEvents {
     /// Creates room for the events of one wait.
     #[must_use]
@@ -131,18 +99,4 @@ impl Default for PollerEvents {
 
 fn event(key: usize, read: bool, write: bool) -> Event {
     Event::new(key, read, write)
-}
-
-/// Lends a source to a function that only passes it to the kernel.
-#[cfg(unix)]
-fn borrow<'a>(source: Source) -> BorrowedFd<'a> {
-    // SAFETY: the source is in the set, so the channel that owns it is still open.
-    unsafe { BorrowedFd::borrow_raw(source) }
-}
-
-/// Lends a source to a function that only passes it to the system.
-#[cfg(windows)]
-fn borrow<'a>(source: Source) -> BorrowedSocket<'a> {
-    // SAFETY: the source is in the set, so the channel that owns it is still open.
-    unsafe { BorrowedSocket::borrow_raw(source) }
 }
