@@ -149,6 +149,7 @@ pub fn serve_proxy(mut connector: Connector, server: &ProxyServer) -> Result<(),
 /// wait for the threads.
 fn start_reactors() -> Result<Reactors, Error> {
     sys::raise_descriptor_limit();
+    sys::share_heap();
     let count = thread::available_parallelism().map_or(1, NonZero::get);
     Reactors::start(count).map_err(|cause| Error::System { what: "start the threads that relay", cause })
 }

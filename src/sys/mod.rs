@@ -31,7 +31,7 @@ pub use splice_fallback::{Pipe, cannot_be_spliced, grow_pipe, splice, splice_mod
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
-pub use zeroizing_alloc::{ZeroizingAllocator, can_allocate, try_buffer};
+pub use zeroizing_alloc::{ZeroizingAllocator, can_allocate, share_heap, try_buffer};
 
 /// Minimum number of bytes that a pipe has room for when poll reports it writable
 /// (`PIPE_BUF` on Linux; POSIX guarantees 512).

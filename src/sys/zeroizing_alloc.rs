@@ -74,6 +74,19 @@ pub fn can_allocate(length: usize) -> bool {
     true
 }
 
+/// Makes all threads allocate from one heap, so that [`can_allocate`] also answers for threads that
+/// start later. Called before the first of them starts.
+///
+/// By default, glibc reserves 64 MiB of address space as a heap for each new thread. It aborts the
+/// process if the reservation fails while the thread starts.
+pub fn share_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt(3) only changes a setting, and no other thread is running yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Ends the process if an allocation failed, on Unix with a one-line message. Rust's default
 /// handler prints more than one line, raises a signal and may dump core.
 fn exit_if_null(memory: *mut u8) -> *mut u8 {
