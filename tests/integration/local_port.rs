@@ -167,7 +167,7 @@ fn a_session_with_a_stuck_client_is_idle() {
 
 #[test]
 fn an_idle_session_with_a_stuck_client_resets_the_remote() {
-    expect_idle_timeout(script().fill().expect_reset().serve());
+    expect_idle_timeout(script().send_until_reset().serve());
 }
 
 #[test]

@@ -272,6 +272,19 @@ impl Script {
         })
     }
 
+    /// Sends until the client resets the connection. A client that closes it is a failure.
+    pub(crate) fn send_until_reset(self) -> Self {
+        self.then("send until a reset", |session| {
+            loop {
+                match session.stream().write(&[b'.'; 4096]) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+                    Err(error) => return Err(format!("got {error:?} instead")),
+                }
+            }
+        })
+    }
+
     /// Sends [`data`]`(seed, count)` while reading up to EOF into the record's [`Digest`].
     pub(crate) fn exchange(self, seed: u64, count: u64) -> Self {
         self.send_in_background(seed, count).sink()
