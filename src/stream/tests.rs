@@ -109,10 +109,11 @@ fn a_wait_for_bytes_that_a_layer_holds_took_time() {
     wait(&layer, Interest::READ);
     layer.read(&mut [0; 2]).unwrap();
     let started = Instant::now();
-    for _ in 0..40 {
+    for _ in 0..400 {
         assert!(wait(&layer, Interest::READ).read);
     }
-    assert!(started.elapsed() < Duration::from_secs(1));
+    // 20 seconds, if each wait took 50 ms.
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
@@ -191,6 +192,11 @@ fn closing_waits_for_the_layers_below() {
     assert!(received.ends_with(&[0, 0]), "{:?}", &received[received.len() - 10..]);
 }
 
+/// Returns `true` if this is a reset under wine 8, which reports one as EOF.
+fn is_reset_reported_as_eof(is_reset: bool) -> bool {
+    cfg!(windows) && is_reset
+}
+
 #[test]
 fn an_aborted_layer_sends_no_closing_message() {
     for is_aborted in [false, true] {
@@ -202,8 +208,7 @@ fn an_aborted_layer_sends_no_closing_message() {
         drop(layer);
         let mut received = Vec::new();
         let result = peer.read_to_end(&mut received);
-        // wine 8 reports a reset as EOF.
-        assert!(result.is_err() == is_aborted || cfg!(windows));
+        assert!(result.is_err() == is_aborted || is_reset_reported_as_eof(is_aborted));
         assert_eq!(received.ends_with(b"\0"), !is_aborted);
     }
 }
@@ -275,8 +280,7 @@ fn a_layer_that_is_reset_on_exit_sent_its_closing_message() {
         layer.set_reset_on_exit(resets);
         drop(layer);
         let mut received = Vec::new();
-        // wine 8 reports a reset as EOF.
-        assert!(peer.read_to_end(&mut received).is_err() == resets || cfg!(windows));
+        assert!(peer.read_to_end(&mut received).is_err() == resets || is_reset_reported_as_eof(resets));
         assert_eq!(received.ends_with(b"\0"), !resets);
     }
 }

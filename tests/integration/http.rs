@@ -80,9 +80,11 @@ fn the_proxy_may_be_a_url_and_its_path_is_ignored() {
 #[test]
 fn an_international_name_without_an_ascii_form_is_an_error_before_anything_is_sent() {
     let proxy = Server::repeat(|| script().expect_eof());
-    for args in [format!("-H {proxy} bücher..example 22"), format!("-x http://{proxy},http://ü..b host 22")]
-    {
-        connect(args).run().expect_code(2);
+    for (args, message) in [
+        (format!("-H {proxy} bücher..example 22"), "'bücher..example': not a valid international name"),
+        (format!("-x http://{proxy},http://ü..b host 22"), "invalid proxy in -x: invalid host name"),
+    ] {
+        connect(args).run().expect_failure(2, &[message]);
     }
     proxy.finish();
 }

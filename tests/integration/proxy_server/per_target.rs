@@ -66,14 +66,18 @@ fn match_blocks_apply_to_each_target() {
 #[cfg(unix)]
 #[test]
 fn a_client_cannot_add_to_a_match_exec_command() {
-    let marker = TempPath::new("marker");
-    let home =
-        home(format!("Match exec \"touch {} && test %h\"\nSOCKS_SERVER = 127.0.0.1:1\n", marker.display()));
-    let run = with_env("-A", &[("HOME", home.to_str().unwrap())]);
+    let (marker, proxy) = (TempPath::new("marker"), Server::repeat(|| socks5_none().echo()));
+    let home = home(format!(
+        "SOCKS_SERVER = 127.0.0.1:1\nMatch exec \"touch {} && test %h\"\nSOCKS_SERVER = {proxy}\n",
+        marker.display()
+    ));
+    let run = with_env("-s", &[("HOME", home.to_str().unwrap())]);
     for host in ["a;id", "$(id)", "a&id", "-x"] {
         assert_eq!(socks5(&run, host, 22).0, 4, "{host}");
     }
     assert!(!marker.exists());
+    assert_eq!(socks5(&run, "host.example", 22).0, 0);
+    assert!(marker.exists(), "the command never runs");
     run.close();
 }
 
