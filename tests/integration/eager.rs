@@ -6,9 +6,9 @@ use std::time::Duration;
 use connect::addr::{Endpoint, Host, parse_port};
 use connect::hops::{http, socks4, socks5};
 use connect::plan::{Hop, Local, Login, Plan, Protocol, RelayMode, RelaySettings, Resolve, Target};
-use connect::secret::{AskPassword, Secret};
 
 use crate::kit::*;
+use crate::library::{first_bytes, open_tunnel};
 use crate::wire::*;
 
 const GREETING: &[u8] = b"\x05\x01\x00";
@@ -100,23 +100,6 @@ fn eager_changes_nothing_for_a_single_http_proxy() {
     proxy.finish();
 }
 
-/// A user who cannot be prompted.
-struct Nobody;
-
-impl AskPassword for Nobody {
-    fn can_be_asked(&self) -> bool {
-        false
-    }
-
-    fn ask(&self, _: &str) -> Result<Secret, String> {
-        Err("there is nobody".into())
-    }
-
-    fn run(&self, _: &str, _: &str) -> Result<Secret, String> {
-        Err("nobody".into())
-    }
-}
-
 fn endpoint(host: &str, port: &str) -> Endpoint {
     Endpoint { host: Host::parse(host).unwrap(), port: parse_port(port).unwrap() }
 }
@@ -144,21 +127,7 @@ fn through(first: &Server, protocols: Vec<Arc<dyn Protocol>>) -> Vec<u8> {
         sockets: connect::plan::SocketSettings::default(),
         relay: RelaySettings { mode: RelayMode::Copy, idle: None, half_close: true, warns: true },
     };
-    let tls = connect::net::TlsCache::default();
-    let context = connect::net::Context {
-        client: None,
-        prompt: &Nobody,
-        tls: &tls,
-        gate: None,
-        own: None,
-        progress: &(),
-    };
-    let mut tunnel = connect::net::connect(&plan, context).unwrap();
-    let mut banner = vec![0; 6];
-    let limit = Duration::from_secs(10);
-    let count = connect::stream::read_within(&mut *tunnel.stream, &mut banner, limit).unwrap().unwrap();
-    banner.truncate(count);
-    banner
+    first_bytes(&mut open_tunnel(&plan))
 }
 
 fn socks5() -> Arc<dyn Protocol> {

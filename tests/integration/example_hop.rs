@@ -17,9 +17,9 @@ use connect::plan::{
 use connect::proto::{
     self, Awaited, Credentials, HttpSettings, Limit, Negotiation, Socks5Method, Step, Wire,
 };
-use connect::secret::{AskPassword, Secret};
 
 use crate::kit::*;
+use crate::library::{first_bytes, open_tunnel};
 
 /// The protocol: `PLEASE host port` and a line break; the proxy answers `YES` and a line break.
 /// The kind says which schemes select it, and builds hops.
@@ -159,22 +159,6 @@ impl Settings for FromUrl {
     }
 }
 
-struct Nobody;
-
-impl AskPassword for Nobody {
-    fn can_be_asked(&self) -> bool {
-        false
-    }
-
-    fn ask(&self, _: &str) -> Result<Secret, String> {
-        Err("nobody".into())
-    }
-
-    fn run(&self, _: &str, _: &str) -> Result<Secret, String> {
-        Err("nobody".into())
-    }
-}
-
 #[test]
 fn a_new_kind_of_hop_needs_nothing_but_its_own_file() {
     let proxy = script().expect("PRITHEE host.example 22\n").send("YE").send("S\nbanner").serve();
@@ -199,19 +183,7 @@ fn a_new_kind_of_hop_needs_nothing_but_its_own_file() {
         sockets: SocketSettings::default(),
         relay: RelaySettings::default(),
     };
-    let tls = connect::net::TlsCache::default();
-    let context = connect::net::Context {
-        client: None,
-        prompt: &Nobody,
-        tls: &tls,
-        gate: None,
-        own: None,
-        progress: &(),
-    };
-    let mut tunnel = connect::net::connect(&plan, context).unwrap();
+    let mut tunnel = open_tunnel(&plan);
     assert_eq!(tunnel.peers.remote.protocol, Some("polite"));
-    let mut banner = [0; 16];
-    let limit = Duration::from_secs(10);
-    let count = connect::stream::read_within(&mut *tunnel.stream, &mut banner, limit).unwrap().unwrap();
-    assert_eq!(&banner[..count], b"banner");
+    assert_eq!(first_bytes(&mut tunnel), b"banner");
 }

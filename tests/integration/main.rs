@@ -34,6 +34,7 @@ mod http_digest;
 mod http_headers;
 mod kept_port;
 mod layering;
+mod library;
 mod listen;
 mod listening;
 mod local_port;
