@@ -100,6 +100,8 @@ struct Reactor {
     alarms: BTreeSet<(Instant, usize)>,
     /// The sessions to run without a wait, because a layer holds input for them.
     runnable: Vec<usize>,
+    /// An empty buffer for the sources that a session waits for.
+    wanted: Vec<(Source, Interest)>,
 }
 
 /// A session and what the poller waits for on its behalf.
@@ -129,6 +131,7 @@ impl Reactor {
             next_id: 0,
             alarms: BTreeSet::new(),
             runnable: Vec::new(),
+            wanted: Vec::new(),
         }
     }
 
@@ -209,7 +212,7 @@ impl Reactor {
     fn arm(&mut self, id: usize) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
         if !entry.session.is_closed()
-            && let Err(cause) = entry.register(id, &self.mailbox.poller, &mut self.runnable)
+            && let Err(cause) = entry.register(id, &self.mailbox.poller, &mut self.runnable, &mut self.wanted)
         {
             entry.session.fail(cause);
         }
@@ -261,16 +264,23 @@ impl Entry {
     }
 
     /// Tells the poller what the session waits for.
-    fn register(&mut self, id: usize, poller: &Poller, runnable: &mut Vec<usize>) -> io::Result<()> {
-        let mut polls = PollSet::collecting(Vec::with_capacity(3));
+    fn register(
+        &mut self,
+        id: usize,
+        poller: &Poller,
+        runnable: &mut Vec<usize>,
+        wanted: &mut Vec<(Source, Interest)>,
+    ) -> io::Result<()> {
+        let mut polls = PollSet::collecting(mem::take(wanted));
         self.session.register(&mut polls);
-        let (wanted, is_ready) = polls.into_sources();
+        let is_ready;
+        (*wanted, is_ready) = polls.into_sources();
         if is_ready {
             runnable.push(id);
         }
         self.order.clear();
         let mut merged = [Interest::default(); MAX_SOURCES];
-        for (source, want) in wanted {
+        for (source, want) in wanted.drain(..) {
             // A client's connection is registered once for reading and once for writing.
             let index = match self.sources.iter().position(|(known, _)| *known == source) {
                 Some(index) => index,
