@@ -37,8 +37,9 @@ impl Filtered {
         &self.output[self.read..]
     }
 
-    /// Reads until there is output, EOF or an error. Returns a number if the next bytes bypass the
-    /// filter: the caller may read at most that many from below. Returns `None` otherwise.
+    /// Reads until there is output, EOF or an error, or some bytes have been discarded. Returns a
+    /// number if the next bytes bypass the filter: the caller may read at most that many from
+    /// below. Returns `None` otherwise.
     fn fill(&mut self) -> io::Result<Option<u64>> {
         loop {
             if !self.pending().is_empty() {
@@ -58,7 +59,8 @@ impl Filtered {
             let received = self.below.read(&mut *chunk);
             match received {
                 Err(error) if sys::is_transient(&error) => return Err(error),
-                Ok(count) if count > 0 && is_discarded => {}
+                // A peer that keeps sending must not keep us here.
+                Ok(count) if count > 0 && is_discarded => return Err(io::ErrorKind::WouldBlock.into()),
                 Ok(count) if count > 0 => {
                     let result = self.filter.receive(&chunk[..count], &mut self.output);
                     self.check(result);
@@ -279,6 +281,20 @@ mod tests {
         theirs.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read(&mut stream).unwrap(), "");
         assert_eq!(read(&mut stream).unwrap(), "");
+    }
+
+    /// A client that sent faster than we could discard kept a reactor from its other sessions.
+    #[test]
+    fn bytes_to_discard_kept_a_read_from_ending() {
+        let (mut stream, mut theirs) = excited();
+        assert_eq!(read(&mut stream).unwrap(), "first ");
+        theirs.write_all(b"\n").unwrap();
+        assert!(read_within(&mut stream, &mut [0; 16], Duration::from_millis(50)).unwrap().is_none());
+        theirs.write_all(&vec![b'x'; 3 * CHUNK]).unwrap();
+        assert_eq!(read(&mut stream).unwrap(), "xxx");
+        assert_eq!(stream.read(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        // One chunk at most is gone.
+        assert!(stream.below.peek(&mut [0; 16]).is_ok());
     }
 
     #[test]
