@@ -191,6 +191,10 @@ impl Lookup {
     }
 }
 
+/// Maximum number of lookups in progress, because the clients of a listener can name any number of
+/// hosts and give up on each lookup.
+const MAX_LOOKUPS: usize = 256;
+
 /// The lookups in progress, at most one for each name and family. Without sharing, each session
 /// that gives up on a lookup would leave another thread behind.
 static LOOKUPS: Mutex<BTreeMap<LookupKey, Arc<Lookup>>> = Mutex::new(BTreeMap::new());
@@ -217,7 +221,9 @@ fn shared_lookup(
             *locked(&on_thread.result) = Some(result);
             on_thread.done.notify_all();
         };
-        if thread::Builder::new().name("resolver".into()).spawn(work).is_err() {
+        let start = || thread::Builder::new().name("resolver".into()).spawn(work);
+        if lookups.len() >= MAX_LOOKUPS || start().is_err() {
+            // Occupy the session's own thread, which is one of a limited number.
             drop(lookups);
             return ask_system(name, family);
         }
@@ -320,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn abandoned_lookups_of_one_name_do_not_pile_up() {
+    fn abandoned_lookups_do_not_pile_up() {
         let Ok(Host::Name(name)) = Host::parse("host.example") else { unreachable!() };
         let Some(port) = Port::new(22) else { unreachable!() };
         let peer = Peer::target(&Target::Tcp(Endpoint { host: Host::Name(name.clone()), port }));
@@ -334,6 +340,30 @@ mod tests {
         drop(hang);
         let result = shared_lookup(&name, None, &within(Duration::from_secs(60)), ask_system);
         assert!(matches!(result, Err(ResolveError::Failed(_))), "{result:?}");
-        assert!(LOOKUP_COUNT.load(Ordering::Relaxed) <= 2);
+        let before = LOOKUP_COUNT.load(Ordering::Relaxed);
+        assert!(before <= 2);
+
+        // A client that named many hosts, and gave up each time, left a thread behind for each.
+        let names: Vec<_> = (0..MAX_LOOKUPS + 8)
+            .filter_map(|n| match Host::parse(&format!("host{n}.example")) {
+                Ok(Host::Name(name)) => Some(name),
+                _ => None,
+            })
+            .collect();
+        let hang = locked(&NAME_SERVER);
+        thread::scope(|scope| {
+            let start = |name| {
+                let limit = Duration::from_millis(1);
+                scope.spawn(move || shared_lookup(name, None, &within(limit), ask_system))
+            };
+            let lookups: Vec<_> = names.iter().map(start).collect();
+            while LOOKUP_COUNT.load(Ordering::Relaxed) < before + names.len() {
+                thread::yield_now();
+            }
+            drop(hang);
+            let results = lookups.into_iter().map(thread::ScopedJoinHandle::join);
+            let abandoned = results.filter(|result| matches!(result, Ok(Err(ResolveError::TimedOut))));
+            assert!(abandoned.count() <= MAX_LOOKUPS);
+        });
     }
 }
