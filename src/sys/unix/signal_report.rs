@@ -32,7 +32,8 @@ struct Report {
 }
 
 /// A guard: while it exists, a signal that ends the program first prints what the program was
-/// waiting for, and for how long. Signals that were ignored at program start stay ignored.
+/// waiting for, and for how long. Signals without their default action are not reported: they were
+/// ignored at program start, or end a listener in its own way.
 #[derive(Debug)]
 pub struct SignalReport {
     previous: [libc::sigaction; SIGNALS.len()],
@@ -67,7 +68,7 @@ impl SignalReport {
     /// Returns the signals whose action we replace, and their previous actions.
     fn replaced(&self) -> impl Iterator<Item = (libc::c_int, &libc::sigaction)> {
         let all = SIGNALS.into_iter().map(|(signal, ..)| signal).zip(&self.previous);
-        all.filter(|(_, previous)| previous.sa_sigaction != libc::SIG_IGN)
+        all.filter(|(_, previous)| previous.sa_sigaction == libc::SIG_DFL)
     }
 
     /// Clears a status line of at most this many columns before the report.

@@ -62,6 +62,20 @@ fn match_blocks_apply_to_each_target() {
     assert_eq!(targets(&second), ["exec.example:22", "other:443"]);
 }
 
+/// The signal killed the listener, which reported that ssh may have given up.
+#[cfg(unix)]
+#[test]
+fn a_signal_during_a_match_exec_command_did_not_end_the_listener_cleanly() {
+    let marker = TempPath::new("marker");
+    let command = format!("exec sleep 5 >{} 2>&1", marker.display());
+    let home = home(format!("Match exec \"{command}\"\nCONNECT_TCP_KEEPALIVE = 60\n"));
+    let run = with_env("", &[("HOME", home.to_str().unwrap())]);
+    let mut client = run.client();
+    client.write_all(&[b"\x05\x01\0", &*socks5_request_for("127.0.0.1", 1)].concat()).unwrap();
+    eventually("the command", || marker.exists());
+    assert_eq!(run.close(), [""; 0]);
+}
+
 /// No `exec` command runs before there is a target.
 #[cfg(unix)]
 #[test]
