@@ -158,7 +158,7 @@ fn pass_connection(connector: Connector) -> Result<(), Error> {
         Error::Config(format!("cannot pass the connection to ssh (-F): {why}; set ProxyUseFdpass yes"))
     })?;
     let Tunnel { stream, .. } = connector.connect_once(None)?;
-    // The plan has no layer, or it would not be valid.
+    // The check of the plan rejects TLS with `-F`, so the stream has no layers.
     let channel = stream.as_channel().ok_or(Error::System {
         what: "pass the connection over standard output (-F)",
         cause: io::ErrorKind::Unsupported.into(),

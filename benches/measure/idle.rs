@@ -33,15 +33,15 @@ const PROCESSES: usize = 1000;
 const OTHER_DESCRIPTORS: usize = 200;
 /// Multiplier for the number of round trips, because only one in a hundred decides the p99.
 const TRIPS_FACTOR: usize = 50;
-/// How long to wait before measuring memory, because a program may keep what it needed to open the
-/// sessions for the next ones.
+/// Delay between opening the sessions and measuring memory, because a program may cache the
+/// resources that opening them required.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// Time limits of a run, and of each session in it.
 const LIMIT: Duration = Duration::from_secs(60);
 const SESSION_LIMIT: Duration = Duration::from_millis(20);
 
 pub(super) fn experiments(options: &Options, competitors: &[Competitor], mut add: impl FnMut(Experiment)) {
-    // Both ends of a session are in this process, and both connections of it in the relay.
+    // Each session has two descriptors in this process and two in the relay.
     let possible = machine::max_descriptors().saturating_sub(OTHER_DESCRIPTORS) / 2;
     let idle = options.idle.unwrap_or_else(|| possible.saturating_sub(BUSY).clamp(1, IDLE));
     for (key, route, what) in

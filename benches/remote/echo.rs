@@ -63,7 +63,7 @@ impl EchoSessions {
     /// Adds this client's session, which stays idle from now on.
     pub(crate) fn add_idle(&mut self, client: TcpStream) -> io::Result<()> {
         let (client, target) = self.open(client)?;
-        // The state of an idle target's TLS is no longer needed, and it is larger than ours.
+        // Drop the TLS state of an idle target, which is larger than that of `connect`.
         let target = match target {
             Target::Plain(socket) => socket,
             Target::Tls(stream) => stream.sock,
@@ -135,7 +135,7 @@ impl EchoSessions {
     }
 }
 
-/// Receives the rest of a ball. Fails with `WouldBlock` if it has not arrived completely.
+/// Receives the rest of a round trip's bytes. Fails with `WouldBlock` if some have not arrived yet.
 fn receive(from: &mut impl Read, arrived: &mut usize) -> io::Result<()> {
     let mut ball = BALL;
     while *arrived < SIZE {

@@ -9,7 +9,7 @@ use rustix::event::epoll;
 
 use crate::flow::ready_within;
 
-/// How long to wait for a new session, or for progress in any session.
+/// Time limit for a new session, and for progress in any session.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Accepts the next session. `number` is for the error message.

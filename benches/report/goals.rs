@@ -67,7 +67,8 @@ const KIB_PER_SESSION: f64 = 64.0;
 /// Upper bounds on the memory per idle session, by experiment.
 const KIB_PER_IDLE_SESSION: [(&str, f64); 2] = [("idle", 4.0), ("idle_tls", 40.0)];
 
-/// Upper bound on the p99 of round trips among idle sessions, relative to that without them.
+/// Upper bound on the p99 of round trips among idle sessions, relative to the p99 without idle
+/// sessions.
 const P99_AMONG_IDLE: f64 = 2.0;
 
 /// Compares the goals with the experiments. Goals that were not measured are left out.

@@ -88,8 +88,8 @@ pub struct Outcome {
     pub result: Result<(), Error>,
     /// The index of the last connection.
     pub connection: usize,
-    /// How many bytes the negotiation consumed from the last connection. The rest belongs to the
-    /// tunnel.
+    /// The number of bytes that the negotiation consumed from the last connection. The rest belongs
+    /// to the tunnel.
     pub consumed: usize,
 }
 
@@ -116,8 +116,8 @@ impl Fragmentation {
 }
 
 /// Plays the conversation with several fragmentations, and checks that the outcome is the same each
-/// time. Then plays it with a negotiation that begins with what the first one has learned, and may
-/// end in another way.
+/// time. Then plays it with a negotiation that recalls the login method of the first one, and whose
+/// outcome may differ.
 ///
 /// # Panics
 /// Panics if the negotiation breaks its contract.
@@ -182,7 +182,7 @@ struct FuzzedPeers<'a> {
     fragmentation: Fragmentation,
     bounds: Bounds,
     connection: usize,
-    /// How many bytes have arrived on this connection.
+    /// The number of bytes that have arrived on this connection.
     arrived: usize,
     /// The memory that the negotiation holds, in bytes.
     memory: usize,

@@ -22,7 +22,7 @@ pub struct Outcome {
     pub target: Option<String>,
     /// The bytes that the server sent.
     pub sent: Vec<u8>,
-    /// How many of the client's bytes belong to the handshake.
+    /// The number of the client's bytes that belong to the handshake.
     pub consumed: usize,
     /// The end of the handshake.
     pub end: Ending,

@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
             return display::check_error(&error);
         }
     };
-    // The clients of a listener with a scheme name the host.
+    // If a listener has a scheme, its clients name the host.
     let is_named_by_clients = args.listen.iter().any(|value| value.contains("://"));
     let may_be_empty = is_named_by_clients || argv.iter().any(|arg| arg.is_empty());
     assert!(!args.host.is_empty() || may_be_empty, "an empty host");

@@ -33,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
         },
         // Do not compare: the reference parser accepts header lines without a colon.
         Err(Error::NotHttp { .. } | Error::MalformedHttp(_)) => {}
-        // The reference parser does not know pages.
+        // The reference parser does not detect web pages.
         Err(Error::WebPage { .. }) => {
             let head = expected.expect("a page follows a head with status 2xx");
             assert!(last[head..].contains(&b'<'), "mistook a tunnel for a page");

@@ -6,7 +6,7 @@ use connect_fuzz::BASIC;
 use connect_fuzz::serving::{Ending, Outcome, play};
 use libfuzzer_sys::fuzz_target;
 
-/// Fields that must not be passed on.
+/// Fields that a proxy must not pass on.
 const HOP_BY_HOP: [&str; 7] = [
     "keep-alive",
     "proxy-authorization",
@@ -56,7 +56,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Checks each line of a head. Returns its first line, and what follows the head.
+/// Checks each line of a head. Returns its first line, and the bytes after the head.
 fn check_head(bytes: &[u8], is_request: bool) -> (&str, &[u8]) {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head has an end");
     let mut lines =

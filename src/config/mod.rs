@@ -64,7 +64,7 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
     let local = local::local(args, sources)?;
     match target {
         Some(target) => plan_for(args, target, local, sources),
-        // An error in a setting must not wait for the first client.
+        // Report an error in a setting now, not to the first client.
         None => plan_for(args, target::placeholder()?, local, sources),
     }
 }

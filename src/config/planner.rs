@@ -18,11 +18,11 @@ use crate::trace;
 /// The variables that the configuration reads besides those in the table of parameters.
 const OTHER_VARIABLES: [&str; 4] = ["DISPLAY", "HOME", "REQUEST_METHOD", "WAYLAND_DISPLAY"];
 
-/// Makes a plan for each target that a client names: bypass lists, `no_proxy`, `Match` blocks and
-/// netrc depend on the target.
+/// The arguments and variables of a run, for making a plan for each target that a client names.
+/// Bypass lists, `no_proxy`, `Match` blocks and netrc depend on the target.
 ///
-/// It owns the arguments and the variables, because both are overwritten once the program has
-/// started. Files are read again for each plan, so a change applies to the next client.
+/// The planner owns both, because the originals are overwritten once the program has started. Files
+/// are read again for each plan, so a change applies to the next client.
 pub struct Planner {
     args: Box<Args>,
     variables: Variables,

@@ -43,7 +43,7 @@ impl ProxyUrl {
     /// With a scheme, or with `Syntax::Url`, the user and password are percent-decoded. Otherwise
     /// they are taken literally and may contain a `/`. In both cases, the host begins after the
     /// last `@`, so a user name may contain an `@`. A path after the host is dropped, except that
-    /// of `localhost` with a SOCKS scheme: curl takes it for the path of a socket.
+    /// of `localhost` with a SOCKS scheme: curl treats that as the path of a socket.
     ///
     /// # Errors
     /// [`Error::Config`] for an invalid URL. The message never contains the user or the password.
@@ -207,7 +207,7 @@ pub(super) fn names_socket(urls: &[u8]) -> bool {
     urls.split(|byte| b",|".contains(byte)).any(|url| {
         let (scheme, rest) = split_scheme_or_socket(url.trim_ascii());
         let is_socks = scheme.is_none_or(|scheme| scheme.to_ascii_lowercase().starts_with("socks"));
-        // What the parts mean depends on the option that uses the value, so try all syntaxes.
+        // The syntax depends on the option that uses the value, so try all of them.
         let without_query = split_once(rest, b'?').map_or(rest, |(rest, _)| rest);
         let is_socket =
             |is_url| [rest, without_query].iter().any(|rest| split_socket(rest, is_url, is_socks).is_some());
@@ -303,8 +303,8 @@ fn split_scheme(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
     }
 }
 
-/// Does what [`split_scheme`] does, but finds no scheme in `unix:/PATH`, even if the path contains
-/// `://`.
+/// Splits off the scheme as [`split_scheme`] does, but finds none in `unix:/PATH`, even if the path
+/// contains `://`.
 fn split_scheme_or_socket(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
     if text.starts_with(b"unix:/") { (None, text) } else { split_scheme(text) }
 }

@@ -3,7 +3,7 @@
 use crate::addr::Port;
 use crate::hops::{self, HopKind, Scheme, UseTls};
 
-/// What a proxy's scheme selects.
+/// The scheme of a proxy's URL, resolved to a kind of hop.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Selection {
     pub(super) scheme: &'static Scheme,
@@ -26,7 +26,7 @@ pub(super) enum Syntax {
 }
 
 impl Selection {
-    /// Returns what a known scheme without TLS selects.
+    /// Resolves a known scheme without a `+tls` suffix.
     pub(super) fn of(name: &'static str) -> Self {
         let known = hops::find(name);
         debug_assert!(known.is_some(), "{name}");
@@ -62,8 +62,8 @@ impl PartialEq for Selection {
 impl Eq for Selection {}
 
 impl Syntax {
-    /// Returns what the scheme with this name selects, ignoring case; `None` if it is unknown or
-    /// not allowed in this syntax.
+    /// Resolves the scheme with this name, ignoring case; `None` if the scheme is unknown or not
+    /// allowed in this syntax.
     pub(super) fn find(self, name: &str) -> Option<Selection> {
         const SUFFIX: &str = "+tls";
         let split = name.len().checked_sub(SUFFIX.len()).and_then(|at| name.split_at_checked(at));

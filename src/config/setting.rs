@@ -32,7 +32,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Does what [`masked`] does for a value that need not be UTF-8.
+/// Masks a value as [`masked`] does. The value need not be UTF-8.
 pub(super) fn masked_bytes(name: &str, value: &[u8]) -> String {
     masked(name, &String::from_utf8_lossy(value))
 }

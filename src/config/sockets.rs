@@ -29,10 +29,11 @@ pub(super) fn settings(args: &Args, sources: &Sources<'_>) -> Result<SocketSetti
     })
 }
 
-/// Returns where to connect from.
+/// Returns the address or interface of `--bind`; `None` to let the system choose.
 fn bind(args: &Args, sources: &Sources<'_>) -> Result<Option<Bind>, Error> {
     let setting = sources.option_or("--bind", args.bind.as_ref(), &["CONNECT_BIND"])?;
-    // An empty option may be a script's mistake: it must not let the system choose.
+    // Reject an empty option instead of letting the system choose, because it may be a script's
+    // mistake.
     let is_unset =
         |setting: &Setting| setting.value.is_empty() && !matches!(setting.origin, Origin::Option(_));
     let Some(setting) = setting.filter(|setting| !is_unset(setting)) else { return Ok(None) };

@@ -98,7 +98,7 @@ impl<'a> Sources<'a> {
         (self.paths.clone(), self.password.get().cloned())
     }
 
-    /// Reads an environment variable as it is.
+    /// Reads an environment variable without checking its encoding.
     pub(super) fn raw_variable(&self, name: &str) -> Option<OsString> {
         (self.variable)(name)
     }

@@ -10,7 +10,7 @@ use crate::secret;
 /// Returns the target; `None` if the clients of a listener name their targets. Otherwise its port
 /// comes from the second operand, the first operand or the program's name.
 pub(super) fn target(args: &Args) -> Result<Option<Target>, Error> {
-    // `--check` tests what the listener would do for this target.
+    // `--check` tests the route that the listener would use for this target.
     if !args.clients_name_targets() || args.check.is_some() {
         return operands(args).map(Some);
     }

@@ -53,7 +53,7 @@ pub enum Error {
         peer: Peer,
         /// Each address that was tried, with its error.
         attempts: Vec<(String, io::Error)>,
-        /// How many more addresses the peer has. They are not tried.
+        /// The number of further addresses that the peer has. The program does not try them.
         ignored: usize,
     },
     /// This machine lacks the address or interface of `--bind`.
@@ -63,7 +63,7 @@ pub enum Error {
         to: String,
         /// The option or parameter that names it.
         setting: String,
-        /// What is wrong with it.
+        /// The cause.
         cause: String,
         /// The addresses or interfaces that this machine has.
         available: Vec<String>,
@@ -113,7 +113,7 @@ pub enum Error {
     TimedOut {
         /// The peer that did not answer.
         peer: Peer,
-        /// What the peer failed to do, as a predicate: "did not answer", "did not send …".
+        /// The failure of the peer, as a predicate: "did not answer", "did not send …".
         doing: String,
         /// The time limit.
         limit: Duration,
@@ -142,7 +142,7 @@ pub enum Error {
         peer: Peer,
         /// The user name.
         user: Box<str>,
-        /// Why there is no password.
+        /// The reason, for the message.
         cause: Box<str>,
         /// The variables that can hold the password; `None` if it should have come from a command.
         variables: Option<&'static str>,

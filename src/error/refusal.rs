@@ -1,4 +1,4 @@
-//! What a client that named its target learns about a failure.
+//! Translates errors into the reasons that a listener gives its clients.
 
 use std::io::ErrorKind;
 
@@ -40,7 +40,7 @@ fn dial_refusal(cause: ErrorKind) -> Refusal {
     }
 }
 
-/// Passes on the reason that a proxy has given.
+/// Translates the reason that a proxy has given.
 fn negotiation_refusal(cause: &proto::Error) -> Refusal {
     use proto::Error as E;
     match cause {

@@ -1,7 +1,7 @@
 //! The ways in which TLS with a proxy or the target can fail.
 
-/// Why a TLS connection failed. Displayed after the name of the peer, a proxy or the target: "HTTP
-/// proxy proxy.example:443 …".
+/// The cause of a failed TLS connection. Displayed after the name of the peer, a proxy or the
+/// target: "HTTP proxy proxy.example:443 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFailure {
@@ -11,10 +11,10 @@ pub enum TlsFailure {
     /// The peer closed the connection before the handshake was complete.
     #[error("closed the connection during the TLS handshake")]
     Closed,
-    /// The peer sent a message that is malformed or not TLS; the text says what is wrong.
+    /// The peer sent a message that is malformed or not TLS; the text names the violation.
     #[error("violated the TLS protocol: {0}")]
     Malformed(String),
-    /// The peer sent a TLS message that is not allowed at this point; the text says what is wrong.
+    /// The peer sent a TLS message that is not allowed at this point; the text names the violation.
     #[error("violated the TLS protocol: {0}")]
     Misbehaved(String),
     /// The two sides have no TLS version, cipher suite or other parameter in common; the text says
@@ -72,7 +72,7 @@ pub enum TlsAlert {
     Other(String),
 }
 
-/// Why a peer's certificate failed verification.
+/// The reason to reject a peer's certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateProblem {

@@ -37,16 +37,16 @@ pub struct Scheme {
     pub name: &'static str,
     /// The port of a URL without one.
     pub default_port: Port,
-    /// Whether TLS comes before the protocol.
+    /// The use of TLS below the protocol.
     pub tls: UseTls,
-    /// Where the hop resolves names by default, for protocols with a choice.
+    /// The default place to resolve names, for protocols with a choice.
     pub resolve: Resolve,
 }
 
-/// When a hop runs over TLS.
+/// The use of TLS by the hops of a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UseTls {
-    /// Never with this scheme.
+    /// Never.
     Never,
     /// With `+tls` after the scheme.
     WithSuffix,
@@ -64,12 +64,12 @@ impl Scheme {
         Self { name, default_port, tls: UseTls::Never, resolve: Resolve::Remote }
     }
 
-    /// Sets when the protocol runs over TLS.
+    /// Sets the use of TLS.
     pub(super) const fn tls(self, tls: UseTls) -> Self {
         Self { tls, ..self }
     }
 
-    /// Sets where names are resolved by default.
+    /// Sets the default place to resolve names.
     pub(super) const fn resolving(self, resolve: Resolve) -> Self {
         Self { resolve, ..self }
     }

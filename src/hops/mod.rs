@@ -1,9 +1,9 @@
 //! The kinds of hops: one file, and one line in [`ALL`], for each.
 //!
-//! A kind says which schemes select it and builds hops from the settings that apply. What a hop
-//! does at run time is its [`Protocol`](crate::plan::Protocol). Elsewhere, only the options of the
-//! C program such as `-S`, curl's URLs for SOCKS proxies at a UNIX-domain socket, and the texts of
-//! errors and hints depend on particular kinds.
+//! A kind lists the schemes that select it, and builds hops from the settings that apply. A hop
+//! implements [`Protocol`](crate::plan::Protocol) for its work at run time. Outside this module,
+//! only the options of the C program such as `-S`, curl's URLs for SOCKS proxies at a UNIX-domain
+//! socket, and the texts of errors and hints depend on particular kinds.
 
 pub use kind::{HopKind, LoginParameters, Scheme, Settings, UseTls};
 

@@ -17,7 +17,7 @@ pub struct Kind;
 pub struct Proxy {
     /// The user ID; `None` for the login name. SOCKS4 has no password.
     pub user: Option<UserName>,
-    /// Where names are resolved.
+    /// The place to resolve names.
     pub resolve: Resolve,
 }
 
@@ -61,7 +61,7 @@ impl Protocol for Proxy {
         self.user.as_ref()
     }
 
-    /// The request has the user ID.
+    /// The request always contains the user ID.
     fn needs_user(&self) -> bool {
         true
     }

@@ -15,7 +15,7 @@ pub struct Kind;
 /// A SOCKS5 proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// Where names are resolved.
+    /// The place to resolve names.
     pub resolve: Resolve,
     /// The authentication methods to offer; `None` to offer those that can succeed.
     pub methods: Option<Vec<Socks5Method>>,

@@ -22,7 +22,7 @@ pub(super) struct Acceptor {
     /// flood of clients at one listener does not starve the others.
     first: Cell<usize>,
     termination: Termination,
-    /// How long a client may send nothing before TCP probes it; `None` for no probes.
+    /// Idle time of a client before TCP probes it; `None` for no probes.
     keep_alive: Option<Duration>,
 }
 
@@ -140,9 +140,9 @@ pub(super) struct Between<'a> {
 }
 
 impl Between<'_> {
-    /// Returns the connection to the remote, and what to wait for. Data that arrives between two
-    /// clients is for the next one, and EOF is not visible until that data has been read. Without
-    /// any interest, layers still send what they hold of the last client's data.
+    /// Returns the connection to the remote, and the events to wait for. Data that arrives between
+    /// two clients is for the next one, and EOF is not visible until that data has been read. Even
+    /// without any interest, layers send the rest of the last client's data.
     fn remote(&self) -> Option<(&(dyn Stream + 'static), Interest)> {
         let kept = self.kept.as_deref()?;
         let read = self.watches_remote && !kept.has_pending();
@@ -183,7 +183,7 @@ impl Between<'_> {
             return Ok(false);
         };
         if ready.write {
-            // If that fails, a read from the connection does, too.
+            // If flushing fails, the next read from the connection fails, too.
             let _ = remote.flush();
         }
         if !want.read || !ready.read {

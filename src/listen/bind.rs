@@ -9,7 +9,8 @@ use crate::plan::ListenAddress;
 use crate::sys::{self, Listener};
 use crate::trace::trace;
 
-/// How many ports to try if the system chooses one that is not free at every address.
+/// Maximum number of ports to try, because the system may choose one that is not free at every
+/// address.
 const MAX_PORTS_TRIED: usize = 32;
 
 /// Opens the listeners for one address of the plan: several if a name has several addresses.
@@ -41,7 +42,8 @@ pub(super) fn listen(at: &ListenAddress) -> Result<Vec<Listener>, Error> {
 fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     match host {
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
-        // No name server or hosts file decides which addresses are this machine.
+        // RFC 6761 §6.3: `localhost` is a loopback address, whatever name servers or the hosts file
+        // say.
         Host::Name(name) if name.is_localhost() => Ok(LOOPBACK.map(|ip| SocketAddr::new(ip, port)).to_vec()),
         Host::Name(name) => {
             if let Some(why) = name.special_use().and_then(SpecialUse::why_unresolvable) {
@@ -82,7 +84,7 @@ fn bind_all(addresses: &[SocketAddr], bind: &mut dyn FnMut(SocketAddr) -> io::Re
     bind_once(addresses, bind)
 }
 
-/// Does what [`bind_all`] does, but tries only one of the ports that the system can choose.
+/// Binds the addresses as [`bind_all`] does, but for port 0 tries only one port.
 fn bind_once(addresses: &[SocketAddr], bind: &mut dyn FnMut(SocketAddr) -> io::Result<TcpListener>) -> Bound {
     let (mut listeners, mut port, mut missing) = (Vec::new(), None, None);
     for &(mut address) in addresses {
@@ -133,7 +135,7 @@ mod tests {
         assert_eq!(bound.iter().map(SocketAddr::ip).collect::<Vec<_>>(), LOOPBACK);
         assert_eq!(bound[0].port(), bound[1].port());
         assert_eq!((asked.len(), asked[1].port()), (4, taken.unwrap()));
-        // Nor does it try forever.
+        // The number of attempts is limited.
         let (bound, asked) =
             bound_with("localhost", |address| address.is_ipv6().then_some(io::ErrorKind::AddrInUse));
         assert_eq!((bound.is_err(), asked.len()), (true, 2 * MAX_PORTS_TRIED));

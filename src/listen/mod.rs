@@ -29,7 +29,7 @@ const SESSION_MEMORY: usize = 512 * 1024;
 /// Delay before accepting again after an error, usually a lack of file descriptors, memory or
 /// threads.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-/// How often to check for signals while no client is accepted.
+/// Interval between checks for signals while no client is accepted.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Minimum interval between reports of clients that could not be served.
 const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
@@ -107,7 +107,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         trace!("closing local port without disconnecting from remote");
         acceptor.end_session();
     }
-    // A signal cuts the session with the target off. The other ends of the wait are clean.
+    // A signal aborts the session with the target. Any other end of the wait is clean.
     let is_clean = !acceptor.has_signal().unwrap_or(true);
     let Some((mut kept, peers)) = kept.zip(peers).filter(|_| is_clean) else { return Ok(()) };
     let is_silent = kept.has_ended() && !kept.has_received;

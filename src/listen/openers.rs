@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Maximum number of clients that are being connected at the same time. When all threads are busy,
 /// no more clients are accepted.
 pub(super) const MAX_OPENING: usize = 256;
-/// How long a thread waits for the next client before it exits.
+/// Idle time after which a thread exits.
 const THREAD_TTL: Duration = Duration::from_secs(1);
 /// Stack size of a thread. The system's resolver needs most of it.
 const STACK_SIZE: usize = 256 * 1024;
@@ -27,9 +27,9 @@ struct Shared<T> {
 }
 
 struct State<T> {
-    /// Items that no thread works on yet.
+    /// Items that wait for a thread.
     waiting: VecDeque<T>,
-    /// The number of items that are not done.
+    /// The number of items that wait or are in progress.
     open_count: usize,
     /// The number of threads that wait for an item.
     idle: usize,

@@ -20,8 +20,8 @@ use crate::trace::trace;
 /// sending the reply.
 const CLIENT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait after a refusal for the client to close the connection. If we closed it
-/// earlier, unread bytes would cause a reset, which could destroy the refusal.
+/// Time limit for the client to close the connection after a refusal. If we closed the connection
+/// first, unread bytes would cause a reset, which could destroy the refusal.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of bytes to receive or peek at in one call.
@@ -145,7 +145,7 @@ fn normalized(name: &str) -> String {
     name.trim_end_matches('.').to_lowercase()
 }
 
-/// What follows a part of the handshake.
+/// The next task after the steps of a handshake.
 enum Next {
     Connect(Endpoint),
     Relay,

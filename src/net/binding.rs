@@ -11,7 +11,7 @@ use crate::plan::{Bind, BindTo, FamilyLimit, SocketSettings};
 use crate::sys::{self, InterfaceAddress};
 use crate::text::printable;
 
-/// Where the sockets of a session are bound.
+/// The local end of a session's sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Binding {
     /// The only address family for connections; `None` for both.
@@ -116,7 +116,7 @@ impl Binding {
         self.bind_with_port(socket, peer, 0)
     }
 
-    /// Does what [`bind`](Self::bind) does, with this local port; 0 lets the system choose.
+    /// Binds a socket as [`bind`](Self::bind) does, to this local port; 0 lets the system choose.
     pub(super) fn bind_with_port(&self, socket: &Socket, peer: SocketAddr, port: u16) -> io::Result<()> {
         let mut address = match &self.local {
             Local::Any => unspecified(peer),
@@ -138,7 +138,7 @@ impl Binding {
             }
         };
         if port == 0 && address.ip().is_unspecified() {
-            // connect(2) does this.
+            // connect(2) chooses address and port.
             return Ok(());
         }
         address.set_port(port);

@@ -35,13 +35,13 @@ mod sockets;
 /// the query in case a packet was lost; TCP gets the rest.
 const DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The name server, and what to query it for.
+/// The name server, and the settings for queries to it.
 #[derive(Clone, Copy)]
 struct NameServer<'a> {
     address: SocketAddr,
     /// The only family to query; `None` for both.
     family: Option<Family>,
-    /// Where queries come from.
+    /// The local end of queries.
     binding: &'a Binding,
 }
 

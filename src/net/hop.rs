@@ -65,13 +65,14 @@ pub(super) struct HopState<'a> {
     pub(super) negotiation: Box<dyn Negotiation>,
     /// The hops of the route up to and including this proxy.
     path: &'a [Hop],
-    /// What the listener remembers about this proxy, as far as this session knows.
+    /// The proxy's entry in the listener's memory when this session last read or wrote it.
     remembered: Option<Learned>,
     /// Masks the secrets of all hops in what the proxy sends.
     pub(super) redactor: Redactor,
     pub(super) log: ReceivedLog,
-    /// How much of [`Limits::HANDSHAKE_TIMEOUT`] the handshakes with this proxy have used, over all
-    /// connections. Includes the time to dial again if the proxy requires a new connection.
+    /// The part of [`Limits::HANDSHAKE_TIMEOUT`] that the handshakes with this proxy have used,
+    /// over all connections. Includes the time to dial again if the proxy requires a new
+    /// connection.
     pub(super) spent: Duration,
     /// The login that the negotiation uses, if the listener's [`LoginGate`] controls it.
     pub(super) login: Option<login_gate::Attempt<'a>>,
@@ -84,8 +85,8 @@ impl HopState<'_> {
         reach.or_resume(Limits::HANDSHAKE_TIMEOUT, self.spent)
     }
 
-    /// Remembers what the negotiation has learned for later sessions of a listener, and forgets
-    /// what the proxy has rejected.
+    /// Stores the login method that the proxy has accepted, for later sessions of a listener.
+    /// Removes the stored one if the proxy has rejected it.
     pub(super) fn update_memory(&mut self, gate: Option<&LoginGate>) {
         let Some(gate) = gate else { return };
         let learned = self.negotiation.learned();
@@ -149,7 +150,7 @@ pub(super) fn prepare_hops<'a>(
         });
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
-        // After the wait for another session, which may have learned something.
+        // Read the memory only now: the session that we waited for may have learned a login method.
         let remembered = remembered();
         if let Some(learned) = &remembered
             && negotiation.recall(learned, prompted)

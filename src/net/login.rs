@@ -71,7 +71,7 @@ fn run_password_command(
 ) -> Result<Secret, String> {
     let (host, port) = match &hop.proxy {
         Target::Tcp(proxy) => (proxy.host.to_string(), proxy.port.to_string()),
-        // A path may contain characters that a shell command must not.
+        // A path may contain characters that are unsafe in a shell command.
         Target::Unix(_) => ("localhost".into(), String::new()),
     };
     let line = fill_in(line, &[('h', &host), ('p', &port), ('u', user)])

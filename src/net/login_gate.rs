@@ -21,8 +21,8 @@ const REJECTION_TTL: Duration = Duration::from_secs(30 * 60);
 /// How long to keep an expired rejection, for sessions that were waiting for the result.
 const RESULT_RETENTION: Duration = Duration::from_secs(60);
 
-/// The logins that this process has tried or is trying, with their results, and what sessions have
-/// learned about logging in.
+/// The logins that this process has tried or is trying, with their results, and the login methods
+/// that proxies have accepted.
 #[derive(Debug, Default)]
 pub struct LoginGate {
     logins: Mutex<Vec<(Login, State)>>,

@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::plan::Hop;
 use crate::proto::Learned;
 
-/// How many proxies to remember. A run has more only if its plans depend on the target.
+/// Maximum number of proxies to remember. A run has more only if its plans depend on the target.
 const MAX_REMEMBERED: usize = 64;
 
-/// What negotiations have learned, for later sessions. Contains no passwords.
+/// The login methods that negotiations have learned, for later sessions. Contains no passwords.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Each proxy as configured, with the proxies before it: the address of a proxy can belong to
@@ -18,7 +18,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Returns what was learned about the last proxy of `path`.
+    /// Returns the login method of the last proxy of `path`; `None` if none is known.
     pub(super) fn get(&self, path: &[Hop]) -> Option<Learned> {
         let known = self.lock();
         if known.is_empty() {
@@ -28,8 +28,9 @@ impl Memory {
         known.iter().find(|(other, _)| *other == path).map(|(_, learned)| learned.clone())
     }
 
-    /// Replaces what was learned about the last proxy of `path`. Without a `new` value, forgets
-    /// only the `old` one, because another session may have learned more in the meantime.
+    /// Replaces the login method of the last proxy of `path`. If `new` is `None`, removes the
+    /// method only if it is still `old`, because another session may have learned a newer one in
+    /// the meantime.
     pub(super) fn update(&self, path: &[Hop], old: Option<&Learned>, new: Option<Learned>) {
         let path = without_passwords(path);
         let mut known = self.lock();

@@ -19,8 +19,8 @@ use crate::trace::{self, in_charset, trace};
 /// user, but does not affect the outcome. The body must be read only to keep the connection.
 const REST_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often to check for more bytes after a peek. Polling would return at once, because the bytes
-/// that were peeked at are still in the stream.
+/// Interval between two peeks for more bytes. Polling would return at once, because the bytes that
+/// were peeked at are still in the stream.
 const PEEK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a negotiation ended.

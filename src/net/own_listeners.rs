@@ -45,7 +45,8 @@ fn reaches(address: SocketAddr, bound: SocketAddr) -> bool {
     match (ip.is_unspecified(), bound.is_unspecified()) {
         (false, false) => ip == bound,
         (true, false) => bound.is_loopback(),
-        // If the interfaces cannot be listed, assume a loop: it would use up what is short.
+        // If listing the interfaces fails, descriptors or memory are short. Assume a loop, which
+        // would use up the rest.
         (_, true) => {
             let is_own = |own: Vec<InterfaceAddress>| own.iter().any(|each| each.ip == ip);
             is_this_machine(ip) || sys::interface_addresses().map_or(true, is_own)

@@ -35,7 +35,7 @@ pub enum Stage<'a> {
         name: &'a Name,
         /// The name's addresses, in order of preference.
         addresses: &'a [IpAddr],
-        /// How many further addresses the name has. They are not used.
+        /// The number of further addresses that the name has. The program does not use them.
         ignored: usize,
     },
     /// The connection to the first hop, or to the target, is established.

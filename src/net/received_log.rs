@@ -11,7 +11,7 @@ pub(super) struct ReceivedLog {
     redactor: Redactor,
     is_text: bool,
     bytes: Vec<u8>,
-    /// Where each piece ends in `bytes`, in the order in which they arrived.
+    /// The end of each piece in `bytes`, in the order in which the pieces arrived.
     ends: Vec<usize>,
 }
 

@@ -17,14 +17,14 @@ use crate::error::{Error, Peer};
 use crate::plan::{FamilyLimit, Target};
 use crate::trace::trace;
 
-/// How to resolve a name.
+/// The settings for resolving a name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resolver<'a> {
     /// The name server; `None` for the system's resolver.
     pub(super) server: Option<SocketAddr>,
     /// The only family to look up; `None` for both.
     pub(super) family: Option<&'a FamilyLimit>,
-    /// Where queries to the name server, and connections to the peer, come from.
+    /// The local end of queries to the name server and of connections to the peer.
     pub(super) binding: &'a Binding,
 }
 
@@ -46,7 +46,7 @@ const MAX_ADDRESSES: usize = 16;
 pub(super) struct Found {
     /// The addresses to try, in order. Each occurs only once, and the families alternate.
     pub(super) addresses: Vec<SocketAddr>,
-    /// How many further addresses the name has.
+    /// The number of further addresses that the name has.
     pub(super) ignored: usize,
 }
 

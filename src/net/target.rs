@@ -20,7 +20,7 @@ use crate::trace::{self, trace};
 pub struct Tunnel {
     /// The connection, with its layers.
     pub stream: Box<dyn Stream>,
-    /// Where it leads.
+    /// The peers of the connection.
     pub peers: Peers,
 }
 

@@ -97,7 +97,7 @@ enum Prompt {
 #[derive(Debug)]
 enum Answer {
     Password(Secret),
-    /// Why there is no password, and when the prompt failed.
+    /// The reason for the missing password, and the time at which the prompt failed.
     Refused(String, Instant),
 }
 

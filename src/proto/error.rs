@@ -243,7 +243,7 @@ pub enum Unencodable {
 pub struct UnusableScheme {
     /// The name of the scheme, safe to print on a terminal.
     pub name: String,
-    /// Why it cannot be used.
+    /// The reason, for messages.
     pub reason: Unusable,
 }
 

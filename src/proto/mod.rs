@@ -61,8 +61,8 @@ pub struct Credentials {
     pub password: Secret,
 }
 
-/// What a negotiation has learned about logging in to its proxy, for later negotiations with the
-/// same proxy as the same user. Contains no credentials.
+/// The login method that a negotiation has learned, for later negotiations with the same proxy as
+/// the same user. Contains no credentials.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Learned {
     /// The authentication scheme that an HTTP proxy accepted.
@@ -172,19 +172,18 @@ pub trait Negotiation {
         false
     }
 
-    /// Returns what the negotiation has learned about logging in. Once the tunnel is established,
-    /// that is what the proxy accepted; before, it is what [`recall`](Self::recall) was given,
-    /// unless the proxy has rejected it. `None` if there is nothing to remember.
+    /// Returns the login method to remember; `None` if there is none. Once the tunnel is
+    /// established, returns the method that the proxy accepted. Before that, returns the method
+    /// passed to [`recall`](Self::recall), unless the proxy has rejected it.
     fn learned(&self) -> Option<Learned> {
         None
     }
 
-    /// Uses what an earlier negotiation has learned, before the first step. `credentials` are those
-    /// that the user entered before; they are not used if others are set. Returns `false` if this
-    /// makes no difference.
+    /// Uses the login method of an earlier negotiation. Call this before the first step.
+    /// `credentials` are those that the user entered earlier; the negotiation ignores them if
+    /// others are set. Returns `false` if the method makes no difference.
     ///
-    /// If the proxy rejects what was learned, the negotiation continues as it would have begun
-    /// without this call.
+    /// If the proxy rejects the method, the negotiation starts over without it.
     fn recall(&mut self, _learned: &Learned, _credentials: Option<Credentials>) -> bool {
         false
     }

@@ -79,7 +79,7 @@ pub struct Socks5 {
     state: State,
     /// The bytes received so far in the current state.
     reply: Vec<u8>,
-    /// How many bytes to receive in the current state.
+    /// The number of bytes to receive in the current state.
     due: usize,
 }
 

@@ -90,7 +90,7 @@ pub(super) struct Outcome {
     pub(super) result: Result<(), Error>,
     /// Bytes from the proxy that the negotiation did not consume.
     pub(super) unread: Vec<u8>,
-    /// What the negotiation has learned for later ones.
+    /// The login method that the negotiation has learned.
     pub(super) learned: Option<Learned>,
 }
 

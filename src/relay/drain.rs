@@ -24,7 +24,7 @@ impl Drain {
 
     /// Marks the stream for a reset if the wait is over. Returns `true` if it is.
     pub(super) fn try_reset(&mut self, stream: &mut dyn Stream) -> bool {
-        // If that fails, nothing is left to deliver.
+        // If flushing fails, no more bytes can be delivered.
         let _ = stream.flush();
         let is_over = self.0.is_over(stream.undelivered(), Instant::now());
         if is_over {

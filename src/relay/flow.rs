@@ -27,7 +27,7 @@ pub(super) struct Flow {
     progress_count: u64,
 }
 
-/// What a flow moves bytes between.
+/// The two streams of a flow.
 pub(super) struct Ends<'s> {
     /// `None` if the descriptor was closed at program start, which counts as EOF.
     pub(super) source: Option<&'s mut (dyn Stream + 'static)>,

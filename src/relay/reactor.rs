@@ -31,13 +31,13 @@ const MAX_SOURCES: usize = 8;
 /// Delay after a failed wait, so that a permanent failure does not occupy a processor.
 const ERROR_DELAY: Duration = Duration::from_millis(100);
 
-/// What to do when a session has ended and its connections are closed.
+/// The callback for the end of a session, called after its connections are closed.
 pub type OnEnd = Box<dyn FnOnce(Result<Ending, Error>) + Send>;
 
 /// The reactors of a process.
 pub struct Reactors(Vec<Arc<Mailbox>>);
 
-/// How a reactor gets sessions from other threads.
+/// The sessions that other threads pass to a reactor.
 struct Mailbox {
     poller: Poller,
     arrived: Mutex<Vec<(Session, OnEnd)>>,
@@ -104,21 +104,21 @@ struct Reactor {
     wanted: Vec<(Source, Interest)>,
 }
 
-/// A session and what the poller waits for on its behalf.
+/// A session, and its descriptors in the poller.
 struct Entry {
     session: Session,
     on_end: OnEnd,
-    /// Each descriptor, and what the poller waits for: nothing if it is not in the poller. The
-    /// index is part of its key.
+    /// Each descriptor, with the events that the poller waits for: none if the descriptor is not in
+    /// the poller. The index is part of the descriptor's key.
     sources: Vec<(Source, Interest)>,
     /// For each stream that the session has registered, the index in `sources`.
     order: Vec<usize>,
     /// The events since the session last ran, by the index in `sources`.
     ready: [Ready; MAX_SOURCES],
-    /// When the wait ends.
+    /// The end of the wait; `None` for no limit.
     deadline: Option<Instant>,
-    /// When to check `deadline`. An event postpones `deadline`, but not the alarm, so that it need
-    /// not update the set of alarms.
+    /// The time of the next check of `deadline`. An event postpones only `deadline`, so that the
+    /// set of alarms need not change with each event.
     alarm: Option<Instant>,
 }
 
@@ -263,7 +263,7 @@ impl Entry {
         alarms.insert((deadline, id));
     }
 
-    /// Tells the poller what the session waits for.
+    /// Updates the poller with the events that the session waits for.
     fn register(
         &mut self,
         id: usize,

@@ -165,7 +165,7 @@ impl SplicePipe {
     /// Moves bytes from a socket into the pipe, which must be empty. Returns 0 at EOF.
     ///
     /// Fails with `Unsupported` if the socket was ready several times and nothing could be moved.
-    /// This happens before urgent data, which only other calls skip.
+    /// splice(2) moves nothing before urgent data, which only other calls skip.
     pub(super) fn fill(&mut self, source: &Channel, pool: &Pool) -> io::Result<usize> {
         let mut pipe = pool.take_pipe()?;
         let result = pipe.fill(source);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Interest, PollSet, Stream};
 use crate::sys::{self, Ready};
 
-/// How long the peer may neither send nor accept anything. After that, the remaining data is
+/// Time limit for a peer that neither sends nor accepts anything. After that, the remaining data is
 /// discarded.
 const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -21,13 +21,13 @@ pub struct Closing {
     started: Instant,
     last_progress: Instant,
     undelivered: usize,
-    /// What the peer sends is discarded until it ends, because a peer may stop reading while nobody
-    /// reads from it.
+    /// The peer has not sent EOF. Its bytes are read and discarded, because a peer may stop reading
+    /// while nobody reads from it.
     reads: bool,
 }
 
 impl Closing {
-    /// Ends the layers' streams. Returns `None` if that leaves nothing to be written.
+    /// Ends the layers' streams. Returns `None` if nothing is left to be written.
     pub fn begin(stream: &mut dyn Stream) -> Option<Self> {
         if is_finished(stream) {
             return None;
@@ -36,7 +36,7 @@ impl Closing {
         Some(Self { started: now, last_progress: now, undelivered: usize::MAX, reads: true })
     }
 
-    /// Returns what to wait for.
+    /// Returns the events to wait for.
     #[must_use]
     pub fn interest(&self) -> Interest {
         Interest { read: self.reads, ..Interest::WRITE }
@@ -48,7 +48,8 @@ impl Closing {
         remaining(self.started.elapsed(), self.last_progress.elapsed())
     }
 
-    /// Moves on when the stream is ready, or after a timeout. Returns `true` if it can be dropped.
+    /// Continues when the stream is ready, or after a timeout. Returns `true` if the stream can be
+    /// dropped.
     pub fn advance(&mut self, stream: &mut dyn Stream, ready: Ready) -> bool {
         if ready.read && self.reads {
             self.discard(stream);

@@ -94,8 +94,8 @@ impl<C: Codec> Layered<C> {
                 Ok(0) => self.fail(self.codec.truncated()),
                 Ok(_) => {}
                 Err(error) if sys::is_transient(&error) => {
-                    // The caller waits for the layer to be ready, which it also is if it has bytes
-                    // to send and there is room for them.
+                    // The stream below may be ready only for the bytes that the layer holds. Write
+                    // them, or the caller's next wait returns at once.
                     let _ = self.flush();
                     return Err(error);
                 }
@@ -111,7 +111,7 @@ impl<C: Codec> Layered<C> {
         Ok(())
     }
 
-    /// Does what [`read`](Stream::read) does, but skips bytes that were peeked at.
+    /// Reads from the codec, without the bytes that were peeked at before.
     fn read_codec(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (mut filled, mut has_received) = (0, false);
         // Fill the buffer from several messages if they have already been received.
@@ -164,7 +164,7 @@ impl<C: Codec> Layered<C> {
         !self.peeked.is_empty() || self.codec.has_plain() || !self.received.is_empty() || self.fault.is_some()
     }
 
-    /// Returns what to wait for below.
+    /// Returns the events to wait for on the stream below.
     fn interest_below(&self, want: Interest) -> Interest {
         Interest { write: want.write || !self.codec.pending_wire().is_empty(), ..want }
     }
@@ -190,7 +190,7 @@ impl<C: Codec> Stream for Layered<C> {
             match self.read_codec(room) {
                 Ok(count) => self.peeked.extend_from_slice(&room[..count]),
                 Err(error) if self.peeked.is_empty() => return Err(error),
-                // Reading will return it again, after the bytes before it.
+                // Reading will return the error again, after the bytes before it.
                 Err(_) => {}
             }
         }
@@ -214,7 +214,7 @@ impl<C: Codec> Stream for Layered<C> {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.is_broken {
-            // Discard what the codec has added since.
+            // Discard the bytes that the codec has added since.
             self.break_off();
             return Err(io::ErrorKind::BrokenPipe.into());
         }

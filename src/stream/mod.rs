@@ -1,4 +1,4 @@
-//! Non-blocking byte streams: what connecting returns, and what the relay moves bytes between.
+//! Non-blocking byte streams: the results of connecting, and the two ends of a relay session.
 //!
 //! A [`Channel`] is a stream without layers. [`Layered`] puts a [`Codec`], such as TLS, on top of
 //! any stream, so TLS in TLS is two layers:
@@ -41,7 +41,7 @@ pub trait Stream: fmt::Debug + Send {
     /// before it are returned first.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Does what [`read`](Self::read) does, but leaves the bytes in the stream.
+    /// Copies available bytes as [`read`](Self::read) does, but leaves them in the stream.
     ///
     /// # Errors
     /// See [`read`](Self::read).
@@ -86,8 +86,8 @@ pub trait Stream: fmt::Debug + Send {
     /// [`Channel::set_reset_on_exit`].
     fn set_reset_on_exit(&mut self, reset: bool);
 
-    /// Returns the number of written bytes that the peer has not acknowledged, as far as the system
-    /// reports it.
+    /// Returns the number of written bytes that layers hold or the peer has not acknowledged. Only
+    /// Linux reports the latter.
     fn undelivered(&self) -> usize;
 
     /// Returns the error hidden by an EOF; see [`Channel::fault`].
@@ -95,7 +95,7 @@ pub trait Stream: fmt::Debug + Send {
         None
     }
 
-    /// Adds to `polls` what must be polled for `want`, or to flush what layers hold.
+    /// Adds to `polls` the descriptors to poll for `want`, and for room to flush the layers.
     fn register<'a>(&'a self, want: Interest, polls: &mut PollSet<'a>);
 
     /// Returns the result for the last [`register`](Self::register), which was called with the same

@@ -9,7 +9,7 @@ use polling::{Event, PollMode};
 use super::source::{Source, borrow};
 use super::{HANGUP_IS_GONE, Ready};
 
-/// A set of channels, each with a key. Events are reported for as long as they last.
+/// A set of channels, each with a key. Events are level-triggered.
 #[derive(Debug)]
 pub struct Poller(polling::Poller);
 
@@ -36,7 +36,7 @@ impl Poller {
         unsafe { self.0.add_with_mode(source, event(key, read, write), PollMode::Level) }
     }
 
-    /// Changes what to wait for.
+    /// Changes the events to wait for.
     ///
     /// # Errors
     /// The channel is not in the set, or memory is short.

@@ -7,10 +7,10 @@ use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
 use super::Channel;
 
-/// The number of a descriptor or socket.
+/// The number of a descriptor.
 #[cfg(unix)]
 pub type Source = RawFd;
-/// The number of a descriptor or socket.
+/// The handle of a socket.
 #[cfg(windows)]
 pub type Source = RawSocket;
 

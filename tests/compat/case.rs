@@ -7,7 +7,7 @@ use crate::kit::Script;
 /// An aspect of a run that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aspect {
-    /// Whether the program exits, and whether its exit code is zero.
+    /// The end of the program, and whether its exit code is zero.
     Exit,
     /// The bytes on stdout, and those that the client of a local port receives.
     Output,

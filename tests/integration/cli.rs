@@ -408,7 +408,7 @@ fn a_password_where_a_port_is_expected_is_not_quoted() {
         let out = connect(args).run();
         out.expect_code(2).expect_stdout("").expect_stderr_lacks("hunter2");
     }
-    // What cannot be a password is quoted as before.
+    // A message still quotes a value that cannot be a password.
     connect("host:70000").run().expect_failure(2, &["invalid port '70000'"]);
     connect("host sssh").run().expect_failure(2, &["invalid port 'sssh'"]);
     connect("-H host:99999 h 22").run().expect_failure(2, &["invalid port '99999'"]);

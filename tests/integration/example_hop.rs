@@ -21,8 +21,8 @@ use connect::proto::{
 use crate::kit::*;
 use crate::library::{first_bytes, open_tunnel};
 
-/// The protocol: `PLEASE host port` and a line break; the proxy answers `YES` and a line break.
-/// The kind says which schemes select it, and builds hops.
+/// The protocol: `PLEASE host port` and a line break; the proxy answers `YES` and a line break. The
+/// kind lists the schemes that select it, and builds hops.
 #[derive(Debug)]
 struct Polite;
 
@@ -98,7 +98,7 @@ impl Negotiation for Machine {
         if !std::mem::replace(&mut self.is_sent, true) {
             return Ok(Step::Send(Wire::public(self.request.clone().into_bytes())));
         }
-        // Not a byte more: what follows belongs to the tunnel.
+        // Receive no more than the answer: the bytes after it belong to the tunnel.
         match ANSWER.len() - self.received.len() {
             0 => Ok(Step::Done),
             missing => Ok(Step::Receive(Limit::Bytes(missing))),

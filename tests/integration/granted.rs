@@ -69,7 +69,7 @@ fn a_session_that_carries_nothing_because_nothing_is_sent_succeeds() {
     let proxy = http_ok().expect_eof().serve();
     connect(format!("-H {proxy} host.example 22")).run().expect_success();
     proxy.finish();
-    // Even if the proxy is faster than our look at standard input.
+    // The result is the same if the proxy closes before we read standard input.
     let proxy = http_ok().serve();
     connect(format!("-H {proxy} host.example 22")).stdin(Io::Null).run().expect_success();
     proxy.finish();

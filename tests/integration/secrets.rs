@@ -403,7 +403,8 @@ fn the_passwords_of_clients_are_erased() {
         format!("CONNECT {target} HTTP/1.1\r\nHost: h\r\nProxy-Authorization: Basic {BASE64}\r\n\r\nhello");
     client.write_all(request.as_bytes()).unwrap();
     assert!(String::from_utf8(read(&mut client, 44)).unwrap().ends_with("hello"));
-    // The memory is protected, because a password for a proxy could be in it. Only root can look.
+    // The memory is protected, because a password for a proxy could be in it. Only root can read
+    // it.
     if rustix::process::geteuid().is_root() {
         let found = || find_in_memory(listener.run.pid(), &forms()).unwrap();
         crate::listening::eventually("the passwords to be erased", || found().is_empty());

@@ -189,7 +189,7 @@ fn connections_come_from_the_given_address() {
     connect(target.args()).env("HOME", &*home).run().expect_success().expect_stdout(SOURCE);
     let v6 = Server::each_v6([observer()]);
     connect(format!("--bind [::1] {}", v6.args())).run().expect_success().expect_stdout("::1");
-    // Clients of a local port.
+    // The option also applies to clients of a local port.
     let run = listening(format!("--bind {SOURCE} -p 127.0.0.1:0 {}", target.args()));
     assert_eq!(crate::listening::read_to_end(run.client()), SOURCE);
     run.end().expect_success();

@@ -48,11 +48,11 @@ fn a_tunnel_whose_head_announces_a_page_loses_no_byte() {
         ("Content-Type: text/html\r\nTransfer-Encoding: chunked\r\n", "SSH-2.0-test\r\n"),
         ("Content-Type: text/html\r\nTransfer-Encoding: chunked\r\n", "1f\r\nSSH-2.0-test\r\n"),
         ("Location: /\r\n", "<stream>"),
-        // Too little to tell.
+        // These bodies are too short to decide.
         ("Content-Type: text/html\r\n", "<"),
         ("Content-Type: text/html\r\n", "\r\n<!doc"),
         ("Content-Type: text/html\r\n", ""),
-        // Nothing announces a page.
+        // These heads do not announce a page.
         ("", PAGE),
         ("Content-Type: text/plain\r\n", PAGE),
     ] {

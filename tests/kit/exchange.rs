@@ -38,7 +38,7 @@ pub(crate) struct Job {
     /// Number of bytes, counting both directions, after which this end aborts the session.
     pub(crate) abort_after: Option<u64>,
     pub(crate) half_close: HalfClose,
-    /// How long the session may go without progress before it ends as [`Ending::Stalled`].
+    /// Maximum time without progress, after which the session ends as [`Ending::Stalled`].
     pub(crate) idle_timeout: Duration,
 }
 

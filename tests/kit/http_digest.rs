@@ -22,7 +22,7 @@ pub(crate) struct HttpDigest {
     pub(crate) extra_parameters: &'static str,
     /// Additional challenges, for other schemes.
     pub(crate) other_challenges: &'static str,
-    /// How many correct responses are rejected with `stale=true`.
+    /// The number of correct responses to reject with `stale=true`.
     pub(crate) stale: usize,
     /// `true` if the proxy closes the connection after each challenge.
     pub(crate) closes: bool,
@@ -39,7 +39,7 @@ pub(crate) struct State {
     nonces: usize,
     /// The highest nonce count received for the latest nonce.
     nonce_count: u32,
-    /// How many responses were rejected as stale.
+    /// The number of responses rejected as stale.
     stale: usize,
     /// The heads of all requests.
     heads: Vec<String>,

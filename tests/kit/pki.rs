@@ -94,7 +94,7 @@ impl Identity {
         (Self { chain, key: KeyPair::generate().unwrap() }, authority.certificate_file())
     }
 
-    /// Replaces the key by one that does not belong to the certificate.
+    /// Replaces the key with one that does not belong to the certificate.
     pub(crate) fn with_another_key(self) -> Self {
         Self { key: KeyPair::generate().unwrap(), ..self }
     }

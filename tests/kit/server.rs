@@ -48,7 +48,7 @@ pub(crate) struct Server {
 struct Shared {
     connections: Mutex<Vec<Connection>>,
     changed: Condvar,
-    /// How many connections must arrive.
+    /// The number of connections that must arrive.
     wanted: usize,
     /// `true` if a step that fails ends its script without failing the test.
     lenient: bool,

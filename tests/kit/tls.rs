@@ -32,7 +32,7 @@ pub(crate) struct Handshake {
     pub(crate) name: Option<String>,
     /// The terminator's error if the handshake failed.
     pub(crate) failure: Option<String>,
-    /// How the stream ended; `None` while it is open or if the handshake failed.
+    /// The end of the stream; `None` while it is open or if the handshake failed.
     pub(crate) end: Option<TlsEnd>,
 }
 

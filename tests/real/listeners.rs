@@ -15,7 +15,7 @@ use crate::kit::{Outcome, Program, Running};
 use crate::peers::{PASSWORD, PLAIN_PASSWORD, SQUID_USER, USER, WRONG_PASSWORD, run};
 use crate::routes::{HTTP_SQUID_USER, Route, SOCKS5_MICROSOCKS_USER};
 
-/// How long the program may take to listen.
+/// Time limit for the program to start listening.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
 
 const PAGE: &str = "<html><head><script src=\"/script.js\"></script></head><body><p>a page</p></body></html>";

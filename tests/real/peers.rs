@@ -191,12 +191,12 @@ pub(crate) const STUNNEL_WRONG: Endpoint = endpoint(Server::Stunnel, 5);
 pub(crate) const STUNNEL_EXPIRED: Endpoint = endpoint(Server::Stunnel, 6);
 pub(crate) const STUNNEL_LONE: Endpoint = endpoint(Server::Stunnel, 7);
 pub(crate) const STUNNEL_SELF: Endpoint = endpoint(Server::Stunnel, 8);
-/// In front of sshd, not of a proxy.
+/// stunnel in front of sshd instead of a proxy.
 pub(crate) const STUNNEL_SSHD: Endpoint = endpoint(Server::Stunnel, 9);
 
 /// Requires TLS, and leads to sshd if the server name is `localhost`.
 pub(crate) const HAPROXY_TLS: Endpoint = endpoint(Server::Haproxy, WORKERS);
-/// Expects a PROXY protocol header, then the same.
+/// Expects a PROXY protocol header, then behaves like [`HAPROXY_TLS`].
 pub(crate) const HAPROXY_TLS_ANNOUNCED: Endpoint = endpoint(Server::Haproxy, WORKERS + 1);
 
 /// stunnel's services: for each, the server that stunnel connects to, stunnel's certificate, and

@@ -30,9 +30,9 @@ pub(crate) struct Results {
     complete: Mutex<HashSet<u64>>,
     changed: Condvar,
     pub(crate) failures: AtomicU64,
-    /// How many sessions the proxy refused.
+    /// The number of sessions that the proxy refused.
     pub(crate) refused: AtomicU64,
-    /// How many bytes were received and compared.
+    /// The number of bytes received and compared.
     pub(crate) bytes: AtomicU64,
 }
 

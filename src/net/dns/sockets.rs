@@ -92,7 +92,7 @@ impl RuntimeProvider for Sockets {
             let connected = async {
                 let socket = TcpSocket::from_std_stream(socket?.into());
                 socket.set_nodelay(true)?;
-                // The caller limits the time.
+                // The caller enforces the time limit.
                 socket.connect(server).await
             };
             first_error.record(connected.await).map(AsyncIoTokioAsStd)

@@ -116,7 +116,7 @@ fn path_error(name: &str) -> String {
     text.into()
 }
 
-/// Describes what is wrong with a PEM file. Quotes nothing from the file, which may hold a key.
+/// Describes an error in a PEM file. Quotes nothing from the file, which may hold a key.
 pub(super) fn pem_error(error: &pem::Error) -> String {
     let text = match error {
         pem::Error::Base64Decode(_) => "its base64 is malformed",
@@ -143,7 +143,7 @@ pub(super) fn version(version: ProtocolVersion) -> String {
     format!("{version:?}").replace("TLSv", "TLS ").replace('_', ".")
 }
 
-/// Returns the name of a cipher suite in the registry of IANA. rustls marks those of TLS 1.3.
+/// Returns the IANA name of a cipher suite. rustls prefixes those of TLS 1.3 with `TLS13_`.
 pub(super) fn cipher_suite(suite: CipherSuite) -> String {
     format!("{suite:?}").replace("TLS13_", "TLS_")
 }
@@ -159,7 +159,7 @@ fn variant(debug: &str) -> &str {
     debug.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
 }
 
-/// Replaces Rust names in a text by words.
+/// Replaces Rust names in a text with words.
 fn in_words(text: &str) -> String {
     let mut result = String::with_capacity(text.len() + 8);
     for part in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {

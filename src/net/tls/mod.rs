@@ -34,7 +34,7 @@ mod server;
 mod settings;
 mod verifier;
 
-/// How messages refer to the peer's part of the handshake.
+/// The peer's part of the handshake, for messages.
 const WAITING_FOR: &str = "its TLS handshake";
 
 /// Maximum number of bytes to receive in one call.
@@ -45,7 +45,7 @@ const READ_SIZE: usize = 4096;
 pub(super) struct Client {
     configuration: Arc<ClientConfig>,
     name: ServerName<'static>,
-    /// Why the peer's certificate was rejected.
+    /// The reason to reject the peer's certificate.
     problem: Arc<ProblemSlot>,
     /// The alert that ended the connection after the handshake.
     late_alert: Arc<Slot<TlsAlert>>,

@@ -13,12 +13,12 @@ use super::certificate::{Certificate, display_pin, pin};
 use super::messages::{certificate_problem, signature_problem};
 use crate::error::CertificateProblem;
 
-/// Holds the description of a failure until the connection fails with it. Neither an error of the
-/// TLS library nor one of a layer can carry it.
+/// The description of a failure, kept until the connection fails. Neither an error of the TLS
+/// library nor one of a layer can carry it.
 #[derive(Debug)]
 pub(super) struct Slot<T>(Mutex<Option<T>>);
 
-/// Why the certificate was rejected.
+/// The reason to reject the peer's certificate.
 pub(super) type ProblemSlot = Slot<CertificateProblem>;
 
 impl<T> Slot<T> {

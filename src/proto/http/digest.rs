@@ -93,7 +93,7 @@ pub(super) struct Digest {
 #[derive(Debug)]
 pub(super) struct UsedDigest {
     pub(super) digest: Digest,
-    /// How many requests have used the nonce.
+    /// The number of requests that have used the nonce.
     uses: AtomicU32,
     /// The client nonce of the first request, for algorithms that end in `-sess`. RFC 7616 §3.4.2
     /// derives one key from it for all requests with this nonce. Proxies that derive the key for
@@ -128,7 +128,7 @@ pub(super) struct RequestInfo<'a> {
     pub(super) uri: &'a str,
     pub(super) credentials: &'a Credentials,
     pub(super) cnonce: &'a str,
-    /// How many requests have used the nonce, including this one.
+    /// The number of requests that have used the nonce, including this one.
     pub(super) count: u32,
 }
 
@@ -258,7 +258,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Does what [`quoted`] does, for text in any encoding.
+/// Quotes text in any encoding as [`quoted`] does.
 fn quoted_bytes(text: &[u8]) -> Vec<u8> {
     let escaped = text.iter().flat_map(|&byte| {
         let escape = matches!(byte, b'\\' | b'"').then_some(b'\\');

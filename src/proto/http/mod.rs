@@ -61,9 +61,9 @@ impl Default for Settings {
 /// is sent on the same connection if the proxy keeps it open, else on a new one. If the proxy
 /// rejects one scheme and offers others, the next scheme is tried with the same password.
 ///
-/// With what an earlier negotiation has learned, the first request has the response that the proxy
-/// accepted then. If the proxy rejects that, or fails without an answer, the negotiation takes its
-/// normal course.
+/// After a [`recall`](Negotiation::recall), the first request uses the scheme that the proxy
+/// accepted in an earlier negotiation, and the same challenge. If the proxy rejects the response,
+/// or closes the connection without an answer, the negotiation starts over without it.
 #[derive(Debug)]
 pub struct Connect {
     target: Endpoint,
@@ -93,7 +93,7 @@ enum State {
     /// The status is 2xx, but the head looks like that of a web page. Checks the bytes after it.
     CheckForPage {
         head: Box<Head>,
-        /// How many of the bytes after the head have been seen.
+        /// The number of bytes after the head that have been seen.
         seen: usize,
     },
     /// The proxy has refused, or sent a page; the body may explain why.

@@ -4,7 +4,7 @@
 use super::body::Body;
 use super::head::Head;
 
-/// How an HTML page begins, in lower case. No target that speaks first sends this.
+/// Possible starts of an HTML page, in lower case. No target that speaks first sends one of them.
 const STARTS: [&str; 9] =
     ["<!doctype", "<html", "<head", "<title", "<meta", "<body", "<script", "<!--", "<?xml"];
 

@@ -99,14 +99,14 @@ impl fmt::Debug for AcceptedScheme {
     }
 }
 
-/// What is known about the current response.
+/// The standing of the current response with the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// This negotiation has selected it, and the proxy has not accepted it yet.
+    /// Selected in this negotiation, and not accepted yet.
     Untried,
-    /// The proxy accepted it in an earlier negotiation.
+    /// Accepted in an earlier negotiation.
     Remembered,
-    /// The proxy accepted it in this negotiation.
+    /// Accepted in this negotiation.
     Accepted,
 }
 
@@ -123,7 +123,7 @@ pub(super) enum NoScheme {
 pub(super) struct SchemeSelector {
     allowed: Vec<Scheme>,
     tried: Vec<Strength>,
-    /// How many stale nonces have been replaced.
+    /// The number of stale nonces that have been replaced.
     stale: u8,
     response: Option<Response>,
     standing: Standing,

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 /// A transformation of the bytes of one direction. It does no I/O.
 pub trait Filter: fmt::Debug + Send {
-    /// Returns what to do with the next bytes.
+    /// Returns the instruction for the next bytes.
     fn mode(&self) -> Mode;
 
     /// Processes received bytes, and appends the resulting bytes to `output`. Called only in
@@ -19,15 +19,15 @@ pub trait Filter: fmt::Debug + Send {
     /// Reports that this many bytes were passed on in [`Mode::Pass`].
     fn passed(&mut self, count: usize);
 
-    /// Reports that the sender closed the connection, or that it broke. Appends what is missing to
-    /// `output`.
+    /// Reports that the sender closed the connection, or that it broke. Appends the missing end of
+    /// the message to `output`.
     ///
     /// # Errors
     /// The message is incomplete. Nothing more may be passed on.
     fn closed(&mut self, output: &mut Zeroizing<Vec<u8>>) -> Result<(), Malformed>;
 }
 
-/// What to do with the next bytes.
+/// An instruction for the next bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Pass them to the filter.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Logins(Vec<[u8; 32]>);
 
-/// Why a file of user names and passwords is invalid.
+/// An error in a file of user names and passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginsError {
     /// The line with this number has no colon, or no user name before it.
@@ -60,7 +60,7 @@ impl Logins {
         self.0.iter().fold(false, |found, known| found | is_equal(known))
     }
 
-    /// Decides about `user:password`.
+    /// Returns `true` if `user:password` is correct.
     pub(super) fn accept_pair(&self, pair: &[u8]) -> bool {
         let colon = pair.iter().position(|&byte| byte == b':');
         colon.is_some_and(|colon| self.accept(&pair[..colon], &pair[colon + 1..]))

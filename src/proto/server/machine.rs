@@ -48,7 +48,7 @@ pub enum Step {
     Close(Option<Rejection>),
 }
 
-/// The filters of a session whose bytes are not passed on as they are.
+/// The filters of a session in which a request is forwarded.
 pub struct Filters {
     /// The bytes to send to the target before those from the client.
     pub head: Wire,

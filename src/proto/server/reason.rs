@@ -1,6 +1,6 @@
-//! Why a client does not get a session.
+//! The reasons for refusing a session to a client.
 
-/// Why a target was not connected, as far as the client may know: no message contains the names of
+/// The reason why the target was not connected, for the client: no message contains the names of
 /// proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,7 +56,7 @@ impl Refusal {
     }
 }
 
-/// Why a machine rejects a client by itself. Displayed after the client's name: "client
+/// The reason for a server to reject its client. Displayed after the client's name: "client
 /// 127.0.0.1:50000 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

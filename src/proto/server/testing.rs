@@ -21,11 +21,11 @@ pub(super) struct Played {
     pub(super) target: String,
     pub(super) sent: Vec<u8>,
     pub(super) ending: Ending,
-    /// The bytes for the target, or what the client sent after the handshake that failed.
+    /// The bytes for the target, or the bytes after a failed handshake.
     pub(super) rest: Vec<u8>,
 }
 
-/// How a handshake ended.
+/// The end of a handshake.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The session was established.

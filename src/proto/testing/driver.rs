@@ -52,13 +52,13 @@ pub(crate) trait Peers {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) result: Result<(), Error>,
-    /// How many connections were abandoned.
+    /// The number of abandoned connections.
     pub(crate) reconnects: usize,
-    /// How many bytes were consumed from the last connection.
+    /// The number of bytes consumed from the last connection.
     pub(crate) consumed: usize,
     /// Bytes that arrived on the last connection and were not consumed: they belong to the tunnel.
     pub(crate) unread: Vec<u8>,
-    /// What the negotiation has learned for later ones.
+    /// The login method that the negotiation has learned.
     pub(crate) learned: Option<Learned>,
 }
 

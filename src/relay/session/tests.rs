@@ -159,7 +159,7 @@ fn a_layer_with_room_to_write_ended_a_failed_session_without_its_error() {
     assert_eq!(end.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
-/// Where waiting keeps failing, the wait for the data began anew each time.
+/// When waits kept failing, each failure started the wait for the data again.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_failed_session_whose_waits_failed_never_ended() {

@@ -22,7 +22,7 @@ const MAX_EVENTS: usize = 1024;
 /// The key of the descriptor that wakes a wait up.
 const WAKE_UP: u64 = u64::MAX;
 
-/// A set of channels, each with a key. Events are reported for as long as they last.
+/// A set of channels, each with a key. Events are level-triggered.
 #[derive(Debug)]
 pub struct Poller {
     epoll: OwnedFd,

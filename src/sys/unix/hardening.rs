@@ -77,7 +77,7 @@ static GUARDS: Mutex<Guards> = Mutex::new(Guards { count: 0, restriction: None }
 
 struct Guards {
     count: usize,
-    /// What the first guard restricted.
+    /// The restrictions that the first guard has set.
     restriction: Option<Restriction>,
 }
 

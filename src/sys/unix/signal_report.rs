@@ -18,8 +18,9 @@ const MAX_LENGTH: usize = if crate::sys::PIPE_ROOM < 1024 { crate::sys::PIPE_ROO
 /// The report that the signal handler prints; null if there is none.
 static CURRENT: AtomicPtr<Report> = AtomicPtr::new(ptr::null_mut());
 
-/// Whether a signal handler has started, which means that the process is about to die. The handler
-/// sets this before it loads `CURRENT`. After that, the target of `CURRENT` must not be freed.
+/// `true` once a signal handler has started, which means that the process is about to die. The
+/// handler sets this before it loads `CURRENT`. After that, the target of `CURRENT` must not be
+/// freed.
 static DYING: AtomicBool = AtomicBool::new(false);
 
 struct Report {

@@ -1,4 +1,4 @@
-//! What a session learns about logging in to a proxy serves the later sessions of `--listen`.
+//! Later sessions of `--listen` reuse the login method that an earlier one has learned.
 
 use std::net::TcpStream;
 
@@ -6,7 +6,7 @@ use super::ANY;
 use crate::kit::*;
 use crate::listening::*;
 
-/// The line of `-d` about a session that uses what an earlier one has learned.
+/// The `-d` line of a session that reuses the login method of an earlier one.
 const REMEMBERED: &str = "using the authentication that worked before: ";
 
 fn digest() -> HttpDigest {
@@ -103,7 +103,7 @@ fn a_session_that_waited_for_the_first_login_uses_what_it_has_learned() {
 #[test]
 fn a_stale_nonce_costs_one_more_round_and_is_replaced() {
     let proxy = digest();
-    // They share their nonces with the first one.
+    // The copies share their nonces with `proxy`.
     let expiring = HttpDigest { stale: 1, ..proxy.clone() };
     let scripts = [&proxy, &expiring, &expiring].map(|proxy| proxy.script().echo());
     let server = Server::each(scripts);
@@ -198,7 +198,7 @@ fn socks5_without_authentication_is_offered_no_password_again() {
     server.finish();
 }
 
-/// With passwords from prompts.
+/// Tests with passwords from prompts.
 #[cfg(unix)]
 mod prompted {
     use super::*;

@@ -29,7 +29,7 @@ fn client(
         run.wait_stderr_has(&format!("connect: client {from}: "));
         let log = run.stderr_so_far();
         let line = log.lines().find(|line| line.starts_with("connect: client")).unwrap();
-        // The listener goes on, so the exit code is that of the error.
+        // The listener keeps running, so use the exit code that a single session would have.
         Message { code: Some(5), text: format!("{line}\n") }
             .naming(from, "127.0.0.1:50000")
             .naming(port, "3128")

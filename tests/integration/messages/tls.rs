@@ -26,7 +26,7 @@ fn unsupported(situation: &'static str, pem: &'static str) -> Row {
     })
 }
 
-/// Returns the message about a proxy behind this front.
+/// Returns the message about a proxy behind this TLS front.
 fn through(front: TlsFront, option: &str, authorities: &TempPath) -> Message {
     let unused = Server::each([]);
     let front = front.in_front_of(&unused);

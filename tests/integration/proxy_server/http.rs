@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A web server that answers each request with this.
+/// A web server that answers each request with `response`.
 fn web(response: &'static str) -> Server {
     Server::repeat(move || script().expect_until("\r\n\r\n").send(response))
 }

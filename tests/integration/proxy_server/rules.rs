@@ -1,4 +1,4 @@
-//! Which clients and targets a listener serves.
+//! The clients and targets that a listener serves.
 
 use super::*;
 

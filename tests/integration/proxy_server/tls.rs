@@ -31,7 +31,7 @@ impl Secure {
         let builder =
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut configuration = builder.with_root_certificates(roots).with_no_client_auth();
-        // As browsers do.
+        // Browsers offer these protocols.
         configuration.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::new(configuration), name).unwrap();

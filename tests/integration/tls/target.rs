@@ -281,7 +281,7 @@ fn the_next_route_is_tried_if_tls_with_the_target_fails() {
     target.finish();
 }
 
-/// The options would otherwise be for both, and a pin fits only one.
+/// Otherwise the options would apply to both, and a pin fits only one of them.
 #[test]
 fn the_options_are_for_the_target_and_those_of_a_proxy_are_in_its_url() {
     let (pki, other) = (Pki::new(), Pki::named("Other Authority"));
@@ -292,7 +292,7 @@ fn the_options_are_for_the_target_and_those_of_a_proxy_are_in_its_url() {
         let outer = other.front().in_front_of(&proxy);
         (target, inner, proxy, outer)
     };
-    // As options, and as parameters.
+    // Pass the settings as options, then as parameters.
     for is_option in [true, false] {
         let (target, inner, proxy, outer) = serve();
         let url = format!("https://{outer}?tls-ca={}", other.file.display());
@@ -306,7 +306,7 @@ fn the_options_are_for_the_target_and_those_of_a_proxy_are_in_its_url() {
         target.finish();
         proxy.finish();
     }
-    // A proxy without options of its own is not verified by those of the target.
+    // The target's options do not apply to a proxy without its own.
     let unreached = Server::each([]);
     let outer = pki.front().in_front_of(&unreached);
     let run = to_target(&pki, &outer, &format!("-H https://{outer}")).env("SSL_CERT_FILE", &*other.file);

@@ -1,4 +1,4 @@
-//! Tests of what a negotiation learns, and of its use by later ones.
+//! Tests of the login methods that a negotiation learns and later ones recall.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -8,15 +8,16 @@ use crate::proto::http::Header;
 use crate::proto::testing::{Cut, PASSWORD, Turn, alice, endpoint, fails, login, opens, run};
 use crate::proto::{Error, Learned, Negotiation as _, Step};
 
-/// Plays a conversation in which the tunnel opens, and returns what the negotiation has learned.
+/// Plays a conversation in which the tunnel opens, and returns the login method that the
+/// negotiation has learned.
 fn learned_by(machine: Connect, turns: &[Turn<'_>]) -> Option<Learned> {
     let outcome = run(machine, turns, Cut::InOneLump);
     assert_eq!(outcome.result, Ok(()));
     outcome.learned
 }
 
-/// Returns what a negotiation learns whose first request is answered with this challenge, and the
-/// next one with success.
+/// Plays a negotiation whose first request is answered with this challenge, and whose next one with
+/// success. Returns the login method that it has learned.
 fn learned_from(offered: &str, answered: &str) -> Learned {
     let challenges = challenge(offered);
     let turns = [
@@ -29,15 +30,15 @@ fn learned_from(offered: &str, answered: &str) -> Learned {
     learned_by(machine(), &turns).unwrap()
 }
 
-/// Returns a negotiation that begins with what an earlier one has learned.
+/// Returns a negotiation that recalls the login method of an earlier one.
 fn recalling(learned: &Learned) -> Connect {
     let mut machine = machine();
     assert!(machine.recall(learned, Some(alice())));
     machine
 }
 
-/// Checks that a negotiation that knows this, and whose first request is `remembered`, continues
-/// like one that knows nothing after the proxy has reacted in this way.
+/// Checks that a negotiation that recalls `learned` first sends `remembered`, and after this
+/// reaction of the proxy starts over without it.
 fn starts_over(learned: &Learned, remembered: &str, reaction: Turn<'static>) {
     let md5 = digest_challenge("MD5", ", opaque=other");
     let (challenges, answered) = (challenge(&md5), answer(&md5, 1));
@@ -81,7 +82,7 @@ fn all_sessions_count_the_uses_of_a_nonce_together() {
     let learned = learned_from(&md5, &answer(&md5, 1));
     assert_eq!(learned.to_string(), "Digest (MD5)");
     let (mut second, mut third) = (recalling(&learned), recalling(&learned));
-    // Not in the order in which the sessions began.
+    // The third session sends its request before the second one.
     for (machine, count) in [(&mut third, 2), (&mut second, 3)] {
         let Ok(Step::Send(wire)) = machine.step() else { unreachable!() };
         assert_eq!(String::from_utf8_lossy(wire.bytes()), answer(&md5, count));
@@ -214,7 +215,7 @@ fn a_failure_after_remembered_authentication_starts_over_on_a_new_connection() {
     starts_over(&digest, &answer(&md5, 3), refusal);
     let basic_scheme = learned_from("Basic", &basic());
     starts_over(&basic_scheme, &basic(), Turn::Closes);
-    // Only once, and without authentication, the failure is final.
+    // The negotiation starts over only once: a second failure is final.
     let turns =
         [Turn::Sends(REQUEST_OF_ALICE), Turn::Closes, Turn::Reconnects, Turn::Sends(REQUEST), Turn::Closes];
     let error = fails(|| recalling(&basic_scheme), &turns);

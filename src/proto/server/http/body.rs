@@ -11,7 +11,7 @@ const MAX_LINE: usize = 4096;
 /// The maximum total length of all trailer fields.
 const MAX_TRAILERS: usize = 64 * 1024;
 
-/// How a body is delimited.
+/// The delimitation of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     None,
@@ -22,7 +22,7 @@ pub(super) enum Framing {
 /// The filter for the client's bytes after the head.
 ///
 /// Bytes after the body could be another request, whose header would contain the password for this
-/// proxy. They are discarded. They are still read, because closing a socket with unread bytes
+/// proxy. The filter discards them. It still reads them, because closing a socket with unread bytes
 /// resets the connection, which can destroy the response.
 #[derive(Debug)]
 pub(super) struct RequestBody {
@@ -32,7 +32,7 @@ pub(super) struct RequestBody {
 
 #[derive(Debug)]
 enum State {
-    /// This many bytes are left of a body with `Content-Length`.
+    /// The number of bytes left of a body with `Content-Length`.
     Length(u64),
     /// The chunk size, so far; `digits` counts its digits.
     Size {
@@ -41,7 +41,7 @@ enum State {
         length: usize,
         part: SizePart,
     },
-    /// This many bytes are left of a chunk.
+    /// The number of bytes left of a chunk.
     Chunk(u64),
     /// The line end after a chunk.
     ChunkEnd {

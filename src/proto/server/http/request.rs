@@ -1,4 +1,4 @@
-//! The head of a request: whether it is valid, and the head for the target.
+//! Validates the head of a request, and makes the head for the target.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub(super) struct Request {
     pub(super) authorization: Option<Zeroizing<Vec<u8>>>,
     /// The method is HEAD, whose response has no body.
     pub(super) is_head: bool,
-    /// What to forward; `None` for CONNECT.
+    /// The request to forward; `None` for CONNECT.
     pub(super) forwarded: Option<Forwarded>,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Why a request is rejected.
+/// The reason to reject a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     BadRequest(&'static str),
@@ -118,7 +118,7 @@ fn parse_failure(error: ParseError, head: &[u8]) -> Failure {
     }
 }
 
-/// Returns `true` if the request line is well-formed, but its version may be unknown.
+/// Returns `true` if the request line is well-formed, even with an unknown version.
 fn names_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let mut words = line.split(|&byte| byte == b' ').skip(2);

@@ -46,7 +46,7 @@ impl Response {
         Self { state: State::Head(Zeroizing::new(Vec::new())), is_head, is_http_1_0, earlier: 0 }
     }
 
-    /// Replaces the response by our own.
+    /// Replaces the response with our own.
     fn fail(&mut self, why: &str, output: &mut Zeroizing<Vec<u8>>) {
         self.state = State::End;
         let answer = Answer::new(502, why).without_body_if(self.is_head);
@@ -88,8 +88,8 @@ impl Response {
         bytes.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
         for &Header { name, value } in fields.0 {
             let is = |other: &str| name.eq_ignore_ascii_case(other);
-            // `Connection` cannot remove what delimits the body. A transfer coding overrides the
-            // length (RFC 9112 §6.3).
+            // `Connection` cannot remove a field that delimits the body. A transfer coding
+            // overrides the length (RFC 9112 §6.3).
             let is_kept = match name {
                 _ if is("content-length") => !has_coding,
                 _ if is("transfer-encoding") => true,
