@@ -83,9 +83,13 @@ fn addresses() -> Vec<Row> {
                 Message::from_outcome(&run).naming(interfaces, "lo, eth0, tun0")
             },
         ),
-        row(4, "Dial", "Link-local address without a zone", "The interface is needed.", || {
-            Message::from_outcome(&connect("fe80::1 22").run())
-        }),
+        row(
+            4,
+            "Dial",
+            "Link-local address without a zone",
+            "A link-local address is valid on one interface only.",
+            || Message::from_outcome(&connect("fe80::1 22").run()),
+        ),
         row(
             4,
             "NoAddress",

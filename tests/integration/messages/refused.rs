@@ -261,7 +261,7 @@ fn http_responses() -> Vec<Row> {
             5,
             "WebPage",
             "A web server or the login page of a network answers",
-            "The status is that of a success, but there is no tunnel.",
+            "The status reports success, but there is no tunnel.",
             "-H PROXY",
             || {
                 let page = "<html><title>Welcome to nginx!</title></html>";
