@@ -20,7 +20,7 @@ use crate::competitors::Competitor;
 use crate::flow::ready_within;
 use crate::options::scratch_directory;
 
-/// How long a relay may take to exit after both of its ends have closed. socat waits half a second.
+/// Time limit for a relay to exit after both of its ends have closed. socat waits half a second.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The PID of the running relay; 0 if there is none.

@@ -134,7 +134,7 @@ impl SpecialUse {
     }
 }
 
-/// Why a host or port is invalid.
+/// The reason why a host or port is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddrError {
     /// An empty host.

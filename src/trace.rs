@@ -30,7 +30,7 @@ pub fn start(debug: u8) {
     debug_assert!(started.is_ok(), "the logger is set once");
 }
 
-/// Whether to drop messages instead of waiting for room in a pipe; see [`never_block`].
+/// `true` if messages are dropped instead of waiting for room in a pipe; see [`never_block`].
 static DROPS_MESSAGES: AtomicBool = AtomicBool::new(false);
 /// The number of messages dropped since the last one that was written.
 static DROPPED: AtomicU32 = AtomicU32::new(0);

@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::relay::Relay;
 use crate::remote::{Service, Target, hello_back};
 
-/// How long a program may take to start listening.
+/// Time limit for a program to start listening.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: usize = 3;
 

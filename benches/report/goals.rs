@@ -4,7 +4,7 @@ use crate::competitors::{BASELINE, COPIES, OURS};
 use crate::experiment::Experiment;
 use crate::statistics::Summary;
 
-/// How well a goal was met.
+/// The degree to which a goal was met.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mark {
     Met,

@@ -81,7 +81,7 @@ pub struct Bounds {
     pub memory: usize,
 }
 
-/// How a conversation ended.
+/// The result of a conversation.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     /// `Ok` if the tunnel is established.
@@ -93,7 +93,7 @@ pub struct Outcome {
     pub consumed: usize,
 }
 
-/// How the proxy's bytes arrive.
+/// The fragmentation of the proxy's bytes.
 #[derive(Clone, Copy, Debug)]
 enum Fragmentation {
     None,

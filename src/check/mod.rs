@@ -21,8 +21,8 @@ mod json;
 mod step;
 mod text;
 
-/// How long to wait for a greeting. A target that sends nothing for this long is assumed to wait
-/// for the client.
+/// Time limit for a greeting. A target that sends nothing for this long is assumed to wait for the
+/// client.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The format of the report.

@@ -29,7 +29,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (8, "relaying failed: data may be missing; or the reader of the output exited (no message)"),
 ];
 
-/// How sessions end, for the documentation.
+/// The ends of sessions, for the documentation.
 #[cfg(test)]
 pub(super) const ENDINGS: &str = "\
 Every failure prints one line on standard error: `connect:`, what failed and where, the cause, and what to try.

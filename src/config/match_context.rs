@@ -12,7 +12,7 @@ use crate::secret;
 use crate::sys::{self, DumpGuard, Program, SignalReport};
 use crate::trace::trace;
 
-/// How long an `exec` command may run before it is killed, unless `-w` sets another limit.
+/// Time limit for an `exec` command, which is then killed, unless `-w` sets another limit.
 const MATCH_EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The context that `Match` conditions are evaluated in: the target and this machine.

@@ -1,4 +1,4 @@
-//! What a parameter file may set if other users can write to it.
+//! The settings that a parameter file may contain if other users can write to it.
 //!
 //! The check is made here, for every value in a file, rather than in the code that uses the values.
 //! Without it, another user could make `connect` run a program, or send a proxy the content of a
@@ -11,7 +11,7 @@ use super::proxy_url;
 use crate::parameters::{self, Kind};
 use crate::sys;
 
-/// How far a parameter file is trusted: fully if it belongs to the user or root and nobody else can
+/// The trust in a parameter file: full if the file belongs to the user or root and nobody else can
 /// write to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Trust {

@@ -186,7 +186,7 @@ fn first_byte_hint(got: u8) -> &'static str {
     }
 }
 
-/// How a request names its target.
+/// The form in which a request names its target.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Address,

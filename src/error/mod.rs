@@ -18,8 +18,8 @@ mod tls;
 pub(crate) use hints::GIVEN_UP;
 pub use tls::{CertificateProblem, TlsAlert, TlsFailure};
 
-/// Why a run failed. Displayed as one line: what failed and the cause. [`Error::hint`] returns the
-/// advice.
+/// The error of a run. Displayed as one line: what failed and the cause. [`Error::hint`] returns
+/// the advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

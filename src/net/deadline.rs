@@ -24,7 +24,7 @@ pub(super) struct Deadline<'a> {
     client: Option<&'a Channel>,
 }
 
-/// How long a wait lasts before the status line appears. Shorter waits need no explanation.
+/// Delay from the start of a wait until the status line appears. Shorter waits need no explanation.
 const STATUS_DELAY: Duration = Duration::from_secs(2);
 
 /// Delay before waits install the signal handlers that report what the program was waiting for. If

@@ -22,10 +22,10 @@ use crate::sys::{self, Channel};
 use crate::text::listed;
 use crate::trace::trace;
 
-/// How long to wait for one attempt before starting the next in parallel (RFC 8305 §8).
+/// Delay between the start of one attempt and that of the next in parallel (RFC 8305 §8).
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// What dialling waits for, as a noun for the status line.
+/// The event that dialling waits for, as a noun for the status line.
 const CONNECTION: &str = "connection";
 
 /// Connects to a peer at any of its addresses.

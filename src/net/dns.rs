@@ -31,8 +31,8 @@ use sockets::Sockets;
 mod search;
 mod sockets;
 
-/// How long one lookup may take if `-w` is not given. UDP gets half of the limit and retransmits
-/// the query in case a packet was lost; TCP gets the rest.
+/// Time limit for one lookup if `-w` is not given. UDP gets half of the limit and retransmits the
+/// query in case a packet was lost; TCP gets the rest.
 const DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The name server, and the settings for queries to it.
@@ -78,7 +78,7 @@ pub(super) fn lookup(
     })
 }
 
-/// Why a query returned no address.
+/// The reason why a query returned no address.
 enum DnsFailure {
     /// The name server reported that the name has no address, or returned an error.
     Answer(String),

@@ -14,11 +14,11 @@ use crate::error::{Error, Peer};
 use crate::plan::{Hop, PasswordPrompt, Target};
 use crate::proto::Credentials;
 
-/// How long to withhold a password after the proxy has rejected it. Accounts are typically locked
-/// after three to ten failures within 15 to 60 minutes.
+/// Time for which a password is withheld after the proxy has rejected it. Accounts are typically
+/// locked after three to ten failures within 15 to 60 minutes.
 const REJECTION_TTL: Duration = Duration::from_secs(30 * 60);
 
-/// How long to keep an expired rejection, for sessions that were waiting for the result.
+/// Time for which an expired rejection is kept, for sessions that were waiting for the result.
 const RESULT_RETENTION: Duration = Duration::from_secs(60);
 
 /// The logins that this process has tried or is trying, with their results, and the login methods

@@ -15,15 +15,15 @@ use crate::sys::SignalReport;
 use crate::text::escaped;
 use crate::trace::{self, in_charset, trace};
 
-/// How long to wait for the rest of a refusal's text or of a challenge's body. The text helps the
-/// user, but does not affect the outcome. The body must be read only to keep the connection.
+/// Time limit for the rest of a refusal's text or of a challenge's body. The text helps the user,
+/// but does not affect the outcome. The body must be read only to keep the connection.
 const REST_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Interval between two peeks for more bytes. Polling would return at once, because the bytes that
 /// were peeked at are still in the stream.
 const PEEK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How a negotiation ended.
+/// The end of a negotiation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The tunnel is established: all further bytes on the connection belong to it.
@@ -237,7 +237,7 @@ impl HopState<'_> {
     }
 }
 
-/// Why a step of the negotiation with a hop failed.
+/// The reason why a step of the negotiation with a hop failed.
 enum HopFailure {
     /// The connection failed or the deadline passed.
     Wait(WaitError),

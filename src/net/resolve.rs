@@ -35,7 +35,7 @@ impl Resolver<'_> {
     }
 }
 
-/// What the status line shows during a lookup.
+/// The text of the status line during a lookup.
 const NAME_RESOLUTION: &str = "name resolution";
 
 /// Maximum number of addresses to try for one name. A name server can return thousands.

@@ -7,7 +7,7 @@ use super::deadline::Deadline;
 use super::waiting::WaitError;
 use crate::error::{Error, Peer, os_message};
 
-/// Why a lookup returned no address.
+/// The reason why a lookup returned no address.
 #[derive(Clone, Debug)]
 pub(super) enum ResolveError {
     /// The deadline passed before the system's resolver answered.

@@ -13,14 +13,14 @@ use crate::sys::{self, Channel, Ready, SignalReport, Watch};
 use crate::text::escaped;
 use crate::trace::in_charset;
 
-/// How often to update the status line.
+/// Interval between updates of the status line.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often to check whether the client is still connected during a wait that does not poll
+/// Interval between checks that the client is still connected, during a wait that does not poll
 /// descriptors, such as a name lookup.
 const CLIENT_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Why a wait ended without the expected event.
+/// The reason why a wait ended without the expected event.
 #[derive(Debug)]
 pub(super) enum WaitError {
     /// The deadline has passed.

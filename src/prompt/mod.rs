@@ -63,8 +63,8 @@ fn prompt_on_terminal(prompt: &str) -> Result<Secret, String> {
     }
 }
 
-/// How long a refusal is cached. Cancelling the prompt for one client of a listener also cancels it
-/// for clients that are waiting and for clients that retry immediately.
+/// Time for which a refusal is cached. Cancelling the prompt for one client of a listener also
+/// cancels it for clients that are waiting and for clients that retry immediately.
 const PROMPT_REFUSAL_TTL: Duration = Duration::from_secs(10);
 
 /// Caches passwords, so that a listener with a thousand clients prompts once.

@@ -7,8 +7,8 @@ use crate::error::os_message;
 use crate::secret::{FirstLineError, Secret, read_first_line};
 use crate::sys::{self, Program};
 
-/// How many bytes after the first line to read and discard, so that a program that prints a little
-/// more does not fail with EPIPE.
+/// Maximum number of bytes to read and discard after the first line, so that a program that prints
+/// a little more does not fail with EPIPE.
 const MAX_REST: u64 = 4096;
 
 /// Runs a program and blocks until it exits, but does not wait for other processes that it started.

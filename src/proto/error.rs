@@ -6,7 +6,8 @@ use crate::addr::Endpoint;
 
 use crate::text::listed;
 
-/// Why a negotiation failed. Displayed after the proxy's name: "SOCKS5 proxy socks.example:1080 …".
+/// The cause of a failed negotiation. Displayed after the proxy's name: "SOCKS5 proxy
+/// socks.example:1080 …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -247,7 +248,7 @@ pub struct UnusableScheme {
     pub reason: Unusable,
 }
 
-/// Why an offered authentication scheme cannot be used.
+/// The reason why an offered authentication scheme cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unusable {

@@ -116,7 +116,7 @@ pub enum Step {
     Done,
 }
 
-/// How many bytes the driver may consume from the stream.
+/// The number of bytes that the driver may consume from the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// Up to this many bytes, all of which belong to the negotiation.

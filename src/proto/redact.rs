@@ -14,7 +14,7 @@ use super::Credentials;
 use crate::secret::Secret;
 use crate::text::printable;
 
-/// What is displayed instead of a secret.
+/// The text displayed instead of a secret.
 const MASK: &[u8] = b"xxxxx";
 
 /// Shorter secrets are not masked: they match by chance, and the mask would then reveal them.
@@ -203,7 +203,7 @@ fn may_begin(byte: u8, unit: &[u8]) -> bool {
         || unit.len() > 1 && !byte.is_ascii()
 }
 
-/// How a secret compares with the text at some position.
+/// The result of comparing a secret with the text at some position.
 #[derive(Debug, PartialEq, Eq)]
 enum Comparison {
     Different,

@@ -56,7 +56,7 @@ impl Turn<'_> {
     }
 }
 
-/// How the proxy's bytes arrive.
+/// The fragmentation of the proxy's bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cut {
     InOneLump,
@@ -84,7 +84,7 @@ impl Cut {
     }
 }
 
-/// How a conversation ended.
+/// The result of a conversation.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) result: Result<(), Error>,

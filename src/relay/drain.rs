@@ -9,7 +9,7 @@ use crate::stream::Stream;
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wait ends after this long even if the peer keeps acknowledging data.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often to check for acknowledgements. The kernel cannot wake us when one arrives.
+/// Interval between checks for acknowledgements. The kernel cannot wake us when one arrives.
 pub(super) const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A wait for the data that was written to a stream, which is then reset.

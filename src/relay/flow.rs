@@ -37,7 +37,7 @@ pub(super) struct Ends<'s> {
     pub(super) pool: &'s Pool,
 }
 
-/// How bytes get from the source to the sink.
+/// The method of moving bytes from the source to the sink.
 enum Transfer {
     /// By read and write, through memory.
     Copied(Buffer),
@@ -63,7 +63,7 @@ enum FlowState {
     Finished,
 }
 
-/// Why a direction ended early.
+/// The reason why a direction ended early.
 #[derive(Debug)]
 pub(super) enum Fault {
     Read(io::Error),

@@ -20,7 +20,7 @@ pub(super) struct Outcome {
     pub(super) has_received: bool,
 }
 
-/// How a session without an error ended.
+/// The end of a session without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The remote sent data, or the local end closed the session.

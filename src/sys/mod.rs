@@ -128,7 +128,7 @@ pub fn clone_io_error(error: &io::Error) -> io::Error {
     }
 }
 
-/// How splice(2) can move bytes between two channels.
+/// The way in which splice(2) can move bytes between two channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpliceMode {
     /// In one call, because the sink is a pipe.

@@ -41,7 +41,7 @@ const OURS: &str = env!("CARGO_BIN_EXE_connect");
 /// The argument that selects only the fault matrix.
 const MATRIX: &str = "faults";
 
-/// How many cases run at the same time. A case spends most of its time waiting.
+/// The number of cases that run at the same time. A case spends most of its time waiting.
 const THREADS: usize = 4;
 
 /// The page that explains the differences to users.

@@ -10,8 +10,8 @@ use crate::faults::case::{Act, Case, Kind, Verdict, cases};
 use crate::faults::run::{Askpass, Observed, in_parallel, is_safe_for_terminal, run};
 use crate::sandbox::Sandbox;
 
-/// How many cases run at the same time. This may exceed the number of cores, because most cases
-/// just wait.
+/// The number of cases that run at the same time. This may exceed the number of cores, because most
+/// cases just wait.
 const THREADS: usize = 24;
 /// A program that runs this long past its time limit is considered hung.
 const HANG_TIMEOUT: Duration = Duration::from_secs(2);

@@ -16,7 +16,7 @@ use crate::sandbox::Sandbox;
 /// Time limit for a run, after which the program is killed.
 const RUN_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a client keeps trying to connect to the local port.
+/// Time limit for a client to connect to the local port.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Read timeout for a client.

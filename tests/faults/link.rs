@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::kit::stream::Random;
 
-/// How the link treats packets. [`GOOD`] delivers every packet immediately.
+/// The link's treatment of packets. [`GOOD`] delivers every packet immediately.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behavior {
     /// Percentage of packets that are dropped; 100 is a dead link.

@@ -27,10 +27,10 @@ const NOTHING: Stream = Stream { seed: 5, len: 0 };
 
 /// A session that makes no progress for this long has hung.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a session runs over a slow link before the test changes the link's behavior.
+/// Time that a session runs over a slow link before the test changes the link's behavior.
 const UNDER_WAY: Duration = Duration::from_millis(1400);
 
-/// How the program is used, and how it reaches the target.
+/// The use of the program, and its route to the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Stdio,

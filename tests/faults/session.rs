@@ -22,7 +22,7 @@ const DOWN: Stream = Stream { seed: 2, len: 400_000 };
 /// hung.
 const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How the near end is connected to the program.
+/// The connection of the near end to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Near {
     /// Through the program's stdin and stdout.
@@ -31,7 +31,7 @@ pub(crate) enum Near {
     Port,
 }
 
-/// How the two ends behave, and how the program's standard descriptors are set up.
+/// The behavior of the two ends, and the setup of the program's standard descriptors.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Behavior {
     /// The near end closes after this many bytes, counting both directions.
@@ -43,7 +43,7 @@ pub(crate) struct Behavior {
     pub(crate) descriptors: Descriptors,
 }
 
-/// How the program's standard descriptors are set up.
+/// The setup of the program's standard descriptors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Descriptors {
     #[default]
@@ -87,7 +87,7 @@ impl Verdict {
     }
 }
 
-/// How a session ended for the program and for each end.
+/// The end of a session for the program and for each end.
 #[derive(Debug)]
 struct Report {
     near: Outcome,

@@ -4,7 +4,7 @@ use crate::kit::*;
 use crate::wire::*;
 use std::time::Duration;
 
-/// How long a run with `-w 1` may take on a busy machine.
+/// Time limit for a run with `-w 1` on a busy machine.
 const ABOUT_A_SECOND: Duration = Duration::from_millis(2500);
 
 /// Checks that the run times out after about one second, and not earlier.

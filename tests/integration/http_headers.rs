@@ -104,7 +104,7 @@ fn http_1_0_is_used_on_request() {
     proxy.finish();
 }
 
-/// It used to be an error.
+/// Such a header used to be an error.
 #[test]
 fn a_host_header_of_the_user_replaces_the_generated_one() {
     for (options, variable) in [("--header Host:front.example", ""), ("", "host: front.example")] {

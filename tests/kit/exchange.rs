@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::stream::{MAX_SLICE, Stream};
 
-/// How fast an end sends and receives.
+/// The speed at which an end sends and receives.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     /// Pause before anything is sent or received.
@@ -50,7 +50,7 @@ pub(crate) struct Outcome {
     pub(crate) ending: Ending,
 }
 
-/// How an [`exchange`] ended.
+/// The end of an [`exchange`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Both directions ended with EOF. Data may still be missing.

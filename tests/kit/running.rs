@@ -19,7 +19,7 @@ pub(crate) struct Ends {
     pub(crate) stderr: Option<PipeReader>,
 }
 
-/// How the program exited.
+/// The exit of the program.
 #[derive(Clone, Copy)]
 struct Exit {
     status: ExitStatus,

@@ -14,7 +14,7 @@ use super::{Digest, Gate, proxy};
 /// Timeout for each read and write in a script.
 const STEP_TIMEOUT: Duration = super::TIMEOUT;
 
-/// How long [`Server::finish`] waits for scripts that have steps left.
+/// Time limit of [`Server::finish`] for scripts that have steps left.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The data received on a connection, and what the steps have parsed from it.

@@ -15,7 +15,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVer
 use super::Server;
 use super::pki::{Authority, Identity};
 
-/// How the program's TLS stream ended.
+/// The end of the program's TLS stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TlsEnd {
     /// The program sent `close_notify`.

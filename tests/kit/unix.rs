@@ -14,7 +14,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-/// What a child does between fork and exec.
+/// The actions of a child between fork and exec.
 #[derive(Default)]
 pub(crate) struct Setup {
     /// Closes these standard descriptors.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::kit::{Outcome, Program, pipe, show};
 use crate::peers::{Endpoint, Peers, Server};
 
-/// How long a server may take to log a session that has ended.
+/// Time limit for a server to log a session that has ended.
 const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A named check, which fails by panicking.

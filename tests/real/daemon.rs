@@ -12,14 +12,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-/// How long a server may take to start listening on all its ports.
+/// Time limit for a server to start listening on all its ports.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The maximum number of attempts to start a server. Another program may take a port between our
 /// check that the port is free and the server's bind.
 const START_ATTEMPTS: usize = 5;
 
-/// How long a server may take to exit after SIGTERM before it gets SIGKILL.
+/// Time limit for a server to exit after SIGTERM, before it gets SIGKILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);

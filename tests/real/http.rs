@@ -14,7 +14,7 @@ use crate::peers::{
     USER, WRONG_PASSWORD,
 };
 
-/// How long the program may take to start listening.
+/// Time limit for the program to start listening.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn cases() -> Vec<Case> {

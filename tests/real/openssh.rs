@@ -32,8 +32,8 @@ const GROUPS: [&[(&str, u32)]; 4] = [
 /// kernel kill them when the group ends.
 const UNSHARE: [&str; 5] = ["--net", "--pid", "--mount-proc", "--fork", "--kill-child"];
 
-/// How long a case waits for the result of its test. The longest group takes less than two minutes
-/// on a busy machine.
+/// Time limit for the result of a case's test. The longest group takes less than two minutes on a
+/// busy machine.
 const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// The running groups, or the reason why they cannot run on this machine.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::context::{Case, Context};
 use crate::peers::{Peers, Server, WORKERS, has_ipv6};
 
-/// How many lines of each server's log to include in the report of a failed case.
+/// The number of lines of each server's log in the report of a failed case.
 const LOG_LINES: usize = 6;
 
 thread_local! {
@@ -17,7 +17,7 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// How many cases passed, failed, or did not apply.
+/// The numbers of cases that passed, failed, or did not apply.
 #[derive(Default)]
 pub(crate) struct Tally {
     passed: AtomicUsize,

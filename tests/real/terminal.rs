@@ -11,7 +11,7 @@ use crate::kit::{Pty, set_nonblocking};
 use crate::peers::{Endpoint, MICROSOCKS_USER, PLAIN_PASSWORD, TINYPROXY_USER, USER, WRONG_PASSWORD};
 use crate::routes::{HTTP_TINYPROXY, HTTP_TINYPROXY_USER, Route, SOCKS5_MICROSOCKS, SOCKS5_MICROSOCKS_USER};
 
-/// How long the prompt may take to appear.
+/// Time limit for the prompt to appear.
 const PROMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -17,7 +17,7 @@ use crate::kit::reset_on_close;
 use crate::peers::{IDLE_TIMEOUT, Peers, Results};
 use crate::scenario::{Interruption, Session, Via};
 
-/// How long a program may take to exit after its session.
+/// Time limit for a program to exit after its session.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An acceptable outcome of a session.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a listener may take to end its sessions, or to exit.
+/// Time limit for a listener to end its sessions, or to exit.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Listener {

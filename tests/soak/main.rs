@@ -33,11 +33,11 @@ usage: soak [PROGRAM [SECONDS [SEED]]]
 Runs 200 concurrent sessions through PROGRAM for SECONDS (default 120). SEED
 determines what happens in each session; the default is the time.";
 
-/// How many sessions run at the same time.
+/// The number of sessions that run at the same time.
 const SESSIONS: u64 = 200;
-/// How much more memory a listener may use at the end than after the warm-up.
+/// The memory that a listener may use at the end in addition to that after the warm-up.
 const MEMORY_SLACK_KIB: u64 = 4096;
-/// How many pipe descriptors a listener may keep while idle.
+/// Maximum number of pipe descriptors that a listener keeps while idle.
 const MAX_IDLE_PIPES: usize = 32;
 
 struct Options {

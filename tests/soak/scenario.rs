@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::kit::exchange::Pace;
 use crate::kit::stream::{Random, Stream};
 
-/// How a session reaches the target.
+/// The route of a session to the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Via {
     Listener,

@@ -1,4 +1,4 @@
-//! Where settings come from: the login name, the profile directory, environment variables, the
+//! The sources of settings: the login name, the profile directory, environment variables, the
 //! program's own name, and askpass programs.
 
 use std::fs;

@@ -174,7 +174,7 @@ fn send(connection: &mut Connection, tls: &mut ClientConnection, until: &Wait<'_
     }
 }
 
-/// Why a handshake failed.
+/// The reason why a handshake failed.
 enum HandshakeError {
     /// The connection broke, or the deadline has passed.
     Wait(WaitError),

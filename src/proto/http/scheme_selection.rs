@@ -9,7 +9,7 @@ use super::credentials_header::Authorization;
 use super::digest::{Digest, Hash, Random, UsedDigest};
 use super::head::Head;
 
-/// How many times a proxy may declare a nonce stale before we treat that as a rejection.
+/// Maximum number of nonces that a proxy may declare stale before we treat that as a rejection.
 const MAX_STALE: u8 = 2;
 
 /// An authentication scheme that the user can allow.
@@ -21,7 +21,7 @@ pub enum Scheme {
     Digest,
 }
 
-/// How well a response protects the password, weakest first.
+/// The protection of the password in a response, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Strength {
     Basic,
@@ -110,7 +110,7 @@ enum Standing {
     Accepted,
 }
 
-/// Why no further response is possible.
+/// The reason why no further response is possible.
 pub(super) enum NoScheme {
     /// Every usable scheme has been tried.
     Exhausted,

@@ -48,7 +48,7 @@ pub(crate) trait Peers {
     fn inspect(&mut self, _negotiation: &impl Debug) {}
 }
 
-/// How a negotiation ended.
+/// The result of a negotiation.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) result: Result<(), Error>,

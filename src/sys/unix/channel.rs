@@ -17,7 +17,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Ready, entry, poll, watch};
 
-/// How long available input may take to show up in poll. Zero on Unix, where poll watches the
+/// Time limit for available input to show up in poll. Zero on Unix, where poll watches the
 /// descriptor itself.
 pub const STDIN_SETTLE_TIME: Duration = Duration::ZERO;
 
@@ -55,7 +55,7 @@ enum Kind {
     File,
 }
 
-/// How to write without blocking.
+/// The method of writing without blocking.
 #[derive(Debug)]
 struct Writer {
     /// A non-blocking open file description of our own.

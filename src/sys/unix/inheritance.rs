@@ -1,5 +1,5 @@
-//! What child processes inherit: the standard descriptors, and the resource limits that this
-//! process was started with. They do not inherit signals that our parent ignores or blocks in a
+//! Inheritance by child processes: the standard descriptors, and the resource limits that this
+//! process was started with. Children do not inherit signals that our parent ignores or blocks in a
 //! way that breaks programs: `Command` unblocks all signals and restores the default for SIGPIPE,
 //! and this module does so for SIGCHLD.
 
@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The first descriptor after standard input, output and error.
 const FIRST: RawFd = 3;
-/// How many descriptors to try if the system does not list the open ones.
+/// Maximum number of descriptors to try if the system does not list the open ones.
 const MAX_TRIED: u64 = 1 << 16;
 
 /// The limits that we changed, with their values at program start.

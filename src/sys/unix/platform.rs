@@ -12,10 +12,10 @@ use super::inheritance::change_limit;
 /// The system-wide parameter file.
 pub const SYSTEM_FILE: Option<&str> = Some("/etc/connectrc");
 
-/// Whether the names of environment variables are case-insensitive.
+/// `true` if the names of environment variables are case-insensitive.
 pub const VARIABLES_IGNORE_CASE: bool = false;
 
-/// Whether the character set is UTF-8 if no variable names a locale.
+/// `true` if the character set is UTF-8 when no variable names a locale.
 pub const DEFAULT_CHARSET_IS_UTF8: bool = false;
 
 /// The error code of a call that failed because the kernel is out of buffer space.

@@ -9,7 +9,7 @@ use rustix::event::{PollFlags, Timespec};
 /// A descriptor and the events to wait for. A hang-up or an error is always reported.
 pub type Watch<'a> = rustix::event::PollFd<'a>;
 
-/// Whether [`Ready::gone`] reports a vanished reader even if nothing is written.
+/// `true` if [`Ready::gone`] reports a vanished reader even if nothing is written.
 pub const HANGUP_IS_GONE: bool = true;
 
 /// The state of one descriptor after [`poll`](poll()).

@@ -16,10 +16,9 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// How long to wait for the lock on a directory. Other processes hold it for less than a
-/// millisecond.
+/// Time limit for locking a directory. Other processes hold the lock for less than a millisecond.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often to try to get the lock.
+/// Delay between two attempts to get the lock.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(10);
 
 /// Identifies a socket in the file system: device and inode.

@@ -13,10 +13,10 @@ use super::signals;
 /// does not send SIGINT during a prompt, but rpassword raises it when it reads Ctrl-C.
 const SIGNALS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// What the signal handler restores; null if nothing is saved.
+/// The settings that the signal handler restores; null if none are saved.
 static SAVED: AtomicPtr<Saved> = AtomicPtr::new(ptr::null_mut());
 
-/// Whether the signal handler has started, which means that the program is about to end. The
+/// `true` once the signal handler has started, which means that the program is about to end. The
 /// handler sets this before it loads `SAVED`. After that, the target of `SAVED` must not be freed.
 static ENDING: AtomicBool = AtomicBool::new(false);
 

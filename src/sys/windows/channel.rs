@@ -21,7 +21,7 @@ use crate::sys::{clone_io_error, is_transient};
 /// Buffer size of the threads that copy to and from the standard handles.
 const CHUNK_SIZE: usize = 64 * 1024;
 
-/// How long available input may take to show up in poll, because the stdin thread must be scheduled
+/// Time limit for available input to show up in poll, because the stdin thread must be scheduled
 /// first.
 pub const STDIN_SETTLE_TIME: Duration = Duration::from_millis(250);
 

@@ -7,10 +7,10 @@ use std::fs::Metadata;
 /// current drive, where any user can create folders.
 pub const SYSTEM_FILE: Option<&str> = None;
 
-/// Whether the names of environment variables are case-insensitive.
+/// `true` if the names of environment variables are case-insensitive.
 pub const VARIABLES_IGNORE_CASE: bool = true;
 
-/// Whether the character set is UTF-8 if no variable names a locale. The console shows Unicode.
+/// `true` if the character set is UTF-8 when no variable names a locale. The console shows Unicode.
 pub const DEFAULT_CHARSET_IS_UTF8: bool = true;
 
 /// The error code of a call that failed because the system is out of buffer space.

@@ -21,10 +21,10 @@ pub struct Watch<'a> {
     socket: PhantomData<BorrowedSocket<'a>>,
 }
 
-/// Whether [`Ready::gone`] reports a vanished reader even if nothing is written. On Windows a
+/// `true` if [`Ready::gone`] reports a vanished reader even if nothing is written. On Windows a
 /// hang-up means only that the peer has half-closed.
 pub const HANGUP_IS_GONE: bool = false;
-/// How often to alternate between `WSAPoll` and `select` when neither reports all events.
+/// Interval between `WSAPoll` and `select`, which alternate when neither reports all events.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// Minimum timeout. The threads for standard input and output need time to pass on available data.
 const MIN_POLL: Duration = Duration::from_millis(50);

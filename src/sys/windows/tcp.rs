@@ -10,7 +10,7 @@ use windows_sys::Win32::Networking::WinSock::{
     INVALID_SOCKET, SO_EXCLUSIVEADDRUSE, SOCKET_ERROR, SOL_SOCKET, setsockopt,
 };
 
-/// How many connections may wait to be accepted, as in the standard library.
+/// Maximum number of connections that wait to be accepted, as in the standard library.
 const BACKLOG: i32 = 128;
 
 /// Accepts a connection that child processes do not inherit. Otherwise, a child started by another

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::case::{Act, Case, WELCOME};
 
-/// How often a waiting peer checks whether the program has exited.
+/// Interval at which a waiting peer checks whether the program has exited.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// More bytes than the client's memory limit and the socket buffers can hold. The peer can send all
 /// of them only if the client keeps reading.
 pub(crate) const FLOOD: usize = 64 * 1024 * 1024;
 
-/// What the peer observed during a run.
+/// The observations of the peer during a run.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: usize,

@@ -16,7 +16,7 @@ use super::conversation::{PASSWORD, credentials};
 use super::peer::{self, FLOOD, Seen};
 use crate::kit::{MIB, Outcome, Program, Running, TIMEOUT, TempPath, connect, show};
 
-/// What was observed during one run.
+/// The observations during one run.
 pub(crate) struct Observed {
     /// The peer's address.
     proxy: String,

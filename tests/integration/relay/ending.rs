@@ -1,4 +1,4 @@
-//! How a session ends: EOF from either side, a reset, or a reader that goes away.
+//! The ends of a session: EOF from either side, a reset, or a reader that goes away.
 
 use std::io::{PipeWriter, Read};
 use std::thread;

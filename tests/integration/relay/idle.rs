@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::connect;
 use crate::kit::*;
 
-/// How long each session is idle.
+/// Time that each session is idle.
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Maximum CPU time of a whole run, including startup. A busy loop would use all of `IDLE`.

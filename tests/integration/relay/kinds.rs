@@ -15,7 +15,7 @@ use crate::kit::*;
 
 const SIZE: u64 = 5 * MIB;
 
-/// How long the session is idle in the CPU time tests.
+/// Time that the session is idle in the CPU time tests.
 const IDLE: Duration = Duration::from_millis(500);
 /// Maximum CPU time of a whole run, including startup.
 const CPU_LIMIT: Duration = Duration::from_millis(50);

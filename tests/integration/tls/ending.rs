@@ -1,4 +1,4 @@
-//! How a TLS connection ends. Neither side may mistake a broken connection for a clean close.
+//! The ends of a TLS connection. Neither side may mistake a broken connection for a clean close.
 
 use std::time::Duration;
 
