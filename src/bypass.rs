@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::addr::{Endpoint, Host, Port};
+use crate::addr::{Endpoint, Host, Name, Port};
 
 /// An ordered list of patterns. The first match decides. If no pattern matches, the proxy is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,13 +19,16 @@ pub struct Entry {
     pub port: Option<Port>,
 }
 
-/// The hosts that an entry matches. Networks match only addresses, and domains match only names.
+/// A set of hosts. A network contains only addresses. A name or a domain contains only names,
+/// whatever their addresses are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// Every target.
     Everything,
     /// The addresses of a network.
     Network(Prefix),
+    /// This name, in ASCII and lower case and without a final dot.
+    Name(String),
     /// A domain, in ASCII and lower case, and all of its subdomains.
     Domain(String),
 }
@@ -65,20 +68,27 @@ impl Entry {
 }
 
 impl Pattern {
-    fn matches(&self, host: &Host) -> bool {
+    /// Returns `true` if the set contains the host.
+    #[must_use]
+    pub fn matches(&self, host: &Host) -> bool {
         match (self, host.ip(), host) {
             (Self::Everything, _, _) => true,
             (Self::Network(prefix), Some(ip), _) => prefix.contains(ip),
-            (Self::Domain(domain), None, Host::Name(name)) => is_within(name.as_str(), domain),
+            (Self::Name(known), None, Host::Name(name)) => normalized(name) == *known,
+            (Self::Domain(domain), None, Host::Name(name)) => is_within(&normalized(name), domain),
             _ => false,
         }
     }
 }
 
+/// Returns the name in the form that patterns have.
+fn normalized(name: &Name) -> String {
+    name.as_str().trim_end_matches('.').to_ascii_lowercase()
+}
+
 /// Returns `true` if `name` is `domain` or a subdomain of it. Only whole labels match:
 /// `notexample.com` is not within `example.com`.
 fn is_within(name: &str, domain: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
     match name.strip_suffix(domain) {
         Some(rest) => rest.is_empty() || rest.ends_with('.'),
         None => false,

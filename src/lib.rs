@@ -134,7 +134,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::Port { at, keep: false } => listen::serve_once(connector, &at),
         Local::Port { at, keep: true } => listen::serve_kept(connector, &at),
         Local::Listen(at) => listen::serve_all(connector, &at),
-        Local::Proxy(server) => listen::serve_proxy(connector, &server),
+        Local::Proxy(server) => listen::serve_proxy(connector, server),
     }?;
     Ok(ExitCode::Ok)
 }

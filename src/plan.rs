@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::bypass::BypassList;
 use crate::proto::ProxyProtocol;
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve};
-pub use local::{AllowedHost, AllowedTarget, ListenAddress, Local, ProxyServer};
+pub use local::{AllowedTarget, ListenAddress, Local, ProxyServer};
 pub use login::{Login, PasswordPrompt};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
 pub use target::Target;

@@ -12,7 +12,7 @@ use crate::addr::{Host, split_port};
 use crate::bypass::{Pattern, Prefix};
 use crate::cli::{Args, ServerArgs};
 use crate::error::{Error, os_message};
-use crate::plan::{AllowedHost, AllowedTarget, Identity, ListenAddress, ProxyServer};
+use crate::plan::{AllowedTarget, Identity, ListenAddress, ProxyServer};
 use crate::proto::server::{self, Kind, Logins};
 use crate::secret;
 use crate::sys;
@@ -151,11 +151,11 @@ fn allowed_target(value: &str) -> Result<AllowedTarget, Error> {
         _ => None,
     };
     let host = if host == "*" {
-        Some(AllowedHost::Any)
+        Some(Pattern::Everything)
     } else if let Some(domain) = domain {
-        name(domain).map(AllowedHost::Domain)
+        name(domain).map(Pattern::Domain)
     } else {
-        network(host).map(AllowedHost::Network).or_else(|| name(host).map(AllowedHost::Name))
+        network(host).map(Pattern::Network).or_else(|| name(host).map(Pattern::Name))
     };
     Ok(AllowedTarget { host: host.ok_or_else(invalid)?, port })
 }
@@ -246,8 +246,8 @@ mod tests {
             ("host:ssh", "Name(\"host\") Some(22)"),
             (".corp.example:443", "Domain(\"corp.example\") Some(443)"),
             ("*.corp.example", "Domain(\"corp.example\") None"),
-            ("*", "Any None"),
-            ("*:443", "Any Some(443)"),
+            ("*", "Everything None"),
+            ("*:443", "Everything Some(443)"),
         ] {
             assert_eq!(parsed(value), expected, "{value}");
         }

@@ -5,11 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::addr::{Endpoint, Host};
+use crate::addr::Endpoint;
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::{ClientEnd, OwnListeners, ServerTls, Tunnel};
-use crate::plan::{AllowedHost, AllowedTarget, ProxyServer, RelaySettings};
+use crate::plan::{AllowedTarget, ProxyServer, RelaySettings};
 use crate::proto::Limit;
 use crate::proto::server::{Kind, Rejection, Server, Step};
 use crate::stream::{Filtered, Interest, PollSet, Stream};
@@ -41,9 +41,9 @@ type Session = (Box<dyn Stream>, Tunnel, RelaySettings);
 
 impl Proxy {
     /// Reads the certificate for the clients, if there is one.
-    pub(super) fn new(server: &ProxyServer) -> Result<Self, Error> {
+    pub(super) fn new(server: ProxyServer) -> Result<Self, Error> {
         let tls = server.identity.as_ref().map(ServerTls::load).transpose()?;
-        Ok(Self { server: server.clone(), tls, bound: Vec::new() })
+        Ok(Self { server, tls, bound: Vec::new() })
     }
 
     /// Sets the addresses of the listeners, each with its index in the plan.
@@ -125,24 +125,7 @@ impl Proxy {
 }
 
 fn includes(allowed: &AllowedTarget, target: &Endpoint) -> bool {
-    if allowed.port.is_some_and(|port| port != target.port) {
-        return false;
-    }
-    match (&allowed.host, &target.host) {
-        (AllowedHost::Any, _) => true,
-        (AllowedHost::Network(network), Host::Ip(ip)) => network.contains(*ip),
-        (AllowedHost::Name(known), Host::Name(name)) => normalized(name.as_str()) == *known,
-        (AllowedHost::Domain(domain), Host::Name(name)) => {
-            let name = normalized(name.as_str());
-            name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        }
-        (AllowedHost::Network(_), Host::Name(_))
-        | (AllowedHost::Name(_) | AllowedHost::Domain(_), Host::Ip(_)) => false,
-    }
-}
-
-fn normalized(name: &str) -> String {
-    name.trim_end_matches('.').to_lowercase()
+    allowed.port.is_none_or(|port| port == target.port) && allowed.host.matches(&target.host)
 }
 
 /// The next task after the steps of a handshake.
@@ -300,8 +283,8 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::addr::{Port, parse_port};
-    use crate::bypass::Prefix;
+    use crate::addr::{Host, Port, parse_port};
+    use crate::bypass::{Pattern, Prefix};
     use crate::proto::server;
     use crate::sys::Channel;
 
@@ -363,13 +346,13 @@ mod tests {
     #[test]
     fn a_target_is_allowed_by_name_domain_or_network() {
         let allowed = |host, port: Option<u16>| AllowedTarget { host, port: port.and_then(Port::new) };
-        let name = || AllowedHost::Name("host.example".into());
-        let domain = || AllowedHost::Domain("corp.example".into());
-        let network = || AllowedHost::Network(Prefix::new([10, 0, 0, 0].into(), 8).unwrap());
+        let name = || Pattern::Name("host.example".into());
+        let domain = || Pattern::Domain("corp.example".into());
+        let network = || Pattern::Network(Prefix::new([10, 0, 0, 0].into(), 8).unwrap());
         for (allowed, host, port, expected) in [
-            (allowed(AllowedHost::Any, None), "anything", "1", true),
-            (allowed(AllowedHost::Any, Some(443)), "192.0.2.1", "443", true),
-            (allowed(AllowedHost::Any, Some(443)), "192.0.2.1", "22", false),
+            (allowed(Pattern::Everything, None), "anything", "1", true),
+            (allowed(Pattern::Everything, Some(443)), "192.0.2.1", "443", true),
+            (allowed(Pattern::Everything, Some(443)), "192.0.2.1", "22", false),
             (allowed(name(), None), "HOST.example.", "22", true),
             (allowed(name(), Some(22)), "host.example", "22", true),
             (allowed(name(), Some(22)), "host.example", "23", false),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::tls::Identity;
 use crate::addr::{Host, Port};
-use crate::bypass::Prefix;
+use crate::bypass::{Pattern, Prefix};
 use crate::proto::server::{Kind, Logins};
 
 /// The local end of a session.
@@ -47,23 +47,10 @@ pub struct ProxyServer {
 /// Targets that clients may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedTarget {
-    /// The host.
-    pub host: AllowedHost,
+    /// The hosts.
+    pub host: Pattern,
     /// The port; `None` for any.
     pub port: Option<Port>,
-}
-
-/// Hosts that clients may name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowedHost {
-    /// Any host.
-    Any,
-    /// The addresses of a network. A name does not match, whatever its addresses are.
-    Network(Prefix),
-    /// This name, in lower case and without a final dot.
-    Name(String),
-    /// The names below this domain, and the domain itself.
-    Domain(String),
 }
 
 /// Where to listen.
