@@ -50,8 +50,8 @@ impl Login {
     /// Returns the login that the negotiation with `hop` uses: `credentials`, or else the user's
     /// own `Proxy-Authorization` header. `None` if there is neither.
     pub(super) fn new(hop: &Hop, credentials: Option<&Credentials>) -> Option<Self> {
-        let login = Self { proxy: hop.proxy.clone(), credentials: credentials.cloned() };
-        (hop.protocol.sends_own_login() || credentials.is_some()).then_some(login)
+        let login = || Self { proxy: hop.proxy.clone(), credentials: credentials.cloned() };
+        (hop.protocol.sends_own_login() || credentials.is_some()).then(login)
     }
 }
 

@@ -27,7 +27,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 9] = [
         Self::NotAllowed,
         Self::UnknownHost,
         Self::HostUnreachable,
