@@ -93,6 +93,11 @@ fn bytes_that_a_layer_holds_are_ready_without_a_poll() {
 #[test]
 fn a_peer_that_kept_sending_messages_without_bytes_stopped_a_read_and_a_wait_from_ending() {
     let (mut layer, mut peer) = layer();
+    peer.set_nonblocking(true).unwrap();
+    while peer.write(&[254; 4096]).is_ok() {}
+    assert_eq!(layer.read(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(layer.below_channel().unwrap().peek(&mut [0]).is_ok(), "one read took everything");
+    peer.set_nonblocking(false).unwrap();
     peer.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
     let sender = std::thread::spawn(move || while peer.write_all(&[254; 4096]).is_ok() {});
     let received = read_within(&mut layer, &mut [0; 9], Duration::from_millis(50));
@@ -190,6 +195,18 @@ fn closing_waits_for_the_layers_below() {
     let received = reader.join().unwrap();
     // The outer layer's message is at the end of a message of the inner layer, whose own follows.
     assert!(received.ends_with(&[0, 0]), "{:?}", &received[received.len() - 10..]);
+}
+
+#[test]
+fn finishing_a_layer_sends_the_closing_messages_of_all_layers() {
+    let (inner, mut peer) = layer();
+    let mut outer = Layered::new(Box::new(inner), Frames::default());
+    outer.write(b"x").unwrap();
+    outer.finish().unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut received = [0; 6];
+    peer.read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"\x02\x01x\x01\x00\x00");
 }
 
 /// Returns `true` if this is a reset under wine 8, which reports one as EOF.
