@@ -22,6 +22,7 @@
 //! # Ok::<(), connect::proto::Error>(())
 //! ```
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 
@@ -29,6 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::{Secret, UserName};
 
+mod codec;
 mod error;
 mod http;
 mod proxy_protocol;
@@ -41,6 +43,7 @@ mod telnet;
 #[cfg(test)]
 mod testing;
 
+pub use codec::Codec;
 pub use error::{Awaited, Error, SocksMessage, Unencodable, Unusable, UnusableScheme};
 pub use http::{
     AcceptedScheme as AcceptedHttpScheme, Connect as HttpConnect, Header as HttpHeader, Random,
@@ -127,7 +130,7 @@ pub enum Limit {
 }
 
 /// The client side of a proxy protocol, from the first byte sent to the established tunnel.
-pub trait Negotiation {
+pub trait Negotiation: Any + Send {
     /// Checks, before any connection is opened, that the protocol can encode the request.
     ///
     /// # Errors

@@ -1,50 +1,11 @@
 //! A stream with a codec on top of another stream.
 
-use std::fmt;
 use std::io;
 
 use super::chunk::Chunk;
 use super::{Events, Interest, PollSet, Stream};
+use crate::proto::Codec;
 use crate::sys::{self, Channel, Ready};
-
-/// A transformation of both directions of a stream, such as TLS. It does no I/O.
-pub trait Codec: fmt::Debug + Send {
-    /// Processes bytes from the stream below, and returns how many it has consumed. It may stop
-    /// when it holds plaintext, but not at the end of incomplete messages.
-    ///
-    /// # Errors
-    /// The bytes are invalid, or report that the peer failed. Plaintext that precedes the error can
-    /// still be read.
-    fn read_wire(&mut self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Returns the error for an EOF of the stream below, before the codec's own EOF.
-    fn truncated(&self) -> io::Error;
-
-    /// Takes plaintext. Returns 0 at the codec's EOF.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is none.
-    fn read_plain(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-
-    /// Returns `true` if [`read_plain`](Self::read_plain) will return plaintext or EOF.
-    fn has_plain(&self) -> bool;
-
-    /// Adds plaintext to be sent, and returns how many bytes it has accepted: at least one. Called
-    /// only while nothing is pending.
-    ///
-    /// # Errors
-    /// The codec cannot send any more.
-    fn write_plain(&mut self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Returns the bytes to be written to the stream below.
-    fn pending_wire(&self) -> &[u8];
-
-    /// Removes the first `count` pending bytes, which have been written.
-    fn wire_written(&mut self, count: usize);
-
-    /// Adds the message that ends the stream.
-    fn close(&mut self);
-}
 
 /// A stream whose bytes pass through a codec.
 ///

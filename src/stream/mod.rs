@@ -1,6 +1,6 @@
 //! Non-blocking byte streams: the results of connecting, and the two ends of a relay session.
 //!
-//! A [`Channel`] is a stream without layers. [`Layered`] puts a [`Codec`], such as TLS, on top of
+//! A [`Channel`] is a stream without layers. [`Layered`] puts a codec, such as TLS, on top of
 //! any stream, so TLS in TLS is two layers:
 //!
 //! ```text
@@ -27,7 +27,7 @@ pub(crate) mod testing;
 pub use chunk::Chunk;
 pub use closing::{Closing, close};
 pub use filtered::Filtered;
-pub use layered::{Codec, Layered};
+pub use layered::Layered;
 pub use poll_set::{Events, Interest, PollSet};
 
 /// A non-blocking stream of bytes in both directions.

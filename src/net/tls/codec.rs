@@ -12,7 +12,8 @@ use rustls::Connection;
 use super::messages;
 use super::verifier::Slot;
 use crate::error::TlsAlert;
-use crate::stream::{Chunk, Codec};
+use crate::proto::Codec;
+use crate::stream::Chunk;
 
 /// Maximum number of bytes to encrypt at once.
 const MAX_PLAIN: usize = 64 * 1024;
