@@ -1,13 +1,15 @@
 //! Connects to the target, and owns the secrets needed for that.
 
+use std::sync::Arc;
+
 use crate::addr::Endpoint;
 use crate::config::Planner;
 use crate::error::{Error, Peer};
-use crate::net::{self, ClientEnd, Context, LoginGate, OwnListeners, Peers, Progress, TlsCache, Tunnel};
+use crate::net::{self, ClientEnd, Context, OwnListeners, Peers, Progress, Shared, Tunnel};
 use crate::plan::{Hop, Local, Plan, RelaySettings, Target, Tls};
 use crate::prompt::{PromptCache, Prompter};
 use crate::relay::Ending;
-use crate::sys::{Client, DumpGuard};
+use crate::sys::Client;
 use crate::trace;
 
 /// Establishes tunnels for one plan, and prompts for the passwords that the plan lacks.
@@ -17,45 +19,45 @@ pub struct Connector {
     /// Makes the plans for the targets that clients name; `None` if all tunnels lead to the target
     /// of `plan`.
     planner: Option<Planner>,
-    /// Our own listeners, to which no connection may lead back.
-    own: Option<OwnListeners>,
-    prompts: PromptCache,
-    tls: TlsCache,
-    /// Login results, shared by all sessions; `None` for a run with a single session.
-    gate: Option<LoginGate>,
-    /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
-    /// must stay last: the others zero their passwords first.
-    dump_guard: Option<DumpGuard>,
+    /// Prevents core dumps while it exists. Fields are dropped in order, so this must stay last:
+    /// the others zero their passwords first.
+    shared: Arc<Shared>,
 }
 
 impl Connector {
     /// Creates a connector for this plan.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let has_key = |tls: &Option<Tls>| tls.as_ref().is_some_and(|tls| tls.identity.is_some());
-        let is_secret = |hop: &Hop| hop.protocol.login().is_some() || has_key(&hop.tls);
-        let has_secret = has_key(&plan.target_tls) || plan.hops().any(is_secret);
-        let prompts = PromptCache::new(Prompter::new(plan.askpass.clone()));
-        let gate = matches!(plan.local, Local::Listen(_)).then(LoginGate::default);
-        let dump_guard = has_secret.then(DumpGuard::engage);
-        let (planner, own) = (None, None);
-        Self { plan, planner, own, prompts, tls: TlsCache::default(), gate, dump_guard }
+        Self::create(plan, None)
     }
 
     /// Creates a connector for clients that name their targets. `plan` is the plan of the run.
     #[must_use]
     pub fn with_planner(plan: Plan, planner: Planner) -> Self {
-        let mut connector = Self::new(plan);
-        connector.planner = Some(planner);
-        connector.gate.get_or_insert_default();
-        // The planner may have a password for some of the targets.
-        connector.dump_guard.get_or_insert_with(DumpGuard::engage);
-        connector
+        Self::create(plan, Some(planner))
+    }
+
+    fn create(plan: Plan, planner: Option<Planner>) -> Self {
+        let mut shared = Shared::new(Box::new(PromptCache::new(Prompter::new(plan.askpass.clone()))));
+        let has_many_sessions = planner.is_some() || matches!(plan.local, Local::Listen(_));
+        if has_many_sessions {
+            shared = shared.limiting_logins();
+        }
+        if has_many_sessions || plan.hops().any(|hop| hop.protocol.opens_connections()) {
+            shared = shared.remembering_logins();
+        }
+        let has_key = |tls: &Option<Tls>| tls.as_ref().is_some_and(|tls| tls.identity.is_some());
+        let is_secret = |hop: &Hop| hop.protocol.login().is_some() || has_key(&hop.tls);
+        // A planner may have a password for some of the targets.
+        if planner.is_some() || has_key(&plan.target_tls) || plan.hops().any(is_secret) {
+            shared = shared.without_core_dumps();
+        }
+        Self { plan, planner, shared: Arc::new(shared) }
     }
 
     /// Sets the listeners to which no connection may lead back.
-    pub fn set_own_listeners(&mut self, own: OwnListeners) {
-        self.own = Some(own);
+    pub fn set_own_listeners(&self, own: OwnListeners) {
+        self.shared.set_own_listeners(own);
     }
 
     /// Returns the plan.
@@ -96,7 +98,7 @@ impl Connector {
         target: Endpoint,
         client: ClientEnd<'_>,
     ) -> Result<(Tunnel, RelaySettings), Error> {
-        if self.own.as_ref().is_some_and(|own| own.include_target(&target)) {
+        if self.shared.own_listeners().is_some_and(|own| own.include_target(&target)) {
             return Err(Error::Loop { peer: Peer::target(&Target::Tcp(target)) });
         }
         let planned = self.planner.as_ref().map(|planner| planner.plan(target)).transpose()?;
@@ -111,17 +113,10 @@ impl Connector {
         client: Option<ClientEnd<'_>>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        let context = Context {
-            client,
-            prompt: &self.prompts,
-            tls: &self.tls,
-            gate: self.gate.as_ref(),
-            own: self.own.as_ref(),
-            progress,
-        };
+        let context = Context { client, shared: &self.shared, progress };
         net::connect(plan, context).inspect_err(|error| {
             if error.is_auth_rejected() {
-                self.prompts.clear();
+                self.shared.forget_passwords();
             }
         })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::bypass::BypassList;
 use crate::proto::ProxyProtocol;
+pub use dial::{Dial, DialError};
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve};
 pub use local::{AllowedTarget, ListenAddress, Local, ProxyServer};
 pub use login::{Login, PasswordPrompt};
@@ -14,6 +15,7 @@ pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
 pub use target::Target;
 pub use tls::{Identity, Tls};
 
+mod dial;
 mod hop;
 mod local;
 mod login;

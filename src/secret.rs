@@ -100,7 +100,7 @@ impl fmt::Debug for UserName {
 }
 
 /// A source of passwords at run time: the user or a command.
-pub trait AskPassword {
+pub trait AskPassword: Send + Sync {
     /// Returns `true` if the user can be prompted, for example on a terminal.
     fn can_be_asked(&self) -> bool;
 
@@ -127,6 +127,9 @@ pub trait AskPassword {
     fn last_output(&self, _command: &str) -> Option<Secret> {
         None
     }
+
+    /// Forgets all answers, so that the next prompt asks the user again.
+    fn forget(&self) {}
 }
 
 /// Returns the index of the first byte after a URL's scheme, or 0 if it has none. A `://` that

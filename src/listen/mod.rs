@@ -136,7 +136,7 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
 ///
 /// # Errors
 /// See [`serve_all`]. The certificate for the clients could not be read.
-pub fn serve_proxy(mut connector: Connector, server: ProxyServer) -> Result<(), Error> {
+pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Error> {
     let at: Vec<_> = server.listeners.iter().map(|(at, _)| at.clone()).collect();
     let mut proxy = Proxy::new(server)?;
     let reactors = start_reactors()?;

@@ -2,22 +2,26 @@
 //! proxy must receive as addresses, and creates the negotiation for each hop.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::binding::Binding;
 use super::deadline::Deadline;
 use super::login::{credentials, last_credentials, user};
-use super::login_gate::{self, LoginGate};
-use super::own_listeners::OwnListeners;
+use super::login_gate;
+use super::memory::Memory;
 use super::progress::{Progress, Stage};
 use super::received_log::ReceivedLog;
 use super::resolve::{self, Resolver};
 use super::resolve_error::ResolveError;
+use super::shared::Shared;
 use super::tls;
 use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Plan, Resolve, Route, Target};
+use crate::plan::{
+    Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Resolve, SocketSettings, Target,
+};
 use crate::proto::{self, Credentials, Learned, Negotiation, Redactor, Unencodable};
 use crate::secret::AskPassword;
 use crate::sys::{self, Channel, Client};
@@ -43,17 +47,22 @@ impl<'a> From<&'a Client> for ClientEnd<'a> {
 pub struct Context<'a> {
     /// The client of a local port that the connection is for. Its disconnect ends all waits.
     pub client: Option<ClientEnd<'a>>,
-    /// Supplies passwords that the plan does not contain.
-    pub prompt: &'a dyn AskPassword,
-    /// Caches certificates and keys for later sessions.
-    pub tls: &'a tls::TlsCache,
-    /// Limits failed logins; `None` for a run with a single session.
-    pub gate: Option<&'a LoginGate>,
-    /// Our own listeners, to which no connection may lead back; `None` if clients cannot cause
-    /// that.
-    pub own: Option<&'a OwnListeners>,
+    /// The resources that all sessions of the run share.
+    pub shared: &'a Arc<Shared>,
     /// Receives each stage as it is reached.
     pub progress: &'a dyn Progress,
+}
+
+/// The settings for connecting through hops.
+#[derive(Clone, Copy)]
+pub(super) struct Setup<'a> {
+    pub(super) sockets: &'a SocketSettings,
+    pub(super) eager: bool,
+    pub(super) limits: Limits,
+    pub(super) binding: &'a Binding,
+    /// Masks the secrets of all hops in what a proxy sends.
+    pub(super) redactor: &'a Redactor,
+    pub(super) context: Context<'a>,
 }
 
 /// A proxy on the route and the state of the negotiation with it.
@@ -64,7 +73,7 @@ pub(super) struct HopState<'a> {
     pub(super) tls: Option<tls::Client>,
     pub(super) negotiation: Box<dyn Negotiation>,
     /// The hops of the route up to and including this proxy.
-    path: &'a [Hop],
+    pub(super) path: &'a [Hop],
     /// The proxy's entry in the listener's memory when this session last read or wrote it.
     remembered: Option<Learned>,
     /// Masks the secrets of all hops in what the proxy sends.
@@ -87,37 +96,38 @@ impl HopState<'_> {
 
     /// Stores the login method that the proxy has accepted, for later sessions of a listener.
     /// Removes the stored one if the proxy has rejected it.
-    pub(super) fn update_memory(&mut self, gate: Option<&LoginGate>) {
-        let Some(gate) = gate else { return };
+    pub(super) fn update_memory(&mut self, memory: Option<&Memory>) {
+        let Some(memory) = memory else { return };
         let learned = self.negotiation.learned();
         if learned != self.remembered {
-            gate.memory.update(self.path, self.remembered.as_ref(), learned.clone());
+            memory.update(self.path, self.remembered.as_ref(), learned.clone());
             self.remembered = learned;
         }
     }
 }
 
-/// Creates the negotiation for each hop of the route. Returns an empty list if the target bypasses
-/// the proxies.
+/// Creates the negotiation for each hop of `path`, the first hops of a route of `count` hops. The
+/// last one is to connect to `target`. Returns an empty list if the target bypasses the proxies.
 pub(super) fn prepare_hops<'a>(
-    route: &'a Route,
+    path: &'a [Hop],
+    count: usize,
     target: &Endpoint,
-    plan: &Plan,
-    binding: &Binding,
+    bypass: Option<&Bypass>,
+    setup: &Setup<'a>,
     deadline: &Deadline<'_>,
-    redactor: &Redactor,
-    context: Context<'a>,
 ) -> Result<Vec<HopState<'a>>, Error> {
-    let Some((last, before)) = route.hops.split_last() else { return Ok(Vec::new()) };
-    let resolver = Resolver { server: None, family: plan.sockets.family.as_ref(), binding };
+    let Some((last, before)) = path.split_last() else { return Ok(Vec::new()) };
+    let &Setup { sockets, eager, binding, redactor, context, .. } = setup;
+    let Shared { prompt, tls, memory, .. } = &**context.shared;
+    let resolver = Resolver { server: None, family: sockets.family.as_ref(), binding };
     let last = resolve_for_hop(last, target, resolver, deadline, context.progress)?;
-    if is_bypassed(&route.bypass, target, &last)? {
+    if bypass.map(|bypass| is_bypassed(bypass, target, &last)).transpose()?.unwrap_or(false) {
         context.progress.reached(&Stage::Bypassed);
         return Ok(Vec::new());
     }
     let destinations = before
         .iter()
-        .zip(&route.hops[1..])
+        .zip(&path[1..])
         .map(|(hop, next)| match &next.proxy {
             Target::Tcp(next) => resolve_for_hop(hop, next, resolver, deadline, context.progress),
             // `config` rejects such a chain, too.
@@ -125,17 +135,17 @@ pub(super) fn prepare_hops<'a>(
         })
         .chain([Ok(last)]);
     let prepare = |(index, (hop, destination)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
-        let peer = Peer::proxy(hop, index, route.hops.len());
+        let peer = Peer::proxy(hop, index, count);
         let destination = destination?;
         if destination.host.zone().is_some() {
             let cause = proto::Error::NotEncodable(Unencodable::Zone);
             return Err(Error::Negotiation { peer, cause });
         }
-        let path = &route.hops[..=index];
-        let remembered = || context.gate.and_then(|gate| gate.memory.get(path));
-        let known = known_credentials(hop, &peer, plan.eager, context.prompt)?;
+        let path = &path[..=index];
+        let remembered = || memory.as_ref().and_then(|memory| memory.get(path));
+        let known = known_credentials(hop, &peer, eager, &**prompt)?;
         let needs_prompted = known.is_none() && remembered().is_some_and(|it| it.needs_credentials());
-        let prompted = needs_prompted.then(|| last_credentials(hop, &peer, context.prompt)).flatten();
+        let prompted = needs_prompted.then(|| last_credentials(hop, &peer, &**prompt)).flatten();
         let login = login_gate::Login::new(hop, known.as_ref().or(prompted.as_ref()));
         for credentials in known.iter().chain(&prompted) {
             redactor.add_credentials(credentials);
@@ -144,8 +154,8 @@ pub(super) fn prepare_hops<'a>(
             destination,
             user: hop.protocol.needs_user().then(|| user(hop, &peer)).transpose()?,
             known,
-            eager: plan.eager,
-            prompt: context.prompt,
+            eager,
+            prompt: &**prompt,
             redactor: redactor.clone(),
         });
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
@@ -157,10 +167,10 @@ pub(super) fn prepare_hops<'a>(
         {
             trace!("using the authentication that worked before: {learned}");
         }
-        let tls = hop.tls.as_ref();
+        let client = |settings| tls::Client::new(settings, &peer, tls);
         Ok(HopState {
             hop,
-            tls: tls.map(|tls| tls::Client::new(tls, &peer, context.tls)).transpose()?,
+            tls: hop.tls.as_ref().map(client).transpose()?,
             peer,
             log: ReceivedLog::new(redactor.clone(), negotiation.is_text()),
             path,
@@ -171,7 +181,7 @@ pub(super) fn prepare_hops<'a>(
             spent: Duration::ZERO,
         })
     };
-    route.hops.iter().zip(destinations).enumerate().map(prepare).collect()
+    path.iter().zip(destinations).enumerate().map(prepare).collect()
 }
 
 /// Returns `true` if the target bypasses the proxies. Checks the target as typed, and the
@@ -201,7 +211,7 @@ pub(super) fn enter_login<'a>(
     deadline: &Deadline<'_>,
     context: Context<'a>,
 ) -> Result<Option<login_gate::Attempt<'a>>, Error> {
-    let (Some(gate), Some(login)) = (context.gate, login) else { return Ok(None) };
+    let (Some(gate), Some(login)) = (&context.shared.gate, login) else { return Ok(None) };
     let deadline = deadline.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
     gate.enter(login, &Wait::new(peer, "the result of another client's login", &deadline)).map(Some)
 }

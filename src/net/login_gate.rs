@@ -8,7 +8,6 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::memory::Memory;
 use super::waiting::Wait;
 use crate::error::{Error, Peer};
 use crate::plan::{Hop, PasswordPrompt, Target};
@@ -21,13 +20,11 @@ const REJECTION_TTL: Duration = Duration::from_secs(30 * 60);
 /// Time for which an expired rejection is kept, for sessions that were waiting for the result.
 const RESULT_RETENTION: Duration = Duration::from_secs(60);
 
-/// The logins that this process has tried or is trying, with their results, and the login methods
-/// that proxies have accepted.
+/// The logins that this process has tried or is trying, with their results.
 #[derive(Debug, Default)]
-pub struct LoginGate {
+pub(super) struct LoginGate {
     logins: Mutex<Vec<(Login, State)>>,
     changed: Condvar,
-    pub(super) memory: Memory,
 }
 
 /// A proxy and the credentials for logging in to it.

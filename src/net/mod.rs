@@ -7,9 +7,8 @@ use crate::plan::{Bypass, Limits, Plan, Route, Target};
 use crate::trace::trace;
 use binding::Binding;
 use deadline::Deadline;
-use hop::{HopState, prepare_hops};
-use negotiate::{Outcome, negotiate, send_ahead};
-use resolve::Resolver;
+use hop::{HopState, Setup, prepare_hops};
+use path::connect_hops;
 
 mod binding;
 mod connection;
@@ -23,10 +22,12 @@ mod login_gate;
 mod memory;
 mod negotiate;
 mod own_listeners;
+mod path;
 mod progress;
 mod received_log;
 mod resolve;
 mod resolve_error;
+mod shared;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -38,11 +39,11 @@ mod tls;
 mod waiting;
 
 pub use hop::{ClientEnd, Context};
-pub use login_gate::LoginGate;
 pub use own_listeners::OwnListeners;
 pub use progress::{Progress, Stage};
+pub use shared::Shared;
 pub use target::{Peers, Tunnel};
-pub use tls::{ServerTls, TlsCache};
+pub use tls::ServerTls;
 
 /// Connects to the plan's target over the first route that works.
 ///
@@ -77,15 +78,19 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     for password in plan.hops().filter_map(|hop| hop.protocol.login()?.password.as_ref()) {
         redactor.add(password);
     }
+    let Plan { sockets, eager, limits, .. } = plan;
+    let setup =
+        Setup { sockets, eager: *eager, limits: *limits, binding: &binding, redactor: &redactor, context };
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);
         let mut share = deadline.share(attempts, Limits::ROUTE_TIMEOUT);
         context.progress.reached(&Stage::Route(index));
-        let result = match prepare_hops(route, target, plan, &binding, &share, &redactor, context) {
+        let (hops, bypass) = (&route.hops, Some(&route.bypass));
+        let result = match prepare_hops(hops, hops.len(), target, bypass, &setup, &share) {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
-            Ok(mut hops) => connect_hops(&mut hops, route, plan, &binding, &mut share, context)
+            Ok(hops) => connect_route(hops, route, plan, &setup, &mut share)
                 .and_then(|tunnel| target::finish(tunnel, plan, target_tls.as_ref(), &share, context)),
             Err(error) => Err(error),
         };
@@ -127,64 +132,21 @@ fn is_direct(route: &Route, target: &Endpoint) -> bool {
     route.hops.is_empty() || decisive.matches(target) == Some(true)
 }
 
-/// Dials the first hop, or the target if there is none, and negotiates with each hop in turn.
-fn connect_hops<'a>(
-    hops: &mut [HopState<'a>],
+/// Connects to the target through `hops`, or directly if there are none.
+fn connect_route<'a>(
+    mut hops: Vec<HopState<'a>>,
     route: &Route,
     plan: &Plan,
-    binding: &Binding,
+    setup: &Setup<'a>,
     deadline: &mut Deadline<'_>,
-    context: Context<'a>,
 ) -> Result<Tunnel, Error> {
     // `-R ADDRESS` applies only to the target's name; the system resolves the proxies' names.
-    let (first, server) = match hops.first() {
+    let (remote, server) = match hops.first() {
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
-    let resolver = Resolver { server, family: binding.family.as_ref(), binding };
-    // The hop that requested the current connection; `None` for the first connection.
-    let mut requested_by: Option<usize> = None;
-    // The loop ends because each negotiation requests only a limited number of new connections.
-    'connection: loop {
-        let until = requested_by.map_or(*deadline, |index| hops[index].deadline(deadline));
-        let mut connection =
-            dial::dial(&first, resolver, &plan.sockets, &until, context.own, context.progress)?;
-        if let Some(index) = requested_by {
-            hops[index].spent = until.elapsed();
-        }
-        for index in 0..hops.len() {
-            let mut until = hops[index].deadline(deadline);
-            if let HopState { tls: Some(tls), peer, .. } = &hops[index] {
-                connection = tls.secure(connection, peer, &until, context.progress)?;
-            }
-            // Requests can be sent ahead only up to the next TLS handshake.
-            if plan.eager && (index == 0 || hops[index].tls.is_some()) {
-                let next = hops[index + 1..].iter().position(|hop| hop.tls.is_some());
-                let end = next.map_or(hops.len(), |next| index + 1 + next);
-                send_ahead(&mut connection, &mut hops[index..end], &until)?;
-            }
-            let hop = &mut hops[index];
-            let negotiated = negotiate(&mut connection, hop, context, &mut until, deadline);
-            hop.spent = until.elapsed();
-            match negotiated.inspect_err(|error| hop.report_rejection(error))? {
-                Outcome::Established => {
-                    if let Some(login) = hop.login.take() {
-                        login.accepted();
-                    }
-                    context.progress.reached(&Stage::Negotiated(&hop.peer));
-                }
-                Outcome::Reconnect => {
-                    trace!("connecting again");
-                    for hop in hops.iter_mut() {
-                        hop.negotiation.restart();
-                    }
-                    requested_by = Some(index);
-                    continue 'connection;
-                }
-            }
-        }
-        let granted_by = hops.last().map(|hop| hop.peer.clone());
-        let peers = Peers { remote: first, granted_by, target: plan.target.clone() };
-        return Ok(Tunnel { stream: connection.into_stream(), peers });
-    }
+    let connection = connect_hops(&mut hops, &remote, server, setup, deadline)?;
+    let granted_by = hops.last().map(|hop| hop.peer.clone());
+    let peers = Peers { remote, granted_by, target: plan.target.clone() };
+    Ok(Tunnel { stream: connection.into_stream(), peers })
 }

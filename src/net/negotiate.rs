@@ -73,7 +73,7 @@ pub(super) fn negotiate<'a>(
 ) -> Result<Outcome, Error> {
     let result = take_steps(connection, hop, context, deadline, reach);
     hop.log.flush();
-    hop.update_memory(context.gate);
+    hop.update_memory(context.shared.memory.as_ref());
     result
 }
 
@@ -115,7 +115,7 @@ fn take_steps<'a>(
                 hop.log.flush();
                 let prompted = Instant::now();
                 let report = hop.password_report(deadline);
-                let credentials = credentials(hop.hop, &hop.peer, context.prompt)?;
+                let credentials = credentials(hop.hop, &hop.peer, &*context.shared.prompt)?;
                 drop(report);
                 // The user caused this delay, not the proxy.
                 deadline.extend(prompted.elapsed());

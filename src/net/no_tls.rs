@@ -13,7 +13,7 @@ pub(super) enum Client {}
 
 /// The cache of TLS settings, which is always empty in this build.
 #[derive(Debug, Default)]
-pub struct TlsCache(());
+pub(super) struct TlsCache(());
 
 impl Client {
     /// Fails, because the peer requires TLS.

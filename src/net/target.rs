@@ -49,7 +49,7 @@ impl Peers {
 /// Prepares TLS with the target. Returns `None` if the plan has none.
 pub(super) fn tls_client(plan: &Plan, context: Context<'_>) -> Result<Option<tls::Client>, Error> {
     let Some(tls) = &plan.target_tls else { return Ok(None) };
-    tls::Client::new(tls, &Peer::target(&plan.target), context.tls).map(Some)
+    tls::Client::new(tls, &Peer::target(&plan.target), &context.shared.tls).map(Some)
 }
 
 /// Sends the PROXY protocol header, then performs the TLS handshake with the target. The header is

@@ -78,21 +78,19 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
         }
     });
     let Target::Tcp(target) = &plan.target else { unreachable!() };
-    let (route, context) = (
-        &plan.routes[0],
-        Context {
-            client: None,
-            prompt: &Nobody,
-            tls: &TlsCache::default(),
-            gate: None,
-            own: None,
-            progress: &(),
-        },
-    );
+    let shared = Arc::new(Shared::new(Box::new(Nobody)));
+    let setup = Setup {
+        sockets: &plan.sockets,
+        eager: false,
+        limits: plan.limits,
+        binding: &Binding::ANY,
+        redactor: &Redactor::default(),
+        context: Context { client: None, shared: &shared, progress: &() },
+    };
     let mut deadline = Deadline::start(None);
-    let mut hops =
-        prepare_hops(route, target, &plan, &Binding::ANY, &deadline, &Redactor::default(), context).unwrap();
-    connect_hops(&mut hops, route, &plan, &Binding::ANY, &mut deadline, context).unwrap();
+    let mut hops = prepare_hops(&plan.routes[0].hops, 1, target, None, &setup, &deadline).unwrap();
+    let proxy_peer = hops[0].peer.clone();
+    connect_hops(&mut hops, &proxy_peer, None, &setup, &mut deadline).unwrap();
     assert!(hops[0].spent >= pause * 2, "{:?}", hops[0].spent);
     let left = hops[0].deadline(&deadline).left();
     assert!(left.is_some_and(|left| left + pause * 2 <= Limits::HANDSHAKE_TIMEOUT), "{left:?}");

@@ -5,12 +5,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::dial::Dial;
 use super::login::Login;
 use super::target::Target;
 use super::tls::Tls;
 use crate::addr::Endpoint;
 use crate::proto::{Credentials, Negotiation, Redactor};
 use crate::secret::{AskPassword, UserName};
+use crate::stream::Stream;
 
 /// A proxy, and the protocol for requesting a tunnel to the next hop or the target.
 #[derive(Clone, Debug)]
@@ -92,6 +94,26 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
 
     /// Creates the state machine that requests a tunnel.
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation>;
+
+    /// Returns the tunnel, once `negotiation` has reached [`Step::Done`](crate::proto::Step::Done)
+    /// on `connection`. By default, that is the connection.
+    ///
+    /// A protocol with messages of its own around the tunnel's bytes adds a layer. A protocol that
+    /// [opens connections](Self::opens_connections) gets the means from `dial`. Both find in
+    /// `negotiation` the machine that [`negotiation`](Self::negotiation) returned.
+    fn establish(
+        &self,
+        _negotiation: &mut dyn Negotiation,
+        connection: Box<dyn Stream>,
+        _dial: &dyn Fn() -> Arc<dyn Dial>,
+    ) -> Box<dyn Stream> {
+        connection
+    }
+
+    /// Returns `true` if the protocol opens further connections during the session.
+    fn opens_connections(&self) -> bool {
+        false
+    }
 }
 
 /// A request for a tunnel through a hop, and what the hop may use to get it.

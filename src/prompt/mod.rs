@@ -108,11 +108,6 @@ impl<P> PromptCache<P> {
         Self { prompter, refusal_ttl: PROMPT_REFUSAL_TTL, answers: Mutex::default() }
     }
 
-    /// Removes all answers. Call this after a proxy has rejected one of them.
-    pub fn clear(&self) {
-        lock(&self.answers).clear();
-    }
-
     /// Returns the cached password. Does not wait while the user is being asked for it.
     fn get(&self, prompt: &Prompt) -> Option<Secret> {
         let entry = lock(&self.answers).get(prompt).cloned()?;
@@ -164,6 +159,10 @@ impl<P: AskPassword> AskPassword for PromptCache<P> {
 
     fn last_output(&self, command: &str) -> Option<Secret> {
         self.get(&Prompt::Command(command.into()))
+    }
+
+    fn forget(&self) {
+        lock(&self.answers).clear();
     }
 }
 
@@ -219,7 +218,7 @@ mod tests {
         assert_eq!(cache.prompter.0.load(Ordering::Relaxed), 4);
         assert_eq!(cache.last_answer("?"), Some(Secret::from("secret")));
         assert_eq!((cache.last_answer("a third?"), cache.last_output("another?")), (None, None));
-        cache.clear();
+        cache.forget();
         assert_eq!((cache.last_answer("?"), cache.last_output("?")), (None, None));
         assert_eq!(cache.prompter.0.into_inner(), 4);
     }

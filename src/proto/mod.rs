@@ -30,7 +30,6 @@ use zeroize::Zeroizing;
 
 use crate::secret::{Secret, UserName};
 
-mod codec;
 mod error;
 mod http;
 mod proxy_protocol;
@@ -43,7 +42,6 @@ mod telnet;
 #[cfg(test)]
 mod testing;
 
-pub use codec::Codec;
 pub use error::{Awaited, Error, SocksMessage, Unencodable, Unusable, UnusableScheme};
 pub use http::{
     AcceptedScheme as AcceptedHttpScheme, Connect as HttpConnect, Header as HttpHeader, Random,

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::chunk::Chunk;
+use super::codec::Codec;
 use super::{Events, Interest, PollSet, Stream};
-use crate::proto::Codec;
 use crate::sys::{self, Channel, Ready};
 
 /// A stream whose bytes pass through a codec.

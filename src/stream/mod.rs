@@ -1,6 +1,6 @@
 //! Non-blocking byte streams: the results of connecting, and the two ends of a relay session.
 //!
-//! A [`Channel`] is a stream without layers. [`Layered`] puts a codec, such as TLS, on top of
+//! A [`Channel`] is a stream without layers. [`Layered`] puts a [`Codec`], such as TLS, on top of
 //! any stream, so TLS in TLS is two layers:
 //!
 //! ```text
@@ -18,6 +18,7 @@ use crate::sys::{self, Channel, Ready};
 
 mod chunk;
 mod closing;
+mod codec;
 mod filtered;
 mod layered;
 mod poll_set;
@@ -26,6 +27,7 @@ pub(crate) mod testing;
 
 pub use chunk::Chunk;
 pub use closing::{Closing, close};
+pub use codec::Codec;
 pub use filtered::Filtered;
 pub use layered::Layered;
 pub use poll_set::{Events, Interest, PollSet};

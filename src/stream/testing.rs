@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use crate::proto::Codec;
+use super::codec::Codec;
 
 /// A codec for messages of at most 200 bytes, each after its length. An empty one ends the stream;
 /// a length of 254 is ignored, and one of 255 is invalid.

@@ -5,21 +5,17 @@
 //! logins, TLS and time limits work for any kind.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use connect::addr::{Endpoint, Host, parse_port};
+use connect::addr::Endpoint;
 use connect::error::Error;
 use connect::hops::{HopKind, LoginParameters, Scheme, Settings, UseTls};
-use connect::plan::{
-    Hop, HopRequest, Limits, Local, Login, Plan, Protocol, RelaySettings, Resolve, Route, SocketSettings,
-    Target,
-};
+use connect::plan::{Hop, HopRequest, Login, Protocol, Resolve};
 use connect::proto::{
     self, Awaited, Credentials, HttpSettings, Limit, Negotiation, Socks5Method, Step, Wire,
 };
 
 use crate::kit::*;
-use crate::library::{first_bytes, open_tunnel};
+use crate::library::{endpoint, first_bytes, open_tunnel, plan_through};
 
 /// The protocol: `PLEASE host port` and a line break; the proxy answers `YES` and a line break. The
 /// kind lists the schemes that select it, and builds hops.
@@ -165,25 +161,9 @@ fn a_new_kind_of_hop_needs_nothing_but_its_own_file() {
     let [scheme] = Polite.schemes() else { panic!("one scheme") };
     let protocol = Polite.build(scheme, &mut FromUrl(Some("PRITHEE"))).unwrap();
     assert_eq!(protocol.facts(), [("word", "PRITHEE".to_owned())]);
-    let endpoint = |host: &str, port| {
-        Target::Tcp(Endpoint { host: Host::parse(host).unwrap(), port: parse_port(port).unwrap() })
-    };
     let port = proxy.port().to_string();
     let hop = Hop { proxy: endpoint("127.0.0.1", &port), protocol, tls: None };
-    let plan = Plan {
-        local: Local::Stdio,
-        target: endpoint("host.example", "22"),
-        routes: vec![Route { hops: vec![hop], ..Route::default() }],
-        askpass: None,
-        limits: Limits::Total(Duration::from_secs(10)),
-        shows_status: false,
-        eager: false,
-        proxy_protocol: None,
-        target_tls: None,
-        sockets: SocketSettings::default(),
-        relay: RelaySettings::default(),
-    };
-    let mut tunnel = open_tunnel(&plan);
+    let mut tunnel = open_tunnel(&plan_through(vec![hop]));
     assert_eq!(tunnel.peers.remote.protocol, Some("polite"));
     assert_eq!(first_bytes(&mut tunnel), b"banner");
 }

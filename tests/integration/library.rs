@@ -1,9 +1,11 @@
 //! Tunnels through the library, with hops that no command line can select.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use connect::net::{Context, TlsCache, Tunnel};
-use connect::plan::Plan;
+use connect::addr::{Endpoint, Host, parse_port};
+use connect::net::{Context, Shared, Tunnel};
+use connect::plan::{Hop, Limits, Local, Plan, RelaySettings, Route, SocketSettings, Target};
 use connect::secret::{AskPassword, Secret};
 
 /// A user who cannot be prompted.
@@ -23,12 +25,33 @@ impl AskPassword for Nobody {
     }
 }
 
+/// Returns a plan with one route, which leads to `host.example:22` through these hops.
+pub(crate) fn plan_through(hops: Vec<Hop>) -> Plan {
+    Plan {
+        local: Local::Stdio,
+        target: endpoint("host.example", "22"),
+        routes: vec![Route { hops, ..Route::default() }],
+        askpass: None,
+        limits: Limits::Total(Duration::from_secs(10)),
+        shows_status: false,
+        eager: false,
+        proxy_protocol: None,
+        target_tls: None,
+        sockets: SocketSettings::default(),
+        relay: RelaySettings::default(),
+    }
+}
+
+pub(crate) fn endpoint(host: &str, port: &str) -> Target {
+    Target::Tcp(Endpoint { host: Host::parse(host).unwrap(), port: parse_port(port).unwrap() })
+}
+
 /// Connects to the target of the plan.
 #[track_caller]
 pub(crate) fn open_tunnel(plan: &Plan) -> Tunnel {
-    let tls = TlsCache::default();
-    let context = Context { client: None, prompt: &Nobody, tls: &tls, gate: None, own: None, progress: &() };
-    connect::net::connect(plan, context).unwrap()
+    let prompt = Box::new(Nobody);
+    let shared = Arc::new(Shared::new(prompt).remembering_logins());
+    connect::net::connect(plan, Context { client: None, shared: &shared, progress: &() }).unwrap()
 }
 
 /// Returns the first bytes from the tunnel.

@@ -23,6 +23,7 @@ mod docs;
 mod dump;
 mod eager;
 mod example_hop;
+mod example_pair_hop;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]

@@ -12,7 +12,7 @@ type Slot = Arc<Mutex<Option<Arc<Settings>>>>;
 /// A cache of the TLS settings of all hops. It reads each hop's files and the system's certificates
 /// once, instead of once for each client of a listener.
 #[derive(Debug, Default)]
-pub struct TlsCache(Mutex<Vec<(Tls, Slot)>>);
+pub(crate) struct TlsCache(Mutex<Vec<(Tls, Slot)>>);
 
 impl TlsCache {
     /// Returns the settings for a hop. The first call reads the files. Other sessions that need the

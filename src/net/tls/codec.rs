@@ -12,8 +12,7 @@ use rustls::Connection;
 use super::messages;
 use super::verifier::Slot;
 use crate::error::TlsAlert;
-use crate::proto::Codec;
-use crate::stream::Chunk;
+use crate::stream::{Chunk, Codec};
 
 /// Maximum number of bytes to encrypt at once.
 const MAX_PLAIN: usize = 64 * 1024;

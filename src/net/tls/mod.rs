@@ -19,7 +19,7 @@ use crate::plan::{Target, Tls};
 use crate::proto::Limit;
 use crate::stream::Layered;
 use crate::trace::trace;
-pub use cache::TlsCache;
+pub(super) use cache::TlsCache;
 use codec::TlsCodec;
 pub use server::ServerTls;
 use verifier::{ProblemSlot, Slot};

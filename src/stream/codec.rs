@@ -1,4 +1,4 @@
-//! Transformations of a byte stream, without I/O: the layers of a stream.
+//! The interface of a codec: a transformation of both directions of a stream.
 
 use std::fmt;
 use std::io;

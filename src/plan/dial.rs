@@ -1,0 +1,47 @@
+//! Connections to a hop that a protocol opens itself.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::stream::Stream;
+
+/// Opens connections to a hop: any number of them, one after another or in parallel.
+pub trait Dial: fmt::Debug + Send + Sync {
+    /// Connects to the hop through the hops before it. If the hop uses TLS, also performs the TLS
+    /// handshake. Blocks until the connection is established.
+    ///
+    /// # Errors
+    /// The hop, or a hop before it, cannot be reached or refuses.
+    fn dial(&self) -> Result<Box<dyn Stream>, DialError>;
+}
+
+/// The failure of [`Dial::dial`]. Contains an [`Error`](crate::error::Error), a type that this
+/// layer cannot name.
+#[derive(Debug)]
+pub struct DialError(Box<dyn Error + Send + Sync>);
+
+impl DialError {
+    /// Wraps an error.
+    #[must_use]
+    pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+
+    /// Returns the error.
+    #[must_use]
+    pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
+        self.0
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for DialError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
