@@ -67,6 +67,7 @@ pub mod secret;
 pub mod stream;
 pub mod sys;
 pub mod text;
+pub mod token;
 pub mod trace;
 
 /// Runs the program. `args` begins with the program's name; `variable` returns the value of an

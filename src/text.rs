@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fmt;
 
+pub mod date;
+
 /// Maximum number of characters that [`printable`] shows before it truncates.
 const MAX_SHOWN: usize = 160;
 

@@ -11,7 +11,7 @@ pub(crate) mod source;
 
 /// The modules, from the top layer to the bottom. Except as listed in [`ALLOWED`], a module imports
 /// only from layers below its own.
-pub(crate) const LAYERS: [&[&str]; 11] = [
+pub(crate) const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
     &["check", "listen"],
@@ -21,6 +21,7 @@ pub(crate) const LAYERS: [&[&str]; 11] = [
     &["error", "plan", "trace"],
     &["stream"],
     &["proto", "sys"],
+    &["token"],
     &["addr", "bypass", "secret", "text"],
     &["parameters"],
 ];

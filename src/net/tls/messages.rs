@@ -8,9 +8,10 @@ use rustls::{
 };
 
 use super::algorithm;
-use super::certificate::{Certificate, date, display_pin, pin};
+use super::certificate::{Certificate, display_pin, pin};
 use super::description;
 use crate::error::{CertificateProblem, TlsAlert, TlsFailure};
+use crate::text::date::date;
 use crate::text::{listed, printable};
 
 /// Maximum number of certificate names to list in a message.
