@@ -52,6 +52,7 @@ pub mod addr;
 pub mod bypass;
 pub mod check;
 pub mod cli;
+pub mod codecs;
 pub mod config;
 pub mod connector;
 pub mod error;

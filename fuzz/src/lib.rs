@@ -17,8 +17,9 @@ pub mod reference;
 mod server_driver;
 pub mod serving;
 
+/// The allocator, which measures memory use.
 #[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
+pub static MEMORY: PeakAlloc = PeakAlloc;
 
 /// The user name in every negotiation.
 pub const USER: &str = "alice";

@@ -38,6 +38,7 @@ pub mod server;
 mod socks4;
 mod socks5;
 mod telnet;
+pub mod websocket;
 
 #[cfg(test)]
 mod testing;

@@ -79,7 +79,8 @@ pub(super) struct Session {
     up: Flow,
     /// From the remote to the local end.
     down: Flow,
-    /// Whether to half-close the connection to the remote after local EOF.
+    /// Whether to half-close the connection to the remote after local EOF. Not if the remote would
+    /// then discard data.
     half_close: bool,
     idle: IdleTimer,
     result: Result<Ending, Error>,
@@ -100,6 +101,7 @@ impl Session {
             down.splice_if_possible(Some(&*remote), local.output());
             trace!("relaying: up {}, down {}", up.description(), down.description());
         }
+        let can_half_close = remote.can_half_close();
         let mut session = Self {
             state: State::Open,
             local,
@@ -107,7 +109,7 @@ impl Session {
             peer,
             up,
             down,
-            half_close: settings.half_close,
+            half_close: settings.half_close && can_half_close,
             idle: IdleTimer::new(settings.idle),
             result: Ok(Ending::Normal),
             remote_ended: false,

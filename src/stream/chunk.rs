@@ -5,9 +5,6 @@ use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 
-use super::Stream;
-use crate::sys;
-
 /// Usual size of a chunk: 64 KiB, with room for what encryption adds to them.
 const SIZE: usize = 65 * 1024;
 
@@ -47,20 +44,45 @@ impl Chunk {
         self.release_if_empty();
     }
 
-    /// Reads from a stream. The chunk must be empty. Returns 0 at EOF.
-    pub(super) fn fill(&mut self, source: &mut dyn Stream) -> io::Result<usize> {
+    /// Fills the chunk, which must be empty, with a call of `read`. Returns the number of bytes
+    /// that `read` returned.
+    ///
+    /// # Errors
+    /// Returns the error of `read`, or fails if memory is short.
+    pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         self.allocate()?;
-        let result = source.read(&mut self.buffer);
+        let result = read(&mut self.buffer);
         self.pending = 0..*result.as_ref().unwrap_or(&0);
         self.release_if_empty();
         result
     }
 
+    /// Appends `count` bytes and returns them. The caller must overwrite all of them.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn extend(&mut self, count: usize) -> io::Result<&mut [u8]> {
+        self.allocate()?;
+        let Range { start, end: old_end } = self.pending;
+        let end = old_end + count;
+        if end > self.buffer.len() && start > 0 {
+            self.buffer.copy_within(start..old_end, 0);
+            self.pending = 0..old_end - start;
+            return self.extend(count);
+        }
+        if end > self.buffer.len() {
+            grow(&mut self.buffer, end)?;
+        }
+        self.pending.end = end;
+        Ok(&mut self.buffer[old_end..end])
+    }
+
     fn allocate(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
-            let free = FREE.with_borrow_mut(Vec::pop);
-            let new = || sys::try_buffer(SIZE).map(Vec::from);
-            self.buffer = free.or_else(new).ok_or(io::ErrorKind::OutOfMemory)?;
+            match FREE.with_borrow_mut(Vec::pop) {
+                Some(free) => self.buffer = free,
+                None => grow(&mut self.buffer, SIZE)?,
+            }
         }
         Ok(())
     }
@@ -80,20 +102,23 @@ impl Chunk {
 /// Appends bytes. Fails only if memory is short.
 impl Write for Chunk {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.allocate()?;
-        let end = self.pending.end + bytes.len();
-        if end > self.buffer.len() {
-            self.buffer.try_reserve(end - self.buffer.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-            self.buffer.resize(end, 0);
-        }
-        self.buffer[self.pending.end..end].copy_from_slice(bytes);
-        self.pending.end = end;
+        self.extend(bytes.len())?.copy_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Grows a buffer to this length, or fails if memory is short.
+fn grow(buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    let missing = length - buffer.len();
+    let reserved =
+        if buffer.is_empty() { buffer.try_reserve_exact(missing) } else { buffer.try_reserve(missing) };
+    reserved.map_err(|_| io::ErrorKind::OutOfMemory)?;
+    buffer.resize(length, 0);
+    Ok(())
 }
 
 impl fmt::Debug for Chunk {
@@ -116,6 +141,20 @@ mod tests {
         assert_eq!((chunk.bytes(), chunk.buffer.len()), (&b"e"[..], SIZE));
         chunk.consume(1);
         assert_eq!((chunk.bytes(), chunk.buffer.capacity()), (&b""[..], 0));
+    }
+
+    #[test]
+    fn a_chunk_reuses_the_room_of_consumed_bytes() {
+        let mut chunk = Chunk::default();
+        chunk.extend(SIZE).unwrap().fill(b'a');
+        chunk.consume(SIZE - 3);
+        chunk.write_all(b"bc").unwrap();
+        assert_eq!((chunk.bytes(), chunk.buffer.len()), (&b"aaabc"[..], SIZE));
+        // An empty extension leaves an unused buffer behind, which the next bytes use.
+        chunk.consume(5);
+        assert!(chunk.extend(0).unwrap().is_empty() && chunk.is_empty());
+        chunk.write_all(b"d").unwrap();
+        assert_eq!(chunk.bytes(), b"d");
     }
 
     #[test]

@@ -40,4 +40,16 @@ pub trait Codec: fmt::Debug + Send {
 
     /// Adds the message that ends the stream.
     fn close(&mut self);
+
+    /// Returns `true` if the peer still sends data after it has received the message that
+    /// [`close`](Self::close) adds.
+    fn can_half_close(&self) -> bool {
+        true
+    }
+
+    /// Adds a message that ends the stream because it is incomplete. Returns `false` if the
+    /// protocol has none: the connection has to be reset instead.
+    fn abort(&mut self) -> bool {
+        false
+    }
 }

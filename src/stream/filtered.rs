@@ -151,6 +151,10 @@ impl Stream for Filtered {
         self.below.shut_down_writing()
     }
 
+    fn can_half_close(&self) -> bool {
+        self.below.can_half_close()
+    }
+
     fn finish(&mut self) -> io::Result<()> {
         self.below.finish()
     }

@@ -51,7 +51,7 @@ impl<C: Codec> Layered<C> {
     /// Passes received bytes to the codec, and reads more of them if there are none.
     fn receive(&mut self) -> io::Result<()> {
         if self.received.is_empty() {
-            match self.received.fill(&mut *self.below) {
+            match self.received.fill(|buffer| self.below.read(buffer)) {
                 Ok(0) => self.fail(self.codec.truncated()),
                 Ok(_) => {}
                 Err(error) if sys::is_transient(&error) => {
@@ -109,6 +109,14 @@ impl<C: Codec> Layered<C> {
     fn break_off(&mut self) {
         self.is_broken = true;
         self.codec.wire_written(self.codec.pending_wire().len());
+    }
+
+    /// Adds the codec's closing message, once.
+    fn close_codec(&mut self) {
+        if !self.is_closed && !self.is_broken {
+            self.is_closed = true;
+            self.codec.close();
+        }
     }
 
     #[cfg(test)]
@@ -196,9 +204,8 @@ impl<C: Codec> Stream for Layered<C> {
     }
 
     fn shut_down_writing(&mut self) -> io::Result<()> {
-        if !self.is_closed && !self.is_broken {
-            self.is_closed = true;
-            self.codec.close();
+        if self.can_half_close() {
+            self.close_codec();
         }
         match self.flush() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -206,13 +213,21 @@ impl<C: Codec> Stream for Layered<C> {
         }
     }
 
+    fn can_half_close(&self) -> bool {
+        self.codec.can_half_close()
+    }
+
     fn finish(&mut self) -> io::Result<()> {
-        self.shut_down_writing()?;
+        self.close_codec();
         self.flush()?;
         self.below.finish()
     }
 
     fn reset_on_close(&mut self) {
+        if !self.is_broken && self.codec.abort() {
+            self.is_closed = true;
+            return;
+        }
         self.break_off();
         self.below.reset_on_close();
     }
@@ -246,7 +261,8 @@ impl<C: Codec> Stream for Layered<C> {
 impl<C: Codec> Drop for Layered<C> {
     fn drop(&mut self) {
         if !self.resets_on_exit {
-            let _ = self.shut_down_writing();
+            self.close_codec();
+            let _ = self.flush();
         }
     }
 }

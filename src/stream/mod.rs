@@ -71,6 +71,12 @@ pub trait Stream: fmt::Debug + Send {
     /// The peer is already gone.
     fn shut_down_writing(&mut self) -> io::Result<()>;
 
+    /// Returns `true` if the peer still sends data after
+    /// [`shut_down_writing`](Self::shut_down_writing). Otherwise that method does nothing.
+    fn can_half_close(&self) -> bool {
+        true
+    }
+
     /// Ends all layers, the outermost first: each adds its closing message once the one above has
     /// passed on everything. A connection without layers stays as it is.
     ///
@@ -81,7 +87,8 @@ pub trait Stream: fmt::Debug + Send {
     }
 
     /// Makes closing the stream abort it, so that the peer does not mistake the close for a clean
-    /// EOF. Bytes that have not arrived are discarded.
+    /// EOF. Bytes that have not arrived are discarded, unless a layer has a message of its own for
+    /// this.
     fn reset_on_close(&mut self);
 
     /// Sets whether the connection is reset when the process ends without closing it; see

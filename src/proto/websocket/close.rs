@@ -1,0 +1,84 @@
+//! Close codes (RFC 6455 §7.4) and their payload.
+
+use std::fmt;
+
+/// A close code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseCode(pub u16);
+
+impl CloseCode {
+    /// Normal closure: the sender has sent everything.
+    pub const NORMAL: Self = Self(1000);
+    /// The sender received a malformed frame.
+    pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// The sender failed; here, its connection to the target.
+    pub const INTERNAL_ERROR: Self = Self(1011);
+
+    /// Returns `true` if an endpoint may send this code (RFC 6455 §7.4.1, §7.4.2, and IANA's
+    /// registry, which adds 1012 to 1014).
+    #[must_use]
+    pub fn may_be_sent(self) -> bool {
+        matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
+
+    fn meaning(self) -> &'static str {
+        match self.0 {
+            1000 => "normal closure",
+            1001 => "going away",
+            1002 => "protocol error",
+            1003 => "unsupported data",
+            1007 => "invalid data",
+            1008 => "policy violation",
+            1009 => "message too big",
+            1010 => "missing extension",
+            1011 => "internal error",
+            1012 => "service restart",
+            1013 => "try again later",
+            1014 => "bad gateway",
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.meaning() {
+            "" => write!(f, "{}", self.0),
+            meaning => write!(f, "{} ({meaning})", self.0),
+        }
+    }
+}
+
+/// The payload of a Close frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// `None` if the frame is empty.
+    pub code: Option<CloseCode>,
+    /// Text for people, as received.
+    pub reason: Vec<u8>,
+}
+
+impl Close {
+    /// Parses a payload. Returns `None` if it is malformed.
+    #[must_use]
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let (code, reason) = match payload {
+            [] => (None, &[][..]),
+            [_] => return None,
+            [high, low, reason @ ..] => (Some(CloseCode(u16::from_be_bytes([*high, *low]))), reason),
+        };
+        code.is_none_or(CloseCode::may_be_sent).then(|| Self { code, reason: reason.to_vec() })
+    }
+
+    /// Returns `true` if the peer has sent everything that it wanted to send.
+    #[must_use]
+    pub fn is_normal(&self) -> bool {
+        self.code.is_none_or(|code| code == CloseCode::NORMAL)
+    }
+
+    /// Returns the code for the answer (RFC 6455 §5.5.1).
+    #[must_use]
+    pub fn answer(&self) -> CloseCode {
+        self.code.unwrap_or(CloseCode::NORMAL)
+    }
+}
