@@ -32,6 +32,7 @@ use crate::secret::{Secret, UserName};
 
 mod error;
 mod http;
+pub mod post;
 mod proxy_protocol;
 mod redact;
 pub mod server;

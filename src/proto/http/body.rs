@@ -11,9 +11,10 @@ const MAX_SIZE_LINE: usize = 4 * 1024;
 
 /// A body that is being received.
 #[derive(Clone, Debug)]
-pub(super) struct Body {
+pub(in crate::proto) struct Body {
     framing: Framing,
     start: Vec<u8>,
+    max_kept: usize,
     received: usize,
 }
 
@@ -41,7 +42,7 @@ enum Chunk {
 impl Body {
     /// Determines the framing from the head (RFC 9112 §6.3). If the lengths conflict or are
     /// invalid, the body ends at EOF.
-    pub(super) fn from_head(head: &Head) -> Self {
+    pub(in crate::proto) fn from_head(head: &Head) -> Self {
         let mut lengths = head.values("content-length").flat_map(|value| value.split(',')).map(str::trim);
         let framing = if head.value("transfer-encoding").is_some() {
             if head.lists("transfer-encoding", "chunked") {
@@ -59,10 +60,29 @@ impl Body {
                 _ => Framing::UntilClose,
             }
         };
-        Self { framing, start: Vec::new(), received: 0 }
+        Self { framing, start: Vec::new(), max_kept: MAX_KEPT, received: 0 }
     }
 
-    pub(super) fn is_complete(&self) -> bool {
+    /// Sets the number of bytes to keep.
+    pub(in crate::proto) fn keeping(mut self, max: usize) -> Self {
+        self.max_kept = max;
+        if let Framing::Length(length) = self.framing {
+            self.start.reserve(usize::try_from(length).unwrap_or(usize::MAX).min(max));
+        }
+        self
+    }
+
+    /// Returns `true` if only the end of the connection ends the body.
+    pub(in crate::proto) fn ends_at_eof(&self) -> bool {
+        matches!(self.framing, Framing::UntilClose)
+    }
+
+    /// Returns the start of the content, without chunk framing.
+    pub(in crate::proto) fn into_start(self) -> Vec<u8> {
+        self.start
+    }
+
+    pub(in crate::proto) fn is_complete(&self) -> bool {
         matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunk::Complete))
     }
 
@@ -77,18 +97,19 @@ impl Body {
         remaining.saturating_add(self.received as u64) > limit as u64
     }
 
-    /// Returns the start of the content, at most [`MAX_KEPT`] bytes, without chunk framing.
+    /// Returns the start of the content, at most [`MAX_KEPT`] bytes unless
+    /// [`keeping`](Self::keeping) was called, without chunk framing.
     pub(super) fn start(&self) -> &[u8] {
         &self.start
     }
 
     /// Returns the number of bytes received, chunk framing included.
-    pub(super) fn received(&self) -> usize {
+    pub(in crate::proto) fn received(&self) -> usize {
         self.received
     }
 
     /// Processes received bytes and returns how many of them belong to the body.
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+    pub(in crate::proto) fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         let mut taken = 0;
         while taken < bytes.len() && !self.is_complete() {
             taken += self.receive_part(&bytes[taken..])?;
@@ -129,7 +150,7 @@ impl Body {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let room = MAX_KEPT - self.start.len();
+        let room = self.max_kept - self.start.len();
         self.start.extend(&bytes[..bytes.len().min(room)]);
     }
 }

@@ -11,7 +11,7 @@ const TLS_ALERT: u8 = 0x15;
 
 /// Collects the bytes of a head, and of the next one after an interim response.
 #[derive(Debug, Default)]
-pub(super) struct HeadReader {
+pub(in crate::proto) struct HeadReader {
     bytes: Vec<u8>,
     /// Total size of the earlier heads in response to the same request.
     earlier: usize,
@@ -19,10 +19,10 @@ pub(super) struct HeadReader {
 
 /// A complete head.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(in crate::proto) struct Head {
     /// The version is HTTP/1.0, whose connections close by default.
     http_1_0: bool,
-    pub(super) status: u16,
+    pub(in crate::proto) status: u16,
     reason: String,
     fields: Vec<(String, String)>,
     /// As received.
@@ -30,14 +30,14 @@ pub(super) struct Head {
 }
 
 impl HeadReader {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::proto) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Processes received bytes up to the blank line that ends the head.
     ///
     /// Returns how many bytes belong to the head, and the head once it is complete.
-    pub(super) fn receive(
+    pub(in crate::proto) fn receive(
         &mut self,
         bytes: &[u8],
         redactor: &Redactor,
@@ -131,7 +131,7 @@ impl Head {
     }
 
     /// Returns the first value of a field. `name` must be in lower case.
-    pub(super) fn value<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(in crate::proto) fn value<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.values(name).next()
     }
 
@@ -141,13 +141,13 @@ impl Head {
     }
 
     /// Returns `true` if the proxy accepts another request on this connection (RFC 9112 §9.3).
-    pub(super) fn keeps_alive(&self) -> bool {
+    pub(in crate::proto) fn keeps_alive(&self) -> bool {
         let has = |option| self.lists("connection", option) || self.lists("proxy-connection", option);
         !has("close") && (!self.http_1_0 || has("keep-alive"))
     }
 
     /// Returns the reason phrase as received.
-    pub(super) fn reason(&self) -> &str {
+    pub(in crate::proto) fn reason(&self) -> &str {
         &self.reason
     }
 }

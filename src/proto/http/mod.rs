@@ -6,8 +6,6 @@ use super::{
 };
 use crate::addr::Endpoint;
 use crate::secret::Secret;
-use body::Body;
-use head::{Head, HeadReader};
 use scheme_selection::{NoScheme, SchemeSelector};
 
 mod body;
@@ -20,7 +18,9 @@ mod page;
 mod refusal_text;
 mod scheme_selection;
 
+pub(super) use body::Body;
 pub use digest::Random;
+pub(super) use head::{Head, HeadReader};
 pub use header::Header;
 pub use scheme_selection::{AcceptedScheme, Scheme};
 

@@ -1,0 +1,258 @@
+//! All tunnels of a server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::message::{Request, Reset, ResetCode, Sid};
+use super::session::{Change, ClientId, Reply, Session};
+
+/// The maximum number of tunnels of a server, finished ones included.
+pub const MAX_SESSIONS: usize = 10_000;
+
+/// An action that the table requests from its driver.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Send this answer.
+    Reply(Reply),
+    /// Check the token, and connect to the target. Then call [`Table::connected`],
+    /// [`Table::failed`] or [`Table::rejected`].
+    Open {
+        /// The new tunnel.
+        sid: Sid,
+        /// The token; empty for none.
+        token: Zeroizing<Vec<u8>>,
+    },
+    /// Move bytes between the tunnel and its target again: there may be new bytes for the target,
+    /// or room for bytes from it.
+    Wake(Sid),
+    /// Reset the connection to the target.
+    Reset(Sid),
+    /// Close the connection to the target.
+    Close(Sid),
+}
+
+/// All tunnels of a server, shared by all connections.
+///
+/// Time is the time since an arbitrary start.
+#[derive(Debug)]
+pub struct Table {
+    sessions: BTreeMap<Sid, Session>,
+    /// The time at which a tunnel needs attention. A tunnel whose deadline has been postponed
+    /// keeps its old entry until then.
+    alarms: BTreeSet<(Duration, Sid)>,
+    events: Vec<Event>,
+    replies: Vec<Reply>,
+    max_wait: Duration,
+    max_sessions: usize,
+}
+
+impl Table {
+    /// Creates an empty table. `max_wait` is the longest hold of a request.
+    #[must_use]
+    pub fn new(max_wait: Duration, max_sessions: usize) -> Self {
+        Self {
+            sessions: BTreeMap::new(),
+            alarms: BTreeSet::new(),
+            events: Vec::new(),
+            replies: Vec::new(),
+            max_wait,
+            max_sessions,
+        }
+    }
+
+    /// Takes the actions that the driver must carry out, in order.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Returns the number of tunnels, finished ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Returns `true` if there is no tunnel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Handles the body of a request. `client` must be different for each request until it is
+    /// answered.
+    pub fn request(&mut self, client: ClientId, sid: Sid, body: &[u8], now: Duration) {
+        let status = |status| Event::Reply(Reply { client, status, body: Vec::new() });
+        let Some((request, data)) = Request::decode(body) else {
+            self.events.push(status(400));
+            return;
+        };
+        if let Some(session) = self.sessions.get_mut(&sid) {
+            if session.key != request.key {
+                self.events.push(status(404));
+                return;
+            }
+            let change = session.request(client, &request, data, now, &mut self.replies);
+            if session.is_open() {
+                self.events.push(Event::Wake(sid));
+            }
+            self.finish(sid, change);
+            return;
+        }
+        let Some(opening) = &request.opening else {
+            self.events.push(status(404));
+            return;
+        };
+        if request.is_reset || request.up != 0 || request.down != 0 {
+            self.events.push(status(400));
+            return;
+        }
+        let token = Zeroizing::new(opening.token.to_vec());
+        let mut session = Session::new(request.key.clone(), client, self.max_wait, now);
+        if self.sessions.len() >= self.max_sessions {
+            session.failed(Reset::new(ResetCode::TooMany), now, &mut self.replies);
+            self.events.extend(self.replies.drain(..).map(Event::Reply));
+            return;
+        }
+        self.sessions.insert(sid, session);
+        self.events.push(Event::Open { sid, token });
+        self.finish(sid, None);
+    }
+
+    /// Forgets a request whose connection is closed.
+    pub fn client_gone(&mut self, sid: Sid, client: ClientId) {
+        if let Some(session) = self.sessions.get_mut(&sid) {
+            session.client_gone(client);
+        }
+    }
+
+    /// Reports that the target of a tunnel is connected.
+    pub fn connected(&mut self, sid: Sid, now: Duration) {
+        self.update(sid, |session, replies| {
+            session.connected(now, replies);
+            None
+        });
+    }
+
+    /// Reports that a tunnel's target cannot be connected, or that the connection to it failed.
+    pub fn failed(&mut self, sid: Sid, reset: Reset, now: Duration) {
+        self.update(sid, |session, replies| {
+            session.failed(reset, now, replies);
+            None
+        });
+    }
+
+    /// Reports that the token does not permit the tunnel. `status` is 401 or 403,
+    /// and `text` the reason.
+    pub fn rejected(&mut self, sid: Sid, status: u16, text: &str) {
+        if let Some(mut session) = self.sessions.remove(&sid) {
+            session.reject(status, text, &mut self.replies);
+            self.events.extend(self.replies.drain(..).map(Event::Reply));
+        }
+    }
+
+    /// Returns `true` if bytes may move between the tunnel and its target.
+    #[must_use]
+    pub fn is_open(&self, sid: Sid) -> bool {
+        self.sessions.get(&sid).is_some_and(Session::is_open)
+    }
+
+    /// Returns the next bytes for the target.
+    #[must_use]
+    pub fn pending(&self, sid: Sid) -> &[u8] {
+        self.sessions.get(&sid).map(Session::pending).unwrap_or_default()
+    }
+
+    /// Reports that the target has accepted some of the [`pending`](Self::pending) bytes.
+    pub fn written(&mut self, sid: Sid, count: usize, now: Duration) {
+        self.update(sid, |session, replies| session.written(count, now, replies));
+    }
+
+    /// Reports that the target accepts no more bytes.
+    pub fn write_failed(&mut self, sid: Sid, now: Duration) {
+        self.update(sid, |session, replies| {
+            session.write_failed(now, replies);
+            None
+        });
+    }
+
+    /// Returns `true` once, when the connection to the target is to be shut down for writing.
+    pub fn must_shut_down(&mut self, sid: Sid) -> bool {
+        let session = self.sessions.get_mut(&sid).filter(|session| session.must_shut_down());
+        session.map(Session::shut_down).is_some()
+    }
+
+    /// Returns the number of bytes to read from the target; 0 after EOF.
+    #[must_use]
+    pub fn room(&self, sid: Sid) -> usize {
+        self.sessions.get(&sid).filter(|session| session.is_open()).map(Session::room).unwrap_or_default()
+    }
+
+    /// Reports bytes from the target.
+    pub fn received(&mut self, sid: Sid, bytes: &[u8], now: Duration) {
+        self.update(sid, |session, replies| {
+            session.received(bytes, now, replies);
+            None
+        });
+    }
+
+    /// Reports EOF from the target.
+    pub fn target_ended(&mut self, sid: Sid, now: Duration) {
+        self.update(sid, |session, replies| {
+            session.target_ended(now, replies);
+            None
+        });
+    }
+
+    /// Returns the time at which [`time_out`](Self::time_out) must be called; `None` if there is no
+    /// tunnel.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.alarms.first().map(|(at, _)| *at)
+    }
+
+    /// Handles the tunnels whose deadline has passed.
+    pub fn time_out(&mut self, now: Duration) {
+        while let Some(&(at, sid)) = self.alarms.first().filter(|(at, _)| *at <= now) {
+            self.alarms.remove(&(at, sid));
+            let Some(session) = self.sessions.get_mut(&sid) else { continue };
+            session.alarm = None;
+            if session.deadline() <= now && session.time_out(now, &mut self.replies) {
+                let has_target = session.has_target();
+                self.sessions.remove(&sid);
+                self.finish(sid, has_target.then_some(Change::Reset));
+            } else {
+                self.finish(sid, None);
+            }
+        }
+    }
+
+    fn update(&mut self, sid: Sid, act: impl FnOnce(&mut Session, &mut Vec<Reply>) -> Option<Change>) {
+        if let Some(session) = self.sessions.get_mut(&sid) {
+            let change = act(session, &mut self.replies);
+            self.finish(sid, change);
+        }
+    }
+
+    /// Passes the results of a change on, and sets the alarm.
+    fn finish(&mut self, sid: Sid, change: Option<Change>) {
+        self.events.extend(self.replies.drain(..).map(Event::Reply));
+        self.events.extend(change.map(|change| match change {
+            Change::Reset => Event::Reset(sid),
+            Change::Close => Event::Close(sid),
+        }));
+        if let Some(session) = self.sessions.get_mut(&sid) {
+            let deadline = session.deadline();
+            let alarm = session.alarm.filter(|alarm| *alarm <= deadline);
+            if alarm.is_none() {
+                if let Some(later) = session.alarm.replace(deadline) {
+                    self.alarms.remove(&(later, sid));
+                }
+                self.alarms.insert((deadline, sid));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
