@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use crate::context::{Case, Context, Topic, expect_same, expect_secret_kept, fed, program};
 use crate::kit::Program;
-use crate::peers::{
+use crate::servers::{
     DANTED, MICROSOCKS, MICROSOCKS_USER, PASSWORD, PLAIN_PASSWORD, SQUID_USER, Server, TINYPROXY,
     TINYPROXY_USER, USER, WRONG_PASSWORD,
 };

@@ -10,7 +10,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::kit::{Outcome, Program, pipe, show};
-use crate::peers::{Endpoint, Peers, Server};
+use crate::peers::{Endpoint, Peers};
+use crate::servers::Server;
 
 /// Time limit for a server to log a session that has ended.
 const LOG_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,7 +73,7 @@ impl Topic {
 pub(crate) struct Context<'a> {
     pub(crate) peers: &'a Peers,
     /// The number of the worker thread. Each worker has its own ports on the target.
-    worker: usize,
+    pub(crate) worker: usize,
     /// Set if the C program is under test. Its exit codes and messages are not compared.
     original: bool,
     /// A folder for this case.
@@ -93,12 +94,6 @@ impl<'a> Context<'a> {
     #[track_caller]
     pub(crate) fn port(&self) -> u16 {
         self.peers.sshd_port(self.worker)
-    }
-
-    /// Returns `haproxy`'s port for this case.
-    #[track_caller]
-    pub(crate) fn haproxy_port(&self) -> u16 {
-        self.peers.haproxy_port(self.worker)
     }
 
     /// Returns the address of a proxy as `127.0.0.1:PORT`.

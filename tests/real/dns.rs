@@ -6,7 +6,8 @@ use rustix::process::Signal;
 
 use crate::context::{Case, Context, Topic, program};
 use crate::kit::Program;
-use crate::peers::{DNSMASQ, SSH_D, Server, is_root};
+use crate::peers::is_root;
+use crate::servers::{DNSMASQ, SSH_D, Server};
 
 pub(crate) fn cases() -> Vec<Case> {
     // The C program accepts the address of a name server but still queries the system's name

@@ -2,9 +2,10 @@
 
 use crate::context::{Case, Context, Topic, expect_secret_kept, program, run_with_open_input};
 use crate::kit::Program;
-use crate::peers::{
-    DANTED, DANTED_USER, Endpoint, MICROSOCKS, MICROSOCKS_USER, SQUID, SQUID_USER, SSH_D, Server, TINYPROXY,
-    TINYPROXY_USER, USER, WRONG_PASSWORD, is_root,
+use crate::peers::{Endpoint, is_root};
+use crate::servers::{
+    DANTED, DANTED_USER, MICROSOCKS, MICROSOCKS_USER, SQUID, SQUID_USER, SSH_D, Server, TINYPROXY,
+    TINYPROXY_USER, USER, WRONG_PASSWORD,
 };
 
 pub(crate) fn cases() -> Vec<Case> {

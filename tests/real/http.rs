@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use crate::context::{Case, Context, Topic, expect_secret_kept, run_with_open_input};
 use crate::daemon::{free_port, has_listener};
 use crate::kit::Program;
-use crate::peers::{
-    Endpoint, MICROSOCKS, PASSWORD, PLAIN_PASSWORD, SQUID, SQUID_DIGEST, Server, TINYPROXY, TINYPROXY_USER,
-    USER, WRONG_PASSWORD,
+use crate::peers::Endpoint;
+use crate::servers::{
+    MICROSOCKS, PASSWORD, PLAIN_PASSWORD, SQUID, SQUID_DIGEST, Server, TINYPROXY, TINYPROXY_USER, USER,
+    WRONG_PASSWORD,
 };
 
 /// Time limit for the program to start listening.

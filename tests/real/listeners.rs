@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use crate::context::{Case, Context, Topic, expect_same, expect_secret_kept, program};
 use crate::daemon::{free_port, has_listener};
 use crate::kit::{Outcome, Program, Running};
-use crate::peers::{PASSWORD, PLAIN_PASSWORD, SQUID_USER, USER, WRONG_PASSWORD, run};
+use crate::peers::run;
 use crate::routes::{HTTP_SQUID_USER, Route, SOCKS5_MICROSOCKS_USER};
+use crate::servers::{PASSWORD, PLAIN_PASSWORD, SQUID_USER, USER, WRONG_PASSWORD};
 
 /// Time limit for the program to start listening.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);

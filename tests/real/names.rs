@@ -3,12 +3,13 @@
 
 use crate::chains::percent_encoded;
 use crate::context::{Case, Context, Topic, program};
-use crate::peers::{
-    DANTED, DANTED_USER, Endpoint, MICROSOCKS, MICROSOCKS_USER, PASSWORD, PLAIN_PASSWORD, SQUID, SQUID_USER,
-    SSH_D, Server, TINYPROXY, TINYPROXY_USER, USER,
-};
+use crate::peers::Endpoint;
 use crate::routes::{
     HTTP_SQUID_USER, HTTP_TINYPROXY_USER, Route, SOCKS5_DANTED_USER, SOCKS5_MICROSOCKS_USER,
+};
+use crate::servers::{
+    DANTED, DANTED_USER, MICROSOCKS, MICROSOCKS_USER, PASSWORD, PLAIN_PASSWORD, SQUID, SQUID_USER, SSH_D,
+    Server, TINYPROXY, TINYPROXY_USER, USER,
 };
 
 pub(crate) fn cases() -> Vec<Case> {

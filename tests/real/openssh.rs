@@ -36,16 +36,6 @@ const UNSHARE: [&str; 5] = ["--net", "--pid", "--mount-proc", "--fork", "--kill-
 /// busy machine.
 const TIMEOUT: Duration = Duration::from_secs(400);
 
-/// The running groups, or the reason why they cannot run on this machine.
-pub(crate) struct Groups(Result<Vec<Daemon>, String>);
-
-impl Groups {
-    /// Returns the process of each group.
-    pub(crate) fn daemons(&self) -> impl Iterator<Item = &Daemon> {
-        self.0.iter().flatten()
-    }
-}
-
 pub(crate) fn cases() -> Vec<Case> {
     let mut topic = Topic::new("openssh");
     for (group, tests) in GROUPS.iter().enumerate() {
@@ -61,7 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Starts all groups if one of these cases needs them.
 pub(crate) fn begin(cases: &[Case], peers: &Peers) {
     if cases.iter().any(|case| case.name.starts_with("openssh: ")) {
-        peers.openssh.get_or_init(|| Groups(start(peers)));
+        peers.background.get_or_init(|| start(peers));
     }
 }
 
@@ -94,8 +84,8 @@ fn log(peers: &Peers, group: usize) -> PathBuf {
 /// Waits for a test's result and panics unless the test passed.
 fn expect_passed(context: &Context, group: usize, test: &str) {
     let peers = context.peers;
-    let groups = peers.openssh.get().expect("the groups were started");
-    let daemon = match &groups.0 {
+    let groups = peers.background.get().expect("the groups were started");
+    let daemon = match groups {
         Ok(daemons) => &daemons[group],
         Err(error) => panic!("{error}"),
     };

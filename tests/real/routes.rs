@@ -5,8 +5,9 @@ use std::fs;
 
 use crate::context::{Case, Context, Topic, expect_same, fed, program};
 use crate::kit::Program;
-use crate::peers::{
-    DANTED, DANTED_USER, Endpoint, MICROSOCKS, MICROSOCKS_USER, SQUID, SQUID_USER, SSH_D, Server, TINYPROXY,
+use crate::peers::Endpoint;
+use crate::servers::{
+    DANTED, DANTED_USER, MICROSOCKS, MICROSOCKS_USER, SQUID, SQUID_USER, SSH_D, Server, TINYPROXY,
     TINYPROXY_USER, USER,
 };
 

@@ -1,16 +1,31 @@
-//! Runs cases in parallel and reports the results.
+//! Runs cases in parallel, reports the results, and stops all servers at the end or after a signal.
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
 use crate::context::{Case, Context};
-use crate::peers::{Peers, Server, WORKERS, has_ipv6};
+use crate::kit;
+use crate::peers::{self, Peers, WORKERS, has_ipv6};
+use crate::servers::Server;
 
 /// The number of lines of each server's log in the report of a failed case.
 const LOG_LINES: usize = 6;
+
+/// Written to the signal pipe at the end of the run, to end the thread that reads it. signal-hook
+/// writes a different byte for a signal.
+const FINISHED: u8 = b'F';
+
+/// The exit code after any signal: 128 plus the number of SIGINT.
+const INTERRUPTED: i32 = 130;
 
 thread_local! {
     /// The worker's last panic, with its source location.
@@ -19,7 +34,7 @@ thread_local! {
 
 /// The numbers of cases that passed, failed, or did not apply.
 #[derive(Default)]
-pub(crate) struct Tally {
+struct Tally {
     passed: AtomicUsize,
     failed: AtomicUsize,
     skipped: AtomicUsize,
@@ -27,7 +42,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Returns `true` if no case failed and at least one passed or was listed as n/a.
-    pub(crate) fn is_success(&self) -> bool {
+    fn is_success(&self) -> bool {
         let [passed, failed, skipped] = [&self.passed, &self.failed, &self.skipped].map(count);
         failed == 0 && passed + skipped > 0
     }
@@ -43,8 +58,60 @@ fn count(number: &AtomicUsize) -> usize {
     number.load(Ordering::Relaxed)
 }
 
+/// Runs the cases whose names contain `filter`. `begin` may first start processes that run beside
+/// them.
+pub(crate) fn run<const TOPICS: usize>(
+    topics: [Vec<Case>; TOPICS],
+    filter: &str,
+    original: bool,
+    begin: impl FnOnce(&[Case], &Peers),
+) -> ExitCode {
+    let missing = peers::missing_programs();
+    if !missing.is_empty() {
+        return give_up(&missing);
+    }
+    let mut cases: Vec<_> = topics.into_iter().flatten().collect();
+    cases.retain(|case| case.name.contains(filter));
+    if cases.is_empty() {
+        return give_up(&[format!("no case has '{filter}' in its name")]);
+    }
+    let peers = match Peers::new(&PathBuf::from(kit::program_path())) {
+        Ok(peers) => peers,
+        Err(error) => return give_up(&[error]),
+    };
+    std::thread::scope(|scope| {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::low_level::pipe::register(signal, writer.try_clone().unwrap()).unwrap();
+        }
+        let peers = &peers;
+        scope.spawn(move || {
+            let mut byte = [0];
+            if reader.read(&mut byte).is_ok_and(|length| length > 0) && byte[0] != FINISHED {
+                peers.abort();
+                std::process::exit(INTERRUPTED);
+            }
+        });
+        begin(&cases, peers);
+        let tally = run_all(&cases, peers, original);
+        (&writer).write_all(&[FINISHED]).unwrap();
+        peers.stop();
+        println!("{tally}");
+        ExitCode::from(u8::from(!tally.is_success()))
+    })
+}
+
+/// Reports the reasons why no case can run.
+fn give_up(reasons: &[String]) -> ExitCode {
+    for reason in reasons {
+        println!("FAIL {reason}");
+    }
+    println!("0 passed, {} failed", reasons.len());
+    ExitCode::FAILURE
+}
+
 /// Runs all cases and prints a line for each.
-pub(crate) fn run(cases: &[Case], peers: &Peers, original: bool) -> Tally {
+fn run_all(cases: &[Case], peers: &Peers, original: bool) -> Tally {
     let (next, tally) = (AtomicUsize::new(0), Tally::default());
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::context::{Case, Context, Topic, expect_secret_kept};
 use crate::kit::{Pty, set_nonblocking};
-use crate::peers::{Endpoint, MICROSOCKS_USER, PLAIN_PASSWORD, TINYPROXY_USER, USER, WRONG_PASSWORD};
+use crate::peers::Endpoint;
 use crate::routes::{HTTP_TINYPROXY, HTTP_TINYPROXY_USER, Route, SOCKS5_MICROSOCKS, SOCKS5_MICROSOCKS_USER};
+use crate::servers::{MICROSOCKS_USER, PLAIN_PASSWORD, TINYPROXY_USER, USER, WRONG_PASSWORD};
 
 /// Time limit for the prompt to appear.
 const PROMPT_TIMEOUT: Duration = Duration::from_secs(20);

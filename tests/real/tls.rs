@@ -7,10 +7,11 @@ use std::process::Command;
 
 use crate::context::{Case, Context, Topic, expect_same, program, run_with_open_input};
 use crate::kit::Program;
-use crate::peers::{
-    Endpoint, HAPROXY_TLS, HAPROXY_TLS_ANNOUNCED, MICROSOCKS, SQUID_TLS, STUNNEL, STUNNEL_CLIENT,
-    STUNNEL_EXPIRED, STUNNEL_LONE, STUNNEL_SELF, STUNNEL_SOCKS, STUNNEL_SSHD, STUNNEL_TLS12, STUNNEL_TLS13,
-    STUNNEL_WRONG, Server, run,
+use crate::peers::{Endpoint, run};
+use crate::servers::{
+    HAPROXY_TLS, HAPROXY_TLS_ANNOUNCED, MICROSOCKS, SQUID_TLS, STUNNEL, STUNNEL_CLIENT, STUNNEL_EXPIRED,
+    STUNNEL_LONE, STUNNEL_SELF, STUNNEL_SOCKS, STUNNEL_SSHD, STUNNEL_TLS12, STUNNEL_TLS13, STUNNEL_WRONG,
+    Server,
 };
 
 /// The name of a route, and the schemes and ports of its proxies.

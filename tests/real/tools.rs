@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::context::{Case, Context, Topic, expect_same, fed, program};
-use crate::peers::{MICROSOCKS, Server, run};
+use crate::peers::run;
 use crate::routes::{HTTP_SQUID_USER, HTTP_TINYPROXY, Route, SOCKS5_DANTED_USER, SOCKS5_MICROSOCKS};
+use crate::servers::{MICROSOCKS, Server};
 
 const SESSIONS: usize = 20;
 
