@@ -58,6 +58,7 @@ pub mod connector;
 pub mod error;
 pub mod hops;
 pub mod listen;
+pub mod mint;
 pub mod net;
 pub mod parameters;
 pub mod plan;
@@ -79,6 +80,7 @@ pub fn run(
 ) -> ExitCode {
     let result = cli::parse(args).and_then(|request| match request {
         Request::Print(text) => print(&text).map(|()| ExitCode::Ok),
+        Request::Mint(args) => mint::run(&args).and_then(|text| print(&text)).map(|()| ExitCode::Ok),
         Request::Session(args) => session(args, &variable),
     });
     match result {

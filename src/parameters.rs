@@ -87,6 +87,8 @@ pub const ALL: &[Parameter] = &[
     setting(Command, "SSH_ASKPASS", "program that asks for passwords"),
     setting(Header, "CONNECT_HEADER", "same as `--header`, for a single header"),
     setting(Plain, "CONNECT_USER_AGENT", "same as `--user-agent`"),
+    setting(Secret, "CONNECT_TOKEN", "token, see `--token-file`"),
+    setting(Path, "CONNECT_TOKEN_FILE", "same as `--token-file`"),
     setting(Plain, "CONNECT_TLS_TARGET", "`yes` is the same as `--tls-target`, `no` is the default"),
     setting(Path, "CONNECT_TLS_CA", "same as `--tls-ca`"),
     setting(Path, "CONNECT_TLS_CERT", "same as `--tls-cert`"),
@@ -141,6 +143,9 @@ pub const URL_OPTIONS: &[(&str, Kind)] = &[
     ("tls-key", Path),
     ("tls-pin", Plain),
     ("tls-server-name", Plain),
+    // An error, because a token does not belong into a URL. Masked all the same.
+    ("token", Secret),
+    ("token-file", Path),
 ];
 
 /// Returns the kind of this URL option's value; `None` for an unknown name.
@@ -180,7 +185,7 @@ mod tests {
             let expected = match name.as_str() {
                 "CONNECT_NETRC" => Kind::Netrc,
                 "CONNECT_HEADER" => Kind::Header,
-                "HEADER" => Kind::Secret,
+                "HEADER" | "TOKEN" => Kind::Secret,
                 // The command of a telnet-style proxy is sent to it, not run.
                 "COMMAND" => Kind::Plain,
                 "NO_PROXY" => Kind::Targets,

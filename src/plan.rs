@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use crate::bypass::BypassList;
 use crate::proto::ProxyProtocol;
+pub use access::{TokenCheck, WebAccess};
 pub use dial::{Dial, DialError};
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve};
 pub use local::{AllowedTarget, ListenAddress, Local, ProxyServer};
 pub use login::{Login, PasswordPrompt};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
 pub use target::Target;
-pub use tls::{Identity, Tls};
+pub use tls::{Identity, ServerIdentity, Tls};
+pub use token::Token;
 
+mod access;
 mod dial;
 mod hop;
 mod local;
@@ -22,6 +25,7 @@ mod login;
 mod sockets;
 mod target;
 mod tls;
+mod token;
 
 /// One run of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]

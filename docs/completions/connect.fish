@@ -10,10 +10,17 @@ complete -c connect -s p -d 'Serve one client on this local port (default ADDR: 
 complete -c connect -s P -d 'Serve clients in turn, in one session with the target' -r
 complete -c connect -l listen -d 'Serve each client in its own session until stopped; repeatable' -r
 complete -c connect -l allow-from -d 'Serve only clients from this network; repeatable' -r
+complete -c connect -l relay-name -d 'Accept tokens for this audience' -r
+complete -c connect -l allow-origin -d 'Accept browsers on pages of this origin; repeatable' -r
+complete -c connect -l trust-forwarded -d 'Believe X-Forwarded-For from this network; repeatable' -r
+complete -c connect -l max-wait -d 'Hold a poll of a POST tunnel for at most this time (default 25)' -r
+complete -c connect -l token-fd -d 'Read the token from this inherited file descriptor' -r
+complete -c connect -l mint-token -d 'Print a token with these claims, signed by --signing-key' -r
 complete -c connect -s w -d 'Limit the time to reach the target (0: no limit)' -r
 complete -c connect -l idle-timeout -d 'Close a session without traffic for this long (default 0: never)' -r
 complete -c connect -l bind -d 'Connect from this local address or network interface' -r
 complete -c connect -l tcp-keepalive -d 'Probe a silent peer after this time (default 60, 0: never)' -r
+complete -c connect -l keepalive -d 'Send a WebSocket Ping after this time without input (default 25)' -r
 complete -c connect -s R -d 'Resolve the target here, at the proxy, or by this DNS server' -r -f -a "local\t''
 remote\t''
 both\t''"
@@ -33,6 +40,12 @@ complete -c connect -l allow-to -d 'Let clients connect to this target only; rep
 complete -c connect -l listen-password-file -d 'Require one of the logins in this file (user:password lines)' -r -F
 complete -c connect -l serve-cert -d 'Present this certificate (PEM) to clients of --listen https://' -r -F
 complete -c connect -l serve-key -d 'Use this key for --serve-cert (default: the same file)' -r -F
+complete -c connect -l serve-client-ca -d 'Require client certificates by the authorities in this PEM file' -r -F
+complete -c connect -l token-keys -d 'Require a token signed by a key in this file' -r -F
+complete -c connect -l deny-file -d 'Refuse the tokens, subjects and sessions in this file' -r -F
+complete -c connect -l token-file -d 'Send the token in the first line of this file' -r -F
+complete -c connect -l mint-signing-key -d 'Create a key that signs tokens, and print its public key' -r -F
+complete -c connect -l signing-key -d 'Use this private key for --mint-token' -r -F
 complete -c connect -l proxy-protocol -d 'Send a PROXY protocol header to the target first' -r -f -a "v1\t''
 v2\t''"
 complete -c connect -l check -d 'Show plan and settings, then test the connection step by step' -r -f -a "json\t''"
@@ -57,6 +70,8 @@ complete -c connect -l netrc -d 'Look up user and password in ~/.netrc or the fi
 complete -c connect -l tls-target -d 'Use TLS with the target; the options below are then for it'
 complete -c connect -l insecure -d 'Accept any certificate; only check --tls-pin'
 complete -c connect -s F -l fdpass -d 'Pass the connection to ssh and exit, for ProxyUseFdpass'
+complete -c connect -l open -d 'Serve clients without a token'
+complete -c connect -l mint-key -d 'Print a random key of 32 bytes in base64'
 complete -c connect -l ipv4 -d 'Look up and connect to IPv4 addresses only'
 complete -c connect -l ipv6 -d 'Look up and connect to IPv6 addresses only'
 complete -c connect -l no-shutdown -d 'Do not half-close when standard input ends'

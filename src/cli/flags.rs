@@ -13,15 +13,18 @@ mod definition;
 mod general;
 mod local;
 mod proxies;
+mod servers;
 
 /// All flags, grouped by the headings of the help.
-pub(super) const GROUPS: [(&str, &[Definition]); 7] = [
+pub(super) const GROUPS: [(&str, &[Definition]); 9] = [
     ("Route", proxies::ROUTE),
     ("SOCKS", proxies::SOCKS),
     ("HTTP", proxies::HTTP),
     ("Authentication", authentication::AUTHENTICATION),
     ("TLS (https:// proxies, --tls-target)", authentication::TLS),
     ("Local endpoint", local::LOCAL),
+    ("Servers (--listen with a scheme)", servers::SERVERS),
+    ("Tokens", servers::TOKENS),
     ("General", general::GENERAL),
 ];
 

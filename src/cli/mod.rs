@@ -31,8 +31,12 @@ pub struct Args {
     pub keep_session: bool,
     /// The value of each `--listen`.
     pub listen: Vec<String>,
-    /// The options for listeners whose clients name the target.
+    /// The options for listeners with a scheme.
     pub server: ServerArgs,
+    /// Whichever of `--token-file` and `--token-fd` came last.
+    pub token: Option<TokenSource>,
+    /// `--keepalive`.
+    pub keep_alive: Option<String>,
     /// `-F`.
     pub fdpass: bool,
     /// Whichever of `-4` and `-5` came last.
@@ -120,7 +124,7 @@ pub struct TlsArgs {
     pub insecure: bool,
 }
 
-/// The options for listeners whose clients name the target.
+/// The options for listeners with a scheme.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerArgs {
     /// The value of each `--allow-to`.
@@ -133,6 +137,37 @@ pub struct ServerArgs {
     pub certificate: Option<String>,
     /// `--serve-key`.
     pub key: Option<String>,
+    /// `--serve-client-ca`.
+    pub client_authorities: Option<String>,
+    /// `--token-keys`.
+    pub token_keys: Option<String>,
+    /// `--open`.
+    pub open: bool,
+    /// `--relay-name`.
+    pub relay_name: Option<String>,
+    /// `--deny-file`.
+    pub deny_file: Option<String>,
+    /// The value of each `--allow-origin`.
+    pub allow_origin: Vec<String>,
+    /// The value of each `--trust-forwarded`.
+    pub trust_forwarded: Vec<String>,
+    /// `--max-wait`.
+    pub max_wait: Option<String>,
+}
+
+/// The options that create keys and tokens, which replace the session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MintArgs {
+    /// `--mint-signing-key`.
+    pub new_signing_key: Option<String>,
+    /// `--mint-token`.
+    pub claims: Option<String>,
+    /// `--signing-key`.
+    pub signing_key: Option<String>,
+    /// `--mint-key`.
+    pub key: bool,
+    /// Whichever of `-d` and `-q` came last.
+    pub verbosity: Verbosity,
 }
 
 /// The option that selects the proxy.
@@ -198,6 +233,15 @@ pub enum PasswordSource {
     Descriptor(String),
 }
 
+/// The option that selects the source of the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// `--token-file`.
+    File(String),
+    /// `--token-fd`.
+    Descriptor(String),
+}
+
 /// The option that selects the netrc file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetrcSource {
@@ -214,6 +258,8 @@ pub enum Request {
     Session(Box<Args>),
     /// Print this text on standard output.
     Print(String),
+    /// Create a key or a token.
+    Mint(MintArgs),
 }
 
 /// Parses a command line, including the program's name.
@@ -231,9 +277,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
         return Ok(Request::Print(help::short(&flags::usage())));
     }
     let mut parsed = Args { name_port: program_name::port(&program), ..Args::default() };
-    let mut text = None;
+    let (mut text, mut mint) = (None, MintArgs::default());
     let operands = parse::read(args, |flag, value| {
         match flag {
+            Flag::MintSigningKey => mint.new_signing_key = Some(value),
+            Flag::MintToken => mint.claims = Some(value),
+            Flag::SigningKey => mint.signing_key = Some(value),
+            Flag::MintKey => mint.key = true,
             Flag::Help => text = Some(help_text(&value)),
             Flag::Generate => text = Some(generate::text(&value).map(str::to_owned)),
             Flag::Version => text = Some(Ok(help::version())),
@@ -243,6 +293,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
     })?;
     if let Some(text) = text {
         return text.map(Request::Print);
+    }
+    if mint != MintArgs::default() {
+        return mint_request(mint, &parsed, &operands);
     }
     let mut operands = operands.into_iter();
     parsed.host = match operands.next() {
@@ -261,6 +314,41 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
             )))
         }
     }
+}
+
+/// Checks that nothing else was requested than to create a key or a token.
+fn mint_request(mint: MintArgs, others: &Args, operands: &[String]) -> Result<Request, Error> {
+    let MintArgs { new_signing_key, claims, signing_key, key, .. } = &mint;
+    let requested = [
+        ("--mint-signing-key", new_signing_key.is_some()),
+        ("--mint-token", claims.is_some()),
+        ("--mint-key", *key),
+    ];
+    let mut requested = requested.iter().filter(|(_, is_given)| *is_given).map(|(option, _)| *option);
+    let problem = match (requested.next(), requested.next()) {
+        (None, _) => "--signing-key has no effect without --mint-token".into(),
+        (Some(first), Some(second)) => format!("{first} cannot be combined with {second}; run connect twice"),
+        (Some("--mint-token"), _) if signing_key.is_none() => {
+            "--mint-token requires --signing-key FILE".into()
+        }
+        (Some(option), _) if option != "--mint-token" && signing_key.is_some() => {
+            format!("--signing-key has no effect with {option}")
+        }
+        // `-q` and `-d` are harmless, and a link may supply a port.
+        (Some(option), _)
+            if !operands.is_empty()
+                || *others
+                    != (Args {
+                        verbosity: others.verbosity,
+                        name_port: others.name_port.clone(),
+                        ..Args::default()
+                    }) =>
+        {
+            format!("{option} takes no host and no other options")
+        }
+        (Some(_), _) => return Ok(Request::Mint(MintArgs { verbosity: others.verbosity, ..mint })),
+    };
+    Err(Error::Usage(problem))
 }
 
 fn help_text(value: &str) -> Result<String, Error> {
@@ -323,6 +411,16 @@ impl Args {
             Flag::ListenPasswordFile => self.server.password_file = Some(value),
             Flag::ServeCert => self.server.certificate = Some(value),
             Flag::ServeKey => self.server.key = Some(value),
+            Flag::ServeClientCa => self.server.client_authorities = Some(value),
+            Flag::TokenKeys => self.server.token_keys = Some(value),
+            Flag::Open => self.server.open = true,
+            Flag::RelayName => self.server.relay_name = Some(value),
+            Flag::DenyFile => self.server.deny_file = Some(value),
+            Flag::AllowOrigin => self.server.allow_origin.push(value),
+            Flag::TrustForwarded => self.server.trust_forwarded.push(value),
+            Flag::MaxWait => self.server.max_wait = Some(value),
+            Flag::TokenFile => self.token = Some(TokenSource::File(value)),
+            Flag::TokenFd => self.token = Some(TokenSource::Descriptor(value)),
             Flag::FdPass => self.fdpass = true,
             Flag::PasswordFile => self.password = Some(PasswordSource::File(value)),
             Flag::PasswordCommand => self.password = Some(PasswordSource::Command(value)),
@@ -335,6 +433,7 @@ impl Args {
             Flag::Ipv4 => self.family = Some(Family::V4),
             Flag::Ipv6 => self.family = Some(Family::V6),
             Flag::TcpKeepAlive => self.tcp_keep_alive = Some(value),
+            Flag::KeepAlive => self.keep_alive = Some(value),
             Flag::NoShutdown => self.no_shutdown = true,
             Flag::Debug => {
                 self.verbosity = match self.verbosity {
@@ -344,7 +443,13 @@ impl Args {
             }
             Flag::Quiet => self.verbosity = Verbosity::Quiet,
             // `parse` handles these flags, because they replace the session.
-            Flag::Generate | Flag::Help | Flag::Version => {}
+            Flag::MintSigningKey
+            | Flag::MintToken
+            | Flag::SigningKey
+            | Flag::MintKey
+            | Flag::Generate
+            | Flag::Help
+            | Flag::Version => {}
         }
     }
 }

@@ -81,8 +81,12 @@ fn route(chain: &[u8], source: &str, args: &Args, sources: &Sources<'_>) -> Resu
         return invalid("a UNIX-domain socket can only be the first proxy of a chain");
     }
     let http_proxies = urls.iter().filter(|url| url.selection.kind.option() == Some("-H")).count();
-    let chain = ChainSize { proxies: urls.len(), http_proxies };
-    let hops = urls.into_iter().map(|url| hop::from_url(url, chain, args, sources));
+    let last_with_token = urls.iter().rposition(|url| url.selection.kind.sends_token());
+    let proxies = urls.len();
+    let hops = urls.into_iter().enumerate().map(|(index, url)| {
+        let gets_token = last_with_token == Some(index);
+        hop::from_url(url, ChainSize { proxies, http_proxies, gets_token }, args, sources)
+    });
     route_through(hops.collect::<Result<_, _>>()?, args, sources)
 }
 

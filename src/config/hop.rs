@@ -1,17 +1,18 @@
 //! Builds a hop from a proxy's URL: protocol, user and password, name resolution and TLS.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::password;
 use super::proxy_url::ProxyUrl;
 use super::scheme::{Selection, Syntax};
 use super::sources::Sources;
-use super::{auth, http, tls};
-use crate::addr::{Host, Port, parse_port, split_port};
+use super::{access, auth, http, tls, token};
+use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
 use crate::cli::{Args, SocksVersion};
 use crate::error::Error;
 use crate::hops::{LoginParameters, Settings};
-use crate::plan::{Hop, Login, PasswordPrompt, Resolve};
+use crate::plan::{Hop, Login, PasswordPrompt, Resolve, Target, Token};
 use crate::proto::{HttpSettings, Socks5Method};
 use crate::secret;
 
@@ -23,11 +24,13 @@ const DNS_PORT: u16 = 53;
 pub(super) struct ChainSize {
     pub(super) proxies: usize,
     pub(super) http_proxies: usize,
+    /// `true` for the last hop of the route that sends a token: the token of the run is for it.
+    pub(super) gets_token: bool,
 }
 
 impl ChainSize {
     /// A proxy that is not part of a longer chain.
-    pub(super) const SINGLE: Self = Self { proxies: 1, http_proxies: 1 };
+    pub(super) const SINGLE: Self = Self { proxies: 1, http_proxies: 1, gets_token: true };
 }
 
 /// Builds the hop for a proxy, whether it was given by `-S`, `-H`, `-T`, `-x` or a variable.
@@ -47,8 +50,8 @@ pub(super) fn from_url(
         Syntax::Socks => with_version(url.selection, args.socks_version),
         _ => url.selection,
     };
-    let http_proxies = chain.http_proxies;
-    let mut settings = HopSettings { url, http_proxies, args, sources, login_sources };
+    let ChainSize { http_proxies, gets_token, .. } = chain;
+    let mut settings = HopSettings { url, http_proxies, gets_token, args, sources, login_sources };
     let protocol = selection.kind.build(selection.scheme, &mut settings)?;
     let url = settings.url;
     url.expect_no_more_options()?;
@@ -72,6 +75,8 @@ struct HopSettings<'a> {
     url: ProxyUrl,
     /// The number of HTTP proxies in the chain.
     http_proxies: usize,
+    /// The token of the run is for this hop.
+    gets_token: bool,
     args: &'a Args,
     sources: &'a Sources<'a>,
     /// The sources of missing parts of the login; `None` if the URL must have all of it.
@@ -112,8 +117,33 @@ impl Settings for HopSettings<'_> {
         http::settings(&mut self.url, self.http_proxies, self.args, self.sources)
     }
 
+    fn token(&mut self) -> Result<Option<Token>, Error> {
+        let token = token::for_hop(&mut self.url, self.gets_token, self.args, self.sources)?;
+        if token.is_some() && !self.url.selection.has_tls && !is_on_this_machine(&self.url.target()) {
+            (self.sources.warn())(&format!(
+                "warning: the token for {}://{} is sent unencrypted; use a server with TLS",
+                self.url.selection.scheme.name,
+                self.url.target()
+            ));
+        }
+        Ok(token)
+    }
+
+    fn keep_alive(&self) -> Result<Option<Duration>, Error> {
+        access::keep_alive(self.args, self.sources)
+    }
+
     fn telnet_command(&self) -> Option<String> {
         self.args.telnet_command.clone()
+    }
+}
+
+/// Returns `true` if no network can carry what is sent to this address.
+fn is_on_this_machine(target: &Target) -> bool {
+    match target {
+        Target::Unix(_) => true,
+        Target::Tcp(Endpoint { host: Host::Ip(ip), .. }) => ip.to_canonical().is_loopback(),
+        Target::Tcp(Endpoint { host: Host::Name(name), .. }) => name.is_localhost(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::addr::{AddrError, Endpoint};
-use crate::cli::{Args, ProxyArg, Verbosity};
+use crate::cli::{Args, ProxyArg, TokenSource, Verbosity};
 use crate::error::Error;
 use crate::plan::{Limits, Local, Plan, RelayMode, RelaySettings, Route, Target};
 use crate::proto::ProxyProtocol;
@@ -14,16 +14,19 @@ use hop::ChainSize;
 use proxy_url::ProxyUrl;
 use scheme::Syntax;
 
+mod access;
 mod auth;
 mod auto;
 mod bypass;
 mod chain;
 mod conditions;
+mod descriptor;
 mod hop;
 mod http;
 mod local;
 mod match_context;
 mod netrc;
+mod network;
 mod password;
 mod planner;
 mod proxy_server;
@@ -37,6 +40,7 @@ mod sources;
 mod target;
 mod tcp_address;
 mod tls;
+mod token;
 mod trust;
 
 pub use planner::Planner;
@@ -108,6 +112,7 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
         },
     };
     tls::check(args, &plan)?;
+    expect_token_used(args, sources)?;
     sockets::check(&plan)?;
     if plan.hops().next().is_none() {
         return Ok(plan);
@@ -119,6 +124,23 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
         )));
     }
     Ok(Plan { askpass: sources.askpass(), ..plan })
+}
+
+/// Fails if an option about tokens or about WebSocket connections was given, but nothing uses it.
+fn expect_token_used(args: &Args, sources: &Sources<'_>) -> Result<(), Error> {
+    let token = match args.token {
+        Some(TokenSource::File(_)) => Some("--token-file"),
+        Some(TokenSource::Descriptor(_)) => Some("--token-fd"),
+        None => None,
+    };
+    let keep_alive = args.keep_alive.is_some().then_some("--keepalive");
+    match token.into_iter().chain(keep_alive).find(|option| !sources.is_used(option)) {
+        None => Ok(()),
+        Some("--keepalive") => {
+            Err(Error::Usage("--keepalive has no effect without WebSocket connections".into()))
+        }
+        Some(option) => Err(Error::Usage(format!("{option} has no effect: no hop sends a token"))),
+    }
 }
 
 /// Overwrites the passwords in the process's own args, which other users can see in `ps`. Call this

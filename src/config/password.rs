@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
+use super::descriptor;
 use super::netrc;
 use super::rcfile;
 use super::setting::{self, Origin, Setting};
@@ -15,9 +16,6 @@ use crate::secret::{self, Secret, UserName, read_first_line};
 use crate::sys;
 use crate::text::{fill_in, printable};
 use crate::trace::trace;
-
-/// The lowest file descriptor that can hold a password: 0, 1 and 2 are the standard streams.
-const FIRST_DESCRIPTOR: u32 = 3;
 
 /// Fills in the parts of `login` that the URL did not specify: the password, or the command that
 /// prints it, and the user name from netrc. `parameters` lists the parameters that can hold the
@@ -58,7 +56,9 @@ fn find_password(
         }
         Some(PasswordSource::Descriptor(number)) => {
             let number = sources.option("--password-fd", number);
-            login.password = Some(sources.read_once(|| read_descriptor(&number, sources))?);
+            sources.protect_memory();
+            let read = || descriptor::read_first_line(&number, "the password");
+            login.password = Some(sources.read_once(read)?);
         }
         None => {
             login.password = sources.secret(parameters);
@@ -114,27 +114,6 @@ fn read_file(path: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
 /// Makes a path fit for a message.
 fn shown_path(path: &str) -> String {
     printable(secret::masked_text(path).as_bytes())
-}
-
-/// Reads the first line from an inherited file descriptor.
-fn read_descriptor(number: &Setting, sources: &Sources<'_>) -> Result<Secret, Error> {
-    // The value may be the password itself.
-    let shown = secret::quotable_number(&number.value);
-    let is_number = number.value.bytes().all(|byte| byte.is_ascii_digit());
-    let descriptor = number.value.parse().ok().filter(|number| is_number && *number >= FIRST_DESCRIPTOR);
-    let descriptor = descriptor.ok_or_else(|| {
-        let shown = shown.map(|number| format!(" '{number}'")).unwrap_or_default();
-        Error::Config(format!(
-            "invalid value{shown} for --password-fd; use 3 or higher, because 0, 1 and 2 are standard input, output and error"
-        ))
-    })?;
-    let shown =
-        shown.map_or_else(|| "the file descriptor".into(), |number| format!("file descriptor {number}"));
-    sources.protect_memory();
-    trace!("reading the password from {shown}");
-    sys::read_inherited(descriptor).and_then(|file| Ok(read_first_line(file)?)).map_err(|error| {
-        Error::Config(format!("--password-fd: cannot read the password from {shown}: {}", os_message(&error)))
-    })
 }
 
 /// Returns a proxy's entry in the netrc file; `None` if netrc is not enabled or has no such entry.

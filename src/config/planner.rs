@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroize;
 
-use super::sources::Sources;
+use super::sources::{ReadOnce, Sources};
 use crate::cli::{Args, PasswordSource, Verbosity};
 use crate::parameters;
-use crate::secret::Secret;
 use crate::trace;
 
 /// The variables that the configuration reads besides those in the table of parameters.
@@ -27,9 +26,9 @@ pub struct Planner {
     args: Box<Args>,
     variables: Variables,
     paths: Option<Vec<PathBuf>>,
-    /// The password that an option refers to. Its file or descriptor may be readable only once.
-    password: OnceLock<Secret>,
-    /// Held by the plan that reads the password.
+    /// The secrets that may be readable only once.
+    secrets: Mutex<ReadOnce>,
+    /// Held by a plan that reads one of them.
     reading: Mutex<()>,
     /// The warnings so far. Each is printed once.
     warned: Mutex<BTreeSet<String>>,
@@ -53,17 +52,14 @@ impl Planner {
     pub fn new(args: Box<Args>, sources: &Sources<'_>, warned: BTreeSet<String>) -> Self {
         let names = parameters::ALL.iter().map(|parameter| parameter.name).chain(OTHER_VARIABLES);
         let variables = names.filter_map(|name| Some((name, sources.raw_variable(name)?))).collect();
-        let (paths, password) = sources.files_and_password();
-        let password = password.map_or_else(OnceLock::new, OnceLock::from);
+        let (paths, secrets) = (sources.files(), Mutex::new(sources.secrets()));
         let (reading, warned) = (Mutex::default(), Mutex::new(warned));
-        Self { args, variables: Variables(variables), paths, password, reading, warned }
+        Self { args, variables: Variables(variables), paths, secrets, reading, warned }
     }
 
     /// Calls `make` with sources for one plan.
     pub(super) fn with_sources<T>(&self, make: impl FnOnce(&Args, &Sources<'_>) -> T) -> T {
-        let is_read_once =
-            matches!(self.args.password, Some(PasswordSource::File(_) | PasswordSource::Descriptor(_)));
-        let _reading = (is_read_once && self.password.get().is_none()).then(|| lock(&self.reading));
+        let _reading = self.must_read().then(|| lock(&self.reading));
         let variable = |name: &str| {
             self.variables.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
         };
@@ -73,14 +69,24 @@ impl Planner {
             None => Sources::new(&variable, &warn),
             Some(paths) => Sources::with_files(&variable, &warn, paths.clone()),
         };
-        let sources = sources.with_password(self.password.get().cloned());
+        let sources = sources.with_secrets(lock(&self.secrets).clone());
         let result = make(&self.args, &sources);
-        if let (None, (_, Some(password))) = (self.password.get(), sources.files_and_password()) {
-            let _ = self.password.set(password);
-        }
+        let ReadOnce { password, tokens } = sources.secrets();
+        let mut known = lock(&self.secrets);
+        known.password = known.password.take().or(password);
+        known.tokens.extend(tokens);
+        drop(known);
         drop(sources);
         self.warn(warnings.into_inner());
         result
+    }
+
+    /// Returns `true` if a plan may have to read a secret to which an option refers.
+    fn must_read(&self) -> bool {
+        let known = lock(&self.secrets);
+        let is_read_once =
+            matches!(self.args.password, Some(PasswordSource::File(_) | PasswordSource::Descriptor(_)));
+        (is_read_once && known.password.is_none()) || (self.args.token.is_some() && known.tokens.is_empty())
     }
 
     fn warn(&self, warnings: Vec<String>) {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::bypass::parse_pattern;
+use super::access;
+use super::network::parse_network;
 use super::rcfile;
 use super::service::port_after_host;
 use super::setting::{Setting, is_path};
@@ -12,7 +13,7 @@ use crate::addr::{Host, split_port};
 use crate::bypass::{Pattern, Prefix};
 use crate::cli::{Args, ServerArgs};
 use crate::error::{Error, os_message};
-use crate::plan::{AllowedTarget, Identity, ListenAddress, ProxyServer};
+use crate::plan::{AllowedTarget, Identity, ListenAddress, ProxyServer, ServerIdentity};
 use crate::proto::server::{self, Kind, Logins};
 use crate::secret;
 use crate::sys;
@@ -23,9 +24,11 @@ use crate::text::printable;
 /// # Errors
 /// [`Error::Usage`] if both kinds of listeners are combined, or if an option has no effect.
 pub(super) fn proxy_server(args: &Args, sources: &Sources<'_>) -> Result<Option<ProxyServer>, Error> {
-    let ServerArgs { allow_to, allow_from, password_file, certificate, key } = &args.server;
+    let ServerArgs { allow_to, allow_from, password_file, certificate, key, client_authorities, .. } =
+        &args.server;
     let (with_scheme, without): (Vec<_>, Vec<_>) =
         args.listen.iter().partition(|value| value.contains("://"));
+    access::expect_no_web_options(&args.server)?;
     if with_scheme.is_empty() {
         let unused = [
             ("--allow-to", !allow_to.is_empty()),
@@ -33,6 +36,7 @@ pub(super) fn proxy_server(args: &Args, sources: &Sources<'_>) -> Result<Option<
             ("--listen-password-file", password_file.is_some()),
             ("--serve-cert", certificate.is_some()),
             ("--serve-key", key.is_some()),
+            ("--serve-client-ca", client_authorities.is_some()),
         ];
         return match unused.iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => Err(Error::Usage(format!(
@@ -51,7 +55,7 @@ pub(super) fn proxy_server(args: &Args, sources: &Sources<'_>) -> Result<Option<
     }
     let listeners = with_scheme.iter().map(|value| listener(value)).collect::<Result<Vec<_>, _>>()?;
     let uses_tls = listeners.iter().any(|(_, kind)| kind.tls);
-    let identity = identity(uses_tls, certificate.as_deref(), key.as_deref(), sources)?;
+    let identity = identity(uses_tls, &args.server, sources)?;
     let logins = password_file.as_deref().map(|path| logins(path, sources)).transpose()?.map(Arc::new);
     let allow_to = allow_to.iter().map(|value| allowed_target(value)).collect::<Result<_, _>>()?;
     let allow_from = allow_from.iter().map(|value| allowed_client(value)).collect::<Result<Vec<_>, _>>()?;
@@ -90,10 +94,10 @@ fn is_loopback(at: &ListenAddress) -> bool {
 
 fn identity(
     uses_tls: bool,
-    certificate: Option<&str>,
-    key: Option<&str>,
+    args: &ServerArgs,
     sources: &Sources<'_>,
-) -> Result<Option<Identity>, Error> {
+) -> Result<Option<ServerIdentity>, Error> {
+    let ServerArgs { certificate, key, client_authorities, .. } = args;
     match (uses_tls, certificate) {
         (true, None) => Err(Error::Config(
             "--listen https:// requires a certificate; specify one with --serve-cert".into(),
@@ -101,10 +105,16 @@ fn identity(
         (false, _) if certificate.is_some() || key.is_some() => {
             Err(Error::Usage("--serve-cert and --serve-key have no effect without --listen https://".into()))
         }
+        (false, _) if client_authorities.is_some() => {
+            Err(Error::Usage("--serve-client-ca has no effect without --listen https://".into()))
+        }
         (false, _) => Ok(None),
-        (true, Some(certificate)) => Ok(Some(Identity {
-            certificate: sources.path(certificate),
-            key: sources.path(key.unwrap_or(certificate)),
+        (true, Some(certificate)) => Ok(Some(ServerIdentity {
+            own: Identity {
+                certificate: sources.path(certificate),
+                key: sources.path(key.as_ref().unwrap_or(certificate)),
+            },
+            client_authorities: client_authorities.as_ref().map(|path| sources.path(path)),
         })),
     }
 }
@@ -155,30 +165,19 @@ fn allowed_target(value: &str) -> Result<AllowedTarget, Error> {
     } else if let Some(domain) = domain {
         name(domain).map(Pattern::Domain)
     } else {
-        network(host).map(Pattern::Network).or_else(|| name(host).map(Pattern::Name))
+        parse_network(host).map(Pattern::Network).or_else(|| name(host).map(Pattern::Name))
     };
     Ok(AllowedTarget { host: host.ok_or_else(invalid)?, port })
 }
 
 /// Parses a value of `--allow-from`.
 fn allowed_client(value: &str) -> Result<Prefix, Error> {
-    network(value).ok_or_else(|| {
+    parse_network(value).ok_or_else(|| {
         Error::Config(format!(
             "invalid value '{}' for --allow-from; use a network such as 10.0.0.0/8",
             printable(secret::masked(value).as_bytes())
         ))
     })
-}
-
-/// Parses a network or an address. Unlike in a bypass list, an address is complete.
-fn network(text: &str) -> Option<Prefix> {
-    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let address = inner.split_once('/').map_or(inner, |(address, _)| address);
-    address.parse::<std::net::IpAddr>().ok()?;
-    match parse_pattern(inner) {
-        Some(Pattern::Network(prefix)) => Some(prefix),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -286,6 +286,11 @@ impl Query {
         Some(String::from_utf8_lossy(value.expose()).into_owned())
     }
 
+    /// Returns `true` if the option is present.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(known, _)| known == name)
+    }
+
     /// Removes an option that may be repeated, and returns its values.
     pub(super) fn take_all(&mut self, name: &'static str) -> Vec<Secret> {
         debug_assert!(parameters::url_option(name.as_bytes()).is_some(), "{name} is not in the table");

@@ -1,6 +1,7 @@
 //! Reads parameters from the environment, then `~/.connectrc`, then `/etc/connectrc`.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -31,9 +32,21 @@ pub struct Sources<'a> {
     /// The password that an option refers to, cached because its file or descriptor may be readable
     /// only once.
     password: OnceCell<Secret>,
+    /// The tokens that can be read only once, each with the file or descriptor that held it.
+    tokens: RefCell<BTreeMap<String, Secret>>,
+    /// The options that have an effect in this plan, of those that may have none.
+    used: RefCell<BTreeSet<&'static str>>,
     records: Option<RefCell<Vec<SettingRecord>>>,
     /// Fields are dropped in order, so this must stay last: the others zero their passwords first.
     dump_guard: OnceCell<DumpGuard>,
+}
+
+/// The secrets that were read from files or descriptors that may be readable only once.
+#[derive(Clone, Default)]
+pub(super) struct ReadOnce {
+    pub(super) password: Option<Secret>,
+    /// The tokens, each with the file or descriptor that held it.
+    pub(super) tokens: BTreeMap<String, Secret>,
 }
 
 impl<'a> Sources<'a> {
@@ -48,6 +61,8 @@ impl<'a> Sources<'a> {
             files: OnceCell::new(),
             match_context: OnceCell::new(),
             password: OnceCell::new(),
+            tokens: RefCell::default(),
+            used: RefCell::default(),
             records: None,
             dump_guard: OnceCell::new(),
         }
@@ -87,15 +102,31 @@ impl<'a> Sources<'a> {
         let _ = self.match_context.set(MatchContext::without_target(limits));
     }
 
-    /// Supplies the password that an option refers to, if it was read for an earlier plan.
-    pub(super) fn with_password(self, password: Option<Secret>) -> Self {
-        Self { password: password.map_or_else(OnceCell::new, OnceCell::from), ..self }
+    /// Supplies the secrets that options refer to, if they were read for an earlier plan.
+    pub(super) fn with_secrets(self, secrets: ReadOnce) -> Self {
+        let ReadOnce { password, tokens } = secrets;
+        let password = password.map_or_else(OnceCell::new, OnceCell::from);
+        Self { password, tokens: RefCell::new(tokens), ..self }
     }
 
-    /// Returns the files to read instead of the standard ones, and the password that an option
-    /// refers to, if it was read.
-    pub(super) fn files_and_password(&self) -> (Option<Vec<PathBuf>>, Option<Secret>) {
-        (self.paths.clone(), self.password.get().cloned())
+    /// Returns the secrets that options refer to, as far as they were read.
+    pub(super) fn secrets(&self) -> ReadOnce {
+        ReadOnce { password: self.password.get().cloned(), tokens: self.tokens.borrow().clone() }
+    }
+
+    /// Returns the files to read instead of the standard ones.
+    pub(super) fn files(&self) -> Option<Vec<PathBuf>> {
+        self.paths.clone()
+    }
+
+    /// Records that an option has an effect.
+    pub(super) fn mark_used(&self, option: &'static str) {
+        self.used.borrow_mut().insert(option);
+    }
+
+    /// Returns `true` if the option has an effect.
+    pub(super) fn is_used(&self, option: &str) -> bool {
+        self.used.borrow().contains(option)
     }
 
     /// Reads an environment variable without checking its encoding.
@@ -181,6 +212,20 @@ impl<'a> Sources<'a> {
         }
         let password = read()?;
         Ok(self.password.get_or_init(|| password).clone())
+    }
+
+    /// Returns the token in this file or descriptor. Calls `read` only the first time.
+    pub(super) fn read_token_once(
+        &self,
+        place: &str,
+        read: impl FnOnce() -> Result<Secret, Error>,
+    ) -> Result<Secret, Error> {
+        if let Some(token) = self.tokens.borrow().get(place) {
+            return Ok(token.clone());
+        }
+        let token = read()?;
+        self.tokens.borrow_mut().insert(place.to_owned(), token.clone());
+        Ok(token)
     }
 
     /// Records a setting unless it is already recorded. Calls `value` only if recording is enabled.

@@ -63,6 +63,7 @@ fn hint(error: &Error) -> Option<String> {
             return variables.map(|names| format!("set {names}, or run connect in a terminal"));
         }
         Error::Listen { address, cause } => listen_hint(address, cause.kind())?,
+        Error::KeyFile { cause, .. } if cause.kind() == ErrorKind::AlreadyExists => "choose another name",
         Error::ClientNotAllowed => "add its network to --allow-from to serve it",
         Error::TargetNotAllowed { .. } => "add it to --allow-to if clients may reach it",
         Error::Loop { .. } => "check the target that the client names, and the proxy",
@@ -84,6 +85,7 @@ fn hint(error: &Error) -> Option<String> {
         | Error::Input(_)
         | Error::Output(_)
         | Error::ReaderGone
+        | Error::KeyFile { .. }
         | Error::System { .. } => return None,
     };
     Some(hint.to_owned())

@@ -219,6 +219,14 @@ pub enum Error {
         /// The system's error.
         cause: io::Error,
     },
+    /// The file of a new key could not be created.
+    #[error("cannot create key file '{path}': {}", os_message(.cause))]
+    KeyFile {
+        /// The path, made printable.
+        path: String,
+        /// The system's error.
+        cause: io::Error,
+    },
     /// A system call failed for a reason on this machine, not because of a peer.
     #[error("cannot {what}: {}", os_message(.cause))]
     System {
@@ -261,7 +269,9 @@ impl Error {
             Self::NoRoute { failed, .. } => {
                 failed.last().map_or(ExitCode::Unreachable, |(_, error)| error.exit_code())
             }
-            Self::System { .. } | Self::Listen { .. } | Self::Bind { .. } => ExitCode::System,
+            Self::System { .. } | Self::Listen { .. } | Self::Bind { .. } | Self::KeyFile { .. } => {
+                ExitCode::System
+            }
             Self::Usage(_) | Self::Config(_) => ExitCode::Usage,
             Self::Resolve { .. } => ExitCode::Resolve,
             Self::Dial { .. } | Self::NoAddress { .. } => ExitCode::Unreachable,

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::addr::Port;
 use crate::error::Error;
-use crate::plan::{Login, PasswordPrompt, Protocol, Resolve};
+use crate::plan::{Login, PasswordPrompt, Protocol, Resolve, Token};
 use crate::proto::{HttpSettings, Socks5Method};
 use crate::secret::{UserName, masked};
+use crate::token::Claims;
 
 /// A kind of hop, such as SOCKS5.
 pub trait HopKind: fmt::Debug + Sync {
@@ -18,6 +20,11 @@ pub trait HopKind: fmt::Debug + Sync {
     /// URL can.
     fn option(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Returns `true` if the hops of this kind send tokens, see [`Settings::token`].
+    fn sends_token(&self) -> bool {
+        false
     }
 
     /// Returns the schemes that select this kind.
@@ -116,6 +123,20 @@ pub trait Settings {
     /// A header or scheme is invalid, or could leak to another proxy.
     fn http(&mut self) -> Result<HttpSettings, Error>;
 
+    /// Returns the token for the server: that of `token-file=` in the URL or, if this is the last
+    /// hop of the route that [sends](HopKind::sends_token) one, that of the run.
+    ///
+    /// # Errors
+    /// The token cannot be read, or a URL contains it.
+    fn token(&mut self) -> Result<Option<Token>, Error>;
+
+    /// Returns the value of `--keepalive`, the time without input before a Ping; `None` for no
+    /// Pings.
+    ///
+    /// # Errors
+    /// The value is invalid.
+    fn keep_alive(&self) -> Result<Option<Duration>, Error>;
+
     /// Returns the value of `-c`.
     fn telnet_command(&self) -> Option<String>;
 }
@@ -136,6 +157,18 @@ pub(super) fn password_fact(login: &Login) -> (&'static str, String) {
         }
     };
     ("password", source)
+}
+
+/// Describes the token, for `--check`.
+#[expect(dead_code, reason = "for the kinds of hops that send tokens")]
+pub(super) fn token_fact(token: Option<&Token>) -> (&'static str, String) {
+    let fact = token.map_or_else(
+        || "none".into(),
+        |token| {
+            Claims::unverified(token.value.expose()).map_or_else(|| "configured".into(), |it| it.to_string())
+        },
+    );
+    ("token", fact)
 }
 
 /// Describes where names are resolved, for `--check`.

@@ -1,7 +1,9 @@
 //! Prepares a route: decides whether the target bypasses its proxies, resolves the names that a
 //! proxy must receive as addresses, and creates the negotiation for each hop.
 
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +20,12 @@ use super::shared::Shared;
 use super::tls;
 use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, SpecialUse};
-use crate::error::{Error, Peer};
+use crate::error::{Error, Peer, os_message};
 use crate::plan::{
-    Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Resolve, SocketSettings, Target,
+    Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Resolve, SocketSettings, Target, Token,
 };
 use crate::proto::{self, Credentials, Learned, Negotiation, Redactor, Unencodable};
-use crate::secret::AskPassword;
+use crate::secret::{self, AskPassword, Secret};
 use crate::sys::{self, Channel, Client};
 use crate::trace::trace;
 
@@ -154,6 +156,7 @@ pub(super) fn prepare_hops<'a>(
             destination,
             user: hop.protocol.needs_user().then(|| user(hop, &peer)).transpose()?,
             known,
+            token: hop.protocol.token().map(|token| current_token(token, redactor)),
             eager,
             prompt: &**prompt,
             redactor: redactor.clone(),
@@ -182,6 +185,23 @@ pub(super) fn prepare_hops<'a>(
         })
     };
     path.iter().zip(destinations).enumerate().map(prepare).collect()
+}
+
+/// Reads the token again, because its holder may have renewed it. If that fails, returns the token
+/// that was read when the plan was made.
+fn current_token(token: &Token, redactor: &Redactor) -> Secret {
+    let Token { value, file } = token;
+    let read = |path: &PathBuf| File::open(path).map_err(Into::into).and_then(secret::read_first_line);
+    let current = match file.as_ref().map(read) {
+        Some(Ok(current)) => current,
+        Some(Err(error)) => {
+            trace!("cannot read the token again: {}", os_message(&error.into()));
+            value.clone()
+        }
+        None => value.clone(),
+    };
+    redactor.add(&current);
+    current
 }
 
 /// Returns `true` if the target bypasses the proxies. Checks the target as typed, and the

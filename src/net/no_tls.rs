@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::Progress;
 use crate::error::{Error, Peer};
-use crate::plan::{Identity, Tls};
+use crate::plan::{ServerIdentity, Tls};
 use crate::stream::Stream;
 
 /// A TLS client, which cannot exist in this build.
@@ -50,7 +50,7 @@ impl ServerTls {
     ///
     /// # Errors
     /// Always.
-    pub fn load(_: &Identity) -> Result<Self, Error> {
+    pub fn load(_: &ServerIdentity) -> Result<Self, Error> {
         Err(Error::Config("cannot listen with TLS: this build has no TLS support".into()))
     }
 

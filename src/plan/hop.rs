@@ -9,9 +9,10 @@ use super::dial::Dial;
 use super::login::Login;
 use super::target::Target;
 use super::tls::Tls;
+use super::token::Token;
 use crate::addr::Endpoint;
 use crate::proto::{Credentials, Negotiation, Redactor};
-use crate::secret::{AskPassword, UserName};
+use crate::secret::{AskPassword, Secret, UserName};
 use crate::stream::Stream;
 
 /// A proxy, and the protocol for requesting a tunnel to the next hop or the target.
@@ -63,6 +64,11 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
     fn known_credentials(&self, eager: bool) -> KnownCredentials {
         let _ = eager;
         KnownCredentials::None
+    }
+
+    /// Returns the token to send to the server; `None` if there is none.
+    fn token(&self) -> Option<&Token> {
+        None
     }
 
     /// Returns `true` if a setting contains a login besides [`login`](Self::login), such as a
@@ -124,6 +130,8 @@ pub struct HopRequest<'a> {
     pub user: Option<UserName>,
     /// The credentials to send before the proxy requests them.
     pub known: Option<Credentials>,
+    /// The [token](Protocol::token), which may have been renewed since the plan was made.
+    pub token: Option<Secret>,
     /// Send as much as possible without waiting for replies.
     pub eager: bool,
     /// Tells whether a user can be prompted for a password.

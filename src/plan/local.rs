@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::tls::Identity;
+use super::tls::ServerIdentity;
 use crate::addr::{Host, Port};
 use crate::bypass::{Pattern, Prefix};
 use crate::proto::server::{Kind, Logins};
@@ -34,8 +34,8 @@ pub enum Local {
 pub struct ProxyServer {
     /// Where to listen, and the protocol to speak.
     pub listeners: Vec<(ListenAddress, &'static Kind)>,
-    /// `--serve-cert` and `--serve-key`, for the listeners that use TLS.
-    pub identity: Option<Identity>,
+    /// The certificates, for the listeners that use TLS.
+    pub identity: Option<ServerIdentity>,
     /// `--listen-password-file`: the logins of the clients; `None` if they need not log in.
     pub logins: Option<Arc<Logins>>,
     /// `--allow-to`: the only targets that clients may name; empty for all.

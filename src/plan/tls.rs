@@ -22,6 +22,16 @@ pub struct Tls {
     pub only_in_url: bool,
 }
 
+/// The TLS settings of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerIdentity {
+    /// `--serve-cert` and `--serve-key`.
+    pub own: Identity,
+    /// `--serve-client-ca`: a PEM file of the authorities of client certificates; `None` to require
+    /// none.
+    pub client_authorities: Option<PathBuf>,
+}
+
 /// A certificate with its key, to present to the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -5,11 +5,12 @@
 //! logins, TLS and time limits work for any kind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect::addr::Endpoint;
 use connect::error::Error;
 use connect::hops::{HopKind, LoginParameters, Scheme, Settings, UseTls};
-use connect::plan::{Hop, HopRequest, Login, Protocol, Resolve};
+use connect::plan::{Hop, HopRequest, Login, Protocol, Resolve, Token};
 use connect::proto::{
     self, Awaited, Credentials, HttpSettings, Limit, Negotiation, Socks5Method, Step, Wire,
 };
@@ -148,6 +149,14 @@ impl Settings for FromUrl {
 
     fn http(&mut self) -> Result<HttpSettings, Error> {
         Ok(HttpSettings::default())
+    }
+
+    fn token(&mut self) -> Result<Option<Token>, Error> {
+        Ok(None)
+    }
+
+    fn keep_alive(&self) -> Result<Option<Duration>, Error> {
+        Ok(None)
     }
 
     fn telnet_command(&self) -> Option<String> {

@@ -14,7 +14,7 @@ pub(crate) mod source;
 pub(crate) const LAYERS: [&[&str]; 13] = [
     &["main"],
     &["lib"],
-    &["check", "listen"],
+    &["check", "listen", "mint"],
     &["connector"],
     &["cli", "config", "net", "prompt", "relay"],
     &["hops"],

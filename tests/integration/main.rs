@@ -43,8 +43,10 @@ mod local_port;
 mod local_port_copying;
 mod match_blocks;
 // The generated page documents the messages on Linux, with all features.
-#[cfg(all(target_os = "linux", feature = "dns", feature = "tls"))]
+#[cfg(all(target_os = "linux", feature = "dns", feature = "relay", feature = "tls"))]
 mod messages;
+#[cfg(feature = "relay")]
+mod mint;
 #[cfg(unix)]
 mod password;
 #[cfg(unix)]

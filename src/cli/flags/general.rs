@@ -45,6 +45,10 @@ pub(super) const GENERAL: &[Definition] = &[
          this time. The probes also keep firewalls from forgetting the connection. The default is 60, and 0 disables the \
          probes. The option applies to every TCP connection: to proxies, to the target and from the clients of a local \
          port. A proxy answers for itself, not for the target; to check the whole path, set `ServerAliveInterval` in ssh."),
+    long_option(Flag::KeepAlive, "keepalive", "SECONDS",
+        "Send a WebSocket Ping after this time without input (default 25)",
+        "Send a WebSocket Ping after this time without input. The connection counts as cut off after another 35 seconds without \
+         any. The default is 25, below the limits of common proxies, and 0 sends no Pings."),
     long_switch(Flag::NoShutdown, "no-shutdown",
         "Do not half-close when standard input ends",
         "Do not half-close the connection when standard input ends. The session lasts until the remote ends it or the \

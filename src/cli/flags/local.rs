@@ -1,6 +1,6 @@
 //! The flags for the local endpoint.
 
-use super::definition::{Definition, Flag, Offer, long_option, option, switch};
+use super::definition::{Definition, Flag, long_option, option, switch};
 
 /// The local endpoint.
 #[rustfmt::skip]
@@ -22,29 +22,6 @@ pub(super) const LOCAL: &[Definition] = &[
          SOCKS5, SOCKS4 and SOCKS4a. `http://[ADDR:]PORT` serves CONNECT and `http://` URLs, and `https://` does so over \
          TLS. Bypass lists, `no_proxy` and `Match` apply to the target of each client. An address other than \
          loopback requires `--listen-password-file` or `--allow-from`."),
-    long_option(Flag::AllowTo, "allow-to", "HOST[:PORT]|CIDR[:PORT]",
-        "Let clients connect to this target only; repeatable",
-        "Let the clients of `--listen` with a scheme connect to this target only. `HOST` allows this name or address, \
-         `.HOST` this name and all names below it, and `*` any host. A network matches addresses only, because the names that clients \
-         send may be resolved elsewhere. Repeatable.").offering(Offer::Hosts),
-    long_option(Flag::AllowFrom, "allow-from", "CIDR",
-        "Serve only clients from this network; repeatable",
-        "With `--listen` and a scheme, serve only clients from this network or address. Connections from other clients are \
-         reset. Repeatable."),
-    long_option(Flag::ListenPasswordFile, "listen-password-file", "FILE",
-        "Require one of the logins in this file (user:password lines)",
-        "Require the clients of `--listen` with a scheme to log in, with SOCKS5 user and password or HTTP Basic. Each \
-         line of the file is `user:password`; empty lines and lines that begin with `#` are ignored. SOCKS4 clients \
-         are refused. The file is read once, at the start. Only `https://` encrypts the passwords on the \
-         network.").offering(Offer::Files),
-    long_option(Flag::ServeCert, "serve-cert", "FILE",
-        "Present this certificate (PEM) to clients of --listen https://",
-        "Present this certificate, a PEM file with any intermediate certificates after it, to the clients of `--listen \
-         https://`.").offering(Offer::Files),
-    long_option(Flag::ServeKey, "serve-key", "FILE",
-        "Use this key for --serve-cert (default: the same file)",
-        "Use this key for the certificate of `--serve-cert`. By default, the certificate's file contains \
-         it.").offering(Offer::Files),
     switch(Flag::FdPass, 'F',
         "Pass the connection to ssh and exit, for ProxyUseFdpass",
         "Pass the connection to ssh once it is established, and exit. Set `ProxyUseFdpass yes` in ssh's configuration. \

@@ -9,7 +9,7 @@ use super::codec::TlsCodec;
 use super::description;
 use super::settings::load_server;
 use crate::error::Error;
-use crate::plan::Identity;
+use crate::plan::ServerIdentity;
 use crate::stream::{Layered, Stream};
 
 /// The certificate and the key for the clients of a listener.
@@ -21,7 +21,7 @@ impl ServerTls {
     ///
     /// # Errors
     /// A file is missing or invalid.
-    pub fn load(identity: &Identity) -> Result<Self, Error> {
+    pub fn load(identity: &ServerIdentity) -> Result<Self, Error> {
         load_server(identity).map(|configuration| Self(Arc::new(configuration)))
     }
 

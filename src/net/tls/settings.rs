@@ -9,13 +9,15 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use super::description;
 use super::verifier::{ProblemSlot, Trust, Verifier};
 use crate::error::{Error, os_message};
-use crate::plan::{Identity, Tls};
+use crate::plan::{Identity, ServerIdentity, Tls};
 use crate::text::{bom_length, printable};
 use crate::trace::trace;
 
@@ -67,14 +69,32 @@ pub(super) fn load(tls: &Tls) -> Result<Settings, Error> {
     Ok(Settings { configuration, trust })
 }
 
-/// Reads the certificate and the key for the clients of a listener.
-pub(super) fn load_server(identity: &Identity) -> Result<ServerConfig, Error> {
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+/// Reads the certificate and the key for the clients of a listener, and the authorities that their
+/// certificates must be from.
+pub(super) fn load_server(identity: &ServerIdentity) -> Result<ServerConfig, Error> {
+    let ServerIdentity { own, client_authorities } = identity;
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| cannot_set_up(&description::error(&error)))?;
-    let (chain, key) = (certificates(&identity.certificate)?, key(&identity.key)?);
-    let configured = builder.with_no_client_auth().with_single_cert(chain, key);
-    configured.map_err(|error| cannot_use(identity, &error))
+    let builder = match client_authorities {
+        None => builder.with_no_client_auth(),
+        Some(file) => builder.with_client_cert_verifier(client_verifier(file, provider)?),
+    };
+    let (chain, key) = (certificates(&own.certificate)?, key(&own.key)?);
+    builder.with_single_cert(chain, key).map_err(|error| cannot_use(own, &error))
+}
+
+/// Returns a verifier that requires client certificates from the authorities in this file.
+fn client_verifier(file: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(file)?);
+    if roots.is_empty() {
+        return Err(Error::Config(format!("no usable CA certificate in {}", shown(file))));
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| cannot_set_up(&error.to_string()))
 }
 
 fn cannot_use(identity: &Identity, error: &rustls::Error) -> Error {

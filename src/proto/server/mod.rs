@@ -30,9 +30,11 @@
 //! ```
 
 mod filter;
+mod forwarded;
 mod http;
 mod logins;
 mod machine;
+mod origin;
 mod reason;
 mod socks;
 mod target;
@@ -40,8 +42,10 @@ mod target;
 mod testing;
 
 pub use filter::{Filter, Malformed, Mode};
+pub use forwarded::client_address;
 pub use logins::{Logins, LoginsError};
 pub use machine::{Filters, Kind, Server, Step};
+pub use origin::Origin;
 pub use reason::{Refusal, Rejection};
 
 /// All kinds of listeners that speak a protocol.

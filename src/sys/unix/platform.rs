@@ -1,9 +1,11 @@
 //! Properties of the platform and limits of this process.
 
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getuid};
 
@@ -25,6 +27,14 @@ pub(in crate::sys) const NO_BUFFER_SPACE: i32 = libc::ENOBUFS;
 #[must_use]
 pub fn os_string(bytes: Vec<u8>) -> OsString {
     OsString::from_vec(bytes)
+}
+
+/// Creates a file that only its owner can read and write. Fails if the path exists.
+///
+/// # Errors
+/// The path exists, or the file cannot be created.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Returns `true` if users other than the owner can read the file.

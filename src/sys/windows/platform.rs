@@ -1,7 +1,9 @@
 //! Properties of the platform and limits of this process.
 
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
 
 /// The system-wide parameter file. Windows has none, because a path such as `/etc` would be on the
 /// current drive, where any user can create folders.
@@ -20,6 +22,14 @@ pub(in crate::sys) const NO_BUFFER_SPACE: i32 = windows_sys::Win32::Networking::
 #[must_use]
 pub fn os_string(bytes: Vec<u8>) -> OsString {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into()).into()
+}
+
+/// Creates a file, whose permissions are those of its directory. Fails if the path exists.
+///
+/// # Errors
+/// The path exists, or the file cannot be created.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 /// Returns `false`: parameter files are in the user's profile directory, which other ordinary users

@@ -18,6 +18,7 @@ mod reach;
 mod refused;
 mod session;
 mod tls;
+mod tokens;
 mod usage;
 mod warnings;
 
@@ -96,6 +97,7 @@ fn rows() -> Vec<Row> {
         reach::rows(),
         refused::rows(),
         tls::rows(),
+        tokens::rows(),
         proxy_server::rows(),
         session::rows(),
         warnings::rows(),

@@ -1,0 +1,127 @@
+//! Errors about tokens and their keys.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::{Message, Row, row};
+use crate::kit::*;
+
+/// Returns a row with this command line.
+fn args(variant: &'static str, situation: &'static str, args: &'static str, advice: &'static str) -> Row {
+    row(2, variant, situation, advice, move || Message::from_outcome(&connect(args).run()))
+}
+
+/// Returns a row in which `FILE` in the command line is a file with this content.
+fn file(situation: &'static str, content: &'static str, args: &'static str, advice: &'static str) -> Row {
+    row(2, "Config", situation, advice, move || {
+        let file = TempPath::file("file", content);
+        fs::set_permissions(&*file, fs::Permissions::from_mode(0o600)).unwrap();
+        let args = args.replace("FILE", &file.display().to_string());
+        Message::from_outcome(&connect(args).run()).naming(file.display(), "/home/me/file")
+    })
+}
+
+const CLAIMS: &str = "role=dest,session=ssh,aud=hub.example,ttl=30d";
+
+pub(super) fn rows() -> Vec<Row> {
+    [usage(), mint(), server()].into_iter().flatten().collect()
+}
+
+fn usage() -> Vec<Row> {
+    vec![
+        args(
+            "Usage",
+            "`--token-file` without a hop that sends tokens",
+            "--token-file /home/me/token -S socks.example host.example 22",
+            "",
+        ),
+        args("Usage", "`--keepalive` without a WebSocket", "--keepalive 10 host.example 22", ""),
+        args(
+            "Usage",
+            "An option for tokens at a listener without tokens",
+            "--listen socks5://1080 --token-keys keys",
+            "",
+        ),
+        args(
+            "Usage",
+            "`--mint-token` without `--signing-key`",
+            "--mint-token role=dest,session=ssh,aud=hub.example,ttl=30d",
+            "",
+        ),
+        args("Usage", "`--signing-key` without `--mint-token`", "--signing-key hub.key", ""),
+        args("Usage", "`--signing-key` with another option", "--mint-key --signing-key hub.key", ""),
+        args("Usage", "Two keys at once", "--mint-key --mint-signing-key hub.key", ""),
+        args("Usage", "`--mint-key` with a host", "--mint-key host.example", ""),
+    ]
+}
+
+fn mint() -> Vec<Row> {
+    let key = || {
+        let file = TempPath::new("hub.key");
+        connect("").arg("--mint-signing-key").arg(&*file).run().expect_success();
+        file
+    };
+    let claims = move |situation: &'static str, claims: &'static str, advice: &'static str| {
+        row(2, "Config", situation, advice, move || {
+            let file = key();
+            let out = connect("").arg("--mint-token").arg(claims).arg("--signing-key").arg(&*file).run();
+            Message::from_outcome(&out)
+        })
+    };
+    vec![
+        row(1, "KeyFile", "The file of a new key exists", "", || {
+            let file = TempPath::file("file", "");
+            let out = connect("").arg("--mint-signing-key").arg(&*file).run();
+            Message::from_outcome(&out).naming(file.display(), "hub.key")
+        }),
+        claims("A token without a claim that is required", "role=dest,aud=hub.example,ttl=30d", ""),
+        claims("A token with an unknown claim", "role=dest,user=jane", ""),
+        claims("A token with an invalid lifetime", "role=dest,ttl=soon", ""),
+        claims("A token with a claim given twice", "role=dest,role=origin", ""),
+        row(2, "Config", "A token with long claims", "", move || {
+            let file = key();
+            let claims = format!("{CLAIMS},sub={}", "x".repeat(2000));
+            let out = connect("").arg("--mint-token").arg(claims).arg("--signing-key").arg(&*file).run();
+            Message::from_outcome(&out)
+        }),
+        args(
+            "Config",
+            "The signing key cannot be read",
+            "--mint-token role=dest,session=ssh,aud=hub.example,ttl=30d --signing-key /nonexistent/key",
+            "",
+        ),
+        file(
+            "The signing key is not PEM",
+            "ed25519 AAAA\n",
+            "--mint-token role=dest,session=ssh,aud=hub.example,ttl=30d --signing-key FILE",
+            "Name the private key, not the keys file.",
+        ),
+        file(
+            "The signing key is encrypted",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "--mint-token role=dest,session=ssh,aud=hub.example,ttl=30d --signing-key FILE",
+            "",
+        ),
+        file(
+            "The signing key is not of Ed25519",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            "--mint-token role=dest,session=ssh,aud=hub.example,ttl=30d --signing-key FILE",
+            "Create one with `--mint-signing-key`, or with `openssl genpkey -algorithm ed25519`.",
+        ),
+        row(0, "Warning", "Signing key that others can read", "", move || {
+            let file = key();
+            fs::set_permissions(&*file, fs::Permissions::from_mode(0o644)).unwrap();
+            let out = connect("").arg("--mint-token").arg(CLAIMS).arg("--signing-key").arg(&*file).run();
+            Message::from_outcome(&out).naming(file.display(), "/home/me/hub.key")
+        }),
+    ]
+}
+
+fn server() -> Vec<Row> {
+    vec![args(
+        "Usage",
+        "`--serve-client-ca` without TLS",
+        "--listen http://3128 --serve-client-ca ca.pem",
+        "",
+    )]
+}
