@@ -82,13 +82,36 @@ fn ssh_gave_up_first_and_nobody_said_what_was_waited_for() {
                 let name = ["SIGHUP", "SIGINT", "SIGTERM"]
                     [usize::from(signal == Signal::INT) + 2 * usize::from(signal == Signal::TERM)];
                 assert_eq!(text.lines().count(), 1, "{text:?}");
-                assert!(text.starts_with(&format!("connect: ended by {name} after ")), "{text:?}");
+                assert!(text.starts_with(&format!("connect: ended by {name} ")), "{text:?}");
                 assert!(text.contains(&format!(" while waiting for {what}")), "{what}: {text:?}");
                 assert_eq!(text.contains("ConnectTimeout"), signal != Signal::INT, "{text:?}");
             });
         }
     });
     drop((tcp, udp));
+}
+
+/// Nothing but SIGKILL ended it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_parent_that_blocked_the_signals_made_them_useless() {
+    let target = script().send("welcome").expect_disconnect().serve();
+    let silent = script().expect([5, 1, 0]).expect_disconnect().serve();
+    for (signal, args, is_up) in
+        [(Signal::TERM, target.args(), true), (Signal::HUP, format!("-S {silent} host.example 22"), false)]
+    {
+        let program = connect(args).blocking(Signal::TERM).blocking(Signal::HUP).blocking(Signal::INT);
+        let mut run = program.start();
+        if is_up {
+            run.wait_stdout_has("welcome");
+        } else {
+            eventually("the signal handler", || catches(&run, signal));
+        }
+        run.signal(signal);
+        assert_eq!(run.wait().signal, Some(signal.as_raw()));
+    }
+    target.finish();
+    silent.finish();
 }
 
 #[test]

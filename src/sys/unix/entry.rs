@@ -4,14 +4,15 @@
 //! which takes about as long as everything that this program does before it sends its first byte.
 //! This module does the rest of the runtime's work: it opens closed standard descriptors on
 //! `/dev/null`, and it ignores `SIGPIPE`, so that a write to a vanished reader fails instead of
-//! killing the process.
+//! killing the process. It also unblocks the termination signals, because a parent that forgot to
+//! do so would leave a process that nothing but SIGKILL can stop.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::process::abort;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::hardening;
+use super::{hardening, signals};
 
 /// One bit for each standard descriptor that was closed at program start.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -63,6 +64,7 @@ pub unsafe fn start(count: c_int, args: *const *const c_char) -> Vec<OsString> {
     // SAFETY: SIG_IGN is a valid disposition of SIGPIPE. `Command` restores the default in
     // children.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    signals::unblock(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
     hardening::remember_args(args);
     let count = usize::try_from(count).unwrap_or_default();
     let arg = |index| {

@@ -134,9 +134,11 @@ impl Report {
         }
         line.push("connect: ended by ");
         line.push(name);
-        line.push(" after ");
-        line.push_number(seconds);
-        line.push(if seconds == 1 { " second" } else { " seconds" });
+        if seconds > 0 {
+            line.push(" after ");
+            line.push_number(seconds);
+            line.push(if seconds == 1 { " second" } else { " seconds" });
+        }
         line.push(" while waiting for ");
         line.push(&self.what);
         if *is_sent && !self.hint.is_empty() {

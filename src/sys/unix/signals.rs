@@ -18,14 +18,16 @@ pub(super) fn is_ignored(signal: libc::c_int) -> bool {
     action(signal).sa_sigaction == libc::SIG_IGN
 }
 
-/// Unblocks a signal in this thread, and in the threads that it starts from now on.
-pub(super) fn unblock(signal: libc::c_int) {
-    // SAFETY: sigset_t is plain data, which sigemptyset initializes. Both pointers are valid, and
-    // the set contains one valid signal. An old mask is not requested.
+/// Unblocks signals in this thread, and in the threads that it starts from now on.
+pub(super) fn unblock(signals: &[libc::c_int]) {
+    // SAFETY: sigset_t is plain data, which sigemptyset initializes. Both pointers are valid.
+    // sigaddset rejects an invalid signal. An old mask is not requested.
     unsafe {
         let mut set: libc::sigset_t = mem::zeroed();
         libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, signal);
+        for &signal in signals {
+            libc::sigaddset(&raw mut set, signal);
+        }
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
     }
 }

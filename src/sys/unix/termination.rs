@@ -1,8 +1,6 @@
 //! Termination signals (SIGTERM, SIGINT and SIGHUP) for listeners, as readable events.
 //!
-//! A signal that our parent ignores stays ignored, as `nohup` and the `&` of a script require. A
-//! signal that it blocks is unblocked, because a parent that forgot to do so would leave a listener
-//! that nothing but SIGKILL can stop.
+//! A signal that our parent ignores stays ignored, as `nohup` and the `&` of a script require.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -38,7 +36,6 @@ impl Termination {
             }
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&are_fatal))?;
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
-            signals::unblock(signal);
         }
         Ok(Self { reader, _writer: writer, are_fatal })
     }

@@ -73,9 +73,12 @@ fn given_up() -> Message {
     run.signal(Signal::HUP);
     let out = run.wait();
     let text = out.stderr_text();
-    let elapsed = text.split(" after ").nth(1).and_then(|text| text.split(" while ").next()).unwrap_or("");
-    let message = Message { code: out.signal.map(|signal| 128 + signal), text: text.clone() };
-    message.naming(elapsed, "15 seconds").naming(&proxy, "proxy.example:8080")
+    // The first second is not counted.
+    let (ended, what) = text.split_once(" while ").unwrap();
+    let ended = ended.split(" after ").next().unwrap_or_default();
+    let text = format!("{ended} after 15 seconds while {what}");
+    let message = Message { code: out.signal.map(|signal| 128 + signal), text };
+    message.naming(&proxy, "proxy.example:8080")
 }
 
 pub(super) fn rows() -> Vec<Row> {
