@@ -7,7 +7,7 @@ use super::bypass;
 use super::hop::{self, ChainSize, parse_resolve};
 use super::proxy_url::ProxyUrl;
 use super::scheme::Syntax;
-use super::setting::{REMOVE_QUOTES, quoted};
+use super::setting::{REMOVE_QUOTES, Setting, quoted};
 use super::sources::Sources;
 use crate::cli::Args;
 use crate::error::Error;
@@ -102,13 +102,17 @@ fn is_direct(url: &[u8]) -> bool {
 /// and `-D`.
 fn bypass(protocol: &dyn Protocol, args: &Args, sources: &Sources<'_>) -> Result<Bypass, Error> {
     let list = sources.first(protocol.bypass_parameters())?;
-    let list = list.map(|setting| bypass::parse(&setting.value, &setting.source(), sources.warn()));
-    let no_proxy = sources.first(&["no_proxy", "NO_PROXY"])?.map(|setting| {
-        if quoted(setting.value.as_bytes()).is_some() {
+    let warns_of_quotes = |setting: &Setting| {
+        let is_quoted = quoted(setting.value.as_bytes()).is_some();
+        if is_quoted {
             (sources.warn())(&format!("invalid list in {}: {REMOVE_QUOTES}", setting.source()));
         }
-        bypass::parse_no_proxy(&setting.value)
-    });
+        is_quoted
+    };
+    let list = list.filter(|setting| !warns_of_quotes(setting));
+    let list = list.map(|setting| bypass::parse(&setting.value, &setting.source(), sources.warn()));
+    let no_proxy = sources.first(&["no_proxy", "NO_PROXY"])?.filter(|setting| !warns_of_quotes(setting));
+    let no_proxy = no_proxy.map(|setting| bypass::parse_no_proxy(&setting.value));
     let (list, no_proxy) = (list.unwrap_or_default(), no_proxy.unwrap_or_default());
     Ok(Bypass { list, no_proxy, own_networks: args.own_networks })
 }

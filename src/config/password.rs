@@ -153,7 +153,11 @@ fn netrc_entry(
         }
         // The default file is optional.
         (Err(error), None) => {
-            trace!("{name}: {}", os_message(&error));
+            if rcfile::is_unavailable(&error) {
+                trace!("{name}: {}", os_message(&error));
+            } else {
+                (sources.warn())(&rcfile::ignored(&name, &error));
+            }
             return Ok(None);
         }
     };

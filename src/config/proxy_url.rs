@@ -193,6 +193,9 @@ fn tcp_address(address: &[u8], is_url: bool, is_chain: bool, has_password: bool)
     })?;
     let parse = |port| {
         parse_port(port).ok_or_else(|| {
+            if address.starts_with("unix:") && !is_chain && !has_password {
+                return "the path after 'unix:' must begin with '/'".to_owned();
+            }
             // Without an `@`, `user:password` looks like a host and a port.
             let port = secret::quotable_number(port).filter(|_| !is_chain);
             let port = port.map(|port| format!(" '{port}'")).unwrap_or_default();

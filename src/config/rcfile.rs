@@ -81,19 +81,12 @@ impl ParameterFile {
         let name = || printable(path.to_string_lossy().as_bytes());
         let (content, metadata) = match read(path) {
             Ok(read) => read,
-            // None of these errors deserves a warning: an administrator may have made the
-            // system-wide file unreadable to users, and HOME may be /dev/null.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
-                ) =>
-            {
+            Err(error) if is_unavailable(&error) => {
                 trace!("{}: {}", name(), os_message(&error));
                 return Self::default();
             }
             Err(error) => {
-                warn(&format!("cannot read {}: {}; file ignored", name(), os_message(&error)));
+                warn(&ignored(&name(), &error));
                 return Self::default();
             }
         };
@@ -188,6 +181,20 @@ impl ParameterFile {
 /// it.
 pub(super) fn readable_secret(path: &str, secret: &str) -> String {
     format!("{path} contains {secret} and other users can read it; run: chmod 600 {path}")
+}
+
+/// Returns `true` if an optional file could not be read for a reason that deserves no warning: an
+/// administrator may have made the system-wide file unreadable to users, and HOME may be /dev/null.
+pub(super) fn is_unavailable(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// Returns the warning about an optional file that cannot be read.
+pub(super) fn ignored(name: &str, error: &io::Error) -> String {
+    format!("cannot read {name}: {}; file ignored", os_message(error))
 }
 
 /// Reads a regular file, and removes the byte order mark at its start. Does not open anything else,

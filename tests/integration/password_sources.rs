@@ -234,6 +234,18 @@ fn utf_16_in_a_password_file_is_an_error_that_says_so() {
     proxy.finish();
 }
 
+/// The file was silently ignored.
+#[test]
+fn utf_16_in_the_default_netrc_file_is_a_warning() {
+    let netrc = private("netrc", from_windows("default login bob password secret\n", true));
+    let proxy = socks5_none().close().serve();
+    let program = connect(format!("--netrc -S {proxy} host 22")).env("NETRC", &*netrc);
+    let warning =
+        format!("connect: cannot read {}: UTF-16 text, expected UTF-8; file ignored\n", path_of(&netrc));
+    program.run().expect_code(0).expect_stderr(&warning);
+    proxy.finish();
+}
+
 #[test]
 fn the_password_file_may_be_a_pipe() {
     let proxy = socks5("secret");

@@ -264,8 +264,10 @@ fn a_proxy_at_a_socket_has_a_path_instead_of_host_and_port() {
         ("socks5://unix:/%ff", "not UTF-8"),
         ("socks5://unix:/a%00b", "control characters"),
         ("socks5://unix:/a%1b[2J", "control characters"),
-        ("unix:relative", "invalid port"),
-        ("unix:", "invalid port"),
+        ("unix:relative", "must begin with '/'"),
+        ("unix:~/socks", "must begin with '/'"),
+        ("socks5://unix:relative", "must begin with '/'"),
+        ("unix:", "must begin with '/'"),
     ] {
         let text = error(text, Syntax::Socks);
         assert!(

@@ -95,7 +95,7 @@ pub(super) fn rows() -> Vec<Row> {
             let program = connect(format!("-S {proxy} host.example 22"));
             Message::from_outcome(&program.env("SOCKS5_DIRECT", "10.0.0.0/33,intranet.example").run())
         }),
-        row(0, "Warning", "`no_proxy` in quotes", "The list applies to no target, except by chance.", || {
+        row(0, "Warning", "Bypass list in quotes", "The list is ignored.", || {
             let proxy = socks5_none().close().serve();
             let program = connect(format!("-S {proxy} host.example 22"));
             Message::from_outcome(&program.env("no_proxy", "\"localhost,intranet.example\"").run())
