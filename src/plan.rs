@@ -71,7 +71,7 @@ pub struct Route {
 /// Relay settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelaySettings {
-    /// How the relay moves bytes.
+    /// The way in which the relay moves bytes.
     pub mode: RelayMode,
     /// `--idle-timeout`: end a session that moves no data for this long; `None` for no limit.
     pub idle: Option<Duration>,
@@ -88,7 +88,7 @@ impl Default for RelaySettings {
     }
 }
 
-/// How bytes move between two channels.
+/// The way in which bytes move between two channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RelayMode {
     /// With splice(2), if the system and the file descriptors allow it.

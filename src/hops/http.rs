@@ -60,8 +60,7 @@ impl Protocol for Proxy {
     }
 
     fn without_password(&self) -> Option<Arc<dyn Protocol>> {
-        let login = Login { password: None, ..self.login.clone() };
-        Some(Arc::new(Self { login, ..self.clone() }))
+        Some(Arc::new(Self { login: self.login.without_password(), ..self.clone() }))
     }
 
     fn prompt_names(&self) -> (&'static str, &'static str) {

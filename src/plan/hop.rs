@@ -124,7 +124,7 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
 
 /// A request for a tunnel through a hop, and what the hop may use to get it.
 pub struct HopRequest<'a> {
-    /// Where the tunnel leads: the next hop or the target.
+    /// The end of the tunnel: the next hop or the target.
     pub destination: Endpoint,
     /// The user name, if the protocol [needs](Protocol::needs_user) it.
     pub user: Option<UserName>,
@@ -140,7 +140,7 @@ pub struct HopRequest<'a> {
     pub redactor: Redactor,
 }
 
-/// Which credentials to send before the proxy requests them.
+/// The credentials to send before the proxy requests them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownCredentials {
     /// None.
@@ -179,7 +179,7 @@ impl PartialEq for Hop {
 
 impl Eq for Hop {}
 
-/// Where the name of the next hop or the target is resolved.
+/// The place that resolves the name of the next hop or the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolve {
     /// On this machine. An unknown name is an error.

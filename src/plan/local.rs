@@ -18,7 +18,7 @@ pub enum Local {
     FdPass,
     /// `-p` and `-P`: the clients of a local port, one at a time.
     Port {
-        /// Where to listen.
+        /// The address or socket to listen on.
         at: ListenAddress,
         /// `-P`: keep the session with the target open between clients.
         keep: bool,
@@ -32,7 +32,7 @@ pub enum Local {
 /// The listeners for clients that name the targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyServer {
-    /// Where to listen, and the protocol to speak.
+    /// The addresses to listen on, each with the protocol to speak.
     pub listeners: Vec<(ListenAddress, &'static Kind)>,
     /// The certificates, for the listeners that use TLS.
     pub identity: Option<ServerIdentity>,
@@ -53,7 +53,7 @@ pub struct AllowedTarget {
     pub port: Option<Port>,
 }
 
-/// Where to listen.
+/// The place of a listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     /// A TCP port; for port 0, the system chooses a free one.

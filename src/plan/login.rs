@@ -8,13 +8,13 @@ use crate::secret::{Secret, UserName};
 pub struct Login {
     /// The user name; `None` for the login name, which is looked up only when it is needed.
     pub user: Option<UserName>,
-    /// The password; if it is `None` and the proxy requests one, `ask` says where to get it.
+    /// The password; if it is `None` and the proxy requests one, `ask` is its source.
     pub password: Option<Secret>,
-    /// Where to get the password if `password` is `None`.
+    /// The source of the password if `password` is `None`.
     pub ask: PasswordPrompt,
 }
 
-/// Where to get the password if none is configured.
+/// The source of a password that is not configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PasswordPrompt {
     /// The user, through the terminal or askpass.
@@ -30,6 +30,12 @@ pub enum PasswordPrompt {
 }
 
 impl Login {
+    /// Returns this login without its password.
+    #[must_use]
+    pub fn without_password(&self) -> Self {
+        Self { password: None, ..self.clone() }
+    }
+
     /// Returns the credentials if the user name and password are both configured; `None` if either
     /// must be looked up or prompted for.
     #[must_use]

@@ -150,7 +150,7 @@ impl Redactor {
 struct Found {
     /// In ascending order, without overlaps.
     ranges: Vec<Range<usize>>,
-    /// Where a secret may begin that continues after the end of the text; the end if none does.
+    /// The start of a secret that may continue after the end of the text; the end if there is none.
     undecided: usize,
     /// The same, but only if the text has enough of the secret to be masked.
     cut: Option<usize>,
