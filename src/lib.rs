@@ -147,9 +147,11 @@ fn relay_stdio(connector: Connector) -> Result<(), Error> {
     let settings = connector.plan().relay;
     let Tunnel { stream, peers } = connector.connect_once(None)?;
     trace!("start relaying.");
-    let ending = relay::relay_stdio(stream, peers.remote.clone(), settings)?;
-    trace!("relaying done.");
-    if let Some(warning) = check_ending(&peers, ending)?.filter(|_| settings.warns) {
+    let result = relay::relay_stdio(stream, peers.remote.clone(), settings);
+    if result.is_ok() {
+        trace!("relaying done.");
+    }
+    if let Some(warning) = check_ending(&peers, result)?.filter(|_| settings.warns) {
         trace::message(&format!("warning: {}", warning.user_message()));
     }
     Ok(())

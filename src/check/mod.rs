@@ -189,7 +189,8 @@ impl Report<'_> {
         let Tunnel { mut stream, peers } = tunnel;
         let mut bytes = [0; 256];
         let received = stream::read_within(&mut *stream, &mut bytes, GREETING_TIMEOUT)
-            .map_err(|cause| Error::Remote { peer: peers.remote.clone(), cause })?;
+            .map_err(|cause| Error::Remote { peer: peers.remote.clone(), cause, unanswered: true })
+            .map_err(|error| peers.session_error(error))?;
         stream::close(stream);
         let target = &self.connector.plan().target;
         let (verdict, text) = match received {

@@ -40,8 +40,8 @@ connection without `close_notify`. Half-closes and resets pass in both direction
 the target. A client whose session is cut off, or whose target cannot be reached, receives a reset. A UNIX-domain socket
 has no reset: there, the client sees the end of the data.
 
-If a proxy granted the request and the connection is closed before the target sends anything, that is an error (exit code
-5). It is only a warning if the local end had closed first, because a session may only send data.
+If a proxy granted the request and the connection is closed or reset before the target sends anything, that is an error (exit
+code 5). It is only a warning if the local end had closed first, because a session may only send data.
 
 With `-p`, `-P` and `--listen`, `connect` exits with code 0 on SIGTERM, SIGINT or SIGHUP while it waits for a client.
 `--listen` does so at any time, and resets the sessions that are open. With `-p` and `-P`, the signal kills `connect`

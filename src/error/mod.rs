@@ -163,14 +163,18 @@ pub enum Error {
         peer: Peer,
         /// The system's error.
         cause: io::Error,
+        /// The target had sent nothing, although the local end had not sent EOF.
+        unanswered: bool,
     },
-    /// The remote closed the connection cleanly before the target sent anything.
-    #[error("{}", nothing_received(.granted_by.as_deref(), .target))]
+    /// The remote closed or reset the connection before the target sent anything.
+    #[error("{}", nothing_received(.granted_by.as_deref(), .target, *.was_reset))]
     NothingReceived {
         /// The proxy that granted the request; `None` for a direct connection.
         granted_by: Option<Box<Peer>>,
         /// The target.
         target: Box<str>,
+        /// The remote reset the connection instead of closing it.
+        was_reset: bool,
     },
     /// The connection to a local client was lost. Data may be missing.
     #[error("lost the connection to client {address}: {}; data may be missing", os_message(.cause))]
@@ -336,12 +340,13 @@ impl Error {
     }
 }
 
-fn nothing_received(granted_by: Option<&Peer>, target: &str) -> String {
+fn nothing_received(granted_by: Option<&Peer>, target: &str, was_reset: bool) -> String {
+    let ended = if was_reset { "reset" } else { "closed" };
     match granted_by {
         Some(proxy) => format!(
-            "{proxy} granted the request for {target}, but the connection was closed before the target sent anything"
+            "{proxy} granted the request for {target}, but the connection was {ended} before the target sent anything"
         ),
-        None => format!("{target} closed the connection before it sent anything"),
+        None => format!("{target} {ended} the connection before it sent anything"),
     }
 }
 

@@ -198,7 +198,7 @@ impl Between<'_> {
             Err(error) if sys::is_transient(&error) => Ok(false),
             Err(cause) => {
                 let peer = self.kept.as_ref().map(|kept| kept.peer.clone());
-                Err(peer.map_or(Error::ClientGone, |peer| Error::Remote { peer, cause }))
+                Err(peer.map_or(Error::ClientGone, |peer| Error::Remote { peer, cause, unanswered: false }))
             }
         }
     }

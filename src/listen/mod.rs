@@ -102,7 +102,13 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         match kept.relay(Box::new(client.channel), settings) {
             // The client is gone. With `-P` the session outlives it.
             Ok(()) | Err(Error::ReaderGone | Error::Input(_) | Error::Output(_)) => trace!("relaying done."),
-            Err(error) => return Err(error),
+            Err(error) if kept.has_received => return Err(error),
+            Err(error) => {
+                return Err(match &peers {
+                    Some(peers) => peers.session_error(error),
+                    None => error,
+                });
+            }
         }
         trace!("closing local port without disconnecting from remote");
         acceptor.end_session();
@@ -116,7 +122,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
         stream::close(remote);
     }
     if is_silent {
-        check_ending(&peers, Ending::Silent { after_local: false, has_sent: true })?;
+        check_ending(&peers, Ok(Ending::Silent { after_local: false, has_sent: true }))?;
     }
     Ok(())
 }
@@ -269,11 +275,11 @@ fn connect_client(
 /// Names the client in the error of its session. Returns a warning if the target sent nothing and
 /// the client may have expected nothing.
 fn client_result(result: Result<Ending, Error>, name: &str, peers: &Peers) -> Result<Option<Error>, Error> {
-    let ending = result.map_err(|error| match error {
+    let result = result.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { address: name.into(), cause },
         other => other,
-    })?;
-    check_ending(peers, ending)
+    });
+    check_ending(peers, result)
 }
 
 #[cfg(test)]

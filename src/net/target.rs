@@ -41,9 +41,32 @@ impl Peers {
     /// Returns the error to report if the connection is closed before the target sends anything.
     #[must_use]
     pub fn nothing_received(&self) -> Error {
-        let granted_by = self.granted_by.clone().map(Box::new);
-        Error::NothingReceived { granted_by, target: self.target.to_string().into() }
+        self.silent_end(false)
     }
+
+    /// Returns the error to report for a session that failed with `error`. If a proxy granted the
+    /// request and the connection was reset before the target sent anything, the proxy may have
+    /// closed it with our data unread, so the tunnel most likely led nowhere.
+    #[must_use]
+    pub fn session_error(&self, error: Error) -> Error {
+        match error {
+            Error::Remote { cause, unanswered: true, .. }
+                if self.granted_by.is_some() && is_reset(&cause) =>
+            {
+                self.silent_end(true)
+            }
+            other => other,
+        }
+    }
+
+    fn silent_end(&self, was_reset: bool) -> Error {
+        let granted_by = self.granted_by.clone().map(Box::new);
+        Error::NothingReceived { granted_by, target: self.target.to_string().into(), was_reset }
+    }
+}
+
+fn is_reset(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
 }
 
 /// Prepares TLS with the target. Returns `None` if the plan has none.
@@ -93,7 +116,7 @@ fn send_proxy_header(
     };
     let header = version.header(ends);
     trace::sent(&Wire::public(header.clone()), version == ProxyProtocol::V1);
-    let failed = |cause| Error::Remote { peer: tunnel.peers.remote.clone(), cause };
+    let failed = |cause| Error::Remote { peer: tunnel.peers.remote.clone(), cause, unanswered: true };
     // One write is enough: the send buffer is empty, or nearly so after a negotiation.
     match tunnel.stream.write(&header).map_err(failed)? {
         sent if sent == header.len() => Ok(()),

@@ -21,7 +21,7 @@ use crate::trace::{self, trace};
 
 mod ending;
 
-/// How long to wait for more local input once some has been sent after the remote's EOF.
+/// Time limit for more local input once some has been sent after the remote's EOF.
 const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
 /// During a bulk download, stdout is not polled for hang-up, because every read by its reader would
 /// wake us. A vanished reader shows up as `EPIPE` on the next write. Polling resumes after this
@@ -79,14 +79,14 @@ pub(super) struct Session {
     up: Flow,
     /// From the remote to the local end.
     down: Flow,
-    /// Whether to half-close the connection to the remote after local EOF. Not if the remote would
+    /// `true` to half-close the connection to the remote after local EOF. Not if the remote would
     /// then discard data.
     half_close: bool,
     idle: IdleTimer,
     result: Result<Ending, Error>,
     /// The remote sent EOF and did not fail.
     remote_ended: bool,
-    /// Whether the local end had sent EOF before the remote did; `None` before the remote's EOF.
+    /// `true` if the local end had sent EOF before the remote did; `None` before the remote's EOF.
     local_ended_first: Option<bool>,
 }
 

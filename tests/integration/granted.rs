@@ -29,10 +29,69 @@ fn a_tunnel_that_was_granted_and_led_nowhere_passed_for_a_session() {
             let mut run = connect(format!("{option} {proxy} host.example 22")).start();
             run.send(GREETING);
             let out = run.wait();
-            out.expect_failure(5, &[&message(&format!("{kind} {proxy}")), "blocked behind the proxy"]);
+            // The proxy resets the connection if the greeting arrives before it closes.
+            let was_reset = read_first == 0 && out.stderr_text().contains("connection was reset");
+            let expected = message(&format!("{kind} {proxy}"));
+            let expected = if was_reset { expected.replace("closed", "reset") } else { expected };
+            out.expect_failure(5, &[&expected, "blocked behind the proxy"]);
             out.expect_stdout("");
             proxy.finish();
         }
+    }
+}
+
+/// A proxy that closes without reading ssh's greeting resets the connection.
+#[test]
+fn a_reset_instead_of_the_first_byte_passed_for_a_lost_session() {
+    for mode in ["splice", "copy"] {
+        let proxy = http_ok().expect_bytes(GREETING.len()).reset().serve();
+        let message = message(&format!("HTTP proxy {proxy}")).replace("closed", "reset");
+        let mut run = connect(format!("-H {proxy} host.example 22")).env("CONNECT_RELAY", mode).start();
+        run.send(GREETING);
+        run.wait().expect_failure(5, &[&message, "blocked behind the proxy"]);
+        proxy.finish();
+    }
+    let proxy = http_ok().reset().serve();
+    let out = connect(format!("--check -H {proxy} host.example 22")).run();
+    out.expect_code(5);
+    let message = message(&format!("HTTP proxy {proxy}")).replace("closed", "reset");
+    assert!(out.stdout_text().contains(&message), "{out:?}");
+    proxy.finish();
+}
+
+#[test]
+fn a_client_that_is_reset_before_the_first_byte_is_reported() {
+    for option in ["-p", "-P"] {
+        let proxy = http_ok().expect_bytes(GREETING.len()).reset().serve();
+        let run = listening(format!("{option} 0 -H {proxy} host.example 22"));
+        let mut client = run.client();
+        client.write_all(GREETING.as_bytes()).unwrap();
+        expect_disconnect(&client);
+        let message = message(&format!("HTTP proxy {proxy}")).replace("closed", "reset");
+        run.end().expect_failure(5, &[&message]);
+        proxy.finish();
+    }
+}
+
+/// The session carried data, or only sent data.
+#[test]
+fn a_reset_after_the_first_byte_or_after_eof_is_a_lost_session() {
+    for (script, input) in [
+        (http_ok().send("x").expect_bytes(GREETING.len()), None),
+        (http_ok().expect(GREETING).expect_eof(), Some(GREETING)),
+    ] {
+        let proxy = script.reset().serve();
+        let program = connect(format!("-H {proxy} host.example 22"));
+        let out = if let Some(input) = input {
+            program.input(input).run()
+        } else {
+            let mut run = program.start();
+            run.wait_stdout_has("x");
+            run.send(GREETING);
+            run.wait()
+        };
+        out.expect_failure(8, &["lost the connection to HTTP proxy", "data may be missing"]);
+        proxy.finish();
     }
 }
 

@@ -66,7 +66,14 @@ impl Session {
         if !self.remote_ended || self.has_received() {
             return Ending::Normal;
         }
-        let after_local = match self.local {
+        // A write that failed means that the remote did not take what was sent.
+        let after_local = self.local_ended_first() && !self.up.has_fault();
+        Ending::Silent { after_local, has_sent: self.up.progress_count() > 0 }
+    }
+
+    /// Returns `true` if the local end sent EOF before the remote did.
+    fn local_ended_first(&self) -> bool {
+        match self.local {
             // If both ends have sent EOF, chance may decide which one we see first. An EOF that is
             // already available therefore counts as the first.
             LocalEnd::Stdio { .. } => self.up.source_ended(),
@@ -74,10 +81,7 @@ impl Session {
             LocalEnd::Client(_) => self.local_ended_first == Some(true),
             // The remote does not see the EOF of a client.
             LocalEnd::PersistentClient(_) => false,
-        };
-        // A write that failed means that the remote did not take what was sent.
-        let after_local = after_local && !self.up.has_fault();
-        Ending::Silent { after_local, has_sent: self.up.progress_count() > 0 }
+        }
     }
 
     pub(super) fn has_received(&self) -> bool {
@@ -160,7 +164,7 @@ impl Session {
     fn take_error(&mut self) -> Result<(), Error> {
         match self.down.take_fault() {
             Some(fault) if fault.is_ours() => return Err(local_error(fault)),
-            Some(Fault::Read(cause)) => return Err(Error::Remote { peer: self.peer.clone(), cause }),
+            Some(Fault::Read(cause)) => return Err(self.remote_error(cause)),
             Some(Fault::Write(cause)) => return Err(output_error(cause)),
             None => {}
         }
@@ -168,10 +172,16 @@ impl Session {
             Some(fault) if fault.is_ours() => Err(local_error(fault)),
             Some(Fault::Read(cause)) => Err(Error::Input(cause)),
             Some(Fault::Write(cause)) if !self.remote_stopped_reading(&cause) => {
-                Err(Error::Remote { peer: self.peer.clone(), cause })
+                Err(self.remote_error(cause))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns the error for a connection to the remote that was lost.
+    fn remote_error(&self, cause: io::Error) -> Error {
+        let unanswered = !self.has_received() && !self.local_ended_first();
+        Error::Remote { peer: self.peer.clone(), cause, unanswered }
     }
 
     /// Returns `true` if a write to the remote failed only because the remote closed without

@@ -271,16 +271,15 @@ fn http_responses() -> Vec<Row> {
                 ))
             },
         ),
-        row(
-            5,
-            "NothingReceived",
+        led_nowhere(
             "The proxy grants the request, and closes the connection without any data",
             "Some proxies grant every request before they connect to the target.",
-            || {
-                let proxy = http_ok().serve();
-                let mut run = connect(format!("-H {proxy} host.example 22")).start();
-                Message::from_outcome(&run.wait()).naming(&proxy, "proxy.example:8080")
-            },
+            http_ok,
+        ),
+        led_nowhere(
+            "The proxy grants the request, and resets the connection",
+            "The proxy closed the connection without reading what `connect` had sent.",
+            || http_ok().reset(),
         ),
         http(5, "HeaderTooLong", "The HTTP proxy's response is too long", "", "-H PROXY", || {
             let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(70_000));
@@ -293,6 +292,15 @@ fn http_responses() -> Vec<Row> {
             http_request().send("HTTP/1.1 200 OK\r\n")
         }),
     ]
+}
+
+/// Returns a row about a proxy that grants the request although the tunnel leads nowhere.
+fn led_nowhere(situation: &'static str, advice: &'static str, script: fn() -> Script) -> Row {
+    row(5, "NothingReceived", situation, advice, move || {
+        let proxy = script().serve();
+        let mut run = connect(format!("-H {proxy} host.example 22")).start();
+        Message::from_outcome(&run.wait()).naming(&proxy, "proxy.example:8080")
+    })
 }
 
 fn telnet() -> Vec<Row> {
