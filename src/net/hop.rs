@@ -216,7 +216,9 @@ fn is_bypassed(bypass: &Bypass, target: &Endpoint, destination: &Endpoint) -> Re
     if let (None, true, Some(ip)) = (direct, bypass.own_networks, destination.host.ip()) {
         let networks = sys::own_networks()
             .map_err(|cause| Error::System { what: "list this machine's networks (-D)", cause })?;
-        direct = Some(networks.iter().any(|network| network.contains(ip)));
+        // The system's list of networks lacks the link-local ones.
+        let is_link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        direct = Some(is_link_local || networks.iter().any(|network| network.contains(ip)));
     }
     let direct = direct.unwrap_or(false);
     trace!("{} is for {}direct.", target.host, if direct { "" } else { "not " });

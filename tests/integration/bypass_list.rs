@@ -287,6 +287,11 @@ fn own_networks_are_bypassed_only_with_the_option() {
     expect(true, "-D -S", socks5_none, "[::1]", &[]);
     expect(true, "-D -R local -S", socks5_none, "localhost", &[]);
     expect(true, "-D -4S", socks4_granted, "localhost", &[]);
+    // A link-local address with a zone is on a network of this machine, and no proxy can reach it.
+    let unreached = Server::each([]);
+    let out = connect(format!("-D -S {unreached} fe80::1%nonexistent0 22")).run();
+    out.expect_failure(3, &["cannot resolve [fe80::1%nonexistent0]:22"]);
+    unreached.finish();
     // This network is reserved: no machine has an address in it.
     let proxy = socks5_none().expect_eof().serve();
     connect(format!("-D -S {proxy} 240.1.2.3 22")).run().expect_success();
