@@ -63,8 +63,9 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::
         print(format!("  connections: {}", escaped(&connections)))?;
     }
     print(style.paint(BOLD, "Settings"))?;
+    let width = records.iter().map(|record| record.name.len()).max().unwrap_or(0).max(20);
     for SettingRecord { name, value, origin } in records {
-        print(format!("  {name:<20} {:<14} {}", facts::origin(origin), escaped(value)))?;
+        print(format!("  {name:<width$} {:<14} {}", facts::origin(origin), escaped(value)))?;
     }
     let rest =
         if records.is_empty() { "all settings are defaults" } else { "all other settings are defaults" };
@@ -87,7 +88,10 @@ pub(super) fn step(style: Style, step: &Step) -> io::Result<()> {
     };
     print(format!("  {mark} {:>9}  {:<6}  {}", time(step.elapsed), step.stage, escaped(&step.text)))?;
     match &step.hint {
-        Some(hint) => print(format!("                       try: {}", escaped(hint))),
+        Some(hint) => {
+            let hint = hint.strip_prefix("try ").unwrap_or(hint);
+            print(format!("                       try: {}", escaped(hint)))
+        }
         None => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::proxy_url::Query;
 use super::rcfile;
-use super::setting::Setting;
+use super::setting::{Origin, Setting};
 use super::sources::Sources;
 use crate::addr::Host;
 use crate::cli::{Args, TlsArgs};
@@ -57,6 +57,8 @@ pub(super) fn for_target(args: &Args, target: &Target, sources: &Sources<'_>) ->
 /// Returns `true` if TLS with the target is requested.
 fn targets_tls(args: &Args, sources: &Sources<'_>) -> Result<bool, Error> {
     if args.tls_target {
+        const OPTION: &str = "--tls-target";
+        sources.record(OPTION, &Origin::Option(OPTION), || "yes".into());
         return Ok(true);
     }
     let Some(setting) = sources.first_nonempty(&["CONNECT_TLS_TARGET"])? else { return Ok(false) };

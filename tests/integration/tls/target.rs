@@ -349,6 +349,7 @@ fn check_reports_tls_with_the_target() {
         let (report, peer) = (out.stdout_text(), format!("localhost:{}", front.port()));
         for part in [
             format!("TLS with {peer}: trusts the authorities in"),
+            "--tls-target         command line   yes".into(),
             "time limit: 30 seconds for each handshake".into(),
             format!("tls     TLS with {peer}: TLS 1.3, "),
             "certificate issued by 'Test Authority'".into(),
