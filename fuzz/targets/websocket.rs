@@ -3,7 +3,8 @@
 //! The first byte selects the side and its half-close mode, and the second the fragmentation.
 #![no_main]
 
-use connect::codecs::websocket::{HalfClose, Role, WebSocket};
+use connect::codecs::websocket::{Role, WebSocket};
+use connect::proto::websocket::HalfClose;
 use connect::stream::Codec;
 use connect_fuzz::MEMORY;
 use libfuzzer_sys::fuzz_target;

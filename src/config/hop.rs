@@ -88,6 +88,21 @@ impl Settings for HopSettings<'_> {
         self.url.query.take(name)
     }
 
+    fn address(&self) -> Option<Endpoint> {
+        match self.url.target() {
+            Target::Tcp(address) => Some(address),
+            Target::Unix(_) => None,
+        }
+    }
+
+    fn path(&self) -> &str {
+        &self.url.path
+    }
+
+    fn invalid(&self, what: String) -> Error {
+        Error::Config(format!("invalid proxy in {}: {what}", self.url.source))
+    }
+
     fn login(&mut self, parameters: &LoginParameters) -> Result<Login, Error> {
         let Self { url, args, .. } = self;
         let ask = PasswordPrompt::User;

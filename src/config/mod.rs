@@ -113,6 +113,7 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
     };
     tls::check(args, &plan)?;
     expect_token_used(args, sources)?;
+    check_fdpass(args, &plan)?;
     sockets::check(&plan)?;
     if plan.hops().next().is_none() {
         return Ok(plan);
@@ -141,6 +142,18 @@ fn expect_token_used(args: &Args, sources: &Sources<'_>) -> Result<(), Error> {
         }
         Some(option) => Err(Error::Usage(format!("{option} has no effect: no hop sends a token"))),
     }
+}
+
+/// Rejects `-F` with a hop that has messages of its own around the tunnel's bytes.
+fn check_fdpass(args: &Args, plan: &Plan) -> Result<(), Error> {
+    let hop = plan.hops().find(|hop| args.fdpass && !hop.protocol.leaves_bytes_alone());
+    hop.map_or(Ok(()), |hop| {
+        Err(Error::Config(format!(
+            "-F cannot be combined with a {} proxy: connect must keep running to relay its messages; leave out -F \
+             and ssh's ProxyUseFdpass",
+            hop.protocol.name()
+        )))
+    })
 }
 
 /// Overwrites the passwords in the process's own args, which other users can see in `ps`. Call this

@@ -1,5 +1,5 @@
 //! Proxy URLs: `[scheme://][user[:password]@]host[:port][/…][?…]`, or `unix:/path` instead of host
-//! and port.
+//! and port. With some schemes: `scheme://host[:port][/path][?query][#…]`.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub(super) struct ProxyUrl {
     pub(super) user: Option<UserName>,
     pub(super) password: Option<Secret>,
     address: Address,
+    /// The path and the query, for a scheme whose server gets them.
+    pub(super) path: String,
+    /// The options of the hop.
     pub(super) query: Query,
 }
 
@@ -59,6 +62,9 @@ impl ProxyUrl {
         if let (Some(name), None) = (scheme_name, selection) {
             return Err(invalid(format!("unexpected scheme '{name}'; {}", syntax.advice())));
         }
+        if let Some(selection) = selection.filter(|selection| selection.scheme.has_path) {
+            return Self::with_path(rest, source, syntax, selection).map_err(invalid);
+        }
         let is_url = selection.is_some() || has_query;
         let (rest, query) = match split_once(rest, b'?') {
             Some((_, query)) if has_query && query.contains(&b'@') => {
@@ -91,7 +97,45 @@ impl ProxyUrl {
         let decode = |text: &[u8]| if is_url { percent_decoded(text) } else { text.to_vec() };
         let user = user.map(|user| UserName::new(decode(user)));
         let password = password.map(|password| Secret::new(decode(password)));
-        Ok(Self { source: source.to_owned(), syntax, selection, user, password, address, query })
+        Ok(Self {
+            source: source.to_owned(),
+            syntax,
+            selection,
+            user,
+            password,
+            address,
+            path: String::new(),
+            query,
+        })
+    }
+
+    /// Parses the part after `://` of a URL whose path and query are for the server. It has no user
+    /// name or password, and its options follow `#`.
+    fn with_path(text: &[u8], source: &str, syntax: Syntax, selection: Selection) -> Result<Self, String> {
+        let (url, options) = split_once(text, b'#').unwrap_or((text, b""));
+        if url.contains(&b'@') {
+            return Err(format!(
+                "user name or password in a {}:// URL; use --token-file FILE, and write %40 for an '@' in the path",
+                selection.name()
+            ));
+        }
+        let end = url.iter().position(|byte| b"/?".contains(byte)).unwrap_or(url.len());
+        let (authority, path) = url.split_at(end);
+        // A URL contains only visible ASCII characters (RFC 3986 §2).
+        if !path.iter().all(u8::is_ascii_graphic) {
+            return Err("invalid character in the path; percent-encode it".into());
+        }
+        let path = String::from_utf8_lossy(path);
+        Ok(Self {
+            source: source.to_owned(),
+            syntax,
+            selection,
+            user: None,
+            password: None,
+            address: tcp_address(authority, true, true, false)?,
+            path: if path.starts_with('/') { path.into_owned() } else { format!("/{path}") },
+            query: Query::parse(options)?,
+        })
     }
 
     /// Returns the proxy's address, with the scheme's default port if the URL has none.
@@ -120,7 +164,8 @@ impl ProxyUrl {
         // Quote names only: other text may be the end of a password that contains a '?'.
         let is_name = value.is_some()
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        let name = if is_name { format!(" '{name}'") } else { " after '?'".into() };
+        let separator = if self.selection.scheme.has_path { '#' } else { '?' };
+        let name = if is_name { format!(" '{name}'") } else { format!(" after '{separator}'") };
         Err(Error::Config(format!(
             "invalid proxy in {}: unknown option{name} for {}://; {known}",
             self.source,
@@ -224,6 +269,12 @@ pub(super) fn has_scheme(text: &[u8], syntax: Syntax) -> bool {
     split_scheme(quoted(text).unwrap_or(text)).0.is_some_and(|name| syntax.find(&name).is_some())
 }
 
+/// Returns `true` if the path and the query of this URL are for the server.
+fn has_path(url: &[u8]) -> bool {
+    let name = split_scheme(url.trim_ascii()).0;
+    name.and_then(|name| Syntax::Url.find(&name)).is_some_and(|selection| selection.scheme.has_path)
+}
+
 /// Removes the options whose values are paths from a chain of URLs, and passes the name of each to
 /// `removed`.
 pub(super) fn without_paths<'a>(urls: &'a [u8], removed: &dyn Fn(&str)) -> Cow<'a, [u8]> {
@@ -242,11 +293,12 @@ pub(super) fn without_paths<'a>(urls: &'a [u8], removed: &dyn Fn(&str)) -> Cow<'
             [url @ .., separator] if is_separator(separator) => (url, std::slice::from_ref(separator)),
             url => (url, &[][..]),
         };
-        match split_once(url, b'?') {
+        let separator_of_options = if has_path(url) { b'#' } else { b'?' };
+        match split_once(url, separator_of_options) {
             // A query cannot contain an `@`, so this is the rest of a password.
-            Some((start, query)) if !query.contains(&b'@') => {
+            Some((start, query)) if separator_of_options == b'#' || !query.contains(&b'@') => {
                 let pairs: Vec<_> = query.split(|&byte| byte == b'&').filter(is_kept).collect();
-                kept.extend([start, b"?", &pairs.join(&b'&')].concat());
+                kept.extend([start, &[separator_of_options], &pairs.join(&b'&')].concat());
             }
             _ => kept.extend(url),
         }
@@ -255,7 +307,8 @@ pub(super) fn without_paths<'a>(urls: &'a [u8], removed: &dyn Fn(&str)) -> Cow<'
     if kept == urls { urls.into() } else { kept.into() }
 }
 
-/// The query of a proxy's URL: options for this hop, as `name=value&name=value`, percent-decoded.
+/// The options of a hop in its URL: the query, or the part after `#` if the server gets the query,
+/// as `name=value&name=value`, percent-decoded.
 ///
 /// Each submodule of `config` removes the options that it handles with [`take`](Query::take).
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -274,7 +327,7 @@ impl Query {
             let name = parts.next().unwrap_or_else(|| Ok(String::new()));
             let value = parts.next().transpose();
             let value = value.map(|value| value.map(|text| Secret::new(text.into_bytes())));
-            name.ok().zip(value.ok()).ok_or_else(|| "the text after '?' is not UTF-8".to_owned())
+            name.ok().zip(value.ok()).ok_or_else(|| "an option is not UTF-8".to_owned())
         };
         let pairs = text.split(|&byte| byte == b'&').filter(|part| !part.is_empty());
         let pairs = pairs.map(pair).collect::<Result<_, _>>()?;

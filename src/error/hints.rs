@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use super::{CertificateProblem, Error, MAX_SHOWN_ADDRESSES, Peer, TlsAlert, TlsFailure};
 use crate::addr::{Host, SpecialUse};
 use crate::plan::{ListenAddress, Target};
-use crate::proto::{self, Awaited, Unencodable, Unusable, UnusableScheme};
+use crate::proto::{self, Awaited, BadUpgrade, Unencodable, Unusable, UnusableScheme};
 use crate::text::listed;
 
 const CHECK_TYPE: &str = "check the type and port of the proxy";
@@ -121,6 +121,9 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::Closed(Awaited::HttpResponse | Awaited::HttpResponseRest) => {
             "check the type and port of the proxy, or use https:// if it expects TLS"
         }
+        E::Closed(Awaited::WebSocketResponse | Awaited::WebSocketResponseRest) => {
+            "check the port, or use wss:// if the server expects TLS"
+        }
         E::Closed(Awaited::Socks5EagerReply) => "try without --eager",
         E::Closed(_) => "check the type and port of the proxy, and that it can reach the target",
         E::MalformedHttp(_) | E::HeaderTooLong(_) => ASK_ADMIN,
@@ -147,6 +150,12 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::WrongHeader { .. } => "check its value, or give a user name and password instead of the header",
         E::NoScheme { offered, .. } => scheme_hint(offered)?,
         E::HttpRefused { expects_tls: true, .. } | E::NotHttp { is_tls: true, .. } => USE_TLS,
+        E::NoWebSocket { expects_tls: true, .. } => "use wss:// for TLS",
+        E::NoWebSocket { status, .. } => websocket_hint(*status)?,
+        E::BadUpgrade(BadUpgrade::Missing(_)) => STRIPPED_UPGRADE,
+        E::BadUpgrade(_) => "check host and port, because it may be another kind of server",
+        E::Token { sent: true, .. } => "get a new token",
+        E::Token { sent: false, .. } => "use --token-file FILE",
         E::HttpRefused { text, sent_user_agent: false, .. } if mentions_user_agent(text) => {
             "try --user-agent with the text that your browser sends"
         }
@@ -250,6 +259,21 @@ fn status_hint(status: u16) -> Option<&'static str> {
             "check host and port: it may be a web server, or a proxy that does not support CONNECT"
         }
         502..=504 => "check the name and port of the target",
+        _ => return None,
+    })
+}
+
+/// A hint for a response without the fields of an upgrade.
+const STRIPPED_UPGRADE: &str =
+    "a proxy on the way may remove the Upgrade field; use wss://, or configure the proxy to pass it on";
+
+fn websocket_hint(status: u16) -> Option<&'static str> {
+    Some(match status {
+        200..=399 | 511 => {
+            "check the path, because it may be a web page; if the network requires a login, log in with a browser first"
+        }
+        400 | 426 => STRIPPED_UPGRADE,
+        404 | 405 | 501 => "check host, port and path",
         _ => return None,
     })
 }

@@ -360,9 +360,11 @@ fn rejected_login(user: Option<&str>) -> String {
 fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
     use proto::Error as E;
     match cause {
-        E::NoMethod { .. } | E::NoScheme { .. } | E::WrongHeader { .. } | E::WrongPassword { .. } => {
-            ExitCode::Authentication
-        }
+        E::NoMethod { .. }
+        | E::NoScheme { .. }
+        | E::WrongHeader { .. }
+        | E::WrongPassword { .. }
+        | E::Token { .. } => ExitCode::Authentication,
         E::NoRandomness => ExitCode::System,
         E::TooLong { .. } | E::NotEncodable(_) => ExitCode::Usage,
         E::Closed(_)
@@ -375,6 +377,8 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
         | E::Socks4Refused { .. }
         | E::HttpRefused { .. }
         | E::WebPage { .. }
+        | E::NoWebSocket { .. }
+        | E::BadUpgrade(_)
         | E::NotHttp { .. }
         | E::MalformedHttp(_)
         | E::HeaderTooLong(_) => ExitCode::Refused,

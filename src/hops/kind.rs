@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::addr::Port;
+use crate::addr::{Endpoint, Port};
 use crate::error::Error;
 use crate::plan::{Login, PasswordPrompt, Protocol, Resolve, Token};
 use crate::proto::{HttpSettings, Socks5Method};
@@ -48,6 +48,9 @@ pub struct Scheme {
     pub tls: UseTls,
     /// The default place to resolve names, for protocols with a choice.
     pub resolve: Resolve,
+    /// The path and the query of the URL are for the server, so the hop's options follow `#`
+    /// instead of `?`. The URL has no user name or password.
+    pub has_path: bool,
 }
 
 /// The use of TLS by the hops of a scheme.
@@ -68,12 +71,17 @@ impl Scheme {
             Some(port) => port,
             None => Port::MIN,
         };
-        Self { name, default_port, tls: UseTls::Never, resolve: Resolve::Remote }
+        Self { name, default_port, tls: UseTls::Never, resolve: Resolve::Remote, has_path: false }
     }
 
     /// Sets the use of TLS.
     pub(super) const fn tls(self, tls: UseTls) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Keeps the path and the query for the server.
+    pub(super) const fn with_path(self) -> Self {
+        Self { has_path: true, ..self }
     }
 
     /// Sets the default place to resolve names.
@@ -95,8 +103,19 @@ pub struct LoginParameters {
 /// The settings for a hop: options in its URL take precedence over the command line, and the
 /// command line over parameters.
 pub trait Settings {
-    /// Takes an option from the query of the URL.
+    /// Takes an option from the URL.
     fn url_option(&mut self, name: &'static str) -> Option<String>;
+
+    /// Returns the address in the URL; `None` for a UNIX-domain socket.
+    fn address(&self) -> Option<Endpoint>;
+
+    /// Returns the path and the query of the URL, for a scheme [with them](Scheme::has_path). The
+    /// path begins with `/`.
+    fn path(&self) -> &str;
+
+    /// Returns the error for a part of the URL that is invalid. `what` must not quote text that may
+    /// be secret.
+    fn invalid(&self, what: String) -> Error;
 
     /// Returns the user name and password from the URL, with missing parts filled in.
     ///
@@ -160,7 +179,6 @@ pub(super) fn password_fact(login: &Login) -> (&'static str, String) {
 }
 
 /// Describes the token, for `--check`.
-#[expect(dead_code, reason = "for the kinds of hops that send tokens")]
 pub(super) fn token_fact(token: Option<&Token>) -> (&'static str, String) {
     let fact = token.map_or_else(
         || "none".into(),

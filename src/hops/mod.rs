@@ -12,9 +12,11 @@ mod kind;
 pub mod socks4;
 pub mod socks5;
 pub mod telnet;
+pub mod websocket;
 
 /// All kinds of hops.
-pub static ALL: [&dyn HopKind; 4] = [&http::Kind, &socks4::Kind, &socks5::Kind, &telnet::Kind];
+pub static ALL: [&dyn HopKind; 5] =
+    [&http::Kind, &socks4::Kind, &socks5::Kind, &telnet::Kind, &websocket::Kind];
 
 /// Returns the scheme with this name and its kind, ignoring case.
 #[must_use]

@@ -116,6 +116,12 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
         connection
     }
 
+    /// Returns `true` if the tunnel's bytes are those of the connection, so that another program
+    /// can use it instead of us (`-F`).
+    fn leaves_bytes_alone(&self) -> bool {
+        true
+    }
+
     /// Returns `true` if the protocol opens further connections during the session.
     fn opens_connections(&self) -> bool {
         false

@@ -102,6 +102,28 @@ pub enum Error {
         /// The reason phrase and the title of the page.
         text: String,
     },
+    /// WebSocket: the final status is not 101 or 401.
+    #[error("did not open a WebSocket: {status}{}", after_space(.text))]
+    NoWebSocket {
+        /// The status code.
+        status: u16,
+        /// The reason phrase, the first line or the title of the body, and the destination of a
+        /// redirect.
+        text: String,
+        /// `true` if the text says that the port expects HTTPS.
+        expects_tls: bool,
+    },
+    /// WebSocket: the status is 101, but the response violates RFC 6455 §4.1.
+    #[error("sent an invalid response to the WebSocket request: {0}")]
+    BadUpgrade(BadUpgrade),
+    /// The server rejected the token, or requires one: the status is 401.
+    #[error("{}{}", if *.sent { "rejected the token" } else { "requires a token" }, after_colon(.text))]
+    Token {
+        /// `true` if the request had a token.
+        sent: bool,
+        /// The reason phrase and the first line of the body.
+        text: String,
+    },
     /// Telnet: a line reports a failure.
     #[error("refused to connect to {target}: {text}")]
     TelnetRefused {
@@ -144,6 +166,24 @@ pub enum Error {
     NotEncodable(Unencodable),
 }
 
+/// A violation of RFC 6455 §4.1 by a response with status 101.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadUpgrade {
+    /// A header field that the response must have.
+    #[error("missing '{0}'")]
+    Missing(&'static str),
+    /// `Sec-WebSocket-Accept` does not fit our key.
+    #[error("wrong Sec-WebSocket-Accept")]
+    WrongAccept,
+    /// The server has selected an extension, although none was offered.
+    #[error("unexpected extension '{0}'")]
+    Extension(String),
+    /// The server has selected a subprotocol that was not offered.
+    #[error("unexpected subprotocol '{0}'")]
+    Subprotocol(String),
+}
+
 /// A SOCKS message that starts with a version number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -176,6 +216,10 @@ pub enum Awaited {
     HttpResponseRest,
     /// The line in which a telnet-style proxy reports success.
     TelnetLine,
+    /// The first byte of the response to the request for a WebSocket.
+    WebSocketResponse,
+    /// The rest of that response.
+    WebSocketResponseRest,
     /// Another message, as a noun phrase.
     Message(&'static str),
 }
@@ -192,6 +236,8 @@ impl Awaited {
             Self::Socks5EagerReply => "the reply to the SOCKS5 request, which was sent early (--eager)",
             Self::HttpResponse => "the response to CONNECT",
             Self::HttpResponseRest => "the rest of the response to CONNECT",
+            Self::WebSocketResponse => "the response to the WebSocket request",
+            Self::WebSocketResponseRest => "the rest of the response to the WebSocket request",
             Self::TelnetLine => "the line that reports success",
             Self::Message(what) => what,
         }
@@ -233,6 +279,9 @@ pub enum Unencodable {
     /// Digest: a control character in the user name.
     #[error("HTTP does not allow control characters in the user name")]
     DigestControl,
+    /// WebSocket: the system returned no random bytes, which the request needs.
+    #[error("this system returned no random bytes for the key of a WebSocket")]
+    WebSocketKey,
     /// Telnet: a user name or password.
     #[error("telnet-style proxies do not support passwords")]
     TelnetPassword,
@@ -281,6 +330,10 @@ fn authentication(offered: &[UnusableScheme]) -> String {
         return "authentication but offers no scheme".into();
     }
     format!("unsupported authentication: {}", listed(offered, MAX_SCHEMES))
+}
+
+fn after_colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 fn after_space(text: &str) -> String {

@@ -44,7 +44,7 @@ pub mod websocket;
 #[cfg(test)]
 mod testing;
 
-pub use error::{Awaited, Error, SocksMessage, Unencodable, Unusable, UnusableScheme};
+pub use error::{Awaited, BadUpgrade, Error, SocksMessage, Unencodable, Unusable, UnusableScheme};
 pub use http::{
     AcceptedScheme as AcceptedHttpScheme, Connect as HttpConnect, Header as HttpHeader, Random,
     Scheme as HttpScheme, Settings as HttpSettings,

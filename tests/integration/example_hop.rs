@@ -35,6 +35,7 @@ impl HopKind for Polite {
             default_port: PORT,
             tls: UseTls::WithSuffix,
             resolve: Resolve::Remote,
+            has_path: false,
         }];
         &SCHEMES
     }
@@ -133,6 +134,18 @@ struct FromUrl(Option<&'static str>);
 impl Settings for FromUrl {
     fn url_option(&mut self, name: &'static str) -> Option<String> {
         self.0.take().filter(|_| name == "word").map(Into::into)
+    }
+
+    fn address(&self) -> Option<Endpoint> {
+        None
+    }
+
+    fn path(&self) -> &'static str {
+        ""
+    }
+
+    fn invalid(&self, what: String) -> Error {
+        Error::Config(what)
     }
 
     fn login(&mut self, _: &LoginParameters) -> Result<Login, Error> {

@@ -86,4 +86,5 @@ mod unix_socket;
 #[cfg(unix)]
 mod waiting;
 mod web_page;
+mod websocket;
 mod wire;

@@ -3,7 +3,9 @@
 use std::io;
 
 use crate::proto::Random;
-use crate::proto::websocket::{Close, CloseCode, Decoder, Header, Item, Malformed, Mask, Opcode, Sender};
+use crate::proto::websocket::{
+    Close, CloseCode, Decoder, HalfClose, Header, Item, Malformed, Mask, Opcode, Sender,
+};
 use crate::stream::{Chunk, Codec};
 use crate::text::printable;
 use keys::Keys;
@@ -20,18 +22,6 @@ pub enum Role {
     Client(Random),
     /// Does not mask its frames.
     Server,
-}
-
-/// The meaning of a Close frame for the two directions of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HalfClose {
-    /// A Close is the EOF of its own direction only: both ends announced `Connect-Half-Close`.
-    Both,
-    /// The peer still sends data after our Close, but accepts none after its own.
-    Ours,
-    /// A Close from either end ends both directions, and the peer discards data that it has not
-    /// sent at ours. So we send none before the peer's.
-    Neither,
 }
 
 /// A WebSocket connection. All messages together are one stream of bytes.

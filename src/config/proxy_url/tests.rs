@@ -297,3 +297,48 @@ fn sockets_are_found_in_a_chain() {
         assert!(!names_socket(urls.as_bytes()), "{urls}");
     }
 }
+
+#[test]
+fn the_path_and_query_of_some_schemes_are_for_the_server() {
+    for (text, expected, path) in [
+        ("ws://host", "ws|-|-|host|-", "/"),
+        ("ws://host/", "ws|-|-|host|-", "/"),
+        ("wss://host:8443/a/b?c=d&e", "wss|-|-|host|8443", "/a/b?c=d&e"),
+        ("WSS://[::1]?q", "wss|-|-|::1|-", "/?q"),
+        ("ws://h/%h?tls-ca=x&p=%p#", "ws|-|-|h|-", "/%h?tls-ca=x&p=%p"),
+        ("ws://h/p?q#eof=close", "ws|-|-|h|-", "/p?q"),
+        ("ws://h#eof=close", "ws|-|-|h|-", "/"),
+    ] {
+        assert_eq!(parts(text, Syntax::Url), expected, "{text}");
+        let mut url = ProxyUrl::parse(text.as_bytes(), "-x", Syntax::Url).unwrap();
+        assert_eq!(url.path, path, "{text}");
+        assert_eq!(url.query.take("eof").is_some(), text.contains("#eof"), "{text}");
+        assert!(url.expect_no_more_options().is_ok(), "{text}");
+    }
+    for (text, part) in [
+        ("ws://me:hunter2@host/", "--token-file"),
+        ("ws://me@host/", "--token-file"),
+        ("ws://me:hun/ter2@host/", "%40"),
+        ("ws://me:hun?ter2@host/", "%40"),
+        ("ws://host/a b", "percent-encode"),
+        ("ws://host/\u{e9}", "percent-encode"),
+        ("ws:///path", "invalid host name"),
+        ("ws://unix:/path", "invalid host name"),
+    ] {
+        let error = error(text, Syntax::Url);
+        assert!(error.contains(part) && !error.contains("ter2"), "{text}: {error}");
+    }
+    let url = ProxyUrl::parse(b"ws://host/#token=hunter2", "-x", Syntax::Url).unwrap();
+    let error = url.expect_no_more_options().unwrap_err().to_string();
+    assert_eq!(error, "invalid proxy in -x: unknown option 'token' for ws://; it has no options");
+}
+
+#[test]
+fn an_option_after_a_number_sign_may_be_a_path() {
+    let removed = std::cell::RefCell::new(Vec::new());
+    let note = |name: &str| removed.borrow_mut().push(name.to_owned());
+    let urls = b"http://a?tls-ca=x,wss://b/?tls-ca=query#tls-ca=x&eof=close|ws://c/#eof=close";
+    let kept = without_paths(urls, &note);
+    assert_eq!(kept.as_ref(), b"http://a?,wss://b/?tls-ca=query#eof=close|ws://c/#eof=close");
+    assert_eq!(removed.into_inner(), ["tls-ca", "tls-ca"]);
+}

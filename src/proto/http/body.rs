@@ -5,7 +5,7 @@ use super::super::Error;
 use super::head::Head;
 
 /// The maximum number of body bytes to keep for display.
-pub(super) const MAX_KEPT: usize = 4 * 1024;
+pub(in crate::proto) const MAX_KEPT: usize = 4 * 1024;
 /// The maximum length of a chunk-size line.
 const MAX_SIZE_LINE: usize = 4 * 1024;
 
@@ -145,7 +145,7 @@ impl Body {
     }
 
     /// Treats the body as complete, because its framing is malformed.
-    pub(super) fn abandon(&mut self) {
+    pub(in crate::proto) fn abandon(&mut self) {
         self.framing = Framing::Length(0);
     }
 

@@ -121,12 +121,12 @@ impl Head {
 
     /// Returns the head for display, with our secrets masked before it is parsed. `None` if the
     /// masked text is not a head.
-    pub(super) fn masked(&self, redactor: &Redactor) -> Option<Self> {
+    pub(in crate::proto) fn masked(&self, redactor: &Redactor) -> Option<Self> {
         Self::parse(redactor.redact(&self.raw), redactor).ok()
     }
 
     /// Returns all values of a field. `name` must be in lower case.
-    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(in crate::proto) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
@@ -136,7 +136,7 @@ impl Head {
     }
 
     /// Returns `true` if the comma-separated values of a field include `item`, ignoring case.
-    pub(super) fn lists(&self, name: &str, item: &str) -> bool {
+    pub(in crate::proto) fn lists(&self, name: &str, item: &str) -> bool {
         self.values(name).flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case(item))
     }
 

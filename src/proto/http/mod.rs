@@ -18,10 +18,11 @@ mod page;
 mod refusal_text;
 mod scheme_selection;
 
-pub(super) use body::Body;
+pub(super) use body::{Body, MAX_KEPT};
 pub use digest::Random;
 pub(super) use head::{Head, HeadReader};
 pub use header::Header;
+pub(super) use refusal_text::describe as describe_refusal;
 pub use scheme_selection::{AcceptedScheme, Scheme};
 
 /// The maximum size of a challenge response's body to read in order to keep the connection. Beyond
@@ -234,25 +235,9 @@ impl Connect {
     }
 
     fn refusal(&self, head: &Head, body: &Body) -> Error {
-        let content_type = head.value("content-type").unwrap_or_default();
-        let explanation = refusal_text::extract(content_type, body.start(), &self.redactor);
-        // Strip the status from a title such as "403 Forbidden", because the message already has
-        // it.
-        let status = head.status.to_string();
-        let explanation = explanation.strip_prefix(&status).map_or(explanation.as_str(), str::trim_start);
-        let shown = head.masked(&self.redactor);
-        let reason = shown.as_ref().map_or("", Head::reason);
-        let mut parts = vec![self.redactor.printable(reason.as_bytes()), explanation.to_owned()];
-        parts.dedup_by(|explanation, reason| explanation.eq_ignore_ascii_case(reason));
-        parts.retain(|part| !part.is_empty());
-        let mut text = parts.join(": ");
+        let text = describe_refusal(head, body, &self.redactor);
         // nginx: "The plain HTTP request was sent to HTTPS port".
         let expects_tls = head.status == 400 && text.contains("HTTPS");
-        let location = shown.as_ref().and_then(|shown| shown.value("location"));
-        if let Some(location) = location.filter(|_| (300..400).contains(&head.status)) {
-            let gap = if text.is_empty() { "" } else { " " };
-            text = format!("{text}{gap}(to {})", self.redactor.printable(location.as_bytes()));
-        }
         if (200..300).contains(&head.status) {
             return Error::WebPage { target: self.target.clone().into(), status: head.status, text };
         }
@@ -295,7 +280,7 @@ impl Negotiation for Connect {
             State::Challenged { .. } => Step::Credentials,
             State::Reconnect => Step::Reconnect,
             State::ReadRefusal { head, body } => {
-                if body.is_complete() || body.received() >= body::MAX_KEPT {
+                if body.is_complete() || body.received() >= MAX_KEPT {
                     return Err(self.refusal(head, body));
                 }
                 Step::ReceiveRest
@@ -343,7 +328,7 @@ impl Negotiation for Connect {
             }
             // The refusal is final, even if its body is malformed.
             State::ReadRefusal { body, .. } => {
-                let bytes = &bytes[..bytes.len().min(body::MAX_KEPT.saturating_sub(body.received()))];
+                let bytes = &bytes[..bytes.len().min(MAX_KEPT.saturating_sub(body.received()))];
                 Ok(body.receive(bytes).unwrap_or_else(|_| {
                     body.abandon();
                     bytes.len()

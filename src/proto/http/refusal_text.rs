@@ -1,6 +1,32 @@
 //! Extracts the human-readable reason from the body of a refusal.
 
 use super::super::Redactor;
+use super::body::Body;
+use super::head::Head;
+
+/// Describes a response that refuses a request: the reason phrase, the reason in the body, and the
+/// destination of a redirect. The text is printable and may be empty.
+pub(in crate::proto) fn describe(head: &Head, body: &Body, redactor: &Redactor) -> String {
+    let content_type = head.value("content-type").unwrap_or_default();
+    let explanation = extract(content_type, body.start(), redactor);
+    // Strip the status from a title such as "403 Forbidden", because the message already has it.
+    let status = head.status.to_string();
+    let explanation = explanation.strip_prefix(&status).map_or(explanation.as_str(), str::trim_start);
+    let shown = head.masked(redactor);
+    let reason = shown.as_ref().map_or("", Head::reason);
+    let mut parts = vec![redactor.printable(reason.as_bytes()), explanation.to_owned()];
+    parts.dedup_by(|explanation, reason| explanation.eq_ignore_ascii_case(reason));
+    parts.retain(|part| !part.is_empty());
+    let text = parts.join(": ");
+    let location = shown.as_ref().and_then(|shown| shown.value("location"));
+    match location.filter(|_| (300..400).contains(&head.status)) {
+        None => text,
+        Some(location) => {
+            let gap = if text.is_empty() { "" } else { " " };
+            format!("{text}{gap}(to {})", redactor.printable(location.as_bytes()))
+        }
+    }
+}
 
 /// Returns the title of an HTML page, or the first non-blank line of any other text, in printable
 /// form.

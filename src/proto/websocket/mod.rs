@@ -1,12 +1,15 @@
 //! WebSocket (RFC 6455) as a transport for bytes: message boundaries have no meaning.
 
+mod accept;
 mod close;
 mod decoder;
+mod handshake;
 mod header;
 mod mask;
 
 pub use close::{Close, CloseCode};
 pub use decoder::{Decoder, Item, Malformed, Sender};
+pub use handshake::{HalfClose, Handshake, Request};
 pub use header::Header;
 pub use mask::Mask;
 

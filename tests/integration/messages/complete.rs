@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 26] = [
+const UNREACHABLE: [(&str, &str); 21] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -22,11 +22,6 @@ const UNREACHABLE: [(&str, &str); 26] = [
     ("check the permissions of the socket and its directory", "the tests may run as root"),
     ("no proxy can reach", "`config` rejects such a chain"),
     ("--mint-signing-key:", "this build supports tokens"),
-    (": a token in a URL can be read by others; use token-file=FILE", NO_HOP),
-    (": cannot read the token from", NO_HOP),
-    (": cannot read the token from standard input: it carries the session; use a file or --token-fd", NO_HOP),
-    ("blanks or characters other than ASCII", NO_HOP),
-    ("invalid token in", NO_HOP),
     ("' for --allow-origin; use a scheme and a host, such as https://www.example", NO_LISTENER),
     ("' for --trust-forwarded; use a network such as 10.0.0.0/8", NO_LISTENER),
     ("--token-keys cannot be combined with --open", NO_LISTENER),
@@ -40,7 +35,6 @@ const UNREACHABLE: [(&str, &str); 26] = [
     ("needs --token-keys FILE or --open", NO_LISTENER),
 ];
 
-const NO_HOP: &str = "no kind of hop sends tokens yet";
 const NO_LISTENER: &str = "no listener checks tokens yet";
 
 /// Returns the text of a source file without its tests.

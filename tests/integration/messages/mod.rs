@@ -21,6 +21,7 @@ mod tls;
 mod tokens;
 mod usage;
 mod warnings;
+mod websocket;
 
 /// A message and how to cause it.
 struct Row {
@@ -98,6 +99,7 @@ fn rows() -> Vec<Row> {
         refused::rows(),
         tls::rows(),
         tokens::rows(),
+        websocket::rows(),
         proxy_server::rows(),
         session::rows(),
         warnings::rows(),

@@ -48,10 +48,21 @@ const HTTP: &str = "-H proxy.example host.example 22";
 const TLS: &str = "-H https://proxy.example host.example 22";
 
 pub(super) fn rows() -> Vec<Row> {
-    [options(), targets(), proxies(), chains(), passwords(), headers(), tls(), local(), proxy_server()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        options(),
+        targets(),
+        proxies(),
+        websocket(),
+        chains(),
+        passwords(),
+        headers(),
+        tls(),
+        local(),
+        proxy_server(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn options() -> Vec<Row> {
@@ -164,6 +175,20 @@ fn proxies() -> Vec<Row> {
         value("Unknown value for `-R`", "-R here -S socks.example host.example 22", ""),
         value("Unknown authentication method", "-a password -S socks.example host.example 22", ""),
         value("Unsupported authentication method", "-a gssapi -S socks.example host.example 22", ""),
+    ]
+}
+
+fn websocket() -> Vec<Row> {
+    let url = |situation: &'static str, url: &'static str| {
+        row(2, "Config", situation, "", move || {
+            Message::from_outcome(&connect(format!("-x {url} host.example 22")).run())
+        })
+    };
+    vec![
+        url("User name or password in a WebSocket URL", "wss://me:secret@ws.example/tunnel"),
+        url("Invalid placeholder in the path of a WebSocket URL", "wss://ws.example/%x"),
+        url("Character in the path of a URL that must be encoded", "wss://ws.example/caf\u{e9}"),
+        url("Invalid `eof=` in a WebSocket URL", "ws://ws.example/#eof=open"),
     ]
 }
 
@@ -417,6 +442,7 @@ fn proxy_server() -> Vec<Row> {
 
 fn local() -> Vec<Row> {
     vec![
+        value("`-F` with a WebSocket", "-F -x ws://ws.example/tunnel host.example 22", ""),
         syntax("`-F` with a local port", "-F -p 2222 host.example 22", ""),
         syntax("`-F` with an idle timeout", "-F --idle-timeout 5 host.example 22", ""),
         syntax("`--no-shutdown` with a local port", "--no-shutdown -p 2222 host.example 22", ""),
