@@ -20,6 +20,8 @@ use proxy::Proxy;
 
 mod acceptor;
 mod bind;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of web clients"))]
+mod gate;
 mod openers;
 mod proxy;
 

@@ -1,7 +1,7 @@
 //! The server side of TLS, for the clients of a listener.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::{ServerConfig, ServerConnection};
 
@@ -11,10 +11,23 @@ use super::settings::load_server;
 use crate::error::Error;
 use crate::plan::ServerIdentity;
 use crate::stream::{Layered, Stream};
+use crate::sys;
+use crate::trace;
 
-/// The certificate and the key for the clients of a listener.
+/// The certificate and the key for the clients of a listener. All clones share them.
 #[derive(Clone)]
-pub struct ServerTls(Arc<ServerConfig>);
+pub struct ServerTls(Arc<Shared>);
+
+struct Shared {
+    identity: ServerIdentity,
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    configuration: Arc<ServerConfig>,
+    /// The number of requests to read files again when this was read.
+    hangups: usize,
+}
 
 impl ServerTls {
     /// Reads the certificate and the key.
@@ -22,18 +35,39 @@ impl ServerTls {
     /// # Errors
     /// A file is missing or invalid.
     pub fn load(identity: &ServerIdentity) -> Result<Self, Error> {
-        load_server(identity).map(|configuration| Self(Arc::new(configuration)))
+        let hangups = sys::hangups();
+        let configuration = Arc::new(load_server(identity)?);
+        let loaded = Mutex::new(Loaded { configuration, hangups });
+        Ok(Self(Arc::new(Shared { identity: identity.clone(), loaded })))
     }
 
     /// Returns the connection to a client with TLS on top. The handshake runs while the stream is
-    /// read.
+    /// read. Reads the files again first if that was [requested](sys::hangups).
     ///
     /// # Errors
     /// TLS cannot be set up.
     pub fn accept(&self, client: Box<dyn Stream>) -> Result<Box<dyn Stream>, Error> {
-        let tls = ServerConnection::new(Arc::clone(&self.0))
+        let tls = ServerConnection::new(self.0.configuration())
             .map_err(|error| Error::Config(format!("cannot set up TLS: {}", description::error(&error))))?;
         Ok(Box::new(Layered::new(client, TlsCodec::new(tls, Arc::default()))))
+    }
+}
+
+impl Shared {
+    /// Returns the current configuration. If the files cannot be read again, that is the previous
+    /// one.
+    fn configuration(&self) -> Arc<ServerConfig> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let hangups = sys::hangups();
+        if std::mem::replace(&mut loaded.hangups, hangups) != hangups {
+            match load_server(&self.identity) {
+                Ok(configuration) => loaded.configuration = Arc::new(configuration),
+                Err(error) => {
+                    trace::message(&format!("{error}; the previous certificate stays in use"));
+                }
+            }
+        }
+        Arc::clone(&loaded.configuration)
     }
 }
 

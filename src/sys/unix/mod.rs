@@ -6,6 +6,7 @@ mod entry;
 #[cfg(target_os = "linux")]
 mod epoll;
 mod fd_passing;
+mod hangup;
 mod hardening;
 mod inheritance;
 mod inherited_fd;
@@ -31,6 +32,7 @@ pub use entry::start;
 #[cfg(target_os = "linux")]
 pub use epoll::{Poller, PollerEvents};
 pub use fd_passing::{check_fd_passing, send_fd};
+pub use hangup::{hangups, reload_on_hangup};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub(super) use inheritance::restrict_inheritance;
 pub use inherited_fd::read_inherited;

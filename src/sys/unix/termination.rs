@@ -1,4 +1,4 @@
-//! Termination signals (SIGTERM, SIGINT and SIGHUP) for listeners, as readable events.
+//! Termination signals (SIGTERM, SIGINT and usually SIGHUP) for listeners, as readable events.
 //!
 //! A signal that our parent ignores stays ignored, as `nohup` and the `&` of a script require.
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::signals;
+use super::{hangup, signals};
 
 /// A descriptor that becomes readable when a termination signal arrives, unless the signal was
 /// ignored at program start.
@@ -31,7 +31,7 @@ impl Termination {
         let (reader, writer) = UnixStream::pair()?;
         let are_fatal = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
-            if signals::is_ignored(signal) {
+            if signals::is_ignored(signal) || signal == SIGHUP && !hangup::is_termination() {
                 continue;
             }
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&are_fatal))?;
