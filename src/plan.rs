@@ -9,7 +9,7 @@ use crate::bypass::BypassList;
 use crate::proto::ProxyProtocol;
 pub use access::{TokenCheck, WebAccess};
 pub use dial::{Dial, DialError};
-pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve};
+pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve, TargetUse};
 pub use local::{AllowedTarget, ListenAddress, Local, ProxyServer};
 pub use login::{Login, PasswordPrompt};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};

@@ -301,6 +301,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
     parsed.host = match operands.next() {
         Some(host) => host,
         None if parsed.clients_name_targets() && parsed.check.is_none() => String::new(),
+        None if parsed.may_lack_target() => String::new(),
         None => return Err(Error::Usage("missing host".into())),
     };
     parsed.port = operands.next();
@@ -367,6 +368,13 @@ impl Args {
     #[must_use]
     pub fn clients_name_targets(&self) -> bool {
         self.listen.iter().any(|value| value.contains("://"))
+    }
+
+    /// Returns `true` if the proxies may include a server that selects the target, so that port, or
+    /// host and port, may be missing.
+    #[must_use]
+    pub fn may_lack_target(&self) -> bool {
+        matches!(self.proxy, ProxyArg::Proxies(_) | ProxyArg::Auto)
     }
 
     /// Records a flag and its value. Of several flags that exclude each other, the last one wins.

@@ -111,6 +111,7 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
             warns: args.verbosity != Verbosity::Quiet,
         },
     };
+    target::check(&plan)?;
     tls::check(args, &plan)?;
     expect_token_used(args, sources)?;
     check_fdpass(args, &plan)?;

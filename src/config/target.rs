@@ -4,7 +4,7 @@ use super::service::{port_after_host, port_or_service};
 use crate::addr::{Endpoint, Host, Port, split_port};
 use crate::cli::Args;
 use crate::error::Error;
-use crate::plan::Target;
+use crate::plan::{Plan, Route, Target, TargetUse};
 use crate::secret;
 
 /// Returns the target; `None` if the clients of a listener name their targets. Otherwise its port
@@ -30,6 +30,9 @@ pub(super) fn placeholder() -> Result<Target, Error> {
 
 /// Returns the target in the operands.
 fn operands(args: &Args) -> Result<Target, Error> {
+    if args.host.is_empty() && args.may_lack_target() {
+        return Ok(Target::AtServer(None));
+    }
     if let Some(path) = args.host.strip_prefix("unix:") {
         return match (path, &args.port) {
             ("", _) => Err(Error::Config("missing path after 'unix:'".into())),
@@ -53,9 +56,28 @@ fn operands(args: &Args) -> Result<Target, Error> {
     let port = match (args.port.as_deref().or(args.name_port.as_deref()), port_in_host) {
         (_, Some(port)) => port_after_host(port)?,
         (Some(port), None) => port_or_service(port)?,
-        (None, None) => return Err(Error::Usage(format!("missing port for {host}"))),
+        (None, None) if args.may_lack_target() => return Ok(Target::AtServer(Some(host))),
+        (None, None) => return Err(missing_port(&host)),
     };
     Ok(Target::Tcp(Endpoint { host, port }))
+}
+
+fn missing_port(host: &Host) -> Error {
+    Error::Usage(format!("missing port for {host}"))
+}
+
+/// Checks that each route ends at a server that needs no more of the target than the user has
+/// named.
+pub(super) fn check(plan: &Plan) -> Result<(), Error> {
+    let Target::AtServer(named) = &plan.target else { return Ok(()) };
+    let all = TargetUse { host: true, port: true };
+    let needs = |route: &Route| route.hops.last().map_or(all, |hop| hop.protocol.target_use());
+    let needs: Vec<_> = plan.routes.iter().map(needs).collect();
+    match named {
+        None if needs.iter().any(|it| it.host || it.port) => Err(Error::Usage("missing host".into())),
+        Some(host) if needs.iter().any(|it| it.port) => Err(missing_port(host)),
+        _ => Ok(()),
+    }
 }
 
 /// Rejects a proxy with a password where a host is expected: the user probably forgot `-S`. The

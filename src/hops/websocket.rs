@@ -9,7 +9,7 @@ use super::kind::{HopKind, Scheme, Settings, UseTls, token_fact};
 use crate::addr::{Endpoint, Host};
 use crate::codecs::websocket::{Role, WebSocket};
 use crate::error::Error;
-use crate::plan::{Dial, HopRequest, Protocol, Token};
+use crate::plan::{Dial, HopRequest, Protocol, TargetUse, Token};
 use crate::proto::Negotiation;
 use crate::proto::websocket::{HalfClose, Handshake, Request};
 use crate::stream::{Layered, Stream};
@@ -47,6 +47,11 @@ impl Template {
             rest.starts_with(['h', 'p']) || digits.by_ref().count() == 2
         };
         text.split('%').skip(1).all(is_valid).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns `true` if the template contains this placeholder.
+    fn contains(&self, placeholder: char) -> bool {
+        self.0.split('%').skip(1).any(|rest| rest.starts_with(placeholder))
     }
 
     fn expand(&self, destination: &Endpoint) -> String {
@@ -154,6 +159,10 @@ impl Protocol for Proxy {
         false
     }
 
+    fn target_use(&self) -> TargetUse {
+        TargetUse { host: self.path.contains('h'), port: self.path.contains('p') }
+    }
+
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation> {
         let HopRequest { destination, token, redactor, .. } = request;
         let request = Request {
@@ -199,8 +208,9 @@ mod tests {
             ("/%h", "2001:db8::1", "/2001%3Adb8%3A%3A1"),
             ("/%h", "192.0.2.1", "/192.0.2.1"),
         ] {
-            let expanded = Template::parse(template).unwrap().expand(&endpoint(host, "22"));
-            assert_eq!(expanded, expected, "{template}");
+            let template = Template::parse(template).unwrap();
+            assert_eq!(template.expand(&endpoint(host, "22")), expected, "{template}");
+            assert_eq!(template.contains('p'), expected.contains("22"), "{template}");
         }
     }
 

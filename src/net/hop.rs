@@ -133,7 +133,9 @@ pub(super) fn prepare_hops<'a>(
         .map(|(hop, next)| match &next.proxy {
             Target::Tcp(next) => resolve_for_hop(hop, next, resolver, deadline, context.progress),
             // `config` rejects such a chain, too.
-            Target::Unix(_) => Err(Error::Config(format!("no proxy can reach {}", next.proxy))),
+            Target::Unix(_) | Target::AtServer(_) => {
+                Err(Error::Config(format!("no proxy can reach {}", next.proxy)))
+            }
         })
         .chain([Ok(last)]);
     let prepare = |(index, (hop, destination)): (usize, (&'a Hop, Result<Endpoint, Error>))| {

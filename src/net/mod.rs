@@ -1,7 +1,7 @@
 //! Turns a plan into a connected stream: resolves names, dials, negotiates with each hop, and
 //! starts TLS with the target if requested.
 
-use crate::addr::Endpoint;
+use crate::addr::{Endpoint, Host, Port};
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Limits, Plan, Route, Target};
 use crate::trace::trace;
@@ -64,6 +64,7 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     }
     let target = match &plan.target {
         Target::Tcp(target) => target,
+        Target::AtServer(host) => &placeholder(host.as_ref())?,
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
             let channel = dial::dial_unix(path, &peer, &deadline, context.progress)?;
@@ -86,7 +87,9 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);
         let mut share = deadline.share(attempts, Limits::ROUTE_TIMEOUT);
         context.progress.reached(&Stage::Route(index));
-        let (hops, bypass) = (&route.hops, Some(&route.bypass));
+        // Without its address, the target bypasses nothing.
+        let bypass = Some(&route.bypass).filter(|_| !matches!(plan.target, Target::AtServer(_)));
+        let hops = &route.hops;
         let result = match prepare_hops(hops, hops.len(), target, bypass, &setup, &share) {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
@@ -110,9 +113,17 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         Some((_, error)) if failed.is_empty() => Err(error),
         last => {
             failed.extend(last);
-            Err(Error::NoRoute { target: target.to_string(), failed })
+            Err(Error::NoRoute { target: plan.target.to_string(), failed })
         }
     }
+}
+
+/// Returns an endpoint for the last hop of a route whose server selects the target. The hop ignores
+/// the parts that the user has not named.
+fn placeholder(host: Option<&Host>) -> Result<Endpoint, Error> {
+    let unknown = || Host::parse("target.invalid");
+    let host = host.cloned().map_or_else(unknown, Ok).map_err(|error| Error::Config(error.to_string()))?;
+    Ok(Endpoint { host, port: Port::MIN })
 }
 
 /// Returns how many of these routes will be tried. The target is dialled directly at most once, so

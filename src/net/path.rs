@@ -131,7 +131,7 @@ impl Redial {
         let mut hops = match &self.hop.proxy {
             Target::Tcp(next) => prepare_hops(&self.before, count, next, None, &setup, &deadline)?,
             // No proxy can reach it, so it is the first hop.
-            Target::Unix(_) => Vec::new(),
+            Target::Unix(_) | Target::AtServer(_) => Vec::new(),
         };
         let first = hops.first().map_or(&self.peer, |hop| &hop.peer).clone();
         let connection = connect_hops(&mut hops, &first, None, &setup, &mut deadline)?;

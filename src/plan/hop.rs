@@ -98,6 +98,11 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Returns the parts of the target that a request contains.
+    fn target_use(&self) -> TargetUse {
+        TargetUse { host: true, port: true }
+    }
+
     /// Creates the state machine that requests a tunnel.
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation>;
 
@@ -126,6 +131,16 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
     fn opens_connections(&self) -> bool {
         false
     }
+}
+
+/// The parts of the target that a hop needs. The server of a hop that does not need all of them
+/// selects the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetUse {
+    /// The host.
+    pub host: bool,
+    /// The port.
+    pub port: bool,
 }
 
 /// A request for a tunnel through a hop, and what the hop may use to get it.

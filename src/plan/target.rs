@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::addr::Endpoint;
+use crate::addr::{Endpoint, Host};
 
 /// The remote end of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,9 @@ pub enum Target {
     Tcp(Endpoint),
     /// A UNIX-domain socket on this machine; proxies cannot reach it.
     Unix(PathBuf),
+    /// The target that the server of the last hop selects, with the host that the user has named
+    /// for it.
+    AtServer(Option<Host>),
 }
 
 impl Target {
@@ -20,7 +23,7 @@ impl Target {
     pub fn host(&self) -> String {
         match self {
             Self::Tcp(endpoint) => endpoint.host.to_string(),
-            Self::Unix(_) => self.to_string(),
+            Self::Unix(_) | Self::AtServer(_) => self.to_string(),
         }
     }
 }
@@ -30,6 +33,8 @@ impl fmt::Display for Target {
         match self {
             Self::Tcp(endpoint) => endpoint.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::AtServer(Some(host)) => host.fmt(f),
+            Self::AtServer(None) => f.write_str("the server's target"),
         }
     }
 }

@@ -61,6 +61,31 @@ fn path_and_query_name_the_target() {
     }
 }
 
+#[test]
+fn a_target_that_the_server_selects_may_be_left_out() {
+    for (path, target, expected) in
+        [("/tunnel", "", "GET /tunnel HTTP/1.1"), ("/?h=%h", "sink", "GET /?h=sink HTTP/1.1")]
+    {
+        let server = WsServer::start("", |mut socket, head| {
+            close(&mut socket, CloseCode::Normal, "");
+            head
+        });
+        connect(format!("-x ws://127.0.0.1:{}{path} {target}", server.port())).run().expect_success();
+        assert_eq!(server.finish().lines().next(), Some(expected));
+    }
+    for (args, part) in [
+        ("-x ws://127.0.0.1/%h", "missing host"),
+        ("-x ws://127.0.0.1/%p", "missing host"),
+        ("-x ws://127.0.0.1/%p sink", "missing port for sink"),
+        ("-x ws://127.0.0.1/|direct sink", "missing port for sink"),
+        ("-x ws://127.0.0.1/,socks5://127.0.0.1", "missing host"),
+        ("-x socks5://127.0.0.1 sink", "missing port for sink"),
+        ("--tls-target -x ws://127.0.0.1/", "no TLS server name for the target"),
+    ] {
+        connect(args).run().expect_failure(2, &[part]);
+    }
+}
+
 /// The server's Close ends the session, with or without half-close.
 #[test]
 fn frames_that_arrive_with_the_response_are_relayed() {

@@ -323,7 +323,7 @@ fn the_path_and_query_of_some_schemes_are_for_the_server() {
         ("ws://host/a b", "percent-encode"),
         ("ws://host/\u{e9}", "percent-encode"),
         ("ws:///path", "invalid host name"),
-        ("ws://unix:/path", "invalid host name"),
+        ("ws://unix:/path", "invalid port"),
     ] {
         let error = error(text, Syntax::Url);
         assert!(error.contains(part) && !error.contains("ter2"), "{text}: {error}");

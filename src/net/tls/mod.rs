@@ -60,12 +60,20 @@ impl Client {
     /// A file is missing or invalid, or the peer has no valid TLS server name.
     pub(super) fn new(tls: &Tls, peer: &Peer, cache: &TlsCache) -> Result<Self, Error> {
         let name = match (&tls.server_name, &peer.address) {
-            (Some(name), _) | (None, Target::Tcp(Endpoint { host: name, .. })) => server_name(name, peer)?,
+            (Some(name), _)
+            | (None, Target::Tcp(Endpoint { host: name, .. }) | Target::AtServer(Some(name))) => {
+                server_name(name, peer)?
+            }
             (None, Target::Unix(_)) => {
                 return Err(Error::Config(format!(
                     "no TLS server name for {peer}: a UNIX-domain socket has none; specify the name in the proxy's \
                      certificate with --tls-server-name"
                 )));
+            }
+            (None, Target::AtServer(None)) => {
+                return Err(Error::Config(
+                    "no TLS server name for the target; specify host and port, or --tls-server-name".into(),
+                ));
             }
         };
         let problem = Arc::new(ProblemSlot::default());
