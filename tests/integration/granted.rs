@@ -73,6 +73,21 @@ fn a_client_that_is_reset_before_the_first_byte_is_reported() {
     }
 }
 
+/// The proxy closes before the client sends anything, so the first write fails, too.
+#[test]
+fn a_client_of_a_listener_that_writes_into_a_reset_connection_is_reported_likewise() {
+    let proxy = Server::repeat(|| http_ok().reset());
+    let run = listening(format!("--listen 0 -H {proxy} host.example 22"));
+    let about = message(&format!("HTTP proxy {proxy}")).replace("closed", "reset");
+    for count in 1..=3 {
+        let mut client = run.client();
+        client.write_all(GREETING.as_bytes()).unwrap();
+        expect_disconnect(&client);
+        run.wait_for_lines(&about, count);
+    }
+    assert_eq!(run.close().len(), 3);
+}
+
 /// The session carried data, or only sent data.
 #[test]
 fn a_reset_after_the_first_byte_or_after_eof_is_a_lost_session() {

@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 
 use super::{End, Session, State};
-use crate::error::Error;
+use crate::error::{Error, Peer};
 use crate::relay::drain::Drain;
 use crate::relay::flow::Fault;
 use crate::relay::local_end::LocalEnd;
@@ -41,7 +41,8 @@ impl Session {
         let remote_is_gone = self.down.read_failed() || self.up.sink_is_gone();
         let (down_is_incomplete, up_is_incomplete) = (self.down.is_incomplete(), self.up.is_incomplete());
         let ending = self.ending();
-        self.result = result.and_then(|()| self.take_error()).map(|()| ending);
+        let unanswered = !self.has_received() && !self.local_ended_first();
+        self.result = result.and_then(|()| self.take_error(unanswered)).map(|()| ending);
         let (reset_local, reset_remote) =
             self.result.as_ref().map_or_else(|error| self.resets_after(error), |_| (false, false));
         let (reset_local, reset_remote) =
@@ -66,14 +67,14 @@ impl Session {
         if !self.remote_ended || self.has_received() {
             return Ending::Normal;
         }
-        // A write that failed means that the remote did not take what was sent.
-        let after_local = self.local_ended_first() && !self.up.has_fault();
+        let after_local = self.local_ended_first();
         Ending::Silent { after_local, has_sent: self.up.progress_count() > 0 }
     }
 
-    /// Returns `true` if the local end sent EOF before the remote did.
+    /// Returns `true` if the local end sent EOF before the remote did, and the remote took what was
+    /// sent.
     fn local_ended_first(&self) -> bool {
-        match self.local {
+        let ended_first = match self.local {
             // If both ends have sent EOF, chance may decide which one we see first. An EOF that is
             // already available therefore counts as the first.
             LocalEnd::Stdio { .. } => self.up.source_ended(),
@@ -81,7 +82,9 @@ impl Session {
             LocalEnd::Client(_) => self.local_ended_first == Some(true),
             // The remote does not see the EOF of a client.
             LocalEnd::PersistentClient(_) => false,
-        }
+        };
+        // A write that failed means that the remote did not take what was sent.
+        ended_first && !self.up.has_fault()
     }
 
     pub(super) fn has_received(&self) -> bool {
@@ -160,28 +163,21 @@ impl Session {
         }
     }
 
-    /// Takes the error that ended a flow, if any.
-    fn take_error(&mut self) -> Result<(), Error> {
+    /// Takes the error that ended a flow, if any. `unanswered` is for [`Error::Remote`].
+    fn take_error(&mut self, unanswered: bool) -> Result<(), Error> {
+        let lost = |cause, peer: &Peer| Error::Remote { peer: peer.clone(), cause, unanswered };
         match self.down.take_fault() {
             Some(fault) if fault.is_ours() => return Err(local_error(fault)),
-            Some(Fault::Read(cause)) => return Err(self.remote_error(cause)),
+            Some(Fault::Read(cause)) => return Err(lost(cause, &self.peer)),
             Some(Fault::Write(cause)) => return Err(output_error(cause)),
             None => {}
         }
         match self.up.take_fault() {
             Some(fault) if fault.is_ours() => Err(local_error(fault)),
             Some(Fault::Read(cause)) => Err(Error::Input(cause)),
-            Some(Fault::Write(cause)) if !self.remote_stopped_reading(&cause) => {
-                Err(self.remote_error(cause))
-            }
+            Some(Fault::Write(cause)) if !self.remote_stopped_reading(&cause) => Err(lost(cause, &self.peer)),
             _ => Ok(()),
         }
-    }
-
-    /// Returns the error for a connection to the remote that was lost.
-    fn remote_error(&self, cause: io::Error) -> Error {
-        let unanswered = !self.has_received() && !self.local_ended_first();
-        Error::Remote { peer: self.peer.clone(), cause, unanswered }
     }
 
     /// Returns `true` if a write to the remote failed only because the remote closed without
