@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use rustix::process::Signal;
 
@@ -94,7 +95,10 @@ impl Peers {
         if shell.ends_with("/nologin") || shell.ends_with("/false") {
             return Err(format!("'{login}' cannot log in (shell '{shell}'); run the suite as another user"));
         }
-        let work = PathBuf::from(format!("/tmp/connect-{SUITE}.{}", std::process::id()));
+        // Process IDs repeat, in PID namespaces for example.
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let work = format!("/tmp/connect-{SUITE}.{}.{}", std::process::id(), time.as_micros());
+        let work = PathBuf::from(work);
         let peers = Self {
             connect: work.join("bin/connect"),
             login,

@@ -1,0 +1,183 @@
+//! The servers of this suite: the programs that must be installed, the ports, and the process that
+//! all web servers lead to.
+
+use std::path::Path;
+
+use crate::daemon::Daemon;
+use crate::peers::{Endpoint, Peers, endpoint};
+
+/// Part of the working directory's name.
+pub(crate) const SUITE: &str = "web";
+
+/// The size of the files that cases transfer: larger than all buffers on the path combined.
+pub(crate) const BIG: u64 = 64 * 1024 * 1024;
+
+/// Programs and other files that must be installed, and the Debian packages that contain them.
+pub(crate) const PROGRAMS: &[(&str, &str)] = &[
+    ("apache2", "apache2-bin"),
+    ("chromium", "chromium"),
+    ("git", "git"),
+    ("haproxy", "haproxy"),
+    ("lighttpd", "lighttpd"),
+    ("nginx", "nginx-light"),
+    ("node", "nodejs"),
+    ("openssl", "openssl"),
+    ("/usr/bin/python3", "python3"),
+    ("squid", "squid"),
+    ("ssh", "openssh-client"),
+    ("sshd", "openssh-server"),
+    ("stunnel4", "stunnel4"),
+    ("websockify", "websockify"),
+    ("/usr/lib/apache2/modules/mod_proxy_scgi.so", "apache2-bin"),
+    ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
+    ("/usr/share/nodejs/ws/index.js", "node-ws"),
+];
+
+/// The port in lighttpd's configuration.
+const LIGHTTPD_SCGI_PORT: u16 = 9001;
+
+/// A server in a particular configuration. Its ports are [`Endpoint`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// The target.
+    Sshd,
+    /// The program under test with all its listeners in front of sshd.
+    Listeners,
+    Lighttpd,
+    ApacheEvent,
+    ApachePrefork,
+    Nginx,
+    Haproxy,
+    Squid,
+    Stunnel,
+    Websockify,
+    Websocat,
+    Python,
+    Node,
+    /// A node server that selects a subprotocol that the client did not offer.
+    NodeSubprotocol,
+}
+
+impl Server {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Sshd,
+        Self::Listeners,
+        Self::Lighttpd,
+        Self::ApacheEvent,
+        Self::ApachePrefork,
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Squid,
+        Self::Stunnel,
+        Self::Websockify,
+        Self::Websocat,
+        Self::Python,
+        Self::Node,
+        Self::NodeSubprotocol,
+    ];
+
+    /// Returns the path of the server's session log, relative to the working directory.
+    pub(crate) fn log(self) -> String {
+        match self {
+            Self::Lighttpd | Self::ApacheEvent | Self::ApachePrefork | Self::Nginx | Self::Squid => {
+                format!("{}/access.log", self.name())
+            }
+            _ => format!("log/{}", self.name()),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sshd => "sshd",
+            Self::Listeners => "listeners",
+            Self::Lighttpd => "lighttpd",
+            Self::ApacheEvent => "apache-event",
+            Self::ApachePrefork => "apache-prefork",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Squid => "squid",
+            Self::Stunnel => "stunnel",
+            Self::Websockify => "websockify",
+            Self::Websocat => "websocat",
+            Self::Python => "python",
+            Self::Node => "node",
+            Self::NodeSubprotocol => "node-subprotocol",
+        }
+    }
+}
+
+// Ports of the program under test. Each listener has the path `/tunnel`.
+pub(crate) const SCGI: Endpoint = endpoint(Server::Listeners, 0);
+pub(crate) const POST: Endpoint = endpoint(Server::Listeners, 1);
+pub(crate) const POST_TLS: Endpoint = endpoint(Server::Listeners, 2);
+pub(crate) const WEBSOCKET: Endpoint = endpoint(Server::Listeners, 3);
+pub(crate) const WEBSOCKET_TLS: Endpoint = endpoint(Server::Listeners, 4);
+
+// Ports of web servers. `/tunnel` leads to the SCGI listener, `/ssh` to the WebSocket listener, and
+// `/post` to the POST listener, where the server can do that.
+pub(crate) const LIGHTTPD: Endpoint = endpoint(Server::Lighttpd, 0);
+pub(crate) const APACHE_EVENT: Endpoint = endpoint(Server::ApacheEvent, 0);
+pub(crate) const APACHE_EVENT_TLS: Endpoint = endpoint(Server::ApacheEvent, 1);
+pub(crate) const APACHE_PREFORK: Endpoint = endpoint(Server::ApachePrefork, 0);
+pub(crate) const NGINX: Endpoint = endpoint(Server::Nginx, 0);
+pub(crate) const NGINX_TLS: Endpoint = endpoint(Server::Nginx, 1);
+pub(crate) const HAPROXY: Endpoint = endpoint(Server::Haproxy, 0);
+/// A forward proxy.
+pub(crate) const SQUID: Endpoint = endpoint(Server::Squid, 0);
+/// An accelerator in front of nginx.
+pub(crate) const SQUID_ACCELERATOR: Endpoint = endpoint(Server::Squid, 1);
+/// TLS in front of lighttpd.
+pub(crate) const STUNNEL_LIGHTTPD: Endpoint = endpoint(Server::Stunnel, 0);
+/// TLS in front of websockify.
+pub(crate) const STUNNEL_WEBSOCKIFY: Endpoint = endpoint(Server::Stunnel, 1);
+
+// WebSocket servers in front of sshd.
+pub(crate) const WEBSOCKIFY: Endpoint = endpoint(Server::Websockify, 0);
+pub(crate) const WEBSOCAT: Endpoint = endpoint(Server::Websocat, 0);
+pub(crate) const PYTHON: Endpoint = endpoint(Server::Python, 0);
+pub(crate) const NODE: Endpoint = endpoint(Server::Node, 0);
+pub(crate) const NODE_SUBPROTOCOL: Endpoint = endpoint(Server::NodeSubprotocol, 0);
+
+impl Peers {
+    /// Starts a server.
+    pub(crate) fn start(&self, server: Server) -> Result<Daemon, String> {
+        let folder = self.work.join(server.name());
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        match server {
+            Server::Sshd => self.start_sshd(&folder),
+            Server::Listeners => self.start_listeners(&folder),
+            Server::Lighttpd => self.start_lighttpd(&folder),
+            Server::ApacheEvent => self.start_apache(server, "event", &folder),
+            Server::ApachePrefork => self.start_apache(server, "prefork", &folder),
+            Server::Nginx => self.start_nginx(&folder),
+            Server::Haproxy => self.start_haproxy(&folder),
+            Server::Squid => self.start_squid(&folder),
+            Server::Stunnel => self.start_stunnel(&folder),
+            Server::Websockify => self.start_websockify(),
+            Server::Websocat => self.start_websocat(),
+            Server::Python => self.start_script(server, "/usr/bin/python3", "server.py", ""),
+            Server::Node => self.start_script(server, "node", "server.js", ""),
+            Server::NodeSubprotocol => self.start_script(server, "node", "server.js", "other.v1"),
+        }
+    }
+
+    /// Starts the program under test with a listener of each kind. nginx uses the UNIX socket.
+    fn start_listeners(&self, folder: &Path) -> Result<Daemon, String> {
+        let target = self.sshd_port(0).to_string();
+        let [certificate, key] = ["pem", "key"].map(|extension| self.certificates().path("good", extension));
+        self.serve(Server::Listeners, 5, |ports| {
+            let mut command = self.command(&self.connect.display().to_string(), &["--open"]);
+            let schemes = ["scgi", "post+http", "post+https", "ws", "wss"];
+            let addresses = schemes.iter().zip(ports);
+            let urls = addresses.map(|(scheme, port)| format!("{scheme}://127.0.0.1:{port}/tunnel"));
+            let unix = format!("scgi:unix:{}?path=/unix", folder.join("scgi").display());
+            let lighttpd = format!("scgi://127.0.0.1:{LIGHTTPD_SCGI_PORT}/tunnel");
+            for url in urls.chain([unix, lighttpd]) {
+                command.arg("--listen").arg(url);
+            }
+            command.arg("--serve-cert").arg(&certificate).arg("--serve-key").arg(&key);
+            command.args(["-d", "127.0.0.1", &target]);
+            command
+        })
+    }
+}
