@@ -8,6 +8,7 @@ use crate::error::{Error, Peer};
 use crate::net::{self, ClientEnd, Context, OwnListeners, Peers, Progress, Shared, Tunnel};
 use crate::plan::{Hop, Local, Plan, RelaySettings, Target, Tls};
 use crate::prompt::{PromptCache, Prompter};
+use crate::proto::ForwardRequest;
 use crate::relay::Ending;
 use crate::sys::Client;
 use crate::trace;
@@ -84,10 +85,11 @@ impl Connector {
         client: Option<&Client>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        self.connect_by(&self.plan, client.map(ClientEnd::from), progress)
+        self.connect_by(&self.plan, client.map(ClientEnd::from), None, progress)
     }
 
-    /// Establishes a tunnel to a target that a client has named. Also returns the settings for the
+    /// Establishes a tunnel to a target that a client has named. If the last proxy of the route can
+    /// forward HTTP requests, it receives `forward` instead. Also returns the settings for the
     /// relay.
     ///
     /// # Errors
@@ -97,6 +99,7 @@ impl Connector {
         &self,
         target: Endpoint,
         client: ClientEnd<'_>,
+        forward: Option<&Arc<ForwardRequest>>,
     ) -> Result<(Tunnel, RelaySettings), Error> {
         if self.shared.own_listeners().is_some_and(|own| own.include_target(&target)) {
             return Err(Error::Loop { peer: Peer::target(&Target::Tcp(target)) });
@@ -104,16 +107,17 @@ impl Connector {
         let planned = self.planner.as_ref().map(|planner| planner.plan(target)).transpose()?;
         let plan = planned.as_ref().unwrap_or(&self.plan);
         trace::plan(plan);
-        Ok((self.connect_by(plan, Some(client), &())?, plan.relay))
+        Ok((self.connect_by(plan, Some(client), forward, &())?, plan.relay))
     }
 
     fn connect_by(
         &self,
         plan: &Plan,
         client: Option<ClientEnd<'_>>,
+        forward: Option<&Arc<ForwardRequest>>,
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
-        let context = Context { client, shared: &self.shared, progress };
+        let context = Context { client, shared: &self.shared, forward, progress };
         net::connect(plan, context).inspect_err(|error| {
             if error.is_auth_rejected() {
                 self.shared.forget_passwords();

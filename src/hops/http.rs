@@ -1,11 +1,14 @@
 //! HTTP CONNECT (RFC 9110 §9.3.6). `https` is the same after TLS.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::kind::{HopKind, LoginParameters, Scheme, Settings, UseTls, password_fact, user_fact};
 use crate::error::Error;
-use crate::plan::{HopRequest, KnownCredentials, Login, Protocol};
+use crate::plan::{Dial, HopRequest, KnownCredentials, Login, Protocol};
+use crate::proto::server::PassAll;
 use crate::proto::{HttpConnect, HttpSettings, Negotiation};
+use crate::stream::{Filtered, Stream};
 use crate::sys;
 
 /// HTTP CONNECT.
@@ -84,8 +87,28 @@ impl Protocol for Proxy {
     }
 
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation> {
-        let HopRequest { destination, known, redactor, .. } = request;
+        let HopRequest { destination, known, redactor, forward, .. } = request;
         let negotiation = HttpConnect::new(destination, self.settings.clone(), sys::random);
-        Box::new(negotiation.with_redactor(redactor).with_credentials(known))
+        Box::new(negotiation.forwarding(forward).with_redactor(redactor).with_credentials(known))
+    }
+
+    fn forwards_requests(&self) -> bool {
+        true
+    }
+
+    /// The start of the response to a forwarded request has already been received.
+    fn establish(
+        &self,
+        negotiation: &mut dyn Negotiation,
+        connection: Box<dyn Stream>,
+        _: &dyn Fn() -> Arc<dyn Dial>,
+    ) -> Box<dyn Stream> {
+        let machine = (negotiation as &mut dyn Any).downcast_mut::<HttpConnect>();
+        let answer = machine.map(HttpConnect::take_answer).unwrap_or_default();
+        if answer.is_empty() {
+            connection
+        } else {
+            Box::new(Filtered::new(connection, Box::new(PassAll::default()), &answer))
+        }
     }
 }

@@ -92,7 +92,8 @@ impl Proxy {
         };
         tunnel.stream.set_reset_on_exit(true);
         let bound = tunnel.stream.socket().filter(|_| tunnel.peers.remote.protocol.is_none());
-        handshake.machine.connected(bound.and_then(sys::socket_addrs).map(|(ours, _)| ours));
+        let bound = bound.and_then(sys::socket_addrs).map(|(ours, _)| ours);
+        handshake.machine.connected(bound, tunnel.peers.is_forwarding);
         let next = handshake.advance()?;
         let client = handshake.stream;
         match next {
@@ -120,7 +121,7 @@ impl Proxy {
             return Err(Error::TargetNotAllowed { target });
         }
         let channel = handshake.stream.socket().ok_or(Error::ClientGone)?;
-        connector.connect_to(target, ClientEnd { channel, addrs })
+        connector.connect_to(target, ClientEnd { channel, addrs }, handshake.machine.forward_request())
     }
 }
 

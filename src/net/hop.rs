@@ -24,7 +24,7 @@ use crate::error::{Error, Peer, os_message};
 use crate::plan::{
     Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Resolve, SocketSettings, Target, Token,
 };
-use crate::proto::{self, Credentials, Learned, Negotiation, Redactor, Unencodable};
+use crate::proto::{self, Credentials, ForwardRequest, Learned, Negotiation, Redactor, Unencodable};
 use crate::secret::{self, AskPassword, Secret};
 use crate::sys::{self, Channel, Client};
 use crate::trace::trace;
@@ -51,6 +51,8 @@ pub struct Context<'a> {
     pub client: Option<ClientEnd<'a>>,
     /// The resources that all sessions of the run share.
     pub shared: &'a Arc<Shared>,
+    /// The client's HTTP request. The last proxy forwards it if it can.
+    pub forward: Option<&'a Arc<ForwardRequest>>,
     /// Receives each stage as it is reached.
     pub progress: &'a dyn Progress,
 }
@@ -87,6 +89,8 @@ pub(super) struct HopState<'a> {
     pub(super) spent: Duration,
     /// The login that the negotiation uses, if the listener's [`LoginGate`] controls it.
     pub(super) login: Option<login_gate::Attempt<'a>>,
+    /// The negotiation sends the client's request, instead of requesting a tunnel.
+    pub(super) forwards: bool,
 }
 
 impl HopState<'_> {
@@ -154,6 +158,8 @@ pub(super) fn prepare_hops<'a>(
         for credentials in known.iter().chain(&prompted) {
             redactor.add_credentials(credentials);
         }
+        let is_last = index + 1 == count;
+        let forward = context.forward.filter(|_| is_last && hop.protocol.forwards_requests());
         let mut negotiation = hop.protocol.negotiation(HopRequest {
             destination,
             user: hop.protocol.needs_user().then(|| user(hop, &peer)).transpose()?,
@@ -162,6 +168,7 @@ pub(super) fn prepare_hops<'a>(
             eager,
             prompt: &**prompt,
             redactor: redactor.clone(),
+            forward: forward.cloned(),
         });
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;
@@ -184,6 +191,7 @@ pub(super) fn prepare_hops<'a>(
             negotiation,
             login,
             spent: Duration::ZERO,
+            forwards: forward.is_some(),
         })
     };
     path.iter().zip(destinations).enumerate().map(prepare).collect()

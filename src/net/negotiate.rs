@@ -91,10 +91,15 @@ fn take_steps<'a>(
             trace!("{note}");
         }
         let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
-        if !matches!(step, Step::ReceiveRest | Step::Peek(_)) {
-            rest_deadline = None;
-        }
-        let limit = deadline.left().map_or(REST_TIMEOUT, |left| left.min(REST_TIMEOUT));
+        let limit = match step {
+            Step::ReceiveRest | Step::Peek(_) => REST_TIMEOUT,
+            Step::ReceiveFor(limit) => limit,
+            _ => {
+                rest_deadline = None;
+                Duration::ZERO
+            }
+        };
+        let limit = deadline.left().map_or(limit, |left| left.min(limit));
         let mut rest_deadline = || *rest_deadline.get_or_insert_with(|| Deadline::start(Some(limit)));
         match step {
             Step::Send(wire) => {
@@ -110,6 +115,7 @@ fn take_steps<'a>(
             }
             Step::Receive(limit) => hop.receive(connection, limit, deadline)?,
             Step::ReceiveRest => hop.receive_rest(connection, &rest_deadline())?,
+            Step::ReceiveFor(_) => hop.receive_for(connection, &rest_deadline(), deadline)?,
             Step::Peek(seen) => hop.peek(connection, seen, &rest_deadline())?,
             Step::Credentials => {
                 hop.log.flush();
@@ -165,6 +171,28 @@ impl HopState<'_> {
             Ok(()) => Ok(()),
         };
         result.map_err(|cause| self.failed(cause))
+    }
+
+    /// Receives more of a message until `limit` passes, after which the negotiation continues
+    /// without the rest.
+    fn receive_for(
+        &mut self,
+        connection: &mut Connection,
+        limit: &Deadline<'_>,
+        deadline: &Deadline<'_>,
+    ) -> Result<(), Error> {
+        let limit = limit.watching(deadline.client());
+        match self.receive_some(connection, Limit::Unknown, &limit) {
+            Ok(()) => Ok(()),
+            Err(HopFailure::Protocol(cause)) => Err(self.failed(cause)),
+            Err(HopFailure::Wait(WaitError::TimedOut)) => {
+                self.negotiation.timed_out().map_err(|cause| self.failed(cause))
+            }
+            Err(HopFailure::Wait(WaitError::Io(_))) => {
+                self.negotiation.closed().map_err(|cause| self.failed(cause))
+            }
+            Err(HopFailure::Wait(error)) => Err(self.wait(&limit).error(error)),
+        }
     }
 
     /// Passes the bytes that follow the negotiation to it without consuming them, because they may

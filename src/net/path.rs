@@ -114,7 +114,7 @@ impl Redial {
     }
 
     fn connect(&self) -> Result<Box<dyn Stream>, Error> {
-        let context = Context { client: None, shared: &self.shared, progress: &() };
+        let context = Context { client: None, shared: &self.shared, forward: None, progress: &() };
         let binding = Binding::find(&self.sockets)?;
         let setup = Setup {
             sockets: &self.sockets,

@@ -35,6 +35,8 @@ pub struct Peers {
     pub granted_by: Option<Peer>,
     /// The target.
     pub target: Target,
+    /// The last hop has received the client's HTTP request, and forwards it.
+    pub is_forwarding: bool,
 }
 
 impl Peers {
@@ -92,7 +94,7 @@ pub(super) fn finish(
     let peer = Peer::target(&plan.target);
     let until = deadline.or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
     let connection = tls.secure(Connection::new(tunnel.stream), &peer, &until, context.progress)?;
-    let peers = Peers { remote: peer, granted_by: None, target: tunnel.peers.target };
+    let peers = Peers { remote: peer, granted_by: None, ..tunnel.peers };
     Ok(Tunnel { stream: connection.into_stream(), peers })
 }
 

@@ -11,7 +11,7 @@ use super::target::Target;
 use super::tls::Tls;
 use super::token::Token;
 use crate::addr::Endpoint;
-use crate::proto::{Credentials, Negotiation, Redactor};
+use crate::proto::{Credentials, ForwardRequest, Negotiation, Redactor};
 use crate::secret::{AskPassword, Secret, UserName};
 use crate::stream::Stream;
 
@@ -127,6 +127,11 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
         true
     }
 
+    /// Returns `true` if the proxy can forward an HTTP request itself, without a tunnel.
+    fn forwards_requests(&self) -> bool {
+        false
+    }
+
     /// Returns `true` if the protocol opens further connections during the session.
     fn opens_connections(&self) -> bool {
         false
@@ -159,6 +164,9 @@ pub struct HopRequest<'a> {
     pub prompt: &'a dyn AskPassword,
     /// Masks secrets in what the proxy sends.
     pub redactor: Redactor,
+    /// The client's request that the proxy is to forward; `None` for a tunnel. Only for protocols
+    /// that [forward requests](Protocol::forwards_requests).
+    pub forward: Option<Arc<ForwardRequest>>,
 }
 
 /// The credentials to send before the proxy requests them.

@@ -25,6 +25,7 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -46,8 +47,8 @@ mod testing;
 
 pub use error::{Awaited, BadUpgrade, Error, SocksMessage, Unencodable, Unusable, UnusableScheme};
 pub use http::{
-    AcceptedScheme as AcceptedHttpScheme, Connect as HttpConnect, Header as HttpHeader, Random,
-    Scheme as HttpScheme, Settings as HttpSettings,
+    AcceptedScheme as AcceptedHttpScheme, Connect as HttpConnect, ForwardRequest, Header as HttpHeader,
+    Random, Scheme as HttpScheme, Settings as HttpSettings,
 };
 pub use proxy_protocol::{Ends, ProxyProtocol};
 pub use redact::Redactor;
@@ -104,6 +105,9 @@ pub enum Step {
     /// Like [`Receive`](Self::Receive), but with a short time limit. When the time is up, call
     /// [`Negotiation::closed`] as if the proxy had closed the connection.
     ReceiveRest,
+    /// Like [`Receive`](Self::Receive), but only for this long. When the time is up, call
+    /// [`Negotiation::timed_out`].
+    ReceiveFor(Duration),
     /// Peek at the bytes that follow the negotiation, and pass them to [`Negotiation::receive`],
     /// which consumes none of them.
     ///
@@ -163,6 +167,14 @@ pub trait Negotiation: Any + Send {
     /// Fails unless the negotiation can continue on a new connection ([`Step::Reconnect`]).
     fn closed(&mut self) -> Result<(), Error>;
 
+    /// Reports that the time of [`Step::ReceiveFor`] is up.
+    ///
+    /// # Errors
+    /// Fails unless the negotiation can continue.
+    fn timed_out(&mut self) -> Result<(), Error> {
+        self.closed()
+    }
+
     /// Supplies the credentials requested by [`Step::Credentials`].
     ///
     /// # Errors
@@ -207,7 +219,7 @@ pub trait Negotiation: Any + Send {
 }
 
 /// Bytes to send. Zeroed on drop; `Debug` masks the secret parts.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Wire {
     bytes: Zeroizing<Vec<u8>>,
     /// The ranges of secret bytes, sorted and non-overlapping.

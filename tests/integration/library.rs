@@ -51,7 +51,8 @@ pub(crate) fn endpoint(host: &str, port: &str) -> Target {
 pub(crate) fn open_tunnel(plan: &Plan) -> Tunnel {
     let prompt = Box::new(Nobody);
     let shared = Arc::new(Shared::new(prompt).remembering_logins());
-    connect::net::connect(plan, Context { client: None, shared: &shared, progress: &() }).unwrap()
+    connect::net::connect(plan, Context { client: None, shared: &shared, forward: None, progress: &() })
+        .unwrap()
 }
 
 /// Returns the first bytes from the tunnel.

@@ -14,7 +14,7 @@ use crate::daemon::{free_port, has_listener};
 use crate::kit::{Outcome, Program, Running};
 use crate::peers::run;
 use crate::routes::{HTTP_SQUID_USER, Route, SOCKS5_MICROSOCKS_USER};
-use crate::servers::{PASSWORD, PLAIN_PASSWORD, SQUID_USER, USER, WRONG_PASSWORD};
+use crate::servers::{PASSWORD, PLAIN_PASSWORD, SQUID_DIGEST_WEB, SQUID_USER, USER, WRONG_PASSWORD};
 
 /// Time limit for the program to start listening.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -44,6 +44,8 @@ pub(crate) fn cases() -> Vec<Case> {
             move |context| uses_proxy_with_password(context, route),
         );
     }
+    topic
+        .ours("curl loads and sends files through a proxy that opens no tunnels", uses_proxy_without_tunnels);
     topic.ours("curl learns the reason of a failure", curl_learns_the_reason);
     topic.ours("curl logs in, and is rejected with a wrong password", curl_logs_in);
     topic.ours("curl uses the listener over TLS", curl_over_tls);
@@ -233,6 +235,24 @@ fn uses_proxy_with_password(context: &Context, route: &Route) {
     }
     let log = listener.run.stderr_so_far();
     assert!(!log.contains(PASSWORD) && !log.contains(PLAIN_PASSWORD), "{log}");
+}
+
+/// With Digest, each request needs a nonce count, and POST a request without a body first.
+fn uses_proxy_without_tunnels(context: &Context) {
+    let (folder, web) = site(context);
+    let connect = context.connect(&format!("-a digest -H {}", context.address(SQUID_DIGEST_WEB)));
+    let connect = connect.env("HTTP_PROXY_USER", USER).env("HTTP_PROXY_PASSWORD", PASSWORD);
+    let listener = Listener::start_program(connect);
+    let (proxy, page) = (listener.url("http"), web.url("page.html"));
+    let [big, _] = context.peers.big_files();
+    for round in 0..2 {
+        curl(&["-x", &proxy, &page, &page]).run().expect_success().expect_stdout(PAGE.repeat(2));
+        let name = format!("sent{round}");
+        curl(&["-x", &proxy, "-T", &big.display().to_string(), &web.url(&name)]).run().expect_code(0);
+        expect_same(big, &fs::read(folder.join(name)).unwrap());
+    }
+    let log = listener.run.stderr_so_far();
+    assert!(!log.contains(PASSWORD) && !log.contains("CONNECT "), "{log}");
 }
 
 fn curl_learns_the_reason(context: &Context) {

@@ -137,6 +137,8 @@ pub(crate) const SQUID_USER: Endpoint = endpoint(Server::Squid, 1);
 /// Requires TLS.
 pub(crate) const SQUID_TLS: Endpoint = endpoint(Server::Squid, 2);
 pub(crate) const SQUID_DIGEST: Endpoint = endpoint(Server::SquidDigest, 0);
+/// Opens no tunnels.
+pub(crate) const SQUID_DIGEST_WEB: Endpoint = endpoint(Server::SquidDigest, 1);
 pub(crate) const SSH_D: Endpoint = endpoint(Server::SshD, 0);
 pub(crate) const DNSMASQ: Endpoint = endpoint(Server::Dnsmasq, 0);
 
@@ -302,9 +304,13 @@ impl Peers {
         let ha1 = ha1.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let users = write(folder, "users", format!("{USER}:real:{ha1}\n"));
         let nobody = write(folder, "nobody", "");
-        self.serve_squid(Server::SquidDigest, 1, folder, |ports| {
+        self.serve_squid(Server::SquidDigest, 2, folder, |ports| {
             format!(
                 "http_port 127.0.0.1:{}
+                http_port 127.0.0.1:{} name=web
+                acl web myportname web
+                acl CONNECT method CONNECT
+                http_access deny web CONNECT
                 auth_param digest program {DIGEST_AUTH} -c {users}
                 auth_param digest children 2 startup=1
                 auth_param digest realm real
@@ -317,6 +323,7 @@ impl Peers {
                 logformat brief %Ss/%03>Hs %rm %ru %un %>rv %{{User-Agent}}>h %{{X-Probe}}>h
                 access_log stdio:{}/access.log brief\n",
                 ports[0],
+                ports[1],
                 folder.display()
             )
         })

@@ -82,6 +82,11 @@ impl Body {
         self.start
     }
 
+    /// Returns a body without bytes, for the response to HEAD.
+    pub(super) fn empty() -> Self {
+        Self { framing: Framing::Length(0), start: Vec::new(), max_kept: MAX_KEPT, received: 0 }
+    }
+
     pub(in crate::proto) fn is_complete(&self) -> bool {
         matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunk::Complete))
     }

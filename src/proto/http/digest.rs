@@ -106,11 +106,11 @@ impl UsedDigest {
         Self { digest, uses: AtomicU32::new(0), session_cnonce: OnceLock::new() }
     }
 
-    /// Computes the response for the next request for a tunnel to `uri`.
+    /// Computes the response for the next request, which has this method and this request target.
     pub(super) fn respond(
         &self,
         credentials: &Credentials,
-        uri: &str,
+        (method, uri): (&str, &str),
         random: Random,
     ) -> Result<Authorization, Error> {
         let fresh = BASE64.encode(random().ok_or(Error::NoRandomness)?);
@@ -118,7 +118,7 @@ impl UsedDigest {
         // After an overflow, the proxy rejects the count and sends a new nonce, which has a new
         // counter.
         let count = self.uses.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        self.digest.respond(&RequestInfo { method: "CONNECT", uri, credentials, cnonce, count })
+        self.digest.respond(&RequestInfo { method, uri, credentials, cnonce, count })
     }
 }
 

@@ -30,6 +30,11 @@ pub(in crate::proto) struct Head {
 }
 
 impl HeadReader {
+    /// Takes the start of an incomplete head.
+    pub(super) fn take_start(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
     pub(in crate::proto) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -93,6 +98,11 @@ fn is_folded(line: &str) -> bool {
 }
 
 impl Head {
+    /// Returns the head as received.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     fn parse(bytes: Vec<u8>, redactor: &Redactor) -> Result<Self, Error> {
         // Reject a bare CR and a NUL: parsers disagree about them, and whether a tunnel is
         // established must not depend on that (RFC 9110 §5.5).

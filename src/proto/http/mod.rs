@@ -1,6 +1,10 @@
 //! HTTP CONNECT (RFC 9110 §9.3.6, RFC 9112 §3.2.3) with authentication: Basic (RFC 7617) and Digest
 //! (RFC 7616).
 
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
 use super::{
     Awaited, Credentials, Error, Learned, Limit, Negotiation, Redactor, Step, Unusable, UnusableScheme, Wire,
 };
@@ -12,6 +16,7 @@ mod body;
 mod challenge;
 mod credentials_header;
 mod digest;
+mod forward;
 mod head;
 mod header;
 mod page;
@@ -20,6 +25,8 @@ mod scheme_selection;
 
 pub(super) use body::{Body, MAX_KEPT};
 pub use digest::Random;
+pub use forward::ForwardRequest;
+use forward::Forwarding;
 pub(super) use head::{Head, HeadReader};
 pub use header::Header;
 pub(super) use refusal_text::describe as describe_refusal;
@@ -68,6 +75,8 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Connect {
     target: Endpoint,
+    /// The client's request to send instead of CONNECT.
+    forwarding: Option<Forwarding>,
     settings: Settings,
     random: Random,
     credentials: Option<Credentials>,
@@ -115,7 +124,30 @@ impl Connect {
         }
         let (state, head) = (State::SendRequest, HeadReader::default());
         let selector = SchemeSelector::allowing(settings.schemes.clone());
-        Self { target, settings, random, credentials: None, selector, redactor, state, head, reused: false }
+        Self {
+            target,
+            forwarding: None,
+            settings,
+            random,
+            credentials: None,
+            selector,
+            redactor,
+            state,
+            head,
+            reused: false,
+        }
+    }
+
+    /// Sends this request to the proxy instead of CONNECT. It goes to the same target.
+    #[must_use]
+    pub fn forwarding(mut self, request: Option<Arc<ForwardRequest>>) -> Self {
+        self.forwarding = request.map(Forwarding::new);
+        self
+    }
+
+    /// Returns the received bytes that belong to the client, once the negotiation is done.
+    pub fn take_answer(&mut self) -> Zeroizing<Vec<u8>> {
+        self.forwarding.as_mut().map(Forwarding::take_answer).unwrap_or_default()
     }
 
     /// Masks the secrets of this redactor as well, and adds our own to it.
@@ -141,25 +173,38 @@ impl Connect {
         self.settings.headers.iter().any(|header| header.is("proxy-authorization"))
     }
 
-    /// Returns the request. The request line and `Host` both contain the target with its port (RFC
-    /// 9110 §7.2), unless the user supplied another `Host`.
+    /// Returns `true` if the next request is the one that finds out about the login.
+    fn probes(&self) -> bool {
+        let needs_probe = self.forwarding.as_ref().is_some_and(Forwarding::needs_probe);
+        needs_probe && !self.selector.is_accepted_basic()
+    }
+
+    /// Returns `true` if the negotiation waits for the response to the next request.
+    fn awaits_response(&self) -> bool {
+        let can_repeat = self.forwarding.as_ref().is_none_or(|forwarding| !forwarding.has_body());
+        can_repeat || self.probes()
+    }
+
+    fn version(&self) -> &'static str {
+        if self.settings.http_1_0 { "1.0" } else { "1.1" }
+    }
+
+    /// Returns the next request.
     fn request(&mut self) -> Result<Wire, Error> {
         self.check()?;
-        let target = self.target.to_string();
-        let version = if self.settings.http_1_0 { "1.0" } else { "1.1" };
-        let start = format!("CONNECT {target} HTTP/{version}\r\nHost: ");
-        let (own_host, headers): (Vec<_>, Vec<_>) =
-            self.settings.headers.iter().partition(|header| header.is("host"));
-        let host = own_host.first().map_or(target.as_bytes(), |header| header.value().expose());
-        let mut parts = vec![(start.as_bytes(), false), (host, false), (b"\r\n", false)];
-        for header in headers {
-            parts.extend([(header.name().as_bytes(), false), (b": ", false)]);
-            parts.extend([(header.value().expose(), header.is_secret()), (b"\r\n", false)]);
-        }
+        let (method, url, start) = match &self.forwarding {
+            None => ("CONNECT".into(), self.target.to_string(), self.connect_head()),
+            Some(forwarding) => {
+                let probes = self.probes();
+                let (method, url) = forwarding.target(probes);
+                (method, url, forwarding.head(probes, self.version()))
+            }
+        };
         let authorization = match &self.credentials {
-            Some(credentials) => self.selector.authorization(credentials, &target, self.random)?,
+            Some(credentials) => self.selector.authorization(credentials, (&method, &url), self.random)?,
             None => None,
         };
+        let mut parts = Vec::new();
         if let Some(authorization) = &authorization {
             let [before, secret, after] = authorization.parts();
             // The challenge may echo one of our secrets, for example in its nonce, and our response
@@ -171,10 +216,29 @@ impl Connect {
             parts.extend([(secret, true), (after, after_is_secret), (b"\r\n", false)]);
         }
         parts.push((b"\r\n", false));
-        Ok(Wire::from_parts(&parts))
+        Ok(start.concat(&Wire::from_parts(&parts)))
+    }
+
+    /// Returns the start of the CONNECT request. The request line and `Host` both contain the
+    /// target with its port (RFC 9110 §7.2), unless the user supplied another `Host`.
+    fn connect_head(&self) -> Wire {
+        let target = self.target.to_string();
+        let start = format!("CONNECT {target} HTTP/{}\r\nHost: ", self.version());
+        let (own_host, headers): (Vec<_>, Vec<_>) =
+            self.settings.headers.iter().partition(|header| header.is("host"));
+        let host = own_host.first().map_or(target.as_bytes(), |header| header.value().expose());
+        let mut parts = vec![(start.as_bytes(), false), (host, false), (b"\r\n", false)];
+        for header in headers {
+            parts.extend([(header.name().as_bytes(), false), (b": ", false)]);
+            parts.extend([(header.value().expose(), header.is_secret()), (b"\r\n", false)]);
+        }
+        Wire::from_parts(&parts)
     }
 
     fn handle_head(&mut self, head: Head) -> Result<(), Error> {
+        if self.forwarding.is_some() {
+            return self.handle_forwarded_head(&head);
+        }
         self.state = match head.status {
             // Interim response; the final one follows (RFC 9110 §15.2).
             100 | 102..=199 => State::AwaitHead,
@@ -185,6 +249,35 @@ impl Connect {
             400 if self.selector.forget() => State::Reconnect,
             401 | 407 => self.handle_challenge(&head)?,
             _ => State::ReadRefusal { body: Body::from_head(&head), head: Box::new(head) },
+        };
+        Ok(())
+    }
+
+    /// Handles a response to a request that the proxy forwards. All but challenges are for the
+    /// client.
+    fn handle_forwarded_head(&mut self, head: &Head) -> Result<(), Error> {
+        let probes = self.probes();
+        let Some(forwarding) = &mut self.forwarding else { return Ok(()) };
+        self.state = match head.status {
+            407 => {
+                forwarding.discard();
+                self.handle_challenge(head)?
+            }
+            100..=199 if probes => State::AwaitHead,
+            100..=199 => {
+                forwarding.keep(head);
+                State::AwaitHead
+            }
+            _ if probes => {
+                forwarding.is_probed = true;
+                self.selector.accepted();
+                self.reused = head.keeps_alive();
+                if self.reused { State::SendRequest } else { State::Reconnect }
+            }
+            _ => {
+                forwarding.keep(head);
+                self.establish()
+            }
         };
         Ok(())
     }
@@ -214,7 +307,9 @@ impl Connect {
                 Error::NoScheme { offered, status: head.status }
             }
         })?;
-        let body = Body::from_head(head);
+        let probes = self.probes();
+        let is_head = self.forwarding.as_ref().is_some_and(|forwarding| forwarding.is_head(probes));
+        let body = if is_head { Body::empty() } else { Body::from_head(head) };
         Ok(if !head.keeps_alive() || body.is_longer_than(MAX_DRAINED) {
             State::Challenged { keep: false }
         } else if body.is_complete() {
@@ -270,9 +365,13 @@ impl Negotiation for Connect {
         Ok(match &self.state {
             State::SendRequest => {
                 let request = self.request()?;
-                self.state = State::AwaitHead;
+                self.state = if self.awaits_response() { State::AwaitHead } else { State::Done };
                 self.head = HeadReader::default();
                 Step::Send(request)
+            }
+            // The server behind the proxy may take its time.
+            State::AwaitHead if self.forwarding.is_some() && !self.probes() => {
+                Step::ReceiveFor(forward::CHALLENGE_TIMEOUT)
             }
             State::AwaitHead => Step::Receive(Limit::Unknown),
             // The body may never come, for example because its Content-Length is wrong.
@@ -355,8 +454,17 @@ impl Negotiation for Connect {
                 self.state = State::Reconnect;
                 Ok(())
             }
+            State::AwaitHead if !self.probes() && self.forwarding.is_some() => self.timed_out(),
             _ => Err(Error::Closed(self.waiting_for())),
         }
+    }
+
+    fn timed_out(&mut self) -> Result<(), Error> {
+        let start = self.head.take_start();
+        let Some(forwarding) = &mut self.forwarding else { return self.closed() };
+        forwarding.keep_bytes(&start);
+        self.state = State::Done;
+        Ok(())
     }
 
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error> {

@@ -129,6 +129,8 @@ pub(super) struct SchemeSelector {
     standing: Standing,
     /// The response that a remembered one has replaced.
     unremembered: Option<Response>,
+    /// The proxy accepted Basic in an earlier negotiation, and it is sent without a challenge.
+    preemptive_accepted: bool,
     /// The latest decision, for the debug log.
     pub(super) log_note: Option<String>,
 }
@@ -143,6 +145,7 @@ impl SchemeSelector {
             response: None,
             standing: Standing::Untried,
             unremembered: None,
+            preemptive_accepted: false,
             log_note: None,
         }
     }
@@ -159,6 +162,7 @@ impl SchemeSelector {
     /// negotiation. Returns `false` if its scheme is not allowed, or if it is already selected.
     pub(super) fn recall(&mut self, accepted: &AcceptedScheme) -> bool {
         let AcceptedScheme(response) = accepted;
+        self.preemptive_accepted = self.response.as_ref() == Some(response);
         if !self.allowed.contains(&response.scheme()) || self.response.as_ref() == Some(response) {
             return false;
         }
@@ -177,6 +181,13 @@ impl SchemeSelector {
         self.response = self.unremembered.take();
         self.log_note = Some("the remembered authentication failed: starting without it".into());
         true
+    }
+
+    /// Returns `true` if the next request uses Basic, and the proxy has accepted that before. With
+    /// Digest, the proxy may require a new nonce at any time.
+    pub(super) fn is_accepted_basic(&self) -> bool {
+        let is_accepted = self.preemptive_accepted || self.standing != Standing::Untried;
+        is_accepted && self.response == Some(Response::Basic)
     }
 
     /// Returns the response that the proxy has accepted, in this negotiation or an earlier one, and
@@ -283,13 +294,13 @@ impl SchemeSelector {
     pub(super) fn authorization(
         &self,
         credentials: &Credentials,
-        uri: &str,
+        target: (&str, &str),
         random: Random,
     ) -> Result<Option<Authorization>, Error> {
         match &self.response {
             None => Ok(None),
             Some(Response::Basic) => Authorization::basic(credentials).map(Some),
-            Some(Response::Digest(used)) => used.respond(credentials, uri, random).map(Some),
+            Some(Response::Digest(used)) => used.respond(credentials, target, random).map(Some),
         }
     }
 }

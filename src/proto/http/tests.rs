@@ -8,6 +8,7 @@ use crate::proto::testing::{
 use crate::proto::{Awaited, Error, Limit, Negotiation as _, Step, Unencodable};
 
 mod authentication;
+mod forward;
 mod headers;
 mod learned;
 mod page;

@@ -27,6 +27,30 @@ pub trait Filter: fmt::Debug + Send {
     fn closed(&mut self, output: &mut Zeroizing<Vec<u8>>) -> Result<(), Malformed>;
 }
 
+/// A filter that passes on all bytes as they are.
+#[derive(Debug, Default)]
+pub struct PassAll {
+    has_ended: bool,
+}
+
+impl Filter for PassAll {
+    fn mode(&self) -> Mode {
+        if self.has_ended { Mode::End } else { Mode::Pass(u64::MAX) }
+    }
+
+    fn receive(&mut self, input: &[u8], output: &mut Zeroizing<Vec<u8>>) -> Result<(), Malformed> {
+        output.extend_from_slice(input);
+        Ok(())
+    }
+
+    fn passed(&mut self, _: usize) {}
+
+    fn closed(&mut self, _: &mut Zeroizing<Vec<u8>>) -> Result<(), Malformed> {
+        self.has_ended = true;
+        Ok(())
+    }
+}
+
 /// An instruction for the next bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

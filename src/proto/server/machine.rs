@@ -8,7 +8,7 @@ use super::filter::Filter;
 use super::logins::Logins;
 use super::reason::{Refusal, Rejection};
 use crate::addr::Endpoint;
-use crate::proto::{Limit, Wire};
+use crate::proto::{ForwardRequest, Limit, Wire};
 
 /// A kind of listener.
 #[derive(Debug)]
@@ -89,9 +89,16 @@ pub trait Server: fmt::Debug + Send {
     /// Reports that the client has not completed its request in time.
     fn timed_out(&mut self);
 
+    /// Returns the request that an HTTP proxy can forward, instead of opening a tunnel to the
+    /// target; `None` if there is none.
+    fn forward_request(&self) -> Option<&Arc<ForwardRequest>> {
+        None
+    }
+
     /// Reports that the target is connected. `bound` is our address on that connection, if it is
-    /// known.
-    fn connected(&mut self, bound: Option<SocketAddr>);
+    /// known. With `is_forwarding`, a proxy has received the
+    /// [request to forward](Self::forward_request) instead.
+    fn connected(&mut self, bound: Option<SocketAddr>, is_forwarding: bool);
 
     /// Reports that the target was not connected.
     fn refused(&mut self, why: Refusal);

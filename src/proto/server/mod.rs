@@ -24,7 +24,7 @@
 //! assert_eq!(machine.receive(b"alice\x00SSH-2.0-early"), 6);
 //! let Step::Connect(target) = machine.step() else { panic!("expected a request") };
 //! assert_eq!(target.to_string(), "192.0.2.1:22");
-//! machine.connected(None);
+//! machine.connected(None, false);
 //! assert_eq!(machine.step(), Step::Send(Wire::public(b"\x00\x5a\0\0\0\0\0\0".to_vec())));
 //! assert_eq!(machine.step(), Step::Relay);
 //! ```
@@ -41,7 +41,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 
-pub use filter::{Filter, Malformed, Mode};
+pub use filter::{Filter, Malformed, Mode, PassAll};
 pub use forwarded::client_address;
 pub use logins::{Logins, LoginsError};
 pub use machine::{Filters, Kind, Server, Step};

@@ -336,7 +336,7 @@ impl Server for Socks {
         self.state = State::Close(Some(why));
     }
 
-    fn connected(&mut self, bound: Option<SocketAddr>) {
+    fn connected(&mut self, bound: Option<SocketAddr>, _: bool) {
         let code = if self.is_socks4 { 90 } else { 0 };
         self.state = State::Send(self.reply(code, bound), Box::new(State::Relay));
     }

@@ -104,7 +104,7 @@ impl<N: Negotiation + Debug, P: Peers> Driver<'_, N, P> {
                 self.peers.send(&message);
             }
             Step::Receive(limit) => self.receive(limit, false)?,
-            Step::ReceiveRest => self.receive(Limit::Unknown, true)?,
+            Step::ReceiveRest | Step::ReceiveFor(_) => self.receive(Limit::Unknown, true)?,
             Step::Peek(seen) => self.peek(seen)?,
             Step::Credentials => {
                 let credentials = self.peers.credentials();

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use crate::kit::*;
 use crate::listening::*;
 
+mod forward;
 mod http;
 mod per_target;
 mod rules;

@@ -19,7 +19,7 @@ use super::logins::Logins;
 use super::machine::{Filters, Kind, Server, Step};
 use super::reason::{Refusal, Rejection};
 use crate::addr::Endpoint;
-use crate::proto::{Limit, Wire};
+use crate::proto::{ForwardRequest, Limit, Wire};
 use answer::Answer;
 use body::RequestBody;
 use fields::MAX_HEAD;
@@ -192,17 +192,22 @@ impl Server for Http {
         };
     }
 
-    fn connected(&mut self, _: Option<SocketAddr>) {
+    fn forward_request(&self) -> Option<&Arc<ForwardRequest>> {
+        Some(&self.request.as_ref()?.forwarded.as_ref()?.for_proxy)
+    }
+
+    fn connected(&mut self, _: Option<SocketAddr>, is_forwarding: bool) {
         let Some(request) = self.request.take() else { return };
         self.state = match request.forwarded {
             None => {
                 let answer = b"HTTP/1.1 200 Connection established\r\n\r\n";
                 State::Send(answer.to_vec(), Box::new(State::Relay))
             }
-            Some(Forwarded { head, framing, is_http_1_0 }) => State::Forward(Filters {
-                head,
+            Some(Forwarded { head, framing, is_http_1_0, .. }) => State::Forward(Filters {
+                // A proxy has already received the head.
+                head: if is_forwarding { Wire::public(Vec::new()) } else { head },
                 request: Box::new(RequestBody::new(framing)),
-                response: Box::new(Response::new(request.is_head, is_http_1_0)),
+                response: Box::new(Response::new(request.is_head, is_http_1_0, is_forwarding)),
             }),
         };
     }

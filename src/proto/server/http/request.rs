@@ -1,6 +1,7 @@
 //! Validates the head of a request, and makes the head for the target.
 
 use std::fmt;
+use std::sync::Arc;
 
 use httparse::{EMPTY_HEADER, Error as ParseError, Header, Status};
 use zeroize::Zeroizing;
@@ -10,7 +11,7 @@ use super::super::target::parse_host;
 use super::body::Framing;
 use super::fields::{Fields, MAX_FIELDS, PSEUDONYM};
 use crate::addr::{Endpoint, Port, parse_port, split_port};
-use crate::proto::Wire;
+use crate::proto::{ForwardRequest, Wire};
 
 /// A valid request.
 pub(super) struct Request {
@@ -27,6 +28,8 @@ pub(super) struct Request {
 pub(super) struct Forwarded {
     /// The head for the target.
     pub(super) head: Wire,
+    /// The request for a proxy.
+    pub(super) for_proxy: Arc<ForwardRequest>,
     pub(super) framing: Framing,
     /// The client speaks HTTP/1.0, and so does the request to the target. Otherwise the target
     /// could answer with a chunked body, which the client does not know.
@@ -101,8 +104,17 @@ impl Request {
         };
         let target = endpoint(host, port.ok_or(Failure::InvalidTarget)?)?;
         let line = RequestLine { method, path, authority, is_http_1_0 };
-        let head = line.head(&fields)?;
-        let forwarded = Some(Forwarded { head, framing, is_http_1_0 });
+        let head = line.head(&line.origin_form(), &fields)?;
+        let url = line.absolute_form();
+        let for_proxy = Arc::new(ForwardRequest {
+            method: method.into(),
+            authority: authority.into(),
+            head: line.head(&url, &fields)?,
+            url,
+            has_body: !matches!(framing, Framing::None | Framing::Length(0)),
+        });
+        let head = head.concat(&Wire::public(b"\r\n".to_vec()));
+        let forwarded = Some(Forwarded { head, for_proxy, framing, is_http_1_0 });
         Ok(Self { target, authorization, is_head: method == "HEAD", forwarded })
     }
 }
@@ -190,12 +202,11 @@ struct RequestLine<'a> {
 }
 
 impl RequestLine<'_> {
-    /// Returns the head for the target, in origin form.
-    fn head(&self, fields: &Fields<'_>) -> Result<Wire, Failure> {
+    /// Returns the head with this request target, without the empty line at the end.
+    fn head(&self, target: &str, fields: &Fields<'_>) -> Result<Wire, Failure> {
         let version = if self.is_http_1_0 { "1.0" } else { "1.1" };
-        let line =
-            format!("{} {} HTTP/{version}\r\nHost: {}\r\n", self.method, self.origin_form(), self.authority);
-        let end = format!("Via: {version} {PSEUDONYM}\r\nConnection: close\r\n\r\n");
+        let line = format!("{} {target} HTTP/{version}\r\nHost: {}\r\n", self.method, self.authority);
+        let end = format!("Via: {version} {PSEUDONYM}\r\nConnection: close\r\n");
         let mut hops = None;
         let limits_hops = matches!(self.method, "OPTIONS" | "TRACE");
         let mut parts: Vec<(&[u8], bool)> = vec![(line.as_bytes(), false)];
@@ -211,6 +222,13 @@ impl RequestLine<'_> {
         let hops = hops.unwrap_or_default();
         parts.extend([(hops.as_bytes(), false), (end.as_bytes(), false)]);
         Ok(Wire::from_parts(&parts))
+    }
+
+    /// Returns the request target in absolute form (RFC 9112 §3.2.2). Without a path, OPTIONS is
+    /// for the server as a whole.
+    fn absolute_form(&self) -> String {
+        let path = self.origin_form();
+        format!("http://{}{}", self.authority, if path == "*" { "" } else { &path })
     }
 
     /// Returns the request target in origin form, or in asterisk form (RFC 9112 §3.2.4).

@@ -16,6 +16,8 @@ pub(super) struct Response {
     is_head: bool,
     /// The client speaks HTTP/1.0.
     is_http_1_0: bool,
+    /// The response comes from a proxy that forwards the request.
+    is_from_proxy: bool,
     /// The size of the earlier heads: interim responses.
     earlier: usize,
 }
@@ -42,8 +44,9 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    pub(super) fn new(is_head: bool, is_http_1_0: bool) -> Self {
-        Self { state: State::Head(Zeroizing::new(Vec::new())), is_head, is_http_1_0, earlier: 0 }
+    pub(super) fn new(is_head: bool, is_http_1_0: bool, is_from_proxy: bool) -> Self {
+        let state = State::Head(Zeroizing::new(Vec::new()));
+        Self { state, is_head, is_http_1_0, is_from_proxy, earlier: 0 }
     }
 
     /// Replaces the response with our own.
@@ -73,6 +76,8 @@ impl Response {
         match status {
             // A forwarded request never contains `Upgrade`.
             101 => return Err(MALFORMED),
+            // The client does not know the password for the next proxy.
+            407 if self.is_from_proxy => return Err("the next proxy rejected the login"),
             // The client would send the target its password for this proxy.
             407 => return Err("the target is not a proxy, but requires proxy authentication"),
             _ => {}

@@ -350,7 +350,7 @@ fn the_state_shows_no_password() {
 /// Passes a response through the filter in every fragmentation, and returns the result as text.
 fn response(is_http_1_0: bool, input: &str) -> String {
     let played = |parts: &[&[u8]]| {
-        let (output, failed) = filtered(&mut Response::new(false, is_http_1_0), parts);
+        let (output, failed) = filtered(&mut Response::new(false, is_http_1_0, false), parts);
         assert_eq!(failed, None);
         String::from_utf8(output).unwrap()
     };
@@ -427,7 +427,7 @@ fn a_response_that_must_not_reach_the_client_becomes_a_502() {
 
 #[test]
 fn a_filter_stays_at_its_end() {
-    let mut filter = Response::new(true, false);
+    let mut filter = Response::new(true, false, false);
     let mut output = Zeroizing::new(Vec::new());
     filter.closed(&mut output).unwrap();
     assert_eq!(answer(std::str::from_utf8(&output).unwrap()), (502, ""));

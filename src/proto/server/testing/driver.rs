@@ -97,7 +97,7 @@ pub(crate) fn drive(
                 assert!(target.is_none(), "requests two targets");
                 target = Some(requested.to_string());
                 match decision {
-                    Decision::Connected(bound) => server.connected(bound),
+                    Decision::Connected(bound) => server.connected(bound, false),
                     Decision::Refused(why) => server.refused(why),
                 }
             }
