@@ -22,8 +22,6 @@ use crate::trace::trace;
 /// # Errors
 /// The token cannot be read, or cannot be a token.
 fn for_run(args: &Args, sources: &Sources<'_>) -> Result<Option<Token>, Error> {
-    sources.mark_used("--token-file");
-    sources.mark_used("--token-fd");
     match &args.token {
         Some(TokenSource::File(path)) => {
             let path = sources.option("--token-file", path);
@@ -73,6 +71,11 @@ pub(super) fn for_hop(
             "invalid proxy in {}: a token in a URL can be read by others; use token-file=FILE",
             url.source
         )));
+    }
+    if gets_token {
+        // Also if the URL takes precedence.
+        sources.mark_used("--token-file");
+        sources.mark_used("--token-fd");
     }
     match url.query.take("token-file") {
         Some(value) => {

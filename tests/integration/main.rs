@@ -80,6 +80,8 @@ mod sudden_end;
 mod telnet;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod token;
 mod trace;
 #[cfg(unix)]
 mod unix_socket;

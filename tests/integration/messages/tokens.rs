@@ -1,10 +1,15 @@
 //! Errors about tokens and their keys.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{Message, Row, row};
 use crate::kit::*;
+use crate::websocket::server::{WsServer, accept_fields, read_head};
 
 /// Returns a row with this command line.
 fn args(variant: &'static str, situation: &'static str, args: &'static str, advice: &'static str) -> Row {
@@ -24,7 +29,7 @@ fn file(situation: &'static str, content: &'static str, args: &'static str, advi
 const CLAIMS: &str = "role=dest,session=ssh,aud=hub.example,ttl=30d";
 
 pub(super) fn rows() -> Vec<Row> {
-    [usage(), mint(), server()].into_iter().flatten().collect()
+    [usage(), mint(), client(), server()].into_iter().flatten().collect()
 }
 
 fn usage() -> Vec<Row> {
@@ -113,6 +118,45 @@ fn mint() -> Vec<Row> {
             fs::set_permissions(&*file, fs::Permissions::from_mode(0o644)).unwrap();
             let out = connect("").arg("--mint-token").arg(CLAIMS).arg("--signing-key").arg(&*file).run();
             Message::from_outcome(&out).naming(file.display(), "/home/me/hub.key")
+        }),
+    ]
+}
+
+/// Returns a row with a warning about the token of a session, whose file has these permissions.
+/// `PORT` is the port of a server.
+fn warning(situation: &'static str, advice: &'static str, mode: u32, url: &'static str) -> Row {
+    row(0, "Warning", situation, advice, move || {
+        let server = WsServer::start("", |mut socket, _| {
+            socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).unwrap();
+            while socket.read().is_ok() {}
+        });
+        let file = TempPath::file("token", "token\n");
+        fs::set_permissions(&*file, fs::Permissions::from_mode(mode)).unwrap();
+        let url = url.replace("PORT", &server.port().to_string());
+        let out = connect(format!("--token-file {} -x {url} host.example 22", file.display())).run();
+        server.finish();
+        Message::from_outcome(&out).naming(file.display(), "/home/me/token")
+    })
+}
+
+fn client() -> Vec<Row> {
+    vec![
+        warning("Token file that others can read", "", 0o644, "ws://127.0.0.1:PORT/"),
+        row(0, "Warning", "Token for a `ws://` server on another machine", "", || {
+            // The proxy is also the server.
+            let server = WsServer::raw(|mut stream| {
+                read_head(&mut stream);
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                let head = read_head(&mut stream);
+                let fields = accept_fields(&head);
+                write!(stream, "HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n").unwrap();
+                stream.write_all(b"\x82\x01x\x88\x02\x03\xe8").unwrap();
+                let _ = stream.read_to_end(&mut Vec::new());
+            });
+            let chain = format!("http://127.0.0.1:{},ws://ws.example/", server.port());
+            let out = connect(format!("-x {chain} host.example 22")).env("CONNECT_TOKEN", "token").run();
+            server.finish();
+            Message::from_outcome(&out)
         }),
     ]
 }
