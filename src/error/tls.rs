@@ -142,7 +142,7 @@ pub enum CertificateProblem {
     #[error("a certificate of X.509 version {0}, and only version 3 is supported")]
     OldVersion(u8),
     /// The peer's signature of the handshake does not match the certificate's key.
-    #[error("a certificate whose key it does not have")]
+    #[error("a certificate, but not its private key")]
     WrongKey,
     /// The certificate's encoding is invalid.
     #[error("a certificate that cannot be parsed")]

@@ -244,13 +244,19 @@ fn a_failure_with_closed_descriptors_has_its_exit_code_and_message() {
     }
 }
 
-/// Timeouts must use the monotonic clock, which does not jump when the time of day is set.
+/// Timeouts must use the monotonic clock, which does not jump when the time of day is set. Only
+/// tokens expire at a time of day.
 #[test]
-fn the_source_never_reads_the_time_of_day() {
-    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+fn only_tokens_depend_on_the_time_of_day() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let allowed = ["mint.rs", "listen/gate"].map(|path| source.join(path));
+    let mut directories = vec![source];
     let mut files = 0;
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if allowed.contains(&entry) {
+                continue;
+            }
             if entry.is_dir() {
                 directories.push(entry);
             } else {

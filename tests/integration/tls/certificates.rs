@@ -171,7 +171,7 @@ fn a_proxy_without_the_key_of_its_certificate_is_rejected() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let identity = pki.authority.localhost().with_another_key();
         let front = TlsFront::with_versions(&identity, &[version], None);
-        expect_rejected(front, &["a certificate whose key it does not have", "impostor"], |front| {
+        expect_rejected(front, &["a certificate, but not its private key", "impostor"], |front| {
             pki.connect(front, "")
         });
     }
