@@ -183,7 +183,8 @@ impl Protocol for Proxy {
     ) -> Box<dyn Stream> {
         let handshake = (negotiation as &mut dyn Any).downcast_ref::<Handshake>();
         let half_close = handshake.map_or(HalfClose::Neither, Handshake::half_close);
-        Box::new(Layered::new(connection, WebSocket::new(Role::Client(sys::random), half_close)))
+        let codec = WebSocket::new(Role::Client(sys::random), half_close);
+        Box::new(Layered::new(connection, codec).with_keep_alive(self.keep_alive))
     }
 }
 

@@ -192,7 +192,7 @@ impl Session {
     pub(super) fn timeout(&self) -> Option<Duration> {
         let bulk_pause = || self.down.is_bulk().then_some(BULK_PAUSE);
         let limits = match self.state {
-            State::Open => [bulk_pause(), None, self.idle.remaining()],
+            State::Open => [bulk_pause(), self.stream_time_left(), self.idle.remaining()],
             State::OutputOnly { since } => {
                 [bulk_pause(), Some(remaining_grace(since)), self.idle.remaining()]
             }
@@ -256,18 +256,45 @@ impl Session {
             self.local_ended_first.get_or_insert(self.up.source_ended());
         }
         self.idle.update(self.up.progress_count() + self.down.progress_count());
+        self.run_stream_timers();
         self.update_state(has_sent);
     }
 
     /// Handles a poll that timed out (see [`timeout`](Self::timeout)).
     pub(super) fn on_timeout(&mut self) {
         self.down.end_bulk();
+        if matches!(self.state, State::Open) {
+            self.run_stream_timers();
+        }
         match self.state {
             State::Draining(_) => self.reset_drained(),
             State::Closing(_) => self.advance_closing(Ready::default(), Ready::default()),
             State::Closed => {}
             State::InputOnly { .. } if self.idle.expired().is_none() => self.end(Ok(())),
             State::Open | State::OutputOnly { .. } | State::InputOnly { .. } => self.update_state(false),
+        }
+    }
+
+    /// Returns how long the streams that are read may stay silent; `None` for no limit.
+    fn stream_time_left(&self) -> Option<Duration> {
+        // While a direction holds data, its source is not read, so its silence means nothing.
+        let remote = self.down.wants_data().then(|| self.remote.time_left()).flatten();
+        let local = self.local.input().filter(|_| self.up.wants_data()).and_then(Stream::time_left);
+        remote.into_iter().chain(local).min()
+    }
+
+    /// Calls the streams whose time is up.
+    fn run_stream_timers(&mut self) {
+        if self.stream_time_left() != Some(Duration::ZERO) {
+            return;
+        }
+        if self.down.wants_data() {
+            self.remote.on_time();
+        }
+        if self.up.wants_data()
+            && let Some(input) = self.local.input_mut()
+        {
+            input.on_time();
         }
     }
 

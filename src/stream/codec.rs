@@ -47,6 +47,12 @@ pub trait Codec: fmt::Debug + Send {
         true
     }
 
+    /// Adds a message that the peer has to answer. Returns `false` if the protocol has none, or
+    /// nothing can be sent after [`close`](Self::close).
+    fn ping(&mut self) -> bool {
+        false
+    }
+
     /// Adds a message that ends the stream because it is incomplete. Returns `false` if the
     /// protocol has none: the connection has to be reset instead.
     fn abort(&mut self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -169,6 +170,14 @@ impl Stream for Filtered {
 
     fn undelivered(&self) -> usize {
         self.below.undelivered()
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        self.below.time_left()
+    }
+
+    fn on_time(&mut self) {
+        self.below.on_time();
     }
 
     fn fault(&self) -> Option<io::Error> {

@@ -1,9 +1,11 @@
 //! A stream with a codec on top of another stream.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::chunk::Chunk;
 use super::codec::Codec;
+use super::keep_alive::{self, Due, KeepAlive};
 use super::{Events, Interest, PollSet, Stream};
 use crate::sys::{self, Channel, Ready};
 
@@ -30,6 +32,7 @@ pub struct Layered<C: Codec> {
     is_closed: bool,
     /// Closing the stream resets the connection.
     resets_on_exit: bool,
+    keep_alive: Option<KeepAlive>,
 }
 
 impl<C: Codec> Layered<C> {
@@ -45,7 +48,15 @@ impl<C: Codec> Layered<C> {
             is_broken: false,
             is_closed: false,
             resets_on_exit: false,
+            keep_alive: None,
         }
+    }
+
+    /// Sends a [`ping`](Codec::ping) after this time without input; `None` for never.
+    #[must_use]
+    pub fn with_keep_alive(mut self, interval: Option<Duration>) -> Self {
+        self.keep_alive = interval.map(|interval| KeepAlive::new(interval, Instant::now()));
+        self
     }
 
     /// Passes received bytes to the codec, and reads more of them if there are none.
@@ -53,7 +64,11 @@ impl<C: Codec> Layered<C> {
         if self.received.is_empty() {
             match self.received.fill(|buffer| self.below.read(buffer)) {
                 Ok(0) => self.fail(self.codec.truncated()),
-                Ok(_) => {}
+                Ok(_) => {
+                    if let Some(keep_alive) = &mut self.keep_alive {
+                        keep_alive.received(Instant::now());
+                    }
+                }
                 Err(error) if sys::is_transient(&error) => {
                     // The stream below may be ready only for the bytes that the layer holds. Write
                     // them, or the caller's next wait returns at once.
@@ -125,6 +140,11 @@ impl<C: Codec> Layered<C> {
     }
 
     #[cfg(test)]
+    pub(super) fn keep_alive_mut(&mut self) -> Option<&mut KeepAlive> {
+        self.keep_alive.as_mut()
+    }
+
+    #[cfg(test)]
     pub(super) fn codec_mut(&mut self) -> &mut C {
         &mut self.codec
     }
@@ -189,7 +209,12 @@ impl<C: Codec> Stream for Layered<C> {
         }
         while !self.codec.pending_wire().is_empty() {
             match self.below.write(self.codec.pending_wire()) {
-                Ok(count) => self.codec.wire_written(count),
+                Ok(count) => {
+                    self.codec.wire_written(count);
+                    if let Some(keep_alive) = &mut self.keep_alive {
+                        keep_alive.has_written(count);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 // Do not report the error itself: the peer may have sent the reason before it
@@ -239,6 +264,29 @@ impl<C: Codec> Stream for Layered<C> {
 
     fn undelivered(&self) -> usize {
         self.codec.pending_wire().len() + self.below.undelivered()
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        let own = self.keep_alive.as_ref().filter(|_| self.fault.is_none());
+        let own = own.map(|keep_alive| keep_alive.time_left(Instant::now()));
+        own.into_iter().chain(self.below.time_left()).min()
+    }
+
+    fn on_time(&mut self) {
+        self.below.on_time();
+        let Some(keep_alive) = self.keep_alive.as_mut().filter(|_| self.fault.is_none()) else { return };
+        let now = Instant::now();
+        match keep_alive.due(now, self.below.undelivered()) {
+            Due::Nothing => {}
+            Due::Ping => {
+                if !self.codec.ping() {
+                    keep_alive.received(now);
+                }
+                // An error shows up in the next write.
+                let _ = self.flush();
+            }
+            Due::Failure => self.fail(keep_alive::failure()),
+        }
     }
 
     fn register<'a>(&'a self, want: Interest, polls: &mut PollSet<'a>) {

@@ -20,6 +20,7 @@ mod chunk;
 mod closing;
 mod codec;
 mod filtered;
+mod keep_alive;
 mod layered;
 mod poll_set;
 #[cfg(test)]
@@ -98,6 +99,16 @@ pub trait Stream: fmt::Debug + Send {
     /// Returns the number of written bytes that layers hold or the peer has not acknowledged. Only
     /// Linux reports the latter.
     fn undelivered(&self) -> usize;
+
+    /// Returns how long to wait for input before [`on_time`](Self::on_time) must be called; `None`
+    /// for no limit.
+    fn time_left(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Sends a Ping if the peer has sent nothing for some time, or ends the stream with an error if
+    /// the peer has not answered one.
+    fn on_time(&mut self) {}
 
     /// Returns the error hidden by an EOF; see [`Channel::fault`].
     fn fault(&self) -> Option<io::Error> {

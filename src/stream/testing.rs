@@ -71,4 +71,9 @@ impl Codec for Frames {
     fn close(&mut self) {
         self.wire.push(0);
     }
+
+    fn ping(&mut self) -> bool {
+        self.wire.push(254);
+        true
+    }
 }

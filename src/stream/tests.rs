@@ -301,3 +301,41 @@ fn a_layer_that_is_reset_on_exit_sent_its_closing_message() {
         assert_eq!(received.ends_with(b"\0"), !resets);
     }
 }
+
+#[test]
+fn a_silent_peer_gets_a_ping_and_the_stream_fails_without_an_answer() {
+    let (layer, mut peer) = layer();
+    let mut layer = layer.with_keep_alive(Some(Duration::ZERO));
+    assert_eq!(layer.time_left(), Some(Duration::ZERO));
+    layer.on_time();
+    let mut ping = [0; 1];
+    peer.read_exact(&mut ping).unwrap();
+    assert_eq!(ping, [254]);
+    let left = layer.time_left().unwrap();
+    assert!(left > Duration::from_secs(30), "{left:?}");
+
+    // Input of any kind is an answer.
+    peer.write_all(&[254]).unwrap();
+    wait(&layer, Interest::READ);
+    assert_eq!(layer.read(&mut ping).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(layer.time_left(), Some(Duration::ZERO));
+
+    layer.on_time();
+    layer.keep_alive_mut().unwrap().expire();
+    layer.on_time();
+    let error = layer.read(&mut ping).unwrap_err();
+    assert_eq!(error.to_string(), "no answer to a Ping within 35 seconds");
+    assert_eq!(layer.time_left(), None);
+}
+
+#[test]
+fn a_layer_on_a_layer_keeps_the_one_below_alive() {
+    let (below, mut peer) = layer();
+    let below = below.with_keep_alive(Some(Duration::ZERO));
+    let mut above = Layered::new(Box::new(below), Frames::default());
+    assert_eq!(above.time_left(), Some(Duration::ZERO));
+    above.on_time();
+    let mut ping = [0; 1];
+    peer.read_exact(&mut ping).unwrap();
+    assert_eq!(ping, [254]);
+}

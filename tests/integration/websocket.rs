@@ -245,6 +245,20 @@ fn a_refusal_names_its_cause() {
 }
 
 #[test]
+fn a_silent_server_gets_a_ping() {
+    let server = WsServer::start(HALF_CLOSE, |mut socket, _| {
+        let first = socket.read().unwrap();
+        socket.send(Message::binary(b"banner".to_vec())).unwrap();
+        close(&mut socket, CloseCode::Normal, "");
+        first
+    });
+    let running =
+        connect(format!("--keepalive 1 -x ws://127.0.0.1:{}/ host.example 22", server.port())).start();
+    assert_eq!(server.finish(), Message::Ping(tungstenite::Bytes::new()));
+    running.finish().expect_success().expect_stdout("banner");
+}
+
+#[test]
 fn the_token_is_sent_to_the_last_server_and_never_shown() {
     const TOKEN: &str = "hunter2-opensesame-0123456789";
     let file = TempPath::private("token", format!("{TOKEN}\r\nignored"));

@@ -193,6 +193,10 @@ impl Codec for WebSocket {
         self.half_close != HalfClose::Neither
     }
 
+    fn ping(&mut self) -> bool {
+        !self.has_sent_close && self.append(Opcode::Ping, b"").is_ok()
+    }
+
     fn abort(&mut self) -> bool {
         self.keys.is_none() && !self.has_sent_close && self.send_close(CloseCode::INTERNAL_ERROR).is_ok()
     }

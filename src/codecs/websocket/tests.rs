@@ -350,6 +350,16 @@ fn a_close_with_another_code_is_an_error_that_shows_its_reason() {
 }
 
 #[test]
+fn a_ping_is_sent_until_the_close() {
+    let mut codec = server();
+    assert!(codec.ping());
+    assert_eq!(written(&mut codec), frame(0x89, b""));
+    codec.close();
+    assert!(!codec.ping());
+    assert_eq!(written(&mut codec), b"\x88\x02\x03\xe8");
+}
+
+#[test]
 fn only_a_server_can_say_that_its_stream_is_incomplete() {
     let mut codec = server();
     codec.write_plain(b"part").unwrap();

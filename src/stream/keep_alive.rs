@@ -1,0 +1,156 @@
+//! Detects a peer that is gone: a message that it has to answer, after some time without input.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Time limit for input or acknowledged bytes after a Ping. After that, the peer counts as gone.
+const PONG_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// Maximum length of a Ping on the wire. Its own acknowledgement proves nothing: a proxy on the way
+/// may have sent it.
+const PING_LENGTH: u64 = 16;
+
+/// The time since the last input from a peer, and what to do when it gets long.
+#[derive(Debug)]
+pub(super) struct KeepAlive {
+    /// Time without input before a Ping.
+    interval: Duration,
+    last_input: Instant,
+    /// The Ping that the peer has not answered yet.
+    ping: Option<Ping>,
+    /// The number of bytes written.
+    written: u64,
+}
+
+#[derive(Debug)]
+struct Ping {
+    /// When it was sent, or when the peer has acknowledged bytes since.
+    at: Instant,
+    /// The number of acknowledged bytes at that time.
+    acknowledged: u64,
+}
+
+/// What has to be done when the time is up.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    /// Send a Ping.
+    Ping,
+    /// Give up.
+    Failure,
+}
+
+impl KeepAlive {
+    pub(super) fn new(interval: Duration, now: Instant) -> Self {
+        Self { interval, last_input: now, ping: None, written: 0 }
+    }
+
+    pub(super) fn received(&mut self, now: Instant) {
+        self.last_input = now;
+        self.ping = None;
+    }
+
+    pub(super) fn has_written(&mut self, count: usize) {
+        self.written += count as u64;
+    }
+
+    /// Returns how long to wait for input.
+    pub(super) fn time_left(&self, now: Instant) -> Duration {
+        let end = match &self.ping {
+            None => self.last_input + self.interval,
+            Some(ping) => ping.at + PONG_TIMEOUT,
+        };
+        end.saturating_duration_since(now)
+    }
+
+    /// Makes the peer's time for an answer end now.
+    #[cfg(test)]
+    pub(super) fn expire(&mut self) {
+        if let Some(ping) = &mut self.ping {
+            ping.at = ping.at.checked_sub(PONG_TIMEOUT).unwrap_or(ping.at);
+        }
+    }
+
+    /// Returns what is due. `undelivered` of the written bytes have not been acknowledged.
+    pub(super) fn due(&mut self, now: Instant, undelivered: usize) -> Due {
+        if !self.time_left(now).is_zero() {
+            return Due::Nothing;
+        }
+        let acknowledged = self.written.saturating_sub(undelivered as u64);
+        let current = Ping { at: now, acknowledged };
+        match &mut self.ping {
+            None => {
+                self.ping = Some(current);
+                Due::Ping
+            }
+            Some(ping) if acknowledged > ping.acknowledged + PING_LENGTH => {
+                *ping = current;
+                Due::Nothing
+            }
+            Some(_) => Due::Failure,
+        }
+    }
+}
+
+/// Returns the error for a peer that did not answer.
+pub(super) fn failure() -> io::Error {
+    let seconds = PONG_TIMEOUT.as_secs();
+    io::Error::new(io::ErrorKind::ConnectionAborted, format!("no answer to a Ping within {seconds} seconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> (KeepAlive, Instant) {
+        let now = Instant::now();
+        (KeepAlive::new(interval(), now), now)
+    }
+
+    fn interval() -> Duration {
+        Duration::from_secs(25)
+    }
+
+    /// Returns the moment before this time.
+    fn before(time: Instant) -> Instant {
+        time.checked_sub(Duration::from_millis(1)).unwrap_or(time)
+    }
+
+    #[test]
+    fn input_postpones_a_ping_and_answers_one() {
+        let (mut timer, start) = start();
+        assert_eq!(timer.due(before(start + interval()), 0), Due::Nothing);
+        timer.received(before(start + interval()));
+        assert_eq!(timer.due(start + interval(), 0), Due::Nothing);
+        let pinged = start + 2 * interval();
+        assert_eq!(timer.due(pinged, 0), Due::Ping);
+        assert_eq!(timer.time_left(pinged), PONG_TIMEOUT);
+        let answered = before(pinged + PONG_TIMEOUT);
+        timer.received(answered);
+        assert_eq!((timer.time_left(answered), timer.due(answered + interval(), 0)), (interval(), Due::Ping));
+    }
+
+    #[test]
+    fn a_peer_that_does_not_answer_is_gone() {
+        let (mut timer, start) = start();
+        assert_eq!(timer.due(start + interval(), 0), Due::Ping);
+        // The acknowledgement of the Ping itself does not count.
+        timer.has_written(6);
+        assert_eq!(timer.due(before(start + interval() + PONG_TIMEOUT), 0), Due::Nothing);
+        assert_eq!(timer.due(start + interval() + PONG_TIMEOUT, 0), Due::Failure);
+    }
+
+    #[test]
+    fn a_slow_upload_keeps_the_connection_while_it_makes_progress() {
+        let (mut timer, mut now) = start();
+        timer.has_written(100_000);
+        now += interval();
+        assert_eq!(timer.due(now, 99_000), Due::Ping);
+        for undelivered in [98_000, 97_000, 96_000] {
+            now += PONG_TIMEOUT;
+            assert_eq!(timer.due(now, undelivered), Due::Nothing);
+        }
+        now += PONG_TIMEOUT;
+        assert_eq!(timer.due(now, 96_000), Due::Failure);
+    }
+}
