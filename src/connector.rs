@@ -40,7 +40,7 @@ impl Connector {
 
     fn create(plan: Plan, planner: Option<Planner>) -> Self {
         let mut shared = Shared::new(Box::new(PromptCache::new(Prompter::new(plan.askpass.clone()))));
-        let has_many_sessions = planner.is_some() || matches!(plan.local, Local::Listen(_));
+        let has_many_sessions = planner.is_some() || matches!(plan.local, Local::Listen(_) | Local::Post(_));
         if has_many_sessions {
             shared = shared.limiting_logins();
         }

@@ -139,6 +139,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::Port { at, keep: true } => listen::serve_kept(connector, &at),
         Local::Listen(at) => listen::serve_all(connector, &at),
         Local::Proxy(server) => listen::serve_proxy(connector, server),
+        Local::Post(server) => listen::serve_post(connector, &server),
     }?;
     Ok(ExitCode::Ok)
 }

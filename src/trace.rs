@@ -178,6 +178,7 @@ fn local(local: &Local) {
         Local::Port { at, .. } => listen(at),
         Local::Listen(at) => at.iter().for_each(listen),
         Local::Proxy(server) => server.listeners.iter().for_each(|(at, _)| listen(at)),
+        Local::Post(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
     }
 }
 

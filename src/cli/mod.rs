@@ -363,11 +363,17 @@ fn help_text(value: &str) -> Result<String, Error> {
     }
 }
 
+/// The schemes of listeners that connect all clients to the same target.
+const FIXED_TARGET_SCHEMES: [&str; 3] = ["post+http", "post+https", "scgi"];
+
 impl Args {
     /// Returns `true` if a listener speaks a protocol in which its clients name the target.
     #[must_use]
     pub fn clients_name_targets(&self) -> bool {
-        self.listen.iter().any(|value| value.contains("://"))
+        let schemes = self.listen.iter().filter_map(|value| value.split_once("://"));
+        schemes
+            .into_iter()
+            .any(|(scheme, _)| !FIXED_TARGET_SCHEMES.iter().any(|fixed| scheme.eq_ignore_ascii_case(fixed)))
     }
 
     /// Returns `true` if the proxies may include a server that selects the target, so that port, or

@@ -40,7 +40,6 @@ pub(super) fn keep_alive(args: &Args, sources: &Sources<'_>) -> Result<Option<Du
 ///
 /// # Errors
 /// The value is invalid.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of POST tunnels"))]
 pub(super) fn max_wait(args: &Args) -> Result<Duration, Error> {
     args.server.max_wait.as_deref().map_or(Ok(MAX_WAIT), |value| whole_seconds(value, "--max-wait"))
 }
@@ -84,7 +83,6 @@ pub(super) fn expect_no_web_options(args: &ServerArgs) -> Result<(), Error> {
 ///
 /// # Errors
 /// An option is missing or invalid, or a file of `--token-keys` or `--deny-file` is.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of web clients"))]
 pub(super) fn web_access(
     args: &ServerArgs,
     listeners: &[(&str, &str)],

@@ -1,5 +1,6 @@
 //! The local endpoint: standard input and output, or the addresses to listen on.
 
+use super::post_server::post_server;
 use super::proxy_server::proxy_server;
 use super::sources::Sources;
 use super::tcp_address::parse_tcp;
@@ -29,6 +30,13 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
             "-P cannot be combined with --proxy-protocol: several clients share one connection, and the header \
              could name only the first",
         );
+    }
+    if let Some(server) = post_server(args, sources)? {
+        return match (&args.local_port, &args.check) {
+            (Some(_), _) => conflict("--listen cannot be combined with -p or -P"),
+            (None, None) => Ok(Local::Post(server)),
+            (None, Some(_)) => Ok(Local::Listen(Vec::new())),
+        };
     }
     let server = proxy_server(args, sources)?;
     match (&args.local_port, args.listen.as_slice()) {

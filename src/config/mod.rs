@@ -29,6 +29,7 @@ mod netrc;
 mod network;
 mod password;
 mod planner;
+mod post_server;
 mod proxy_server;
 mod proxy_url;
 mod rcfile;

@@ -55,10 +55,10 @@ pub(super) fn proxy_server(args: &Args, sources: &Sources<'_>) -> Result<Option<
     }
     let listeners = with_scheme.iter().map(|value| listener(value)).collect::<Result<Vec<_>, _>>()?;
     let uses_tls = listeners.iter().any(|(_, kind)| kind.tls);
-    let identity = identity(uses_tls, &args.server, sources)?;
+    let identity = identity(uses_tls, "https", &args.server, sources)?;
     let logins = password_file.as_deref().map(|path| logins(path, sources)).transpose()?.map(Arc::new);
     let allow_to = allow_to.iter().map(|value| allowed_target(value)).collect::<Result<_, _>>()?;
-    let allow_from = allow_from.iter().map(|value| allowed_client(value)).collect::<Result<Vec<_>, _>>()?;
+    let allow_from = allowed_clients(&args.server)?;
     if logins.is_none()
         && allow_from.is_empty()
         && let Some((at, kind)) = listeners.iter().find(|(at, _)| !is_loopback(at))
@@ -92,21 +92,24 @@ fn is_loopback(at: &ListenAddress) -> bool {
     }
 }
 
-fn identity(
+/// Returns the certificates for listeners, if any of them uses TLS. `scheme` is the scheme of such
+/// a listener.
+pub(super) fn identity(
     uses_tls: bool,
+    scheme: &str,
     args: &ServerArgs,
     sources: &Sources<'_>,
 ) -> Result<Option<ServerIdentity>, Error> {
     let ServerArgs { certificate, key, client_authorities, .. } = args;
     match (uses_tls, certificate) {
-        (true, None) => Err(Error::Config(
-            "--listen https:// requires a certificate; specify one with --serve-cert".into(),
-        )),
-        (false, _) if certificate.is_some() || key.is_some() => {
-            Err(Error::Usage("--serve-cert and --serve-key have no effect without --listen https://".into()))
-        }
+        (true, None) => Err(Error::Config(format!(
+            "--listen {scheme}:// requires a certificate; specify one with --serve-cert"
+        ))),
+        (false, _) if certificate.is_some() || key.is_some() => Err(Error::Usage(format!(
+            "--serve-cert and --serve-key have no effect without --listen {scheme}://"
+        ))),
         (false, _) if client_authorities.is_some() => {
-            Err(Error::Usage("--serve-client-ca has no effect without --listen https://".into()))
+            Err(Error::Usage(format!("--serve-client-ca has no effect without --listen {scheme}://")))
         }
         (false, _) => Ok(None),
         (true, Some(certificate)) => Ok(Some(ServerIdentity {
@@ -117,6 +120,11 @@ fn identity(
             client_authorities: client_authorities.as_ref().map(|path| sources.path(path)),
         })),
     }
+}
+
+/// Returns the networks of `--allow-from`.
+pub(super) fn allowed_clients(args: &ServerArgs) -> Result<Vec<Prefix>, Error> {
+    args.allow_from.iter().map(|value| allowed_client(value)).collect()
 }
 
 /// Reads the logins that the listeners accept.

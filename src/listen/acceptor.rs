@@ -80,7 +80,19 @@ impl Acceptor {
     /// # Errors
     /// [`Error::Idle`] if the kept session exceeds its idle timeout during the wait,
     /// [`Error::Remote`] if its connection is lost, or [`Error::System`].
-    pub(super) fn next_client(&self, mut between: Option<Between<'_>>) -> Result<Option<Client>, Error> {
+    pub(super) fn next_client(&self, between: Option<Between<'_>>) -> Result<Option<Client>, Error> {
+        self.next_client_at(between).map(|accepted| accepted.map(|(_, client)| client))
+    }
+
+    /// Waits for the next client as [`next_client`](Self::next_client) does. Also returns the index
+    /// of its listener's address in the plan.
+    ///
+    /// # Errors
+    /// See [`next_client`](Self::next_client).
+    pub(super) fn next_client_at(
+        &self,
+        mut between: Option<Between<'_>>,
+    ) -> Result<Option<(usize, Client)>, Error> {
         let failed = |what| move |cause| Error::System { what, cause };
         let started = Instant::now();
         loop {
@@ -95,7 +107,7 @@ impl Acceptor {
             let left = between.as_ref().and_then(Between::idle_limit);
             let left = left.map(|limit| limit.saturating_sub(started.elapsed()));
             let Some(mut events) = polls.wait(left).map_err(failed("wait for a client"))? else {
-                return between.map_or(Ok(None), Between::idle_error);
+                return between.map_or(Ok(None), |between| between.idle_error().map(|()| None));
             };
             if events.take().read {
                 return Ok(None);
@@ -115,7 +127,7 @@ impl Acceptor {
                             sys::set_keep_alive(&client.channel, self.keep_alive);
                         }
                         self.first.set((index + 1) % self.listeners.len());
-                        return Ok(Some(client));
+                        return Ok(Some((self.origins[index], client)));
                     }
                     // The client disconnected before we accepted it.
                     Err(error)
@@ -161,8 +173,8 @@ impl Between<'_> {
     }
 
     /// Resets the session, which has been idle for too long, and returns the error.
-    fn idle_error(self) -> Result<Option<Client>, Error> {
-        let (Some(kept), Some(limit)) = (self.kept, self.idle) else { return Ok(None) };
+    fn idle_error(self) -> Result<(), Error> {
+        let (Some(kept), Some(limit)) = (self.kept, self.idle) else { return Ok(()) };
         kept.reset();
         Err(Error::Idle { peer: kept.peer.clone(), limit })
     }

@@ -20,10 +20,12 @@ use proxy::Proxy;
 
 mod acceptor;
 mod bind;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of web clients"))]
 mod gate;
 mod openers;
+mod post;
 mod proxy;
+
+pub use post::serve_post;
 
 /// Memory, in bytes, that must be available when a client is accepted. A session needs less, not
 /// counting what the libraries allocate for TLS and name resolution.

@@ -3,7 +3,7 @@
 
 use crate::addr::{Endpoint, Host, Port};
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Limits, Plan, Route, Target};
+use crate::plan::{Bypass, Limits, Local, Plan, Route, Target};
 use crate::trace::trace;
 use binding::Binding;
 use deadline::Deadline;
@@ -55,8 +55,9 @@ pub use tls::ServerTls;
 /// tried. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::for_plan(plan.limits).watching(context.client.map(|client| client.channel));
-    // Without a client of a local port, the program that started us waits for the connection.
-    if context.client.is_none() {
+    // Without a client of a local port, the program that started us waits for the connection. The
+    // clients of POST tunnels have no connection of their own.
+    if context.client.is_none() && !matches!(plan.local, Local::Post(_)) {
         deadline = deadline.reporting_signals();
     }
     if plan.shows_status {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::access::WebAccess;
 use super::tls::ServerIdentity;
 use crate::addr::{Host, Port};
 use crate::bypass::{Pattern, Prefix};
@@ -27,6 +29,45 @@ pub enum Local {
     Listen(Vec<ListenAddress>),
     /// `--listen` with a scheme: any number of clients, which name the targets.
     Proxy(ProxyServer),
+    /// `--listen` with `post+http`, `post+https` or `scgi`: any number of tunnels to the target.
+    Post(PostServer),
+}
+
+/// The listeners for POST tunnels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostServer {
+    /// Where to listen.
+    pub listeners: Vec<PostListener>,
+    /// The certificates, for the listeners that use TLS.
+    pub identity: Option<ServerIdentity>,
+    /// The clients that may open tunnels.
+    pub access: WebAccess,
+    /// `--allow-from`: the only networks that clients may connect from; empty for all.
+    pub allow_from: Vec<Prefix>,
+    /// `--max-wait`: the longest hold of a request.
+    pub max_wait: Duration,
+}
+
+/// A listener for POST tunnels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostListener {
+    /// The address.
+    pub at: ListenAddress,
+    /// The protocol.
+    pub transport: PostTransport,
+    /// The path of the requests, to which clients add a session identifier.
+    pub path: String,
+}
+
+/// The protocol that carries the requests of a POST tunnel to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostTransport {
+    /// HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// SCGI, from a web server.
+    Scgi,
 }
 
 /// The listeners for clients that name the targets.

@@ -19,14 +19,11 @@ use super::session::Session;
 use super::transfer::Pool;
 use crate::error::{Error, Peer};
 use crate::plan::RelaySettings;
-use crate::stream::{Interest, PollSet, Stream};
-use crate::sys::{Poller, PollerEvents, Ready, Source};
+use crate::stream::{Interest, Registration, Stream};
+use crate::sys::{Poller, PollerEvents, Source};
 
 /// Stack size of a reactor's thread.
 const STACK_SIZE: usize = 256 * 1024;
-
-/// Maximum number of descriptors of a session.
-const MAX_SOURCES: usize = 8;
 
 /// Delay after a failed wait, so that a permanent failure does not occupy a processor.
 const ERROR_DELAY: Duration = Duration::from_millis(100);
@@ -104,17 +101,12 @@ struct Reactor {
     wanted: Vec<(Source, Interest)>,
 }
 
-/// A session, and its descriptors in the poller.
+/// A session of a reactor.
 struct Entry {
     session: Session,
     on_end: OnEnd,
-    /// Each descriptor, with the events that the poller waits for: none if the descriptor is not in
-    /// the poller. The index is part of the descriptor's key.
-    sources: Vec<(Source, Interest)>,
-    /// For each stream that the session has registered, the index in `sources`.
-    order: Vec<usize>,
-    /// The events since the session last ran, by the index in `sources`.
-    ready: [Ready; MAX_SOURCES],
+    /// The session's descriptors in the poller.
+    registration: Registration,
     /// The end of the wait; `None` for no limit.
     deadline: Option<Instant>,
     /// The time of the next check of `deadline`. An event postpones only `deadline`, so that the
@@ -148,9 +140,9 @@ impl Reactor {
             let mut running = mem::take(&mut self.runnable);
             if waited.is_ok() {
                 for (key, ready) in events.iter() {
-                    let (id, index) = (key / MAX_SOURCES, key % MAX_SOURCES);
+                    let (id, index) = Registration::split_key(key);
                     if let Some(entry) = self.sessions.get_mut(&id) {
-                        entry.ready[index] = entry.ready[index].or(ready);
+                        entry.registration.note(index, ready);
                         running.push(id);
                     }
                 }
@@ -175,9 +167,8 @@ impl Reactor {
         for (session, on_end) in arrived {
             let id = self.next_id;
             self.next_id += 1;
-            let ready = [Ready::default(); MAX_SOURCES];
-            let (sources, order) = (Vec::new(), Vec::new());
-            let entry = Entry { session, on_end, sources, order, ready, deadline: None, alarm: None };
+            let registration = Registration::default();
+            let entry = Entry { session, on_end, registration, deadline: None, alarm: None };
             self.sessions.insert(id, entry);
             self.arm(id);
         }
@@ -186,8 +177,7 @@ impl Reactor {
     /// Lets a session handle its events.
     fn advance(&mut self, id: usize) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
-        let events = entry.order.iter().map(|&index| entry.ready[index]).collect();
-        entry.ready = [Ready::default(); MAX_SOURCES];
+        let events = entry.registration.take_events();
         entry.session.on_events(events, &self.pool);
         self.arm(id);
     }
@@ -211,10 +201,14 @@ impl Reactor {
     /// Starts the next wait of a session, or ends it.
     fn arm(&mut self, id: usize) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
-        if !entry.session.is_closed()
-            && let Err(cause) = entry.register(id, &self.mailbox.poller, &mut self.runnable, &mut self.wanted)
-        {
-            entry.session.fail(cause);
+        if !entry.session.is_closed() {
+            let Entry { session, registration, .. } = entry;
+            let poller = &self.mailbox.poller;
+            match registration.update(id, poller, &mut self.wanted, |polls| session.register(polls)) {
+                Ok(true) => self.runnable.push(id),
+                Ok(false) => {}
+                Err(cause) => session.fail(cause),
+            }
         }
         if entry.session.is_closed() {
             return self.end(id);
@@ -225,14 +219,11 @@ impl Reactor {
 
     /// Closes the connections of a session and reports its result.
     fn end(&mut self, id: usize) {
-        let Some(entry) = self.sessions.remove(&id) else { return };
+        let Some(mut entry) = self.sessions.remove(&id) else { return };
         if let Some(alarm) = entry.alarm {
             self.alarms.remove(&(alarm, id));
         }
-        for (source, _) in entry.sources.iter().filter(|(_, interest)| interest.any()) {
-            // An error would mean that it is not in the set.
-            let _ = self.mailbox.poller.remove(*source);
-        }
+        entry.registration.remove(&self.mailbox.poller);
         self.mailbox.session_count.fetch_sub(1, Ordering::Relaxed);
         let result = entry.session.into_outcome().result;
         (entry.on_end)(result);
@@ -262,52 +253,4 @@ impl Entry {
         }
         alarms.insert((deadline, id));
     }
-
-    /// Updates the poller with the events that the session waits for.
-    fn register(
-        &mut self,
-        id: usize,
-        poller: &Poller,
-        runnable: &mut Vec<usize>,
-        wanted: &mut Vec<(Source, Interest)>,
-    ) -> io::Result<()> {
-        let mut polls = PollSet::collecting(mem::take(wanted));
-        self.session.register(&mut polls);
-        let is_ready;
-        (*wanted, is_ready) = polls.into_sources();
-        if is_ready {
-            runnable.push(id);
-        }
-        self.order.clear();
-        let mut merged = [Interest::default(); MAX_SOURCES];
-        for (source, want) in wanted.drain(..) {
-            // A client's connection is registered once for reading and once for writing.
-            let index = match self.sources.iter().position(|(known, _)| *known == source) {
-                Some(index) => index,
-                None if self.sources.len() < MAX_SOURCES => {
-                    self.sources.push((source, Interest::default()));
-                    self.sources.len() - 1
-                }
-                None => return Err(io::ErrorKind::QuotaExceeded.into()),
-            };
-            merged[index] = merged[index].or(want);
-            self.order.push(index);
-        }
-        for (index, (source, interest)) in self.sources.iter_mut().enumerate() {
-            let want = merged[index];
-            match (interest.any(), want.any()) {
-                _ if want == *interest => {}
-                (false, _) => poller.add(*source, key(id, index), want.read, want.write)?,
-                (true, true) => poller.change(*source, key(id, index), want.read, want.write)?,
-                // Otherwise a hang-up would be reported again and again, even without interest.
-                (true, false) => poller.remove(*source)?,
-            }
-            *interest = want;
-        }
-        Ok(())
-    }
-}
-
-fn key(id: usize, index: usize) -> usize {
-    id * MAX_SOURCES + index
 }

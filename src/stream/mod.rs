@@ -23,6 +23,7 @@ mod filtered;
 mod keep_alive;
 mod layered;
 mod poll_set;
+mod registration;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -32,6 +33,7 @@ pub use codec::Codec;
 pub use filtered::Filtered;
 pub use layered::Layered;
 pub use poll_set::{Events, Interest, PollSet};
+pub use registration::Registration;
 
 /// A non-blocking stream of bytes in both directions.
 ///

@@ -65,12 +65,14 @@ impl Lease {
     }
 
     /// Returns the time at which the token expires; `None` if the connection needs no token.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of WebSocket clients"))]
     pub(in crate::listen) fn expires_at(&self) -> Option<SystemTime> {
         self.claims().and_then(|claims| UNIX_EPOCH.checked_add(Duration::from_secs(claims.expires)))
     }
 
     /// Returns the reason if the token has become invalid; `None` while the connection may
     /// continue.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of WebSocket clients"))]
     pub(in crate::listen) fn ended(&self) -> Option<Refusal> {
         let grant = self.0.as_ref().filter(|grant| grant.has_ended.load(Ordering::Acquire))?;
         match *grant.lock() {

@@ -117,7 +117,9 @@ fn parse(head: &[u8], path: &str) -> Result<(Received, usize), Refusal> {
     let length = content_length(&fields)?;
     let lists = |item: &str| fields.values("connection").any(|value| lists(value, item));
     let keeps_alive = if is_http_1_0 { lists("keep-alive") } else { !lists("close") };
-    Ok((Received { sid, body: Vec::new(), keeps_alive, is_http_1_0, client: None }, length))
+    let forwarded: Vec<_> = fields.values("x-forwarded-for").map(String::from_utf8_lossy).collect();
+    let forwarded = Some(forwarded.join(",")).filter(|value| !value.is_empty());
+    Ok((Received { sid, body: Vec::new(), keeps_alive, is_http_1_0, client: None, forwarded }, length))
 }
 
 /// The fields of a head.
@@ -183,12 +185,13 @@ mod tests {
     #[test]
     fn requests_follow_each_other_on_a_connection() {
         let first = "POST /tunnel/SID HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc";
-        let second = "\nPOST /tunnel/SID?x=y HTTP/1.1\nhost: h\ncontent-length: 0\nConnection: x, Close\n\n";
+        let second = "\nPOST /tunnel/SID?x=y HTTP/1.1\nhost: h\ncontent-length: 0\nConnection: x, Close\nX-Forwarded-For: 192.0.2.1\nX-Forwarded-For: 192.0.2.2\n\n";
         let requests = read(&format!("{first}{second}")).unwrap();
         assert_eq!(requests.len(), 2);
         assert_eq!((&requests[0].body[..], requests[0].keeps_alive), (&b"abc"[..], true));
         assert_eq!((&requests[1].body[..], requests[1].keeps_alive), (&b""[..], false));
         assert_eq!(requests[1].sid.to_string(), SID);
+        assert_eq!(requests[1].forwarded.as_deref(), Some("192.0.2.1,192.0.2.2"));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Received {
     pub is_http_1_0: bool,
     /// The client's address, as the web server reports it; `None` with HTTP.
     pub client: Option<String>,
+    /// The value of `X-Forwarded-For`.
+    pub forwarded: Option<String>,
 }
 
 /// The reason to refuse a request. The connection closes after the answer.

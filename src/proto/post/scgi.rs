@@ -148,8 +148,10 @@ fn parse(header: &[u8], path: &str) -> Result<(Received, usize), Refusal> {
     if value("HTTP_ORIGIN").is_some() {
         return Err(Refusal { status: 403, why: "web pages may not use the tunnel" });
     }
-    let client = value("REMOTE_ADDR").map(|address| String::from_utf8_lossy(address).into_owned());
-    let request = Received { sid, body: Vec::new(), keeps_alive: false, is_http_1_0: false, client };
+    let text = |name| value(name).map(|text| String::from_utf8_lossy(text).into_owned());
+    let (client, forwarded) = (text("REMOTE_ADDR"), text("HTTP_X_FORWARDED_FOR"));
+    let request =
+        Received { sid, body: Vec::new(), keeps_alive: false, is_http_1_0: false, client, forwarded };
     Ok((request, parse_length(length)?))
 }
 

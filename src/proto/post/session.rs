@@ -84,6 +84,8 @@ pub(super) struct Session {
     blocked: Option<Blocked>,
     /// The reason for the reset; the client receives it after all other data.
     reset: Option<Reset>,
+    /// The status and the reason with which all requests are answered.
+    rejection: Option<(u16, String)>,
     /// The driver has shut down the connection to the target for writing.
     is_shut_down: bool,
     expires: Duration,
@@ -103,6 +105,7 @@ impl Session {
             poll: None,
             blocked: None,
             reset: None,
+            rejection: None,
             is_shut_down: false,
             expires: now + SESSION_TIMEOUT,
             max_wait,
@@ -119,6 +122,10 @@ impl Session {
         now: Duration,
         replies: &mut Vec<Reply>,
     ) -> Option<Change> {
+        if let Some((status, text)) = &self.rejection {
+            replies.push(Reply { client, status: *status, body: text.clone().into() });
+            return None;
+        }
         self.extend(now);
         if request.down > self.down.end() {
             replies.push(Reply { client, status: 400, body: Vec::new() });
@@ -311,10 +318,24 @@ impl Session {
         self.settle(now, replies);
     }
 
-    /// Answers the requests that wait for the target with this status.
-    pub(super) fn reject(&mut self, status: u16, text: &str, replies: &mut Vec<Reply>) {
-        let openers = std::mem::take(&mut self.openers);
-        replies.extend(openers.into_iter().map(|client| Reply { client, status, body: text.into() }));
+    /// Answers all requests with this status from now on.
+    pub(super) fn reject(
+        &mut self,
+        status: u16,
+        text: &str,
+        now: Duration,
+        replies: &mut Vec<Reply>,
+    ) -> Option<Change> {
+        let waiting =
+            [self.poll.take().map(|poll| poll.client), self.blocked.take().map(|blocked| blocked.client)];
+        let waiting = std::mem::take(&mut self.openers).into_iter().chain(waiting.into_iter().flatten());
+        replies.extend(waiting.map(|client| Reply { client, status, body: text.into() }));
+        let had_target = self.state == State::Open;
+        self.end_with(Reset::new(ResetCode::Policy));
+        self.down.discard();
+        self.rejection = Some((status, text.into()));
+        self.expires = now + FINISHED_TTL;
+        had_target.then_some(Change::Reset)
     }
 
     /// Returns `true` if the driver should move bytes between the tunnel and the target.

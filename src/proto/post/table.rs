@@ -142,13 +142,16 @@ impl Table {
         });
     }
 
-    /// Reports that the token does not permit the tunnel. `status` is 401 or 403,
-    /// and `text` the reason.
-    pub fn rejected(&mut self, sid: Sid, status: u16, text: &str) {
-        if let Some(mut session) = self.sessions.remove(&sid) {
-            session.reject(status, text, &mut self.replies);
-            self.events.extend(self.replies.drain(..).map(Event::Reply));
-        }
+    /// Reports that the token does not permit the tunnel, or no longer does. All requests are
+    /// answered with `status`, which is 401, 403 or 429, and the reason `text`.
+    pub fn rejected(&mut self, sid: Sid, status: u16, text: &str, now: Duration) {
+        self.update(sid, |session, replies| session.reject(status, text, now, replies));
+    }
+
+    /// Returns `true` if there is a tunnel with this identifier.
+    #[must_use]
+    pub fn knows(&self, sid: Sid) -> bool {
+        self.sessions.contains_key(&sid)
     }
 
     /// Returns `true` if bytes may move between the tunnel and its target.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 21] = [
+const UNREACHABLE: [(&str, &str); 20] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -32,7 +32,6 @@ const UNREACHABLE: [(&str, &str); 21] = [
     ),
     ("; add the line that --mint-signing-key prints", NO_LISTENER),
     ("has no effect without --token-keys", NO_LISTENER),
-    ("needs --token-keys FILE or --open", NO_LISTENER),
 ];
 
 const NO_LISTENER: &str = "no listener checks tokens yet";

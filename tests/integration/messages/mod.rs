@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::kit::*;
 
 mod complete;
+mod post;
 mod proxy_server;
 mod reach;
 mod refused;
@@ -98,6 +99,7 @@ fn rows() -> Vec<Row> {
         reach::rows(),
         refused::rows(),
         tls::rows(),
+        post::rows(),
         tokens::rows(),
         websocket::rows(),
         proxy_server::rows(),

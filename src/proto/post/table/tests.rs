@@ -150,15 +150,24 @@ fn a_target_that_cannot_be_connected_is_a_reset() {
 }
 
 #[test]
-fn a_rejected_token_leaves_no_tunnel() {
+fn a_token_that_is_or_becomes_invalid_ends_the_tunnel() {
+    let reject = |table: &mut Table, now| table.rejected(sid(), 401, "token expired", now);
     let mut server = Server::new();
     let client = server.send(&open(), b"");
-    server.run(|table, _| table.rejected(sid(), 401, "token expired"));
+    server.run(reject);
     let reply = server.reply(client).unwrap();
     assert_eq!((reply.status, &reply.body[..]), (401, &b"token expired"[..]));
+    let client = server.send(&open(), b"");
+    assert_eq!(server.status(client), Some(401));
+    server.wait(FINISHED_TTL);
     assert!(server.table.is_empty());
+    let mut server = Server::opened();
+    let held = server.send(&poll(0), b"");
+    server.run(reject);
+    assert_eq!(server.status(held), Some(401));
+    assert_eq!(server.others, [Event::Reset(sid())]);
     let client = server.send(&poll(0), b"");
-    assert_eq!(server.status(client), Some(404));
+    assert_eq!(server.status(client), Some(401));
 }
 
 #[test]

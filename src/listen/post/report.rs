@@ -1,0 +1,68 @@
+//! The messages about clients, whose number is limited.
+
+use std::time::{Duration, Instant};
+
+use crate::trace::{self, trace};
+
+/// Maximum number of messages in one interval. With `-d`, all are logged.
+const MAX_MESSAGES: u32 = 10;
+/// Length of an interval.
+const MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Prints messages, as many as a reader can follow.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// The start of the current interval.
+    since: Option<Instant>,
+    count: u32,
+    /// The number of messages that were not printed.
+    dropped: u32,
+}
+
+impl Report {
+    /// Reports a request that was refused.
+    pub(super) fn refused(&mut self, client: &str, why: &str) {
+        self.message(&format!("client {client}: request refused: {why}"));
+    }
+
+    /// Reports a tunnel that failed.
+    pub(super) fn failed(&mut self, client: &str, why: &str) {
+        self.message(&format!("client {client}: {why}"));
+    }
+
+    fn message(&mut self, line: &str) {
+        match self.accept(Instant::now()) {
+            Some(0) => trace::message(line),
+            Some(dropped) => trace::message(&format!("{line} ({dropped} more messages since the last one)")),
+            None => trace!("{line}"),
+        }
+    }
+
+    /// Returns the number of messages that were dropped before this one; `None` to drop it.
+    fn accept(&mut self, now: Instant) -> Option<u32> {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= MESSAGE_INTERVAL) {
+            (self.since, self.count) = (Some(now), 0);
+        }
+        self.count += 1;
+        if self.count > MAX_MESSAGES {
+            self.dropped += 1;
+            return None;
+        }
+        Some(std::mem::take(&mut self.dropped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_beyond_the_limit_are_counted() {
+        let mut report = Report::default();
+        let now = Instant::now();
+        let accepted = (0..15).filter(|_| report.accept(now).is_some()).count();
+        assert_eq!(accepted, 10);
+        assert_eq!(report.accept(now + MESSAGE_INTERVAL), Some(5));
+        assert_eq!(report.accept(now + MESSAGE_INTERVAL), Some(0));
+    }
+}
