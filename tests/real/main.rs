@@ -35,6 +35,7 @@ mod runner;
 mod servers;
 mod terminal;
 mod tls;
+mod tokens;
 mod tools;
 
 fn main() -> ExitCode {
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         names::cases(),
         dns::cases(),
         errors::cases(),
+        tokens::cases(),
         terminal::cases(),
         // Last, because these cases only wait for results of tests that run in the background.
         openssh::cases(),
