@@ -82,6 +82,8 @@ mod telnet;
 mod tls;
 #[cfg(feature = "tls")]
 mod token;
+#[cfg(all(unix, feature = "relay"))]
+mod token_server;
 mod trace;
 #[cfg(unix)]
 mod unix_socket;

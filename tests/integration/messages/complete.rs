@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 20] = [
+const UNREACHABLE: [(&str, &str); 13] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -22,19 +22,7 @@ const UNREACHABLE: [(&str, &str); 20] = [
     ("check the permissions of the socket and its directory", "the tests may run as root"),
     ("no proxy can reach", "`config` rejects such a chain"),
     ("--mint-signing-key:", "this build supports tokens"),
-    ("' for --allow-origin; use a scheme and a host, such as https://www.example", NO_LISTENER),
-    ("' for --trust-forwarded; use a network such as 10.0.0.0/8", NO_LISTENER),
-    ("--token-keys cannot be combined with --open", NO_LISTENER),
-    ("--token-keys needs --relay-name NAME, the audience of the tokens", NO_LISTENER),
-    (
-        ": the path needs a last segment of letters, digits and '._~-', which tokens name as their session",
-        NO_LISTENER,
-    ),
-    ("; add the line that --mint-signing-key prints", NO_LISTENER),
-    ("has no effect without --token-keys", NO_LISTENER),
 ];
-
-const NO_LISTENER: &str = "no listener checks tokens yet";
 
 /// Returns the text of a source file without its tests.
 fn source(file: &str) -> String {

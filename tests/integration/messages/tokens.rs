@@ -161,11 +161,72 @@ fn client() -> Vec<Row> {
     ]
 }
 
+/// Returns a row in which a server's keys file has this content.
+fn keys(situation: &'static str, content: &'static str, more: &'static str, advice: &'static str) -> Row {
+    let args = "--listen post+http://127.0.0.1:0/ssh --relay-name hub.example --token-keys FILE";
+    row(2, "Config", situation, advice, move || {
+        let file = TempPath::private("keys", content);
+        let args = args.replace("FILE", &file.display().to_string());
+        let out = connect(format!("{args} {more} localhost 22")).run();
+        Message::from_outcome(&out).naming(file.display(), "/home/me/hub.keys")
+    })
+}
+
+const KEY: &str = "ed25519 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= hub.key\n";
+
 fn server() -> Vec<Row> {
-    vec![args(
-        "Usage",
-        "`--serve-client-ca` without TLS",
-        "--listen http://3128 --serve-client-ca ca.pem",
-        "",
-    )]
+    vec![
+        args("Usage", "`--serve-client-ca` without TLS", "--listen http://3128 --serve-client-ca ca.pem", ""),
+        args(
+            "Usage",
+            "`--token-keys` with `--open`",
+            "--listen post+http://8080/ssh --token-keys hub.keys --open localhost 22",
+            "",
+        ),
+        args(
+            "Usage",
+            "`--token-keys` without `--relay-name`",
+            "--listen post+http://8080/ssh --token-keys hub.keys localhost 22",
+            "",
+        ),
+        args(
+            "Usage",
+            "`--deny-file` without `--token-keys`",
+            "--listen post+http://8080/ssh --open --deny-file denied localhost 22",
+            "",
+        ),
+        args(
+            "Config",
+            "A listener that checks tokens, without a path",
+            "--listen post+http://8080/ --token-keys hub.keys --relay-name hub.example localhost 22",
+            "",
+        ),
+        args(
+            "Config",
+            "`--allow-origin` with a host only",
+            "--listen post+http://8080/ssh --open --allow-origin www.example localhost 22",
+            "",
+        ),
+        args(
+            "Config",
+            "`--trust-forwarded` with a name",
+            "--listen post+http://8080/ssh --open --trust-forwarded proxy.example localhost 22",
+            "",
+        ),
+        args(
+            "Config",
+            "`--max-wait` with a fraction",
+            "--listen post+http://8080/ssh --open --max-wait 0.5 localhost 22",
+            "",
+        ),
+        keys("A keys file without keys", "# none\n", "", ""),
+        keys("A keys file with an invalid key", "ed25519 AAAA\n", "", ""),
+        keys(
+            "A keys file with a misspelled limit",
+            "ed25519 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= sesion=ssh\n",
+            "",
+            "",
+        ),
+        keys("A deny-file that cannot be read", KEY, "--deny-file /nonexistent/denied", ""),
+    ]
 }
