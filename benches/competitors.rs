@@ -247,7 +247,8 @@ pub(crate) fn peer_names() -> impl Iterator<Item = &'static str> {
     PEERS.iter().map(|(name, ..)| *name)
 }
 
-fn in_path(command: &str) -> Option<PathBuf> {
+/// Returns the path of a program.
+pub(crate) fn in_path(command: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|directory| directory.join(command))
         .find(|path| path.is_file())

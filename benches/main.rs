@@ -29,6 +29,8 @@ mod remote;
 mod report;
 #[cfg(target_os = "linux")]
 mod statistics;
+#[cfg(target_os = "linux")]
+mod tunnels;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {

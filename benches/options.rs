@@ -5,6 +5,13 @@ use std::process;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+/// The protocol of a tunnel that needs a server of the same kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TunnelKind {
+    WebSocket,
+    Post,
+}
+
 /// A measurement that can be selected by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Measurement {
@@ -16,10 +23,11 @@ pub(crate) enum Measurement {
     Sessions,
     Port,
     Idle,
+    Tunnels(TunnelKind),
 }
 
 impl Measurement {
-    pub(crate) const ALL: [(&str, Self); 8] = [
+    pub(crate) const ALL: [(&str, Self); 10] = [
         ("down", Self::Down),
         ("up", Self::Up),
         ("pingpong", Self::PingPong),
@@ -28,6 +36,8 @@ impl Measurement {
         ("memory", Self::Memory),
         ("sessions", Self::Sessions),
         ("idle", Self::Idle),
+        ("ws", Self::Tunnels(TunnelKind::WebSocket)),
+        ("post", Self::Tunnels(TunnelKind::Post)),
     ];
 }
 
@@ -94,7 +104,7 @@ fn command(peers: impl Iterator<Item = &'static str>) -> Command {
                 .num_args(0..)
                 .value_parser(Measurement::ALL.map(|(name, _)| name))
                 .hide_possible_values(true)
-                .help("down, up, pingpong, start, port, memory, sessions or idle\n(default: all)"),
+                .help("down, up, pingpong, start, port, memory, sessions, idle,\nws or post (default: all)"),
         )
         .arg(number("rounds", "5", "Rounds of measurements that move much data"))
         .arg(number("mib", "1024", "MiB to move in a run"))

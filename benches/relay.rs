@@ -5,9 +5,10 @@ use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{self, Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,11 +24,15 @@ use crate::options::scratch_directory;
 /// Time limit for a relay to exit after both of its ends have closed. socat waits half a second.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The PID of the running relay; 0 if there is none.
-static CURRENT: AtomicU32 = AtomicU32::new(0);
+/// The PIDs of the running processes.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Installs signal handlers that kill the running relay when the benchmark is terminated, because a
-/// listener would otherwise keep running.
+fn running() -> MutexGuard<'static, Vec<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Installs signal handlers that kill the running processes when the benchmark is terminated,
+/// because a listener would otherwise keep running.
 pub(crate) fn kill_on_termination() -> io::Result<()> {
     let (mut signals, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -35,8 +40,9 @@ pub(crate) fn kill_on_termination() -> io::Result<()> {
     }
     thread::spawn(move || {
         let _ = signals.read(&mut [0]);
-        let current = i32::try_from(CURRENT.load(Ordering::Relaxed)).ok().and_then(Pid::from_raw);
-        current.map(|group| kill_process_group(group, Signal::KILL));
+        for group in running().iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         process::exit(130);
     });
     Ok(())
@@ -68,8 +74,19 @@ impl Relay {
     /// Starts a competitor with pipes as its standard streams. A watchdog kills the process after
     /// `limit`.
     pub(crate) fn start(competitor: &Competitor, args: &[String], limit: Duration) -> io::Result<Self> {
+        Self::start_program(&competitor.program, competitor.variable.as_ref(), args, limit)
+    }
+
+    /// Starts any program, with an environment variable if one is given. Otherwise like
+    /// [`start`](Self::start).
+    pub(crate) fn start_program(
+        program: &Path,
+        variable: Option<&(String, String)>,
+        args: &[String],
+        limit: Duration,
+    ) -> io::Result<Self> {
         let (errors, stderr) = io::pipe()?;
-        let mut command = Command::new(&competitor.program);
+        let mut command = Command::new(program);
         // Use a process group: some programs start further processes, which must be killed too.
         command
             .args(args)
@@ -80,10 +97,10 @@ impl Relay {
             .stderr(stderr)
             .process_group(0);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
-        command.envs(competitor.variable.iter().map(|(name, value)| (name, value)));
+        command.envs(variable.map(|(name, value)| (name, value)));
         let cpu_before = cpu_of_children();
         let mut child = command.spawn()?;
-        CURRENT.store(child.id(), Ordering::Relaxed);
+        running().push(child.id());
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let timed_out = Arc::new(AtomicBool::new(false));
         let watchdog = Some(thread::spawn({
@@ -172,7 +189,7 @@ impl Relay {
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.join().expect("the watchdog does not panic");
         }
-        CURRENT.store(0, Ordering::Relaxed);
+        running().retain(|pid| *pid != self.child.id());
         let status = self.child.wait()?;
         let cpu = cpu_of_children().saturating_sub(self.cpu_before);
         let mut errors = vec![0; 4096];

@@ -10,6 +10,7 @@ mod start;
 use crate::competitors::Competitor;
 use crate::experiment::Experiment;
 use crate::options::{Measurement, Options};
+use crate::tunnels;
 
 /// Runs the selected measurements, and calls `show` with each experiment when it is done.
 pub(crate) fn run_all(
@@ -32,6 +33,7 @@ pub(crate) fn run_all(
             Measurement::Memory => add(bulk::memory(options, competitors)),
             Measurement::Sessions => add(sessions::experiment(options, competitors)),
             Measurement::Idle => idle::experiments(options, competitors, &mut add),
+            Measurement::Tunnels(kind) => tunnels::experiments(*kind, options, competitors, &mut add),
         }
     }
     experiments

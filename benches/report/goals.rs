@@ -59,6 +59,26 @@ const GOALS: &[Goal] = &[
     ("start_socks5", 0, OURS, "connect-proxy", true, 1.0),
     ("start_socks5", 1, OURS, "connect-proxy", true, 1.0),
     ("memory", 0, OURS, "connect-proxy", true, 1.5),
+    ("ws_start", 0, OURS, "connect, SOCKS5", true, 1.3),
+    ("ws_down", 0, OURS, "websocat", false, 1.0),
+    ("ws_up", 0, OURS, "websocat", false, 1.0),
+    ("ws_pingpong", 0, OURS, "websocat", true, 1.0),
+    ("post_down", 0, OURS, "httptunnel", false, 1.0),
+    ("post_up", 0, OURS, "httptunnel", false, 1.0),
+];
+
+/// Experiment, metric, participant, `true` for an upper bound, and the bound.
+type Bound = (&'static str, usize, &'static str, bool, f64);
+
+const BOUNDS: &[Bound] = &[
+    ("ws_down", 0, OURS, false, 1000.0),
+    ("ws_up", 0, OURS, false, 1000.0),
+    ("ws_memory", 0, OURS, true, 4.0),
+    ("post_down", 0, OURS, false, 400.0),
+    ("post_up", 0, OURS, false, 400.0),
+    ("post_down", 0, "connect, nginx", false, 150.0),
+    ("post_up", 0, "connect, nginx", false, 150.0),
+    ("post_pingpong", 0, "connect, nginx", true, 1000.0),
 ];
 
 /// Upper bound on the memory per session.
@@ -82,6 +102,11 @@ pub(crate) fn judge(experiments: &[Experiment]) -> Vec<Verdict> {
             Some(Verdict::new(what, experiment.ratio(metric, of, to)?, at_most, bound))
         })
         .collect();
+    verdicts.extend(BOUNDS.iter().filter_map(|&(key, metric, name, at_most, bound)| {
+        let experiment = find(key)?;
+        let what = format!("{key}: {}, {name}", experiment.metrics[metric].label);
+        Some(Verdict::new(what, experiment.row(name)?.summary(metric)?, at_most, bound))
+    }));
     if let Some(experiment) = find("sessions") {
         // The row with few sessions comes first.
         let ours: Vec<_> = experiment.rows.iter().filter(|row| row.name.starts_with("connect, ")).collect();

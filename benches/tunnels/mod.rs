@@ -1,0 +1,53 @@
+//! Measures tunnels that need a server of the same kind: WebSocket and POST. Each participant is a
+//! client between pipes, and the servers that lead to the target.
+
+mod bulk;
+mod memory;
+mod participants;
+mod ping_pong;
+mod processes;
+mod start;
+
+use crate::competitors::Competitor;
+use crate::experiment::Experiment;
+use crate::options::{Options, TunnelKind};
+
+/// The keys of the experiments of a kind.
+struct Keys {
+    down: &'static str,
+    up: &'static str,
+    ping_pong: &'static str,
+    start: &'static str,
+    memory: &'static str,
+}
+
+const WEBSOCKET: Keys =
+    Keys { down: "ws_down", up: "ws_up", ping_pong: "ws_pingpong", start: "ws_start", memory: "ws_memory" };
+
+const POST: Keys = Keys {
+    down: "post_down",
+    up: "post_up",
+    ping_pong: "post_pingpong",
+    start: "post_start",
+    memory: "post_memory",
+};
+
+/// Runs all experiments with tunnels of this kind.
+pub(crate) fn experiments(
+    kind: TunnelKind,
+    options: &Options,
+    competitors: &[Competitor],
+    mut add: impl FnMut(Experiment),
+) {
+    let tunnels = participants::find(kind, options, competitors);
+    let keys = match kind {
+        TunnelKind::WebSocket => WEBSOCKET,
+        TunnelKind::Post => POST,
+    };
+    add(bulk::experiment(keys.down, bulk::Direction::Down, options, &tunnels));
+    add(bulk::experiment(keys.up, bulk::Direction::Up, options, &tunnels));
+    add(ping_pong::experiment(keys.ping_pong, options, &tunnels));
+    let socks5 = participants::socks5(competitors);
+    add(start::experiment(keys.start, options, tunnels.iter().chain(&socks5)));
+    add(memory::experiment(keys.memory, options, &tunnels));
+}

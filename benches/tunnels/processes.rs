@@ -1,0 +1,97 @@
+//! The running processes of a tunnel.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::participants::{Command, Tunnel, nginx_config};
+use crate::options::scratch_directory;
+use crate::relay::Relay;
+
+/// Time limit for a server to listen on its port.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The running servers of a tunnel.
+pub(super) struct Servers {
+    relays: Vec<Relay>,
+    ports: [u16; 2],
+    target: u16,
+}
+
+impl Servers {
+    /// Starts the servers of a tunnel to this port. They are killed after `limit`.
+    pub(super) fn start(tunnel: &Tunnel, target: u16, limit: Duration) -> io::Result<Self> {
+        // The listeners are closed again before the servers bind these ports.
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let listeners = [free()?, free()?];
+        let ports = [listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()];
+        drop(listeners);
+        let mut servers = Self { relays: Vec::new(), ports, target };
+        for command in &tunnel.servers {
+            servers.relays.push(servers.run(command, limit)?);
+        }
+        let first = if tunnel.servers.is_empty() { 0 } else { ports[0] };
+        servers.wait_for(first)?;
+        Ok(servers)
+    }
+
+    /// Starts the tunnel's client.
+    pub(super) fn client(&self, tunnel: &Tunnel, limit: Duration) -> io::Result<Relay> {
+        self.run(&tunnel.client, limit)
+    }
+
+    fn run(&self, command: &Command, limit: Duration) -> io::Result<Relay> {
+        let [a, b] = self.ports;
+        let config = scratch_directory().join(format!("nginx-{a}.conf"));
+        if command.args.contains("{nginx}") {
+            fs::write(&config, nginx_config(self.ports))?;
+        }
+        let args = command.args.replace("{nginx}", &config.display().to_string());
+        let args = args.replace("{a}", &a.to_string()).replace("{b}", &b.to_string());
+        let args = args.replace("{target}", &self.target.to_string());
+        let args: Vec<_> = args.split(' ').map(str::to_owned).collect();
+        Relay::start_program(&command.program, command.variable.as_ref(), &args, limit)
+    }
+
+    /// Waits until a server listens on the port. A connection would disturb some servers, so this
+    /// reads the kernel's table.
+    fn wait_for(&mut self, port: u16) -> io::Result<()> {
+        let started = Instant::now();
+        while port != 0 && !is_listening(port)? {
+            let exited = self.relays.iter().any(Relay::has_exited);
+            if exited || started.elapsed() > LISTEN_TIMEOUT {
+                let failures = self.relays.drain(..).map(|relay| Ok(relay.stop()?.failure(0, 1)));
+                let failures: io::Result<Vec<_>> = failures.collect();
+                return Err(io::Error::other(format!("no server: {}", failures?.join("; "))));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Returns the CPU time of all servers so far.
+    pub(super) fn cpu(&self) -> Duration {
+        self.relays.iter().map(Relay::cpu_so_far).sum()
+    }
+
+    /// Returns the memory of all servers in KiB.
+    pub(super) fn memory_kib(&self) -> f64 {
+        self.relays.iter().map(Relay::memory_kib).sum()
+    }
+
+    /// Kills the servers.
+    pub(super) fn stop(self) -> io::Result<()> {
+        self.relays.into_iter().try_for_each(|relay| relay.stop().map(drop))
+    }
+}
+
+/// Returns `true` if a socket listens on this port of 127.0.0.1, or of all addresses.
+fn is_listening(port: u16) -> io::Result<bool> {
+    const LISTEN: &str = "0A";
+    let port = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    let mut fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    Ok(fields.any(|fields| fields.len() > 3 && fields[1].ends_with(&port) && fields[3] == LISTEN))
+}
