@@ -1,8 +1,6 @@
 //! The servers of this suite: the programs that must be installed, the ports, and the process that
 //! all web servers lead to.
 
-use std::path::Path;
-
 use crate::daemon::Daemon;
 use crate::peers::{Endpoint, Peers, endpoint};
 
@@ -41,8 +39,10 @@ const LIGHTTPD_SCGI_PORT: u16 = 9001;
 pub(crate) enum Server {
     /// The target.
     Sshd,
-    /// The program under test with all its listeners in front of sshd.
-    Listeners,
+    /// The program under test with its listeners for POST tunnels, in front of sshd.
+    PostListeners,
+    /// The program under test with its listeners for WebSocket clients, in front of sshd.
+    WebSocketListeners,
     Lighttpd,
     ApacheEvent,
     ApachePrefork,
@@ -59,9 +59,10 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Sshd,
-        Self::Listeners,
+        Self::PostListeners,
+        Self::WebSocketListeners,
         Self::Lighttpd,
         Self::ApacheEvent,
         Self::ApachePrefork,
@@ -89,7 +90,8 @@ impl Server {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sshd => "sshd",
-            Self::Listeners => "listeners",
+            Self::PostListeners => "post-listeners",
+            Self::WebSocketListeners => "websocket-listeners",
             Self::Lighttpd => "lighttpd",
             Self::ApacheEvent => "apache-event",
             Self::ApachePrefork => "apache-prefork",
@@ -107,11 +109,11 @@ impl Server {
 }
 
 // Ports of the program under test. Each listener has the path `/tunnel`.
-pub(crate) const SCGI: Endpoint = endpoint(Server::Listeners, 0);
-pub(crate) const POST: Endpoint = endpoint(Server::Listeners, 1);
-pub(crate) const POST_TLS: Endpoint = endpoint(Server::Listeners, 2);
-pub(crate) const WEBSOCKET: Endpoint = endpoint(Server::Listeners, 3);
-pub(crate) const WEBSOCKET_TLS: Endpoint = endpoint(Server::Listeners, 4);
+pub(crate) const SCGI: Endpoint = endpoint(Server::PostListeners, 0);
+pub(crate) const POST: Endpoint = endpoint(Server::PostListeners, 1);
+pub(crate) const POST_TLS: Endpoint = endpoint(Server::PostListeners, 2);
+pub(crate) const WEBSOCKET: Endpoint = endpoint(Server::WebSocketListeners, 0);
+pub(crate) const WEBSOCKET_TLS: Endpoint = endpoint(Server::WebSocketListeners, 1);
 
 // Ports of web servers. `/tunnel` leads to the SCGI listener, `/ssh` to the WebSocket listener, and
 // `/post` to the POST listener, where the server can do that.
@@ -145,7 +147,15 @@ impl Peers {
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         match server {
             Server::Sshd => self.start_sshd(&folder),
-            Server::Listeners => self.start_listeners(&folder),
+            Server::PostListeners => {
+                let scgi = folder.join("scgi");
+                let more = [
+                    format!("scgi:unix:{}?path=/unix", scgi.display()),
+                    format!("scgi://127.0.0.1:{LIGHTTPD_SCGI_PORT}/tunnel"),
+                ];
+                self.start_listeners(server, &["scgi", "post+http", "post+https"], &more)
+            }
+            Server::WebSocketListeners => self.start_listeners(server, &["ws", "wss"], &[]),
             Server::Lighttpd => self.start_lighttpd(&folder),
             Server::ApacheEvent => self.start_apache(server, "event", &folder),
             Server::ApachePrefork => self.start_apache(server, "prefork", &folder),
@@ -161,18 +171,15 @@ impl Peers {
         }
     }
 
-    /// Starts the program under test with a listener of each kind. nginx uses the UNIX socket.
-    fn start_listeners(&self, folder: &Path) -> Result<Daemon, String> {
+    /// Starts the program under test with a listener for each scheme, and with more listeners.
+    fn start_listeners(&self, server: Server, schemes: &[&str], more: &[String]) -> Result<Daemon, String> {
         let target = self.sshd_port(0).to_string();
         let [certificate, key] = ["pem", "key"].map(|extension| self.certificates().path("good", extension));
-        self.serve(Server::Listeners, 5, |ports| {
+        self.serve(server, schemes.len(), |ports| {
             let mut command = self.command(&self.connect.display().to_string(), &["--open"]);
-            let schemes = ["scgi", "post+http", "post+https", "ws", "wss"];
             let addresses = schemes.iter().zip(ports);
             let urls = addresses.map(|(scheme, port)| format!("{scheme}://127.0.0.1:{port}/tunnel"));
-            let unix = format!("scgi:unix:{}?path=/unix", folder.join("scgi").display());
-            let lighttpd = format!("scgi://127.0.0.1:{LIGHTTPD_SCGI_PORT}/tunnel");
-            for url in urls.chain([unix, lighttpd]) {
+            for url in urls.chain(more.iter().cloned()) {
                 command.arg("--listen").arg(url);
             }
             command.arg("--serve-cert").arg(&certificate).arg("--serve-key").arg(&key);

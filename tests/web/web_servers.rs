@@ -77,7 +77,7 @@ impl Peers {
     /// Starts nginx, as root: the owner of the UNIX socket must be the user that connects to it.
     pub(crate) fn start_nginx(&self, folder: &Path) -> Result<Daemon, String> {
         let (scgi, websocket, post) = (self.port(SCGI), self.port(WEBSOCKET), self.port(POST));
-        let unix = self.work.join(Server::Listeners.name()).join("scgi");
+        let unix = self.work.join(Server::PostListeners.name()).join("scgi");
         let log = self.web_log(Server::Nginx)?;
         let tls = self.certificates().folder.display().to_string();
         write(folder, "page.html", include_str!("peers/page.html"));
