@@ -497,3 +497,45 @@ git_github() {
     same_project project
     want_log firewall 'CONNECT ssh\.github\.com:443 '
 }
+
+# ---- tokens.md -------------------------------------------------------------------------------------------------
+
+# Prints the status with which the server of tokens.md answers a new tunnel with the token in FILE.
+post_open() { # FILE
+    local sid
+    sid=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    {
+        # Version, OPEN, and a key of zeros; then the lengths of token and target, and the token.
+        printf '\x01\x01' && head -c 34 /dev/zero
+        local length
+        length=$(tr -d '\n' <"$1" | wc -c)
+        printf '%b' "$(printf '\\x%02x\\x%02x' $((length / 256)) $((length % 256)))"
+        tr -d '\n' <"$1" && printf '\0\0'
+    } >"$CASE/request"
+    curl -s -o "$CASE/answer" -w '%{http_code}' --data-binary "@$CASE/request" \
+        -H 'Content-Type: application/octet-stream' "http://localhost:8080/ssh/$sid"
+}
+
+tokens() {
+    home
+    play tokens key
+    want_status 0
+    [[ $(stat -c %A-%U /home/alice/hub.key) == -rw--------alice ]] || fail "hub.key: $(stat -c %A-%U /home/alice/hub.key)"
+    play tokens token
+    want_status 0
+    play_on tokens start
+    want_listening 127.0.0.1:8080
+    [ "$(post_open /home/alice/jane.token)" = 200 ] || fail "the token was refused: $(cat "$CASE/answer")"
+    play tokens rotate
+    want_status 0
+    alice connect --mint-token role=dest,session=ssh,aud=www.example,ttl=5m,sub=joe --signing-key new.key \
+        >"$CASE/joe.token"
+    accepts_joe() { [ "$(post_open "$CASE/joe.token")" = 200 ]; }
+    poll 100 accepts_joe || fail "the token of the new key was refused: $(cat "$CASE/answer")"
+    play tokens deny
+    denies_jane() { [ "$(post_open /home/alice/jane.token)" = 403 ]; }
+    poll 100 denies_jane || fail "the token was not denied"
+    grep -q 'token denied' "$CASE/answer" || fail "the answer: $(cat "$CASE/answer")"
+    accepts_joe || fail "the other token was denied: $(cat "$CASE/answer")"
+    local_proxy_stop
+}

@@ -61,6 +61,7 @@ all_recipes() {
     check local-proxy local_proxy
     check local-proxy/parameter-file local_proxy_rc
     check local-proxy/open local_proxy_open
+    check tokens tokens
     check git git_recipes
     check git/github git_github
     check git/proxy git_proxy
