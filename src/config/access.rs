@@ -120,6 +120,11 @@ fn token_check(
             Err(Error::Usage(format!("--listen {} needs --token-keys FILE or --open", shown(url))))
         };
     };
+    if !cfg!(feature = "relay") {
+        return Err(Error::Config(
+            "cannot check tokens (--token-keys): this build does not support tokens".into(),
+        ));
+    }
     if *open {
         return Err(Error::Usage("--token-keys cannot be combined with --open".into()));
     }

@@ -5,7 +5,7 @@ use super::proxy_server::proxy_server;
 use super::sources::Sources;
 use super::tcp_address::parse_tcp;
 use crate::addr::{Host, LOOPBACK};
-use crate::cli::{Args, PasswordSource};
+use crate::cli::{Args, PasswordSource, TokenSource};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
 use crate::sys;
@@ -89,11 +89,18 @@ fn systemd_sockets(args: &Args, sources: &Sources<'_>) -> Result<impl Iterator<I
     let variable = |name| sources.variable(name).and_then(|value| String::from_utf8(value).ok());
     let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
     let descriptors = sys::passed_listeners(pid.as_deref(), count.as_deref()).map_err(error)?;
-    if let Some(PasswordSource::Descriptor(number)) = &args.password
-        && number.parse().is_ok_and(|number| descriptors.contains(&number))
-    {
+    let password = match &args.password {
+        Some(PasswordSource::Descriptor(number)) => Some(("--password-fd", number)),
+        _ => None,
+    };
+    let token = match &args.token {
+        Some(TokenSource::Descriptor(number)) => Some(("--token-fd", number)),
+        _ => None,
+    };
+    let is_socket = |number: &String| number.parse().is_ok_and(|number| descriptors.contains(&number));
+    if let Some((option, number)) = password.into_iter().chain(token).find(|(_, number)| is_socket(number)) {
         return Err(error(format!(
-            "file descriptor {number} is a socket from systemd; use another one for --password-fd"
+            "file descriptor {number} is a socket from systemd; use another one for {option}"
         )));
     }
     Ok(descriptors.map(ListenAddress::SystemdSocket))

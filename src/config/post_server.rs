@@ -28,6 +28,8 @@ pub(super) fn post_server(args: &Args, sources: &Sources<'_>) -> Result<Option<P
     for (option, is_given) in [
         ("--allow-to", !args.server.allow_to.is_empty()),
         ("--listen-password-file", args.server.password_file.is_some()),
+        // Browsers have no use for POST tunnels, so no page may use one.
+        ("--allow-origin", !args.server.allow_origin.is_empty()),
     ] {
         if is_given {
             return Err(Error::Usage(format!(

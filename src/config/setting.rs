@@ -43,6 +43,7 @@ pub(super) fn masked(name: &str, value: &str) -> String {
         ("-x" | "CONNECT_PROXY", _) => secret::masked_chain(value),
         // The user may have given the password itself instead of a path.
         ("--password-file" | "CONNECT_PASSWORD_FILE", _) if !is_path(value) => "****".into(),
+        ("--token-file" | "token-file=" | "CONNECT_TOKEN_FILE", _) if is_like_token(value) => "****".into(),
         ("--user-agent" | "CONNECT_USER_AGENT", _) => secret::masked_text(value),
         (_, Some(Kind::Secret)) => "****".into(),
         (_, Some(Kind::Header)) if !value.starts_with('@') => "****".into(),
@@ -58,6 +59,12 @@ pub(super) fn masked(name: &str, value: &str) -> String {
 /// Returns `true` if a value is a path rather than a password in the wrong place.
 pub(super) fn is_path(value: &str) -> bool {
     value.contains(['/', '\\'])
+}
+
+/// Returns `true` if a value may be a token in the place of its file.
+pub(super) fn is_like_token(value: &str) -> bool {
+    // The headers of JSON Web Tokens begin like this.
+    !is_path(value) && (value.len() >= 64 || value.starts_with("eyJ"))
 }
 
 /// The value of an option or a parameter, with its origin.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::descriptor;
 use super::proxy_url::ProxyUrl;
-use super::setting::{Origin, Setting, is_path};
+use super::setting::{Origin, Setting, is_like_token};
 use super::sources::Sources;
 use crate::cli::{Args, TokenSource};
 use crate::error::{Error, os_message};
@@ -153,12 +153,11 @@ fn check(token: &Secret, source: &Setting) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the path of a token file for a message. Without a slash, the value may be the token
-/// itself.
+/// Returns the path of a token file for a message. The value may be the token itself.
 fn shown(path: &Setting) -> String {
-    if is_path(&path.value) || path.value.len() < 64 && !path.value.starts_with("ey") {
-        printable(secret::masked_text(&path.value).as_bytes())
-    } else {
+    if is_like_token(&path.value) {
         "the file it names".into()
+    } else {
+        printable(secret::masked_text(&path.value).as_bytes())
     }
 }

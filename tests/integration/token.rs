@@ -1,6 +1,7 @@
 //! Tokens that hops send: sources, the hop that gets them, and the output that must not have them.
 
 use std::cell::RefCell;
+#[cfg(unix)]
 use std::fs;
 
 use connect::cli::{self, Request};
@@ -134,6 +135,16 @@ fn no_output_contains_the_token() {
     let report = check.run();
     let text = String::from_utf8(report.stdout.clone()).unwrap() + &report.stderr_text();
     assert!(text.contains("expires 2100-01-01T00:00:00Z") && !text.contains(&TOKEN[..20]), "{text}");
+}
+
+/// The user may have given the token instead of its file.
+#[test]
+fn a_token_in_the_place_of_its_file_is_masked() {
+    for local in ["", "--check "] {
+        let out = connect(format!("{local}--token-file {TOKEN} -x ws://127.0.0.1:1/ host.example 22")).run();
+        out.expect_failure(2, &["--token-file: cannot read the token from the file it names"]);
+        assert!(!out.stderr_text().contains(&TOKEN[..20]), "{out:?}");
+    }
 }
 
 /// A server that repeats the token in its refusal does not get it into a message.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 13] = [
+const UNREACHABLE: [(&str, &str); 15] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -22,6 +22,11 @@ const UNREACHABLE: [(&str, &str); 13] = [
     ("check the permissions of the socket and its directory", "the tests may run as root"),
     ("no proxy can reach", "`config` rejects such a chain"),
     ("--mint-signing-key:", "this build supports tokens"),
+    (
+        "' for --allow-origin; use a scheme and a host, such as https://www.example",
+        "no listener serves browsers yet",
+    ),
+    ("cannot check tokens (--token-keys): this build does not support tokens", "this build supports tokens"),
 ];
 
 /// Returns the text of a source file without its tests.

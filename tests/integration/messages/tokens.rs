@@ -202,9 +202,9 @@ fn server() -> Vec<Row> {
             "",
         ),
         args(
-            "Config",
-            "`--allow-origin` with a host only",
-            "--listen post+http://8080/ssh --open --allow-origin www.example localhost 22",
+            "Usage",
+            "`--allow-origin` for POST tunnels",
+            "--listen post+http://8080/ssh --open --allow-origin https://www.example localhost 22",
             "",
         ),
         args(
