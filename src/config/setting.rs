@@ -61,7 +61,7 @@ pub(super) fn is_path(value: &str) -> bool {
     value.contains(['/', '\\'])
 }
 
-/// Returns `true` if a value may be a token in the place of its file.
+/// Returns `true` if a value may be a token instead of the name of its file.
 pub(super) fn is_like_token(value: &str) -> bool {
     // The headers of JSON Web Tokens begin like this.
     !is_path(value) && (value.len() >= 64 || value.starts_with("eyJ"))

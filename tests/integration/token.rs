@@ -139,7 +139,7 @@ fn no_output_contains_the_token() {
 
 /// The user may have given the token instead of its file.
 #[test]
-fn a_token_in_the_place_of_its_file_is_masked() {
+fn a_token_instead_of_its_file_is_masked() {
     for local in ["", "--check "] {
         let out = connect(format!("{local}--token-file {TOKEN} -x ws://127.0.0.1:1/ host.example 22")).run();
         out.expect_failure(2, &["--token-file: cannot read the token from the file it names"]);
