@@ -9,6 +9,7 @@ use crate::askpass::Asker;
 use crate::kit::*;
 use crate::listening::{Listening, read};
 use crate::rcfile::home;
+use crate::websocket::server::{WsServer, accept_fields, read_head};
 
 /// A password of typical length that occurs in no other string of the program.
 const PASSWORD: &str = "Rosebud-4711-xyzzy";
@@ -411,4 +412,37 @@ fn the_passwords_of_clients_are_erased() {
         assert_ne!(find_in_memory(listener.run.pid(), &[MARK]).unwrap(), [""; 0], "the search is broken");
     }
     assert_eq!(listener.close(), [""; 0]);
+}
+
+/// The token is the password of the other tests, because the searches are for its forms.
+#[test]
+fn a_token_is_erased() {
+    let file = TempPath::private("token", format!("{PASSWORD}\n"));
+    for source in ["variable", "file"] {
+        let (received, resume) = (Gate::new(), Gate::new());
+        let (opens, waits) = (received.clone(), resume.clone());
+        let server = WsServer::raw(move |mut stream| {
+            let head = read_head(&mut stream);
+            opens.open();
+            waits.wait();
+            let fields = accept_fields(&head);
+            write!(stream, "HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n").unwrap();
+            stream.write_all(b"\x82\x07welcome").unwrap();
+            let _ = io::Read::read_to_end(&mut stream, &mut Vec::new());
+            head
+        });
+        let program = connect(format!("-x ws://127.0.0.1:{}/ host.example 22", server.port()));
+        let program = match source {
+            "variable" => program.env("CONNECT_TOKEN", PASSWORD),
+            _ => program.env("CONNECT_TOKEN_FILE", &*file),
+        };
+        let run = program.env("MARK", MARK).start();
+        received.wait();
+        expect_protected(&run);
+        resume.open();
+        run.wait_stdout_has("welcome");
+        expect_forgotten(&run);
+        drop(run);
+        assert!(server.finish().contains(&format!("Authorization: Bearer {PASSWORD}\r\n")), "{source}");
+    }
 }

@@ -177,13 +177,20 @@ fn sighup_reads_the_files_again_and_ends_nothing() {
 #[test]
 fn a_hundred_failing_tokens_per_second_are_checked() {
     let (files, target) = (Files::new(), echo());
-    let run = files.serve("--trust-forwarded 127.0.0.1", &target);
+    let run = files.serve("", &target);
     let wrong = Files::new().token("session=ssh,ttl=60");
-    let statuses: Vec<_> = (0..300).map(|_| open(&run, &wrong).0).collect();
-    // A slow machine sends fewer than 100 in a second.
-    let checked = statuses.iter().filter(|status| **status == 401).count();
-    assert!(checked >= 100 && statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
-    assert_eq!(statuses[..100].iter().find(|status| **status != 401), None);
+    assert!((0..100).all(|_| open(&run, &wrong).0 == 401));
+    // On a busy machine, one thread may need more than a second for 100 tokens.
+    let limited = || {
+        let burst = || (0..100).any(|_| open(&run, &wrong).0 == 429);
+        thread::scope(|scope| {
+            let bursts: Vec<_> = (0..8).map(|_| scope.spawn(burst)).collect();
+            bursts.into_iter().any(|burst| burst.join().unwrap())
+        })
+    };
+    eventually("a refusal without a check", limited);
+    // The limit is for the address, and ends after a second.
+    eventually("a check", || open(&run, &files.token("session=ssh,ttl=60")).0 == 200);
     run.stop(Signal::TERM);
 }
 
