@@ -40,7 +40,8 @@ impl Connector {
 
     fn create(plan: Plan, planner: Option<Planner>) -> Self {
         let mut shared = Shared::new(Box::new(PromptCache::new(Prompter::new(plan.askpass.clone()))));
-        let has_many_sessions = planner.is_some() || matches!(plan.local, Local::Listen(_) | Local::Post(_));
+        let has_many_sessions = planner.is_some()
+            || matches!(plan.local, Local::Listen(_) | Local::Post(_) | Local::WebSocket(_));
         if has_many_sessions {
             shared = shared.limiting_logins();
         }
@@ -86,6 +87,14 @@ impl Connector {
         progress: &dyn Progress,
     ) -> Result<Tunnel, Error> {
         self.connect_by(&self.plan, client.map(ClientEnd::from), None, progress)
+    }
+
+    /// Establishes a tunnel to the target for a client whose connection already has layers.
+    ///
+    /// # Errors
+    /// See [`connect_with_progress`](Self::connect_with_progress).
+    pub fn connect_for(&self, client: ClientEnd<'_>) -> Result<Tunnel, Error> {
+        self.connect_by(&self.plan, Some(client), None, &())
     }
 
     /// Establishes a tunnel to a target that a client has named. If the last proxy of the route can

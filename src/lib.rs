@@ -140,6 +140,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::Listen(at) => listen::serve_all(connector, &at),
         Local::Proxy(server) => listen::serve_proxy(connector, server),
         Local::Post(server) => listen::serve_post(connector, &server),
+        Local::WebSocket(server) => listen::serve_websocket(connector, &server),
     }?;
     Ok(ExitCode::Ok)
 }

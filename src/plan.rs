@@ -10,7 +10,10 @@ use crate::proto::ProxyProtocol;
 pub use access::{TokenCheck, WebAccess};
 pub use dial::{Dial, DialError};
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve, TargetUse};
-pub use local::{AllowedTarget, ListenAddress, Local, PostListener, PostServer, PostTransport, ProxyServer};
+pub use local::{
+    AllowedTarget, ListenAddress, Local, PostListener, PostServer, PostTransport, ProxyServer,
+    WebSocketListener, WebSocketServer,
+};
 pub use login::{Login, PasswordPrompt};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
 pub use target::Target;

@@ -179,6 +179,7 @@ fn local(local: &Local) {
         Local::Listen(at) => at.iter().for_each(listen),
         Local::Proxy(server) => server.listeners.iter().for_each(|(at, _)| listen(at)),
         Local::Post(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
+        Local::WebSocket(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
     }
 }
 

@@ -364,7 +364,7 @@ fn help_text(value: &str) -> Result<String, Error> {
 }
 
 /// The schemes of listeners that connect all clients to the same target.
-const FIXED_TARGET_SCHEMES: [&str; 3] = ["post+http", "post+https", "scgi"];
+const FIXED_TARGET_SCHEMES: [&str; 5] = ["post+http", "post+https", "scgi", "ws", "wss"];
 
 impl Args {
     /// Returns `true` if a listener speaks a protocol in which its clients name the target.

@@ -4,6 +4,7 @@ use super::post_server::post_server;
 use super::proxy_server::proxy_server;
 use super::sources::Sources;
 use super::tcp_address::parse_tcp;
+use super::websocket_server::websocket_server;
 use crate::addr::{Host, LOOPBACK};
 use crate::cli::{Args, PasswordSource, TokenSource};
 use crate::error::Error;
@@ -35,6 +36,13 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
         return match (&args.local_port, &args.check) {
             (Some(_), _) => conflict("--listen cannot be combined with -p or -P"),
             (None, None) => Ok(Local::Post(server)),
+            (None, Some(_)) => Ok(Local::Listen(Vec::new())),
+        };
+    }
+    if let Some(server) = websocket_server(args, sources)? {
+        return match (&args.local_port, &args.check) {
+            (Some(_), _) => conflict("--listen cannot be combined with -p or -P"),
+            (None, None) => Ok(Local::WebSocket(server)),
             (None, Some(_)) => Ok(Local::Listen(Vec::new())),
         };
     }

@@ -43,6 +43,7 @@ mod tcp_address;
 mod tls;
 mod token;
 mod trust;
+mod websocket_server;
 
 pub use planner::Planner;
 pub use setting::{Origin, SettingRecord};

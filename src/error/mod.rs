@@ -289,12 +289,10 @@ impl Error {
             | Self::Loop { .. } => ExitCode::Refused,
             Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
-            Self::Remote { .. }
-            | Self::Client { .. }
-            | Self::ClientGone
-            | Self::Input(_)
-            | Self::Output(_)
-            | Self::ReaderGone => ExitCode::Relay,
+            Self::Remote { cause, .. } => remote_exit_code(cause),
+            Self::Client { .. } | Self::ClientGone | Self::Input(_) | Self::Output(_) | Self::ReaderGone => {
+                ExitCode::Relay
+            }
         }
     }
 
@@ -354,6 +352,16 @@ fn rejected_login(user: Option<&str>) -> String {
     match user {
         Some(user) => format!("the password for user '{user}'"),
         None => "the Proxy-Authorization header".into(),
+    }
+}
+
+/// Returns the exit code after the loss of a connection. These two kinds mean that the server has
+/// ended it because the token is no longer valid, or was denied.
+fn remote_exit_code(cause: &io::Error) -> ExitCode {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => ExitCode::Authentication,
+        io::ErrorKind::ConnectionRefused => ExitCode::Refused,
+        _ => ExitCode::Relay,
     }
 }
 

@@ -21,11 +21,14 @@ use proxy::Proxy;
 mod acceptor;
 mod bind;
 mod gate;
+mod handshake;
 mod openers;
 mod post;
 mod proxy;
+mod websocket;
 
 pub use post::serve_post;
+pub use websocket::serve_websocket;
 
 /// Memory, in bytes, that must be available when a client is accepted. A session needs less, not
 /// counting what the libraries allocate for TLS and name resolution.
@@ -164,19 +167,26 @@ fn start_reactors() -> Result<Reactors, Error> {
     Reactors::start(count).map_err(|cause| Error::System { what: "start the threads that relay", cause })
 }
 
-/// Serves clients until a termination signal arrives.
-///
-/// This thread accepts the clients, the threads of a pool connect them, and [`Reactors`] relay
-/// their sessions.
+/// Serves clients until a termination signal arrives. The threads of a pool connect them, and
+/// [`Reactors`] relay their sessions.
 fn serve_clients(
     connector: Connector,
     acceptor: &Acceptor,
     proxy: Option<Proxy>,
     reactors: Reactors,
 ) -> Result<(), Error> {
+    accept_clients(acceptor, move |_, client| open_session(client, &connector, proxy.as_ref(), &reactors))
+}
+
+/// Accepts clients until a termination signal arrives, and passes each to `open` on a thread of a
+/// pool, with the index of its listener's address in the plan.
+fn accept_clients(
+    acceptor: &Acceptor,
+    open: impl Fn(usize, Client) + Send + Sync + 'static,
+) -> Result<(), Error> {
     // Do not let messages hold up the clients if nobody reads standard error.
     trace::never_block();
-    let openers = Openers::new(move |client| open_session(client, &connector, proxy.as_ref(), &reactors));
+    let openers = Openers::new(move |(index, client)| open(index, client));
     let mut report = ErrorReport::default();
     loop {
         while !openers.wait_for_room(SIGNAL_CHECK_INTERVAL) {
@@ -184,7 +194,7 @@ fn serve_clients(
                 return Ok(());
             }
         }
-        let client = match acceptor.next_client(None) {
+        let client = match acceptor.next_client_at(None) {
             Ok(Some(client)) => client,
             Ok(None) => return Ok(()),
             Err(error) => {

@@ -31,6 +31,34 @@ pub enum Local {
     Proxy(ProxyServer),
     /// `--listen` with `post+http`, `post+https` or `scgi`: any number of tunnels to the target.
     Post(PostServer),
+    /// `--listen` with `ws` or `wss`: any number of WebSocket connections to the target.
+    WebSocket(WebSocketServer),
+}
+
+/// The listeners for WebSocket clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSocketServer {
+    /// Where to listen.
+    pub listeners: Vec<WebSocketListener>,
+    /// The certificates, for the listeners that use TLS.
+    pub identity: Option<ServerIdentity>,
+    /// The clients that may connect.
+    pub access: WebAccess,
+    /// `--allow-from`: the only networks that clients may connect from; empty for all.
+    pub allow_from: Vec<Prefix>,
+    /// `--keepalive`: the time without input before a Ping; `None` for no Pings.
+    pub keep_alive: Option<Duration>,
+}
+
+/// A listener for WebSocket clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSocketListener {
+    /// The address.
+    pub at: ListenAddress,
+    /// `true` for `wss`.
+    pub tls: bool,
+    /// The path of the requests.
+    pub path: String,
 }
 
 /// The listeners for POST tunnels.

@@ -251,6 +251,8 @@ impl<C: Codec> Stream for Layered<C> {
     fn reset_on_close(&mut self) {
         if !self.is_broken && self.codec.abort() {
             self.is_closed = true;
+            // A reset could destroy the message.
+            self.set_reset_on_exit(false);
             return;
         }
         self.break_off();

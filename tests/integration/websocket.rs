@@ -12,6 +12,7 @@ use tungstenite::{Error, Message};
 
 use crate::kit::*;
 
+mod listener;
 pub(crate) mod server;
 
 /// The field with which a server announces that it takes Close as the EOF of one direction.

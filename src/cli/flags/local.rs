@@ -21,7 +21,8 @@ pub(super) const LOCAL: &[Definition] = &[
          proxy itself: leave out host and port, because each client names its target. `socks5://[ADDR:]PORT` serves \
          SOCKS5, SOCKS4 and SOCKS4a. `http://[ADDR:]PORT` serves CONNECT and `http://` URLs, and `https://` does so over \
          TLS. Bypass lists, `no_proxy` and `Match` apply to the target of each client. An address other than \
-         loopback requires `--listen-password-file` or `--allow-from`. `post+http://[ADDR:]PORT/PATH` and `post+https://…` \
+         loopback requires `--listen-password-file` or `--allow-from`. `ws://[ADDR:]PORT/PATH` and `wss://…` relay \
+         WebSocket connections to host and port. `post+http://[ADDR:]PORT/PATH` and `post+https://…` \
          serve POST tunnels to host and port, and so do `scgi://[ADDR:]PORT/PATH` and `scgi:unix:FILE?path=/PATH` behind a web \
          server. They require `--token-keys` or `--open`."),
     switch(Flag::FdPass, 'F',

@@ -35,7 +35,9 @@ pub(super) const ROUTE: &[Definition] = &[
         "Use a chain of proxies, with fallbacks: 'socks5://a,http://b|direct'",
         "Use a chain of proxies, in this order: `socks5://a.example,http://b.example:8080`. After a `|`, give a \
          fallback, used if the chain fails: `http://a.example | direct`. Each further `-x` adds hops to the \
-         chain.").long("proxy"),
+         chain. `ws://HOST/PATH` and `wss://…` reach the target over a WebSocket: `%h` and `%p` in path and query are the \
+         target's host and port, and options of the hop follow `#`. If the server selects the target, leave out host \
+         and port.").long("proxy"),
     switch(Flag::Auto, 'A',
         "Use CONNECT_PROXY, all_proxy, https_proxy or http_proxy, else none",
         "Use the proxies in `CONNECT_PROXY`, set in the environment or a parameter file. Without it, use the proxy in \

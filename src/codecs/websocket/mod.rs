@@ -10,7 +10,10 @@ use crate::stream::{Chunk, Codec};
 use crate::text::printable;
 use keys::Keys;
 
+pub use revocation::Revocation;
+
 mod keys;
+mod revocation;
 
 /// Maximum length of the payload of a frame that we send.
 const MAX_PAYLOAD: usize = 64 * 1024;
@@ -41,7 +44,10 @@ pub struct WebSocket {
     owed_pong: Option<Vec<u8>>,
     /// The peer's Close.
     received_close: Option<Close>,
-    has_sent_close: bool,
+    /// The code of our Close.
+    sent_close: Option<CloseCode>,
+    /// Ends the connection if its client may no longer use it.
+    revocation: Option<Revocation>,
 }
 
 impl WebSocket {
@@ -60,8 +66,22 @@ impl WebSocket {
             wire: Chunk::default(),
             owed_pong: None,
             received_close: None,
-            has_sent_close: false,
+            sent_close: None,
+            revocation: None,
         }
+    }
+
+    /// Lets this handle end the connection.
+    #[must_use]
+    pub fn with_revocation(self, revocation: Revocation) -> Self {
+        Self { revocation: Some(revocation), ..self }
+    }
+
+    /// Fails with a Close if the connection was ended.
+    fn expect_permission(&mut self) -> io::Result<()> {
+        let Some((code, error)) = self.revocation.as_ref().and_then(Revocation::error) else { return Ok(()) };
+        self.send_close(code, &error.to_string())?;
+        Err(error)
     }
 
     fn append(&mut self, opcode: Opcode, payload: &[u8]) -> io::Result<()> {
@@ -76,17 +96,18 @@ impl WebSocket {
     }
 
     /// Adds a Close frame, unless one was sent.
-    fn send_close(&mut self, code: CloseCode) -> io::Result<()> {
-        if std::mem::replace(&mut self.has_sent_close, true) {
+    fn send_close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
+        if self.sent_close.is_some() {
             return Ok(());
         }
+        self.sent_close = Some(code);
         self.owed_pong = None;
-        self.append(Opcode::Close, &code.0.to_be_bytes())
+        self.append(Opcode::Close, &[&code.0.to_be_bytes(), reason.as_bytes()].concat())
     }
 
     /// Adds the Pong for the latest Ping, or keeps it until earlier bytes have been written.
     fn send_pong(&mut self, payload: Vec<u8>) -> io::Result<()> {
-        if self.has_sent_close {
+        if self.sent_close.is_some() {
             return Ok(());
         }
         if self.wire.is_empty() {
@@ -98,7 +119,7 @@ impl WebSocket {
 
     fn malformed(&mut self, cause: Malformed) -> io::Error {
         // The Close is a courtesy: without memory or random bytes for it, report only the frame.
-        let _ = self.send_close(CloseCode::PROTOCOL_ERROR);
+        let _ = self.send_close(CloseCode::PROTOCOL_ERROR, "");
         io::Error::new(io::ErrorKind::InvalidData, format!("malformed WebSocket frame: {cause}"))
     }
 
@@ -108,7 +129,7 @@ impl WebSocket {
         let error = (!is_normal).then(|| closed(&close));
         self.received_close = Some(close);
         if self.half_close != HalfClose::Both || !is_normal {
-            self.send_close(answer)?;
+            self.send_close(answer, "")?;
         }
         error.map_or(Ok(()), Err)
     }
@@ -148,6 +169,7 @@ impl Codec for WebSocket {
     }
 
     fn read_plain(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.expect_permission()?;
         if self.plain.is_empty() {
             return if self.has_ended() { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
         }
@@ -158,11 +180,13 @@ impl Codec for WebSocket {
     }
 
     fn has_plain(&self) -> bool {
-        !self.plain.is_empty() || self.has_ended()
+        let is_revoked = self.revocation.as_ref().is_some_and(Revocation::is_revoked);
+        !self.plain.is_empty() || self.has_ended() || is_revoked
     }
 
     fn write_plain(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.has_sent_close {
+        self.expect_permission()?;
+        if self.sent_close.is_some() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let payload = &bytes[..bytes.len().min(MAX_PAYLOAD)];
@@ -186,7 +210,7 @@ impl Codec for WebSocket {
 
     fn close(&mut self) {
         // Without a Close, the peer reports a truncated stream.
-        let _ = self.send_close(CloseCode::NORMAL);
+        let _ = self.send_close(CloseCode::NORMAL, "");
     }
 
     fn can_half_close(&self) -> bool {
@@ -194,11 +218,15 @@ impl Codec for WebSocket {
     }
 
     fn ping(&mut self) -> bool {
-        !self.has_sent_close && self.append(Opcode::Ping, b"").is_ok()
+        self.sent_close.is_none() && self.append(Opcode::Ping, b"").is_ok()
     }
 
     fn abort(&mut self) -> bool {
-        self.keys.is_none() && !self.has_sent_close && self.send_close(CloseCode::INTERNAL_ERROR).is_ok()
+        match self.sent_close {
+            // A Close that claims that everything has arrived cannot be taken back.
+            Some(code) => code != CloseCode::NORMAL,
+            None => self.keys.is_none() && self.send_close(CloseCode::INTERNAL_ERROR, "").is_ok(),
+        }
     }
 }
 
@@ -215,7 +243,13 @@ fn closed(close: &Close) -> io::Error {
     let code = close.code.unwrap_or(CloseCode::NORMAL);
     let reason = printable(&close.reason);
     let gap = if reason.is_empty() { "" } else { ": " };
-    aborted(format!("WebSocket closed with code {code}{gap}{reason}"))
+    // The kinds select the exit code.
+    let kind = match code {
+        CloseCode::TOKEN_EXPIRED => io::ErrorKind::PermissionDenied,
+        CloseCode::TOKEN_DENIED => io::ErrorKind::ConnectionRefused,
+        _ => io::ErrorKind::ConnectionAborted,
+    };
+    io::Error::new(kind, format!("WebSocket closed with code {code}{gap}{reason}"))
 }
 
 fn aborted(what: String) -> io::Error {

@@ -40,6 +40,9 @@ pub enum Step {
     Receive(Limit),
     /// Connect to this target, then call [`Server::connected`] or [`Server::refused`].
     Connect(Endpoint),
+    /// Connect to the target of the listener, if the client may use it, then call
+    /// [`Server::connected`] or [`Server::refused`].
+    Open,
     /// Relay between the client and the target.
     Relay,
     /// Relay, and pass the bytes of each direction through a filter.

@@ -39,7 +39,7 @@ mod reason;
 mod socks;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 pub use filter::{Filter, Malformed, Mode, PassAll};
 pub use forwarded::client_address;

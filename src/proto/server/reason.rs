@@ -99,6 +99,14 @@ pub enum Rejection {
     /// The user name and password are not in the listener's password file.
     #[error("sent a wrong user name or password")]
     WrongPassword,
+    /// The client's HTTP request for a WebSocket was refused.
+    #[error("sent a request that was refused: {status} {why}")]
+    Web {
+        /// The status of the answer.
+        status: u16,
+        /// The reason, which the client got, too.
+        why: String,
+    },
     /// The host or port of the target is invalid.
     #[error("named an invalid target")]
     InvalidTarget,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Logins, Refusal, Rejection, find};
+use super::{Logins, Refusal, Rejection, Server, find};
 pub(super) use driver::filtered;
 use driver::{Decision, End, drive};
 
@@ -17,17 +17,17 @@ pub(super) fn logins() -> Arc<Logins> {
 
 /// The result of a handshake, as text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Played {
-    pub(super) target: String,
-    pub(super) sent: Vec<u8>,
-    pub(super) ending: Ending,
+pub(crate) struct Played {
+    pub(crate) target: String,
+    pub(crate) sent: Vec<u8>,
+    pub(crate) ending: Ending,
     /// The bytes for the target, or the bytes after a failed handshake.
-    pub(super) rest: Vec<u8>,
+    pub(crate) rest: Vec<u8>,
 }
 
 /// The end of a handshake.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// The session was established.
     Session,
     /// The target was not connected.
@@ -37,7 +37,7 @@ pub(super) enum Ending {
 }
 
 impl Played {
-    pub(super) fn sent(&self) -> String {
+    pub(crate) fn sent(&self) -> String {
         String::from_utf8(self.sent.clone()).unwrap()
     }
 
@@ -69,7 +69,11 @@ pub(super) fn refuses(scheme: &str, input: &[u8], why: Refusal) -> Played {
 }
 
 fn play_once(scheme: &str, logins: Option<&Arc<Logins>>, parts: &[&[u8]], decision: Decision) -> Played {
-    let server = (find(scheme).unwrap().make)(logins.cloned());
+    play_with((find(scheme).unwrap().make)(logins.cloned()), parts, decision)
+}
+
+/// Plays a handshake with this server once.
+pub(crate) fn play_with(server: Box<dyn Server>, parts: &[&[u8]], decision: Decision) -> Played {
     let mut left = parts.iter().map(|part| part.to_vec()).collect::<Vec<_>>().into_iter();
     let outcome = drive(server, &mut || left.next(), decision);
     let mut rest: Vec<Vec<u8>> = vec![outcome.unread];

@@ -14,6 +14,11 @@ impl CloseCode {
     /// The sender failed; here, its connection to the target.
     pub const INTERNAL_ERROR: Self = Self(1011);
 
+    /// The client's token has expired, or its key was removed.
+    pub const TOKEN_EXPIRED: Self = Self(4401);
+    /// The client's token was denied.
+    pub const TOKEN_DENIED: Self = Self(4403);
+
     /// Returns `true` if an endpoint may send this code (RFC 6455 §7.4.1, §7.4.2, and IANA's
     /// registry, which adds 1012 to 1014).
     #[must_use]

@@ -6,12 +6,14 @@ mod decoder;
 mod handshake;
 mod header;
 mod mask;
+mod server;
 
 pub use close::{Close, CloseCode};
 pub use decoder::{Decoder, Item, Malformed, Sender};
 pub use handshake::{HalfClose, Handshake, Request};
 pub use header::Header;
 pub use mask::Mask;
+pub use server::{ServerHandshake, Site};
 
 /// The type of a frame (RFC 6455 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

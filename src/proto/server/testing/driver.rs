@@ -101,6 +101,10 @@ pub(crate) fn drive(
                     Decision::Refused(why) => server.refused(why),
                 }
             }
+            Step::Open => match decision {
+                Decision::Connected(bound) => server.connected(bound, false),
+                Decision::Refused(why) => server.refused(why),
+            },
             Step::Relay => break End::Relay,
             Step::Forward(filters) => break End::Forward(filters),
             Step::Close(why) => break End::Close(why),
