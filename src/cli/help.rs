@@ -44,7 +44,8 @@ If a proxy granted the request and the connection is closed or reset before the 
 code 5). It is only a warning if the local end had closed first, because a session may only send data.
 
 With `-p`, `-P` and `--listen`, `connect` exits with code 0 on SIGTERM, SIGINT or SIGHUP while it waits for a client.
-`--listen` does so at any time, and resets the sessions that are open. With `-p` and `-P`, the signal kills `connect`
+`--listen` does so at any time, and resets the sessions that are open. A listener for web clients reads its keys, deny-file and
+certificate again on SIGHUP instead. With `-p` and `-P`, the signal kills `connect`
 during a session (a shell shows exit code 128 plus its number), and both ends receive a reset. If a signal ends `connect`
 while it connects for standard input and output, it first prints what it was waiting for. A signal that is ignored when
 `connect` starts, as under nohup, stays ignored.
