@@ -71,6 +71,7 @@ pub mod sys;
 pub mod text;
 pub mod token;
 pub mod trace;
+pub mod tunnels;
 
 /// Runs the program. `args` begins with the program's name; `variable` returns the value of an
 /// environment variable.

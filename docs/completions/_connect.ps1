@@ -45,6 +45,7 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Connect from this local address or network interface')
             [CompletionResult]::new('--tcp-keepalive', '--tcp-keepalive', [CompletionResultType]::ParameterName, 'Probe a silent peer after this time (default 60, 0: never)')
             [CompletionResult]::new('--keepalive', '--keepalive', [CompletionResultType]::ParameterName, 'Send a WebSocket Ping after this time without input (default 25)')
+            [CompletionResult]::new('--resume', '--resume', [CompletionResultType]::ParameterName, 'Repeat failing requests of a POST tunnel for this time (default 60)')
             [CompletionResult]::new('-R', '-R ', [CompletionResultType]::ParameterName, 'Resolve the target here, at the proxy, or by this DNS server')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Add a header, or all headers in a file; repeatable')
             [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Allow only none, userpass (SOCKS5), basic, digest (HTTP)')

@@ -21,6 +21,7 @@ complete -c connect -l idle-timeout -d 'Close a session without traffic for this
 complete -c connect -l bind -d 'Connect from this local address or network interface' -r
 complete -c connect -l tcp-keepalive -d 'Probe a silent peer after this time (default 60, 0: never)' -r
 complete -c connect -l keepalive -d 'Send a WebSocket Ping after this time without input (default 25)' -r
+complete -c connect -l resume -d 'Repeat failing requests of a POST tunnel for this time (default 60)' -r
 complete -c connect -s R -d 'Resolve the target here, at the proxy, or by this DNS server' -r -f -a "local\t''
 remote\t''
 both\t''"

@@ -37,6 +37,8 @@ pub struct Args {
     pub token: Option<TokenSource>,
     /// `--keepalive`.
     pub keep_alive: Option<String>,
+    /// `--resume`.
+    pub resume: Option<String>,
     /// `-F`.
     pub fdpass: bool,
     /// Whichever of `-4` and `-5` came last.
@@ -448,6 +450,7 @@ impl Args {
             Flag::Ipv6 => self.family = Some(Family::V6),
             Flag::TcpKeepAlive => self.tcp_keep_alive = Some(value),
             Flag::KeepAlive => self.keep_alive = Some(value),
+            Flag::Resume => self.resume = Some(value),
             Flag::NoShutdown => self.no_shutdown = true,
             Flag::Debug => {
                 self.verbosity = match self.verbosity {

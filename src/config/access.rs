@@ -19,6 +19,9 @@ use crate::token::{DenyList, KeySet, LineError};
 /// proxies, of which the lowest is 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
 
+/// Time for which a tunnel survives without a connection, if `--resume` is not given.
+const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Longest hold of a poll, if `--max-wait` is not given.
 const MAX_WAIT: Duration = Duration::from_secs(25);
 
@@ -34,6 +37,15 @@ pub(super) fn keep_alive(args: &Args, sources: &Sources<'_>) -> Result<Option<Du
             whole_seconds(value, "--keepalive").map(|time| Some(time).filter(|time| !time.is_zero()))
         }
     }
+}
+
+/// Returns the value of `--resume`.
+///
+/// # Errors
+/// The value is invalid.
+pub(super) fn resume(args: &Args, sources: &Sources<'_>) -> Result<Duration, Error> {
+    sources.mark_used("--resume");
+    args.resume.as_deref().map_or(Ok(RESUME_TIMEOUT), |value| whole_seconds(value, "--resume"))
 }
 
 /// Returns the value of `--max-wait`.

@@ -144,6 +144,10 @@ impl Settings for HopSettings<'_> {
         Ok(token)
     }
 
+    fn resume(&self) -> Result<Duration, Error> {
+        access::resume(self.args, self.sources)
+    }
+
     fn keep_alive(&self) -> Result<Option<Duration>, Error> {
         access::keep_alive(self.args, self.sources)
     }

@@ -138,11 +138,13 @@ fn expect_token_used(args: &Args, sources: &Sources<'_>) -> Result<(), Error> {
         None => None,
     };
     let keep_alive = args.keep_alive.is_some().then_some("--keepalive");
-    match token.into_iter().chain(keep_alive).find(|option| !sources.is_used(option)) {
+    let resume = args.resume.is_some().then_some("--resume");
+    match token.into_iter().chain(keep_alive).chain(resume).find(|option| !sources.is_used(option)) {
         None => Ok(()),
         Some("--keepalive") => {
             Err(Error::Usage("--keepalive has no effect without WebSocket connections".into()))
         }
+        Some("--resume") => Err(Error::Usage("--resume has no effect without a POST tunnel".into())),
         Some(option) => Err(Error::Usage(format!("{option} has no effect: no hop sends a token"))),
     }
 }

@@ -174,6 +174,7 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::NotHttp { .. } => "check that it is an HTTP proxy, or use -S for a SOCKS proxy",
         E::NotEncodable(Unencodable::Zone) => "leave out the proxy",
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",
+        E::Post(failure) => super::post::hint(failure)?,
         E::Socks4Refused { .. }
         | E::TelnetRefused { .. }
         | E::NoRandomness

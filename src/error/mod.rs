@@ -6,11 +6,13 @@ use std::time::Duration;
 use crate::addr::{Endpoint, Family};
 use crate::plan::ListenAddress;
 use crate::proto;
+use crate::proto::post as post_tunnel;
 use crate::proto::server::Rejection;
 use crate::text::listed;
 
 mod hints;
 mod peer;
+mod post;
 mod refusal;
 mod tls;
 
@@ -358,6 +360,9 @@ fn rejected_login(user: Option<&str>) -> String {
 /// Returns the exit code after the loss of a connection. These two kinds mean that the server has
 /// ended it because the token is no longer valid, or was denied.
 fn remote_exit_code(cause: &io::Error) -> ExitCode {
+    if let Some(post_tunnel::Broken(failure)) = cause.get_ref().and_then(|cause| cause.downcast_ref()) {
+        return post_exit_code(failure);
+    }
     match cause.kind() {
         io::ErrorKind::PermissionDenied => ExitCode::Authentication,
         io::ErrorKind::ConnectionRefused => ExitCode::Refused,
@@ -374,6 +379,7 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
         | E::WrongPassword { .. }
         | E::Token { .. } => ExitCode::Authentication,
         E::NoRandomness => ExitCode::System,
+        E::Post(failure) => post_exit_code(failure),
         E::TooLong { .. } | E::NotEncodable(_) => ExitCode::Usage,
         E::Closed(_)
         | E::TelnetRefused { .. }
@@ -390,6 +396,23 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
         | E::NotHttp { .. }
         | E::MalformedHttp(_)
         | E::HeaderTooLong(_) => ExitCode::Refused,
+    }
+}
+
+/// Returns the exit code for a tunnel that failed.
+fn post_exit_code(failure: &post_tunnel::Failure) -> ExitCode {
+    use post_tunnel::{Failure, ResetCode};
+    match failure {
+        Failure::NotATunnel(_) | Failure::Refused(_) => ExitCode::Refused,
+        Failure::Token(_) => ExitCode::Authentication,
+        Failure::NoRandomness => ExitCode::System,
+        Failure::Reset(reset) => match reset.code {
+            ResetCode::Policy | ResetCode::TooMany => ExitCode::Refused,
+            ResetCode::Unreachable => ExitCode::Unreachable,
+            ResetCode::Idle => ExitCode::TimedOut,
+            ResetCode::CutOff | ResetCode::Protocol | ResetCode::GoingAway => ExitCode::Relay,
+        },
+        _ => ExitCode::Relay,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::addr::{Endpoint, Port};
+use crate::addr::{Endpoint, Host, Port};
 use crate::error::Error;
 use crate::plan::{Login, PasswordPrompt, Protocol, Resolve, Token};
 use crate::proto::{HttpSettings, Socks5Method};
@@ -156,8 +156,25 @@ pub trait Settings {
     /// The value is invalid.
     fn keep_alive(&self) -> Result<Option<Duration>, Error>;
 
+    /// Returns the value of `--resume`, the time for which a tunnel survives without a connection.
+    ///
+    /// # Errors
+    /// The value is invalid.
+    fn resume(&self) -> Result<Duration, Error>;
+
     /// Returns the value of `-c`.
     fn telnet_command(&self) -> Option<String>;
+}
+
+/// Returns the value of `Host`, without the default port of the scheme.
+pub(super) fn host_field(address: &Endpoint, scheme: &Scheme) -> String {
+    if address.port != scheme.default_port {
+        return address.to_string();
+    }
+    match &address.host {
+        Host::Ip(ip) if ip.is_ipv6() => format!("[{ip}]"),
+        host => host.to_string(),
+    }
 }
 
 /// Describes the user name, for `--check`.

@@ -8,6 +8,7 @@
 pub use kind::{HopKind, LoginParameters, Scheme, Settings, UseTls};
 
 pub mod http;
+pub mod http_post;
 mod kind;
 pub mod socks4;
 pub mod socks5;
@@ -15,8 +16,8 @@ pub mod telnet;
 pub mod websocket;
 
 /// All kinds of hops.
-pub static ALL: [&dyn HopKind; 5] =
-    [&http::Kind, &socks4::Kind, &socks5::Kind, &telnet::Kind, &websocket::Kind];
+pub static ALL: [&dyn HopKind; 6] =
+    [&http::Kind, &socks4::Kind, &socks5::Kind, &telnet::Kind, &websocket::Kind, &http_post::Kind];
 
 /// Returns the scheme with this name and its kind, ignoring case.
 #[must_use]

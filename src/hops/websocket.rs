@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::kind::{HopKind, Scheme, Settings, UseTls, token_fact};
-use crate::addr::{Endpoint, Host};
+use super::kind::{HopKind, Scheme, Settings, UseTls, host_field, token_fact};
+use crate::addr::Endpoint;
 use crate::codecs::websocket::{Role, WebSocket};
 use crate::error::Error;
 use crate::plan::{Dial, HopRequest, Protocol, TargetUse, Token};
@@ -90,17 +90,6 @@ fn percent_encoded(text: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(encode).collect()
-}
-
-/// Returns the value of `Host`, without the default port of the scheme.
-fn host_field(address: &Endpoint, scheme: &Scheme) -> String {
-    if address.port != scheme.default_port {
-        return address.to_string();
-    }
-    match &address.host {
-        Host::Ip(ip) if ip.is_ipv6() => format!("[{ip}]"),
-        host => host.to_string(),
-    }
 }
 
 impl HopKind for Kind {
@@ -193,7 +182,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::addr::parse_port;
+    use crate::addr::{Host, parse_port};
 
     fn endpoint(host: &str, port: &str) -> Endpoint {
         Endpoint { host: Host::parse(host).unwrap(), port: parse_port(port).unwrap() }

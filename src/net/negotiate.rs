@@ -133,6 +133,7 @@ fn take_steps<'a>(
                 hop.redactor.add_credentials(&credentials);
                 hop.negotiation.credentials(credentials).map_err(|cause| hop.failed(cause))?;
             }
+            Step::Pause(time) => hop.pause(time, deadline)?,
             Step::Reconnect => return Ok(Outcome::Reconnect),
             Step::Done => return Ok(Outcome::Established),
         }
@@ -140,6 +141,22 @@ fn take_steps<'a>(
 }
 
 impl HopState<'_> {
+    /// Waits, but not beyond the deadline.
+    fn pause(&self, time: Duration, deadline: &Deadline<'_>) -> Result<(), Error> {
+        let wait = self.wait(deadline);
+        let is_too_long = deadline.left().is_some_and(|left| left < time);
+        let time = deadline.left().map_or(time, |left| left.min(time));
+        let sleep = |limit: Option<Duration>| {
+            thread::sleep(limit.unwrap_or(time));
+            None::<()>
+        };
+        match wait.poll_with_status(Some(time), sleep) {
+            Ok(()) => Ok(()),
+            Err(WaitError::TimedOut) if !is_too_long => Ok(()),
+            Err(error) => Err(wait.error(error)),
+        }
+    }
+
     fn receive(
         &mut self,
         connection: &mut Connection,

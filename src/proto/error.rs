@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::post;
 use crate::addr::Endpoint;
 
 use crate::text::listed;
@@ -124,6 +125,9 @@ pub enum Error {
         /// The reason phrase and the first line of the body.
         text: String,
     },
+    /// POST tunnel: the server refused it, or does not serve one.
+    #[error("{0}")]
+    Post(post::Failure),
     /// Telnet: a line reports a failure.
     #[error("refused to connect to {target}: {text}")]
     TelnetRefused {

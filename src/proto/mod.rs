@@ -116,6 +116,8 @@ pub enum Step {
     Peek(usize),
     /// Obtain a user name and password and pass them to [`Negotiation::credentials`].
     Credentials,
+    /// Wait for this time, and continue with the next step.
+    Pause(Duration),
     /// Close the connection, open a new one, call [`Negotiation::restart`] and continue with the
     /// next step.
     Reconnect,

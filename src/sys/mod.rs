@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use socket2::{SockRef, Socket, TcpKeepalive};
@@ -88,6 +88,12 @@ pub fn set_keep_alive<'a>(socket: impl Into<SockRef<'a>>, idle: Option<Duration>
 pub fn socket_addrs(channel: &Channel) -> Option<(SocketAddr, SocketAddr)> {
     let socket = SockRef::from(channel);
     Some((socket.local_addr().ok()?.as_socket()?, socket.peer_addr().ok()?.as_socket()?))
+}
+
+/// Ends both directions of a connected socket, which wakes up all threads that wait for it.
+pub fn disconnect(channel: &Channel) {
+    // An error means that the other end has done so already.
+    let _ = SockRef::from(channel).shutdown(Shutdown::Both);
 }
 
 /// Returns `true` if a non-blocking call failed only temporarily: retry it once poll reports the

@@ -168,6 +168,10 @@ impl Settings for FromUrl {
         Ok(None)
     }
 
+    fn resume(&self) -> Result<Duration, Error> {
+        unreachable!()
+    }
+
     fn keep_alive(&self) -> Result<Option<Duration>, Error> {
         Ok(None)
     }

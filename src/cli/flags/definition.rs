@@ -61,6 +61,7 @@ pub(crate) enum Flag {
     Ipv6,
     TcpKeepAlive,
     KeepAlive,
+    Resume,
     NoShutdown,
     Eager,
     Debug,

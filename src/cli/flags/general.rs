@@ -49,6 +49,10 @@ pub(super) const GENERAL: &[Definition] = &[
         "Send a WebSocket Ping after this time without input (default 25)",
         "Send a WebSocket Ping after this time without input. The connection counts as cut off after another 35 seconds without \
          any. The default is 25, below the limits of common proxies, and 0 sends no Pings."),
+    long_option(Flag::Resume, "resume", "SECONDS",
+        "Repeat failing requests of a POST tunnel for this time (default 60)",
+        "Repeat the requests of a POST tunnel for this time if they fail. The session then ends with an error. The default is 60, \
+         after which the server forgets the tunnel, and 0 repeats nothing."),
     long_switch(Flag::NoShutdown, "no-shutdown",
         "Do not half-close when standard input ends",
         "Do not half-close the connection when standard input ends. The session lasts until the remote ends it or the \

@@ -331,6 +331,26 @@ impl Client {
         }
     }
 
+    /// Returns the time before which no request of this direction is sent.
+    #[must_use]
+    pub fn not_before(&self, direction: Direction) -> Duration {
+        match direction {
+            Direction::Up => self.up.not_before,
+            Direction::Down => self.down.not_before,
+        }
+    }
+
+    /// Returns `true` if requests of this direction must be abandoned: the tunnel is over, or the
+    /// local end has aborted it.
+    #[must_use]
+    pub fn abandons(&self, direction: Direction) -> bool {
+        match self.state {
+            State::Opening | State::Open => false,
+            State::Aborting => direction == Direction::Down,
+            State::Done => true,
+        }
+    }
+
     fn lane(&mut self, direction: Direction) -> &mut Lane {
         match direction {
             Direction::Up => &mut self.up,

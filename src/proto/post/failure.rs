@@ -26,6 +26,9 @@ pub enum Failure {
     /// The server has reset the tunnel.
     #[error("{}", reset_text(.0))]
     Reset(Reset),
+    /// The system returned no random bytes.
+    #[error("cannot be used, because this system returned no random bytes for a key")]
+    NoRandomness,
     /// No request was answered for the whole `--resume` time.
     #[error("did not answer for {seconds} seconds: {last}")]
     NoAnswer {
@@ -35,6 +38,11 @@ pub enum Failure {
         last: String,
     },
 }
+
+/// The failure of a tunnel that was open, as the cause of an I/O error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server {0}")]
+pub struct Broken(pub Failure);
 
 fn reset_text(reset: &Reset) -> String {
     let cause = match reset.code {

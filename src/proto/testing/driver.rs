@@ -110,6 +110,7 @@ impl<N: Negotiation + Debug, P: Peers> Driver<'_, N, P> {
                 let credentials = self.peers.credentials();
                 self.call(|negotiation| negotiation.credentials(credentials))?;
             }
+            Step::Pause(_) => {}
             Step::Reconnect => {
                 self.peers.reconnect();
                 self.unread.clear();

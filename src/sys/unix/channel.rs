@@ -4,6 +4,7 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,6 +63,17 @@ struct Writer {
     own: Option<OwnedFd>,
     /// A write of more than `PIPE_BUF` bytes may block even after poll has reported room.
     may_block: bool,
+}
+
+/// Creates a pair of connected sockets.
+///
+/// # Errors
+/// Descriptors are short.
+pub fn channel_pair() -> io::Result<(Channel, Channel)> {
+    let (one, other) = UnixStream::pair()?;
+    one.set_nonblocking(true)?;
+    other.set_nonblocking(true)?;
+    Ok((Channel::socket(one), Channel::socket(other)))
 }
 
 impl Channel {

@@ -26,7 +26,7 @@ mod terminal;
 mod termination;
 mod user;
 
-pub use channel::{Channel, STDIN_SETTLE_TIME};
+pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair};
 pub use child_output::ChildOutput;
 pub use entry::start;
 #[cfg(target_os = "linux")]

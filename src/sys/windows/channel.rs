@@ -37,6 +37,15 @@ pub struct Channel {
     writer: Option<JoinHandle<()>>,
 }
 
+/// Creates a pair of connected sockets.
+///
+/// # Errors
+/// Sockets are short.
+pub fn channel_pair() -> io::Result<(Channel, Channel)> {
+    let (one, other) = socket_pair()?;
+    Ok((Channel::socket(one), Channel::socket(other)))
+}
+
 impl Channel {
     /// Returns standard input, or `None` if the program was started without one.
     ///

@@ -18,7 +18,7 @@ mod terminal;
 mod termination;
 mod user;
 
-pub use channel::{Channel, STDIN_SETTLE_TIME};
+pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair};
 pub use child_output::ChildOutput;
 pub use fd_passing::{check_fd_passing, send_fd};
 pub use hangup::{hangups, reload_on_hangup};

@@ -1,0 +1,84 @@
+//! The state that the stream of a tunnel shares with its threads.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::plan::Dial;
+use crate::proto::Redactor;
+use crate::proto::post::{Client, Direction, Resource};
+use crate::sys::{self, Channel};
+use crate::trace::trace;
+
+/// The state that the stream shares with its threads.
+pub(super) struct Shared {
+    pub(super) client: Mutex<Client>,
+    /// The state has changed.
+    pub(super) changed: Condvar,
+    started: Instant,
+    /// The time of the client's clock at `started`.
+    offset: Duration,
+    pub(super) resource: Resource,
+    pub(super) dial: Arc<dyn Dial>,
+    pub(super) redactor: Redactor,
+    /// The threads' end of the socket pair.
+    pub(super) inner: Channel,
+    /// Closed once the tunnel is over, for a stream that waits for that.
+    pub(super) end_signal: Mutex<Option<Channel>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        client: Client,
+        offset: Duration,
+        resource: Resource,
+        redactor: Redactor,
+        dial: Arc<dyn Dial>,
+        inner: Channel,
+    ) -> Self {
+        Self {
+            client: Mutex::new(client),
+            changed: Condvar::new(),
+            started: Instant::now(),
+            offset,
+            resource,
+            dial,
+            redactor,
+            inner,
+            end_signal: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn client(&self) -> MutexGuard<'_, Client> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the time of the client's clock.
+    pub(super) fn now(&self) -> Duration {
+        self.offset + self.started.elapsed()
+    }
+
+    /// Tells the other thread and the user of the stream that the state has changed.
+    pub(super) fn announce(&self, client: &Client) {
+        self.changed.notify_all();
+        if client.failure().is_some() {
+            sys::disconnect(&self.inner);
+        }
+        if client.is_done() {
+            *self.end_signal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    pub(super) fn abort(&self) {
+        let mut client = self.client();
+        client.abort();
+        self.announce(&client);
+        drop(client);
+        // Wakes up the threads.
+        sys::disconnect(&self.inner);
+    }
+}
+
+/// Logs a request that failed, for `-d`.
+pub(super) fn log_failure(direction: Direction, cause: &str) {
+    trace!("POST tunnel: request ({direction:?}) failed: {cause}");
+}
