@@ -139,10 +139,20 @@ impl Relay {
     /// Returns the memory of the process and its children in KiB, as PSS, which divides a shared
     /// page among the processes that map it.
     pub(crate) fn memory_kib(&self) -> f64 {
-        let pss = |pid| {
-            fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok().and_then(|text| kib(&text, "Pss:"))
+        self.smaps_kib("Pss:")
+    }
+
+    /// Like [`memory_kib`](Self::memory_kib), but without pages of files. Use this if other
+    /// processes of the same program start or exit between two measurements.
+    pub(crate) fn anonymous_memory_kib(&self) -> f64 {
+        self.smaps_kib("Pss_Anon:")
+    }
+
+    fn smaps_kib(&self, field: &str) -> f64 {
+        let value = |pid| {
+            fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok().and_then(|text| kib(&text, field))
         };
-        self.process_tree().into_iter().filter_map(pss).sum()
+        self.process_tree().into_iter().filter_map(value).sum()
     }
 
     /// Returns the number of threads of the process and its children.

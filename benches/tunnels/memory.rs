@@ -49,7 +49,7 @@ fn run(tunnel: &Tunnel, sessions: usize) -> io::Result<Vec<f64>> {
     }
     thread::sleep(SETTLE_TIME);
     let each = (servers.memory_kib() - one) / (sessions - 1) as f64;
-    let client = clients[0].memory_kib();
+    let client = clients[0].anonymous_memory_kib();
     clients.into_iter().try_for_each(|client| client.stop().map(drop))?;
     servers.stop()?;
     Ok(vec![each, client])

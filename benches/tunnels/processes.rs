@@ -76,9 +76,9 @@ impl Servers {
         self.relays.iter().map(Relay::cpu_so_far).sum()
     }
 
-    /// Returns the memory of all servers in KiB.
+    /// Returns the memory of all servers in KiB, without pages of files.
     pub(super) fn memory_kib(&self) -> f64 {
-        self.relays.iter().map(Relay::memory_kib).sum()
+        self.relays.iter().map(Relay::anonymous_memory_kib).sum()
     }
 
     /// Kills the servers.

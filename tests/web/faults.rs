@@ -1,7 +1,6 @@
 //! POST tunnels while requests and answers get lost, and while the listener stops or restarts.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +29,7 @@ pub(crate) fn cases(full: bool) -> Vec<Case> {
         expect_intact(context, BIG, Duration::ZERO, 1);
     });
     topic.ours("a slow target receives each byte once through a faulty proxy", |context| {
-        expect_intact(context, 2 * MIB, Duration::from_millis(2), 2);
+        expect_intact(context, 8 * MIB, Duration::from_millis(2), 2);
     });
     topic.ours("a stopped listener delays the session", |context| {
         expect_resumed(context, Duration::from_secs(3));
@@ -52,15 +51,17 @@ pub(crate) fn cases(full: bool) -> Vec<Case> {
     topic.into_cases()
 }
 
-/// Plays a target that sends and receives at the same time. Returns its port, and a channel with
-/// the digest of the received data. The target pauses after each chunk.
+/// Plays a target that sends and receives at the same time, and closes when it has done both.
+/// Returns its port, and a channel with the digest of the received data. The target pauses after
+/// each chunk that it receives.
 fn exchanging_target(length: u64, pause: Duration) -> (u16, Receiver<Digest>) {
     let (sender, receiver) = channel();
     let (port, _) = target(move |client, _| {
-        let (mut reader, mut writer, sender) = (client.try_clone().unwrap(), client, sender.clone());
-        thread::spawn(move || {
-            let _ = crate::kit::copy(&mut data(DOWN, length), &mut writer);
-            let _ = writer.shutdown(Shutdown::Write);
+        let (mut reader, sender) = (client.try_clone().unwrap(), sender.clone());
+        let writing = thread::spawn(move || {
+            let mut client = client;
+            let _ = crate::kit::copy(&mut data(DOWN, length), &mut client);
+            client
         });
         thread::spawn(move || {
             let (mut digest, mut chunk) = (Digest::new(), vec![0; 16 * 1024]);
@@ -68,6 +69,7 @@ fn exchanging_target(length: u64, pause: Duration) -> (u16, Receiver<Digest>) {
                 digest.write_all(&chunk[..length]).unwrap();
                 sleep(pause);
             }
+            drop(writing.join());
             let _ = sender.send(digest);
         });
     });
@@ -90,7 +92,9 @@ fn expect_intact(context: &Context, length: u64, pause: Duration, seed: u64) {
     assert_eq!(down, Digest::from_reader(data(DOWN, length)), "{summary}: {out:?}");
     let up = received.recv_timeout(crate::kit::TIMEOUT).expect(&summary);
     assert_eq!(up, Digest::from_reader(data(UP, length)), "{summary}: {out:?}");
-    assert!(faults >= 3, "{summary}; kinds that did not occur: {absent:?}");
+    assert!(faults > 0, "{summary}");
+    // 64 MiB are about 400 requests.
+    assert!(length < BIG || absent.len() < 3, "{summary}; kinds that did not occur: {absent:?}");
 }
 
 /// The listener is stopped in the middle of a transfer.

@@ -40,6 +40,9 @@ pub(crate) fn cases() -> Vec<Case> {
         topic.ours(format!("{scheme}: each session has its own connection to the target"), move |context| {
             has_own_connection(context, scheme);
         });
+        topic.ours(format!("{scheme}: the target answers after the client's EOF"), move |context| {
+            target_answers_after_eof(context, scheme);
+        });
         topic.ours(format!("{scheme}: a target that closes ends the session"), move |context| {
             target_closes(context, scheme);
         });
@@ -57,8 +60,9 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     for (path, parts) in [
         ("/login", ["is not a POST tunnel", "text/html"]),
-        ("/page.html", ["405", ""]),
+        ("/page.html", ["404", ""]),
         ("/absent", ["404", ""]),
+        ("/moved", ["302", ""]),
     ] {
         topic.ours(format!("post: a web server without a tunnel at {path} is reported"), move |context| {
             let out = context.connect(format!("-x post+http://{}{path}", context.address(NGINX))).run();
@@ -69,6 +73,12 @@ pub(crate) fn cases() -> Vec<Case> {
         topic.ours(format!("ws: {name} without a WebSocket is reported"), move |context| {
             let out = context.connect(format!("-x ws://{}/absent", context.address(server))).run();
             context.expect_failure(&out, 5, &["404"]);
+        });
+    }
+    for (path, part) in [("/login", "200"), ("/moved", "302"), ("/stripped", "426")] {
+        topic.ours(format!("ws: nginx at {path} is reported"), move |context| {
+            let out = context.connect(format!("-x ws://{}{path}", context.address(NGINX))).run();
+            context.expect_failure(&out, 5, &[part]);
         });
     }
     topic.into_cases()
@@ -167,15 +177,31 @@ fn target_closes(context: &Context, scheme: &str) {
     next.expect_success().expect_stdout("goodbye 1\n");
 }
 
+/// The client's EOF reaches the target, whose answer still reaches the client.
+fn target_answers_after_eof(context: &Context, scheme: &str) {
+    let (target, _) = target(|mut client, _| {
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).unwrap();
+        client.write_all(format!("{} bytes\n", received.len()).as_bytes()).unwrap();
+        client.write_all(&received).unwrap();
+    });
+    let listener = Listener::start(context, scheme, free_port(), target);
+    let sent = crate::kit::bytes(3, 3_000_000);
+    let out = context.connect(format!("-x {}", listener.url)).input(sent.clone()).run();
+    out.expect_success();
+    assert!(out.stdout == [b"3000000 bytes\n", &*sent].concat(), "{out:?}");
+}
+
 fn target_resets(context: &Context, scheme: &str) {
     let (target, _) = target(|mut client, _| {
+        client.write_all(b"hello").unwrap();
         client.read_exact(&mut [0; 5]).unwrap();
         socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     });
     let listener = Listener::start(context, scheme, free_port(), target);
     let mut session = context.connect(format!("-x {}", listener.url)).start();
+    session.wait_stdout_has("hello");
     session.send("hello");
-    let out = session.wait();
-    context.expect_failure(&out, 8, &[]);
+    session.wait().expect_failure(8, &["reset"]);
     assert!(listener.run.is_running(), "{}", listener.run.stderr_so_far());
 }

@@ -117,6 +117,12 @@ impl Peers {
                 default_type text/html;
                 return 200 \"<html>Please log in</html>\";
                 }}
+                location /moved {{
+                return 302 /ssh;
+                }}
+                location /stripped {{
+                proxy_pass http://127.0.0.1:{websocket}/tunnel;
+                }}
                 location /ssh {{
                 proxy_pass http://127.0.0.1:{websocket}/tunnel;
                 proxy_http_version 1.1;
