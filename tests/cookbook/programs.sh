@@ -539,3 +539,32 @@ tokens() {
     accepts_joe || fail "the other token was denied: $(cat "$CASE/answer")"
     local_proxy_stop
 }
+
+# ---- websocket.md ----------------------------------------------------------------------------------------------
+
+websocket() { # BLOCK
+    home websocket "$1"
+    play websocket key
+    want_status 0
+    play_on websocket start
+    want_listening 127.0.0.1:8081
+    # The listener's file and the client's are on the same machine here.
+    install -o alice -g alice -m 600 /home/alice/token /home/alice/.ssh/token
+    install -d -o alice -g alice /home/alice/.ssh
+    install -o alice -g alice -m 600 "$WORK/sshd/user.pub" /home/alice/.ssh/authorized_keys
+    head -c 64M /dev/urandom >"$CASE/big.tar"
+    install -o alice -g alice "$CASE/big.tar" /home/alice/big.tar
+    play websocket use
+    want_status 0
+    want_out 'I am in.'
+    same "$CASE/big.tar" /home/alice/copy.tar
+    same_project project
+    want_log nginx 'GET /ssh HTTP/1\.1" 101'
+    [ "$1" != ssh-proxy ] || want_log http 'CONNECT www\.example\.org:443 '
+    # Without the token, nobody gets in.
+    rm /home/alice/.ssh/token
+    try "${AS[@]}" connect -x wss://www.example.org/ssh
+    want_status 6
+    want_err 'requires a token: Unauthorized: token missing'
+    local_proxy_stop
+}

@@ -62,6 +62,8 @@ all_recipes() {
     check local-proxy/parameter-file local_proxy_rc
     check local-proxy/open local_proxy_open
     check tokens tokens
+    check websocket websocket ssh
+    check websocket/proxy websocket ssh-proxy
     check git git_recipes
     check git/github git_github
     check git/proxy git_proxy

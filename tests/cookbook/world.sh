@@ -17,6 +17,7 @@ have_programs() {
 		socat socat
 		stunnel4 stunnel4
 		haproxy haproxy
+		nginx nginx-light
 		aiosmtpd python3-aiosmtpd
 		emacs emacs-nox
 		git git
@@ -117,6 +118,7 @@ start_world() {
     serve tls setup_tls 443
     serve tunnel setup_tunnel 443
     serve haproxy setup_haproxy 443
+    serve nginx setup_nginx 443
     serve pop3 setup_pop3 110
     serve pop3s setup_pop3s 995
     serve smtp setup_smtp 25
@@ -138,7 +140,7 @@ setup_hosts() {
     setup_sshd 22
     sed -i '/^ListenAddress/d; /^Port/d; s/^PermitRootLogin.*/AllowUsers alice git/' "$WORK/sshd/config"
     for host in build.corp.example lab.corp.example gate.example.net mailhost.example.net shell.example.org \
-        server git.example.org build.internal.example tunnel.example.org; do
+        server git.example.org build.internal.example tunnel.example.org localhost; do
         echo "ListenAddress ${ADDRESS[$host]}:22"
     done >>"$WORK/sshd/config"
     cat >>"$WORK/sshd/config" <<-END
@@ -231,6 +233,26 @@ setup_haproxy() {
     block tls-target haproxy | sed "s|bind :|bind ${ADDRESS[ssh.example.org]}:|
         s|127.0.0.1:22|${ADDRESS[tunnel.example.org]}:22|; s|/etc/haproxy/example.org.pem|$WORK/etc/tunnel.pem|" >"$WORK/haproxy.conf"
     CMD=(haproxy -db -f "$WORK/haproxy.conf")
+}
+
+# Sets up the page's nginx in front of a WebSocket listener, with a certificate that the client
+# machine trusts.
+setup_nginx() {
+    local pem=$WORK/etc/www.pem
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=www.example.org \
+        -addext subjectAltName=DNS:www.example.org -keyout "$pem.key" -out "$pem.crt" 2>/dev/null ||
+        die "cannot create the certificate"
+    cat "$pem.crt" "$pem.key" >"$pem"
+    cp "$pem.crt" "/etc/ssl/certs/$(openssl x509 -noout -hash -in "$pem.crt").0"
+    mkdir "$WORK/nginx"
+    {
+        printf '%s\n' 'daemon off;' 'user root;' "pid $WORK/nginx/pid;" 'error_log stderr;' 'events {}' 'http {' \
+            'access_log /dev/stdout;' "client_body_temp_path $WORK/nginx;" "proxy_temp_path $WORK/nginx;" \
+            "fastcgi_temp_path $WORK/nginx;" "uwsgi_temp_path $WORK/nginx;" "scgi_temp_path $WORK/nginx;"
+        block websocket nginx | sed "s|listen |listen ${ADDRESS[www.example.org]}:|; s|/etc/nginx/www.example.org.pem|$pem|"
+        echo '}'
+    } >"$WORK/nginx.conf"
+    CMD=(nginx -c "$WORK/nginx.conf")
 }
 
 setup_pop3() { CMD=(socat -d -d "TCP4-LISTEN:$1,reuseaddr,fork" "EXEC:$(type -P popa3d)"); }

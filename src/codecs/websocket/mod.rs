@@ -247,7 +247,8 @@ fn closed(close: &Close) -> io::Error {
     let kind = match code {
         CloseCode::TOKEN_EXPIRED => io::ErrorKind::PermissionDenied,
         CloseCode::TOKEN_DENIED => io::ErrorKind::ConnectionRefused,
-        _ => io::ErrorKind::ConnectionAborted,
+        // Not a kind for resets: the server says what has failed.
+        _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, format!("WebSocket closed with code {code}{gap}{reason}"))
 }
