@@ -135,6 +135,7 @@ pub fn kind(name: &[u8]) -> Option<Kind> {
 pub const URL_OPTIONS: &[(&str, Kind)] = &[
     ("auth", Plain),
     ("command", Plain),
+    ("dialect", Plain),
     ("eof", Plain),
     ("header", Secret),
     ("insecure", Plain),

@@ -11,7 +11,7 @@ use crate::codecs::websocket::{Role, WebSocket};
 use crate::error::Error;
 use crate::plan::{Dial, HopRequest, Protocol, TargetUse, Token};
 use crate::proto::Negotiation;
-use crate::proto::websocket::{HalfClose, Handshake, Request};
+use crate::proto::websocket::{HalfClose, Handshake, Request, wstunnel};
 use crate::stream::{Layered, Stream};
 use crate::sys;
 
@@ -28,6 +28,8 @@ pub struct Proxy {
     pub path: Template,
     /// The server sends the rest of its data after our Close (`eof=close`).
     pub sends_after_close: bool,
+    /// The server is wstunnel's, which gets the target in its own way (`dialect=wstunnel`).
+    pub is_wstunnel: bool,
     /// The token to send.
     pub token: Option<Token>,
     /// The time without input before a Ping; `None` for no Pings.
@@ -116,9 +118,14 @@ impl HopKind for Kind {
             Some("close") => true,
             Some(_) => return Err(settings.invalid("invalid eof= value; use close".into())),
         };
+        let is_wstunnel = match settings.url_option("dialect").as_deref() {
+            None => false,
+            Some("wstunnel") => true,
+            Some(_) => return Err(settings.invalid("invalid dialect= value; use wstunnel".into())),
+        };
         let host = settings.address().map(|address| host_field(&address, scheme)).unwrap_or_default();
         let (token, keep_alive) = (settings.token()?, settings.keep_alive()?);
-        Ok(Arc::new(Proxy { host, path, sends_after_close, token, keep_alive }))
+        Ok(Arc::new(Proxy { host, path, sends_after_close, is_wstunnel, token, keep_alive }))
     }
 }
 
@@ -141,7 +148,13 @@ impl Protocol for Proxy {
 
     fn facts(&self) -> Vec<(&'static str, String)> {
         let at_eof = if self.sends_after_close { "sends Close" } else { "as the server supports it" };
-        vec![("path", self.path.to_string()), token_fact(self.token.as_ref()), ("half-close", at_eof.into())]
+        let mut facts = vec![
+            ("path", self.path.to_string()),
+            token_fact(self.token.as_ref()),
+            ("half-close", at_eof.into()),
+        ];
+        facts.extend(self.is_wstunnel.then(|| ("dialect", "wstunnel".into())));
+        facts
     }
 
     fn leaves_bytes_alone(&self) -> bool {
@@ -149,16 +162,25 @@ impl Protocol for Proxy {
     }
 
     fn target_use(&self) -> TargetUse {
-        TargetUse { host: self.path.contains('h'), port: self.path.contains('p') }
+        let uses = |placeholder| self.is_wstunnel || self.path.contains(placeholder);
+        TargetUse { host: uses('h'), port: uses('p') }
     }
 
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation> {
         let HopRequest { destination, token, redactor, .. } = request;
+        let path = self.path.expand(&destination);
+        let (path, subprotocols) = if self.is_wstunnel {
+            // Without random bytes, the handshake fails before it sends this.
+            let id = sys::random().unwrap_or_default();
+            (wstunnel::path(&path), wstunnel::subprotocols(id, &destination))
+        } else {
+            (path, String::new())
+        };
         let request = Request {
             host: self.host.clone(),
-            path: self.path.expand(&destination),
+            path,
             token,
-            subprotocols: String::new(),
+            subprotocols,
             half_close: if self.sends_after_close { HalfClose::Ours } else { HalfClose::Neither },
         };
         Box::new(Handshake::new(request, sys::random, redactor))

@@ -18,8 +18,10 @@ use crate::plan::{RelayMode, RelaySettings};
 use crate::stream::{Closing, Events, Interest, PollSet, Stream};
 use crate::sys::{self, Ready};
 use crate::trace::{self, trace};
+use withheld::WithheldEof;
 
 mod ending;
+mod withheld;
 
 /// Time limit for more local input once some has been sent after the remote's EOF.
 const LATE_INPUT_GRACE: Duration = Duration::from_millis(50);
@@ -82,6 +84,9 @@ pub(super) struct Session {
     /// `true` to half-close the connection to the remote after local EOF. Not if the remote would
     /// then discard data.
     half_close: bool,
+    /// Reports an EOF of standard input that is not passed on, because the remote would discard
+    /// data.
+    withheld: Option<WithheldEof>,
     idle: IdleTimer,
     result: Result<Ending, Error>,
     /// The remote sent EOF and did not fail.
@@ -102,6 +107,7 @@ impl Session {
             trace!("relaying: up {}, down {}", up.description(), down.description());
         }
         let can_half_close = remote.can_half_close();
+        let is_withheld = settings.half_close && !can_half_close && settings.warns && local.is_stdio();
         let mut session = Self {
             state: State::Open,
             local,
@@ -110,13 +116,14 @@ impl Session {
             up,
             down,
             half_close: settings.half_close && can_half_close,
+            withheld: is_withheld.then(WithheldEof::default),
             idle: IdleTimer::new(settings.idle),
             result: Ok(Ending::Normal),
             remote_ended: false,
             local_ended_first: None,
         };
-        if session.up.is_finished() && session.half_close {
-            half_close(&mut *session.remote);
+        if session.up.is_finished() {
+            session.pass_eof_on();
         }
         session
     }
@@ -275,18 +282,23 @@ impl Session {
         }
     }
 
-    /// Returns how long the streams that are read may stay silent; `None` for no limit.
+    /// Returns how long the streams that are read may stay silent, or how long until an EOF is
+    /// reported; `None` for no limit.
     fn stream_time_left(&self) -> Option<Duration> {
         // While a direction holds data, its source is not read, so its silence means nothing.
         let remote = self.down.wants_data().then(|| self.remote.time_left()).flatten();
         let local = self.local.input().filter(|_| self.up.wants_data()).and_then(Stream::time_left);
-        remote.into_iter().chain(local).min()
+        let report = self.withheld.as_ref().and_then(WithheldEof::remaining);
+        remote.into_iter().chain(local).chain(report).min()
     }
 
     /// Calls the streams whose time is up.
     fn run_stream_timers(&mut self) {
         if self.stream_time_left() != Some(Duration::ZERO) {
             return;
+        }
+        if let Some(withheld) = &mut self.withheld {
+            withheld.report(&self.peer);
         }
         if self.down.wants_data() {
             self.remote.on_time();
@@ -352,8 +364,19 @@ impl Session {
             return;
         }
         trace!("local input is EOF");
-        if !self.local.is_persistent() && self.half_close {
+        if !self.local.is_persistent() {
+            self.pass_eof_on();
+        }
+    }
+
+    /// Half-closes the connection to the remote, unless the user does not want that or the remote
+    /// would discard data.
+    fn pass_eof_on(&mut self) {
+        if self.half_close {
             half_close(&mut *self.remote);
+        }
+        if let Some(withheld) = &mut self.withheld {
+            withheld.start();
         }
     }
 

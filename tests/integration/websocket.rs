@@ -5,12 +5,15 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use server::{WsServer, accept_fields, read_bytes, read_head, read_to_close};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocket};
 use tungstenite::{Error, Message};
 
 use crate::kit::*;
+#[cfg(unix)]
+use crate::waiting::Screen;
 
 mod listener;
 pub(crate) mod server;
@@ -60,6 +63,24 @@ fn path_and_query_name_the_target() {
         run.expect_success();
         assert_eq!(server.finish().lines().next(), Some(expected));
     }
+}
+
+#[test]
+fn the_dialect_of_wstunnel_names_the_target_in_a_subprotocol() {
+    let server = WsServer::start("Sec-WebSocket-Protocol: v1\r\n", |mut socket, head| {
+        close(&mut socket, CloseCode::Normal, "");
+        head
+    });
+    let url = format!("ws://127.0.0.1:{}/prefix#dialect=wstunnel", server.port());
+    connect(format!("-x {url} host.example 22")).run().expect_success();
+    let head = server.finish();
+    assert!(head.starts_with("GET /prefix/events HTTP/1.1\r\n"), "{head}");
+    let field =
+        head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: v1, authorization.bearer."));
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(field.unwrap().split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!((&claims["r"], &claims["rp"]), (&"host.example".into(), &22.into()));
+    connect(format!("-x {url}")).run().expect_failure(2, &["missing host"]);
 }
 
 #[test]
@@ -145,6 +166,37 @@ fn a_server_without_half_close_does_not_see_the_end_of_the_input() {
     });
     through(server.port(), "/").input("ping").run().expect_success().expect_stdout("answer");
     assert!(matches!(server.finish(), Error::Io(_)), "no Close");
+}
+
+/// The user would otherwise take the session for stuck.
+#[test]
+#[cfg(unix)]
+fn an_input_end_that_the_server_does_not_see_is_reported_on_a_terminal() {
+    for (fields, options, is_reported) in [("", "", true), ("", "-q", false), (HALF_CLOSE, "", false)] {
+        let gate = Gate::new();
+        let opened = gate.clone();
+        let server = WsServer::start(fields, move |mut socket, _| {
+            socket.send(Message::binary(b"answer".to_vec())).unwrap();
+            opened.wait();
+            close(&mut socket, CloseCode::Normal, "");
+        });
+        let pty = Pty::with_columns(200);
+        let url = format!("ws://127.0.0.1:{}/", server.port());
+        let program = connect(format!("{options} -x {url} host.example 22")).input("ping");
+        let running = program.stderr(pty.slave()).start();
+        running.wait_stdout_has("answer");
+        let mut screen = Screen::new(&pty);
+        if is_reported {
+            screen.wait_has("standard input has ended; waiting for WebSocket proxy");
+        } else {
+            thread::sleep(Duration::from_millis(1500));
+        }
+        gate.open();
+        running.finish().expect_code(0);
+        let (lines, _) = screen.finish();
+        assert_eq!(lines.len(), usize::from(is_reported), "{lines:?}");
+        server.finish();
+    }
 }
 
 #[test]

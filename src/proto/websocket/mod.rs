@@ -7,6 +7,7 @@ mod handshake;
 mod header;
 mod mask;
 mod server;
+pub mod wstunnel;
 
 pub use close::{Close, CloseCode};
 pub use decoder::{Decoder, Item, Malformed, Sender};

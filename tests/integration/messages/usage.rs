@@ -188,6 +188,7 @@ fn websocket() -> Vec<Row> {
         url("User name or password in a WebSocket URL", "wss://me:secret@ws.example/tunnel"),
         url("Invalid placeholder in the path of a WebSocket URL", "wss://ws.example/%x"),
         url("Character in the path of a URL that must be encoded", "wss://ws.example/caf\u{e9}"),
+        url("Invalid `dialect=` in a WebSocket URL", "ws://ws.example/#dialect=other"),
         row(2, "Config", "TLS with a target without a name", "", || {
             Message::from_outcome(&connect("--tls-target -x wss://ws.example/tunnel").run())
         }),
