@@ -51,6 +51,7 @@ mod mint;
 mod password;
 #[cfg(unix)]
 mod password_sources;
+mod post_tunnel;
 mod properties;
 mod proxy_protocol;
 mod proxy_server;

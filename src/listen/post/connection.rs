@@ -97,11 +97,13 @@ pub(super) enum Progress {
 
 impl Connection {
     pub(super) fn new(
-        stream: Box<dyn Stream>,
+        mut stream: Box<dyn Stream>,
         site: &Arc<Site>,
         name: String,
         address: Option<IpAddr>,
     ) -> Self {
+        // A client recognizes a truncated answer by its length.
+        stream.set_reset_on_exit(false);
         let reader: Box<dyn ReadRequest> = match site.transport {
             PostTransport::Scgi => Box::new(ScgiRequest::new(&site.path)),
             PostTransport::Http | PostTransport::Https => Box::new(HttpRequests::new(&site.path)),
@@ -291,7 +293,6 @@ impl Connection {
         self.state = State::Closing;
         self.received = Vec::new();
         self.deadline = Instant::now() + LAST_ANSWER_TIMEOUT;
-        self.stream.set_reset_on_exit(false);
         let is_closed = self.stream.shut_down_writing().is_err() || self.has_ended;
         if is_closed { Progress::Closed } else { Progress::Waiting }
     }

@@ -84,7 +84,7 @@ impl Target {
         if ready.read {
             self.read(table, buffer, now);
         }
-        false
+        self.has_ended && self.fault.is_some()
     }
 
     /// Passes on the bytes from the client, and EOF after them.
@@ -101,7 +101,10 @@ impl Target {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
                     self.is_broken = true;
-                    self.fault.get_or_insert(error);
+                    // After EOF, the target has said everything, and wants no more.
+                    if !self.has_ended {
+                        self.fault.get_or_insert(error);
+                    }
                     table.write_failed(self.sid, now);
                 }
             }

@@ -197,6 +197,10 @@ impl Negotiation for OpenTunnel {
         self.note.take()
     }
 
+    fn is_text(&self) -> bool {
+        true
+    }
+
     fn waiting_for(&self) -> Awaited {
         Awaited::Message("the answer to the first request of a POST tunnel")
     }

@@ -18,8 +18,6 @@ use worker::Worker;
 
 mod link;
 mod shared;
-#[cfg(test)]
-mod tests;
 mod worker;
 
 /// Size of the stack of a thread. Connecting to the server needs most of it.

@@ -1,0 +1,190 @@
+//! POST tunnels: the hops `post+http` and `post+https`, and the listeners at their other end.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+use crate::kit::*;
+use crate::listening::*;
+
+/// Starts a listener at the path `/tunnel`, whose tunnels lead to this target.
+fn listener(args: &str, target: &Server) -> Listening {
+    listening(format!("--listen post+http://127.0.0.1:0/tunnel --open {args} {}", target.args()))
+}
+
+fn url(run: &Listening) -> String {
+    format!("post+http://{}/tunnel", run.address())
+}
+
+#[test]
+fn our_client_and_our_listener_are_joined_in_both_directions() {
+    let (up, down) = (bytes(1, 3_000_000), bytes(2, 4_000_000));
+    for args in ["", "--max-wait 0"] {
+        let target = script().expect(&up).expect_eof().send(&down).serve();
+        let run = listener(args, &target);
+        // The server has a target of its own, so none need be given.
+        connect(format!("-x {}", url(&run)))
+            .input(up.clone())
+            .run()
+            .expect_success()
+            .expect_stdout(down.clone());
+        target.finish();
+        assert_eq!(run.close(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_server_that_speaks_first_is_heard_at_once() {
+    let target = script().send("banner").expect("ping").send("pong").expect_eof().serve();
+    let run = listener("", &target);
+    let mut client = connect(format!("-x {} host.example 22", url(&run))).start();
+    client.wait_stdout_has("banner");
+    client.send("ping");
+    client.wait_stdout_has("pong");
+    client.close_stdin();
+    client.finish().expect_success();
+    target.finish();
+    run.close();
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn the_same_works_over_tls() {
+    let authority = Authority::new("CA");
+    let identity = authority.localhost();
+    let (certificate, key, ca) = (identity.certificate_file(), identity.key_file(), authority.file());
+    let target = script().expect("ping").expect_eof().send("pong").serve();
+    let run = listening(format!(
+        "--listen post+https://127.0.0.1:0/tunnel --open --serve-cert {} --serve-key {} {}",
+        certificate.display(),
+        key.display(),
+        target.args()
+    ));
+    let client = connect(format!(
+        "-x post+https://localhost:{}/tunnel?a=b#tls-ca={} host.example 22",
+        run.address().port(),
+        ca.display()
+    ));
+    client.input("ping").run().expect_success().expect_stdout("pong");
+    target.finish();
+    run.close();
+}
+
+#[test]
+fn each_connection_of_a_tunnel_goes_through_the_proxies_before_it() {
+    let target = script().send("banner").expect("ping").expect_eof().send("pong").serve();
+    let run = listener("", &target);
+    let proxy = Server::repeat(|| socks5_none().relay());
+    let out = connect(format!("-x socks5h://{proxy},{} host.example 22", url(&run))).input("ping").run();
+    out.expect_success().expect_stdout("bannerpong");
+    target.finish();
+    assert_eq!(proxy.records().len(), 2, "one connection for each direction");
+    run.close();
+}
+
+#[test]
+fn each_client_of_a_listener_has_a_tunnel_of_its_own() {
+    let target = Server::repeat(|| script().echo());
+    let server = listener("", &target);
+    let run = listening(format!("--listen 127.0.0.1:0 -x {} host.example 22", url(&server)));
+    let clients: Vec<_> = (0..8).map(|_| run.client()).collect();
+    for (index, client) in clients.iter().enumerate() {
+        expect_echo(client, format!("client {index}"));
+    }
+    for client in &clients {
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_to_end(client), "");
+    }
+    assert_eq!(run.close(), [""; 0]);
+    assert_eq!(server.close(), [""; 0]);
+    assert_eq!(target.records().len(), 8);
+}
+
+#[test]
+fn a_target_that_is_cut_off_ends_the_session_after_its_data() {
+    let go = Gate::new();
+    let target = script().send("last words").wait_for(&go).reset().serve();
+    let run = listener("", &target);
+    let client = connect(format!("-x {} host.example 22", url(&run))).start();
+    client.wait_stdout_has("last words");
+    go.open();
+    let out = client.finish();
+    out.expect_failure(8, &["the server lost the connection to the target", "data may be missing"]);
+    out.expect_stdout("last words");
+    run.wait_for_line("lost the connection");
+    run.close();
+}
+
+/// The target must not wait for a client that is gone.
+#[test]
+fn a_client_that_leaves_resets_the_target() {
+    let target = script().send("hello").expect_reset().serve();
+    let server = listener("", &target);
+    let run = listening(format!("--listen 127.0.0.1:0 -x {} host.example 22", url(&server)));
+    let client = run.client();
+    assert_eq!(read(&client, 5), b"hello");
+    reset(client);
+    target.finish();
+    run.close();
+    server.close();
+}
+
+/// Reads a request, and returns its body.
+fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    body
+}
+
+/// Apache sends answers in chunks, and many servers close the connection after each.
+#[test]
+fn an_answer_that_is_chunked_or_closes_the_connection_is_accepted() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (is_open, is_poll) = match read_request(&mut stream)[1] {
+                flags if flags & 1 != 0 => (true, false),
+                flags => (false, flags & 8 != 0),
+            };
+            let flags = u8::from(is_open) | u8::from(is_poll) << 1;
+            let received = u8::from(!is_open && !is_poll);
+            let head = [1, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, received, 0, 0, 0, 0, 0, 0, 0, 0];
+            let body = [&head[..], if is_poll { b"bye" } else { b"" }].concat();
+            let mut answer =
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nConnection: close\r\n\
+                               Transfer-Encoding: chunked\r\n\r\n"
+                    .to_vec();
+            for part in [&body[..7], &body[7..], &[]] {
+                answer.extend(format!("{:x}\r\n", part.len()).into_bytes());
+                answer.extend_from_slice(part);
+                answer.extend(b"\r\n");
+            }
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    let out = connect(format!("-x post+http://127.0.0.1:{port}/t host.example 22")).input("").run();
+    out.expect_success().expect_stdout("bye");
+}
+
+#[test]
+fn the_token_is_in_the_body_and_in_no_message() {
+    let token = TempPath::private("token", "0123456789abcdef\n");
+    let target = script().expect("ping").expect_eof().serve();
+    let run = listener("", &target);
+    let args = format!("-d -x {} --token-file {} host.example 22", url(&run), token.display());
+    let out = connect(args).input("ping").run();
+    assert_eq!(out.code, Some(0), "{out:?}");
+    let log = String::from_utf8(out.stderr.clone()).unwrap();
+    assert!(!log.contains("0123456789abcdef") && log.contains("POST /tunnel/"), "{log}");
+    target.finish();
+    run.close();
+}
