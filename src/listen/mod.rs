@@ -25,6 +25,8 @@ mod handshake;
 mod openers;
 mod post;
 mod proxy;
+mod report;
+mod unauthenticated;
 mod websocket;
 
 pub use post::serve_post;
@@ -175,18 +177,20 @@ fn serve_clients(
     proxy: Option<Proxy>,
     reactors: Reactors,
 ) -> Result<(), Error> {
-    accept_clients(acceptor, move |_, client| open_session(client, &connector, proxy.as_ref(), &reactors))
+    let open = move |client| open_session(client, &connector, proxy.as_ref(), &reactors);
+    accept_clients(acceptor, |_, client| client, open)
 }
 
-/// Accepts clients until a termination signal arrives, and passes each to `open` on a thread of a
-/// pool, with the index of its listener's address in the plan.
-fn accept_clients(
+/// Accepts clients until a termination signal arrives. `admit` gets each with the index of its
+/// listener's address in the plan, and a thread of a pool passes the result to `open`.
+fn accept_clients<T: Send + 'static>(
     acceptor: &Acceptor,
-    open: impl Fn(usize, Client) + Send + Sync + 'static,
+    admit: impl Fn(usize, Client) -> T,
+    open: impl Fn(T) + Send + Sync + 'static,
 ) -> Result<(), Error> {
     // Do not let messages hold up the clients if nobody reads standard error.
     trace::never_block();
-    let openers = Openers::new(move |(index, client)| open(index, client));
+    let openers = Openers::new(open);
     let mut report = ErrorReport::default();
     loop {
         while !openers.wait_for_room(SIGNAL_CHECK_INTERVAL) {
@@ -195,7 +199,7 @@ fn accept_clients(
             }
         }
         let client = match acceptor.next_client_at(None) {
-            Ok(Some(client)) => client,
+            Ok(Some((index, client))) => admit(index, client),
             Ok(None) => return Ok(()),
             Err(error) => {
                 report.error(&error);

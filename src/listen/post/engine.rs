@@ -10,11 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::{ClientId, Connection, Progress};
-use super::report::Report;
 use super::target::Target;
-use super::unauthenticated::Unauthenticated;
 use crate::error::Error;
 use crate::listen::gate::Lease;
+use crate::listen::report::Report;
+use crate::listen::unauthenticated::Unauthenticated;
 use crate::net::Tunnel;
 use crate::proto::post::{Event, MAX_SESSIONS, Reset, ResetCode, Sid, Table};
 use crate::stream::{Interest, Registration};

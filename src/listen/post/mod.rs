@@ -23,9 +23,7 @@ use engine::{Arrival, Engine, Mailbox, NotOpened, Opening};
 
 mod connection;
 mod engine;
-mod report;
 mod target;
-mod unauthenticated;
 
 /// Stack size of the thread that serves all tunnels.
 const STACK_SIZE: usize = 256 * 1024;

@@ -253,3 +253,20 @@ fn an_expired_token_ends_its_connection() {
     target.finish();
     run.close();
 }
+
+#[test]
+fn silent_clients_do_not_keep_others_out() {
+    let target = script().send("banner").expect_eof().serve();
+    let run = listener("--open", &target);
+    let silent: Vec<_> = (0..300).map(|_| run.client()).collect();
+    let started = Instant::now();
+    let mut client = websocket(&run);
+    assert_eq!(client.read().unwrap(), Message::binary(b"banner".to_vec()));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    client.close(None).unwrap();
+    while client.read().is_ok() {}
+    run.wait_for_line("did not complete its request in time");
+    drop(silent);
+    target.finish();
+    run.close();
+}

@@ -2,12 +2,13 @@
 //! and the answer.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::acceptor::Acceptor;
 use super::gate::{Gate, Lease};
 use super::handshake::{Handshake, Next};
+use super::report::Report;
 use super::{accept_clients, client_result, report_end, start_reactors};
 use crate::bypass::Prefix;
 use crate::codecs::websocket::{Revocation, Role, WebSocket};
@@ -15,13 +16,16 @@ use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::{ClientEnd, ServerTls, Tunnel};
 use crate::plan::{WebSocketListener, WebSocketServer};
-use crate::proto::server::{Server as _, client_address};
+use crate::proto::server::{Rejection, Server as _, client_address};
 use crate::proto::websocket::{CloseCode, HalfClose, ServerHandshake, Site};
 use crate::relay::Reactors;
 use crate::stream::{Layered, Stream};
 use crate::sys::{self, Client};
 use crate::token::{Refusal, Role as TokenRole, Usage};
 use crate::trace::trace;
+use handshakes::{Handshakes, Ticket};
+
+mod handshakes;
 
 /// Limit for the handshake with a client, TLS included, until its request is complete, and for
 /// sending the answer.
@@ -36,6 +40,7 @@ struct Web {
     forwarders: Vec<Prefix>,
     allow_from: Vec<Prefix>,
     keep_alive: Option<Duration>,
+    report: Mutex<Report>,
 }
 
 struct Listener {
@@ -56,13 +61,29 @@ pub fn serve_websocket(connector: Connector, server: &WebSocketServer) -> Result
     let reactors = start_reactors()?;
     let at: Vec<_> = server.listeners.iter().map(|listener| listener.at.clone()).collect();
     let acceptor = Acceptor::open(&at, &connector.plan().sockets)?;
-    accept_clients(&acceptor, move |index, client| open_session(index, client, &connector, &web, &reactors))
+    let handshakes = Handshakes::new();
+    let admit = |index, client: Client| Arrival { ticket: ticket(&client, &handshakes), index, client };
+    accept_clients(&acceptor, admit, move |arrival| open_session(arrival, &connector, &web, &reactors))
+}
+
+/// A client that was accepted.
+struct Arrival {
+    /// The index of its listener.
+    index: usize,
+    client: Client,
+    /// Exists until the client's request is complete. `None` if there is no free file descriptor.
+    ticket: Option<Ticket>,
+}
+
+fn ticket(client: &Client, handshakes: &Arc<Handshakes>) -> Option<Ticket> {
+    let interrupt = client.channel.interrupter().ok()?;
+    Some(handshakes.begin(client.addrs.map(|(_, theirs)| theirs.ip()), Box::new(interrupt)))
 }
 
 /// Connects a client to the target, and passes the session to a reactor.
-fn open_session(index: usize, client: Client, connector: &Connector, web: &Web, reactors: &Reactors) {
-    let name = client.name.clone();
-    match web.connect(index, client, connector) {
+fn open_session(arrival: Arrival, connector: &Connector, web: &Web, reactors: &Reactors) {
+    let name = arrival.client.name.clone();
+    match web.connect(arrival, connector) {
         Ok((client, Tunnel { stream, peers }, lease)) => {
             trace!("start relaying.");
             let (settings, first) = (connector.plan().relay, peers.remote.clone());
@@ -74,7 +95,7 @@ fn open_session(index: usize, client: Client, connector: &Connector, web: &Web, 
             };
             reactors.relay(client, stream, first, settings, Box::new(report));
         }
-        Err(error) => report_end(&name, Err(error)),
+        Err(error) => web.report(&name, error),
     }
 }
 
@@ -92,7 +113,19 @@ impl Web {
             forwarders: access.forwarders.clone(),
             allow_from: allow_from.clone(),
             keep_alive: *keep_alive,
+            report: Mutex::default(),
         })
+    }
+
+    /// Reports a client that was not served.
+    fn report(&self, name: &str, error: Error) {
+        match error {
+            Error::ClientRejected(_) | Error::ClientNotAllowed => {
+                let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+                report.failed(name, &error.user_message());
+            }
+            error => report_end(name, Err(error)),
+        }
     }
 
     /// Performs the handshake with a client, and connects to the target.
@@ -100,8 +133,8 @@ impl Web {
     /// # Errors
     /// The client or its request was refused, or the target could not be reached. The client has
     /// received the reason.
-    fn connect(&self, index: usize, client: Client, connector: &Connector) -> Result<Session, Error> {
-        let Client { channel, name, addrs } = client;
+    fn connect(&self, arrival: Arrival, connector: &Connector) -> Result<Session, Error> {
+        let Arrival { index, client: Client { channel, name, addrs }, ticket } = arrival;
         let (Some(listener), Some((_, theirs))) = (self.listeners.get(index), addrs) else {
             return Err(Error::ClientGone);
         };
@@ -117,8 +150,13 @@ impl Web {
         let machine = Box::new(ServerHandshake::new(Arc::clone(&listener.site)));
         let until = Instant::now() + WEB_HANDSHAKE_TIMEOUT;
         let mut handshake = Handshake { stream, machine, until };
-        let Next::Open = handshake.advance()? else { return Err(Error::ClientGone) };
+        let next = handshake.advance().map_err(|error| match &ticket {
+            Some(ticket) if ticket.was_closed() => Error::ClientRejected(Rejection::TimedOut),
+            _ => error,
+        })?;
+        let Next::Open = next else { return Err(Error::ClientGone) };
         let lease = self.admit(listener, &mut handshake, theirs.ip())?;
+        drop(ticket);
         trace!("client {name} ({}) opens a WebSocket", lease.identity());
         let channel = handshake.stream.socket().ok_or(Error::ClientGone)?;
         let connected = connector.connect_for(ClientEnd { channel, addrs });

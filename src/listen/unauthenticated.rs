@@ -9,30 +9,45 @@ const MAX_CONNECTIONS: usize = 1024;
 const MAX_PER_ADDRESS: usize = 256;
 
 /// The connections, by their numbers, which grow with time.
-#[derive(Debug, Default)]
-pub(super) struct Unauthenticated(BTreeMap<usize, Option<IpAddr>>);
+#[derive(Debug)]
+pub(super) struct Unauthenticated {
+    connections: BTreeMap<usize, Option<IpAddr>>,
+    max: usize,
+    max_per_address: usize,
+}
+
+impl Default for Unauthenticated {
+    fn default() -> Self {
+        Self::with_limits(MAX_CONNECTIONS, MAX_PER_ADDRESS)
+    }
+}
 
 impl Unauthenticated {
+    /// Limits the number of connections, and of those from one address.
+    pub(super) fn with_limits(max: usize, max_per_address: usize) -> Self {
+        Self { connections: BTreeMap::new(), max, max_per_address }
+    }
+
     /// Adds a connection. Returns another one that must be closed for it.
     pub(super) fn add(&mut self, id: usize, address: Option<IpAddr>) -> Option<usize> {
         let network = address.map(network);
-        let oldest = if self.0.len() >= MAX_CONNECTIONS {
-            self.0.first_key_value().map(|(id, _)| *id)
+        let oldest = if self.connections.len() >= self.max {
+            self.connections.first_key_value().map(|(id, _)| *id)
         } else if network.is_some() {
-            let mut others = self.0.iter().filter(|(_, other)| **other == network);
+            let mut others = self.connections.iter().filter(|(_, other)| **other == network);
             let first = others.next().map(|(id, _)| *id);
-            first.filter(|_| others.count() + 1 >= MAX_PER_ADDRESS)
+            first.filter(|_| others.count() + 1 >= self.max_per_address)
         } else {
             None
         };
         oldest.inspect(|oldest| self.remove(*oldest));
-        self.0.insert(id, network);
+        self.connections.insert(id, network);
         oldest
     }
 
     /// Removes a connection that is closed, or that has carried a valid request.
     pub(super) fn remove(&mut self, id: usize) {
-        self.0.remove(&id);
+        self.connections.remove(&id);
     }
 }
 
