@@ -136,7 +136,6 @@ fn restarted_listener(context: &Context) {
     listener.run.signal(Signal::KILL);
     listener.run.wait();
     let _listener = Listener::start(context, "post+http", port, target);
-    client.send("more\n");
     let out = client.wait();
     out.expect_failure(8, &["the session is lost"]);
     assert_eq!(connections.load(Ordering::Relaxed), 1, "the session was opened again");
