@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use connect::proto::server::{Logins, Refusal, Rejection, find};
+use connect::proto::server::{Logins, Refusal, Rejection, Server, find};
 
 use crate::server_driver::{Decision, End, drive, filtered};
 use crate::{MEMORY, PASSWORD, USER};
@@ -65,6 +65,33 @@ pub fn play(scheme: &str, input: &[u8]) -> Option<(Outcome, bool)> {
         assert_eq!(other, whole, "fragments of {size} bytes");
     }
     Some((whole, has_login))
+}
+
+/// Plays the handshake of a server that forwards nothing, as [`play`] does. The first byte of the
+/// input selects whether the target is connected.
+///
+/// # Panics
+/// Panics if the server breaks its contract.
+#[must_use]
+pub fn play_with(make: &dyn Fn() -> Box<dyn Server>, input: &[u8]) -> Option<Outcome> {
+    let [variant, input @ ..] = input else { return None };
+    let decision =
+        if variant & 2 == 2 { Decision::Refused(Refusal::TimedOut) } else { Decision::Connected(None) };
+    let play_once = |size: usize| {
+        let mut parts = input.chunks(size.min(input.len().max(1)));
+        let played = drive(make(), &mut || parts.next().map(<[u8]>::to_vec), decision);
+        let end = match played.end {
+            End::Relay => Ending::Tunnel,
+            End::Close(why) => Ending::Closed(why),
+            End::Forward(_) => panic!("forwards a request"),
+        };
+        Outcome { target: played.target, sent: played.sent, consumed: played.consumed, end }
+    };
+    let whole = play_once(usize::MAX);
+    for size in [1, 1 + usize::from(*variant)] {
+        assert_eq!(play_once(size), whole, "fragments of {size} bytes");
+    }
+    Some(whole)
 }
 
 fn play_once(
