@@ -23,6 +23,7 @@ mod conditions;
 mod descriptor;
 mod hop;
 mod http;
+mod listen_url;
 mod local;
 mod match_context;
 mod netrc;

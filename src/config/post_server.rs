@@ -1,14 +1,13 @@
 //! The listeners for POST tunnels: `--listen` with `post+http`, `post+https` or `scgi`.
 
 use super::access;
+use super::listen_url::{address_and_path, check_path, expect_unused, invalid, split_all};
 use super::proxy_server::{allowed_clients, identity};
 use super::sources::Sources;
 use super::tcp_address::parse_tcp;
 use crate::cli::Args;
 use crate::error::Error;
 use crate::plan::{ListenAddress, PostListener, PostServer, PostTransport};
-use crate::secret;
-use crate::text::printable;
 
 /// Returns the listeners if they serve POST tunnels; `None` if none of them does.
 ///
@@ -16,29 +15,15 @@ use crate::text::printable;
 /// [`Error::Usage`] if they are combined with listeners of another kind, or if an option has no
 /// effect.
 pub(super) fn post_server(args: &Args, sources: &Sources<'_>) -> Result<Option<PostServer>, Error> {
-    let transports: Vec<_> = args.listen.iter().map(|value| split(value)).collect();
-    let Some(first) = transports.iter().position(Option::is_some) else { return Ok(None) };
-    if let Some(other) = transports.iter().position(Option::is_none) {
-        return Err(Error::Usage(format!(
-            "--listen {} cannot be combined with --listen {}; run connect twice",
-            shown(&args.listen[first]),
-            shown(&args.listen[other])
-        )));
-    }
-    for (option, is_given) in [
+    let Some(transports) = split_all(&args.listen, split)? else { return Ok(None) };
+    let unused = [
         ("--allow-to", !args.server.allow_to.is_empty()),
         ("--listen-password-file", args.server.password_file.is_some()),
         // Browsers have no use for POST tunnels, so no page may use one.
         ("--allow-origin", !args.server.allow_origin.is_empty()),
-    ] {
-        if is_given {
-            return Err(Error::Usage(format!(
-                "{option} has no effect on --listen {}",
-                shown(&args.listen[first])
-            )));
-        }
-    }
-    let listeners = transports.into_iter().flatten().map(listener).collect::<Result<Vec<_>, _>>()?;
+    ];
+    expect_unused(&unused, &args.listen[0])?;
+    let listeners = transports.into_iter().map(listener).collect::<Result<Vec<_>, _>>()?;
     let uses_tls = listeners.iter().any(|listener| listener.transport == PostTransport::Https);
     let urls: Vec<_> =
         args.listen.iter().map(String::as_str).zip(listeners.iter().map(|it| &*it.path)).collect();
@@ -69,33 +54,21 @@ fn split(value: &str) -> Option<(PostTransport, &str)> {
 }
 
 fn listener((transport, rest): (PostTransport, &str)) -> Result<PostListener, Error> {
-    let invalid =
-        |what: &str| Err(Error::Config(format!("invalid value '{}' for --listen: {what}", shown(rest))));
     let (at, path) = if let Some(rest) = rest.strip_prefix("unix:") {
         let (file, path) = rest.split_once("?path=").unwrap_or((rest, "/"));
         if file.is_empty() {
             return Err(Error::Config("missing path after 'unix:' in --listen".into()));
         }
+        check_path(path, rest)?;
         (ListenAddress::Unix(file.into()), path)
     } else {
-        let (address, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (address, path) = address_and_path(rest)?;
         (parse_tcp(address, "--listen")?, path)
     };
     if let (PostTransport::Http | PostTransport::Https, ListenAddress::Unix(_)) = (transport, &at) {
-        return invalid("a UNIX-domain socket needs scgi:unix:FILE");
-    }
-    let path = if path.is_empty() { "/" } else { path };
-    if !path.starts_with('/')
-        || path.contains(['?', '#'])
-        || !path.bytes().all(|byte| byte.is_ascii_graphic())
-    {
-        return invalid("expected a path such as /tunnel");
+        return Err(invalid(rest, "a UNIX-domain socket needs scgi:unix:FILE"));
     }
     Ok(PostListener { at, transport, path: path.into() })
-}
-
-fn shown(value: &str) -> String {
-    printable(secret::masked(value).as_bytes())
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! The listeners for WebSocket clients: `--listen` with `ws` or `wss`.
 
 use super::access;
+use super::listen_url::{address_and_path, expect_unused, split_all};
 use super::proxy_server::{allowed_clients, identity};
 use super::sources::Sources;
 use super::tcp_address::parse_tcp;
 use crate::cli::Args;
 use crate::error::Error;
 use crate::plan::{WebSocketListener, WebSocketServer};
-use crate::secret;
-use crate::text::printable;
 
 /// Returns the listeners if they serve WebSocket clients; `None` if none of them does.
 ///
@@ -16,26 +15,14 @@ use crate::text::printable;
 /// [`Error::Usage`] if they are combined with listeners of another kind, or if an option has no
 /// effect.
 pub(super) fn websocket_server(args: &Args, sources: &Sources<'_>) -> Result<Option<WebSocketServer>, Error> {
-    let parts: Vec<_> = args.listen.iter().map(|value| split(value)).collect();
-    let Some(first) = parts.iter().position(Option::is_some) else { return Ok(None) };
-    if let Some(other) = parts.iter().position(Option::is_none) {
-        return Err(Error::Usage(format!(
-            "--listen {} cannot be combined with --listen {}; run connect twice",
-            shown(&args.listen[first]),
-            shown(&args.listen[other])
-        )));
-    }
-    for (option, is_given) in [
+    let Some(parts) = split_all(&args.listen, split)? else { return Ok(None) };
+    let unused = [
         ("--allow-to", !args.server.allow_to.is_empty()),
         ("--listen-password-file", args.server.password_file.is_some()),
         ("--max-wait", args.server.max_wait.is_some()),
-    ] {
-        if is_given {
-            let listener = shown(&args.listen[first]);
-            return Err(Error::Usage(format!("{option} has no effect on --listen {listener}")));
-        }
-    }
-    let listeners = parts.into_iter().flatten().map(listener).collect::<Result<Vec<_>, _>>()?;
+    ];
+    expect_unused(&unused, &args.listen[0])?;
+    let listeners = parts.into_iter().map(listener).collect::<Result<Vec<_>, _>>()?;
     let uses_tls = listeners.iter().any(|listener| listener.tls);
     let urls: Vec<_> =
         args.listen.iter().map(String::as_str).zip(listeners.iter().map(|it| &*it.path)).collect();
@@ -59,20 +46,8 @@ fn split(value: &str) -> Option<(bool, &str)> {
 }
 
 fn listener((tls, rest): (bool, &str)) -> Result<WebSocketListener, Error> {
-    let (address, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let at = parse_tcp(address, "--listen")?;
-    let path = if path.is_empty() { "/" } else { path };
-    if path.contains(['?', '#']) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::Config(format!(
-            "invalid value '{}' for --listen: expected a path such as /tunnel",
-            shown(rest)
-        )));
-    }
-    Ok(WebSocketListener { at, tls, path: path.into() })
-}
-
-fn shown(value: &str) -> String {
-    printable(secret::masked(value).as_bytes())
+    let (address, path) = address_and_path(rest)?;
+    Ok(WebSocketListener { at: parse_tcp(address, "--listen")?, tls, path: path.into() })
 }
 
 #[cfg(test)]
