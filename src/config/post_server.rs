@@ -54,8 +54,8 @@ fn split(value: &str) -> Option<(PostTransport, &str)> {
 }
 
 fn listener((transport, rest): (PostTransport, &str)) -> Result<PostListener, Error> {
-    let (at, path) = if let Some(rest) = rest.strip_prefix("unix:") {
-        let (file, path) = rest.split_once("?path=").unwrap_or((rest, "/"));
+    let (at, path) = if let Some(socket) = rest.strip_prefix("unix:") {
+        let (file, path) = socket.split_once("?path=").unwrap_or((socket, "/"));
         if file.is_empty() {
             return Err(Error::Config("missing path after 'unix:' in --listen".into()));
         }
