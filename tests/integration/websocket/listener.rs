@@ -130,7 +130,9 @@ fn requests_are_refused_before_the_target_is_dialled() {
     assert_eq!(get("/ssh", ""), (502, "connection refused\n".into()));
     assert_eq!(get("/ssh?x", "Origin: https://www.example\r\n").0, 502);
     run.wait_for_line("origin not allowed: http://evil.example");
-    run.wait_for_lines("Connection refused", 2);
+    if cfg!(unix) {
+        run.wait_for_lines("Connection refused", 2);
+    }
     run.close();
 }
 
@@ -161,7 +163,9 @@ fn a_target_that_is_cut_off_becomes_an_error_code() {
     let mut received = Vec::new();
     client.read_to_end(&mut received).unwrap();
     assert_eq!(received, b"\x82\x04data\x88\x02\x03\xf3");
-    run.wait_for_line("Connection reset by peer");
+    if cfg!(unix) {
+        run.wait_for_line("Connection reset by peer");
+    }
     run.close();
 
     // Our client reports the code, whether data came before it or not.
