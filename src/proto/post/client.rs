@@ -235,11 +235,16 @@ impl Client {
         }
     }
 
+    /// Returns the record of a request that is sent now.
+    fn sent(&self, now: Duration, length: usize) -> Sent {
+        Sent { at: now, up: self.outgoing.acknowledged, length, down: self.incoming.received }
+    }
+
     fn open_request(&mut self, now: Duration) -> Next {
         let Settings { token, target, .. } = &self.settings;
         let opening = Opening { token, target };
         let body = Request { opening: Some(opening), ..self.request() }.encode(0);
-        self.up.sent = Some(Sent { at: now, length: 0, down: 0 });
+        self.up.sent = Some(Sent { down: 0, ..self.sent(now, 0) });
         // Connecting to the target takes time, too.
         Next::Send { body: Zeroizing::new(body), hold: self.longest_hold() }
     }
@@ -251,14 +256,14 @@ impl Client {
             && !self.outgoing.is_end_acknowledged;
         let mut body = Request { is_eof, ..self.request() }.encode(length);
         self.outgoing.copy(length, &mut body);
-        self.up.sent = Some(Sent { at: now, length, down: self.incoming.received });
+        self.up.sent = Some(self.sent(now, length));
         Next::Send { body: Zeroizing::new(body), hold: self.longest_hold() }
     }
 
     fn reset_request(&mut self, now: Duration) -> Next {
         let mut body = Request { is_reset: true, ..self.request() }.encode(2);
         Reset::new(ResetCode::CutOff).encode(&mut body);
-        self.up.sent = Some(Sent { at: now, length: 0, down: self.incoming.received });
+        self.up.sent = Some(self.sent(now, 0));
         Next::Send { body: Zeroizing::new(body), hold: Duration::ZERO }
     }
 
@@ -266,7 +271,7 @@ impl Client {
         let hold = self.hold();
         let wait = u16::try_from(hold.as_millis() / 100).unwrap_or(u16::MAX);
         let body = Request { is_poll: true, wait, ..self.request() }.encode(0);
-        self.down.sent = Some(Sent { at: now, length: 0, down: self.incoming.received });
+        self.down.sent = Some(self.sent(now, 0));
         Next::Send { body: Zeroizing::new(body), hold }
     }
 
@@ -300,10 +305,10 @@ impl Client {
                 if is_opening {
                     self.state = State::Open;
                 }
-                let progress = self.outgoing.acknowledge(answer.up);
+                self.outgoing.acknowledge(answer.up);
                 match direction {
                     Direction::Up => {
-                        self.up_answered(sent, progress, now);
+                        self.up_answered(sent, now);
                         &[]
                     }
                     Direction::Down => self.down_answered(sent, answer.down, answer.is_eof, data, now),
@@ -365,12 +370,14 @@ impl Client {
         (answer.up > self.outgoing.end() || is_gap || !is_opened).then(|| "unexpected answer".into())
     }
 
-    fn up_answered(&mut self, sent: Sent, progress: bool, now: Duration) {
+    fn up_answered(&mut self, sent: Sent, now: Duration) {
         if self.state == State::Aborting {
             self.state = State::Done;
             return;
         }
         self.incoming.is_end_acknowledged |= self.incoming.has_ended && sent.down == self.incoming.received;
+        // The answer to a POLL may have acknowledged the data before.
+        let progress = self.outgoing.acknowledged > sent.up;
         if progress || sent.length == 0 {
             self.up.speed_up();
         } else {

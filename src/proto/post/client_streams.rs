@@ -38,12 +38,9 @@ impl Outgoing {
         body.extend_from_slice(&second[..length - in_first]);
     }
 
-    /// Drops what the server has received before this position. Returns `true` if that is anything
-    /// new.
-    pub(super) fn acknowledge(&mut self, position: u64) -> bool {
-        let Some(count) = position.checked_sub(self.acknowledged).filter(|count| *count > 0) else {
-            return false;
-        };
+    /// Drops what the server has received before this position.
+    pub(super) fn acknowledge(&mut self, position: u64) {
+        let count = position.saturating_sub(self.acknowledged);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let bytes = count.min(self.held.len());
         self.held.drain(..bytes);
@@ -52,7 +49,6 @@ impl Outgoing {
             self.is_end_acknowledged = true;
             self.acknowledged += 1;
         }
-        true
     }
 }
 

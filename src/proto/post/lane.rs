@@ -26,6 +26,8 @@ pub(super) struct Lane {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) at: Duration,
+    /// The position of the data in the up stream.
+    pub(super) up: u64,
     /// The number of data bytes.
     pub(super) length: usize,
     /// The number of down positions that the request acknowledges.

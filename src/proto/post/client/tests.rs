@@ -273,6 +273,28 @@ fn an_answer_that_cannot_be_one_is_ignored() {
 }
 
 #[test]
+fn data_that_a_poll_has_acknowledged_does_not_slow_the_next_data_down() {
+    let mut client = open_client();
+    let mut lengths = Vec::new();
+    for up in 0..5 {
+        client.push(&vec![0; client.room()], secs(0));
+        let (body, _) = sent(&mut client, Direction::Up, secs(0));
+        let (request, data) = Request::decode(&body).unwrap();
+        let end = request.up + data.len() as u64;
+        lengths.push(data.len());
+        sent(&mut client, Direction::Down, secs(0));
+        // The echo arrives before the answer to the request with the data.
+        for direction in [Direction::Down, Direction::Up] {
+            let echo = if direction == Direction::Down { "!" } else { "" };
+            let answer = answer(Answer { up: end, down: up, ..Answer::default() }, echo.as_bytes());
+            client.answered(direction, &answer, secs(0));
+        }
+    }
+    // Each request was sent at once, and was larger than the one before.
+    assert_eq!(lengths, [64, 128, 256, 512, 512].map(|kib| kib * 1024));
+}
+
+#[test]
 fn a_body_that_may_be_truncated_is_not_used() {
     let mut client = open_client();
     sent(&mut client, Direction::Down, secs(0));
