@@ -533,6 +533,7 @@ tokens() {
     accepts_joe() { [ "$(post_open "$CASE/joe.token")" = 200 ]; }
     poll 100 accepts_joe || fail "the token of the new key was refused: $(cat "$CASE/answer")"
     play tokens deny
+    # shellcheck disable=SC2317 # `poll` calls it
     denies_jane() { [ "$(post_open /home/alice/jane.token)" = 403 ]; }
     poll 100 denies_jane || fail "the token was not denied"
     grep -q 'token denied' "$CASE/answer" || fail "the answer: $(cat "$CASE/answer")"
