@@ -275,6 +275,7 @@ fn websocket_hint(status: u16) -> Option<&'static str> {
         }
         400 | 426 => STRIPPED_UPGRADE,
         404 | 405 | 501 => "check host, port and path",
+        502..=504 => "check that the server can reach its target",
         _ => return None,
     })
 }
