@@ -151,6 +151,7 @@ fn relay_stdio(connector: Connector) -> Result<(), Error> {
     let Tunnel { stream, peers } = connector.connect_once(None)?;
     trace!("start relaying.");
     let result = relay::relay_stdio(stream, peers.remote.clone(), settings);
+    tunnels::post::wait_for_aborted();
     if result.is_ok() {
         trace!("relaying done.");
     }

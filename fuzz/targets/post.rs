@@ -48,8 +48,7 @@ fn check_messages(input: &[u8]) {
         assert_eq!(body, input);
     }
     if let Some((answer, data)) = Answer::decode(input) {
-        let mut body = Vec::new();
-        answer.encode(&mut body);
+        let mut body = answer.encode().to_vec();
         body.extend_from_slice(data);
         assert_eq!(body, input);
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 use crate::kit::*;
 use crate::listening::*;
@@ -125,6 +126,20 @@ fn a_client_that_leaves_resets_the_target() {
     reset(client);
     target.finish();
     run.close();
+    server.close();
+}
+
+/// Without the client's last request, the server would wait a minute for another one.
+#[test]
+fn a_reader_that_leaves_resets_the_target() {
+    let target = script().send("hello").send_until_refused(Duration::from_secs(20)).serve();
+    let server = listener("", &target);
+    let (mut reader, writer) = pipe();
+    let client = connect(format!("-x {} host.example 22", url(&server))).stdout(writer).start();
+    reader.read_exact(&mut [0; 5]).unwrap();
+    drop(reader);
+    target.finish();
+    assert_eq!(client.finish().code, Some(8));
     server.close();
 }
 

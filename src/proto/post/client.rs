@@ -141,6 +141,13 @@ impl Client {
         self.state == State::Done
     }
 
+    /// Returns `true` once nothing is left to be sent: the server has received all data and EOF,
+    /// and knows that its own EOF has arrived if there is one.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.is_done() || self.outgoing.is_end_acknowledged && !self.incoming.has_ended
+    }
+
     /// Returns `true` once the server has sent EOF.
     #[must_use]
     pub fn has_down_ended(&self) -> bool {
@@ -351,7 +358,8 @@ impl Client {
     pub fn abandons(&self, direction: Direction) -> bool {
         match self.state {
             State::Opening | State::Open => false,
-            State::Aborting => direction == Direction::Down,
+            // The last request must not wait for the one that is on its way.
+            State::Aborting => direction == Direction::Down || self.up.sent.is_none(),
             State::Done => true,
         }
     }

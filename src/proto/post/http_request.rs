@@ -67,6 +67,9 @@ impl ReadRequest for HttpRequests {
         let missing = *length - request.body.len();
         let rest = &bytes[consumed..];
         let part = &rest[..rest.len().min(missing)];
+        if request.body.is_empty() && !part.is_empty() {
+            request.body.reserve_exact(*length);
+        }
         request.body.extend_from_slice(part);
         consumed += part.len();
         if part.len() < missing {

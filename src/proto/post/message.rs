@@ -28,7 +28,7 @@ const FLAG_POLL: u8 = 8;
 /// The length of a request without the fields of OPEN and without data.
 const REQUEST_HEAD: usize = 36;
 /// The length of an answer without data.
-pub(super) const ANSWER_HEAD: usize = 20;
+pub const ANSWER_HEAD: usize = 20;
 
 /// The maximum length of a body, in requests and answers.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -223,13 +223,16 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Appends the answer, without data.
-    pub fn encode(&self, body: &mut Vec<u8>) {
+    /// Returns the answer, without data.
+    #[must_use]
+    pub fn encode(&self) -> [u8; ANSWER_HEAD] {
         let flags = [(self.is_opened, FLAG_OPEN), (self.is_eof, FLAG_EOF), (self.is_reset, FLAG_RESET)];
-        body.extend([VERSION, joined(&flags)]);
-        body.extend(self.wait.to_be_bytes());
-        body.extend(self.up.to_be_bytes());
-        body.extend(self.down.to_be_bytes());
+        let mut head = [0; ANSWER_HEAD];
+        (head[0], head[1]) = (VERSION, joined(&flags));
+        head[2..4].copy_from_slice(&self.wait.to_be_bytes());
+        head[4..12].copy_from_slice(&self.up.to_be_bytes());
+        head[12..].copy_from_slice(&self.down.to_be_bytes());
+        head
     }
 
     /// Parses a body. Returns the answer and its data, or `None` if the body is malformed.
@@ -370,8 +373,7 @@ mod tests {
     #[test]
     fn an_answer_has_the_documented_bytes() {
         let answer = Answer { is_opened: true, is_eof: false, is_reset: true, wait: 1, up: 2, down: 3 };
-        let mut body = Vec::new();
-        answer.encode(&mut body);
+        let mut body = answer.encode().to_vec();
         Reset { code: ResetCode::Unreachable, text: "no route".into() }.encode(&mut body);
         assert_eq!(body, b"\x01\x05\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\x02no route");
         let (decoded, data) = Answer::decode(&body).unwrap();
@@ -385,8 +387,7 @@ mod tests {
         for length in 0..whole.len() {
             assert!(Request::decode(&whole[..length]).is_none(), "{length}");
         }
-        let mut answer = Vec::new();
-        Answer::default().encode(&mut answer);
+        let mut answer = Answer::default().encode();
         for length in 0..answer.len() {
             assert!(Answer::decode(&answer[..length]).is_none(), "{length}");
         }
@@ -394,7 +395,7 @@ mod tests {
             let mut body = whole.clone();
             body[index] = byte;
             assert!(Request::decode(&body).is_none(), "{index} {byte}");
-            let mut body = answer.clone();
+            let mut body = answer;
             body[index] = byte;
             assert!(Answer::decode(&body).is_none(), "{index} {byte}");
         }
@@ -406,8 +407,7 @@ mod tests {
     fn a_position_that_no_stream_reaches_is_rejected() {
         let end = Request { up: u64::MAX, ..request() };
         assert!(Request::decode(&end.encode(0)).is_none());
-        let mut body = Vec::new();
-        Answer { down: u64::MAX, ..Answer::default() }.encode(&mut body);
+        let body = Answer { down: u64::MAX, ..Answer::default() }.encode();
         assert!(Answer::decode(&body).is_none());
     }
 

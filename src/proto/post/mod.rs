@@ -34,7 +34,7 @@ pub use exchange::{Resource, Response, ResponseReader};
 pub use failure::{Broken, Failure};
 pub use http_request::{HttpRequests, MAX_FIELDS, MAX_HEAD};
 pub use lane::{MAX_RETRY_DELAY, MIN_RETRY_DELAY};
-pub use message::{Answer, Key, MAX_BODY, MAX_TOKEN, Opening, Request, Reset, ResetCode, Sid};
+pub use message::{ANSWER_HEAD, Answer, Key, MAX_BODY, MAX_TOKEN, Opening, Request, Reset, ResetCode, Sid};
 pub use opening::{OpenTunnel, OpenedTunnel};
 pub use received::{ReadRequest, Received, Refusal};
 pub use scgi::ScgiRequest;

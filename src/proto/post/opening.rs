@@ -228,8 +228,7 @@ mod tests {
     }
 
     fn response(status: &str, answer: Answer, data: &[u8]) -> Vec<u8> {
-        let mut body = Vec::new();
-        answer.encode(&mut body);
+        let mut body = answer.encode().to_vec();
         body.extend_from_slice(data);
         let head = format!(
             "HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",

@@ -239,16 +239,15 @@ impl Session {
         };
         let reset = self.reset.as_ref().filter(|_| down == self.down.end());
         answer.is_reset = reset.is_some();
-        let mut data = Vec::new();
-        if has_data {
-            answer.is_eof = self.down.copy_from(down, MAX_BODY - ANSWER_HEAD, &mut data);
-        }
-        let mut body = Vec::with_capacity(ANSWER_HEAD + data.len());
-        answer.encode(&mut body);
+        let mut body = vec![0; ANSWER_HEAD];
         match reset {
             Some(reset) => reset.encode(&mut body),
-            None => body.extend_from_slice(&data),
+            None if has_data => {
+                answer.is_eof = self.down.copy_from(down, MAX_BODY - ANSWER_HEAD, &mut body);
+            }
+            None => {}
         }
+        body[..ANSWER_HEAD].copy_from_slice(&answer.encode());
         Reply { client, status: 200, body }
     }
 

@@ -12,10 +12,12 @@ use crate::plan::Dial;
 use crate::proto::post::{Broken, Direction, OpenedTunnel};
 use crate::stream::{Events, Interest, PollSet, Stream};
 use crate::sys::{self, Channel, Ready};
+pub use aborting::wait_for_aborted;
 use link::Link;
 use shared::Shared;
 use worker::Worker;
 
+mod aborting;
 mod link;
 mod shared;
 mod worker;
@@ -28,7 +30,7 @@ pub struct PostTunnel {
     /// The user's end of the socket pair.
     outer: Channel,
     shared: Arc<Shared>,
-    /// Readable once the tunnel is over; `None` unless the stream waits for that.
+    /// Readable once nothing is left to be sent; `None` unless the stream waits for that.
     end: Option<Channel>,
 }
 
@@ -101,12 +103,13 @@ impl Stream for PostTunnel {
         self.outer.shut_down_writing()
     }
 
-    /// Waits until the server has received everything, and the last request is answered.
+    /// Waits until the server has received everything. Dropping the stream then aborts the tunnel
+    /// if the server has not sent EOF.
     fn finish(&mut self) -> io::Result<()> {
         // An error means that the tunnel is over.
         let _ = self.outer.shut_down_writing();
         let client = self.shared.client();
-        if client.is_done() {
+        if client.is_flushed() {
             return Ok(());
         }
         if self.end.is_none() {
@@ -126,7 +129,7 @@ impl Stream for PostTunnel {
 
     fn undelivered(&self) -> usize {
         let client = self.shared.client();
-        let last = usize::from(!client.is_done() && self.end.is_some());
+        let last = usize::from(!client.is_flushed() && self.end.is_some());
         client.unacknowledged() + self.outer.undelivered().unwrap_or_default() + last
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::aborting::Aborting;
 use crate::plan::Dial;
 use crate::proto::Redactor;
 use crate::proto::post::{Client, Direction, Resource};
@@ -22,8 +23,10 @@ pub(super) struct Shared {
     pub(super) redactor: Redactor,
     /// The threads' end of the socket pair.
     pub(super) inner: Channel,
-    /// Closed once the tunnel is over, for a stream that waits for that.
+    /// Closed once nothing is left to be sent, for a stream that waits for that.
     pub(super) end_signal: Mutex<Option<Channel>>,
+    /// Exists from an abort until the server knows.
+    aborting: Mutex<Option<Aborting>>,
 }
 
 impl Shared {
@@ -45,6 +48,7 @@ impl Shared {
             redactor,
             inner,
             end_signal: Mutex::new(None),
+            aborting: Mutex::new(None),
         }
     }
 
@@ -63,14 +67,21 @@ impl Shared {
         if client.failure().is_some() {
             sys::disconnect(&self.inner);
         }
-        if client.is_done() {
+        if client.is_flushed() {
             *self.end_signal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        if client.is_done() {
+            *self.aborting.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
     pub(super) fn abort(&self) {
         let mut client = self.client();
         client.abort();
+        if !client.is_done() {
+            let mut aborting = self.aborting.lock().unwrap_or_else(PoisonError::into_inner);
+            aborting.get_or_insert_with(Aborting::new);
+        }
         self.announce(&client);
         drop(client);
         // Wakes up the threads.

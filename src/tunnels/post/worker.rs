@@ -101,7 +101,7 @@ impl LocalEnd {
     /// Waits for a change of the tunnel.
     fn wait_for_change(&self, until: Option<Duration>) {
         let client = self.shared.client();
-        if client.abandons(self.direction) {
+        if client.is_done() || self.direction == Direction::Down && client.abandons(self.direction) {
             return;
         }
         match self.time_left(until) {

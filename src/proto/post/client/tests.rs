@@ -45,9 +45,8 @@ fn response(status: u16, content_type: &str, body: &[u8]) -> Response {
 }
 
 fn answer(mut answer: Answer, data: &[u8]) -> Response {
-    let mut body = Vec::new();
     answer.wait = 250;
-    answer.encode(&mut body);
+    let mut body = answer.encode().to_vec();
     body.extend_from_slice(data);
     response(200, "application/octet-stream", &body)
 }
