@@ -41,7 +41,10 @@ impl Connector {
     fn create(plan: Plan, planner: Option<Planner>) -> Self {
         let mut shared = Shared::new(Box::new(PromptCache::new(Prompter::new(plan.askpass.clone()))));
         let has_many_sessions = planner.is_some()
-            || matches!(plan.local, Local::Listen(_) | Local::Post(_) | Local::WebSocket(_));
+            || matches!(
+                plan.local,
+                Local::Listen(_) | Local::Post(_) | Local::WebSocket(_) | Local::Origin(_)
+            );
         if has_many_sessions {
             shared = shared.limiting_logins();
         }
@@ -132,6 +135,14 @@ impl Connector {
                 self.shared.forget_passwords();
             }
         })
+    }
+
+    /// Establishes a tunnel by another plan, with the passwords of this run.
+    ///
+    /// # Errors
+    /// See [`connect_with_progress`](Self::connect_with_progress).
+    pub fn connect_with(&self, plan: &Plan) -> Result<Tunnel, Error> {
+        self.connect_by(plan, None, None, &())
     }
 
     /// Establishes the only tunnel of this run, and drops the connector with all its passwords.

@@ -57,6 +57,7 @@ pub mod config;
 pub mod connector;
 pub mod error;
 pub mod hops;
+pub mod hub;
 pub mod listen;
 pub mod mint;
 pub mod net;
@@ -142,6 +143,8 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::Proxy(server) => listen::serve_proxy(connector, server),
         Local::Post(server) => listen::serve_post(connector, &server),
         Local::WebSocket(server) => listen::serve_websocket(connector, &server),
+        Local::Origin(settings) => hub::origin::run(connector, &settings),
+        Local::Hub(server) => hub::serve(connector.plan(), &server),
     }?;
     Ok(ExitCode::Ok)
 }

@@ -11,8 +11,8 @@ pub use access::{TokenCheck, WebAccess};
 pub use dial::{Dial, DialError};
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve, TargetUse};
 pub use local::{
-    AllowedTarget, ListenAddress, Local, PostListener, PostServer, PostTransport, ProxyServer,
-    WebSocketListener, WebSocketServer,
+    AllowedTarget, HubListener, HubServer, ListenAddress, Local, OriginSettings, PostListener, PostServer,
+    PostTransport, ProxyServer, WebSocketListener, WebSocketServer,
 };
 pub use login::{Login, PasswordPrompt};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
@@ -151,8 +151,12 @@ impl Limits {
 }
 
 impl Plan {
-    /// Returns the hops of all routes.
+    /// Returns the hops of all routes, and those to the hub.
     pub fn hops(&self) -> impl Iterator<Item = &Hop> {
-        self.routes.iter().flat_map(|route| &route.hops)
+        let to_hub = match &self.local {
+            Local::Origin(settings) => &settings.hops[..],
+            _ => &[],
+        };
+        self.routes.iter().flat_map(|route| &route.hops).chain(to_hub)
     }
 }

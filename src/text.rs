@@ -31,6 +31,13 @@ pub fn printable(bytes: &[u8]) -> String {
     line
 }
 
+/// Returns the longest prefix that has at most `max` bytes and ends between two characters.
+#[must_use]
+pub fn prefix(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or_default()]
+}
+
 /// Text in UTF-16, as some programs on Windows write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("UTF-16 text, expected UTF-8")]

@@ -180,6 +180,8 @@ fn local(local: &Local) {
         Local::Proxy(server) => server.listeners.iter().for_each(|(at, _)| listen(at)),
         Local::Post(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
         Local::WebSocket(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
+        Local::Origin(_) => trace!("local_type=origin"),
+        Local::Hub(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
     }
 }
 

@@ -9,6 +9,11 @@ complete -c connect -l tls-pin -d 'Require this public key; repeatable, or separ
 complete -c connect -s p -d 'Serve one client on this local port (default ADDR: loopback)' -r
 complete -c connect -s P -d 'Serve clients in turn, in one session with the target' -r
 complete -c connect -l listen -d 'Serve each client in its own session until stopped; repeatable' -r
+complete -c connect -l relay -d 'Run a hub, at which origins and their clients meet; repeatable' -r
+complete -c connect -l origin -d 'Offer HOST PORT at this hub, as this session' -r
+complete -c connect -l max-at-once -d 'Accept at most N clients at a time (--origin)' -r
+complete -c connect -l max-total -d 'Accept at most N clients in all (--origin)' -r
+complete -c connect -l drain -d 'Let a hub exit this long after SIGTERM (default 30)' -r
 complete -c connect -l allow-from -d 'Serve only clients from this network; repeatable' -r
 complete -c connect -l relay-name -d 'Accept tokens for this audience' -r
 complete -c connect -l allow-origin -d 'Accept browsers on pages of this origin; repeatable' -r

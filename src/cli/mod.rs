@@ -31,6 +31,10 @@ pub struct Args {
     pub keep_session: bool,
     /// The value of each `--listen`.
     pub listen: Vec<String>,
+    /// The value of each `--relay`.
+    pub relay: Vec<String>,
+    /// `--origin` and its options.
+    pub origin: OriginArgs,
     /// The options for listeners with a scheme.
     pub server: ServerArgs,
     /// Whichever of `--token-file` and `--token-fd` came last.
@@ -155,6 +159,19 @@ pub struct ServerArgs {
     pub trust_forwarded: Vec<String>,
     /// `--max-wait`.
     pub max_wait: Option<String>,
+    /// `--drain`.
+    pub drain: Option<String>,
+}
+
+/// The options for an origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginArgs {
+    /// `--origin`.
+    pub hub: Option<String>,
+    /// `--max-at-once`.
+    pub max_at_once: Option<String>,
+    /// `--max-total`.
+    pub max_total: Option<String>,
 }
 
 /// The options that create keys and tokens, which replace the session.
@@ -303,7 +320,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
     parsed.host = match operands.next() {
         Some(host) => host,
         None if parsed.clients_name_targets() && parsed.check.is_none() => String::new(),
-        None if parsed.may_lack_target() => String::new(),
+        None if !parsed.relay.is_empty() => String::new(),
+        None if parsed.may_lack_target() && parsed.origin.hub.is_none() => String::new(),
         None => return Err(Error::Usage("missing host".into())),
     };
     parsed.port = operands.next();
@@ -422,6 +440,11 @@ impl Args {
             Flag::Port => (self.local_port, self.keep_session) = (Some(value), false),
             Flag::KeepPort => (self.local_port, self.keep_session) = (Some(value), true),
             Flag::Listen => self.listen.push(value),
+            Flag::Relay => self.relay.push(value),
+            Flag::Origin => self.origin.hub = Some(value),
+            Flag::MaxAtOnce => self.origin.max_at_once = Some(value),
+            Flag::MaxTotal => self.origin.max_total = Some(value),
+            Flag::Drain => self.server.drain = Some(value),
             Flag::AllowTo => self.server.allow_to.push(value),
             Flag::AllowFrom => self.server.allow_from.push(value),
             Flag::ListenPasswordFile => self.server.password_file = Some(value),

@@ -22,6 +22,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(25);
 /// Time for which a tunnel survives without a connection, if `--resume` is not given.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Time from a termination signal to the end of a hub, if `--drain` is not given.
+const DRAIN: Duration = Duration::from_secs(30);
+
 /// Longest hold of a poll, if `--max-wait` is not given.
 const MAX_WAIT: Duration = Duration::from_secs(25);
 
@@ -54,6 +57,14 @@ pub(super) fn resume(args: &Args, sources: &Sources<'_>) -> Result<Duration, Err
 /// The value is invalid.
 pub(super) fn max_wait(args: &Args) -> Result<Duration, Error> {
     args.server.max_wait.as_deref().map_or(Ok(MAX_WAIT), |value| whole_seconds(value, "--max-wait"))
+}
+
+/// Returns the value of `--drain`.
+///
+/// # Errors
+/// The value is invalid.
+pub(super) fn drain(args: &Args) -> Result<Duration, Error> {
+    args.server.drain.as_deref().map_or(Ok(DRAIN), |value| whole_seconds(value, "--drain"))
 }
 
 fn whole_seconds(value: &str, option: &str) -> Result<Duration, Error> {
@@ -100,7 +111,29 @@ pub(super) fn web_access(
     listeners: &[(&str, &str)],
     sources: &Sources<'_>,
 ) -> Result<WebAccess, Error> {
-    let check = token_check(args, listeners, sources)?;
+    let url = listeners.first().map_or("", |(url, _)| url);
+    let expect_session = || {
+        let without_session = listeners.iter().find(|(_, path)| session_in(path).is_none());
+        without_session.map_or(Ok(()), |(url, _)| {
+            Err(Error::Config(format!(
+                "--listen {}: the path needs a last segment of letters, digits and '._~-', which tokens name as their session",
+                shown(url)
+            )))
+        })
+    };
+    let check = token_check(args, &format!("--listen {}", shown(url)), expect_session, sources)?;
+    access(args, check)
+}
+
+/// Returns the access rules of a hub. `url` is the first of its addresses.
+///
+/// # Errors
+/// See [`web_access`].
+pub(super) fn hub_access(args: &ServerArgs, url: &str, sources: &Sources<'_>) -> Result<WebAccess, Error> {
+    access(args, token_check(args, &format!("--relay {}", shown(url)), || Ok(()), sources)?)
+}
+
+fn access(args: &ServerArgs, check: TokenCheck) -> Result<WebAccess, Error> {
     let origins = args.allow_origin.iter().map(|value| origin(value)).collect::<Result<_, _>>()?;
     let forwarders = args.trust_forwarded.iter().map(|value| {
         parse_network(value).ok_or_else(|| {
@@ -113,9 +146,12 @@ pub(super) fn web_access(
     Ok(WebAccess { check, origins, forwarders: forwarders.collect::<Result<_, _>>()? })
 }
 
+/// Returns the check of tokens. `server` is the option that needs one. Calls `expect_session` if
+/// tokens must name the session of a listener.
 fn token_check(
     args: &ServerArgs,
-    listeners: &[(&str, &str)],
+    server: &str,
+    expect_session: impl FnOnce() -> Result<(), Error>,
     sources: &Sources<'_>,
 ) -> Result<TokenCheck, Error> {
     let ServerArgs { token_keys, open, relay_name, deny_file, .. } = args;
@@ -125,11 +161,10 @@ fn token_check(
                 return Err(Error::Usage(format!("{option} has no effect without --token-keys")));
             }
         }
-        let url = listeners.first().map_or("", |(url, _)| url);
         return if *open {
             Ok(TokenCheck::Open)
         } else {
-            Err(Error::Usage(format!("--listen {} needs --token-keys FILE or --open", shown(url))))
+            Err(Error::Usage(format!("{server} needs --token-keys FILE or --open")))
         };
     };
     if !cfg!(feature = "relay") {
@@ -143,12 +178,7 @@ fn token_check(
     let Some(audience) = relay_name.clone().filter(|name| !name.is_empty()) else {
         return Err(Error::Usage("--token-keys needs --relay-name NAME, the audience of the tokens".into()));
     };
-    if let Some((url, _)) = listeners.iter().find(|(_, path)| session_in(path).is_none()) {
-        return Err(Error::Config(format!(
-            "--listen {}: the path needs a last segment of letters, digits and '._~-', which tokens name as their session",
-            shown(url)
-        )));
-    }
+    expect_session()?;
     let keys = sources.option("--token-keys", keys);
     let set = parsed(&keys, sources, KeySet::parse)?;
     if set.is_empty() {

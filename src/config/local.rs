@@ -1,5 +1,6 @@
 //! The local endpoint: standard input and output, or the addresses to listen on.
 
+use super::origin::origin;
 use super::post_server::post_server;
 use super::proxy_server::proxy_server;
 use super::sources::Sources;
@@ -31,6 +32,12 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
             "-P cannot be combined with --proxy-protocol: several clients share one connection, and the header \
              could name only the first",
         );
+    }
+    if args.server.drain.is_some() {
+        return conflict("--drain has no effect without --relay");
+    }
+    if let Some(settings) = origin(args, sources)? {
+        return Ok(Local::Origin(Box::new(settings)));
     }
     if let Some(server) = post_server(args, sources)? {
         return match (&args.local_port, &args.check) {

@@ -23,11 +23,13 @@ mod conditions;
 mod descriptor;
 mod hop;
 mod http;
+mod hub_server;
 mod listen_url;
 mod local;
 mod match_context;
 mod netrc;
 mod network;
+mod origin;
 mod password;
 mod planner;
 mod post_server;
@@ -62,6 +64,9 @@ impl From<AddrError> for Error {
 /// [`Error::Usage`] if options conflict or an operand is missing, [`Error::Config`] if a setting is
 /// invalid or missing.
 pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
+    if !args.relay.is_empty() {
+        return hub_plan(args, sources);
+    }
     let limits = limits(args)?;
     let target = target::target(args)?;
     match &target {
@@ -74,6 +79,24 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
         // Report an error in a setting now, not to the first client.
         None => plan_for(args, target::placeholder()?, local, sources),
     }
+}
+
+/// Returns the plan of a hub, which connects to nothing.
+fn hub_plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
+    sources.set_no_target(Limits::PerStep);
+    Ok(Plan {
+        local: Local::Hub(hub_server::hub_server(args, sources)?),
+        target: Target::AtServer(None),
+        routes: Vec::new(),
+        askpass: None,
+        limits: Limits::PerStep,
+        shows_status: false,
+        eager: false,
+        proxy_protocol: None,
+        target_tls: None,
+        sockets: sockets::settings(args, sources)?,
+        relay: RelaySettings::default(),
+    })
 }
 
 impl Planner {
@@ -103,7 +126,9 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
         limits,
         // `--listen` runs unattended, `-q` is silent, and `-d` logs more than the status line
         // shows.
-        shows_status: args.listen.is_empty() && args.verbosity == Verbosity::Normal,
+        shows_status: args.listen.is_empty()
+            && args.origin.hub.is_none()
+            && args.verbosity == Verbosity::Normal,
         eager: args.eager,
         proxy_protocol: args.proxy_protocol.as_deref().map(proxy_protocol).transpose()?,
         sockets: sockets::settings(args, sources)?,

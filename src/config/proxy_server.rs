@@ -100,16 +100,27 @@ pub(super) fn identity(
     args: &ServerArgs,
     sources: &Sources<'_>,
 ) -> Result<Option<ServerIdentity>, Error> {
+    tls_identity(uses_tls, &format!("--listen {scheme}://"), args, sources)
+}
+
+/// Returns the certificates for servers, if any of them uses TLS. `server` is the option for such a
+/// server.
+pub(super) fn tls_identity(
+    uses_tls: bool,
+    server: &str,
+    args: &ServerArgs,
+    sources: &Sources<'_>,
+) -> Result<Option<ServerIdentity>, Error> {
     let ServerArgs { certificate, key, client_authorities, .. } = args;
     match (uses_tls, certificate) {
-        (true, None) => Err(Error::Config(format!(
-            "--listen {scheme}:// requires a certificate; specify one with --serve-cert"
-        ))),
-        (false, _) if certificate.is_some() || key.is_some() => Err(Error::Usage(format!(
-            "--serve-cert and --serve-key have no effect without --listen {scheme}://"
-        ))),
+        (true, None) => {
+            Err(Error::Config(format!("{server} requires a certificate; specify one with --serve-cert")))
+        }
+        (false, _) if certificate.is_some() || key.is_some() => {
+            Err(Error::Usage(format!("--serve-cert and --serve-key have no effect without {server}")))
+        }
         (false, _) if client_authorities.is_some() => {
-            Err(Error::Usage(format!("--serve-client-ca has no effect without --listen {scheme}://")))
+            Err(Error::Usage(format!("--serve-client-ca has no effect without {server}")))
         }
         (false, _) => Ok(None),
         (true, Some(certificate)) => Ok(Some(ServerIdentity {

@@ -77,6 +77,8 @@ fn hint(error: &Error) -> Option<String> {
             return Some(format!("specify an {family} address or a name, or leave out {setting}"));
         }
         Error::Config(_)
+        | Error::TakenOver { .. }
+        | Error::Denied { .. }
         | Error::Idle { .. }
         | Error::ClientGone
         | Error::ClientRejected(_)

@@ -189,6 +189,20 @@ pub enum Error {
     /// The client disconnected before the tunnel was established.
     #[error("client disconnected before the target was reached")]
     ClientGone,
+    /// Another origin of the same identity has registered with the hub.
+    #[error("another origin has taken over session '{session}'")]
+    TakenOver {
+        /// The session.
+        session: Box<str>,
+    },
+    /// The hub has denied our token.
+    #[error("the hub ended session '{session}': {why}")]
+    Denied {
+        /// The session.
+        session: Box<str>,
+        /// The reason, made printable.
+        why: Box<str>,
+    },
     /// The client of a listener sent a request that the listener rejects.
     #[error("rejected the client: it {0}")]
     ClientRejected(Rejection),
@@ -288,6 +302,8 @@ impl Error {
             | Self::ClientRejected(_)
             | Self::ClientNotAllowed
             | Self::TargetNotAllowed { .. }
+            | Self::TakenOver { .. }
+            | Self::Denied { .. }
             | Self::Loop { .. } => ExitCode::Refused,
             Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
@@ -319,6 +335,18 @@ impl Error {
             }
             Self::NoRoute { failed, .. } => failed.iter().any(|(_, error)| error.is_auth_rejected()),
             _ => false,
+        }
+    }
+
+    /// Returns `true` if the hub has refused an origin for a reason that waiting does not change.
+    #[must_use]
+    pub fn is_final_for_origin(&self) -> bool {
+        match self {
+            Self::Negotiation { cause: proto::Error::Token { .. }, .. } => true,
+            Self::Negotiation { cause: proto::Error::NoWebSocket { status, .. }, .. } => {
+                matches!(status, 400 | 403..=405 | 409 | 426)
+            }
+            _ => self.is_final(),
         }
     }
 

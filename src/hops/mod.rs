@@ -9,6 +9,7 @@ pub use kind::{HopKind, LoginParameters, Scheme, Settings, UseTls};
 
 pub mod http;
 pub mod http_post;
+pub mod hub;
 mod kind;
 pub mod socks4;
 pub mod socks5;

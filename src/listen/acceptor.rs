@@ -14,7 +14,7 @@ use crate::sys::{self, Channel, Client, Listener, Termination};
 use crate::trace;
 
 /// Accepts clients on one or more listeners, until a termination signal arrives.
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
     pub(super) listeners: Vec<Listener>,
     /// For each listener, the index of its address in the plan.
     origins: Vec<usize>,
@@ -29,7 +29,7 @@ pub(super) struct Acceptor {
 impl Acceptor {
     /// Opens the listeners. Installs the signal handlers first, so that a signal cannot leave a
     /// UNIX-domain socket behind.
-    pub(super) fn open(at: &[ListenAddress], settings: &SocketSettings) -> Result<Self, Error> {
+    pub(crate) fn open(at: &[ListenAddress], settings: &SocketSettings) -> Result<Self, Error> {
         let termination =
             Termination::watch().map_err(|cause| Error::System { what: "watch for signals", cause })?;
         let opened = at.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
@@ -57,7 +57,7 @@ impl Acceptor {
     /// Lets a signal kill the process from now on. Both connections of the session are then reset
     /// (`Channel::set_reset_on_exit`), and the exit status says that it was cut off. Returns `true`
     /// if a signal is already pending.
-    pub(super) fn begin_session(&self) -> Result<bool, Error> {
+    pub(crate) fn begin_session(&self) -> Result<bool, Error> {
         self.termination.set_fatal(true);
         self.has_signal()
     }
@@ -89,15 +89,33 @@ impl Acceptor {
     ///
     /// # Errors
     /// See [`next_client`](Self::next_client).
-    pub(super) fn next_client_at(
+    pub(crate) fn next_client_at(
+        &self,
+        between: Option<Between<'_>>,
+    ) -> Result<Option<(usize, Client)>, Error> {
+        self.next_client_until(between, None)
+    }
+
+    /// Waits for the next client until this time, regardless of termination signals. Also returns
+    /// the index of its listener's address in the plan.
+    ///
+    /// # Errors
+    /// See [`next_client`](Self::next_client).
+    pub(crate) fn next_client_before(&self, end: Instant) -> Result<Option<(usize, Client)>, Error> {
+        self.next_client_until(None, Some(end))
+    }
+
+    /// Waits for the next client. With an `end`, ignores termination signals.
+    fn next_client_until(
         &self,
         mut between: Option<Between<'_>>,
+        end: Option<Instant>,
     ) -> Result<Option<(usize, Client)>, Error> {
         let failed = |what| move |cause| Error::System { what, cause };
         let started = Instant::now();
         loop {
             let mut polls = PollSet::with_capacity(self.listeners.len() + 3);
-            polls.push_watch(sys::watch(&self.termination, true, false));
+            polls.push_watch(sys::watch(&self.termination, end.is_none(), false));
             for listener in &self.listeners {
                 polls.push_watch(sys::watch(listener, true, false));
             }
@@ -106,10 +124,11 @@ impl Acceptor {
             }
             let left = between.as_ref().and_then(Between::idle_limit);
             let left = left.map(|limit| limit.saturating_sub(started.elapsed()));
+            let left = left.or_else(|| end.map(|end| end.saturating_duration_since(Instant::now())));
             let Some(mut events) = polls.wait(left).map_err(failed("wait for a client"))? else {
                 return between.map_or(Ok(None), |between| between.idle_error().map(|()| None));
             };
-            if events.take().read {
+            if events.take().read && end.is_none() {
                 return Ok(None);
             }
             let clients: Vec<_> = self.listeners.iter().map(|_| events.take().read).collect();
@@ -140,7 +159,7 @@ impl Acceptor {
 }
 
 /// The wait between two clients of `-P`. It is over when standard input or the remote closes.
-pub(super) struct Between<'a> {
+pub(crate) struct Between<'a> {
     /// Standard input. Data that arrives while no client is connected is discarded.
     pub(super) input: &'a Channel,
     /// The session with the target; `None` before the first client.

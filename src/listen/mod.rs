@@ -14,8 +14,10 @@ use crate::relay::{self, Ending, KeptSession, Reactors};
 use crate::stream::{self, Stream};
 use crate::sys::{self, Channel, Client};
 use crate::trace::{self, trace};
-use acceptor::{Acceptor, Between};
-use openers::Openers;
+pub(crate) use acceptor::Acceptor;
+use acceptor::Between;
+pub(crate) use gate::{Gate, Lease};
+pub(crate) use openers::Openers;
 use proxy::Proxy;
 
 mod acceptor;
@@ -30,6 +32,8 @@ mod unauthenticated;
 mod websocket;
 
 pub use post::serve_post;
+pub(crate) use report::Report;
+pub(crate) use unauthenticated::Unauthenticated;
 pub use websocket::serve_websocket;
 
 /// Memory, in bytes, that must be available when a client is accepted. A session needs less, not
@@ -37,7 +41,7 @@ pub use websocket::serve_websocket;
 const SESSION_MEMORY: usize = 512 * 1024;
 /// Delay before accepting again after an error, usually a lack of file descriptors, memory or
 /// threads.
-const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Interval between checks for signals while no client is accepted.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Minimum interval between reports of clients that could not be served.
@@ -162,7 +166,7 @@ pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Erro
 
 /// Starts the threads that relay. Called before the listeners are opened, so that clients never
 /// wait for the threads.
-fn start_reactors() -> Result<Reactors, Error> {
+pub(crate) fn start_reactors() -> Result<Reactors, Error> {
     sys::raise_descriptor_limit();
     sys::share_heap();
     let count = thread::available_parallelism().map_or(1, NonZero::get);
@@ -245,7 +249,7 @@ fn open_session(client: Client, connector: &Connector, proxy: Option<&Proxy>, re
 
 /// Prints why a session of `--listen` failed, or a warning. Called once the client's connection is
 /// closed, so that the client does not wait until the message is written.
-fn report_end(name: &str, result: Result<Option<Error>, Error>) {
+pub(crate) fn report_end(name: &str, result: Result<Option<Error>, Error>) {
     match result {
         Ok(None) => trace!("relaying done."),
         Ok(Some(warning)) => trace::message(&format!("client {name}: warning: {}", warning.user_message())),
@@ -258,14 +262,14 @@ fn report_end(name: &str, result: Result<Option<Error>, Error>) {
 
 /// Reports clients that could not be served, at most one per [`ACCEPT_ERROR_INTERVAL`].
 #[derive(Default)]
-struct ErrorReport {
+pub(crate) struct ErrorReport {
     last: Option<Instant>,
     /// The number of errors since the last report.
     unreported: u32,
 }
 
 impl ErrorReport {
-    fn error(&mut self, error: &Error) {
+    pub(crate) fn error(&mut self, error: &Error) {
         if self.last.is_some_and(|last| last.elapsed() < ACCEPT_ERROR_INTERVAL) {
             self.unreported += 1;
             return;
@@ -292,7 +296,11 @@ fn connect_client(
 
 /// Names the client in the error of its session. Returns a warning if the target sent nothing and
 /// the client may have expected nothing.
-fn client_result(result: Result<Ending, Error>, name: &str, peers: &Peers) -> Result<Option<Error>, Error> {
+pub(crate) fn client_result(
+    result: Result<Ending, Error>,
+    name: &str,
+    peers: &Peers,
+) -> Result<Option<Error>, Error> {
     let result = result.map_err(|error| match error {
         Error::Input(cause) | Error::Output(cause) => Error::Client { address: name.into(), cause },
         other => other,

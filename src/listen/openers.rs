@@ -8,14 +8,14 @@ use std::time::Duration;
 
 /// Maximum number of clients that are being connected at the same time. When all threads are busy,
 /// no more clients are accepted.
-pub(super) const MAX_OPENING: usize = 256;
+pub(crate) const MAX_OPENING: usize = 256;
 /// Idle time after which a thread exits.
 const THREAD_TTL: Duration = Duration::from_secs(1);
 /// Stack size of a thread. The system's resolver needs most of it.
 const STACK_SIZE: usize = 256 * 1024;
 
 /// A pool of threads that run the same function for one item after another.
-pub(super) struct Openers<T>(Arc<Shared<T>>);
+pub(crate) struct Openers<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     open: Box<dyn Fn(T) + Send + Sync>,
@@ -36,7 +36,7 @@ struct State<T> {
 }
 
 impl<T: Send + 'static> Openers<T> {
-    pub(super) fn new(open: impl Fn(T) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(open: impl Fn(T) + Send + Sync + 'static) -> Self {
         let state = Mutex::new(State { waiting: VecDeque::new(), open_count: 0, idle: 0 });
         Self(Arc::new(Shared { open: Box::new(open), state, added: Condvar::new(), freed: Condvar::new() }))
     }
@@ -45,7 +45,7 @@ impl<T: Send + 'static> Openers<T> {
     ///
     /// # Errors
     /// A thread could not be started. The item is dropped.
-    pub(super) fn run(&self, item: T) -> io::Result<()> {
+    pub(crate) fn run(&self, item: T) -> io::Result<()> {
         let mut state = self.0.lock();
         if state.idle <= state.waiting.len() {
             let shared = Arc::clone(&self.0);
@@ -59,7 +59,7 @@ impl<T: Send + 'static> Openers<T> {
 
     /// Waits until a thread is free for another item, or until `timeout` has passed. Returns `true`
     /// if one is free.
-    pub(super) fn wait_for_room(&self, timeout: Duration) -> bool {
+    pub(crate) fn wait_for_room(&self, timeout: Duration) -> bool {
         let is_full = |state: &mut State<T>| state.open_count >= MAX_OPENING;
         let waited = self.0.freed.wait_timeout_while(self.0.lock(), timeout, is_full);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);

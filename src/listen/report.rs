@@ -11,7 +11,7 @@ const MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prints messages, as many as a reader can follow.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// The start of the current interval.
     since: Option<Instant>,
     count: u32,
@@ -30,7 +30,8 @@ impl Report {
         self.message(&format!("client {client}: {why}"));
     }
 
-    fn message(&mut self, line: &str) {
+    /// Prints a message, or counts it.
+    pub(crate) fn message(&mut self, line: &str) {
         match self.accept(Instant::now()) {
             Some(0) => trace::message(line),
             Some(dropped) => trace::message(&format!("{line} ({dropped} more messages since the last one)")),

@@ -10,7 +10,7 @@ const MAX_PER_ADDRESS: usize = 256;
 
 /// The connections, by their numbers, which grow with time.
 #[derive(Debug)]
-pub(super) struct Unauthenticated {
+pub(crate) struct Unauthenticated {
     connections: BTreeMap<usize, Option<IpAddr>>,
     max: usize,
     max_per_address: usize,
@@ -24,12 +24,12 @@ impl Default for Unauthenticated {
 
 impl Unauthenticated {
     /// Limits the number of connections, and of those from one address.
-    pub(super) fn with_limits(max: usize, max_per_address: usize) -> Self {
+    pub(crate) fn with_limits(max: usize, max_per_address: usize) -> Self {
         Self { connections: BTreeMap::new(), max, max_per_address }
     }
 
     /// Adds a connection. Returns another one that must be closed for it.
-    pub(super) fn add(&mut self, id: usize, address: Option<IpAddr>) -> Option<usize> {
+    pub(crate) fn add(&mut self, id: usize, address: Option<IpAddr>) -> Option<usize> {
         let network = address.map(network);
         let oldest = if self.connections.len() >= self.max {
             self.connections.first_key_value().map(|(id, _)| *id)
@@ -46,7 +46,7 @@ impl Unauthenticated {
     }
 
     /// Removes a connection that is closed, or that has carried a valid request.
-    pub(super) fn remove(&mut self, id: usize) {
+    pub(crate) fn remove(&mut self, id: usize) {
         self.connections.remove(&id);
     }
 }

@@ -56,8 +56,8 @@ pub use tls::ServerTls;
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     let mut deadline = Deadline::for_plan(plan.limits).watching(context.client.map(|client| client.channel));
     // Without a client of a local port, the program that started us waits for the connection. The
-    // clients of POST tunnels have no connection of their own.
-    if context.client.is_none() && !matches!(plan.local, Local::Post(_)) {
+    // clients of POST tunnels and of a hub have no connection of their own.
+    if context.client.is_none() && !matches!(plan.local, Local::Post(_) | Local::Origin(_)) {
         deadline = deadline.reporting_signals();
     }
     if plan.shows_status {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::WebAccess;
+use super::hop::Hop;
 use super::tls::ServerIdentity;
 use crate::addr::{Host, Port};
 use crate::bypass::{Pattern, Prefix};
+use crate::proto::hub::RoleLimit;
 use crate::proto::server::{Kind, Logins};
 
 /// The local end of a session.
@@ -33,6 +35,10 @@ pub enum Local {
     Post(PostServer),
     /// `--listen` with `ws` or `wss`: any number of WebSocket connections to the target.
     WebSocket(WebSocketServer),
+    /// `--relay`: a hub.
+    Hub(HubServer),
+    /// `--origin`: the clients of a hub, each with its own session.
+    Origin(Box<OriginSettings>),
 }
 
 /// The listeners for WebSocket clients.
@@ -111,6 +117,53 @@ pub struct ProxyServer {
     pub allow_to: Vec<AllowedTarget>,
     /// `--allow-from`: the only networks that clients may connect from; empty for all.
     pub allow_from: Vec<Prefix>,
+}
+
+/// A relay hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubServer {
+    /// Where to listen.
+    pub listeners: Vec<HubListener>,
+    /// The certificates, for the listeners that use TLS.
+    pub identity: Option<ServerIdentity>,
+    /// The origins and clients that may use the hub.
+    pub access: WebAccess,
+    /// `--keepalive`: the time without input before a Ping; `None` for no Pings.
+    pub keep_alive: Option<Duration>,
+    /// `--drain`: the time from a termination signal to the end of the last pair.
+    pub drain: Duration,
+}
+
+/// A listener of a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubListener {
+    /// The address.
+    pub at: ListenAddress,
+    /// The clients use TLS.
+    pub tls: bool,
+    /// The path before those of the hub, without a slash at the end.
+    pub prefix: String,
+    /// `role=`: the only role that the address serves; `None` for both.
+    pub role: Option<RoleLimit>,
+}
+
+/// An origin: it offers the target of the plan at a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginSettings {
+    /// The proxies on the way to the hub, and the hub as the last hop: a WebSocket server.
+    pub hops: Vec<Hop>,
+    /// The path before those of the hub, without a slash at the end.
+    pub prefix: String,
+    /// The name of the session; `None` to choose a random one.
+    pub session: Option<String>,
+    /// `--allow-from`: the only networks that clients may connect from; empty for all.
+    pub allow_from: Vec<Prefix>,
+    /// `--max-at-once`: the limit of simultaneous connections; `None` for no limit.
+    pub max_at_once: Option<usize>,
+    /// `--max-total`: the limit of all connections; `None` for no limit.
+    pub max_total: Option<usize>,
+    /// `--keepalive`: the time without input before a Ping; `None` for no Pings.
+    pub keep_alive: Option<Duration>,
 }
 
 /// Targets that clients may name.

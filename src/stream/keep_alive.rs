@@ -12,7 +12,7 @@ const PING_LENGTH: u64 = 16;
 
 /// The time since the last input from a peer, and what to do when it gets long.
 #[derive(Debug)]
-pub(super) struct KeepAlive {
+pub struct KeepAlive {
     /// Time without input before a Ping.
     interval: Duration,
     last_input: Instant,
@@ -32,7 +32,8 @@ struct Ping {
 
 /// What has to be done when the time is up.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub enum Due {
+    /// Nothing.
     Nothing,
     /// Send a Ping.
     Ping,
@@ -41,21 +42,26 @@ pub(super) enum Due {
 }
 
 impl KeepAlive {
-    pub(super) fn new(interval: Duration, now: Instant) -> Self {
+    /// Starts at this time.
+    #[must_use]
+    pub fn new(interval: Duration, now: Instant) -> Self {
         Self { interval, last_input: now, ping: None, written: 0 }
     }
 
-    pub(super) fn received(&mut self, now: Instant) {
+    /// Records input.
+    pub fn received(&mut self, now: Instant) {
         self.last_input = now;
         self.ping = None;
     }
 
-    pub(super) fn has_written(&mut self, count: usize) {
+    /// Records written bytes.
+    pub fn has_written(&mut self, count: usize) {
         self.written += count as u64;
     }
 
     /// Returns how long to wait for input.
-    pub(super) fn time_left(&self, now: Instant) -> Duration {
+    #[must_use]
+    pub fn time_left(&self, now: Instant) -> Duration {
         let end = match &self.ping {
             None => self.last_input + self.interval,
             Some(ping) => ping.at + PONG_TIMEOUT,
@@ -72,7 +78,7 @@ impl KeepAlive {
     }
 
     /// Returns what is due. `undelivered` of the written bytes have not been acknowledged.
-    pub(super) fn due(&mut self, now: Instant, undelivered: usize) -> Due {
+    pub fn due(&mut self, now: Instant, undelivered: usize) -> Due {
         if !self.time_left(now).is_zero() {
             return Due::Nothing;
         }

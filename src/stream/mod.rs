@@ -31,6 +31,7 @@ pub use chunk::Chunk;
 pub use closing::{Closing, close};
 pub use codec::Codec;
 pub use filtered::Filtered;
+pub use keep_alive::{Due, KeepAlive};
 pub use layered::Layered;
 pub use poll_set::{Events, Interest, PollSet};
 pub use registration::Registration;

@@ -33,6 +33,8 @@ mod http;
 mod http_auth;
 mod http_digest;
 mod http_headers;
+#[cfg(all(unix, feature = "relay"))]
+mod hub;
 mod kept_port;
 mod layering;
 mod library;

@@ -5,6 +5,30 @@ use super::definition::{Definition, Flag, Offer, long_option, long_switch};
 /// Listeners with a scheme.
 #[rustfmt::skip]
 pub(super) const SERVERS: &[Definition] = &[
+    long_option(Flag::Relay, "relay", "ws://ADDR:PORT[/PREFIX]",
+        "Run a hub, at which origins and their clients meet; repeatable",
+        "Run a relay hub at this address, until stopped. Origins (`--origin`) register with the hub and offer their target as \
+         a session. WebSocket clients connect to `PREFIX/v1/SESSION/dest` and are joined with the origin. `wss://` uses TLS. \
+         `?role=origin` or `?role=dest` after the address limits it to one of the two. The hub takes no host. It requires \
+         `--token-keys` or `--open`. Repeatable."),
+    long_option(Flag::Origin, "origin", "relay+wss://HUB/SESSION",
+        "Offer HOST PORT at this hub, as this session",
+        "Register with this relay hub, and connect its clients to HOST and PORT, until stopped. Clients reach the target by the \
+         name of the session: `ws://HUB/v1/SESSION/dest`, or `wss://`. Without SESSION, the name is a random UUID. `connect` \
+         prints `SOCKET_ID=\"SESSION\"; export SOCKET_ID;` once it is registered. Proxies on the way to the hub precede \
+         its URL, as in `http://proxy.example,relay+wss://HUB/SESSION`. Options such as `-x` are for the connection to HOST. If \
+         the connection to the hub is lost, `connect` registers again, and connections to the target go on."),
+    long_option(Flag::MaxAtOnce, "max-at-once", "N",
+        "Accept at most N clients at a time (--origin)",
+        "With `--origin`, refuse further clients while N are connected."),
+    long_option(Flag::MaxTotal, "max-total", "N",
+        "Accept at most N clients in all (--origin)",
+        "With `--origin`, refuse further clients once N have been connected. Those whose target could not be reached do not \
+         count."),
+    long_option(Flag::Drain, "drain", "SECONDS",
+        "Let a hub exit this long after SIGTERM (default 30)",
+        "On SIGTERM, the hub of `--relay` refuses new sessions. It exits once its connections have ended, or after this time. \
+         The default is 30."),
     long_option(Flag::AllowTo, "allow-to", "HOST[:PORT]|CIDR[:PORT]",
         "Let clients connect to this target only; repeatable",
         "Let the clients of `--listen` with a scheme connect to this target only. `HOST` allows this name or address, \
@@ -12,7 +36,8 @@ pub(super) const SERVERS: &[Definition] = &[
          send may be resolved elsewhere. Repeatable.").offering(Offer::Hosts),
     long_option(Flag::AllowFrom, "allow-from", "CIDR",
         "Serve only clients from this network; repeatable",
-        "With `--listen` and a scheme, serve only clients from this network or address. Connections from other clients are \
+        "With `--listen` and a scheme, or with `--origin`, serve only clients from this network or address. An origin relies on \
+         the hub for the addresses of its clients. Connections from other clients are \
          reset. Repeatable."),
     long_option(Flag::ListenPasswordFile, "listen-password-file", "FILE",
         "Require one of the logins in this file (user:password lines)",

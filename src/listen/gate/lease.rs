@@ -12,7 +12,7 @@ type OnEnd = Box<dyn FnOnce(Refusal) + Send>;
 
 /// The permission of a connection. Drop it when the connection has ended.
 #[derive(Debug)]
-pub(in crate::listen) struct Lease(Option<Arc<Grant>>);
+pub(crate) struct Lease(Option<Arc<Grant>>);
 
 /// The token of a connection.
 pub(super) struct Grant {
@@ -55,25 +55,25 @@ impl Lease {
     }
 
     /// Returns the claims of the token; `None` if the connection needs none.
-    pub(in crate::listen) fn claims(&self) -> Option<&Claims> {
+    pub(crate) fn claims(&self) -> Option<&Claims> {
         self.0.as_ref().map(|grant| &grant.verified.claims)
     }
 
     /// Returns the identity of the client, which is empty if it has none.
-    pub(in crate::listen) fn identity(&self) -> &str {
+    pub(crate) fn identity(&self) -> &str {
         self.claims().map_or("", Claims::identity)
     }
 
     /// Returns the time at which the token expires; `None` if the connection needs no token.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of WebSocket clients"))]
-    pub(in crate::listen) fn expires_at(&self) -> Option<SystemTime> {
+    pub(crate) fn expires_at(&self) -> Option<SystemTime> {
         self.claims().and_then(|claims| UNIX_EPOCH.checked_add(Duration::from_secs(claims.expires)))
     }
 
     /// Returns the reason if the token has become invalid; `None` while the connection may
     /// continue.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of WebSocket clients"))]
-    pub(in crate::listen) fn ended(&self) -> Option<Refusal> {
+    pub(crate) fn ended(&self) -> Option<Refusal> {
         let grant = self.0.as_ref().filter(|grant| grant.has_ended.load(Ordering::Acquire))?;
         match *grant.lock() {
             End::Ended(why) => Some(why),
@@ -84,7 +84,7 @@ impl Lease {
     /// Sets the function that ends the connection when its token becomes invalid, at once if that
     /// has happened already. It is called on the thread that checks the tokens, so it must not
     /// block.
-    pub(in crate::listen) fn on_end(&self, end: impl FnOnce(Refusal) + Send + 'static) {
+    pub(crate) fn on_end(&self, end: impl FnOnce(Refusal) + Send + 'static) {
         let Some(grant) = &self.0 else { return };
         let mut state = grant.lock();
         if let End::Ended(why) = *state {

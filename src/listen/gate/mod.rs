@@ -18,7 +18,7 @@ use crate::token::{Check, Claims, DenyList, KeySet, Refusal, Usage};
 use failures::Failures;
 use files::WatchedFile;
 use lease::Grant;
-pub(super) use lease::Lease;
+pub(crate) use lease::Lease;
 
 mod failures;
 mod files;
@@ -34,7 +34,7 @@ const STACK_SIZE: usize = 256 * 1024;
 
 /// The check of tokens.
 #[derive(Clone, Debug)]
-pub(super) struct Gate(Option<Arc<Tokens>>);
+pub(crate) struct Gate(Option<Arc<Tokens>>);
 
 /// The tokens that are accepted, and those in use.
 struct Tokens {
@@ -61,7 +61,7 @@ impl Gate {
     ///
     /// # Errors
     /// A file is missing or invalid, or the thread could not be started.
-    pub(super) fn new(check: &TokenCheck) -> Result<Self, Error> {
+    pub(crate) fn new(check: &TokenCheck) -> Result<Self, Error> {
         let TokenCheck::Keys { keys, audience, denied } = check else { return Ok(Self(None)) };
         let keys = WatchedFile::open("--token-keys", keys, KeySet::parse).map_err(Error::Config)?;
         let open = |path: &PathBuf| WatchedFile::open("--deny-file", path, DenyList::parse);
@@ -94,7 +94,7 @@ impl Gate {
     ///
     /// # Errors
     /// The reason to refuse the client.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &self,
         token: Option<&[u8]>,
         usage: Usage<'_>,

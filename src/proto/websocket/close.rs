@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::MAX_CONTROL;
+use crate::text::prefix;
+
 /// A close code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseCode(pub u16);
@@ -9,8 +12,14 @@ pub struct CloseCode(pub u16);
 impl CloseCode {
     /// Normal closure: the sender has sent everything.
     pub const NORMAL: Self = Self(1000);
+    /// The sender shuts down.
+    pub const GOING_AWAY: Self = Self(1001);
     /// The sender received a malformed frame.
     pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// The sender received a type of message that it does not accept.
+    pub const UNSUPPORTED_DATA: Self = Self(1003);
+    /// The sender received a message that is too long.
+    pub const TOO_BIG: Self = Self(1009);
     /// The sender failed; here, its connection to the target.
     pub const INTERNAL_ERROR: Self = Self(1011);
 
@@ -18,6 +27,8 @@ impl CloseCode {
     pub const TOKEN_EXPIRED: Self = Self(4401);
     /// The client's token was denied.
     pub const TOKEN_DENIED: Self = Self(4403);
+    /// Another origin has registered for the receiver's session.
+    pub const REPLACED: Self = Self(4409);
 
     /// Returns `true` if an endpoint may send this code (RFC 6455 §7.4.1, §7.4.2, and IANA's
     /// registry, which adds 1012 to 1014).
@@ -79,6 +90,19 @@ impl Close {
     #[must_use]
     pub fn is_normal(&self) -> bool {
         self.code.is_none_or(|code| code == CloseCode::NORMAL)
+    }
+
+    /// Returns the payload of this frame.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        let code = self.code.map(|code| code.0.to_be_bytes());
+        [code.as_ref().map_or(&[][..], |code| &code[..]), &self.reason].concat()
+    }
+
+    /// Creates a frame with a reason, which is cut to the length that fits.
+    #[must_use]
+    pub fn new(code: CloseCode, reason: &str) -> Self {
+        Self { code: Some(code), reason: prefix(reason, MAX_CONTROL - 2).into() }
     }
 
     /// Returns the code for the answer (RFC 6455 §5.5.1).

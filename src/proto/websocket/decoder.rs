@@ -134,6 +134,12 @@ impl Decoder {
         }
     }
 
+    /// Returns `true` if the latest frame began a message of type binary.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        self.header[0] & 0x0f == Opcode::Binary as u8
+    }
+
     /// Consumes bytes up to the end of the header. Returns `true` once it is complete. Checks each
     /// byte as it arrives, so the error does not depend on the fragmentation.
     fn take_header(&mut self, input: &mut &[u8]) -> Result<bool, Malformed> {

@@ -9,6 +9,7 @@ mod mask;
 mod server;
 pub mod wstunnel;
 
+pub(super) use accept::accept_value;
 pub use close::{Close, CloseCode};
 pub use decoder::{Decoder, Item, Malformed, Sender};
 pub use handshake::{HalfClose, Handshake, Request};

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::kit::*;
 
 mod complete;
+mod hub;
 mod post;
 mod proxy_server;
 mod reach;
@@ -101,6 +102,7 @@ fn rows() -> Vec<Row> {
         tls::rows(),
         post::rows(),
         tokens::rows(),
+        hub::rows(),
         websocket::rows(),
         proxy_server::rows(),
         session::rows(),

@@ -1,0 +1,104 @@
+//! Requests of an origin to its hub.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::websocket::Proxy;
+use crate::codecs::websocket::{Role, WebSocket};
+use crate::plan::{Dial, Hop, HopRequest, Protocol, TargetUse, Token};
+use crate::proto::Negotiation;
+use crate::proto::hub::{Id, ORIGIN_PROTOCOL};
+use crate::proto::websocket::{HalfClose, Handshake, Request};
+use crate::stream::{Layered, Stream};
+use crate::sys;
+
+/// The purpose of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A control connection. The tunnel carries frames.
+    Control,
+    /// The connection for an offer. The tunnel carries the client's bytes.
+    Accept(Id),
+}
+
+/// A request to a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct HubRequest {
+    server: Proxy,
+    path: String,
+    purpose: Purpose,
+}
+
+/// Returns the hop that requests this from the hub at `hop`, a WebSocket server. `None` for a hop
+/// of another kind.
+#[must_use]
+pub fn request(hop: &Hop, prefix: &str, session: &str, purpose: Purpose) -> Option<Hop> {
+    let server = hop.protocol.as_any().downcast_ref::<Proxy>()?.clone();
+    let path = match &purpose {
+        Purpose::Control => format!("{prefix}/v1/{session}/origin"),
+        Purpose::Accept(offer) => format!("{prefix}/v1/{session}/accept/{offer}"),
+    };
+    Some(Hop { protocol: Arc::new(HubRequest { server, path, purpose }), ..hop.clone() })
+}
+
+/// Returns the path in the URL of a WebSocket server; `None` for a hop of another kind.
+#[must_use]
+pub fn websocket_path(hop: &Hop) -> Option<String> {
+    Some(hop.protocol.as_any().downcast_ref::<Proxy>()?.path.to_string())
+}
+
+impl Protocol for HubRequest {
+    fn name(&self) -> &'static str {
+        "relay hub"
+    }
+
+    fn relay_method(&self) -> &'static str {
+        self.server.relay_method()
+    }
+
+    fn token(&self) -> Option<&Token> {
+        self.server.token()
+    }
+
+    fn bypass_parameters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        self.server.facts()
+    }
+
+    fn leaves_bytes_alone(&self) -> bool {
+        false
+    }
+
+    fn target_use(&self) -> TargetUse {
+        TargetUse { host: false, port: false }
+    }
+
+    fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation> {
+        let HopRequest { token, redactor, .. } = request;
+        let subprotocols = match self.purpose {
+            Purpose::Control => ORIGIN_PROTOCOL.to_owned(),
+            Purpose::Accept(_) => String::new(),
+        };
+        let (host, path) = (self.server.host.clone(), self.path.clone());
+        let request = Request { host, path, token, subprotocols, half_close: HalfClose::Neither };
+        Box::new(Handshake::new(request, sys::random, redactor))
+    }
+
+    fn establish(
+        &self,
+        negotiation: &mut dyn Negotiation,
+        connection: Box<dyn Stream>,
+        _: &dyn Fn() -> Arc<dyn Dial>,
+    ) -> Box<dyn Stream> {
+        if self.purpose == Purpose::Control {
+            return connection;
+        }
+        let handshake = (negotiation as &mut dyn Any).downcast_ref::<Handshake>();
+        let half_close = handshake.map_or(HalfClose::Neither, Handshake::half_close);
+        let codec = WebSocket::new(Role::Client(sys::random), half_close);
+        Box::new(Layered::new(connection, codec).with_keep_alive(self.server.keep_alive))
+    }
+}

@@ -1,0 +1,71 @@
+//! The state that all threads of an origin share.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::connector::Connector;
+use crate::error::Error;
+use crate::hops::hub::{Purpose, request};
+use crate::net::Tunnel;
+use crate::plan::{OriginSettings, Plan, Route, Target};
+use crate::proto::hub::ToHub;
+use crate::relay::Reactors;
+use crate::stream::Stream;
+use crate::sys::{self, Poller, Termination};
+
+/// A message to the thread of the control connection.
+pub(super) enum Message {
+    /// The result of dialling a control connection.
+    Dialled(Result<Box<dyn Stream>, Error>),
+    Refuse(ToHub),
+    /// A termination signal has arrived.
+    Terminate,
+}
+
+/// The state that all threads share.
+pub(super) struct Shared {
+    pub(super) connector: Connector,
+    pub(super) settings: OriginSettings,
+    pub(super) session: String,
+    pub(super) reactors: Reactors,
+    pub(super) poller: Poller,
+    pub(super) messages: Mutex<Vec<Message>>,
+}
+
+impl Shared {
+    pub(super) fn send(&self, message: Message) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        // If this fails, the thread finds the message when it wakes up for another reason.
+        let _ = self.poller.wake();
+    }
+
+    pub(super) fn take_messages(&self) -> Vec<Message> {
+        std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Refuses an offer.
+    pub(super) fn refuse(&self, message: ToHub) {
+        self.send(Message::Refuse(message));
+    }
+
+    pub(super) fn await_termination(&self, termination: &Termination) {
+        // An error would mean that no signal can be awaited, so none ends the wait.
+        let _ = sys::poll(&mut [sys::watch(termination, true, false)], None);
+        self.send(Message::Terminate);
+    }
+
+    /// Opens a connection to the hub.
+    pub(super) fn connect(&self, purpose: Purpose) -> Result<Tunnel, Error> {
+        let OriginSettings { hops, prefix, .. } = &self.settings;
+        let mut hops = hops.clone();
+        let hub = hops.pop().and_then(|hub| request(&hub, prefix, &self.session, purpose));
+        hops.extend(hub);
+        let plan = Plan {
+            target: Target::AtServer(None),
+            routes: vec![Route { hops, ..Route::default() }],
+            target_tls: None,
+            proxy_protocol: None,
+            ..self.connector.plan().clone()
+        };
+        self.connector.connect_with(&plan)
+    }
+}

@@ -1,0 +1,148 @@
+//! Tokens at a hub.
+
+use std::fs;
+
+use super::*;
+
+/// A keys file, a deny-file, and the key that signs.
+struct Files {
+    key: TempPath,
+    keys: TempPath,
+    denied: TempPath,
+}
+
+impl Files {
+    fn new() -> Self {
+        let key = TempPath::new("hub.key");
+        let line = connect("").arg("--mint-signing-key").arg(&*key).run().expect_success().stdout.clone();
+        Self { key, keys: TempPath::file("hub.keys", line), denied: TempPath::file("denied", "") }
+    }
+
+    fn hub(&self) -> Listening {
+        hub(&format!(
+            "--token-keys {} --relay-name hub.example --deny-file {}",
+            self.keys.display(),
+            self.denied.display()
+        ))
+    }
+
+    fn token(&self, claims: &str) -> String {
+        let claims = format!("aud=hub.example,{claims}");
+        let out = connect("").arg("--mint-token").arg(claims).arg("--signing-key").arg(&*self.key).run();
+        String::from_utf8(out.expect_success().stdout.clone()).unwrap().trim_end().to_owned()
+    }
+
+    fn file(&self, claims: &str) -> TempPath {
+        TempPath::private("token", self.token(claims))
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+#[test]
+fn each_request_needs_a_token_for_its_role_and_session() {
+    let files = Files::new();
+    let hub = files.hub();
+    let (origin, dest) = ("Sec-WebSocket-Protocol: connect.origin.v1\r\n", "");
+    for (path, fields, claims, expected) in [
+        ("/v1/lab/origin", origin, "role=dest,session=lab,ttl=60", 403),
+        ("/v1/lab/origin", origin, "role=origin,session=lib,ttl=60", 403),
+        ("/v1/lab/origin", origin, "role=origin,session=lab,ttl=60,nbf=2100-01-01T00:00:00Z", 401),
+        ("/v1/lab/dest", dest, "role=origin,session=lab,ttl=60", 403),
+        ("/v1/lab/dest", dest, "role=dest,session=lib*,ttl=60", 403),
+        ("/v1/lab/accept/00112233445566778899aabbccddeeff", "", "role=dest,session=lab,ttl=60", 403),
+        ("/v1/lab/accept/00112233445566778899aabbccddeeff", "", "role=origin,session=lab,ttl=60", 404),
+        ("/v1/stats", "", "role=dest,session=lab,ttl=60", 403),
+        ("/metrics", "", "role=origin,session=lab,ttl=60", 403),
+        ("/metrics", "", "role=stats,ttl=60", 200),
+        ("/v1/stats", "", "role=stats,ttl=60", 200),
+    ] {
+        let token = files.token(claims);
+        let (status, text) = refused(hub.address(), path, &format!("{fields}{}", bearer(&token)));
+        assert_eq!(status, expected, "{path} {claims}: {text}");
+        assert!(!text.contains(&token));
+    }
+    for (path, status) in [("/v1/stats", 401), ("/metrics", 401), ("/v1/health", 200)] {
+        assert_eq!(page(hub.address(), path).0, status, "{path}");
+    }
+    assert_eq!(refused(hub.address(), "/v1/lab/dest", "").1, "token missing\n");
+    hub.close();
+}
+
+#[test]
+fn a_session_belongs_to_the_identity_that_offers_it() {
+    let files = Files::new();
+    let hub = files.hub();
+    let origin = |subject: &str| {
+        let token = files.file(&format!("role=origin,session=lab,ttl=60,sub={subject}"));
+        let args =
+            format!("--origin relay+ws://{}/lab --token-file {} 127.0.0.1 9", hub.address(), token.display());
+        (listening(args), token)
+    };
+    let (alice, _token) = origin("alice");
+    alice.wait_for_line("registered session lab");
+    let (bob, _token) = origin("bob");
+    let end = bob.end();
+    assert_eq!(end.code, Some(5), "{end:?}");
+    let text = end.messages.concat();
+    assert!(text.contains("409") && text.contains("session 'lab' belongs to another identity"), "{text}");
+    stop(alice);
+    hub.close();
+}
+
+#[test]
+fn a_client_token_that_expires_ends_its_session_within_two_seconds() {
+    let files = Files::new();
+    let hub = files.hub();
+    let target = script().send("banner").expect_reset().serve();
+    let of_origin = files.file("role=origin,session=lab,ttl=60");
+    let origin =
+        origin(hub.address(), "lab", &format!("--token-file {} {}", of_origin.display(), target.args()));
+    let token = files.file("role=dest,session=lab,ttl=3");
+    let minted = Instant::now();
+    let url = format!("ws://{}/v1/lab/dest", hub.address());
+    let mut client = connect(format!("-x {url} --token-file {}", token.display())).start();
+    client.wait_stdout_has("banner");
+    client.wait().expect_failure(6, &["token expired at"]);
+    let elapsed = minted.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_secs(6)).contains(&elapsed), "{elapsed:?}");
+    target.finish();
+    stop(origin);
+    let messages = hub.close();
+    assert!(
+        messages.iter().any(|line| line.contains("ended client") && line.contains("expired")),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn an_origin_whose_token_expires_continues_with_a_renewed_one() {
+    let files = Files::new();
+    let hub = files.hub();
+    let token = files.file("role=origin,session=lab,ttl=3");
+    let run = origin(hub.address(), "lab", &format!("--token-file {} 127.0.0.1 9", token.display()));
+    fs::write(&*token, files.token("role=origin,session=lab,ttl=4")).unwrap();
+    run.wait_for_lines("registered session lab", 2);
+    // Nobody renews the second one.
+    let end = run.end();
+    assert_eq!(end.code, Some(6), "{end:?}");
+    assert!(end.messages.concat().contains("rejected the token: Unauthorized: token expired at"), "{end:?}");
+    hub.close();
+}
+
+#[test]
+fn a_denied_origin_is_ended_at_once() {
+    let files = Files::new();
+    let hub = files.hub();
+    let token = files.file("role=origin,session=lab,ttl=60,sub=alice");
+    let run = origin(hub.address(), "lab", &format!("--token-file {} 127.0.0.1 9", token.display()));
+    let denied = Instant::now();
+    fs::write(&*files.denied, "sub alice\n").unwrap();
+    let end = run.end();
+    assert_eq!(end.code, Some(5), "{end:?}");
+    assert_eq!(end.messages, ["connect: the hub ended session 'lab': token denied"]);
+    assert!(denied.elapsed() < Duration::from_secs(5), "{:?}", denied.elapsed());
+    hub.close();
+}
