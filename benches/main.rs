@@ -34,7 +34,7 @@ mod tunnels;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    let options = options::parse(competitors::peer_names());
+    let options = options::parse(competitors::peer_names().chain(tunnels::peer_names()));
     machine::raise_descriptor_limit();
     relay::kill_on_termination().expect("signal handlers can be installed");
     if options.one_core {

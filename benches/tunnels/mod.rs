@@ -12,6 +12,11 @@ use crate::competitors::Competitor;
 use crate::experiment::Experiment;
 use crate::options::{Options, TunnelKind};
 
+/// Returns the names of other programs that `--only` accepts.
+pub(crate) fn peer_names() -> impl Iterator<Item = &'static str> {
+    participants::PEERS.into_iter()
+}
+
 /// The keys of the experiments of a kind.
 struct Keys {
     down: &'static str,

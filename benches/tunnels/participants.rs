@@ -8,6 +8,9 @@ use crate::options::{Options, TunnelKind, scratch_directory};
 /// Names of the participants that serve as references for the others.
 pub(super) const REFERENCES: &[&str] = &[BASELINE, OURS];
 
+/// The names of other programs that `--only` accepts.
+pub(super) const PEERS: [&str; 4] = ["httptunnel", "nginx", "websocat", "websockify"];
+
 /// A client, and the servers that lead from it to the target.
 pub(crate) struct Tunnel {
     pub(crate) name: String,
@@ -35,6 +38,7 @@ http {
         location / {
             include /etc/nginx/scgi_params;
             scgi_pass 127.0.0.1:{b};
+            client_body_buffer_size 1m;
         }
     }
 }
@@ -102,7 +106,7 @@ fn websocket(ours: &Competitor, options: &Options) -> Vec<Tunnel> {
         tunnels.push(Tunnel::new(&to, vec![websocat_server(&websocat)], client(url)));
         tunnels.push(Tunnel::new(&from, vec![server()], websocat_client(&websocat)));
     }
-    if let Some(websockify) = find_peer("websockify", options) {
+    if let Some(websockify) = find_peer("websockify", "websockify", options) {
         let server = Command::new(&websockify, "127.0.0.1:{a} 127.0.0.1:{target}");
         tunnels.push(Tunnel::new(
             &format!("{name} to websockify"),
@@ -117,7 +121,7 @@ fn post(ours: &Competitor, options: &Options) -> Vec<Tunnel> {
     let listener = |url: &str| Command::ours(ours, &format!("--listen {url} --open 127.0.0.1 {{target}}"));
     let client = || Command::ours(ours, "-x post+http://127.0.0.1:{a}/");
     let mut tunnels = vec![Tunnel::new(&ours.name, vec![listener("post+http://127.0.0.1:{a}/")], client())];
-    if let Some(nginx) = find_peer("nginx", options) {
+    if let Some(nginx) = find_peer("nginx", "nginx", options) {
         let nginx = Command::new(&nginx, "-c {nginx}");
         let servers = vec![listener("scgi://127.0.0.1:{b}/"), nginx];
         tunnels.push(Tunnel::new(&format!("{}, nginx", ours.name), servers, client()));
@@ -126,7 +130,8 @@ fn post(ours: &Competitor, options: &Options) -> Vec<Tunnel> {
 }
 
 fn httptunnel(options: &Options) -> Option<Tunnel> {
-    let (client, server) = (find_peer("htc", options)?, find_peer("hts", options)?);
+    let (client, server) =
+        (find_peer("httptunnel", "htc", options)?, find_peer("httptunnel", "hts", options)?);
     let server = Command::new(&server, "-w -F 127.0.0.1:{target} 127.0.0.1:{a}");
     Some(Tunnel::new("httptunnel", vec![server], Command::new(&client, "-w -s 127.0.0.1:{a}")))
 }
@@ -141,22 +146,27 @@ fn websocat_client(program: &Path) -> Command {
 
 fn websocat(options: &Options) -> Option<PathBuf> {
     let installed = scratch_directory().with_file_name(WEBSOCAT);
-    if options.only.is_empty() && installed.is_file() {
+    if is_selected("websocat", options) && installed.is_file() {
         return Some(installed);
     }
-    find_peer("websocat", options)
+    find_peer("websocat", "websocat", options)
 }
 
-/// Returns the path of a program. `--only` leaves all of them out.
-fn find_peer(name: &str, options: &Options) -> Option<PathBuf> {
-    if !options.only.is_empty() {
+/// Returns the path of a peer's program. `None` if `--only` leaves the peer out, or if the program
+/// is not installed.
+fn find_peer(peer: &str, program: &str, options: &Options) -> Option<PathBuf> {
+    if !is_selected(peer, options) {
         return None;
     }
-    let found = in_path(name);
+    let found = in_path(program);
     if found.is_none() {
-        println!("{name}: not installed");
+        println!("{program}: not installed");
     }
     found
+}
+
+fn is_selected(peer: &str, options: &Options) -> bool {
+    options.only.is_empty() || options.only.iter().any(|only| only == peer)
 }
 
 /// Returns nginx's configuration with its ports.
