@@ -186,7 +186,7 @@ impl Peers {
     }
 
     #[track_caller]
-    fn daemon(&self, server: Server) -> &Daemon {
+    pub(crate) fn daemon(&self, server: Server) -> &Daemon {
         let cell = &self.daemons[server as usize];
         let started = cell.get_or_init(|| self.start(server));
         started.as_ref().unwrap_or_else(|error| panic!("{error}"))

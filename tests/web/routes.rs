@@ -12,7 +12,7 @@ use crate::context::{Case, Context, Topic, expect_same, fed, program};
 use crate::kit::Program;
 use crate::peers::{Endpoint, run};
 use crate::servers::{
-    APACHE_EVENT, APACHE_EVENT_TLS, APACHE_PREFORK, HAPROXY, LIGHTTPD, NGINX, NGINX_TLS, NODE,
+    APACHE_EVENT, APACHE_EVENT_TLS, APACHE_PREFORK, HAPROXY, HUB, HUB_TLS, LIGHTTPD, NGINX, NGINX_TLS, NODE,
     NODE_SUBPROTOCOL, POST, POST_TLS, PYTHON, SQUID, SQUID_ACCELERATOR, STUNNEL_LIGHTTPD, STUNNEL_WEBSOCKIFY,
     Server, WEBSOCAT, WEBSOCKET, WEBSOCKET_TLS, WEBSOCKIFY,
 };
@@ -86,6 +86,20 @@ pub(crate) const WEBSOCKET_ROUTES: &[Route] = &[
     Route {
         name: "ws to the TLS listener",
         command: |context| tls_hop(context, "wss", WEBSOCKET_TLS, "/tunnel"),
+    },
+    Route {
+        name: "ws to a hub",
+        command: |context| {
+            context.peers.daemon(Server::Origin);
+            hop(context, "ws", HUB, "/v1/lab/dest")
+        },
+    },
+    Route {
+        name: "ws to a hub with TLS",
+        command: |context| {
+            context.peers.daemon(Server::Origin);
+            tls_hop(context, "wss", HUB_TLS, "/v1/lab/dest")
+        },
     },
     Route { name: "ws to nginx", command: |context| hop(context, "ws", NGINX, "/ssh") },
     Route { name: "ws to nginx with TLS", command: |context| tls_hop(context, "wss", NGINX_TLS, "/ssh") },

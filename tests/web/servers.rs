@@ -43,6 +43,10 @@ pub(crate) enum Server {
     PostListeners,
     /// The program under test with its listeners for WebSocket clients, in front of sshd.
     WebSocketListeners,
+    /// The program under test as a hub.
+    Hub,
+    /// The program under test as an origin of that hub, in front of sshd.
+    Origin,
     Lighttpd,
     ApacheEvent,
     ApachePrefork,
@@ -59,10 +63,12 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Sshd,
         Self::PostListeners,
         Self::WebSocketListeners,
+        Self::Hub,
+        Self::Origin,
         Self::Lighttpd,
         Self::ApacheEvent,
         Self::ApachePrefork,
@@ -92,6 +98,8 @@ impl Server {
             Self::Sshd => "sshd",
             Self::PostListeners => "post-listeners",
             Self::WebSocketListeners => "websocket-listeners",
+            Self::Hub => "hub",
+            Self::Origin => "origin",
             Self::Lighttpd => "lighttpd",
             Self::ApacheEvent => "apache-event",
             Self::ApachePrefork => "apache-prefork",
@@ -114,6 +122,9 @@ pub(crate) const POST: Endpoint = endpoint(Server::PostListeners, 1);
 pub(crate) const POST_TLS: Endpoint = endpoint(Server::PostListeners, 2);
 pub(crate) const WEBSOCKET: Endpoint = endpoint(Server::WebSocketListeners, 0);
 pub(crate) const WEBSOCKET_TLS: Endpoint = endpoint(Server::WebSocketListeners, 1);
+/// The origin offers sshd as the session `lab`.
+pub(crate) const HUB: Endpoint = endpoint(Server::Hub, 0);
+pub(crate) const HUB_TLS: Endpoint = endpoint(Server::Hub, 1);
 
 // Ports of web servers. `/tunnel` leads to the SCGI listener, `/ssh` to the WebSocket listener, and
 // `/post` to the POST listener, where the server can do that.
@@ -156,6 +167,8 @@ impl Peers {
                 self.start_listeners(server, &["scgi", "post+http", "post+https"], &more)
             }
             Server::WebSocketListeners => self.start_listeners(server, &["ws", "wss"], &[]),
+            Server::Hub => self.start_hub(),
+            Server::Origin => self.start_origin(),
             Server::Lighttpd => self.start_lighttpd(&folder),
             Server::ApacheEvent => self.start_apache(server, "event", &folder),
             Server::ApachePrefork => self.start_apache(server, "prefork", &folder),
@@ -169,6 +182,28 @@ impl Peers {
             Server::Node => self.start_script(server, "node", "server.js", ""),
             Server::NodeSubprotocol => self.start_script(server, "node", "server.js", "other.v1"),
         }
+    }
+
+    fn start_hub(&self) -> Result<Daemon, String> {
+        let [certificate, key] = ["pem", "key"].map(|extension| self.certificates().path("good", extension));
+        self.serve(Server::Hub, 2, |ports| {
+            let mut command = self.command(&self.connect.display().to_string(), &["-d", "--open"]);
+            for (scheme, port) in ["ws", "wss"].iter().zip(ports) {
+                command.arg("--relay").arg(format!("{scheme}://127.0.0.1:{port}"));
+            }
+            command.arg("--serve-cert").arg(&certificate).arg("--serve-key").arg(&key);
+            command
+        })
+    }
+
+    /// Starts an origin. The hub lets clients wait until it is registered.
+    fn start_origin(&self) -> Result<Daemon, String> {
+        let (hub, target) = (self.port(HUB), self.sshd_port(0).to_string());
+        self.serve(Server::Origin, 0, |_| {
+            let mut command = self.command(&self.connect.display().to_string(), &["-d", "--origin"]);
+            command.arg(format!("relay+ws://127.0.0.1:{hub}/lab")).args(["127.0.0.1", &target]);
+            command
+        })
     }
 
     /// Starts the program under test with a listener for each scheme, and with more listeners.
