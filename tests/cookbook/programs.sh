@@ -569,3 +569,32 @@ websocket() { # BLOCK
     want_err 'requires a token: Unauthorized: token missing'
     local_proxy_stop
 }
+
+# ---- relay.md --------------------------------------------------------------------------------------------------
+
+relay() {
+    local hub
+    home relay ssh
+    play relay key
+    want_status 0
+    install -o alice -g alice -m 600 "$WORK/etc/www.pem" /home/alice/cert.pem
+    play_on relay hub
+    hub=$JOB
+    want_listening 0.0.0.0:8443
+    play_on relay origin
+    poll 100 grep -qx 'SOCKET_ID="lab1"; export SOCKET_ID;' "$CASE/origin.out" ||
+        fail "the origin is not registered: $(cat "$CASE"/*.err)"
+    install -d -o alice -g alice /home/alice/.ssh
+    install -o alice -g alice -m 600 /home/alice/lab1.token /home/alice/.ssh/lab1.token
+    install -o alice -g alice -m 600 "$WORK/sshd/user.pub" /home/alice/.ssh/authorized_keys
+    head -c 64M /dev/urandom >"$CASE/big.tar"
+    install -o alice -g alice "$CASE/big.tar" /home/alice/big.tar
+    play relay use
+    want_status 0
+    want_out 'I am in.'
+    same "$CASE/big.tar" /home/alice/copy.tar
+    # SIGTERM ends both, the hub without waiting because no connection is open.
+    end_job
+    JOB=$hub
+    end_job
+}

@@ -64,6 +64,7 @@ all_recipes() {
     check tokens tokens
     check websocket websocket ssh
     check websocket/proxy websocket ssh-proxy
+    check relay relay
     check git git_recipes
     check git/github git_github
     check git/proxy git_proxy
