@@ -11,6 +11,9 @@ pub(super) fn hint(failure: &Failure) -> Option<&'static str> {
         Failure::NotATunnel(_) => {
             "check host, port and path; if the network requires a login, log in with a browser first"
         }
+        Failure::NotOpened(what) if what.starts_with("HTTP status 5") => {
+            "check that connect --listen runs behind the web server"
+        }
         Failure::Reset(reset) if reset.code == ResetCode::Unreachable => {
             "check the target that the server was started with"
         }

@@ -87,7 +87,8 @@ pub(super) struct HopState<'a> {
     /// over all connections. Includes the time to dial again if the proxy requires a new
     /// connection.
     pub(super) spent: Duration,
-    /// The login that the negotiation uses, if the listener's [`LoginGate`] controls it.
+    /// The login that the negotiation uses, if the listener's [`LoginGate`](login_gate::LoginGate)
+    /// controls it.
     pub(super) login: Option<login_gate::Attempt<'a>>,
     /// The negotiation sends the client's request, instead of requesting a tunnel.
     pub(super) forwards: bool,
@@ -235,8 +236,8 @@ fn is_bypassed(bypass: &Bypass, target: &Endpoint, destination: &Endpoint) -> Re
     Ok(direct)
 }
 
-/// Waits until the listener's [`LoginGate`] lets this login through. Returns `None` if there is no
-/// gate or no login.
+/// Waits until the listener's [`LoginGate`](login_gate::LoginGate) lets this login through.
+/// Returns `None` if there is no gate or no login.
 pub(super) fn enter_login<'a>(
     login: Option<login_gate::Login>,
     peer: &Peer,

@@ -252,7 +252,7 @@ impl HopState<'_> {
     }
 
     /// If `error` says that the proxy rejected the login, records that in the listener's
-    /// [`LoginGate`](super::LoginGate).
+    /// [`LoginGate`](super::login_gate::LoginGate).
     pub(super) fn report_rejection(&mut self, error: &Error) {
         if error.is_auth_rejected()
             && let Some(login) = self.login.take()

@@ -25,6 +25,9 @@ const EARLY_END: Duration = Duration::from_secs(1);
 pub const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Maximum delay before bytes are sent again for which the server has no room.
 const MAX_ROOM_INTERVAL: Duration = Duration::from_secs(1);
+/// Time for which OPEN is repeated while a web server in front answers that it does not reach the
+/// server. A server that is being restarted is back by then.
+pub const OPEN_RETRY_TIME: Duration = Duration::from_secs(5);
 /// Attempts to send the last request, which carries no data.
 const LAST_ATTEMPTS: u32 = 4;
 
@@ -93,6 +96,9 @@ pub struct Client {
     /// The server's longest hold; `None` before the first answer.
     max_hold: Option<Duration>,
     random: u64,
+    /// The time of the first response in a row that says that a web server does not reach the
+    /// server.
+    unavailable_since: Option<Duration>,
 }
 
 impl Client {
@@ -114,6 +120,7 @@ impl Client {
             hold: 0,
             max_hold: None,
             random,
+            unavailable_since: None,
         }
     }
 
@@ -333,7 +340,12 @@ impl Client {
                 if direction == Direction::Down && response.status == 504 {
                     self.shorten_hold();
                 }
-                self.retry(direction, cause, response.retry_after, now);
+                let since = *self.unavailable_since.get_or_insert(now);
+                if is_opening && now.saturating_sub(since) >= OPEN_RETRY_TIME {
+                    self.fail(Failure::NotOpened(cause));
+                } else {
+                    self.retry(direction, cause, response.retry_after, now);
+                }
                 &[]
             }
             Verdict::Final(failure) => {
@@ -446,6 +458,7 @@ impl Client {
     /// had carried another request before: the server may have closed it in the meantime.
     pub fn broken(&mut self, direction: Direction, cause: &str, was_kept: bool, now: Duration) {
         let Some(sent) = self.lane(direction).sent.take() else { return };
+        self.unavailable_since = None;
         let duration = now.saturating_sub(sent.at);
         if was_kept && duration < EARLY_END {
             return;
@@ -464,16 +477,21 @@ impl Client {
         }
     }
 
-    /// Repeats a request later, unless the time is up.
+    /// Repeats a request later, unless the time of `--resume` is up.
     fn retry(&mut self, direction: Direction, cause: String, retry_after: Option<Duration>, now: Duration) {
         let jitter = self.jitter();
+        let is_opening = self.state == State::Opening;
         let limit = self.settings.resume;
         let has_data = !self.outgoing.held.is_empty() || !self.incoming.has_ended;
         let is_last = self.state == State::Aborting || self.state == State::Open && !has_data;
         let lane = self.lane(direction);
         let is_given_up = is_last && lane.failures + 1 >= LAST_ATTEMPTS;
         if is_given_up || !lane.fail(now, limit, retry_after, jitter) {
-            self.end_with(Failure::NoAnswer { seconds: limit.as_secs(), last: cause });
+            self.end_with(if is_opening {
+                Failure::NotOpened(cause)
+            } else {
+                Failure::NoAnswer { seconds: limit.as_secs(), last: cause }
+            });
         }
     }
 

@@ -29,6 +29,9 @@ pub enum Failure {
     /// The system returned no random bytes.
     #[error("cannot be used, because this system returned no random bytes for a key")]
     NoRandomness,
+    /// The server did not answer OPEN.
+    #[error("did not open the tunnel: {0}")]
+    NotOpened(String),
     /// No request was answered for the whole `--resume` time.
     #[error("did not answer for {seconds} seconds: {last}")]
     NoAnswer {

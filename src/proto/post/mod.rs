@@ -29,7 +29,7 @@ mod streams;
 mod table;
 
 pub use answer::Form;
-pub use client::{Client, Direction, MAX_POLL_INTERVAL, MAX_UNACKNOWLEDGED, Next, Settings};
+pub use client::{Client, Direction, MAX_POLL_INTERVAL, MAX_UNACKNOWLEDGED, Next, OPEN_RETRY_TIME, Settings};
 pub use exchange::{Resource, Response, ResponseReader};
 pub use failure::{Broken, Failure};
 pub use http_request::{HttpRequests, MAX_FIELDS, MAX_HEAD};

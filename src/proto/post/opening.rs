@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(machine.step(), Ok(Step::Reconnect));
         let mut machine = opening(0);
         sent(&mut machine);
-        assert!(matches!(machine.closed(), Err(Error::Post(Failure::NoAnswer { .. }))));
+        assert!(matches!(machine.closed(), Err(Error::Post(Failure::NotOpened(_)))));
     }
 
     #[test]

@@ -123,7 +123,15 @@ fn refusals() -> Vec<Row> {
         answer(5, "Post", "The server of a POST tunnel has too many tunnels", "", "", reset(3, "")),
         answer(5, "Post", "The policy of the server forbids the POST tunnel", "", "", reset(1, "")),
         answer(8, "Post", "The server of a POST tunnel is shutting down", "", "", reset(6, "")),
-        answer(8, "Post", "No request of a POST tunnel is answered", "", "--resume 0", String::new()),
+        answer(4, "Post", "The server of a POST tunnel does not answer", "", "--resume 0", String::new()),
+        answer(
+            4,
+            "Post",
+            "The web server does not reach the server of a POST tunnel",
+            "",
+            "--resume 0",
+            text("502 Bad Gateway", ""),
+        ),
         answer(
             6,
             "Token",
@@ -162,6 +170,13 @@ fn ends() -> Vec<Row> {
             "A new session must be started: the server has reset the connection to the target.",
             response("404 Not Found", "text/plain", ""),
         ),
+        row(8, "Remote", "No request of a POST tunnel is answered anymore", "", move || {
+            let (at, server) = serve(vec![opened()]);
+            let args = format!("--resume 2 -x post+http://{at}/tunnel host.example 22");
+            let mut running = connect(args).start();
+            server.join().unwrap();
+            Message::from_outcome(&running.wait()).naming(at, "www.example:80")
+        }),
         then(8, "The target of a POST tunnel was cut off", "", reset(4, "Connection reset by peer")),
         then(7, "The server of a POST tunnel ends it because it was idle", "", reset(7, "")),
         then(8, "The server of a POST tunnel reports a protocol error", "", reset(5, "")),

@@ -162,7 +162,7 @@ fn without_resumption_the_first_failure_is_final() {
     let mut client = new_client(0);
     sent(&mut client, Direction::Up, secs(0));
     client.broken(Direction::Up, "cut", false, secs(0));
-    assert!(matches!(client.failure(), Some(Failure::NoAnswer { seconds: 0, .. })));
+    assert_eq!(client.failure(), Some(&Failure::NotOpened("cut".into())));
 }
 
 #[test]
@@ -348,4 +348,24 @@ fn an_aborted_tunnel_sends_a_reset() {
     let mut client = new_client(60);
     client.abort();
     assert!(client.is_done(), "the server knows of no tunnel");
+}
+
+/// A user had to wait for the whole time of `--resume` to learn that the server does not run.
+#[test]
+fn a_web_server_without_the_server_behind_it_is_soon_reported() {
+    let mut client = new_client(60);
+    let mut now = Duration::ZERO;
+    while client.failure().is_none() {
+        assert!(now < secs(10), "not reported");
+        now = match client.next(Direction::Up, now) {
+            Next::Wait(Some(until)) => until,
+            Next::Send { .. } => {
+                client.answered(Direction::Up, &response(502, "text/html", b""), now);
+                now
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+    assert!(now >= OPEN_RETRY_TIME);
+    assert!(matches!(client.failure(), Some(Failure::NotOpened(_))));
 }
