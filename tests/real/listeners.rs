@@ -240,7 +240,7 @@ fn uses_proxy_with_password(context: &Context, route: &Route) {
 /// With Digest, each request needs a nonce count, and POST a request without a body first.
 fn uses_proxy_without_tunnels(context: &Context) {
     let (folder, web) = site(context);
-    let connect = context.connect(&format!("-a digest -H {}", context.address(SQUID_DIGEST_WEB)));
+    let connect = context.connect(format!("-a digest -H {}", context.address(SQUID_DIGEST_WEB)));
     let connect = connect.env("HTTP_PROXY_USER", USER).env("HTTP_PROXY_PASSWORD", PASSWORD);
     let listener = Listener::start_program(connect);
     let (proxy, page) = (listener.url("http"), web.url("page.html"));

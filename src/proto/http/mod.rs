@@ -200,9 +200,14 @@ impl Connect {
                 (method, url, forwarding.head(probes, self.version()))
             }
         };
+        // Get a fresh nonce first: squid accepts a nonce 50 times, so an old one may work for the
+        // HEAD request and not for the request with the body.
+        let wants_nonce = self.probes() && self.selector.uses_remembered_nonce();
         let authorization = match &self.credentials {
-            Some(credentials) => self.selector.authorization(credentials, (&method, &url), self.random)?,
-            None => None,
+            Some(credentials) if !wants_nonce => {
+                self.selector.authorization(credentials, (&method, &url), self.random)?
+            }
+            _ => None,
         };
         let mut parts = Vec::new();
         if let Some(authorization) = &authorization {

@@ -190,6 +190,11 @@ impl SchemeSelector {
         is_accepted && self.response == Some(Response::Basic)
     }
 
+    /// Returns `true` if the next request would use a nonce from an earlier negotiation.
+    pub(super) fn uses_remembered_nonce(&self) -> bool {
+        self.standing == Standing::Remembered && matches!(self.response, Some(Response::Digest(_)))
+    }
+
     /// Returns the response that the proxy has accepted, in this negotiation or an earlier one, and
     /// has not rejected since.
     pub(super) fn accepted_scheme(&self) -> Option<AcceptedScheme> {

@@ -162,3 +162,30 @@ fn a_slow_response_is_for_the_client_wherever_it_stops() {
         assert_eq!(*machine.take_answer(), RESPONSE[..at]);
     }
 }
+
+/// squid accepts a nonce 50 times: the HEAD request was the last of them, and the request with the
+/// body was rejected.
+#[test]
+fn a_nonce_that_expired_between_two_requests_rejected_the_body() {
+    let (old, new) = (digest_challenge("MD5", ", opaque=old"), digest_challenge("MD5", ", opaque=new"));
+    let mut earlier = forwarding("GET");
+    assert!(matches!(earlier.step(), Ok(Step::Send(_))));
+    earlier.receive(challenge(&old).as_bytes()).unwrap();
+    earlier.credentials(alice()).unwrap();
+    assert!(matches!(earlier.step(), Ok(Step::Send(_))));
+    earlier.receive(RESPONSE).unwrap();
+    let learned = earlier.learned().unwrap();
+    let mut machine = forwarding("POST");
+    assert!(machine.recall(&learned, Some(alice())));
+    let (probe, offered) = (request("HEAD", ""), challenge(&new));
+    let head = request("HEAD", &digest(&new, "HEAD", "http://host.example/", 1));
+    let post = request("POST", &digest(&new, "POST", URL, 2));
+    let turns = [
+        Turn::Sends(probe.as_bytes()),
+        Turn::Proxy(offered.as_bytes()),
+        Turn::Sends(head.as_bytes()),
+        Turn::Proxy(RESPONSE),
+        Turn::Sends(post.as_bytes()),
+    ];
+    assert_eq!(run(machine, &turns, Cut::InOneLump).result, Ok(()));
+}
