@@ -115,8 +115,9 @@ fn reference(mut bytes: &[u8], is_from_client: bool) -> (Vec<u8>, bool, bool) {
                 ..126 => return malformed(plain),
                 length => (length, rest),
             },
-            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
-                match u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) {
+            (127, rest) if rest.len() >= 8 => {
+                let (length, rest) = rest.split_at(8);
+                match length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)) {
                     ..0x1_0000 | 0x8000_0000_0000_0000.. => return malformed(plain),
                     length => (length, rest),
                 }

@@ -2,8 +2,8 @@
 //! on.
 //!
 //! - This thread accepts connections.
-//! - One thread reads requests and checks their tokens ([`front`]).
-//! - The workers, one per processor, serve the sessions ([`worker`]).
+//! - One thread reads requests and checks their tokens (`front`).
+//! - The workers, one per processor, serve the sessions (`worker`).
 
 use std::num::NonZero;
 use std::sync::Arc;

@@ -11,8 +11,8 @@ use crate::daemon::{free_port, has_listener};
 use crate::kit::Program;
 use crate::peers::Endpoint;
 use crate::servers::{
-    MICROSOCKS, PASSWORD, PLAIN_PASSWORD, SQUID, SQUID_DIGEST, Server, TINYPROXY, TINYPROXY_USER, USER,
-    WRONG_PASSWORD,
+    LOCKED_USER, MICROSOCKS, PASSWORD, PLAIN_PASSWORD, SQUID, SQUID_DIGEST, Server, TINYPROXY,
+    TINYPROXY_USER, USER, WRONG_PASSWORD,
 };
 
 /// Time limit for the program to start listening.
@@ -41,8 +41,9 @@ pub(crate) fn cases() -> Vec<Case> {
         expect_digest_session(context);
     });
     topic.ours("a password that Digest does not accept is reported", |context| {
-        let out = with_password(through(context, SQUID_DIGEST, ""), WRONG_PASSWORD).run();
-        context.expect_failure(&out, 6, &[&context.address(SQUID_DIGEST), USER, "407"]);
+        let connect = with_password(through(context, SQUID_DIGEST, ""), WRONG_PASSWORD);
+        let out = connect.env("HTTP_PROXY_USER", LOCKED_USER).run();
+        context.expect_failure(&out, 6, &[&context.address(SQUID_DIGEST), LOCKED_USER, "407"]);
         expect_secret_kept(&out, WRONG_PASSWORD);
     });
     topic.ours("-a digest keeps the password from a proxy that knows Basic only", |context| {

@@ -244,12 +244,13 @@ fn uses_proxy_without_tunnels(context: &Context) {
     let connect = connect.env("HTTP_PROXY_USER", USER).env("HTTP_PROXY_PASSWORD", PASSWORD);
     let listener = Listener::start_program(connect);
     let (proxy, page) = (listener.url("http"), web.url("page.html"));
-    let [big, _] = context.peers.big_files();
+    let upload = context.file("upload", "0123456789abcdef".repeat(10_000));
     for round in 0..2 {
         curl(&["-x", &proxy, &page, &page]).run().expect_success().expect_stdout(PAGE.repeat(2));
         let name = format!("sent{round}");
-        curl(&["-x", &proxy, "-T", &big.display().to_string(), &web.url(&name)]).run().expect_code(0);
-        expect_same(big, &fs::read(folder.join(name)).unwrap());
+        let out = curl(&["-f", "-x", &proxy, "-T", &upload.display().to_string(), &web.url(&name)]).run();
+        assert!(out.code == Some(0), "{out:?}\n{}", listener.run.stderr_so_far());
+        expect_same(&upload, &fs::read(folder.join(name)).unwrap());
     }
     let log = listener.run.stderr_so_far();
     assert!(!log.contains(PASSWORD) && !log.contains("CONNECT "), "{log}");

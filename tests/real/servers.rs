@@ -15,6 +15,9 @@ use crate::peers::{Endpoint, Peers, WORKERS, endpoint, has_ipv6, is_root, run, w
 pub(crate) const SUITE: &str = "real";
 
 pub(crate) const USER: &str = "alice";
+/// A user of squid with Digest whose password nobody sends. squid keeps the result of the latest login
+/// of a user for all requests of this user, so a wrong password for [`USER`] could be accepted.
+pub(crate) const LOCKED_USER: &str = "walter";
 /// Contains a space and characters that are special in shells, URLs and Basic credentials.
 pub(crate) const PASSWORD: &str = "S3cret p@ss:w0rd%";
 /// For microsocks and tinyproxy. A single word, because tinyproxy accepts nothing else.
@@ -300,9 +303,12 @@ impl Peers {
     /// Starts a squid that requires Digest. It also offers Basic, but rejects all Basic
     /// credentials.
     fn start_squid_digest(&self, folder: &Path) -> Result<Daemon, String> {
-        let ha1 = Md5::digest(format!("{USER}:real:{PASSWORD}"));
-        let ha1 = ha1.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-        let users = write(folder, "users", format!("{USER}:real:{ha1}\n"));
+        let user = |name: &str| {
+            let ha1 = Md5::digest(format!("{name}:real:{PASSWORD}"));
+            let ha1 = ha1.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+            format!("{name}:real:{ha1}\n")
+        };
+        let users = write(folder, "users", user(USER) + &user(LOCKED_USER));
         let nobody = write(folder, "nobody", "");
         self.serve_squid(Server::SquidDigest, 2, folder, |ports| {
             format!(
