@@ -15,8 +15,9 @@ use crate::peers::{Endpoint, Peers, WORKERS, endpoint, has_ipv6, is_root, run, w
 pub(crate) const SUITE: &str = "real";
 
 pub(crate) const USER: &str = "alice";
-/// A user of squid with Digest whose password nobody sends. squid keeps the result of the latest login
-/// of a user for all requests of this user, so a wrong password for [`USER`] could be accepted.
+/// A user of squid with Digest whose password nobody sends. squid keeps the result of the latest
+/// login of a user for all requests of this user, so a wrong password for [`USER`] could be
+/// accepted.
 pub(crate) const LOCKED_USER: &str = "walter";
 /// Contains a space and characters that are special in shells, URLs and Basic credentials.
 pub(crate) const PASSWORD: &str = "S3cret p@ss:w0rd%";
