@@ -106,7 +106,11 @@ fn run_all(cases: &[&Case], show: bool) -> (usize, BTreeSet<&'static str>) {
 
 /// Runs one case with both programs. Returns a report if it fails.
 fn judge(case: &Case, show: bool, shown: &Mutex<BTreeSet<&'static str>>) -> Option<String> {
-    let theirs = run::run(case, Path::new(THEIRS), case.theirs_hangs);
+    let mut theirs = run::run(case, Path::new(THEIRS), case.theirs_hangs);
+    // Another process may have taken the free port of the case (EADDRINUSE).
+    if theirs.stderr.contains("bind() failed, errno=98") {
+        theirs = run::run(case, Path::new(THEIRS), case.theirs_hangs);
+    }
     let ours = run::run(case, Path::new(OURS), None);
     let verdict = compare::compare(case, &theirs, &ours);
     shown.lock().unwrap().extend(verdict.shown);
