@@ -44,7 +44,7 @@ http {
 }
 ";
 
-/// Where tests/web/run installs websocat, relative to Cargo's target directory.
+/// The path at which tests/web/run installs websocat, relative to Cargo's target directory.
 const WEBSOCAT: &str = "websocat-1.13.0/bin/websocat";
 
 impl Command {

@@ -109,7 +109,7 @@ impl<'a> Sources<'a> {
         Self { password, tokens: RefCell::new(tokens), ..self }
     }
 
-    /// Returns the secrets that options refer to, as far as they were read.
+    /// Returns the secrets that options refer to and that have been read.
     pub(super) fn secrets(&self) -> ReadOnce {
         ReadOnce { password: self.password.get().cloned(), tokens: self.tokens.borrow().clone() }
     }

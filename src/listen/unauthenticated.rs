@@ -51,7 +51,7 @@ impl Unauthenticated {
     }
 }
 
-/// Returns the address that stands for all that one client may have.
+/// Returns the address under which a client is counted: for IPv6, that of its /64 network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -44,7 +44,7 @@ pub enum Local {
 /// The listeners for WebSocket clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSocketServer {
-    /// Where to listen.
+    /// The address to listen on.
     pub listeners: Vec<WebSocketListener>,
     /// The certificates, for the listeners that use TLS.
     pub identity: Option<ServerIdentity>,
@@ -70,7 +70,7 @@ pub struct WebSocketListener {
 /// The listeners for POST tunnels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostServer {
-    /// Where to listen.
+    /// The address to listen on.
     pub listeners: Vec<PostListener>,
     /// The certificates, for the listeners that use TLS.
     pub identity: Option<ServerIdentity>,
@@ -122,7 +122,7 @@ pub struct ProxyServer {
 /// A relay hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubServer {
-    /// Where to listen.
+    /// The address to listen on.
     pub listeners: Vec<HubListener>,
     /// The certificates, for the listeners that use TLS.
     pub identity: Option<ServerIdentity>,

@@ -30,14 +30,14 @@ struct Ping {
     acknowledged: u64,
 }
 
-/// What has to be done when the time is up.
+/// The action to take when a timer expires.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing.
+    /// Wait longer.
     Nothing,
     /// Send a Ping.
     Ping,
-    /// Give up.
+    /// Report that the peer is gone.
     Failure,
 }
 

@@ -22,6 +22,7 @@ mod header;
 mod page;
 mod refusal_text;
 mod scheme_selection;
+mod status;
 
 pub(super) use body::{Body, MAX_KEPT};
 pub use digest::Random;
@@ -31,6 +32,7 @@ pub(super) use head::{Head, HeadReader};
 pub use header::Header;
 pub(super) use refusal_text::describe as describe_refusal;
 pub use scheme_selection::{AcceptedScheme, Scheme};
+pub(super) use status::reason;
 
 /// The maximum size of a challenge response's body to read in order to keep the connection. Beyond
 /// that, reconnecting is cheaper.

@@ -1,5 +1,6 @@
 //! The answers of the hub to requests that it refuses.
 
+use crate::proto::websocket::refusal_response;
 use crate::token;
 
 /// The reason for a refusal, in the log and the statistics.
@@ -99,22 +100,7 @@ impl Refusal {
     /// Returns the response. The server closes the connection after it.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        let Self { status, why, .. } = self;
-        let fields = match status {
-            401 => "WWW-Authenticate: Bearer\r\n",
-            405 => "Allow: GET\r\n",
-            426 => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-            503 => "Retry-After: 1\r\n",
-            _ => "",
-        };
-        let connection = if *status == 426 { "Upgrade, close" } else { "close" };
-        format!(
-            "HTTP/1.1 {status} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-             Cache-Control: no-store\r\n{fields}Connection: {connection}\r\n\r\n{why}\n",
-            reason(*status),
-            why.len() + 1
-        )
-        .into_bytes()
+        refusal_response(self.status, &self.why)
     }
 }
 
@@ -126,24 +112,6 @@ impl From<token::Refusal> for Refusal {
             _ => Label::Limit,
         };
         Self::new(refusal.status(), label, refusal.to_string())
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        409 => "Conflict",
-        410 => "Gone",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Bad Gateway",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes the answers of the server, for HTTP and SCGI.
 
 use super::received::Refusal;
+use crate::proto::http::reason;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,23 +62,6 @@ impl Form {
         answer.extend_from_slice(head.as_bytes());
         answer.extend_from_slice(body);
         answer
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        411 => "Length Required",
-        413 => "Content Too Large",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        _ => "Service Unavailable",
     }
 }
 

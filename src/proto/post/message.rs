@@ -269,7 +269,7 @@ pub enum ResetCode {
     TooMany,
     /// 4: the other end was cut off.
     CutOff,
-    /// 5: the peer violated the protocol. Also stands for unknown codes.
+    /// 5: the peer violated the protocol, or sent an unknown code.
     Protocol,
     /// 6: the peer is shutting down.
     GoingAway,

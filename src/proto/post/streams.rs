@@ -42,7 +42,7 @@ impl UpStream {
         self.held.is_empty()
     }
 
-    /// Accepts the bytes that are new, as far as there is room, and EOF after them. Bytes after a
+    /// Accepts as many new bytes as there is room for, and EOF after them. Bytes after a
     /// gap are ignored, and so are bytes after EOF. Returns `false` if there was no room for any of
     /// the new bytes.
     pub(super) fn accept(&mut self, position: u64, data: &[u8], is_eof: bool) -> bool {

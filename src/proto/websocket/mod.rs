@@ -6,6 +6,7 @@ mod decoder;
 mod handshake;
 mod header;
 mod mask;
+mod refusal;
 mod server;
 pub mod wstunnel;
 
@@ -15,6 +16,7 @@ pub use decoder::{Decoder, Item, Malformed, Sender};
 pub use handshake::{HalfClose, Handshake, Request};
 pub use header::Header;
 pub use mask::Mask;
+pub(in crate::proto) use refusal::refusal_response;
 pub use server::{ServerHandshake, Site};
 
 /// The type of a frame (RFC 6455 §5.2).

@@ -10,6 +10,7 @@ use httparse::{EMPTY_HEADER, Error as ParseError, Header, Status};
 use zeroize::Zeroizing;
 
 use super::accept::accept_value;
+use super::refusal::refusal_response;
 use crate::proto::server::{Origin, Refusal, Rejection, Server, Step};
 use crate::proto::{Limit, Wire};
 use crate::secret::Secret;
@@ -109,36 +110,7 @@ impl Answer {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let Self { status, why } = self;
-        let fields = match status {
-            401 => "WWW-Authenticate: Bearer\r\n",
-            405 => "Allow: GET\r\n",
-            426 => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-            _ => "",
-        };
-        let connection = if *status == 426 { "Upgrade, close" } else { "close" };
-        format!(
-            "HTTP/1.1 {status} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-             Cache-Control: no-store\r\n{fields}Connection: {connection}\r\n\r\n{why}\n",
-            reason(*status),
-            why.len() + 1
-        )
-        .into_bytes()
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        _ => "Bad Gateway",
+        refusal_response(self.status, &self.why)
     }
 }
 

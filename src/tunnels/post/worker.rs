@@ -148,7 +148,7 @@ impl LocalEnd {
         Ok(())
     }
 
-    /// Reads what the user of the stream has written, as far as there is room.
+    /// Reads as many bytes from the user of the stream as there is room for.
     fn read(&mut self) -> io::Result<()> {
         self.buffer.resize(READ_SIZE, 0);
         loop {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::proto::http::reason;
+
 /// An answer with one line of text. The connection closes after it.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -44,20 +46,5 @@ impl Answer {
             answer.push_str(text);
         }
         answer.into_bytes()
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        431 => "Request Header Fields Too Large",
-        501 => "Not Implemented",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Bad Gateway",
     }
 }

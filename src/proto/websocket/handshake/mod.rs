@@ -33,7 +33,7 @@ pub struct Request {
     pub token: Option<Secret>,
     /// The subprotocols to offer, as a list in one header field; empty for none.
     pub subprotocols: String,
-    /// What our Close means to a server that does not announce `Connect-Half-Close`.
+    /// The half-close behavior of a server that does not announce `Connect-Half-Close`.
     pub half_close: HalfClose,
 }
 
