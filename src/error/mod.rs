@@ -6,16 +6,17 @@ use std::time::Duration;
 use crate::addr::{Endpoint, Family};
 use crate::plan::ListenAddress;
 use crate::proto;
-use crate::proto::post as post_tunnel;
 use crate::proto::server::Rejection;
 use crate::text::listed;
 
+mod exit_code;
 mod hints;
 mod peer;
 mod post;
 mod refusal;
 mod tls;
 
+pub use exit_code::ExitCode;
 pub(crate) use hints::GIVEN_UP;
 pub use peer::Peer;
 pub use tls::{CertificateProblem, TlsAlert, TlsFailure};
@@ -257,63 +258,7 @@ pub enum Error {
     },
 }
 
-/// The exit codes. They are a public interface, documented in the README.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ExitCode {
-    /// The session ended normally.
-    Ok = 0,
-    /// A system call failed on this machine.
-    System = 1,
-    /// Invalid command line or configuration.
-    Usage = 2,
-    /// A host name could not be resolved.
-    Resolve = 3,
-    /// The proxy or target did not accept the connection.
-    Unreachable = 4,
-    /// A proxy refused the request or violated its protocol, or its tunnel led nowhere.
-    Refused = 5,
-    /// Authentication failed.
-    Authentication = 6,
-    /// A time limit expired.
-    TimedOut = 7,
-    /// Relaying failed and data may be missing, or the reader of the output exited.
-    Relay = 8,
-}
-
 impl Error {
-    /// Returns the exit code.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NoRoute { failed, .. } => {
-                failed.last().map_or(ExitCode::Unreachable, |(_, error)| error.exit_code())
-            }
-            Self::System { .. } | Self::Listen { .. } | Self::Bind { .. } | Self::KeyFile { .. } => {
-                ExitCode::System
-            }
-            Self::Usage(_) | Self::Config(_) => ExitCode::Usage,
-            Self::Resolve { .. } => ExitCode::Resolve,
-            Self::Dial { .. } | Self::NoAddress { .. } => ExitCode::Unreachable,
-            Self::Negotiation { cause, .. } => negotiation_exit_code(cause),
-            Self::Lost { .. }
-            | Self::Tls { .. }
-            | Self::NothingReceived { .. }
-            | Self::ClientRejected(_)
-            | Self::ClientNotAllowed
-            | Self::TargetNotAllowed { .. }
-            | Self::TakenOver { .. }
-            | Self::Denied { .. }
-            | Self::Loop { .. } => ExitCode::Refused,
-            Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,
-            Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
-            Self::Remote { cause, .. } => remote_exit_code(cause),
-            Self::Client { .. } | Self::ClientGone | Self::Input(_) | Self::Output(_) | Self::ReaderGone => {
-                ExitCode::Relay
-            }
-        }
-    }
-
     /// Returns the complete line for the user: the message and the hint, if any.
     #[must_use]
     pub fn user_message(&self) -> String {
@@ -382,66 +327,6 @@ fn rejected_login(user: Option<&str>) -> String {
     match user {
         Some(user) => format!("the password for user '{user}'"),
         None => "the Proxy-Authorization header".into(),
-    }
-}
-
-/// Returns the exit code after the loss of a connection. These two kinds mean that the server has
-/// ended it because the token is no longer valid, or was denied.
-fn remote_exit_code(cause: &io::Error) -> ExitCode {
-    if let Some(post_tunnel::Broken(failure)) = cause.get_ref().and_then(|cause| cause.downcast_ref()) {
-        return post_exit_code(failure);
-    }
-    match cause.kind() {
-        io::ErrorKind::PermissionDenied => ExitCode::Authentication,
-        io::ErrorKind::ConnectionRefused => ExitCode::Refused,
-        _ => ExitCode::Relay,
-    }
-}
-
-fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
-    use proto::Error as E;
-    match cause {
-        E::NoMethod { .. }
-        | E::NoScheme { .. }
-        | E::WrongHeader { .. }
-        | E::WrongPassword { .. }
-        | E::Token { .. } => ExitCode::Authentication,
-        E::NoRandomness => ExitCode::System,
-        E::Post(failure) => post_exit_code(failure),
-        E::TooLong { .. } | E::NotEncodable(_) => ExitCode::Usage,
-        E::Closed(_)
-        | E::TelnetRefused { .. }
-        | E::NoAnswerLine(_)
-        | E::NotTheProtocol { .. }
-        | E::MethodNotOffered(_)
-        | E::AddressType(_)
-        | E::Socks5Refused { .. }
-        | E::Socks4Refused { .. }
-        | E::HttpRefused { .. }
-        | E::WebPage { .. }
-        | E::NoWebSocket { .. }
-        | E::BadUpgrade(_)
-        | E::NotHttp { .. }
-        | E::MalformedHttp(_)
-        | E::HeaderTooLong(_) => ExitCode::Refused,
-    }
-}
-
-/// Returns the exit code for a tunnel that failed.
-fn post_exit_code(failure: &post_tunnel::Failure) -> ExitCode {
-    use post_tunnel::{Failure, ResetCode};
-    match failure {
-        Failure::NotATunnel(_) | Failure::Refused(_) => ExitCode::Refused,
-        Failure::Token(_) => ExitCode::Authentication,
-        Failure::NotOpened(_) => ExitCode::Unreachable,
-        Failure::NoRandomness => ExitCode::System,
-        Failure::Reset(reset) => match reset.code {
-            ResetCode::Policy | ResetCode::TooMany => ExitCode::Refused,
-            ResetCode::Unreachable => ExitCode::Unreachable,
-            ResetCode::Idle => ExitCode::TimedOut,
-            ResetCode::CutOff | ResetCode::Protocol | ResetCode::GoingAway => ExitCode::Relay,
-        },
-        _ => ExitCode::Relay,
     }
 }
 

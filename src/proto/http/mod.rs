@@ -17,6 +17,7 @@ mod challenge;
 mod credentials_header;
 mod digest;
 mod forward;
+mod forwarded;
 mod head;
 mod header;
 mod page;
@@ -175,18 +176,6 @@ impl Connect {
         self.settings.headers.iter().any(|header| header.is("proxy-authorization"))
     }
 
-    /// Returns `true` if the next request is the one that finds out about the login.
-    fn probes(&self) -> bool {
-        let needs_probe = self.forwarding.as_ref().is_some_and(Forwarding::needs_probe);
-        needs_probe && !self.selector.is_accepted_basic()
-    }
-
-    /// Returns `true` if the negotiation waits for the response to the next request.
-    fn awaits_response(&self) -> bool {
-        let can_repeat = self.forwarding.as_ref().is_none_or(|forwarding| !forwarding.has_body());
-        can_repeat || self.probes()
-    }
-
     fn version(&self) -> &'static str {
         if self.settings.http_1_0 { "1.0" } else { "1.1" }
     }
@@ -256,35 +245,6 @@ impl Connect {
             400 if self.selector.forget() => State::Reconnect,
             401 | 407 => self.handle_challenge(&head)?,
             _ => State::ReadRefusal { body: Body::from_head(&head), head: Box::new(head) },
-        };
-        Ok(())
-    }
-
-    /// Handles a response to a request that the proxy forwards. All but challenges are for the
-    /// client.
-    fn handle_forwarded_head(&mut self, head: &Head) -> Result<(), Error> {
-        let probes = self.probes();
-        let Some(forwarding) = &mut self.forwarding else { return Ok(()) };
-        self.state = match head.status {
-            407 => {
-                forwarding.discard();
-                self.handle_challenge(head)?
-            }
-            100..=199 if probes => State::AwaitHead,
-            100..=199 => {
-                forwarding.keep(head);
-                State::AwaitHead
-            }
-            _ if probes => {
-                forwarding.is_probed = true;
-                self.selector.accepted();
-                self.reused = head.keeps_alive();
-                if self.reused { State::SendRequest } else { State::Reconnect }
-            }
-            _ => {
-                forwarding.keep(head);
-                self.establish()
-            }
         };
         Ok(())
     }
