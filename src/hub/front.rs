@@ -131,20 +131,16 @@ impl Front {
                 Some(Duration::ZERO)
             };
             let waited = inbox.poller.wait(&mut events, timeout);
-            let mut running = mem::take(&mut self.runnable);
-            if waited.is_ok() {
-                for (key, ready) in events.iter() {
-                    let (id, index) = Registration::split_key(key);
-                    if let Some(head) = self.heads.get_mut(&id) {
-                        head.registration.note(index, ready);
-                        running.push(id);
-                    }
-                }
-            } else {
+            if waited.is_err() {
                 thread::sleep(ERROR_DELAY);
             }
-            running.sort_unstable();
-            running.dedup();
+            let running = Registration::tasks_to_run(
+                waited.is_ok().then_some(&events),
+                &mut self.runnable,
+                |id, index, ready| {
+                    self.heads.get_mut(&id).map(|task| task.registration.note(index, ready)).is_some()
+                },
+            );
             for id in running {
                 self.advance(id);
             }

@@ -133,20 +133,16 @@ impl Worker {
         let mailbox = Arc::clone(&self.mailbox);
         loop {
             let waited = mailbox.poller.wait(&mut events, self.timeout());
-            let mut running = mem::take(&mut self.runnable);
-            if waited.is_ok() {
-                for (key, ready) in events.iter() {
-                    let (id, index) = Registration::split_key(key);
-                    if let Some(connection) = self.connections.get_mut(&id) {
-                        connection.registration.note(index, ready);
-                        running.push(id);
-                    }
-                }
-            } else {
+            if waited.is_err() {
                 thread::sleep(ERROR_DELAY);
             }
-            running.sort_unstable();
-            running.dedup();
+            let running = Registration::tasks_to_run(
+                waited.is_ok().then_some(&events),
+                &mut self.runnable,
+                |id, index, ready| {
+                    self.connections.get_mut(&id).map(|task| task.registration.note(index, ready)).is_some()
+                },
+            );
             for id in running {
                 self.advance(id);
             }

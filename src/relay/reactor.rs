@@ -137,18 +137,13 @@ impl Reactor {
                 None => None,
             };
             let waited = self.mailbox.poller.wait(&mut events, timeout);
-            let mut running = mem::take(&mut self.runnable);
-            if waited.is_ok() {
-                for (key, ready) in events.iter() {
-                    let (id, index) = Registration::split_key(key);
-                    if let Some(entry) = self.sessions.get_mut(&id) {
-                        entry.registration.note(index, ready);
-                        running.push(id);
-                    }
-                }
-            }
-            running.sort_unstable();
-            running.dedup();
+            let running = Registration::tasks_to_run(
+                waited.is_ok().then_some(&events),
+                &mut self.runnable,
+                |id, index, ready| {
+                    self.sessions.get_mut(&id).map(|task| task.registration.note(index, ready)).is_some()
+                },
+            );
             for id in running {
                 self.advance(id);
             }

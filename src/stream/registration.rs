@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 
 use super::{Events, Interest, PollSet};
-use crate::sys::{Poller, Ready, Source};
+use crate::sys::{Poller, PollerEvents, Ready, Source};
 
 /// Maximum number of descriptors of a task.
 const MAX_SOURCES: usize = 8;
@@ -22,11 +22,25 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Splits the key of an event into the number of the task and the index for
-    /// [`note`](Self::note).
-    #[must_use]
-    pub fn split_key(key: usize) -> (usize, usize) {
-        (key / MAX_SOURCES, key % MAX_SOURCES)
+    /// Returns the tasks to run after a wait, each once: those in `runnable`, which becomes empty,
+    /// and those with an event. `note` must pass an event to [`note`](Self::note) of the task with
+    /// this number, and return `false` if there is no such task. `events` is `None` if the wait has
+    /// failed.
+    pub fn tasks_to_run(
+        events: Option<&PollerEvents>,
+        runnable: &mut Vec<usize>,
+        mut note: impl FnMut(usize, usize, Ready) -> bool,
+    ) -> Vec<usize> {
+        let mut running = mem::take(runnable);
+        for (key, ready) in events.into_iter().flat_map(PollerEvents::iter) {
+            let (task, index) = (key / MAX_SOURCES, key % MAX_SOURCES);
+            if note(task, index, ready) {
+                running.push(task);
+            }
+        }
+        running.sort_unstable();
+        running.dedup();
+        running
     }
 
     /// Records an event.

@@ -117,16 +117,10 @@ impl Origin {
                 thread::sleep(ERROR_DELAY);
                 continue;
             }
-            let mut running = std::mem::take(&mut self.runnable);
-            for (key, ready) in events.iter() {
-                let (id, index) = Registration::split_key(key);
-                if let Some(control) = self.controls.get_mut(&id) {
-                    control.registration.note(index, ready);
-                    running.push(id);
-                }
-            }
-            running.sort_unstable();
-            running.dedup();
+            let running =
+                Registration::tasks_to_run(Some(&events), &mut self.runnable, |id, index, ready| {
+                    self.controls.get_mut(&id).map(|task| task.registration.note(index, ready)).is_some()
+                });
             for id in running {
                 self.advance(id)?;
             }

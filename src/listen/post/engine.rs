@@ -132,18 +132,13 @@ impl Engine {
         loop {
             let timeout = self.timeout();
             let waited = mailbox.poller.wait(&mut events, timeout);
-            let mut running = std::mem::take(&mut self.runnable);
-            if waited.is_ok() {
-                for (key, ready) in events.iter() {
-                    let (id, index) = Registration::split_key(key);
-                    if let Some(task) = self.tasks.get_mut(&id) {
-                        task.registration().note(index, ready);
-                        running.push(id);
-                    }
-                }
-            }
-            running.sort_unstable();
-            running.dedup();
+            let running = Registration::tasks_to_run(
+                waited.is_ok().then_some(&events),
+                &mut self.runnable,
+                |id, index, ready| {
+                    self.tasks.get_mut(&id).map(|task| task.registration().note(index, ready)).is_some()
+                },
+            );
             for id in running {
                 self.advance(id);
                 self.handle_events();

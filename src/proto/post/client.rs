@@ -8,7 +8,7 @@ use super::classify::{Verdict, classify};
 use super::client_streams::{Incoming, Outgoing};
 use super::exchange::Response;
 use super::failure::Failure;
-use super::lane::{Lane, Sent};
+use super::lane::{Jitter, Lane, Sent};
 use super::message::{Key, Opening, Request, Reset, ResetCode, Sid};
 
 /// Maximum number of bytes that the client holds for the server.
@@ -95,7 +95,7 @@ pub struct Client {
     hold: usize,
     /// The server's longest hold; `None` before the first answer.
     max_hold: Option<Duration>,
-    random: u64,
+    jitter: Jitter,
     /// The time of the first response in a row that says that a web server does not reach the
     /// server.
     unavailable_since: Option<Duration>,
@@ -105,9 +105,7 @@ impl Client {
     /// Creates a tunnel that is not open yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        // The jitter of retries need not be a secret.
-        let random =
-            settings.sid.to_string().bytes().fold(1, |all, byte| all * 31 % 0xffff_fff1 + u64::from(byte));
+        let jitter = Jitter::new(&settings.sid.to_string());
         Self {
             settings,
             state: State::Opening,
@@ -119,7 +117,7 @@ impl Client {
             max_body: FIRST_BODY,
             hold: 0,
             max_hold: None,
-            random,
+            jitter,
             unavailable_since: None,
         }
     }
@@ -479,7 +477,7 @@ impl Client {
 
     /// Repeats a request later, unless the time of `--resume` is up.
     fn retry(&mut self, direction: Direction, cause: String, retry_after: Option<Duration>, now: Duration) {
-        let jitter = self.jitter();
+        let jitter = self.jitter.next();
         let is_opening = self.state == State::Opening;
         let limit = self.settings.resume;
         let has_data = !self.outgoing.held.is_empty() || !self.incoming.has_ended;
@@ -493,13 +491,6 @@ impl Client {
                 Failure::NoAnswer { seconds: limit.as_secs(), last: cause }
             });
         }
-    }
-
-    /// Returns a number from 0 to 1.
-    fn jitter(&mut self) -> f64 {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        f64::from(u32::try_from(self.random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
     }
 }
 

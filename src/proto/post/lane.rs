@@ -81,6 +81,23 @@ impl Lane {
     }
 }
 
+/// Numbers that spread the retries of different tunnels. They need not be secret.
+#[derive(Debug)]
+pub(super) struct Jitter(u64);
+
+impl Jitter {
+    /// Creates a sequence for the tunnel with this identifier.
+    pub(super) fn new(sid: &str) -> Self {
+        Self(sid.bytes().fold(1, |all, byte| all * 31 % 0xffff_fff1 + u64::from(byte)))
+    }
+
+    /// Returns the next number, from 0 to 1.
+    pub(super) fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(self.0 >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
