@@ -288,3 +288,26 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Runs a tunnel over TLS with the program at both ends, and exchanges a few bytes with the target
+/// through it. `scheme` is that of the listener and of the hop, and `query` is for the hop only.
+#[cfg(feature = "tls")]
+#[track_caller]
+pub(crate) fn exchange_over_tls(scheme: &str, path: &str, query: &str) {
+    let authority = Authority::new("CA");
+    let identity = authority.localhost();
+    let (certificate, key, ca) = (identity.certificate_file(), identity.key_file(), authority.file());
+    let target = script().expect("ping").expect_eof().send("pong").serve();
+    let run = listening(format!(
+        "--listen {scheme}://127.0.0.1:0{path} --open --serve-cert {} --serve-key {} {}",
+        certificate.display(),
+        key.display(),
+        target.args()
+    ));
+    let port = run.address().port();
+    let url = format!("{scheme}://localhost:{port}{path}{query}#tls-ca={}", ca.display());
+    let client = connect(format!("-x {url} host.example 22"));
+    client.input("ping").run().expect_success().expect_stdout("pong");
+    target.finish();
+    run.close();
+}

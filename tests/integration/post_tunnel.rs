@@ -50,24 +50,7 @@ fn a_server_that_speaks_first_is_heard_at_once() {
 #[test]
 #[cfg(feature = "tls")]
 fn the_same_works_over_tls() {
-    let authority = Authority::new("CA");
-    let identity = authority.localhost();
-    let (certificate, key, ca) = (identity.certificate_file(), identity.key_file(), authority.file());
-    let target = script().expect("ping").expect_eof().send("pong").serve();
-    let run = listening(format!(
-        "--listen post+https://127.0.0.1:0/tunnel --open --serve-cert {} --serve-key {} {}",
-        certificate.display(),
-        key.display(),
-        target.args()
-    ));
-    let client = connect(format!(
-        "-x post+https://localhost:{}/tunnel?a=b#tls-ca={} host.example 22",
-        run.address().port(),
-        ca.display()
-    ));
-    client.input("ping").run().expect_success().expect_stdout("pong");
-    target.finish();
-    run.close();
+    exchange_over_tls("post+https", "/tunnel", "?a=b");
 }
 
 #[test]

@@ -73,24 +73,7 @@ fn our_client_and_our_listener_are_joined_in_both_directions() {
 #[test]
 #[cfg(feature = "tls")]
 fn the_same_works_over_tls() {
-    let authority = Authority::new("CA");
-    let identity = authority.localhost();
-    let (certificate, key, ca) = (identity.certificate_file(), identity.key_file(), authority.file());
-    let target = script().expect("ping").expect_eof().send("pong").serve();
-    let run = listening(format!(
-        "--listen wss://127.0.0.1:0/ssh --open --serve-cert {} --serve-key {} {}",
-        certificate.display(),
-        key.display(),
-        target.args()
-    ));
-    let client = connect(format!(
-        "-x wss://localhost:{}/ssh#tls-ca={} host.example 22",
-        run.address().port(),
-        ca.display()
-    ));
-    client.input("ping").run().expect_success().expect_stdout("pong");
-    target.finish();
-    run.close();
+    exchange_over_tls("wss", "/ssh", "");
 }
 
 #[test]
