@@ -6,7 +6,7 @@ use super::{Connect, State};
 use crate::proto::Error;
 
 impl Connect {
-    /// Returns `true` if the next request is the one that finds out about the login.
+    /// Returns `true` if the next request is the HEAD request that tests the login.
     pub(super) fn probes(&self) -> bool {
         let needs_probe = self.forwarding.as_ref().is_some_and(Forwarding::needs_probe);
         needs_probe && !self.selector.is_accepted_basic()

@@ -188,7 +188,7 @@ impl Client {
             State::Open => {
                 self.state = State::Aborting;
                 self.outgoing.held.clear();
-                // The last request need not wait for the one on its way.
+                // The last request need not wait for the one in flight.
                 self.up = Lane::default();
             }
             State::Opening => self.state = State::Done,
@@ -204,7 +204,7 @@ impl Client {
         }
     }
 
-    /// Returns the next task. Must not be called while a request of this direction is on its way.
+    /// Returns the next task. Must not be called while a request of this direction is in flight.
     pub fn next(&mut self, direction: Direction, now: Duration) -> Next {
         let lane = match direction {
             Direction::Up => &self.up,
@@ -296,7 +296,7 @@ impl Client {
         Duration::from_secs(HOLDS[self.hold]).min(self.longest_hold())
     }
 
-    /// Handles the answer to the request on its way. Returns the bytes for the local end, which are
+    /// Handles the answer to the request in flight. Returns the bytes for the local end, which are
     /// not empty only for [`Direction::Down`].
     pub fn answered<'a>(&mut self, direction: Direction, response: &'a Response, now: Duration) -> &'a [u8] {
         let lane = self.lane(direction);
@@ -368,7 +368,7 @@ impl Client {
     pub fn abandons(&self, direction: Direction) -> bool {
         match self.state {
             State::Opening | State::Open => false,
-            // The last request must not wait for the one that is on its way.
+            // The last request must not wait for the one in flight.
             State::Aborting => direction == Direction::Down || self.up.sent.is_none(),
             State::Done => true,
         }
@@ -381,7 +381,7 @@ impl Client {
         }
     }
 
-    /// Returns the reason why an answer cannot be one to the request on its way.
+    /// Returns the reason why an answer cannot be one to the request in flight.
     fn check(&self, answer: &super::Answer, length: usize, direction: Direction) -> Option<String> {
         let is_gap = direction == Direction::Down && answer.down > self.incoming.received && length > 0;
         let is_opened = self.state != State::Opening || answer.is_opened || answer.is_reset;
@@ -452,7 +452,7 @@ impl Client {
         }
     }
 
-    /// Reports that the request on its way was not answered. `was_kept` tells that its connection
+    /// Reports that the request in flight was not answered. `was_kept` means that its connection
     /// had carried another request before: the server may have closed it in the meantime.
     pub fn broken(&mut self, direction: Direction, cause: &str, was_kept: bool, now: Duration) {
         let Some(sent) = self.lane(direction).sent.take() else { return };

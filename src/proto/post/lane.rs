@@ -7,10 +7,10 @@ pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Maximum delay before a request is repeated, without a `Retry-After`.
 pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// A sequence of requests, of which at most one is on its way.
+/// A sequence of requests, of which at most one is in flight.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    /// The request on its way.
+    /// The request in flight.
     pub(super) sent: Option<Sent>,
     /// The number of failures since the last answer.
     pub(super) failures: u32,
@@ -22,7 +22,7 @@ pub(super) struct Lane {
     pause: Duration,
 }
 
-/// A request on its way.
+/// A request in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) at: Duration,

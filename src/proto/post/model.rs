@@ -73,7 +73,7 @@ struct Model {
     table: Table,
     queue: BTreeMap<(Duration, u64), Happening>,
     counter: u64,
-    /// The attempt on its way in each direction.
+    /// The attempt in flight in each direction.
     attempts: [Option<u64>; 2],
     /// The direction and the attempt for each request at the server.
     clients: BTreeMap<ClientId, (Direction, u64)>,
