@@ -1,9 +1,7 @@
 //! The permission of a connection, which lasts until its token becomes invalid.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::token::{Check, Claims, Refusal, Role, Usage, Verified};
 
@@ -19,8 +17,6 @@ pub(super) struct Grant {
     verified: Verified,
     role: Role,
     session: Option<String>,
-    /// `true` once the token has become invalid. Read without the lock, because it almost never is.
-    has_ended: AtomicBool,
     end: Mutex<End>,
 }
 
@@ -47,7 +43,6 @@ impl Lease {
             verified,
             role: usage.role,
             session: usage.session.map(str::to_owned),
-            has_ended: AtomicBool::new(false),
             end: Mutex::default(),
         });
         let weak = Arc::downgrade(&grant);
@@ -64,18 +59,11 @@ impl Lease {
         self.claims().map_or("", Claims::identity)
     }
 
-    /// Returns the time at which the token expires; `None` if the connection needs no token.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of WebSocket clients"))]
-    pub(crate) fn expires_at(&self) -> Option<SystemTime> {
-        self.claims().and_then(|claims| UNIX_EPOCH.checked_add(Duration::from_secs(claims.expires)))
-    }
-
     /// Returns the reason if the token has become invalid; `None` while the connection may
     /// continue.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the listeners of WebSocket clients"))]
+    #[cfg(all(test, feature = "relay"))]
     pub(crate) fn ended(&self) -> Option<Refusal> {
-        let grant = self.0.as_ref().filter(|grant| grant.has_ended.load(Ordering::Acquire))?;
-        match *grant.lock() {
+        match *self.0.as_ref()?.lock() {
             End::Ended(why) => Some(why),
             End::Open | End::Watched(_) => None,
         }
@@ -104,7 +92,6 @@ impl Grant {
             Ok(()) => true,
             Err(why) => {
                 let before = std::mem::replace(&mut *self.lock(), End::Ended(why));
-                self.has_ended.store(true, Ordering::Release);
                 if let End::Watched(end) = before {
                     end(why);
                 }
