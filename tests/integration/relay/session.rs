@@ -43,15 +43,16 @@ fn with_no_shutdown_a_vanished_reader_after_local_eof_is_a_success() {
     let go = Gate::new();
     let server = script().expect("request").wait_for(&go).send("answer").expect_disconnect().serve();
     let (mut output, end) = pipe();
-    let mut run = connect(format!("--no-shutdown {}", server.args())).stdout(end).start();
+    let mut run = connect(format!("-d --no-shutdown {}", server.args())).stdout(end).start();
     run.send("request");
-    // The answer must not overtake the EOF.
     run.close_stdin();
+    // The answer must not overtake the EOF.
+    run.wait_stderr_has("local input is EOF");
     go.open();
     let mut answer = [0; 6];
     output.read_exact(&mut answer).unwrap();
     drop(output);
-    run.wait().expect_success().expect_stderr("");
+    run.wait().expect_code(0);
     server.finish();
 }
 
