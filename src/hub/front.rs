@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::output::{Ending, Output};
+use super::status;
 use super::worker::{Arrived, Mailbox, Message, Shared};
 use crate::bypass::Prefix;
 use crate::listen::{Gate, Lease, Unauthenticated};
@@ -193,7 +194,10 @@ impl Front {
             Action::Health if is_draining => {
                 return self.answer(id, &Refusal::new(503, Label::Draining, "draining").bytes());
             }
-            Action::Health => return self.answer(id, &page("text/plain; charset=utf-8", "ok\n")),
+            Action::Health => return self.answer(id, &page("text/plain; charset=utf-8", "", "ok\n")),
+            Action::Status => {
+                return self.answer(id, &page("text/html; charset=utf-8", &status::fields(), status::PAGE));
+            }
             Action::Origin { .. } | Action::Dest { .. } if is_draining => {
                 return self.refuse(id, session.as_deref(), "", &Refusal::draining());
             }
@@ -207,7 +211,7 @@ impl Front {
         };
         match request.action {
             Action::Stats => {
-                let page = page("application/json", &statistics.json());
+                let page = page("application/json", "", &statistics.json());
                 self.answer(id, &page);
             }
             Action::Metrics { open } => {
@@ -216,7 +220,7 @@ impl Front {
                 } else {
                     "text/plain; version=0.0.4; charset=utf-8"
                 };
-                let page = page(kind, &statistics.metrics(open));
+                let page = page(kind, "", &statistics.metrics(open));
                 self.answer(id, &page);
             }
             _ => self.hand_over(id, request, early, lease, from, since),
@@ -227,7 +231,7 @@ impl Front {
         let role = match request.action {
             Action::Origin { .. } | Action::Accept { .. } => Role::Origin,
             Action::Dest { .. } => Role::Dest,
-            Action::Health | Action::Stats | Action::Metrics { .. } => Role::Stats,
+            Action::Health | Action::Stats | Action::Metrics { .. } | Action::Status => Role::Stats,
         };
         let usage = Usage { role, session: request.action.session() };
         let token = request.token.as_ref().map(crate::secret::Secret::expose);
@@ -365,11 +369,11 @@ impl Head {
     }
 }
 
-/// Returns a response with status 200.
-fn page(kind: &str, body: &str) -> Vec<u8> {
+/// Returns a response with status 200. Each of the `fields` ends in a line break.
+fn page(kind: &str, fields: &str, body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-         Connection: close\r\n\r\n{body}",
+         {fields}Connection: close\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -30,6 +30,7 @@ mod output;
 mod rendezvous;
 mod report;
 mod statistics;
+mod status;
 mod worker;
 
 /// Stack size of a thread.

@@ -215,7 +215,7 @@ impl Worker {
                 let role = Role::Waiting { answer: answer.clone(), since };
                 (role, self.rendezvous.add_client(id, client, now, random))
             }
-            Action::Health | Action::Stats | Action::Metrics { .. } => return,
+            Action::Health | Action::Stats | Action::Metrics { .. } | Action::Status => return,
         };
         let keep_alive = self.shared.keep_alive.map(|interval| KeepAlive::new(interval, Instant::now()));
         let is_waiting = matches!(role, Role::Waiting { .. });

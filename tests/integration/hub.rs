@@ -203,6 +203,24 @@ fn an_origin_without_a_session_chooses_one_and_prints_it() {
 }
 
 #[test]
+fn the_status_page_runs_only_its_own_script() {
+    let hub = listening("--relay ws://127.0.0.1:0/hub --open");
+    let mut stream = connect_to(hub.address());
+    stream.write_all(b"GET /hub/status HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let head = read_head(&mut stream);
+    let policy = head.lines().find_map(|line| line.strip_prefix("Content-Security-Policy: ")).unwrap();
+    let directives: Vec<_> = policy.split("; ").collect();
+    let [default, script, style, rest @ ..] = &directives[..] else { panic!("{policy}") };
+    assert_eq!(*default, "default-src 'none'");
+    assert!(script.starts_with("script-src 'sha256-") && style.starts_with("style-src 'sha256-"), "{policy}");
+    let expected = ["connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"];
+    assert_eq!(rest, expected);
+    assert!(head.contains("\r\nContent-Type: text/html; charset=utf-8\r\n"), "{head}");
+    assert!(read_to_end(stream).starts_with("<!DOCTYPE html>"));
+    hub.close();
+}
+
+#[test]
 fn a_client_is_told_why_it_is_not_joined() {
     let nobody = RefusingPort::new();
     let hub = hub("--open");

@@ -4,8 +4,9 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::context::{Case, Context, Topic, program};
+use crate::context::{Case, Context, Topic};
 use crate::daemon::{Daemon, free_port};
+use crate::devtools::chromium;
 use crate::servers::{NGINX, Server};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -34,14 +35,7 @@ fn expect_result(context: &Context, options: &str, result: &str) {
     })
     .unwrap();
     let url = format!("http://{nginx}/page.html#ws://127.0.0.1:{}/tunnel", listener.ports[0]);
-    let chromium = program(
-        "chromium",
-        ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-    );
-    // With a debugging port, the browser keeps running after it has loaded the page.
-    let chromium = chromium
-        .arg(format!("--remote-debugging-port={}", free_port()))
-        .arg(format!("--user-data-dir={}", context.folder.join("profile").display()));
+    let chromium = chromium(&context.folder.join("profile"), free_port());
     let mut chromium = chromium.arg(url).start();
     context.expect_log(Server::Nginx, &[&format!("GET /result/{}", result.replace(' ', "%20"))]);
     chromium.signal(Signal::TERM);

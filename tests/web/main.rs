@@ -23,6 +23,7 @@ mod context;
 #[allow(dead_code, reason = "tests/real uses the rest")]
 #[path = "../real/daemon.rs"]
 mod daemon;
+mod devtools;
 mod fault_proxy;
 mod faults;
 #[path = "../kit/mod.rs"]
@@ -36,6 +37,7 @@ mod routes;
 mod runner;
 mod servers;
 mod sessions;
+mod status_page;
 mod web_servers;
 mod websocket_servers;
 
@@ -43,7 +45,13 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let full = args.iter().any(|arg| arg == "--full");
     let filter = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
-    let topics =
-        [faults::cases(full), routes::cases(full), sessions::cases(), requests::cases(), browser::cases()];
+    let topics = [
+        faults::cases(full),
+        routes::cases(full),
+        sessions::cases(),
+        requests::cases(),
+        browser::cases(),
+        status_page::cases(),
+    ];
     runner::run(topics, filter, false, |_, _| {})
 }

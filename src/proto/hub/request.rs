@@ -74,17 +74,19 @@ pub enum Action {
         /// The client accepts `OpenMetrics`.
         open: bool,
     },
+    /// The page that shows the statistics in a browser.
+    Status,
 }
 
 impl Action {
-    /// Returns the session; `None` for statistics.
+    /// Returns the session; `None` for pages.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         match self {
             Self::Origin { session } | Self::Dest { session, .. } | Self::Accept { session, .. } => {
                 Some(session)
             }
-            Self::Health | Self::Stats | Self::Metrics { .. } => None,
+            Self::Health | Self::Stats | Self::Metrics { .. } | Self::Status => None,
         }
     }
 }
@@ -98,7 +100,7 @@ pub struct Request {
     pub token: Option<Secret>,
     /// The value of X-Forwarded-For; `None` if there is none.
     pub forwarded_for: Option<String>,
-    /// The value of Sec-WebSocket-Key; empty for statistics.
+    /// The value of Sec-WebSocket-Key; empty for pages.
     key: String,
 }
 
@@ -227,6 +229,7 @@ fn action(target: &str, site: &Site, fields: &Fields<'_>) -> Result<Action, Refu
     let (session, action) = match segments[..] {
         ["v1", "health"] => return Ok(Action::Health),
         ["v1", "stats"] => return Ok(Action::Stats),
+        ["status"] => return Ok(Action::Status),
         ["metrics"] => {
             let open = fields.values("accept").any(|value| value.contains("application/openmetrics-text"));
             return Ok(Action::Metrics { open });

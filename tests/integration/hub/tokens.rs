@@ -64,7 +64,7 @@ fn each_request_needs_a_token_for_its_role_and_session() {
         assert_eq!(status, expected, "{path} {claims}: {text}");
         assert!(!text.contains(&token));
     }
-    for (path, status) in [("/v1/stats", 401), ("/metrics", 401), ("/v1/health", 200)] {
+    for (path, status) in [("/v1/stats", 401), ("/metrics", 401), ("/v1/health", 200), ("/status", 200)] {
         assert_eq!(page(hub.address(), path).0, status, "{path}");
     }
     assert_eq!(refused(hub.address(), "/v1/lab/dest", "").1, "token missing\n");

@@ -75,6 +75,7 @@ fn each_path_has_its_purpose() {
     for (target, fields, expected) in [
         ("/v1/health", "Host: h\n", Action::Health),
         ("/v1/stats", "Host: h\n", Action::Stats),
+        ("/status", "Host: h\n", Action::Status),
         ("/metrics", "Host: h\n", Action::Metrics { open: false }),
         (
             "/metrics",
