@@ -132,9 +132,11 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
     };
     config::conceal_variables();
     if let Some(format) = check {
-        return check::run(&connector, &records, format);
+        let checked = check::run(&connector, &records, format);
+        tunnels::post::abort_all();
+        return checked;
     }
-    match connector.plan().local.clone() {
+    let result = match connector.plan().local.clone() {
         Local::Stdio => relay_stdio(connector),
         Local::FdPass => pass_connection(connector),
         Local::Port { at, keep: false } => listen::serve_once(connector, &at),
@@ -145,8 +147,9 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::WebSocket(server) => listen::serve_websocket(connector, &server),
         Local::Origin(settings) => hub::origin::run(connector, &settings),
         Local::Hub(server) => hub::serve(connector.plan(), &server),
-    }?;
-    Ok(ExitCode::Ok)
+    };
+    tunnels::post::abort_all();
+    result.map(|()| ExitCode::Ok)
 }
 
 fn relay_stdio(connector: Connector) -> Result<(), Error> {
@@ -154,7 +157,6 @@ fn relay_stdio(connector: Connector) -> Result<(), Error> {
     let Tunnel { stream, peers } = connector.connect_once(None)?;
     trace!("start relaying.");
     let result = relay::relay_stdio(stream, peers.remote.clone(), settings);
-    tunnels::post::wait_for_aborted();
     if result.is_ok() {
         trace!("relaying done.");
     }

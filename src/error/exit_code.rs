@@ -113,7 +113,7 @@ fn post_exit_code(failure: &post_tunnel::Failure) -> ExitCode {
         Failure::NotATunnel(_) | Failure::Refused(_) => ExitCode::Refused,
         Failure::Token(_) => ExitCode::Authentication,
         Failure::NotOpened(_) => ExitCode::Unreachable,
-        Failure::NoRandomness => ExitCode::System,
+        Failure::NoRandomness | Failure::Aborted => ExitCode::System,
         Failure::Reset(reset) => match reset.code {
             ResetCode::Policy | ResetCode::TooMany => ExitCode::Refused,
             ResetCode::Unreachable => ExitCode::Unreachable,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::addr::{Endpoint, Family};
 use crate::plan::ListenAddress;
 use crate::proto;
+use crate::proto::post::{Broken, Failure};
 use crate::proto::server::Rejection;
 use crate::text::listed;
 
@@ -306,10 +307,18 @@ impl Error {
     }
 
     /// Returns `true` if the error should not be reported, because the reader of our output closed
-    /// it on purpose, or because a client closed its connection before its request was complete.
+    /// it on purpose, because a client closed its connection before its request was complete, or
+    /// because this process ends.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::ReaderGone | Self::ClientRejected(Rejection::Closed))
+        match self {
+            Self::ReaderGone | Self::ClientRejected(Rejection::Closed) => true,
+            Self::Remote { cause, .. } => {
+                let broken = cause.get_ref().and_then(|cause| cause.downcast_ref());
+                matches!(broken, Some(Broken(Failure::Aborted)))
+            }
+            _ => false,
+        }
     }
 }
 

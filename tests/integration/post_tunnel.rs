@@ -112,6 +112,24 @@ fn a_client_that_leaves_resets_the_target() {
     server.close();
 }
 
+/// The reset reaches the target although the process that opened the tunnels is gone.
+#[test]
+fn a_listener_that_is_terminated_resets_the_targets_of_its_tunnels() {
+    let target = Server::repeat(|| script().send("hello").expect_reset());
+    let server = listener("", &target);
+    let run = listening(format!("--listen 127.0.0.1:0 -x {} host.example 22", url(&server)));
+    let clients: Vec<_> = (0..20).map(|_| run.client()).collect();
+    for client in &clients {
+        assert_eq!(read(client, 5), b"hello");
+    }
+    assert_eq!(run.close(), [""; 0]);
+    assert_eq!(target.finish().len(), clients.len());
+    for mut client in &clients {
+        assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    }
+    server.close();
+}
+
 /// Without the client's last request, the server would wait a minute for another one.
 #[test]
 fn a_reader_that_leaves_resets_the_target() {

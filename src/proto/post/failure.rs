@@ -26,6 +26,9 @@ pub enum Failure {
     /// The server has reset the tunnel.
     #[error("{}", reset_text(.0))]
     Reset(Reset),
+    /// The tunnel was aborted on this side, because the process ends.
+    #[error("was left because this process ends")]
+    Aborted,
     /// The system returned no random bytes.
     #[error("cannot be used, because this system returned no random bytes for a key")]
     NoRandomness,

@@ -9,10 +9,11 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use crate::plan::Dial;
-use crate::proto::post::{Broken, Direction, OpenedTunnel};
+use crate::proto::post::{Broken, Direction, Failure, OpenedTunnel};
 use crate::stream::{Events, Interest, PollSet, Stream};
 use crate::sys::{self, Channel, Ready};
-pub use aborting::wait_for_aborted;
+pub use aborting::abort_all;
+use aborting::Abort;
 use link::Link;
 use shared::Shared;
 use worker::Worker;
@@ -43,6 +44,7 @@ impl PostTunnel {
         let OpenedTunnel { client, resource, now, keeps_alive, redactor } = tunnel;
         let (outer, inner) = sys::channel_pair()?;
         let shared = Arc::new(Shared::new(client, now, resource, redactor, dial, inner));
+        aborting::register(Arc::<Shared>::downgrade(&shared));
         let tunnel = Self { outer, shared, end: None };
         // Most servers speak first, so that the first connection is for the bytes from them.
         let connection = Some(connection).filter(|_| keeps_alive);
@@ -54,16 +56,19 @@ impl PostTunnel {
         Ok(tunnel)
     }
 
-    /// Returns the error in place of an EOF that is none.
-    fn failure(&self) -> Option<io::Error> {
-        self.shared.client().failure().map(|failure| io::Error::other(Broken(failure.clone())))
+    /// Returns the error of a tunnel that failed. `is_eof` means that the socket pair has reached
+    /// EOF, which must not pass for EOF of the target.
+    fn failure(&self, is_eof: bool) -> Option<io::Error> {
+        let client = self.shared.client();
+        let aborted = || (is_eof && !client.has_down_ended()).then_some(Failure::Aborted);
+        client.failure().cloned().or_else(aborted).map(|failure| io::Error::other(Broken(failure)))
     }
 
     fn check_eof(&self, result: io::Result<usize>, length: usize) -> io::Result<usize> {
         match result {
-            Ok(0) if length > 0 => self.failure().map_or(Ok(0), Err),
+            Ok(0) if length > 0 => self.failure(true).map_or(Ok(0), Err),
             // The pair is cut if the tunnel fails.
-            Err(error) if !sys::is_transient(&error) => Err(self.failure().unwrap_or(error)),
+            Err(error) if !sys::is_transient(&error) => Err(self.failure(false).unwrap_or(error)),
             result => result,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::aborting::Aborting;
+use super::aborting::{Abort, Aborting};
 use crate::plan::Dial;
 use crate::proto::Redactor;
 use crate::proto::post::{Client, Direction, Resource};
@@ -75,7 +75,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn abort(&self) {
+}
+
+impl Abort for Shared {
+    fn abort(&self) {
         let mut client = self.client();
         client.abort();
         if !client.is_done() {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::aborting::Abort;
 use super::link::{Failed, Link, Local};
 use super::shared::{Shared, log_failure};
 use crate::proto::post::{Direction, Next, Response};
