@@ -92,7 +92,8 @@ impl Connector {
         self.connect_by(&self.plan, client.map(ClientEnd::from), None, progress)
     }
 
-    /// Establishes a tunnel to the target for a client whose connection already has layers.
+    /// Establishes a tunnel to the target for a client whose connection already has layers, or that
+    /// has no connection of its own.
     ///
     /// # Errors
     /// See [`connect_with_progress`](Self::connect_with_progress).

@@ -114,7 +114,11 @@ impl Proxy {
             return Err(Error::TargetNotAllowed { target });
         }
         let channel = handshake.stream.socket().ok_or(Error::ClientGone)?;
-        connector.connect_to(target, ClientEnd { channel, addrs }, handshake.machine.forward_request())
+        connector.connect_to(
+            target,
+            ClientEnd { channel: Some(channel), addrs },
+            handshake.machine.forward_request(),
+        )
     }
 }
 

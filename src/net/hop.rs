@@ -32,15 +32,17 @@ use crate::trace::trace;
 /// A client of a local port.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientEnd<'a> {
-    /// The client's socket.
-    pub channel: &'a Channel,
-    /// Our address and the client's; `None` for a client of a UNIX-domain socket.
+    /// The client's socket; `None` if the client has no connection of its own, as with a POST
+    /// tunnel.
+    pub channel: Option<&'a Channel>,
+    /// Our address and the client's; `None` for a client of a UNIX-domain socket. The client's port
+    /// is 0 if a web server has named the client.
     pub addrs: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl<'a> From<&'a Client> for ClientEnd<'a> {
     fn from(client: &'a Client) -> Self {
-        Self { channel: &client.channel, addrs: client.addrs }
+        Self { channel: Some(&client.channel), addrs: client.addrs }
     }
 }
 

@@ -54,10 +54,11 @@ pub use tls::ServerTls;
 /// Returns [`Error::NoRoute`] if several routes failed, or the route's own error if only one was
 /// tried. An error that another route could not avoid ([`Error::is_final`]) is returned at once.
 pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
-    let mut deadline = Deadline::for_plan(plan.limits).watching(context.client.map(|client| client.channel));
-    // Without a client of a local port, the program that started us waits for the connection. The
-    // clients of POST tunnels and of a hub have no connection of their own.
-    if context.client.is_none() && !matches!(plan.local, Local::Post(_) | Local::Origin(_)) {
+    let channel = context.client.and_then(|client| client.channel);
+    let mut deadline = Deadline::for_plan(plan.limits).watching(channel);
+    // Without a client of a local port, the program that started us waits for the connection,
+    // except that an origin connects for the clients of its hub.
+    if context.client.is_none() && !matches!(plan.local, Local::Origin(_)) {
         deadline = deadline.reporting_signals();
     }
     if plan.shows_status {

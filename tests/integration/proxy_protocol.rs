@@ -103,7 +103,7 @@ fn stores_header() -> (Script, Arc<Mutex<Vec<u8>>>) {
         *seen.lock().unwrap() = [start, rest].concat();
         Ok(())
     });
-    (script.echo(), got)
+    (script, got)
 }
 
 /// Checks that the target has received a header with the addresses of both ends of this client's
@@ -127,7 +127,7 @@ fn the_header_names_the_client_of_a_local_port() {
         ("--listen 127.0.0.1:0", line, "v1"),
     ] {
         let (script, got) = stores_header();
-        let target = script.serve();
+        let target = script.echo().serve();
         let run = listening(format!("{option} --proxy-protocol {version} {}", target.args()));
         expect_header_for(&run.client(), header, &got);
         drop(run);
@@ -140,7 +140,7 @@ fn each_client_of_a_listener_has_its_own_header_through_a_proxy_too() {
     let (scripts, gots): (Vec<_>, Vec<_>) = (0..2)
         .map(|_| {
             let (script, got) = stores_header();
-            (http_ok().followed_by(script), got)
+            (http_ok().followed_by(script.echo()), got)
         })
         .unzip();
     let proxy = Server::each(scripts);
@@ -167,6 +167,101 @@ fn debug_output_shows_the_header() {
     out.expect_code(0).expect_stderr_has(">>> \"PROXY UNKNOWN\\r\\n\"");
     target.finish();
     proxy.finish();
+}
+
+/// A web server in front of a listener names the client in X-Forwarded-For or in `REMOTE_ADDR`.
+mod behind_a_web_server {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    /// Waits for the header that the target stores.
+    #[track_caller]
+    fn expect_header(got: &Mutex<Vec<u8>>, source: &str, destination: SocketAddr) {
+        eventually("a header", || !got.lock().unwrap().is_empty());
+        let due = line(source.parse().unwrap(), destination);
+        assert_eq!(show(&got.lock().unwrap()), show(&due));
+    }
+
+    /// Starts a target for `count` clients, and a listener that trusts the clients on this machine.
+    /// Also returns what the target stores for each.
+    fn start(listener: &str, count: usize) -> (Server, Listening, Vec<Arc<Mutex<Vec<u8>>>>) {
+        let (scripts, gots): (Vec<_>, Vec<_>) = (0..count).map(|_| stores_header()).unzip();
+        let target = Server::each(scripts.into_iter().map(Script::expect_reset).collect::<Vec<_>>());
+        let args = format!(
+            "--listen {listener} --open --trust-forwarded 127.0.0.0/8 --proxy-protocol v1 {}",
+            target.args()
+        );
+        (target, listening(args), gots)
+    }
+
+    /// Returns a request that opens a tunnel.
+    fn opening() -> Vec<u8> {
+        [&[1, 1, 0, 0][..], &[0; 16], &[7; 16], &[0; 4]].concat()
+    }
+
+    #[test]
+    fn each_request_on_a_connection_has_a_client_of_its_own() {
+        let (target, run, gots) = start("post+http://127.0.0.1:0/tunnel", 3);
+        let mut client = run.client();
+        for (index, forwarded) in ["192.0.2.1", "192.0.2.2, 127.0.0.3", ""].iter().enumerate() {
+            let body = opening();
+            let head = format!(
+                "POST /tunnel/{index:032x} HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {forwarded}\r\n\
+                 Content-Length: {}\r\n\r\n",
+                body.len()
+            );
+            client.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+            let source = match forwarded.split(',').next() {
+                Some(address @ ("192.0.2.1" | "192.0.2.2")) => format!("{address}:0"),
+                _ => client.local_addr().unwrap().to_string(),
+            };
+            expect_header(&gots[index], &source, client.peer_addr().unwrap());
+        }
+        run.close();
+        target.finish();
+    }
+
+    #[test]
+    fn the_client_of_an_scgi_request_is_its_remote_addr() {
+        let (target, run, gots) = start("scgi://127.0.0.1:0/tunnel", 1);
+        let mut client = run.client();
+        let body = opening();
+        let uri = "/tunnel/00112233445566778899aabbccddeeff";
+        let length = body.len().to_string();
+        let fields = [
+            "CONTENT_LENGTH",
+            &length,
+            "SCGI",
+            "1",
+            "REQUEST_METHOD",
+            "POST",
+            "REQUEST_URI",
+            uri,
+            "REMOTE_ADDR",
+        ];
+        let header = [&fields[..], &["192.0.2.7"]].concat().join("\0") + "\0";
+        client.write_all(&[format!("{}:{header},", header.len()).as_bytes(), &body].concat()).unwrap();
+        expect_header(&gots[0], "192.0.2.7:0", client.peer_addr().unwrap());
+        run.close();
+        target.finish();
+    }
+
+    #[test]
+    fn the_client_of_a_websocket_is_the_forwarded_one() {
+        let (target, run, gots) = start("ws://127.0.0.1:0/ssh", 1);
+        let mut client = run.client();
+        let request = "GET /ssh HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                       X-Forwarded-For: 2001:db8::7\r\n\r\n";
+        client.write_all(request.as_bytes()).unwrap();
+        client.read_exact(&mut [0; 12]).unwrap();
+        let SocketAddr::V4(ours) = client.peer_addr().unwrap() else { panic!("IPv6") };
+        let mapped = SocketAddr::new(ours.ip().to_ipv6_mapped().into(), ours.port());
+        expect_header(&gots[0], "[2001:db8::7]:0", mapped);
+        run.close();
+        target.finish();
+    }
 }
 
 #[cfg(unix)]
@@ -204,7 +299,7 @@ mod unix {
         run.finish().expect_success();
 
         let (script, got) = stores_header();
-        let (target, socket) = (script.serve(), TempPath::new("socket"));
+        let (target, socket) = (script.echo().serve(), TempPath::new("socket"));
         let run =
             connect(format!("-d --listen unix:{} --proxy-protocol v2 {}", socket.display(), target.args()))
                 .start();

@@ -10,8 +10,9 @@ pub(super) const GENERAL: &[Definition] = &[
         "Send a PROXY protocol header to the target first",
         "Send a PROXY protocol header to the target first, as HAProxy and nginx expect with `accept-proxy` or \
          `proxy_protocol`. It contains the address of the local port's client, or of this end of the connection if \
-         there is no such client. Through a proxy, where that is unknown, it contains no addresses. Cannot be combined with \
-         `-P`, whose clients share one connection.").offering(Offer::Words(&["v1", "v2"])),
+         there is no such client. If a web server has named the client (`--trust-forwarded`, or `REMOTE_ADDR` with SCGI), it \
+         contains that address, with port 0. Through a proxy, where that is unknown, it contains no addresses. Cannot be \
+         combined with `-P`, whose clients share one connection.").offering(Offer::Words(&["v1", "v2"])),
     option(Flag::Wait, 'w', "SECONDS",
         "Limit the time to reach the target (0: no limit)",
         "Limit the time to reach the target, including name resolution, connecting and the handshakes with proxies. Time \

@@ -1,7 +1,7 @@
 //! A connection that carries requests: from a client, or from a web server.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,10 +38,49 @@ pub(super) struct Site {
 pub(super) struct ClientId {
     /// The name for messages.
     pub(super) name: String,
-    /// The address; `None` for a program on this machine.
-    pub(super) address: Option<IpAddr>,
+    /// Our address and the client's; `None` for a program on this machine. The client's port is 0
+    /// if a web server has named the client.
+    pub(super) addrs: Option<(SocketAddr, SocketAddr)>,
     /// The listener.
     pub(super) site: Arc<Site>,
+}
+
+impl ClientId {
+    /// Returns the client's address; `None` for a program on this machine.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.addrs.map(|(_, theirs)| theirs.ip())
+    }
+
+    /// Returns the client of a request that arrived on a connection with this peer. `reported` is
+    /// the client's address according to a web server that speaks SCGI, and `forwarded` the value
+    /// of X-Forwarded-For.
+    fn of_request(&self, reported: Option<&str>, forwarded: Option<&str>) -> Self {
+        let mut client = self.clone();
+        if let Some(reported) = reported {
+            client.name = printable(reported.as_bytes());
+            client.addrs = reported.parse().ok().map(|address| self.with_address(address));
+        }
+        let forwarders = &self.site.forwarders;
+        if let Some(peer) = client.address().or(self.address()).filter(|_| !forwarders.is_empty()) {
+            let address = client_address(peer, forwarded, forwarders);
+            if address != peer {
+                client.name = address.to_string();
+                client.addrs = Some(self.with_address(address));
+            }
+        }
+        client
+    }
+
+    /// Returns our address and that of a client that a web server has named.
+    fn with_address(&self, client: IpAddr) -> (SocketAddr, SocketAddr) {
+        // A web server that connects to a UNIX-domain socket does not say where its client did.
+        let unspecified = match client {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let ours = self.addrs.map_or(SocketAddr::new(unspecified, 0), |(ours, _)| ours);
+        (ours, SocketAddr::new(client, 0))
+    }
 }
 
 /// A connection with at most one request at a time.
@@ -49,8 +88,8 @@ pub(super) struct Connection {
     stream: Box<dyn Stream>,
     pub(super) registration: Registration,
     reader: Box<dyn ReadRequest>,
-    /// The address of the client or the web server; `None` for a UNIX-domain socket.
-    pub(super) address: Option<IpAddr>,
+    /// The client or the web server at the other end.
+    peer: ClientId,
     /// The client of the current request.
     pub(super) client: ClientId,
     state: State,
@@ -100,7 +139,7 @@ impl Connection {
         mut stream: Box<dyn Stream>,
         site: &Arc<Site>,
         name: String,
-        address: Option<IpAddr>,
+        addrs: Option<(SocketAddr, SocketAddr)>,
     ) -> Self {
         // A client recognizes a truncated answer by its length.
         stream.set_reset_on_exit(false);
@@ -108,12 +147,13 @@ impl Connection {
             PostTransport::Scgi => Box::new(ScgiRequest::new(&site.path)),
             PostTransport::Http | PostTransport::Https => Box::new(HttpRequests::new(&site.path)),
         };
+        let peer = ClientId { name, addrs, site: Arc::clone(site) };
         Self {
             stream,
             registration: Registration::default(),
             reader,
-            address,
-            client: ClientId { name, address, site: Arc::clone(site) },
+            client: peer.clone(),
+            peer,
             state: State::Reading,
             received: Vec::new(),
             has_ended: false,
@@ -123,6 +163,11 @@ impl Connection {
             alarm: None,
             is_authenticated: false,
         }
+    }
+
+    /// Returns the address of the client or the web server; `None` for a UNIX-domain socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.peer.address()
     }
 
     fn is_scgi(&self) -> bool {
@@ -235,18 +280,7 @@ impl Connection {
 
     fn accept(&mut self, request: Received) -> Progress {
         let Received { sid, body, keeps_alive, is_http_1_0, client, forwarded } = request;
-        if let Some(name) = client {
-            self.client.address = name.parse().ok();
-            self.client.name = printable(name.as_bytes());
-        }
-        let forwarders = &self.client.site.forwarders;
-        if let Some(peer) = self.client.address.or(self.address).filter(|_| !forwarders.is_empty()) {
-            let address = client_address(peer, forwarded.as_deref(), forwarders);
-            if address != peer {
-                self.client.name = address.to_string();
-            }
-            self.client.address = Some(address);
-        }
+        self.client = self.peer.of_request(client.as_deref(), forwarded.as_deref());
         let form = if self.is_scgi() { Form::Scgi } else { Form::Http { keeps_alive, is_http_1_0 } };
         self.state = State::Waiting { sid, form };
         // The table of tunnels limits the wait.

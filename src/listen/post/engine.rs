@@ -181,7 +181,7 @@ impl Engine {
     }
 
     fn add_connection(&mut self, connection: Connection) {
-        let address: Option<IpAddr> = connection.address;
+        let address: Option<IpAddr> = connection.address();
         let id = self.add(Task::Connection(Box::new(connection)));
         if let Some(oldest) = self.unauthenticated.add(id, address) {
             trace!("closing a connection without a valid request: there are too many");

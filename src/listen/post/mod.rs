@@ -12,7 +12,7 @@ use crate::addr::LOOPBACK;
 use crate::bypass::Prefix;
 use crate::connector::Connector;
 use crate::error::Error;
-use crate::net::{ServerTls, Tunnel};
+use crate::net::{ClientEnd, ServerTls, Tunnel};
 use crate::plan::{PostListener, PostServer, PostTransport};
 use crate::stream::Stream;
 use crate::sys::{self, Client};
@@ -102,10 +102,11 @@ fn connect(connector: &Connector, gate: &Gate, opening: &Opening) -> Result<(Tun
     trace!("client {} opens tunnel {sid}", client.name);
     let session = client.site.path.rsplit_once('/').map(|(_, last)| last);
     let usage = Usage { role: Role::Dest, session };
-    let from = client.address.unwrap_or(LOOPBACK[0]);
+    let from = client.address().unwrap_or(LOOPBACK[0]);
     let token = Some(&token[..]).filter(|token| !token.is_empty());
     let lease = gate.admit(token, usage, from).map_err(NotOpened::Rejected)?;
-    let tunnel = connector.connect(None).map_err(|error| NotOpened::Failed(error.into()))?;
+    let client = ClientEnd { channel: None, addrs: client.addrs };
+    let tunnel = connector.connect_for(client).map_err(|error| NotOpened::Failed(error.into()))?;
     Ok((tunnel, lease))
 }
 
@@ -128,7 +129,7 @@ fn connection(
         Some(tls) => tls.accept(stream)?,
         None => stream,
     };
-    Ok(Connection::new(stream, site, name, address))
+    Ok(Connection::new(stream, site, name, addrs))
 }
 
 #[cfg(test)]

@@ -53,9 +53,9 @@ fn serve(transport: PostTransport, target: u16) -> SocketAddr {
         for client in listener.incoming() {
             let client = client.unwrap();
             client.set_nonblocking(true).unwrap();
-            let address = client.peer_addr().unwrap().ip();
+            let addrs = (client.local_addr().unwrap(), client.peer_addr().unwrap());
             let stream = Box::new(Channel::socket(client));
-            let connection = Connection::new(stream, &site, "client".into(), Some(address));
+            let connection = Connection::new(stream, &site, "client".into(), Some(addrs));
             mailbox.send(Arrival::Connection(connection));
         }
     });

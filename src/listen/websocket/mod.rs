@@ -1,7 +1,7 @@
 //! Serves WebSocket clients: the check of the request and its token, the connection to the target,
 //! and the answer.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,7 @@ impl Web {
     /// received the reason.
     fn connect(&self, arrival: Arrival, connector: &Connector) -> Result<Session, Error> {
         let Arrival { index, client: Client { channel, name, addrs }, ticket } = arrival;
-        let (Some(listener), Some((_, theirs))) = (self.listeners.get(index), addrs) else {
+        let (Some(listener), Some((ours, theirs))) = (self.listeners.get(index), addrs) else {
             return Err(Error::ClientGone);
         };
         if !self.allow_from.is_empty() && !self.allow_from.iter().any(|network| network.contains(theirs.ip()))
@@ -155,11 +155,14 @@ impl Web {
             _ => error,
         })?;
         let Next::Open = next else { return Err(Error::ClientGone) };
-        let lease = self.admit(listener, &mut handshake, theirs.ip())?;
+        let from = client_address(theirs.ip(), handshake.machine.forwarded_for(), &self.forwarders);
+        let lease = self.admit(listener, &mut handshake, from)?;
         drop(ticket);
         trace!("client {name} ({}) opens a WebSocket", lease.identity());
         let channel = handshake.stream.socket().ok_or(Error::ClientGone)?;
-        let connected = connector.connect_for(ClientEnd { channel, addrs });
+        let theirs = if from == theirs.ip() { theirs } else { SocketAddr::new(from, 0) };
+        let client = ClientEnd { channel: Some(channel), addrs: Some((ours, theirs)) };
+        let connected = connector.connect_for(client);
         handshake.until = Instant::now() + WEB_HANDSHAKE_TIMEOUT;
         let mut tunnel = connected.map_err(|error| handshake.refuse(error))?;
         tunnel.stream.set_reset_on_exit(true);
@@ -177,9 +180,7 @@ impl Web {
     ) -> Result<Lease, Error> {
         let session = listener.site.path.rsplit_once('/').map(|(_, last)| last);
         let usage = Usage { role: TokenRole::Dest, session };
-        let machine = &handshake.machine;
-        let from = client_address(from, machine.forwarded_for(), &self.forwarders);
-        match self.gate.admit(machine.token(), usage, from) {
+        match self.gate.admit(handshake.machine.token(), usage, from) {
             Ok(lease) => Ok(lease),
             Err(refusal) => {
                 handshake.machine.reject(refusal.status(), refusal.to_string());

@@ -74,7 +74,6 @@ impl Shared {
             *self.aborting.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
-
 }
 
 impl Abort for Shared {
