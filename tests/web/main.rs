@@ -26,8 +26,10 @@ mod daemon;
 mod devtools;
 mod fault_proxy;
 mod faults;
+mod hubs;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod monitoring;
 #[allow(dead_code, reason = "tests/real uses the rest")]
 #[path = "../real/peers.rs"]
 mod peers;
@@ -38,6 +40,7 @@ mod runner;
 mod servers;
 mod sessions;
 mod status_page;
+mod token_hub;
 mod web_servers;
 mod websocket_servers;
 
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
         requests::cases(),
         browser::cases(),
         status_page::cases(),
+        hubs::cases(),
+        monitoring::cases(),
     ];
     runner::run(topics, filter, false, |_, _| {})
 }

@@ -20,6 +20,8 @@ pub(crate) const PROGRAMS: &[(&str, &str)] = &[
     ("nginx", "nginx-light"),
     ("node", "nodejs"),
     ("openssl", "openssl"),
+    ("prometheus", "prometheus"),
+    ("promtool", "prometheus"),
     ("/usr/bin/python3", "python3"),
     ("squid", "squid"),
     ("ssh", "openssh-client"),
@@ -27,6 +29,7 @@ pub(crate) const PROGRAMS: &[(&str, &str)] = &[
     ("stunnel4", "stunnel4"),
     ("websockify", "websockify"),
     ("/usr/lib/apache2/modules/mod_proxy_scgi.so", "apache2-bin"),
+    ("/usr/lib/python3/dist-packages/prometheus_client/__init__.py", "python3-prometheus-client"),
     ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
     ("/usr/share/nodejs/ws/index.js", "node-ws"),
 ];

@@ -115,7 +115,7 @@ impl Listener {
 }
 
 /// Waits until the program listens on this port.
-fn wait_for_listener(run: &Running, port: u16) {
+pub(crate) fn wait_for_listener(run: &Running, port: u16) {
     let start = std::time::Instant::now();
     while !crate::daemon::has_listener(port) {
         assert!(
