@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::listen::{ACCEPT_RETRY_DELAY, Acceptor, ErrorReport, Gate};
+use crate::listen::{ACCEPT_RETRY_DELAY, Acceptor, ErrorReport, Gate, prepare_for_many_clients};
 use crate::net::ServerTls;
 use crate::plan::{HubListener, HubServer, Plan};
 use crate::proto::hub::Site;
@@ -60,8 +60,7 @@ pub fn serve(plan: &Plan, server: &HubServer) -> Result<(), Error> {
     sys::reload_on_hangup().map_err(failed("watch for signals"))?;
     let tls = server.identity.as_ref().map(ServerTls::load).transpose()?;
     let gate = Gate::new(&server.access.check)?;
-    sys::raise_descriptor_limit();
-    sys::share_heap();
+    prepare_for_many_clients();
     let hub = Hub::start(server, gate, tls).map_err(failed("start the threads that relay"))?;
     let at: Vec<_> = server.listeners.iter().map(|listener| listener.at.clone()).collect();
     let acceptor = Acceptor::open(&at, &plan.sockets)?;

@@ -147,8 +147,9 @@ impl Worker {
                 self.advance(id);
             }
             self.take_messages();
-            if Instant::now() >= self.next_tick {
-                self.tick();
+            let now = Instant::now();
+            if now >= self.next_tick {
+                self.tick(now);
             }
             self.handle_acts();
             self.count();

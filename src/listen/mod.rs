@@ -164,11 +164,18 @@ pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Erro
     serve_clients(connector, &acceptor, Some(proxy), reactors)
 }
 
+/// Prepares the process for as many clients as the system permits.
+pub(crate) fn prepare_for_many_clients() {
+    if let Some(limit) = sys::raise_descriptor_limit() {
+        trace!("limit of open files: {limit}");
+    }
+    sys::share_heap();
+}
+
 /// Starts the threads that relay. Called before the listeners are opened, so that clients never
 /// wait for the threads.
 pub(crate) fn start_reactors() -> Result<Reactors, Error> {
-    sys::raise_descriptor_limit();
-    sys::share_heap();
+    prepare_for_many_clients();
     let count = thread::available_parallelism().map_or(1, NonZero::get);
     Reactors::start(count).map_err(|cause| Error::System { what: "start the threads that relay", cause })
 }

@@ -13,6 +13,7 @@ use crate::listening::*;
 use crate::websocket::server::read_head;
 
 mod ends;
+mod limits;
 mod scale;
 mod tokens;
 
@@ -32,6 +33,12 @@ pub(crate) fn origin(hub: SocketAddr, session: &str, args: &str) -> Listening {
 pub(crate) fn stop(origin: Listening) {
     let end = origin.stop(Signal::TERM);
     assert_eq!(end.code, Some(0), "{end:?}");
+}
+
+/// Stops a hub after its peers, so that it need not wait for them.
+pub(crate) fn close<const N: usize>(hub: Listening, peers: [WebSocket<TcpStream>; N]) {
+    drop(peers);
+    hub.close();
 }
 
 /// Returns a request for a WebSocket.
@@ -157,7 +164,7 @@ fn the_target_may_speak_first_and_early_bytes_are_kept() {
     client.close(None).unwrap();
     assert_eq!(close_code(&mut client), 1000);
     stop(origin);
-    hub.close();
+    close(hub, [client]);
 }
 
 #[test]
@@ -225,36 +232,39 @@ fn a_client_is_told_why_it_is_not_joined() {
     let nobody = RefusingPort::new();
     let hub = hub("--open");
     let started = Instant::now();
-    let dest =
-        |session: &str| connect(format!("-x ws://{}/v1/{session}/dest", hub.address())).input("").run();
-    dest("lab").expect_failure(5, &["404", "no origin offers 'lab'"]);
-    assert!(started.elapsed() >= Duration::from_secs(4), "{:?}", started.elapsed());
+    let dest = |session: &str| connect(format!("-x ws://{}/v1/{session}/dest", hub.address()));
+    let absent = dest("absent").start();
+    // This origin never answers.
+    let mut silent = register(hub.address(), "silent", "");
+    let address = hub.address();
+    let unanswered = std::thread::spawn(move || refused(address, "/v1/silent/dest", ""));
+    let id = offer(&mut silent);
+
     let origin = origin(hub.address(), "lab", &format!("127.0.0.1 {}", nobody.port()));
     let why = format!("cannot reach 127.0.0.1:{}: connection refused", nobody.port());
-    dest("lab").expect_failure(5, &["502", &why]);
+    dest("lab").input("").run().expect_failure(5, &["502", &why]);
     origin.wait_for_line("Connection refused");
     stop(origin);
+
+    let mut absent = absent;
+    absent.wait().expect_failure(5, &["404", "no origin offers 'absent'"]);
+    assert!(started.elapsed() >= Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(unanswered.join().unwrap(), (504, "the origin of 'silent' did not answer\n".into()));
+    assert!(started.elapsed() >= Duration::from_secs(14), "{:?}", started.elapsed());
+    assert_eq!(text(&mut silent), format!(r#"{{"id":"{id}","t":"withdrawn"}}"#));
+    assert_eq!(refused(hub.address(), &format!("/v1/silent/accept/{id}"), "").0, 404);
+    drop(silent);
+
     let (_, statistics) = page(hub.address(), "/metrics");
-    for label in ["absent", "target"] {
-        assert!(statistics.contains(&format!("refusals_total{{reason=\"{label}\"}} 1\n")), "{statistics}");
+    for (label, count) in [("absent", 2), ("target", 1), ("timeout", 1)] {
+        let expected = format!("refusals_total{{reason=\"{label}\"}} {count}\n");
+        assert!(statistics.contains(&expected), "{label}: {statistics}");
     }
     let messages = hub.close();
-    assert!(messages.iter().any(|line| line.contains("for session 'lab': 404 absent")), "{messages:?}");
-    assert!(messages.iter().any(|line| line.contains("for session 'lab': 502 target")), "{messages:?}");
-}
-
-#[test]
-fn an_origin_that_does_not_answer_costs_the_client_15_seconds() {
-    let hub = hub("--open");
-    let mut control = register(hub.address(), "lab", "");
-    let started = Instant::now();
-    let refusal = refused(hub.address(), "/v1/lab/dest", "");
-    assert_eq!(refusal, (504, "the origin of 'lab' did not answer\n".into()));
-    assert!(started.elapsed() >= Duration::from_secs(14), "{:?}", started.elapsed());
-    let id = offer(&mut control);
-    assert_eq!(text(&mut control), format!(r#"{{"id":"{id}","t":"withdrawn"}}"#));
-    assert_eq!(refused(hub.address(), &format!("/v1/lab/accept/{id}"), "").0, 404);
-    hub.close();
+    for expected in ["'absent': 404 absent", "'lab': 502 target", "'silent': 504 timeout"] {
+        let expected = format!("for session {expected}");
+        assert!(messages.iter().any(|line| line.contains(&expected)), "{expected}: {messages:?}");
+    }
 }
 
 #[test]

@@ -29,8 +29,7 @@ impl Worker {
     }
 
     /// Checks all time limits.
-    pub(super) fn tick(&mut self) {
-        let now = Instant::now();
+    pub(super) fn tick(&mut self, now: Instant) {
         self.next_tick = now + TICK_INTERVAL;
         self.rendezvous.tick(self.now());
         self.handle_acts();
@@ -78,3 +77,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,18 +62,8 @@ impl Gate {
     /// # Errors
     /// A file is missing or invalid, or the thread could not be started.
     pub(crate) fn new(check: &TokenCheck) -> Result<Self, Error> {
-        let TokenCheck::Keys { keys, audience, denied } = check else { return Ok(Self(None)) };
-        let keys = WatchedFile::open("--token-keys", keys, KeySet::parse).map_err(Error::Config)?;
-        let open = |path: &PathBuf| WatchedFile::open("--deny-file", path, DenyList::parse);
-        let state = State {
-            keys,
-            denied: denied.as_ref().map(open).transpose().map_err(Error::Config)?,
-            hangups: sys::hangups(),
-            failures: Failures::new(Instant::now()),
-            grants: Vec::new(),
-            limited: HashMap::new(),
-        };
-        let tokens = Arc::new(Tokens { audience: audience.clone(), state: Mutex::new(state) });
+        let Some(tokens) = Tokens::open(check)? else { return Ok(Self(None)) };
+        let tokens = Arc::new(tokens);
         let checked = Arc::downgrade(&tokens);
         thread::Builder::new()
             .name("tokens".into())
@@ -108,6 +98,22 @@ impl Gate {
 }
 
 impl Tokens {
+    /// Reads the files. Returns `None` without a check of tokens.
+    fn open(check: &TokenCheck) -> Result<Option<Self>, Error> {
+        let TokenCheck::Keys { keys, audience, denied } = check else { return Ok(None) };
+        let keys = WatchedFile::open("--token-keys", keys, KeySet::parse).map_err(Error::Config)?;
+        let open = |path: &PathBuf| WatchedFile::open("--deny-file", path, DenyList::parse);
+        let state = State {
+            keys,
+            denied: denied.as_ref().map(open).transpose().map_err(Error::Config)?,
+            hangups: sys::hangups(),
+            failures: Failures::new(Instant::now()),
+            grants: Vec::new(),
+            limited: HashMap::new(),
+        };
+        Ok(Some(Self { audience: audience.clone(), state: Mutex::new(state) }))
+    }
+
     fn admit(&self, token: &[u8], usage: Usage<'_>, from: IpAddr, now: u64) -> Result<Lease, Refusal> {
         let (keys, denied) = {
             let mut state = self.lock();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::acceptor::Acceptor;
 use super::gate::{Gate, Lease};
 use super::openers::Openers;
-use super::{ACCEPT_RETRY_DELAY, ErrorReport};
+use super::{ACCEPT_RETRY_DELAY, ErrorReport, prepare_for_many_clients};
 use crate::addr::LOOPBACK;
 use crate::bypass::Prefix;
 use crate::connector::Connector;
@@ -38,8 +38,7 @@ pub fn serve_post(connector: Connector, server: &PostServer) -> Result<(), Error
     sys::reload_on_hangup().map_err(failed("watch for signals"))?;
     let tls = server.identity.as_ref().map(ServerTls::load).transpose()?;
     let gate = Gate::new(&server.access.check)?;
-    sys::raise_descriptor_limit();
-    sys::share_heap();
+    prepare_for_many_clients();
     let mailbox = Arc::new(Mailbox::new().map_err(failed("start the threads that relay"))?);
     let at: Vec<_> = server.listeners.iter().map(|listener| listener.at.clone()).collect();
     let acceptor = Acceptor::open(&at, &connector.plan().sockets)?;

@@ -10,6 +10,11 @@ use super::Channel;
 use super::socket_path::{self, Identity};
 use crate::sys::Client;
 
+/// Maximum number of clients that wait to be accepted; the system may have a lower one. The
+/// standard library's 128 are too few when all clients of a server connect again at once: the
+/// kernel ignores a client that finds the queue full, and the client tries again after a second.
+const MAX_QUEUED: i32 = 4096;
+
 /// A listening socket. Accepting never blocks.
 #[derive(Debug)]
 pub enum Listener {
@@ -101,7 +106,9 @@ pub fn is_missing_address(error: &io::Error) -> bool {
 /// # Errors
 /// bind(2) failed.
 pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
+    let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, MAX_QUEUED)?;
+    Ok(listener)
 }
 
 impl AsFd for Listener {

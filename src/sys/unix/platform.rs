@@ -51,9 +51,11 @@ pub fn is_trusted(data: &Metadata) -> bool {
 }
 
 /// Raises the limit on open file descriptors to the maximum, but not for child processes. If this
-/// fails, the old limit still applies, and reaching it is reported as an error.
-pub fn raise_descriptor_limit() {
+/// fails, the old limit still applies, and reaching it is reported as an error. Returns the limit
+/// that now applies; `None` if there is none.
+pub fn raise_descriptor_limit() -> Option<u64> {
     change_limit(Resource::Nofile, |limit| Rlimit { current: limit.maximum, maximum: limit.maximum });
+    rustix::process::getrlimit(Resource::Nofile).current
 }
 
 /// Reports that memory is exhausted and exits, without allocating. Safe to call while other threads

@@ -46,8 +46,10 @@ pub fn is_trusted(_: &Metadata) -> bool {
     true
 }
 
-/// Does nothing: there is no descriptor limit to raise.
-pub fn raise_descriptor_limit() {}
+/// Returns `None`: there is no descriptor limit to raise.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    None
+}
 
 /// Ends the process when memory is exhausted.
 pub(crate) fn out_of_memory() -> ! {

@@ -39,6 +39,7 @@ fn idle_pairs_cost_at_most_4_kib_each() {
     drop(pairs);
     eventually("the end of the pairs", || page(address, "/v1/stats").1.contains(r#""pairs":0"#));
     eventually("closed descriptors", || hub.count_descriptors_and_threads().0 < 100);
+    drop(controls);
     hub.close();
 }
 
@@ -65,21 +66,5 @@ fn a_client_that_does_not_read_stops_no_other_and_costs_little_memory() {
     drop(slow);
     stop(slow_origin);
     stop(fast_origin);
-    hub.close();
-}
-
-#[test]
-fn garbage_and_slow_requests_do_not_stop_the_hub() {
-    let hub = hub("--open");
-    let idle: Vec<_> = (0..300).map(|_| connect_to(hub.address())).collect();
-    for (index, mut stream) in idle.iter().enumerate() {
-        let garbage = bytes(index as u64, index % 50);
-        let _ = stream.write_all(if index % 2 == 0 { b"GET /v1/lab/dest HTTP/1.1\r\n" } else { &garbage });
-    }
-    let started = Instant::now();
-    assert_eq!(page(hub.address(), "/v1/health"), (200, "ok\n".into()));
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
-    // Each address has at most 256 connections without a request, and each of them 10 seconds.
-    hub.wait_for_line("closing the oldest connection without a request");
     hub.close();
 }
