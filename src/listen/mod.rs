@@ -166,7 +166,8 @@ pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Erro
 
 /// Prepares the process for as many clients as the system permits.
 pub(crate) fn prepare_for_many_clients() {
-    if let Some(limit) = sys::raise_descriptor_limit() {
+    sys::raise_descriptor_limit();
+    if let Some(limit) = sys::descriptor_limit() {
         trace!("limit of open files: {limit}");
     }
     sys::share_heap();

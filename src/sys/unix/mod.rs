@@ -38,8 +38,8 @@ pub(super) use inheritance::restrict_inheritance;
 pub use inherited_fd::read_inherited;
 pub use listener::{Listener, bind_tcp, is_missing_address};
 pub use platform::{
-    DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, create_private_file, is_trusted, os_string,
-    others_can_read, raise_descriptor_limit,
+    DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, create_private_file, descriptor_limit,
+    is_trusted, os_string, others_can_read, raise_descriptor_limit,
 };
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, poll_now, watch};

@@ -51,10 +51,14 @@ pub fn is_trusted(data: &Metadata) -> bool {
 }
 
 /// Raises the limit on open file descriptors to the maximum, but not for child processes. If this
-/// fails, the old limit still applies, and reaching it is reported as an error. Returns the limit
-/// that now applies; `None` if there is none.
-pub fn raise_descriptor_limit() -> Option<u64> {
+/// fails, the old limit still applies, and reaching it is reported as an error.
+pub fn raise_descriptor_limit() {
     change_limit(Resource::Nofile, |limit| Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// Returns the limit on open file descriptors; `None` if there is none.
+#[must_use]
+pub fn descriptor_limit() -> Option<u64> {
     rustix::process::getrlimit(Resource::Nofile).current
 }
 

@@ -26,8 +26,8 @@ pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub use inherited_fd::{passed_listeners, read_inherited};
 pub use listener::{Listener, is_missing_address};
 pub use platform::{
-    DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, create_private_file, is_trusted, os_string,
-    others_can_read, raise_descriptor_limit,
+    DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, create_private_file, descriptor_limit,
+    is_trusted, os_string, others_can_read, raise_descriptor_limit,
 };
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, poll_now, watch};

@@ -46,8 +46,12 @@ pub fn is_trusted(_: &Metadata) -> bool {
     true
 }
 
-/// Returns `None`: there is no descriptor limit to raise.
-pub fn raise_descriptor_limit() -> Option<u64> {
+/// Does nothing: there is no descriptor limit to raise.
+pub fn raise_descriptor_limit() {}
+
+/// Returns `None`: there is no descriptor limit.
+#[must_use]
+pub fn descriptor_limit() -> Option<u64> {
     None
 }
 
