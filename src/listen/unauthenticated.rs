@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// Maximum number of such connections. Beyond that, the oldest is closed.
 const MAX_CONNECTIONS: usize = 1024;
 /// Maximum number of such connections from one address, or from one /64 network of IPv6.
-const MAX_PER_ADDRESS: usize = 256;
+pub(super) const MAX_PER_ADDRESS: usize = 256;
 
 /// The connections, by their numbers, which grow with time.
 #[derive(Debug)]

@@ -278,6 +278,11 @@ impl Engine {
                 if !self.table.knows(sid) {
                     self.clients.remove(&sid);
                 }
+                if self.table.holds(sid, id as u64) {
+                    // Web servers open a connection for each request, and a POLL may be held for
+                    // long.
+                    self.unauthenticated.remove(id);
+                }
                 self.arm(id);
             }
         }

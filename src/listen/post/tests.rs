@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::*;
 use crate::cli::{self, Request as CliRequest};
 use crate::config::{self, Sources};
+use crate::listen::unauthenticated::MAX_PER_ADDRESS;
 use crate::plan::TokenCheck;
 use crate::proto::post::{Answer, Key, Opening as OpenFields, Request, Reset, ResetCode, Sid};
 use crate::sys::Channel;
@@ -307,4 +308,27 @@ fn requests_may_be_pipelined() {
     client.send(&Request { up: 3, ..request() }, b"def");
     let positions: Vec<_> = (0..3).map(|_| Answer::decode(&client.receive().1).unwrap().0.up).collect();
     assert_eq!(positions, [0, 3, 6]);
+}
+
+/// Web servers open a connection for each request, and all connections come from their address.
+#[test]
+fn many_tunnels_of_one_web_server_hold_their_polls() {
+    const TUNNELS: u8 = 40;
+    let server = Server::start(PostTransport::Http);
+    let mut held = Vec::new();
+    for number in 0..TUNNELS {
+        let sid = Sid::new([number; 16]);
+        let mut opener = Client { sid, ..server.client() };
+        assert!(opener.ask(&open(), b"").0.is_opened);
+        let mut poller = Client { sid, ..server.client() };
+        poller.send(&poll(0), b"");
+        held.push((server.accept(), poller));
+    }
+    // More connections without a request than the limit permits.
+    let idle: Vec<_> = (0..MAX_PER_ADDRESS).map(|_| server.client()).collect();
+    for (mut target, mut poller) in held {
+        target.write_all(b"x").unwrap();
+        assert_eq!(Answer::decode(&poller.receive().1).unwrap().1, b"x");
+    }
+    drop(idle);
 }

@@ -393,6 +393,13 @@ impl Session {
         self.blocked.take_if(|blocked| blocked.client == client);
     }
 
+    /// Returns `true` if this request is held: it has the key of the tunnel, and its token was
+    /// accepted.
+    pub(super) fn holds(&self, client: ClientId) -> bool {
+        self.poll.as_ref().is_some_and(|poll| poll.client == client)
+            || self.blocked.as_ref().is_some_and(|blocked| blocked.client == client)
+    }
+
     /// Returns the time of the next call of [`time_out`](Self::time_out).
     pub(super) fn deadline(&self) -> Duration {
         let poll = self.poll.as_ref().map(|poll| poll.until);

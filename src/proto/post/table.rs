@@ -144,8 +144,23 @@ impl Table {
 
     /// Reports that the token does not permit the tunnel, or no longer does. All requests are
     /// answered with `status`, which is 401, 403 or 429, and the reason `text`.
+    ///
+    /// A tunnel that was never open is forgotten at once, because clients without a token could
+    /// fill the table otherwise.
     pub fn rejected(&mut self, sid: Sid, status: u16, text: &str, now: Duration) {
+        let was_open = self.is_open(sid);
         self.update(sid, |session, replies| session.reject(status, text, now, replies));
+        if !was_open && let Some(session) = self.sessions.remove(&sid) {
+            session.alarm.inspect(|alarm| {
+                self.alarms.remove(&(*alarm, sid));
+            });
+        }
+    }
+
+    /// Returns `true` if the tunnel holds this request, which has its key.
+    #[must_use]
+    pub fn holds(&self, sid: Sid, client: ClientId) -> bool {
+        self.sessions.get(&sid).is_some_and(|session| session.holds(client))
     }
 
     /// Returns `true` if there is a tunnel with this identifier.

@@ -157,10 +157,6 @@ fn a_token_that_is_or_becomes_invalid_ends_the_tunnel() {
     server.run(reject);
     let reply = server.reply(client).unwrap();
     assert_eq!((reply.status, &reply.body[..]), (401, &b"token expired"[..]));
-    let client = server.send(&open(), b"");
-    assert_eq!(server.status(client), Some(401));
-    server.wait(FINISHED_TTL);
-    assert!(server.table.is_empty());
     let mut server = Server::opened();
     let held = server.send(&poll(0), b"");
     server.run(reject);
@@ -168,6 +164,33 @@ fn a_token_that_is_or_becomes_invalid_ends_the_tunnel() {
     assert_eq!(server.others, [Event::Reset(sid())]);
     let client = server.send(&poll(0), b"");
     assert_eq!(server.status(client), Some(401));
+}
+
+#[test]
+fn tunnels_without_a_valid_token_do_not_fill_the_table() {
+    let mut server = Server::new();
+    for _ in 0..10 {
+        let clients = [server.send(&open(), b""), server.send(&open(), b"")];
+        server.run(|table, now| table.rejected(sid(), 401, "token missing", now));
+        assert_eq!(clients.map(|client| server.status(client)), [Some(401); 2]);
+        assert!(server.table.is_empty() && server.table.deadline().is_none());
+    }
+    // A tunnel that the client aborts before its token is checked.
+    let opener = server.send(&open(), b"");
+    server.ask(&Request { is_reset: true, ..request() }, b"\0\x04");
+    server.run(|table, now| table.rejected(sid(), 401, "token missing", now));
+    assert_eq!(server.status(opener), Some(200));
+    assert!(server.table.is_empty() && server.table.deadline().is_none());
+}
+
+#[test]
+fn a_request_with_the_key_is_held() {
+    let mut server = Server::opened();
+    let other = server.send(&Request { key: Key::new([2; 16]), ..poll(0) }, b"");
+    let held = server.send(&poll(0), b"");
+    assert!(server.table.holds(sid(), held) && !server.table.holds(sid(), other));
+    server.run(|table, now| table.received(sid(), b"x", now));
+    assert!(!server.table.holds(sid(), held));
 }
 
 #[test]
