@@ -1,11 +1,13 @@
 //! The request of wstunnel (version 10): the target is in a JSON Web Token, which its client sends
 //! as a subprotocol.
 
+use std::net::IpAddr;
+
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::addr::Endpoint;
+use crate::addr::{Endpoint, Host};
 
 /// The key of the signature. wstunnel's servers do not verify it, because every client has the
 /// same.
@@ -27,10 +29,15 @@ pub fn path(prefix: &str) -> String {
 #[must_use]
 pub fn subprotocols(id: [u8; 16], target: &Endpoint) -> String {
     let header = json!({"typ": "JWT", "alg": "HS256"});
+    // The server parses the host as that of a URL, in which IPv6 addresses have brackets.
+    let host = match &target.host {
+        Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+        host => host.to_string(),
+    };
     let claims = json!({
         "id": uuid(id),
         "p": {"Tcp": {"proxy_protocol": false}},
-        "r": target.host.to_string(),
+        "r": host,
         "rp": target.port.get(),
     });
     let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
@@ -99,7 +106,7 @@ mod tests {
         let claims = json!({
             "id": "ffffffff-ffff-4fff-bfff-ffffffffffff",
             "p": {"Tcp": {"proxy_protocol": false}},
-            "r": "2001:db8::1",
+            "r": "[2001:db8::1]",
             "rp": 22,
         });
         assert_eq!((parse(&parts[1]), parts[2].len(), parts.len()), (claims, 32, 3));
