@@ -20,9 +20,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Reports a request that was refused.
-    pub(super) fn refused(&mut self, client: &str, why: &str) {
-        self.message(&format!("client {client}: request refused: {why}"));
+    /// Reports a request that was answered with this status.
+    pub(super) fn refused(&mut self, client: &str, status: u16, why: &str) {
+        self.message(&format!("refused client {client}: {status} {why}"));
     }
 
     /// Reports a tunnel that failed.

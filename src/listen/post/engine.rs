@@ -19,6 +19,7 @@ use crate::net::Tunnel;
 use crate::proto::post::{Event, MAX_SESSIONS, Reset, ResetCode, Sid, Table};
 use crate::stream::{Interest, Registration};
 use crate::sys::{Poller, PollerEvents, Source};
+use crate::text::printable;
 use crate::token::Refusal;
 use crate::trace::trace;
 use zeroize::Zeroizing;
@@ -219,7 +220,7 @@ impl Engine {
     /// Refuses all requests of a tunnel because of its token.
     fn reject(&mut self, sid: Sid, client: &str, refusal: Refusal) {
         let (text, now) = (refusal.to_string(), self.now());
-        self.report.refused(client, &text);
+        self.report.refused(client, refusal.status(), &text);
         self.table.rejected(sid, refusal.status(), &text, now);
     }
 
@@ -259,7 +260,7 @@ impl Engine {
             Progress::Closed => self.remove(id),
             Progress::Refused(refusal) => {
                 if let Some(Task::Connection(connection)) = self.tasks.get(&id) {
-                    self.report.refused(&connection.client.name, refusal.why);
+                    self.report.refused(&connection.client.name, refusal.status, refusal.why);
                 }
                 let progress = match self.tasks.get_mut(&id) {
                     Some(Task::Connection(connection)) => connection.write(),
@@ -306,6 +307,11 @@ impl Engine {
             Event::Reply(reply) => {
                 let id = usize::try_from(reply.client).unwrap_or(usize::MAX);
                 if let Some(Task::Connection(connection)) = self.tasks.get_mut(&id) {
+                    // A refused token is reported once for its tunnel.
+                    if matches!(reply.status, 400 | 404) {
+                        let why = printable(&reply.body);
+                        self.report.refused(&connection.client.name, reply.status, &why);
+                    }
                     let progress = connection.answer(reply.status, &reply.body);
                     if connection.is_authenticated {
                         self.unauthenticated.remove(id);

@@ -82,8 +82,8 @@ fn ticket(client: &Client, handshakes: &Arc<Handshakes>) -> Option<Ticket> {
 
 /// Connects a client to the target, and passes the session to a reactor.
 fn open_session(arrival: Arrival, connector: &Connector, web: &Web, reactors: &Reactors) {
-    let name = arrival.client.name.clone();
-    match web.connect(arrival, connector) {
+    let mut name = arrival.client.name.clone();
+    match web.connect(arrival, connector, &mut name) {
         Ok((client, Tunnel { stream, peers }, lease)) => {
             trace!("start relaying.");
             let (settings, first) = (connector.plan().relay, peers.remote.clone());
@@ -119,22 +119,24 @@ impl Web {
 
     /// Reports a client that was not served.
     fn report(&self, name: &str, error: Error) {
+        let report = || self.report.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
+            Error::ClientRejected(Rejection::Web { status, why }) => report().refused(name, status, &why),
             Error::ClientRejected(_) | Error::ClientNotAllowed => {
-                let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-                report.failed(name, &error.user_message());
+                report().failed(name, &error.user_message());
             }
             error => report_end(name, Err(error)),
         }
     }
 
-    /// Performs the handshake with a client, and connects to the target.
+    /// Performs the handshake with a client, and connects to the target. `name` is the client's
+    /// name for messages, which a web server in front may change.
     ///
     /// # Errors
     /// The client or its request was refused, or the target could not be reached. The client has
     /// received the reason.
-    fn connect(&self, arrival: Arrival, connector: &Connector) -> Result<Session, Error> {
-        let Arrival { index, client: Client { channel, name, addrs }, ticket } = arrival;
+    fn connect(&self, arrival: Arrival, connector: &Connector, name: &mut String) -> Result<Session, Error> {
+        let Arrival { index, client: Client { channel, addrs, .. }, ticket } = arrival;
         let (Some(listener), Some((ours, theirs))) = (self.listeners.get(index), addrs) else {
             return Err(Error::ClientGone);
         };
@@ -156,6 +158,9 @@ impl Web {
         })?;
         let Next::Open = next else { return Err(Error::ClientGone) };
         let from = client_address(theirs.ip(), handshake.machine.forwarded_for(), &self.forwarders);
+        if from != theirs.ip() {
+            *name = from.to_string();
+        }
         let lease = self.admit(listener, &mut handshake, from)?;
         drop(ticket);
         trace!("client {name} ({}) opens a WebSocket", lease.identity());

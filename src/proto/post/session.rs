@@ -128,7 +128,8 @@ impl Session {
         }
         self.extend(now);
         if request.down > self.down.end() {
-            replies.push(Reply { client, status: 400, body: Vec::new() });
+            let body = "acknowledges bytes that were not sent".into();
+            replies.push(Reply { client, status: 400, body });
             return None;
         }
         if request.is_reset {

@@ -82,15 +82,12 @@ impl Table {
     /// Handles the body of a request. `client` must be different for each request until it is
     /// answered.
     pub fn request(&mut self, client: ClientId, sid: Sid, body: &[u8], now: Duration) {
-        let status = |status| Event::Reply(Reply { client, status, body: Vec::new() });
-        let Some((request, data)) = Request::decode(body) else {
-            self.events.push(status(400));
-            return;
-        };
+        let mut refuse =
+            |status, why: &str| self.events.push(Event::Reply(Reply { client, status, body: why.into() }));
+        let Some((request, data)) = Request::decode(body) else { return refuse(400, "malformed message") };
         if let Some(session) = self.sessions.get_mut(&sid) {
             if session.key != request.key {
-                self.events.push(status(404));
-                return;
+                return refuse(404, "unknown tunnel");
             }
             let change = session.request(client, &request, data, now, &mut self.replies);
             if session.is_open() {
@@ -99,13 +96,9 @@ impl Table {
             self.finish(sid, change);
             return;
         }
-        let Some(opening) = &request.opening else {
-            self.events.push(status(404));
-            return;
-        };
+        let Some(opening) = &request.opening else { return refuse(404, "unknown tunnel") };
         if request.is_reset || request.up != 0 || request.down != 0 {
-            self.events.push(status(400));
-            return;
+            return refuse(400, "the first message of a tunnel is invalid");
         }
         let token = Zeroizing::new(opening.token.to_vec());
         let mut session = Session::new(request.key.clone(), client, self.max_wait, now);

@@ -178,14 +178,14 @@ fn path(target: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
 }
 
-/// The fields of a head. Values that are not UTF-8 are ignored.
+/// The fields of a head. Values that are not UTF-8 count as empty.
 struct Fields<'a>(&'a [Header<'a>]);
 
 impl<'a> Fields<'a> {
     /// Returns all values of a field.
     fn values(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let fields = self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
-        fields.filter_map(|field| str::from_utf8(field.value).ok()).map(str::trim)
+        fields.map(|field| str::from_utf8(field.value).unwrap_or_default().trim())
     }
 
     /// Returns `true` if the comma-separated values of a field include `item`, ignoring case.

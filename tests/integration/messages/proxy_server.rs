@@ -1,4 +1,4 @@
-//! Errors of listeners whose clients name the target (`--listen` with a scheme).
+//! Errors of listeners that speak a protocol with their clients (`--listen` with a scheme).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -26,9 +26,10 @@ fn client(
         let _ = client.write_all(request.as_bytes());
         let _ = client.read_to_end(&mut Vec::new());
         drop(client);
-        run.wait_stderr_has(&format!("connect: client {from}: "));
+        let name = format!("client {from}: ");
+        run.wait_stderr_has(&name);
         let log = run.stderr_so_far();
-        let line = log.lines().find(|line| line.starts_with("connect: client")).unwrap();
+        let line = log.lines().find(|line| line.contains(&name)).unwrap();
         // The listener keeps running, so use the exit code that a single session would have.
         Message { code: Some(5), text: format!("{line}\n") }
             .naming(from, "127.0.0.1:50000")
@@ -37,6 +38,7 @@ fn client(
 }
 
 const HTTP: &str = "--listen http://127.0.0.1:0";
+const WEBSOCKET: &str = "--listen ws://127.0.0.1:0/ssh --open host.example 22";
 const SOCKS: &str = "--listen socks5://127.0.0.1:0";
 
 pub(super) fn rows() -> Vec<Row> {
@@ -97,6 +99,27 @@ pub(super) fn rows() -> Vec<Row> {
             "",
             HTTP,
             b"CONNECT localhost:PORT HTTP/1.1\r\n\r\n",
+        ),
+        client(
+            "ClientRejected",
+            "A browser opens the URL of a WebSocket listener",
+            "",
+            WEBSOCKET,
+            b"GET /ssh HTTP/1.1\r\nHost: www.example\r\n\r\n",
+        ),
+        client(
+            "ClientRejected",
+            "A web page uses a WebSocket listener",
+            "To permit its site, use `--allow-origin`.",
+            WEBSOCKET,
+            b"GET /ssh HTTP/1.1\r\nHost: www.example\r\nOrigin: https://other.example\r\n\r\n",
+        ),
+        client(
+            "ClientRejected",
+            "A client of a listener for POST tunnels requests another path",
+            "",
+            "--listen post+http://127.0.0.1:0/tunnel --open host.example 22",
+            b"POST /other HTTP/1.1\r\nHost: www.example\r\nContent-Length: 0\r\n\r\n",
         ),
     ]
 }

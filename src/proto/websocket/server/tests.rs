@@ -110,6 +110,11 @@ fn each_wrong_request_has_its_status() {
         assert_eq!(status(&REQUEST.replacen(from, to, 1)), expected, "{to}");
     }
     assert_eq!(status(&format!("GET /chat HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(17_000))), 431);
+    let not_utf8 = [REQUEST.trim_end().as_bytes(), b"\r\nOrigin: \xff\r\n\r\n"].concat();
+    let mut handshake = ServerHandshake::new(site());
+    handshake.receive(&not_utf8);
+    let Step::Send(answer) = handshake.step() else { panic!("expected an answer") };
+    assert!(answer.bytes().starts_with(b"HTTP/1.1 403 "));
     let many = "X: y\r\n".repeat(101);
     assert_eq!(status(&format!("GET /chat HTTP/1.1\r\n{many}\r\n")), 431);
 }
