@@ -17,6 +17,7 @@ pub use local::{
 pub use login::{Login, PasswordPrompt};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
 pub use target::Target;
+pub(crate) use target::{is_placeholder, placeholder};
 pub use tls::{Identity, ServerIdentity, Tls};
 pub use token::Token;
 

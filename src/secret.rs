@@ -164,7 +164,7 @@ fn password_in(word: &[u8]) -> Range<usize> {
 
 /// Returns the start of the value of the first secret option in the query of a proxy's URL, or of
 /// the first URL in a chain that has one; `None` if there is no such option.
-fn secret_option(word: &[u8]) -> Option<usize> {
+pub(crate) fn secret_option(word: &[u8]) -> Option<usize> {
     let is_start = |byte: &u8| b"?#&".contains(byte);
     let starts = word.iter().enumerate().filter(|(_, byte)| is_start(byte)).map(|(at, _)| at + 1);
     starts.into_iter().find_map(|start| {

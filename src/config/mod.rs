@@ -180,8 +180,9 @@ fn check_fdpass(args: &Args, plan: &Plan) -> Result<(), Error> {
     let hop = plan.hops().find(|hop| args.fdpass && !hop.protocol.leaves_bytes_alone());
     hop.map_or(Ok(()), |hop| {
         Err(Error::Config(format!(
-            "-F cannot be combined with a {} proxy: connect must keep running to relay its messages; leave out -F \
+            "-F cannot be combined with {} {} proxy: connect must keep running to relay its messages; leave out -F \
              and ssh's ProxyUseFdpass",
+            if hop.protocol.name().starts_with("HTTP") { "an" } else { "a" },
             hop.protocol.name()
         )))
     })

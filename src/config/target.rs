@@ -1,10 +1,10 @@
 //! Parses the target from the operands on the command line.
 
 use super::service::{port_after_host, port_or_service};
-use crate::addr::{Endpoint, Host, Port, split_port};
+use crate::addr::{Endpoint, Host, split_port};
 use crate::cli::Args;
 use crate::error::Error;
-use crate::plan::{Plan, Route, Target, TargetUse};
+use crate::plan::{self, Plan, Route, Target, TargetUse};
 use crate::secret;
 
 /// Returns the target; `None` if the clients of a listener name their targets. Otherwise its port
@@ -25,7 +25,7 @@ pub(super) fn target(args: &Args) -> Result<Option<Target>, Error> {
 
 /// Returns a target for a plan that only checks the settings.
 pub(super) fn placeholder() -> Result<Target, Error> {
-    Ok(Target::Tcp(Endpoint { host: Host::parse("target.invalid")?, port: Port::MIN }))
+    Ok(Target::Tcp(plan::placeholder(None)?))
 }
 
 /// Returns the target in the operands.

@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 
-use super::{CertificateProblem, Error, MAX_SHOWN_ADDRESSES, Peer, TlsAlert, TlsFailure};
+use super::{CertificateProblem, Error, ExitCode, MAX_SHOWN_ADDRESSES, Peer, TlsAlert, TlsFailure};
 use crate::addr::{Host, SpecialUse};
 use crate::plan::{ListenAddress, Target};
 use crate::proto::{self, Awaited, BadUpgrade, Unencodable, Unusable, UnusableScheme};
@@ -64,6 +64,7 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Listen { address, cause } => listen_hint(address, cause.kind())?,
         Error::KeyFile { cause, .. } if cause.kind() == ErrorKind::AlreadyExists => "choose another name",
+        Error::Remote { .. } if error.exit_code() == ExitCode::Authentication => "get a new token",
         Error::ClientNotAllowed => "add its network to --allow-from to serve it",
         Error::TargetNotAllowed { .. } => "add it to --allow-to if clients may reach it",
         Error::Loop { .. } => "check the target that the client names, and the proxy",

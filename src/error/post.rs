@@ -14,6 +14,7 @@ pub(super) fn hint(failure: &Failure) -> Option<&'static str> {
         Failure::NotOpened(what) if what.starts_with("HTTP status 5") => {
             "check that connect --listen runs behind the web server"
         }
+        Failure::Malformed { expects_tls: true } => "use post+https:// for TLS",
         Failure::Reset(reset) if reset.code == ResetCode::Unreachable => {
             "check the target that the server was started with"
         }

@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use super::kind::{HopKind, Scheme, Settings, UseTls, host_field, token_fact};
 use crate::error::Error;
-use crate::plan::{Dial, HopRequest, Protocol, TargetUse, Token};
+use crate::plan::{Dial, HopRequest, Protocol, TargetUse, Token, is_placeholder};
 use crate::proto::Negotiation;
 use crate::proto::post::{OpenTunnel, Resource};
+use crate::secret::masked_text;
 use crate::stream::Stream;
 use crate::sys;
 use crate::tunnels::Broken;
@@ -79,7 +80,7 @@ impl Protocol for Proxy {
     fn facts(&self) -> Vec<(&'static str, String)> {
         let query = self.resource.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         vec![
-            ("path", format!("{}{query}", self.resource.path)),
+            ("path", masked_text(&format!("{}{query}", self.resource.path)).into_owned()),
             token_fact(self.token.as_ref()),
             ("resumption", format!("for {} s", self.resume.as_secs())),
         ]
@@ -98,7 +99,7 @@ impl Protocol for Proxy {
         let HopRequest { destination, token, redactor, .. } = request;
         let token = token.map(|token| Zeroizing::new(token.expose().to_vec())).unwrap_or_default();
         let Self { resource, resume, .. } = self.clone();
-        let target = destination.to_string();
+        let target = if is_placeholder(&destination) { String::new() } else { destination.to_string() };
         Box::new(OpenTunnel::new(resource, token, target, resume, sys::random, redactor))
     }
 

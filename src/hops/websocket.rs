@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::plan::{Dial, HopRequest, Protocol, TargetUse, Token};
 use crate::proto::Negotiation;
 use crate::proto::websocket::{HalfClose, Handshake, Request, wstunnel};
+use crate::secret::masked_text;
 use crate::stream::{Layered, Stream};
 use crate::sys;
 
@@ -149,7 +150,7 @@ impl Protocol for Proxy {
     fn facts(&self) -> Vec<(&'static str, String)> {
         let at_eof = if self.sends_after_close { "sends Close" } else { "as the server supports it" };
         let mut facts = vec![
-            ("path", self.path.to_string()),
+            ("path", masked_text(&self.path.0).into_owned()),
             token_fact(self.token.as_ref()),
             ("half-close", at_eof.into()),
         ];

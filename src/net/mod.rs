@@ -1,9 +1,9 @@
 //! Turns a plan into a connected stream: resolves names, dials, negotiates with each hop, and
 //! starts TLS with the target if requested.
 
-use crate::addr::{Endpoint, Host, Port};
+use crate::addr::Endpoint;
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Limits, Local, Plan, Route, Target};
+use crate::plan::{Bypass, Limits, Local, Plan, Route, Target, placeholder};
 use crate::trace::trace;
 use binding::Binding;
 use deadline::Deadline;
@@ -66,7 +66,9 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     }
     let target = match &plan.target {
         Target::Tcp(target) => target,
-        Target::AtServer(host) => &placeholder(host.as_ref())?,
+        Target::AtServer(host) => {
+            &placeholder(host.clone()).map_err(|error| Error::Config(error.to_string()))?
+        }
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
             let channel = dial::dial_unix(path, &peer, &deadline, context.progress)?;
@@ -119,14 +121,6 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
             Err(Error::NoRoute { target: plan.target.to_string(), failed })
         }
     }
-}
-
-/// Returns an endpoint for the last hop of a route whose server selects the target. The hop ignores
-/// the parts that the user has not named.
-fn placeholder(host: Option<&Host>) -> Result<Endpoint, Error> {
-    let unknown = || Host::parse("target.invalid");
-    let host = host.cloned().map_or_else(unknown, Ok).map_err(|error| Error::Config(error.to_string()))?;
-    Ok(Endpoint { host, port: Port::MIN })
 }
 
 /// Returns how many of these routes will be tried. The target is dialled directly at most once, so

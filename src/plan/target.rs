@@ -3,7 +3,22 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::addr::{Endpoint, Host};
+use crate::addr::{AddrError, Endpoint, Host, Port};
+
+/// The host of a target whose name only the server knows. No host has this name (RFC 6761 §6.4).
+const UNKNOWN_HOST: &str = "target.invalid";
+
+/// Returns an endpoint for a hop whose server selects the target. The hop ignores the port, and the
+/// host if it is `None`.
+pub(crate) fn placeholder(host: Option<Host>) -> Result<Endpoint, AddrError> {
+    let host = host.map_or_else(|| Host::parse(UNKNOWN_HOST), Ok)?;
+    Ok(Endpoint { host, port: Port::MIN })
+}
+
+/// Returns `true` for a [`placeholder`] without a host.
+pub(crate) fn is_placeholder(endpoint: &Endpoint) -> bool {
+    matches!(&endpoint.host, Host::Name(name) if name.as_str() == UNKNOWN_HOST)
+}
 
 /// The remote end of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! POST tunnels: the hops `post+http` and `post+https`, and the listeners at their other end.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -45,6 +45,43 @@ fn a_server_that_speaks_first_is_heard_at_once() {
     client.finish().expect_success();
     target.finish();
     run.close();
+}
+
+/// Reads the request that opens a tunnel and closes the connection. Returns the request, and what
+/// the client prints.
+fn first_request(path: &str, args: &str) -> (Vec<u8>, Outcome) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("post+http://{}{path}", server.local_addr().unwrap());
+    let client = connect(format!("-dd --resume 0 -x {url} {args}")).start();
+    let mut stream = BufReader::new(server.accept().unwrap().0);
+    let (mut request, mut length) = (Vec::new(), 0);
+    while !request.ends_with(b"\r\n\r\n") {
+        let start = request.len();
+        stream.read_until(b'\n', &mut request).unwrap();
+        let line = std::str::from_utf8(&request[start..]).unwrap();
+        length = line.strip_prefix("Content-Length: ").map_or(length, |it| it.trim().parse().unwrap());
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    request.extend_from_slice(&body);
+    drop(stream);
+    (request, client.finish())
+}
+
+#[test]
+fn the_first_request_names_the_target_only_if_the_user_has() {
+    let (request, _) = first_request("/tunnel", "host.example 22");
+    assert!(request.ends_with(b"\0\0\0\x0fhost.example:22"), "{}", request.escape_ascii());
+    let (request, _) = first_request("/tunnel", "");
+    assert!(request.ends_with(&[0; 4]), "{}", request.escape_ascii());
+}
+
+#[test]
+fn a_token_in_the_query_is_not_logged() {
+    let (request, out) = first_request("/tunnel?x=y&token=hunter2", "");
+    assert!(String::from_utf8_lossy(&request).contains("?x=y&token=hunter2 HTTP/1.1\r\n"));
+    let log = out.stderr_text();
+    assert!(log.contains("?x=y&token=xxxxx HTTP/1.1") && !log.contains("hunter2"), "{log}");
 }
 
 #[test]

@@ -254,3 +254,20 @@ fn a_token_that_cannot_be_sent_is_an_error() {
         assert!(error.contains("has no effect"), "{error}");
     }
 }
+
+/// Servers of other projects may take a token in the query.
+#[test]
+fn a_token_in_the_query_is_not_shown() {
+    let server = server();
+    let url = format!("ws://127.0.0.1:{}/?x=y&token=hunter2", server.port());
+    let out = connect(format!("-dd -x {url} host.example 22")).run();
+    assert!(server.finish().starts_with("GET /?x=y&token=hunter2 HTTP/1.1\r\n"));
+    assert!(out.code == Some(0) && !out.stderr_text().contains("hunter2"));
+    let closed = RefusingPort::new().port();
+    for scheme in ["ws", "post+http"] {
+        let url = format!("{scheme}://127.0.0.1:{closed}/tunnel?x=y&token=hunter2");
+        let out = connect(format!("--check -dd -x {url} host.example 22")).run();
+        let text = format!("{}{}", out.stdout_text(), out.stderr_text());
+        assert!(text.contains("path /tunnel?x=y&token=****;") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -26,12 +26,18 @@ pub(super) fn classify(response: &Response, is_opening: bool) -> Verdict<'_> {
                 return Verdict::Answer(answer, data);
             }
         }
-        400 => return Verdict::Final(Failure::Malformed),
+        400 => {
+            // nginx: "The plain HTTP request was sent to HTTPS port".
+            let expects_tls = response.body.windows(5).any(|window| window == b"HTTPS");
+            return Verdict::Final(Failure::Malformed { expects_tls });
+        }
         401 => return Verdict::Final(Failure::Token(cause(response))),
         403 | 409 => return Verdict::Final(Failure::Refused(cause(response))),
         404 | 410 if !is_opening => return Verdict::Final(Failure::SessionLost),
-        413 => return Verdict::TooLong,
-        408 | 429 | 500 | 502 | 503 | 504 => return Verdict::Retry(status_line(response)),
+        // OPEN has no data that could be shortened.
+        413 if !is_opening => return Verdict::TooLong,
+        429 => return Verdict::Retry(cause(response)),
+        408 | 500 | 502 | 503 | 504 => return Verdict::Retry(status_line(response)),
         _ => {}
     }
     if is_opening {

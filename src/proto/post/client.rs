@@ -339,8 +339,9 @@ impl Client {
                     self.shorten_hold();
                 }
                 let since = *self.unavailable_since.get_or_insert(now);
-                if is_opening && now.saturating_sub(since) >= OPEN_RETRY_TIME {
-                    self.fail(Failure::NotOpened(cause));
+                if is_opening && now.saturating_sub(since) >= OPEN_RETRY_TIME.min(self.settings.resume) {
+                    let is_refused = response.status == 429;
+                    self.fail(if is_refused { Failure::Refused(cause) } else { Failure::NotOpened(cause) });
                 } else {
                     self.retry(direction, cause, response.retry_after, now);
                 }

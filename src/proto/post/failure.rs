@@ -18,7 +18,10 @@ pub enum Failure {
     Refused(String),
     /// Status 400.
     #[error("rejected a request as malformed (HTTP status 400)")]
-    Malformed,
+    Malformed {
+        /// The server expects TLS on this port.
+        expects_tls: bool,
+    },
     /// Status 404 or 410 for a tunnel that was open: the server was restarted, or the tunnel has
     /// expired.
     #[error("does not know the tunnel anymore: the session is lost")]

@@ -10,6 +10,7 @@ use super::client::{Client, Direction, Next, Settings};
 use super::exchange::{Resource, Response, ResponseReader};
 use super::failure::Failure;
 use super::message::{Key, Sid};
+use crate::secret::secret_option;
 
 /// The negotiation with the server of a POST tunnel. Repeats the request on new connections while
 /// that may help.
@@ -106,7 +107,13 @@ impl OpenTunnel {
                 self.state = State::Receive;
                 let sid = self.client()?.sid();
                 let head = self.resource.head(sid, body.len());
-                Ok(Step::Send(Wire::from_parts(&[(&head, false), (&body, true)])))
+                // A web server in front may take a token in the query.
+                let start = secret_option(&head).unwrap_or(head.len());
+                let (line, rest) = head.split_at(start);
+                let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+                let (secret, fields) = rest.split_at(end);
+                let parts = [(line, false), (secret, true), (fields, false), (&body[..], true)];
+                Ok(Step::Send(Wire::from_parts(&parts)))
             }
             Next::Wait(Some(at)) => {
                 self.state = State::Pause(at.saturating_sub(waited));

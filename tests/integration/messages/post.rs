@@ -113,6 +113,26 @@ fn refusals() -> Vec<Row> {
             text("400 Bad Request", ""),
         ),
         answer(
+            8,
+            "Post",
+            "The web server of a POST tunnel expects TLS",
+            "",
+            "",
+            response(
+                "400 Bad Request",
+                "text/html",
+                "<title>400 The plain HTTP request was sent to HTTPS port</title>",
+            ),
+        ),
+        answer(
+            5,
+            "Post",
+            "Too many tunnels are open with the token",
+            "The `max` claim of the token limits their number. `connect` tries again for 5 seconds.",
+            "--resume 0",
+            text("429 Too Many Requests", "connect: limit of 1 connection at a time with this token\n"),
+        ),
+        answer(
             4,
             "Post",
             "The server of a POST tunnel cannot reach its target",

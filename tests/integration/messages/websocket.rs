@@ -129,6 +129,9 @@ fn upgrades() -> Vec<Row> {
 
 fn ends() -> Vec<Row> {
     vec![
+        response(6, "Remote", "The token expires while the WebSocket is open", "", |stream, head| {
+            frames(stream, head, b"\x88\x27\x11\x31token expired at 2026-01-01T00:00:00Z");
+        }),
         response(8, "Remote", "The WebSocket server reports an error", "", |stream, head| {
             frames(stream, head, b"\x88\x18\x03\xf3the target was cut off");
         }),

@@ -61,11 +61,13 @@ fn the_first_request_opens_the_tunnel() {
     assert!(data.is_empty() && !request.is_poll && !client.is_open());
 }
 
+const MALFORMED: Failure = Failure::Malformed { expects_tls: false };
+
 #[test]
 fn each_status_has_its_meaning() {
     let text = b"connect: token expired at TIME\nmore";
     for (status, for_open, later) in [
-        (400, Some(Failure::Malformed), Some(Failure::Malformed)),
+        (400, Some(MALFORMED), Some(MALFORMED)),
         (
             401,
             Some(Failure::Token("token expired at TIME".into())),
@@ -79,6 +81,7 @@ fn each_status_has_its_meaning() {
         (404, Some(Failure::NotATunnel("HTTP status 404 Reason".into())), Some(Failure::SessionLost)),
         (410, Some(Failure::NotATunnel("HTTP status 410 Reason".into())), Some(Failure::SessionLost)),
         (405, Some(Failure::NotATunnel("HTTP status 405 Reason".into())), None),
+        (413, Some(Failure::NotATunnel("HTTP status 413 Reason".into())), None),
         (200, Some(Failure::NotATunnel("content type text/plain".into())), None),
         (501, Some(Failure::NotATunnel("HTTP status 501 Reason".into())), None),
         (408, None, None),
@@ -99,6 +102,33 @@ fn each_status_has_its_meaning() {
         assert_eq!(client.failure(), later.as_ref(), "{status}");
         assert_eq!(client.is_done(), later.is_some(), "{status}");
     }
+}
+
+#[test]
+fn a_server_with_tls_says_so_to_a_client_without() {
+    let page = b"<title>400 The plain HTTP request was sent to HTTPS port</title>";
+    let mut client = new_client(60);
+    sent(&mut client, Direction::Up, secs(0));
+    client.answered(Direction::Up, &response(400, "text/html", page), secs(0));
+    assert_eq!(client.failure(), Some(&Failure::Malformed { expects_tls: true }));
+}
+
+#[test]
+fn a_limit_that_lasts_refuses_the_tunnel() {
+    let limit = response(429, "text/plain", b"connect: limit of 1 connection at a time with this token\n");
+    let mut client = new_client(60);
+    let mut now = secs(0);
+    while client.failure().is_none() {
+        assert!(now < OPEN_RETRY_TIME + secs(10));
+        if let Next::Wait(Some(until)) = client.next(Direction::Up, now) {
+            now = until;
+            client.next(Direction::Up, now);
+        }
+        client.answered(Direction::Up, &limit, now);
+    }
+    assert!(now >= OPEN_RETRY_TIME);
+    let why = "limit of 1 connection at a time with this token";
+    assert_eq!(client.failure(), Some(&Failure::Refused(why.into())));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::proto::http::{Body, Head, HeadReader, MAX_KEPT, describe_refusal};
 use crate::proto::{
     Awaited, BadUpgrade, Credentials, Error, Limit, Negotiation, Random, Redactor, Step, Unencodable, Wire,
 };
-use crate::secret::Secret;
+use crate::secret::{Secret, secret_option};
 
 /// The meaning of a Close frame for the two directions of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +82,19 @@ impl Handshake {
         let random = (self.random)().ok_or(Error::NotEncodable(Unencodable::WebSocketKey))?;
         self.key = BASE64_STANDARD.encode(random);
         let Request { host, path, token, subprotocols, .. } = &self.request;
-        let start = format!(
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        // A server of another project may take a token in the query.
+        let (path, secret) = path.split_at(secret_option(path.as_bytes()).unwrap_or(path.len()));
+        let fields = format!(
+            " HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n",
             self.key
         );
-        let mut parts = vec![(start.as_bytes(), false)];
+        let mut parts = vec![
+            (&b"GET "[..], false),
+            (path.as_bytes(), false),
+            (secret.as_bytes(), true),
+            (fields.as_bytes(), false),
+        ];
         if !subprotocols.is_empty() {
             parts.extend(
                 [&b"Sec-WebSocket-Protocol: "[..], subprotocols.as_bytes(), b"\r\n"].map(|it| (it, false)),
