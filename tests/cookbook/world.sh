@@ -62,7 +62,7 @@ make_world() {
     # Copy the pages, because the repository may be below /home, which is about to be hidden. A bind
     # mount would be dangerous: removing $WORK could delete the repository.
     mkdir "$WORK/repository"
-    if ! { cp "$HERE/hosts" "$WORK" && cp -r "$ROOT/README.md" "$ROOT/docs" "$WORK/repository"; }; then
+    if ! { cp "$HERE/hosts" "$WORK" && cp -r "$ROOT/README.md" "$ROOT/docs" "$ROOT/examples" "$WORK/repository"; }; then
         die "cannot copy the pages"
     fi
     PAGES=$WORK/repository/docs/cookbook

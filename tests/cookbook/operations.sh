@@ -1,0 +1,234 @@
+# shellcheck shell=bash
+# Checks for relay-operations.md and the units in examples/relay.
+
+all_operations() {
+    check operations/units operations_units
+    check operations/peers operations_peers
+    check operations/hub operations_hub
+}
+
+OPERATIONS=../relay-operations
+
+# Prints a file of examples/relay with the program and the address of this test.
+relay_example() { # FILE
+    sed "s|/usr/bin/connect|$WORK/bin/connect|; s|0\.0\.0\.0:443|${ADDRESS[hub.example]}:443|" \
+        "$WORK/repository/examples/relay/$1"
+}
+
+operations_units() {
+    local unit
+    for unit in connect-hub connect-origin; do
+        relay_example "$unit.service" >"$CASE/$unit.service"
+        try systemd-analyze verify --man=no "$CASE/$unit.service"
+        want_status 0
+        want_quiet
+        want_nothing_out
+    done
+}
+
+# haproxy parses the example with the page's section.
+operations_peers() {
+    {
+        relay_example haproxy.cfg | sed "s|^\( *stick-table .*\)|\1 peers balancers|
+            s|/etc/haproxy/hub.example.pem|$WORK/etc/www.pem|"
+        block "$OPERATIONS" peers
+    } >"$CASE/haproxy.cfg"
+    grep -q 'peers balancers$' "$CASE/haproxy.cfg" || fail "haproxy.cfg has no stick-table"
+    try haproxy -c -L balancer1 -f "$CASE/haproxy.cfg"
+    want_status 0
+    # Without the section, haproxy rejects the name.
+    sed -i '/^peers /,$d' "$CASE/haproxy.cfg"
+    try haproxy -c -f "$CASE/haproxy.cfg"
+    want_status 1
+}
+
+# ---- a hub -----------------------------------------------------------------------------------------------------
+
+# Installs a systemctl that starts, reloads and stops the commands of units, with the user and the
+# capabilities of the units.
+make_systemctl() {
+    mkdir -p "$CASE/bin" "$CASE/run"
+    cat >"$CASE/bin/systemctl" <<-END
+		#!/bin/bash
+		set -eu
+		run=$CASE/run unit=\${*: -1}
+		END
+    cat >>"$CASE/bin/systemctl" <<-'END'
+		field() { sed -n ":a; /\\\\\$/ { N; s/\\\\\n//; ba }; s/^$1=//p" "/etc/systemd/system/$unit.service"; }
+		start() {
+		    local command capabilities=()
+		    read -ra command <<<"$(field ExecStart)"
+		    [ "$(field AmbientCapabilities)" != CAP_NET_BIND_SERVICE ] ||
+		        capabilities=(--ambient-caps=+net_bind_service)
+		    setpriv --reuid="$(field User)" --regid="$(field User)" --clear-groups \
+		        --inh-caps=-all,+net_bind_service "${capabilities[@]}" "${command[@]}" >>"$run/$unit.log" 2>&1 </dev/null &
+		    echo $! >"$run/$unit.pid"
+		}
+		stop() {
+		    kill -TERM "$(cat "$run/$unit.pid")"
+		    while [ -e "/proc/$(cat "$run/$unit.pid")" ]; do sleep 0.05; done
+		}
+		case $1 in
+		daemon-reload) ;;
+		enable) start ;;
+		restart) stop; start ;;
+		reload) kill -HUP "$(cat "$run/$unit.pid")" ;;
+		*) exit 1 ;;
+		esac
+	END
+    chmod 755 "$CASE/bin/systemctl"
+}
+
+# Runs a block as root, in the directory with alice's files.
+play_root() { # NAME
+    block "$OPERATIONS" "$1" >"$CASE/$1.sh"
+    try env -C /home/alice "PATH=$CASE/bin:$PATH" RENEWED_LINEAGE=/etc/letsencrypt/live/hub.example sh -eu "$CASE/$1.sh"
+    want_status 0
+}
+
+# Creates an authority that the client machine trusts.
+make_hub_authority() {
+    local pem=$CASE/authority.pem
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=Hub Authority' \
+        -addext basicConstraints=critical,CA:TRUE -keyout "$pem.key" -out "$pem" 2>/dev/null ||
+        fail "cannot create the authority"
+    cp "$pem" "/etc/ssl/certs/$(openssl x509 -noout -hash -in "$pem").0"
+    cat "$pem" >>/etc/ssl/certs/ca-certificates.crt
+}
+
+# Creates a certificate, as certbot would.
+make_hub_certificate() {
+    local live=/etc/letsencrypt/live/hub.example
+    mkdir -p "$live"
+    openssl req -x509 -CA "$CASE/authority.pem" -CAkey "$CASE/authority.pem.key" -newkey ec \
+        -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hub.example -addext basicConstraints=CA:FALSE \
+        -addext subjectAltName=DNS:hub.example -keyout "$live/privkey.pem" -out "$live/fullchain.pem" 2>/dev/null ||
+        fail "cannot create the certificate"
+}
+
+hub_has_new_certificate() {
+    [ "$(openssl s_client -connect hub.example:443 </dev/null 2>/dev/null | openssl x509 -noout -serial)" = \
+        "$(openssl x509 -noout -serial -in /etc/letsencrypt/live/hub.example/fullchain.pem)" ]
+}
+
+want_hub_listening() { poll 50 listening "${ADDRESS[hub.example]}:443" || fail "$(cat "$CASE/run/connect-hub.log")"; }
+
+hub_logged() { grep -Eq -e "$1" "$CASE/run/connect-hub.log"; }
+
+# Creates a token for jane.
+token_for_jane() { # FILE SESSION TTL KEY
+    alice sh -c "umask 077; connect --mint-token role=dest,session=$2,aud=hub.example,ttl=$3,sub=jane --signing-key $4 > $1"
+}
+
+# Connects to a session until the input ends after SECONDS.
+visit() { # SESSION TOKEN SECONDS
+    try "${AS[@]}" connect -x "wss://hub.example/v1/$1/dest" --token-file "$2" < <(exec sleep "$3")
+}
+
+# The hub's log consists of the lines on the page, but for addresses and times.
+want_page_of_log() {
+    local vary='s/192\.0\.2\.7:[0-9]+|198\.51\.100\.20:[0-9]+/ADDRESS/; s/20[0-9-]+T[0-9:]+Z/TIME/'
+    diff <(block "$OPERATIONS" log | sed -E "$vary") <(grep client "$CASE/run/connect-hub.log" | sed -E "$vary") ||
+        fail "the log differs from relay-operations.md"
+}
+
+operations_hub() {
+    local since
+    home
+    make_systemctl
+    make_hub_authority
+    make_hub_certificate
+    play "$OPERATIONS" keys
+    want_status 0
+    relay_example connect-hub.service >/home/alice/connect-hub.service
+    play_root install
+    trap 'pkill -TERM -u connect -x connect' EXIT
+    want_hub_listening
+    play "$OPERATIONS" check
+    want_status 0
+    grep -qx ok "$CASE/out" || fail "not healthy"
+    grep -q '"sessions":0' "$CASE/out" || fail "no statistics"
+    since=$(grep -o '"since":"[^"]*"' "$CASE/out")
+
+    operations_origin
+    operations_log
+    operations_certificate
+    operations_keys
+    operations_deny
+
+    sleep 1
+    play_root restart
+    want_hub_listening
+    alice sh -c 'umask 077; connect --mint-token role=stats,aud=hub.example,ttl=60 --signing-key new.key > stats.token'
+    play "$OPERATIONS" check
+    want_status 0
+    ! grep -qF "$since" "$CASE/out" || fail "the hub is still the old process"
+}
+
+# The origin of the unit offers sshd.
+operations_origin() {
+    play "$OPERATIONS" origin-token
+    want_status 0
+    install -o connect -m 600 /home/alice/origin.token /etc/connect/origin.token
+    relay_example connect-origin.service >/etc/systemd/system/connect-origin.service
+    "$CASE/bin/systemctl" enable --now connect-origin
+    poll 100 grep -qx 'SOCKET_ID="lab1"; export SOCKET_ID;' "$CASE/run/connect-origin.log" ||
+        fail "the origin is not registered: $(cat "$CASE/run/connect-origin.log")"
+    token_for_jane jane.token lab1 1h hub.key
+    visit lab1 jane.token 0
+    want_status 0
+    want_banner
+}
+
+operations_log() {
+    token_for_jane other.token lab2 1h hub.key
+    visit lab1 other.token 0
+    want_status 5
+    visit lab2 other.token 0
+    want_status 5
+    token_for_jane short.token lab1 2s hub.key
+    visit lab1 short.token 10
+    want_status 6
+    (sleep 1 && play_root deny) &
+    visit lab1 jane.token 10
+    want_status 5
+    wait $!
+    want_page_of_log
+}
+
+operations_certificate() {
+    make_hub_certificate
+    ! hub_has_new_certificate || fail "the hub has the new certificate already"
+    play_root renew
+    poll 50 hub_has_new_certificate || fail "the hub has the old certificate: $(cat "$CASE/run/connect-hub.log")"
+}
+
+# jane is denied here, so these tokens are for someone else.
+operations_keys() {
+    play "$OPERATIONS" new-key
+    want_status 0
+    install -o connect -m 600 /home/alice/hub.keys /etc/connect/hub.keys
+    alice sh -c 'umask 077; connect --mint-token role=dest,session=lab1,aud=hub.example,ttl=1h,sub=bob --signing-key new.key > new.token'
+    alice sh -c 'umask 077; connect --mint-token role=dest,session=lab1,aud=hub.example,ttl=1h,sub=bob --signing-key hub.key > old.token'
+    poll 50 hub_logged 'hub.keys' || fail "the hub has not read the keys file again: $(cat "$CASE/run/connect-hub.log")"
+    for token in old new; do
+        visit lab1 "$token.token" 0
+        want_status 0
+        want_banner
+    done
+    play "$OPERATIONS" old-key
+    want_status 0
+    install -o connect -m 600 /home/alice/hub.keys /etc/connect/hub.keys
+    # The origin's token was signed by the old key.
+    poll 50 hub_logged "ended client .*lab1.* for session 'lab1': the key of the token was removed" ||
+        fail "the origin is still connected: $(cat "$CASE/run/connect-hub.log")"
+    visit lab1 old.token 0
+    want_status 6
+}
+
+operations_deny() {
+    token_for_jane jane.token lab1 1h new.key
+    visit lab1 jane.token 0
+    want_status 5
+    want_err 'token denied'
+}
