@@ -1,4 +1,4 @@
-//! Chromium, controlled by the DevTools protocol.
+//! Chromium, controlled by the `DevTools` protocol.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use tungstenite::{Message, WebSocket};
 use crate::context::program;
 use crate::kit::{Program, Running, TIMEOUT};
 
-/// Returns a headless Chromium with this profile. The port is that of the DevTools protocol; with
+/// Returns a headless Chromium with this profile. The port is that of the `DevTools` protocol; with
 /// one, the browser keeps running after it has loaded a page.
 pub(crate) fn chromium(profile: &Path, port: u16) -> Program {
     program(
@@ -45,14 +45,14 @@ impl Tab {
         let url = page["webSocketDebuggerUrl"].as_str().unwrap();
         let mut tab = Self { browser, socket: open(url), next_id: 0, events: Vec::new() };
         for domain in ["Page", "Runtime", "Log", "Network", "Audits"] {
-            tab.call(&format!("{domain}.enable"), json!({}));
+            tab.call(&format!("{domain}.enable"), &json!({}));
         }
         tab
     }
 
     /// Calls a method, and returns its result.
     #[track_caller]
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.next_id += 1;
         let request = json!({"id": self.next_id, "method": method, "params": params});
         self.socket.send(Message::text(request.to_string())).unwrap();
@@ -72,7 +72,7 @@ impl Tab {
     #[track_caller]
     pub(crate) fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let mut result = self.call("Runtime.evaluate", params);
+        let mut result = self.call("Runtime.evaluate", &params);
         assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].take()
     }
@@ -90,10 +90,10 @@ impl Tab {
 
     /// Types text into the focused element, and presses Enter.
     pub(crate) fn type_line(&mut self, text: &str) {
-        self.call("Input.insertText", json!({"text": text}));
+        self.call("Input.insertText", &json!({"text": text}));
         for kind in ["keyDown", "keyUp"] {
             let key = json!({"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"});
-            self.call("Input.dispatchKeyEvent", key);
+            self.call("Input.dispatchKeyEvent", &key);
         }
     }
 

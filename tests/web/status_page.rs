@@ -51,7 +51,7 @@ fn shows_figures(context: &Context) {
 
     let mut tab = Tab::open(&context.folder.join("profile"));
     let url = format!("http://{address}/hub/status");
-    tab.call("Page.navigate", json!({"url": url}));
+    tab.call("Page.navigate", &json!({"url": url}));
     tab.wait_for("document.readyState === 'complete' && document.title === 'Relay hub'");
     let before = tab.value(STORED);
     let shows = |text: &str| format!("document.body.innerText.includes({})", json!(text));
@@ -87,7 +87,7 @@ fn shows_figures(context: &Context) {
     assert_eq!(tab.value(STORED), before, "the page has stored something");
     assert!(!tab.value("document.documentElement.outerHTML").to_string().contains(&good));
     expect_accessible(&mut tab);
-    let cookies = tab.call("Network.getCookies", json!({}));
+    let cookies = tab.call("Network.getCookies", &json!({}));
     assert_eq!(cookies["cookies"], json!([]));
     // `STORED` reads cookies, which counts as slow.
     let issues = tab.events("Audits.issueAdded").into_iter();
@@ -140,7 +140,7 @@ impl Sessions {
 
 /// The browser computes a name for each control, and colors with enough contrast in both schemes.
 fn expect_accessible(tab: &mut Tab) {
-    let tree = tab.call("Accessibility.getFullAXTree", json!({}));
+    let tree = tab.call("Accessibility.getFullAXTree", &json!({}));
     let nodes = tree["nodes"].as_array().unwrap();
     for (role, name) in
         [("textbox", "Token with the role stats"), ("button", "Show"), ("heading", "Relay hub")]
@@ -174,7 +174,7 @@ const CONTRAST: &str = r"(() => {
 
 fn set_scheme(tab: &mut Tab, scheme: &str) {
     let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-    tab.call("Emulation.setEmulatedMedia", features);
+    tab.call("Emulation.setEmulatedMedia", &features);
 }
 
 /// The policy blocks other scripts, other styles and connections to other servers.
@@ -202,8 +202,8 @@ fn expect_policy(tab: &mut Tab) {
 fn take_picture(tab: &mut Tab, context: &Context) {
     set_scheme(tab, "light");
     let size = json!({"width": 720, "height": 780, "deviceScaleFactor": 1, "mobile": false});
-    tab.call("Emulation.setDeviceMetricsOverride", size);
-    let picture = tab.call("Page.captureScreenshot", json!({"format": "png", "optimizeForSpeed": false}));
+    tab.call("Emulation.setDeviceMetricsOverride", &size);
+    let picture = tab.call("Page.captureScreenshot", &json!({"format": "png", "optimizeForSpeed": false}));
     let picture = BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
     assert!(picture.starts_with(b"\x89PNG"));
     let file = match std::env::var_os("CONNECT_WRITE_SCREENSHOT") {
