@@ -20,8 +20,8 @@ use crate::sessions::{Listener, target};
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The seeds of the data in each direction.
-const UP: u64 = 1;
-const DOWN: u64 = 2;
+pub(crate) const UP: u64 = 1;
+pub(crate) const DOWN: u64 = 2;
 
 pub(crate) fn cases(full: bool) -> Vec<Case> {
     let mut topic = Topic::new("faults");
@@ -54,7 +54,7 @@ pub(crate) fn cases(full: bool) -> Vec<Case> {
 /// Plays a target that sends and receives at the same time, and closes when it has done both.
 /// Returns its port, and a channel with the digest of the received data. The target pauses after
 /// each chunk that it receives.
-fn exchanging_target(length: u64, pause: Duration) -> (u16, Receiver<Digest>) {
+pub(crate) fn exchanging_target(length: u64, pause: Duration) -> (u16, Receiver<Digest>) {
     let (sender, receiver) = channel();
     let (port, _) = target(move |client, _| {
         let (mut reader, sender) = (client.try_clone().unwrap(), sender.clone());

@@ -37,6 +37,7 @@ mod requests;
 mod routes;
 #[path = "../real/runner.rs"]
 mod runner;
+mod scenarios;
 mod servers;
 mod sessions;
 mod status_page;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         status_page::cases(),
         hubs::cases(),
         monitoring::cases(),
+        scenarios::cases(full),
     ];
     runner::run(topics, filter, false, |_, _| {})
 }

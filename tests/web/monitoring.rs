@@ -28,7 +28,8 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn parsed_metrics(context: &Context) {
     let keys = Keys::new(context);
-    let (port, _hub) = keys.hub("");
+    let hub = keys.hub("");
+    let port = hub.port;
     for path in ["/metrics", "/v1/stats"] {
         assert_eq!(page(port, path).0, 401, "{path} without a token");
     }
@@ -64,14 +65,14 @@ fn parsed_metrics(context: &Context) {
 fn scraped_metrics(context: &Context) {
     let keys = Keys::new(context);
     let hubs: Vec<_> = HUBS.iter().map(|_| keys.hub("")).collect();
-    let _origin = keys.origin(hubs[0].0, context.port());
+    let _origin = keys.origin(hubs[0].port, context.port());
     let token = keys.token("stats.token", "role=stats,ttl=1h");
     let config = include_str!("../../examples/relay/prometheus.yml")
         .replace("/etc/prometheus/connect-hub.token", &token.display().to_string())
         .replace("scrape_interval: 15s", "scrape_interval: 1s");
-    let config = HUBS.iter().zip(&hubs).fold(config, |config, (address, (port, _))| {
+    let config = HUBS.iter().zip(&hubs).fold(config, |config, (address, hub)| {
         assert!(config.contains(address), "no {address} in {config}");
-        config.replace(address, &format!("127.0.0.1:{port}"))
+        config.replace(address, &format!("127.0.0.1:{}", hub.port))
     });
     fs::write(context.folder.join("alerts.yml"), include_str!("../../examples/relay/alerts.yml")).unwrap();
     let config = context.file("prometheus.yml", config);

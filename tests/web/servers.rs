@@ -27,6 +27,7 @@ pub(crate) const PROGRAMS: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
     ("stunnel4", "stunnel4"),
+    ("top", "procps"),
     ("websockify", "websockify"),
     ("/usr/lib/apache2/modules/mod_proxy_scgi.so", "apache2-bin"),
     ("/usr/lib/python3/dist-packages/prometheus_client/__init__.py", "python3-prometheus-client"),

@@ -1,11 +1,17 @@
-//! Hubs that check tokens, and their keys.
+//! Hubs and origins of single cases, and the keys of hubs that check tokens.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::context::Context;
 use crate::daemon::free_port;
 use crate::kit::Running;
 use crate::sessions::wait_for_listener;
+
+/// Time limit for a hub or an origin to run.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// A key that signs tokens, in the folder of the case.
 pub(crate) struct Keys<'a> {
@@ -35,22 +41,55 @@ impl<'a> Keys<'a> {
         path
     }
 
-    /// Starts a hub that accepts these tokens, and waits until it listens on its port.
-    pub(crate) fn hub(&self, args: &str) -> (u16, Running) {
-        let port = free_port();
-        let hub =
-            self.context.connect(format!("{args} --relay ws://127.0.0.1:{port} --relay-name hub.example"));
-        let run = hub.arg("--token-keys").arg(&self.public).start();
-        wait_for_listener(&run, port);
-        (port, run)
+    /// Starts a hub that accepts these tokens.
+    pub(crate) fn hub(&self, args: &str) -> Hub {
+        let keys = self.public.display();
+        Hub::start(self.context, &format!("{args} --relay-name hub.example --token-keys {keys}"))
     }
 
     /// Starts an origin of the session `lab`, and waits until it is registered.
     pub(crate) fn origin(&self, hub: u16, target: u16) -> Running {
         let token = self.token("origin.token", "role=origin,session=lab,ttl=1h");
-        let origin = self.context.connect(format!("--origin relay+ws://127.0.0.1:{hub}/lab --token-file"));
-        let run = origin.arg(token).arg("127.0.0.1").arg(target.to_string()).start();
-        run.wait_stdout_has("SOCKET_ID");
-        run
+        origin(self.context, hub, target, &format!("--token-file {}", token.display()))
     }
+}
+
+/// A running hub.
+pub(crate) struct Hub {
+    pub(crate) port: u16,
+    args: String,
+    run: Running,
+}
+
+impl Hub {
+    /// Starts a hub, and waits until it listens on its port.
+    fn start(context: &Context, args: &str) -> Self {
+        Self::start_at(context, free_port(), args)
+    }
+
+    fn start_at(context: &Context, port: u16, args: &str) -> Self {
+        let run = context.connect(format!("--relay ws://127.0.0.1:{port} {args}")).limit(LIMIT).start();
+        wait_for_listener(&run, port);
+        Self { port, args: args.to_owned(), run }
+    }
+
+    /// Kills the hub, and starts another one at its port.
+    pub(crate) fn restart(&mut self, context: &Context) {
+        self.run.signal(Signal::KILL);
+        self.run.wait();
+        *self = Self::start_at(context, self.port, &self.args);
+    }
+
+    /// Starts a hub that needs no tokens.
+    pub(crate) fn open(context: &Context) -> Self {
+        Self::start(context, "--open")
+    }
+}
+
+/// Starts an origin of the session `lab`, and waits until it is registered.
+pub(crate) fn origin(context: &Context, hub: u16, target: u16, args: &str) -> Running {
+    let url = format!("relay+ws://127.0.0.1:{hub}/lab");
+    let run = context.connect(format!("--origin {url} {args} 127.0.0.1 {target}")).limit(LIMIT).start();
+    run.wait_stdout_has("SOCKET_ID");
+    run
 }
