@@ -158,9 +158,9 @@ impl Connector {
 /// Checks how the session over a tunnel ended. If a proxy granted the request and the connection
 /// was closed or reset before the target sent anything, the tunnel most likely led nowhere.
 ///
-/// If the local end had sent EOF first, returns the error as a warning, because a session may only
-/// send data. Returns `None` if the local end sent no data either: browsers open connections in
-/// advance, and close those that they do not need.
+/// Returns that error as a warning if the local end had sent EOF first, because a session may only
+/// send data, and if the proxy has reported a normal end. Returns `None` if the local end sent no
+/// data either: browsers open connections in advance, and close those that they do not need.
 ///
 /// # Errors
 /// [`Error::NothingReceived`] if the local end had not sent EOF first. Otherwise the session's own
@@ -170,6 +170,7 @@ pub fn check_ending(peers: &Peers, result: Result<Ending, Error>) -> Result<Opti
         _ if peers.granted_by.is_none() => Ok(None),
         Ending::Normal | Ending::Silent { after_local: true, has_sent: false } => Ok(None),
         Ending::Silent { after_local: true, has_sent: true } => Ok(Some(peers.nothing_received())),
+        Ending::Silent { after_local: false, .. } if peers.reports_ends => Ok(Some(peers.nothing_received())),
         Ending::Silent { after_local: false, .. } => Err(peers.nothing_received()),
     }
 }

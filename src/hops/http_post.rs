@@ -90,6 +90,10 @@ impl Protocol for Proxy {
         false
     }
 
+    fn reports_ends(&self) -> bool {
+        true
+    }
+
     /// The server has a target of its own.
     fn target_use(&self) -> TargetUse {
         TargetUse { host: false, port: false }

@@ -162,6 +162,10 @@ impl Protocol for Proxy {
         false
     }
 
+    fn reports_ends(&self) -> bool {
+        true
+    }
+
     fn target_use(&self) -> TargetUse {
         let uses = |placeholder| self.is_wstunnel || self.path.contains(placeholder);
         TargetUse { host: uses('h'), port: uses('p') }

@@ -72,8 +72,13 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
             let channel = dial::dial_unix(path, &peer, &deadline, context.progress)?;
-            let peers =
-                Peers { remote: peer, granted_by: None, target: plan.target.clone(), is_forwarding: false };
+            let peers = Peers {
+                remote: peer,
+                granted_by: None,
+                target: plan.target.clone(),
+                reports_ends: false,
+                is_forwarding: false,
+            };
             let tunnel = Tunnel { stream: Box::new(channel), peers };
             return target::finish(tunnel, plan, None, &deadline, context);
         }
@@ -156,6 +161,7 @@ fn connect_route<'a>(
     let connection = connect_hops(&mut hops, &remote, server, setup, deadline)?;
     let granted_by = hops.last().map(|hop| hop.peer.clone());
     let is_forwarding = hops.last().is_some_and(|hop| hop.forwards);
-    let peers = Peers { remote, granted_by, target: plan.target.clone(), is_forwarding };
+    let reports_ends = route.hops.last().is_some_and(|hop| hop.protocol.reports_ends());
+    let peers = Peers { remote, granted_by, target: plan.target.clone(), reports_ends, is_forwarding };
     Ok(Tunnel { stream: connection.into_stream(), peers })
 }

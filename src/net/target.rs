@@ -35,6 +35,9 @@ pub struct Peers {
     pub granted_by: Option<Peer>,
     /// The target.
     pub target: Target,
+    /// The last hop [reports](crate::plan::Protocol::reports_ends) whether the tunnel has ended
+    /// normally.
+    pub reports_ends: bool,
     /// The last hop has received the client's HTTP request, and forwards it.
     pub is_forwarding: bool,
 }
@@ -48,12 +51,13 @@ impl Peers {
 
     /// Returns the error to report for a session that failed with `error`. If a proxy granted the
     /// request and the connection was reset before the target sent anything, the proxy may have
-    /// closed it with our data unread, so the tunnel most likely led nowhere.
+    /// closed it with our data unread, so the tunnel most likely led nowhere. A proxy that reports
+    /// ends has said what failed.
     #[must_use]
     pub fn session_error(&self, error: Error) -> Error {
         match error {
             Error::Remote { cause, unanswered: true, .. }
-                if self.granted_by.is_some() && is_reset(&cause) =>
+                if self.granted_by.is_some() && !self.reports_ends && is_reset(&cause) =>
             {
                 self.silent_end(true)
             }

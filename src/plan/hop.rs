@@ -127,6 +127,12 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
         true
     }
 
+    /// Returns `true` if the proxy reports whether a tunnel has ended normally, so that the end of
+    /// one without data from the target is no failure.
+    fn reports_ends(&self) -> bool {
+        false
+    }
+
     /// Returns `true` if the proxy can forward an HTTP request itself, without a tunnel.
     fn forwards_requests(&self) -> bool {
         false

@@ -50,6 +50,27 @@ fn bytes_pass_in_both_directions() {
 }
 
 #[test]
+fn the_server_decides_whether_an_end_without_data_is_normal() {
+    for (code, frame, message) in [
+        (0, &b"\x88\x02\x03\xe8"[..], "closed before the target sent anything"),
+        (8, b"\x88\x02\x03\xe9", "WebSocket closed with code 1001 (going away)"),
+        (8, b"", "WebSocket connection closed without a Close frame"),
+    ] {
+        let server = WsServer::start("", move |mut socket, _| {
+            socket.get_mut().write_all(frame).unwrap();
+            if !frame.is_empty() {
+                // The client answers the Close.
+                socket.get_mut().read_exact(&mut [0; 8]).unwrap();
+            }
+        });
+        let mut client = through(server.port(), "/").start();
+        let out = client.wait();
+        assert!(out.code == Some(code) && out.stderr_text().contains(message), "{}", out.stderr_text());
+        server.finish();
+    }
+}
+
+#[test]
 fn path_and_query_name_the_target() {
     for (path, target, expected) in [
         ("/%h/%p?x=%2f#eof=close", "host.example 22", "GET /host.example/22?x=%2f HTTP/1.1"),
