@@ -10,6 +10,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 pub(crate) enum TunnelKind {
     WebSocket,
     Post,
+    /// A hub with an origin.
+    Hub,
 }
 
 /// A measurement that can be selected by name.
@@ -27,7 +29,7 @@ pub(crate) enum Measurement {
 }
 
 impl Measurement {
-    pub(crate) const ALL: [(&str, Self); 10] = [
+    pub(crate) const ALL: [(&str, Self); 11] = [
         ("down", Self::Down),
         ("up", Self::Up),
         ("pingpong", Self::PingPong),
@@ -38,6 +40,7 @@ impl Measurement {
         ("idle", Self::Idle),
         ("ws", Self::Tunnels(TunnelKind::WebSocket)),
         ("post", Self::Tunnels(TunnelKind::Post)),
+        ("hub", Self::Tunnels(TunnelKind::Hub)),
     ];
 }
 
@@ -104,7 +107,7 @@ fn command(peers: impl Iterator<Item = &'static str>) -> Command {
                 .num_args(0..)
                 .value_parser(Measurement::ALL.map(|(name, _)| name))
                 .hide_possible_values(true)
-                .help("down, up, pingpong, start, port, memory, sessions, idle,\nws or post (default: all)"),
+                .help("down, up, pingpong, start, port, memory, sessions, idle,\nws, post or hub (default: all)"),
         )
         .arg(number("rounds", "5", "Rounds of measurements that move much data"))
         .arg(number("mib", "1024", "MiB to move in a run"))
@@ -113,7 +116,7 @@ fn command(peers: impl Iterator<Item = &'static str>) -> Command {
         .arg(number("sessions", "1000", "Concurrent sessions of a listener"))
         .arg(optional_number(
             "idle",
-            "Idle sessions of a listener\n(default: 10000 if the descriptor limit allows them)",
+            "Idle sessions of a listener, or pairs of a hub\n(default: 10000, if the descriptor limit allows them)",
         ))
         .arg(flag("quick", "Use small numbers, to check that everything works"))
         .arg(

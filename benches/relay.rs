@@ -169,10 +169,16 @@ impl Relay {
         Duration::from_nanos(nanoseconds.sum())
     }
 
+    /// Returns the process and its descendants.
     fn process_tree(&self) -> Vec<u32> {
-        let pid = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        std::iter::once(pid).chain(children.split_whitespace().filter_map(|word| word.parse().ok())).collect()
+        let mut tree = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(pid) = tree.get(next) {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            tree.extend(children.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
+            next += 1;
+        }
+        tree
     }
 
     /// Closes the relay's stdin and waits for the process to exit. Kills it after a timeout.

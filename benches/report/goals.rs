@@ -65,6 +65,9 @@ const GOALS: &[Goal] = &[
     ("ws_pingpong", 0, OURS, "websocat", true, 1.0),
     ("post_down", 0, OURS, "httptunnel", false, 1.0),
     ("post_up", 0, OURS, "httptunnel", false, 1.0),
+    ("hub_down", 0, OURS, "ssh -R", false, 1.0),
+    ("hub_up", 0, OURS, "ssh -R", false, 1.0),
+    ("hub_start", 0, OURS, "websocat, no hub", true, 1.0),
 ];
 
 /// Experiment, metric, participant, `true` for an upper bound, and the bound.
@@ -79,6 +82,13 @@ const BOUNDS: &[Bound] = &[
     ("post_down", 0, "connect, nginx", false, 150.0),
     ("post_up", 0, "connect, nginx", false, 150.0),
     ("post_pingpong", 0, "connect, nginx", true, 1000.0),
+    ("hub_down", 0, OURS, false, 600.0),
+    ("hub_up", 0, OURS, false, 600.0),
+    ("hub_start", 0, OURS, true, 2.5),
+    ("hub_pair", 0, OURS, false, 1000.0),
+    ("hub_pair", 1, OURS, true, 0.45),
+    ("hub_pairs", 0, OURS, true, 4.0),
+    ("hub_pairs", 5, OURS, true, 40.0),
 ];
 
 /// Upper bound on the memory per session.

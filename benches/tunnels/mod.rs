@@ -1,8 +1,11 @@
-//! Measures tunnels that need a server of the same kind: WebSocket and POST. Each participant is a
-//! client between pipes, and the servers that lead to the target.
+//! Measures tunnels that need a server of the same kind: WebSocket, POST and relay hub. Each
+//! participant is a client between pipes, and the servers that lead to the target.
 
 mod bulk;
+mod ends;
+mod hub;
 mod memory;
+mod pairs;
 mod participants;
 mod ping_pong;
 mod processes;
@@ -37,6 +40,14 @@ const POST: Keys = Keys {
     memory: "post_memory",
 };
 
+const HUB: Keys = Keys {
+    down: "hub_down",
+    up: "hub_up",
+    ping_pong: "hub_pingpong",
+    start: "hub_start",
+    memory: "hub_memory",
+};
+
 /// Runs all experiments with tunnels of this kind.
 pub(crate) fn experiments(
     kind: TunnelKind,
@@ -48,6 +59,7 @@ pub(crate) fn experiments(
     let keys = match kind {
         TunnelKind::WebSocket => WEBSOCKET,
         TunnelKind::Post => POST,
+        TunnelKind::Hub => HUB,
     };
     add(bulk::experiment(keys.down, bulk::Direction::Down, options, &tunnels));
     add(bulk::experiment(keys.up, bulk::Direction::Up, options, &tunnels));
@@ -55,4 +67,7 @@ pub(crate) fn experiments(
     let socks5 = participants::socks5(competitors);
     add(start::experiment(keys.start, options, tunnels.iter().chain(&socks5)));
     add(memory::experiment(keys.memory, options, &tunnels));
+    if kind == TunnelKind::Hub {
+        pairs::experiments(options, competitors, add);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::hub;
 use crate::competitors::{BASELINE, Competitor, OURS, Tool, in_path};
 use crate::options::{Options, TunnelKind, scratch_directory};
 
@@ -9,7 +10,7 @@ use crate::options::{Options, TunnelKind, scratch_directory};
 pub(super) const REFERENCES: &[&str] = &[BASELINE, OURS];
 
 /// The names of other programs that `--only` accepts.
-pub(super) const PEERS: [&str; 4] = ["httptunnel", "nginx", "websocat", "websockify"];
+pub(super) const PEERS: [&str; 6] = ["bore", "httptunnel", "nginx", "ssh", "websocat", "websockify"];
 
 /// A client, and the servers that lead from it to the target.
 pub(crate) struct Tunnel {
@@ -17,14 +18,27 @@ pub(crate) struct Tunnel {
     pub(crate) client: Command,
     /// In the order in which they start.
     pub(crate) servers: Vec<Command>,
+    /// The port to which the client connects.
+    pub(crate) entry: Port,
+}
+
+/// A port of a server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    A,
+    B,
+    /// A port that cannot be selected.
+    Fixed(u16),
 }
 
 /// A command. In its arguments, `{a}` and `{b}` stand for the ports of the servers, and `{target}`
-/// for the target's port on 127.0.0.1. The client connects to `{a}`.
+/// for the target's port on 127.0.0.1.
 pub(crate) struct Command {
     pub(crate) program: PathBuf,
     pub(crate) args: String,
     pub(crate) variable: Option<(String, String)>,
+    /// Starts once a server listens on this port.
+    pub(crate) after: Option<Port>,
 }
 
 /// The web server between the client and the SCGI listener.
@@ -48,18 +62,22 @@ http {
 const WEBSOCAT: &str = "websocat-1.13.0/bin/websocat";
 
 impl Command {
-    fn new(program: &Path, args: &str) -> Self {
-        Self { program: program.to_owned(), args: args.to_owned(), variable: None }
+    pub(super) fn new(program: &Path, args: &str) -> Self {
+        Self { program: program.to_owned(), args: args.to_owned(), variable: None, after: None }
     }
 
-    fn ours(competitor: &Competitor, args: &str) -> Self {
+    pub(super) fn after(self, port: Port) -> Self {
+        Self { after: Some(port), ..self }
+    }
+
+    pub(super) fn ours(competitor: &Competitor, args: &str) -> Self {
         Self { variable: competitor.variable.clone(), ..Self::new(&competitor.program, args) }
     }
 }
 
 impl Tunnel {
-    fn new(name: &str, servers: Vec<Command>, client: Command) -> Self {
-        Self { name: name.to_owned(), client, servers }
+    pub(super) fn new(name: &str, servers: Vec<Command>, client: Command) -> Self {
+        Self { name: name.to_owned(), client, servers, entry: Port::A }
     }
 }
 
@@ -73,6 +91,7 @@ pub(super) fn find(kind: TunnelKind, options: &Options, competitors: &[Competito
         tunnels.extend(match kind {
             TunnelKind::WebSocket => websocket(ours, options),
             TunnelKind::Post => post(ours, options),
+            TunnelKind::Hub => hub::ours(ours),
         });
     }
     tunnels.extend(match kind {
@@ -80,7 +99,11 @@ pub(super) fn find(kind: TunnelKind, options: &Options, competitors: &[Competito
             Tunnel::new("websocat", vec![websocat_server(&program)], websocat_client(&program))
         }),
         TunnelKind::Post => httptunnel(options),
+        TunnelKind::Hub => None,
     });
+    if kind == TunnelKind::Hub {
+        tunnels.extend(hub::others(options, competitors));
+    }
     tunnels
 }
 
@@ -136,15 +159,15 @@ fn httptunnel(options: &Options) -> Option<Tunnel> {
     Some(Tunnel::new("httptunnel", vec![server], Command::new(&client, "-w -s 127.0.0.1:{a}")))
 }
 
-fn websocat_server(program: &Path) -> Command {
+pub(super) fn websocat_server(program: &Path) -> Command {
     Command::new(program, "--binary ws-l:127.0.0.1:{a} tcp:127.0.0.1:{target}")
 }
 
-fn websocat_client(program: &Path) -> Command {
+pub(super) fn websocat_client(program: &Path) -> Command {
     Command::new(program, "--binary ws://127.0.0.1:{a}/")
 }
 
-fn websocat(options: &Options) -> Option<PathBuf> {
+pub(super) fn websocat(options: &Options) -> Option<PathBuf> {
     let installed = scratch_directory().with_file_name(WEBSOCAT);
     if is_selected("websocat", options) && installed.is_file() {
         return Some(installed);
@@ -154,7 +177,7 @@ fn websocat(options: &Options) -> Option<PathBuf> {
 
 /// Returns the path of a peer's program. `None` if `--only` leaves the peer out, or if the program
 /// is not installed.
-fn find_peer(peer: &str, program: &str, options: &Options) -> Option<PathBuf> {
+pub(super) fn find_peer(peer: &str, program: &str, options: &Options) -> Option<PathBuf> {
     if !is_selected(peer, options) {
         return None;
     }
@@ -165,7 +188,7 @@ fn find_peer(peer: &str, program: &str, options: &Options) -> Option<PathBuf> {
     found
 }
 
-fn is_selected(peer: &str, options: &Options) -> bool {
+pub(super) fn is_selected(peer: &str, options: &Options) -> bool {
     options.only.is_empty() || options.only.iter().any(|only| only == peer)
 }
 

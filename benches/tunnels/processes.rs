@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::participants::{Command, Tunnel, nginx_config};
+use super::hub;
+use super::participants::{Command, Port, Tunnel, nginx_config};
 use crate::options::scratch_directory;
 use crate::relay::Relay;
 
@@ -30,11 +31,24 @@ impl Servers {
         drop(listeners);
         let mut servers = Self { relays: Vec::new(), ports, target };
         for command in &tunnel.servers {
+            if let Some(port) = command.after {
+                servers.wait_for(servers.number(port))?;
+            }
             servers.relays.push(servers.run(command, limit)?);
         }
-        let first = if tunnel.servers.is_empty() { 0 } else { ports[0] };
-        servers.wait_for(first)?;
+        if !tunnel.servers.is_empty() {
+            servers.wait_for(servers.number(tunnel.entry))?;
+        }
         Ok(servers)
+    }
+
+    /// Returns the number of a port.
+    pub(super) fn number(&self, port: Port) -> u16 {
+        match port {
+            Port::A => self.ports[0],
+            Port::B => self.ports[1],
+            Port::Fixed(port) => port,
+        }
     }
 
     /// Starts the tunnel's client.
@@ -49,6 +63,8 @@ impl Servers {
             fs::write(&config, nginx_config(self.ports))?;
         }
         let args = command.args.replace("{nginx}", &config.display().to_string());
+        let args =
+            if args.contains("{ssh}") { args.replace("{ssh}", &hub::ssh_files(self.ports)?) } else { args };
         let args = args.replace("{a}", &a.to_string()).replace("{b}", &b.to_string());
         let args = args.replace("{target}", &self.target.to_string());
         let args: Vec<_> = args.split(' ').map(str::to_owned).collect();
@@ -59,7 +75,7 @@ impl Servers {
     /// reads the kernel's table.
     fn wait_for(&mut self, port: u16) -> io::Result<()> {
         let started = Instant::now();
-        while port != 0 && !is_listening(port)? {
+        while !is_listening(port)? {
             let exited = self.relays.iter().any(Relay::has_exited);
             if exited || started.elapsed() > LISTEN_TIMEOUT {
                 let failures = self.relays.drain(..).map(|relay| Ok(relay.stop()?.failure(0, 1)));

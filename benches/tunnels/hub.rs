@@ -1,0 +1,108 @@
+//! Relay hubs, and other programs that reach a target which only dials out.
+//!
+//! The servers are the hub and the program beside the target, which dials the hub.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command as Process;
+
+use super::participants::{
+    Command, Port, Tunnel, find_peer, is_selected, websocat, websocat_client, websocat_server,
+};
+use crate::competitors::{BASELINE, Competitor, in_path};
+use crate::options::{Options, scratch_directory};
+
+/// The directory of programs that `cargo install --root target/tools` installs, relative to Cargo's
+/// target directory.
+const TOOLS: &str = "tools/bin";
+
+/// The control port of bore's server.
+const BORE_PORT: u16 = 7835;
+
+/// The path of a session at a hub, for a client that is any WebSocket client.
+pub(super) const SESSION: &str = "/v1/lab/dest";
+
+/// Returns the tunnels of our program.
+pub(super) fn ours(ours: &Competitor) -> Vec<Tunnel> {
+    let hub = Command::ours(ours, "--relay ws://127.0.0.1:{a} --open");
+    let origin = Command::ours(ours, "--origin relay+ws://127.0.0.1:{a}/lab 127.0.0.1 {target}");
+    let client = Command::ours(ours, &format!("-x ws://127.0.0.1:{{a}}{SESSION}"));
+    vec![Tunnel::new(&ours.name, vec![hub, origin.after(Port::A)], client)]
+}
+
+/// Returns the tunnels of other programs, and prints the names of those that are not installed. If
+/// a program opens a port for clients, the client is the baseline.
+pub(super) fn others(options: &Options, competitors: &[Competitor]) -> Vec<Tunnel> {
+    let baseline = competitors.iter().find(|one| one.name == BASELINE);
+    let client = |port: &str| Some(Command::ours(baseline?, &format!("splice 127.0.0.1 {port}")));
+    let mut tunnels = Vec::new();
+    if let (Some([sshd, ssh]), Some(client)) = (find_ssh(options), client("{b}")) {
+        let sshd = Command::new(&sshd, "-D -f {ssh}/sshd_config");
+        let forward = "-F {ssh}/ssh_config -N -R 127.0.0.1:{b}:127.0.0.1:{target} hub";
+        let servers = vec![sshd, Command::new(&ssh, forward).after(Port::A)];
+        tunnels.push(Tunnel { entry: Port::B, ..Tunnel::new("ssh -R", servers, client) });
+    }
+    if let (Some(bore), Some(client)) = (find_bore(options), client("{b}")) {
+        let server = Command::new(&bore, "server");
+        let local = Command::new(&bore, "local {target} --to 127.0.0.1 --port {b}");
+        let servers = vec![server, local.after(Port::Fixed(BORE_PORT))];
+        tunnels.push(Tunnel { entry: Port::B, ..Tunnel::new("bore", servers, client) });
+    }
+    if let Some(websocat) = websocat(options) {
+        let servers = vec![websocat_server(&websocat)];
+        tunnels.push(Tunnel::new("websocat, no hub", servers, websocat_client(&websocat)));
+    }
+    tunnels
+}
+
+fn find_bore(options: &Options) -> Option<PathBuf> {
+    let installed = scratch_directory().with_file_name(TOOLS).join("bore");
+    if is_selected("bore", options) && installed.is_file() {
+        return Some(installed);
+    }
+    find_peer("bore", "bore", options)
+}
+
+/// Returns the paths of sshd and ssh.
+fn find_ssh(options: &Options) -> Option<[PathBuf; 2]> {
+    // sshd is not in every user's PATH, and must be started by its absolute path.
+    let sshd =
+        in_path("sshd").or_else(|| Some(PathBuf::from("/usr/sbin/sshd")).filter(|path| path.is_file()));
+    let ssh = find_peer("ssh", "ssh", options)?;
+    if sshd.is_none() {
+        println!("sshd: not installed");
+    }
+    Some([sshd?, ssh])
+}
+
+/// Writes the configurations of sshd and ssh, with a key for each, and returns their directory.
+pub(super) fn ssh_files(ports: [u16; 2]) -> io::Result<String> {
+    let folder = scratch_directory().join("bench-ssh");
+    fs::create_dir_all(&folder)?;
+    let path = |name: &str| folder.join(name).display().to_string();
+    for key in ["host", "user"] {
+        if !folder.join(key).is_file() {
+            Process::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &path(key)]).status()?;
+        }
+    }
+    let port = ports[0];
+    let host = fs::read_to_string(path("host.pub"))?;
+    fs::write(path("known_hosts"), format!("bench {host}"))?;
+    let (host, user, known_hosts) = (path("host"), path("user"), path("known_hosts"));
+    let sshd = format!(
+        "ListenAddress 127.0.0.1:{port}\nHostKey {host}\nPidFile none\nAuthorizedKeysFile {user}.pub\n\
+         StrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+    );
+    fs::write(path("sshd_config"), sshd)?;
+    let ssh = format!(
+        "Host hub\nHostName 127.0.0.1\nPort {port}\nHostKeyAlias bench\nIdentityFile {user}\n\
+         IdentitiesOnly yes\nUserKnownHostsFile {known_hosts}\nBatchMode yes\nExitOnForwardFailure yes\n"
+    );
+    fs::write(path("ssh_config"), ssh)?;
+    if rustix::process::geteuid().is_root() {
+        // sshd requires this directory, which its service would create.
+        fs::create_dir_all("/run/sshd")?;
+    }
+    Ok(folder.display().to_string())
+}
