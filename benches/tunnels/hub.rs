@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Command as Process;
 
-use super::participants::{
+use super::tunnel::{
     Command, Port, Tunnel, find_peer, is_selected, websocat, websocat_client, websocat_server,
 };
 use crate::competitors::{BASELINE, Competitor, in_path};

@@ -4,8 +4,9 @@ use std::io::{self, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use super::participants::{REFERENCES, Tunnel};
+use super::participants::REFERENCES;
 use super::processes::Servers;
+use super::tunnel::Tunnel;
 use crate::experiment::{Experiment, Metric, Participant, take_turns};
 use crate::options::Options;
 use crate::relay::Relay;

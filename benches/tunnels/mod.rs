@@ -10,6 +10,7 @@ mod participants;
 mod ping_pong;
 mod processes;
 mod start;
+mod tunnel;
 
 use crate::competitors::Competitor;
 use crate::experiment::Experiment;

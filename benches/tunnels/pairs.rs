@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ends::{Pair, Sessions};
-use super::participants::{Command, Tunnel};
 use super::processes::Servers;
+use super::tunnel::{Command, Tunnel};
 use crate::competitors::{Competitor, OURS, Tool};
 use crate::experiment::{Experiment, Metric, Participant, Sample, take_turns};
 use crate::machine;

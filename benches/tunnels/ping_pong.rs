@@ -3,8 +3,9 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use super::participants::{REFERENCES, Tunnel};
+use super::participants::REFERENCES;
 use super::processes::Servers;
+use super::tunnel::Tunnel;
 use crate::competitors::Route;
 use crate::experiment::{Experiment, Metric, Participant, take_turns};
 use crate::options::Options;

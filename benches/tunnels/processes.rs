@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::hub;
-use super::participants::{Command, Port, Tunnel, nginx_config};
+use super::participants::nginx_config;
+use super::tunnel::{Command, Port, Tunnel};
 use crate::options::scratch_directory;
 use crate::relay::Relay;
 

@@ -4,8 +4,9 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::participants::{REFERENCES, Tunnel};
+use super::participants::REFERENCES;
 use super::processes::Servers;
+use super::tunnel::Tunnel;
 use crate::experiment::{Experiment, Metric, Participant, Sample, take_turns};
 use crate::options::Options;
 use crate::remote::{GREETING, Service, Standing};
