@@ -13,6 +13,10 @@ use crate::secret::masked;
 use crate::sys;
 use crate::text::{escaped, is_utf8_locale, printable, to_ascii};
 
+pub use status_line::{STATUS_INTERVAL, StatusLine, resuming, shorten, width};
+
+mod status_line;
+
 /// Writes a debug line to standard error if `-d` was given.
 macro_rules! trace {
     ($($arg:tt)*) => { log::debug!(target: "connect", $($arg)*) };

@@ -15,6 +15,7 @@ const USE_PLAIN: &str = "check the port, or use http:// if the proxy does not us
 const LEAVE_OUT_TLS: &str = "check the port, or leave out --tls-target if the target does not use TLS";
 const ASK_ADMIN: &str = "report this to the proxy's administrator";
 const CHECK_TARGET: &str = "check that the target is running and the port is right";
+const NEW_TOKEN: &str = "get a new token";
 const TARGET_DOWN: &str = "check that the target is up and reachable from the proxy";
 /// The port to which most HTTP proxies allow CONNECT.
 const HTTPS_PORT: u16 = 443;
@@ -57,6 +58,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NothingReceived { granted_by: None, .. } => {
             "check that the service on the target works and accepts your address"
         }
+        Error::Remote { .. } if error.exit_code() == ExitCode::Authentication => NEW_TOKEN,
         Error::RejectedBefore { .. } => "correct the credentials and restart connect",
         Error::TimedOut { .. } => "check host, port and firewall, or raise the limit with -w SECONDS",
         Error::NoPassword { variables, .. } => {
@@ -157,7 +159,7 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::NoWebSocket { status, .. } => websocket_hint(*status)?,
         E::BadUpgrade(BadUpgrade::Missing(_)) => STRIPPED_UPGRADE,
         E::BadUpgrade(_) => "check host and port, because it may be another kind of server",
-        E::Token { sent: true, .. } => "get a new token",
+        E::Token { sent: true, .. } => NEW_TOKEN,
         E::Token { sent: false, .. } => "use --token-file FILE",
         E::HttpRefused { text, sent_user_agent: false, .. } if mentions_user_agent(text) => {
             "try --user-agent with the text that your browser sends"

@@ -65,6 +65,8 @@ pub(super) struct Setup<'a> {
     pub(super) sockets: &'a SocketSettings,
     pub(super) eager: bool,
     pub(super) limits: Limits,
+    /// The run shows status lines on the terminal.
+    pub(super) shows_status: bool,
     pub(super) binding: &'a Binding,
     /// Masks the secrets of all hops in what a proxy sends.
     pub(super) redactor: &'a Redactor,
@@ -202,7 +204,7 @@ pub(super) fn prepare_hops<'a>(
 
 /// Reads the token again, because its holder may have renewed it. If that fails, returns the token
 /// that was read when the plan was made.
-fn current_token(token: &Token, redactor: &Redactor) -> Secret {
+pub(super) fn current_token(token: &Token, redactor: &Redactor) -> Secret {
     let Token { value, file } = token;
     let read = |path: &PathBuf| File::open(path).map_err(Into::into).and_then(secret::read_first_line);
     let current = match file.as_ref().map(read) {

@@ -89,9 +89,16 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
     for password in plan.hops().filter_map(|hop| hop.protocol.login()?.password.as_ref()) {
         redactor.add(password);
     }
-    let Plan { sockets, eager, limits, .. } = plan;
-    let setup =
-        Setup { sockets, eager: *eager, limits: *limits, binding: &binding, redactor: &redactor, context };
+    let Plan { sockets, eager, limits, shows_status, .. } = plan;
+    let setup = Setup {
+        sockets,
+        eager: *eager,
+        limits: *limits,
+        shows_status: *shows_status,
+        binding: &binding,
+        redactor: &redactor,
+        context,
+    };
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
         let attempts = attempts(&plan.routes[index..], target, tried_directly);

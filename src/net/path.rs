@@ -8,7 +8,7 @@ use super::binding::Binding;
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::dial;
-use super::hop::{Context, HopState, Setup, prepare_hops};
+use super::hop::{Context, HopState, Setup, current_token, prepare_hops};
 use super::negotiate::{Outcome, negotiate, send_ahead};
 use super::progress::Stage;
 use super::resolve::Resolver;
@@ -17,6 +17,7 @@ use super::tls;
 use crate::error::{Error, Peer};
 use crate::plan::{Dial, DialError, Hop, Limits, SocketSettings, Target};
 use crate::proto::Redactor;
+use crate::secret::Secret;
 use crate::stream::Stream;
 use crate::trace::trace;
 
@@ -95,6 +96,7 @@ struct Redial {
     sockets: SocketSettings,
     eager: bool,
     limits: Limits,
+    shows_status: bool,
     redactor: Redactor,
     shared: Arc<Shared>,
 }
@@ -108,6 +110,7 @@ impl Redial {
             sockets: setup.sockets.clone(),
             eager: setup.eager,
             limits: setup.limits,
+            shows_status: setup.shows_status,
             redactor: setup.redactor.clone(),
             shared: Arc::clone(setup.context.shared),
         }
@@ -120,6 +123,7 @@ impl Redial {
             sockets: &self.sockets,
             eager: self.eager,
             limits: self.limits,
+            shows_status: self.shows_status,
             binding: &binding,
             redactor: &self.redactor,
             context,
@@ -149,5 +153,13 @@ impl Dial for Redial {
             }
             DialError::new(error)
         })
+    }
+
+    fn token(&self) -> Option<Secret> {
+        self.hop.protocol.token().map(|token| current_token(token, &self.redactor))
+    }
+
+    fn status_host(&self) -> Option<String> {
+        self.shows_status.then(|| self.hop.proxy.host())
     }
 }

@@ -80,6 +80,7 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
     let Target::Tcp(target) = &plan.target else { unreachable!() };
     let shared = Arc::new(Shared::new(Box::new(Nobody)));
     let setup = Setup {
+        shows_status: false,
         sockets: &plan.sockets,
         eager: false,
         limits: plan.limits,

@@ -3,18 +3,14 @@
 //! The line is erased before each wait returns, so it never mixes with other output. Only
 //! single-session runs show it; `--listen` does not.
 
-use std::env;
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
 use crate::error::{Error, GIVEN_UP, Peer};
 use crate::sys::{self, Channel, Ready, SignalReport, Watch};
 use crate::text::escaped;
-use crate::trace::in_charset;
-
-/// Interval between updates of the status line.
-const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+use crate::trace::{STATUS_INTERVAL, StatusLine, in_charset, shorten, width};
 
 /// Interval between checks that the client is still connected, during a wait that does not poll
 /// descriptors, such as a name lookup.
@@ -135,7 +131,10 @@ impl<'a> Wait<'a> {
                 (report_from, report) = (None, self.signal_report());
             }
             if update.is_some_and(|update| update <= now) {
-                update = line.show(self, report.as_ref()).then(|| now + STATUS_INTERVAL);
+                // A signal may arrive right after the line is printed.
+                let clear = |width| report.as_ref().into_iter().for_each(|report| report.clear_line(width));
+                let is_shown = line.show(|columns| self.line(columns), clear);
+                update = is_shown.then(|| now + STATUS_INTERVAL);
             }
         }
     }
@@ -152,7 +151,7 @@ impl<'a> Wait<'a> {
 
     /// Returns `true` if a long wait would show the status line.
     pub(super) fn shows_status(&self) -> bool {
-        self.deadline.status_from().is_some() && terminal().is_some()
+        self.deadline.status_from().is_some() && StatusLine::can_show()
     }
 
     /// Returns the error for a wait that failed.
@@ -185,83 +184,13 @@ impl<'a> Wait<'a> {
         if width(&line) <= columns {
             return line;
         }
-        if width(&what) + time.len() <= columns {
-            return what + &time;
-        }
-        let more = in_charset("…".into());
-        let room = columns.saturating_sub(time.len() + width(&more));
-        format!("{}{more}{time}", truncate(&what, room))
+        shorten(&what, &time, columns)
     }
 }
 
 fn is_ready(watch: &Watch<'_>) -> bool {
     let Ready { read, write, gone } = Ready::from_watch(watch);
     read || write || gone
-}
-
-/// The status line on the terminal. Dropping it erases the line.
-#[derive(Default)]
-struct StatusLine {
-    width: usize,
-}
-
-impl StatusLine {
-    /// Shows or updates the line, which the report of a signal will clear. Returns `false` if there
-    /// is no terminal or we are in the background.
-    fn show(&mut self, wait: &Wait<'_>, report: Option<&SignalReport>) -> bool {
-        let Some(columns) = terminal() else { return false };
-        // Some terminals wrap as soon as the last column is written, so leave it empty.
-        let line = wait.line(columns.saturating_sub(1));
-        let before = std::mem::replace(&mut self.width, width(&line));
-        // A signal may arrive right after the line is printed.
-        if let Some(report) = report {
-            report.clear_line(before.max(self.width));
-        }
-        print(&format!("\r{line}{}", " ".repeat(before.saturating_sub(self.width))));
-        true
-    }
-}
-
-impl Drop for StatusLine {
-    fn drop(&mut self) {
-        // If the user has since moved us to the background, erasing the line would overwrite
-        // another program's output.
-        if self.width > 0 && terminal().is_some() {
-            print(&format!("\r{}\r", " ".repeat(self.width)));
-        }
-    }
-}
-
-/// Returns the terminal's width in columns. `None` if standard error is not a terminal that honours
-/// carriage returns, or if we are in the background.
-fn terminal() -> Option<usize> {
-    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    sys::error_terminal().filter(|_| !is_dumb)
-}
-
-/// Writes to standard error. A status line that cannot be written is not worth an error.
-fn print(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
-/// Returns an upper bound on the number of columns that `text` occupies.
-fn width(text: &str) -> usize {
-    text.chars().map(columns).sum()
-}
-
-fn columns(c: char) -> usize {
-    if c.is_ascii() || c == '…' { 1 } else { 2 }
-}
-
-/// Returns the longest prefix of `text` that fits in `room` columns.
-fn truncate(text: &str, room: usize) -> &str {
-    let mut left = room;
-    let overflows = |c| {
-        let rest = left.checked_sub(columns(c));
-        left = rest.unwrap_or_default();
-        rest.is_none()
-    };
-    &text[..text.find(overflows).unwrap_or(text.len())]
 }
 
 #[cfg(test)]
@@ -297,7 +226,5 @@ mod tests {
         }
         let unlimited = Wait::new(&peer, "its greeting", &Deadline::start(None)).line(200);
         assert!(unlimited.ends_with(": its greeting, 0 s; Ctrl-C to stop"), "{unlimited}");
-        assert_eq!(truncate("aéb", 2), "a");
-        assert_eq!(truncate("aéb", 4), "aéb");
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::secret::Secret;
 use crate::stream::Stream;
 
 /// Opens connections to a hop: any number of them, one after another or in parallel.
@@ -13,6 +14,16 @@ pub trait Dial: fmt::Debug + Send + Sync {
     /// # Errors
     /// The hop, or a hop before it, cannot be reached or refuses.
     fn dial(&self) -> Result<Box<dyn Stream>, DialError>;
+
+    /// Returns the hop's token, read again from its file; `None` if the hop has none.
+    fn token(&self) -> Option<Secret> {
+        None
+    }
+
+    /// Returns the hop's host for a status line about it; `None` if this run shows no status lines.
+    fn status_host(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The failure of [`Dial::dial`]. Contains an [`Error`](crate::error::Error), a type that this

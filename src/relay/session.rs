@@ -277,6 +277,9 @@ impl Session {
             State::Draining(_) => self.reset_drained(),
             State::Closing(_) => self.advance_closing(Ready::default(), Ready::default()),
             State::Closed => {}
+            State::InputOnly { .. } if self.up.holds_data() && self.remote.is_resuming() => {
+                self.update_state(false);
+            }
             State::InputOnly { .. } if self.idle.expired().is_none() => self.end(Ok(())),
             State::Open | State::OutputOnly { .. } | State::InputOnly { .. } => self.update_state(false),
         }

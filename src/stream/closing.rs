@@ -58,7 +58,7 @@ impl Closing {
             return true;
         }
         let undelivered = stream.undelivered();
-        if undelivered < self.undelivered {
+        if undelivered < self.undelivered || stream.is_resuming() {
             (self.undelivered, self.last_progress) = (undelivered, Instant::now());
         }
         self.timeout().is_zero()

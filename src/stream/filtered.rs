@@ -185,6 +185,14 @@ impl Stream for Filtered {
         self.below.fault().filter(|_| matches!(self.filter.mode(), Mode::Pass(_)))
     }
 
+    fn is_resuming(&self) -> bool {
+        self.below.is_resuming()
+    }
+
+    fn lost_data(&self) -> Option<io::Error> {
+        self.below.lost_data()
+    }
+
     fn register<'a>(&'a self, want: Interest, polls: &mut PollSet<'a>) {
         if want.read && self.is_readable() {
             polls.set_ready();

@@ -291,6 +291,14 @@ impl<C: Codec> Stream for Layered<C> {
         }
     }
 
+    fn is_resuming(&self) -> bool {
+        self.below.is_resuming()
+    }
+
+    fn lost_data(&self) -> Option<io::Error> {
+        self.below.lost_data()
+    }
+
     fn register<'a>(&'a self, want: Interest, polls: &mut PollSet<'a>) {
         if want.read && self.has_buffered_input() {
             polls.set_ready();

@@ -113,6 +113,18 @@ pub trait Stream: fmt::Debug + Send {
     /// the peer has not answered one.
     fn on_time(&mut self) {}
 
+    /// Returns `true` while the stream restores a lost connection by itself, for a limited time. A
+    /// lack of progress then does not mean that the peer is stuck.
+    fn is_resuming(&self) -> bool {
+        false
+    }
+
+    /// Returns the error of a stream that could not restore its connection, so that the peer has
+    /// not received everything.
+    fn lost_data(&self) -> Option<io::Error> {
+        None
+    }
+
     /// Returns the error hidden by an EOF; see [`Channel::fault`].
     fn fault(&self) -> Option<io::Error> {
         None

@@ -1,7 +1,8 @@
 //! POST tunnels: the hops `post+http` and `post+https`, and the listeners at their other end.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::kit::*;
@@ -179,6 +180,112 @@ fn a_reader_that_leaves_resets_the_target() {
     target.finish();
     assert_eq!(client.finish().code, Some(8));
     server.close();
+}
+
+/// A TCP proxy whose connections can be cut, after which it refuses new ones for a while.
+struct Network {
+    port: u16,
+    state: Arc<Mutex<NetworkState>>,
+}
+
+#[derive(Default)]
+struct NetworkState {
+    is_down: bool,
+    streams: Vec<TcpStream>,
+}
+
+impl Network {
+    fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(Mutex::new(NetworkState::default()));
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let mut state = shared.lock().unwrap();
+                if state.is_down {
+                    continue;
+                }
+                let server = TcpStream::connect(server).unwrap();
+                for (mut from, mut to) in [(&client, &server), (&server, &client)]
+                    .map(|(from, to)| (from.try_clone().unwrap(), to.try_clone().unwrap()))
+                {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+                state.streams.extend([client, server]);
+            }
+        });
+        Self { port, state }
+    }
+
+    fn cut(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.is_down = true;
+        for stream in state.streams.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn restore(&self) {
+        self.state.lock().unwrap().is_down = false;
+    }
+}
+
+/// After the target's EOF, a pause of 5 seconds used to end the session, even while the requests
+/// with the rest of the data were being repeated.
+#[test]
+fn an_outage_after_the_eof_of_the_target_loses_no_data() {
+    let (up, go) = (bytes(1, 3_000_000), Gate::new());
+    let target = script().send("bye").half_close().wait_for(&go).expect(&up).expect_eof().serve();
+    let server = listener("", &target);
+    let network = Network::to(server.address());
+    // A file never pauses, which would end the session, too.
+    let input = TempPath::file("up", &up);
+    let client = connect(format!("-x post+http://127.0.0.1:{}/tunnel", network.port));
+    let mut client = client.stdin(std::fs::File::open(&*input).unwrap()).start();
+    client.wait_stdout_has("bye");
+    network.cut();
+    std::thread::sleep(Duration::from_secs(7));
+    network.restore();
+    go.open();
+    client.wait().expect_success();
+    target.finish();
+    server.close();
+}
+
+#[test]
+#[cfg(unix)]
+fn the_status_line_shows_an_outage_and_is_erased_after_it() {
+    use crate::waiting::{AtTerminal, Screen};
+
+    for is_restored in [true, false] {
+        let target = Server::repeat(|| script().echo());
+        let server = listener("", &target);
+        let (network, pty) = (Network::to(server.address()), Pty::with_columns(120));
+        let args = format!("--resume 3 -x post+http://127.0.0.1:{}/tunnel", network.port);
+        let mut client = connect(args).at(&pty).start();
+        client.send("ping");
+        client.wait_stdout_has("ping");
+        network.cut();
+        let mut screen = Screen::new(&pty);
+        screen.wait_has("connect: connection to 127.0.0.1 lost; resuming (1 s of 3)");
+        if is_restored {
+            network.restore();
+            client.send(" pong");
+            client.wait_stdout_has("ping pong");
+            client.finish().expect_code(0);
+        } else {
+            client.wait().expect_code(8);
+        }
+        let (lines, output) = screen.finish();
+        let has_one_line = lines.len() == 1 && lines[0].contains("did not answer for 3 seconds");
+        assert!(if is_restored { lines.is_empty() } else { has_one_line }, "{lines:?} {output:?}");
+        server.close();
+    }
 }
 
 /// Reads a request, and returns its body.

@@ -153,6 +153,43 @@ fn a_tunnel_ends_after_its_token_is_revoked() {
     run.stop(Signal::TERM);
 }
 
+/// The name of a token file, and a client with it whose tunnel is open.
+fn client_of(run: &Listening, token: &TempPath) -> Running {
+    let args = format!("-x post+http://{}/lab/ssh --token-file {}", run.address(), token.display());
+    let mut client = connect(args).start();
+    client.send("before");
+    client.wait_stdout_has("before");
+    client
+}
+
+#[test]
+fn a_client_continues_with_a_renewed_token() {
+    let (files, target) = (Files::new(), echo());
+    let run = files.serve("", &target);
+    let token = TempPath::private("token", files.token("session=ssh,ttl=2"));
+    let mut client = client_of(&run, &token);
+    fs::write(&*token, files.token("session=ssh,ttl=60")).unwrap();
+    run.wait_for_line("has renewed the token");
+    client.send(" after");
+    client.wait_stdout_has("before after");
+    client.close_stdin();
+    client.finish().expect_success();
+    run.close();
+    assert_eq!(target.finish().len(), 1);
+}
+
+/// The target is reset at once, although the server would wait for another token.
+#[test]
+fn a_client_without_a_renewed_token_ends_and_resets_the_target() {
+    let (files, target) = (Files::new(), script().expect("before").send("before").expect_reset().serve());
+    let run = files.serve("", &target);
+    let token = TempPath::private("token", files.token("session=ssh,ttl=2"));
+    let mut client = client_of(&run, &token);
+    client.wait().expect_failure(6, &["rejected the token: token expired at", "get a new token"]);
+    target.finish();
+    run.close();
+}
+
 #[test]
 fn sighup_reads_the_files_again_and_ends_nothing() {
     let (files, target) = (Files::new(), echo());

@@ -96,9 +96,9 @@ pub(super) const TOKENS: &[Definition] = &[
         "Send the token in the first line of this file",
         "Send the token in the first line of this file to the server: the last `ws://`, `wss://`, `post+http://` or \
          `post+https://` hop of a route. Other hops have the option `token-file=` in their URL. `-` is standard input, unless \
-         the session uses it. A listener reads the file again for each session, so the token can be renewed. `connect` \
-         protects the token like a password, and `-d` logs only its claims. The last of `--token-file` and `--token-fd` \
-         wins.").offering(Offer::Files),
+         the session uses it. A listener reads the file again for each session, and a POST tunnel when its token has \
+         expired, so the token can be renewed. `connect` protects the token like a password, and `-d` logs only its claims. \
+         The last of `--token-file` and `--token-fd` wins.").offering(Offer::Files),
     long_option(Flag::TokenFd, "token-fd", "N",
         "Read the token from this inherited file descriptor",
         "Read the token from the first line of this file descriptor, 3 or higher, inherited from the parent process."),

@@ -24,6 +24,8 @@ use crate::token::Refusal;
 use crate::trace::trace;
 use zeroize::Zeroizing;
 
+mod tokens;
+
 /// Size of the buffer for one read.
 const READ_SIZE: usize = 64 * 1024;
 
@@ -42,6 +44,8 @@ pub(super) enum Arrival {
     Connection(Connection),
     /// The target of a tunnel was connected, or not.
     Target(Sid, Result<(Tunnel, Lease), NotOpened>),
+    /// The new token in a request was checked.
+    Renewed(Sid, u64, Result<Lease, Refusal>),
     /// The token of a tunnel has become invalid.
     Revoked(Sid, Refusal),
 }
@@ -54,15 +58,17 @@ pub(super) enum NotOpened {
     Failed(Box<Error>),
 }
 
-/// A request to connect the target of a tunnel.
+/// A request to check the token of a tunnel.
 pub(super) struct Opening {
     pub(super) sid: Sid,
     pub(super) token: Zeroizing<Vec<u8>>,
     pub(super) client: ClientId,
+    /// The request whose token replaces that of a tunnel whose target is connected.
+    pub(super) renewal: Option<u64>,
 }
 
-/// Starts to connect the target of a tunnel on another thread. Returns `false` if too many are
-/// being connected.
+/// Starts to check the token of a tunnel on another thread, and to connect its target. Returns
+/// `false` if too many are being connected.
 pub(super) type Open = Box<dyn Fn(Opening) -> bool + Send>;
 
 impl Mailbox {
@@ -74,6 +80,12 @@ impl Mailbox {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
         // If this fails, the thread finds the message when it wakes up for another reason.
         let _ = self.poller.wake();
+    }
+
+    /// Reports when the token of a tunnel becomes invalid, at once if it already is.
+    fn watch(self: &Arc<Self>, sid: Sid, lease: &Lease) {
+        let mailbox = Arc::clone(self);
+        lease.on_end(move |refusal| mailbox.send(Arrival::Revoked(sid, refusal)));
     }
 }
 
@@ -168,6 +180,7 @@ impl Engine {
             match arrival {
                 Arrival::Connection(connection) => self.add_connection(connection),
                 Arrival::Target(sid, result) => self.add_target(sid, result),
+                Arrival::Renewed(sid, request, result) => self.renew(sid, request, result),
                 Arrival::Revoked(sid, refusal) => self.revoke(sid, refusal),
             }
             self.handle_events();
@@ -192,7 +205,7 @@ impl Engine {
     }
 
     fn add_target(&mut self, sid: Sid, result: Result<(Tunnel, Lease), NotOpened>) {
-        let client = self.clients.remove(&sid).map(|client| client.name).unwrap_or_default();
+        let Some(client) = self.clients.remove(&sid) else { return };
         let now = self.now();
         match result {
             Ok((tunnel, lease)) => {
@@ -202,35 +215,20 @@ impl Engine {
                     tunnel.stream.socket().inspect(|socket| socket.reset_on_close());
                     return;
                 }
-                trace!("client {client} ({}) has opened tunnel {sid}", lease.identity());
+                trace!("client {} ({}) has opened tunnel {sid}", client.name, lease.identity());
+                self.mailbox.watch(sid, &lease);
                 let id = self.add(Task::Target(Box::new(Target::new(sid, tunnel, lease, client))));
                 self.targets.insert(sid, id);
                 self.arm(id);
             }
-            Err(NotOpened::Rejected(refusal)) => self.reject(sid, &client, refusal),
+            Err(NotOpened::Rejected(refusal)) => self.reject(sid, &client.name, refusal),
             Err(NotOpened::Failed(error)) => {
                 let text = error.to_string();
                 let text = text.strip_prefix("cannot connect to ").unwrap_or(&text).to_owned();
-                self.report.failed(&client, &error.user_message());
+                self.report.failed(&client.name, &error.user_message());
                 self.table.failed(sid, Reset { code: ResetCode::Unreachable, text }, now);
             }
         }
-    }
-
-    /// Refuses all requests of a tunnel because of its token.
-    fn reject(&mut self, sid: Sid, client: &str, refusal: Refusal) {
-        let (text, now) = (refusal.to_string(), self.now());
-        self.report.refused(client, refusal.status(), &text);
-        self.table.rejected(sid, refusal.status(), &text, now);
-    }
-
-    /// Ends a tunnel whose token has become invalid.
-    fn revoke(&mut self, sid: Sid, refusal: Refusal) {
-        let Some(Task::Target(target)) = self.targets.get(&sid).and_then(|id| self.tasks.get(id)) else {
-            return;
-        };
-        let client = target.client.clone();
-        self.reject(sid, &client, refusal);
     }
 
     /// Lets a task handle its events.
@@ -321,11 +319,12 @@ impl Engine {
             }
             Event::Open { sid, token } => {
                 let Some(client) = self.clients.get(&sid).cloned() else { return };
-                if !(self.open)(Opening { sid, token, client }) {
+                if !(self.open)(Opening { sid, token, client, renewal: None }) {
                     let now = self.now();
                     self.table.failed(sid, Reset::new(ResetCode::TooMany), now);
                 }
             }
+            Event::Renew { sid, client, token } => self.check_new_token(sid, client, token),
             Event::Wake(sid) => {
                 let now = self.now();
                 let Some(&id) = self.targets.get(&sid) else { return };
@@ -337,7 +336,7 @@ impl Engine {
             Event::Reset(sid) => {
                 let Some(&id) = self.targets.get(&sid) else { return };
                 if let Some(Task::Target(target)) = self.tasks.get_mut(&id) {
-                    trace!("client {} has left tunnel {sid}", target.client);
+                    trace!("client {} has left tunnel {sid}", target.client.name);
                     target.reset();
                 }
                 self.remove(id);
@@ -455,7 +454,7 @@ impl Engine {
                 if let Some(fault) = target.fault.take() {
                     let error =
                         Error::Remote { peer: target.peers.remote.clone(), cause: fault, unanswered: false };
-                    self.report.failed(&target.client, &error.user_message());
+                    self.report.failed(&target.client.name, &error.user_message());
                 }
             }
         }

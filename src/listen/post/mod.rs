@@ -16,9 +16,9 @@ use crate::net::{ClientEnd, ServerTls, Tunnel};
 use crate::plan::{PostListener, PostServer, PostTransport};
 use crate::stream::Stream;
 use crate::sys::{self, Client};
-use crate::token::{Role, Usage};
+use crate::token::{Refusal, Role, Usage};
 use crate::trace::{self, trace};
-use connection::{Connection, Site};
+use connection::{ClientId, Connection, Site};
 use engine::{Arrival, Engine, Mailbox, NotOpened, Opening};
 
 mod connection;
@@ -86,27 +86,32 @@ fn accept(
 fn openers(connector: Connector, gate: Gate, mailbox: &Arc<Mailbox>) -> Openers<Opening> {
     let mailbox = Arc::clone(mailbox);
     Openers::new(move |opening: Opening| {
-        let result = connect(&connector, &gate, &opening);
-        if let Ok((_, lease)) = &result {
-            let (mailbox, sid) = (Arc::clone(&mailbox), opening.sid);
-            lease.on_end(move |refusal| mailbox.send(Arrival::Revoked(sid, refusal)));
-        }
-        mailbox.send(Arrival::Target(opening.sid, result));
+        let admitted = admit(&gate, &opening);
+        mailbox.send(if let Some(request) = opening.renewal {
+            Arrival::Renewed(opening.sid, request, admitted)
+        } else {
+            let admitted = admitted.map_err(NotOpened::Rejected);
+            let connected = admitted.and_then(|lease| Ok((connect(&connector, &opening.client)?, lease)));
+            Arrival::Target(opening.sid, connected)
+        });
     })
 }
 
-/// Checks the token of a new tunnel, and connects its target.
-fn connect(connector: &Connector, gate: &Gate, opening: &Opening) -> Result<(Tunnel, Lease), NotOpened> {
-    let Opening { sid, token, client } = opening;
+/// Checks the token of a tunnel.
+fn admit(gate: &Gate, opening: &Opening) -> Result<Lease, Refusal> {
+    let Opening { sid, token, client, .. } = opening;
     trace!("client {} opens tunnel {sid}", client.name);
     let session = client.site.path.rsplit_once('/').map(|(_, last)| last);
     let usage = Usage { role: Role::Dest, session };
     let from = client.address().unwrap_or(LOOPBACK[0]);
     let token = Some(&token[..]).filter(|token| !token.is_empty());
-    let lease = gate.admit(token, usage, from).map_err(NotOpened::Rejected)?;
+    gate.admit(token, usage, from)
+}
+
+/// Connects the target of a new tunnel.
+fn connect(connector: &Connector, client: &ClientId) -> Result<Tunnel, NotOpened> {
     let client = ClientEnd { channel: None, addrs: client.addrs };
-    let tunnel = connector.connect_for(client).map_err(|error| NotOpened::Failed(error.into()))?;
-    Ok((tunnel, lease))
+    connector.connect_for(client).map_err(|error| NotOpened::Failed(error.into()))
 }
 
 /// Returns the connection to a client.

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::connection::ClientId;
 use crate::error::os_message;
 use crate::listen::gate::Lease;
 use crate::net::{Peers, Tunnel};
@@ -20,9 +21,9 @@ pub(super) struct Target {
     pub(super) registration: Registration,
     pub(super) peers: Peers,
     /// The permission of the client, for as long as the tunnel exists.
-    _lease: Lease,
-    /// The client's name, for messages.
-    pub(super) client: String,
+    pub(super) lease: Lease,
+    /// The client that has opened the tunnel.
+    pub(super) client: ClientId,
     /// The target accepts no more bytes.
     is_broken: bool,
     has_ended: bool,
@@ -34,7 +35,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(sid: Sid, tunnel: Tunnel, lease: Lease, client: String) -> Self {
+    pub(super) fn new(sid: Sid, tunnel: Tunnel, lease: Lease, client: ClientId) -> Self {
         let Tunnel { mut stream, peers } = tunnel;
         stream.set_reset_on_exit(true);
         Self {
@@ -42,7 +43,7 @@ impl Target {
             stream,
             registration: Registration::default(),
             peers,
-            _lease: lease,
+            lease,
             client,
             is_broken: false,
             has_ended: false,

@@ -11,6 +11,9 @@ use super::failure::Failure;
 use super::lane::{Jitter, Lane, Sent};
 use super::message::{Key, Opening, Request, Reset, ResetCode, Sid};
 
+mod failing;
+mod renewal;
+
 /// Maximum number of bytes that the client holds for the server.
 pub const MAX_UNACKNOWLEDGED: usize = 512 * 1024;
 /// Length of the first bodies. It doubles with each full body that the server accepts.
@@ -19,8 +22,6 @@ const FIRST_BODY: usize = 64 * 1024;
 const MIN_BODY: usize = 1024;
 /// The holds of a POLL, in seconds. Each POLL that ends early selects the next one.
 const HOLDS: [u64; 6] = [25, 12, 6, 3, 1, 0];
-/// A POLL that breaks after this time has ended early. One that breaks before was not held.
-const EARLY_END: Duration = Duration::from_secs(1);
 /// Maximum interval between two POLLs that are not held.
 pub const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Maximum delay before bytes are sent again for which the server has no room.
@@ -28,8 +29,6 @@ const MAX_ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// Time for which OPEN is repeated while a web server in front answers that it does not reach the
 /// server. A server that is being restarted is back by then.
 pub const OPEN_RETRY_TIME: Duration = Duration::from_secs(5);
-/// Attempts to send the last request, which carries no data.
-const LAST_ATTEMPTS: u32 = 4;
 
 /// The two sequences of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +79,17 @@ enum State {
     Done,
 }
 
+/// The state of the token.
+#[derive(Debug)]
+enum Renewal {
+    /// The server has not rejected it.
+    None,
+    /// The server has rejected it, for this reason.
+    Needed(String),
+    /// The next request of this direction sends a new one.
+    Due(Direction),
+}
+
 /// A tunnel. Time is the time since an arbitrary start.
 #[derive(Debug)]
 pub struct Client {
@@ -99,6 +109,7 @@ pub struct Client {
     /// The time of the first response in a row that says that a web server does not reach the
     /// server.
     unavailable_since: Option<Duration>,
+    renewal: Renewal,
 }
 
 impl Client {
@@ -119,6 +130,7 @@ impl Client {
             max_hold: None,
             jitter,
             unavailable_since: None,
+            renewal: Renewal::None,
         }
     }
 
@@ -215,6 +227,9 @@ impl Client {
             (_, State::Done) | (Direction::Down, State::Aborting) => return Next::Done,
             (Direction::Down, State::Open) if self.incoming.has_ended => return Next::Done,
             (Direction::Down, State::Opening) => return Next::Wait(None),
+            (Direction::Up, State::Open) if self.sends_token(direction) => Self::open_request,
+            (Direction::Down, State::Open) if self.sends_token(direction) => Self::reopen_request,
+            (_, State::Open) if self.is_suspended() => return Next::Wait(None),
             (Direction::Up, State::Open) if !self.has_up_task() => return Next::Wait(None),
             (Direction::Up, State::Opening) => Self::open_request,
             (Direction::Up, State::Open) => Self::data_request,
@@ -249,14 +264,25 @@ impl Client {
 
     /// Returns the record of a request that is sent now.
     fn sent(&self, now: Duration, length: usize) -> Sent {
-        Sent { at: now, up: self.outgoing.acknowledged, length, down: self.incoming.received }
+        let (up, down) = (self.outgoing.acknowledged, self.incoming.received);
+        Sent { at: now, up, length, down, hold: Duration::ZERO, is_outdated: false }
     }
 
     fn open_request(&mut self, now: Duration) -> Next {
+        self.up.sent = Some(self.sent(now, 0));
+        self.open_message()
+    }
+
+    /// Sends a new token in place of a POLL.
+    fn reopen_request(&mut self, now: Duration) -> Next {
+        self.down.sent = Some(self.sent(now, 0));
+        self.open_message()
+    }
+
+    fn open_message(&self) -> Next {
         let Settings { token, target, .. } = &self.settings;
         let opening = Opening { token, target };
         let body = Request { opening: Some(opening), ..self.request() }.encode(0);
-        self.up.sent = Some(Sent { down: 0, ..self.sent(now, 0) });
         // Connecting to the target takes time, too.
         Next::Send { body: Zeroizing::new(body), hold: self.longest_hold() }
     }
@@ -280,10 +306,11 @@ impl Client {
     }
 
     fn poll_request(&mut self, now: Duration) -> Next {
-        let hold = self.hold();
+        // After a failure, an immediate answer shows that the server is back.
+        let hold = if self.down.failures > 0 { Duration::ZERO } else { self.hold() };
         let wait = u16::try_from(hold.as_millis() / 100).unwrap_or(u16::MAX);
         let body = Request { is_poll: true, wait, ..self.request() }.encode(0);
-        self.down.sent = Some(self.sent(now, 0));
+        self.down.sent = Some(Sent { hold, ..self.sent(now, 0) });
         Next::Send { body: Zeroizing::new(body), hold }
     }
 
@@ -317,6 +344,7 @@ impl Client {
                 if is_opening {
                     self.state = State::Open;
                 }
+                self.note_opened(&answer);
                 self.outgoing.acknowledge(answer.up);
                 match direction {
                     Direction::Up => {
@@ -345,6 +373,10 @@ impl Client {
                 } else {
                     self.retry(direction, cause, response.retry_after, now);
                 }
+                &[]
+            }
+            Verdict::Final(Failure::Token(why)) if self.can_renew() => {
+                self.token_rejected(why, &sent);
                 &[]
             }
             Verdict::Final(failure) => {
@@ -422,7 +454,7 @@ impl Client {
         let new = self.incoming.accept(down, is_eof, data);
         if !new.is_empty() || self.incoming.has_ended {
             self.down.speed_up();
-        } else if now.saturating_sub(sent.at) * 2 < self.hold() || self.hold().is_zero() {
+        } else if now.saturating_sub(sent.at) * 2 < sent.hold || self.hold().is_zero() {
             // The server does not hold POLLs, or something on the way answers in its place.
             self.down.slow_down(now, MAX_POLL_INTERVAL);
         }
@@ -441,56 +473,6 @@ impl Client {
             self.state = State::Done;
         } else {
             self.end_with(Failure::Reset(Reset::decode(data)));
-        }
-    }
-
-    /// Ends the tunnel with a failure, unless all data has arrived.
-    fn end_with(&mut self, failure: Failure) {
-        if self.state == State::Aborting || self.incoming.has_ended && self.outgoing.held.is_empty() {
-            self.state = State::Done;
-        } else {
-            self.fail(failure);
-        }
-    }
-
-    /// Reports that the request in flight was not answered. `was_kept` means that its connection
-    /// had carried another request before: the server may have closed it in the meantime.
-    pub fn broken(&mut self, direction: Direction, cause: &str, was_kept: bool, now: Duration) {
-        let Some(sent) = self.lane(direction).sent.take() else { return };
-        self.unavailable_since = None;
-        let duration = now.saturating_sub(sent.at);
-        if was_kept && duration < EARLY_END {
-            return;
-        }
-        if direction == Direction::Down && duration >= EARLY_END {
-            self.shorten_hold();
-        }
-        self.retry(direction, cause.into(), None, now);
-    }
-
-    fn shorten_hold(&mut self) {
-        // Skip holds that the server would not grant anyway.
-        let hold = self.hold();
-        while self.hold + 1 < HOLDS.len() && self.hold() >= hold && !self.hold().is_zero() {
-            self.hold += 1;
-        }
-    }
-
-    /// Repeats a request later, unless the time of `--resume` is up.
-    fn retry(&mut self, direction: Direction, cause: String, retry_after: Option<Duration>, now: Duration) {
-        let jitter = self.jitter.next();
-        let is_opening = self.state == State::Opening;
-        let limit = self.settings.resume;
-        let has_data = !self.outgoing.held.is_empty() || !self.incoming.has_ended;
-        let is_last = self.state == State::Aborting || self.state == State::Open && !has_data;
-        let lane = self.lane(direction);
-        let is_given_up = is_last && lane.failures + 1 >= LAST_ATTEMPTS;
-        if is_given_up || !lane.fail(now, limit, retry_after, jitter) {
-            self.end_with(if is_opening {
-                Failure::NotOpened(cause)
-            } else {
-                Failure::NoAnswer { seconds: limit.as_secs(), last: cause }
-            });
         }
     }
 }

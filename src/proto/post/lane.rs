@@ -15,7 +15,7 @@ pub(super) struct Lane {
     /// The number of failures since the last answer.
     pub(super) failures: u32,
     /// The time of the first failure since the last answer.
-    failing_since: Option<Duration>,
+    pub(super) failing_since: Option<Duration>,
     /// No request may be sent before this time.
     pub(super) not_before: Duration,
     /// The delay before the next request if answers bring no progress.
@@ -32,6 +32,10 @@ pub(super) struct Sent {
     pub(super) length: usize,
     /// The number of down positions that the request acknowledges.
     pub(super) down: u64,
+    /// The time for which the server may hold the request.
+    pub(super) hold: Duration,
+    /// The token has been replaced since.
+    pub(super) is_outdated: bool,
 }
 
 impl Lane {

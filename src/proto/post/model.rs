@@ -50,6 +50,11 @@ enum Happening {
         response: Option<Response>,
     },
     Connected,
+    /// The server has checked the token of a request.
+    Checked {
+        client: ClientId,
+        is_valid: bool,
+    },
 }
 
 /// The end of the tunnel at the target.
@@ -81,6 +86,15 @@ struct Model {
     input: Vec<u8>,
     pushed: usize,
     output: Vec<u8>,
+    /// The number of tokens that have expired.
+    expired: u64,
+    /// The token expires this often.
+    expiries: u64,
+}
+
+/// Returns the token that is valid after some have expired.
+fn token(expired: u64) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(format!("token {expired}").into_bytes())
 }
 
 impl Model {
@@ -90,7 +104,7 @@ impl Model {
         let settings = Settings {
             sid: Sid::new(SID),
             key: Key::new([1; 16]),
-            token: Zeroizing::new(b"token".to_vec()),
+            token: token(0),
             target: Vec::new(),
             resume: Duration::from_secs(600),
         };
@@ -118,6 +132,8 @@ impl Model {
             input,
             pushed: 0,
             output: Vec::new(),
+            expired: 0,
+            expiries: 0,
         }
     }
 
@@ -195,7 +211,12 @@ impl Model {
             Happening::Request { client, body } => {
                 self.table.request(client, self.client.sid(), &body, self.now);
             }
-            Happening::Connected => self.table.connected(self.client.sid(), self.now),
+            Happening::Connected | Happening::Checked { is_valid: true, .. } => {
+                self.table.connected(self.client.sid(), self.now);
+            }
+            Happening::Checked { client, is_valid: false } => {
+                self.table.not_renewed(self.client.sid(), client, 401, "expired", self.now);
+            }
             Happening::Result { direction, attempt, response } => {
                 if self.attempts[direction as usize] != Some(attempt) {
                     return;
@@ -208,6 +229,7 @@ impl Model {
                     }
                     None => self.client.broken(direction, "cut", false, self.now),
                 }
+                self.client.renew(direction, token(self.expired));
             }
         }
     }
@@ -217,10 +239,15 @@ impl Model {
             match event {
                 Event::Reply(reply) => self.answer(reply),
                 Event::Open { sid, token } => {
-                    assert_eq!((sid, &token[..]), (self.client.sid(), &b"token"[..]));
+                    assert_eq!((sid, &token), (self.client.sid(), &self::token(0)));
                     self.target.opened += 1;
                     let delay = self.numbers.next(200);
                     self.schedule(delay, Happening::Connected);
+                }
+                Event::Renew { client, token, .. } => {
+                    let is_valid = token == self::token(self.expired);
+                    let delay = self.numbers.next(200);
+                    self.schedule(delay, Happening::Checked { client, is_valid });
                 }
                 Event::Wake(_) => {}
                 Event::Reset(_) => panic!("the target was reset"),
@@ -235,9 +262,6 @@ impl Model {
     /// Moves some bytes between the server and the target.
     fn move_target(&mut self) {
         let (sid, now) = (self.client.sid(), self.now);
-        if !self.table.is_open(sid) {
-            return;
-        }
         let pending = self.table.pending(sid);
         let max = 1 + usize::try_from(self.numbers.next(100_000)).unwrap();
         let accepted = pending[..pending.len().min(max)].to_vec();
@@ -247,6 +271,9 @@ impl Model {
         }
         if self.table.must_shut_down(sid) {
             self.target.has_received_eof = true;
+        }
+        if !self.table.is_open(sid) {
+            return;
         }
         let max = self.table.room(sid).min(usize::try_from(self.numbers.next(100_000)).unwrap());
         let rest = &self.target.to_send[self.target.sent..];
@@ -294,11 +321,22 @@ impl Model {
         next
     }
 
+    /// Makes the token invalid now and then.
+    fn expire_token(&mut self) {
+        let sid = self.client.sid();
+        let is_open = self.client.is_open() && self.table.is_open(sid);
+        if self.expired < self.expiries && is_open && self.numbers.percent(10) {
+            self.expired += 1;
+            self.table.rejected(sid, 401, "expired", self.now);
+        }
+    }
+
     /// Runs until the client is done.
     fn run(&mut self) {
         for _ in 0..200_000 {
             self.move_local();
             self.move_target();
+            self.expire_token();
             self.handle_events();
             let wake_up = self.advance_client();
             // The server may still hold bytes for the target.
@@ -366,6 +404,21 @@ fn a_tunnel_that_has_ended_is_forgotten() {
         }
         assert!(model.table.is_empty() && model.table.deadline().is_none(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_new_token_continues_the_tunnel_over_any_network() {
+    let mut renewed = 0;
+    for seed in 0..60 {
+        let faults = [0, 12, 20][usize::try_from(seed % 3).unwrap()];
+        let mut model =
+            Model::new(seed, faults, [25, 0][usize::try_from(seed % 2).unwrap()], 300_000, 300_000);
+        model.expiries = 3;
+        model.run();
+        model.check(seed);
+        renewed += model.expired;
+    }
+    assert!(renewed > 60, "{renewed}");
 }
 
 #[test]

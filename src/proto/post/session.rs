@@ -7,6 +7,8 @@ use super::streams::{DownStream, UpStream};
 
 /// A tunnel without a request for this long expires, and its target is reset.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+/// A tunnel whose token has become invalid waits this long for a new one. Then its target is reset.
+pub(super) const RENEWAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// A tunnel that has ended is remembered for this long, to answer repeated requests.
 pub const FINISHED_TTL: Duration = Duration::from_secs(10);
 /// Requests of one tunnel that wait for the target at the same time. Further ones replace the
@@ -34,6 +36,8 @@ pub(super) enum Change {
     Reset,
     /// Close the connection to the target.
     Close,
+    /// Check the new token of this request.
+    Renew(ClientId),
 }
 
 /// The state of a tunnel.
@@ -43,10 +47,20 @@ enum State {
     Opening,
     /// The target is connected.
     Open,
+    /// The target is connected, and the token has become invalid. A new one may replace it.
+    Suspended,
     /// Both streams have ended and are acknowledged.
     Finished,
     /// The tunnel was reset. The client may not know yet.
     Reset,
+}
+
+/// An OPEN that waits.
+#[derive(Debug)]
+struct Opener {
+    client: ClientId,
+    /// The position after what the client has received.
+    down: u64,
 }
 
 /// A POLL that waits for bytes from the target.
@@ -78,8 +92,8 @@ pub(super) struct Session {
     state: State,
     up: UpStream,
     down: DownStream,
-    /// Requests that wait for the target.
-    openers: Vec<ClientId>,
+    /// Requests that wait for the target, or for the check of a new token.
+    openers: Vec<Opener>,
     poll: Option<HeldPoll>,
     blocked: Option<Blocked>,
     /// The reason for the reset; the client receives it after all other data.
@@ -101,7 +115,7 @@ impl Session {
             state: State::Opening,
             up: UpStream::default(),
             down: DownStream::default(),
-            openers: vec![client],
+            openers: vec![Opener { client, down: 0 }],
             poll: None,
             blocked: None,
             reset: None,
@@ -122,7 +136,8 @@ impl Session {
         now: Duration,
         replies: &mut Vec<Reply>,
     ) -> Option<Change> {
-        if let Some((status, text)) = &self.rejection {
+        let may_renew = self.state == State::Suspended && (request.opening.is_some() || request.is_reset);
+        if let Some((status, text)) = self.rejection.as_ref().filter(|_| !may_renew) {
             replies.push(Reply { client, status: *status, body: text.clone().into() });
             return None;
         }
@@ -138,13 +153,13 @@ impl Session {
             return change;
         }
         let is_opened = request.opening.is_some();
-        if self.state == State::Opening && is_opened {
+        if matches!(self.state, State::Opening | State::Suspended) && is_opened {
             if self.openers.len() >= MAX_OPENERS {
-                let client = self.openers.remove(0);
-                replies.push(self.reply(client, 0, false, false));
+                let Opener { client, down } = self.openers.remove(0);
+                replies.push(self.reply(client, down, false, false));
             }
-            self.openers.push(client);
-            return None;
+            self.openers.push(Opener { client, down: request.down });
+            return self.is_suspended().then_some(Change::Renew(client));
         }
         self.down.acknowledge(request.down);
         let is_accepted = self.state != State::Open || self.up.accept(request.up, data, request.is_eof);
@@ -270,20 +285,21 @@ impl Session {
     }
 
     fn release_all(&mut self, replies: &mut Vec<Reply>) {
-        for client in std::mem::take(&mut self.openers) {
-            replies.push(self.reply(client, 0, false, false));
+        for Opener { client, down } in std::mem::take(&mut self.openers) {
+            replies.push(self.reply(client, down, false, false));
         }
         self.release_poll(replies);
         self.release_blocked(replies);
     }
 
-    /// Records that the target is connected.
+    /// Records that the target is connected, or that the new token is valid.
     pub(super) fn connected(&mut self, now: Duration, replies: &mut Vec<Reply>) {
-        if self.state == State::Opening {
+        if matches!(self.state, State::Opening | State::Suspended) {
             self.state = State::Open;
+            self.rejection = None;
             self.expires = now + SESSION_TIMEOUT;
-            for client in std::mem::take(&mut self.openers) {
-                replies.push(self.reply(client, 0, false, true));
+            for Opener { client, down } in std::mem::take(&mut self.openers) {
+                replies.push(self.reply(client, down, false, true));
             }
         }
     }
@@ -299,11 +315,11 @@ impl Session {
             }
             // After EOF, the target is not interested in more bytes. Everything it sent has
             // arrived, so this is no failure.
-            State::Open if self.down.has_ended() => {
+            State::Open | State::Suspended if self.down.has_ended() => {
                 self.up.discard();
                 self.settle(now, replies);
             }
-            State::Open => {
+            State::Open | State::Suspended => {
                 self.end_with(reset);
                 self.settle(now, replies);
             }
@@ -318,7 +334,8 @@ impl Session {
         self.settle(now, replies);
     }
 
-    /// Answers all requests with this status from now on.
+    /// Answers all requests with this status from now on. An open tunnel whose token is invalid
+    /// waits for a new one.
     pub(super) fn reject(
         &mut self,
         status: u16,
@@ -326,11 +343,23 @@ impl Session {
         now: Duration,
         replies: &mut Vec<Reply>,
     ) -> Option<Change> {
+        let is_client_done = self.up.has_ended() && self.down.is_end_acknowledged();
+        if status == 401 && (is_client_done || self.is_suspended()) {
+            // Without a client, the target only has to receive the rest.
+            return None;
+        }
         let waiting =
             [self.poll.take().map(|poll| poll.client), self.blocked.take().map(|blocked| blocked.client)];
-        let waiting = std::mem::take(&mut self.openers).into_iter().chain(waiting.into_iter().flatten());
+        let openers = std::mem::take(&mut self.openers).into_iter().map(|opener| opener.client);
+        let waiting = openers.chain(waiting.into_iter().flatten());
         replies.extend(waiting.map(|client| Reply { client, status, body: text.into() }));
-        let had_target = self.state == State::Open;
+        if status == 401 && self.state == State::Open {
+            self.state = State::Suspended;
+            self.expires = now + RENEWAL_TIMEOUT;
+            self.rejection = Some((status, text.into()));
+            return None;
+        }
+        let had_target = self.has_target();
         self.end_with(Reset::new(ResetCode::Policy));
         self.down.discard();
         self.rejection = Some((status, text.into()));
@@ -338,9 +367,30 @@ impl Session {
         had_target.then_some(Change::Reset)
     }
 
+    /// Answers the request of a suspended tunnel whose new token is not accepted. Another request
+    /// may have a valid one.
+    pub(super) fn refuse_renewal(
+        &mut self,
+        client: ClientId,
+        status: u16,
+        text: &str,
+        replies: &mut Vec<Reply>,
+    ) {
+        let count = self.openers.len();
+        self.openers.retain(|opener| opener.client != client);
+        if self.openers.len() < count {
+            replies.push(Reply { client, status, body: text.into() });
+        }
+    }
+
     /// Returns `true` if the driver should move bytes between the tunnel and the target.
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Open
+    }
+
+    /// Returns `true` if the tunnel waits for a new token.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.state == State::Suspended
     }
 
     /// Returns the next bytes for the target.
@@ -389,7 +439,7 @@ impl Session {
 
     /// Forgets a request whose connection is closed.
     pub(super) fn client_gone(&mut self, client: ClientId) {
-        self.openers.retain(|opener| *opener != client);
+        self.openers.retain(|opener| opener.client != client);
         self.poll.take_if(|poll| poll.client == client);
         self.blocked.take_if(|blocked| blocked.client == client);
     }
@@ -426,13 +476,13 @@ impl Session {
 
     /// Postpones the expiry. A tunnel that has finished is only remembered.
     fn extend(&mut self, now: Duration) {
-        if self.state != State::Finished {
+        if !matches!(self.state, State::Finished | State::Suspended) {
             self.expires = now + SESSION_TIMEOUT;
         }
     }
 
     /// Returns `true` if the connection to the target must be reset when the tunnel expires.
     pub(super) fn has_target(&self) -> bool {
-        self.state == State::Open
+        matches!(self.state, State::Open | State::Suspended)
     }
 }

@@ -24,8 +24,19 @@ pub enum Event {
         /// The token; empty for none.
         token: Zeroizing<Vec<u8>>,
     },
+    /// Check the new token of a tunnel, whose target is connected. Then call [`Table::connected`]
+    /// or [`Table::not_renewed`].
+    Renew {
+        /// The tunnel.
+        sid: Sid,
+        /// The request with the token.
+        client: ClientId,
+        /// The token; empty for none.
+        token: Zeroizing<Vec<u8>>,
+    },
     /// Move bytes between the tunnel and its target again: there may be new bytes for the target,
-    /// or room for bytes from it.
+    /// or room for bytes from it. A tunnel that waits for a new token only passes on the bytes that
+    /// it has accepted.
     Wake(Sid),
     /// Reset the connection to the target.
     Reset(Sid),
@@ -93,6 +104,10 @@ impl Table {
             if session.is_open() {
                 self.events.push(Event::Wake(sid));
             }
+            if let (Some(Change::Renew(client)), Some(opening)) = (change, &request.opening) {
+                let token = Zeroizing::new(opening.token.to_vec());
+                self.events.push(Event::Renew { sid, client, token });
+            }
             self.finish(sid, change);
             return;
         }
@@ -119,8 +134,11 @@ impl Table {
         }
     }
 
-    /// Reports that the target of a tunnel is connected.
+    /// Reports that the target of a tunnel is connected, or that its new token is valid.
     pub fn connected(&mut self, sid: Sid, now: Duration) {
+        if self.is_suspended(sid) {
+            self.events.push(Event::Wake(sid));
+        }
         self.update(sid, |session, replies| {
             session.connected(now, replies);
             None
@@ -136,18 +154,34 @@ impl Table {
     }
 
     /// Reports that the token does not permit the tunnel, or no longer does. All requests are
-    /// answered with `status`, which is 401, 403 or 429, and the reason `text`.
+    /// answered with `status`, which is 401, 403 or 429, and the reason `text`. After 401, a new
+    /// token may continue an open tunnel.
     ///
     /// A tunnel that was never open is forgotten at once, because clients without a token could
     /// fill the table otherwise.
     pub fn rejected(&mut self, sid: Sid, status: u16, text: &str, now: Duration) {
-        let was_open = self.is_open(sid);
+        let had_target = self.sessions.get(&sid).is_some_and(Session::has_target);
         self.update(sid, |session, replies| session.reject(status, text, now, replies));
-        if !was_open && let Some(session) = self.sessions.remove(&sid) {
+        if !had_target && let Some(session) = self.sessions.remove(&sid) {
             session.alarm.inspect(|alarm| {
                 self.alarms.remove(&(*alarm, sid));
             });
         }
+        if self.is_suspended(sid) {
+            self.events.push(Event::Wake(sid));
+        }
+    }
+
+    /// Reports that the new token in a request is not accepted. The request is answered with
+    /// `status` and the reason `text`.
+    pub fn not_renewed(&mut self, sid: Sid, client: ClientId, status: u16, text: &str, now: Duration) {
+        self.update(sid, |session, replies| {
+            if session.is_suspended() && status == 403 {
+                return session.reject(status, text, now, replies);
+            }
+            session.refuse_renewal(client, status, text, replies);
+            None
+        });
     }
 
     /// Returns `true` if the tunnel holds this request, which has its key.
@@ -156,13 +190,17 @@ impl Table {
         self.sessions.get(&sid).is_some_and(|session| session.holds(client))
     }
 
+    fn is_suspended(&self, sid: Sid) -> bool {
+        self.sessions.get(&sid).is_some_and(Session::is_suspended)
+    }
+
     /// Returns `true` if there is a tunnel with this identifier.
     #[must_use]
     pub fn knows(&self, sid: Sid) -> bool {
         self.sessions.contains_key(&sid)
     }
 
-    /// Returns `true` if bytes may move between the tunnel and its target.
+    /// Returns `true` if bytes may move in both directions between the tunnel and its target.
     #[must_use]
     pub fn is_open(&self, sid: Sid) -> bool {
         self.sessions.get(&sid).is_some_and(Session::is_open)
@@ -248,9 +286,11 @@ impl Table {
     /// Passes the results of a change on, and sets the alarm.
     fn finish(&mut self, sid: Sid, change: Option<Change>) {
         self.events.extend(self.replies.drain(..).map(Event::Reply));
-        self.events.extend(change.map(|change| match change {
-            Change::Reset => Event::Reset(sid),
-            Change::Close => Event::Close(sid),
+        self.events.extend(change.and_then(|change| match change {
+            Change::Reset => Some(Event::Reset(sid)),
+            Change::Close => Some(Event::Close(sid)),
+            // The request's handler has added the event with the token.
+            Change::Renew(_) => None,
         }));
         if let Some(session) = self.sessions.get_mut(&sid) {
             let deadline = session.deadline();

@@ -137,8 +137,20 @@ impl Session {
             let ready = if *end == End::Local { local } else { remote };
             self.end_mut(*end).is_some_and(|stream| !closing.advance(stream, ready))
         });
+        if closings.iter().all(|(end, _)| *end == End::Local) {
+            self.report_lost_data();
+        }
         if !closings.is_empty() {
             self.state = State::Closing(closings);
+        }
+    }
+
+    /// Turns success into an error if the remote has not received everything.
+    fn report_lost_data(&mut self) {
+        if self.result.is_ok()
+            && let Some(cause) = self.remote.lost_data()
+        {
+            self.result = Err(Error::Remote { peer: self.peer.clone(), cause, unanswered: false });
         }
     }
 

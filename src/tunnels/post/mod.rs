@@ -20,6 +20,7 @@ use worker::Worker;
 
 mod aborting;
 mod link;
+mod resuming;
 mod shared;
 mod worker;
 
@@ -136,6 +137,16 @@ impl Stream for PostTunnel {
         let client = self.shared.client();
         let last = usize::from(!client.is_flushed() && self.end.is_some());
         client.unacknowledged() + self.outer.undelivered().unwrap_or_default() + last
+    }
+
+    fn is_resuming(&self) -> bool {
+        self.shared.client().lost_for(self.shared.now()).is_some()
+    }
+
+    fn lost_data(&self) -> Option<io::Error> {
+        let client = self.shared.client();
+        let failure = client.failure().filter(|_| client.unacknowledged() > 0);
+        failure.map(|failure| io::Error::other(Broken(failure.clone())))
     }
 
     fn register<'a>(&'a self, want: Interest, polls: &mut PollSet<'a>) {

@@ -1,5 +1,6 @@
 //! The state that the stream of a tunnel shares with its threads.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,13 +9,15 @@ use crate::plan::Dial;
 use crate::proto::Redactor;
 use crate::proto::post::{Client, Direction, Resource};
 use crate::sys::{self, Channel};
-use crate::trace::trace;
+use crate::trace::{StatusLine, trace};
 
 /// The state that the stream shares with its threads.
 pub(super) struct Shared {
     pub(super) client: Mutex<Client>,
     /// The state has changed.
     pub(super) changed: Condvar,
+    /// The number of changes so far. Changes only while `client` is locked.
+    changes: AtomicU64,
     started: Instant,
     /// The time of the client's clock at `started`.
     offset: Duration,
@@ -25,6 +28,12 @@ pub(super) struct Shared {
     pub(super) inner: Channel,
     /// Closed once nothing is left to be sent, for a stream that waits for that.
     pub(super) end_signal: Mutex<Option<Channel>>,
+    /// The host in the status line; `None` if no line is shown.
+    pub(super) status_host: Option<String>,
+    /// The line that is shown while the server does not answer.
+    pub(super) status_line: Mutex<StatusLine>,
+    /// A thread updates the line.
+    pub(super) updates_status: AtomicBool,
     /// Exists from an abort until the server knows.
     aborting: Mutex<Option<Aborting>>,
 }
@@ -38,9 +47,11 @@ impl Shared {
         dial: Arc<dyn Dial>,
         inner: Channel,
     ) -> Self {
+        let status_host = dial.status_host();
         Self {
             client: Mutex::new(client),
             changed: Condvar::new(),
+            changes: AtomicU64::new(0),
             started: Instant::now(),
             offset,
             resource,
@@ -48,12 +59,20 @@ impl Shared {
             redactor,
             inner,
             end_signal: Mutex::new(None),
+            status_host,
+            status_line: Mutex::default(),
+            updates_status: AtomicBool::new(false),
             aborting: Mutex::new(None),
         }
     }
 
     pub(super) fn client(&self) -> MutexGuard<'_, Client> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of changes so far. The caller has locked the client.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
     /// Returns the time of the client's clock.
@@ -63,7 +82,12 @@ impl Shared {
 
     /// Tells the other thread and the user of the stream that the state has changed.
     pub(super) fn announce(&self, client: &Client) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_all();
+        if client.lost_for(Duration::ZERO).is_none() {
+            // Dropping the line erases it.
+            *self.status_line.lock().unwrap_or_else(PoisonError::into_inner) = StatusLine::default();
+        }
         if client.failure().is_some() {
             sys::disconnect(&self.inner);
         }

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use super::aborting::Abort;
 use super::link::{Failed, Link, Local};
+use super::resuming::show_status;
 use super::shared::{Shared, log_failure};
 use crate::proto::post::{Direction, Next, Response};
 use crate::stream::{Interest, PollSet, Stream};
+use crate::trace::trace;
+use zeroize::Zeroizing;
 
 /// Size of the buffer for local input.
 const READ_SIZE: usize = 64 * 1024;
@@ -42,10 +45,12 @@ impl Worker {
         let shared = Arc::clone(&self.local.shared);
         let direction = self.local.direction;
         loop {
-            let next = shared.client().next(direction, shared.now());
+            let mut client = shared.client();
+            let (next, seen) = (client.next(direction, shared.now()), shared.changes());
+            drop(client);
             match next {
                 Next::Done => return,
-                Next::Wait(until) => self.wait(until),
+                Next::Wait(until) => self.wait(until, seen),
                 Next::Send { body, hold } => {
                     let result = self.link.exchange(&shared, &body, hold, &mut self.local);
                     self.finish(result);
@@ -75,23 +80,45 @@ impl Worker {
         };
         let has_ended = direction == Direction::Down && client.has_down_ended();
         shared.announce(&client);
+        let needs_token = client.needs_token();
         drop(client);
+        if needs_token {
+            renew_token(&shared, direction);
+        }
+        show_status(&shared);
         if self.local.deliver(data).is_err() {
             shared.abort();
         } else if has_ended {
             // An error means that nobody reads anymore.
             let _ = shared.inner.shut_down_writing();
-            shared.changed.notify_all();
         }
     }
 
-    /// Waits until there is something to send.
-    fn wait(&mut self, until: Option<Duration>) {
+    /// Waits until there is something to send, unless the tunnel has changed after `seen` changes.
+    fn wait(&mut self, until: Option<Duration>, seen: u64) {
+        let client = self.local.shared.client();
+        if self.local.shared.changes() != seen {
+            return;
+        }
+        let is_suspended = client.is_suspended();
+        drop(client);
         match self.local.direction {
-            Direction::Up => self.local.wait_for_input(until),
-            Direction::Down => self.local.wait_for_change(until),
+            Direction::Up if !is_suspended => self.local.wait_for_input(until, seen),
+            Direction::Up | Direction::Down => self.local.wait_for_change(until, seen),
         }
     }
+}
+
+/// Reads the token again, because the server has rejected the one that the tunnel was opened with.
+fn renew_token(shared: &Shared, direction: Direction) {
+    let token = shared.dial.token().map(|token| Zeroizing::new(token.expose().to_vec()));
+    let mut client = shared.client();
+    client.renew(direction, token.unwrap_or_default());
+    trace!(
+        "POST tunnel: {}",
+        client.failure().map_or("sending a new token", |_| "the token has not changed")
+    );
+    shared.announce(&client);
 }
 
 impl LocalEnd {
@@ -99,10 +126,13 @@ impl LocalEnd {
         until.map(|until| until.saturating_sub(self.shared.now()).max(Duration::from_millis(1)))
     }
 
-    /// Waits for a change of the tunnel.
-    fn wait_for_change(&self, until: Option<Duration>) {
+    /// Waits for a change of the tunnel, unless there was one after `seen` changes.
+    fn wait_for_change(&self, until: Option<Duration>, seen: u64) {
         let client = self.shared.client();
-        if client.is_done() || self.direction == Direction::Down && client.abandons(self.direction) {
+        if self.shared.changes() != seen
+            || client.is_done()
+            || self.direction == Direction::Down && client.abandons(self.direction)
+        {
             return;
         }
         match self.time_left(until) {
@@ -115,10 +145,10 @@ impl LocalEnd {
     }
 
     /// Waits for local input, and reads it.
-    fn wait_for_input(&mut self, until: Option<Duration>) {
+    fn wait_for_input(&mut self, until: Option<Duration>, seen: u64) {
         let want = self.interest();
         if !want.any() {
-            return self.wait_for_change(until);
+            return self.wait_for_change(until, seen);
         }
         let mut polls = PollSet::with_capacity(1);
         Stream::register(&self.shared.inner, want, &mut polls);

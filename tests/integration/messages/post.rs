@@ -190,6 +190,12 @@ fn ends() -> Vec<Row> {
             "A new session must be started: the server has reset the connection to the target.",
             response("404 Not Found", "text/plain", ""),
         ),
+        then(
+            6,
+            "The token of a POST tunnel expires during the session, and its file contains no other",
+            "With a new token in the file, the session would continue.",
+            response("401 Unauthorized", "text/plain", "token expired at 2026-01-01T00:00:00Z"),
+        ),
         row(8, "Remote", "No request of a POST tunnel is answered anymore", "", move || {
             let (at, server) = serve(vec![opened()]);
             let args = format!("--resume 2 -x post+http://{at}/tunnel host.example 22");

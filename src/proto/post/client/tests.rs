@@ -6,6 +6,7 @@
 )]
 
 use super::super::message::Answer;
+use super::failing::LAST_ATTEMPTS;
 use super::*;
 
 const fn secs(count: u64) -> Duration {
@@ -68,11 +69,7 @@ fn each_status_has_its_meaning() {
     let text = b"connect: token expired at TIME\nmore";
     for (status, for_open, later) in [
         (400, Some(MALFORMED), Some(MALFORMED)),
-        (
-            401,
-            Some(Failure::Token("token expired at TIME".into())),
-            Some(Failure::Token("token expired at TIME".into())),
-        ),
+        (401, Some(Failure::Token("token expired at TIME".into())), None),
         (
             403,
             Some(Failure::Refused("token expired at TIME".into())),
@@ -102,6 +99,96 @@ fn each_status_has_its_meaning() {
         assert_eq!(client.failure(), later.as_ref(), "{status}");
         assert_eq!(client.is_done(), later.is_some(), "{status}");
     }
+}
+
+/// Returns the token that the next request sends, if any.
+fn sent_token(client: &mut Client, direction: Direction) -> Option<Vec<u8>> {
+    let (body, _) = sent(client, direction, secs(0));
+    let (request, _) = Request::decode(&body).unwrap();
+    request.opening.map(|opening| opening.token.to_vec())
+}
+
+fn token(text: &str) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(text.as_bytes().to_vec())
+}
+
+/// Returns a client with a request in flight in each direction.
+fn busy_client() -> Client {
+    let mut client = open_client();
+    client.push(b"abc", secs(0));
+    sent(&mut client, Direction::Up, secs(0));
+    sent(&mut client, Direction::Down, secs(0));
+    client
+}
+
+#[test]
+fn a_new_token_continues_an_open_tunnel() {
+    let expired = response(401, "text/plain", b"token expired at TIME");
+    let opened = answer(Answer { is_opened: true, ..Answer::default() }, b"");
+    for (first, other) in [(Direction::Up, Direction::Down), (Direction::Down, Direction::Up)] {
+        let mut client = busy_client();
+        client.answered(first, &expired, secs(0));
+        assert!(client.needs_token());
+        assert_eq!(client.next(first, secs(0)), Next::Wait(None));
+        client.renew(first, token("new"));
+        // The other request had the old token.
+        client.answered(other, &expired, secs(0));
+        assert!(!client.needs_token());
+        assert_eq!(client.next(other, secs(0)), Next::Wait(None));
+        assert_eq!(sent_token(&mut client, first), Some(b"new".to_vec()));
+        client.answered(first, &opened, secs(0));
+        assert!(!client.is_suspended());
+        assert_eq!(sent_token(&mut client, Direction::Up), None);
+        assert_eq!(sent_token(&mut client, Direction::Down), None);
+    }
+}
+
+#[test]
+fn a_late_rejection_of_the_old_token_is_ignored() {
+    let mut client = busy_client();
+    let expired = response(401, "text/plain", b"token expired at TIME");
+    client.answered(Direction::Up, &expired, secs(0));
+    client.renew(Direction::Up, token("new"));
+    assert_eq!(sent_token(&mut client, Direction::Up), Some(b"new".to_vec()));
+    client.answered(Direction::Up, &answer(Answer { is_opened: true, ..Answer::default() }, b""), secs(0));
+    client.answered(Direction::Down, &expired, secs(0));
+    assert!(!client.is_suspended() && client.failure().is_none());
+}
+
+#[test]
+fn a_token_that_has_not_changed_ends_the_tunnel_with_a_reset() {
+    for renewed in ["token", "new"] {
+        let mut client = open_client();
+        sent(&mut client, Direction::Down, secs(0));
+        client.answered(Direction::Down, &response(401, "text/plain", b"why"), secs(0));
+        client.renew(Direction::Down, token(renewed));
+        if renewed == "new" {
+            assert_eq!(sent_token(&mut client, Direction::Down), Some(b"new".to_vec()));
+            client.answered(Direction::Down, &response(401, "text/plain", b"why"), secs(0));
+            client.renew(Direction::Down, token("new"));
+        }
+        assert_eq!(client.failure(), Some(&Failure::Token("why".into())));
+        let (body, _) = sent(&mut client, Direction::Up, secs(0));
+        assert!(Request::decode(&body).unwrap().0.is_reset);
+        client.answered(Direction::Up, &response(401, "text/plain", b"why"), secs(0));
+        assert!(client.is_done());
+    }
+}
+
+#[test]
+fn a_connection_is_lost_until_the_server_answers_again() {
+    let mut client = open_client();
+    sent(&mut client, Direction::Down, secs(1));
+    assert_eq!(client.lost_for(secs(2)), None);
+    client.broken(Direction::Down, "reset", false, secs(2));
+    assert_eq!(client.lost_for(secs(7)), Some(secs(5)));
+    // The server must not hold the request that shows whether it is back.
+    let (body, hold) = sent(&mut client, Direction::Down, secs(7));
+    assert_eq!((Request::decode(&body).unwrap().0.wait, hold), (0, secs(0)));
+    client.answered(Direction::Down, &answer(Answer::default(), b""), secs(7));
+    assert_eq!(client.lost_for(secs(7)), None);
+    let (_, hold) = sent(&mut client, Direction::Down, secs(7));
+    assert!(hold > secs(0), "the next one is held, and sent at once");
 }
 
 #[test]
@@ -212,6 +299,10 @@ fn a_poll_that_ends_early_shortens_the_hold() {
             client.broken(Direction::Down, "reset", false, now);
         }
         now += secs(10);
+        // The next one is not held, to find out whether the server is back.
+        assert_eq!(sent(&mut client, Direction::Down, now).1, secs(0));
+        client.answered(Direction::Down, &answer(Answer::default(), b""), now);
+        now += secs(10);
     }
     assert_eq!(holds, [25, 12, 6, 3, 1, 0, 0]);
     // One that fails at once was not held.
@@ -219,6 +310,8 @@ fn a_poll_that_ends_early_shortens_the_hold() {
     for now in [0, 10] {
         assert_eq!(sent(&mut client, Direction::Down, secs(now)).1, secs(25));
         client.broken(Direction::Down, "reset", false, secs(now));
+        sent(&mut client, Direction::Down, secs(now + 5));
+        client.answered(Direction::Down, &answer(Answer::default(), b""), secs(now + 5));
     }
 }
 
@@ -349,11 +442,23 @@ fn both_ends_of_a_tunnel_are_acknowledged() {
 }
 
 #[test]
-fn the_last_request_is_not_repeated_forever() {
+fn eof_is_repeated_until_the_server_has_it() {
     let mut client = open_client();
     sent(&mut client, Direction::Down, secs(0));
     client.answered(Direction::Down, &answer(Answer { is_eof: true, ..Answer::default() }, b""), secs(0));
     client.close();
+    for attempt in 0..8 {
+        let (body, _) = sent(&mut client, Direction::Up, secs(attempt * 7));
+        assert!(Request::decode(&body).unwrap().0.is_eof);
+        client.broken(Direction::Up, "refused", false, secs(attempt * 7));
+    }
+}
+
+#[test]
+fn the_last_request_is_not_repeated_forever() {
+    let mut client = open_client();
+    sent(&mut client, Direction::Down, secs(0));
+    client.answered(Direction::Down, &answer(Answer { is_eof: true, ..Answer::default() }, b""), secs(0));
     for attempt in 0..u64::from(LAST_ATTEMPTS) {
         assert!(!client.is_done());
         sent(&mut client, Direction::Up, secs(attempt * 3));

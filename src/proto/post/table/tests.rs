@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use super::super::message::{Answer, Key, MAX_BODY, Opening};
-use super::super::session::{FINISHED_TTL, MAX_OPENERS, SESSION_TIMEOUT};
+use super::super::session::{FINISHED_TTL, MAX_OPENERS, RENEWAL_TIMEOUT, SESSION_TIMEOUT};
 use super::super::streams::MAX_HELD;
 use super::*;
 
@@ -157,13 +157,60 @@ fn a_token_that_is_or_becomes_invalid_ends_the_tunnel() {
     server.run(reject);
     let reply = server.reply(client).unwrap();
     assert_eq!((reply.status, &reply.body[..]), (401, &b"token expired"[..]));
-    let mut server = Server::opened();
-    let held = server.send(&poll(0), b"");
-    server.run(reject);
-    assert_eq!(server.status(held), Some(401));
+    let mut server = suspended();
+    server.wait(RENEWAL_TIMEOUT);
     assert_eq!(server.others, [Event::Reset(sid())]);
-    let client = server.send(&poll(0), b"");
-    assert_eq!(server.status(client), Some(401));
+    assert!(server.table.is_empty());
+    let mut server = Server::opened();
+    server.run(|table, now| table.rejected(sid(), 403, "token denied", now));
+    assert_eq!(server.others, [Event::Reset(sid())]);
+}
+
+/// Returns a server whose tunnel waits for a new token, and holds bytes for both ends.
+fn suspended() -> Server {
+    let mut server = Server::opened();
+    server.ask(&request(), b"up");
+    server.run(|table, now| table.received(sid(), b"down", now));
+    let held = server.send(&poll(4), b"");
+    server.run(|table, now| table.rejected(sid(), 401, "token expired", now));
+    assert_eq!(server.status(held), Some(401));
+    server
+}
+
+#[test]
+fn a_tunnel_accepts_no_bytes_until_it_has_a_new_token() {
+    let mut server = suspended();
+    for request in [poll(0), Request { up: 2, ..request() }] {
+        let client = server.send(&request, b"");
+        assert_eq!(server.status(client), Some(401));
+    }
+    // The client was told that these bytes have arrived.
+    assert_eq!((server.table.pending(sid()), server.table.room(sid())), (&b"up"[..], 0));
+    // Somebody repeats the request with the old token.
+    let (old, new) = (server.send(&open(), b""), server.send(&open(), b""));
+    let token = || Zeroizing::new(b"token".to_vec());
+    let renew = |client| Event::Renew { sid: sid(), client, token: token() };
+    assert_eq!(server.others, [renew(old), renew(new)]);
+    server.run(|table, now| table.not_renewed(sid(), old, 401, "token expired", now));
+    assert_eq!((server.status(old), server.status(new)), (Some(401), None));
+    server.run(|table, now| table.connected(sid(), now));
+    assert!(server.answer(new).0.is_opened);
+    server.run(|table, now| table.received(sid(), b"more", now));
+    assert_eq!(server.ask(&poll(4), b"").1, b"more");
+    server.wait(RENEWAL_TIMEOUT);
+    assert!(server.table.is_open(sid()));
+}
+
+#[test]
+fn a_tunnel_that_waits_for_a_token_can_be_reset_or_denied() {
+    let mut server = suspended();
+    let client = server.send(&Request { is_reset: true, ..request() }, b"");
+    assert_eq!((server.status(client), &server.others[..]), (Some(200), &[Event::Reset(sid())][..]));
+    let mut server = suspended();
+    let client = server.send(&open(), b"");
+    server.others.clear();
+    server.run(|table, now| table.not_renewed(sid(), client, 403, "token denied", now));
+    assert_eq!((server.status(client), &server.others[..]), (Some(403), &[Event::Reset(sid())][..]));
 }
 
 #[test]
