@@ -23,7 +23,7 @@ _connect() {
 
     case "${cmd}" in
         connect)
-            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --listen --fdpass --relay --origin --max-at-once --max-total --drain --allow-from --open --relay-name --allow-origin --trust-forwarded --max-wait --token-fd --mint-token --mint-key --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --keepalive --resume --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --allow-to --listen-password-file --serve-cert --serve-key --serve-client-ca --token-keys --deny-file --token-file --mint-signing-key --signing-key --proxy-protocol --check --generate --help"
+            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --listen --fdpass --relay --origin --max-at-once --max-total --spare --plain --background --drain --allow-from --open --relay-name --allow-origin --trust-forwarded --max-wait --token-fd --mint-token --mint-key --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --keepalive --resume --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --allow-to --listen-password-file --serve-cert --serve-key --serve-client-ca --token-keys --deny-file --token-file --mint-signing-key --signing-key --proxy-protocol --check --generate --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -90,6 +90,10 @@ _connect() {
                     return 0
                     ;;
                 --max-total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spare)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -13,6 +13,7 @@ complete -c connect -l relay -d 'Run a hub, at which origins and their clients m
 complete -c connect -l origin -d 'Offer HOST PORT at this hub, as this session' -r
 complete -c connect -l max-at-once -d 'Accept at most N clients at a time (--origin)' -r
 complete -c connect -l max-total -d 'Accept at most N clients in all (--origin)' -r
+complete -c connect -l spare -d 'Open N connections to the target in advance (--origin)' -r
 complete -c connect -l drain -d 'Let a hub exit this long after SIGTERM (default 30)' -r
 complete -c connect -l allow-from -d 'Serve only clients from this network; repeatable' -r
 complete -c connect -l relay-name -d 'Accept tokens for this audience' -r
@@ -76,6 +77,8 @@ complete -c connect -l netrc -d 'Look up user and password in ~/.netrc or the fi
 complete -c connect -l tls-target -d 'Use TLS with the target; the options below are then for it'
 complete -c connect -l insecure -d 'Accept any certificate; only check --tls-pin'
 complete -c connect -s F -l fdpass -d 'Pass the connection to ssh and exit, for ProxyUseFdpass'
+complete -c connect -l plain -d 'Offer a UNIX-domain socket without end-to-end encryption'
+complete -c connect -l background -d 'Continue in the background once registered (--origin)'
 complete -c connect -l open -d 'Serve clients without a token'
 complete -c connect -l mint-key -d 'Print a random key of 32 bytes in base64'
 complete -c connect -l ipv4 -d 'Look up and connect to IPv4 addresses only'

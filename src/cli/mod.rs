@@ -172,6 +172,12 @@ pub struct OriginArgs {
     pub max_at_once: Option<String>,
     /// `--max-total`.
     pub max_total: Option<String>,
+    /// `--spare`.
+    pub spare: Option<String>,
+    /// `--plain`.
+    pub plain: bool,
+    /// `--background`.
+    pub background: bool,
 }
 
 /// The options that create keys and tokens, which replace the session.
@@ -444,6 +450,9 @@ impl Args {
             Flag::Origin => self.origin.hub = Some(value),
             Flag::MaxAtOnce => self.origin.max_at_once = Some(value),
             Flag::MaxTotal => self.origin.max_total = Some(value),
+            Flag::Spare => self.origin.spare = Some(value),
+            Flag::Plain => self.origin.plain = true,
+            Flag::Background => self.origin.background = true,
             Flag::Drain => self.server.drain = Some(value),
             Flag::AllowTo => self.server.allow_to.push(value),
             Flag::AllowFrom => self.server.allow_from.push(value),

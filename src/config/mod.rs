@@ -147,7 +147,8 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
     if plan.hops().next().is_none() {
         return Ok(plan);
     }
-    if let Target::Unix(_) = plan.target {
+    let has_proxy = plan.routes.iter().any(|route| !route.hops.is_empty());
+    if has_proxy && matches!(plan.target, Target::Unix(_)) {
         return Err(Error::Config(format!(
             "cannot reach {} through a proxy: it is a local socket; leave out the proxy",
             plan.target

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::hops::hub::websocket_path;
 use crate::plan::OriginSettings;
 use crate::secret;
+use crate::sys;
 use crate::text::printable;
 use crate::token::is_session_name;
 
@@ -19,10 +20,16 @@ const EXPECTED: &str = "expected relay+ws://HOST/SESSION or relay+wss://HOST/SES
 /// # Errors
 /// [`Error::Usage`] if options exclude each other, [`Error::Config`] if one is invalid.
 pub(super) fn origin(args: &Args, sources: &Sources<'_>) -> Result<Option<OriginSettings>, Error> {
-    let OriginArgs { hub, max_at_once, max_total } = &args.origin;
+    let OriginArgs { hub, max_at_once, max_total, spare, plain, background } = &args.origin;
     let Some(hub) = hub else {
-        let unused = [("--max-at-once", max_at_once), ("--max-total", max_total)];
-        return match unused.iter().find(|(_, value)| value.is_some()) {
+        let unused = [
+            ("--max-at-once", max_at_once.is_some()),
+            ("--max-total", max_total.is_some()),
+            ("--spare", spare.is_some()),
+            ("--plain", *plain),
+            ("--background", *background),
+        ];
+        return match unused.iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => Err(Error::Usage(format!("{option} has no effect without --origin"))),
             None => Ok(None),
         };
@@ -44,6 +51,8 @@ pub(super) fn origin(args: &Args, sources: &Sources<'_>) -> Result<Option<Origin
         allow_from: allowed_clients(&args.server)?,
         max_at_once: max_at_once.as_deref().map(|value| limit(value, "--max-at-once")).transpose()?,
         max_total: max_total.as_deref().map(|value| limit(value, "--max-total")).transpose()?,
+        spare: spare.as_deref().map_or(Ok(0), |value| limit(value, "--spare"))?,
+        background: *background,
         keep_alive: access::keep_alive(args, sources)?,
     }))
 }
@@ -84,8 +93,11 @@ fn expect_no_others(args: &Args) -> Result<(), Error> {
             return Err(Error::Usage(format!("--origin cannot be combined with {option}")));
         }
     }
-    if args.host.starts_with("unix:") {
-        return Err(Error::Usage("--origin cannot offer a UNIX-domain socket; use a host and a port".into()));
+    if args.host.starts_with("unix:") && !args.origin.plain {
+        return Err(Error::Usage("--origin unix:FILE needs --plain".into()));
+    }
+    if args.origin.background && !sys::CAN_DETACH {
+        return Err(Error::Usage("--background is not supported on Windows".into()));
     }
     let server = &args.server;
     for (option, is_given) in [
@@ -156,7 +168,9 @@ mod tests {
         }
         let hub = "relay+ws://127.0.0.1/lab";
         assert_eq!(error(hub, |args| args.fdpass = true), "--origin cannot be combined with -F");
-        assert!(error(hub, |args| args.host = "unix:/a".into()).contains("UNIX-domain socket"));
+        let unix = |args: &mut Args| (args.host, args.port) = ("unix:/a".into(), None);
+        assert_eq!(error(hub, unix), "--origin unix:FILE needs --plain");
+        assert!(planned(hub, |args| (unix(args), args.origin.plain = true).1).is_ok());
         assert!(error(hub, |args| args.server.open = true).contains("--open has no effect"));
         for value in ["0", "x", "-1", "+1", ""] {
             let text =
@@ -164,11 +178,11 @@ mod tests {
             assert!(text.contains("for --max-total; use a whole number from 1"), "{text}");
         }
         let mut args = Args::default();
-        args.origin.max_at_once = Some("1".into());
         let sources = Sources::with_files(&|_| None, &|_| (), Vec::new());
-        assert_eq!(
-            origin(&args, &sources).unwrap_err().to_string(),
-            "--max-at-once has no effect without --origin"
-        );
+        args.origin.background = true;
+        let error = |args: &Args| origin(args, &sources).unwrap_err().to_string();
+        assert_eq!(error(&args), "--background has no effect without --origin");
+        args.origin.max_at_once = Some("1".into());
+        assert_eq!(error(&args), "--max-at-once has no effect without --origin");
     }
 }

@@ -162,6 +162,10 @@ pub struct OriginSettings {
     pub max_at_once: Option<usize>,
     /// `--max-total`: the limit of all connections; `None` for no limit.
     pub max_total: Option<usize>,
+    /// `--spare`: the number of connections to the target to open in advance.
+    pub spare: usize,
+    /// `--background`: continue in the background once registered.
+    pub background: bool,
     /// `--keepalive`: the time without input before a Ping; `None` for no Pings.
     pub keep_alive: Option<Duration>,
 }

@@ -14,6 +14,7 @@ use crate::websocket::server::read_head;
 
 mod ends;
 mod limits;
+mod origin;
 mod scale;
 mod tokens;
 

@@ -13,7 +13,7 @@ pub(super) const SERVERS: &[Definition] = &[
          `--token-keys` or `--open`. Repeatable."),
     long_option(Flag::Origin, "origin", "relay+wss://HUB/SESSION",
         "Offer HOST PORT at this hub, as this session",
-        "Register with this relay hub, and connect its clients to HOST and PORT, until stopped. Clients reach the target by the \
+        "Register with this relay hub, and connect its clients to HOST and PORT, or to `unix:FILE`, until stopped. Clients reach the target by the \
          name of the session: `ws://HUB/v1/SESSION/dest`, or `wss://`. Without SESSION, the name is a random UUID. `connect` \
          prints `SOCKET_ID=\"SESSION\"; export SOCKET_ID;` once it is registered. Proxies on the way to the hub precede \
          its URL, as in `http://proxy.example,relay+wss://HUB/SESSION`. Options such as `-x` are for the connection to HOST. If \
@@ -25,6 +25,20 @@ pub(super) const SERVERS: &[Definition] = &[
         "Accept at most N clients in all (--origin)",
         "With `--origin`, refuse further clients once N have been connected. Those whose target could not be reached do not \
          count."),
+    long_option(Flag::Spare, "spare", "N",
+        "Open N connections to the target in advance (--origin)",
+        "With `--origin`, keep N connections to the target open for the next clients, so that these need not wait for one. A \
+         connection that a client uses, or that the target closes, is replaced. Servers close idle connections after a time \
+         of their own: OpenSSH after 2 minutes without a login, also if a client uses the connection by then."),
+    long_switch(Flag::Plain, "plain",
+        "Offer a UNIX-domain socket without end-to-end encryption",
+        "With `--origin`, offer a UNIX-domain socket (`unix:FILE`) although nobody encrypts what passes through the hub. Its \
+         operator, and everyone who has a token for the session, can then use the socket."),
+    long_switch(Flag::Background, "background",
+        "Continue in the background once registered (--origin)",
+        "With `--origin`, continue in the background once the hub has registered the origin, without a terminal and without \
+         standard input, output and error. `connect` then prints `CONNECT_PID=\"PID\"; export CONNECT_PID;` as well, for \
+         `eval`, and exits. If it cannot register, it prints nothing but the error. Not supported on Windows."),
     long_option(Flag::Drain, "drain", "SECONDS",
         "Let a hub exit this long after SIGTERM (default 30)",
         "On SIGTERM, the hub of `--relay` refuses new sessions. It exits once its connections have ended, or after this time. \

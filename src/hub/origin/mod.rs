@@ -18,17 +18,19 @@ use crate::plan::OriginSettings;
 use crate::proto::hub::{FromHub, ToHub};
 use crate::proto::websocket::{Close, CloseCode};
 use crate::stream::{Interest, Registration, Stream};
-use crate::sys::{self, Poller, PollerEvents, Source, Termination};
+use crate::sys::{self, Background, Poller, PollerEvents, Source, Termination};
 use crate::trace::{self, trace};
 use control::{Control, Event};
 use offers::Offers;
 use schedule::Schedule;
 use shared::{Message, Shared};
+use spares::Spares;
 
 mod control;
 mod offers;
 mod schedule;
 mod shared;
+mod spares;
 
 /// Stack size of a thread. The system's resolver needs most of it.
 const STACK_SIZE: usize = 256 * 1024;
@@ -43,6 +45,9 @@ const ERROR_DELAY: Duration = Duration::from_millis(100);
 /// taken over the session.
 pub fn run(connector: Connector, settings: &OriginSettings) -> Result<(), Error> {
     let failed = |what| move |cause| Error::System { what, cause };
+    // Before any thread is started.
+    let background = settings.background.then(Background::start).transpose();
+    let background = background.map_err(failed("continue in the background"))?;
     let termination = Termination::watch().map_err(failed("watch for signals"))?;
     let session = match &settings.session {
         Some(session) => session.clone(),
@@ -50,12 +55,13 @@ pub fn run(connector: Connector, settings: &OriginSettings) -> Result<(), Error>
     };
     let reactors = start_reactors()?;
     let poller = Poller::new().map_err(failed("wait for the hub"))?;
+    let spares = Spares::new(settings.spare).map_err(failed("wait for the target"))?;
     let (settings, messages) = (settings.clone(), Mutex::default());
-    let shared = Arc::new(Shared { connector, settings, session, reactors, poller, messages });
+    let shared = Arc::new(Shared { connector, settings, session, reactors, spares, poller, messages });
     let signalled = Arc::clone(&shared);
     spawn("signals", move || signalled.await_termination(&termination))?;
     trace::never_block();
-    Origin::new(shared).run()
+    Origin::new(shared, background).run()
 }
 
 /// Returns a random name: a UUID (RFC 9562, version 4).
@@ -70,6 +76,11 @@ fn random_session() -> Result<String, Error> {
     Ok(parts.join("-"))
 }
 
+/// Returns a line that sets a variable. Session names and numbers need no quoting.
+fn assignment(name: &str, value: &str) -> String {
+    format!("{name}=\"{value}\"; export {name};\n")
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let thread = thread::Builder::new().name(name.into()).stack_size(STACK_SIZE).spawn(run);
     thread.map(drop).map_err(|cause| Error::System { what: "start a thread", cause })
@@ -82,6 +93,8 @@ struct Origin {
     controls: BTreeMap<usize, Control>,
     next_id: usize,
     schedule: Schedule,
+    /// The process is to detach once the origin is registered.
+    background: Option<Background>,
     is_dialling: bool,
     /// The hub has registered the origin once.
     was_ready: bool,
@@ -90,7 +103,7 @@ struct Origin {
 }
 
 impl Origin {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, background: Option<Background>) -> Self {
         let offers = Offers::new(&shared.settings, Arc::clone(&shared));
         Self {
             shared,
@@ -98,6 +111,7 @@ impl Origin {
             controls: BTreeMap::new(),
             next_id: 0,
             schedule: Schedule::new(Instant::now()),
+            background,
             is_dialling: false,
             was_ready: false,
             runnable: Vec::new(),
@@ -215,9 +229,23 @@ impl Origin {
         if std::mem::replace(&mut self.was_ready, true) {
             return Ok(());
         }
-        let line = format!("SOCKET_ID=\"{}\"; export SOCKET_ID;\n", self.shared.session);
+        self.announce().map_err(Error::Output)?;
+        if self.shared.settings.spare > 0 {
+            let shared = Arc::clone(&self.shared);
+            spawn("spare", move || shared.spares.maintain(|| shared.open_target()))?;
+        }
+        Ok(())
+    }
+
+    /// Prints lines for the shell that has started us.
+    fn announce(&mut self) -> io::Result<()> {
+        let mut text = assignment("SOCKET_ID", &self.shared.session);
+        if let Some(background) = self.background.take() {
+            text += &assignment("CONNECT_PID", &std::process::id().to_string());
+            return background.detach(text.as_bytes());
+        }
         let mut out = io::stdout();
-        out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
     }
 
     /// Handles a Close. That of a connection that another one has replaced has no meaning.

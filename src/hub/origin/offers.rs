@@ -125,7 +125,7 @@ fn release(state: &Mutex<State>, id: Id, has_failed: bool) {
 /// Connects the target, accepts the offer, and passes both connections to a reactor.
 fn open(offer: Offer, shared: &Arc<Shared>, state: &Arc<Mutex<State>>) {
     let Offer { id, name } = offer;
-    let target = match shared.connector.connect(None) {
+    let target = match shared.connect_target() {
         Ok(target) => target,
         Err(error) => {
             let target = &shared.connector.plan().target;

@@ -50,6 +50,11 @@ impl Schedule {
         self.next = now + spread(DRAIN_DELAY / 2, 100, random);
     }
 
+    /// Dials at once, and forgets earlier failures.
+    pub(super) fn restart(&mut self, now: Instant) {
+        *self = Self::new(now);
+    }
+
     /// Dials at once.
     pub(super) fn now(&mut self, now: Instant) {
         self.next = now;

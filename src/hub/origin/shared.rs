@@ -1,7 +1,9 @@
 //! The state that all threads of an origin share.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use super::spares::Spares;
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::hops::hub::{Purpose, request};
@@ -27,6 +29,7 @@ pub(super) struct Shared {
     pub(super) settings: OriginSettings,
     pub(super) session: String,
     pub(super) reactors: Reactors,
+    pub(super) spares: Spares,
     pub(super) poller: Poller,
     pub(super) messages: Mutex<Vec<Message>>,
 }
@@ -51,6 +54,28 @@ impl Shared {
         // An error would mean that no signal can be awaited, so none ends the wait.
         let _ = sys::poll(&mut [sys::watch(termination, true, false)], None);
         self.send(Message::Terminate);
+    }
+
+    /// Returns a connection to the target.
+    pub(super) fn connect_target(&self) -> Result<Tunnel, Error> {
+        self.spares.take().map_or_else(|| self.open_target(), Ok)
+    }
+
+    /// Opens a connection to the target. A UNIX-domain socket must belong to our user, because the
+    /// one that it replaces could have been removed by another.
+    pub(super) fn open_target(&self) -> Result<Tunnel, Error> {
+        let tunnel = self.connector.connect(None)?;
+        if !matches!(self.connector.plan().target, Target::Unix(_)) {
+            return Ok(tunnel);
+        }
+        let is_same_user = tunnel.stream.socket().map_or(Ok(true), sys::is_same_user);
+        let cause = match is_same_user {
+            Ok(true) => return Ok(tunnel),
+            Ok(false) => io::Error::new(io::ErrorKind::PermissionDenied, "served by another user"),
+            Err(error) => error,
+        };
+        let peer = tunnel.peers.remote;
+        Err(Error::Dial { attempts: vec![(peer.address.to_string(), cause)], peer, ignored: 0 })
     }
 
     /// Opens a connection to the hub.

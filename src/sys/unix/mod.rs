@@ -1,5 +1,6 @@
 //! Implementation for Unix.
 
+mod background;
 mod channel;
 mod child_output;
 mod entry;
@@ -13,6 +14,7 @@ mod inherited_fd;
 #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
 mod link_stubs;
 mod listener;
+mod peer_user;
 mod platform;
 mod poll;
 mod process_group;
@@ -26,6 +28,7 @@ mod terminal;
 mod termination;
 mod user;
 
+pub use background::{Background, CAN_DETACH};
 pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair};
 pub use child_output::ChildOutput;
 pub use entry::start;
@@ -37,6 +40,7 @@ pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub(super) use inheritance::restrict_inheritance;
 pub use inherited_fd::read_inherited;
 pub use listener::{Listener, bind_tcp, is_missing_address};
+pub use peer_user::is_same_user;
 pub use platform::{
     DEFAULT_CHARSET_IS_UTF8, SYSTEM_FILE, VARIABLES_IGNORE_CASE, create_private_file, descriptor_limit,
     is_trusted, os_string, others_can_read, raise_descriptor_limit,

@@ -1,5 +1,6 @@
 //! Implementation for Windows.
 
+mod background;
 mod channel;
 mod child_output;
 mod entry;
@@ -18,7 +19,8 @@ mod terminal;
 mod termination;
 mod user;
 
-pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair};
+pub use background::{Background, CAN_DETACH};
+pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair, is_same_user};
 pub use child_output::ChildOutput;
 pub use fd_passing::{check_fd_passing, send_fd};
 pub use hangup::{hangups, reload_on_hangup};

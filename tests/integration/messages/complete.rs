@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 15] = [
+const UNREACHABLE: [(&str, &str); 16] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -21,6 +21,7 @@ const UNREACHABLE: [(&str, &str); 15] = [
     ("cannot set up TLS:", "no setting causes it"),
     ("check the permissions of the socket and its directory", "the tests may run as root"),
     ("no proxy can reach", "`config` rejects such a chain"),
+    ("--background is not supported on Windows", "this is not Windows"),
     ("--mint-signing-key:", "this build supports tokens"),
     (
         "' for --allow-origin; use a scheme and a host, such as https://www.example",

@@ -94,6 +94,11 @@ fn origin() -> Vec<Row> {
         args("Usage", "`--max-at-once` without `--origin`", "--max-at-once 1 host.example 22"),
         args(
             "Config",
+            "`--spare` with an invalid number",
+            "--origin relay+wss://hub.example/lab1 --spare few localhost 22",
+        ),
+        args(
+            "Config",
             "`--max-total` with 0",
             "--origin relay+wss://hub.example/lab1 --max-total 0 localhost 22",
         ),
