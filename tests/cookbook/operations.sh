@@ -5,6 +5,11 @@ all_operations() {
     check operations/units operations_units
     check operations/peers operations_peers
     check operations/hub operations_hub
+    check switching-relay/shellrelay switching_relay shellrelay 5
+    check switching-relay/chisel switching_relay chisel 6
+    check switching-relay/wstunnel switching_relay wstunnel 5
+    check switching-relay/bore switching_relay bore 5
+    check switching-relay/frp switching_relay frp 5
 }
 
 OPERATIONS=../relay-operations
@@ -232,3 +237,88 @@ operations_deny() {
     want_status 5
     want_err 'token denied'
 }
+
+# ---- switching-relay.md ----------------------------------------------------------------------------------------
+
+# Prints the commands of our program in the tables, those that others need first.
+# shellcheck disable=SC2016 # backquotes delimit the commands
+relay_commands() { # PROGRAM
+    local kind
+    sed -n "/^## From $1\$/,/^## From /p" "$WORK/repository/docs/switching-relay.md" | sed "1n; /^## From /d" |
+        grep -oE '`(ssh -o ProxyCommand=.)?connect [^`]*`' | tr -d '`' | sort -u >"$CASE/unsorted"
+    for kind in '--relay ' '--listen wss:' '--origin '; do
+        grep -e "connect $kind" "$CASE/unsorted"
+    done
+    grep -ve '--relay ' -e '--listen wss:' -e '--origin ' "$CASE/unsorted"
+}
+
+# Runs all commands of a section. What is no server must reach sshd, but for commands that need
+# wstunnel's server.
+switching_relay() { # PROGRAM COUNT
+    local command number=0
+    home
+    trap 'pkill -TERM -u alice -x connect' EXIT
+    install -o alice -g alice -m 600 "$WORK/etc/www.pem" /home/alice/cert.pem
+    # shellcheck disable=SC2016 # the inner shell expands $1
+    alice sh -euc 'umask 077
+        connect --mint-signing-key hub.key >hub.keys
+        mint() { connect --mint-token "$1,aud=www.example.org,ttl=60" --signing-key hub.key; }
+        mint role=origin,session=lab1 >origin.token
+        mint role=dest,session=lab1 >client.token
+        mint role=dest,session=ssh >ssh.token'
+    # Programs with a listener of their own have the hub of another section.
+    grep -q . <(relay_commands "$1") || fail "no commands for $1"
+    {
+        relay_commands "$1" | grep -q 'connect --relay ' || relay_commands bore | grep 'connect --relay '
+        relay_commands "$1"
+    } | sed 's/HUB/www.example.org/g; s/PROXY/proxy.corp.example/; s/SERVER/www.example.org/; s/HOST 22/shell.example.org 22/
+        s/db\.internal/build.corp.example/' >"$CASE/commands"
+    while read -r -u 3 command; do
+        number=$((number + 1))
+        printf '%s\n' "$command" >"$CASE/command.sh"
+        case $command in
+        *--mint-token*) try "${AS[@]}" sh -eu "$CASE/command.sh" && want_status 0 ;;
+        *'connect --origin '*) relay_origin ;;
+        *'connect --listen '*) relay_listener "$command" ;;
+        *'connect --relay '*) in_background && want_listening 0.0.0.0:8443 ;;
+        *dialect=wstunnel*)
+            try "${AS[@]}" sh -eu "$CASE/command.sh"
+            want_status 5
+            want_err 'www.example.org:443 did not open a WebSocket'
+            ;;
+        'ssh '*)
+            printf '%s echo in\n' "$command" >"$CASE/command.sh"
+            try "${AS[@]}" sh -eu "$CASE/command.sh"
+            want_status 0
+            want_out in
+            ;;
+        *) fail "what is this: $command" ;;
+        esac
+    done 3<"$CASE/commands"
+    [ "$number" -eq "$2" ] || fail "$number commands, expected $2"
+}
+
+in_background() { "${AS[@]}" sh -eu "$CASE/command.sh" >"$CASE/background" 2>&1 </dev/null & }
+
+# An origin replaces the one before it.
+relay_origin() {
+    in_background
+    poll 100 grep -q SOCKET_ID "$CASE/background" || fail "not registered: $(cat "$CASE/background")"
+}
+
+relay_listener() { # COMMAND
+    local listen at
+    listen=$(grep -oE -- '--listen [^ ]+' <<<"$1")
+    at=${listen#--listen } at=${at#wss://} at=${at%/ssh}
+    [[ $at == *:* ]] || at=127.0.0.1:$at
+    in_background
+    want_listening "$at"
+    # The server for the next command, or a client of wstunnel's server.
+    [[ $1 != *wss://0.0.0.0:8444* && $1 != *dialect=wstunnel* ]] || return 0
+    [[ $(timeout 20 head -c 8 <"/dev/tcp/127.0.0.1/${at##*:}") == SSH-2.0- ]] ||
+        fail "no banner of sshd: $(cat "$CASE/background")"
+    pkill -TERM -u alice -f -e -- "connect $listen "
+    poll 50 not_listening "$at" || fail "still listens on $at"
+}
+
+not_listening() { ! listening "$1"; }
