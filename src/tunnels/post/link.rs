@@ -24,6 +24,8 @@ pub(super) struct Link {
     /// The connection has carried a request before.
     is_used: bool,
     buffer: Vec<u8>,
+    /// [`EXCHANGE_TIMEOUT`], or less in tests.
+    timeout: Duration,
 }
 
 /// The failure of an exchange.
@@ -45,7 +47,7 @@ pub(super) trait Local {
 
 impl Link {
     pub(super) fn new(stream: Option<Box<dyn Stream>>) -> Self {
-        Self { is_used: stream.is_some(), stream, buffer: Vec::new() }
+        Self { is_used: stream.is_some(), stream, buffer: Vec::new(), timeout: EXCHANGE_TIMEOUT }
     }
 
     /// Sends a request, and receives the response. Opens a connection if there is none.
@@ -65,8 +67,16 @@ impl Link {
         let head = shared.resource.head(shared.client().sid(), body.len());
         let mut reader = ResponseReader::new(shared.redactor.clone());
         self.buffer.resize(READ_SIZE, 0);
-        let mut exchange =
-            Exchange { stream: &mut *stream, reader: &mut reader, sent: 0, write_error: None, local };
+        let mut exchange = Exchange {
+            stream: &mut *stream,
+            reader: &mut reader,
+            sent: 0,
+            write_error: None,
+            local,
+            timeout: self.timeout,
+            until: Instant::now(),
+            undelivered: 0,
+        };
         let joined = if body.len() <= MAX_JOINED { [&head, body].concat() } else { Vec::new() };
         let parts: [&[u8]; 2] = if joined.is_empty() { [&head, body] } else { [&joined, &[]] };
         let result = exchange.run(shared, parts, hold, &mut self.buffer);
@@ -96,6 +106,11 @@ struct Exchange<'a> {
     /// does that refuses the request.
     write_error: Option<String>,
     local: &'a mut dyn Local,
+    timeout: Duration,
+    /// The server must have made progress by then.
+    until: Instant,
+    /// The number of bytes that had not been acknowledged when the server last made progress.
+    undelivered: usize,
 }
 
 impl Exchange<'_> {
@@ -107,26 +122,32 @@ impl Exchange<'_> {
         buffer: &mut [u8],
     ) -> Result<Response, String> {
         let length = parts[0].len() + parts[1].len();
-        let mut until = Instant::now() + EXCHANGE_TIMEOUT;
         let mut can_write = true;
+        self.record_progress(Duration::ZERO);
         loop {
             while can_write && self.write_error.is_none() && self.sent < length {
                 can_write = self.write(parts);
-                until = Instant::now() + EXCHANGE_TIMEOUT + hold;
+                self.record_progress(hold);
             }
             // After any other error, the server may still have answered.
             let is_flushed = !self.stream.flush().is_err_and(|error| sys::is_transient(&error));
             let is_sending = self.write_error.is_none() && (self.sent < length || !is_flushed);
-            let (can_read, writable) = self.wait(shared, is_sending, until)?;
+            let (can_read, writable) = self.wait(shared, is_sending)?;
             can_write = writable;
             if can_read {
                 match self.read(buffer) {
                     Ok(Some(response)) => return Ok(response),
-                    Ok(None) => {}
+                    Ok(None) => self.record_progress(Duration::ZERO),
                     Err(cause) => return Err(self.write_error.take().unwrap_or(cause)),
                 }
             }
         }
+    }
+
+    /// Starts the time limit again. The server may hold the request for `hold` in addition.
+    fn record_progress(&mut self, hold: Duration) {
+        self.until = self.until.max(Instant::now() + self.timeout + hold);
+        self.undelivered = self.stream.undelivered();
     }
 
     /// Writes a part of the request. Returns `false` if there is no room for more.
@@ -151,12 +172,17 @@ impl Exchange<'_> {
 
     /// Waits for the server, and for the local side meanwhile. Returns whether the connection is
     /// ready for reading and for writing.
-    fn wait(&mut self, shared: &Shared, is_sending: bool, until: Instant) -> Result<(bool, bool), String> {
+    fn wait(&mut self, shared: &Shared, is_sending: bool) -> Result<(bool, bool), String> {
         let want = Interest { read: true, write: is_sending, hangup: false };
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err("the server did not answer in time".into());
+                // A large body can be in the send buffer for minutes.
+                if self.stream.undelivered() >= self.undelivered {
+                    return Err("the server did not answer in time".into());
+                }
+                self.record_progress(Duration::ZERO);
+                continue;
             }
             let local = self.local.interest();
             let mut polls = PollSet::with_capacity(2);
@@ -198,3 +224,6 @@ impl Exchange<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
