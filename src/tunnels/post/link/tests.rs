@@ -17,7 +17,10 @@ use crate::sys::Channel;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n";
 
-const TIMEOUT: Duration = Duration::from_millis(500);
+/// The time limit of the exchanges.
+const fn limit() -> Duration {
+    Duration::from_millis(500)
+}
 
 #[derive(Debug)]
 struct NoDial;
@@ -58,7 +61,7 @@ fn exchange(length: usize, serve: fn(TcpStream)) -> Result<Vec<u8>, String> {
     let (_outer, inner) = sys::channel_pair().unwrap();
     let client = Client::new(settings);
     let shared = Shared::new(client, Duration::ZERO, resource, Redactor::default(), Arc::new(NoDial), inner);
-    let mut link = Link { timeout: TIMEOUT, ..Link::new(Some(Box::new(Channel::socket(stream)))) };
+    let mut link = Link { timeout: limit(), ..Link::new(Some(Box::new(Channel::socket(stream)))) };
     let result = link.exchange(&shared, &vec![0; length], Duration::ZERO, &mut Idle);
     drop(link);
     server.join().unwrap();
@@ -70,7 +73,7 @@ fn an_answer_may_take_longer_than_the_limit_while_parts_of_it_arrive() {
     let body = exchange(10, |mut stream| {
         stream.write_all(HEAD).unwrap();
         for digit in b"0123456789" {
-            thread::sleep(TIMEOUT / 5);
+            thread::sleep(limit() / 5);
             stream.write_all(&[*digit]).unwrap();
         }
         let _ = stream.read_to_end(&mut Vec::new());
@@ -87,7 +90,7 @@ fn a_server_that_stops_in_the_middle_of_its_answer_has_failed() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     assert_eq!(body, Err("the server did not answer in time".into()));
-    assert!(started.elapsed() >= TIMEOUT);
+    assert!(started.elapsed() >= limit());
 }
 
 /// Only Linux reports the bytes that the peer has not acknowledged.
@@ -99,12 +102,12 @@ fn a_body_may_take_longer_than_the_limit_while_the_server_reads_it() {
         let mut buffer = vec![0; 256 * 1024];
         let mut received = 0;
         while received < 8 * 1024 * 1024 {
-            thread::sleep(TIMEOUT / 10);
+            thread::sleep(limit() / 10);
             received += stream.read(&mut buffer).unwrap();
         }
         stream.write_all(&[HEAD, b"0123456789"].concat()).unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
     });
     assert_eq!(body, Ok(b"0123456789".to_vec()));
-    assert!(started.elapsed() >= 2 * TIMEOUT);
+    assert!(started.elapsed() >= 2 * limit());
 }
