@@ -5,6 +5,7 @@ all_operations() {
     check operations/units operations_units
     check operations/peers operations_peers
     check operations/hub operations_hub
+    check relay-team relay_team
     check switching-relay/shellrelay switching_relay shellrelay 5
     check switching-relay/chisel switching_relay chisel 6
     check switching-relay/wstunnel switching_relay wstunnel 5
@@ -236,6 +237,66 @@ operations_deny() {
     visit lab1 jane.token 0
     want_status 5
     want_err 'token denied'
+}
+
+# ---- relay-team.md ---------------------------------------------------------------------------------------------
+
+# Both sessions lead to sshd at localhost.
+relay_team() {
+    home relay-team ssh
+    trap 'pkill -TERM -u alice -x connect' EXIT
+    install -o alice -g alice -m 600 "$WORK/etc/www.pem" /home/alice/cert.pem
+    play relay-team keys
+    want_status 0
+    play_on relay-team hub
+    want_listening 0.0.0.0:8443
+    play relay-team hosts
+    want_status 0
+    team_origin lab-1
+    team_origin lab-2
+    play relay-team person
+    want_status 0
+    alice cp -p jane.token .ssh/lab.token
+    play relay-team use
+    want_status 0
+    want_out "$(printf 'I am at lab-1.\nI am at lab-2.')"
+    want_quiet
+
+    # The key of the laboratory signs neither tokens for origins nor for other sessions.
+    team_refused 'role=origin,session=lab-3' relay+wss://www.example.org:8443/lab-3
+    team_refused 'role=dest,session=office' wss://www.example.org:8443/v1/office/dest
+    # A host cannot take the session of another one.
+    try "${AS[@]}" connect --origin relay+wss://www.example.org:8443/lab-1 --token-file lab-2.token localhost 22
+    want_status 5
+    want_err 'token for another session'
+
+    play relay-team leave
+    sleep 2
+    try "${AS[@]}" ssh lab-1 true
+    want_ssh_failed
+    want_err 'token denied'
+    play relay-team remove
+    sleep 2
+    try "${AS[@]}" ssh lab-1 true
+    want_ssh_failed
+    want_err 'token not signed by a known key'
+}
+
+team_origin() { # SESSION
+    block relay-team origin | sed "s/lab-1/$1/g" >"$CASE/$1.sh"
+    "${AS[@]}" sh -eu "$CASE/$1.sh" >"$CASE/$1.out" 2>"$CASE/$1.err" </dev/null &
+    poll 100 grep -q "SOCKET_ID=\"$1\"" "$CASE/$1.out" || fail "not registered: $(cat "$CASE/$1.err")"
+}
+
+# Expects the hub to refuse a token of the laboratory's key.
+team_refused() { # CLAIMS URL
+    alice sh -c "umask 077; connect --mint-token '$1,aud=www.example.org,ttl=60' --signing-key lab.key > other.token"
+    case $2 in
+    relay+*) try "${AS[@]}" connect --origin "$2" --token-file other.token localhost 22 ;;
+    *) try "${AS[@]}" connect -x "$2" --token-file other.token ;;
+    esac
+    want_status 5
+    want_err 'token signed by a key for other sessions or roles'
 }
 
 # ---- switching-relay.md ----------------------------------------------------------------------------------------
