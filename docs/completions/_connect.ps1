@@ -64,7 +64,7 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--tls-server-name', '--tls-server-name', [CompletionResultType]::ParameterName, 'Expect this name in the certificate, and send it as SNI')
             [CompletionResult]::new('--allow-to', '--allow-to', [CompletionResultType]::ParameterName, 'Let clients connect to this target only; repeatable')
             [CompletionResult]::new('--listen-password-file', '--listen-password-file', [CompletionResultType]::ParameterName, 'Require one of the logins in this file (user:password lines)')
-            [CompletionResult]::new('--serve-cert', '--serve-cert', [CompletionResultType]::ParameterName, 'Present this certificate (PEM) to clients of --listen https://')
+            [CompletionResult]::new('--serve-cert', '--serve-cert', [CompletionResultType]::ParameterName, 'Present this certificate (PEM) to clients that use TLS')
             [CompletionResult]::new('--serve-key', '--serve-key', [CompletionResultType]::ParameterName, 'Use this key for --serve-cert (default: the same file)')
             [CompletionResult]::new('--serve-client-ca', '--serve-client-ca', [CompletionResultType]::ParameterName, 'Require client certificates by the authorities in this PEM file')
             [CompletionResult]::new('--token-keys', '--token-keys', [CompletionResultType]::ParameterName, 'Require a token signed by a key in this file')

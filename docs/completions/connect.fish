@@ -45,7 +45,7 @@ complete -c connect -l tls-key -d 'Use this key for the client certificate (defa
 complete -c connect -l tls-server-name -d 'Expect this name in the certificate, and send it as SNI' -r -f -a "(__fish_print_hostnames)"
 complete -c connect -l allow-to -d 'Let clients connect to this target only; repeatable' -r -f -a "(__fish_print_hostnames)"
 complete -c connect -l listen-password-file -d 'Require one of the logins in this file (user:password lines)' -r -F
-complete -c connect -l serve-cert -d 'Present this certificate (PEM) to clients of --listen https://' -r -F
+complete -c connect -l serve-cert -d 'Present this certificate (PEM) to clients that use TLS' -r -F
 complete -c connect -l serve-key -d 'Use this key for --serve-cert (default: the same file)' -r -F
 complete -c connect -l serve-client-ca -d 'Require client certificates by the authorities in this PEM file' -r -F
 complete -c connect -l token-keys -d 'Require a token signed by a key in this file' -r -F

@@ -60,9 +60,9 @@ pub(super) const SERVERS: &[Definition] = &[
          are refused. The file is read once, at the start. Only `https://` encrypts the passwords on the \
          network.").offering(Offer::Files),
     long_option(Flag::ServeCert, "serve-cert", "FILE",
-        "Present this certificate (PEM) to clients of --listen https://",
-        "Present this certificate, a PEM file with any intermediate certificates after it, to the clients of `--listen \
-         https://`.").offering(Offer::Files),
+        "Present this certificate (PEM) to clients that use TLS",
+        "Present this certificate, a PEM file with any intermediate certificates after it, to the clients of listeners and \
+         hubs with TLS: `https://`, `wss://` and `post+https://`.").offering(Offer::Files),
     long_option(Flag::ServeKey, "serve-key", "FILE",
         "Use this key for --serve-cert (default: the same file)",
         "Use this key for the certificate of `--serve-cert`. By default, the certificate's file contains \
@@ -99,8 +99,8 @@ pub(super) const SERVERS: &[Definition] = &[
          a web server in front. The client is the last address in the header that is outside of these networks. Repeatable."),
     long_option(Flag::MaxWait, "max-wait", "SECONDS",
         "Hold a poll of a POST tunnel for at most this time (default 25)",
-        "Hold a request of a POST tunnel that asks for data for at most this time. The default is 25. Use 0 behind a web server \
-         in which each request occupies one of few workers."),
+        "Hold a poll of a POST tunnel, which is a request that waits for data, for at most this time. The default is 25. Use \
+         0 behind a web server with few workers, because each held request occupies one."),
 ];
 
 /// Tokens.
