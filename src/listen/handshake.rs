@@ -28,33 +28,83 @@ pub(super) enum Next {
 /// The handshake with one client.
 pub(super) struct Handshake<S: Server + ?Sized = dyn Server> {
     pub(super) stream: Box<dyn Stream>,
-    pub(super) machine: Box<S>,
     /// When the client must have completed the current part of the handshake.
     pub(super) until: Instant,
+    /// The rest of a message for the client. Empty if layers hold it.
+    unsent: Vec<u8>,
+    state: State,
+    pub(super) machine: Box<S>,
+}
+
+/// The next action of a handshake.
+enum State {
+    /// Ask the machine. The client has received a message or not.
+    Stepping { has_replied: bool },
+    /// Send `unsent`.
+    Sending,
+    /// The client was refused for this reason. It is to close the connection.
+    Lingering(Option<Rejection>),
 }
 
 impl<S: Server + ?Sized> Handshake<S> {
-    /// Performs the steps until the target is to be connected, or the session begins.
+    /// Starts a handshake that ends at `until`.
+    pub(super) fn new(stream: Box<dyn Stream>, machine: Box<S>, until: Instant) -> Self {
+        let state = State::Stepping { has_replied: false };
+        Self { stream, until, unsent: Vec::new(), state, machine }
+    }
+
+    /// Performs the steps until the target is to be connected, or the session begins. Blocks.
     pub(super) fn advance(&mut self) -> Result<Next, Error> {
-        let mut has_replied = false;
+        if let State::Stepping { has_replied } = &mut self.state {
+            *has_replied = false;
+        }
         loop {
-            match self.machine.step() {
-                Step::Send(message) => {
-                    has_replied = true;
-                    self.send(message.bytes()).map_err(|_| Error::ClientGone)?;
-                }
-                Step::Receive(limit) => self.receive(limit)?,
-                Step::Connect(target) => return Ok(Next::Connect(target)),
-                Step::Open => return Ok(Next::Open),
-                Step::Relay => return Ok(Next::Relay),
-                Step::Forward(filters) => return Ok(Next::Forward(filters)),
-                Step::Close(why) => {
-                    if has_replied {
-                        self.linger();
-                    }
-                    return Err(why.map_or(Error::ClientGone, Error::ClientRejected));
-                }
+            if let Some(next) = self.poll()? {
+                return Ok(next);
             }
+            if !self.wait(self.interest()).map_err(|_| Error::ClientGone)? {
+                self.time_out()?;
+            }
+        }
+    }
+
+    /// Performs the steps that are possible now. Returns `None` if the client is not ready: call
+    /// this again after a wait for [`interest`](Self::interest), and [`time_out`](Self::time_out)
+    /// once `until` has passed.
+    pub(super) fn poll(&mut self) -> Result<Option<Next>, Error> {
+        loop {
+            let is_done = match self.state {
+                State::Stepping { .. } => match self.step()? {
+                    Progress::Next(next) => return Ok(Some(next)),
+                    Progress::Done => true,
+                    Progress::Blocked => false,
+                },
+                State::Sending => self.send().map_err(|_| Error::ClientGone)?,
+                State::Lingering(_) => self.linger()?,
+            };
+            if !is_done {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Returns the events to wait for.
+    pub(super) fn interest(&self) -> Interest {
+        match self.state {
+            State::Sending => Interest::WRITE,
+            State::Stepping { .. } | State::Lingering(_) => Interest::READ,
+        }
+    }
+
+    /// Handles the end of the client's time.
+    pub(super) fn time_out(&mut self) -> Result<(), Error> {
+        match &mut self.state {
+            State::Stepping { .. } => {
+                self.machine.timed_out();
+                Ok(())
+            }
+            State::Sending => Err(Error::ClientGone),
+            State::Lingering(why) => Err(refused(why.take())),
         }
     }
 
@@ -68,60 +118,90 @@ impl<S: Server + ?Sized> Handshake<S> {
         error
     }
 
-    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        loop {
-            let result =
-                if bytes.is_empty() { self.stream.flush().map(|()| 0) } else { self.stream.write(bytes) };
-            match result {
-                Ok(_) if bytes.is_empty() => return Ok(()),
-                Ok(count) => bytes = &bytes[count..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.wait(Interest::WRITE)? {
-                        return Err(io::ErrorKind::TimedOut.into());
-                    }
+    /// Performs the machine's next step.
+    fn step(&mut self) -> Result<Progress, Error> {
+        match self.machine.step() {
+            Step::Send(message) => {
+                self.unsent = message.bytes().to_vec();
+                self.state = State::Sending;
+                Ok(Progress::Done)
+            }
+            Step::Receive(limit) => self.receive(limit),
+            Step::Connect(target) => Ok(Progress::Next(Next::Connect(target))),
+            Step::Open => Ok(Progress::Next(Next::Open)),
+            Step::Relay => Ok(Progress::Next(Next::Relay)),
+            Step::Forward(filters) => Ok(Progress::Next(Next::Forward(filters))),
+            Step::Close(why) => {
+                if let State::Stepping { has_replied: false } = self.state {
+                    return Err(refused(why));
                 }
+                self.stream.set_reset_on_exit(false);
+                self.until = Instant::now() + LINGER_TIMEOUT;
+                if self.stream.shut_down_writing().is_err() {
+                    return Err(refused(why));
+                }
+                self.state = State::Lingering(why);
+                Ok(Progress::Done)
+            }
+        }
+    }
+
+    /// Sends as much of a message as there is room for. Returns `true` if all was sent.
+    fn send(&mut self) -> io::Result<bool> {
+        loop {
+            let result = if self.unsent.is_empty() {
+                self.stream.flush().map(|()| 0)
+            } else {
+                self.stream.write(&self.unsent)
+            };
+            match result {
+                Ok(_) if self.unsent.is_empty() => {
+                    self.state = State::Stepping { has_replied: true };
+                    return Ok(true);
+                }
+                Ok(count) if count == self.unsent.len() => self.unsent = Vec::new(),
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// Passes received bytes to the machine.
-    fn receive(&mut self, limit: Limit) -> Result<(), Error> {
+    fn receive(&mut self, limit: Limit) -> Result<Progress, Error> {
+        // Check the time first, or a client that keeps sending would never time out.
+        if self.until <= Instant::now() {
+            self.machine.timed_out();
+            return Ok(Progress::Done);
+        }
         let mut buffer = zeroize::Zeroizing::new([0; PEEK_SIZE]);
         let size = match limit {
             Limit::Bytes(count) => count.min(PEEK_SIZE),
             Limit::Unknown => PEEK_SIZE,
         };
         let buffer = &mut buffer[..size];
-        loop {
-            let ready = self.wait(Interest::READ);
-            let result = match (ready, limit) {
-                (Ok(false), _) => {
-                    self.machine.timed_out();
-                    return Ok(());
+        let result = match limit {
+            Limit::Bytes(_) => self.stream.read(buffer),
+            Limit::Unknown => self.stream.peek(buffer),
+        };
+        match result {
+            Ok(0) => self.machine.closed(),
+            Ok(count) => {
+                let consumed = self.machine.receive(&buffer[..count]);
+                if limit == Limit::Unknown {
+                    self.consume(&mut buffer[..consumed])?;
                 }
-                (Err(error), _) => Err(error),
-                (Ok(true), Limit::Bytes(_)) => self.stream.read(buffer),
-                (Ok(true), Limit::Unknown) => self.stream.peek(buffer),
-            };
-            match result {
-                Ok(0) => self.machine.closed(),
-                Ok(count) => {
-                    let consumed = self.machine.receive(&buffer[..count]);
-                    if limit == Limit::Unknown {
-                        self.consume(&mut buffer[..consumed])?;
-                    }
-                }
-                Err(error) if sys::is_transient(&error) => continue,
-                // An error without an OS error number comes from the TLS layer.
-                Err(error) if error.raw_os_error().is_none() => {
-                    return Err(Error::ClientRejected(Rejection::Tls(error.to_string())));
-                }
-                Err(_) => self.machine.closed(),
             }
-            return Ok(());
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Blocked),
+            // An error without an OS error number comes from the TLS layer.
+            Err(error) if error.raw_os_error().is_none() => {
+                return Err(Error::ClientRejected(Rejection::Tls(error.to_string())));
+            }
+            Err(_) => self.machine.closed(),
         }
+        Ok(Progress::Done)
     }
 
     /// Removes bytes that were peeked at.
@@ -140,7 +220,6 @@ impl<S: Server + ?Sized> Handshake<S> {
     /// Waits until the stream is ready. Returns `false` if the time is up.
     fn wait(&self, want: Interest) -> io::Result<bool> {
         let left = self.until.saturating_duration_since(Instant::now());
-        // Check the time first, or a client that keeps sending would never time out.
         if left.is_zero() {
             return Ok(false);
         }
@@ -149,21 +228,31 @@ impl<S: Server + ?Sized> Handshake<S> {
         Ok(polls.wait(Some(left))?.is_some())
     }
 
-    /// Closes our direction, and waits until the client has closed its own.
-    fn linger(&mut self) {
-        self.stream.set_reset_on_exit(false);
-        self.until = Instant::now() + LINGER_TIMEOUT;
-        if self.stream.shut_down_writing().is_err() {
-            return;
-        }
-        while self.wait(Interest::READ).unwrap_or(false) {
+    /// Discards what a client sends after it was refused. Returns `false` if more may come.
+    fn linger(&mut self) -> Result<bool, Error> {
+        let State::Lingering(why) = &mut self.state else { return Ok(true) };
+        loop {
             match self.stream.read(&mut [0; PEEK_SIZE]) {
-                Ok(1..) => {}
-                Err(error) if sys::is_transient(&error) => {}
-                Ok(0) | Err(_) => return,
+                Ok(1..) if Instant::now() < self.until => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Ok(_) | Err(_) => return Err(refused(why.take())),
             }
         }
     }
+}
+
+/// The result of a machine's step.
+enum Progress {
+    Next(Next),
+    Done,
+    /// The client is not ready.
+    Blocked,
+}
+
+/// Returns the error for a client that was refused; `None` if it has left.
+fn refused(why: Option<Rejection>) -> Error {
+    why.map_or(Error::ClientGone, Error::ClientRejected)
 }
 
 #[cfg(test)]
@@ -188,11 +277,9 @@ mod tests {
             let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (ours, _) = listener.accept().unwrap();
             ours.set_nonblocking(true).unwrap();
-            let mut handshake = Handshake {
-                stream: Box::new(Channel::socket(ours)),
-                machine: (server::find(scheme).unwrap().make)(None),
-                until: Instant::now() + Duration::from_millis(100),
-            };
+            let machine = (server::find(scheme).unwrap().make)(None);
+            let until = Instant::now() + Duration::from_millis(100);
+            let mut handshake = Handshake::new(Box::new(Channel::socket(ours)), machine, until);
             let slow = thread::spawn(move || {
                 client.write_all(sent).unwrap();
                 for _ in 0..30 {

@@ -3,8 +3,9 @@
 
 use std::io;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::connector::{Connector, check_ending};
 use crate::error::Error;
@@ -18,12 +19,15 @@ pub(crate) use acceptor::Acceptor;
 use acceptor::Between;
 pub(crate) use gate::{Gate, Lease};
 pub(crate) use openers::Openers;
-use proxy::Proxy;
+use handshakes::{Handlers, Handshakes, Ready};
+use proxy::{Proxy, ProxyClient, Session};
+use unauthenticated::MAX_CONNECTIONS;
 
 mod acceptor;
 mod bind;
 mod gate;
 mod handshake;
+mod handshakes;
 mod openers;
 mod post;
 mod proxy;
@@ -32,7 +36,7 @@ mod unauthenticated;
 mod websocket;
 
 pub use post::serve_post;
-pub(crate) use report::Report;
+pub(crate) use report::{ErrorReport, Report};
 pub(crate) use unauthenticated::Unauthenticated;
 pub use websocket::serve_websocket;
 
@@ -44,8 +48,6 @@ const SESSION_MEMORY: usize = 512 * 1024;
 pub(crate) const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Interval between checks for signals while no client is accepted.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
-/// Minimum interval between reports of clients that could not be served.
-const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs `-p`: connects the first client to the target, and returns when that session ends.
 ///
@@ -148,7 +150,14 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
     let reactors = start_reactors()?;
     let acceptor = Acceptor::open(at, &connector.plan().sockets)?;
-    serve_clients(connector, &acceptor, None, reactors)
+    let openers = Openers::new(move |client: Client| {
+        let name = client.name.clone();
+        let connected = connect_client(client, |client| connector.connect(Some(client)));
+        let settings = connector.plan().relay;
+        let opened = connected.map(|(client, tunnel)| (client, tunnel, settings));
+        begin_session(name, opened, &reactors);
+    });
+    accept_clients(&acceptor, |timeout| openers.wait_for_room(timeout), |_, client| openers.run(client))
 }
 
 /// Runs `--listen` with a scheme: connects each client to the target that it names.
@@ -161,7 +170,27 @@ pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Erro
     let reactors = start_reactors()?;
     let acceptor = Acceptor::open(&at, &connector.plan().sockets)?;
     connector.set_own_listeners(proxy.bound_to(acceptor.bound()));
-    serve_clients(connector, &acceptor, Some(proxy), reactors)
+    let proxy = Arc::new(proxy);
+    let server = Arc::clone(&proxy);
+    let handlers = Handlers {
+        serve: Box::new(move |ready: Ready<_, ProxyClient>| {
+            let name = ready.2.name.clone();
+            begin_session(name, server.connect(ready, &connector), &reactors);
+        }),
+        failed: Box::new(|client, error| report_end(&client.name, Err(error))),
+    };
+    // Many programs on one machine may share the proxy, so there is no limit for an address.
+    let limits = Unauthenticated::with_limits(MAX_CONNECTIONS, MAX_CONNECTIONS);
+    let handshakes = Handshakes::start(limits, handlers)?;
+    let serve = |_, client: Client| {
+        let name = client.name.clone();
+        match proxy.begin(client) {
+            Ok(visit) => handshakes.add(visit),
+            Err(error) => report_end(&name, Err(error)),
+        }
+        Ok(())
+    };
+    accept_clients(&acceptor, |timeout| handshakes.wait_for_room(timeout), serve)
 }
 
 /// Prepares the process for as many clients as the system permits.
@@ -181,37 +210,25 @@ pub(crate) fn start_reactors() -> Result<Reactors, Error> {
     Reactors::start(count).map_err(|cause| Error::System { what: "start the threads that relay", cause })
 }
 
-/// Serves clients until a termination signal arrives. The threads of a pool connect them, and
-/// [`Reactors`] relay their sessions.
-fn serve_clients(
-    connector: Connector,
+/// Accepts clients until a termination signal arrives. `has_room` waits until more can be served,
+/// at most for the given time. `serve` gets each client, with the index of its listener's address
+/// in the plan, and must not block.
+fn accept_clients(
     acceptor: &Acceptor,
-    proxy: Option<Proxy>,
-    reactors: Reactors,
-) -> Result<(), Error> {
-    let open = move |client| open_session(client, &connector, proxy.as_ref(), &reactors);
-    accept_clients(acceptor, |_, client| client, open)
-}
-
-/// Accepts clients until a termination signal arrives. `admit` gets each with the index of its
-/// listener's address in the plan, and a thread of a pool passes the result to `open`.
-fn accept_clients<T: Send + 'static>(
-    acceptor: &Acceptor,
-    admit: impl Fn(usize, Client) -> T,
-    open: impl Fn(T) + Send + Sync + 'static,
+    has_room: impl Fn(Duration) -> bool,
+    serve: impl Fn(usize, Client) -> io::Result<()>,
 ) -> Result<(), Error> {
     // Do not let messages hold up the clients if nobody reads standard error.
     trace::never_block();
-    let openers = Openers::new(open);
     let mut report = ErrorReport::default();
     loop {
-        while !openers.wait_for_room(SIGNAL_CHECK_INTERVAL) {
+        while !has_room(SIGNAL_CHECK_INTERVAL) {
             if acceptor.has_signal()? {
                 return Ok(());
             }
         }
-        let client = match acceptor.next_client_at(None) {
-            Ok(Some((index, client))) => admit(index, client),
+        let (index, client) = match acceptor.next_client_at(None) {
+            Ok(Some(accepted)) => accepted,
             Ok(None) => return Ok(()),
             Err(error) => {
                 report.error(&error);
@@ -222,7 +239,7 @@ fn accept_clients<T: Send + 'static>(
         // A client that is not served is dropped, which resets its connection
         // (`Channel::set_reset_on_exit`).
         let served = if sys::can_allocate(SESSION_MEMORY) {
-            openers.run(client)
+            serve(index, client)
         } else {
             Err(io::ErrorKind::OutOfMemory.into())
         };
@@ -233,14 +250,8 @@ fn accept_clients<T: Send + 'static>(
     }
 }
 
-/// Connects a client of `--listen` to the target, and passes the session to a reactor.
-fn open_session(client: Client, connector: &Connector, proxy: Option<&Proxy>, reactors: &Reactors) {
-    let name = client.name.clone();
-    let opened = match proxy {
-        None => connect_client(client, |client| connector.connect(Some(client)))
-            .map(|(client, tunnel)| (client, tunnel, connector.plan().relay)),
-        Some(proxy) => proxy.connect(client, connector),
-    };
+/// Passes the session of a client to a reactor, or reports why there is none.
+fn begin_session(name: String, opened: Result<Session, Error>, reactors: &Reactors) {
     match opened {
         Ok((client, Tunnel { stream, peers }, settings)) => {
             trace!("start relaying.");
@@ -268,28 +279,6 @@ pub(crate) fn report_end(name: &str, result: Result<Option<Error>, Error>) {
     }
 }
 
-/// Reports clients that could not be served, at most one per [`ACCEPT_ERROR_INTERVAL`].
-#[derive(Default)]
-pub(crate) struct ErrorReport {
-    last: Option<Instant>,
-    /// The number of errors since the last report.
-    unreported: u32,
-}
-
-impl ErrorReport {
-    pub(crate) fn error(&mut self, error: &Error) {
-        if self.last.is_some_and(|last| last.elapsed() < ACCEPT_ERROR_INTERVAL) {
-            self.unreported += 1;
-            return;
-        }
-        let count = std::mem::take(&mut self.unreported);
-        let more =
-            if count > 0 { format!(" ({count} more errors since the last report)") } else { String::new() };
-        trace::message(&format!("{error}{more}"));
-        self.last = Some(Instant::now());
-    }
-}
-
 /// Connects to the target for a client. Returns both ends of the session, which are reset unless it
 /// ends cleanly.
 fn connect_client(
@@ -314,18 +303,4 @@ pub(crate) fn client_result(
         other => other,
     });
     check_ending(peers, result)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_are_reported_once_per_interval() {
-        let mut report = ErrorReport::default();
-        for count in 0..3 {
-            report.error(&Error::ClientGone);
-            assert_eq!(report.unreported, count);
-        }
-    }
 }

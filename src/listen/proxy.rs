@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::handshake::{Handshake, Next};
+use super::handshakes::{Ready, Visit};
 use crate::addr::Endpoint;
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::{ClientEnd, OwnListeners, ServerTls, Tunnel};
 use crate::plan::{AllowedTarget, ProxyServer, RelaySettings};
-use crate::proto::server::Kind;
+use crate::proto::server::{Kind, Server};
 use crate::stream::{Filtered, Stream};
 use crate::sys::{self, Client};
 use crate::trace::trace;
@@ -29,7 +30,17 @@ pub(super) struct Proxy {
 }
 
 /// Both ends of a session, and the settings for the relay.
-type Session = (Box<dyn Stream>, Tunnel, RelaySettings);
+pub(super) type Session = (Box<dyn Stream>, Tunnel, RelaySettings);
+
+/// A client, and the protocol of its listener.
+#[derive(Clone)]
+pub(super) struct ProxyClient {
+    /// The name for messages.
+    pub(super) name: String,
+    /// Our address and the client's.
+    addrs: (SocketAddr, SocketAddr),
+    kind: &'static Kind,
+}
 
 impl Proxy {
     /// Reads the certificate for the clients, if there is one.
@@ -54,12 +65,11 @@ impl Proxy {
         exact.or_else(any).map(|(_, kind)| *kind)
     }
 
-    /// Performs the handshake with a client, connects to the target that it names, and replies.
+    /// Begins the handshake with a client.
     ///
     /// # Errors
-    /// The client or its request was rejected, or the target could not be reached. The client has
-    /// received the reason, if its protocol has one.
-    pub(super) fn connect(&self, client: Client, connector: &Connector) -> Result<Session, Error> {
+    /// The client is not allowed.
+    pub(super) fn begin(&self, client: Client) -> Result<Visit<dyn Server, ProxyClient>, Error> {
         let Client { channel, name, addrs } = client;
         let Some((ours, theirs)) = addrs else { return Err(Error::ClientGone) };
         let allowed = &self.server.allow_from;
@@ -73,11 +83,25 @@ impl Proxy {
             None => stream,
         };
         let machine = (kind.make)(self.server.logins.clone());
-        let mut handshake: Handshake =
-            Handshake { stream, machine, until: Instant::now() + CLIENT_HANDSHAKE_TIMEOUT };
-        let Next::Connect(target) = handshake.advance()? else { return Err(Error::ClientGone) };
+        let handshake = Handshake::new(stream, machine, Instant::now() + CLIENT_HANDSHAKE_TIMEOUT);
+        let client = ProxyClient { name, addrs: (ours, theirs), kind };
+        Ok(Visit { handshake, client, address: Some(theirs.ip()) })
+    }
+
+    /// Connects to the target that a client has named, and replies.
+    ///
+    /// # Errors
+    /// The target is not allowed, or could not be reached. The client has received the reason, if
+    /// its protocol has one.
+    pub(super) fn connect(
+        &self,
+        (mut handshake, next, client): Ready<dyn Server, ProxyClient>,
+        connector: &Connector,
+    ) -> Result<Session, Error> {
+        let ProxyClient { name, addrs, kind } = client;
+        let Next::Connect(target) = next else { return Err(Error::ClientGone) };
         trace!("client {name} requests {target} by {}", kind.name);
-        let connected = self.open(target, &handshake, addrs, connector);
+        let connected = self.open(target, &handshake, Some(addrs), connector);
         handshake.until = Instant::now() + CLIENT_HANDSHAKE_TIMEOUT;
         let (mut tunnel, settings) = match connected {
             Ok(connected) => connected,

@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use crate::error::Error;
 use crate::trace::{self, trace};
 
 /// Maximum number of messages in one interval. With `-d`, all are logged.
 const MAX_MESSAGES: u32 = 10;
 /// Length of an interval.
 const MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Minimum interval between reports of clients that could not be served.
+const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Prints messages, as many as a reader can follow.
 #[derive(Debug, Default)]
@@ -53,6 +57,28 @@ impl Report {
     }
 }
 
+/// Reports clients that could not be served, at most one per [`ACCEPT_ERROR_INTERVAL`].
+#[derive(Default)]
+pub(crate) struct ErrorReport {
+    last: Option<Instant>,
+    /// The number of errors since the last report.
+    unreported: u32,
+}
+
+impl ErrorReport {
+    pub(crate) fn error(&mut self, error: &Error) {
+        if self.last.is_some_and(|last| last.elapsed() < ACCEPT_ERROR_INTERVAL) {
+            self.unreported += 1;
+            return;
+        }
+        let count = std::mem::take(&mut self.unreported);
+        let more =
+            if count > 0 { format!(" ({count} more errors since the last report)") } else { String::new() };
+        trace::message(&format!("{error}{more}"));
+        self.last = Some(Instant::now());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +91,14 @@ mod tests {
         assert_eq!(accepted, 10);
         assert_eq!(report.accept(now + MESSAGE_INTERVAL), Some(5));
         assert_eq!(report.accept(now + MESSAGE_INTERVAL), Some(0));
+    }
+
+    #[test]
+    fn errors_are_reported_once_per_interval() {
+        let mut report = ErrorReport::default();
+        for count in 0..3 {
+            report.error(&Error::ClientGone);
+            assert_eq!(report.unreported, count);
+        }
     }
 }

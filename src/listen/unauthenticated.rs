@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Maximum number of such connections. Beyond that, the oldest is closed.
-const MAX_CONNECTIONS: usize = 1024;
+pub(super) const MAX_CONNECTIONS: usize = 1024;
 /// Maximum number of such connections from one address, or from one /64 network of IPv6.
 pub(super) const MAX_PER_ADDRESS: usize = 256;
 

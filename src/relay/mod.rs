@@ -19,7 +19,7 @@ use crate::sys::Channel;
 use local_end::LocalEnd;
 pub use outcome::Ending;
 use outcome::{Outcome, output_error};
-pub use reactor::{OnEnd, Reactors};
+pub use reactor::{OnEnd, Reactors, SessionHandle};
 use session::Session;
 use transfer::Pool;
 

@@ -34,10 +34,14 @@ pub type OnEnd = Box<dyn FnOnce(Result<Ending, Error>) + Send>;
 /// The reactors of a process.
 pub struct Reactors(Vec<Arc<Mailbox>>);
 
-/// The sessions that other threads pass to a reactor.
+/// The messages of other threads to a reactor.
 struct Mailbox {
     poller: Poller,
-    arrived: Mutex<Vec<(Session, OnEnd)>>,
+    /// New sessions, with their numbers.
+    arrived: Mutex<Vec<(usize, Session, OnEnd)>>,
+    /// The sessions whose client may no longer be served.
+    revoked: Mutex<Vec<usize>>,
+    next_id: AtomicUsize,
     /// The number of sessions, including those that have just arrived.
     session_count: AtomicUsize,
 }
@@ -51,8 +55,13 @@ impl Reactors {
         let pool = Arc::new(Pool::default());
         let mut mailboxes = Vec::with_capacity(count);
         for _ in 0..count {
-            let (arrived, session_count) = (Mutex::default(), AtomicUsize::new(0));
-            let mailbox = Arc::new(Mailbox { poller: Poller::new()?, arrived, session_count });
+            let mailbox = Arc::new(Mailbox {
+                poller: Poller::new()?,
+                arrived: Mutex::default(),
+                revoked: Mutex::default(),
+                next_id: AtomicUsize::new(0),
+                session_count: AtomicUsize::new(0),
+            });
             let (pool, shared) = (Arc::clone(&pool), Arc::clone(&mailbox));
             let run = move || Reactor::new(shared, pool).run();
             thread::Builder::new().name("relay".into()).stack_size(STACK_SIZE).spawn(run)?;
@@ -62,7 +71,8 @@ impl Reactors {
     }
 
     /// Relays between a client and `remote` until both have ended, as
-    /// [`relay_client`](super::relay_client) does, and then calls `on_end`.
+    /// [`relay_client`](super::relay_client) does, and then calls `on_end`. Returns a handle with
+    /// which another thread can end the session.
     pub fn relay(
         &self,
         client: Box<dyn Stream>,
@@ -70,14 +80,38 @@ impl Reactors {
         peer: Peer,
         settings: RelaySettings,
         on_end: OnEnd,
-    ) {
+    ) -> Option<SessionHandle> {
         let session = Session::new(LocalEnd::Client(client), remote, peer, settings);
         let load = |mailbox: &&Arc<Mailbox>| mailbox.session_count.load(Ordering::Relaxed);
-        let Some(mailbox) = self.0.iter().min_by_key(load) else { return };
+        let mailbox = self.0.iter().min_by_key(load)?;
         mailbox.session_count.fetch_add(1, Ordering::Relaxed);
-        mailbox.arrived.lock().unwrap_or_else(PoisonError::into_inner).push((session, on_end));
+        let id = mailbox.next_id.fetch_add(1, Ordering::Relaxed);
+        mailbox.arrived.lock().unwrap_or_else(PoisonError::into_inner).push((id, session, on_end));
         // If this fails, the session starts when the reactor wakes up for another reason.
         let _ = mailbox.poller.wake();
+        Some(SessionHandle { mailbox: Arc::clone(mailbox), id })
+    }
+}
+
+/// A session of a reactor.
+pub struct SessionHandle {
+    mailbox: Arc<Mailbox>,
+    id: usize,
+}
+
+impl SessionHandle {
+    /// Ends the session, because its client may no longer be served. The client's stream must fail
+    /// from now on. Does nothing if the session has ended.
+    pub fn revoke(&self) {
+        self.mailbox.revoked.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
+        // If this fails, the session ends when the reactor wakes up for another reason.
+        let _ = self.mailbox.poller.wake();
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}", self.id)
     }
 }
 
@@ -92,7 +126,6 @@ struct Reactor {
     mailbox: Arc<Mailbox>,
     pool: Arc<Pool>,
     sessions: BTreeMap<usize, Entry>,
-    next_id: usize,
     /// The alarms of the sessions whose wait is limited.
     alarms: BTreeSet<(Instant, usize)>,
     /// The sessions to run without a wait, because a layer holds input for them.
@@ -120,7 +153,6 @@ impl Reactor {
             mailbox,
             pool,
             sessions: BTreeMap::new(),
-            next_id: 0,
             alarms: BTreeSet::new(),
             runnable: Vec::new(),
             wanted: Vec::new(),
@@ -149,6 +181,7 @@ impl Reactor {
             }
             self.time_out();
             self.take_arrived();
+            self.end_revoked();
             if let Err(cause) = waited {
                 self.fail_all(&cause);
                 thread::sleep(ERROR_DELAY);
@@ -159,13 +192,22 @@ impl Reactor {
     /// Adds the sessions that have arrived.
     fn take_arrived(&mut self) {
         let arrived = mem::take(&mut *self.mailbox.arrived.lock().unwrap_or_else(PoisonError::into_inner));
-        for (session, on_end) in arrived {
-            let id = self.next_id;
-            self.next_id += 1;
+        for (id, session, on_end) in arrived {
             let registration = Registration::default();
             let entry = Entry { session, on_end, registration, deadline: None, alarm: None };
             self.sessions.insert(id, entry);
             self.arm(id);
+        }
+    }
+
+    /// Ends the sessions whose client may no longer be served.
+    fn end_revoked(&mut self) {
+        let revoked = mem::take(&mut *self.mailbox.revoked.lock().unwrap_or_else(PoisonError::into_inner));
+        for id in revoked {
+            if let Some(entry) = self.sessions.get_mut(&id) {
+                entry.session.revoke_client();
+                self.arm(id);
+            }
         }
     }
 

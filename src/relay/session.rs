@@ -93,6 +93,8 @@ pub(super) struct Session {
     remote_ended: bool,
     /// `true` if the local end had sent EOF before the remote did; `None` before the remote's EOF.
     local_ended_first: Option<bool>,
+    /// When the session is cut off, whatever its peers have not received.
+    cut_at: Option<Instant>,
 }
 
 impl Session {
@@ -121,6 +123,7 @@ impl Session {
             result: Ok(Ending::Normal),
             remote_ended: false,
             local_ended_first: None,
+            cut_at: None,
         };
         if session.up.is_finished() {
             session.pass_eof_on();
@@ -213,7 +216,8 @@ impl Session {
             }
             State::Draining(_) => return Some(DRAIN_POLL_INTERVAL),
             State::Closing(ref closings) => {
-                return closings.iter().map(|(_, closing)| closing.timeout()).min();
+                let cut = self.cut_at.map(|at| at.saturating_duration_since(Instant::now()));
+                return closings.iter().map(|(_, closing)| closing.timeout()).chain(cut).min();
             }
             State::Closed => return Some(Duration::ZERO),
         };
@@ -223,6 +227,9 @@ impl Session {
     /// Moves data on the streams that are ready, and updates the state.
     pub(super) fn on_ready(&mut self, ready: PerStream<Ready>, pool: &Pool) {
         let PerStream { input, remote, output } = ready;
+        if self.cut_at.is_some_and(|at| at <= Instant::now()) {
+            return self.cut();
+        }
         match self.state {
             // A layer may have room for the bytes that it holds. Nothing else may move.
             State::Draining(_) => return self.reset_drained(),
@@ -269,6 +276,9 @@ impl Session {
 
     /// Handles a poll that timed out (see [`timeout`](Self::timeout)).
     pub(super) fn on_timeout(&mut self) {
+        if self.cut_at.is_some_and(|at| at <= Instant::now()) {
+            return self.cut();
+        }
         self.down.end_bulk();
         if matches!(self.state, State::Open) {
             self.run_stream_timers();

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use super::acceptor::Acceptor;
 use super::gate::{Gate, Lease};
 use super::handshake::{Handshake, Next};
+use super::handshakes::{Handlers, Handshakes, Ready, Visit};
 use super::report::Report;
+use super::unauthenticated::Unauthenticated;
 use super::{accept_clients, client_result, report_end, start_reactors};
 use crate::bypass::Prefix;
 use crate::codecs::websocket::{Revocation, Role, WebSocket};
@@ -23,10 +25,6 @@ use crate::stream::{Layered, Stream};
 use crate::sys::{self, Client};
 use crate::token::{Refusal, Role as TokenRole, Usage};
 use crate::trace::trace;
-use handshakes::{Handshakes, Ticket};
-
-mod handshakes;
-
 /// Limit for the handshake with a client, TLS included, until its request is complete, and for
 /// sending the answer.
 const WEB_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,43 +55,66 @@ type Session = (Box<dyn Stream>, Tunnel, Lease);
 /// A listener could not be opened, a file could not be read, or a thread could not be started.
 pub fn serve_websocket(connector: Connector, server: &WebSocketServer) -> Result<(), Error> {
     sys::reload_on_hangup().map_err(|cause| Error::System { what: "watch for signals", cause })?;
-    let web = Web::new(server)?;
+    let web = Arc::new(Web::new(server)?);
     let reactors = start_reactors()?;
     let at: Vec<_> = server.listeners.iter().map(|listener| listener.at.clone()).collect();
     let acceptor = Acceptor::open(&at, &connector.plan().sockets)?;
-    let handshakes = Handshakes::new();
-    let admit = |index, client: Client| Arrival { ticket: ticket(&client, &handshakes), index, client };
-    accept_clients(&acceptor, admit, move |arrival| open_session(arrival, &connector, &web, &reactors))
+    let (serving, failing) = (Arc::clone(&web), Arc::clone(&web));
+    let handlers = Handlers {
+        serve: Box::new(move |ready| open_session(ready, &connector, &serving, &reactors)),
+        failed: Box::new(move |client: &WebClient, error| failing.report(&client.name, error)),
+    };
+    let handshakes = Handshakes::start(Unauthenticated::default(), handlers)?;
+    let serve = |index, client: Client| {
+        let name = client.name.clone();
+        match web.begin(index, client) {
+            Ok(visit) => handshakes.add(visit),
+            Err(error) => web.report(&name, error),
+        }
+        Ok(())
+    };
+    accept_clients(&acceptor, |timeout| handshakes.wait_for_room(timeout), serve)
 }
 
 /// A client that was accepted.
-struct Arrival {
+struct WebClient {
     /// The index of its listener.
     index: usize,
-    client: Client,
-    /// Exists until the client's request is complete. `None` if there is no free file descriptor.
-    ticket: Option<Ticket>,
-}
-
-fn ticket(client: &Client, handshakes: &Arc<Handshakes>) -> Option<Ticket> {
-    let interrupt = client.channel.interrupter().ok()?;
-    Some(handshakes.begin(client.addrs.map(|(_, theirs)| theirs.ip()), Box::new(interrupt)))
+    /// The name for messages.
+    name: String,
+    /// Our address and the client's.
+    addrs: (SocketAddr, SocketAddr),
 }
 
 /// Connects a client to the target, and passes the session to a reactor.
-fn open_session(arrival: Arrival, connector: &Connector, web: &Web, reactors: &Reactors) {
-    let mut name = arrival.client.name.clone();
-    match web.connect(arrival, connector, &mut name) {
+fn open_session(
+    ready: Ready<ServerHandshake, WebClient>,
+    connector: &Connector,
+    web: &Web,
+    reactors: &Reactors,
+) {
+    let mut name = ready.2.name.clone();
+    match web.connect(ready, connector, &mut name) {
         Ok((client, Tunnel { stream, peers }, lease)) => {
             trace!("start relaying.");
             let (settings, first) = (connector.plan().relay, peers.remote.clone());
+            let revocation = lease.claims().map(|_| Revocation::default());
+            let client = web.framed(client, revocation.clone());
+            let lease = Arc::new(lease);
+            let kept = Arc::clone(&lease);
             let report = move |result| {
                 let result = client_result(result, &name, &peers);
                 // The connection stays open while the permission exists.
-                drop(lease);
+                drop(kept);
                 report_end(&name, result.map(|warning| warning.filter(|_| settings.warns)));
             };
-            reactors.relay(client, stream, first, settings, Box::new(report));
+            let session = reactors.relay(client, stream, first, settings, Box::new(report));
+            if let Some((session, revocation)) = session.zip(revocation) {
+                lease.on_end(move |refusal: Refusal| {
+                    revocation.revoke(CloseCode(refusal.close_code()), refusal.to_string());
+                    session.revoke();
+                });
+            }
         }
         Err(error) => web.report(&name, error),
     }
@@ -129,14 +150,12 @@ impl Web {
         }
     }
 
-    /// Performs the handshake with a client, and connects to the target. `name` is the client's
-    /// name for messages, which a web server in front may change.
+    /// Begins the handshake with a client.
     ///
     /// # Errors
-    /// The client or its request was refused, or the target could not be reached. The client has
-    /// received the reason.
-    fn connect(&self, arrival: Arrival, connector: &Connector, name: &mut String) -> Result<Session, Error> {
-        let Arrival { index, client: Client { channel, addrs, .. }, ticket } = arrival;
+    /// The client is not allowed.
+    fn begin(&self, index: usize, client: Client) -> Result<Visit<ServerHandshake, WebClient>, Error> {
+        let Client { channel, name, addrs } = client;
         let (Some(listener), Some((ours, theirs))) = (self.listeners.get(index), addrs) else {
             return Err(Error::ClientGone);
         };
@@ -150,19 +169,32 @@ impl Web {
             None => stream,
         };
         let machine = Box::new(ServerHandshake::new(Arc::clone(&listener.site)));
-        let until = Instant::now() + WEB_HANDSHAKE_TIMEOUT;
-        let mut handshake = Handshake { stream, machine, until };
-        let next = handshake.advance().map_err(|error| match &ticket {
-            Some(ticket) if ticket.was_closed() => Error::ClientRejected(Rejection::TimedOut),
-            _ => error,
-        })?;
-        let Next::Open = next else { return Err(Error::ClientGone) };
+        let handshake = Handshake::new(stream, machine, Instant::now() + WEB_HANDSHAKE_TIMEOUT);
+        let client = WebClient { index, name, addrs: (ours, theirs) };
+        Ok(Visit { handshake, client, address: Some(theirs.ip()) })
+    }
+
+    /// Checks the token of a client whose request is complete, and connects to the target. `name`
+    /// is the client's name for messages, which a web server in front may change.
+    ///
+    /// # Errors
+    /// The request was refused, or the target could not be reached. The client has received the
+    /// reason.
+    fn connect(
+        &self,
+        (mut handshake, next, client): Ready<ServerHandshake, WebClient>,
+        connector: &Connector,
+        name: &mut String,
+    ) -> Result<Session, Error> {
+        let (Next::Open, Some(listener)) = (next, self.listeners.get(client.index)) else {
+            return Err(Error::ClientGone);
+        };
+        let (ours, theirs) = client.addrs;
         let from = client_address(theirs.ip(), handshake.machine.forwarded_for(), &self.forwarders);
         if from != theirs.ip() {
             *name = from.to_string();
         }
         let lease = self.admit(listener, &mut handshake, from)?;
-        drop(ticket);
         trace!("client {name} ({}) opens a WebSocket", lease.identity());
         let channel = handshake.stream.socket().ok_or(Error::ClientGone)?;
         let theirs = if from == theirs.ip() { theirs } else { SocketAddr::new(from, 0) };
@@ -173,7 +205,7 @@ impl Web {
         tunnel.stream.set_reset_on_exit(true);
         handshake.machine.connected(None, false);
         let Next::Relay = handshake.advance()? else { return Err(Error::ClientGone) };
-        Ok((self.framed(handshake.stream, &lease)?, tunnel, lease))
+        Ok((handshake.stream, tunnel, lease))
     }
 
     /// Checks the client's token. If it is refused, answers the request.
@@ -194,23 +226,14 @@ impl Web {
         }
     }
 
-    /// Returns the stream of the bytes in the frames. It ends with an error when the client's token
-    /// becomes invalid.
-    fn framed(&self, stream: Box<dyn Stream>, lease: &Lease) -> Result<Box<dyn Stream>, Error> {
+    /// Returns the stream of the bytes in the frames, which `revocation` can end with an error.
+    fn framed(&self, stream: Box<dyn Stream>, revocation: Option<Revocation>) -> Box<dyn Stream> {
         let mut codec = WebSocket::new(Role::Server, HalfClose::Both);
-        if lease.claims().is_some() {
-            let revocation = Revocation::default();
-            codec = codec.with_revocation(revocation.clone());
-            let channel = stream.socket().ok_or(Error::ClientGone)?;
-            let interrupt =
-                channel.interrupter().map_err(|cause| Error::System { what: "serve a client", cause })?;
-            lease.on_end(move |refusal: Refusal| {
-                revocation.revoke(CloseCode(refusal.close_code()), refusal.to_string());
-                interrupt();
-            });
+        if let Some(revocation) = revocation {
+            codec = codec.with_revocation(revocation);
         }
         let mut layered = Layered::new(stream, codec).with_keep_alive(self.keep_alive);
         layered.set_reset_on_exit(true);
-        Ok(Box::new(layered))
+        Box::new(layered)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::time::{Duration, Instant};
 
 use super::{End, Session, State};
 use crate::error::{Error, Peer};
@@ -10,7 +11,10 @@ use crate::relay::flow::Fault;
 use crate::relay::local_end::LocalEnd;
 use crate::relay::outcome::{Ending, output_error};
 use crate::stream::{Closing, Stream};
-use crate::sys::Ready;
+use crate::sys::{self, Ready};
+
+/// Time for the last bytes, and the reason, after the client may no longer be served.
+const REVOKED_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Session {
     /// Ends the session because poll failed. A session that has already ended keeps its result, and
@@ -29,6 +33,29 @@ impl Session {
             }
             State::Closing(_) | State::Closed => {}
         }
+    }
+
+    /// Ends the session because its client may no longer be served: the client's stream fails from
+    /// now on. A stalled session does not read from its client, so this does.
+    pub(in crate::relay) fn revoke_client(&mut self) {
+        let cause = match self.local.input_mut().map(|client| client.read(&mut [0; 1])) {
+            Some(Err(cause)) if !sys::is_transient(&cause) => cause,
+            _ => return,
+        };
+        self.cut_at = Instant::now().checked_add(REVOKED_TIMEOUT);
+        if matches!(self.state, State::Open) {
+            self.end(Err(Error::Input(cause)));
+        }
+    }
+
+    /// Resets what is left of the session.
+    pub(super) fn cut(&mut self) {
+        for end in [End::Local, End::Remote] {
+            if let Some(stream) = self.end_mut(end) {
+                stream.reset_on_close();
+            }
+        }
+        self.state = State::Closed;
     }
 
     /// Ends the session with `result`, or with the error of a failed flow if `result` is `Ok`.

@@ -248,19 +248,6 @@ impl Channel {
         Ok(())
     }
 
-    /// Returns a function that makes the next read return EOF, and wakes up a wait for input. It
-    /// can be called on another thread. While it exists, the connection stays open.
-    ///
-    /// # Errors
-    /// There is no free file descriptor.
-    pub fn interrupter(&self) -> io::Result<impl FnOnce() + Send + use<>> {
-        let socket = rustix::io::fcntl_dupfd_cloexec(self, 3)?;
-        Ok(move || {
-            // A failure means that the peer is gone, which ends the wait, too.
-            let _ = rustix::net::shutdown(&socket, Shutdown::Read);
-        })
-    }
-
     /// Returns the error hidden by an EOF, if the connection was in fact reset. `None` if the EOF
     /// is genuine. Call this after a read has returned EOF.
     #[must_use]

@@ -161,19 +161,6 @@ impl Channel {
         })
     }
 
-    /// Returns a function that makes the next read return EOF, and wakes up a wait for input. It
-    /// can be called on another thread. While it exists, the connection stays open.
-    ///
-    /// # Errors
-    /// The socket could not be duplicated.
-    pub fn interrupter(&self) -> io::Result<impl FnOnce() + Send + use<>> {
-        let socket = self.socket.try_clone()?;
-        Ok(move || {
-            // A failure means that the peer is gone, which ends the wait, too.
-            let _ = socket.shutdown(Shutdown::Read);
-        })
-    }
-
     /// Half-closes the socket: the peer reads EOF after the data already written.
     ///
     /// # Errors

@@ -114,3 +114,22 @@ fn check_tests_the_target_that_a_client_would_name() {
     assert!(run.stdout_text().contains("sent: hello"), "{}", run.stdout_text());
     connect("--check --listen http://127.0.0.1:0").run().expect_failure(2, &["missing host"]);
 }
+
+/// Each such client used to hold a thread of the pool that connects targets, for 30 seconds.
+#[test]
+fn clients_that_send_no_request_hold_no_thread() {
+    let target = echo();
+    let run = socks("");
+    let silent: Vec<_> = (0..300).map(|_| run.client()).collect();
+    let (code, client) = socks5(&run, "127.0.0.1", target.port());
+    assert_eq!(code, 0);
+    expect_echo(&client, "hello");
+    #[cfg(target_os = "linux")]
+    {
+        let (descriptors, threads) = run.count_descriptors_and_threads();
+        assert!(descriptors > 300 && threads < 30, "{descriptors} {threads}");
+    }
+    drop(silent);
+    drop(client);
+    run.close();
+}

@@ -241,19 +241,63 @@ fn an_expired_token_ends_its_connection() {
     run.close();
 }
 
+/// Neither end reads, so no byte moves, and nobody but the check of tokens can end the session.
 #[test]
-fn silent_clients_do_not_keep_others_out() {
+#[cfg(all(target_os = "linux", feature = "relay"))]
+fn an_expired_token_ends_a_session_that_is_stalled() {
+    let tokens = Tokens::new();
+    let full = Gate::new();
+    let opened = full.clone();
+    let target = script().fill().open(&full).then("expect a reset", |session| {
+        let started = Instant::now();
+        while session.stream().take_error().unwrap().is_none() {
+            if started.elapsed() > TIMEOUT {
+                return Err("the connection is still open".into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    });
+    let target = target.serve();
+    let run = tokens.listener(&target);
+    let token = tokens.mint("role=dest,session=ssh,ttl=3");
+    let client = open(&run, &format!("Authorization: Bearer {token}\r\n"));
+    // One frame, which never ends.
+    (&client).write_all(b"\x82\xff\0\0\0\x01\0\0\0\0\0\0\0\0").unwrap();
+    fill_up(&mut &client);
+    opened.wait();
+    let expired = run.wait_for_line("token expired at ");
+    assert!(expired.contains("client"), "{expired}");
+    target.finish();
+    run.close();
+}
+
+/// Each such client used to hold a thread of the pool that connects targets.
+#[test]
+fn clients_that_send_their_request_slowly_hold_no_thread() {
     let target = script().send("banner").expect_eof().serve();
     let run = listener("--open", &target);
-    let silent: Vec<_> = (0..300).map(|_| run.client()).collect();
+    let slow: Vec<_> = (0..300)
+        .map(|_| {
+            let mut client = run.client();
+            client.write_all(b"GET /ssh HTTP/1.1\r\nHost: ").unwrap();
+            client
+        })
+        .collect();
+    // 256 clients of one address may be slow. The oldest make room.
+    run.wait_for_line("did not complete its request in time");
+    #[cfg(target_os = "linux")]
+    {
+        let (descriptors, threads) = run.count_descriptors_and_threads();
+        assert!((256..290).contains(&descriptors) && threads < 30, "{descriptors} {threads}");
+    }
     let started = Instant::now();
     let mut client = websocket(&run);
     assert_eq!(client.read().unwrap(), Message::binary(b"banner".to_vec()));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     client.close(None).unwrap();
     while client.read().is_ok() {}
-    run.wait_for_line("did not complete its request in time");
-    drop(silent);
+    drop(slow);
     target.finish();
     run.close();
 }
