@@ -18,8 +18,8 @@ use crate::trace::{self, trace};
 pub(crate) use acceptor::Acceptor;
 use acceptor::Between;
 pub(crate) use gate::{Gate, Lease};
-pub(crate) use openers::Openers;
 use handshakes::{Handlers, Handshakes, Ready};
+pub(crate) use openers::Openers;
 use proxy::{Proxy, ProxyClient, Session};
 use unauthenticated::MAX_CONNECTIONS;
 

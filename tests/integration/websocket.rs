@@ -86,22 +86,51 @@ fn path_and_query_name_the_target() {
     }
 }
 
+/// Returns the header and the claims of the token with which wstunnel's client names the target.
+fn wstunnel_token(head: &str) -> [serde_json::Value; 2] {
+    let offered = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: ")).unwrap();
+    let token = offered.strip_prefix("v1, authorization.bearer.").unwrap();
+    let parts: Vec<_> = token.split('.').collect();
+    assert!(parts.len() == 3 && BASE64_URL_SAFE_NO_PAD.decode(parts[2]).unwrap().len() == 32, "{token}");
+    [parts[0], parts[1]]
+        .map(|part| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap())
+}
+
+/// The exchange of wstunnel 10 over HTTP/1.1, with the server's side played here.
 #[test]
-fn the_dialect_of_wstunnel_names_the_target_in_a_subprotocol() {
-    let server = WsServer::start("Sec-WebSocket-Protocol: v1\r\n", |mut socket, head| {
+fn the_dialect_of_wstunnel_reaches_the_target_in_both_directions() {
+    let (up, down) = (bytes(1, 300_000), bytes(2, 300_000));
+    let (expected, sent) = (up.clone(), down.clone());
+    let server = WsServer::start("Sec-WebSocket-Protocol: v1\r\n", move |mut socket, head| {
+        // The target speaks first, in unmasked frames, of which some are parts of a message.
+        socket.get_mut().write_all(b"\x02\x04SSH-\x89\x01?\x80\x042.0-").unwrap();
+        assert_eq!(read_bytes(&mut socket, expected.len()), expected);
+        socket.send(Message::binary(sent)).unwrap();
         close(&mut socket, CloseCode::Normal, "");
         head
     });
     let url = format!("ws://127.0.0.1:{}/prefix#dialect=wstunnel", server.port());
-    connect(format!("-x {url} host.example 22")).run().expect_success();
+    let out = connect(format!("-x {url} host.example 22")).input(up).run();
+    out.expect_success().expect_stdout([b"SSH-2.0-", &*down].concat());
     let head = server.finish();
     assert!(head.starts_with("GET /prefix/events HTTP/1.1\r\n"), "{head}");
-    let field =
-        head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: v1, authorization.bearer."));
-    let claims = BASE64_URL_SAFE_NO_PAD.decode(field.unwrap().split('.').nth(1).unwrap()).unwrap();
-    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
-    assert_eq!((&claims["r"], &claims["rp"]), (&"host.example".into(), &22.into()));
+    assert!(!head.contains("Authorization:") && !head.contains("Origin:"), "{head}");
+    let [header, claims] = wstunnel_token(&head);
+    assert_eq!(header, serde_json::json!({"alg": "HS256", "typ": "JWT"}));
+    let id = claims["id"].as_str().unwrap();
+    assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{id}");
+    let target =
+        serde_json::json!({"id": id, "p": {"Tcp": {"proxy_protocol": false}}, "r": "host.example", "rp": 22});
+    assert_eq!(claims, target);
     connect(format!("-x {url}")).run().expect_failure(2, &["missing host"]);
+}
+
+#[test]
+fn a_server_that_is_not_wstunnel_is_recognized_by_its_subprotocol() {
+    let server = WsServer::start("Sec-WebSocket-Protocol: v2\r\n", |_, _| ());
+    let url = format!("ws://127.0.0.1:{}/#dialect=wstunnel", server.port());
+    connect(format!("-x {url} host.example 22")).run().expect_failure(5, &["subprotocol"]);
+    server.finish();
 }
 
 #[test]

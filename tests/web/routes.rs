@@ -27,136 +27,101 @@ const REPOSITORY_SIZE: u64 = 5_000_000;
 /// A way to reach sshd.
 pub(crate) struct Route {
     pub(crate) name: &'static str,
-    /// Returns the `ProxyCommand`.
-    command: fn(&Context) -> String,
+    via: Via,
+}
+
+/// The way from ssh to sshd.
+enum Via {
+    /// The scheme and the path of our hop, and the server.
+    Plain(&'static str, Endpoint, &'static str),
+    /// The same over TLS.
+    Tls(&'static str, Endpoint, &'static str),
+    /// A function that returns the `ProxyCommand`.
+    Command(fn(&Context) -> String),
+}
+
+const fn plain(name: &'static str, scheme: &'static str, server: Endpoint, path: &'static str) -> Route {
+    Route { name, via: Via::Plain(scheme, server, path) }
+}
+
+const fn tls(name: &'static str, scheme: &'static str, server: Endpoint, path: &'static str) -> Route {
+    Route { name, via: Via::Tls(scheme, server, path) }
+}
+
+const fn command(name: &'static str, command: fn(&Context) -> String) -> Route {
+    Route { name, via: Via::Command(command) }
 }
 
 /// Routes that use the POST hop.
 pub(crate) const POST_ROUTES: &[Route] = &[
-    Route { name: "post to the listener", command: |context| hop(context, "post+http", POST, "/tunnel") },
-    Route {
-        name: "post to the TLS listener",
-        command: |context| tls_hop(context, "post+https", POST_TLS, "/tunnel"),
-    },
-    Route { name: "post to lighttpd", command: |context| hop(context, "post+http", LIGHTTPD, "/tunnel") },
-    Route {
-        name: "post to stunnel and lighttpd",
-        command: |context| tls_hop(context, "post+https", STUNNEL_LIGHTTPD, "/tunnel"),
-    },
-    Route {
-        name: "post to apache-event",
-        command: |context| hop(context, "post+http", APACHE_EVENT, "/tunnel"),
-    },
-    Route {
-        name: "post to apache-event with TLS",
-        command: |context| tls_hop(context, "post+https", APACHE_EVENT_TLS, "/tunnel"),
-    },
-    Route {
-        name: "post to apache-prefork",
-        command: |context| hop(context, "post+http", APACHE_PREFORK, "/tunnel"),
-    },
-    Route { name: "post to nginx", command: |context| hop(context, "post+http", NGINX, "/tunnel") },
-    Route {
-        name: "post to nginx with TLS and a UNIX socket",
-        command: |context| tls_hop(context, "post+https", NGINX_TLS, "/unix"),
-    },
-    Route {
-        name: "post to nginx as an HTTP proxy",
-        command: |context| hop(context, "post+http", NGINX, "/post"),
-    },
-    Route { name: "post to haproxy", command: |context| hop(context, "post+http", HAPROXY, "/tunnel") },
-    Route {
-        name: "post to squid as an accelerator",
-        command: |context| hop(context, "post+http", SQUID_ACCELERATOR, "/tunnel"),
-    },
-    Route {
-        name: "post through squid to nginx with TLS",
-        command: |context| {
-            let authority = context.peers.certificates().path("ca", "pem");
-            let (squid, nginx) = (context.address(SQUID), context.peers.port(NGINX_TLS));
-            let url = format!("post+https://localhost:{nginx}/tunnel#tls-ca={}", authority.display());
-            connect(context, &format!("http://{squid},{url}"))
-        },
-    },
+    plain("post to the listener", "post+http", POST, "/tunnel"),
+    tls("post to the TLS listener", "post+https", POST_TLS, "/tunnel"),
+    plain("post to lighttpd", "post+http", LIGHTTPD, "/tunnel"),
+    tls("post to stunnel and lighttpd", "post+https", STUNNEL_LIGHTTPD, "/tunnel"),
+    plain("post to apache-event", "post+http", APACHE_EVENT, "/tunnel"),
+    tls("post to apache-event with TLS", "post+https", APACHE_EVENT_TLS, "/tunnel"),
+    plain("post to apache-prefork", "post+http", APACHE_PREFORK, "/tunnel"),
+    plain("post to nginx", "post+http", NGINX, "/tunnel"),
+    tls("post to nginx with TLS and a UNIX socket", "post+https", NGINX_TLS, "/unix"),
+    plain("post to nginx as an HTTP proxy", "post+http", NGINX, "/post"),
+    plain("post to haproxy", "post+http", HAPROXY, "/tunnel"),
+    plain("post to squid as an accelerator", "post+http", SQUID_ACCELERATOR, "/tunnel"),
+    command("post through squid to nginx with TLS", |context| {
+        let authority = context.peers.certificates().path("ca", "pem");
+        let (squid, nginx) = (context.address(SQUID), context.peers.port(NGINX_TLS));
+        let url = format!("post+https://localhost:{nginx}/tunnel#tls-ca={}", authority.display());
+        connect(context, &format!("http://{squid},{url}"))
+    }),
 ];
 
 /// Routes that use the WebSocket hop.
 pub(crate) const WEBSOCKET_ROUTES: &[Route] = &[
-    Route { name: "ws to the listener", command: |context| hop(context, "ws", WEBSOCKET, "/tunnel") },
-    Route {
-        name: "ws to the TLS listener",
-        command: |context| tls_hop(context, "wss", WEBSOCKET_TLS, "/tunnel"),
-    },
-    Route {
-        name: "ws to a hub",
-        command: |context| {
-            context.peers.daemon(Server::Origin);
-            hop(context, "ws", HUB, "/v1/lab/dest")
-        },
-    },
-    Route {
-        name: "ws to a hub with TLS",
-        command: |context| {
-            context.peers.daemon(Server::Origin);
-            tls_hop(context, "wss", HUB_TLS, "/v1/lab/dest")
-        },
-    },
-    Route { name: "ws to nginx", command: |context| hop(context, "ws", NGINX, "/ssh") },
-    Route { name: "ws to nginx with TLS", command: |context| tls_hop(context, "wss", NGINX_TLS, "/ssh") },
-    Route { name: "ws to haproxy", command: |context| hop(context, "ws", HAPROXY, "/tunnel") },
-    Route { name: "ws to apache-event", command: |context| hop(context, "ws", APACHE_EVENT, "/ssh") },
-    Route {
-        name: "ws through squid to websockify",
-        command: |context| {
-            let [squid, server] = [SQUID, WEBSOCKIFY].map(|endpoint| context.address(endpoint));
-            connect(context, &format!("http://{squid},ws://{server}/"))
-        },
-    },
-    Route { name: "ws to websockify", command: |context| hop(context, "ws", WEBSOCKIFY, "/") },
-    Route {
-        name: "ws to stunnel and websockify",
-        command: |context| tls_hop(context, "wss", STUNNEL_WEBSOCKIFY, "/"),
-    },
-    Route { name: "ws to websocat", command: |context| hop(context, "ws", WEBSOCAT, "/#eof=close") },
-    Route { name: "ws to python", command: |context| hop(context, "ws", PYTHON, "/") },
-    Route { name: "ws to node", command: |context| hop(context, "ws", NODE, "/") },
+    plain("ws to the listener", "ws", WEBSOCKET, "/tunnel"),
+    tls("ws to the TLS listener", "wss", WEBSOCKET_TLS, "/tunnel"),
+    command("ws to a hub", |context| {
+        context.peers.daemon(Server::Origin);
+        hop(context, "ws", HUB, "/v1/lab/dest")
+    }),
+    command("ws to a hub with TLS", |context| {
+        context.peers.daemon(Server::Origin);
+        tls_hop(context, "wss", HUB_TLS, "/v1/lab/dest")
+    }),
+    plain("ws to nginx", "ws", NGINX, "/ssh"),
+    tls("ws to nginx with TLS", "wss", NGINX_TLS, "/ssh"),
+    plain("ws to haproxy", "ws", HAPROXY, "/tunnel"),
+    plain("ws to apache-event", "ws", APACHE_EVENT, "/ssh"),
+    command("ws through squid to websockify", |context| {
+        let [squid, server] = [SQUID, WEBSOCKIFY].map(|endpoint| context.address(endpoint));
+        connect(context, &format!("http://{squid},ws://{server}/"))
+    }),
+    plain("ws to websockify", "ws", WEBSOCKIFY, "/"),
+    tls("ws to stunnel and websockify", "wss", STUNNEL_WEBSOCKIFY, "/"),
+    plain("ws to websocat", "ws", WEBSOCAT, "/#eof=close"),
+    plain("ws to python", "ws", PYTHON, "/"),
+    plain("ws to node", "ws", NODE, "/"),
 ];
 
 /// Routes from other WebSocket clients to the listener.
 const CLIENT_ROUTES: &[Route] = &[
-    Route {
-        name: "ws from websocat",
-        command: |context| format!("{} --binary ws://{}/tunnel", websocat(), context.address(WEBSOCKET)),
-    },
-    Route {
-        name: "ws from python",
-        command: |context| {
-            format!(
-                "/usr/bin/python3 {} ws://{}/tunnel",
-                script("client.py").display(),
-                context.address(WEBSOCKET)
-            )
-        },
-    },
-    Route {
-        name: "ws from python with TLS",
-        command: |context| {
-            let (port, authority) =
-                (context.peers.port(WEBSOCKET_TLS), context.peers.certificates().path("ca", "pem"));
-            let script = script("client.py");
-            format!(
-                "/usr/bin/python3 {} wss://localhost:{port}/tunnel {}",
-                script.display(),
-                authority.display()
-            )
-        },
-    },
-    Route {
-        name: "ws from node",
-        command: |context| {
-            format!("node {} ws://{}/tunnel", script("client.js").display(), context.address(WEBSOCKET))
-        },
-    },
+    command("ws from websocat", |context| {
+        format!("{} --binary ws://{}/tunnel", websocat(), context.address(WEBSOCKET))
+    }),
+    command("ws from python", |context| {
+        format!(
+            "/usr/bin/python3 {} ws://{}/tunnel",
+            script("client.py").display(),
+            context.address(WEBSOCKET)
+        )
+    }),
+    command("ws from python with TLS", |context| {
+        let (port, authority) =
+            (context.peers.port(WEBSOCKET_TLS), context.peers.certificates().path("ca", "pem"));
+        let script = script("client.py");
+        format!("/usr/bin/python3 {} wss://localhost:{port}/tunnel {}", script.display(), authority.display())
+    }),
+    command("ws from node", |context| {
+        format!("node {} ws://{}/tunnel", script("client.js").display(), context.address(WEBSOCKET))
+    }),
 ];
 
 pub(crate) fn cases(full: bool) -> Vec<Case> {
@@ -191,8 +156,17 @@ fn tls_hop(context: &Context, scheme: &str, endpoint: Endpoint, path: &str) -> S
 }
 
 impl Route {
+    /// Returns the `ProxyCommand`.
+    fn command(&self, context: &Context) -> String {
+        match self.via {
+            Via::Plain(scheme, server, path) => hop(context, scheme, server, path),
+            Via::Tls(scheme, server, path) => tls_hop(context, scheme, server, path),
+            Via::Command(command) => command(context),
+        }
+    }
+
     fn ssh_options(&self, context: &Context) -> Vec<String> {
-        context.ssh_options(&(self.command)(context))
+        context.ssh_options(&self.command(context))
     }
 
     /// Prepares a run of ssh that executes a command on the target.

@@ -93,6 +93,7 @@ pub(crate) fn read_bytes(socket: &mut WebSocket<TcpStream>, count: usize) -> Vec
     while received.len() < count {
         match socket.read().unwrap() {
             Message::Binary(data) => received.extend_from_slice(&data),
+            Message::Pong(_) => {}
             other => panic!("{other:?} after {} bytes", received.len()),
         }
     }
