@@ -19,13 +19,15 @@ const METRICS: &[Metric] = &[
 
 /// The maximum number of sessions. Each has a client process of its own.
 const SESSIONS: usize = 50;
+/// Sessions before the first measurement, so that each thread of a server has its buffers.
+const WARM_UP: usize = 8;
 /// Delay between opening the sessions and measuring memory.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// Time limit of a run.
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) fn experiment(key: &'static str, options: &Options, tunnels: &[Tunnel]) -> Experiment {
-    let sessions = options.sessions.clamp(2, SESSIONS);
+    let sessions = options.sessions.clamp(WARM_UP + 1, SESSIONS);
     // httptunnel has one session at a time, and the baseline has no server.
     let able = tunnels.iter().filter(|tunnel| !tunnel.servers.is_empty() && tunnel.name != "httptunnel");
     let participants = able.map(|tunnel| {
@@ -41,15 +43,15 @@ pub(super) fn experiment(key: &'static str, options: &Options, tunnels: &[Tunnel
 fn run(tunnel: &Tunnel, sessions: usize) -> io::Result<Vec<f64>> {
     let target = Standing::start(Service::Echo)?;
     let servers = Servers::start(tunnel, target.port, LIMIT)?;
-    let mut clients = vec![open(tunnel, &servers)?];
+    let mut clients = (0..WARM_UP).map(|_| open(tunnel, &servers)).collect::<io::Result<Vec<_>>>()?;
     thread::sleep(SETTLE_TIME);
-    // The memory with one session includes the program itself.
-    let one = servers.memory_kib();
-    for _ in 1..sessions {
+    // This memory includes the program itself.
+    let before = servers.memory_kib();
+    for _ in WARM_UP..sessions {
         clients.push(open(tunnel, &servers)?);
     }
     thread::sleep(SETTLE_TIME);
-    let each = (servers.memory_kib() - one) / (sessions - 1) as f64;
+    let each = (servers.memory_kib() - before) / (sessions - WARM_UP) as f64;
     let client = clients[0].anonymous_memory_kib();
     clients.into_iter().try_for_each(|client| client.stop().map(drop))?;
     servers.stop()?;

@@ -3,7 +3,6 @@
 //! complete.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

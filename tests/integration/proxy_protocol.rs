@@ -218,6 +218,7 @@ mod behind_a_web_server {
             };
             expect_header(&gots[index], &source, client.peer_addr().unwrap());
         }
+        run.wait_for_lines("has opened tunnel", gots.len());
         run.close();
         target.finish();
     }
@@ -243,6 +244,7 @@ mod behind_a_web_server {
         let header = [&fields[..], &["192.0.2.7"]].concat().join("\0") + "\0";
         client.write_all(&[format!("{}:{header},", header.len()).as_bytes(), &body].concat()).unwrap();
         expect_header(&gots[0], "192.0.2.7:0", client.peer_addr().unwrap());
+        run.wait_for_line("has opened tunnel");
         run.close();
         target.finish();
     }
