@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 
-use super::{CertificateProblem, Error, ExitCode, MAX_SHOWN_ADDRESSES, Peer, TlsAlert, TlsFailure};
+use super::{CertificateProblem, Error, ExitCode, MAX_SHOWN_ADDRESSES, Peer, TlsAlert, TlsFailure, web};
 use crate::addr::{Host, SpecialUse};
 use crate::plan::{ListenAddress, Target};
 use crate::proto::{self, Awaited, BadUpgrade, Unencodable, Unusable, UnusableScheme};
@@ -48,7 +48,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::Dial { peer, attempts, .. } => {
             dial_hint(attempts.last()?.1.kind(), matches!(peer.address, Target::Unix(_)))?
         }
-        Error::Negotiation { cause, .. } => negotiation_hint(cause)?,
+        Error::Negotiation { peer, cause } => match web::negotiation_hint(peer, cause) {
+            None => negotiation_hint(cause)?,
+            hint => return hint,
+        },
         Error::Tls { peer, cause, only_in_url } => return tls_hint(peer, cause, *only_in_url),
         Error::Lost { peer: Peer { protocol: None, .. }, .. } => LEAVE_OUT_TLS,
         Error::Lost { .. } => CHECK_TYPE,
@@ -179,7 +182,7 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::NotHttp { .. } => "check that it is an HTTP proxy, or use -S for a SOCKS proxy",
         E::NotEncodable(Unencodable::Zone) => "leave out the proxy",
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",
-        E::Post(failure) => super::post::hint(failure)?,
+        E::Post(failure) => web::post_hint(failure)?,
         E::Socks4Refused { .. }
         | E::TelnetRefused { .. }
         | E::NoRandomness
@@ -292,8 +295,12 @@ fn tls_hint(peer: &Peer, cause: &TlsFailure, only_in_url: bool) -> Option<String
         TlsFailure::NotTls | TlsFailure::Closed | TlsFailure::Malformed(_) if is_target => {
             LEAVE_OUT_TLS.into()
         }
-        TlsFailure::NotTls => "use http:// (or remove +tls), or check the port".into(),
-        TlsFailure::Closed | TlsFailure::Malformed(_) => USE_PLAIN.into(),
+        TlsFailure::NotTls => {
+            web::tls_hint(peer).unwrap_or_else(|| "use http:// (or remove +tls), or check the port".into())
+        }
+        TlsFailure::Closed | TlsFailure::Malformed(_) => {
+            web::tls_hint(peer).unwrap_or_else(|| USE_PLAIN.into())
+        }
         TlsFailure::Incompatible(_) => enable_versions(role),
         TlsFailure::Misbehaved(_) => report_to(role),
         TlsFailure::Alert(alert) | TlsFailure::LateAlert(alert) => alert_hint(alert, role),

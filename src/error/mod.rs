@@ -13,9 +13,9 @@ use crate::text::listed;
 mod exit_code;
 mod hints;
 mod peer;
-mod post;
 mod refusal;
 mod tls;
+mod web;
 
 pub use exit_code::ExitCode;
 pub(crate) use hints::GIVEN_UP;

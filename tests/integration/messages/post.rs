@@ -95,7 +95,15 @@ fn refusals() -> Vec<Row> {
             "",
             moved,
         ),
-        answer(5, "Post", "The server knows no POST tunnel at the path", "", "", text("404 Not Found", "")),
+        answer(
+            5,
+            "NotHttp",
+            "The server of a POST tunnel is an ssh server",
+            "",
+            "",
+            "SSH-2.0-OpenSSH_9.2\r\n".into(),
+        ),
+        answer(5, "Post", "The server has no POST tunnel at the path", "", "", text("404 Not Found", "")),
         answer(
             5,
             "Post",
@@ -196,7 +204,7 @@ fn ends() -> Vec<Row> {
             "With a new token in the file, the session would continue.",
             response("401 Unauthorized", "text/plain", "token expired at 2026-01-01T00:00:00Z"),
         ),
-        row(8, "Remote", "No request of a POST tunnel is answered anymore", "", move || {
+        row(8, "Remote", "The server of a POST tunnel stops answering", "", move || {
             let (at, server) = serve(vec![opened()]);
             let args = format!("--resume 2 -x post+http://{at}/tunnel host.example 22");
             let mut running = connect(args).start();

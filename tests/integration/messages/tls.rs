@@ -142,6 +142,11 @@ fn proxies() -> Vec<Row> {
             let out = connect(format!("-H https://{proxy} host.example 22")).run();
             Message::from_outcome(&out).naming(&proxy, "proxy.example:443")
         }),
+        row(5, "Tls", "The WebSocket server does not use TLS, but was specified with `wss://`", "", || {
+            let server = script().expect_bytes(64).send("HTTP/1.1 400 Bad Request\r\n\r\n").drain().serve();
+            let out = connect(format!("-x wss://{server}/ host.example 22")).run();
+            Message::from_outcome(&out).naming(&server, "ws.example:443")
+        }),
         answer("The proxy accepts none of our cipher suites", b"\x15\x03\x03\0\x02\x02\x28"),
         answer("The proxy denies access", b"\x15\x03\x03\0\x02\x02\x31"),
         answer("The proxy has an internal error", b"\x15\x03\x03\0\x02\x02\x50"),

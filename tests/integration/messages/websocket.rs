@@ -63,6 +63,9 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn refusals() -> Vec<Row> {
     vec![
+        response(5, "NotHttp", "The WebSocket server is an ssh server", "", |stream, _| {
+            stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap();
+        }),
         response(
             5,
             "NoWebSocket",
@@ -79,7 +82,7 @@ fn refusals() -> Vec<Row> {
         response(
             5,
             "NoWebSocket",
-            "The WebSocket server misses the Upgrade field",
+            "The WebSocket server does not receive the Upgrade field",
             "Many proxies pass on only the fields that HTTP/1.1 requires. They cannot see into `wss://`.",
             |stream, _| reply(stream, "426 Upgrade Required", ""),
         ),
