@@ -250,16 +250,8 @@ impl Client {
 
     /// Returns a request without flags.
     fn request(&self) -> Request<'static> {
-        Request {
-            opening: None,
-            is_eof: false,
-            is_reset: false,
-            is_poll: false,
-            wait: 0,
-            up: self.outgoing.acknowledged,
-            down: self.incoming.received,
-            key: self.settings.key.clone(),
-        }
+        let key = self.settings.key.clone();
+        Request { up: self.outgoing.acknowledged, down: self.incoming.received, ..Request::new(key) }
     }
 
     /// Returns the record of a request that is sent now.

@@ -137,6 +137,12 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// Creates a request without flags, at the start of both streams.
+    #[must_use]
+    pub fn new(key: Key) -> Self {
+        Self { opening: None, is_eof: false, is_reset: false, is_poll: false, wait: 0, up: 0, down: 0, key }
+    }
+
     /// Returns the body of the request, without data. `room` is reserved for the data.
     #[must_use]
     pub fn encode(&self, room: usize) -> Vec<u8> {

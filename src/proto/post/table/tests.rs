@@ -19,16 +19,7 @@ fn sid() -> Sid {
 }
 
 fn request() -> Request<'static> {
-    Request {
-        opening: None,
-        is_eof: false,
-        is_reset: false,
-        is_poll: false,
-        wait: 0,
-        up: 0,
-        down: 0,
-        key: Key::new([1; 16]),
-    }
+    Request::new(Key::new([1; 16]))
 }
 
 fn open() -> Request<'static> {
