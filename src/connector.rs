@@ -138,12 +138,12 @@ impl Connector {
         })
     }
 
-    /// Establishes a tunnel by another plan, with the passwords of this run.
+    /// Establishes a tunnel by another plan, with the passwords of this run. Reports each stage.
     ///
     /// # Errors
     /// See [`connect_with_progress`](Self::connect_with_progress).
-    pub fn connect_with(&self, plan: &Plan) -> Result<Tunnel, Error> {
-        self.connect_by(plan, None, None, &())
+    pub fn connect_with(&self, plan: &Plan, progress: &dyn Progress) -> Result<Tunnel, Error> {
+        self.connect_by(plan, None, None, progress)
     }
 
     /// Establishes the only tunnel of this run, and drops the connector with all its passwords.

@@ -1,8 +1,14 @@
 //! Descriptions of the plan's settings.
 
+use std::path::Path;
+
 use crate::config::Origin;
 use crate::error::seconds;
-use crate::plan::{Bind, FamilyLimit, Hop, Limits, Plan, SocketSettings, Tls};
+use crate::plan::{
+    Bind, FamilyLimit, Hop, HubListener, Identity, Limits, Plan, ServerIdentity, SocketSettings, Tls,
+    TokenCheck,
+};
+use crate::proto::hub::RoleLimit;
 use crate::text::printable;
 
 /// Returns the settings of a hop as (name, description) pairs.
@@ -12,6 +18,41 @@ pub(super) fn for_hop(hop: &Hop) -> Vec<(&'static str, String)> {
         facts.push(("tls", trust(tls)));
     }
     facts
+}
+
+/// Describes a listener of a hub.
+pub(super) fn listener(listener: &HubListener) -> String {
+    let HubListener { at, tls, prefix, role } = listener;
+    let scheme = if *tls { "wss" } else { "ws" };
+    let role = match role {
+        None => "",
+        Some(RoleLimit::Origin) => ", origins only",
+        Some(RoleLimit::Dest) => ", clients only",
+    };
+    format!("{scheme}://{at}{prefix}{role}")
+}
+
+/// Describes the certificate of a server.
+pub(super) fn identity(identity: &ServerIdentity) -> String {
+    let ServerIdentity { own: Identity { certificate, key }, client_authorities } = identity;
+    let clients = client_authorities.as_ref().map(|file| format!(", clients by {}", shown(file)));
+    let key = if key == certificate { String::new() } else { format!(", key in {}", shown(key)) };
+    format!("{}{key}{}", shown(certificate), clients.unwrap_or_default())
+}
+
+/// Describes the tokens that a server accepts.
+pub(super) fn tokens(check: &TokenCheck) -> String {
+    match check {
+        TokenCheck::Open => "none required".into(),
+        TokenCheck::Keys { keys, audience, denied } => {
+            let denied = denied.as_ref().map(|file| format!(", denied in {}", shown(file)));
+            format!("keys in {}, audience {audience}{}", shown(keys), denied.unwrap_or_default())
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    printable(path.to_string_lossy().as_bytes())
 }
 
 /// Describes how a peer's certificate is verified.

@@ -5,31 +5,52 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::facts;
+use super::report::Failure;
 use super::step::{Step, Verdict};
 use crate::config::SettingRecord;
-use crate::error::{Error, ExitCode};
-use crate::plan::{Hop, Plan};
+use crate::error::ExitCode;
+use crate::plan::{Hop, HubServer, Local, OriginSettings, Plan};
 
 /// Writes the report to standard output.
 pub(super) fn write(
     plan: &Plan,
     records: &[SettingRecord],
     steps: &[Step],
-    failure: Option<&Error>,
+    failure: Option<&Failure>,
     code: ExitCode,
 ) -> io::Result<()> {
-    let object = json!({
-        "target": plan.target.to_string(),
+    let target = (!matches!(plan.local, Local::Hub(_))).then(|| plan.target.to_string());
+    let mut object = json!({
+        "target": target,
         "target_tls": plan.target_tls.as_ref().map(facts::trust),
         "routes": plan.routes.iter().map(|route| route.hops.iter().map(hop).collect()).collect::<Vec<Value>>(),
         "connections": facts::connections(&plan.sockets),
         "settings": records.iter().map(setting).collect::<Vec<_>>(),
         "steps": steps.iter().map(step).collect::<Vec<_>>(),
-        "error": failure.map(ToString::to_string),
-        "try": failure.and_then(Error::hint),
+        "error": failure.map(|failure| &failure.text),
+        "try": failure.and_then(|failure| failure.hint.as_ref()),
         "exit_code": code as u8,
     });
+    if let Some(object) = object.as_object_mut() {
+        match &plan.local {
+            Local::Hub(server) => object.extend([("relay".to_owned(), hub(server))]),
+            Local::Origin(settings) => object.extend([("hub".to_owned(), origin(settings))]),
+            _ => {}
+        }
+    }
     writeln!(io::stdout(), "{object:#}")
+}
+
+fn hub(server: &HubServer) -> Value {
+    json!({
+        "listeners": server.listeners.iter().map(facts::listener).collect::<Vec<_>>(),
+        "certificate": server.identity.as_ref().map(facts::identity),
+        "tokens": facts::tokens(&server.access.check),
+    })
+}
+
+fn origin(settings: &OriginSettings) -> Value {
+    json!({ "session": settings.session, "hops": settings.hops.iter().map(hop).collect::<Vec<Value>>() })
 }
 
 fn hop(hop: &Hop) -> Value {

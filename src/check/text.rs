@@ -8,7 +8,7 @@ use super::facts;
 use super::step::{Step, Verdict};
 use crate::config::SettingRecord;
 use crate::error::ExitCode;
-use crate::plan::Plan;
+use crate::plan::{Hop, HubServer, Local, OriginSettings, Plan};
 use crate::text::escaped;
 use crate::trace::in_charset;
 
@@ -44,16 +44,19 @@ fn print(line: String) -> io::Result<()> {
 
 /// Prints the plan and the origin of each setting.
 pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::Result<()> {
+    if let Local::Hub(server) = &plan.local {
+        hub(style, server)?;
+        return settings(style, records);
+    }
     let target = escaped(&plan.target.to_string());
     print(style.paint(BOLD, &format!("Plan for {target}")))?;
+    if let Local::Origin(settings) = &plan.local {
+        origin(settings)?;
+    }
     for (index, route) in plan.routes.iter().enumerate() {
         let number = if plan.routes.len() > 1 { format!("{}. ", index + 1) } else { String::new() };
         print(format!("  {number}{}", escaped(&facts::route(&route.hops, plan))))?;
-        for hop in &route.hops {
-            let facts: Vec<_> =
-                facts::for_hop(hop).iter().map(|(name, fact)| format!("{name} {fact}")).collect();
-            print(format!("       {}: {}", escaped(&hop.proxy.to_string()), escaped(&facts.join("; "))))?;
-        }
+        hops(&route.hops)?;
     }
     if let Some(tls) = &plan.target_tls {
         print(format!("  TLS with {target}: {}", escaped(&facts::trust(tls))))?;
@@ -62,6 +65,40 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::
     if let Some(connections) = facts::connections(&plan.sockets) {
         print(format!("  connections: {}", escaped(&connections)))?;
     }
+    settings(style, records)
+}
+
+/// Prints the settings of each hop.
+fn hops(hops: &[Hop]) -> io::Result<()> {
+    for hop in hops {
+        let facts: Vec<_> = facts::for_hop(hop).iter().map(|(name, fact)| format!("{name} {fact}")).collect();
+        print(format!("       {}: {}", escaped(&hop.proxy.to_string()), escaped(&facts.join("; "))))?;
+    }
+    Ok(())
+}
+
+/// Prints the plan of a hub.
+fn hub(style: Style, server: &HubServer) -> io::Result<()> {
+    print(style.paint(BOLD, "Plan for a relay hub"))?;
+    for listener in &server.listeners {
+        print(format!("  {}", escaped(&facts::listener(listener))))?;
+    }
+    if let Some(identity) = &server.identity {
+        print(format!("  certificate: {}", escaped(&facts::identity(identity))))?;
+    }
+    print(format!("  tokens: {}", escaped(&facts::tokens(&server.access.check))))
+}
+
+/// Prints the way to the hub of an origin.
+fn origin(settings: &OriginSettings) -> io::Result<()> {
+    let session = settings.session.as_deref().unwrap_or("with a random name");
+    let way: Vec<_> = settings.hops.iter().map(|hop| hop.proxy.to_string()).collect();
+    print(format!("  session {session} at the hub {}", escaped(&way.join(" → "))))?;
+    hops(&settings.hops)
+}
+
+/// Prints the origin of each setting.
+fn settings(style: Style, records: &[SettingRecord]) -> io::Result<()> {
     print(style.paint(BOLD, "Settings"))?;
     let width = records.iter().map(|record| record.name.len()).max().unwrap_or(0).max(20);
     for SettingRecord { name, value, origin } in records {
@@ -72,11 +109,15 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::
     print(format!("  {rest}"))
 }
 
+/// Prints a heading.
+pub(super) fn title(style: Style, title: &str) -> io::Result<()> {
+    print(style.paint(BOLD, title))
+}
+
 /// Prints the heading of a route.
-pub(super) fn route(style: Style, number: usize, count: usize) -> io::Result<()> {
-    let title =
-        if count == 1 { "Connecting".to_owned() } else { format!("Connecting by route {number} of {count}") };
-    print(style.paint(BOLD, &title))
+pub(super) fn route(style: Style, text: &str, number: usize, count: usize) -> io::Result<()> {
+    let by_route = if count == 1 { String::new() } else { format!(" by route {number} of {count}") };
+    title(style, &format!("{text}{by_route}"))
 }
 
 /// Prints a completed step.

@@ -48,6 +48,7 @@ fn expect_no_others(args: &Args) -> Result<(), Error> {
         keep_alive: args.keep_alive.clone(),
         tcp_keep_alive: args.tcp_keep_alive.clone(),
         verbosity: args.verbosity,
+        check: args.check.clone(),
         name_port: args.name_port.clone(),
         ..Args::default()
     };

@@ -87,7 +87,6 @@ fn expect_no_others(args: &Args) -> Result<(), Error> {
         ("--listen", !args.listen.is_empty()),
         ("-F", args.fdpass),
         ("--no-shutdown", args.no_shutdown),
-        ("--check", args.check.is_some()),
     ] {
         if is_given {
             return Err(Error::Usage(format!("--origin cannot be combined with {option}")));

@@ -1,11 +1,13 @@
 //! Requests of an origin to its hub.
 
 use std::any::Any;
+use std::io;
 use std::sync::Arc;
 
 use super::websocket::Proxy;
 use crate::codecs::websocket::{Role, WebSocket};
-use crate::plan::{Dial, Hop, HopRequest, Protocol, TargetUse, Token};
+use crate::error::Error;
+use crate::plan::{Dial, Hop, HopRequest, OriginSettings, Plan, Protocol, Route, Target, TargetUse, Token};
 use crate::proto::Negotiation;
 use crate::proto::hub::{Id, ORIGIN_PROTOCOL};
 use crate::proto::websocket::{HalfClose, Handshake, Request};
@@ -31,14 +33,43 @@ struct HubRequest {
 
 /// Returns the hop that requests this from the hub at `hop`, a WebSocket server. `None` for a hop
 /// of another kind.
-#[must_use]
-pub fn request(hop: &Hop, prefix: &str, session: &str, purpose: Purpose) -> Option<Hop> {
+fn request(hop: &Hop, prefix: &str, session: &str, purpose: Purpose) -> Option<Hop> {
     let server = hop.protocol.as_any().downcast_ref::<Proxy>()?.clone();
     let path = match &purpose {
         Purpose::Control => format!("{prefix}/v1/{session}/origin"),
         Purpose::Accept(offer) => format!("{prefix}/v1/{session}/accept/{offer}"),
     };
     Some(Hop { protocol: Arc::new(HubRequest { server, path, purpose }), ..hop.clone() })
+}
+
+/// Returns a plan that connects an origin to its hub. `plan` is that of the run.
+#[must_use]
+pub fn plan_to_hub(plan: &Plan, settings: &OriginSettings, session: &str, purpose: Purpose) -> Plan {
+    let mut hops = settings.hops.clone();
+    let hub = hops.pop().and_then(|hub| request(&hub, &settings.prefix, session, purpose));
+    hops.extend(hub);
+    Plan {
+        target: Target::AtServer(None),
+        routes: vec![Route { hops, ..Route::default() }],
+        target_tls: None,
+        proxy_protocol: None,
+        ..plan.clone()
+    }
+}
+
+/// Returns a random session name: a UUID (RFC 9562, version 4).
+///
+/// # Errors
+/// The system has no random numbers.
+pub fn random_session() -> Result<String, Error> {
+    let cause = || io::Error::other("no random numbers");
+    let mut bytes =
+        sys::random().ok_or_else(|| Error::System { what: "choose a session", cause: cause() })?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits = format!("{:032x}", u128::from_be_bytes(bytes));
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    Ok(parts.join("-"))
 }
 
 /// Returns the path in the URL of a WebSocket server; `None` for a hop of another kind.

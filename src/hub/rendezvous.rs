@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::proto::hub::{FromHub, Id, Label, Mode, Refusal, ToHub};
+use crate::proto::hub::{FromHub, Id, Label, Mode, Refusal, ToHub, UNKNOWN_OFFER};
 
 /// Time for which a client waits for an origin to register.
 const ABSENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -176,7 +176,7 @@ impl Rendezvous {
     /// # Errors
     /// The offer is unknown, or was made to another origin.
     pub(super) fn accept(&mut self, name: &str, offer: Id, identity: &str) -> Result<ConnectionId, Refusal> {
-        let unknown = || Refusal::new(404, Label::Absent, "unknown offer");
+        let unknown = || Refusal::new(404, Label::Absent, UNKNOWN_OFFER);
         let connection = *self.offers.get(&offer).ok_or_else(unknown)?;
         let waiting = self.waiting.get(&connection).filter(|waiting| {
             waiting.client.session == name

@@ -2,6 +2,7 @@
 //! `--listen`).
 
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +14,7 @@ use crate::net::{Peers, Tunnel};
 use crate::plan::{ListenAddress, ProxyServer};
 use crate::relay::{self, Ending, KeptSession, Reactors};
 use crate::stream::{self, Stream};
-use crate::sys::{self, Channel, Client};
+use crate::sys::{self, Channel, Client, Listener};
 use crate::trace::{self, trace};
 pub(crate) use acceptor::Acceptor;
 use acceptor::Between;
@@ -191,6 +192,11 @@ pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Erro
         Ok(())
     };
     accept_clients(&acceptor, |timeout| handshakes.wait_for_room(timeout), serve)
+}
+
+/// Binds an address for a check, and releases it. Returns the addresses that were bound.
+pub(crate) fn try_to_bind(at: &ListenAddress) -> Result<Vec<SocketAddr>, Error> {
+    Ok(bind::listen(at)?.iter().filter_map(Listener::address).collect())
 }
 
 /// Prepares the process for as many clients as the system permits.

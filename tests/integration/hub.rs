@@ -12,6 +12,7 @@ use crate::kit::*;
 use crate::listening::*;
 use crate::websocket::server::read_head;
 
+mod check;
 mod ends;
 mod limits;
 mod origin;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::connector::Connector;
 use crate::error::Error;
-use crate::hops::hub::Purpose;
+use crate::hops::hub::{Purpose, random_session};
 use crate::listen::start_reactors;
 use crate::plan::OriginSettings;
 use crate::proto::hub::{FromHub, ToHub};
@@ -62,18 +62,6 @@ pub fn run(connector: Connector, settings: &OriginSettings) -> Result<(), Error>
     spawn("signals", move || signalled.await_termination(&termination))?;
     trace::never_block();
     Origin::new(shared, background).run()
-}
-
-/// Returns a random name: a UUID (RFC 9562, version 4).
-fn random_session() -> Result<String, Error> {
-    let cause = || io::Error::other("no random numbers");
-    let mut bytes =
-        sys::random().ok_or_else(|| Error::System { what: "choose a session", cause: cause() })?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let digits = format!("{:032x}", u128::from_be_bytes(bytes));
-    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
-    Ok(parts.join("-"))
 }
 
 /// Returns a line that sets a variable. Session names and numbers need no quoting.

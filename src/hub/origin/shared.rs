@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use super::spares::Spares;
 use crate::connector::Connector;
 use crate::error::Error;
-use crate::hops::hub::{Purpose, request};
+use crate::hops::hub::{Purpose, plan_to_hub};
 use crate::net::Tunnel;
-use crate::plan::{OriginSettings, Plan, Route, Target};
+use crate::plan::{OriginSettings, Target};
 use crate::proto::hub::ToHub;
 use crate::relay::Reactors;
 use crate::stream::Stream;
@@ -80,17 +80,7 @@ impl Shared {
 
     /// Opens a connection to the hub.
     pub(super) fn connect(&self, purpose: Purpose) -> Result<Tunnel, Error> {
-        let OriginSettings { hops, prefix, .. } = &self.settings;
-        let mut hops = hops.clone();
-        let hub = hops.pop().and_then(|hub| request(&hub, prefix, &self.session, purpose));
-        hops.extend(hub);
-        let plan = Plan {
-            target: Target::AtServer(None),
-            routes: vec![Route { hops, ..Route::default() }],
-            target_tls: None,
-            proxy_protocol: None,
-            ..self.connector.plan().clone()
-        };
-        self.connector.connect_with(&plan)
+        let plan = plan_to_hub(self.connector.plan(), &self.settings, &self.session, purpose);
+        self.connector.connect_with(&plan, &())
     }
 }

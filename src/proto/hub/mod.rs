@@ -5,6 +5,9 @@ mod control;
 mod refusal;
 mod request;
 
+/// The text of the refusal if an origin accepts an offer that the hub does not know.
+pub const UNKNOWN_OFFER: &str = "unknown offer";
+
 pub use control::{ControlError, FromHub, Messages, Mode, ToHub};
 pub use refusal::{Label, Refusal};
 pub use request::{Action, HeadReader, Request, RoleLimit, Site};

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::control::Mode;
 use super::refusal::{Label, Refusal};
-use super::{Id, MUX_PROTOCOL, ORIGIN_PROTOCOL};
+use super::{Id, MUX_PROTOCOL, ORIGIN_PROTOCOL, UNKNOWN_OFFER};
 use crate::proto::server::Origin;
 use crate::proto::websocket::accept_value;
 use crate::secret::Secret;
@@ -239,7 +239,7 @@ fn action(target: &str, site: &Site, fields: &Fields<'_>) -> Result<Action, Refu
         }
         ["v1", session, "dest"] if serves(RoleLimit::Dest) => (session, dest(session, fields)?),
         ["v1", session, "accept", offer] if serves(RoleLimit::Origin) => {
-            let unknown = || Refusal::new(404, Label::Absent, "unknown offer");
+            let unknown = || Refusal::new(404, Label::Absent, UNKNOWN_OFFER);
             (
                 session,
                 Action::Accept { session: session.into(), offer: Id::parse(offer).ok_or_else(unknown)? },

@@ -11,7 +11,7 @@ use super::*;
 /// A keys file, a deny-file, and the key that signs.
 pub(super) struct Files {
     key: TempPath,
-    keys: TempPath,
+    pub(super) keys: TempPath,
     denied: TempPath,
 }
 
@@ -36,7 +36,7 @@ impl Files {
         String::from_utf8(out.expect_success().stdout.clone()).unwrap().trim_end().to_owned()
     }
 
-    fn file(&self, claims: &str) -> TempPath {
+    pub(super) fn file(&self, claims: &str) -> TempPath {
         TempPath::private("token", self.token(claims))
     }
 }
