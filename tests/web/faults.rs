@@ -1,6 +1,8 @@
 //! POST tunnels while requests and answers get lost, and while the listener stops or restarts.
 
+use std::fs::File;
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::context::{Case, Context, Topic};
+use crate::context::{Case, Context, Topic, fed};
 use crate::daemon::free_port;
 use crate::fault_proxy::FaultProxy;
 use crate::kit::{Digest, MIB, data};
@@ -35,6 +37,10 @@ pub(crate) fn cases(full: bool) -> Vec<Case> {
         expect_resumed(context, Duration::from_secs(3));
     });
     topic.ours("a restarted listener ends the session", restarted_listener);
+    topic.ours(
+        "the rest of the input arrives through a faulty proxy after the target's EOF",
+        target_ends_first,
+    );
     if full {
         for seed in 3..11 {
             topic.ours(
@@ -95,6 +101,32 @@ fn expect_intact(context: &Context, length: u64, pause: Duration, seed: u64) {
     assert!(faults > 0, "{summary}");
     // 64 MiB are about 400 requests.
     assert!(length < BIG || absent.len() < 3, "{summary}; kinds that did not occur: {absent:?}");
+}
+
+/// The target sends EOF while most of the input is still to come. The relay must not take the delays
+/// of repeated requests for a target that accepts nothing anymore.
+fn target_ends_first(context: &Context) {
+    let (sender, received) = channel();
+    let (target, _) = target(move |mut client, _| {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            client.write_all(b"bye").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            sender.send(Digest::from_reader(client))
+        });
+    });
+    let port = free_port();
+    let _listener = Listener::start(context, "post+http", port, target);
+    let proxy = FaultProxy::start(port, 2);
+    let input = context.file("input", crate::kit::bytes(UP, 8 * MIB as usize));
+    let client = context.connect(format!("-x post+http://127.0.0.1:{}/tunnel", proxy.port));
+    let out = fed(client.limit(TRANSFER_TIMEOUT), &input).run();
+    let (requests, faults, _) = proxy.summary();
+    let summary = format!("{faults} faults in {requests} requests");
+    out.expect_success().expect_stdout("bye");
+    let up = received.recv_timeout(crate::kit::TIMEOUT).expect(&summary);
+    assert_eq!(up, Digest::from_reader(File::open(&input).unwrap()), "{summary}");
+    assert!(faults > 0, "{summary}");
 }
 
 /// The listener is stopped in the middle of a transfer.
