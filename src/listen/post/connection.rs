@@ -19,6 +19,8 @@ const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(300);
 /// A connection without a request is closed after this time.
 const KEPT_CONNECTION_TIMEOUT: Duration = Duration::from_secs(90);
+/// Maximum length of a body that is received without a look at its start.
+const MAX_UNCHECKED_BODY: usize = 64 * 1024;
 /// Limit for a client to close the connection after the last answer.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Reads in a row for one connection, so that the others get their turn.
@@ -93,6 +95,8 @@ pub(super) struct Connection {
     /// The client of the current request.
     pub(super) client: ClientId,
     state: State,
+    /// The start of a long body was checked.
+    is_checked: bool,
     /// Bytes received after the current request.
     received: Vec<u8>,
     /// The client has sent EOF, but may still wait for the answer.
@@ -134,6 +138,13 @@ pub(super) enum Progress {
     Closed,
 }
 
+fn reader(site: &Site) -> Box<dyn ReadRequest> {
+    match site.transport {
+        PostTransport::Scgi => Box::new(ScgiRequest::new(&site.path)),
+        PostTransport::Http | PostTransport::Https => Box::new(HttpRequests::new(&site.path)),
+    }
+}
+
 impl Connection {
     pub(super) fn new(
         mut stream: Box<dyn Stream>,
@@ -143,18 +154,15 @@ impl Connection {
     ) -> Self {
         // A client recognizes a truncated answer by its length.
         stream.set_reset_on_exit(false);
-        let reader: Box<dyn ReadRequest> = match site.transport {
-            PostTransport::Scgi => Box::new(ScgiRequest::new(&site.path)),
-            PostTransport::Http | PostTransport::Https => Box::new(HttpRequests::new(&site.path)),
-        };
         let peer = ClientId { name, addrs, site: Arc::clone(site) };
         Self {
             stream,
             registration: Registration::default(),
-            reader,
+            reader: reader(&peer.site),
             client: peer.clone(),
             peer,
             state: State::Reading,
+            is_checked: false,
             received: Vec::new(),
             has_ended: false,
             output: Vec::new(),
@@ -266,20 +274,29 @@ impl Connection {
                 }
                 None
             }
-            Err(refusal) => {
-                let form = if self.is_scgi() {
-                    Form::Scgi
-                } else {
-                    Form::Http { keeps_alive: false, is_http_1_0: false }
-                };
-                self.send(form.refusal(refusal), true);
-                Some(Progress::Refused(refusal))
-            }
+            Err(refusal) => Some(self.refuse(refusal)),
         }
+    }
+
+    /// Returns the tunnel and the start of a body that is long, once for each request.
+    pub(super) fn unchecked_body(&mut self) -> Option<(Sid, &[u8])> {
+        let (sid, start) = self.reader.partial().filter(|(_, start)| start.len() > MAX_UNCHECKED_BODY)?;
+        (!std::mem::replace(&mut self.is_checked, true)).then_some((sid, start))
+    }
+
+    /// Answers a request that is not complete.
+    pub(super) fn refuse(&mut self, refusal: Refusal) -> Progress {
+        let form =
+            if self.is_scgi() { Form::Scgi } else { Form::Http { keeps_alive: false, is_http_1_0: false } };
+        // Frees the body.
+        self.reader = reader(&self.client.site);
+        self.send(form.refusal(refusal), true);
+        Progress::Refused(refusal)
     }
 
     fn accept(&mut self, request: Received) -> Progress {
         let Received { sid, body, keeps_alive, is_http_1_0, client, forwarded } = request;
+        self.is_checked = false;
         self.client = self.peer.of_request(client.as_deref(), forwarded.as_deref());
         let form = if self.is_scgi() { Form::Scgi } else { Form::Http { keeps_alive, is_http_1_0 } };
         self.state = State::Waiting { sid, form };

@@ -237,7 +237,13 @@ impl Engine {
         match self.tasks.get_mut(&id) {
             Some(Task::Connection(connection)) => {
                 let events = connection.registration.take_events();
-                let progress = connection.advance(events, &mut self.buffer);
+                let mut progress = connection.advance(events, &mut self.buffer);
+                if let Progress::Waiting = progress
+                    && let Some((sid, start)) = connection.unchecked_body()
+                    && let Some(refusal) = self.table.refusal(sid, start)
+                {
+                    progress = connection.refuse(refusal);
+                }
                 self.handle_progress(id, progress);
             }
             Some(Task::Target(target)) => {

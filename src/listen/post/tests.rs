@@ -301,6 +301,35 @@ fn requests_may_be_pipelined() {
     assert_eq!(positions, [0, 3, 6]);
 }
 
+#[test]
+fn a_long_body_is_refused_early_unless_its_client_has_a_tunnel() {
+    let server = Server::start(PostTransport::Http);
+    let mut known = server.client();
+    assert!(known.ask(&open(), b"").0.is_opened);
+    let start = |sid, request: &Request<'_>| {
+        let mut client = Client { sid, ..server.client() };
+        let mut body = request.encode(0);
+        body.resize(100_000, 0);
+        let head = format!("POST /tunnel/{sid} HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+        client.stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        client
+    };
+    let unknown = Sid::new([9; 16]);
+    for (sid, request, expected) in [
+        (unknown, request(), 404),
+        (unknown, open(), 413),
+        (known.sid, Request { key: Key::new([2; 16]), ..request() }, 404),
+    ] {
+        assert_eq!(start(sid, &request).receive().0, expected);
+    }
+    // The client with the key may send the rest.
+    let mut client = start(known.sid, &request());
+    client.stream.write_all(&vec![0; 900_000]).unwrap();
+    let (status, body) = client.receive();
+    assert_eq!((status, Answer::decode(&body).unwrap().0.up), (200, 1_000_000 - 36));
+    assert_eq!(server.accept().read(&mut [0; 1]).unwrap(), 1);
+}
+
 /// Web servers open a connection for each request, and all connections come from their address.
 #[test]
 fn many_tunnels_of_one_web_server_hold_their_polls() {

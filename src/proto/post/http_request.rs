@@ -2,7 +2,7 @@
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use super::message::MAX_BODY;
+use super::message::{MAX_BODY, Sid};
 use super::received::{ReadRequest, Received, Refusal, sid_in};
 
 /// The maximum length of a head.
@@ -85,8 +85,11 @@ impl ReadRequest for HttpRequests {
         matches!(&self.state, State::Head(head) if head.is_empty())
     }
 
-    fn has_head(&self) -> bool {
-        matches!(self.state, State::Body { .. })
+    fn partial(&self) -> Option<(Sid, &[u8])> {
+        match &self.state {
+            State::Body { request, .. } => Some((request.sid, &request.body)),
+            State::Head(_) => None,
+        }
     }
 }
 

@@ -41,7 +41,13 @@ pub trait ReadRequest: std::fmt::Debug + Send {
     fn is_idle(&self) -> bool;
 
     /// Returns `true` if the head of a request has been received, and its body is missing.
-    fn has_head(&self) -> bool;
+    fn has_head(&self) -> bool {
+        self.partial().is_some()
+    }
+
+    /// Returns the tunnel that the request names, and the part of the body that has been received.
+    /// `None` before the end of the head.
+    fn partial(&self) -> Option<(Sid, &[u8])>;
 }
 
 /// Returns the tunnel that the target of a request names. `None` if it is not `path`, a slash and a

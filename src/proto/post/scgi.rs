@@ -2,6 +2,7 @@
 //! connection carries one request.
 
 use super::http_request::{MAX_HEAD, parse_length};
+use super::message::Sid;
 use super::received::{ReadRequest, Received, Refusal, sid_in};
 
 /// The maximum number of digits in the length of the header.
@@ -110,8 +111,11 @@ impl ReadRequest for ScgiRequest {
         matches!(self.state, State::Length { digits: 0, .. } | State::Done)
     }
 
-    fn has_head(&self) -> bool {
-        matches!(self.state, State::Body { .. })
+    fn partial(&self) -> Option<(Sid, &[u8])> {
+        match &self.state {
+            State::Body { request, .. } => Some((request.sid, &request.body)),
+            _ => None,
+        }
     }
 }
 

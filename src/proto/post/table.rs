@@ -6,6 +6,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::message::{Request, Reset, ResetCode, Sid};
+use super::received::Refusal;
 use super::session::{Change, ClientId, Reply, Session};
 
 /// The maximum number of tunnels of a server, finished ones included.
@@ -125,6 +126,19 @@ impl Table {
         self.sessions.insert(sid, session);
         self.events.push(Event::Open { sid, token });
         self.finish(sid, None);
+    }
+
+    /// Checks the start of a long body, so that a client without the key of a tunnel cannot make
+    /// the server hold the rest. Returns the reason to refuse the request. OPEN needs no long body.
+    #[must_use]
+    pub fn refusal(&self, sid: Sid, start: &[u8]) -> Option<Refusal> {
+        let refusal = |status, why| Some(Refusal { status, why });
+        let Some((request, _)) = Request::decode(start) else { return refusal(400, "malformed message") };
+        match self.sessions.get(&sid) {
+            Some(session) if session.key == request.key => None,
+            None if request.opening.is_some() => refusal(413, "first message too long"),
+            Some(_) | None => refusal(404, "unknown tunnel"),
+        }
     }
 
     /// Forgets a request whose connection is closed.
