@@ -103,8 +103,8 @@ fn expect_intact(context: &Context, length: u64, pause: Duration, seed: u64) {
     assert!(length < BIG || absent.len() < 3, "{summary}; kinds that did not occur: {absent:?}");
 }
 
-/// The target sends EOF while most of the input is still to come. The relay must not take the delays
-/// of repeated requests for a target that accepts nothing anymore.
+/// The target sends EOF while most of the input is still to come. The relay must not take the
+/// delays of repeated requests for a target that accepts nothing anymore.
 fn target_ends_first(context: &Context) {
     let (sender, received) = channel();
     let (target, _) = target(move |mut client, _| {
@@ -118,7 +118,7 @@ fn target_ends_first(context: &Context) {
     let port = free_port();
     let _listener = Listener::start(context, "post+http", port, target);
     let proxy = FaultProxy::start(port, 2);
-    let input = context.file("input", crate::kit::bytes(UP, 8 * MIB as usize));
+    let input = context.file("input", crate::kit::bytes(UP, 8_000_000));
     let client = context.connect(format!("-x post+http://127.0.0.1:{}/tunnel", proxy.port));
     let out = fed(client.limit(TRANSFER_TIMEOUT), &input).run();
     let (requests, faults, _) = proxy.summary();
