@@ -115,6 +115,11 @@ impl Daemon {
         !matches!(rustix::process::waitid(WaitId::Pid(self.pid), options), Ok(None))
     }
 
+    /// Returns the ID of the server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid.as_raw_pid().cast_unsigned()
+    }
+
     /// Sends a signal to the server and its children.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.child().is_some() {

@@ -13,6 +13,7 @@
 
 use std::process::ExitCode;
 
+mod agents;
 mod browser;
 #[allow(dead_code, reason = "tests/real uses the rest")]
 #[path = "../real/certificates.rs"]
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         hubs::cases(),
         monitoring::cases(),
         scenarios::cases(full),
+        agents::cases(),
     ];
     runner::run(topics, filter, false, |_, _| {})
 }

@@ -1,13 +1,14 @@
 //! Hubs and origins of single cases, and the keys of hubs that check tokens.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::context::Context;
 use crate::daemon::free_port;
-use crate::kit::Running;
+use crate::kit::{Running, TIMEOUT};
 use crate::sessions::wait_for_listener;
 
 /// Time limit for a hub or an origin to run.
@@ -44,7 +45,8 @@ impl<'a> Keys<'a> {
     /// Starts a hub that accepts these tokens.
     pub(crate) fn hub(&self, args: &str) -> Hub {
         let keys = self.public.display();
-        Hub::start(self.context, &format!("{args} --relay-name hub.example --token-keys {keys}"))
+        let args = format!("{args} --relay-name hub.example --token-keys {keys}");
+        Hub::start(self.context, "127.0.0.1", free_port(), &args)
     }
 
     /// Starts an origin of the session `lab`, and waits until it is registered.
@@ -56,6 +58,7 @@ impl<'a> Keys<'a> {
 
 /// A running hub.
 pub(crate) struct Hub {
+    address: String,
     pub(crate) port: u16,
     args: String,
     run: Running,
@@ -63,26 +66,27 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// Starts a hub, and waits until it listens on its port.
-    fn start(context: &Context, args: &str) -> Self {
-        Self::start_at(context, free_port(), args)
-    }
-
-    fn start_at(context: &Context, port: u16, args: &str) -> Self {
-        let run = context.connect(format!("--relay ws://127.0.0.1:{port} {args}")).limit(LIMIT).start();
+    fn start(context: &Context, address: &str, port: u16, args: &str) -> Self {
+        let run = context.connect(format!("--relay ws://{address}:{port} {args}")).limit(LIMIT).start();
         wait_for_listener(&run, port);
-        Self { port, args: args.to_owned(), run }
+        Self { address: address.to_owned(), port, args: args.to_owned(), run }
     }
 
     /// Kills the hub, and starts another one at its port.
     pub(crate) fn restart(&mut self, context: &Context) {
         self.run.signal(Signal::KILL);
         self.run.wait();
-        *self = Self::start_at(context, self.port, &self.args);
+        *self = Self::start(context, &self.address, self.port, &self.args);
     }
 
     /// Starts a hub that needs no tokens.
     pub(crate) fn open(context: &Context) -> Self {
-        Self::start(context, "--open")
+        Self::open_at(context, "127.0.0.1")
+    }
+
+    /// Starts a hub that needs no tokens, at this address.
+    pub(crate) fn open_at(context: &Context, address: &str) -> Self {
+        Self::start(context, address, free_port(), "--open")
     }
 }
 
@@ -92,4 +96,13 @@ pub(crate) fn origin(context: &Context, hub: u16, target: u16, args: &str) -> Ru
     let run = context.connect(format!("--origin {url} {args} 127.0.0.1 {target}")).limit(LIMIT).start();
     run.wait_stdout_has("SOCKET_ID");
     run
+}
+
+/// Waits until the program has created this socket.
+pub(crate) fn wait_for_socket(run: &Running, socket: &Path) {
+    let begin = Instant::now();
+    while !socket.exists() {
+        assert!(run.is_running() && begin.elapsed() < TIMEOUT, "no socket: {}", run.stderr_so_far());
+        sleep(Duration::from_millis(10));
+    }
 }
