@@ -27,6 +27,7 @@ mod daemon;
 mod devtools;
 mod fault_proxy;
 mod faults;
+mod hub_scale;
 mod hubs;
 #[path = "../kit/mod.rs"]
 mod kit;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         requests::cases(),
         browser::cases(),
         status_page::cases(),
+        hub_scale::cases(full),
         hubs::cases(),
         monitoring::cases(),
         scenarios::cases(full),
