@@ -19,7 +19,7 @@ use crate::proto::hub::{Action, HeadReader, Label, Refusal, Request, Site};
 use crate::proto::server::client_address;
 use crate::stream::{Events, Interest, Registration, Stream};
 use crate::sys::{self, Poller, PollerEvents, Source};
-use crate::token::{Role, Usage};
+use crate::token::{self, Claims, Role, Usage};
 use crate::trace::trace;
 
 /// Limit for the head of a request, including the TLS handshake before it.
@@ -207,7 +207,10 @@ impl Front {
         let from = client_address(head.accepted.address, request.forwarded_for.as_deref(), &self.forwarders);
         let lease = match self.admit(&request, from) {
             Ok(lease) => lease,
-            Err(refusal) => return self.refuse(id, session.as_deref(), "", &refusal),
+            Err(refusal) => {
+                let subject = subject(&request, refusal);
+                return self.refuse(id, session.as_deref(), &subject, &refusal.into());
+            }
         };
         match request.action {
             Action::Stats => {
@@ -227,7 +230,7 @@ impl Front {
         }
     }
 
-    fn admit(&self, request: &Request, from: IpAddr) -> Result<Lease, Refusal> {
+    fn admit(&self, request: &Request, from: IpAddr) -> Result<Lease, token::Refusal> {
         let role = match request.action {
             Action::Origin { .. } | Action::Accept { .. } => Role::Origin,
             Action::Dest { .. } => Role::Dest,
@@ -235,7 +238,7 @@ impl Front {
         };
         let usage = Usage { role, session: request.action.session() };
         let token = request.token.as_ref().map(crate::secret::Secret::expose);
-        Ok(self.gate.admit(token, usage, from)?)
+        self.gate.admit(token, usage, from)
     }
 
     /// Passes a connection to the worker of its session.
@@ -367,6 +370,13 @@ impl Head {
             Err(_) => Progress::Closed,
         }
     }
+}
+
+/// Returns the holder of a token that was refused, for the log. Empty if nobody has vouched for it.
+fn subject(request: &Request, refusal: token::Refusal) -> String {
+    let token = request.token.as_ref().filter(|_| refusal.has_valid_signature());
+    let claims = token.and_then(|token| Claims::unverified(token.expose()));
+    claims.map(|claims| claims.identity().to_owned()).unwrap_or_default()
 }
 
 /// Returns a response with status 200. Each of the `fields` ends in a line break.

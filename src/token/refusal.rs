@@ -89,6 +89,30 @@ impl Refusal {
         }
     }
 
+    /// Returns `true` if a key of the server has signed the token, so its claims can be trusted.
+    #[must_use]
+    pub fn has_valid_signature(self) -> bool {
+        match self {
+            Self::Missing
+            | Self::TooLong
+            | Self::Malformed
+            | Self::Signature
+            | Self::Header(_)
+            | Self::Claim(_)
+            | Self::KeyRemoved
+            | Self::TooManyFailures => false,
+            Self::Expired(_)
+            | Self::NotYetValid(_)
+            | Self::IssuedLater(_)
+            | Self::Audience
+            | Self::Role
+            | Self::Session
+            | Self::KeyLimits
+            | Self::Denied
+            | Self::InUse(_) => true,
+        }
+    }
+
     /// Returns the code of the WebSocket Close frame that ends a connection for this reason.
     #[must_use]
     pub fn close_code(self) -> u16 {

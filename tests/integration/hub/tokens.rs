@@ -184,6 +184,11 @@ fn denials_and_removed_keys_end_both_sides_of_a_pair() {
     let (mut client, mut data) = pair_of(&files, hub.address(), &mut control);
     fs::write(&*files.denied, "sub jane\n").unwrap();
     assert_eq!((close_code(&mut client), close_code(&mut data)), (4403, 1011));
+    let fields = |subject: &str| bearer(&files.token(&format!("role=dest,session=lab,ttl=60,sub={subject}")));
+    assert_eq!(refused(hub.address(), "/v1/lab/dest", &fields("jane")), (403, "token denied\n".into()));
+    // Nobody has signed the claims of this one.
+    let forged = fields("john").replace("\r\n", "AAAA\r\n");
+    assert_eq!(refused(hub.address(), "/v1/lab/dest", &forged).0, 401);
     fs::write(&*files.denied, "").unwrap();
     hub.wait_for_lines("--deny-file: read", 2);
     // Without the key, the tokens of all sides are invalid.
@@ -194,8 +199,13 @@ fn denials_and_removed_keys_end_both_sides_of_a_pair() {
     // Whichever side is checked first cuts the other off.
     assert!(matches!(codes, (4401, 1011 | 4401) | (1011, 4401)), "{codes:?}");
     let messages = hub.close();
-    for expected in ["(jane) for session 'lab': token denied", "(lab) for session 'lab'"] {
-        let is_there = messages.iter().any(|line| line.contains("ended client") && line.contains(expected));
+    for (start, expected) in [
+        ("ended client", "(jane) for session 'lab': token denied"),
+        ("ended client", "(lab) for session 'lab'"),
+        ("refused client", "(jane) for session 'lab': 403 forbidden: token denied"),
+    ] {
+        let is_there = messages.iter().any(|line| line.contains(start) && line.contains(expected));
         assert!(is_there, "{expected}: {messages:?}");
     }
+    assert!(!messages.iter().any(|line| line.contains("john")), "{messages:?}");
 }
