@@ -20,6 +20,7 @@ use std::process::ExitCode;
 mod certificates;
 mod chains;
 mod context;
+#[allow(dead_code, reason = "tests/web uses the rest")]
 mod daemon;
 mod dns;
 mod errors;
