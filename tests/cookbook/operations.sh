@@ -6,6 +6,7 @@ all_operations() {
     check operations/peers operations_peers
     check operations/hub operations_hub
     check relay-team relay_team
+    check relay-agent relay_agent
     check switching-relay/shellrelay switching_relay shellrelay 5
     check switching-relay/chisel switching_relay chisel 6
     check switching-relay/wstunnel switching_relay wstunnel 5
@@ -297,6 +298,51 @@ team_refused() { # CLAIMS URL
     esac
     want_status 5
     want_err 'token signed by a key for other sessions or roles'
+}
+
+# ---- relay-agent.md --------------------------------------------------------------------------------------------
+
+relay_agent() {
+    home
+    trap 'pkill -TERM -u alice -x "connect|ssh-agent"' EXIT
+    install -o alice -g alice -m 600 "$WORK/etc/www.pem" /home/alice/cert.pem
+    play relay-agent token
+    want_status 0
+    block relay hub >"$CASE/command.sh"
+    in_background
+    want_listening 0.0.0.0:8443
+
+    # Your machine: the key is in the agent only.
+    alice sh -euc 'ssh-agent -a agent.real >/dev/null; SSH_AUTH_SOCK=agent.real ssh-add -q .ssh/id_ed25519; rm .ssh/id_ed25519'
+    {
+        # shellcheck disable=SC2016 # alice's shell expands it
+        echo 'export SSH_AUTH_SOCK="$HOME/agent.real"'
+        block relay-agent origin
+        # shellcheck disable=SC2016
+        echo 'echo "$SOCKET_ID"; echo "CONNECT_PID=$CONNECT_PID" >pid'
+    } >"$CASE/origin.sh"
+    try "${AS[@]}" sh -eu "$CASE/origin.sh"
+    want_status 0
+    want_out jane-agent
+
+    # The container.
+    play_on relay-agent container
+    poll 100 test -S /home/alice/.agent.sock || fail "no socket: $(cat "$CASE/container.err")"
+    [[ $(stat -c '%U %a' /home/alice/.agent.sock) == alice\ ?00 ]] || fail "others can use the socket"
+    play relay-agent use
+    want_status 0
+    grep -q '(ED25519)$' "$CASE/out" || fail "no key: $(cat "$CASE/out")"
+    same_project project
+
+    block relay-agent stop >"$CASE/stop.sh"
+    # shellcheck disable=SC2016 # the inner shell expands $0
+    try "${AS[@]}" sh -euc '. ./pid; . "$0"' "$CASE/stop.sh"
+    want_status 0
+    sleep 1
+    try "${AS[@]}" env SSH_AUTH_SOCK=/home/alice/.agent.sock timeout 30 ssh-add -l
+    [ "$status" -ne 0 ] || fail "the agent can still be used"
+    end_job
+    [ ! -e /home/alice/.agent.sock ] || fail "the socket is left"
 }
 
 # ---- switching-relay.md ----------------------------------------------------------------------------------------
