@@ -19,7 +19,7 @@ use crate::proto::hub::{Action, HeadReader, Label, Refusal, Request, Site};
 use crate::proto::server::client_address;
 use crate::stream::{Events, Interest, Registration, Stream};
 use crate::sys::{self, Poller, PollerEvents, Source};
-use crate::token::{self, Claims, Role, Usage};
+use crate::token::{Refused, Role, Usage};
 use crate::trace::trace;
 
 /// Limit for the head of a request, including the TLS handshake before it.
@@ -203,13 +203,16 @@ impl Front {
             }
             _ => {}
         }
-        let Some(head) = self.heads.get(&id) else { return };
-        let from = client_address(head.accepted.address, request.forwarded_for.as_deref(), &self.forwarders);
+        let Some(head) = self.heads.get_mut(&id) else { return };
+        let Accepted { name, address, .. } = &mut head.accepted;
+        let from = client_address(*address, request.forwarded_for.as_deref(), &self.forwarders);
+        if from != *address {
+            *name = from.to_string();
+        }
         let lease = match self.admit(&request, from) {
             Ok(lease) => lease,
-            Err(refusal) => {
-                let subject = subject(&request, refusal);
-                return self.refuse(id, session.as_deref(), &subject, &refusal.into());
+            Err(Refused { why, identity }) => {
+                return self.refuse(id, session.as_deref(), &identity, &why.into());
             }
         };
         match request.action {
@@ -230,7 +233,7 @@ impl Front {
         }
     }
 
-    fn admit(&self, request: &Request, from: IpAddr) -> Result<Lease, token::Refusal> {
+    fn admit(&self, request: &Request, from: IpAddr) -> Result<Lease, Refused> {
         let role = match request.action {
             Action::Origin { .. } | Action::Accept { .. } => Role::Origin,
             Action::Dest { .. } => Role::Dest,
@@ -255,8 +258,7 @@ impl Front {
         let hash = self.hasher.hash_one(request.action.session());
         let index = usize::try_from(hash % self.workers.len().max(1) as u64).unwrap_or_default();
         let Some(worker) = self.workers.get(index) else { return };
-        let Accepted { stream, name, address, .. } = head.accepted;
-        let name = if from == address { name } else { from.to_string() };
+        let Accepted { stream, name, .. } = head.accepted;
         trace!("client {name} ({}): {:?}", lease.identity(), request);
         let revoked = Arc::clone(worker);
         lease.on_end(move |refusal| revoked.send(Message::Revoked(id, refusal)));
@@ -370,13 +372,6 @@ impl Head {
             Err(_) => Progress::Closed,
         }
     }
-}
-
-/// Returns the holder of a token that was refused, for the log. Empty if nobody has vouched for it.
-fn subject(request: &Request, refusal: token::Refusal) -> String {
-    let token = request.token.as_ref().filter(|_| refusal.has_valid_signature());
-    let claims = token.and_then(|token| Claims::unverified(token.expose()));
-    claims.map(|claims| claims.identity().to_owned()).unwrap_or_default()
 }
 
 /// Returns a response with status 200. Each of the `fields` ends in a line break.

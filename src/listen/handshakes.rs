@@ -38,15 +38,15 @@ pub(super) struct Visit<S: Server + ?Sized, T> {
 /// A handshake whose request is complete, its next task, and the client.
 pub(super) type Ready<S, T> = (Handshake<S>, Next, T);
 
-/// A function that reports a client whose handshake has failed.
-type ReportFailure<T> = Box<dyn Fn(&T, Error) + Send + Sync>;
+/// A function that reports a client whose handshake has failed, given what it has sent.
+type ReportFailure<S, T> = Box<dyn Fn(&T, &S, Error) + Send + Sync>;
 
 /// The functions that handle clients.
 pub(super) struct Handlers<S: Server + ?Sized, T> {
     /// Serves a client whose request is complete, on a thread of a pool.
     pub(super) serve: Box<dyn Fn(Ready<S, T>) + Send + Sync>,
     /// Reports a client whose handshake has failed.
-    pub(super) failed: ReportFailure<T>,
+    pub(super) failed: ReportFailure<S, T>,
 }
 
 /// The clients whose request is not complete.
@@ -136,7 +136,7 @@ struct Worker<S: Server + ?Sized, T> {
     sources: Vec<(Source, Interest)>,
     limits: Unauthenticated,
     openers: Openers<Ready<S, T>>,
-    report: ReportFailure<T>,
+    report: ReportFailure<S, T>,
     /// Reports clients that could not be served.
     errors: ErrorReport,
 }
@@ -182,9 +182,9 @@ impl<S: Server + ?Sized + 'static, T: Send + 'static> Worker<S, T> {
         let id = self.next_id;
         self.next_id += 1;
         if let Some(oldest) = self.limits.add(id, visit.address)
-            && let Some(entry) = self.remove(oldest)
+            && let Some(Entry { visit: Visit { handshake, client, .. }, .. }) = self.remove(oldest)
         {
-            (self.report)(&entry.visit.client, Error::ClientRejected(Rejection::TimedOut));
+            (self.report)(&client, &handshake.machine, Error::ClientRejected(Rejection::TimedOut));
         }
         self.clients.insert(id, Entry { visit, registration: Registration::default(), alarm: None });
         self.advance(id);
@@ -207,9 +207,10 @@ impl<S: Server + ?Sized + 'static, T: Send + 'static> Worker<S, T> {
 
     fn fail(&mut self, id: usize, error: Error) {
         if let Some(Entry { visit: Visit { handshake, client, .. }, .. }) = self.remove(id) {
+            let Handshake { stream, machine, .. } = handshake;
             // The client must not wait until the message is written.
-            drop(handshake);
-            (self.report)(&client, error);
+            drop(stream);
+            (self.report)(&client, &machine, error);
         }
     }
 

@@ -37,7 +37,7 @@ mod unauthenticated;
 mod websocket;
 
 pub use post::serve_post;
-pub(crate) use report::{ErrorReport, Report};
+pub(crate) use report::{ErrorReport, Report, client_text};
 pub(crate) use unauthenticated::Unauthenticated;
 pub use websocket::serve_websocket;
 
@@ -178,7 +178,7 @@ pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Erro
             let name = ready.2.name.clone();
             begin_session(name, server.connect(ready, &connector), &reactors);
         }),
-        failed: Box::new(|client, error| report_end(&client.name, Err(error))),
+        failed: Box::new(|client, _, error| report_end(&client.name, Err(error))),
     };
     // Many programs on one machine may share the proxy, so there is no limit for an address.
     let limits = Unauthenticated::with_limits(MAX_CONNECTIONS, MAX_CONNECTIONS);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::text::printable;
 use crate::trace::{self, trace};
 
 /// Maximum number of messages in one interval. With `-d`, all are logged.
@@ -24,7 +25,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Reports a request that was answered with this status.
+    /// Reports a request that was answered with this status. `client` may be from [`client_text`].
     pub(super) fn refused(&mut self, client: &str, status: u16, why: &str) {
         self.message(&format!("refused client {client}: {status} {why}"));
     }
@@ -54,6 +55,19 @@ impl Report {
             return None;
         }
         Some(std::mem::take(&mut self.dropped))
+    }
+}
+
+/// Describes a client: its name, its identity, and the session that it asks for. `identity` is empty
+/// for a client without one.
+pub(crate) fn client_text(name: &str, session: Option<&str>, identity: &str) -> String {
+    let mut text = name.to_owned();
+    if !identity.is_empty() {
+        text = format!("{text} ({})", printable(identity.as_bytes()));
+    }
+    match session {
+        Some(session) => format!("{text} for session '{session}'"),
+        None => text,
     }
 }
 
@@ -91,6 +105,13 @@ mod tests {
         assert_eq!(accepted, 10);
         assert_eq!(report.accept(now + MESSAGE_INTERVAL), Some(5));
         assert_eq!(report.accept(now + MESSAGE_INTERVAL), Some(0));
+    }
+
+    #[test]
+    fn a_client_is_described_by_address_session_and_identity() {
+        assert_eq!(client_text("192.0.2.1:5", None, ""), "192.0.2.1:5");
+        assert_eq!(client_text("192.0.2.1:5", Some("lab"), ""), "192.0.2.1:5 for session 'lab'");
+        assert_eq!(client_text("a", Some("lab"), "x\u{1b}"), "a (x\\x1b) for session 'lab'");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::deny::DenyList;
 use super::ed25519::PublicKey;
 use super::json::Object;
 use super::keys::KeySet;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Refused};
 
 /// Maximum length of a token, in bytes.
 pub const MAX_TOKEN: usize = 2048;
@@ -49,16 +49,18 @@ impl Check<'_> {
     ///
     /// # Errors
     /// The token is invalid, or not for this use.
-    pub fn verify(&self, token: &[u8], usage: Usage<'_>, now: u64) -> Result<Verified, Refusal> {
+    pub fn verify(&self, token: &[u8], usage: Usage<'_>, now: u64) -> Result<Verified, Refused> {
         let Parts { signed, header, payload, signature } = Parts::parse(token)?;
         // Check the signature first, so that only the holder of a key can reach the JSON parser.
         let key = self.keys.signer(signed, &signature).ok_or(Refusal::Signature)?;
         check_header(&header)?;
         let claims = Claims::parse(&payload)?;
-        check_start(&claims, now)?;
         let verified = Verified { claims, key };
-        self.recheck(&verified, usage, now)?;
-        Ok(verified)
+        let checked = check_start(&verified.claims, now).and_then(|()| self.recheck(&verified, usage, now));
+        match checked {
+            Ok(()) => Ok(verified),
+            Err(why) => Err(Refused::new(why, &verified.claims)),
+        }
     }
 
     /// Checks whether a token that was verified earlier is still valid: it has not expired, its key

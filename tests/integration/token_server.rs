@@ -121,6 +121,38 @@ fn a_server_accepts_valid_tokens_for_its_path_only() {
     assert_eq!(end.code, Some(0));
 }
 
+#[test]
+fn a_refusal_names_client_identity_and_session() {
+    let (files, target) = (Files::new(), echo());
+    let run = files.serve("--trust-forwarded 127.0.0.0/8", &target);
+    let ask_as = |number: u8, request: &[u8]| {
+        let field = format!("Host: h\r\nX-Forwarded-For: 192.0.2.{number}\r\n");
+        ask(run.client(), &replaced(request, b"Host: h\r\n", field.as_bytes())).0
+    };
+    let open = |token: &str| request(&new_tunnel(), OPEN, 0, Some(token));
+    let other = files.token("session=lab,sub=jane,ttl=60");
+    assert_eq!([ask_as(1, &open("")), ask_as(2, &open(&other))], [401, 403]);
+    // The head is refused, so no body is read.
+    let unknown = replaced(&open(""), b"/lab/ssh/", b"/lab/other/");
+    assert_eq!(ask_as(3, &unknown), 404);
+    run.wait_for_line("refused client 192.0.2.1 for session 'ssh': 401 token missing");
+    run.wait_for_line("refused client 192.0.2.2 (jane) for session 'ssh': 403 token for another session");
+    run.wait_for_line("refused client 192.0.2.3 for session 'ssh': 404 no tunnel at this path");
+    // A tunnel that ends is reported in the same way.
+    let tunnel = new_tunnel();
+    let token = files.token("session=ssh,sub=jack,ttl=60");
+    assert_eq!(ask_as(4, &request(&tunnel, OPEN, 0, Some(&token))), 200);
+    fs::write(&*files.denied, "sub jack\n").unwrap();
+    run.wait_for_line("refused client 192.0.2.4 (jack) for session 'ssh': 403 token denied");
+    run.stop(Signal::TERM);
+}
+
+/// Returns a request with a part replaced.
+fn replaced(request: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = request.windows(from.len()).position(|window| window == from).unwrap();
+    [&request[..at], to, &request[at + from.len()..]].concat()
+}
+
 /// Opens a tunnel, runs `revoke`, and waits for the end of the tunnel.
 #[track_caller]
 fn expect_end(run: &Listening, token: &str, revoke: impl FnOnce()) {

@@ -114,7 +114,7 @@ fn judge_tokens_of_pyjwt(key: &str, line: &str) {
         let mut next = || columns.next().unwrap();
         let (status, name, token) = (next(), next(), next());
         let result = check.verify(token.as_bytes(), usage, now);
-        let judged = result.as_ref().map_or_else(|refusal| refusal.status(), |_| 200);
+        let judged = result.as_ref().map_or_else(|refused| refused.why.status(), |_| 200);
         assert_eq!(judged.to_string(), status, "{name}: {result:?}");
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::error::Error;
 use crate::plan::TokenCheck;
 use crate::sys;
-use crate::token::{Check, Claims, DenyList, KeySet, Refusal, Usage};
+use crate::token::{Check, Claims, DenyList, KeySet, Refusal, Refused, Usage};
 use failures::Failures;
 use files::WatchedFile;
 use lease::Grant;
@@ -83,13 +83,13 @@ impl Gate {
     /// client.
     ///
     /// # Errors
-    /// The reason to refuse the client.
+    /// The reason to refuse the client, and its identity.
     pub(crate) fn admit(
         &self,
         token: Option<&[u8]>,
         usage: Usage<'_>,
         from: IpAddr,
-    ) -> Result<Lease, Refusal> {
+    ) -> Result<Lease, Refused> {
         match &self.0 {
             None => Ok(Lease::open()),
             Some(tokens) => tokens.admit(token.unwrap_or_default(), usage, from, unix_time()),
@@ -114,11 +114,11 @@ impl Tokens {
         Ok(Some(Self { audience: audience.clone(), state: Mutex::new(state) }))
     }
 
-    fn admit(&self, token: &[u8], usage: Usage<'_>, from: IpAddr, now: u64) -> Result<Lease, Refusal> {
+    fn admit(&self, token: &[u8], usage: Usage<'_>, from: IpAddr, now: u64) -> Result<Lease, Refused> {
         let (keys, denied) = {
             let mut state = self.lock();
             if !state.failures.permit(from, Instant::now()) {
-                return Err(Refusal::TooManyFailures);
+                return Err(Refusal::TooManyFailures.into());
             }
             state.rules()
         };
@@ -132,7 +132,10 @@ impl Tokens {
         if let Some((limit, in_use)) = &in_use
             && in_use.iter().filter(|grant| grant.strong_count() > 0).count() >= *limit as usize
         {
-            return Err(Refusal::InUse(*limit));
+            return Err(Refused {
+                why: Refusal::InUse(*limit),
+                identity: verified.claims.identity().to_owned(),
+            });
         }
         let (lease, grant) = Lease::new(verified, usage);
         if let Some((_, in_use)) = in_use {
@@ -177,6 +180,15 @@ impl State {
         if let Some(denied) = &mut self.denied {
             denied.refresh(force);
         }
+    }
+}
+
+/// Returns the session that a token must name to use a listener at this path: the last segment.
+/// `None` without a check of tokens.
+pub(in crate::listen) fn session_of(check: &TokenCheck, path: &str) -> Option<String> {
+    match check {
+        TokenCheck::Open => None,
+        TokenCheck::Keys { .. } => path.rsplit_once('/').map(|(_, last)| last.to_owned()),
     }
 }
 

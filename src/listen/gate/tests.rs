@@ -68,7 +68,7 @@ impl Drop for Files {
 }
 
 fn admit(gate: &Gate, token: &[u8]) -> Result<Lease, Refusal> {
-    gate.admit(Some(token), SSH, "192.0.2.1".parse().unwrap())
+    gate.admit(Some(token), SSH, "192.0.2.1".parse().unwrap()).map_err(|refused| refused.why)
 }
 
 /// Waits for the end of a connection, and returns the reason.
@@ -94,7 +94,7 @@ fn a_client_is_admitted_with_a_valid_token_only() {
     assert!(expiry(&lease) > SystemTime::now() + Duration::from_secs(50));
     for (token, refusal) in [(None, Refusal::Missing), (Some(&b"x"[..]), Refusal::Malformed)] {
         let refused = gate.admit(token, SSH, "192.0.2.1".parse().unwrap());
-        assert_eq!(refused.err(), Some(refusal));
+        assert_eq!(refused.err(), Some(refusal.into()));
     }
     let open = Gate::new(&TokenCheck::Open).unwrap();
     let lease = open.admit(None, SSH, "192.0.2.1".parse().unwrap()).unwrap();
@@ -186,8 +186,9 @@ fn failing_tokens_are_limited_for_each_address() {
     let token = files.token(",ttl=60", 1);
     let (mut wrong, address) = (token.clone(), "192.0.2.1".parse().unwrap());
     wrong.truncate(wrong.len() - 4);
-    let refusals: Vec<_> =
-        (0..150).map(|_| gate.admit(Some(&wrong), SSH, address).err().map(Refusal::status)).collect();
+    let refusals: Vec<_> = (0..150)
+        .map(|_| gate.admit(Some(&wrong), SSH, address).err().map(|refused| refused.why.status()))
+        .collect();
     // All of them may not fit into one second.
     assert!(refusals.contains(&Some(429)), "{refusals:?}");
     assert!(refusals[..100].iter().all(|status| *status == Some(401)), "{refusals:?}");

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bypass::Prefix;
+use crate::listen::client_text;
 use crate::plan::PostTransport;
-use crate::proto::post::{Form, HttpRequests, ReadRequest, Received, Refusal, ScgiRequest, Sid};
+use crate::proto::post::{Form, HttpRequests, Named, ReadRequest, Received, Refusal, ScgiRequest, Sid};
 use crate::proto::server::client_address;
 use crate::stream::{Events, Interest, PollSet, Registration, Stream};
 use crate::sys;
@@ -31,6 +32,8 @@ const MAX_READS: usize = 16;
 pub(super) struct Site {
     pub(super) transport: PostTransport,
     pub(super) path: String,
+    /// The session that tokens must name; `None` without a check of tokens.
+    pub(super) session: Option<String>,
     /// The networks of the web servers that name the client in X-Forwarded-For.
     pub(super) forwarders: Vec<Prefix>,
 }
@@ -53,18 +56,22 @@ impl ClientId {
         self.addrs.map(|(_, theirs)| theirs.ip())
     }
 
-    /// Returns the client of a request that arrived on a connection with this peer. `reported` is
-    /// the client's address according to a web server that speaks SCGI, and `forwarded` the value
-    /// of X-Forwarded-For.
-    fn of_request(&self, reported: Option<&str>, forwarded: Option<&str>) -> Self {
+    /// Describes the client for messages.
+    pub(super) fn described(&self, identity: &str) -> String {
+        client_text(&self.name, self.site.session.as_deref(), identity)
+    }
+
+    /// Returns the client of a request that arrived on a connection with this peer. `named` is the
+    /// client that the request names.
+    fn of_request(&self, named: &Named) -> Self {
         let mut client = self.clone();
-        if let Some(reported) = reported {
+        if let Some(reported) = &named.client {
             client.name = printable(reported.as_bytes());
             client.addrs = reported.parse().ok().map(|address| self.with_address(address));
         }
         let forwarders = &self.site.forwarders;
         if let Some(peer) = client.address().or(self.address()).filter(|_| !forwarders.is_empty()) {
-            let address = client_address(peer, forwarded, forwarders);
+            let address = client_address(peer, named.forwarded.as_deref(), forwarders);
             if address != peer {
                 client.name = address.to_string();
                 client.addrs = Some(self.with_address(address));
@@ -288,6 +295,8 @@ impl Connection {
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Progress {
         let form =
             if self.is_scgi() { Form::Scgi } else { Form::Http { keeps_alive: false, is_http_1_0: false } };
+        // A web server may send the requests of several clients on one connection.
+        self.client = self.peer.of_request(&self.reader.named());
         // Frees the body.
         self.reader = reader(&self.client.site);
         self.send(form.refusal(refusal), true);
@@ -295,9 +304,9 @@ impl Connection {
     }
 
     fn accept(&mut self, request: Received) -> Progress {
-        let Received { sid, body, keeps_alive, is_http_1_0, client, forwarded } = request;
+        let Received { sid, body, keeps_alive, is_http_1_0, named } = request;
         self.is_checked = false;
-        self.client = self.peer.of_request(client.as_deref(), forwarded.as_deref());
+        self.client = self.peer.of_request(&named);
         let form = if self.is_scgi() { Form::Scgi } else { Form::Http { keeps_alive, is_http_1_0 } };
         self.state = State::Waiting { sid, form };
         // The table of tunnels limits the wait.

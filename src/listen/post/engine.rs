@@ -20,7 +20,7 @@ use crate::proto::post::{Event, MAX_SESSIONS, Reset, ResetCode, Sid, Table};
 use crate::stream::{Interest, Registration};
 use crate::sys::{Poller, PollerEvents, Source};
 use crate::text::printable;
-use crate::token::Refusal;
+use crate::token::{Refusal, Refused};
 use crate::trace::trace;
 use zeroize::Zeroizing;
 
@@ -45,7 +45,7 @@ pub(super) enum Arrival {
     /// The target of a tunnel was connected, or not.
     Target(Sid, Result<(Tunnel, Lease), NotOpened>),
     /// The new token in a request was checked.
-    Renewed(Sid, u64, Result<Lease, Refusal>),
+    Renewed(Sid, u64, Result<Lease, Refused>),
     /// The token of a tunnel has become invalid.
     Revoked(Sid, Refusal),
 }
@@ -53,9 +53,9 @@ pub(super) enum Arrival {
 /// The reason why a tunnel was not opened.
 pub(super) enum NotOpened {
     /// The token does not permit it.
-    Rejected(Refusal),
-    /// The target could not be connected.
-    Failed(Box<Error>),
+    Rejected(Refused),
+    /// The target could not be connected for a client with this identity.
+    Failed(Box<Error>, String),
 }
 
 /// A request to check the token of a tunnel.
@@ -215,17 +215,19 @@ impl Engine {
                     tunnel.stream.socket().inspect(|socket| socket.reset_on_close());
                     return;
                 }
-                trace!("client {} ({}) has opened tunnel {sid}", client.name, lease.identity());
+                trace!("client {} has opened tunnel {sid}", client.described(lease.identity()));
                 self.mailbox.watch(sid, &lease);
                 let id = self.add(Task::Target(Box::new(Target::new(sid, tunnel, lease, client))));
                 self.targets.insert(sid, id);
                 self.arm(id);
             }
-            Err(NotOpened::Rejected(refusal)) => self.reject(sid, &client.name, refusal),
-            Err(NotOpened::Failed(error)) => {
+            Err(NotOpened::Rejected(Refused { why, identity })) => {
+                self.reject(sid, &client.described(&identity), why);
+            }
+            Err(NotOpened::Failed(error, identity)) => {
                 let text = error.to_string();
                 let text = text.strip_prefix("cannot connect to ").unwrap_or(&text).to_owned();
-                self.report.failed(&client.name, &error.user_message());
+                self.report.failed(&client.described(&identity), &error.user_message());
                 self.table.failed(sid, Reset { code: ResetCode::Unreachable, text }, now);
             }
         }
@@ -264,7 +266,7 @@ impl Engine {
             Progress::Closed => self.remove(id),
             Progress::Refused(refusal) => {
                 if let Some(Task::Connection(connection)) = self.tasks.get(&id) {
-                    self.report.refused(&connection.client.name, refusal.status, refusal.why);
+                    self.report.refused(&connection.client.described(""), refusal.status, refusal.why);
                 }
                 let progress = match self.tasks.get_mut(&id) {
                     Some(Task::Connection(connection)) => connection.write(),
@@ -314,7 +316,7 @@ impl Engine {
                     // A refused token is reported once for its tunnel.
                     if matches!(reply.status, 400 | 404) {
                         let why = printable(&reply.body);
-                        self.report.refused(&connection.client.name, reply.status, &why);
+                        self.report.refused(&connection.client.described(""), reply.status, &why);
                     }
                     let progress = connection.answer(reply.status, &reply.body);
                     if connection.is_authenticated {
@@ -460,7 +462,7 @@ impl Engine {
                 if let Some(fault) = target.fault.take() {
                     let error =
                         Error::Remote { peer: target.peers.remote.clone(), cause: fault, unanswered: false };
-                    self.report.failed(&target.client.name, &error.user_message());
+                    self.report.failed(&target.described(), &error.user_message());
                 }
             }
         }

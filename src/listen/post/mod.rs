@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::acceptor::Acceptor;
-use super::gate::{Gate, Lease};
+use super::gate::{Gate, Lease, session_of};
 use super::openers::Openers;
 use super::{ACCEPT_RETRY_DELAY, ErrorReport, prepare_for_many_clients};
 use crate::addr::LOOPBACK;
@@ -16,7 +16,7 @@ use crate::net::{ClientEnd, ServerTls, Tunnel};
 use crate::plan::{PostListener, PostServer, PostTransport};
 use crate::stream::Stream;
 use crate::sys::{self, Client};
-use crate::token::{Refusal, Role, Usage};
+use crate::token::{Refused, Role, Usage};
 use crate::trace::{self, trace};
 use connection::{ClientId, Connection, Site};
 use engine::{Arrival, Engine, Mailbox, NotOpened, Opening};
@@ -60,7 +60,8 @@ fn accept(
 ) -> Result<(), Error> {
     let site = |listener: &PostListener| {
         let PostListener { transport, path, .. } = listener.clone();
-        Arc::new(Site { transport, path, forwarders: server.access.forwarders.clone() })
+        let session = session_of(&server.access.check, &path);
+        Arc::new(Site { transport, path, session, forwarders: server.access.forwarders.clone() })
     };
     let sites: Vec<_> = server.listeners.iter().map(site).collect();
     let mut report = ErrorReport::default();
@@ -91,27 +92,29 @@ fn openers(connector: Connector, gate: Gate, mailbox: &Arc<Mailbox>) -> Openers<
             Arrival::Renewed(opening.sid, request, admitted)
         } else {
             let admitted = admitted.map_err(NotOpened::Rejected);
-            let connected = admitted.and_then(|lease| Ok((connect(&connector, &opening.client)?, lease)));
+            let connected = admitted.and_then(|lease| connect(&connector, &opening.client, lease));
             Arrival::Target(opening.sid, connected)
         });
     })
 }
 
 /// Checks the token of a tunnel.
-fn admit(gate: &Gate, opening: &Opening) -> Result<Lease, Refusal> {
+fn admit(gate: &Gate, opening: &Opening) -> Result<Lease, Refused> {
     let Opening { sid, token, client, .. } = opening;
     trace!("client {} opens tunnel {sid}", client.name);
-    let session = client.site.path.rsplit_once('/').map(|(_, last)| last);
-    let usage = Usage { role: Role::Dest, session };
+    let usage = Usage { role: Role::Dest, session: client.site.session.as_deref() };
     let from = client.address().unwrap_or(LOOPBACK[0]);
     let token = Some(&token[..]).filter(|token| !token.is_empty());
     gate.admit(token, usage, from)
 }
 
-/// Connects the target of a new tunnel.
-fn connect(connector: &Connector, client: &ClientId) -> Result<Tunnel, NotOpened> {
+/// Connects the target of a new tunnel whose client has this permission.
+fn connect(connector: &Connector, client: &ClientId, lease: Lease) -> Result<(Tunnel, Lease), NotOpened> {
     let client = ClientEnd { channel: None, addrs: client.addrs };
-    connector.connect_for(client).map_err(|error| NotOpened::Failed(error.into()))
+    match connector.connect_for(client) {
+        Ok(tunnel) => Ok((tunnel, lease)),
+        Err(error) => Err(NotOpened::Failed(error.into(), lease.identity().to_owned())),
+    }
 }
 
 /// Returns the connection to a client.

@@ -53,6 +53,11 @@ impl Target {
         }
     }
 
+    /// Describes the client for messages.
+    pub(super) fn described(&self) -> String {
+        self.client.described(self.lease.identity())
+    }
+
     fn interest(&self, table: &Table) -> Interest {
         if let Some(closing) = &self.closing {
             return closing.interest();

@@ -49,7 +49,7 @@ fn serve(transport: PostTransport, target: u16) -> SocketAddr {
     thread::spawn(move || engine.run());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let site = Arc::new(Site { transport, path: "/tunnel".into(), forwarders: Vec::new() });
+    let site = Arc::new(Site { transport, path: "/tunnel".into(), session: None, forwarders: Vec::new() });
     thread::spawn(move || {
         for client in listener.incoming() {
             let client = client.unwrap();

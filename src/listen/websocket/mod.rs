@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::acceptor::Acceptor;
-use super::gate::{Gate, Lease};
+use super::gate::{Gate, Lease, session_of};
 use super::handshake::{Handshake, Next};
 use super::handshakes::{Handlers, Handshakes, Ready, Visit};
-use super::report::Report;
+use super::report::{Report, client_text};
 use super::unauthenticated::Unauthenticated;
 use super::{accept_clients, client_result, report_end, start_reactors};
 use crate::bypass::Prefix;
@@ -23,7 +23,7 @@ use crate::proto::websocket::{CloseCode, HalfClose, ServerHandshake, Site};
 use crate::relay::Reactors;
 use crate::stream::{Layered, Stream};
 use crate::sys::{self, Client};
-use crate::token::{Refusal, Role as TokenRole, Usage};
+use crate::token::{Refusal, Refused, Role as TokenRole, Usage};
 use crate::trace::trace;
 /// Limit for the handshake with a client, TLS included, until its request is complete, and for
 /// sending the answer.
@@ -44,6 +44,8 @@ struct Web {
 struct Listener {
     site: Arc<Site>,
     tls: bool,
+    /// The session that tokens must name; `None` without a check of tokens.
+    session: Option<String>,
 }
 
 /// Both ends of a session, and the permission of its client.
@@ -62,14 +64,17 @@ pub fn serve_websocket(connector: Connector, server: &WebSocketServer) -> Result
     let (serving, failing) = (Arc::clone(&web), Arc::clone(&web));
     let handlers = Handlers {
         serve: Box::new(move |ready| open_session(ready, &connector, &serving, &reactors)),
-        failed: Box::new(move |client: &WebClient, error| failing.report(&client.name, error)),
+        failed: Box::new(move |client: &WebClient, machine: &ServerHandshake, error| {
+            let (name, _) = failing.identify(client, machine);
+            failing.report(&failing.described(client.index, &name, ""), error);
+        }),
     };
     let handshakes = Handshakes::start(Unauthenticated::default(), handlers)?;
     let serve = |index, client: Client| {
         let name = client.name.clone();
         match web.begin(index, client) {
             Ok(visit) => handshakes.add(visit),
-            Err(error) => web.report(&name, error),
+            Err(error) => web.report(&web.described(index, &name, ""), error),
         }
         Ok(())
     };
@@ -125,7 +130,7 @@ impl Web {
         let WebSocketServer { listeners, identity, access, allow_from, keep_alive } = server;
         let listener = |WebSocketListener { tls, path, .. }: &WebSocketListener| {
             let site = Site { path: path.clone(), origins: access.origins.clone() };
-            Listener { site: Arc::new(site), tls: *tls }
+            Listener { site: Arc::new(site), tls: *tls, session: session_of(&access.check, path) }
         };
         Ok(Self {
             listeners: listeners.iter().map(listener).collect(),
@@ -136,6 +141,22 @@ impl Web {
             keep_alive: *keep_alive,
             report: Mutex::default(),
         })
+    }
+
+    /// Returns the name of a client for messages, and its address: those of the connection, unless
+    /// a web server in front has named another one.
+    fn identify(&self, client: &WebClient, machine: &ServerHandshake) -> (String, IpAddr) {
+        let theirs = client.addrs.1.ip();
+        let header = if self.forwarders.is_empty() { None } else { machine.forwarded_for() };
+        let from = client_address(theirs, header.as_deref(), &self.forwarders);
+        let name = if from == theirs { client.name.clone() } else { from.to_string() };
+        (name, from)
+    }
+
+    /// Describes a client of the listener with this index, for messages.
+    fn described(&self, index: usize, name: &str, identity: &str) -> String {
+        let session = self.listeners.get(index).and_then(|listener| listener.session.as_deref());
+        client_text(name, session, identity)
     }
 
     /// Reports a client that was not served.
@@ -175,7 +196,7 @@ impl Web {
     }
 
     /// Checks the token of a client whose request is complete, and connects to the target. `name`
-    /// is the client's name for messages, which a web server in front may change.
+    /// becomes the description of the client for messages.
     ///
     /// # Errors
     /// The request was refused, or the target could not be reached. The client has received the
@@ -190,12 +211,12 @@ impl Web {
             return Err(Error::ClientGone);
         };
         let (ours, theirs) = client.addrs;
-        let from = client_address(theirs.ip(), handshake.machine.forwarded_for(), &self.forwarders);
-        if from != theirs.ip() {
-            *name = from.to_string();
-        }
-        let lease = self.admit(listener, &mut handshake, from)?;
-        trace!("client {name} ({}) opens a WebSocket", lease.identity());
+        let (address, from) = self.identify(&client, &handshake.machine);
+        let admitted = self.admit(listener, handshake.machine.token(), from);
+        let identity = admitted.as_ref().map_or_else(|refused| &*refused.identity, Lease::identity);
+        *name = self.described(client.index, &address, identity);
+        let lease = admitted.map_err(|refused| reject(&mut handshake, refused.why))?;
+        trace!("client {name} opens a WebSocket");
         let channel = handshake.stream.socket().ok_or(Error::ClientGone)?;
         let theirs = if from == theirs.ip() { theirs } else { SocketAddr::new(from, 0) };
         let client = ClientEnd { channel: Some(channel), addrs: Some((ours, theirs)) };
@@ -208,22 +229,9 @@ impl Web {
         Ok((handshake.stream, tunnel, lease))
     }
 
-    /// Checks the client's token. If it is refused, answers the request.
-    fn admit(
-        &self,
-        listener: &Listener,
-        handshake: &mut Handshake<ServerHandshake>,
-        from: IpAddr,
-    ) -> Result<Lease, Error> {
-        let session = listener.site.path.rsplit_once('/').map(|(_, last)| last);
-        let usage = Usage { role: TokenRole::Dest, session };
-        match self.gate.admit(handshake.machine.token(), usage, from) {
-            Ok(lease) => Ok(lease),
-            Err(refusal) => {
-                handshake.machine.reject(refusal.status(), refusal.to_string());
-                Err(handshake.advance().err().unwrap_or(Error::ClientGone))
-            }
-        }
+    /// Checks the token of a client at this address.
+    fn admit(&self, listener: &Listener, token: Option<&[u8]>, from: IpAddr) -> Result<Lease, Refused> {
+        self.gate.admit(token, Usage { role: TokenRole::Dest, session: listener.session.as_deref() }, from)
     }
 
     /// Returns the stream of the bytes in the frames, which `revocation` can end with an error.
@@ -236,4 +244,10 @@ impl Web {
         layered.set_reset_on_exit(true);
         Box::new(layered)
     }
+}
+
+/// Answers a request whose token was refused. Returns the error.
+fn reject(handshake: &mut Handshake<ServerHandshake>, why: Refusal) -> Error {
+    handshake.machine.reject(why.status(), why.to_string());
+    handshake.advance().err().unwrap_or(Error::ClientGone)
 }

@@ -3,7 +3,8 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::message::{MAX_BODY, Sid};
-use super::received::{ReadRequest, Received, Refusal, sid_in};
+use super::received::{Named, ReadRequest, Received, Refusal, sid_in};
+use crate::proto::server::forwarded_in;
 
 /// The maximum length of a head.
 pub const MAX_HEAD: usize = 16 * 1024;
@@ -91,6 +92,13 @@ impl ReadRequest for HttpRequests {
             State::Head(_) => None,
         }
     }
+
+    fn named(&self) -> Named {
+        match &self.state {
+            State::Body { request, .. } => request.named.clone(),
+            State::Head(head) => Named { client: None, forwarded: forwarded_in(head) },
+        }
+    }
 }
 
 /// Parses a complete head. Returns the request without its body, and the length of the body.
@@ -124,8 +132,9 @@ fn parse(head: &[u8], path: &str) -> Result<(Received, usize), Refusal> {
     let lists = |item: &str| fields.values("connection").any(|value| lists(value, item));
     let keeps_alive = if is_http_1_0 { lists("keep-alive") } else { !lists("close") };
     let forwarded: Vec<_> = fields.values("x-forwarded-for").map(String::from_utf8_lossy).collect();
-    let forwarded = Some(forwarded.join(",")).filter(|value| !value.is_empty());
-    Ok((Received { sid, body: Vec::new(), keeps_alive, is_http_1_0, client: None, forwarded }, length))
+    let forwarded = (!forwarded.is_empty()).then(|| forwarded.join(","));
+    let named = Named { client: None, forwarded };
+    Ok((Received { sid, body: Vec::new(), keeps_alive, is_http_1_0, named }, length))
 }
 
 /// The fields of a head.
@@ -197,7 +206,7 @@ mod tests {
         assert_eq!((&requests[0].body[..], requests[0].keeps_alive), (&b"abc"[..], true));
         assert_eq!((&requests[1].body[..], requests[1].keeps_alive), (&b""[..], false));
         assert_eq!(requests[1].sid.to_string(), SID);
-        assert_eq!(requests[1].forwarded.as_deref(), Some("192.0.2.1,192.0.2.2"));
+        assert_eq!(requests[1].named.forwarded.as_deref(), Some("192.0.2.1,192.0.2.2"));
     }
 
     #[test]
@@ -259,6 +268,20 @@ mod tests {
         ] {
             assert_eq!(status(&input), expected, "{input}");
         }
+    }
+
+    #[test]
+    fn a_refused_request_names_its_client() {
+        let client = |input: &str| {
+            let mut reader = HttpRequests::new("/tunnel");
+            let refusal = reader.receive(input.replace('\n', "\r\n").as_bytes()).unwrap_err();
+            (refusal.status, reader.named().forwarded)
+        };
+        let fields = "Host: h\nX-Forwarded-For: 192.0.2.1\n";
+        let named = Some("192.0.2.1".to_owned());
+        assert_eq!(client(&format!("POST /x HTTP/1.1\n{fields}\n")), (404, named.clone()));
+        assert_eq!(client(&format!("GET /tunnel/{SID} HTTP/1.1\n{fields}\n")), (405, named));
+        assert_eq!(client(&format!("POST /x HTTP/1.1\n{fields}nonsense\n\n")), (400, None));
     }
 
     #[test]

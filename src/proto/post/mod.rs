@@ -36,7 +36,7 @@ pub use http_request::{HttpRequests, MAX_FIELDS, MAX_HEAD};
 pub use lane::{MAX_RETRY_DELAY, MIN_RETRY_DELAY};
 pub use message::{ANSWER_HEAD, Answer, Key, MAX_BODY, MAX_TOKEN, Opening, Request, Reset, ResetCode, Sid};
 pub use opening::{OpenTunnel, OpenedTunnel};
-pub use received::{ReadRequest, Received, Refusal};
+pub use received::{Named, ReadRequest, Received, Refusal};
 pub use scgi::ScgiRequest;
 pub use session::{ClientId, FINISHED_TTL, MAX_OPENERS, Reply, SESSION_TIMEOUT};
 pub use streams::MAX_HELD;

@@ -13,6 +13,13 @@ pub struct Received {
     pub keeps_alive: bool,
     /// The client speaks HTTP/1.0.
     pub is_http_1_0: bool,
+    /// The client.
+    pub named: Named,
+}
+
+/// The client that a request names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
     /// The client's address, as the web server reports it; `None` with HTTP.
     pub client: Option<String>,
     /// The value of `X-Forwarded-For`.
@@ -48,6 +55,10 @@ pub trait ReadRequest: std::fmt::Debug + Send {
     /// Returns the tunnel that the request names, and the part of the body that has been received.
     /// `None` before the end of the head.
     fn partial(&self) -> Option<(Sid, &[u8])>;
+
+    /// Returns the client that an incomplete or refused request names, as far as its head has been
+    /// received and can be parsed.
+    fn named(&self) -> Named;
 }
 
 /// Returns the tunnel that the target of a request names. `None` if it is not `path`, a slash and a

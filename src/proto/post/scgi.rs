@@ -3,7 +3,7 @@
 
 use super::http_request::{MAX_HEAD, parse_length};
 use super::message::Sid;
-use super::received::{ReadRequest, Received, Refusal, sid_in};
+use super::received::{Named, ReadRequest, Received, Refusal, sid_in};
 
 /// The maximum number of digits in the length of the header.
 const MAX_DIGITS: usize = 5;
@@ -117,25 +117,52 @@ impl ReadRequest for ScgiRequest {
             _ => None,
         }
     }
+
+    fn named(&self) -> Named {
+        match &self.state {
+            State::Body { request, .. } => request.named.clone(),
+            State::Header { header, .. } => Fields::parse(header).map(|it| it.named()).unwrap_or_default(),
+            State::Length { .. } | State::Done => Named::default(),
+        }
+    }
+}
+
+/// The fields of a header: names and values.
+struct Fields<'a>(Vec<(&'a [u8], &'a [u8])>);
+
+impl<'a> Fields<'a> {
+    /// Splits a header with the comma after it. Returns `None` if it is malformed.
+    fn parse(header: &'a [u8]) -> Option<Self> {
+        let mut parts = header.strip_suffix(b"\0,")?.split(|&byte| byte == 0);
+        let mut fields = Vec::new();
+        while let Some(name) = parts.next() {
+            let value = parts.next()?;
+            if name.is_empty() || fields.iter().any(|(known, _)| *known == name) {
+                return None;
+            }
+            fields.push((name, value));
+        }
+        Some(Self(fields))
+    }
+
+    fn value(&self, name: &str) -> Option<&'a [u8]> {
+        self.0.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| *value)
+    }
+
+    /// Returns the client that the header names.
+    fn named(&self) -> Named {
+        let text = |name| self.value(name).map(|text| String::from_utf8_lossy(text).into_owned());
+        Named { client: text("REMOTE_ADDR"), forwarded: text("HTTP_X_FORWARDED_FOR") }
+    }
 }
 
 /// Parses a header with the comma after it. Returns the request without its body, and the length of
 /// the body.
 fn parse(header: &[u8], path: &str) -> Result<(Received, usize), Refusal> {
     let malformed = Refusal { status: 400, why: "malformed SCGI header" };
-    let Some(header) = header.strip_suffix(b"\0,") else { return Err(malformed) };
-    let mut parts = header.split(|&byte| byte == 0);
-    let mut fields = Vec::new();
-    while let Some(name) = parts.next() {
-        let value = parts.next().ok_or(malformed)?;
-        if name.is_empty() || fields.iter().any(|(known, _)| *known == name) {
-            return Err(malformed);
-        }
-        fields.push((name, value));
-    }
-    let value =
-        |name: &str| fields.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| *value);
-    let length = match fields.first() {
+    let fields = Fields::parse(header).ok_or(malformed)?;
+    let value = |name| fields.value(name);
+    let length = match fields.0.first() {
         Some((b"CONTENT_LENGTH", value)) => *value,
         _ => return Err(malformed),
     };
@@ -152,10 +179,8 @@ fn parse(header: &[u8], path: &str) -> Result<(Received, usize), Refusal> {
     if value("HTTP_ORIGIN").is_some() {
         return Err(Refusal { status: 403, why: "web pages may not use the tunnel" });
     }
-    let text = |name| value(name).map(|text| String::from_utf8_lossy(text).into_owned());
-    let (client, forwarded) = (text("REMOTE_ADDR"), text("HTTP_X_FORWARDED_FOR"));
-    let request =
-        Received { sid, body: Vec::new(), keeps_alive: false, is_http_1_0: false, client, forwarded };
+    let named = fields.named();
+    let request = Received { sid, body: Vec::new(), keeps_alive: false, is_http_1_0: false, named };
     Ok((request, parse_length(length)?))
 }
 
@@ -205,11 +230,24 @@ mod tests {
         for input in [request(&[]), request(&[]) + "\n"] {
             let requests = read(&input).unwrap();
             assert_eq!(requests.len(), 1);
-            let Received { sid, body, keeps_alive, client, .. } = &requests[0];
+            let Received { sid, body, keeps_alive, named, .. } = &requests[0];
             assert_eq!((sid.to_string().as_str(), &body[..], *keeps_alive), (SID, &b"abc"[..], false));
-            assert_eq!(client.as_deref(), Some("192.0.2.1"));
+            assert_eq!(named.client.as_deref(), Some("192.0.2.1"));
         }
         assert_eq!(read(&request(&[("CONTENT_LENGTH", "0")])).unwrap()[0].body, b"");
+    }
+
+    #[test]
+    fn a_refused_request_names_its_client() {
+        let client = |input: &str| {
+            let mut reader = ScgiRequest::new("/tunnel");
+            (reader.receive(input.as_bytes()).unwrap_err().status, reader.named())
+        };
+        let input = request(&[("REQUEST_METHOD", "GET"), ("HTTP_X_FORWARDED_FOR", "192.0.2.9")]);
+        let named = Named { client: Some("192.0.2.1".into()), forwarded: Some("192.0.2.9".into()) };
+        assert_eq!(client(&input), (405, named));
+        assert_eq!(client("4:a\0b\0;"), (400, Named::default()));
+        assert_eq!(client("x"), (400, Named::default()));
     }
 
     #[test]

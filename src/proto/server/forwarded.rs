@@ -2,8 +2,25 @@
 
 use std::net::IpAddr;
 
+use httparse::{EMPTY_HEADER, Request, Status};
+
 use crate::addr::{Host, split_port};
 use crate::bypass::Prefix;
+
+/// Maximum number of header fields in a head that is searched.
+const MAX_SEARCHED_FIELDS: usize = 100;
+
+/// Returns the value of X-Forwarded-For in the head of an HTTP request. Returns `None` if it has
+/// none, or if the head is incomplete or malformed.
+#[must_use]
+pub fn forwarded_in(head: &[u8]) -> Option<String> {
+    let mut fields = [EMPTY_HEADER; MAX_SEARCHED_FIELDS];
+    let mut request = Request::new(&mut fields);
+    let Ok(Status::Complete(_)) = request.parse(head) else { return None };
+    let fields = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("x-forwarded-for"));
+    let values: Vec<_> = fields.map(|field| String::from_utf8_lossy(field.value)).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
 
 /// Returns the address of the client. That is the last address in the X-Forwarded-For header that
 /// is outside of the trusted networks, or the first one if there is none. The header counts only if
@@ -61,5 +78,16 @@ mod tests {
         }
         let client = client_address("10.0.0.1".parse().unwrap(), Some("192.0.2.1"), &[]);
         assert_eq!(client.to_string(), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_headers_of_a_head_are_one_list() {
+        let found = |fields: &str| forwarded_in(format!("GET / HTTP/1.1\r\n{fields}\r\n").as_bytes());
+        let two = "X-Forwarded-For: 192.0.2.1\r\nA: b\r\nx-forwarded-for: 192.0.2.2\r\n";
+        assert_eq!(found(two).as_deref(), Some("192.0.2.1,192.0.2.2"));
+        assert_eq!(found("X-Forwarded: 192.0.2.1\r\n"), None);
+        assert_eq!(found(&format!("{two}nonsense\r\n")), None);
+        assert_eq!(found(&two.repeat(40)), None);
+        assert_eq!(forwarded_in(format!("GET / HTTP/1.1\r\n{two}").as_bytes()), None);
     }
 }

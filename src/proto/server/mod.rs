@@ -42,7 +42,7 @@ mod target;
 pub(super) mod testing;
 
 pub use filter::{Filter, Malformed, Mode, PassAll};
-pub use forwarded::client_address;
+pub use forwarded::{client_address, forwarded_in};
 pub use logins::{Logins, LoginsError};
 pub use machine::{Filters, Kind, Server, Step};
 pub use origin::Origin;

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::accept::accept_value;
 use super::refusal::refusal_response;
-use crate::proto::server::{Origin, Refusal, Rejection, Server, Step};
+use crate::proto::server::{Origin, Refusal, Rejection, Server, Step, forwarded_in};
 use crate::proto::{Limit, Wire};
 use crate::secret::Secret;
 
@@ -44,7 +44,6 @@ pub struct ServerHandshake {
 struct Request {
     key: String,
     token: Option<Secret>,
-    forwarded_for: Option<String>,
 }
 
 enum State {
@@ -75,10 +74,11 @@ impl ServerHandshake {
         self.request.as_ref()?.token.as_ref().map(Secret::expose)
     }
 
-    /// Returns the value of X-Forwarded-For; `None` if the request has none.
+    /// Returns the value of X-Forwarded-For, even if the request was refused; `None` if there is
+    /// none.
     #[must_use]
-    pub fn forwarded_for(&self) -> Option<&str> {
-        self.request.as_ref()?.forwarded_for.as_deref()
+    pub fn forwarded_for(&self) -> Option<String> {
+        forwarded_in(&self.head)
     }
 
     /// Answers a valid request with this status, and one line of text.
@@ -159,9 +159,7 @@ fn parse(head: &[u8], site: &Site) -> Result<Request, Answer> {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| Secret::from(token.trim()))
     });
-    let forwarded: Vec<_> = fields.values("x-forwarded-for").collect();
-    let forwarded_for = (!forwarded.is_empty()).then(|| forwarded.join(","));
-    Ok(Request { key: key.to_owned(), token: bearer, forwarded_for })
+    Ok(Request { key: key.to_owned(), token: bearer })
 }
 
 fn printable(text: &str) -> String {

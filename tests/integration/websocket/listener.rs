@@ -218,9 +218,64 @@ fn only_a_client_with_a_valid_token_is_served() {
     std::thread::sleep(Duration::from_millis(2100));
     client(&expired).expect_failure(6, &["token expired at "]);
     client(&tokens.mint("role=dest,session=s*,ttl=1h")).expect_success().expect_stdout("pong");
-    run.wait_for_line(": 403 token for another session");
+    run.wait_for_line(" for session 'ssh': 403 token for another session");
     target.finish();
     run.close();
+}
+
+#[test]
+#[cfg(feature = "relay")]
+fn a_refusal_names_client_identity_and_session() {
+    let (tokens, nobody) = (Tokens::new(), RefusingPort::new());
+    let run = listening(format!(
+        "--listen ws://127.0.0.1:0/ssh --token-keys {} --relay-name hub.example --trust-forwarded 127.0.0.0/8 \
+         127.0.0.1 {}",
+        tokens.keys.display(),
+        nobody.port()
+    ));
+    let get = |token: &str, number: u8| {
+        let fields =
+            format!("Authorization: Bearer {token}\r\nX-Forwarded-For: 203.0.113.9, 192.0.2.{number}\r\n");
+        refused(&run, &request("GET /ssh", &fields)).0
+    };
+    let other = tokens.mint("role=dest,session=other,sub=jane,ttl=1h");
+    let good = tokens.mint("role=dest,session=ssh,sub=jane,ttl=1h");
+    assert_eq!([get("", 1), get(&other, 2), get(&other[..other.len() - 4], 3)], [401, 403, 401]);
+    assert_eq!(get(&good, 4), 502);
+    run.wait_for_line("refused client 192.0.2.1 for session 'ssh': 401 token missing");
+    run.wait_for_line("refused client 192.0.2.2 (jane) for session 'ssh': 403 token for another session");
+    // Without a valid signature, the identity may be a lie.
+    run.wait_for_line("refused client 192.0.2.3 for session 'ssh': 401 ");
+    if cfg!(unix) {
+        run.wait_for_line("client 192.0.2.4 (jane) for session 'ssh': cannot connect to ");
+    }
+    run.close();
+}
+
+#[test]
+fn a_refusal_before_the_token_names_the_client_behind_a_web_server() {
+    let target = RefusingPort::new();
+    for (trusted, client) in [("127.0.0.0/8", "192.0.2.7"), ("192.0.2.0/24", "127.0.0.1:")] {
+        let run = listening(format!(
+            "--listen ws://127.0.0.1:0/ssh --open --trust-forwarded {trusted} 127.0.0.1 {}",
+            target.port()
+        ));
+        let forwarded = "X-Forwarded-For: 192.0.2.7\r\n";
+        let ask =
+            |start: &str, fields: &str| refused(&run, &request(start, &format!("{forwarded}{fields}"))).0;
+        let statuses = [
+            ask("GET /other", ""),
+            ask("POST /ssh", ""),
+            ask("GET /ssh", "Origin: http://evil.example\r\n"),
+            refused(&run, &format!("GET /ssh HTTP/1.1\r\nHost: x\r\n{forwarded}\r\n")).0,
+        ];
+        assert_eq!(statuses, [404, 405, 403, 426]);
+        for status in statuses {
+            let line = run.wait_for_line(&format!(": {status} "));
+            assert!(line.contains(&format!("refused client {client}")), "{line}");
+        }
+        run.close();
+    }
 }
 
 #[test]

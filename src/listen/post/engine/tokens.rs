@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{Engine, Opening, Target, Task};
 use crate::listen::gate::Lease;
 use crate::proto::post::Sid;
-use crate::token::Refusal;
+use crate::token::{Refusal, Refused};
 use crate::trace::trace;
 
 impl Engine {
@@ -22,21 +22,21 @@ impl Engine {
     }
 
     /// Continues a tunnel with the new token in a request, or refuses the request.
-    pub(super) fn renew(&mut self, sid: Sid, request: u64, result: Result<Lease, Refusal>) {
+    pub(super) fn renew(&mut self, sid: Sid, request: u64, result: Result<Lease, Refused>) {
         let (now, mailbox) = (self.now(), Arc::clone(&self.mailbox));
         let Some(target) = self.target(sid) else { return };
-        let client = target.client.name.clone();
         match result {
             Ok(lease) => {
-                trace!("client {client} ({}) has renewed the token of tunnel {sid}", lease.identity());
+                let client = target.client.described(lease.identity());
+                trace!("client {client} has renewed the token of tunnel {sid}");
                 mailbox.watch(sid, &lease);
                 target.lease = lease;
                 self.table.connected(sid, now);
             }
-            Err(refusal) => {
-                let text = refusal.to_string();
-                self.report.refused(&client, refusal.status(), &text);
-                self.table.not_renewed(sid, request, refusal.status(), &text, now);
+            Err(Refused { why, identity }) => {
+                let (client, text) = (target.client.described(&identity), why.to_string());
+                self.report.refused(&client, why.status(), &text);
+                self.table.not_renewed(sid, request, why.status(), &text, now);
             }
         }
     }
@@ -57,7 +57,7 @@ impl Engine {
 
     /// Ends a tunnel whose token has become invalid.
     pub(super) fn revoke(&mut self, sid: Sid, refusal: Refusal) {
-        let Some(client) = self.target(sid).map(|target| target.client.name.clone()) else { return };
+        let Some(client) = self.target(sid).map(|target| target.described()) else { return };
         self.reject(sid, &client, refusal);
     }
 }

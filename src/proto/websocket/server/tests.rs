@@ -126,6 +126,18 @@ fn a_wrong_path_says_nothing_about_the_rest() {
 }
 
 #[test]
+fn a_refused_request_names_its_client() {
+    for (from, to) in [("/chat", "/other"), ("GET", "POST"), ("websocket", "h2c")] {
+        let request =
+            REQUEST.replace(from, to).replacen("\r\n\r\n", "\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n", 1);
+        let mut handshake = ServerHandshake::new(site());
+        assert_eq!(handshake.receive(request.as_bytes()), request.len());
+        assert!(matches!(handshake.step(), Step::Send(_)), "{from}");
+        assert_eq!(handshake.forwarded_for().as_deref(), Some("192.0.2.1"), "{from}");
+    }
+}
+
+#[test]
 fn the_driver_gets_the_token_and_the_forwarded_address() {
     let fields = "\r\nAuthorization: bearer hunter2\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
     let request = REQUEST.replacen("\r\n\r\n", fields, 1);
@@ -133,7 +145,7 @@ fn the_driver_gets_the_token_and_the_forwarded_address() {
     assert_eq!(handshake.receive(request.as_bytes()), request.len());
     assert_eq!(handshake.step(), Step::Open);
     assert_eq!(handshake.token(), Some(&b"hunter2"[..]));
-    assert_eq!(handshake.forwarded_for(), Some("192.0.2.1,10.0.0.1"));
+    assert_eq!(handshake.forwarded_for().as_deref(), Some("192.0.2.1,10.0.0.1"));
     assert!(!format!("{handshake:?}").contains("hunter2"));
     handshake.reject(401, "token expired".into());
     let Step::Send(answer) = handshake.step() else { panic!("expected an answer") };
