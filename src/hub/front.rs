@@ -179,7 +179,11 @@ impl Front {
         match head.advance(events, &mut self.buffer) {
             Progress::Waiting => self.arm(id),
             Progress::Closed => self.remove(id),
-            Progress::Refused(refusal) => self.refuse(id, None, "", &refusal),
+            Progress::Refused(refusal) => {
+                let header = head.reader.forwarded_for();
+                self.identify(id, header.as_deref());
+                self.refuse(id, None, "", &refusal);
+            }
             Progress::Request(request, early) => self.accept(id, *request, early),
         }
     }
@@ -188,7 +192,6 @@ impl Front {
     fn accept(&mut self, id: usize, request: Request, early: Vec<u8>) {
         let since = Instant::now();
         let is_draining = self.inbox.is_draining.load(Ordering::Acquire);
-        let statistics = &self.shared.statistics;
         let session = request.action.session().map(str::to_owned);
         match request.action {
             Action::Health if is_draining => {
@@ -203,12 +206,8 @@ impl Front {
             }
             _ => {}
         }
-        let Some(head) = self.heads.get_mut(&id) else { return };
-        let Accepted { name, address, .. } = &mut head.accepted;
-        let from = client_address(*address, request.forwarded_for.as_deref(), &self.forwarders);
-        if from != *address {
-            *name = from.to_string();
-        }
+        let Some(from) = self.identify(id, request.forwarded_for.as_deref()) else { return };
+        let statistics = &self.shared.statistics;
         let lease = match self.admit(&request, from) {
             Ok(lease) => lease,
             Err(Refused { why, identity }) => {
@@ -231,6 +230,18 @@ impl Front {
             }
             _ => self.hand_over(id, request, early, lease, from, since),
         }
+    }
+
+    /// Names the client of a connection, and returns its address: those of the connection, unless a
+    /// web server in front names another one in X-Forwarded-For. Returns `None` if the connection
+    /// is gone.
+    fn identify(&mut self, id: usize, header: Option<&str>) -> Option<IpAddr> {
+        let Accepted { name, address, .. } = &mut self.heads.get_mut(&id)?.accepted;
+        let from = client_address(*address, header, &self.forwarders);
+        if from != *address {
+            *name = from.to_string();
+        }
+        Some(from)
     }
 
     fn admit(&self, request: &Request, from: IpAddr) -> Result<Lease, Refused> {

@@ -58,8 +58,8 @@ impl Report {
     }
 }
 
-/// Describes a client: its name, its identity, and the session that it asks for. `identity` is empty
-/// for a client without one.
+/// Describes a client: its name, its identity, and the session that it asks for. `identity` is
+/// empty for a client without one.
 pub(crate) fn client_text(name: &str, session: Option<&str>, identity: &str) -> String {
     let mut text = name.to_owned();
     if !identity.is_empty() {

@@ -27,5 +27,5 @@ pub use ed25519::{SigningKey, SigningKeyError};
 pub use keys::{KeySet, key_line};
 pub use lines::LineError;
 pub use mint::{MintError, MintRequest};
-pub use refusal::{Refusal, Refused};
-pub use verify::{Check, MAX_TOKEN, Usage, Verified};
+pub use refusal::Refusal;
+pub use verify::{Check, MAX_TOKEN, Refused, Usage, Verified};

@@ -1,6 +1,5 @@
 //! The reasons to refuse a token.
 
-use super::claims::Claims;
 use crate::text::date::rfc3339;
 
 /// A reason to refuse a token, for the client and for the log. Contains nothing of the token but
@@ -94,28 +93,5 @@ impl Refusal {
     #[must_use]
     pub fn close_code(self) -> u16 {
         if self.status() == 401 { 4401 } else { 4403 }
-    }
-}
-
-/// A refused client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The reason.
-    pub why: Refusal,
-    /// The identity of the token's holder. Empty if the token has none, or no valid signature to
-    /// prove it.
-    pub identity: String,
-}
-
-impl Refused {
-    /// Returns the refusal of a token with these claims, whose signature is valid.
-    pub(super) fn new(why: Refusal, claims: &Claims) -> Self {
-        Self { why, identity: claims.identity().to_owned() }
-    }
-}
-
-impl From<Refusal> for Refused {
-    fn from(why: Refusal) -> Self {
-        Self { why, identity: String::new() }
     }
 }

@@ -7,7 +7,7 @@ use super::deny::DenyList;
 use super::ed25519::PublicKey;
 use super::json::Object;
 use super::keys::KeySet;
-use super::refusal::{Refusal, Refused};
+use super::refusal::Refusal;
 
 /// Maximum length of a token, in bytes.
 pub const MAX_TOKEN: usize = 2048;
@@ -44,6 +44,22 @@ pub struct Verified {
     key: PublicKey,
 }
 
+/// A refused client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason.
+    pub why: Refusal,
+    /// The identity of the token's holder. Empty if the token has none, or no valid signature to
+    /// prove it.
+    pub identity: String,
+}
+
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Self {
+        Self { why, identity: String::new() }
+    }
+}
+
 impl Check<'_> {
     /// Verifies a token at the time `now`, in seconds since 1970.
     ///
@@ -59,7 +75,7 @@ impl Check<'_> {
         let checked = check_start(&verified.claims, now).and_then(|()| self.recheck(&verified, usage, now));
         match checked {
             Ok(()) => Ok(verified),
-            Err(why) => Err(Refused::new(why, &verified.claims)),
+            Err(why) => Err(Refused { why, identity: verified.claims.identity().to_owned() }),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bypass::Prefix;
-use crate::listen::client_text;
+use crate::listen::report::client_text;
 use crate::plan::PostTransport;
 use crate::proto::post::{Form, HttpRequests, Named, ReadRequest, Received, Refusal, ScgiRequest, Sid};
 use crate::proto::server::client_address;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::control::Mode;
 use super::refusal::{Label, Refusal};
 use super::{Id, MUX_PROTOCOL, ORIGIN_PROTOCOL, UNKNOWN_OFFER};
-use crate::proto::server::Origin;
+use crate::proto::server::{Origin, forwarded_in};
 use crate::proto::websocket::accept_value;
 use crate::secret::Secret;
 use crate::token::is_session_name;
@@ -154,6 +154,12 @@ impl HeadReader {
             }
         }
         Ok((bytes.len(), None))
+    }
+
+    /// Returns the value of X-Forwarded-For in a request that was refused; `None` if there is none.
+    #[must_use]
+    pub fn forwarded_for(&self) -> Option<String> {
+        forwarded_in(&self.0)
     }
 
     /// Returns `true` if nothing has been received.

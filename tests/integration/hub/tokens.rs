@@ -83,6 +83,36 @@ fn each_request_needs_a_token_for_its_role_and_session() {
 }
 
 #[test]
+fn a_refusal_names_client_identity_and_session() {
+    let files = Files::new();
+    let hub = hub(&format!(
+        "--token-keys {} --relay-name hub.example --trust-forwarded 127.0.0.1",
+        files.keys.display()
+    ));
+    let ask = |number: u8, path: &str, token: &str| {
+        let fields = format!("{}X-Forwarded-For: 192.0.2.{number}\r\n", bearer(token));
+        refused(hub.address(), path, &fields).0
+    };
+    let token = files.token("role=dest,session=lab,sub=jane,ttl=60");
+    let statuses = [
+        ask(1, "/v1/lab/nowhere", &token),
+        ask(2, "/v1/lib/dest", &token),
+        ask(3, "/v1/lab/dest", "x"),
+        ask(4, "/v1/lab/dest", &token),
+    ];
+    assert_eq!(statuses, [404, 403, 401, 404]);
+    hub.wait_for_line("refused client 192.0.2.1: 404 absent: unknown path");
+    hub.wait_for_line(
+        "refused client 192.0.2.2 (jane) for session 'lib': 403 forbidden: token for another session",
+    );
+    hub.wait_for_line("refused client 192.0.2.3 for session 'lab': 401 token: malformed token");
+    hub.wait_for_line(
+        "refused client 192.0.2.4 (jane) for session 'lab': 404 absent: no origin offers 'lab'",
+    );
+    hub.close();
+}
+
+#[test]
 fn a_session_belongs_to_the_identity_that_offers_it() {
     let files = Files::new();
     let hub = files.hub();
