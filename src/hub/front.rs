@@ -192,6 +192,7 @@ impl Front {
     fn accept(&mut self, id: usize, request: Request, early: Vec<u8>) {
         let since = Instant::now();
         let is_draining = self.inbox.is_draining.load(Ordering::Acquire);
+        let Some(from) = self.identify(id, request.forwarded_for.as_deref()) else { return };
         let session = request.action.session().map(str::to_owned);
         match request.action {
             Action::Health if is_draining => {
@@ -206,7 +207,6 @@ impl Front {
             }
             _ => {}
         }
-        let Some(from) = self.identify(id, request.forwarded_for.as_deref()) else { return };
         let statistics = &self.shared.statistics;
         let lease = match self.admit(&request, from) {
             Ok(lease) => lease,
