@@ -5,10 +5,9 @@ use std::path::Path;
 use crate::config::Origin;
 use crate::error::seconds;
 use crate::plan::{
-    Bind, FamilyLimit, Hop, HubListener, Identity, Limits, Plan, ServerIdentity, SocketSettings, Tls,
-    TokenCheck,
+    Bind, FamilyLimit, Hop, Identity, Limits, Plan, ServerIdentity, SocketSettings, Tls, TokenCheck,
 };
-use crate::proto::hub::RoleLimit;
+use crate::proto::server::Origin as WebOrigin;
 use crate::text::printable;
 
 /// Returns the settings of a hop as (name, description) pairs.
@@ -20,24 +19,21 @@ pub(super) fn for_hop(hop: &Hop) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// Describes a listener of a hub.
-pub(super) fn listener(listener: &HubListener) -> String {
-    let HubListener { at, tls, prefix, role } = listener;
-    let scheme = if *tls { "wss" } else { "ws" };
-    let role = match role {
-        None => "",
-        Some(RoleLimit::Origin) => ", origins only",
-        Some(RoleLimit::Dest) => ", clients only",
-    };
-    format!("{scheme}://{at}{prefix}{role}")
-}
-
 /// Describes the certificate of a server.
 pub(super) fn identity(identity: &ServerIdentity) -> String {
     let ServerIdentity { own: Identity { certificate, key }, client_authorities } = identity;
     let clients = client_authorities.as_ref().map(|file| format!(", clients by {}", shown(file)));
     let key = if key == certificate { String::new() } else { format!(", key in {}", shown(key)) };
     format!("{}{key}{}", shown(certificate), clients.unwrap_or_default())
+}
+
+/// Describes the web pages that may use a server.
+pub(super) fn web_pages(origins: &[WebOrigin]) -> String {
+    if origins.is_empty() {
+        return "refused".into();
+    }
+    let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
+    format!("only of {}", origins.join(", "))
 }
 
 /// Describes the tokens that a server accepts.

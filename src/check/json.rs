@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::facts;
 use super::report::Failure;
+use super::served::Served;
 use super::step::{Step, Verdict};
 use crate::config::SettingRecord;
 use crate::error::ExitCode;
-use crate::plan::{Hop, HubServer, Local, OriginSettings, Plan};
+use crate::plan::{Hop, Local, OriginSettings, Plan};
 
 /// Writes the report to standard output.
 pub(super) fn write(
@@ -32,20 +33,23 @@ pub(super) fn write(
         "exit_code": code as u8,
     });
     if let Some(object) = object.as_object_mut() {
-        match &plan.local {
-            Local::Hub(server) => object.extend([("relay".to_owned(), hub(server))]),
-            Local::Origin(settings) => object.extend([("hub".to_owned(), origin(settings))]),
-            _ => {}
+        if let Some(served) = Served::in_plan(&plan.local) {
+            let name = if matches!(plan.local, Local::Hub(_)) { "relay" } else { "listen" };
+            object.extend([(name.to_owned(), server(&served))]);
+        }
+        if let Local::Origin(settings) = &plan.local {
+            object.extend([("hub".to_owned(), origin(settings))]);
         }
     }
     writeln!(io::stdout(), "{object:#}")
 }
 
-fn hub(server: &HubServer) -> Value {
+fn server(served: &Served<'_>) -> Value {
     json!({
-        "listeners": server.listeners.iter().map(facts::listener).collect::<Vec<_>>(),
-        "certificate": server.identity.as_ref().map(facts::identity),
-        "tokens": facts::tokens(&server.access.check),
+        "listeners": served.listeners.iter().map(|(_, url)| url).collect::<Vec<_>>(),
+        "certificate": served.identity.map(facts::identity),
+        "tokens": facts::tokens(&served.access.check),
+        "web_pages": facts::web_pages(&served.access.origins),
     })
 }
 

@@ -12,10 +12,12 @@ use crate::error::{Error, ExitCode};
 use crate::plan::Local;
 pub use report::Format;
 use report::{Report, State};
+use served::Served;
 
 mod facts;
 mod json;
 mod report;
+mod served;
 mod server;
 mod session;
 mod step;
@@ -31,9 +33,15 @@ pub fn run(connector: &Connector, records: &[SettingRecord], format: Format) -> 
     let report = Report::new(format, started);
     report.print(|style| text::plan(style, plan, records));
     let failure = match &plan.local {
-        Local::Hub(server) => server::check_hub(&report, server),
         Local::Origin(settings) => server::check_origin(&report, connector, settings),
-        _ => session::check(&report, connector),
+        local => {
+            let served = Served::in_plan(local).map_or(Ok(()), |served| server::check(&report, &served));
+            if matches!(local, Local::Hub(_)) {
+                served
+            } else {
+                served.and(session::check(&report, connector))
+            }
+        }
     };
     let failure = failure.err();
     let code = failure.as_ref().map_or(ExitCode::Ok, |failure| failure.code);

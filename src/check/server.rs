@@ -1,38 +1,68 @@
-//! The checks of a relay hub and of an origin.
+//! The checks of servers for web clients, and of origins.
 
 use super::report::{Failure, Report};
+use super::served::Served;
 use super::step::Verdict;
 use super::{session, text};
 use crate::connector::Connector;
 use crate::error::{Error, ExitCode};
 use crate::hops::hub::{Purpose, plan_to_hub, random_session};
-use crate::listen::{Gate, try_to_bind};
+use crate::listen::{Gate, try_to_bind, unix_time};
 use crate::net::ServerTls;
-use crate::plan::{HubServer, OriginSettings, TokenCheck};
+use crate::plan::{OriginSettings, ServerIdentity};
 use crate::proto;
 use crate::proto::hub::{Id, UNKNOWN_OFFER};
 use crate::sys;
+use crate::text::date::date;
 
-/// Reads the files of a hub, and binds its addresses.
-pub(super) fn check_hub(report: &Report, server: &HubServer) -> Result<(), Failure> {
-    report.print(|style| text::title(style, "Checking"));
+/// Reads the files of a server for web clients, and binds its addresses.
+pub(super) fn check(report: &Report, served: &Served<'_>) -> Result<(), Failure> {
+    report.print(|style| text::title(style, "Checking the server"));
     let mut results = Vec::new();
-    if let TokenCheck::Keys { .. } = &server.access.check {
-        let read = Gate::new(&server.access.check).map(|_| "read the keys of the tokens".to_owned());
-        results.push(result(report, "tokens", read));
+    if let Some(keys) = Gate::count_keys(&served.access.check).transpose() {
+        results.push(result(report, "tokens", keys.map(keys_text)));
     }
-    if let Some(identity) = &server.identity {
-        let loaded = ServerTls::load(identity).map(|_| "read the certificate and its key".to_owned());
-        results.push(result(report, "tls", loaded));
+    if let Some(identity) = served.identity {
+        results.push(check_certificate(report, identity));
     }
-    for listener in &server.listeners {
-        let bound = try_to_bind(&listener.at).map(|addresses| {
+    for (at, _) in &served.listeners {
+        let bound = try_to_bind(at).map(|addresses| {
             let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-            format!("{} is free", addresses.join(", "))
+            let text = if addresses.is_empty() { at.to_string() } else { addresses.join(", ") };
+            format!("{text} is free")
         });
         results.push(result(report, "bind", bound));
     }
     results.into_iter().collect()
+}
+
+fn keys_text(count: usize) -> String {
+    format!("{count} key{} may sign tokens", if count == 1 { "" } else { "s" })
+}
+
+/// Reads the certificate of a server and its key. An expired certificate is no failure, because the
+/// server starts with it.
+fn check_certificate(report: &Report, identity: &ServerIdentity) -> Result<(), Failure> {
+    let (owner, validity) = match ServerTls::describe(identity) {
+        Ok(described) => described,
+        Err(error) => return result(report, "tls", Err(error)),
+    };
+    let owner = owner.unwrap_or_else(|| "of an unknown owner".into());
+    let now = i64::try_from(unix_time()).unwrap_or(i64::MAX);
+    let (period, hint) = match validity {
+        Some(period) if now > *period.end() => {
+            (format!("expired at {}", date(*period.end())), Some("renew it, because clients reject it"))
+        }
+        Some(period) if now < *period.start() => (
+            format!("not valid before {}", date(*period.start())),
+            Some("check the clock of this machine, because clients reject the certificate"),
+        ),
+        Some(period) => (format!("valid until {}", date(*period.end())), None),
+        None => ("validity period unknown".into(), None),
+    };
+    let verdict = if hint.is_some() { Verdict::Note } else { Verdict::Good };
+    report.note("tls", verdict, format!("certificate {owner}, {period}"), hint.map(Into::into));
+    Ok(())
 }
 
 /// Asks the hub for permission to offer the session, and connects to the target. Checks both, even

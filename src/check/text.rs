@@ -5,10 +5,11 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::facts;
+use super::served::Served;
 use super::step::{Step, Verdict};
 use crate::config::SettingRecord;
 use crate::error::ExitCode;
-use crate::plan::{Hop, HubServer, Local, OriginSettings, Plan};
+use crate::plan::{Hop, Local, OriginSettings, Plan};
 use crate::text::escaped;
 use crate::trace::in_charset;
 
@@ -44,12 +45,15 @@ fn print(line: String) -> io::Result<()> {
 
 /// Prints the plan and the origin of each setting.
 pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::Result<()> {
-    if let Local::Hub(server) = &plan.local {
-        hub(style, server)?;
+    let served = Served::in_plan(&plan.local);
+    if let (Local::Hub(_), Some(served)) = (&plan.local, &served) {
+        print(style.paint(BOLD, "Plan for a relay hub"))?;
+        server(served)?;
         return settings(style, records);
     }
     let target = escaped(&plan.target.to_string());
     print(style.paint(BOLD, &format!("Plan for {target}")))?;
+    served.iter().try_for_each(server)?;
     if let Local::Origin(settings) = &plan.local {
         origin(settings)?;
     }
@@ -77,16 +81,16 @@ fn hops(hops: &[Hop]) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the plan of a hub.
-fn hub(style: Style, server: &HubServer) -> io::Result<()> {
-    print(style.paint(BOLD, "Plan for a relay hub"))?;
-    for listener in &server.listeners {
-        print(format!("  {}", escaped(&facts::listener(listener))))?;
+/// Prints the settings of a server for web clients.
+fn server(served: &Served<'_>) -> io::Result<()> {
+    for (_, url) in &served.listeners {
+        print(format!("  listener {}", escaped(url)))?;
     }
-    if let Some(identity) = &server.identity {
+    if let Some(identity) = served.identity {
         print(format!("  certificate: {}", escaped(&facts::identity(identity))))?;
     }
-    print(format!("  tokens: {}", escaped(&facts::tokens(&server.access.check))))
+    print(format!("  tokens: {}", escaped(&facts::tokens(&served.access.check))))?;
+    print(format!("  web pages: {}", escaped(&facts::web_pages(&served.access.origins))))
 }
 
 /// Prints the way to the hub of an origin.

@@ -40,17 +40,15 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
         return Ok(Local::Origin(Box::new(settings)));
     }
     if let Some(server) = post_server(args, sources)? {
-        return match (&args.local_port, &args.check) {
-            (Some(_), _) => conflict("--listen cannot be combined with -p or -P"),
-            (None, None) => Ok(Local::Post(server)),
-            (None, Some(_)) => Ok(Local::Listen(Vec::new())),
+        return match args.local_port {
+            Some(_) => conflict("--listen cannot be combined with -p or -P"),
+            None => Ok(Local::Post(server)),
         };
     }
     if let Some(server) = websocket_server(args, sources)? {
-        return match (&args.local_port, &args.check) {
-            (Some(_), _) => conflict("--listen cannot be combined with -p or -P"),
-            (None, None) => Ok(Local::WebSocket(server)),
-            (None, Some(_)) => Ok(Local::Listen(Vec::new())),
+        return match args.local_port {
+            Some(_) => conflict("--listen cannot be combined with -p or -P"),
+            None => Ok(Local::WebSocket(server)),
         };
     }
     let server = proxy_server(args, sources)?;

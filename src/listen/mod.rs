@@ -18,7 +18,7 @@ use crate::sys::{self, Channel, Client, Listener};
 use crate::trace::{self, trace};
 pub(crate) use acceptor::Acceptor;
 use acceptor::Between;
-pub(crate) use gate::{Gate, Lease};
+pub(crate) use gate::{Gate, Lease, unix_time};
 use handshakes::{Handlers, Handshakes, Ready};
 pub(crate) use openers::Openers;
 use proxy::{Proxy, ProxyClient, Session};
@@ -194,7 +194,8 @@ pub fn serve_proxy(connector: Connector, server: ProxyServer) -> Result<(), Erro
     accept_clients(&acceptor, |timeout| handshakes.wait_for_room(timeout), serve)
 }
 
-/// Binds an address for a check, and releases it. Returns the addresses that were bound.
+/// Binds an address for a check, and releases it. Returns the addresses that were bound, none for a
+/// UNIX-domain socket.
 pub(crate) fn try_to_bind(at: &ListenAddress) -> Result<Vec<SocketAddr>, Error> {
     Ok(bind::listen(at)?.iter().filter_map(Listener::address).collect())
 }

@@ -1,5 +1,7 @@
 //! Replaces the `tls` module in a build without TLS support.
 
+use std::ops::RangeInclusive;
+
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::progress::Progress;
@@ -52,6 +54,16 @@ impl ServerTls {
     /// Always.
     pub fn load(_: &ServerIdentity) -> Result<Self, Error> {
         Err(Error::Config("cannot listen with TLS: this build has no TLS support".into()))
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn describe(
+        identity: &ServerIdentity,
+    ) -> Result<(Option<String>, Option<RangeInclusive<i64>>), Error> {
+        Self::load(identity).map(|tls| match tls {})
     }
 
     /// Cannot be called, because no `ServerTls` exists.

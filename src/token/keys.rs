@@ -47,6 +47,12 @@ impl KeySet {
         self.0.is_empty()
     }
 
+    /// Returns the number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns the key that has signed the message; `None` if no key has.
     pub(super) fn signer(&self, message: &[u8], signature: &[u8]) -> Option<PublicKey> {
         let signed = |key: &&Key| ed25519::is_signed_by(&key.public, message, signature);

@@ -69,6 +69,8 @@ mod relay_faults;
 #[cfg(target_os = "linux")]
 mod secrets;
 mod selftest;
+#[cfg(all(unix, feature = "relay", feature = "tls"))]
+mod server_check;
 // The tests read the set of caught signals from /proc.
 #[cfg(target_os = "linux")]
 mod signals;

@@ -64,8 +64,8 @@ pub(super) const GENERAL: &[Definition] = &[
         "Show the plan for this host and port and where each setting comes from. Then connect, and show the time of each \
          step, the step that failed, and what to try. The exit code is that of a normal run. With `--origin`, ask the hub \
          whether the token permits the session, which replaces no other origin; the hub logs that as an unknown offer. With \
-         `--relay`, read the files, and bind the addresses, which must be free. The \
-         report contains symbols such as arrows, which are ASCII unless the locale (`LC_ALL`, `LC_CTYPE` or `LANG`) \
+         `--relay`, read the files, and bind the addresses, which must be free; with `--listen` and `ws`, `wss`, `post+http`, \
+         `post+https` or `scgi`, do so before connecting. The report contains symbols such as arrows, which are ASCII unless the locale (`LC_ALL`, `LC_CTYPE` or `LANG`) \
          uses UTF-8. `--check=json` prints one JSON object instead.").optional().offering(Offer::Words(&["json"])),
     switch(Flag::Debug, 'd',
         "Log to standard error; -dd also dumps relayed data",

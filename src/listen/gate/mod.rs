@@ -79,6 +79,15 @@ impl Gate {
         Ok(Self(Some(tokens)))
     }
 
+    /// Reads the files for a check of the settings. Returns the number of keys that may sign
+    /// tokens; `None` without a check of tokens.
+    ///
+    /// # Errors
+    /// A file is missing or invalid.
+    pub(crate) fn count_keys(check: &TokenCheck) -> Result<Option<usize>, Error> {
+        Ok(Tokens::open(check)?.map(|tokens| tokens.lock().keys.content().len()))
+    }
+
     /// Checks the token of a client at this address. Without a check of tokens, permits every
     /// client.
     ///
@@ -205,7 +214,7 @@ fn token_name(claims: &Claims, token: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the time in seconds since 1970.
-fn unix_time() -> u64 {
+pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 

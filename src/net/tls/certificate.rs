@@ -9,6 +9,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use sha2::{Digest, Sha256};
 
 use crate::text::date::days;
+use crate::text::{listed, printable};
 
 /// DER tags (X.690 §8).
 const BOOLEAN: u8 = 0x01;
@@ -31,6 +32,9 @@ const NAME_ATTRIBUTES: [[u8; 3]; 2] = [[0x55, 4, 3], [0x55, 4, 10]];
 /// Object identifiers of extensions: 2.5.29.17 and 2.5.29.19.
 const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 17];
 const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 19];
+
+/// Maximum number of names in the description of a certificate.
+const MAX_SHOWN_NAMES: usize = 4;
 
 /// The encoded fields of a certificate.
 pub(super) struct Certificate<'a> {
@@ -106,6 +110,11 @@ impl<'a> Certificate<'a> {
         None
     }
 
+    /// Returns the common name of the subject, or else its organization.
+    fn subject(&self) -> Option<&'a [u8]> {
+        NAME_ATTRIBUTES.iter().find_map(|wanted| name_part(self.subject, wanted))
+    }
+
     /// Returns the common name of the issuer, or else its organization.
     pub(super) fn issuer(&self) -> Option<&'a [u8]> {
         NAME_ATTRIBUTES.iter().find_map(|wanted| name_part(self.issuer, wanted))
@@ -116,6 +125,17 @@ impl<'a> Certificate<'a> {
         let mut times = Reader(self.validity);
         Some(times.time()?..=times.time()?)
     }
+}
+
+/// Describes the owner of a certificate by its subject and its names: `of 'server' for a.example`.
+/// `None` if it has neither, or is malformed.
+pub(super) fn owner_text(der: &[u8]) -> Option<String> {
+    let certificate = Certificate::parse(der)?;
+    let subject = certificate.subject().map(|subject| format!("of '{}'", printable(subject)));
+    let names = listed(&certificate.names(), MAX_SHOWN_NAMES);
+    let names = (!names.is_empty()).then(|| format!("for {}", printable(names.as_bytes())));
+    let parts: Vec<_> = subject.into_iter().chain(names).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 fn ip_address(octets: &[u8]) -> Option<String> {
@@ -261,12 +281,19 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_described_by_subject_and_names() {
+        let (der, _) = certificate();
+        assert_eq!(owner_text(&der).unwrap(), "of 'proxy' for proxy.example, 192.0.2.1, 2001:db8::1");
+        assert_eq!(owner_text(b"nonsense"), None);
+    }
+
+    #[test]
     fn truncated_and_corrupt_certificates_do_not_panic() {
         let (mut der, _) = certificate();
         let look = |der: &[u8]| {
             if let Some(certificate) = Certificate::parse(der) {
                 let _ = (certificate.issuer(), certificate.validity().map(|validity| date(*validity.end())));
-                let _ = (certificate.is_ca(), certificate.names());
+                let _ = (certificate.is_ca(), certificate.names(), owner_text(der));
             }
         };
         for index in 0..der.len() {

@@ -1,13 +1,15 @@
 //! The server side of TLS, for the clients of a listener.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::{ServerConfig, ServerConnection};
 
+use super::certificate::{Certificate, owner_text};
 use super::codec::TlsCodec;
 use super::description;
-use super::settings::load_server;
+use super::settings::{load_server, server_chain};
 use crate::error::Error;
 use crate::plan::ServerIdentity;
 use crate::stream::{Layered, Stream};
@@ -39,6 +41,21 @@ impl ServerTls {
         let configuration = Arc::new(load_server(identity)?);
         let loaded = Mutex::new(Loaded { configuration, hangups });
         Ok(Self(Arc::new(Shared { identity: identity.clone(), loaded })))
+    }
+
+    /// Reads the certificate and the key for a check of the settings. Returns the owner of the
+    /// certificate and its validity period in seconds since 1970, as far as they can be parsed.
+    ///
+    /// # Errors
+    /// A file is missing or invalid.
+    pub fn describe(
+        identity: &ServerIdentity,
+    ) -> Result<(Option<String>, Option<RangeInclusive<i64>>), Error> {
+        load_server(identity)?;
+        let chain = server_chain(identity)?;
+        let own = chain.first();
+        let validity = own.and_then(|der| Certificate::parse(der)?.validity());
+        Ok((own.and_then(|der| owner_text(der)), validity))
     }
 
     /// Returns the connection to a client with TLS on top. The handshake runs while the stream is

@@ -85,6 +85,11 @@ pub(super) fn load_server(identity: &ServerIdentity) -> Result<ServerConfig, Err
     builder.with_single_cert(chain, key).map_err(|error| cannot_use(own, &error))
 }
 
+/// Reads the certificates that a server presents to its clients, its own one first.
+pub(super) fn server_chain(identity: &ServerIdentity) -> Result<Vec<CertificateDer<'static>>, Error> {
+    certificates(&identity.own.certificate)
+}
+
 /// Returns a verifier that requires client certificates from the authorities in this file.
 fn client_verifier(file: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, Error> {
     let mut roots = RootCertStore::empty();

@@ -110,8 +110,8 @@ fn a_hub_is_checked() {
             &format!("tokens: keys in {}, audience hub.example", files.keys.display()),
             "Settings",
             "Checking",
-            "read the keys",
-            "read the certificate",
+            "1 key may sign tokens",
+            " for localhost, 127.0.0.1, valid until ",
             "is free",
             "is free",
             "Success",
@@ -122,7 +122,7 @@ fn a_hub_is_checked() {
     let at = format!("--relay ws://{} --relay ws://127.0.0.1:0", running.address());
     let out = check(&format!("{at} --token-keys {} --relay-name hub.example", files.keys.display()));
     out.expect_code(1);
-    expect_lines(&out, &["read the keys", "in use", "is free", "Failed with exit code 1"]);
+    expect_lines(&out, &["1 key may sign tokens", "in use", "is free", "Failed with exit code 1"]);
     // A file that is missing is an error in the plan, as without --check.
     let out = check(&format!("{at} --token-keys /nonexistent/keys --relay-name hub.example"));
     out.expect_failure(2, &["--token-keys: cannot read /nonexistent/keys: No such file"]);
