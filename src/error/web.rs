@@ -21,14 +21,17 @@ impl Schemes {
     }
 }
 
-/// Returns the advice for a server that did not answer with HTTP; `None` for another error or peer.
+/// Returns the advice for a server that did not answer with valid HTTP; `None` for another error or
+/// peer.
 pub(super) fn negotiation_hint(peer: &Peer, cause: &proto::Error) -> Option<String> {
-    let proto::Error::NotHttp { is_tls, .. } = cause else { return None };
     let Schemes { tls, .. } = Schemes::of(peer)?;
-    Some(if *is_tls {
-        format!("use {tls}, because it expects TLS")
-    } else {
-        "check host and port, because it is another kind of server".into()
+    Some(match cause {
+        proto::Error::NotHttp { is_tls: true, .. } => format!("use {tls}, because it expects TLS"),
+        proto::Error::NotHttp { .. } => "check host and port, because it is another kind of server".into(),
+        proto::Error::MalformedHttp(_) | proto::Error::HeaderTooLong(_) => {
+            "check host and port, or report this to the administrator of the web server".into()
+        }
+        _ => return None,
     })
 }
 

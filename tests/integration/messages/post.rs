@@ -78,7 +78,29 @@ fn reset(code: u8, text: &str) -> String {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [usage(), refusals(), ends()].into_iter().flatten().collect()
+    [usage(), other_servers(), refusals(), ends()].into_iter().flatten().collect()
+}
+
+/// Servers of another kind.
+fn other_servers() -> Vec<Row> {
+    vec![
+        answer(
+            5,
+            "NotHttp",
+            "The server of a POST tunnel sends a TLS alert, because it expects TLS",
+            "",
+            "",
+            "\x15\x03\x03\0\x02\x02\x28".into(),
+        ),
+        answer(
+            5,
+            "NotHttp",
+            "The server of a POST tunnel is an ssh server",
+            "",
+            "",
+            "SSH-2.0-OpenSSH_9.2\r\n".into(),
+        ),
+    ]
 }
 
 fn refusals() -> Vec<Row> {
@@ -94,14 +116,6 @@ fn refusals() -> Vec<Row> {
             "Redirects are not followed.",
             "",
             moved,
-        ),
-        answer(
-            5,
-            "NotHttp",
-            "The server of a POST tunnel is an ssh server",
-            "",
-            "",
-            "SSH-2.0-OpenSSH_9.2\r\n".into(),
         ),
         answer(5, "Post", "The server has no POST tunnel at the path", "", "", text("404 Not Found", "")),
         answer(

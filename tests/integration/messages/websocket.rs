@@ -81,6 +81,18 @@ fn refusals() -> Vec<Row> {
         }),
         response(
             5,
+            "NotHttp",
+            "The WebSocket server sends a TLS alert, because it expects TLS",
+            "",
+            |stream, _| {
+                stream.write_all(b"\x15\x03\x03\0\x02\x02\x28").unwrap();
+            },
+        ),
+        response(5, "MalformedHttp", "The WebSocket server answers with malformed HTTP", "", |stream, _| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n").unwrap();
+        }),
+        response(
+            5,
             "NoWebSocket",
             "The WebSocket server does not receive the Upgrade field",
             "Many proxies pass on only the fields that HTTP/1.1 requires. They cannot see into `wss://`.",
