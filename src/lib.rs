@@ -67,6 +67,8 @@ pub mod prompt;
 pub mod proto;
 pub mod relay;
 pub mod secret;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod stream;
 pub mod sys;
 pub mod text;

@@ -16,6 +16,8 @@ pub use local::{
 };
 pub use login::{Login, PasswordPrompt};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
+#[cfg(feature = "ssh")]
+pub use ssh::{IdentityFile, Ssh};
 pub use target::Target;
 pub(crate) use target::{is_placeholder, placeholder};
 pub use tls::{Identity, ServerIdentity, Tls};
@@ -27,6 +29,8 @@ mod hop;
 mod local;
 mod login;
 mod sockets;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod target;
 mod tls;
 mod token;

@@ -110,6 +110,16 @@ pub trait AskPassword: Send + Sync {
     /// A message for the user that says why there is no answer.
     fn ask(&self, prompt: &str) -> Result<Secret, String>;
 
+    /// Prompts the user even if they have answered the same prompt before. If `is_visible`, the
+    /// answer may be displayed.
+    ///
+    /// # Errors
+    /// See [`ask`](Self::ask).
+    fn ask_anew(&self, prompt: &str, is_visible: bool) -> Result<Secret, String> {
+        let _ = is_visible;
+        self.ask(prompt)
+    }
+
     /// Runs the user's command and blocks until it has printed the password. `source` names the
     /// setting that contains the command, for error messages.
     ///

@@ -6,6 +6,8 @@ complete -c connect -s c -d 'Send this to a telnet-style proxy (default \'telnet
 complete -c connect -l user-agent -d 'Send this User-Agent (default: none)' -r
 complete -c connect -l password-fd -d 'Read the password from this inherited file descriptor' -r
 complete -c connect -l tls-pin -d 'Require this public key; repeatable, or separated by \';\'' -r
+complete -c connect -l ssh-pin -d 'Accept only this host key' -r
+complete -c connect -l ssh-ciphers -d 'Offer only these ciphers to ssh:// servers, in this order' -r
 complete -c connect -s p -d 'Serve one client on this local port (default ADDR: loopback)' -r
 complete -c connect -s P -d 'Serve clients in turn, in one session with the target' -r
 complete -c connect -l listen -d 'Serve each client in its own session until stopped; repeatable' -r
@@ -43,6 +45,14 @@ complete -c connect -l tls-ca -d 'Trust the certificate authorities in this PEM 
 complete -c connect -l tls-cert -d 'Present this client certificate (PEM)' -r -F
 complete -c connect -l tls-key -d 'Use this key for the client certificate (default: the same file)' -r -F
 complete -c connect -l tls-server-name -d 'Expect this name in the certificate, and send it as SNI' -r -f -a "(__fish_print_hostnames)"
+complete -c connect -s i -l ssh-identity -d 'Log in at ssh:// servers with this private key; repeatable' -r -F
+complete -c connect -l ssh-cert -d 'Use this certificate for the key of the -i before it' -r -F
+complete -c connect -l ssh-known-hosts -d 'Read the host keys of ssh:// servers from this file; repeatable' -r -F
+complete -c connect -l ssh-strict -d 'Decide about unknown host keys (default ask)' -r -f -a "yes\t''
+ask\t''
+accept-new\t''
+no\t''"
+complete -c connect -l ssh-agent -d 'Use the SSH agent at this socket (default: $SSH_AUTH_SOCK)' -r -F
 complete -c connect -l allow-to -d 'Let clients connect to this target only; repeatable' -r -f -a "(__fish_print_hostnames)"
 complete -c connect -l listen-password-file -d 'Require one of the logins in this file (user:password lines)' -r -F
 complete -c connect -l serve-cert -d 'Present this certificate (PEM) to clients that use TLS' -r -F
@@ -76,6 +86,7 @@ complete -c connect -l http1.0 -d 'Use HTTP/1.0'
 complete -c connect -l netrc -d 'Look up user and password in ~/.netrc or the file in NETRC'
 complete -c connect -l tls-target -d 'Use TLS with the target; the options below are then for it'
 complete -c connect -l insecure -d 'Accept any certificate; only check --tls-pin'
+complete -c connect -l ssh-config -d 'Take settings for ssh:// servers from ssh -G'
 complete -c connect -s F -l fdpass -d 'Pass the connection to ssh and exit, for ProxyUseFdpass'
 complete -c connect -l plain -d 'Offer a UNIX-domain socket without end-to-end encryption'
 complete -c connect -l background -d 'Continue in the background once registered (--origin)'

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::Origin;
-use crate::error::seconds;
+use crate::error::{Peer, seconds};
 use crate::plan::{
     Bind, FamilyLimit, Hop, Identity, Limits, Plan, ServerIdentity, SocketSettings, Tls, TokenCheck,
 };
@@ -110,6 +110,6 @@ pub(super) fn route(hops: &[Hop], plan: &Plan) -> String {
     if hops.is_empty() {
         return format!("direct connection to {}", plan.target);
     }
-    let hops = hops.iter().map(|hop| format!("{} proxy {}", hop.protocol.name(), hop.proxy));
+    let hops = hops.iter().map(|hop| Peer::proxy(hop, 0, 1).to_string());
     hops.chain([plan.target.to_string()]).collect::<Vec<_>>().join(" → ")
 }

@@ -73,6 +73,10 @@ impl From<&Error> for Failure {
 }
 
 impl Progress for Report {
+    fn is_check(&self) -> bool {
+        true
+    }
+
     fn redactor(&self) -> Redactor {
         self.redactor.clone()
     }
@@ -108,6 +112,9 @@ impl Progress for Report {
             }
             Stage::Secured { peer, facts } => {
                 self.note("tls", Verdict::Good, format!("TLS with {peer}: {facts}"), None);
+            }
+            Stage::Progressed { peer, text } => {
+                self.note("hop", Verdict::Good, format!("{peer}: {text}"), None);
             }
             Stage::Negotiated(peer) => {
                 self.note("hop", Verdict::Good, format!("{peer} opened the tunnel"), None);

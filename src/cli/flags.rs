@@ -14,14 +14,16 @@ mod general;
 mod local;
 mod proxies;
 mod servers;
+mod ssh;
 
 /// All flags, grouped by the headings of the help.
-pub(super) const GROUPS: [(&str, &[Definition]); 9] = [
+pub(super) const GROUPS: [(&str, &[Definition]); 10] = [
     ("Route", proxies::ROUTE),
     ("SOCKS", proxies::SOCKS),
     ("HTTP", proxies::HTTP),
     ("Authentication", authentication::AUTHENTICATION),
     ("TLS (https:// proxies, --tls-target)", authentication::TLS),
+    ("SSH (ssh:// hops)", ssh::SSH),
     ("Local endpoint", local::LOCAL),
     ("Servers (--listen with a scheme)", servers::SERVERS),
     ("Tokens", servers::TOKENS),

@@ -14,6 +14,9 @@ mod generate;
 mod help;
 mod parse;
 mod program_name;
+mod ssh;
+
+pub use ssh::{IdentityArg, SshArgs};
 
 /// The parsed args of a session. Values are as typed: `config` interprets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub struct Args {
     pub server: ServerArgs,
     /// Whichever of `--token-file` and `--token-fd` came last.
     pub token: Option<TokenSource>,
+    /// The options for SSH servers.
+    pub ssh: SshArgs,
     /// `--keepalive`.
     pub keep_alive: Option<String>,
     /// `--resume`.
@@ -491,14 +496,9 @@ impl Args {
                 }
             }
             Flag::Quiet => self.verbosity = Verbosity::Quiet,
-            // `parse` handles these flags, because they replace the session.
-            Flag::MintSigningKey
-            | Flag::MintToken
-            | Flag::SigningKey
-            | Flag::MintKey
-            | Flag::Generate
-            | Flag::Help
-            | Flag::Version => {}
+            // The other flags are for SSH servers, apart from those that replace the session, which
+            // `parse` handles.
+            flag => self.ssh.take(flag, value),
         }
     }
 }

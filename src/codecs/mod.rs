@@ -1,3 +1,5 @@
 //! Codecs that several modules use: layers on top of a stream after its handshake.
 
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod websocket;

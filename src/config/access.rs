@@ -67,7 +67,7 @@ pub(super) fn drain(args: &Args) -> Result<Duration, Error> {
     args.server.drain.as_deref().map_or(Ok(DRAIN), |value| whole_seconds(value, "--drain"))
 }
 
-fn whole_seconds(value: &str, option: &str) -> Result<Duration, Error> {
+pub(super) fn whole_seconds(value: &str, option: &str) -> Result<Duration, Error> {
     let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
     match value.parse::<u16>() {
         Ok(seconds) if is_number => Ok(Duration::from_secs(seconds.into())),

@@ -7,6 +7,8 @@ use super::password;
 use super::proxy_url::ProxyUrl;
 use super::scheme::{Selection, Syntax};
 use super::sources::Sources;
+#[cfg(feature = "ssh")]
+use super::ssh;
 use super::{access, auth, http, tls, token};
 use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
 use crate::cli::{Args, SocksVersion};
@@ -150,6 +152,11 @@ impl Settings for HopSettings<'_> {
 
     fn keep_alive(&self) -> Result<Option<Duration>, Error> {
         access::keep_alive(self.args, self.sources)
+    }
+
+    #[cfg(feature = "ssh")]
+    fn ssh(&mut self) -> Result<crate::plan::Ssh, Error> {
+        ssh::for_hop(&mut self.url, self.args, self.sources)
     }
 
     fn telnet_command(&self) -> Option<String> {

@@ -41,6 +41,8 @@ mod service;
 mod setting;
 mod sockets;
 mod sources;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod target;
 mod tcp_address;
 mod tls;
@@ -154,6 +156,9 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
             plan.target
         )));
     }
+    if args.ssh.stray_certificate {
+        return Err(Error::Usage("--ssh-cert must follow the --ssh-identity that it is for".into()));
+    }
     Ok(Plan { askpass: sources.askpass(), ..plan })
 }
 
@@ -181,10 +186,13 @@ fn check_fdpass(args: &Args, plan: &Plan) -> Result<(), Error> {
     let hop = plan.hops().find(|hop| args.fdpass && !hop.protocol.leaves_bytes_alone());
     hop.map_or(Ok(()), |hop| {
         Err(Error::Config(format!(
-            "-F cannot be combined with {} {} proxy: connect must keep running to relay its messages; leave out -F \
+            "-F cannot be combined with {}: connect must keep running to relay its messages; leave out -F \
              and ssh's ProxyUseFdpass",
-            if hop.protocol.name().starts_with("HTTP") { "an" } else { "a" },
-            hop.protocol.name()
+            match hop.protocol.name() {
+                "SSH" => "an SSH server".to_owned(),
+                name if name.starts_with("HTTP") => format!("an {name} proxy"),
+                name => format!("a {name} proxy"),
+            }
         )))
     })
 }

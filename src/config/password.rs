@@ -62,7 +62,8 @@ fn find_password(
         }
         None => {
             login.password = sources.secret(parameters);
-            if login.password.is_none() {
+            // These parameters are for proxies, as CONNECT_PASSWORD is.
+            if login.password.is_none() && parameters.contains(&"CONNECT_PASSWORD") {
                 if let Some(path) = sources.first_nonempty(&["CONNECT_PASSWORD_FILE"])? {
                     login.password = Some(read_file(&path, sources)?);
                 } else if let Some(command) = sources.first_nonempty(&["CONNECT_PASSWORD_COMMAND"])? {

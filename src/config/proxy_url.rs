@@ -149,6 +149,18 @@ impl ProxyUrl {
         }
     }
 
+    /// Returns `true` if the URL names a port.
+    #[cfg(feature = "ssh")]
+    pub(super) fn has_port(&self) -> bool {
+        matches!(self.address, Address::Tcp { port: Some(_), .. })
+    }
+
+    /// Replaces the address.
+    #[cfg(feature = "ssh")]
+    pub(super) fn set_address(&mut self, host: Host, port: Port) {
+        self.address = Address::Tcp { host, port: Some(port) };
+    }
+
     /// Returns `true` if the proxy is at a UNIX-domain socket.
     pub(super) fn is_socket(&self) -> bool {
         matches!(self.address, Address::Unix(_))

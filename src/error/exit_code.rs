@@ -87,6 +87,8 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
         | E::Token { .. } => ExitCode::Authentication,
         E::NoRandomness => ExitCode::System,
         E::Post(failure) => post_exit_code(failure),
+        #[cfg(feature = "ssh")]
+        E::Ssh(failure) => ssh_exit_code(failure),
         E::TooLong { .. } | E::NotEncodable(_) => ExitCode::Usage,
         E::Closed(_)
         | E::TelnetRefused { .. }
@@ -103,6 +105,17 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
         | E::NotHttp { .. }
         | E::MalformedHttp(_)
         | E::HeaderTooLong(_) => ExitCode::Refused,
+    }
+}
+
+/// Returns the exit code for an SSH channel that was not opened.
+#[cfg(feature = "ssh")]
+fn ssh_exit_code(failure: &proto::ssh::Failure) -> ExitCode {
+    match &failure.cause {
+        _ if failure.is_login() => ExitCode::Authentication,
+        _ if failure.is_unreachable() => ExitCode::Unreachable,
+        crate::ssh::error::Error::NoRandomBytes => ExitCode::System,
+        _ => ExitCode::Refused,
     }
 }
 

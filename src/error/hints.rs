@@ -135,6 +135,8 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::Closed(Awaited::Socks5EagerReply) => "try without --eager",
         E::Closed(_) => "check the type and port of the proxy, and that it can reach the target",
         E::MalformedHttp(_) | E::HeaderTooLong(_) => ASK_ADMIN,
+        #[cfg(feature = "ssh")]
+        E::Ssh(_) => return None,
         E::NotTheProtocol { got, .. } => first_byte_hint(*got),
         E::AddressType(_) => CHECK_TYPE,
         E::NoMethod { userpass_offered: false, .. } => {

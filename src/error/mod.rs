@@ -83,7 +83,7 @@ pub enum Error {
         setting: String,
     },
     /// A proxy refused the request or violated its protocol.
-    #[error("{peer} {cause}")]
+    #[error("{}", negotiation(.peer, .cause))]
     Negotiation {
         /// The proxy.
         peer: Peer,
@@ -161,7 +161,7 @@ pub enum Error {
         user: Option<Box<str>>,
     },
     /// The established connection to the remote end was lost. Data may be missing.
-    #[error("lost the connection to {peer}: {}; data may be missing", os_message(.cause))]
+    #[error("{}; data may be missing", lost(.peer, .cause))]
     Remote {
         /// The remote end of the connection.
         peer: Peer,
@@ -319,6 +319,20 @@ impl Error {
             }
             _ => false,
         }
+    }
+}
+
+/// Describes the loss of a connection. The texts of some layers begin with the name of the peer.
+fn lost(peer: &Peer, cause: &io::Error) -> String {
+    let (peer, cause) = (peer.to_string(), os_message(cause));
+    if cause.starts_with(&peer) { cause } else { format!("lost the connection to {peer}: {cause}") }
+}
+
+fn negotiation(peer: &Peer, cause: &proto::Error) -> String {
+    match cause {
+        #[cfg(feature = "ssh")]
+        proto::Error::Ssh(failure) => failure.message(peer),
+        cause => format!("{peer} {cause}"),
     }
 }
 

@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::plan::{Hop, Target};
 
+/// The protocol whose servers are no proxies.
+const SSH: &str = "SSH";
+
 /// The other end of a connection. Displayed as `SOCKS5 proxy socks.example:1080`, with `(hop 2 of
 /// 3)` in a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.protocol {
+            Some(protocol) if protocol == SSH => write!(f, "{protocol} server {}", self.address)?,
             Some(protocol) => write!(f, "{protocol} proxy {}", self.address)?,
             None => write!(f, "{}", self.address)?,
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::addr::{Endpoint, Host, Port};
 use crate::error::Error;
+#[cfg(feature = "ssh")]
+use crate::plan::Ssh;
 use crate::plan::{Login, PasswordPrompt, Protocol, Resolve, Token};
 use crate::proto::{HttpSettings, Socks5Method};
 use crate::secret::{UserName, masked};
@@ -161,6 +163,15 @@ pub trait Settings {
     /// # Errors
     /// The value is invalid.
     fn resume(&self) -> Result<Duration, Error>;
+
+    /// Returns the settings for a login at an SSH server.
+    ///
+    /// # Errors
+    /// A value is invalid.
+    #[cfg(feature = "ssh")]
+    fn ssh(&mut self) -> Result<Ssh, Error> {
+        Err(self.invalid("it has no settings for SSH".into()))
+    }
 
     /// Returns the value of `-c`.
     fn telnet_command(&self) -> Option<String>;

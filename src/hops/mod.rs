@@ -13,18 +13,28 @@ pub mod hub;
 mod kind;
 pub mod socks4;
 pub mod socks5;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod telnet;
 pub mod websocket;
 
 /// All kinds of hops.
-pub static ALL: [&dyn HopKind; 6] =
-    [&http::Kind, &socks4::Kind, &socks5::Kind, &telnet::Kind, &websocket::Kind, &http_post::Kind];
+pub static ALL: &[&dyn HopKind] = &[
+    &http::Kind,
+    &socks4::Kind,
+    &socks5::Kind,
+    &telnet::Kind,
+    &websocket::Kind,
+    &http_post::Kind,
+    #[cfg(feature = "ssh")]
+    &ssh::Kind,
+];
 
 /// Returns the scheme with this name and its kind, ignoring case.
 #[must_use]
 pub fn find(name: &str) -> Option<(&'static Scheme, &'static dyn HopKind)> {
     let schemes = |kind: &'static dyn HopKind| kind.schemes().iter().map(move |scheme| (scheme, kind));
-    ALL.into_iter().flat_map(schemes).find(|(scheme, _)| scheme.name.eq_ignore_ascii_case(name))
+    ALL.iter().copied().flat_map(schemes).find(|(scheme, _)| scheme.name.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

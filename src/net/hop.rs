@@ -174,6 +174,8 @@ pub(super) fn prepare_hops<'a>(
             prompt: &**prompt,
             redactor: redactor.clone(),
             forward: forward.cloned(),
+            server: &peer,
+            is_check: context.progress.is_check(),
         });
         negotiation.check().map_err(|cause| Error::Negotiation { peer: peer.clone(), cause })?;
         let login = enter_login(login, &peer, deadline, context)?;

@@ -8,6 +8,7 @@ use super::deadline::Deadline;
 use super::hop::{Context, HopState, enter_login};
 use super::login::credentials;
 use super::login_gate::Login;
+use super::progress::{Progress, Stage};
 use super::waiting::{Wait, WaitError};
 use crate::error::{Error, GIVEN_UP};
 use crate::proto::{self, Limit, Step, Wire};
@@ -42,7 +43,9 @@ pub(super) fn send_ahead(
     for hop in hops.iter_mut() {
         // `negotiate` performs all other steps.
         let Step::Send(wire) = hop.negotiation.step().map_err(|cause| hop.failed(cause))? else { break };
-        trace::sent(&wire, hop.negotiation.is_text());
+        if hop.negotiation.logs_bytes() {
+            trace::sent(&wire, hop.negotiation.is_text());
+        }
         ahead = Some(match ahead {
             Some(before) => before.concat(&wire),
             None => wire,
@@ -86,11 +89,9 @@ fn take_steps<'a>(
 ) -> Result<Outcome, Error> {
     let mut rest_deadline = None;
     loop {
-        if let Some(note) = hop.negotiation.take_log_note() {
-            hop.log.flush();
-            trace!("{note}");
-        }
-        let step = hop.negotiation.step().map_err(|cause| hop.failed(cause))?;
+        hop.report(context.progress);
+        let step = hop.negotiation.step().map_err(|cause| hop.failed(cause));
+        let step = step.inspect_err(|_| hop.report(context.progress))?;
         let limit = match step {
             Step::ReceiveRest | Step::Peek(_) => REST_TIMEOUT,
             Step::ReceiveFor(limit) => limit,
@@ -104,7 +105,9 @@ fn take_steps<'a>(
         match step {
             Step::Send(wire) => {
                 hop.log.flush();
-                trace::sent(&wire, hop.negotiation.is_text());
+                if hop.negotiation.logs_bytes() {
+                    trace::sent(&wire, hop.negotiation.is_text());
+                }
                 let until = hop.wait(deadline);
                 match connection.send(wire.bytes(), &until) {
                     // Ignore a failed write: the peer may have sent the reason before it closed the
@@ -133,6 +136,21 @@ fn take_steps<'a>(
                 hop.redactor.add_credentials(&credentials);
                 hop.negotiation.credentials(credentials).map_err(|cause| hop.failed(cause))?;
             }
+            Step::Ask { prompt, is_visible, is_new } => {
+                let prompted = Instant::now();
+                let answer = match &context.shared.prompt {
+                    user if is_new || is_visible => user.ask_anew(&prompt, is_visible),
+                    user => user.ask(&prompt),
+                };
+                if let Ok(secret) = &answer
+                    && !is_visible
+                {
+                    hop.redactor.add(secret);
+                }
+                deadline.extend(prompted.elapsed());
+                reach.extend(prompted.elapsed());
+                hop.negotiation.answered(answer).map_err(|cause| hop.failed(cause))?;
+            }
             Step::Pause(time) => hop.pause(time, deadline)?,
             Step::Reconnect => return Ok(Outcome::Reconnect),
             Step::Done => return Ok(Outcome::Established),
@@ -141,6 +159,20 @@ fn take_steps<'a>(
 }
 
 impl HopState<'_> {
+    /// Passes on what the negotiation has to report.
+    fn report(&mut self, progress: &dyn Progress) {
+        while let Some(note) = self.negotiation.take_log_note() {
+            self.log.flush();
+            trace!("{note}");
+        }
+        while let Some(text) = self.negotiation.take_fact() {
+            progress.reached(&Stage::Progressed { peer: &self.peer, text: &text });
+        }
+        while let Some(message) = self.negotiation.take_message() {
+            trace::message(&message);
+        }
+    }
+
     /// Waits, but not beyond the deadline.
     fn pause(&self, time: Duration, deadline: &Deadline<'_>) -> Result<(), Error> {
         let wait = self.wait(deadline);
@@ -247,7 +279,9 @@ impl HopState<'_> {
         }
         let consumed = self.negotiation.receive(received.bytes());
         let shown = *consumed.as_ref().unwrap_or(&received.bytes().len());
-        self.log.add(&received.bytes()[..shown]);
+        if self.negotiation.logs_bytes() {
+            self.log.add(&received.bytes()[..shown]);
+        }
         Ok(connection.consume(&mut received, consumed?, &self.wait(deadline))?)
     }
 

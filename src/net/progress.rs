@@ -11,6 +11,12 @@ pub trait Progress {
     /// Called when a stage has just been reached.
     fn reached(&self, stage: &Stage<'_>);
 
+    /// Returns `true` if connecting must leave files as they are, because the user only checks the
+    /// settings.
+    fn is_check(&self) -> bool {
+        false
+    }
+
     /// Returns the redactor to which connecting adds the secrets that it uses.
     fn redactor(&self) -> Redactor {
         Redactor::default()
@@ -51,6 +57,13 @@ pub enum Stage<'a> {
         peer: &'a Peer,
         /// The negotiated parameters and a summary of the certificate.
         facts: &'a str,
+    },
+    /// A negotiation with several steps has completed one.
+    Progressed {
+        /// The server.
+        peer: &'a Peer,
+        /// The result.
+        text: &'a str,
     },
     /// A proxy has established the tunnel to the next hop or to the target.
     Negotiated(&'a Peer),

@@ -165,11 +165,12 @@ impl<'a> Wait<'a> {
 
     /// Returns the error to report if the deadline passes before the peer sends `self.what`.
     fn timed_out(&self) -> Error {
-        Error::TimedOut {
-            peer: self.peer.clone(),
-            doing: format!("did not send {}", self.what),
-            limit: self.deadline.limit(),
-        }
+        let doing = match (self.what.strip_prefix("the end of "), self.what.strip_prefix("the opening of ")) {
+            (Some(process), _) => format!("did not complete {process}"),
+            (_, Some(channel)) => format!("did not open {channel}"),
+            _ => format!("did not send {}", self.what),
+        };
+        Error::TimedOut { peer: self.peer.clone(), doing, limit: self.deadline.limit() }
     }
 
     /// Formats the status line, shortened to fit in `columns`. The elapsed time is always kept.

@@ -173,6 +173,10 @@ pub struct HopRequest<'a> {
     /// The client's request that the proxy is to forward; `None` for a tunnel. Only for protocols
     /// that [forward requests](Protocol::forwards_requests).
     pub forward: Option<Arc<ForwardRequest>>,
+    /// The name of the hop for messages.
+    pub server: &'a dyn fmt::Display,
+    /// Change no file: the user only checks the settings.
+    pub is_check: bool,
 }
 
 /// The credentials to send before the proxy requests them.

@@ -43,6 +43,14 @@ impl AskPassword for Prompter {
         }
     }
 
+    #[cfg(feature = "ssh")]
+    fn ask_anew(&self, prompt: &str, is_visible: bool) -> Result<Secret, String> {
+        match &self.askpass {
+            None if is_visible => read_line_on_terminal(&escaped(prompt)),
+            _ => self.ask(prompt),
+        }
+    }
+
     fn run(&self, command: &str, source: &str) -> Result<Secret, String> {
         program::read_password(Program::Shell(command), &format!("the command in {source}"))
     }
@@ -61,6 +69,13 @@ fn prompt_on_terminal(prompt: &str) -> Result<Secret, String> {
         Ok(password) => Ok(Secret::new(password.into_bytes())),
         Err(error) => Err(format!("reading it from the terminal failed ({})", os_message(&error))),
     }
+}
+
+#[cfg(feature = "ssh")]
+fn read_line_on_terminal(prompt: &str) -> Result<Secret, String> {
+    let _serialized = lock(&TERMINAL);
+    let answer = sys::read_visible_line(prompt);
+    answer.map(|line| Secret::new(line.to_vec())).map_err(|_| "there is no terminal to prompt on".to_owned())
 }
 
 /// Time for which a refusal is cached. Cancelling the prompt for one client of a listener also
@@ -147,6 +162,10 @@ impl<P: AskPassword> AskPassword for PromptCache<P> {
 
     fn ask(&self, prompt: &str) -> Result<Secret, String> {
         self.get_or_ask(Prompt::User(prompt.into()), || self.prompter.ask(prompt))
+    }
+
+    fn ask_anew(&self, prompt: &str, is_visible: bool) -> Result<Secret, String> {
+        self.prompter.ask_anew(prompt, is_visible)
     }
 
     fn run(&self, command: &str, source: &str) -> Result<Secret, String> {

@@ -128,6 +128,10 @@ pub enum Error {
     /// POST tunnel: the server refused it, or does not serve one.
     #[error("{0}")]
     Post(post::Failure),
+    /// SSH: the connection, the login or the channel failed.
+    #[cfg(feature = "ssh")]
+    #[error("{0}")]
+    Ssh(Box<super::ssh::Failure>),
     /// Telnet: a line reports a failure.
     #[error("refused to connect to {target}: {text}")]
     TelnetRefused {

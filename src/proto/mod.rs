@@ -40,6 +40,8 @@ mod redact;
 pub mod server;
 mod socks4;
 mod socks5;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 mod telnet;
 pub mod websocket;
 
@@ -117,6 +119,15 @@ pub enum Step {
     Peek(usize),
     /// Obtain a user name and password and pass them to [`Negotiation::credentials`].
     Credentials,
+    /// Ask the user, and pass the answer to [`Negotiation::answered`].
+    Ask {
+        /// The question. It may contain any characters.
+        prompt: String,
+        /// The answer may be displayed while the user types it.
+        is_visible: bool,
+        /// An earlier answer to the same question must not be used again.
+        is_new: bool,
+    },
     /// Wait for this time, and continue with the next step.
     Pause(Duration),
     /// Close the connection, open a new one, call [`Negotiation::restart`] and continue with the
@@ -184,6 +195,14 @@ pub trait Negotiation: Any + Send {
     /// Fails if the protocol cannot encode them.
     fn credentials(&mut self, credentials: Credentials) -> Result<(), Error>;
 
+    /// Supplies the answer to the question of [`Step::Ask`], or the reason why there is none.
+    ///
+    /// # Errors
+    /// Fails if the negotiation cannot continue with that.
+    fn answered(&mut self, _answer: Result<Secret, String>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Returns `true` once the whole request is sent, so that bytes for the next hop may be
     /// pipelined after it (`--eager`). Always `false` for protocols that cannot be pipelined.
     fn is_fully_sent(&self) -> bool {
@@ -210,6 +229,22 @@ pub trait Negotiation: Any + Send {
     /// nothing new.
     fn take_log_note(&mut self) -> Option<String> {
         None
+    }
+
+    /// Takes a result of the negotiation so far, for `--check`. `None` if there is nothing new.
+    fn take_fact(&mut self) -> Option<String> {
+        None
+    }
+
+    /// Takes a message for the user. `None` if there is nothing new.
+    fn take_message(&mut self) -> Option<String> {
+        None
+    }
+
+    /// Returns `true` if the debug log shows the bytes. Otherwise, the notes of
+    /// [`take_log_note`](Self::take_log_note) describe the messages.
+    fn logs_bytes(&self) -> bool {
+        true
     }
 
     /// Returns the message that the negotiation waits for.

@@ -25,8 +25,14 @@ pub trait Codec: fmt::Debug + Send {
     /// Returns `true` if [`read_plain`](Self::read_plain) will return plaintext or EOF.
     fn has_plain(&self) -> bool;
 
+    /// Returns `true` if [`write_plain`](Self::write_plain) will accept plaintext once nothing is
+    /// pending. Otherwise bytes from the peer must be processed first.
+    fn accepts_plain(&self) -> bool {
+        true
+    }
+
     /// Adds plaintext to be sent, and returns how many bytes it has accepted: at least one. Called
-    /// only while nothing is pending.
+    /// only while nothing is pending and [`accepts_plain`](Self::accepts_plain) is `true`.
     ///
     /// # Errors
     /// The codec cannot send any more.

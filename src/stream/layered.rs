@@ -95,7 +95,10 @@ impl<C: Codec> Layered<C> {
             match self.codec.read_plain(&mut buffer[filled..]) {
                 Ok(0) => return Ok(filled),
                 Ok(count) => filled += count,
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                // The codec returns the error again.
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return if filled > 0 { Ok(filled) } else { Err(error) };
+                }
                 Err(_) if !self.received.is_empty() => self.receive()?,
                 Err(_) if filled > 0 => return Ok(filled),
                 Err(blocked) => match &self.fault {
@@ -155,7 +158,12 @@ impl<C: Codec> Layered<C> {
 
     /// Returns the events to wait for on the stream below.
     fn interest_below(&self, want: Interest) -> Interest {
-        Interest { write: want.write || !self.codec.pending_wire().is_empty(), ..want }
+        let accepts = self.codec.accepts_plain() || self.fault.is_some();
+        Interest {
+            read: want.read || (want.write && !accepts),
+            write: (want.write && accepts) || !self.codec.pending_wire().is_empty(),
+            ..want
+        }
     }
 }
 
@@ -193,6 +201,12 @@ impl<C: Codec> Stream for Layered<C> {
             return Err(sys::clone_io_error(fault));
         }
         self.flush()?;
+        if !self.codec.accepts_plain() {
+            self.receive()?;
+            if !self.codec.accepts_plain() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
         let count =
             self.codec.write_plain(bytes).inspect_err(|error| self.fail(sys::clone_io_error(error)))?;
         match self.flush() {
@@ -308,7 +322,8 @@ impl<C: Codec> Stream for Layered<C> {
 
     fn ready(&self, want: Interest, events: &mut Events) -> Ready {
         let ready = self.below.ready(self.interest_below(want), events);
-        Ready { read: ready.read || self.has_buffered_input(), ..ready }
+        let write = ready.write || (ready.read && !self.codec.accepts_plain());
+        Ready { read: ready.read || self.has_buffered_input(), write, ..ready }
     }
 
     fn socket(&self) -> Option<&Channel> {

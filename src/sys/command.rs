@@ -1,7 +1,11 @@
 //! Child processes: the user's commands and password programs. [`start`] is the only function that
 //! starts one, and it decides what the child inherits.
 
+#[cfg(feature = "ssh")]
+use std::ffi::OsString;
 use std::io;
+#[cfg(feature = "ssh")]
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -20,6 +24,9 @@ pub enum Program<'a> {
     Shell(&'a str),
     /// An executable, which is started without a shell, and its only argument.
     File(&'a Path, &'a str),
+    /// An executable, which is started without a shell, and its arguments.
+    #[cfg(feature = "ssh")]
+    Args(&'a Path, &'a [OsString]),
 }
 
 impl Program<'_> {
@@ -29,6 +36,12 @@ impl Program<'_> {
             Self::File(path, argument) => {
                 let mut command = Command::new(path);
                 command.arg(argument);
+                command
+            }
+            #[cfg(feature = "ssh")]
+            Self::Args(path, arguments) => {
+                let mut command = Command::new(path);
+                command.args(arguments);
                 command
             }
         }
@@ -67,10 +80,45 @@ fn start(command: &mut Command, output: Stdio) -> io::Result<Child> {
 /// # Errors
 /// The program could not be started.
 pub fn run_within(program: Program<'_>, limit: Option<Duration>) -> io::Result<Option<ExitStatus>> {
-    let started = Instant::now();
     let mut command = program.command();
     isolate(&mut command);
     let mut child = start(&mut command, Stdio::null())?;
+    let status = wait_within(&mut child, limit)?;
+    if status.is_none() {
+        kill_isolated(child);
+    }
+    Ok(status)
+}
+
+/// The largest output that [`output_within`] returns. Pipes hold it, so that the child does not
+/// wait for us.
+#[cfg(feature = "ssh")]
+const MAX_OUTPUT: u64 = 64 * 1024;
+
+/// Runs a program and waits for it to exit. Returns its status and the first 64 KiB of its standard
+/// output. After `limit`, kills the program as [`run_within`] does, and returns `None`.
+///
+/// # Errors
+/// The program could not be started, or its output could not be read.
+#[cfg(feature = "ssh")]
+pub fn output_within(program: Program<'_>, limit: Duration) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
+    let mut command = program.command();
+    isolate(&mut command);
+    let mut child = start(&mut command, Stdio::piped())?;
+    let Some(status) = wait_within(&mut child, Some(limit))? else {
+        kill_isolated(child);
+        return Ok(None);
+    };
+    let mut output = Vec::new();
+    if let Some(pipe) = child.stdout.take() {
+        pipe.take(MAX_OUTPUT).read_to_end(&mut output)?;
+    }
+    Ok(Some((status, output)))
+}
+
+/// Waits for a child to exit. Returns `None` after `limit`.
+fn wait_within(child: &mut Child, limit: Option<Duration>) -> io::Result<Option<ExitStatus>> {
+    let started = Instant::now();
     let mut delay = CHILD_POLL_BACKOFF.0;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -78,7 +126,6 @@ pub fn run_within(program: Program<'_>, limit: Option<Duration>) -> io::Result<O
         }
         let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
         if left == Some(Duration::ZERO) {
-            kill_isolated(child);
             return Ok(None);
         }
         thread::sleep(left.map_or(delay, |left| left.min(delay)));

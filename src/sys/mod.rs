@@ -20,6 +20,8 @@ mod unix;
 mod windows;
 mod zeroizing_alloc;
 
+#[cfg(feature = "ssh")]
+pub use command::output_within;
 pub use command::{Program, run_for_output, run_within};
 pub use interfaces::{InterfaceAddress, bind_to_interface, interface_addresses, own_addresses, own_networks};
 #[cfg(not(target_os = "linux"))]

@@ -23,6 +23,8 @@ all_recipes() {
     check inside-outside/negated direct_not
     check hopping hopping
     check hopping/ssh hopping_ssh
+    check bastion/ssh bastion_ssh
+    check bastion/mail bastion_mail
     check port-443 port_443
     check port-443/other-ports-closed port_443_only
     check program-name/number name_number
@@ -327,6 +329,23 @@ hopping_ssh() {
     try "${AS[@]}" ssh -F /etc/ssh/ssh_config -J gate.example.net build.internal.example true
     want_ssh_failed
     want_err 'administratively prohibited'
+}
+
+# The keys of mailhost are in the user's known_hosts, as for ssh.
+bastion_ssh() {
+    home bastion bastion
+    play bastion bastion-use
+    want_status 0
+    grep -q '^I am in, from ' "$CASE/out" || fail "no login: $(cat "$CASE/out")"
+    want_log sshd "on ${ADDRESS[mailhost.example.net]} port 22"
+    want_log sshd "on ${ADDRESS[build.internal.example]} port 22"
+}
+
+bastion_mail() {
+    home
+    play_typing bastion bastion-mail 'QUIT\r\n'
+    want_pop3
+    want_log sshd "on ${ADDRESS[mailhost.example.net]} port 22"
 }
 
 port_443() {

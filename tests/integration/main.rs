@@ -45,7 +45,7 @@ mod local_port;
 mod local_port_copying;
 mod match_blocks;
 // The generated page documents the messages on Linux, with all features.
-#[cfg(all(target_os = "linux", feature = "dns", feature = "relay", feature = "tls"))]
+#[cfg(all(target_os = "linux", feature = "dns", feature = "relay", feature = "ssh", feature = "tls"))]
 mod messages;
 #[cfg(feature = "relay")]
 mod mint;
@@ -79,6 +79,8 @@ mod socket_proxy;
 mod sockets;
 mod socks4;
 mod socks5;
+#[cfg(all(unix, feature = "ssh"))]
+mod ssh;
 mod style;
 #[cfg(unix)]
 mod sudden_end;

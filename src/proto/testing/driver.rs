@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 
 use crate::proto::{Credentials, Error, Learned, Limit, Negotiation, Step, Wire};
+use crate::secret::Secret;
 
 /// Maximum number of bytes that the program passes to a negotiation at once.
 pub(crate) const PEEK_SIZE: usize = 4096;
@@ -30,6 +31,11 @@ pub(crate) trait Peers {
 
     /// Returns the credentials that the user enters.
     fn credentials(&mut self) -> Credentials;
+
+    /// Returns the user's answer to a question, or the reason why there is none.
+    fn answer(&mut self, prompt: &str, is_visible: bool) -> Result<Secret, String> {
+        panic!("unexpected question: {prompt:?}, visible: {is_visible}")
+    }
 
     /// Accepts a new connection. Undelivered bytes on the old connection are lost.
     fn reconnect(&mut self);
@@ -109,6 +115,10 @@ impl<N: Negotiation + Debug, P: Peers> Driver<'_, N, P> {
             Step::Credentials => {
                 let credentials = self.peers.credentials();
                 self.call(|negotiation| negotiation.credentials(credentials))?;
+            }
+            Step::Ask { prompt, is_visible, is_new: _ } => {
+                let answer = self.peers.answer(&prompt, is_visible);
+                self.call(|negotiation| negotiation.answered(answer.clone()))?;
             }
             Step::Pause(_) => {}
             Step::Reconnect => {

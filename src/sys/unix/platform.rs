@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
+#[cfg(feature = "ssh")]
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -35,6 +37,24 @@ pub fn os_string(bytes: Vec<u8>) -> OsString {
 /// The path exists, or the file cannot be created.
 pub fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Creates a directory that only its owner can use.
+///
+/// # Errors
+/// The path exists, or the directory cannot be created.
+#[cfg(feature = "ssh")]
+pub fn create_private_directory(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Returns the permissions of a file that users other than the owner can use; `None` if they
+/// cannot.
+#[cfg(feature = "ssh")]
+#[must_use]
+pub fn open_mode(data: &Metadata) -> Option<u32> {
+    let mode = data.mode() & 0o7777;
+    Some(mode).filter(|mode| mode & 0o077 != 0)
 }
 
 /// Returns `true` if users other than the owner can read the file.

@@ -2,10 +2,15 @@
 
 use std::fs::File;
 use std::io;
+#[cfg(feature = "ssh")]
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::{mem, ptr};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+#[cfg(feature = "ssh")]
+use zeroize::Zeroizing;
 
 use super::signals;
 
@@ -50,6 +55,36 @@ pub fn error_terminal() -> Option<usize> {
 fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }
+
+/// Prints a prompt, and reads a line that the user sees while typing it.
+///
+/// # Errors
+/// There is no terminal, or the user has sent EOF.
+#[cfg(feature = "ssh")]
+pub fn read_visible_line(prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    let (mut input, mut output) = {
+        let terminal = open()?;
+        (terminal.try_clone()?, terminal)
+    };
+    output.write_all(prompt.as_bytes())?;
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+    let mut byte = [0];
+    while line.len() < MAX_LINE {
+        if input.read(&mut byte)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match byte[0] {
+            b'\n' => break,
+            b'\r' => {}
+            other => line.push(other),
+        }
+    }
+    Ok(line)
+}
+
+/// The longest line that a user can enter.
+#[cfg(feature = "ssh")]
+const MAX_LINE: usize = 4096;
 
 /// A guard: while it exists, a handler restores the terminal's settings before a signal takes its
 /// previous action: that of a listener, or the default action, which ends the program. A signal

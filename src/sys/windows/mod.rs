@@ -1,5 +1,7 @@
 //! Implementation for Windows.
 
+#[cfg(feature = "ssh")]
+mod agent;
 mod background;
 mod channel;
 mod child_output;
@@ -19,7 +21,10 @@ mod terminal;
 mod termination;
 mod user;
 
+#[cfg(feature = "ssh")]
+pub use agent::connect_agent;
 pub use background::{Background, CAN_DETACH};
+pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair};
 pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair, is_same_user};
 pub use child_output::ChildOutput;
 pub use fd_passing::{check_fd_passing, send_fd};
@@ -32,10 +37,14 @@ pub use platform::{
     is_trusted, os_string, others_can_read, raise_descriptor_limit,
 };
 pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
+#[cfg(feature = "ssh")]
+pub use platform::{create_private_directory, open_mode};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, poll_now, watch};
 pub(super) use process_group::{isolate, kill_isolated, restrict_inheritance, shell_command};
 pub use signal_report::SignalReport;
 pub use tcp::bind_tcp;
+#[cfg(feature = "ssh")]
+pub use terminal::read_visible_line;
 pub use terminal::{RestoreTerminal, error_terminal, has_terminal};
 pub use termination::Termination;
 pub use user::{home, login_name};

@@ -59,3 +59,19 @@ pub fn descriptor_limit() -> Option<u64> {
 pub(crate) fn out_of_memory() -> ! {
     std::process::abort()
 }
+
+/// Returns `None`, because Windows protects the files of a user by access control lists.
+#[cfg(feature = "ssh")]
+#[must_use]
+pub fn open_mode(_: &std::fs::Metadata) -> Option<u32> {
+    None
+}
+
+/// Creates a directory. It inherits the permissions of the directory that contains it.
+///
+/// # Errors
+/// The path exists, or the directory cannot be created.
+#[cfg(feature = "ssh")]
+pub fn create_private_directory(path: &Path) -> io::Result<()> {
+    std::fs::create_dir(path)
+}

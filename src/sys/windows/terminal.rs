@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io;
+#[cfg(feature = "ssh")]
+use std::io::{Read, Write};
 use std::os::windows::io::AsRawHandle;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +12,8 @@ use windows_sys::Win32::System::Console::{
     SetConsoleCtrlHandler, SetConsoleMode,
 };
 use windows_sys::core::BOOL;
+#[cfg(feature = "ssh")]
+use zeroize::Zeroizing;
 
 /// The console mode that the handler restores, or `None` if none is saved.
 static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
@@ -40,6 +44,33 @@ pub fn error_terminal() -> Option<usize> {
 fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("CONIN$")
 }
+
+/// Prints a prompt, and reads a line that the user sees while typing it.
+///
+/// # Errors
+/// There is no terminal, or the user has sent EOF.
+#[cfg(feature = "ssh")]
+pub fn read_visible_line(prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    let (mut input, mut output) = (open()?, File::options().read(true).write(true).open("CONOUT$")?);
+    output.write_all(prompt.as_bytes())?;
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+    let mut byte = [0];
+    while line.len() < MAX_LINE {
+        if input.read(&mut byte)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match byte[0] {
+            b'\n' => break,
+            b'\r' => {}
+            other => line.push(other),
+        }
+    }
+    Ok(line)
+}
+
+/// The longest line that a user can enter.
+#[cfg(feature = "ssh")]
+const MAX_LINE: usize = 4096;
 
 /// A guard: while it exists, a handler restores the console's mode before Ctrl-C or closing the
 /// window ends the program. The mode belongs to the console, so the shell would otherwise be left

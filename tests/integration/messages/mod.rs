@@ -19,6 +19,7 @@ mod proxy_server;
 mod reach;
 mod refused;
 mod session;
+mod ssh;
 mod tls;
 mod tokens;
 mod usage;
@@ -104,6 +105,7 @@ fn rows() -> Vec<Row> {
         tokens::rows(),
         hub::rows(),
         websocket::rows(),
+        ssh::rows(),
         proxy_server::rows(),
         session::rows(),
         warnings::rows(),

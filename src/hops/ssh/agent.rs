@@ -1,0 +1,89 @@
+//! Keys in an SSH agent.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::os_message;
+use crate::proto::ssh::{SignError, Signer};
+use crate::secret::Secret;
+use crate::ssh::agent::{self, AgentKey, MAX_MESSAGE};
+use crate::ssh::client_auth::Identity;
+use crate::ssh::key_type::KeyType;
+use crate::sys;
+use crate::text::escaped;
+use crate::trace::trace;
+
+/// The time for one answer of an agent.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A key in an agent.
+#[derive(Clone, Debug)]
+pub(super) struct InAgent {
+    socket: PathBuf,
+    key: AgentKey,
+    /// The key for the server: that of the agent, or a certificate of it from a file.
+    shown: Vec<u8>,
+    kind: &'static KeyType,
+}
+
+impl InAgent {
+    /// Returns the public key or the certificate.
+    pub(super) fn blob(&self) -> &[u8] {
+        &self.key.blob
+    }
+
+    /// Returns the same key, presented as itself or as a certificate. `None` for an unknown type.
+    pub(super) fn presented_as(&self, shown: Vec<u8>) -> Option<Self> {
+        Some(Self { kind: KeyType::of(&shown)?, shown, ..self.clone() })
+    }
+
+    fn name(&self) -> String {
+        format!("{}, {} in the agent", self.kind.describe(&self.shown), escaped(&self.key.comment))
+    }
+}
+
+impl Signer for InAgent {
+    fn identity(&self) -> Identity {
+        Identity::new(self.shown.clone(), self.kind.algorithms(), self.name(), false)
+    }
+
+    fn sign(&self, algorithm: &str, message: &[u8], _: Option<&Secret>) -> Result<Vec<u8>, SignError> {
+        let unusable =
+            |reason: &str| SignError::Unusable(format!("cannot use key {}: {reason}", self.name()));
+        let request = agent::sign_request(&self.key.blob, algorithm, message);
+        let answer = ask(&self.socket, &request).map_err(|error| unusable(&os_message(&error)))?;
+        agent::signature(&answer).map_err(|_| unusable("the agent did not sign"))
+    }
+}
+
+/// Returns the keys of an agent that can log in. Without an agent, there are none.
+pub(super) fn keys(socket: &Path) -> Vec<InAgent> {
+    let keys = match ask(socket, &agent::list_request()) {
+        Ok(answer) => agent::keys(&answer).unwrap_or_default(),
+        Err(error) => {
+            trace!("no agent at {}: {}", socket.display(), os_message(&error));
+            return Vec::new();
+        }
+    };
+    let usable = |key: AgentKey| {
+        let kind = KeyType::of(&key.blob)?;
+        Some(InAgent { socket: socket.to_owned(), shown: key.blob.clone(), key, kind })
+    };
+    keys.into_iter().filter_map(usable).collect()
+}
+
+/// Sends a request to the agent, and returns the answer without its length.
+fn ask(socket: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
+    let mut agent = sys::connect_agent(socket, AGENT_TIMEOUT)?;
+    agent.write_all(request)?;
+    let mut length = [0; 4];
+    agent.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > MAX_MESSAGE {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
+    }
+    let mut answer = vec![0; length];
+    agent.read_exact(&mut answer)?;
+    Ok(answer)
+}
