@@ -34,6 +34,7 @@ use crate::secret::{Secret, UserName};
 mod error;
 mod http;
 pub mod hub;
+pub mod link;
 pub mod post;
 mod proxy_protocol;
 mod redact;
