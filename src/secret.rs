@@ -10,11 +10,13 @@ use crate::parameters::{self, Kind};
 
 mod first_line;
 mod masking;
+mod shared_key;
 
 pub use first_line::{FirstLineError, read_first_line};
 pub use masking::{
     is_name, masked, masked_chain, masked_option, masked_targets, masked_text, quotable_number,
 };
+pub use shared_key::SharedKey;
 
 /// A password, as bytes. It has no `Display`, its `Debug` output is masked, and its memory is
 /// zeroed on drop.

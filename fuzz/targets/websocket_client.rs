@@ -25,6 +25,8 @@ fuzz_target!(|input: &[u8]| {
             path: "/chat".into(),
             token: has_token.then(|| Secret::from(PASSWORD)),
             subprotocols: if has_subprotocol { "v1".into() } else { String::new() },
+            needs_subprotocol: false,
+            resumed_link: None,
             half_close: HalfClose::Neither,
         };
         // Another hop may have sent the user's credentials, and this server may repeat them.
