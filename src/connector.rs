@@ -46,13 +46,14 @@ impl Connector {
                 Local::Listen(_) | Local::Post(_) | Local::WebSocket(_) | Local::Origin(_)
             );
         if has_many_sessions {
-            shared = shared.limiting_logins();
+            shared = shared.limiting_logins().sharing_tunnels();
         }
         if has_many_sessions || plan.hops().any(|hop| hop.protocol.opens_connections()) {
             shared = shared.remembering_logins();
         }
         let has_key = |tls: &Option<Tls>| tls.as_ref().is_some_and(|tls| tls.identity.is_some());
-        let is_secret = |hop: &Hop| hop.protocol.login().is_some() || has_key(&hop.tls);
+        let is_secret =
+            |hop: &Hop| hop.protocol.login().is_some() || hop.protocol.has_key() || has_key(&hop.tls);
         // A planner may have a password for some of the targets.
         if planner.is_some() || has_key(&plan.target_tls) || plan.hops().any(is_secret) {
             shared = shared.without_core_dumps();

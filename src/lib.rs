@@ -135,7 +135,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
     config::conceal_variables();
     if let Some(format) = check {
         let checked = check::run(&connector, &records, format);
-        tunnels::post::abort_all();
+        tunnels::abort_all();
         return checked;
     }
     let result = match connector.plan().local.clone() {
@@ -150,7 +150,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::Origin(settings) => hub::origin::run(connector, &settings),
         Local::Hub(server) => hub::serve(connector.plan(), &server),
     };
-    tunnels::post::abort_all();
+    tunnels::abort_all();
     result.map(|()| ExitCode::Ok)
 }
 

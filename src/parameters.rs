@@ -89,6 +89,7 @@ pub const ALL: &[Parameter] = &[
     setting(Plain, "CONNECT_USER_AGENT", "same as `--user-agent`"),
     setting(Secret, "CONNECT_TOKEN", "token, see `--token-file`"),
     setting(Path, "CONNECT_TOKEN_FILE", "same as `--token-file`"),
+    setting(Path, "CONNECT_KEY_FILE", "same as `--key-file`"),
     setting(Plain, "CONNECT_TLS_TARGET", "`yes` is the same as `--tls-target`, `no` is the default"),
     setting(Path, "CONNECT_TLS_CA", "same as `--tls-ca`"),
     setting(Path, "CONNECT_TLS_CERT", "same as `--tls-cert`"),
@@ -146,6 +147,9 @@ pub const URL_OPTIONS: &[(&str, Kind)] = &[
     ("header", Secret),
     ("insecure", Plain),
     ("keepalive", Plain),
+    // An error, because a key does not belong into a URL. Masked all the same.
+    ("key", Secret),
+    ("key-file", Path),
     ("resolve", Plain),
     ("ssh-agent", Path),
     ("ssh-cert", Path),
@@ -202,7 +206,7 @@ mod tests {
             let expected = match name.as_str() {
                 "CONNECT_NETRC" => Kind::Netrc,
                 "CONNECT_HEADER" => Kind::Header,
-                "HEADER" | "TOKEN" => Kind::Secret,
+                "HEADER" | "KEY" | "TOKEN" => Kind::Secret,
                 // The command of a telnet-style proxy is sent to it, not run.
                 "COMMAND" => Kind::Plain,
                 "NO_PROXY" => Kind::Targets,

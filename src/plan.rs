@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::bypass::BypassList;
 use crate::proto::ProxyProtocol;
 pub use access::{TokenCheck, WebAccess};
-pub use dial::{Dial, DialError};
+pub use dial::{Dial, DialError, Multiplexer};
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve, TargetUse};
 pub use local::{
     AllowedTarget, HubListener, HubServer, ListenAddress, Local, OriginSettings, PostListener, PostServer,

@@ -23,7 +23,7 @@ _connect() {
 
     case "${cmd}" in
         connect)
-            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a -i --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --ssh-pin --ssh-ciphers --ssh-config --listen --fdpass --relay --origin --max-at-once --max-total --spare --plain --background --drain --allow-from --open --relay-name --allow-origin --trust-forwarded --max-wait --token-fd --mint-token --mint-key --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --keepalive --resume --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --ssh-identity --ssh-cert --ssh-known-hosts --ssh-strict --ssh-agent --allow-to --listen-password-file --serve-cert --serve-key --serve-client-ca --token-keys --deny-file --token-file --mint-signing-key --signing-key --proxy-protocol --check --generate --help"
+            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a -i --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --ssh-pin --ssh-ciphers --ssh-config --listen --fdpass --relay --origin --max-at-once --max-total --spare --plain --background --drain --allow-from --open --relay-name --allow-origin --trust-forwarded --max-wait --token-fd --key-fd --mint-token --mint-key --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --keepalive --resume --window --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --ssh-identity --ssh-cert --ssh-known-hosts --ssh-strict --ssh-agent --allow-to --listen-password-file --serve-cert --serve-key --serve-client-ca --token-keys --deny-file --token-file --key-file --mint-signing-key --signing-key --proxy-protocol --check --generate --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,6 +133,10 @@ _connect() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --key-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --mint-token)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -158,6 +162,10 @@ _connect() {
                     return 0
                     ;;
                 --resume)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --window)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -441,6 +449,21 @@ _connect() {
                     return 0
                     ;;
                 --token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --key-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

@@ -23,13 +23,15 @@ complete -c connect -l allow-origin -d 'Accept browsers on pages of this origin;
 complete -c connect -l trust-forwarded -d 'Believe X-Forwarded-For from this network; repeatable' -r
 complete -c connect -l max-wait -d 'Hold a poll of a POST tunnel for at most this time (default 25)' -r
 complete -c connect -l token-fd -d 'Read the token from this inherited file descriptor' -r
+complete -c connect -l key-fd -d 'Read that key from this inherited file descriptor' -r
 complete -c connect -l mint-token -d 'Print a token with these claims, signed by --signing-key' -r
 complete -c connect -s w -d 'Limit the time to reach the target (0: no limit)' -r
 complete -c connect -l idle-timeout -d 'Close a session without traffic for this long (default 0: never)' -r
 complete -c connect -l bind -d 'Connect from this local address or network interface' -r
 complete -c connect -l tcp-keepalive -d 'Probe a silent peer after this time (default 60, 0: never)' -r
 complete -c connect -l keepalive -d 'Send a WebSocket Ping after this time without input (default 25)' -r
-complete -c connect -l resume -d 'Repeat failing requests of a POST tunnel for this time (default 60)' -r
+complete -c connect -l resume -d 'Survive lost connections to a hub or a POST server (default 60)' -r
+complete -c connect -l window -d 'Limit the bytes on their way through a hub (default 1048576)' -r
 complete -c connect -s R -d 'Resolve the target here, at the proxy, or by this DNS server' -r -f -a "local\t''
 remote\t''
 both\t''"
@@ -61,6 +63,7 @@ complete -c connect -l serve-client-ca -d 'Require client certificates by the au
 complete -c connect -l token-keys -d 'Require a token signed by a key in this file' -r -F
 complete -c connect -l deny-file -d 'Refuse the tokens, subjects and sessions in this file' -r -F
 complete -c connect -l token-file -d 'Send the token in the first line of this file' -r -F
+complete -c connect -l key-file -d 'Encrypt from end to end with the key in this file' -r -F
 complete -c connect -l mint-signing-key -d 'Create a key that signs tokens, and print its public key' -r -F
 complete -c connect -l signing-key -d 'Use this private key for --mint-token' -r -F
 complete -c connect -l proxy-protocol -d 'Send a PROXY protocol header to the target first' -r -f -a "v1\t''

@@ -4,6 +4,7 @@ use super::report::{Failure, Report};
 use super::served::Served;
 use super::step::Verdict;
 use super::{session, text};
+use crate::codecs::websocket::ClosingCode;
 use crate::connector::Connector;
 use crate::error::{Error, ExitCode};
 use crate::hops::hub::{Purpose, plan_to_hub, random_session};
@@ -85,7 +86,7 @@ pub(super) fn check_origin(
 fn ask_hub(report: &Report, connector: &Connector, settings: &OriginSettings) -> Result<(), Failure> {
     let asked = || {
         let session = settings.session.clone().map_or_else(random_session, Ok)?;
-        let purpose = Purpose::Accept(Id(sys::random().unwrap_or_default()));
+        let purpose = Purpose::Accept(Id(sys::random().unwrap_or_default()), ClosingCode::default());
         let plan = plan_to_hub(connector.plan(), settings, &session, purpose);
         connector.connect_with(&plan, report).map(drop)
     };

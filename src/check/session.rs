@@ -42,7 +42,7 @@ fn greeting(report: &Report, target: &Target, tunnel: Tunnel) -> Result<(), Erro
     let Tunnel { mut stream, peers } = tunnel;
     let mut bytes = [0; 256];
     let received = stream::read_within(&mut *stream, &mut bytes, GREETING_TIMEOUT)
-        .map_err(|cause| Error::Remote { peer: peers.remote.clone(), cause, unanswered: true })
+        .map_err(|cause| Error::remote(peers.remote.clone(), cause, true))
         .map_err(|error| peers.session_error(error))?;
     stream::close(stream);
     let (verdict, text) = match received {

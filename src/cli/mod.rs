@@ -44,6 +44,10 @@ pub struct Args {
     pub token: Option<TokenSource>,
     /// The options for SSH servers.
     pub ssh: SshArgs,
+    /// Whichever of `--key-file` and `--key-fd` came last.
+    pub key: Option<KeySource>,
+    /// `--window`.
+    pub window: Option<String>,
     /// `--keepalive`.
     pub keep_alive: Option<String>,
     /// `--resume`.
@@ -272,6 +276,15 @@ pub enum TokenSource {
     Descriptor(String),
 }
 
+/// The option that selects the source of the key for the end-to-end encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// `--key-file`.
+    File(String),
+    /// `--key-fd`.
+    Descriptor(String),
+}
+
 /// The option that selects the netrc file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetrcSource {
@@ -487,6 +500,9 @@ impl Args {
             Flag::Ipv6 => self.family = Some(Family::V6),
             Flag::TcpKeepAlive => self.tcp_keep_alive = Some(value),
             Flag::KeepAlive => self.keep_alive = Some(value),
+            Flag::KeyFile => self.key = Some(KeySource::File(value)),
+            Flag::KeyFd => self.key = Some(KeySource::Descriptor(value)),
+            Flag::Window => self.window = Some(value),
             Flag::Resume => self.resume = Some(value),
             Flag::NoShutdown => self.no_shutdown = true,
             Flag::Debug => {

@@ -1,5 +1,6 @@
 //! The access rules of listeners for web clients: tokens, origins and the web servers in front.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::sources::Sources;
 use crate::cli::{Args, ServerArgs};
 use crate::error::{Error, os_message};
 use crate::plan::{TokenCheck, WebAccess};
+use crate::proto::link::MIN_WINDOW;
 use crate::proto::server::Origin;
 use crate::secret;
 use crate::text::printable;
@@ -24,6 +26,12 @@ const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time from a termination signal to the end of a hub, if `--drain` is not given.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// The limit of the bytes of a link that may be on their way, if `--window` is not given.
+const DEFAULT_WINDOW: u32 = 1024 * 1024;
+
+/// The values of `--window`.
+const WINDOWS: RangeInclusive<u32> = MIN_WINDOW..=1024 * 1024 * 1024;
 
 /// Longest hold of a poll, if `--max-wait` is not given.
 const MAX_WAIT: Duration = Duration::from_secs(25);
@@ -49,6 +57,25 @@ pub(super) fn keep_alive(args: &Args, sources: &Sources<'_>) -> Result<Option<Du
 pub(super) fn resume(args: &Args, sources: &Sources<'_>) -> Result<Duration, Error> {
     sources.mark_used("--resume");
     args.resume.as_deref().map_or(Ok(RESUME_TIMEOUT), |value| whole_seconds(value, "--resume"))
+}
+
+/// Returns the value of `--window`.
+///
+/// # Errors
+/// The value is invalid.
+pub(super) fn window(args: &Args, sources: &Sources<'_>) -> Result<u32, Error> {
+    sources.mark_used("--window");
+    let Some(value) = &args.window else { return Ok(DEFAULT_WINDOW) };
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    let valid = value.parse().ok().filter(|window| is_number && WINDOWS.contains(window));
+    valid.ok_or_else(|| {
+        Error::Config(format!(
+            "invalid value '{}' for --window; use a number of bytes from {} to {}",
+            shown(value),
+            WINDOWS.start(),
+            WINDOWS.end()
+        ))
+    })
 }
 
 /// Returns the value of `--max-wait`.

@@ -82,10 +82,12 @@ fn route(chain: &[u8], source: &str, args: &Args, sources: &Sources<'_>) -> Resu
     }
     let http_proxies = urls.iter().filter(|url| url.selection.kind.option() == Some("-H")).count();
     let last_with_token = urls.iter().rposition(|url| url.selection.kind.sends_token());
+    let last_with_key = urls.iter().rposition(|url| url.selection.kind.has_key());
     let proxies = urls.len();
     let hops = urls.into_iter().enumerate().map(|(index, url)| {
         let gets_token = last_with_token == Some(index);
-        hop::from_url(url, ChainSize { proxies, http_proxies, gets_token }, args, sources)
+        let gets_key = last_with_key == Some(index);
+        hop::from_url(url, ChainSize { proxies, http_proxies, gets_token, gets_key }, args, sources)
     });
     route_through(hops.collect::<Result<_, _>>()?, args, sources)
 }

@@ -9,14 +9,14 @@ use super::scheme::{Selection, Syntax};
 use super::sources::Sources;
 #[cfg(feature = "ssh")]
 use super::ssh;
-use super::{access, auth, http, tls, token};
+use super::{access, auth, http, key, tls, token};
 use crate::addr::{Endpoint, Host, Port, parse_port, split_port};
 use crate::cli::{Args, SocksVersion};
 use crate::error::Error;
 use crate::hops::{LoginParameters, Settings};
 use crate::plan::{Hop, Login, PasswordPrompt, Resolve, Target, Token};
 use crate::proto::{HttpSettings, Socks5Method};
-use crate::secret;
+use crate::secret::{self, SharedKey};
 
 /// The default port of a DNS server.
 const DNS_PORT: u16 = 53;
@@ -28,11 +28,13 @@ pub(super) struct ChainSize {
     pub(super) http_proxies: usize,
     /// `true` for the last hop of the route that sends a token: the token of the run is for it.
     pub(super) gets_token: bool,
+    /// `true` for the last hop of the route that may have a key: the key of the run is for it.
+    pub(super) gets_key: bool,
 }
 
 impl ChainSize {
     /// A proxy that is not part of a longer chain.
-    pub(super) const SINGLE: Self = Self { proxies: 1, http_proxies: 1, gets_token: true };
+    pub(super) const SINGLE: Self = Self { proxies: 1, http_proxies: 1, gets_token: true, gets_key: true };
 }
 
 /// Builds the hop for a proxy, whether it was given by `-S`, `-H`, `-T`, `-x` or a variable.
@@ -52,8 +54,8 @@ pub(super) fn from_url(
         Syntax::Socks => with_version(url.selection, args.socks_version),
         _ => url.selection,
     };
-    let ChainSize { http_proxies, gets_token, .. } = chain;
-    let mut settings = HopSettings { url, http_proxies, gets_token, args, sources, login_sources };
+    let ChainSize { http_proxies, gets_token, gets_key, .. } = chain;
+    let mut settings = HopSettings { url, http_proxies, gets_token, gets_key, args, sources, login_sources };
     let protocol = selection.kind.build(selection.scheme, &mut settings)?;
     let url = settings.url;
     url.expect_no_more_options()?;
@@ -79,6 +81,8 @@ struct HopSettings<'a> {
     http_proxies: usize,
     /// The token of the run is for this hop.
     gets_token: bool,
+    /// The key of the run is for this hop.
+    gets_key: bool,
     args: &'a Args,
     sources: &'a Sources<'a>,
     /// The sources of missing parts of the login; `None` if the URL must have all of it.
@@ -157,6 +161,14 @@ impl Settings for HopSettings<'_> {
     #[cfg(feature = "ssh")]
     fn ssh(&mut self) -> Result<crate::plan::Ssh, Error> {
         ssh::for_hop(&mut self.url, self.args, self.sources)
+    }
+
+    fn window(&self) -> Result<u32, Error> {
+        access::window(self.args, self.sources)
+    }
+
+    fn key(&mut self) -> Result<Option<SharedKey>, Error> {
+        key::for_hop(&mut self.url, self.gets_key, self.args, self.sources)
     }
 
     fn telnet_command(&self) -> Option<String> {

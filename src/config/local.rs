@@ -7,7 +7,7 @@ use super::sources::Sources;
 use super::tcp_address::parse_tcp;
 use super::websocket_server::websocket_server;
 use crate::addr::{Host, LOOPBACK};
-use crate::cli::{Args, PasswordSource, TokenSource};
+use crate::cli::{Args, KeySource, PasswordSource, TokenSource};
 use crate::error::Error;
 use crate::plan::{ListenAddress, Local};
 use crate::sys;
@@ -110,8 +110,14 @@ fn systemd_sockets(args: &Args, sources: &Sources<'_>) -> Result<impl Iterator<I
         Some(TokenSource::Descriptor(number)) => Some(("--token-fd", number)),
         _ => None,
     };
+    let key = match &args.key {
+        Some(KeySource::Descriptor(number)) => Some(("--key-fd", number)),
+        _ => None,
+    };
     let is_socket = |number: &String| number.parse().is_ok_and(|number| descriptors.contains(&number));
-    if let Some((option, number)) = password.into_iter().chain(token).find(|(_, number)| is_socket(number)) {
+    if let Some((option, number)) =
+        password.into_iter().chain(token).chain(key).find(|(_, number)| is_socket(number))
+    {
         return Err(error(format!(
             "file descriptor {number} is a socket from systemd; use another one for {option}"
         )));

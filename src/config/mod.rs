@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::addr::{AddrError, Endpoint};
-use crate::cli::{Args, ProxyArg, TokenSource, Verbosity};
+use crate::cli::{Args, KeySource, ProxyArg, TokenSource, Verbosity};
 use crate::error::Error;
 use crate::plan::{Limits, Local, Plan, RelayMode, RelaySettings, Route, Target};
 use crate::proto::ProxyProtocol;
@@ -24,6 +24,7 @@ mod descriptor;
 mod hop;
 mod http;
 mod hub_server;
+mod key;
 mod listen_url;
 mod local;
 mod match_context;
@@ -37,6 +38,7 @@ mod proxy_server;
 mod proxy_url;
 mod rcfile;
 mod scheme;
+mod secret_line;
 mod service;
 mod setting;
 mod sockets;
@@ -162,23 +164,29 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
     Ok(Plan { askpass: sources.askpass(), ..plan })
 }
 
-/// Fails if an option about tokens or about WebSocket connections was given, but nothing uses it.
+/// Fails if an option about tokens, keys or web connections was given, but nothing uses it.
 fn expect_token_used(args: &Args, sources: &Sources<'_>) -> Result<(), Error> {
-    let token = match args.token {
-        Some(TokenSource::File(_)) => Some("--token-file"),
-        Some(TokenSource::Descriptor(_)) => Some("--token-fd"),
-        None => None,
-    };
-    let keep_alive = args.keep_alive.is_some().then_some("--keepalive");
-    let resume = args.resume.is_some().then_some("--resume");
-    match token.into_iter().chain(keep_alive).chain(resume).find(|option| !sources.is_used(option)) {
-        None => Ok(()),
-        Some("--keepalive") => {
-            Err(Error::Usage("--keepalive has no effect without WebSocket connections".into()))
+    let (token, key) = (args.token.as_ref(), args.key.as_ref());
+    let no_token = "no hop sends a token";
+    let no_link = "no hop is a relay hub";
+    for (option, is_given, why) in [
+        ("--token-file", matches!(token, Some(TokenSource::File(_))), no_token),
+        ("--token-fd", matches!(token, Some(TokenSource::Descriptor(_))), no_token),
+        ("--key-file", matches!(key, Some(KeySource::File(_))), no_link),
+        ("--key-fd", matches!(key, Some(KeySource::Descriptor(_))), no_link),
+        ("--window", args.window.is_some(), no_link),
+    ] {
+        if is_given && !sources.is_used(option) {
+            return Err(Error::Usage(format!("{option} has no effect: {why}")));
         }
-        Some("--resume") => Err(Error::Usage("--resume has no effect without a POST tunnel".into())),
-        Some(option) => Err(Error::Usage(format!("{option} has no effect: no hop sends a token"))),
     }
+    if args.keep_alive.is_some() && !sources.is_used("--keepalive") {
+        return Err(Error::Usage("--keepalive has no effect without WebSocket connections".into()));
+    }
+    if args.resume.is_some() && !sources.is_used("--resume") {
+        return Err(Error::Usage("--resume has no effect without a relay hub or a POST tunnel".into()));
+    }
+    Ok(())
 }
 
 /// Rejects `-F` with a hop that has messages of its own around the tunnel's bytes.

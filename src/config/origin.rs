@@ -2,7 +2,7 @@
 
 use super::proxy_server::allowed_clients;
 use super::sources::Sources;
-use super::{access, chain};
+use super::{access, chain, key};
 use crate::cli::{Args, OriginArgs};
 use crate::error::Error;
 use crate::hops::hub::websocket_path;
@@ -44,6 +44,10 @@ pub(super) fn origin(args: &Args, sources: &Sources<'_>) -> Result<Option<Origin
     if session.is_some_and(|session| !is_session_name(session)) || prefix.contains(['?', '%']) {
         return Err(invalid("invalid session name in the path; use up to 64 letters, digits and '._~-'"));
     }
+    let key = key::for_run(args, sources)?;
+    if args.host.starts_with("unix:") && !args.origin.plain && key.is_none() {
+        return Err(Error::Usage("--origin unix:FILE needs --key-file FILE or --plain".into()));
+    }
     Ok(Some(OriginSettings {
         prefix: prefix.trim_end_matches('/').into(),
         session: session.map(str::to_owned),
@@ -54,6 +58,9 @@ pub(super) fn origin(args: &Args, sources: &Sources<'_>) -> Result<Option<Origin
         spare: spare.as_deref().map_or(Ok(0), |value| limit(value, "--spare"))?,
         background: *background,
         keep_alive: access::keep_alive(args, sources)?,
+        resume: access::resume(args, sources)?,
+        window: access::window(args, sources)?,
+        key,
     }))
 }
 
@@ -91,9 +98,6 @@ fn expect_no_others(args: &Args) -> Result<(), Error> {
         if is_given {
             return Err(Error::Usage(format!("--origin cannot be combined with {option}")));
         }
-    }
-    if args.host.starts_with("unix:") && !args.origin.plain {
-        return Err(Error::Usage("--origin unix:FILE needs --plain".into()));
     }
     if args.origin.background && !sys::CAN_DETACH {
         return Err(Error::Usage("--background is not supported on Windows".into()));
@@ -168,7 +172,7 @@ mod tests {
         let hub = "relay+ws://127.0.0.1/lab";
         assert_eq!(error(hub, |args| args.fdpass = true), "--origin cannot be combined with -F");
         let unix = |args: &mut Args| (args.host, args.port) = ("unix:/a".into(), None);
-        assert_eq!(error(hub, unix), "--origin unix:FILE needs --plain");
+        assert_eq!(error(hub, unix), "--origin unix:FILE needs --key-file FILE or --plain");
         assert!(planned(hub, |args| (unix(args), args.origin.plain = true).1).is_ok());
         assert!(error(hub, |args| args.server.open = true).contains("--open has no effect"));
         for value in ["0", "x", "-1", "+1", ""] {

@@ -71,10 +71,10 @@ impl Planner {
         };
         let sources = sources.with_secrets(lock(&self.secrets).clone());
         let result = make(&self.args, &sources);
-        let ReadOnce { password, tokens } = sources.secrets();
+        let ReadOnce { password, lines } = sources.secrets();
         let mut known = lock(&self.secrets);
         known.password = known.password.take().or(password);
-        known.tokens.extend(tokens);
+        known.lines.extend(lines);
         drop(known);
         drop(sources);
         self.warn(warnings.into_inner());
@@ -86,7 +86,8 @@ impl Planner {
         let known = lock(&self.secrets);
         let is_read_once =
             matches!(self.args.password, Some(PasswordSource::File(_) | PasswordSource::Descriptor(_)));
-        (is_read_once && known.password.is_none()) || (self.args.token.is_some() && known.tokens.is_empty())
+        let has_lines = self.args.token.is_some() || self.args.key.is_some();
+        (is_read_once && known.password.is_none()) || (has_lines && known.lines.is_empty())
     }
 
     fn warn(&self, warnings: Vec<String>) {

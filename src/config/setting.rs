@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::parameters::{self, Kind};
-use crate::secret;
+use crate::secret::{self, SharedKey};
 use crate::text::printable;
 
 /// The place where a value was set.
@@ -44,6 +44,7 @@ pub(super) fn masked(name: &str, value: &str) -> String {
         // The user may have given the password itself instead of a path.
         ("--password-file" | "CONNECT_PASSWORD_FILE", _) if !is_path(value) => "****".into(),
         ("--token-file" | "token-file=" | "CONNECT_TOKEN_FILE", _) if is_like_token(value) => "****".into(),
+        ("--key-file" | "key-file=" | "CONNECT_KEY_FILE", _) if is_like_key(value) => "****".into(),
         ("--user-agent" | "CONNECT_USER_AGENT", _) => secret::masked_text(value),
         (_, Some(Kind::Secret)) => "****".into(),
         (_, Some(Kind::Header)) if !value.starts_with('@') => "****".into(),
@@ -65,6 +66,11 @@ pub(super) fn is_path(value: &str) -> bool {
 pub(super) fn is_like_token(value: &str) -> bool {
     // The headers of JSON Web Tokens begin like this.
     !is_path(value) && (value.len() >= 64 || value.starts_with("eyJ"))
+}
+
+/// Returns `true` if a value may be a key instead of the name of its file.
+pub(super) fn is_like_key(value: &str) -> bool {
+    SharedKey::parse(value.as_bytes()).is_some()
 }
 
 /// The value of an option or a parameter, with its origin.

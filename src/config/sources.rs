@@ -32,8 +32,8 @@ pub struct Sources<'a> {
     /// The password that an option refers to, cached because its file or descriptor may be readable
     /// only once.
     password: OnceCell<Secret>,
-    /// The tokens that can be read only once, each with the file or descriptor that held it.
-    tokens: RefCell<BTreeMap<String, Secret>>,
+    /// The tokens and keys that can be read only once, each with the place that held it.
+    lines: RefCell<BTreeMap<String, Secret>>,
     /// The options that have an effect in this plan, of those that may have none.
     used: RefCell<BTreeSet<&'static str>>,
     records: Option<RefCell<Vec<SettingRecord>>>,
@@ -45,8 +45,8 @@ pub struct Sources<'a> {
 #[derive(Clone, Default)]
 pub(super) struct ReadOnce {
     pub(super) password: Option<Secret>,
-    /// The tokens, each with the file or descriptor that held it.
-    pub(super) tokens: BTreeMap<String, Secret>,
+    /// The tokens and keys, each with the place that held it.
+    pub(super) lines: BTreeMap<String, Secret>,
 }
 
 impl<'a> Sources<'a> {
@@ -61,7 +61,7 @@ impl<'a> Sources<'a> {
             files: OnceCell::new(),
             match_context: OnceCell::new(),
             password: OnceCell::new(),
-            tokens: RefCell::default(),
+            lines: RefCell::default(),
             used: RefCell::default(),
             records: None,
             dump_guard: OnceCell::new(),
@@ -104,14 +104,14 @@ impl<'a> Sources<'a> {
 
     /// Supplies the secrets that options refer to, if they were read for an earlier plan.
     pub(super) fn with_secrets(self, secrets: ReadOnce) -> Self {
-        let ReadOnce { password, tokens } = secrets;
+        let ReadOnce { password, lines } = secrets;
         let password = password.map_or_else(OnceCell::new, OnceCell::from);
-        Self { password, tokens: RefCell::new(tokens), ..self }
+        Self { password, lines: RefCell::new(lines), ..self }
     }
 
     /// Returns the secrets that options refer to and that have been read.
     pub(super) fn secrets(&self) -> ReadOnce {
-        ReadOnce { password: self.password.get().cloned(), tokens: self.tokens.borrow().clone() }
+        ReadOnce { password: self.password.get().cloned(), lines: self.lines.borrow().clone() }
     }
 
     /// Returns the files to read instead of the standard ones.
@@ -214,18 +214,18 @@ impl<'a> Sources<'a> {
         Ok(self.password.get_or_init(|| password).clone())
     }
 
-    /// Returns the token in this file or descriptor. Calls `read` only the first time.
-    pub(super) fn read_token_once(
+    /// Returns the token or key in this place. Calls `read` only the first time.
+    pub(super) fn read_line_once(
         &self,
         place: &str,
         read: impl FnOnce() -> Result<Secret, Error>,
     ) -> Result<Secret, Error> {
-        if let Some(token) = self.tokens.borrow().get(place) {
-            return Ok(token.clone());
+        if let Some(line) = self.lines.borrow().get(place) {
+            return Ok(line.clone());
         }
-        let token = read()?;
-        self.tokens.borrow_mut().insert(place.to_owned(), token.clone());
-        Ok(token)
+        let line = read()?;
+        self.lines.borrow_mut().insert(place.to_owned(), line.clone());
+        Ok(line)
     }
 
     /// Records a setting unless it is already recorded. Calls `value` only if recording is enabled.

@@ -1,21 +1,17 @@
 //! Finds a hop's token: the URL's `token-file=`, then options, then parameters.
 
-use std::fs::File;
-use std::io;
-use std::path::Path;
-
-use super::descriptor;
 use super::proxy_url::ProxyUrl;
-use super::setting::{Origin, Setting, is_like_token};
+use super::secret_line::SecretKind;
+use super::setting::{Origin, Setting};
 use super::sources::Sources;
 use crate::cli::{Args, TokenSource};
-use crate::error::{Error, os_message};
+use crate::error::Error;
 use crate::plan::Token;
-use crate::secret::{self, Secret, read_first_line};
-use crate::sys;
-use crate::text::printable;
+use crate::secret::Secret;
 use crate::token::{Claims, MAX_TOKEN};
 use crate::trace::trace;
+
+const TOKEN: SecretKind = SecretKind { name: "token", descriptor_option: "--token-fd" };
 
 /// Returns the token that options and parameters name; `None` if they name none.
 ///
@@ -25,16 +21,13 @@ fn for_run(args: &Args, sources: &Sources<'_>) -> Result<Option<Token>, Error> {
     match &args.token {
         Some(TokenSource::File(path)) => {
             let path = sources.option("--token-file", path);
-            if path.value == "-" {
-                return from_standard_input(&path, args, sources).map(Some);
-            }
-            from_file(&path, sources).map(Some)
+            let (value, file) = TOKEN.read_option(&path, args, sources)?;
+            check(&value, &path)?;
+            Ok(Some(Token { value, file }))
         }
         Some(TokenSource::Descriptor(number)) => {
             let number = sources.option("--token-fd", number);
-            sources.protect_memory();
-            let read = || descriptor::read_first_line(&number, "the token");
-            let value = sources.read_token_once(&number.value, read)?;
+            let value = TOKEN.read_descriptor(&number, sources)?;
             check(&value, &number)?;
             Ok(Some(Token { value, file: None }))
         }
@@ -92,48 +85,9 @@ pub(super) fn for_hop(
 /// # Errors
 /// The file cannot be read, or its first line cannot be a token.
 fn from_file(path: &Setting, sources: &Sources<'_>) -> Result<Token, Error> {
-    let name = shown(path);
-    let file = sources.path(&path.value);
-    sources.protect_memory();
-    trace!("reading the token from {name}");
-    let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    let read = || read(&file, &name, sources).map_err(|error| cannot_read(path, &name, &error));
-    // A pipe can be read only once, but a file may have a new token.
-    let value = if is_regular { read()? } else { sources.read_token_once(&path.value, read)? };
+    let (value, file) = TOKEN.read_file(path, sources)?;
     check(&value, path)?;
-    Ok(Token { value, file: is_regular.then_some(file) })
-}
-
-fn read(file: &Path, name: &str, sources: &Sources<'_>) -> io::Result<Secret> {
-    let file = File::open(file)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() && sys::others_can_read(&metadata) {
-        (sources.warn())(&format!("token file '{name}' can be read by others; run chmod 600 {name}"));
-    }
-    Ok(read_first_line(file)?)
-}
-
-/// Reads the token from the first line of standard input, unless that carries the session.
-fn from_standard_input(path: &Setting, args: &Args, sources: &Sources<'_>) -> Result<Token, Error> {
-    let is_free = !args.listen.is_empty() || (args.local_port.is_some() && !args.keep_session);
-    if !is_free {
-        return Err(Error::Config(format!(
-            "{}: cannot read the token from standard input: it carries the session; use a file or --token-fd",
-            path.source()
-        )));
-    }
-    sources.protect_memory();
-    let read = || {
-        read_first_line(io::stdin().lock())
-            .map_err(|error| cannot_read(path, "standard input", &error.into()))
-    };
-    let value = sources.read_token_once(&path.value, read)?;
-    check(&value, path)?;
-    Ok(Token { value, file: None })
-}
-
-fn cannot_read(path: &Setting, name: &str, error: &io::Error) -> Error {
-    Error::Config(format!("{}: cannot read the token from {name}: {}", path.source(), os_message(error)))
+    Ok(Token { value, file })
 }
 
 /// Checks that a token can be sent in an HTTP header. Tokens of other servers need not be JSON Web
@@ -151,13 +105,4 @@ fn check(token: &Secret, source: &Setting) -> Result<(), Error> {
         trace!("token: {claims}");
     }
     Ok(())
-}
-
-/// Returns the path of a token file for a message. The value may be the token itself.
-fn shown(path: &Setting) -> String {
-    if is_like_token(&path.value) {
-        "the file it names".into()
-    } else {
-        printable(secret::masked_text(&path.value).as_bytes())
-    }
 }

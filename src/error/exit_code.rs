@@ -4,7 +4,9 @@ use std::io;
 
 use super::Error;
 use crate::proto;
+use crate::proto::link::{Cause, Failure};
 use crate::proto::post as post_tunnel;
+use crate::proto::post::ResetCode;
 
 /// The exit codes. They are a public interface, documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,7 @@ fn negotiation_exit_code(cause: &proto::Error) -> ExitCode {
         | E::Token { .. } => ExitCode::Authentication,
         E::NoRandomness => ExitCode::System,
         E::Post(failure) => post_exit_code(failure),
+        E::Link(failure) => link_exit_code(failure),
         #[cfg(feature = "ssh")]
         E::Ssh(failure) => ssh_exit_code(failure),
         E::TooLong { .. } | E::NotEncodable(_) => ExitCode::Usage,
@@ -121,18 +124,38 @@ fn ssh_exit_code(failure: &proto::ssh::Failure) -> ExitCode {
 
 /// Returns the exit code for a tunnel that failed.
 fn post_exit_code(failure: &post_tunnel::Failure) -> ExitCode {
-    use post_tunnel::{Failure, ResetCode};
+    use post_tunnel::Failure;
     match failure {
         Failure::NotATunnel(_) | Failure::Refused(_) => ExitCode::Refused,
         Failure::Token(_) => ExitCode::Authentication,
         Failure::NotOpened(_) => ExitCode::Unreachable,
         Failure::NoRandomness | Failure::Aborted => ExitCode::System,
-        Failure::Reset(reset) => match reset.code {
-            ResetCode::Policy | ResetCode::TooMany => ExitCode::Refused,
-            ResetCode::Unreachable => ExitCode::Unreachable,
-            ResetCode::Idle => ExitCode::TimedOut,
-            ResetCode::CutOff | ResetCode::Protocol | ResetCode::GoingAway => ExitCode::Relay,
-        },
+        Failure::Reset(reset) => reset_exit_code(reset.code),
         _ => ExitCode::Relay,
+    }
+}
+
+/// Returns the exit code for a link that failed.
+fn link_exit_code(failure: &Failure) -> ExitCode {
+    match &failure.cause {
+        Cause::Absent
+        | Cause::Unreachable(_)
+        | Cause::NoAnswer
+        | Cause::Draining
+        | Cause::Refused(502..=504, _) => ExitCode::Unreachable,
+        Cause::Refused(..) | Cause::Denied(_) => ExitCode::Refused,
+        Cause::Token(_) | Cause::Key => ExitCode::Authentication,
+        Cause::Reset(reset) => reset_exit_code(reset.code),
+        _ => ExitCode::Relay,
+    }
+}
+
+/// Returns the exit code after a RESET.
+fn reset_exit_code(code: ResetCode) -> ExitCode {
+    match code {
+        ResetCode::Policy | ResetCode::TooMany => ExitCode::Refused,
+        ResetCode::Unreachable => ExitCode::Unreachable,
+        ResetCode::Idle => ExitCode::TimedOut,
+        ResetCode::CutOff | ResetCode::Protocol | ResetCode::GoingAway => ExitCode::Relay,
     }
 }

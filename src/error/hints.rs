@@ -185,6 +185,7 @@ fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
         E::NotEncodable(Unencodable::Zone) => "leave out the proxy",
         E::NotEncodable(Unencodable::Socks4Ipv6) => "use SOCKS5 (-5)",
         E::Post(failure) => web::post_hint(failure)?,
+        E::Link(failure) => super::link::hint(failure)?,
         E::Socks4Refused { .. }
         | E::TelnetRefused { .. }
         | E::NoRandomness

@@ -12,6 +12,7 @@ use crate::text::listed;
 
 mod exit_code;
 mod hints;
+mod link;
 mod peer;
 mod refusal;
 mod tls;
@@ -82,12 +83,13 @@ pub enum Error {
         /// The option or parameter that requires the family.
         setting: String,
     },
-    /// A proxy refused the request or violated its protocol.
+    /// A proxy refused the request or violated its protocol, or ended the tunnel for a reason that
+    /// its protocol expresses.
     #[error("{}", negotiation(.peer, .cause))]
     Negotiation {
         /// The proxy.
         peer: Peer,
-        /// The refusal or violation.
+        /// The refusal or violation, or the reason.
         cause: proto::Error,
     },
     /// TLS with a proxy or the target failed.
@@ -332,6 +334,7 @@ fn negotiation(peer: &Peer, cause: &proto::Error) -> String {
     match cause {
         #[cfg(feature = "ssh")]
         proto::Error::Ssh(failure) => failure.message(peer),
+        proto::Error::Link(failure) => failure.describe(&peer.address),
         cause => format!("{peer} {cause}"),
     }
 }

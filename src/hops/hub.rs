@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::websocket::Proxy;
-use crate::codecs::websocket::{Role, WebSocket};
+use crate::codecs::websocket::{ClosingCode, Role, WebSocket};
 use crate::error::Error;
 use crate::plan::{Dial, Hop, HopRequest, OriginSettings, Plan, Protocol, Route, Target, TargetUse, Token};
 use crate::proto::Negotiation;
@@ -19,8 +19,9 @@ use crate::sys;
 pub enum Purpose {
     /// A control connection. The tunnel carries frames.
     Control,
-    /// The connection for an offer. The tunnel carries the client's bytes.
-    Accept(Id),
+    /// The connection for an offer. The tunnel carries the client's bytes, and ends with a Close
+    /// with this code.
+    Accept(Id, ClosingCode),
 }
 
 /// A request to a hub.
@@ -37,7 +38,7 @@ fn request(hop: &Hop, prefix: &str, session: &str, purpose: Purpose) -> Option<H
     let server = hop.protocol.as_any().downcast_ref::<Proxy>()?.clone();
     let path = match &purpose {
         Purpose::Control => format!("{prefix}/v1/{session}/origin"),
-        Purpose::Accept(offer) => format!("{prefix}/v1/{session}/accept/{offer}"),
+        Purpose::Accept(offer, _) => format!("{prefix}/v1/{session}/accept/{offer}"),
     };
     Some(Hop { protocol: Arc::new(HubRequest { server, path, purpose }), ..hop.clone() })
 }
@@ -111,10 +112,18 @@ impl Protocol for HubRequest {
         let HopRequest { token, redactor, .. } = request;
         let subprotocols = match self.purpose {
             Purpose::Control => ORIGIN_PROTOCOL.to_owned(),
-            Purpose::Accept(_) => String::new(),
+            Purpose::Accept(..) => String::new(),
         };
         let (host, path) = (self.server.host.clone(), self.path.clone());
-        let request = Request { host, path, token, subprotocols, half_close: HalfClose::Neither };
+        let request = Request {
+            host,
+            path,
+            token,
+            subprotocols,
+            needs_subprotocol: false,
+            resumed_link: None,
+            half_close: HalfClose::Neither,
+        };
         Box::new(Handshake::new(request, sys::random, redactor))
     }
 
@@ -124,12 +133,10 @@ impl Protocol for HubRequest {
         connection: Box<dyn Stream>,
         _: &dyn Fn() -> Arc<dyn Dial>,
     ) -> Box<dyn Stream> {
-        if self.purpose == Purpose::Control {
-            return connection;
-        }
+        let Purpose::Accept(_, closing_code) = &self.purpose else { return connection };
         let handshake = (negotiation as &mut dyn Any).downcast_ref::<Handshake>();
         let half_close = handshake.map_or(HalfClose::Neither, Handshake::half_close);
-        let codec = WebSocket::new(Role::Client(sys::random), half_close);
+        let codec = WebSocket::new(Role::Client(sys::random), half_close).closing_with(closing_code.clone());
         Box::new(Layered::new(connection, codec).with_keep_alive(self.server.keep_alive))
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::plan::Ssh;
 use crate::plan::{Login, PasswordPrompt, Protocol, Resolve, Token};
 use crate::proto::{HttpSettings, Socks5Method};
-use crate::secret::{UserName, masked};
+use crate::secret::{SharedKey, UserName, masked};
 use crate::token::Claims;
 
 /// A kind of hop, such as SOCKS5.
@@ -26,6 +26,12 @@ pub trait HopKind: fmt::Debug + Sync {
 
     /// Returns `true` if the hops of this kind send tokens, see [`Settings::token`].
     fn sends_token(&self) -> bool {
+        false
+    }
+
+    /// Returns `true` if the hops of this kind may have a key for end-to-end encryption, see
+    /// [`Settings::key`].
+    fn has_key(&self) -> bool {
         false
     }
 
@@ -164,6 +170,19 @@ pub trait Settings {
     /// The value is invalid.
     fn resume(&self) -> Result<Duration, Error>;
 
+    /// Returns the value of `--window`, the limit of the bytes that may be on their way.
+    ///
+    /// # Errors
+    /// The value is invalid.
+    fn window(&self) -> Result<u32, Error>;
+
+    /// Returns the key for the end-to-end encryption: that of `key-file=` in the URL or, if this is
+    /// the last hop of the route that [may have](HopKind::has_key) one, that of the run.
+    ///
+    /// # Errors
+    /// The key cannot be read or is invalid, or a URL contains it.
+    fn key(&mut self) -> Result<Option<SharedKey>, Error>;
+
     /// Returns the settings for a login at an SSH server.
     ///
     /// # Errors
@@ -215,6 +234,11 @@ pub(super) fn token_fact(token: Option<&Token>) -> (&'static str, String) {
         },
     );
     ("token", fact)
+}
+
+/// Describes the end-to-end encryption, for `--check`.
+pub(super) fn key_fact(key: Option<&SharedKey>) -> (&'static str, String) {
+    ("end-to-end key", if key.is_some() { "configured" } else { "none" }.into())
 }
 
 /// Describes where names are resolved, for `--check`.

@@ -11,6 +11,7 @@ pub mod http;
 pub mod http_post;
 pub mod hub;
 mod kind;
+pub mod relay;
 pub mod socks4;
 pub mod socks5;
 #[cfg(feature = "ssh")]
@@ -26,6 +27,7 @@ pub static ALL: &[&dyn HopKind] = &[
     &telnet::Kind,
     &websocket::Kind,
     &http_post::Kind,
+    &relay::Kind,
     #[cfg(feature = "ssh")]
     &ssh::Kind,
 ];

@@ -186,6 +186,8 @@ impl Protocol for Proxy {
             path,
             token,
             subprotocols,
+            needs_subprotocol: false,
+            resumed_link: None,
             half_close: if self.sends_after_close { HalfClose::Ours } else { HalfClose::Neither },
         };
         Box::new(Handshake::new(request, sys::random, redactor))

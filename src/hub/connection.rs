@@ -23,9 +23,10 @@ pub(super) enum Role {
     /// The control connection of an origin.
     Origin(Messages),
     /// A client that waits for an origin. Contains the response that opens its WebSocket.
-    Waiting { answer: Vec<u8>, since: Instant },
-    /// One side of a pair. `peer` is `None` once the pair has ended.
-    Data { peer: Option<ConnectionId>, is_dest: bool },
+    Waiting { answer: Vec<u8>, since: Instant, is_link: bool },
+    /// One side of a pair. `peer` is `None` once the pair has ended. `is_link` is `true` for the
+    /// side of a client that can continue on another connection.
+    Data { peer: Option<ConnectionId>, is_dest: bool, is_link: bool },
 }
 
 /// A connection.

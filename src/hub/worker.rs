@@ -16,7 +16,7 @@ use super::rendezvous::{Act, Client, ConnectionId, Rendezvous};
 use super::report::Report;
 use super::statistics::Statistics;
 use crate::listen::Lease;
-use crate::proto::hub::{Action, Id, Messages, Refusal, Request, ToHub};
+use crate::proto::hub::{Action, Id, Messages, Mode, Refusal, Request, ToHub};
 use crate::proto::websocket::CloseCode;
 use crate::stream::{Interest, KeepAlive, Registration, Stream};
 use crate::sys::{self, Poller, PollerEvents, Source};
@@ -103,6 +103,8 @@ pub(super) struct Worker {
     runnable: Vec<ConnectionId>,
     started: Instant,
     next_tick: Instant,
+    /// The end of the time in which links move to another hub, while this one drains.
+    links_move_until: Option<Instant>,
     /// The number of sessions in the statistics.
     counted_sessions: usize,
     /// The buffer for received bytes, and the one for frames to send.
@@ -121,6 +123,7 @@ impl Worker {
             runnable: Vec::new(),
             started: Instant::now(),
             next_tick: Instant::now(),
+            links_move_until: None,
             counted_sessions: 0,
             buffer: vec![0; READ_SIZE],
             frames: Vec::new(),
@@ -186,7 +189,10 @@ impl Worker {
             match message {
                 Message::Connection(arrived) => self.add(*arrived),
                 Message::Revoked(id, refusal) => self.revoke(id, refusal),
-                Message::Drain(seconds) => self.rendezvous.drain(seconds),
+                Message::Drain(seconds) => {
+                    self.rendezvous.drain(seconds);
+                    self.links_move_until = Instant::now().checked_add(Duration::from_secs(seconds / 2));
+                }
                 Message::Stop => self.stop(),
             }
             self.handle_acts();
@@ -208,12 +214,13 @@ impl Worker {
             Action::Accept { offer, .. } => {
                 let accepted = self.rendezvous.accept(&session, offer, &identity);
                 let peer = accepted.as_ref().ok().copied();
-                (Role::Data { peer, is_dest: false }, accepted.map(drop))
+                (Role::Data { peer, is_dest: false, is_link: false }, accepted.map(drop))
             }
             Action::Dest { mode, resume, .. } => {
                 let client =
                     Client { session: session.clone(), from, subject: identity.clone(), mode, resume };
-                let role = Role::Waiting { answer: answer.clone(), since };
+                let is_link = mode == Mode::Mux;
+                let role = Role::Waiting { answer: answer.clone(), since, is_link };
                 (role, self.rendezvous.add_client(id, client, now, random))
             }
             Action::Health | Action::Stats | Action::Metrics { .. } | Action::Status => return,

@@ -79,7 +79,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// [`Error::Idle`] if the kept session exceeds its idle timeout during the wait,
-    /// [`Error::Remote`] if its connection is lost, or [`Error::System`].
+    /// [`Error::remote`] if its connection is lost, or [`Error::System`].
     pub(super) fn next_client(&self, between: Option<Between<'_>>) -> Result<Option<Client>, Error> {
         self.next_client_at(between).map(|accepted| accepted.map(|(_, client)| client))
     }
@@ -229,7 +229,7 @@ impl Between<'_> {
             Err(error) if sys::is_transient(&error) => Ok(false),
             Err(cause) => {
                 let peer = self.kept.as_ref().map(|kept| kept.peer.clone());
-                Err(peer.map_or(Error::ClientGone, |peer| Error::Remote { peer, cause, unanswered: false }))
+                Err(peer.map_or(Error::ClientGone, |peer| Error::remote(peer, cause, false)))
             }
         }
     }

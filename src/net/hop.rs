@@ -22,7 +22,8 @@ use super::waiting::Wait;
 use crate::addr::{Endpoint, Host, SpecialUse};
 use crate::error::{Error, Peer, os_message};
 use crate::plan::{
-    Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Resolve, SocketSettings, Target, Token,
+    Bypass, Hop, HopRequest, KnownCredentials, Limits, Login, Multiplexer, Resolve, SocketSettings, Target,
+    Token,
 };
 use crate::proto::{self, Credentials, ForwardRequest, Learned, Negotiation, Redactor, Unencodable};
 use crate::secret::{self, AskPassword, Secret};
@@ -71,6 +72,8 @@ pub(super) struct Setup<'a> {
     /// Masks the secrets of all hops in what a proxy sends.
     pub(super) redactor: &'a Redactor,
     pub(super) context: Context<'a>,
+    /// Other sessions may use the tunnel of the last hop, if it carries many streams.
+    pub(super) shares_tunnels: bool,
 }
 
 /// A proxy on the route and the state of the negotiation with it.
@@ -96,6 +99,8 @@ pub(super) struct HopState<'a> {
     pub(super) login: Option<login_gate::Attempt<'a>>,
     /// The negotiation sends the client's request, instead of requesting a tunnel.
     pub(super) forwards: bool,
+    /// The tunnel for further sessions, once it is established.
+    pub(super) tunnel: Option<Arc<dyn Multiplexer>>,
 }
 
 impl HopState<'_> {
@@ -199,6 +204,7 @@ pub(super) fn prepare_hops<'a>(
             login,
             spent: Duration::ZERO,
             forwards: forward.is_some(),
+            tunnel: None,
         })
     };
     path.iter().zip(destinations).enumerate().map(prepare).collect()

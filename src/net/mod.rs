@@ -1,14 +1,19 @@
 //! Turns a plan into a connected stream: resolves names, dials, negotiates with each hop, and
 //! starts TLS with the target if requested.
 
+use std::net::SocketAddr;
+
 use crate::addr::Endpoint;
 use crate::error::{Error, Peer};
 use crate::plan::{Bypass, Limits, Local, Plan, Route, Target, placeholder};
+use crate::stream::Stream;
 use crate::trace::trace;
 use binding::Binding;
 use deadline::Deadline;
 use hop::{HopState, Setup, prepare_hops};
 use path::connect_hops;
+use tunnel_pool::Entry;
+use waiting::Wait;
 
 mod binding;
 mod connection;
@@ -36,6 +41,7 @@ mod tests;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls;
+mod tunnel_pool;
 mod waiting;
 
 pub use hop::{ClientEnd, Context};
@@ -98,6 +104,7 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         binding: &binding,
         redactor: &redactor,
         context,
+        shares_tunnels: context.shared.tunnels.is_some(),
     };
     let (mut failed, mut tried_directly) = (Vec::new(), false);
     for (index, route) in plan.routes.iter().enumerate() {
@@ -165,10 +172,46 @@ fn connect_route<'a>(
         Some(hop) => (hop.peer.clone(), None),
         None => (Peer::target(&plan.target), route.name_server),
     };
-    let connection = connect_hops(&mut hops, &remote, server, setup, deadline)?;
+    let stream = connect_or_share(&mut hops, &remote, server, setup, deadline)?;
     let granted_by = hops.last().map(|hop| hop.peer.clone());
     let is_forwarding = hops.last().is_some_and(|hop| hop.forwards);
     let reports_ends = route.hops.last().is_some_and(|hop| hop.protocol.reports_ends());
     let peers = Peers { remote, granted_by, target: plan.target.clone(), reports_ends, is_forwarding };
-    Ok(Tunnel { stream: connection.into_stream(), peers })
+    Ok(Tunnel { stream, peers })
+}
+
+/// Opens a stream in a tunnel that other sessions use, if the last hop has such tunnels. Otherwise,
+/// connects through the hops.
+fn connect_or_share<'a>(
+    hops: &mut [HopState<'a>],
+    first: &Peer,
+    server: Option<SocketAddr>,
+    setup: &Setup<'a>,
+    deadline: &mut Deadline<'_>,
+) -> Result<Box<dyn Stream>, Error> {
+    let last = hops.last().filter(|last| last.hop.protocol.multiplexes());
+    let Some((pool, last)) = setup.context.shared.tunnels.as_ref().zip(last) else {
+        return Ok(connect_hops(hops, first, server, setup, deadline)?.into_stream());
+    };
+    let (path, peer) = (last.path, last.peer.clone());
+    let opening = loop {
+        match pool.enter(path, &Wait::new(&peer, "a tunnel that another client opens", deadline))? {
+            Entry::Open(tunnel) => match tunnel.open() {
+                Some(stream) => {
+                    return stream.map_err(|cause| Error::System { what: "open a stream", cause });
+                }
+                None => pool.forget(path, &tunnel),
+            },
+            Entry::First(opening) => break Some(opening),
+            Entry::Own => break None,
+        }
+    };
+    let stream = connect_hops(hops, first, server, setup, deadline)?.into_stream();
+    if let Some(tunnel) = hops.last_mut().and_then(|last| last.tunnel.take()) {
+        match opening {
+            Some(opening) => opening.opened(tunnel),
+            None => pool.add(path, tunnel),
+        }
+    }
+    Ok(stream)
 }

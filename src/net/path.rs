@@ -1,5 +1,6 @@
 //! Connects through hops, and again to a hop whose protocol opens further connections.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,8 @@ pub(super) fn connect_hops<'a>(
         if let Some(index) = requested_by {
             hops[index].spent = until.elapsed();
         }
-        for index in 0..hops.len() {
+        let count = hops.len();
+        for index in 0..count {
             let mut until = hops[index].deadline(deadline);
             if let HopState { tls: Some(tls), peer, .. } = &hops[index] {
                 connection = tls.secure(connection, peer, &until, context.progress)?;
@@ -60,7 +62,9 @@ pub(super) fn connect_hops<'a>(
                     if let Some(login) = hop.login.take() {
                         login.accepted();
                     }
-                    connection = establish(hop, connection, setup);
+                    let is_shared =
+                        setup.shares_tunnels && index + 1 == count && hop.hop.protocol.multiplexes();
+                    connection = establish(hop, connection, setup, is_shared)?;
                     context.progress.reached(&Stage::Negotiated(&hop.peer));
                 }
                 Outcome::Reconnect => {
@@ -77,12 +81,26 @@ pub(super) fn connect_hops<'a>(
     }
 }
 
-/// Returns the tunnel through the proxy, once the negotiation on `connection` is done.
-fn establish(state: &mut HopState<'_>, connection: Connection, setup: &Setup<'_>) -> Connection {
-    let HopState { hop, path, peer, negotiation, .. } = state;
+/// Returns the tunnel through the proxy, once the negotiation on `connection` is done. If sessions
+/// share it, stores it in the state and returns its first stream.
+fn establish(
+    state: &mut HopState<'_>,
+    connection: Connection,
+    setup: &Setup<'_>,
+    is_shared: bool,
+) -> Result<Connection, Error> {
+    let HopState { hop, path, peer, negotiation, tunnel, .. } = state;
     let before = &path[..path.len() - 1];
     let dial = || -> Arc<dyn Dial> { Arc::new(Redial::new(before, hop, peer, setup)) };
-    Connection::new(hop.protocol.establish(&mut **negotiation, connection.into_stream(), &dial))
+    let (negotiation, stream) = (&mut **negotiation, connection.into_stream());
+    if !is_shared {
+        return Ok(Connection::new(hop.protocol.establish(negotiation, stream, &dial)));
+    }
+    let failed = |cause| Error::System { what: "start a tunnel", cause };
+    let started = hop.protocol.establish_multiplexer(negotiation, stream, &dial).map_err(failed)?;
+    let first = started.open().ok_or_else(|| failed(io::ErrorKind::ConnectionAborted.into()))?;
+    *tunnel = Some(started);
+    Ok(Connection::new(first.map_err(failed)?))
 }
 
 /// A hop and the hops before it, with all settings for connecting to it. Borrows nothing, so that a
@@ -127,6 +145,7 @@ impl Redial {
             binding: &binding,
             redactor: &self.redactor,
             context,
+            shares_tunnels: false,
         };
         // The limit covers dialling, too: the session waits for the connection.
         let mut deadline =

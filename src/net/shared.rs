@@ -7,6 +7,7 @@ use super::login_gate::LoginGate;
 use super::memory::Memory;
 use super::own_listeners::OwnListeners;
 use super::tls::TlsCache;
+use super::tunnel_pool::TunnelPool;
 use crate::secret::AskPassword;
 use crate::sys::DumpGuard;
 
@@ -20,6 +21,8 @@ pub struct Shared {
     pub(super) gate: Option<LoginGate>,
     /// The login methods that proxies have accepted; `None` if no proxy is used twice.
     pub(super) memory: Option<Memory>,
+    /// The tunnels that several sessions use; `None` for a run with a single session.
+    pub(super) tunnels: Option<TunnelPool>,
     /// Our own listeners, to which no connection may lead back. Unset if clients cannot cause that.
     pub(super) own: OnceLock<OwnListeners>,
     /// Prevents core dumps while a password may be in memory. Fields are dropped in order, so this
@@ -31,14 +34,21 @@ impl Shared {
     /// Creates the resources for a run with a single session.
     #[must_use]
     pub fn new(prompt: Box<dyn AskPassword>) -> Self {
-        let (gate, memory, own, dump_guard) = (None, None, OnceLock::new(), None);
-        Self { prompt, tls: TlsCache::default(), gate, memory, own, dump_guard }
+        let (gate, memory, tunnels, own, dump_guard) = (None, None, None, OnceLock::new(), None);
+        Self { prompt, tls: TlsCache::default(), gate, memory, tunnels, own, dump_guard }
     }
 
     /// Limits failed logins, for a run with many sessions.
     #[must_use]
     pub fn limiting_logins(mut self) -> Self {
         self.gate = Some(LoginGate::default());
+        self
+    }
+
+    /// Lets sessions share the tunnels that carry many streams.
+    #[must_use]
+    pub fn sharing_tunnels(mut self) -> Self {
+        self.tunnels = Some(TunnelPool::default());
         self
     }
 

@@ -87,6 +87,7 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
         binding: &Binding::ANY,
         redactor: &Redactor::default(),
         context: Context { client: None, shared: &shared, forward: None, progress: &() },
+        shares_tunnels: false,
     };
     let mut deadline = Deadline::start(None);
     let mut hops = prepare_hops(&plan.routes[0].hops, 1, target, None, &setup, &deadline).unwrap();

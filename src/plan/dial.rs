@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use crate::secret::Secret;
 use crate::stream::Stream;
@@ -24,6 +25,15 @@ pub trait Dial: fmt::Debug + Send + Sync {
     fn status_host(&self) -> Option<String> {
         None
     }
+}
+
+/// A tunnel that carries any number of streams.
+pub trait Multiplexer: Send + Sync {
+    /// Opens a stream. Returns `None` if the tunnel has ended, and another one is necessary.
+    ///
+    /// # Errors
+    /// Descriptors are short.
+    fn open(&self) -> Option<io::Result<Box<dyn Stream>>>;
 }
 
 /// The failure of [`Dial::dial`]. Contains an [`Error`](crate::error::Error), a type that this

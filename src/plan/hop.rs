@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::dial::Dial;
+use super::dial::{Dial, Multiplexer};
 use super::login::Login;
 use super::target::Target;
 use super::tls::Tls;
@@ -119,6 +120,31 @@ pub trait Protocol: Comparable + fmt::Debug + Send + Sync {
         _dial: &dyn Fn() -> Arc<dyn Dial>,
     ) -> Box<dyn Stream> {
         connection
+    }
+
+    /// Returns a tunnel for any number of streams, in place of the one for a single stream that
+    /// [`establish`](Self::establish) returns. Only for protocols that
+    /// [have such tunnels](Self::multiplexes).
+    ///
+    /// # Errors
+    /// This machine is short of memory, threads or descriptors.
+    fn establish_multiplexer(
+        &self,
+        _negotiation: &mut dyn Negotiation,
+        _connection: Box<dyn Stream>,
+        _dial: &dyn Fn() -> Arc<dyn Dial>,
+    ) -> io::Result<Arc<dyn Multiplexer>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Returns `true` if a tunnel of this protocol carries any number of streams.
+    fn multiplexes(&self) -> bool {
+        false
+    }
+
+    /// Returns `true` if a setting contains a key for end-to-end encryption.
+    fn has_key(&self) -> bool {
+        false
     }
 
     /// Returns `true` if the tunnel's bytes are those of the connection, so that another program

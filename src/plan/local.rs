@@ -12,6 +12,7 @@ use crate::addr::{Host, Port};
 use crate::bypass::{Pattern, Prefix};
 use crate::proto::hub::RoleLimit;
 use crate::proto::server::{Kind, Logins};
+use crate::secret::SharedKey;
 
 /// The local end of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +169,13 @@ pub struct OriginSettings {
     pub background: bool,
     /// `--keepalive`: the time without input before a Ping; `None` for no Pings.
     pub keep_alive: Option<Duration>,
+    /// `--resume`: the time for which a link survives without a connection.
+    pub resume: Duration,
+    /// `--window`: the maximum of a stream's window, and of unacknowledged bytes.
+    pub window: u32,
+    /// The key for the end-to-end encryption; `None` for none. With a key, the origin serves
+    /// encrypted links only.
+    pub key: Option<SharedKey>,
 }
 
 /// Targets that clients may name.

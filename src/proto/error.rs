@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::post;
+use super::{link, post};
 use crate::addr::Endpoint;
 
 use crate::text::listed;
@@ -128,6 +128,9 @@ pub enum Error {
     /// POST tunnel: the server refused it, or does not serve one.
     #[error("{0}")]
     Post(post::Failure),
+    /// Link: the hub or the origin refused it, or it failed later.
+    #[error("{0}")]
+    Link(Box<link::Failure>),
     /// SSH: the connection, the login or the channel failed.
     #[cfg(feature = "ssh")]
     #[error("{0}")]

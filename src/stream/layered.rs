@@ -101,8 +101,8 @@ impl<C: Codec> Layered<C> {
                 }
                 Err(_) if !self.received.is_empty() => self.receive()?,
                 Err(_) if filled > 0 => return Ok(filled),
-                Err(blocked) => match &self.fault {
-                    Some(fault) => return Err(sys::clone_io_error(fault)),
+                Err(blocked) => match self.take_fault() {
+                    Some(fault) => return Err(fault),
                     // A peer that keeps sending messages without plaintext must not keep us here.
                     None if has_received => return Err(blocked),
                     None => {
@@ -113,6 +113,13 @@ impl<C: Codec> Layered<C> {
             }
         }
         Ok(filled)
+    }
+
+    /// Returns the error that ended the stream. The first reader gets the error itself, whose type
+    /// may have a meaning, and later ones a copy of its text.
+    fn take_fault(&mut self) -> Option<io::Error> {
+        let copy = sys::clone_io_error(self.fault.as_ref()?);
+        self.fault.replace(copy)
     }
 
     /// Ends both directions. Sends the codec's message about it if there is room.

@@ -1,6 +1,9 @@
 //! Streams whose bytes travel over several connections, which they open themselves.
 
+pub use aborting::abort_all;
 pub use broken::Broken;
 
+mod aborting;
 mod broken;
+pub mod link;
 pub mod post;

@@ -14,6 +14,7 @@ use connect::plan::{Hop, HopRequest, Login, Protocol, Resolve, Token};
 use connect::proto::{
     self, Awaited, Credentials, HttpSettings, Limit, Negotiation, Socks5Method, Step, Wire,
 };
+use connect::secret::SharedKey;
 
 use crate::kit::*;
 use crate::library::{endpoint, first_bytes, open_tunnel, plan_through};
@@ -173,6 +174,14 @@ impl Settings for FromUrl {
     }
 
     fn keep_alive(&self) -> Result<Option<Duration>, Error> {
+        Ok(None)
+    }
+
+    fn window(&self) -> Result<u32, Error> {
+        unreachable!()
+    }
+
+    fn key(&mut self) -> Result<Option<SharedKey>, Error> {
         Ok(None)
     }
 

@@ -15,6 +15,7 @@ use crate::websocket::server::read_head;
 mod check;
 mod ends;
 mod limits;
+mod links;
 mod origin;
 mod scale;
 mod tokens;

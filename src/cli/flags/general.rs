@@ -51,9 +51,15 @@ pub(super) const GENERAL: &[Definition] = &[
         "Send a WebSocket Ping after this time without input. The connection counts as cut off after another 35 seconds without \
          any. The default is 25, below the limits of common proxies, and 0 sends no Pings."),
     long_option(Flag::Resume, "resume", "SECONDS",
-        "Repeat failing requests of a POST tunnel for this time (default 60)",
-        "Repeat the requests of a POST tunnel for this time if they fail. The session then ends with an error. The default is 60, \
-         after which the server forgets the tunnel, and 0 repeats nothing."),
+        "Survive lost connections to a hub or a POST server (default 60)",
+        "Keep a session through a relay hub, or in a POST tunnel, for this time without a connection, and connect again meanwhile. \
+         The session then ends with an error. The default is 60, after which a POST server forgets the tunnel. With 0, a lost \
+         connection ends the session. Both ends of a session through a hub have a time of their own."),
+    long_option(Flag::Window, "window", "BYTES",
+        "Limit the bytes on their way through a hub (default 1048576)",
+        "Send at most this many bytes through a relay hub before the other end acknowledges them, and hold at most as many for \
+         each client that does not accept them. The default is 1048576. More is faster over long distances: the rate is at most \
+         this number per round trip."),
     long_switch(Flag::NoShutdown, "no-shutdown",
         "Do not half-close when standard input ends",
         "Do not half-close the connection when standard input ends. The session lasts until the remote ends it or the \

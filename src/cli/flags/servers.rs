@@ -8,13 +8,14 @@ pub(super) const SERVERS: &[Definition] = &[
     long_option(Flag::Relay, "relay", "ws://ADDR:PORT[/PREFIX]",
         "Run a hub, at which origins and their clients meet; repeatable",
         "Run a relay hub at this address, until stopped. Origins (`--origin`) register with the hub and offer their target as \
-         a session. WebSocket clients connect to `PREFIX/v1/SESSION/dest` and are joined with the origin. `wss://` uses TLS. \
+         a session. Clients (`-x relay+wss://HUB/SESSION`) are joined with the origin, and so are other WebSocket clients, at \
+         `PREFIX/v1/SESSION/dest`. `wss://` uses TLS. \
          `?role=origin` or `?role=dest` after the address limits it to one of the two. The hub takes no host. It requires \
          `--token-keys` or `--open`. Repeatable."),
     long_option(Flag::Origin, "origin", "relay+wss://HUB/SESSION",
         "Offer HOST PORT at this hub, as this session",
         "Register with this relay hub, and connect its clients to HOST and PORT, or to `unix:FILE`, until stopped. Clients reach the target by the \
-         name of the session: `ws://HUB/v1/SESSION/dest`, or `wss://`. Without SESSION, the name is a random UUID. `connect` \
+         name of the session: `-x relay+wss://HUB/SESSION`. Without SESSION, the name is a random UUID. `connect` \
          prints `SOCKET_ID=\"SESSION\"; export SOCKET_ID;` once it is registered. Proxies on the way to the hub precede \
          its URL, as in `http://proxy.example,relay+wss://HUB/SESSION`. Options such as `-x` are for the connection to HOST. If \
          the connection to the hub is lost, `connect` registers again, and connections to the target go on."),
@@ -32,8 +33,8 @@ pub(super) const SERVERS: &[Definition] = &[
          of their own: OpenSSH after 2 minutes without a login, also if a client uses the connection by then."),
     long_switch(Flag::Plain, "plain",
         "Offer a UNIX-domain socket without end-to-end encryption",
-        "With `--origin`, offer a UNIX-domain socket (`unix:FILE`) although nobody encrypts what passes through the hub. Its \
-         operator, and everyone who has a token for the session, can then use the socket."),
+        "With `--origin`, offer a UNIX-domain socket (`unix:FILE`) without `--key-file`, so that nobody encrypts what passes \
+         through the hub. Its operator, and everyone who has a token for the session, can then use the socket."),
     long_switch(Flag::Background, "background",
         "Continue in the background once registered (--origin)",
         "With `--origin`, continue in the background once the hub has registered the origin, without a terminal and without \
@@ -108,14 +109,20 @@ pub(super) const SERVERS: &[Definition] = &[
 pub(super) const TOKENS: &[Definition] = &[
     long_option(Flag::TokenFile, "token-file", "FILE",
         "Send the token in the first line of this file",
-        "Send the token in the first line of this file to the server: the last `ws://`, `wss://`, `post+http://` or \
-         `post+https://` hop of a route. Other hops have the option `token-file=` in their URL. `-` is standard input, unless \
-         the session uses it. A listener reads the file again for each session, and a POST tunnel when its token has \
-         expired, so the token can be renewed. `connect` protects the token like a password, and `-d` logs only its claims. \
+        "Send the token in the first line of this file to the server: the last `relay+ws://`, `relay+wss://`, \
+         `ws://`, `wss://`, `post+http://` or `post+https://` hop of a route. Other hops have the option `token-file=` in their URL. `-` is standard input, unless \
+         the session uses it. A listener reads the file again for each session, and a session through a hub or in a POST \
+         tunnel when its token has expired, so the token can be renewed. `connect` protects the token like a password, and `-d` logs only its claims. \
          The last of `--token-file` and `--token-fd` wins.").offering(Offer::Files),
     long_option(Flag::TokenFd, "token-fd", "N",
         "Read the token from this inherited file descriptor",
         "Read the token from the first line of this file descriptor, 3 or higher, inherited from the parent process."),
+    long_option(Flag::KeyFile, "key-file", "FILE",
+        "Encrypt from end to end with the key in this file",
+        "Encrypt what passes through a relay hub, from end to end, with the key in the first line of this file: 32 random          bytes in base64, as `--mint-key` prints them. The origin and its clients have the same key. It applies to `--origin`,          and to the last `relay+ws://` or `relay+wss://` hop of a route; other hops have the option `key-file=` in their URL.          An origin with a key serves no other clients. `-` is standard input, unless the session uses it. The last of          `--key-file` and `--key-fd` wins.").offering(Offer::Files),
+    long_option(Flag::KeyFd, "key-fd", "N",
+        "Read that key from this inherited file descriptor",
+        "Read the key for the end-to-end encryption from the first line of this file descriptor, 3 or higher, inherited from the          parent process."),
     long_option(Flag::MintSigningKey, "mint-signing-key", "FILE",
         "Create a key that signs tokens, and print its public key",
         "Create a private key for signing tokens in this new file (Ed25519, PKCS#8 PEM, mode 600). Print the line for the file of \
@@ -132,5 +139,5 @@ pub(super) const TOKENS: &[Definition] = &[
          `openssl genpkey -algorithm ed25519` writes it.").offering(Offer::Files),
     long_switch(Flag::MintKey, "mint-key",
         "Print a random key of 32 bytes in base64",
-        "Print a random key of 32 bytes in base64, to share between two ends."),
+        "Print a random key of 32 bytes in base64, for `--key-file`."),
 ];

@@ -10,8 +10,10 @@ use crate::stream::{Chunk, Codec};
 use crate::text::printable;
 use keys::Keys;
 
+pub use ending::{Closed, ClosingCode};
 pub use revocation::Revocation;
 
+mod ending;
 mod keys;
 mod revocation;
 
@@ -48,6 +50,8 @@ pub struct WebSocket {
     sent_close: Option<CloseCode>,
     /// Ends the connection if its client may no longer use it.
     revocation: Option<Revocation>,
+    /// The code of the Close at the end; `None` for a normal one.
+    closing_code: Option<ClosingCode>,
 }
 
 impl WebSocket {
@@ -68,6 +72,7 @@ impl WebSocket {
             received_close: None,
             sent_close: None,
             revocation: None,
+            closing_code: None,
         }
     }
 
@@ -75,6 +80,12 @@ impl WebSocket {
     #[must_use]
     pub fn with_revocation(self, revocation: Revocation) -> Self {
         Self { revocation: Some(revocation), ..self }
+    }
+
+    /// Ends the connection with the code of this handle.
+    #[must_use]
+    pub fn closing_with(self, code: ClosingCode) -> Self {
+        Self { closing_code: Some(code), ..self }
     }
 
     /// Fails with a Close if the connection was ended.
@@ -210,7 +221,8 @@ impl Codec for WebSocket {
 
     fn close(&mut self) {
         // Without a Close, the peer reports a truncated stream.
-        let _ = self.send_close(CloseCode::NORMAL, "");
+        let code = self.closing_code.as_ref().map_or(CloseCode::NORMAL, ClosingCode::get);
+        let _ = self.send_close(code, "");
     }
 
     fn can_half_close(&self) -> bool {
@@ -242,7 +254,6 @@ fn copy(from: &[u8], to: &mut [u8], mask: Option<Mask>) {
 fn closed(close: &Close) -> io::Error {
     let code = close.code.unwrap_or(CloseCode::NORMAL);
     let reason = printable(&close.reason);
-    let gap = if reason.is_empty() { "" } else { ": " };
     // The kinds select the exit code.
     let kind = match code {
         CloseCode::TOKEN_EXPIRED => io::ErrorKind::PermissionDenied,
@@ -250,7 +261,7 @@ fn closed(close: &Close) -> io::Error {
         // Not a kind for resets: the server says what has failed.
         _ => io::ErrorKind::Other,
     };
-    io::Error::new(kind, format!("WebSocket closed with code {code}{gap}{reason}"))
+    io::Error::new(kind, Closed { code, reason })
 }
 
 fn aborted(what: String) -> io::Error {

@@ -23,17 +23,15 @@ use crate::trace::{self, trace};
 use control::{Control, Event};
 use offers::Offers;
 use schedule::Schedule;
-use shared::{Message, Shared};
+use shared::{Message, Shared, spawn};
 use spares::Spares;
 
 mod control;
+mod links;
 mod offers;
 mod schedule;
 mod shared;
 mod spares;
-
-/// Stack size of a thread. The system's resolver needs most of it.
-const STACK_SIZE: usize = 256 * 1024;
 
 /// Delay after a failed wait, so that a permanent failure does not occupy a processor.
 const ERROR_DELAY: Duration = Duration::from_millis(100);
@@ -67,11 +65,6 @@ pub fn run(connector: Connector, settings: &OriginSettings) -> Result<(), Error>
 /// Returns a line that sets a variable. Session names and numbers need no quoting.
 fn assignment(name: &str, value: &str) -> String {
     format!("{name}=\"{value}\"; export {name};\n")
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let thread = thread::Builder::new().name(name.into()).stack_size(STACK_SIZE).spawn(run);
-    thread.map(drop).map_err(|cause| Error::System { what: "start a thread", cause })
 }
 
 /// The control connections of an origin: usually one, and two while one replaces the other.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::spares::Spares;
 use crate::connector::Connector;
@@ -13,6 +14,9 @@ use crate::proto::hub::ToHub;
 use crate::relay::Reactors;
 use crate::stream::Stream;
 use crate::sys::{self, Poller, Termination};
+
+/// Stack size of a thread. The system's resolver needs most of it.
+const STACK_SIZE: usize = 256 * 1024;
 
 /// A message to the thread of the control connection.
 pub(super) enum Message {
@@ -83,4 +87,10 @@ impl Shared {
         let plan = plan_to_hub(self.connector.plan(), &self.settings, &self.session, purpose);
         self.connector.connect_with(&plan, &())
     }
+}
+
+/// Starts a thread.
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let thread = thread::Builder::new().name(name.into()).stack_size(STACK_SIZE).spawn(run);
+    thread.map(drop).map_err(|cause| Error::System { what: "start a thread", cause })
 }

@@ -56,6 +56,28 @@ impl Worker {
             }
             self.lost(id);
         }
+        self.move_links(now);
+    }
+
+    /// Closes some of the pairs that carry links, while the hub drains. Their clients continue at
+    /// another hub. They are spread over the time, so that not all of them connect there at once.
+    fn move_links(&mut self, now: Instant) {
+        let Some(until) = self.links_move_until else { return };
+        let is_link = |connection: &Connection| {
+            connection.ending.is_none()
+                && matches!(connection.role, Role::Data { peer: Some(_), is_link: true, .. })
+        };
+        let links: Vec<_> =
+            self.connections.iter().filter(|(_, it)| is_link(it)).map(|(id, _)| *id).collect();
+        let ticks = until.saturating_duration_since(now).as_secs().max(1);
+        let count = links.len().div_ceil(usize::try_from(ticks).unwrap_or(usize::MAX));
+        for id in links.into_iter().take(count) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.close(CloseCode::GOING_AWAY, "the hub shuts down");
+            }
+            self.end_pair(id, None);
+            self.arm(id);
+        }
     }
 
     /// Ends all connections, because the hub shuts down.

@@ -13,8 +13,10 @@ impl Worker {
         let statistics = &self.shared.statistics;
         statistics.add_pairs(1);
         let Some(connection) = self.connections.get_mut(&client) else { return self.lost(data) };
-        let role = mem::replace(&mut connection.role, Role::Data { peer: Some(data), is_dest: true });
-        if let Role::Waiting { answer, since } = role {
+        let is_link = matches!(connection.role, Role::Waiting { is_link: true, .. });
+        let role =
+            mem::replace(&mut connection.role, Role::Data { peer: Some(data), is_dest: true, is_link });
+        if let Role::Waiting { answer, since, .. } = role {
             connection.stream.set_reset_on_exit(true);
             let _ = connection.send(&answer);
             statistics.add_handshake(since.elapsed());
@@ -29,7 +31,7 @@ impl Worker {
 
     /// Passes received bytes of one side of a pair to the other side.
     pub(super) fn relay(&mut self, id: ConnectionId, bytes: &[u8]) {
-        let Some(Role::Data { peer: Some(peer), is_dest }) = self.connections.get(&id).map(|it| &it.role)
+        let Some(Role::Data { peer: Some(peer), is_dest, .. }) = self.connections.get(&id).map(|it| &it.role)
         else {
             return;
         };

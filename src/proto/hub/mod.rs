@@ -2,6 +2,7 @@
 //! messages between the hub and an origin.
 
 mod control;
+mod dest;
 mod refusal;
 mod request;
 
@@ -9,6 +10,7 @@ mod request;
 pub const UNKNOWN_OFFER: &str = "unknown offer";
 
 pub use control::{ControlError, FromHub, Messages, Mode, ToHub};
+pub use dest::{DestRequest, MAX_RETRY_TIME, cause as refusal_cause};
 pub use refusal::{Label, Refusal};
 pub use request::{Action, HeadReader, Request, RoleLimit, Site};
 

@@ -27,6 +27,8 @@ impl CloseCode {
     pub const TOKEN_EXPIRED: Self = Self(4401);
     /// The client's token was denied.
     pub const TOKEN_DENIED: Self = Self(4403);
+    /// The end-to-end key is missing or different.
+    pub const WRONG_KEY: Self = Self(4406);
     /// Another origin has registered for the receiver's session.
     pub const REPLACED: Self = Self(4409);
 

@@ -198,13 +198,15 @@ impl Session {
             (_, LocalEnd::Client(_)) | (Error::Idle { .. } | Error::System { .. }, _) => (true, true),
             // The remote connection stays open for the next client. Reset this client only if the
             // remote failed.
-            (error, LocalEnd::PersistentClient(_)) => (matches!(error, Error::Remote { .. }), false),
+            (error, LocalEnd::PersistentClient(_)) => {
+                (matches!(error, Error::Remote { .. } | Error::Negotiation { .. }), false)
+            }
         }
     }
 
-    /// Takes the error that ended a flow, if any. `unanswered` is for [`Error::Remote`].
+    /// Takes the error that ended a flow, if any. `unanswered` is for [`Error::remote`].
     fn take_error(&mut self, unanswered: bool) -> Result<(), Error> {
-        let lost = |cause, peer: &Peer| Error::Remote { peer: peer.clone(), cause, unanswered };
+        let lost = |cause, peer: &Peer| Error::remote(peer.clone(), cause, unanswered);
         match self.down.take_fault() {
             Some(fault) if fault.is_ours() => return Err(local_error(fault)),
             Some(Fault::Read(cause)) => return Err(lost(cause, &self.peer)),

@@ -12,13 +12,11 @@ use crate::plan::Dial;
 use crate::proto::post::{Broken, Direction, Failure, OpenedTunnel};
 use crate::stream::{Events, Interest, PollSet, Stream};
 use crate::sys::{self, Channel, Ready};
-use aborting::Abort;
-pub use aborting::abort_all;
+use crate::tunnels::aborting::{self, Abort};
 use link::Link;
 use shared::Shared;
 use worker::Worker;
 
-mod aborting;
 mod link;
 mod resuming;
 mod shared;

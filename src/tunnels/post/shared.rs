@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::aborting::{Abort, Aborting};
 use crate::plan::Dial;
 use crate::proto::Redactor;
 use crate::proto::post::{Client, Direction, Resource};
 use crate::sys::{self, Channel};
 use crate::trace::{StatusLine, trace};
+use crate::tunnels::aborting::{Abort, Aborting};
 
 /// The state that the stream shares with its threads.
 pub(super) struct Shared {

@@ -4,13 +4,13 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::aborting::Abort;
 use super::link::{Failed, Link, Local};
 use super::resuming::show_status;
 use super::shared::{Shared, log_failure};
 use crate::proto::post::{Direction, Next, Response};
 use crate::stream::{Interest, PollSet, Stream};
 use crate::trace::trace;
+use crate::tunnels::aborting::Abort;
 use zeroize::Zeroizing;
 
 /// Size of the buffer for local input.

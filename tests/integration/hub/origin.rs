@@ -113,7 +113,7 @@ fn a_unix_domain_socket_is_offered_with_plain_only() {
     });
     let target = format!("unix:{}", path.display());
     let refused = connect(format!("--origin relay+ws://{}/lab {target}", hub.address())).run();
-    refused.expect_failure(2, &["--origin unix:FILE needs --plain"]);
+    refused.expect_failure(2, &["--origin unix:FILE needs --key-file FILE or --plain"]);
     let origin = origin(hub.address(), "lab", &format!("--plain {target}"));
     let url = format!("ws://{}/v1/lab/dest", hub.address());
     connect(format!("-x {url}")).input("ping").run().expect_success().expect_stdout("ping");

@@ -14,6 +14,7 @@ use crate::kit::*;
 
 mod complete;
 mod hub;
+mod links;
 mod post;
 mod proxy_server;
 mod reach;
@@ -104,6 +105,7 @@ fn rows() -> Vec<Row> {
         post::rows(),
         tokens::rows(),
         hub::rows(),
+        links::rows(),
         websocket::rows(),
         ssh::rows(),
         proxy_server::rows(),

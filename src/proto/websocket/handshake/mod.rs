@@ -4,6 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::accept;
 use crate::proto::http::{Body, Head, HeadReader, MAX_KEPT, describe_refusal};
+use crate::proto::link::LinkId;
 use crate::proto::{
     Awaited, BadUpgrade, Credentials, Error, Limit, Negotiation, Random, Redactor, Step, Unencodable, Wire,
 };
@@ -33,6 +34,10 @@ pub struct Request {
     pub token: Option<Secret>,
     /// The subprotocols to offer, as a list in one header field; empty for none.
     pub subprotocols: String,
+    /// The server must select a subprotocol: one that selects none is of another kind.
+    pub needs_subprotocol: bool,
+    /// The link that a connection to a relay hub resumes.
+    pub resumed_link: Option<LinkId>,
     /// The half-close behavior of a server that does not announce `Connect-Half-Close`.
     pub half_close: HalfClose,
 }
@@ -78,10 +83,22 @@ impl Handshake {
         self.request.half_close
     }
 
-    fn request(&mut self) -> Result<Wire, Error> {
+    /// Returns the request.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Returns the masks for what the server sends.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    fn wire(&mut self) -> Result<Wire, Error> {
         let random = (self.random)().ok_or(Error::NotEncodable(Unencodable::WebSocketKey))?;
         self.key = BASE64_STANDARD.encode(random);
-        let Request { host, path, token, subprotocols, .. } = &self.request;
+        let Request { host, path, token, subprotocols, resumed_link, .. } = &self.request;
         // A server of another project may take a token in the query.
         let (path, secret) = path.split_at(secret_option(path.as_bytes()).unwrap_or(path.len()));
         let fields = format!(
@@ -100,6 +117,8 @@ impl Handshake {
                 [&b"Sec-WebSocket-Protocol: "[..], subprotocols.as_bytes(), b"\r\n"].map(|it| (it, false)),
             );
         }
+        let resumed_link = resumed_link.map(|id| format!("Connect-Resume: {}\r\n", id.hex()));
+        parts.extend(resumed_link.iter().map(|field| (field.as_bytes(), false)));
         if let Some(token) = token {
             parts.extend([(&b"Authorization: Bearer "[..], false), (token.expose(), true), (b"\r\n", false)]);
         }
@@ -140,6 +159,9 @@ impl Handshake {
         if let Some(extension) = head.values("sec-websocket-extensions").find(|value| !value.is_empty()) {
             return Err(BadUpgrade::Extension(shown(extension)));
         }
+        if self.request.needs_subprotocol && head.value("sec-websocket-protocol").is_none() {
+            return Err(BadUpgrade::Missing("Sec-WebSocket-Protocol"));
+        }
         let is_offered = |value: &str| self.request.subprotocols.split(',').any(|it| it.trim() == value);
         match head.values("sec-websocket-protocol").find(|value| !is_offered(value)) {
             Some(protocol) => Err(BadUpgrade::Subprotocol(shown(protocol))),
@@ -167,7 +189,7 @@ impl Negotiation for Handshake {
     fn step(&mut self) -> Result<Step, Error> {
         Ok(match &self.state {
             State::SendRequest => {
-                let request = self.request()?;
+                let request = self.wire()?;
                 self.state = State::AwaitHead;
                 Step::Send(request)
             }

@@ -17,6 +17,8 @@ fn request() -> Request {
         path: "/chat".into(),
         token: None,
         subprotocols: String::new(),
+        needs_subprotocol: false,
+        resumed_link: None,
         half_close: HalfClose::Neither,
     }
 }

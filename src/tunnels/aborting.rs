@@ -3,18 +3,18 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// Limit for the last requests of aborted tunnels when the process ends.
+/// Limit for the last messages of aborted tunnels when the process ends.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 static TUNNELS: Mutex<Tunnels> = Mutex::new(Tunnels { all: Vec::new(), aborting: 0 });
-/// The server of an aborted tunnel knows that it is over.
+/// The other end of an aborted tunnel knows that it is over.
 static ABORTED: Condvar = Condvar::new();
 
 struct Tunnels {
     /// The tunnels that have been opened, and are not over yet. Also some that are over.
     all: Vec<Weak<dyn Abort>>,
-    /// The number of tunnels that the user of the stream has aborted, and whose server does not
-    /// know yet.
+    /// The number of tunnels that the user of the stream has aborted, and whose other end does
+    /// not know yet.
     aborting: usize,
 }
 
@@ -23,8 +23,8 @@ pub(super) trait Abort: Send + Sync {
     fn abort(&self);
 }
 
-/// Aborts all tunnels, and waits up to a second until their servers know, so that they reset their
-/// targets now instead of a minute later. Call this before the process ends.
+/// Aborts all tunnels, and waits up to a second until their other ends know, so that they reset
+/// their targets now instead of a minute later. Call this before the process ends.
 pub fn abort_all() {
     let all = std::mem::take(&mut tunnels().all);
     // Without the lock, because aborting a tunnel takes it.
