@@ -2,12 +2,13 @@
 //! independent parser for the proxies' replies, and checks that text is safe to show on the user's
 //! terminal.
 
-use connect::proto;
+use connect::{proto, secret};
 use peak_alloc::PeakAlloc;
 
 pub mod conversation;
 pub mod display;
-// Shared with `connect`'s unit tests. The driver uses `crate::proto`, hence the import above.
+// Shared with `connect`'s unit tests. The driver uses `crate::proto` and `crate::secret`, hence the
+// imports above.
 #[path = "../../src/proto/testing/driver.rs"]
 mod driver;
 pub mod planning;

@@ -17,6 +17,7 @@
 
 use std::process::ExitCode;
 
+mod bastion;
 mod certificates;
 mod chains;
 mod context;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let filter = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
     let topics = [
         routes::cases(),
+        bastion::cases(),
         chains::cases(),
         tls::cases(),
         tools::cases(),
