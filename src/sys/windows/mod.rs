@@ -24,7 +24,6 @@ mod user;
 #[cfg(feature = "ssh")]
 pub use agent::connect_agent;
 pub use background::{Background, CAN_DETACH};
-pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair};
 pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair, is_same_user};
 pub use child_output::ChildOutput;
 pub use fd_passing::{check_fd_passing, send_fd};

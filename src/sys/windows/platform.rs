@@ -63,7 +63,7 @@ pub(crate) fn out_of_memory() -> ! {
 /// Returns `None`, because Windows protects the files of a user by access control lists.
 #[cfg(feature = "ssh")]
 #[must_use]
-pub fn open_mode(_: &std::fs::Metadata) -> Option<u32> {
+pub fn open_mode(_: &Metadata) -> Option<u32> {
     None
 }
 
