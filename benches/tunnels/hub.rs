@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command as Process;
 
@@ -23,12 +24,27 @@ const BORE_PORT: u16 = 7835;
 /// The path of a session at a hub, for a client that is any WebSocket client.
 pub(super) const SESSION: &str = "/v1/lab/dest";
 
-/// Returns the tunnels of our program.
+/// Returns the tunnels of our program: with a client that is any WebSocket client, with a link, and
+/// with a link that is encrypted from end to end.
 pub(super) fn ours(ours: &Competitor) -> Vec<Tunnel> {
-    let hub = Command::ours(ours, "--relay ws://127.0.0.1:{a} --open");
-    let origin = Command::ours(ours, "--origin relay+ws://127.0.0.1:{a}/lab 127.0.0.1 {target}");
-    let client = Command::ours(ours, &format!("-x ws://127.0.0.1:{{a}}{SESSION}"));
-    vec![Tunnel::new(&ours.name, vec![hub, origin.after(Port::A)], client)]
+    let link = "relay+ws://127.0.0.1:{a}/lab";
+    let any = format!("ws://127.0.0.1:{{a}}{SESSION}");
+    [("", &*any, ""), (", link", link, ""), (", key", link, " --key-file {key}")]
+        .map(|(kind, url, key)| {
+            let hub = Command::ours(ours, "--relay ws://127.0.0.1:{a} --open");
+            let origin = Command::ours(ours, &format!("--origin {link}{key} 127.0.0.1 {{target}}"));
+            let client = Command::ours(ours, &format!("-x {url}{key}"));
+            Tunnel::new(&format!("{}{kind}", ours.name), vec![hub, origin.after(Port::A)], client)
+        })
+        .into()
+}
+
+/// Writes a key for both ends, and returns the path of its file.
+pub(super) fn key_file() -> io::Result<String> {
+    let path = scratch_directory().join("bench.key");
+    fs::write(&path, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n")?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    Ok(path.display().to_string())
 }
 
 /// Returns the tunnels of other programs, and prints the names of those that are not installed. If

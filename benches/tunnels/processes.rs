@@ -66,6 +66,7 @@ impl Servers {
         let args = command.args.replace("{nginx}", &config.display().to_string());
         let args =
             if args.contains("{ssh}") { args.replace("{ssh}", &hub::ssh_files(self.ports)?) } else { args };
+        let args = if args.contains("{key}") { args.replace("{key}", &hub::key_file()?) } else { args };
         let args = args.replace("{a}", &a.to_string()).replace("{b}", &b.to_string());
         let args = args.replace("{target}", &self.target.to_string());
         let args: Vec<_> = args.split(' ').map(str::to_owned).collect();

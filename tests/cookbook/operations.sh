@@ -306,7 +306,7 @@ relay_agent() {
     home
     trap 'pkill -TERM -u alice -x "connect|ssh-agent"' EXIT
     install -o alice -g alice -m 600 "$WORK/etc/www.pem" /home/alice/cert.pem
-    play relay-agent token
+    play relay-agent key
     want_status 0
     block relay hub >"$CASE/command.sh"
     in_background

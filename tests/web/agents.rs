@@ -23,13 +23,27 @@ const CONTAINER_ADDRESS: &str = "10.77.0.2";
 /// Time limit for the hub's origin and client to run.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// The protocol between the two ends.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// The hub sees all bytes.
+    Plain,
+    /// The ends have a key.
+    Encrypted,
+}
+
 pub(crate) fn cases() -> Vec<Case> {
     let mut topic = Topic::new("agents");
-    topic.ours(format!("{AGENT_CLIENTS} clients at once use an agent through a hub"), |context| {
-        agent(context, None);
-    });
-    topic.ours("a container that sees only the hub uses the agent", |context| {
-        agent(context, Some(&Container::start(context)));
+    for (ends, name) in [(Ends::Plain, "ws"), (Ends::Encrypted, "relay+ws with a key")] {
+        topic.ours(
+            format!("{name}: {AGENT_CLIENTS} clients at once use an agent through a hub"),
+            move |context| {
+                agent(context, ends, None);
+            },
+        );
+    }
+    topic.ours("relay+ws with a key: a container that sees only the hub uses the agent", |context| {
+        agent(context, Ends::Encrypted, Some(&Container::start(context)));
     });
     topic.into_cases()
 }
@@ -76,14 +90,22 @@ impl Container {
 }
 
 /// A real agent is offered through the hub, and used through a socket elsewhere.
-fn agent(context: &Context, container: Option<&Container>) {
+fn agent(context: &Context, ends: Ends, container: Option<&Container>) {
     let [agent, socket] = ["agent", "forwarded"].map(|name| context.folder.join(name));
     let _agent = start_agent(context, &agent);
     let address = if container.is_some() { HUB_ADDRESS } else { "127.0.0.1" };
     let hub = Hub::open_at(context, address);
     let session = format!("{address}:{}/agent", hub.port);
-    let use_it = format!("-x ws://{}", session.replace("/agent", "/v1/agent/dest"));
-    let origin = context.connect(format!("--origin relay+ws://{session} --plain unix:{}", agent.display()));
+    let (offer, use_it) = match ends {
+        Ends::Plain => {
+            ("--plain".to_owned(), format!("-x ws://{}", session.replace("/agent", "/v1/agent/dest")))
+        }
+        Ends::Encrypted => {
+            let key = format!("--key-file {}", mint_key(context));
+            (key.clone(), format!("-x relay+ws://{session} {key}"))
+        }
+    };
+    let origin = context.connect(format!("--origin relay+ws://{session} {offer} unix:{}", agent.display()));
     let origin = origin.limit(LIMIT).start();
     origin.wait_stdout_has("SOCKET_ID");
     let inside = |name: &Path| match container {
@@ -125,4 +147,12 @@ fn start_agent(context: &Context, socket: &Path) -> Daemon {
     let mut add = context.peers.command("ssh-add", &["-q"]);
     run(add.arg(context.peers.work.join("sshd/user")).env("SSH_AUTH_SOCK", socket)).unwrap();
     agent
+}
+
+/// Creates a key for both ends, and returns its file.
+fn mint_key(context: &Context) -> String {
+    let minted = context.connect("--mint-key").run();
+    let key = context.file("agent.key", &minted.expect_success().stdout);
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    key.display().to_string()
 }

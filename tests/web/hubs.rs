@@ -21,8 +21,8 @@ use crate::sessions::{target, wait_for_listener};
 
 const SESSIONS: usize = 90;
 
-/// Each of these sessions has a client that stays connected.
-const LIVE: usize = 30;
+/// Each of these sessions has clients that stay connected.
+const LIVE: usize = 20;
 
 /// The addresses of the hubs in the examples.
 pub(crate) const HUBS: [&str; 3] = ["192.0.2.11:8080", "192.0.2.12:8080", "192.0.2.13:8080"];
@@ -107,6 +107,21 @@ pub(crate) fn page(port: u16, path: &str) -> (u16, String) {
     (answer[9..12].parse().unwrap(), body.to_owned())
 }
 
+/// A client that stays connected.
+struct Live {
+    session: usize,
+    is_link: bool,
+    run: Running,
+}
+
+impl Live {
+    /// Sends a line, and expects the target's answer.
+    fn expect_echo(&mut self, line: &str) {
+        self.run.send(line);
+        self.run.wait_stdout_has(line);
+    }
+}
+
 /// Three hubs and a balancer, with the origins of all sessions.
 struct Cluster<'a> {
     context: &'a Context<'a>,
@@ -145,6 +160,26 @@ impl<'a> Cluster<'a> {
     fn url(&self, scheme: &str, path: &str) -> String {
         let authority = self.context.peers.certificates().path("ca", "pem");
         format!("{scheme}://localhost:{}{path}tls-ca={}", self.balancer.ports[0], authority.display())
+    }
+
+    /// Starts a client that keeps a link to the origin of a session.
+    fn link(&self, session: usize) -> Running {
+        let url = self.url("relay+wss", &format!("/s{session}#"));
+        self.context.connect(format!("-x {url}")).limit(LIMIT).start()
+    }
+
+    /// Starts clients that stay connected: one with a link and one without for some sessions.
+    fn start_live(&self) -> Vec<Live> {
+        let start = |session, is_link| {
+            let run = if is_link { self.link(session) } else { self.client(session) };
+            Live { session, is_link, run }
+        };
+        let live: Vec<_> =
+            (0..LIVE).flat_map(|session| [start(session, false), start(session, true)]).collect();
+        for client in &live {
+            client.run.wait_stdout_has(format!("session {}\n", client.session));
+        }
+        live
     }
 
     /// Starts a client of a session.
@@ -278,12 +313,6 @@ fn start_balancer(context: &Context, balancer: Balancer, hubs: &[Hub]) -> Daemon
     daemon.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Sends a line, and expects the target's answer.
-fn expect_echo(client: &mut Running, line: &str) {
-    client.send(line);
-    client.wait_stdout_has(line);
-}
-
 fn hub_goes_down_and_returns(context: &Context, balancer: Balancer) {
     let mut cluster = Cluster::start(context, balancer);
     cluster.start_origins(0..SESSIONS);
@@ -300,21 +329,19 @@ fn hub_goes_down_and_returns(context: &Context, balancer: Balancer) {
         assert!(before.values().any(|other| *other == hub), "hub {hub} has no session");
     }
 
-    let mut live: Vec<_> = (0..LIVE).map(|session| (session, cluster.client(session))).collect();
-    for (session, client) in &mut live {
-        client.wait_stdout_has(format!("session {session}\n"));
-    }
+    let mut live = cluster.start_live();
     cluster.mark();
     cluster.hubs[1].kill();
     cluster.wait_for_sessions(&[0, 2], SESSIONS);
-    for (session, client) in &mut live {
-        if before[session] == 1 {
-            client.wait().expect_code(8);
+    // Links are resumed at another hub. Other connections end with their hub.
+    for client in &mut live {
+        if client.is_link || before[&client.session] != 1 {
+            client.expect_echo("while a hub is down\n");
         } else {
-            expect_echo(client, "while a hub is down\n");
+            client.run.wait().expect_code(8);
         }
     }
-    live.retain(|(session, _)| before[session] != 1);
+    live.retain(|client| client.is_link || before[&client.session] != 1);
     let moved = cluster.hubs_of("Origin");
     let homeless: Vec<_> = before.iter().filter(|(_, hub)| **hub == 1).map(|(session, _)| session).collect();
     assert!(moved.keys().eq(homeless), "others moved, too: {moved:?}\nbefore: {before:?}");
@@ -335,9 +362,9 @@ fn hub_goes_down_and_returns(context: &Context, balancer: Balancer) {
         Balancer::Nginx => cluster.visit_until_asked(1, &moved),
     }
     assert_eq!(cluster.hubs_of("Origin"), BTreeMap::new());
-    for (_, mut client) in live {
-        expect_echo(&mut client, "after the hub has returned\n");
-        client.finish().expect_success();
+    for mut client in live {
+        client.expect_echo("after the hub has returned\n");
+        client.run.finish().expect_success();
     }
 }
 
@@ -346,10 +373,7 @@ fn hub_shuts_down(context: &Context, balancer: Balancer) {
     cluster.start_origins(0..SESSIONS);
     cluster.wait_for_sessions(&[0, 1, 2], SESSIONS);
     let before = cluster.hubs_of("Origin");
-    let mut live: Vec<_> = (0..LIVE).map(|session| (session, cluster.client(session))).collect();
-    for (session, client) in &mut live {
-        client.wait_stdout_has(format!("session {session}\n"));
-    }
+    let mut live = cluster.start_live();
     let hub = before[&0];
     let others: Vec<_> = (0..HUBS.len()).filter(|other| *other != hub).collect();
     cluster.mark();
@@ -357,14 +381,14 @@ fn hub_shuts_down(context: &Context, balancer: Balancer) {
     // The balancer may not know yet.
     cluster.visit_all();
     cluster.wait_for_sessions(&others, SESSIONS);
-    for (session, client) in &mut live {
-        expect_echo(client, &format!("during the drain of session {session}\n"));
+    for client in &mut live {
+        client.expect_echo("during the drain\n");
     }
     let unmoved = others.iter().flat_map(|other| cluster.hubs[*other].requests("Origin"));
     let unmoved: Vec<_> = unmoved.filter(|session| before[session] != hub).collect();
     assert!(unmoved.is_empty(), "sessions of other hubs registered again: {unmoved:?}");
-    for (_, client) in live {
-        client.finish().expect_success();
+    for client in live {
+        client.run.finish().expect_success();
     }
     // The last connection has ended before the time of --drain.
     let end = cluster.hubs[hub].run.wait();

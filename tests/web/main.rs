@@ -21,6 +21,7 @@ mod certificates;
 #[allow(dead_code, reason = "tests/real uses the rest")]
 #[path = "../real/context.rs"]
 mod context;
+mod cutting_relay;
 #[allow(dead_code, reason = "tests/real uses the rest")]
 #[path = "../real/daemon.rs"]
 mod daemon;
@@ -31,6 +32,7 @@ mod hub_scale;
 mod hubs;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod links;
 mod monitoring;
 #[allow(dead_code, reason = "tests/real uses the rest")]
 #[path = "../real/peers.rs"]
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         monitoring::cases(),
         scenarios::cases(full),
         agents::cases(),
+        links::cases(full),
     ];
     runner::run(topics, filter, false, |_, _| {})
 }

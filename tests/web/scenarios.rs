@@ -32,36 +32,62 @@ const IDENTIFICATIONS: usize = 20;
 pub(crate) fn cases(full: bool) -> Vec<Case> {
     let mut topic = Topic::new("scenarios");
     let time = if full { FULL_TERMINAL_TIME } else { TERMINAL_TIME };
-    topic.ours(
-        format!("{TERMINALS} ssh sessions run top at once for {} s", time.as_secs()),
-        move |context| {
-            terminals(context, time);
-        },
-    );
-    topic.ours("the target's greeting reaches a silent client", greeting_reaches_a_silent_client);
-    topic.ours("the target receives the client's identification first", identification_comes_first);
     let size = if full { 1024 * MIB } else { BIG };
-    topic.ours(
-        format!("{} MiB arrive intact both ways in fragments of random sizes", size / MIB),
-        move |context| fragments(context, size),
-    );
+    for (client, name) in [(Client::Raw, "ws"), (Client::Link, "relay+ws")] {
+        topic.ours(
+            format!("{name}: {TERMINALS} ssh sessions run top at once for {} s", time.as_secs()),
+            move |context| terminals(context, client, time),
+        );
+        topic.ours(format!("{name}: the target's greeting reaches a silent client"), move |context| {
+            greeting_reaches_a_silent_client(context, client);
+        });
+        topic.ours(
+            format!("{name}: the target receives the client's identification first"),
+            move |context| {
+                identification_comes_first(context, client);
+            },
+        );
+        topic.ours(
+            format!("{name}: {} MiB arrive intact both ways in fragments of random sizes", size / MIB),
+            move |context| fragments(context, client, size),
+        );
+    }
     topic.ours("a hub that is killed and started again serves new sessions", restarted_hub);
     topic.ours("a token that expires ends the ssh session", expired_token);
     topic.into_cases()
 }
 
-/// Returns the `ProxyCommand` for the session `lab` at a hub.
-fn proxy_command(context: &Context, hub: u16) -> String {
-    format!("{} -x ws://127.0.0.1:{hub}/v1/lab/dest", context.peers.connect.display())
+/// A client of the session `lab`.
+#[derive(Clone, Copy)]
+enum Client {
+    /// Any WebSocket client.
+    Raw,
+    /// A client with links, which can be resumed.
+    Link,
+}
+
+impl Client {
+    /// Returns the arguments for a hub.
+    fn args(self, hub: u16) -> String {
+        match self {
+            Self::Raw => format!("-x ws://127.0.0.1:{hub}/v1/lab/dest"),
+            Self::Link => format!("-x relay+ws://127.0.0.1:{hub}/lab"),
+        }
+    }
+
+    /// Returns the `ProxyCommand` for a hub.
+    fn proxy_command(self, context: &Context, hub: u16) -> String {
+        format!("{} {}", context.peers.connect.display(), self.args(hub))
+    }
 }
 
 fn ssh(context: &Context, proxy_command: &str) -> Program {
     program("ssh", context.ssh_options(proxy_command))
 }
 
-fn terminals(context: &Context, time: Duration) {
+fn terminals(context: &Context, client: Client, time: Duration) {
     context.peers.daemon(Server::Origin);
-    let command = proxy_command(context, context.peers.port(HUB));
+    let command = client.proxy_command(context, context.peers.port(HUB));
     let spans: Vec<_> = thread::scope(|scope| {
         let start = |ssh| scope.spawn(move || terminal(ssh, time));
         let runs: Vec<_> = (0..TERMINALS).map(|_| start(ssh(context, &command))).collect();
@@ -101,18 +127,18 @@ fn terminal(ssh: Program, time: Duration) -> (Instant, Instant) {
     (updates[0], updates[updates.len() - 1])
 }
 
-fn greeting_reaches_a_silent_client(context: &Context) {
+fn greeting_reaches_a_silent_client(context: &Context, client: Client) {
     context.peers.daemon(Server::Origin);
-    let url = format!("-x ws://{}/v1/lab/dest", context.address(HUB));
+    let args = client.args(context.peers.port(HUB));
     for _ in 0..IDENTIFICATIONS {
-        let client = context.connect(&url).start();
+        let client = context.connect(&args).start();
         client.wait_stdout_has("SSH-2.0-");
         client.finish().expect_success();
     }
 }
 
 /// The target is a relay to sshd that records the first bytes from the client.
-fn identification_comes_first(context: &Context) {
+fn identification_comes_first(context: &Context, client: Client) {
     let (sshd, records) = (context.port(), Arc::new(Mutex::new(Vec::new())));
     let (port, _) = target({
         let records = Arc::clone(&records);
@@ -137,7 +163,7 @@ fn identification_comes_first(context: &Context) {
     let hub = Hub::open(context);
     let _origin = origin(context, hub.port, port, "");
     for _ in 0..IDENTIFICATIONS {
-        let command = proxy_command(context, hub.port);
+        let command = client.proxy_command(context, hub.port);
         ssh(context, &command)
             .arg("target")
             .arg("echo welcome")
@@ -149,11 +175,11 @@ fn identification_comes_first(context: &Context) {
     assert_eq!(*records, vec![*b"SSH-2.0-"; IDENTIFICATIONS]);
 }
 
-fn fragments(context: &Context, size: u64) {
+fn fragments(context: &Context, client: Client, size: u64) {
     let (port, received) = exchanging_target(size, Duration::ZERO);
     let hub = Hub::open(context);
     let _origin = origin(context, fragmenting_relay(hub.port, 1), port, "");
-    let client = context.connect(format!("-x ws://127.0.0.1:{}/v1/lab/dest", fragmenting_relay(hub.port, 2)));
+    let client = context.connect(client.args(fragmenting_relay(hub.port, 2)));
     let (reader, writer) = pipe();
     let down = thread::spawn(move || Digest::from_reader(reader));
     let mut client = client.limit(TRANSFER_TIMEOUT).stdout(writer).start();
@@ -211,7 +237,8 @@ fn expired_token(context: &Context) {
     let _origin = keys.origin(hub.port, context.port());
     let begin = Instant::now();
     let token = keys.token("client.token", &format!("role=dest,session=lab,ttl={LIFETIME}"));
-    let command = format!("{} --token-file {}", proxy_command(context, hub.port), token.display());
+    let command =
+        format!("{} --token-file {}", Client::Raw.proxy_command(context, hub.port), token.display());
     let session = ssh(context, &command).arg("target").arg("echo welcome; sleep 30").start();
     session.wait_stdout_has("welcome\n");
     let out = session.finish();
@@ -226,7 +253,7 @@ fn expired_token(context: &Context) {
 fn restarted_hub(context: &Context) {
     let mut hub = Hub::open(context);
     let _origin = origin(context, hub.port, context.port(), "");
-    let command = proxy_command(context, hub.port);
+    let command = Client::Raw.proxy_command(context, hub.port);
     let session = ssh(context, &command).arg("target").arg("echo welcome; sleep 30").start();
     session.wait_stdout_has("welcome\n");
     hub.restart(context);

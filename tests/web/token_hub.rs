@@ -72,6 +72,11 @@ impl Hub {
         Self { address: address.to_owned(), port, args: args.to_owned(), run }
     }
 
+    /// Returns the text that the hub has logged.
+    pub(crate) fn log(&self) -> String {
+        self.run.stderr_so_far()
+    }
+
     /// Kills the hub, and starts another one at its port.
     pub(crate) fn restart(&mut self, context: &Context) {
         self.run.signal(Signal::KILL);
