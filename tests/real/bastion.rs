@@ -1,7 +1,7 @@
 //! sshd as a hop (`ssh://`), in front of sshd as the target.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::context::{Case, Context, Topic, expect_same, fed};
@@ -59,7 +59,7 @@ fn known_hosts(context: &Context) -> PathBuf {
 }
 
 /// Prepares a run of ssh through this many bastions.
-fn through(context: &Context, options: &str, bastions: usize, known_hosts: &PathBuf) -> Program {
+fn through(context: &Context, options: &str, bastions: usize, known_hosts: &Path) -> Program {
     let key = context.peers.ssh_config().parent().unwrap().join("user");
     let url = format!("ssh://{}@127.0.0.1:{}", context.peers.login, context.port());
     let chain = vec![url; bastions].join(",");

@@ -57,7 +57,7 @@ impl KeyFile {
     ///
     /// # Errors
     /// [`KeyFileError::Encrypted`] if the key is encrypted and `passphrase` is `None`; otherwise
-    /// see [`EncryptedKey::decrypt`].
+    /// [`KeyFileError::WrongPassphrase`] for a wrong one.
     pub fn into_private_key(self, passphrase: Option<&[u8]>) -> Result<PrivateKey, KeyFileError> {
         match self {
             Self::Plain(key) => Ok(key),
