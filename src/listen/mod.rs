@@ -151,6 +151,8 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
     let reactors = start_reactors()?;
     let acceptor = Acceptor::open(at, &connector.plan().sockets)?;
+    // The socket stands for one at the other end of the link, such as that of an ssh agent.
+    let only_same_user = connector.plan().hops().any(|hop| hop.protocol.multiplexes());
     let openers = Openers::new(move |client: Client| {
         let name = client.name.clone();
         let connected = connect_client(client, |client| connector.connect(Some(client)));
@@ -158,7 +160,14 @@ pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error
         let opened = connected.map(|(client, tunnel)| (client, tunnel, settings));
         begin_session(name, opened, &reactors);
     });
-    accept_clients(&acceptor, |timeout| openers.wait_for_room(timeout), |_, client| openers.run(client))
+    let serve = |_, client: Client| {
+        if only_same_user && client.addrs.is_none() && !sys::is_same_user(&client.channel)? {
+            trace::message(&format!("refused client {}: a process of another user", client.name));
+            return Ok(());
+        }
+        openers.run(client)
+    };
+    accept_clients(&acceptor, |timeout| openers.wait_for_room(timeout), serve)
 }
 
 /// Runs `--listen` with a scheme: connects each client to the target that it names.

@@ -66,7 +66,7 @@ fn only_the_user_can_connect_to_a_socket() {
         eventually("the socket", || UnixStream::connect(&*path).is_ok());
         let status = fs::symlink_metadata(&*path).unwrap();
         assert!(status.file_type().is_socket());
-        assert_eq!(format!("{:o}", status.permissions().mode() & 0o777), "700", "umask {umask}");
+        assert_eq!(format!("{:o}", status.permissions().mode() & 0o777), "600", "umask {umask}");
         drop(run);
     }
 }

@@ -75,10 +75,10 @@ fn lock_directory(path: &Path) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Binds a socket with mode 0700. The umask belongs to the whole process, so this must be called
+/// Binds a socket with mode 0600. The umask belongs to the whole process, so this must be called
 /// before other threads start.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    let before = rustix::process::umask(Mode::from_raw_mode(0o077));
+    let before = rustix::process::umask(Mode::from_raw_mode(0o177));
     let bound = UnixListener::bind(path);
     rustix::process::umask(before);
     bound

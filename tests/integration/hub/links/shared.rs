@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::thread;
 
 use super::*;
 
@@ -165,4 +166,38 @@ fn clients_of_a_listener_at_a_socket_share_a_link_that_survives_its_hub() {
     stop(run);
     drop(target);
     second.close();
+}
+
+/// Only root can play another user.
+#[test]
+fn a_client_of_another_user_gets_no_stream_of_a_link() {
+    use rustix::thread::set_thread_res_uid;
+    use std::os::unix::fs::PermissionsExt;
+    let root = rustix::process::geteuid();
+    if !root.is_root() {
+        return;
+    }
+    let hub = hub("--open");
+    let address = hub.address();
+    let target = Server::repeat(|| script().send("banner").echo());
+    let run = origin(address, "lab", &target.args());
+    let path = TempPath::new("agent.sock");
+    let listener = listening(format!("--listen unix:{} -x relay+ws://{address}/lab", path.display()));
+    eventually("a listener", || path.exists());
+    std::fs::set_permissions(&*path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let at = path.to_path_buf();
+    // The kernel records the user at connect(2).
+    let connect = move || {
+        set_thread_res_uid(root, rustix::fs::Uid::from_raw(65534), root).unwrap();
+        let mut client = std::os::unix::net::UnixStream::connect(at).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
+        client.read(&mut [0; 1])
+    };
+    let received = thread::spawn(connect).join().unwrap();
+    assert!(!matches!(received, Ok(1..)), "{received:?}");
+    listener.wait_for_line("a process of another user");
+    listener.close();
+    stop(run);
+    drop(target);
+    hub.close();
 }
