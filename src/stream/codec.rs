@@ -1,10 +1,9 @@
 //! The interface of a codec: a transformation of both directions of a stream.
 
-use std::fmt;
 use std::io;
 
 /// A transformation of both directions of a stream, such as TLS. It does no I/O.
-pub trait Codec: fmt::Debug + Send {
+pub trait Codec: Send {
     /// Processes bytes from the stream below, and returns how many it has consumed. It may stop
     /// when it holds plaintext, but not at the end of incomplete messages.
     ///

@@ -39,7 +39,7 @@ pub use registration::Registration;
 /// A non-blocking stream of bytes in both directions.
 ///
 /// To wait for it, [`register`](Self::register) it in a [`PollSet`].
-pub trait Stream: fmt::Debug + Send {
+pub trait Stream: Send {
     /// Reads available bytes. Returns 0 at EOF.
     ///
     /// # Errors
@@ -151,6 +151,14 @@ pub trait Stream: fmt::Debug + Send {
     /// Returns `true` if [`write`](Self::write) never blocks, even without a poll before it.
     fn can_write_unpolled(&self) -> bool {
         true
+    }
+}
+
+/// Shows no fields: those of every implementation would make the program larger, and its start
+/// slower.
+impl fmt::Debug for dyn Stream + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
     }
 }
 

@@ -17,7 +17,7 @@ use crate::sys;
 use crate::text::escaped;
 
 /// The keys of a user, in the order in which they are tried.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Identities {
     pub(super) signers: Vec<Box<dyn Signer>>,
     /// The reasons why other keys cannot be used.

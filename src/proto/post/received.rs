@@ -36,7 +36,7 @@ pub struct Refusal {
 }
 
 /// Reads requests from the bytes of a connection.
-pub trait ReadRequest: std::fmt::Debug + Send {
+pub trait ReadRequest: Send {
     /// Processes received bytes up to the end of a request. Returns how many bytes belong to it,
     /// and the request once it is complete.
     ///
@@ -59,6 +59,14 @@ pub trait ReadRequest: std::fmt::Debug + Send {
     /// Returns the client that an incomplete or refused request names, as far as its head has been
     /// received and can be parsed.
     fn named(&self) -> Named;
+}
+
+/// Shows no fields: those of every implementation would make the program larger, and its start
+/// slower.
+impl std::fmt::Debug for dyn ReadRequest + '_ {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReadRequest")
+    }
 }
 
 /// Returns the tunnel that the target of a request names. `None` if it is not `path`, a slash and a

@@ -1,7 +1,5 @@
 //! Opens a channel to a target through an SSH server (RFC 4253, RFC 4252, RFC 4254 §7.2).
 
-use std::fmt;
-
 use crate::secret::{Secret, UserName};
 use crate::ssh::algorithms::Offer;
 use crate::ssh::client_auth::Identity;
@@ -18,7 +16,7 @@ pub use failure::{Failure, Stage};
 pub use open::OpenChannel;
 
 /// Decides which host keys to trust.
-pub trait HostKeys: fmt::Debug + Send {
+pub trait HostKeys: Send {
     /// Puts the algorithms of known keys first, so that the server presents one of them.
     fn arrange(&self, algorithms: &mut [&'static str]);
 
@@ -50,7 +48,7 @@ pub enum Decision {
 }
 
 /// A private key, or access to one.
-pub trait Signer: fmt::Debug + Send + Sync {
+pub trait Signer: Send + Sync {
     /// Returns the identity for the server.
     fn identity(&self) -> Identity;
 

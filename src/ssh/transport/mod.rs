@@ -32,13 +32,21 @@ pub use rekey::Limits;
 const MAX_QUEUED: usize = 4 * 1024 * 1024;
 
 /// A host key of a server.
-pub trait HostKey: fmt::Debug + Send + Sync {
+pub trait HostKey: Send + Sync {
     /// Returns the public key.
     fn public_key(&self) -> &PublicKey;
 
     /// Signs with an algorithm of the key. Returns the signature with its algorithm (RFC 4253
     /// §6.6); `None` if that fails.
     fn sign(&self, algorithm: &str, message: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// Shows no fields: those of every implementation would make the program larger, and its start
+/// slower.
+impl fmt::Debug for dyn HostKey + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostKey")
+    }
 }
 
 /// The settings of a transport.
