@@ -121,6 +121,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use std::io;
+    use std::sync::Barrier;
     use std::thread;
 
     use super::*;
@@ -151,6 +152,7 @@ mod tests {
         let Ok(Entry::First(opening)) = enter(&pool) else { panic!("expected to be the first") };
         let tunnel: Arc<dyn Multiplexer> = Arc::new(Tunnel);
         thread::scope(|scope| {
+            // A thread that comes too late gets the open tunnel, too.
             let waiting = scope.spawn(|| matches!(enter(&pool), Ok(Entry::Open(_))));
             thread::sleep(Duration::from_millis(20));
             opening.opened(Arc::clone(&tunnel));
@@ -167,10 +169,16 @@ mod tests {
     fn sessions_that_waited_in_vain_do_not_wait_again() {
         let pool = TunnelPool::default();
         let Ok(Entry::First(opening)) = enter(&pool) else { panic!("expected to be the first") };
+        let started = Barrier::new(4);
         thread::scope(|scope| {
-            let waiting: Vec<_> =
-                (0..3).map(|_| scope.spawn(|| matches!(enter(&pool), Ok(Entry::Own)))).collect();
-            thread::sleep(Duration::from_millis(20));
+            let enter = || {
+                started.wait();
+                matches!(enter(&pool), Ok(Entry::Own))
+            };
+            let waiting: Vec<_> = (0..3).map(|_| scope.spawn(enter)).collect();
+            started.wait();
+            // Nothing shows that a thread waits; on a busy machine it may take some time.
+            thread::sleep(Duration::from_millis(500));
             drop(opening);
             assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
         });

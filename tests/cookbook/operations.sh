@@ -188,6 +188,9 @@ operations_origin() {
 }
 
 operations_log() {
+    alice sh -c 'echo not-a-token > bad.token && chmod 600 bad.token'
+    visit lab1 bad.token 0
+    want_status 6
     token_for_jane other.token lab2 1h hub.key
     visit lab1 other.token 0
     want_status 5

@@ -331,9 +331,9 @@ hopping_ssh() {
     want_err 'administratively prohibited'
 }
 
-# The keys of mailhost are in the user's known_hosts, as for ssh.
 bastion_ssh() {
     home bastion bastion
+    know_hosts
     play bastion bastion-use
     want_status 0
     grep -q '^I am in, from ' "$CASE/out" || fail "no login: $(cat "$CASE/out")"
@@ -341,8 +341,16 @@ bastion_ssh() {
     want_log sshd "on ${ADDRESS[build.internal.example]} port 22"
 }
 
+# Writes the user's known_hosts.
+know_hosts() {
+    install -d -o 4242 -g 4242 -m 700 /home/alice/.ssh
+    printf '* %s\n' "$(cat "$WORK/sshd/host.pub")" >/home/alice/.ssh/known_hosts
+    chown 4242:4242 /home/alice/.ssh/known_hosts
+}
+
 bastion_mail() {
     home
+    know_hosts
     play_typing bastion bastion-mail 'QUIT\r\n'
     want_pop3
     want_log sshd "on ${ADDRESS[mailhost.example.net]} port 22"

@@ -174,10 +174,12 @@ impl Soak {
     fn compare_usage(&self, before: &[Usage], after: &[Usage]) {
         for ((listener, before), after) in self.listeners.iter().zip(before).zip(after) {
             println!("listener {}\n  after warm-up: {before:?}\n  at the end:    {after:?}", listener.name);
-            let same = (after.threads, after.sockets, after.other_descriptors)
-                == (before.threads, before.sockets, before.other_descriptors);
+            // The last session of the warm-up may still be ending when the usage is measured.
+            let grew = after.threads > before.threads
+                || after.sockets > before.sockets
+                || after.other_descriptors > before.other_descriptors;
             let memory_grew = after.memory_kib > before.memory_kib + MEMORY_SLACK_KIB;
-            if !same || after.pipes > MAX_IDLE_PIPES || memory_grew {
+            if grew || after.pipes > MAX_IDLE_PIPES || memory_grew {
                 self.results.fail(&format!("listener {}: leaks resources", listener.name));
             }
         }

@@ -67,7 +67,9 @@ struct Hub {
 
 impl Hub {
     fn start(context: &Context, port: u16) -> Self {
-        let args = format!("-d --open --trust-forwarded 127.0.0.1/32 --relay ws://127.0.0.1:{port}");
+        // On a busy machine, its sessions may take long to move.
+        let args =
+            format!("-d --open --drain 150 --trust-forwarded 127.0.0.1/32 --relay ws://127.0.0.1:{port}");
         let run = context.connect(args).limit(LIMIT).start();
         wait_for_listener(&run, port);
         Self { port, run, mark: 0 }

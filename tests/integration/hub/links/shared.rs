@@ -44,13 +44,13 @@ fn a_client_that_does_not_read_stops_no_other_client_of_the_link() {
     slow.write_all(&[0]).unwrap();
     let mut first = [0; 1000];
     slow.read_exact(&mut first).unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for number in 1..=CLIENTS {
             let mut client = listener.client();
             scope.spawn(move || {
                 client.write_all(&[u8::try_from(number).unwrap()]).unwrap();
                 let mut sending = client.try_clone().unwrap();
-                let sender = std::thread::spawn(move || {
+                let sender = thread::spawn(move || {
                     sending.write_all(&bytes(100 + number, 1_000_000)).unwrap();
                     sending.shutdown(Shutdown::Write).unwrap();
                 });
