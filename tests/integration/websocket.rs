@@ -284,8 +284,7 @@ fn a_frame_larger_than_our_memory_passes() {
     let mut running = through(server.port(), "/").start();
     assert_eq!(running.wait_stdout(SIZE).len(), SIZE);
     let memory = running.peak_memory();
-    // The release build needs less than 12 MiB.
-    assert!(memory < 16 << 20, "{memory} bytes");
+    assert!(memory < 12 << 20, "{memory} bytes");
     running.send("x");
     running.finish().expect_success();
     server.finish();

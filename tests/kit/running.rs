@@ -146,14 +146,18 @@ impl Running {
         self.shared.state().stdout.clone()
     }
 
-    /// Returns the peak resident set size so far, in bytes.
+    /// Returns the peak resident set size so far, in bytes, without the pages of the program's
+    /// files: those of a debug build alone take more than the program's own memory.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory(&self) -> u64 {
         // Not ru_maxrss, which includes the parent's memory from before exec.
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        kib.expect("the program has exited").parse::<u64>().unwrap() * 1024
+        let kib = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            kib.expect("the program has exited").parse::<u64>().unwrap()
+        };
+        (kib("VmHWM:") - kib("RssFile:")) * 1024
     }
 
     /// Sends a signal, unless the program has exited.

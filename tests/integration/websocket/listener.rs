@@ -127,7 +127,8 @@ fn a_client_that_is_cut_off_resets_its_target() {
         let run = listener("--open", &target);
         let mut client = open(&run, "");
         client.write_all(&[b"\x82\x84\0\0\0\0data", ending].concat()).unwrap();
-        client.shutdown(Shutdown::Write).unwrap();
+        // After a malformed frame, the server may have closed the connection already.
+        let _ = client.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
         let _ = client.read_to_end(&mut answer);
         let is_malformed = ending == b"\x82\x01x" || ending == b"\xc2\x80\0\0\0\0";
