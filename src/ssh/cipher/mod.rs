@@ -9,6 +9,7 @@ use super::error::Error;
 mod chacha;
 mod ctr;
 mod gcm;
+mod method;
 mod open;
 mod seal;
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use super::chacha::{self, Open};
-use super::ctr::{BLOCK, CtrHmac};
-use super::gcm::Gcm;
+use super::chacha::Open;
+use super::ctr::BLOCK;
+use super::method::Method;
 use super::{Cipher, Framing, Keys, LENGTH_FIELD, Mac};
 use crate::ssh::error::Error;
 
 /// Decrypts packets and checks them.
 #[derive(Debug)]
 pub struct Opener {
-    method: Method,
+    method: Method<Open>,
     /// The sequence number of the current packet (RFC 4253 §6.4).
     pub(super) sequence: u32,
 }
@@ -32,14 +32,6 @@ pub enum Opened {
     },
 }
 
-#[derive(Debug)]
-enum Method {
-    Plain,
-    Gcm(Box<Gcm>),
-    ChaCha(Box<Open>),
-    Ctr(Box<CtrHmac>),
-}
-
 impl Default for Opener {
     /// Packets are not encrypted before the first key exchange.
     fn default() -> Self {
@@ -53,14 +45,7 @@ impl Opener {
     /// # Errors
     /// The keys do not fit the cipher.
     pub fn rekey(&mut self, cipher: Cipher, mac: Mac, keys: &Keys) -> Result<(), Error> {
-        self.method = match cipher {
-            Cipher::Aes256Gcm | Cipher::Aes128Gcm => Gcm::new(keys).map(|keys| Method::Gcm(Box::new(keys))),
-            Cipher::ChaCha20Poly1305 => Open::new(keys).map(|keys| Method::ChaCha(Box::new(keys))),
-            Cipher::Aes256Ctr | Cipher::Aes128Ctr => {
-                CtrHmac::new(mac, keys).map(|keys| Method::Ctr(Box::new(keys)))
-            }
-        }
-        .ok_or(Error::Encryption)?;
+        self.method = Method::new(cipher, mac, keys, Open::new)?;
         Ok(())
     }
 
@@ -93,16 +78,15 @@ impl Opener {
     /// Returns the value of the length field, once it is complete.
     fn length(&mut self, input: &mut [u8]) -> Option<(u32, Framing)> {
         let field = *input.first_chunk::<LENGTH_FIELD>()?;
-        let (field, framing) = match &mut self.method {
-            Method::Plain => (field, Framing { block: 8, counts_length: true, tag: 0 }),
-            Method::Gcm(_) => (field, Gcm::FRAMING),
-            Method::ChaCha(open) => (open.length(self.sequence, field), chacha::FRAMING),
-            Method::Ctr(ctr) if ctr.has_plain_length() => (field, ctr.framing()),
+        let field = match &mut self.method {
+            Method::Plain | Method::Gcm(_) => field,
+            Method::ChaCha(open) => open.length(self.sequence, field),
+            Method::Ctr(ctr) if ctr.has_plain_length() => field,
             Method::Ctr(ctr) => {
                 ctr.open_first_block(input.get_mut(..BLOCK)?);
-                (*input.first_chunk()?, ctr.framing())
+                *input.first_chunk()?
             }
         };
-        Some((u32::from_be_bytes(field), framing))
+        Some((u32::from_be_bytes(field), self.method.framing()))
     }
 }

@@ -1,36 +1,16 @@
 //! The sending direction.
 
-use super::chacha::{self, Seal};
-use super::ctr::CtrHmac;
-use super::gcm::Gcm;
-use super::{Cipher, Framing, Keys, LENGTH_FIELD, Mac, Random};
+use super::chacha::Seal;
+use super::method::Method;
+use super::{Cipher, Keys, LENGTH_FIELD, Mac, Random};
 use crate::ssh::error::Error;
 
 /// Builds packets and encrypts them.
 #[derive(Debug)]
 pub struct Sealer {
-    method: Method,
+    method: Method<Seal>,
     /// The sequence number of the next packet (RFC 4253 §6.4).
     pub(super) sequence: u32,
-}
-
-#[derive(Debug)]
-enum Method {
-    Plain,
-    Gcm(Box<Gcm>),
-    ChaCha(Box<Seal>),
-    Ctr(Box<CtrHmac>),
-}
-
-impl Method {
-    fn framing(&self) -> Framing {
-        match self {
-            Self::Plain => Framing { block: 8, counts_length: true, tag: 0 },
-            Self::Gcm(_) => Gcm::FRAMING,
-            Self::ChaCha(_) => chacha::FRAMING,
-            Self::Ctr(ctr) => ctr.framing(),
-        }
-    }
 }
 
 impl Default for Sealer {
@@ -46,14 +26,7 @@ impl Sealer {
     /// # Errors
     /// The keys do not fit the cipher.
     pub fn rekey(&mut self, cipher: Cipher, mac: Mac, keys: &Keys) -> Result<(), Error> {
-        self.method = match cipher {
-            Cipher::Aes256Gcm | Cipher::Aes128Gcm => Gcm::new(keys).map(|keys| Method::Gcm(Box::new(keys))),
-            Cipher::ChaCha20Poly1305 => Seal::new(keys).map(|keys| Method::ChaCha(Box::new(keys))),
-            Cipher::Aes256Ctr | Cipher::Aes128Ctr => {
-                CtrHmac::new(mac, keys).map(|keys| Method::Ctr(Box::new(keys)))
-            }
-        }
-        .ok_or(Error::Encryption)?;
+        self.method = Method::new(cipher, mac, keys, Seal::new)?;
         Ok(())
     }
 
