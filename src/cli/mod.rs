@@ -12,10 +12,12 @@ use flags::Flag;
 mod flags;
 mod generate;
 mod help;
+mod mint;
 mod parse;
 mod program_name;
 mod ssh;
 
+pub use mint::MintArgs;
 pub use ssh::{IdentityArg, SshArgs};
 
 /// The parsed args of a session. Values are as typed: `config` interprets them.
@@ -189,21 +191,6 @@ pub struct OriginArgs {
     pub background: bool,
 }
 
-/// The options that create keys and tokens, which replace the session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MintArgs {
-    /// `--mint-signing-key`.
-    pub new_signing_key: Option<String>,
-    /// `--mint-token`.
-    pub claims: Option<String>,
-    /// `--signing-key`.
-    pub signing_key: Option<String>,
-    /// `--mint-key`.
-    pub key: bool,
-    /// Whichever of `-d` and `-q` came last.
-    pub verbosity: Verbosity,
-}
-
 /// The option that selects the proxy.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum ProxyArg {
@@ -338,7 +325,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
         return text.map(Request::Print);
     }
     if mint != MintArgs::default() {
-        return mint_request(mint, &parsed, &operands);
+        return mint::request(mint, &parsed, &operands);
     }
     let mut operands = operands.into_iter();
     parsed.host = match operands.next() {
@@ -359,41 +346,6 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
             )))
         }
     }
-}
-
-/// Checks that nothing else was requested than to create a key or a token.
-fn mint_request(mint: MintArgs, others: &Args, operands: &[String]) -> Result<Request, Error> {
-    let MintArgs { new_signing_key, claims, signing_key, key, .. } = &mint;
-    let requested = [
-        ("--mint-signing-key", new_signing_key.is_some()),
-        ("--mint-token", claims.is_some()),
-        ("--mint-key", *key),
-    ];
-    let mut requested = requested.iter().filter(|(_, is_given)| *is_given).map(|(option, _)| *option);
-    let problem = match (requested.next(), requested.next()) {
-        (None, _) => "--signing-key has no effect without --mint-token".into(),
-        (Some(first), Some(second)) => format!("{first} cannot be combined with {second}; run connect twice"),
-        (Some("--mint-token"), _) if signing_key.is_none() => {
-            "--mint-token requires --signing-key FILE".into()
-        }
-        (Some(option), _) if option != "--mint-token" && signing_key.is_some() => {
-            format!("--signing-key has no effect with {option}")
-        }
-        // `-q` and `-d` are harmless, and a link may supply a port.
-        (Some(option), _)
-            if !operands.is_empty()
-                || *others
-                    != (Args {
-                        verbosity: others.verbosity,
-                        name_port: others.name_port.clone(),
-                        ..Args::default()
-                    }) =>
-        {
-            format!("{option} takes no host and no other options")
-        }
-        (Some(_), _) => return Ok(Request::Mint(MintArgs { verbosity: others.verbosity, ..mint })),
-    };
-    Err(Error::Usage(problem))
 }
 
 fn help_text(value: &str) -> Result<String, Error> {

@@ -66,7 +66,7 @@ impl Default for Offer {
 
 impl Offer {
     /// Removes what is safe only with strict key exchange.
-    pub fn remove_unsafe_without_strict(&mut self) {
+    pub fn remove_strict_only(&mut self) {
         let allows = self.allow_without_strict;
         self.ciphers.retain(|cipher| allows || *cipher != Cipher::ChaCha20Poly1305);
         self.macs.retain(|mac| !mac.encrypts_then_macs());
@@ -169,11 +169,11 @@ pub(super) fn negotiate(
             let name = choose("MAC", &macs, &peer.macs[index], role)?;
             Mac::ALL.into_iter().find(|mac| mac.name() == name).unwrap_or(Mac::ALL[0])
         };
-        let is_unsafe = match cipher {
+        let strict_only = match cipher {
             Cipher::ChaCha20Poly1305 => Some(cipher.name()),
             cipher => Some(mac.name()).filter(|_| !cipher.is_aead() && mac.encrypts_then_macs()),
         };
-        if let Some(name) = is_unsafe
+        if let Some(name) = strict_only
             .filter(|_| !strict && (cipher != Cipher::ChaCha20Poly1305 || !offer.allow_without_strict))
         {
             return Err(Error::NotStrict(name));

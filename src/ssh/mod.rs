@@ -18,4 +18,4 @@ pub mod transport;
 pub mod wire;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -51,7 +51,7 @@ pub(super) fn host_key(seed: u8, lies: bool) -> Arc<dyn HostKey> {
 }
 
 /// Returns both sides of a connection after the first key exchange.
-pub(super) fn connected(offer: &Offer) -> (Transport, Transport) {
+pub(crate) fn connected(offer: &Offer) -> (Transport, Transport) {
     let settings = |host_keys| Settings {
         offer: offer.clone(),
         host_keys,

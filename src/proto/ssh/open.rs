@@ -7,7 +7,7 @@ use super::failure::{Failure, Stage};
 use super::notes::{self, Notes};
 use super::{Decision, Login};
 use crate::addr::Endpoint;
-use crate::proto::{Awaited, Credentials, Error, Limit, Negotiation, Step, Wire};
+use crate::proto::{Limit, Step, Wire};
 use crate::secret::Secret;
 use crate::ssh::algorithms::Role;
 use crate::ssh::cipher::{Cipher, Random};
@@ -18,6 +18,8 @@ use crate::ssh::known_hosts::Answer;
 use crate::ssh::transport::{self, Limits, Settings, Transport};
 use crate::ssh::wire::Write;
 use crate::text::printable;
+
+mod negotiation;
 
 /// The number of bytes to receive at once.
 const CHUNK: usize = 64 * 1024;
@@ -34,7 +36,7 @@ pub struct OpenChannel {
     dialogue: Dialogue,
     /// The server lacks strict key exchange, and has selected this algorithm, which needs it. The
     /// next connection offers no such algorithm.
-    unsafe_algorithm: Option<&'static str>,
+    strict_only_algorithm: Option<&'static str>,
     /// The methods that the server accepts are known, and reported.
     has_methods: bool,
     notes: Notes,
@@ -73,7 +75,7 @@ impl OpenChannel {
             random,
             phase: Phase::Start,
             dialogue: Dialogue::default(),
-            unsafe_algorithm: None,
+            strict_only_algorithm: None,
             has_methods: false,
             notes: Notes::new(login.is_quiet),
             login,
@@ -97,8 +99,8 @@ impl OpenChannel {
     fn start(&mut self) -> Result<(), SshError> {
         let mut offer = self.login.offer.clone();
         self.login.host_keys.arrange(&mut offer.host_keys);
-        if self.unsafe_algorithm.is_some() {
-            offer.remove_unsafe_without_strict();
+        if self.strict_only_algorithm.is_some() {
+            offer.remove_strict_only();
         }
         let is_logged = self.login.is_logged;
         let settings = Settings {
@@ -305,9 +307,9 @@ impl OpenChannel {
         match event {
             Ok(Some(transport::Event::HostKey)) => self.host_key(),
             Ok(_) => Ok(()),
-            Err(SshError::NotStrict(name)) if self.unsafe_algorithm.is_none() => {
+            Err(SshError::NotStrict(name)) if self.strict_only_algorithm.is_none() => {
                 self.notes.log.push_back(format!("no strict key exchange: connecting again without {name}"));
-                self.unsafe_algorithm = Some(name);
+                self.strict_only_algorithm = Some(name);
                 self.phase = Phase::Again;
                 Ok(())
             }
@@ -395,7 +397,7 @@ impl OpenChannel {
     }
 
     fn failure(&self, cause: SshError) -> Failure {
-        let cause = match (cause, self.unsafe_algorithm) {
+        let cause = match (cause, self.strict_only_algorithm) {
             // The server offers nothing but algorithms that are not safe.
             (SshError::NothingInCommon { .. }, Some(name)) => SshError::NotStrict(name),
             (cause, _) => cause,
@@ -442,89 +444,4 @@ fn send_or_receive(transport: &mut Transport) -> Step {
 
 fn send_or_receive_bytes(output: Vec<u8>) -> Step {
     if output.is_empty() { Step::Receive(Limit::Bytes(CHUNK)) } else { Step::Send(Wire::public(output)) }
-}
-
-impl Negotiation for OpenChannel {
-    fn restart(&mut self) {
-        self.phase = Phase::Start;
-        self.dialogue.restart();
-    }
-
-    fn step(&mut self) -> Result<Step, Error> {
-        loop {
-            if let Phase::Failed(last, failure) = &mut self.phase {
-                let last = mem::take(last);
-                return if last.is_empty() {
-                    Err(Error::Ssh(failure.clone()))
-                } else {
-                    Ok(Step::Send(Wire::public(last)))
-                };
-            }
-            match self.take_step() {
-                Ok(Some(step)) => return Ok(step),
-                Ok(None) => {}
-                Err(cause) => self.fail(cause),
-            }
-        }
-    }
-
-    fn receive(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        if let Err(cause) = self.process(bytes) {
-            self.fail(cause);
-        }
-        Ok(bytes.len())
-    }
-
-    fn closed(&mut self) -> Result<(), Error> {
-        let cause = match &self.phase {
-            Phase::Handshake(transport) => transport.closed(),
-            _ => SshError::Closed,
-        };
-        Err(Error::Ssh(Box::new(self.failure(cause))))
-    }
-
-    fn credentials(&mut self, credentials: Credentials) -> Result<(), Error> {
-        if let Phase::Login(_, auth) = &mut self.phase {
-            self.dialogue.credentials(credentials, auth);
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, answer: Result<Secret, String>) -> Result<(), Error> {
-        match &mut self.phase {
-            Phase::AskHostKey(..) => {
-                if let Err(cause) = self.host_key_answer(answer) {
-                    self.fail(cause);
-                }
-            }
-            Phase::Login(_, auth) => self.dialogue.answered(answer, auth, &mut self.login),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn take_log_note(&mut self) -> Option<String> {
-        self.notes.log.pop_front()
-    }
-
-    fn take_fact(&mut self) -> Option<String> {
-        self.notes.take_fact()
-    }
-
-    fn take_message(&mut self) -> Option<String> {
-        self.notes.take_message()
-    }
-
-    fn logs_bytes(&self) -> bool {
-        false
-    }
-
-    fn waiting_for(&self) -> Awaited {
-        Awaited::Message(match self.stage() {
-            Stage::Identification => "its identification",
-            Stage::KeyExchange => "the end of the key exchange",
-            Stage::Login => "the end of authentication",
-            Stage::Channel => "the opening of the channel",
-        })
-    }
 }

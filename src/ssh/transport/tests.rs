@@ -237,7 +237,7 @@ fn a_message_before_the_first_keys_is_an_error_with_strict_key_exchange() {
 }
 
 #[test]
-fn a_peer_without_strict_key_exchange_gets_no_unsafe_cipher() {
+fn a_peer_without_strict_key_exchange_gets_no_cipher_that_needs_it() {
     let offer = Offer { ciphers: vec![Cipher::ChaCha20Poly1305], ..Offer::default() };
     let strict = Offer::default().message(Role::Server, [0; 16], true);
     let mut other = strict.clone();
