@@ -52,9 +52,9 @@ pub(super) const GENERAL: &[Definition] = &[
          any. The default is 25, below the limits of common proxies, and 0 sends no Pings."),
     long_option(Flag::Resume, "resume", "SECONDS",
         "Survive lost connections to a hub or a POST server (default 60)",
-        "Keep a session through a relay hub, or in a POST tunnel, for this time without a connection, and connect again meanwhile. \
-         The session then ends with an error. The default is 60, after which a POST server forgets the tunnel. With 0, a lost \
-         connection ends the session. Both ends of a session through a hub have a time of their own."),
+        "If a session through a relay hub, or in a POST tunnel, loses its connection, try to connect again for this time. \
+         After that, the session ends with an error. The default is 60, after which a POST server forgets the tunnel. With 0, a lost \
+         connection ends the session. Each end of a session through a hub has its own time limit."),
     long_option(Flag::Window, "window", "BYTES",
         "Limit the bytes on their way through a hub (default 1048576)",
         "Send at most this many bytes through a relay hub before the other end acknowledges them, and hold at most as many for \

@@ -28,13 +28,14 @@ pub(super) const SERVERS: &[Definition] = &[
          count."),
     long_option(Flag::Spare, "spare", "N",
         "Open N connections to the target in advance (--origin)",
-        "With `--origin`, keep N connections to the target open for the next clients, so that these need not wait for one. A \
-         connection that a client uses, or that the target closes, is replaced. Servers close idle connections after a time \
-         of their own: OpenSSH after 2 minutes without a login, also if a client uses the connection by then."),
+        "With `--origin`, keep N connections to the target open for the next clients, so that they need not wait for one. \
+         `connect` replaces a connection that a client uses or that the target closes. Servers close idle connections after \
+         their own timeout: OpenSSH after 2 minutes without a login, even if a client uses the connection by then."),
     long_switch(Flag::Plain, "plain",
         "Offer a UNIX-domain socket without end-to-end encryption",
-        "With `--origin`, offer a UNIX-domain socket (`unix:FILE`) without `--key-file`, so that nobody encrypts what passes \
-         through the hub. Its operator, and everyone who has a token for the session, can then use the socket."),
+        "With `--origin`, offer a UNIX-domain socket (`unix:FILE`) without `--key-file`, so that its data passes \
+         through the hub without end-to-end encryption. The operator of the hub, and everyone who has a token for the session, can \
+         then use the socket."),
     long_switch(Flag::Background, "background",
         "Continue in the background once registered (--origin)",
         "With `--origin`, continue in the background once the hub has registered the origin, without a terminal and without \
@@ -119,10 +120,15 @@ pub(super) const TOKENS: &[Definition] = &[
         "Read the token from the first line of this file descriptor, 3 or higher, inherited from the parent process."),
     long_option(Flag::KeyFile, "key-file", "FILE",
         "Encrypt from end to end with the key in this file",
-        "Encrypt what passes through a relay hub, from end to end, with the key in the first line of this file: 32 random          bytes in base64, as `--mint-key` prints them. The origin and its clients have the same key. It applies to `--origin`,          and to the last `relay+ws://` or `relay+wss://` hop of a route; other hops have the option `key-file=` in their URL.          An origin with a key serves no other clients. `-` is standard input, unless the session uses it. The last of          `--key-file` and `--key-fd` wins.").offering(Offer::Files),
+        "Encrypt what passes through a relay hub, from end to end, with the key in the first line of this file: 32 random \
+         bytes in base64, as `--mint-key` prints them. The origin and its clients have the same key. It applies to `--origin`, \
+         and to the last `relay+ws://` or `relay+wss://` hop of a route; other hops have the option `key-file=` in their URL. \
+         An origin with a key serves no other clients. `-` is standard input, unless the session uses it. The last of \
+         `--key-file` and `--key-fd` wins.").offering(Offer::Files),
     long_option(Flag::KeyFd, "key-fd", "N",
         "Read that key from this inherited file descriptor",
-        "Read the key for the end-to-end encryption from the first line of this file descriptor, 3 or higher, inherited from the          parent process."),
+        "Read the key for the end-to-end encryption from the first line of this file descriptor, 3 or higher, inherited from the \
+         parent process."),
     long_option(Flag::MintSigningKey, "mint-signing-key", "FILE",
         "Create a key that signs tokens, and print its public key",
         "Create a private key for signing tokens in this new file (Ed25519, PKCS#8 PEM, mode 600). Print the line for the file of \

@@ -7,8 +7,8 @@ use super::definition::{Definition, Flag, Offer, long_option, long_switch, optio
 pub(super) const SSH: &[Definition] = &[
     option(Flag::SshIdentity, 'i', "FILE",
         "Log in at ssh:// servers with this private key; repeatable",
-        "Use this private key for `ssh://` servers. The file has OpenSSH's format, PKCS#8, PKCS#1 or SEC1. A public key stands for \
-         the private key in the agent. Without this option, the keys of the agent are tried, then `~/.ssh/id_ed25519`, \
+        "Use this private key for `ssh://` servers. The file has OpenSSH's format, PKCS#8, PKCS#1 or SEC1. A public key selects \
+         the private key in the agent. Without this option, `connect` tries the keys of the agent, then `~/.ssh/id_ed25519`, \
          `id_ecdsa` and `id_rsa`. Repeatable.").long("ssh-identity").offering(Offer::Files),
     long_option(Flag::SshCert, "ssh-cert", "FILE",
         "Use this certificate for the key of the -i before it",
@@ -20,13 +20,13 @@ pub(super) const SSH: &[Definition] = &[
          `/etc/ssh/ssh_known_hosts2`. New keys are added to the first file. Repeatable.").offering(Offer::Files),
     long_option(Flag::SshStrict, "ssh-strict", "yes|ask|accept-new|no",
         "Decide about unknown host keys (default ask)",
-        "The policy for host keys of `ssh://` servers, with the meaning of `StrictHostKeyChecking` in ssh_config(5). `yes` refuses \
+        "Apply this policy to host keys of `ssh://` servers, with the meaning of `StrictHostKeyChecking` in ssh_config(5). `yes` refuses \
          unknown keys, `ask` asks on the terminal or with `SSH_ASKPASS`, and `accept-new` adds the key of a server that has \
          none. `no` also accepts a changed key, but then sends no password.").offering(Offer::Words(&["yes", "ask", "accept-new", "no"])),
     long_option(Flag::SshPin, "ssh-pin", "SHA256:FINGERPRINT",
         "Accept only this host key",
-        "Accept the host key with this fingerprint, as `ssh-keygen -l` prints it, and no other. Files with known host keys are not \
-         read."),
+        "Accept the host key with this fingerprint, as `ssh-keygen -l` prints it, and no other. `connect` then reads no files \
+         with known host keys."),
     long_option(Flag::SshAgent, "ssh-agent", "auto|off|PATH",
         "Use the SSH agent at this socket (default: $SSH_AUTH_SOCK)",
         "Use the keys of the agent at this socket. `auto`, the default, means the socket in `SSH_AUTH_SOCK`, and `off` no \
