@@ -52,13 +52,13 @@ pub(super) fn host_key(seed: u8, lies: bool) -> Arc<dyn HostKey> {
 
 /// Returns both sides of a connection after the first key exchange.
 pub(crate) fn connected(offer: &Offer) -> (Transport, Transport) {
-    let settings = |host_keys| Settings {
-        offer: offer.clone(),
-        host_keys,
-        software: "test",
-        limits: Limits::default(),
-        is_logged: false,
-    };
+    connected_with(offer, Limits::default())
+}
+
+/// Returns the same, with these limits for keys.
+pub(crate) fn connected_with(offer: &Offer, limits: Limits) -> (Transport, Transport) {
+    let settings =
+        |host_keys| Settings { offer: offer.clone(), host_keys, software: "test", limits, is_logged: false };
     let mut client = Transport::new(Role::Client, settings(Vec::new()), random).unwrap();
     let mut server = Transport::new(Role::Server, settings(vec![host_key(7, false)]), random).unwrap();
     while !(client.output().is_empty() && server.output().is_empty()) {

@@ -214,8 +214,14 @@ impl<C: Codec> Stream for Layered<C> {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }
-        let count =
-            self.codec.write_plain(bytes).inspect_err(|error| self.fail(sys::clone_io_error(error)))?;
+        let count = match self.codec.write_plain(bytes) {
+            Err(error) if sys::is_transient(&error) => return Err(error),
+            Err(error) => {
+                self.fail(sys::clone_io_error(&error));
+                return Err(error);
+            }
+            Ok(count) => count,
+        };
         match self.flush() {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(count),

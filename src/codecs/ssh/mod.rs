@@ -88,6 +88,11 @@ impl SshChannel {
         Ok(())
     }
 
+    /// Exchanges keys again if the current ones have been used for long enough.
+    fn rekey_if_due(&mut self) -> Result<(), Error> {
+        if self.is_disconnected { Ok(()) } else { self.connection.on_time(self.opened.elapsed()) }
+    }
+
     /// Ends the connection once both directions of the channel have ended.
     fn end_if_over(&mut self) -> Result<(), Error> {
         let has_ended = self.connection.has_ended(self.channel);
@@ -103,7 +108,8 @@ impl SshChannel {
 impl Codec for SshChannel {
     fn read_wire(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.connection.receive(bytes).and_then(|()| self.process_events());
-        result.and_then(|()| self.end_if_over()).map_err(|error| self.failed(error))?;
+        let result = result.and_then(|()| self.end_if_over()).and_then(|()| self.rekey_if_due());
+        result.map_err(|error| self.failed(error))?;
         Ok(bytes.len())
     }
 
@@ -134,7 +140,6 @@ impl Codec for SshChannel {
         if self.connection.has_closed(self.channel) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.connection.on_time(self.opened.elapsed()).map_err(|error| self.failed(error))?;
         let mut written = 0;
         while written < bytes.len() {
             match self
@@ -146,6 +151,8 @@ impl Codec for SshChannel {
                 count => written += count,
             }
         }
+        // Not before the data: during a key exchange, none can be sent.
+        self.rekey_if_due().map_err(|error| self.failed(error))?;
         if written == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(written) }
     }
 
@@ -159,12 +166,12 @@ impl Codec for SshChannel {
 
     fn close(&mut self) {
         self.is_ended = true;
-        // Without random bytes, the end of the connection has to do.
+        // Sending fails without random bytes; closing the connection then ends the session.
         let _ = self.connection.send_eof(self.channel).and_then(|()| self.end_if_over());
     }
 
     fn ping(&mut self) -> bool {
-        // The peer answers requests that it does not know, too.
+        // Peers also answer requests that they do not know.
         self.connection.global_request("keepalive@openssh.com", true, &[]).is_ok()
     }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::ssh::algorithms::Offer;
-use crate::ssh::testing::connected;
+use crate::ssh::testing::connected_with;
+use crate::ssh::transport::Limits;
 
 /// The codec, and a server that the test drives.
 struct Pair {
@@ -13,7 +14,11 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let (client, server) = connected(&Offer::default());
+        Self::with_limits(Limits::default())
+    }
+
+    fn with_limits(limits: Limits) -> Self {
+        let (client, server) = connected_with(&Offer::default(), limits);
         let (mut client, mut server) = (Connection::new(client), Connection::new(server));
         let opening = client.open("direct-tcpip", b"").unwrap().unwrap();
         pass(&mut client, &mut server);
@@ -119,6 +124,32 @@ fn a_full_window_stops_one_direction_only() {
         pair.run().unwrap();
     }
     assert!(taken >= written / 2, "{taken} bytes");
+}
+
+/// The codec reported a key exchange of its own as a failed write, which ended the session.
+#[test]
+fn keys_that_are_used_up_are_replaced_during_an_upload_and_a_download() {
+    let limits = Limits { bytes: 100_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(limits);
+    let mut exchanges = 0;
+    for round in 0..40_u8 {
+        assert!(pair.codec.accepts_plain());
+        assert_eq!(pair.codec.write_plain(&[round; 20_000]).unwrap(), 20_000);
+        exchanges += u32::from(!pair.codec.accepts_plain());
+        pair.run().unwrap();
+        assert_eq!(pair.server_read(), Some(vec![round; 20_000]));
+    }
+    assert!(exchanges >= 5, "{exchanges} key exchanges");
+    for round in 0..40_u8 {
+        pair.server.write(pair.channel, &[round; 20_000]).unwrap();
+        let to_client = pair.server.transport().output().to_vec();
+        pair.server.sent(to_client.len());
+        pair.codec.read_wire(&to_client).unwrap();
+        exchanges += u32::from(!pair.codec.accepts_plain());
+        pair.run().unwrap();
+        assert_eq!(pair.read(), (vec![round; 20_000], false));
+    }
+    assert!(exchanges >= 10, "{exchanges} key exchanges");
 }
 
 #[test]
