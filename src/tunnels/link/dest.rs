@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::mailbox::{DialFailure, Mailbox, Message};
 use super::pipe::{Pipe, PipeEnd};
 use super::redial::PipeSource;
-use super::runner::{Role, Runner};
+use super::role::Role;
+use super::runner::Runner;
 use super::secure::{Insecure, Side, secure};
 use super::state::StreamState;
 use super::stream::LinkStream;
@@ -37,7 +38,7 @@ pub struct DestSettings {
     pub session: String,
     /// The key for the end-to-end encryption; `None` for none.
     pub key: Option<SharedKey>,
-    /// How long the link continues without a stream.
+    /// Time for which the link continues without a stream.
     pub linger: Duration,
 }
 
@@ -224,6 +225,7 @@ impl Role for Dest {
                 _ => Some(Cause::Unusable(end.to_string())),
             },
         };
+        self.mailbox.set_resuming(cause.is_none());
         if cause.is_none() && self.lost.is_none() {
             let since = Instant::now();
             let (hub, update_at) = (self.source.status_host(), since + STATUS_INTERVAL);
@@ -233,6 +235,7 @@ impl Role for Dest {
     }
 
     fn established(&mut self) {
+        self.mailbox.set_resuming(false);
         if self.lost.take().is_some() {
             trace!("link resumed");
         }
@@ -291,6 +294,7 @@ impl Role for Dest {
 
     fn ended(&mut self, cause: Option<&Cause>) {
         *self.accepts.lock() = false;
+        self.mailbox.set_resuming(false);
         self.lost = None;
         self.failed = cause.cloned();
         self.flushed();

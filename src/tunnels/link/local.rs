@@ -147,7 +147,7 @@ impl Local {
 
     /// Ends the local side with a reset, after what it accepts of the rest.
     pub(super) fn reset(mut self, rest: &[u8]) {
-        // What it does not accept at once is lost with the stream.
+        // Bytes that it does not accept at once are lost with the stream.
         let _ = self.stream.write(rest);
         self.stream.reset_on_close();
     }

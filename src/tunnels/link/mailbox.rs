@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pipe::Pipe;
@@ -40,6 +41,8 @@ pub struct Mailbox {
     messages: Mutex<Vec<Message>>,
     /// Becomes readable for the thread after each message.
     wake: Channel,
+    /// The link has lost its pipe and tries to get another one.
+    is_resuming: AtomicBool,
 }
 
 impl Mailbox {
@@ -49,7 +52,7 @@ impl Mailbox {
     /// Descriptors are short.
     pub fn new() -> io::Result<(Self, Channel)> {
         let (wake, waiting) = sys::channel_pair()?;
-        Ok((Self { messages: Mutex::default(), wake }, waiting))
+        Ok((Self { messages: Mutex::default(), wake, is_resuming: AtomicBool::new(false) }, waiting))
     }
 
     /// Adds a message.
@@ -57,6 +60,15 @@ impl Mailbox {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         // If there is no room, the channel is already readable.
         let _ = self.wake.write(&[0]);
+    }
+
+    /// Tells the users of the link whether it waits for another pipe.
+    pub(super) fn set_resuming(&self, is_resuming: bool) {
+        self.is_resuming.store(is_resuming, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_resuming(&self) -> bool {
+        self.is_resuming.load(Ordering::Relaxed)
     }
 
     pub(super) fn take(&self) -> Vec<Message> {

@@ -7,6 +7,7 @@ mod local;
 mod mailbox;
 mod pipe;
 mod redial;
+mod role;
 mod runner;
 #[cfg(not(feature = "noise"))]
 #[path = "no_noise.rs"]
@@ -23,7 +24,8 @@ pub use handshake::websocket_pipe;
 pub use mailbox::{DialFailure, Mailbox, Message};
 pub use pipe::{Pipe, PipeEnd};
 pub use redial::{PipeSource, Redial};
-pub use runner::{Role, Runner};
+pub use role::Role;
+pub use runner::Runner;
 pub use secure::{Insecure, Side, secure};
 pub use state::StreamState;
 pub use stream::LinkStream;

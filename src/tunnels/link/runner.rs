@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::local::Local;
 use super::mailbox::{DialFailure, Mailbox, Message};
 use super::pipe::{Pipe, PipeEnd};
-use super::state::StreamState;
+use super::role::Role;
 use crate::proto::link::{Cause, End, Event, Link, StreamId, redial_delay};
 use crate::proto::post::{Reset, ResetCode};
 use crate::proto::websocket::CloseCode;
@@ -22,52 +23,8 @@ const BUFFER_SIZE: usize = 64 * 1024;
 /// Maximum number of reads from the pipe before the local sides have their turns.
 const MAX_READS: usize = 4;
 
-/// The part of an end of a link that depends on its role.
-pub trait Role: Send {
-    /// Starts to open a pipe that continues the link, after a delay. The result is
-    /// [`Message::Dialled`]. An origin does nothing.
-    fn dial(&mut self, _delay: Duration) {}
-
-    /// Handles the loss of the pipe. Returns the cause if the link cannot be resumed.
-    fn pipe_lost(&mut self, end: &PipeEnd) -> Option<Cause>;
-
-    /// Handles a pipe that works. An origin has no use for it.
-    fn established(&mut self) {}
-
-    /// Starts to connect to the target of a stream. The result is [`Message::Connected`].
-    fn opened(&mut self, _stream: StreamId, _target: &str) {}
-
-    /// Handles a stream of a user, which was opened if it has a number.
-    fn added(&mut self, _state: Arc<StreamState>, _stream: Option<StreamId>) {}
-
-    /// Handles the end of a stream: a RESET of the peer, or `None` if it is complete or was reset
-    /// by this end.
-    fn stream_ended(&mut self, stream: StreamId, reset: Option<&Reset>);
-
-    /// Called when the pipe has accepted everything.
-    fn flushed(&mut self) {}
-
-    /// Returns how long a link without streams continues; `None` forever.
-    fn linger(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Refuses further streams from now on. Returns `false` if a user has just opened one.
-    fn refuse_streams(&mut self, _mailbox: &Mailbox) -> bool {
-        true
-    }
-
-    /// Returns how long to wait for [`on_time`](Self::on_time); `None` forever.
-    fn time_left(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Does what is due at the end of the [time left](Self::time_left).
-    fn on_time(&mut self) {}
-
-    /// Handles the end of the link: its failure, or `None` after a normal end. Called once.
-    fn ended(&mut self, cause: Option<&Cause>);
-}
+/// Delay after a failed wait, so that a permanent failure does not occupy a processor.
+const ERROR_DELAY: Duration = Duration::from_millis(100);
 
 /// The state of the thread.
 pub struct Runner {
@@ -87,7 +44,7 @@ pub struct Runner {
     last_failure: String,
     is_dialling: bool,
     has_ended: bool,
-    /// Since when the link has no streams.
+    /// The time since which the link has no streams.
     idle_since: Duration,
     /// The code of the Close of the last pipe.
     closing_code: CloseCode,
@@ -402,6 +359,7 @@ impl Runner {
         match event {
             Event::Established => {
                 self.failures = 0;
+                self.last_failure.clear();
                 self.role.established();
             }
             Event::Opened(id, target) => self.role.opened(id, &target),
@@ -441,7 +399,11 @@ impl Runner {
             self.role.flushed();
         }
         let pipe_timeout = self.pipe.as_ref().and_then(|pipe| pipe.stream.time_left());
-        let Ok((woken, pipe_ready)) = self.poll(self.timeout(pipe_timeout), has_pending) else { return };
+        let polled = self.poll(self.timeout(now, pipe_timeout), has_pending);
+        let Ok((woken, pipe_ready)) = polled else {
+            thread::sleep(ERROR_DELAY);
+            return;
+        };
         if woken {
             // The bytes have no meaning.
             let _ = self.wake.read(&mut [0; 64]);
@@ -457,13 +419,12 @@ impl Runner {
         }
     }
 
-    fn timeout(&self, pipe_timeout: Option<Duration>) -> Option<Duration> {
-        let left = |at: Duration| at.checked_sub(self.now());
-        // What is due already waits for the pipe.
-        let deadline = self.link.deadline().and_then(left).filter(|left| !left.is_zero());
-        // A user has just opened a stream if the time is over.
-        let idle = self.idle_time_left().filter(|left| !left.is_zero());
-        [pipe_timeout, deadline, idle, self.role.time_left()].into_iter().flatten().min()
+    /// Returns the time for the next wait. `now` is when the link was advanced: what was due then
+    /// waits for the pipe, but what has become due since must not be missed.
+    fn timeout(&self, now: Duration, pipe_timeout: Option<Duration>) -> Option<Duration> {
+        let deadline = self.link.deadline().filter(|at| *at > now);
+        let deadline = deadline.map(|at| at.saturating_sub(self.now()));
+        [pipe_timeout, deadline, self.idle_time_left(), self.role.time_left()].into_iter().flatten().min()
     }
 
     /// Polls everything. Returns whether a message has arrived, and the state of the pipe.

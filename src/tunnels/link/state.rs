@@ -39,7 +39,7 @@ impl StreamState {
         let _ = self.id.set(id);
     }
 
-    /// Records the error that the user gets in place of an EOF. The first one counts.
+    /// Records the error that the user gets instead of EOF. The first one counts.
     pub(super) fn fail(&self, failure: Failure) {
         self.lock().failure.get_or_insert(failure);
     }
@@ -79,7 +79,7 @@ impl StreamState {
         self.lock().is_over
     }
 
-    /// Returns the error in place of an EOF; `None` for a real one.
+    /// Returns the error that replaces EOF; `None` if the EOF is real.
     pub(super) fn error(&self) -> Option<io::Error> {
         self.lock().failure.clone().map(io::Error::other)
     }

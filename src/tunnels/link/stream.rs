@@ -108,6 +108,14 @@ impl Stream for LinkStream {
         self.outer.undelivered().unwrap_or_default() + last
     }
 
+    fn is_resuming(&self) -> bool {
+        self.user.mailbox.is_resuming()
+    }
+
+    fn lost_data(&self) -> Option<io::Error> {
+        self.user.state.error()
+    }
+
     fn register<'a>(&'a self, want: Interest, polls: &mut PollSet<'a>) {
         match &self.end {
             Some(end) => polls.push(end, Interest::READ),
