@@ -1,6 +1,6 @@
 //! The options that create a key or a token.
 
-use super::{Args, Request, Verbosity};
+use super::verbosity::Verbosity;
 use crate::error::Error;
 
 /// The options that create keys and tokens, which replace the session.
@@ -18,8 +18,9 @@ pub struct MintArgs {
     pub verbosity: Verbosity,
 }
 
-/// Checks that nothing else was requested than to create a key or a token.
-pub(super) fn request(mint: MintArgs, others: &Args, operands: &[String]) -> Result<Request, Error> {
+/// Checks that nothing else was requested than to create a key or a token. `has_others` is set if
+/// operands or other options were given.
+pub(super) fn check(mint: MintArgs, has_others: bool) -> Result<MintArgs, Error> {
     let MintArgs { new_signing_key, claims, signing_key, key, .. } = &mint;
     let requested = [
         ("--mint-signing-key", new_signing_key.is_some()),
@@ -36,19 +37,8 @@ pub(super) fn request(mint: MintArgs, others: &Args, operands: &[String]) -> Res
         (Some(option), _) if option != "--mint-token" && signing_key.is_some() => {
             format!("--signing-key has no effect with {option}")
         }
-        // `-q` and `-d` are harmless, and a link may supply a port.
-        (Some(option), _)
-            if !operands.is_empty()
-                || *others
-                    != (Args {
-                        verbosity: others.verbosity,
-                        name_port: others.name_port.clone(),
-                        ..Args::default()
-                    }) =>
-        {
-            format!("{option} takes no host and no other options")
-        }
-        (Some(_), _) => return Ok(Request::Mint(MintArgs { verbosity: others.verbosity, ..mint })),
+        (Some(option), _) if has_others => format!("{option} takes no host and no other options"),
+        (Some(_), _) => return Ok(mint),
     };
     Err(Error::Usage(problem))
 }

@@ -16,9 +16,11 @@ mod mint;
 mod parse;
 mod program_name;
 mod ssh;
+mod verbosity;
 
 pub use mint::MintArgs;
 pub use ssh::{IdentityArg, SshArgs};
+pub use verbosity::Verbosity;
 
 /// The parsed args of a session. Values are as typed: `config` interprets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,18 +101,6 @@ pub struct Args {
     pub port: Option<String>,
     /// The port in the program's name, as in `connect-25`.
     pub name_port: Option<String>,
-}
-
-/// The amount of output on standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verbosity {
-    /// `-q`: errors only.
-    Quiet,
-    /// Errors, warnings and the status line.
-    #[default]
-    Normal,
-    /// The number of times `-d` was given.
-    Debug(u8),
 }
 
 /// The options for requests to HTTP proxies.
@@ -325,7 +315,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
         return text.map(Request::Print);
     }
     if mint != MintArgs::default() {
-        return mint::request(mint, &parsed, &operands);
+        // `-q` and `-d` are harmless, and a link may supply a port.
+        let Args { verbosity, name_port, .. } = &parsed;
+        let harmless = Args { verbosity: *verbosity, name_port: name_port.clone(), ..Args::default() };
+        let has_others = !operands.is_empty() || parsed != harmless;
+        return mint::check(MintArgs { verbosity: *verbosity, ..mint }, has_others).map(Request::Mint);
     }
     let mut operands = operands.into_iter();
     parsed.host = match operands.next() {

@@ -21,6 +21,9 @@ use crate::text::printable;
 
 mod negotiation;
 
+/// The reason to refuse channels that the server asks for (RFC 4254 §5.1).
+const PROHIBITED: u32 = 1;
+
 /// The number of bytes to receive at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -58,7 +61,7 @@ enum Phase {
     Login(Box<Transport>, Box<ClientAuth>),
     Opening(Box<Connection>, ChannelId),
     Open(Box<Connection>, ChannelId),
-    /// The next connection does without algorithms that are not safe here.
+    /// Connect again, without the algorithms that are not safe with this server.
     Again,
     /// The negotiation has failed. The bytes are the last ones for the server.
     Failed(Vec<u8>, Box<Failure>),
@@ -151,7 +154,7 @@ impl OpenChannel {
         }
     }
 
-    /// Goes on after the user's answer, which is `yes`, `no` or the fingerprint.
+    /// Continues after the user's answer, which is `yes`, `no` or the fingerprint.
     fn host_key_answer(&mut self, answer: Result<Secret, String>) -> Result<(), SshError> {
         let Phase::AskHostKey(transport, asked) = &mut self.phase else { return Ok(()) };
         let answer = answer.ok().zip(transport.host_key()).map_or(Answer::Reject, |(answer, key)| {
@@ -190,7 +193,7 @@ impl OpenChannel {
 
     /// Requests the channel (RFC 4254 §7.2).
     fn open_channel(&mut self) -> Result<(), SshError> {
-        // The keys are not needed any more.
+        // The keys are no longer needed.
         self.login.signers.clear();
         self.dialogue = Dialogue::default();
         let transport = match mem::replace(&mut self.phase, Phase::Taken) {
@@ -211,7 +214,7 @@ impl OpenChannel {
         let mut connection = Box::new(Connection::new(*transport));
         let mut data = Vec::new();
         data.put_string(self.target.host.to_string()).put_u32(u16::from(self.target.port).into());
-        // The address and the port of the client that the channel is for: there is none.
+        // The originator's address and port (RFC 4254 §7.2) are placeholders.
         data.put_string("127.0.0.1").put_u32(0);
         let channel = connection.open("direct-tcpip", &data)?;
         let channel = channel.ok_or(SshError::Violation("the first channel could not be opened"))?;
@@ -220,7 +223,7 @@ impl OpenChannel {
         self.process(&[])
     }
 
-    /// Takes a step. Returns `None` if it was not one for the driver.
+    /// Takes the next step. Returns `None` if the driver has nothing to do for it.
     fn take_step(&mut self) -> Result<Option<Step>, SshError> {
         let step = match &mut self.phase {
             Phase::Start => {
@@ -319,7 +322,7 @@ impl OpenChannel {
 
     fn login_events(&mut self) -> Result<(), SshError> {
         let Phase::Login(transport, auth) = &mut self.phase else { return Ok(()) };
-        // What follows the success is for the layer above.
+        // Messages after the success are for the layer above.
         while !auth.is_done()
             && let Some(event) = transport.next_event()?
         {
@@ -374,6 +377,7 @@ impl OpenChannel {
                 }
                 Event::Refused(_, reason, text) => return Err(SshError::ChannelRefused { reason, text }),
                 Event::GlobalRequest(_, true, _) => connection.answer_global(None)?,
+                Event::Asked(id, ..) => connection.refuse(id, PROHIBITED, "no channels are accepted")?,
                 _ => {}
             }
         }
@@ -411,7 +415,7 @@ impl OpenChannel {
         }
     }
 
-    /// Ends the negotiation, and tells the server why.
+    /// Ends the negotiation, and sends DISCONNECT with the reason if the server can read it.
     fn fail(&mut self, cause: SshError) {
         let failure = Box::new(self.failure(cause));
         let mut last = Vec::new();
