@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
     let bit = usize::from(u16::from_be_bytes([*bit_high, *bit_low]));
     let key = SharedKey::new([7; 32]);
 
-    // Nobody without the key completes a handshake.
+    // Bytes that were made without the key complete no handshake.
     let make = || match setup & 1 {
         0 => Handshake::initiator(&key, "lab1").expect("random bytes"),
         _ => Handshake::responder(&key, "lab1").expect("random bytes"),

@@ -151,7 +151,7 @@ pub fn serve_kept(connector: Connector, at: &ListenAddress) -> Result<(), Error>
 pub fn serve_all(connector: Connector, at: &[ListenAddress]) -> Result<(), Error> {
     let reactors = start_reactors()?;
     let acceptor = Acceptor::open(at, &connector.plan().sockets)?;
-    // The socket stands for one at the other end of the link, such as that of an ssh agent.
+    // The socket represents one at the other end of the link, such as that of an ssh agent.
     let only_same_user = connector.plan().hops().any(|hop| hop.protocol.multiplexes());
     let openers = Openers::new(move |client: Client| {
         let name = client.name.clone();

@@ -90,8 +90,8 @@ pub fn run_within(program: Program<'_>, limit: Option<Duration>) -> io::Result<O
     Ok(status)
 }
 
-/// The largest output that [`output_within`] returns. Pipes hold it, so that the child does not
-/// wait for us.
+/// The largest output that [`output_within`] returns. We read only after the child has exited, so a
+/// child that writes more than its pipe holds (64 KiB on Linux) blocks until the limit.
 #[cfg(feature = "ssh")]
 const MAX_OUTPUT: u64 = 64 * 1024;
 

@@ -413,8 +413,8 @@ fn after_a_changed_host_key_no_password_is_sent() {
 }
 
 #[test]
-fn a_host_certificate_is_accepted_by_its_authority_only() {
-    // The server in these tests presents plain keys, so the authority does not apply.
+fn a_certificate_authority_does_not_vouch_for_a_plain_host_key() {
+    // The server presents a plain key, to which a line with @cert-authority does not apply.
     let server = Setup::new().start();
     let line = format!("@cert-authority [127.0.0.1]:{} {}\n", server.port(), public_line("ca.pub"));
     std::fs::write(&*server.known_hosts, line).unwrap();
@@ -435,8 +435,8 @@ fn a_pin_replaces_the_files() {
 }
 
 #[test]
-fn a_server_without_strict_key_exchange_gets_only_safe_ciphers() {
-    // A scripted server cannot be dishonest here, so only the warning-free path is checked.
+fn a_strict_key_exchange_permits_chacha20_without_a_warning() {
+    // The server of the test kit always supports strict key exchange.
     let server = Setup::new().start();
     let out = server.connect_with_key("-d --ssh-ciphers chacha20-poly1305@openssh.com").run();
     let log = out.stderr_text();

@@ -262,7 +262,7 @@ fn a_token_in_the_query_is_not_shown() {
     let url = format!("ws://127.0.0.1:{}/?x=y&token=hunter2", server.port());
     let out = connect(format!("-dd -x {url} host.example 22")).run();
     assert!(server.finish().starts_with("GET /?x=y&token=hunter2 HTTP/1.1\r\n"));
-    assert!(out.code == Some(0) && !out.stderr_text().contains("hunter2"));
+    assert!(out.code == Some(0) && !out.stderr_text().contains("hunter2"), "{}", out.stderr_text());
     let closed = RefusingPort::new().port();
     for scheme in ["ws", "post+http"] {
         let url = format!("{scheme}://127.0.0.1:{closed}/tunnel?x=y&token=hunter2");

@@ -185,7 +185,7 @@ fn a_tunnel_ends_after_its_token_is_revoked() {
     run.stop(Signal::TERM);
 }
 
-/// The name of a token file, and a client with it whose tunnel is open.
+/// Starts a client with this token file, and waits until its tunnel is open.
 fn client_of(run: &Listening, token: &TempPath) -> Running {
     let args = format!("-x post+http://{}/lab/ssh --token-file {}", run.address(), token.display());
     let mut client = connect(args).start();

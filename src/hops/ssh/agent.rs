@@ -57,7 +57,7 @@ impl Signer for InAgent {
     }
 }
 
-/// Returns the keys of an agent that can log in. Without an agent, there are none.
+/// Returns the keys of an agent that can log in; empty if no agent answers.
 pub(super) fn keys(socket: &Path) -> Vec<InAgent> {
     let keys = match ask(socket, &agent::list_request()) {
         Ok(answer) => agent::keys(&answer).unwrap_or_default(),

@@ -38,8 +38,7 @@ impl KnownHostKeys {
         is_check: bool,
     ) -> (Self, Vec<String>) {
         let mut known = KnownHosts::new(match &settings.host_key_name {
-            // HostKeyAlias replaces the port as well.
-            Some(name) => HostName::new(name, 22),
+            Some(name) => HostName::alias(name),
             None => HostName::new(host, port),
         });
         let mut unreadable = Vec::new();

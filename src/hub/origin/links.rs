@@ -162,7 +162,7 @@ fn read_hello(pipe: &mut Pipe) -> Result<(Hello, Vec<u8>), Unserved> {
         match decoder.next(&mut input) {
             Ok(Some(Frame::Hello(hello))) => return Ok((hello, input.to_vec())),
             Ok(None) => {}
-            Ok(Some(_)) => return Err(Unserved::Pipe("the first frame is no HELLO".into())),
+            Ok(Some(_)) => return Err(Unserved::Pipe("the first frame is not a HELLO".into())),
             Err(malformed) => return Err(Unserved::Pipe(malformed.to_string())),
         }
     }

@@ -25,6 +25,7 @@ use crate::stream::{Layered, Stream};
 use crate::sys::{self, Client};
 use crate::token::{Refusal, Refused, Role as TokenRole, Usage};
 use crate::trace::trace;
+
 /// Limit for the handshake with a client, TLS included, until its request is complete, and for
 /// sending the answer.
 const WEB_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

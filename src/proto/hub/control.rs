@@ -63,7 +63,7 @@ pub enum ControlError {
     /// A message is too long.
     #[error("control message longer than {MAX_MESSAGE} bytes")]
     TooLong,
-    /// A message is no JSON object, or lacks a member.
+    /// A message is not a JSON object, or lacks a member.
     #[error("malformed control message")]
     Malformed,
 }

@@ -194,7 +194,7 @@ pub(super) fn reset_payload(reset: &Reset) -> Vec<u8> {
     payload
 }
 
-/// Returns the RESET of a link that an end sends in place of its HELLO, because it cannot resume
+/// Returns the RESET of a link that an end sends instead of its HELLO, because it cannot resume
 /// the link.
 #[must_use]
 pub fn rejection(text: &str) -> Vec<u8> {

@@ -37,13 +37,6 @@ impl ClientAuth {
         self.state = State::Sending(request, Method::Password);
     }
 
-    /// Does not try a password or questions any more, because there is only one configured password
-    /// and the server has rejected it.
-    pub fn give_up_passwords(&mut self) {
-        self.password_prompts = MAX_PROMPTS;
-        self.question_prompts = MAX_PROMPTS;
-    }
-
     /// Supplies the answers that [`Step::Ask`] asks for, one for each question; `None` if there are
     /// none.
     pub fn answers(&mut self, answers: Option<&[Zeroizing<Vec<u8>>]>) {

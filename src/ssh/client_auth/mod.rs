@@ -71,7 +71,7 @@ pub struct ClientAuth {
     password_prompts: u32,
     question_prompts: u32,
     state: State,
-    /// What was tried, for messages.
+    /// The keys and methods that were tried, for messages.
     tried: Vec<Tried>,
     has_partial_success: bool,
     banners: Vec<String>,
@@ -99,7 +99,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
     None,
-    /// Whether the server would accept the key.
+    /// `publickey` without a signature: asks if the server would accept the key.
     Query(usize),
     Key(usize),
     Password,
@@ -150,7 +150,7 @@ impl ClientAuth {
         self.methods.as_deref()
     }
 
-    /// Returns what was tried.
+    /// Returns the keys and methods that were tried.
     #[must_use]
     pub fn tried(&self) -> &[Tried] {
         &self.tried
@@ -211,7 +211,7 @@ impl ClientAuth {
         self.untried.front().map(|index| &self.identities[*index])
     }
 
-    /// Chooses what to try next.
+    /// Chooses the next key or method to try.
     fn choose(&mut self) -> Result<State, Error> {
         let is_listed =
             |name: &str| self.methods.as_ref().is_none_or(|methods| methods.iter().any(|it| it == name));
@@ -250,7 +250,7 @@ impl ClientAuth {
 
     /// Builds a `USERAUTH_REQUEST`.
     fn request(&self, method: &str, fields: impl FnOnce(&mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
-        // Enough for a password: reallocation would leave a copy behind.
+        // Reserve enough for a password: reallocation would leave a copy of it in freed memory.
         let mut request = Zeroizing::new(Vec::with_capacity(1024));
         request.put_u8(message::USERAUTH_REQUEST);
         request.put_string(&self.user).put_string(SERVICE).put_string(method);
@@ -314,7 +314,7 @@ impl ClientAuth {
         Ok(())
     }
 
-    /// Goes on after a failure of `method`.
+    /// Continues after a failure of `method`.
     fn failed(&mut self, method: Method, methods: Vec<String>, is_partial: bool) {
         self.methods = Some(methods);
         self.state = State::Choose;

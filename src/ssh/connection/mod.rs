@@ -220,8 +220,8 @@ impl Connection {
         self.channels.get(&id.0).is_none_or(|channel| channel.is_readable(from))
     }
 
-    /// Sends data on a channel, and returns how many bytes it has taken: none while the peer's
-    /// window is closed, keys are exchanged or much waits to be sent.
+    /// Sends data on a channel, and returns how many bytes it has taken: 0 while the peer's
+    /// window is closed, during a key exchange, and while too much output is pending.
     ///
     /// # Errors
     /// Nothing can be sent any more.
@@ -329,7 +329,8 @@ impl Connection {
         (ChannelId(id), window)
     }
 
-    /// Returns the window for a new channel. Leaves the small one to all that can still be opened.
+    /// Returns the window for a new channel. Reserves a small window for each channel that can
+    /// still be opened.
     fn window(&self) -> u32 {
         let used: u32 = self.channels.values().map(Channel::initial_window).sum();
         let others = u32::try_from(MAX_CHANNELS - self.channels.len()).unwrap_or_default();

@@ -71,7 +71,7 @@ impl Connection {
         }
     }
 
-    /// Goes on after a message that may have changed the state of a channel.
+    /// Continues after a message that may have changed the state of a channel.
     fn after_channel_message(&mut self, id: u32, number: u8) -> Result<(), Error> {
         let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
         match number {

@@ -21,7 +21,7 @@ impl HostName {
         Self { host, with_port }
     }
 
-    /// Returns a name that stands for any port: the `hostkeyalias` of `ssh -G`.
+    /// Returns a name that applies to every port: the `hostkeyalias` of `ssh -G`.
     #[must_use]
     pub fn alias(name: &str) -> Self {
         Self { host: name.to_ascii_lowercase(), with_port: None }

@@ -103,7 +103,7 @@ fn ec(der: &[u8], outer_curve: Option<Curve>) -> Result<Signer, KeyFileError> {
     Signer::ecdsa(curve, scalar, point)
 }
 
-/// Returns the curve with this object identifier; `None` stands for a curve given by its numbers.
+/// Returns the curve with this object identifier; `None` means a curve given by its numbers.
 fn curve(identifier: Option<&[u8]>) -> Result<Curve, KeyFileError> {
     match identifier {
         Some(P256) => Ok(Curve::P256),

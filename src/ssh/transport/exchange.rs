@@ -146,7 +146,7 @@ impl Transport {
         }
     }
 
-    /// Goes on after [`Event::HostKey`].
+    /// Continues after [`Event::HostKey`], because the caller trusts the key.
     ///
     /// # Errors
     /// The system has no random bytes.

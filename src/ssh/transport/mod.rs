@@ -64,7 +64,7 @@ pub struct Settings {
     pub is_logged: bool,
 }
 
-/// What happened on a connection.
+/// An event on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The server has proved that it owns a key, see [`Transport::host_key`]. The client calls
@@ -105,7 +105,7 @@ pub struct Transport {
     peer_accepts_extensions: bool,
     signature_algorithms: Option<String>,
     usage: rekey::Usage,
-    /// The messages since the last call of [`Transport::take_log`]; `None` if nobody wants them.
+    /// The messages since the last call of [`Transport::take_log`]; `None` if logging is off.
     log: Option<Vec<LogEntry>>,
 }
 
@@ -274,7 +274,7 @@ impl Transport {
         }
     }
 
-    /// Processes the current message. Returns `None` if it is of no interest to others.
+    /// Processes the current message. Returns `None` if the caller has nothing to do for it.
     fn dispatch(&mut self) -> Result<Option<Event>, Error> {
         let number = self.message()[0];
         let is_first_exchange = self.algorithms.is_none();
@@ -351,7 +351,7 @@ impl Transport {
         let mut last = vec![message::DISCONNECT];
         last.put_u32(reason).put_string(text).put_string("");
         self.queued.clear();
-        // Without random bytes, closing the connection has to do.
+        // Sealing fails without random bytes; closing the connection then has to be enough.
         let _ = self.seal(&[&last]);
     }
 

@@ -23,7 +23,7 @@ struct Pair {
     client: Transport,
     server: Transport,
     piece: usize,
-    /// What each side has received, the client first.
+    /// The messages that each side has received, the client first.
     received: [Vec<Vec<u8>>; 2],
     events: [Vec<Event>; 2],
 }

@@ -10,7 +10,7 @@ use super::Channel;
 /// so when it created its end.
 ///
 /// # Errors
-/// The channel is no UNIX-domain socket.
+/// The channel is not a UNIX-domain socket.
 pub fn is_same_user(channel: &Channel) -> io::Result<bool> {
     Ok(peer_user(channel)? == rustix::process::geteuid().as_raw())
 }

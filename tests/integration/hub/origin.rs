@@ -118,7 +118,7 @@ fn a_unix_domain_socket_is_offered_with_plain_only() {
     let url = format!("ws://{}/v1/lab/dest", hub.address());
     connect(format!("-x {url}")).input("ping").run().expect_success().expect_stdout("ping");
     serve.join().unwrap();
-    // Nobody listens any more.
+    // Nothing listens anymore.
     connect(format!("-x {url}")).input("").run().expect_failure(5, &["502", &target]);
     stop(origin);
     hub.close();
@@ -198,7 +198,7 @@ fn an_origin_continues_in_the_background() {
     connect(format!("-x {url}")).input("").run().expect_success().expect_stdout("banner");
     target.finish();
     kill_process(background.0, Signal::TERM).unwrap();
-    // Nobody waits for it here, so it may be a zombie until init does.
+    // This test is not the parent of the process and cannot wait for it, so ask the hub instead.
     let statistics = || page(hub.address(), "/v1/stats").1;
     eventually("the end of the session", || statistics().contains(r#""sessions":0"#));
     hub.close();

@@ -216,7 +216,7 @@ fn denials_and_removed_keys_end_both_sides_of_a_pair() {
     assert_eq!((close_code(&mut client), close_code(&mut data)), (4403, 1011));
     let fields = |subject: &str| bearer(&files.token(&format!("role=dest,session=lab,ttl=60,sub={subject}")));
     assert_eq!(refused(hub.address(), "/v1/lab/dest", &fields("jane")), (403, "token denied\n".into()));
-    // Nobody has signed the claims of this one.
+    // The signature of this token is invalid, so its claims must not be logged.
     let forged = fields("john").replace("\r\n", "AAAA\r\n");
     assert_eq!(refused(hub.address(), "/v1/lab/dest", &forged).0, 401);
     fs::write(&*files.denied, "").unwrap();

@@ -73,8 +73,8 @@ fn raw(code: i32, situation: &'static str, script: fn(&mut TcpStream)) -> Row {
     })
 }
 
-/// Returns a row in which the file with known host keys contains these lines. `HOST` stands for the
-/// name of the server.
+/// Returns a row in which the file with known host keys contains these lines. `HOST` represents
+/// the name of the server.
 fn host_key(
     situation: &'static str,
     advice: &'static str,

@@ -245,7 +245,7 @@ fn a_refusal_names_client_identity_and_session() {
     assert_eq!(get(&good, 4), 502);
     run.wait_for_line("refused client 192.0.2.1 for session 'ssh': 401 token missing");
     run.wait_for_line("refused client 192.0.2.2 (jane) for session 'ssh': 403 token for another session");
-    // Without a valid signature, the identity may be a lie.
+    // Without a valid signature, the identity may be forged.
     run.wait_for_line("refused client 192.0.2.3 for session 'ssh': 401 ");
     if cfg!(unix) {
         run.wait_for_line("client 192.0.2.4 (jane) for session 'ssh': cannot connect to ");

@@ -90,5 +90,5 @@ fn a_side_that_accepts_nothing_for_300_seconds_ends_its_pair() {
     assert!(worker.connections.contains_key(&DEST));
     worker.tick(Instant::now() + STALLED_PEER_TIMEOUT);
     assert!(!worker.connections.contains_key(&DEST) && worker.shared.statistics.pairs() == 0);
-    assert!(worker.connections[&DATA].ending.is_some(), "the other side is not told");
+    assert!(worker.connections[&DATA].ending.is_some(), "the other side does not end");
 }

@@ -43,7 +43,7 @@ impl Dir {
     }
 
     /// Runs a program in the directory, and returns its output. The arguments are separated by
-    /// blanks; a `_` stands for the empty argument.
+    /// blanks; a `_` represents the empty argument.
     pub(super) fn run(&self, command: &str) -> Vec<u8> {
         let number = self.count.replace(self.count.get() + 1);
         let heading = format!("=== {} {number}: {command}\n", self.name);

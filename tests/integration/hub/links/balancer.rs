@@ -1,5 +1,5 @@
-//! A TCP proxy that stands for the network between a client and a hub: it cuts connections, and
-//! can lead to another hub.
+//! A TCP proxy between a client and a hub, which simulates an unreliable network: it cuts
+//! connections, and can switch to another hub.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ struct Shared {
     accepted: AtomicUsize,
     /// Everything that has passed, in both directions.
     seen: Mutex<Vec<u8>>,
-    /// Cuts each connection after a random number of bytes up to twice this one.
+    /// Cuts each direction after a random number of bytes, up to about twice this number.
     cut_after: Option<usize>,
 }
 
@@ -56,7 +56,7 @@ impl Balancer {
     fn accept(&self, client: &TcpStream) {
         let number = self.shared.accepted.fetch_add(1, Ordering::SeqCst);
         let target = *self.shared.target.lock().unwrap();
-        // Nobody listens there at the moment.
+        // Nothing listens there at the moment, so the client is disconnected.
         let Ok(server) = TcpStream::connect(target) else { return };
         for (index, (from, to)) in
             [(client, &server), (&server, client)].map(clone_both).into_iter().enumerate()
@@ -67,7 +67,7 @@ impl Balancer {
         }
     }
 
-    /// Leads further connections to another address.
+    /// Forwards further connections to another address.
     pub(super) fn lead_to(&self, target: SocketAddr) {
         *self.shared.target.lock().unwrap() = target;
     }

@@ -16,17 +16,17 @@ const MARKER: &str = "this text must not be seen";
 #[test]
 fn the_hub_sees_no_data_of_a_link_with_a_key() {
     let hub = hub("--open");
-    let network = Balancer::start(hub.address());
     for (key, is_seen) in [(None, true), (Some(key()), false)] {
         let args = key.as_ref().map(|key| format!("--key-file {}", key.display())).unwrap_or_default();
         let target = script().expect(MARKER).send("answer").expect_eof().serve();
-        let run = origin(network.address, "lab", &format!("{args} {}", target.args()));
-        let network = Balancer::start(hub.address());
-        let mut client = dest(network.address, &args).start();
+        let [origin_leg, client_leg] = [(); 2].map(|()| Balancer::start(hub.address()));
+        let run = origin(origin_leg.address, "lab", &format!("{args} {}", target.args()));
+        let mut client = dest(client_leg.address, &args).start();
         client.send(MARKER);
         client.wait_stdout_has("answer");
-        // Frames of a client are masked, so that only those of the target are visible.
-        assert_eq!(network.has_seen(b"answer"), is_seen);
+        // Frames to the hub are masked, so each direction is visible only after the hub.
+        assert_eq!(client_leg.has_seen(b"answer"), is_seen);
+        assert_eq!(origin_leg.has_seen(MARKER.as_bytes()), is_seen);
         client.close_stdin();
         client.wait().expect_code(0);
         target.finish();
