@@ -134,14 +134,14 @@ fn keys_that_are_used_up_are_replaced_during_an_upload_and_a_download() {
     let mut exchanges = 0;
     for round in 0..40_u8 {
         assert!(pair.codec.accepts_plain());
-        assert_eq!(pair.codec.write_plain(&[round; 20_000]).unwrap(), 20_000);
+        assert_eq!(pair.codec.write_plain(&vec![round; 20_000]).unwrap(), 20_000);
         exchanges += u32::from(!pair.codec.accepts_plain());
         pair.run().unwrap();
         assert_eq!(pair.server_read(), Some(vec![round; 20_000]));
     }
     assert!(exchanges >= 5, "{exchanges} key exchanges");
     for round in 0..40_u8 {
-        pair.server.write(pair.channel, &[round; 20_000]).unwrap();
+        pair.server.write(pair.channel, &vec![round; 20_000]).unwrap();
         let to_client = pair.server.transport().output().to_vec();
         pair.server.sent(to_client.len());
         pair.codec.read_wire(&to_client).unwrap();

@@ -6,7 +6,7 @@ use super::gcm::Gcm;
 use super::{Cipher, Framing, Keys, Mac};
 use crate::ssh::error::Error;
 
-/// The method of encryption of one direction. `C` seals or opens packets with ChaCha20 and
+/// The method of encryption of one direction. `C` seals or opens packets with `ChaCha20` and
 /// Poly1305; the other ciphers have one type for both.
 #[derive(Debug)]
 pub(super) enum Method<C> {
