@@ -12,7 +12,7 @@ use crate::proto::post::Reset;
 /// The part of an end of a link that depends on its role.
 pub trait Role: Send {
     /// Starts to open a pipe that continues the link, after a delay. The result is
-    /// [`Message::Dialled`]. An origin does nothing.
+    /// `Message::Dialled`. An origin does nothing.
     fn dial(&mut self, _delay: Duration) {}
 
     /// Handles the loss of the pipe. Returns the cause if the link cannot be resumed.
@@ -21,7 +21,7 @@ pub trait Role: Send {
     /// Handles a pipe that works. An origin has no use for it.
     fn established(&mut self) {}
 
-    /// Starts to connect to the target of a stream. The result is [`Message::Connected`].
+    /// Starts to connect to the target of a stream. The result is `Message::Connected`.
     fn opened(&mut self, _stream: StreamId, _target: &str) {}
 
     /// Handles a stream of a user, which was opened if it has a number.
