@@ -9,12 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::kit::{Outcome, Program, pipe, show};
+use crate::kit::{Outcome, Program, TIMEOUT, pipe, show};
 use crate::peers::{Endpoint, Peers};
 use crate::servers::Server;
-
-/// Time limit for a server to log a session that has ended.
-const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A named check, which fails by panicking.
 pub(crate) struct Case {
@@ -195,14 +192,15 @@ impl<'a> Context<'a> {
     }
 
     /// Expects at least `count` lines with these parts in a server's log. Waits for them, because a
-    /// server may log a session only after the session has ended.
+    /// server may log a session only after the session has ended, and a browser takes seconds to
+    /// start on a busy machine.
     #[track_caller]
     pub(crate) fn expect_log_lines(&self, server: Server, parts: &[&str], count: usize) {
         let start = Instant::now();
         while self.count_log_lines(server, parts) < count {
             let waited = start.elapsed();
             assert!(
-                waited < LOG_TIMEOUT,
+                waited < TIMEOUT,
                 "expected {count} lines with {parts:?} in the log of {}",
                 server.name()
             );
