@@ -256,6 +256,8 @@ mod prompted {
         let known = Some(basic_header("secret"));
         assert_eq!(sent_to(&first), [None, known.clone(), None, known.clone()]);
         assert_eq!(sent_to(&last), [None, known.clone(), None, known]);
+        // The client may see the end before the message is written.
+        run.wait_for_lines("connect: client 127.0.0.1:", 2);
         assert_eq!(run.close().len(), 2);
     }
 
