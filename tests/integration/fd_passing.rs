@@ -22,7 +22,7 @@ type ProxyCase = (&'static str, fn() -> Script);
 /// output.
 fn passing(args: impl AsRef<str>) -> (UnixStream, Program) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    ours.set_read_timeout(Some(TIMEOUT)).unwrap();
     let program = connect(args).stdin(theirs.try_clone().unwrap()).stdout(theirs);
     (ours, program)
 }

@@ -27,7 +27,7 @@ fn a_tunnel_that_was_granted_and_led_nowhere_passed_for_a_session() {
             (nowhere(socks4_granted()), "-R remote -4 -S", "SOCKS4 proxy"),
         ] {
             let mut run = connect(format!("{option} {proxy} host.example 22")).start();
-            run.send(GREETING);
+            run.send_if_running(GREETING);
             let out = run.wait();
             // The proxy resets the connection if the greeting arrives before it closes.
             let was_reset = read_first == 0 && out.stderr_text().contains("connection was reset");

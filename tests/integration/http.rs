@@ -181,7 +181,7 @@ fn a_missing_body_of_a_refusal_is_not_awaited() {
     for framing in ["Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n", ""] {
         let proxy = http_reply(format!("HTTP/1.1 403 Forbidden\r\n{framing}\r\n")).hold().serve();
         let out = host_22(&proxy).run();
-        out.expect_failure(5, &["403 Forbidden"]).expect_within(Duration::from_secs(3));
+        out.expect_failure(5, &["403 Forbidden"]).expect_within(PROMPTLY);
         proxy.finish();
     }
 }
@@ -241,7 +241,7 @@ fn a_malformed_response_is_reported_at_once() {
         let proxy = http_reply(answer).hold().serve();
         let out = host_22(&proxy).run();
         out.expect_failure(5, &[&proxy.to_string(), part, message[0], message[1]]);
-        out.expect_within(Duration::from_secs(5)).expect_stdout("");
+        out.expect_within(PROMPTLY).expect_stdout("");
         proxy.finish();
     }
 }
@@ -277,7 +277,7 @@ fn the_size_of_a_head_is_limited() {
             })
             .serve();
         let out = host_22(&proxy).run();
-        out.expect_failure(5, &[&proxy.to_string(), "64 KiB"]).expect_within(Duration::from_secs(5));
+        out.expect_failure(5, &[&proxy.to_string(), "64 KiB"]).expect_within(PROMPTLY);
         proxy.finish();
     }
 }
@@ -293,5 +293,5 @@ fn a_body_that_arrives_byte_by_byte_is_not_awaited() {
     });
     let proxy = proxy.serve();
     let out = connect(format!("-H {proxy} host.example 22")).run();
-    out.expect_failure(5, &["403 No: Port 22"]).expect_within(Duration::from_secs(5));
+    out.expect_failure(5, &["403 No: Port 22"]).expect_within(PROMPTLY);
 }

@@ -1,7 +1,7 @@
 //! `Match` blocks in `~/.connectrc`.
 
 #[cfg(unix)]
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::kit::*;
 use crate::rcfile::home;
@@ -153,7 +153,7 @@ fn a_command_that_hangs_is_killed_with_its_children() {
     // `sleep` inherits standard error, so if `sleep` were not killed, the test would wait
     // until it exits.
     let out = connect("-w 1 -s host 22").env("HOME", &*home).run();
-    out.expect_code(0).expect_within(Duration::from_secs(5)).expect_stderr(&format!(
+    out.expect_code(0).expect_within(PROMPTLY).expect_stderr(&format!(
         "connect: {}:2: the exec command did not finish within 1 second; Match block ignored\n",
         home.join(".connectrc").display()
     ));

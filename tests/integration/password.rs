@@ -45,7 +45,7 @@ impl User {
         let start = Instant::now();
         while !self.screen().contains(prompt) || self.pty.echoes() {
             let echoes = self.pty.echoes();
-            assert!(start.elapsed() < Duration::from_secs(10), "on screen: {:?}, echo: {echoes}", self.seen);
+            assert!(start.elapsed() < TIMEOUT, "on screen: {:?}, echo: {echoes}", self.seen);
             sleep(Duration::from_millis(5));
         }
     }
@@ -424,7 +424,7 @@ fn the_limit_continues_after_the_prompt() {
     user.type_in("secret\n");
     let out = run.wait();
     out.expect_failure(7, &["1 second", "the reply to the user name and password"]);
-    out.expect_within(Duration::from_secs(3));
+    out.expect_within(PROMPTLY);
     assert!(out.elapsed >= Duration::from_millis(1450), "{out:?}");
     proxy.finish();
 }

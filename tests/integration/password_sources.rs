@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use crate::askpass::Asker;
 use crate::kit::*;
@@ -314,14 +313,14 @@ fn a_descriptor_is_read_up_to_the_end_of_the_line() {
     for (before, after, stdout) in [
         ("", " 3<<<secret", "welcome"),
         ("", " 3< <(printf secret)", "welcome"),
-        ("", " 3< <(sleep 0.2; echo secret; sleep 10)", "welcome"),
+        ("", " 3< <(sleep 0.2; echo secret; sleep 30)", "welcome"),
         ("", " 4<&0 3< <(printf 'secret\\r\\nmore')", "welcome"),
         // The rest of the input is left for the next program.
         ("exec 3< <(echo secret; echo more); ", "; cat <&3", "welcomemore\n"),
     ] {
         let proxy = socks5("secret");
         let out = with_descriptor("3", before, after, &proxy).run();
-        out.expect_success().expect_stdout(stdout).expect_within(Duration::from_secs(5));
+        out.expect_success().expect_stdout(stdout).expect_within(PROMPTLY);
         proxy.finish();
     }
     let proxy = socks5("secret");

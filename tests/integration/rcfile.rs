@@ -4,8 +4,6 @@ use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-#[cfg(unix)]
-use std::time::Duration;
 
 use crate::kit::*;
 use crate::wire::*;
@@ -414,7 +412,7 @@ fn a_path_that_is_not_a_regular_file_is_ignored() {
     let expect = |home: &TempPath, warnings: &[&str]| {
         let run = at_home(&format!("-S {proxy} host.example 22"), home).input("ping").run();
         run.expect_code(0).expect_stdout("welcome").expect_stderr(&lines(home, warnings));
-        run.expect_within(Duration::from_secs(3));
+        run.expect_within(PROMPTLY);
     };
     let with = |make: &dyn Fn(&Path)| {
         let home = TempPath::directory("home");

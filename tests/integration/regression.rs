@@ -117,7 +117,7 @@ fn smallstep_1641_hangs_after_remote_eof() {
         let proxy = granted.send("bye").half_close().serve();
         let mut run = connect(format!("{options}{proxy} host.example 22")).start();
         // Stdin stays open.
-        run.wait().expect_success().expect_stdout("bye").expect_within(Duration::from_secs(5));
+        run.wait().expect_success().expect_stdout("bye").expect_within(PROMPTLY);
         proxy.finish();
     }
 }

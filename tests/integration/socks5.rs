@@ -190,7 +190,7 @@ fn every_refusal_has_a_description() {
 fn a_refusal_is_reported_even_if_the_rest_of_the_reply_never_arrives() {
     let proxy = without_auth(script().expect(REQUEST).send([5, 5]).hold()).serve();
     let out = host_22(&proxy).run();
-    out.expect_failure(5, &["refused by the target"]).expect_within(Duration::from_secs(5));
+    out.expect_failure(5, &["refused by the target"]).expect_within(PROMPTLY);
 }
 
 #[test]

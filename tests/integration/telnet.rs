@@ -159,7 +159,7 @@ fn an_endless_answer_is_an_error() {
         let proxy = proxy.serve();
         let out = through(&proxy).run();
         out.expect_failure(5, &["telnet proxy", "64 KiB", "success or failure"]).expect_stdout("");
-        out.expect_within(Duration::from_secs(5));
+        out.expect_within(PROMPTLY);
         proxy.finish();
     }
 }
@@ -177,7 +177,7 @@ fn the_limit_covers_a_silent_proxy_and_a_slow_one() {
         let proxy = script.serve();
         let out = connect(format!("-w 0.3 -T {proxy} host.example 22")).run();
         out.expect_failure(7, &["0.3 seconds", "telnet proxy", "the line that reports success"]);
-        out.expect_within(Duration::from_secs(2));
+        out.expect_within(PROMPTLY);
         proxy.finish();
     }
 }

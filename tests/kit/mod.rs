@@ -68,6 +68,10 @@ pub(crate) use unix::{Pty, fill, is_nonblocking, set_nonblocking};
 /// Default timeout for waits in the kit. It is long because machines may be busy.
 pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Time limit for a run that must not wait for a silent peer: shorter than the program's time
+/// limit of 30 seconds, and long enough for a busy machine.
+pub(crate) const PROMPTLY: std::time::Duration = std::time::Duration::from_secs(20);
+
 pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// Returns the read end and the write end of a new pipe.

