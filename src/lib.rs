@@ -149,6 +149,9 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::WebSocket(server) => listen::serve_websocket(connector, &server),
         Local::Origin(settings) => hub::origin::run(connector, &settings),
         Local::Hub(server) => hub::serve(connector.plan(), &server),
+        Local::Remote(_) => {
+            Err(Error::System { what: "run --ssh", cause: io::ErrorKind::Unsupported.into() })
+        }
     };
     tunnels::abort_all();
     result.map(|()| ExitCode::Ok)

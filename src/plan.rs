@@ -10,11 +10,16 @@ use crate::proto::ProxyProtocol;
 pub use access::{TokenCheck, WebAccess};
 pub use dial::{Dial, DialError, Multiplexer};
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve, TargetUse};
+pub use listen_address::ListenAddress;
 pub use local::{
-    AllowedTarget, HubListener, HubServer, ListenAddress, Local, OriginSettings, PostListener, PostServer,
-    PostTransport, ProxyServer, WebSocketListener, WebSocketServer,
+    AllowedTarget, HubListener, HubServer, Local, OriginSettings, PostListener, PostServer, PostTransport,
+    ProxyServer, WebSocketListener, WebSocketServer,
 };
 pub use login::{Login, PasswordPrompt};
+pub use remote::{
+    CopyProtocol, Copying, Direction, LocalForward, Remote, RemoteForward, RemoteListener, RemoteTarget,
+    Task, Tty,
+};
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
 #[cfg(feature = "ssh")]
 pub use ssh::{IdentityFile, Ssh};
@@ -26,8 +31,10 @@ pub use token::Token;
 mod access;
 mod dial;
 mod hop;
+mod listen_address;
 mod local;
 mod login;
+mod remote;
 mod sockets;
 #[cfg(feature = "ssh")]
 mod ssh;

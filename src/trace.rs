@@ -185,6 +185,7 @@ fn local(local: &Local) {
         Local::Post(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
         Local::WebSocket(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
         Local::Origin(_) => trace!("local_type=origin"),
+        Local::Remote(_) => trace!("local_type=remote"),
         Local::Hub(server) => server.listeners.iter().for_each(|listener| listen(&listener.at)),
     }
 }

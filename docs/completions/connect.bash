@@ -23,7 +23,7 @@ _connect() {
 
     case "${cmd}" in
         connect)
-            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a -i --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --ssh-pin --ssh-ciphers --ssh-config --listen --fdpass --relay --origin --max-at-once --max-total --spare --plain --background --drain --allow-from --open --relay-name --allow-origin --trust-forwarded --max-wait --token-fd --key-fd --mint-token --mint-key --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --keepalive --resume --window --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --ssh-identity --ssh-cert --ssh-known-hosts --ssh-strict --ssh-agent --allow-to --listen-password-file --serve-cert --serve-key --serve-client-ca --token-keys --deny-file --token-file --key-file --mint-signing-key --signing-key --proxy-protocol --check --generate --help"
+            opts="-n -S -s -H -h -T -t -x -A -c -D -4 -5 -p -P -F -w -d -q -V -R -a -i --proxy --auto --eager --user-agent --http1.0 --password-fd --netrc --tls-target --tls-pin --insecure --ssh-pin --ssh-ciphers --ssh-config --ssh --env --subsystem --local-forward --remote-forward --put --get --recursive --preserve --listen --fdpass --relay --origin --max-at-once --max-total --spare --plain --background --drain --allow-from --open --relay-name --allow-origin --trust-forwarded --max-wait --token-fd --key-fd --mint-token --mint-key --idle-timeout --bind --ipv4 --ipv6 --tcp-keepalive --keepalive --resume --window --no-shutdown --quiet --version --header --password-file --password-command --netrc-file --tls-ca --tls-cert --tls-key --tls-server-name --ssh-identity --ssh-cert --ssh-known-hosts --ssh-strict --ssh-agent --tty --copy-by --allow-to --listen-password-file --serve-cert --serve-key --serve-client-ca --token-keys --deny-file --token-file --key-file --mint-signing-key --signing-key --proxy-protocol --check --generate --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -70,6 +70,26 @@ _connect() {
                     return 0
                     ;;
                 --ssh-ciphers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subsystem)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --local-forward)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remote-forward)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -352,6 +372,14 @@ _connect() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --tty)
+                    COMPREPLY=($(compgen -W "auto yes no" -- "${cur}"))
+                    return 0
+                    ;;
+                --copy-by)
+                    COMPREPLY=($(compgen -W "sftp scp" -- "${cur}"))
                     return 0
                     ;;
                 --allow-to)

@@ -8,6 +8,11 @@ complete -c connect -l password-fd -d 'Read the password from this inherited fil
 complete -c connect -l tls-pin -d 'Require this public key; repeatable, or separated by \';\'' -r
 complete -c connect -l ssh-pin -d 'Accept only this host key' -r
 complete -c connect -l ssh-ciphers -d 'Offer only these ciphers to ssh:// servers, in this order' -r
+complete -c connect -l ssh -d 'Run COMMAND, or a shell, at this SSH server' -r
+complete -c connect -l env -d 'With --ssh: set a variable of COMMAND; repeatable' -r
+complete -c connect -l subsystem -d 'With --ssh: start this subsystem instead of COMMAND' -r
+complete -c connect -l local-forward -d 'With --ssh: forward local connections to TO; repeatable' -r
+complete -c connect -l remote-forward -d 'With --ssh: forward connections from the server to TO; repeatable' -r
 complete -c connect -s p -d 'Serve one client on this local port (default ADDR: loopback)' -r
 complete -c connect -s P -d 'Serve clients in turn, in one session with the target' -r
 complete -c connect -l listen -d 'Serve each client in its own session until stopped; repeatable' -r
@@ -55,6 +60,11 @@ ask\t''
 accept-new\t''
 no\t''"
 complete -c connect -l ssh-agent -d 'Use the SSH agent at this socket (default: $SSH_AUTH_SOCK)' -r -F
+complete -c connect -l tty -d 'With --ssh: run COMMAND in a terminal (default auto)' -r -f -a "auto\t''
+yes\t''
+no\t''"
+complete -c connect -l copy-by -d 'With --put and --get: use this protocol' -r -f -a "sftp\t''
+scp\t''"
 complete -c connect -l allow-to -d 'Let clients connect to this target only; repeatable' -r -f -a "(__fish_print_hostnames)"
 complete -c connect -l listen-password-file -d 'Require one of the logins in this file (user:password lines)' -r -F
 complete -c connect -l serve-cert -d 'Present this certificate (PEM) to clients that use TLS' -r -F
@@ -90,6 +100,10 @@ complete -c connect -l netrc -d 'Look up user and password in ~/.netrc or the fi
 complete -c connect -l tls-target -d 'Use TLS with the target; the options below are then for it'
 complete -c connect -l insecure -d 'Accept any certificate; only check --tls-pin'
 complete -c connect -l ssh-config -d 'Take settings for ssh:// servers from ssh -G'
+complete -c connect -l put -d 'With --ssh: copy files to the server (FILE... DEST)'
+complete -c connect -l get -d 'With --ssh: copy files from the server (FILE... DEST)'
+complete -c connect -l recursive -d 'With --put and --get: copy directories'
+complete -c connect -l preserve -d 'With --put and --get: keep times and modes'
 complete -c connect -s F -l fdpass -d 'Pass the connection to ssh and exit, for ProxyUseFdpass'
 complete -c connect -l plain -d 'Offer a UNIX-domain socket without end-to-end encryption'
 complete -c connect -l background -d 'Continue in the background once registered (--origin)'

@@ -13,17 +13,19 @@ mod definition;
 mod general;
 mod local;
 mod proxies;
+mod remote;
 mod servers;
 mod ssh;
 
 /// All flags, grouped by the headings of the help.
-pub(super) const GROUPS: [(&str, &[Definition]); 10] = [
+pub(super) const GROUPS: [(&str, &[Definition]); 11] = [
     ("Route", proxies::ROUTE),
     ("SOCKS", proxies::SOCKS),
     ("HTTP", proxies::HTTP),
     ("Authentication", authentication::AUTHENTICATION),
     ("TLS (https:// proxies, --tls-target)", authentication::TLS),
-    ("SSH (ssh:// hops)", ssh::SSH),
+    ("SSH (ssh:// hops, --ssh)", ssh::SSH),
+    ("Commands, copies and forwards (--ssh)", remote::REMOTE),
     ("Local endpoint", local::LOCAL),
     ("Servers (--listen with a scheme)", servers::SERVERS),
     ("Tokens", servers::TOKENS),

@@ -14,7 +14,8 @@ HOST is a name, an IPv4 address, an IPv6 address with or without brackets, or `u
 international name is converted to its ASCII form (`xn--`). PORT is a \
 number or a service name. `HOST:PORT` works as one argument. Without a port, the program's name supplies it: a link named \
 `connect-25` or `connect-smtp` connects to that port. PROXY is `[USER[:PASSWORD]@]HOST[:PORT]`. Single-letter options can \
-be combined (`-dS PROXY`). Options come before HOST.";
+be combined (`-dS PROXY`). Options come before HOST. With `--ssh`, the operands are the words of COMMAND or, with `--put` and \
+`--get`, FILE... DEST.";
 
 /// The exit codes and their meanings.
 pub(super) const EXIT_CODES: [(u8, &str); 9] = [

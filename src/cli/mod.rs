@@ -15,10 +15,12 @@ mod help;
 mod mint;
 mod parse;
 mod program_name;
+mod remote;
 mod ssh;
 mod verbosity;
 
 pub use mint::MintArgs;
+pub use remote::RemoteArgs;
 pub use ssh::{IdentityArg, SshArgs};
 pub use verbosity::Verbosity;
 
@@ -48,6 +50,8 @@ pub struct Args {
     pub token: Option<TokenSource>,
     /// The options for SSH servers.
     pub ssh: SshArgs,
+    /// The options for work at an SSH server.
+    pub remote: RemoteArgs,
     /// Whichever of `--key-file` and `--key-fd` came last.
     pub key: Option<KeySource>,
     /// `--window`.
@@ -321,6 +325,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
         let has_others = !operands.is_empty() || parsed != harmless;
         return mint::check(MintArgs { verbosity: *verbosity, ..mint }, has_others).map(Request::Mint);
     }
+    if parsed.remote.server.is_some() {
+        parsed.remote.operands = operands;
+        return Ok(Request::Session(Box::new(parsed)));
+    }
     let mut operands = operands.into_iter();
     parsed.host = match operands.next() {
         Some(host) => host,
@@ -458,6 +466,17 @@ impl Args {
                 }
             }
             Flag::Quiet => self.verbosity = Verbosity::Quiet,
+            Flag::Ssh
+            | Flag::Env
+            | Flag::Tty
+            | Flag::Subsystem
+            | Flag::LocalForward
+            | Flag::RemoteForward
+            | Flag::Put
+            | Flag::Get
+            | Flag::Recursive
+            | Flag::Preserve
+            | Flag::CopyBy => self.remote.take(flag, value),
             // The other flags are for SSH servers, apart from those that replace the session, which
             // `parse` handles.
             flag => self.ssh.take(flag, value),

@@ -5,6 +5,7 @@
 //! `-SR host both` gives each letter its own value. The next arg is the value even if it begins
 //! with a dash. Options end at the first arg that is not an option.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::iter::Peekable;
 use std::vec::IntoIter;
@@ -33,11 +34,18 @@ pub(super) fn read(
         Error::Config(format!("invalid argument '{}': not UTF-8", printable(secret::masked(&arg).as_bytes())))
     })?;
     let mut args = args.into_iter().peekable();
-    while let Some(arg) = args.next_if(|arg| arg.starts_with('-')) {
+    let copies_to_server = Cell::new(false);
+    let mut found = |flag, value| {
+        copies_to_server.set(copies_to_server.get() || flag == Flag::Put);
+        found(flag, value)
+    };
+    // With --put, a lone `-` is standard input.
+    let is_option = |arg: &String| arg.starts_with('-') && !(arg == "-" && copies_to_server.get());
+    while let Some(arg) = args.next_if(is_option) {
         let go_on = match arg.strip_prefix("--") {
             Some("") => break,
             Some(long) => read_long(long, &arg, &mut args, &mut found)?,
-            // A lone `-` is an empty cluster and has no effect.
+            // Any other lone `-` is an empty cluster and has no effect.
             None => read_cluster(&arg[1..], &mut args, &mut found)?,
         };
         if !go_on {
@@ -175,6 +183,7 @@ mod tests {
             ("-S5 h:1 host 22", "-S h:1 -5 -- host 22"),
             ("-w5 3 host 22", "-w 3 -5 -- host 22"),
             ("-d - host 22", "-d -- host 22"),
+            ("--put - name", "--put -- - name"),
             ("host 22 -d", "-- host 22 -d"),
         ] {
             assert_eq!(normalized(line), expected, "{line}");

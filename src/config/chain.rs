@@ -83,7 +83,8 @@ fn route(chain: &[u8], source: &str, args: &Args, sources: &Sources<'_>) -> Resu
     let http_proxies = urls.iter().filter(|url| url.selection.kind.option() == Some("-H")).count();
     let last_with_token = urls.iter().rposition(|url| url.selection.kind.sends_token());
     let last_with_key = urls.iter().rposition(|url| url.selection.kind.has_key());
-    let proxies = urls.len();
+    // The server of `--ssh` is the last hop.
+    let proxies = urls.len() + usize::from(args.remote.server.is_some());
     let hops = urls.into_iter().enumerate().map(|(index, url)| {
         let gets_token = last_with_token == Some(index);
         let gets_key = last_with_key == Some(index);

@@ -21,6 +21,8 @@ mod bypass;
 mod chain;
 mod conditions;
 mod descriptor;
+#[cfg(feature = "ssh")]
+mod forwards;
 mod hop;
 mod http;
 mod hub_server;
@@ -37,6 +39,11 @@ mod post_server;
 mod proxy_server;
 mod proxy_url;
 mod rcfile;
+#[cfg(feature = "ssh")]
+mod remote;
+#[cfg(not(feature = "ssh"))]
+#[path = "no_remote.rs"]
+mod remote;
 mod scheme;
 mod secret_line;
 mod service;
@@ -72,6 +79,12 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
         return hub_plan(args, sources);
     }
     let limits = limits(args)?;
+    if let Some(server) = remote::server(args)? {
+        let target = remote::target(&server);
+        sources.set_target(&Target::Tcp(server), limits);
+        let local = remote::local(args, sources)?;
+        return plan_for(args, target, local, sources);
+    }
     let target = target::target(args)?;
     match &target {
         Some(target) => sources.set_target(target, limits),
@@ -121,10 +134,13 @@ impl Planner {
 fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) -> Result<Plan, Error> {
     let limits = limits(args)?;
     let idle = args.idle_timeout.as_deref().map(|value| seconds(value, "--idle-timeout")).transpose()?;
+    let mut routes = routes(args, &target, sources)?;
+    remote::append(&mut routes, args, sources)?;
+    let is_remote = args.remote.server.is_some();
     let plan = Plan {
         local,
-        routes: routes(args, &target, sources)?,
-        target_tls: tls::for_target(args, &target, sources)?,
+        routes,
+        target_tls: if is_remote { None } else { tls::for_target(args, &target, sources)? },
         target,
         askpass: None,
         limits,
@@ -248,7 +264,8 @@ fn routes(args: &Args, target: &Target, sources: &Sources<'_>) -> Result<Vec<Rou
         ProxyArg::Telnet(text) => parse("-T", text, Syntax::Telnet)?,
         ProxyArg::TelnetFromEnvironment => sources.telnet_proxy()?,
     };
-    let hop = hop::from_url(url, ChainSize::SINGLE, args, sources)?;
+    let proxies = 1 + usize::from(args.remote.server.is_some());
+    let hop = hop::from_url(url, ChainSize { proxies, ..ChainSize::SINGLE }, args, sources)?;
     Ok(vec![chain::route_through(vec![hop], args, sources)?])
 }
 

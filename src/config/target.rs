@@ -44,6 +44,7 @@ fn operands(args: &Args) -> Result<Target, Error> {
             (path, None) => Ok(Target::Unix(path.into())),
         };
     }
+    expect_no_server(&args.host)?;
     for operand in [Some(&args.host), args.port.as_ref()].into_iter().flatten() {
         expect_no_proxy(operand)?;
     }
@@ -78,6 +79,18 @@ pub(super) fn check(plan: &Plan) -> Result<(), Error> {
         Some(host) if needs.iter().any(|it| it.port) => Err(missing_port(host)),
         _ => Ok(()),
     }
+}
+
+/// Rejects an SSH URL where a host is expected.
+fn expect_no_server(host: &str) -> Result<(), Error> {
+    let is_ssh = host.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("ssh://"));
+    if !is_ssh {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "unexpected operand '{}': to run a command at an SSH server, use --ssh",
+        secret::masked(host)
+    )))
 }
 
 /// Rejects a proxy with a password where a host is expected: the user probably forgot `-S`. The

@@ -13,6 +13,8 @@ use crate::secret::{Secret, UserName};
 
 mod hop;
 mod limits;
+#[cfg(feature = "ssh")]
+mod remote;
 
 /// Splits a command line at blanks, and builds its plan with these variables.
 fn made(line: &str, variables: &[(&str, &str)]) -> Result<Plan, Error> {

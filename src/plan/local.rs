@@ -1,14 +1,14 @@
 //! The local end of a session: where it listens, and which clients it serves.
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::WebAccess;
 use super::hop::Hop;
+use super::listen_address::ListenAddress;
+use super::remote::Remote;
 use super::tls::ServerIdentity;
-use crate::addr::{Host, Port};
+use crate::addr::Port;
 use crate::bypass::{Pattern, Prefix};
 use crate::proto::hub::RoleLimit;
 use crate::proto::server::{Kind, Logins};
@@ -40,6 +40,8 @@ pub enum Local {
     Hub(HubServer),
     /// `--origin`: the clients of a hub, each with its own session.
     Origin(Box<OriginSettings>),
+    /// `--ssh`: work at the SSH server that is the last hop of each route.
+    Remote(Box<Remote>),
 }
 
 /// The listeners for WebSocket clients.
@@ -185,31 +187,4 @@ pub struct AllowedTarget {
     pub host: Pattern,
     /// The port; `None` for any.
     pub port: Option<Port>,
-}
-
-/// The place of a listening socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// A TCP port; for port 0, the system chooses a free one.
-    Tcp {
-        /// The address to bind. The name `localhost`, the default, is both loopback addresses.
-        host: Host,
-        /// The port.
-        port: u16,
-    },
-    /// A UNIX-domain socket.
-    Unix(PathBuf),
-    /// The file descriptor of a socket passed by systemd.
-    SystemdSocket(i32),
-}
-
-impl fmt::Display for ListenAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.to_string().contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::SystemdSocket(number) => write!(f, "descriptor {number}"),
-        }
-    }
 }

@@ -60,6 +60,8 @@ pub enum Error {
         /// The server's text.
         text: String,
     },
+    /// The server refused a request for a channel, such as one for a shell.
+    RequestRefused(&'static str),
     /// The server has accepted none of the user's credentials.
     Rejected {
         /// The methods, and the keys, that were tried.
@@ -99,6 +101,7 @@ impl Error {
             Self::Disconnected { text, .. } => format!("{peer} closed the connection: \"{text}\""),
             Self::HostKey(message) => message.clone(),
             Self::ChannelRefused { text, .. } => format!("{peer} refused to open a channel: {text}"),
+            Self::RequestRefused(what) => format!("{peer} refused {what}"),
             Self::Rejected { tried, accepts } => {
                 format!("{peer} rejected the user: tried {tried}; the server accepts {accepts}")
             }

@@ -14,6 +14,7 @@ pub mod message;
 pub mod private_key;
 pub mod public_key;
 pub mod reason;
+pub mod session;
 pub mod transport;
 pub mod wire;
 

@@ -40,6 +40,14 @@ pub struct Broken {
     cause: Error,
 }
 
+impl Broken {
+    /// Creates a failure. `server` is the server's name for messages.
+    #[must_use]
+    pub fn new(server: Box<str>, cause: Error) -> Self {
+        Self { server, cause }
+    }
+}
+
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause.message(&self.server))

@@ -2,16 +2,17 @@
 
 use std::any::Any;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::kind::{HopKind, LoginParameters, Scheme, Settings, password_fact, user_fact};
 use crate::codecs::ssh::SshChannel;
 use crate::error::Error;
-use crate::plan::{Dial, HopRequest, Login, PasswordPrompt, Protocol, Ssh};
+use crate::plan::{Dial, HopRequest, Login, PasswordPrompt, Protocol, Ssh, TargetUse};
 use crate::proto::Negotiation;
 use crate::proto::ssh::{self, OpenChannel, Prompts};
 use crate::ssh::algorithms::Offer;
 use crate::ssh::cipher::Cipher;
+use crate::ssh::connection::Connection;
 use crate::stream::{Layered, Stream};
 use crate::sys;
 use crate::trace;
@@ -37,7 +38,23 @@ pub struct Server {
     pub login: Login,
     /// The other settings.
     pub settings: Ssh,
+    /// The place for the connection of a login that opens no channel; `None` for a hop, whose
+    /// channel leads to the target.
+    handover: Option<Handover>,
 }
+
+/// A place for the connection of a login that opens no channel.
+#[derive(Clone, Debug, Default)]
+struct Handover(Arc<Mutex<Option<(Connection, String)>>>);
+
+/// Settings do not include the connection.
+impl PartialEq for Handover {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Handover {}
 
 impl HopKind for Kind {
     fn name(&self) -> &'static str {
@@ -58,11 +75,24 @@ impl HopKind for Kind {
         // CONNECT_USER and CONNECT_PASSWORD are for proxies.
         let login = settings.login(&LoginParameters { users: &[], passwords: &["CONNECT_SSH_PASSWORD"] })?;
         let (host, port) = (address.host.to_string(), address.port.get());
-        Ok(Arc::new(Server { host, port, login, settings: ssh }))
+        Ok(Arc::new(Server { host, port, login, settings: ssh, handover: None }))
     }
 }
 
 impl Server {
+    /// Returns the same server as the end of a route: the hop opens no channel, and the user of
+    /// the tunnel gets the connection.
+    #[must_use]
+    pub fn for_sessions(&self) -> Self {
+        Self { handover: Some(Handover::default()), ..self.clone() }
+    }
+
+    /// Takes the connection of the last login, and the server's name for messages.
+    #[must_use]
+    pub fn take_connection(&self) -> Option<(Connection, String)> {
+        self.handover.as_ref()?.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn offer(&self) -> Offer {
         let mut offer = Offer::default();
         if let Some(ciphers) = &self.settings.ciphers {
@@ -118,6 +148,11 @@ impl Protocol for Server {
         ]
     }
 
+    fn target_use(&self) -> TargetUse {
+        let has_target = self.handover.is_none();
+        TargetUse { host: has_target, port: has_target }
+    }
+
     fn leaves_bytes_alone(&self) -> bool {
         false
     }
@@ -152,7 +187,8 @@ impl Protocol for Server {
             is_quiet: self.settings.is_quiet,
             is_logged: trace::is_on(),
         };
-        Box::new(OpenChannel::new(login, destination, sys::random))
+        let target = Some(destination).filter(|_| self.handover.is_none());
+        Box::new(OpenChannel::new(login, target, sys::random))
     }
 
     fn establish(
@@ -162,6 +198,11 @@ impl Protocol for Server {
         _: &dyn Fn() -> Arc<dyn Dial>,
     ) -> Box<dyn Stream> {
         let opened = (negotiation as &mut dyn Any).downcast_mut::<OpenChannel>();
+        if let Some(handover) = &self.handover {
+            let taken = opened.and_then(OpenChannel::take_connection);
+            *handover.0.lock().unwrap_or_else(PoisonError::into_inner) = taken;
+            return connection;
+        }
         let Some((ssh, channel, server)) = opened.and_then(OpenChannel::take) else { return connection };
         let codec = SshChannel::new(ssh, channel, server);
         Box::new(Layered::new(connection, codec).with_keep_alive(self.settings.keep_alive))

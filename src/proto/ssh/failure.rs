@@ -80,7 +80,9 @@ impl Failure {
             Error::FurtherAuthentication(methods) => {
                 format!("{server} requires further authentication: {methods}")
             }
-            Error::ChannelRefused { reason, text } => self.refused(server, *reason, text),
+            Error::ChannelRefused { reason, text } if !self.target.is_empty() => {
+                self.refused(server, *reason, text)
+            }
             Error::Closed => {
                 format!("lost the connection to {server}: closed before {}", self.stage.end())
             }

@@ -30,10 +30,11 @@ const CHUNK: usize = 64 * 1024;
 /// The name and version of the program in the identification line (RFC 4253 §4.2).
 const SOFTWARE: &str = concat!("connect_", env!("CARGO_PKG_VERSION"));
 
-/// The negotiation of a channel to a target.
+/// The negotiation of a login and, with a target, of a channel to it.
 pub struct OpenChannel {
     login: Login,
-    target: Endpoint,
+    /// `None` to leave all channels to the user of the connection.
+    target: Option<Endpoint>,
     random: Random,
     phase: Phase,
     dialogue: Dialogue,
@@ -61,6 +62,8 @@ enum Phase {
     Login(Box<Transport>, Box<ClientAuth>),
     Opening(Box<Connection>, ChannelId),
     Open(Box<Connection>, ChannelId),
+    /// The user is logged in, and there is no target.
+    LoggedIn(Box<Connection>),
     /// Connect again, without the algorithms that are not safe with this server.
     Again,
     /// The negotiation has failed. The bytes are the last ones for the server.
@@ -70,9 +73,10 @@ enum Phase {
 }
 
 impl OpenChannel {
-    /// Creates the negotiation of a channel to `target`.
+    /// Creates the negotiation of a channel to `target`. Without a target, the negotiation ends
+    /// after the login.
     #[must_use]
-    pub fn new(login: Login, target: Endpoint, random: Random) -> Self {
+    pub fn new(login: Login, target: Option<Endpoint>, random: Random) -> Self {
         Self {
             target,
             random,
@@ -91,6 +95,20 @@ impl OpenChannel {
             Phase::Open(mut connection, channel) => {
                 connection.stop_log();
                 Some((*connection, channel, mem::take(&mut self.login.server)))
+            }
+            other => {
+                self.phase = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the connection of a login without a target, and the server's name for messages.
+    pub fn take_connection(&mut self) -> Option<(Connection, String)> {
+        match mem::replace(&mut self.phase, Phase::Taken) {
+            Phase::LoggedIn(mut connection) => {
+                connection.stop_log();
+                Some((*connection, mem::take(&mut self.login.server)))
             }
             other => {
                 self.phase = other;
@@ -212,8 +230,12 @@ impl OpenChannel {
             self.notes.message(format!("warning: {reason}"));
         }
         let mut connection = Box::new(Connection::new(*transport));
+        let Some(target) = &self.target else {
+            self.phase = Phase::LoggedIn(connection);
+            return Ok(());
+        };
         let mut data = Vec::new();
-        data.put_string(self.target.host.to_string()).put_u32(u16::from(self.target.port).into());
+        data.put_string(target.host.to_string()).put_u32(u16::from(target.port).into());
         // The originator's address and port (RFC 4254 §7.2) are placeholders.
         data.put_string("127.0.0.1").put_u32(0);
         let channel = connection.open("direct-tcpip", &data)?;
@@ -257,7 +279,7 @@ impl OpenChannel {
                 self.notes.traffic(connection.take_log());
                 send_or_receive_bytes(output)
             }
-            Phase::Open(..) => Step::Done,
+            Phase::Open(..) | Phase::LoggedIn(_) => Step::Done,
             Phase::Again => Step::Reconnect,
             Phase::Failed(..) | Phase::Taken => return Err(SshError::Closed),
         };
@@ -273,7 +295,7 @@ impl OpenChannel {
             Phase::Handshake(transport) | Phase::AskHostKey(transport, _) | Phase::Login(transport, _) => {
                 self.notes.traffic(transport.take_log());
             }
-            Phase::Opening(connection, _) | Phase::Open(connection, _) => {
+            Phase::Opening(connection, _) | Phase::Open(connection, _) | Phase::LoggedIn(connection) => {
                 self.notes.traffic(connection.take_log());
             }
             Phase::Start | Phase::Again | Phase::Failed(..) | Phase::Taken => {}
@@ -392,7 +414,9 @@ impl OpenChannel {
             // The end of the first key exchange belongs to it.
             Phase::Login(transport, _) if transport.algorithms().is_none() => Stage::KeyExchange,
             Phase::Login(..) => Stage::Login,
-            Phase::Opening(..) | Phase::Open(..) | Phase::Failed(..) | Phase::Taken => Stage::Channel,
+            Phase::Opening(..) | Phase::Open(..) | Phase::LoggedIn(_) | Phase::Failed(..) | Phase::Taken => {
+                Stage::Channel
+            }
         }
     }
 
@@ -410,7 +434,7 @@ impl OpenChannel {
             cause,
             stage: self.stage(),
             user: self.user().into(),
-            target: self.target.to_string().into(),
+            target: self.target.as_ref().map(ToString::to_string).unwrap_or_default().into(),
             unusable: self.login.unusable.clone(),
         }
     }

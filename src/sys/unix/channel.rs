@@ -96,6 +96,15 @@ impl Channel {
         Self::standard(rustix::stdio::stdout()).map(Some)
     }
 
+    /// Returns standard error, or `None` if it was closed at program start.
+    ///
+    /// # Errors
+    /// fstat(2) failed.
+    #[cfg(feature = "ssh")]
+    pub fn stderr() -> io::Result<Option<Self>> {
+        entry::was_open(2).then(|| Self::standard(rustix::stdio::stderr())).transpose()
+    }
+
     /// Creates a channel on a connected socket of our own. The socket should be non-blocking,
     /// because splice(2) has no flag like `MSG_DONTWAIT` for sockets.
     #[must_use]

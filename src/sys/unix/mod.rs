@@ -20,6 +20,10 @@ mod peer_user;
 mod platform;
 mod poll;
 mod process_group;
+#[cfg(feature = "ssh")]
+mod raw_terminal;
+#[cfg(feature = "ssh")]
+mod signal_events;
 mod signal_report;
 mod signals;
 mod socket_activation;
@@ -54,6 +58,10 @@ pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
 pub use platform::{create_private_directory, open_mode};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, poll_now, watch};
 pub(super) use process_group::{isolate, kill_isolated, shell_command};
+#[cfg(feature = "ssh")]
+pub use raw_terminal::{HAS_RAW_TERMINAL, RawTerminal, TerminalSize, input_is_terminal, terminal_size};
+#[cfg(feature = "ssh")]
+pub use signal_events::{Signal, Signals};
 pub use signal_report::SignalReport;
 pub use socket_activation::passed_listeners;
 #[cfg(target_os = "linux")]

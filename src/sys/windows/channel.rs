@@ -79,11 +79,25 @@ impl Channel {
     /// # Errors
     /// A thread or socket could not be created.
     pub fn stdout() -> io::Result<Option<Self>> {
-        let Some(output) = file(&io::stdout()) else { return Ok(None) };
+        Self::output(file(&io::stdout()), "stdout")
+    }
+
+    /// Returns standard error, or `None` if the program was started without one.
+    ///
+    /// # Errors
+    /// A thread or socket could not be created.
+    #[cfg(feature = "ssh")]
+    pub fn stderr() -> io::Result<Option<Self>> {
+        Self::output(file(&io::stderr()), "stderr")
+    }
+
+    /// Starts a thread that writes to this file; `None` if there is no file.
+    fn output(file: Option<File>, name: &str) -> io::Result<Option<Self>> {
+        let Some(output) = file else { return Ok(None) };
         let (ours, theirs) = socket_pair()?;
         let thread_error = ThreadError::default();
         let reported = thread_error.clone();
-        let writer = thread::Builder::new().name("stdout".into()).spawn(move || {
+        let writer = thread::Builder::new().name(name.into()).spawn(move || {
             let result = copy(&theirs, output);
             // The standard library maps only some of these errors to `BrokenPipe`.
             reported.set(result.map_err(|error| {

@@ -14,6 +14,10 @@ mod listener;
 mod platform;
 mod poll;
 mod process_group;
+#[cfg(feature = "ssh")]
+mod raw_terminal;
+#[cfg(feature = "ssh")]
+mod signal_events;
 mod signal_report;
 mod socketpair;
 mod tcp;
@@ -40,6 +44,10 @@ pub(super) use platform::{NO_BUFFER_SPACE, out_of_memory};
 pub use platform::{create_private_directory, open_mode};
 pub use poll::{HANGUP_IS_GONE, Ready, Watch, error_has_room, is_in_progress, poll, poll_now, watch};
 pub(super) use process_group::{isolate, kill_isolated, restrict_inheritance, shell_command};
+#[cfg(feature = "ssh")]
+pub use raw_terminal::{HAS_RAW_TERMINAL, RawTerminal, TerminalSize, input_is_terminal, terminal_size};
+#[cfg(feature = "ssh")]
+pub use signal_events::{Signal, Signals};
 pub use signal_report::SignalReport;
 pub use tcp::bind_tcp;
 #[cfg(feature = "ssh")]

@@ -19,6 +19,7 @@ mod post;
 mod proxy_server;
 mod reach;
 mod refused;
+mod remote;
 mod session;
 mod ssh;
 mod tls;
@@ -108,6 +109,7 @@ fn rows() -> Vec<Row> {
         links::rows(),
         websocket::rows(),
         ssh::rows(),
+        remote::rows(),
         proxy_server::rows(),
         session::rows(),
         warnings::rows(),

@@ -8,12 +8,12 @@ use super::{Message, Row, row};
 use crate::kit::*;
 
 /// Returns a row with a malformed command line.
-fn syntax(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
+pub(super) fn syntax(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
     row(2, "Usage", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 
 /// Returns a row with an invalid value on the command line.
-fn value(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
+pub(super) fn value(situation: &'static str, args: &'static str, advice: &'static str) -> Row {
     row(2, "Config", situation, advice, move || Message::from_outcome(&connect(args).run()))
 }
 

@@ -1,0 +1,112 @@
+//! The values of `--local-forward` and `--remote-forward`: `FROM=TO`.
+
+use super::service::port_after_host;
+use crate::addr::{Endpoint, Host, Port, split_port};
+use crate::error::Error;
+use crate::plan::{ListenAddress, LocalForward, RemoteForward, RemoteListener, RemoteTarget, Target};
+use crate::secret;
+
+/// The host without a name, at both ends.
+const LOCALHOST: &str = "localhost";
+
+/// The error for `unix:` alone.
+const NO_PATH: &str = "missing path after 'unix:'";
+
+/// The longest name of a queue.
+const MAX_QUEUE_NAME: usize = 64;
+
+/// Parses the values of `--local-forward`.
+pub(super) fn local(values: &[String]) -> Result<Vec<LocalForward>, Error> {
+    let option = "--local-forward";
+    let parse = |value: &String| {
+        let (from, to) = split(value, option)?;
+        if from.starts_with("queue:") || from == "systemd" {
+            return Err(invalid(option, "FROM is [ADDR:]PORT or unix:PATH"));
+        }
+        let from = match from.strip_prefix("unix:") {
+            Some("") => return Err(invalid(option, NO_PATH)),
+            Some(path) => ListenAddress::Unix(path.into()),
+            None => super::tcp_address::parse_tcp(from, option)?,
+        };
+        Ok(LocalForward { from, to: remote_target(to, option)? })
+    };
+    values.iter().map(parse).collect()
+}
+
+/// Parses the values of `--remote-forward`.
+pub(super) fn remote(values: &[String]) -> Result<Vec<RemoteForward>, Error> {
+    let option = "--remote-forward";
+    let parse = |value: &String| {
+        let (from, to) = split(value, option)?;
+        let text = from.to_owned();
+        let from = match remote_target_or_any_port(from, option)? {
+            RemoteTarget::Tcp { host, port } => RemoteListener::Tcp { address: host, port },
+            RemoteTarget::Unix(path) => RemoteListener::Unix(path),
+            RemoteTarget::Queue(name) => RemoteListener::Queue(name),
+        };
+        let to = match remote_target(to, option)? {
+            RemoteTarget::Tcp { host, port } => {
+                let port = Port::new(port).unwrap_or(Port::MIN);
+                Target::Tcp(Endpoint { host: Host::parse(&host)?, port })
+            }
+            RemoteTarget::Unix(path) => Target::Unix(path.into()),
+            RemoteTarget::Queue(_) => return Err(invalid(option, "TO is [HOST:]PORT or unix:PATH")),
+        };
+        Ok(RemoteForward { from, to, text })
+    };
+    values.iter().map(parse).collect()
+}
+
+fn invalid(option: &str, what: &str) -> Error {
+    Error::Config(format!("invalid value for {option}: {what}"))
+}
+
+fn split<'a>(value: &'a str, option: &str) -> Result<(&'a str, &'a str), Error> {
+    value.split_once('=').ok_or_else(|| {
+        Error::Config(format!(
+            "invalid value '{}' for {option}; use FROM=TO, as in 8080=inner:80",
+            secret::masked(value)
+        ))
+    })
+}
+
+/// Parses a target that the server connects to.
+fn remote_target(text: &str, option: &str) -> Result<RemoteTarget, Error> {
+    match remote_target_or_any_port(text, option)? {
+        RemoteTarget::Tcp { host, .. } if host.is_empty() => {
+            Err(invalid(option, "'*' is possible only in FROM"))
+        }
+        RemoteTarget::Tcp { port: 0, .. } => Err(invalid(option, "port 0 is possible only in FROM")),
+        target => Ok(target),
+    }
+}
+
+/// Parses an address at the server. Port 0 is valid.
+fn remote_target_or_any_port(text: &str, option: &str) -> Result<RemoteTarget, Error> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            "" => Err(invalid(option, NO_PATH)),
+            path => Ok(RemoteTarget::Unix(path.to_owned())),
+        };
+    }
+    if let Some(name) = text.strip_prefix("queue:") {
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        return if !name.is_empty() && name.len() <= MAX_QUEUE_NAME && name.bytes().all(is_valid) {
+            Ok(RemoteTarget::Queue(name.to_owned()))
+        } else {
+            Err(invalid(option, "the name of a queue has 1 to 64 letters, digits, '-' and '_'"))
+        };
+    }
+    let (host, port) = match split_port(text) {
+        (host, Some(port)) => (host, port),
+        (port, None) => (LOCALHOST, port),
+    };
+    let in_option = |error| Error::Config(format!("{option}: {error}"));
+    let port = if port == "0" { 0 } else { port_after_host(port).map_err(in_option)?.get() };
+    // An asterisk means all addresses of the server.
+    let host = match host {
+        "*" => String::new(),
+        host => Host::parse(host).map_err(in_option)?.to_string(),
+    };
+    Ok(RemoteTarget::Tcp { host, port })
+}
