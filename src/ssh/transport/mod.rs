@@ -284,7 +284,9 @@ impl Transport {
             // Strict key exchange allows no other message in the first exchange.
             _ if is_first_exchange && self.is_strict => Err(Error::Unexpected(number)),
             message::IGNORE | message::DEBUG => Ok(None),
-            _ if is_first_exchange || self.exchange.has_peer_init() => Err(Error::Unexpected(number)),
+            // In a later exchange, asyncssh sends data after its KEXINIT, although RFC 4253 §7.1
+            // forbids it. The keys still protect these messages, so no attacker can add any.
+            _ if is_first_exchange => Err(Error::Unexpected(number)),
             message::EXT_INFO => {
                 self.read_extensions().map_err(|_| Error::Malformed(number))?;
                 Ok(Some(Event::Extensions))

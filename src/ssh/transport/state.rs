@@ -43,10 +43,4 @@ impl Exchange {
     pub(super) fn awaits_trust(&self) -> bool {
         matches!(self, Self::Trusting(_))
     }
-
-    /// Returns `true` from the peer's KEXINIT to its NEWKEYS. Meanwhile the peer may send only
-    /// messages of the key exchange (RFC 4253 §7.1).
-    pub(super) fn has_peer_init(&self) -> bool {
-        matches!(self, Self::Agreeing(_) | Self::Trusting(_) | Self::Switching(_))
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::ssh::cipher::{Cipher, Mac};
 use crate::ssh::key_exchange::Method;
-use crate::ssh::testing::{host_key, random};
+use crate::ssh::testing::{connected, host_key, random};
 
 fn settings(offer: Offer) -> Settings {
     Settings {
@@ -141,6 +141,28 @@ fn keys_are_exchanged_again_while_messages_flow() {
         let host_keys = pair.events[0].iter().filter(|event| matches!(event, Event::HostKey));
         assert_eq!(host_keys.count(), 1);
     }
+}
+
+#[test]
+fn messages_that_a_peer_sends_after_its_kexinit_are_received() {
+    let (mut client, mut server) = connected(&Offer::default());
+    server.start_exchange().unwrap();
+    // asyncssh does so; `send` would keep the message until the end of the key exchange.
+    server.seal(&[b"\x5edata"]).unwrap();
+    client.receive(server.output());
+    server.sent(server.output().len());
+    assert_eq!(client.next_event(), Ok(Some(Event::Message)));
+    assert_eq!(client.message(), b"\x5edata");
+    assert_eq!(client.next_event(), Ok(None));
+    client.send(&[b"\x5eanswer"]).unwrap();
+    server.receive(client.output());
+    client.sent(client.output().len());
+    assert_eq!(server.next_event(), Ok(None));
+    client.receive(server.output());
+    assert_eq!(client.next_event(), Ok(None));
+    server.receive(client.output());
+    assert_eq!(server.next_event(), Ok(Some(Event::Message)));
+    assert_eq!(server.message(), b"\x5eanswer");
 }
 
 #[test]
