@@ -483,6 +483,7 @@ fn check_reports_each_step_and_changes_no_file() {
     for expected in [
         format!("host key ED25519 {}: known ({}:1)", fingerprint("host.pub"), server.known_hosts.display()),
         "key exchange mlkem768x25519-sha256".to_owned(),
+        "the server accepts publickey".to_owned(),
         format!("user me accepted: publickey (ED25519 {}, {key})", fingerprint("user.pub")),
     ] {
         assert!(report.contains(&expected), "{expected}: {report}");

@@ -184,6 +184,7 @@ impl Protocol for Server {
             host_keys: Box::new(host_keys),
             offer: self.offer(),
             server: label,
+            asks_for_methods: is_check,
             is_quiet: self.settings.is_quiet,
             is_logged: trace::is_on(),
         };

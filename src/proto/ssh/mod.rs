@@ -113,6 +113,8 @@ pub struct Login {
     pub offer: Offer,
     /// The server's name for messages.
     pub server: String,
+    /// Ask for the methods that the server accepts before the first key is tried.
+    pub asks_for_methods: bool,
     /// Show no warnings, notices and banners.
     pub is_quiet: bool,
     /// Keep a log of the messages for `-d`.

@@ -200,6 +200,9 @@ impl OpenChannel {
         let identities = self.login.signers.iter().map(|signer| signer.identity()).collect();
         let mut auth = ClientAuth::new(self.login.user.as_bytes(), identities, allows_passwords);
         auth.set_session_id(transport.session_id());
+        if self.login.asks_for_methods {
+            auth.ask_for_methods();
+        }
         match mem::replace(&mut self.phase, Phase::Taken) {
             Phase::Handshake(transport) | Phase::AskHostKey(transport, _) => {
                 self.phase = Phase::Login(transport, Box::new(auth));

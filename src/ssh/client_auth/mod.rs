@@ -66,6 +66,8 @@ pub struct ClientAuth {
     signature_algorithms: Option<Vec<String>>,
     /// The methods that the server accepts; `None` before its first answer.
     methods: Option<Vec<String>>,
+    /// The first request is `none`, whose answer lists the methods.
+    asks_for_methods: bool,
     /// Password and questions are allowed: the host key is not in doubt.
     allows_passwords: bool,
     password_prompts: u32,
@@ -117,6 +119,7 @@ impl ClientAuth {
             identities,
             signature_algorithms: None,
             methods: None,
+            asks_for_methods: false,
             allows_passwords,
             password_prompts: 0,
             question_prompts: 0,
@@ -131,6 +134,12 @@ impl ClientAuth {
     /// Sets the identifier of the connection. Call this before the first step.
     pub fn set_session_id(&mut self, session_id: &[u8]) {
         self.session_id = session_id.to_vec();
+    }
+
+    /// Asks for the methods that the server accepts before the first key is tried, which costs a
+    /// round trip. Call this before the first step.
+    pub fn ask_for_methods(&mut self) {
+        self.asks_for_methods = true;
     }
 
     /// Sets the signature algorithms that the server accepts (`server-sig-algs`).
@@ -216,6 +225,7 @@ impl ClientAuth {
         let is_listed =
             |name: &str| self.methods.as_ref().is_none_or(|methods| methods.iter().any(|it| it == name));
         if is_listed("publickey")
+            && (self.methods.is_some() || !self.asks_for_methods)
             && let Some(index) = self.untried.pop_front()
         {
             return Ok(self.try_identity(index));
