@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::kit::{Outcome, Program, TIMEOUT, pipe, show};
-use crate::peers::{Endpoint, Peers};
+use crate::peers::{Endpoint, Peers, has_ipv6};
 use crate::servers::Server;
 
 /// A named check, which fails by panicking.
@@ -19,8 +19,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// The C program does not support what this case tests, or not reliably.
     pub(crate) ours_only: bool,
-    /// The loopback interface must have the address `::1`.
-    pub(crate) needs_ipv6: bool,
+    /// The reason why the case cannot run on this machine; `None` if it can.
+    pub(crate) obstacle: Option<&'static str>,
     pub(crate) run: Box<dyn Fn(&Context) + Send + Sync>,
 }
 
@@ -37,28 +37,38 @@ impl Topic {
 
     /// Adds a case for both programs.
     pub(crate) fn both(&mut self, name: impl AsRef<str>, run: impl Fn(&Context) + Send + Sync + 'static) {
-        self.add(name.as_ref(), false, false, run);
+        self.add(name.as_ref(), false, None, run);
     }
 
     /// Adds a case for this program only, not for the C program.
     pub(crate) fn ours(&mut self, name: impl AsRef<str>, run: impl Fn(&Context) + Send + Sync + 'static) {
-        self.add(name.as_ref(), true, false, run);
+        self.add(name.as_ref(), true, None, run);
     }
 
     /// Adds a case that needs the address `::1`, for this program only.
     pub(crate) fn ipv6(&mut self, name: impl AsRef<str>, run: impl Fn(&Context) + Send + Sync + 'static) {
-        self.add(name.as_ref(), true, true, run);
+        self.unless((!has_ipv6()).then_some("the loopback interface has no ::1"), name, run);
+    }
+
+    /// Adds a case that cannot run if there is an obstacle, for this program only.
+    pub(crate) fn unless(
+        &mut self,
+        obstacle: Option<&'static str>,
+        name: impl AsRef<str>,
+        run: impl Fn(&Context) + Send + Sync + 'static,
+    ) {
+        self.add(name.as_ref(), true, obstacle, run);
     }
 
     fn add(
         &mut self,
         name: &str,
         ours_only: bool,
-        needs_ipv6: bool,
+        obstacle: Option<&'static str>,
         run: impl Fn(&Context) + Send + Sync + 'static,
     ) {
         let name = format!("{}: {name}", self.name);
-        self.cases.push(Case { name, ours_only, needs_ipv6, run: Box::new(run) });
+        self.cases.push(Case { name, ours_only, obstacle, run: Box::new(run) });
     }
 
     pub(crate) fn into_cases(self) -> Vec<Case> {

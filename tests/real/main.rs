@@ -1,5 +1,6 @@
 //! The program against real peers: OpenSSH, microsocks, danted, tinyproxy, squid, stunnel,
-//! `haproxy`, `ssh -D`, dnsmasq, git, rsync, curl, apt, proxychains and Chromium.
+//! `haproxy`, `ssh -D`, dnsmasq, git, rsync, curl, apt, proxychains and Chromium; the SSH servers
+//! dropbear, tinysshd, asyncssh, paramiko, ssh2 (npm) and libssh's sample server.
 //!
 //!     cargo test --test real -- [--original] [NAME]
 //!     tests/real/run [--only NAME] [--original] [PROGRAM]
@@ -35,10 +36,15 @@ mod peers;
 mod routes;
 mod runner;
 mod servers;
+mod ssh_algorithms;
+mod ssh_hops;
+mod ssh_servers;
+mod ssh_target;
 mod terminal;
 mod tls;
 mod tokens;
 mod tools;
+mod users;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
     let topics = [
         routes::cases(),
         bastion::cases(),
+        ssh_hops::cases(),
+        ssh_algorithms::cases(),
         chains::cases(),
         tls::cases(),
         tools::cases(),

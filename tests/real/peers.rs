@@ -36,7 +36,7 @@ pub(crate) fn missing_programs() -> Vec<String> {
 
 /// Returns the path of a program; `None` if it is not installed. Servers are often in `/usr/sbin`,
 /// which is not in every user's `PATH`.
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(name)).find(|path| path.is_file())

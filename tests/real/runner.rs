@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::context::{Case, Context};
 use crate::kit;
-use crate::peers::{self, Peers, WORKERS, has_ipv6};
+use crate::peers::{self, Peers, WORKERS};
 use crate::servers::Server;
 
 /// The number of lines of each server's log in the report of a failed case.
@@ -136,13 +136,8 @@ fn run_all(cases: &[Case], peers: &Peers, original: bool) -> Tally {
 
 fn run_one(case: &Case, context: &Context<'_>, tally: &Tally) {
     let name = &case.name;
-    let obstacle = if case.ours_only && !context.is_ours() {
-        Some("for this program only")
-    } else if case.needs_ipv6 && !has_ipv6() {
-        Some("the loopback interface has no ::1")
-    } else {
-        None
-    };
+    let obstacle =
+        if case.ours_only && !context.is_ours() { Some("for this program only") } else { case.obstacle };
     if let Some(obstacle) = obstacle {
         tally.skipped.fetch_add(1, Ordering::Relaxed);
         println!("n/a  {name} ({obstacle})");

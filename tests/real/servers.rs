@@ -1,8 +1,6 @@
 //! The servers: the programs that must be installed, and each server's configuration.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 
 use md5::{Digest, Md5};
@@ -10,6 +8,7 @@ use md5::{Digest, Md5};
 use crate::context::Context;
 use crate::daemon::Daemon;
 use crate::peers::{Endpoint, Peers, WORKERS, endpoint, has_ipv6, is_root, run, write};
+use crate::ssh_servers::SAMPLE_SERVER;
 
 /// Part of the working directory's name.
 pub(crate) const SUITE: &str = "real";
@@ -39,6 +38,8 @@ pub(crate) const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("danted", "dante-server"),
     ("dnsmasq", "dnsmasq-base"),
+    ("dropbear", "dropbear-bin"),
+    ("gcc", "gcc"),
     ("git", "git"),
     ("haproxy", "haproxy"),
     ("ip", "iproute2"),
@@ -55,11 +56,16 @@ pub(crate) const PROGRAMS: &[(&str, &str)] = &[
     ("sshd", "openssh-server"),
     ("stunnel4", "stunnel4"),
     ("tinyproxy", "tinyproxy"),
+    ("tinysshd", "tinysshd"),
     ("unshare", "util-linux"),
     (NCSA_AUTH, "squid"),
     (DIGEST_AUTH, "squid"),
     ("/usr/lib/openssh/regress/netcat", "openssh-tests"),
     ("/usr/lib/openssh/sftp-server", "openssh-sftp-server"),
+    ("/usr/lib/python3/dist-packages/asyncssh/__init__.py", "python3-asyncssh"),
+    ("/usr/lib/python3/dist-packages/paramiko/__init__.py", "python3-paramiko"),
+    ("/usr/include/libssh/server.h", "libssh-dev"),
+    (SAMPLE_SERVER, "libssh-doc"),
     ("/etc/services", "netbase"),
 ];
 
@@ -83,10 +89,18 @@ pub(crate) enum Server {
     /// `ssh -D` as a SOCKS server.
     SshD,
     Dnsmasq,
+    /// sshd with users of its own, who log in by password, by answers to questions, or by key.
+    SshdUsers,
+    Dropbear,
+    Tinysshd,
+    Asyncssh,
+    Paramiko,
+    /// The npm package ssh2.
+    Ssh2,
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Sshd,
         Self::Microsocks,
         Self::MicrosocksUser,
@@ -100,6 +114,12 @@ impl Server {
         Self::Stunnel,
         Self::SshD,
         Self::Dnsmasq,
+        Self::SshdUsers,
+        Self::Dropbear,
+        Self::Tinysshd,
+        Self::Asyncssh,
+        Self::Paramiko,
+        Self::Ssh2,
     ];
 
     /// Returns the path of the server's session log, relative to the working directory.
@@ -125,6 +145,12 @@ impl Server {
             Self::Stunnel => "stunnel",
             Self::SshD => "ssh-D",
             Self::Dnsmasq => "dnsmasq",
+            Self::SshdUsers => "sshd-users",
+            Self::Dropbear => "dropbear",
+            Self::Tinysshd => "tinysshd",
+            Self::Asyncssh => "asyncssh",
+            Self::Paramiko => "paramiko",
+            Self::Ssh2 => "ssh2",
         }
     }
 }
@@ -242,36 +268,20 @@ impl Peers {
                 })
             }
             Server::Dnsmasq => self.start_dnsmasq(server.name()),
+            Server::SshdUsers => self.start_sshd_users(&folder),
+            Server::Dropbear => self.start_dropbear(&folder),
+            Server::Tinysshd => self.start_tinysshd(&folder),
+            Server::Asyncssh | Server::Paramiko => self.start_python_server(server),
+            Server::Ssh2 => self.start_ssh2(server),
         }
     }
 
-    /// Starts a danted that requires a password. danted looks up users in the system's user
-    /// database, so this one runs in a mount namespace with its own `passwd` and `shadow`. The
-    /// machine's own files stay unchanged.
+    /// Starts a danted that requires a password, and looks it up in the system's user database.
     fn start_danted_user(&self, folder: &Path) -> Result<Daemon, String> {
-        let unshare: &[&str] = if is_root() { &["-m"] } else { &["-m", "-r"] };
-        run(self.command("unshare", unshare).arg("true")).map_err(|error| {
-            format!("danted with users needs a mount namespace, and unshare -m failed: {error}")
-        })?;
-        let mut hash = self.command("openssl", &["passwd", "-6", PASSWORD]);
-        let hash = String::from_utf8_lossy(&run(&mut hash)?).trim().to_owned();
-        let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
-        let file = File::options().write(true).create_new(true).open(folder.join("shadow"));
-        let mut file = file.map_err(|error| format!("shadow: {error}"))?;
-        let private = file.set_permissions(Permissions::from_mode(0o600));
-        private
-            .and_then(|()| writeln!(file, "{shadow}{USER}:{hash}:19000:0:99999:7:::"))
-            .map_err(|error| format!("shadow: {error}"))?;
-        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        write(folder, "passwd", format!("{passwd}{USER}:x:64321:64321::/nonexistent:/usr/sbin/nologin\n"));
+        self.add_user(folder, "/nonexistent", "/usr/sbin/nologin")?;
         self.serve(Server::DantedUser, 1, |ports| {
-            write(folder, "config", danted_config(ports[0], "username"));
-            let mut command = self.command("unshare", unshare);
-            command.args(["sh", "-c"]).arg(
-                "mount --bind passwd /etc/passwd && mount --bind shadow /etc/shadow && exec danted -f config",
-            );
-            command.current_dir(folder);
-            command
+            let config = write(folder, "config", danted_config(ports[0], "username"));
+            self.with_users(folder, "danted", &["-f", &config])
         })
     }
 
