@@ -14,7 +14,9 @@ pub mod message;
 pub mod private_key;
 pub mod public_key;
 pub mod reason;
+pub mod scp;
 pub mod session;
+pub mod sftp;
 pub mod transport;
 pub mod wire;
 
