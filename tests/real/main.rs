@@ -2,13 +2,14 @@
 //! `haproxy`, `ssh -D`, dnsmasq, git, rsync, curl, apt, proxychains and Chromium; the SSH servers
 //! dropbear, tinysshd, asyncssh, paramiko, ssh2 (npm) and libssh's sample server.
 //!
-//!     cargo test --test real -- [--original] [NAME]
-//!     tests/real/run [--only NAME] [--original] [PROGRAM]
+//!     cargo test --test real -- [--original] [--full] [NAME]
+//!     tests/real/run [--only NAME] [--original] [--full] [PROGRAM]
 //!
 //! `NAME` selects the cases whose names contain it. The environment variable `CONNECT_UNDER_TEST`
 //! holds the path of the program to test. `--original` means that this is the C program, whose exit
-//! codes and messages differ; cases that do not apply to it are then listed as n/a. `REAL_TIMES=1`
-//! prints how long each case took, and `REAL_KEEP=1` keeps the working directory with all logs.
+//! codes and messages differ; cases that do not apply to it are then listed as n/a. `--full` adds
+//! cases that take long. `REAL_TIMES=1` prints how long each case took, and `REAL_KEEP=1` keeps the
+//! working directory with all logs.
 //!
 //! All servers listen on free loopback ports, and all files are in one temporary directory, except
 //! `/run/sshd`, which sshd requires and the suite creates when run as root. The suite is meant to
@@ -48,7 +49,7 @@ mod users;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let original = args.iter().any(|arg| arg == "--original");
+    let [original, full] = ["--original", "--full"].map(|flag| args.iter().any(|arg| arg == flag));
     let filter = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
     let topics = [
         routes::cases(),
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         tokens::cases(),
         terminal::cases(),
         // Last, because these cases only wait for results of tests that run in the background.
-        openssh::cases(),
+        openssh::cases(full),
     ];
-    runner::run(topics, filter, original, openssh::begin)
+    runner::run(topics, filter, original, |cases, peers| openssh::begin(full, cases, peers))
 }

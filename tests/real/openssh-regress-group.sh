@@ -1,15 +1,16 @@
 #!/bin/bash
 # Runs one group of OpenSSH's regression tests. openssh.rs starts this script in a separate network
 # namespace for each group.
-# usage: openssh-regress-group.sh FOLDER NETCAT-SHIM BINARY 'TEST:MINIMUM-RUNS...'
+# usage: openssh-regress-group.sh FOLDER NETCAT-SHIM BINARY 'TEST:MINIMUM-RUNS...' socks|ssh
 #
+# The program reaches the tests' sshd through microsocks or through another sshd.
 # Writes a line to FOLDER/TEST.result when a test is over: "ok", or the reason for the failure.
 set -u
-dir=$1 shim=$2 tests=$4
+dir=$1 shim=$2 tests=$4 way=$5
 export CONNECT_BINARY=$3 CONNECT_RUNS=$dir/runs
 # Fixed ports are safe, because nothing else uses this network namespace. OpenSSH's tests use port
 # 4242 and a few ports above it.
-ssh_port=4242 proxy_port=1080
+ssh_port=4242 proxy_port=1080 bastion_port=5022
 
 ip link set lo up || exit 1
 mkdir -p "$dir"
@@ -37,26 +38,60 @@ mount --bind "$dir/sleep" "$(type -P sleep)" || exit 1
 bashrc=$(getent passwd "$(id -u)" | cut -d: -f6)/.bashrc
 [ ! -e "$bashrc" ] || mount --bind /dev/null "$bashrc" || exit 1
 
-microsocks -i 127.0.0.1 -p "$proxy_port" 2>"$dir/microsocks.log" &
-proxy=$! server=
+sshd=$(type -P sshd) server=
+if [ "$way" = socks ]; then
+    microsocks -i 127.0.0.1 -p "$proxy_port" 2>"$dir/microsocks.log" &
+    proxy=$!
+    route="-5 -S 127.0.0.1:$proxy_port"
+else
+    bastion=$dir/bastion
+    mkdir "$bastion" || exit 1
+    for key in host user; do
+        ssh-keygen -q -t ed25519 -N '' -f "$bastion/$key" || exit 1
+    done
+    echo "[127.0.0.1]:$bastion_port $(cat "$bastion/host.pub")" >"$bastion/known_hosts"
+    cat >"$bastion/config" <<END
+ListenAddress 127.0.0.1:$bastion_port
+HostKey $bastion/host
+AuthorizedKeysFile $bastion/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin yes
+MaxStartups 100
+RekeyLimit 1M
+END
+    "$sshd" -D -f "$bastion/config" -E "$bastion/log" &
+    proxy=$!
+    route="-x ssh://$(id -un)@127.0.0.1:$bastion_port --ssh-strict yes --ssh-known-hosts $bastion/known_hosts --ssh-agent off -i $bastion/user"
+fi
 trap 'kill "$proxy" $server 2>/dev/null' EXIT
 
 regress() { # TEST
-    # The longest test takes about 30 seconds.
-    timeout -k 5 200 make -s -C "$dir/regress" .OBJDIR="$dir/regress" .CURDIR="$dir/regress" BUILDDIR="$dir/regress" OBJ="$dir/regress" \
+    timeout -k 5 "$limit" make -s -C "$dir/regress" .OBJDIR="$dir/regress" .CURDIR="$dir/regress" BUILDDIR="$dir/regress" OBJ="$dir/regress" \
         SUDO= TEST_SHELL=sh TEST_SSH_PORT="$ssh_port" TEST_SSH_SSH="$(type -P ssh)" \
         TEST_SSH_SFTPSERVER=/usr/lib/openssh/sftp-server TEST_SSH_UNSAFE_PERMISSIONS=1 TEST_SSH_IPV6=yes \
         TEST_SSH_ECC=yes LTESTS="$1" t-exec </dev/null
 }
 
-# Some tests end their configuration with the ProxyCommand `sshd -i`. Our ProxyCommand comes earlier
-# and therefore takes precedence, but it needs a listening sshd. Run a quick test first to create
-# sshd's keys and configuration.
+# Most tests take less than a minute. rekey and try-ciphers have hundreds of sessions.
+limit=200
+case $tests in *rekey:* | *try-ciphers:*) limit=1500 ;; esac
+
+# Some tests end their configuration with the ProxyCommand `sshd -i -f sshd_proxy`. Our ProxyCommand
+# comes earlier and therefore takes precedence, but it needs a listening server, which runs that
+# command for each connection. Run a quick test first to create sshd's keys and configuration.
 start_server() {
     [ -n "$server" ] && return 0
     regress connect >"$dir/before.out" 2>&1 || return 1
-    "$(type -P sshd)" -D -f "$dir/regress/sshd_config" -o PidFile=none -E "$dir/sshd.log" &
+    /usr/bin/python3 "$(dirname "$0")/ssh_servers.py" exec "$ssh_port" \
+        "$sshd" -i -f "$dir/regress/sshd_proxy" -E "$dir/sshd.log" >"$dir/server.out" 2>&1 &
     server=$!
+}
+
+stop_server() {
+    [ -z "$server" ] || kill "$server"
+    server=
 }
 
 # The tests rely on ssh retrying while a forwarding is being set up (ConnectionAttempts=10), but ssh
@@ -70,7 +105,7 @@ until [ -n "\$(ss -Htln "sport = :\$2")" ] || [ "\$i" -ge 20 ]; do
     "$dir/sleep.real" 0.05
 done
 echo proxied >>$CONNECT_RUNS
-exec $CONNECT_BINARY -5 -S 127.0.0.1:$proxy_port "\$1" "\$2"
+exec $CONNECT_BINARY $route "\$1" "\$2"
 END
 chmod +x "$dir/proxycommand"
 
@@ -85,9 +120,8 @@ for test in $tests; do
     # In dynamic-forward, ssh itself is the proxy, and the netcat shim runs the program.
     [ "$name" = dynamic-forward ] || export TEST_SSH_SSH_CONFOPTS="ProxyCommand $dir/proxycommand %h %p"
     case $name in
-    exit-status | transfer | stderr-after-eof | yes-head)
-        start_server || problem='the test run that creates the configuration failed; see before.out'
-        ;;
+    connect | connect-uri | forwarding | dynamic-forward | multiplex) stop_server ;;
+    *) start_server || problem='the test run that creates the configuration failed; see before.out' ;;
     esac
     : >"$CONNECT_RUNS"
     began=$SECONDS

@@ -1,12 +1,13 @@
 //! OpenSSH's own regression tests (Debian package openssh-tests, unmodified), run with this
 //! program. In `dynamic-forward`, the program replaces the SOCKS client; in the others, it is the
-//! `ProxyCommand` and connects through microsocks. See the script `openssh-regress-group.sh`.
+//! `ProxyCommand` and connects through microsocks, or through another sshd as an SSH hop. See the
+//! script `openssh-regress-group.sh`.
 //!
 //! The tests use fixed ports and sleep a lot, so each group runs in its own network namespace, with
 //! its own copy of the tests, in parallel with the other cases. We skip tests that open no
 //! connection (keys, configuration parsing) and those that set their own `ProxyCommand`
-//! (proxy-connect, cfgmatch). We also skip rekey and try-ciphers: their hundreds of short sessions
-//! would only test OpenSSH's ciphers.
+//! (proxy-connect, cfgmatch, integrity). Through microsocks, we also skip rekey and try-ciphers:
+//! their hundreds of short sessions would only test OpenSSH's ciphers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,14 +20,55 @@ use crate::daemon::Daemon;
 use crate::peers::{Peers, is_root, run};
 use crate::runner::last_lines;
 
-/// The tests in each group, in the order they run, with the minimum number of times that each must
-/// run the program. A test that passes with fewer runs has not really exercised the program.
-const GROUPS: [&[(&str, u32)]; 4] = [
-    &[("dynamic-forward", 16)],
-    &[("forwarding", 15), ("connect-uri", 2), ("connect", 1)],
-    &[("multiplex", 6)],
-    &[("exit-status", 10), ("transfer", 8), ("stderr-after-eof", 1), ("yes-head", 1)],
+/// Tests that run one after the other.
+struct Group {
+    way: Way,
+    /// Runs only with `--full`.
+    takes_long: bool,
+    /// The tests in the order they run, with the minimum number of times that each must run the
+    /// program. A test that passes with fewer runs has not really exercised the program.
+    tests: &'static [(&'static str, u32)],
+}
+
+/// The server through which the program reaches the tests' sshd.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Socks,
+    Ssh,
+}
+
+/// All groups, first those that always run.
+const GROUPS: [Group; 8] = [
+    group(Way::Socks, false, &[("dynamic-forward", 16)]),
+    group(Way::Socks, false, &[("forwarding", 15), ("connect-uri", 2), ("connect", 1)]),
+    group(Way::Socks, false, &[("multiplex", 6)]),
+    group(
+        Way::Socks,
+        false,
+        &[("exit-status", 10), ("transfer", 8), ("stderr-after-eof", 1), ("yes-head", 1)],
+    ),
+    group(
+        Way::Ssh,
+        false,
+        &[("connect", 1), ("exit-status", 10), ("transfer", 8), ("stderr-after-eof", 1), ("yes-head", 1)],
+    ),
+    group(Way::Ssh, true, &[("forwarding", 15), ("multiplex", 6), ("connect-uri", 2), ("stderr-data", 2)]),
+    group(Way::Ssh, true, &[("exit-status-signal", 1), ("envpass", 5), ("banner", 5), ("kextype", 10)]),
+    group(Way::Ssh, true, &[("rekey", 50), ("try-ciphers", 50)]),
 ];
+
+const fn group(way: Way, takes_long: bool, tests: &'static [(&'static str, u32)]) -> Group {
+    Group { way, takes_long, tests }
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Socks => "socks",
+            Self::Ssh => "ssh",
+        }
+    }
+}
 
 /// Options for unshare(1). Interrupted tests leave daemons behind; the PID namespace makes the
 /// kernel kill them when the group ends.
@@ -36,41 +78,49 @@ const UNSHARE: [&str; 5] = ["--net", "--pid", "--mount-proc", "--fork", "--kill-
 /// busy machine.
 const TIMEOUT: Duration = Duration::from_secs(400);
 
-pub(crate) fn cases() -> Vec<Case> {
+/// Time limit for tests that take long.
+const LONG_TIMEOUT: Duration = Duration::from_secs(3000);
+
+/// Returns the cases. With `full`, also those that take long.
+pub(crate) fn cases(full: bool) -> Vec<Case> {
     let mut topic = Topic::new("openssh");
-    for (group, tests) in GROUPS.iter().enumerate() {
-        for (test, _) in *tests {
-            topic.both(format!("the regression test {test} passes"), move |context| {
-                expect_passed(context, group, test);
-            });
+    for (number, group) in GROUPS.iter().enumerate().filter(|(_, group)| full || !group.takes_long) {
+        for (test, _) in group.tests {
+            let run = move |context: &Context| expect_passed(context, number, test);
+            match group.way {
+                Way::Socks => topic.both(format!("the regression test {test} passes"), run),
+                Way::Ssh => topic.ours(format!("the regression test {test} passes through a bastion"), run),
+            }
         }
     }
     topic.into_cases()
 }
 
-/// Starts all groups if one of these cases needs them.
-pub(crate) fn begin(cases: &[Case], peers: &Peers) {
+/// Starts all groups if one of these cases needs them. With `full`, also those that take long.
+pub(crate) fn begin(full: bool, cases: &[Case], peers: &Peers) {
     if cases.iter().any(|case| case.name.starts_with("openssh: ")) {
-        peers.background.get_or_init(|| start(peers));
+        peers.background.get_or_init(|| start(full, peers));
     }
 }
 
-fn start(peers: &Peers) -> Result<Vec<Daemon>, String> {
+fn start(full: bool, peers: &Peers) -> Result<Vec<Daemon>, String> {
     if !is_root() {
         return Err("OpenSSH's own tests start sshd with PAM, and need root".into());
     }
     run(Command::new("unshare").args(UNSHARE).arg("true"))
         .map_err(|error| format!("OpenSSH's own tests need namespaces: {error}"))?;
     fs::create_dir_all("/run/sshd").map_err(|error| format!("/run/sshd: {error}"))?;
-    let start_one = |(group, tests): (usize, &&[(&str, u32)])| {
+    let start_one = |(number, group): (usize, &Group)| {
         let scripts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real"));
-        let tests: Vec<String> = tests.iter().map(|(test, minimum)| format!("{test}:{minimum}")).collect();
+        let tests: Vec<String> =
+            group.tests.iter().map(|(test, minimum)| format!("{test}:{minimum}")).collect();
         let mut command = peers.command("unshare", &UNSHARE);
-        command.arg("bash").arg(scripts.join("openssh-regress-group.sh")).arg(folder(peers, group));
+        command.arg("bash").arg(scripts.join("openssh-regress-group.sh")).arg(folder(peers, number));
         command.arg(scripts.join("netcat-shim.sh")).arg(&peers.connect).arg(tests.join(" "));
-        Daemon::spawn(&format!("group {group}"), command, &log(peers, group), Vec::new())
+        command.arg(group.way.name());
+        Daemon::spawn(&format!("group {number}"), command, &log(peers, number), Vec::new())
     };
-    GROUPS.iter().enumerate().map(start_one).collect()
+    GROUPS.iter().enumerate().filter(|(_, group)| full || !group.takes_long).map(start_one).collect()
 }
 
 fn folder(peers: &Peers, group: usize) -> PathBuf {
@@ -91,6 +141,7 @@ fn expect_passed(context: &Context, group: usize, test: &str) {
     };
     let folder = folder(peers, group);
     let read = |name: String| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let timeout = if GROUPS[group].takes_long { LONG_TIMEOUT } else { TIMEOUT };
     let start = Instant::now();
     loop {
         let ended = daemon.has_exited();
@@ -98,7 +149,7 @@ fn expect_passed(context: &Context, group: usize, test: &str) {
         let result = read(format!("{test}.result"));
         match result.trim() {
             "ok" => return,
-            "" if !ended && start.elapsed() < TIMEOUT => sleep(Duration::from_millis(50)),
+            "" if !ended && start.elapsed() < timeout => sleep(Duration::from_millis(50)),
             "" => {
                 let log = fs::read_to_string(log(peers, group)).unwrap_or_default();
                 panic!("the test did not run or did not end; the log of its group:\n{}", last_lines(&log, 8));
