@@ -210,16 +210,17 @@ systemd_by_hand() {
     end_job
 }
 
-# Prints the values of a key in the page's unit, with %t and the path of connect replaced.
-unit_setting() { # BLOCK KEY
-    block systemd "$1" | sed -n "s|^$2=||p" | sed "s|%t|/home/alice|g; s|/usr/bin/connect|$WORK/bin/connect|"
+# Prints the values of a key in a page's unit, with %t and the path of connect replaced.
+unit_setting() { # PAGE BLOCK KEY
+    block "$1" "$2" | sed -n "s|^$3=||p" | sed "s|%t|/home/alice|g; s|/usr/bin/connect|$WORK/bin/connect|"
 }
 
-systemd_verify() { # UNIT:BLOCK...
-    local unit
+systemd_verify() { # PAGE UNIT:BLOCK...
+    local page=$1 unit
+    shift
     mkdir "$CASE/units"
     for unit in "$@"; do
-        block systemd "${unit#*:}" | sed "s|/usr/bin/connect|$WORK/bin/connect|" >"$CASE/units/${unit%:*}"
+        block "$page" "${unit#*:}" | sed "s|/usr/bin/connect|$WORK/bin/connect|" >"$CASE/units/${unit%:*}"
     done
     try env "XDG_RUNTIME_DIR=$CASE" systemd-analyze verify --user --man=no "$CASE"/units/*
     want_status 0
@@ -233,11 +234,11 @@ systemd_verify() { # UNIT:BLOCK...
 systemd_unit() {
     local listen=() command place
     home
-    systemd_verify git-tunnel.socket:socket git-tunnel.service:service
+    systemd_verify systemd git-tunnel.socket:socket git-tunnel.service:service
     while read -r place; do
         listen+=(-l "$place")
-    done < <(unit_setting socket ListenStream)
-    read -ra command < <(unit_setting service ExecStart)
+    done < <(unit_setting systemd socket ListenStream)
+    read -ra command < <(unit_setting systemd service ExecStart)
     [ "${#listen[@]}" -eq 4 ] || fail "the units do not have two ListenStream="
     "${AS[@]}" systemd-socket-activate "${listen[@]}" "${command[@]}" 2>"$CASE/connect.err" &
     JOB=$!
@@ -253,10 +254,10 @@ systemd_unit() {
 systemd_each() {
     local command
     home
-    systemd_verify git-each.socket:each-socket git-each@.service:each-service
-    read -ra command < <(unit_setting each-service ExecStart)
+    systemd_verify systemd git-each.socket:each-socket git-each@.service:each-service
+    read -ra command < <(unit_setting systemd each-service ExecStart)
     # The unit sends stderr to the journal. --inetd does not redirect stderr, so send it to a file.
-    "${AS[@]}" systemd-socket-activate --accept --inetd -l "$(unit_setting each-socket ListenStream)" "${command[@]}" \
+    "${AS[@]}" systemd-socket-activate --accept --inetd -l "$(unit_setting systemd each-socket ListenStream)" "${command[@]}" \
         2>"$CASE/connect.err" &
     JOB=$!
     port_leads_to_git systemd use

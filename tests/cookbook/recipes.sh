@@ -23,8 +23,7 @@ all_recipes() {
     check inside-outside/negated direct_not
     check hopping hopping
     check hopping/ssh hopping_ssh
-    check bastion/ssh bastion_ssh
-    check bastion/mail bastion_mail
+    all_bastions
     check port-443 port_443
     check port-443/other-ports-closed port_443_only
     check program-name/number name_number
@@ -329,31 +328,6 @@ hopping_ssh() {
     try "${AS[@]}" ssh -F /etc/ssh/ssh_config -J gate.example.net build.internal.example true
     want_ssh_failed
     want_err 'administratively prohibited'
-}
-
-bastion_ssh() {
-    home bastion bastion
-    know_hosts
-    play bastion bastion-use
-    want_status 0
-    grep -q '^I am in, from ' "$CASE/out" || fail "no login: $(cat "$CASE/out")"
-    want_log sshd "on ${ADDRESS[mailhost.example.net]} port 22"
-    want_log sshd "on ${ADDRESS[build.internal.example]} port 22"
-}
-
-# Writes the user's known_hosts.
-know_hosts() {
-    install -d -o 4242 -g 4242 -m 700 /home/alice/.ssh
-    printf '* %s\n' "$(cat "$WORK/sshd/host.pub")" >/home/alice/.ssh/known_hosts
-    chown 4242:4242 /home/alice/.ssh/known_hosts
-}
-
-bastion_mail() {
-    home
-    know_hosts
-    play_typing bastion bastion-mail 'QUIT\r\n'
-    want_pop3
-    want_log sshd "on ${ADDRESS[mailhost.example.net]} port 22"
 }
 
 port_443() {
