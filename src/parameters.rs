@@ -154,6 +154,7 @@ pub const URL_OPTIONS: &[(&str, Kind)] = &[
     ("ssh-agent", Path),
     ("ssh-cert", Path),
     ("ssh-ciphers", Plain),
+    ("ssh-compress", Plain),
     ("ssh-config", Plain),
     ("ssh-identity", Path),
     ("ssh-known-hosts", Path),

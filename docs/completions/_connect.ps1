@@ -108,6 +108,7 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--netrc', '--netrc', [CompletionResultType]::ParameterName, 'Look up user and password in ~/.netrc or the file in NETRC')
             [CompletionResult]::new('--tls-target', '--tls-target', [CompletionResultType]::ParameterName, 'Use TLS with the target; the options below are then for it')
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Accept any certificate; only check --tls-pin')
+            [CompletionResult]::new('--ssh-compress', '--ssh-compress', [CompletionResultType]::ParameterName, 'Compress the traffic with ssh:// servers')
             [CompletionResult]::new('--ssh-config', '--ssh-config', [CompletionResultType]::ParameterName, 'Take settings for ssh:// servers from ssh -G')
             [CompletionResult]::new('--put', '--put', [CompletionResultType]::ParameterName, 'With --ssh: copy files to the server (FILE... DEST)')
             [CompletionResult]::new('--get', '--get', [CompletionResultType]::ParameterName, 'With --ssh: copy files from the server (FILE... DEST)')

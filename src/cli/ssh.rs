@@ -19,6 +19,8 @@ pub struct SshArgs {
     pub agent: Option<String>,
     /// `--ssh-ciphers`.
     pub ciphers: Option<String>,
+    /// `--ssh-compress`.
+    pub compresses: bool,
     /// `--ssh-config`.
     pub uses_config: bool,
 }
@@ -46,6 +48,7 @@ impl SshArgs {
             Flag::SshPin => self.pin = Some(value),
             Flag::SshAgent => self.agent = Some(value),
             Flag::SshCiphers => self.ciphers = Some(value),
+            Flag::SshCompress => self.compresses = true,
             Flag::SshConfig => self.uses_config = true,
             _ => {}
         }

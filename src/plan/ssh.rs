@@ -36,6 +36,8 @@ pub struct Ssh {
     pub pin: Option<Pin>,
     /// The ciphers to offer, in this order; `None` for the default.
     pub ciphers: Option<Vec<Cipher>>,
+    /// Prefer compression, in both directions.
+    pub compresses: bool,
     /// The time without input before the server must prove that it is alive; `None` for never.
     pub keep_alive: Option<Duration>,
     /// Show no warnings, notices and banners.

@@ -17,6 +17,11 @@ const STRICT_SERVER: &str = "kex-strict-s-v00@openssh.com";
 const EXT_INFO_CLIENT: &str = "ext-info-c";
 const EXT_INFO_SERVER: &str = "ext-info-s";
 
+/// zlib after authentication (draft-miller-secsh-compression-delayed).
+pub const ZLIB: &str = "zlib@openssh.com";
+
+const NONE: &str = "none";
+
 /// The signature algorithms, the preferred one first.
 pub const SIGNATURES: [&str; 5] =
     ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "rsa-sha2-512", "rsa-sha2-256"];
@@ -47,19 +52,51 @@ pub struct Offer {
     pub ciphers: Vec<Cipher>,
     /// MACs for both directions.
     pub macs: Vec<Mac>,
+    /// The use of compression in both directions.
+    pub compression: Compression,
+    /// Offer strict key exchange.
+    pub is_strict: bool,
     /// Use ciphers and MACs that are safe only with strict key exchange even if the peer lacks it.
     pub allow_without_strict: bool,
+    /// As a client, guess that the server prefers the same algorithms: send the public value for
+    /// the first method together with the first KEXINIT.
+    pub guesses: bool,
+}
+
+/// The use of [`ZLIB`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not offered.
+    #[default]
+    Off,
+    /// Offered after no compression.
+    Accepted,
+    /// Offered before no compression.
+    Preferred,
+}
+
+impl Compression {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Off => &[NONE],
+            Self::Accepted => &[NONE, ZLIB],
+            Self::Preferred => &[ZLIB, NONE],
+        }
+    }
 }
 
 impl Default for Offer {
-    /// Offers everything.
+    /// Offers everything except compression.
     fn default() -> Self {
         Self {
             key_exchanges: Method::NAMES.iter().map(|(name, _)| *name).collect(),
             host_keys: host_key_algorithms(),
             ciphers: Cipher::ALL.to_vec(),
             macs: Mac::ALL.to_vec(),
+            compression: Compression::Off,
+            is_strict: true,
             allow_without_strict: false,
+            guesses: false,
         }
     }
 }
@@ -72,14 +109,26 @@ impl Offer {
         self.macs.retain(|mac| !mac.encrypts_then_macs());
     }
 
+    /// Returns `true` if a client guesses in this key exchange.
+    pub(super) fn guesses_in(&self, role: Role, is_first: bool) -> bool {
+        self.guesses && is_first && role == Role::Client
+    }
+
+    /// Returns the preferred method of key exchange.
+    pub(super) fn first_method(&self) -> Option<Method> {
+        let first = self.key_exchanges.first()?;
+        Method::NAMES.iter().find(|(name, _)| name == first).map(|(_, method)| *method)
+    }
+
     /// Returns the KEXINIT. The markers are sent in the first one of a connection only.
     pub(super) fn message(&self, role: Role, cookie: [u8; 16], is_first: bool) -> Vec<u8> {
-        let markers = match role {
-            Role::Client => [EXT_INFO_CLIENT, STRICT_CLIENT],
-            Role::Server => [EXT_INFO_SERVER, STRICT_SERVER],
+        let (ext_info, strict) = match role {
+            Role::Client => (EXT_INFO_CLIENT, STRICT_CLIENT),
+            Role::Server => (EXT_INFO_SERVER, STRICT_SERVER),
         };
         let mut key_exchanges = self.key_exchanges.clone();
-        key_exchanges.extend(Some(markers).filter(|_| is_first).into_iter().flatten());
+        key_exchanges.extend(Some(ext_info).filter(|_| is_first));
+        key_exchanges.extend(Some(strict).filter(|_| is_first && self.is_strict));
         let ciphers: Vec<_> = self.ciphers.iter().map(|cipher| cipher.name()).collect();
         let macs: Vec<_> = self.macs.iter().map(|mac| mac.name()).collect();
         let mut init = vec![message::KEXINIT];
@@ -87,8 +136,9 @@ impl Offer {
         for list in [&ciphers, &ciphers, &macs, &macs] {
             init.put_name_list(list);
         }
-        init.put_name_list(&["none"]).put_name_list(&["none"]).put_name_list(&[]).put_name_list(&[]);
-        init.put_bool(false).put_u32(0);
+        let compressions = self.compression.names();
+        init.put_name_list(compressions).put_name_list(compressions).put_name_list(&[]).put_name_list(&[]);
+        init.put_bool(self.guesses_in(role, is_first)).put_u32(0);
         init
     }
 }
@@ -143,8 +193,13 @@ pub struct Algorithms {
     pub to_server: (Cipher, Mac),
     /// The cipher and the MAC to the client.
     pub to_client: (Cipher, Mac),
-    /// The peer's next message follows from a wrong guess and must be skipped.
-    pub(super) skip_guess: bool,
+    /// Packets to the server, and those to the client, are compressed after authentication.
+    pub compresses: [bool; 2],
+    /// Both sides prefer the same key exchange and host key algorithm, so a guess is right (RFC
+    /// 4253 §7.1).
+    pub(super) is_guess_right: bool,
+    /// The peer has guessed: its next message belongs to the key exchange.
+    pub(super) has_peer_guessed: bool,
 }
 
 /// Returns the algorithms that follow from both offers. This side has the role `role`.
@@ -158,7 +213,7 @@ pub(super) fn negotiate(
     let host_key = choose("host key algorithm", &offer.host_keys, &peer.host_keys, role)?;
     let ciphers: Vec<_> = offer.ciphers.iter().map(|cipher| cipher.name()).collect();
     let macs: Vec<_> = offer.macs.iter().map(|mac| mac.name()).collect();
-    let mut directions = [(Cipher::Aes256Gcm, Mac::ALL[0]); 2];
+    let (mut directions, mut compresses) = ([(Cipher::Aes256Gcm, Mac::ALL[0]); 2], [false; 2]);
     for (index, direction) in directions.iter_mut().enumerate() {
         let name = choose("cipher", &ciphers, &peer.ciphers[index], role)?;
         let cipher = Cipher::ALL.into_iter().find(|cipher| cipher.name() == name);
@@ -178,19 +233,22 @@ pub(super) fn negotiate(
         {
             return Err(Error::NotStrict(name));
         }
-        choose("compression", &["none"], &peer.compressions[index], role)?;
+        let name = choose("compression", offer.compression.names(), &peer.compressions[index], role)?;
+        compresses[index] = name == ZLIB;
         *direction = (cipher, mac);
     }
     let [to_server, to_client] = directions;
     let method = Method::NAMES.into_iter().find(|(name, _)| *name == key_exchange);
-    let guess_was_right = peer.key_exchanges.first() == offer.key_exchanges.first()
+    let is_guess_right = peer.key_exchanges.first() == offer.key_exchanges.first()
         && peer.host_keys.first() == offer.host_keys.first();
     Ok(Algorithms {
         key_exchange: method.unwrap_or(Method::NAMES[0]),
         host_key,
         to_server,
         to_client,
-        skip_guess: peer.guessed && !guess_was_right,
+        compresses,
+        is_guess_right,
+        has_peer_guessed: peer.guessed,
     })
 }
 

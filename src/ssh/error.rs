@@ -94,9 +94,11 @@ impl Error {
             Self::NothingInCommon { kind, offers } => {
                 format!("no {kind} in common with {peer}: the server offers {offers}")
             }
-            Self::NotStrict(name) => format!(
-                "{peer} lacks strict key exchange: {name} is not safe; to use it, name it in --ssh-ciphers"
-            ),
+            Self::NotStrict(name) => {
+                let is_mac = name.starts_with("hmac-");
+                let advice = if is_mac { "" } else { "; to use it, name it in --ssh-ciphers" };
+                format!("{peer} lacks strict key exchange: {name} is not safe{advice}")
+            }
             Self::Corrupt => format!("{peer} sent a corrupt packet: MAC mismatch"),
             Self::Disconnected { text, .. } => format!("{peer} closed the connection: \"{text}\""),
             Self::HostKey(message) => message.clone(),

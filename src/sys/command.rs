@@ -8,6 +8,8 @@ use std::io;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+#[cfg(feature = "ssh")]
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -90,13 +92,16 @@ pub fn run_within(program: Program<'_>, limit: Option<Duration>) -> io::Result<O
     Ok(status)
 }
 
-/// The largest output that [`output_within`] returns. We read only after the child has exited, so a
-/// child that writes more than its pipe holds (64 KiB on Linux) blocks until the limit.
+/// The largest output that [`output_within`] returns. A child that writes more gets an error.
 #[cfg(feature = "ssh")]
-const MAX_OUTPUT: u64 = 64 * 1024;
+const MAX_OUTPUT: u64 = 1024 * 1024;
 
-/// Runs a program and waits for it to exit. Returns its status and the first 64 KiB of its standard
-/// output. After `limit`, kills the program as [`run_within`] does, and returns `None`.
+/// Stack size of the thread that reads this output.
+#[cfg(feature = "ssh")]
+const READER_STACK_SIZE: usize = 64 * 1024;
+
+/// Runs a program and waits for it to exit. Returns its status and its standard output, of
+/// at most 1 MiB. After `limit`, kills the program as [`run_within`] does, and returns `None`.
 ///
 /// # Errors
 /// The program could not be started, or its output could not be read.
@@ -104,16 +109,26 @@ const MAX_OUTPUT: u64 = 64 * 1024;
 pub fn output_within(program: Program<'_>, limit: Duration) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
     let mut command = program.command();
     isolate(&mut command);
+    let started = Instant::now();
     let mut child = start(&mut command, Stdio::piped())?;
+    let pipe = child.stdout.take().ok_or(io::ErrorKind::InvalidInput)?;
+    // Read while the child runs: it blocks once its pipe is full. The thread outlives this function
+    // only as long as a descendant of the child keeps the pipe open.
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::Builder::new().stack_size(READER_STACK_SIZE).spawn(move || {
+        let mut output = Vec::new();
+        let result = pipe.take(MAX_OUTPUT).read_to_end(&mut output);
+        // Fails if nobody waits for the result any more.
+        let _ = sender.send(result.map(|_| output));
+    })?;
     let Some(status) = wait_within(&mut child, Some(limit))? else {
         kill_isolated(child);
         return Ok(None);
     };
-    let mut output = Vec::new();
-    if let Some(pipe) = child.stdout.take() {
-        pipe.take(MAX_OUTPUT).read_to_end(&mut output)?;
+    match receiver.recv_timeout(limit.saturating_sub(started.elapsed())) {
+        Ok(output) => output.map(|output| Some((status, output))),
+        Err(_) => Ok(None),
     }
-    Ok(Some((status, output)))
 }
 
 /// Waits for a child to exit. Returns `None` after `limit`.

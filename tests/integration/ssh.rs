@@ -17,6 +17,7 @@ use crate::kit::*;
 use crate::listening::*;
 
 pub(crate) mod server;
+mod transport;
 
 #[track_caller]
 fn expect_end(error: Option<&Error>, expected: u32) {
@@ -319,22 +320,6 @@ fn banners_are_shown_without_control_characters() {
     server.finish_one();
     let server = Setup::new().auth(auth()).start();
     server.connect_with_key("-q").run().expect_success();
-    server.finish_one();
-}
-
-#[test]
-fn the_certificate_beside_a_key_is_tried_first() {
-    let key = key_file("user");
-    let certificate = key.with_file_name("user-cert.pub");
-    std::fs::copy(server::key_path("user-cert.pub"), certificate).unwrap();
-    let server = Setup::new().auth(accept_key("user-cert.pub")).start();
-    server.connect(format!("-i {}", key.display())).input("x").run().expect_success().expect_stdout("x");
-    server.finish_one();
-    // The same certificate in another place.
-    let server = Setup::new().auth(accept_key("user-cert.pub")).start();
-    let certificate = server::key_path("user-cert.pub");
-    let run = server.connect_with_key(format!("--ssh-cert {}", certificate.display()));
-    run.input("x").run().expect_success().expect_stdout("x");
     server.finish_one();
 }
 

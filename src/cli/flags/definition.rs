@@ -64,6 +64,7 @@ pub(crate) enum Flag {
     SshPin,
     SshAgent,
     SshCiphers,
+    SshCompress,
     SshConfig,
     Ssh,
     Env,

@@ -74,7 +74,8 @@ pub(super) const SOCKS: &[Definition] = &[
         "Pipeline the SOCKS5 handshake to save a round trip per proxy: send greeting, password and request at once. \
          `connect` offers one method: user and password if it has a password, and no authentication otherwise, unless \
          `-a` selects one. Some proxies, such as microsocks, lose the data after the greeting, so this is off by \
-         default."),
+         default. To an SSH server, `connect` sends the first message of the key exchange without waiting for the \
+         server's algorithms, which also saves a round trip."),
 ];
 
 /// HTTP proxies.

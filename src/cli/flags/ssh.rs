@@ -36,6 +36,10 @@ pub(super) const SSH: &[Definition] = &[
         "Offer these ciphers to `ssh://` servers, separated by commas, the preferred one first: `aes256-gcm@openssh.com`, \
          `aes128-gcm@openssh.com`, `chacha20-poly1305@openssh.com`, `aes256-ctr` and `aes128-ctr`. If the list names \
          `chacha20-poly1305@openssh.com`, it is used even if the server lacks strict key exchange (CVE-2023-48795)."),
+    long_switch(Flag::SshCompress, "ssh-compress",
+        "Compress the traffic with ssh:// servers",
+        "Prefer `zlib@openssh.com` to no compression, in both directions, as `Compression yes` in ssh_config(5). Compression helps \
+         on slow links, and costs time on fast ones. It begins after the login."),
     long_switch(Flag::SshConfig, "ssh-config",
         "Take settings for ssh:// servers from ssh -G",
         "Run `ssh -G HOST` for each `ssh://` server, and use what it prints from ssh_config(5): `HostName`, `Port`, `User`, \

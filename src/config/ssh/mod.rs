@@ -54,6 +54,7 @@ pub(super) fn for_hop(url: &mut ProxyUrl, args: &Args, sources: &Sources<'_>) ->
         strict,
         pin: pin.transpose()?,
         ciphers: ciphers.map(|value| parse_ciphers(&value)).transpose()?,
+        compresses: compresses(&mut lookup, args)?,
         keep_alive: keep_alive(&mut lookup, args)?,
         is_quiet: args.verbosity == Verbosity::Quiet,
     })
@@ -66,18 +67,20 @@ fn identities(
     openssh: &OpenSshConfig,
 ) -> Result<(Vec<IdentityFile>, bool), Error> {
     let sources = lookup.sources;
-    if lookup.url.query.has("ssh-identity") || args.ssh.identities.is_empty() {
+    let has_own_key = lookup.url.query.has("ssh-identity");
+    let certificate = lookup.one("ssh-cert", "--ssh-cert", None, "")?;
+    if has_own_key || args.ssh.identities.is_empty() {
         let file = lookup.one("ssh-identity", "--ssh-identity", None, "CONNECT_SSH_IDENTITY")?;
-        let certificate = lookup.one("ssh-cert", "--ssh-cert", None, "")?;
         if let Some(file) = file {
             let certificate = certificate.map(|it| sources.path(&it.value));
             let path = sources.path(&file.value);
             return Ok((vec![IdentityFile { path, certificate, is_optional: false }], true));
         }
-        if let Some(certificate) = certificate {
-            return Err(Error::Config(format!("{} requires ssh-identity=FILE", certificate.source())));
-        }
-    } else {
+    }
+    if let Some(certificate) = certificate {
+        return Err(Error::Config(format!("{} requires ssh-identity=FILE", certificate.source())));
+    }
+    if !args.ssh.identities.is_empty() {
         let named = args.ssh.identities.iter().map(|identity| {
             let path = sources.path(&sources.option("--ssh-identity", &identity.file).value);
             let certificate = identity.certificate.as_ref();
@@ -139,6 +142,15 @@ fn keep_alive(lookup: &mut Lookup<'_>, args: &Args) -> Result<Option<Duration>, 
         (None, None) => return Ok(None),
     };
     Ok(Some(access::whole_seconds(&value, source)?).filter(|time| !time.is_zero()))
+}
+
+fn compresses(lookup: &mut Lookup<'_>, args: &Args) -> Result<bool, Error> {
+    let setting = lookup.one("ssh-compress", "--ssh-compress", None, "")?;
+    setting.map_or(Ok(args.ssh.compresses), |setting| match setting.value.as_str() {
+        "" | "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(invalid(&setting, "yes or no")),
+    })
 }
 
 fn parse_ciphers(list: &Setting) -> Result<Vec<Cipher>, Error> {

@@ -1,7 +1,7 @@
 //! Settings from ssh's own configuration (`--ssh-config`): what `ssh -G HOST` prints.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::addr::{Host, Port, parse_port};
@@ -116,6 +116,9 @@ impl OpenSshConfig {
                 _ => {}
             }
         }
+        for path in &mut certificates {
+            *path = config.expanded(path);
+        }
         config.expand();
         // ssh offers each certificate with each key. Only the one of the key is of use.
         if let [certificate] = &certificates[..]
@@ -126,21 +129,26 @@ impl OpenSshConfig {
         config
     }
 
-    /// Replaces `%h` and `%r` in file names by the host and the user, as ssh does.
-    fn expand(&mut self) {
-        let (host, user) = (self.hostname.clone().unwrap_or_default(), self.user.clone().unwrap_or_default());
-        let expanded = |path: &PathBuf| {
-            let text = path.to_string_lossy();
-            if !text.contains('%') {
-                return path.clone();
-            }
-            text.replace("%%", "\0").replace("%h", &host).replace("%r", &user).replace('\0', "%").into()
-        };
-        for identity in &mut self.identities {
-            identity.path = expanded(&identity.path);
+    /// Replaces `%h`, `%p` and `%r` in a file name by host, port and user, as ssh does.
+    fn expanded(&self, path: &Path) -> PathBuf {
+        let text = path.to_string_lossy();
+        if !text.contains('%') {
+            return path.to_owned();
         }
-        for path in &mut self.known_hosts {
-            *path = expanded(path);
+        let mut expanded = text.replace("%%", "\0");
+        for (token, value) in [("%h", &self.hostname), ("%p", &self.port), ("%r", &self.user)] {
+            expanded = expanded.replace(token, value.as_deref().unwrap_or_default());
+        }
+        expanded.replace('\0', "%").into()
+    }
+
+    /// Expands the names of all files except certificates.
+    fn expand(&mut self) {
+        for index in 0..self.identities.len() {
+            self.identities[index].path = self.expanded(&self.identities[index].path);
+        }
+        for index in 0..self.known_hosts.len() {
+            self.known_hosts[index] = self.expanded(&self.known_hosts[index]);
         }
     }
 
@@ -200,7 +208,7 @@ mod tests {
 
     const PRINTED: &str = "host box\nuser me\nhostname box.example\nport 2222\nidentitiesonly yes\n\
         stricthostkeychecking true\nidentityfile ~/.ssh/box_%r\nhostkeyalias box-key\nidentityagent none\n\
-        certificatefile /etc/box-cert.pub\n\
+        certificatefile /etc/%r@%h:%p%%-cert.pub\n\
         userknownhostsfile /home/me/.ssh/known_hosts /home/me/.ssh/other\nglobalknownhostsfile /etc/ssh/all\n";
 
     fn parse(text: &str) -> OpenSshConfig {
@@ -216,7 +224,7 @@ mod tests {
         let config = parse(PRINTED);
         let identity = IdentityFile {
             path: "/home/me/.ssh/box_me".into(),
-            certificate: Some("/etc/box-cert.pub".into()),
+            certificate: Some("/etc/me@box.example:2222%-cert.pub".into()),
             is_optional: true,
         };
         assert_eq!(config.identities, [identity]);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::os_message;
 use crate::proto::ssh::{SignError, Signer};
@@ -52,7 +52,7 @@ impl Signer for InAgent {
         let unusable =
             |reason: &str| SignError::Unusable(format!("cannot use key {}: {reason}", self.name()));
         let request = agent::sign_request(&self.key.blob, algorithm, message);
-        let answer = ask(&self.socket, &request).map_err(|error| unusable(&os_message(&error)))?;
+        let answer = ask(&self.socket, &request).map_err(|error| unusable(&cause(&error)))?;
         agent::signature(&answer).map_err(|_| unusable("the agent did not sign"))
     }
 }
@@ -62,7 +62,7 @@ pub(super) fn keys(socket: &Path) -> Vec<InAgent> {
     let keys = match ask(socket, &agent::list_request()) {
         Ok(answer) => agent::keys(&answer).unwrap_or_default(),
         Err(error) => {
-            trace!("no agent at {}: {}", socket.display(), os_message(&error));
+            trace!("no agent at {}: {}", socket.display(), cause(&error));
             return Vec::new();
         }
     };
@@ -75,15 +75,42 @@ pub(super) fn keys(socket: &Path) -> Vec<InAgent> {
 
 /// Sends a request to the agent, and returns the answer without its length.
 fn ask(socket: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
+    let started = Instant::now();
     let mut agent = sys::connect_agent(socket, AGENT_TIMEOUT)?;
     agent.write_all(request)?;
     let mut length = [0; 4];
-    agent.read_exact(&mut length)?;
+    read_within(&mut agent, &mut length, started)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > MAX_MESSAGE {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
     }
     let mut answer = vec![0; length];
-    agent.read_exact(&mut answer)?;
+    read_within(&mut agent, &mut answer, started)?;
     Ok(answer)
+}
+
+/// Fills the buffer, until [`AGENT_TIMEOUT`] has passed. Each read takes at most this time, too.
+fn read_within(agent: &mut impl Read, mut buffer: &mut [u8], started: Instant) -> io::Result<()> {
+    while !buffer.is_empty() {
+        if started.elapsed() >= AGENT_TIMEOUT {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match agent.read(buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => buffer = &mut buffer[count..],
+        }
+    }
+    Ok(())
+}
+
+/// Describes why an agent did not answer.
+fn cause(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            let limit = AGENT_TIMEOUT.as_secs();
+            format!("the agent did not answer within {limit} seconds, the time to confirm the use of a key")
+        }
+        io::ErrorKind::UnexpectedEof => "the agent closed the connection".into(),
+        _ => os_message(error),
+    }
 }

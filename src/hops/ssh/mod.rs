@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::plan::{Dial, HopRequest, Login, PasswordPrompt, Protocol, Ssh, TargetUse};
 use crate::proto::Negotiation;
 use crate::proto::ssh::{self, OpenChannel, Prompts};
-use crate::ssh::algorithms::Offer;
+use crate::ssh::algorithms::{Compression, Offer};
 use crate::ssh::cipher::Cipher;
 use crate::ssh::connection::Connection;
 use crate::stream::{Layered, Stream};
@@ -93,8 +93,9 @@ impl Server {
         self.handover.as_ref()?.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn offer(&self) -> Offer {
-        let mut offer = Offer::default();
+    fn offer(&self, eager: bool) -> Offer {
+        let compression = if self.settings.compresses { Compression::Preferred } else { Compression::Off };
+        let mut offer = Offer { compression, guesses: eager, ..Offer::default() };
         if let Some(ciphers) = &self.settings.ciphers {
             offer.allow_without_strict = ciphers.contains(&Cipher::ChaCha20Poly1305);
             offer.ciphers.clone_from(ciphers);
@@ -158,7 +159,7 @@ impl Protocol for Server {
     }
 
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation> {
-        let HopRequest { destination, user, prompt, server, is_check, .. } = request;
+        let HopRequest { destination, user, prompt, server, is_check, eager, .. } = request;
         let user = user.unwrap_or_default();
         let label = server.to_string();
         let (host_keys, warnings) =
@@ -182,7 +183,7 @@ impl Protocol for Server {
             signers,
             unusable,
             host_keys: Box::new(host_keys),
-            offer: self.offer(),
+            offer: self.offer(eager),
             server: label,
             asks_for_methods: is_check,
             is_quiet: self.settings.is_quiet,

@@ -34,6 +34,8 @@ enum Pending {
     },
     Password,
     NewPassword,
+    /// The password command's answer to the only hidden question.
+    CommandAnswer,
     /// The answer to the next question.
     Question {
         questions: Questions,
@@ -126,6 +128,11 @@ impl Dialogue {
                 auth.answers(Some(&[Zeroizing::new(password.expose().to_vec())]));
                 None
             }
+            (None, [(_, false)]) if login.prompts == Prompts::Command && !self.has_asked_password => {
+                self.has_asked_password = true;
+                self.pending = Some(Pending::CommandAnswer);
+                Some(Step::Credentials)
+            }
             (None, _) if login.prompts == Prompts::User => {
                 self.pending = Some(Pending::Question { questions, answers: Vec::new() });
                 None
@@ -171,7 +178,7 @@ impl Dialogue {
                     self.pending = Some(Pending::Question { questions, answers });
                 }
             }
-            None => {}
+            Some(Pending::CommandAnswer) | None => {}
         }
     }
 
@@ -186,8 +193,12 @@ impl Dialogue {
         Some(Step::Ask { prompt: format!("{} ", parts.join(" ")), is_visible: *is_visible, is_new: true })
     }
 
-    /// Supplies the password that the user has entered.
+    /// Supplies the password that the user has entered, or the password command has printed.
     pub(super) fn credentials(&mut self, credentials: Credentials, auth: &mut ClientAuth) {
+        if let Some(Pending::CommandAnswer) = self.pending {
+            self.pending = None;
+            return auth.answers(Some(&[Zeroizing::new(credentials.password.expose().to_vec())]));
+        }
         auth.password(Some(credentials.password.expose()));
         self.password = Some(credentials.password);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::ssh::algorithms::Algorithms;
+use crate::ssh::algorithms::{Algorithms, ZLIB};
 use crate::ssh::message;
 use crate::ssh::transport::{LogEntry, Transport};
 use crate::text::printable;
@@ -73,8 +73,8 @@ fn bytes(count: usize) -> String {
 
 /// Describes the algorithms of a connection.
 pub(super) fn algorithms(transport: &Transport) -> Option<String> {
-    let Algorithms { key_exchange: (key_exchange, _), host_key, to_server, to_client, .. } =
-        transport.algorithms()?;
+    let algorithms = transport.algorithms()?;
+    let Algorithms { key_exchange: (key_exchange, _), host_key, to_server, to_client, .. } = algorithms;
     let direction = |(cipher, mac): &(crate::ssh::cipher::Cipher, crate::ssh::cipher::Mac)| {
         if cipher.is_aead() {
             cipher.name().to_owned()
@@ -84,6 +84,14 @@ pub(super) fn algorithms(transport: &Transport) -> Option<String> {
     };
     let (up, down) = (direction(to_server), direction(to_client));
     let ciphers = if up == down { up } else { format!("{up} to the server, {down} to the client") };
+    let compression = match algorithms.compresses {
+        [false, false] => String::new(),
+        [true, true] => format!(", compression {ZLIB}"),
+        [true, false] => format!(", compression {ZLIB} to the server"),
+        [false, true] => format!(", compression {ZLIB} to the client"),
+    };
     let strict = if transport.is_strict() { "" } else { ", not strict" };
-    Some(format!("key exchange {key_exchange}{strict}, host key algorithm {host_key}, cipher {ciphers}"))
+    Some(format!(
+        "key exchange {key_exchange}{strict}, host key algorithm {host_key}, cipher {ciphers}{compression}"
+    ))
 }

@@ -243,8 +243,8 @@ impl Channel {
         self.has_closed = true;
     }
 
-    /// Returns `true` if both sides have closed the channel.
+    /// Returns `true` if both sides have closed the channel, and all received data has been read.
     pub(super) fn is_over(&self) -> bool {
-        self.is_closed && self.has_closed
+        self.is_closed && self.has_closed && self.data.is_empty() && self.stderr.is_empty()
     }
 }

@@ -206,6 +206,10 @@ impl Connection {
     pub fn read(&mut self, id: ChannelId, from: Source, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some(channel) = self.channels.get_mut(&id.0) else { return Ok(Some(0)) };
         let count = channel.read(from, buffer);
+        if channel.is_over() {
+            self.channels.remove(&id.0);
+            return Ok(Some(count.unwrap_or_default()));
+        }
         if let Some(bytes) = channel.window_to_grant() {
             let mut adjust = vec![message::CHANNEL_WINDOW_ADJUST];
             adjust.put_u32(channel.peer()).put_u32(bytes);
@@ -245,7 +249,7 @@ impl Connection {
             && self.channels.get(&id.0).is_some_and(Channel::has_window)
     }
 
-    /// Returns `true` if the channel is gone: both sides have closed it.
+    /// Returns `true` if the channel is gone: both sides have closed it, and its data was read.
     #[must_use]
     pub fn is_gone(&self, id: ChannelId) -> bool {
         !self.channels.contains_key(&id.0)

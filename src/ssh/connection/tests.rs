@@ -165,6 +165,21 @@ fn a_channel_that_is_abandoned_while_it_opens_is_closed_later() {
 }
 
 #[test]
+fn data_that_arrived_before_both_sides_closed_can_still_be_read() {
+    let mut pair = Pair::new();
+    let (client, server) = pair.open();
+    pair.server.write(server, b"the end").unwrap();
+    pair.server.send_eof(server).unwrap();
+    pair.run().unwrap();
+    pair.client.close_sending(client).unwrap();
+    pair.server.close_sending(server).unwrap();
+    pair.run().unwrap();
+    assert!(pair.server.is_gone(server) && !pair.client.is_gone(client));
+    assert_eq!(read(&mut pair.client, client, Source::Data), (b"the end".to_vec(), true));
+    assert!(pair.client.is_gone(client));
+}
+
+#[test]
 fn a_refusal_has_a_reason() {
     let mut pair = Pair::new();
     let client = pair.client.open("direct-tcpip", b"").unwrap().unwrap();

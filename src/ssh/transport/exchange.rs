@@ -5,18 +5,32 @@ use super::state::{Agreeing, Exchange, NewKeys};
 use super::{Event, Transport};
 use crate::ssh::algorithms::{Algorithms, Init, Role, negotiate};
 use crate::ssh::error::Error;
-use crate::ssh::key_exchange::{ClientShare, Derivation, Direction, SharedSecret, Transcript, respond};
+use crate::ssh::key_exchange::{
+    ClientShare, Derivation, Direction, Method, SharedSecret, Transcript, respond,
+};
 use crate::ssh::message;
 use crate::ssh::wire::{Reader, Write};
 
 impl Transport {
-    /// Sends this side's KEXINIT.
+    /// Sends this side's KEXINIT, and the public value of a client that guesses the method.
     pub(super) fn start_exchange(&mut self) -> Result<(), Error> {
         let cookie = (self.random)().ok_or(Error::NoRandomBytes)?;
-        let own_init = self.settings.offer.message(self.role, cookie, self.algorithms.is_none());
+        let (offer, is_first) = (&self.settings.offer, self.algorithms.is_none());
+        let own_init = offer.message(self.role, cookie, is_first);
+        let guess = offer.first_method().filter(|_| offer.guesses_in(self.role, is_first));
         self.seal(&[&own_init])?;
-        self.exchange = Exchange::Offered { own_init };
+        let share = guess.map(|method| self.send_public_value(method)).transpose()?;
+        self.exchange = Exchange::Offered { own_init, share: share.map(Box::new) };
         Ok(())
+    }
+
+    /// Sends the client's public value.
+    fn send_public_value(&mut self, method: Method) -> Result<ClientShare, Error> {
+        let share = ClientShare::new(method, self.random)?;
+        let mut request = vec![message::KEX_ECDH_INIT];
+        request.put_string(share.public());
+        self.seal(&[&request])?;
+        Ok(share)
     }
 
     /// Processes a message of the key exchange.
@@ -42,14 +56,14 @@ impl Transport {
         if matches!(self.exchange, Exchange::Idle) {
             self.start_exchange()?;
         }
-        let Exchange::Offered { own_init } = std::mem::take(&mut self.exchange) else {
+        let Exchange::Offered { own_init, share } = std::mem::take(&mut self.exchange) else {
             return Err(Error::Unexpected(message::KEXINIT));
         };
         let peer_init = self.message().to_vec();
         let peer = Init::parse(&peer_init).map_err(Error::malformed(message::KEXINIT))?;
         let peer_role = if self.role == Role::Client { Role::Server } else { Role::Client };
         if self.algorithms.is_none() {
-            self.is_strict = peer.is_strict(peer_role);
+            self.is_strict = self.settings.offer.is_strict && peer.is_strict(peer_role);
             self.peer_accepts_extensions = peer.accepts_ext_info(peer_role);
             // With strict key exchange, KEXINIT is the peer's first packet.
             if self.is_strict && self.current.1 != 0 {
@@ -57,15 +71,12 @@ impl Transport {
             }
         }
         let algorithms = negotiate(&self.settings.offer, &peer, self.role, self.is_strict)?;
-        let mut share = None;
-        if self.role == Role::Client {
-            let new = ClientShare::new(algorithms.key_exchange.1, self.random)?;
-            let mut request = vec![message::KEX_ECDH_INIT];
-            request.put_string(new.public());
-            self.seal(&[&request])?;
-            share = Some(new);
-        }
-        let skip_next = algorithms.skip_guess;
+        // The server skips the public value of a wrong guess.
+        let share = match share.filter(|_| algorithms.is_guess_right) {
+            None if self.role == Role::Client => Some(self.send_public_value(algorithms.key_exchange.1)?),
+            share => share.map(|share| *share),
+        };
+        let skip_next = algorithms.has_peer_guessed && !algorithms.is_guess_right;
         self.exchange =
             Exchange::Agreeing(Box::new(Agreeing { own_init, peer_init, algorithms, share, skip_next }));
         Ok(())
@@ -182,6 +193,8 @@ impl Transport {
         if self.is_strict {
             self.sealer.restart_sequence();
         }
+        let [to_server, to_client] = keys.algorithms.compresses;
+        self.compression.switch_sending(if self.role == Role::Client { to_server } else { to_client });
         self.exchange = Exchange::Switching(keys);
         if self.algorithms.is_none() && self.peer_accepts_extensions {
             self.send_extensions()?;
@@ -217,6 +230,8 @@ impl Transport {
         if self.is_strict {
             self.opener.restart_sequence();
         }
+        let [to_server, to_client] = keys.algorithms.compresses;
+        self.compression.switch_receiving(if self.role == Role::Client { to_client } else { to_server });
         self.usage.renew();
         let is_first = self.algorithms.replace(keys.algorithms).is_none();
         Ok(Some(Event::Established).filter(|_| is_first))

@@ -13,10 +13,12 @@ use super::message;
 use super::public_key::PublicKey;
 use super::wire::{Reader, Write};
 use crate::text::printable;
+use compression::Compression;
 use host_key::HostKeyProof;
 use identification::Identification;
 use state::Exchange;
 
+mod compression;
 mod exchange;
 mod host_key;
 mod identification;
@@ -30,6 +32,10 @@ pub use rekey::Limits;
 /// The most bytes of messages that wait for the end of a key exchange. Senders stop earlier, see
 /// [`Transport::can_send`].
 const MAX_QUEUED: usize = 4 * 1024 * 1024;
+
+/// The most bytes that wait to be sent. Senders of data stop earlier, so a peer that exceeds this
+/// limit sends requests and does not read the answers.
+const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
 /// A host key of a server.
 pub trait HostKey: Send + Sync {
@@ -105,6 +111,9 @@ pub struct Transport {
     peer_accepts_extensions: bool,
     signature_algorithms: Option<String>,
     usage: rekey::Usage,
+    compression: Compression,
+    /// The current message, if it was compressed.
+    expanded: Option<Vec<u8>>,
     /// The messages since the last call of [`Transport::take_log`]; `None` if logging is off.
     log: Option<Vec<LogEntry>>,
 }
@@ -149,6 +158,8 @@ impl Transport {
             peer_accepts_extensions: false,
             signature_algorithms: None,
             usage: rekey::Usage::default(),
+            compression: Compression::default(),
+            expanded: None,
             log: is_logged.then(Vec::new),
         };
         transport.start_exchange()?;
@@ -220,7 +231,7 @@ impl Transport {
     /// Returns the current message, until the next call of [`Self::next_event`].
     #[must_use]
     pub fn message(&self) -> &[u8] {
-        &self.input[self.current.0.clone()]
+        self.expanded.as_deref().unwrap_or(&self.input[self.current.0.clone()])
     }
 
     /// Returns `true` if messages can be sent now. Otherwise they wait in memory for the end of the
@@ -240,6 +251,7 @@ impl Transport {
         }
         self.start = 0;
         self.current.0 = 0..0;
+        self.expanded = None;
         self.input.extend_from_slice(bytes);
     }
 
@@ -264,9 +276,13 @@ impl Transport {
             self.current = (self.start + payload.start..self.start + payload.end, sequence);
             self.start += length;
             self.usage.received(length);
+            self.expanded = self.compression.expand(&self.input[self.current.0.clone()])?;
+            let (number, length) = (self.message()[0], self.message().len());
             if let Some(log) = &mut self.log {
-                let message = &self.input[self.current.0.clone()];
-                log.push(LogEntry { is_sent: false, number: message[0], length: message.len() });
+                log.push(LogEntry { is_sent: false, number, length });
+            }
+            if number == message::USERAUTH_SUCCESS && self.role == Role::Client {
+                self.compression.start(true);
             }
             if let Some(event) = self.dispatch()? {
                 return Ok(Some(event));
@@ -288,7 +304,9 @@ impl Transport {
             // forbids it. The keys still protect these messages, so no attacker can add any.
             _ if is_first_exchange => Err(Error::Unexpected(number)),
             message::EXT_INFO => {
-                self.read_extensions().map_err(|_| Error::Malformed(number))?;
+                if let Some(names) = self.read_extensions().map_err(Error::malformed(number))? {
+                    self.signature_algorithms = Some(names);
+                }
                 Ok(Some(Event::Extensions))
             }
             message::PING => {
@@ -310,15 +328,18 @@ impl Transport {
         }
     }
 
-    fn read_extensions(&mut self) -> Result<(), super::wire::Malformed> {
-        let mut reader = Reader::new(&self.input[self.current.0.clone()][1..]);
+    /// Returns the value of `server-sig-algs`, if the current message contains it.
+    fn read_extensions(&self) -> Result<Option<String>, super::wire::Malformed> {
+        let mut reader = Reader::new(&self.message()[1..]);
+        let mut algorithms = None;
         for _ in 0..reader.u32()? {
             let (name, value) = (reader.string()?, reader.string()?);
             if name == b"server-sig-algs" {
-                self.signature_algorithms = Some(String::from_utf8_lossy(value).into_owned());
+                algorithms = Some(String::from_utf8_lossy(value).into_owned());
             }
         }
-        reader.end()
+        reader.end()?;
+        Ok(algorithms)
     }
 
     /// Answers the current message, whose number is not known (RFC 4253 §11.4).
@@ -336,6 +357,9 @@ impl Transport {
     /// # Errors
     /// Too many messages wait, or the system has no random bytes.
     pub fn send(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
+        if self.output.len() > MAX_OUTPUT {
+            return Err(Error::Violation("the answers to requests are not read"));
+        }
         if self.can_send() {
             return self.seal(parts);
         }
@@ -359,12 +383,19 @@ impl Transport {
 
     fn seal(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
         let before = self.output.len();
-        self.sealer.seal(parts, &mut self.output, self.random)?;
+        match self.compression.compress(parts)? {
+            None => self.sealer.seal(parts, &mut self.output, self.random)?,
+            Some(compressed) => self.sealer.seal(&[compressed], &mut self.output, self.random)?,
+        }
         self.usage.sent(self.output.len() - before);
+        let number = parts.iter().find_map(|part| part.first()).copied().unwrap_or_default();
         if let Some(log) = &mut self.log {
-            let number = parts.iter().find_map(|part| part.first()).copied().unwrap_or_default();
             let length = parts.iter().map(|part| part.len()).sum();
             log.push(LogEntry { is_sent: true, number, length });
+        }
+        if number == message::USERAUTH_SUCCESS && self.role == Role::Server {
+            // A client whose NEWKEYS is under way sends it before it learns of the success.
+            self.compression.start(!matches!(self.exchange, Exchange::Switching(_)));
         }
         Ok(())
     }
@@ -398,7 +429,6 @@ impl Transport {
         if !matches!(self.exchange, Exchange::Idle) || !is_due {
             return Ok(());
         }
-        self.usage.renew_time(now);
         self.start_exchange()
     }
 }

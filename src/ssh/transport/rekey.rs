@@ -25,8 +25,9 @@ impl Default for Limits {
 pub(super) struct Usage {
     sent: Direction,
     received: Direction,
-    /// The time of the last key exchange.
-    since: Duration,
+    /// The start of the current keys' lifetime: the first check of the time after the key exchange.
+    /// `None` before this check.
+    since: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -59,15 +60,13 @@ impl Usage {
     pub(super) fn renew(&mut self) {
         self.sent = Direction::default();
         self.received = Direction::default();
+        self.since = None;
     }
 
-    pub(super) fn renew_time(&mut self, now: Duration) {
-        self.since = now;
-    }
-
-    pub(super) fn is_spent(&self, limits: &Limits, now: Duration) -> bool {
+    pub(super) fn is_spent(&mut self, limits: &Limits, now: Duration) -> bool {
+        let since = *self.since.get_or_insert(now);
         self.sent.is_spent(limits)
             || self.received.is_spent(limits)
-            || now.saturating_sub(self.since) >= limits.time
+            || now.saturating_sub(since) >= limits.time
     }
 }

@@ -10,8 +10,9 @@ pub(super) enum Exchange {
     /// No key exchange is in progress.
     #[default]
     Idle,
-    /// This side's KEXINIT is sent, and the peer's has not arrived.
-    Offered { own_init: Vec<u8> },
+    /// This side's KEXINIT is sent, and the peer's has not arrived. A client that guesses has also
+    /// sent its public value.
+    Offered { own_init: Vec<u8>, share: Option<Box<ClientShare>> },
     /// Both KEXINITs are known; the peer's public value has not arrived.
     Agreeing(Box<Agreeing>),
     /// The client has the new keys and waits for the user to trust the host key.

@@ -8,6 +8,10 @@ use crate::ssh::cipher::{Cipher, Mac};
 use crate::ssh::key_exchange::Method;
 use crate::ssh::testing::{connected, host_key, random};
 
+mod compression;
+mod guess;
+mod rules;
+
 fn settings(offer: Offer) -> Settings {
     Settings {
         offer,
@@ -203,6 +207,7 @@ fn another_host_key_in_a_later_exchange_is_an_error() {
     let mut pair = Pair::new(Offer::default(), Offer::default(), usize::MAX);
     pair.run().unwrap();
     pair.server.settings.host_keys = vec![host_key(8, false)];
+    pair.client.rekey_if_due(Duration::ZERO).unwrap();
     pair.client.rekey_if_due(Duration::from_secs(3600)).unwrap();
     assert_eq!(pair.run(), Err((Role::Client, Error::HostKeyChanged)));
 }

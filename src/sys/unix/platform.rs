@@ -48,13 +48,13 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Returns the permissions of a file that users other than the owner can use; `None` if they
-/// cannot.
+/// Returns the permissions of a file that the user owns and others can use. `None` if they cannot,
+/// or if somebody else, who decides about the permissions, owns the file.
 #[cfg(feature = "ssh")]
 #[must_use]
 pub fn open_mode(data: &Metadata) -> Option<u32> {
     let mode = data.mode() & 0o7777;
-    Some(mode).filter(|mode| mode & 0o077 != 0)
+    Some(mode).filter(|mode| mode & 0o077 != 0 && data.uid() == getuid().as_raw())
 }
 
 /// Returns `true` if users other than the owner can read the file.

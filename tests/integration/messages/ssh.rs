@@ -117,6 +117,16 @@ fn peers() -> Vec<Row> {
             "--ssh-ciphers aes128-ctr",
             || Setup { offer: Offer { ciphers: vec![Cipher::Aes256Gcm], ..offer() }, ..Setup::new() },
         ),
+        with_key(
+            5,
+            "The SSH server lacks strict key exchange, and offers only ciphers that need it",
+            "",
+            "",
+            || {
+                let offer = Offer { ciphers: vec![Cipher::ChaCha20Poly1305], is_strict: false, ..offer() };
+                Setup { offer, connections: 2, ..Setup::new() }
+            },
+        ),
         row(7, "TimedOut", "The SSH server sends no identification", "", || {
             let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let at = silent.local_addr().unwrap();
