@@ -102,6 +102,21 @@ fn queues(here: u16, there: u16) -> (u64, u64) {
     (u64::from_str_radix(sent, 16).unwrap(), u64::from_str_radix(received, 16).unwrap())
 }
 
+/// Waits until nothing moves between the ends of a loopback connection, and returns the bytes in
+/// its queues, seen from `here`: not acknowledged by the other end, and not read there.
+#[cfg(target_os = "linux")]
+fn settled(here: u16, there: u16) -> (u64, u64) {
+    let now = || (queues(here, there).0, queues(there, here).1);
+    let (mut last, mut same) = (now(), 0);
+    while same < 20 {
+        thread::sleep(Duration::from_millis(25));
+        let next = now();
+        same = if next == last && next.0 + next.1 > 0 { same + 1 } else { 0 };
+        last = next;
+    }
+    last
+}
+
 /// When a client disconnects, data in the kernel's buffers is lost, but data that the program holds
 /// is not.
 #[cfg(target_os = "linux")]
@@ -113,10 +128,8 @@ fn data_that_a_client_did_not_take_is_for_the_next_one() {
     let first = run.client();
     run.wait_for_line("start relaying.");
     // Wait until all buffers on the path are full.
-    thread::sleep(Duration::from_millis(500));
-    let (ours, its) = (run.address().port(), first.local_addr().unwrap().port());
-    let lost = queues(ours, its).0 + queues(its, ours).1;
-    assert!(lost > 0);
+    let (not_acknowledged, not_read) = settled(run.address().port(), first.local_addr().unwrap().port());
+    let lost = not_acknowledged + not_read;
     drop(first);
     run.wait_for_line("closing local port without disconnecting");
     let mut rest = data(1, SIZE);
@@ -138,25 +151,30 @@ fn data_of_a_vanished_client_that_did_not_read_is_delivered() {
     let mut run = listening(format!("-P 0 {}", target.args()));
     let mut client = run.client();
     client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
-    let mut sent = 0;
-    let mut source = data(2, u64::MAX);
-    let mut block = [0; 512];
-    // Fill all buffers on the path.
+    let (here, there) = (client.local_addr().unwrap().port(), run.address().port());
+    // More than all buffers on the path hold.
+    let source = bytes(2, 24 << 20);
+    let (mut sent, mut full) = (0, None);
     loop {
-        source.read_exact(&mut block).unwrap();
-        match client.write(&block) {
+        match client.write(&source[sent..][..512]) {
             Ok(count) => sent += count,
-            Err(error) => break assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                let now = Some((sent, settled(here, there)));
+                if now == full {
+                    break;
+                }
+                full = now;
+            }
         }
     }
-    let here = client.local_addr().unwrap().port();
-    let arrived = sent - usize::try_from(queues(here, run.address().port()).0).unwrap();
+    let arrived = sent - usize::try_from(queues(here, there).0).unwrap();
     reset(client);
     thread::sleep(Duration::from_millis(100));
     left.open();
     let received = || target.records().into_iter().next().map(|record| record.received);
     eventually("all of it", || received().is_some_and(|received| received.len() >= arrived));
-    assert!(received().unwrap() == bytes(2, arrived));
+    assert!(received().unwrap() == source[..arrived]);
     run.run.close_stdin();
     run.end();
     drop(target);

@@ -219,6 +219,21 @@ impl End {
     }
 }
 
+/// Connects a client to a UNIX-domain socket, and retries because the path exists before the socket
+/// accepts connections.
+#[cfg(unix)]
+#[track_caller]
+pub(crate) fn connect_to_socket(path: &std::path::Path) -> std::os::unix::net::UnixStream {
+    let mut client = None;
+    eventually("a listener", || {
+        client = std::os::unix::net::UnixStream::connect(path).ok();
+        client.is_some()
+    });
+    let client = client.unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
+    client
+}
+
 /// Connects a client to this address.
 #[track_caller]
 pub(crate) fn connect_to(address: SocketAddr) -> TcpStream {

@@ -23,21 +23,9 @@ fn listening_at(path: &Path, target: &str) -> Listening {
     run
 }
 
-/// Connects a client, and retries because the path exists before the socket accepts connections.
-fn connect_to(path: &Path) -> UnixStream {
-    let mut client = None;
-    eventually("a listener", || {
-        client = UnixStream::connect(path).ok();
-        client.is_some()
-    });
-    let client = client.unwrap();
-    client.set_read_timeout(Some(TIMEOUT)).unwrap();
-    client
-}
-
 /// Runs a complete session through the socket at `path`, with an echoing target.
 fn expect_echo_session(path: &Path, text: &str) {
-    let client = connect_to(path);
+    let client = connect_to_socket(path);
     expect_echo(&client, text);
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_to_end(&client), "");
@@ -48,7 +36,7 @@ fn each_client_of_a_socket_gets_its_own_tunnel() {
     let path = TempPath::new("s");
     let target = Server::repeat(|| script().echo());
     let run = listening_at(&path, &target.args());
-    let first = connect_to(&path);
+    let first = connect_to_socket(&path);
     expect_echo(&first, "first");
     expect_echo_session(&path, "second");
     expect_echo(&first, "again");
@@ -214,7 +202,7 @@ fn data_of_a_vanished_client_is_delivered_to_a_slow_remote() {
     let target = script().small_window().wait_for(&left).pause(Duration::from_millis(400)).sink().serve();
     let program = connect("-d --listen").arg(format!("unix:{}", path.display())).args(target.args());
     let run = Listening::start(program);
-    let mut client = connect_to(&path);
+    let mut client = connect_to_socket(&path);
     client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut sent = 0;
     let mut source = data(1, u64::MAX);
@@ -278,7 +266,7 @@ fn a_socket_can_be_the_target_of_a_socket() {
             .arg(format!("unix:{}", path.display()))
             .arg(format!("unix:{}", target.display())),
     );
-    let mut client = connect_to(&path);
+    let mut client = connect_to_socket(&path);
     client.write_all(b"hello").unwrap();
     let (mut remote, _) = listener.accept().unwrap();
     assert_eq!(read(&remote, 5), b"hello");

@@ -144,8 +144,10 @@ fn pings_are_answered_and_a_silent_peer_gets_one() {
     let hub = hub("--open --keepalive 1");
     let mut control = register(hub.address(), "lab", "");
     control.send(Message::Ping(b"?".to_vec().into())).unwrap();
-    assert_eq!(control.read().unwrap(), Message::Pong(b"?".to_vec().into()));
-    assert_eq!(control.read().unwrap(), Message::Ping(Vec::new().into()));
+    let both = [(); 2].map(|()| control.read().unwrap());
+    for expected in [Message::Pong(b"?".to_vec().into()), Message::Ping(Vec::new().into())] {
+        assert!(both.contains(&expected), "{both:?}");
+    }
     close(hub, [control]);
 }
 

@@ -32,7 +32,7 @@ fn idle_pairs_cost_at_most_4_kib_each() {
     assert!(used <= 4 * (PAIRS - 20), "{used} KiB for {PAIRS} pairs");
     for (client, data) in pairs.iter_mut().step_by(199) {
         client.send(Message::binary(b"moves".to_vec())).unwrap();
-        assert_eq!(data.read().unwrap().into_data(), b"moves"[..]);
+        assert_eq!(message(data).into_data(), b"moves"[..]);
     }
     let (_, statistics) = page(address, "/v1/stats");
     assert!(statistics.contains(&format!(r#""pairs":{PAIRS}"#)), "{statistics}");

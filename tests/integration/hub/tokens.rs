@@ -165,9 +165,9 @@ fn a_client_token_that_expires_ends_its_session() {
 fn an_origin_whose_token_expires_continues_with_a_renewed_one() {
     let files = Files::new();
     let hub = files.hub();
-    let token = files.file("role=origin,session=lab,ttl=3");
+    let token = files.file("role=origin,session=lab,ttl=4");
     let run = origin(hub.address(), "lab", &format!("--token-file {} 127.0.0.1 9", token.display()));
-    fs::write(&*token, files.token("role=origin,session=lab,ttl=4")).unwrap();
+    fs::write(&*token, files.token("role=origin,session=lab,ttl=8")).unwrap();
     run.wait_for_lines("registered session lab", 2);
     // Nobody renews the second one.
     let end = run.end();

@@ -299,27 +299,25 @@ fn channels() -> Vec<Row> {
 
 /// Returns a row in which the target sends a line before the connection ends.
 fn ends() -> Vec<Row> {
-    let cut = |disconnects: bool| {
-        move || {
-            Setup::new().channel(move || {
-                let mut calls = 0;
-                Channel::Open(Box::new(move |connection, channel| {
-                    calls += 1;
-                    if calls == 1 {
-                        connection.write(channel, b"hello\n").unwrap();
-                    } else if disconnects && calls == 2 {
-                        connection.disconnect_with(11, "shutting down");
-                    } else if calls > 5 {
-                        let mut buffer = [0; 16];
-                        let _ = connection.read(channel, Source::Data, &mut buffer);
-                    }
-                    calls < 20
-                }))
-            })
-        }
+    let setup = || {
+        Setup::new().channel(|| {
+            let mut calls = 0;
+            Channel::Open(Box::new(move |connection, channel| {
+                calls += 1;
+                if calls == 1 {
+                    connection.write(channel, b"hello\n").unwrap();
+                } else if calls == 2 {
+                    connection.disconnect_with(11, "shutting down");
+                } else if calls > 5 {
+                    let mut buffer = [0; 16];
+                    let _ = connection.read(channel, Source::Data, &mut buffer);
+                }
+                calls < 20
+            }))
+        })
     };
     vec![row(8, "Remote", "The SSH server ends the connection during the session", "", move || {
-        let server = cut(true)().start();
+        let server = setup().start();
         let out = server.connect_with_key("").run();
         let message = message(&out, &server);
         server.finish();

@@ -175,7 +175,7 @@ fn a_tunnel_accepts_no_bytes_until_it_has_a_new_token() {
         let client = server.send(&request, b"");
         assert_eq!(server.status(client), Some(401));
     }
-    // The client was told that these bytes have arrived.
+    // An acknowledgement of these bytes was sent to the client.
     assert_eq!((server.table.pending(sid()), server.table.room(sid())), (&b"up"[..], 0));
     // Somebody repeats the request with the old token.
     let (old, new) = (server.send(&open(), b""), server.send(&open(), b""));

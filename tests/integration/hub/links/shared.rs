@@ -139,11 +139,9 @@ fn clients_of_a_listener_at_a_socket_share_a_link_that_survives_its_hub() {
     let run = origin(address, "lab", &target.args());
     let path = TempPath::new("agent.sock");
     let listener = listening(format!("--listen unix:{} -x relay+ws://{address}/lab", path.display()));
-    eventually("a listener", || path.exists());
     let mut clients: Vec<_> = (0..8)
         .map(|_| {
-            let mut client = std::os::unix::net::UnixStream::connect(&*path).unwrap();
-            client.set_read_timeout(Some(TIMEOUT)).unwrap();
+            let mut client = connect_to_socket(&path);
             let mut banner = [0; 6];
             client.read_exact(&mut banner).unwrap();
             client
@@ -180,7 +178,7 @@ fn a_client_of_another_user_gets_no_stream_of_a_link() {
     let run = origin(address, "lab", &target.args());
     let path = TempPath::new("agent.sock");
     let listener = listening(format!("--listen unix:{} -x relay+ws://{address}/lab", path.display()));
-    eventually("a listener", || path.exists());
+    eventually("the socket", || path.exists());
     std::fs::set_permissions(&*path, std::fs::Permissions::from_mode(0o666)).unwrap();
     let at = path.to_path_buf();
     // The kernel records the user at connect(2).
@@ -188,9 +186,7 @@ fn a_client_of_another_user_gets_no_stream_of_a_link() {
         if let Some(root) = root {
             set_thread_res_uid(root, rustix::fs::Uid::from_raw(65534), root).unwrap();
         }
-        let mut client = std::os::unix::net::UnixStream::connect(at).unwrap();
-        client.set_read_timeout(Some(TIMEOUT)).unwrap();
-        client.read(&mut [0; 1]).map_err(|error| error.kind())
+        connect_to_socket(&at).read(&mut [0; 1]).map_err(|error| error.kind())
     };
     let received = thread::spawn(connect).join().unwrap();
     if root.is_some() {
