@@ -66,6 +66,8 @@ pub mod plan;
 pub mod prompt;
 pub mod proto;
 pub mod relay;
+#[cfg(feature = "ssh")]
+pub mod remote;
 pub mod secret;
 #[cfg(feature = "ssh")]
 pub mod ssh;
@@ -76,31 +78,28 @@ pub mod token;
 pub mod trace;
 pub mod tunnels;
 
-/// Runs the program. `args` begins with the program's name; `variable` returns the value of an
-/// environment variable.
-pub fn run(
-    args: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> ExitCode {
+/// Runs the program, and returns its exit code. `args` begins with the program's name; `variable`
+/// returns the value of an environment variable.
+pub fn run(args: impl IntoIterator<Item = OsString>, variable: impl Fn(&str) -> Option<OsString>) -> u8 {
     let result = cli::parse(args).and_then(|request| match request {
-        Request::Print(text) => print(&text).map(|()| ExitCode::Ok),
-        Request::Mint(args) => mint::run(&args).and_then(|text| print(&text)).map(|()| ExitCode::Ok),
+        Request::Print(text) => print(&text).map(|()| ExitCode::Ok as u8),
+        Request::Mint(args) => mint::run(&args).and_then(|text| print(&text)).map(|()| ExitCode::Ok as u8),
         Request::Session(args) => session(args, &variable),
     });
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            if !error.is_silent() {
-                trace::message(&error.user_message());
-            }
-            error.exit_code()
-        }
+    result.unwrap_or_else(|error| failed(&error))
+}
+
+/// Reports an error, and returns its exit code.
+fn failed(error: &Error) -> u8 {
+    if !error.is_silent() {
+        trace::message(&error.user_message());
     }
+    error.exit_code() as u8
 }
 
 /// Runs the session, check or listener that the args request. The args stay in their box, because
 /// copies on the stack would not be zeroed.
-fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<ExitCode, Error> {
+fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<u8, Error> {
     if let Verbosity::Debug(times) = args.verbosity {
         trace::start(times);
     }
@@ -136,7 +135,7 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
     if let Some(format) = check {
         let checked = check::run(&connector, &records, format);
         tunnels::abort_all();
-        return checked;
+        return checked.map(|code| code as u8);
     }
     let result = match connector.plan().local.clone() {
         Local::Stdio => relay_stdio(connector),
@@ -149,12 +148,29 @@ fn session(args: Box<Args>, variable: &dyn Fn(&str) -> Option<OsString>) -> Resu
         Local::WebSocket(server) => listen::serve_websocket(connector, &server),
         Local::Origin(settings) => hub::origin::run(connector, &settings),
         Local::Hub(server) => hub::serve(connector.plan(), &server),
-        Local::Remote(_) => {
-            Err(Error::System { what: "run --ssh", cause: io::ErrorKind::Unsupported.into() })
-        }
+        #[cfg(feature = "ssh")]
+        Local::Remote(remote) => return run_remote(connector, &remote),
+        // The configuration makes no such plan.
+        #[cfg(not(feature = "ssh"))]
+        Local::Remote(_) => Ok(()),
     };
     tunnels::abort_all();
-    result.map(|()| ExitCode::Ok)
+    result.map(|()| ExitCode::Ok as u8)
+}
+
+/// Works at an SSH server. With a program, every failure has the same exit code, so that it differs
+/// from the codes of most programs.
+#[cfg(feature = "ssh")]
+fn run_remote(connector: Connector, remote: &plan::Remote) -> Result<u8, Error> {
+    let result = remote::run(connector, remote);
+    tunnels::abort_all();
+    match result {
+        Err(error) if remote.task.is_program() && error.exit_code() != ExitCode::Usage => {
+            failed(&error);
+            Ok(remote::NO_STATUS)
+        }
+        result => result,
+    }
 }
 
 fn relay_stdio(connector: Connector) -> Result<(), Error> {

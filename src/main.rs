@@ -5,4 +5,4 @@
 #[global_allocator]
 static MEMORY: connect::sys::ZeroizingAllocator = connect::sys::ZeroizingAllocator;
 
-connect::entry!(|args| connect::run(args, |name| std::env::var_os(name)) as u8);
+connect::entry!(|args| connect::run(args, |name| std::env::var_os(name)));

@@ -18,7 +18,7 @@ be combined (`-dS PROXY`). Options come before HOST. With `--ssh`, the operands 
 `--get`, FILE... DEST.";
 
 /// The exit codes and their meanings.
-pub(super) const EXIT_CODES: [(u8, &str); 9] = [
+pub(super) const EXIT_CODES: [(u8, &str); 10] = [
     (0, "success: the session ended normally"),
     (1, "local system error, such as too many open files"),
     (2, "invalid command line or configuration"),
@@ -28,6 +28,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (6, "authentication failed, or no password is available"),
     (7, "time limit exceeded"),
     (8, "relaying failed: data may be missing; or the reader of the output exited (no message)"),
+    (255, "with --ssh and a command: it has no exit status, or connect failed"),
 ];
 
 /// The ends of sessions, for the documentation.

@@ -55,13 +55,18 @@ impl Error {
             | Self::TargetNotAllowed { .. }
             | Self::TakenOver { .. }
             | Self::Denied { .. }
+            | Self::ForwardRefused { .. }
             | Self::Loop { .. } => ExitCode::Refused,
             Self::NoPassword { .. } | Self::RejectedBefore { .. } => ExitCode::Authentication,
             Self::TimedOut { .. } | Self::Idle { .. } => ExitCode::TimedOut,
             Self::Remote { cause, .. } => remote_exit_code(cause),
-            Self::Client { .. } | Self::ClientGone | Self::Input(_) | Self::Output(_) | Self::ReaderGone => {
-                ExitCode::Relay
-            }
+            Self::Client { .. }
+            | Self::ClientGone
+            | Self::NoExitStatus { .. }
+            | Self::Terminated(_)
+            | Self::Input(_)
+            | Self::Output(_)
+            | Self::ReaderGone => ExitCode::Relay,
         }
     }
 }

@@ -93,6 +93,9 @@ fn hint(error: &Error) -> Option<String> {
         | Error::Input(_)
         | Error::Output(_)
         | Error::ReaderGone
+        | Error::NoExitStatus { .. }
+        | Error::Terminated(_)
+        | Error::ForwardRefused { .. }
         | Error::KeyFile { .. }
         | Error::System { .. } => return None,
     };

@@ -225,6 +225,23 @@ pub enum Error {
         /// The target or proxy.
         peer: Peer,
     },
+    /// The connection was lost before the exit status of a program at an SSH server arrived.
+    #[error("lost the connection to {peer} before the exit status of the command")]
+    NoExitStatus {
+        /// The server.
+        peer: Peer,
+    },
+    /// A program at an SSH server ended without an exit status.
+    #[error("{0}")]
+    Terminated(String),
+    /// An SSH server refused to listen for `--remote-forward`.
+    #[error("{peer} refused --remote-forward {from}")]
+    ForwardRefused {
+        /// The server.
+        peer: Peer,
+        /// The address at the server, as the user wrote it.
+        from: String,
+    },
     /// Reading standard input failed.
     #[error("cannot read standard input: {}", os_message(.0))]
     Input(io::Error),

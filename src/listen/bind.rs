@@ -14,7 +14,7 @@ use crate::trace::trace;
 const MAX_PORTS_TRIED: usize = 32;
 
 /// Opens the listeners for one address of the plan: several if a name has several addresses.
-pub(super) fn listen(at: &ListenAddress) -> Result<Vec<Listener>, Error> {
+pub(crate) fn listen(at: &ListenAddress) -> Result<Vec<Listener>, Error> {
     trace!("Creating source port to forward.");
     let failed = |cause| Error::Listen { address: at.clone(), cause };
     let listeners = match at {

@@ -25,7 +25,7 @@ use proxy::{Proxy, ProxyClient, Session};
 use unauthenticated::MAX_CONNECTIONS;
 
 mod acceptor;
-mod bind;
+pub(crate) mod bind;
 mod gate;
 mod handshake;
 mod handshakes;

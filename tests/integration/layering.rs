@@ -14,7 +14,7 @@ pub(crate) mod source;
 pub(crate) const LAYERS: [&[&str]; 16] = [
     &["main"],
     &["lib"],
-    &["check", "hub", "mint"],
+    &["check", "hub", "mint", "remote"],
     &["listen"],
     &["connector"],
     &["cli", "config", "net", "prompt", "relay"],

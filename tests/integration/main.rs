@@ -66,6 +66,8 @@ mod relay;
 mod relay_copying;
 #[cfg(unix)]
 mod relay_faults;
+#[cfg(all(unix, feature = "ssh"))]
+mod remote;
 #[cfg(target_os = "linux")]
 mod secrets;
 mod selftest;

@@ -16,6 +16,7 @@ use crate::askpass::Asker;
 use crate::kit::*;
 use crate::listening::*;
 
+pub(crate) mod host;
 pub(crate) mod server;
 mod transport;
 

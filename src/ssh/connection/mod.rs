@@ -230,13 +230,29 @@ impl Connection {
     /// # Errors
     /// Nothing can be sent any more.
     pub fn write(&mut self, id: ChannelId, bytes: &[u8]) -> Result<usize, Error> {
+        self.write_from(id, Source::Data, bytes)
+    }
+
+    /// Sends data on a channel as [`write`](Self::write) does, as that of standard error.
+    ///
+    /// # Errors
+    /// Nothing can be sent any more.
+    pub fn write_stderr(&mut self, id: ChannelId, bytes: &[u8]) -> Result<usize, Error> {
+        self.write_from(id, Source::Stderr, bytes)
+    }
+
+    fn write_from(&mut self, id: ChannelId, source: Source, bytes: &[u8]) -> Result<usize, Error> {
         let room = self.transport.can_send() && self.transport.output().len() < MAX_OUTPUT;
         let channel = self.channels.get_mut(&id.0).filter(|_| room);
         let Some((peer, count)) = channel.and_then(|channel| channel.take_window(bytes.len())) else {
             return Ok(0);
         };
-        let mut header = vec![message::CHANNEL_DATA];
-        header.put_u32(peer).put_u32(u32::try_from(count).unwrap_or(u32::MAX));
+        let mut header = Vec::new();
+        match source {
+            Source::Data => header.put_u8(message::CHANNEL_DATA).put_u32(peer),
+            Source::Stderr => header.put_u8(message::CHANNEL_EXTENDED_DATA).put_u32(peer).put_u32(1),
+        };
+        header.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
         self.transport.send(&[&header, &bytes[..count]])?;
         Ok(count)
     }

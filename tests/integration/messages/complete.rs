@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 18] = [
+const UNREACHABLE: [(&str, &str); 19] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -28,6 +28,7 @@ const UNREACHABLE: [(&str, &str); 18] = [
         "no listener serves browsers yet",
     ),
     (": this build has no SSH", "this build has SSH"),
+    ("--tty yes is not supported on this system", "this is not Windows"),
     (": this build does not support end-to-end encryption", "this build supports it"),
     ("cannot check tokens (--token-keys): this build does not support tokens", "this build supports tokens"),
 ];

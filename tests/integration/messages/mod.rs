@@ -70,7 +70,7 @@ fn row(
 /// Number of rows that run in parallel. Most rows spend most of their time waiting.
 const THREADS: usize = 8;
 
-const HEADINGS: [(i32, &str, &str); 10] = [
+const HEADINGS: [(i32, &str, &str); 11] = [
     (1, "System errors", "A local address or a resource of this machine is not available."),
     (
         2,
@@ -92,6 +92,11 @@ const HEADINGS: [(i32, &str, &str); 10] = [
         129,
         "Ended by a signal",
         "A signal ended `connect` before the tunnel was established. A shell shows 128 plus the number of the signal.",
+    ),
+    (
+        255,
+        "A command at an SSH server",
+        "With `--ssh` and a command, a shell or a subsystem, every failure but an invalid command line has this exit code.",
     ),
     (0, "Warnings", "The session continues. `-q` suppresses warnings."),
 ];

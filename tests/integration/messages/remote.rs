@@ -1,10 +1,15 @@
 //! Work at an SSH server (`--ssh`).
 
-use super::Row;
+use connect::ssh::connection::{ChannelId, Connection};
+
 use super::usage::{syntax, value};
+use super::{Message, Row, row};
+use crate::remote::at;
+use crate::ssh::host::{HANG_UP, Host, Log, exit_by_signal};
+use crate::ssh::server::{Setup, Target};
 
 pub(super) fn rows() -> Vec<Row> {
-    [usage(), values()].into_iter().flatten().collect()
+    [usage(), values(), ends()].into_iter().flatten().collect()
 }
 
 fn usage() -> Vec<Row> {
@@ -49,5 +54,69 @@ fn values() -> Vec<Row> {
         value("Forward with an invalid port", "--local-forward 8080=inner:x --ssh bastion", ""),
         value("Remote forward to a queue", "--remote-forward 8080=queue:jobs --ssh bastion", ""),
         value("Invalid name of a queue", "--remote-forward queue:a.b=80 --ssh bastion", ""),
+    ]
+}
+
+/// Returns a row with a run at this server.
+fn remote(
+    code: i32,
+    variant: &'static str,
+    situation: &'static str,
+    advice: &'static str,
+    args: (&'static str, &'static str),
+    setup: impl Fn() -> Setup + Send + Sync + 'static,
+) -> Row {
+    row(code, variant, situation, advice, move || {
+        let server = setup().start();
+        let out = at(&server, args.0, args.1).run();
+        let message =
+            Message::from_outcome(&out).naming(format!("127.0.0.1:{}", server.port()), "bastion:22");
+        server.finish();
+        message
+    })
+}
+
+/// A host on which every program does this once.
+fn host(act: impl Fn(&mut Connection, ChannelId, &Log) + Copy + Send + 'static) -> Setup {
+    let log = Log::default();
+    let end = log.clone();
+    let start = move |_: &str| -> Option<Target> {
+        let end = end.clone();
+        Some(Box::new(move |connection, channel| {
+            act(connection, channel, &end);
+            false
+        }))
+    };
+    Host::new(start).with_log(&log).setup().0
+}
+
+fn ends() -> Vec<Row> {
+    let command = ("", "ls");
+    vec![
+        remote(255, "Ssh", "A server refuses a command", "", command, || Host::new(|_| None).setup().0),
+        remote(255, "Terminated", "A signal ends a command at a server", "", command, || {
+            host(|connection, channel, _| {
+                exit_by_signal(connection, channel, "TERM");
+            })
+        }),
+        remote(255, "Terminated", "A server reports no exit status", "", command, || {
+            host(|connection, channel, _| connection.close_sending(channel).unwrap())
+        }),
+        remote(
+            255,
+            "NoExitStatus",
+            "The connection to a server is lost while a command runs",
+            "The command may still be running.",
+            command,
+            || host(|_, _, log| log.push(HANG_UP.into())),
+        ),
+        remote(
+            5,
+            "ForwardRefused",
+            "A server refuses to listen for a remote forward",
+            "The port may be in use there, or the server may permit no remote forwards (`AllowTcpForwarding`).",
+            ("--remote-forward 80=8080", ""),
+            || Host::new(|_| None).setup().0,
+        ),
     ]
 }

@@ -108,9 +108,15 @@ pub(crate) struct Setup {
     pub(crate) host_key: &'static str,
     pub(crate) auth: Auth,
     pub(crate) channel: Box<dyn FnMut() -> Channel + Send>,
+    /// Serves all channels instead of `channel`. Called with each event, and with `None` again and
+    /// again.
+    pub(crate) handler: Option<Handler>,
     /// The number of connections.
     pub(crate) connections: usize,
 }
+
+/// Serves all channels of a connection. Returns `false` to close it.
+pub(crate) type Handler = Box<dyn FnMut(&mut Connection, Option<Event>) -> bool + Send>;
 
 impl Setup {
     /// A server that accepts the key `user` and echoes.
@@ -121,6 +127,7 @@ impl Setup {
             host_key: "host",
             auth: accept_key("user.pub"),
             channel: Box::new(|| Channel::Open(echo())),
+            handler: None,
             connections: 1,
         }
     }
@@ -268,6 +275,10 @@ impl Setup {
                 return Some(error);
             }
             while let Some(event) = connection.next_event() {
+                if let Some(handler) = &mut self.handler {
+                    handler(&mut connection, Some(event));
+                    continue;
+                }
                 match event {
                     Event::Asked(id, kind, data) => {
                         let mut reader = Reader::new(&data);
@@ -292,6 +303,11 @@ impl Setup {
                     }
                     _ => {}
                 }
+            }
+            if let Some(handler) = &mut self.handler
+                && !handler(&mut connection, None)
+            {
+                return None;
             }
             if let Some((id, each)) = &mut target
                 && !each(&mut connection, *id)

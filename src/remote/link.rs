@@ -1,0 +1,176 @@
+//! The connection to the server, over its stream.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use super::keep_alive::{Due, KeepAlive};
+use crate::ssh::connection::Connection;
+use crate::ssh::error::Error as SshError;
+use crate::stream::{self, Chunk, Events, Interest, PollSet, Stream};
+use crate::sys::{self, Ready};
+
+/// The time for the last messages to the server, which needs none of them.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The connection to the server, over its stream.
+pub(super) struct Link {
+    stream: Box<dyn Stream>,
+    connection: Connection,
+    opened: Instant,
+    keep_alive: Option<KeepAlive>,
+    /// The requests for the connection whose answers are awaited, the oldest first.
+    awaited: VecDeque<Awaited>,
+    /// Writing has failed. The server may have sent the reason before.
+    is_broken: bool,
+}
+
+/// A request for the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// A request that only shows that the server is alive.
+    KeepAlive,
+    /// The remote forward with this index.
+    Forward(usize),
+}
+
+impl Link {
+    /// Continues after the login.
+    pub(super) fn new(stream: Box<dyn Stream>, connection: Connection, keep_alive: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            stream,
+            connection,
+            opened: now,
+            keep_alive: keep_alive.map(|interval| KeepAlive::new(interval, now)),
+            awaited: VecDeque::new(),
+            is_broken: false,
+        }
+    }
+
+    /// Returns the connection.
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// Returns the connection.
+    pub(super) fn as_connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Sends a request for the connection that the server has to answer.
+    pub(super) fn global_request(&mut self, name: &str, data: &[u8], what: Awaited) -> Result<(), Failure> {
+        self.connection.global_request(name, true, data)?;
+        self.awaited.push_back(what);
+        Ok(())
+    }
+
+    /// Returns the request that the server has answered.
+    pub(super) fn answered(&mut self) -> Result<Awaited, Failure> {
+        let oldest = self.awaited.pop_front();
+        Ok(oldest.ok_or(SshError::Violation("an answer without a request"))?)
+    }
+
+    /// Does what is due at this time: a key exchange, or a request that shows whether the server is
+    /// alive.
+    pub(super) fn on_time(&mut self) -> Result<(), Failure> {
+        self.connection.on_time(self.opened.elapsed())?;
+        match self.keep_alive.as_mut().map_or(Due::Nothing, |timer| timer.due(Instant::now())) {
+            Due::Nothing => Ok(()),
+            Due::Request => self.global_request("keepalive@openssh.com", &[], Awaited::KeepAlive),
+            Due::Failure => Err(Failure::Silent),
+        }
+    }
+
+    /// Returns the time until [`on_time`](Self::on_time) has something to do; `None` for never.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let timer = self.keep_alive.as_ref()?;
+        Some(timer.time_left(Instant::now()))
+    }
+
+    /// Writes the connection's output as far as there is room. Reading reports failures.
+    pub(super) fn send(&mut self) {
+        while !self.is_broken {
+            let output = self.connection.transport().output();
+            let result =
+                if output.is_empty() { self.stream.flush().map(|()| 0) } else { self.stream.write(output) };
+            match result {
+                Ok(0) => return,
+                Ok(count) => self.connection.sent(count),
+                Err(error) if sys::is_transient(&error) => return,
+                // The server may have sent the reason before.
+                Err(_) => self.is_broken = true,
+            }
+        }
+    }
+
+    /// Processes what the transport already holds. The caller must process the connection's events
+    /// even after an error.
+    pub(super) fn process_received(&mut self) -> Result<(), Failure> {
+        Ok(self.connection.receive(&[])?)
+    }
+
+    /// Reads what has arrived. The caller must process the connection's events even after an
+    /// error.
+    pub(super) fn receive(&mut self) -> Result<(), Failure> {
+        let mut chunk = Chunk::default();
+        match chunk.fill(|buffer| self.stream.read(buffer)) {
+            Ok(0) => Err(Failure::Connection(self.connection.transport().closed())),
+            Ok(_) => {
+                if let Some(timer) = &mut self.keep_alive {
+                    timer.received(Instant::now());
+                }
+                Ok(self.connection.receive(chunk.bytes())?)
+            }
+            Err(error) if sys::is_transient(&error) => Ok(()),
+            Err(error) => Err(Failure::Stream(error)),
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        let has_output = !self.connection.transport().output().is_empty();
+        Interest { read: true, write: has_output && !self.is_broken, hangup: false }
+    }
+
+    /// Adds the stream to a set.
+    pub(super) fn register<'a>(&'a self, polls: &mut PollSet<'a>) {
+        self.stream.register(self.interest(), polls);
+    }
+
+    /// Returns the result for the last [`register`](Self::register).
+    pub(super) fn ready(&self, events: &mut Events) -> Ready {
+        self.stream.ready(self.interest(), events)
+    }
+
+    /// Ends the connection. Data in channels is discarded.
+    pub(super) fn close(mut self) {
+        self.connection.disconnect();
+        let end = Instant::now() + FAREWELL_TIMEOUT;
+        loop {
+            self.send();
+            if self.is_broken || self.connection.transport().output().is_empty() {
+                break;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let mut polls = PollSet::default();
+            self.stream.register(Interest::WRITE, &mut polls);
+            if left.is_zero() || !matches!(polls.wait(Some(left)), Ok(Some(_))) {
+                return;
+            }
+        }
+        stream::close(self.stream);
+    }
+
+    /// Ends the connection because of a failure. Reports it to the server if that has not ended the
+    /// connection itself.
+    pub(super) fn fail(mut self, failure: &Failure) {
+        if let Failure::Connection(error) = failure
+            && !matches!(error, SshError::Closed | SshError::Disconnected { .. })
+        {
+            let (reason, text) = error.farewell();
+            self.connection.disconnect_with(reason, text);
+            // The connection is over, whether the server reads this or not.
+            self.send();
+        }
+    }
+}
