@@ -70,6 +70,9 @@ fn work(
     server: &Peer,
     has_terminal: bool,
 ) -> Result<u8, Error> {
+    if let Task::Copy(_) = remote.task {
+        return Err(Error::System { what: "copy files", cause: std::io::ErrorKind::Unsupported.into() });
+    }
     let system = |cause| Error::System { what: "watch for signals", cause };
     // The handlers come first, so that a signal cannot leave a UNIX-domain socket or a changed
     // terminal behind.

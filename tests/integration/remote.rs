@@ -251,6 +251,23 @@ fn signals_are_passed_on_to_a_command_without_a_terminal() {
 }
 
 #[test]
+fn a_silent_server_is_asked_whether_it_is_alive() {
+    let log = Log::default();
+    let seen = log.clone();
+    let program = move || -> Target {
+        let seen = seen.clone();
+        Box::new(
+            move |connection, channel| {
+                if seen.has("keepalive@openssh.com") { exit(connection, channel, 0) } else { true }
+            },
+        )
+    };
+    let server = Host::new(move |_| Some(program())).with_log(&log).setup().0.start();
+    at(&server, "--keepalive 1", "sleep").run().expect_success();
+    server.finish();
+}
+
+#[test]
 fn the_end_of_the_output_s_reader_ends_the_command_quietly() {
     let program = || -> Target {
         Box::new(|connection, channel| {
