@@ -7,7 +7,7 @@ use super::step::Verdict;
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::net::Tunnel;
-use crate::plan::Target;
+use crate::plan::{Local, Target};
 use crate::stream;
 
 /// Time limit for a greeting. A target that sends nothing for this long is assumed to wait for the
@@ -21,6 +21,11 @@ pub(super) fn check(report: &Report, connector: &Connector) -> Result<(), Failur
     let result = match connector.connect_with_progress(None, report) {
         Ok(tunnel) => {
             let target = &connector.plan().target;
+            if matches!(connector.plan().local, Local::Remote(_)) {
+                // Every byte of the connection belongs to SSH.
+                report.note("target", Verdict::Note, "logged in; --check starts nothing there".into(), None);
+                return Ok(());
+            }
             greeting(report, target, tunnel).inspect_err(|error| report.failure(error))
         }
         // With several routes, `Stage::Failed` has already reported each failure, except a final

@@ -103,12 +103,21 @@ impl Output {
             match channel.write(self.chunk.bytes()) {
                 Ok(count) => self.chunk.consume(count),
                 Err(error) if sys::is_transient(&error) => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    return Err(Error::ReaderGone.into());
-                }
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return self.lose_reader(),
                 Err(error) => return Err(Error::Output(error).into()),
             }
         }
+        Ok(true)
+    }
+
+    /// Continues without the reader of standard error. That of standard output ends the run,
+    /// because a reader may stop once it has read enough.
+    fn lose_reader(&mut self) -> Result<bool, Failure> {
+        if self.source == Source::Data {
+            return Err(Error::ReaderGone.into());
+        }
+        self.channel = None;
+        self.chunk.consume(self.chunk.bytes().len());
         Ok(true)
     }
 

@@ -288,13 +288,22 @@ fn the_end_of_the_output_s_reader_ends_the_command_quietly() {
 }
 
 #[test]
+fn standard_error_without_a_reader_is_discarded() {
+    let server = server(|| prints("out", vec![b'e'; 100_000], 6));
+    let (reader, writer) = pipe();
+    drop(reader);
+    at(&server, "", "ls").stderr(writer).run().expect_code(6).expect_stdout("out");
+    server.finish();
+}
+
+#[test]
 fn check_logs_in_and_starts_nothing() {
     let (setup, log) = Host::new(|_| Some(waits())).setup();
     let server = setup.start();
     let out = at(&server, "--check --local-forward 0=80", "ls").run();
     out.expect_code(0);
     let text = out.stdout_text();
-    assert!(text.contains("host key"), "{text}");
+    assert!(text.contains("host key") && text.contains("logged in; --check starts nothing there"), "{text}");
     assert_eq!(log.lines(), [""; 0]);
     server.finish();
 }
