@@ -122,6 +122,25 @@ impl HopState<'_> {
     }
 }
 
+/// Returns the hops of a route to the server of `--ssh`, its last hop: only that one if the server
+/// bypasses the proxies before it.
+pub(super) fn hops_to_server<'a>(
+    path: &'a [Hop],
+    bypass: &Bypass,
+    setup: &Setup<'_>,
+    deadline: &Deadline<'_>,
+) -> Result<&'a [Hop], Error> {
+    let [.., proxy, Hop { proxy: Target::Tcp(server), .. }] = path else { return Ok(path) };
+    let Setup { sockets, binding, context, .. } = setup;
+    let resolver = Resolver { server: None, family: sockets.family.as_ref(), binding };
+    let destination = resolve_for_hop(proxy, server, resolver, deadline, context.progress)?;
+    if !is_bypassed(bypass, server, &destination)? {
+        return Ok(path);
+    }
+    context.progress.reached(&Stage::Bypassed);
+    Ok(&path[path.len() - 1..])
+}
+
 /// Creates the negotiation for each hop of `path`, the first hops of a route of `count` hops. The
 /// last one is to connect to `target`. Returns an empty list if the target bypasses the proxies.
 pub(super) fn prepare_hops<'a>(

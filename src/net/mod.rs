@@ -113,8 +113,12 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         context.progress.reached(&Stage::Route(index));
         // Without its address, the target bypasses nothing.
         let bypass = Some(&route.bypass).filter(|_| !matches!(plan.target, Target::AtServer(_)));
-        let hops = &route.hops;
-        let result = match prepare_hops(hops, hops.len(), target, bypass, &setup, &share) {
+        let hops = match &plan.local {
+            Local::Remote(_) => hop::hops_to_server(&route.hops, &route.bypass, &setup, &share),
+            _ => Ok(&route.hops[..]),
+        };
+        let prepared = hops.and_then(|hops| prepare_hops(hops, hops.len(), target, bypass, &setup, &share));
+        let result = match prepared {
             // An earlier route already dialled the target directly, and this one would do the same.
             Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
             Ok(hops) => connect_route(hops, route, plan, &setup, &mut share)

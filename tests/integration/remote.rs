@@ -106,6 +106,18 @@ fn a_server_behind_a_proxy_is_reached_through_it() {
     proxy.finish();
 }
 
+#[test]
+fn a_server_that_bypasses_the_proxies_is_reached_directly() {
+    for variables in [[("SOCKS5_DIRECT", "127.0.0.1")], [("no_proxy", "127.0.0.1")]] {
+        let server = server(|| cat(5));
+        let closed = RefusingPort::new();
+        let program = at(&server, &format!("-S 127.0.0.1:{}", closed.port()), "cat").input("ping");
+        let program = variables.iter().fold(program, |program, (name, value)| program.env(name, value));
+        program.run().expect_code(5).expect_stdout("ping");
+        server.finish();
+    }
+}
+
 /// Neither input nor standard error waits for the reader of standard output.
 #[test]
 fn a_reader_that_is_stuck_stops_nothing_else() {

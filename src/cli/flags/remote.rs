@@ -10,7 +10,7 @@ pub(super) const REMOTE: &[Definition] = &[
         "Log in at this SSH server, and run COMMAND there, or a shell without COMMAND. `connect` joins the words of COMMAND with \
          blanks, and the user's shell at the server interprets them. The server is the end of the route, so there are no HOST and \
          PORT. The value may also be an `ssh://` URL with the options of an SSH hop. The options for `ssh://` servers \
-         apply. The exit code is that of COMMAND, or 255 after any failure."),
+         apply, and bypass lists apply to the server. The exit code is that of COMMAND, or 255 after any failure."),
     long_option(Flag::Env, "env", "NAME[=VALUE]",
         "With --ssh: set a variable of COMMAND; repeatable",
         "With `--ssh`: set this variable of COMMAND, if the server permits it. Without a value, `connect` passes on its own variable, \
