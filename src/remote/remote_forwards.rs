@@ -43,6 +43,8 @@ struct Forward {
     target: Target,
     /// The server listens.
     is_granted: bool,
+    /// The user has let the server choose the port.
+    has_any_port: bool,
 }
 
 /// The address that the server listens on, in the form of the messages about it.
@@ -172,6 +174,7 @@ impl RemoteForwards {
                 connector: Arc::new(Connector::new(plan)),
                 target: forward.to.clone(),
                 is_granted: false,
+                has_any_port: matches!(forward.from, RemoteListener::Tcp { port: 0, .. }),
             }
         };
         let openings =
@@ -224,10 +227,7 @@ impl RemoteForwards {
         data: &[u8],
     ) -> Result<(), Failure> {
         let connected = Listener::connected(kind, data);
-        let found = connected.and_then(|(listener, client)| {
-            let forward = self.forwards.iter().find(|it| it.is_granted && it.listener == listener)?;
-            Some((forward, client))
-        });
+        let found = connected.and_then(|(listener, client)| Some((find(&self.forwards, &listener)?, client)));
         let Some((forward, client)) = found else { return refuse(connection, id) };
         if let Err(cause) = self.openings.start(&forward.connector, id, client, forward.target.to_string()) {
             connection.refuse(id, CONNECT_FAILED, "connection failed")?;
@@ -269,6 +269,22 @@ impl RemoteForwards {
         }
         Ok(joined)
     }
+}
+
+/// Returns the forward that a client at the server has connected to. Some servers name the port as
+/// it was requested, 0, instead of the one that they have chosen.
+fn find<'a>(forwards: &'a [Forward], connected: &Listener) -> Option<&'a Forward> {
+    let granted = || forwards.iter().filter(|forward| forward.is_granted);
+    if let Some(exact) = granted().find(|forward| forward.listener == *connected) {
+        return Some(exact);
+    }
+    let Listener::Tcp(address, 0) = connected else { return None };
+    let is_requested = |forward: &&Forward| {
+        forward.has_any_port && matches!(&forward.listener, Listener::Tcp(known, _) if known == address)
+    };
+    let mut requested = granted().filter(is_requested);
+    // With several, the target would be a guess.
+    requested.next().filter(|_| requested.next().is_none())
 }
 
 /// Refuses a channel that belongs to no forward.

@@ -189,6 +189,39 @@ fn remote_connections_reach_the_target_at_this_end() {
     target.finish();
 }
 
+/// asyncssh names the port as it was requested.
+#[test]
+fn a_server_may_name_port_0_unless_that_is_ambiguous() {
+    for (options, expected) in [("", "client is done"), ("--remote-forward 0=9", "refused 1 no such forward")]
+    {
+        let is_unique = options.is_empty();
+        let target = is_unique.then(|| script().expect("ping").expect_eof().send("pong").serve());
+        let address = target.as_ref().map_or("127.0.0.1:9".into(), ToString::to_string);
+        let log = Log::default();
+        let (seen, mut next) = (log.clone(), 4321_u32);
+        let mut own: Vec<Dialled> =
+            vec![("forwarded-tcpip", dialled("localhost", 0), client("ping", "pong", &seen))];
+        let is_last = move |port: u32| is_unique || port > 4321;
+        let listen = move |_: &str| {
+            let port = next;
+            next += 1;
+            Some((
+                port.to_be_bytes().to_vec(),
+                if is_last(port) { std::mem::take(&mut own) } else { Vec::new() },
+            ))
+        };
+        let server = Host::new(|_| None).with_log(&log).listening(listen).setup().0.start();
+        let run = at(&server, &format!("--remote-forward 0={address} {options}"), "").start();
+        log.wait_for(expected);
+        run.signal(Signal::TERM);
+        run.finish().expect_code(0);
+        server.finish();
+        if let Some(target) = target {
+            target.finish();
+        }
+    }
+}
+
 /// The server must not be able to reach anything but the targets of the user's forwards.
 #[test]
 fn only_channels_of_own_forwards_are_accepted() {
