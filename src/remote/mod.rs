@@ -21,6 +21,7 @@ use forwards::Forwards;
 use link::Link;
 use program::{End, Program};
 
+mod copy;
 mod escapes;
 mod event_loop;
 mod failure;
@@ -70,8 +71,8 @@ fn work(
     server: &Peer,
     has_terminal: bool,
 ) -> Result<u8, Error> {
-    if let Task::Copy(_) = remote.task {
-        return Err(Error::System { what: "copy files", cause: std::io::ErrorKind::Unsupported.into() });
+    if let Task::Copy(copying) = &remote.task {
+        return copy::run(link, remote, copying, plan, server.clone()).map(|code| code as u8);
     }
     let system = |cause| Error::System { what: "watch for signals", cause };
     // The handlers come first, so that a signal cannot leave a UNIX-domain socket or a changed

@@ -34,6 +34,13 @@ impl StatusLine {
         print(&format!("\r{line}{}", " ".repeat(before.saturating_sub(self.width))));
         true
     }
+
+    /// Leaves the line on the terminal, and continues on the next one.
+    pub fn keep(&mut self) {
+        if std::mem::take(&mut self.width) > 0 && terminal().is_some() {
+            print("\n");
+        }
+    }
 }
 
 impl Drop for StatusLine {

@@ -16,6 +16,8 @@ mod check;
 #[cfg(unix)]
 mod children;
 mod cli;
+#[cfg(all(unix, feature = "ssh"))]
+mod copies;
 mod dial;
 #[cfg(feature = "dns")]
 mod dns;

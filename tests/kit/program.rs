@@ -109,6 +109,14 @@ impl Program {
         self
     }
 
+    /// Runs the program through another one: these words precede its path.
+    pub(crate) fn through<const N: usize>(mut self, words: [&str; N]) -> Self {
+        let own = std::mem::replace(&mut self.path, words[0].into()).into_os_string();
+        let before = words[1..].iter().map(OsString::from).chain([own]);
+        self.args.splice(..0, before);
+        self
+    }
+
     /// Sets an environment variable.
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));

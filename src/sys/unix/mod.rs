@@ -9,6 +9,8 @@ mod entry;
 #[cfg(target_os = "linux")]
 mod epoll;
 mod fd_passing;
+#[cfg(feature = "ssh")]
+mod files;
 mod hangup;
 mod hardening;
 mod inheritance;
@@ -43,6 +45,10 @@ pub use entry::start;
 #[cfg(target_os = "linux")]
 pub use epoll::{Poller, PollerEvents};
 pub use fd_passing::{check_fd_passing, send_fd};
+#[cfg(feature = "ssh")]
+pub use files::{
+    create_directory, create_file, finish_directory, permissions, report_file_size_limit, set_permissions,
+};
 pub use hangup::{hangups, reload_on_hangup};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub(super) use inheritance::restrict_inheritance;

@@ -7,6 +7,8 @@ mod channel;
 mod child_output;
 mod entry;
 mod fd_passing;
+#[cfg(feature = "ssh")]
+mod files;
 mod hangup;
 mod hardening;
 mod inherited_fd;
@@ -31,6 +33,10 @@ pub use background::{Background, CAN_DETACH};
 pub use channel::{Channel, STDIN_SETTLE_TIME, channel_pair, is_same_user};
 pub use child_output::ChildOutput;
 pub use fd_passing::{check_fd_passing, send_fd};
+#[cfg(feature = "ssh")]
+pub use files::{
+    create_directory, create_file, finish_directory, permissions, report_file_size_limit, set_permissions,
+};
 pub use hangup::{hangups, reload_on_hangup};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};
 pub use inherited_fd::{passed_listeners, read_inherited};
