@@ -174,7 +174,9 @@ fn data_of_a_vanished_client_that_did_not_read_is_delivered() {
     left.open();
     let received = || target.records().into_iter().next().map(|record| record.received);
     eventually("all of it", || received().is_some_and(|received| received.len() >= arrived));
-    assert!(received().unwrap() == source[..arrived]);
+    // More may have arrived before the reset.
+    let received = received().unwrap();
+    assert!(source.starts_with(&received), "{} bytes, {arrived} of which had arrived", received.len());
     run.run.close_stdin();
     run.end();
     drop(target);
