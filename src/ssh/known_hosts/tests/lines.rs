@@ -36,12 +36,11 @@ fn patterns_match_as_in_openssh() {
 }
 
 #[test]
-fn a_pattern_with_many_stars_takes_little_time() {
+fn a_pattern_with_many_stars_does_not_take_exponential_time() {
+    // It would not end.
     let pattern = "a*".repeat(500);
     let content = format!("{pattern}b {}\n", ed25519(1)).repeat(20);
-    let start = Instant::now();
     assert!(lines(&"a".repeat(250), 22, content).is_empty());
-    assert!(start.elapsed() < Duration::from_secs(5));
 }
 
 /// The hash is from `ssh-keygen -H`.
