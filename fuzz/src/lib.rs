@@ -17,6 +17,7 @@ pub mod reference;
 #[path = "../../src/proto/server/testing/driver.rs"]
 mod server_driver;
 pub mod serving;
+pub mod ssh;
 
 /// The allocator, which measures memory use.
 #[global_allocator]

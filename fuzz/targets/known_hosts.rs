@@ -24,6 +24,12 @@ fuzz_target!(|content: &[u8]| {
         let known = read(content);
         assert!(known.entries().iter().all(|entry| (1..=lines).contains(&entry.place().line)));
         assert!(known.problems().len() <= 100);
+        // A line in front changes the numbers of lines, and nothing else.
+        let shifted = read(&[b"# comment\r\n", content].concat());
+        let places = |known: &KnownHosts, offset: usize| -> Vec<_> {
+            known.entries().iter().map(|entry| (entry.place().line + offset, entry.fingerprint())).collect()
+        };
+        assert_eq!(places(&shifted, 0), places(&known, 1));
         let key = key();
         let before = known.judge(Presented::Key(&key), 0);
         // A line that is added makes the key known, unless it is revoked.

@@ -14,7 +14,7 @@ use super::wire::Write;
 
 /// Returns numbers that differ, from a counter.
 #[allow(clippy::unnecessary_wraps, reason = "the type of `Random`")]
-pub(super) fn random() -> Option<[u8; 16]> {
+pub(crate) fn random() -> Option<[u8; 16]> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let [a, b] = [(); 2].map(|()| NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed));
     Some((u128::from(a) << 64 | u128::from(b)).to_ne_bytes())
@@ -42,7 +42,7 @@ impl HostKey for Ed25519 {
 }
 
 /// Returns an Ed25519 key. If `lies` is set, its signatures are invalid.
-pub(super) fn host_key(seed: u8, lies: bool) -> Arc<dyn HostKey> {
+pub(crate) fn host_key(seed: u8, lies: bool) -> Arc<dyn HostKey> {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
     let mut blob = Vec::new();
     blob.put_string("ssh-ed25519").put_string(pair.public_key());

@@ -9,6 +9,8 @@ mod dialogue;
 mod failure;
 mod notes;
 mod open;
+#[cfg(test)]
+mod tests;
 
 pub use failure::{Failure, Stage};
 pub use open::OpenChannel;
