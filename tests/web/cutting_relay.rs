@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(crate) struct CuttingRelay {
 }
 
 impl CuttingRelay {
-    /// Starts a relay to the server at this port, which cuts each connection after this time.
+    /// Starts a relay to the server at this port, which cuts each connection this time after the
+    /// first bytes from the server.
     pub(crate) fn start(server: u16, lifetime: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -43,12 +45,15 @@ impl CuttingRelay {
 }
 
 fn relay(client: TcpStream, server: TcpStream, lifetime: Duration, cuts: &Arc<AtomicUsize>) {
-    for (from, to) in [(&client, &server), (&server, &client)] {
+    let (answer, answered) = channel();
+    for (from, to, answer) in [(&client, &server, None), (&server, &client, Some(answer))] {
         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-        thread::spawn(move || forward(from, to));
+        thread::spawn(move || forward(from, to, answer));
     }
     let cuts = Arc::clone(cuts);
     thread::spawn(move || {
+        // A request that is cut before its answer would be an error.
+        let _ = answered.recv();
         sleep(lifetime);
         // A connection that has ended is not connected.
         if [client, server].iter().all(|socket| socket.shutdown(Shutdown::Both).is_ok()) {
@@ -57,12 +62,14 @@ fn relay(client: TcpStream, server: TcpStream, lifetime: Duration, cuts: &Arc<At
     });
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream) {
+fn forward(mut from: TcpStream, mut to: TcpStream, mut answer: Option<Sender<()>>) {
     let mut chunk = vec![0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
         if to.write_all(&chunk[..length]).is_err() {
             break;
         }
+        // Dropping the sender starts the time.
+        drop(answer.take());
         sleep(CHUNK_PAUSE);
     }
     let _ = to.shutdown(Shutdown::Write);
