@@ -12,6 +12,8 @@ pub(crate) enum TunnelKind {
     Post,
     /// A hub with an origin.
     Hub,
+    /// sshd as a hop.
+    Ssh,
 }
 
 /// A measurement that can be selected by name.
@@ -29,7 +31,7 @@ pub(crate) enum Measurement {
 }
 
 impl Measurement {
-    pub(crate) const ALL: [(&str, Self); 11] = [
+    pub(crate) const ALL: [(&str, Self); 12] = [
         ("down", Self::Down),
         ("up", Self::Up),
         ("pingpong", Self::PingPong),
@@ -41,6 +43,7 @@ impl Measurement {
         ("ws", Self::Tunnels(TunnelKind::WebSocket)),
         ("post", Self::Tunnels(TunnelKind::Post)),
         ("hub", Self::Tunnels(TunnelKind::Hub)),
+        ("ssh", Self::Tunnels(TunnelKind::Ssh)),
     ];
 }
 
@@ -107,7 +110,7 @@ fn command(peers: impl Iterator<Item = &'static str>) -> Command {
                 .num_args(0..)
                 .value_parser(Measurement::ALL.map(|(name, _)| name))
                 .hide_possible_values(true)
-                .help("down, up, pingpong, start, port, memory, sessions, idle,\nws, post or hub (default: all)"),
+                .help("down, up, pingpong, start, port, memory, sessions, idle,\nws, post, hub or ssh (default: all)"),
         )
         .arg(number("rounds", "5", "Rounds of measurements that move much data"))
         .arg(number("mib", "1024", "MiB to move in a run"))

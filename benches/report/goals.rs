@@ -68,6 +68,13 @@ const GOALS: &[Goal] = &[
     ("hub_down", 0, OURS, "ssh -R", false, 1.0),
     ("hub_up", 0, OURS, "ssh -R", false, 1.0),
     ("hub_start", 0, OURS, "websocat, no hub", true, 1.0),
+    ("ssh_down", 1, "connect, aes256-gcm", "ssh -W, aes256-gcm", true, 0.6),
+    ("ssh_up", 1, "connect, aes256-gcm", "ssh -W, aes256-gcm", true, 0.6),
+    ("ssh_down", 1, "connect, chacha20", "ssh -W, chacha20", true, 0.9),
+    ("ssh_up", 1, "connect, chacha20", "ssh -W, chacha20", true, 0.9),
+    ("ssh_pingpong", 0, "connect, aes256-gcm", "ssh -W, aes256-gcm", true, 1.0),
+    ("ssh_start", 0, "connect, aes256-gcm", "ssh -W, aes256-gcm", true, 0.4),
+    ("ssh_start_at_100_ms", 0, "connect, aes256-gcm", "ssh -W, aes256-gcm", true, 0.65),
 ];
 
 /// Experiment, metric, participant, `true` for an upper bound, and the bound.

@@ -6,12 +6,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command as Process;
 
+use super::ssh::find_ssh;
 use super::tunnel::{
     Command, Port, Tunnel, find_peer, is_selected, websocat, websocat_client, websocat_server,
 };
-use crate::competitors::{BASELINE, Competitor, in_path};
+use crate::competitors::{BASELINE, Competitor};
 use crate::options::{Options, scratch_directory};
 
 /// The directory of programs that `cargo install --root target/tools` installs, relative to Cargo's
@@ -78,47 +78,4 @@ fn find_bore(options: &Options) -> Option<PathBuf> {
         return Some(installed);
     }
     find_peer("bore", "bore", options)
-}
-
-/// Returns the paths of sshd and ssh.
-fn find_ssh(options: &Options) -> Option<[PathBuf; 2]> {
-    // sshd is not in every user's PATH, and must be started by its absolute path.
-    let sshd =
-        in_path("sshd").or_else(|| Some(PathBuf::from("/usr/sbin/sshd")).filter(|path| path.is_file()));
-    let ssh = find_peer("ssh", "ssh", options)?;
-    if sshd.is_none() {
-        println!("sshd: not installed");
-    }
-    Some([sshd?, ssh])
-}
-
-/// Writes the configurations of sshd and ssh, with a key for each, and returns their directory.
-pub(super) fn ssh_files(ports: [u16; 2]) -> io::Result<String> {
-    let folder = scratch_directory().join("bench-ssh");
-    fs::create_dir_all(&folder)?;
-    let path = |name: &str| folder.join(name).display().to_string();
-    for key in ["host", "user"] {
-        if !folder.join(key).is_file() {
-            Process::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &path(key)]).status()?;
-        }
-    }
-    let port = ports[0];
-    let host = fs::read_to_string(path("host.pub"))?;
-    fs::write(path("known_hosts"), format!("bench {host}"))?;
-    let (host, user, known_hosts) = (path("host"), path("user"), path("known_hosts"));
-    let sshd = format!(
-        "ListenAddress 127.0.0.1:{port}\nHostKey {host}\nPidFile none\nAuthorizedKeysFile {user}.pub\n\
-         StrictModes no\nUsePAM no\nPermitRootLogin yes\n"
-    );
-    fs::write(path("sshd_config"), sshd)?;
-    let ssh = format!(
-        "Host hub\nHostName 127.0.0.1\nPort {port}\nHostKeyAlias bench\nIdentityFile {user}\n\
-         IdentitiesOnly yes\nUserKnownHostsFile {known_hosts}\nBatchMode yes\nExitOnForwardFailure yes\n"
-    );
-    fs::write(path("ssh_config"), ssh)?;
-    if rustix::process::geteuid().is_root() {
-        // sshd requires this directory, which its service would create.
-        fs::create_dir_all("/run/sshd")?;
-    }
-    Ok(folder.display().to_string())
 }

@@ -1,4 +1,4 @@
-//! Measures tunnels that need a server of the same kind: WebSocket, POST and relay hub. Each
+//! Measures tunnels that need a server of the same kind: WebSocket, POST, relay hub and SSH. Each
 //! participant is a client between pipes, and the servers that lead to the target.
 
 mod bulk;
@@ -9,6 +9,8 @@ mod pairs;
 mod participants;
 mod ping_pong;
 mod processes;
+mod slow_link;
+mod ssh;
 mod start;
 mod tunnel;
 
@@ -49,6 +51,14 @@ const HUB: Keys = Keys {
     memory: "hub_memory",
 };
 
+const SSH: Keys = Keys {
+    down: "ssh_down",
+    up: "ssh_up",
+    ping_pong: "ssh_pingpong",
+    start: "ssh_start",
+    memory: "ssh_memory",
+};
+
 /// Runs all experiments with tunnels of this kind.
 pub(crate) fn experiments(
     kind: TunnelKind,
@@ -61,10 +71,17 @@ pub(crate) fn experiments(
         TunnelKind::WebSocket => WEBSOCKET,
         TunnelKind::Post => POST,
         TunnelKind::Hub => HUB,
+        TunnelKind::Ssh => SSH,
     };
     add(bulk::experiment(keys.down, bulk::Direction::Down, options, &tunnels));
     add(bulk::experiment(keys.up, bulk::Direction::Up, options, &tunnels));
     add(ping_pong::experiment(keys.ping_pong, options, &tunnels));
+    if kind == TunnelKind::Ssh {
+        let [near, far] = ["{a}", "{slow}"].map(|entry| ssh::for_start(options, competitors, entry));
+        add(start::experiment(keys.start, options, near.iter()));
+        add(start::experiment("ssh_start_at_100_ms", options, far.iter()));
+        return;
+    }
     let socks5 = participants::socks5(competitors);
     add(start::experiment(keys.start, options, tunnels.iter().chain(&socks5)));
     add(memory::experiment(keys.memory, options, &tunnels));

@@ -1,7 +1,7 @@
 //! The tunnels that are compared, and their command lines.
 
-use super::hub;
 use super::tunnel::{Command, Tunnel, find_peer, websocat, websocat_client, websocat_server};
+use super::{hub, ssh};
 use crate::competitors::{BASELINE, Competitor, OURS, Tool};
 use crate::options::{Options, TunnelKind};
 
@@ -39,6 +39,7 @@ pub(super) fn find(kind: TunnelKind, options: &Options, competitors: &[Competito
             TunnelKind::WebSocket => websocket(ours, options),
             TunnelKind::Post => post(ours, options),
             TunnelKind::Hub => hub::ours(ours),
+            TunnelKind::Ssh => ssh::ours(ours),
         });
     }
     tunnels.extend(match kind {
@@ -46,11 +47,13 @@ pub(super) fn find(kind: TunnelKind, options: &Options, competitors: &[Competito
             Tunnel::new("websocat", vec![websocat_server(&program)], websocat_client(&program))
         }),
         TunnelKind::Post => httptunnel(options),
-        TunnelKind::Hub => None,
+        TunnelKind::Hub | TunnelKind::Ssh => None,
     });
-    if kind == TunnelKind::Hub {
-        tunnels.extend(hub::others(options, competitors));
-    }
+    tunnels.extend(match kind {
+        TunnelKind::Hub => hub::others(options, competitors),
+        TunnelKind::Ssh => ssh::others(options),
+        TunnelKind::WebSocket | TunnelKind::Post => Vec::new(),
+    });
     tunnels
 }
 

@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::hub;
 use super::participants::nginx_config;
 use super::tunnel::{Command, Port, Tunnel};
+use super::{hub, slow_link, ssh};
 use crate::options::scratch_directory;
 use crate::relay::Relay;
 
@@ -20,6 +20,8 @@ pub(super) struct Servers {
     relays: Vec<Relay>,
     ports: [u16; 2],
     target: u16,
+    /// The near end of a slow link to the first port; `None` if the client does not use one.
+    slow: Option<u16>,
 }
 
 impl Servers {
@@ -30,7 +32,9 @@ impl Servers {
         let listeners = [free()?, free()?];
         let ports = [listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()];
         drop(listeners);
-        let mut servers = Self { relays: Vec::new(), ports, target };
+        let is_slow = tunnel.client.args.contains("{slow}");
+        let slow = is_slow.then(|| slow_link::start(ports[0])).transpose()?;
+        let mut servers = Self { relays: Vec::new(), ports, target, slow };
         for command in &tunnel.servers {
             if let Some(port) = command.after {
                 servers.wait_for(servers.number(port))?;
@@ -65,9 +69,10 @@ impl Servers {
         }
         let args = command.args.replace("{nginx}", &config.display().to_string());
         let args =
-            if args.contains("{ssh}") { args.replace("{ssh}", &hub::ssh_files(self.ports)?) } else { args };
+            if args.contains("{ssh}") { args.replace("{ssh}", &ssh::files(self.ports)?) } else { args };
         let args = if args.contains("{key}") { args.replace("{key}", &hub::key_file()?) } else { args };
         let args = args.replace("{a}", &a.to_string()).replace("{b}", &b.to_string());
+        let args = args.replace("{slow}", &self.slow.unwrap_or_default().to_string());
         let args = args.replace("{target}", &self.target.to_string());
         let args: Vec<_> = args.split(' ').map(str::to_owned).collect();
         Relay::start_program(&command.program, command.variable.as_ref(), &args, limit)

@@ -27,8 +27,8 @@ pub(crate) enum Port {
     Fixed(u16),
 }
 
-/// A command. In its arguments, `{a}` and `{b}` represent the ports of the servers, and `{target}`
-/// represents the target's port on 127.0.0.1.
+/// A command. In its arguments, `{a}` and `{b}` represent the ports of the servers, `{slow}` a link
+/// to `{a}` with a long round-trip time, and `{target}` the target's port on 127.0.0.1.
 pub(crate) struct Command {
     pub(crate) program: PathBuf,
     pub(crate) args: String,
