@@ -61,29 +61,31 @@ impl Liveness {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
 
     #[test]
     fn three_requests_without_an_answer_end_the_connection() {
-        let mut liveness = Liveness::new(Some(25 * SECOND));
-        assert_eq!(liveness.due(24 * SECOND), Due::Nothing);
-        assert_eq!(liveness.deadline(), Some(25 * SECOND));
+        let mut liveness = Liveness::new(Some(seconds(25)));
+        assert_eq!(liveness.due(seconds(24)), Due::Nothing);
+        assert_eq!(liveness.deadline(), Some(seconds(25)));
         for request in 1..=3 {
-            assert_eq!(liveness.due(request * 25 * SECOND), Due::Request);
-            assert_eq!(liveness.due(request * 25 * SECOND), Due::Nothing);
+            assert_eq!(liveness.due(seconds(request * 25)), Due::Request);
+            assert_eq!(liveness.due(seconds(request * 25)), Due::Nothing);
         }
-        assert_eq!(liveness.due(99 * SECOND), Due::Nothing);
-        assert_eq!(liveness.due(100 * SECOND), Due::Failure);
+        assert_eq!(liveness.due(seconds(99)), Due::Nothing);
+        assert_eq!(liveness.due(seconds(100)), Due::Failure);
     }
 
     #[test]
     fn input_starts_over() {
-        let mut liveness = Liveness::new(Some(SECOND));
+        let mut liveness = Liveness::new(Some(seconds(1)));
         for now in [1, 2, 3] {
-            assert_eq!(liveness.due(now * SECOND), Due::Request);
+            assert_eq!(liveness.due(seconds(now)), Due::Request);
         }
-        liveness.received(3 * SECOND);
-        assert_eq!(liveness.due(4 * SECOND), Due::Request);
+        liveness.received(seconds(3));
+        assert_eq!(liveness.due(seconds(4)), Due::Request);
         assert_eq!(Liveness::new(None).due(Duration::MAX), Due::Nothing);
     }
 }

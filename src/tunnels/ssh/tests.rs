@@ -129,7 +129,7 @@ fn channels_wait_in_turn_for_room() {
     assert!(turns.may_write(ids[2], 1) && !turns.may_write(ids[1], 1));
     turns.wrote(ids[2]);
     turns.wait(ids[2]);
-    assert_eq!(turns.grant(1), Some(ids[1]), "whoever has written waits behind the others");
+    assert_eq!(turns.grant(1), Some(ids[1]), "a channel that has written waits behind the others");
     turns.give_up(ids[1]);
     assert_eq!(turns.grant(2), Some(ids[2]));
     assert!(!turns.may_write(ids[0], 1) && turns.may_write(ids[0], 2), "one packet is reserved");
