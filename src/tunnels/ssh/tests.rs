@@ -17,8 +17,10 @@ use crate::ssh::transport::{Limits, Transport};
 use crate::stream::{Interest, PollSet};
 use crate::sys::{self, Channel};
 
-/// A limit for hanging only.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Returns a limit for hanging only.
+fn timeout() -> Duration {
+    Duration::from_secs(60)
+}
 
 struct Server {
     connection: Connection,
@@ -80,7 +82,7 @@ fn shared((client, server): (Transport, Transport)) -> (SharedConnection, Box<dy
 
 /// Repeats a step until it returns a value.
 fn wait_for<T>(mut step: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + TIMEOUT;
+    let end = Instant::now() + timeout();
     loop {
         if let Some(value) = step() {
             return value;
@@ -183,7 +185,7 @@ fn a_wait_ends_with_each_event_of_the_channel() {
     let wait = |stream: &dyn Stream, want: Interest| {
         let mut polls = PollSet::default();
         stream.register(want, &mut polls);
-        let mut events = polls.wait(Some(TIMEOUT)).unwrap().unwrap();
+        let mut events = polls.wait(Some(timeout())).unwrap().unwrap();
         let ready = stream.ready(want, &mut events);
         (ready.read, ready.write)
     };
