@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::bypass::BypassList;
 use crate::proto::ProxyProtocol;
 pub use access::{TokenCheck, WebAccess};
-pub use dial::{Dial, DialError, Multiplexer};
+pub use dial::{Dial, DialError, Multiplexer, Opened};
 pub use hop::{Comparable, Hop, HopRequest, KnownCredentials, Protocol, Resolve, TargetUse};
 pub use listen_address::ListenAddress;
 pub use local::{

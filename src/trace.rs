@@ -124,7 +124,7 @@ pub fn plan(plan: &Plan) {
             trace!("dest_host={}", target.host);
             trace!("dest_port={}", target.port);
         }
-        Target::Unix(_) | Target::AtServer(_) => trace!("dest_host={}", plan.target),
+        Target::Unix(_) | Target::Queue(_) | Target::AtServer(_) => trace!("dest_host={}", plan.target),
     }
     if let Limits::Total(limit) = plan.limits {
         trace!("setting timeout: {} seconds", limit.as_secs_f64());

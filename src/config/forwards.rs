@@ -1,5 +1,6 @@
 //! The values of `--local-forward` and `--remote-forward`: `FROM=TO`.
 
+use super::queue;
 use super::service::port_after_host;
 use crate::addr::{Endpoint, Host, Port, split_port};
 use crate::error::Error;
@@ -11,9 +12,6 @@ const LOCALHOST: &str = "localhost";
 
 /// The error for `unix:` alone.
 const NO_PATH: &str = "missing path after 'unix:'";
-
-/// The longest name of a queue.
-const MAX_QUEUE_NAME: usize = 64;
 
 /// Parses the values of `--local-forward`.
 pub(super) fn local(values: &[String]) -> Result<Vec<LocalForward>, Error> {
@@ -90,11 +88,10 @@ fn remote_target_or_any_port(text: &str, option: &str) -> Result<RemoteTarget, E
         };
     }
     if let Some(name) = text.strip_prefix("queue:") {
-        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        return if !name.is_empty() && name.len() <= MAX_QUEUE_NAME && name.bytes().all(is_valid) {
+        return if queue::is_name(name) {
             Ok(RemoteTarget::Queue(name.to_owned()))
         } else {
-            Err(invalid(option, "the name of a queue has 1 to 64 letters, digits, '-' and '_'"))
+            Err(invalid(option, queue::NAME_RULE))
         };
     }
     let (host, port) = match split_port(text) {

@@ -97,7 +97,7 @@ impl Settings for HopSettings<'_> {
     fn address(&self) -> Option<Endpoint> {
         match self.url.target() {
             Target::Tcp(address) => Some(address),
-            Target::Unix(_) | Target::AtServer(_) => None,
+            Target::Unix(_) | Target::Queue(_) | Target::AtServer(_) => None,
         }
     }
 
@@ -179,7 +179,7 @@ impl Settings for HopSettings<'_> {
 /// Returns `true` if no network can carry what is sent to this address.
 fn is_on_this_machine(target: &Target) -> bool {
     match target {
-        Target::Unix(_) | Target::AtServer(_) => true,
+        Target::Unix(_) | Target::Queue(_) | Target::AtServer(_) => true,
         Target::Tcp(Endpoint { host: Host::Ip(ip), .. }) => ip.to_canonical().is_loopback(),
         Target::Tcp(Endpoint { host: Host::Name(name), .. }) => name.is_localhost(),
     }

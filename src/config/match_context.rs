@@ -32,7 +32,7 @@ impl MatchContext {
     pub(super) fn new(target: &Target, limits: Limits) -> Self {
         let (host, port) = match target {
             Target::Tcp(endpoint) => (endpoint.host.to_string(), Some(endpoint.port.get())),
-            Target::Unix(_) => (target.to_string(), None),
+            Target::Unix(_) | Target::Queue(_) => (target.to_string(), None),
             Target::AtServer(host) => (host.as_ref().map(ToString::to_string).unwrap_or_default(), None),
         };
         Self { host, port, has_no_target: false, limits, dump_guard: OnceCell::new() }

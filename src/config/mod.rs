@@ -38,6 +38,7 @@ mod planner;
 mod post_server;
 mod proxy_server;
 mod proxy_url;
+mod queue;
 mod rcfile;
 #[cfg(feature = "ssh")]
 mod remote;
@@ -168,11 +169,8 @@ fn plan_for(args: &Args, target: Target, local: Local, sources: &Sources<'_>) ->
         return Ok(plan);
     }
     let has_proxy = plan.routes.iter().any(|route| !route.hops.is_empty());
-    if has_proxy && matches!(plan.target, Target::Unix(_)) {
-        return Err(Error::Config(format!(
-            "cannot reach {} through a proxy: it is a local socket; leave out the proxy",
-            plan.target
-        )));
+    if has_proxy && plan.target.is_socket() {
+        check_socket(&plan)?;
     }
     if args.ssh.stray_certificate {
         return Err(Error::Usage("--ssh-cert must follow the --ssh-identity that it is for".into()));
@@ -203,6 +201,21 @@ fn expect_token_used(args: &Args, sources: &Sources<'_>) -> Result<(), Error> {
         return Err(Error::Usage("--resume has no effect without a relay hub or a POST tunnel".into()));
     }
     Ok(())
+}
+
+/// Checks that each route ends at a server that can connect to a socket or a queue.
+fn check_socket(plan: &Plan) -> Result<(), Error> {
+    let reaches = |route: &Route| route.hops.last().is_some_and(|hop| hop.protocol.reaches_sockets());
+    let count = plan.routes.iter().filter(|route| reaches(route)).count();
+    if count == plan.routes.len() {
+        return Ok(());
+    }
+    let why = if count == 0 {
+        "it is a local socket; leave out the proxy"
+    } else {
+        "the last hop of each route must be an SSH server"
+    };
+    Err(Error::Config(format!("cannot reach {} through a proxy: {why}", plan.target)))
 }
 
 /// Rejects `-F` with a hop that has messages of its own around the tunnel's bytes.

@@ -51,7 +51,7 @@ pub(super) fn server(args: &Args) -> Result<Option<Endpoint>, Error> {
     }
     match parse(text)?.target() {
         Target::Tcp(address) => Ok(Some(address)),
-        Target::Unix(_) | Target::AtServer(_) => {
+        Target::Unix(_) | Target::Queue(_) | Target::AtServer(_) => {
             Err(Error::Config("invalid server in --ssh: a UNIX-domain socket is not supported".into()))
         }
     }

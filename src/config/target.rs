@@ -1,5 +1,6 @@
 //! Parses the target from the operands on the command line.
 
+use super::queue;
 use super::service::{port_after_host, port_or_service};
 use crate::addr::{Endpoint, Host, split_port};
 use crate::cli::Args;
@@ -45,6 +46,21 @@ fn operands(args: &Args) -> Result<Target, Error> {
         };
     }
     expect_no_server(&args.host)?;
+    if let Some(name) = args.host.strip_prefix("queue:").filter(|_| queue::is_possible(args)) {
+        return match &args.port {
+            _ if !queue::is_name(name) => Err(Error::Config(format!(
+                "invalid queue '{}': {}",
+                secret::masked_text(name),
+                queue::NAME_RULE
+            ))),
+            Some(port) => Err(Error::Usage(format!(
+                "unexpected port '{}' after {}: a queue has no port",
+                secret::masked(port),
+                args.host
+            ))),
+            None => Ok(Target::Queue(name.into())),
+        };
+    }
     for operand in [Some(&args.host), args.port.as_ref()].into_iter().flatten() {
         expect_no_proxy(operand)?;
     }

@@ -56,7 +56,32 @@ fn negotiation_refusal(cause: &proto::Error) -> Refusal {
         E::NoMethod { .. } | E::NoScheme { .. } | E::WrongPassword { .. } | E::WrongHeader { .. } => {
             Refusal::ProxyAuthentication
         }
+        #[cfg(feature = "ssh")]
+        E::Ssh(failure) => ssh_refusal(failure),
         _ => Refusal::ProxyFailed,
+    }
+}
+
+/// Translates the reason of an SSH server, which for a failed connection is the text of its system.
+#[cfg(feature = "ssh")]
+fn ssh_refusal(failure: &proto::ssh::Failure) -> Refusal {
+    use crate::ssh::error::Error as E;
+    let (reason, text) = match &failure.cause {
+        E::ChannelRefused { reason, text } => (*reason, text.to_ascii_lowercase()),
+        _ if failure.is_login() => return Refusal::ProxyAuthentication,
+        _ => return Refusal::ProxyFailed,
+    };
+    let texts = [
+        ("connection refused", Refusal::ConnectionRefused),
+        ("timed out", Refusal::TimedOut),
+        ("no route to host", Refusal::HostUnreachable),
+        ("network is unreachable", Refusal::NetworkUnreachable),
+        ("name or service not known", Refusal::UnknownHost),
+        ("name resolution", Refusal::UnknownHost),
+    ];
+    match reason {
+        1 => Refusal::NotAllowed,
+        _ => texts.iter().find(|(part, _)| text.contains(part)).map_or(Refusal::General, |(_, found)| *found),
     }
 }
 

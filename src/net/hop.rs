@@ -103,6 +103,13 @@ pub(super) struct HopState<'a> {
     pub(super) tunnel: Option<Arc<dyn Multiplexer>>,
 }
 
+impl<'a> Setup<'a> {
+    /// Returns the resolver for names that a proxy must receive as addresses.
+    fn resolver(&self) -> Resolver<'a> {
+        Resolver { server: None, family: self.sockets.family.as_ref(), binding: self.binding }
+    }
+}
+
 impl HopState<'_> {
     /// Returns the deadline for the rest of the handshakes with this proxy: `reach`, or what is
     /// left of the proxy's own limit if `reach` never passes.
@@ -141,36 +148,49 @@ pub(super) fn hops_to_server<'a>(
     Ok(&path[path.len() - 1..])
 }
 
+/// Returns the destination to send to the last hop of `path`, which is `target` or its address.
+/// Returns `None` without hops, and if the target bypasses the proxies.
+pub(super) fn destination(
+    path: &[Hop],
+    target: &Endpoint,
+    bypass: Option<&Bypass>,
+    setup: &Setup<'_>,
+    deadline: &Deadline<'_>,
+) -> Result<Option<Endpoint>, Error> {
+    let Some(last) = path.last() else { return Ok(None) };
+    let &Setup { context, .. } = setup;
+    let destination = resolve_for_hop(last, target, setup.resolver(), deadline, context.progress)?;
+    if bypass.map(|bypass| is_bypassed(bypass, target, &destination)).transpose()?.unwrap_or(false) {
+        context.progress.reached(&Stage::Bypassed);
+        return Ok(None);
+    }
+    Ok(Some(destination))
+}
+
 /// Creates the negotiation for each hop of `path`, the first hops of a route of `count` hops. The
-/// last one is to connect to `target`. Returns an empty list if the target bypasses the proxies.
+/// last one is to connect to `destination`, or to a socket or queue at the server.
 pub(super) fn prepare_hops<'a>(
     path: &'a [Hop],
     count: usize,
-    target: &Endpoint,
-    bypass: Option<&Bypass>,
+    (destination, socket): (Endpoint, Option<&Target>),
     setup: &Setup<'a>,
     deadline: &Deadline<'_>,
 ) -> Result<Vec<HopState<'a>>, Error> {
-    let Some((last, before)) = path.split_last() else { return Ok(Vec::new()) };
-    let &Setup { sockets, eager, binding, redactor, context, .. } = setup;
+    let before = &path[..path.len().saturating_sub(1)];
+    let &Setup { eager, redactor, context, .. } = setup;
     let Shared { prompt, tls, memory, .. } = &**context.shared;
-    let resolver = Resolver { server: None, family: sockets.family.as_ref(), binding };
-    let last = resolve_for_hop(last, target, resolver, deadline, context.progress)?;
-    if bypass.map(|bypass| is_bypassed(bypass, target, &last)).transpose()?.unwrap_or(false) {
-        context.progress.reached(&Stage::Bypassed);
-        return Ok(Vec::new());
-    }
+    let resolver = setup.resolver();
     let destinations = before
         .iter()
-        .zip(&path[1..])
+        .zip(path.iter().skip(1))
         .map(|(hop, next)| match &next.proxy {
             Target::Tcp(next) => resolve_for_hop(hop, next, resolver, deadline, context.progress),
             // `config` rejects such a chain, too.
-            Target::Unix(_) | Target::AtServer(_) => {
+            Target::Unix(_) | Target::Queue(_) | Target::AtServer(_) => {
                 Err(Error::Config(format!("no proxy can reach {}", next.proxy)))
             }
         })
-        .chain([Ok(last)]);
+        .chain([Ok(destination)]);
     let prepare = |(index, (hop, destination)): (usize, (&'a Hop, Result<Endpoint, Error>))| {
         let peer = Peer::proxy(hop, index, count);
         let destination = destination?;
@@ -178,6 +198,7 @@ pub(super) fn prepare_hops<'a>(
             let cause = proto::Error::NotEncodable(Unencodable::Zone);
             return Err(Error::Negotiation { peer, cause });
         }
+        let is_last = index + 1 == path.len();
         let path = &path[..=index];
         let remembered = || memory.as_ref().and_then(|memory| memory.get(path));
         let known = known_credentials(hop, &peer, eager, &**prompt)?;
@@ -187,10 +208,11 @@ pub(super) fn prepare_hops<'a>(
         for credentials in known.iter().chain(&prompted) {
             redactor.add_credentials(credentials);
         }
-        let is_last = index + 1 == count;
-        let forward = context.forward.filter(|_| is_last && hop.protocol.forwards_requests());
+        let forward = context.forward.filter(|_| index + 1 == count && hop.protocol.forwards_requests());
         let mut negotiation = hop.protocol.negotiation(HopRequest {
             destination,
+            socket: socket.filter(|_| is_last),
+            is_shared: setup.shares_tunnels && index + 1 == count && hop.protocol.multiplexes(),
             user: hop.protocol.needs_user().then(|| user(hop, &peer)).transpose()?,
             known,
             token: hop.protocol.token().map(|token| current_token(token, redactor)),

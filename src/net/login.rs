@@ -72,7 +72,7 @@ fn run_password_command(
     let (host, port) = match &hop.proxy {
         Target::Tcp(proxy) => (proxy.host.to_string(), proxy.port.to_string()),
         // A path may contain characters that are unsafe in a shell command.
-        Target::Unix(_) | Target::AtServer(_) => ("localhost".into(), String::new()),
+        Target::Unix(_) | Target::Queue(_) | Target::AtServer(_) => ("localhost".into(), String::new()),
     };
     let line = fill_in(line, &[('h', &host), ('p', &port), ('u', user)])
         .map_err(|what| format!("the command in {source} cannot be run: {what}"))?;

@@ -1,19 +1,15 @@
 //! Turns a plan into a connected stream: resolves names, dials, negotiates with each hop, and
 //! starts TLS with the target if requested.
 
-use std::net::SocketAddr;
-
 use crate::addr::Endpoint;
 use crate::error::{Error, Peer};
-use crate::plan::{Bypass, Limits, Local, Plan, Route, Target, placeholder};
-use crate::stream::Stream;
+use crate::plan::{Bypass, Hop, Limits, Local, Plan, Route, Target, placeholder};
 use crate::trace::trace;
 use binding::Binding;
 use deadline::Deadline;
-use hop::{HopState, Setup, prepare_hops};
+use hop::{Setup, prepare_hops};
 use path::connect_hops;
-use tunnel_pool::Entry;
-use waiting::Wait;
+use share::Share;
 
 mod binding;
 mod connection;
@@ -32,6 +28,7 @@ mod progress;
 mod received_log;
 mod resolve;
 mod resolve_error;
+mod share;
 mod shared;
 mod target;
 #[cfg(test)]
@@ -75,6 +72,10 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         Target::AtServer(host) => {
             &placeholder(host.clone()).map_err(|error| Error::Config(error.to_string()))?
         }
+        Target::Unix(_) | Target::Queue(_) if plan.hops().next().is_some() => {
+            &placeholder(None).map_err(|error| Error::Config(error.to_string()))?
+        }
+        Target::Queue(_) => return Err(Error::Config(format!("no server has {}", plan.target))),
         Target::Unix(path) => {
             let peer = Peer::target(&plan.target);
             let channel = dial::dial_unix(path, &peer, &deadline, context.progress)?;
@@ -112,16 +113,19 @@ pub fn connect(plan: &Plan, context: Context<'_>) -> Result<Tunnel, Error> {
         let mut share = deadline.share(attempts, Limits::ROUTE_TIMEOUT);
         context.progress.reached(&Stage::Route(index));
         // Without its address, the target bypasses nothing.
-        let bypass = Some(&route.bypass).filter(|_| !matches!(plan.target, Target::AtServer(_)));
+        let bypass = Some(&route.bypass).filter(|_| matches!(plan.target, Target::Tcp(_)));
         let hops = match &plan.local {
             Local::Remote(_) => hop::hops_to_server(&route.hops, &route.bypass, &setup, &share),
             _ => Ok(&route.hops[..]),
         };
-        let prepared = hops.and_then(|hops| prepare_hops(hops, hops.len(), target, bypass, &setup, &share));
+        let prepared = hops.and_then(|hops| {
+            let destination = hop::destination(hops, target, bypass, &setup, &share)?;
+            Ok(destination.map(|destination| (hops, destination)))
+        });
         let result = match prepared {
             // An earlier route already dialled the target directly, and this one would do the same.
-            Ok(hops) if hops.is_empty() && std::mem::replace(&mut tried_directly, true) => continue,
-            Ok(hops) => connect_route(hops, route, plan, &setup, &mut share)
+            Ok(None) if std::mem::replace(&mut tried_directly, true) => continue,
+            Ok(prepared) => connect_route(route, prepared, plan, &setup, &mut share)
                 .and_then(|tunnel| target::finish(tunnel, plan, target_tls.as_ref(), &share, context)),
             Err(error) => Err(error),
         };
@@ -163,59 +167,53 @@ fn is_direct(route: &Route, target: &Endpoint) -> bool {
     route.hops.is_empty() || decisive.matches(target) == Some(true)
 }
 
-/// Connects to the target through `hops`, or directly if there are none.
+/// Connects to the target through these hops, the last of which connects to the destination, or
+/// directly without hops.
 fn connect_route<'a>(
-    mut hops: Vec<HopState<'a>>,
     route: &Route,
+    prepared: Option<(&'a [Hop], Endpoint)>,
     plan: &Plan,
     setup: &Setup<'a>,
     deadline: &mut Deadline<'_>,
 ) -> Result<Tunnel, Error> {
+    let (hops, destination) = prepared.map_or((&[][..], None), |(hops, to)| (hops, Some(to)));
+    let peer = |index: usize| hops.get(index).map(|hop| Peer::proxy(hop, index, hops.len()));
+    let granted_by = peer(hops.len().wrapping_sub(1));
     // `-R ADDRESS` applies only to the target's name; the system resolves the proxies' names.
-    let (remote, server) = match hops.first() {
-        Some(hop) => (hop.peer.clone(), None),
+    let (remote, server) = match peer(0) {
+        Some(first) => (first, None),
         None => (Peer::target(&plan.target), route.name_server),
     };
-    let stream = connect_or_share(&mut hops, &remote, server, setup, deadline)?;
-    let granted_by = hops.last().map(|hop| hop.peer.clone());
-    let is_forwarding = hops.last().is_some_and(|hop| hop.forwards);
+    let entry = match (&setup.context.shared.tunnels, hops.last(), &granted_by) {
+        (Some(pool), Some(last), Some(peer)) if last.protocol.multiplexes() => {
+            Some((pool, share::enter(pool, hops, peer, &plan.target, deadline)?))
+        }
+        _ => None,
+    };
+    let (stream, is_forwarding) = match entry {
+        Some((_, Share::Stream(stream))) => (stream, false),
+        entry => {
+            let prepared = destination.map_or_else(
+                || Ok(Vec::new()),
+                |destination| {
+                    let socket = Some(&plan.target).filter(|target| target.is_socket());
+                    prepare_hops(hops, hops.len(), (destination, socket), setup, deadline)
+                },
+            );
+            let mut states = prepared?;
+            let is_forwarding = states.last().is_some_and(|hop| hop.forwards);
+            let stream = connect_hops(&mut states, &remote, server, setup, deadline)?.into_stream();
+            let tunnel = states.last_mut().and_then(|last| last.tunnel.take());
+            let stream = match (entry, tunnel, &granted_by) {
+                (Some((pool, Share::Connect(opening))), Some(tunnel), Some(peer)) => {
+                    share::publish(pool, opening, hops, peer, (tunnel, &plan.target), deadline)?
+                }
+                _ => stream,
+            };
+            (stream, is_forwarding)
+        }
+    };
     let reports_ends = route.hops.last().is_some_and(|hop| hop.protocol.reports_ends());
     let peers = Peers { remote, granted_by, target: plan.target.clone(), reports_ends, is_forwarding };
     Ok(Tunnel { stream, peers })
-}
-
-/// Opens a stream in a tunnel that other sessions use, if the last hop has such tunnels. Otherwise,
-/// connects through the hops.
-fn connect_or_share<'a>(
-    hops: &mut [HopState<'a>],
-    first: &Peer,
-    server: Option<SocketAddr>,
-    setup: &Setup<'a>,
-    deadline: &mut Deadline<'_>,
-) -> Result<Box<dyn Stream>, Error> {
-    let last = hops.last().filter(|last| last.hop.protocol.multiplexes());
-    let Some((pool, last)) = setup.context.shared.tunnels.as_ref().zip(last) else {
-        return Ok(connect_hops(hops, first, server, setup, deadline)?.into_stream());
-    };
-    let (path, peer) = (last.path, last.peer.clone());
-    let opening = loop {
-        match pool.enter(path, &Wait::new(&peer, "a tunnel that another client opens", deadline))? {
-            Entry::Open(tunnel) => match tunnel.open() {
-                Some(stream) => {
-                    return stream.map_err(|cause| Error::System { what: "open a stream", cause });
-                }
-                None => pool.forget(path, &tunnel),
-            },
-            Entry::First(opening) => break Some(opening),
-            Entry::Own => break None,
-        }
-    };
-    let stream = connect_hops(hops, first, server, setup, deadline)?.into_stream();
-    if let Some(tunnel) = hops.last_mut().and_then(|last| last.tunnel.take()) {
-        match opening {
-            Some(opening) => opening.opened(tunnel),
-            None => pool.add(path, tunnel),
-        }
-    }
-    Ok(stream)
 }

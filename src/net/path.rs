@@ -1,6 +1,6 @@
 //! Connects through hops, and again to a hop whose protocol opens further connections.
 
-use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::binding::Binding;
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::dial;
-use super::hop::{Context, HopState, Setup, current_token, prepare_hops};
+use super::hop::{Context, HopState, Setup, current_token, destination, prepare_hops};
 use super::negotiate::{Outcome, negotiate, send_ahead};
 use super::progress::Stage;
 use super::resolve::Resolver;
@@ -21,6 +21,7 @@ use crate::proto::Redactor;
 use crate::secret::Secret;
 use crate::stream::Stream;
 use crate::trace::trace;
+use crate::tunnels::Broken;
 
 /// Dials `first`, and negotiates with each hop in turn. Without hops, `first` is the only peer.
 pub(super) fn connect_hops<'a>(
@@ -82,7 +83,7 @@ pub(super) fn connect_hops<'a>(
 }
 
 /// Returns the tunnel through the proxy, once the negotiation on `connection` is done. If sessions
-/// share it, stores it in the state and returns its first stream.
+/// share it, stores it in the state and returns a stream without use.
 fn establish(
     state: &mut HopState<'_>,
     connection: Connection,
@@ -97,10 +98,9 @@ fn establish(
         return Ok(Connection::new(hop.protocol.establish(negotiation, stream, &dial)));
     }
     let failed = |cause| Error::System { what: "start a tunnel", cause };
-    let started = hop.protocol.establish_multiplexer(negotiation, stream, &dial).map_err(failed)?;
-    let first = started.open().ok_or_else(|| failed(io::ErrorKind::ConnectionAborted.into()))?;
-    *tunnel = Some(started);
-    Ok(Connection::new(first.map_err(failed)?))
+    *tunnel = Some(hop.protocol.establish_multiplexer(negotiation, stream, &dial).map_err(failed)?);
+    // The session opens a stream in the tunnel instead.
+    Ok(Connection::new(Box::new(Broken::new(ErrorKind::NotConnected.into()))))
 }
 
 /// A hop and the hops before it, with all settings for connecting to it. Borrows nothing, so that a
@@ -152,9 +152,12 @@ impl Redial {
             Deadline::for_plan(self.limits).or_resume(Limits::HANDSHAKE_TIMEOUT, Duration::ZERO);
         let count = self.peer.hop.map_or(self.before.len() + 1, |(_, count)| count.into());
         let mut hops = match &self.hop.proxy {
-            Target::Tcp(next) => prepare_hops(&self.before, count, next, None, &setup, &deadline)?,
+            Target::Tcp(next) => match destination(&self.before, next, None, &setup, &deadline)? {
+                Some(next) => prepare_hops(&self.before, count, (next, None), &setup, &deadline)?,
+                None => Vec::new(),
+            },
             // No proxy can reach it, so it is the first hop.
-            Target::Unix(_) | Target::AtServer(_) => Vec::new(),
+            Target::Unix(_) | Target::Queue(_) | Target::AtServer(_) => Vec::new(),
         };
         let first = hops.first().map_or(&self.peer, |hop| &hop.peer).clone();
         let connection = connect_hops(&mut hops, &first, None, &setup, &mut deadline)?;

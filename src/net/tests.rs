@@ -90,7 +90,7 @@ fn the_limit_of_a_proxy_does_not_start_again_with_each_connection_that_it_reques
         shares_tunnels: false,
     };
     let mut deadline = Deadline::start(None);
-    let mut hops = prepare_hops(&plan.routes[0].hops, 1, target, None, &setup, &deadline).unwrap();
+    let mut hops = prepare_hops(&plan.routes[0].hops, 1, (target.clone(), None), &setup, &deadline).unwrap();
     let proxy_peer = hops[0].peer.clone();
     connect_hops(&mut hops, &proxy_peer, None, &setup, &mut deadline).unwrap();
     assert!(hops[0].spent >= pause * 2, "{:?}", hops[0].spent);

@@ -1,32 +1,44 @@
 //! Tunnels that carry many streams, which the sessions of a listener share.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::waiting::Wait;
 use crate::error::Error;
-use crate::plan::{Hop, Multiplexer};
+use crate::plan::{Hop, Multiplexer, Opened, Target};
+use crate::stream::Stream;
 
-/// The tunnels of a process, one for each chain of hops.
+/// The tunnels of a process.
 #[derive(Default)]
 pub(super) struct TunnelPool {
-    tunnels: Mutex<Vec<(Vec<Hop>, State)>>,
+    paths: Mutex<Vec<Path>>,
     changed: Condvar,
 }
 
-enum State {
+/// A chain of hops, and its tunnels.
+struct Path {
+    hops: Vec<Hop>,
+    /// The tunnels that have not ended.
+    tunnels: Vec<Arc<dyn Multiplexer>>,
+    attempt: Attempt,
+}
+
+/// The state of the attempt to open another tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    None,
     /// A session is opening the tunnel, and the others wait for it.
-    Opening,
-    Open(Arc<dyn Multiplexer>),
+    Running,
     /// The last attempt has failed. Those who waited for it try themselves.
     Failed,
 }
 
 /// The part of a session that needs a tunnel.
 pub(super) enum Entry<'a> {
-    /// The session uses this tunnel.
-    Open(Arc<dyn Multiplexer>),
+    /// The session uses this stream of a tunnel.
+    Open(Box<dyn Stream>),
     /// The session opens a tunnel, for which others wait.
     First(Opening<'a>),
     /// The session opens a tunnel of its own, because the one it waited for failed.
@@ -34,56 +46,79 @@ pub(super) enum Entry<'a> {
 }
 
 impl TunnelPool {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Vec<Hop>, State)>> {
-        self.tunnels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Path>> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the tunnel through these hops, after a wait while another session opens it.
+    /// Opens a stream to `target` in a tunnel through these hops, after a wait while another
+    /// session opens the tunnel.
     ///
     /// # Errors
-    /// The deadline passes, or the client disconnects.
-    pub(super) fn enter(&self, path: &[Hop], until: &Wait<'_>) -> Result<Entry<'_>, Error> {
+    /// The deadline passes, the client disconnects, or descriptors are short.
+    pub(super) fn enter(&self, path: &[Hop], target: &Target, until: &Wait<'_>) -> Result<Entry<'_>, Error> {
         let mut has_waited = false;
         let entered = until.poll_with_status(until.deadline.left(), |timeout| {
-            let is_opening = |tunnels: &mut Vec<_>| matches!(find(tunnels, path), Some(State::Opening));
-            let mut tunnels = self.lock();
-            has_waited |= is_opening(&mut tunnels);
+            let mut opened = None;
+            let must_wait = |paths: &mut Vec<Path>| {
+                let Some(known) = paths.iter_mut().find(|known| known.hops == path) else { return false };
+                opened = open_stream(&mut known.tunnels, target);
+                let is_running = opened.is_none() && known.attempt == Attempt::Running;
+                has_waited |= is_running;
+                is_running
+            };
             let timeout = timeout.unwrap_or(Duration::MAX);
-            let waited = self.changed.wait_timeout_while(tunnels, timeout, is_opening);
-            let (mut tunnels, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            match find(&mut tunnels, path) {
-                Some(State::Opening) => None,
-                Some(State::Open(tunnel)) => Some(Entry::Open(Arc::clone(tunnel))),
-                Some(State::Failed) if has_waited => Some(Entry::Own),
-                _ => {
-                    set(&mut tunnels, path, State::Opening);
-                    Some(Entry::First(Opening { pool: self, path: path.to_vec(), is_open: false }))
+            let waited = self.changed.wait_timeout_while(self.lock(), timeout, must_wait);
+            let (mut paths, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if let Some(opened) = opened {
+                return Some(opened.map(Entry::Open));
+            }
+            let known = get(&mut paths, path);
+            match known.attempt {
+                Attempt::Running => None,
+                Attempt::Failed if has_waited => Some(Ok(Entry::Own)),
+                Attempt::None | Attempt::Failed => {
+                    known.attempt = Attempt::Running;
+                    Some(Ok(Entry::First(Opening { pool: self, path: path.to_vec(), is_open: false })))
                 }
             }
         });
-        entered.map_err(|error| until.error(error))
-    }
-
-    /// Forgets this tunnel, which accepts no more streams.
-    pub(super) fn forget(&self, path: &[Hop], ended: &Arc<dyn Multiplexer>) {
-        let is_ended = |state: &State| matches!(state, State::Open(tunnel) if Arc::ptr_eq(tunnel, ended));
-        self.lock().retain(|(known, state)| known != path || !is_ended(state));
+        let entered = entered.map_err(|error| until.error(error))?;
+        entered.map_err(|cause| Error::System { what: "open a stream", cause })
     }
 
     /// Stores a tunnel for other sessions.
     pub(super) fn add(&self, path: &[Hop], tunnel: Arc<dyn Multiplexer>) {
-        set(&mut self.lock(), path, State::Open(tunnel));
+        let mut paths = self.lock();
+        let known = get(&mut paths, path);
+        known.tunnels.push(tunnel);
+        known.attempt = Attempt::None;
         self.changed.notify_all();
     }
 }
 
-fn find<'a>(tunnels: &'a mut [(Vec<Hop>, State)], path: &[Hop]) -> Option<&'a State> {
-    tunnels.iter().find(|(known, _)| known == path).map(|(_, state)| state)
+/// Opens a stream in the first of these tunnels that has room. Removes those that have ended.
+fn open_stream(
+    tunnels: &mut Vec<Arc<dyn Multiplexer>>,
+    target: &Target,
+) -> Option<io::Result<Box<dyn Stream>>> {
+    let mut index = 0;
+    while let Some(tunnel) = tunnels.get(index) {
+        match tunnel.open(target) {
+            Ok(Opened::Stream(stream)) => return Some(Ok(stream)),
+            Ok(Opened::Full) => index += 1,
+            Ok(Opened::Ended) => drop(tunnels.remove(index)),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    None
 }
 
-fn set(tunnels: &mut Vec<(Vec<Hop>, State)>, path: &[Hop], state: State) {
-    tunnels.retain(|(known, _)| known != path);
-    tunnels.push((path.to_vec(), state));
+fn get<'a>(paths: &'a mut Vec<Path>, path: &[Hop]) -> &'a mut Path {
+    let index = paths.iter().position(|known| known.hops == path).unwrap_or(paths.len());
+    if index == paths.len() {
+        paths.push(Path { hops: path.to_vec(), tunnels: Vec::new(), attempt: Attempt::None });
+    }
+    &mut paths[index]
 }
 
 /// A tunnel that is being opened. Dropping it without a tunnel lets the others try.
@@ -104,7 +139,7 @@ impl Opening<'_> {
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         if !self.is_open {
-            set(&mut self.pool.lock(), &self.path, State::Failed);
+            get(&mut self.pool.lock(), &self.path).attempt = Attempt::Failed;
             self.pool.changed.notify_all();
         }
     }
@@ -120,55 +155,90 @@ impl fmt::Debug for TunnelPool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use std::io;
     use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
     use super::*;
     use crate::addr::{Endpoint, Host};
     use crate::error::Peer;
     use crate::net::deadline::Deadline;
-    use crate::plan::Target;
-    use crate::stream::Stream;
+    use crate::tunnels::Broken;
 
-    struct Tunnel;
+    /// A tunnel with room for some streams, which ends if the number is `usize::MAX`.
+    struct Tunnel(AtomicUsize);
+
+    impl Tunnel {
+        fn with_room(streams: usize) -> Arc<Self> {
+            Arc::new(Self(AtomicUsize::new(streams)))
+        }
+    }
 
     impl Multiplexer for Tunnel {
-        fn open(&self) -> Option<io::Result<Box<dyn Stream>>> {
-            None
+        fn open(&self, _: &Target) -> io::Result<Opened> {
+            match self.0.load(Ordering::Relaxed) {
+                0 => Ok(Opened::Full),
+                usize::MAX => Ok(Opened::Ended),
+                left => {
+                    self.0.store(left - 1, Ordering::Relaxed);
+                    Ok(Opened::Stream(Box::new(Broken::new(io::ErrorKind::NotConnected.into()))))
+                }
+            }
         }
     }
 
     fn enter(pool: &TunnelPool) -> Result<Entry<'_>, Error> {
         let host = Host::parse("hub.example").unwrap();
-        let peer = Peer::target(&Target::Tcp(Endpoint { host, port: 80.try_into().unwrap() }));
+        let target = Target::Tcp(Endpoint { host, port: 80.try_into().unwrap() });
         let deadline = Deadline::start(Some(Duration::from_secs(30)));
-        pool.enter(&[], &Wait::new(&peer, "a test", &deadline))
+        pool.enter(&[], &target, &Wait::new(&Peer::target(&target), "a test", &deadline))
+    }
+
+    fn first(pool: &TunnelPool) -> Opening<'_> {
+        let Ok(Entry::First(opening)) = enter(pool) else { panic!("expected to be the first") };
+        opening
     }
 
     #[test]
     fn sessions_wait_for_the_one_that_opens_the_tunnel() {
         let pool = TunnelPool::default();
-        let Ok(Entry::First(opening)) = enter(&pool) else { panic!("expected to be the first") };
-        let tunnel: Arc<dyn Multiplexer> = Arc::new(Tunnel);
+        let opening = first(&pool);
         thread::scope(|scope| {
-            // A thread that comes too late gets the open tunnel, too.
+            // A thread that comes too late gets a stream of the open tunnel, too.
             let waiting = scope.spawn(|| matches!(enter(&pool), Ok(Entry::Open(_))));
             thread::sleep(Duration::from_millis(20));
-            opening.opened(Arc::clone(&tunnel));
+            opening.opened(Tunnel::with_room(2));
             assert!(waiting.join().unwrap());
         });
-        let other: Arc<dyn Multiplexer> = Arc::new(Tunnel);
-        pool.forget(&[], &other);
-        assert!(matches!(enter(&pool), Ok(Entry::Open(_))), "another tunnel was forgotten");
-        pool.forget(&[], &tunnel);
-        assert!(matches!(enter(&pool), Ok(Entry::First(_))));
+        assert!(matches!(enter(&pool), Ok(Entry::Open(_))), "the tunnel was forgotten");
+    }
+
+    #[test]
+    fn another_tunnel_is_opened_while_the_first_one_is_full() {
+        let pool = TunnelPool::default();
+        let full = Tunnel::with_room(0);
+        first(&pool).opened(Arc::clone(&full) as Arc<dyn Multiplexer>);
+        first(&pool).opened(Tunnel::with_room(1));
+        assert!(matches!(enter(&pool), Ok(Entry::Open(_))));
+        drop(first(&pool));
+        // One of the streams has ended.
+        full.0.store(1, Ordering::Relaxed);
+        assert!(matches!(enter(&pool), Ok(Entry::Open(_))), "the first tunnel was forgotten");
+    }
+
+    #[test]
+    fn a_tunnel_that_has_ended_is_replaced() {
+        let pool = TunnelPool::default();
+        let tunnel = Tunnel::with_room(usize::MAX);
+        first(&pool).opened(Arc::clone(&tunnel) as Arc<dyn Multiplexer>);
+        drop(first(&pool));
+        assert_eq!(Arc::strong_count(&tunnel), 1, "the tunnel was not removed");
     }
 
     #[test]
     fn sessions_that_waited_in_vain_do_not_wait_again() {
         let pool = TunnelPool::default();
-        let Ok(Entry::First(opening)) = enter(&pool) else { panic!("expected to be the first") };
+        let opening = first(&pool);
         let started = Barrier::new(4);
         thread::scope(|scope| {
             let enter = || {
@@ -182,6 +252,6 @@ mod tests {
             drop(opening);
             assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
         });
-        assert!(matches!(enter(&pool), Ok(Entry::First(_))));
+        first(&pool);
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::target::Target;
 use crate::secret::Secret;
 use crate::stream::Stream;
 
@@ -37,11 +38,23 @@ impl fmt::Debug for dyn Dial + '_ {
 
 /// A tunnel that carries any number of streams.
 pub trait Multiplexer: Send + Sync {
-    /// Opens a stream. Returns `None` if the tunnel has ended, and another one is necessary.
+    /// Opens a stream to `target`.
     ///
     /// # Errors
     /// Descriptors are short.
-    fn open(&self) -> Option<io::Result<Box<dyn Stream>>>;
+    fn open(&self, target: &Target) -> io::Result<Opened>;
+}
+
+/// The result of [`Multiplexer::open`].
+#[derive(Debug)]
+pub enum Opened {
+    /// A stream. It is open once [`Stream::flush`] succeeds. An error that contains an
+    /// [`Error`](crate::proto::Error) of the protocol means that the server refused.
+    Stream(Box<dyn Stream>),
+    /// The tunnel has as many streams as it can have.
+    Full,
+    /// The tunnel has ended.
+    Ended,
 }
 
 /// The failure of [`Dial::dial`]. Contains an [`Error`](crate::error::Error), a type that this

@@ -159,6 +159,11 @@ pub trait Protocol: Comparable + Send + Sync {
         false
     }
 
+    /// Returns `true` if the server can connect to UNIX-domain sockets and named queues.
+    fn reaches_sockets(&self) -> bool {
+        false
+    }
+
     /// Returns `true` if the proxy can forward an HTTP request itself, without a tunnel.
     fn forwards_requests(&self) -> bool {
         false
@@ -192,6 +197,11 @@ pub struct TargetUse {
 pub struct HopRequest<'a> {
     /// The end of the tunnel: the next hop or the target.
     pub destination: Endpoint,
+    /// A target without host and port, in place of `destination`. Only for protocols that
+    /// [reach](Protocol::reaches_sockets) such targets.
+    pub socket: Option<&'a Target>,
+    /// The tunnel will be [multiplexed](Protocol::multiplexes): its users name their targets.
+    pub is_shared: bool,
     /// The user name, if the protocol [needs](Protocol::needs_user) it.
     pub user: Option<UserName>,
     /// The credentials to send before the proxy requests them.

@@ -38,7 +38,8 @@ pub struct Ssh {
     pub ciphers: Option<Vec<Cipher>>,
     /// Prefer compression, in both directions.
     pub compresses: bool,
-    /// The time without input before the server must prove that it is alive; `None` for never.
+    /// The time without input before the server must prove that it is alive: zero for never, and
+    /// `None` for the default.
     pub keep_alive: Option<Duration>,
     /// Show no warnings, notices and banners.
     pub is_quiet: bool,

@@ -25,20 +25,30 @@ pub(crate) fn is_placeholder(endpoint: &Endpoint) -> bool {
 pub enum Target {
     /// A host and a port.
     Tcp(Endpoint),
-    /// A UNIX-domain socket on this machine; proxies cannot reach it.
+    /// A UNIX-domain socket on this machine or, if the last hop is an SSH server, there. Other
+    /// proxies cannot reach such sockets.
     Unix(PathBuf),
+    /// A named queue at the SSH server that is the last hop.
+    Queue(Box<str>),
     /// The target that the server of the last hop selects, with the host that the user has named
     /// for it.
     AtServer(Option<Host>),
 }
 
 impl Target {
-    /// Returns the host, or `unix:` and the path of a UNIX-domain socket.
+    /// Returns `true` if the target has neither host nor port, but a name that only a machine
+    /// knows.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        matches!(self, Self::Unix(_) | Self::Queue(_))
+    }
+
+    /// Returns the host, or the whole target if it has none.
     #[must_use]
     pub fn host(&self) -> String {
         match self {
             Self::Tcp(endpoint) => endpoint.host.to_string(),
-            Self::Unix(_) | Self::AtServer(_) => self.to_string(),
+            Self::Unix(_) | Self::Queue(_) | Self::AtServer(_) => self.to_string(),
         }
     }
 }
@@ -48,6 +58,7 @@ impl fmt::Display for Target {
         match self {
             Self::Tcp(endpoint) => endpoint.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Queue(name) => write!(f, "queue:{name}"),
             Self::AtServer(Some(host)) => host.fmt(f),
             Self::AtServer(None) => f.write_str("the server's target"),
         }

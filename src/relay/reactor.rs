@@ -19,7 +19,7 @@ use super::session::Session;
 use super::transfer::Pool;
 use crate::error::{Error, Peer};
 use crate::plan::RelaySettings;
-use crate::stream::{Interest, Registration, Stream};
+use crate::stream::{Interest, Registration, Stream, WakeList, Waker};
 use crate::sys::{Poller, PollerEvents, Source};
 
 /// Stack size of a reactor's thread.
@@ -36,7 +36,8 @@ pub struct Reactors(Vec<Arc<Mailbox>>);
 
 /// The messages of other threads to a reactor.
 struct Mailbox {
-    poller: Poller,
+    /// The poller, and the sessions that streams have woken.
+    wakes: Arc<WakeList>,
     /// New sessions, with their numbers.
     arrived: Mutex<Vec<(usize, Session, OnEnd)>>,
     /// The sessions whose client may no longer be served.
@@ -56,7 +57,7 @@ impl Reactors {
         let mut mailboxes = Vec::with_capacity(count);
         for _ in 0..count {
             let mailbox = Arc::new(Mailbox {
-                poller: Poller::new()?,
+                wakes: Arc::new(WakeList::new(Poller::new()?)),
                 arrived: Mutex::default(),
                 revoked: Mutex::default(),
                 next_id: AtomicUsize::new(0),
@@ -88,7 +89,7 @@ impl Reactors {
         let id = mailbox.next_id.fetch_add(1, Ordering::Relaxed);
         mailbox.arrived.lock().unwrap_or_else(PoisonError::into_inner).push((id, session, on_end));
         // If this fails, the session starts when the reactor wakes up for another reason.
-        let _ = mailbox.poller.wake();
+        let _ = mailbox.wakes.poller().wake();
         Some(SessionHandle { mailbox: Arc::clone(mailbox), id })
     }
 }
@@ -105,7 +106,7 @@ impl SessionHandle {
     pub fn revoke(&self) {
         self.mailbox.revoked.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
         // If this fails, the session ends when the reactor wakes up for another reason.
-        let _ = self.mailbox.poller.wake();
+        let _ = self.mailbox.wakes.poller().wake();
     }
 }
 
@@ -168,7 +169,8 @@ impl Reactor {
                 Some((alarm, _)) => Some(alarm.saturating_duration_since(now)),
                 None => None,
             };
-            let waited = self.mailbox.poller.wait(&mut events, timeout);
+            let waited = self.mailbox.wakes.poller().wait(&mut events, timeout);
+            self.mailbox.wakes.take(&mut self.runnable);
             let running = Registration::tasks_to_run(
                 waited.is_ok().then_some(&events),
                 &mut self.runnable,
@@ -240,8 +242,10 @@ impl Reactor {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
         if !entry.session.is_closed() {
             let Entry { session, registration, .. } = entry;
-            let poller = &self.mailbox.poller;
-            match registration.update(id, poller, &mut self.wanted, |polls| session.register(polls)) {
+            let poller = self.mailbox.wakes.poller();
+            let waker = Some(Waker::new(&self.mailbox.wakes, id));
+            let register = |polls: &mut _| session.register(polls);
+            match registration.update_waking(id, poller, &mut self.wanted, waker, register) {
                 Ok(true) => self.runnable.push(id),
                 Ok(false) => {}
                 Err(cause) => session.fail(cause),
@@ -260,7 +264,7 @@ impl Reactor {
         if let Some(alarm) = entry.alarm {
             self.alarms.remove(&(alarm, id));
         }
-        entry.registration.remove(&self.mailbox.poller);
+        entry.registration.remove(self.mailbox.wakes.poller());
         self.mailbox.session_count.fetch_sub(1, Ordering::Relaxed);
         let result = entry.session.into_outcome().result;
         (entry.on_end)(result);

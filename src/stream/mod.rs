@@ -26,6 +26,7 @@ mod poll_set;
 mod registration;
 #[cfg(test)]
 pub(crate) mod testing;
+mod waker;
 
 pub use chunk::Chunk;
 pub use closing::{Closing, close};
@@ -35,6 +36,7 @@ pub use keep_alive::{Due, KeepAlive};
 pub use layered::Layered;
 pub use poll_set::{Events, Interest, PollSet};
 pub use registration::Registration;
+pub use waker::{WakeList, Waker};
 
 /// A non-blocking stream of bytes in both directions.
 ///

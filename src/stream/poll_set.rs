@@ -4,6 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use super::waker::Waker;
 use crate::sys::{self, Channel, Ready, Source, Watch};
 
 /// The events to wait for on a stream.
@@ -47,6 +48,8 @@ pub struct PollSet<'a> {
     watches: Vec<Watch<'a>>,
     /// For a reactor, which waits for the descriptors of many sessions.
     sources: Option<Vec<(Source, Interest)>>,
+    /// Wakes the session without a descriptor; `None` if its driver cannot do that.
+    waker: Option<Waker>,
     /// A layer already holds bytes to read, which no poll would report.
     is_ready: bool,
 }
@@ -67,6 +70,18 @@ impl<'a> PollSet<'a> {
     #[must_use]
     pub fn collecting(sources: Vec<(Source, Interest)>) -> Self {
         Self { sources: Some(sources), ..Self::default() }
+    }
+
+    /// Lets streams wake the session.
+    #[must_use]
+    pub fn with_waker(self, waker: Option<Waker>) -> Self {
+        Self { waker, ..self }
+    }
+
+    /// Returns the waker of the session; `None` if a stream can only wake it with a descriptor.
+    #[must_use]
+    pub fn waker(&self) -> Option<&Waker> {
+        self.waker.as_ref()
     }
 
     /// Adds a channel.

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 
+use super::waker::Waker;
 use super::{Events, Interest, PollSet};
 use crate::sys::{Poller, PollerEvents, Ready, Source};
 
@@ -68,7 +69,22 @@ impl Registration {
         buffer: &mut Vec<(Source, Interest)>,
         register: impl FnOnce(&mut PollSet<'a>),
     ) -> io::Result<bool> {
-        let mut polls = PollSet::collecting(mem::take(buffer));
+        self.update_waking(task, poller, buffer, None, register)
+    }
+
+    /// Does the same for a task that streams without a descriptor of their own may wake.
+    ///
+    /// # Errors
+    /// See [`update`](Self::update).
+    pub fn update_waking<'a>(
+        &mut self,
+        task: usize,
+        poller: &Poller,
+        buffer: &mut Vec<(Source, Interest)>,
+        waker: Option<Waker>,
+        register: impl FnOnce(&mut PollSet<'a>),
+    ) -> io::Result<bool> {
+        let mut polls = PollSet::collecting(mem::take(buffer)).with_waker(waker);
         register(&mut polls);
         let is_ready;
         (*buffer, is_ready) = polls.into_sources();

@@ -7,3 +7,5 @@ mod aborting;
 mod broken;
 pub mod link;
 pub mod post;
+#[cfg(feature = "ssh")]
+pub mod ssh;

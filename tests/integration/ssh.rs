@@ -18,6 +18,7 @@ use crate::listening::*;
 
 pub(crate) mod host;
 pub(crate) mod server;
+mod shared;
 mod transport;
 
 #[track_caller]
@@ -86,7 +87,9 @@ fn a_half_close_leaves_the_other_direction_open() {
 
 #[test]
 fn the_client_can_go_on_after_eof_from_the_target() {
-    let target = || {
+    let (report, closed) = std::sync::mpsc::channel();
+    let target = move || {
+        let report = report.clone();
         let (mut is_ended, mut received) = (false, Vec::new());
         Channel::Open(Box::new(move |connection, channel| {
             if !is_ended {
@@ -97,7 +100,7 @@ fn the_client_can_go_on_after_eof_from_the_target() {
             let mut buffer = [0; 1024];
             match connection.read(channel, Source::Data, &mut buffer).unwrap() {
                 Some(0) => {
-                    assert_eq!(received, b"late");
+                    report.send(std::mem::take(&mut received)).unwrap();
                     connection.close_sending(channel).unwrap();
                     return false;
                 }
@@ -113,8 +116,9 @@ fn the_client_can_go_on_after_eof_from_the_target() {
     assert_eq!(read_to_end(&client), "bye");
     client.write_all(b"late").unwrap();
     client.shutdown(Shutdown::Write).unwrap();
-    server.finish_one();
+    assert_eq!(closed.recv_timeout(TIMEOUT).unwrap(), b"late");
     assert_eq!(run.close(), [""; 0]);
+    server.finish_one();
 }
 
 #[test]

@@ -56,6 +56,19 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
+impl Broken {
+    /// Returns the error of a stream for this failure of the connection to a server.
+    #[must_use]
+    pub fn error(server: &str, cause: Error) -> io::Error {
+        let kind = match cause {
+            Error::Closed => io::ErrorKind::UnexpectedEof,
+            Error::Disconnected { .. } => io::ErrorKind::ConnectionAborted,
+            _ => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, Self { server: server.into(), cause })
+    }
+}
+
 impl SshChannel {
     /// Continues with an open channel. Data for it may have arrived already.
     #[must_use]
@@ -76,12 +89,7 @@ impl SshChannel {
     }
 
     fn layer_error(&self, cause: Error) -> io::Error {
-        let kind = match cause {
-            Error::Closed => io::ErrorKind::UnexpectedEof,
-            Error::Disconnected { .. } => io::ErrorKind::ConnectionAborted,
-            _ => io::ErrorKind::InvalidData,
-        };
-        io::Error::new(kind, Broken { server: self.server.clone(), cause })
+        Broken::error(&self.server, cause)
     }
 
     fn process_events(&mut self) -> Result<(), Error> {

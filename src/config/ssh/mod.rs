@@ -131,8 +131,8 @@ fn agent(lookup: &mut Lookup<'_>, args: &Args, openssh: &OpenSshConfig) -> Resul
     Ok(socket.filter(|path| !path.as_os_str().is_empty()))
 }
 
-/// Returns the time without input before a request that the server has to answer; `None` for no
-/// such requests, the default.
+/// Returns the time without input before a request that the server has to answer: zero for no such
+/// requests, and `None` for the default.
 fn keep_alive(lookup: &mut Lookup<'_>, args: &Args) -> Result<Option<Duration>, Error> {
     lookup.sources.mark_used("--keepalive");
     let value = lookup.url.query.take("keepalive");
@@ -141,7 +141,7 @@ fn keep_alive(lookup: &mut Lookup<'_>, args: &Args) -> Result<Option<Duration>, 
         (None, Some(value)) => (value.clone(), "--keepalive"),
         (None, None) => return Ok(None),
     };
-    Ok(Some(access::whole_seconds(&value, source)?).filter(|time| !time.is_zero()))
+    access::whole_seconds(&value, source).map(Some)
 }
 
 fn compresses(lookup: &mut Lookup<'_>, args: &Args) -> Result<bool, Error> {

@@ -1,27 +1,33 @@
 //! An SSH server: opens a channel to the target (RFC 4254 §7.2).
 
 use std::any::Any;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::kind::{HopKind, LoginParameters, Scheme, Settings, password_fact, user_fact};
 use crate::codecs::ssh::SshChannel;
 use crate::error::Error;
-use crate::plan::{Dial, HopRequest, Login, PasswordPrompt, Protocol, Ssh, TargetUse};
+use crate::plan::{Dial, HopRequest, Login, Multiplexer, PasswordPrompt, Protocol, Ssh, TargetUse};
 use crate::proto::Negotiation;
-use crate::proto::ssh::{self, OpenChannel, Prompts};
+use crate::proto::ssh::{self, ChannelTarget, OpenChannel, Prompts};
 use crate::ssh::algorithms::{Compression, Offer};
 use crate::ssh::cipher::Cipher;
 use crate::ssh::connection::Connection;
 use crate::stream::{Layered, Stream};
 use crate::sys;
 use crate::trace;
+use crate::tunnels::ssh::{Settings as SharedSettings, SharedConnection, channel_target};
 use host_keys::KnownHostKeys;
 use identities::Identities;
 
 mod agent;
 mod host_keys;
 mod identities;
+
+/// The time without input before the server of a shared connection must prove that it is alive.
+const SHARED_KEEP_ALIVE: Duration = Duration::from_secs(25);
 
 /// SSH.
 #[derive(Debug)]
@@ -159,7 +165,11 @@ impl Protocol for Server {
     }
 
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation> {
-        let HopRequest { destination, user, prompt, server, is_check, eager, .. } = request;
+        let HopRequest { destination, socket, user, prompt, server, is_shared, is_check, eager, .. } =
+            request;
+        let target = socket.and_then(channel_target).unwrap_or(ChannelTarget::Tcp(destination));
+        // Each user of a shared connection opens a channel.
+        let target = Some(target).filter(|_| self.handover.is_none() && !is_shared);
         let user = user.unwrap_or_default();
         let label = server.to_string();
         let (host_keys, warnings) =
@@ -189,7 +199,6 @@ impl Protocol for Server {
             is_quiet: self.settings.is_quiet,
             is_logged: trace::is_on(),
         };
-        let target = Some(destination).filter(|_| self.handover.is_none());
         Box::new(OpenChannel::new(login, target, sys::random))
     }
 
@@ -207,6 +216,29 @@ impl Protocol for Server {
         }
         let Some((ssh, channel, server)) = opened.and_then(OpenChannel::take) else { return connection };
         let codec = SshChannel::new(ssh, channel, server);
-        Box::new(Layered::new(connection, codec).with_keep_alive(self.settings.keep_alive))
+        let keep_alive = self.settings.keep_alive.filter(|time| !time.is_zero());
+        Box::new(Layered::new(connection, codec).with_keep_alive(keep_alive))
+    }
+
+    fn multiplexes(&self) -> bool {
+        self.handover.is_none()
+    }
+
+    fn reaches_sockets(&self) -> bool {
+        self.handover.is_none()
+    }
+
+    fn establish_multiplexer(
+        &self,
+        negotiation: &mut dyn Negotiation,
+        connection: Box<dyn Stream>,
+        _: &dyn Fn() -> Arc<dyn Dial>,
+    ) -> io::Result<Arc<dyn Multiplexer>> {
+        let opened = (negotiation as &mut dyn Any).downcast_mut::<OpenChannel>();
+        let taken = opened.and_then(OpenChannel::take_connection);
+        let (ssh, server) = taken.ok_or(io::ErrorKind::Unsupported)?;
+        let keep_alive = self.settings.keep_alive.unwrap_or(SHARED_KEEP_ALIVE);
+        let keep_alive = Some(keep_alive).filter(|time| !time.is_zero());
+        Ok(Arc::new(SharedConnection::start(ssh, connection, SharedSettings { server, keep_alive })?))
     }
 }

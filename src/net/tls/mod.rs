@@ -64,7 +64,7 @@ impl Client {
             | (None, Target::Tcp(Endpoint { host: name, .. }) | Target::AtServer(Some(name))) => {
                 server_name(name, peer)?
             }
-            (None, Target::Unix(_)) => {
+            (None, Target::Unix(_) | Target::Queue(_)) => {
                 return Err(Error::Config(format!(
                     "no TLS server name for {peer}: a UNIX-domain socket has none; specify the name in the proxy's \
                      certificate with --tls-server-name"

@@ -9,11 +9,13 @@ mod dialogue;
 mod failure;
 mod notes;
 mod open;
+mod target;
 #[cfg(test)]
 mod tests;
 
 pub use failure::{Failure, Stage};
 pub use open::OpenChannel;
+pub use target::ChannelTarget;
 
 /// Decides which host keys to trust.
 pub trait HostKeys: Send {

@@ -5,8 +5,8 @@ use std::mem;
 use super::dialogue::Dialogue;
 use super::failure::{Failure, Stage};
 use super::notes::{self, Notes};
+use super::target::ChannelTarget;
 use super::{Decision, Login};
-use crate::addr::Endpoint;
 use crate::proto::{Limit, Step, Wire};
 use crate::secret::Secret;
 use crate::ssh::algorithms::Role;
@@ -16,7 +16,6 @@ use crate::ssh::connection::{ChannelId, Connection, Event};
 use crate::ssh::error::Error as SshError;
 use crate::ssh::known_hosts::Answer;
 use crate::ssh::transport::{self, Limits, Settings, Transport};
-use crate::ssh::wire::Write;
 use crate::text::printable;
 
 mod negotiation;
@@ -34,7 +33,7 @@ const SOFTWARE: &str = concat!("connect_", env!("CARGO_PKG_VERSION"));
 pub struct OpenChannel {
     login: Login,
     /// `None` to leave all channels to the user of the connection.
-    target: Option<Endpoint>,
+    target: Option<ChannelTarget>,
     random: Random,
     phase: Phase,
     dialogue: Dialogue,
@@ -76,7 +75,7 @@ impl OpenChannel {
     /// Creates the negotiation of a channel to `target`. Without a target, the negotiation ends
     /// after the login.
     #[must_use]
-    pub fn new(login: Login, target: Option<Endpoint>, random: Random) -> Self {
+    pub fn new(login: Login, target: Option<ChannelTarget>, random: Random) -> Self {
         Self {
             target,
             random,
@@ -237,11 +236,7 @@ impl OpenChannel {
             self.phase = Phase::LoggedIn(connection);
             return Ok(());
         };
-        let mut data = Vec::new();
-        data.put_string(target.host.to_string()).put_u32(u16::from(target.port).into());
-        // The originator's address and port (RFC 4254 §7.2) are placeholders.
-        data.put_string("127.0.0.1").put_u32(0);
-        let channel = connection.open("direct-tcpip", &data)?;
+        let channel = connection.open(target.kind(), &target.data())?;
         let channel = channel.ok_or(SshError::Violation("the first channel could not be opened"))?;
         self.phase = Phase::Opening(connection, channel);
         // Process what has arrived together with the success of the login.

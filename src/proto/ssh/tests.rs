@@ -60,5 +60,5 @@ fn open_channel() -> OpenChannel {
         asks_for_methods: false,
     };
     let target = Endpoint { host: Host::parse("inner").unwrap(), port: parse_port("22").unwrap() };
-    OpenChannel::new(login, Some(target), crate::ssh::testing::random)
+    OpenChannel::new(login, Some(ChannelTarget::Tcp(target)), crate::ssh::testing::random)
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::ssh::error::Error;
 
 /// The most data in one message, in both directions.
-pub(super) const MAX_DATA: u32 = 32 * 1024;
+pub const MAX_DATA: u32 = 32 * 1024;
 
 /// The source of received data (RFC 4254 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,14 +8,14 @@ use super::message;
 use super::reason;
 use super::transport::{self, Transport};
 use super::wire::Write;
-use channel::{Channel, MAX_DATA};
+use channel::Channel;
 
 mod channel;
 mod receive;
 #[cfg(test)]
 mod tests;
 
-pub use channel::Source;
+pub use channel::{MAX_DATA, Source};
 
 /// The most channels of a connection, those that are being opened included.
 pub const MAX_CHANNELS: usize = 64;
@@ -242,8 +242,8 @@ impl Connection {
     }
 
     fn write_from(&mut self, id: ChannelId, source: Source, bytes: &[u8]) -> Result<usize, Error> {
-        let room = self.transport.can_send() && self.transport.output().len() < MAX_OUTPUT;
-        let channel = self.channels.get_mut(&id.0).filter(|_| room);
+        let has_room = self.room() > 0;
+        let channel = self.channels.get_mut(&id.0).filter(|_| has_room);
         let Some((peer, count)) = channel.and_then(|channel| channel.take_window(bytes.len())) else {
             return Ok(0);
         };
@@ -260,9 +260,21 @@ impl Connection {
     /// Returns `true` if [`Self::write`] will take data.
     #[must_use]
     pub fn is_writable(&self, id: ChannelId) -> bool {
-        self.transport.can_send()
-            && self.transport.output().len() < MAX_OUTPUT
-            && self.channels.get(&id.0).is_some_and(Channel::has_window)
+        self.room() > 0 && self.has_window(id)
+    }
+
+    /// Returns the number of bytes that the output has room for: 0 during a key exchange. A write
+    /// may exceed it by one message.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let pending = self.transport.output().len();
+        if self.transport.can_send() { MAX_OUTPUT.saturating_sub(pending) } else { 0 }
+    }
+
+    /// Returns `true` if the peer's window for a channel is open.
+    #[must_use]
+    pub fn has_window(&self, id: ChannelId) -> bool {
+        self.channels.get(&id.0).is_some_and(Channel::has_window)
     }
 
     /// Returns `true` if the channel is gone: both sides have closed it, and its data was read.

@@ -15,12 +15,11 @@ use super::runner::Runner;
 use super::secure::{Insecure, Side, secure};
 use super::state::StreamState;
 use super::stream::LinkStream;
-use crate::plan::Multiplexer;
+use crate::plan::{Multiplexer, Opened, Target};
 use crate::proto::link::{Cause, Failure, Link, LinkId, Settings, StreamId};
 use crate::proto::post::{Reset, ResetCode};
 use crate::proto::websocket::CloseCode;
 use crate::secret::SharedKey;
-use crate::stream::Stream;
 use crate::trace::{STATUS_INTERVAL, StatusLine, resuming, trace};
 
 /// Size of the stack of a thread. Connecting to the hub needs most of it.
@@ -129,9 +128,10 @@ impl DestLink {
 }
 
 impl Multiplexer for DestLink {
-    fn open(&self) -> Option<io::Result<Box<dyn Stream>>> {
+    /// The origin has a target of its own.
+    fn open(&self, _: &Target) -> io::Result<Opened> {
         let accepts = self.accepts.lock();
-        accepts.then(|| self.add_stream().map(|stream| Box::new(stream) as Box<dyn Stream>))
+        if *accepts { Ok(Opened::Stream(Box::new(self.add_stream()?))) } else { Ok(Opened::Ended) }
     }
 }
 

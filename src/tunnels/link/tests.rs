@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::codecs::websocket::ClosingCode;
-use crate::plan::Multiplexer;
+use crate::plan::{Multiplexer, Opened, Target};
 use crate::proto::link::{Cause, Decoder, Frame, Hello, Link, LinkId, Settings, StreamId};
 use crate::proto::post::{Reset, ResetCode};
 use crate::secret::SharedKey;
@@ -336,10 +336,11 @@ fn a_link_that_the_origin_does_not_know_is_not_dialled_again() {
 #[test]
 fn many_streams_share_a_link_that_ends_when_it_is_idle() {
     let hub = Arc::new(Hub::default());
+    let target = Target::AtServer(None);
     let link = DestLink::start(settings(&hub), ID, hub.join(), source(&hub)).unwrap();
     let mut pairs = Vec::new();
     for _ in 0..40 {
-        let stream = link.open().unwrap().unwrap();
+        let Ok(Opened::Stream(stream)) = link.open(&target) else { panic!("no stream") };
         pairs.push((stream, hub.target()));
     }
     for (number, (stream, target)) in pairs.iter_mut().enumerate() {
@@ -355,7 +356,7 @@ fn many_streams_share_a_link_that_ends_when_it_is_idle() {
     let end = Instant::now() + Duration::from_secs(20);
     // Each attempt would prolong the life of the link.
     thread::sleep(Duration::from_millis(500));
-    while link.open().is_some() {
+    while matches!(link.open(&target), Ok(Opened::Stream(_))) {
         assert!(Instant::now() < end, "the idle link has not ended");
         thread::sleep(Duration::from_millis(500));
     }

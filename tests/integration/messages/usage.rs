@@ -142,6 +142,13 @@ fn targets() -> Vec<Row> {
         value("UNIX-domain socket without a path", "unix:", ""),
         syntax("Port for a UNIX-domain socket", "unix:/run/some.sock 22", ""),
         value("Proxy for a UNIX-domain socket", "-S socks.example unix:/run/some.sock", ""),
+        value(
+            "UNIX-domain socket and a route without an SSH server",
+            "-x ssh://bastion.example|direct unix:/run/some.sock",
+            "",
+        ),
+        syntax("Port for a queue", "-x ssh://bastion.example queue:jobs 22", ""),
+        value("Invalid name of a queue", "-x ssh://bastion.example queue:a.b", ""),
     ]
 }
 

@@ -3,8 +3,8 @@
 use std::io::{ErrorKind, Read, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle, ScopedJoinHandle};
 use std::time::Duration;
 
 use connect::ssh::algorithms::{Offer, Role};
@@ -145,16 +145,29 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let known = format!("[127.0.0.1]:{port} {}\n", public_line(&format!("{}.pub", self.host_key)));
-        let mut setup = self;
+        let setup = self;
         let serve = move || {
-            let mut seen = Vec::new();
-            for _ in 0..setup.connections {
-                let (stream, _) = listener.accept().unwrap();
-                stream.set_read_timeout(Some(STEP)).unwrap();
-                stream.set_write_timeout(Some(TIMEOUT)).unwrap();
-                seen.push(setup.serve(stream));
-            }
-            seen
+            let service = Service {
+                offer: setup.offer,
+                limits: setup.limits,
+                host_key: setup.host_key,
+                auth: Mutex::new(setup.auth),
+                channel: Mutex::new(setup.channel),
+                handler: Mutex::new(setup.handler),
+            };
+            thread::scope(|scope| {
+                let serve = |_| {
+                    let (stream, _) = listener.accept().unwrap();
+                    stream.set_read_timeout(Some(STEP)).unwrap();
+                    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
+                    scope.spawn(|| service.serve(stream))
+                };
+                let connections: Vec<_> = (0..setup.connections).map(serve).collect();
+                let finish = |connection: ScopedJoinHandle<'_, Seen>| {
+                    connection.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                };
+                connections.into_iter().map(finish).collect()
+            })
         };
         SshServer {
             port,
@@ -163,8 +176,20 @@ impl Setup {
             thread: thread::spawn(serve),
         }
     }
+}
 
-    fn serve(&mut self, stream: TcpStream) -> Seen {
+/// A server whose connections run in parallel.
+struct Service {
+    offer: Offer,
+    limits: Limits,
+    host_key: &'static str,
+    auth: Mutex<Auth>,
+    channel: Mutex<Box<dyn FnMut() -> Channel + Send>>,
+    handler: Mutex<Option<Handler>>,
+}
+
+impl Service {
+    fn serve(&self, stream: TcpStream) -> Seen {
         let settings = Settings {
             offer: self.offer.clone(),
             host_keys: vec![Arc::new(private_key(self.host_key))],
@@ -183,7 +208,7 @@ impl Setup {
     }
 
     /// Answers until the user is logged in.
-    fn converse(&mut self, peer: &mut Peer, seen: &mut Seen) -> Result<Connection, Error> {
+    fn converse(&self, peer: &mut Peer, seen: &mut Seen) -> Result<Connection, Error> {
         loop {
             let message = peer.message()?;
             let mut reader = Reader::new(&message[1..]);
@@ -217,8 +242,9 @@ impl Setup {
     }
 
     /// Answers a request to log in. Returns `true` if the user is logged in.
-    fn reply(&mut self, peer: &mut Peer, login: &Login<'_>) -> Result<bool, Error> {
-        for reply in (self.auth)(login) {
+    fn reply(&self, peer: &mut Peer, login: &Login<'_>) -> Result<bool, Error> {
+        let replies = (self.auth.lock().unwrap())(login);
+        for reply in replies {
             let mut answer = Vec::new();
             match reply {
                 Reply::Success => {
@@ -261,12 +287,12 @@ impl Setup {
 
     /// Serves the channels up to the end of the connection. Returns its cause.
     fn serve_channels(
-        &mut self,
+        &self,
         mut stream: TcpStream,
         mut connection: Connection,
         seen: &mut Seen,
     ) -> Option<Error> {
-        let mut target: Option<(ChannelId, Target)> = None;
+        let mut targets: Vec<(ChannelId, Target)> = Vec::new();
         let mut buffer = vec![0; 32 * 1024];
         // What arrived together with the last request to log in.
         let mut received = 0;
@@ -275,19 +301,21 @@ impl Setup {
                 return Some(error);
             }
             while let Some(event) = connection.next_event() {
-                if let Some(handler) = &mut self.handler {
+                if let Some(handler) = &mut *self.handler.lock().unwrap() {
                     handler(&mut connection, Some(event));
                     continue;
                 }
                 match event {
                     Event::Asked(id, kind, data) => {
                         let mut reader = Reader::new(&data);
-                        let (host, port) = (reader.text().unwrap(), reader.u32().unwrap());
-                        seen.targets.push(format!("{kind} {host}:{port}"));
-                        match (self.channel)() {
+                        let target = reader.text().unwrap().to_owned();
+                        let port = (kind == "direct-tcpip").then(|| format!(":{}", reader.u32().unwrap()));
+                        seen.targets.push(format!("{kind} {target}{}", port.unwrap_or_default()));
+                        let opened = (self.channel.lock().unwrap())();
+                        match opened {
                             Channel::Open(each) => {
                                 connection.accept(id).unwrap();
-                                target = Some((id, each));
+                                targets.push((id, each));
                             }
                             Channel::Refuse(reason, text) => connection.refuse(id, reason, text).unwrap(),
                             Channel::Close => return None,
@@ -304,16 +332,12 @@ impl Setup {
                     _ => {}
                 }
             }
-            if let Some(handler) = &mut self.handler
+            if let Some(handler) = &mut *self.handler.lock().unwrap()
                 && !handler(&mut connection, None)
             {
                 return None;
             }
-            if let Some((id, each)) = &mut target
-                && !each(&mut connection, *id)
-            {
-                target = None;
-            }
+            targets.retain_mut(|(id, each)| each(&mut connection, *id));
             connection.on_time(Duration::ZERO).unwrap();
             seen.key_exchanges += connection
                 .take_log()
