@@ -1,15 +1,18 @@
 //! Work at an SSH server (`--ssh`).
 
 use connect::ssh::connection::{ChannelId, Connection};
+use connect::ssh::sftp::wire::{Request, StatusCode};
 
 use super::usage::{syntax, value};
 use super::{Message, Row, row};
+use crate::copies::peers::{Fault, sftp};
+use crate::kit::TempPath;
 use crate::remote::at;
 use crate::ssh::host::{HANG_UP, Host, Log, exit_by_signal};
 use crate::ssh::server::{Setup, Target};
 
 pub(super) fn rows() -> Vec<Row> {
-    [usage(), values(), ends()].into_iter().flatten().collect()
+    [usage(), values(), ends(), copies()].into_iter().flatten().collect()
 }
 
 fn usage() -> Vec<Row> {
@@ -116,6 +119,58 @@ fn ends() -> Vec<Row> {
             "A server refuses to listen for a remote forward",
             "The port may be in use there, or the server may permit no remote forwards (`AllowTcpForwarding`).",
             ("--remote-forward 80=8080", ""),
+            || Host::new(|_| None).setup().0,
+        ),
+    ]
+}
+
+/// Returns a row with a copy by an sftp server that has a directory `d`. `FILE` in `args` is a
+/// local file.
+fn copy(
+    code: i32,
+    situation: &'static str,
+    advice: &'static str,
+    args: (&'static str, &'static str),
+    fault: Fault,
+) -> Row {
+    row(code, "Copy", situation, advice, move || {
+        let root = TempPath::directory("root");
+        std::fs::create_dir(root.join("d")).unwrap();
+        let local = TempPath::file("local", "content");
+        let path = root.to_path_buf();
+        let server = Host::new(move |_| Some(sftp(&path, fault))).setup().0.start();
+        let out = at(&server, args.0, &args.1.replace("FILE", &local.display().to_string())).run();
+        let message = Message::from_outcome(&out)
+            .naming(format!("127.0.0.1:{}", server.port()), "bastion:22")
+            .naming(local.display(), "file");
+        server.finish();
+        message
+    })
+}
+
+fn copies() -> Vec<Row> {
+    let denied: Fault =
+        |request| matches!(request, Request::Open { .. }).then_some(StatusCode::PERMISSION_DENIED);
+    vec![
+        copy(5, "The server does not have the file", "", ("--get", "missing -"), |_| None),
+        copy(
+            5,
+            "The server does not permit a copy",
+            "The other files are copied. The exit code is that of the first failure.",
+            ("--put", "FILE d/"),
+            denied,
+        ),
+        copy(1, "The file at the server is a directory", "", ("--get", "d /tmp"), |_| None),
+        copy(1, "The file to copy does not exist", "", ("--put", "FILE.missing d/"), |_| None),
+        remote(5, "Copy", "A server has no sftp", "", ("--put --copy-by sftp", "/etc/passwd x"), || {
+            Host::new(|_| None).setup().0
+        }),
+        remote(
+            5,
+            "Copy",
+            "A server has neither sftp nor scp",
+            "Copies need one of them at the server.",
+            ("--get", "x -"),
             || Host::new(|_| None).setup().0,
         ),
     ]
