@@ -71,14 +71,17 @@ pub fn connected(offer: &Offer, limits: Limits) -> [Transport; 2] {
 /// Decisions, taken from the input of a fuzz target.
 pub struct Decisions<'a>(pub &'a [u8]);
 
-impl Decisions<'_> {
-    /// Returns the next byte, or `None` at the end.
-    pub fn next(&mut self) -> Option<u8> {
+impl Iterator for Decisions<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
+}
 
+impl Decisions<'_> {
     /// Returns the next number from 0 to 65535, or 0 at the end.
     pub fn number(&mut self) -> usize {
         let [high, low] = [(); 2].map(|()| self.next().unwrap_or_default());

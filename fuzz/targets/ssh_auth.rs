@@ -58,8 +58,7 @@ impl Client {
     fn advance(&mut self) -> bool {
         for _ in 0..100 {
             match self.auth.step() {
-                Err(_) => return false,
-                Ok(Step::Done) => return false,
+                Err(_) | Ok(Step::Done) => return false,
                 Ok(Step::Receive) => return true,
                 Ok(Step::Send(request)) => self.sent(&request),
                 Ok(Step::Sign { identity, algorithm, data }) => {
@@ -129,7 +128,7 @@ impl Client {
                 self.listed = self.auth.methods().map(<[String]>::to_vec);
             }
             message::USERAUTH_60 => assert!(was_asked),
-            _ => assert_eq!(self.auth.is_done(), false),
+            _ => assert!(!self.auth.is_done()),
         }
         if matches!(payload[0], message::USERAUTH_FAILURE | message::USERAUTH_60 | message::USERAUTH_SUCCESS)
         {

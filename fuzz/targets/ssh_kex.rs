@@ -97,7 +97,7 @@ impl Pair {
             0 => self.pass(side, number)?,
             1 => {
                 *hours += 1;
-                self.sides[side].rekey_if_due(Duration::from_secs(3600) * *hours)?;
+                self.sides[side].rekey_if_due(Duration::from_hours(1) * *hours)?;
             }
             2 => {
                 // The end of authentication starts compression, if it was negotiated.

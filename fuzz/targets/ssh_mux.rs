@@ -164,7 +164,7 @@ impl Model {
             }
             (7, _) => {
                 self.hours += 1;
-                self.sides[side].on_time(Duration::from_secs(3600) * self.hours).expect("a key exchange");
+                self.sides[side].on_time(Duration::from_hours(1) * self.hours).expect("a key exchange");
             }
             _ => {}
         }
@@ -184,7 +184,7 @@ impl Model {
     fn write(&mut self, side: usize, pipe: usize, id: ChannelId, count: usize) {
         let flow = &mut self.pipes[pipe].flows[side];
         let start = flow.written;
-        let data: Vec<_> = (start..start + count).map(|index| (index % 251) as u8).collect();
+        let data: Vec<_> = (start..start + count).map(|index| (index % 251).to_le_bytes()[0]).collect();
         let taken = self.sides[side].write(id, &data).expect("a packet");
         assert!(taken == 0 || !flow.is_ended, "data after EOF");
         flow.pending.extend(&data[..taken]);

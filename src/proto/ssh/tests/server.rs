@@ -164,9 +164,10 @@ impl Server {
         let mut output = self.transport.output().to_vec();
         self.transport.sent(output.len());
         while !output.is_empty() {
+            let is_plain = !self.is_encrypted;
             let length = self.packet_length(&output);
             let rest = output.split_off(length);
-            self.send_packet(output);
+            self.send_packet(output, is_plain);
             output = rest;
         }
     }
@@ -183,7 +184,7 @@ impl Server {
         4 + usize::try_from(u32::from_be_bytes(*output.first_chunk().unwrap())).unwrap()
     }
 
-    fn send_packet(&mut self, packet: Vec<u8>) {
+    fn send_packet(&mut self, packet: Vec<u8>, is_plain: bool) {
         let index = self.count;
         self.count += 1;
         if self.is_silent || self.is_closed {
@@ -193,7 +194,6 @@ impl Server {
         if !(is_due || self.held.is_some()) {
             return self.wire.push_back(packet);
         }
-        let is_plain = !self.is_encrypted || packet.get(5) == Some(&message::NEWKEYS);
         if !self.plan.is_inside {
             let altered = self.altered(packet, is_due);
             return self.wire.extend(altered);
