@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Checks of bastion.md and tunnels.md: SSH servers as hops.
+# Checks of bastion.md, tunnels.md and copying.md: SSH servers as hops and for copies.
 
 all_bastions() {
     check bastion/ssh bastion_ssh
@@ -9,6 +9,11 @@ all_bastions() {
     check bastion/check bastion_check
     check tunnels/unit tunnels_unit
     check tunnels/gone tunnels_gone
+    check copying/put copying_put put
+    check copying/proxy copying_put proxy
+    check copying/pin copying_pin
+    check copying/get copying_get
+    check copying/stream copying_stream
 }
 
 bastion_ssh() {
@@ -100,4 +105,57 @@ tunnels_gone() {
     play_typing tunnels use 'QUIT\r\n'
     want_pop3
     end_job
+}
+
+# Makes files to copy. The servers have the same home directory.
+files_to_copy() {
+    home
+    alice sh -eu -c '
+        cd
+        mkdir -p incoming site/images
+        seq 100000 >results.tar.gz
+        seq 1000 >site/index.html
+        : >"site/images/a b"
+        chmod 640 site/index.html
+        touch -d 2001-02-03T04:05:06Z site/index.html'
+}
+
+copying_put() { # NAME
+    files_to_copy
+    know_hosts
+    play copying "$1"
+    want_results
+    [ "$1" = put ] || want_log socks "connected to mailhost.example.net:22"
+}
+
+want_results() {
+    want_status 0
+    cmp /home/alice/results.tar.gz /home/alice/incoming/results.tar.gz || fail "a different copy"
+    [ "$(find /home/alice/incoming -mindepth 1 | wc -l)" -eq 1 ] || fail "more than the copy: $(ls -A /home/alice/incoming)"
+}
+
+copying_pin() {
+    files_to_copy
+    alice mv /home/alice/.ssh/id_ed25519 /home/alice/deploy-key
+    AS+=("HOST_KEY=$(ssh-keygen -lf "$WORK/sshd/host.pub" | cut -d' ' -f2)")
+    play copying pin
+    want_results
+    [ ! -e /home/alice/.ssh/known_hosts ] || fail "known_hosts was written"
+}
+
+copying_get() {
+    files_to_copy
+    know_hosts
+    play copying get
+    want_status 0
+    diff -r /home/alice/site /home/alice/backup || fail "a different copy"
+    [ "$(stat -c '%a %Y' /home/alice/backup/index.html)" = '640 981173106' ] || fail "other times and modes"
+}
+
+copying_stream() {
+    files_to_copy
+    know_hosts
+    play copying stream
+    want_status 0
+    grep -qx 'site/images/a b' "$CASE/out" || fail "no such file: $(cat "$CASE/out")"
 }

@@ -173,13 +173,13 @@ fn every_kind_of_wait_shows_the_status_line() {
     std::thread::scope(|scope| {
         for (args, expected) in cases {
             scope.spawn(move || {
-                let (lines, output) = run_until_timeout(|pty| connect(format!("-w 3.5 {args}")).at(pty));
+                let (lines, output) = run_until_timeout(|pty| connect(format!("-w 6.5 {args}")).at(pty));
                 assert!(output.contains(expected), "{args}: no {expected:?} in {output:?}");
                 let widths = output.split(['\r', '\n']).filter(|line| line.contains("waiting for"));
                 let widest = widths.map(|line| line.chars().count()).max();
                 assert!(widest < Some(COLUMNS.into()), "{widest:?} {output:?}");
                 assert_eq!(lines.len(), 1, "{args}: {output:?}");
-                assert!(lines[0].starts_with("connect: timed out after 3.5 seconds: "), "{lines:?}");
+                assert!(lines[0].starts_with("connect: timed out after 6.5 seconds: "), "{lines:?}");
             });
         }
     });
