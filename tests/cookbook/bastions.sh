@@ -83,8 +83,9 @@ tunnels_unit() {
     want_listening 127.0.0.1:1110
     play_typing tunnels use 'QUIT\r\n'
     want_pop3
-    # Break the connection to the bastion. The next client gets another one.
-    pkill -KILL -u alice -x sshd || true
+    # Break the connection to the bastion, whose process is the newest one: the SOCKS4 proxy also has
+    # a session of alice. The next client gets another connection.
+    pkill -KILL -n -u alice -x sshd || true
     play_typing tunnels use 'QUIT\r\n'
     want_pop3
     end_job
