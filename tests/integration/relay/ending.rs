@@ -47,8 +47,24 @@ fn stopped_with_a_full_pipe(server: &Server, half_close: &Gate) -> (Running, u64
     run.signal(Signal::STOP);
     let filled = fill(&mut writer, 2, Duration::ZERO);
     half_close.open();
-    thread::sleep(Duration::from_millis(100));
+    wait_for_eof_from(server.port());
     (run, filled, writer)
+}
+
+/// Waits until the kernel has received the FIN of the server at this port.
+#[cfg(target_os = "linux")]
+fn wait_for_eof_from(port: u16) {
+    const CLOSE_WAIT: &str = "08";
+    let server = format!("0100007F:{port:04X}");
+    let is_closing = |line: &str| line.split_whitespace().skip(2).take(2).eq([server.as_str(), CLOSE_WAIT]);
+    crate::listening::eventually("EOF", || {
+        std::fs::read_to_string("/proc/net/tcp").unwrap().lines().any(is_closing)
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wait_for_eof_from(_: u16) {
+    thread::sleep(Duration::from_millis(100));
 }
 
 #[test]
