@@ -16,7 +16,6 @@ mod link;
 mod peer;
 mod refusal;
 mod tls;
-mod web;
 
 pub use exit_code::ExitCode;
 pub(crate) use hints::GIVEN_UP;

@@ -13,7 +13,7 @@ use crate::ssh::wire::{Reader, Write};
 /// The output of the target.
 pub(super) const OUTPUT: &[u8] = b"hello";
 
-/// What goes wrong with one message of the server.
+/// The fault in one message of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
@@ -22,7 +22,7 @@ pub(super) enum Fault {
     /// The connection ends before the packet.
     Missing,
     Doubled,
-    /// The next message precedes it.
+    /// The server sends the next message first.
     Reordered,
     /// One byte more.
     Longer,

@@ -1,6 +1,6 @@
 //! Advice for the errors of WebSocket hops and POST tunnels.
 
-use super::Peer;
+use crate::error::Peer;
 use crate::proto;
 use crate::proto::post::{Failure, ResetCode};
 
