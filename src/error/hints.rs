@@ -6,19 +6,15 @@ use std::io::ErrorKind;
 use super::{Error, ExitCode, MAX_SHOWN_ADDRESSES, Peer};
 use crate::plan::{ListenAddress, Target};
 use crate::text::listed;
+use advice::{CHECK_TYPE, LEAVE_OUT_TLS, NEW_TOKEN};
 use negotiation::negotiation_hint;
 use tls::tls_hint;
 
+mod advice;
 mod negotiation;
 mod tls;
 mod web;
 
-const CHECK_TYPE: &str = "check the type and port of the proxy";
-const LEAVE_OUT_TLS: &str = "check the port, or leave out --tls-target if the target does not use TLS";
-const ASK_ADMIN: &str = "report this to the proxy's administrator";
-const CHECK_TARGET: &str = "check that the target is running and the port is right";
-const NEW_TOKEN: &str = "get a new token";
-const TARGET_DOWN: &str = "check that the target is up and reachable from the proxy";
 /// Advice after a signal that usually comes from the program that started us.
 pub(crate) const GIVEN_UP: &str = "if ssh gave up too early, raise its ConnectTimeout";
 

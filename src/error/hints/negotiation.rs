@@ -1,17 +1,22 @@
 //! Advice for failed negotiations with proxies and servers.
 
-use super::{ASK_ADMIN, CHECK_TARGET, CHECK_TYPE, NEW_TOKEN, TARGET_DOWN, web};
+use super::advice::{CHECK_TYPE, NEW_TOKEN};
+use super::web;
 use crate::addr::{Host, SpecialUse};
 use crate::proto::{self, Awaited, BadUpgrade, Unencodable, Unusable, UnusableScheme};
 
 #[cfg(test)]
 mod tests;
 
+const ASK_ADMIN: &str = "report this to the proxy's administrator";
+const CHECK_TARGET: &str = "check that the target is running and the port is right";
+const TARGET_DOWN: &str = "check that the target is up and reachable from the proxy";
 const USE_TLS: &str = "use https://, because it expects TLS";
 /// The port to which most HTTP proxies allow CONNECT.
 const HTTPS_PORT: u16 = 443;
 
-/// Returns the advice for a proxy or server that did not grant the request; `None` if there is none.
+/// Returns the advice for a proxy or server that did not grant the request. `None` if there is
+/// nothing to add to the message.
 pub(super) fn negotiation_hint(cause: &proto::Error) -> Option<&'static str> {
     use proto::Error as E;
     Some(match cause {

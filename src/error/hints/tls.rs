@@ -1,11 +1,13 @@
 //! Advice for failed TLS handshakes.
 
-use super::{LEAVE_OUT_TLS, web};
+use super::advice::LEAVE_OUT_TLS;
+use super::web;
 use crate::error::{CertificateProblem, Peer, TlsAlert, TlsFailure};
 
 const USE_PLAIN: &str = "check the port, or use http:// if the proxy does not use TLS";
 
-/// Returns the advice for a failed TLS handshake. Options that are valid only in a URL are explained.
+/// Returns the advice for a failed TLS handshake. `only_in_url` is set if TLS options for the proxy
+/// must be in its URL.
 pub(super) fn tls_hint(peer: &Peer, cause: &TlsFailure, only_in_url: bool) -> Option<String> {
     let is_target = peer.protocol.is_none();
     let role = if is_target { "target" } else { "proxy" };

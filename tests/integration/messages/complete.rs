@@ -146,7 +146,7 @@ fn expect_in_table(parts: &BTreeSet<String>, at_least: usize) {
 #[test]
 fn every_hint_is_in_the_table() {
     let mut hints = BTreeSet::new();
-    for file in ["hints.rs", "hints/negotiation.rs", "hints/tls.rs", "hints/web.rs"] {
+    for file in ["hints.rs", "hints/advice.rs", "hints/negotiation.rs", "hints/tls.rs", "hints/web.rs"] {
         hints.extend(fixed_parts(&source(&format!("error/{file}"))));
     }
     for function in ["fn socks5_reply(", "fn socks4_reply("] {
