@@ -1,9 +1,8 @@
 //! Local files that are received.
 
-use std::fs::{self, File, FileTimes, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::ssh::sftp::names::{is_safe_name, partial};
 use crate::sys;
@@ -15,16 +14,6 @@ pub(super) struct Wanted {
     pub(super) mode: u32,
     /// With `--preserve`, the times of the last access and modification.
     pub(super) times: Option<(u64, u64)>,
-}
-
-impl Wanted {
-    fn file_times(self) -> Option<FileTimes> {
-        let time = |seconds| -> SystemTime {
-            UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
-        };
-        let (access, modification) = self.times?;
-        Some(FileTimes::new().set_accessed(time(access)).set_modified(time(modification)))
-    }
 }
 
 /// A file that is being received. Dropping it removes what was received.
@@ -69,12 +58,12 @@ impl Incoming {
     /// Gives the file its attributes and its name.
     pub(super) fn commit(mut self) -> io::Result<()> {
         let Some((partial, target)) = &self.names else { return Ok(()) };
-        if let Some(times) = self.wanted.file_times() {
+        if let Some(times) = self.wanted.times {
             sys::set_permissions(&self.file, self.wanted.mode)?;
-            self.file.set_times(times)?;
+            sys::set_times(&self.file, times)?;
         }
         self.file.sync_all()?;
-        fs::rename(partial, target)?;
+        sys::rename(partial, target)?;
         self.names = None;
         Ok(())
     }
@@ -129,7 +118,7 @@ impl Directory {
 
     /// Sets the attributes.
     pub(super) fn finish(&self) -> io::Result<()> {
-        sys::finish_directory(&self.path, self.mode, self.wanted.file_times())
+        sys::finish_directory(&self.path, self.mode, self.wanted.times)
     }
 }
 

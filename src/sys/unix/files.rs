@@ -1,9 +1,14 @@
 //! Permissions and times of files, for copies.
+//!
+//! The system calls come from `rustix`: each function of the C library that the program uses makes
+//! every start slower, because the loader looks it up.
 
-use std::fs::{DirBuilder, File, FileTimes, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::{Mode, RawMode, Timespec, Timestamps};
 
 /// Returns the permissions of a file.
 #[must_use]
@@ -25,7 +30,7 @@ pub fn create_file(path: &Path, permissions: u32) -> io::Result<File> {
 /// # Errors
 /// The path exists, or the directory cannot be created.
 pub fn create_directory(path: &Path, permissions: u32) -> io::Result<()> {
-    DirBuilder::new().mode(permissions & 0o7777).create(path)
+    Ok(rustix::fs::mkdir(path, mode(permissions))?)
 }
 
 /// Sets the permissions of an open file, whatever the umask is.
@@ -33,17 +38,40 @@ pub fn create_directory(path: &Path, permissions: u32) -> io::Result<()> {
 /// # Errors
 /// The system refuses.
 pub fn set_permissions(file: &File, permissions: u32) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(permissions & 0o7777))
+    Ok(rustix::fs::fchmod(file, mode(permissions))?)
+}
+
+/// Sets the times of the last access and modification of an open file, in seconds since 1970.
+///
+/// # Errors
+/// The system refuses.
+pub fn set_times(file: &File, (access, modification): (u64, u64)) -> io::Result<()> {
+    let time = |seconds: u64| Timespec { tv_sec: seconds.try_into().unwrap_or_default(), tv_nsec: 0 };
+    let times = Timestamps { last_access: time(access), last_modification: time(modification) };
+    Ok(rustix::fs::futimens(file, &times)?)
+}
+
+/// Renames a file, and replaces an existing one.
+///
+/// # Errors
+/// The system refuses.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(rustix::fs::rename(from, to)?)
+}
+
+fn mode(permissions: u32) -> Mode {
+    // The type has 16 bits on some systems.
+    Mode::from_raw_mode((permissions & 0o7777) as RawMode)
 }
 
 /// Sets the permissions of a directory and, if given, its times.
 ///
 /// # Errors
 /// The system refuses.
-pub fn finish_directory(path: &Path, permissions: u32, times: Option<FileTimes>) -> io::Result<()> {
+pub fn finish_directory(path: &Path, permissions: u32, times: Option<(u64, u64)>) -> io::Result<()> {
     let directory = File::open(path)?;
     if let Some(times) = times {
-        directory.set_times(times)?;
+        set_times(&directory, times)?;
     }
     set_permissions(&directory, permissions)
 }

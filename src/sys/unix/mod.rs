@@ -47,7 +47,8 @@ pub use epoll::{Poller, PollerEvents};
 pub use fd_passing::{check_fd_passing, send_fd};
 #[cfg(feature = "ssh")]
 pub use files::{
-    create_directory, create_file, finish_directory, permissions, report_file_size_limit, set_permissions,
+    create_directory, create_file, finish_directory, permissions, rename, report_file_size_limit,
+    set_permissions, set_times,
 };
 pub use hangup::{hangups, reload_on_hangup};
 pub use hardening::{DumpGuard, conceal_args, conceal_variables};

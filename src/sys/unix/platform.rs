@@ -5,7 +5,6 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 #[cfg(feature = "ssh")]
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -45,7 +44,7 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
 /// The path exists, or the directory cannot be created.
 #[cfg(feature = "ssh")]
 pub fn create_private_directory(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().mode(0o700).create(path)
+    super::files::create_directory(path, 0o700)
 }
 
 /// Returns the permissions of a file that the user owns and others can use. `None` if they cannot,

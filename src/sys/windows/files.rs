@@ -4,6 +4,7 @@
 use std::fs::{File, FileTimes, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Returns permissions for a file: those of an ordinary file, or of a read-only one.
 #[must_use]
@@ -36,11 +37,30 @@ pub fn set_permissions(_: &File, _: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Sets the times of the last access and modification of an open file, in seconds since 1970.
+///
+/// # Errors
+/// The system refuses.
+pub fn set_times(file: &File, (access, modification): (u64, u64)) -> io::Result<()> {
+    let time = |seconds| -> SystemTime {
+        UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
+    };
+    file.set_times(FileTimes::new().set_accessed(time(access)).set_modified(time(modification)))
+}
+
+/// Renames a file, and replaces an existing one.
+///
+/// # Errors
+/// The system refuses.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}
+
 /// Does nothing: the times of a directory change with its entries.
 ///
 /// # Errors
 /// None.
-pub fn finish_directory(_: &Path, _: u32, _: Option<FileTimes>) -> io::Result<()> {
+pub fn finish_directory(_: &Path, _: u32, _: Option<(u64, u64)>) -> io::Result<()> {
     Ok(())
 }
 
