@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) route: usize,
     /// The number of routes to the current destination.
     pub(super) routes: usize,
+    /// The last hop is the server of `--ssh`, which opens no tunnel.
+    pub(super) ends_with_login: bool,
     step_started: Instant,
     /// The first error that occurred while writing the report.
     pub(super) output: io::Result<()>,
@@ -117,7 +119,10 @@ impl Progress for Report {
                 self.note("hop", Verdict::Good, format!("{peer}: {text}"), None);
             }
             Stage::Negotiated(peer) => {
-                self.note("hop", Verdict::Good, format!("{peer} opened the tunnel"), None);
+                let is_last = peer.hop.is_none_or(|(index, count)| index == count);
+                let logs_in = is_last && self.state.borrow().ends_with_login;
+                let what = if logs_in { "accepted the login" } else { "opened the tunnel" };
+                self.note("hop", Verdict::Good, format!("{peer} {what}"), None);
             }
             // If there is only one route, the caller reports its failure.
             Stage::Failed(error) if self.state.borrow().routes > 1 => self.failure(error),
@@ -134,6 +139,7 @@ impl Report {
             title: "Connecting",
             route: 0,
             routes: 1,
+            ends_with_login: false,
             step_started: started,
             output: Ok(()),
         };

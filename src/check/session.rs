@@ -17,13 +17,16 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connects to the target.
 pub(super) fn check(report: &Report, connector: &Connector) -> Result<(), Failure> {
     let routes = connector.plan().routes.len();
-    report.state.borrow_mut().routes = routes;
+    let is_remote = matches!(connector.plan().local, Local::Remote(_));
+    let mut state = report.state.borrow_mut();
+    (state.routes, state.ends_with_login) = (routes, is_remote);
+    drop(state);
     let result = match connector.connect_with_progress(None, report) {
         Ok(tunnel) => {
             let target = &connector.plan().target;
-            if matches!(connector.plan().local, Local::Remote(_)) {
+            if is_remote {
                 // Every byte of the connection belongs to SSH.
-                report.note("target", Verdict::Note, "logged in; --check starts nothing there".into(), None);
+                report.note("target", Verdict::Note, "--check starts nothing at the server".into(), None);
                 return Ok(());
             }
             greeting(report, target, tunnel).inspect_err(|error| report.failure(error))

@@ -89,9 +89,10 @@ fn take_steps<'a>(
 ) -> Result<Outcome, Error> {
     let mut rest_deadline = None;
     loop {
+        let step = hop.negotiation.step();
+        // Also before the last step and before an error, which end the loop.
         hop.report(context.progress);
-        let step = hop.negotiation.step().map_err(|cause| hop.failed(cause));
-        let step = step.inspect_err(|_| hop.report(context.progress))?;
+        let step = step.map_err(|cause| hop.failed(cause))?;
         let limit = match step {
             Step::ReceiveRest | Step::Peek(_) => REST_TIMEOUT,
             Step::ReceiveFor(limit) => limit,

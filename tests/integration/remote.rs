@@ -309,13 +309,30 @@ fn standard_error_without_a_reader_is_discarded() {
 }
 
 #[test]
+fn a_key_that_cannot_be_used_is_a_warning_if_the_login_succeeds() {
+    let server = server(|| prints("", "", 0));
+    let unusable = TempPath::file("unusable", "no key");
+    let out = at(&server, &format!("-i {}", unusable.display()), "ls").run();
+    out.expect_code(0).expect_stderr_has(&format!("warning: cannot use key {}", unusable.display()));
+    server.finish();
+}
+
+#[test]
 fn check_logs_in_and_starts_nothing() {
     let (setup, log) = Host::new(|_| Some(waits())).setup();
     let server = setup.start();
     let out = at(&server, "--check --local-forward 0=80", "ls").run();
     out.expect_code(0);
     let text = out.stdout_text();
-    assert!(text.contains("host key") && text.contains("logged in; --check starts nothing there"), "{text}");
+    for expected in [
+        "host key ED25519 SHA256:",
+        "user me accepted: publickey (ED25519 SHA256:",
+        &format!("{} accepted the login", name(&server)),
+        "--check starts nothing at the server",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains("opened the tunnel"), "{text}");
     assert_eq!(log.lines(), [""; 0]);
     server.finish();
 }
