@@ -70,7 +70,7 @@ impl EventLoop {
 
     fn drive(&mut self) -> Result<Finish, Failure> {
         self.forwards.request(&mut self.link)?;
-        // What arrived together with the end of the login.
+        // The last read of the login may have received further packets.
         let mut fault = self.link.process_received().err();
         loop {
             self.process_events()?;

@@ -7,6 +7,7 @@ use crate::error::{Error, Peer};
 use crate::proto;
 use crate::proto::ssh::{Failure as SshFailure, Stage};
 use crate::ssh::error::Error as SshError;
+use crate::ssh::liveness::MAX_UNANSWERED;
 
 /// The failure of work at a server.
 #[derive(Debug)]
@@ -72,7 +73,9 @@ impl Failure {
                 lost(io::Error::other(Broken::new(server, cause)))
             }
             Self::Stream(cause) => lost(cause),
-            Self::Silent => lost(io::Error::other("no answer to three requests in a row")),
+            Self::Silent => {
+                lost(io::Error::other(format!("no answer to {MAX_UNANSWERED} keepalive requests")))
+            }
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
-use super::keep_alive::{Due, KeepAlive};
 use crate::ssh::connection::Connection;
 use crate::ssh::error::Error as SshError;
+use crate::ssh::liveness::{Due, Liveness};
 use crate::stream::{self, Chunk, Events, Interest, PollSet, Stream};
 use crate::sys::{self, Ready};
 
@@ -18,14 +18,14 @@ pub(super) struct Link {
     stream: Box<dyn Stream>,
     connection: Connection,
     opened: Instant,
-    keep_alive: Option<KeepAlive>,
-    /// The requests for the connection whose answers are awaited, the oldest first.
+    liveness: Liveness,
+    /// The global requests that the server has not answered, the oldest first.
     awaited: VecDeque<Awaited>,
     /// Writing has failed. The server may have sent the reason before.
     is_broken: bool,
 }
 
-/// A request for the connection.
+/// A global request (RFC 4254 §4) that the server has to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaited {
     /// A request that only shows that the server is alive.
@@ -37,12 +37,11 @@ pub(super) enum Awaited {
 impl Link {
     /// Continues after the login.
     pub(super) fn new(stream: Box<dyn Stream>, connection: Connection, keep_alive: Option<Duration>) -> Self {
-        let now = Instant::now();
         Self {
             stream,
             connection,
-            opened: now,
-            keep_alive: keep_alive.map(|interval| KeepAlive::new(interval, now)),
+            opened: Instant::now(),
+            liveness: Liveness::new(keep_alive),
             awaited: VecDeque::new(),
             is_broken: false,
         }
@@ -53,39 +52,39 @@ impl Link {
         &mut self.connection
     }
 
-    /// Returns the connection.
+    /// Returns the connection, to read its state.
     pub(super) fn as_connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Sends a request for the connection that the server has to answer.
+    /// Sends a global request. [`answered`](Self::answered) returns `what` with the answer.
     pub(super) fn global_request(&mut self, name: &str, data: &[u8], what: Awaited) -> Result<(), Failure> {
         self.connection.global_request(name, true, data)?;
         self.awaited.push_back(what);
         Ok(())
     }
 
-    /// Returns the request that the server has answered.
+    /// Returns the request to which the server's next answer belongs: answers have the order of the
+    /// requests.
     pub(super) fn answered(&mut self) -> Result<Awaited, Failure> {
         let oldest = self.awaited.pop_front();
         Ok(oldest.ok_or(SshError::Violation("an answer without a request"))?)
     }
 
-    /// Does what is due at this time: a key exchange, or a request that shows whether the server is
-    /// alive.
+    /// Starts a key exchange or sends a keepalive request, if one is due.
     pub(super) fn on_time(&mut self) -> Result<(), Failure> {
-        self.connection.on_time(self.opened.elapsed())?;
-        match self.keep_alive.as_mut().map_or(Due::Nothing, |timer| timer.due(Instant::now())) {
+        let now = self.opened.elapsed();
+        self.connection.on_time(now)?;
+        match self.liveness.due(now) {
             Due::Nothing => Ok(()),
             Due::Request => self.global_request("keepalive@openssh.com", &[], Awaited::KeepAlive),
             Due::Failure => Err(Failure::Silent),
         }
     }
 
-    /// Returns the time until [`on_time`](Self::on_time) has something to do; `None` for never.
+    /// Returns the time until the next keepalive request is due; `None` if none will be.
     pub(super) fn time_left(&self) -> Option<Duration> {
-        let timer = self.keep_alive.as_ref()?;
-        Some(timer.time_left(Instant::now()))
+        Some(self.liveness.deadline()?.saturating_sub(self.opened.elapsed()))
     }
 
     /// Writes the connection's output as far as there is room. Reading reports failures.
@@ -117,9 +116,7 @@ impl Link {
         match chunk.fill(|buffer| self.stream.read(buffer)) {
             Ok(0) => Err(Failure::Connection(self.connection.transport().closed())),
             Ok(_) => {
-                if let Some(timer) = &mut self.keep_alive {
-                    timer.received(Instant::now());
-                }
+                self.liveness.received(self.opened.elapsed());
                 Ok(self.connection.receive(chunk.bytes())?)
             }
             Err(error) if sys::is_transient(&error) => Ok(()),

@@ -27,7 +27,6 @@ mod event_loop;
 mod failure;
 mod forwarded;
 mod forwards;
-mod keep_alive;
 mod link;
 mod local_forwards;
 mod program;

@@ -10,6 +10,7 @@ pub mod error;
 pub mod key_exchange;
 pub mod key_type;
 pub mod known_hosts;
+pub mod liveness;
 pub mod message;
 pub mod private_key;
 pub mod public_key;

@@ -14,7 +14,6 @@ use crate::tunnels::aborting;
 use state::Shared;
 
 mod driver;
-mod liveness;
 mod slot;
 mod state;
 mod stream;

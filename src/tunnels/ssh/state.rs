@@ -6,7 +6,6 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::liveness::{Liveness, MAX_UNANSWERED};
 use super::slot::{Phase, Slot, Tail, Wake};
 use super::turns::Turns;
 use crate::codecs::ssh::Broken;
@@ -14,6 +13,7 @@ use crate::proto;
 use crate::proto::ssh::ChannelTarget;
 use crate::ssh::connection::{ChannelId, Connection, MAX_DATA, Source};
 use crate::ssh::error::Error;
+use crate::ssh::liveness::{Liveness, MAX_UNANSWERED};
 use crate::stream::{Interest, Stream, Waker};
 use crate::sys::{self, Ready};
 use crate::trace::trace;

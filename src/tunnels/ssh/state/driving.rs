@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::{Fault, State};
 use crate::ssh::connection::{ChannelId, Event};
 use crate::ssh::error::Error;
+use crate::ssh::liveness::Due;
 use crate::stream::{Interest, PollSet, Waker};
 use crate::sys::{self, Ready};
 use crate::tunnels::Broken;
-use crate::tunnels::ssh::liveness::Due;
 use crate::tunnels::ssh::slot::{Phase, Tail};
 
 /// The reason to refuse channels that the server asks for (RFC 4254 §5.1).

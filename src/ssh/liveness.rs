@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 /// The number of requests in a row without any input after them that end a connection.
-pub(super) const MAX_UNANSWERED: u32 = 3;
+pub const MAX_UNANSWERED: u32 = 3;
 
 /// The time since the last input, and the requests since then. Times count from the start of the
 /// connection.
 #[derive(Debug)]
-pub(super) struct Liveness {
+pub struct Liveness {
     /// The time without input before a request; `None` for no requests.
     interval: Option<Duration>,
     /// The time of the last input or request.
@@ -18,7 +18,7 @@ pub(super) struct Liveness {
 
 /// The action to take now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub enum Due {
     /// Wait longer.
     Nothing,
     /// Send a request.
@@ -28,23 +28,26 @@ pub(super) enum Due {
 }
 
 impl Liveness {
-    pub(super) fn new(interval: Option<Duration>) -> Self {
+    /// Starts with the connection.
+    #[must_use]
+    pub fn new(interval: Option<Duration>) -> Self {
         Self { interval, since: Duration::ZERO, unanswered: 0 }
     }
 
     /// Records input, which need not be the answer.
-    pub(super) fn received(&mut self, now: Duration) {
+    pub fn received(&mut self, now: Duration) {
         self.since = now;
         self.unanswered = 0;
     }
 
     /// Returns the time of the next action; `None` if there is none.
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
         self.interval.map(|interval| self.since + interval)
     }
 
-    /// Returns the action that is due.
-    pub(super) fn due(&mut self, now: Duration) -> Due {
+    /// Returns the action that is due. Counts a request as sent.
+    pub fn due(&mut self, now: Duration) -> Due {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Due::Nothing;
         }
