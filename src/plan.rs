@@ -17,8 +17,7 @@ pub use local::{
 };
 pub use login::{Login, PasswordPrompt};
 pub use remote::{
-    CopyProtocol, Copying, Direction, LocalForward, Remote, RemoteForward, RemoteListener, RemoteTarget,
-    Task, Tty,
+    CopyProtocol, Copying, Direction, LocalForward, Remote, RemoteForward, RemoteListener, Task, Tty,
 };
 pub use sockets::{Bind, BindTo, FamilyLimit, SocketSettings};
 #[cfg(feature = "ssh")]

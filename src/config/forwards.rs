@@ -2,12 +2,12 @@
 
 use super::queue;
 use super::service::port_after_host;
-use crate::addr::{Endpoint, Host, Port, split_port};
+use crate::addr::{Endpoint, Host, split_port};
 use crate::error::Error;
-use crate::plan::{ListenAddress, LocalForward, RemoteForward, RemoteListener, RemoteTarget, Target};
+use crate::plan::{ListenAddress, LocalForward, RemoteForward, RemoteListener, Target};
 use crate::secret;
 
-/// The host without a name, at both ends.
+/// The default host, at both ends.
 const LOCALHOST: &str = "localhost";
 
 /// The error for `unix:` alone.
@@ -26,7 +26,7 @@ pub(super) fn local(values: &[String]) -> Result<Vec<LocalForward>, Error> {
             Some(path) => ListenAddress::Unix(path.into()),
             None => super::tcp_address::parse_tcp(from, option)?,
         };
-        Ok(LocalForward { from, to: remote_target(to, option)? })
+        Ok(LocalForward { from, to: target(to, option)? })
     };
     values.iter().map(parse).collect()
 }
@@ -37,19 +37,11 @@ pub(super) fn remote(values: &[String]) -> Result<Vec<RemoteForward>, Error> {
     let parse = |value: &String| {
         let (from, to) = split(value, option)?;
         let text = from.to_owned();
-        let from = match remote_target_or_any_port(from, option)? {
-            RemoteTarget::Tcp { host, port } => RemoteListener::Tcp { address: host, port },
-            RemoteTarget::Unix(path) => RemoteListener::Unix(path),
-            RemoteTarget::Queue(name) => RemoteListener::Queue(name),
-        };
-        let to = match remote_target(to, option)? {
-            RemoteTarget::Tcp { host, port } => {
-                let port = Port::new(port).unwrap_or(Port::MIN);
-                Target::Tcp(Endpoint { host: Host::parse(&host)?, port })
-            }
-            RemoteTarget::Unix(path) => Target::Unix(path.into()),
-            RemoteTarget::Queue(_) => return Err(invalid(option, "TO is [HOST:]PORT or unix:PATH")),
-        };
+        let from = remote_listener(from, option)?;
+        let to = target(to, option)?;
+        if matches!(to, Target::Queue(_)) {
+            return Err(invalid(option, "TO is [HOST:]PORT or unix:PATH"));
+        }
         Ok(RemoteForward { from, to, text })
     };
     values.iter().map(parse).collect()
@@ -68,28 +60,33 @@ fn split<'a>(value: &'a str, option: &str) -> Result<(&'a str, &'a str), Error> 
     })
 }
 
-/// Parses a target that the server connects to.
-fn remote_target(text: &str, option: &str) -> Result<RemoteTarget, Error> {
-    match remote_target_or_any_port(text, option)? {
-        RemoteTarget::Tcp { host, .. } if host.is_empty() => {
-            Err(invalid(option, "'*' is possible only in FROM"))
+/// Parses TO: the form of FROM at the server, but with a host and a port other than 0.
+fn target(text: &str, option: &str) -> Result<Target, Error> {
+    Ok(match remote_listener(text, option)? {
+        RemoteListener::Tcp { address, .. } if address.is_empty() => {
+            return Err(invalid(option, "'*' is possible only in FROM"));
         }
-        RemoteTarget::Tcp { port: 0, .. } => Err(invalid(option, "port 0 is possible only in FROM")),
-        target => Ok(target),
-    }
+        RemoteListener::Tcp { address, port } => {
+            let zero = |_| invalid(option, "port 0 is possible only in FROM");
+            let port = port.try_into().map_err(zero)?;
+            Target::Tcp(Endpoint { host: Host::parse(&address)?, port })
+        }
+        RemoteListener::Unix(path) => Target::Unix(path.into()),
+        RemoteListener::Queue(name) => Target::Queue(name.into()),
+    })
 }
 
-/// Parses an address at the server. Port 0 is valid.
-fn remote_target_or_any_port(text: &str, option: &str) -> Result<RemoteTarget, Error> {
+/// Parses FROM at the server.
+fn remote_listener(text: &str, option: &str) -> Result<RemoteListener, Error> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match path {
             "" => Err(invalid(option, NO_PATH)),
-            path => Ok(RemoteTarget::Unix(path.to_owned())),
+            path => Ok(RemoteListener::Unix(path.to_owned())),
         };
     }
     if let Some(name) = text.strip_prefix("queue:") {
         return if queue::is_name(name) {
-            Ok(RemoteTarget::Queue(name.to_owned()))
+            Ok(RemoteListener::Queue(name.to_owned()))
         } else {
             Err(invalid(option, queue::NAME_RULE))
         };
@@ -101,9 +98,9 @@ fn remote_target_or_any_port(text: &str, option: &str) -> Result<RemoteTarget, E
     let in_option = |error| Error::Config(format!("{option}: {error}"));
     let port = if port == "0" { 0 } else { port_after_host(port).map_err(in_option)?.get() };
     // An asterisk means all addresses of the server.
-    let host = match host {
+    let address = match host {
         "*" => String::new(),
         host => Host::parse(host).map_err(in_option)?.to_string(),
     };
-    Ok(RemoteTarget::Tcp { host, port })
+    Ok(RemoteListener::Tcp { address, port })
 }

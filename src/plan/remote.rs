@@ -103,23 +103,7 @@ pub struct LocalForward {
     /// The address to listen on.
     pub from: ListenAddress,
     /// The target, which the server connects to.
-    pub to: RemoteTarget,
-}
-
-/// A target that the server connects to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RemoteTarget {
-    /// A host and a port.
-    Tcp {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// A UNIX-domain socket at the server.
-    Unix(String),
-    /// A named queue at the server.
-    Queue(String),
+    pub to: Target,
 }
 
 /// A listener at the server, whose connections this machine forwards.
@@ -149,24 +133,11 @@ pub enum RemoteListener {
     Queue(String),
 }
 
-fn with_port(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
-    if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-}
-
-impl fmt::Display for RemoteTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } => with_port(f, host, *port),
-            Self::Unix(path) => write!(f, "unix:{path}"),
-            Self::Queue(name) => write!(f, "queue:{name}"),
-        }
-    }
-}
-
 impl fmt::Display for RemoteListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { address, port } => with_port(f, address, *port),
+            Self::Tcp { address, port } if address.contains(':') => write!(f, "[{address}]:{port}"),
+            Self::Tcp { address, port } => write!(f, "{address}:{port}"),
             Self::Unix(path) => write!(f, "unix:{path}"),
             Self::Queue(name) => write!(f, "queue:{name}"),
         }

@@ -11,6 +11,7 @@ use crate::connector::Connector;
 use crate::error::{Error, Peer};
 use crate::net::ClientEnd;
 use crate::plan::{Local, Plan, RemoteForward, RemoteListener, Route, Target};
+use crate::proto::ssh::QUEUE_PORT;
 use crate::ssh::connection::{ChannelId, Connection};
 use crate::ssh::error::Error as SshError;
 use crate::ssh::wire::{Reader, Write};
@@ -22,9 +23,6 @@ use crate::trace;
 /// The reasons to refuse a channel (RFC 4254 §5.1).
 const PROHIBITED: u32 = 1;
 const CONNECT_FAILED: u32 = 2;
-
-/// The port of a named queue, which servers ignore.
-const QUEUE_PORT: u32 = 1;
 
 /// The remote forwards of a run.
 pub(super) struct RemoteForwards {

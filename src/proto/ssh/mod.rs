@@ -15,7 +15,7 @@ mod tests;
 
 pub use failure::{Failure, Stage};
 pub use open::OpenChannel;
-pub use target::ChannelTarget;
+pub use target::{ChannelTarget, QUEUE_PORT};
 
 /// Decides which host keys to trust.
 pub trait HostKeys: Send {

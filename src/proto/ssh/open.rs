@@ -236,7 +236,7 @@ impl OpenChannel {
             self.phase = Phase::LoggedIn(connection);
             return Ok(());
         };
-        let channel = connection.open(target.kind(), &target.data())?;
+        let channel = connection.open(target.kind(), &target.data(None))?;
         let channel = channel.ok_or(SshError::Violation("the first channel could not be opened"))?;
         self.phase = Phase::Opening(connection, channel);
         // Process what has arrived together with the success of the login.

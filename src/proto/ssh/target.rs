@@ -1,13 +1,14 @@
 //! The targets that a channel can lead to.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::addr::Endpoint;
 use crate::ssh::wire::Write;
 
 /// The port of a request for a named queue, which servers ignore.
-const QUEUE_PORT: u32 = 1;
+pub const QUEUE_PORT: u32 = 1;
 
 /// The target of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +31,10 @@ impl ChannelTarget {
         }
     }
 
-    /// Returns the data of the request that depend on the type.
+    /// Returns the part of the request that depends on the type. `client` has requested the
+    /// connection; `None` if it has no address, or none that the server should see.
     #[must_use]
-    pub fn data(&self) -> Vec<u8> {
+    pub fn data(&self, client: Option<SocketAddr>) -> Vec<u8> {
         let mut data = Vec::new();
         match self {
             Self::Tcp(Endpoint { host, port }) => {
@@ -46,8 +48,9 @@ impl ChannelTarget {
                 return data;
             }
         }
-        // The originator's address and port (RFC 4254 §7.2) are placeholders.
-        data.put_string("127.0.0.1").put_u32(0);
+        // The originator (RFC 4254 §7.2).
+        let (address, port) = client.map_or(("127.0.0.1".into(), 0), |it| (it.ip().to_string(), it.port()));
+        data.put_string(address).put_u32(port.into());
         data
     }
 }
@@ -93,7 +96,9 @@ mod tests {
             ),
         ] {
             assert_eq!((target.to_string().as_str(), target.kind()), (text, kind));
-            assert_eq!(target.data(), data, "{text}");
+            assert_eq!(target.data(None), data, "{text}");
         }
+        let data = ChannelTarget::Queue("q".into()).data(Some(([192, 0, 2, 1], 5).into()));
+        assert_eq!(data, b"\0\0\0\x01q\0\0\0\x01\0\0\0\x09192.0.2.1\0\0\0\x05");
     }
 }

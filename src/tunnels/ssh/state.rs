@@ -112,7 +112,7 @@ impl State {
 
     /// Requests a channel. Returns `None` if the connection has no room for another one.
     pub(super) fn open(&mut self, target: &ChannelTarget) -> Option<ChannelId> {
-        let opened = self.connection.open(target.kind(), &target.data());
+        let opened = self.connection.open(target.kind(), &target.data(None));
         let id = opened.map_err(|error| self.fail(Fault::Protocol(error))).ok()??;
         self.slots.insert(id, Slot::new(target.clone()));
         self.flush();
