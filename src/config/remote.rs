@@ -90,17 +90,10 @@ fn parse(text: &str) -> Result<ProxyUrl, Error> {
     Ok(url)
 }
 
-/// The start of a message about a URL, and its replacement.
-const PROXY: &str = "invalid proxy";
-const SERVER: &str = "invalid server";
-
-/// Words an error about a proxy for the server.
+/// Turns a message about an invalid proxy into one about an invalid server.
 fn about_server(error: Error) -> Error {
     match error {
-        Error::Config(text) => {
-            let text = text.replacen(PROXY, SERVER, 1);
-            Error::Config(text)
-        }
+        Error::Config(text) => Error::Config(text.replacen("invalid proxy", "invalid server", 1)),
         error => error,
     }
 }
@@ -134,7 +127,7 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
     let task = task(remote, has_forwards)?;
     Ok(Local::Remote(Box::new(Remote {
         variables: variables(&remote.env, sources)?,
-        tty: tty(remote, &task)?,
+        tty: tty(remote)?,
         terminal: sources.raw_variable("TERM").and_then(|value| value.into_string().ok()),
         local_forwards: forwards::local(&remote.local_forwards)?,
         remote_forwards: forwards::remote(&remote.remote_forwards)?,
@@ -181,7 +174,12 @@ fn task(remote: &RemoteArgs, has_forwards: bool) -> Result<Task, Error> {
         (Some(name), []) if name.is_empty() => return usage("--subsystem requires a name".into()),
         (Some(name), []) => Task::Subsystem(name.clone()),
         (Some(_), _) => return usage("--subsystem cannot be combined with a command".into()),
-        (None, []) if has_forwards => Task::Forwards,
+        (None, []) if has_forwards => {
+            match remote.dependents().find(|option| ["--env", "--tty"].contains(option)) {
+                Some(option) => return usage(format!("{option} has no effect without a command")),
+                None => Task::Forwards,
+            }
+        }
         (None, []) => Task::Shell,
         (None, words) => Task::Command(words.join(" ")),
     })
@@ -216,18 +214,13 @@ fn copying(remote: &RemoteArgs, option: &str) -> Result<Copying, Error> {
     })
 }
 
-fn tty(remote: &RemoteArgs, task: &Task) -> Result<Tty, Error> {
-    let choice = match remote.tty.as_deref() {
-        None => return Ok(Tty::Auto),
-        Some("auto") => Tty::Auto,
+fn tty(remote: &RemoteArgs) -> Result<Tty, Error> {
+    Ok(match remote.tty.as_deref() {
+        None | Some("auto") => Tty::Auto,
         Some("yes") => Tty::Yes,
         Some("no") => Tty::No,
         Some(other) => return Err(invalid(other, "--tty", "auto, yes or no")),
-    };
-    match task {
-        Task::Forwards => usage("--tty has no effect without a command".into()),
-        _ => Ok(choice),
-    }
+    })
 }
 
 /// Returns the variables for the program. Leaves out those to take from the environment that are

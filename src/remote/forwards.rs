@@ -65,7 +65,10 @@ impl Forwards {
         data: &[u8],
     ) -> Result<(), Failure> {
         match &mut self.remote {
-            Some(remote) => remote.asked(connection, id, kind, data),
+            Some(remote) => {
+                let failed = |client: &str, error: &Error| report(&mut self.report, client, error);
+                remote.asked(connection, id, kind, data, failed)
+            }
             None => remote_forwards::refuse(connection, id),
         }
     }

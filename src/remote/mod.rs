@@ -76,7 +76,7 @@ fn work(
     let system = |cause| Error::System { what: "watch for signals", cause };
     // The handlers come first, so that a signal cannot leave a UNIX-domain socket or a changed
     // terminal behind.
-    let signals = Signals::watch(true).map_err(system)?;
+    let signals = Signals::watch().map_err(system)?;
     let forwards = Forwards::open(remote, plan, server)?;
     let program = match program_of(&remote.task) {
         None => None,

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::escapes::{self, Escapes, Found};
 use super::failure::Failure;
-use super::terminal::LocalTerminal;
+use super::terminal;
 use crate::error::Error;
 use crate::ssh::connection::{ChannelId, Connection, Event, Source};
 use crate::ssh::session::{Exit, Request, Session};
 use crate::stream::{Chunk, Events, Interest, PollSet};
-use crate::sys::{self, Channel};
+use crate::sys::{self, Channel, RawTerminal};
 
 /// The time for the exit status after a signal was passed on.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +35,8 @@ pub(super) struct Program {
     session: Session,
     input: Input,
     outputs: [Output; 2],
-    terminal: Option<LocalTerminal>,
+    /// The user's terminal in raw mode. Dropping it restores the settings.
+    terminal: Option<RawTerminal>,
     escapes: Option<Escapes>,
     /// The first signal that was passed on, and when to stop waiting for the exit status.
     signalled: Option<(&'static str, Instant)>,
@@ -132,7 +133,7 @@ impl Program {
     pub(super) fn start(
         connection: &mut Connection,
         request: Request,
-        terminal: Option<LocalTerminal>,
+        terminal: Option<RawTerminal>,
     ) -> Result<Self, Failure> {
         let system = |cause| Error::System { what: "use standard input and output", cause };
         let input = Channel::stdin().map_err(system)?;
@@ -316,7 +317,7 @@ impl Program {
 
     /// Reports the terminal's size.
     pub(super) fn resize(&self, connection: &mut Connection) -> Result<(), Failure> {
-        if let Some(size) = self.terminal.as_ref().and_then(LocalTerminal::size) {
+        if let Some(size) = terminal::size().filter(|_| self.has_terminal()) {
             self.session.send_size(connection, size)?;
         }
         Ok(())

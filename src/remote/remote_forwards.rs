@@ -216,20 +216,22 @@ impl RemoteForwards {
     }
 
     /// Processes the server's request for a channel: connects to the target of the forward to which
-    /// it belongs, and refuses all others.
+    /// it belongs, and refuses all others. Passes the client and the failure to `report`.
     pub(super) fn asked(
         &mut self,
         connection: &mut Connection,
         id: ChannelId,
         kind: &str,
         data: &[u8],
+        mut report: impl FnMut(&str, &Error),
     ) -> Result<(), Failure> {
         let connected = Listener::connected(kind, data);
         let found = connected.and_then(|(listener, client)| Some((find(&self.forwards, &listener)?, client)));
         let Some((forward, client)) = found else { return refuse(connection, id) };
-        if let Err(cause) = self.openings.start(&forward.connector, id, client, forward.target.to_string()) {
+        let target = forward.target.to_string();
+        if let Err(cause) = self.openings.start(&forward.connector, id, client.clone(), target) {
             connection.refuse(id, CONNECT_FAILED, "connection failed")?;
-            return Err(Error::System { what: "start a thread", cause }.into());
+            report(&client, &Error::System { what: "start a thread", cause });
         }
         Ok(())
     }

@@ -11,24 +11,8 @@ const DEFAULT_SIZE: Size = Size { columns: 80, rows: 24, width: 0, height: 0 };
 /// The type of a terminal if the variable `TERM` is not set.
 const DEFAULT_KIND: &str = "dumb";
 
-/// The user's terminal in raw mode. Dropping it restores the settings.
-#[derive(Debug)]
-pub(super) struct LocalTerminal(RawTerminal);
-
-impl LocalTerminal {
-    /// Returns the size.
-    #[expect(clippy::unused_self, reason = "only a terminal in raw mode has a size for a program")]
-    pub(super) fn size(&self) -> Option<Size> {
-        size()
-    }
-
-    /// Sets whether XOFF and XON stop and continue the output.
-    pub(super) fn set_flow_control(&self, enabled: bool) {
-        self.0.set_flow_control(enabled);
-    }
-}
-
-fn size() -> Option<Size> {
+/// Returns the size of the user's terminal.
+pub(super) fn size() -> Option<Size> {
     let (columns, rows, width, height) = sys::terminal_size()?;
     Some(Size { columns, rows, width, height })
 }
@@ -50,7 +34,7 @@ pub(super) fn is_wanted(remote: &Remote) -> Result<bool, Error> {
 ///
 /// # Errors
 /// The settings of the terminal cannot be changed.
-pub(super) fn enter(remote: &Remote) -> Result<(Option<LocalTerminal>, Terminal), Error> {
+pub(super) fn enter(remote: &Remote) -> Result<(Option<RawTerminal>, Terminal), Error> {
     let raw = sys::input_is_terminal().then(RawTerminal::enter).transpose();
     let raw = raw.map_err(|cause| Error::System { what: "set the terminal to raw mode", cause })?;
     let terminal = Terminal {
@@ -58,5 +42,5 @@ pub(super) fn enter(remote: &Remote) -> Result<(Option<LocalTerminal>, Terminal)
         size: size().unwrap_or(DEFAULT_SIZE),
         modes: raw.as_ref().map(RawTerminal::modes).unwrap_or_default(),
     };
-    Ok((raw.map(LocalTerminal), terminal))
+    Ok((raw, terminal))
 }

@@ -159,6 +159,8 @@ fn invalid_command_lines_are_errors() {
         ("--recursive --ssh box", "--recursive requires --put or --get"),
         ("--subsystem x --ssh box ls", "--subsystem cannot be combined with a command"),
         ("--tty maybe --ssh box", "invalid value 'maybe' for --tty; use auto, yes or no"),
+        ("--tty no --local-forward 1=2 --ssh box", "--tty has no effect without a command"),
+        ("--env A=b --remote-forward 1=2 --ssh box", "--env has no effect without a command"),
         ("--env =x --ssh box", "missing name of the variable in --env"),
         (
             "--local-forward 80 --ssh box",

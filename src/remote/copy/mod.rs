@@ -43,7 +43,7 @@ pub(super) fn run(
 ) -> Result<ExitCode, Error> {
     let system = |what| move |cause| Error::System { what, cause };
     // The handlers come first, so that a signal leaves no partial file behind.
-    let signals = Signals::watch(true).map_err(system("watch for signals"))?;
+    let signals = Signals::watch().map_err(system("watch for signals"))?;
     sys::report_file_size_limit();
     let direction = match copying.direction {
         Direction::Get => sftp::Direction::Get,

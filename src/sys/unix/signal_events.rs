@@ -29,23 +29,20 @@ const EVENTS: [(libc::c_int, u8, Signal); 4] = [
 #[derive(Debug)]
 pub struct Signals {
     reader: UnixStream,
-    /// Keeps the descriptor from becoming readable if no signal is watched.
-    _writer: UnixStream,
 }
 
 impl Signals {
-    /// Watches window changes and, if `terminations` is set, the signals that end programs, except
-    /// those that the parent process ignores.
+    /// Watches window changes and the signals that end programs, except those that the parent
+    /// process ignores.
     ///
     /// # Errors
     /// No descriptors are left, or a handler could not be installed.
-    pub fn watch(terminations: bool) -> io::Result<Self> {
+    pub fn watch() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
         for (number, byte, signal) in EVENTS {
-            let is_watched = signal == Signal::WindowChange || (terminations && !signals::is_ignored(number));
-            if !is_watched {
+            if signal != Signal::WindowChange && signals::is_ignored(number) {
                 continue;
             }
             let writer = writer.try_clone()?;
@@ -58,7 +55,7 @@ impl Signals {
             // SAFETY: the action only calls write, which is async-signal-safe.
             unsafe { signal_hook::low_level::register(number, report) }?;
         }
-        Ok(Self { reader, _writer: writer })
+        Ok(Self { reader })
     }
 
     /// Returns the next signal that has arrived.

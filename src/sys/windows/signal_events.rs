@@ -19,6 +19,7 @@ pub enum Signal {
 #[derive(Debug)]
 pub struct Signals {
     reader: TcpStream,
+    /// Open, because EOF would make `reader` readable.
     _writer: TcpStream,
 }
 
@@ -27,7 +28,7 @@ impl Signals {
     ///
     /// # Errors
     /// A socket could not be created.
-    pub fn watch(_: bool) -> io::Result<Self> {
+    pub fn watch() -> io::Result<Self> {
         let (reader, writer) = socket_pair()?;
         Ok(Self { reader, _writer: writer })
     }
