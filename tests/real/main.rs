@@ -34,6 +34,7 @@ mod listeners;
 mod names;
 mod openssh;
 mod peers;
+mod remote;
 mod routes;
 mod runner;
 mod servers;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         bastion::cases(),
         ssh_hops::cases(),
         ssh_algorithms::cases(),
+        remote::cases(),
         chains::cases(),
         tls::cases(),
         tools::cases(),

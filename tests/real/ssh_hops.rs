@@ -133,7 +133,7 @@ fn add_cases(topic: &mut Topic, peer: Peer) {
 }
 
 /// Returns the option for the key that the servers accept.
-fn key(context: &Context) -> String {
+pub(crate) fn key(context: &Context) -> String {
     format!("-i {}", context.peers.ssh_folder().join("user").display())
 }
 
