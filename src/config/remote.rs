@@ -16,7 +16,7 @@ use crate::hops::ssh::Server;
 use crate::plan::{CopyProtocol, Copying, Direction, Hop, Local, Remote, Route, Target, Task, Tty};
 use crate::secret::{self, UserName};
 
-/// The time without input before the server of forwards must prove that it is alive.
+/// The default time without input before a keepalive request, if there are forwards.
 const FORWARDS_KEEP_ALIVE: Duration = Duration::from_secs(25);
 
 fn usage<T>(text: String) -> Result<T, Error> {
@@ -57,7 +57,7 @@ pub(super) fn server(args: &Args) -> Result<Option<Endpoint>, Error> {
     }
 }
 
-/// Returns the target of the plan, for messages: only the server knows more of it than its host.
+/// Returns the target of the plan, which only messages use: the host of the server.
 pub(super) fn target(server: &Endpoint) -> Target {
     Target::AtServer(Some(server.host.clone()))
 }
@@ -137,7 +137,7 @@ pub(super) fn local(args: &Args, sources: &Sources<'_>) -> Result<Local, Error> 
     })))
 }
 
-/// Returns the time without input before the server must prove that it is alive.
+/// Returns the time without input before a keepalive request; `None` for no such requests.
 fn keep_alive(args: &Args, has_forwards: bool) -> Result<Option<Duration>, Error> {
     let mut url = args.remote.server.as_deref().map(parse).transpose()?;
     let (value, source) = match url.as_mut().and_then(|url| url.query.take("keepalive")) {

@@ -21,7 +21,7 @@ pub struct Remote {
     pub local_forwards: Vec<LocalForward>,
     /// `--remote-forward`.
     pub remote_forwards: Vec<RemoteForward>,
-    /// The time without input before the server must prove that it is alive; `None` for never.
+    /// The time without input before a keepalive request; `None` for no such requests.
     pub keep_alive: Option<Duration>,
     /// `-q`: print no warnings and no progress.
     pub is_quiet: bool,

@@ -10,8 +10,9 @@ use crate::ssh::liveness::{Due, Liveness};
 use crate::stream::{self, Chunk, Events, Interest, PollSet, Stream};
 use crate::sys::{self, Ready};
 
-/// The time for the last messages to the server, which needs none of them.
-const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time limit for sending the last messages, such as `DISCONNECT`. The server can do without
+/// them.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connection to the server, over its stream.
 pub(super) struct Link {
@@ -142,7 +143,7 @@ impl Link {
     /// Ends the connection. Data in channels is discarded.
     pub(super) fn close(mut self) {
         self.connection.disconnect();
-        let end = Instant::now() + FAREWELL_TIMEOUT;
+        let end = Instant::now() + DISCONNECT_TIMEOUT;
         loop {
             self.send();
             if self.is_broken || self.connection.transport().output().is_empty() {

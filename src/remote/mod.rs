@@ -37,7 +37,7 @@ mod terminal;
 /// program.
 pub const NO_STATUS: u8 = 255;
 
-/// Logs in at the server, and does the work. Returns the exit code.
+/// Logs in at the server, and performs the task. Returns the exit code.
 ///
 /// # Errors
 /// The server could not be reached, refused something, or was lost; or this system failed.
@@ -56,13 +56,13 @@ pub fn run(connector: Connector, remote: &Remote) -> Result<u8, Error> {
     work(link, remote, &plan, &server, has_terminal)
 }
 
-/// Returns the connection of the login, which the last hop has left.
+/// Takes the connection that the login at the last hop has established.
 fn take_connection(plan: &Plan) -> Option<Connection> {
     let servers = plan.hops().filter_map(|hop| hop.protocol.as_any().downcast_ref::<Server>());
     servers.filter_map(Server::take_connection).map(|(connection, _)| connection).next()
 }
 
-/// Does the work over a connection.
+/// Performs the task over the connection.
 fn work(
     mut link: Link,
     remote: &Remote,

@@ -149,7 +149,7 @@ impl Openings {
 }
 
 impl RemoteForwards {
-    /// Prepares the forwards. `plan` is that of the run.
+    /// Prepares the forwards of a run with this plan.
     ///
     /// # Errors
     /// Descriptors are short.
@@ -252,7 +252,7 @@ impl RemoteForwards {
         if !events.take().read {
             return Ok(Vec::new());
         }
-        // The bytes have no meaning, and a failure shows up again.
+        // The bytes only wake the loop. After an error, the next wait reports the descriptor again.
         let _ = self.openings.wake.read(&mut [0; 64]);
         let mut joined = Vec::new();
         for Opened { channel, client, target, result } in self.openings.receiver.try_iter() {
