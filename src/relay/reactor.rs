@@ -19,7 +19,7 @@ use super::session::Session;
 use super::transfer::Pool;
 use crate::error::{Error, Peer};
 use crate::plan::RelaySettings;
-use crate::stream::{Interest, Registration, Stream, WakeList, Waker};
+use crate::stream::{Interest, Registration, Stream, WakeList};
 use crate::sys::{Poller, PollerEvents, Source};
 
 /// Stack size of a reactor's thread.
@@ -242,10 +242,8 @@ impl Reactor {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
         if !entry.session.is_closed() {
             let Entry { session, registration, .. } = entry;
-            let poller = self.mailbox.wakes.poller();
-            let waker = Some(Waker::new(&self.mailbox.wakes, id));
             let register = |polls: &mut _| session.register(polls);
-            match registration.update_waking(id, poller, &mut self.wanted, waker, register) {
+            match registration.update_waking(id, &self.mailbox.wakes, &mut self.wanted, register) {
                 Ok(true) => self.runnable.push(id),
                 Ok(false) => {}
                 Err(cause) => session.fail(cause),

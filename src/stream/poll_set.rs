@@ -1,10 +1,11 @@
 //! A set of descriptors to wait for.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::waker::Waker;
+use super::waker::{WakeList, Waker};
 use crate::sys::{self, Channel, Ready, Source, Watch};
 
 /// The events to wait for on a stream.
@@ -48,8 +49,9 @@ pub struct PollSet<'a> {
     watches: Vec<Watch<'a>>,
     /// For a reactor, which waits for the descriptors of many sessions.
     sources: Option<Vec<(Source, Interest)>>,
-    /// Wakes the session without a descriptor; `None` if its driver cannot do that.
-    waker: Option<Waker>,
+    /// The reactor and the number of the session, for streams that wake it without a descriptor;
+    /// `None` if its driver cannot be woken.
+    task: Option<(&'a Arc<WakeList>, usize)>,
     /// A layer already holds bytes to read, which no poll would report.
     is_ready: bool,
 }
@@ -65,23 +67,23 @@ impl<'a> PollSet<'a> {
         Self { watches: Vec::with_capacity(capacity), ..Self::default() }
     }
 
-    /// Creates a set that collects the descriptors in `sources`, to be returned by
+    /// Collects the descriptors in `sources`, to be returned by
     /// [`into_sources`](Self::into_sources).
     #[must_use]
-    pub fn collecting(sources: Vec<(Source, Interest)>) -> Self {
-        Self { sources: Some(sources), ..Self::default() }
+    pub fn collecting(self, sources: Vec<(Source, Interest)>) -> Self {
+        Self { sources: Some(sources), ..self }
     }
 
-    /// Lets streams wake the session.
+    /// Lets streams wake the session, which is the task with this number.
     #[must_use]
-    pub fn with_waker(self, waker: Option<Waker>) -> Self {
-        Self { waker, ..self }
+    pub fn waking(self, wakes: &'a Arc<WakeList>, task: usize) -> Self {
+        Self { task: Some((wakes, task)), ..self }
     }
 
-    /// Returns the waker of the session; `None` if a stream can only wake it with a descriptor.
+    /// Creates a waker of the session; `None` if a stream can only wake it with a descriptor.
     #[must_use]
-    pub fn waker(&self) -> Option<&Waker> {
-        self.waker.as_ref()
+    pub fn waker(&self) -> Option<Waker> {
+        self.task.map(|(wakes, task)| Waker::new(wakes, task))
     }
 
     /// Adds a channel.

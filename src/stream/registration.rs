@@ -2,8 +2,9 @@
 
 use std::io;
 use std::mem;
+use std::sync::Arc;
 
-use super::waker::Waker;
+use super::waker::WakeList;
 use super::{Events, Interest, PollSet};
 use crate::sys::{Poller, PollerEvents, Ready, Source};
 
@@ -69,22 +70,34 @@ impl Registration {
         buffer: &mut Vec<(Source, Interest)>,
         register: impl FnOnce(&mut PollSet<'a>),
     ) -> io::Result<bool> {
-        self.update_waking(task, poller, buffer, None, register)
+        self.update_with(task, poller, buffer, PollSet::default(), register)
     }
 
-    /// Does the same for a task that streams without a descriptor of their own may wake.
+    /// Updates the poller of `wakes` like [`update`](Self::update). Streams without a descriptor of
+    /// their own can wake the task.
     ///
     /// # Errors
     /// See [`update`](Self::update).
     pub fn update_waking<'a>(
         &mut self,
         task: usize,
-        poller: &Poller,
+        wakes: &'a Arc<WakeList>,
         buffer: &mut Vec<(Source, Interest)>,
-        waker: Option<Waker>,
         register: impl FnOnce(&mut PollSet<'a>),
     ) -> io::Result<bool> {
-        let mut polls = PollSet::collecting(mem::take(buffer)).with_waker(waker);
+        let polls = PollSet::default().waking(wakes, task);
+        self.update_with(task, wakes.poller(), buffer, polls, register)
+    }
+
+    fn update_with<'a>(
+        &mut self,
+        task: usize,
+        poller: &Poller,
+        buffer: &mut Vec<(Source, Interest)>,
+        polls: PollSet<'a>,
+        register: impl FnOnce(&mut PollSet<'a>),
+    ) -> io::Result<bool> {
+        let mut polls = polls.collecting(mem::take(buffer));
         register(&mut polls);
         let is_ready;
         (*buffer, is_ready) = polls.into_sources();

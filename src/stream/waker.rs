@@ -12,7 +12,6 @@ pub struct WakeList {
 }
 
 /// Wakes one task.
-#[derive(Clone)]
 pub struct Waker {
     list: Arc<WakeList>,
     task: usize,

@@ -138,7 +138,7 @@ impl Stream for ChannelStream {
             polls.set_ready();
         } else if !want.read && !want.write {
             // Only the channel's own events wake the stream.
-        } else if let Some(waker) = polls.waker().cloned() {
+        } else if let Some(waker) = polls.waker() {
             state.wait(self.channel, want, Wake::Task(waker));
         } else if let Some((reader, writer)) = self.pair() {
             // Bytes of an earlier wait would end this one.
