@@ -58,7 +58,7 @@ Register-ArgumentCompleter -Native -CommandName 'connect' -ScriptBlock {
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Close a session without traffic for this long (default 0: never)')
             [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Connect from this local address or network interface')
             [CompletionResult]::new('--tcp-keepalive', '--tcp-keepalive', [CompletionResultType]::ParameterName, 'Probe a silent peer after this time (default 60, 0: never)')
-            [CompletionResult]::new('--keepalive', '--keepalive', [CompletionResultType]::ParameterName, 'Send a WebSocket Ping after this time without input (default 25)')
+            [CompletionResult]::new('--keepalive', '--keepalive', [CompletionResultType]::ParameterName, 'Probe a silent WebSocket or SSH peer after this time (0: never)')
             [CompletionResult]::new('--resume', '--resume', [CompletionResultType]::ParameterName, 'Survive lost connections to a hub or a POST server (default 60)')
             [CompletionResult]::new('--window', '--window', [CompletionResultType]::ParameterName, 'Limit the bytes on their way through a hub (default 1048576)')
             [CompletionResult]::new('-R', '-R ', [CompletionResultType]::ParameterName, 'Resolve the target here, at the proxy, or by this DNS server')

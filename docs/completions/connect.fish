@@ -34,7 +34,7 @@ complete -c connect -s w -d 'Limit the time to reach the target (0: no limit)' -
 complete -c connect -l idle-timeout -d 'Close a session without traffic for this long (default 0: never)' -r
 complete -c connect -l bind -d 'Connect from this local address or network interface' -r
 complete -c connect -l tcp-keepalive -d 'Probe a silent peer after this time (default 60, 0: never)' -r
-complete -c connect -l keepalive -d 'Send a WebSocket Ping after this time without input (default 25)' -r
+complete -c connect -l keepalive -d 'Probe a silent WebSocket or SSH peer after this time (0: never)' -r
 complete -c connect -l resume -d 'Survive lost connections to a hub or a POST server (default 60)' -r
 complete -c connect -l window -d 'Limit the bytes on their way through a hub (default 1048576)' -r
 complete -c connect -s R -d 'Resolve the target here, at the proxy, or by this DNS server' -r -f -a "local\t''

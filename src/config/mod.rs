@@ -195,7 +195,7 @@ fn expect_token_used(args: &Args, sources: &Sources<'_>) -> Result<(), Error> {
         }
     }
     if args.keep_alive.is_some() && !sources.is_used("--keepalive") {
-        return Err(Error::Usage("--keepalive has no effect without WebSocket connections".into()));
+        return Err(Error::Usage("--keepalive has no effect without WebSocket or SSH connections".into()));
     }
     if args.resume.is_some() && !sources.is_used("--resume") {
         return Err(Error::Usage("--resume has no effect without a relay hub or a POST tunnel".into()));

@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 /// Time limit for input or acknowledged bytes after a Ping. After that, the peer counts as gone.
 const PONG_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// Maximum length of a Ping on the wire. Its own acknowledgement proves nothing: a proxy on the way
-/// may have sent it.
-const PING_LENGTH: u64 = 16;
+/// Upper bound of the length of a Ping on the wire. Its own acknowledgement proves nothing: a proxy
+/// on the way may have sent it.
+const PING_LENGTH: u64 = 128;
 
 /// The time since the last input from a peer, and what to do when it gets long.
 #[derive(Debug)]
 pub struct KeepAlive {
     /// Time without input before a Ping.
     interval: Duration,
+    /// Time limit for an answer.
+    timeout: Duration,
+    /// The number of unanswered Pings in a row after which the peer counts as gone.
+    max_pings: u32,
     last_input: Instant,
-    /// The Ping that the peer has not answered yet.
+    /// The last Ping, if the peer has not answered it yet.
     ping: Option<Ping>,
     /// The number of bytes written.
     written: u64,
@@ -28,6 +32,8 @@ struct Ping {
     at: Instant,
     /// The number of acknowledged bytes at that time.
     acknowledged: u64,
+    /// The number of Pings since the last input or acknowledged bytes.
+    count: u32,
 }
 
 /// The action to take when a timer expires.
@@ -45,7 +51,13 @@ impl KeepAlive {
     /// Starts at this time.
     #[must_use]
     pub fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, last_input: now, ping: None, written: 0 }
+        Self { interval, timeout: PONG_TIMEOUT, max_pings: 1, last_input: now, ping: None, written: 0 }
+    }
+
+    /// Sends up to `max_pings` Pings in a row, an interval apart, before the peer counts as gone.
+    #[must_use]
+    pub fn repeating(self, max_pings: u32) -> Self {
+        Self { timeout: self.interval, max_pings, ..self }
     }
 
     /// Records input.
@@ -64,7 +76,7 @@ impl KeepAlive {
     pub fn time_left(&self, now: Instant) -> Duration {
         let end = match &self.ping {
             None => self.last_input + self.interval,
-            Some(ping) => ping.at + PONG_TIMEOUT,
+            Some(ping) => ping.at + self.timeout,
         };
         end.saturating_duration_since(now)
     }
@@ -73,7 +85,7 @@ impl KeepAlive {
     #[cfg(test)]
     pub(super) fn expire(&mut self) {
         if let Some(ping) = &mut self.ping {
-            ping.at = ping.at.checked_sub(PONG_TIMEOUT).unwrap_or(ping.at);
+            ping.at = ping.at.checked_sub(self.timeout).unwrap_or(ping.at);
         }
     }
 
@@ -83,25 +95,33 @@ impl KeepAlive {
             return Due::Nothing;
         }
         let acknowledged = self.written.saturating_sub(undelivered as u64);
-        let current = Ping { at: now, acknowledged };
+        let current = Ping { at: now, acknowledged, count: 1 };
         match &mut self.ping {
             None => {
                 self.ping = Some(current);
                 Due::Ping
             }
-            Some(ping) if acknowledged > ping.acknowledged + PING_LENGTH => {
+            Some(ping) if acknowledged > ping.acknowledged + u64::from(ping.count) * PING_LENGTH => {
                 *ping = current;
                 Due::Nothing
+            }
+            Some(ping) if ping.count < self.max_pings => {
+                ping.at = now;
+                ping.count += 1;
+                Due::Ping
             }
             Some(_) => Due::Failure,
         }
     }
-}
 
-/// Returns the error for a peer that did not answer.
-pub(super) fn failure() -> io::Error {
-    let seconds = PONG_TIMEOUT.as_secs();
-    io::Error::new(io::ErrorKind::ConnectionAborted, format!("no answer to a Ping within {seconds} seconds"))
+    /// Returns the error for a peer that did not answer.
+    pub(super) fn failure(&self) -> io::Error {
+        let message = match self.max_pings {
+            1 => format!("no answer to a Ping within {} seconds", self.timeout.as_secs()),
+            count => format!("no answer to {count} keepalive requests"),
+        };
+        io::Error::new(io::ErrorKind::ConnectionAborted, message)
+    }
 }
 
 #[cfg(test)]
@@ -144,6 +164,23 @@ mod tests {
         timer.has_written(6);
         assert_eq!(timer.due(before(start + interval() + PONG_TIMEOUT), 0), Due::Nothing);
         assert_eq!(timer.due(start + interval() + PONG_TIMEOUT, 0), Due::Failure);
+    }
+
+    #[test]
+    fn repeated_pings_are_an_interval_apart() {
+        let (timer, mut now) = start();
+        let mut timer = timer.repeating(3);
+        for _ in 0..3 {
+            assert_eq!(timer.due(before(now + interval()), 0), Due::Nothing);
+            now += interval();
+            assert_eq!(timer.due(now, 0), Due::Ping);
+            // A proxy acknowledges the Ping.
+            timer.has_written(80);
+        }
+        assert_eq!(timer.due(now + interval(), 0), Due::Failure);
+        assert_eq!(timer.failure().to_string(), "no answer to 3 keepalive requests");
+        timer.received(now);
+        assert_eq!((timer.due(now + interval(), 0), timer.time_left(now)), (Due::Ping, 2 * interval()));
     }
 
     #[test]

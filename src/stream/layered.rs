@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::chunk::Chunk;
 use super::codec::Codec;
-use super::keep_alive::{self, Due, KeepAlive};
+use super::keep_alive::{Due, KeepAlive};
 use super::{Events, Interest, PollSet, Stream};
 use crate::sys::{self, Channel, Ready};
 
@@ -56,6 +56,15 @@ impl<C: Codec> Layered<C> {
     #[must_use]
     pub fn with_keep_alive(mut self, interval: Option<Duration>) -> Self {
         self.keep_alive = interval.map(|interval| KeepAlive::new(interval, Instant::now()));
+        self
+    }
+
+    /// Sends up to `max_pings` [`ping`](Codec::ping)s in a row, each after this time without input;
+    /// `None` for never.
+    #[must_use]
+    pub fn with_repeated_keep_alive(mut self, interval: Option<Duration>, max_pings: u32) -> Self {
+        let timer = |interval| KeepAlive::new(interval, Instant::now()).repeating(max_pings);
+        self.keep_alive = interval.map(timer);
         self
     }
 
@@ -314,7 +323,10 @@ impl<C: Codec> Stream for Layered<C> {
                 // An error shows up in the next write.
                 let _ = self.flush();
             }
-            Due::Failure => self.fail(keep_alive::failure()),
+            Due::Failure => {
+                let failure = keep_alive.failure();
+                self.fail(failure);
+            }
         }
     }
 

@@ -47,9 +47,11 @@ pub(super) const GENERAL: &[Definition] = &[
          probes. The option applies to every TCP connection: to proxies, to the target and from the clients of a local \
          port. A proxy answers for itself, not for the target; to check the whole path, set `ServerAliveInterval` in ssh."),
     long_option(Flag::KeepAlive, "keepalive", "SECONDS",
-        "Send a WebSocket Ping after this time without input (default 25)",
+        "Probe a silent WebSocket or SSH peer after this time (0: never)",
         "Send a WebSocket Ping after this time without input. The connection counts as cut off after another 35 seconds without \
-         any. The default is 25, below the limits of common proxies, and 0 sends no Pings."),
+         any. The default is 25, below the limits of common proxies, and 0 sends no Pings. To an SSH server, send a request \
+         (`keepalive@openssh.com`) after this time without input. Three unanswered requests in a row end the connection. For SSH, the \
+         default is 25 with forwards and if the clients of `--listen` share the connection, and otherwise 0."),
     long_option(Flag::Resume, "resume", "SECONDS",
         "Survive lost connections to a hub or a POST server (default 60)",
         "If a session through a relay hub, or in a POST tunnel, loses its connection, try to connect again for this time. \

@@ -35,7 +35,7 @@ pub(super) const ROUTE: &[Definition] = &[
         "Use a chain of proxies, with fallbacks: 'socks5://a,http://b|direct'",
         "Use a chain of proxies, in this order: `socks5://a.example,http://b.example:8080`. After a `|`, give a \
          fallback, used if the chain fails: `http://a.example | direct`. Each further `-x` adds hops to the \
-         chain. `ws://HOST/PATH` and `wss://…` reach the target over a WebSocket: `%h` and `%p` in path and query are the \
+         chain. `ssh://[USER@]HOST` is an SSH server that forwards connections. `ws://HOST/PATH` and `wss://…` reach the target over a WebSocket: `%h` and `%p` in path and query are the \
          target's host and port, and options of the hop follow `#`. If the server selects the target, leave out host \
          and port.").long("proxy"),
     switch(Flag::Auto, 'A',

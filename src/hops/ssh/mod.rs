@@ -15,6 +15,7 @@ use crate::proto::ssh::{self, ChannelTarget, OpenChannel, Prompts};
 use crate::ssh::algorithms::{Compression, Offer};
 use crate::ssh::cipher::Cipher;
 use crate::ssh::connection::Connection;
+use crate::ssh::liveness::MAX_UNANSWERED;
 use crate::stream::{Layered, Stream};
 use crate::sys;
 use crate::trace;
@@ -217,7 +218,7 @@ impl Protocol for Server {
         let Some((ssh, channel, server)) = opened.and_then(OpenChannel::take) else { return connection };
         let codec = SshChannel::new(ssh, channel, server);
         let keep_alive = self.settings.keep_alive.filter(|time| !time.is_zero());
-        Box::new(Layered::new(connection, codec).with_keep_alive(keep_alive))
+        Box::new(Layered::new(connection, codec).with_repeated_keep_alive(keep_alive, MAX_UNANSWERED))
     }
 
     fn multiplexes(&self) -> bool {

@@ -40,7 +40,7 @@ fn usage() -> Vec<Row> {
             "--token-file /home/me/token -S socks.example host.example 22",
             "",
         ),
-        args("Usage", "`--keepalive` without a WebSocket", "--keepalive 10 host.example 22", ""),
+        args("Usage", "`--keepalive` without WebSocket and SSH", "--keepalive 10 host.example 22", ""),
         args(
             "Usage",
             "An option for tokens at a listener without tokens",
