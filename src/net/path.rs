@@ -83,7 +83,7 @@ pub(super) fn connect_hops<'a>(
 }
 
 /// Returns the tunnel through the proxy, once the negotiation on `connection` is done. If sessions
-/// share it, stores it in the state and returns a stream without use.
+/// share it, stores it in the state and returns a placeholder, which fails every operation.
 fn establish(
     state: &mut HopState<'_>,
     connection: Connection,
@@ -99,7 +99,7 @@ fn establish(
     }
     let failed = |cause| Error::System { what: "start a tunnel", cause };
     *tunnel = Some(hop.protocol.establish_multiplexer(negotiation, stream, &dial).map_err(failed)?);
-    // The session opens a stream in the tunnel instead.
+    // The session opens a stream of the tunnel instead.
     Ok(Connection::new(Box::new(Broken::new(ErrorKind::NotConnected.into()))))
 }
 

@@ -22,7 +22,7 @@ const ERROR_DELAY: Duration = Duration::from_millis(100);
 /// The task number that wakes the thread for a new connection.
 const ARRIVAL: usize = 0;
 
-/// The thread, once it runs.
+/// The inbox of the thread; `None` before the first connection.
 static INBOX: Mutex<Option<Arc<Inbox>>> = Mutex::new(None);
 
 /// The messages to the thread.

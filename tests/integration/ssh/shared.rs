@@ -1,4 +1,4 @@
-//! SSH connections that the clients of `--listen` share, and targets that are no TCP addresses.
+//! SSH connections that the clients of `--listen` share, and targets other than TCP addresses.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -168,7 +168,7 @@ fn a_refusal_has_its_reason_and_leaves_the_connection_open() {
 #[test]
 fn an_idle_session_ends_without_the_connection() {
     let server = Setup::new().start();
-    let run = listening(server.args("--idle-timeout 0.2 --listen 127.0.0.1:0"));
+    let run = listening(server.args("--idle-timeout 2 --listen 127.0.0.1:0"));
     let client = run.client();
     expect_echo(&client, "hello");
     run.wait_for_line("closed by --idle-timeout");
