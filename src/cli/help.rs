@@ -10,8 +10,9 @@ pub(super) const USAGE: &str = "connect [OPTIONS] HOST [PORT]";
 
 /// The operands, shown after the options.
 pub(super) const OPERANDS: &str = "\
-HOST is a name, an IPv4 address, an IPv6 address with or without brackets, or `unix:PATH` for a local socket. After \
-`-x ssh://…`, `unix:PATH` is a socket at the SSH server, and `queue:NAME` a named queue there. An \
+HOST is a name, an IPv4 address, an IPv6 address with or without brackets, or `unix:PATH` for a local socket. With \
+`-x ssh://…`, `unix:PATH` is a socket at the SSH server, and `queue:NAME` a named queue there. With `-A`, a socket is \
+always local. An \
 international name is converted to its ASCII form (`xn--`). PORT is a \
 number or a service name. `HOST:PORT` works as one argument. Without a port, the program's name supplies it: a link named \
 `connect-25` or `connect-smtp` connects to that port. PROXY is `[USER[:PASSWORD]@]HOST[:PORT]`. Single-letter options can \

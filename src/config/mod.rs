@@ -86,11 +86,14 @@ pub fn plan(args: &Args, sources: &Sources<'_>) -> Result<Plan, Error> {
         let local = remote::local(args, sources)?;
         return plan_for(args, target, local, sources);
     }
-    let target = target::target(args)?;
-    match &target {
-        Some(target) => sources.set_target(target, limits),
-        None => sources.set_no_target(limits),
+    let (target, queue) = (target::target(args), queue::with_auto(args));
+    match (&target, &queue) {
+        (Ok(Some(target)), _) | (Err(_), Some(target)) => sources.set_target(target, limits),
+        (Ok(None), _) => sources.set_no_target(limits),
+        (Err(_), None) => {}
     }
+    let queue = queue.filter(|_| auto::setting(sources).is_some_and(|it| queue::ends_at_ssh(&it.value)));
+    let target = queue.map_or(target, |queue| Ok(Some(queue)))?;
     let local = local::local(args, sources)?;
     match target {
         Some(target) => plan_for(args, target, local, sources),

@@ -1,6 +1,7 @@
 //! Named queues at SSH servers.
 
 use crate::cli::{Args, ProxyArg};
+use crate::plan::Target;
 
 /// The longest name of a queue.
 const MAX_NAME: usize = 64;
@@ -18,9 +19,23 @@ pub(super) fn is_name(name: &str) -> bool {
 /// `-x` is an SSH server. Otherwise, `queue` is a host.
 pub(super) fn is_possible(args: &Args) -> bool {
     let ProxyArg::Proxies(urls) = &args.proxy else { return false };
-    let urls = urls.join(",");
-    let last = |route: &str| route.rsplit(',').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    urls.split('|').any(|route| last(route).starts_with("ssh://"))
+    ends_at_ssh(urls.join(",").as_bytes())
+}
+
+/// Returns the queue in the operands if the proxies of `-A` may end at an SSH server.
+pub(super) fn with_auto(args: &Args) -> Option<Target> {
+    let name = args.host.strip_prefix("queue:")?;
+    let is_target = matches!(args.proxy, ProxyArg::Auto) && !args.clients_name_targets();
+    (is_target && args.port.is_none() && is_name(name)).then(|| Target::Queue(name.into()))
+}
+
+/// Returns `true` if the last proxy of one of these routes is an SSH server.
+pub(super) fn ends_at_ssh(urls: &[u8]) -> bool {
+    let last = |route: &[u8]| -> Option<bool> {
+        let url = route.rsplit(|&byte| byte == b',').next()?.trim_ascii();
+        Some(url.get(..6)?.eq_ignore_ascii_case(b"ssh://"))
+    };
+    urls.split(|&byte| byte == b'|').any(|route| last(route).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -38,6 +38,19 @@ fn the_server_is_the_last_hop() {
 }
 
 #[test]
+fn a_queue_needs_an_ssh_server_at_the_end_of_the_route() {
+    for (line, proxy, expected) in [
+        ("-x ssh://h queue:jobs", "", Target::Queue("jobs".into())),
+        ("-A queue:jobs", "socks5://p,ssh://h", Target::Queue("jobs".into())),
+        ("-A queue:22", "SSH://h", Target::Queue("22".into())),
+        ("-A queue:22", "socks5://p", Target::Tcp(endpoint("queue", 22))),
+        ("-A queue:22", "", Target::Tcp(endpoint("queue", 22))),
+    ] {
+        assert_eq!(planned(line, &[("CONNECT_PROXY", proxy)]).target, expected, "{line} {proxy}");
+    }
+}
+
+#[test]
 fn the_server_is_part_of_the_chain_for_passwords() {
     let login = |line: &str| {
         let plan = planned(line, &[("CONNECT_SSH_PASSWORD", "pw")]);
