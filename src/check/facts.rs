@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::Origin;
 use crate::error::{Peer, seconds};
 use crate::plan::{
-    Bind, FamilyLimit, Hop, Identity, Limits, Plan, ServerIdentity, SocketSettings, Tls, TokenCheck,
+    Bind, FamilyLimit, Hop, Identity, Limits, Local, Plan, ServerIdentity, SocketSettings, Tls, TokenCheck,
 };
 use crate::proto::server::Origin as WebOrigin;
 use crate::text::printable;
@@ -110,6 +110,22 @@ pub(super) fn route(hops: &[Hop], plan: &Plan) -> String {
     if hops.is_empty() {
         return format!("direct connection to {}", plan.target);
     }
-    let hops = hops.iter().map(|hop| Peer::proxy(hop, 0, 1).to_string());
-    hops.chain([plan.target.to_string()]).collect::<Vec<_>>().join(" → ")
+    let names = hops.iter().map(server);
+    match plan.local {
+        // The last hop is the end of the route.
+        Local::Remote(_) => names.collect::<Vec<_>>().join(" → "),
+        _ => names.chain([plan.target.to_string()]).collect::<Vec<_>>().join(" → "),
+    }
+}
+
+/// Returns the end of the routes: the target, or the server of `--ssh`.
+pub(super) fn destination(plan: &Plan) -> String {
+    match (&plan.local, plan.routes.first().and_then(|route| route.hops.last())) {
+        (Local::Remote(_), Some(hop)) => server(hop),
+        _ => plan.target.to_string(),
+    }
+}
+
+fn server(hop: &Hop) -> String {
+    Peer::proxy(hop, 0, 1).to_string()
 }

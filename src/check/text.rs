@@ -51,7 +51,7 @@ pub(super) fn plan(style: Style, plan: &Plan, records: &[SettingRecord]) -> io::
         server(served)?;
         return settings(style, records);
     }
-    let target = escaped(&plan.target.to_string());
+    let target = escaped(&facts::destination(plan));
     print(style.paint(BOLD, &format!("Plan for {target}")))?;
     served.iter().try_for_each(server)?;
     if let Local::Origin(settings) = &plan.local {

@@ -83,7 +83,7 @@ impl Protocol for Proxy {
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {
-        vec![user_fact(self.login.user.as_ref()), password_fact(&self.login)]
+        vec![user_fact(self.login.user.as_ref()), password_fact(&self.login, "proxy")]
     }
 
     fn negotiation(&self, request: HopRequest<'_>) -> Box<dyn Negotiation> {

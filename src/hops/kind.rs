@@ -221,13 +221,13 @@ pub(super) fn user_fact(user: Option<&UserName>) -> (&'static str, String) {
     ("user", name)
 }
 
-/// Describes where the password comes from, for `--check`.
-pub(super) fn password_fact(login: &Login) -> (&'static str, String) {
+/// Describes where the password for `peer` comes from, for `--check`.
+pub(super) fn password_fact(login: &Login, peer: &str) -> (&'static str, String) {
     let source = match (&login.password, &login.ask) {
         (Some(_), _) => "configured".into(),
-        (None, PasswordPrompt::User) => "prompted for if the proxy requests one".into(),
+        (None, PasswordPrompt::User) => format!("prompted for if the {peer} requests one"),
         (None, PasswordPrompt::Command { source, .. }) => {
-            format!("from the command in {source} if the proxy requests one")
+            format!("from the command in {source} if the {peer} requests one")
         }
     };
     ("password", source)

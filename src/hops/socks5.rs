@@ -92,7 +92,11 @@ impl Protocol for Proxy {
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {
-        vec![user_fact(self.login.user.as_ref()), password_fact(&self.login), names_fact(self.resolve)]
+        vec![
+            user_fact(self.login.user.as_ref()),
+            password_fact(&self.login, "proxy"),
+            names_fact(self.resolve),
+        ]
     }
 
     fn trace_facts(&self) -> Vec<(&'static str, String)> {

@@ -333,6 +333,8 @@ fn check_logs_in_and_starts_nothing() {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     assert!(!text.contains("opened the tunnel"), "{text}");
+    assert!(text.starts_with("Plan for SSH server 127.0.0.1:"), "{text}");
+    assert!(!text.contains('→') && !text.contains("->"), "{text}");
     assert_eq!(log.lines(), [""; 0]);
     server.finish();
 }

@@ -149,7 +149,7 @@ impl Protocol for Server {
         let agent = agent.as_ref().map_or_else(|| "none".into(), |path| path.to_string_lossy().into_owned());
         vec![
             user_fact(self.login.user.as_ref()),
-            password_fact(&self.login),
+            password_fact(&self.login, "server"),
             ("private keys", list(&mut identities.iter().map(|file| &file.path))),
             ("agent", agent),
             ("known host keys", list(&mut known_hosts.iter())),
