@@ -1,19 +1,31 @@
 # shellcheck shell=bash
-# Checks of bastion.md, tunnels.md and copying.md: SSH servers as hops and for copies.
+# Checks of README.md, bastion.md, tunnels.md and copying.md: SSH servers as hops and for copies.
 
 all_bastions() {
+    check readme/ssh readme_ssh
+    check readme/put copying_put ../../README put
+    check readme/listen bastion_listen ../../README listen
     check bastion/ssh bastion_ssh
     check bastion/mail bastion_mail
     check bastion/chain bastion_chain
-    check bastion/listen bastion_listen
+    check bastion/listen bastion_listen bastion bastion-listen
     check bastion/check bastion_check
     check tunnels/unit tunnels_unit
     check tunnels/gone tunnels_gone
-    check copying/put copying_put put
-    check copying/proxy copying_put proxy
+    check copying/put copying_put copying put
+    check copying/proxy copying_put copying proxy
     check copying/pin copying_pin
     check copying/get copying_get
     check copying/stream copying_stream
+}
+
+readme_ssh() {
+    home
+    know_hosts
+    play ../../README ssh
+    want_status 0
+    grep -q 'load average' "$CASE/out" || fail "not the output of uptime: $(cat "$CASE/out")"
+    want_log socks "connected to mailhost.example.net:22"
 }
 
 bastion_ssh() {
@@ -51,10 +63,10 @@ bastion_chain() {
     want_log sshd "Connection from ${ADDRESS[socks.corp.example]} .* on ${ADDRESS[mailhost.example.net]} port 22"
 }
 
-bastion_listen() {
+bastion_listen() { # PAGE NAME
     home
     know_hosts
-    play_on bastion bastion-listen
+    play_on "$1" "$2"
     want_listening 127.0.0.1:1110
     play_typing bastion bastion-listen-use 'QUIT\r\n'
     want_pop3
@@ -83,13 +95,19 @@ tunnels_unit() {
     want_listening 127.0.0.1:1110
     play_typing tunnels use 'QUIT\r\n'
     want_pop3
-    # Break the connection to the bastion, whose process is the newest one: the SOCKS4 proxy also has
-    # a session of alice. The next client gets another connection.
-    pkill -KILL -n -u alice -x sshd || true
+    # Break the connection to the bastion. Its process is the newest one of alice, because the SOCKS4
+    # proxy has an older one. The next client causes a new login.
+    local logins
+    logins=$(logins)
+    pkill -KILL -n -u alice -x sshd || fail "no process of the connection to the bastion"
     play_typing tunnels use 'QUIT\r\n'
     want_pop3
+    [ "$(logins)" -gt "$logins" ] || fail "the second client used the broken connection"
     end_job
 }
+
+# Prints the number of logins of alice since the check began.
+logins() { news sshd | grep -c 'Accepted publickey for alice'; }
 
 # A client whose bastion cannot be reached is disconnected, and the listener goes on.
 tunnels_gone() {
@@ -121,12 +139,12 @@ files_to_copy() {
         touch -d 2001-02-03T04:05:06Z site/index.html'
 }
 
-copying_put() { # NAME
+copying_put() { # PAGE NAME
     files_to_copy
     know_hosts
-    play copying "$1"
+    play "$1" "$2"
     want_results
-    [ "$1" = put ] || want_log socks "connected to mailhost.example.net:22"
+    [ "$2" = put ] || want_log socks "connected to mailhost.example.net:22"
 }
 
 want_results() {
