@@ -4,6 +4,8 @@ use std::iter;
 
 use super::*;
 
+mod vectors;
+
 #[allow(clippy::unnecessary_wraps, reason = "the type of `Random`")]
 fn random() -> Option<[u8; 16]> {
     Some([0x5a; 16])
