@@ -39,6 +39,7 @@ mod routes;
 mod runner;
 mod servers;
 mod ssh_algorithms;
+mod ssh_files;
 mod ssh_hops;
 mod ssh_servers;
 mod ssh_target;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         ssh_hops::cases(),
         ssh_algorithms::cases(),
         remote::cases(),
+        ssh_files::cases(),
         chains::cases(),
         tls::cases(),
         tools::cases(),

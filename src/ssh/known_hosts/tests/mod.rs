@@ -8,6 +8,8 @@ use super::*;
 use crate::ssh::certificate::{Certificate, Problem as CertificateProblem};
 use crate::ssh::public_key::PublicKey;
 use crate::ssh::wire::Write;
+use pattern::hashed;
+use random_lines::Random;
 
 mod lines;
 mod random_lines;
@@ -77,6 +79,16 @@ fn every_file_has_the_properties_that_are_fuzzed() {
 }
 
 #[test]
+fn random_files_have_the_properties_that_are_fuzzed() {
+    let keys = [ed25519(1).to_string(), ecdsa(1).to_string(), dsa(), rsa(128), rsa(256)];
+    let mut random = Random(2);
+    for _ in 0..500 {
+        let lines: Vec<_> = (0..random.below(8)).map(|_| random.line(&keys)).collect();
+        testing::check(lines.join("\n").as_bytes());
+    }
+}
+
+#[test]
 fn a_port_is_part_of_the_name() {
     assert_eq!(HostName::new("H.Example", 22).as_str(), "h.example");
     assert_eq!(HostName::new("H.Example", 2222).as_str(), "[h.example]:2222");
@@ -133,7 +145,7 @@ fn a_new_line_follows_the_style_of_the_file() {
     let name = HostName::new("h", 2222);
     let salt = [1; 20];
     let plain = format!("[h]:2222 {key}\n");
-    let hashed = format!("{} {key}\n", pattern::hashed("[h]:2222", salt));
+    let hashed = format!("{} {key}\n", hashed("[h]:2222", salt));
     for (content, expected) in [
         (String::new(), plain.clone()),
         (format!("g {key}\n"), plain.clone()),
@@ -169,7 +181,7 @@ fn every_line_of_a_large_file_counts() {
     let mut salt = [0; 20];
     for index in 0..3_000_u32 {
         salt[..4].copy_from_slice(&index.to_be_bytes());
-        writeln!(content, "{} {}", pattern::hashed("other", salt), ed25519(1)).unwrap();
+        writeln!(content, "{} {}", hashed("other", salt), ed25519(1)).unwrap();
         writeln!(content, "host{index}.example,10.0.{}.1 {} some comment", index % 256, ed25519(2)).unwrap();
     }
     content.push_str(&"x".repeat(10_000_000 - content.len().min(9_000_000)));
