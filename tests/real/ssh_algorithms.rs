@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::context::{Case, Context, Topic};
+use crate::context::{Case, Context, Topic, expect_same, fed};
 use crate::daemon::Daemon;
-use crate::kit::{Outcome, Program, TIMEOUT};
+use crate::kit::{Outcome, Program, TIMEOUT, bytes};
 use crate::peers::run;
 use crate::servers::{Server, USER};
 use crate::ssh_servers::{SSHD_ANY, ssh_audit};
+use crate::ssh_target::UP;
 
 const KEY_EXCHANGES: [&str; 5] = [
     "mlkem768x25519-sha256",
@@ -68,6 +69,7 @@ pub(crate) fn cases() -> Vec<Case> {
     topic.ours("sshd uses every MAC in common", |context| {
         try_each(context, "mac", "MACs", &MACS, "cipher aes256-ctr with ", "MAC");
     });
+    topic.ours("sshd and --ssh-compress compress both directions, also after key exchanges", compressed);
     for algorithm in HOST_KEYS {
         topic.ours(format!("sshd proves that it owns its key with {algorithm}"), move |context| {
             let out = try_one(context, &[&format!("HostKeyAlgorithms={algorithm}")]);
@@ -128,6 +130,28 @@ fn try_one(context: &Context, options: &[&str]) -> Outcome {
 fn expect_success(out: &Outcome, fact: &str) {
     out.expect_code(0).expect_stderr_has(fact);
     assert!(out.stdout.starts_with(b"SSH-2.0-"), "{out:?}\n  expected: the banner of sshd");
+}
+
+/// Sends text and then random bytes through `cat` on sshd, which starts a key exchange after each
+/// MiB. Both directions then start with an empty history.
+fn compressed(context: &Context) {
+    let log = context.folder.join("log");
+    let sshd = context.peers.start_sshd_with(&["Compression=yes", "RekeyLimit=1M", "LogLevel=DEBUG1"], &log);
+    let text: String = (0..400_000).map(|number| format!("line {number}\n")).collect();
+    let input = context.file("input", [text.as_bytes(), &bytes(UP, 4 << 20)].concat());
+    let (login, port) = (&context.peers.login, sshd.ports[0]);
+    let known = context.folder.join("known_hosts").display().to_string();
+    let program = context.connect(format!(
+        "-d --ssh-compress {} --ssh-known-hosts {known} --ssh-strict accept-new --ssh ssh://{login}@127.0.0.1:{port} cat",
+        key(context, "user")
+    ));
+    let out = fed(program, &input).run();
+    out.expect_code(0).expect_stderr_has(", compression zlib@openssh.com\n");
+    expect_same(&input, &out.stdout);
+    let log = std::fs::read_to_string(log).unwrap();
+    let exchanges = log.matches("SSH2_MSG_NEWKEYS received").count();
+    // The first one precedes the login.
+    assert!(exchanges >= 4, "{exchanges} key exchanges: {log}");
 }
 
 /// Returns the option for a user's key.
