@@ -114,3 +114,38 @@ fn cause(error: &io::Error) -> String {
         _ => os_message(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// An agent that sends one byte at a time.
+    struct Slow;
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer[0] = 0;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn the_limit_applies_to_the_whole_answer() {
+        let long_ago = Instant::now().checked_sub(AGENT_TIMEOUT).unwrap();
+        let error = read_within(&mut Slow, &mut [0; 4], long_ago).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        read_within(&mut Slow, &mut [0; 4], Instant::now()).unwrap();
+    }
+
+    #[test]
+    fn an_agent_that_is_too_slow_is_named_with_the_limit() {
+        // A socket reports its timeout as either of these, by system.
+        for kind in [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut] {
+            let expected = "the agent did not answer within 10 seconds, the time to confirm the use of a key";
+            assert_eq!(cause(&kind.into()), expected);
+        }
+        assert_eq!(cause(&io::ErrorKind::UnexpectedEof.into()), "the agent closed the connection");
+    }
+}
