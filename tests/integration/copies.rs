@@ -17,6 +17,7 @@ use crate::ssh::host::{Host, Log, prints};
 use crate::ssh::server::SshServer;
 
 mod disk;
+mod ends;
 pub(crate) mod peers;
 
 /// A server with sftp for a directory.

@@ -102,14 +102,14 @@ impl Engine {
         matches!(self, Self::SftpPut(_) | Self::SftpGet(_))
     }
 
-    /// Aborts the copy, and removes partial files. Those at the server need some more requests.
-    pub(super) fn cancel(&mut self) {
-        match self {
-            Self::SftpPut(copy) => copy.cancel(),
-            Self::SftpGet(copy) => copy.cancel(),
-            Self::ScpPut(copy) => copy.cancel(),
-            Self::ScpGet(copy) => copy.cancel(),
+    /// Aborts the copy. Returns `true` if more requests are needed to remove partial files at the
+    /// server. Dropping the engine removes the local ones.
+    pub(super) fn cancel(&mut self) -> bool {
+        if let Self::SftpPut(copy) = self {
+            copy.cancel();
+            return true;
         }
+        false
     }
 
     /// Returns standard input if more of it is needed.

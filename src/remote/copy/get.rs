@@ -100,14 +100,6 @@ impl SftpGet {
         self.client.is_idle() && self.files.is_empty() && self.jobs.is_empty() && self.output.is_empty()
     }
 
-    /// Aborts what is under way, and removes the partial files.
-    pub(super) fn cancel(&mut self) {
-        self.files.clear();
-        for id in std::mem::take(&mut self.jobs).into_keys() {
-            self.client.abort(id);
-        }
-    }
-
     /// Processes events, and queues further files. Returns while output waits.
     pub(super) fn advance(&mut self, report: &mut Report) -> Result<(), Error> {
         loop {
@@ -185,7 +177,8 @@ impl SftpGet {
             return report.not_copied(&item.remote, &"is a directory; use --recursive");
         }
         if self.place.is_none() {
-            return report.not_copied(&item.remote, &"is a directory, which standard output cannot hold");
+            return report
+                .not_copied(&item.remote, &"is a directory, which cannot be written to standard output");
         }
         let id = self.client.real_path(&item.remote);
         self.jobs.insert(id, Job::RealPath(Item { attributes, ..item }));

@@ -84,8 +84,8 @@ fn partial_path(target: &Path) -> io::Result<PathBuf> {
     Ok(target.with_file_name(sys::os_string(partial(name.as_encoded_bytes()))))
 }
 
-/// A directory that was received, whose attributes are set at the end, when no entry changes its
-/// time any more.
+/// A received directory. Its attributes are set at the end, because each new entry changes its
+/// modification time.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
@@ -99,7 +99,7 @@ impl Directory {
         match sys::create_directory(path, wanted.mode | 0o700) {
             Ok(()) => {
                 let created = sys::permissions(&fs::metadata(path)?);
-                // The umask has removed what it removes.
+                // `created` already lacks the bits of the umask.
                 let mode = if wanted.times.is_some() { wanted.mode } else { created & wanted.mode };
                 let is_final = wanted.times.is_none() && mode == created;
                 Ok((!is_final).then(|| Self { path: path.into(), mode, wanted }))
@@ -122,8 +122,8 @@ impl Directory {
     }
 }
 
-/// Returns the path of an entry of a local directory. `None` if this system gives the name another
-/// meaning than one entry.
+/// Returns the path of an entry of a local directory. `None` if the name could lead out of the
+/// directory on this system.
 pub(super) fn entry(directory: &Path, name: &[u8]) -> Option<PathBuf> {
     let name = PathBuf::from(sys::os_string(name.to_vec()));
     let mut parts = name.components();

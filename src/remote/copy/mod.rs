@@ -77,14 +77,14 @@ fn standard(copying: &Copying) -> std::io::Result<Option<Channel>> {
     }
 }
 
-/// Copies by sftp, and by scp if the server does not have that.
+/// Copies by sftp, or by scp if the server has no sftp.
 fn copy_all(run: &mut Run<'_>) -> Result<(), Failure> {
     let copying = run.plan;
     let place = if copying.direction == Direction::Get && !uses_standard(copying) {
         match Place::find(&copying.destination, copying.files.len()) {
             Ok(place) => Some(place),
             Err(error) => {
-                run.report.local_failed("write to", Path::new(&copying.destination), &error);
+                run.report.local_failed("write", Path::new(&copying.destination), &error);
                 return Ok(());
             }
         }

@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::PathBuf;
 
 use super::input::Input;
 use super::report::Report;
-use super::walk::{Local, Step, Walk};
+use super::walk::{BUFFER, Local, Step, Walk, read};
 use crate::plan::Copying;
 use crate::ssh::sftp::client::{Client, Event, JobId, Put};
 use crate::ssh::sftp::names::join;
 use crate::ssh::sftp::wire::{Attributes, Kind, StatusCode};
 use crate::ssh::sftp::{Error, Failure};
-
-/// The size of the buffer for local files.
-const BUFFER: usize = 32 * 1024;
 
 /// The remote place of the copies.
 #[derive(Debug)]
@@ -273,7 +269,9 @@ impl SftpPut {
     }
 
     fn put_file(&mut self, local: Local, file: File, is_top: bool, report: &mut Report) {
-        let Some(path) = self.remote_path(&local, is_top) else { return };
+        let Some(path) = self.remote_path(&local, is_top) else {
+            return report.not_copied(local.shown(), &"invalid name");
+        };
         let put = Put {
             path,
             size: Some(local.size),
@@ -371,15 +369,6 @@ impl From<Event<'_>> for Happened {
             Event::Done(id) => Self::Done(id),
             Event::Failed(id, failure) => Self::Failed(id, failure),
             _ => Self::Other,
-        }
-    }
-}
-
-fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match file.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
         }
     }
 }

@@ -8,7 +8,6 @@ use super::progress::Progress;
 use crate::error::{ExitCode, os_message};
 use crate::ssh::sftp::{Direction, failure_line};
 use crate::text::printable;
-#[cfg(not(test))]
 use crate::trace;
 
 /// The failures so far, and the progress of the copies.
@@ -19,22 +18,12 @@ pub(super) struct Report {
     pub(super) progress: Progress,
     /// The exit code of the first failure.
     code: Option<ExitCode>,
-    /// Receives the lines instead of standard error.
-    #[cfg(test)]
-    pub(super) lines: Vec<String>,
 }
 
 impl Report {
     /// Starts a report. `shows_progress` allows a line on the terminal.
     pub(super) fn new(direction: Direction, server: String, shows_progress: bool) -> Self {
-        Self {
-            direction,
-            server,
-            progress: Progress::new(shows_progress),
-            code: None,
-            #[cfg(test)]
-            lines: Vec::new(),
-        }
+        Self { direction, server, progress: Progress::new(shows_progress), code: None }
     }
 
     /// Returns the exit code of the run.
@@ -80,9 +69,6 @@ impl Report {
     fn failed(&mut self, code: ExitCode, line: &str) {
         self.code.get_or_insert(code);
         self.progress.clear();
-        #[cfg(test)]
-        self.lines.push(line.to_owned());
-        #[cfg(not(test))]
         trace::message(line);
     }
 }

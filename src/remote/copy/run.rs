@@ -17,7 +17,7 @@ use crate::stream::{Chunk, Interest, PollSet};
 use crate::sys::{self, Channel, Signal, Signals};
 use crate::text::printable;
 
-/// The time for the server to remove partial files after a signal.
+/// Time limit, after a signal, for the server to remove its partial files.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most bytes of the program's standard error that are kept for a message.
@@ -36,7 +36,7 @@ pub(super) enum End {
     Stopped,
 }
 
-/// What all copies of a run share.
+/// The state of a run, which all its copies use.
 pub(super) struct Run<'a> {
     pub(super) link: Link,
     pub(super) signals: Signals,
@@ -62,7 +62,7 @@ struct Copy<'a, 'b> {
     has_ended: bool,
     is_end_sent: bool,
     stderr: Vec<u8>,
-    /// The end of the time for the server after a signal.
+    /// After a signal: the deadline for the server to remove its partial files.
     cancelled: Option<Instant>,
 }
 
@@ -117,7 +117,7 @@ impl Run<'_> {
 
 impl Copy<'_, '_> {
     fn drive(mut self) -> Result<End, Failure> {
-        // What arrived together with the last bytes that were read.
+        // Bytes that an earlier read returned may contain more packets.
         let mut fault = self.run.link.process_received().err();
         loop {
             if let Some(end) = self.process_events()? {
@@ -186,7 +186,7 @@ impl Copy<'_, '_> {
             self.is_end_sent = true;
             self.run.link.connection().send_eof(channel)?;
         }
-        if self.engine.is_over() && (self.engine.is_sftp() || self.cancelled.is_some()) {
+        if self.engine.is_over() && self.engine.is_sftp() {
             return Ok(Some(self.end()));
         }
         // The exit status may follow the end of the data, and precedes the end of the channel.
@@ -251,7 +251,7 @@ impl Copy<'_, '_> {
         Ok(())
     }
 
-    /// Writes to standard output. Returns `true` if all is written that had to wait.
+    /// Writes the waiting bytes to standard output. Returns `true` once all of them are written.
     fn write_output(&mut self) -> Result<bool, Failure> {
         let Some(output) = self.engine.output_mut().filter(|output| !output.is_empty()) else {
             return Ok(false);
@@ -394,10 +394,9 @@ impl Copy<'_, '_> {
                 return true;
             }
             self.cancelled = Some(Instant::now() + CANCEL_TIMEOUT);
-            self.engine.cancel();
+            let needs_server = self.engine.cancel();
             self.run.report.stopped(name);
-            // Only the partial files of sftp need the server.
-            if !self.engine.is_sftp() || !self.session.is_running() {
+            if !needs_server || !self.session.is_running() {
                 return true;
             }
         }

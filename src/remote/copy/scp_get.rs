@@ -40,7 +40,8 @@ pub(super) struct ScpGet {
 }
 
 impl ScpGet {
-    /// Prepares for the file at this path. `None` if its name is that of no entry.
+    /// Returns a copy of the file at this path. `None` if the last component of the path is not a safe
+    /// name.
     pub(super) fn new(remote: &[u8], place: Option<Place>, recursive: bool, preserve: bool) -> Option<Self> {
         let name = file_name(remote)?.to_vec();
         Some(Self {
@@ -80,12 +81,6 @@ impl ScpGet {
 
     pub(super) fn remote(&self) -> &[u8] {
         &self.remote
-    }
-
-    /// Removes the partial file.
-    pub(super) fn cancel(&mut self) {
-        self.file = None;
-        self.receiver.abort("interrupted");
     }
 
     /// Processes what has arrived. Returns while output waits.
@@ -154,7 +149,7 @@ impl ScpGet {
     fn directory(&mut self, entry: &Entry, times: Option<Times>, report: &mut Report) {
         let paths = self.paths(&entry.name).filter(|_| self.place.is_some());
         let Some((shown, local)) = paths else {
-            report.not_copied(&self.remote, &"is a directory, which standard output cannot hold");
+            report.not_copied(&self.remote, &"is a directory, which cannot be written to standard output");
             return self.receiver.refuse("not a directory");
         };
         match Directory::create(&local, self.wanted(entry, times)) {

@@ -1,16 +1,12 @@
 //! Sends files by scp.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
 use super::report::Report;
-use super::walk::{Local, Step, Walk};
+use super::walk::{BUFFER, Local, Step, Walk, read};
 use crate::plan::Copying;
 use crate::ssh::scp::{Entry, EntryId, Error, InvalidName, Sender, SenderEvent, Times, cause};
-
-/// The most bytes of a file that are read at a time.
-const BUFFER: usize = 32 * 1024;
 
 /// A file or directory whose answer is awaited.
 #[derive(Debug)]
@@ -60,11 +56,6 @@ impl ScpPut {
     /// Returns `true` if all files are sent and answered.
     pub(super) fn is_over(&self) -> bool {
         self.has_all && self.sender.is_idle() && self.sender.output().is_empty()
-    }
-
-    pub(super) fn cancel(&mut self) {
-        self.walk = Walk::new([], false);
-        self.has_all = true;
     }
 
     /// Processes answers, and sends as much as fits.
@@ -184,13 +175,4 @@ impl ScpPut {
 
 fn entry(local: &Local, size: u64) -> Entry {
     Entry { name: local.name.clone().unwrap_or_default(), mode: local.mode, size }
-}
-
-fn read(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
-    loop {
-        match file.read(buffer) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::vec;
@@ -11,6 +11,9 @@ use super::report::Report;
 use crate::ssh::scp::MAX_DEPTH;
 use crate::ssh::sftp::names::is_safe_name;
 use crate::sys;
+
+/// The most bytes of a file that are read at a time.
+pub(super) const BUFFER: usize = 32 * 1024;
 
 /// The attributes of a local file or directory.
 #[derive(Debug)]
@@ -150,6 +153,16 @@ impl Local {
     /// Returns the path as the user knows it.
     pub(super) fn shown(&self) -> &[u8] {
         self.path.as_os_str().as_encoded_bytes()
+    }
+}
+
+/// Reads from a file, and retries after a signal.
+pub(super) fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

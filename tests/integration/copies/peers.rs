@@ -13,6 +13,9 @@ use crate::ssh::server::Target;
 /// Returns a code for requests that the server refuses.
 pub(crate) type Fault = fn(&Request<'_>) -> Option<StatusCode>;
 
+/// The code of a [`Fault`] that leaves a request without a reply.
+pub(crate) const NO_REPLY: StatusCode = StatusCode(u32::MAX);
+
 /// An sftp server for a directory, which refuses some requests.
 pub(crate) fn sftp(directory: &Path, fault: Fault) -> Target {
     let mut service = Service::new(Disk(directory.into()));
@@ -22,7 +25,10 @@ pub(crate) fn sftp(directory: &Path, fault: Fault) -> Target {
         while let Some(packet) = packets.next_packet().unwrap() {
             match Received::parse(packet).unwrap() {
                 Received::Request(id, request) if fault(&request).is_some() => {
-                    Reply::status(fault(&request).unwrap()).encode(id, &mut output);
+                    let code = fault(&request).unwrap();
+                    if code != NO_REPLY {
+                        Reply::status(code).encode(id, &mut output);
+                    }
                 }
                 _ => service.handle(packet, &mut output).unwrap(),
             }
