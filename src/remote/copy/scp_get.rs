@@ -40,8 +40,7 @@ pub(super) struct ScpGet {
 }
 
 impl ScpGet {
-    /// Returns a copy of the file at this path. `None` if the last component of the path is not a safe
-    /// name.
+    /// Returns a copy of the file at this path. `None` if its last component is not a safe name.
     pub(super) fn new(remote: &[u8], place: Option<Place>, recursive: bool, preserve: bool) -> Option<Self> {
         let name = file_name(remote)?.to_vec();
         Some(Self {

@@ -3,15 +3,15 @@
 /// The longest name that common file systems accept.
 const MAX_NAME: usize = 255;
 
-/// Returns `true` unless a name is empty, `.` or `..`, or contains `/` or NUL. Joined to a directory,
-/// such a name could lead out of it.
+/// Returns `true` unless a name is empty, `.` or `..`, or contains `/` or NUL. Joined to a
+/// directory, such a name could lead out of it.
 #[must_use]
 pub fn is_safe_name(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }
 
-/// Returns the last component of a path, ignoring final slashes. `None` unless it is a safe name (see
-/// [`is_safe_name`]).
+/// Returns the last component of a path, ignoring final slashes. `None` unless it is a safe name
+/// (see [`is_safe_name`]).
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&[u8]> {
     let name = without_final_slashes(path).rsplit(|byte| *byte == b'/').next()?;

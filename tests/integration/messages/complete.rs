@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::messages;
 
 /// Message texts that no row can trigger, each with the reason.
-const UNREACHABLE: [(&str, &str); 19] = [
+const UNREACHABLE: [(&str, &str); 25] = [
     ("check that the service on the target works and accepts your address", "only `--check` reports it"),
     ("check the network", "loopback is always reachable"),
     ("choose a port above 1023, or run connect as root", "the tests may run as root"),
@@ -28,6 +28,12 @@ const UNREACHABLE: [(&str, &str); 19] = [
         "no listener serves browsers yet",
     ),
     (": this build has no SSH", "this build has SSH"),
+    ("set the attributes of", "the tests may run as root"),
+    ("use standard input and output", "the system has descriptors left"),
+    ("no channels are accepted", "only the server receives it"),
+    ("the file could not be written", "only the server receives it"),
+    ("the file cannot be read", "only the server receives it"),
+    ("the file has become shorter", "only the server receives it"),
     ("--tty yes is not supported on this system", "this is not Windows"),
     (": this build does not support end-to-end encryption", "this build supports it"),
     ("cannot check tokens (--token-keys): this build does not support tokens", "this build supports tokens"),
@@ -177,6 +183,16 @@ fn every_usage_error_is_in_the_table() {
         }
     }
     expect_in_table(&texts, 50);
+}
+
+#[test]
+fn every_failure_of_a_copy_is_in_the_table() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut texts = BTreeSet::new();
+    for path in files(&src.join("remote/copy")) {
+        texts.extend(fixed_parts(&source(&path.strip_prefix(&src).unwrap().display().to_string())));
+    }
+    expect_in_table(&texts, 12);
 }
 
 #[test]

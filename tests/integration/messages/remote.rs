@@ -5,14 +5,15 @@ use connect::ssh::sftp::wire::{Request, StatusCode};
 
 use super::usage::{syntax, value};
 use super::{Message, Row, row};
-use crate::copies::peers::{Fault, sftp};
-use crate::kit::TempPath;
+use crate::copies::peers::{Fault, Step, scp, sftp};
+use crate::kit::*;
+use crate::listening::eventually;
 use crate::remote::at;
-use crate::ssh::host::{HANG_UP, Host, Log, exit_by_signal};
+use crate::ssh::host::{HANG_UP, Host, Log, exit_by_signal, prints};
 use crate::ssh::server::{Setup, Target};
 
 pub(super) fn rows() -> Vec<Row> {
-    [usage(), values(), ends(), copies()].into_iter().flatten().collect()
+    [usage(), values(), ends(), copies(), local_failures(), scp_failures()].into_iter().flatten().collect()
 }
 
 fn usage() -> Vec<Row> {
@@ -124,8 +125,9 @@ fn ends() -> Vec<Row> {
     ]
 }
 
-/// Returns a row with a copy by an sftp server that has a directory `d`. `FILE` in `args` is a
-/// local file.
+/// Returns a row with a copy by an sftp server that has a directory `d` and a file `f`. `FILE` in
+/// `args` is a local file, and `TREE` a local directory. The directories `d` and `TREE` contain a
+/// link to themselves.
 fn copy(
     code: i32,
     situation: &'static str,
@@ -136,13 +138,19 @@ fn copy(
     row(code, "Copy", situation, advice, move || {
         let root = TempPath::directory("root");
         std::fs::create_dir(root.join("d")).unwrap();
-        let local = TempPath::file("local", "content");
+        std::fs::write(root.join("f"), "content").unwrap();
+        let (local, tree) = (TempPath::file("local", "content"), TempPath::directory("tree"));
+        for directory in [root.join("d"), tree.to_path_buf()] {
+            std::os::unix::fs::symlink(".", directory.join("loop")).unwrap();
+        }
         let path = root.to_path_buf();
         let server = Host::new(move |_| Some(sftp(&path, fault))).setup().0.start();
-        let out = at(&server, args.0, &args.1.replace("FILE", &local.display().to_string())).run();
+        let operands = args.1.replace("FILE", &local.display().to_string());
+        let out = at(&server, args.0, &operands.replace("TREE", &tree.display().to_string())).run();
         let message = Message::from_outcome(&out)
             .naming(format!("127.0.0.1:{}", server.port()), "bastion:22")
-            .naming(local.display(), "file");
+            .naming(local.display(), "file")
+            .naming(tree.display(), "tree");
         server.finish();
         message
     })
@@ -173,5 +181,88 @@ fn copies() -> Vec<Row> {
             ("--get", "x -"),
             || Host::new(|_| None).setup().0,
         ),
+    ]
+}
+
+fn local_failures() -> Vec<Row> {
+    let recursive = "--recursive --get";
+    vec![
+        copy(1, "The copy of a directory has the name of a file", "", (recursive, "d FILE"), |_| None),
+        copy(1, "The directory for a copy does not exist", "", ("--get", "d FILE.missing/"), |_| None),
+        copy(5, "The destination at the server is a file", "", ("--put", "FILE FILE f"), |_| None),
+        copy(1, "The file to copy is a device", "", ("--put", "/dev/null d/"), |_| None),
+        copy(1, "A directory for standard output", "", (recursive, "d -"), |_| None),
+        copy(
+            1,
+            "A symbolic link at the server leads to a directory above it",
+            "The link is skipped, and the other files are copied.",
+            (recursive, "d TREE"),
+            |_| None,
+        ),
+        copy(
+            1,
+            "A symbolic link leads to a directory above it",
+            "The link is skipped, and the other files are copied.",
+            ("--recursive --put", "TREE d/"),
+            |_| None,
+        ),
+        row(1, "Copy", "A signal ends a copy", "The partial file is removed.", || {
+            let root = TempPath::directory("root");
+            let path = root.to_path_buf();
+            let server = Host::new(move |_| Some(sftp(&path, |_| None))).setup().0.start();
+            let mut run = at(&server, "--put", "- file").start();
+            run.send("some");
+            eventually("the partial file", || root.join(".file.part").exists());
+            run.signal(rustix::process::Signal::TERM);
+            let message = Message::from_outcome(&run.wait());
+            server.finish();
+            message
+        }),
+    ]
+}
+
+/// Returns a row with a copy by an scp that follows this script and then exits with 1.
+fn by_scp(
+    code: i32,
+    situation: &'static str,
+    advice: &'static str,
+    args: (&'static str, &'static str),
+    script: &'static [Step],
+) -> Row {
+    remote(code, "Copy", situation, advice, args, move || Host::new(move |_| Some(scp(script, 1))).setup().0)
+}
+
+fn scp_failures() -> Vec<Row> {
+    let get = ("--copy-by scp --get", "x -");
+    vec![
+        remote(
+            5,
+            "Copy",
+            "Standard input for a server without sftp",
+            "Write it to a file, and copy that.",
+            ("--put", "- x"),
+            || Host::new(|_| None).setup().0,
+        ),
+        remote(
+            1,
+            "Copy",
+            "A path without a name, copied by scp",
+            "",
+            ("--copy-by scp --get", ".. /tmp"),
+            || Host::new(|_| None).setup().0,
+        ),
+        by_scp(
+            8,
+            "The server sends another file than the requested one",
+            "",
+            get,
+            &[(b"\0", b"C0644 1 y\n")],
+        ),
+        remote(5, "Copy", "The server's scp reports no exit status", "", get, || {
+            host(|connection, channel, _| connection.close_sending(channel).unwrap())
+        }),
+        remote(5, "Copy", "The server's shell does not find scp", "", get, || {
+            Host::new(|_| Some(prints("", "sh: scp: not found\n", 127))).setup().0
+        }),
     ]
 }
