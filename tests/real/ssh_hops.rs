@@ -8,7 +8,7 @@ use crate::context::{Case, Context, Topic, expect_same, fed, program};
 use crate::kit::{Program, bytes, data, pipe};
 use crate::peers::{Endpoint, endpoint};
 use crate::servers::{PASSWORD, Server, USER, WRONG_PASSWORD};
-use crate::ssh_servers::{SSHD_ANY, SSHD_BOTH, SSHD_PASSWORD, ssh2_obstacle};
+use crate::ssh_servers::{SSHD_ANY, SSHD_BOTH, SSHD_PASSWORD};
 use crate::ssh_target::{self, DOWN, UP};
 
 const MIB: u64 = 1 << 20;
@@ -26,14 +26,12 @@ struct Peer {
     rekeyed: Option<(&'static str, usize)>,
     /// The server offers keyboard-interactive.
     asks: bool,
-    obstacle: Option<&'static str>,
 }
 
 const TINYSSHD: Endpoint = endpoint(Server::Tinysshd, 0);
 
 fn peers() -> [Peer; 5] {
-    let peer =
-        |name, endpoint, size, rekeyed| Peer { name, endpoint, size, rekeyed, asks: true, obstacle: None };
+    let peer = |name, endpoint, size, rekeyed| Peer { name, endpoint, size, rekeyed, asks: true };
     [
         // The first key exchange of each connection of another case adds a line, too.
         peer("sshd", SSHD_ANY, 64, Some(("SSH2_MSG_NEWKEYS received", 40))),
@@ -41,10 +39,7 @@ fn peers() -> [Peer; 5] {
         // asyncssh sends up to a window (2 MiB) of data during each key exchange.
         peer("asyncssh", endpoint(Server::Asyncssh, 0), 24, Some(("Completed key exchange", 10))),
         peer("paramiko", endpoint(Server::Paramiko, 0), 8, Some(("Rekeying (hit ", 2))),
-        Peer {
-            obstacle: ssh2_obstacle(),
-            ..peer("ssh2", endpoint(Server::Ssh2, 0), 64, Some(("keys exchanged", 2)))
-        },
+        peer("ssh2", endpoint(Server::Ssh2, 0), 64, Some(("keys exchanged", 2))),
     ]
 }
 
@@ -83,26 +78,26 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn add_cases(topic: &mut Topic, peer: Peer) {
-    let Peer { name, endpoint, size, rekeyed, asks, obstacle } = peer;
+    let Peer { name, endpoint, size, rekeyed, asks } = peer;
     let title = match rekeyed {
         Some(_) => format!("{name} carries {size} MiB both ways, with key exchanges meanwhile"),
         None => format!("{name} carries {size} MiB both ways"),
     };
-    topic.unless(obstacle, title, move |context| {
+    topic.ours(title, move |context| {
         let hop = hop(context, endpoint, &key(context));
         transfer(|port| hop.arg(port.to_string()), size * MIB);
         if let Some((line, count)) = rekeyed {
             context.expect_log_lines(endpoint.server, &[line], count);
         }
     });
-    topic.unless(obstacle, format!("{name} passes on EOF, and the answer to it"), move |context| {
+    topic.ours(format!("{name} passes on EOF, and the answer to it"), move |context| {
         let target = ssh_target::answering_eof();
         let out = hop(context, endpoint, &format!("-q {}", key(context)));
         let out = out.arg(target.port.to_string()).input("olleh").run();
         out.expect_success().expect_stdout("hello").expect_stderr("");
         target.finish();
     });
-    topic.unless(obstacle, format!("{name} carries ssh"), move |context| {
+    topic.ours(format!("{name} carries ssh"), move |context| {
         let up = &context.file("up", bytes(UP, 1 << 20));
         let args = args(context, &context.address(endpoint), &key(context), USER);
         let proxy_command = format!("{} {args} %h %p", context.peers.connect.display());
@@ -111,21 +106,21 @@ fn add_cases(topic: &mut Topic, peer: Peer) {
         out.expect_code(3);
         expect_same(up, &out.stdout);
     });
-    topic.unless(obstacle, format!("{name} accepts a key"), move |context| {
+    topic.ours(format!("{name} accepts a key"), move |context| {
         logs_in(context, endpoint, &key(context), None, "publickey (ED25519 SHA256:");
     });
-    topic.unless(obstacle, format!("{name} accepts a password"), move |context| {
+    topic.ours(format!("{name} accepts a password"), move |context| {
         let method = if asks { "keyboard-interactive" } else { "password" };
         logs_in(context, endpoint, "", Some(PASSWORD), method);
     });
-    topic.unless(obstacle, format!("{name} rejects a wrong password"), move |context| {
+    topic.ours(format!("{name} rejects a wrong password"), move |context| {
         let hop = hop(context, endpoint, "-q").env("CONNECT_SSH_PASSWORD", WRONG_PASSWORD);
         let out = hop.arg(context.port().to_string()).run();
         let message = out.stderr_text();
         assert!(message.contains(&format!("rejected user \"{USER}\": tried ")), "{out:?}");
         out.expect_code(6).expect_stdout("").expect_stderr_lacks(WRONG_PASSWORD);
     });
-    topic.unless(obstacle, format!("{name} cannot connect to a closed port"), move |context| {
+    topic.ours(format!("{name} cannot connect to a closed port"), move |context| {
         let port = context.peers.closed_port();
         let out = hop(context, endpoint, &format!("-q {}", key(context))).arg(port.to_string()).run();
         context.expect_failure(&out, 4, &[&format!("could not connect to 127.0.0.1:{port}")]);

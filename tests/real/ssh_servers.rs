@@ -202,12 +202,6 @@ fn script(name: &str) -> String {
     format!("{}/tests/real/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the reason why there is no server of the npm package ssh2; `None` if there is one.
-pub(crate) fn ssh2_obstacle() -> Option<&'static str> {
-    let modules = std::env::var("CONNECT_TEST_NODE_PATH").unwrap_or_default();
-    (!Path::new(&modules).join("ssh2").is_dir()).then_some("the npm package ssh2 is not installed")
-}
-
 /// Returns the command that runs ssh-audit.
 pub(crate) fn ssh_audit(peers: &Peers) -> Command {
     let mut command = peers.command("/usr/bin/python3", &["-m", "ssh_audit.ssh_audit"]);

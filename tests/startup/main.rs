@@ -21,7 +21,7 @@ use kit::*;
 /// The dynamic loader executes most of them, because it resolves each C library function that we
 /// use. The count varies between machines: glibc selects its memory functions by processor, and the
 /// loader reads the environment. But valgrind hides most differences between processors, and the
-/// environment here is nearly empty, so the variation stays below 1%.
+/// environment here is nearly empty.
 ///
 /// If a change exceeds the limit, find out why: build with `CARGO_PROFILE_RELEASE_STRIP=none` and
 /// run `callgrind_annotate --inclusive=yes`. If the change is worth the cost, set this limit to the

@@ -294,7 +294,7 @@ impl Service {
     ) -> Option<Error> {
         let mut targets: Vec<(ChannelId, Target)> = Vec::new();
         let mut buffer = vec![0; 32 * 1024];
-        // What arrived together with the last request to log in.
+        // Process messages that arrived together with the last request to log in.
         let mut received = 0;
         loop {
             if let Err(error) = connection.receive(&buffer[..received]) {
