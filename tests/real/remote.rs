@@ -21,7 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut topic = Topic::new("ssh-remote");
     for (name, endpoint) in [("sshd", SSHD_ANY), ("dropbear", endpoint(Server::Dropbear, 0))] {
         topic.ours(format!("{name} runs a command"), move |context| {
-            let input = &context.file("input", bytes(UP, SIZE as usize));
+            let input = &context.file("input", bytes(UP, usize::try_from(SIZE).unwrap()));
             let out = at(context, endpoint, "").arg("cat; echo complaint >&2; exit 3");
             let out = fed(out, input).run();
             out.expect_code(3).expect_stderr("complaint\n");

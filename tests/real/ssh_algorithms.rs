@@ -137,7 +137,8 @@ fn expect_success(out: &Outcome, fact: &str) {
 fn compressed(context: &Context) {
     let log = context.folder.join("log");
     let sshd = context.peers.start_sshd_with(&["Compression=yes", "RekeyLimit=1M", "LogLevel=DEBUG1"], &log);
-    let text: String = (0..400_000).map(|number| format!("line {number}\n")).collect();
+    let lines: Vec<_> = (0..400_000).map(|number| format!("line {number}")).collect();
+    let text = lines.join("\n");
     let input = context.file("input", [text.as_bytes(), &bytes(UP, 4 << 20)].concat());
     let (login, port) = (&context.peers.login, sshd.ports[0]);
     let known = context.folder.join("known_hosts").display().to_string();

@@ -136,10 +136,10 @@ fn found_by_openssh(context: &Context, name: &HostName, file: &Path) -> Vec<Foun
 
 /// Returns the lines that apply to a name, according to `connect`. Lines for the name without its
 /// port are left out, because `ssh-keygen -F` does not search for them.
-fn found(name: &HostName, content: &[u8]) -> Vec<Found> {
+fn found(name: &HostName, text: &[u8]) -> Vec<Found> {
     // An alias has no bare name to fall back to.
     let mut known = KnownHosts::new(HostName::alias(name.as_str()));
-    known.add_file("F", content);
+    known.add_file("F", text);
     let line =
         |entry: &connect::ssh::known_hosts::Entry| (entry.place().line, entry.marker(), entry.fingerprint());
     known.entries().iter().map(line).collect()
@@ -164,12 +164,12 @@ fn random_lines(context: &Context) {
     let keys = all_keys(context);
     let mut random = Random(1);
     let lines: Vec<_> = (0..10_000).map(|_| random.line(&keys)).collect();
-    let content = lines.join("\n");
-    let file = context.file("known_hosts", &content);
+    let known = lines.join("\n");
+    let file = context.file("known_hosts", &known);
     let mut total = 0;
     for (host, port) in NAMES {
         let name = HostName::new(host, port);
-        let ours = found(&name, content.as_bytes());
+        let ours = found(&name, known.as_bytes());
         let theirs = found_by_openssh(context, &name, &file);
         let only = |one: &[Found], other: &[Found]| -> Vec<_> {
             let differing = one.iter().filter(|found| !other.contains(found));
@@ -216,23 +216,23 @@ fn deviations(context: &Context) {
 
 fn new_lines(context: &Context) {
     let key = ed25519(1);
-    let mut content = format!("{} {key}", hashed("other", [9; 20])).into_bytes();
+    let mut known = format!("{} {key}", hashed("other", [9; 20])).into_bytes();
     for (index, (host, port)) in NAMES.into_iter().enumerate() {
         let name = HostName::new(host, port);
-        let line = new_line(&content, &name, &key, [3; 20]);
-        content.extend_from_slice(&line);
-        let file = context.file("known_hosts", &content);
+        let line = new_line(&known, &name, &key, [3; 20]);
+        known.extend_from_slice(&line);
+        let file = context.file("known_hosts", &known);
         let found = found_by_openssh(context, &name, &file);
         assert_eq!(found, [(index + 2, Marker::HostKey, key.fingerprint())]);
     }
 }
 
 fn unit_test_hosts(context: &Context) {
-    let content = unit_test_file("hostkeys/testdata/known_hosts");
+    let known = unit_test_file("hostkeys/testdata/known_hosts");
     let file = Path::new(TEST_DATA).join("hostkeys/testdata/known_hosts");
     for host in ["prometheus.example.com", "sisyphus.example.com", "192.0.2.1", "2001:db8::1"] {
         let name = HostName::new(host, 22);
-        let ours = found(&name, &content);
+        let ours = found(&name, &known);
         assert_eq!(ours, found_by_openssh(context, &name, &file), "{host}");
         assert!(ours.len() >= 8, "{host}: {}", ours.len());
     }
