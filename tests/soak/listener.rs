@@ -14,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Time limit for a listener to end its sessions, or to exit.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Maximum number of pipe descriptors that a listener keeps while idle.
+const MAX_IDLE_PIPES: usize = 32;
+
 pub(crate) struct Listener {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
@@ -31,6 +34,17 @@ pub(crate) struct Usage {
     pub(crate) pipes: usize,
     pub(crate) other_descriptors: usize,
     pub(crate) memory_kib: u64,
+}
+
+impl Usage {
+    /// Returns `true` if this usage shows that a session was not ended since `earlier`. Idle
+    /// listeners keep some pipes for later sessions.
+    pub(crate) fn exceeds(&self, earlier: &Self) -> bool {
+        self.threads > earlier.threads
+            || self.sockets > earlier.sockets
+            || self.other_descriptors > earlier.other_descriptors
+            || self.pipes > MAX_IDLE_PIPES
+    }
 }
 
 impl Listener {
@@ -70,13 +84,15 @@ impl Listener {
         Ok(Self { name: format!("{name}, {relay}"), address, child, reader, messages })
     }
 
-    /// Waits until all sessions have ended and a single thread is left, or until the timeout, and
-    /// returns the usage.
-    pub(crate) fn idle_usage(&self) -> io::Result<Usage> {
+    /// Waits until no thread of a session is left, and until the usage is not above `limit`, or
+    /// until the timeout. Returns the usage. Open sessions need no threads of their own, so only
+    /// the limit shows that they have ended.
+    pub(crate) fn idle_usage(&self, limit: Option<&Usage>) -> io::Result<Usage> {
         let start = Instant::now();
         loop {
             let usage = self.usage()?;
-            if usage.threads <= idle_threads() || start.elapsed() > IDLE_TIMEOUT {
+            let is_idle = usage.threads <= idle_threads() && limit.is_none_or(|limit| !usage.exceeds(limit));
+            if is_idle || start.elapsed() > IDLE_TIMEOUT {
                 return Ok(usage);
             }
             thread::sleep(Duration::from_millis(50));

@@ -37,8 +37,6 @@ determines what happens in each session; the default is the time.";
 const SESSIONS: u64 = 200;
 /// The memory that a listener may use at the end in addition to that after the warm-up.
 const MEMORY_SLACK_KIB: u64 = 4096;
-/// Maximum number of pipe descriptors that a listener keeps while idle.
-const MAX_IDLE_PIPES: usize = 32;
 
 struct Options {
     program: PathBuf,
@@ -111,9 +109,9 @@ fn soak(Options { program, seconds, seed }: Options) -> io::Result<u64> {
     let warm_up = (seconds / 10).clamp(5, 30);
     let started = Instant::now();
     soak.run_for(Duration::from_secs(warm_up));
-    let before = soak.idle_usage()?;
+    let before = soak.idle_usage(None)?;
     soak.run_for(Duration::from_secs(seconds).saturating_sub(started.elapsed()));
-    let after = soak.idle_usage()?;
+    let after = soak.idle_usage(Some(&before))?;
     soak.compare_usage(&before, &after);
     soak.check_idle_cpu()?;
     soak.finish(started.elapsed())
@@ -167,19 +165,17 @@ impl Soak {
         }
     }
 
-    fn idle_usage(&self) -> io::Result<Vec<Usage>> {
-        self.listeners.iter().map(Listener::idle_usage).collect()
+    /// Waits until the listeners are idle, and use no more than before.
+    fn idle_usage(&self, before: Option<&[Usage]>) -> io::Result<Vec<Usage>> {
+        let limit = |index| before.map(|before| &before[index]);
+        self.listeners.iter().enumerate().map(|(index, listener)| listener.idle_usage(limit(index))).collect()
     }
 
     fn compare_usage(&self, before: &[Usage], after: &[Usage]) {
         for ((listener, before), after) in self.listeners.iter().zip(before).zip(after) {
             println!("listener {}\n  after warm-up: {before:?}\n  at the end:    {after:?}", listener.name);
-            // The last session of the warm-up may still be ending when the usage is measured.
-            let grew = after.threads > before.threads
-                || after.sockets > before.sockets
-                || after.other_descriptors > before.other_descriptors;
             let memory_grew = after.memory_kib > before.memory_kib + MEMORY_SLACK_KIB;
-            if grew || after.pipes > MAX_IDLE_PIPES || memory_grew {
+            if after.exceeds(before) || memory_grew {
                 self.results.fail(&format!("listener {}: leaks resources", listener.name));
             }
         }
